@@ -1,0 +1,117 @@
+"""Compare sending ten tasks in one SQS call with a loop of `apply_async`.
+
+Both send the same Celery messages to the same queue of one emulator, interleaved; rows in SQLite are written by the
+batched side only, as the injector does. Prints tasks per second of each repetition and the ratio of the medians.
+
+    .venv/bin/python benchmarks/publish.py [--tasks 500] [--repeats 5]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import socket
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+from celery import Celery
+
+from injector.publish import NewVideo, Publisher
+from pipeline import aws, queue
+from pipeline.broker import make_celery
+from pipeline.database import Sessions, open_engine, open_sessions, upgrade_schema
+from pipeline.models import RunRow
+from pipeline.settings import Settings
+from pipeline.video import TASK_NAME, Payload
+
+ROOT = Path(__file__).parents[1]
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tasks", type=int, default=500)
+    parser.add_argument("--repeats", type=int, default=5)
+    asked = parser.parse_args()
+    with emulator() as endpoint, tempfile.TemporaryDirectory() as folder:
+        os.environ["AWS_ENDPOINT_URL_SQS"] = endpoint
+        settings = Settings.from_env({"AWS_ENDPOINT_URL": endpoint, "DATABASE_URL": f"sqlite:///{folder}/a.db"})
+        client = aws.client(settings, "sqs")
+        app = make_celery(settings, queue.ensure_queue(client, settings.queue))
+        publisher = Publisher(app, client, queue.find_queue(client, settings.queue.name), database(settings))
+        rates: dict[str, list[float]] = {"apply_async": [], "batched": []}
+        for repeat in range(asked.repeats):
+            rates["apply_async"].append(asked.tasks / timed_loop(app, asked.tasks))
+            rates["batched"].append(asked.tasks / timed_batches(publisher, asked.tasks, repeat))
+        show(rates, asked.tasks)
+
+
+def timed_loop(app: Celery, tasks: int) -> float:
+    """Return the seconds that `tasks` calls of `apply_async` take."""
+    begun = time.perf_counter()
+    for k in range(tasks):
+        app.send_task(TASK_NAME, kwargs=Payload(f"video-{k}", "run").as_kwargs())
+    return time.perf_counter() - begun
+
+
+def timed_batches(publisher: Publisher, tasks: int, repeat: int) -> float:
+    """Return the seconds that recording and sending `tasks` videos takes."""
+    videos = [NewVideo("run", repeat * tasks + k, "uploads/a.mp4", 1, "", "full", None, None) for k in range(tasks)]
+    begun = time.perf_counter()
+    publisher.publish(videos)
+    return time.perf_counter() - begun
+
+
+def database(settings: Settings) -> Sessions:
+    """Return sessions on a fresh database that knows the run."""
+    engine = open_engine(settings.database.url)
+    upgrade_schema(engine)
+    sessions = open_sessions(engine)
+    facts = {"size_label": "1MB", "size_bytes": 1, "count": 1, "concurrency": 1, "nodes": 1, "slots": 1}
+    with sessions.begin() as session:
+        run = RunRow(id="run", status="running", mode="burst", profile="full", created_at=0.0, **facts)
+        run.source = run.source_sha256 = ""
+        session.add(run)
+    return sessions
+
+
+@contextmanager
+def emulator() -> Iterator[str]:
+    """Run an AWS emulator on a free port of 127.0.0.1."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = os.environ | {"GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1", "SERVICES": "sqs"}
+    program = str(ROOT / ".tools/emulator/bin/ministack")
+    process = subprocess.Popen([program], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(150):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def show(rates: dict[str, list[float]], tasks: int) -> None:
+    """Print every repetition, the medians and their ratio."""
+    print(f"{platform.platform()}, {os.cpu_count()} cores, celery {version('celery')}, boto3 {version('boto3')}")
+    for name, values in rates.items():
+        shown = " ".join(f"{value:.0f}" for value in values)
+        print(f"{name:>12}: median {statistics.median(values):.0f} tasks/s of {tasks} ({shown})")
+    ratio = statistics.median(rates["batched"]) / statistics.median(rates["apply_async"])
+    print(f"ratio batched / apply_async: {ratio:.1f}")
+
+
+if __name__ == "__main__":
+    main()

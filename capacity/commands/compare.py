@@ -1,0 +1,106 @@
+"""`compare`: is B slower than A? The unit of replication is the run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from capacity.commands.options import json_option, lang_option, with_examples
+from capacity.commands.rendering import print_json
+from capacity.comparison import (
+    MARGIN,
+    Comparison,
+    Gate,
+    compare_runs,
+    compare_single_runs,
+    differing_settings,
+    not_comparable,
+)
+from capacity.language import Language, Text, interval_text, percent, significant
+from capacity.recorded import find_run
+from capacity.results import ResultRow, measure, open_store
+from pipeline.errors import ExitCode
+from pipeline.models import RunRow
+from pipeline.settings import Settings
+
+VERDICTS = {
+    Gate.PASS: Text("B no es más lento que A", "B is not slower than A"),
+    Gate.FAIL: Text("B es más lento que A", "B is slower than A"),
+    Gate.INCONCLUSIVE: Text("no concluyente", "inconclusive"),
+    Gate.NOT_COMPARABLE: Text("no comparables", "not comparable"),
+}
+
+
+@click.command(epilog=with_examples("compare RUN_A1,RUN_A2,RUN_A3 RUN_B1,RUN_B2,RUN_B3", "compare A B --margin 0.03"))
+@click.argument("a", metavar="RUN[,RUN…]")
+@click.argument("b", metavar="RUN[,RUN…]")
+@click.option(
+    "--margin", type=click.FloatRange(0, 0.5), default=MARGIN, show_default=True, help="Loss that is allowed."
+)
+@click.option(
+    "--run-deviation", type=click.FloatRange(0), help="Run-to-run deviation of ln X_sat, from 5 or more runs."
+)
+@json_option
+@lang_option
+def compare(a: str, b: str, margin: float, run_deviation: float | None, as_json: bool, lang: Language) -> None:
+    """Compare X_sat of the runs A with that of the runs B.
+
+    Exit codes: 0 B is not slower, 1 slower, inconclusive or not comparable, 2 wrong input.
+    """
+    comparison = _compare(a.split(","), b.split(","), margin, run_deviation)
+    if as_json:
+        print_json({"comparison": comparison}, lang)
+    else:
+        click.echo(_told(comparison, lang))
+    if comparison.gate is not Gate.PASS:
+        raise click.exceptions.Exit(ExitCode.RUN_FAILED)
+
+
+def _compare(a: Sequence[str], b: Sequence[str], margin: float, run_deviation: float | None) -> Comparison:
+    with open_store(Settings.from_process())() as session:
+        sides = [[find_run(session, run_id.strip()) for run_id in side] for side in (a, b)]
+        rows = [[measure(session, run, lambda _rule: None) for run in side] for side in sides]
+    refusal = _refusal(sides, rows)
+    if refusal is not None:
+        return not_comparable(refusal)
+    capacity_a, capacity_b = ([row.x_sat_per_minute or 0.0 for row in side] for side in rows)
+    if len(capacity_a) == len(capacity_b) == 1:
+        first = rows[0][0]
+        return compare_single_runs(
+            capacity_a[0],
+            capacity_b[0],
+            run_deviation=run_deviation,
+            cv=first.service_cv or 0.0,
+            videos=first.done,
+            margin=margin,
+        )
+    return compare_runs(capacity_a, capacity_b, margin)
+
+
+def _refusal(sides: Sequence[Sequence[RunRow]], rows: Sequence[Sequence[ResultRow]]) -> Text | None:
+    """Return why these runs must not be compared: no X_sat, not whole, or not the same test on the same host."""
+    for row in (row for side in rows for row in side):
+        if row.x_sat_per_minute is None:
+            return Text(f"{row.run_id} no tiene X_sat", f"{row.run_id} has no X_sat")
+        if row.done < row.count:
+            return Text(f"{row.run_id} no está completa", f"{row.run_id} is not whole")
+    first, *others = [_fingerprint(run) for side in sides for run in side]
+    return next((found for other in others if (found := differing_settings(first, other))), None)
+
+
+def _fingerprint(run: RunRow) -> dict[str, Any]:
+    host = run.environment.get("host", {})
+    fixed = {name: getattr(run, name) for name in ("mode", "source_sha256", "slots", "profile")}
+    versions = {name: run.environment.get(name) for name in ("ffmpeg", "celery")}
+    return fixed | versions | {name: host.get(name) for name in ("cpu_model", "cpu_count", "memory_bytes")}
+
+
+def _told(comparison: Comparison, lang: Language) -> str:
+    verdict = VERDICTS[comparison.gate].to(lang)
+    if comparison.reason is not None:
+        return f"{verdict}: {comparison.reason.to(lang)}"
+    change = None if comparison.ratio is None else comparison.ratio - 1
+    ratio = f"B/A = {significant(comparison.ratio, lang)} {interval_text(comparison.interval, lang, 4)}"
+    return f"{verdict}: {ratio} ({percent(change, lang)})"

@@ -1,0 +1,217 @@
+"""`plan`: workers and slots for a demand, what they cost, and what breaks first."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import click
+
+from capacity.commands.measured import MeasuredRun, measured_runs
+from capacity.commands.options import json_option, lang_option, with_examples
+from capacity.commands.rendering import Fact, print_facts, print_json
+from capacity.language import Language, Text, number, percent
+from capacity.planning import Demand, Plan, cost_per_thousand, drain_minutes, make_plan, worker_capacity
+from capacity.scale_limits import Limit, ScaleAssumptions, requests_per_video, scale_limits
+from pipeline.errors import UsageError
+
+_UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0}
+MOST_LOAD = 1_000_000
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Quantity(click.ParamType[float]):
+    """A positive number with a unit of time: `30/min` as a rate a minute, `60s` as seconds."""
+
+    def __init__(self, name: str, *, rate: bool) -> None:
+        self.name = name
+        self.rate = rate
+        self.pattern = re.compile(rf"(\d+(?:\.\d+)?(?:e\d+)?)\s*{'/' if rate else ''}\s*(s|min|h)")
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return videos a minute or seconds; fail with an example."""
+        if isinstance(value, float):
+            return value
+        match = self.pattern.fullmatch(str(value).strip())
+        if match is None or not 0 < float(match[1]) < math.inf:
+            example = "30/min" if self.rate else "60s or 5min"
+            self.fail(f"{value!r} is not a {self.name} such as {example}", param, ctx)
+        unit = _UNITS[match[2]]
+        return float(match[1]) * (60 / unit if self.rate else unit)
+
+
+def _option(name: str, kind: Any, default: object, text: str) -> Callable[[Command], Command]:
+    """Return an option that shows its default and its environment name."""
+    variable = "AFORO_PLAN_" + name.removeprefix("--").replace("-", "_").upper()
+    return click.option(
+        name, type=kind, default=default, show_default=True, envvar=variable, show_envvar=True, help=text
+    )
+
+
+@click.command(
+    epilog=with_examples(
+        "plan --demand 30/min --wait-p95 60s --service 30s",
+        "plan --demand 30/min --wait-p95 5min --runs burst-50mb-c4 --price-per-hour 0.17 --backlog 5000",
+        "plan --demand 30000/min --wait-p95 5min --service 30s --json",
+    )
+)
+@click.option("--demand", type=Quantity("rate", rate=True), required=True, help="Videos that arrive, such as 30/min.")
+@_option("--wait-p95", Quantity("duration", rate=False), "60s", "Longest wait of 95 % of the videos.")
+@click.option("--service", type=Quantity("duration", rate=False), help="Service time at the concurrency used.")
+@click.option("--cv", type=click.FloatRange(0, 5), help="Spread of the service time, deviation / mean.  [default: 0.3]")
+@click.option("--runs", metavar="RUN,RUN…", help="Take service time, CV and concurrency from recorded runs.")
+@click.option("--concurrency", type=click.IntRange(1), help="Slots per worker.  [default: 4]")
+@_option("--arrival-cv", click.FloatRange(0, 5), 1.0, "Spread of the gaps between arrivals; 1 for real users.")
+@_option("--max-utilisation", click.FloatRange(0.05, 0.99), 0.8, "Highest share of busy slots.")
+@_option("--spare-workers", click.IntRange(0), 1, "Workers on top, so that one may fail.")
+@_option("--price-per-hour", click.FloatRange(0), None, "Price of one worker, for the cost per 1,000 videos.")
+@_option("--backlog", click.IntRange(0), 0, "Videos already waiting, for the time to drain them.")
+@json_option
+@lang_option
+def plan(*, price_per_hour: float | None, backlog: int, as_json: bool, lang: Language, **asked: Any) -> None:
+    """Size the worker layer for a demand and say what breaks first.
+
+    Give the service time, or recorded runs to take it from. By formula (Erlang C with the Allen-Cunneen correction)
+    and checked by simulation where the system is small enough.
+
+    Exit codes: 0 planned, 2 wrong input.
+    """
+    planned = make_plan(_demand(**asked))
+    assumptions = ScaleAssumptions()
+    limits = scale_limits(planned.demand.per_minute, planned.slots, planned.demand.slots_per_worker, assumptions)
+    economy = _economy(planned, price_per_hour, backlog, assumptions)
+    if as_json:
+        print_json({**_as_json(planned), **economy, "limits": [_limit_as_json(limit) for limit in limits]}, lang)
+    else:
+        _print_plan(planned, economy, limits, lang)
+
+
+def _demand(
+    *,
+    demand: float,
+    wait_p95: float,
+    service: float | None,
+    cv: float | None,
+    runs: str | None,
+    concurrency: int | None,
+    **rest: Any,
+) -> Demand:
+    measured = _measured(runs) if runs else None
+    service_seconds = service or (measured.service_mean_seconds if measured else None)
+    if service_seconds is None:
+        raise UsageError("plan", "the service time is not known", "give --service 30s or --runs of finished bursts")
+    found_cv = cv if cv is not None else (measured.service_cv if measured else None)
+    asked = Demand(
+        per_minute=demand,
+        wait_p95_seconds=wait_p95,
+        service_seconds=service_seconds,
+        service_cv=0.3 if found_cv is None else found_cv,
+        slots_per_worker=concurrency or (measured.concurrency if measured else 4),
+        **rest,
+    )
+    if asked.load > MOST_LOAD:
+        raise UsageError("plan", f"it needs over {MOST_LOAD:,} slots", "give a smaller --demand", value=demand)
+    return asked
+
+
+def _measured(runs: str) -> MeasuredRun:
+    """Return the run with the highest capacity, the one a plan should be built on."""
+    rows = [row for row in measured_runs(runs.split(",")) if row.service_mean_seconds is not None]
+    if not rows:
+        raise UsageError("plan --runs", "none of the runs has a service time", "give runs that finished videos")
+    return max(rows, key=lambda row: row.x_sat_per_minute or 0.0)
+
+
+def _economy(planned: Plan, price: float | None, backlog: int, assumptions: ScaleAssumptions) -> dict[str, Any]:
+    demand, per_worker = planned.demand, worker_capacity(planned.demand)
+    used = demand.per_minute / planned.capacity_per_minute
+    requests = requests_per_video(demand.service_seconds, assumptions)
+    return {
+        "cost_per_thousand": None if price is None else cost_per_thousand(price, per_worker, used),
+        "cost_per_thousand_fully_used": None if price is None else cost_per_thousand(price, per_worker),
+        "sqs_requests_per_video": requests,
+        "sqs_requests_per_month": requests * demand.per_minute * 60 * 24 * 30,
+        "backlog": backlog,
+        "drain_minutes": drain_minutes(backlog, planned.capacity_per_minute, demand.per_minute),
+    }
+
+
+def _as_json(planned: Plan) -> dict[str, Any]:
+    return {
+        "demand": planned.demand,
+        "load_erlangs": planned.demand.load,
+        "slots": planned.slots,
+        "workers": planned.workers,
+        "capacity_per_minute": planned.capacity_per_minute,
+        "formula": planned.forecast,
+        "simulation": planned.simulated,
+        "keda_queue_length": planned.keda_queue_length,
+        "keda_queue_length_visible_only": planned.keda_queue_length_visible_only,
+    }
+
+
+def _limit_as_json(limit: Limit) -> dict[str, Any]:
+    return {
+        "name": limit.name,
+        "load": limit.load,
+        "bears": limit.bears,
+        "share": limit.share,
+        "breaks_at_per_minute": limit.breaks_at_per_minute,
+        "assumed": limit.assumed,
+    }
+
+
+def _print_plan(planned: Plan, economy: dict[str, Any], limits: tuple[Limit, ...], lang: Language) -> None:
+    demand = number(planned.demand.per_minute, lang, 0)
+    title = Text(f"Plan para {demand} videos/min", f"Plan for {demand} videos/min")
+    print_facts(title, [*_sizing(planned, lang), *_money(economy, lang)], lang)
+    heading = Text("Qué se rompe primero", "What breaks first")
+    print_facts(heading, [_limit_fact(limit, lang) for limit in limits], lang, _limit_notes(limits))
+
+
+def _sizing(planned: Plan, lang: Language) -> Iterator[Fact]:
+    spare = planned.demand.spare_workers
+    workers = Text(
+        f"{planned.workers} (concurrencia {planned.demand.slots_per_worker}, {spare} de reserva)",
+        f"{planned.workers} (concurrency {planned.demand.slots_per_worker}, {spare} spare)",
+    )
+    yield Text("workers", "workers"), workers.to(lang)
+    yield Text("slots necesarios", "slots needed"), str(planned.slots)
+    yield Text("utilización", "utilisation"), percent(planned.forecast.utilisation, lang)
+    yield Text("capacidad", "capacity"), f"{number(planned.capacity_per_minute, lang, 1)} videos/min"
+    yield Text("espera p95, fórmula", "wait p95, formula"), f"{number(planned.forecast.wait_p95_seconds, lang, 1)} s"
+    yield Text("espera p95, simulada", "wait p95, simulated"), _simulated(planned, lang)
+    yield Text("KEDA queueLength", "KEDA queueLength"), str(planned.keda_queue_length)
+
+
+def _simulated(planned: Plan, lang: Language) -> str:
+    if planned.simulated is None:
+        return Text("demasiado grande para simular", "too large to simulate").to(lang)
+    return f"{number(planned.simulated.wait_p95_seconds, lang, 1)} s"
+
+
+def _money(economy: dict[str, Any], lang: Language) -> Iterator[Fact]:
+    cost = economy["cost_per_thousand"]
+    yield Text("coste por 1000 videos", "cost per 1,000 videos"), number(cost, lang, 3)
+    yield Text("peticiones SQS por mes", "SQS requests a month"), number(economy["sqs_requests_per_month"], lang, 0)
+    if economy["backlog"]:
+        minutes = f"{number(economy['drain_minutes'], lang, 1)} min"
+        yield Text(f"vaciar {economy['backlog']} videos", f"drain {economy['backlog']} videos"), minutes
+
+
+def _limit_fact(limit: Limit, lang: Language) -> Fact:
+    at = number(limit.breaks_at_per_minute, lang, 0)
+    loads = f"{number(limit.load, lang, 0)} / {number(limit.bears, lang, 0)}{' *' if limit.assumed else ''}"
+    until = Text(f"hasta {at} videos/min", f"up to {at} videos/min").to(lang)
+    broken = Text(" — SE ROMPE", " — BREAKS").to(lang) if limit.share > 1 else ""
+    return limit.name, f"{loads} ({percent(limit.share, lang)}), {until}{broken}"
+
+
+def _limit_notes(limits: tuple[Limit, ...]) -> Iterator[Text]:
+    if any(limit.assumed for limit in limits):
+        yield Text(
+            "* supuesto, no medido: depende de su instalación",
+            "* assumed, not measured: it depends on your installation",
+        )

@@ -1,0 +1,193 @@
+"""`usl`: fit the Universal Scalability Law, or say why it must not be used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from capacity.commands.csv_table import Line, read_table
+from capacity.commands.measured import MeasuredRun, measured_runs
+from capacity.commands.options import json_option, lang_option, with_examples
+from capacity.commands.rendering import Fact, print_facts, print_json
+from capacity.estimate import Interval
+from capacity.language import UNKNOWN, Language, Text, percent, significant
+from capacity.published import Printed
+from capacity.scalability import Levels, UslFit, amdahl_sigma, efficiency, fit_usl
+from pipeline.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The points to fit, and the cores of the machine when it is known."""
+
+    levels: Levels
+    cores: int | None = None
+
+
+@click.command(
+    epilog=with_examples(
+        "usl puntos.csv",
+        "usl specsdm91.csv --unweighted --json",
+        "usl --runs burst-50mb-c1,burst-50mb-c2,burst-50mb-c4",
+    )
+)
+@click.argument("file", type=click.Path(path_type=Path), required=False)
+@click.option("--runs", metavar="RUN,RUN…", help="Fit X_sat of these recorded runs instead of a file.")
+@click.option("--unweighted", is_flag=True, help="Weigh every point alike, as published fits do.")
+@json_option
+@lang_option
+def usl(file: Path | None, runs: str | None, unweighted: bool, as_json: bool, lang: Language) -> None:
+    """Fit throughput against concurrency with the Universal Scalability Law.
+
+    FILE is CSV with header n,x[,se]: concurrency, throughput and its standard error; any order, repetitions allowed.
+    Points are weighted by 1/se where given, else by 1/x. Intervals are 5-95 % of a bootstrap. When the law must not
+    be used the reason is told and the coefficients are still given.
+
+    Exit codes: 0 fitted or refused, 2 wrong input, 3 FILE cannot be read.
+    """
+    source = _source(file, runs)
+    fit = fit_usl(source.levels, weighted=not unweighted, cores=source.cores)
+    if as_json:
+        print_json(fit_as_json(source.levels, fit), lang)
+    else:
+        print_facts(*_told(source.levels, fit, lang))
+
+
+def fit_as_json(levels: Levels, fit: UslFit) -> dict[str, Any]:
+    """Return the fit under the names of the law; `n_peak` is not floored and null when kappa is 0."""
+    model, intervals = fit.model, fit.intervals
+    return {
+        "sigma": model.sigma,
+        "kappa": model.kappa,
+        "lambda": model.scale,
+        "n_peak": model.peak,
+        "x_peak": None if model.peak is None else model.throughput(model.peak),
+        "limit": model.limit,
+        "intervals": None
+        if intervals is None
+        else {
+            "level": [0.05, 0.95],
+            "sigma": _ends(intervals.sigma),
+            "kappa": _ends(intervals.kappa),
+            "lambda": _ends(intervals.scale),
+            "n_peak": _ends(intervals.peak),
+            "kappa_zero_probability": intervals.kappa_zero_probability,
+        },
+        "standard_errors": None
+        if fit.standard_errors is None
+        else dict(zip(("lambda", "sigma", "kappa"), fit.standard_errors, strict=True)),
+        "residual_standard_error": fit.residual_standard_error,
+        "dof": fit.dof,
+        "max_relative_residual": fit.max_relative_residual,
+        "efficiency": efficiency(levels).tolist(),
+        "refused": fit.refused,
+        "peak_refused": fit.peak_refused,
+    }
+
+
+def _ends(interval: Interval) -> list[float]:
+    return [interval.low, interval.high]
+
+
+def _source(file: Path | None, runs: str | None) -> Source:
+    if (file is None) == (runs is None):
+        raise UsageError("usl", "it needs points from one place", "give FILE or --runs, not both")
+    if file is not None:
+        return Source(read_levels(file))
+    return levels_of_runs(list(measured_runs([run for run in (runs or "").split(",") if run])))
+
+
+def read_levels(file: Path) -> Levels:
+    """Return the points of a CSV file with header n,x[,se]."""
+    lines = read_table(file, ("n", "x"), ("se",))
+    n = [_number(line, "n", at_least=1) for line in lines]
+    x = [_number(line, "x") for line in lines]
+    if not any(line.cells.get("se") for line in lines):
+        return Levels(np.array(n), np.array(x))
+    return Levels(np.array(n), np.array(x), np.array([_number(line, "se") for line in lines]))
+
+
+def levels_of_runs(rows: list[MeasuredRun]) -> Source:
+    """Return X_sat against slots; the standard error is a quarter of the 95 % interval, when every run has one."""
+    usable = [(row, row.x_sat_per_minute) for row in rows if row.x_sat_per_minute is not None]
+    if not usable:
+        raise UsageError("usl --runs", "none of the runs has an X_sat", "give bursts of more videos than slots")
+    widths = [_standard_error(row) for row, _ in usable]
+    known = [width for width in widths if width is not None]
+    cores = {row.cpu_count for row, _ in usable}
+    return Source(
+        Levels(
+            np.array([float(row.slots) for row, _ in usable]),
+            np.array([x for _, x in usable]),
+            np.array(known) if len(known) == len(usable) else None,
+        ),
+        cores=cores.pop() if len(cores) == 1 else None,
+    )
+
+
+def _standard_error(row: MeasuredRun) -> float | None:
+    interval = row.x_sat_interval
+    width = np.inf if interval is None else interval.high - interval.low
+    return float(width) / (2 * 1.96) if np.isfinite(width) and width > 0 else None
+
+
+def _number(line: Line, column: str, at_least: float = 0.0) -> float:
+    allowed = f"a number of {at_least:g} or more" if at_least else "a number over 0"
+    value = line.parse(column, lambda text: Printed.parse(text).value, allowed)
+    if value < at_least or value == 0:
+        raise line.fault(column, allowed, line.cells[column])
+    return value
+
+
+def _told(levels: Levels, fit: UslFit, lang: Language) -> tuple[Text, list[Fact], Language, list[Text]]:
+    title = Text(
+        "Ley Universal de Escalabilidad: X(n) = λn / (1 + σ(n-1) + κn(n-1))",
+        "Universal Scalability Law: X(n) = λn / (1 + σ(n-1) + κn(n-1))",
+    )
+    return title, [*_coefficients(fit, lang), *_consequences(levels, fit, lang)], lang, list(_notes(levels, fit, lang))
+
+
+def _coefficients(fit: UslFit, lang: Language) -> Iterator[Fact]:
+    found = fit.intervals
+    ranges = (None, None, None) if found is None else (found.sigma, found.kappa, found.scale)
+    names = (Text("σ contención", "σ contention"), Text("κ coherencia", "κ coherency"), Text("λ un slot", "λ one slot"))
+    values = (fit.model.sigma, fit.model.kappa, fit.model.scale)
+    for name, value, interval in zip(names, values, ranges, strict=True):
+        yield name, f"{significant(value, lang)}  90 % {_range(interval, lang)}"
+
+
+def _range(interval: Interval | None, lang: Language) -> str:
+    if interval is None:
+        return UNKNOWN.to(lang)
+    return f"[{significant(interval.low, lang)}, {significant(interval.high, lang)}]"
+
+
+def _consequences(levels: Levels, fit: UslFit, lang: Language) -> Iterator[Fact]:
+    model = fit.model
+    if model.peak is not None and fit.peak_refused is None:
+        below = max(1, int(model.peak))
+        at = " · ".join(f"X({n}) = {significant(model.throughput(n), lang)}" for n in (below, below + 1))
+        yield Text("máximo", "peak"), f"n = {below} ({significant(model.peak, lang)}) · {at}"
+    if fit.refused is None:
+        yield Text("límite λ/σ", "limit λ/σ"), significant(np.inf if model.limit is None else model.limit, lang)
+    ratios = sorted(zip(levels.n.tolist(), efficiency(levels).tolist(), strict=True))
+    yield Text("eficiencia", "efficiency"), " · ".join(f"{n:g}: {percent(ratio, lang, 0)}" for n, ratio in ratios)
+    yield Text("mayor residuo", "largest residual"), percent(fit.max_relative_residual, lang)
+
+
+def _notes(levels: Levels, fit: UslFit, lang: Language) -> Iterator[Text]:
+    if fit.refused is not None:
+        yield Text(f"NO USAR: {fit.refused.es}", f"DO NOT USE: {fit.refused.en}")
+    elif fit.peak_refused is not None:
+        yield Text(f"sin máximo que citar: {fit.peak_refused.es}", f"no peak to quote: {fit.peak_refused.en}")
+    if levels.distinct == 3:
+        sigma = significant(amdahl_sigma(levels), lang)
+        yield Text(
+            f"con 3 niveles la USL es orientativa; con κ = 0 (Amdahl) σ = {sigma}",
+            f"with 3 levels the USL is indicative; with κ = 0 (Amdahl) σ = {sigma}",
+        )

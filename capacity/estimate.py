@@ -1,0 +1,68 @@
+"""What an estimate is: a number, its interval, and the arrays it is made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+Booleans = npt.NDArray[np.bool_]
+
+SECONDS_PER_MINUTE = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A closed interval; an end may be infinite when the data bound only one side."""
+
+    low: float
+    high: float
+
+    def contains(self, value: float) -> bool:
+        """Return whether `value` lies inside, ends included."""
+        return self.low <= value <= self.high
+
+    def scaled(self, factor: float) -> Interval:
+        """Return the interval of the quantity multiplied by a positive `factor`."""
+        return Interval(self.low * factor, self.high * factor)
+
+
+def as_floats(values: npt.ArrayLike) -> Floats:
+    """Return `values` as a float64 array; None and masked entries become NaN."""
+    return np.asarray(values, dtype=np.float64)
+
+
+def t_half_width(values: Floats, confidence: float = 0.95) -> float:
+    """Return the half width of the two-sided t interval of the mean; NaN under two values."""
+    if values.size < 2:
+        return float("nan")
+    quantile = stats.t.ppf(0.5 + confidence / 2, values.size - 1)
+    return float(quantile * values.std(ddof=1) / np.sqrt(values.size))
+
+
+def quantile_ranks(count: int, probability: float, confidence: float = 0.95) -> tuple[int | None, int | None]:
+    """Return the 1-based order-statistic ranks that bracket a quantile, None where no rank is extreme enough.
+
+    Each side may miss with at most (1 - confidence) / 2, by the binomial distribution of the number of values below.
+    """
+    tail = (1 - confidence) / 2
+    below = stats.binom(count, probability)
+    low = int(below.ppf(tail))
+    if low > 0 and below.cdf(low - 1) > tail:
+        low -= 1
+    high = int(below.ppf(1 - tail)) + 1
+    return (low if low >= 1 else None), (high if high <= count else None)
+
+
+def quantile_interval(values: Floats, probability: float, confidence: float = 0.95) -> Interval:
+    """Return the distribution-free interval of a quantile; an end without a rank is infinite."""
+    ordered = np.sort(values[np.isfinite(values)])
+    low, high = quantile_ranks(ordered.size, probability, confidence)
+    return Interval(
+        float(ordered[low - 1]) if low else float("-inf"),
+        float(ordered[high - 1]) if high else float("inf"),
+    )

@@ -1,0 +1,62 @@
+"""In which language a result is told, and how a number looks in it.
+
+Numbers keep the decimal point in both languages, so that a cell can be pasted into any program.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from capacity.estimate import Interval
+
+Language = Literal["es", "en"]
+LANGUAGES: tuple[Language, ...] = ("es", "en")
+DEFAULT_LANGUAGE: Language = "es"
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One sentence in both languages."""
+
+    es: str
+    en: str
+
+    def to(self, lang: Language) -> str:
+        """Return the sentence in `lang`."""
+        return self.es if lang == "es" else self.en
+
+
+UNKNOWN = Text("desconocido", "unknown")
+UNBOUNDED = Text("sin límite", "no limit")
+
+
+def number(value: float | None, lang: Language, digits: int = 2) -> str:
+    """Return a number with a decimal point; None and NaN are unknown, never 0."""
+    if value is None or math.isnan(value):
+        return UNKNOWN.to(lang)
+    if math.isinf(value):
+        return UNBOUNDED.to(lang)
+    return f"{value:,.{digits}f}".replace(",", " ")  # thin space: a comma would read as a decimal in Spanish
+
+
+def significant(value: float | None, lang: Language, digits: int = 4) -> str:
+    """Return a number to so many significant digits, for quantities that span magnitudes."""
+    if value is None or not math.isfinite(value):
+        return number(value, lang)
+    return f"{value:.{digits}g}"
+
+
+def interval_text(interval: Interval | None, lang: Language, digits: int = 2) -> str:
+    """Return `[low, high]`, or unknown."""
+    if interval is None:
+        return UNKNOWN.to(lang)
+    return f"[{number(interval.low, lang, digits)}, {number(interval.high, lang, digits)}]"
+
+
+def percent(ratio: float | None, lang: Language, digits: int = 1) -> str:
+    """Return a ratio as a percentage."""
+    if ratio is None or not math.isfinite(ratio):
+        return number(ratio, lang)
+    return f"{100 * ratio:.{digits}f} %"

@@ -1,0 +1,62 @@
+"""A result table somebody published: rows of printed numbers, each with the range that rounds to it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+RATE_SLACK = 1.01  # a generator within 1 % of its target is on target
+
+
+class Mode(StrEnum):
+    """How the videos were offered."""
+
+    BURST = "burst"
+    SUSTAINED = "sustained"
+
+
+@dataclass(frozen=True, slots=True)
+class Printed:
+    """A printed number and the range of values that round to it."""
+
+    value: float
+    low: float
+    high: float
+
+    @classmethod
+    def parse(cls, text: str) -> Printed:
+        """Return the number and half a unit of its last printed digit either side; ValueError when it is none."""
+        try:
+            exact = Decimal(text.strip())
+        except ArithmeticError as error:
+            raise ValueError(f"not a number: {text!r}") from error
+        if not exact.is_finite():
+            raise ValueError(f"not a finite number: {text!r}")
+        half = 0.5 * 10.0 ** int(exact.as_tuple().exponent)
+        return cls(float(exact), float(exact) - half, float(exact) + half)
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedRow:
+    """One row as published; None marks a blank cell."""
+
+    size: str
+    concurrency: int
+    mode: Mode
+    count: int
+    x: Printed | None
+    s: Printed | None
+    p50: Printed | None = None
+    rate: float | None = None
+
+    @property
+    def makespan_seconds(self) -> float:
+        """Return the longest test that the count and the printed X allow, infinite when they bound none."""
+        return 60 * self.count / self.x.low if self.x is not None and self.x.low > 0 else math.inf
+
+    @property
+    def ladder(self) -> tuple[str, Mode]:
+        """Return what rows to be compared over concurrency share: size and mode, however written."""
+        return self.size.replace(" ", "").casefold(), self.mode

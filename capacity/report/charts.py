@@ -1,0 +1,145 @@
+"""Charts as inline SVG that stretches to any width, with labels as HTML that keep their size on a phone.
+
+Colours are CSS variables of the page, so one drawing serves light, dark and paper (docs/adr/0030).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+
+from capacity.estimate import Floats
+
+WIDTH, HEIGHT = 1000.0, 100.0
+TICKS = 5
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A linear range with the unit that its last label carries."""
+
+    low: float
+    high: float
+    unit: str = ""
+
+    def share(self, value: float) -> float:
+        """Return where a value lies: 0 at the low end, 1 at the high one."""
+        return (value - self.low) / (self.high - self.low) if self.high > self.low else 0.0
+
+    def ticks(self) -> list[float]:
+        """Return a few round values inside the range."""
+        step = _round_step((self.high - self.low) / TICKS)
+        first = np.ceil(self.low / step - 1e-9) * step
+        return [float(v) for v in np.arange(first, self.high + step * 1e-6, step)]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The plane of one chart; `rows` is its height in CSS pixels."""
+
+    x: Axis
+    y: Axis
+    pixels: int = 180
+
+    def point(self, x: float, y: float) -> str:
+        """Return SVG coordinates of a value pair."""
+        return f"{WIDTH * self.x.share(x):.1f},{HEIGHT * (1 - self.y.share(y)):.2f}"
+
+    def line(self, xs: Floats, ys: Floats, colour: str, dashed: bool = False) -> str:
+        """Return a line through the known points, broken where a value is unknown."""
+        style = ' stroke-dasharray="6 5"' if dashed else ""
+        return "".join(
+            f'<polyline points="{" ".join(self.point(x, y) for x, y in piece)}" stroke="var(--{colour})"{style}/>'
+            for piece in _pieces(xs, ys)
+        )
+
+    def area(self, xs: Floats, ys: Floats, colour: str) -> str:
+        """Return the filled area under a line."""
+        return "".join(
+            f'<polygon points="{self.point(piece[0][0], self.y.low)} '
+            f'{" ".join(self.point(x, y) for x, y in piece)} {self.point(piece[-1][0], self.y.low)}" '
+            f'fill="var(--{colour})" opacity=".25"/>'
+            for piece in _pieces(xs, ys)
+        )
+
+    def box(self, x0: float, x1: float, y0: float, y1: float, colour: str, title: str = "") -> str:
+        """Return a filled rectangle, at least a hair wide."""
+        left, right = WIDTH * self.x.share(x0), WIDTH * self.x.share(x1)
+        top, bottom = HEIGHT * (1 - self.y.share(y1)), HEIGHT * (1 - self.y.share(y0))
+        said = f"<title>{escape(title)}</title>" if title else ""
+        return (
+            f'<rect x="{left:.1f}" y="{top:.2f}" width="{max(right - left, 0.6):.1f}" '
+            f'height="{bottom - top:.2f}" fill="var(--{colour})">{said}</rect>'
+        )
+
+    def dot(self, x: float, y: float, colour: str, title: str) -> str:
+        """Return a round point as HTML, which the stretching of the drawing leaves round."""
+        left, bottom = 100 * self.x.share(x), 100 * self.y.share(y)
+        place = f"left:{left:.2f}%;bottom:{bottom:.2f}%;background:var(--{colour})"
+        return f'<i class="dot" style="{place}" title="{escape(title)}"></i>'
+
+
+def draw(frame: Frame, name: str, shapes: Iterable[str], dots: Iterable[str] = (), names: Sequence[str] = ()) -> str:
+    """Return a chart; `names` label equal rows from the top instead of the values of the y axis."""
+    grid = "".join(f'<line class="grid" {_across(frame, y)}/>' for y in ([] if names else frame.y.ticks()))
+    return (
+        f'<figure class="chart" role="img" aria-label="{escape(name)}"><figcaption>{escape(name)}</figcaption>'
+        f'<div class="plane" style="height:{frame.pixels}px">'
+        f'<svg viewBox="0 0 {WIDTH:g} {HEIGHT:g}" preserveAspectRatio="none" aria-hidden="true">'
+        f"{grid}{''.join(shapes)}</svg>{''.join(dots)}{_x_labels(frame.x)}{_y_labels(frame.y, names)}</div></figure>"
+    )
+
+
+def legend(entries: Sequence[tuple[str, str]]) -> str:
+    """Return colour swatches with their names."""
+    items = (f'<li><i style="background:var(--{colour})"></i>{escape(name)}</li>' for colour, name in entries)
+    return f'<ul class="legend">{"".join(items)}</ul>'
+
+
+def thinned(xs: Floats, ys: Floats, points: int = 400) -> tuple[Floats, Floats]:
+    """Return at most so many points, evenly taken, the last included."""
+    if xs.size <= points:
+        return xs, ys
+    chosen = np.linspace(0, xs.size - 1, points).astype(np.int64)
+    return xs[chosen], ys[chosen]
+
+
+def _pieces(xs: Floats, ys: Floats) -> list[list[tuple[float, float]]]:
+    pieces: list[list[tuple[float, float]]] = [[]]
+    for x, y in zip(xs.tolist(), ys.tolist(), strict=True):
+        if np.isfinite(y):
+            pieces[-1].append((x, y))
+        elif pieces[-1]:
+            pieces.append([])
+    return [piece for piece in pieces if piece]
+
+
+def _across(frame: Frame, y: float) -> str:
+    height = HEIGHT * (1 - frame.y.share(y))
+    return f'x1="0" x2="{WIDTH:g}" y1="{height:.2f}" y2="{height:.2f}"'
+
+
+def _x_labels(axis: Axis) -> str:
+    ticks = axis.ticks()
+    unit = f" {escape(axis.unit)}" if axis.unit else ""
+    spans = (
+        f'<b class="x" style="left:{100 * axis.share(v):.2f}%">{v:g}{unit if v == ticks[-1] else ""}</b>' for v in ticks
+    )
+    return "".join(spans)
+
+
+def _y_labels(axis: Axis, names: Sequence[str]) -> str:
+    labels = [(100 * axis.share(v), f"{v:g}{axis.unit}") for v in axis.ticks()]
+    if names:
+        labels = [(100 * (1 - (row + 0.5) / len(names)), name) for row, name in enumerate(names)]
+    return "".join(f'<b class="y" style="bottom:{share:.2f}%">{escape(name)}</b>' for share, name in labels)
+
+
+def _round_step(rough: float) -> float:
+    if not rough > 0:
+        return 1.0
+    magnitude = 10.0 ** np.floor(np.log10(rough))
+    return float(next(m * magnitude for m in (1, 2, 5, 10) if m * magnitude >= rough * 0.999))

@@ -1,0 +1,1 @@
+"""Prometheus exporters for SQS and for the database."""

@@ -1,0 +1,62 @@
+"""`python -m exporters sqs|db`: serve one source's figures on /metrics."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import click
+
+from exporters import server
+from exporters.base import Exposition, Source
+from exporters.db import DatabaseSource
+from exporters.reader import open_database
+from exporters.sqs import open_watch
+from exporters.statements import VideosTable
+from exporters.web import Application, read_credentials
+from pipeline import cli, logs
+from pipeline.settings import Settings
+
+Background = Callable[[threading.Event], None]
+
+
+@click.group(epilog="Examples: python -m exporters db; AFORO_EXPORTER_QUEUES='team-*' python -m exporters sqs")
+def main() -> None:
+    """Serve figures for Prometheus until stopped; a failing source shows as a metric, not as a failed scrape."""
+    logs.configure()
+
+
+@main.command()
+def db() -> None:
+    """Serve the database: exact figures of the newest runs, sums of all (port AFORO_EXPORTER_DB_PORT)."""
+    settings = Settings.from_process()
+    table = VideosTable.of(settings.exporters)
+    source = DatabaseSource(open_database(settings.database.url, table), settings.exporters)
+    port = settings.exporters.db_port
+    _serve(settings, "db", [source], source.keep_building, port, "AFORO_EXPORTER_DB_PORT")
+
+
+@main.command()
+def sqs() -> None:
+    """Serve the SQS queues AFORO_EXPORTER_QUEUES names (port AFORO_EXPORTER_SQS_PORT)."""
+    settings = Settings.from_process()
+    watch = open_watch(settings)
+    _serve(settings, "sqs", watch.sources, watch.keep_polling, settings.exporters.sqs_port, "AFORO_EXPORTER_SQS_PORT")
+
+
+def _serve(
+    settings: Settings, name: str, sources: list[Source], background: Background, port: int, port_setting: str
+) -> None:
+    application = Application(Exposition(name, sources), read_credentials(settings.exporters.auth_file))
+    stop = threading.Event()
+    thread = threading.Thread(target=background, args=(stop,), name=f"{name}-background", daemon=True)
+    with server.listening(settings.exporters, port, port_setting) as listener:
+        thread.start()
+        try:
+            server.serve(application, settings.exporters, listener)
+        finally:
+            stop.set()
+
+
+if __name__ == "__main__":
+    cli.run(main, "python -m exporters")

@@ -1,0 +1,84 @@
+"""Why a source could not be read: one closed list of reasons for the label of every error counter."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from botocore.exceptions import (
+    ClientError,
+    ConnectTimeoutError,
+    HTTPClientError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ReadTimeoutError,
+)
+from sqlalchemy.exc import DBAPIError
+
+
+class Fault(StrEnum):
+    """Reasons of failed collections and polls."""
+
+    STARTING = "starting"
+    TIMEOUT = "timeout"
+    UNREACHABLE = "unreachable"
+    DENIED = "denied"
+    THROTTLED = "throttled"
+    NOT_FOUND = "not_found"
+    REFUSED = "refused"
+    INTERNAL = "internal"
+
+
+class SourceNotReady(Exception):
+    """The first full count has not ended yet: nothing is known, so nothing is said."""
+
+
+_AWS_CODES = (
+    (Fault.NOT_FOUND, ("NonExistentQueue", "QueueDoesNotExist")),
+    (Fault.THROTTLED, ("Throttl", "TooManyRequests", "SlowDown")),
+    (Fault.DENIED, ("AccessDenied", "Forbidden", "InvalidClientTokenId", "Signature", "Expired", "Unauthorized")),
+    (Fault.UNREACHABLE, ("ServiceUnavailable", "InternalError", "InternalFailure")),
+)
+_SQLSTATES = (
+    (Fault.TIMEOUT, ("57014", "55P03")),
+    (Fault.DENIED, ("28", "42501")),
+    (Fault.NOT_FOUND, ("42P01", "42703", "3D000")),
+    (Fault.UNREACHABLE, ("08", "57P", "53")),
+)
+
+
+def fault_of(error: BaseException) -> Fault:
+    """Return the reason `error` stands for."""
+    if isinstance(error, SourceNotReady):
+        return Fault.STARTING
+    if isinstance(error, TimeoutError | ConnectTimeoutError | ReadTimeoutError):
+        return Fault.TIMEOUT
+    if isinstance(error, NoCredentialsError | PartialCredentialsError):
+        return Fault.DENIED
+    if isinstance(error, ClientError):
+        return _of_aws(error)
+    if isinstance(error, DBAPIError):
+        return _of_database(error)
+    return Fault.UNREACHABLE if isinstance(error, HTTPClientError | OSError) else Fault.INTERNAL
+
+
+def _of_aws(error: ClientError) -> Fault:
+    code = error.response["Error"]["Code"]
+    return next((fault for fault, marks in _AWS_CODES if any(mark in code for mark in marks)), Fault.REFUSED)
+
+
+def _of_database(error: DBAPIError) -> Fault:
+    state = getattr(error.orig, "sqlstate", None)
+    if state is not None:
+        return next((fault for fault, starts in _SQLSTATES if state.startswith(starts)), Fault.REFUSED)
+    return _of_sqlite(str(error.orig))
+
+
+def _of_sqlite(message: str) -> Fault:
+    """Read the text of an error without SQLSTATE: SQLite's, or libpq's when it found no server."""
+    known = (
+        (Fault.TIMEOUT, ("interrupted", "locked", "timeout expired")),
+        (Fault.NOT_FOUND, ("no such table", "no such column")),
+        (Fault.DENIED, ("password", "not authorized")),
+        (Fault.UNREACHABLE, ("unable to open", "connection", "closed", "disk I/O")),
+    )
+    return next((fault for fault, marks in known if any(mark in message for mark in marks)), Fault.REFUSED)

@@ -1,0 +1,96 @@
+"""A ledger as metric families: what is not known is absent, what is known to be nothing is 0."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from prometheus_client.core import Metric
+
+from exporters.base import gauge_of
+from exporters.ledger import Ledger, Run
+from exporters.tally import AttemptTally, Tally
+from pipeline import metrics
+from pipeline.run import Mode, RunStatus
+from pipeline.video import Outcome, Stage, VideoState
+
+#: By name without prefix, then label values after the run's id; None is unknown.
+Figures = dict[tuple[str, ...], float | None]
+
+
+def figures_of_run(run: Run, tally: Tally, attempts: AttemptTally, now: float) -> Figures:
+    """Return what the `aforo_run_*` families say of one run; `now` tells whether its window has ended."""
+    return {**_facts(run), **_videos(tally), **_window(run, tally, now), **_attempts(attempts)}
+
+
+def families_of_run(run_id: str, figures: Figures) -> list[Metric]:
+    """Return the `aforo_run_*` families of one run."""
+    families: dict[str, Any] = {metric.name: metrics.family(metric.name) for metric in metrics.RUN}
+    for (name, *labels), value in figures.items():
+        if value is not None:
+            families[f"aforo_run_{name}"].add_metric([run_id, *labels], value)
+    return list(families.values())
+
+
+def database_families(ledger: Ledger) -> list[Metric]:
+    """Return the families over all videos and runs."""
+    videos, runs, whole = metrics.family("aforo_videos"), metrics.family("aforo_runs"), ledger.all_videos
+    for state in dict.fromkeys([*VideoState, *whole.states]):
+        videos.add_metric([state], whole.states[state])
+    statuses = ledger.statuses
+    for status in RunStatus:
+        runs.add_metric([status], statuses[status])
+    return [
+        videos,
+        runs,
+        gauge_of("aforo_videos_oldest_waiting_timestamp_seconds", ledger.oldest_waiting),
+        gauge_of("aforo_videos_cycle_seconds", whole.cycle_seconds),
+        gauge_of("aforo_videos_wait_seconds", whole.wait_seconds),
+        gauge_of("aforo_videos_service_seconds", whole.service_seconds),
+    ]
+
+
+def window(run: Run, tally: Tally, now: float) -> tuple[float | None, float | None]:
+    """Return start and end of a run's test window, each None while unknown.
+
+    Burst: first upload to last completion, known when every expected video is final. Sustained: the schedule.
+    """
+    if run.mode == Mode.BURST:
+        return tally.first_upload, tally.last_done if tally.final >= run.expected else None
+    ended = math.isfinite(run.window_end) and now >= run.window_end
+    return run.started_at, run.window_end if ended else None
+
+
+def _facts(run: Run) -> Figures:
+    return {
+        ("info", run.size_label, str(run.concurrency), str(run.slots), run.mode, run.profile): 1,
+        ("status", run.status): 1,
+        ("expected_videos",): run.expected,
+        ("offered_videos_per_second",): run.rate_per_minute and run.rate_per_minute / 60,
+    }
+
+
+def _videos(tally: Tally) -> Figures:
+    return {
+        **{("videos", state): tally.states[state] for state in VideoState},
+        **{("failed_videos", reason): count for reason, count in sorted(tally.reasons.items())},
+        ("videos_in_window",): tally.in_window,
+        ("cycle_seconds",): tally.cycle_seconds,
+        ("wait_seconds",): tally.wait_seconds,
+        ("service_seconds",): tally.service_seconds,
+        ("max_lateness_seconds",): tally.max_lateness,
+    }
+
+
+def _window(run: Run, tally: Tally, now: float) -> Figures:
+    start, end = window(run, tally, now)
+    return {("window_start_timestamp_seconds",): start, ("window_end_timestamp_seconds",): end}
+
+
+def _attempts(attempts: AttemptTally) -> Figures:
+    *stages, cpu_seconds = attempts.sums
+    return {
+        **{("attempts", outcome): attempts.outcomes[outcome] + attempts.lost[outcome] for outcome in Outcome},
+        **{("stage_seconds", stage): seconds for stage, seconds in zip(Stage, stages, strict=True)},
+        ("ffmpeg_cpu_seconds",): cpu_seconds,
+    }

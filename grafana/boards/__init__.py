@@ -1,0 +1,10 @@
+"""The five dashboards, from the result down to the instruments that measured it."""
+
+from grafana.board import Board
+from grafana.boards.bottleneck import BOTTLENECK
+from grafana.boards.capacity import CAPACITY
+from grafana.boards.run import RUN
+from grafana.boards.stack_health import STACK_HEALTH
+from grafana.boards.worker import WORKER
+
+BOARDS: tuple[Board, ...] = (CAPACITY, RUN, WORKER, BOTTLENECK, STACK_HEALTH)

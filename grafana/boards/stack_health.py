@@ -1,0 +1,224 @@
+"""Stack health: whether the figures can be trusted, and what measuring them costs."""
+
+from __future__ import annotations
+
+from grafana.board import Board, Row
+from grafana.panel import Column, Query, bars, series, stat, table
+from grafana.wording import BLUE, GREEN, ORANGE, RED, UP, YELLOW, Text, same
+
+SELF = '{job="prometheus"}'
+ALERTS_NOW = table(
+    Text("Alertas activas", "Firing alerts"),
+    Text("¿Qué hay que atender? El runbook dice cómo.", "What needs attention? The runbook says how."),
+    'max by (alertname, severity, job, run_id, queue, instance) (ALERTS{alertstate="firing"})',
+    key="alertname",
+    columns=(
+        Column(Text("Alerta", "Alert"), label="alertname"),
+        Column(Text("Gravedad", "Severity"), label="severity"),
+        Column(Text("Prueba", "Run"), label="run_id"),
+        Column(Text("Cola", "Queue"), label="queue"),
+        Column(Text("Instancia", "Instance"), label="instance"),
+    ),
+    width=16,
+    empty=Text("ninguna", "none"),
+)
+
+STACK_HEALTH = Board(
+    uid="aforo-stack-health",
+    title=Text("Aforo · Salud de la medición", "Aforo · Stack health"),
+    description=Text(
+        "Si se puede creer lo medido: objetivos, exportadores, reglas, Prometheus y lo que cuesta medir.",
+        "Whether the figures can be trusted: targets, exporters, rules, Prometheus and the cost of measuring.",
+    ),
+    time_from="now-30m",
+    rows=(
+        Row(
+            Text("¿Se mide todo?", "Is everything measured?"),
+            (
+                series(
+                    Text("Objetivos", "Targets"),
+                    Text(
+                        "¿Quién responde a Prometheus, y desde cuándo no?",
+                        "Who answers Prometheus, and since when not?",
+                    ),
+                    (Query("min by (job) (up)", "{{job}}"),),
+                    "none",
+                    value_words=UP,
+                    maximum=1,
+                ),
+                ALERTS_NOW,
+            ),
+        ),
+        Row(
+            Text("Exportadores", "Exporters"),
+            (
+                bars(
+                    Text("Lecturas correctas", "Collections that work"),
+                    Text("¿Puede cada exportador leer su fuente?", "Can each exporter read its source?"),
+                    (Query("min by (collector) (aforo_exporter_collector_success)", "{{collector}}"),),
+                    "none",
+                    maximum=1,
+                    value_words=UP,
+                    thresholds=((None, RED), (1, GREEN)),
+                    width=6,
+                ),
+                series(
+                    Text("Edad de los datos", "Age of the data"),
+                    Text("¿De cuándo es lo que muestran?", "How old is what they show?"),
+                    (
+                        Query(
+                            "time() - max by (collector) (aforo_exporter_last_success_timestamp_seconds)",
+                            "{{collector}}",
+                        ),
+                    ),
+                    "s",
+                    width=6,
+                ),
+                series(
+                    Text("Duración de una lectura", "Duration of a collection"),
+                    Text("¿Cuánto cuesta leer la fuente?", "What does reading the source cost?"),
+                    (Query("max by (collector) (aforo_exporter_collector_duration_seconds)", "{{collector}}"),),
+                    "s",
+                    width=6,
+                    decimals=4,
+                ),
+                series(
+                    Text("Errores por motivo", "Errors by reason"),
+                    Text("¿Por qué falla una lectura?", "Why does a collection fail?"),
+                    (
+                        Query(
+                            "sum by (collector, reason) (increase(aforo_exporter_errors_total[$__range]))",
+                            "{{collector}} {{reason}}",
+                        ),
+                        Query(
+                            "sum by (queue, reason) (increase(aforo_sqs_poll_errors_total[$__range]))",
+                            "{{queue}} {{reason}}",
+                        ),
+                    ),
+                    "none",
+                    width=6,
+                    decimals=0,
+                    empty=Text("ninguno", "none"),
+                ),
+            ),
+        ),
+        Row(
+            Text("Recogida y reglas", "Scrapes and rules"),
+            (
+                series(
+                    Text("Duración de la recogida", "Scrape duration"),
+                    Text("¿Cabe cada recogida en su intervalo?", "Does each scrape fit its interval?"),
+                    (Query("max by (job) (scrape_duration_seconds)", "{{job}}"),),
+                    "s",
+                    decimals=4,
+                ),
+                series(
+                    Text("Muestras por recogida", "Samples per scrape"),
+                    Text("¿Crece lo que se recoge?", "Does what is scraped grow?"),
+                    (Query("sum by (job) (scrape_samples_scraped)", "{{job}}"),),
+                    "none",
+                ),
+                series(
+                    Text("Evaluación de reglas", "Rule evaluation"),
+                    Text(
+                        "¿Se evalúan las reglas a tiempo? Una vuelta perdida retrasa la tabla.",
+                        "Are rules evaluated in time? A missed round delays the table.",
+                    ),
+                    (
+                        Query(
+                            f"max(prometheus_rule_group_last_duration_seconds{SELF})", Text("mayor", "longest"), BLUE
+                        ),
+                        Query(
+                            f"sum(increase(prometheus_rule_group_iterations_missed_total{SELF}[$__range]))",
+                            Text("vueltas perdidas", "missed rounds"),
+                            RED,
+                        ),
+                    ),
+                    "s",
+                    decimals=4,
+                    empty=Text("Prometheus no se recoge a sí mismo", "Prometheus does not scrape itself"),
+                ),
+            ),
+        ),
+        Row(
+            same("Prometheus"),
+            (
+                series(
+                    Text("Series en memoria", "Series in memory"),
+                    Text("¿Cuánto guarda?", "How much does it hold?"),
+                    (Query(f"max(prometheus_tsdb_head_series{SELF})", same("series"), BLUE),),
+                    "none",
+                    empty=Text("Prometheus no se recoge a sí mismo", "Prometheus does not scrape itself"),
+                ),
+                series(
+                    Text("Memoria de Prometheus", "Prometheus memory"),
+                    Text("¿Cuánta memoria usa?", "How much memory does it use?"),
+                    (Query(f"max(process_resident_memory_bytes{SELF})", same("RSS"), ORANGE),),
+                    "bytes",
+                    empty=Text("Prometheus no se recoge a sí mismo", "Prometheus does not scrape itself"),
+                ),
+                series(
+                    Text("CPU de Prometheus", "Prometheus CPU"),
+                    Text("¿Cuánta CPU quita a lo medido?", "How much CPU does it take from what is measured?"),
+                    (
+                        Query(
+                            f"max(rate(process_cpu_seconds_total{SELF}[$__rate_interval]))",
+                            Text("núcleos", "cores"),
+                            RED,
+                        ),
+                    ),
+                    Text("suffix: núcleos", "suffix: cores"),
+                    decimals=3,
+                    empty=Text("Prometheus no se recoge a sí mismo", "Prometheus does not scrape itself"),
+                ),
+            ),
+        ),
+        Row(
+            Text("¿Cuánto cuesta medir?", "What does measuring cost?"),
+            (
+                series(
+                    Text("Coste de muestrear", "Sampling cost"),
+                    Text("¿Cuánta CPU gasta el worker en medirse?", "How much CPU does the worker spend on measuring?"),
+                    (
+                        Query(
+                            "sum by (instance) (rate(aforo_worker_measuring_cpu_seconds_total[$__rate_interval]))",
+                            "{{instance}}",
+                        ),
+                    ),
+                    Text("suffix: núcleos", "suffix: cores"),
+                    decimals=4,
+                    empty=Text("el worker no lo publica", "the worker does not publish it"),
+                ),
+                series(
+                    Text("Llamadas a SQS", "SQS calls"),
+                    Text("¿Cuántas llamadas hace el exportador?", "How many calls does the exporter make?"),
+                    (Query("sum by (operation) (rate(aforo_sqs_api_calls_total[$__rate_interval]))", "{{operation}}"),),
+                    Text("suffix: llamadas/s", "suffix: calls/s"),
+                    decimals=2,
+                ),
+                stat(
+                    Text("Coste mensual en SQS", "Monthly SQS cost"),
+                    Text(
+                        "¿Cuánto costarían al mes las llamadas del exportador en AWS?",
+                        "What would the exporter's calls cost a month on AWS?",
+                    ),
+                    "max(aforo_sqs_api_cost_usd_per_month)",
+                    "currencyUSD",
+                    decimals=2,
+                    empty=Text("el exportador no lo publica", "the exporter does not publish it"),
+                ),
+                stat(
+                    Text("Videos sin mensaje", "Videos without a message"),
+                    Text(
+                        "¿Cuentan lo mismo la base y la cola? Fuera de una prueba debe ser 0.",
+                        "Do database and queue tell the same? Outside a run it must be 0.",
+                    ),
+                    "aforo_videos_without_message:difference",
+                    "none",
+                    minimum=None,
+                    thresholds=((None, YELLOW), (0, GREEN), (1, YELLOW)),
+                ),
+            ),
+        ),
+    ),
+)

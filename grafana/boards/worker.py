@@ -1,0 +1,296 @@
+"""Worker: rate, errors and durations of tasks and stages, ffmpeg, slots, and the transport that feeds them."""
+
+from __future__ import annotations
+
+from grafana.board import Board, Row, Variable
+from grafana.panel import Query, heat, series, stat
+from grafana.wording import (
+    BLUE,
+    DIRECTIONS,
+    GREEN,
+    GREY,
+    ORANGE,
+    OUTCOMES,
+    PURPLE,
+    RED,
+    STAGES,
+    YELLOW,
+    Text,
+    same,
+)
+
+HERE = 'instance=~"$instance"'
+TASKS_PER_SECOND = Text("suffix: tareas/s", "suffix: tasks/s")
+
+
+def _rate(counter: str, by: str = "") -> str:
+    over = f" by ({by})" if by else ""
+    return f"sum{over} (rate({counter}{{{HERE}}}[$__rate_interval]))"
+
+
+def _mean(histogram: str, by: str = "") -> str:
+    over = f" by ({by})" if by else ""
+    total, count = (f"sum{over} (increase({histogram}_{part}{{{HERE}}}[$__range]))" for part in ("sum", "count"))
+    return f"{total} / ({count} > 0)"
+
+
+def _quantile(share: float, histogram: str) -> str:
+    return f"histogram_quantile({share}, sum by (le) (rate({histogram}_bucket{{{HERE}}}[$__rate_interval])))"
+
+
+def _happened(counter: str, by: str = "") -> str:
+    over = f" by ({by})" if by else ""
+    return f"sum{over} (increase({counter}{{{HERE}}}[$__range]))"
+
+
+NONE_HAPPENED = Text("ninguno", "none")
+
+WORKER = Board(
+    uid="aforo-worker",
+    title=same("Aforo · Worker"),
+    description=Text(
+        "Los workers: cuánto hacen, cuánto falla, cuánto tarda cada etapa y cómo reciben su trabajo.",
+        "The workers: how much they do, what fails, how long each stage takes and how work reaches them.",
+    ),
+    time_from="now-15m",
+    variables=(Variable("instance", same("Worker"), "label_values(aforo_worker_slots, instance)", multiple=True),),
+    rows=(
+        Row(
+            Text("¿Va bien?", "Is it fine?"),
+            (
+                stat(
+                    Text("Workers", "Workers"),
+                    Text("¿Cuántos workers responden?", "How many workers answer?"),
+                    'count(up{job="worker"} == 1) or vector(0)',
+                    "none",
+                    thresholds=((None, RED), (1, GREEN)),
+                ),
+                stat(
+                    Text("Slots", "Slots"),
+                    Text("¿Cuántos procesos de tareas tienen?", "How many task processes do they have?"),
+                    f"sum(aforo_worker_slots{{{HERE}}})",
+                    "none",
+                ),
+                stat(
+                    Text("Procesos caídos", "Processes lost"),
+                    Text("¿Murió alguno con una tarea en la mano?", "Did one die with a task in hand?"),
+                    f"{_happened('aforo_worker_children_lost_total')} or vector(0)",
+                    "none",
+                    decimals=0,
+                    thresholds=((None, GREEN), (1, RED)),
+                ),
+                stat(
+                    Text("Mensajes muertos", "Dead letters"),
+                    Text("¿Se rindió SQS con algún mensaje?", "Did SQS give up on a message?"),
+                    "sum(aforo_sqs_dead_letter_messages)",
+                    "none",
+                    thresholds=((None, GREEN), (1, RED)),
+                ),
+                stat(
+                    Text("Última recepción", "Last receive"),
+                    Text(
+                        "¿Cuánto hace que SQS contestó? Con todos los slots ocupados no se pregunta.",
+                        "How long since SQS answered? With all slots busy nobody asks.",
+                    ),
+                    f"time() - max(aforo_worker_last_poll_timestamp_seconds{{{HERE}}})",
+                    "s",
+                    decimals=0,
+                ),
+                stat(
+                    Text("Memoria de ffmpeg", "ffmpeg memory"),
+                    Text("¿Cuánta memoria llegó a usar un ffmpeg?", "How much memory did one ffmpeg use at most?"),
+                    f"max(aforo_worker_ffmpeg_max_rss_bytes{{{HERE}}})",
+                    "bytes",
+                ),
+            ),
+            height=4,
+        ),
+        Row(
+            Text("Tareas: ritmo, errores, duración", "Tasks: rate, errors, duration"),
+            (
+                series(
+                    Text("Tareas por desenlace", "Tasks by outcome"),
+                    Text("¿Cuántas acaban por segundo y cómo?", "How many end per second, and how?"),
+                    (Query(_rate("aforo_worker_tasks_total", "outcome"), "{{outcome}}"),),
+                    TASKS_PER_SECOND,
+                    stacked=True,
+                    words=OUTCOMES,
+                    decimals=3,
+                ),
+                series(
+                    Text("Fallos por motivo", "Failures by reason"),
+                    Text("¿Qué falla y cuándo empezó?", "What fails, and since when?"),
+                    (Query(_rate("aforo_worker_failures_total", "reason"), "{{reason}}"),),
+                    TASKS_PER_SECOND,
+                    empty=NONE_HAPPENED,
+                    decimals=3,
+                ),
+                series(
+                    Text("Duración de una tarea", "Duration of a task"),
+                    Text("¿Cuánto tarda una tarea: la mitad y el 95 %?", "How long does a task take: half and 95 %?"),
+                    (
+                        Query(_quantile(0.5, "aforo_worker_task_seconds"), same("p50"), GREEN),
+                        Query(_quantile(0.95, "aforo_worker_task_seconds"), same("p95"), ORANGE),
+                        Query(_quantile(0.5, "aforo_worker_queue_wait_seconds"), Text("espera p50", "wait p50"), BLUE),
+                    ),
+                    "s",
+                ),
+            ),
+        ),
+        Row(
+            Text("¿Dónde se va el tiempo?", "Where does the time go?"),
+            (
+                series(
+                    Text("Slots por etapa", "Slots by stage"),
+                    Text(
+                        "¿En qué etapa están los slots? Segundos de etapa por segundo son slots ocupados en ella.",
+                        "In which stage are the slots? Stage seconds per second are slots busy with it.",
+                    ),
+                    (Query(_rate("aforo_worker_stage_seconds_sum", "stage"), "{{stage}}"),),
+                    Text("suffix: slots", "suffix: slots"),
+                    stacked=True,
+                    words=STAGES,
+                    decimals=2,
+                ),
+                series(
+                    Text("Slots", "Slots"),
+                    Text("¿Trabajan todos los slots?", "Do all slots work?"),
+                    (
+                        Query(f"sum(aforo_worker_slots_busy{{{HERE}}})", Text("ocupados", "busy"), GREEN),
+                        Query(f"sum(aforo_worker_slots{{{HERE}}})", same("slots"), GREY, is_limit=True),
+                    ),
+                    "none",
+                ),
+                series(
+                    Text("Bytes de video", "Video bytes"),
+                    Text("¿Cuánto video entra y sale?", "How much video goes in and out?"),
+                    (Query(_rate("aforo_worker_video_bytes_total", "direction"), "{{direction}}"),),
+                    "Bps",
+                    words=DIRECTIONS,
+                ),
+            ),
+        ),
+        Row(
+            same("ffmpeg"),
+            (
+                heat(
+                    Text("Velocidad de ffmpeg", "ffmpeg speed"),
+                    Text("¿Cuántos segundos de video por segundo?", "How many seconds of video a second?"),
+                    f"sum by (le) (increase(aforo_worker_ffmpeg_speed_ratio_bucket{{{HERE}}}[$__rate_interval]))",
+                    "suffix: ×",
+                ),
+                stat(
+                    Text("CPU por video", "CPU per video"),
+                    Text("¿Cuántos segundos de CPU cuesta un video?", "How many CPU seconds does a video cost?"),
+                    _mean("aforo_worker_ffmpeg_cpu_seconds"),
+                    "s",
+                    decimals=2,
+                    empty=Text("aún sin videos", "no video yet"),
+                ),
+                stat(
+                    Text("Núcleos por ffmpeg", "Cores per ffmpeg"),
+                    Text("¿Usa un ffmpeg un núcleo o todos?", "Does one ffmpeg use one core or all?"),
+                    _mean("aforo_worker_ffmpeg_cores"),
+                    Text("suffix: núcleos", "suffix: cores"),
+                    decimals=2,
+                    empty=Text("aún sin videos", "no video yet"),
+                ),
+                series(
+                    Text("Pausa de un slot", "Idle gap of a slot"),
+                    Text(
+                        "¿Cuánto espera un slot entre dos tareas habiendo cola? Es capacidad perdida.",
+                        "How long does a slot wait between two tasks while messages wait? It is capacity lost.",
+                    ),
+                    (
+                        Query(_quantile(0.5, "aforo_worker_slot_idle_seconds"), same("p50"), GREEN),
+                        Query(_quantile(0.95, "aforo_worker_slot_idle_seconds"), same("p95"), ORANGE),
+                    ),
+                    "s",
+                    decimals=3,
+                ),
+            ),
+        ),
+        Row(
+            Text("¿Cómo llega el trabajo?", "How does work arrive?"),
+            (
+                series(
+                    Text("Recepciones", "Polls"),
+                    Text("¿Contesta SQS, y con qué?", "Does SQS answer, and with what?"),
+                    (Query(_rate("aforo_worker_polls_total", "result"), "{{result}}"),),
+                    Text("suffix: llamadas/s", "suffix: calls/s"),
+                    stacked=True,
+                    decimals=2,
+                ),
+                series(
+                    Text("Prórrogas de visibilidad", "Visibility extensions"),
+                    Text(
+                        "¿Se mantienen ocultos los mensajes en curso? Un fallo acaba en duplicado.",
+                        "Do running messages stay hidden? A failure ends in a duplicate.",
+                    ),
+                    (Query(_rate("aforo_worker_visibility_extensions_total", "result"), "{{result}}"),),
+                    Text("suffix: llamadas/s", "suffix: calls/s"),
+                    decimals=2,
+                    empty=Text("ninguna tarea duró lo bastante", "no task lasted long enough"),
+                ),
+                series(
+                    Text("Reentregas", "Redeliveries"),
+                    Text("¿Vuelven mensajes que ya se habían entregado?", "Do messages come that had come before?"),
+                    (
+                        Query(
+                            f"{_happened('aforo_worker_redeliveries_total')} or vector(0)",
+                            Text("reentregas", "redeliveries"),
+                            ORANGE,
+                        ),
+                        Query(
+                            f"{_happened('aforo_worker_messages_refused_total')} or vector(0)",
+                            Text("rechazados sin leer", "refused unread"),
+                            RED,
+                        ),
+                    ),
+                    "none",
+                    decimals=0,
+                ),
+                series(
+                    Text("Mensajes rechazados", "Messages refused"),
+                    Text("¿Por qué se apartó un mensaje sin leerlo?", "Why was a message put aside unread?"),
+                    (Query(_rate("aforo_worker_messages_refused_total", "reason"), "{{reason}}"),),
+                    Text("suffix: mensajes/s", "suffix: messages/s"),
+                    empty=NONE_HAPPENED,
+                ),
+                series(
+                    Text("Lo mismo según celery-exporter", "The same as celery-exporter says"),
+                    Text(
+                        "¿Cuenta celery-exporter las mismas tareas? Ve eventos; si se pierden, cuenta de menos.",
+                        "Does celery-exporter count the same tasks? It sees events; lost ones make it count less.",
+                    ),
+                    (
+                        Query(
+                            "sum(celery_task_started_total)", Text("empezadas (eventos)", "started (events)"), PURPLE
+                        ),
+                        Query(
+                            "sum(celery_task_succeeded_total)", Text("logradas (eventos)", "succeeded (events)"), GREEN
+                        ),
+                        Query(
+                            "sum(aforo_worker_tasks_started_total)",
+                            Text("empezadas (worker)", "started (worker)"),
+                            GREY,
+                            is_limit=True,
+                        ),
+                    ),
+                    "none",
+                ),
+                series(
+                    Text("Eventos de Celery", "Celery events"),
+                    Text("¿Llegan los eventos a su Redis?", "Do events reach their Redis?"),
+                    (
+                        Query(_rate("aforo_worker_events_forwarded_total"), Text("entregados", "forwarded"), GREEN),
+                        Query(_rate("aforo_worker_events_dropped_total"), Text("perdidos", "dropped"), RED),
+                        Query(f"min(aforo_worker_events_connected{{{HERE}}})", Text("conectado", "connected"), YELLOW),
+                    ),
+                    Text("suffix: eventos/s", "suffix: events/s"),
+                    decimals=2,
+                ),
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,76 @@
+"""The PromQL of a dashboard: where it stands, with Grafana's macros filled in, and which metrics it reads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import promql_parser as promql
+
+#: what Grafana would put in for an hour's range on a 1 s scrape
+MACROS = {"__range": "1h", "__rate_interval": "15s", "__interval": "5s"}
+VARIABLE = re.compile(r"\$(?:\{(\w+)(?::\w+)?\}|(\w+))")
+
+
+@dataclass(frozen=True)
+class Expression:
+    """One query of a panel."""
+
+    board: str
+    panel: str
+    ref_id: str
+    text: str
+    #: the panel says what it means when nothing comes
+    may_be_empty: bool
+
+    def __str__(self) -> str:
+        return f"{self.board} · {self.panel} · {self.ref_id}"
+
+
+def expressions(board: Mapping[str, Any]) -> Iterator[Expression]:
+    """Yield every query of a dashboard's JSON."""
+    for panel in panels(board):
+        says_why = bool(panel.get("fieldConfig", {}).get("defaults", {}).get("noValue"))
+        for target in panel.get("targets", []):
+            yield Expression(board["uid"], panel.get("title", ""), target["refId"], target["expr"], says_why)
+
+
+def panels(board: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the panels of a dashboard's JSON without its row headings."""
+    return [panel for panel in board.get("panels", []) if panel["type"] != "row"]
+
+
+def variables_of(text: str) -> set[str]:
+    """Return the names of the template variables in `text`, Grafana's own (`__…`) left out."""
+    return {name for name in _names(text) if not name.startswith("__")}
+
+
+def filled(text: str, values: Mapping[str, str] | None = None) -> str:
+    """Return `text` with macros and variables filled in; a variable without a value becomes `.+`."""
+    given = MACROS | dict(values or {})
+    return VARIABLE.sub(lambda match: given.get(match[1] or match[2], ".+"), text)
+
+
+def metric_names(text: str) -> set[str]:
+    """Return the metrics `text` reads; raises ValueError where it is no PromQL."""
+    return set(_selected(promql.parse(filled(text))))
+
+
+def _names(text: str) -> set[str]:
+    return {match[1] or match[2] for match in VARIABLE.finditer(text)}
+
+
+def _selected(node: Any) -> Iterator[str]:
+    """Walk the syntax tree; a call's `$1` replacement text is a string, not a selector."""
+    if isinstance(node, promql.VectorSelector):
+        yield node.name or ""
+    for child in _children(node):
+        yield from _selected(child)
+
+
+def _children(node: Any) -> list[Any]:
+    parts = [getattr(node, name, None) for name in ("expr", "lhs", "rhs", "vector_selector", "selector")]
+    arguments = getattr(node, "args", None) or []
+    return [part for part in (*parts, *arguments) if part is not None]

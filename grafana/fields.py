@@ -1,0 +1,109 @@
+"""How values of a panel are named, coloured and limited: Grafana's field configuration."""
+
+from __future__ import annotations
+
+from grafana_foundation_sdk.models import dashboard
+
+from grafana.panel import Column, Panel, Query
+from grafana.wording import GREY, Language, Text, Word, Words
+
+Override = dashboard.DashboardFieldConfigSourceOverrides
+Property = dashboard.DynamicConfigValue
+
+#: the column a joined query's value arrives in
+VALUE_OF = "Value #{}"
+
+
+def said(text: Text | str, lang: Language) -> str:
+    """Return `text` in `lang`; a plain string reads the same in both."""
+    return text.to(lang) if isinstance(text, Text) else text
+
+
+def letter(position: int) -> str:
+    """Return Grafana's name of the query at `position`: A for 0, B for 1."""
+    return chr(ord("A") + position)
+
+
+def configured(panel: Panel, made: dashboard.Panel, lang: Language) -> dashboard.FieldConfigSource:
+    """Return the field configuration of `panel`, keeping what `made` says about drawing."""
+    source = made.field_config or dashboard.FieldConfigSource()
+    defaults = source.defaults
+    defaults.unit, defaults.decimals = said(panel.unit, lang), panel.decimals
+    defaults.min_val, defaults.max_val = panel.minimum, panel.maximum
+    defaults.no_value = said(panel.empty, lang) if panel.empty else None
+    defaults.thresholds = _thresholds(panel)
+    if panel.value_words:
+        defaults.mappings = [_mapping(panel.value_words, lang)]
+    if panel.thresholds or panel.value_words:
+        defaults.color = dashboard.FieldColor(mode=dashboard.FieldColorModeId.THRESHOLDS)
+    source.overrides = [
+        *(_named(value, word, lang) for value, word in panel.words.items()),
+        *(o for i, query in enumerate(panel.queries) for o in _of_query(letter(i), query)),
+        *(_column(column, lang) for column in panel.columns),
+    ]
+    return source
+
+
+def columns(panel: Panel) -> list[tuple[str, Column]]:
+    """Return the columns of a table under the names Grafana gives their fields."""
+    named, position = [], 0
+    for column in panel.columns:
+        position += bool(column.expr)
+        named.append((column.label or VALUE_OF.format(letter(position)), column))
+    return named
+
+
+def _thresholds(panel: Panel) -> dashboard.ThresholdsConfig:
+    steps = [dashboard.Threshold(value, color) for value, color in panel.thresholds] or [
+        dashboard.Threshold(None, GREY)
+    ]
+    return dashboard.ThresholdsConfig(mode=dashboard.ThresholdsMode.ABSOLUTE, steps=steps)
+
+
+def _mapping(words: Words, lang: Language) -> dashboard.ValueMap:
+    results = {
+        value: dashboard.ValueMappingResult(text=word.text.to(lang), color=word.color, index=index)
+        for index, (value, word) in enumerate(words.items())
+    }
+    return dashboard.ValueMap(options=results)
+
+
+def _named(value: str, word: Word, lang: Language) -> Override:
+    return _override("byName", value, displayName=word.text.to(lang), color=_fixed(word.color))
+
+
+def _of_query(ref_id: str, query: Query) -> list[Override]:
+    made = []
+    if query.color:
+        made.append(_override("byFrameRefID", ref_id, color=_fixed(query.color)))
+    if query.is_limit:
+        dashed = {"fill": "dash", "dash": [10, 10]}
+        stacking = {"mode": "none"}
+        properties = {"custom.lineStyle": dashed, "custom.fillOpacity": 0, "custom.stacking": stacking}
+        made.append(_override("byFrameRefID", ref_id, **properties))
+    return made
+
+
+def _column(column: Column, lang: Language) -> Override:
+    properties: dict[str, object] = {"unit": column.unit}
+    if column.decimals is not None:
+        properties["decimals"] = column.decimals
+    if column.width:
+        properties["custom.width"] = column.width
+    if column.words:
+        properties["mappings"] = [_mapping(column.words, lang)]
+        properties["custom.cellOptions"] = {"type": "color-text"}
+    if column.link:
+        properties["links"] = [{"title": said(column.title, lang), "url": column.link}]
+    return _override("byName", said(column.title, lang), **properties)
+
+
+def _override(matcher: str, options: str, **properties: object) -> Override:
+    return Override(
+        matcher=dashboard.MatcherConfig(id_val=matcher, options=options),
+        properties=[Property(id_val=name, value=value) for name, value in properties.items()],
+    )
+
+
+def _fixed(color: str) -> dict[str, str]:
+    return {"mode": "fixed", "fixedColor": color}

@@ -1,0 +1,171 @@
+"""From our description of a dashboard to the JSON that Grafana is provisioned with.
+
+Classic v1 schema, version 39: every Grafana from 10 on reads it, newer ones migrate it when they load it.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models import common, dashboard, prometheus
+
+from grafana.board import Board, Place, Row, Variable, placed
+from grafana.drawing import drawn
+from grafana.fields import columns, configured, letter, said
+from grafana.panel import Kind, Panel, Query
+from grafana.wording import Language, Text
+
+SCHEMA_VERSION = 39
+SOURCE = common.DataSourceRef(type_val="prometheus", uid="${datasource}")
+TAG = "aforo"
+RUN_STARTED = "1000 * max by (run_id) (aforo_run_window_start_timestamp_seconds)"
+
+
+def board_json(board: Board, lang: Language) -> str:
+    """Return the dashboard as JSON, the same text for the same board."""
+    model = dashboard.Dashboard(
+        uid=board.uid,
+        title=board.title.to(lang),
+        description=board.description.to(lang),
+        tags=[TAG],
+        editable=False,
+        graph_tooltip=dashboard.DashboardCursorSync.CROSSHAIR,
+        time=dashboard.DashboardDashboardTime(from_val=board.time_from, to="now"),
+        timepicker=dashboard.TimePickerConfig(refresh_intervals=["1s", "5s", "15s", "1m"]),
+        refresh=board.refresh,
+        schema_version=SCHEMA_VERSION,
+        panels=_panels(board, lang),
+        templating=dashboard.DashboardDashboardTemplating(list_val=_variables(board, lang)),
+        annotations=dashboard.AnnotationContainer(list_val=_annotations(lang)),
+        links=[_links(lang)],
+    )
+    plain = json.loads(json.dumps(model, cls=JSONEncoder))
+    return json.dumps(plain, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def _panels(board: Board, lang: Language) -> list[dashboard.Panel | dashboard.RowPanel]:
+    numbered = enumerate(placed(board), start=1)
+    return [
+        _row(part, place, number, lang) if isinstance(part, Row) else _panel(part, place, number, lang)
+        for number, (part, place) in numbered
+    ]
+
+
+def _row(row: Row, place: Place, number: int, lang: Language) -> dashboard.RowPanel:
+    return dashboard.RowPanel(title=row.title.to(lang), id_val=number, grid_pos=_grid(place), panels=[])
+
+
+def _panel(panel: Panel, place: Place, number: int, lang: Language) -> dashboard.Panel:
+    made = drawn(panel)
+    made.id_val, made.grid_pos, made.datasource = number, _grid(place), SOURCE
+    made.title, made.description = panel.title.to(lang), panel.question.to(lang)
+    made.targets = [_target(panel, query, position, lang) for position, query in enumerate(panel.queries)]
+    made.field_config = configured(panel, made, lang)
+    made.transformations = [*_joined(panel, lang), *(_transformation(t) for t in panel.transformations)]
+    made.interval = "1s"
+    return made
+
+
+def _target(panel: Panel, query: Query, position: int, lang: Language) -> prometheus.Dataquery:
+    instant = panel.kind in {Kind.TABLE, Kind.BARS, Kind.CHART}
+    formats = {Kind.TABLE: prometheus.PromQueryFormat.TABLE, Kind.HEAT: prometheus.PromQueryFormat.HEATMAP}
+    formats[Kind.CHART] = prometheus.PromQueryFormat.TABLE
+    return prometheus.Dataquery(
+        expr=query.expr,
+        instant=instant,
+        range_val=not instant,
+        format_val=formats.get(panel.kind, prometheus.PromQueryFormat.TIME_SERIES),
+        editor_mode=prometheus.QueryEditorMode.CODE,
+        legend_format=said(query.legend, lang) or "__auto",
+        ref_id=letter(position),
+        datasource=SOURCE,
+    )
+
+
+def _joined(panel: Panel, lang: Language) -> list[dashboard.DataTransformerConfig]:
+    """Return what makes one table of its queries: join on the key, keep the columns, name them, newest first."""
+    if panel.kind is not Kind.TABLE:
+        return []
+    named = columns(panel)
+    steps: list[dict[str, Any]] = [
+        {"id": "filterFieldsByName", "options": {"include": {"names": [name for name, _ in named]}}},
+        {
+            "id": "organize",
+            "options": {
+                "indexByName": {name: index for index, (name, _) in enumerate(named)},
+                "renameByName": {name: said(column.title, lang) for name, column in named},
+            },
+        },
+    ]
+    if len(panel.queries) > 1:
+        steps.insert(0, {"id": "joinByField", "options": {"byField": panel.key, "mode": "outer"}})
+    key = next((said(column.title, lang) for name, column in named if name == panel.key), None)
+    if key:
+        steps.append({"id": "sortBy", "options": {"sort": [{"field": key, "desc": True}]}})
+    return [_transformation(step) for step in steps]
+
+
+def _transformation(step: dict[str, Any]) -> dashboard.DataTransformerConfig:
+    return dashboard.DataTransformerConfig(id_val=step["id"], options=step["options"])
+
+
+def _variables(board: Board, lang: Language) -> list[dashboard.VariableModel]:
+    source = dashboard.VariableModel(
+        type_val=dashboard.VariableType.DATASOURCE,
+        name="datasource",
+        label=Text("Fuente de datos", "Data source").to(lang),
+        query="prometheus",
+        current=dashboard.VariableOption(text="Prometheus", value="prometheus"),
+        refresh=dashboard.VariableRefresh.ON_DASHBOARD_LOAD,
+    )
+    return [source, *(_variable(variable, lang) for variable in board.variables)]
+
+
+def _variable(variable: Variable, lang: Language) -> dashboard.VariableModel:
+    descending = dashboard.VariableSort.ALPHABETICAL_DESC
+    return dashboard.VariableModel(
+        type_val=dashboard.VariableType.QUERY,
+        name=variable.name,
+        label=variable.title.to(lang),
+        query={"qryType": 1, "query": variable.query, "refId": f"variable-{variable.name}"},
+        definition=variable.query,
+        datasource=SOURCE,
+        refresh=dashboard.VariableRefresh.ON_TIME_RANGE_CHANGED,
+        sort=descending if variable.newest_first else dashboard.VariableSort.NATURAL_ASC,
+        multi=variable.multiple,
+        include_all=variable.multiple,
+        all_value=".+" if variable.multiple else None,
+        current=dashboard.VariableOption(text="All", value="$__all") if variable.multiple else None,
+    )
+
+
+def _annotations(lang: Language) -> list[dashboard.AnnotationQuery]:
+    return [
+        dashboard.AnnotationQuery(
+            name=Text("Inicio de prueba", "Start of run").to(lang),
+            datasource=SOURCE,
+            icon_color="#3274D9",
+            expr=RUN_STARTED,
+            title_format=Text("Inicio", "Start").to(lang),
+            text_format="{{run_id}}",
+            tag_keys="run_id",
+            step="5s",
+            use_value_for_time=True,
+        )
+    ]
+
+
+def _links(lang: Language) -> dashboard.DashboardLink:
+    return dashboard.DashboardLink(
+        title=Text("Otros tableros", "Other dashboards").to(lang),
+        type_val=dashboard.DashboardLinkType.DASHBOARDS,
+        icon="external link",
+        tags=[TAG],
+        keep_time=True,
+    )
+
+
+def _grid(place: Place) -> dashboard.GridPos:
+    return dashboard.GridPos(x=place.x, y=place.y, w=place.width, h=place.height)

@@ -1,0 +1,1 @@
+"""Injects a burst or a fixed rate of real videos."""

@@ -1,0 +1,161 @@
+"""`python -m injector`: put a burst or a fixed rate of real videos on the queue."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from injector.injection import Injection, Request
+from injector.monitor import follow
+from pipeline import cli, logs
+from pipeline.cli import EnvironmentOption
+from pipeline.errors import UsageError
+from pipeline.run import Mode, check_run_id
+from pipeline.settings import Settings
+from pipeline.size import parse_size
+
+MOST_VIDEOS = 1_000_000
+
+EXAMPLES = """\b
+Examples:
+  python -m injector --count 100 --size 50MB --mode burst --monitor
+  python -m injector --count 50 --size 100MB --mode sustained --rate 10 --monitor
+  python -m injector --count 8 --file /videos/mine.mp4
+"""
+
+
+@click.command(epilog=EXAMPLES)
+@click.option(
+    "--count",
+    cls=EnvironmentOption,
+    envvar="COUNT",
+    default="8",
+    show_default=True,
+    help="Videos to inject [env: COUNT].",
+)
+@click.option(
+    "--size",
+    cls=EnvironmentOption,
+    envvar="SIZE",
+    default="50MB",
+    show_default=True,
+    help="Size of a video [env: SIZE].",
+)
+@click.option(
+    "--mode",
+    cls=EnvironmentOption,
+    envvar="MODE",
+    default="burst",
+    show_default=True,
+    help="burst or sustained [env: MODE].",
+)
+@click.option(
+    "--rate", cls=EnvironmentOption, envvar="RATE", help="Videos a minute, sustained only [env: RATE, default 10]."
+)
+@click.option(
+    "--file",
+    cls=EnvironmentOption,
+    envvar="FILE",
+    help="Your own video, a path or s3://bucket/key, instead of SIZE [env: FILE].",
+)
+@click.option("--user-id", cls=EnvironmentOption, envvar="USER_ID", help="Whom the videos belong to [env: USER_ID].")
+@click.option(
+    "--profile",
+    cls=EnvironmentOption,
+    envvar="PROFILE",
+    help="full or showcase [env: PROFILE, then AFORO_WORKER_PROFILE].",
+)
+@click.option(
+    "--run-id", cls=EnvironmentOption, envvar="RUN_ID", help="Name of the run; made when left out [env: RUN_ID]."
+)
+@click.option("--note", default="", help="A remark kept with the run.")
+@click.option("--monitor", is_flag=True, help="Show live progress until every video has ended.")
+@click.option("--check", is_flag=True, help="Check the options and inject nothing.")
+def main(monitor: bool, check: bool, **options: str | None) -> None:
+    """Inject real videos and record the run; the analysis follows with `python -m capacity`."""
+    logs.configure("WARNING")
+    settings = Settings.from_process()
+    request = parse_request(settings, **options)
+    if check:
+        return
+    injection = Injection.prepare(settings, request, click.echo)
+    started = time.monotonic()
+    log = injection.send()
+    click.echo(
+        f"run {injection.run_id}: {request.count} tasks sent in {time.monotonic() - started:.1f} s; ids in {log}"
+    )
+    if monitor:
+        follow(injection.sessions, injection.run_id)
+
+
+def parse_request(
+    settings: Settings,
+    count: str | None,
+    size: str | None,
+    mode: str | None,
+    rate: str | None,
+    file: str | None,
+    user_id: str | None,
+    profile: str | None,
+    run_id: str | None,
+    note: str | None,
+) -> Request:
+    """Return the checked request; raise UsageError, in one line, for the first option that cannot be meant."""
+    kind = _choice("MODE", mode or "", [m.value for m in Mode])
+    if rate and kind == Mode.BURST:
+        raise UsageError("RATE", "a burst has no rate", "leave it out or use MODE=sustained", value=rate)
+    return Request(
+        count=_count(count or ""),
+        size_bytes=None if file else parse_size(size or ""),
+        mode=Mode(kind),
+        rate_per_minute=_rate(rate or "10") if kind == Mode.SUSTAINED else None,
+        file=_file(settings, file) if file else None,
+        user_id=_user(user_id) if user_id else None,
+        profile=_choice("PROFILE", profile or settings.worker.profile, ["full", "showcase"]),
+        run_id=check_run_id(run_id) if run_id else None,
+        note=note or "",
+    )
+
+
+def _choice(name: str, value: str, allowed: list[str]) -> str:
+    if value not in allowed:
+        raise UsageError(name, "it is unknown", f"use {' or '.join(allowed)}", value=value)
+    return value
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text[:9]) >= 1 and int(text) <= MOST_VIDEOS):
+        raise UsageError(
+            "COUNT", "it must be a whole number of videos", f"give 1 to {MOST_VIDEOS}, such as COUNT=24", value=text
+        )
+    return int(text)
+
+
+def _rate(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = float("nan")
+    if not 0.01 <= rate <= 60_000:
+        raise UsageError("RATE", "it must be videos a minute", "give 0.01 to 60000, such as RATE=10", value=text)
+    return rate
+
+
+def _file(settings: Settings, text: str) -> str:
+    if text.startswith("s3://") and settings.storage.backend != "s3":
+        raise UsageError("FILE", "the storage is the filesystem", "set STORAGE_BACKEND=s3 or give a path", value=text)
+    if not text.startswith("s3://") and not Path(text).is_file():
+        raise UsageError("FILE", "there is no such file", "give the path of a video", value=text)
+    return text
+
+
+def _user(text: str) -> str:
+    if len(text) > 64 or not text.isprintable():
+        raise UsageError("USER_ID", "it is too long or not printable", "give at most 64 characters", value=text)
+    return text
+
+
+if __name__ == "__main__":
+    cli.run(main, "python -m injector")

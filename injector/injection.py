@@ -1,0 +1,225 @@
+"""One injection: the run's record, its input in the storage, and the schedule being kept."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import select, update
+
+from injector.media import MediaFile, inspect_file, make_video
+from injector.publish import NewVideo, Publisher, write_tasks_log
+from injector.schedule import Schedule
+from injector.workers import WorkerFleet, read_fleet
+from pipeline import aws, database, queue
+from pipeline.broker import make_celery
+from pipeline.database import Sessions
+from pipeline.errors import EnvironmentFault, UsageError
+from pipeline.models import RunRow
+from pipeline.run import FINAL_STATUSES, Host, Mode, RunStatus, new_run_id
+from pipeline.settings import Settings
+from pipeline.size import size_label
+from pipeline.storage import Storage, describe, open_storage
+
+#: a run whose heartbeat is older was killed
+HEARTBEAT_LIMIT_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for, checked."""
+
+    count: int
+    size_bytes: int | None
+    mode: Mode
+    rate_per_minute: float | None
+    file: str | None
+    user_id: str | None
+    profile: str
+    run_id: str | None
+    note: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """The input every video of the run reads."""
+
+    key: str
+    size_bytes: int
+    sha256: str
+    seconds: float | None
+    origin: str
+
+
+@dataclass(frozen=True)
+class Injection:
+    """A prepared run: everything is checked and stored, nothing is sent yet."""
+
+    settings: Settings
+    request: Request
+    run_id: str
+    source: Source
+    sessions: Sessions
+    publisher: Publisher
+
+    @classmethod
+    def prepare(cls, settings: Settings, request: Request, say: Callable[[str], None]) -> Injection:
+        """Make the input, check queue and workers, and record the run; raise an AforoError and leave nothing."""
+        engine = database.open_engine(settings.database.url)
+        database.upgrade_schema(engine)
+        sessions = database.open_sessions(engine)
+        _refuse_second_run(sessions, request.run_id)
+        client = aws.client(settings, "sqs")
+        url = queue.find_queue(client, settings.queue.name)
+        fleet = read_fleet(settings)
+        source = _store_source(settings, request, say)
+        run_id = request.run_id or new_run_id(request.mode, size_label(source.size_bytes), fleet.slots_per_node)
+        leftover = queue.read_facts(client, url).total
+        if leftover:
+            say(f"note: about {leftover} messages of earlier work are in the queue; they are counted apart")
+        with sessions.begin() as session:
+            session.add(_run_row(run_id, request, source, fleet))
+        publisher = Publisher(make_celery(settings, url), client, url, sessions)
+        return cls(settings, request, run_id, source, sessions, publisher)
+
+    def send(self) -> Path:
+        """Send every video at its time; return the log of task ids; an interruption marks the run so."""
+        folder = self.settings.results.path
+        folder.mkdir(parents=True, exist_ok=True)
+        log = folder / f"worker_tasks_{datetime.now(UTC):%Y%m%d_%H%M%S}.log"
+        started_at = time.time()
+        self._set(status=RunStatus.RUNNING, started_at=started_at, heartbeat_at=started_at, tasks_log=str(log))
+        try:
+            with log.open("a", encoding="utf-8") as file:
+                for videos in self._batches(started_at):
+                    write_tasks_log(self.publisher.publish(videos), file)
+                    self._set(heartbeat_at=time.time())
+        except BaseException as error:
+            interrupted = isinstance(error, KeyboardInterrupt)
+            self._set(status=RunStatus.INTERRUPTED if interrupted else RunStatus.FAILED, finished_at=time.time())
+            raise
+        self._write_run_file()
+        return log
+
+    def _batches(self, started_at: float) -> Iterator[list[NewVideo]]:
+        return _paced(Schedule(self.request.count, self.request.rate_per_minute), started_at, self._video)
+
+    def _video(self, sequence: int, intended_at: float | None) -> NewVideo:
+        source, request = self.source, self.request
+        return NewVideo(
+            run_id=self.run_id,
+            sequence=sequence,
+            source_key=source.key,
+            source_bytes=source.size_bytes,
+            source_sha256=source.sha256,
+            profile=request.profile,
+            user_id=request.user_id,
+            intended_at=intended_at,
+        )
+
+    def _set(self, **values: object) -> None:
+        with self.sessions.begin() as session:
+            session.execute(update(RunRow).where(RunRow.id == self.run_id).values(**values))
+
+    def _write_run_file(self) -> None:
+        folder = self.settings.results.path / "runs" / self.run_id
+        folder.mkdir(parents=True, exist_ok=True)
+        with self.sessions() as session:
+            row = session.get_one(RunRow, self.run_id)
+            facts = {column.name: getattr(row, column.name) for column in RunRow.__table__.columns}
+        (folder / "run.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _paced(
+    schedule: Schedule, started_at: float, make: Callable[[int, float | None], NewVideo]
+) -> Iterator[list[NewVideo]]:
+    """Yield the videos that are due, on an absolute schedule: a late send does not delay the next."""
+    begun, sent = time.monotonic(), 0
+    while sent < schedule.count:
+        due = schedule.due(sent, time.monotonic() - begun)
+        if due == 0:
+            time.sleep(max(0.0, min(0.5, schedule.intended_seconds(sent) - (time.monotonic() - begun))))
+            continue
+        paced = schedule.rate_per_minute is not None
+        batch = range(sent, sent + min(due, 10))
+        yield [make(k, started_at + schedule.intended_seconds(k) if paced else None) for k in batch]
+        sent = batch.stop
+
+
+def _refuse_second_run(sessions: Sessions, run_id: str | None) -> None:
+    with sessions.begin() as session:
+        if run_id and session.get(RunRow, run_id) is not None:
+            raise UsageError("RUN_ID", "a run of that name is recorded", "choose another or leave it out", value=run_id)
+        active = select(RunRow).where(RunRow.status.not_in([s.value for s in FINAL_STATUSES]))
+        for row in session.scalars(active):
+            if time.time() - (row.heartbeat_at or row.created_at) < HEARTBEAT_LIMIT_SECONDS:
+                raise EnvironmentFault(
+                    "run",
+                    "it is active",
+                    "wait for it (`python -m capacity wait`) or stop it with Ctrl-C",
+                    value=row.id,
+                )
+            row.status, row.finished_at = RunStatus.INTERRUPTED, time.time()
+
+
+def _store_source(settings: Settings, request: Request, say: Callable[[str], None]) -> Source:
+    storage = open_storage(settings)
+    if request.file and request.file.startswith("s3://"):
+        return _remote_source(settings, storage, request.file)
+    media = inspect_file(Path(request.file)) if request.file else _made(settings, request, say)
+    stored = describe(media.path, f"{settings.storage.upload_prefix}{media.sha256[:16]}.mp4")
+    if not storage.exists(stored.key):
+        storage.publish(media.path, stored.key)
+    origin = request.file or f"generated {size_label(stored.size_bytes)}"
+    return Source(stored.key, stored.size_bytes, stored.sha256, media.duration_seconds, origin)
+
+
+def _made(settings: Settings, request: Request, say: Callable[[str], None]) -> MediaFile:
+    assert request.size_bytes is not None  # noqa: S101 (a request names a file or a size)
+    return make_video(request.size_bytes, settings.storage.path / "media", say)
+
+
+def _remote_source(settings: Settings, storage: Storage, url: str) -> Source:
+    bucket, _, key = url.removeprefix("s3://").partition("/")
+    if bucket != settings.storage.bucket or not key:
+        raise UsageError("FILE", f"the bucket is {settings.storage.bucket}", "give s3://bucket/key in it", value=url)
+    local = settings.storage.path / "media" / f"s3-{time.time_ns()}.bin"
+    local.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        stored = storage.fetch(key, local)
+        media = inspect_file(local)
+    finally:
+        local.unlink(missing_ok=True)
+    return Source(key, stored.size_bytes, stored.sha256, media.duration_seconds, url)
+
+
+def _run_row(run_id: str, request: Request, source: Source, fleet: WorkerFleet) -> RunRow:
+    schedule = Schedule(request.count, request.rate_per_minute)
+    return RunRow(
+        id=run_id,
+        status=RunStatus.PREPARING,
+        mode=request.mode,
+        size_label=size_label(source.size_bytes),
+        size_bytes=source.size_bytes,
+        count=request.count,
+        concurrency=fleet.slots_per_node,
+        nodes=fleet.nodes,
+        slots=fleet.slots,
+        profile=request.profile,
+        rate_per_minute=request.rate_per_minute,
+        window_seconds=schedule.window_seconds,
+        source=source.origin,
+        source_sha256=source.sha256,
+        source_seconds=source.seconds,
+        user_id=request.user_id,
+        created_at=time.time(),
+        heartbeat_at=time.time(),
+        note=request.note,
+        environment={"host": dataclasses.asdict(Host.this()), "python": sys.version.split()[0], **fleet.versions},
+    )

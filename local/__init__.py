@@ -1,0 +1,1 @@
+"""The native stack: processes under supervisord on this machine."""

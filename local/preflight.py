@@ -1,0 +1,103 @@
+"""What must be true of this machine before anything is started: tools, codecs, ports, disk."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterable
+
+import psutil
+
+from local.programs import Program
+from pipeline.errors import EnvironmentFault
+
+#: program on PATH → Debian package that has it
+PACKAGES = {"ffmpeg": "ffmpeg", "ffprobe": "ffmpeg", "prometheus": "prometheus", "redis-server": "redis-server"}
+ENCODERS = ("libx264", "aac")
+FFMPEG_SECONDS = 10
+LEAST_FREE_BYTES = 1_000_000_000
+
+
+def check_tools() -> str:
+    """Return the tools we need; raise EnvironmentFault for the first that is missing, naming its package."""
+    for tool, package in PACKAGES.items():
+        if shutil.which(tool) is None:
+            raise EnvironmentFault(tool, "it is not installed", f"run `make setup`, or apt-get install {package}")
+    return ", ".join(PACKAGES)
+
+
+def check_encoders() -> str:
+    """Return the encoders we need; raise EnvironmentFault unless ffmpeg answers and has them."""
+    try:
+        command = ["ffmpeg", "-hide_banner", "-v", "error", "-encoders"]
+        said = subprocess.run(
+            command, capture_output=True, text=True, timeout=FFMPEG_SECONDS, check=True, stdin=subprocess.DEVNULL
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise EnvironmentFault("ffmpeg", f"it does not run: {error}", "reinstall the package ffmpeg") from error
+    names = {line.split()[1] for line in said.stdout.splitlines() if len(line.split()) > 1}
+    for encoder in ENCODERS:
+        if encoder not in names:
+            raise EnvironmentFault("ffmpeg", f"it has no {encoder} encoder", "install Debian's or Ubuntu's own ffmpeg")
+    return ", ".join(ENCODERS)
+
+
+def check_ports(wanted: Iterable[Program]) -> None:
+    """Raise EnvironmentFault for the first port that is asked for twice, forbidden or taken."""
+    owners: dict[int, Program] = {}
+    for program in wanted:
+        other = owners.setdefault(program.port, program)
+        if other is not program:
+            raise EnvironmentFault(
+                "port",
+                f"{other.variable} and {program.variable} both name it",
+                "change one of them",
+                value=program.port,
+            )
+        _check_port(program)
+
+
+def check_disk(folder: str = ".") -> str:
+    """Return the free space; raise EnvironmentFault when less than 1 GB is free where data and temporary files go."""
+    free = shutil.disk_usage(folder).free
+    if free < LEAST_FREE_BYTES:
+        raise EnvironmentFault("disk", f"only {free / 1e6:.0f} MB are free", "free 1 GB or more")
+    return f"{free / 1e9:.1f} GB free"
+
+
+def holder(port: int) -> str:
+    """Return who listens on `port`, for people: `pid 4711 (nc)`."""
+    try:
+        listening = [c for c in psutil.net_connections("inet") if c.status == psutil.CONN_LISTEN]
+    except psutil.AccessDenied:
+        listening = []
+    pids = [c.pid for c in listening if c.laddr and c.laddr.port == port and c.pid]
+    if not pids:
+        return "a process of another user"
+    return f"pid {pids[0]} ({_name(pids[0])})"
+
+
+def _check_port(program: Program) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", program.port))
+        except OSError as error:
+            raise EnvironmentFault(
+                "port", _why_not(error, program), f"change {program.variable}", value=program.port
+            ) from error
+
+
+def _why_not(error: OSError, program: Program) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"{program.name} needs it and it is taken by {holder(program.port)}"
+    return f"{program.name} may not listen there: {error.strerror}"
+
+
+def _name(pid: int) -> str:
+    try:
+        return psutil.Process(pid).name()
+    except psutil.Error:
+        return "ended meanwhile"

@@ -1,0 +1,79 @@
+"""What the native stack runs: each program, its port, and the setting that moves it."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pipeline.settings import Settings
+
+STATE = Path(".local")
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program of supervisord.conf; `path` is the page a person may open, `scraped` says it is a Prometheus job."""
+
+    name: str
+    port: int
+    variable: str
+    path: str = "/metrics"
+    scraped: bool = True
+
+    @property
+    def url(self) -> str:
+        """Return the page of this program; empty where there is none."""
+        return f"http://127.0.0.1:{self.port}{self.path}" if self.path else ""
+
+    @property
+    def log(self) -> Path:
+        """Return the file that holds what it printed."""
+        return STATE / "log" / f"{self.name}.log"
+
+
+def programs(settings: Settings) -> list[Program]:
+    """Return what must run on this machine, in starting order; what a setting places elsewhere is left out."""
+    return [*_foundations(settings), *_observers(settings), _worker(settings)]
+
+
+def _foundations(settings: Settings) -> list[Program]:
+    found = []
+    if settings.stack == "native" and _is_here(settings.aws.endpoint_url):
+        port = _port(settings.aws.endpoint_url, 4566)
+        found.append(Program("emulator", port, "AWS_ENDPOINT_URL", "", scraped=False))
+    if _is_here(settings.events.redis_url):
+        port = _port(settings.events.redis_url, 6379)
+        found.append(Program("events", port, "AFORO_EVENTS_REDIS_URL", "", scraped=False))
+    if _is_here(settings.prometheus.url):
+        found.append(
+            Program("prometheus", _port(settings.prometheus.url, 80), "AFORO_PROMETHEUS_URL", "/", scraped=False)
+        )
+    return found
+
+
+def _observers(settings: Settings) -> list[Program]:
+    found = [
+        Program("sqs-exporter", settings.exporters.sqs_port, "AFORO_EXPORTER_SQS_PORT"),
+        Program("db-exporter", settings.exporters.db_port, "AFORO_EXPORTER_DB_PORT"),
+    ]
+    if settings.events.redis_url:
+        found.append(Program("celery-exporter", settings.prometheus.celery_exporter_port, "AFORO_CELERY_EXPORTER_PORT"))
+    if shutil.which("grafana") and Path("grafana/provisioning").is_dir() and _is_here(settings.prometheus.grafana_url):
+        port = _port(settings.prometheus.grafana_url, 3000)
+        found.append(Program("grafana", port, "AFORO_GRAFANA_URL", "/", scraped=False))
+    return found
+
+
+def _worker(settings: Settings) -> Program:
+    return Program("worker", settings.worker.metrics_port, "AFORO_WORKER_METRICS_PORT")
+
+
+def _is_here(url: str | None) -> bool:
+    return urlsplit(url or "").hostname in LOOPBACK
+
+
+def _port(url: str | None, default: int) -> int:
+    return urlsplit(url or "").port or default

@@ -1,0 +1,51 @@
+"""Waiting for the native stack: each thing by name, with a deadline, and the log of whoever is late."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from local.programs import Program
+from pipeline import promql
+from pipeline.errors import EnvironmentFault
+
+POLL_SECONDS = 0.1
+LOG_LINES = 8
+
+
+def until(holds: Callable[[], bool], what: str, seconds: float, log: Path) -> None:
+    """Poll until `holds`; after `seconds` show the last lines of `log` and raise EnvironmentFault naming `what`."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            click.echo(_tail(log), err=True)
+            raise EnvironmentFault(what, f"not there after {seconds:.0f} s", f"its log is {log}")
+        time.sleep(POLL_SECONDS)
+
+
+def listens(port: int) -> bool:
+    """Say whether something on this machine accepts connections on `port`."""
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def worker_slots(program: Program) -> int | None:
+    """Return the slots the worker says it has; None while it does not answer."""
+    said = promql.scrape("127.0.0.1", program.port) or {}
+    slots = said.get("aforo_worker_slots")
+    return int(slots[0].value) if slots else None
+
+
+def is_scraped(prometheus_url: str, job: str) -> bool:
+    """Say whether Prometheus has reached every target of `job`; False while it does not answer itself."""
+    return promql.single(prometheus_url, f'min(up{{job="{job}"}})') == 1
+
+
+def _tail(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
+    return "\n".join(f"  {log.stem} | {line[:200]}" for line in lines[-LOG_LINES:]) or f"  {log.stem} | (no output)"

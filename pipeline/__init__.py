@@ -1,0 +1,1 @@
+"""What every program must agree on; imports nothing else of ours."""

@@ -1,0 +1,45 @@
+"""boto3 clients with short timeouts, bounded retries and, in the native stack, the emulator's key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+import boto3
+from botocore.config import Config
+
+from pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from types_boto3_s3.client import S3Client
+    from types_boto3_sqs.client import SQSClient
+
+#: The emulator accepts any key, but boto3 wants one.
+EMULATOR_KEY = "test"
+
+
+@overload
+def client(settings: Settings, service: Literal["sqs"], read_timeout_seconds: float = ...) -> SQSClient: ...
+@overload
+def client(settings: Settings, service: Literal["s3"], read_timeout_seconds: float = ...) -> S3Client: ...
+def client(settings: Settings, service: Literal["sqs", "s3"], read_timeout_seconds: float = 15) -> Any:
+    """Return a client of `service`; not safe across a fork, so make it in the process that uses it."""
+    keys: dict[str, Any] = credentials(settings)
+    session = boto3.Session(region_name=settings.aws.region, **keys)
+    config = client_config(read_timeout_seconds)
+    return session.client(service, endpoint_url=settings.aws.endpoint_url, config=config)
+
+
+def client_config(read_timeout_seconds: float = 15) -> Config:
+    """Return timeouts that end a call within a minute; botocore's own are 60 s, five times over."""
+    return Config(
+        connect_timeout=3,
+        read_timeout=read_timeout_seconds,
+        retries={"mode": "standard", "total_max_attempts": 3},
+    )
+
+
+def credentials(settings: Settings) -> dict[str, str]:
+    """Return the key to use with the native stack's emulator; nothing where boto3's chain finds one."""
+    if settings.stack != "native" or boto3.Session().get_credentials() is not None:
+        return {}
+    return {"aws_access_key_id": EMULATOR_KEY, "aws_secret_access_key": EMULATOR_KEY}

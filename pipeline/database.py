@@ -1,0 +1,113 @@
+"""Engines and sessions: SQLite made safe for many processes, any other URL as SQLAlchemy has it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
+from sqlalchemy.orm import Session, sessionmaker
+
+from pipeline.errors import EnvironmentFault, UsageError
+
+Sessions = sessionmaker[Session]
+BUSY_TIMEOUT_SECONDS = 70
+MIGRATIONS = Path(__file__).with_name("migrations")
+
+
+def open_engine(url: str) -> Engine:
+    """Return an engine for `url`; raise UsageError for a URL that cannot be meant."""
+    try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() == "sqlite":
+            return _sqlite_engine(parsed)
+        return create_engine(_with_driver(parsed), pool_pre_ping=True, pool_size=4, connect_args=_timeouts(parsed))
+    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+        raise UsageError(
+            "DATABASE_URL", _first_line(error), "see .env.example for the forms", value=masked(url)
+        ) from None
+
+
+def open_sessions(engine: Engine) -> Sessions:
+    """Return the factory of short sessions; every write is one transaction: `with sessions.begin() as session`."""
+    return sessionmaker(engine, expire_on_commit=False)
+
+
+def upgrade_schema(engine: Engine) -> None:
+    """Bring the schema to this program's version; raise EnvironmentFault when the database refuses."""
+    configuration = Config()
+    configuration.set_main_option("script_location", str(MIGRATIONS))
+    with _explained(engine), engine.connect() as connection:
+        configuration.attributes["connection"] = connection
+        command.upgrade(configuration, "head")
+        connection.commit()
+
+
+def masked(url: str) -> str:
+    """Return `url` with its password hidden, for people to read."""
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except ArgumentError:
+        return url.rsplit("@", maxsplit=1)[-1]
+
+
+@contextmanager
+def _explained(engine: Engine) -> Iterator[None]:
+    try:
+        yield
+    except DatabaseError as error:
+        shown = masked(str(engine.url.render_as_string(hide_password=True)))
+        raise EnvironmentFault(
+            "database", _first_line(error.orig), "check DATABASE_URL and the server", value=shown
+        ) from error
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    if url.database and url.database != ":memory:":
+        _make_folder(Path(url.database))
+    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_immediate)
+    return engine
+
+
+def _make_folder(file: Path) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EnvironmentFault(
+            "database folder", str(error), "choose another DATABASE_URL", value=file.parent
+        ) from error
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
+    """Hand transactions to `_begin_immediate` and let readers work beside the one writer."""
+    connection.isolation_level = None
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
+    connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _begin_immediate(connection: Any) -> None:
+    """Take the write lock at once: the driver's default loses updates or fails mid-way (docs/adr/0004)."""
+    read_only = connection.get_execution_options().get("read_only", False)
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+def _with_driver(url: URL) -> URL:
+    return url.set(drivername="postgresql+psycopg") if url.drivername in {"postgresql", "postgres"} else url
+
+
+def _timeouts(url: URL) -> dict[str, Any]:
+    return {"connect_timeout": 5} if url.get_backend_name().startswith("postgres") else {}
+
+
+def _first_line(error: object) -> str:
+    return str(error).strip().split("\n", 1)[0].rstrip(".") or type(error).__name__

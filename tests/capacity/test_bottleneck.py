@@ -1,0 +1,116 @@
+import pytest
+
+from capacity.bottleneck import CAUSE_NAMES, Cause, CellEvidence, Confidence, find_bottleneck
+
+QUIET = {"cpu_pressure_some": 0.01, "io_pressure_some": 0.01, "io_pressure_full": 0.0}
+CPU_BOUND = CellEvidence(
+    efficiency=0.55,
+    cpu_utilisation=0.97,
+    cpu_pressure_some=0.45,
+    ffmpeg_stretch=1.8,
+    cpu_work_stretch=1.03,
+    host_idle_ratio=0.03,
+    ffmpeg_cores_alone=3.1,
+    ffmpeg_cores_ratio=0.55,
+    disk_utilisation=0.1,
+    network_utilisation=0.05,
+    stage_seconds={"download": 1.0, "ffmpeg": 27.0, "upload": 1.0},
+    service_seconds=30.0,
+)
+QUOTA = CellEvidence(throttled_period_ratio=0.6, host_idle_ratio=0.5, cpu_utilisation=0.99, cpu_pressure_some=0.4)
+SLOW_DISK = CellEvidence(
+    efficiency=0.6,
+    cpu_utilisation=0.3,
+    cpu_pressure_some=0.02,
+    io_pressure_full=0.35,
+    io_pressure_some=0.5,
+    disk_utilisation=0.95,
+    ffmpeg_stretch=1.6,
+    ffmpeg_cores_ratio=0.6,
+    cpu_work_stretch=1.0,
+)
+SLOW_STORAGE = CellEvidence(
+    efficiency=0.55,
+    cpu_utilisation=0.2,
+    network_utilisation=0.93,
+    network_growth=0.02,
+    stage_seconds={"download": 12.0, "ffmpeg": 8.0, "upload": 9.0},
+    service_seconds=30.0,
+    **QUIET,
+)
+ONE_THREAD = CellEvidence(
+    efficiency=0.99,
+    cpu_utilisation=0.3,
+    ffmpeg_stretch=1.02,
+    ffmpeg_cores_alone=1.0,
+    stage_seconds={"ffmpeg": 28.0},
+    service_seconds=30.0,
+    **QUIET,
+)
+FEW_SLOTS = CellEvidence(
+    efficiency=0.97,
+    cpu_utilisation=0.45,
+    ffmpeg_stretch=1.03,
+    ffmpeg_cores_alone=2.4,
+    stage_seconds={"ffmpeg": 20.0},
+    service_seconds=30.0,
+    **QUIET,
+)
+
+
+@pytest.mark.parametrize(
+    ("cell", "cause"),
+    [
+        (CPU_BOUND, Cause.CPU),
+        (QUOTA, Cause.CPU_QUOTA),
+        (SLOW_DISK, Cause.DISK),
+        (SLOW_STORAGE, Cause.NETWORK),
+        (ONE_THREAD, Cause.SINGLE_THREAD),
+        (FEW_SLOTS, Cause.SLOTS),
+        (CellEvidence(oom_kills=1), Cause.MEMORY),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_labelled_limit_is_found_with_high_confidence(cell, cause):
+    verdict = find_bottleneck(cell)
+    assert (verdict.cause, verdict.confidence) == (cause, Confidence.HIGH)
+
+
+def test_work_that_costs_more_cpu_is_not_a_lack_of_cpu():
+    cell = CellEvidence(ffmpeg_stretch=1.5, cpu_work_stretch=1.4, cpu_utilisation=0.8)
+    verdict = find_bottleneck(cell)
+    assert (verdict.cause, verdict.confidence) == (Cause.MEMORY_BANDWIDTH, Confidence.MEDIUM)
+
+
+def test_slots_that_do_not_help_on_an_idle_machine_wait_for_something_unmeasured():
+    cell = CellEvidence(efficiency=0.5, cpu_utilisation=0.3, stage_stretch={"db": 3.0}, **QUIET, ffmpeg_stretch=1.2)
+    assert find_bottleneck(cell).cause is Cause.SERIALISATION
+
+
+def test_a_clearly_busiest_resource_is_named_even_without_other_clues():
+    verdict = find_bottleneck(CellEvidence(cpu_utilisation=0.88, disk_utilisation=0.2, gain_of_doubling=0.1))
+    assert (verdict.cause, verdict.confidence) == (Cause.CPU, Confidence.HIGH)
+
+
+def test_throttling_of_a_full_machine_is_not_the_quota_s_doing():
+    cell = CellEvidence(throttled_period_ratio=0.3, host_idle_ratio=0.02, cpu_utilisation=0.98, cpu_pressure_some=0.5)
+    assert find_bottleneck(cell).cause is not Cause.CPU_QUOTA
+
+
+def test_nothing_measured_gives_no_verdict():
+    verdict = find_bottleneck(CellEvidence())
+    assert (verdict.cause, verdict.confidence, verdict.evidence) == (Cause.UNCLEAR, Confidence.LOW, ())
+
+
+def test_contradicting_evidence_is_kept_with_the_suspect():
+    suspects = {suspect.cause: suspect for suspect in find_bottleneck(SLOW_DISK).suspects}
+    assert "U cpu = 0.3 (≥ 0.9)" in [text.en for text in suspects[Cause.CPU].against]
+
+
+def test_evidence_is_told_in_both_languages():
+    first = find_bottleneck(QUOTA).evidence[0]
+    assert (first.es, first.en) == ("periodos frenados = 0.6 (≥ 0.05)", "throttled periods = 0.6 (≥ 0.05)")
+
+
+def test_every_cause_has_a_name():
+    assert set(CAUSE_NAMES) == set(Cause)

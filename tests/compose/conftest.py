@@ -1,0 +1,106 @@
+"""A compose stack of its own: a project name, a port and a results folder nobody else uses, removed at the end."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+#: stand-ins for the third-party images, where no container registry is reachable
+LAB_IMAGES = {
+    "PYTHON_IMAGE": "lab/python:3.11",
+    "PROMETHEUS_IMAGE": "lab/prometheus:3",
+    "POSTGRES_IMAGE": "lab/postgres:15",
+    "REDIS_IMAGE": "lab/redis:7",
+}
+
+
+@dataclass(frozen=True)
+class ComposeStack:
+    """The stack of one test session, as `make … STACK=compose` runs it."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    @property
+    def prometheus_url(self) -> str:
+        """Return the published page of Prometheus."""
+        return f"http://127.0.0.1:{self.environment['AFORO_COMPOSE_PROMETHEUS_PORT']}"
+
+    def make(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run make in the stack's copy of the tree."""
+        return self._run("make", *words, "STACK=compose")
+
+    def sql(self, query: str) -> list[list[str]]:
+        """Return the rows PostgreSQL itself gives for `query`."""
+        psql = ("exec", "-T", "postgres", "psql", "-h", "127.0.0.1", "-U", "aforo", "-d", "aforo", "-At", "-c", query)
+        shown = self._run("docker", "compose", *psql)
+        assert shown.returncode == 0, shown.stderr
+        return [line.split("|") for line in shown.stdout.splitlines()]
+
+    def containers(self) -> list[dict[str, Any]]:
+        """Return what the engine says of every container of the stack."""
+        ids = self._run("docker", "compose", "ps", "--all", "--quiet").stdout.split()
+        found: list[dict[str, Any]] = json.loads(self._run("docker", "inspect", *ids).stdout)
+        return found
+
+    def _run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=1500, check=False
+        )
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory):
+    if not _answers("docker", "info") or not _answers("docker", "compose", "version"):
+        pytest.skip("there is no Docker engine with Compose v2")
+    running = ComposeStack(_copy_of_the_tree(tmp_path_factory.mktemp("compose")), _environment())
+    up = running.make("up", "WORKERS=2", "CONCURRENCY=1")
+    try:
+        assert up.returncode == 0, up.stderr[-4000:]
+        yield running
+    finally:
+        running.make("clean")
+
+
+def _answers(*command: str) -> bool:
+    if shutil.which(command[0]) is None:
+        return False
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def _copy_of_the_tree(folder: Path) -> Path:
+    listed = ["git", "ls-files", "-co", "--exclude-standard"]
+    files = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in files.splitlines():
+        if not name.startswith("tests/") and (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    return folder
+
+
+def _environment() -> dict[str, str]:
+    """Return an environment without this machine's settings, without Grafana, and with stand-ins where they are."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "AFORO_", "MAKE", "COMPOSE_"))}
+    own = {
+        "COMPOSE_PROJECT_NAME": f"aforo-test-{os.getpid()}",
+        "COMPOSE_PROFILES": "emulator",
+        "AFORO_COMPOSE_PROMETHEUS_PORT": str(_free_port()),
+    }
+    if _answers("docker", "image", "inspect", *LAB_IMAGES.values()):
+        own |= LAB_IMAGES | {"BUILD_NETWORK": "host"}
+    return own | kept | {name: own[name] for name in own if name.startswith(("COMPOSE_", "AFORO_"))}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,65 @@
+"""The main job through containers: the row, what Prometheus sees, and what PostgreSQL holds."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from pipeline import promql
+
+pytestmark = [pytest.mark.compose, pytest.mark.timeout(1800)]
+COUNT = 6
+ENDED = "SELECT count(*) FILTER (WHERE state = 'done'), count(*) FILTER (WHERE state = 'failed'), count(*) FROM videos"
+
+
+def until(holds, what, seconds=40):
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"{what} did not come about in {seconds} s"
+        time.sleep(0.2)
+
+
+@pytest.fixture(scope="module")
+def row(stack):
+    burst = stack.make("run-burst", "SIZE=1MB", f"COUNT={COUNT}", "WORKERS=2", "CONCURRENCY=1")
+    assert burst.returncode == 0, burst.stderr[-4000:]
+    written = list((stack.folder / "results/runs").glob("*/row.json"))
+    assert len(written) == 1
+    return json.loads(written[0].read_text(encoding="utf-8"))
+
+
+def test_the_row_counts_every_video_on_two_nodes_of_one_slot(row):
+    assert (row["count"], row["done"], row["failed"]) == (COUNT, COUNT, 0)
+    assert (row["slots"], row["concurrency"]) == (2, 1)
+
+
+def test_the_table_the_database_and_the_recording_rule_say_the_same(stack, row):
+    by_hand = "SELECT 60 * count(*) / (max(updated_at) - min(uploaded_at)) FROM videos WHERE state = 'done'"
+    rule = f'run_id:aforo_run_videos_per_minute:ratio{{run_id="{row["run_id"]}"}}'
+    assert float(stack.sql(by_hand)[0][0]) == pytest.approx(row["x_per_minute"], rel=1e-6)
+    assert promql.single(stack.prometheus_url, rule) == pytest.approx(row["x_per_minute"], rel=1e-6)
+
+
+def test_nothing_is_lost_or_done_twice(stack, row):
+    assert stack.sql(ENDED) == [[str(COUNT), "0", str(COUNT)]]
+    assert stack.sql("SELECT count(*), count(DISTINCT video_id) FROM attempts WHERE outcome = 'done'") == [
+        [str(COUNT), str(COUNT)]
+    ]
+    until(lambda: promql.single(stack.prometheus_url, "aforo_sqs_messages:sum") == 0, "an empty queue")
+
+
+def test_both_nodes_worked(stack, row):
+    assert len(stack.sql("SELECT DISTINCT node FROM attempts")) == 2
+
+
+def test_every_target_is_up_and_the_workers_were_found_by_dns(stack, row):
+    jobs = {s.labels["job"]: s.value for s in promql.query(stack.prometheus_url, "count by (job) (up == 1)")}
+    assert jobs == {"worker": 2, "sqs-exporter": 1, "db-exporter": 1, "celery-exporter": 1}
+    assert promql.query(stack.prometheus_url, "up == 0") == []
+
+
+def test_celery_exporter_saw_the_tasks(stack, row):
+    seen = lambda: promql.single(stack.prometheus_url, "sum(celery_task_succeeded_total)")  # noqa: E731
+    until(lambda: seen() == COUNT, "celery-exporter's last success")

@@ -1,0 +1,50 @@
+"""What the engine was really told: who may do what in a container, and who can reach it."""
+
+from __future__ import annotations
+
+import pytest
+
+pytestmark = [pytest.mark.compose, pytest.mark.timeout(1800)]
+OURS = {"resources", "worker", "sqs-exporter", "db-exporter", "celery-exporter", "aws"}
+#: its entrypoint must give the data folder away before it becomes an ordinary user
+MAY_ADD = {"postgres": {"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_SETGID", "CAP_SETUID"}}
+
+
+def service(container):
+    return container["Config"]["Labels"]["com.docker.compose.service"]
+
+
+def test_every_container_has_a_read_only_root_no_capabilities_and_no_new_privileges(stack):
+    for container in stack.containers():
+        host = container["HostConfig"]
+        assert host["ReadonlyRootfs"], service(container)
+        assert host["CapDrop"] == ["ALL"], service(container)
+        assert set(host["CapAdd"] or []) <= MAY_ADD.get(service(container), set())
+        assert "no-new-privileges:true" in host["SecurityOpt"], service(container)
+        assert not host["Privileged"], service(container)
+
+
+def test_our_images_run_as_an_ordinary_user(stack):
+    users = {service(c): c["Config"]["User"] for c in stack.containers()}
+    assert {name: users[name] for name in OURS} == dict.fromkeys(OURS, "10001:10001")
+
+
+def test_only_prometheus_is_published_and_only_on_the_loopback_interface(stack):
+    published = [
+        (service(container), binding["HostIp"])
+        for container in stack.containers()
+        for bindings in container["NetworkSettings"]["Ports"].values()
+        for binding in bindings or []
+    ]
+    assert published == [("prometheus", "127.0.0.1")]
+
+
+def test_a_worker_has_the_limits_of_the_settings(stack):
+    for container in (c for c in stack.containers() if service(c) == "worker"):
+        assert container["HostConfig"]["Memory"] == 8 << 30
+        assert container["HostConfig"]["PidsLimit"] == 4096
+
+
+def test_no_container_holds_the_engine_s_socket(stack):
+    mounts = {mount.get("Source", "") for container in stack.containers() for mount in container["Mounts"]}
+    assert not any(source.endswith("docker.sock") for source in mounts)

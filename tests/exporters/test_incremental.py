@@ -1,0 +1,282 @@
+"""The incremental count against a fresh one: whatever happens between two scrapes, they must agree."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import pytest
+from prometheus_client import generate_latest
+
+from exporters.base import Families
+from exporters.db import DatabaseSource
+from exporters.reader import open_database
+from exporters.statements import VideosTable
+from pipeline.settings import Settings
+from tests.exporters.store import Store
+
+T0 = 1_790_000_000.0
+OVERLAP = 30
+
+
+class Exporter:
+    """A database source with a clock of its own."""
+
+    def __init__(self, store: Store, runs: int = 3) -> None:
+        settings = Settings.from_env({"AFORO_EXPORTER_RUNS": str(runs), "AFORO_EXPORTER_OVERLAP_SECONDS": str(OVERLAP)})
+        self.store, self.runs, self.now = store, runs, T0
+        database = open_database(store.url, VideosTable.of(settings.exporters))
+        self.source = DatabaseSource(database, settings.exporters, clock=lambda: self.now)
+        self.source.build()
+
+    def figures(self) -> dict[str, float]:
+        return figures(self.source)
+
+    def fresh(self) -> dict[str, float]:
+        other = Exporter.__new__(Exporter)
+        other.now = self.now
+        other.source = DatabaseSource(self.source.database, self.source.settings, clock=lambda: self.now)
+        other.source.build()
+        return other.figures()
+
+    @property
+    def rows_read(self) -> float:
+        families = {family.name: family for family in self.source.refresh().families}
+        return families["aforo_exporter_rows_read"].samples[0].value
+
+
+def figures(source: DatabaseSource) -> dict[str, float]:
+    found = source.refresh()
+    text = found.text + generate_latest(Families(found.families)).decode()
+    lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith(("#", "aforo_exporter")))
+    return {name: float(value) for name, _, value in lines}
+
+
+def test_a_video_is_counted_in_the_state_it_has_now(store: Store) -> None:
+    exporter = Exporter(store)
+    store.run("a", T0, count=2)
+    store.upload("v1", "a", T0 + 1)
+    store.upload("v2", "a", T0 + 1)
+    exporter.now = T0 + 2
+    assert exporter.figures()['aforo_run_videos{run_id="a",state="uploaded"}'] == 2
+    store.claim("v1", T0 + 3)
+    exporter.now = T0 + 4
+    known = exporter.figures()
+    assert known['aforo_run_videos{run_id="a",state="processing"}'] == 1
+    assert known['aforo_run_videos{run_id="a",state="uploaded"}'] == 1
+    store.finish("v1", T0 + 5)
+    exporter.now = T0 + 6
+    known = exporter.figures()
+    assert known['aforo_run_videos{run_id="a",state="processing"}'] == 0
+    assert known['aforo_run_videos{run_id="a",state="done"}'] == 1
+    assert known['aforo_run_cycle_seconds{run_id="a"}'] == 4.0
+    assert 'aforo_run_window_end_timestamp_seconds{run_id="a"}' not in known
+
+
+def test_a_claim_seen_long_after_the_upload_still_counts(store: Store) -> None:
+    exporter = Exporter(store)
+    store.run("a", T0, count=1)
+    store.upload("v1", "a", T0)
+    exporter.figures()
+    exporter.now = T0 + 1000
+    exporter.figures()
+    store.claim("v1", T0 + 1000)
+    exporter.now = T0 + 1010
+    assert exporter.figures()['aforo_run_videos{run_id="a",state="processing"}'] == 1
+    store.give_back("v1")
+    assert exporter.figures()['aforo_run_videos{run_id="a",state="uploaded"}'] == 1
+
+
+def test_a_row_committed_late_is_counted_once(store: Store) -> None:
+    exporter = Exporter(store)
+    store.run("a", T0, count=2)
+    store.upload("v1", "a", T0)
+    exporter.now = T0 + 10
+    exporter.figures()
+    store.upload("late", "a", T0 + 10 - OVERLAP + 1)
+    for _ in range(3):
+        exporter.now += 1
+        assert exporter.figures() == exporter.fresh()
+
+
+def test_a_worker_whose_clock_is_ahead_hides_nobody(store: Store) -> None:
+    exporter = Exporter(store)
+    store.run("a", T0, count=2)
+    store.upload("v1", "a", T0, state="done", updated_at=T0 + 3600)
+    exporter.now = T0 + 10
+    exporter.figures()
+    store.upload("v2", "a", T0 + 11)
+    exporter.now = T0 + 12
+    assert exporter.figures() == exporter.fresh()
+
+
+def test_a_final_row_that_changes_is_counted_anew(store: Store) -> None:
+    exporter = Exporter(store)
+    store.run("a", T0, count=9)
+    for name in ("v1", "v2"):
+        store.upload(name, "a", T0, started_at=T0 + 1)
+        store.finish(name, T0 + 5)
+    exporter.now = T0 + 10
+    exporter.figures()
+    exporter.now = T0 + 500
+    exporter.figures()
+    store.finish("v1", T0 + 501, "failed", "corrupt")
+    exporter.now = T0 + 502
+    assert exporter.figures() == exporter.fresh()
+    assert exporter.figures()['aforo_run_failed_videos{reason="corrupt",run_id="a"}'] == 1
+
+
+def test_deleted_runs_are_forgotten_and_pushed_out_ones_stay_in_the_totals(store: Store) -> None:
+    exporter = Exporter(store, runs=2)
+    for number in range(4):
+        store.run(f"r{number}", T0 + number, count=1)
+        store.upload(f"v{number}", f"r{number}", T0 + number)
+        exporter.now = T0 + number + 1
+        assert exporter.figures() == exporter.fresh()
+    assert exporter.figures()['aforo_videos{state="uploaded"}'] == 4
+    store.delete_run("r3")
+    assert exporter.figures()['aforo_videos{state="uploaded"}'] == 3
+    exporter.source.build()
+    assert exporter.figures() == exporter.fresh()
+    assert exporter.figures()['aforo_videos{state="uploaded"}'] == 3
+
+
+def test_an_attempt_whose_process_died_counts_though_nobody_knows_when(store: Store) -> None:
+    exporter = Exporter(store)
+    store.run("a", T0, count=1)
+    store.upload("v1", "a", T0)
+    store.attempt("v1", "a", "lost", None)
+    store.attempt("v1", "a", None, None)
+    exporter.now = T0 + 100
+    known = exporter.figures()
+    assert known['aforo_run_attempts{outcome="lost",run_id="a"}'] == 1
+    assert known['aforo_run_attempts{outcome="done",run_id="a"}'] == 0
+
+
+def test_a_full_count_puts_right_what_no_row_tells_and_says_so(store: Store) -> None:
+    exporter = Exporter(store)
+    store.run("a", T0, count=2)
+    store.upload("v1", "a", T0)
+    store.upload("v2", "a", T0)
+    store.finish("v2", T0 + 1)
+    exporter.now = T0 + 2
+    exporter.figures()
+    store.delete_video("v1")
+    assert exporter.figures() != exporter.fresh()
+    exporter.source.build()
+    assert exporter.figures() == exporter.fresh()
+    assert exporter.source.corrected == 1
+
+
+def test_an_old_run_that_appears_asks_for_a_full_count(store: Store) -> None:
+    exporter = Exporter(store)
+    store.run("imported", T0 - 9999, count=1)
+    exporter.now = T0 + 1
+    exporter.figures()
+    assert exporter.source.wake.is_set()
+
+
+def test_a_run_that_ended_is_summed_by_the_database(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    exporter = Exporter(store)
+    store.run("a", T0, count=1)
+    store.upload("v1", "a", T0)
+    exporter.figures()
+    store.finish("v1", T0 + 5)
+    exporter.now = T0 + 6
+    ledger = exporter.source._count.ledger  # type: ignore[union-attr]
+    counted: list[str] = []
+    original: Callable[..., None] = ledger.replace
+    monkeypatch.setattr(ledger, "replace", lambda run, *rest: (counted.append(run), original(run, *rest)))
+    exporter.figures()
+    exporter.figures()
+    assert counted == ["a"]
+
+
+def test_a_change_stamped_too_long_ago_is_found_when_the_run_is_declared_over(store: Store) -> None:
+    exporter = Exporter(store)
+    store.run("a", T0, count=1)
+    store.upload("v1", "a", T0, started_at=T0)
+    exporter.now = T0 + 100
+    exporter.figures()
+    store.finish("v1", T0 + 100 - OVERLAP - 10)
+    exporter.now = T0 + 101
+    assert exporter.figures()['aforo_run_videos{run_id="a",state="done"}'] == 0
+    store.change_run("a", status="finished")
+    exporter.now = T0 + 102
+    assert exporter.figures() == exporter.fresh()
+
+
+def test_an_idle_scrape_reads_no_row(store: Store) -> None:
+    exporter = Exporter(store)
+    store.run("a", T0, count=100)
+    for number in range(100):
+        store.upload(f"v{number}", "a", T0)
+    exporter.now = T0 + 1
+    assert exporter.rows_read == 100
+    exporter.now = T0 + 100
+    exporter.figures()
+    before = exporter.rows_read
+    exporter.now = T0 + 200
+    assert exporter.rows_read == before
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_any_history_gives_what_a_fresh_count_gives(store: Store, seed: int) -> None:
+    history = History(store, random.Random(seed))
+    exporter = Exporter(store)
+    for _ in range(30):
+        exporter.now += history.random.choice([0.0, 0.25, 1.0, 7.0])
+        for _ in range(history.random.randrange(4)):
+            history.step(exporter.now)
+        assert exporter.figures() == exporter.fresh()
+
+
+class History:
+    """Random acts of injector and workers, some committed late, on clocks that differ by seconds."""
+
+    def __init__(self, store: Store, chance: random.Random) -> None:
+        self.store, self.random, self.runs = store, chance, 0
+        self.states: dict[str, tuple[str, str]] = {}
+
+    def step(self, now: float) -> None:
+        moment = now - self.random.uniform(0, OVERLAP - 10) + self.random.choice([0, 0, 2])
+        waiting = [video for video, (_, state) in self.states.items() if state == "uploaded"]
+        busy = [video for video, (_, state) in self.states.items() if state == "processing"]
+        act = self.random.choice(["upload", "upload", "claim", "finish", "finish", "lose", "give back", "run"])
+        if act == "run" or not self.runs:
+            self._start(now)
+        elif act == "upload":
+            self._upload(moment)
+        elif act == "claim" and waiting:
+            self._claim(self.random.choice(waiting), moment)
+        elif busy:
+            self._end(act, self.random.choice(busy), moment)
+
+    def _start(self, now: float) -> None:
+        self.runs += 1
+        sustained = {"mode": "sustained", "rate_per_minute": 6.0, "window_seconds": 8.0}
+        self.store.run(f"r{self.runs}", now, 3, **self.random.choice([{}, sustained]))
+
+    def _upload(self, moment: float) -> None:
+        video, run = f"v{len(self.states)}", f"r{self.random.randint(max(1, self.runs - 4), self.runs)}"
+        self.store.upload(video, run, moment, intended_at=self.random.choice([None, moment - 0.5]))
+        self.states[video] = (run, "uploaded")
+
+    def _claim(self, video: str, moment: float) -> None:
+        self.store.claim(video, moment)
+        self.states[video] = (self.states[video][0], "processing")
+
+    def _end(self, act: str, video: str, moment: float) -> None:
+        run = self.states[video][0]
+        if act == "give back":
+            self.store.give_back(video)
+            self.store.attempt(video, run, "retried", moment)
+            self.states[video] = (run, "uploaded")
+        elif act == "lose":
+            self.store.attempt(video, run, "lost", None)
+        else:
+            state = self.random.choice(["done", "done", "failed"])
+            reason = "corrupt" if state == "failed" else None
+            self.store.finish(video, moment, state, reason)
+            self.store.attempt(video, run, state, moment, transcode_seconds=0.5, ffmpeg_cpu_seconds=0.25)
+            self.states[video] = (run, state)

@@ -1,0 +1,116 @@
+"""A `videos` table that is not ours: other names, other states, real timestamps, no runs, nothing but SELECT."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, text
+
+from exporters.db import DatabaseSource
+from exporters.reader import open_database
+from exporters.statements import VideosTable
+from pipeline.database import open_engine
+from pipeline.errors import UsageError
+from pipeline.settings import Settings
+from tests.exporters.test_incremental import figures
+
+MAPPING = {
+    "AFORO_EXPORTER_VIDEOS_TABLE": "clips",
+    "AFORO_EXPORTER_VIDEOS_COLUMNS": "id=clip_id,run_id=,state=status,uploaded_at=created,updated_at=changed",
+    "AFORO_EXPORTER_VIDEOS_STATES": "queued=uploaded,running=processing,completed=done,error=failed",
+    "AFORO_EXPORTER_VIDEOS_TIMES": "timestamp",
+}
+CREATE = "CREATE TABLE clips (clip_id integer, status varchar(20), created {t}, started_at {t}, changed {t})"
+
+
+@pytest.fixture
+def clips(database_url: str) -> Engine:
+    engine = open_engine(database_url)
+    with engine.begin() as connection:
+        connection.execute(text(CREATE.format(t="timestamp" if engine.dialect.name == "postgresql" else "text")))
+    return engine
+
+
+def put(engine: Engine, clip: int, status: str, created: str, started: str | None, changed: str) -> None:
+    values = {"clip": clip, "status": status, "created": created, "started": started, "changed": changed}
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM clips WHERE clip_id = :clip"), values)
+        connection.execute(text("INSERT INTO clips VALUES (:clip, :status, :created, :started, :changed)"), values)
+
+
+def source(engine: Engine, **more: str) -> DatabaseSource:
+    settings = Settings.from_env(MAPPING | more).exporters
+    url = engine.url.render_as_string(hide_password=False)
+    made = DatabaseSource(open_database(url, VideosTable.of(settings)), settings, clock=lambda: 1_767_225_600.0)
+    made.build()
+    return made
+
+
+def test_states_and_sums_of_a_table_with_other_names(clips: Engine) -> None:
+    put(clips, 1, "completed", "2025-12-31 23:00:00", "2025-12-31 23:00:10", "2025-12-31 23:01:00")
+    put(clips, 2, "queued", "2025-12-31 23:50:00", None, "2025-12-31 23:50:00")
+    put(clips, 3, "paused", "2025-12-31 23:50:00", None, "2025-12-31 23:50:00")
+    exporter = source(clips)
+    known = figures(exporter)
+    assert known == {
+        'aforo_videos{state="uploaded"}': 1,
+        'aforo_videos{state="processing"}': 0,
+        'aforo_videos{state="done"}': 1,
+        'aforo_videos{state="failed"}': 0,
+        'aforo_videos{state="other"}': 1,
+        **{f'aforo_runs{{status="{s}"}}': 0 for s in ("preparing", "running", "finished", "interrupted", "failed")},
+        "aforo_videos_oldest_waiting_timestamp_seconds": pytest.approx(1_767_225_000.0, abs=0.001),
+        "aforo_videos_cycle_seconds": pytest.approx(60, abs=0.001),
+        "aforo_videos_wait_seconds": pytest.approx(10, abs=0.001),
+        "aforo_videos_service_seconds": pytest.approx(50, abs=0.001),
+    }
+
+
+def test_a_change_of_such_a_row_is_seen(clips: Engine) -> None:
+    put(clips, 2, "queued", "2025-12-31 23:50:00", None, "2025-12-31 23:50:00")
+    exporter = source(clips)
+    figures(exporter)
+    put(clips, 2, "running", "2025-12-31 23:50:00", "2025-12-31 23:59:55", "2025-12-31 23:59:55")
+    assert figures(exporter)['aforo_videos{state="processing"}'] == 1
+    put(clips, 2, "completed", "2025-12-31 23:50:00", "2025-12-31 23:59:55", "2025-12-31 23:59:59")
+    known = figures(exporter)
+    assert (known['aforo_videos{state="processing"}'], known['aforo_videos{state="done"}']) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AFORO_EXPORTER_VIDEOS_TABLE", 'videos"; DROP TABLE runs; --'),
+        ("AFORO_EXPORTER_VIDEOS_TABLE", "a..b"),
+        ("AFORO_EXPORTER_VIDEOS_COLUMNS", "state=status or 1"),
+        ("AFORO_EXPORTER_VIDEOS_COLUMNS", "state="),
+        ("AFORO_EXPORTER_VIDEOS_COLUMNS", "colour=red"),
+        ("AFORO_EXPORTER_VIDEOS_STATES", "ready=finished"),
+    ],
+)
+def test_names_that_cannot_be_names_are_refused(name: str, value: str) -> None:
+    with pytest.raises(UsageError, match=name):
+        VideosTable.of(Settings.from_env({name: value}).exporters)
+
+
+def test_a_missing_sqlite_file_is_not_made(tmp_path: Any) -> None:
+    settings = Settings.from_env({}).exporters
+    missing = DatabaseSource(open_database(f"sqlite:///{tmp_path}/no.db", VideosTable.of(settings)), settings)
+    with pytest.raises(Exception, match="unable to open"):
+        missing.build()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_exporter_cannot_write(clips: Engine) -> None:
+    with source(clips).database.snapshot(1) as reader, pytest.raises(Exception, match=r"read-?only"):
+        reader.connection.execute(text("DELETE FROM clips"))
+
+
+def test_a_statement_is_ended_in_time(clips: Engine) -> None:
+    slow = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 100000000) SELECT COUNT(*) FROM n"
+    began = time.monotonic()
+    with source(clips).database.snapshot(0.2) as reader, pytest.raises(Exception, match=r"interrupted|timeout"):
+        reader.connection.execute(text(slow)).all()
+    assert time.monotonic() - began < 5

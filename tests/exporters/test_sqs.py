@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import pytest
+from botocore.exceptions import ClientError, ReadTimeoutError
+from prometheus_client.core import Metric
+
+from exporters.base import Incomplete
+from exporters.faults import Fault, SourceNotReady
+from exporters.queues import DISCOVERY_SECONDS, CallCounter, Watcher
+from exporters.reader import open_database
+from exporters.sqs import QueueSource, Watch
+from exporters.statements import VideosTable
+from exporters.waiting import Waiting
+from pipeline.settings import Settings
+from tests.exporters.fakes import FakeSqs
+from tests.exporters.store import Store
+
+T0 = 1_790_000_000.0
+SETTINGS = Settings.from_env({"SQS_QUEUE_NAME": "videos"})
+
+
+class Exporter:
+    def __init__(self, fake: FakeSqs, *patterns: str) -> None:
+        self.now, counter = T0, CallCounter()
+        counter.attach(fake.client)
+        watcher = Watcher(fake.client, patterns, monotonic=lambda: self.now)
+        self.source = QueueSource(watcher, counter, SETTINGS.exporters, clock=lambda: self.now)
+
+    def poll(self, after: float = 0.0) -> None:
+        self.now += after
+        self.source.poll()
+
+
+def values(families: list[Metric], name: str) -> dict[tuple[str, ...], float]:
+    found = next(family for family in families if family.name == name)
+    return {tuple(sample.labels.values()): sample.value for sample in found.samples}
+
+
+def test_nothing_is_said_before_the_first_poll() -> None:
+    with pytest.raises(SourceNotReady):
+        Exporter(FakeSqs(), "videos").source.fetch()
+
+
+def test_a_prefix_finds_queues_on_every_page_and_later_ones_after_a_minute() -> None:
+    fake = FakeSqs(page=2)
+    for number in range(5):
+        fake.make(f"team-{number}", visible=number)
+    exporter = Exporter(fake, "team-*")
+    exporter.poll()
+    seen = values(exporter.source.fetch().families, "aforo_sqs_messages_visible")
+    assert seen == {(f"team-{n}",): n for n in range(5)}
+    fake.make("team-new")
+    exporter.poll(after=DISCOVERY_SECONDS - 1)
+    assert ("team-new",) not in values(exporter.source.fetch().families, "aforo_sqs_messages_visible")
+    exporter.poll(after=1)
+    assert ("team-new",) in values(exporter.source.fetch().families, "aforo_sqs_messages_visible")
+
+
+def test_a_queue_that_does_not_answer_is_absent_and_the_others_are_there() -> None:
+    fake = FakeSqs()
+    fake.make("a", visible=1)
+    fake.make("b", visible=2)
+    exporter = Exporter(fake, "a", "b")
+    exporter.poll()
+    fake.broken["b"] = ReadTimeoutError(endpoint_url="http://sqs.test")
+    exporter.poll(after=5)
+    with pytest.raises(Incomplete) as caught:
+        exporter.source.fetch()
+    families = caught.value.findings.families
+    assert values(families, "aforo_sqs_messages_visible") == {("a",): 1}
+    assert values(families, "aforo_sqs_last_success_timestamp_seconds") == {("a",): T0 + 5, ("b",): T0}
+    assert values(families, "aforo_sqs_poll_errors") == {("b", Fault.TIMEOUT): 1}
+
+
+def test_a_refused_list_of_queues_hides_all_and_is_told() -> None:
+    fake = FakeSqs()
+    fake.make("team-a")
+    exporter = Exporter(fake, "team-*")
+    fake.broken["ListQueues"] = ClientError({"Error": {"Code": "AccessDeniedException"}}, "ListQueues")
+    exporter.poll()
+    with pytest.raises(Incomplete) as caught:
+        exporter.source.fetch()
+    assert values(caught.value.findings.families, "aforo_sqs_messages_visible") == {}
+
+
+def test_a_reading_too_old_is_not_said_any_more() -> None:
+    fake = FakeSqs()
+    fake.make("a")
+    exporter = Exporter(fake, "a")
+    exporter.poll()
+    exporter.now += 66
+    with pytest.raises(Incomplete) as caught:
+        exporter.source.fetch()
+    assert all(family.name != "aforo_sqs_messages_visible" for family in caught.value.findings.families)
+
+
+def test_a_dead_letter_queue_shared_by_many_is_read_once() -> None:
+    fake = FakeSqs()
+    fake.make("dead", visible=3, in_flight=1)
+    for name in ("a", "b"):
+        fake.make(name, dead_letters="dead", max_receive_count=5)
+    exporter = Exporter(fake, "a", "b")
+    exporter.poll()
+    families = exporter.source.fetch().families
+    assert values(families, "aforo_sqs_dead_letter_messages") == {("a",): 4, ("b",): 4}
+    assert values(families, "aforo_sqs_api_calls") == {("GetQueueAttributes",): 3, ("GetQueueUrl",): 3}
+
+
+def test_a_months_cost_follows_from_the_calls_of_the_last_polls() -> None:
+    fake = FakeSqs()
+    fake.make("a")
+    exporter = Exporter(fake, "a")
+    for _ in range(25):
+        exporter.poll(after=5)
+    cost = values(exporter.source.fetch().families, "aforo_sqs_api_cost_usd_per_month")
+    assert cost == {(): pytest.approx(30 * 24 * 3600 / 5 * 0.40e-6)}
+
+
+def test_polls_come_faster_while_a_message_or_a_run_is_there(store: Store) -> None:
+    fake = FakeSqs()
+    fake.make("videos")
+    exporter = Exporter(fake, "videos")
+    waiting = Waiting(open_database(store.url, VideosTable.of(SETTINGS.exporters)), SETTINGS)
+    watch = Watch(exporter.source, waiting, SETTINGS.exporters)
+    exporter.poll()
+    waiting.poll()
+    assert watch.interval_seconds == 15
+    store.run("a", T0, count=1)
+    waiting.poll()
+    assert watch.interval_seconds == 5
+    store.change_run("a", status="finished")
+    waiting.poll()
+    assert watch.interval_seconds == 15
+    fake.make("videos", in_flight=1)
+    exporter.poll()
+    assert watch.interval_seconds == 5
+
+
+def test_the_oldest_message_is_the_oldest_video_nobody_has_taken(store: Store) -> None:
+    waiting = Waiting(open_database(store.url, VideosTable.of(SETTINGS.exporters)), SETTINGS)
+    store.run("a", T0, count=2)
+    waiting.poll()
+    assert waiting.fetch().families[0].samples == []
+    store.upload("v1", "a", T0 + 1)
+    store.upload("v2", "a", T0 + 2)
+    store.claim("v1", T0 + 3)
+    waiting.poll()
+    assert values(waiting.fetch().families, "aforo_sqs_oldest_message_timestamp_seconds") == {("videos",): T0 + 2}

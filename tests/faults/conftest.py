@@ -1,0 +1,98 @@
+"""A worker of `tiny_app` behind the fault proxy."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import KEY, REGION, ROOT, TestQueue, poll_until
+from tests.faults.proxy import FaultProxy
+from tests.faults.senders import send_task
+
+
+@dataclass
+class TinyWorker:
+    """A running worker: its process, its queue and what its tasks wrote."""
+
+    process: subprocess.Popen[bytes]
+    queue: TestQueue
+    log: Path
+    output: Path
+
+    def lines(self, word: str) -> list[list[str]]:
+        """Return the words after `word` of each log line that starts with it."""
+        text = self.log.read_text() if self.log.exists() else ""
+        return [line.split()[1:] for line in text.splitlines() if line.split()[0] == word]
+
+    def names(self, word: str) -> list[str]:
+        """Return which tasks wrote `start` or `end`, in order."""
+        return [words[0] for words in self.lines(word)]
+
+    def is_alive(self) -> bool:
+        """Say whether the main process runs."""
+        return self.process.poll() is None
+
+    def said(self) -> str:
+        """Return what the worker printed."""
+        return self.output.read_text(errors="replace")
+
+    def stop(self, signal_number: int = signal.SIGTERM) -> int:
+        """Send a signal and wait for the end; return the exit status."""
+        self.process.send_signal(signal_number)
+        return self.process.wait(timeout=30)
+
+
+@pytest.fixture
+def proxy(emulator):
+    with FaultProxy(emulator) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def tiny_worker(tmp_path):
+    """Return what starts a worker: `with tiny_worker(queue, endpoint_url, concurrency=1, TINY_STOCK="1") as worker`."""
+
+    @contextmanager
+    def start(queue: TestQueue, endpoint_url: str, concurrency: int = 1, **extra: str) -> Iterator[TinyWorker]:
+        number = len(list(tmp_path.glob("worker-*.out")))
+        log, output = tmp_path / "log", tmp_path / f"worker-{number}.out"
+        environment = os.environ | {
+            "TINY_LOG": str(log),
+            "TINY_QUEUE": queue.name,
+            "TINY_QUEUE_URL": queue.url,
+            "TINY_ENDPOINT": endpoint_url,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": KEY,
+            "AWS_SECRET_ACCESS_KEY": KEY,
+            **extra,
+        }
+        flags = ["-c", str(concurrency), "-Ofair", "--without-gossip", "--without-mingle", "-l", "INFO"]
+        command = [sys.executable, "-m", "celery", "-A", "tests.faults.tiny_app", "worker", *flags, "-n", f"w{number}"]
+        with output.open("wb") as stream:
+            process = subprocess.Popen(
+                command, cwd=ROOT, env=environment, stdout=stream, stderr=stream, start_new_session=True
+            )
+        worker = TinyWorker(process, queue, log, output)
+        try:
+            send_task(queue, "warm-up")
+            poll_until(lambda: "warm-up" in worker.names("end"), "the worker did its first task", seconds=40)
+            yield worker
+        finally:
+            _end(process)
+
+    return start
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kill the worker and its children, which are a process group of their own."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

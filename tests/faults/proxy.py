@@ -1,0 +1,148 @@
+"""A proxy between a worker and SQS that fails as told, for one API action or all."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import struct
+import threading
+import time
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urlsplit
+
+ALL = "*"
+LONGEST_HANG_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is done to a request.
+
+    Kinds: status (answer `status` with `code`), reset (RST), hang (accept, never answer), latency (wait `seconds`),
+    drop (forward, then RST: SQS acts, nobody hears), replay (answer with the last answer again).
+    """
+
+    kind: str
+    status: int = 500
+    code: str = "InternalFailure"
+    seconds: float = 0.0
+
+
+@dataclass
+class FaultProxy:
+    """Forwards to `upstream`; `inject` and `heal` change how, while it runs."""
+
+    upstream: str
+    faults: dict[str, Fault] = field(default_factory=dict)
+    seen: list[tuple[float, str]] = field(default_factory=list)
+    answers: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+
+    def __enter__(self) -> FaultProxy:
+        self._healed = threading.Event()
+        proxy = self
+
+        class Handler(_Handler):
+            faulty = proxy
+
+        self._server = _Server(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_error: Any) -> None:
+        self._healed.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+    @property
+    def url(self) -> str:
+        """Return where the proxy listens."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def inject(self, fault: Fault, action: str = ALL) -> None:
+        """Do this to requests for `action` from now on."""
+        self.faults[action] = fault
+
+    def heal(self) -> float:
+        """Forward everything from now on; return the moment. Requests that hang go on hanging."""
+        self.faults.clear()
+        return time.monotonic()
+
+    def count(self, action: str, since: float = 0.0) -> int:
+        """Return how many requests for `action` came since that moment."""
+        return sum(1 for at, name in list(self.seen) if name == action and at >= since)
+
+    def fault_for(self, action: str) -> Fault | None:
+        """Return what is to be done to a request for `action`."""
+        return self.faults.get(action) or self.faults.get(ALL)
+
+    def hang(self) -> None:
+        """Keep one request waiting until the proxy ends."""
+        self._healed.wait(LONGEST_HANG_SECONDS)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing: broken connections are what we are for."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    faulty: FaultProxy
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        action = self.headers.get("X-Amz-Target", "").rpartition(".")[2]
+        self.faulty.seen.append((time.monotonic(), action))
+        fault = self.faulty.fault_for(action)
+        if fault is None:
+            return self._answer(*self._forward(action, body))
+        return getattr(self, f"_{fault.kind}")(fault, action, body)
+
+    def _status(self, fault: Fault, _action: str, _body: bytes) -> None:
+        self._answer(fault.status, json.dumps({"__type": f"com.amazonaws.sqs#{fault.code}"}).encode())
+
+    def _reset(self, _fault: Fault, _action: str, _body: bytes) -> None:
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close_connection = True
+
+    def _hang(self, _fault: Fault, _action: str, _body: bytes) -> None:
+        self.faulty.hang()
+        self.close_connection = True
+
+    def _latency(self, fault: Fault, action: str, body: bytes) -> None:
+        time.sleep(fault.seconds)
+        self._answer(*self._forward(action, body))
+
+    def _drop(self, fault: Fault, action: str, body: bytes) -> None:
+        self._forward(action, body)
+        self._reset(fault, action, body)
+
+    def _replay(self, _fault: Fault, action: str, body: bytes) -> None:
+        self._answer(*(self.faulty.answers.get(action) or self._forward(action, body)))
+
+    def _forward(self, action: str, body: bytes) -> tuple[int, bytes]:
+        upstream = http.client.HTTPConnection(urlsplit(self.faulty.upstream).netloc, timeout=30)
+        headers = {k: v for k, v in self.headers.items() if k.lower() not in {"host", "connection"}}
+        upstream.request("POST", self.path, body, headers)
+        response = upstream.getresponse()
+        answer = response.status, response.read()
+        upstream.close()
+        if b'"Messages"' in answer[1] or action != "ReceiveMessage":
+            self.faulty.answers[action] = answer
+        return answer
+
+    def _answer(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", "application/x-amz-json-1.0")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing."""

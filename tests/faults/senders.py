@@ -1,0 +1,104 @@
+"""Sends messages: Celery's own form, as any Celery producer sends it, and every malformed form we know."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import pickle
+import uuid
+from typing import Any
+
+from tests.conftest import TestQueue
+
+TASK = "tiny.work"
+
+
+def b64(data: bytes | str) -> str:
+    return base64.b64encode(data.encode() if isinstance(data, str) else data).decode()
+
+
+def envelope(name: str = "x", seconds: float = 0.0, **changes: Any) -> dict[str, Any]:
+    """Return kombu's envelope of one good task message; `headers__eta=1` changes one header, `body=…` a field."""
+    task_id = str(uuid.uuid4())
+    made: dict[str, Any] = {
+        "body": b64(json.dumps([[name, seconds], {}, {"callbacks": None, "errbacks": None}])),
+        "content-encoding": "utf-8",
+        "content-type": "application/json",
+        "headers": {"lang": "py", "task": TASK, "id": task_id, "retries": 0, "timelimit": [None, None], "eta": None},
+        "properties": {
+            "correlation_id": task_id,
+            "delivery_info": {"exchange": "", "routing_key": "celery"},
+            "body_encoding": "base64",
+            "delivery_tag": task_id,
+        },
+    }
+    for path, value in changes.items():
+        *parents, last = path.split("__")
+        target = made
+        for parent in parents:
+            target = target[parent]
+        target[last.replace("_", "-") if last.startswith("content") else last] = value
+    return made
+
+
+def without(name: str) -> dict[str, Any]:
+    made = envelope()
+    del made[name]
+    return made
+
+
+def send_task(queue: TestQueue, name: str, seconds: float = 0.0) -> None:
+    """Send one good task."""
+    made = envelope(name, seconds)
+    made["properties"]["delivery_info"]["routing_key"] = queue.name
+    send_body(queue, b64(json.dumps(made)))
+
+
+def send_body(queue: TestQueue, body: str) -> None:
+    """Send a message as it is."""
+    queue.client.send_message(QueueUrl=queue.url, MessageBody=body)
+
+
+def _packed(made: dict[str, Any]) -> str:
+    return b64(json.dumps(made))
+
+
+def zip_bomb(size_bytes: int = 100_000_000) -> str:
+    """Return a small message that a stock worker unpacks to `size_bytes`."""
+    bomb = b64(gzip.compress(b"0" * size_bytes, 9))
+    return _packed(envelope(body=bomb, headers__compression="application/x-gzip"))
+
+
+#: name → (SQS body, the reason it must get)
+MALFORMED: dict[str, tuple[str, str]] = {
+    "not json": ("this is not JSON", "bad_json"),
+    "a list": ("[1, 2]", "bad_envelope"),
+    "a dict of something else": ('{"a": 1}', "bad_envelope"),
+    "broken base64": ("abc=def", "bad_json"),
+    "unknown task": (_packed(envelope(headers__task="no.such.task")), "unknown_task"),
+    "pickle": (
+        _packed(envelope(body=b64(pickle.dumps([[], {}, {}])), content_type="application/x-python-serialize")),
+        "bad_content_type",
+    ),
+    "invalid utf-8": (_packed(envelope(body=b64(b"\xff\xfe[]"))), "bad_json"),
+    "body of the wrong shape": (_packed(envelope(body=b64('"text"'))), "bad_arguments"),
+    "arguments missing": (_packed(envelope(body=b64("[]"))), "bad_arguments"),
+    "no headers": (_packed(without("headers")), "bad_headers"),
+    "null body": (_packed(envelope(body=None)), "bad_envelope"),
+    "envelope without body": (_packed(without("body")), "bad_envelope"),
+    "bogus body encoding": (_packed(envelope(properties__body_encoding="rot13")), "bad_properties"),
+    "properties a list": (_packed(envelope(properties=[1])), "bad_properties"),
+    "unknown content type": (_packed(envelope(content_type="text/x-brainfuck")), "bad_content_type"),
+    "bogus content encoding": (_packed(envelope(content_encoding="klingon")), "bad_content_type"),
+    "zip header": (_packed(envelope(headers__compression="zip")), "compressed"),
+    "garbage eta": (_packed(envelope(headers__eta="tomorrow")), "bad_headers"),
+    "garbage retries": (_packed(envelope(headers__retries="many")), "bad_headers"),
+    "garbage timelimit": (_packed(envelope(headers__timelimit="soon")), "bad_headers"),
+    "infinite timelimit": (_packed(envelope(headers__timelimit=[float("inf"), None])), "bad_headers"),
+    "unknown type tag": (_packed(envelope(headers__stamps={"__type__": "gun", "__value__": "x"})), "bad_json"),
+    "deep nesting": ("[" * 100_000, "bad_json"),
+    "routing to nowhere": (_packed(envelope(properties__delivery_info=[1])), "bad_properties"),
+    "one MiB": ('"' + "x" * 1_000_000 + '"', "too_large"),
+    "zip bomb": (zip_bomb(), "compressed"),
+}

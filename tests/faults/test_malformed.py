@@ -1,0 +1,68 @@
+"""F22, F23: messages nobody can read."""
+
+from __future__ import annotations
+
+import json
+
+import psutil
+import pytest
+
+from tests.conftest import poll_until
+from tests.faults.senders import MALFORMED, b64, envelope, send_body, send_task
+
+pytestmark = pytest.mark.faults
+FATAL_TO_STOCK = ["body of the wrong shape", "bogus body encoding", "properties a list", "garbage timelimit"]
+
+
+def test_every_malformed_message_is_dead_lettered_with_its_reason(sqs_queue, emulator, tiny_worker):
+    queue = sqs_queue()
+    with tiny_worker(queue, emulator) as worker:
+        for body, _reason in MALFORMED.values():
+            send_body(queue, body)
+        poll_until(lambda: queue.counts()["dead"] == len(MALFORMED), "all are dead-lettered", seconds=40)
+        found = {letter["body"]: letter["reason"] for letter in queue.dead_letters()}
+        assert {name: found.get(body) for name, (body, _) in MALFORMED.items()} == {
+            name: reason for name, (_, reason) in MALFORMED.items()
+        }
+        send_task(queue, "after")
+        poll_until(lambda: "after" in worker.names("end"), "the worker goes on")
+        assert len(worker.lines("refused")) == len(MALFORMED)
+        assert psutil.Process(worker.process.pid).memory_info().rss < 200 * 1024 * 1024
+
+
+def test_without_a_dead_letter_queue_the_worker_lives_and_the_message_stays(sqs_queue, emulator, tiny_worker):
+    queue = sqs_queue(max_receive_count=None)
+    with tiny_worker(queue, emulator) as worker:
+        send_body(queue, "not a message")
+        poll_until(lambda: ["bad_json"] in worker.lines("refused"), "it was refused")
+        send_task(queue, "after")
+        poll_until(lambda: "after" in worker.names("end"), "the worker goes on")
+        assert queue.counts()["in_flight"] == 1
+
+
+def test_a_dead_letter_queue_that_has_gone_stops_nobody(sqs_queue, emulator, tiny_worker):
+    queue = sqs_queue()
+    with tiny_worker(queue, emulator) as worker:
+        queue.client.delete_queue(QueueUrl=queue.dead_letter_url)
+        send_body(queue, "not a message")
+        poll_until(lambda: "could not dead-letter a message (bad_json)" in worker.said(), "it was tried")
+        send_task(queue, "after")
+        poll_until(lambda: "after" in worker.names("end"), "the worker goes on")
+
+
+@pytest.mark.parametrize("name", FATAL_TO_STOCK)
+def test_control_the_stock_transport_dies_of_one_message(name, sqs_queue, emulator, tiny_worker):
+    queue = sqs_queue()
+    with tiny_worker(queue, emulator, TINY_STOCK="1") as worker:
+        send_body(queue, MALFORMED[name][0])
+        poll_until(lambda: not worker.is_alive(), "the stock worker ended", seconds=20)
+
+
+def test_control_the_stock_transport_loses_what_it_cannot_decode(sqs_queue, emulator, tiny_worker):
+    queue = sqs_queue()
+    with tiny_worker(queue, emulator, TINY_STOCK="1") as worker:
+        made = envelope(body=b64(b"\xff\xfe[]"))
+        made["properties"]["delivery_info"]["routing_key"] = queue.name
+        send_body(queue, b64(json.dumps(made)))
+        poll_until(lambda: "decode" in worker.said().lower(), "it could not be decoded")
+        poll_until(lambda: not any(queue.counts().values()), "it is gone, and not in the dead-letter queue")

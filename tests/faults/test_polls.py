@@ -1,0 +1,70 @@
+"""F13, F14: receive calls that fail, with kombu's own transport as the control."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.conftest import poll_until
+from tests.faults.proxy import Fault, FaultProxy
+from tests.faults.senders import send_task
+
+pytestmark = pytest.mark.faults
+RECOVERY_SECONDS = 15
+
+FAULTS = {
+    "500": (Fault("status", 500), "error"),
+    "502": (Fault("status", 502), "error"),
+    "503": (Fault("status", 503, "ServiceUnavailable"), "error"),
+    "reset": (Fault("reset"), "error"),
+    "throttled": (Fault("status", 400, "RequestThrottled"), "throttled"),
+    "429": (Fault("status", 429, "TooManyRequests"), "throttled"),
+    "403": (Fault("status", 403, "AccessDenied"), "denied"),
+    "expired token": (Fault("status", 400, "ExpiredToken"), "denied"),
+    "queue deleted": (Fault("status", 400, "QueueDoesNotExist"), "error"),
+    "silent": (Fault("hang"), "timeout"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_worker_lives_through_failing_polls_and_resumes(name, sqs_queue, proxy, tiny_worker):
+    fault, result = FAULTS[name]
+    queue = sqs_queue()
+    with tiny_worker(queue, proxy.url) as worker:
+        proxy.inject(fault)
+        poll_until(lambda: len([w for w in worker.lines("polled") if w == [result]]) >= 2, f"two polls {result}")
+        healed = proxy.heal()
+        for number in range(3):
+            send_task(queue, f"after-{number}")
+        poll_until(lambda: len(worker.names("end")) == 4, "all tasks ran after healing", seconds=RECOVERY_SECONDS)
+        assert time.monotonic() - healed <= RECOVERY_SECONDS
+        assert worker.is_alive()
+        assert sorted(worker.names("start")) == ["after-0", "after-1", "after-2", "warm-up"]
+
+
+@pytest.mark.parametrize("name", ["500", "reset", "403"])
+def test_control_the_stock_transport_dies_of_it(name, sqs_queue, proxy, tiny_worker):
+    with tiny_worker(sqs_queue(), proxy.url, TINY_STOCK="1") as worker:
+        proxy.inject(FAULTS[name][0])
+        poll_until(lambda: not worker.is_alive(), "the stock worker ended", seconds=30)
+        assert "Unrecoverable error" in worker.said()
+
+
+def test_failing_polls_are_spaced_out(sqs_queue, proxy, tiny_worker):
+    with tiny_worker(sqs_queue(), proxy.url) as worker:
+        proxy.inject(Fault("status", 500))
+        begun = time.monotonic()
+        poll_until(lambda: proxy.count("ReceiveMessage", begun) >= 6, "six polls")
+        assert time.monotonic() - begun > 4
+        assert worker.said().count("SQS does not answer as it should") == 1
+
+
+def test_a_refused_connection_is_lived_through(sqs_queue, emulator, tiny_worker):
+    with FaultProxy(emulator) as proxy:
+        queue = sqs_queue()
+        with tiny_worker(queue, proxy.url) as worker:
+            proxy._server.shutdown()
+            proxy._server.server_close()
+            poll_until(lambda: ["error"] in worker.lines("polled"), "a refused poll")
+            assert worker.is_alive()

@@ -1,0 +1,80 @@
+"""F16: deletes that fail before, after, or without an answer."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.conftest import poll_until
+from tests.faults.proxy import Fault
+from tests.faults.senders import send_task
+
+pytestmark = pytest.mark.faults
+DELETE = "DeleteMessage"
+
+
+def is_empty(queue):
+    return not any(queue.counts().values())
+
+
+@pytest.mark.parametrize("kind", ["reset", "status", "hang"])
+def test_a_lost_delete_is_paid_later_and_the_task_runs_once(kind, sqs_queue, proxy, tiny_worker):
+    queue = sqs_queue(visibility_timeout_seconds=30)
+    with tiny_worker(queue, proxy.url) as worker:
+        proxy.inject(Fault(kind, 503), DELETE)
+        send_task(queue, "a")
+        poll_until(lambda: "a" in worker.names("end"), "the task ran")
+        poll_until(lambda: "could not delete a finished message" in worker.said(), "the delete failed")
+        proxy.heal()
+        poll_until(lambda: is_empty(queue), "the message was deleted after all", seconds=20)
+        assert worker.names("start").count("a") == 1
+        assert worker.is_alive()
+
+
+def test_a_delete_whose_answer_is_lost_is_no_error_the_second_time(sqs_queue, proxy, tiny_worker):
+    queue = sqs_queue()
+    with tiny_worker(queue, proxy.url) as worker:
+        proxy.inject(Fault("drop"), DELETE)
+        send_task(queue, "a")
+        poll_until(lambda: "could not delete" in worker.said(), "the answer was lost")
+        proxy.heal()
+        send_task(queue, "b")
+        poll_until(lambda: "b" in worker.names("end"), "the next task ran")
+        poll_until(lambda: is_empty(queue), "nothing is left", seconds=20)
+        assert sorted(worker.names("start")) == ["a", "b", "warm-up"]
+
+
+def test_a_silent_delete_holds_other_slots_for_seconds_only(sqs_queue, proxy, tiny_worker):
+    queue = sqs_queue()
+    with tiny_worker(queue, proxy.url) as worker:
+        proxy.inject(Fault("hang"), DELETE)
+        begun = time.monotonic()
+        for number in range(5):
+            send_task(queue, f"n{number}")
+        poll_until(lambda: len(worker.names("end")) == 6, "five tasks ran while no delete was answered", seconds=20)
+        assert time.monotonic() - begun < 15
+
+
+def test_a_replayed_answer_runs_no_task_of_a_settled_message_twice_at_once(sqs_queue, proxy, tiny_worker):
+    queue = sqs_queue()
+    with tiny_worker(queue, proxy.url, concurrency=2) as worker:
+        send_task(queue, "a", seconds=3)
+        poll_until(lambda: "a" in worker.names("start"), "the task started")
+        proxy.inject(Fault("replay"), "ReceiveMessage")
+        poll_until(lambda: worker.names("end").count("a") >= 1, "the task ended")
+        proxy.heal()
+        send_task(queue, "b")
+        poll_until(lambda: "b" in worker.names("end"), "the next task ran")
+        assert worker.is_alive()
+
+
+def test_control_the_stock_transport_runs_a_task_again_whose_delete_was_lost(sqs_queue, proxy, tiny_worker):
+    queue = sqs_queue(visibility_timeout_seconds=4)
+    with tiny_worker(queue, proxy.url, TINY_STOCK="1") as worker:
+        proxy.inject(Fault("status", 400, "RequestThrottled"), DELETE)
+        send_task(queue, "a")
+        poll_until(lambda: "a" in worker.names("end"), "the task ran")
+        poll_until(lambda: proxy.count(DELETE) >= 2, "the delete failed")
+        proxy.heal()
+        poll_until(lambda: worker.names("start").count("a") == 2 or not worker.is_alive(), "it ran again, or the end")

@@ -1,0 +1,65 @@
+"""F20: a task longer than its message's visibility timeout. F7: a worker told to end."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import pytest
+
+from tests.conftest import poll_until
+from tests.faults.senders import send_task
+
+pytestmark = pytest.mark.faults
+SHORT_SECONDS = 4
+VISIBLE_WITHIN_SECONDS = 7  # the long poll of 2 s, and 5 s
+
+
+def test_a_task_longer_than_the_timeout_runs_once(sqs_queue, emulator, tiny_worker):
+    queue = sqs_queue(visibility_timeout_seconds=SHORT_SECONDS)
+    keep = {"TINY_VISIBILITY_SECONDS": str(SHORT_SECONDS)}
+    with tiny_worker(queue, emulator, concurrency=2, **keep) as worker:
+        send_task(queue, "long", seconds=14)
+        poll_until(lambda: "long" in worker.names("end"), "the task ended", seconds=25)
+        poll_until(lambda: not any(queue.counts().values()), "the message was deleted")
+        assert worker.names("start").count("long") == 1
+        assert worker.lines("kept").count(["long", "ok"]) >= 7
+
+
+def test_control_without_the_keeper_it_runs_again(sqs_queue, emulator, tiny_worker):
+    queue = sqs_queue(visibility_timeout_seconds=SHORT_SECONDS)
+    with tiny_worker(queue, emulator, concurrency=2, TINY_STOCK="1") as worker:
+        send_task(queue, "long", seconds=14)
+        poll_until(lambda: worker.names("start").count("long") == 2, "it started a second time", seconds=12)
+
+
+def test_a_terminated_worker_gives_its_waiting_messages_back(sqs_queue, emulator, tiny_worker):
+    queue = sqs_queue(visibility_timeout_seconds=60)
+    with tiny_worker(queue, emulator) as worker:
+        send_task(queue, "held", seconds=60)
+        poll_until(lambda: "held" in worker.names("start"), "the task started")
+        begun = time.monotonic()
+        assert worker.stop(signal.SIGQUIT) is not None
+        poll_until(lambda: queue.counts()["visible"] == 1, "the message is visible", seconds=VISIBLE_WITHIN_SECONDS)
+        assert time.monotonic() - begun <= VISIBLE_WITHIN_SECONDS
+
+
+def test_a_terminated_worker_finishes_what_it_began(sqs_queue, emulator, tiny_worker):
+    queue = sqs_queue(visibility_timeout_seconds=60)
+    with tiny_worker(queue, emulator) as worker:
+        send_task(queue, "begun", seconds=3)
+        poll_until(lambda: "begun" in worker.names("start"), "the task started")
+        assert worker.stop() == 0
+        assert "begun" in worker.names("end")
+        assert queue.counts() == {"visible": 0, "in_flight": 0, "dead": 0}
+
+
+def test_a_message_sent_while_a_worker_ends_is_not_swallowed(sqs_queue, emulator, tiny_worker):
+    queue = sqs_queue(visibility_timeout_seconds=60)
+    with tiny_worker(queue, emulator) as worker:
+        worker.process.send_signal(signal.SIGTERM)
+        send_task(queue, "late")
+        worker.process.wait(timeout=30)
+        ran = "late" in worker.names("end")
+        visible = lambda: queue.counts()["visible"] == 1  # noqa: E731
+        assert ran or poll_until(visible, "the late message is visible", seconds=VISIBLE_WITHIN_SECONDS)

@@ -1,0 +1,75 @@
+"""A Celery app of nobody in particular, on our transport or, with TINY_STOCK=1, on kombu's own.
+
+Its task writes one line per start and end to TINY_LOG. Run as `celery -A tests.faults.tiny_app worker`.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import boto3
+from celery import Celery
+from celery.utils.log import get_task_logger
+
+from worker import transport, visibility
+
+logger = get_task_logger(__name__)
+LOG = Path(os.environ["TINY_LOG"])
+QUEUE, URL, ENDPOINT = os.environ["TINY_QUEUE"], os.environ["TINY_QUEUE_URL"], os.environ["TINY_ENDPOINT"]
+VISIBILITY_SECONDS = int(os.environ.get("TINY_VISIBILITY_SECONDS", "30"))
+IS_STOCK = os.environ.get("TINY_STOCK") == "1"
+KEYS = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
+
+app = Celery("tiny", broker=ENDPOINT.replace("http://", "sqs://test:test@"))
+app.conf.update(
+    task_default_queue=QUEUE,
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    task_ignore_result=True,
+    worker_prefetch_multiplier=1,
+    worker_enable_remote_control=False,
+    worker_soft_shutdown_timeout=float(os.environ.get("TINY_SHUTDOWN_SECONDS", "0")),
+    accept_content=["json"],
+    broker_transport_options={
+        "region": "us-east-1",
+        "is_secure": False,
+        "wait_time_seconds": int(os.environ.get("TINY_WAIT_SECONDS", "2")),
+        "predefined_queues": {QUEUE: {"url": URL, "access_key_id": "test", "secret_access_key": "test"}},
+    },
+)
+
+
+def write(*words: object) -> None:
+    with LOG.open("a") as log:
+        log.write(" ".join(map(str, words)) + "\n")
+
+
+class Log:
+    """An observer that writes what it is told to the log."""
+
+    def polled(self, result: str) -> None:
+        write("polled", result)
+
+    def refused(self, reason: str) -> None:
+        write("refused", reason)
+
+
+if not IS_STOCK:
+    transport.harden(app, Log())
+
+sqs_of_process = visibility.client_per_process(lambda: boto3.client("sqs", endpoint_url=ENDPOINT, **KEYS))
+
+
+@app.task(name="tiny.work", bind=True)
+def work(self, name: str, seconds: float = 0.0) -> None:
+    write("start", name, time.time())
+    receipt = visibility.receipt_of(self.request)
+    if IS_STOCK or receipt is None:
+        time.sleep(seconds)
+    else:
+        tell = lambda result: write("kept", name, result)  # noqa: E731
+        with visibility.VisibilityKeeper(sqs_of_process, receipt, VISIBILITY_SECONDS, told=tell):
+            time.sleep(seconds)
+    write("end", name, time.time())

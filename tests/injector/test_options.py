@@ -1,0 +1,51 @@
+import pytest
+
+from injector.__main__ import parse_request
+from pipeline.errors import UsageError
+from pipeline.settings import Settings
+
+GOOD = {
+    "count": "8", "size": "5MB", "mode": "burst", "rate": None, "file": None,
+    "user_id": None, "profile": None, "run_id": None, "note": "",
+}  # fmt: skip
+
+
+def parse(**changes):
+    return parse_request(Settings.from_env({}), **{**GOOD, **changes})
+
+
+def test_a_sustained_run_without_rate_takes_the_scenarios_ten_a_minute():
+    assert parse(mode="sustained").rate_per_minute == 10.0
+
+
+@pytest.mark.parametrize("count", ["0", "-5", "1.5", "1e6", "abc", "1000000000000", "", "٣"])
+def test_a_count_that_is_no_positive_whole_number_is_refused(count):
+    with pytest.raises(UsageError, match="COUNT"):
+        parse(count=count)
+
+
+@pytest.mark.parametrize("rate", ["0", "NaN", "inf", "-1", "0.0001", "ten"])
+def test_a_rate_that_cannot_be_kept_is_refused(rate):
+    with pytest.raises(UsageError, match="RATE"):
+        parse(mode="sustained", rate=rate)
+
+
+@pytest.mark.parametrize("run_id", ["../../x", "a/b", "-rf", "ñ", "x" * 300, "a\0b", "A"])
+def test_a_run_id_that_is_no_plain_name_is_refused(run_id):
+    with pytest.raises(UsageError, match="run id"):
+        parse(run_id=run_id)
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"mode": "bursts"}, "MODE"),
+        ({"profile": "4k"}, "PROFILE"),
+        ({"rate": "10"}, "a burst has no rate"),
+        ({"file": "/no/such.mp4"}, "there is no such file"),
+        ({"file": "s3://bucket/key"}, "the storage is the filesystem"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_before_anything_starts(changes, why):
+    with pytest.raises(UsageError, match=why):
+        parse(**changes)

@@ -1,0 +1,23 @@
+from injector.schedule import Schedule
+
+
+def test_a_burst_is_due_at_once_and_has_no_window():
+    schedule = Schedule(count=8)
+    assert (schedule.due(sent=0, elapsed_seconds=0.0), schedule.window_seconds) == (8, None)
+
+
+def test_a_rate_is_kept_on_an_absolute_schedule():
+    schedule = Schedule(count=50, rate_per_minute=10)
+    assert [schedule.intended_seconds(k) for k in (0, 1, 49)] == [0.0, 6.0, 294.0]
+    assert schedule.window_seconds == 300.0
+
+
+def test_a_stall_is_caught_up_instead_of_shifting_what_follows():
+    schedule = Schedule(count=60, rate_per_minute=60)
+    assert schedule.due(sent=3, elapsed_seconds=10.0) == 8  # 0..10 s are 11 arrivals, 3 were sent
+
+
+def test_nothing_is_due_early_or_after_the_last():
+    schedule = Schedule(count=3, rate_per_minute=60)
+    assert schedule.due(sent=1, elapsed_seconds=0.9) == 0
+    assert schedule.due(sent=3, elapsed_seconds=99.0) == 0

@@ -1,0 +1,62 @@
+"""What the programs of the native stack are told."""
+
+import dataclasses
+from pathlib import Path
+
+from local.configuration import fingerprint, prometheus_config, supervisord_environment, worker_options
+from local.programs import Program, programs
+from pipeline.settings import Settings
+
+SOURCE = """\
+rule_files:
+  - rules/*.yml
+
+scrape_configs:
+  - job_name: worker
+    static_configs: [{targets: ["127.0.0.1:9101"]}]
+  - job_name: celery-exporter
+    scrape_interval: 5s
+    static_configs: [{targets: ["127.0.0.1:9808"]}]
+"""
+
+
+def test_prometheus_gets_our_ports_absolute_rules_and_only_the_jobs_that_run():
+    made = prometheus_config(SOURCE, [Program("worker", 29101, "X")], Path("/srv/prometheus"))
+    assert made == (
+        "rule_files:\n  - /srv/prometheus/rules/*.yml\n\nscrape_configs:\n"
+        '  - job_name: worker\n    static_configs: [{targets: ["127.0.0.1:29101"]}]\n'
+    )
+
+
+def test_the_committed_configuration_has_a_job_for_every_scraped_program():
+    wanted = programs(Settings.from_env({}))
+    made = prometheus_config(Path("prometheus/prometheus.yml").read_text(encoding="utf-8"), wanted, Path("/p"))
+    assert {f"job_name: {p.name}\n" in made for p in wanted if p.scraped} == {True}
+
+
+def test_what_a_setting_places_elsewhere_is_not_started():
+    settings = Settings.from_env({"AFORO_PROMETHEUS_URL": "http://metrics.example:9090", "AFORO_EVENTS_REDIS_URL": ""})
+    names = [program.name for program in programs(settings)]
+    assert names == ["emulator", "sqs-exporter", "db-exporter", "worker"]
+
+
+def test_real_aws_needs_no_emulator():
+    assert "emulator" not in [program.name for program in programs(Settings.from_env({"STACK": "aws"}))]
+
+
+def test_options_of_one_run_do_not_reach_the_stack():
+    made = supervisord_environment(Settings(), {"SIZE": "50MB", "MAKEFLAGS": "n", "LANG": "C"})
+    assert made.keys() & {"SIZE", "MAKEFLAGS", "LANG"} == {"LANG"}
+
+
+def test_the_workers_options_are_quoted_for_the_shell_that_reads_them():
+    assert "AFORO_WORKER_PROFILE='a b'\n" in worker_options(2, "a b", 0)
+
+
+def test_slots_profile_and_threads_do_not_change_the_fingerprint_but_every_other_setting_does():
+    base = Settings()
+    other_slots = dataclasses.replace(base, worker=dataclasses.replace(base.worker, concurrency=7, threads=3))
+    other_stall = dataclasses.replace(base, worker=dataclasses.replace(base.worker, stall_seconds=7))
+    assert fingerprint(other_slots, {}) == fingerprint(base, {})
+    assert fingerprint(other_stall, {}) != fingerprint(base, {})
+    assert fingerprint(base, {"AWS_PROFILE": "team"}) != fingerprint(base, {})

@@ -1,0 +1,24 @@
+"""The worker's options as a person writes them."""
+
+import pytest
+
+from local.__main__ import worker_options
+from pipeline.errors import UsageError
+from pipeline.settings import Settings
+
+SETTINGS = Settings.from_env({"AFORO_WORKER_CONCURRENCY": "3"})
+
+
+def test_without_an_option_the_setting_holds():
+    assert worker_options(SETTINGS, None, None).concurrency == 3
+
+
+@pytest.mark.parametrize("slots", ["", "0", "-1", "1.5", "two", "513", "5120000000000", "٣"])
+def test_slots_are_a_whole_number(slots):
+    with pytest.raises(UsageError, match=r"^CONCURRENCY \("):
+        worker_options(SETTINGS, slots, None)
+
+
+def test_an_unknown_profile_is_refused():
+    with pytest.raises(UsageError, match=r"^PROFILE \(4k\); it is unknown; use full or showcase"):
+        worker_options(SETTINGS, None, "4k")

@@ -1,0 +1,91 @@
+"""What setup says and asks for on a machine that lacks things; nothing is really installed."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BASICS = ("bash", "basename", "cat", "chmod", "cmp", "cp", "dirname", "env", "flock", "mkdir", "readlink", "rm", "tee")
+
+
+class Machine:
+    """A machine with only the basics, whose apt-get fails after noting what it was asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.bin = folder / "bin"
+        self.bin.mkdir()
+        for name in BASICS:
+            (self.bin / name).symlink_to(shutil.which(name))
+        (folder / "local").mkdir()
+        shutil.copy2("local/setup.sh", folder / "local")
+
+    def install(self, name: str, script: str) -> None:
+        file = self.bin / name
+        file.write_text(f"#!/bin/bash\n{script}\n", encoding="utf-8")
+        file.chmod(0o755)
+
+    def setup(self) -> subprocess.CompletedProcess[str]:
+        command = [self.bin / "bash", "local/setup.sh", "run"]
+        environment = {"PATH": str(self.bin), "POLICY_RC_D": str(self.folder / "policy-rc.d")}
+        return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def machine(tmp_path):
+    made = Machine(tmp_path)
+    made.install("python3", f'exec {sys.executable} "$@"')
+    made.install("apt-get", 'echo "$@" >> asked; exit 1')
+    made.install("id", "echo 0")
+    return made
+
+
+def test_what_is_missing_is_asked_of_apt_without_recommended_packages(machine):
+    (machine.bin / "redis-server").symlink_to("/bin/true")
+    machine.install("apt-get", 'echo "$@" >> asked; [ "${*: -1}" = update ]')
+    refused = machine.setup()
+    asked = (machine.folder / "asked").read_text(encoding="utf-8").splitlines()
+    assert asked[-1].endswith("install -y --no-install-recommends ffmpeg prometheus")
+    assert refused.stdout == "installing system packages: ffmpeg prometheus\n"
+    assert refused.stderr.startswith("error: system packages (ffmpeg prometheus); apt-get failed")
+    assert refused.returncode == 3
+
+
+def test_what_is_installed_starts_no_service_and_the_policy_is_taken_back(machine):
+    machine.install("apt-get", "cat policy-rc.d >> seen; exit 1")
+    machine.setup()
+    assert "exit 101" in (machine.folder / "seen").read_text(encoding="utf-8")
+    assert not (machine.folder / "policy-rc.d").exists()
+
+
+def test_a_policy_that_was_there_stays(machine):
+    (machine.folder / "policy-rc.d").write_text("theirs", encoding="utf-8")
+    machine.setup()
+    assert (machine.folder / "policy-rc.d").read_text(encoding="utf-8") == "theirs"
+
+
+def test_who_may_not_install_is_told_the_command_in_one_line(machine):
+    machine.install("id", "echo 1000")
+    refused = machine.setup()
+    assert refused.stderr == (
+        "error: system packages (ffmpeg prometheus redis-server); they are missing and this user may not install them; "
+        "sudo apt-get install --no-install-recommends ffmpeg prometheus redis-server\n"
+    )
+    assert refused.returncode == 3
+    assert not (machine.folder / "asked").exists()
+
+
+def test_a_machine_without_apt_is_told_what_is_missing(machine):
+    (machine.bin / "apt-get").unlink()
+    refused = machine.setup()
+    assert refused.stderr.startswith("error: programs (of Debian's packages ffmpeg prometheus redis-server);")
+    assert refused.returncode == 3
+
+
+def test_a_python_that_is_too_old_is_refused(machine):
+    machine.install("python3", "exit 1")
+    refused = machine.setup()
+    assert refused.stderr.startswith("error: Python (none of 3.11 or newer found);")
+    assert refused.returncode == 3

@@ -1,0 +1,47 @@
+"""The stack is known by what runs, never by what a file says."""
+
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+from local import supervisor
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".local/run").mkdir(parents=True)
+    (tmp_path / ".local/log").mkdir()
+    return tmp_path
+
+
+def test_a_socket_nobody_answers_means_the_stack_is_down(checkout):
+    (checkout / ".local/run/supervisor.sock").touch()
+    assert supervisor.processes() is None
+
+
+def test_processes_a_dead_supervisord_left_are_found_by_their_mark_and_ended(checkout):
+    sleeper = [sys.executable, "-c", "import time; print(flush=True); time.sleep(60)"]
+    left = subprocess.Popen(sleeper, env={supervisor.MARK: str(checkout)}, stdout=subprocess.PIPE)
+    stranger = subprocess.Popen(sleeper, env={supervisor.MARK: "/elsewhere"}, stdout=subprocess.PIPE)
+    with left, stranger:
+        left.stdout.readline(), stranger.stdout.readline()
+        assert [process.pid for process in supervisor.leftovers()] == [left.pid]
+        assert supervisor.end_leftovers() == 1
+        assert not psutil.pid_exists(left.pid)
+        assert stranger.poll() is None
+        stranger.kill()
+
+
+def test_deaths_are_counted_since_the_last_start(checkout):
+    log = checkout / ".local/log/supervisord.log"
+    log.write_text(
+        "exited: worker (exit status 1; not expected)\n"
+        "supervisord started with pid 7\n"
+        "exited: worker (terminated by SIGKILL; not expected)\n"
+        "exited: worker-2 (exit status 1; not expected)\n",
+        encoding="utf-8",
+    )
+    assert supervisor.restarts("worker") == 1

@@ -1,0 +1,60 @@
+"""A real PostgreSQL server in a temporary folder, for tests that ask for one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+FOLDERS = ("/usr/lib/postgresql/*/bin", "/usr/local/pgsql/bin", "/opt/homebrew/opt/postgresql*/bin")
+#: Nothing a test writes has to survive a crash.
+OPTIONS = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=40"
+
+
+def binaries() -> Path | None:
+    """Return the folder of initdb and pg_ctl; None where PostgreSQL is not installed."""
+    on_path = shutil.which("initdb")
+    found = [Path(on_path).parent] if on_path else []
+    for pattern in FOLDERS:
+        found += sorted(Path("/").glob(pattern.lstrip("/")), reverse=True)
+    return next((folder for folder in found if (folder / "pg_ctl").exists()), None)
+
+
+@contextmanager
+def running_server(folder: Path) -> Iterator[str]:
+    """Start a server whose data is in `folder` and yield the URL of its database `postgres`."""
+    tools = binaries()
+    assert tools is not None
+    _let_postgres_in(folder)
+    data, port = folder / "data", _free_port()
+    _run(tools / "initdb", "-D", data, "-U", "tester", "-A", "trust", "-E", "UTF8", "--no-sync", "--locale=C")
+    options = f"{OPTIONS} -p {port} -k {folder} -c listen_addresses=127.0.0.1"
+    _run(tools / "pg_ctl", "-D", data, "-o", options, "-l", folder / "log", "-w", "start")
+    try:
+        yield f"postgresql://tester@127.0.0.1:{port}/postgres"
+    finally:
+        _run(tools / "pg_ctl", "-D", data, "-m", "immediate", "stop")
+
+
+def _run(*command: object) -> None:
+    """Run a command, as user postgres where we are root: PostgreSQL refuses to run as root."""
+    prefix = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+    subprocess.run([*prefix, *map(str, command)], check=True, stdout=subprocess.DEVNULL, cwd="/", timeout=60)
+
+
+def _let_postgres_in(folder: Path) -> None:
+    if os.geteuid() != 0:
+        return
+    shutil.chown(folder, "postgres")
+    for parent in folder.parents:
+        if parent.stat().st_uid == 0 and parent != Path("/") and not parent.stat().st_mode & 0o001:
+            parent.chmod(parent.stat().st_mode | 0o011)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])

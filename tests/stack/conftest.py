@@ -1,0 +1,73 @@
+"""A whole native stack of its own: a copy of the tree, free ports, nothing shared with a stack that runs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PORTS = {
+    "AWS_ENDPOINT_URL": "http://127.0.0.1:{}",
+    "AFORO_EVENTS_REDIS_URL": "redis://127.0.0.1:{}/0",
+    "AFORO_PROMETHEUS_URL": "http://127.0.0.1:{}",
+    "AFORO_WORKER_METRICS_PORT": "{}",
+    "AFORO_EXPORTER_SQS_PORT": "{}",
+    "AFORO_EXPORTER_DB_PORT": "{}",
+    "AFORO_CELERY_EXPORTER_PORT": "{}",
+}
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A running stack: where it lives and how its programs are run."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    def run(self, *arguments: str, **options: str) -> subprocess.CompletedProcess[str]:
+        """Run `python -m …` in the stack; options are the Make variables."""
+        command = [str(ROOT / ".venv/bin/python"), "-m", *arguments]
+        environment = self.environment | options
+        return subprocess.run(
+            command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=110, check=False
+        )
+
+    def worker_pid(self) -> int:
+        """Return the pid of the worker's main process."""
+        socket_url = f"unix://{self.folder}/.local/run/supervisor.sock"
+        command = [str(ROOT / ".venv/bin/supervisorctl"), "-s", socket_url, "pid", "worker"]
+        return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory):
+    for program in ("prometheus", "redis-server", "ffmpeg"):
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed; `make setup` installs it")
+    folder = tmp_path_factory.mktemp("stack")
+    files = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    for name in files.stdout.splitlines():
+        if not name.startswith("tests/") and (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    (folder / ".tools").symlink_to(ROOT / ".tools")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "AFORO_", "MAKE"))}
+    running = Stack(folder, kept | {name: form.format(_free_port()) for name, form in PORTS.items()})
+    up = running.run("local", "up", "--concurrency", "2")
+    assert up.returncode == 0, up.stderr
+    yield running
+    assert running.run("local", "down").returncode == 0
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

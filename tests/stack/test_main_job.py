@@ -1,0 +1,98 @@
+"""The main job on a real stack: real ffmpeg, SQS protocol, Prometheus and celery-exporter."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import time
+
+import psutil
+import pytest
+
+from pipeline.promql import scrape
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+
+
+def burst(stack, count, concurrency):
+    assert stack.run("local", "up", CONCURRENCY=str(concurrency)).returncode == 0
+    injected = stack.run("injector", "--count", str(count), "--size", "1MB")
+    assert injected.returncode == 0, injected.stderr
+    return injected.stdout.split("run ", 1)[1].split(":", 1)[0]
+
+
+def report(stack, run_id):
+    assert stack.run("capacity", "wait", run_id).returncode == 0
+    shown = stack.run("capacity", "report", run_id, "--json")
+    assert shown.returncode == 0, shown.stderr
+    return json.loads(shown.stdout)
+
+
+def rows(stack, query, run_id):
+    with sqlite3.connect(stack.folder / ".local/aforo.db") as connection:
+        return connection.execute(query, (run_id,)).fetchall()
+
+
+def total(stack, variable, family, **labels):
+    families = scrape("127.0.0.1", int(stack.environment[variable])) or {}
+    wanted = [s for s in families.get(family, []) if labels.items() <= s.labels.items()]
+    return sum(sample.value for sample in wanted if sample.value < 1e9)  # `_created` samples are epoch seconds
+
+
+def until(claim, what, seconds=30):
+    deadline = time.monotonic() + seconds
+    while not claim():
+        assert time.monotonic() < deadline, f"{what} did not come about in {seconds} s"
+        time.sleep(0.2)
+
+
+@pytest.mark.parametrize("concurrency", [1, 2, 4])
+def test_a_burst_gives_a_row_that_prometheus_the_database_and_the_time_stamps_agree_on(stack, concurrency):
+    before = total(stack, "AFORO_CELERY_EXPORTER_PORT", "celery_task_succeeded")
+    run_id = burst(stack, 6, concurrency)
+    row = report(stack, run_id)
+    videos = rows(stack, "SELECT uploaded_at, updated_at FROM videos WHERE run_id = ? AND state = 'done'", run_id)
+    by_hand_x = 60 * len(videos) / (max(end for _, end in videos) - min(start for start, _ in videos))
+    by_hand_s = sum(end - start for start, end in videos) / len(videos)
+    assert (row["done"], row["failed"], row["slots"]) == (6, 0, concurrency)
+    assert row["x_per_minute"] == pytest.approx(by_hand_x, rel=1e-3)
+    assert row["s_seconds"] == pytest.approx(by_hand_s, rel=1e-3)
+    assert total(stack, "AFORO_WORKER_METRICS_PORT", "aforo_worker_tasks", outcome="succeeded") == 6
+    celery = lambda: total(stack, "AFORO_CELERY_EXPORTER_PORT", "celery_task_succeeded") - before  # noqa: E731
+    until(lambda: celery() == 6, "celery-exporter's sixth success")
+
+
+def test_a_killed_task_process_loses_nothing_and_leaves_no_ffmpeg(stack):
+    run_id = burst(stack, 4, 2)
+    main = psutil.Process(stack.worker_pid())
+    working = "SELECT slot FROM attempts WHERE run_id = ? AND outcome IS NULL"
+    until(lambda: rows(stack, working, run_id), "a running attempt")
+    victim = psutil.Process(rows(stack, working, run_id)[0][0])
+    assert victim.ppid() == main.pid
+    orphans = victim.children(recursive=True)
+    os.kill(victim.pid, signal.SIGKILL)
+    row = report(stack, run_id)
+    assert (row["done"], row["failed"], row["duplicates"]) == (4, 0, 0)
+    assert rows(stack, "SELECT count(*) FROM attempts WHERE run_id = ? AND outcome = 'lost'", run_id) == [(1,)]
+    assert rows(stack, "SELECT count(*) FROM attempts WHERE run_id = ? AND outcome = 'done'", run_id) == [(4,)]
+    assert not any(process.is_running() for process in orphans)
+    assert total(stack, "AFORO_WORKER_METRICS_PORT", "aforo_worker_children_lost") == 1
+
+
+def test_a_second_run_is_refused_while_one_is_active(stack):
+    run_id = burst(stack, 4, 1)
+    refused = stack.run("injector", "--count", "1", "--size", "1MB")
+    assert refused.returncode == 3
+    assert refused.stderr.startswith(f"error: run ({run_id}); it is active;")
+    report(stack, run_id)
+
+
+def test_an_old_log_of_task_ids_gives_the_same_row(stack):
+    run_id = burst(stack, 2, 2)
+    row = report(stack, run_id)
+    log = rows(stack, "SELECT tasks_log FROM runs WHERE id = ?", run_id)[0][0]
+    again = json.loads(stack.run("capacity", "report", "--tasks-log", log, "--json").stdout)
+    assert (again["run_id"], again["x_database"]) == (run_id, row["x_database"])
+    assert len((stack.folder / log).read_text(encoding="utf-8").split()) == 2

@@ -1,0 +1,68 @@
+"""Make options are data: nothing in them is executed, and an empty one stays empty."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+PROBE = "\nprobe:\n\t@printf '%s|' \"$$SIZE\"\nwords:\n\t@set -f; printf '%s|' $$ARGS\n"
+
+
+def outside(**variables):
+    """Return this environment without what a surrounding make left in it."""
+    return {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS"))} | variables
+
+
+def make(tmp_path, *arguments, verb="probe"):
+    makefile = tmp_path / "Makefile"
+    makefile.write_text(Path("Makefile").read_text(encoding="utf-8") + PROBE, encoding="utf-8")
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("MAKE") and key != "SIZE"}
+    command = ["make", "-f", str(makefile), verb, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=True).stdout
+
+
+@pytest.mark.parametrize(
+    "size", ["50MB; touch pwned", "`touch pwned`", "$(shell touch pwned)", "$(touch pwned)", "a'b\"c"]
+)
+def test_an_option_reaches_the_program_to_the_letter_and_is_never_run(tmp_path, size):
+    pwned = Path("pwned")
+    assert make(tmp_path, f"SIZE={size}") == f"{size}|"
+    assert not pwned.exists()
+
+
+@pytest.mark.parametrize("name", ["SIZE", "STACK", "ARGS", "FILE"])
+def test_no_option_is_run_by_any_verb_wherever_it_comes_from(tmp_path, name):
+    value = "$(shell touch pwned)`touch pwned`; touch pwned"
+    for arguments, environment in (([f"{name}={value}"], {}), ([], {name: value})):
+        command = ["make", "-n", "run-burst", "run-sustained", "up", "logs", "table", "clean", "plan", *arguments]
+        shown = subprocess.run(command, capture_output=True, text=True, env=outside(**environment), check=True).stdout
+        assert "touch pwned" not in shown
+    assert not Path("pwned").exists()
+
+
+def test_words_in_args_are_arguments_and_nothing_more(tmp_path):
+    shown = make(tmp_path, "ARGS=$(shell touch pwned) `touch pwned` ; touch pwned", verb="words")
+    assert shown == "$(shell|touch|pwned)|`touch|pwned`|;|touch|pwned|"
+    assert not Path("pwned").exists()
+
+
+def test_the_stack_chooses_the_programs():
+    def shown(*arguments):
+        return subprocess.run(
+            ["make", "-n", "up", *arguments], capture_output=True, text=True, env=outside(), check=True
+        ).stdout
+
+    assert "docker compose up -d --wait" in shown("STACK=compose")
+    assert ".venv/bin/python -m local up" in shown("STACK=aws")
+    assert ".venv/bin/python -m local up" in shown("STACK=unknown")
+
+
+def test_an_empty_option_arrives_empty(tmp_path):
+    assert make(tmp_path, "SIZE=") == "|"
+
+
+def test_help_is_what_make_says_by_itself():
+    shown = subprocess.run(["make"], capture_output=True, text=True, check=True).stdout
+    assert "run-burst" in shown
+    assert "run-sustained" in shown

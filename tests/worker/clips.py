@@ -1,0 +1,42 @@
+"""Small real videos for the tests, made by the ffmpeg that is tested."""
+
+import subprocess
+from pathlib import Path
+
+from worker.containment import Limits
+
+LIMITS = Limits(deadline_seconds=60, stall_seconds=20, memory_bytes=3 << 30)
+PICTURE = ("-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=2")
+SOUND = ("-f", "lavfi", "-i", "sine=frequency=440:duration=2")
+H264 = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p")
+AAC = ("-c:a", "aac")
+KEY = "76a6c65c5ea762046bd749a2e632ccbb"
+
+
+def make(path: Path, *arguments: str) -> Path:
+    """Run ffmpeg with `arguments` into `path`."""
+    subprocess.run(["ffmpeg", "-nostdin", "-y", "-v", "error", *arguments, str(path)], check=True)
+    return path
+
+
+def good_mp4(folder: Path) -> Path:
+    """Make two seconds, 50 pictures, H.264 and AAC, index at the front."""
+    return make(folder / "good.mp4", *PICTURE, *SOUND, *H264, *AAC, "-movflags", "+faststart")
+
+
+def cut(source: Path, ratio: float) -> Path:
+    """Keep the first part of a file."""
+    content = source.read_bytes()
+    target = source.with_name(f"cut-{source.name}")
+    target.write_bytes(content[: round(len(content) * ratio)])
+    return target
+
+
+def overwrite(source: Path, at: float, count: int = 400) -> Path:
+    """Overwrite `count` bytes in the middle of a file."""
+    content = bytearray(source.read_bytes())
+    start = round(len(content) * at)
+    content[start : start + count] = bytes((37 * i + 11) % 256 for i in range(count))
+    target = source.with_name(f"overwritten-{source.name}")
+    target.write_bytes(content)
+    return target

@@ -1,0 +1,96 @@
+import time
+
+import pytest
+from sqlalchemy import select, update
+
+from pipeline.database import open_engine, open_sessions, upgrade_schema
+from pipeline.models import AttemptRow, RunRow, VideoRow
+from pipeline.video import Outcome, Reason, VideoState
+from worker.ledger import Claim, Ledger, Refusal, Slot
+
+DONE = {"output_bytes": 7}
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    engine = open_engine(f"sqlite:///{tmp_path}/a.db")
+    upgrade_schema(engine)
+    sessions = open_sessions(engine)
+    run = dict(size_label="5MB", size_bytes=5, count=1, concurrency=1, nodes=1, slots=1, profile="full")
+    video = dict(
+        sequence=0, task_id="t", state="uploaded", source_key="k", source_bytes=5, source_sha256="", profile="full"
+    )
+    with sessions.begin() as session:
+        session.add(RunRow(id="r", status="running", mode="burst", source="", source_sha256="", created_at=0, **run))
+        session.flush()
+        session.add(VideoRow(id="v", run_id="r", uploaded_at=1.0, updated_at=1.0, **video))
+    return Ledger(sessions, lease_seconds=60, max_attempts=2, processed_prefix="processed/")
+
+
+def claim(ledger, slot=None):
+    return ledger.claim("v", slot or Slot.this(), 1, time.time())
+
+
+def video(ledger):
+    with ledger.sessions() as session:
+        return session.get_one(VideoRow, "v")
+
+
+def outcomes(ledger):
+    with ledger.sessions() as session:
+        return list(session.scalars(select(AttemptRow.outcome).order_by(AttemptRow.id)))
+
+
+def test_a_video_is_claimed_once_and_done_once(ledger):
+    first = claim(ledger)
+    assert isinstance(first, Claim)
+    assert claim(ledger) is Refusal.HELD
+    assert ledger.finish(first, VideoState.DONE, dict(DONE)) is Outcome.DONE
+    assert claim(ledger) is Refusal.FINAL
+    assert outcomes(ledger) == ["done", "duplicate", "duplicate"]
+
+
+def test_a_claim_of_a_dead_process_of_this_node_is_free_at_once(ledger):
+    this = Slot.this()
+    dead = Slot(this.node, 2**22 - 1, this.started_at)
+    assert isinstance(claim(ledger, dead), Claim)
+    second = claim(ledger)
+    assert isinstance(second, Claim)
+    assert second.attempt == 2
+    assert outcomes(ledger) == ["lost", None]
+
+
+def test_a_reused_pid_does_not_keep_a_dead_claim_alive(ledger):
+    this = Slot.this()
+    claim(ledger, Slot(this.node, this.pid, this.started_at - 1000))
+    assert isinstance(claim(ledger), Claim)
+
+
+def test_a_claim_of_another_node_holds_until_its_lease_runs_out(ledger):
+    claim(ledger, Slot("elsewhere", 1, 0.0))
+    assert claim(ledger) is Refusal.HELD
+    with ledger.sessions.begin() as session:
+        session.execute(update(VideoRow).values(lease_until=time.time() - 1))
+    assert isinstance(claim(ledger), Claim)
+
+
+def test_a_zombie_cannot_overwrite_the_winner(ledger):
+    zombie = claim(ledger, Slot(Slot.this().node, 2**22 - 1, 0.0))
+    winner = claim(ledger)
+    assert ledger.finish(winner, VideoState.DONE, dict(DONE)) is Outcome.DONE
+    assert ledger.finish(zombie, VideoState.FAILED, {}, Reason.CORRUPT) is Outcome.SUPERSEDED
+    assert (video(ledger).state, video(ledger).reason) == ("done", None)
+    assert not ledger.renew(zombie)
+
+
+def test_a_passing_reason_leaves_the_video_to_the_next_delivery_until_attempts_are_used_up(ledger):
+    assert ledger.give_back(claim(ledger), Reason.DISK_FULL, {}) is Outcome.RETRIED
+    assert ledger.give_back(claim(ledger), Reason.DISK_FULL, {}) is Outcome.FAILED
+    assert (video(ledger).state, video(ledger).reason) == ("failed", "disk_full")
+
+
+def test_a_video_whose_workers_keep_dying_is_failed(ledger):
+    dead = Slot(Slot.this().node, 2**22 - 1, 0.0)
+    claim(ledger, dead), claim(ledger, dead)
+    assert claim(ledger) is Refusal.EXHAUSTED
+    assert (video(ledger).state, video(ledger).reason) == ("failed", "worker_lost")

@@ -1,0 +1,214 @@
+"""Who may work on a video: claims and final states as compare-and-set with a fencing token.
+
+A claim raises `videos.attempt`; every later write names that number, so an attempt that lost its claim changes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import psutil
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from pipeline.database import Sessions
+from pipeline.models import AttemptRow, VideoRow
+from pipeline.video import Outcome, Reason, VideoState
+
+#: Time stamps of a claim's owner: processes are told apart by start time, because pids are used again.
+_START_TOLERANCE_SECONDS = 1.0
+_UNOWNED = {"owner": None, "lease_until": None}
+
+
+class Refusal(StrEnum):
+    """Why a delivery may not work."""
+
+    FINAL = "final"  # the video has its final state
+    HELD = "held"  # another live attempt has it
+    UNKNOWN = "unknown"  # no such video in the database
+    EXHAUSTED = "exhausted"  # this delivery found the attempts used up and made the video failed
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One worker process: node name, pid, and the start time that makes the pid unambiguous."""
+
+    node: str
+    pid: int
+    started_at: float
+
+    @classmethod
+    def this(cls) -> Slot:
+        """Return the slot of the calling process."""
+        return cls(platform.node(), os.getpid(), psutil.Process().create_time())
+
+    @property
+    def owner(self) -> str:
+        """Return the text a claim is signed with."""
+        return f"{self.node}|{self.pid}|{self.started_at:.2f}"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The right to work on a video: `attempt` is the fencing token, `row` the attempt's row id."""
+
+    video_id: str
+    run_id: str
+    attempt: int
+    row: int
+    source_key: str
+    source_bytes: int
+    source_sha256: str
+    profile: str
+    output_key: str
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The database as the worker writes it."""
+
+    sessions: Sessions
+    lease_seconds: float
+    max_attempts: int
+    processed_prefix: str
+
+    def claim(self, video_id: str, slot: Slot, receive_count: int | None, started_at: float) -> Claim | Refusal:
+        """Take the video for `slot`, or say why not; a refused delivery leaves an attempts row too."""
+        with self.sessions.begin() as session:
+            video = session.get(VideoRow, video_id, with_for_update=True)
+            if video is None:
+                return Refusal.UNKNOWN
+            refusal = self._refusal(video)
+            if refusal is not None:
+                _record_duplicate(session, video, slot, receive_count, started_at)
+                return refusal
+            _close_lost_attempts(session, video)
+            if video.attempt >= self.max_attempts:
+                _settle(video, VideoState.FAILED, Reason.WORKER_LOST)
+                return Refusal.EXHAUSTED
+            return self._take(session, video, slot, receive_count, started_at)
+
+    def renew(self, claim: Claim) -> bool:
+        """Extend the claim's lease; False when the claim is no longer ours."""
+        changed = update(VideoRow).where(*_ours(claim)).values(lease_until=time.time() + self.lease_seconds)
+        with self.sessions.begin() as session:
+            return bool(session.execute(changed).rowcount)  # type: ignore[attr-defined]
+
+    def finish(
+        self, claim: Claim, state: VideoState, measured: dict[str, Any], reason: Reason | None = None
+    ) -> Outcome:
+        """Give the video its final state unless the claim was lost; return how this attempt really ended."""
+        now = time.time()
+        values: dict[str, Any] = {"state": state, "reason": reason, "updated_at": now, **_UNOWNED}
+        if state is VideoState.DONE:
+            values |= {"output_key": claim.output_key, "output_bytes": measured.pop("output_bytes")}
+        with self.sessions.begin() as session:
+            won = session.execute(update(VideoRow).where(*_ours(claim)).values(values)).rowcount  # type: ignore[attr-defined]
+            outcome = Outcome(state) if won else Outcome.SUPERSEDED
+            _end_attempt(session, claim, outcome, measured | {"reason": reason, "ended_at": now})
+        return outcome
+
+    def give_back(self, claim: Claim, reason: Reason, measured: dict[str, Any]) -> Outcome:
+        """End this attempt so that the next delivery may claim at once; failed when it was the last one allowed."""
+        if claim.attempt >= self.max_attempts:
+            return self.finish(claim, VideoState.FAILED, measured, reason)
+        values = {"state": VideoState.UPLOADED, **_UNOWNED}
+        with self.sessions.begin() as session:
+            won = session.execute(update(VideoRow).where(*_ours(claim)).values(values)).rowcount  # type: ignore[attr-defined]
+            outcome = Outcome.RETRIED if won else Outcome.SUPERSEDED
+            _end_attempt(session, claim, outcome, measured | {"reason": reason, "ended_at": time.time()})
+        return outcome
+
+    def _refusal(self, video: VideoRow) -> Refusal | None:
+        if VideoState(video.state).is_final:
+            return Refusal.FINAL
+        return Refusal.HELD if _is_held(video) else None
+
+    def _take(
+        self, session: Session, video: VideoRow, slot: Slot, receive_count: int | None, started_at: float
+    ) -> Claim:
+        video.attempt += 1
+        video.state = VideoState.PROCESSING
+        video.started_at = video.started_at or started_at
+        video.owner, video.lease_until = slot.owner, time.time() + self.lease_seconds
+        row = _attempt_row(video, slot, receive_count, started_at)
+        session.add(row)
+        session.flush()
+        return Claim(
+            video_id=video.id,
+            run_id=video.run_id,
+            attempt=video.attempt,
+            row=row.id,
+            source_key=video.source_key,
+            source_bytes=video.source_bytes,
+            source_sha256=video.source_sha256,
+            profile=video.profile,
+            output_key=f"{self.processed_prefix}{video.run_id}/{video.id}.mp4",
+        )
+
+
+def _ours(claim: Claim) -> tuple[Any, ...]:
+    return (
+        VideoRow.id == claim.video_id,
+        VideoRow.attempt == claim.attempt,
+        VideoRow.state == VideoState.PROCESSING,
+    )
+
+
+def _is_held(video: VideoRow) -> bool:
+    """Say whether a live attempt has the video: its lease runs and its process, if it is of this node, lives."""
+    if video.state != VideoState.PROCESSING or video.owner is None or (video.lease_until or 0.0) < time.time():
+        return False
+    node, pid, started_at = video.owner.rsplit("|", 2)
+    return node != platform.node() or _lives(int(pid), float(started_at))
+
+
+def _lives(pid: int, started_at: float) -> bool:
+    try:
+        process = psutil.Process(pid)
+        same = abs(process.create_time() - started_at) <= _START_TOLERANCE_SECONDS
+        return same and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _attempt_row(video: VideoRow, slot: Slot, receive_count: int | None, started_at: float) -> AttemptRow:
+    return AttemptRow(
+        run_id=video.run_id,
+        video_id=video.id,
+        attempt=video.attempt,
+        node=slot.node,
+        slot=slot.pid,
+        receive_count=receive_count,
+        started_at=started_at,
+    )
+
+
+def _record_duplicate(
+    session: Session, video: VideoRow, slot: Slot, receive_count: int | None, started_at: float
+) -> None:
+    row = _attempt_row(video, slot, receive_count, started_at)
+    row.attempt, row.ended_at, row.outcome = 0, time.time(), Outcome.DUPLICATE
+    session.add(row)
+
+
+def _close_lost_attempts(session: Session, video: VideoRow) -> None:
+    """Mark attempts that never said how they ended; when they died is not known, so `ended_at` stays empty."""
+    lost = update(AttemptRow).where(AttemptRow.video_id == video.id, AttemptRow.outcome.is_(None))
+    session.execute(lost.values(outcome=Outcome.LOST, reason=Reason.WORKER_LOST))
+
+
+def _settle(video: VideoRow, state: VideoState, reason: Reason) -> None:
+    video.state, video.reason, video.updated_at = state, reason, time.time()
+    video.owner = video.lease_until = None
+
+
+def _end_attempt(session: Session, claim: Claim, outcome: Outcome, measured: dict[str, Any]) -> None:
+    values = {"outcome": outcome, **measured}
+    open_attempt = (AttemptRow.id == claim.row, AttemptRow.outcome.is_(None))
+    session.execute(update(AttemptRow).where(*open_attempt).values(values))

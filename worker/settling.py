@@ -1,0 +1,131 @@
+"""What becomes of a received message: deleted, made visible again, or moved to the dead-letter queue with a reason.
+
+Every call here runs in the worker's event loop, so each has short timeouts and none raises.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+logger = logging.getLogger(__name__)
+SHORT = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 1})
+#: how long nothing is deleted after a delete that failed, so that a silent SQS does not stop the event loop
+PAUSE_SECONDS = 5.0
+LONGEST_DEBT = 10_000
+REDRIVE_READ_SECONDS = 300.0
+
+#: Refusals of one message that no second try will change: it is gone, or its receipt is too old.
+_HOPELESS = {"ReceiptHandleIsInvalid", "InvalidParameterValue", "InvalidIdFormat", "MessageNotInflight"}
+#: The client of a queue, by the name kombu knows it by.
+Clients = Callable[[str], Any]
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A received message as SQS identifies it."""
+
+    queue: str
+    queue_url: str
+    handle: str
+
+
+class Deletes:
+    """Deletes finished messages; one that cannot be deleted now is owed, and paid after a later poll that works.
+
+    Defect: kombu tries once, for up to five minutes, and the finished task runs again.
+    """
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+        self._owed: deque[Delivery] = deque(maxlen=LONGEST_DEBT)
+        self._not_before = 0.0
+        self._paying = threading.Lock()
+
+    def delete(self, delivery: Delivery) -> None:
+        """Delete the message, now if SQS answers."""
+        self._owed.append(delivery)
+        self.pay()
+
+    def pay(self) -> None:
+        """Delete what is owed, until SQS fails."""
+        with self._paying:
+            while self._owed and time.monotonic() >= self._not_before:
+                if self._try(self._owed[0]):
+                    self._owed.popleft()
+                else:
+                    self._not_before = time.monotonic() + PAUSE_SECONDS
+
+    def _try(self, delivery: Delivery) -> bool:
+        try:
+            client = self._clients(delivery.queue)
+            client.delete_message(QueueUrl=delivery.queue_url, ReceiptHandle=delivery.handle)
+        except (ClientError, BotoCoreError) as error:
+            logger.warning("could not delete a finished message (%d owed): %s", len(self._owed), error)
+            return is_hopeless(error)
+        return True
+
+
+@dataclass
+class DeadLetters:
+    """Moves messages to the dead-letter queue that a queue's redrive policy names."""
+
+    clients: Clients
+    deletes: Deletes
+    _targets: dict[str, tuple[str | None, float]] = field(default_factory=dict)
+
+    def take(self, delivery: Delivery, body: str, reason: str) -> bool:
+        """Move the message and say whether it worked; without a dead-letter queue SQS's own rules apply.
+
+        Defect: kombu acknowledges what it cannot decode, so it is lost, redrive policy or not.
+        """
+        note = {"aforo_reason": {"DataType": "String", "StringValue": reason}}
+        try:
+            target = self._target(delivery)
+            if target is None:
+                return False
+            self.clients(delivery.queue).send_message(QueueUrl=target, MessageBody=body, MessageAttributes=note)
+        except (ClientError, BotoCoreError) as error:
+            logger.warning("could not dead-letter a message (%s), SQS will redeliver it: %s", reason, error)
+            return False
+        self.deletes.delete(delivery)
+        return True
+
+    def _target(self, delivery: Delivery) -> str | None:
+        known = self._targets.get(delivery.queue_url)
+        if known is None or time.monotonic() - known[1] > REDRIVE_READ_SECONDS:
+            known = self._targets[delivery.queue_url] = (self._find(delivery), time.monotonic())
+        return known[0]
+
+    def _find(self, delivery: Delivery) -> str | None:
+        client = self.clients(delivery.queue)
+        found = client.get_queue_attributes(QueueUrl=delivery.queue_url, AttributeNames=["RedrivePolicy"])
+        policy = json.loads(found.get("Attributes", {}).get("RedrivePolicy") or "{}")
+        if "deadLetterTargetArn" not in policy:
+            return None
+        account, name = policy["deadLetterTargetArn"].split(":")[-2:]
+        return str(client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"])
+
+
+def show_again(clients: Clients, delivery: Delivery, delay_seconds: int) -> None:
+    """Make the message visible after a delay; where that fails, its visibility timeout will."""
+    try:
+        clients(delivery.queue).change_message_visibility(
+            QueueUrl=delivery.queue_url, ReceiptHandle=delivery.handle, VisibilityTimeout=delay_seconds
+        )
+    except (ClientError, BotoCoreError) as error:
+        logger.warning("could not return a message, its visibility timeout will: %s", error)
+
+
+def is_hopeless(error: Exception) -> bool:
+    """Say whether SQS refused this one message for good."""
+    return isinstance(error, ClientError) and error.response["Error"]["Code"].rpartition(".")[2] in _HOPELESS

@@ -1,0 +1,157 @@
+"""The task: claim → fetch → probe → transcode → publish → finish, with one final state for every video."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from celery import Celery, Task
+from celery.exceptions import Reject
+
+from pipeline import storage
+from pipeline.storage import Storage
+from pipeline.video import PASSING_REASONS, TASK_NAME, Outcome, Reason, Stage, VideoFailed, VideoState
+from worker.ledger import Claim, Ledger, Refusal, Slot
+from worker.profiles import profile_named
+from worker.stages import StageTimer
+from worker.transcode import Transcoder
+from worker.visibility import Receipt, VisibilityKeeper, receipt_of
+
+logger = logging.getLogger(__name__)
+
+_STORAGE_REASONS: dict[type[storage.StorageError], Reason] = {
+    storage.ObjectMissing: Reason.STORAGE_MISSING,
+    storage.AccessDenied: Reason.STORAGE_DENIED,
+    storage.StorageFull: Reason.DISK_FULL,
+    storage.StorageUnavailable: Reason.STORAGE_UNAVAILABLE,
+}
+
+
+@dataclass
+class Workshop:
+    """What one slot works with; made in the process that uses it, because clients and engines do not cross a fork."""
+
+    slot: Slot
+    ledger: Ledger
+    storage: Storage
+    transcoder: Transcoder
+    keeper: Callable[[Receipt, Callable[[], bool]], VisibilityKeeper]
+    work_path: Path
+    #: when this slot's last task ended, epoch seconds; None before its first
+    idle_since: float | None = field(default=None)
+
+
+def register(app: Celery, workshop: Callable[[], Workshop]) -> None:
+    """Add the task to `app`; `workshop()` returns the calling process's workshop."""
+
+    @app.task(name=TASK_NAME, bind=True, throws=(VideoFailed,), resultrepr_maxsize=4096)
+    def process_video(self: Task, video_id: str, run_id: str, version: int) -> dict[str, Any]:
+        """Process one delivery of a video; the run and version are there for whoever reads the queue."""
+        started_at = time.time()
+        shop, receipt = workshop(), receipt_of(self.request)
+        report = _delivery_report(receipt, shop.idle_since, started_at)
+        try:
+            report |= _deliver(shop, video_id, receipt, started_at)
+        finally:
+            shop.idle_since = time.time()
+        return {"aforo": report}
+
+
+def _deliver(shop: Workshop, video_id: str, receipt: Receipt | None, started_at: float) -> dict[str, Any]:
+    timer = StageTimer()
+    with timer(Stage.CLAIM):
+        claim = shop.ledger.claim(video_id, shop.slot, receipt.receive_count if receipt else None, started_at)
+    if isinstance(claim, Refusal):
+        return _turn_away(claim, video_id)
+    attempt = Attempt(shop, claim, timer)
+    if receipt is None:
+        return attempt.run()
+    with shop.keeper(receipt, lambda: shop.ledger.renew(claim)):
+        return attempt.run()
+
+
+def _turn_away(refusal: Refusal, video_id: str) -> dict[str, Any]:
+    """End a delivery that may not work: a held video's message comes back later, in case its holder dies."""
+    if refusal is Refusal.HELD:
+        raise Reject("another attempt has this video", requeue=True)
+    if refusal is Refusal.EXHAUSTED:
+        raise VideoFailed(Reason.WORKER_LOST, f"{video_id}: its attempts are used up")
+    if refusal is Refusal.UNKNOWN:
+        raise VideoFailed(Reason.INTERNAL, f"{video_id}: no such video in the database")
+    return {"outcome": Outcome.DUPLICATE.value}
+
+
+@dataclass
+class Attempt:
+    """One claim being worked on; every way out of `run` has been written to the ledger."""
+
+    shop: Workshop
+    claim: Claim
+    timer: StageTimer
+    measured: dict[str, Any] = field(default_factory=dict)
+    report: dict[str, Any] = field(default_factory=dict)
+
+    def run(self) -> dict[str, Any]:
+        """Do the stages; return the report, or raise VideoFailed (final) or Reject (the message comes again)."""
+        try:
+            self._work()
+        except VideoFailed as failure:
+            raise self._end_in_failure(failure) from failure
+        except storage.StorageError as error:
+            reason = _STORAGE_REASONS.get(type(error), Reason.STORAGE_UNAVAILABLE)
+            raise self._end_in_failure(VideoFailed(reason, str(error))) from error
+        return self._end_in_success()
+
+    def _work(self) -> None:
+        shop, claim, timer = self.shop, self.claim, self.timer
+        with tempfile.TemporaryDirectory(dir=shop.work_path, prefix="video-") as folder:
+            source, target = Path(folder, "in.bin"), Path(folder, "out.mp4")
+            with timer(Stage.FETCH):
+                fetched = shop.storage.fetch(claim.source_key, source)
+                if fetched.sha256 != claim.source_sha256:
+                    raise VideoFailed(Reason.CORRUPT, "the stored file is not the one that was uploaded")
+            profile = profile_named(claim.profile)
+            with timer(Stage.PROBE):
+                media = shop.transcoder.probe(source)
+            with timer(Stage.TRANSCODE):
+                done = shop.transcoder.transcode(source, target, profile, media)
+            with timer(Stage.PUBLISH):
+                published = shop.storage.publish(target, claim.output_key)
+        self.measured |= done.columns() | {"output_bytes": published.size_bytes}
+        self.report |= done.report() | {"bytes": {"in": fetched.size_bytes, "out": published.size_bytes}}
+
+    def _end_in_success(self) -> dict[str, Any]:
+        begun = time.perf_counter()
+        outcome = self.shop.ledger.finish(self.claim, VideoState.DONE, self.measured | self.timer.columns())
+        stages = {stage.value: round(seconds, 6) for stage, seconds in self.timer.seconds.items()}
+        stages[Stage.FINISH.value] = round(time.perf_counter() - begun, 6)
+        if outcome is Outcome.DONE:
+            return self.report | {"stages": stages}
+        return {"outcome": outcome.value, "stages": stages}
+
+    def _end_in_failure(self, failure: VideoFailed) -> Exception:
+        """Write how the attempt ended; return what the task must raise for it."""
+        logger.warning("video %s attempt %d: %s", self.claim.video_id, self.claim.attempt, failure)
+        columns = self.timer.columns()
+        if failure.reason in PASSING_REASONS:
+            outcome = self.shop.ledger.give_back(self.claim, failure.reason, columns)
+        else:
+            outcome = self.shop.ledger.finish(self.claim, VideoState.FAILED, columns, failure.reason)
+        return Reject(str(failure), requeue=True) if outcome is Outcome.RETRIED else failure
+
+
+def _delivery_report(receipt: Receipt | None, idle_since: float | None, started_at: float) -> dict[str, Any]:
+    """Return receive count, queue wait and, when this message waited already, how long the slot stood idle."""
+    if receipt is None:
+        return {}
+    report: dict[str, Any] = {"receive_count": receipt.receive_count}
+    if receipt.sent_at is not None and receipt.receive_count == 1:
+        report["queue_wait"] = round(started_at - receipt.sent_at, 6)
+        if idle_since is not None and receipt.sent_at < idle_since:
+            report["idle"] = round(started_at - idle_since, 6)
+    return report
