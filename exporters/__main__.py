@@ -51,9 +51,10 @@ def _serve(
     stop = threading.Event()
     thread = threading.Thread(target=background, args=(stop,), name=f"{name}-background", daemon=True)
     with server.listening(settings.exporters, port, port_setting) as listener:
+        configured = server.configuration(settings.exporters, listener)
         thread.start()
         try:
-            server.serve(application, settings.exporters, listener)
+            server.serve(application, configured)
         finally:
             stop.set()
 

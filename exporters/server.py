@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 from concurrent.futures import ThreadPoolExecutor
@@ -39,9 +40,9 @@ def listening(settings: Exporters, port: int, port_setting: str) -> socket.socke
         raise EnvironmentFault("exporter port", _why(error), f"set {port_setting}", value=shown) from None
 
 
-def serve(application: Application, settings: Exporters, listener: socket.socket) -> None:
-    """Answer on the listening socket until SIGTERM or SIGINT; raise UsageError for TLS files that cannot be meant."""
-    asyncio.run(_serve(application, configuration(settings, listener)))
+def serve(application: Application, config: Config) -> None:
+    """Answer on the configured socket until SIGTERM or SIGINT."""
+    asyncio.run(_serve(application, config))
 
 
 def configuration(settings: Exporters, listener: socket.socket) -> Config:
@@ -89,4 +90,4 @@ def _family(host: str) -> socket.AddressFamily:
 
 
 def _why(error: OSError) -> str:
-    return f"it cannot be listened on: {error.strerror or error}"
+    return f"it cannot be listened on: {os.strerror(error.errno) if error.errno else error}"

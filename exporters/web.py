@@ -43,7 +43,7 @@ class Application:
         answer = self._answer(environ)
         headers = [("Content-Type", answer.content_type), ("Content-Length", str(len(answer.body))), *answer.extra]
         start_response(answer.status, headers)
-        return [answer.body] if environ["REQUEST_METHOD"] != "HEAD" else []
+        return [answer.body if environ["REQUEST_METHOD"] != "HEAD" else b""]  # Hypercorn sends no head without a body
 
     def _answer(self, environ: WSGIEnvironment) -> Answer:
         if environ["REQUEST_METHOD"] not in {"GET", "HEAD"}:

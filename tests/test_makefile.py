@@ -53,7 +53,7 @@ def test_the_stack_chooses_the_programs():
             ["make", "-n", "up", *arguments], capture_output=True, text=True, env=outside(), check=True
         ).stdout
 
-    assert "docker compose up -d --wait" in shown("STACK=compose")
+    assert "deploy/compose/stack up" in shown("STACK=compose")
     assert ".venv/bin/python -m local up" in shown("STACK=aws")
     assert ".venv/bin/python -m local up" in shown("STACK=unknown")
 

@@ -1,4 +1,4 @@
-"""What the report says in words: the answer, and the checks of a run. Used by the page, the terminal and the document."""
+"""What the report says in words, for page, terminal and document: the answer, and the checks of a run."""
 
 from __future__ import annotations
 
@@ -110,8 +110,8 @@ def facts(run: RunEvidence, lang: Language) -> Iterator[Fact]:
     yield Text("X_sat, intervalo 95 % de esta ejecución", "X_sat, 95 % interval of this run"), capacity
     yield (
         Text("servicio media · CV · p50 · p95", "service mean · CV · p50 · p95"),
-        f"{number(service.mean_seconds, lang)} s · {number(service.cv, lang)} · {number(service.p50_seconds, lang)} s · "
-        f"{number(service.p95_seconds, lang)} s",
+        f"{number(service.mean_seconds, lang)} s · {number(service.cv, lang)} · "
+        f"{number(service.p50_seconds, lang)} s · {number(service.p95_seconds, lang)} s",
     )
     yield Text("espera media (s)", "mean wait (s)"), number(run.parts.wait_seconds, lang)
     stages = (f"{name} {number(seconds, lang, 3)}" for name, seconds in run.parts.stage_seconds.items() if seconds > 0)

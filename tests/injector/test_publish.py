@@ -8,7 +8,7 @@ from pipeline.database import open_engine, open_sessions, upgrade_schema
 from pipeline.errors import EnvironmentFault
 from pipeline.models import RunRow, VideoRow
 from pipeline.settings import Settings
-from worker.transport import malformed_reason
+from worker.envelope import Call, our_call, read_call
 
 QUEUE_URL = "http://127.0.0.1:4566/000000000000/aforo-videos"
 
@@ -48,7 +48,9 @@ def videos(count):
 
 def test_a_batched_message_is_read_by_kombu_as_its_own(app):
     body = encode_task(app, "aforo.process_video", "task-1", {"video_id": "v", "run_id": "r", "version": 1}, QUEUE_URL)
-    assert malformed_reason(body) is None
+    call = read_call(body)
+    assert call == Call("aforo.process_video", [], {"video_id": "v", "run_id": "r", "version": 1})
+    assert our_call(call) is None
     envelope = loads(Channel._optional_b64_decode(Channel, body.encode()))
     assert envelope["headers"]["task"] == "aforo.process_video"
     assert envelope["properties"]["correlation_id"] == "task-1"
