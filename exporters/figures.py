@@ -20,7 +20,7 @@ Figures = dict[tuple[str, ...], float | None]
 
 def figures_of_run(run: Run, tally: Tally, attempts: AttemptTally, now: float) -> Figures:
     """Return what the `aforo_run_*` families say of one run; `now` tells whether its window has ended."""
-    return {**_facts(run), **_videos(tally), **_window(run, tally, now), **_attempts(attempts)}
+    return {**_facts(run), **_videos(tally), **_window(run, tally, now), **_attempts(attempts), **_analysis(run)}
 
 
 def families_of_run(run_id: str, figures: Figures) -> list[Metric]:
@@ -93,4 +93,13 @@ def _attempts(attempts: AttemptTally) -> Figures:
         **{("attempts", outcome): attempts.outcomes[outcome] + attempts.lost[outcome] for outcome in Outcome},
         **{("stage_seconds", stage): seconds for stage, seconds in zip(Stage, stages, strict=True)},
         ("ffmpeg_cpu_seconds",): cpu_seconds,
+    }
+
+
+def _analysis(run: Run) -> Figures:
+    bounds = {"estimate": run.capacity, "lower": run.capacity_low, "upper": run.capacity_high}
+    verdicts = {"stability": run.stability, "bottleneck": run.bottleneck}
+    return {
+        **{("capacity_videos_per_minute", bound): value for bound, value in bounds.items()},
+        **{("verdict", kind, verdict.lower()): 1 for kind, verdict in verdicts.items() if verdict},
     }

@@ -32,6 +32,12 @@ class Run(NamedTuple):
     window_seconds: float | None
     created_at: float
     started_at: float | None
+    #: what the analysis stored of it: X_sat in videos a minute, its 95 % interval, and its verdicts
+    capacity: float | None
+    capacity_low: float | None
+    capacity_high: float | None
+    stability: str | None
+    bottleneck: str | None
 
     @property
     def window_end(self) -> float:

@@ -280,3 +280,17 @@ class History:
             self.store.finish(video, moment, state, reason)
             self.store.attempt(video, run, state, moment, transcode_seconds=0.5, ffmpeg_cpu_seconds=0.25)
             self.states[video] = (run, state)
+
+
+def test_what_a_report_stored_shows_in_the_next_scrape_and_nothing_before(store: Store) -> None:
+    exporter = Exporter(store)
+    store.run("a", T0, count=1, status="finished")
+    assert not [name for name in exporter.figures() if "capacity" in name or "verdict" in name]
+    store.change_run("a", capacity_per_minute=6.0, stability="INCONCLUSIVE")
+    known = exporter.figures()
+    assert known['aforo_run_capacity_videos_per_minute{bound="estimate",run_id="a"}'] == 6.0
+    assert 'aforo_run_capacity_videos_per_minute{bound="lower",run_id="a"}' not in known
+    assert known['aforo_run_verdict{kind="stability",run_id="a",verdict="inconclusive"}'] == 1
+    store.change_run("a", stability="STABLE")
+    verdicts = [name for name in exporter.figures() if "verdict" in name]
+    assert verdicts == ['aforo_run_verdict{kind="stability",run_id="a",verdict="stable"}']
