@@ -54,7 +54,7 @@ audit: setup ## Check a published table for the impossible: ARGS=table.csv
 usl: setup ## Fit throughput against concurrency: ARGS=levels.csv
 report matrix search compare plan audit usl:
 	@set -f; $(RUN) capacity $@ $$ARGS
-clean: setup ## Stop the stack and remove its data; results stay unless ARGS=--results
+clean: setup ## Stop the stack and remove its data; ARGS='--results --videos' removes those too
 	@set -f; $(LOCAL) clean $$ARGS
 test: setup-dev ## Run the tests, the stack tests with them
 	@.venv/bin/pytest -q -m 'not faults and not compose and not limits'

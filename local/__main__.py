@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import time
+from pathlib import Path
 
 import click
 
@@ -93,14 +94,16 @@ def doctor() -> None:
 
 @main.command()
 @click.option("--results", is_flag=True, help="Remove results/ too: runs, table and report.")
-def clean(results: bool) -> None:
-    """Stop everything and remove its data (database, logs, metrics); results stay unless asked."""
+@click.option("--videos", is_flag=True, help="Remove what runs left under UPLOAD_PATH too: made, stored and processed.")
+def clean(results: bool, videos: bool) -> None:
+    """Stop everything and remove its data (database, logs, metrics); results and videos stay unless asked."""
     settings = Settings.from_process()
     stack.down(settings)
-    shutil.rmtree(STATE, ignore_errors=True)
-    if results:
-        shutil.rmtree(settings.results.path, ignore_errors=True)
-    click.echo("clean" if results else f"clean; {settings.results.path}/ is kept")
+    asked = [*([settings.results.path] if results else ()), *(video_folders(settings) if videos else ())]
+    for folder in (STATE, *asked):
+        shutil.rmtree(folder, ignore_errors=True)
+    kept = [settings.results.path] * (not results) + [settings.storage.path] * (not videos)
+    click.echo("clean" + "".join(f"; {folder}/ is kept" for folder in kept))
 
 
 @main.command()
@@ -113,6 +116,14 @@ def resources() -> None:
 def print_env_example() -> None:
     """Print `.env.example` as the settings are declared now."""
     click.echo(env_example.render(), nl=False)
+
+
+def video_folders(settings: Settings) -> list[Path]:
+    """Return the folders that runs fill under UPLOAD_PATH; a prefix that leads elsewhere is left alone."""
+    root = settings.storage.path.resolve()
+    names = ("media", settings.storage.upload_prefix, settings.storage.processed_prefix)
+    folders = [(root / name).resolve() for name in names]
+    return [folder for folder in folders if folder != root and folder.is_relative_to(root)]
 
 
 def worker_options(settings: Settings, concurrency: str | None, profile: str | None) -> stack.WorkerOptions:

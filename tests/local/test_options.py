@@ -2,7 +2,7 @@
 
 import pytest
 
-from local.__main__ import worker_options
+from local.__main__ import video_folders, worker_options
 from pipeline.errors import UsageError
 from pipeline.settings import Settings
 
@@ -22,3 +22,8 @@ def test_slots_are_a_whole_number(slots):
 def test_an_unknown_profile_is_refused():
     with pytest.raises(UsageError, match=r"^PROFILE \(4k\); it is unknown; use full or showcase"):
         worker_options(SETTINGS, None, "4k")
+
+
+def test_clean_removes_only_folders_that_runs_fill_below_upload_path(tmp_path):
+    told = {"UPLOAD_PATH": str(tmp_path), "S3_UPLOAD_PREFIX": "../elsewhere/", "S3_PROCESSED_PREFIX": "processed/"}
+    assert video_folders(Settings.from_env(told)) == [tmp_path / "media", tmp_path / "processed"]
