@@ -80,7 +80,11 @@ WORKER = (
     Metric("aforo_worker_ffmpeg_cores", H, "Cores one ffmpeg kept busy: CPU seconds per second.", (), CORES_BUCKETS),
     Metric("aforo_worker_ffmpeg_max_rss_bytes", G, "Largest resident set of any ffmpeg of this worker."),
     Metric(
-        "aforo_worker_slot_idle_seconds", H, "Time between two tasks of a slot while messages waited.", (), IDLE_BUCKETS
+        "aforo_worker_slot_idle_seconds",
+        H,
+        "Time a slot stood idle although the message it took next was there.",
+        (),
+        IDLE_BUCKETS,
     ),
     Metric("aforo_worker_redeliveries_total", C, "Deliveries whose receive count was above 1.", ("task",)),
     Metric("aforo_worker_children_lost_total", C, "Task processes that died while running a task.", ("task",)),
@@ -97,6 +101,7 @@ WORKER = (
     Metric("aforo_worker_events_dropped_total", C, "Celery events lost because the events Redis was away."),
     Metric("aforo_worker_events_connected", G, "1 while the events Redis accepts events, else 0."),
     Metric("aforo_worker_measuring_cpu_seconds_total", C, "CPU this worker spent on sampling and exporting."),
+    Metric("aforo_worker_reports_lost_total", C, "Reports of tasks that did not reach the main process."),
 )
 
 NODE = (

@@ -1,1 +1,3 @@
 """The instrumented Celery worker."""
+
+VERSION = "0.1.0"

@@ -9,24 +9,21 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import celery
 import psutil
 from celery import Celery
-from celery.signals import worker_ready
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry
 
 from pipeline import aws, database, queue
 from pipeline.broker import make_celery
 from pipeline.settings import Settings
 from pipeline.storage import open_storage
 from worker import instrumentation, tasks, transport
-from worker.events import Forwarder
+from worker.counting import WorkerMetrics
+from worker.events import Forwarder, forward_events
 from worker.ledger import Ledger, Slot
 from worker.resources import NodeCollector
-from worker.transcode import Transcoder, ffmpeg_version
+from worker.transcode import Transcoder
 from worker.visibility import Receipt, VisibilityKeeper
-
-VERSION = "0.1.0"
 
 
 @dataclass(frozen=True)
@@ -35,21 +32,23 @@ class WorkerApp:
 
     celery: Celery
     registry: CollectorRegistry
-    metrics: instrumentation.WorkerMetrics
+    metrics: WorkerMetrics
     forwarder: Forwarder | None
 
 
 def create_app(settings: Settings) -> WorkerApp:
     """Wire everything for the queue that `settings` name; raise EnvironmentFault when it is not there."""
     registry = CollectorRegistry()
-    worker_metrics = instrumentation.WorkerMetrics(registry)
+    worker_metrics = WorkerMetrics(registry)
     if settings.aws.endpoint_url:
         os.environ.setdefault("AWS_ENDPOINT_URL_SQS", settings.aws.endpoint_url)  # the one way to tell kombu's clients
     queue_url = queue.find_queue(aws.client(settings, "sqs"), settings.queue.name)
     app = make_celery(settings, queue_url, broker_url=transport.register())
     transport.set_observer(worker_metrics)
-    forwarder = Forwarder(settings.events.redis_url, registry) if settings.events.redis_url else None
-    instrumentation.connect(app, worker_metrics, forwarder)
+    redis_url = settings.events.redis_url
+    forwarder = Forwarder(redis_url, registry, worker_metrics.measuring) if redis_url else None
+    forward_events(app, forwarder)
+    instrumentation.connect(app, worker_metrics)
     tasks.register(app, _one_per_process(settings))
     app.conf.worker_soft_shutdown_timeout = settings.worker.shutdown_seconds
     app.conf.task_time_limit = settings.worker.deadline_seconds + 120
@@ -59,16 +58,16 @@ def create_app(settings: Settings) -> WorkerApp:
 def serve_metrics(made: WorkerApp, settings: Settings) -> None:
     """Answer /metrics from the main process, and start the event thread, once the pool has forked."""
     worker = settings.worker
-    made.registry.register(NodeCollector({"work": worker.work_path, "storage": settings.storage.path}))
-    made.metrics.info.labels(VERSION, celery.__version__, ffmpeg_version(), worker.profile).set(1)
-
-    def start(sender: object = None, **_signal: object) -> None:
-        made.metrics.slots.set(worker.concurrency)
-        start_http_server(worker.metrics_port, worker.metrics_host, made.registry)
-        if made.forwarder is not None:
-            made.forwarder.start()
-
-    worker_ready.connect(start, weak=False)
+    places = {"work": worker.work_path, "storage": settings.storage.path}
+    instrumentation.serve_when_ready(
+        made.celery,
+        made.metrics,
+        made.registry,
+        (worker.metrics_host, worker.metrics_port),
+        lambda _consumer: NodeCollector(places),
+        worker.profile,
+        made.forwarder,
+    )
 
 
 def sweep_work_folder(settings: Settings) -> None:

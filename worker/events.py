@@ -9,12 +9,15 @@ import threading
 import time
 from typing import Any
 
+from celery import Celery
+from celery.app.events import Events
 from celery.events import Event
 from celery.events.event import get_exchange
 from kombu import Connection, Producer
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Counter
 
 from pipeline import metrics
+from worker.measuring import spending
 
 logger = logging.getLogger(__name__)
 CAPACITY = 10_000
@@ -23,8 +26,8 @@ CAPACITY = 10_000
 class Forwarder:
     """A bounded queue and one thread that publishes; what does not fit or cannot be sent is counted as dropped."""
 
-    def __init__(self, redis_url: str, registry: CollectorRegistry) -> None:
-        self._url = redis_url
+    def __init__(self, redis_url: str, registry: CollectorRegistry, spent: Counter) -> None:
+        self._url, self._spent = redis_url, spent
         self._events: queue.Queue[dict[str, Any]] = queue.Queue(CAPACITY)
         self._sent = metrics.counter("aforo_worker_events_forwarded_total", registry)
         self._dropped = metrics.counter("aforo_worker_events_dropped_total", registry)
@@ -60,7 +63,8 @@ class Forwarder:
         while True:
             event = self._events.get()
             try:
-                producer.publish(event, routing_key=event["type"].replace("-", "."), declare=[producer.exchange])
+                with spending(self._spent):
+                    producer.publish(event, routing_key=event["type"].replace("-", "."), declare=[producer.exchange])
             except Exception:
                 self._dropped.inc()
                 raise
@@ -74,3 +78,41 @@ class Forwarder:
 
 
 _TIMEOUTS = {"socket_timeout": 3, "socket_connect_timeout": 3}
+
+
+def forward_events(app: Celery, forwarder: Forwarder | None) -> None:
+    """Send the Celery events of `app` by `forwarder`, or nowhere; never to its task broker: SQS carries no events."""
+
+    class ForwardingDispatcher:
+        """Stands in for Celery's dispatcher."""
+
+        app: Any = None
+        connection = None
+        enabled = forwarder is not None
+
+        def __init__(self, _connection: Any = None, hostname: str = "", groups: Any = None, **_options: Any) -> None:
+            self.hostname, self.groups = hostname, groups
+            self.on_enabled: set[Any] = set()
+            self.on_disabled: set[Any] = set()
+
+        def send(self, event: str, blind: bool = False, **fields: Any) -> None:
+            if forwarder is not None:
+                forwarder.put(event, self.hostname, fields)
+
+        def flush(self, **_options: Any) -> None:
+            """Nothing is buffered here."""
+
+        enable = disable = close = flush
+
+        def extend_buffer(self, _other: Any) -> None:
+            """Nothing is buffered here."""
+
+    class ForwardedEvents(Events):
+        """`app.events` with our dispatcher."""
+
+        @property
+        def Dispatcher(self) -> type[ForwardingDispatcher]:  # noqa: N802 (Celery's name)
+            return ForwardingDispatcher
+
+    app.events_cls = ForwardedEvents
+    app.conf.worker_send_task_events = forwarder is not None

@@ -1,190 +1,136 @@
-"""Counts what a worker does, in its main process: exact under prefork, threads and solo.
+"""Attaches metrics to a Celery app, ours or anybody's: exact under prefork, threads and solo, and no database needed.
 
-Celery's event dispatcher sees every start and every end of a task in the main process; ours counts them and hands
-them on to the events Redis (`worker.events`). Child processes hold no metric, so nothing is lost when they die and
-nothing grows. `connect(app, …)` attaches it to any Celery app.
+    from worker import instrumentation
+    instrumentation.attach(app)
+
+See docs/bring-your-own-app.md.
 """
 
 from __future__ import annotations
 
-import ast
-import re
+import logging
 import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
+import celery
 from celery import Celery
-from celery.app.events import Events
-from celery.exceptions import WorkerLostError
-from celery.worker.request import Request
+from celery.signals import before_task_publish, task_postrun, task_prerun, worker_init, worker_ready
+from kombu.utils.imports import symbol_by_name
 from prometheus_client import CollectorRegistry
 
-from pipeline import metrics
-from worker.events import Forwarder
+from worker import VERSION, reports
+from worker.counting import WorkerMetrics, counted
+from worker.deliveries import SENT_AT, Deliveries
+from worker.events import Forwarder, forward_events
+from worker.measuring import serve
+from worker.reports import Post
+from worker.resources import NodeCollector
+from worker.stages import stage
+from worker.transcode import ffmpeg_version
 
-_REASON = re.compile(r"VideoFailed\(<Reason\.\w+: '(\w+)'>|VideoFailed\('(\w+)'")
-
-
-class WorkerMetrics:
-    """The worker's metrics and what each event does to them."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self.info = metrics.gauge("aforo_worker_info", registry)
-        self.started = metrics.counter("aforo_worker_tasks_started_total", registry)
-        self.ended = metrics.counter("aforo_worker_tasks_total", registry)
-        self.task_seconds = metrics.histogram("aforo_worker_task_seconds", registry)
-        self.queue_wait = metrics.histogram("aforo_worker_queue_wait_seconds", registry)
-        self.stage_seconds = metrics.histogram("aforo_worker_stage_seconds", registry)
-        self.failures = metrics.counter("aforo_worker_failures_total", registry)
-        self.video_bytes = metrics.counter("aforo_worker_video_bytes_total", registry)
-        self.speed = metrics.histogram("aforo_worker_ffmpeg_speed_ratio", registry)
-        self.cpu_seconds = metrics.histogram("aforo_worker_ffmpeg_cpu_seconds", registry)
-        self.cores = metrics.histogram("aforo_worker_ffmpeg_cores", registry)
-        self.max_rss = metrics.gauge("aforo_worker_ffmpeg_max_rss_bytes", registry)
-        self.idle = metrics.histogram("aforo_worker_slot_idle_seconds", registry)
-        self.redeliveries = metrics.counter("aforo_worker_redeliveries_total", registry)
-        self.children_lost = metrics.counter("aforo_worker_children_lost_total", registry)
-        self.polls = metrics.counter("aforo_worker_polls_total", registry)
-        self.last_poll = metrics.gauge("aforo_worker_last_poll_timestamp_seconds", registry)
-        self.refused_messages = metrics.counter("aforo_worker_messages_refused_total", registry)
-        self.slots = metrics.gauge("aforo_worker_slots", registry)
-        self.slots_busy = metrics.gauge("aforo_worker_slots_busy", registry)
-        self.started_at = metrics.gauge("aforo_worker_started_timestamp_seconds", registry)
-        self.started_at.set(time.time())
-        self._running: dict[str, tuple[str, float]] = {}
-        self._lost: set[str] = set()
-
-    def polled(self, result: str) -> None:
-        """Count one receive call (TransportObserver)."""
-        self.polls.labels(result).inc()
-        if result in {"messages", "empty"}:
-            self.last_poll.set(time.time())
-
-    def refused(self, reason: str) -> None:
-        """Count one message moved to the dead-letter queue unread (TransportObserver)."""
-        self.refused_messages.labels(reason).inc()
-
-    def child_lost(self, task_id: str, task: str) -> None:
-        """Count a task process that died; its `task-rejected` follows."""
-        self._lost.add(task_id)
-        self.children_lost.labels(task).inc()
-
-    def observe(self, event: str, fields: dict[str, Any]) -> None:
-        """Let one Celery task event change the metrics."""
-        task_id = fields.get("uuid", "")
-        if event == "task-received":
-            self._running[task_id] = (fields.get("name", ""), 0.0)
-        elif event == "task-started":
-            self._start(task_id)
-        elif event in _ENDS:
-            self._end(event, task_id, fields)
-        self.slots_busy.set(sum(1 for _, begun in self._running.values() if begun))
-
-    def _start(self, task_id: str) -> None:
-        task = self._running.get(task_id, ("", 0.0))[0]
-        self._running[task_id] = (task, time.monotonic())
-        self.started.labels(task).inc()
-
-    def _end(self, event: str, task_id: str, fields: dict[str, Any]) -> None:
-        task, begun = self._running.pop(task_id, ("", 0.0))
-        outcome = "lost" if task_id in self._lost else _ENDS[event]
-        self._lost.discard(task_id)
-        report = _report(fields.get("result"))
-        outcome = str(report.get("outcome", outcome))
-        self.ended.labels(task, outcome).inc()
-        if begun:
-            self.task_seconds.labels(task, outcome).observe(fields.get("runtime") or time.monotonic() - begun)
-        if event == "task-failed":
-            self.failures.labels(task, _reason(fields.get("exception", ""))).inc()
-        self._work(task, report)
-
-    def _work(self, task: str, report: dict[str, Any]) -> None:
-        for stage, seconds in report.get("stages", {}).items():
-            self.stage_seconds.labels(task, stage).observe(seconds)
-        for direction, size_bytes in report.get("bytes", {}).items():
-            self.video_bytes.labels(direction).inc(size_bytes)
-        for key, histogram in (("speed", self.speed), ("cpu_seconds", self.cpu_seconds), ("cores", self.cores)):
-            if key in report:
-                histogram.observe(report[key])
-        self._delivery(task, report)
-
-    def _delivery(self, task: str, report: dict[str, Any]) -> None:
-        if "max_rss_bytes" in report:
-            self.max_rss.set(max(report["max_rss_bytes"], self.max_rss._value.get()))
-        if "queue_wait" in report:
-            self.queue_wait.labels(task).observe(max(0.0, report["queue_wait"]))
-        if "idle" in report:
-            self.idle.observe(report["idle"])
-        if report.get("receive_count", 1) > 1:
-            self.redeliveries.labels(task).inc()
+__all__ = ["attach", "connect", "serve_when_ready", "stage"]
+logger = logging.getLogger(__name__)
 
 
-_ENDS = {
-    "task-succeeded": "succeeded",
-    "task-failed": "failed",
-    "task-retried": "retried",
-    "task-rejected": "rejected",
-    "task-revoked": "revoked",
-}
+def attach(
+    app: Celery,
+    *,
+    port: int = 9101,
+    host: str = "127.0.0.1",
+    places: Mapping[str, Path] | None = None,
+    events_redis_url: str | None = None,
+) -> WorkerMetrics:
+    """Measure the workers of `app`, and let each answer /metrics on `host`:`port`; call it once, where `app` is made.
+
+    `places` are folders whose free space is watched, by a word for each. With `events_redis_url`, Celery's events go to
+    that Redis, for celery-exporter. What is returned may observe `transport.harden(app, …)`. In a process that only
+    sends tasks nothing is started.
+    """
+    registry = CollectorRegistry()
+    worker_metrics = WorkerMetrics(registry)
+    forwarder = Forwarder(events_redis_url, registry, worker_metrics.measuring) if events_redis_url else None
+    connect(app, worker_metrics)
+    if forwarder is not None:
+        forward_events(app, forwarder)
+    node = lambda _consumer: NodeCollector(places or {})  # noqa: E731
+    serve_when_ready(app, worker_metrics, registry, (host, port), node, forwarder=forwarder)
+    return worker_metrics
 
 
-def connect(app: Celery, worker_metrics: WorkerMetrics, forwarder: Forwarder | None = None) -> None:
-    """Count the tasks of `app` in `worker_metrics` and hand its events to `forwarder`; call before it starts."""
+def connect(app: Celery, worker_metrics: WorkerMetrics) -> None:
+    """Count the tasks that workers of `app` run in `worker_metrics`; call before they start."""
+    before_task_publish.connect(_stamp, weak=False)
 
-    class CountingDispatcher:
-        """Stands in for Celery's dispatcher, which would publish to the task broker: SQS carries no events."""
+    def begin(sender: Any = None, **_signal: Any) -> None:
+        if sender.app is not app:
+            return
+        post = Post(worker_metrics.take)
+        reports.use(post)
+        _follow_deliveries(app)
+        _ask_for_moment_of_sending(app)
+        for task in app.tasks.values():
+            task.Request = counted(symbol_by_name(task.Request), worker_metrics)
+        worker_metrics.started_at.set(time.time())
+        worker_ready.connect(lambda **_signal: post.start(), weak=False)  # a thread before the fork may hold a lock
 
-        app: Any = None
-        connection = None
-        enabled = True
-
-        def __init__(self, _connection: Any = None, hostname: str = "", groups: Any = None, **_options: Any) -> None:
-            self.hostname, self.groups = hostname, groups
-            self.on_enabled: set[Any] = set()
-            self.on_disabled: set[Any] = set()
-
-        def send(self, event: str, blind: bool = False, **fields: Any) -> None:
-            worker_metrics.observe(event, fields)
-            if forwarder is not None:
-                forwarder.put(event, self.hostname, fields)
-
-        def flush(self, **_options: Any) -> None:
-            """Nothing is buffered here."""
-
-        enable = disable = close = flush
-
-        def extend_buffer(self, _other: Any) -> None:
-            """Nothing is buffered here."""
-
-    class CountingEvents(Events):
-        """`app.events` with our dispatcher."""
-
-        @property
-        def Dispatcher(self) -> type[CountingDispatcher]:  # noqa: N802 (Celery's name)
-            return CountingDispatcher
-
-    class CountingRequest(Request):
-        """Tells a lost child from a task that rejected its message."""
-
-        def on_failure(self, exc_info: Any, *args: Any, **options: Any) -> Any:
-            error = exc_info.exception
-            if isinstance(getattr(error, "exc", error), WorkerLostError):  # billiard wraps it with its traceback
-                worker_metrics.child_lost(self.id, self.name)
-            return super().on_failure(exc_info, *args, **options)
-
-    app.events_cls = CountingEvents
-    app.Task.Request = CountingRequest
-    app.conf.worker_send_task_events = True
+    worker_init.connect(begin, weak=False)
 
 
-def _report(result: object) -> dict[str, Any]:
-    """Return what our task returned, from the repr Celery's event carries; {} for any other task."""
-    try:
-        value = ast.literal_eval(result) if isinstance(result, str) else None
-    except (ValueError, SyntaxError, MemoryError):
-        return {}
-    return value.get("aforo", {}) if isinstance(value, dict) else {}
+def serve_when_ready(
+    app: Celery,
+    worker_metrics: WorkerMetrics,
+    registry: CollectorRegistry,
+    address: tuple[str, int],
+    node: Callable[[Any], NodeCollector],
+    profile: str = "",
+    forwarder: Forwarder | None = None,
+) -> None:
+    """Answer /metrics, and start `forwarder`, in the main process once its pool has forked.
+
+    `node` makes the collector of machine facts from Celery's consumer.
+    """
+
+    def start(sender: Any = None, **_signal: Any) -> None:
+        if sender.app is not app:
+            return
+        registry.register(node(sender))
+        worker_metrics.info.labels(VERSION, celery.__version__, ffmpeg_version(), profile).set(1)
+        worker_metrics.slots.set_function(lambda: sender.pool.num_processes if sender.pool else 0)
+        try:
+            serve(registry, *address, worker_metrics.measuring)
+        except OSError as error:
+            logger.error("no metrics: %s:%d cannot be listened on (%s); tasks go on", *address, error)
+        if forwarder is not None:
+            forwarder.start()
+
+    worker_ready.connect(start, weak=False)
 
 
-def _reason(exception: str) -> str:
-    found = _REASON.search(exception)
-    return (found[1] or found[2]) if found else "internal"
+def _stamp(headers: dict[str, Any] | None = None, **_signal: Any) -> None:
+    """Write the moment of sending into a message: brokers other than SQS do not tell it."""
+    if headers is not None:
+        headers[SENT_AT] = time.time()
+
+
+def _follow_deliveries(app: Celery) -> None:
+    deliveries = Deliveries(reports.report)
+
+    def begin(task: Any = None, **_signal: Any) -> None:
+        if task.app is app and not task.request.is_eager:
+            deliveries.begin(task.name, task.request)
+
+    def end(task: Any = None, **_signal: Any) -> None:
+        if task.app is app and not task.request.is_eager:
+            deliveries.end()
+
+    task_prerun.connect(begin, weak=False)
+    task_postrun.connect(end, weak=False)
+
+
+def _ask_for_moment_of_sending(app: Celery) -> None:
+    """Let kombu ask SQS for SentTimestamp, unless the app says itself what to ask for."""
+    options = dict(app.conf.broker_transport_options or {})
+    options.setdefault("fetch_message_attributes", ["ApproximateReceiveCount", "SentTimestamp"])
+    app.conf.broker_transport_options = options

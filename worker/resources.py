@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import psutil
@@ -21,7 +21,7 @@ _COUNTED_ELSEWHERE = {"guest", "guest_nice"}
 class NodeCollector(Collector):
     """Yields the NODE metrics; a source this machine lacks is absent, never 0."""
 
-    def __init__(self, places: dict[str, Path], cgroup_v2: Path = _V2, cgroup_v1: Path = _V1) -> None:
+    def __init__(self, places: Mapping[str, Path], cgroup_v2: Path = _V2, cgroup_v1: Path = _V1) -> None:
         self._places, self._v2, self._v1 = places, cgroup_v2, cgroup_v1
 
     def collect(self) -> Iterator[Metric]:
@@ -85,7 +85,7 @@ def _traffic() -> Iterator[Metric]:
     yield _pair("aforo_node_network_bytes_total", ("in", network.bytes_recv), ("out", network.bytes_sent))
 
 
-def _free_space(places: dict[str, Path]) -> Metric:
+def _free_space(places: Mapping[str, Path]) -> Metric:
     family = metrics.family("aforo_node_filesystem_free_bytes")
     for place, path in places.items():
         if path.exists():

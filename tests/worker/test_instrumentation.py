@@ -1,45 +1,228 @@
+import os
+import socket
+
+import pytest
+from billiard.einfo import ExceptionInfo
+from billiard.exceptions import Terminated
+from celery.exceptions import Ignore, Reject, Retry, WorkerLostError
 from prometheus_client import CollectorRegistry
 
-from worker.instrumentation import WorkerMetrics
+from pipeline.video import Reason, VideoFailed
+from tests.conftest import poll_until
+from worker import reports
+from worker.counting import MOST_STAGES, WorkerMetrics, counted
+from worker.deliveries import SENT_AT, Deliveries
+from worker.reports import Post
+from worker.stages import stage
 
 
-def run_task(metrics, end, **fields):
-    metrics.observe("task-received", {"uuid": "1", "name": "t"})
-    metrics.observe("task-started", {"uuid": "1"})
-    metrics.observe(end, {"uuid": "1", **fields})
+@pytest.fixture
+def registry():
+    return CollectorRegistry()
 
 
-def test_a_success_is_counted_with_its_stages_and_its_queue_wait():
-    registry = CollectorRegistry()
-    report = {"aforo": {"stages": {"fetch": 0.5}, "queue_wait": 3.0, "receive_count": 2, "bytes": {"in": 7}}}
-    run_task(WorkerMetrics(registry), "task-succeeded", result=repr(report), runtime=2.0)
-    value = registry.get_sample_value
-    assert value("aforo_worker_tasks_total", {"task": "t", "outcome": "succeeded"}) == 1
-    assert value("aforo_worker_stage_seconds_sum", {"task": "t", "stage": "fetch"}) == 0.5
-    assert value("aforo_worker_queue_wait_seconds_sum", {"task": "t"}) == 3.0
-    assert value("aforo_worker_redeliveries_total", {"task": "t"}) == 1
-    assert value("aforo_worker_video_bytes_total", {"direction": "in"}) == 7
-    assert value("aforo_worker_slots_busy") == 0
+@pytest.fixture
+def metrics(registry):
+    return WorkerMetrics(registry)
 
 
-def test_a_failed_video_is_counted_by_its_reason():
-    registry = CollectorRegistry()
-    run_task(WorkerMetrics(registry), "task-failed", exception="VideoFailed(<Reason.TRUNCATED: 'truncated'>, 'x')")
-    assert registry.get_sample_value("aforo_worker_failures_total", {"task": "t", "reason": "truncated"}) == 1
+class StockRequest:
+    """What Celery's class of a received message does that matters here."""
+
+    id, name = "1", "t"
+
+    def on_accepted(self, pid, time_accepted):
+        pass
+
+    def on_failure(self, exc_info, **options):
+        pass
+
+    def on_timeout(self, soft, timeout):
+        pass
+
+    def _announce_revoked(self, *args):
+        pass
 
 
-def test_a_lost_child_is_told_from_a_task_that_gave_its_message_back():
-    registry = CollectorRegistry()
-    metrics = WorkerMetrics(registry)
-    metrics.child_lost("1", "t")
-    run_task(metrics, "task-rejected", requeue=True)
-    run_task(metrics, "task-rejected", requeue=True)
-    assert registry.get_sample_value("aforo_worker_tasks_total", {"task": "t", "outcome": "lost"}) == 1
-    assert registry.get_sample_value("aforo_worker_tasks_total", {"task": "t", "outcome": "rejected"}) == 1
-    assert registry.get_sample_value("aforo_worker_children_lost_total", {"task": "t"}) == 1
+def request_in(metrics):
+    """Return a received message whose class Celery has subclassed for its task, as `create_request_cls` does."""
+
+    class OfTask(counted(StockRequest, metrics)):
+        def on_success(self, failed__retval__runtime, **options):
+            failed, retval, _ = failed__retval__runtime
+            if failed:
+                self.on_failure(retval, return_ok=True)
+
+    made = OfTask()
+    made.on_accepted(os.getpid(), 0.0)
+    return made
 
 
-def test_the_result_of_somebody_elses_task_is_no_report():
-    registry = CollectorRegistry()
-    run_task(WorkerMetrics(registry), "task-succeeded", result="<Foo object>", runtime=1.0)
+def raised(error):
+    try:
+        raise error
+    except BaseException:
+        return ExceptionInfo()
+
+
+def test_a_success_is_counted_once_with_the_time_its_process_took(registry, metrics):
+    request_in(metrics).on_success((False, "<Foo object>", 2.0))
+    assert registry.get_sample_value("aforo_worker_tasks_started_total", {"task": "t"}) == 1
     assert registry.get_sample_value("aforo_worker_tasks_total", {"task": "t", "outcome": "succeeded"}) == 1
+    labels = {"task": "t", "outcome": "succeeded"}
+    assert registry.get_sample_value("aforo_worker_task_seconds_sum", labels) == 2.0
+    assert registry.get_sample_value("aforo_worker_slots_busy") == 0
+
+
+def test_what_our_task_returns_is_counted(registry, metrics):
+    report = {"aforo": {"bytes": {"in": 7}, "speed": 2.0, "max_rss_bytes": 9, "extensions": {"ok": 3}}}
+    request_in(metrics).on_success((False, repr(report), 2.0))
+    assert registry.get_sample_value("aforo_worker_video_bytes_total", {"direction": "in"}) == 7
+    assert registry.get_sample_value("aforo_worker_ffmpeg_speed_ratio_sum") == 2.0
+    assert registry.get_sample_value("aforo_worker_ffmpeg_max_rss_bytes") == 9
+    assert registry.get_sample_value("aforo_worker_visibility_extensions_total", {"result": "ok"}) == 3
+
+
+def test_a_duplicate_is_no_success(registry, metrics):
+    request_in(metrics).on_success((False, repr({"aforo": {"outcome": "duplicate"}}), 0.1))
+    assert registry.get_sample_value("aforo_worker_tasks_total", {"task": "t", "outcome": "duplicate"}) == 1
+    assert registry.get_sample_value("aforo_worker_tasks_total", {"task": "t", "outcome": "succeeded"}) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (ValueError("x"), "failed"),
+        (Retry("later", ValueError("x")), "retried"),
+        (Reject("no", requeue=False), "rejected"),
+        (Ignore(), "ignored"),
+        (Terminated(15), "revoked"),
+        (WorkerLostError("dead"), "lost"),
+        (SystemExit(1), "lost"),
+    ],
+)
+def test_each_way_to_end_is_counted_by_its_name_and_frees_the_slot(registry, metrics, error, outcome):
+    request_in(metrics).on_success((True, raised(error), 1.0))
+    assert registry.get_sample_value("aforo_worker_tasks_total", {"task": "t", "outcome": outcome}) == 1
+    assert registry.get_sample_value("aforo_worker_slots_busy") == 0
+    assert registry.get_sample_value("aforo_worker_children_lost_total", {"task": "t"}) == (
+        1 if outcome == "lost" else None
+    )
+
+
+def test_a_hard_time_limit_that_also_kills_the_child_is_one_end(registry, metrics):
+    request = request_in(metrics)
+    request.on_timeout(False, 10)
+    request.on_failure(raised(WorkerLostError("killed for its time limit")))
+    assert registry.get_sample_value("aforo_worker_tasks_total", {"task": "t", "outcome": "failed"}) == 1
+    assert registry.get_sample_value("aforo_worker_tasks_total", {"task": "t", "outcome": "lost"}) is None
+    assert registry.get_sample_value("aforo_worker_failures_total", {"task": "t", "reason": "timeout"}) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"), [(VideoFailed(Reason.TRUNCATED, "x"), "truncated"), (KeyError("x"), "internal")]
+)
+def test_a_failure_is_counted_by_the_reason_its_exception_names(registry, metrics, error, reason):
+    request_in(metrics).on_success((True, raised(error), 1.0))
+    assert registry.get_sample_value("aforo_worker_failures_total", {"task": "t", "reason": reason}) == 1
+
+
+class Asked:
+    """What Celery's `task.request` says of a message from SQS."""
+
+    def __init__(self, sent_at=None, receive_count=1, eta=None, stamp=None):
+        self.eta = eta
+        attributes = {"ApproximateReceiveCount": str(receive_count)}
+        if sent_at is not None:
+            attributes["SentTimestamp"] = str(int(sent_at * 1000))
+        message = {"ReceiptHandle": "h", "Attributes": attributes}
+        self.properties = {"delivery_info": {"sqs_message": message, "sqs_queue": "url"}}
+        if stamp is not None:
+            setattr(self, SENT_AT, stamp)
+
+
+def delivered(*steps):
+    """Return what is reported of tasks that begin and end at the moments of `steps`: (begin, request, end)."""
+    told, moment = [], [0.0]
+    deliveries = Deliveries(lambda kind, **facts: told.append(facts), clock=lambda: moment[0])
+    for begin, request, end in steps:
+        moment[0] = begin
+        deliveries.begin("t", request)
+        moment[0] = end
+        deliveries.end()
+    return told
+
+
+def test_a_message_that_was_there_all_the_time_makes_the_whole_gap_idle():
+    told = delivered((10, Asked(sent_at=1), 20), (21.5, Asked(sent_at=2), 30))
+    assert [facts.get("idle") for facts in told] == [None, 1.5]
+    assert [facts["queue_wait"] for facts in told] == [9, 19.5]
+
+
+def test_the_time_in_which_the_queue_was_empty_is_not_idle():
+    told = delivered((10, Asked(sent_at=1), 20), (500.25, Asked(sent_at=500), 501))
+    assert told[1]["idle"] == 0.25
+
+
+def test_a_message_that_came_again_tells_no_wait_and_no_idle_time():
+    told = delivered((10, Asked(sent_at=1), 20), (60, Asked(sent_at=2, receive_count=2), 61))
+    assert told[1] == {"task": "t", "receive_count": 2}
+
+
+def test_a_task_with_an_eta_waits_from_its_eta():
+    told = delivered((100, Asked(sent_at=1, eta="1970-01-01T00:01:30+00:00"), 101))
+    assert told[0]["queue_wait"] == 10
+
+
+def test_a_broker_that_does_not_tell_is_helped_by_our_header():
+    assert delivered((10, Asked(stamp=4.0), 11))[0]["queue_wait"] == 6
+    assert "queue_wait" not in delivered((10, Asked(), 11))[0]
+
+
+def test_a_child_reports_to_the_metrics_of_its_parent(registry, metrics):
+    post = Post(metrics.take)
+    post.start()
+    child = os.fork()
+    if child == 0:
+        reports.use(post)
+        with stage("download"):
+            pass
+        os._exit(0)
+    os.waitpid(child, 0)
+    count = lambda: registry.get_sample_value(  # noqa: E731
+        "aforo_worker_stage_seconds_count", {"task": "", "stage": "download"}
+    )
+    assert poll_until(count, "the child's report") == 1
+
+
+def test_a_parent_that_does_not_read_holds_no_task_up_and_the_loss_is_told(monkeypatch):
+    monkeypatch.setattr(reports, "LONGEST_WAIT_SECONDS", 0.05)
+    taken = []
+    post = Post(taken.append)
+    post._home = -1  # as in a child
+    post._outbox.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    for _ in range(100):
+        post.send({"kind": "stage"})
+    lost = post._lost
+    assert lost > 0
+    post.start()
+    poll_until(lambda: len(taken) == 100 - lost, "the reports that were sent")
+    post.send({"kind": "stage"})
+    poll_until(lambda: taken[-1]["lost"] == lost, "the number of those that were not")
+
+
+def test_a_stage_whose_body_raises_is_timed_too(registry, metrics):
+    reports.use(Post(metrics.take))
+    try:
+        with pytest.raises(ValueError, match="x"), stage("download"):
+            raise ValueError("x")
+    finally:
+        reports.use(None)
+    assert registry.get_sample_value("aforo_worker_stage_seconds_count", {"task": "", "stage": "download"}) == 1
+
+
+def test_stage_names_that_are_no_words_or_too_many_become_other(registry, metrics):
+    for name in ("../x", "A", "x" * 40, *(f"s{k}" for k in range(MOST_STAGES + 5))):
+        metrics.take({"kind": "stage", "task": "t", "stage": name, "seconds": 1.0})
+    counts = {s.labels["stage"] for m in registry.collect() for s in m.samples if "stage" in s.labels}
+    assert counts == {"other", *(f"s{k}" for k in range(MOST_STAGES))}

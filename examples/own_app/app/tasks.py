@@ -1,0 +1,40 @@
+"""The task: make a small version of a video."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from app import videos
+from app.main import celery
+from worker.instrumentation import stage
+
+OUTPUT = Path(os.environ["OUTPUT_PATH"])
+
+
+class TranscodeFailed(Exception):
+    """ffmpeg refused the video."""
+
+
+@celery.task(name="app.tasks.process_video")
+def process_video(video_id: str, path: str, uploaded_at: float) -> Path:
+    """Transcode the file at `path`; what is returned is this app's own business."""
+    videos.begin(video_id, float(uploaded_at))
+    try:
+        made = transcode(path, OUTPUT / f"{video_id}.mp4")
+    except TranscodeFailed:
+        videos.finish(video_id, "error")
+        raise
+    videos.finish(video_id, "completed")
+    return made
+
+
+def transcode(path: str, target: Path) -> Path:
+    """Make `target` and return it."""
+    partial = target.with_suffix(".part")
+    options = ["-vf", "scale=-2:180", "-c:v", "libx264", "-preset", "ultrafast", "-an", "-f", "mp4"]
+    command = ["ffmpeg", "-nostdin", "-loglevel", "error", "-y", "-i", f"file:{path}", *options, f"file:{partial}"]
+    with stage("transcode"):
+        if subprocess.run(command, check=False).returncode != 0:
+            raise TranscodeFailed(path)
+    with stage("publish"):
+        return partial.rename(target)

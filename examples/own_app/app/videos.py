@@ -1,0 +1,28 @@
+"""The app's own table of videos, with its own names: Aforo only reads it, through the database exporter."""
+
+import os
+import sqlite3
+import time
+from contextlib import closing
+
+CREATE = """
+CREATE TABLE IF NOT EXISTS clips (
+    clip_id TEXT PRIMARY KEY, status TEXT NOT NULL, created REAL NOT NULL, started REAL, changed REAL NOT NULL
+)"""
+
+
+def begin(clip_id: str, created: float) -> None:
+    """Note that work on a video begins."""
+    now = time.time()
+    _write("INSERT OR REPLACE INTO clips VALUES (?, 'running', ?, ?, ?)", clip_id, created, now, now)
+
+
+def finish(clip_id: str, status: str) -> None:
+    """Note how it ended."""
+    _write("UPDATE clips SET status = ?, changed = ? WHERE clip_id = ?", status, time.time(), clip_id)
+
+
+def _write(statement: str, *values: object) -> None:
+    with closing(sqlite3.connect(os.environ["CLIPS_DATABASE"], timeout=30)) as connection, connection:
+        connection.execute(CREATE)
+        connection.execute(statement, values)

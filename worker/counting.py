@@ -1,0 +1,226 @@
+"""The worker's metrics, and Celery's received task made to count its one start and its one end.
+
+All of it lives in the main process, so nothing is lost when a child dies and nothing grows. Celery's event dispatcher
+is left alone: the counts hold with events off.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import threading
+import time
+from typing import Any
+
+from billiard.einfo import ExceptionWithTraceback
+from billiard.exceptions import Terminated
+from celery.exceptions import Ignore, Reject, Retry, TimeLimitExceeded, WorkerLostError
+from celery.utils.serialization import get_pickled_exception
+from prometheus_client import CollectorRegistry
+
+from pipeline import metrics
+from pipeline.video import Reason
+from worker.measuring import spending
+from worker.reports import Report
+
+MOST_STAGES = 32
+OTHER = "other"
+_STAGE_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
+
+
+class WorkerMetrics:
+    """The worker's metrics and what changes them; any thread may call."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.info = metrics.gauge("aforo_worker_info", registry)
+        self.tasks_started = metrics.counter("aforo_worker_tasks_started_total", registry)
+        self.tasks_ended = metrics.counter("aforo_worker_tasks_total", registry)
+        self.task_seconds = metrics.histogram("aforo_worker_task_seconds", registry)
+        self.queue_wait = metrics.histogram("aforo_worker_queue_wait_seconds", registry)
+        self.stage_seconds = metrics.histogram("aforo_worker_stage_seconds", registry)
+        self.failures = metrics.counter("aforo_worker_failures_total", registry)
+        self.video_bytes = metrics.counter("aforo_worker_video_bytes_total", registry)
+        self.speed = metrics.histogram("aforo_worker_ffmpeg_speed_ratio", registry)
+        self.cpu_seconds = metrics.histogram("aforo_worker_ffmpeg_cpu_seconds", registry)
+        self.cores = metrics.histogram("aforo_worker_ffmpeg_cores", registry)
+        self.max_rss = metrics.gauge("aforo_worker_ffmpeg_max_rss_bytes", registry)
+        self.idle = metrics.histogram("aforo_worker_slot_idle_seconds", registry)
+        self.redeliveries = metrics.counter("aforo_worker_redeliveries_total", registry)
+        self.children_lost = metrics.counter("aforo_worker_children_lost_total", registry)
+        self.extensions = metrics.counter("aforo_worker_visibility_extensions_total", registry)
+        self.polls = metrics.counter("aforo_worker_polls_total", registry)
+        self.last_poll = metrics.gauge("aforo_worker_last_poll_timestamp_seconds", registry)
+        self.refused_messages = metrics.counter("aforo_worker_messages_refused_total", registry)
+        self.slots = metrics.gauge("aforo_worker_slots", registry)
+        self.slots_busy = metrics.gauge("aforo_worker_slots_busy", registry)
+        self.started_at = metrics.gauge("aforo_worker_started_timestamp_seconds", registry)
+        self.measuring = metrics.counter("aforo_worker_measuring_cpu_seconds_total", registry)
+        self.reports_lost = metrics.counter("aforo_worker_reports_lost_total", registry)
+        self._lock = threading.Lock()
+        self._running: dict[str, float] = {}
+        self._stages: set[str] = set()
+        self._max_rss_bytes = 0
+
+    def polled(self, result: str) -> None:
+        """Count one receive call (TransportObserver)."""
+        self.polls.labels(result).inc()
+        if result in {"messages", "empty"}:
+            self.last_poll.set(time.time())
+
+    def refused(self, reason: str) -> None:
+        """Count one message moved to the dead-letter queue unread (TransportObserver)."""
+        self.refused_messages.labels(reason).inc()
+
+    def started(self, task_id: str, task: str) -> None:
+        """Count the start of a task."""
+        self.tasks_started.labels(task).inc()
+        with self._lock:
+            self._running[task_id] = time.monotonic()
+            self.slots_busy.set(len(self._running))
+
+    def ended(self, task_id: str, task: str, outcome: str, seconds: float | None = None, result: object = None) -> None:
+        """Count the end of a task; `result` is the repr of what it returned."""
+        with self._lock:
+            begun = self._running.pop(task_id, None)
+            self.slots_busy.set(len(self._running))
+        report = _report(result)
+        outcome = str(report.get("outcome", outcome))
+        self.tasks_ended.labels(task, outcome).inc()
+        if begun is not None:
+            self.task_seconds.labels(task, outcome).observe(seconds or time.monotonic() - begun)
+        if outcome == "lost":
+            self.children_lost.labels(task).inc()
+        self._work(report)
+
+    def failed(self, task: str, reason: str) -> None:
+        """Count why a task failed."""
+        self.failures.labels(task, reason).inc()
+
+    def take(self, report: Report) -> None:
+        """Count what was reported from where a task runs (worker.reports)."""
+        with spending(self.measuring):
+            self.reports_lost.inc(report.get("lost", 0))
+            if report["kind"] == "stage":
+                self.stage_seconds.labels(report["task"], self._stage(report["stage"])).observe(report["seconds"])
+            elif report["kind"] == "delivery":
+                self._delivery(report["task"], report)
+
+    def _stage(self, name: str) -> str:
+        """Return `name` if it may be a label: a plain word, one of the first so many; else `other`."""
+        if name not in self._stages:
+            if len(self._stages) >= MOST_STAGES or not _STAGE_NAME.fullmatch(name):
+                return OTHER
+            self._stages.add(name)
+        return name
+
+    def _delivery(self, task: str, report: Report) -> None:
+        if "queue_wait" in report:
+            self.queue_wait.labels(task).observe(report["queue_wait"])
+        if "idle" in report:
+            self.idle.observe(report["idle"])
+        if report["receive_count"] > 1:
+            self.redeliveries.labels(task).inc()
+
+    def _work(self, report: dict[str, Any]) -> None:
+        for direction, size_bytes in report.get("bytes", {}).items():
+            self.video_bytes.labels(direction).inc(size_bytes)
+        for result, count in report.get("extensions", {}).items():
+            self.extensions.labels(result).inc(count)
+        for key, histogram in (("speed", self.speed), ("cpu_seconds", self.cpu_seconds), ("cores", self.cores)):
+            if key in report:
+                histogram.observe(report[key])
+        if report.get("max_rss_bytes", 0) > self._max_rss_bytes:
+            self._max_rss_bytes = report["max_rss_bytes"]
+            self.max_rss.set(self._max_rss_bytes)
+
+
+def counted(base: type[Any], worker_metrics: WorkerMetrics) -> type[Any]:
+    """Return `base`, the class of a task's received messages, counting each start and each end once."""
+
+    class CountedRequest(base):
+        _seconds: float | None = None
+        _is_over = False
+
+        def __init_subclass__(cls, **options: Any) -> None:
+            """Count successes in the subclass Celery makes for each task: its `on_success` calls no other."""
+            super().__init_subclass__(**options)
+            cls.on_success = _counting_success(cls.on_success)
+
+        def on_accepted(self, pid: int, time_accepted: float) -> None:
+            super().on_accepted(pid, time_accepted)
+            with spending(worker_metrics.measuring):
+                worker_metrics.started(self.id, self.name)
+
+        def on_failure(self, exc_info: Any, *args: Any, **options: Any) -> Any:
+            try:
+                return super().on_failure(exc_info, *args, **options)
+            finally:
+                error = exc_info.exception
+                self.count_failure(error.exc if isinstance(error, ExceptionWithTraceback) else error)
+
+        def on_timeout(self, soft: bool, timeout: float) -> None:
+            super().on_timeout(soft, timeout)
+            if not soft:
+                self.count_failure(TimeLimitExceeded(timeout))
+
+        def _announce_revoked(self, *args: Any) -> None:
+            super()._announce_revoked(*args)
+            self.count_end("revoked")
+
+        def count_failure(self, error: BaseException) -> None:
+            outcome = _outcome_of(error)
+            if outcome == "failed" and not self._is_over:
+                worker_metrics.failed(self.name, _reason_of(error))
+            self.count_end(outcome)
+
+        def count_end(self, outcome: str, result: object = None) -> None:
+            if self._is_over:
+                return
+            self._is_over = True
+            with spending(worker_metrics.measuring):
+                worker_metrics.ended(self.id, self.name, outcome, self._seconds, result)
+
+    return CountedRequest
+
+
+def _counting_success(stock: Any) -> Any:
+    def on_success(self: Any, failed__retval__runtime: tuple[bool, Any, float], **options: Any) -> Any:
+        failed, result, self._seconds = failed__retval__runtime
+        try:
+            return stock(self, failed__retval__runtime, **options)
+        finally:
+            if not failed:
+                self.count_end("succeeded", result)
+
+    return on_success
+
+
+_OUTCOMES: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
+    ((Retry,), "retried"),
+    ((Reject,), "rejected"),
+    ((Ignore,), "ignored"),
+    ((Terminated,), "revoked"),
+    ((WorkerLostError, SystemExit, KeyboardInterrupt), "lost"),  # billiard tells a dead child in each of these ways
+)
+
+
+def _outcome_of(error: BaseException) -> str:
+    return next((outcome for kinds, outcome in _OUTCOMES if isinstance(error, kinds)), "failed")
+
+
+def _reason_of(error: BaseException) -> str:
+    """Return the exception's own `reason` if it is one of ours; a task of any app may give its exceptions one."""
+    if isinstance(error, TimeLimitExceeded):
+        return Reason.TIMEOUT.value
+    reason = str(getattr(get_pickled_exception(error), "reason", ""))
+    return reason if reason in set(Reason) else Reason.INTERNAL.value
+
+
+def _report(result: object) -> dict[str, Any]:
+    """Return what our task returned, from the repr that reaches the main process; {} for any other task."""
+    if not isinstance(result, str) or not result.startswith("{'aforo': "):
+        return {}
+    try:
+        return dict(ast.literal_eval(result)["aforo"])
+    except (ValueError, SyntaxError, TypeError, MemoryError):
+        return {}
