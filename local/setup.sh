@@ -18,10 +18,13 @@ find_python() { # the first of at least 3.11, the system's own before others
   refuse "Python (none of 3.11 or newer found); every program needs it; install it or set PYTHON=/path/to/python3"
 }
 
-missing_packages() {
+has_postgresql() { compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || command -v initdb >/dev/null; }
+
+missing_packages() { # run | develop
   command -v ffmpeg >/dev/null && command -v ffprobe >/dev/null || echo ffmpeg
   command -v prometheus >/dev/null && command -v promtool >/dev/null || echo prometheus
   command -v redis-server >/dev/null || echo redis-server
+  [ "$1" = run ] || has_postgresql || echo postgresql
   [ -x .venv/bin/python ] || has_venv "$python" || echo "$(basename "$(readlink -f "$python")")-venv"
 }
 
@@ -41,6 +44,7 @@ keep_disabled() { # nor at the next boot
   [ -d /run/systemd/system ] || return 0
   case " $* " in *" prometheus "*) as_root systemctl disable -q prometheus || true ;; esac
   case " $* " in *" redis-server "*) as_root systemctl disable -q redis-server || true ;; esac
+  case " $* " in *" postgresql "*) as_root systemctl disable -q postgresql || true ;; esac
 }
 
 apt_get() { as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 "$@"; }
@@ -75,7 +79,7 @@ main() {
   if command -v flock >/dev/null; then flock 9; fi # two makes at once: the second finds all done
   python=$(find_python)
   local packages
-  packages=$(missing_packages)
+  packages=$(missing_packages "$1")
   # shellcheck disable=SC2086 # one word a package
   [ -z "$packages" ] || install_packages $packages
   # the development lock holds every package of the run lock, in the same versions
