@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 
-with warnings.catch_warnings():
-    # The SDK advises the v2 schema, which Grafana's file provisioning does not read before 12.1 nor in 13.0.
-    warnings.simplefilter("ignore", DeprecationWarning)
-    from grafana_foundation_sdk.builders import barchart, bargauge, common, heatmap, stat, table, timeseries
-    from grafana_foundation_sdk.models import common as kinds
-    from grafana_foundation_sdk.models import dashboard
-    from grafana_foundation_sdk.models import heatmap as heat_kinds
+from grafana_foundation_sdk.builders import barchart, bargauge, common, heatmap, stat, table, timeseries
+from grafana_foundation_sdk.models import common as kinds
+from grafana_foundation_sdk.models import dashboard
+from grafana_foundation_sdk.models import heatmap as heat_kinds
 
 from grafana.panel import Kind, Panel
 

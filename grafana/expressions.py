@@ -11,7 +11,7 @@ import promql_parser as promql
 
 #: what Grafana would put in for an hour's range on a 1 s scrape
 MACROS = {"__range": "1h", "__rate_interval": "15s", "__interval": "5s"}
-VARIABLE = re.compile(r"\$(?:\{(\w+)(?::\w+)?\}|(\w+))")
+VARIABLE = re.compile(r"\$(?:\{([A-Za-z_]\w*)(?::\w+)?\}|([A-Za-z_]\w*))")
 
 
 @dataclass(frozen=True)

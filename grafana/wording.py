@@ -58,6 +58,34 @@ OUTCOMES: Words = {
     "superseded": Word(Text("superados", "superseded"), DARK_PURPLE),
     "lost": Word(Text("perdidos", "lost"), DARK_RED),
 }
+#: Celery's own words for the end of a task, and ours where an attempt says more
+TASK_ENDS: Words = {
+    "succeeded": Word(Text("logradas", "succeeded"), GREEN),
+    "failed": Word(Text("fallidas", "failed"), RED),
+    "retried": Word(Text("reintentadas", "retried"), ORANGE),
+    "rejected": Word(Text("devueltas a la cola", "given back"), YELLOW),
+    "revoked": Word(Text("revocadas", "revoked"), GREY),
+    "duplicate": Word(Text("duplicadas", "duplicate"), PURPLE),
+    "superseded": Word(Text("superadas", "superseded"), DARK_PURPLE),
+    "lost": Word(Text("perdidas", "lost"), DARK_RED),
+}
+POLLS: Words = {
+    "messages": Word(Text("con mensajes", "with messages"), GREEN),
+    "empty": Word(Text("vacías", "empty"), GREY),
+    "error": Word(Text("con error", "failed"), RED),
+    "timeout": Word(Text("sin respuesta", "unanswered"), DARK_RED),
+    "throttled": Word(Text("frenadas", "throttled"), ORANGE),
+    "denied": Word(Text("denegadas", "denied"), PURPLE),
+}
+CPU_MODES: Words = {
+    "user": Word(Text("programas", "programs"), GREEN),
+    "nice": Word(Text("de baja prioridad", "nice"), TEAL),
+    "system": Word(Text("núcleo", "kernel"), ORANGE),
+    "iowait": Word(Text("espera de disco", "waiting for disk"), BLUE),
+    "irq": Word(Text("interrupciones", "interrupts"), GREY),
+    "softirq": Word(Text("interrupciones blandas", "soft interrupts"), PINK),
+    "steal": Word(Text("robada", "stolen"), RED),
+}
 STAGES: Words = {
     "claim": Word(Text("reclamar", "claim"), GREY),
     "fetch": Word(Text("descargar", "fetch"), BLUE),
@@ -72,6 +100,10 @@ STATUSES: Words = {
     "finished": Word(Text("terminada", "finished"), GREEN),
     "interrupted": Word(Text("interrumpida", "interrupted"), ORANGE),
     "failed": Word(Text("fallida", "failed"), RED),
+}
+MODES: Words = {
+    "burst": Word(Text("ráfaga", "burst"), BLUE),
+    "sustained": Word(Text("sostenido", "sustained"), PURPLE),
 }
 VERDICTS: Words = {
     "stable": Word(Text("estable", "stable"), GREEN),

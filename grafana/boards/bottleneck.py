@@ -5,7 +5,7 @@ from __future__ import annotations
 from grafana.board import Board, Row, Variable
 from grafana.boards.capacity import VIDEOS_PER_MINUTE
 from grafana.panel import Query, series, stat
-from grafana.wording import BLUE, DIRECTIONS, GREEN, GREY, ORANGE, PURPLE, RED, RESOURCES, YELLOW, Text, same
+from grafana.wording import BLUE, CPU_MODES, DIRECTIONS, GREEN, GREY, ORANGE, PURPLE, RED, RESOURCES, YELLOW, Text, same
 
 HERE = 'instance=~"$instance"'
 CORES = Text("suffix: núcleos", "suffix: cores")
@@ -113,6 +113,7 @@ BOTTLENECK = Board(
                     ),
                     CORES,
                     stacked=True,
+                    words=CPU_MODES,
                     decimals=2,
                 ),
                 series(

@@ -9,6 +9,7 @@ from grafana.wording import (
     BOTTLENECKS,
     GREEN,
     GREY,
+    MODES,
     OUTCOMES,
     RED,
     STATES,
@@ -30,9 +31,12 @@ def _kept(recorded: str) -> str:
 
 
 def _verdict(kind: str) -> str:
-    """Return the verdict under a label of its own name, since joined frames must not share labels."""
-    chosen = f'last_over_time(aforo_run_verdict{{kind="{kind}"}}[$__range])'
-    return f'max by (run_id, {kind}) (label_replace({chosen}, "{kind}", "$1", "verdict", "(.+)"))'
+    """Return the verdict under a label of its own name, since joined frames must not share labels.
+
+    The present one only: a report that is made again replaces the verdict, and both would be in the range.
+    """
+    verdict = f'run_id_kind_verdict:aforo_run_verdict:max{{kind="{kind}"}}'
+    return f'max by (run_id, {kind}) (label_replace({verdict}, "{kind}", "$1", "verdict", "(.+)"))'
 
 
 def _by_cell(recorded: str) -> str:
@@ -41,69 +45,61 @@ def _by_cell(recorded: str) -> str:
     return f"avg by (size, concurrency) ({_kept(recorded)} * on (run_id) group_right () {facts})"
 
 
-CAPACITY_OF_RUN = 'aforo_run_capacity_videos_per_minute{{bound="{}"}}'
+def _capacity(bound: str) -> str:
+    return f'run_id_bound:aforo_run_capacity_videos_per_minute:max{{bound="{bound}"}}'
+
+
+CELL = (
+    Column(Text("Tamaño", "Size"), label="size", width=90),
+    Column(Text("Concurrencia", "Concurrency"), label="concurrency", width=110),
+    Column(Text("Modo", "Mode"), label="mode", width=100, words=MODES),
+)
+RUN_LINK = Column(
+    Text("Prueba", "Run"), label="run_id", link="/d/aforo-run?var-run_id=${__value.raw}&${__url_time_range}", width=310
+)
 RESULTS = table(
     Text("Resultados", "Results"),
     Text(
-        "¿Cuántos videos por minuto procesa cada celda? X y S salen de las mismas reglas que la tabla y el informe; "
-        "X_sat y los veredictos, de la fila guardada por `capacity report`. Un clic en la prueba la abre.",
-        "How many videos a minute does each cell process? X and S come from the rules the table and the report use; "
-        "X_sat and the verdicts from the row `capacity report` stores. Click a run to open it.",
+        "¿Cuántos videos por minuto procesa cada celda? X y S salen de las mismas reglas que la tabla y el informe. "
+        "Un clic en la prueba la abre.",
+        "How many videos a minute does each cell process? X and S come from the rules the table and the report use. "
+        "Click a run to open it.",
     ),
     FACTS,
     key="run_id",
     columns=(
-        Column(Text("Tamaño", "Size"), label="size", width=90),
-        Column(Text("Concurrencia", "Concurrency"), label="concurrency", width=110),
-        Column(Text("Modo", "Mode"), label="mode", width=100),
-        Column(same("X (videos/min)"), expr=_kept("run_id:aforo_run_videos_per_minute:ratio"), decimals=3),
-        Column(
-            Text("S promedio (s)", "Mean S (s)"),
-            expr=_kept("run_id:aforo_run_cycle_seconds:mean"),
-            unit="none",
-            decimals=2,
-        ),
-        Column(Text("Espera", "Wait"), expr=_kept("run_id:aforo_run_wait_seconds:mean"), unit="s", decimals=2),
-        Column(Text("Servicio", "Service"), expr=_kept("run_id:aforo_run_service_seconds:mean"), unit="s", decimals=2),
-        Column(same("X_sat"), expr=_kept(CAPACITY_OF_RUN.format("estimate")), decimals=3),
-        Column(Text("X_sat desde", "X_sat from"), expr=_kept(CAPACITY_OF_RUN.format("lower")), decimals=3),
-        Column(Text("X_sat hasta", "X_sat to"), expr=_kept(CAPACITY_OF_RUN.format("upper")), decimals=3),
+        *CELL,
+        Column(same("X (videos/min)"), expr=_kept("run_id:aforo_run_videos_per_minute:ratio"), decimals=2),
+        Column(Text("S promedio (s)", "Mean S (s)"), expr=_kept("run_id:aforo_run_cycle_seconds:mean"), decimals=1),
+        Column(Text("Espera (s)", "Wait (s)"), expr=_kept("run_id:aforo_run_wait_seconds:mean"), decimals=1),
+        Column(Text("Servicio (s)", "Service (s)"), expr=_kept("run_id:aforo_run_service_seconds:mean"), decimals=1),
         Column(Text("Terminados", "Done"), expr=_kept('aforo_run_videos{state="done"}'), decimals=0),
         Column(Text("Fallidos", "Failed"), expr=_kept('aforo_run_videos{state="failed"}'), decimals=0),
-        Column(
-            Text("Prueba", "Run"),
-            label="run_id",
-            link="/d/aforo-run?var-run_id=${__value.raw}&${__url_time_range}",
-            width=270,
-        ),
+        RUN_LINK,
     ),
 )
-VERDICT_TABLE = table(
-    Text("Veredictos", "Verdicts"),
+VERDICTS_OF_RUNS = table(
+    Text("Capacidad nominal y veredictos", "Nominal capacity and verdicts"),
     Text(
-        "¿Se sostuvo la tasa y qué impidió ir más rápido? Lo dice `capacity report`; aparece al guardarse la fila.",
-        "Was the rate sustained, and what kept it from going faster? `capacity report` says so once it stores the row.",
+        "¿Cuánto daría la celda sin arranque ni vaciado, se sostuvo la tasa y qué impidió ir más rápido? Lo guarda "
+        "`capacity report`: X_sat con su intervalo del 95 %, la estabilidad de una prueba sostenida y el cuello.",
+        "What would the cell give without ramp and drain, was the rate sustained, and what kept it from going faster? "
+        "`capacity report` stores it: X_sat with its 95 % interval, a sustained run's stability, the bottleneck.",
     ),
-    _verdict("stability"),
+    FACTS,
     key="run_id",
     columns=(
-        Column(Text("Prueba", "Run"), label="run_id", link="/d/aforo-run?var-run_id=${__value.raw}"),
-        Column(Text("Estabilidad", "Stability"), label="stability", words=VERDICTS),
+        *CELL,
+        Column(Text("X_sat (videos/min)", "X_sat (videos/min)"), expr=_kept(_capacity("estimate")), decimals=2),
+        Column(Text("X_sat desde", "X_sat from"), expr=_kept(_capacity("lower")), decimals=2),
+        Column(Text("X_sat hasta", "X_sat to"), expr=_kept(_capacity("upper")), decimals=2),
+        Column(Text("Estabilidad", "Stability"), label="stability", expr=_verdict("stability"), words=VERDICTS),
+        Column(
+            Text("Cuello de botella", "Bottleneck"), label="bottleneck", expr=_verdict("bottleneck"), words=BOTTLENECKS
+        ),
+        RUN_LINK,
     ),
-    width=12,
-    empty=Text("Ninguna fila guardada tiene veredicto", "No stored row has a verdict"),
-)
-BOTTLENECK_TABLE = table(
-    Text("Cuellos de botella", "Bottlenecks"),
-    Text("¿Qué recurso limitó cada prueba?", "Which resource limited each run?"),
-    _verdict("bottleneck"),
-    key="run_id",
-    columns=(
-        Column(Text("Prueba", "Run"), label="run_id", link="/d/aforo-run?var-run_id=${__value.raw}"),
-        Column(Text("Cuello de botella", "Bottleneck"), label="bottleneck", words=BOTTLENECKS),
-    ),
-    width=12,
-    empty=Text("Ninguna fila guardada nombra un cuello", "No stored row names one"),
+    empty=Text("sin informe", "not reported"),
 )
 
 #: one bar per concurrency (as a number, or 16 would stand before 2), one colour per size
@@ -185,7 +181,8 @@ CAPACITY = Board(
             ),
             height=5,
         ),
-        Row(Text("¿Qué capacidad tiene?", "What is its capacity?"), (RESULTS,), height=10),
+        Row(Text("¿Qué capacidad tiene?", "What is its capacity?"), (RESULTS,), height=9),
+        Row(Text("¿Qué la limita?", "What limits it?"), (VERDICTS_OF_RUNS,), height=9),
         Row(
             Text("¿Cómo escala?", "How does it scale?"),
             (
@@ -206,7 +203,7 @@ CAPACITY = Board(
                         "¿Cuánto daría la celda sin arranque ni vaciado? Capacidad nominal de las filas guardadas.",
                         "What would the cell give without ramp and drain? Nominal capacity of the stored rows.",
                     ),
-                    (Query(_by_cell(CAPACITY_OF_RUN.format("estimate"))),),
+                    (Query(_by_cell(_capacity("estimate"))),),
                     VIDEOS_PER_MINUTE,
                     decimals=2,
                     transformations=BY_CONCURRENCY,
@@ -250,6 +247,5 @@ CAPACITY = Board(
                 ),
             ),
         ),
-        Row(Text("¿Qué lo limitó?", "What limited it?"), (VERDICT_TABLE, BOTTLENECK_TABLE)),
     ),
 )

@@ -78,14 +78,14 @@ RUN = Board(
                     Text("¿Cuántos videos por minuto? La cifra de la tabla.", "How many a minute? The table's figure."),
                     f"run_id:aforo_run_videos_per_minute:ratio{OF_RUN}",
                     VIDEOS_PER_MINUTE,
-                    decimals=3,
+                    decimals=2,
                 ),
                 stat(
                     Text("S promedio", "Mean S"),
                     Text("¿Cuánto tarda un video desde que se sube?", "How long does a video take from its upload?"),
                     f"run_id:aforo_run_cycle_seconds:mean{OF_RUN}",
                     "s",
-                    decimals=2,
+                    decimals=1,
                 ),
                 stat(
                     Text("Fallidos", "Failed"),

@@ -7,6 +7,8 @@ from grafana.panel import Column, Query, bars, series, stat, table
 from grafana.wording import BLUE, GREEN, ORANGE, RED, UP, YELLOW, Text, same
 
 SELF = '{job="prometheus"}'
+RULE_SECONDS = f"prometheus_rule_group_last_duration_seconds{SELF}"
+RULE_INTERVAL = f"prometheus_rule_group_interval_seconds{SELF}"
 ALERTS_NOW = table(
     Text("Alertas activas", "Firing alerts"),
     Text("¿Qué hay que atender? El runbook dice cómo.", "What needs attention? The runbook says how."),
@@ -41,7 +43,10 @@ STACK_HEALTH = Board(
                         "¿Quién responde a Prometheus, y desde cuándo no?",
                         "Who answers Prometheus, and since when not?",
                     ),
-                    (Query("min by (job) (up)", "{{job}}"),),
+                    (
+                        Query("min by (job) (up)", "{{job}}"),
+                        Query("min(aforo_worker_events_connected)", Text("eventos de Celery", "Celery events")),
+                    ),
                     "none",
                     value_words=UP,
                     maximum=1,
@@ -121,22 +126,22 @@ STACK_HEALTH = Board(
                 series(
                     Text("Evaluación de reglas", "Rule evaluation"),
                     Text(
-                        "¿Se evalúan las reglas a tiempo? Una vuelta perdida retrasa la tabla.",
-                        "Are rules evaluated in time? A missed round delays the table.",
+                        "¿Qué parte de su intervalo tarda el grupo de reglas más lento? Al 100 % se retrasa la tabla.",
+                        "What share of its interval does the slowest rule group take? At 100 % the table is delayed.",
                     ),
-                    (
-                        Query(
-                            f"max(prometheus_rule_group_last_duration_seconds{SELF})", Text("mayor", "longest"), BLUE
-                        ),
-                        Query(
-                            f"sum(increase(prometheus_rule_group_iterations_missed_total{SELF}[$__range]))",
-                            Text("vueltas perdidas", "missed rounds"),
-                            RED,
-                        ),
-                    ),
-                    "s",
-                    decimals=4,
-                    empty=Text("Prometheus no se recoge a sí mismo", "Prometheus does not scrape itself"),
+                    (Query(f"max({RULE_SECONDS} / {RULE_INTERVAL})", Text("el más lento", "slowest"), BLUE),),
+                    "percentunit",
+                    decimals=2,
+                    width=5,
+                ),
+                stat(
+                    Text("Vueltas perdidas", "Missed rounds"),
+                    Text("¿Se saltó alguna evaluación de reglas?", "Was an evaluation of rules skipped?"),
+                    f"sum(increase(prometheus_rule_group_iterations_missed_total{SELF}[$__range]))",
+                    "none",
+                    decimals=0,
+                    thresholds=((None, GREEN), (1, RED)),
+                    width=3,
                 ),
             ),
         ),
@@ -148,28 +153,22 @@ STACK_HEALTH = Board(
                     Text("¿Cuánto guarda?", "How much does it hold?"),
                     (Query(f"max(prometheus_tsdb_head_series{SELF})", same("series"), BLUE),),
                     "none",
-                    empty=Text("Prometheus no se recoge a sí mismo", "Prometheus does not scrape itself"),
                 ),
                 series(
                     Text("Memoria de Prometheus", "Prometheus memory"),
                     Text("¿Cuánta memoria usa?", "How much memory does it use?"),
                     (Query(f"max(process_resident_memory_bytes{SELF})", same("RSS"), ORANGE),),
                     "bytes",
-                    empty=Text("Prometheus no se recoge a sí mismo", "Prometheus does not scrape itself"),
                 ),
                 series(
                     Text("CPU de Prometheus", "Prometheus CPU"),
                     Text("¿Cuánta CPU quita a lo medido?", "How much CPU does it take from what is measured?"),
                     (
-                        Query(
-                            f"max(rate(process_cpu_seconds_total{SELF}[$__rate_interval]))",
-                            Text("núcleos", "cores"),
-                            RED,
-                        ),
+                        # it scrapes itself every 5 s, so Grafana's rate interval is too short
+                        Query(f"max(rate(process_cpu_seconds_total{SELF}[1m]))", Text("núcleos", "cores"), RED),
                     ),
                     Text("suffix: núcleos", "suffix: cores"),
                     decimals=3,
-                    empty=Text("Prometheus no se recoge a sí mismo", "Prometheus does not scrape itself"),
                 ),
             ),
         ),

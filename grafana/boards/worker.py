@@ -10,11 +10,11 @@ from grafana.wording import (
     GREEN,
     GREY,
     ORANGE,
-    OUTCOMES,
+    POLLS,
     PURPLE,
     RED,
     STAGES,
-    YELLOW,
+    TASK_ENDS,
     Text,
     same,
 )
@@ -114,7 +114,7 @@ WORKER = Board(
                     (Query(_rate("aforo_worker_tasks_total", "outcome"), "{{outcome}}"),),
                     TASKS_PER_SECOND,
                     stacked=True,
-                    words=OUTCOMES,
+                    words=TASK_ENDS,
                     decimals=3,
                 ),
                 series(
@@ -153,7 +153,7 @@ WORKER = Board(
                     decimals=2,
                 ),
                 series(
-                    Text("Slots", "Slots"),
+                    Text("Slots ocupados", "Busy slots"),
                     Text("¿Trabajan todos los slots?", "Do all slots work?"),
                     (
                         Query(f"sum(aforo_worker_slots_busy{{{HERE}}})", Text("ocupados", "busy"), GREEN),
@@ -219,6 +219,7 @@ WORKER = Board(
                     (Query(_rate("aforo_worker_polls_total", "result"), "{{result}}"),),
                     Text("suffix: llamadas/s", "suffix: calls/s"),
                     stacked=True,
+                    words=POLLS,
                     decimals=2,
                 ),
                 series(
@@ -285,7 +286,6 @@ WORKER = Board(
                     (
                         Query(_rate("aforo_worker_events_forwarded_total"), Text("entregados", "forwarded"), GREEN),
                         Query(_rate("aforo_worker_events_dropped_total"), Text("perdidos", "dropped"), RED),
-                        Query(f"min(aforo_worker_events_connected{{{HERE}}})", Text("conectado", "connected"), YELLOW),
                     ),
                     Text("suffix: eventos/s", "suffix: events/s"),
                     decimals=2,

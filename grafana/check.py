@@ -1,0 +1,137 @@
+"""What may be wrong with a dashboard before anybody opens it: its JSON against our habits and the metrics there are."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
+from itertools import combinations
+from typing import Any
+
+from grafana.board import GRID_WIDTH
+from grafana.expressions import expressions, filled, metric_names, panels, variables_of
+from grafana.panel import Kind
+
+Json = Mapping[str, Any]
+Fault = str
+
+SOURCE = {"type": "prometheus", "uid": "${datasource}"}
+UNITS = frozenset({"none", "s", "bytes", "Bps", "percentunit", "currencyUSD"})
+TRANSFORMATIONS = frozenset(
+    {"joinByField", "organize", "sortBy", "filterFieldsByName", "convertFieldType", "groupingToMatrix"}
+)
+UID = re.compile(r"[a-z0-9-]{1,40}")
+#: what only the import dialog fills in; provisioning never does
+OF_THE_DIALOG = ("__inputs", "__requires", "id", "version")
+COUNTED = re.compile(r"\b(?:rate|increase)\(\s*([a-z_:]+)")
+COUNTERS = ("_total", "_bucket", "_sum", "_count")
+
+
+def faults(board: Json, metrics: Collection[str], uids: Collection[str]) -> list[Fault]:
+    """Return what is wrong with a dashboard's JSON; `metrics` and `uids` are the names it may refer to."""
+    found = [fault for check in CHECKS for fault in check(board)]
+    return [*found, *_unknown_metrics(board, metrics), *_broken_links(board, uids)]
+
+
+def _identity(board: Json) -> Iterator[Fault]:
+    if not UID.fullmatch(board.get("uid", "")):
+        yield f"uid {board.get('uid')!r}: 1 to 40 of a-z, 0-9 and '-'"
+    if board.get("editable") is not False:
+        yield "editable must be false: the file is the source"
+    if board.get("schemaVersion") != 39:
+        yield "schemaVersion must be 39, which every Grafana from 10 on reads"
+    if not board.get("title") or not board.get("description"):
+        yield "it needs a title and a description"
+    yield from (f"{key} is for the import dialog only" for key in OF_THE_DIALOG if board.get(key) is not None)
+
+
+def _ids(board: Json) -> Iterator[Fault]:
+    counts = Counter(panel.get("id") for panel in board["panels"])
+    yield from (f"panel id {number} is used {times} times" for number, times in counts.items() if times > 1)
+    if not all(isinstance(number, int) and number > 0 for number in counts):
+        yield "every panel needs an id above 0"
+    titles = Counter(panel.get("title") for panel in panels(board))
+    yield from (f"two panels are called {title!r}" for title, times in titles.items() if times > 1)
+
+
+def _grid(board: Json) -> Iterator[Fault]:
+    places = [(panel.get("title"), panel["gridPos"]) for panel in board["panels"]]
+    for title, place in places:
+        if place["x"] < 0 or place["x"] + place["w"] > GRID_WIDTH or place["w"] < 1 or place["h"] < 1:
+            yield f"{title!r} leaves the grid of {GRID_WIDTH}"
+    yield from (f"{a!r} overlaps {b!r}" for (a, one), (b, two) in combinations(places, 2) if _overlap(one, two))
+
+
+def _overlap(one: Json, two: Json) -> bool:
+    return all(one[at] < two[at] + two[size] and two[at] < one[at] + one[size] for at, size in ("xw", "yh"))
+
+
+def _words(board: Json) -> Iterator[Fault]:
+    for panel in panels(board):
+        title = panel.get("title")
+        if not title:
+            yield f"panel {panel.get('id')} has no title"
+        if "?" not in panel.get("description", ""):
+            yield f"{title!r} asks no question in its description"
+        unit = panel.get("fieldConfig", {}).get("defaults", {}).get("unit", "")
+        if unit not in UNITS and not unit.startswith("suffix: "):
+            yield f"{title!r} has the unknown unit {unit!r}"
+
+
+def _kinds(board: Json) -> Iterator[Fault]:
+    for panel in panels(board):
+        if panel["type"] not in set(Kind):
+            yield f"{panel.get('title')!r} is of the unknown type {panel['type']!r}"
+        for step in panel.get("transformations", []):
+            if step["id"] not in TRANSFORMATIONS:
+                yield f"{panel.get('title')!r} uses the unknown transformation {step['id']!r}"
+
+
+def _sources(board: Json) -> Iterator[Fault]:
+    variables = board["templating"]["list"]
+    if [v["name"] for v in variables if v["type"] == "datasource"] != ["datasource"]:
+        yield "it needs the datasource variable"
+    asking = [("variable " + v["name"], v) for v in variables if v["type"] == "query"]
+    asking += [("annotation " + a["name"], a) for a in board["annotations"]["list"]]
+    for panel in panels(board):
+        asking.append((f"panel {panel.get('title')!r}", panel))
+        asking += [(f"query {t.get('refId')} of {panel.get('title')!r}", t) for t in panel.get("targets", [])]
+    yield from (f"{who} must ask ${{datasource}}" for who, part in asking if part.get("datasource") != SOURCE)
+
+
+def _queries(board: Json) -> Iterator[Fault]:
+    for panel in panels(board):
+        letters = [target.get("refId") for target in panel.get("targets", [])]
+        if not letters:
+            yield f"{panel.get('title')!r} asks nothing"
+        if len(set(letters)) < len(letters):
+            yield f"{panel.get('title')!r} uses a refId twice"
+    defined = {v["name"] for v in board["templating"]["list"]}
+    for expression in expressions(board):
+        for name in variables_of(expression.text) - defined:
+            yield f"{expression}: the variable ${name} is not defined"
+        for name in COUNTED.findall(filled(expression.text)):
+            if not name.endswith(COUNTERS):
+                yield f"{expression}: {name} is no counter, so it has no rate"
+
+
+def _unknown_metrics(board: Json, metrics: Collection[str]) -> Iterator[Fault]:
+    asked = [(str(e), e.text) for e in expressions(board)]
+    asked += [(f"annotation {a['name']}", a["expr"]) for a in board["annotations"]["list"]]
+    for who, text in asked:
+        try:
+            yield from (f"{who}: nobody makes {name}" for name in sorted(metric_names(text) - set(metrics)))
+        except ValueError as error:
+            yield f"{who}: {error}"
+
+
+def _broken_links(board: Json, uids: Collection[str]) -> Iterator[Fault]:
+    for panel in panels(board):
+        for override in panel.get("fieldConfig", {}).get("overrides", []):
+            for link in (url for p in override["properties"] if p["id"] == "links" for url in p["value"]):
+                target = link["url"].removeprefix("/d/").partition("?")[0]
+                if target not in uids:
+                    yield f"{panel.get('title')!r} links to the unknown dashboard {target!r}"
+
+
+CHECKS: tuple[Callable[[Json], Iterator[Fault]], ...] = (_identity, _ids, _grid, _words, _kinds, _sources, _queries)

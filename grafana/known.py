@@ -1,0 +1,48 @@
+"""Every metric that may stand in a dashboard, a rule or an alert, and who makes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline.metrics import CATALOGUE, Kind, Metric
+
+PROMETHEUS = Path(__file__).parents[1] / "prometheus"
+#: made by Prometheus for every target and alert, and by its own /metrics
+OF_PROMETHEUS = frozenset(
+    {
+        "up",
+        "scrape_duration_seconds",
+        "scrape_samples_scraped",
+        "ALERTS",
+        "process_resident_memory_bytes",
+        "process_cpu_seconds_total",
+        "prometheus_tsdb_head_series",
+        "prometheus_rule_group_interval_seconds",
+        "prometheus_rule_group_iterations_missed_total",
+        "prometheus_rule_group_last_duration_seconds",
+    }
+)
+OF_CELERY_EXPORTER = frozenset({"celery_task_started_total", "celery_task_succeeded_total"})
+
+
+def known_metrics() -> set[str]:
+    """Return the names of all series there may be."""
+    ours = {name for metric in CATALOGUE.values() for name in series_of(metric)}
+    return ours | {rule["record"] for rule in rules("rules")} | OF_PROMETHEUS | OF_CELERY_EXPORTER
+
+
+def series_of(metric: Metric) -> tuple[str, ...]:
+    """Return the names a family's series have in Prometheus."""
+    if metric.kind is Kind.HISTOGRAM:
+        return tuple(f"{metric.name}_{part}" for part in ("bucket", "sum", "count"))
+    return (metric.name,)
+
+
+def rules(folder: str) -> list[dict[str, Any]]:
+    """Return the rules of `prometheus/rules` or `prometheus/alerts`."""
+    files = sorted((PROMETHEUS / folder).glob("*.yml"))
+    groups = [group for file in files for group in yaml.safe_load(file.read_text(encoding="utf-8"))["groups"]]
+    return [rule for group in groups for rule in group["rules"]]

@@ -1,0 +1,83 @@
+"""The committed dashboards: made from their source, sound, and in words that fit what they show."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from capacity.bottleneck import Cause
+from capacity.stability import Stability
+from grafana import wording
+from grafana.boards import BOARDS
+from grafana.check import faults
+from grafana.expressions import expressions
+from grafana.generated import FOLDERS, generate, stale
+from grafana.known import known_metrics, rules
+from grafana.promtool import promtools, refused
+from pipeline.run import Mode, RunStatus
+from pipeline.video import Outcome, Stage, VideoState
+from worker.polls import PollResult
+
+COMMITTED = [path for folder in FOLDERS.values() for path in sorted(folder.glob("*.json"))]
+UIDS = {board.uid for board in BOARDS}
+
+
+def load(path: Path):
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("lang", FOLDERS)
+def test_the_committed_json_is_what_the_source_makes(lang):
+    assert stale(lang) == []
+    assert len(generate(lang)) == len(UIDS) == 5
+
+
+@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_a_committed_dashboard_is_sound(path):
+    assert load(path)["uid"] == path.stem
+    assert faults(load(path), known_metrics(), UIDS) == []
+
+
+def test_both_languages_ask_the_same_and_say_it_differently():
+    for spanish in FOLDERS["es"].glob("*.json"):
+        one, two = load(spanish), load(FOLDERS["en"] / spanish.name)
+        assert [(e.ref_id, e.text) for e in expressions(one)] == [(e.ref_id, e.text) for e in expressions(two)]
+        assert one["description"] != two["description"]
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_every_query_is_one_that_two_generations_of_prometheus_take(number):
+    if number >= len(promtools()):
+        pytest.skip("too few promtools; AFORO_PROMTOOLS=/path/promtool-2:/path/promtool-3 names others")
+    texts = [expression.text for path in COMMITTED for expression in expressions(load(path))]
+    assert refused(promtools()[number], texts) == ""
+    assert "sparkle" in refused(promtools()[number], [*texts, "sparkle(up)"])
+
+
+def test_every_recorded_figure_is_used_by_a_dashboard_an_alert_a_rule_or_the_table():
+    asked = [e.text for path in COMMITTED for e in expressions(load(path))]
+    asked += [rule["expr"] for folder in ("rules", "alerts") for rule in rules(folder)]
+    asked.append(Path("capacity/results.py").read_text(encoding="utf-8"))
+    asked.append(Path("prometheus/consoles/index.html").read_text(encoding="utf-8"))
+    unused = {rule["record"] for rule in rules("rules") if not any(rule["record"] in text for text in asked)}
+    assert unused == set()
+
+
+def test_every_value_a_label_may_have_is_shown_in_words():
+    assert set(wording.STATES) == set(VideoState)
+    assert set(wording.OUTCOMES) == set(Outcome)
+    assert set(wording.STAGES) == set(Stage)
+    assert set(wording.STATUSES) == set(RunStatus)
+    assert set(wording.MODES) == set(Mode)
+    assert set(wording.POLLS) == set(PollResult)
+    assert set(wording.BOTTLENECKS) == set(Cause)
+    assert set(wording.VERDICTS) == {verdict.lower() for verdict in Stability}
+
+
+def test_one_colour_belongs_to_one_state_everywhere():
+    shown = {word.text.to("es"): word.color for word in wording.STATES.values()}
+    for outcome in ("done", "failed"):
+        word = wording.OUTCOMES[outcome]
+        assert shown[word.text.to("es")] == word.color

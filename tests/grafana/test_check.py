@@ -1,0 +1,82 @@
+"""The check itself: a sound dashboard passes, and each seeded fault is told by name."""
+
+from __future__ import annotations
+
+import copy
+import json
+
+import pytest
+
+from grafana.boards import BOARDS
+from grafana.check import faults
+from grafana.expressions import panels
+from grafana.known import known_metrics
+from grafana.render import board_json
+
+UIDS = {board.uid for board in BOARDS}
+SOUND = json.loads(board_json(BOARDS[0], "es"))
+
+
+def first(board, kind=None):
+    return next(panel for panel in panels(board) if kind in {None, panel["type"]})
+
+
+def query(board):
+    return first(board)["targets"][0]
+
+
+def put(where, **values):
+    where.update(values)
+
+
+SEEDED = {
+    "a uid with a capital": (lambda b: put(b, uid="Aforo"), "uid 'Aforo'"),
+    "a uid of 41 characters": (lambda b: put(b, uid="a" * 41), "1 to 40"),
+    "a dashboard people may edit": (lambda b: put(b, editable=True), "editable"),
+    "a schema old Grafanas skip": (lambda b: put(b, schemaVersion=42), "schemaVersion"),
+    "no description": (lambda b: put(b, description=""), "description"),
+    "an export of the import dialog": (lambda b: put(b, __inputs=[]), "__inputs"),
+    "two panels with one id": (lambda b: put(first(b), id=first(b, "table")["id"]), "is used 2 times"),
+    "a row without an id": (lambda b: put(b["panels"][0], id=0), "above 0"),
+    "two panels with one title": (lambda b: put(first(b), title=first(b, "table")["title"]), "two panels are called"),
+    "a panel over another": (lambda b: put(first(b, "table")["gridPos"], y=2), "overlaps"),
+    "a panel beyond the grid": (lambda b: put(first(b)["gridPos"], x=22), "leaves the grid"),
+    "a panel without a title": (lambda b: put(first(b), title=""), "has no title"),
+    "a panel without a question": (lambda b: put(first(b), description="Slots."), "asks no question"),
+    "a unit Grafana does not know": (lambda b: put(first(b)["fieldConfig"]["defaults"], unit="seg"), "unknown unit"),
+    "a panel without a unit": (lambda b: first(b)["fieldConfig"]["defaults"].pop("unit"), "unknown unit ''"),
+    "a panel type that is gone": (lambda b: put(first(b), type="graph"), "unknown type 'graph'"),
+    "a transformation that is not": (
+        lambda b: put(first(b, "table")["transformations"][0], id="merge2"),
+        "transformation 'merge2'",
+    ),
+    "no datasource variable": (lambda b: b["templating"]["list"].pop(0), "needs the datasource variable"),
+    "a fixed datasource": (lambda b: put(query(b), datasource={"type": "prometheus", "uid": "P1"}), "must ask"),
+    "a datasource as a string": (lambda b: put(first(b), datasource="Prometheus"), "must ask"),
+    "an annotation of another source": (lambda b: b["annotations"]["list"][0].pop("datasource"), "annotation"),
+    "a panel that asks nothing": (lambda b: put(first(b), targets=[]), "asks nothing"),
+    "one refId twice": (lambda b: [put(t, refId="A") for t in first(b, "table")["targets"]], "refId twice"),
+    "an undefined variable": (lambda b: put(query(b), expr='sum(up{job="$job"})'), "$job is not defined"),
+    "a rate of a gauge": (lambda b: put(query(b), expr="rate(aforo_worker_slots[1m])"), "is no counter"),
+    "a metric nobody makes": (lambda b: put(query(b), expr="sum(aforo_worker_slot)"), "makes aforo_worker_slot"),
+    "a histogram without a suffix": (lambda b: put(query(b), expr="aforo_worker_task_seconds"), "nobody makes"),
+    "PromQL that is none": (lambda b: put(query(b), expr="sum(up"), "aforo-capacity"),
+    "a link that leads nowhere": (
+        lambda b: b["panels"].__setitem__(
+            slice(None), json.loads(json.dumps(b["panels"]).replace("/d/aforo-run", "/d/x"))
+        ),
+        "unknown dashboard 'x'",
+    ),
+}
+
+
+def test_a_sound_dashboard_has_no_fault():
+    assert faults(SOUND, known_metrics(), UIDS) == []
+
+
+@pytest.mark.parametrize("fault", SEEDED)
+def test_the_check_tells_of(fault):
+    board = copy.deepcopy(SOUND)
+    seed, told = SEEDED[fault]
+    seed(board)
+    assert any(told in found for found in faults(board, known_metrics(), UIDS)), faults(board, known_metrics(), UIDS)
