@@ -44,7 +44,8 @@ def up(concurrency: str | None, profile: str | None) -> None:
     settings = Settings.from_process()
     options = worker_options(settings, concurrency, profile)
     stack.up(settings, options)
-    click.echo(f"up: a worker with {options.concurrency} slots · Prometheus {settings.prometheus.url}")
+    pages = [f"{p.name} {p.url}" for p in programs(settings) if p.name in {"prometheus", "grafana"}]
+    click.echo(" · ".join([f"up: a worker with {options.concurrency} slots", *pages]))
 
 
 @main.command()

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pipeline.settings import Settings
 
 STATE = Path(".local")
+LIVE_PAGE = "/consoles/index.html"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -49,7 +50,7 @@ def _foundations(settings: Settings) -> list[Program]:
         found.append(Program("events", port, "AFORO_EVENTS_REDIS_URL", "", scraped=False))
     if _is_here(settings.prometheus.url):
         found.append(
-            Program("prometheus", _port(settings.prometheus.url, 80), "AFORO_PROMETHEUS_URL", "/", scraped=False)
+            Program("prometheus", _port(settings.prometheus.url, 80), "AFORO_PROMETHEUS_URL", LIVE_PAGE, scraped=False)
         )
     return found
 
@@ -63,7 +64,7 @@ def _observers(settings: Settings) -> list[Program]:
         found.append(Program("celery-exporter", settings.prometheus.celery_exporter_port, "AFORO_CELERY_EXPORTER_PORT"))
     if shutil.which("grafana") and Path("grafana/provisioning").is_dir() and _is_here(settings.prometheus.grafana_url):
         port = _port(settings.prometheus.grafana_url, 3000)
-        found.append(Program("grafana", port, "AFORO_GRAFANA_URL", "/", scraped=False))
+        found.append(Program("grafana", port, "AFORO_GRAFANA_URL", "/d/aforo-capacity", scraped=False))
     return found
 
 
