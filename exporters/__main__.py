@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import closing
 
 import click
 
@@ -41,7 +42,9 @@ def sqs() -> None:
     """Serve the SQS queues AFORO_EXPORTER_QUEUES names (port AFORO_EXPORTER_SQS_PORT)."""
     settings = Settings.from_process()
     watch = open_watch(settings)
-    _serve(settings, "sqs", watch.sources, watch.keep_polling, settings.exporters.sqs_port, "AFORO_EXPORTER_SQS_PORT")
+    port = settings.exporters.sqs_port
+    with closing(watch.queues.watcher):
+        _serve(settings, "sqs", watch.sources, watch.keep_polling, port, "AFORO_EXPORTER_SQS_PORT")
 
 
 def _serve(

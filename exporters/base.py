@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from typing import Protocol
 
 from prometheus_client.core import Metric
 
 from exporters.faults import fault_of
+from pipeline import VERSION
 from pipeline.metrics import family
 
 log = logging.getLogger(__name__)
@@ -42,8 +43,8 @@ class Source(Protocol):
     def name(self) -> str:
         """Return the source's name."""
 
-    def fetch(self) -> Findings:
-        """Return the source's families, complete; raise when they are not known."""
+    def fetch(self, patience_seconds: float) -> Findings:
+        """Return the source's families, complete; raise when they are not known within `patience_seconds`."""
 
 
 class Incomplete(Exception):
@@ -84,18 +85,18 @@ class Exposition:
     clock: Clock = time.time
     healths: dict[str, Health] = field(default_factory=dict)
 
-    def render(self, encode: Callable[[Families], bytes]) -> bytes:
+    def render(self, encode: Callable[[Families], bytes], patience_seconds: float = math.inf) -> bytes:
         """Fetch every source, then encode all there is, so that no family is cut in the middle."""
-        findings = [self._fetch(source) for source in self.sources]
+        findings = [self._fetch(source, patience_seconds) for source in self.sources]
         families = Families(metric for found in findings for metric in found.families)
         families.extend(self_families(self.exporter, self.healths))
         return "".join(found.text for found in findings).encode() + encode(families)
 
-    def _fetch(self, source: Source) -> Findings:
+    def _fetch(self, source: Source, patience_seconds: float) -> Findings:
         health = self.healths.setdefault(source.name, Health())
         started = time.perf_counter()
         try:
-            findings = source.fetch()
+            findings = source.fetch(patience_seconds)
         except Incomplete as error:
             health.failed(error.__cause__ or error, time.perf_counter() - started)
             return error.findings
@@ -109,7 +110,7 @@ class Exposition:
 def self_families(exporter: str, healths: dict[str, Health]) -> Iterator[Metric]:
     """Yield the exporter's own families."""
     info = family("aforo_exporter_info")
-    info.add_metric([own_version(), exporter], 1)
+    info.add_metric([VERSION, exporter], 1)
     yield info
     yield _per_collector("aforo_exporter_collector_success", healths, lambda health: float(health.succeeded))
     yield _per_collector("aforo_exporter_collector_duration_seconds", healths, lambda health: health.duration_seconds)
@@ -127,14 +128,6 @@ def gauge_of(name: str, value: float | None, labels: Iterable[str] = ()) -> Metr
     if value is not None:
         made.add_metric(list(labels), value)
     return made
-
-
-def own_version() -> str:
-    """Return the version of the installed package, `source` when run from a checkout."""
-    try:
-        return version("aforo")
-    except PackageNotFoundError:
-        return "source"
 
 
 def _per_collector(name: str, healths: dict[str, Health], value: Callable[[Health], float | None]) -> Metric:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from prometheus_client.core import Metric
 
-from exporters.base import Clock, Findings, gauge_of
+from exporters.base import Clock, Findings, Incomplete, gauge_of
 from exporters.counting import Count, difference
+from exporters.errand import Errand
 from exporters.faults import SourceNotReady
 from exporters.figures import database_families
 from exporters.reader import Database
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 BUILD_TIMEOUT_SECONDS = 900.0
 BUILD_SHARE = 0.01
 RETRY_SECONDS = 2.0
+#: Figures this old are still told when the database does not answer, with their age: a hiccup is not an end.
+REPEAT_SECONDS = 15.0
 
 
 @dataclass
@@ -43,20 +46,23 @@ class DatabaseSource:
     _count: Count | None = None
     _candidate: Count | None = None
     _failure: BaseException | None = None
-    _reader: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="database"))
-    _pending: Future[Findings] | None = None
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _told: tuple[float, Findings] | None = None
 
-    def fetch(self) -> Findings:
+    def __post_init__(self) -> None:
+        self._reading = Errand(self.refresh, "database")
+
+    def fetch(self, patience_seconds: float = math.inf) -> Findings:
         """Return the families; raise TimeoutError when the database takes too long, or what it raised.
 
-        Scrapes that come while one reads share its answer, so a slow database is asked once at a time.
+        What was known up to `REPEAT_SECONDS` ago comes with that, as Incomplete.
         """
-        with self._lock:
-            if self._pending is None or self._pending.done():
-                self._pending = self._reader.submit(self.refresh)
-            pending = self._pending
-        return pending.result(self.settings.timeout_seconds)
+        try:
+            return self._reading.ask(min(patience_seconds, self.settings.timeout_seconds))
+        except Exception as error:
+            told = self._told
+            if told is None or self.clock() - told[0] > REPEAT_SECONDS:
+                raise
+            raise Incomplete(told[1], error) from error
 
     def refresh(self) -> Findings:
         """Read what changed and return the families."""
@@ -71,7 +77,9 @@ class DatabaseSource:
         if count.ledger.drifted:
             self.wake.set()
         families = [*database_families(count.ledger), *self._own_families(count)]
-        return Findings(families, self._run_text.render(count.ledger, now))
+        findings = Findings(families, self._run_text.render(count.ledger, now))
+        self._told = (now, findings)
+        return findings
 
     def build(self) -> None:
         """Count everything; the next refresh takes the result over. Raises what the database raises."""

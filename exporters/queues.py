@@ -9,6 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from botocore.exceptions import BotoCoreError, ClientError
+
+from exporters.faults import Fault, fault_of
 from pipeline.errors import EnvironmentFault
 from pipeline.queue import QueueFacts, read_facts
 
@@ -65,33 +68,42 @@ class Watcher:
     _listed_at: float | None = None
 
     def read(self) -> Reading:
-        """Read every queue once, and each dead-letter queue once; raise what ListQueues raises."""
-        targets = self._targets()
-        facts, failures = self._each(targets, self._facts)
-        for name in failures:
-            self._urls.pop(name, None)
+        """Read every queue once, and each dead-letter queue once."""
+        unlisted = self._discover()
+        facts, failures = self._each(self._targets(), self._facts)
+        for name, error in failures.items():
+            if fault_of(error) is Fault.NOT_FOUND:  # made again, it may have another URL
+                self._urls.pop(name, None)
         holders = {name: fact.dead_letter_arn for name, fact in facts.items() if fact.dead_letter_arn}
         known = {name: facts[name] for name in facts.keys() & {_name_of(arn) for arn in holders.values()}}
         unread = {arn for arn in holders.values() if _name_of(arn) not in known}
         found, refused = self._each(sorted(unread), self._facts_of_arn)
         totals = {arn: facts.total for arn, facts in found.items()}
         totals |= {arn: known[_name_of(arn)].total for arn in holders.values() if _name_of(arn) in known}
-        failures |= {name: refused[arn] for name, arn in holders.items() if arn in refused}
+        failures |= {name: refused[arn] for name, arn in holders.items() if arn in refused} | unlisted
         return Reading(facts, {name: totals[arn] for name, arn in holders.items() if arn in totals}, failures)
+
+    def close(self) -> None:
+        """Give up what is not asked yet: a program that ends waits for the calls under way only."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _targets(self) -> list[str]:
         named = [pattern for pattern in self.patterns if not pattern.endswith("*")]
-        return list(dict.fromkeys([*named, *self._discovered()]))
+        return list(dict.fromkeys([*named, *(name for urls in self._listed.values() for name in urls)]))
 
-    def _discovered(self) -> Iterator[str]:
-        prefixes = [pattern[:-1] for pattern in self.patterns if pattern.endswith("*")]
-        now = self.monotonic()
-        if self._listed_at is None or now - self._listed_at >= DISCOVERY_SECONDS:
-            self._listed = {prefix: dict(self._list(prefix)) for prefix in prefixes}
-            self._listed_at = now
-        for urls in self._listed.values():
-            self._urls |= urls
-            yield from urls
+    def _discover(self) -> dict[str, BaseException]:
+        """List prefixes anew when it is time; return what SQS refused, by pattern: what was listed before stays."""
+        now, refused = self.monotonic(), dict[str, BaseException]()
+        if self._listed_at is not None and now - self._listed_at < DISCOVERY_SECONDS:
+            return refused
+        for pattern in (pattern for pattern in self.patterns if pattern.endswith("*")):
+            try:
+                self._listed[pattern] = dict(self._list(pattern[:-1]))
+            except (BotoCoreError, ClientError) as error:  # the named queues, and the other prefixes, are read on
+                refused[pattern] = error
+            self._urls |= self._listed.get(pattern, {})
+        self._listed_at = None if refused else now
+        return refused
 
     def _list(self, prefix: str) -> Iterator[tuple[str, str]]:
         pages = self.client.get_paginator("list_queues").paginate(

@@ -18,6 +18,7 @@ from exporters.statements import VideosTable, load_all
 from exporters.tally import Attempt, Group, Video
 from pipeline.database import masked, open_engine
 from pipeline.errors import UsageError
+from pipeline.video import VideoState
 
 #: SQLite looks at the clock after so many of its instructions: every millisecond or so.
 _INSTRUCTIONS = 20_000
@@ -85,7 +86,10 @@ class Reader:
 
     def processing(self, runs: list[str]) -> set[str]:
         """Return the ids of the videos of `runs` that are being processed."""
-        return {row[0] for row in self._rows("videos_processing", runs=runs)} if runs else set()
+        if not runs:
+            return set()
+        states = self.table.named(VideoState.PROCESSING)
+        return {str(row[0]) for row in self._rows("videos_processing", runs=runs, processing=states)}
 
     def changed_attempts(self, since: float) -> list[Attempt]:
         """Return attempts that ended at `since` or later."""
@@ -104,8 +108,11 @@ class Reader:
         return [(run_id, outcome, count) for run_id, outcome, count in self._rows("attempts_lost")]
 
     def oldest_waiting(self, runs: list[str]) -> float | None:
-        """Return when the oldest video of `runs` that waits was uploaded; None when none waits."""
-        return next((row[0] for row in self._rows("waiting_oldest", runs=runs)), None) if runs else None
+        """Return when the task of `runs` that waits longest was sent; None when none waits."""
+        if not runs:
+            return None
+        states = self.table.named(VideoState.UPLOADED)
+        return next((row[0] for row in self._rows("waiting_oldest", runs=runs, uploaded=states)), None)
 
     def _videos(self, rows: Iterable[Any]) -> Iterator[Video]:
         state = self.table.state

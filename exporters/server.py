@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 THREADS = 8
 #: Time a client has for its handshake, and for its whole request line and headers.
-IDLE_SECONDS = 10.0
+IDLE_SECONDS = 10
 #: How long SIGTERM waits for answers under way.
 GRACE_SECONDS = 1.0
 HEADER_BYTES = 16 * 1024
@@ -53,7 +53,7 @@ def configuration(settings: Exporters, listener: socket.socket) -> Config:
     config.accesslog, config.errorlog = None, logging.getLogger(__name__)
     config.include_server_header = False
     config.alpn_protocols = ["http/1.1"]
-    config.keep_alive_timeout = config.ssl_handshake_timeout = IDLE_SECONDS
+    config.keep_alive_timeout = config.ssl_handshake_timeout = config.read_timeout = IDLE_SECONDS
     config.graceful_timeout = config.shutdown_timeout = GRACE_SECONDS
     config.h11_max_incomplete_size = HEADER_BYTES
     config.wsgi_max_body_size = HEADER_BYTES

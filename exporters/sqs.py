@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import Counter, deque
@@ -50,19 +51,24 @@ class QueueSource:
         """Say whether the last reading found a message."""
         return self._reading is not None and self._reading.is_busy
 
+    def is_empty(self, queue: str) -> bool:
+        """Say whether SQS said at the last reading that `queue` holds no message."""
+        facts = self._reading.facts.get(queue) if self._reading else None
+        return facts is not None and facts.total == 0
+
     def poll(self) -> None:
         """Read every queue; keeps what failed for `fetch` to tell."""
         self._history.append((self.clock(), self.counter.calls.total()))
         try:
             reading = self.watcher.read()
-        except Exception as error:  # the list of queues was refused: told by `fetch`, tried again
+        except Exception as error:  # told by `fetch`, tried again: the polling goes on whatever one poll met
             self._failure, self._reading = error, Reading({}, {}, {})
         else:
             self._failure, self._reading = next(iter(reading.failures.values()), None), reading
             self._note(reading)
         self._polled_at = self.clock()
 
-    def fetch(self) -> Findings:
+    def fetch(self, patience_seconds: float = math.inf) -> Findings:
         """Return the families from memory; raise Incomplete with what is known when a queue did not answer."""
         if self._reading is None or self._polled_at is None:
             raise SourceNotReady("SQS has not answered yet")
@@ -107,6 +113,8 @@ class QueueSource:
         if len(self._history) < 2:
             return None
         (first, before), (last, after) = self._history[0], self._history[-1]
+        if last <= first:
+            return None  # the clock was set back
         return (after - before) / (last - first) * MONTH_SECONDS * self.settings.usd_per_million_calls / 1e6
 
 
@@ -126,9 +134,13 @@ class Watch:
     def keep_polling(self, stop: threading.Event) -> None:
         """Poll now and then again, sooner while a message or a run is there, until `stop`."""
         while not stop.is_set():
-            self.waiting.poll()
-            self.queues.poll()
+            self.poll()
             stop.wait(self.interval_seconds)
+
+    def poll(self) -> None:
+        """Ask SQS, then the database, which is not believed on a queue that SQS says is empty."""
+        self.queues.poll()
+        self.waiting.poll(is_queue_empty=self.queues.is_empty(self.waiting.queue))
 
     @property
     def interval_seconds(self) -> float:

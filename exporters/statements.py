@@ -12,18 +12,18 @@ from sqlalchemy import BindParameter, String, TextClause, bindparam, text
 
 from pipeline.errors import UsageError
 from pipeline.settings import Exporters
-from pipeline.video import VideoState
+from pipeline.video import FINAL_STATES, VideoState
 
 #: The columns we read; a name mapped to nothing is a column the user's table does not have.
-COLUMNS = ("id", "run_id", "state", "reason", "uploaded_at", "started_at", "updated_at", "intended_at")
-OPTIONAL = frozenset({"run_id", "reason", "started_at", "intended_at"})
-MOMENTS = frozenset({"uploaded_at", "started_at", "updated_at", "intended_at"})
+COLUMNS = ("id", "run_id", "state", "reason", "uploaded_at", "sent_at", "started_at", "updated_at", "intended_at")
+OPTIONAL = frozenset({"run_id", "reason", "sent_at", "started_at", "intended_at"})
+MOMENTS = frozenset({"uploaded_at", "sent_at", "started_at", "updated_at", "intended_at"})
 #: What our schema knows beyond the scenario's; only read where runs are.
-OF_RUNS = frozenset({"reason", "intended_at"})
+OF_RUNS = frozenset({"reason", "sent_at", "intended_at"})
 #: State of a row whose own state the mapping does not name.
 OTHER = "other"
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
-_LISTS = ("runs", "final")
+_LISTS = ("runs", "final", "uploaded", "processing")
 #: SQL of a moment as epoch seconds, and of `:since` as the column has it; `{}` is the column.
 _TIMES = {
     ("epoch", "sqlite"): ("{}", ":since"),
@@ -64,7 +64,11 @@ class VideosTable:
     @property
     def final(self) -> list[str]:
         """Return the table's own names of final states."""
-        return [theirs for theirs, ours in self.states.items() if ours != OTHER and VideoState(ours).is_final]
+        return self.named(*FINAL_STATES)
+
+    def named(self, *states: VideoState) -> list[str]:
+        """Return the table's own names of `states`."""
+        return [theirs for theirs, ours in self.states.items() if ours in states]
 
     def state(self, theirs: str | None) -> str:
         """Return our name of a state of the table."""

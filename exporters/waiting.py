@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from exporters.base import Findings, gauge_of
+from exporters.errand import Errand
 from exporters.faults import SourceNotReady
 from exporters.reader import Database
 from pipeline.run import FINAL_STATUSES
@@ -26,23 +28,35 @@ class Waiting:
     _failure: BaseException | None = None
     _asked: bool = False
 
-    def poll(self) -> None:
-        """Read the newest runs and the oldest video that waits; keeps the failure for `fetch` to raise."""
+    def __post_init__(self) -> None:
+        self._reading = Errand(self._read, "waiting")
+
+    @property
+    def queue(self) -> str:
+        """Return the queue whose messages our database knows."""
+        return self.settings.queue.name
+
+    def poll(self, *, is_queue_empty: bool = False) -> None:
+        """Read the newest runs and the oldest video that waits; keeps the failure for `fetch` to raise.
+
+        Videos of a run that was cut short, or whose queue was purged, wait for ever: an empty queue overrules them.
+        """
         try:
-            self._oldest, self.has_active_run = self._read()
+            oldest, self.has_active_run = self._reading.ask(self.settings.exporters.timeout_seconds)
+            self._oldest = None if is_queue_empty else oldest
             self._failure = None
         except Exception as error:  # told by `fetch`; SQS is read whatever happens here
             self._oldest, self.has_active_run, self._failure = None, False, error
         self._asked = True
 
-    def fetch(self) -> Findings:
+    def fetch(self, patience_seconds: float = math.inf) -> Findings:
         """Return the family of the oldest message; raise what the database raised."""
         if not self._asked:
             raise SourceNotReady("the database has not been asked yet")
         if self._failure is not None:
             raise self._failure
         name = "aforo_sqs_oldest_message_timestamp_seconds"
-        return Findings([gauge_of(name, self._oldest, [self.settings.queue.name])])
+        return Findings([gauge_of(name, self._oldest, [self.queue])])
 
     def _read(self) -> tuple[float | None, bool]:
         with self.database.snapshot(self.settings.exporters.timeout_seconds) as reader:

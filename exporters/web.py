@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
 
 TEXT = "text/plain; charset=utf-8"
+#: What is left of Prometheus's own timeout for the way and for writing the answer.
+MARGIN_SECONDS = 0.25
+TIMEOUT_HEADER = "HTTP_X_PROMETHEUS_SCRAPE_TIMEOUT_SECONDS"
 
 
 @dataclass(frozen=True)
@@ -55,14 +59,14 @@ class Application:
             challenge = ("WWW-Authenticate", 'Basic realm="metrics", charset="UTF-8"')
             return Answer("401 Unauthorized", b"user and password, please\n", extra=(challenge,))
         if path == "/metrics":
-            return self._metrics(environ.get("HTTP_ACCEPT", ""))
+            return self._metrics(environ.get("HTTP_ACCEPT", ""), patience(environ.get(TIMEOUT_HEADER, "")))
         if path == "/":
             return Answer("200 OK", landing_page(self.exposition.exporter), "text/html; charset=utf-8")
         return Answer("404 Not Found", b"there are /metrics, /healthz and /\n")
 
-    def _metrics(self, accept: str) -> Answer:
+    def _metrics(self, accept: str, patience_seconds: float) -> Answer:
         encode, content_type = choose_encoder(accept)
-        return Answer("200 OK", self.exposition.render(encode), content_type)
+        return Answer("200 OK", self.exposition.render(encode, patience_seconds), content_type)
 
     def _may_read(self, header: str) -> bool:
         if self.credentials is None:
@@ -73,6 +77,15 @@ class Application:
         except ValueError:
             return False
         return kind.lower() == "basic" and hmac.compare_digest(given, self.credentials)
+
+
+def patience(scrape_timeout: str) -> float:
+    """Return how long a scrape can wait for its source when Prometheus gives up after `scrape_timeout` seconds."""
+    try:
+        seconds = float(scrape_timeout)
+    except ValueError:
+        return math.inf
+    return max(seconds - MARGIN_SECONDS, seconds / 2) if seconds > 0 else math.inf
 
 
 def landing_page(exporter: str) -> bytes:

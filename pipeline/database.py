@@ -106,7 +106,11 @@ def _with_driver(url: URL) -> URL:
 
 
 def _timeouts(url: URL) -> dict[str, Any]:
-    return {"connect_timeout": 5} if url.get_backend_name().startswith("postgres") else {}
+    """Return libpq's limits: a server that vanished without a word is given up after 25 s, not after hours."""
+    if not url.get_backend_name().startswith("postgres"):
+        return {}
+    silence = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 25_000}
+    return {"connect_timeout": 5, **silence}
 
 
 def _first_line(error: object) -> str:

@@ -14,6 +14,7 @@ from exporters.statements import VideosTable
 from pipeline.database import open_engine
 from pipeline.errors import UsageError
 from pipeline.settings import Settings
+from tests.exporters.store import Store
 from tests.exporters.test_incremental import figures
 
 MAPPING = {
@@ -22,6 +23,9 @@ MAPPING = {
     "AFORO_EXPORTER_VIDEOS_STATES": "queued=uploaded,running=processing,completed=done,error=failed",
     "AFORO_EXPORTER_VIDEOS_TIMES": "timestamp",
 }
+#: The mapping of states and moments of our own tables.
+PLAIN = {"AFORO_EXPORTER_VIDEOS_STATES": "", "AFORO_EXPORTER_VIDEOS_TIMES": "epoch"}
+NOW = 1_767_225_600.0
 CREATE = "CREATE TABLE clips (clip_id integer, status varchar(20), created {t}, started_at {t}, changed {t})"
 
 
@@ -43,7 +47,7 @@ def put(engine: Engine, clip: int, status: str, created: str, started: str | Non
 def source(engine: Engine, **more: str) -> DatabaseSource:
     settings = Settings.from_env(MAPPING | more).exporters
     url = engine.url.render_as_string(hide_password=False)
-    made = DatabaseSource(open_database(url, VideosTable.of(settings)), settings, clock=lambda: 1_767_225_600.0)
+    made = DatabaseSource(open_database(url, VideosTable.of(settings)), settings, clock=lambda: NOW)
     made.build()
     return made
 
@@ -77,6 +81,24 @@ def test_a_change_of_such_a_row_is_seen(clips: Engine) -> None:
     put(clips, 2, "completed", "2025-12-31 23:50:00", "2025-12-31 23:59:55", "2025-12-31 23:59:59")
     known = figures(exporter)
     assert (known['aforo_videos{state="processing"}'], known['aforo_videos{state="done"}']) == (0, 1)
+
+
+def test_runs_over_a_table_with_other_names_know_what_is_processed(store: Store) -> None:
+    rename = "ALTER TABLE videos RENAME TO clips", "ALTER TABLE clips RENAME COLUMN state TO status"
+    store.run("a", NOW, count=2)
+    for video in ("v1", "v2"):
+        store.upload(video, "a", NOW, sent_at=NOW + 1)
+    with store.engine.begin() as connection:
+        for statement in rename:
+            connection.execute(text(statement))
+    mapping = {"VIDEOS_TABLE": "clips", "VIDEOS_COLUMNS": "state=status"}
+    exporter = source(store.engine, **{f"AFORO_EXPORTER_{k}": v for k, v in mapping.items()}, **PLAIN)
+    figures(exporter)
+    with store.engine.begin() as connection:
+        connection.execute(text("UPDATE clips SET status = 'processing' WHERE id = 'v1'"))
+    assert figures(exporter)['aforo_run_videos{run_id="a",state="processing"}'] == 1
+    with exporter.database.snapshot(1) as reader:
+        assert reader.oldest_waiting(["a"]) == NOW + 1
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from threading import Event, Thread
+
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 from prometheus_client.core import Metric
 
 from exporters.base import Incomplete
 from exporters.faults import Fault, SourceNotReady
-from exporters.queues import DISCOVERY_SECONDS, CallCounter, Watcher
+from exporters.queues import CONCURRENCY, DISCOVERY_SECONDS, CallCounter, Watcher
 from exporters.reader import open_database
 from exporters.sqs import QueueSource, Watch
 from exporters.statements import VideosTable
@@ -72,15 +74,23 @@ def test_a_queue_that_does_not_answer_is_absent_and_the_others_are_there() -> No
     assert values(families, "aforo_sqs_poll_errors") == {("b", Fault.TIMEOUT): 1}
 
 
-def test_a_refused_list_of_queues_hides_all_and_is_told() -> None:
+def test_a_refused_list_of_queues_is_told_and_takes_nothing_with_it() -> None:
     fake = FakeSqs()
-    fake.make("team-a")
-    exporter = Exporter(fake, "team-*")
-    fake.broken["ListQueues"] = ClientError({"Error": {"Code": "AccessDeniedException"}}, "ListQueues")
+    for name in ("named", "team-a"):
+        fake.make(name)
+    exporter = Exporter(fake, "named", "team-*")
     exporter.poll()
+    fake.broken["ListQueues"] = ClientError({"Error": {"Code": "AccessDeniedException"}}, "ListQueues")
+    exporter.poll(after=DISCOVERY_SECONDS)
     with pytest.raises(Incomplete) as caught:
         exporter.source.fetch()
-    assert values(caught.value.findings.families, "aforo_sqs_messages_visible") == {}
+    families = caught.value.findings.families
+    assert values(families, "aforo_sqs_messages_visible") == {("named",): 0, ("team-a",): 0}
+    assert values(families, "aforo_sqs_poll_errors") == {("team-*", Fault.DENIED): 1}
+    fake.broken.clear()
+    fake.make("team-b")
+    exporter.poll(after=5)
+    assert ("team-b",) in values(exporter.source.fetch().families, "aforo_sqs_messages_visible")
 
 
 def test_a_reading_too_old_is_not_said_any_more() -> None:
@@ -116,33 +126,82 @@ def test_a_months_cost_follows_from_the_calls_of_the_last_polls() -> None:
     assert cost == {(): pytest.approx(30 * 24 * 3600 / 5 * 0.40e-6)}
 
 
+def test_ending_gives_up_the_queues_that_are_not_asked_yet() -> None:
+    fake, answered = FakeSqs(), Event()
+    fake.make("a")
+    fake.client.get_queue_url = lambda **_: answered.wait(30)
+    exporter = Exporter(fake, *(f"a{n}" for n in range(CONCURRENCY + 5)))
+    polling = Thread(target=exporter.poll, daemon=True)
+    polling.start()
+    while len(exporter.source.watcher._pool._threads) < CONCURRENCY:
+        polling.join(0.01)
+    exporter.source.watcher.close()
+    assert exporter.source.watcher._pool._work_queue.qsize() <= 1
+    answered.set()
+    polling.join(30)
+    assert not polling.is_alive()
+
+
+def test_a_clock_set_back_makes_no_negative_cost() -> None:
+    fake = FakeSqs()
+    fake.make("a")
+    exporter = Exporter(fake, "a")
+    exporter.poll()
+    exporter.poll(after=-60)
+    assert values(exporter.source.fetch().families, "aforo_sqs_api_cost_usd_per_month") == {}
+
+
 def test_polls_come_faster_while_a_message_or_a_run_is_there(store: Store) -> None:
     fake = FakeSqs()
     fake.make("videos")
-    exporter = Exporter(fake, "videos")
-    waiting = Waiting(open_database(store.url, VideosTable.of(SETTINGS.exporters)), SETTINGS)
-    watch = Watch(exporter.source, waiting, SETTINGS.exporters)
-    exporter.poll()
-    waiting.poll()
+    watch = watching(fake, of_store(store))
+    watch.poll()
     assert watch.interval_seconds == 15
     store.run("a", T0, count=1)
-    waiting.poll()
+    watch.poll()
     assert watch.interval_seconds == 5
     store.change_run("a", status="finished")
-    waiting.poll()
+    watch.poll()
     assert watch.interval_seconds == 15
     fake.make("videos", in_flight=1)
-    exporter.poll()
+    watch.poll()
     assert watch.interval_seconds == 5
 
 
-def test_the_oldest_message_is_the_oldest_video_nobody_has_taken(store: Store) -> None:
-    waiting = Waiting(open_database(store.url, VideosTable.of(SETTINGS.exporters)), SETTINGS)
-    store.run("a", T0, count=2)
-    waiting.poll()
-    assert waiting.fetch().families[0].samples == []
-    store.upload("v1", "a", T0 + 1)
-    store.upload("v2", "a", T0 + 2)
-    store.claim("v1", T0 + 3)
-    waiting.poll()
-    assert values(waiting.fetch().families, "aforo_sqs_oldest_message_timestamp_seconds") == {("videos",): T0 + 2}
+def test_the_oldest_message_is_the_task_sent_first_of_those_nobody_has_taken(store: Store) -> None:
+    fake = FakeSqs()
+    fake.make("videos", visible=3)
+    watch = watching(fake, of_store(store))
+    store.run("a", T0, count=4)
+    assert oldest_message(watch) == {}
+    store.upload("unsent", "a", T0, sent_at=None)
+    store.upload("taken", "a", T0 + 1, sent_at=T0 + 1.5)
+    store.upload("waits", "a", T0 + 2, sent_at=T0 + 2.5)
+    store.claim("taken", T0 + 3)
+    assert oldest_message(watch) == {("videos",): T0 + 2.5}
+
+
+def test_a_video_left_behind_by_a_purged_queue_is_no_message(store: Store) -> None:
+    fake = FakeSqs()
+    fake.make("videos", visible=1)
+    watch = watching(fake, of_store(store))
+    store.run("a", T0, count=1)
+    store.upload("v", "a", T0, sent_at=T0)
+    assert oldest_message(watch) == {("videos",): T0}
+    fake.make("videos", visible=0)
+    assert oldest_message(watch) == {}
+
+
+def of_store(store: Store) -> Settings:
+    return Settings.from_env({"SQS_QUEUE_NAME": "videos", "DATABASE_URL": store.url})
+
+
+def watching(fake: FakeSqs, settings: Settings) -> Watch:
+    source = QueueSource(Watcher(fake.client, (settings.queue.name,)), CallCounter(), settings.exporters)
+    database = open_database(settings.database.url, VideosTable.of(settings.exporters))
+    return Watch(source, Waiting(database, settings), settings.exporters)
+
+
+def oldest_message(watch: Watch) -> dict[tuple[str, ...], float]:
+    watch.poll()
+    return values(watch.waiting.fetch().families, "aforo_sqs_oldest_message_timestamp_seconds")

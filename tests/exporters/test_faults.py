@@ -1,0 +1,179 @@
+"""Sources that are slow, hang or go away, on a real PostgreSQL behind a proxy: FAULTS.md, F30 and F31."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from sqlalchemy.engine import make_url
+
+from exporters.sqs import Watch
+from pipeline.database import open_engine, upgrade_schema
+from pipeline.settings import Settings
+from tests.exporters.fakes import FakeSqs
+from tests.exporters.store import Store
+from tests.exporters.test_sqs import watching
+from tests.exporters.test_web import Server, serving, wait_for
+from tests.tcp_proxy import TcpProxy
+
+pytestmark = pytest.mark.postgresql
+T0 = 1_790_000_000.0
+DONE = 'aforo_videos{state="done"}'
+WORKS = 'aforo_exporter_collector_success{collector="db"} 1.0'
+FAILS = 'aforo_exporter_collector_success{collector="db"} 0.0'
+FIGURES = ("aforo_run", "aforo_video")
+TIMED_OUT = 'aforo_exporter_errors_total{collector="db",reason="timeout"}'
+
+
+@pytest.fixture
+def proxy(postgresql_url: str) -> Iterator[TcpProxy]:
+    url = make_url(postgresql_url)
+    with TcpProxy(str(url.host), int(url.port or 0)) as running:
+        yield running
+
+
+@pytest.fixture
+def store(postgresql_url: str) -> Iterator[Store]:
+    engine = open_engine(postgresql_url)
+    upgrade_schema(engine)
+    yield Store(engine)
+    engine.dispose()
+
+
+@pytest.fixture
+def exporter(store: Store, proxy: TcpProxy, tmp_path: Path) -> Iterator[Server]:
+    with serving(tmp_path, DATABASE_URL=through(store, proxy)) as running:
+        wait_for(lambda: WORKS in scrape(running), "the first count")
+        yield running
+
+
+def through(store: Store, proxy: TcpProxy) -> str:
+    return store.engine.url.set(port=proxy.port).render_as_string(hide_password=False)
+
+
+def scrape(server: Server, timeout_seconds: float = 1) -> str:
+    """Scrape as Prometheus does, which says how long it will wait."""
+    return server.get(**{"X-Prometheus-Scrape-Timeout-Seconds": str(timeout_seconds)})[2]
+
+
+def scrape_until_it_works(server: Server) -> str:
+    """Return the first scrape that worked; those before must tell no figure: a 0 there would be a reset."""
+    text = ""
+
+    def works() -> bool:
+        nonlocal text
+        text = scrape(server)
+        return WORKS in text or any(line.startswith(FIGURES) for line in text.splitlines())
+
+    wait_for(works, "the first count")
+    assert WORKS in text
+    return text
+
+
+def value(text: str, series: str) -> float | None:
+    found = [line.rpartition(" ")[2] for line in text.splitlines() if line.rpartition(" ")[0] == series]
+    return float(found[0]) if found else None
+
+
+def test_a_database_that_hangs_is_told_before_prometheus_gives_up_and_found_again(
+    exporter: Server, store: Store, proxy: TcpProxy
+) -> None:
+    proxy.hold()
+    began = time.monotonic()
+    text = scrape(exporter, timeout_seconds=2)
+    assert time.monotonic() - began < 2
+    assert FAILS in text
+    assert value(text, TIMED_OUT) == 1
+    store.run("a", time.time(), count=1)
+    store.upload("v", "a", time.time(), state="done")
+    proxy.release()
+    wait_for(lambda: WORKS in scrape(exporter) and value(scrape(exporter), DONE) == 1, "the database that came back")
+
+
+def test_what_was_known_is_repeated_with_its_moment_and_then_no_more(
+    exporter: Server, store: Store, proxy: TcpProxy
+) -> None:
+    proxy.cut()
+    told_at = 'aforo_exporter_last_success_timestamp_seconds{collector="db"}'
+    text = scrape(exporter)
+    assert FAILS in text
+    assert value(text, DONE) == 0
+    moment = value(text, told_at)
+    wait_for(lambda: value(scrape(exporter), DONE) is None, "figures too old to be told", seconds=40)
+    assert value(scrape(exporter), told_at) == moment
+    proxy.mend()
+    wait_for(lambda: WORKS in scrape(exporter) and value(scrape(exporter), DONE) == 0, "the database that came back")
+
+
+def test_a_thousand_scrapes_of_a_database_that_hangs_all_end_and_few_threads_serve_them(
+    exporter: Server, proxy: TcpProxy
+) -> None:
+    proxy.hold()
+    with ThreadPoolExecutor(100) as clients:
+        texts = list(clients.map(lambda _: scrape(exporter, timeout_seconds=1), range(1000)))
+    assert [text for text in texts if FAILS not in text] == []
+    threads = Path(f"/proc/{exporter.process.pid}/status").read_text().split("Threads:")[1].split()[0]
+    assert int(threads) <= 12
+
+
+def test_a_killed_exporter_comes_back_with_the_same_totals(store: Store, proxy: TcpProxy, tmp_path: Path) -> None:
+    store.run("a", T0, count=3)
+    for number in range(3):
+        store.upload(f"v{number}", "a", T0, started_at=T0 + 1)
+        store.finish(f"v{number}", T0 + 10 + number)
+    seen: list[set[str]] = []
+    for _ in range(2):
+        with serving(tmp_path, DATABASE_URL=through(store, proxy)) as running:
+            text = scrape_until_it_works(running)
+            seen.append({line for line in text.splitlines() if line.startswith(FIGURES)})
+            running.process.send_signal(signal.SIGKILL)
+            running.process.wait(10)
+    assert seen[0] == seen[1]
+    assert 'aforo_run_cycle_seconds{run_id="a"} 33.0' in seen[1]
+
+
+def test_a_database_that_hangs_does_not_keep_the_exporter_from_ending(exporter: Server, proxy: TcpProxy) -> None:
+    proxy.hold()
+    assert FAILS in scrape(exporter)
+    exporter.process.send_signal(signal.SIGTERM)
+    assert exporter.process.wait(20) == 0
+
+
+def test_a_server_that_vanished_without_a_word_is_given_up(postgresql_url: str) -> None:
+    with open_engine(postgresql_url).connect() as connection:
+        driver = connection.connection.dbapi_connection
+        with socket.fromfd(driver.fileno(), socket.AF_INET, socket.SOCK_STREAM) as wire:  # type: ignore[union-attr]
+            options = [
+                wire.getsockopt(socket.IPPROTO_TCP, option) for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL)
+            ]
+            assert options == [10, 5]
+            assert wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 25_000
+
+
+def test_sqs_is_polled_on_while_the_database_hangs(store: Store, proxy: TcpProxy) -> None:
+    fake = FakeSqs()
+    fake.make("videos", visible=1)
+    environment = {"DATABASE_URL": through(store, proxy), "AFORO_EXPORTER_TIMEOUT_SECONDS": "0.3"}
+    watch = watching(fake, Settings.from_env({"SQS_QUEUE_NAME": "videos", **environment}))
+    wait_for(lambda: polled(watch) is None, "the database to be asked")
+    proxy.hold()
+    for visible in (2, 3):
+        fake.make("videos", visible=visible)
+        assert isinstance(polled(watch), TimeoutError)
+        assert watch.queues.fetch().families[0].samples[0].value == visible
+    proxy.release()
+    wait_for(lambda: polled(watch) is None, "the database that came back")
+
+
+def polled(watch: Watch) -> Exception | None:
+    watch.poll()
+    try:
+        watch.waiting.fetch()
+    except Exception as error:
+        return error
+    return None
