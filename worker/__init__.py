@@ -1,3 +1,1 @@
 """The instrumented Celery worker."""
-
-VERSION = "0.1.0"

@@ -13,7 +13,7 @@ import psutil
 from celery import Celery
 from prometheus_client import CollectorRegistry
 
-from pipeline import VERSION, aws, database, queue
+from pipeline import aws, database, queue
 from pipeline.broker import make_celery
 from pipeline.settings import Settings
 from pipeline.storage import open_storage

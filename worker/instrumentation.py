@@ -20,7 +20,8 @@ from celery.signals import before_task_publish, task_postrun, task_prerun, worke
 from kombu.utils.imports import symbol_by_name
 from prometheus_client import CollectorRegistry
 
-from worker import VERSION, reports
+from pipeline import VERSION
+from worker import reports
 from worker.counting import WorkerMetrics, counted
 from worker.deliveries import SENT_AT, Deliveries
 from worker.events import Forwarder, forward_events
