@@ -1,68 +1,139 @@
-"""Reads the store and Prometheus, and judges every run: the newest in detail, the others by their row."""
+"""Reads the store and Prometheus and judges the runs: each by its row, those that matter with all their evidence."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from capacity import results
+from capacity.archive import is_archived, read_archive, read_resource_file, run_folder
 from capacity.evidence import Cost, RunEvidence, cost_of, gather, run_window
 from capacity.recorded import RecordedRun, load_run
 from capacity.resources import Resources, read_resources
 from capacity.results import ResultRow
+from capacity.table import TableCell, fill
+from capacity.trust import is_trustworthy
 from pipeline import promql
 from pipeline.errors import EnvironmentFault
 from pipeline.models import RunRow
+from pipeline.settings import Settings
 
+#: runs with all their evidence, and how many videos are held in memory for them
 DETAILED_RUNS = 24
+HELD_VIDEOS = 1_000_000
 
 
 @dataclass(frozen=True)
 class Findings:
-    """Every run's row, oldest first, and the evidence of the newest ones."""
+    """Every run's row, oldest first; the evidence of the newest and of those behind the table; the table."""
 
     rows: tuple[ResultRow, ...]
     runs: tuple[RunEvidence, ...]
 
     @property
+    def distrusted(self) -> frozenset[str]:
+        """Return the runs that a trust flag speaks against."""
+        return frozenset(run.row.run_id for run in self.runs if not is_trustworthy(run.flags))
+
+    @property
+    def cells(self) -> list[TableCell]:
+        """Return the table: the best evidence for each cell."""
+        return fill(self.rows, self.distrusted)
+
+    @property
     def best(self) -> RunEvidence | None:
-        """Return the finished burst of highest nominal capacity; None when none has one."""
-        known = [r for r in self.runs if r.row.x_sat_per_minute is not None and r.row.status == "finished"]
-        return max(known, key=lambda r: r.row.x_sat_per_minute or 0.0, default=None)
+        """Return the burst of highest nominal capacity among the best evidence of the newest runs' size."""
+        shown = {run.run_id for cell in self.cells for run in cell.runs}
+        known = [r for r in self.runs if r.row.run_id in shown and r.row.x_sat_per_minute and r.row.is_whole]
+        same = [r for r in known if r.row.size_label == known[-1].row.size_label]
+        return max(same, key=lambda r: r.row.x_sat_per_minute or 0.0, default=None)
+
+    def of(self, run_id: str) -> RunEvidence:
+        """Return the evidence of one of the detailed runs."""
+        return next(run for run in self.runs if run.row.run_id == run_id)
 
 
-def gather_all(session: Session, prometheus_url: str) -> Findings:
-    """Judge the recorded runs."""
-    runs = session.scalars(select(RunRow).order_by(RunRow.created_at)).all()
-    rows, loaded = [], []
-    for position, run in enumerate(runs):
-        recorded = load_run(session, run)
-        rows.append(results.measure_recorded(recorded, lambda rule: promql.single(prometheus_url, rule)))
-        if position >= len(runs) - DETAILED_RUNS and recorded.uploaded_at.size:
-            loaded.append((rows[-1], recorded))
-    costs = [(row, recorded.run.profile, cost_of(row, recorded)) for row, recorded in loaded]
-    return Findings(tuple(rows), tuple(_judge(pair, costs, prometheus_url) for pair in loaded))
+@dataclass
+class _Reader:
+    """The rows and costs of all runs, with the newest of what was read still held."""
+
+    session: Session
+    published: results.Published
+    held: dict[str, RecordedRun] = field(default_factory=dict)
+
+    def read(self, run: RunRow) -> RecordedRun:
+        if run.id not in self.held:
+            self.held[run.id] = load_run(self.session, run)
+            self._let_go(run.id)
+        return self.held[run.id]
+
+    def _let_go(self, newest: str) -> None:
+        while sum(recorded.census.injected for recorded in self.held.values()) > HELD_VIDEOS and len(self.held) > 1:
+            self.held.pop(next(run_id for run_id in self.held if run_id != newest))
 
 
-def _judge(
-    pair: tuple[ResultRow, RecordedRun], costs: Sequence[tuple[ResultRow, str, Cost]], prometheus_url: str
-) -> RunEvidence:
-    row, recorded = pair
-    peers = [cost for other, profile, cost in costs if profile == recorded.run.profile and _alike(row, other)]
-    return gather(row, recorded, resources_of(recorded, prometheus_url), peers)
+def gather_all(session: Session, settings: Settings, wanted: str | None = None) -> Findings:
+    """Judge the recorded runs; the run `wanted` is among the detailed ones in any case."""
+    reader = _Reader(session, results.read_published(settings.prometheus.url))
+    runs = {run.id: run for run in session.scalars(select(RunRow).order_by(RunRow.created_at, RunRow.id))}
+    rows, costs = [], []
+    for run in runs.values():
+        recorded = reader.read(run)
+        rows.append(results.measure_recorded(recorded, reader.published))
+        costs.append(cost_of(rows[-1], recorded))
+    chosen = _detailed(rows, wanted)
+    judged = (
+        _judge(row, reader.read(runs[row.run_id]), _peers(row, rows, costs), settings)
+        for row in rows
+        if row.run_id in chosen
+    )
+    return Findings(tuple(rows), tuple(judged))
 
 
-def _alike(row: ResultRow, other: ResultRow) -> bool:
-    return other.mode == "burst" and other.size_label == row.size_label and other.status == "finished"
+def resources_of(recorded: RecordedRun, settings: Settings) -> Resources:
+    """Return the samples of the run's time: those kept with the run, else Prometheus's, else none at all."""
+    folder = run_folder(settings.results.path, recorded.run.id)
+    if is_archived(folder):
+        return read_resource_file(folder / "resources.csv")
+    return ask_resources(recorded, settings.prometheus.url)
 
 
-def resources_of(recorded: RecordedRun, prometheus_url: str) -> Resources:
-    """Return the samples of the run's window; no samples at all when Prometheus does not answer."""
+def ask_resources(recorded: RecordedRun, prometheus_url: str) -> Resources:
+    """Return Prometheus's samples of the run's time; no samples at all when it does not answer."""
     try:
         return read_resources(lambda *window: promql.query_range(prometheus_url, *window), *run_window(recorded))
     except EnvironmentFault:
         return Resources(np.empty(0))
+
+
+def archived_evidence(folder: Path) -> RunEvidence:
+    """Judge a run by its files alone; without others beside it there is nothing to compare it with."""
+    recorded, resources = read_archive(folder)
+    return gather(results.measure_recorded(recorded), recorded, resources, [])
+
+
+def _detailed(rows: Sequence[ResultRow], wanted: str | None) -> set[str]:
+    """Choose the wanted run, then those behind the table, then the newest, among runs that have a video."""
+    behind = [run.run_id for cell in fill(rows) for run in reversed(cell.runs)]
+    newest = [row.run_id for row in reversed(rows)]
+    some = {row.run_id for row in rows if row.count and (row.done or row.failed or row.service_mean_seconds)}
+    order = dict.fromkeys([*([wanted] if wanted else []), *behind, *newest])
+    return set([run_id for run_id in order if run_id in some or run_id == wanted][:DETAILED_RUNS])
+
+
+def _peers(row: ResultRow, rows: Iterable[ResultRow], costs: Iterable[Cost]) -> list[Cost]:
+    return [cost for other, cost in zip(rows, costs, strict=True) if _alike(row, other)]
+
+
+def _alike(row: ResultRow, other: ResultRow) -> bool:
+    same = other.size_label == row.size_label and other.profile == row.profile
+    return same and other.mode == "burst" and other.status == "finished"
+
+
+def _judge(row: ResultRow, recorded: RecordedRun, peers: Sequence[Cost], settings: Settings) -> RunEvidence:
+    return gather(row, recorded, resources_of(recorded, settings), peers)

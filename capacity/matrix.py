@@ -1,17 +1,38 @@
-"""The plan of a matrix: which tests, in which order, and what a predecessor has already done. Pure."""
+"""The plan of a matrix: which tests, in which order, and how long they will take. Pure."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 
 from capacity.estimate import SECONDS_PER_MINUTE
+from capacity.language import Text
+from pipeline.run import Mode
+from pipeline.size import parse_size
 
 #: METHOD 2.1: a rate that leaves a fifth of the capacity free
 AUTOMATIC_SHARE = 0.8
+#: restart of the worker, drain and settling of the figures
+OVERHEAD_SECONDS = 15.0
+#: for a machine nothing is known of: ffmpeg's core-seconds and one slot's seconds for each MB of 720p H.264
+GUESSED_CORE_SECONDS_PER_MB = 2.0
+GUESSED_SECONDS_PER_MB = 1.2
+MODES = {Mode.BURST: Text("ráfaga", "burst"), Mode.SUSTAINED: Text("sostenida", "sustained")}
+
+#: mean service seconds by size in bytes and slots
+Services = Mapping[tuple[int, int], float]
+
+
+class Basis(StrEnum):
+    """What a prediction rests on, the surest first."""
+
+    MEASURED = "measured"
+    SCALED = "scaled"
+    GUESSED = "guessed"
 
 
 @dataclass(frozen=True)
@@ -24,11 +45,17 @@ class Plan:
     count: int
     repeats: int
     rate_per_minute: float | None
+    adaptive: bool = False
+    arrivals: int | None = None
 
     @property
     def name(self) -> str:
         """Return a short name that the same question always has, so that asking again resumes."""
         return hashlib.sha256(json.dumps(asdict(self)).encode()).hexdigest()[:8]
+
+    def videos(self, mode: str) -> int:
+        """Return how many videos a test of this mode injects."""
+        return self.arrivals if mode == Mode.SUSTAINED and self.arrivals else self.count
 
 
 @dataclass(frozen=True)
@@ -43,6 +70,21 @@ class PlannedTest:
     def note(self, plan: Plan) -> str:
         """Return what its run is marked with, and found by after an interruption."""
         return f"matrix {plan.name} {self.size} c{self.concurrency} {self.mode} #{self.repeat}"
+
+    def told(self, plan: Plan) -> Text:
+        """Return the test as people say it."""
+        which = f" #{self.repeat}" if plan.repeats > 1 else ""
+        mode = MODES[Mode(self.mode)]
+        cell = f"{self.size} c={self.concurrency}"
+        return Text(f"{cell} {mode.es}{which}", f"{cell} {mode.en}{which}")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """How long something will take, and what that rests on."""
+
+    seconds: float
+    basis: Basis
 
 
 def ordered(plan: Plan) -> list[PlannedTest]:
@@ -61,24 +103,47 @@ def ordered(plan: Plan) -> list[PlannedTest]:
     return tests
 
 
-def predicted_seconds(
-    plan: Plan, tests: Sequence[PlannedTest], service_seconds: Mapping[tuple[str, int], float]
-) -> float | None:
-    """Return how long the tests will take; None while a cell's service time is not known."""
-    total = 0.0
-    for test in tests:
-        service = service_seconds.get((test.size, test.concurrency))
-        if service is None:
-            return None
-        total += plan.count * _interval_seconds(plan, test, service) + service
-    return total
+def predict(plan: Plan, test: PlannedTest, known: Services, cores: int) -> Prediction:
+    """Return how long a test will take, overhead included; the longest it can when it may stop early."""
+    service, basis = _service(parse_size(test.size), test.concurrency, known, cores)
+    between = service / test.concurrency
+    if test.mode == Mode.SUSTAINED:
+        offered = (
+            between / AUTOMATIC_SHARE if plan.rate_per_minute is None else SECONDS_PER_MINUTE / plan.rate_per_minute
+        )
+        between = max(between, offered)
+    return Prediction(plan.videos(test.mode) * between + service + OVERHEAD_SECONDS, basis)
 
 
-def _interval_seconds(plan: Plan, test: PlannedTest, service: float) -> float:
-    drained = service / test.concurrency
-    if test.mode == "burst":
-        return drained
-    return drained / AUTOMATIC_SHARE if plan.rate_per_minute is None else SECONDS_PER_MINUTE / plan.rate_per_minute
+def total(predictions: Sequence[Prediction]) -> Prediction:
+    """Return the sum, resting on the least sure of its parts."""
+    order = list(Basis)
+    worst = max((order.index(p.basis) for p in predictions), default=0)
+    return Prediction(sum(p.seconds for p in predictions), order[worst])
+
+
+def _service(size_bytes: int, slots: int, known: Services, cores: int) -> tuple[float, Basis]:
+    """Return the service time: as measured, or scaled from the nearest cell, or guessed from size and cores.
+
+    Scaling takes time in proportion to bytes and, where slots are added, the throughput as unchanged: rather too long.
+    """
+    if (size_bytes, slots) in known:
+        return known[size_bytes, slots], Basis.MEASURED
+    if known:
+        (near_bytes, near_slots), seconds = min(known.items(), key=lambda item: _distance(item[0], (size_bytes, slots)))
+        return seconds * size_bytes / near_bytes * max(1.0, slots / near_slots), Basis.SCALED
+    megabytes = size_bytes / 1e6
+    alone, shared = GUESSED_SECONDS_PER_MB, GUESSED_CORE_SECONDS_PER_MB * slots / cores
+    return megabytes * max(alone, shared), Basis.GUESSED
+
+
+def _distance(cell: tuple[int, int], wanted: tuple[int, int]) -> tuple[float, float]:
+    return abs(cell[1] - wanted[1]), abs(cell[0] - wanted[0])
+
+
+def known_services(measured: Iterable[tuple[str, int, float | None]]) -> dict[tuple[int, int], float]:
+    """Return service times by cell from size label, slots and mean seconds; later ones replace earlier ones."""
+    return {(parse_size(size), slots): seconds for size, slots, seconds in measured if seconds is not None}
 
 
 def _phases(plan: Plan) -> list[tuple[str, ...]]:

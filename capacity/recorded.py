@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 
 import numpy as np
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from capacity.columns import Array, floats, numbering, read_columns, words
+from capacity.columns import Array, Converter, floats, numbering, read_columns, words
 from capacity.estimate import Booleans, Floats
 from capacity.throughput import Attempts
 from pipeline.errors import UsageError
@@ -19,6 +21,13 @@ from pipeline.video import FINAL_STATES, Outcome, Reason, Stage, VideoState
 
 STATES = list(VideoState)
 OUTCOMES = list(Outcome)
+LOOKED_UP_TASKS = 100
+WHO = AttemptRow.node.concat(":").concat(AttemptRow.slot)
+VIDEO_CONVERTERS: Mapping[str, Converter] = {
+    **dict.fromkeys(("intended_at", "uploaded_at", "started_at", "updated_at"), floats),
+    "state": words(STATES),
+    "reason": words([Reason.DEAD_LETTERED]),
+}
 
 
 @dataclass(frozen=True)
@@ -74,7 +83,7 @@ def find_run(session: Session, run_id: str | None, tasks_log: str | None = None)
     if run_id:
         wanted = wanted.where(RunRow.id == run_id)
     if tasks_log:
-        wanted = wanted.join(VideoRow).where(VideoRow.task_id == _first_task(tasks_log))
+        wanted = wanted.join(VideoRow).where(VideoRow.task_id.in_(_first_tasks(tasks_log)))
     run = session.scalars(wanted.limit(1)).first()
     if run is None:
         raise UsageError("run", "none is recorded under it", "see `make table` for the runs", value=run_id or tasks_log)
@@ -83,9 +92,36 @@ def find_run(session: Session, run_id: str | None, tasks_log: str | None = None)
 
 def load_run(session: Session, run: RunRow) -> RecordedRun:
     """Read every video and attempt of `run`."""
-    intended, uploaded, started, updated, states, reasons = _videos(session, run.id)
-    attempts, outcomes, stages = _attempts(session, run.id)
+    videos = [getattr(VideoRow, name) for name in VIDEO_CONVERTERS]
+    attempts = [WHO if name == "who" else _attempt_column(name) for name in attempt_converters()]
+    worked = select(*attempts).outerjoin(VideoRow, VideoRow.id == AttemptRow.video_id)
+    return assemble(
+        run,
+        read_columns(session, select(*videos).where(VideoRow.run_id == run.id), tuple(VIDEO_CONVERTERS.values())),
+        read_columns(session, worked.where(AttemptRow.run_id == run.id), tuple(attempt_converters().values())),
+    )
+
+
+def unfinished_since(session: Session, run_id: str) -> float | None:
+    """Return when the earliest attempt began that is still being worked on; None when there is none."""
+    open_attempts = (AttemptRow.run_id == run_id, AttemptRow.ended_at.is_(None), AttemptRow.outcome.is_(None))
+    return session.scalar(select(func.min(AttemptRow.started_at)).where(*open_attempts))
+
+
+def attempt_converters() -> dict[str, Converter]:
+    """Return what is read of an attempt, by name; `who` numbers the slots, so every reading needs its own."""
+    seconds = {f"{name}_seconds": floats for name in (*Stage, "ffmpeg_cpu")}
+    moments = dict.fromkeys(("uploaded_at", "started_at", "ended_at"), floats)
+    return {"outcome": words(OUTCOMES), "who": numbering(), **moments, **seconds}
+
+
+def assemble(run: RunRow, videos: Sequence[Array], attempts: Sequence[Array]) -> RecordedRun:
+    """Return the run of columns in the order of VIDEO_CONVERTERS and `attempt_converters`."""
+    intended, uploaded, started, updated, states, reasons = videos
+    outcomes, slots, attempt_uploaded, attempt_started, ended, *spent = attempts
     final = np.isin(states, [STATES.index(state) for state in FINAL_STATES])
+    work = np.isfinite(ended) & (outcomes != OUTCOMES.index(Outcome.DUPLICATE))
+    stages = {name: values[work] for name, values in zip((*Stage, "ffmpeg_cpu"), spent, strict=True)}
     return RecordedRun(
         run=run,
         intended_at=intended,
@@ -95,16 +131,16 @@ def load_run(session: Session, run: RunRow) -> RecordedRun:
         done=states == STATES.index(VideoState.DONE),
         census=_census(states, dead=reasons == 0),
         duplicates=int((outcomes == OUTCOMES.index(Outcome.DUPLICATE)).sum()),
-        attempts=attempts,
-        stage_seconds={stage.value: stages[stage.value] for stage in Stage},
+        attempts=Attempts(
+            started_at=attempt_started[work],
+            ended_at=ended[work],
+            counted=outcomes[work] == OUTCOMES.index(Outcome.DONE),
+            slot=slots[work],
+            uploaded_at=attempt_uploaded[work],
+        ),
+        stage_seconds={stage.value: stages[stage] for stage in Stage},
         ffmpeg_cpu_seconds=stages["ffmpeg_cpu"],
     )
-
-
-def _videos(session: Session, run_id: str) -> list[Array]:
-    moments = (VideoRow.intended_at, VideoRow.uploaded_at, VideoRow.started_at, VideoRow.updated_at)
-    statement = select(*moments, VideoRow.state, VideoRow.reason).where(VideoRow.run_id == run_id)
-    return read_columns(session, statement, (*(floats,) * len(moments), words(STATES), words([Reason.DEAD_LETTERED])))
 
 
 def _census(states: Array, dead: Booleans) -> Census:
@@ -120,29 +156,15 @@ def _census(states: Array, dead: Booleans) -> Census:
     )
 
 
-def _attempts(session: Session, run_id: str) -> tuple[Attempts, Array, dict[str, Floats]]:
-    """Return the attempts that worked, the outcomes of all, and the seconds of the former by stage."""
-    names = [*(stage.value for stage in Stage), "ffmpeg_cpu"]
-    moments = (AttemptRow.started_at, AttemptRow.ended_at)
-    seconds = [getattr(AttemptRow, f"{name}_seconds") for name in names]
-    who = AttemptRow.node.concat(":").concat(AttemptRow.slot)
-    statement = select(AttemptRow.outcome, who, *moments, *seconds).where(AttemptRow.run_id == run_id)
-    converters = (words(OUTCOMES), numbering(), *(floats,) * (len(moments) + len(seconds)))
-    outcomes, slots, started, ended, *spent = read_columns(session, statement, converters)
-    work = np.isfinite(ended) & (outcomes != OUTCOMES.index(Outcome.DUPLICATE))
-    attempts = Attempts(
-        started_at=started[work],
-        ended_at=ended[work],
-        counted=outcomes[work] == OUTCOMES.index(Outcome.DONE),
-        slot=slots[work],
-    )
-    return attempts, outcomes, {name: values[work] for name, values in zip(names, spent, strict=True)}
+def _attempt_column(name: str) -> Any:
+    return VideoRow.uploaded_at if name == "uploaded_at" else getattr(AttemptRow, name)
 
 
-def _first_task(tasks_log: str) -> str:
+def _first_tasks(tasks_log: str) -> list[str]:
+    """Return a few ids of the log: a burst that stopped early has taken some of its videos back."""
     try:
         with open(tasks_log, encoding="utf-8") as lines:
-            return next(iter(lines), "").strip()
+            return [line.strip() for line in islice(lines, LOOKED_UP_TASKS)]
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(
             "tasks log", "it cannot be read", "give results/worker_tasks_….log", value=tasks_log

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import select
@@ -13,10 +15,10 @@ from sqlalchemy.orm import Session
 
 from capacity import stability, throughput
 from capacity.estimate import Interval
-from capacity.language import Language, Text, number
-from capacity.recorded import RecordedRun, load_run
+from capacity.recorded import RecordedRun, find_run, load_run
 from pipeline import promql
 from pipeline.database import Sessions, open_engine, open_sessions, upgrade_schema
+from pipeline.errors import EnvironmentFault
 from pipeline.models import RunRow
 from pipeline.run import RunStatus
 from pipeline.settings import Settings
@@ -25,8 +27,8 @@ from pipeline.settings import Settings
 AGREEMENT_RATIO = 0.001
 #: scrape plus evaluation plus a second, several times over: how long the recording rules may take to settle
 SETTLE_SECONDS = 12.0
-HEADER = "| Tamaño | Concurrencia | Modo | X (videos/min) | S promedio (s) | Notas |"
-RULE = "|---|---|---|---|---|---|"
+#: X and S of runs by id, as the recording rules say; None is unknown
+Published = Mapping[str, tuple[float | None, float | None]]
 RULES = {"x": "run_id:aforo_run_videos_per_minute:ratio", "s": "run_id:aforo_run_cycle_seconds:mean"}
 
 
@@ -45,6 +47,7 @@ class ResultRow:
     done: int
     failed: int
     duplicates: int
+    #: as the recording rules say; see `x` and `s` for what the table shows
     x_per_minute: float | None
     s_seconds: float | None
     x_database: float | None
@@ -55,6 +58,29 @@ class ResultRow:
     service_cv: float | None
     stability: str | None
     cpu_count: int | None
+    profile: str = "full"
+    nodes: int = 1
+    source_sha256: str = ""
+    host: str = ""
+    created_at: float = 0.0
+    #: how many videos were asked for, when a burst that knew enough took the rest back
+    asked: int | None = None
+
+    @property
+    def x(self) -> float | None:
+        """Return X as Prometheus has it, else as the database has it."""
+        return self.x_database if self.x_per_minute is None else self.x_per_minute
+
+    @property
+    def s(self) -> float | None:
+        """Return S as Prometheus has it, else as the database has it."""
+        return self.s_database if self.s_seconds is None else self.s_seconds
+
+    @property
+    def is_whole(self) -> bool:
+        """Say whether the run finished, every video is done once, and nothing contradicts its figures."""
+        finished = self.status == RunStatus.FINISHED and self.done == self.count
+        return finished and not self.failed and not self.duplicates and self.agrees is not False
 
     @property
     def agrees(self) -> bool | None:
@@ -72,23 +98,46 @@ def open_store(settings: Settings) -> Sessions:
     return open_sessions(engine)
 
 
+@contextmanager
+def reading(sessions: Sessions) -> Iterator[Session]:
+    """Open a session that takes no write lock: analysing for seconds must not hold up the workers' writes."""
+    with sessions() as session:
+        session.connection(execution_options={"read_only": True})
+        yield session
+
+
 def load_rows(run_ids: Sequence[str] | None = None) -> list[ResultRow]:
-    """Return the rows of these runs, or of all, oldest first."""
+    """Return the rows of these runs in the order asked, or of all, oldest first; raise UsageError for an unknown id."""
     settings = Settings.from_process()
-    with open_store(settings)() as session:
-        wanted = select(RunRow).order_by(RunRow.created_at)
-        runs = session.scalars(wanted if run_ids is None else wanted.where(RunRow.id.in_(run_ids))).all()
-        return [measure(session, run, lambda rule: promql.single(settings.prometheus.url, rule)) for run in runs]
+    published = read_published(settings.prometheus.url)
+    with reading(open_store(settings)) as session:
+        if run_ids is None:
+            runs = list(session.scalars(select(RunRow).order_by(RunRow.created_at)))
+        else:
+            runs = [find_run(session, run_id.strip()) for run_id in run_ids]
+        return [measure(session, run, published) for run in runs]
 
 
-def measure(session: Session, run: RunRow, ask: Callable[[str], float | None]) -> ResultRow:
-    """Compute a run's row; `ask` returns the value of a PromQL expression."""
-    return measure_recorded(load_run(session, run), ask)
+def read_published(prometheus_url: str) -> Published:
+    """Return X and S of every run the recording rules know; nothing when Prometheus does not answer."""
+    try:
+        found = {name: promql.query(prometheus_url, rule) for name, rule in RULES.items()}
+    except EnvironmentFault:
+        return {}
+    x, s = ({sample.labels["run_id"]: sample.value for sample in found[name]} for name in ("x", "s"))
+    return {run_id: (x.get(run_id), s.get(run_id)) for run_id in x.keys() | s.keys()}
 
 
-def measure_recorded(recorded: RecordedRun, ask: Callable[[str], float | None]) -> ResultRow:
-    """Compute the row of a run that has been read; `ask` returns the value of a PromQL expression."""
+def measure(session: Session, run: RunRow, published: Published) -> ResultRow:
+    """Compute a run's row; `published` holds what the recording rules say."""
+    return measure_recorded(load_run(session, run), published)
+
+
+def measure_recorded(recorded: RecordedRun, published: Published = MappingProxyType({})) -> ResultRow:
+    """Compute the row of a run that has been read; `published` holds what the recording rules say."""
     run, scenario = recorded.run, _scenario(recorded)
+    x, s = published.get(run.id, (None, None))
+    host = run.environment.get("host", {})
     saturated = throughput.saturated_throughput(recorded.attempts, run.slots) if recorded.is_burst else None
     service = throughput.service_statistics(recorded.attempts.started_at, recorded.attempts.ended_at)
     return ResultRow(
@@ -103,8 +152,8 @@ def measure_recorded(recorded: RecordedRun, ask: Callable[[str], float | None]) 
         done=int(recorded.done.sum()),
         failed=recorded.failed,
         duplicates=recorded.duplicates,
-        x_per_minute=ask(f'{RULES["x"]}{{run_id="{run.id}"}}'),
-        s_seconds=ask(f'{RULES["s"]}{{run_id="{run.id}"}}'),
+        x_per_minute=x,
+        s_seconds=s,
         x_database=_known(scenario.throughput_per_minute),
         s_database=_known(scenario.cycle_mean_seconds),
         x_sat_per_minute=saturated.per_minute if saturated else None,
@@ -112,17 +161,20 @@ def measure_recorded(recorded: RecordedRun, ask: Callable[[str], float | None]) 
         service_mean_seconds=_known(service.mean_seconds),
         service_cv=_known(service.cv),
         stability=None if recorded.is_burst else _stability(recorded),
-        cpu_count=run.environment.get("host", {}).get("cpu_count"),
+        cpu_count=host.get("cpu_count"),
+        profile=run.profile,
+        nodes=run.nodes,
+        source_sha256=run.source_sha256,
+        host=str(host.get("cpu_model", "")),
+        created_at=run.created_at,
+        asked=run.environment.get("asked_count"),
     )
 
 
-def measure_settled(session: Session, run: RunRow, prometheus_url: str) -> ResultRow:
-    """Compute a finished run's row, waiting a few seconds for the recording rules to have its last video."""
-    deadline = time.monotonic() + SETTLE_SECONDS
-    while True:
-        row = measure(session, run, lambda rule: promql.single(prometheus_url, rule))
-        if row.agrees or time.monotonic() > deadline:
-            return row
+def wait_settled(session: Session, run: RunRow, prometheus_url: str) -> None:
+    """Wait a few seconds for the recording rules to have the last video of a finished run."""
+    recorded, deadline = load_run(session, run), time.monotonic() + SETTLE_SECONDS
+    while not measure_recorded(recorded, read_published(prometheus_url)).agrees and time.monotonic() < deadline:
         time.sleep(1)
 
 
@@ -130,57 +182,6 @@ def slots_per_node(prometheus_url: str) -> int | None:
     """Return the slots every worker node has; None when they differ or there is none."""
     slots = {int(sample.value) for sample in promql.query(prometheus_url, "aforo_worker_slots > 0")}
     return slots.pop() if len(slots) == 1 else None
-
-
-def table_line(row: ResultRow, lang: Language) -> str:
-    """Return the scenario's table line of a row."""
-    cells = (
-        row.size_label.replace("MB", " MB"),
-        str(row.concurrency),
-        row.mode.capitalize(),
-        number(row.x_per_minute, lang),
-        number(row.s_seconds, lang, 1),
-        notes(row, lang),
-    )
-    return "| " + " | ".join(cells) + " |"
-
-
-def notes(row: ResultRow, lang: Language) -> str:
-    """Return what a reader must know beside the figures."""
-    found = [Text(f"N={row.count}", f"N={row.count}")]
-    if row.rate_per_minute is not None:
-        found.append(Text(f"tasa={row.rate_per_minute:g}/min", f"rate={row.rate_per_minute:g}/min"))
-    if row.stability is not None:
-        found.append(Text(f"cola: {row.stability}", f"queue: {row.stability}"))
-    if row.x_sat_per_minute is not None:
-        capacity = f"X_sat={number(row.x_sat_per_minute, lang)}" + _bounds(row.x_sat_interval, lang)
-        found.append(Text(capacity, capacity))
-    found += _warnings(row)
-    return "; ".join(text.to(lang) for text in found)
-
-
-def _warnings(row: ResultRow) -> list[Text]:
-    found = []
-    if row.status != RunStatus.FINISHED:
-        found.append(Text(f"ejecución {row.status}", f"run {row.status}"))
-    if row.failed:
-        found.append(Text(f"{row.failed} fallidos", f"{row.failed} failed"))
-    if row.duplicates:
-        found.append(Text(f"{row.duplicates} duplicados", f"{row.duplicates} duplicates"))
-    if row.agrees is None:
-        found.append(Text("sin contraste Prometheus-base de datos", "Prometheus and database not compared"))
-    elif not row.agrees:
-        found.append(
-            Text(
-                f"la base de datos da X={row.x_database}, S={row.s_database}",
-                f"the database says X={row.x_database}, S={row.s_database}",
-            )
-        )
-    return found
-
-
-def _bounds(interval: Interval | None, lang: Language) -> str:
-    return "" if interval is None else f" [{number(interval.low, lang)}–{number(interval.high, lang)}]"
 
 
 def _scenario(recorded: RecordedRun) -> throughput.Scenario:

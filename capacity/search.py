@@ -13,6 +13,7 @@ import numpy as np
 
 from capacity.estimate import Floats, Interval, t_half_width
 from capacity.stability import Stability
+from capacity.throughput import Attempts, slot_cycles
 
 MINIMUM_VIDEOS = 12
 TARGET_PRECISION = 0.05
@@ -127,6 +128,13 @@ def may_stop(cycle_seconds: Floats, minimum: int = MINIMUM_VIDEOS, target: float
     """Return whether a burst knows its mean cycle well enough; videos in flight should still finish and count."""
     prefix = finished_prefix(cycle_seconds)
     return prefix.size >= minimum and precision(prefix) <= target
+
+
+def knows_enough(attempts: Attempts, slots: int, unfinished_since: float | None) -> bool:
+    """Return whether a burst in progress may stop, by the attempts that began before the first unfinished one."""
+    cycles = slot_cycles(attempts, slots)
+    before = attempts.finished().started_at < (math.inf if unfinished_since is None else unfinished_since)
+    return may_stop(cycles.cycle_seconds[before])
 
 
 def videos_needed(cv: float, target: float = TARGET_PRECISION) -> int:

@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 from sqlalchemy import func, select, update
 
 from capacity import results
-from capacity.recorded import find_run
+from capacity.gathering import gather_all
+from capacity.language import DEFAULT_LANGUAGE, Language
+from capacity.publication import publish
+from capacity.recorded import find_run, load_run, unfinished_since
+from capacity.search import knows_enough
+from capacity.withdrawal import Withdrawal
+from pipeline import aws, queue
 from pipeline.database import Sessions
 from pipeline.errors import AforoError, EnvironmentFault
 from pipeline.models import RunRow, VideoRow
-from pipeline.run import FINAL_STATUSES, Mode, RunStatus
+from pipeline.run import FINAL_STATUSES, Mode, RunStatus, new_run_id
 from pipeline.settings import Settings
-from pipeline.video import FINAL_STATES
+from pipeline.size import parse_size, size_label
+from pipeline.video import FINAL_STATES, VideoState
 
 POLL_SECONDS = 1.0
 STUCK_SECONDS = 1800.0
+#: what the injector refreshes while it sends; older, it is dead
+HEARTBEAT_SECONDS = 60.0
+INJECTOR_END_SECONDS = 30.0
 
 
 class TrialFailed(AforoError):
@@ -38,9 +51,15 @@ class Test:
     count: int
     rate_per_minute: float | None = None
     note: str = ""
+    adaptive: bool = False
 
 
+#: called with the videos that have ended and those that are expected
 Progress = Callable[[int, int], None]
+
+
+def silent(_ended: int, _expected: int) -> None:
+    """Show no progress."""
 
 
 @dataclass(frozen=True)
@@ -49,29 +68,38 @@ class Laboratory:
 
     settings: Settings
     sessions: Sessions
+    lang: Language = DEFAULT_LANGUAGE
 
     @classmethod
-    def open(cls) -> Laboratory:
+    def open(cls, lang: Language = DEFAULT_LANGUAGE) -> Laboratory:
         """Return the laboratory of this process's settings."""
         settings = Settings.from_process()
-        return cls(settings, results.open_store(settings))
+        return cls(settings, results.open_store(settings), lang)
 
     def run(self, test: Test, progress: Progress) -> results.ResultRow:
-        """Set the concurrency, inject, wait for the drain and return the row; raise TrialFailed."""
+        """Set the concurrency, let the queue fall quiet, inject, wait for the drain and return the row."""
         self._set_concurrency(test.concurrency)
-        self._inject(test)
-        with self.sessions() as session:
-            run_id = find_run(session, None).id
-        self.wait(run_id, progress)
+        self.quieten()
+        run_id = self._inject(test, progress)
+        self.wait(run_id, progress, adaptive=test.adaptive)
         return self.row(run_id)
 
     def row(self, run_id: str) -> results.ResultRow:
-        """Return the settled row of a finished run."""
-        with self.sessions() as session:
-            return results.measure_settled(session, find_run(session, run_id), self.settings.prometheus.url)
+        """Return the settled row of a finished run, its verdicts stored, table and report written."""
+        with results.reading(self.sessions) as session:
+            results.wait_settled(session, find_run(session, run_id), self.settings.prometheus.url)
+        with results.reading(self.sessions) as session:
+            findings = gather_all(session, self.settings, run_id)
+        publish(self.sessions, self.settings, findings, self.lang)
+        return next(row for row in findings.rows if row.run_id == run_id)
 
-    def wait(self, run_id: str, progress: Progress, stuck_seconds: float = STUCK_SECONDS) -> None:
-        """Wait until every video of the run has ended, and close the run; raise TrialFailed when nothing moves."""
+    def wait(
+        self, run_id: str, progress: Progress, stuck_seconds: float = STUCK_SECONDS, *, adaptive: bool = False
+    ) -> None:
+        """Wait until every video of the run has ended, and close the run; raise TrialFailed when nothing moves.
+
+        `adaptive` takes the waiting videos back as soon as the ended ones tell the capacity well enough.
+        """
         last, moved = -1, time.monotonic()
         while True:
             ended, expected, closed = self._state(run_id)
@@ -80,13 +108,64 @@ class Laboratory:
                 return
             if ended != last:
                 last, moved = ended, time.monotonic()
+                if adaptive and self._knows_enough(run_id):
+                    adaptive = self._withdrawal.take_back({run_id}) > 0
             if time.monotonic() - moved > stuck_seconds:
                 why = f"no video ended for {stuck_seconds / 60:g} min"
                 raise TrialFailed("run", why, "see `make logs`", value=run_id)
             time.sleep(POLL_SECONDS)
 
-    def abandon(self, run_id: str) -> None:
-        """Mark a run whose injector died half-way as interrupted."""
+    def adopt(self, run_id: str) -> bool:
+        """Say whether an earlier call's run is good to wait for; one whose injector died half-way is closed."""
+        while True:
+            with results.reading(self.sessions) as session:
+                run = find_run(session, run_id)
+                if run.status in FINAL_STATUSES:
+                    return run.status == RunStatus.FINISHED
+                sent = select(func.count()).where(VideoRow.run_id == run_id, VideoRow.sent_at.is_not(None))
+                if session.scalar(sent) == run.count:
+                    return True
+                beat, patience = run.heartbeat_at or run.created_at, max(HEARTBEAT_SECONDS, _sending_gap(run))
+            if time.time() - beat > patience:
+                self._close(run_id)
+                return False
+            time.sleep(POLL_SECONDS)
+
+    def quieten(self, stuck_seconds: float = STUCK_SECONDS) -> None:
+        """Take back what interrupted runs left in the queue, and wait until nothing waits or is in work."""
+        self._withdraw_orphans()
+        last, moved = -1, time.monotonic()
+        while (left := self._messages()) > 0:
+            if left != last:
+                last, moved = left, time.monotonic()
+            if time.monotonic() - moved > stuck_seconds:
+                why = f"{left} messages of earlier work do not drain"
+                raise TrialFailed("queue", why, "see `make logs`, or purge it", value=self.settings.queue.name)
+            time.sleep(POLL_SECONDS)
+
+    @cached_property
+    def _withdrawal(self) -> Withdrawal:
+        client = aws.client(self.settings, "sqs")
+        return Withdrawal(client, queue.find_queue(client, self.settings.queue.name), self.sessions)
+
+    def _withdraw_orphans(self) -> None:
+        orphaned = select(VideoRow.run_id).join(RunRow).where(VideoRow.state == VideoState.UPLOADED)
+        ended = orphaned.where(RunRow.status.in_([RunStatus.INTERRUPTED, RunStatus.FAILED])).distinct()
+        with results.reading(self.sessions) as session:
+            run_ids = set(session.scalars(ended))
+        if run_ids and self._messages():
+            self._withdrawal.take_back(run_ids)
+
+    def _messages(self) -> int:
+        return queue.read_facts(self._withdrawal.client, self._withdrawal.queue_url).total
+
+    def _knows_enough(self, run_id: str) -> bool:
+        with results.reading(self.sessions) as session:
+            recorded = load_run(session, find_run(session, run_id))
+            until = unfinished_since(session, run_id)
+        return knows_enough(recorded.attempts, recorded.run.slots, until)
+
+    def _close(self, run_id: str) -> None:
         values = {"status": RunStatus.INTERRUPTED, "finished_at": time.time()}
         with self.sessions.begin() as session:
             session.execute(update(RunRow).where(RunRow.id == run_id).values(values))
@@ -107,29 +186,73 @@ class Laboratory:
     def _set_concurrency(self, concurrency: int) -> None:
         if self.settings.stack == "native":
             _program({"CONCURRENCY": str(concurrency)}, "local", "up")
-        elif self.settings.stack == "aws":
+        else:
             self._require_concurrency(concurrency)
 
     def _require_concurrency(self, concurrency: int) -> None:
         slots = results.slots_per_node(self.settings.prometheus.url)
         if slots != concurrency:
-            raise EnvironmentFault(
-                "worker", f"its nodes have {slots} slots", f"restart them with --concurrency {concurrency}", value="aws"
-            )
+            remedy = f"restart them with --concurrency {concurrency}"
+            if self.settings.stack == "compose":
+                remedy = f"run `make up STACK=compose CONCURRENCY={concurrency}`, then this again"
+            raise EnvironmentFault("worker", f"its nodes have {slots} slots", remedy, value=self.settings.stack)
 
-    def _inject(self, test: Test) -> None:
+    def _inject(self, test: Test, progress: Progress) -> str:
+        """Inject as a user would, showing progress meanwhile; return the id of the run."""
+        run_id = new_run_id(test.mode, size_label(parse_size(test.size)), test.concurrency)
         options = ["--count", str(test.count), "--size", test.size, "--mode", test.mode.value, "--note", test.note]
         if test.rate_per_minute is not None:
             options += ["--rate", f"{test.rate_per_minute:.4f}"]
-        _program({}, "injector", *options)
+        with tempfile.TemporaryFile("w+") as talk:
+            injector = subprocess.Popen(_command("injector", *options, "--run-id", run_id), env=_environment({}),
+                                        stdout=subprocess.DEVNULL, stderr=talk)  # fmt: skip
+            try:
+                while injector.poll() is None:
+                    progress(*self._sent_so_far(run_id, test.count))
+                    time.sleep(POLL_SECONDS / 5)
+            finally:
+                _end(injector)
+            talk.seek(0)
+            _check("injector", injector.returncode, talk.read())
+        return run_id
+
+    def _sent_so_far(self, run_id: str, count: int) -> tuple[int, int]:
+        final = [state.value for state in FINAL_STATES]
+        with results.reading(self.sessions) as session:
+            done = select(func.count()).where(VideoRow.run_id == run_id, VideoRow.state.in_(final))
+            return session.scalar(done) or 0, count
+
+
+def _sending_gap(run: RunRow) -> float:
+    """Return twice the time between two sends of a paced run."""
+    return 0.0 if run.rate_per_minute is None else 2 * 60 / run.rate_per_minute
 
 
 def _program(variables: dict[str, str], *arguments: str) -> None:
-    """Run `python -m …` without the Make options of whoever called us."""
+    ended = subprocess.run(
+        _command(*arguments), env=_environment(variables), capture_output=True, text=True, check=False
+    )
+    _check(arguments[0], ended.returncode, ended.stderr)
+
+
+def _command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", *arguments]
+
+
+def _environment(variables: dict[str, str]) -> dict[str, str]:
+    """Return our environment without the Make options of whoever called us."""
     hidden = {"SIZE", "COUNT", "MODE", "RATE", "FILE", "RUN_ID", "CONCURRENCY"}
-    environment = {key: value for key, value in os.environ.items() if key not in hidden} | variables
-    command = [sys.executable, "-m", *arguments]
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if ended.returncode != 0:
-        last = (ended.stderr.strip().splitlines() or ["it said nothing"])[-1].removeprefix("error: ")
-        raise TrialFailed(f"python -m {arguments[0]}", last, "mend that and run again: finished cells are kept")
+    return {key: value for key, value in os.environ.items() if key not in hidden} | variables
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Let an injector that we leave behind mark its run as interrupted."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        process.wait(INJECTOR_END_SECONDS)
+
+
+def _check(program: str, code: int, talk: str) -> None:
+    if code != 0:
+        last = (talk.strip().splitlines() or ["it said nothing"])[-1].removeprefix("error: ")
+        raise TrialFailed(f"python -m {program}", last, "mend that and run again: finished cells are kept")

@@ -20,7 +20,7 @@ from capacity.comparison import (
 )
 from capacity.language import Language, Text, interval_text, percent, significant
 from capacity.recorded import find_run
-from capacity.results import ResultRow, measure, open_store
+from capacity.results import ResultRow, measure, open_store, reading
 from pipeline.errors import ExitCode
 from pipeline.models import RunRow
 from pipeline.settings import Settings
@@ -59,9 +59,9 @@ def compare(a: str, b: str, margin: float, run_deviation: float | None, as_json:
 
 
 def _compare(a: Sequence[str], b: Sequence[str], margin: float, run_deviation: float | None) -> Comparison:
-    with open_store(Settings.from_process())() as session:
+    with reading(open_store(Settings.from_process())) as session:
         sides = [[find_run(session, run_id.strip()) for run_id in side] for side in (a, b)]
-        rows = [[measure(session, run, lambda _rule: None) for run in side] for side in sides]
+        rows = [[measure(session, run, {}) for run in side] for side in sides]
     refusal = _refusal(sides, rows)
     if refusal is not None:
         return not_comparable(refusal)

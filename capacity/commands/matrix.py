@@ -2,136 +2,210 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from sqlalchemy import func, select
 
-from capacity.commands.options import lang_option, with_examples
-from capacity.language import UNKNOWN, Language, Text
-from capacity.matrix import AUTOMATIC_SHARE, Plan, PlannedTest, ordered, predicted_seconds
-from capacity.results import HEADER, RULE, ResultRow, table_line
-from capacity.trial import Laboratory, Test
-from pipeline.errors import EnvironmentFault, UsageError
-from pipeline.models import RunRow, VideoRow
-from pipeline.run import FINAL_STATUSES, Mode, RunStatus
+from capacity.campaign import Campaign
+from capacity.commands.options import json_option, lang_option, with_examples
+from capacity.commands.rendering import print_json
+from capacity.language import Language, Text, number
+from capacity.matrix import Basis, Plan, PlannedTest, Prediction, ordered
+from capacity.results import ResultRow
+from capacity.table import fill
+from capacity.table_text import capacity_text, csv_row, markdown, sources
+from capacity.trial import Laboratory
+from capacity.trial import Progress as Report
+from pipeline.errors import AforoError, RunFailed, UsageError
+from pipeline.run import Mode
 from pipeline.size import parse_size
 
-PLAN = Text(
-    "{tests} pruebas, {done} ya hechas; duración prevista: {time}", "{tests} tests, {done} done; predicted: {time}"
+FOURTH_LEVEL = 8
+BASES = {
+    Basis.MEASURED: Text("según lo medido aquí", "by what was measured here"),
+    Basis.SCALED: Text("estimado a partir de otras celdas", "estimated from other cells"),
+    Basis.GUESSED: Text("estimación gruesa: aquí aún no se ha medido nada", "rough guess: nothing measured here yet"),
+}
+
+
+@click.command(
+    epilog=with_examples(
+        "matrix",
+        "matrix --plan-only",
+        "matrix --sizes 5MB,10MB --concurrencies 1,2,4 --count 16 --rate auto",
+        "matrix --sizes 50MB --modes burst --levels --repeats 3 --count 100 --adaptive",
+    )
 )
-
-
-@click.command(epilog=with_examples("matrix", "matrix --sizes 5MB,10MB --concurrencies 1,2,4 --count 16 --rate auto"))
 @click.option("--sizes", envvar="SIZES", default="50MB,100MB", show_default=True, help="Sizes [env: SIZES].")
 @click.option(
     "--concurrencies", envvar="CONCURRENCY", default="1,2,4", show_default=True, help="Slots [env: CONCURRENCY]."
 )
+@click.option("--levels", envvar="LEVELS", is_flag=True, help="Add c=8, which the saturation fit needs [env: LEVELS].")
 @click.option("--modes", envvar="MODES", default="burst,sustained", show_default=True, help="Modes [env: MODES].")
-@click.option("--count", envvar="COUNT", type=click.IntRange(1), default=24, show_default=True, help="Videos a test.")
-@click.option("--repeats", envvar="REPEATS", type=click.IntRange(1), default=1, show_default=True, help="Runs a cell.")
-@click.option("--rate", envvar="RATE", default="10", show_default=True, help="Videos a minute, or auto [env: RATE].")
+@click.option(
+    "--count", envvar="COUNT", type=click.IntRange(1), default=24, show_default=True, help="Videos a test [env: COUNT]."
+)
+@click.option(
+    "--arrivals",
+    envvar="ARRIVALS",
+    type=click.IntRange(1),
+    help="Videos of a sustained test, if not COUNT [env: ARRIVALS].",
+)
+@click.option(
+    "--repeats",
+    envvar="REPEATS",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Runs a cell [env: REPEATS].",
+)
+@click.option(
+    "--rate", envvar="RATE", default="10", show_default=True, help="Videos a minute, or auto: 0.8 X_sat [env: RATE]."
+)
+@click.option(
+    "--adaptive", envvar="ADAPTIVE", is_flag=True, help="Stop a burst at ±5 %, from 12 videos on [env: ADAPTIVE]."
+)
 @click.option("--plan-only", is_flag=True, help="Print the plan and run nothing.")
+@json_option
 @lang_option
-def matrix(
-    sizes: str, concurrencies: str, modes: str, count: int, repeats: int, rate: str, plan_only: bool, lang: Language
-) -> None:
-    """Run every size × concurrency × mode by itself; asked again after an interruption, it goes on where it stopped."""
-    plan = Plan(_sizes(sizes), _concurrencies(concurrencies), _modes(modes), count, repeats, _rate(rate))
-    campaign = Campaign(Laboratory.open(), plan, lang)
+def matrix(*, plan_only: bool, as_json: bool, lang: Language, **asked: Any) -> None:
+    """Run every size × concurrency × mode by itself and print the table.
+
+    Asked again after any interruption, it goes on at the cell where it stopped. A cell that cannot be run is told and
+    left out; asked again, it is tried again.
+
+    Exit codes: 0 every cell is measured, 1 some are not, 2 wrong input.
+    """
+    plan = _plan(**asked)
+    campaign = Campaign(Laboratory.open(lang), plan)
     campaign.resume()
-    click.echo(campaign.outlook())
+    click.echo(_outlook(campaign, lang), err=True)
     if not plan_only:
-        campaign.run()
+        _carry_out(campaign, lang)
+        _print_results(campaign, as_json, lang)
+    elif as_json:
+        print_json({"plan": plan, "left": campaign.left(), "remaining": campaign.remaining()}, lang)
 
 
-@dataclass
-class Campaign:
-    """A plan being carried out; `rows` are the tests that are done."""
+def _carry_out(campaign: Campaign, lang: Language) -> None:
+    told = lambda test, result: click.echo(_line(campaign, test, result, lang), err=True)  # noqa: E731
+    with _display(campaign, lang) as progress:
+        campaign.run(progress, told)
 
-    laboratory: Laboratory
-    plan: Plan
-    lang: Language
-    rows: dict[PlannedTest, ResultRow] = field(default_factory=dict)
 
-    def resume(self) -> None:
-        """Find what an earlier call did: finished runs count, a run still being worked on is waited for."""
-        for test in ordered(self.plan):
-            run_id = self._earlier_run(test.note(self.plan))
-            if run_id is not None:
-                self.rows[test] = self.laboratory.row(run_id)
+def _print_results(campaign: Campaign, as_json: bool, lang: Language) -> None:
+    cells = fill(campaign.rows.values())
+    if as_json:
+        print_json({"plan": campaign.plan, "rows": [csv_row(cell) for cell in cells]}, lang)
+    else:
+        click.echo(f"{markdown(cells, lang)}\n{sources(cells, lang)}", nl=False)
+    if campaign.faults:
+        tests = ", ".join(test.told(campaign.plan).en for test in campaign.faults)
+        raise RunFailed("matrix", f"not measured: {tests}", "mend that and run it again", value=campaign.plan.name)
 
-    def outlook(self) -> str:
-        """Return how many tests there are and how long they will take, as far as that is known."""
-        tests = ordered(self.plan)
-        seconds = predicted_seconds(self.plan, [t for t in tests if t not in self.rows], self._service_seconds())
-        shown = UNKNOWN.to(self.lang) if seconds is None else f"{seconds / 60:.0f} min"
-        return PLAN.to(self.lang).format(tests=len(tests), done=len(self.rows), time=shown)
 
-    def run(self) -> None:
-        """Run what is left, one line of the table for each test as it ends."""
-        click.echo(f"{HEADER}\n{RULE}")
-        for test in ordered(self.plan):
-            if test not in self.rows:
-                self.rows[test] = self._run(test)
-            click.echo(table_line(self.rows[test], self.lang))
-        click.echo(self.outlook(), err=True)
+def _outlook(campaign: Campaign, lang: Language) -> str:
+    """Return the plan: every test in order, with its run or how long it will take."""
+    plan, tests = campaign.plan, ordered(campaign.plan)
+    lines = [f"  {test.told(plan).to(lang):<24} {_prospect(campaign, test, lang)}" for test in tests]
+    head = Text(
+        f"Matriz {plan.name}: {len(tests)} pruebas, {len(campaign.rows)} hechas; {_eta(campaign.remaining(), lang)}",
+        f"Matrix {plan.name}: {len(tests)} tests, {len(campaign.rows)} done; {_eta(campaign.remaining(), lang)}",
+    )
+    return "\n".join([head.to(lang), *lines])
 
-    def _run(self, test: PlannedTest) -> ResultRow:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        console = Console(stderr=True)
-        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as display:
-            bar = display.add_task(f"{len(self.rows) + 1}/{len(ordered(self.plan))} {test.note(self.plan)}", total=None)
-            return self.laboratory.run(
-                self._test(test), lambda ended, expected: display.update(bar, completed=ended, total=expected)
+
+def _prospect(campaign: Campaign, test: PlannedTest, lang: Language) -> str:
+    if test in campaign.rows:
+        return campaign.rows[test].run_id
+    videos = f"N={campaign.plan.videos(test.mode)}"
+    rate = campaign.plan.rate_per_minute
+    offered = "" if test.mode == Mode.BURST else f" {'0.8·X_sat' if rate is None else f'{rate:g}/min'}"
+    return f"~{_span(campaign.predict(test).seconds)}  {videos}{offered}"
+
+
+def _eta(remaining: Prediction, lang: Language) -> str:
+    if not remaining.seconds:
+        return Text("no queda ninguna", "none is left").to(lang)
+    until = time.strftime("%H:%M", time.localtime(time.time() + remaining.seconds))
+    basis, span = BASES[remaining.basis].to(lang), _span(remaining.seconds)
+    return Text(f"quedan ~{span}, hasta las {until} ({basis})", f"~{span} left, until {until} ({basis})").to(lang)
+
+
+def _span(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60:02} min" if minutes >= 60 else f"{max(1, minutes)} min"
+
+
+def _line(campaign: Campaign, test: PlannedTest, result: ResultRow | AforoError, lang: Language) -> str:
+    """Return what came of a test, and how much is left."""
+    done, tests = len(campaign.rows) + len(campaign.faults), len(ordered(campaign.plan))
+    start = f"{done}/{tests} {test.told(campaign.plan).to(lang)}"
+    if isinstance(result, AforoError):
+        return f"{start}: {Text('SIN MEDIR', 'NOT MEASURED').to(lang)} — {result}"
+    figures = f"X {number(result.x, lang)}/min"
+    if result.x_sat_per_minute is not None:
+        figures += f" · X_sat {capacity_text(result.x_sat_per_minute, result.x_sat_interval, lang)}/min"
+    return f"{start}: {figures} · {_eta(campaign.remaining(), lang)}"
+
+
+@contextmanager
+def _display(campaign: Campaign, lang: Language) -> Iterator[Report]:
+    """Show the test that runs, its videos and what is left, where there is a terminal."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as display:
+        bar = display.add_task("", total=None)
+
+        def report(ended: int, expected: int) -> None:
+            test = next(iter(campaign.left()), None)
+            name = test.told(campaign.plan).to(lang) if test else ""
+            display.update(
+                bar, description=f"{name} · {_eta(campaign.remaining(), lang)}", completed=ended, total=expected
             )
 
-    def _test(self, test: PlannedTest) -> Test:
-        rate = None if test.mode == Mode.BURST else self.plan.rate_per_minute or self._automatic_rate(test)
-        note = test.note(self.plan)
-        return Test(test.size, test.concurrency, Mode(test.mode), self.plan.count, rate, note)
+        yield report
 
-    def _automatic_rate(self, test: PlannedTest) -> float:
-        burst = PlannedTest(test.size, test.concurrency, Mode.BURST.value, test.repeat)
-        capacity = self.rows[burst].x_sat_per_minute if burst in self.rows else None
-        if capacity is None:
-            raise EnvironmentFault(
-                "RATE", "the burst of this cell has no X_sat", "use more COUNT, or give a rate", value="auto"
-            )
-        return AUTOMATIC_SHARE * capacity
 
-    def _earlier_run(self, note: str) -> str | None:
-        newest = select(RunRow).where(RunRow.note == note).order_by(RunRow.created_at.desc()).limit(1)
-        with self.laboratory.sessions() as session:
-            run = session.scalars(newest).first()
-            if run is None or run.status in {RunStatus.INTERRUPTED, RunStatus.FAILED}:
-                return None
-            injected = session.scalar(
-                select(func.count()).where(VideoRow.run_id == run.id, VideoRow.sent_at.is_not(None))
-            )
-        if run.status not in FINAL_STATUSES and injected != run.count:
-            self.laboratory.abandon(run.id)
-            return None
-        self.laboratory.wait(run.id, lambda _ended, _expected: None)
-        return run.id
-
-    def _service_seconds(self) -> dict[tuple[str, int], float]:
-        known = ((t, row.service_mean_seconds) for t, row in self.rows.items())
-        return {(t.size, t.concurrency): seconds for t, seconds in known if seconds is not None}
+def _plan(
+    sizes: str,
+    concurrencies: str,
+    levels: bool,
+    modes: str,
+    count: int,
+    arrivals: int | None,
+    repeats: int,
+    rate: str,
+    adaptive: bool,
+) -> Plan:
+    slots = _concurrencies(concurrencies)
+    return Plan(
+        sizes=_sizes(sizes),
+        concurrencies=(*slots, FOURTH_LEVEL) if levels and FOURTH_LEVEL not in slots else slots,
+        modes=_modes(modes),
+        count=count,
+        repeats=repeats,
+        rate_per_minute=_rate(rate),
+        adaptive=adaptive,
+        arrivals=arrivals,
+    )
 
 
 def _sizes(text: str) -> tuple[str, ...]:
     sizes = tuple(part.strip() for part in text.split(","))
     for size in sizes:
         parse_size(size)
-    return sizes
+    return tuple(dict.fromkeys(sizes))
 
 
 def _concurrencies(text: str) -> tuple[int, ...]:
     parts = [part.strip() for part in text.split(",")]
-    if not all(p.isascii() and p.isdigit() and 1 <= int(p) <= 512 for p in parts):
+    if not all(p.isascii() and p.isdigit() and 1 <= int(p[:9]) <= 512 for p in parts):
         raise UsageError("CONCURRENCY", "it must be whole numbers of slots", "give 1,2,4", value=text)
     return tuple(dict.fromkeys(int(p) for p in parts))
 
@@ -140,7 +214,7 @@ def _modes(text: str) -> tuple[str, ...]:
     modes = tuple(part.strip() for part in text.split(","))
     if not set(modes) <= {m.value for m in Mode}:
         raise UsageError("MODES", "there are burst and sustained", "give burst,sustained", value=text)
-    return modes
+    return tuple(dict.fromkeys(modes))
 
 
 def _rate(text: str) -> float | None:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import csv
-import dataclasses
-import json
-from collections.abc import Sequence
+import socket
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 
 from capacity import results
 from capacity.commands.options import json_option, lang_option, with_examples
-from capacity.commands.rendering import plain, print_json
-from capacity.language import Language, interval_text, number
+from capacity.commands.rendering import print_json
+from capacity.evidence import RunEvidence
+from capacity.gathering import archived_evidence, gather_all
+from capacity.language import Language, Text
+from capacity.publication import publish
 from capacity.recorded import find_run
-from capacity.trial import Laboratory
+from capacity.report.terminal import render_terminal
+from capacity.table_text import csv_row, csv_text, markdown, sources
+from capacity.trial import Laboratory, silent
 from pipeline.errors import RunFailed
 from pipeline.settings import Settings
 
@@ -28,70 +31,122 @@ from pipeline.settings import Settings
 def wait(run_id: str | None, stuck_minutes: float) -> None:
     """Wait until every video of the run (default: the newest) has ended, and close the run."""
     laboratory = Laboratory.open()
-    with laboratory.sessions() as session:
+    with results.reading(laboratory.sessions) as session:
         wanted = find_run(session, run_id).id
-    laboratory.wait(wanted, lambda _ended, _expected: None, stuck_minutes * 60)
+    laboratory.wait(wanted, silent, stuck_minutes * 60)
 
 
-@click.command(epilog=with_examples("report", "report --tasks-log results/worker_tasks_20261124_051233.log --lang en"))
-@click.argument("run_id", required=False)
+@click.command(
+    epilog=with_examples(
+        "report",
+        "report 20261124-051233-burst-50mb-c2 --lang en",
+        "report --tasks-log results/worker_tasks_20261124_051233.log --json",
+        "report results/runs/20261124-051233-burst-50mb-c2",
+    )
+)
+@click.argument("run", required=False, metavar="[RUN_ID|FOLDER]")
 @click.option("--tasks-log", help="A log of task ids, one a line, instead of a run's id.")
 @json_option
 @lang_option
-def report(run_id: str | None, tasks_log: str | None, as_json: bool, lang: Language) -> None:
-    """Print the run's row (default: the newest run) and write it under results/."""
-    settings = Settings.from_process()
-    with results.open_store(settings)() as session:
-        row = results.measure_settled(session, find_run(session, run_id, tasks_log), settings.prometheus.url)
-    _write_row(settings.results.path, row)
-    _write_table(settings.results.path, results.load_rows(), lang)
-    if as_json:
-        print_json(dataclasses.asdict(row), lang)
+def report(run: str | None, tasks_log: str | None, as_json: bool, lang: Language) -> None:
+    """Say what a run showed (default: the newest), and write the run's files, the table and report.html.
+
+    Of a FOLDER under results/runs/ it says the same again without database or Prometheus, and writes nothing.
+
+    Exit codes: 0 every video is done, 1 some are not, 2 no such run.
+    """
+    if run and Path(run).is_dir():
+        _show(archived_evidence(Path(run)), as_json, lang)
         return
-    click.echo("\n".join([results.HEADER, results.RULE, results.table_line(row, lang)]))
-    click.echo(
-        f"\n{row.run_id}: {row.done}/{row.count} done, {row.failed} failed · X {row.x_per_minute} (Prometheus) = "
-        f"{row.x_database} (database) · service {number(row.service_mean_seconds, lang)} s · "
-        f"X_sat {number(row.x_sat_per_minute, lang)} {interval_text(row.x_sat_interval, lang)}",
-        err=True,
-    )
-    if row.done < row.count:
-        raise RunFailed(
-            "run", f"{row.count - row.done} of {row.count} videos are not done", "see `make logs`", value=row.run_id
-        )
+    settings = Settings.from_process()
+    sessions = results.open_store(settings)
+    with results.reading(sessions) as session:
+        wanted = find_run(session, run, tasks_log)
+        results.wait_settled(session, wanted, settings.prometheus.url)
+    with results.reading(sessions) as session:
+        findings = gather_all(session, settings, wanted.id)
+    publish(sessions, settings, findings, lang)
+    _show(findings.of(wanted.id), as_json, lang)
+    click.echo(_where(settings, wanted.id, lang), err=True)
+    _fail_unless_done(findings.of(wanted.id))
 
 
-@click.command(epilog=with_examples("table", "table --json"))
+@click.command(epilog=with_examples("table", "table --csv", "table --json --lang en"))
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV instead, with every figure and the run ids.")
 @json_option
 @lang_option
-def table(as_json: bool, lang: Language) -> None:
-    """Print the scenario's table of every recorded run and write results/table.md and .csv."""
-    rows = results.load_rows()
-    _write_table(Settings.from_process().results.path, rows, lang)
+def table(as_csv: bool, as_json: bool, lang: Language) -> None:
+    """Print the scenario's table from all runs, the best evidence for each cell, and write results/table.md and .csv.
+
+    A cell's figures are the means of its finished, complete and trusted runs of most videos; weaker runs fill a cell
+    only while it has no better ones, and the notes say so.
+    """
+    settings = Settings.from_process()
+    sessions = results.open_store(settings)
+    with results.reading(sessions) as session:
+        findings = gather_all(session, settings)
+    publish(sessions, settings, findings, lang)
+    cells = findings.cells
     if as_json:
-        print_json({"rows": [dataclasses.asdict(row) for row in rows]}, lang)
-        return
-    click.echo("\n".join([results.HEADER, results.RULE, *(results.table_line(row, lang) for row in rows)]))
+        rows = [csv_row(cell) | {"runs": [run.run_id for run in cell.runs]} for cell in cells]
+        print_json({"rows": rows}, lang)
+    elif as_csv:
+        click.echo(csv_text(cells), nl=False)
+    else:
+        click.echo(f"{markdown(cells, lang)}\n{sources(cells, lang)}", nl=False)
 
 
-def _write_row(folder: Path, row: results.ResultRow) -> None:
-    target = folder / "runs" / row.run_id
-    target.mkdir(parents=True, exist_ok=True)
-    (target / "row.json").write_text(json.dumps(plain(row, "en"), indent=2) + "\n", encoding="utf-8")
+def evidence_as_json(run: RunEvidence) -> dict[str, object]:
+    """Return the row of a run and everything derived from it."""
+    row = {name: getattr(run.row, name) for name in run.row.__dataclass_fields__}
+    return row | {
+        "service": run.service,
+        "parts": run.parts,
+        "conservation": run.recorded.census,
+        "littles_law": run.little,
+        "stability_evidence": run.stability,
+        "offered": run.offered,
+        "bottleneck": run.bottleneck,
+        "flags": run.flags,
+        "agrees": run.row.agrees,
+    }
 
 
-def _write_table(folder: Path, rows: Sequence[results.ResultRow], lang: Language) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    lines = [results.HEADER, results.RULE, *(results.table_line(row, lang) for row in rows)]
-    (folder / "table.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    with (folder / "table.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [f.name for f in dataclasses.fields(results.ResultRow)])
-        writer.writeheader()
-        writer.writerows(vars_of(row) for row in rows)
+def _show(run: RunEvidence, as_json: bool, lang: Language) -> None:
+    if as_json:
+        print_json(evidence_as_json(run), lang)
+    else:
+        click.echo(render_terminal(run, lang))
 
 
-def vars_of(row: results.ResultRow) -> dict[str, object]:
-    """Return a row's fields, an interval as `low..high`."""
-    interval = row.x_sat_interval
-    shown = None if interval is None else f"{interval.low}..{interval.high}"
-    return {**{f.name: getattr(row, f.name) for f in dataclasses.fields(row)}, "x_sat_interval": shown}
+def _where(settings: Settings, run_id: str, lang: Language) -> str:
+    """Return where to look further; Grafana only when it runs."""
+    folder = settings.results.path
+    boards = settings.prometheus.grafana_url
+    address = urlsplit(boards)
+    shown = (
+        boards
+        if _answers(address.hostname or "", address.port or 80)
+        else Text("Grafana no está en marcha", "Grafana is not running").to(lang)
+    )
+    return Text(
+        f"\ninforme: {folder}/report.html · datos: {folder}/runs/{run_id}/ · tabla: {folder}/table.md\n"
+        f"tableros: {shown} · Prometheus: {settings.prometheus.url}",
+        f"\nreport: {folder}/report.html · data: {folder}/runs/{run_id}/ · table: {folder}/table.md\n"
+        f"dashboards: {shown} · Prometheus: {settings.prometheus.url}",
+    ).to(lang)
+
+
+def _answers(host: str, port: int) -> bool:
+    try:
+        with socket.create_connection((host, port), timeout=0.5):
+            return True
+    except OSError:
+        return False
+
+
+def _fail_unless_done(run: RunEvidence) -> None:
+    row = run.row
+    if row.done < row.count:
+        why = f"{row.count - row.done} of {row.count} videos are not done"
+        raise RunFailed("run", why, "see `make logs`", value=row.run_id)

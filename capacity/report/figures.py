@@ -10,6 +10,7 @@ from capacity.estimate import Floats, Integers
 from capacity.evidence import RunEvidence
 from capacity.language import Language, Text, number
 from capacity.report.charts import Axis, Frame, draw, legend, thinned
+from capacity.report.statements import STAGE_NAMES
 from capacity.resources import BUSY_MODES
 from capacity.results import ResultRow
 from capacity.scalability import UslFit
@@ -25,14 +26,6 @@ STAGE_COLOURS = {
     Stage.TRANSCODE: "blue",
     Stage.PUBLISH: "amber",
     Stage.FINISH: "grey",
-}
-STAGE_NAMES = {
-    Stage.CLAIM: Text("reserva", "claim"),
-    Stage.FETCH: Text("descarga", "fetch"),
-    Stage.PROBE: Text("sondeo", "probe"),
-    Stage.TRANSCODE: Text("ffmpeg", "ffmpeg"),
-    Stage.PUBLISH: Text("publicación", "publish"),
-    Stage.FINISH: Text("cierre", "finish"),
 }
 
 

@@ -7,17 +7,16 @@ from pathlib import Path
 
 from capacity.evidence import RunEvidence, run_window
 from capacity.gathering import Findings
-from capacity.language import Language, Text, number
+from capacity.language import Language, Text
 from capacity.report import figures
 from capacity.report.statements import answer, facts, fit_of, fit_statement, machine
-from capacity.results import HEADER, ResultRow, notes
+from capacity.table_text import HEADER, cells_of
 
 STYLE = Path(__file__).with_name("style.css")
 TITLE = Text("Capacidad de la capa de workers", "Capacity of the worker layer")
 EMPTY = Text(
     "Todavía no hay ejecuciones: `make run-burst` mide la primera.", "No runs yet: `make run-burst` makes one."
 )
-ENGLISH_HEADER = "| Size | Concurrency | Mode | X (videos/min) | Mean S (s) | Notes |"
 
 
 def render_page(findings: Findings, lang: Language) -> str:
@@ -35,7 +34,7 @@ def render_page(findings: Findings, lang: Language) -> str:
 
 def _body(findings: Findings, lang: Language) -> str:
     runs = "".join(_run(run, position == 0, lang) for position, run in enumerate(reversed(findings.runs)))
-    table = f"<h2>{Text('Tabla de resultados', 'Result table').to(lang)}</h2>{_table(findings.rows, lang)}"
+    table = f"<h2>{Text('Tabla de resultados', 'Result table').to(lang)}</h2>{_table(findings, lang)}"
     heading = f"<h2>{Text('Ejecuciones', 'Runs').to(lang)}</h2>"
     return f"{_answer(findings, lang)}{table}{_saturation(findings, lang)}{heading}{runs}{_method(lang)}"
 
@@ -47,22 +46,14 @@ def _answer(findings: Findings, lang: Language) -> str:
     return f'<section class="answer"><strong>{escape(headline)}</strong>{sentences}{where}</section>'
 
 
-def _table(rows: tuple[ResultRow, ...], lang: Language) -> str:
-    names = [name.strip() for name in (HEADER if lang == "es" else ENGLISH_HEADER).strip("|").split("|")]
+def _table(findings: Findings, lang: Language) -> str:
+    names = [name.strip() for name in HEADER.to(lang).strip("|").split("|")]
     head = "".join(f'<th class="{_kind(i)}">{escape(name)}</th>' for i, name in enumerate(names))
-    body = "".join(_table_row(row, names, lang) for row in rows)
+    body = "".join(_table_row(cells_of(cell, lang), names) for cell in findings.cells)
     return f'<table class="cells"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
 
 
-def _table_row(row: ResultRow, names: list[str], lang: Language) -> str:
-    values = (
-        row.size_label.replace("MB", " MB"),
-        str(row.concurrency),
-        row.mode.capitalize(),
-        number(row.x_per_minute, lang),
-        number(row.s_seconds, lang, 1),
-        notes(row, lang),
-    )
+def _table_row(values: tuple[str, ...], names: list[str]) -> str:
     cells = (
         f'<td class="{_kind(i)}" data-name="{escape(name)}">{escape(value)}</td>'
         for i, (name, value) in enumerate(zip(names, values, strict=True))

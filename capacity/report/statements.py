@@ -12,7 +12,11 @@ from capacity.gathering import Findings
 from capacity.language import UNKNOWN, Language, Text, interval_text, number, percent
 from capacity.littles_law import Agreement, occupancy_integral
 from capacity.scalability import Levels, UslFit, fit_usl
+from capacity.stability import Stability
+from capacity.table_text import STABILITIES
+from capacity.throughput import filling_efficiency
 from capacity.trust import is_trustworthy
+from pipeline.video import Stage
 
 Fact = tuple[Text, str]
 CONFIDENCES = {
@@ -20,8 +24,21 @@ CONFIDENCES = {
     Confidence.MEDIUM: Text("media", "medium"),
     Confidence.LOW: Text("baja", "low"),
 }
+AGREEMENTS = {
+    Agreement.OK: Text("coinciden", "agree"),
+    Agreement.WARN: Text("difieren", "differ"),
+    Agreement.INVALID: Text("NO COINCIDEN", "DISAGREE"),
+}
+STAGE_NAMES = {
+    Stage.CLAIM: Text("reserva", "claim"),
+    Stage.FETCH: Text("descarga", "fetch"),
+    Stage.PROBE: Text("sondeo", "probe"),
+    Stage.TRANSCODE: Text("ffmpeg", "ffmpeg"),
+    Stage.PUBLISH: Text("publicación", "publish"),
+    Stage.FINISH: Text("cierre", "finish"),
+}
 NO_CAPACITY = Text(
-    "Ninguna ejecución terminada permite estimar la capacidad: hacen falta más videos que slots.",
+    "Ninguna corrida terminada permite estimar la capacidad: hacen falta más videos que slots.",
     "No finished run allows an estimate of the capacity: more videos than slots are needed.",
 )
 
@@ -31,13 +48,31 @@ def answer(findings: Findings, lang: Language) -> list[str]:
     best = findings.best
     if best is None:
         return [NO_CAPACITY.to(lang)]
-    row = best.row
-    rate, size = number(row.x_sat_per_minute, lang), row.size_label
-    headline = Text(
-        f"{rate} videos de {size} por minuto con {row.slots} slots",
-        f"{rate} videos of {size} a minute with {row.slots} slots",
-    )
-    return [headline.to(lang), _sure(best, lang), limit(best, lang), _weight(best, lang)]
+    return [headline(best, lang), limit(best, lang), _scope(best, lang), reservations(best, lang)]
+
+
+def headline(run: RunEvidence, lang: Language) -> str:
+    """Return what a run showed, in one sentence."""
+    row, size = run.row, spaced(run.row.size_label)
+    slots = plural(row.slots, "slot", "slots")
+    if row.rate_per_minute is not None:
+        rate, verdict = number(row.rate_per_minute, lang, 1), STABILITIES[Stability(row.stability or "INCONCLUSIVE")]
+        return Text(
+            f"A {rate} videos de {size} por minuto con {slots}, la cola es {verdict.es}",
+            f"At {rate} videos of {size} a minute with {slots}, the queue is {verdict.en}",
+        ).to(lang)
+    if row.x_sat_per_minute is None:
+        x = number(row.x, lang)
+        return Text(
+            f"{x} videos de {size} por minuto con {slots}; capacidad desconocida: hacen falta más videos que slots",
+            f"{x} videos of {size} a minute with {slots}; capacity unknown: more videos than slots are needed",
+        ).to(lang)
+    rate = number(row.x_sat_per_minute, lang)
+    bounds = interval_text(row.x_sat_interval, lang)
+    return Text(
+        f"{rate} videos de {size} por minuto con {slots} (capacidad nominal; 95 %: {bounds})",
+        f"{rate} videos of {size} a minute with {slots} (nominal capacity; 95 %: {bounds})",
+    ).to(lang)
 
 
 def limit(run: RunEvidence, lang: Language) -> str:
@@ -46,8 +81,8 @@ def limit(run: RunEvidence, lang: Language) -> str:
     name, sure = CAUSE_NAMES[verdict.cause].to(lang), CONFIDENCES[verdict.confidence].to(lang)
     seen = "; ".join(text.to(lang) for text in verdict.evidence) or UNKNOWN.to(lang)
     return Text(
-        f"Límite: {name} (confianza {sure}). Evidencia: {seen}.",
-        f"Limit: {name} ({sure} confidence). Evidence: {seen}.",
+        f"Límite: {name} (confianza {sure}); evidencia: {seen}.",
+        f"Limit: {name} ({sure} confidence); evidence: {seen}.",
     ).to(lang)
 
 
@@ -74,15 +109,22 @@ def littles_law(run: RunEvidence, lang: Language) -> str:
     known = np.isfinite(recorded.uploaded_at) & np.isfinite(recorded.updated_at)
     arrived, left = recorded.uploaded_at[known], recorded.updated_at[known]
     error = abs(occupancy_integral(arrived, left) / (left - arrived).sum() - 1) if known.any() else float("nan")
-    own = Text(f"registro propio: desvío {error:.0e}", f"own log: off by {error:.0e}").to(lang)
+    shown = f"{error:.0e}" if np.isfinite(error) else UNKNOWN.to(lang)
+    own = Text(f"en el registro, desvío relativo {shown}", f"in the log, relative error {shown}").to(lang)
     if check.agreement is Agreement.UNKNOWN:
         why = Text(
-            "cola SQS: desconocido (ejecución corta o sin muestras)", "SQS queue: unknown (short run or no samples)"
+            "con la cola SQS no se puede comparar (corrida de menos de 100 s, o sin muestras)",
+            "not comparable with the SQS queue (run under 100 s, or no samples)",
         )
         return f"{own}; {why.to(lang)}"
     counted, implied = number(check.counted_mean, lang), number(check.implied_mean, lang)
-    sqs = Text(f"cola SQS: L contado {counted}, X·R {implied}", f"SQS queue: L counted {counted}, X·R {implied}")
-    return f"{own}; {sqs.to(lang)} ({percent(check.mismatch, lang)}, {check.agreement})"
+    sqs = Text(
+        f"cola SQS: {counted} videos contados, {implied} según X·R ({percent(check.mismatch, lang)}: "
+        f"{AGREEMENTS[check.agreement].es})",
+        f"SQS queue: {counted} videos counted, {implied} by X·R ({percent(check.mismatch, lang)}: "
+        f"{AGREEMENTS[check.agreement].en})",
+    )
+    return f"{own}; {sqs.to(lang)}"
 
 
 def stability(run: RunEvidence, lang: Language) -> str:
@@ -91,44 +133,32 @@ def stability(run: RunEvidence, lang: Language) -> str:
     if verdict is None:
         return Text("no aplica a una ráfaga", "does not apply to a burst").to(lang)
     rho, needed = interval_text(verdict.utilisation_interval, lang), verdict.arrivals_needed or UNKNOWN.to(lang)
-    growth, arrivals = percent(verdict.growth_ratio, lang), verdict.arrivals
+    growth, arrivals, name = percent(verdict.growth_ratio, lang), verdict.arrivals, STABILITIES[verdict.verdict]
     return Text(
-        f"{verdict.verdict}: la cola crece {growth} de la tasa, ρ {rho}; {arrivals} llegadas de {needed} necesarias",
-        f"{verdict.verdict}: the queue grows {growth} of the rate, ρ {rho}; {arrivals} arrivals of {needed} needed",
+        f"{name.es}: la cola crece un {growth} de la tasa, ρ {rho}; {arrivals} llegadas de {needed} necesarias",
+        f"{name.en}: the queue grows by {growth} of the rate, ρ {rho}; {arrivals} arrivals of {needed} needed",
     ).to(lang)
 
 
 def facts(run: RunEvidence, lang: Language) -> Iterator[Fact]:
-    """Yield the checked statements of a run, name and value."""
-    row, service = run.row, run.service
-    capacity = f"{number(row.x_sat_per_minute, lang)} {interval_text(row.x_sat_interval, lang)}"
-    yield (
-        Text("X del escenario (videos/min)", "scenario's X (videos/min)"),
-        number(row.x_per_minute or row.x_database, lang),
-    )
-    yield Text("S del escenario (s)", "scenario's S (s)"), number(row.s_seconds or row.s_database, lang)
-    yield Text("X_sat, intervalo 95 % de esta ejecución", "X_sat, 95 % interval of this run"), capacity
-    yield (
-        Text("servicio media · CV · p50 · p95", "service mean · CV · p50 · p95"),
-        f"{number(service.mean_seconds, lang)} s · {number(service.cv, lang)} · "
-        f"{number(service.p50_seconds, lang)} s · {number(service.p95_seconds, lang)} s",
-    )
-    yield Text("espera media (s)", "mean wait (s)"), number(run.parts.wait_seconds, lang)
-    stages = (f"{name} {number(seconds, lang, 3)}" for name, seconds in run.parts.stage_seconds.items() if seconds > 0)
-    other = f"{Text('resto', 'other').to(lang)} {number(run.parts.other_seconds, lang, 3)}"
-    yield Text("etapas (s)", "stages (s)"), " · ".join([*stages, other])
+    """Yield the checked statements of a run, name and value with its unit."""
+    row = run.row
+    yield Text("X del escenario", "scenario's X"), f"{number(row.x, lang)} videos/min ({_agreement(run, lang)})"
+    yield Text("S del escenario", "scenario's S"), f"{number(row.s, lang)} s"
+    if run.recorded.is_burst:
+        yield Text("X_sat", "X_sat"), _capacity(run, lang)
+    yield Text("servicio", "service"), _service(run, lang)
+    yield Text("espera en cola", "wait in queue"), f"{_mean(lang)} {number(run.parts.wait_seconds, lang)} s"
+    yield Text("etapas", "stages"), _stages(run, lang)
     yield Text("conservación", "conservation"), conservation(run, lang)
     yield Text("ley de Little", "Little's law"), littles_law(run, lang)
-    yield Text("estabilidad", "stability"), stability(run, lang)
     if run.offered is not None:
         late = number(run.offered.lateness_max_seconds, lang, 3)
-        yield (
-            Text("tasa ofrecida · mayor retraso", "offered rate · largest lateness"),
-            f"{number(run.offered.per_minute, lang)}/min · {late} s",
-        )
-    yield Text("límite", "limit"), limit(run, lang)
-    flags = "; ".join(flag.evidence.to(lang) for flag in run.flags)
-    yield Text("reservas", "reservations"), flags or Text("ninguna", "none").to(lang)
+        offered = number(run.offered.per_minute, lang)
+        worst = Text("mayor retraso", "largest lateness").to(lang)
+        yield Text("tasa ofrecida", "offered rate"), f"{offered} videos/min; {worst} {late} s"
+    if run.stability is not None:
+        yield Text("estabilidad", "stability"), stability(run, lang)
 
 
 def fit_of(findings: Findings) -> tuple[UslFit | None, str]:
@@ -169,18 +199,75 @@ def machine(run: RunEvidence, lang: Language) -> str:
     )
 
 
-def _sure(run: RunEvidence, lang: Language) -> str:
-    bounds = interval_text(run.row.x_sat_interval, lang)
-    return Text(
-        f"Intervalo del 95 % de una sola ejecución: {bounds}; no incluye la variación entre ejecuciones.",
-        f"95 % interval of one run: {bounds}; it does not include the variation between runs.",
-    ).to(lang)
-
-
-def _weight(run: RunEvidence, lang: Language) -> str:
+def reservations(run: RunEvidence, lang: Language) -> str:
+    """Return how far the run's numbers can be trusted, with what speaks against them."""
     if not run.flags:
         return Text("Sin reservas sobre la medición.", "No reservations about the measurement.").to(lang)
     found = "; ".join(flag.evidence.to(lang) for flag in run.flags)
     severe = not is_trustworthy(run.flags)
     es, en = ("NO CONFIABLE", "UNTRUSTWORTHY") if severe else ("Con reservas", "With reservations")
     return Text(f"{es}: {found}.", f"{en}: {found}.").to(lang)
+
+
+def spaced(size_label: str) -> str:
+    """Return `5 MB` for `5MB`."""
+    return f"{size_label[:-2]} {size_label[-2:]}"
+
+
+def plural(count: int, one: str, many: str) -> str:
+    """Return the count with its noun."""
+    return f"{count} {one if count == 1 else many}"
+
+
+def _scope(run: RunEvidence, lang: Language) -> str:
+    return Text(
+        "El intervalo es de una sola corrida: no incluye cómo varían unas corridas de otras.",
+        "The interval is of one run: it does not include how runs differ.",
+    ).to(lang)
+
+
+def _agreement(run: RunEvidence, lang: Language) -> str:
+    row = run.row
+    if row.agrees is None:
+        return Text("base de datos; Prometheus no lo tiene", "database; Prometheus does not have it").to(lang)
+    if row.agrees:
+        return Text("Prometheus y base de datos coinciden", "Prometheus and database agree").to(lang)
+    x, s = number(row.x_database, lang, 3), number(row.s_database, lang, 3)
+    return Text(f"PERO la base de datos da X {x}, S {s} s", f"BUT the database says X {x}, S {s} s").to(lang)
+
+
+def _capacity(run: RunEvidence, lang: Language) -> str:
+    row = run.row
+    if row.x_sat_per_minute is None:
+        return UNKNOWN.to(lang)
+    share = percent(filling_efficiency(row.x or float("nan"), row.x_sat_per_minute), lang, 0)
+    bounds, rate = interval_text(row.x_sat_interval, lang), number(row.x_sat_per_minute, lang)
+    return Text(
+        f"{rate} videos/min, 95 % {bounds} (de esta corrida); X llega al {share} de ella",
+        f"{rate} videos/min, 95 % {bounds} (of this run); X reaches {share} of it",
+    ).to(lang)
+
+
+def _service(run: RunEvidence, lang: Language) -> str:
+    service = run.service
+    p95 = interval_text(service.p95_interval, lang) if service.count else UNKNOWN.to(lang)
+    return (
+        f"{_mean(lang)} {number(service.mean_seconds, lang)} s · CV {number(service.cv, lang)} · "
+        f"p50 {number(service.p50_seconds, lang)} s · p95 {number(service.p95_seconds, lang)} s (95 % {p95})"
+    )
+
+
+def _stages(run: RunEvidence, lang: Language) -> str:
+    """Return the mean of each stage, what is left over, and whether that hides an unmeasured stage."""
+    parts = run.parts
+    stages = [
+        f"{STAGE_NAMES[Stage(name)].to(lang)} {number(seconds, lang, 3)} s"
+        for name, seconds in parts.stage_seconds.items()
+        if np.isfinite(seconds)
+    ]
+    rest = Text("resto", "rest") if parts.fully_measured else Text("SIN MEDIR", "UNMEASURED")
+    return " · ".join([*stages, f"{rest.to(lang)} {number(parts.other_seconds, lang, 3)} s"])
+
+
+def _mean(lang: Language) -> str:
+    return Text("media", "mean").to(lang)

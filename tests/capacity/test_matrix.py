@@ -1,8 +1,11 @@
 from collections import Counter
 
-from capacity.matrix import Plan, ordered, predicted_seconds
+import pytest
+
+from capacity.matrix import OVERHEAD_SECONDS, Basis, Plan, PlannedTest, known_services, ordered, predict, total
 
 PLAN = Plan(("5MB", "10MB"), (1, 2, 4), ("burst", "sustained"), count=16, repeats=2, rate_per_minute=10.0)
+BURST, SUSTAINED = PlannedTest("5MB", 2, "burst", 1), PlannedTest("5MB", 2, "sustained", 1)
 
 
 def test_every_cell_is_run_once_in_each_repeat():
@@ -24,13 +27,40 @@ def test_an_automatic_rate_has_its_burst_before_it():
 
 
 def test_another_question_is_another_matrix():
-    other = Plan(PLAN.sizes, PLAN.concurrencies, PLAN.modes, 17, 2, 10.0)
-    assert other.name != PLAN.name
+    assert len({PLAN.name, Plan(PLAN.sizes, PLAN.concurrencies, PLAN.modes, 17, 2, 10.0).name}) == 2
+    assert Plan(PLAN.sizes, PLAN.concurrencies, PLAN.modes, 16, 2, 10.0).name == PLAN.name
+    assert Plan(PLAN.sizes, PLAN.concurrencies, PLAN.modes, 16, 2, 10.0, adaptive=True).name != PLAN.name
 
 
-def test_the_predicted_time_is_unknown_until_every_cell_has_a_service_time():
-    plan = Plan(("5MB",), (2,), ("burst", "sustained"), 16, 1, 10.0)
-    tests = ordered(plan)
-    assert predicted_seconds(plan, tests, {}) is None
-    # burst 16 × 3 s / 2 slots + 3 s; sustained 16 × 6 s + 3 s
-    assert predicted_seconds(plan, tests, {("5MB", 2): 3.0}) == 24 + 3 + 96 + 3
+def test_a_measured_cell_predicts_its_burst():
+    found = predict(PLAN, BURST, {(5_000_000, 2): 6.0}, cores=2)
+    assert (found.seconds, found.basis) == (16 * 3 + 6 + OVERHEAD_SECONDS, Basis.MEASURED)
+
+
+def test_a_sustained_test_lasts_as_long_as_its_schedule_or_its_slots_need():
+    assert predict(PLAN, SUSTAINED, {(5_000_000, 2): 6.0}, 2).seconds == 16 * 6 + 6 + OVERHEAD_SECONDS
+    assert predict(PLAN, SUSTAINED, {(5_000_000, 2): 60.0}, 2).seconds == 16 * 30 + 60 + OVERHEAD_SECONDS
+    automatic = Plan(PLAN.sizes, PLAN.concurrencies, PLAN.modes, 16, 1, None)
+    assert predict(automatic, SUSTAINED, {(5_000_000, 2): 6.0}, 2).seconds == 16 * 3 / 0.8 + 6 + OVERHEAD_SECONDS
+
+
+def test_an_unmeasured_cell_is_scaled_by_bytes_and_slots_from_the_nearest():
+    found = predict(PLAN, PlannedTest("10MB", 4, "burst", 1), {(5_000_000, 2): 6.0, (5_000_000, 1): 5.0}, cores=2)
+    assert found.basis is Basis.SCALED
+    assert found.seconds == 16 * 24 / 4 + 24 + OVERHEAD_SECONDS
+
+
+def test_with_nothing_measured_the_size_and_the_cores_give_a_guess_that_says_so():
+    found = predict(PLAN, PlannedTest("10MB", 4, "burst", 1), {}, cores=2)
+    assert (found.seconds, found.basis) == (16 * 40 / 4 + 40 + OVERHEAD_SECONDS, Basis.GUESSED)
+
+
+def test_a_sum_rests_on_its_least_sure_part():
+    parts = [predict(PLAN, BURST, {(5_000_000, 2): 6.0}, 2), predict(PLAN, BURST, {}, 2)]
+    assert total(parts).basis is Basis.GUESSED
+    assert total(parts).seconds == pytest.approx(sum(p.seconds for p in parts))
+    assert (total([]).seconds, total([]).basis) == (0, Basis.MEASURED)
+
+
+def test_services_are_known_by_size_and_slots():
+    assert known_services([("5MB", 2, 6.0), ("5MB", 2, 7.0), ("10MB", 1, None)]) == {(5_000_000, 2): 7.0}

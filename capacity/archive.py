@@ -1,0 +1,122 @@
+"""What stays of a run under `results/runs/<run_id>/`: enough to repeat its analysis without database or Prometheus.
+
+`run.json` the run's row, `videos.csv` and `attempts.csv` as recorded, `resources.csv` the samples of its time.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session
+
+from capacity.columns import CHUNK_ROWS, Array, Converter
+from capacity.recorded import VIDEO_CONVERTERS, RecordedRun, assemble, attempt_converters
+from capacity.resources import Resources
+from pipeline.errors import UsageError
+from pipeline.models import AttemptRow, RunRow, VideoRow
+
+FILES = ("run.json", "videos.csv", "attempts.csv", "resources.csv")
+#: the same for every video of a run, and told in run.json, or of no use once the run is over
+LEFT_OUT = frozenset({"run_id", "source_sha256", "profile", "user_id", "owner", "lease_until"})
+
+
+def run_folder(results: Path, run_id: str) -> Path:
+    """Return where the files of a run are."""
+    return results / "runs" / run_id
+
+
+def is_archived(folder: Path) -> bool:
+    """Say whether every file is there."""
+    return all((folder / name).exists() for name in FILES)
+
+
+def write_archive(session: Session, run: RunRow, resources: Resources, folder: Path) -> None:
+    """Write the run as it is recorded now; each file is whole or absent, also when we are killed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    facts = {column.name: getattr(run, column.name) for column in RunRow.__table__.columns}
+    _replace(folder / "run.json", [json.dumps(facts, indent=2, ensure_ascii=False) + "\n"])
+    videos = {c.name: c for c in VideoRow.__table__.columns if c.name not in LEFT_OUT}
+    _write_rows(folder / "videos.csv", session, list(videos), select(*videos.values()).where(VideoRow.run_id == run.id))
+    attempts = {c.name: c for c in AttemptRow.__table__.columns if c.name != "run_id"}
+    uploaded = select(VideoRow.uploaded_at, *attempts.values()).outerjoin(VideoRow, VideoRow.id == AttemptRow.video_id)
+    names = ["uploaded_at", *attempts]
+    _write_rows(folder / "attempts.csv", session, names, uploaded.where(AttemptRow.run_id == run.id))
+    _write_resources(folder / "resources.csv", resources)
+
+
+def read_archive(folder: Path) -> tuple[RecordedRun, Resources]:
+    """Return a run and its resource samples from its files; raise UsageError when one is missing or damaged."""
+    try:
+        run = RunRow(**json.loads((folder / "run.json").read_text(encoding="utf-8")))
+        videos = _columns(folder / "videos.csv", VIDEO_CONVERTERS)
+        attempts = _columns(folder / "attempts.csv", attempt_converters())
+        return assemble(run, videos, attempts), read_resource_file(folder / "resources.csv")
+    except (OSError, ValueError, KeyError, TypeError, StopIteration) as error:
+        why = getattr(error, "strerror", None) or str(error) or "a file is cut short"
+        raise UsageError("run folder", why, "give results/runs/RUN_ID as `report` wrote it", value=folder) from error
+
+
+def read_resource_file(path: Path) -> Resources:
+    """Return the samples of a `resources.csv`; blank is unknown."""
+    rows = _rows(path)
+    names = next(rows)
+    values = np.array([[_number(cell) for cell in row] for row in rows], dtype=np.float64).reshape(-1, len(names))
+    return Resources(values[:, 0], {name: values[:, i] for i, name in enumerate(names) if i})
+
+
+def _write_rows(path: Path, session: Session, names: Sequence[str], statement: Select[Any]) -> None:
+    rows = session.execute(statement, execution_options={"yield_per": CHUNK_ROWS})
+    _write_table(path, names, rows)
+
+
+def _write_resources(path: Path, resources: Resources) -> None:
+    columns = [resources.times, *resources.samples.values()]
+    blanked = (["" if np.isnan(value) else value for value in row] for row in zip(*columns, strict=True))
+    _write_table(path, ["time", *resources.samples], blanked)
+
+
+def _write_table(path: Path, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    partial = path.with_suffix(".part")
+    with partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(names)
+        writer.writerows(rows)
+    partial.replace(path)
+
+
+def _replace(path: Path, lines: Iterable[str]) -> None:
+    partial = path.with_suffix(".part")
+    partial.write_text("".join(lines), encoding="utf-8")
+    partial.replace(path)
+
+
+def _columns(path: Path, converters: Mapping[str, Converter]) -> list[Array]:
+    rows = _rows(path)
+    names = next(rows)
+    cells = dict(zip(names, zip(*rows, strict=True), strict=False))
+    cells["who"] = tuple(
+        f"{node}:{slot}" for node, slot in zip(cells.get("node", ()), cells.get("slot", ()), strict=True)
+    )
+    missing = sorted(converters.keys() - {*names, "who"})
+    if missing:
+        raise ValueError(f"{path.name} has no column {', '.join(missing)}")
+    return [convert(_typed(name, cells.get(name, ()))) for name, convert in converters.items()]
+
+
+def _typed(name: str, cells: Sequence[str]) -> Sequence[Any]:
+    return [_number(cell) for cell in cells] if name.endswith(("_at", "_seconds")) else cells
+
+
+def _number(cell: str) -> float:
+    return float(cell) if cell else float("nan")
+
+
+def _rows(path: Path) -> Iterator[list[str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        yield from csv.reader(file)

@@ -1,0 +1,111 @@
+"""A matrix being carried out: what is done is found again, a test that fails does not stop the others."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from sqlalchemy import select
+
+from capacity.matrix import (
+    AUTOMATIC_SHARE,
+    Plan,
+    PlannedTest,
+    Prediction,
+    known_services,
+    ordered,
+    predict,
+    total,
+)
+from capacity.results import ResultRow, load_rows, reading
+from capacity.trial import Laboratory, Progress, Test, silent
+from pipeline.errors import AforoError, EnvironmentFault, RunFailed
+from pipeline.models import RunRow
+from pipeline.run import Mode
+
+#: so many tests failing one after the other say that the stack is ill, not the cell
+FAILURES_IN_A_ROW = 2
+
+
+@dataclass
+class Campaign:
+    """A plan with the rows of the tests that are done and the faults of those that could not be run."""
+
+    laboratory: Laboratory
+    plan: Plan
+    rows: dict[PlannedTest, ResultRow] = field(default_factory=dict)
+    faults: dict[PlannedTest, str] = field(default_factory=dict)
+    _others: list[ResultRow] = field(default_factory=list)
+
+    def resume(self) -> None:
+        """Find what an earlier call did: finished runs count, a run still being worked on is waited for."""
+        adopted = {test: run_id for test in ordered(self.plan) if (run_id := self._earlier_run(test)) is not None}
+        self._others = load_rows()
+        by_id = {row.run_id: row for row in self._others}
+        self.rows = {test: by_id[run_id] for test, run_id in adopted.items()}
+
+    def left(self) -> list[PlannedTest]:
+        """Return the tests that are still to be run, in order."""
+        return [test for test in ordered(self.plan) if test not in self.rows and test not in self.faults]
+
+    def predict(self, test: PlannedTest) -> Prediction:
+        """Return how long a test will take, by what has been measured here so far."""
+        rows = [*self._others, *self.rows.values()]
+        known = known_services((row.size_label, row.slots, row.service_mean_seconds) for row in rows)
+        return predict(self.plan, test, known, os.cpu_count() or 1)
+
+    def remaining(self) -> Prediction:
+        """Return how long all that is left will take."""
+        return total([self.predict(test) for test in self.left()])
+
+    def run(self, progress: Progress, told: Callable[[PlannedTest, ResultRow | AforoError], None]) -> None:
+        """Run what is left and tell of each; raise RunFailed when tests fail one after the other."""
+        in_a_row = 0
+        for test in self.left():
+            try:
+                self.rows[test] = self.laboratory.run(self._test(test), progress)
+                in_a_row = 0
+                told(test, self.rows[test])
+            except AforoError as fault:
+                self.faults[test] = str(fault)
+                in_a_row += 1
+                told(test, fault)
+            if in_a_row >= FAILURES_IN_A_ROW:
+                why = f"{in_a_row} tests failed one after the other"
+                raise RunFailed("matrix", why, "mend the stack (`make doctor`) and run it again", value=self.plan.name)
+
+    def _test(self, test: PlannedTest) -> Test:
+        plan, burst = self.plan, test.mode == Mode.BURST
+        rate = None if burst else plan.rate_per_minute or self._automatic_rate(test)
+        return Test(
+            size=test.size,
+            concurrency=test.concurrency,
+            mode=Mode(test.mode),
+            count=plan.videos(test.mode),
+            rate_per_minute=rate,
+            note=test.note(plan),
+            adaptive=plan.adaptive and burst,
+        )
+
+    def _automatic_rate(self, test: PlannedTest) -> float:
+        """Return the rate of the cell's first repeat, for repeats to be comparable, else 0.8 of its burst's X_sat."""
+        same = [t for t in self.rows if (t.size, t.concurrency, t.mode) == (test.size, test.concurrency, test.mode)]
+        if same and (rate := self.rows[same[0]].rate_per_minute):
+            return rate
+        burst = PlannedTest(test.size, test.concurrency, Mode.BURST.value, test.repeat)
+        capacity = self.rows[burst].x_sat_per_minute if burst in self.rows else None
+        if capacity is None:
+            raise EnvironmentFault(
+                "RATE", "the burst of this cell has no X_sat", "use more COUNT, or give a rate", value="auto"
+            )
+        return AUTOMATIC_SHARE * capacity
+
+    def _earlier_run(self, test: PlannedTest) -> str | None:
+        newest = select(RunRow.id).where(RunRow.note == test.note(self.plan)).order_by(RunRow.created_at.desc())
+        with reading(self.laboratory.sessions) as session:
+            run_id = session.scalars(newest.limit(1)).first()
+        if run_id is None or not self.laboratory.adopt(run_id):
+            return None
+        self.laboratory.wait(run_id, silent, adaptive=self.plan.adaptive and test.mode == Mode.BURST)
+        return run_id

@@ -1,0 +1,75 @@
+"""What an analysis leaves behind: verdicts in the run's row, files under results/, the table and the report."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from capacity.archive import is_archived, run_folder, write_archive
+from capacity.commands.rendering import plain
+from capacity.evidence import RunEvidence
+from capacity.gathering import Findings, ask_resources
+from capacity.language import Language
+from capacity.report.page import render_page
+from capacity.results import reading
+from capacity.table_text import csv_text, markdown, sources
+from pipeline.database import Sessions
+from pipeline.models import RunRow
+from pipeline.run import FINAL_STATUSES
+from pipeline.settings import Settings
+
+
+@dataclass(frozen=True)
+class Published:
+    """Where things were written."""
+
+    report: Path
+    table: Path
+
+
+def publish(sessions: Sessions, settings: Settings, findings: Findings, lang: Language) -> Published:
+    """Store every verdict, keep the files of finished runs, and write table and report anew."""
+    with sessions.begin() as session:
+        for run in findings.runs:
+            store_verdicts(session, run)
+    with reading(sessions) as session:
+        for run in findings.runs:
+            keep_run(session, settings, run)
+    return write_pages(settings.results.path, findings, lang)
+
+
+def write_pages(folder: Path, findings: Findings, lang: Language) -> Published:
+    """Write table and report."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "table.md").write_text(markdown(findings.cells, lang) + "\n" + sources(findings.cells, lang), "utf-8")
+    (folder / "table.csv").write_text(csv_text(findings.cells), "utf-8")
+    (folder / "report.html").write_text(render_page(findings, lang), "utf-8")
+    return Published(folder / "report.html", folder / "table.md")
+
+
+def store_verdicts(session: Session, run: RunEvidence) -> None:
+    """Write what the analysis says of a run into its row, from which the database exporter publishes it."""
+    interval = run.row.x_sat_interval
+    values = {
+        "capacity_per_minute": run.row.x_sat_per_minute,
+        "capacity_low_per_minute": interval.low if interval else None,
+        "capacity_high_per_minute": interval.high if interval and math.isfinite(interval.high) else None,
+        "stability": run.row.stability,
+        "bottleneck": run.bottleneck.cause.value,
+    }
+    session.execute(update(RunRow).where(RunRow.id == run.row.run_id).values(values))
+
+
+def keep_run(session: Session, settings: Settings, run: RunEvidence) -> None:
+    """Write the files of a run that is over, its samples while Prometheus still has them."""
+    folder = run_folder(settings.results.path, run.row.run_id)
+    if run.row.status in FINAL_STATUSES and not is_archived(folder):
+        resources = run.resources if run.resources.times.size else ask_resources(run.recorded, settings.prometheus.url)
+        write_archive(session, run.recorded.run, resources, folder)
+    if folder.exists():
+        (folder / "row.json").write_text(json.dumps(plain(run.row, "en"), indent=2) + "\n", "utf-8")

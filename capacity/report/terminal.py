@@ -1,0 +1,31 @@
+"""The report in the terminal: the answer, the line of the table, and every check with its unit."""
+
+from __future__ import annotations
+
+from textwrap import wrap
+
+from capacity.evidence import RunEvidence
+from capacity.language import Language
+from capacity.report.statements import facts, headline, limit, reservations
+from capacity.table import fill
+from capacity.table_text import markdown
+
+WIDTH = 118
+
+
+def render_terminal(run: RunEvidence, lang: Language) -> str:
+    """Return the report of one run as text."""
+    first = [headline(run, lang), limit(run, lang), reservations(run, lang)]
+    told = [(name.to(lang), value) for name, value in facts(run, lang)]
+    column = max(len(name) for name, _ in told)
+    lines = [line for name, value in told for line in _fact(name, value, column)]
+    return "\n".join([*_wrapped(first), "", markdown(fill([run.row]), lang), *lines])
+
+
+def _wrapped(sentences: list[str]) -> list[str]:
+    return [line for sentence in sentences for line in wrap(sentence, WIDTH, subsequent_indent="  ")]
+
+
+def _fact(name: str, value: str, column: int) -> list[str]:
+    lines = wrap(value, WIDTH - column - 4, break_on_hyphens=False) or [""]
+    return [f"  {label:<{column}}  {line}" for label, line in zip([name] + [""] * len(lines), lines, strict=False)]

@@ -1,0 +1,157 @@
+"""The table as people read it: Markdown in the scenario's columns, and CSV with everything behind it."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from io import StringIO
+
+from capacity.estimate import Interval
+from capacity.language import Language, Text, number
+from capacity.results import ResultRow
+from capacity.stability import Stability
+from capacity.table import TableCell
+from pipeline.run import RunStatus
+
+HEADER = Text(
+    "| Tamaño | Concurrencia | Modo | X (videos/min) | S promedio (s) | Notas |",
+    "| Size | Concurrency | Mode | X (videos/min) | Mean S (s) | Notes |",
+)
+RULE = "|---|---|---|---|---|---|"
+CSV_COLUMNS = (
+    "size", "concurrency", "nodes", "mode", "rate_per_minute", "count", "x_per_minute", "s_seconds",
+    "x_sat_per_minute", "x_sat_low", "x_sat_high", "interval_between_runs", "stability", "done", "failed",
+    "duplicates", "agrees", "runs", "left_out",
+)  # fmt: skip
+STABILITIES = {
+    Stability.STABLE: Text("estable", "stable"),
+    Stability.UNSTABLE: Text("inestable", "unstable"),
+    Stability.INCONCLUSIVE: Text("no concluyente", "inconclusive"),
+}
+STATUSES = {
+    RunStatus.PREPARING: Text("en preparación", "being prepared"),
+    RunStatus.RUNNING: Text("en curso", "running"),
+    RunStatus.INTERRUPTED: Text("interrumpida", "interrupted"),
+    RunStatus.FAILED: Text("fallida", "failed"),
+}
+
+
+def cells_of(cell: TableCell, lang: Language) -> tuple[str, ...]:
+    """Return what the scenario's columns hold for a cell."""
+    return (
+        cell.key.size_label[:-2] + " " + cell.key.size_label[-2:],
+        str(cell.key.concurrency),
+        cell.key.mode.capitalize(),
+        number(cell.x, lang),
+        number(cell.s, lang, 1),
+        "; ".join(text.to(lang) for text in _notes(cell, lang)),
+    )
+
+
+def markdown(cells: Sequence[TableCell], lang: Language) -> str:
+    """Return the table, and under it which runs each line is made of."""
+    lines = ["| " + " | ".join(cells_of(cell, lang)) + " |" for cell in cells]
+    return "\n".join([HEADER.to(lang), RULE, *lines]) + "\n"
+
+
+def sources(cells: Sequence[TableCell], lang: Language) -> str:
+    """Return one line a cell that names the runs behind it."""
+    lines = []
+    for cell in cells:
+        size, slots, mode, *_ = cells_of(cell, lang)
+        left = Text(f" (sin usar: {cell.left_out})", f" (not used: {cell.left_out})").to(lang) if cell.left_out else ""
+        lines.append(f"- {size}, c={slots}, {mode}: {', '.join(run.run_id for run in cell.runs)}{left}")
+    return "\n".join(lines) + "\n"
+
+
+def csv_text(cells: Sequence[TableCell]) -> str:
+    """Return the table as CSV, unknown blank, the run ids separated by blanks."""
+    file = StringIO()
+    writer = csv.DictWriter(file, CSV_COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(csv_row(cell) for cell in cells)
+    return file.getvalue()
+
+
+def csv_row(cell: TableCell) -> dict[str, object]:
+    """Return everything known of a cell under the CSV's names; None is unknown."""
+    newest, interval = cell.runs[-1], cell.x_sat_interval
+    return {
+        "size": cell.key.size_label,
+        "concurrency": cell.key.concurrency,
+        "nodes": cell.key.nodes,
+        "mode": cell.key.mode,
+        "rate_per_minute": newest.rate_per_minute,
+        "count": cell.count,
+        "x_per_minute": cell.x,
+        "s_seconds": cell.s,
+        "x_sat_per_minute": cell.x_sat,
+        "x_sat_low": interval.low if interval else None,
+        "x_sat_high": interval.high if interval else None,
+        "interval_between_runs": cell.is_between_runs,
+        "stability": newest.stability,
+        "done": sum(run.done for run in cell.runs),
+        "failed": sum(run.failed for run in cell.runs),
+        "duplicates": sum(run.duplicates for run in cell.runs),
+        "agrees": _agreement(cell),
+        "runs": " ".join(run.run_id for run in cell.runs),
+        "left_out": cell.left_out,
+    }
+
+
+def capacity_text(rate: float | None, interval: Interval | None, lang: Language) -> str:
+    """Return X_sat with its interval as `8.22 [7.70–8.80]`."""
+    bounds = "" if interval is None else f" [{number(interval.low, lang)}–{number(interval.high, lang)}]"
+    return number(rate, lang) + bounds
+
+
+def _notes(cell: TableCell, lang: Language) -> Iterator[Text]:
+    yield from _test_notes(cell, lang)
+    for row in cell.runs:
+        yield from _warnings(row, lang)
+
+
+def _test_notes(cell: TableCell, lang: Language) -> Iterator[Text]:
+    newest, runs = cell.runs[-1], len(cell.runs)
+    stopped = newest.asked is not None and newest.asked > newest.count
+    yield Text(
+        f"N={cell.count}" + (f" de {newest.asked} (parada adaptativa)" if stopped else ""),
+        f"N={cell.count}" + (f" of {newest.asked} (adaptive stop)" if stopped else ""),
+    )
+    if runs > 1:
+        yield Text(f"media de {runs} corridas", f"mean of {runs} runs")
+    if cell.key.nodes > 1:
+        yield Text(f"{cell.key.nodes} nodos", f"{cell.key.nodes} nodes")
+    if newest.rate_per_minute is not None:
+        yield Text(f"tasa={newest.rate_per_minute:.4g}/min", f"rate={newest.rate_per_minute:.4g}/min")
+    if newest.stability is not None:
+        verdicts = list(dict.fromkeys(run.stability for run in cell.runs if run.stability))
+        names = [STABILITIES[Stability(verdict)] for verdict in verdicts]
+        yield Text(f"cola {' / '.join(n.es for n in names)}", f"queue {' / '.join(n.en for n in names)}")
+    if cell.x_sat is not None:
+        scope = Text("entre corridas", "between runs").to(lang) if cell.is_between_runs else ""
+        shown = f"X_sat={capacity_text(cell.x_sat, cell.x_sat_interval, lang)} {scope}".rstrip()
+        yield Text(shown, shown)
+
+
+def _warnings(row: ResultRow, lang: Language) -> Iterator[Text]:
+    if row.status != RunStatus.FINISHED:
+        status = STATUSES[RunStatus(row.status)]
+        yield Text(f"corrida {status.es}", f"run {status.en}")
+    if row.done + row.failed < row.count:
+        missing = row.count - row.done - row.failed
+        yield Text(f"{missing} sin terminar: S es ≥", f"{missing} unfinished: S is ≥")
+    if row.failed:
+        yield Text(f"{row.failed} fallidos", f"{row.failed} failed")
+    if row.duplicates:
+        yield Text(f"{row.duplicates} entregas repetidas", f"{row.duplicates} duplicate deliveries")
+    if row.agrees is None:
+        yield Text("solo base de datos, sin contraste con Prometheus", "database only, not compared with Prometheus")
+    elif not row.agrees:
+        x, s = number(row.x_database, lang, 3), number(row.s_database, lang, 2)
+        yield Text(f"la base de datos da X={x}, S={s}", f"the database says X={x}, S={s}")
+
+
+def _agreement(cell: TableCell) -> bool | None:
+    found = {run.agrees for run in cell.runs}
+    return False if False in found else None if None in found else True

@@ -1,0 +1,63 @@
+import json
+
+import numpy as np
+import pytest
+
+from capacity.archive import is_archived, read_archive, write_archive
+from capacity.recorded import load_run
+from capacity.resources import Resources
+from capacity.results import measure_recorded
+from pipeline.errors import UsageError
+from pipeline.models import RunRow
+from tests.capacity.golden import ENDED, SLOT, STARTED
+from tests.capacity.store import add_run, open_store, run_row
+
+RESOURCES = Resources(np.array([1000.0, 1001.0]), {"cores": np.array([2.0, np.nan]), "cpu.user": np.array([1.5, 3.25])})
+
+
+@pytest.fixture
+def folder(tmp_path):
+    sessions = open_store(tmp_path / "a.db")
+    with sessions.begin() as session:
+        add_run(session, run_row(count=10), STARTED, ENDED, slot=SLOT)
+    with sessions() as session:
+        run = session.get_one(RunRow, "r1")
+        write_archive(session, run, RESOURCES, tmp_path / "r1")
+        return tmp_path / "r1", measure_recorded(load_run(session, run))
+
+
+def test_the_files_alone_give_the_row_that_the_database_gave(folder):
+    path, row = folder
+    recorded, _resources = read_archive(path)
+    assert is_archived(path)
+    assert measure_recorded(recorded) == row
+    assert row.x_sat_per_minute == pytest.approx(3.934426, abs=1e-6)
+
+
+def test_resource_samples_come_back_with_what_was_unknown(folder):
+    _recorded, resources = read_archive(folder[0])
+    np.testing.assert_array_equal(resources.times, RESOURCES.times)
+    assert resources.samples.keys() == RESOURCES.samples.keys()
+    np.testing.assert_array_equal(resources.samples["cores"], RESOURCES.samples["cores"])
+
+
+def test_a_run_without_samples_has_an_empty_file_that_reads_as_none(folder, tmp_path):
+    with open_store(tmp_path / "a.db")() as session:
+        write_archive(session, session.get_one(RunRow, "r1"), Resources(np.empty(0)), tmp_path / "bare")
+    assert read_archive(tmp_path / "bare")[1].times.size == 0
+
+
+@pytest.mark.parametrize("name", ["run.json", "videos.csv", "attempts.csv", "resources.csv"])
+@pytest.mark.parametrize("damage", [lambda f: f.unlink(), lambda f: f.write_text(""), lambda f: f.write_text("x,y\n")])
+def test_a_missing_or_damaged_file_is_told_in_one_line(folder, name, damage):
+    path = folder[0]
+    damage(path / name)
+    if name == "resources.csv" and (path / name).exists() and (path / name).read_text() == "x,y\n":
+        return  # a header without samples is how "none were recorded" is written
+    with pytest.raises(UsageError, match="results/runs/RUN_ID") as caught:
+        read_archive(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_run_json_holds_what_the_run_was(folder):
+    assert json.loads((folder[0] / "run.json").read_text())["environment"]["host"]["cpu_count"] == 2
