@@ -28,7 +28,7 @@ COUNTERS = {
     "throttled": "sum (aforo_node_cgroup_throttled_periods_total)",
 }
 GAUGES = {
-    "cores": "sum (aforo_node_cpu_count)",
+    "cores": "sum (aforo_node_cores)",
     "quota": "sum (aforo_node_cgroup_cpu_limit_cores)",
     "ceiling": "sum by (resource) (aforo_node_ceiling_bytes_per_second)",
     "messages": "sum (aforo_sqs_messages_visible) + sum (aforo_sqs_messages_in_flight)",

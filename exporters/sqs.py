@@ -91,7 +91,7 @@ class QueueSource:
             "messages_in_flight": lambda facts: facts.in_flight,
             "messages_delayed": lambda facts: facts.delayed,
             "visibility_timeout_seconds": lambda facts: facts.visibility_timeout_seconds,
-            "max_receive_count": lambda facts: facts.max_receive_count,
+            "receive_limit": lambda facts: facts.max_receive_count,
         }
         families = [
             _per_queue(name, {queue: value(facts) for queue, facts in reading.facts.items()})

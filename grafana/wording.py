@@ -41,7 +41,7 @@ class Word:
 Words = Mapping[str, Word]
 
 GREEN, RED, ORANGE, YELLOW = "#56A64B", "#E02F44", "#FF780A", "#F2CC0C"
-BLUE, CYAN, PURPLE, GREY = "#3274D9", "#37872D", "#8F3BB8", "#9FA7B3"
+BLUE, PURPLE, GREY = "#3274D9", "#8F3BB8", "#9FA7B3"
 DARK_RED, DARK_PURPLE, TEAL, PINK = "#AD0317", "#5B2A86", "#0A9396", "#E377C2"
 
 STATES: Words = {
@@ -64,6 +64,7 @@ TASK_ENDS: Words = {
     "failed": Word(Text("fallidas", "failed"), RED),
     "retried": Word(Text("reintentadas", "retried"), ORANGE),
     "rejected": Word(Text("devueltas a la cola", "given back"), YELLOW),
+    "ignored": Word(Text("ignoradas", "ignored"), TEAL),
     "revoked": Word(Text("revocadas", "revoked"), GREY),
     "duplicate": Word(Text("duplicadas", "duplicate"), PURPLE),
     "superseded": Word(Text("superadas", "superseded"), DARK_PURPLE),

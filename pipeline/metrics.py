@@ -106,7 +106,7 @@ WORKER = (
 
 NODE = (
     Metric("aforo_node_cpu_seconds_total", C, "CPU time of the machine, summed over cores.", ("mode",)),
-    Metric("aforo_node_cpu_count", G, "Logical cores of the machine."),
+    Metric("aforo_node_cores", G, "Logical cores of the machine."),
     Metric("aforo_node_memory_bytes", G, "Memory of the machine.", ("kind",)),
     Metric("aforo_node_swap_in_bytes_total", C, "Bytes read back from swap."),
     Metric("aforo_node_oom_kills_total", C, "Processes the kernel killed for want of memory."),
@@ -134,7 +134,7 @@ SQS = (
     Metric("aforo_sqs_oldest_message_timestamp_seconds", G, "When the oldest waiting message was sent.", ("queue",)),
     Metric("aforo_sqs_visibility_timeout_seconds", G, "Visibility timeout of the queue.", ("queue",)),
     Metric(
-        "aforo_sqs_max_receive_count",
+        "aforo_sqs_receive_limit",
         G,
         "Receives before a message is dead-lettered; absent without redrive.",
         ("queue",),

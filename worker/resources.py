@@ -53,7 +53,7 @@ def _cpu() -> Iterator[Metric]:
         if mode not in _COUNTED_ELSEWHERE:
             times.add_metric([mode], seconds)
     yield times
-    yield _single("aforo_node_cpu_count", os.cpu_count() or 1)
+    yield _single("aforo_node_cores", os.cpu_count() or 1)
 
 
 def _memory() -> Iterator[Metric]:

@@ -25,7 +25,7 @@ BOTTLENECK = Board(
     ),
     time_from="now-15m",
     variables=(
-        Variable("instance", Text("Máquina", "Machine"), "label_values(aforo_node_cpu_count, instance)", multiple=True),
+        Variable("instance", Text("Máquina", "Machine"), "label_values(aforo_node_cores, instance)", multiple=True),
     ),
     rows=(
         Row(
@@ -109,7 +109,7 @@ BOTTLENECK = Board(
                             "[$__rate_interval]))",
                             "{{mode}}",
                         ),
-                        Query(f"sum(aforo_node_cpu_count{{{HERE}}})", Text("núcleos", "cores"), GREY, is_limit=True),
+                        Query(f"sum(aforo_node_cores{{{HERE}}})", Text("núcleos", "cores"), GREY, is_limit=True),
                     ),
                     CORES,
                     stacked=True,
@@ -225,7 +225,7 @@ BOTTLENECK = Board(
                             ORANGE,
                         ),
                         Query(f"sum(aforo_worker_slots_busy{{{HERE}}})", Text("slots ocupados", "busy slots"), BLUE),
-                        Query(f"sum(aforo_node_cpu_count{{{HERE}}})", Text("núcleos", "cores"), PURPLE, is_limit=True),
+                        Query(f"sum(aforo_node_cores{{{HERE}}})", Text("núcleos", "cores"), PURPLE, is_limit=True),
                     ),
                     CORES,
                     width=12,

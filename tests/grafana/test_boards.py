@@ -16,6 +16,7 @@ from grafana.expressions import expressions
 from grafana.generated import FOLDERS, generate, stale
 from grafana.known import known_metrics, rules
 from grafana.promtool import promtools, refused
+from pipeline.label_values import values_of
 from pipeline.run import Mode, RunStatus
 from pipeline.video import Outcome, Stage, VideoState
 from worker.polls import PollResult
@@ -71,6 +72,7 @@ def test_every_value_a_label_may_have_is_shown_in_words():
     assert set(wording.STAGES) == set(Stage)
     assert set(wording.STATUSES) == set(RunStatus)
     assert set(wording.MODES) == set(Mode)
+    assert set(wording.TASK_ENDS) == set(values_of("aforo_worker_tasks_total", "outcome"))
     assert set(wording.POLLS) == set(PollResult)
     assert set(wording.BOTTLENECKS) == set(Cause)
     assert set(wording.VERDICTS) == {verdict.lower() for verdict in Stability}
