@@ -8,7 +8,10 @@ from pathlib import Path
 import click
 
 from injector.injection import Injection, Request
-from injector.monitor import follow
+from injector.monitor import follow, follow_own
+from injector.own_run import OwnRun
+from injector.own_task import PLACEHOLDERS, parse_own_task
+from injector.own_videos import require_own_videos
 from pipeline import cli, logs
 from pipeline.cli import EnvironmentOption
 from pipeline.errors import UsageError
@@ -23,6 +26,8 @@ Examples:
   python -m injector --count 100 --size 50MB --mode burst --monitor
   python -m injector --count 50 --size 100MB --mode sustained --rate 10 --monitor
   python -m injector --count 8 --file /videos/mine.mp4
+  python -m injector --count 8 --task app.tasks.process_video \\
+      --payload '{"video_id": "{video_id}", "path": "{path}"}'
 """
 
 
@@ -70,6 +75,18 @@ Examples:
 @click.option(
     "--run-id", cls=EnvironmentOption, envvar="RUN_ID", help="Name of the run; made when left out [env: RUN_ID]."
 )
+@click.option(
+    "--task",
+    cls=EnvironmentOption,
+    envvar="TASK",
+    help="Send a task of your own app instead of ours; our database stays out of it [env: TASK].",
+)
+@click.option(
+    "--payload",
+    cls=EnvironmentOption,
+    envvar="PAYLOAD",
+    help=f"Its keyword arguments, JSON with placeholders {', '.join(PLACEHOLDERS)} [env: PAYLOAD].",
+)
 @click.option("--note", default="", help="A remark kept with the run.")
 @click.option("--monitor", is_flag=True, help="Show live progress until every video has ended.")
 @click.option("--check", is_flag=True, help="Check the options and inject nothing.")
@@ -80,14 +97,36 @@ def main(monitor: bool, check: bool, **options: str | None) -> None:
     request = parse_request(settings, **options)
     if check:
         return
+    if request.own_task is not None:
+        _inject_own(settings, request, monitor)
+    else:
+        _inject(settings, request, monitor)
+
+
+def _inject(settings: Settings, request: Request, monitor: bool) -> None:
     injection = Injection.prepare(settings, request, click.echo)
-    started = time.monotonic()
-    log = injection.send()
-    click.echo(
-        f"run {injection.run_id}: {request.count} tasks sent in {time.monotonic() - started:.1f} s; ids in {log}"
-    )
-    if monitor:
-        follow(injection.sessions, injection.run_id)
+    with injection.recorded():
+        started = time.monotonic()
+        log = injection.send()
+        _tell_sent(injection.run_id, request, time.monotonic() - started, log, injection.lateness_seconds())
+        if monitor:
+            follow(injection.sessions, injection.run_id)
+
+
+def _inject_own(settings: Settings, request: Request, monitor: bool) -> None:
+    run = OwnRun.prepare(settings, request, click.echo)
+    before = require_own_videos(settings) if monitor else None
+    with run.recorded():
+        started = time.monotonic()
+        log = run.send()
+        _tell_sent(run.run_id, request, time.monotonic() - started, log, run.lateness_seconds)
+        if before is not None:
+            follow_own(settings, request.count, before, started)
+
+
+def _tell_sent(run_id: str, request: Request, seconds: float, log: Path, late_seconds: float | None) -> None:
+    late = "" if late_seconds is None else f", at most {max(0.0, late_seconds):.3f} s late"
+    click.echo(f"run {run_id}: {request.count} tasks sent in {seconds:.1f} s{late}; ids in {log}")
 
 
 def parse_request(
@@ -101,11 +140,15 @@ def parse_request(
     profile: str | None,
     run_id: str | None,
     note: str | None,
+    task: str | None = None,
+    payload: str | None = None,
 ) -> Request:
     """Return the checked request; raise UsageError, in one line, for the first option that cannot be meant."""
     kind = _choice("MODE", mode or "", [m.value for m in Mode])
     if rate and kind == Mode.BURST:
         raise UsageError("RATE", "a burst has no rate", "leave it out or use MODE=sustained", value=rate)
+    if payload and not task:
+        raise UsageError("PAYLOAD", "it is for a task of your own", "give TASK too, or leave it out", value=payload)
     return Request(
         count=_count(count or ""),
         size_bytes=None if file else parse_size(size or ""),
@@ -116,6 +159,7 @@ def parse_request(
         profile=_choice("PROFILE", profile or settings.worker.profile, ["full", "showcase"]),
         run_id=check_run_id(run_id) if run_id else None,
         note=note or "",
+        own_task=parse_own_task(task, payload or "") if task else None,
     )
 
 

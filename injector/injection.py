@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from injector.media import MediaFile, inspect_file, make_video
+from injector.own_task import OwnTask
 from injector.publish import NewVideo, Publisher, write_tasks_log
 from injector.schedule import Schedule
 from injector.workers import WorkerFleet, read_fleet
@@ -21,7 +25,7 @@ from pipeline import aws, database, queue
 from pipeline.broker import make_celery
 from pipeline.database import Sessions
 from pipeline.errors import EnvironmentFault, UsageError
-from pipeline.models import RunRow
+from pipeline.models import RunRow, VideoRow
 from pipeline.run import FINAL_STATUSES, Host, Mode, RunStatus, new_run_id
 from pipeline.settings import Settings
 from pipeline.size import size_label
@@ -29,6 +33,7 @@ from pipeline.storage import Storage, describe, open_storage
 
 #: a run whose heartbeat is older was killed
 HEARTBEAT_LIMIT_SECONDS = 60.0
+Video = TypeVar("Video")
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,7 @@ class Request:
     profile: str
     run_id: str | None
     note: str
+    own_task: OwnTask | None = None
 
 
 @dataclass(frozen=True)
@@ -67,10 +73,11 @@ class Injection:
     source: Source
     sessions: Sessions
     publisher: Publisher
+    row: RunRow
 
     @classmethod
     def prepare(cls, settings: Settings, request: Request, say: Callable[[str], None]) -> Injection:
-        """Make the input, check queue and workers, and record the run; raise an AforoError and leave nothing."""
+        """Make the input, check queue and workers; raise an AforoError and leave nothing but the input."""
         engine = database.open_engine(settings.database.url)
         database.upgrade_schema(engine)
         sessions = database.open_sessions(engine)
@@ -78,37 +85,45 @@ class Injection:
         client = aws.client(settings, "sqs")
         url = queue.find_queue(client, settings.queue.name)
         fleet = read_fleet(settings)
-        source = _store_source(settings, request, say)
+        source = store_source(settings, request, say)
         run_id = request.run_id or new_run_id(request.mode, size_label(source.size_bytes), fleet.slots_per_node)
-        leftover = queue.read_facts(client, url).total
-        if leftover:
-            say(f"note: about {leftover} messages of earlier work are in the queue; they are counted apart")
-        with sessions.begin() as session:
-            session.add(_run_row(run_id, request, source, fleet))
+        tell_leftovers(queue.read_facts(client, url).total, say)
+        row = _run_row(run_id, request, source, fleet)
         publisher = Publisher(make_celery(settings, url), client, url, sessions)
-        return cls(settings, request, run_id, source, sessions, publisher)
+        return cls(settings, request, run_id, source, sessions, publisher, row)
+
+    @contextmanager
+    def recorded(self) -> Iterator[None]:
+        """Record the run; whatever ends the body early ends the run too: interrupted by Ctrl-C, else failed."""
+        try:
+            with self.sessions.begin() as session:
+                session.add(self.row)
+            yield
+        except BaseException as error:
+            self._end(status_after(error))
+            raise
+        finally:
+            self._write_run_file()
 
     def send(self) -> Path:
-        """Send every video at its time; return the log of task ids; an interruption marks the run so."""
-        folder = self.settings.results.path
-        folder.mkdir(parents=True, exist_ok=True)
-        log = folder / f"worker_tasks_{datetime.now(UTC):%Y%m%d_%H%M%S}.log"
+        """Send every video at its time; return the log of task ids."""
+        log = new_tasks_log(self.settings)
         started_at = time.time()
         self._set(status=RunStatus.RUNNING, started_at=started_at, heartbeat_at=started_at, tasks_log=str(log))
-        try:
-            with log.open("a", encoding="utf-8") as file:
-                for videos in self._batches(started_at):
-                    write_tasks_log(self.publisher.publish(videos), file)
-                    self._set(heartbeat_at=time.time())
-        except BaseException as error:
-            interrupted = isinstance(error, KeyboardInterrupt)
-            self._set(status=RunStatus.INTERRUPTED if interrupted else RunStatus.FAILED, finished_at=time.time())
-            raise
-        self._write_run_file()
+        with log.open("a", encoding="utf-8") as file:
+            for videos in self._batches(started_at):
+                write_tasks_log(self.publisher.publish(videos), file)
+                self._set(heartbeat_at=time.time())
         return log
 
+    def lateness_seconds(self) -> float | None:
+        """Return the largest delay of a send behind its schedule; None for a burst."""
+        late = select(func.max(VideoRow.uploaded_at - VideoRow.intended_at)).where(VideoRow.run_id == self.run_id)
+        with self.sessions() as session:
+            return session.scalar(late)
+
     def _batches(self, started_at: float) -> Iterator[list[NewVideo]]:
-        return _paced(Schedule(self.request.count, self.request.rate_per_minute), started_at, self._video)
+        return paced(Schedule(self.request.count, self.request.rate_per_minute), started_at, self._video)
 
     def _video(self, sequence: int, intended_at: float | None) -> NewVideo:
         source, request = self.source, self.request
@@ -123,22 +138,50 @@ class Injection:
             intended_at=intended_at,
         )
 
+    def _end(self, status: RunStatus) -> None:
+        """Give the run a final status unless it has one."""
+        open_run = (RunRow.id == self.run_id, RunRow.status.not_in([s.value for s in FINAL_STATUSES]))
+        with self.sessions.begin() as session:
+            session.execute(update(RunRow).where(*open_run).values(status=status, finished_at=time.time()))
+
     def _set(self, **values: object) -> None:
         with self.sessions.begin() as session:
             session.execute(update(RunRow).where(RunRow.id == self.run_id).values(**values))
 
     def _write_run_file(self) -> None:
-        folder = self.settings.results.path / "runs" / self.run_id
-        folder.mkdir(parents=True, exist_ok=True)
         with self.sessions() as session:
-            row = session.get_one(RunRow, self.run_id)
-            facts = {column.name: getattr(row, column.name) for column in RunRow.__table__.columns}
-        (folder / "run.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+            row = session.get(RunRow, self.run_id)
+            facts = {column.name: getattr(row, column.name, None) for column in RunRow.__table__.columns}
+        if row is not None:
+            write_run_file(self.settings, self.run_id, facts)
 
 
-def _paced(
-    schedule: Schedule, started_at: float, make: Callable[[int, float | None], NewVideo]
-) -> Iterator[list[NewVideo]]:
+def write_run_file(settings: Settings, run_id: str, facts: Mapping[str, object]) -> Path:
+    """Write `results/runs/<run_id>/run.json`; return its folder."""
+    folder = settings.results.path / "runs" / run_id
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "run.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return folder
+
+
+def new_tasks_log(settings: Settings) -> Path:
+    """Return the path of a new log of task ids, named as the scenario asks."""
+    settings.results.path.mkdir(parents=True, exist_ok=True)
+    return settings.results.path / f"worker_tasks_{datetime.now(UTC):%Y%m%d_%H%M%S}.log"
+
+
+def status_after(error: BaseException) -> RunStatus:
+    """Return how a run that `error` ended has ended."""
+    return RunStatus.INTERRUPTED if isinstance(error, KeyboardInterrupt) else RunStatus.FAILED
+
+
+def tell_leftovers(messages: int, say: Callable[[str], None]) -> None:
+    """Say that the queue is not empty."""
+    if messages:
+        say(f"note: about {messages} messages of earlier work are in the queue; they are counted apart")
+
+
+def paced(schedule: Schedule, started_at: float, make: Callable[[int, float | None], Video]) -> Iterator[list[Video]]:
     """Yield the videos that are due, on an absolute schedule: a late send does not delay the next."""
     begun, sent = time.monotonic(), 0
     while sent < schedule.count:
@@ -168,16 +211,33 @@ def _refuse_second_run(sessions: Sessions, run_id: str | None) -> None:
             row.status, row.finished_at = RunStatus.INTERRUPTED, time.time()
 
 
-def _store_source(settings: Settings, request: Request, say: Callable[[str], None]) -> Source:
+def store_source(settings: Settings, request: Request, say: Callable[[str], None]) -> Source:
+    """Make or look at the input, and put it into the storage."""
     storage = open_storage(settings)
     if request.file and request.file.startswith("s3://"):
         return _remote_source(settings, storage, request.file)
     media = inspect_file(Path(request.file)) if request.file else _made(settings, request, say)
+    require_space(settings, request, media.size_bytes)
     stored = describe(media.path, f"{settings.storage.upload_prefix}{media.sha256[:16]}.mp4")
     if not storage.exists(stored.key):
         storage.publish(media.path, stored.key)
     origin = request.file or f"generated {size_label(stored.size_bytes)}"
     return Source(stored.key, stored.size_bytes, stored.sha256, media.duration_seconds, origin)
+
+
+def require_space(settings: Settings, request: Request, size_bytes: int) -> None:
+    """Raise EnvironmentFault unless the outputs of the whole run fit: each is about as large as its input."""
+    if settings.storage.backend != "filesystem" or request.profile != "full" or request.own_task is not None:
+        return
+    free_bytes = shutil.disk_usage(settings.storage.path).free
+    needed_bytes = request.count * size_bytes
+    if needed_bytes > free_bytes:
+        raise EnvironmentFault(
+            "disk",
+            f"the outputs of {request.count} videos need about {size_label(needed_bytes)}",
+            "free some, set UPLOAD_PATH, or give a smaller COUNT or SIZE",
+            value=f"{size_label(free_bytes)} free",
+        )
 
 
 def _made(settings: Settings, request: Request, say: Callable[[str], None]) -> MediaFile:

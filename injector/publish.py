@@ -11,10 +11,10 @@ import json
 import logging
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from celery import Celery
@@ -48,8 +48,43 @@ class NewVideo:
 
 
 @dataclass(frozen=True)
+class Sender:
+    """Puts encoded tasks on one queue."""
+
+    client: SQSClient
+    queue_url: str
+
+    def send(self, messages: Mapping[str, str]) -> None:
+        """Send up to ten until SQS has confirmed each; a lost answer may send one twice, which does our task no harm.
+
+        Keys tell the messages apart: letters, digits, '-' and '_'. Raise EnvironmentFault when SQS keeps refusing.
+        """
+        waiting = dict(messages)
+        for attempt in range(SEND_ATTEMPTS):
+            time.sleep(0.5 * attempt)
+            waiting = self._try_send(waiting)
+            if not waiting:
+                return
+        raise EnvironmentFault(
+            "SQS",
+            f"{len(waiting)} of {len(messages)} tasks were refused {SEND_ATTEMPTS} times",
+            "check the queue and its policy; what was recorded of them stays",
+            value=self.queue_url,
+        )
+
+    def _try_send(self, messages: dict[str, str]) -> dict[str, str]:
+        entries = [{"Id": key, "MessageBody": body} for key, body in messages.items()]
+        try:
+            answer = self.client.send_message_batch(QueueUrl=self.queue_url, Entries=entries)  # type: ignore[arg-type]
+        except (ClientError, BotoCoreError) as error:
+            logger.warning("sending %d tasks failed: %s", len(entries), error)
+            return messages
+        return {failed["Id"]: messages[failed["Id"]] for failed in answer.get("Failed", [])}
+
+
+@dataclass(frozen=True)
 class Publisher:
-    """Sends videos of one run."""
+    """Records and sends videos of one run."""
 
     app: Celery
     client: SQSClient
@@ -68,44 +103,20 @@ class Publisher:
         rows = [_row(video, time.time()) for video in batch]
         with self.sessions.begin() as session:
             session.execute(insert(VideoRow), rows)
-        self._send({str(row["id"]): self._message(row) for row in rows})
+        Sender(self.client, self.queue_url).send({str(row["id"]): self._message(row) for row in rows})
         sent = update(VideoRow).where(VideoRow.id.in_([row["id"] for row in rows]))
         with self.sessions.begin() as session:
             session.execute(sent.values(sent_at=time.time()))
         return [str(row["task_id"]) for row in rows]
-
-    def _send(self, messages: dict[str, str]) -> None:
-        """Send until SQS has confirmed each message; a lost answer may send one twice, which does no harm."""
-        waiting = dict(messages)
-        for attempt in range(SEND_ATTEMPTS):
-            time.sleep(0.5 * attempt)
-            waiting = self._try_send(waiting)
-            if not waiting:
-                return
-        raise EnvironmentFault(
-            "SQS",
-            f"{len(waiting)} of {len(messages)} tasks were refused {SEND_ATTEMPTS} times",
-            "check the queue and its policy; the rows stay, marked as not sent",
-            value=self.queue_url,
-        )
-
-    def _try_send(self, messages: dict[str, str]) -> dict[str, str]:
-        entries = [{"Id": key, "MessageBody": body} for key, body in messages.items()]
-        try:
-            answer = self.client.send_message_batch(QueueUrl=self.queue_url, Entries=entries)  # type: ignore[arg-type]
-        except (ClientError, BotoCoreError) as error:
-            logger.warning("sending %d tasks failed: %s", len(entries), error)
-            return messages
-        return {failed["Id"]: messages[failed["Id"]] for failed in answer.get("Failed", [])}
 
     def _message(self, row: dict[str, object]) -> str:
         payload = Payload(video_id=str(row["id"]), run_id=str(row["run_id"]))
         return encode_task(self.app, TASK_NAME, str(row["task_id"]), payload.as_kwargs(), self.queue_url)
 
 
-def encode_task(app: Celery, name: str, task_id: str, kwargs: dict[str, str | int], queue_url: str) -> str:
+def encode_task(app: Celery, name: str, task_id: str, kwargs: Mapping[str, Any], queue_url: str) -> str:
     """Return the SQS body that kombu would send for this task: Celery's message, protocol 2, JSON in base64."""
-    message = app.amqp.as_task_v2(task_id, name, kwargs=kwargs)
+    message = app.amqp.as_task_v2(task_id, name, kwargs=dict(kwargs))
     body = json.dumps(message.body).encode()
     queue_name = queue_url.rsplit("/", 1)[-1]
     envelope = {

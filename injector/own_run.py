@@ -1,0 +1,146 @@
+"""One injection of somebody else's task: files say what was sent, our database is not touched.
+
+What becomes of the videos is their app's business; `own_videos` looks at it where the database exporter can.
+"""
+
+from __future__ import annotations
+
+import csv
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from injector.injection import (
+    Request,
+    Source,
+    new_tasks_log,
+    paced,
+    status_after,
+    store_source,
+    tell_leftovers,
+    write_run_file,
+)
+from injector.own_task import OwnTask
+from injector.publish import Sender, encode_task, write_tasks_log
+from injector.schedule import Schedule
+from injector.workers import read_fleet
+from pipeline import aws, queue
+from pipeline.broker import make_celery
+from pipeline.errors import EnvironmentFault, UsageError
+from pipeline.run import RunStatus, new_run_id
+from pipeline.settings import Settings
+from pipeline.size import size_label
+
+COLUMNS = ("sequence", "video_id", "task_id", "intended_at", "uploaded_at")
+
+
+@dataclass(frozen=True)
+class OwnVideo:
+    """One message; its fields are the columns of `videos.csv`."""
+
+    sequence: int
+    video_id: str
+    task_id: str
+    intended_at: float | None
+    uploaded_at: float
+
+
+@dataclass
+class OwnRun:
+    """A prepared injection; nothing is sent yet."""
+
+    settings: Settings
+    request: Request
+    task: OwnTask
+    run_id: str
+    source: Source
+    sender: Sender
+    facts: dict[str, Any] = field(default_factory=dict)
+    lateness_seconds: float | None = None
+
+    @classmethod
+    def prepare(cls, settings: Settings, request: Request, say: Callable[[str], None]) -> OwnRun:
+        """Check the queue and make the input; raise an AforoError and leave nothing but the input."""
+        assert request.own_task is not None  # noqa: S101 (the caller looked)
+        client = aws.client(settings, "sqs")
+        url = queue.find_queue(client, settings.queue.name)
+        slots = _slots(settings, say)
+        source = store_source(settings, request, say)
+        run_id = request.run_id or new_run_id(request.mode, size_label(source.size_bytes), slots or 0)
+        if (settings.results.path / "runs" / run_id).exists():
+            raise UsageError("RUN_ID", "a run of that name is recorded", "choose another or leave it out", value=run_id)
+        tell_leftovers(queue.read_facts(client, url).total, say)
+        facts = {"id": run_id, "task": request.own_task.name, "payload": request.own_task.payload, "slots": slots}
+        return cls(settings, request, request.own_task, run_id, source, Sender(client, url), facts)
+
+    @contextmanager
+    def recorded(self) -> Iterator[None]:
+        """Keep `run.json`: whatever ends the body early ends the run, interrupted by Ctrl-C, else failed."""
+        self._note(status=RunStatus.RUNNING, mode=self.request.mode, count=self.request.count, note=self.request.note)
+        self._note(source=self.source.origin, source_bytes=self.source.size_bytes, source_sha256=self.source.sha256)
+        try:
+            yield
+        except BaseException as error:
+            self._note(status=status_after(error), finished_at=time.time())
+            raise
+        self._note(status=RunStatus.FINISHED, finished_at=time.time())
+
+    def send(self) -> Path:
+        """Send every task at its time; return the log of task ids, beside which `videos.csv` tells more."""
+        schedule = Schedule(self.request.count, self.request.rate_per_minute)
+        app = make_celery(self.settings, self.sender.queue_url)
+        log, started_at = new_tasks_log(self.settings), time.time()
+        folder = self._note(started_at=started_at, rate_per_minute=self.request.rate_per_minute, tasks_log=str(log))
+        with log.open("a", encoding="utf-8") as ids, (folder / "videos.csv").open("w", encoding="utf-8") as table:
+            rows = csv.writer(table)
+            rows.writerow(COLUMNS)
+            for videos in paced(schedule, started_at, _video):
+                self.sender.send({each.video_id: self._message(app, each) for each in videos})
+                write_tasks_log([each.task_id for each in videos], ids)
+                rows.writerows([getattr(each, column) for column in COLUMNS] for each in videos)
+                self._note_lateness(videos)
+        return log
+
+    def _message(self, app: Any, video: OwnVideo) -> str:
+        facts = {
+            "video_id": video.video_id,
+            "path": self._path(),
+            "key": self.source.key,
+            "run_id": self.run_id,
+            "user_id": self.request.user_id or "",
+            "uploaded_at": f"{video.uploaded_at:.6f}",
+        }
+        return encode_task(app, self.task.name, video.task_id, self.task.kwargs(facts), self.sender.queue_url)
+
+    def _path(self) -> str:
+        storage = self.settings.storage
+        if storage.backend == "s3":
+            return f"s3://{storage.bucket}/{self.source.key}"
+        return str((storage.path / self.source.key).resolve())
+
+    def _note(self, **facts: object) -> Path:
+        self.facts |= facts
+        return write_run_file(self.settings, self.run_id, self.facts)
+
+    def _note_lateness(self, videos: Sequence[OwnVideo]) -> None:
+        late = [each.uploaded_at - each.intended_at for each in videos if each.intended_at is not None]
+        if late:
+            self.lateness_seconds = max(self.lateness_seconds or 0.0, *late)
+            self.facts["lateness_seconds"] = self.lateness_seconds
+
+
+def _video(sequence: int, intended_at: float | None) -> OwnVideo:
+    return OwnVideo(sequence, uuid.uuid4().hex, str(uuid.uuid4()), intended_at, time.time())
+
+
+def _slots(settings: Settings, say: Callable[[str], None]) -> int | None:
+    """Return the slots that their workers report, if they are measured (worker.instrumentation); None if not."""
+    try:
+        return read_fleet(settings).slots
+    except EnvironmentFault as fault:
+        say(f"note: how many slots there are is unknown: {fault}")
+        return None

@@ -1,0 +1,179 @@
+"""The example app, as its team would run it, is measured exactly, whatever its pool; our database is not needed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import contextmanager, suppress
+
+import pytest
+
+from pipeline.promql import scrape
+from tests.conftest import KEY, REGION, ROOT, free_port, poll_until
+
+APP = ROOT / "examples/own_app"
+TASK = "app.tasks.process_video"
+GOOD = '{"video_id": "{video_id}", "path": "{path}", "uploaded_at": "{uploaded_at}"}'
+BAD = '{"video_id": "{video_id}", "path": "/no/such.mp4", "uploaded_at": "{uploaded_at}"}'
+#: how the database exporter is told of their table
+TABLE = {
+    "AFORO_EXPORTER_VIDEOS_TABLE": "clips",
+    "AFORO_EXPORTER_VIDEOS_COLUMNS": "id=clip_id,run_id=,state=status,uploaded_at=created,started_at=started,"
+    "updated_at=changed",
+    "AFORO_EXPORTER_VIDEOS_STATES": "running=processing,completed=done,error=failed",
+}
+
+
+class OwnApp:
+    """A queue, a worker of the example on it, and our programs beside it."""
+
+    def __init__(self, folder, queue):
+        self.folder, self.queue = folder, queue
+        self.metrics_port, self.exporter_port = free_port(), free_port()
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "AFORO_"))}
+        self.environment = kept | {
+            "PYTHONPATH": f"{APP}:{ROOT}",
+            "AWS_ENDPOINT_URL": queue.endpoint_url,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": KEY,
+            "AWS_SECRET_ACCESS_KEY": KEY,
+            "QUEUE_NAME": queue.name,
+            "QUEUE_URL": queue.url,
+            "METRICS_PORT": str(self.metrics_port),
+            "OUTPUT_PATH": str(folder / "out"),
+            "CLIPS_DATABASE": str(folder / "clips.db"),
+            "SQS_QUEUE_NAME": queue.name,
+            "DATABASE_URL": f"sqlite:///{folder}/clips.db",
+            "AFORO_WORKER_METRICS_PORT": str(self.metrics_port),
+            "AFORO_EXPORTER_DB_PORT": str(self.exporter_port),
+            **TABLE,
+        }
+        (folder / "out").mkdir()
+
+    @contextmanager
+    def running(self, *command):
+        """Run `python -m COMMAND` beside the test, its own process group ended with it."""
+        with (self.folder / f"{command[0]}.out").open("ab") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", *command],
+                cwd=self.folder,
+                env=self.environment,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        try:
+            yield process
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def inject(self, count, payload, *more):
+        command = [sys.executable, "-m", "injector", "--count", str(count), "--size", "300KB", "--task", TASK]
+        return subprocess.run(
+            [*command, "--payload", payload, *more],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+
+    def value(self, family, **labels):
+        """Return the sum of a family's samples at the worker that bear `labels`; None before there are any."""
+        return total(self.metrics_port, family, **labels)
+
+
+def total(port, family, **labels):
+    families = scrape("127.0.0.1", port) or {}
+    found = [s.value for s in families.get(family, []) if labels.items() <= s.labels.items() and s.value < 1e9]
+    return sum(found) if found else None
+
+
+def counts_of(port, family, **labels):
+    """Return how many observations a histogram has."""
+    families = scrape("127.0.0.1", port) or {}
+    infinite = {"le": "+Inf"} | labels
+    return sum(s.value for s in families.get(family, []) if infinite.items() <= s.labels.items())
+
+
+@pytest.fixture
+def own_app(tmp_path, sqs_queue):
+    return OwnApp(tmp_path, sqs_queue(visibility_timeout_seconds=60))
+
+
+@pytest.mark.parametrize(("pool", "slots"), [("prefork", 2), ("threads", 2), ("solo", 1)])
+def test_every_task_stage_and_wait_of_their_app_is_counted(own_app, pool, slots):
+    worker = ("celery", "-A", "app.main", "worker", "--pool", pool, "--concurrency", str(slots), "--loglevel", "INFO")
+    with own_app.running(*worker):
+        poll_until(lambda: own_app.value("aforo_worker_slots"), "the worker serves its metrics", seconds=60)
+        for count, payload in ((6, GOOD), (2, BAD)):
+            sent = own_app.inject(count, payload, "--run-id", f"r{count}")
+            assert sent.returncode == 0, sent.stderr
+        ended = lambda: own_app.value("aforo_worker_tasks", task=TASK) == 8  # noqa: E731
+        poll_until(ended, "the end of eight tasks", seconds=60)
+        port = own_app.metrics_port
+        poll_until(lambda: counts_of(port, "aforo_worker_stage_seconds", task=TASK) == 14, "the stages of eight tasks")
+        assert own_app.value("aforo_worker_slots") == slots
+        assert own_app.value("aforo_worker_slots_busy") == 0
+        assert own_app.value("aforo_worker_tasks_started", task=TASK) == 8
+        assert own_app.value("aforo_worker_tasks", task=TASK, outcome="succeeded") == 6
+        assert own_app.value("aforo_worker_failures", task=TASK, reason="internal") == 2
+        assert counts_of(port, "aforo_worker_task_seconds", task=TASK, outcome="succeeded") == 6
+        assert counts_of(port, "aforo_worker_stage_seconds", stage="transcode") == 8
+        assert counts_of(port, "aforo_worker_stage_seconds", stage="publish") == 6
+        assert counts_of(port, "aforo_worker_queue_wait_seconds", task=TASK) == 8
+        assert 8 - slots <= counts_of(port, "aforo_worker_slot_idle_seconds") <= 7
+        assert own_app.value("aforo_worker_measuring_cpu_seconds") > 0
+    with sqlite3.connect(own_app.folder / "clips.db") as database:
+        states = dict(database.execute("SELECT status, count(*) FROM clips GROUP BY status"))
+    assert states == {"completed": 6, "error": 2}
+    assert own_app.queue.counts() == {"visible": 0, "in_flight": 0, "dead": 0}
+
+
+def test_the_monitor_reads_completion_from_their_own_table(own_app):
+    make_table = "import app.videos as v; v.begin('old', 1.0); v.finish('old', 'completed')"
+    subprocess.run([sys.executable, "-c", make_table], env=own_app.environment, cwd=own_app.folder, check=True)
+    with (
+        own_app.running("celery", "-A", "app.main", "worker", "--concurrency", "2"),
+        own_app.running("exporters", "db"),
+    ):
+        known = lambda: total(own_app.exporter_port, "aforo_videos", state="done") == 1  # noqa: E731
+        poll_until(known, "the exporter reads their table", seconds=60)
+        done = own_app.inject(4, GOOD, "--monitor", "--run-id", "own")
+        assert done.returncode == 0, done.stderr
+    assert "4 done, 0 failed in " in done.stdout
+    assert "S = " in done.stdout
+    lines = (own_app.folder / "results/runs/own/videos.csv").read_text().splitlines()
+    with sqlite3.connect(own_app.folder / "clips.db") as database:
+        ids = {row[0] for row in database.execute("SELECT clip_id FROM clips WHERE clip_id <> 'old'")}
+    assert {line.split(",")[1] for line in lines[1:]} == ids
+
+
+def test_what_cannot_be_followed_is_not_sent(own_app):
+    shown = own_app.inject(2, GOOD, "--monitor")
+    assert (shown.returncode, shown.stdout.count("\n")) == (3, 2)  # the video is made; slots are unknown
+    assert shown.stderr.startswith(f"error: database exporter (127.0.0.1:{own_app.exporter_port}); it does not tell")
+    assert own_app.queue.counts()["visible"] == 0
+
+
+def test_without_a_monitor_neither_worker_nor_database_is_needed(own_app):
+    sent = own_app.inject(2, GOOD, "--run-id", "own", "--mode", "sustained", "--rate", "600")
+    assert sent.returncode == 0, sent.stderr
+    assert own_app.queue.counts()["visible"] == 2
+    assert not (own_app.folder / "clips.db").exists()
+    run = json.loads((own_app.folder / "results/runs/own/run.json").read_text())
+    assert (run["status"], run["slots"], run["task"]) == ("finished", None, TASK)
+    assert run["lateness_seconds"] >= 0
+
+
+def test_instrumentation_loads_nothing_of_a_database():
+    ask = "import sys, worker.instrumentation as i; print('sqlalchemy' in sys.modules, 'alembic' in sys.modules)"
+    shown = subprocess.run([sys.executable, "-c", ask], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert shown.stdout == "False False\n"

@@ -1,0 +1,89 @@
+import pytest
+from sqlalchemy import insert, update
+
+from injector import monitor
+from injector.monitor import Display, Patience, Standing, follow
+from injector.own_videos import OwnVideos
+from pipeline.database import open_engine, open_sessions, upgrade_schema
+from pipeline.errors import RunFailed
+from pipeline.models import RunRow, VideoRow
+
+VIDEO = dict(
+    run_id="r", sequence=0, task_id="t", source_key="k", source_bytes=1, source_sha256="", profile="full",
+    uploaded_at=0.0, updated_at=0.0,
+)  # fmt: skip
+
+
+@pytest.fixture
+def sessions(tmp_path):
+    engine = open_engine(f"sqlite:///{tmp_path}/a.db")
+    upgrade_schema(engine)
+    made = open_sessions(engine)
+    facts = dict(size_label="5MB", size_bytes=5, count=2, concurrency=1, nodes=1, slots=1, profile="full")
+    with made.begin() as session:
+        session.add(RunRow(id="r", status="running", mode="burst", source="", source_sha256="", created_at=0, **facts))
+        session.execute(insert(VideoRow), [VIDEO | {"id": f"v{k}", "state": "uploaded"} for k in range(2)])
+    return made
+
+
+def settle(sessions, **values):
+    with sessions.begin() as session:
+        session.execute(update(VideoRow).values(state="done"))
+        session.execute(update(RunRow).values(**values)) if values else None
+
+
+def test_it_ends_with_the_last_video_and_shows_a_line_where_there_is_no_terminal(sessions, capsys):
+    settle(sessions)
+    follow(sessions, "r")
+    assert capsys.readouterr().err == "r: 2/2 ended\n"
+
+
+def test_a_run_that_somebody_ended_is_not_waited_for(sessions):
+    with sessions.begin() as session:
+        session.execute(update(RunRow).values(status="interrupted"))
+    with pytest.raises(RunFailed, match="2 of 2 videos open"):
+        follow(sessions, "r")
+
+
+def test_a_database_that_is_away_is_told_of_and_waited_for(sessions, monkeypatch):
+    settle(sessions)
+    said, broken = [], [True]
+
+    class Flaky:
+        def begin(self):
+            return open_sessions(open_engine("sqlite:////no/such/folder/a.db" if broken.pop() else "")).begin()
+
+    assert monitor._standing(Flaky(), "r", said.append) is None
+    assert said == ["note: the database does not answer (OperationalError); the videos go on"]
+    assert monitor._standing(sessions, "r", said.append) == Standing({"done": 2}, 2, "running")
+
+
+def test_silence_is_broken_after_half_a_minute_then_less_and_less_often():
+    now, said = [0.0], []
+    patience = Patience(said.append, clock=lambda: now[0])
+    for now[0] in range(200):
+        patience.look({"uploaded": 8})
+    assert [line.split(" for ")[1] for line in said] == [
+        f"{seconds} s (8 wait); is one running? see `make status` and `make logs`" for seconds in (30, 60, 120)
+    ]
+
+
+def test_a_video_that_takes_long_is_no_silence():
+    now, said = [0.0], []
+    patience = Patience(said.append, clock=lambda: now[0])
+    for now[0] in range(500):
+        patience.look({"uploaded": 7, "processing": 1})
+    assert said == []
+
+
+def test_lines_come_every_ten_percent(capsys):
+    with Display("r") as display:
+        for done in (0, 1, 2, 3, 30):
+            display.show(Standing({"done": done, "uploaded": 30 - done}, 30))
+    assert capsys.readouterr().err == "r · 27 uploaded: 3/30 ended\nr: 30/30 ended\n"
+
+
+def test_their_figures_are_what_came_since():
+    come = OwnVideos({"done": 9, "failed": 1}, 100.0).since(OwnVideos({"done": 1}, 20.0))
+    assert (come.ended, come.cycle_seconds) == (9, 80.0)
+    assert monitor._own_figures(come, 60.0) == "8 done, 1 failed in 60 s: X ≈ 8 videos/min, S = 10.000 s"
