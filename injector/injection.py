@@ -33,6 +33,8 @@ from pipeline.storage import Storage, describe, open_storage
 
 #: a run whose heartbeat is older was killed
 HEARTBEAT_LIMIT_SECONDS = 60.0
+#: a camera's 1080p file made 720p is a fifth to a quarter of it; smaller pictures keep more
+SMALLEST_OUTPUT_RATIO = 0.2
 Video = TypeVar("Video")
 
 
@@ -226,15 +228,15 @@ def store_source(settings: Settings, request: Request, say: Callable[[str], None
 
 
 def require_space(settings: Settings, request: Request, size_bytes: int) -> None:
-    """Raise EnvironmentFault unless the outputs of the whole run fit: each is about as large as its input."""
+    """Raise EnvironmentFault when the outputs of the whole run cannot fit."""
     if settings.storage.backend != "filesystem" or request.profile != "full" or request.own_task is not None:
         return
     free_bytes = shutil.disk_usage(settings.storage.path).free
-    needed_bytes = request.count * size_bytes
+    needed_bytes = round(request.count * size_bytes * SMALLEST_OUTPUT_RATIO)
     if needed_bytes > free_bytes:
         raise EnvironmentFault(
             "disk",
-            f"the outputs of {request.count} videos need about {size_label(needed_bytes)}",
+            f"the outputs of {request.count} videos need {size_label(needed_bytes)} or more",
             "free some, set UPLOAD_PATH, or give a smaller COUNT or SIZE",
             value=f"{size_label(free_bytes)} free",
         )

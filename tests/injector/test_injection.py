@@ -1,0 +1,118 @@
+"""The injector as its user meets it: a real process, a real queue, a worker's /metrics that says it has two slots."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+from prometheus_client import CollectorRegistry, Gauge, start_http_server
+
+from injector import injection
+from injector.injection import Request, require_space
+from pipeline.errors import EnvironmentFault
+from pipeline.run import Mode
+from pipeline.settings import Settings
+from tests.conftest import KEY, REGION, ROOT, free_port, poll_until
+
+
+class Injector:
+    """Runs `python -m injector` in a folder of its own."""
+
+    def __init__(self, folder, queue, metrics_port):
+        self.folder, self.queue = folder, queue
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "AFORO_"))}
+        self.environment = kept | {
+            "PYTHONPATH": str(ROOT),
+            "AWS_ENDPOINT_URL": queue.endpoint_url,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": KEY,
+            "AWS_SECRET_ACCESS_KEY": KEY,
+            "SQS_QUEUE_NAME": queue.name,
+            "DATABASE_URL": f"sqlite:///{folder}/aforo.db",
+            "AFORO_WORKER_METRICS_PORT": str(metrics_port),
+        }
+
+    def start(self, *options):
+        command = [sys.executable, "-m", "injector", *options]
+        pipes = dict(stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        return subprocess.Popen(command, cwd=self.folder, env=self.environment, **pipes)
+
+    def statuses(self):
+        if not (self.folder / "aforo.db").exists():
+            return []
+        with sqlite3.connect(self.folder / "aforo.db") as database:
+            try:
+                return [row[0] for row in database.execute("SELECT status FROM runs")]
+            except sqlite3.OperationalError:
+                return []
+
+
+@pytest.fixture
+def injector(tmp_path, sqs_queue):
+    port, registry = free_port(), CollectorRegistry()
+    Gauge("aforo_worker_slots", "Slots.", registry=registry).set(2)
+    Gauge("aforo_worker_info", "Facts.", ("version",), registry=registry).labels("x").set(1)
+    server, _ = start_http_server(port, "127.0.0.1", registry)
+    yield Injector(tmp_path, sqs_queue(), port)
+    server.shutdown()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--count", "100", "--mode", "sustained", "--rate", "60"),  # while it sends
+        ("--count", "2", "--monitor"),  # while it watches
+    ],
+)
+def test_ctrl_c_says_interrupted_in_a_line_and_the_run_says_so_too(injector, options):
+    process = injector.start("--size", "300KB", "--run-id", "r", *options)
+    poll_until(lambda: injector.statuses() == ["running"] and injector.queue.counts()["visible"], "a sent task")
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert said.splitlines()[-1].startswith("error: interrupted; Ctrl-C was pressed")
+    assert "Traceback" not in said
+    assert injector.statuses() == ["interrupted"]
+    assert json.loads((injector.folder / "results/runs/r/run.json").read_text())["status"] == "interrupted"
+
+
+def test_ctrl_c_while_the_video_is_made_leaves_no_run_and_no_part_of_it(injector):
+    process = injector.start("--count", "1", "--size", "200MB")
+    making = injector.folder / "videos/media"
+    poll_until(lambda: list(making.glob(".making-*/*")), "ffmpeg at work")
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert (process.returncode, len(said.strip().splitlines())) == (130, 1)
+    assert injector.statuses() == []
+    assert [path.name for path in making.iterdir()] == [".lock"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        ("vacío.mp4", b"", "it is empty"),
+        ("视频 😀.mp4", b"no video " * 999, "ffprobe finds no video in it"),
+    ],
+)
+def test_a_file_that_is_no_video_is_told_in_a_line_and_nothing_is_sent(injector, name, content, why):
+    (injector.folder / name).write_bytes(content)
+    process = injector.start("--count", "1", "--file", name)
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, said.count("\n")) == (2, 1)
+    assert said.startswith(f"error: FILE ({name}); {why}")
+    assert (injector.statuses(), injector.queue.counts()["visible"]) == ([], 0)
+
+
+def test_a_disk_that_cannot_take_the_outputs_is_told_before_anything_is_sent(tmp_path, monkeypatch):
+    request = Request(100, 10**9, Mode.BURST, None, None, None, "full", None, "")
+    monkeypatch.setattr(injection.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**12, 0, 19 * 10**9))
+    settings = Settings.from_env({"UPLOAD_PATH": str(tmp_path)})
+    with pytest.raises(EnvironmentFault, match=r"^disk \(19GB free\); the outputs of 100 videos need 20GB or more"):
+        require_space(settings, request, 10**9)
+    require_space(settings, request, 10**8)
