@@ -2,7 +2,7 @@
 # make itself ends with 2 for every failed recipe; the programs' own exit codes are 1 run failed, 2 usage, 3 environment.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-OPTIONS := SIZES MODES REPEATS SIZE COUNT CONCURRENCY RATE FILE USER_ID PROFILE RUN_ID STACK WORKERS ARGS
+OPTIONS := SIZES MODES REPEATS LEVELS ADAPTIVE ARRIVALS SIZE COUNT CONCURRENCY RATE FILE USER_ID PROFILE RUN_ID STACK WORKERS ARGS
 GIVEN := $(foreach o,$(OPTIONS),$(if $(filter-out undefined,$(origin $(o))),$(o)))
 $(foreach o,$(GIVEN),$(eval override $(o) := $$(value $(o))))
 export $(GIVEN)
@@ -46,7 +46,7 @@ doctor: setup ## Look for what is wrong on this machine, and say what to do
 table: setup ## Print the result table of all runs
 	@set -f; $(RUN) capacity table $$ARGS
 report: setup ## Print the row of a run again: ARGS=RUN_ID, or ARGS='--tasks-log FILE'
-matrix: setup ## Measure a whole matrix: SIZES=50MB,100MB CONCURRENCY=1,2,4 [MODES= COUNT= RATE=auto REPEATS=]
+matrix: setup ## Measure a whole matrix: SIZES=50MB,100MB CONCURRENCY=1,2,4 [COUNT= RATE=auto LEVELS=1 ADAPTIVE=1]
 search: setup ## Find the highest sustainable rate: SIZE=50MB CONCURRENCY=2
 compare: setup ## Say whether B is slower than A: ARGS='RUN_A1,RUN_A2 RUN_B1,RUN_B2'
 plan: setup ## Size the workers for a demand: ARGS='--demand 30/min'
