@@ -1,12 +1,14 @@
-"""`python -m grafana [check]`: write the dashboards' JSON in both languages, or say what is wrong with it."""
+"""`python -m grafana [check|bundle]`: write the JSON of the dashboards, check it, or pack it with rules and alerts."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 
+from grafana import bundle
 from grafana.boards import BOARDS
 from grafana.check import faults
 from grafana.expressions import expressions
@@ -36,6 +38,15 @@ def check() -> None:
     if found:
         raise RunFailed("dashboards", f"{len(found)} faults", "correct grafana/boards, then run `python -m grafana`")
     click.echo(f"{len(BOARDS)} dashboards in {len(LANGUAGES)} languages are sound")
+
+
+@main.command("bundle", epilog="Example: python -m grafana bundle --runbook https://wiki.example.com/aforo/runbook")
+@click.argument("folder", default="dist/aforo-bundle", type=click.Path(path_type=Path))
+@click.option("--runbook", default=bundle.RUNBOOK, show_default=True, help="Where the alerts' runbook is to be read.")
+def pack(folder: Path, runbook: str) -> None:
+    """Write rules, alerts and dashboards into FOLDER (default dist/aforo-bundle) for a Prometheus of your own."""
+    files = bundle.write(folder, runbook)
+    click.echo(f"{folder}: {len(files)} files; its README.md says what to do with them")
 
 
 def _faults() -> Iterator[str]:

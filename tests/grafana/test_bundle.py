@@ -1,0 +1,44 @@
+"""The bundle stands alone: nothing in it needs the rest of the repository."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+import yaml
+
+from grafana.bundle import write
+from grafana.known import rules
+from grafana.promtool import promtools
+
+
+def test_the_bundle_holds_every_rule_alert_and_dashboard_and_a_readme(tmp_path):
+    (tmp_path / "left-over.json").write_text("{}")
+    files = {path.relative_to(tmp_path).as_posix() for path in write(tmp_path)}
+    assert "left-over.json" not in files
+    assert {"README.md", "docs/runbook.md", "docs/metrics.md", "alerts/runs.yml", "rules/runs.yml"} <= files
+    assert len([name for name in files if name.startswith("dashboards-es/")]) == 5
+    uids = [json.loads((tmp_path / name).read_text())["uid"] for name in files if name.startswith("dashboards-en/")]
+    assert len(set(uids)) == 5
+
+
+def test_alerts_of_the_bundle_point_to_the_runbook_one_asks_for(tmp_path):
+    write(tmp_path, "https://wiki.example.com/runbook")
+    groups = [g for file in (tmp_path / "alerts").glob("*.yml") for g in yaml.safe_load(file.read_text())["groups"]]
+    alerts = {rule["alert"]: rule["annotations"]["runbook_url"] for group in groups for rule in group["rules"]}
+    assert alerts == {a["alert"]: f"https://wiki.example.com/runbook#{a['alert'].lower()}" for a in rules("alerts")}
+
+
+def test_a_prometheus_takes_the_bundle_as_its_readme_says(tmp_path):
+    if not promtools():
+        pytest.skip("promtool is not installed (Debian: apt-get install prometheus)")
+    write(tmp_path / "aforo-bundle")
+    lines = (tmp_path / "aforo-bundle/README.md").read_text().splitlines()
+    told = [line[7:] for line in lines if line.startswith("       ")]
+    (tmp_path / "prometheus.yml").write_text("\n".join(told))
+    done = subprocess.run(
+        [promtools()[0], "check", "config", "prometheus.yml"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("rules found") == 8

@@ -1,0 +1,122 @@
+"""The tables and charts that Grafana's own code makes of Prometheus's answers (`npm ci` in grafana/transformations)."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from grafana.expressions import panels
+
+FOLDER = Path(__file__).parents[2] / "grafana"
+pytestmark = pytest.mark.skipif(
+    shutil.which("node") is None or not (FOLDER / "transformations/node_modules").is_dir(),
+    reason="Grafana's code is not installed (opt-in, 177 MB): npm ci --prefix grafana/transformations",
+)
+TIME = 1_790_000_000_000
+
+
+def panel(title: str, board: str = "aforo-capacity"):
+    loaded = json.loads((FOLDER / f"dashboards/{board}.json").read_text(encoding="utf-8"))
+    return next(each for each in panels(loaded) if each["title"] == title)
+
+
+def frame(ref_id: str, *rows: dict, value: str = "Value #{}", late_ms: int = 0):
+    """Return what Grafana makes of one query in table format: time, labels by name, value; nothing where none came."""
+    labels = sorted({name for row in rows for name in row} - {"="})
+    columns = [("Time", "time", [TIME + late_ms for _ in rows])]
+    columns += [(name, "string", [row.get(name, "") for row in rows]) for name in labels]
+    columns.append((value.format(ref_id), "number", [row["="] for row in rows]))
+    fields = [{"name": name, "type": kind, "values": values} for name, kind, values in columns] if rows else []
+    return {"refId": ref_id, "fields": fields}
+
+
+def applied(shown, *frames):
+    task = json.dumps([{"transformations": shown["transformations"], "frames": frames}])
+    command = ["node", str(FOLDER / "transformations/apply.cjs")]
+    done = subprocess.run(command, input=task, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    (result,) = json.loads(done.stdout)[0]
+    return result["columns"], result["rows"]
+
+
+def fact(run_id: str, concurrency: str = "2", size: str = "50MB", **more):
+    return {"run_id": run_id, "size": size, "concurrency": concurrency, "mode": "burst", "=": 1} | more
+
+
+def of_runs(ref_id: str, **values: float):
+    """Return one value per run, each answered a little later than the query before."""
+    rows = [{"run_id": run_id, "=": value} for run_id, value in values.items()]
+    return frame(ref_id, *rows, late_ms=ord(ref_id))
+
+
+def test_the_result_table_has_one_row_a_run_newest_first_whatever_the_moments_of_the_answers():
+    shown = panel("Resultados")
+    values = [of_runs(letter, r1=n, r2=n + 0.5, r3=n + 0.25) for n, letter in enumerate("BCDEFG")]
+    columns, rows = applied(shown, frame("A", fact("r1"), fact("r2"), fact("r3", "4")), *values)
+    assert columns == [
+        *("Tamaño", "Concurrencia", "Modo", "X (videos/min)", "S promedio (s)"),
+        *("Espera (s)", "Servicio (s)", "Terminados", "Fallidos", "Prueba"),
+    ]
+    assert rows == [
+        ["50MB", "4", "burst", 0.25, 1.25, 2.25, 3.25, 4.25, 5.25, "r3"],
+        ["50MB", "2", "burst", 0.5, 1.5, 2.5, 3.5, 4.5, 5.5, "r2"],
+        ["50MB", "2", "burst", 0, 1, 2, 3, 4, 5, "r1"],
+    ]
+
+
+def test_a_run_without_a_report_stands_among_the_verdicts_with_empty_cells():
+    verdicts = (
+        frame("E", {"run_id": "r2", "stability": "stable", "=": 1}),
+        frame("F", {"run_id": "r1", "bottleneck": "cpu", "=": 1}),
+    )
+    numbers = [of_runs("B", r1=6.5), of_runs("C", r1=6.0), of_runs("D", r1=7.0)]
+    facts = frame("A", fact("r1"), fact("r2", mode="sustained"), fact("r3"))
+    columns, rows = applied(panel("Capacidad nominal y veredictos"), facts, *numbers, *verdicts)
+    assert columns[3:8] == ["X_sat (videos/min)", "X_sat desde", "X_sat hasta", "Estabilidad", "Cuello de botella"]
+    assert rows == [
+        ["50MB", "2", "burst", None, None, None, None, None, "r3"],
+        ["50MB", "2", "sustained", None, None, None, "stable", None, "r2"],
+        ["50MB", "2", "burst", 6.5, 6, 7, None, "cpu", "r1"],
+    ]
+
+
+def test_before_any_report_the_verdicts_are_a_table_of_runs():
+    _, rows = applied(panel("Capacidad nominal y veredictos"), frame("A", fact("r1")))
+    assert rows == [["50MB", "2", "burst", "r1"]]
+
+
+def test_concurrency_counts_as_a_number_and_sizes_are_series():
+    cells = []
+    for concurrency, size, x in (("16", "50MB", 9.0), ("2", "50MB", 3.0), ("2", "100MB", 1.5)):
+        cells.append({"concurrency": concurrency, "size": size, "=": x})
+    columns, rows = applied(panel("X según la concurrencia"), frame("A", *cells, value="Value"))
+    assert columns == ["concurrency\\size", "50MB", "100MB"]
+    assert rows == [["2", 3, 1.5], ["16", 9, None]]
+
+
+def test_wait_and_service_of_a_run_stand_in_one_row():
+    columns, rows = applied(panel("De qué se compone S"), of_runs("A", r2=5.0, r1=4.0), of_runs("B", r1=2.0, r2=2.5))
+    assert columns == ["run_id", "Value #A", "Value #B"]
+    assert rows == [["r1", 4, 2], ["r2", 5, 2.5]]
+
+
+def test_two_alerts_of_one_name_are_two_rows():
+    alerts = [{"alertname": "TargetDown", "severity": "warning", "instance": name, "=": 1} for name in "ab"]
+    columns, rows = applied(panel("Alertas activas", "aforo-stack-health"), frame("A", *alerts, value="Value"))
+    assert columns == ["Alerta", "Gravedad", "Instancia"]
+    assert [row[2] for row in rows] == ["a", "b"]
+
+
+def test_an_unknown_transformation_is_refused():
+    done = subprocess.run(
+        ["node", str(FOLDER / "transformations/apply.cjs")],
+        input=json.dumps([{"transformations": [{"id": "merge2", "options": {}}], "frames": []}]),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (1, "unknown transformation merge2\n")
