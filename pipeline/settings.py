@@ -275,6 +275,12 @@ class Prometheus:
 
     url: str = setting("AFORO_PROMETHEUS_URL", "http://127.0.0.1:9490", _url, "base URL of Prometheus")
     grafana_url: str = setting("AFORO_GRAFANA_URL", "http://127.0.0.1:3000", _url, "base URL of Grafana")
+    dashboards: str = setting(
+        "AFORO_DASHBOARDS",
+        "dashboards",
+        _choice("dashboards", "dashboards-en"),
+        "folder of grafana/ that Grafana shows: dashboards (Spanish) or dashboards-en",
+    )
     celery_exporter_port: int = setting("AFORO_CELERY_EXPORTER_PORT", "9808", _PORT, "port of celery-exporter")
 
 

@@ -1,0 +1,77 @@
+"""What Grafana is provisioned with, and that whoever starts it tells it all the files ask for."""
+
+from __future__ import annotations
+
+import json
+import re
+from configparser import RawConfigParser
+from pathlib import Path
+
+import pytest
+import yaml
+
+from grafana.generated import FOLDERS
+from local.configuration import supervisord_environment
+from pipeline.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+FILES = sorted((ROOT / "grafana/provisioning").rglob("*.yml"))
+TEXT = "".join(path.read_text(encoding="utf-8") for path in FILES)
+ASKED = set(re.findall(r"^[^#\n]*\$\{(\w+)\}", TEXT, re.MULTILINE))
+
+
+def native() -> dict[str, str]:
+    """Return the environment of the native Grafana, supervisord's own variables filled in."""
+    parser = RawConfigParser(comment_prefixes=(";",), inline_comment_prefixes=None)
+    parser.read(ROOT / "local/supervisord.conf")
+    told = supervisord_environment(Settings.from_env({}), {})
+    pairs = re.findall(r'(\w+)="([^"]*)"', parser["program:grafana"]["environment"])
+    fill = {f"%(ENV_{name})s": value for name, value in told.items()} | {"%(here)s": str(ROOT / "local")}
+    return {name: re.sub(r"%\(\w+\)s", lambda found: fill[found[0]], value) for name, value in pairs}
+
+
+def compose() -> dict[str, str]:
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"]
+    return services["grafana"]["environment"]
+
+
+def test_a_dollar_in_the_files_is_always_a_variable_that_is_meant():
+    assert {"AFORO_PROMETHEUS_URL", "AFORO_DASHBOARDS"} == ASKED
+    values = [line for line in TEXT.splitlines() if not line.lstrip().startswith("#")]
+    assert not [line for line in values if re.search(r"\$(?!\{\w+\})", line)]
+
+
+@pytest.mark.parametrize("environment", [native(), compose()], ids=["native", "compose"])
+def test_whoever_starts_grafana_tells_it_what_the_files_ask_for(environment):
+    assert environment.keys() >= ASKED | {"GF_PATHS_PROVISIONING"}
+
+
+def test_the_native_grafana_finds_its_dashboards_and_its_prometheus():
+    environment = native()
+    assert Path(environment["AFORO_DASHBOARDS"]).resolve() == FOLDERS["es"]
+    assert Path(environment["GF_PATHS_PROVISIONING"], "dashboards/aforo.yml").is_file()
+    assert environment["AFORO_PROMETHEUS_URL"] == Settings.from_env({}).prometheus.url
+
+
+def test_the_containers_grafana_finds_its_dashboards_where_the_folder_is_mounted():
+    assert compose()["AFORO_DASHBOARDS"] == "/etc/aforo/${AFORO_DASHBOARDS:-dashboards}"
+    assert compose()["GF_PATHS_PROVISIONING"] == "/etc/aforo/provisioning"
+
+
+def test_one_language_at_a_time_is_provisioned_from_files_nobody_edits():
+    provider = yaml.safe_load((ROOT / "grafana/provisioning/dashboards/aforo.yml").read_text(encoding="utf-8"))
+    (only,) = provider["providers"]
+    assert only["options"] == {"path": "${AFORO_DASHBOARDS}"}
+    assert only["allowUiUpdates"] is False
+    spanish, english = ({json.loads(p.read_text())["uid"] for p in FOLDERS[lang].glob("*.json")} for lang in FOLDERS)
+    assert spanish == english
+
+
+def test_the_dashboards_begin_with_the_datasource_that_is_provisioned():
+    sources = yaml.safe_load((ROOT / "grafana/provisioning/datasources/prometheus.yml").read_text(encoding="utf-8"))
+    (source,) = sources["datasources"]
+    assert (source["url"], source["isDefault"]) == ("${AFORO_PROMETHEUS_URL}", True)
+    assert source["jsonData"]["timeInterval"] == "1s"
+    for path in FOLDERS["es"].glob("*.json"):
+        variable = json.loads(path.read_text(encoding="utf-8"))["templating"]["list"][0]
+        assert (variable["name"], variable["current"]["value"]) == ("datasource", source["uid"])
