@@ -1,46 +1,80 @@
-"""Clues: measured values against limits, told in both languages, unknown when not measured."""
+"""Clues: measured values against limits, told with their units in both languages, unknown when not measured."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from capacity.language import UNKNOWN, Text
+from capacity.language import Text
+
+Form = Callable[[float], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A quantity and how it is told: `{}` in the sentence stands for the value, which `form` gives its unit."""
+
+    es: str
+    en: str
+    form: Form
+
+    def told(self, value: float | None) -> Text:
+        """Return the sentence with the value, or that it was not measured."""
+        if value is None:
+            return Text(f"sin medir: {self.es.format('…')}", f"not measured: {self.en.format('…')}")
+        return Text(self.es.format(self.form(value)), self.en.format(self.form(value)))
 
 
 @dataclass(frozen=True, slots=True)
 class Clue:
-    """What was seen against a limit; `holds` is None when it was not measured, `decisive` when it alone convinces."""
+    """What was seen against a limit; `holds` is None when it was not measured, `decisive` when it alone convinces.
 
-    text: Text
+    `texts` tell what settles it: all that was seen when it holds, else only what fails or is unknown.
+    """
+
+    texts: tuple[Text, ...]
     holds: bool | None
     decisive: bool = False
 
 
-def at_least(name: str, value: float | None, limit: float) -> Clue:
+def share(value: float) -> str:
+    """Show a ratio of 1 as a percentage."""
+    return f"{100 * value:.3g} %"
+
+
+def times(value: float) -> str:
+    """Show how many times as much something is."""
+    return f"×{value:.2f}"
+
+
+def plain(value: float) -> str:
+    """Show a number without unit."""
+    return f"{value:.3g}"
+
+
+def at_least(fact: Fact, value: float | None, limit: float) -> Clue:
     """Return the clue that a value is not under its limit."""
-    return _clue(name, value, f"≥ {limit:g}", None if value is None else value >= limit)
+    return _clue(fact, value, f"≥ {fact.form(limit)}", None if value is None else value >= limit)
 
 
-def at_most(name: str, value: float | None, limit: float) -> Clue:
+def at_most(fact: Fact, value: float | None, limit: float) -> Clue:
     """Return the clue that a value is not over its limit."""
-    return _clue(name, value, f"≤ {limit:g}", None if value is None else value <= limit)
+    return _clue(fact, value, f"≤ {fact.form(limit)}", None if value is None else value <= limit)
 
 
-def above(name: str, value: float | None, limit: float) -> Clue:
+def above(fact: Fact, value: float | None, limit: float) -> Clue:
     """Return the clue that a value is over its limit."""
-    return _clue(name, value, f"> {limit:g}", None if value is None else value > limit)
+    return _clue(fact, value, f"> {fact.form(limit)}", None if value is None else value > limit)
 
 
-def below(name: str, value: float | None, limit: float) -> Clue:
+def below(fact: Fact, value: float | None, limit: float) -> Clue:
     """Return the clue that a value is under its limit."""
-    return _clue(name, value, f"< {limit:g}", None if value is None else value < limit)
+    return _clue(fact, value, f"< {fact.form(limit)}", None if value is None else value < limit)
 
 
-def _clue(name: str, value: float | None, rule: str, holds: bool | None) -> Clue:
-    shown = UNKNOWN if value is None else Text(*(f"{value:.3g}",) * 2)
-    text = Text(f"{_SPANISH.get(name, name)} = {shown.es} ({rule})", f"{name} = {shown.en} ({rule})")
-    return Clue(text, holds)
+def _clue(fact: Fact, value: float | None, rule: str, holds: bool | None) -> Clue:
+    told = fact.told(value)
+    return Clue((Text(f"{told.es} ({rule})", f"{told.en} ({rule})"),), holds)
 
 
 def decisive(clue: Clue) -> Clue:
@@ -50,55 +84,23 @@ def decisive(clue: Clue) -> Clue:
 
 def both(*clues: Clue) -> Clue:
     """Return a clue that holds when all do; one that fails settles it, one unknown leaves it open."""
-    return Clue(_joined(" y ", " and ", clues), _all(clues))
+    states = [clue.holds for clue in clues]
+    holds = False if False in states else None if None in states else True
+    return Clue(_texts(clue for clue in clues if clue.holds is holds), holds)
 
 
 def together(*clues: Clue) -> list[Clue]:
     """Return the clues such that each holds only when all do."""
-    return [Clue(clue.text, _all(clues)) for clue in clues]
+    holds = both(*clues).holds
+    return [replace(clue, holds=holds) if holds is not clue.holds else clue for clue in clues]
 
 
 def either(*clues: Clue) -> Clue:
-    """Return a clue that holds when any does, told by the ones that hold."""
-    holding = tuple(clue for clue in clues if clue.holds)
-    known = tuple(clue for clue in clues if clue.holds is not None)
-    holds = True if holding else False if known else None
-    return Clue(_joined(" o ", " or ", holding or known or clues), holds)
-
-
-def _all(clues: Sequence[Clue]) -> bool | None:
+    """Return a clue that holds when any does; one unknown leaves it open while none does."""
     states = [clue.holds for clue in clues]
-    return False if False in states else None if None in states else True
+    holds = True if True in states else None if None in states else False
+    return Clue(_texts(clue for clue in clues if clue.holds is holds), holds)
 
 
-def _joined(es: str, en: str, clues: Sequence[Clue]) -> Text:
-    return Text(es.join(clue.text.es for clue in clues), en.join(clue.text.en for clue in clues))
-
-
-_SPANISH = {
-    "throttled periods": "periodos frenados",
-    "host idle": "máquina ociosa",
-    "PSI memory full": "PSI memoria full",
-    "swapped in bytes": "bytes de swap",
-    "OOM kills": "muertes por OOM",
-    "stretch ffmpeg": "alargamiento de ffmpeg",
-    "stretch download": "alargamiento de la descarga",
-    "stretch db": "alargamiento de la BD",
-    "ffmpeg cores of c=1": "núcleos de ffmpeg frente a c=1",
-    "U disk": "U disco",
-    "U network": "U red",
-    "await stretch": "alargamiento de la espera de disco",
-    "transfer share of service": "parte del servicio en transferencias",
-    "growth of transfer rate when slots double": "aumento de la transferencia al doblar slots",
-    "storage refusals (503)": "rechazos del almacenamiento (503)",
-    "CPU seconds per video of c=1": "segundos de CPU por video frente a c=1",
-    "X of the CPU bound": "X frente a la cota de CPU",
-    "ffmpeg share of service": "parte del servicio en ffmpeg",
-    "ffmpeg cores at c=1": "núcleos que usa ffmpeg con c=1",
-    "decode share": "parte de decodificación",
-    "highest PSI": "mayor PSI",
-    "highest U": "mayor U",
-    "efficiency": "eficiencia",
-    "lead over the next": "ventaja sobre el siguiente",
-    "gain of doubling slots": "ganancia al doblar slots",
-}
+def _texts(clues: Iterable[Clue]) -> tuple[Text, ...]:
+    return tuple(text for clue in clues for text in clue.texts)

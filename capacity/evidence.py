@@ -66,7 +66,13 @@ def cost_of(row: ResultRow, recorded: RecordedRun) -> Cost:
     return Cost(row.slots, row.x_sat_per_minute, stages, _mean(recorded.ffmpeg_cpu_seconds))
 
 
-def gather(row: ResultRow, recorded: RecordedRun, resources: Resources, peers: Sequence[Cost]) -> RunEvidence:
+def gather(
+    row: ResultRow,
+    recorded: RecordedRun,
+    resources: Resources,
+    peers: Sequence[Cost],
+    canary_usual_seconds: float | None = None,
+) -> RunEvidence:
     """Judge a run; `peers` are what it is compared with: bursts of the same videos with other numbers of slots."""
     little, offered = _little(recorded, resources), _offered(recorded)
     attempts = recorded.attempts
@@ -80,36 +86,42 @@ def gather(row: ResultRow, recorded: RecordedRun, resources: Resources, peers: S
         stability=None if recorded.is_burst else _stability(recorded),
         offered=offered,
         bottleneck=find_bottleneck(cell_evidence(row, recorded, resources, peers)),
-        flags=trust_flags(_facts(row, recorded, resources, little, offered)),
+        flags=trust_flags(_facts(row, recorded, resources, little, offered, canary_usual_seconds)),
     )
 
 
 def cell_evidence(row: ResultRow, recorded: RecordedRun, resources: Resources, peers: Sequence[Cost]) -> CellEvidence:
-    """Return what was measured while work was waiting; what was not measured stays None."""
-    ours, alone = cost_of(row, recorded), next((peer for peer in peers if peer.slots == 1), _UNMEASURED)
-    busy = resources.during(*working_window(recorded))
-    cores = busy.cores()
+    """Return what was measured while work was waiting; what was not measured stays None.
+
+    `peers` come nearest first. Next to itself one slot alone would look perfect: for it the comparisons are unknown.
+    """
+    ours, alone = cost_of(row, recorded), next((p for p in peers if p.slots == 1 < row.slots), _UNMEASURED)
+    busy, environment = resources.during(*working_window(recorded)), recorded.run.environment
+    cores, bound_ratio = busy.cores(), _bound_ratio(ours, busy.cores())
+    cores_used = _cores_used(alone)
     return CellEvidence(
+        cores=cores,
         efficiency=_efficiency(ours, alone),
-        gain_of_doubling=_gain(ours, peers),
-        bound_ratio_cpu=_bound_ratio(ours, cores),
-        cpu_utilisation=_ratio(_cpu_rate(busy, BUSY_MODES), cores),
+        gain_up_to_here=_gain(_capacity(peers, ours.slots / 2), ours.capacity_per_minute),
+        gain_from_here=_gain(ours.capacity_per_minute, _capacity(peers, ours.slots * 2)),
+        bound_ratio_cpu=bound_ratio,
+        cpu_utilisation=bound_ratio if busy.latest("quota") else _ratio(_cpu_rate(busy, BUSY_MODES), cores),
         cpu_pressure_some=busy.rate("pressure.cpu.some"),
         cpu_work_stretch=_ratio(ours.ffmpeg_cpu_seconds, alone.ffmpeg_cpu_seconds),
         host_idle_ratio=_ratio(_cpu_rate(busy, frozenset({"idle", "iowait"})), busy.latest("cores")),
         throttled_period_ratio=_ratio(busy.increase("throttled"), busy.increase("periods")),
         ffmpeg_stretch=_ratio(ours.stage_seconds["transcode"], alone.stage_seconds["transcode"]),
-        ffmpeg_cores_alone=_cores_used(alone),
-        ffmpeg_cores_ratio=_ratio(_cores_used(ours), _cores_used(alone)),
+        ffmpeg_cores=_cores_used(ours) if cores_used is None else cores_used,
+        ffmpeg_cores_ratio=_ratio(_cores_used(ours), cores_used),
         io_pressure_some=busy.rate("pressure.io.some"),
         io_pressure_full=busy.rate("pressure.io.full"),
-        disk_utilisation=_ratio(_sum(busy.rate("disk.read"), busy.rate("disk.written")), busy.latest("ceiling.disk")),
-        network_utilisation=_ratio(
-            _sum(busy.rate("network.in"), busy.rate("network.out")), busy.latest("ceiling.network")
-        ),
+        disk_utilisation=_disk_utilisation(busy),
+        network_utilisation=_network_utilisation(busy),
         memory_pressure_full=busy.rate("pressure.memory.full"),
         swapped_in_bytes=busy.increase("swap"),
         oom_kills=None if busy.increase("oom") is None else int(busy.increase("oom") or 0),
+        smt=bool(environment.get("host", {}).get("smt")),
+        has_remote_storage=environment.get("storage") != "filesystem",
         stage_seconds={name: seconds for name, seconds in ours.stage_seconds.items() if np.isfinite(seconds)},
         stage_stretch=_stretches(ours, alone),
         service_seconds=row.service_mean_seconds,
@@ -161,16 +173,27 @@ def _offered(recorded: RecordedRun) -> OfferedRate | None:
 
 
 def _facts(
-    row: ResultRow, recorded: RecordedRun, resources: Resources, little: LittleCheck, offered: OfferedRate | None
+    row: ResultRow,
+    recorded: RecordedRun,
+    resources: Resources,
+    little: LittleCheck,
+    offered: OfferedRate | None,
+    canary_usual_seconds: float | None,
 ) -> RunFacts:
     cycles = throughput.slot_cycles(recorded.attempts, row.slots)
-    steal_mean, steal_worst = resources.during(*run_window(recorded)).steal_ratios()
+    environment, ran = recorded.run.environment, resources.during(*run_window(recorded))
+    steal_mean, steal_worst = ran.steal_ratios()
     return RunFacts(
         slots=row.slots,
         cycle_seconds=cycles.cycle_seconds,
         service_mean_seconds=row.service_mean_seconds,
         steal_mean_ratio=steal_mean,
         steal_worst_window_ratio=steal_worst,
+        canary_before_seconds=environment.get("canary_before_seconds"),
+        canary_after_seconds=environment.get("canary_after_seconds"),
+        canary_usual_seconds=canary_usual_seconds,
+        clock_offset_seconds=ran.clock_offset(),
+        other_cpu_ratio=ran.other_cpu_ratio(),
         skewed_stamps=throughput.skewed_stamps(cycles),
         duplicate_deliveries=row.duplicates,
         unfinished_videos=recorded.census.waiting + recorded.census.in_flight,
@@ -185,17 +208,24 @@ def _efficiency(ours: Cost, alone: Cost) -> float | None:
     return ours.capacity_per_minute / (ours.slots * alone.capacity_per_minute)
 
 
-def _gain(ours: Cost, peers: Sequence[Cost]) -> float | None:
-    """Return what doubling the slots gained: from here if that was measured, else up to here."""
-    by_slots = {peer.slots: peer.capacity_per_minute for peer in peers}
-    here, twice, half = (
-        ours.capacity_per_minute,
-        by_slots.get(2 * ours.slots),
-        by_slots.get(ours.slots // 2 if ours.slots % 2 == 0 else 0),
-    )
-    if here and twice:
-        return twice / here - 1
-    return here / half - 1 if here and half else None
+def _capacity(peers: Sequence[Cost], slots: float) -> float | None:
+    return next((peer.capacity_per_minute for peer in peers if peer.slots == slots), None)
+
+
+def _gain(before: float | None, after: float | None) -> float | None:
+    return after / before - 1 if before and after else None
+
+
+def _disk_utilisation(busy: Resources) -> float | None:
+    """Return the share of time the device needs for what is read and for what is written, at its ceilings."""
+    read = _ratio(busy.rate("disk.read"), busy.latest("ceiling.disk_read"))
+    return _sum(read, _ratio(busy.rate("disk.written"), busy.latest("ceiling.disk_write")))
+
+
+def _network_utilisation(busy: Resources) -> float | None:
+    """Return how far the fuller direction of the storage is used by our videos; the two do not share a channel."""
+    used = [_ratio(busy.rate(f"videos.{way}"), busy.latest(f"ceiling.network_{way}")) for way in ("in", "out")]
+    return max((ratio for ratio in used if ratio is not None), default=None)
 
 
 def _bound_ratio(ours: Cost, cores: float | None) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from capacity.evidence import Cost, RunEvidence, cost_of, gather, run_window
 from capacity.recorded import RecordedRun, load_run
 from capacity.resources import Resources, read_resources
 from capacity.results import ResultRow
+from capacity.siblings import sibling_costs, usual_canary_seconds
 from capacity.table import TableCell, fill
 from capacity.trust import is_trustworthy
 from pipeline import promql
@@ -88,7 +89,7 @@ def gather_all(session: Session, settings: Settings, wanted: str | None = None) 
         costs.append(cost_of(rows[-1], recorded))
     chosen = _detailed(rows, wanted)
     judged = (
-        _judge(row, reader.read(runs[row.run_id]), _peers(row, rows, costs), settings)
+        _judge(row, reader.read(runs[row.run_id]), list(zip(runs.values(), costs, strict=True)), settings)
         for row in rows
         if row.run_id in chosen
     )
@@ -126,14 +127,8 @@ def _detailed(rows: Sequence[ResultRow], wanted: str | None) -> set[str]:
     return set([run_id for run_id in order if run_id in some or run_id == wanted][:DETAILED_RUNS])
 
 
-def _peers(row: ResultRow, rows: Iterable[ResultRow], costs: Iterable[Cost]) -> list[Cost]:
-    return [cost for other, cost in zip(rows, costs, strict=True) if _alike(row, other)]
-
-
-def _alike(row: ResultRow, other: ResultRow) -> bool:
-    same = other.size_label == row.size_label and other.profile == row.profile
-    return same and other.mode == "burst" and other.status == "finished"
-
-
-def _judge(row: ResultRow, recorded: RecordedRun, peers: Sequence[Cost], settings: Settings) -> RunEvidence:
-    return gather(row, recorded, resources_of(recorded, settings), peers)
+def _judge(
+    row: ResultRow, recorded: RecordedRun, costs: Sequence[tuple[RunRow, Cost]], settings: Settings
+) -> RunEvidence:
+    usual_canary = usual_canary_seconds(recorded.run, (run for run, _ in costs))
+    return gather(row, recorded, resources_of(recorded, settings), sibling_costs(recorded.run, costs), usual_canary)

@@ -22,6 +22,8 @@ COUNTERS = {
     "pressure": "max by (resource, share) (aforo_node_pressure_seconds_total)",
     "disk": "sum by (direction) (aforo_node_disk_bytes_total)",
     "network": "sum by (direction) (aforo_node_network_bytes_total)",
+    "videos": "sum by (direction) (aforo_worker_video_bytes_total)",
+    "worker": "sum (aforo_worker_cpu_seconds_total)",
     "swap": "sum (aforo_node_swap_in_bytes_total)",
     "oom": "sum (aforo_node_oom_kills_total)",
     "periods": "sum (aforo_node_cgroup_periods_total)",
@@ -31,6 +33,9 @@ GAUGES = {
     "cores": "sum (aforo_node_cores)",
     "quota": "sum (aforo_node_cgroup_cpu_limit_cores)",
     "ceiling": "sum by (resource) (aforo_node_ceiling_bytes_per_second)",
+    # what the worker's clock showed when Prometheus asked, less what its own did; the farthest nodes on either side
+    "clock_ahead": "max (aforo_node_clock_timestamp_seconds - timestamp(aforo_node_clock_timestamp_seconds))",
+    "clock_behind": "min (aforo_node_clock_timestamp_seconds - timestamp(aforo_node_clock_timestamp_seconds))",
     "messages": "sum (aforo_sqs_messages_visible) + sum (aforo_sqs_messages_in_flight)",
 }
 
@@ -79,6 +84,19 @@ class Resources:
     def cores(self) -> float | None:
         """Return how many cores the workers may use: their quota, else the machine's."""
         return self.latest("quota") or self.latest("cores")
+
+    def clock_offset(self) -> float | None:
+        """Return how far the worst worker's clock is from Prometheus's; the quickest answer tells, others waited."""
+        offsets = [self._known(key) for key in ("clock_ahead", "clock_behind")]
+        quickest = [float(values.min()) for values in offsets if values.size]
+        return max(quickest, key=abs, default=None)
+
+    def other_cpu_ratio(self) -> float | None:
+        """Return the share of the machine that neither the workers nor the hypervisor took."""
+        cores, ours = self.latest("cores"), self.rate("worker")
+        busy = [self.rate(key) for key in self.samples if key.startswith("cpu.") and key[4:] in BUSY_MODES - {"steal"}]
+        known = [rate for rate in busy if rate is not None]
+        return max(0.0, sum(known) - ours) / cores if known and cores and ours is not None else None
 
     def steal_ratios(self) -> tuple[float | None, float | None]:
         """Return the share of CPU time the hypervisor took: over all, and in the worst 30 s."""

@@ -22,6 +22,7 @@ from capacity.recorded import find_run, load_run, unfinished_since
 from capacity.search import knows_enough
 from capacity.withdrawal import Withdrawal
 from pipeline import aws, queue
+from pipeline.canary import canary_seconds
 from pipeline.database import Sessions
 from pipeline.errors import AforoError, EnvironmentFault
 from pipeline.models import RunRow, VideoRow
@@ -104,8 +105,10 @@ class Laboratory:
         while True:
             ended, expected, closed = self._state(run_id)
             progress(ended, expected)
-            if closed or ended >= expected:
+            if closed:
                 return
+            if ended >= expected:
+                return self._note_canary(run_id)
             if ended != last:
                 last, moved = ended, time.monotonic()
                 if adaptive and self._knows_enough(run_id):
@@ -182,6 +185,15 @@ class Laboratory:
                 if ended >= run.count:
                     run.status, run.finished_at = RunStatus.FINISHED, time.time()
             return ended, run.count, closed
+
+    def _note_canary(self, run_id: str) -> None:
+        """Time the injector's canary again, now that the workers are idle: a machine that changed meanwhile shows."""
+        if self.settings.stack == "aws":
+            return
+        seconds = canary_seconds()
+        with self.sessions.begin() as session:
+            run = find_run(session, run_id)
+            run.environment = {**run.environment, "canary_after_seconds": seconds}
 
     def _set_concurrency(self, concurrency: int) -> None:
         if self.settings.stack == "native":

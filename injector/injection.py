@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import func, select, update
 
@@ -23,6 +23,7 @@ from injector.schedule import Schedule
 from injector.workers import WorkerFleet, read_fleet
 from pipeline import aws, database, queue
 from pipeline.broker import make_celery
+from pipeline.canary import canary_seconds
 from pipeline.database import Sessions
 from pipeline.errors import EnvironmentFault, UsageError
 from pipeline.models import RunRow, VideoRow
@@ -90,7 +91,7 @@ class Injection:
         source = store_source(settings, request, say)
         run_id = request.run_id or new_run_id(request.mode, size_label(source.size_bytes), fleet.slots_per_node)
         tell_leftovers(queue.read_facts(client, url).total, say)
-        row = _run_row(run_id, request, source, fleet)
+        row = _run_row(settings, run_id, request, source, fleet)
         publisher = Publisher(make_celery(settings, url), client, url, sessions)
         return cls(settings, request, run_id, source, sessions, publisher, row)
 
@@ -261,7 +262,7 @@ def _remote_source(settings: Settings, storage: Storage, url: str) -> Source:
     return Source(key, stored.size_bytes, stored.sha256, media.duration_seconds, url)
 
 
-def _run_row(run_id: str, request: Request, source: Source, fleet: WorkerFleet) -> RunRow:
+def _run_row(settings: Settings, run_id: str, request: Request, source: Source, fleet: WorkerFleet) -> RunRow:
     schedule = Schedule(request.count, request.rate_per_minute)
     return RunRow(
         id=run_id,
@@ -283,5 +284,17 @@ def _run_row(run_id: str, request: Request, source: Source, fleet: WorkerFleet) 
         created_at=time.time(),
         heartbeat_at=time.time(),
         note=request.note,
-        environment={"host": dataclasses.asdict(Host.this()), "python": sys.version.split()[0], **fleet.versions},
+        environment=_environment(settings, fleet),
     )
+
+
+def _environment(settings: Settings, fleet: WorkerFleet) -> dict[str, Any]:
+    """Return what the run's figures must be quoted and compared with; the canary only where workers share our CPU."""
+    return {
+        "host": dataclasses.asdict(Host.this()),
+        "python": sys.version.split()[0],
+        "storage": settings.storage.backend,
+        "ceilings": fleet.ceilings,
+        "canary_before_seconds": canary_seconds() if settings.stack != "aws" else None,
+        **fleet.versions,
+    }

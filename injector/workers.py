@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from pipeline import promql
 from pipeline.errors import EnvironmentFault
 from pipeline.settings import Settings
 
+CEILING = "aforo_node_ceiling_bytes_per_second"
+
 
 @dataclass(frozen=True)
 class WorkerFleet:
-    """Nodes, their slots in all, and the versions they report."""
+    """Nodes, their slots in all, the versions they report, and the ceilings they measured, bytes/s by resource."""
 
     nodes: int
     slots: int
     versions: dict[str, str] = field(default_factory=dict)
+    ceilings: dict[str, float] = field(default_factory=dict)
 
     @property
     def slots_per_node(self) -> int:
@@ -31,7 +35,8 @@ def read_fleet(settings: Settings) -> WorkerFleet:
     values = _prometheus_slots(settings)
     if not values:
         raise EnvironmentFault("worker", "none is running", "start one with `make up`")
-    return WorkerFleet(len(values), sum(values))
+    ceilings = promql.query(settings.prometheus.url, f"sum by (resource) ({CEILING})")
+    return WorkerFleet(len(values), sum(values), ceilings=_by_resource(ceilings))
 
 
 def _local_slots(settings: Settings) -> WorkerFleet | None:
@@ -40,7 +45,13 @@ def _local_slots(settings: Settings) -> WorkerFleet | None:
         return None
     families = promql.scrape(settings.worker.metrics_host, settings.worker.metrics_port)
     slots = int(families["aforo_worker_slots"][0].value) if families else 0
-    return WorkerFleet(1, slots, families["aforo_worker_info"][0].labels) if families and slots else None
+    if not families or not slots:
+        return None
+    return WorkerFleet(1, slots, families["aforo_worker_info"][0].labels, _by_resource(families.get(CEILING, [])))
+
+
+def _by_resource(samples: Iterable[promql.Sample]) -> dict[str, float]:
+    return {sample.labels["resource"]: sample.value for sample in samples}
 
 
 def _prometheus_slots(settings: Settings) -> list[int]:

@@ -26,7 +26,7 @@ def client(settings: Settings, service: Literal["sqs", "s3"], read_timeout_secon
     keys: dict[str, Any] = credentials(settings)
     session = boto3.Session(region_name=settings.aws.region, **keys)
     config = client_config(read_timeout_seconds)
-    return session.client(service, endpoint_url=settings.aws.endpoint_url, config=config)
+    return session.client(service, endpoint_url=settings.aws.endpoint_of(service), config=config)
 
 
 def client_config(read_timeout_seconds: float = 15) -> Config:

@@ -100,6 +100,11 @@ WORKER = (
     Metric("aforo_worker_events_forwarded_total", C, "Celery events handed to the events Redis."),
     Metric("aforo_worker_events_dropped_total", C, "Celery events lost because the events Redis was away."),
     Metric("aforo_worker_events_connected", G, "1 while the events Redis accepts events, else 0."),
+    Metric(
+        "aforo_worker_cpu_seconds_total",
+        C,
+        "CPU this worker, its slots and what they ran used; ffmpeg's when it ended.",
+    ),
     Metric("aforo_worker_measuring_cpu_seconds_total", C, "CPU this worker spent on sampling and exporting."),
     Metric("aforo_worker_reports_lost_total", C, "Reports of tasks that did not reach the main process."),
 )
@@ -115,13 +120,19 @@ NODE = (
     Metric("aforo_node_cgroup_periods_total", C, "CPU quota periods of this container."),
     Metric("aforo_node_cgroup_throttled_periods_total", C, "Quota periods in which this container was throttled."),
     Metric("aforo_node_cgroup_throttled_seconds_total", C, "Time this container was throttled."),
-    Metric("aforo_node_disk_bytes_total", C, "Bytes of all block devices.", ("direction",)),
+    Metric(
+        "aforo_node_disk_bytes_total",
+        C,
+        "Bytes of the device that holds temporary files, or of all where that cannot be told.",
+        ("direction",),
+    ),
     Metric("aforo_node_network_bytes_total", C, "Bytes of all network interfaces.", ("direction",)),
+    Metric("aforo_node_clock_timestamp_seconds", G, "What the machine's clock shows when it is scraped."),
     Metric("aforo_node_filesystem_free_bytes", G, "Free space where temporary files live.", ("place",)),
     Metric(
         "aforo_node_ceiling_bytes_per_second",
         G,
-        "Measured ceiling of a resource; absent until measured.",
+        "Most that was seen before any work: disk_read, disk_write, network_in, network_out; absent until measured.",
         ("resource",),
     ),
 )

@@ -45,6 +45,8 @@ class Host:
     cpu_model: str
     cpu_count: int
     memory_bytes: int
+    #: whether two logical cores share one: such a machine is full before all of them are busy; None is unknown
+    smt: bool | None
 
     @classmethod
     def this(cls) -> Host:
@@ -55,6 +57,7 @@ class Host:
             cpu_model=_cpu_model(),
             cpu_count=os.cpu_count() or 1,
             memory_bytes=psutil.virtual_memory().total,
+            smt=_smt(),
         )
 
 
@@ -75,6 +78,14 @@ def check_run_id(run_id: str) -> str:
             value=run_id,
         )
     return run_id
+
+
+def _smt() -> bool | None:
+    try:
+        with open("/sys/devices/system/cpu/smt/active", encoding="utf-8") as told:
+            return told.read().strip() == "1"
+    except OSError:
+        return None
 
 
 def _cpu_model() -> str:

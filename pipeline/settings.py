@@ -116,6 +116,13 @@ class Aws:
     endpoint_url: str | None = setting(
         "AWS_ENDPOINT_URL", "", _optional_url, "AWS emulator; empty means real AWS (STACK=native sets it to its own)"
     )
+    s3_endpoint_url: str | None = setting(
+        "AWS_ENDPOINT_URL_S3", "", _optional_url, "S3 that is not with the queue, such as MinIO; empty means the above"
+    )
+
+    def endpoint_of(self, service: str) -> str | None:
+        """Return where `service` is reached; None is real AWS."""
+        return (self.s3_endpoint_url if service == "s3" else None) or self.endpoint_url
 
 
 @dataclass(frozen=True)
@@ -184,6 +191,13 @@ class Worker:
     )
     ffmpeg_memory_mib: int = setting(
         "AFORO_WORKER_FFMPEG_MEMORY_MIB", "4096", _whole(1024, 1048576), "address space one ffmpeg may use"
+    )
+    ceilings: str = setting(
+        "AFORO_WORKER_CEILINGS",
+        "local",
+        _choice("none", "local", "all"),
+        "what a starting worker measures once a day: none; local, the disk and an S3 that is not AWS's; all, real S3 "
+        "too (it writes, reads and deletes 4 objects under S3_PROCESSED_PREFIX)",
     )
     max_attempts: int = setting(
         "AFORO_WORKER_MAX_ATTEMPTS", "4", _whole(1, 100), "attempts at one video before it is failed"

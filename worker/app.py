@@ -18,10 +18,11 @@ from pipeline.broker import make_celery
 from pipeline.settings import Settings
 from pipeline.storage import open_storage
 from worker import instrumentation, tasks, transport
+from worker.ceilings import ceilings
 from worker.counting import WorkerMetrics
 from worker.events import Forwarder, forward_events
 from worker.ledger import Ledger, Slot
-from worker.resources import NodeCollector
+from worker.resources import NodeCollector, slot_pids
 from worker.transcode import Transcoder
 from worker.visibility import Receipt, VisibilityKeeper
 
@@ -57,14 +58,14 @@ def create_app(settings: Settings) -> WorkerApp:
 
 def serve_metrics(made: WorkerApp, settings: Settings) -> None:
     """Answer /metrics from the main process, and start the event thread, once the pool has forked."""
-    worker = settings.worker
+    worker, most = settings.worker, ceilings(settings)
     places = {"work": worker.work_path, "storage": settings.storage.path}
     instrumentation.serve_when_ready(
         made.celery,
         made.metrics,
         made.registry,
         (worker.metrics_host, worker.metrics_port),
-        lambda _consumer: NodeCollector(places),
+        lambda consumer: NodeCollector(places, slot_pids(consumer), most),
         worker.profile,
         made.forwarder,
     )

@@ -27,7 +27,7 @@ from worker.deliveries import SENT_AT, Deliveries
 from worker.events import Forwarder, forward_events
 from worker.measuring import serve
 from worker.reports import Post
-from worker.resources import NodeCollector
+from worker.resources import NodeCollector, slot_pids
 from worker.stages import stage
 from worker.transcode import ffmpeg_version
 
@@ -55,7 +55,7 @@ def attach(
     connect(app, worker_metrics)
     if forwarder is not None:
         forward_events(app, forwarder)
-    node = lambda _consumer: NodeCollector(places or {})  # noqa: E731
+    node = lambda consumer: NodeCollector(places or {}, slot_pids(consumer))  # noqa: E731
     serve_when_ready(app, worker_metrics, registry, (host, port), node, forwarder=forwarder)
     return worker_metrics
 

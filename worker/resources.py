@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import psutil
 from prometheus_client import Metric
@@ -21,30 +23,56 @@ _COUNTED_ELSEWHERE = {"guest", "guest_nice"}
 class NodeCollector(Collector):
     """Yields the NODE metrics; a source this machine lacks is absent, never 0."""
 
-    def __init__(self, places: Mapping[str, Path], cgroup_v2: Path = _V2, cgroup_v1: Path = _V1) -> None:
-        self._places, self._v2, self._v1 = places, cgroup_v2, cgroup_v1
+    def __init__(
+        self,
+        places: Mapping[str, Path],
+        slot_pids: Callable[[], Sequence[int]],
+        ceilings: Mapping[str, float] | None = None,
+        cgroup_v2: Path = _V2,
+        cgroup_v1: Path = _V1,
+        own_cgroups: Path = Path("/proc/self/cgroup"),
+    ) -> None:
+        self._places, self._ceilings, self._slot_pids = places, ceilings or {}, slot_pids
+        self._v2, self._v1, self._own_cgroups = cgroup_v2, cgroup_v1, own_cgroups
+        self._worker_cpu_seconds = 0.0
 
     def collect(self) -> Iterator[Metric]:
         """Read every source once."""
         yield from _cpu()
         yield from _memory()
         yield _pressure()
-        yield from _traffic()
+        yield from _traffic(self._places.get("work"))
         yield _free_space(self._places)
+        yield _single("aforo_node_clock_timestamp_seconds", time.time())
+        yield _pair("aforo_node_ceiling_bytes_per_second", *self._ceilings.items())
+        yield self._worker_cpu()
         yield from self._container()
 
+    def _worker_cpu(self) -> Metric:
+        """Add up this process, its slots and all they waited for; a child between its two parents never shows less."""
+        used = sum(os.times()[:4]) + sum(_cpu_seconds(pid) for pid in self._slot_pids() if pid != os.getpid())
+        self._worker_cpu_seconds = max(self._worker_cpu_seconds, used)
+        return _single("aforo_worker_cpu_seconds_total", self._worker_cpu_seconds)
+
     def _container(self) -> Iterator[Metric]:
-        for root, unit in ((self._v2, 1e-6), (self._v1, 1e-9)):
-            facts = _key_values(root / "cpu.stat")
-            throttled = facts.get("throttled_usec", facts.get("throttled_time"))
-            limit = _limit_cores(root)
-            if limit is None or throttled is None:
-                continue
-            yield _single("aforo_node_cgroup_cpu_limit_cores", limit)
-            yield _single("aforo_node_cgroup_periods_total", facts["nr_periods"])
-            yield _single("aforo_node_cgroup_throttled_periods_total", facts["nr_throttled"])
-            yield _single("aforo_node_cgroup_throttled_seconds_total", throttled * unit)
+        """Yield the tightest CPU quota over this process: its own cgroup's or one's above it."""
+        groups = [(group, 1e-6) for group in _cgroups(self._v2, "", self._own_cgroups)]
+        groups += [(group, 1e-9) for group in _cgroups(self._v1, "cpu", self._own_cgroups)]
+        limited = [(limit, group, unit) for group, unit in groups if (limit := _limit_cores(group)) is not None]
+        if not limited:
             return
+        limit, group, unit = min(limited)
+        facts = _key_values(group / "cpu.stat")
+        yield _single("aforo_node_cgroup_cpu_limit_cores", limit)
+        yield _single("aforo_node_cgroup_periods_total", facts["nr_periods"])
+        yield _single("aforo_node_cgroup_throttled_periods_total", facts["nr_throttled"])
+        throttled = facts.get("throttled_usec", facts.get("throttled_time", 0))
+        yield _single("aforo_node_cgroup_throttled_seconds_total", throttled * unit)
+
+
+def slot_pids(consumer: Any) -> Callable[[], Sequence[int]]:
+    """Return what lists the pids of a Celery worker's slots; a pool of threads has none but the main process."""
+    return lambda: consumer.pool.info.get("processes", ()) if consumer.pool else ()
 
 
 def _cpu() -> Iterator[Metric]:
@@ -77,8 +105,9 @@ def _pressure() -> Metric:
     return family
 
 
-def _traffic() -> Iterator[Metric]:
-    disk = psutil.disk_io_counters()
+def _traffic(work_path: Path | None) -> Iterator[Metric]:
+    each = psutil.disk_io_counters(perdisk=True) or {}
+    disk = each.get(_device(work_path) if work_path else "") or psutil.disk_io_counters()
     if disk is not None:
         yield _pair("aforo_node_disk_bytes_total", ("read", disk.read_bytes), ("written", disk.write_bytes))
     network = psutil.net_io_counters()
@@ -91,6 +120,32 @@ def _free_space(places: Mapping[str, Path]) -> Metric:
         if path.exists():
             family.add_metric([place], psutil.disk_usage(str(path)).free)
     return family
+
+
+def _device(folder: Path) -> str:
+    """Return the block device that holds `folder`; '' for an overlay or a network filesystem, which have none."""
+    if not folder.exists():
+        return ""
+    number = folder.stat().st_dev
+    device = Path(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}")
+    return device.resolve().name if device.exists() else ""
+
+
+def _cpu_seconds(pid: int) -> float:
+    """Return the CPU seconds of a process and of what it waited for; 0 once it is gone."""
+    try:
+        return float(sum(psutil.Process(pid).cpu_times()[:4]))
+    except psutil.Error:
+        return 0.0
+
+
+def _cgroups(root: Path, controller: str, own_cgroups: Path) -> list[Path]:
+    """Return our cgroup and those above it up to `root`; a container is often shown its own as the root."""
+    lines = [line.split(":", 2) for line in _lines(own_cgroups)]
+    own = next((path for _, names, path in lines if controller in names.split(",")), "/")
+    here = root / own.strip("/")
+    inside = [group for group in (here, *here.parents) if group.is_relative_to(root)]
+    return inside if here.is_dir() else [root]
 
 
 def _limit_cores(root: Path) -> float | None:

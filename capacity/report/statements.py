@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from capacity.bottleneck import CAUSE_NAMES, Confidence
 from capacity.evidence import RunEvidence
 from capacity.gathering import Findings
 from capacity.language import UNKNOWN, Language, Text, interval_text, number, percent
@@ -19,11 +18,6 @@ from capacity.trust import is_trustworthy
 from pipeline.video import Stage
 
 Fact = tuple[Text, str]
-CONFIDENCES = {
-    Confidence.HIGH: Text("alta", "high"),
-    Confidence.MEDIUM: Text("media", "medium"),
-    Confidence.LOW: Text("baja", "low"),
-}
 AGREEMENTS = {
     Agreement.OK: Text("coinciden", "agree"),
     Agreement.WARN: Text("difieren", "differ"),
@@ -77,13 +71,7 @@ def headline(run: RunEvidence, lang: Language) -> str:
 
 def limit(run: RunEvidence, lang: Language) -> str:
     """Return what stops the run from doing more, with how sure that is."""
-    verdict = run.bottleneck
-    name, sure = CAUSE_NAMES[verdict.cause].to(lang), CONFIDENCES[verdict.confidence].to(lang)
-    seen = "; ".join(text.to(lang) for text in verdict.evidence) or UNKNOWN.to(lang)
-    return Text(
-        f"Límite: {name} (confianza {sure}); evidencia: {seen}.",
-        f"Limit: {name} ({sure} confidence); evidence: {seen}.",
-    ).to(lang)
+    return f"{Text('Límite', 'Limit').to(lang)}: {run.bottleneck.told(lang)}."
 
 
 def conservation(run: RunEvidence, lang: Language) -> str:

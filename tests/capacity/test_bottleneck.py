@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from capacity.bottleneck import CAUSE_NAMES, Cause, CellEvidence, Confidence, find_bottleneck
@@ -10,11 +12,11 @@ CPU_BOUND = CellEvidence(
     ffmpeg_stretch=1.8,
     cpu_work_stretch=1.03,
     host_idle_ratio=0.03,
-    ffmpeg_cores_alone=3.1,
+    ffmpeg_cores=3.1,
     ffmpeg_cores_ratio=0.55,
     disk_utilisation=0.1,
     network_utilisation=0.05,
-    stage_seconds={"download": 1.0, "ffmpeg": 27.0, "upload": 1.0},
+    stage_seconds={"download": 1.0, "transcode": 27.0, "upload": 1.0},
     service_seconds=30.0,
 )
 QUOTA = CellEvidence(throttled_period_ratio=0.6, host_idle_ratio=0.5, cpu_utilisation=0.99, cpu_pressure_some=0.4)
@@ -33,8 +35,8 @@ SLOW_STORAGE = CellEvidence(
     efficiency=0.55,
     cpu_utilisation=0.2,
     network_utilisation=0.93,
-    network_growth=0.02,
-    stage_seconds={"download": 12.0, "ffmpeg": 8.0, "upload": 9.0},
+    gain_up_to_here=0.02,
+    stage_seconds={"download": 12.0, "transcode": 8.0, "upload": 9.0},
     service_seconds=30.0,
     **QUIET,
 )
@@ -42,8 +44,8 @@ ONE_THREAD = CellEvidence(
     efficiency=0.99,
     cpu_utilisation=0.3,
     ffmpeg_stretch=1.02,
-    ffmpeg_cores_alone=1.0,
-    stage_seconds={"ffmpeg": 28.0},
+    ffmpeg_cores=1.0,
+    stage_seconds={"transcode": 28.0},
     service_seconds=30.0,
     **QUIET,
 )
@@ -51,8 +53,8 @@ FEW_SLOTS = CellEvidence(
     efficiency=0.97,
     cpu_utilisation=0.45,
     ffmpeg_stretch=1.03,
-    ffmpeg_cores_alone=2.4,
-    stage_seconds={"ffmpeg": 20.0},
+    ffmpeg_cores=2.4,
+    stage_seconds={"transcode": 20.0},
     service_seconds=30.0,
     **QUIET,
 )
@@ -88,7 +90,7 @@ def test_slots_that_do_not_help_on_an_idle_machine_wait_for_something_unmeasured
 
 
 def test_a_clearly_busiest_resource_is_named_even_without_other_clues():
-    verdict = find_bottleneck(CellEvidence(cpu_utilisation=0.88, disk_utilisation=0.2, gain_of_doubling=0.1))
+    verdict = find_bottleneck(CellEvidence(cpu_utilisation=0.88, disk_utilisation=0.2, gain_up_to_here=0.1))
     assert (verdict.cause, verdict.confidence) == (Cause.CPU, Confidence.HIGH)
 
 
@@ -104,12 +106,71 @@ def test_nothing_measured_gives_no_verdict():
 
 def test_contradicting_evidence_is_kept_with_the_suspect():
     suspects = {suspect.cause: suspect for suspect in find_bottleneck(SLOW_DISK).suspects}
-    assert "U cpu = 0.3 (≥ 0.9)" in [text.en for text in suspects[Cause.CPU].against]
+    assert "CPU busy 30 % (≥ 90 %)" in [text.en for text in suspects[Cause.CPU].against]
 
 
-def test_evidence_is_told_in_both_languages():
-    first = find_bottleneck(QUOTA).evidence[0]
-    assert (first.es, first.en) == ("periodos frenados = 0.6 (≥ 0.05)", "throttled periods = 0.6 (≥ 0.05)")
+def test_what_was_not_measured_is_told_apart_from_what_speaks_against():
+    suspects = {suspect.cause: suspect for suspect in find_bottleneck(CellEvidence(cpu_utilisation=0.2)).suspects}
+    assert [text.en for text in suspects[Cause.CPU].against] == ["CPU busy 20 % (≥ 90 %)"]
+    assert "not measured: X is … of the CPU bound (≥ 90 %)" in [text.en for text in suspects[Cause.CPU].unknown]
+
+
+def test_the_verdict_is_told_in_a_line_with_numbers_and_units():
+    verdict = find_bottleneck(replace(CPU_BOUND, cores=2.0))
+    assert verdict.told("es") == (
+        "CPU (alta): CPU ocupada 97 % de 2 núcleos (≥ 90 %); presión de CPU (PSI some) 45 % (≥ 20 %); "
+        "ffmpeg tarda ×1.80 de lo que con c=1 (≥ ×1.25); CPU por video ×1.03 de la de c=1 (≤ ×1.10)"
+    )
+    assert verdict.told("en").startswith("CPU (high): CPU busy 97 % of 2 cores (≥ 90 %); CPU pressure (PSI some) 45 %")
+
+
+def test_no_clear_bottleneck_is_said_so_with_what_was_seen():
+    verdict = find_bottleneck(CellEvidence(cpu_utilisation=0.8, disk_utilisation=0.7))
+    assert verdict.told("en") == "no clear bottleneck: CPU busy 80 %; disk at 70 % of its ceiling"
+    assert find_bottleneck(CellEvidence()).told("es") == "sin cuello de botella claro: nada medido"
+
+
+def test_a_fact_shared_by_two_clues_is_told_once():
+    told = find_bottleneck(FEW_SLOTS).told("en")
+    assert told.count("busiest resource 45 %") == 1
+
+
+@pytest.mark.parametrize(
+    ("cell", "cause"),
+    [
+        (CellEvidence(cpu_utilisation=0.96, cpu_pressure_some=0.5, cores=2.0), Cause.CPU),
+        (
+            CellEvidence(cpu_utilisation=0.3, io_pressure_some=0.4, io_pressure_full=0.3, disk_utilisation=0.9),
+            Cause.DISK,
+        ),
+        (
+            CellEvidence(cpu_utilisation=0.2, stage_seconds={"transcode": 6.0}, service_seconds=20.0, **QUIET),
+            Cause.SLOTS,
+        ),
+    ],
+)
+def test_a_run_without_siblings_is_judged_by_fewer_clues_and_less_sure(cell, cause):
+    verdict = find_bottleneck(cell)
+    assert (verdict.cause, verdict.confidence) == (cause, Confidence.MEDIUM)
+
+
+def test_slots_that_wait_for_a_distant_storage_are_too_few_not_a_full_network():
+    cell = CellEvidence(
+        gain_from_here=0.95,
+        cpu_utilisation=0.2,
+        network_utilisation=0.1,
+        stage_seconds={"download": 8.0, "transcode": 4.0, "upload": 8.0},
+        service_seconds=20.0,
+        **QUIET,
+    )
+    assert (find_bottleneck(cell).cause, find_bottleneck(cell).confidence) == (Cause.SLOTS, Confidence.HIGH)
+    full = replace(cell, gain_from_here=None, gain_up_to_here=0.03, network_utilisation=None)
+    assert (find_bottleneck(full).cause, find_bottleneck(full).confidence) == (Cause.NETWORK, Confidence.MEDIUM)
+
+
+def test_copies_within_a_local_filesystem_are_no_network():
+    cell = replace(SLOW_STORAGE, has_remote_storage=False, network_utilisation=None)
+    assert find_bottleneck(cell).cause is not Cause.NETWORK
 
 
 def test_every_cause_has_a_name():
