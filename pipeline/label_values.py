@@ -51,7 +51,7 @@ VALUES: dict[str, Values] = {
 OF_FAMILY: dict[tuple[str, str], Values] = {
     ("aforo_exporter_errors_total", "reason"): _FAULTS,
     ("aforo_sqs_poll_errors_total", "reason"): _FAULTS,
-    ("aforo_node_ceiling_bytes_per_second", "resource"): "the disk or network that was measured",
+    ("aforo_node_ceiling_bytes_per_second", "resource"): ("disk_read", "disk_write", "network_in", "network_out"),
     ("aforo_node_cpu_seconds_total", "mode"): "modes of /proc/stat: user, system, idle, iowait, steal, …",
     ("aforo_node_disk_bytes_total", "direction"): ("read", "written"),
     ("aforo_node_network_bytes_total", "direction"): ("in", "out"),
