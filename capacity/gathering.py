@@ -47,12 +47,21 @@ class Findings:
         return fill(self.rows, self.distrusted)
 
     @property
+    def best_of_sizes(self) -> list[RunEvidence]:
+        """Return for each size the burst of highest nominal capacity among the best evidence, in the table's order."""
+        shown = {run.run_id: cell.key.size_label for cell in self.cells for run in cell.runs}
+        found: dict[str, RunEvidence] = {}
+        for run in self.runs:
+            size = shown.get(run.row.run_id)
+            if size and run.row.x_sat_per_minute and run.row.is_whole:
+                found[size] = max(found.get(size, run), run, key=lambda r: r.row.x_sat_per_minute or 0.0)
+        return [found[size] for size in dict.fromkeys(shown.values()) if size in found]
+
+    @property
     def best(self) -> RunEvidence | None:
-        """Return the burst of highest nominal capacity among the best evidence of the newest runs' size."""
-        shown = {run.run_id for cell in self.cells for run in cell.runs}
-        known = [r for r in self.runs if r.row.run_id in shown and r.row.x_sat_per_minute and r.row.is_whole]
-        same = [r for r in known if r.row.size_label == known[-1].row.size_label]
-        return max(same, key=lambda r: r.row.x_sat_per_minute or 0.0, default=None)
+        """Return the best burst of the size that was measured last."""
+        newest = [run.row.size_label for run in self.runs if run.row.x_sat_per_minute and run.row.is_whole]
+        return next((run for run in self.best_of_sizes if run.row.size_label == newest[-1]), None)
 
     def of(self, run_id: str) -> RunEvidence:
         """Return the evidence of one of the detailed runs."""

@@ -222,7 +222,7 @@ def _bootstrap(levels: Levels, model: Usl, weights: Floats, deviation: Floats | 
     drawn = np.maximum(levels.x + noise * deviation, 1e-9 * levels.x)
     starts = np.tile([model.scale, model.sigma, model.kappa], (DRAWS, 1))
     fits, _ = least_squares(levels.n, drawn, weights, starts, np.array([np.inf, 1.0, 1.0]))
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
         peaks = np.where(fits[:, 1] >= 1, 1.0, np.sqrt((1 - fits[:, 1]) / fits[:, 2]))
     return UslIntervals(
         scale=_quantiles(fits[:, 0]),

@@ -33,7 +33,7 @@ class Axis:
         """Return a few round values inside the range."""
         step = _round_step((self.high - self.low) / TICKS)
         first = np.ceil(self.low / step - 1e-9) * step
-        return [float(v) for v in np.arange(first, self.high + step * 1e-6, step)]
+        return [float(v) + 0.0 for v in np.arange(first, self.high + step * 1e-6, step)]  # + 0.0: no "-0"
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,12 @@ class Frame:
             f'<rect x="{left:.1f}" y="{top:.2f}" width="{max(right - left, 0.6):.1f}" '
             f'height="{bottom - top:.2f}" fill="var(--{colour})">{said}</rect>'
         )
+
+    def whisker(self, x: float, low: float, high: float, colour: str) -> str:
+        """Return an interval as a vertical line with a cap at both ends, as HTML, so that its caps keep their size."""
+        bottom, height = 100 * self.y.share(low), 100 * (self.y.share(high) - self.y.share(low))
+        place = f"left:{100 * self.x.share(x):.2f}%;bottom:{bottom:.2f}%;height:{height:.2f}%;color:var(--{colour})"
+        return f'<i class="whisker" style="{place}"></i>'
 
     def dot(self, x: float, y: float, colour: str, title: str) -> str:
         """Return a round point as HTML, which the stretching of the drawing leaves round."""

@@ -10,15 +10,16 @@ from capacity.estimate import Floats, Integers
 from capacity.evidence import RunEvidence
 from capacity.language import Language, Text, number
 from capacity.report.charts import Axis, Frame, draw, legend, thinned
-from capacity.report.statements import STAGE_NAMES
-from capacity.resources import BUSY_MODES
-from capacity.results import ResultRow
-from capacity.scalability import UslFit
+from capacity.report.saturation import Curve, Point
+from capacity.report.statements import STAGE_NAMES, spaced
+from capacity.resources import BUSY_MODES, Resources
 from capacity.stability import waiting_videos
 from pipeline.video import Stage
 
 BARS_LIMIT = 200
 SLOTS_LIMIT = 32
+RATE_SAMPLES = 5
+CURVE_COLOURS = ("blue", "amber", "green", "violet", "teal", "red")
 STAGE_COLOURS = {
     Stage.CLAIM: "grey",
     Stage.FETCH: "teal",
@@ -29,24 +30,31 @@ STAGE_COLOURS = {
 }
 
 
-def throughput_chart(rows: Sequence[ResultRow], fit: UslFit | None, lang: Language) -> str:
-    """Draw X_sat with its intervals against slots, and the fitted law where it may be used."""
-    known = [row for row in rows if row.x_sat_per_minute is not None]
-    most = max(row.slots for row in known)
-    top = max(max(row.x_sat_per_minute or 0.0, _upper(row)) for row in known)
-    frame = Frame(Axis(0, most + 0.5, "slots"), Axis(0, 1.08 * top), 220)
-    shapes, dots = [], []
-    for row in known:
-        x, capacity = float(row.slots), row.x_sat_per_minute or 0.0
-        if row.x_sat_interval is not None:
-            ends = np.array([row.x_sat_interval.low, _upper(row)])
-            shapes.append(frame.line(np.array([x, x]), ends, "blue"))
-        dots.append(frame.dot(x, capacity, "blue", f"{row.run_id}: {number(capacity, lang)}/min"))
-    if fit is not None and fit.refused is None:
+def throughput_chart(curves: Sequence[Curve], lang: Language) -> str:
+    """Draw X_sat with its intervals against slots, a colour a size, and each fitted law where it may be used."""
+    most = max(cell.slots for curve in curves for cell in curve.points)
+    top = max(max(cell.capacity, _upper(cell)) for curve in curves for cell in curve.points)
+    frame = Frame(Axis(0, most + 0.5, "slots"), Axis(0, 1.08 * top), 240)
+    shapes, marks, names = [], [], []
+    for curve, colour in zip(curves, CURVE_COLOURS * len(curves), strict=False):
+        shapes.append(_law(frame, curve, most, colour))
+        names.append((colour, spaced(curve.size_label)))
+        for point in curve.points:
+            if point.interval is not None:
+                marks.append(frame.whisker(point.slots, point.interval.low, _upper(point), colour))
+            marks.append(frame.dot(point.slots, point.capacity, colour, f"{number(point.capacity, lang)}/min"))
+    name = Text(
+        "Capacidad nominal (videos/min) por número de slots", "Nominal capacity (videos/min) by number of slots"
+    )
+    return draw(frame, name.to(lang), shapes, marks) + legend(names)
+
+
+def _law(frame: Frame, curve: Curve, most: int, colour: str) -> str:
+    """Return the fitted law, dashed, or where there is none that may be used the straight way between the points."""
+    if curve.fit is not None and curve.fit.refused is None:
         n = np.linspace(1, most, 60)
-        shapes.append(frame.line(n, np.array([fit.model.throughput(float(v)) for v in n]), "green", dashed=True))
-    name = Text("Capacidad (videos/min) por número de slots", "Capacity (videos/min) by number of slots")
-    return draw(frame, name.to(lang), shapes, dots)
+        return frame.line(n, np.array([curve.fit.model.throughput(float(v)) for v in n]), colour, dashed=True)
+    return ""
 
 
 def timeline(run: RunEvidence, start: float, end: float, lang: Language) -> str:
@@ -63,11 +71,11 @@ def timeline(run: RunEvidence, start: float, end: float, lang: Language) -> str:
         few = attempts.started_at.size <= BARS_LIMIT
         shapes += _stages(run, frame, chosen, start, bottom, lang) if few else _busy(run, frame, chosen, start, bottom)
     names = [f"slot {position + 1}" for position in range(len(slots))]
-    return draw(frame, Text("Qué hizo cada slot", "What each slot did").to(lang), shapes, names=names)
+    title = Text("Qué hizo cada slot", "What each slot did").to(lang)
+    return draw(frame, title, shapes, names=names) + _stage_legend(lang)
 
 
-def stage_legend(lang: Language) -> str:
-    """Return the colours of the stages."""
+def _stage_legend(lang: Language) -> str:
     shown = (Stage.FETCH, Stage.PROBE, Stage.TRANSCODE, Stage.PUBLISH)
     return legend([(STAGE_COLOURS[stage], STAGE_NAMES[stage].to(lang)) for stage in shown])
 
@@ -87,16 +95,16 @@ def resource_charts(run: RunEvidence, start: float, end: float, lang: Language) 
     cores = resources.latest("cores")
     x = resources.times - start
     parts = []
-    cpu = [resources.rates(key) for key in resources.samples if key.startswith("cpu.") and key[4:] in BUSY_MODES]
+    cpu = [_rates(resources, key) for key in resources.samples if key.startswith("cpu.") and key[4:] in BUSY_MODES]
     if cpu and cores:
-        frame = Frame(Axis(0, end - start, "s"), Axis(0, 100, "%"), 110)
-        busy = 100 * np.sum(cpu, axis=0) / cores
+        frame = Frame(Axis(0, end - start, "s"), Axis(0, 104, "%"), 110)
+        busy = np.minimum(100.0, 100 * np.sum(cpu, axis=0) / cores)
         name = Text("CPU ocupada de la máquina", "CPU busy on the machine").to(lang)
         parts.append(draw(frame, name, [frame.area(x, busy, "blue"), frame.line(x, busy, "blue")]))
-    pressure = {name: resources.rates(f"pressure.{name}.some") for name in ("cpu", "io", "memory")}
+    pressure = {name: _rates(resources, f"pressure.{name}.some") for name in ("cpu", "io", "memory")}
     if any(np.isfinite(values).any() for values in pressure.values()):
         parts.append(_pressure_chart(x, pressure, Axis(0, end - start, "s"), lang))
-    disk = {name: resources.rates(f"disk.{name}") / 1e6 for name in ("read", "written")}
+    disk = {name: _rates(resources, f"disk.{name}") / 1e6 for name in ("read", "written")}
     if any(np.isfinite(values).any() for values in disk.values()):
         parts.append(_disk_chart(x, disk, Axis(0, end - start, "s"), lang))
     return "".join(parts)
@@ -146,6 +154,7 @@ def _stages(run: RunEvidence, frame: Frame, chosen: Integers, start: float, bott
                 said = f"{STAGE_NAMES[stage].to(lang)} {seconds:.2f} s"
                 boxes.append(frame.box(begin, begin + seconds, bottom, bottom + 0.7, STAGE_COLOURS[stage], said))
             begin += seconds
+        boxes.append(frame.line(np.array([end, end]), np.array([bottom, bottom + 0.7]), "ground"))
     return boxes
 
 
@@ -164,10 +173,12 @@ def _busy(run: RunEvidence, frame: Frame, chosen: Integers, start: float, bottom
 
 
 def _pressure_chart(x: Floats, pressure: dict[str, Floats], axis: Axis, lang: Language) -> str:
-    frame = Frame(axis, Axis(0, 100, "%"), 110)
+    frame = Frame(axis, Axis(0, 104, "%"), 110)
     colours = {"cpu": "blue", "io": "amber", "memory": "red"}
     names = {"cpu": "CPU", "io": Text("E/S", "I/O").to(lang), "memory": Text("memoria", "memory").to(lang)}
-    lines = [frame.line(*thinned(x, 100 * values), colours[name]) for name, values in pressure.items()]
+    lines = [
+        frame.line(*thinned(x, np.minimum(100.0, 100 * values)), colours[name]) for name, values in pressure.items()
+    ]
     title = Text("Presión (PSI some): tiempo con tareas frenadas", "Pressure (PSI some): time with stalled tasks")
     return draw(frame, title.to(lang), lines) + legend([(colours[name], names[name]) for name in pressure])
 
@@ -182,7 +193,16 @@ def _disk_chart(x: Floats, disk: dict[str, Floats], axis: Axis, lang: Language) 
     return draw(frame, title, lines) + legend([(colours[name], names[name]) for name in disk])
 
 
-def _upper(row: ResultRow) -> float:
+def _upper(point: Point) -> float:
     """Return the interval's upper end as far as a chart can show it."""
-    capacity = row.x_sat_per_minute or 0.0
-    return capacity if row.x_sat_interval is None else min(row.x_sat_interval.high, 2 * capacity)
+    return point.capacity if point.interval is None else min(point.interval.high, 2 * point.capacity)
+
+
+def _rates(resources: Resources, key: str) -> Floats:
+    """Return a counter's growth per second over a few samples: scrapes come a little early or late."""
+    values = resources.samples.get(key, np.full(resources.times.size, np.nan))
+    rates = np.full(values.size, np.nan)
+    span = min(RATE_SAMPLES, values.size - 1)
+    if span > 0:
+        rates[span:] = (values[span:] - values[:-span]).clip(min=0) / (resources.times[span:] - resources.times[:-span])
+    return rates

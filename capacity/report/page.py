@@ -1,22 +1,26 @@
-"""The page: the answer first, then the table, the saturation, and every run with its evidence."""
+"""The page: the answer first, then the table, the limits, the saturation, and every run with its evidence."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 
+from capacity.bottleneck import CAUSE_NAMES, Confidence
 from capacity.evidence import RunEvidence, run_window
 from capacity.gathering import Findings
-from capacity.language import Language, Text
-from capacity.report import figures
-from capacity.report.statements import answer, facts, fit_of, fit_statement, machine
+from capacity.language import Language, Text, number
+from capacity.matrix import MODES
+from capacity.report import figures, saturation
+from capacity.report.statements import CONFIDENCES, answer, facts, headline, limit, machine, reservations, spaced
 from capacity.table_text import HEADER, cells_of
+from pipeline.run import Mode
 
 STYLE = Path(__file__).with_name("style.css")
 TITLE = Text("Capacidad de la capa de workers", "Capacity of the worker layer")
-EMPTY = Text(
-    "Todavía no hay ejecuciones: `make run-burst` mide la primera.", "No runs yet: `make run-burst` makes one."
-)
+EMPTY = Text("Todavía no hay corridas: `make run-burst` mide la primera.", "No runs yet: `make run-burst` makes one.")
+NUMBERS = frozenset({1, 3, 4})
 
 
 def render_page(findings: Findings, lang: Language) -> str:
@@ -34,45 +38,87 @@ def render_page(findings: Findings, lang: Language) -> str:
 
 def _body(findings: Findings, lang: Language) -> str:
     runs = "".join(_run(run, position == 0, lang) for position, run in enumerate(reversed(findings.runs)))
-    table = f"<h2>{Text('Tabla de resultados', 'Result table').to(lang)}</h2>{_table(findings, lang)}"
-    heading = f"<h2>{Text('Ejecuciones', 'Runs').to(lang)}</h2>"
-    return f"{_answer(findings, lang)}{table}{_saturation(findings, lang)}{heading}{runs}{_method(lang)}"
+    return "".join(
+        [
+            _answer(findings, lang),
+            _heading("Tabla de resultados", "Result table", lang),
+            _table([name.strip() for name in HEADER.to(lang).strip("|").split("|")], _rows(findings, lang), NUMBERS),
+            _limits(findings, lang),
+            _saturation(findings, lang),
+            _heading("Corridas", "Runs", lang),
+            runs,
+            _method(lang),
+        ]
+    )
+
+
+def _heading(es: str, en: str, lang: Language) -> str:
+    return f"<h2>{escape(Text(es, en).to(lang))}</h2>"
 
 
 def _answer(findings: Findings, lang: Language) -> str:
-    headline, *rest = answer(findings, lang)
+    first, *rest = answer(findings, lang)
     sentences = "".join(f"<p>{escape(sentence)}</p>" for sentence in rest)
-    where = f'<p class="soft">{escape(machine(findings.best, lang))}</p>' if findings.best else ""
-    return f'<section class="answer"><strong>{escape(headline)}</strong>{sentences}{where}</section>'
+    best = findings.best
+    others = "".join(f"<li>{escape(headline(run, lang))}</li>" for run in findings.best_of_sizes if run is not best)
+    also = f'<ul class="also">{others}</ul>' if others else ""
+    where = f'<p class="soft">{escape(machine(best, lang))}</p>' if best else ""
+    return f'<section class="answer"><strong>{escape(first)}</strong>{sentences}{also}{where}</section>'
 
 
-def _table(findings: Findings, lang: Language) -> str:
-    names = [name.strip() for name in HEADER.to(lang).strip("|").split("|")]
-    head = "".join(f'<th class="{_kind(i)}">{escape(name)}</th>' for i, name in enumerate(names))
-    body = "".join(_table_row(cells_of(cell, lang), names) for cell in findings.cells)
+def _rows(findings: Findings, lang: Language) -> Iterable[Sequence[str]]:
+    return (cells_of(cell, lang) for cell in findings.cells)
+
+
+def _table(names: Sequence[str], rows: Iterable[Sequence[str]], numeric: Iterable[int] = ()) -> str:
+    """Return a table whose rows become blocks with named values on a phone."""
+    kinds = ["n" if column in set(numeric) else "t" for column in range(len(names))]
+    head = "".join(f'<th class="{kind}">{escape(name)}</th>' for kind, name in zip(kinds, names, strict=True))
+    body = "".join(f"<tr>{_cells(names, kinds, row)}</tr>" for row in rows)
     return f'<table class="cells"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
 
 
-def _table_row(values: tuple[str, ...], names: list[str]) -> str:
-    cells = (
-        f'<td class="{_kind(i)}" data-name="{escape(name)}">{escape(value)}</td>'
-        for i, (name, value) in enumerate(zip(names, values, strict=True))
+def _cells(names: Sequence[str], kinds: Sequence[str], row: Sequence[str]) -> str:
+    return "".join(
+        f'<td class="{kind}" data-name="{escape(name)}"><span>{escape(value)}</span></td>'
+        for kind, name, value in zip(kinds, names, row, strict=True)
     )
-    return f"<tr>{''.join(cells)}</tr>"
 
 
-def _kind(column: int) -> str:
-    return "n" if column in {1, 3, 4} else "t"
+def _limits(findings: Findings, lang: Language) -> str:
+    """Return what limits each cell, by the evidence of the newest run behind it."""
+    detailed = {run.row.run_id: run for run in findings.runs}
+    shown = [detailed[cell.runs[-1].run_id] for cell in findings.cells if cell.runs[-1].run_id in detailed]
+    names = Text("Configuración|Límite|Confianza|Evidencia", "Configuration|Limit|Confidence|Evidence").to(lang)
+    rows = (
+        (
+            configuration(run, lang),
+            CAUSE_NAMES[run.bottleneck.cause].to(lang),
+            CONFIDENCES[run.bottleneck.confidence].to(lang),
+            "; ".join(text.to(lang) for text in run.bottleneck.evidence) or "—",
+        )
+        for run in shown
+    )
+    title = _heading("Qué limita cada configuración", "What limits each configuration", lang)
+    return title + _table(names.split("|"), rows)
+
+
+def configuration(run: RunEvidence, lang: Language) -> str:
+    """Return the cell of a run in a few words."""
+    mode = MODES[Mode(run.row.mode)].to(lang)
+    return f"{spaced(run.row.size_label)} · c={run.row.concurrency} · {mode}"
 
 
 def _saturation(findings: Findings, lang: Language) -> str:
-    fit, size = fit_of(findings)
-    same = [run.row for run in findings.runs if run.row.size_label == size and run.row.x_sat_per_minute]
-    if not same:
+    curves = saturation.curves(findings)
+    if not curves:
         return ""
-    title = Text(f"Capacidad y concurrencia, {size}", f"Capacity and concurrency, {size}").to(lang)
-    chart = figures.throughput_chart(same, fit, lang)
-    return f"<h2>{escape(title)}</h2>{chart}<p>{escape(fit_statement(fit, lang))}</p>"
+    said = "".join(
+        f"<p><b>{escape(spaced(curve.size_label))}.</b> {escape(' '.join(saturation.statements(curve, lang)))}</p>"
+        for curve in curves
+    )
+    title = _heading("Capacidad y concurrencia", "Capacity and concurrency", lang)
+    return f"{title}{figures.throughput_chart(curves, lang)}{said}"
 
 
 def _run(run: RunEvidence, is_open: bool, lang: Language) -> str:
@@ -80,27 +126,50 @@ def _run(run: RunEvidence, is_open: bool, lang: Language) -> str:
     end = max(end, start + 1e-3)
     charts = [
         figures.timeline(run, start, end, lang),
-        figures.stage_legend(lang),
         figures.queue_chart(run, start, end, lang),
         figures.resource_charts(run, start, end, lang),
     ]
     halves = f'<div class="grid2">{figures.service_chart(run, lang)}{figures.stage_chart(run, lang)}</div>'
-    lines = "".join(
-        f"<tr><th>{escape(name.to(lang))}</th><td>{escape(value)}</td></tr>" for name, value in facts(run, lang)
-    )
-    opened = " open" if is_open else ""
     return (
-        f"<details{opened}><summary>{escape(run.row.run_id)}</summary><table>{lines}</table>{''.join(charts)}{halves}"
-        "</details>"
+        f"<details{' open' if is_open else ''}><summary>{_summary(run, lang)}</summary>"
+        f"{_facts(run, lang)}{''.join(charts)}{halves}</details>"
     )
+
+
+def _summary(run: RunEvidence, lang: Language) -> str:
+    when = datetime.fromtimestamp(run.row.created_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    capacity = run.row.x_sat_per_minute
+    rate = f" · {number(run.row.x if capacity is None else capacity, lang)}/min"
+    return f'{escape(configuration(run, lang) + rate)} <span class="soft">{escape(f"{run.row.run_id} · {when}")}</span>'
+
+
+def _facts(run: RunEvidence, lang: Language) -> str:
+    told = [
+        *facts(run, lang),
+        (Text("límite", "limit"), limit(run, lang)),
+        (Text("descartado", "ruled out"), _ruled_out(run, lang)),
+        (Text("fiabilidad", "trust"), reservations(run, lang)),
+    ]
+    lines = (f"<tr><th>{escape(name.to(lang))}</th><td>{escape(value)}</td></tr>" for name, value in told)
+    return f'<table class="facts">{"".join(lines)}</table>'
+
+
+def _ruled_out(run: RunEvidence, lang: Language) -> str:
+    """Return the other suspects with the clue that speaks against each."""
+    others = [s for s in run.bottleneck.suspects if s.cause is not run.bottleneck.cause and s.against]
+    weak = [s for s in others if s.confidence is Confidence.LOW]
+    return "; ".join(f"{CAUSE_NAMES[s.cause].to(lang)}: {s.against[0].to(lang)}" for s in weak) or "—"
 
 
 def _method(lang: Language) -> str:
     told = Text(
-        "X y S se miden como los define el escenario. X_sat es la capacidad con todos los slots ocupados; su intervalo "
-        "vale para una ejecución. Para comparar configuraciones hacen falta tres ejecuciones o más de cada una. "
-        "«Desconocido» significa que no se midió.",
-        "X and S are measured as the scenario defines them. X_sat is the capacity with every slot busy; its interval "
-        "holds for one run. Comparing configurations takes three runs or more of each. “Unknown” means not measured.",
+        "X y S se miden como los define el escenario: X son los videos completados por minuto, S la media "
+        "de updated_at − uploaded_at, espera incluida; en una ráfaga crece con el número de videos N. X_sat es la "
+        "capacidad con todos los slots ocupados; su intervalo vale para una corrida. Para comparar configuraciones "
+        "hacen falta tres corridas o más de cada una. «Desconocido» significa que no se midió.",
+        "X and S are measured as the scenario defines them: X is completed videos per minute, S the mean of "
+        "updated_at − uploaded_at, waiting included; in a burst it grows with the number of videos N. X_sat is the "
+        "capacity with every slot busy; its interval holds for one run. Comparing configurations takes three runs or "
+        "more of each. “Unknown” means not measured.",
     )
-    return f"<footer><h2>{Text('Método', 'Method').to(lang)}</h2><p>{escape(told.to(lang))}</p></footer>"
+    return f"<footer>{_heading('Método', 'Method', lang)}<p>{escape(told.to(lang))}</p></footer>"

@@ -10,7 +10,6 @@ from capacity.evidence import RunEvidence
 from capacity.gathering import Findings
 from capacity.language import UNKNOWN, Language, Text, interval_text, number, percent
 from capacity.littles_law import Agreement, occupancy_integral
-from capacity.scalability import Levels, UslFit, fit_usl
 from capacity.stability import Stability
 from capacity.table_text import STABILITIES
 from capacity.throughput import filling_efficiency
@@ -147,32 +146,6 @@ def facts(run: RunEvidence, lang: Language) -> Iterator[Fact]:
         yield Text("tasa ofrecida", "offered rate"), f"{offered} videos/min; {worst} {late} s"
     if run.stability is not None:
         yield Text("estabilidad", "stability"), stability(run, lang)
-
-
-def fit_of(findings: Findings) -> tuple[UslFit | None, str]:
-    """Return the saturation fit of the best cell's size and that size; no fit under two levels."""
-    best = findings.best
-    if best is None:
-        return None, ""
-    same = [r.row for r in findings.runs if r.row.size_label == best.row.size_label and r.row.x_sat_per_minute]
-    n = np.array([float(row.slots) for row in same])
-    x = np.array([float(row.x_sat_per_minute or 0) for row in same])
-    return fit_usl(Levels(n, x), cores=best.row.cpu_count), best.row.size_label
-
-
-def fit_statement(fit: UslFit | None, lang: Language) -> str:
-    """Return what the saturation fit says, or why it must not be used."""
-    if fit is None or fit.refused is not None:
-        why = "" if fit is None or fit.refused is None else f": {fit.refused.to(lang)}"
-        return Text(f"No se ajusta la ley de escalabilidad (USL){why}.", f"No scalability law (USL) fitted{why}.").to(
-            lang
-        )
-    model = fit.model
-    peak = fit.peak_refused.to(lang) if fit.peak_refused else f"n = {number(model.peak, lang, 1)}"
-    return Text(
-        f"USL: σ = {model.sigma:.4f}, κ = {model.kappa:.5f}, λ = {model.scale:.3f}; máximo: {peak}.",
-        f"USL: σ = {model.sigma:.4f}, κ = {model.kappa:.5f}, λ = {model.scale:.3f}; peak: {peak}.",
-    ).to(lang)
 
 
 def machine(run: RunEvidence, lang: Language) -> str:

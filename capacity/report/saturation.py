@@ -1,0 +1,87 @@
+"""How the capacity grows with the slots, by size: the points of the table, the fitted law, and what may be said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+
+from capacity.estimate import Interval
+from capacity.gathering import Findings
+from capacity.language import Language, Text, number, percent
+from capacity.scalability import Levels, UslFit, efficiency, fit_usl
+from capacity.table import TableCell
+from pipeline.run import Mode
+
+
+@dataclass(frozen=True)
+class Point:
+    """The capacity of one cell."""
+
+    slots: int
+    capacity: float
+    interval: Interval | None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One size's points in order of slots, with the law fitted to them; no fit under two levels."""
+
+    size_label: str
+    points: tuple[Point, ...]
+    fit: UslFit | None
+
+    @property
+    def levels(self) -> Levels:
+        """Return the points as the fit takes them, with standard errors where every point has an interval."""
+        widths = [point.interval.high - point.interval.low for point in self.points if point.interval is not None]
+        known = len(widths) == len(self.points) and all(np.isfinite(widths)) and min(widths, default=0) > 0
+        return Levels(
+            np.array([float(point.slots) for point in self.points]),
+            np.array([point.capacity for point in self.points]),
+            np.array(widths) / (2 * 1.96) if known else None,
+        )
+
+
+def curves(findings: Findings) -> list[Curve]:
+    """Return a curve for each size with a known capacity, in the order of the table."""
+    bursts = [cell for cell in findings.cells if cell.key.mode == Mode.BURST and cell.x_sat]
+    return [_curve(label, list(cells)) for label, cells in groupby(bursts, key=lambda cell: cell.key.size_label)]
+
+
+def statements(curve: Curve, lang: Language) -> Iterator[str]:
+    """Yield what the curve says: efficiency, then the fit or why there is none."""
+    alone = efficiency(curve.levels)
+    pairs = zip(curve.points, alone.tolist(), strict=True)
+    shown = ", ".join(f"{point.slots} slots {percent(share, lang, 0)}" for point, share in pairs)
+    if len(curve.points) > 1:
+        yield Text(f"Eficiencia por slot: {shown}.", f"Efficiency per slot: {shown}.").to(lang)
+    yield _fit_statement(curve.fit, lang)
+
+
+def _curve(label: str, cells: Sequence[TableCell]) -> Curve:
+    points = tuple(_points(cells))
+    curve = Curve(label, points, None)
+    if len({point.slots for point in points}) < 2:
+        return curve
+    cores = {run.cpu_count for cell in cells for run in cell.runs}
+    return Curve(label, points, fit_usl(curve.levels, cores=cores.pop() if len(cores) == 1 else None))
+
+
+def _points(cells: Iterable[TableCell]) -> Iterator[Point]:
+    for cell in sorted(cells, key=lambda cell: cell.runs[0].slots):
+        yield Point(cell.runs[0].slots, cell.x_sat or 0.0, cell.x_sat_interval)
+
+
+def _fit_statement(fit: UslFit | None, lang: Language) -> str:
+    if fit is None or fit.refused is not None:
+        why = "" if fit is None or fit.refused is None else f": {fit.refused.to(lang)}"
+        return Text(f"Sin ley de escalabilidad (USL){why}.", f"No scalability law (USL){why}.").to(lang)
+    model = fit.model
+    peak = fit.peak_refused.to(lang) if fit.peak_refused else f"n = {number(model.peak, lang, 1)}"
+    return Text(
+        f"USL: σ = {model.sigma:.4f}, κ = {model.kappa:.5f}, λ = {model.scale:.3f}; máximo: {peak}.",
+        f"USL: σ = {model.sigma:.4f}, κ = {model.kappa:.5f}, λ = {model.scale:.3f}; peak: {peak}.",
+    ).to(lang)
