@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,6 +62,17 @@ class Findings:
         """Return the best burst of the size that was measured last."""
         newest = [run.row.size_label for run in self.runs if run.row.x_sat_per_minute and run.row.is_whole]
         return next((run for run in self.best_of_sizes if run.row.size_label == newest[-1]), None)
+
+    @property
+    def behind(self) -> list[RunEvidence]:
+        """Return the evidence of the newest run of each cell, in the table's order."""
+        detailed = {run.row.run_id: run for run in self.runs}
+        return [detailed[cell.runs[-1].run_id] for cell in self.cells if cell.runs[-1].run_id in detailed]
+
+    def only(self, sizes: Collection[str]) -> Findings:
+        """Return the findings on these sizes."""
+        rows = tuple(row for row in self.rows if row.size_label in sizes)
+        return Findings(rows, tuple(run for run in self.runs if run.row.size_label in sizes))
 
     def of(self, run_id: str) -> RunEvidence:
         """Return the evidence of one of the detailed runs."""

@@ -16,6 +16,7 @@ from capacity.evidence import RunEvidence
 from capacity.gathering import Findings, ask_resources
 from capacity.language import Language
 from capacity.report.page import render_page
+from capacity.report.statements import is_sustained
 from capacity.results import reading
 from capacity.table_text import csv_text, markdown, sources
 from pipeline.database import Sessions
@@ -60,7 +61,7 @@ def store_verdicts(session: Session, run: RunEvidence) -> None:
         "capacity_low_per_minute": interval.low if interval else None,
         "capacity_high_per_minute": interval.high if interval and math.isfinite(interval.high) else None,
         "stability": run.row.stability,
-        "bottleneck": run.bottleneck.cause.value,
+        "bottleneck": None if is_sustained(run) else run.bottleneck.cause.value,
     }
     session.execute(update(RunRow).where(RunRow.id == run.row.run_id).values(values))
 
@@ -70,6 +71,6 @@ def keep_run(session: Session, settings: Settings, run: RunEvidence) -> None:
     folder = run_folder(settings.results.path, run.row.run_id)
     if run.row.status in FINAL_STATUSES and not is_archived(folder):
         resources = run.resources if run.resources.times.size else ask_resources(run.recorded, settings.prometheus.url)
-        write_archive(session, run.recorded.run, resources, folder)
+        write_archive(session, session.get_one(RunRow, run.row.run_id), resources, folder)
     if folder.exists():
         (folder / "row.json").write_text(json.dumps(plain(run.row, "en"), indent=2) + "\n", "utf-8")

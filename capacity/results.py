@@ -120,10 +120,14 @@ def load_rows(run_ids: Sequence[str] | None = None) -> list[ResultRow]:
 
 def read_published(prometheus_url: str) -> Published:
     """Return X and S of every run the recording rules know; nothing when Prometheus does not answer."""
+    return _ask_published(prometheus_url) or {}
+
+
+def _ask_published(prometheus_url: str) -> Published | None:
     try:
         found = {name: promql.query(prometheus_url, rule) for name, rule in RULES.items()}
     except EnvironmentFault:
-        return {}
+        return None
     x, s = ({sample.labels["run_id"]: sample.value for sample in found[name]} for name in ("x", "s"))
     return {run_id: (x.get(run_id), s.get(run_id)) for run_id in x.keys() | s.keys()}
 
@@ -172,9 +176,11 @@ def measure_recorded(recorded: RecordedRun, published: Published = MappingProxyT
 
 
 def wait_settled(session: Session, run: RunRow, prometheus_url: str) -> None:
-    """Wait a few seconds for the recording rules to have the last video of a finished run."""
+    """Wait a few seconds for the recording rules to have the last video of a finished run, if Prometheus answers."""
     recorded, deadline = load_run(session, run), time.monotonic() + SETTLE_SECONDS
-    while not measure_recorded(recorded, read_published(prometheus_url)).agrees and time.monotonic() < deadline:
+    while (published := _ask_published(prometheus_url)) is not None and time.monotonic() < deadline:
+        if measure_recorded(recorded, published).agrees:
+            return
         time.sleep(1)
 
 

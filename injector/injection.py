@@ -293,6 +293,7 @@ def _environment(settings: Settings, fleet: WorkerFleet) -> dict[str, Any]:
     return {
         "host": dataclasses.asdict(Host.this()),
         "python": sys.version.split()[0],
+        "stack": settings.stack,
         "storage": settings.storage.backend,
         "ceilings": fleet.ceilings,
         "canary_before_seconds": canary_seconds() if settings.stack != "aws" else None,

@@ -1,4 +1,4 @@
-"""`wait`, `report` and `table`: from a recorded run to its row."""
+"""`wait`, `report`, `table` and `document`: from recorded runs to what people read."""
 
 from __future__ import annotations
 
@@ -16,11 +16,15 @@ from capacity.gathering import archived_evidence, gather_all
 from capacity.language import Language, Text
 from capacity.publication import publish
 from capacity.recorded import find_run
+from capacity.report.document import render_document
 from capacity.report.terminal import render_terminal
 from capacity.table_text import csv_row, csv_text, markdown, sources
 from capacity.trial import Laboratory, silent
-from pipeline.errors import RunFailed
+from pipeline.errors import RunFailed, UsageError
 from pipeline.settings import Settings
+from pipeline.size import parse_size, size_label
+
+DOCUMENT = Path("capacity-planning/escenario_2_worker_throughput.md")
 
 
 @click.command(epilog=with_examples("wait", "wait 20261124-051233-burst-50mb-c2"))
@@ -94,6 +98,26 @@ def table(as_csv: bool, as_json: bool, lang: Language) -> None:
         click.echo(csv_text(cells), nl=False)
     else:
         click.echo(f"{markdown(cells, lang)}\n{sources(cells, lang)}", nl=False)
+
+
+@click.command(epilog=with_examples("document", "document --sizes 50MB,100MB"))
+@click.option("--sizes", help="Only these sizes.  [default: all that were measured]")
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), default=DOCUMENT, show_default=True)
+def document(sizes: str | None, output: Path) -> None:
+    """Write the document of scenario 2, in Spanish, from what was measured; the same data give the same text."""
+    settings = Settings.from_process()
+    with results.reading(results.open_store(settings)) as session:
+        findings = gather_all(session, settings)
+    chosen = findings if sizes is None else findings.only(_labels(sizes))
+    if not chosen.rows:
+        raise UsageError("document", "nothing of that size is measured", "see `make table`", value=sizes or "")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(render_document(chosen), "utf-8")
+    click.echo(str(output))
+
+
+def _labels(sizes: str) -> set[str]:
+    return {size_label(parse_size(part)) for part in sizes.split(",")}
 
 
 def evidence_as_json(run: RunEvidence) -> dict[str, object]:

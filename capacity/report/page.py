@@ -11,11 +11,9 @@ from capacity.bottleneck import CAUSE_NAMES, Confidence
 from capacity.evidence import RunEvidence, run_window
 from capacity.gathering import Findings
 from capacity.language import Language, Text, number
-from capacity.matrix import MODES
 from capacity.report import figures, saturation
-from capacity.report.statements import CONFIDENCES, answer, facts, headline, limit, machine, reservations, spaced
+from capacity.report.statements import answer, facts, headline, limit, limit_parts, machine, reservations, spaced
 from capacity.table_text import HEADER, cells_of
-from pipeline.run import Mode
 
 STYLE = Path(__file__).with_name("style.css")
 TITLE = Text("Capacidad de la capa de workers", "Capacity of the worker layer")
@@ -87,26 +85,16 @@ def _cells(names: Sequence[str], kinds: Sequence[str], row: Sequence[str]) -> st
 
 def _limits(findings: Findings, lang: Language) -> str:
     """Return what limits each cell, by the evidence of the newest run behind it."""
-    detailed = {run.row.run_id: run for run in findings.runs}
-    shown = [detailed[cell.runs[-1].run_id] for cell in findings.cells if cell.runs[-1].run_id in detailed]
     names = Text("Configuración|Límite|Confianza|Evidencia", "Configuration|Limit|Confidence|Evidence").to(lang)
-    rows = (
-        (
-            configuration(run, lang),
-            CAUSE_NAMES[run.bottleneck.cause].to(lang),
-            CONFIDENCES[run.bottleneck.confidence].to(lang),
-            "; ".join(text.to(lang) for text in run.bottleneck.evidence) or "—",
-        )
-        for run in shown
-    )
+    rows = ((configuration(run, lang), *(text.to(lang) for text in limit_parts(run))) for run in findings.behind)
     title = _heading("Qué limita cada configuración", "What limits each configuration", lang)
     return title + _table(names.split("|"), rows)
 
 
 def configuration(run: RunEvidence, lang: Language) -> str:
-    """Return the cell of a run in a few words."""
-    mode = MODES[Mode(run.row.mode)].to(lang)
-    return f"{spaced(run.row.size_label)} · c={run.row.concurrency} · {mode}"
+    """Return the cell of a run as the table names it."""
+    rate = "" if run.row.rate_per_minute is None else f" {number(run.row.rate_per_minute, lang, 0)}/min"
+    return f"{spaced(run.row.size_label)} · c={run.row.concurrency} · {run.row.mode.capitalize()}{rate}"
 
 
 def _saturation(findings: Findings, lang: Language) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -18,11 +18,13 @@ from pipeline.run import Mode
 
 @dataclass(frozen=True)
 class Point:
-    """The capacity of one cell."""
+    """The capacity of one cell; `between_runs` says that the interval includes how runs differ."""
 
     slots: int
     capacity: float
     interval: Interval | None
+    between_runs: bool = False
+    trusted: bool = True
 
 
 @dataclass(frozen=True)
@@ -48,21 +50,24 @@ class Curve:
 def curves(findings: Findings) -> list[Curve]:
     """Return a curve for each size with a known capacity, in the order of the table."""
     bursts = [cell for cell in findings.cells if cell.key.mode == Mode.BURST and cell.x_sat]
-    return [_curve(label, list(cells)) for label, cells in groupby(bursts, key=lambda cell: cell.key.size_label)]
+    distrusted = findings.distrusted
+    return [
+        _curve(label, list(cells), distrusted) for label, cells in groupby(bursts, key=lambda cell: cell.key.size_label)
+    ]
 
 
 def statements(curve: Curve, lang: Language) -> Iterator[str]:
     """Yield what the curve says: efficiency, then the fit or why there is none."""
     alone = efficiency(curve.levels)
     pairs = zip(curve.points, alone.tolist(), strict=True)
-    shown = ", ".join(f"{point.slots} slots {percent(share, lang, 0)}" for point, share in pairs)
+    shown = ", ".join(f"c={point.slots} {percent(share, lang, 0)}" for point, share in pairs)
     if len(curve.points) > 1:
         yield Text(f"Eficiencia por slot: {shown}.", f"Efficiency per slot: {shown}.").to(lang)
     yield _fit_statement(curve.fit, lang)
 
 
-def _curve(label: str, cells: Sequence[TableCell]) -> Curve:
-    points = tuple(_points(cells))
+def _curve(label: str, cells: Sequence[TableCell], distrusted: Collection[str]) -> Curve:
+    points = tuple(_points(cells, distrusted))
     curve = Curve(label, points, None)
     if len({point.slots for point in points}) < 2:
         return curve
@@ -70,9 +75,10 @@ def _curve(label: str, cells: Sequence[TableCell]) -> Curve:
     return Curve(label, points, fit_usl(curve.levels, cores=cores.pop() if len(cores) == 1 else None))
 
 
-def _points(cells: Iterable[TableCell]) -> Iterator[Point]:
+def _points(cells: Iterable[TableCell], distrusted: Collection[str]) -> Iterator[Point]:
     for cell in sorted(cells, key=lambda cell: cell.runs[0].slots):
-        yield Point(cell.runs[0].slots, cell.x_sat or 0.0, cell.x_sat_interval)
+        trusted = not any(run.run_id in distrusted for run in cell.runs)
+        yield Point(cell.runs[0].slots, cell.x_sat or 0.0, cell.x_sat_interval, cell.is_between_runs, trusted)
 
 
 def _fit_statement(fit: UslFit | None, lang: Language) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from capacity.bottleneck import CAUSE_NAMES, CONFIDENCE_NAMES, Confidence
 from capacity.evidence import RunEvidence
 from capacity.gathering import Findings
-from capacity.language import UNKNOWN, Language, Text, interval_text, number, percent
+from capacity.language import LANGUAGES, UNKNOWN, Language, Text, interval_text, number, percent
 from capacity.littles_law import Agreement, occupancy_integral
 from capacity.stability import Stability
 from capacity.table_text import STABILITIES
@@ -30,6 +31,7 @@ STAGE_NAMES = {
     Stage.PUBLISH: Text("publicación", "publish"),
     Stage.FINISH: Text("cierre", "finish"),
 }
+OFFERED_RATE = Text("la tasa ofrecida", "the offered rate")
 NO_CAPACITY = Text(
     "Ninguna corrida terminada permite estimar la capacidad: hacen falta más videos que slots.",
     "No finished run allows an estimate of the capacity: more videos than slots are needed.",
@@ -70,7 +72,27 @@ def headline(run: RunEvidence, lang: Language) -> str:
 
 def limit(run: RunEvidence, lang: Language) -> str:
     """Return what stops the run from doing more, with how sure that is."""
-    return f"{Text('Límite', 'Limit').to(lang)}: {run.bottleneck.told(lang)}."
+    name, _, evidence = (text.to(lang) for text in limit_parts(run))
+    told = f"{name}: {evidence}" if is_sustained(run) else run.bottleneck.told(lang)
+    return f"{Text('Límite', 'Limit').to(lang)}: {told}."
+
+
+def limit_parts(run: RunEvidence) -> tuple[Text, Text, Text]:
+    """Return cause, confidence and evidence; a rate that is sustained is its own limit."""
+    verdict = run.bottleneck
+    if is_sustained(run) and run.stability is not None:
+        rho = run.stability.utilisation
+        evidence = Text(
+            f"la cola no crece; slots ocupados al {100 * rho:.0f} %", f"no growth; slots {100 * rho:.0f} % busy"
+        )
+        return OFFERED_RATE, CONFIDENCE_NAMES[Confidence.HIGH], evidence
+    evidence = Text(*("; ".join(text.to(lang) for text in verdict.evidence) or "—" for lang in LANGUAGES))
+    return CAUSE_NAMES[verdict.cause], CONFIDENCE_NAMES[verdict.confidence], evidence
+
+
+def is_sustained(run: RunEvidence) -> bool:
+    """Say whether the workers kept up with the offered rate: then nothing of theirs was the limit."""
+    return run.stability is not None and run.stability.verdict is Stability.STABLE
 
 
 def conservation(run: RunEvidence, lang: Language) -> str:

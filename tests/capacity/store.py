@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from capacity.archive import write_archive
+from capacity.resources import Resources
 from pipeline import database
 from pipeline.models import AttemptRow, RunRow, VideoRow
 from pipeline.run import Mode, RunStatus
@@ -107,3 +109,60 @@ def _attempt(row, k, start, end, slot):
         finish_seconds=0.01,
         ffmpeg_cpu_seconds=0.8 * service,
     )
+
+
+def resources_of(row, seconds, busy=1.9):
+    """Return a minute-by-minute record of a machine with two cores, `busy` of them, during a run."""
+    times = row.created_at + np.arange(0.0, seconds + 1, 5.0)
+    elapsed = times - times[0]
+    idle = 2.0 - busy
+    return Resources(
+        times,
+        {
+            "cores": np.full(times.size, 2.0),
+            "cpu.user": busy * elapsed,
+            "cpu.idle": idle * elapsed,
+            "cpu.steal": np.zeros(times.size),
+            "pressure.cpu.some": 0.4 * elapsed,
+            "pressure.io.some": 0.01 * elapsed,
+            "pressure.io.full": 0.005 * elapsed,
+            "pressure.memory.full": np.zeros(times.size),
+            "disk.read": 1e6 * elapsed,
+            "disk.written": 4e6 * elapsed,
+        },
+    )
+
+
+def burst(slots, count, service, created_at, run_id):
+    """Return a burst of alternating service times with its starts and ends, two seconds to the first start."""
+    services = service * (1 + 0.05 * (np.arange(count) % 3 - 1))
+    free = np.full(slots, 2.0)
+    start, slot = np.empty(count), np.empty(count, dtype=int)
+    for k in range(count):
+        slot[k] = free.argmin()
+        start[k] = free[slot[k]]
+        free[slot[k]] += services[k] + 0.1
+    row = run_row(run_id, count=count, slots=slots, created_at=created_at)
+    return row, start, start + services, slot
+
+
+def fill_store(folder, settings):
+    """Record bursts of 1, 2 and 4 slots and a sustained run, with their files; return the sessions."""
+    sessions = open_store(folder / "store.db")
+    runs = [burst(1, 12, 5.0, 1e9, "b1"), burst(2, 12, 5.2, 1e9 + 1000, "b2"), burst(4, 12, 10.4, 1e9 + 2000, "b4")]
+    for row, start, end, slot in runs:
+        with sessions.begin() as session:
+            add_run(session, row, start, end, slot=slot)
+        _keep(sessions, row.id, float(end.max()), settings, busy=1.9 if row.id != "b1" else 1.0)
+    row = run_row("s2", count=60, mode=Mode.SUSTAINED, created_at=1e9 + 3000, rate=10.0, window_seconds=360.0)
+    arrivals = np.arange(60) * 6.0
+    with sessions.begin() as session:
+        add_run(session, row, arrivals + 0.5, arrivals + 5.5 + 0.1 * (np.arange(60) % 2), uploaded=arrivals)
+    _keep(sessions, "s2", 360.0, settings, busy=1.1)
+    return sessions
+
+
+def _keep(sessions, run_id, seconds, settings, busy):
+    with sessions() as session:
+        run = session.get_one(RunRow, run_id)
+        write_archive(session, run, resources_of(run, seconds, busy), settings.results.path / "runs" / run_id)

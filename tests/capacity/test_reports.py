@@ -1,0 +1,175 @@
+"""Document, terminal and page from one recorded store, without Prometheus."""
+
+import json
+import os
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from capacity.__main__ import main
+from capacity.gathering import gather_all
+from capacity.report.document import render_document
+from capacity.report.page import render_page
+from capacity.results import reading
+from pipeline.models import RunRow
+from pipeline.settings import Settings
+from tests.capacity.store import fill_store, open_store
+
+GOLDEN = Path(__file__).parent / "golden_files"
+NO_PROMETHEUS = "http://127.0.0.1:9"
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("store")
+    environment = {
+        "DATABASE_URL": f"sqlite:///{folder}/store.db",
+        "AFORO_RESULTS_PATH": str(folder / "results"),
+        "AFORO_PROMETHEUS_URL": NO_PROMETHEUS,
+        "AFORO_GRAFANA_URL": NO_PROMETHEUS,
+    }
+    settings = Settings.from_env(environment)
+    fill_store(folder, settings)
+    return environment, settings
+
+
+@pytest.fixture(scope="module")
+def findings(settings):
+    with reading(open_store(Path(settings[0]["DATABASE_URL"].removeprefix("sqlite:///")))) as session:
+        return gather_all(session, settings[1])
+
+
+def ask(settings, *arguments):
+    return CliRunner().invoke(main, arguments, env=settings[0], catch_exceptions=False)
+
+
+def same_as_golden(name, text):
+    """Compare with the kept file; AFORO_KEEP_GOLDEN=1 keeps what is now, to be looked at before it is committed."""
+    if os.environ.get("AFORO_KEEP_GOLDEN"):
+        (GOLDEN / name).write_text(text, "utf-8")
+    assert text == (GOLDEN / name).read_text("utf-8")
+
+
+def test_the_document_is_the_kept_one(findings):
+    same_as_golden("escenario_2.md", render_document(findings))
+
+
+def test_the_same_data_give_the_same_document(settings, findings):
+    with reading(open_store(Path(settings[0]["DATABASE_URL"].removeprefix("sqlite:///")))) as session:
+        assert render_document(gather_all(session, settings[1])) == render_document(findings)
+
+
+@pytest.mark.parametrize(("run_id", "lang"), [("b2", "es"), ("b2", "en"), ("s2", "es")])
+def test_a_report_in_the_terminal_is_the_kept_one(settings, run_id, lang):
+    shown = ask(settings, "report", run_id, "--lang", lang)
+    assert shown.exit_code == 0
+    same_as_golden(f"report_{run_id}_{lang}.txt", shown.stdout)
+
+
+def test_a_report_says_where_to_look_on_standard_error(settings):
+    folder = settings[0]["AFORO_RESULTS_PATH"]
+    assert ask(settings, "report", "b2").stderr == (
+        f"\ninforme: {folder}/report.html · datos: {folder}/runs/b2/ · tabla: {folder}/table.md\n"
+        f"tableros: Grafana no está en marcha · Prometheus: {NO_PROMETHEUS}\n"
+    )
+
+
+def test_a_runs_folder_gives_the_same_figures_without_a_database(settings):
+    row = json.loads(ask(settings, "report", "b2", "--json").stdout)
+    folder = f"{settings[0]['AFORO_RESULTS_PATH']}/runs/b2"
+    alone = CliRunner().invoke(main, ["report", folder, "--json"], env={"DATABASE_URL": "sqlite:////nowhere/x.db"})
+    again = json.loads(alone.stdout)
+    assert alone.exit_code == 0
+    names = (
+        "x_database",
+        "s_database",
+        "x_sat_per_minute",
+        "x_sat_interval",
+        "service",
+        "parts",
+        "conservation",
+        "flags",
+    )
+    assert {name: again[name] for name in names} == {name: row[name] for name in names}
+
+
+def test_the_verdicts_are_stored_for_the_exporter(settings):
+    ask(settings, "report", "b2")
+    with open_store(Path(settings[0]["DATABASE_URL"].removeprefix("sqlite:///")))() as session:
+        burst, sustained = session.get_one(RunRow, "b2"), session.get_one(RunRow, "s2")
+        assert burst.capacity_per_minute == pytest.approx(22.73, abs=0.2)
+        assert burst.capacity_low_per_minute < burst.capacity_per_minute < burst.capacity_high_per_minute
+        assert (burst.stability, burst.bottleneck) == (None, "cpu")
+        assert (sustained.stability, sustained.capacity_per_minute, sustained.bottleneck) == ("STABLE", None, None)
+
+
+def test_the_table_is_written_in_both_forms_with_its_runs(settings):
+    shown = ask(settings, "table")
+    folder = Path(settings[0]["AFORO_RESULTS_PATH"])
+    assert shown.stdout == (folder / "table.md").read_text("utf-8")
+    assert "- 5 MB, c=4, Burst: b4" in shown.stdout
+    assert ask(settings, "table", "--csv").stdout == (folder / "table.csv").read_text("utf-8")
+    rows = json.loads(ask(settings, "table", "--json").stdout)["rows"]
+    assert [row["runs"] for row in rows] == [["b1"], ["b2"], ["b4"], ["s2"]]
+
+
+class Page(HTMLParser):
+    """Collects what a page refers to, its open tags, and the drawn coordinates."""
+
+    VOID = frozenset({"meta", "link", "br", "polyline", "polygon", "rect", "line"})
+
+    def __init__(self, text):
+        super().__init__()
+        self.references, self.open, self.rectangles = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        found = dict(attrs)
+        self.references += [found[name] for name in ("src", "href") if name in found]
+        if tag == "rect":
+            self.rectangles.append([float(found[name]) for name in ("x", "y", "width", "height")])
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag not in self.VOID:
+            assert self.open.pop() == tag
+
+
+@pytest.mark.parametrize("lang", ["es", "en"])
+def test_the_page_is_whole_and_needs_nothing_else(findings, lang):
+    text = render_page(findings, lang)
+    page = Page(text)
+    assert page.open == []
+    assert page.references == ["data:,"]
+    assert "<script" not in text
+    assert re.findall(r"\bnan\b|\binf\b|None|>-0[<% ]", text) == []
+    assert len(text) < 400_000
+
+
+def test_every_bar_lies_on_its_plane(findings):
+    for x, y, width, height in Page(render_page(findings, "es")).rectangles:
+        assert -0.1 <= x <= x + width <= 1000.7
+        assert -0.01 <= y <= y + height <= 100.01
+
+
+def test_the_page_says_the_answer_before_anything_else(findings):
+    text = render_page(findings, "es")
+    body = text[text.index("<body>") :]
+    assert body.startswith('<body><h1>Capacidad de la capa de workers</h1><section class="answer"><strong>')
+    assert "videos de 5 MB por minuto con 4 slots" in body[:300]
+    assert body.index("Tabla de resultados") < body.index("Qué limita cada configuración") < body.index("Corridas")
+
+
+def test_an_empty_store_gives_a_page_a_table_and_no_document(tmp_path):
+    environment = {
+        "DATABASE_URL": f"sqlite:///{tmp_path}/e.db",
+        "AFORO_RESULTS_PATH": str(tmp_path / "results"),
+        "AFORO_PROMETHEUS_URL": NO_PROMETHEUS,
+    }
+    shown = CliRunner().invoke(main, ["table"], env=environment, catch_exceptions=False)
+    assert shown.exit_code == 0
+    assert "make run-burst" in (tmp_path / "results/report.html").read_text("utf-8")
