@@ -1,0 +1,90 @@
+"""Say what attached metrics cost a task: CPU and end-to-end time, with and without them, of tasks that do nothing else.
+
+One slot on our transport; the app's task has three stages. With the metrics on, /metrics is not read while tasks run,
+so the cost of a task and the cost of a scrape are told apart; the scrapes are timed afterwards. Interleaved.
+
+    PYTHONPATH=. .venv/bin/python benchmarks/instrumentation.py [--tasks 400] [--repeats 3]
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.laboratory import Queue, cpu_seconds, emulator, free_port, machine, read_metrics, spread, until
+from benchmarks.noop import message, worker
+
+FLAGS = ("--pool", "prefork", "--concurrency", "1", "-Ofair")
+WARM_UP_TASKS = 50
+SCRAPES = 50
+TASK_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Milliseconds of one task: CPU of the worker and its child, and from one task to the next; of one scrape: CPU."""
+
+    cpu_ms: float
+    wall_ms: float
+    scrape_ms: float = 0.0
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tasks", type=int, default=400)
+    parser.add_argument("--repeats", type=int, default=3)
+    asked = parser.parse_args()
+    print(machine())
+    costs: dict[bool, list[Cost]] = {True: [], False: []}
+    with emulator() as endpoint_url, tempfile.TemporaryDirectory() as folder:
+        for repeat in range(asked.repeats):
+            for attached in (True, False) if repeat % 2 else (False, True):
+                queue = Queue.make(endpoint_url, f"i{repeat}-{int(attached)}")
+                costs[attached].append(cost(queue, Path(folder), asked.tasks, attached))
+    for attached, name in ((False, "without"), (True, "with")):
+        cpu, wall = ([getattr(each, field) for each in costs[attached]] for field in ("cpu_ms", "wall_ms"))
+        print(f"{name:>8}: CPU {spread(cpu)} ms a task, {spread(wall)} ms from task to task")
+    show(costs)
+
+
+def cost(queue: Queue, folder: Path, tasks: int, attached: bool) -> Cost:
+    """Return what one of `tasks` costs after some for warming up."""
+    port = free_port() if attached else 0
+    with worker(queue, folder, WARM_UP_TASKS, *FLAGS, NOOP_HARDENED="1", NOOP_PORT=str(port)) as made:
+        until(lambda: len(made.moments()) == WARM_UP_TASKS, "the tasks for warming up")
+        before, known = cpu_seconds(made.process), WARM_UP_TASKS
+        queue.send([message(queue) for _ in range(tasks)])
+        until(lambda: len(made.moments()) == known + tasks, "the tasks", seconds=300, every=0.5)
+        used = cpu_seconds(made.process) - before
+        moments = made.moments()[known:]
+        wall = (moments[-1] - moments[0]) / (tasks - 1)
+        return Cost(1000 * used / tasks, 1000 * wall, scrape_cost(made.process, port) if attached else 0.0)
+
+
+def scrape_cost(process, port: int) -> float:
+    """Return the CPU milliseconds of one read of /metrics."""
+    read_metrics(port)
+    before = cpu_seconds(process)
+    for _ in range(SCRAPES):
+        assert read_metrics(port)
+    return 1000 * (cpu_seconds(process) - before) / SCRAPES
+
+
+def show(costs: dict[bool, list[Cost]]) -> None:
+    """Print the differences and what they are to a task of five seconds that is scraped each second."""
+    pairs = list(zip(costs[True], costs[False], strict=True))
+    cpu = statistics.median(on.cpu_ms - off.cpu_ms for on, off in pairs)
+    wall = statistics.median(on.wall_ms - off.wall_ms for on, off in pairs)
+    scrape = statistics.median(each.scrape_ms for each in costs[True])
+    whole = cpu + TASK_SECONDS * scrape
+    print(f"metrics add {cpu:.2f} ms CPU and {wall:.2f} ms of time to a task; a scrape costs {scrape:.2f} ms CPU")
+    print(f"of a task of {TASK_SECONDS:.0f} s: time {wall / TASK_SECONDS / 10:.3f} %, ", end="")
+    print(f"CPU with a scrape each second {whole / TASK_SECONDS / 10:.2f} % of a core")
+
+
+if __name__ == "__main__":
+    main()

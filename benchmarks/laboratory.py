@@ -1,0 +1,143 @@
+"""What the benchmarks share: an emulator, a worker process, and how figures are shown."""
+
+from __future__ import annotations
+
+import os
+import platform
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import boto3
+import psutil
+
+from pipeline.run import Host
+
+ROOT = Path(__file__).parents[1]
+KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
+
+
+def free_port() -> int:
+    """Return a TCP port of 127.0.0.1 that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def emulator() -> Iterator[str]:
+    """Run an AWS emulator; yield its URL."""
+    port = free_port()
+    environment = os.environ | {"GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1", "SERVICES": "sqs"}
+    with running([str(ROOT / ".tools/emulator/bin/ministack")], environment):
+        until(lambda: _listens(port), "the emulator listens")
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def running(
+    command: Sequence[str], environment: Mapping[str, str], log: Path | None = None
+) -> Iterator[psutil.Process]:
+    """Run a program, in a process group that is killed at the end."""
+    output = log.open("ab") if log else subprocess.DEVNULL
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=dict(environment), stdout=output, stderr=output, start_new_session=True
+    )
+    try:
+        yield psutil.Process(process.pid)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def python(*words: str) -> list[str]:
+    """Return the command `python -m WORDS`."""
+    return [sys.executable, "-m", *words]
+
+
+def until(claim: Callable[[], object], what: str, seconds: float = 120.0, every: float = 0.05) -> None:
+    """Wait until `claim()` holds; end the benchmark when it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not claim():
+        if time.monotonic() > deadline:
+            sys.exit(f"error: benchmark; not within {seconds:.0f} s: {what}; look at its log")
+        time.sleep(every)
+
+
+def read_metrics(port: int) -> bytes | None:
+    """Return what a program says on /metrics, as Prometheus asks; None when it does not answer."""
+    asked = urllib.request.Request(f"http://127.0.0.1:{port}/metrics", headers={"Accept-Encoding": "gzip"})
+    try:
+        with urllib.request.urlopen(asked, timeout=5) as answer:  # noqa: S310
+            return bytes(answer.read())
+    except OSError:
+        return None
+
+
+def cpu_seconds(main: psutil.Process) -> float:
+    """Return the CPU seconds of a process, of its live children, and of those it has waited for."""
+    times = main.cpu_times()
+    used = times.user + times.system + times.children_user + times.children_system
+    for child in main.children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            used += sum(child.cpu_times()[:2])
+    return float(used)
+
+
+@dataclass(frozen=True)
+class Queue:
+    """A queue with messages in it."""
+
+    url: str
+    name: str
+    endpoint_url: str
+
+    @classmethod
+    def make(cls, endpoint_url: str, name: str) -> Queue:
+        """Create it."""
+        return cls(_sqs(endpoint_url).create_queue(QueueName=name)["QueueUrl"], name, endpoint_url)
+
+    def send(self, bodies: Sequence[str]) -> None:
+        """Put messages on it, ten in a call."""
+        client = _sqs(self.endpoint_url)
+        for k in range(0, len(bodies), 10):
+            entries = [{"Id": str(i), "MessageBody": body} for i, body in enumerate(bodies[k : k + 10])]
+            client.send_message_batch(QueueUrl=self.url, Entries=entries)
+
+
+def machine() -> str:
+    """Return the line every result is quoted with."""
+    host = Host.this()
+    packages = " ".join(f"{name} {version(name)}" for name in ("celery", "kombu", "boto3", "prometheus_client"))
+    return f"{host.cpu_model}, {host.cpu_count} cores, {host.system}, Python {platform.python_version()}, {packages}"
+
+
+def spread(values: Sequence[float], form: str = ".2f") -> str:
+    """Return the median, and every repetition in its order."""
+    return f"{statistics.median(values):{form}} (" + " ".join(f"{value:{form}}" for value in values) + ")"
+
+
+def paired_ratio(above: Sequence[float], below: Sequence[float]) -> str:
+    """Return the median of the ratios of repetitions made next to each other, with their range."""
+    ratios = [a / b for a, b in zip(above, below, strict=True)]
+    return f"{statistics.median(ratios):.3f} (of {len(ratios)} pairs, {min(ratios):.3f} to {max(ratios):.3f})"
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _sqs(endpoint_url: str):
+    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
+    return boto3.client("sqs", endpoint_url=endpoint_url, **keys)

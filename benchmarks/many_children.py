@@ -1,0 +1,77 @@
+"""Say whether a worker's /metrics stays quick and small when a thousand children have come and gone.
+
+One slot with `--max-tasks-per-child=1`; read times, memory of the main process, open files and files on disk are taken
+early and late in the same run.
+
+    PYTHONPATH=. .venv/bin/python benchmarks/many_children.py [--children 1000]
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from benchmarks.laboratory import Queue, emulator, free_port, machine, read_metrics, until
+from benchmarks.noop import NoopWorker, worker
+
+FLAGS = ("--pool", "prefork", "--concurrency", "1", "--max-tasks-per-child", "1", "-Ofair")
+READS = 20
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The worker after so many children."""
+
+    children: int
+    read_ms: list[float]
+    answer_bytes: int
+    rss_mib: float
+    open_files: int
+    files: int
+
+    def __str__(self) -> str:
+        return (
+            f"after {self.children:>4} children: a read {statistics.median(self.read_ms):.1f} ms "
+            f"(to {max(self.read_ms):.1f}), {self.answer_bytes} bytes; main process {self.rss_mib:.1f} MiB, "
+            f"{self.open_files} open files; {self.files} files on disk"
+        )
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--children", type=int, default=1000)
+    asked = parser.parse_args()
+    print(machine())
+    port = free_port()
+    with emulator() as endpoint_url, tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        queue, tmp = Queue.make(endpoint_url, "children"), folder / "tmp"
+        tmp.mkdir()
+        options = {"NOOP_HARDENED": "1", "NOOP_PORT": str(port), "TMPDIR": str(tmp)}
+        with worker(queue, folder, asked.children, *FLAGS, **options) as made:
+            for children in (asked.children // 20, asked.children // 4, asked.children // 2, asked.children):
+                until(lambda n=children: len(made.moments()) >= n, f"{children} tasks", seconds=460)
+                print(snapshot(made, port, tmp), flush=True)
+
+
+def snapshot(made: NoopWorker, port: int, tmp: Path) -> Snapshot:
+    """Read /metrics some times and look at the main process."""
+    times, answer = [], b""
+    for _ in range(READS):
+        begun = time.perf_counter()
+        answer = read_metrics(port) or b""
+        times.append(1000 * (time.perf_counter() - begun))
+    main = psutil.Process(made.process.pid)
+    files = sum(1 for path in tmp.rglob("*") if path.is_file())
+    return Snapshot(len(made.moments()), times, len(answer), main.memory_info().rss / 2**20, main.num_fds(), files)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""Runs a worker of `noop_app` on a full queue and counts its tasks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+from celery import Celery
+
+from benchmarks.laboratory import KEYS, Queue, python, running, until
+from injector.publish import encode_task
+
+
+@dataclass(frozen=True)
+class NoopWorker:
+    """A worker at work: its main process, and the moments at which its tasks ran."""
+
+    process: psutil.Process
+    log: Path
+
+    def moments(self) -> list[float]:
+        """Return when each task ran, in order."""
+        return sorted(map(float, self.log.read_text().split())) if self.log.exists() else []
+
+
+@contextmanager
+def worker(queue: Queue, folder: Path, tasks: int, *flags: str, **environment: str) -> Iterator[NoopWorker]:
+    """Put `tasks` on the queue and start a worker, ready when its first task has run."""
+    queue.send([message(queue) for _ in range(tasks)])
+    log = folder / f"{queue.name}.log"
+    variables = {
+        "AWS_ENDPOINT_URL": queue.endpoint_url,
+        "NOOP_QUEUE": queue.name,
+        "NOOP_QUEUE_URL": queue.url,
+        "NOOP_LOG": str(log),
+        "PYTHONPATH": ".",
+        **KEYS,
+        **environment,
+    }
+    command = python("celery", "-A", "benchmarks.noop_app", "worker", "--without-gossip", "--without-mingle", *flags)
+    with running(command, os.environ | variables, folder / f"{queue.name}.out") as process:
+        made = NoopWorker(process, log)
+        until(made.moments, "the worker runs a task")
+        yield made
+
+
+def message(queue: Queue) -> str:
+    """Return one message for the task, as kombu would send it."""
+    return encode_task(Celery("noop", set_as_current=False), "noop", os.urandom(8).hex(), {}, queue.url)

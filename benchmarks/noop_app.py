@@ -1,0 +1,41 @@
+"""A Celery app whose task does nothing, configured by the benchmarks: `celery -A benchmarks.noop_app worker`.
+
+NOOP_HARDENED=1 puts it on our transport, NOOP_PORT attaches the metrics; without them it is stock Celery.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from celery import Celery
+
+from worker import instrumentation, transport
+
+QUEUE, LOG = os.environ["NOOP_QUEUE"], Path(os.environ["NOOP_LOG"])
+IS_HARDENED = os.environ.get("NOOP_HARDENED") == "1"
+PORT = int(os.environ.get("NOOP_PORT", "0"))
+
+app = Celery("noop", broker="sqs://")
+app.conf.update(
+    task_default_queue=QUEUE,
+    task_ignore_result=True,
+    task_acks_late=True,
+    worker_prefetch_multiplier=int(os.environ.get("NOOP_PREFETCH", "1")),
+    worker_enable_remote_control=False,
+    broker_transport_options={"predefined_queues": {QUEUE: {"url": os.environ["NOOP_QUEUE_URL"]}}},
+)
+metrics = instrumentation.attach(app, port=PORT) if PORT else None
+if IS_HARDENED:
+    transport.harden(app, metrics)
+
+
+@app.task(name="noop")
+def noop() -> None:
+    """Note that it ran; its three stages are what a video's task has."""
+    for name in ("fetch", "transcode", "publish"):
+        with instrumentation.stage(name):
+            pass
+    with LOG.open("a") as log:
+        log.write(f"{time.time()}\n")

@@ -1,0 +1,200 @@
+"""Compare the whole pipeline with a bare loop of ffmpeg: the same file, the same argv, the same number at a time.
+
+The bare side is `xargs -P`. The other is `python -m worker` behind an SQS emulator with SQLite, the filesystem storage
+and /metrics read each second: X = videos ÷ (last end − first upload), as the table has it. Interleaved, in turns.
+
+    PYTHONPATH=. .venv/bin/python benchmarks/pipeline_efficiency.py [--concurrency 2] [--size 50MB] [--count 4]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import func, select
+
+from benchmarks.laboratory import (
+    KEYS,
+    ROOT,
+    emulator,
+    free_port,
+    machine,
+    paired_ratio,
+    python,
+    read_metrics,
+    running,
+    spread,
+    until,
+)
+from injector.media import MediaFile, make_video
+from injector.publish import NewVideo, Publisher
+from pipeline import aws, queue
+from pipeline.broker import make_celery
+from pipeline.database import Sessions, open_engine, open_sessions, upgrade_schema
+from pipeline.models import AttemptRow, RunRow, VideoRow
+from pipeline.settings import Settings
+from pipeline.size import parse_size
+from pipeline.storage import open_storage
+from worker.profiles import profile_named
+from worker.transcode import Transcoder, ffmpeg_version, transcode_command
+
+STAGES = ("claim", "fetch", "probe", "transcode", "publish", "finish")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--concurrency", type=int, default=2)
+    parser.add_argument("--size", default="50MB")
+    parser.add_argument("--count", type=int, default=4)
+    parser.add_argument("--repeats", type=int, default=3)
+    asked = parser.parse_args()
+    print(f"{machine()}, ffmpeg {ffmpeg_version()}")
+    source = make_video(parse_size(asked.size), ROOT / "videos/media", print)
+    with tempfile.TemporaryDirectory() as name, emulator() as endpoint_url:
+        folder = Path(name)
+        settings, environment = surroundings(folder, endpoint_url, asked.concurrency)
+        loop = BareLoop(source, folder / "bare", asked.concurrency, Transcoder.from_settings(settings.worker).threads)
+        with pipeline(settings, environment, folder, source) as ours:
+            loop.videos_per_minute(asked.concurrency)  # both sides once, uncounted: caches and first imports
+            ours.videos_per_minute(asked.concurrency, "warm-up")
+            bare, whole = [], []
+            for repeat in range(asked.repeats):
+                turns = [
+                    lambda: bare.append(loop.videos_per_minute(asked.count)),
+                    lambda k=repeat: whole.append(ours.videos_per_minute(asked.count, f"run-{k}")),
+                ]
+                for turn in turns if repeat % 2 else reversed(turns):
+                    turn()
+            print(f"concurrency {asked.concurrency}, {asked.size}, {asked.count} videos a turn, {loop.threads} threads")
+            print(f"  bare loop {spread(bare)} videos/min\n  pipeline  {spread(whole)} videos/min")
+            print(f"  pipeline ÷ bare: {paired_ratio(whole, bare)}")
+            print(f"  mean seconds of a stage: {ours.stages()}")
+
+
+@dataclass(frozen=True)
+class BareLoop:
+    """`xargs -P` over the worker's own ffmpeg command line."""
+
+    source: MediaFile
+    folder: Path
+    concurrency: int
+    threads: int
+
+    def videos_per_minute(self, count: int) -> float:
+        """Transcode the file `count` times."""
+        self.folder.mkdir(exist_ok=True)
+        media = Transcoder.from_settings(Settings().worker).probe(self.source.path)
+        target = self.folder / "NUMBER.mp4"
+        argv = transcode_command(self.source.path, target, profile_named("full"), media, self.threads)
+        line = shlex.join(argv).replace("NUMBER", "{}") + " >/dev/null"
+        command = ["xargs", "-P", str(self.concurrency), "-I", "{}", "sh", "-c", line]
+        begun = time.perf_counter()
+        subprocess.run(command, input="\n".join(map(str, range(count))), text=True, check=True)
+        seconds = time.perf_counter() - begun
+        assert len(list(self.folder.iterdir())) >= count
+        return 60 * count / seconds
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A running worker, and the means to send it videos."""
+
+    sessions: Sessions
+    publisher: Publisher
+    source: MediaFile
+    key: str
+
+    def videos_per_minute(self, count: int, run_id: str) -> float:
+        """Send `count` videos and wait for their end."""
+        facts = {"size_label": "", "size_bytes": 1, "count": count, "concurrency": 1, "nodes": 1, "slots": 1}
+        with self.sessions.begin() as session:
+            run = RunRow(id=run_id, status="running", mode="burst", profile="full", created_at=time.time(), **facts)
+            run.source, run.source_sha256 = "", self.source.sha256
+            session.add(run)
+        self.publisher.publish([self._video(run_id, k) for k in range(count)])
+        until(lambda: self._done(run_id) == count, "the videos are done", seconds=600, every=0.2)
+        with self.sessions() as session:
+            window = select(func.max(VideoRow.updated_at) - func.min(VideoRow.uploaded_at))
+            seconds = session.scalar(window.where(VideoRow.run_id == run_id))
+        return 60 * count / seconds
+
+    def stages(self) -> str:
+        """Return the mean time of each stage of the counted turns."""
+        means = [func.avg(getattr(AttemptRow, f"{stage}_seconds")) for stage in STAGES]
+        with self.sessions() as session:
+            row = session.execute(select(*means).where(AttemptRow.run_id != "warm-up")).one()
+        shown = zip(STAGES, row, strict=True)
+        return " ".join(f"{stage} {seconds:.3f}" for stage, seconds in shown if seconds is not None)
+
+    def _video(self, run_id: str, sequence: int) -> NewVideo:
+        source = self.source
+        return NewVideo(run_id, sequence, self.key, source.size_bytes, source.sha256, "full", None, None)
+
+    def _done(self, run_id: str) -> int:
+        with self.sessions() as session:
+            done = select(func.count()).where(VideoRow.run_id == run_id, VideoRow.state == "done")
+            return session.scalar(done) or 0
+
+
+@contextmanager
+def pipeline(settings: Settings, environment: dict[str, str], folder: Path, source: MediaFile) -> Iterator[Pipeline]:
+    """Run a worker whose /metrics is read each second."""
+    client = aws.client(settings, "sqs")
+    url = queue.ensure_queue(client, settings.queue)
+    engine = open_engine(settings.database.url)
+    upgrade_schema(engine)
+    sessions = open_sessions(engine)
+    key = f"uploads/{source.sha256[:16]}.mp4"
+    open_storage(settings).publish(source.path, key)
+    port = settings.worker.metrics_port
+    with running(python("worker"), os.environ | environment, folder / "worker.log"), read_each_second(port):
+        until(lambda: read_metrics(port), "the worker serves its metrics")
+        yield Pipeline(sessions, Publisher(make_celery(settings, url), client, url, sessions), source, key)
+
+
+@contextmanager
+def read_each_second(port: int) -> Iterator[None]:
+    """Read /metrics as Prometheus would."""
+    over = threading.Event()
+
+    def read() -> None:
+        while not over.wait(1.0):
+            read_metrics(port)
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    try:
+        yield
+    finally:
+        over.set()
+        reader.join()
+
+
+def surroundings(folder: Path, endpoint_url: str, concurrency: int) -> tuple[Settings, dict[str, str]]:
+    """Return the settings of both sides, and the environment that tells the worker of them."""
+    environment = {
+        **KEYS,
+        "AWS_ENDPOINT_URL": endpoint_url,
+        "DATABASE_URL": f"sqlite:///{folder}/aforo.db",
+        "UPLOAD_PATH": str(folder / "videos"),
+        "AFORO_WORKER_WORK_PATH": str(folder / "work"),
+        "AFORO_WORKER_METRICS_PORT": str(free_port()),
+        "AFORO_WORKER_CONCURRENCY": str(concurrency),
+        "AFORO_EVENTS_REDIS_URL": "",
+    }
+    os.environ["AWS_ENDPOINT_URL_SQS"] = endpoint_url
+    return Settings.from_env(environment), environment
+
+
+if __name__ == "__main__":
+    main()
