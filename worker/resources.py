@@ -89,10 +89,11 @@ def _memory() -> Iterator[Metric]:
     family.add_metric(["total"], memory.total)
     family.add_metric(["available"], memory.available)
     yield family
-    yield _single("aforo_node_swap_in_bytes_total", psutil.swap_memory().sin)
-    kills = _key_values(Path("/proc/vmstat")).get("oom_kill")
-    if kills is not None:
-        yield _single("aforo_node_oom_kills_total", kills)
+    counts = _key_values(Path("/proc/vmstat"))  # read once: it is the dearest of all sources
+    swapped = counts["pswpin"] * os.sysconf("SC_PAGE_SIZE") if counts else psutil.swap_memory().sin
+    yield _single("aforo_node_swap_in_bytes_total", swapped)
+    if "oom_kill" in counts:
+        yield _single("aforo_node_oom_kills_total", counts["oom_kill"])
 
 
 def _pressure() -> Metric:
