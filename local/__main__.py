@@ -16,6 +16,7 @@ from local.programs import STATE, Program, programs
 from local.resources import make_resources
 from pipeline import cli
 from pipeline.errors import ExitCode, UsageError
+from pipeline.queue_contract import Level
 from pipeline.settings import Settings
 
 MOST_SLOTS = 512
@@ -86,10 +87,8 @@ def doctor() -> None:
     """Look at everything a run needs and say what to do about what is wrong; exit code 3 when something is."""
     settings, is_well = Settings.from_process(), True
     for finding in checks.findings(settings):
-        is_well = is_well and finding.fault is None
-        click.echo(
-            f"{'ok' if finding.fault is None else 'WRONG':<6}{finding.subject}: {finding.fault or finding.detail}"
-        )
+        is_well = is_well and finding.level is not Level.ERROR
+        click.echo(f"{finding.level:<6}{finding.subject}: {finding.detail}")
     sys.exit(ExitCode.DONE if is_well else ExitCode.ENVIRONMENT)
 
 

@@ -12,20 +12,20 @@ from local import preflight, supervisor
 from local.programs import programs
 from pipeline import aws, database, queue
 from pipeline.errors import AforoError, EnvironmentFault
+from pipeline.queue_contract import Level, check_contract
 from pipeline.settings import Settings
 
 MOST_SKEW_SECONDS = 300
 FEWEST_FILES = 1024
-FEWEST_RECEIVES = 5
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at: `fault` says what is wrong and what to do; None where all is well."""
+    """One thing looked at: what was found and, unless it is well, what to do."""
 
     subject: str
+    level: Level
     detail: str
-    fault: str | None = None
 
 
 def findings(settings: Settings) -> Iterator[Finding]:
@@ -36,15 +36,15 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield _look("open files", _open_files)
     yield _look("stack", lambda: _stack(settings))
     yield _look("database", lambda: _database(settings))
-    yield _look("queue", lambda: _queue(settings))
+    yield from _queue(settings)
     yield _look("clock", lambda: _clock(settings))
 
 
 def _look(subject: str, check: Callable[[], str]) -> Finding:
     try:
-        return Finding(subject, check())
+        return Finding(subject, Level.OK, check())
     except AforoError as error:
-        return Finding(subject, "", str(error))
+        return Finding(subject, Level.ERROR, str(error))
 
 
 def _open_files() -> str:
@@ -73,24 +73,14 @@ def _database(settings: Settings) -> str:
     return database.masked(settings.database.url)
 
 
-def _queue(settings: Settings) -> str:
-    sqs = aws.client(settings, "sqs")
-    facts = queue.read_facts(sqs, queue.find_queue(sqs, settings.queue.name))
-    if facts.max_receive_count is None or facts.max_receive_count < FEWEST_RECEIVES:
-        raise EnvironmentFault(
-            "redrive policy",
-            f"a dead-letter queue after {FEWEST_RECEIVES} receives or more is needed",
-            "set it on the queue",
-            value=facts.max_receive_count,
-        )
-    if facts.visibility_timeout_seconds != settings.queue.visibility_timeout_seconds:
-        raise EnvironmentFault(
-            "visibility timeout",
-            f"the worker expects {settings.queue.visibility_timeout_seconds} s",
-            "set AFORO_QUEUE_VISIBILITY_TIMEOUT_SECONDS to the queue's",
-            value=facts.visibility_timeout_seconds,
-        )
-    return f"{settings.queue.name}: {facts.visible} wait, {facts.in_flight} in flight"
+def _queue(settings: Settings) -> Iterator[Finding]:
+    try:
+        contract = check_contract(aws.client(settings, "sqs"), settings)
+    except AforoError as error:
+        yield Finding("queue", Level.ERROR, str(error))
+        return
+    for found in contract:
+        yield Finding(f"queue, {found.point}", found.level, "; ".join(filter(None, (found.found, found.remedy))))
 
 
 def _clock(settings: Settings) -> str:

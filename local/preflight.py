@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterable
 
-import psutil
-
 from local.programs import Program
+from pipeline import ports
 from pipeline.errors import EnvironmentFault
 
 #: program on PATH → Debian package that has it
@@ -56,7 +53,7 @@ def check_ports(wanted: Iterable[Program]) -> None:
                 "change one of them",
                 value=program.port,
             )
-        _check_port(program)
+        ports.require_free("127.0.0.1", program.port, program.name, program.variable)
 
 
 def check_disk(folder: str = ".") -> str:
@@ -65,39 +62,3 @@ def check_disk(folder: str = ".") -> str:
     if free < LEAST_FREE_BYTES:
         raise EnvironmentFault("disk", f"only {free / 1e6:.0f} MB are free", "free 1 GB or more")
     return f"{free / 1e9:.1f} GB free"
-
-
-def holder(port: int) -> str:
-    """Return who listens on `port`, for people: `pid 4711 (nc)`."""
-    try:
-        listening = [c for c in psutil.net_connections("inet") if c.status == psutil.CONN_LISTEN]
-    except psutil.AccessDenied:
-        listening = []
-    pids = [c.pid for c in listening if c.laddr and c.laddr.port == port and c.pid]
-    if not pids:
-        return "a process of another user"
-    return f"pid {pids[0]} ({_name(pids[0])})"
-
-
-def _check_port(program: Program) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", program.port))
-        except OSError as error:
-            raise EnvironmentFault(
-                "port", _why_not(error, program), f"change {program.variable}", value=program.port
-            ) from error
-
-
-def _why_not(error: OSError, program: Program) -> str:
-    if error.errno == errno.EADDRINUSE:
-        return f"{program.name} needs it and it is taken by {holder(program.port)}"
-    return f"{program.name} may not listen there: {error.strerror}"
-
-
-def _name(pid: int) -> str:
-    try:
-        return psutil.Process(pid).name()
-    except psutil.Error:
-        return "ended meanwhile"

@@ -11,12 +11,12 @@ from pipeline import aws
 from pipeline.settings import Settings
 
 
-def make_celery(settings: Settings, queue_url: str, broker_url: str = "sqs://", **options: Any) -> Celery:
+def make_celery(settings: Settings, queue_url: str, **options: Any) -> Celery:
     """Return an application bound to the queue at `queue_url`; `options` go to `Celery` as they are.
 
     `predefined_queues` keeps Celery from listing and creating queues, so an IAM policy for one queue is enough.
     """
-    app = Celery("aforo", broker=broker_url, **options)
+    app = Celery("aforo", broker="sqs://", **options)
     app.conf.update(
         task_queues=(CeleryQueue(settings.queue.name),),
         task_default_queue=settings.queue.name,
@@ -25,7 +25,8 @@ def make_celery(settings: Settings, queue_url: str, broker_url: str = "sqs://", 
         task_ignore_result=True,
         task_acks_late=True,
         task_reject_on_worker_lost=True,
-        task_acks_on_failure_or_timeout=True,
+        task_acks_on_failure=True,
+        task_acks_on_timeout=False,
         worker_prefetch_multiplier=1,
         worker_enable_remote_control=False,
         worker_hijack_root_logger=False,
@@ -38,7 +39,7 @@ def make_celery(settings: Settings, queue_url: str, broker_url: str = "sqs://", 
 
 
 def transport_options(settings: Settings, queue_url: str) -> dict[str, Any]:
-    """Return kombu's options for SQS: one known queue, short timeouts, a short poll interval (ADR 0005)."""
+    """Return kombu's options for SQS: one known queue, short timeouts."""
     predefined = {"url": queue_url, "region": settings.aws.region}
     keys = aws.credentials(settings)
     if keys:
@@ -49,8 +50,6 @@ def transport_options(settings: Settings, queue_url: str) -> dict[str, Any]:
         "predefined_queues": {settings.queue.name: predefined},
         "visibility_timeout": settings.queue.visibility_timeout_seconds,
         "wait_time_seconds": settings.queue.long_poll_seconds,
-        "fetch_message_attributes": ["ApproximateReceiveCount", "SentTimestamp"],
-        "polling_interval": settings.queue.poll_interval_seconds,
         "client-config": {
             "connect_timeout": 3,
             "read_timeout": 15,

@@ -14,21 +14,29 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
 from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.pool import NullPool
 
 from pipeline.errors import EnvironmentFault, UsageError
 
 Sessions = sessionmaker[Session]
 BUSY_TIMEOUT_SECONDS = 70
+#: in a process with an event loop, which must go on
+BRIEF_TIMEOUT_SECONDS = 5
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 
-def open_engine(url: str) -> Engine:
-    """Return an engine for `url`; raise UsageError for a URL that cannot be meant."""
+def open_engine(url: str, *, forks: bool = False) -> Engine:
+    """Return an engine for `url`; raise UsageError for a URL that cannot be meant.
+
+    In a process that `forks`, no connection outlives its use: a child that inherits one can corrupt a SQLite file.
+    """
     try:
         parsed = make_url(url)
+        pool: dict[str, Any] = {"poolclass": NullPool} if forks else {}
         if parsed.get_backend_name() == "sqlite":
-            return _sqlite_engine(parsed)
-        return create_engine(_with_driver(parsed), pool_pre_ping=True, pool_size=4, connect_args=_timeouts(parsed))
+            return _sqlite_engine(parsed, BRIEF_TIMEOUT_SECONDS if forks else BUSY_TIMEOUT_SECONDS, pool)
+        pool = pool or {"pool_pre_ping": True, "pool_size": 4}
+        return create_engine(_with_driver(parsed), connect_args=_timeouts(parsed), **pool)
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
         raise UsageError(
             "DATABASE_URL", _first_line(error), "see .env.example for the forms", value=masked(url)
@@ -69,10 +77,10 @@ def _explained(engine: Engine) -> Iterator[None]:
         ) from error
 
 
-def _sqlite_engine(url: URL) -> Engine:
+def _sqlite_engine(url: URL, timeout_seconds: float, pool: dict[str, Any]) -> Engine:
     if url.database and url.database != ":memory:":
         _make_folder(Path(url.database))
-    engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
+    engine = create_engine(url, connect_args={"timeout": timeout_seconds}, **pool)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_immediate)
     return engine

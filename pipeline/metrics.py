@@ -88,7 +88,12 @@ WORKER = (
     ),
     Metric("aforo_worker_redeliveries_total", C, "Deliveries whose receive count was above 1.", ("task",)),
     Metric("aforo_worker_children_lost_total", C, "Task processes that died while running a task.", ("task",)),
-    Metric("aforo_worker_visibility_extensions_total", C, "Attempts to keep a running message invisible.", ("result",)),
+    Metric(
+        "aforo_worker_visibility_extensions_total",
+        C,
+        "Tries to keep the message of a task invisible, counted when it ends well.",
+        ("result",),
+    ),
     Metric("aforo_worker_polls_total", C, "Receive calls to SQS, by result.", ("result",)),
     Metric("aforo_worker_last_poll_timestamp_seconds", G, "When SQS last answered a receive call."),
     Metric(

@@ -47,6 +47,12 @@ def find_queue(client: SQSClient, name: str) -> str:
         raise unreachable(client, error) from error
 
 
+def url_of_arn(client: SQSClient, arn: str) -> str:
+    """Return the URL of the queue with that ARN; raise what SQS answers."""
+    account, name = arn.split(":")[-2:]
+    return client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"]
+
+
 def ensure_queue(client: SQSClient, settings: QueueSettings) -> str:
     """Create the queue and its dead-letter queue where missing, with our contract; return the queue's URL."""
     try:

@@ -142,12 +142,6 @@ class Queue:
     long_poll_seconds: int = setting(
         "AFORO_QUEUE_LONG_POLL_SECONDS", "5", _whole(1, 20), "how long an empty receive waits in SQS"
     )
-    poll_interval_seconds: float = setting(
-        "AFORO_QUEUE_POLL_INTERVAL_SECONDS",
-        "0.05",
-        _number(0.01, 10),
-        "how soon the worker looks again after a full prefetch window; 1 s costs 1 s of every slot's cycle",
-    )
 
     @property
     def dead_letter_name(self) -> str:

@@ -6,12 +6,15 @@ A key is a relative path such as `uploads/50mb.mp4`; nothing partial is ever vis
 from __future__ import annotations
 
 import errno
+import glob
 import hashlib
 import os
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
@@ -71,7 +74,10 @@ class Storage(Protocol):
         """Say whether a whole object is under `key`."""
 
     def delete(self, key: str) -> None:
-        """Remove the object, if there is one."""
+        """Remove the object, if there is one, and what a killed publication of it left."""
+
+    def sweep(self, prefix: str, older_than_seconds: float) -> int:
+        """Remove what publications killed so long ago left under `prefix`; return how many."""
 
 
 def open_storage(settings: Settings) -> Storage:
@@ -122,8 +128,18 @@ class DirectoryStorage:
         return self._path(key).is_file()
 
     def delete(self, key: str) -> None:
-        """Unlink the file."""
-        self._path(key).unlink(missing_ok=True)
+        """Unlink the file and its partial copies."""
+        final = self._path(key)
+        for file in (final, *final.parent.glob(f".{glob.escape(final.name)}.*{PART_SUFFIX}")):
+            file.unlink(missing_ok=True)
+
+    def sweep(self, prefix: str, older_than_seconds: float) -> int:
+        """Unlink old partial copies."""
+        oldest = time.time() - older_than_seconds
+        old = [part for part in (self.root / prefix).rglob(f".*{PART_SUFFIX}") if part.stat().st_mtime < oldest]
+        for part in old:
+            part.unlink(missing_ok=True)
+        return len(old)
 
     def _path(self, key: str) -> Path:
         root = self.root.resolve()
@@ -164,9 +180,23 @@ class S3Storage:
         return True
 
     def delete(self, key: str) -> None:
-        """Delete the object."""
+        """Delete the object and abort its uploads."""
         with _translated_s3_errors(None):
             self.client.delete_object(Bucket=self.bucket, Key=check_key(key))
+            self._abort_uploads(key, older_than_seconds=0)
+
+    def sweep(self, prefix: str, older_than_seconds: float) -> int:
+        """Abort old multipart uploads, which are paid for and invisible."""
+        with _translated_s3_errors(None):
+            return self._abort_uploads(prefix, older_than_seconds)
+
+    def _abort_uploads(self, prefix: str, older_than_seconds: float) -> int:
+        oldest = datetime.now(UTC) - timedelta(seconds=older_than_seconds)
+        pages = self.client.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket, Prefix=prefix)
+        old = [upload for page in pages for upload in page.get("Uploads", []) if upload["Initiated"] <= oldest]
+        for upload in old:
+            self.client.abort_multipart_upload(Bucket=self.bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+        return len(old)
 
 
 _TRANSFER = TransferConfig(multipart_threshold=16 << 20, multipart_chunksize=16 << 20, max_concurrency=4)

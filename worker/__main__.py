@@ -1,16 +1,28 @@
-"""`python -m worker`: check the surroundings, then run a Celery worker."""
+"""`python -m worker`: check the surroundings, run a Celery worker, and leave in order."""
 
 from __future__ import annotations
 
 import dataclasses
+import logging
+import time
+from collections.abc import Callable
+from typing import IO
 
 import click
+from sqlalchemy.exc import SQLAlchemyError
 
-from pipeline import aws, cli, database, logs, queue
+from pipeline import aws, cli, database, logs, ports, queue
+from pipeline.errors import EnvironmentFault
+from pipeline.queue_contract import require_contract
 from pipeline.settings import Settings
-from worker import app
-from worker.queue_contract import require_contract
+from pipeline.storage import open_storage
+from worker import app, shutdown, sweeping
 from worker.transcode import require_ffmpeg
+
+logger = logging.getLogger(__name__)
+#: how long a worker that was started first waits for the queue and the database
+START_SECONDS = 60.0
+RETRY_SECONDS = 1.0
 
 
 @click.command(epilog="Example: python -m worker --concurrency 4")
@@ -21,12 +33,34 @@ def main(concurrency: int | None, pool: str, loglevel: str) -> None:
     """Run a worker that processes videos from SQS until it is told to stop."""
     logs.configure(loglevel)
     settings = _with_concurrency(Settings.from_process(), concurrency)
-    _prepare(settings)
-    made = app.create_app(settings)
-    app.serve_metrics(made, settings)
-    slots = str(settings.worker.concurrency)
-    flags = ["--pool", pool, "--concurrency", slots, "--loglevel", loglevel, "-Ofair"]
-    made.celery.worker_main(["worker", *flags, "--without-gossip", "--without-mingle", "--events"])
+    with _prepare(settings):
+        made = app.create_app(settings)
+        app.serve_metrics(made, settings)
+        app.watch_dead_letters(made, settings)
+        app.sweep_after_dead_slots(settings)
+        shutdown.limit(settings.worker.shutdown_seconds)
+        slots = str(settings.worker.concurrency)
+        flags = ["--pool", pool, "--concurrency", slots, "--loglevel", loglevel, "-Ofair"]
+        try:
+            made.celery.worker_main(["worker", *flags, "--without-gossip", "--without-mingle", "--events"])
+        finally:
+            _leave(settings)
+
+
+def wait_for(what: str, check: Callable[[], object], seconds: float = START_SECONDS) -> None:
+    """Repeat a check until it passes; raise its EnvironmentFault when time is up."""
+    deadline, said = time.monotonic() + seconds, False
+    while True:
+        try:
+            check()
+            return
+        except EnvironmentFault as fault:
+            if time.monotonic() >= deadline:
+                raise
+            if not said:
+                logger.warning("waiting up to %.0f s for the %s: %s", seconds, what, fault)
+                said = True
+        time.sleep(RETRY_SECONDS)
 
 
 def _with_concurrency(settings: Settings, concurrency: int | None) -> Settings:
@@ -35,13 +69,26 @@ def _with_concurrency(settings: Settings, concurrency: int | None) -> Settings:
     return dataclasses.replace(settings, worker=dataclasses.replace(settings.worker, concurrency=concurrency))
 
 
-def _prepare(settings: Settings) -> None:
+def _prepare(settings: Settings) -> IO[str]:
+    """Check what a worker needs, clear up after an earlier one; return the lock on the work folder."""
+    worker = settings.worker
     require_ffmpeg()
+    ports.require_free(worker.metrics_host, worker.metrics_port, "the worker", "AFORO_WORKER_METRICS_PORT")
+    lock = sweeping.take_work_folder(worker.work_path)
     client = aws.client(settings, "sqs")
-    queue.find_queue(client, settings.queue.name)
+    wait_for("queue", lambda: queue.find_queue(client, settings.queue.name))
     require_contract(client, settings)
-    database.upgrade_schema(database.open_engine(settings.database.url))
-    app.sweep_work_folder(settings)
+    engine = database.open_engine(settings.database.url, forks=True)
+    wait_for("database", lambda: database.upgrade_schema(engine))
+    sweeping.sweep(worker.work_path, open_storage(settings), settings.storage.processed_prefix)
+    return lock
+
+
+def _leave(settings: Settings) -> None:
+    try:
+        app.leave(settings)
+    except SQLAlchemyError as error:
+        logger.warning("could not free this worker's claims, others will wait for their lease: %s", error)
 
 
 if __name__ == "__main__":

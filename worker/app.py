@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
+from typing import Any
 
-import psutil
 from celery import Celery
+from celery.signals import worker_process_init, worker_ready
 from prometheus_client import CollectorRegistry
 
 from pipeline import aws, database, queue
 from pipeline.broker import make_celery
 from pipeline.settings import Settings
 from pipeline.storage import open_storage
-from worker import instrumentation, tasks, transport
+from pipeline.video import TASK_NAME
+from worker import instrumentation, reports, sweeping, tasks, transport
 from worker.ceilings import ceilings
 from worker.counting import WorkerMetrics
+from worker.dead_letters import DeadLetterWatch
+from worker.envelope import Rules, our_call
 from worker.events import Forwarder, forward_events
 from worker.ledger import Ledger, Slot
 from worker.resources import NodeCollector, slot_pids
 from worker.transcode import Transcoder
 from worker.visibility import Receipt, VisibilityKeeper
+
+#: ffmpeg has its own deadline; this ends a task that hangs elsewhere, and its message comes again
+TIME_LIMIT_MARGIN_SECONDS = 120
+#: dead letters are looked for so often in a visibility timeout, which is how soon the queue itself changes its mind
+LOOKS_PER_TIMEOUT = 4
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,7 @@ class WorkerApp:
     registry: CollectorRegistry
     metrics: WorkerMetrics
     forwarder: Forwarder | None
+    queue_url: str
 
 
 def create_app(settings: Settings) -> WorkerApp:
@@ -44,16 +52,15 @@ def create_app(settings: Settings) -> WorkerApp:
     if settings.aws.endpoint_url:
         os.environ.setdefault("AWS_ENDPOINT_URL_SQS", settings.aws.endpoint_url)  # the one way to tell kombu's clients
     queue_url = queue.find_queue(aws.client(settings, "sqs"), settings.queue.name)
-    app = make_celery(settings, queue_url, broker_url=transport.register())
-    transport.set_observer(worker_metrics)
+    app = make_celery(settings, queue_url)
+    transport.harden(app, worker_metrics, Rules(tasks={TASK_NAME}, check=our_call))
     redis_url = settings.events.redis_url
     forwarder = Forwarder(redis_url, registry, worker_metrics.measuring) if redis_url else None
     forward_events(app, forwarder)
     instrumentation.connect(app, worker_metrics)
     tasks.register(app, _one_per_process(settings))
-    app.conf.worker_soft_shutdown_timeout = settings.worker.shutdown_seconds
-    app.conf.task_time_limit = settings.worker.deadline_seconds + 120
-    return WorkerApp(app, registry, worker_metrics, forwarder)
+    app.conf.task_time_limit = settings.worker.deadline_seconds + TIME_LIMIT_MARGIN_SECONDS
+    return WorkerApp(app, registry, worker_metrics, forwarder, queue_url)
 
 
 def serve_metrics(made: WorkerApp, settings: Settings) -> None:
@@ -71,10 +78,38 @@ def serve_metrics(made: WorkerApp, settings: Settings) -> None:
     )
 
 
-def sweep_work_folder(settings: Settings) -> None:
-    """Remove what an earlier, killed worker left; only one worker node uses a work folder."""
-    shutil.rmtree(settings.worker.work_path, ignore_errors=True)
-    settings.worker.work_path.mkdir(parents=True, exist_ok=True)
+def watch_dead_letters(made: WorkerApp, settings: Settings) -> None:
+    """Look after dead letters from the event loop: no thread, so a fork never finds the database half-way."""
+    client = aws.client(settings, "sqs", read_timeout_seconds=3)
+    watch = DeadLetterWatch(client, made.queue_url, _ledger(settings, forks=True))
+    pause_seconds = settings.queue.visibility_timeout_seconds / LOOKS_PER_TIMEOUT
+
+    def start(sender: Any = None, **_signal: object) -> None:
+        sender.hub.call_repeatedly(pause_seconds, watch.look)
+
+    worker_ready.connect(start, weak=False)
+
+
+def sweep_after_dead_slots(settings: Settings) -> None:
+    """Let the process that replaces a killed one remove what that left."""
+
+    def sweep(**_signal: object) -> None:
+        sweeping.sweep_dead_slots(settings.worker.work_path)
+
+    worker_process_init.connect(sweep, weak=False)
+
+
+def leave(settings: Settings) -> None:
+    """Say in the database that this worker has ended: its claims are free, and a run that goes on is interrupted."""
+    ledger = _ledger(settings, forks=True)
+    ledger.release_dead()
+    ledger.interrupt_runs()
+
+
+def _ledger(settings: Settings, *, forks: bool = False) -> Ledger:
+    sessions = database.open_sessions(database.open_engine(settings.database.url, forks=forks))
+    lease = float(settings.queue.visibility_timeout_seconds)
+    return Ledger(sessions, lease, settings.worker.max_attempts, settings.storage.processed_prefix)
 
 
 def _one_per_process(settings: Settings) -> Callable[[], tasks.Workshop]:
@@ -88,28 +123,18 @@ def _one_per_process(settings: Settings) -> Callable[[], tasks.Workshop]:
 
 
 def _workshop(settings: Settings) -> tasks.Workshop:
-    work_path = settings.worker.work_path / str(os.getpid())
+    work_path = settings.worker.work_path.resolve() / str(os.getpid())
     work_path.mkdir(parents=True, exist_ok=True)
-    _sweep_dead_slots(settings.worker.work_path)
-    sessions = database.open_sessions(database.open_engine(settings.database.url))
-    sqs = aws.client(settings, "sqs")
-    lease = float(settings.queue.visibility_timeout_seconds)
     return tasks.Workshop(
         slot=Slot.this(),
-        ledger=Ledger(sessions, lease, settings.worker.max_attempts, settings.storage.processed_prefix),
+        ledger=_ledger(settings),
         storage=open_storage(settings),
         transcoder=Transcoder.from_settings(settings.worker),
-        keeper=_keeper(sqs, lease),
+        keeper=_keeper(aws.client(settings, "sqs", read_timeout_seconds=5), settings.queue.visibility_timeout_seconds),
         work_path=work_path,
     )
 
 
-def _sweep_dead_slots(folder: Path) -> None:
-    """Remove the temporary files of slots that were killed: each has a folder named by its pid."""
-    for leftover in folder.iterdir():
-        if not psutil.pid_exists(int(leftover.name)):
-            shutil.rmtree(leftover, ignore_errors=True)
-
-
 def _keeper(sqs: object, timeout_seconds: float) -> Callable[[Receipt, Callable[[], bool]], VisibilityKeeper]:
-    return lambda receipt, renew: VisibilityKeeper(sqs, receipt, timeout_seconds, renew)
+    tell = lambda result: reports.report("extension", result=result)  # noqa: E731
+    return lambda receipt, renew: VisibilityKeeper(sqs, receipt, timeout_seconds, renew, tell)

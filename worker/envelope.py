@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import math
 from collections.abc import Callable, Container
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any
 
 from kombu.utils import json as kombu_json
 
-from pipeline.video import PAYLOAD_VERSION, TASK_NAME
+from pipeline.video import PAYLOAD_VERSION
 
 LARGEST_BODY_BYTES = 256 * 1024
 
@@ -48,10 +49,12 @@ def any_call(_call: Call) -> Defect | None:
 
 
 def our_call(call: Call) -> Defect | None:
-    """Take only calls of the video task whose payload version this worker knows."""
-    if call.task != TASK_NAME:
-        return None
-    return None if call.kwargs.get("version") == PAYLOAD_VERSION else Defect.UNKNOWN_VERSION
+    """Take only payloads of the video task, in the version this worker knows."""
+    if call.kwargs.get("version") != PAYLOAD_VERSION:
+        return Defect.UNKNOWN_VERSION
+    names = (call.kwargs.get("video_id"), call.kwargs.get("run_id"))
+    whole = not call.args and len(call.kwargs) == 3 and all(_is_name(name) for name in names)
+    return None if whole else Defect.BAD_ARGUMENTS
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,16 @@ def read_call(body: object, largest_body_bytes: int = LARGEST_BODY_BYTES) -> Cal
     _require(envelope.get("content-encoding") == "utf-8", Defect.BAD_CONTENT_TYPE)
     args, kwargs = _arguments(envelope["body"])
     return Call(headers["task"], args, kwargs)
+
+
+def video_named_in(body: str) -> tuple[str, str] | None:
+    """Return the video's id and the task's id that a message tells, however broken the rest of it is; None if none."""
+    try:
+        envelope = json.loads(_plain(body))
+        _args, kwargs, _embed = json.loads(_decode(envelope["body"]))
+        return str(kwargs["video_id"]), str(envelope["headers"]["id"])
+    except (Unreadable, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return None
 
 
 def _require(holds: bool, defect: Defect) -> None:

@@ -13,12 +13,13 @@ from enum import StrEnum
 from typing import Any
 
 import psutil
-from sqlalchemy import update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from pipeline.database import Sessions
-from pipeline.models import AttemptRow, VideoRow
-from pipeline.video import Outcome, Reason, VideoState
+from pipeline.models import AttemptRow, RunRow, VideoRow
+from pipeline.run import RunStatus
+from pipeline.video import FINAL_STATES, Outcome, Reason, VideoState
 
 #: Time stamps of a claim's owner: processes are told apart by start time, because pids are used again.
 _START_TOLERANCE_SECONDS = 1.0
@@ -124,6 +125,43 @@ class Ledger:
             _end_attempt(session, claim, outcome, measured | {"reason": reason, "ended_at": time.time()})
         return outcome
 
+    def output_key(self, run_id: str, video_id: str, attempt: int) -> str:
+        """Return where an attempt publishes: a place of its own, so that no zombie overwrites the winner's output."""
+        return f"{self.processed_prefix}{run_id}/{video_id}.{attempt}.mp4"
+
+    def bury(self, video_id: str, task_id: str) -> bool:
+        """Fail the video whose message was dead-lettered; False, nothing done, while a live attempt has it."""
+        with self.sessions.begin() as session:
+            video = session.get(VideoRow, video_id, with_for_update=True)
+            if video is None or video.task_id != task_id or VideoState(video.state).is_final:
+                return True
+            if _is_held(video):
+                return False
+            _close_lost_attempts(session, video)
+            _settle(video, VideoState.FAILED, Reason.DEAD_LETTERED)
+            return True
+
+    def release_dead(self) -> int:
+        """Free the claims of this node's dead processes, which others would respect for a lease; return how many."""
+        ours = select(VideoRow).where(
+            VideoRow.state == VideoState.PROCESSING, VideoRow.owner.startswith(f"{platform.node()}|", autoescape=True)
+        )
+        with self.sessions.begin() as session:
+            dead = [video for video in session.scalars(ours.with_for_update()) if not _is_held(video)]
+            for video in dead:
+                video.lease_until = 0.0
+        return len(dead)
+
+    def interrupt_runs(self) -> int:
+        """Mark the runs that still wait for videos: they lose slots they were to be measured with; return how many."""
+        ended = select(func.count()).where(
+            VideoRow.run_id == RunRow.id, VideoRow.state.in_([state.value for state in FINAL_STATES])
+        )
+        open_runs = (RunRow.status == RunStatus.RUNNING, ended.scalar_subquery() < RunRow.count)
+        interrupted = update(RunRow).where(*open_runs).values(status=RunStatus.INTERRUPTED, finished_at=time.time())
+        with self.sessions.begin() as session:
+            return int(session.execute(interrupted).rowcount)  # type: ignore[attr-defined]
+
     def _refusal(self, video: VideoRow) -> Refusal | None:
         if VideoState(video.state).is_final:
             return Refusal.FINAL
@@ -148,7 +186,7 @@ class Ledger:
             source_bytes=video.source_bytes,
             source_sha256=video.source_sha256,
             profile=video.profile,
-            output_key=f"{self.processed_prefix}{video.run_id}/{video.id}.mp4",
+            output_key=self.output_key(video.run_id, video.id, video.attempt),
         )
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import logging
+import math
+import random
 import threading
 import time
 from collections import deque
@@ -17,12 +19,16 @@ from typing import Any
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from pipeline.queue import url_of_arn
+
 logger = logging.getLogger(__name__)
 SHORT = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 1})
 #: how long nothing is deleted after a delete that failed, so that a silent SQS does not stop the event loop
 PAUSE_SECONDS = 5.0
 LONGEST_DEBT = 10_000
 REDRIVE_READ_SECONDS = 300.0
+
+LONGEST_BACK_OFF_SECONDS = 300.0
 
 #: Refusals of one message that no second try will change: it is gone, or its receipt is too old.
 _HOPELESS = {"ReceiptHandleIsInvalid", "InvalidParameterValue", "InvalidIdFormat", "MessageNotInflight"}
@@ -112,8 +118,14 @@ class DeadLetters:
         policy = json.loads(found.get("Attributes", {}).get("RedrivePolicy") or "{}")
         if "deadLetterTargetArn" not in policy:
             return None
-        account, name = policy["deadLetterTargetArn"].split(":")[-2:]
-        return str(client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"])
+        return url_of_arn(client, policy["deadLetterTargetArn"])
+
+
+def back_off_seconds(receive_count: int, first_seconds: float, jitter: float | None = None) -> int:
+    """Return how long a message that was given back stays away: doubling by delivery, capped, half of it by chance."""
+    share = random.random() if jitter is None else jitter  # noqa: S311 (spreads retries, hides nothing)
+    longest = min(LONGEST_BACK_OFF_SECONDS, first_seconds * 2.0 ** min(receive_count - 1, 20))
+    return math.ceil(longest * (1 + share) / 2)
 
 
 def show_again(clients: Clients, delivery: Delivery, delay_seconds: int) -> None:

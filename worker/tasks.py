@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,21 +46,43 @@ class Workshop:
     #: when this slot's last task ended, epoch seconds; None before its first
     idle_since: float | None = field(default=None)
 
+    def discard_outputs(self, claim: Claim, attempts: Iterable[int]) -> None:
+        """Remove what attempts that cannot win any more published, or began to."""
+        for attempt in attempts:
+            self.storage.delete(self.ledger.output_key(claim.run_id, claim.video_id, attempt))
+
 
 def register(app: Celery, workshop: Callable[[], Workshop]) -> None:
-    """Add the task to `app`; `workshop()` returns the calling process's workshop."""
+    """Add the task to `app`; `workshop()` returns the calling process's workshop.
+
+    The task raises VideoFailed when the video has failed for good: Celery then deletes the message. Whatever else goes
+    wrong becomes a Reject: the message comes again.
+    """
 
     @app.task(name=TASK_NAME, bind=True, throws=(VideoFailed,), resultrepr_maxsize=4096)
     def process_video(self: Task, video_id: str, run_id: str, version: int) -> dict[str, Any]:
         """Process one delivery of a video; the run and version are there for whoever reads the queue."""
         started_at = time.time()
-        shop, receipt = workshop(), receipt_of(self.request)
-        report = _delivery_report(receipt, shop.idle_since, started_at)
-        try:
-            report |= _deliver(shop, video_id, receipt, started_at)
-        finally:
-            shop.idle_since = time.time()
+        with _message_kept():
+            shop, receipt = workshop(), receipt_of(self.request)
+            report = _delivery_report(receipt, shop.idle_since, started_at)
+            try:
+                report |= _deliver(shop, video_id, receipt, started_at)
+            finally:
+                shop.idle_since = time.time()
         return {"aforo": report}
+
+
+@contextmanager
+def _message_kept() -> Iterator[None]:
+    """Turn what nobody foresaw, such as a database that is away, into a Reject."""
+    try:
+        yield
+    except (VideoFailed, Reject):
+        raise
+    except Exception as error:
+        logger.exception("a delivery went wrong; its message will come again")
+        raise Reject(str(error), requeue=True) from error
 
 
 def _deliver(shop: Workshop, video_id: str, receipt: Receipt | None, started_at: float) -> dict[str, Any]:
@@ -71,18 +94,21 @@ def _deliver(shop: Workshop, video_id: str, receipt: Receipt | None, started_at:
     attempt = Attempt(shop, claim, timer)
     if receipt is None:
         return attempt.run()
-    with shop.keeper(receipt, lambda: shop.ledger.renew(claim)):
-        return attempt.run()
+    with shop.keeper(receipt, lambda: shop.ledger.renew(claim)) as keeper:
+        report = attempt.run()
+    return report | {"extensions": dict(keeper.rounds)}
 
 
 def _turn_away(refusal: Refusal, video_id: str) -> dict[str, Any]:
-    """End a delivery that may not work: a held video's message comes back later, in case its holder dies."""
-    if refusal is Refusal.HELD:
-        raise Reject("another attempt has this video", requeue=True)
+    """End a delivery that may not work.
+
+    A held video's message comes again, in case its holder dies; so does that of an unknown video, which may be in
+    another database: redrive, not we, ends it.
+    """
+    if refusal in {Refusal.HELD, Refusal.UNKNOWN}:
+        raise Reject(f"{video_id}: {refusal}", requeue=True)
     if refusal is Refusal.EXHAUSTED:
         raise VideoFailed(Reason.WORKER_LOST, f"{video_id}: its attempts are used up")
-    if refusal is Refusal.UNKNOWN:
-        raise VideoFailed(Reason.INTERNAL, f"{video_id}: no such video in the database")
     return {"outcome": Outcome.DUPLICATE.value}
 
 
@@ -105,10 +131,14 @@ class Attempt:
         except storage.StorageError as error:
             reason = _STORAGE_REASONS.get(type(error), Reason.STORAGE_UNAVAILABLE)
             raise self._end_in_failure(VideoFailed(reason, str(error))) from error
+        except Exception as error:
+            logger.exception("video %s", self.claim.video_id)
+            raise self._end_in_failure(VideoFailed(Reason.INTERNAL, repr(error))) from error
         return self._end_in_success()
 
     def _work(self) -> None:
         shop, claim, timer = self.shop, self.claim, self.timer
+        shop.discard_outputs(claim, range(1, claim.attempt))
         with tempfile.TemporaryDirectory(dir=shop.work_path, prefix="video-") as folder:
             source, target = Path(folder, "in.bin"), Path(folder, "out.mp4")
             with timer(Stage.FETCH):
@@ -132,6 +162,7 @@ class Attempt:
         stages[Stage.FINISH.value] = round(time.perf_counter() - begun, 6)
         if outcome is Outcome.DONE:
             return self.report | {"stages": stages}
+        self.shop.discard_outputs(self.claim, [self.claim.attempt])
         return {"outcome": outcome.value, "stages": stages}
 
     def _end_in_failure(self, failure: VideoFailed) -> Exception:

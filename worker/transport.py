@@ -19,7 +19,7 @@ from vine import promise
 from pipeline.errors import UsageError
 from worker.envelope import Defect, Rules
 from worker.polls import FailedPoll, PollConnection, PollResult, pause_seconds
-from worker.settling import SHORT, DeadLetters, Deletes, Delivery, show_again
+from worker.settling import SHORT, DeadLetters, Deletes, Delivery, back_off_seconds, show_again
 
 logger = logging.getLogger(__name__)
 SCHEME = "aforo-sqs"
@@ -182,7 +182,7 @@ class Channel(SQS.Channel):
         if self._failures:
             self.hub.call_later(pause_seconds(self._failures), self._schedule_queue, queue)
         elif not _fetched and lasted < SOON_SECONDS:
-            self.hub.call_later(self.connection.polling_interval or RECHECK_SECONDS, self._schedule_queue, queue)
+            self.hub.call_later(SOON_SECONDS, self._schedule_queue, queue)
         else:
             self._soon(queue)
 
@@ -276,13 +276,18 @@ class Channel(SQS.Channel):
                 client._timeout_check()
 
     def _restore(self, message: Any) -> None:
-        """Make a rejected or unfinished message visible again: soon, or at once when this consumer is leaving.
+        """Make a rejected or unfinished message visible again: after a pause, or at once when this consumer is leaving.
 
+        The pause doubles with every delivery, so what fails at once does not use its receives up at once.
         Defect: kombu publishes it anew through the exchange tables, raises where SQS fails, and dumps it to a file.
         """
         delivery = self._delivery(message.delivery_tag)
-        if delivery is not None:
-            show_again(self._short_client, delivery, self.wait_time_seconds if self._consumers else 0)
+        if delivery is None:
+            return
+        attributes = message.delivery_info["sqs_message"].get("Attributes", {})
+        receives = int(attributes.get("ApproximateReceiveCount", 1))
+        pause = back_off_seconds(receives, self.wait_time_seconds) if self._consumers else 0
+        show_again(self._short_client, delivery, pause)
 
     def _delivery(self, delivery_tag: str) -> Delivery | None:
         """Return the SQS side of a delivery; None for a message that did not come from SQS or is settled."""

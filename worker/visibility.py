@@ -7,6 +7,7 @@ import os
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -53,15 +54,6 @@ def receipt_of(request: Any) -> Receipt | None:
     )
 
 
-def return_message(client: SQSClient, receipt: Receipt, delay_seconds: float) -> bool:
-    """Make the message visible again after a delay; say whether SQS did so.
-
-    The task then ends with `Reject(requeue=False)`: the queue's redrive policy keeps the message, and nobody sets
-    its visibility again. Where this fails, the message comes back when its visibility timeout ends.
-    """
-    return _hide(client, receipt, delay_seconds) == OK
-
-
 def client_per_process(make: Callable[[], SQSClient]) -> Callable[[], SQSClient]:
     """Return a function that makes the client at its first call in each process: clients do not cross a fork."""
 
@@ -90,6 +82,8 @@ class VisibilityKeeper:
     ) -> None:
         self._client, self._receipt, self._renew, self._told = client, receipt, renew, told
         self._timeout_seconds = timeout_seconds
+        #: how often a round ended how
+        self.rounds: Counter[str] = Counter()
         self._at_work = threading.Lock()
         self._left = False
 
@@ -115,6 +109,7 @@ class VisibilityKeeper:
             if self._left:
                 return False
             result = min(self._extend(), self._renewed(), key=(GONE, FAILED, OK).index)
+        self.rounds[result] += 1
         self._told(result)
         return result != GONE
 

@@ -1,4 +1,4 @@
-"""A worker of `tiny_app` behind the fault proxy."""
+"""Workers to break: of `tiny_app`, which runs on kombu's transport too, and our own."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ import pytest
 
 from tests.conftest import KEY, REGION, ROOT, TestQueue, poll_until
 from tests.faults.proxy import FaultProxy
+from tests.faults.rig import VISIBILITY_SECONDS, Rig, new_rig
 from tests.faults.senders import send_task
+from tests.worker.clips import H264, make
 
 
 @dataclass
@@ -89,6 +91,38 @@ def tiny_worker(tmp_path):
             _end(process)
 
     return start
+
+
+@pytest.fixture
+def rig(tmp_path, sqs_queue):
+    """Return what makes a rig of our own worker: `with rig(slow=True) as it: it.start()`."""
+
+    @contextmanager
+    def build(
+        endpoint_url: str = "", slow: bool = False, max_receive_count: int | None = 8, **variables: str
+    ) -> Iterator[Rig]:
+        queue = sqs_queue(VISIBILITY_SECONDS, max_receive_count)
+        if endpoint_url:
+            variables["AWS_ENDPOINT_URL"] = endpoint_url
+        with new_rig(tmp_path, queue, slow=slow, **variables) as made:
+            yield made
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory):
+    """Return small real videos by their length in seconds, made when first asked for."""
+    folder = tmp_path_factory.mktemp("clips")
+
+    def clip(seconds: float, size: str = "160x90") -> Path:
+        file = folder / f"{seconds:g}-{size}.mp4"
+        if not file.exists():
+            picture = f"testsrc2=size={size}:rate=10:duration={seconds:g}"
+            make(file, "-f", "lavfi", "-i", picture, *H264, "-movflags", "+faststart")
+        return file
+
+    return clip
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

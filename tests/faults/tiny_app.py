@@ -26,7 +26,7 @@ app = Celery("tiny", broker=ENDPOINT.replace("http://", "sqs://test:test@"))
 app.conf.update(
     task_default_queue=QUEUE,
     task_acks_late=True,
-    task_reject_on_worker_lost=True,
+    task_reject_on_worker_lost=os.environ.get("TINY_REJECT", "1") == "1",
     task_ignore_result=True,
     worker_prefetch_multiplier=1,
     worker_enable_remote_control=False,

@@ -1,4 +1,4 @@
-"""What the worker needs of its queue, checked before it takes a message; each finding says what to do."""
+"""What a worker needs of its queue, checked before it takes a message and by `make doctor`; findings say what to do."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _redrive(client: SQSClient, facts: Mapping[str, str]) -> Iterator[Finding]:
 def _dead_letter_queue(client: SQSClient, arn: str, retention_seconds: int) -> Finding:
     point, name = "dead-letter queue", arn.rpartition(":")[2]
     try:
-        url = client.get_queue_url(QueueName=name)["QueueUrl"]
+        url = queue.url_of_arn(client, arn)
         facts = client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
     except client.exceptions.QueueDoesNotExist:
         return Finding(point, Level.ERROR, f"its dead-letter queue {name} does not exist", f"create {name}")

@@ -1,0 +1,266 @@
+"""Our real worker on a queue, a database and a storage folder of its own: no supervisor, no Prometheus."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+from sqlalchemy import select
+
+from injector.publish import NewVideo, Publisher
+from pipeline.broker import make_celery
+from pipeline.database import Sessions, open_engine, open_sessions, upgrade_schema
+from pipeline.models import AttemptRow, RunRow, VideoRow
+from pipeline.settings import Settings
+from pipeline.storage import DirectoryStorage, StoredObject, describe
+from tests.conftest import KEY, REGION, ROOT, TestQueue, free_port, poll_until, sqs_client
+
+VISIBILITY_SECONDS = 4
+LONG_POLL_SECONDS = 1
+READY = " ready."
+#: real ffmpeg that reads its input at its own speed: a video of ten seconds takes ten seconds and next to no CPU
+SLOW_FFMPEG = '#!/bin/sh\ncase "$*" in *-progress*) exec {real} -re "$@";; esac\nexec {real} "$@"\n'
+
+
+@dataclass
+class Worker:
+    """A worker that was started; `output` is what it prints."""
+
+    process: subprocess.Popen[bytes]
+    output: Path
+
+    def said(self) -> str:
+        """Return what it printed."""
+        return self.output.read_text(errors="replace")
+
+    def is_alive(self) -> bool:
+        """Say whether its main process runs."""
+        return self.process.poll() is None
+
+    def children(self) -> list[psutil.Process]:
+        """Return its task processes."""
+        try:
+            return [p for p in psutil.Process(self.process.pid).children() if "ffmpeg" not in p.name()]
+        except psutil.NoSuchProcess:
+            return []
+
+    def await_ready(self) -> Worker:
+        """Return it once it takes messages."""
+        poll_until(lambda: READY in self.said() or not self.is_alive(), "the worker is ready", seconds=60)
+        assert self.is_alive(), self.said()
+        return self
+
+    def await_end(self, seconds: float = 40.0) -> int:
+        """Return its exit status."""
+        return self.process.wait(timeout=seconds)
+
+    def send(self, number: int) -> None:
+        """Send its main process a signal."""
+        self.process.send_signal(number)
+
+
+@dataclass
+class Rig:
+    """Everything a worker needs, and what is known of it afterwards."""
+
+    folder: Path
+    queue: TestQueue
+    variables: dict[str, str]
+    workers: list[Worker] = field(default_factory=list)
+    sessions: Sessions = field(init=False)
+    settings: Settings = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.settings = Settings.from_env(self.variables)
+        engine = open_engine(self.settings.database.url)
+        upgrade_schema(engine)
+        self.sessions = open_sessions(engine)
+
+    @property
+    def work_path(self) -> Path:
+        """Return where temporary files are."""
+        return self.settings.worker.work_path
+
+    def start(self, concurrency: int = 1, **variables: str) -> Worker:
+        """Start a worker; a second one needs an AFORO_WORKER_WORK_PATH of its own."""
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(("AFORO_", "AWS_"))}
+        environment |= self.variables | {"AFORO_WORKER_METRICS_PORT": str(free_port())} | variables
+        output = self.folder / f"worker-{len(self.workers)}.out"
+        command = [sys.executable, "-m", "worker", "--concurrency", str(concurrency)]
+        with output.open("wb") as stream:
+            process = subprocess.Popen(
+                command, cwd=ROOT, env=environment, stdout=stream, stderr=stream, start_new_session=True
+            )
+        self.workers.append(Worker(process, output))
+        return self.workers[-1]
+
+    def end(self) -> None:
+        """Kill what was started."""
+        for worker in self.workers:
+            with suppress(ProcessLookupError):
+                os.killpg(worker.process.pid, signal.SIGKILL)
+            worker.process.wait()
+
+    def store(self, clip: Path, key: str = "uploads/clip.mp4") -> StoredObject:
+        """Put a file into the storage."""
+        return DirectoryStorage(self.settings.storage.path).publish(clip, key)
+
+    def send(self, stored: StoredObject, count: int = 1, run_id: str = "run", endpoint_url: str = "") -> list[str]:
+        """Record and send videos of one source as the injector does; return their ids, in order."""
+        with self.sessions.begin() as session:
+            if session.get(RunRow, run_id) is None:
+                session.add(_run(run_id, count, stored))
+        self.publisher(endpoint_url).publish([_video(run_id, k, stored) for k in range(count)])
+        with self.sessions() as session:
+            found = select(VideoRow.id).where(VideoRow.run_id == run_id).order_by(VideoRow.sequence)
+            return list(session.scalars(found))
+
+    def publisher(self, endpoint_url: str = "") -> Publisher:
+        """Return the injector's own publisher."""
+        client = sqs_client(endpoint_url or self.queue.endpoint_url)
+        return Publisher(make_celery(self.settings, self.queue.url), client, self.queue.url, self.sessions)
+
+    def video(self, video_id: str) -> VideoRow:
+        """Return a video's row."""
+        with self.sessions() as session:
+            return session.get_one(VideoRow, video_id)
+
+    def videos(self) -> list[VideoRow]:
+        """Return every video."""
+        with self.sessions() as session:
+            return list(session.scalars(select(VideoRow).order_by(VideoRow.run_id, VideoRow.sequence)))
+
+    def run(self, run_id: str = "run") -> RunRow:
+        """Return a run's row."""
+        with self.sessions() as session:
+            return session.get_one(RunRow, run_id)
+
+    def attempts(self, video_id: str | None = None) -> list[AttemptRow]:
+        """Return the attempts, of one video or of all, in order."""
+        with self.sessions() as session:
+            wanted = select(AttemptRow).order_by(AttemptRow.id)
+            rows = session.scalars(wanted if video_id is None else wanted.where(AttemptRow.video_id == video_id))
+            return list(rows)
+
+    def outcomes(self, video_id: str | None = None) -> list[str | None]:
+        """Return how the attempts ended; None is one that runs, or that never said."""
+        return [attempt.outcome for attempt in self.attempts(video_id)]
+
+    def states(self) -> Counter[str]:
+        """Return how many videos are in which state, a failed one with its reason."""
+        return Counter(f"failed({v.reason})" if v.reason else v.state for v in self.videos())
+
+    def await_states(self, seconds: float = 40.0, **expected: int) -> None:
+        """Wait until the videos are in these states: `done=3, failed_corrupt=1`."""
+        wanted = {k if not k.startswith("failed_") else f"failed({k[7:]})": v for k, v in expected.items()}
+        poll_until(lambda: self.states() == wanted or None, f"videos are {wanted}, not {self.states()}", seconds, 0.1)
+
+    def await_running(self) -> AttemptRow:
+        """Return an attempt whose ffmpeg runs."""
+        poll_until(self.ffmpegs, "an ffmpeg runs", seconds=30)
+        return next(attempt for attempt in reversed(self.attempts()) if attempt.outcome is None)
+
+    def ffmpegs(self) -> list[psutil.Process]:
+        """Return the ffmpeg processes that transcode in this rig's folder."""
+        found = []
+        for process in psutil.process_iter(["name", "cmdline"]):
+            words = process.info["cmdline"] or []
+            if process.info["name"] == "ffmpeg" and any(str(self.folder) in word for word in words):
+                found.append(process)
+        return found
+
+    def await_empty(self, seconds: float = 20.0) -> None:
+        """Wait until the queue holds nothing."""
+        is_empty = lambda: not {k: v for k, v in self.queue.counts().items() if v and k != "dead"}  # noqa: E731
+        poll_until(is_empty, f"the queue is empty, not {self.queue.counts()}", seconds, 0.1)
+
+    def leftovers(self) -> list[Path]:
+        """Return the files nobody wants: temporary ones, partial ones, outputs that are no video's."""
+        kept = {self.settings.storage.path / v.output_key for v in self.videos() if v.output_key}
+        made = [p for p in (self.settings.storage.path / "processed").rglob("*") if p.is_file() and p not in kept]
+        return made + [p for p in self.work_path.rglob("*") if p.is_file() and p.name != ".lock"]
+
+    def check(self) -> None:
+        """Assert what must hold once every video has ended: I1 to I4 of a fault's invariants."""
+        self.await_empty()
+        videos, attempts = self.videos(), self.attempts()
+        done = Counter(a.video_id for a in attempts if a.outcome == "done")
+        assert all(v.state in {"done", "failed"} for v in videos), self.states()
+        assert done == Counter(v.id for v in videos if v.state == "done")
+        assert all(v.reason for v in videos if v.state == "failed")
+        assert all(v.attempt <= self.settings.worker.max_attempts for v in videos)
+        for video in videos:
+            if video.state == "done":
+                output = self.settings.storage.path / str(video.output_key)
+                assert describe(output, "x").size_bytes == video.output_bytes
+        poll_until(lambda: not self.ffmpegs(), "no ffmpeg is left", seconds=10)
+        poll_until(lambda: not self.leftovers(), f"nothing is left behind, not {self.leftovers()}", seconds=10)
+
+
+@contextmanager
+def new_rig(folder: Path, queue: TestQueue, *, slow: bool = False, **variables: str) -> Iterator[Rig]:
+    """Yield a rig; with `slow` its ffmpeg takes as long as the video lasts."""
+    made = {
+        "STACK": "native",
+        "AWS_ENDPOINT_URL": queue.endpoint_url,
+        "AWS_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": KEY,
+        "AWS_SECRET_ACCESS_KEY": KEY,
+        "SQS_QUEUE_NAME": queue.name,
+        "UPLOAD_PATH": str(folder / "videos"),
+        "DATABASE_URL": f"sqlite:///{folder}/aforo.db",
+        "AFORO_WORKER_WORK_PATH": str(folder / "work"),
+        "AFORO_WORKER_THREADS": "1",
+        "AFORO_EVENTS_REDIS_URL": "",
+        "AFORO_QUEUE_VISIBILITY_TIMEOUT_SECONDS": str(VISIBILITY_SECONDS),
+        "AFORO_QUEUE_LONG_POLL_SECONDS": str(LONG_POLL_SECONDS),
+        **variables,
+    }
+    if slow:
+        made["PATH"] = f"{_slow_ffmpeg(folder)}:{os.environ['PATH']}"
+    rig = Rig(folder, queue, made)
+    try:
+        yield rig
+    finally:
+        rig.end()
+
+
+def _slow_ffmpeg(folder: Path) -> Path:
+    real = subprocess.run(["which", "ffmpeg"], capture_output=True, text=True, check=True).stdout.strip()
+    programs = folder / "bin"
+    programs.mkdir()
+    (programs / "ffmpeg").write_text(SLOW_FFMPEG.format(real=real))
+    (programs / "ffmpeg").chmod(0o755)
+    return programs
+
+
+def _run(run_id: str, count: int, stored: StoredObject) -> RunRow:
+    facts: dict[str, Any] = dict(size_label="1MB", size_bytes=stored.size_bytes, profile="full", source="clip")
+    slots = dict(concurrency=1, nodes=1, slots=1, count=count)
+    now = time.time()
+    return RunRow(
+        id=run_id, status="running", mode="burst", source_sha256=stored.sha256, created_at=now, **facts, **slots
+    )
+
+
+def _video(run_id: str, sequence: int, stored: StoredObject) -> NewVideo:
+    return NewVideo(
+        run_id=run_id,
+        sequence=sequence,
+        source_key=stored.key,
+        source_bytes=stored.size_bytes,
+        source_sha256=stored.sha256,
+        profile="full",
+        user_id=None,
+        intended_at=None,
+    )

@@ -1,0 +1,88 @@
+"""F1, F2, F3: a killed task process, worker or ffmpeg."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import psutil
+import pytest
+
+from tests.conftest import poll_until
+from tests.faults.senders import send_task
+
+pytestmark = pytest.mark.faults
+
+
+def test_a_killed_task_process_loses_nothing_and_leaves_nothing(rig, clips):
+    with rig(slow=True) as it:
+        it.start(concurrency=2).await_ready()
+        (video,) = it.send(it.store(clips(4)))
+        attempt = it.await_running()
+        orphans = psutil.Process(attempt.slot).children(recursive=True)
+        os.kill(attempt.slot, signal.SIGKILL)
+        psutil.wait_procs(orphans, timeout=5)
+        assert not any(orphan.is_running() for orphan in orphans)
+        it.await_states(done=1)
+        assert it.outcomes(video) == ["lost", "done"]
+        it.check()
+
+
+def test_a_video_whose_process_dies_every_time_is_failed_and_the_worker_goes_on(rig, clips):
+    with rig(slow=True, AFORO_WORKER_MAX_ATTEMPTS="2") as it:
+        it.start().await_ready()
+        (video,) = it.send(it.store(clips(4)))
+        for attempts in (1, 2):
+            poll_until(lambda n=attempts: len(it.attempts()) == n and it.ffmpegs(), "an attempt runs", seconds=30)
+            os.kill(it.attempts()[-1].slot, signal.SIGKILL)
+        it.await_states(failed_worker_lost=1)
+        assert it.outcomes(video) == ["lost", "lost"]
+        it.check()
+
+
+def test_control_with_stock_settings_a_killed_task_process_loses_its_task(sqs_queue, emulator, tiny_worker):
+    queue = sqs_queue(visibility_timeout_seconds=4)
+    with tiny_worker(queue, emulator, TINY_STOCK="1", TINY_REJECT="0") as worker:
+        send_task(queue, "lost", seconds=60)
+        poll_until(lambda: "lost" in worker.names("start"), "the task started")
+        os.kill(psutil.Process(worker.process.pid).children()[0].pid, signal.SIGKILL)
+        poll_until(lambda: not any(queue.counts().values()), "its message is gone")
+        assert worker.names("start").count("lost") == 1
+
+
+def test_a_killed_worker_takes_its_processes_along_and_the_next_one_finishes_the_work(rig, clips):
+    with rig(slow=True) as it:
+        first = it.start(concurrency=2).await_ready()
+        it.send(it.store(clips(3)), count=2)
+        poll_until(lambda: len(it.ffmpegs()) == 2, "both slots work", seconds=30)
+        gone = [*first.children(), *it.ffmpegs()]
+        first.send(signal.SIGKILL)
+        psutil.wait_procs(gone, timeout=5)
+        assert not any(process.is_running() for process in gone)
+        it.start(concurrency=2).await_ready()
+        it.await_states(done=2)
+        assert sorted(map(str, it.outcomes())) == ["done", "done", "lost", "lost"]
+        it.check()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+def test_a_killed_ffmpeg_is_tried_again(number, rig, clips):
+    with rig(slow=True) as it:
+        it.start().await_ready()
+        (video,) = it.send(it.store(clips(3)))
+        it.await_running()
+        it.ffmpegs()[0].send_signal(number)
+        it.await_states(done=1)
+        assert [(a.outcome, a.reason) for a in it.attempts(video)] == [("retried", "ffmpeg_signal"), ("done", None)]
+        it.check()
+
+
+def test_an_ffmpeg_killed_every_time_fails_its_video_with_the_reason(rig, clips):
+    with rig(slow=True, AFORO_WORKER_MAX_ATTEMPTS="1") as it:
+        worker = it.start().await_ready()
+        it.send(it.store(clips(3)))
+        it.await_running()
+        it.ffmpegs()[0].kill()
+        it.await_states(failed_ffmpeg_signal=1)
+        it.check()
+        assert worker.is_alive()
