@@ -36,6 +36,7 @@ class FaultProxy:
     """Forwards to `upstream`; `inject` and `heal` change how, while it runs."""
 
     upstream: str
+    port: int = 0
     faults: dict[str, Fault] = field(default_factory=dict)
     seen: list[tuple[float, str]] = field(default_factory=list)
     answers: dict[str, tuple[int, bytes]] = field(default_factory=dict)
@@ -47,7 +48,7 @@ class FaultProxy:
         class Handler(_Handler):
             faulty = proxy
 
-        self._server = _Server(("127.0.0.1", 0), Handler)
+        self._server = _Server(("127.0.0.1", self.port), Handler)
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
         return self
 

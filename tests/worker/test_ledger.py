@@ -94,3 +94,45 @@ def test_a_video_whose_workers_keep_dying_is_failed(ledger):
     claim(ledger, dead), claim(ledger, dead)
     assert claim(ledger) is Refusal.EXHAUSTED
     assert (video(ledger).state, video(ledger).reason) == ("failed", "worker_lost")
+
+
+def test_the_video_of_a_dead_letter_is_failed_unless_the_letter_is_forged_or_the_video_has_an_end(ledger):
+    assert ledger.bury("v", "forged")
+    assert ledger.bury("nobody's", "t")
+    assert video(ledger).state == "uploaded"
+    assert ledger.bury("v", "t")
+    assert (video(ledger).state, video(ledger).reason) == ("failed", "dead_lettered")
+    assert claim(ledger) is Refusal.FINAL
+
+
+def test_a_dead_letter_waits_for_the_end_of_a_live_attempt(ledger):
+    held = claim(ledger)
+    assert not ledger.bury("v", "t")
+    assert ledger.finish(held, VideoState.DONE, dict(DONE)) is Outcome.DONE
+    assert ledger.bury("v", "t")
+    assert video(ledger).state == "done"
+
+
+def test_a_worker_that_leaves_frees_the_claims_of_its_dead_slots_only(ledger):
+    live = claim(ledger)
+    assert ledger.release_dead() == 0
+    assert ledger.renew(live)
+    with ledger.sessions.begin() as session:
+        session.execute(update(VideoRow).values(owner=Slot(Slot.this().node, 2**22 - 1, 0.0).owner))
+    assert ledger.release_dead() == 1
+    assert video(ledger).lease_until == 0
+
+
+def test_a_run_that_still_waits_for_videos_is_interrupted_and_a_whole_one_is_not(ledger):
+    taken = claim(ledger)
+    assert ledger.interrupt_runs() == 1
+    with ledger.sessions.begin() as session:
+        session.execute(update(RunRow).values(status="running"))
+    ledger.finish(taken, VideoState.DONE, dict(DONE))
+    assert ledger.interrupt_runs() == 0
+
+
+def test_each_attempt_publishes_to_a_place_of_its_own(ledger):
+    first = claim(ledger, Slot(Slot.this().node, 2**22 - 1, 0.0))
+    second = claim(ledger)
+    assert (first.output_key, second.output_key) == ("processed/r/v.1.mp4", "processed/r/v.2.mp4")

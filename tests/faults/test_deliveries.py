@@ -1,0 +1,109 @@
+"""F16, F17, F18, F24: a video delivered more than once, or while the database is away, has one final state."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+import time
+from contextlib import contextmanager
+
+import pytest
+
+from tests.conftest import poll_until
+from tests.faults.proxy import Fault
+from tests.faults.senders import b64, envelope, send_body
+from tests.faults.test_dead_letters import take
+
+pytestmark = pytest.mark.faults
+
+
+def test_a_lost_delete_makes_a_duplicate_that_is_counted_and_not_worked_on(rig, clips, proxy):
+    with rig(endpoint_url=proxy.url, AFORO_QUEUE_VISIBILITY_TIMEOUT_SECONDS="4") as it:
+        it.start().await_ready()
+        proxy.inject(Fault("reset"), "DeleteMessage")
+        (video,) = it.send(it.store(clips(1)))
+        it.await_states(done=1)
+        poll_until(lambda: it.outcomes(video) == ["done", "duplicate"], "the duplicate was turned away", seconds=30)
+        proxy.heal()
+        it.check()
+        assert it.video(video).attempt == 1
+
+
+def test_a_send_whose_answer_is_lost_is_repeated_and_the_video_done_once(rig, clips, proxy):
+    with rig() as it:
+        stored = it.store(clips(1))
+        proxy.inject(Fault("drop"), "SendMessageBatch")
+        threading.Timer(1.5, proxy.heal).start()
+        (video,) = it.send(stored, endpoint_url=proxy.url)
+        assert it.queue.counts()["visible"] >= 2
+        it.start().await_ready()
+        it.await_states(done=1)
+        it.await_empty()
+        assert it.outcomes(video).count("done") == 1
+        assert set(it.outcomes(video)) == {"done", "duplicate"}
+
+
+def test_one_message_on_two_workers_at_once_is_worked_on_once(rig, clips):
+    with rig(slow=True) as it:
+        it.start().await_ready()
+        it.start(AFORO_WORKER_WORK_PATH=str(it.folder / "work-2")).await_ready()
+        (video,) = it.send(it.store(clips(4)))
+        body = take(it.queue)
+        send_body(it.queue, body)
+        send_body(it.queue, body)
+        it.await_states(done=1)
+        it.await_empty(seconds=40)
+        assert it.outcomes(video).count("done") == 1
+        assert set(it.outcomes(video)) == {"done", "duplicate"}
+        assert it.video(video).attempt == 1
+        it.check()
+
+
+def test_control_without_the_ledger_both_copies_are_worked_on(sqs_queue, emulator, tiny_worker):
+    queue = sqs_queue()
+    with tiny_worker(queue, emulator, concurrency=2) as worker:
+        body = b64(json.dumps(envelope("twice", 1.0)))
+        send_body(queue, body)
+        send_body(queue, body)
+        poll_until(lambda: worker.names("end").count("twice") == 2, "it ran twice")
+
+
+@contextmanager
+def locked(database):
+    """Hold the write lock of a SQLite file."""
+    connection = sqlite3.connect(database, isolation_level=None)
+    connection.execute("BEGIN EXCLUSIVE")
+    try:
+        yield
+    finally:
+        connection.rollback()
+        connection.close()
+
+
+def test_a_locked_database_delays_videos_and_changes_nothing(rig, clips):
+    with rig(slow=True) as it:
+        worker = it.start().await_ready()
+        videos = it.send(it.store(clips(2)), count=2)
+        it.await_running()
+        with locked(it.folder / "aforo.db"):
+            time.sleep(10)  # the fault itself: two and a half visibility timeouts and leases
+        it.await_states(done=2)
+        it.await_empty(seconds=40)
+        assert [it.outcomes(video).count("done") for video in videos] == [1, 1]
+        assert worker.is_alive()
+        it.check()
+
+
+def test_what_nobody_foresaw_gives_the_message_back(rig, clips):
+    with rig() as it:
+        (video,) = it.send(it.store(clips(1)))
+        with sqlite3.connect(it.folder / "aforo.db") as database:
+            database.execute("ALTER TABLE videos RENAME TO hidden")
+        worker = it.start().await_ready()
+        poll_until(lambda: "its message will come again" in worker.said(), "a delivery went wrong")
+        with sqlite3.connect(it.folder / "aforo.db") as database:
+            database.execute("ALTER TABLE hidden RENAME TO videos")
+        it.await_states(done=1)
+        assert it.attempts(video)[-1].receive_count > 1
+        it.check()

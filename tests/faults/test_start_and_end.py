@@ -1,0 +1,162 @@
+"""F7, F38, F39, F40: a worker that starts too early, in the wrong place, or is told to end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+
+import pytest
+
+from pipeline.errors import EnvironmentFault
+from tests.conftest import free_port, poll_until
+from tests.faults.proxy import FaultProxy
+from worker.__main__ import wait_for
+
+pytestmark = pytest.mark.faults
+VISIBLE_WITHIN_SECONDS = 6.0  # the long poll of 1 s, and 5 s
+
+
+def test_a_terminated_worker_finishes_what_it_can_and_says_that_the_run_is_interrupted(rig, clips):
+    with rig(slow=True) as it:
+        worker = it.start().await_ready()
+        first, *_ = it.send(it.store(clips(3)), count=3)
+        it.await_running()
+        worker.send(signal.SIGTERM)
+        assert worker.await_end() == 0
+        assert it.outcomes(first) == ["done"]
+        assert it.run().status == "interrupted"
+        poll_until(lambda: it.queue.counts()["visible"] == 2, "the others are visible", VISIBLE_WITHIN_SECONDS)
+        it.start().await_ready()
+        it.await_states(done=3)
+        assert it.run().status == "interrupted"
+        it.check()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_what_does_not_end_in_time_is_given_back_at_once_and_free_for_other_nodes(number, rig, clips):
+    with rig(slow=True, AFORO_WORKER_SHUTDOWN_SECONDS="1") as it:
+        worker = it.start().await_ready()
+        (video,) = it.send(it.store(clips(30)))
+        it.await_running()
+        worker.send(number)
+        begun = time.monotonic()
+        worker.await_end()
+        assert it.queue.counts()["visible"] == 1
+        assert time.monotonic() - begun < 1 + VISIBLE_WITHIN_SECONDS
+        assert it.video(video).lease_until == 0
+        assert not it.ffmpegs()
+
+
+def test_control_with_more_time_it_is_not_given_back(rig, clips):
+    with rig(slow=True, AFORO_WORKER_SHUTDOWN_SECONDS="60") as it:
+        worker = it.start().await_ready()
+        it.send(it.store(clips(20)))
+        it.await_running()
+        worker.send(signal.SIGTERM)
+        with pytest.raises(Exception, match="timed out after"):
+            worker.await_end(1 + VISIBLE_WITHIN_SECONDS)
+        assert it.queue.counts()["visible"] == 0
+
+
+def test_an_idle_worker_ends_and_no_finished_run_is_touched(rig, clips):
+    with rig() as it:
+        worker = it.start().await_ready()
+        it.send(it.store(clips(1)))
+        it.await_states(done=1)
+        worker.send(signal.SIGTERM)
+        assert worker.await_end() == 0
+        assert it.run().status == "running"  # whoever waits for it closes it
+
+
+def test_a_taken_metrics_port_is_named_with_its_holder_and_nothing_is_started(rig):
+    with socket.socket() as listener, rig() as it:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        worker = it.start(AFORO_WORKER_METRICS_PORT=str(port))
+        assert worker.await_end() == 3
+        assert worker.said().startswith(f"error: port ({port}); the worker needs it and it is taken by pid ")
+        assert worker.said().endswith("; change AFORO_WORKER_METRICS_PORT\n")
+        assert not it.work_path.exists()
+
+
+def test_a_second_worker_does_not_clear_the_work_folder_of_the_first(rig, clips):
+    with rig(slow=True) as it:
+        it.start().await_ready()
+        it.send(it.store(clips(3)))
+        it.await_running()
+        second = it.start()
+        assert second.await_end() == 3
+        assert "another worker uses it" in second.said()
+        it.await_states(done=1)
+        assert it.outcomes() == ["done"]
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("exit 1", "it does not run"),
+        ("exec sleep 60", "it does not run"),
+        ("echo ffmpeg version 4.4.2 Copyright", "it is older than 5.1"),
+    ],
+    ids=["broken", "hanging", "old"],
+)
+def test_an_ffmpeg_that_will_not_do_is_named_with_its_package(script, said, rig, tmp_path):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/ffmpeg").write_text(f"#!/bin/sh\n{script}\n")
+    (tmp_path / "bin/ffmpeg").chmod(0o755)
+    with rig() as it:
+        worker = it.start(PATH=f"{tmp_path}/bin:/usr/bin:/bin")
+        assert worker.await_end() == 3
+        assert said in worker.said()
+        assert "ffmpeg" in worker.said().splitlines()[-1].rpartition(";")[2]
+
+
+def test_a_missing_ffmpeg_is_named_with_its_package(rig, tmp_path):
+    with rig() as it:
+        worker = it.start(PATH=str(tmp_path))
+        assert worker.await_end() == 3
+        assert worker.said().startswith("error: ffmpeg; it does not run")
+        assert worker.said().endswith("install the package ffmpeg\n")
+
+
+def test_a_worker_that_is_first_waits_for_the_queue_and_says_so(rig, clips, emulator):
+    with rig() as it:
+        port = free_port()
+        early = it.start(AWS_ENDPOINT_URL=f"http://127.0.0.1:{port}")
+        poll_until(
+            lambda: "waiting up to 60 s for the queue" in early.said(), "it waits, and says for what", seconds=30
+        )
+        with FaultProxy(emulator, port=port):
+            early.await_ready()
+            it.send(it.store(clips(1)))
+            it.await_states(done=1)
+
+
+def test_the_wait_for_what_never_comes_has_an_end():
+    def away():
+        raise EnvironmentFault("SQS", "it is away", "start it")
+
+    begun = time.monotonic()
+    with pytest.raises(EnvironmentFault, match="it is away"):
+        wait_for("queue", away, seconds=1.5)
+    assert time.monotonic() - begun >= 1.5
+
+
+def test_what_a_killed_worker_left_is_cleared_at_the_start(rig, clips):
+    with rig(slow=True) as it:
+        first = it.start().await_ready()
+        it.send(it.store(clips(3)))
+        it.await_running()
+        part = it.settings.storage.path / "processed/run/.x.1.mp4.abc.part"
+        part.parent.mkdir(parents=True)
+        part.write_bytes(b"half")
+        os.utime(part, (1, 1))
+        first.send(signal.SIGKILL)
+        first.await_end()
+        assert it.leftovers()
+        it.start().await_ready()
+        it.await_states(done=1)
+        it.check()
