@@ -19,6 +19,7 @@ _MESSAGES = (
     ("exceeds specified max pixel count", Reason.TOO_LARGE),
     ("Number of streams exceeds", Reason.UNSUPPORTED),
     ("Cannot allocate memory", Reason.OOM),
+    ("Could not allocate memory", Reason.OOM),  # the H.264 decoder, once its threads are up
     ("malloc of size", Reason.OOM),
     ("failed to map segment", Reason.OOM),  # the limit does not even hold ffmpeg's libraries, some 300 MiB
     ("Resource temporarily unavailable", Reason.OOM),  # pthread_create under RLIMIT_AS

@@ -1,4 +1,4 @@
-"""A proxy between a worker and SQS that fails as told, for one API action or all."""
+"""A proxy between a worker and SQS or S3 that fails as told, for one SQS action, one HTTP method or all."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from urllib.parse import urlsplit
 
 ALL = "*"
 LONGEST_HANG_SECONDS = 120
+HOP_BY_HOP = {"connection", "transfer-encoding", "date", "server"}
+#: status, content, headers
+Answer = tuple[int, bytes, dict[str, str]]
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,8 @@ class Fault:
     """What is done to a request.
 
     Kinds: status (answer `status` with `code`), reset (RST), hang (accept, never answer), latency (wait `seconds`),
-    drop (forward, then RST: SQS acts, nobody hears), replay (answer with the last answer again).
+    drop (forward, then RST: SQS acts, nobody hears), replay (answer with the last answer again); of S3 also s3_error
+    (its XML), shorten (half of the object, as if it were all) and corrupt (its first bytes changed).
     """
 
     kind: str
@@ -39,7 +43,7 @@ class FaultProxy:
     port: int = 0
     faults: dict[str, Fault] = field(default_factory=dict)
     seen: list[tuple[float, str]] = field(default_factory=list)
-    answers: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    answers: dict[str, Answer] = field(default_factory=dict)
 
     def __enter__(self) -> FaultProxy:
         self._healed = threading.Event()
@@ -98,12 +102,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        action = self.headers.get("X-Amz-Target", "").rpartition(".")[2]
+        action = self.headers.get("X-Amz-Target", "").rpartition(".")[2] or self.command
         self.faulty.seen.append((time.monotonic(), action))
         fault = self.faulty.fault_for(action)
         if fault is None:
             return self._answer(*self._forward(action, body))
         return getattr(self, f"_{fault.kind}")(fault, action, body)
+
+    do_GET = do_HEAD = do_PUT = do_DELETE = do_POST  # noqa: N815 (http.server's names)
 
     def _status(self, fault: Fault, _action: str, _body: bytes) -> None:
         self._answer(fault.status, json.dumps({"__type": f"com.amazonaws.sqs#{fault.code}"}).encode())
@@ -127,23 +133,39 @@ class _Handler(BaseHTTPRequestHandler):
     def _replay(self, _fault: Fault, action: str, body: bytes) -> None:
         self._answer(*(self.faulty.answers.get(action) or self._forward(action, body)))
 
-    def _forward(self, action: str, body: bytes) -> tuple[int, bytes]:
+    def _s3_error(self, fault: Fault, _action: str, _body: bytes) -> None:
+        self._answer(fault.status, f"<Error><Code>{fault.code}</Code></Error>".encode())
+
+    def _shorten(self, _fault: Fault, action: str, body: bytes) -> None:
+        status, content, headers = self._forward(action, body)
+        self._answer(status, content[: len(content) // 2], headers)
+
+    def _corrupt(self, _fault: Fault, action: str, body: bytes) -> None:
+        status, content, headers = self._forward(action, body)
+        self._answer(status, b"!!!!" + content[4:], headers)
+
+    def _forward(self, action: str, body: bytes) -> Answer:
         upstream = http.client.HTTPConnection(urlsplit(self.faulty.upstream).netloc, timeout=30)
         headers = {k: v for k, v in self.headers.items() if k.lower() not in {"host", "connection"}}
-        upstream.request("POST", self.path, body, headers)
+        upstream.request(self.command, self.path, body, headers)
         response = upstream.getresponse()
-        answer = response.status, response.read()
+        answer = response.status, response.read(), dict(response.getheaders())
         upstream.close()
         if b'"Messages"' in answer[1] or action != "ReceiveMessage":
             self.faulty.answers[action] = answer
         return answer
 
-    def _answer(self, status: int, body: bytes) -> None:
+    def _answer(self, status: int, content: bytes, headers: dict[str, str] | None = None) -> None:
+        kept = headers or {"Content-Type": "application/x-amz-json-1.0"}
         self.send_response(status)
-        self.send_header("Content-Type", "application/x-amz-json-1.0")
-        self.send_header("Content-Length", str(len(body)))
+        for name, value in kept.items():
+            if name.lower() not in (HOP_BY_HOP if self.command == "HEAD" else HOP_BY_HOP | {"content-length"}):
+                self.send_header(name, value)
+        if self.command != "HEAD":
+            self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(content)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing."""

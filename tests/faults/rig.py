@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 from sqlalchemy import select
 
 from injector.publish import NewVideo, Publisher
@@ -160,10 +161,18 @@ class Rig:
         """Return how many videos are in which state, a failed one with its reason."""
         return Counter(f"failed({v.reason})" if v.reason else v.state for v in self.videos())
 
+    def has_ended(self) -> bool:
+        """Say whether every video has its final state."""
+        return all(video.state in {"done", "failed"} for video in self.videos())
+
     def await_states(self, seconds: float = 40.0, **expected: int) -> None:
         """Wait until the videos are in these states: `done=3, failed_corrupt=1`."""
         wanted = {k if not k.startswith("failed_") else f"failed({k[7:]})": v for k, v in expected.items()}
-        poll_until(lambda: self.states() == wanted or None, f"videos are {wanted}, not {self.states()}", seconds, 0.1)
+        try:
+            poll_until(lambda: self.states() == wanted, f"videos are {wanted}", seconds, 0.1)
+        except pytest.fail.Exception as late:
+            said = self.workers[-1].said()[-3000:] if self.workers else "no worker"
+            pytest.fail(f"{late.msg}: {dict(self.states())}; the worker said:\n{said}")
 
     def await_running(self) -> AttemptRow:
         """Return an attempt whose ffmpeg runs."""
@@ -181,8 +190,12 @@ class Rig:
 
     def await_empty(self, seconds: float = 20.0) -> None:
         """Wait until the queue holds nothing."""
-        is_empty = lambda: not {k: v for k, v in self.queue.counts().items() if v and k != "dead"}  # noqa: E731
-        poll_until(is_empty, f"the queue is empty, not {self.queue.counts()}", seconds, 0.1)
+        poll_until(lambda: self.waiting() == 0, "the queue is empty", seconds, 0.1)
+
+    def waiting(self) -> int:
+        """Return how many messages the queue holds, those in flight with them."""
+        counts = self.queue.counts()
+        return counts["visible"] + counts["in_flight"]
 
     def leftovers(self) -> list[Path]:
         """Return the files nobody wants: temporary ones, partial ones, outputs that are no video's."""
@@ -195,7 +208,7 @@ class Rig:
         self.await_empty()
         videos, attempts = self.videos(), self.attempts()
         done = Counter(a.video_id for a in attempts if a.outcome == "done")
-        assert all(v.state in {"done", "failed"} for v in videos), self.states()
+        assert self.has_ended(), self.states()
         assert done == Counter(v.id for v in videos if v.state == "done")
         assert all(v.reason for v in videos if v.state == "failed")
         assert all(v.attempt <= self.settings.worker.max_attempts for v in videos)

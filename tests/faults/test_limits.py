@@ -28,7 +28,7 @@ def small_disk(tmp_path):
 
 
 def test_an_ffmpeg_without_memory_fails_its_video_and_no_other(rig, clips):
-    tight = {"AFORO_WORKER_FFMPEG_MEMORY_MIB": "1024", "AFORO_WORKER_THREADS": "16", "AFORO_WORKER_MAX_ATTEMPTS": "1"}
+    tight = {"AFORO_WORKER_FFMPEG_MEMORY_MIB": "1024", "AFORO_WORKER_THREADS": "8", "AFORO_WORKER_MAX_ATTEMPTS": "1"}
     with rig(**tight) as it:
         worker = it.start().await_ready()
         it.send(it.store(clips(0.5, "7680x4320"), "uploads/huge.mp4"), run_id="huge")
@@ -40,7 +40,7 @@ def test_an_ffmpeg_without_memory_fails_its_video_and_no_other(rig, clips):
 
 
 def test_control_with_more_memory_the_same_video_is_done(rig, clips):
-    with rig(AFORO_WORKER_FFMPEG_MEMORY_MIB="8192", AFORO_WORKER_THREADS="16") as it:
+    with rig(AFORO_WORKER_FFMPEG_MEMORY_MIB="8192", AFORO_WORKER_THREADS="8") as it:
         it.start().await_ready()
         it.send(it.store(clips(0.5, "7680x4320"), "uploads/huge.mp4"), run_id="huge")
         it.await_states(done=1, seconds=60)

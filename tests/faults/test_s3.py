@@ -1,0 +1,133 @@
+"""F27, F28: an S3 that refuses, fails, stalls, lies or is cut off; the emulator's own S3 behind the proxy."""
+
+from __future__ import annotations
+
+import time
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from pipeline.storage import AccessDenied, ObjectMissing, S3Storage, StorageUnavailable
+from tests.conftest import KEY, REGION, poll_until
+from tests.faults.proxy import Fault
+
+pytestmark = pytest.mark.faults
+BUCKET = "aforo-videos"
+CONTENT = b"0123456789abcdef" * 65536  # 1 MiB
+LARGE_BYTES = 40 << 20  # three parts
+REFUSALS = {
+    "404": (Fault("s3_error", 404, "NoSuchKey"), ObjectMissing, 2),
+    "403": (Fault("s3_error", 403, "AccessDenied"), AccessDenied, 2),
+    "500": (Fault("s3_error", 500, "InternalError"), StorageUnavailable, None),
+    "503": (Fault("s3_error", 503, "SlowDown"), StorageUnavailable, None),
+    "stalled": (Fault("hang"), StorageUnavailable, None),
+    "reset": (Fault("reset"), StorageUnavailable, None),
+    "shorter": (Fault("shorten"), StorageUnavailable, None),
+}
+
+
+def s3_client(endpoint_url: str):
+    config = Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 2})
+    keys = {"aws_access_key_id": KEY, "aws_secret_access_key": KEY, "region_name": REGION}
+    return boto3.client("s3", endpoint_url=endpoint_url, config=config, **keys)
+
+
+@pytest.fixture
+def storage(emulator, proxy):
+    s3_client(emulator).create_bucket(Bucket=BUCKET)
+    return S3Storage(s3_client(proxy.url), BUCKET)
+
+
+@pytest.fixture
+def source(tmp_path):
+    file = tmp_path / "source.bin"
+    file.write_bytes(CONTENT)
+    return file
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_a_fetch_that_fails_has_a_typed_reason_and_leaves_no_file(name, storage, source, proxy, tmp_path):
+    fault, kind, calls = REFUSALS[name]
+    stored, target = storage.publish(source, f"uploads/{name}.mp4"), tmp_path / "target.bin"
+    begun = time.monotonic()
+    proxy.inject(fault, "GET")
+    if name in {"404", "403"}:
+        proxy.inject(fault, "HEAD")
+    with pytest.raises(kind):
+        storage.fetch(stored.key, target)
+    asked = proxy.count("GET", begun) + proxy.count("HEAD", begun)
+    assert calls is None or asked < calls  # what is refused for good is not asked for again
+    assert not target.exists()
+    proxy.heal()
+    assert storage.fetch(stored.key, target) == stored
+
+
+def test_a_corrupted_answer_is_refused_where_the_object_has_a_checksum(storage, source, proxy, tmp_path):
+    stored = storage.publish(source, "uploads/corrupt.mp4")
+    proxy.inject(Fault("corrupt"), "GET")
+    with pytest.raises(StorageUnavailable, match="checksum"):
+        storage.fetch(stored.key, tmp_path / "target.bin")
+    assert not (tmp_path / "target.bin").exists()
+
+
+def test_without_a_checksum_boto3_takes_a_corrupted_answer_and_our_digest_tells_it(storage, emulator, proxy, tmp_path):
+    old = Config(request_checksum_calculation="when_required")
+    keys = {"aws_access_key_id": KEY, "aws_secret_access_key": KEY, "region_name": REGION}
+    boto3.client("s3", endpoint_url=emulator, config=old, **keys).put_object(Bucket=BUCKET, Key="old", Body=CONTENT)
+    whole = storage.fetch("old", tmp_path / "whole.bin")
+    proxy.inject(Fault("corrupt"), "GET")
+    taken = storage.fetch("old", tmp_path / "taken.bin")
+    assert (taken.size_bytes, taken.sha256 == whole.sha256) == (whole.size_bytes, False)
+
+
+def test_an_upload_that_is_cut_leaves_nothing_under_the_key_and_the_sweeper_aborts_it(storage, emulator, tmp_path):
+    large = tmp_path / "large.bin"
+    large.write_bytes(b"x" * LARGE_BYTES)
+    direct = S3Storage(s3_client(emulator), BUCKET)
+    upload = direct.client.create_multipart_upload(Bucket=BUCKET, Key="processed/run/v.1.mp4")
+    part = {"Bucket": BUCKET, "Key": "processed/run/v.1.mp4", "UploadId": upload["UploadId"]}
+    direct.client.upload_part(**part, PartNumber=1, Body=b"x" * (6 << 20))
+    assert not direct.exists("processed/run/v.1.mp4")
+    assert direct.sweep("processed/", older_than_seconds=3600) == 0
+    assert uploads(direct) == ["processed/run/v.1.mp4"]
+    assert direct.sweep("processed/", older_than_seconds=0) == 1
+    assert uploads(direct) == []
+
+
+def test_a_lost_attempts_upload_is_aborted_with_its_object(storage, emulator):
+    direct = S3Storage(s3_client(emulator), BUCKET)
+    direct.client.create_multipart_upload(Bucket=BUCKET, Key="processed/run/v.2.mp4")
+    direct.client.create_multipart_upload(Bucket=BUCKET, Key="processed/run/v.3.mp4")
+    direct.delete("processed/run/v.2.mp4")
+    assert uploads(direct) == ["processed/run/v.3.mp4"]
+    direct.delete("processed/run/v.3.mp4")
+
+
+def test_an_upload_whose_parts_fail_is_aborted_by_itself(storage, proxy, emulator, tmp_path):
+    large = tmp_path / "large.bin"
+    large.write_bytes(b"x" * LARGE_BYTES)
+    proxy.inject(Fault("s3_error", 503, "SlowDown"), "PUT")
+    with pytest.raises(StorageUnavailable):
+        storage.publish(large, "processed/run/w.1.mp4")
+    proxy.heal()
+    direct = S3Storage(s3_client(emulator), BUCKET)
+    assert not direct.exists("processed/run/w.1.mp4")
+    poll_until(lambda: uploads(direct) == [], "its upload is aborted")
+
+
+def test_our_worker_on_s3_says_what_was_wrong_with_the_storage(rig, clips, storage):
+    with rig(STORAGE_BACKEND="s3", AFORO_WORKER_MAX_ATTEMPTS="1") as it:
+        it.start().await_ready()
+        stored = storage.publish(clips(1), "uploads/s3.mp4")
+        it.send(stored, run_id="whole")
+        it.await_states(done=1)
+        storage.delete(stored.key)
+        it.send(stored, run_id="gone")
+        it.await_states(done=1, failed_storage_missing=1)
+        assert storage.exists(str(it.videos()[-1].output_key))
+
+
+def uploads(storage: S3Storage) -> list[str]:
+    """Return the keys of multipart uploads that are neither complete nor aborted."""
+    return [u["Key"] for u in storage.client.list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])]
