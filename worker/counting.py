@@ -102,6 +102,8 @@ class WorkerMetrics:
             self.reports_lost.inc(report.get("lost", 0))
             if report["kind"] == "stage":
                 self.stage_seconds.labels(report["task"], self._stage(report["stage"])).observe(report["seconds"])
+            elif report["kind"] == "extension":
+                self.extensions.labels(report["result"]).inc()
             elif report["kind"] == "delivery":
                 self._delivery(report["task"], report)
 
@@ -124,8 +126,6 @@ class WorkerMetrics:
     def _work(self, report: dict[str, Any]) -> None:
         for direction, size_bytes in report.get("bytes", {}).items():
             self.video_bytes.labels(direction).inc(size_bytes)
-        for result, count in report.get("extensions", {}).items():
-            self.extensions.labels(result).inc(count)
         for key, histogram in (("speed", self.speed), ("cpu_seconds", self.cpu_seconds), ("cores", self.cores)):
             if key in report:
                 histogram.observe(report[key])

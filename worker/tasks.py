@@ -43,13 +43,11 @@ class Workshop:
     transcoder: Transcoder
     keeper: Callable[[Receipt, Callable[[], bool]], VisibilityKeeper]
     work_path: Path
-    #: when this slot's last task ended, epoch seconds; None before its first
-    idle_since: float | None = field(default=None)
 
-    def discard_outputs(self, claim: Claim, attempts: Iterable[int]) -> None:
+    def discard_outputs(self, run_id: str, video_id: str, attempts: Iterable[int]) -> None:
         """Remove what attempts that cannot win any more published, or began to."""
         for attempt in attempts:
-            self.storage.delete(self.ledger.output_key(claim.run_id, claim.video_id, attempt))
+            self.storage.delete(self.ledger.output_key(run_id, video_id, attempt))
 
 
 def register(app: Celery, workshop: Callable[[], Workshop]) -> None:
@@ -61,16 +59,11 @@ def register(app: Celery, workshop: Callable[[], Workshop]) -> None:
 
     @app.task(name=TASK_NAME, bind=True, throws=(VideoFailed,), resultrepr_maxsize=4096)
     def process_video(self: Task, video_id: str, run_id: str, version: int) -> dict[str, Any]:
-        """Process one delivery of a video; the run and version are there for whoever reads the queue."""
+        """Process one delivery of a video; the version is there for whoever reads the queue."""
         started_at = time.time()
         with _message_kept():
-            shop, receipt = workshop(), receipt_of(self.request)
-            report = _delivery_report(receipt, shop.idle_since, started_at)
-            try:
-                report |= _deliver(shop, video_id, receipt, started_at)
-            finally:
-                shop.idle_since = time.time()
-        return {"aforo": report}
+            receipt = receipt_of(self.request)
+            return {"aforo": _deliver(workshop(), video_id, run_id, receipt, started_at)}
 
 
 @contextmanager
@@ -85,21 +78,20 @@ def _message_kept() -> Iterator[None]:
         raise Reject(str(error), requeue=True) from error
 
 
-def _deliver(shop: Workshop, video_id: str, receipt: Receipt | None, started_at: float) -> dict[str, Any]:
+def _deliver(shop: Workshop, video_id: str, run_id: str, receipt: Receipt | None, started_at: float) -> dict[str, Any]:
     timer = StageTimer()
     with timer(Stage.CLAIM):
         claim = shop.ledger.claim(video_id, shop.slot, receipt.receive_count if receipt else None, started_at)
     if isinstance(claim, Refusal):
-        return _turn_away(claim, video_id)
+        return _turn_away(shop, claim, video_id, run_id)
     attempt = Attempt(shop, claim, timer)
     if receipt is None:
         return attempt.run()
-    with shop.keeper(receipt, lambda: shop.ledger.renew(claim)) as keeper:
-        report = attempt.run()
-    return report | {"extensions": dict(keeper.rounds)}
+    with shop.keeper(receipt, lambda: shop.ledger.renew(claim)):
+        return attempt.run()
 
 
-def _turn_away(refusal: Refusal, video_id: str) -> dict[str, Any]:
+def _turn_away(shop: Workshop, refusal: Refusal, video_id: str, run_id: str) -> dict[str, Any]:
     """End a delivery that may not work.
 
     A held video's message comes again, in case its holder dies; so does that of an unknown video, which may be in
@@ -108,6 +100,7 @@ def _turn_away(refusal: Refusal, video_id: str) -> dict[str, Any]:
     if refusal in {Refusal.HELD, Refusal.UNKNOWN}:
         raise Reject(f"{video_id}: {refusal}", requeue=True)
     if refusal is Refusal.EXHAUSTED:
+        shop.discard_outputs(run_id, video_id, range(1, shop.ledger.max_attempts + 1))
         raise VideoFailed(Reason.WORKER_LOST, f"{video_id}: its attempts are used up")
     return {"outcome": Outcome.DUPLICATE.value}
 
@@ -138,7 +131,7 @@ class Attempt:
 
     def _work(self) -> None:
         shop, claim, timer = self.shop, self.claim, self.timer
-        shop.discard_outputs(claim, range(1, claim.attempt))
+        shop.discard_outputs(claim.run_id, claim.video_id, range(1, claim.attempt))
         with tempfile.TemporaryDirectory(dir=shop.work_path, prefix="video-") as folder:
             source, target = Path(folder, "in.bin"), Path(folder, "out.mp4")
             with timer(Stage.FETCH):
@@ -156,14 +149,13 @@ class Attempt:
         self.report |= done.report() | {"bytes": {"in": fetched.size_bytes, "out": published.size_bytes}}
 
     def _end_in_success(self) -> dict[str, Any]:
-        begun = time.perf_counter()
-        outcome = self.shop.ledger.finish(self.claim, VideoState.DONE, self.measured | self.timer.columns())
-        stages = {stage.value: round(seconds, 6) for stage, seconds in self.timer.seconds.items()}
-        stages[Stage.FINISH.value] = round(time.perf_counter() - begun, 6)
+        measured = self.measured | self.timer.columns()
+        with self.timer(Stage.FINISH):
+            outcome = self.shop.ledger.finish(self.claim, VideoState.DONE, measured)
         if outcome is Outcome.DONE:
-            return self.report | {"stages": stages}
-        self.shop.discard_outputs(self.claim, [self.claim.attempt])
-        return {"outcome": outcome.value, "stages": stages}
+            return self.report
+        self.shop.discard_outputs(self.claim.run_id, self.claim.video_id, [self.claim.attempt])
+        return {"outcome": outcome.value}
 
     def _end_in_failure(self, failure: VideoFailed) -> Exception:
         """Write how the attempt ended; return what the task must raise for it."""
@@ -174,15 +166,3 @@ class Attempt:
         else:
             outcome = self.shop.ledger.finish(self.claim, VideoState.FAILED, columns, failure.reason)
         return Reject(str(failure), requeue=True) if outcome is Outcome.RETRIED else failure
-
-
-def _delivery_report(receipt: Receipt | None, idle_since: float | None, started_at: float) -> dict[str, Any]:
-    """Return receive count, queue wait and, when this message waited already, how long the slot stood idle."""
-    if receipt is None:
-        return {}
-    report: dict[str, Any] = {"receive_count": receipt.receive_count}
-    if receipt.sent_at is not None and receipt.receive_count == 1:
-        report["queue_wait"] = round(started_at - receipt.sent_at, 6)
-        if idle_since is not None and receipt.sent_at < idle_since:
-            report["idle"] = round(started_at - idle_since, 6)
-    return report

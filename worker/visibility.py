@@ -7,7 +7,6 @@ import os
 import random
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -82,8 +81,6 @@ class VisibilityKeeper:
     ) -> None:
         self._client, self._receipt, self._renew, self._told = client, receipt, renew, told
         self._timeout_seconds = timeout_seconds
-        #: how often a round ended how
-        self.rounds: Counter[str] = Counter()
         self._at_work = threading.Lock()
         self._left = False
 
@@ -109,7 +106,6 @@ class VisibilityKeeper:
             if self._left:
                 return False
             result = min(self._extend(), self._renewed(), key=(GONE, FAILED, OK).index)
-        self.rounds[result] += 1
         self._told(result)
         return result != GONE
 

@@ -75,12 +75,16 @@ def test_a_success_is_counted_once_with_the_time_its_process_took(registry, metr
 
 
 def test_what_our_task_returns_is_counted(registry, metrics):
-    report = {"aforo": {"bytes": {"in": 7}, "speed": 2.0, "max_rss_bytes": 9, "extensions": {"ok": 3}}}
+    report = {"aforo": {"bytes": {"in": 7}, "speed": 2.0, "max_rss_bytes": 9}}
     request_in(metrics).on_success((False, repr(report), 2.0))
     assert registry.get_sample_value("aforo_worker_video_bytes_total", {"direction": "in"}) == 7
     assert registry.get_sample_value("aforo_worker_ffmpeg_speed_ratio_sum") == 2.0
     assert registry.get_sample_value("aforo_worker_ffmpeg_max_rss_bytes") == 9
-    assert registry.get_sample_value("aforo_worker_visibility_extensions_total", {"result": "ok"}) == 3
+
+
+def test_a_round_of_the_visibility_keeper_is_counted_while_its_task_runs(registry, metrics):
+    metrics.take({"kind": "extension", "result": "failed"})
+    assert registry.get_sample_value("aforo_worker_visibility_extensions_total", {"result": "failed"}) == 1
 
 
 def test_a_duplicate_is_no_success(registry, metrics):
