@@ -67,8 +67,8 @@ def _queue_behind_a_steady_rate(row: PublishedRow) -> Text | None:
         return None
     numbers = f"X·S/60 = {row.x.value * row.s.value / 60:.1f}"
     return Text(
-        f"{numbers} videos en el sistema con {row.concurrency} slots: la cola crecía, no es estable",
-        f"{numbers} videos in the system with {row.concurrency} slots: the queue was growing, not steady",
+        f"{numbers} videos en el sistema con c={row.concurrency}: la cola crecía, no es estable",
+        f"{numbers} videos in the system with c={row.concurrency}: the queue was growing, not steady",
     )
 
 

@@ -9,6 +9,9 @@ from enum import StrEnum
 
 RATE_SLACK = 1.01  # a generator within 1 % of its target is on target
 
+#: numbers outside are slips of the pen, and their squares would leave what a double can hold
+SMALLEST, LARGEST = Decimal("1e-12"), Decimal("1e15")
+
 
 class Mode(StrEnum):
     """How the videos were offered."""
@@ -28,12 +31,17 @@ class Printed:
     @classmethod
     def parse(cls, text: str) -> Printed:
         """Return the number and half a unit of its last printed digit either side; ValueError when it is none."""
+        text = text.strip()
+        if not text.isascii() or "_" in text:
+            raise ValueError(f"not a plain number: {text!r}")
         try:
-            exact = Decimal(text.strip())
+            exact = Decimal(text)
         except ArithmeticError as error:
             raise ValueError(f"not a number: {text!r}") from error
         if not exact.is_finite():
             raise ValueError(f"not a finite number: {text!r}")
+        if exact and not SMALLEST <= abs(exact) <= LARGEST:
+            raise ValueError(f"beyond what can be measured: {text!r}")
         half = 0.5 * 10.0 ** int(exact.as_tuple().exponent)
         return cls(float(exact), float(exact) - half, float(exact) + half)
 

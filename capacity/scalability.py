@@ -105,8 +105,8 @@ def refusal(levels: Levels, model: Usl) -> Text | None:
     """Return why the law must not be used on these data, or None."""
     if levels.distinct < 3:
         return Text(
-            f"solo {levels.distinct} niveles de concurrencia: hacen falta 3",
-            f"only {levels.distinct} levels of concurrency: 3 are needed",
+            f"niveles de concurrencia: {levels.distinct}; hacen falta 3",
+            f"levels of concurrency: {levels.distinct}; 3 are needed",
         )
     best = float(efficiency(levels).max())
     if best > SUPERLINEAR:

@@ -112,7 +112,7 @@ class Laboratory:
             if ended != last:
                 last, moved = ended, time.monotonic()
                 if adaptive and self._knows_enough(run_id):
-                    adaptive = self._withdrawal.take_back({run_id}) > 0
+                    adaptive = self.withdrawal.take_back({run_id}) > 0
             if time.monotonic() - moved > stuck_seconds:
                 why = f"no video ended for {stuck_seconds / 60:g} min"
                 raise TrialFailed("run", why, "see `make logs`", value=run_id)
@@ -147,7 +147,8 @@ class Laboratory:
             time.sleep(POLL_SECONDS)
 
     @cached_property
-    def _withdrawal(self) -> Withdrawal:
+    def withdrawal(self) -> Withdrawal:
+        """Return what takes waiting videos back from the queue of the settings."""
         client = aws.client(self.settings, "sqs")
         return Withdrawal(client, queue.find_queue(client, self.settings.queue.name), self.sessions)
 
@@ -157,10 +158,10 @@ class Laboratory:
         with results.reading(self.sessions) as session:
             run_ids = set(session.scalars(ended))
         if run_ids and self._messages():
-            self._withdrawal.take_back(run_ids)
+            self.withdrawal.take_back(run_ids)
 
     def _messages(self) -> int:
-        return queue.read_facts(self._withdrawal.client, self._withdrawal.queue_url).total
+        return queue.read_facts(self.withdrawal.client, self.withdrawal.queue_url).total
 
     def _knows_enough(self, run_id: str) -> bool:
         with results.reading(self.sessions) as session:

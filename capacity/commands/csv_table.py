@@ -54,13 +54,27 @@ def read_table(path: Path, required: tuple[str, ...], optional: tuple[str, ...])
 def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
+            lines = file.readlines()
+            separator = _separator(lines)
+            reader = csv.reader(lines, delimiter=separator, strict=True)
             for cells in reader:
-                yield reader.line_num, [cell.strip() for cell in cells]
+                yield reader.line_num, [_clean(cell, separator) for cell in cells]
     except OSError as error:
         raise EnvironmentFault("cannot read the file", error.strerror or "", "check the path", value=path) from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise UsageError("not a CSV file", str(error), "save it as CSV with commas, in UTF-8", value=path) from error
+
+
+def _separator(lines: list[str]) -> str:
+    """Return what separates cells: a comma, or where the header has none, the semicolon or tab of a spreadsheet."""
+    header = next((line for line in lines if line.strip() and not line.startswith("#")), "")
+    return next((mark for mark in (";", "\t") if mark in header and "," not in header), ",")
+
+
+def _clean(cell: str, separator: str) -> str:
+    """Return the cell without blanks; where the comma separates nothing, it is a number's decimal comma."""
+    cell = cell.strip()
+    return cell if separator == "," else cell.replace(",", ".")
 
 
 def _check_header(

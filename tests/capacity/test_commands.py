@@ -61,8 +61,22 @@ def test_usl_tells_a_peak_with_its_neighbours(write):
 
 
 @pytest.mark.parametrize(
+    "text",
+    ["n;x\n1;2,0\n2;3,6\n4;5,4\n", "n\tx\n1\t2.0\n2\t3.6\n4\t5.4\n", "\ufeffn,x\r\n1,2.0\r\n2,3.6\r\n4,5.4\r\n"],
+)
+def test_a_spreadsheets_semicolons_tabs_and_line_ends_are_read(write, text):
+    result = json.loads(run(usl, write(text), "--json").output)
+    assert (result["sigma"], result["kappa"]) == pytest.approx((0.0617284, 0.0246914), abs=1e-6)
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("n,x\n1,1e308\n", "line 2 (1e308); x must be"),
+        ("n,x\n1,1e-300\n", "line 2 (1e-300); x must be"),
+        ("n,x\n1,1_000\n", "line 2 (1_000); x must be"),
+        ("n,x\n1,inf\n", "line 2 (inf); x must be"),
+        ('n,x\n1,"2\n', "not a CSV file"),
         ("", "it holds no header"),
         ("n,x\n", "it holds no data"),
         ("n,y\n1,2\n", "line 1: header (n,y); missing x"),

@@ -1,0 +1,89 @@
+import base64
+import json
+
+import pytest
+
+from capacity.withdrawal import Withdrawal, named_video
+from pipeline.models import RunRow, VideoRow
+from pipeline.video import VideoState
+from tests.capacity.store import add_run, open_store, run_row
+
+
+def body(video_id, run_id):
+    task = [[], {"video_id": video_id, "run_id": run_id, "version": 1}, {}]
+    envelope = {"body": base64.b64encode(json.dumps(task).encode()).decode()}
+    return base64.b64encode(json.dumps(envelope).encode()).decode()
+
+
+class Queue:
+    """A standard queue: what was received is hidden until it is deleted or made visible again."""
+
+    def __init__(self, bodies):
+        self.visible, self.held, self.calls = dict(enumerate(bodies)), {}, []
+
+    def receive_message(self, **_options):
+        taken = [self.visible.popitem() for _ in range(min(10, len(self.visible)))]
+        self.held |= dict(taken)
+        return {"Messages": [{"ReceiptHandle": key, "Body": text} for key, text in taken]}
+
+    def delete_message(self, QueueUrl, ReceiptHandle):  # noqa: N803 (boto3's names)
+        del self.held[ReceiptHandle]
+
+    def change_message_visibility(self, QueueUrl, ReceiptHandle, VisibilityTimeout):  # noqa: N803
+        self.visible[ReceiptHandle] = self.held.pop(ReceiptHandle)
+
+
+@pytest.fixture
+def sessions(tmp_path):
+    """A run of 14 videos of which two are done, one is being worked on and eleven wait."""
+    sessions = open_store(tmp_path / "w.db")
+    with sessions.begin() as session:
+        add_run(session, run_row(count=14), [2.0, 3.0], [9.0, 9.5])
+        for k in range(2, 14):
+            session.add(waiting(k))
+    with sessions.begin() as session:
+        session.get_one(VideoRow, "r1-v2").state = VideoState.PROCESSING
+        session.get_one(VideoRow, "r1-v2").attempt = 1
+    return sessions
+
+
+def waiting(k):
+    return VideoRow(
+        id=f"r1-v{k}", run_id="r1", sequence=k, task_id=f"r1-t{k}", state=VideoState.UPLOADED, source_key="a",
+        source_bytes=1, source_sha256="a", profile="full", uploaded_at=1000.0, sent_at=1000.0, updated_at=1000.0,
+        attempt=0,
+    )  # fmt: skip
+
+
+def videos(sessions):
+    with sessions() as session:
+        run = session.get_one(RunRow, "r1")
+        states = [v.state for v in session.query(VideoRow).order_by(VideoRow.sequence)]
+        return run.count, run.environment.get("asked_count"), states
+
+
+def test_waiting_videos_leave_with_their_messages_and_the_run_expects_as_many_fewer(sessions):
+    queue = Queue([body(f"r1-v{k}", "r1") for k in range(3, 14)])
+    assert Withdrawal(queue, "url", sessions).take_back({"r1"}) == 11
+    assert videos(sessions) == (3, 14, ["done", "done", "processing"])
+    assert (queue.visible, queue.held) == ({}, {})
+
+
+def test_a_video_in_work_stays_and_its_message_is_given_back(sessions):
+    queue = Queue([body("r1-v2", "r1"), body("r1-v3", "r1")])
+    assert Withdrawal(queue, "url", sessions).take_back({"r1"}) == 1
+    assert videos(sessions)[0] == 13
+    assert [named_video(text) for text in queue.visible.values()] == [("r1-v2", "r1")]
+
+
+def test_messages_of_others_are_given_back_untouched(sessions):
+    others = [body("x", "another run"), "not base64 at all", base64.b64encode(b"{}").decode()]
+    queue = Queue([*others, body("r1-v3", "r1")])
+    assert Withdrawal(queue, "url", sessions).take_back({"r1"}) == 1
+    assert sorted(queue.visible.values()) == sorted(others)
+
+
+def test_a_second_taking_back_keeps_what_was_asked_at_first(sessions):
+    for k in (3, 4):
+        Withdrawal(Queue([body(f"r1-v{k}", "r1")]), "url", sessions).take_back({"r1"})
+    assert videos(sessions)[:2] == (12, 14)

@@ -1,0 +1,89 @@
+"""A matrix is killed while a cell runs, asked again, and measures every cell once."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+
+import pytest
+
+from tests.stack.conftest import ROOT
+from tests.stack.test_main_job import report, rows, until
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+MATRIX = ("capacity", "matrix", "--sizes", "0.5MB", "--concurrencies", "1,2", "--modes", "burst", "--count", "7")
+RUNS = "SELECT id, status, count FROM runs WHERE note LIKE ? ORDER BY created_at"
+
+
+def planned_runs(stack):
+    return rows(stack, RUNS, "matrix %0.5MB%")
+
+
+def python(stack, code):
+    command = [str(ROOT / ".venv/bin/python"), "-c", code]
+    return subprocess.run(
+        command, cwd=stack.folder, env=stack.environment, capture_output=True, text=True, timeout=60, check=True
+    ).stdout
+
+
+@pytest.fixture
+def matrix(stack):
+    """Start the matrix in a process group of its own, as a shell would."""
+    command = [str(ROOT / ".venv/bin/python"), "-m", *MATRIX]
+    with open(stack.folder / "matrix.log", "w") as log:
+        started = subprocess.Popen(
+            command, cwd=stack.folder, env=stack.environment, stdout=log, stderr=log, start_new_session=True
+        )
+    yield started
+    if started.poll() is None:
+        os.killpg(started.pid, signal.SIGKILL)
+    started.wait()
+
+
+def test_a_killed_matrix_goes_on_at_the_cell_where_it_stopped(stack, matrix):
+    second_is_sent = lambda: [s for _, s, _ in planned_runs(stack)] == ["finished", "running"]  # noqa: E731
+    until(second_is_sent, "the second cell's run", 90)
+    os.killpg(matrix.pid, signal.SIGKILL)
+    matrix.wait()
+    before = [run_id for run_id, *_ in planned_runs(stack)]
+    resumed = stack.run(*MATRIX, "--json")
+    assert resumed.returncode == 0, resumed.stderr
+    table = json.loads(resumed.stdout)["rows"]
+    used = [run_id for row in table for run_id in row["runs"].split()]
+    assert sorted(used) == sorted(run_id for run_id, status, _ in planned_runs(stack) if status == "finished")
+    assert before[0] in used
+    assert [(row["concurrency"], row["count"], row["done"], row["failed"]) for row in table] == [
+        (1, 7, 7, 0),
+        (2, 7, 7, 0),
+    ]
+    assert all(row["x_sat_per_minute"] > 0 and row["agrees"] for row in table)
+    again = stack.run(*MATRIX, "--plan-only", "--json")
+    assert json.loads(again.stdout)["left"] == []
+
+
+def test_a_burst_that_knows_enough_gives_its_waiting_videos_back(stack):
+    assert stack.run("local", "up", CONCURRENCY="1").returncode == 0
+    injected = stack.run("injector", "--count", "30", "--size", "1MB")
+    run_id = injected.stdout.split("run ", 1)[1].split(":", 1)[0]
+    done = "SELECT count(*) FROM videos WHERE run_id = ? AND state = 'done'"
+    until(lambda: rows(stack, done, run_id)[0][0] >= 2, "two done videos", 60)
+    taken = int(
+        python(
+            stack,
+            f"from capacity.trial import Laboratory; print(Laboratory.open().withdrawal.take_back({{'{run_id}'}}))",
+        )
+    )
+    row = report(stack, run_id)
+    assert taken > 0
+    assert (row["count"], row["done"], row["failed"], row["duplicates"], row["asked"]) == (
+        30 - taken,
+        30 - taken,
+        0,
+        0,
+        30,
+    )
+    assert row["agrees"]
+    waiting = "SELECT count(*) FROM videos WHERE run_id = ? AND state <> 'done'"
+    assert rows(stack, waiting, run_id) == [(0,)]
