@@ -94,8 +94,9 @@ def pause_seconds(failures: int, jitter: float | None = None) -> float:
 
 def _failure(response: Any) -> FailedPoll:
     http = response.response
-    if http.error is not None:
-        timed_out = http.error.errno == pycurl.E_OPERATION_TIMEDOUT
+    curl_error = getattr(http.error, "errno", None)  # of an answer with a status, the error says only that
+    if curl_error is not None:
+        timed_out = curl_error == pycurl.E_OPERATION_TIMEDOUT
         return FailedPoll(PollResult.TIMEOUT if timed_out else PollResult.ERROR, str(http.error))
     code = _error_code(http.body)
     return FailedPoll(_result_of(response.status, code), f"HTTP {response.status} {code}".rstrip())

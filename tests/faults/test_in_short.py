@@ -1,0 +1,40 @@
+"""The fast part of the fault tests, without their marker: one worker lives through the commonest faults at once."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+from tests.conftest import poll_until
+from tests.faults.proxy import Fault
+from tests.faults.senders import MALFORMED, send_body
+
+
+@pytest.mark.timeout(180)
+def test_a_kill_a_failing_sqs_a_malformed_and_a_repeated_message_lose_and_double_nothing(rig, clips, proxy):
+    with rig(endpoint_url=proxy.url, slow=True) as it:
+        worker = it.start(concurrency=2).await_ready()
+        proxy.inject(Fault("status", 500), "ReceiveMessage")
+        send_body(it.queue, MALFORMED["garbage eta"][0])
+        stored = it.store(clips(2))
+        first, *_ = it.send(stored, count=3)
+        repeat(it.queue)
+        poll_until(lambda: "SQS does not answer as it should" in worker.said(), "a poll failed")
+        proxy.heal()
+        it.await_running()
+        it.ffmpegs()[0].kill()
+        poll_until(lambda: "retried" in it.outcomes(), "the attempt was given up")
+        poll_until(lambda: it.ffmpegs() and worker.children(), "another runs")
+        worker.children()[0].kill()
+        it.await_states(done=3, seconds=60)
+        poll_until(lambda: [letter["reason"] for letter in it.queue.dead_letters()] == ["bad_headers"], "its letter")
+        it.check()
+        assert it.outcomes(first).count("done") == 1
+        assert worker.is_alive()
+
+
+def repeat(queue) -> None:
+    """Send a second copy of one waiting task."""
+    found = queue.client.receive_message(QueueUrl=queue.url, MaxNumberOfMessages=10, VisibilityTimeout=0)["Messages"]
+    send_body(queue, next(m["Body"] for m in found if b"aforo.process_video" in base64.b64decode(m["Body"])))
