@@ -9,8 +9,8 @@ from typing import Any
 
 import promql_parser as promql
 
-#: what Grafana would put in for an hour's range on a 1 s scrape
-MACROS = {"__range": "1h", "__rate_interval": "15s", "__interval": "5s"}
+#: what Grafana puts in at the shortest step of rates, and an hour's range
+MACROS = {"__range": "1h", "__rate_interval": "1m", "__interval": "15s"}
 VARIABLE = re.compile(r"\$(?:\{([A-Za-z_]\w*)(?::\w+)?\}|([A-Za-z_]\w*))")
 
 

@@ -20,6 +20,8 @@ from grafana.wording import Language, Text
 SCHEMA_VERSION = 39
 SOURCE = common.DataSourceRef(type_val="prometheus", uid="${datasource}")
 TAG = "aforo"
+#: Grafana's rate interval is four times the shortest step; tasks end seldom, so a rate looks back a minute at least
+SHORTEST_STEP_OF_RATES = "15s"
 RUN_STARTED = "1000 * max by (run_id) (aforo_run_window_start_timestamp_seconds)"
 
 
@@ -79,6 +81,7 @@ def _target(panel: Panel, query: Query, position: int, lang: Language) -> promet
         format_val=formats.get(panel.kind, prometheus.PromQueryFormat.TIME_SERIES),
         editor_mode=prometheus.QueryEditorMode.CODE,
         legend_format=said(query.legend, lang) or "__auto",
+        interval=SHORTEST_STEP_OF_RATES if "_interval" in query.expr else None,
         ref_id=letter(position),
         datasource=SOURCE,
     )

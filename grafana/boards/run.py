@@ -180,7 +180,7 @@ RUN = Board(
                         "¿Son parejas las duraciones de la etapa elegida, o hay colas? De todos los workers.",
                         "Are the durations of the chosen stage alike, or are there tails? Of all workers.",
                     ),
-                    'sum by (le) (increase(aforo_worker_stage_seconds_bucket{stage="$stage"}[$__rate_interval]))',
+                    'sum by (le) (increase(aforo_worker_stage_seconds_bucket{stage="$stage"}[$__interval]))',
                     "s",
                     width=24,
                 ),

@@ -20,7 +20,7 @@ from grafana.wording import (
 )
 
 HERE = 'instance=~"$instance"'
-TASKS_PER_SECOND = Text("suffix: tareas/s", "suffix: tasks/s")
+TASKS_PER_MINUTE = Text("suffix: tareas/min", "suffix: tasks/min")
 
 
 def _rate(counter: str, by: str = "") -> str:
@@ -110,20 +110,20 @@ WORKER = Board(
             (
                 series(
                     Text("Tareas por desenlace", "Tasks by outcome"),
-                    Text("¿Cuántas acaban por segundo y cómo?", "How many end per second, and how?"),
-                    (Query(_rate("aforo_worker_tasks_total", "outcome"), "{{outcome}}"),),
-                    TASKS_PER_SECOND,
+                    Text("¿Cuántas acaban por minuto y cómo?", "How many end a minute, and how?"),
+                    (Query("60 * " + _rate("aforo_worker_tasks_total", "outcome"), "{{outcome}}"),),
+                    TASKS_PER_MINUTE,
                     stacked=True,
                     words=TASK_ENDS,
-                    decimals=3,
+                    decimals=1,
                 ),
                 series(
                     Text("Fallos por motivo", "Failures by reason"),
                     Text("¿Qué falla y cuándo empezó?", "What fails, and since when?"),
-                    (Query(_rate("aforo_worker_failures_total", "reason"), "{{reason}}"),),
-                    TASKS_PER_SECOND,
+                    (Query("60 * " + _rate("aforo_worker_failures_total", "reason"), "{{reason}}"),),
+                    TASKS_PER_MINUTE,
                     empty=NONE_HAPPENED,
-                    decimals=3,
+                    decimals=1,
                 ),
                 series(
                     Text("Duración de una tarea", "Duration of a task"),
@@ -176,7 +176,7 @@ WORKER = Board(
                 heat(
                     Text("Velocidad de ffmpeg", "ffmpeg speed"),
                     Text("¿Cuántos segundos de video por segundo?", "How many seconds of video a second?"),
-                    f"sum by (le) (increase(aforo_worker_ffmpeg_speed_ratio_bucket{{{HERE}}}[$__rate_interval]))",
+                    f"sum by (le) (increase(aforo_worker_ffmpeg_speed_ratio_bucket{{{HERE}}}[$__interval]))",
                     "suffix: ×",
                 ),
                 stat(
