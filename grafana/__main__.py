@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,10 +15,13 @@ from grafana.check import faults
 from grafana.expressions import expressions
 from grafana.generated import FOLDERS, stale, write_all
 from grafana.known import known_metrics
+from grafana.picture.page import picture
+from grafana.picture.window import looks_at
 from grafana.promtool import promtools, refused
-from grafana.wording import LANGUAGES
+from grafana.wording import LANGUAGES, Language
 from pipeline import cli
 from pipeline.errors import RunFailed
+from pipeline.settings import Settings
 
 
 @click.group(invoke_without_command=True)
@@ -47,6 +51,23 @@ def pack(folder: Path, runbook: str) -> None:
     """Write rules, alerts and dashboards into FOLDER (default dist/aforo-bundle) for a Prometheus of your own."""
     files = bundle.write(folder, runbook)
     click.echo(f"{folder}: {len(files)} files; its README.md says what to do with them")
+
+
+@main.command("picture", epilog="Example: python -m grafana picture --run 20261124-051233-burst-50mb-c2 aforo-run")
+@click.argument("boards", nargs=-1)
+@click.option("--run", "run_id", help="The run that is looked at (default: the newest).")
+@click.option("--share", default=1.0, show_default=True, help="Look when this share of the run's time had passed.")
+@click.option("--lang", type=click.Choice(LANGUAGES), default="es", show_default=True)
+@click.option("--folder", default="docs/pictures", show_default=True, type=click.Path(path_type=Path))
+def pictures(boards: tuple[str, ...], run_id: str | None, share: float, lang: Language, folder: Path) -> None:
+    """Draw BOARDS (default: all) as SVG, with the data of a run that Prometheus still has."""
+    looks = looks_at(Settings.from_process().prometheus.url, run_id, share, lang, time.time())
+    folder.mkdir(parents=True, exist_ok=True)
+    for board in BOARDS:
+        if not boards or board.uid in boards:
+            target = folder / f"{board.uid}.svg"
+            target.write_text(picture(board, looks[board.uid == "aforo-capacity"]), encoding="utf-8")
+            click.echo(target)
 
 
 def _faults() -> Iterator[str]:

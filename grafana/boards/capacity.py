@@ -8,15 +8,14 @@ from grafana.wording import (
     BLUE,
     BOTTLENECKS,
     GREEN,
-    GREY,
     MODES,
-    OUTCOMES,
     RED,
     STATES,
     STATUSES,
     VERDICTS,
     YELLOW,
     Text,
+    Word,
     same,
 )
 
@@ -155,6 +154,7 @@ CAPACITY = Board(
                     "aforo_worker_slots_busy:ratio",
                     "percentunit",
                     maximum=1,
+                    decimals=0,
                 ),
                 bars(
                     Text("Cola ahora", "Queue now"),
@@ -229,8 +229,8 @@ CAPACITY = Board(
                         "Waiting or service? In a burst the wait grows with the number of videos, not with the system.",
                     ),
                     (
-                        Query(_kept("run_id:aforo_run_wait_seconds:mean"), color=GREY),
-                        Query(_kept("run_id:aforo_run_service_seconds:mean"), color=OUTCOMES["done"].color),
+                        Query(_kept("run_id:aforo_run_wait_seconds:mean")),
+                        Query(_kept("run_id:aforo_run_service_seconds:mean")),
                     ),
                     "s",
                     width=24,
@@ -243,7 +243,10 @@ CAPACITY = Board(
                         },
                         {"id": "sortBy", "options": {"sort": [{"field": "run_id"}]}},
                     ),
-                    words={"Value #A": STATES["uploaded"], "Value #B": STATES["processing"]},
+                    words={
+                        "Value #A": Word(Text("espera", "wait"), BLUE),
+                        "Value #B": Word(Text("servicio", "service"), GREEN),
+                    },
                 ),
             ),
         ),

@@ -35,7 +35,8 @@ def _mean(histogram: str, by: str = "") -> str:
 
 
 def _quantile(share: float, histogram: str) -> str:
-    return f"histogram_quantile({share}, sum by (le) (rate({histogram}_bucket{{{HERE}}}[$__rate_interval])))"
+    """Return a quantile; the comparison drops the NaN of a minute in which nothing ended."""
+    return f"histogram_quantile({share}, sum by (le) (rate({histogram}_bucket{{{HERE}}}[$__rate_interval]))) >= 0"
 
 
 def _happened(counter: str, by: str = "") -> str:
@@ -134,6 +135,7 @@ WORKER = Board(
                         Query(_quantile(0.5, "aforo_worker_queue_wait_seconds"), Text("espera p50", "wait p50"), BLUE),
                     ),
                     "s",
+                    empty=Text("en el último minuto no acabó ninguna", "none ended in the last minute"),
                 ),
             ),
         ),
@@ -207,6 +209,7 @@ WORKER = Board(
                     ),
                     "s",
                     decimals=3,
+                    empty=Text("ningún slot tomó dos tareas seguidas", "no slot took two tasks in a row"),
                 ),
             ),
         ),

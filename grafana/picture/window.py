@@ -1,0 +1,28 @@
+"""From when to when a picture looks: at one run from a little before it, or at all runs."""
+
+from __future__ import annotations
+
+from grafana.picture.answers import Look
+from grafana.wording import Language
+from pipeline import promql
+from pipeline.errors import UsageError
+
+BEFORE_SECONDS, AFTER_SECONDS = 20.0, 5.0
+STARTS = "max by (run_id) (aforo_run_window_start_timestamp_seconds)"
+LENGTHS = "run_id:aforo_run_window_seconds:elapsed"
+
+
+def looks_at(url: str, run_id: str | None, share: float, lang: Language, now: float) -> tuple[Look, Look]:
+    """Return a look at one run, until `share` of its time had passed, and one at all runs until `now`."""
+    starts = {sample.labels["run_id"]: sample.value for sample in promql.query(url, STARTS)}
+    lengths = {sample.labels["run_id"]: sample.value for sample in promql.query(url, LENGTHS)}
+    chosen = run_id or max(starts, key=lambda known: starts[known], default="")
+    if chosen not in starts or chosen not in lengths:
+        raise UsageError("run", "Prometheus knows no such run with a window", "see `make table`", value=chosen)
+    start, length = starts[chosen], lengths[chosen]
+    end = start + share * length + (AFTER_SECONDS if share >= 1 else 0)
+    variables = {"run_id": chosen, "stage": "transcode"}
+    return (
+        Look(url, start - BEFORE_SECONDS, end, lang, variables),
+        Look(url, min(starts.values()) - BEFORE_SECONDS, now, lang, {}),
+    )

@@ -1,0 +1,138 @@
+"""The dashboards on a live stack: after a burst and a sustained run every panel has data, and one figure everywhere."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+import urllib.request
+
+import pytest
+
+from grafana.expressions import expressions, filled
+from grafana.generated import FOLDERS
+from pipeline import promql
+from pipeline.label_values import values_of
+from pipeline.metrics import CATALOGUE
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
+X, S = "run_id:aforo_run_videos_per_minute:ratio", "run_id:aforo_run_cycle_seconds:mean"
+#: variables and macros as Grafana fills them in for a look at the last ten minutes
+CHOSEN = {"stage": "transcode", "__range": "10m", "__rate_interval": "5m"}
+#: metric names' ends that only a histogram's series have
+#: queries that may have no data although their panel does not say so: the others of their panel always have
+MAY_BE_EMPTY = {"aforo_node_ceiling_bytes_per_second": "no ceiling of this machine's disk or network was measured"}
+PARTS = re.compile(r"_(bucket|sum|count)$")
+
+
+def run(stack, *options, **more):
+    injected = stack.run("injector", *options, "--size", "2MB", **more)
+    assert injected.returncode == 0, injected.stderr
+    run_id = injected.stdout.split("run ", 1)[1].split(":", 1)[0]
+    assert stack.run("capacity", "wait", run_id).returncode == 0
+    shown = stack.run("capacity", "report", run_id, "--json")
+    assert shown.returncode == 0, shown.stderr
+    return json.loads(shown.stdout)
+
+
+@pytest.fixture(scope="module")
+def rows(stack):
+    """The rows of a burst and of a short sustained run, as `capacity report --json` printed them."""
+    assert stack.run("local", "up", CONCURRENCY="2").returncode == 0
+    burst = run(stack, "--count", "6")
+    sustained = run(stack, "--mode", "sustained", "--rate", "20", "--count", "6")
+    return {"burst": burst, "sustained": sustained}
+
+
+@pytest.fixture(scope="module")
+def prometheus(stack):
+    return stack.environment["AFORO_PROMETHEUS_URL"]
+
+
+def boards():
+    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in FOLDERS["es"].glob("*.json")}
+
+
+def answered(url, text):
+    """Ask until there is an answer: rates need two scrapes, rules an evaluation."""
+    deadline = time.monotonic() + 20
+    while not (samples := promql.query(url, text)) and time.monotonic() < deadline:
+        time.sleep(1)
+    return samples
+
+
+@pytest.mark.parametrize("mode", ["burst", "sustained"])
+def test_no_panel_is_empty_after_a_run_unless_it_says_why(rows, prometheus, mode):
+    empty = []
+    for board in boards().values():
+        values = CHOSEN | {"run_id": rows[mode]["run_id"]}
+        for asked in expressions(board):
+            if asked.may_be_empty or any(name in asked.text for name in MAY_BE_EMPTY):
+                continue
+            if not answered(prometheus, filled(asked.text, values)):
+                empty.append(f"{asked}: {filled(asked.text, values)}")
+    assert empty == []
+
+
+@pytest.mark.parametrize("mode", ["burst", "sustained"])
+def test_table_rule_dashboard_and_report_show_one_number_to_the_last_digit(stack, rows, prometheus, mode):
+    row, run_id = rows[mode], rows[mode]["run_id"]
+    table = json.loads(stack.run("capacity", "table", "--json").stdout)["rows"]
+    (line,) = (line for line in table if line["runs"] == [run_id])
+    for rule, field in ((X, "x_per_minute"), (S, "s_seconds")):
+        shown = {
+            "report": row[field],
+            "table": line[field],
+            "rule": promql.single(prometheus, f'{rule}{{run_id="{run_id}"}}'),
+            "database": row[field.replace("per_minute", "database").replace("seconds", "database")],
+        }
+        for asked in (e for board in boards().values() for e in expressions(board) if rule in e.text):
+            found = promql.query(prometheus, filled(asked.text, CHOSEN | {"run_id": run_id}))
+            shown |= {str(asked): s.value for s in found if s.labels.get("run_id", run_id) == run_id and is_row(asked)}
+        assert set(shown.values()) == {row[field]}, shown
+
+
+def is_row(asked):
+    """Say whether a query has one value per run; the mean of a cell has not."""
+    return "avg by" not in asked.text
+
+
+def test_what_the_report_stored_is_what_the_capacity_dashboard_shows(rows, prometheus):
+    row = rows["burst"]
+    bound = 'run_id_bound:aforo_run_capacity_videos_per_minute:max{{run_id="{}", bound="{}"}}'
+    shown = {b: answered(prometheus, bound.format(row["run_id"], b)) for b in ("estimate", "lower", "upper")}
+    interval = row["x_sat_interval"] or {}
+    wanted = {"estimate": row["x_sat_per_minute"], "lower": interval.get("low"), "upper": interval.get("high")}
+    assert {b: samples[0].value if samples else None for b, samples in shown.items()} == wanted
+    verdict = f'run_id_kind_verdict:aforo_run_verdict:max{{run_id="{rows["sustained"]["run_id"]}", kind="stability"}}'
+    found = [sample.labels["verdict"] for sample in answered(prometheus, verdict)]
+    assert found == [rows["sustained"]["stability"].lower()]
+
+
+def test_the_live_page_shows_the_rows_with_the_tables_digits(rows, prometheus):
+    with urllib.request.urlopen(f"{prometheus}/consoles/index.html", timeout=10) as answer:
+        page = answer.read().decode()
+    for row in rows.values():
+        cells = page.partition(f"<small>{row['run_id']}</small>")[0].rpartition("<tr>")[2]
+        assert f"<b>{row['x_per_minute']:.2f}</b>" in cells
+        assert f">{row['s_seconds']:.1f}</td>" in cells
+    assert "En curso" not in page
+
+
+def test_every_series_of_ours_stands_in_the_catalogue_and_keeps_to_its_closed_labels(rows, prometheus):
+    strangers = []
+    for sample in promql.query(prometheus, '{__name__=~"aforo_[a-z0-9_]+"}'):
+        name = sample.labels["__name__"]
+        if name.startswith("aforo_") and ":" not in name and not name.endswith("_created"):
+            metric = CATALOGUE.get(name) or CATALOGUE.get(PARTS.sub("", name))
+            labels = set(sample.labels) - {"__name__", "instance", "job", "le"}
+            if metric is None or labels != set(metric.labels):
+                strangers.append(f"{name} {sorted(labels)}")
+                continue
+            closed = {label: values_of(metric.name, label) for label in labels}
+            strangers += [
+                f"{name} {label}={sample.labels[label]}"
+                for label, values in closed.items()
+                if not isinstance(values, str) and sample.labels[label] not in values
+            ]
+    assert sorted(set(strangers)) == []
