@@ -69,14 +69,14 @@ def main() -> None:
             ours.videos_per_minute(asked.concurrency, "warm-up")
             bare, whole = [], []
             for repeat in range(asked.repeats):
-                turns = [
-                    lambda: bare.append(loop.videos_per_minute(asked.count)),
-                    lambda k=repeat: whole.append(ours.videos_per_minute(asked.count, f"run-{k}")),
-                ]
-                for turn in turns if repeat % 2 else reversed(turns):
-                    turn()
+                for is_ours in (True, False) if repeat % 2 else (False, True):
+                    if is_ours:
+                        whole.append(ours.videos_per_minute(asked.count, f"run-{repeat}"))
+                    else:
+                        bare.append(loop.videos_per_minute(asked.count))
+                print(f"turn {repeat + 1}: bare {bare[-1]:.3f}, pipeline {whole[-1]:.3f} videos/min", flush=True)
             print(f"concurrency {asked.concurrency}, {asked.size}, {asked.count} videos a turn, {loop.threads} threads")
-            print(f"  bare loop {spread(bare)} videos/min\n  pipeline  {spread(whole)} videos/min")
+            print(f"  bare loop {spread(bare, '.3f')} videos/min\n  pipeline  {spread(whole, '.3f')} videos/min")
             print(f"  pipeline ÷ bare: {paired_ratio(whole, bare)}")
             print(f"  mean seconds of a stage: {ours.stages()}")
 
