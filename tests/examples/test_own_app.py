@@ -137,6 +137,16 @@ def test_every_task_stage_and_wait_of_their_app_is_counted(own_app, pool, slots)
     assert own_app.queue.counts() == {"visible": 0, "in_flight": 0, "dead": 0}
 
 
+def test_an_app_on_stock_transport_and_settings_is_measured_too(own_app):
+    worker = ("celery", "-A", "tests.examples.stock_app", "worker", "--concurrency", "2", "--loglevel", "INFO")
+    assert own_app.inject(3, GOOD).returncode == 0
+    with own_app.running(*worker):
+        ended = lambda: own_app.value("aforo_worker_tasks", task=TASK, outcome="succeeded") == 3  # noqa: E731
+        poll_until(ended, "the end of three tasks", seconds=60)
+        waits = lambda: counts_of(own_app.metrics_port, "aforo_worker_queue_wait_seconds", task=TASK)  # noqa: E731
+        assert poll_until(waits, "their waits: SQS was asked for the moment of sending") == 3
+
+
 def test_the_monitor_reads_completion_from_their_own_table(own_app):
     make_table = "import app.videos as v; v.begin('old', 1.0); v.finish('old', 'completed')"
     subprocess.run([sys.executable, "-c", make_table], env=own_app.environment, cwd=own_app.folder, check=True)

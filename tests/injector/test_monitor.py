@@ -83,6 +83,14 @@ def test_lines_come_every_ten_percent(capsys):
     assert capsys.readouterr().err == "r · 27 uploaded: 3/30 ended\nr: 30/30 ended\n"
 
 
+def test_a_run_that_nobody_works_on_is_told_of_on_the_terminal(capsys, monkeypatch):
+    monkeypatch.setattr(monitor, "FIRST_PATIENCE_SECONDS", 0.0)
+    with Display("r") as display:
+        for _ in range(3):
+            display.show(Standing({"uploaded": 8}, 8))
+    assert capsys.readouterr().err.count("note: no worker has taken a video for 0 s (8 wait)") == 1
+
+
 def test_their_figures_are_what_came_since():
     come = OwnVideos({"done": 9, "failed": 1}, 100.0).since(OwnVideos({"done": 1}, 20.0))
     assert (come.ended, come.cycle_seconds) == (9, 80.0)
