@@ -8,6 +8,7 @@ import time
 import pytest
 
 from tests.conftest import poll_until
+from tests.faults.senders import send_task
 
 pytestmark = pytest.mark.faults
 SMALL_DISK_BYTES = 300_000
@@ -62,6 +63,25 @@ def test_control_with_more_time_it_is_done(rig, clips):
         it.send(it.store(clips(8)))
         it.await_states(done=1)
         assert time.monotonic() - begun > 5
+
+
+def test_a_task_over_its_hard_limit_is_killed_comes_again_and_frees_its_slot(sqs_queue, emulator, tiny_worker):
+    queue = sqs_queue()
+    with tiny_worker(queue, emulator, TINY_TIME_LIMIT="3") as worker:
+        send_task(queue, "hangs", seconds=60)
+        poll_until(lambda: worker.names("start").count("hangs") == 2, "it was started again")
+        send_task(queue, "next")
+        poll_until(lambda: "next" in worker.names("end"), "the slot is free")
+        assert worker.is_alive()
+
+
+def test_control_as_celery_has_it_a_task_over_its_hard_limit_is_lost(sqs_queue, emulator, tiny_worker):
+    queue = sqs_queue()
+    with tiny_worker(queue, emulator, TINY_TIME_LIMIT="3", TINY_ACKS_ON_TIMEOUT="1") as worker:
+        send_task(queue, "hangs", seconds=60)
+        poll_until(lambda: "hangs" in worker.names("start"), "it started")
+        poll_until(lambda: not any(queue.counts().values()), "its message is gone")
+        assert worker.names("start").count("hangs") == 1
 
 
 def test_a_full_disk_fails_the_large_video_and_the_next_small_one_works(rig, clips, small_disk):

@@ -27,6 +27,8 @@ app.conf.update(
     task_default_queue=QUEUE,
     task_acks_late=True,
     task_reject_on_worker_lost=os.environ.get("TINY_REJECT", "1") == "1",
+    task_acks_on_timeout=os.environ.get("TINY_ACKS_ON_TIMEOUT", "0") == "1",
+    task_time_limit=float(os.environ["TINY_TIME_LIMIT"]) if "TINY_TIME_LIMIT" in os.environ else None,
     task_ignore_result=True,
     worker_prefetch_multiplier=1,
     worker_enable_remote_control=False,
