@@ -128,6 +128,15 @@ def test_our_worker_on_s3_says_what_was_wrong_with_the_storage(rig, clips, stora
         assert storage.exists(str(it.videos()[-1].output_key))
 
 
+def test_a_source_that_was_exchanged_is_corrupt_even_if_it_is_a_whole_video(rig, clips):
+    with rig() as it:
+        stored = it.store(clips(1))
+        it.store(clips(2))
+        it.start().await_ready()
+        it.send(stored)
+        it.await_states(failed_corrupt=1)
+
+
 def uploads(storage: S3Storage) -> list[str]:
     """Return the keys of multipart uploads that are neither complete nor aborted."""
     return [u["Key"] for u in storage.client.list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])]

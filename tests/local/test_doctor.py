@@ -1,0 +1,51 @@
+"""What `make doctor` says of the queue."""
+
+from __future__ import annotations
+
+from local import doctor
+from pipeline.queue_contract import Level
+from pipeline.settings import Settings
+from tests.conftest import KEY, REGION
+
+
+def said_of(queue, monkeypatch, tmp_path, **variables):
+    """Return what was found of each point of the queue, by its name."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", KEY)
+    environment = {"AWS_ENDPOINT_URL": queue.endpoint_url, "AWS_REGION": REGION, "SQS_QUEUE_NAME": queue.name}
+    found = doctor.findings(Settings.from_env(environment | variables))
+    return {finding.subject: finding for finding in found if finding.subject.startswith("queue")}
+
+
+def test_each_point_of_a_right_queue_is_ok(sqs_queue, monkeypatch, tmp_path):
+    found = said_of(sqs_queue(60), monkeypatch, tmp_path)
+    assert {subject: finding.level for subject, finding in found.items()} == {
+        "queue, visibility timeout": Level.OK,
+        "queue, redrive policy": Level.OK,
+        "queue, dead-letter queue": Level.OK,
+        "queue, long poll": Level.OK,
+        "queue, leftover messages": Level.OK,
+    }
+
+
+def test_what_is_wrong_is_said_with_what_to_do(sqs_queue, monkeypatch, tmp_path):
+    queue = sqs_queue(20, max_receive_count=None)
+    queue.client.send_message(QueueUrl=queue.url, MessageBody="left over")
+    found = said_of(queue, monkeypatch, tmp_path)
+    timeout = found["queue, visibility timeout"]
+    assert timeout.level is Level.ERROR
+    assert timeout.detail.endswith("; set AFORO_QUEUE_VISIBILITY_TIMEOUT_SECONDS to 20, or change the queue's")
+    assert found["queue, redrive policy"].detail.startswith("it has no redrive policy; give it a dead-letter queue")
+    assert found["queue, leftover messages"].level is Level.WARN
+
+
+def test_too_few_receives_are_an_error(sqs_queue, monkeypatch, tmp_path):
+    found = said_of(sqs_queue(60, max_receive_count=3), monkeypatch, tmp_path)
+    assert found["queue, redrive policy"].level is Level.ERROR
+
+
+def test_a_queue_that_is_not_there_is_one_line(sqs_queue, monkeypatch, tmp_path):
+    found = said_of(sqs_queue(60), monkeypatch, tmp_path, SQS_QUEUE_NAME="nowhere")
+    assert list(found) == ["queue"]
+    assert found["queue"].detail.startswith("SQS queue (nowhere); it does not exist; ")
