@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline import queue
+from pipeline.errors import EnvironmentFault
 from worker.envelope import video_named_in
 from worker.ledger import Ledger
 
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 #: how long other readers do not see a letter that is being read, should we end meanwhile
 READING_SECONDS = 10
-MOST_RECEIVES = 100
+#: a look holds up the event loop: of a queue that nobody cleared, it reads this much and, next time, some other part
+MOST_RECEIVES = 20
 #: a letter that came while another was removed leaves the count as it was
 REREAD_SECONDS = 300.0
 
@@ -43,7 +45,7 @@ class DeadLetterWatch:
         """Fail the videos of new letters; where SQS or the database is away, the next look will."""
         try:
             self._look()
-        except (ClientError, BotoCoreError, SQLAlchemyError) as error:
+        except (EnvironmentFault, ClientError, BotoCoreError, SQLAlchemyError) as error:
             logger.warning("could not look after dead letters: %s", error)
 
     def _look(self) -> None:
@@ -54,25 +56,31 @@ class DeadLetterWatch:
         waiting = queue.read_facts(self.client, url).total
         if waiting == self._settled_count and time.monotonic() - self._read_at < REREAD_SECONDS:
             return
-        letters = self._read(url)
-        settled = sum(self._settle(letter["Body"]) for letter in letters)
-        self._settled_count, self._read_at = settled, time.monotonic()
+        settled = [self._settle(body) for body in self._read(url)]
+        self._settled_count, self._read_at = waiting if all(settled) else -1, time.monotonic()
 
-    def _read(self, url: str) -> list[MessageTypeDef]:
-        """Return the letters that can be read now, visible again for others."""
-        letters: list[MessageTypeDef] = []
+    def _read(self, url: str) -> list[str]:
+        """Return the bodies of letters; each is visible again for others when this returns."""
+        batches = []
         for _ in range(MOST_RECEIVES):
             found = self.client.receive_message(
                 QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=READING_SECONDS, WaitTimeSeconds=0
             ).get("Messages", [])
             if not found:
                 break
-            letters += found
-        for letter in letters:
-            self.client.change_message_visibility(
-                QueueUrl=url, ReceiptHandle=letter["ReceiptHandle"], VisibilityTimeout=0
-            )
-        return letters
+            batches.append(found)
+        for batch in batches:
+            self._show(url, batch)
+        return [letter["Body"] for batch in batches for letter in batch]
+
+    def _show(self, url: str, letters: list[MessageTypeDef]) -> None:
+        self.client.change_message_visibility_batch(
+            QueueUrl=url,
+            Entries=[
+                {"Id": str(number), "ReceiptHandle": letter["ReceiptHandle"], "VisibilityTimeout": 0}
+                for number, letter in enumerate(letters)
+            ],
+        )
 
     def _settle(self, body: str) -> bool:
         named = video_named_in(body)

@@ -45,9 +45,12 @@ class Workshop:
     work_path: Path
 
     def discard_outputs(self, run_id: str, video_id: str, attempts: Iterable[int]) -> None:
-        """Remove what attempts that cannot win any more published, or began to."""
+        """Remove what attempts that cannot win any more published, or began to; a storage may forbid it."""
         for attempt in attempts:
-            self.storage.delete(self.ledger.output_key(run_id, video_id, attempt))
+            try:
+                self.storage.delete(self.ledger.output_key(run_id, video_id, attempt))
+            except (storage.StorageError, OSError) as error:
+                logger.warning("video %s: what attempt %d left is still there: %s", video_id, attempt, error)
 
 
 def register(app: Celery, workshop: Callable[[], Workshop]) -> None:
