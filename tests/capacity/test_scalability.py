@@ -133,8 +133,8 @@ def test_three_precise_points_may_quote_a_peak_near_the_measured_levels():
 @pytest.mark.parametrize(
     ("n", "x", "why"),
     [
-        ([1, 2], [2, 3.6], "only 2 levels"),
-        ([2], [3.6], "only 1 levels"),
+        ([1, 2], [2, 3.6], "levels of concurrency: 2"),
+        ([2], [3.6], "levels of concurrency: 1"),
         ([1, 2, 4], [2, 3.9, 6.2], "sigma = -0.0455"),
         ([1, 2, 4], [2, 4.1, 7.9], "sigma = -0.0530"),
         ([1, 2, 4, 8], [2, 4.3, 8, 12], "efficiency 1.075"),
