@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,8 @@ import numpy as np
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from capacity.columns import CHUNK_ROWS, Array, Converter
-from capacity.recorded import VIDEO_CONVERTERS, RecordedRun, assemble, attempt_converters
+from capacity.columns import UNKNOWN_WORD, Array, open_rows
+from capacity.recorded import ATTEMPT_COLUMNS, VIDEO_COLUMNS, VOCABULARIES, RecordedRun, assemble
 from capacity.resources import Resources
 from pipeline.errors import UsageError
 from pipeline.models import AttemptRow, RunRow, VideoRow
@@ -54,8 +54,8 @@ def read_archive(folder: Path) -> tuple[RecordedRun, Resources]:
     """Return a run and its resource samples from its files; raise UsageError when one is missing or damaged."""
     try:
         run = RunRow(**json.loads((folder / "run.json").read_text(encoding="utf-8")))
-        videos = _columns(folder / "videos.csv", VIDEO_CONVERTERS)
-        attempts = _columns(folder / "attempts.csv", attempt_converters())
+        videos = _columns(folder / "videos.csv", VIDEO_COLUMNS)
+        attempts = _columns(folder / "attempts.csv", ATTEMPT_COLUMNS)
         return assemble(run, videos, attempts), read_resource_file(folder / "resources.csv")
     except (OSError, ValueError, KeyError, TypeError, StopIteration) as error:
         why = getattr(error, "strerror", None) or str(error) or "a file is cut short"
@@ -71,8 +71,8 @@ def read_resource_file(path: Path) -> Resources:
 
 
 def _write_rows(path: Path, session: Session, names: Sequence[str], statement: Select[Any]) -> None:
-    rows = session.execute(statement, execution_options={"yield_per": CHUNK_ROWS})
-    _write_table(path, names, rows)
+    with open_rows(session, statement) as rows:
+        _write_table(path, names, rows)
 
 
 def _write_resources(path: Path, resources: Resources) -> None:
@@ -96,21 +96,27 @@ def _replace(path: Path, lines: Iterable[str]) -> None:
     partial.replace(path)
 
 
-def _columns(path: Path, converters: Mapping[str, Converter]) -> list[Array]:
+def _columns(path: Path, wanted: Sequence[str]) -> list[Array]:
     rows = _rows(path)
     names = next(rows)
     cells = dict(zip(names, zip(*rows, strict=True), strict=False))
-    cells["who"] = tuple(
-        f"{node}:{slot}" for node, slot in zip(cells.get("node", ()), cells.get("slot", ()), strict=True)
-    )
-    missing = sorted(converters.keys() - {*names, "who"})
+    if "node" in names:
+        cells["who"] = tuple(zip(cells.get("node", ()), cells.get("slot", ()), strict=True))
+    missing = [name for name in wanted if name not in {*names, "who"}]
     if missing:
         raise ValueError(f"{path.name} has no column {', '.join(missing)}")
-    return [convert(_typed(name, cells.get(name, ()))) for name, convert in converters.items()]
+    return [_as_numbers(name, cells.get(name, ())) for name in wanted]
 
 
-def _typed(name: str, cells: Sequence[str]) -> Sequence[Any]:
-    return [_number(cell) for cell in cells] if name.endswith(("_at", "_seconds")) else cells
+def _as_numbers(name: str, cells: Sequence[Any]) -> Array:
+    """Return a column as the database would give it: words by their place, slots numbered."""
+    if name == "who":
+        numbers = {slot: place for place, slot in enumerate(dict.fromkeys(cells))}
+        return np.array([numbers[slot] for slot in cells], dtype=np.float64)
+    if name in VOCABULARIES:
+        places = {str(word): place for place, word in enumerate(VOCABULARIES[name])}
+        return np.array([places.get(word, UNKNOWN_WORD) for word in cells], dtype=np.float64)
+    return np.array([_number(cell) for cell in cells], dtype=np.float64)
 
 
 def _number(cell: str) -> float:

@@ -33,14 +33,22 @@ class Published:
     table: Path
 
 
+#: videos whose files one call writes beside those of the run that was asked for: a million take a minute
+KEPT_VIDEOS = 50_000
+#: a run of more stays in the database alone
+LARGEST_KEPT_RUN = 200_000
+
+
 def publish(sessions: Sessions, settings: Settings, findings: Findings, lang: Language) -> Published:
     """Store every verdict, keep the files of finished runs, and write table and report anew."""
     with sessions.begin() as session:
         for run in findings.runs:
             store_verdicts(session, run)
     with reading(sessions) as session:
-        for run in findings.runs:
-            keep_run(session, settings, run)
+        left = KEPT_VIDEOS
+        for run in reversed(findings.runs):
+            if run.row.count <= (left if left < KEPT_VIDEOS else LARGEST_KEPT_RUN):
+                left -= keep_run(session, settings, run)
     return write_pages(settings.results.path, findings, lang)
 
 
@@ -66,11 +74,13 @@ def store_verdicts(session: Session, run: RunEvidence) -> None:
     session.execute(update(RunRow).where(RunRow.id == run.row.run_id).values(values))
 
 
-def keep_run(session: Session, settings: Settings, run: RunEvidence) -> None:
-    """Write the files of a run that is over, its samples while Prometheus still has them."""
-    folder = run_folder(settings.results.path, run.row.run_id)
+def keep_run(session: Session, settings: Settings, run: RunEvidence) -> int:
+    """Write the files of a run that is over, its samples while Prometheus still has them; return the videos written."""
+    folder, written = run_folder(settings.results.path, run.row.run_id), 0
     if run.row.status in FINAL_STATUSES and not is_archived(folder):
         resources = run.resources if run.resources.times.size else ask_resources(run.recorded, settings.prometheus.url)
         write_archive(session, session.get_one(RunRow, run.row.run_id), resources, folder)
+        written = run.row.count
     if folder.exists():
         (folder / "row.json").write_text(json.dumps(plain(run.row, "en"), indent=2) + "\n", "utf-8")
+    return written

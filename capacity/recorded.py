@@ -11,7 +11,7 @@ import numpy as np
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from capacity.columns import Array, Converter, floats, numbering, read_columns, words
+from capacity.columns import Array, place_of, read_columns
 from capacity.estimate import Booleans, Floats
 from capacity.throughput import Attempts
 from pipeline.errors import UsageError
@@ -22,12 +22,14 @@ from pipeline.video import FINAL_STATES, Outcome, Reason, Stage, VideoState
 STATES = list(VideoState)
 OUTCOMES = list(Outcome)
 LOOKED_UP_TASKS = 100
-WHO = AttemptRow.node.concat(":").concat(AttemptRow.slot)
-VIDEO_CONVERTERS: Mapping[str, Converter] = {
-    **dict.fromkeys(("intended_at", "uploaded_at", "started_at", "updated_at"), floats),
-    "state": words(STATES),
-    "reason": words([Reason.DEAD_LETTERED]),
-}
+DEAD = [Reason.DEAD_LETTERED]
+VIDEO_COLUMNS = ("intended_at", "uploaded_at", "started_at", "updated_at", "state", "reason")
+STAGE_COLUMNS = tuple(f"{name}_seconds" for name in (*Stage, "ffmpeg_cpu"))
+ATTEMPT_COLUMNS = ("outcome", "who", "uploaded_at", "started_at", "ended_at", *STAGE_COLUMNS)
+#: the words of a column by their place; what is not among them is -1
+VOCABULARIES: Mapping[str, Sequence[str]] = {"state": STATES, "reason": DEAD, "outcome": OUTCOMES}
+#: more than any system's process ids, so that node and process make one number
+MOST_PROCESSES = 1 << 32
 
 
 @dataclass(frozen=True)
@@ -92,14 +94,22 @@ def find_run(session: Session, run_id: str | None, tasks_log: str | None = None)
 
 def load_run(session: Session, run: RunRow) -> RecordedRun:
     """Read every video and attempt of `run`."""
-    videos = [getattr(VideoRow, name) for name in VIDEO_CONVERTERS]
-    attempts = [WHO if name == "who" else _attempt_column(name) for name in attempt_converters()]
+    nodes = session.scalars(select(AttemptRow.node).where(AttemptRow.run_id == run.id).distinct()).all()
+    who = place_of(AttemptRow.node, sorted(nodes)) * MOST_PROCESSES + AttemptRow.slot if nodes else AttemptRow.slot
+    attempts = [who if name == "who" else _column(AttemptRow, name) for name in ATTEMPT_COLUMNS]
     worked = select(*attempts).outerjoin(VideoRow, VideoRow.id == AttemptRow.video_id)
+    videos = select(*(_column(VideoRow, name) for name in VIDEO_COLUMNS))
     return assemble(
         run,
-        read_columns(session, select(*videos).where(VideoRow.run_id == run.id), tuple(VIDEO_CONVERTERS.values())),
-        read_columns(session, worked.where(AttemptRow.run_id == run.id), tuple(attempt_converters().values())),
+        read_columns(session, videos.where(VideoRow.run_id == run.id)),
+        read_columns(session, worked.where(AttemptRow.run_id == run.id)),
     )
+
+
+def _column(table: type[VideoRow | AttemptRow], name: str) -> Any:
+    if name in VOCABULARIES:
+        return place_of(getattr(table, name), VOCABULARIES[name])
+    return VideoRow.uploaded_at if name == "uploaded_at" else getattr(table, name)
 
 
 def unfinished_since(session: Session, run_id: str) -> float | None:
@@ -108,15 +118,8 @@ def unfinished_since(session: Session, run_id: str) -> float | None:
     return session.scalar(select(func.min(AttemptRow.started_at)).where(*open_attempts))
 
 
-def attempt_converters() -> dict[str, Converter]:
-    """Return what is read of an attempt, by name; `who` numbers the slots, so every reading needs its own."""
-    seconds = {f"{name}_seconds": floats for name in (*Stage, "ffmpeg_cpu")}
-    moments = dict.fromkeys(("uploaded_at", "started_at", "ended_at"), floats)
-    return {"outcome": words(OUTCOMES), "who": numbering(), **moments, **seconds}
-
-
 def assemble(run: RunRow, videos: Sequence[Array], attempts: Sequence[Array]) -> RecordedRun:
-    """Return the run of columns in the order of VIDEO_CONVERTERS and `attempt_converters`."""
+    """Return the run of columns in the order of VIDEO_COLUMNS and ATTEMPT_COLUMNS."""
     intended, uploaded, started, updated, states, reasons = videos
     outcomes, slots, attempt_uploaded, attempt_started, ended, *spent = attempts
     final = np.isin(states, [STATES.index(state) for state in FINAL_STATES])
@@ -135,7 +138,7 @@ def assemble(run: RunRow, videos: Sequence[Array], attempts: Sequence[Array]) ->
             started_at=attempt_started[work],
             ended_at=ended[work],
             counted=outcomes[work] == OUTCOMES.index(Outcome.DONE),
-            slot=slots[work],
+            slot=slots[work].astype(np.int64),
             uploaded_at=attempt_uploaded[work],
         ),
         stage_seconds={stage.value: stages[stage] for stage in Stage},
@@ -154,10 +157,6 @@ def _census(states: Array, dead: Booleans) -> Census:
         in_flight=counts[VideoState.PROCESSING],
         dead_lettered=dead_lettered,
     )
-
-
-def _attempt_column(name: str) -> Any:
-    return VideoRow.uploaded_at if name == "uploaded_at" else getattr(AttemptRow, name)
 
 
 def _first_tasks(tasks_log: str) -> list[str]:

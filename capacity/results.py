@@ -27,6 +27,8 @@ from pipeline.settings import Settings
 AGREEMENT_RATIO = 0.001
 #: scrape plus evaluation plus a second, several times over: how long the recording rules may take to settle
 SETTLE_SECONDS = 12.0
+#: a run that ended longer ago is settled, or never will be
+LATEST_SETTLING_SECONDS = 60.0
 #: X and S of runs by id, as the recording rules say; None is unknown
 Published = Mapping[str, tuple[float | None, float | None]]
 RULES = {"x": "run_id:aforo_run_videos_per_minute:ratio", "s": "run_id:aforo_run_cycle_seconds:mean"}
@@ -176,11 +178,12 @@ def measure_recorded(recorded: RecordedRun, published: Published = MappingProxyT
 
 
 def wait_settled(session: Session, run: RunRow, prometheus_url: str) -> None:
-    """Wait a few seconds for the recording rules to have the last video of a finished run, if Prometheus answers."""
+    """Wait a few seconds for the recording rules to have the last video of a run that has just finished."""
+    ago = time.time() - (run.finished_at or 0.0)
+    if ago > LATEST_SETTLING_SECONDS or _ask_published(prometheus_url) is None:
+        return
     recorded, deadline = load_run(session, run), time.monotonic() + SETTLE_SECONDS
-    while (published := _ask_published(prometheus_url)) is not None and time.monotonic() < deadline:
-        if measure_recorded(recorded, published).agrees:
-            return
+    while not measure_recorded(recorded, read_published(prometheus_url)).agrees and time.monotonic() < deadline:
         time.sleep(1)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from capacity.commands.options import json_option, lang_option, with_examples
+from capacity.commands.options import Finite, json_option, lang_option, run_ids, with_examples
 from capacity.commands.rendering import print_json
 from capacity.comparison import (
     MARGIN,
@@ -21,7 +21,7 @@ from capacity.comparison import (
 from capacity.language import Language, Text, interval_text, percent, significant
 from capacity.recorded import find_run
 from capacity.results import ResultRow, measure, open_store, reading
-from pipeline.errors import ExitCode
+from pipeline.errors import ExitCode, UsageError
 from pipeline.models import RunRow
 from pipeline.settings import Settings
 
@@ -36,12 +36,8 @@ VERDICTS = {
 @click.command(epilog=with_examples("compare RUN_A1,RUN_A2,RUN_A3 RUN_B1,RUN_B2,RUN_B3", "compare A B --margin 0.03"))
 @click.argument("a", metavar="RUN[,RUN…]")
 @click.argument("b", metavar="RUN[,RUN…]")
-@click.option(
-    "--margin", type=click.FloatRange(0, 0.5), default=MARGIN, show_default=True, help="Loss that is allowed."
-)
-@click.option(
-    "--run-deviation", type=click.FloatRange(0), help="Run-to-run deviation of ln X_sat, from 5 or more runs."
-)
+@click.option("--margin", type=Finite(0, 0.5), default=MARGIN, show_default=True, help="Loss that is allowed.")
+@click.option("--run-deviation", type=Finite(0), help="Run-to-run deviation of ln X_sat, from 5 or more runs.")
 @json_option
 @lang_option
 def compare(a: str, b: str, margin: float, run_deviation: float | None, as_json: bool, lang: Language) -> None:
@@ -49,7 +45,7 @@ def compare(a: str, b: str, margin: float, run_deviation: float | None, as_json:
 
     Exit codes: 0 B is not slower, 1 slower, inconclusive or not comparable, 2 wrong input.
     """
-    comparison = _compare(a.split(","), b.split(","), margin, run_deviation)
+    comparison = _compare(*_sides(a, b), margin, run_deviation)
     if as_json:
         print_json({"comparison": comparison}, lang)
     else:
@@ -58,9 +54,16 @@ def compare(a: str, b: str, margin: float, run_deviation: float | None, as_json:
         raise click.exceptions.Exit(ExitCode.RUN_FAILED)
 
 
+def _sides(a: str, b: str) -> tuple[list[str], list[str]]:
+    both = run_ids(a), run_ids(b)
+    if shared := set(both[0]) & set(both[1]):
+        raise UsageError("compare", "a run is on both sides", "give other runs", value=", ".join(sorted(shared)))
+    return both
+
+
 def _compare(a: Sequence[str], b: Sequence[str], margin: float, run_deviation: float | None) -> Comparison:
     with reading(open_store(Settings.from_process())) as session:
-        sides = [[find_run(session, run_id.strip()) for run_id in side] for side in (a, b)]
+        sides = [[find_run(session, run_id) for run_id in side] for side in (a, b)]
         rows = [[measure(session, run, {}) for run in side] for side in sides]
     refusal = _refusal(sides, rows)
     if refusal is not None:

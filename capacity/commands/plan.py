@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from capacity.commands.measured import MeasuredRun, measured_runs
-from capacity.commands.options import json_option, lang_option, with_examples
+from capacity.commands.options import Finite, json_option, lang_option, run_ids, with_examples
 from capacity.commands.rendering import Fact, print_facts, print_json
 from capacity.language import Language, Text, number, percent
 from capacity.planning import Demand, Plan, cost_per_thousand, drain_minutes, make_plan, worker_capacity
@@ -60,13 +60,13 @@ def _option(name: str, kind: Any, default: object, text: str) -> Callable[[Comma
 @click.option("--demand", type=Quantity("rate", rate=True), required=True, help="Videos that arrive, such as 30/min.")
 @_option("--wait-p95", Quantity("duration", rate=False), "60s", "Longest wait of 95 % of the videos.")
 @click.option("--service", type=Quantity("duration", rate=False), help="Service time at the concurrency used.")
-@click.option("--cv", type=click.FloatRange(0, 5), help="Spread of the service time, deviation / mean.  [default: 0.3]")
+@click.option("--cv", type=Finite(0, 5), help="Spread of the service time, deviation / mean.  [default: 0.3]")
 @click.option("--runs", metavar="RUN,RUN…", help="Take service time, CV and concurrency from recorded runs.")
 @click.option("--concurrency", type=click.IntRange(1), help="Slots per worker.  [default: 4]")
-@_option("--arrival-cv", click.FloatRange(0, 5), 1.0, "Spread of the gaps between arrivals; 1 for real users.")
-@_option("--max-utilisation", click.FloatRange(0.05, 0.99), 0.8, "Highest share of busy slots.")
+@_option("--arrival-cv", Finite(0, 5), 1.0, "Spread of the gaps between arrivals; 1 for real users.")
+@_option("--max-utilisation", Finite(0.05, 0.99), 0.8, "Highest share of busy slots.")
 @_option("--spare-workers", click.IntRange(0), 1, "Workers on top, so that one may fail.")
-@_option("--price-per-hour", click.FloatRange(0), None, "Price of one worker, for the cost per 1,000 videos.")
+@_option("--price-per-hour", Finite(0), None, "Price of one worker, for the cost per 1,000 videos.")
 @_option("--backlog", click.IntRange(0), 0, "Videos already waiting, for the time to drain them.")
 @json_option
 @lang_option
@@ -118,7 +118,7 @@ def _demand(
 
 def _measured(runs: str) -> MeasuredRun:
     """Return the run with the highest capacity, the one a plan should be built on."""
-    rows = [row for row in measured_runs(runs.split(",")) if row.service_mean_seconds is not None]
+    rows = [row for row in measured_runs(run_ids(runs)) if row.service_mean_seconds is not None]
     if not rows:
         raise UsageError("plan --runs", "none of the runs has a service time", "give runs that finished videos")
     return max(rows, key=lambda row: row.x_sat_per_minute or 0.0)
@@ -203,7 +203,8 @@ def _money(economy: dict[str, Any], lang: Language) -> Iterator[Fact]:
 
 def _limit_fact(limit: Limit, lang: Language) -> Fact:
     at = number(limit.breaks_at_per_minute, lang, 0)
-    loads = f"{number(limit.load, lang, 0)} / {number(limit.bears, lang, 0)}{' *' if limit.assumed else ''}"
+    load = number(limit.load, lang, 0 if limit.load >= 10 else 1)
+    loads = f"{load} / {number(limit.bears, lang, 0)}{' *' if limit.assumed else ''}"
     until = Text(f"hasta {at} videos/min", f"up to {at} videos/min").to(lang)
     broken = Text(" — SE ROMPE", " — BREAKS").to(lang) if limit.share > 1 else ""
     return limit.name, f"{loads} ({percent(limit.share, lang)}), {until}{broken}"

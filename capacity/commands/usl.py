@@ -12,7 +12,7 @@ import numpy as np
 
 from capacity.commands.csv_table import Line, read_table
 from capacity.commands.measured import MeasuredRun, measured_runs
-from capacity.commands.options import json_option, lang_option, with_examples
+from capacity.commands.options import json_option, lang_option, run_ids, with_examples
 from capacity.commands.rendering import Fact, print_facts, print_json
 from capacity.estimate import Interval
 from capacity.language import UNKNOWN, Language, Text, percent, significant
@@ -99,7 +99,7 @@ def _source(file: Path | None, runs: str | None) -> Source:
         raise UsageError("usl", "it needs points from one place", "give FILE or --runs, not both")
     if file is not None:
         return Source(read_levels(file))
-    return levels_of_runs(list(measured_runs([run for run in (runs or "").split(",") if run])))
+    return levels_of_runs(list(measured_runs(run_ids(runs or ""))))
 
 
 def read_levels(file: Path) -> Levels:
