@@ -45,6 +45,8 @@ class RunText:
 
     def _of_run(self, ledger: Ledger, run_id: str, touched: bool, now: float) -> Rendered:
         run, tally, known = ledger.runs[run_id], ledger.tallies[run_id], self._known.get(run_id)
+        if known is not None and not touched and known.run == run and known.window[1] is not None:
+            return known
         span = window(run, tally, now)
         if known is not None and not touched and known[:2] == (run, span):
             return known

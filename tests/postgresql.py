@@ -25,14 +25,15 @@ def binaries() -> Path | None:
 
 
 @contextmanager
-def running_server(folder: Path) -> Iterator[str]:
-    """Start a server whose data is in `folder` and yield the URL of its database `postgres`."""
+def running_server(folder: Path, more: str = "") -> Iterator[str]:
+    """Start a server whose data is in `folder`, made where missing, and yield the URL of its database `postgres`."""
     tools = binaries()
     assert tools is not None
     _let_postgres_in(folder)
     data, port = folder / "data", _free_port()
-    _run(tools / "initdb", "-D", data, "-U", "tester", "-A", "trust", "-E", "UTF8", "--no-sync", "--locale=C")
-    options = f"{OPTIONS} -p {port} -k {folder} -c listen_addresses=127.0.0.1"
+    if not (folder / "data").exists():
+        _run(tools / "initdb", "-D", data, "-U", "tester", "-A", "trust", "-E", "UTF8", "--no-sync", "--locale=C")
+    options = f"{OPTIONS} {more} -p {port} -k {folder} -c listen_addresses=127.0.0.1"
     _run(tools / "pg_ctl", "-D", data, "-o", options, "-l", folder / "log", "-w", "start")
     try:
         yield f"postgresql://tester@127.0.0.1:{port}/postgres"

@@ -1,0 +1,217 @@
+"""Compare what task metrics cost and lose: ours in the worker, and celery-exporter's, fed by Celery's events.
+
+The same worker (prefork, 2 slots) runs the same no-op tasks from a Redis of its own: without metrics, with ours
+(`worker.instrumentation.attach`), and with Celery's events on and celery-exporter beside it. Each is scraped as in
+`prometheus/prometheus.yml`: the worker every second, celery-exporter every five. CPU is that of the worker with its
+children plus celery-exporter's. In the last row celery-exporter is killed and started again half way, as a deploy does.
+
+    .venv/bin/python benchmarks/celery_exporter.py [--tasks 10000] [--repeats 3]
+    .venv/bin/python benchmarks/celery_exporter.py --quick
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from importlib.metadata import version
+
+import psutil
+import redis
+from celery import Celery
+
+from benchmarks.programs import ROOT, answers, free_port, running, scrape, wait_for
+from worker import instrumentation
+
+EXPORTER = ROOT / ".tools/celery-exporter"
+TASK = "noop"
+PLAIN, OURS, PEER, RESTARTED = "no metrics", "ours", "celery-exporter", "celery-exporter restarted"
+PORTS = {OURS: 20694, PEER: 20695, RESTARTED: 20695}
+SCRAPE_SECONDS = {OURS: 1.0, PEER: 5.0, RESTARTED: 5.0}
+COUNTS = {
+    OURS: re.compile(r'^aforo_worker_tasks_total\{.*outcome="succeeded".*\} (\S+)$', re.M),
+    PEER: re.compile(r"^celery_task_succeeded_total\{.*\} (\S+)$", re.M),
+}
+COUNTS[RESTARTED] = COUNTS[PEER]
+DEADLINE_SECONDS = 300.0
+AS_ROOT = {"C_FORCE_ROOT": "1"}
+SETTLE_SECONDS = 8.0
+
+
+def main() -> None:
+    """Measure and print; with --worker, be the worker."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tasks", type=int, default=10_000)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--worker", nargs=2, metavar=("KIND", "BROKER"), help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.worker:
+        return run_worker(*asked.worker)
+    if asked.quick:
+        asked.tasks, asked.repeats = 200, 1
+    kinds = [PLAIN, OURS, PEER] if asked.quick else [PLAIN, OURS, PEER, RESTARTED]
+    cpu: dict[str, list[float]] = {kind: [] for kind in kinds}
+    lost: dict[str, list[float]] = {kind: [] for kind in kinds}
+    for _ in range(asked.repeats):
+        for kind in kinds:
+            seconds, counted = measured(kind, asked.tasks)
+            cpu[kind].append(seconds / asked.tasks * 10_000)
+            lost[kind].append(asked.tasks - counted)
+    show(cpu, lost, asked.tasks)
+    return None
+
+
+def application(broker: str) -> Celery:
+    """Return an application with one task that does nothing."""
+    app = Celery("bench", broker=broker)
+    app.conf.task_ignore_result = True
+    app.task(name=TASK)(noop)
+    return app
+
+
+def noop() -> None:
+    """Do nothing."""
+
+
+def run_worker(kind: str, broker: str) -> None:
+    """Run a worker until SIGTERM."""
+    app = application(broker)
+    if kind == OURS:
+        instrumentation.attach(app, port=PORTS[OURS])
+    events = ["--task-events"] if kind in {PEER, RESTARTED} else []
+    app.worker_main(["worker", "--concurrency", "2", "--loglevel", "WARNING", *events])
+
+
+def measured(kind: str, tasks: int) -> tuple[float, float]:
+    """Return the CPU seconds the tasks took, worker and exporter together, and how many the metrics count."""
+    with ExitStack() as stack:
+        broker = stack.enter_context(redis_server())
+        exporter = stack.enter_context(celery_exporter(broker)) if kind in {PEER, RESTARTED} else None
+        worker = stack.enter_context(running([sys.executable, __file__, "--worker", kind, broker], AS_ROOT))
+        app = application(broker)
+        wait_for(lambda: bool(app.control.ping(timeout=0.5)), "the worker")
+        if kind in PORTS:
+            stack.enter_context(scraping(kind))
+        processes = [psutil.Process(process.pid) for process in (worker, exporter) if process]
+        before = sum(map(cpu_seconds, processes))
+        spent = 0.0
+        send(app, tasks // 2)
+        if kind == RESTARTED and exporter:
+            spent = cpu_seconds(processes[1])
+            exporter.kill()
+            exporter.wait()
+            processes[1] = psutil.Process(stack.enter_context(celery_exporter(broker)).pid)
+        send(app, tasks - tasks // 2)
+        wait_until_done(broker)
+        counted = settled(kind, tasks)
+        return sum(map(cpu_seconds, processes)) + spent - before, counted
+
+
+def send(app: Celery, tasks: int) -> None:
+    """Send tasks."""
+    with app.producer_pool.acquire(block=True) as producer:
+        for _ in range(tasks):
+            app.send_task(TASK, producer=producer)
+
+
+def wait_until_done(broker: str) -> None:
+    """Wait until no task waits or runs."""
+    with redis.Redis.from_url(broker) as connection:
+        wait_for(
+            lambda: not connection.llen("celery") and not connection.hlen("unacked"), "the tasks", DEADLINE_SECONDS
+        )
+
+
+def settled(kind: str, tasks: int) -> float:
+    """Return what the metrics count once they count all, or when they have had time to."""
+    if kind not in PORTS:
+        return tasks
+    end = time.monotonic() + SETTLE_SECONDS
+    while time.monotonic() < end and counted(kind) < tasks:
+        time.sleep(0.5)
+    return counted(kind)
+
+
+def counted(kind: str) -> float:
+    """Return how many tasks the metrics say have succeeded."""
+    return sum(float(count) for count in COUNTS[kind].findall(scrape(PORTS[kind])))
+
+
+@contextmanager
+def redis_server() -> Iterator[str]:
+    """Run a Redis that keeps nothing."""
+    port = free_port()
+    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+    with running(command):
+        url = f"redis://127.0.0.1:{port}/0"
+        wait_for(lambda: answers(port), "Redis")
+        yield url
+
+
+@contextmanager
+def celery_exporter(broker: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run celery-exporter on the broker."""
+    program = [str(EXPORTER / "bin/python"), "-I", "-c", "from src.cli import cli; cli()"]
+    address = ["--host=127.0.0.1", f"--port={PORTS[PEER]}"]
+    with running([*program, f"--broker-url={broker}", "--retry-interval=1", *address]) as process:
+        wait_for(lambda: answers(PORTS[PEER]), "celery-exporter")
+        yield process
+
+
+@contextmanager
+def scraping(kind: str) -> Iterator[None]:
+    """Scrape as Prometheus would, meanwhile."""
+    stop = threading.Event()
+
+    def keep_scraping() -> None:
+        while not stop.wait(SCRAPE_SECONDS[kind]):
+            scrape(PORTS[kind])
+
+    thread = threading.Thread(target=keep_scraping)
+    thread.start()
+    yield
+    stop.set()
+    thread.join()
+
+
+def cpu_seconds(process: psutil.Process) -> float:
+    """Return the CPU time of a process and its children."""
+    times = [one.cpu_times() for one in (process, *process.children(recursive=True))]
+    return sum(one.user + one.system for one in times)
+
+
+def peer_version() -> str:
+    """Return celery-exporter's version."""
+    command = [str(EXPORTER / "bin/pip"), "show", "prometheus-exporter-celery"]
+    told = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    return next((line.split()[1] for line in told.splitlines() if line.startswith("Version")), "of unknown version")
+
+
+def show(cpu: dict[str, list[float]], lost: dict[str, list[float]], tasks: int) -> None:
+    """Print every repetition, the medians above no metrics and their ratio."""
+    print(
+        f"{platform.platform()}, {os.cpu_count()} cores, celery {version('celery')}, celery-exporter {peer_version()}"
+    )
+    base = statistics.median(cpu[PLAIN])
+    for kind, seconds in cpu.items():
+        shown = " ".join(f"{value:.2f}" for value in seconds)
+        more = statistics.median(seconds) - base
+        print(
+            f"{kind:>26}: {statistics.median(seconds):.2f} CPU s per 10,000 tasks ({shown}), {more:+.2f} for metrics;"
+            f" events lost of {tasks}: {' '.join(f'{value:.0f}' for value in lost[kind])}"
+        )
+    ratio = (statistics.median(cpu[PEER]) - base) / (statistics.median(cpu[OURS]) - base)
+    print(f"ratio of CPU for metrics, {PEER} / {OURS}: {ratio:.1f}")
+
+
+if __name__ == "__main__":
+    main()

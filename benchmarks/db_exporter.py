@@ -1,0 +1,212 @@
+"""Compare the database exporter with Debian's `prometheus-sql-exporter`, asked for the same figures.
+
+Both are scraped over HTTP while 8 videos a second move on (`big_table.Work`), one after the other, on one PostgreSQL
+server of its own; first their figures are compared. Database time is what pg_stat_statements says of each one's user,
+planning and execution; CPU is that of its backends and of the parallel workers that ended meanwhile.
+
+    .venv/bin/python benchmarks/db_exporter.py --folder DIR --fill 100000 1000000     make the tables, measure nothing
+    .venv/bin/python benchmarks/db_exporter.py --folder DIR --videos 100000 1000000   measure
+    .venv/bin/python benchmarks/db_exporter.py --quick                                see that it works
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+from sqlalchemy.engine import make_url
+
+from benchmarks.big_table import Work, fill
+from benchmarks.programs import ROOT, running, scrape, spread, timed_scrape, wait_for
+from benchmarks.same_figures import compare, parsed
+from tests import postgresql
+
+OURS, PEER = "aforo", "sql_exporter"
+PORTS = {OURS: 20691, PEER: 20692}
+TELLS_FIGURES = {OURS: 'success{collector="db"} 1.0', PEER: "sql_run_attempts"}
+SERVER = (
+    "-c shared_preload_libraries=pg_stat_statements -c pg_stat_statements.track_planning=on -c autovacuum=off"
+    " -c shared_buffers=1GB -c max_wal_size=8GB"
+)
+#: time between two scrapes, and how many videos move on in it: 8 a second, what 160 slots at 20 s a video do
+INTERVAL_SECONDS = 0.25
+PER_TICK = 2
+WARM_SCRAPES = 4
+LONGEST_SECONDS = 400.0
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What an exporter has used so far: seconds of the database, of its backends' CPU, and of its own CPU."""
+
+    database: float
+    backends: float
+    exporter: float
+
+
+@dataclass(frozen=True)
+class Side:
+    """What was measured of one exporter at one size."""
+
+    name: str
+    start_seconds: float
+    start: Cost
+    scrapes: list[float]
+    total: Cost
+    rss_bytes: int
+
+    @property
+    def database_ms(self) -> float:
+        """Return the database time of one scrape."""
+        return 1000 * self.total.database / len(self.scrapes)
+
+
+def main() -> None:
+    """Fill, measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, help="where the server keeps its data; temporary by default")
+    parser.add_argument("--fill", type=int, nargs="*", default=[])
+    parser.add_argument("--videos", type=int, nargs="*", default=[])
+    parser.add_argument("--scrapes", type=int, default=300, help="most scrapes of each at each size")
+    parser.add_argument("--seconds", type=float, default=60, help="how long the peer is scraped at each size")
+    parser.add_argument("--quick", action="store_true")
+    asked = parser.parse_args()
+    if asked.quick:
+        asked.videos, asked.scrapes, asked.seconds = [2000], 8, 2
+    with tempfile.TemporaryDirectory() as temporary, server(asked.folder or Path(temporary)) as url:
+        for videos in asked.fill:
+            print(f"{videos} videos filled in {fill(url, videos):.0f} s", flush=True)
+        for videos in asked.videos:
+            fill(url, videos)
+            show(videos, *measured(make_url(url).set(database=f"videos_{videos}").render_as_string(), asked))
+
+
+@contextmanager
+def server(folder: Path) -> Iterator[str]:
+    """Run a server with its data in `folder` and yield the URL of its database `postgres`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with postgresql.running_server(folder, SERVER) as url:
+        with psycopg.connect(url, autocommit=True) as connection:
+            for role in (OURS, PEER):
+                if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone():
+                    connection.execute(f"CREATE ROLE {role} LOGIN IN ROLE pg_read_all_data")
+            print(f"{platform.platform()}, {os.cpu_count()} cores, {connection.info.server_version=}", flush=True)
+        yield url
+
+
+def measured(url: str, asked: argparse.Namespace) -> tuple[Side, Side]:
+    """Measure both exporters on one database; raise AssertionError where they tell different figures."""
+    work = Work(url, PER_TICK)
+    with ours(url) as own_pid:
+        one = side(Watch(url, OURS, own_pid), work, asked.scrapes, 10 * asked.seconds)
+        with peer(url) as pid:
+            wait_for(lambda: TELLS_FIGURES[PEER] in scrape(PORTS[PEER], LONGEST_SECONDS), PEER, LONGEST_SECONDS)
+            compare(parsed(scrape(PORTS[OURS])), parsed(scrape(PORTS[PEER], LONGEST_SECONDS)))
+            other = side(Watch(url, PEER, pid), work, asked.scrapes, asked.seconds)
+    return one, other
+
+
+@contextmanager
+def ours(url: str) -> Iterator[int]:
+    """Run our exporter as its own read-only user."""
+    database = make_url(url).set(username=OURS).render_as_string()
+    environment = {"DATABASE_URL": database, "AFORO_EXPORTER_DB_PORT": str(PORTS[OURS])}
+    with running([sys.executable, "-m", "exporters", "db"], environment) as process:
+        yield process.pid
+
+
+@contextmanager
+def peer(url: str) -> Iterator[int]:
+    """Run the peer as its own read-only user."""
+    database = make_url(url).set(username=PEER, drivername="postgres").render_as_string()
+    config = (ROOT / "benchmarks/sql_exporter.yml").read_text(encoding="utf-8")
+    address = f"127.0.0.1:{PORTS[PEER]}"
+    with tempfile.NamedTemporaryFile("w", suffix=".yml") as file:
+        file.write(config.replace("{url}", f"{database}?sslmode=disable"))
+        file.flush()
+        with running(["prometheus-sql-exporter", "-config.file", file.name, "-web.listen-address", address]) as process:
+            yield process.pid
+
+
+def side(watch: Watch, work: Work, scrapes: int, seconds: float) -> Side:
+    """Wait for the first figures, then scrape while rows change, at most so often and so long."""
+    port, before = PORTS[watch.user], watch.cost()
+    started = wait_for(lambda: TELLS_FIGURES[watch.user] in scrape(port, LONGEST_SECONDS), watch.user, LONGEST_SECONDS)
+    start = watch.cost(before)
+    for _ in range(WARM_SCRAPES):
+        work.tick()
+        scrape(port, LONGEST_SECONDS)
+    before, took, end = watch.cost(), list[float](), time.monotonic() + seconds
+    while len(took) < scrapes and (time.monotonic() < end or len(took) < 3):
+        begun = time.monotonic()
+        work.tick()
+        took.append(timed_scrape(port, LONGEST_SECONDS))
+        time.sleep(max(0.0, begun + INTERVAL_SECONDS - time.monotonic()))
+    return Side(watch.user, started, start, took, watch.cost(before), watch.rss_bytes())
+
+
+class Watch:
+    """What one exporter costs: what the server says of its user, and the kernel of the processes."""
+
+    def __init__(self, url: str, user: str, pid: int) -> None:
+        self.user, self._pid = user, pid
+        self._connection = psycopg.connect(url, autocommit=True)
+        self._postmaster = int(Path(f"/proc/{self._connection.info.backend_pid}/stat").read_text().split()[3])
+
+    def cost(self, before: Cost | None = None) -> Cost:
+        """Return what was used so far, or since `before`."""
+        early = before or Cost(0, 0, 0)
+        return Cost(
+            self._database_seconds() - early.database,
+            self._backend_seconds() - early.backends,
+            _process_seconds(self._pid) - early.exporter,
+        )
+
+    def rss_bytes(self) -> int:
+        """Return the memory the exporter has in use."""
+        return int(Path(f"/proc/{self._pid}/statm").read_text().split()[1]) * resource.getpagesize()
+
+    def _database_seconds(self) -> float:
+        query = (
+            "SELECT COALESCE(SUM(total_exec_time + total_plan_time), 0) / 1000 FROM pg_stat_statements s"
+            " JOIN pg_roles r ON s.userid = r.oid WHERE rolname = %s"
+        )
+        return float(self._connection.execute(query, [self.user]).fetchone()[0])  # type: ignore[index]
+
+    def _backend_seconds(self) -> float:
+        found = self._connection.execute("SELECT pid FROM pg_stat_activity WHERE usename = %s", [self.user]).fetchall()
+        ended = sum(int(field) for field in Path(f"/proc/{self._postmaster}/stat").read_text().split()[15:17])
+        return ended / os.sysconf("SC_CLK_TCK") + sum(_process_seconds(pid) for (pid,) in found)
+
+
+def _process_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def show(videos: int, one: Side, other: Side) -> None:
+    """Print both sides and their ratio."""
+    print(f"\n{videos} videos: the figures of both agree")
+    for side in (one, other):
+        number = len(side.scrapes)
+        print(
+            f"{side.name:>13}: scrape {spread([1000 * seconds for seconds in side.scrapes], 'ms')};"
+            f" database time {side.database_ms:.2f} ms, its CPU {1000 * side.total.backends / number:.2f} ms,"
+            f" exporter CPU {1000 * side.total.exporter / number:.2f} ms a scrape; RSS {side.rss_bytes / 1e6:.0f} MB;"
+            f" first figures after {side.start_seconds:.1f} s ({side.start.database:.1f} s of the database)"
+        )
+    print(f"ratio of database time, {other.name} / {one.name}: {other.database_ms / one.database_ms:.0f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

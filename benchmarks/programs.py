@@ -1,0 +1,75 @@
+"""Programs that run while they are measured, and how they are asked."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import socket
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+@contextmanager
+def running(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a program from the root of the project and end it afterwards."""
+    settings = {**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})}
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(command, env=settings, cwd=ROOT, stdout=quiet, stderr=quiet) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+
+
+def scrape(port: int, timeout_seconds: float = 10) -> str:
+    """Scrape once; an exporter that is not there says nothing."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_seconds)
+    try:
+        connection.request("GET", "/metrics")
+        return connection.getresponse().read().decode()
+    except OSError:
+        return ""
+    finally:
+        connection.close()
+
+
+def timed_scrape(port: int, timeout_seconds: float = 10) -> float:
+    """Return the seconds of one scrape."""
+    begun = time.perf_counter()
+    assert scrape(port, timeout_seconds), "no answer"
+    return time.perf_counter() - begun
+
+
+def wait_for(happened: Callable[[], bool], what: str, seconds: float = 60, pause_seconds: float = 0.05) -> float:
+    """Ask until it has happened; return the seconds it took."""
+    begun = time.monotonic()
+    while not happened():
+        if time.monotonic() - begun > seconds:
+            raise TimeoutError(f"waited {seconds:.0f} s for {what}")
+        time.sleep(pause_seconds)
+    return time.monotonic() - begun
+
+
+def answers(port: int) -> bool:
+    """Say whether somebody listens."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def free_port() -> int:
+    """Return a port nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def spread(values: Sequence[float], unit: str) -> str:
+    """Return median, 99th percentile and maximum, for people."""
+    ordered = sorted(values)
+    p99 = statistics.quantiles(ordered, n=100, method="inclusive")[98]
+    return f"p50 {statistics.median(ordered):.2f} p99 {p99:.2f} max {ordered[-1]:.2f} {unit} ({len(ordered)} times)"

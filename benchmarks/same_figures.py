@@ -1,0 +1,50 @@
+"""Whether the database exporter and a general SQL exporter with `sql_exporter.yml` tell the same."""
+
+from __future__ import annotations
+
+from prometheus_client.parser import text_string_to_metric_families
+
+Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
+Told = dict[tuple[str, ...], float]
+SUMS = ("cycle_seconds", "wait_seconds", "service_seconds")
+
+
+def parsed(text: str) -> Samples:
+    """Return the samples of an exposition by name and labels."""
+    families = text_string_to_metric_families(text)
+    return {(s.name, frozenset(s.labels.items())): s.value for family in families for s in family.samples}
+
+
+def compare(ours: Samples, peer: Samples) -> None:
+    """Raise AssertionError at the first figure told differently: states, sums, attempts and stages, in all and by run."""
+    pairs = [
+        (told(ours, "aforo_runs", "status"), told(peer, "sql_runs", "status", col="runs")),
+        (told(ours, "aforo_videos", "state"), told(peer, "sql_videos", "state", col="videos")),
+        (_by_run(ours, "videos", "state"), told(peer, "sql_run_videos", "run_id", "state", col="videos")),
+        (_by_run(ours, "attempts", "outcome"), told(peer, "sql_run_attempts", "run_id", "outcome", col="attempts")),
+        (
+            told(ours, "aforo_run_stage_seconds", "run_id", stage="transcode"),
+            told(peer, "sql_run_attempts", "run_id", col="transcode", outcome="done"),
+        ),
+    ]
+    for sums in SUMS:
+        pairs.append((told(ours, f"aforo_videos_{sums}"), told(peer, "sql_videos", col=sums, state="done")))
+        pairs.append((_by_run(ours, sums), told(peer, "sql_run_videos", "run_id", col=sums, state="done")))
+    for one, other in pairs:
+        assert one, "nothing is told"
+        assert one == other, sorted(set(one.items()) ^ set(other.items()))[:6]
+
+
+def told(samples: Samples, name: str, *keys: str, **fixed: str) -> Told:
+    """Return the samples of a name that have the labels `fixed` and are not 0, summed by the labels `keys`."""
+    found: Told = {}
+    for (sample, labels), value in samples.items():
+        given = dict(labels)
+        if sample == name and fixed.items() <= given.items() and value:
+            key = tuple(given[label] for label in keys)
+            found[key] = found.get(key, 0) + value
+    return found
+
+
+def _by_run(samples: Samples, name: str, *keys: str) -> Told:
+    return told(samples, f"aforo_run_{name}", "run_id", *keys)

@@ -1,0 +1,132 @@
+"""Measure how fresh the SQS exporter is with 200 queues and 30 ms to SQS, and what a scrape of it takes.
+
+An AWS emulator stands behind a TCP proxy that delays every request. Three things are measured in one run: reading all
+queues one after the other, as an exporter does that asks at scrape time; the time from a sent message to the scrape
+that shows it, with the exporter reading without a pause; and scrapes of the exporter meanwhile.
+
+    .venv/bin/python benchmarks/sqs_exporter.py [--queues 200] [--latency-ms 30] [--messages 30] [--scrapes 300]
+    .venv/bin/python benchmarks/sqs_exporter.py --quick
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import random
+import statistics
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from itertools import pairwise
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from benchmarks.programs import running, scrape, spread, timed_scrape, wait_for
+from benchmarks.publish import emulator
+from pipeline import aws
+from pipeline.queue import read_facts
+from pipeline.settings import Settings
+from tests.tcp_proxy import TcpProxy
+
+if TYPE_CHECKING:
+    from types_boto3_sqs.client import SQSClient
+
+PORT = 20693
+#: The least the setting allows: the exporter reads all but without a pause.
+PAUSE_SECONDS = 0.1
+VISIBLE = "\naforo_sqs_messages_visible{"
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--queues", type=int, default=200)
+    parser.add_argument("--latency-ms", type=float, default=30)
+    parser.add_argument("--messages", type=int, default=30)
+    parser.add_argument("--scrapes", type=int, default=300)
+    parser.add_argument("--quick", action="store_true")
+    asked = parser.parse_args()
+    if asked.quick:
+        asked.queues, asked.messages, asked.scrapes = 10, 2, 10
+    with emulator() as endpoint, proxied(endpoint, asked.latency_ms / 1000) as distant:
+        near, far = client(endpoint), client(distant)
+        urls = [near.create_queue(QueueName=f"bench-{number:03d}")["QueueUrl"] for number in range(asked.queues)]
+        one_by_one = [timed_loop(far, urls) for _ in range(3)]
+        with exporter(distant):
+            started = wait_for(lambda: scrape(PORT).count(VISIBLE) == asked.queues, "all queues")
+            delays = [timed_message(near, url) for url in random.Random(1).sample(urls, asked.messages)]
+            reads = timed_readings(10)
+            scrapes = [timed_scrape(PORT) for _ in range(asked.scrapes)]
+    print(f"{platform.platform()}, {os.cpu_count()} cores, boto3 {version('boto3')}")
+    print(f"{asked.queues} queues, {asked.latency_ms:g} ms to SQS; first reading told after {started:.2f} s")
+    print(f" one after the other: {spread(one_by_one, 's')}")
+    print(f"   read side by side: {spread(reads, 's')}")
+    print(f"   message to scrape: {spread(delays, 's')}")
+    print(f"{'scrape':>20}: {spread([1000 * seconds for seconds in scrapes], 'ms')}")
+    print(f"ratio one after the other / side by side: {statistics.median(one_by_one) / statistics.median(reads):.1f}")
+
+
+@contextmanager
+def proxied(endpoint: str, delay_seconds: float) -> Iterator[str]:
+    """Put the latency between us and the emulator."""
+    upstream = urlsplit(endpoint)
+    with TcpProxy(str(upstream.hostname), int(upstream.port or 0), delay_seconds) as proxy:
+        yield f"http://127.0.0.1:{proxy.port}"
+
+
+@contextmanager
+def exporter(endpoint: str) -> Iterator[None]:
+    """Run the SQS exporter on all queues of the benchmark."""
+    settings = {
+        "AWS_ENDPOINT_URL": endpoint,
+        "DATABASE_URL": "sqlite:////nonexistent/bench.db",
+        "AFORO_EXPORTER_SQS_PORT": str(PORT),
+        "AFORO_EXPORTER_QUEUES": "bench-*",
+        "AFORO_EXPORTER_BUSY_SECONDS": str(PAUSE_SECONDS),
+        "AFORO_EXPORTER_IDLE_SECONDS": str(PAUSE_SECONDS),
+    }
+    with running([sys.executable, "-m", "exporters", "sqs"], settings):
+        wait_for(lambda: "aforo_exporter_info" in scrape(PORT), "the exporter")
+        yield
+
+
+def client(endpoint: str) -> SQSClient:
+    """Return a client of the emulator."""
+    return aws.client(Settings.from_env({"AWS_ENDPOINT_URL": endpoint}), "sqs")
+
+
+def timed_loop(sqs: SQSClient, urls: Sequence[str]) -> float:
+    """Return the seconds that reading every queue in turn takes."""
+    begun = time.perf_counter()
+    for url in urls:
+        read_facts(sqs, url)
+    return time.perf_counter() - begun
+
+
+def timed_message(sqs: SQSClient, url: str) -> float:
+    """Return the seconds from a message's arrival in a queue to the scrape that shows it."""
+    sample = f'{VISIBLE}queue="{url.rpartition("/")[2]}"}} 1.0'
+    sqs.send_message(QueueUrl=url, MessageBody="m")
+    return wait_for(lambda: sample in scrape(PORT), "the message", pause_seconds=0.005)
+
+
+def timed_readings(number: int) -> list[float]:
+    """Return the seconds of so many readings of all queues, which share one moment of last success."""
+    told = 'aforo_sqs_last_success_timestamp_seconds{queue="bench-000"}'
+    moments = [value_of(told)]
+    while len(moments) <= number:
+        wait_for(lambda: value_of(told) != moments[-1], "a reading", pause_seconds=0.005)
+        moments.append(value_of(told))
+    return [later - earlier - PAUSE_SECONDS for earlier, later in pairwise(moments)]
+
+
+def value_of(sample: str) -> float:
+    """Return the value of one sample of a scrape."""
+    return next(float(line.split()[-1]) for line in scrape(PORT).splitlines() if line.startswith(sample))
+
+
+if __name__ == "__main__":
+    main()
