@@ -16,7 +16,7 @@ def parsed(text: str) -> Samples:
 
 
 def compare(ours: Samples, peer: Samples) -> None:
-    """Raise AssertionError at the first figure told differently: states, sums, attempts and stages, in all and by run."""
+    """Raise AssertionError at the first figure told differently: states, sums, attempts, stages, in all and by run."""
     pairs = [
         (told(ours, "aforo_runs", "status"), told(peer, "sql_runs", "status", col="runs")),
         (told(ours, "aforo_videos", "state"), told(peer, "sql_videos", "state", col="videos")),
