@@ -40,7 +40,7 @@ class Count:
     def refresh(self, reader: Reader, now: float) -> None:
         """Read what changed; `now` is a moment before the snapshot of `reader` was opened."""
         since = self.since
-        self.ledger.follow(reader.newest_runs(self.runs), since)
+        self.ledger.follow(reader.newest_runs(self.runs), self.runs, since)
         changed = list(reader.changed_videos(since))
         self.rows_read["videos"] += len(changed)
         self.ledger.apply(changed, since)

@@ -40,6 +40,11 @@ class Run(NamedTuple):
     bottleneck: str | None
 
     @property
+    def place(self) -> tuple[float, str]:
+        """Return what runs are ordered by, newest last."""
+        return self.created_at, self.id
+
+    @property
     def window_end(self) -> float:
         """Return where a sustained run's schedule ends; infinite for a burst or a run that has not started."""
         if self.mode == Mode.BURST or self.started_at is None or self.window_seconds is None:
@@ -116,12 +121,12 @@ class Ledger:
         for video_id in ids & self._open.keys():
             self._give_state(video_id, VideoState.PROCESSING)
 
-    def follow(self, newest: list[Run], since: float) -> None:
-        """Take the newest runs: track new ones, retire those pushed out, forget the deleted."""
+    def follow(self, newest: list[Run], limit: int, since: float) -> None:
+        """Take the newest runs, `limit` at most: track new ones, retire those pushed out, forget the deleted."""
         counted_until = self._oldest_tracked()
-        oldest_listed = min((run.created_at for run in newest), default=-math.inf)
+        last = newest[-1].place if len(newest) == limit else (-math.inf, "")
         for run_id in self.runs.keys() - {run.id for run in newest}:
-            self._leave(run_id, deleted=self.runs[run_id].created_at > oldest_listed)
+            self._leave(run_id, deleted=self.runs[run_id].place > last)
         for run in newest:
             if run.id in self.runs:
                 self._update(run)

@@ -141,6 +141,18 @@ def test_deleted_runs_are_forgotten_and_pushed_out_ones_stay_in_the_totals(store
     assert exporter.figures()['aforo_videos{state="uploaded"}'] == 3
 
 
+def test_the_oldest_of_few_runs_is_forgotten_when_it_is_deleted(store: Store) -> None:
+    exporter = Exporter(store, runs=3)
+    for number in range(2):
+        store.run(f"r{number}", T0, count=1)
+        store.upload(f"v{number}", f"r{number}", T0)
+    exporter.now = T0 + 1
+    exporter.figures()
+    store.delete_run("r0")
+    assert exporter.figures()['aforo_videos{state="uploaded"}'] == 1
+    assert exporter.figures() == exporter.fresh()
+
+
 def test_an_attempt_whose_process_died_counts_though_nobody_knows_when(store: Store) -> None:
     exporter = Exporter(store)
     store.run("a", T0, count=1)

@@ -1,0 +1,42 @@
+"""Each benchmark still runs, in its small form: both sides measured, and a ratio printed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import postgresql
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(name: str) -> str:
+    command = [sys.executable, f"benchmarks/{name}.py", "--quick"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=110, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.stack
+@pytest.mark.postgresql
+def test_the_database_exporter_tells_what_its_peer_tells() -> None:
+    if postgresql.binaries() is None or shutil.which("prometheus-sql-exporter") is None:
+        pytest.skip("needs PostgreSQL and the peer (Debian: apt install postgresql prometheus-sql-exporter)")
+    assert "the figures of both agree" in run("db_exporter")
+
+
+@pytest.mark.stack
+def test_the_sqs_exporter_benchmark_runs() -> None:
+    assert "ratio one after the other / side by side" in run("sqs_exporter")
+
+
+@pytest.mark.stack
+def test_the_celery_exporter_benchmark_loses_no_event_of_ours() -> None:
+    ours = next(line for line in run("celery_exporter").splitlines() if line.strip().startswith("ours:"))
+    assert ours.endswith("events lost of 200: 0")

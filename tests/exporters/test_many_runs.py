@@ -1,0 +1,87 @@
+"""A thousand runs and more: the newest 200 are told one by one, all of them in the sums, below Prometheus's limit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from prometheus_client import generate_latest
+from sqlalchemy import insert
+
+from exporters.base import Exposition
+from exporters.db import DatabaseSource
+from exporters.reader import open_database
+from exporters.statements import VideosTable
+from pipeline.database import open_engine, upgrade_schema
+from pipeline.models import AttemptRow, RunRow, VideoRow
+from pipeline.settings import Settings
+from pipeline.video import Outcome, Reason, Stage
+from tests.exporters.store import RUN, VIDEO, Store
+
+ROOT = Path(__file__).parents[2]
+T0 = 1_790_000_000.0
+RUNS = 1100
+
+
+def test_the_newest_200_of_1100_runs_are_told_and_all_are_in_the_sums(store: Store) -> None:
+    fill(store)
+    lines = exposition(store).splitlines()
+    told = [line for line in lines if line.startswith("aforo_run_info{")]
+    assert len(told) == 200
+    assert all(any(f'run_id="r{number:04d}"' in line for line in told) for number in range(900, RUNS))
+    assert f'aforo_videos{{state="failed"}} {RUNS * len(Reason)}.0' in lines
+    assert f'aforo_runs{{status="running"}} {RUNS}.0' in lines
+
+
+@pytest.mark.parametrize("file", ["prometheus.yml", "prometheus.compose.yml"])
+def test_prometheus_takes_twice_the_series_of_200_runs_that_have_all_there_can_be(
+    sqlite_store: Store, file: str
+) -> None:
+    fill(sqlite_store)
+    lines = exposition(sqlite_store).splitlines()
+    jobs = yaml.safe_load((ROOT / "prometheus" / file).read_text(encoding="utf-8"))["scrape_configs"]
+    limit = next(job["sample_limit"] for job in jobs if job["job_name"] == "db-exporter")
+    assert 2 * sum(not line.startswith("#") for line in lines) < limit
+
+
+@pytest.fixture
+def sqlite_store(sqlite_url: str) -> Store:
+    engine = open_engine(sqlite_url)
+    upgrade_schema(engine)
+    return Store(engine)
+
+
+def exposition(store: Store) -> str:
+    settings = Settings.from_env({}).exporters
+    source = DatabaseSource(open_database(store.url, VideosTable.of(settings)), settings, clock=lambda: T0 + 10**6)
+    source.build()
+    return Exposition("db", [source]).render(generate_latest).decode()
+
+
+def fill(store: Store) -> None:
+    """Make runs with a failed video of every reason, and an attempt of every outcome with every stage timed."""
+    runs = [
+        RUN
+        | {"id": f"r{number:04d}", "created_at": T0 + number, "started_at": T0 + number, "count": len(Reason)}
+        | {"mode": "sustained", "rate_per_minute": 6.0, "window_seconds": 10.0}
+        for number in range(RUNS)
+    ]
+    videos = [
+        VIDEO
+        | {"id": f"{run['id']}-{reason}", "run_id": run["id"], "state": "failed", "reason": reason}
+        | {"uploaded_at": T0, "intended_at": T0, "started_at": T0, "updated_at": T0 + 1}
+        for run in runs
+        for reason in Reason
+    ]
+    timed = {f"{stage}_seconds": 1.0 for stage in Stage} | {"ffmpeg_cpu_seconds": 1.0}
+    attempts = [
+        timed
+        | {"run_id": run["id"], "video_id": f"{run['id']}-{next(iter(Reason))}", "attempt": 1, "node": "n", "slot": 1}
+        | {"started_at": T0, "ended_at": T0 + 1, "outcome": outcome}
+        for run in runs
+        for outcome in Outcome
+    ]
+    with store.engine.begin() as connection:
+        for table, rows in ((RunRow, runs), (VideoRow, videos), (AttemptRow, attempts)):
+            connection.execute(insert(table), rows)
