@@ -62,6 +62,15 @@ def read_archive(folder: Path) -> tuple[RecordedRun, Resources]:
         raise UsageError("run folder", why, "give results/runs/RUN_ID as `report` wrote it", value=folder) from error
 
 
+def kept_figures(folder: Path) -> tuple[float | None, float | None]:
+    """Return X and S as the recording rules had them when the run was last reported; None where they had not."""
+    try:
+        row = json.loads((folder / "row.json").read_text(encoding="utf-8"))
+        return row["x_per_minute"], row["s_seconds"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None, None
+
+
 def read_resource_file(path: Path) -> Resources:
     """Return the samples of a `resources.csv`; blank is unknown."""
     rows = _rows(path)

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from capacity import results
-from capacity.archive import is_archived, read_archive, read_resource_file, run_folder
+from capacity.archive import is_archived, kept_figures, read_archive, read_resource_file, run_folder
 from capacity.evidence import Cost, RunEvidence, cost_of, gather, run_window
 from capacity.recorded import RecordedRun, load_run
 from capacity.resources import Resources, read_resources
@@ -84,7 +84,6 @@ class _Reader:
     """The rows and costs of all runs, with the newest of what was read still held."""
 
     session: Session
-    published: results.Published
     held: dict[str, RecordedRun] = field(default_factory=dict)
 
     def read(self, run: RunRow) -> RecordedRun:
@@ -100,12 +99,15 @@ class _Reader:
 
 def gather_all(session: Session, settings: Settings, wanted: str | None = None) -> Findings:
     """Judge the recorded runs; the run `wanted` is among the detailed ones in any case."""
-    reader = _Reader(session, results.read_published(settings.prometheus.url))
+    reader = _Reader(session)
+    published = results.read_published(settings.prometheus.url)
     runs = {run.id: run for run in session.scalars(select(RunRow).order_by(RunRow.created_at, RunRow.id))}
     rows, costs = [], []
     for run in runs.values():
         recorded = reader.read(run)
-        rows.append(results.measure_recorded(recorded, reader.published))
+        if run.id not in published:
+            published[run.id] = kept_figures(run_folder(settings.results.path, run.id))
+        rows.append(results.measure_recorded(recorded, published))
         costs.append(cost_of(rows[-1], recorded))
     chosen = _detailed(rows, wanted)
     judged = (

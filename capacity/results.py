@@ -120,12 +120,12 @@ def load_rows(run_ids: Sequence[str] | None = None) -> list[ResultRow]:
         return [measure(session, run, published) for run in runs]
 
 
-def read_published(prometheus_url: str) -> Published:
+def read_published(prometheus_url: str) -> dict[str, tuple[float | None, float | None]]:
     """Return X and S of every run the recording rules know; nothing when Prometheus does not answer."""
     return _ask_published(prometheus_url) or {}
 
 
-def _ask_published(prometheus_url: str) -> Published | None:
+def _ask_published(prometheus_url: str) -> dict[str, tuple[float | None, float | None]] | None:
     try:
         found = {name: promql.query(prometheus_url, rule) for name, rule in RULES.items()}
     except EnvironmentFault:

@@ -14,6 +14,7 @@ from capacity.language import Language, Text, number
 from capacity.report import figures, saturation
 from capacity.report.statements import answer, facts, headline, limit, limit_parts, machine, reservations, spaced
 from capacity.table_text import HEADER, cells_of
+from capacity.trust import is_trustworthy
 
 STYLE = Path(__file__).with_name("style.css")
 TITLE = Text("Capacidad de la capa de workers", "Capacity of the worker layer")
@@ -56,12 +57,17 @@ def _heading(es: str, en: str, lang: Language) -> str:
 
 def _answer(findings: Findings, lang: Language) -> str:
     first, *rest = answer(findings, lang)
-    sentences = "".join(f"<p>{escape(sentence)}</p>" for sentence in rest)
     best = findings.best
+    doubtful = best is not None and not is_trustworthy(best.flags)
+    sentences = "".join(f"<p{_kind(sentence is rest[-1] and doubtful)}>{escape(sentence)}</p>" for sentence in rest)
     others = "".join(f"<li>{escape(headline(run, lang))}</li>" for run in findings.best_of_sizes if run is not best)
     also = f'<ul class="also">{others}</ul>' if others else ""
     where = f'<p class="soft">{escape(machine(best, lang))}</p>' if best else ""
     return f'<section class="answer"><strong>{escape(first)}</strong>{sentences}{also}{where}</section>'
+
+
+def _kind(is_bad: bool) -> str:
+    return ' class="bad"' if is_bad else ""
 
 
 def _rows(findings: Findings, lang: Language) -> Iterable[Sequence[str]]:
