@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -157,3 +158,12 @@ def test_marks_of_an_axis_are_round_and_cover_what_is_shown(low, high, base, mar
 def test_a_scale_puts_its_ends_at_the_ends():
     scale = Scale(10, 20, 100, 0)
     assert [scale.at(value) for value in (10, 15, 20)] == [100, 50, 0]
+
+
+@pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.uid)
+def test_the_picture_in_the_documents_is_of_the_dashboard_as_it_is(board):
+    found = words(Path(f"docs/pictures/{board.uid}.svg").read_text(encoding="utf-8"))
+    titles = {part.title.to("es") for part, _ in placed(board)}
+    assert {title for title in titles if not any(text.startswith(title[:20]) for text in found)} == set()
+    assert "no es una captura de Grafana" in found[-1]
+    assert f"](pictures/{board.uid}.svg)" in Path("docs/dashboards.md").read_text(encoding="utf-8")
