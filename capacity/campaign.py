@@ -28,6 +28,10 @@ from pipeline.run import Mode
 FAILURES_IN_A_ROW = 2
 
 
+class NoRate(EnvironmentFault):
+    """A test waits for a capacity that was not found; it says nothing against the stack."""
+
+
 @dataclass
 class Campaign:
     """A plan with the rows of the tests that are done and the faults of those that could not be run."""
@@ -69,7 +73,7 @@ class Campaign:
                 told(test, self.rows[test])
             except AforoError as fault:
                 self.faults[test] = str(fault)
-                in_a_row += 1
+                in_a_row += not isinstance(fault, NoRate)
                 told(test, fault)
             if in_a_row >= FAILURES_IN_A_ROW:
                 why = f"{in_a_row} tests failed one after the other"
@@ -96,9 +100,7 @@ class Campaign:
         burst = PlannedTest(test.size, test.concurrency, Mode.BURST.value, test.repeat)
         capacity = self.rows[burst].x_sat_per_minute if burst in self.rows else None
         if capacity is None:
-            raise EnvironmentFault(
-                "RATE", "the burst of this cell has no X_sat", "use more COUNT, or give a rate", value="auto"
-            )
+            raise NoRate("RATE", "the burst of this cell has no X_sat", "use more COUNT, or give a rate", value="auto")
         return AUTOMATIC_SHARE * capacity
 
     def _earlier_run(self, test: PlannedTest) -> str | None:

@@ -26,8 +26,8 @@ def read_columns(session: Session, statement: Select[Any]) -> list[Array]:
     width = len(statement.selected_columns)
     with open_rows(session, statement) as cursor:
         chunks = [np.array(rows, dtype=np.float64) for rows in iter(lambda: cursor.fetchmany(CHUNK_ROWS), [])]
-    whole = np.concatenate([np.empty((0, width)), *chunks])
-    return [np.ascontiguousarray(column) for column in whole.T]
+    chunks.append(np.empty((0, width)))
+    return [np.concatenate([chunk[:, column] for chunk in chunks]) for column in range(width)]
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from capacity.gathering import gather_all
 from capacity.report.document import render_document
 from capacity.report.page import render_page
 from capacity.results import reading
+from pipeline.errors import UsageError
 from pipeline.models import RunRow
 from pipeline.settings import Settings
 from tests.capacity.store import fill_store, open_store
@@ -173,3 +174,41 @@ def test_an_empty_store_gives_a_page_a_table_and_no_document(tmp_path):
     shown = CliRunner().invoke(main, ["table"], env=environment, catch_exceptions=False)
     assert shown.exit_code == 0
     assert "make run-burst" in (tmp_path / "results/report.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["compare", ",", "b2"], "ids with commas between are wanted"),
+        (["compare", "b2,b2", "b1"], "each once"),
+        (["compare", "b1,b2", "b2"], "a run is on both sides"),
+        (["compare", "nope", "b2"], "none is recorded under it"),
+        (["compare", "b1", "b2", "--margin", "nan"], "not a finite number"),
+        (["plan", "--demand", "30/min", "--service", "30s", "--cv", "nan"], "not a finite number"),
+        (["plan", "--demand", "30/min", "--runs", "b1,nope"], "none is recorded under it"),
+        (["usl", "--runs", "b1,nope"], "none is recorded under it"),
+        (["report", "nope"], "none is recorded under it"),
+        (["report", "--tasks-log", "/nope"], "it cannot be read"),
+        (["document", "--sizes", "7MB"], "nothing of that size is measured"),
+        (["document", "--sizes", "7"], "it has no unit"),
+        (["matrix", "--concurrencies", "1,x"], "whole numbers of slots"),
+        (["matrix", "--rate", "nan"], "videos a minute or auto"),
+        (["matrix", "--modes", "both"], "there are burst and sustained"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_in_one_line(settings, arguments, message):
+    refused = CliRunner().invoke(main, arguments, env=settings[0])
+    assert message in str(refused.exception) + refused.output
+    assert isinstance(refused.exception, UsageError) or refused.exit_code == 2
+
+
+def test_figures_that_prometheus_has_forgotten_are_those_it_had(settings, tmp_path):
+    folder = Path(settings[0]["AFORO_RESULTS_PATH"]) / "runs" / "b1"
+    ask(settings, "report", "b1")
+    kept = json.loads((folder / "row.json").read_text("utf-8"))
+    (folder / "row.json").write_text(
+        json.dumps(kept | {"x_per_minute": kept["x_database"], "s_seconds": kept["s_database"]})
+    )
+    row = json.loads(ask(settings, "report", "b1", "--json").stdout)
+    assert (row["x_per_minute"], row["agrees"]) == (kept["x_database"], True)
+    (folder / "row.json").write_text(json.dumps(kept))

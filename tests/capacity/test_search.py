@@ -9,6 +9,7 @@ from capacity.search import (
     TrialResult,
     advance,
     finished_prefix,
+    knows_enough,
     may_abort,
     may_skip,
     may_stop,
@@ -18,6 +19,7 @@ from capacity.search import (
 )
 from capacity.simulation import lognormal
 from capacity.stability import Stability
+from capacity.throughput import Attempts
 
 
 def explore(answer, *, refine=False, capacity=10.0):
@@ -141,3 +143,10 @@ def test_stopping_early_keeps_most_of_the_coverage():
         hits += abs(cycles[:stop].mean() - 1) <= precision(cycles[:stop]) * cycles[:stop].mean()
     assert 14 <= np.mean(used) <= 20
     assert hits / 300 >= 0.88
+
+
+@pytest.mark.parametrize(("unfinished_since", "enough"), [(None, True), (1000.0, True), (10.0, False)])
+def test_a_burst_in_progress_is_judged_by_what_began_before_the_first_unfinished_attempt(unfinished_since, enough):
+    start = np.arange(20) * 5.0
+    attempts = Attempts(start, start + 5 + 0.1 * (np.arange(20) % 2), np.ones(20, bool), np.zeros(20, np.int64))
+    assert knows_enough(attempts, 1, unfinished_since) is enough
