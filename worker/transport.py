@@ -281,7 +281,7 @@ class Channel(SQS.Channel):
         The pause doubles with every delivery, so what fails at once does not use its receives up at once.
         Defect: kombu publishes it anew through the exchange tables, raises where SQS fails, and dumps it to a file.
         """
-        delivery = self._delivery(message.delivery_tag)
+        delivery = self._delivery_of(message)  # kombu has forgotten the message already when it restores all of them
         if delivery is None:
             return
         attributes = message.delivery_info["sqs_message"].get("Attributes", {})
@@ -292,11 +292,15 @@ class Channel(SQS.Channel):
     def _delivery(self, delivery_tag: str) -> Delivery | None:
         """Return the SQS side of a delivery; None for a message that did not come from SQS or is settled."""
         message = self.qos._delivered.get(delivery_tag)
-        info = message.delivery_info if message is not None else {}
+        return None if message is None else self._delivery_of(message)
+
+    def _delivery_of(self, message: Any) -> Delivery | None:
+        info = message.delivery_info
         if "sqs_message" not in info:
             return None
         url = info["sqs_queue"]  # kombu's word; the routing key beside it is the sender's
-        return Delivery(next(name for name, known in self._queue_cache.items() if known == url), url, delivery_tag)
+        name = next(name for name, known in self._queue_cache.items() if known == url)
+        return Delivery(name, url, message.delivery_tag)
 
     def _short_client(self, queue: str) -> Any:
         """Return a client that gives up after seconds; kombu's own where it renews STS tokens."""

@@ -58,13 +58,18 @@ class FaultProxy:
 
     def __exit__(self, *_error: Any) -> None:
         self._healed.set()
-        self._server.shutdown()
-        self._server.server_close()
+        self.close()
 
     @property
     def url(self) -> str:
         """Return where the proxy listens."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def close(self) -> None:
+        """Refuse connections from now on, and end those that are open at their next request."""
+        self.inject(Fault("reset"))
+        self._server.shutdown()
+        self._server.server_close()
 
     def inject(self, fault: Fault, action: str = ALL) -> None:
         """Do this to requests for `action` from now on."""

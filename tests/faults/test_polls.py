@@ -60,11 +60,13 @@ def test_failing_polls_are_spaced_out(sqs_queue, proxy, tiny_worker):
         assert worker.said().count("SQS does not answer as it should") == 1
 
 
-def test_a_refused_connection_is_lived_through(sqs_queue, emulator, tiny_worker):
-    with FaultProxy(emulator) as proxy:
-        queue = sqs_queue()
-        with tiny_worker(queue, proxy.url) as worker:
-            proxy._server.shutdown()
-            proxy._server.server_close()
-            poll_until(lambda: ["error"] in worker.lines("polled"), "a refused poll")
-            assert worker.is_alive()
+def test_a_worker_lives_through_refused_connections_and_resumes(sqs_queue, emulator, tiny_worker):
+    queue = sqs_queue()
+    with FaultProxy(emulator) as proxy, tiny_worker(queue, proxy.url) as worker:
+        proxy.close()
+        errors = lambda: worker.lines("polled").count(["error"])  # noqa: E731
+        poll_until(lambda: errors() >= 4, "polls that were refused")  # the first ended an open connection
+        with FaultProxy(emulator, port=int(proxy.url.rpartition(":")[2])):
+            send_task(queue, "after")
+            poll_until(lambda: "after" in worker.names("end"), "a task ran after healing", seconds=RECOVERY_SECONDS)
+        assert worker.is_alive()
