@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from capacity.stability import Stability
 from grafana import wording
 from grafana.boards import BOARDS
 from grafana.check import faults
-from grafana.expressions import expressions
+from grafana.expressions import expressions, panels
 from grafana.generated import FOLDERS, generate, stale
 from grafana.known import known_metrics, rules
 from grafana.promtool import promtools, refused
@@ -64,6 +65,24 @@ def test_every_recorded_figure_is_used_by_a_dashboard_an_alert_a_rule_or_the_tab
     asked.append(Path("prometheus/consoles/index.html").read_text(encoding="utf-8"))
     unused = {rule["record"] for rule in rules("rules") if not any(rule["record"] in text for text in asked)}
     assert unused == set()
+
+
+def test_a_rate_looks_back_a_minute_at_least():
+    for path in COMMITTED:
+        for panel in panels(load(path)):
+            steps = {t.get("interval") for t in panel["targets"] if "_interval" in t["expr"]}
+            assert steps <= {"15s"}, (path.stem, panel["title"])
+
+
+def test_the_runbook_sends_its_reader_to_panels_that_are_there():
+    boards = {load(path)["title"].removeprefix("Aforo · "): load(path) for path in FOLDERS["en"].glob("*.json")}
+    told = Path("docs/runbook.md").read_text(encoding="utf-8").replace("\n", " ")
+    places = re.findall(r"(\w[\w ]*?) → ((?:\*[^*]+\*(?:,? and |, )?)+)", told)
+    assert len(places) > len(rules("alerts")) / 2
+    for board, names in places:
+        name = next((known for known in boards if board.endswith(known)), board)
+        titles = {panel["title"] for panel in panels(boards[name])}
+        assert set(re.findall(r"\*([^*]+)\*", names)) <= titles, (name, names)
 
 
 def test_every_value_a_label_may_have_is_shown_in_words():

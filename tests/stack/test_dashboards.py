@@ -22,6 +22,7 @@ CHOSEN = {"stage": "transcode", "__range": "10m", "__rate_interval": "5m"}
 #: metric names' ends that only a histogram's series have
 #: queries that may have no data although their panel does not say so: the others of their panel always have
 MAY_BE_EMPTY = {"aforo_node_ceiling_bytes_per_second": "no ceiling of this machine's disk or network was measured"}
+WITHOUT_QUOTA = "aforo_node_cgroup_"  # a machine without a CPU quota has none of these
 PARTS = re.compile(r"_(bucket|sum|count)$")
 
 
@@ -117,6 +118,19 @@ def test_the_live_page_shows_the_rows_with_the_tables_digits(rows, prometheus):
         assert f"<b>{row['x_per_minute']:.2f}</b>" in cells
         assert f">{row['s_seconds']:.1f}</td>" in cells
     assert "En curso" not in page
+
+
+def test_every_metric_of_the_catalogue_is_exposed_with_its_type(rows, prometheus):
+    with urllib.request.urlopen(f"{prometheus}/api/v1/metadata", timeout=10) as answer:
+        exposed = json.load(answer)["data"]
+    missing = set()
+    for name, metric in CATALOGUE.items():
+        found = exposed.get(name) or exposed.get(name.removesuffix("_total"))
+        if found is None:
+            missing.add(name)
+        else:
+            assert (found[0]["type"], found[0]["help"]) == (metric.kind, metric.help)
+    assert {name for name in missing if not name.startswith(WITHOUT_QUOTA)} == set()
 
 
 def test_every_series_of_ours_stands_in_the_catalogue_and_keeps_to_its_closed_labels(rows, prometheus):
