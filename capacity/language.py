@@ -59,4 +59,4 @@ def percent(ratio: float | None, lang: Language, digits: int = 1) -> str:
     """Return a ratio as a percentage."""
     if ratio is None or not math.isfinite(ratio):
         return number(ratio, lang)
-    return f"{100 * ratio:.{digits}f} %"
+    return f"{round(100 * ratio, digits) + 0.0:.{digits}f} %"  # + 0.0: no "-0.0 %"

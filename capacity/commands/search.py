@@ -9,9 +9,11 @@ import click
 from capacity.commands.options import json_option, lang_option, with_examples
 from capacity.commands.rendering import print_json
 from capacity.language import Language, Text, number
+from capacity.matrix import MODES
 from capacity.search import Search, Trial, TrialKind, TrialResult, advance, next_trial
 from capacity.stability import Stability
-from capacity.trial import Laboratory, Test
+from capacity.table_text import STABILITIES
+from capacity.trial import Laboratory, Test, silent
 from pipeline.errors import RunFailed
 from pipeline.run import Mode
 from pipeline.size import parse_size
@@ -24,20 +26,33 @@ FOUND = Text(
 
 @click.command(epilog=with_examples("search --size 50MB --concurrency 2", "search --size 5MB --concurrency 4 --refine"))
 @click.option("--size", envvar="SIZE", default="50MB", show_default=True, help="Size of a video [env: SIZE].")
-@click.option("--concurrency", envvar="CONCURRENCY", type=click.IntRange(1, 512), default=2, show_default=True)
+@click.option(
+    "--concurrency",
+    envvar="CONCURRENCY",
+    type=click.IntRange(1, 512),
+    default=2,
+    show_default=True,
+    help="Slots of a worker [env: CONCURRENCY].",
+)
 @click.option("--refine", is_flag=True, help="Narrow the answer to 5 % by bisection; takes several times as long.")
 @json_option
 @lang_option
 def search(size: str, concurrency: int, refine: bool, as_json: bool, lang: Language) -> None:
-    """Find the highest rate that a sustained run shows to be stable: a burst, then a check at 95 % of its X_sat."""
+    """Find the highest rate that a sustained run shows to be stable: a burst, then a check at 95 % of its X_sat.
+
+    Exit codes: 0 a rate was verified, 1 none was, 2 wrong input.
+    """
     parse_size(size)
-    laboratory, found = Laboratory.open(), Search(refine=refine)
+    laboratory, found = Laboratory.open(lang), Search(refine=refine)
     while (trial := next_trial(found)) is not None:
         result = _try(laboratory, trial, size, concurrency)
         click.echo(_line(result, lang), err=True)
         found = advance(found, result)
     if found.failed:
         raise RunFailed("search", "the burst gave no X_sat", "see `make logs`", value=size)
+    if found.stable_per_minute is None:
+        why = "no rate down to half of the burst's X_sat was stable"
+        raise RunFailed("search", why, "look at the runs' reports", value=size)
     if as_json:
         print_json(
             {"size": size, "concurrency": concurrency, "search": found, "cost_seconds": found.cost_seconds}, lang
@@ -56,7 +71,7 @@ def _try(laboratory: Laboratory, trial: Trial, size: str, concurrency: int) -> T
     begun = time.monotonic()
     mode = Mode.BURST if trial.kind is TrialKind.BURST else Mode.SUSTAINED
     test = Test(size, concurrency, mode, trial.videos, trial.rate_per_minute, note="search")
-    row = laboratory.run(test, lambda _ended, _expected: None)
+    row = laboratory.run(test, silent)
     verdict = Stability(row.stability) if row.stability else None
     return TrialResult(trial, time.monotonic() - begun, row.x_sat_per_minute if mode is Mode.BURST else None, verdict)
 
@@ -64,5 +79,6 @@ def _try(laboratory: Laboratory, trial: Trial, size: str, concurrency: int) -> T
 def _line(result: TrialResult, lang: Language) -> str:
     trial = result.trial
     rate = "" if trial.rate_per_minute is None else f" {number(trial.rate_per_minute, lang)}/min"
-    shown = result.verdict.value if result.verdict else f"X_sat {number(result.capacity_per_minute, lang)}/min"
-    return f"{trial.kind.value}{rate} × {trial.videos}: {shown} ({result.cost_seconds:.0f} s)"
+    capacity = f"X_sat {number(result.capacity_per_minute, lang)}/min"
+    shown = STABILITIES[result.verdict].to(lang) if result.verdict else capacity
+    return f"{MODES[Mode(trial.kind.value)].to(lang)}{rate} × {trial.videos}: {shown} ({result.cost_seconds:.0f} s)"

@@ -12,7 +12,7 @@ from capacity.evidence import RunEvidence, run_window
 from capacity.gathering import Findings
 from capacity.language import Language, Text, number
 from capacity.report import figures, saturation
-from capacity.report.statements import answer, facts, headline, limit, limit_parts, machine, reservations, spaced
+from capacity.report.statements import answer, facts, headline, limit_parts, limit_told, machine, reservations, spaced
 from capacity.table_text import HEADER, cells_of
 from capacity.trust import is_trustworthy
 
@@ -140,7 +140,7 @@ def _summary(run: RunEvidence, lang: Language) -> str:
 def _facts(run: RunEvidence, lang: Language) -> str:
     told = [
         *facts(run, lang),
-        (Text("límite", "limit"), limit(run, lang)),
+        (Text("límite", "limit"), limit_told(run, lang)),
         (Text("descartado", "ruled out"), _ruled_out(run, lang)),
         (Text("fiabilidad", "trust"), reservations(run, lang)),
     ]

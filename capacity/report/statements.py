@@ -71,10 +71,14 @@ def headline(run: RunEvidence, lang: Language) -> str:
 
 
 def limit(run: RunEvidence, lang: Language) -> str:
-    """Return what stops the run from doing more, with how sure that is."""
+    """Return what stops the run from doing more, with how sure that is, as a sentence."""
+    return f"{Text('Límite', 'Limit').to(lang)}: {limit_told(run, lang)}."
+
+
+def limit_told(run: RunEvidence, lang: Language) -> str:
+    """Return cause, confidence and evidence in a line."""
     name, _, evidence = (text.to(lang) for text in limit_parts(run))
-    told = f"{name}: {evidence}" if is_sustained(run) else run.bottleneck.told(lang)
-    return f"{Text('Límite', 'Limit').to(lang)}: {told}."
+    return f"{name}: {evidence}" if is_sustained(run) else run.bottleneck.told(lang)
 
 
 def limit_parts(run: RunEvidence) -> tuple[Text, Text, Text]:
