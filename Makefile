@@ -17,8 +17,8 @@ DOWN := $(LOCAL) down
 STATUS := $(LOCAL) status
 LOGS := $(LOCAL) logs
 
-.PHONY: help setup setup-dev run-burst run-sustained up down status logs doctor table report matrix search compare plan audit usl clean \
-        test test-faults test-compose lint lint-python lint-prometheus docs lock
+.PHONY: help setup setup-dev run-burst run-sustained up down status logs doctor table report document matrix search compare plan audit \
+        usl clean test test-faults test-compose test-limits lint lint-python lint-prometheus lint-compose bundle docs lock
 help: ## Show every verb
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## ' '{printf "  %-15s %s\n", $$1, $$2}'
 	@echo 'Options: SIZE (50MB) COUNT (8) CONCURRENCY (2) RATE (10 a minute) FILE USER_ID PROFILE (full | showcase)'
@@ -52,7 +52,8 @@ compare: setup ## Say whether B is slower than A: ARGS='RUN_A1,RUN_A2 RUN_B1,RUN
 plan: setup ## Size the workers for a demand: ARGS='--demand 30/min'
 audit: setup ## Check a published table for the impossible: ARGS=table.csv
 usl: setup ## Fit throughput against concurrency: ARGS=levels.csv
-report matrix search compare plan audit usl:
+document: setup ## Write the scenario's document from what was measured: capacity-planning/escenario_2_worker_throughput.md
+report document matrix search compare plan audit usl:
 	@set -f; $(RUN) capacity $@ $$ARGS
 clean: setup ## Stop the stack and remove its data; ARGS='--results --videos' removes those too
 	@set -f; $(LOCAL) clean $$ARGS
@@ -62,14 +63,21 @@ test-faults: setup-dev ## Inject faults into real processes
 	@.venv/bin/pytest -q -m faults
 test-compose: setup-dev ## Run the tests that need a Docker engine
 	@.venv/bin/pytest -q -m compose
-lint: lint-python lint-prometheus ## Check style, types, imports and Prometheus rules
+test-limits: setup-dev ## See the bottleneck verdicts be right on injected limits (minutes, root)
+	@.venv/bin/pytest -q -m limits
+lint: lint-python lint-prometheus lint-compose ## Check style, types, imports, rules, alerts, dashboards, compose file
 lint-python: setup-dev
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/lint-imports
 lint-prometheus: setup-dev
 	@promtool check config prometheus/prometheus.yml && promtool check rules --lint=all --lint-fatal prometheus/rules/*.yml $(wildcard prometheus/alerts/*.yml)
 	@promtool test rules prometheus/tests/*.yml
-docs: setup ## Make .env.example from the settings
-	@$(PY) -m local env-example > .env.example
+	@$(PY) -m grafana check
+lint-compose:
+	@if docker compose version >/dev/null 2>&1; then docker compose --profile '*' config --quiet; else echo 'compose file not checked: no docker compose'; fi
+bundle: setup-dev ## Pack rules, alerts and dashboards for a Prometheus and Grafana of your own: dist/aforo-bundle/
+	@$(PY) -m grafana bundle
+docs: setup-dev ## Make .env.example, docs/metrics.md and the dashboards from their sources
+	@$(PY) -m local env-example > .env.example && $(PY) -m pipeline.metrics_page > docs/metrics.md && $(PY) -m grafana
 lock: ## Renew the locked requirements from requirements/*.in (needs uv)
-	@for name in app dev emulator celery-exporter; do uv pip compile -q --generate-hashes --universal --python-version 3.11 \
+	@for name in app services dev emulator celery-exporter; do uv pip compile -q --generate-hashes --universal --python-version 3.11 \
 	  --no-emit-index-url --custom-compile-command 'make lock' requirements/$$name.in -o requirements/$$name.txt || exit; done
