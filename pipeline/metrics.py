@@ -120,7 +120,12 @@ NODE = (
     Metric("aforo_node_memory_bytes", G, "Memory of the machine.", ("kind",)),
     Metric("aforo_node_swap_in_bytes_total", C, "Bytes read back from swap."),
     Metric("aforo_node_oom_kills_total", C, "Processes the kernel killed for want of memory."),
-    Metric("aforo_node_pressure_seconds_total", C, "Time tasks stalled (PSI).", ("resource", "share")),
+    Metric(
+        "aforo_node_pressure_seconds_total",
+        C,
+        "Time tasks of this cgroup, or machine, stalled (PSI).",
+        ("resource", "share"),
+    ),
     Metric("aforo_node_cgroup_cpu_limit_cores", G, "CPU quota of this container in cores; absent without one."),
     Metric("aforo_node_cgroup_periods_total", C, "CPU quota periods of this container."),
     Metric("aforo_node_cgroup_throttled_periods_total", C, "Quota periods in which this container was throttled."),

@@ -40,7 +40,7 @@ class NodeCollector(Collector):
         """Read every source once."""
         yield from _cpu()
         yield from _memory()
-        yield _pressure()
+        yield _pressure(_cgroups(self._v2, "", self._own_cgroups)[0])
         yield from _traffic(self._places.get("work"))
         yield _free_space(self._places)
         yield _single("aforo_node_clock_timestamp_seconds", time.time())
@@ -96,10 +96,11 @@ def _memory() -> Iterator[Metric]:
         yield _single("aforo_node_oom_kills_total", counts["oom_kill"])
 
 
-def _pressure() -> Metric:
+def _pressure(own_group: Path) -> Metric:
+    """Read how long tasks of our cgroup stalled; of the machine where the kernel does not tell of cgroups (v1)."""
     family = metrics.family("aforo_node_pressure_seconds_total")
     for resource in ("cpu", "io", "memory"):
-        for line in _lines(Path("/proc/pressure") / resource):
+        for line in _lines(own_group / f"{resource}.pressure") or _lines(Path("/proc/pressure") / resource):
             share, *pairs = line.split()
             total = dict(pair.split("=") for pair in pairs)["total"]
             family.add_metric([resource, share], int(total) * 1e-6)

@@ -76,3 +76,11 @@ def test_a_slot_that_ends_takes_no_cpu_time_back(tmp_path):
     before = samples(collector)["aforo_worker_cpu_seconds_total",]
     pids.clear()
     assert samples(collector)["aforo_worker_cpu_seconds_total",] >= before > 0
+
+
+def test_pressure_is_that_of_the_workers_own_cgroup_where_the_kernel_tells_it(tmp_path):
+    folder = tmp_path / "v2/worker.service"
+    folder.mkdir(parents=True)
+    (folder / "cpu.pressure").write_text("some avg10=0.00 avg60=0.00 avg300=0.00 total=7000000\n")
+    found = collect(tmp_path, "0::/worker.service\n")
+    assert found["aforo_node_pressure_seconds_total", "cpu", "some"] == 7.0
