@@ -43,10 +43,11 @@ from pipeline.database import Sessions, open_engine, open_sessions, upgrade_sche
 from pipeline.models import AttemptRow, RunRow, VideoRow
 from pipeline.settings import Settings
 from pipeline.size import parse_size
-from pipeline.storage import open_storage
+from pipeline.storage import Storage, open_storage
 from worker.profiles import profile_named
 from worker.transcode import Transcoder, ffmpeg_version, transcode_command
 
+WARM_UP_SIZE = "1MB"
 STAGES = ("claim", "fetch", "probe", "transcode", "publish", "finish")
 
 
@@ -59,21 +60,21 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     asked = parser.parse_args()
     print(f"{machine()}, ffmpeg {ffmpeg_version()}")
-    source = make_video(parse_size(asked.size), ROOT / "videos/media", print)
+    small, source = (make_video(parse_size(size), ROOT / "videos/media", print) for size in (WARM_UP_SIZE, asked.size))
     with tempfile.TemporaryDirectory() as name, emulator() as endpoint_url:
         folder = Path(name)
         settings, environment = surroundings(folder, endpoint_url, asked.concurrency)
-        loop = BareLoop(source, folder / "bare", asked.concurrency, Transcoder.from_settings(settings.worker).threads)
-        with pipeline(settings, environment, folder, source) as ours:
-            loop.videos_per_minute(asked.concurrency)  # both sides once, uncounted: caches and first imports
-            ours.videos_per_minute(asked.concurrency, "warm-up")
+        loop = BareLoop(folder / "bare", asked.concurrency, Transcoder.from_settings(settings.worker).threads)
+        with pipeline(settings, environment, folder) as ours:
+            loop.videos_per_minute(small, asked.concurrency)  # both sides once, uncounted: caches and first imports
+            ours.videos_per_minute(small, asked.concurrency, "warm-up")
             bare, whole = [], []
             for repeat in range(asked.repeats):
                 for is_ours in (True, False) if repeat % 2 else (False, True):
                     if is_ours:
-                        whole.append(ours.videos_per_minute(asked.count, f"run-{repeat}"))
+                        whole.append(ours.videos_per_minute(source, asked.count, f"run-{repeat}"))
                     else:
-                        bare.append(loop.videos_per_minute(asked.count))
+                        bare.append(loop.videos_per_minute(source, asked.count))
                 print(f"turn {repeat + 1}: bare {bare[-1]:.3f}, pipeline {whole[-1]:.3f} videos/min", flush=True)
             print(f"concurrency {asked.concurrency}, {asked.size}, {asked.count} videos a turn, {loop.threads} threads")
             print(f"  bare loop {spread(bare, '.3f')} videos/min\n  pipeline  {spread(whole, '.3f')} videos/min")
@@ -85,17 +86,16 @@ def main() -> None:
 class BareLoop:
     """`xargs -P` over the worker's own ffmpeg command line."""
 
-    source: MediaFile
     folder: Path
     concurrency: int
     threads: int
 
-    def videos_per_minute(self, count: int) -> float:
+    def videos_per_minute(self, source: MediaFile, count: int) -> float:
         """Transcode the file `count` times."""
         self.folder.mkdir(exist_ok=True)
-        media = Transcoder.from_settings(Settings().worker).probe(self.source.path)
+        media = Transcoder.from_settings(Settings().worker).probe(source.path)
         target = self.folder / "NUMBER.mp4"
-        argv = transcode_command(self.source.path, target, profile_named("full"), media, self.threads)
+        argv = transcode_command(source.path, target, profile_named("full"), media, self.threads)
         line = shlex.join(argv).replace("NUMBER", "{}") + " >/dev/null"
         command = ["xargs", "-P", str(self.concurrency), "-I", "{}", "sh", "-c", line]
         begun = time.perf_counter()
@@ -111,17 +111,18 @@ class Pipeline:
 
     sessions: Sessions
     publisher: Publisher
-    source: MediaFile
-    key: str
+    storage: Storage
 
-    def videos_per_minute(self, count: int, run_id: str) -> float:
+    def videos_per_minute(self, source: MediaFile, count: int, run_id: str) -> float:
         """Send `count` videos and wait for their end."""
         facts = {"size_label": "", "size_bytes": 1, "count": count, "concurrency": 1, "nodes": 1, "slots": 1}
         with self.sessions.begin() as session:
             run = RunRow(id=run_id, status="running", mode="burst", profile="full", created_at=time.time(), **facts)
-            run.source, run.source_sha256 = "", self.source.sha256
+            run.source, run.source_sha256 = "", source.sha256
             session.add(run)
-        self.publisher.publish([self._video(run_id, k) for k in range(count)])
+        stored = self.storage.publish(source.path, f"uploads/{source.sha256[:16]}.mp4")
+        fields = (stored.key, stored.size_bytes, stored.sha256, "full", None, None)
+        self.publisher.publish([NewVideo(run_id, k, *fields) for k in range(count)])
         until(lambda: self._done(run_id) == count, "the videos are done", seconds=600, every=0.2)
         with self.sessions() as session:
             window = select(func.max(VideoRow.updated_at) - func.min(VideoRow.uploaded_at))
@@ -136,10 +137,6 @@ class Pipeline:
         shown = zip(STAGES, row, strict=True)
         return " ".join(f"{stage} {seconds:.3f}" for stage, seconds in shown if seconds is not None)
 
-    def _video(self, run_id: str, sequence: int) -> NewVideo:
-        source = self.source
-        return NewVideo(run_id, sequence, self.key, source.size_bytes, source.sha256, "full", None, None)
-
     def _done(self, run_id: str) -> int:
         with self.sessions() as session:
             done = select(func.count()).where(VideoRow.run_id == run_id, VideoRow.state == "done")
@@ -147,19 +144,17 @@ class Pipeline:
 
 
 @contextmanager
-def pipeline(settings: Settings, environment: dict[str, str], folder: Path, source: MediaFile) -> Iterator[Pipeline]:
+def pipeline(settings: Settings, environment: dict[str, str], folder: Path) -> Iterator[Pipeline]:
     """Run a worker whose /metrics is read each second."""
     client = aws.client(settings, "sqs")
     url = queue.ensure_queue(client, settings.queue)
     engine = open_engine(settings.database.url)
     upgrade_schema(engine)
     sessions = open_sessions(engine)
-    key = f"uploads/{source.sha256[:16]}.mp4"
-    open_storage(settings).publish(source.path, key)
     port = settings.worker.metrics_port
     with running(python("worker"), os.environ | environment, folder / "worker.log"), read_each_second(port):
         until(lambda: read_metrics(port), "the worker serves its metrics")
-        yield Pipeline(sessions, Publisher(make_celery(settings, url), client, url, sessions), source, key)
+        yield Pipeline(sessions, Publisher(make_celery(settings, url), client, url, sessions), open_storage(settings))
 
 
 @contextmanager
