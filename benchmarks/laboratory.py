@@ -85,13 +85,12 @@ def read_metrics(port: int) -> bytes | None:
 
 
 def cpu_seconds(main: psutil.Process) -> float:
-    """Return the CPU seconds of a process, of its live children, and of those it has waited for."""
-    times = main.cpu_times()
-    used = times.user + times.system + times.children_user + times.children_system
-    for child in main.children(recursive=True):
+    """Return the CPU seconds of a process and its live descendants, each with what it has waited for."""
+    used = 0.0
+    for process in (main, *main.children(recursive=True)):
         with suppress(psutil.NoSuchProcess):
-            used += sum(child.cpu_times()[:2])
-    return float(used)
+            used += sum(process.cpu_times()[:4])
+    return used
 
 
 @dataclass(frozen=True)

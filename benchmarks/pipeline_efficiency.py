@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import shlex
 import subprocess
 import tempfile
@@ -20,11 +21,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 from sqlalchemy import func, select
 
 from benchmarks.laboratory import (
     KEYS,
     ROOT,
+    cpu_seconds,
     emulator,
     free_port,
     machine,
@@ -66,20 +69,37 @@ def main() -> None:
         settings, environment = surroundings(folder, endpoint_url, asked.concurrency)
         loop = BareLoop(folder / "bare", asked.concurrency, Transcoder.from_settings(settings.worker).threads)
         with pipeline(settings, environment, folder) as ours:
-            loop.videos_per_minute(small, asked.concurrency)  # both sides once, uncounted: caches and first imports
-            ours.videos_per_minute(small, asked.concurrency, "warm-up")
+            loop.turn(small, asked.concurrency)  # both sides once, uncounted: caches and first imports
+            ours.turn(small, asked.concurrency, "warm-up")
             bare, whole = [], []
             for repeat in range(asked.repeats):
                 for is_ours in (True, False) if repeat % 2 else (False, True):
                     if is_ours:
-                        whole.append(ours.videos_per_minute(source, asked.count, f"run-{repeat}"))
+                        whole.append(ours.turn(source, asked.count, f"run-{repeat}"))
                     else:
-                        bare.append(loop.videos_per_minute(source, asked.count))
-                print(f"turn {repeat + 1}: bare {bare[-1]:.3f}, pipeline {whole[-1]:.3f} videos/min", flush=True)
+                        bare.append(loop.turn(source, asked.count))
+                print(f"turn {repeat + 1}: bare {bare[-1]}, pipeline {whole[-1]}", flush=True)
             print(f"concurrency {asked.concurrency}, {asked.size}, {asked.count} videos a turn, {loop.threads} threads")
-            print(f"  bare loop {spread(bare, '.3f')} videos/min\n  pipeline  {spread(whole, '.3f')} videos/min")
-            print(f"  pipeline ÷ bare: {paired_ratio(whole, bare)}")
+            for side, turns in (("bare loop", bare), ("pipeline", whole)):
+                cpu = spread([turn.cpu_seconds for turn in turns])
+                print(
+                    f"  {side:<9} {spread([turn.per_minute for turn in turns], '.3f')} videos/min, CPU {cpu} s a video"
+                )
+            x = paired_ratio([turn.per_minute for turn in whole], [turn.per_minute for turn in bare])
+            cpu = paired_ratio([turn.cpu_seconds for turn in bare], [turn.cpu_seconds for turn in whole])
+            print(f"  X of the pipeline ÷ bare: {x}\n  CPU a video, bare ÷ pipeline: {cpu}")
             print(f"  mean seconds of a stage: {ours.stages()}")
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Throughput, and CPU seconds of a video: ffmpeg's in the bare loop, those of the whole worker in ours."""
+
+    per_minute: float
+    cpu_seconds: float
+
+    def __str__(self) -> str:
+        return f"{self.per_minute:.3f} videos/min at {self.cpu_seconds:.2f} CPU s each"
 
 
 @dataclass(frozen=True)
@@ -90,7 +110,7 @@ class BareLoop:
     concurrency: int
     threads: int
 
-    def videos_per_minute(self, source: MediaFile, count: int) -> float:
+    def turn(self, source: MediaFile, count: int) -> Turn:
         """Transcode the file `count` times."""
         self.folder.mkdir(exist_ok=True)
         media = Transcoder.from_settings(Settings().worker).probe(source.path)
@@ -98,11 +118,16 @@ class BareLoop:
         argv = transcode_command(source.path, target, profile_named("full"), media, self.threads)
         line = shlex.join(argv).replace("NUMBER", "{}") + " >/dev/null"
         command = ["xargs", "-P", str(self.concurrency), "-I", "{}", "sh", "-c", line]
-        begun = time.perf_counter()
+        begun, used = time.perf_counter(), _children_cpu_seconds()
         subprocess.run(command, input="\n".join(map(str, range(count))), text=True, check=True)
-        seconds = time.perf_counter() - begun
+        seconds, used = time.perf_counter() - begun, _children_cpu_seconds() - used
         assert len(list(self.folder.iterdir())) >= count
-        return 60 * count / seconds
+        return Turn(60 * count / seconds, used / count)
+
+
+def _children_cpu_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 @dataclass(frozen=True)
@@ -112,14 +137,16 @@ class Pipeline:
     sessions: Sessions
     publisher: Publisher
     storage: Storage
+    worker: psutil.Process
 
-    def videos_per_minute(self, source: MediaFile, count: int, run_id: str) -> float:
+    def turn(self, source: MediaFile, count: int, run_id: str) -> Turn:
         """Send `count` videos and wait for their end."""
         facts = {"size_label": "", "size_bytes": 1, "count": count, "concurrency": 1, "nodes": 1, "slots": 1}
         with self.sessions.begin() as session:
             run = RunRow(id=run_id, status="running", mode="burst", profile="full", created_at=time.time(), **facts)
             run.source, run.source_sha256 = "", source.sha256
             session.add(run)
+        used = cpu_seconds(self.worker)
         stored = self.storage.publish(source.path, f"uploads/{source.sha256[:16]}.mp4")
         fields = (stored.key, stored.size_bytes, stored.sha256, "full", None, None)
         self.publisher.publish([NewVideo(run_id, k, *fields) for k in range(count)])
@@ -127,7 +154,7 @@ class Pipeline:
         with self.sessions() as session:
             window = select(func.max(VideoRow.updated_at) - func.min(VideoRow.uploaded_at))
             seconds = session.scalar(window.where(VideoRow.run_id == run_id))
-        return 60 * count / seconds
+        return Turn(60 * count / seconds, (cpu_seconds(self.worker) - used) / count)
 
     def stages(self) -> str:
         """Return the mean time of each stage of the counted turns."""
@@ -152,9 +179,11 @@ def pipeline(settings: Settings, environment: dict[str, str], folder: Path) -> I
     upgrade_schema(engine)
     sessions = open_sessions(engine)
     port = settings.worker.metrics_port
-    with running(python("worker"), os.environ | environment, folder / "worker.log"), read_each_second(port):
+    with running(python("worker"), os.environ | environment, folder / "worker.log") as main, read_each_second(port):
         until(lambda: read_metrics(port), "the worker serves its metrics")
-        yield Pipeline(sessions, Publisher(make_celery(settings, url), client, url, sessions), open_storage(settings))
+        yield Pipeline(
+            sessions, Publisher(make_celery(settings, url), client, url, sessions), open_storage(settings), main
+        )
 
 
 @contextmanager
