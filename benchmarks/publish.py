@@ -1,28 +1,21 @@
 """Compare sending ten tasks in one SQS call with a loop of `apply_async`.
 
 Both send the same Celery messages to the same queue of one emulator, interleaved; rows in SQLite are written by the
-batched side only, as the injector does. Prints tasks per second of each repetition and the ratio of the medians.
+batched side only, as the injector does. Prints tasks per second of each repetition and the ratio.
 
-    .venv/bin/python benchmarks/publish.py [--tasks 500] [--repeats 5]
+    PYTHONPATH=. .venv/bin/python benchmarks/publish.py [--tasks 500] [--repeats 5]
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import platform
-import socket
-import statistics
-import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib.metadata import version
-from pathlib import Path
 
 from celery import Celery
 
+from benchmarks.laboratory import KEYS, emulator, machine, paired_ratio, spread
 from injector.publish import NewVideo, Publisher
 from pipeline import aws, queue
 from pipeline.broker import make_celery
@@ -30,8 +23,6 @@ from pipeline.database import Sessions, open_engine, open_sessions, upgrade_sche
 from pipeline.models import RunRow
 from pipeline.settings import Settings
 from pipeline.video import TASK_NAME, Payload
-
-ROOT = Path(__file__).parents[1]
 
 
 def main() -> None:
@@ -41,7 +32,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     asked = parser.parse_args()
     with emulator() as endpoint, tempfile.TemporaryDirectory() as folder:
-        os.environ["AWS_ENDPOINT_URL_SQS"] = endpoint
+        os.environ.update(KEYS, AWS_ENDPOINT_URL_SQS=endpoint)
         settings = Settings.from_env({"AWS_ENDPOINT_URL": endpoint, "DATABASE_URL": f"sqlite:///{folder}/a.db"})
         client = aws.client(settings, "sqs")
         app = make_celery(settings, queue.ensure_queue(client, settings.queue))
@@ -82,35 +73,12 @@ def database(settings: Settings) -> Sessions:
     return sessions
 
 
-@contextmanager
-def emulator() -> Iterator[str]:
-    """Run an AWS emulator on a free port of 127.0.0.1."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = os.environ | {"GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1", "SERVICES": "sqs"}
-    program = str(ROOT / ".tools/emulator/bin/ministack")
-    process = subprocess.Popen([program], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(150):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait()
-
-
 def show(rates: dict[str, list[float]], tasks: int) -> None:
     """Print every repetition, the medians and their ratio."""
-    print(f"{platform.platform()}, {os.cpu_count()} cores, celery {version('celery')}, boto3 {version('boto3')}")
+    print(machine())
     for name, values in rates.items():
-        shown = " ".join(f"{value:.0f}" for value in values)
-        print(f"{name:>12}: median {statistics.median(values):.0f} tasks/s of {tasks} ({shown})")
-    ratio = statistics.median(rates["batched"]) / statistics.median(rates["apply_async"])
-    print(f"ratio batched / apply_async: {ratio:.1f}")
+        print(f"{name:>12}: {spread(values, '.0f')} tasks/s of {tasks}")
+    print(f"ratio batched / apply_async: {paired_ratio(rates['batched'], rates['apply_async'])}")
 
 
 if __name__ == "__main__":
