@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 PORT = 20693
 #: The least the setting allows: the exporter reads all but without a pause.
 PAUSE_SECONDS = 0.1
+WITHOUT_PAUSE = {f"AFORO_EXPORTER_{state}_SECONDS": str(PAUSE_SECONDS) for state in ("BUSY", "IDLE")}
 VISIBLE = "\naforo_sqs_messages_visible{"
 
 
@@ -55,17 +56,21 @@ def main() -> None:
         near, far = client(endpoint), client(distant)
         urls = [near.create_queue(QueueName=f"bench-{number:03d}")["QueueUrl"] for number in range(asked.queues)]
         one_by_one = [timed_loop(far, urls) for _ in range(3)]
-        with exporter(distant):
+        with exporter(distant, WITHOUT_PAUSE):
             started = wait_for(lambda: scrape(PORT).count(VISIBLE) == asked.queues, "all queues")
             delays = [timed_message(near, url) for url in random.Random(1).sample(urls, asked.messages)]
             reads = timed_readings(10)
-            scrapes = [timed_scrape(PORT) for _ in range(asked.scrapes)]
+            busy = [timed_scrape(PORT) for _ in range(asked.scrapes)]
+        with exporter(distant, {}):
+            wait_for(lambda: scrape(PORT).count(VISIBLE) == asked.queues, "all queues")
+            paced = [paced_scrape() for _ in range(asked.scrapes)]
     print(f"{platform.platform()}, {os.cpu_count()} cores, boto3 {version('boto3')}")
     print(f"{asked.queues} queues, {asked.latency_ms:g} ms to SQS; first reading told after {started:.2f} s")
-    print(f" one after the other: {spread(one_by_one, 's')}")
-    print(f"   read side by side: {spread(reads, 's')}")
-    print(f"   message to scrape: {spread(delays, 's')}")
-    print(f"{'scrape':>20}: {spread([1000 * seconds for seconds in scrapes], 'ms')}")
+    print(f" one after the other : {spread(one_by_one, 's')}")
+    print(f"    read side by side: {spread(reads, 's')}")
+    print(f"    message to scrape: {spread(delays, 's')}")
+    print(f"scrape, never pausing: {spread([1000 * seconds for seconds in busy], 'ms')}")
+    print(f"scrape, every 5 s    : {spread([1000 * seconds for seconds in paced], 'ms')}")
     print(f"ratio one after the other / side by side: {statistics.median(one_by_one) / statistics.median(reads):.1f}")
 
 
@@ -78,17 +83,15 @@ def proxied(endpoint: str, delay_seconds: float) -> Iterator[str]:
 
 
 @contextmanager
-def exporter(endpoint: str) -> Iterator[None]:
+def exporter(endpoint: str, schedule: dict[str, str]) -> Iterator[None]:
     """Run the SQS exporter on all queues of the benchmark."""
     settings = {
         "AWS_ENDPOINT_URL": endpoint,
         "DATABASE_URL": "sqlite:////nonexistent/bench.db",
         "AFORO_EXPORTER_SQS_PORT": str(PORT),
         "AFORO_EXPORTER_QUEUES": "bench-*",
-        "AFORO_EXPORTER_BUSY_SECONDS": str(PAUSE_SECONDS),
-        "AFORO_EXPORTER_IDLE_SECONDS": str(PAUSE_SECONDS),
     }
-    with running([sys.executable, "-m", "exporters", "sqs"], settings):
+    with running([sys.executable, "-m", "exporters", "sqs"], settings | schedule):
         wait_for(lambda: "aforo_exporter_info" in scrape(PORT), "the exporter")
         yield
 
@@ -121,6 +124,12 @@ def timed_readings(number: int) -> list[float]:
         wait_for(lambda: value_of(told) != moments[-1], "a reading", pause_seconds=0.005)
         moments.append(value_of(told))
     return [later - earlier - PAUSE_SECONDS for earlier, later in pairwise(moments)]
+
+
+def paced_scrape() -> float:
+    """Return the seconds of one scrape of many, so that some fall into a reading."""
+    time.sleep(0.05)
+    return timed_scrape(PORT)
 
 
 def value_of(sample: str) -> float:

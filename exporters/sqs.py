@@ -9,9 +9,10 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from prometheus_client import generate_latest
 from prometheus_client.core import Metric
 
-from exporters.base import Clock, Findings, Incomplete, Source, gauge_of
+from exporters.base import Clock, Families, Findings, Incomplete, Source, gauge_of
 from exporters.faults import SourceNotReady, fault_of
 from exporters.queues import CallCounter, Reading, Watcher
 from exporters.reader import open_database
@@ -40,6 +41,8 @@ class QueueSource:
     clock: Clock = time.time
     name: str = "sqs"
     _reading: Reading | None = None
+    #: what the reading says, written once and not by each scrape; gauges read the same in both text formats
+    _text: str = ""
     _failure: BaseException | None = None
     _polled_at: float | None = None
     _answered: dict[str, float] = field(default_factory=dict)
@@ -66,13 +69,14 @@ class QueueSource:
         else:
             self._failure, self._reading = next(iter(reading.failures.values()), None), reading
             self._note(reading)
+        self._text = generate_latest(Families(_queue_families(self._reading))).decode()
         self._polled_at = self.clock()
 
     def fetch(self, patience_seconds: float = math.inf) -> Findings:
         """Return the families from memory; raise Incomplete with what is known when a queue did not answer."""
         if self._reading is None or self._polled_at is None:
             raise SourceNotReady("SQS has not answered yet")
-        findings = Findings([*self._queue_families(self._reading), *self._own_families()])
+        findings = Findings(self._own_families(), self._text)
         if self.clock() - self._polled_at > STALE_INTERVALS * self.settings.idle_seconds + READ_TIMEOUT_SECONDS:
             raise Incomplete(Findings(self._own_families()), TimeoutError("the last reading is too old"))
         if self._failure is not None:
@@ -84,20 +88,6 @@ class QueueSource:
         self._answered |= dict.fromkeys(reading.facts, now)
         for name, error in reading.failures.items():
             self._errors[name, fault_of(error)] += 1
-
-    def _queue_families(self, reading: Reading) -> list[Metric]:
-        columns: dict[str, Callable[[QueueFacts], int | None]] = {
-            "messages_visible": lambda facts: facts.visible,
-            "messages_in_flight": lambda facts: facts.in_flight,
-            "messages_delayed": lambda facts: facts.delayed,
-            "visibility_timeout_seconds": lambda facts: facts.visibility_timeout_seconds,
-            "receive_limit": lambda facts: facts.max_receive_count,
-        }
-        families = [
-            _per_queue(name, {queue: value(facts) for queue, facts in reading.facts.items()})
-            for name, value in columns.items()
-        ]
-        return [*families, _per_queue("dead_letter_messages", reading.dead_letters)]
 
     def _own_families(self) -> list[Metric]:
         errors, calls = family("aforo_sqs_poll_errors_total"), family("aforo_sqs_api_calls_total")
@@ -158,6 +148,21 @@ def open_watch(settings: Settings) -> Watch:
     database = open_database(settings.database.url, VideosTable.of(settings.exporters))
     queues = QueueSource(watcher, counter, settings.exporters)
     return Watch(queues, Waiting(database, settings), settings.exporters)
+
+
+def _queue_families(reading: Reading) -> list[Metric]:
+    columns: dict[str, Callable[[QueueFacts], int | None]] = {
+        "messages_visible": lambda facts: facts.visible,
+        "messages_in_flight": lambda facts: facts.in_flight,
+        "messages_delayed": lambda facts: facts.delayed,
+        "visibility_timeout_seconds": lambda facts: facts.visibility_timeout_seconds,
+        "receive_limit": lambda facts: facts.max_receive_count,
+    }
+    families = [
+        _per_queue(name, {queue: value(facts) for queue, facts in reading.facts.items()})
+        for name, value in columns.items()
+    ]
+    return [*families, _per_queue("dead_letter_messages", reading.dead_letters)]
 
 
 def _per_queue(name: str, values: Mapping[str, float | None]) -> Metric:

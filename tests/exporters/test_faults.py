@@ -17,7 +17,7 @@ from pipeline.database import open_engine, upgrade_schema
 from pipeline.settings import Settings
 from tests.exporters.fakes import FakeSqs
 from tests.exporters.store import Store
-from tests.exporters.test_sqs import watching
+from tests.exporters.test_sqs import values, watching
 from tests.exporters.test_web import Server, serving, wait_for
 from tests.tcp_proxy import TcpProxy
 
@@ -165,7 +165,7 @@ def test_sqs_is_polled_on_while_the_database_hangs(store: Store, proxy: TcpProxy
     for visible in (2, 3):
         fake.make("videos", visible=visible)
         assert isinstance(polled(watch), TimeoutError)
-        assert watch.queues.fetch().families[0].samples[0].value == visible
+        assert values(watch.queues.fetch(), "aforo_sqs_messages_visible") == {("videos",): visible}
     proxy.release()
     wait_for(lambda: polled(watch) is None, "the database that came back")
 

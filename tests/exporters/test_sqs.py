@@ -4,9 +4,9 @@ from threading import Event, Thread
 
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
-from prometheus_client.core import Metric
+from prometheus_client.parser import text_string_to_metric_families
 
-from exporters.base import Incomplete
+from exporters.base import Findings, Incomplete
 from exporters.faults import Fault, SourceNotReady
 from exporters.queues import CONCURRENCY, DISCOVERY_SECONDS, CallCounter, Watcher
 from exporters.reader import open_database
@@ -33,7 +33,8 @@ class Exporter:
         self.source.poll()
 
 
-def values(families: list[Metric], name: str) -> dict[tuple[str, ...], float]:
+def values(findings: Findings, name: str) -> dict[tuple[str, ...], float]:
+    families = [*findings.families, *text_string_to_metric_families(findings.text)]
     found = next(family for family in families if family.name == name)
     return {tuple(sample.labels.values()): sample.value for sample in found.samples}
 
@@ -49,13 +50,13 @@ def test_a_prefix_finds_queues_on_every_page_and_later_ones_after_a_minute() -> 
         fake.make(f"team-{number}", visible=number)
     exporter = Exporter(fake, "team-*")
     exporter.poll()
-    seen = values(exporter.source.fetch().families, "aforo_sqs_messages_visible")
+    seen = values(exporter.source.fetch(), "aforo_sqs_messages_visible")
     assert seen == {(f"team-{n}",): n for n in range(5)}
     fake.make("team-new")
     exporter.poll(after=DISCOVERY_SECONDS - 1)
-    assert ("team-new",) not in values(exporter.source.fetch().families, "aforo_sqs_messages_visible")
+    assert ("team-new",) not in values(exporter.source.fetch(), "aforo_sqs_messages_visible")
     exporter.poll(after=1)
-    assert ("team-new",) in values(exporter.source.fetch().families, "aforo_sqs_messages_visible")
+    assert ("team-new",) in values(exporter.source.fetch(), "aforo_sqs_messages_visible")
 
 
 def test_a_queue_that_does_not_answer_is_absent_and_the_others_are_there() -> None:
@@ -68,10 +69,10 @@ def test_a_queue_that_does_not_answer_is_absent_and_the_others_are_there() -> No
     exporter.poll(after=5)
     with pytest.raises(Incomplete) as caught:
         exporter.source.fetch()
-    families = caught.value.findings.families
-    assert values(families, "aforo_sqs_messages_visible") == {("a",): 1}
-    assert values(families, "aforo_sqs_last_success_timestamp_seconds") == {("a",): T0 + 5, ("b",): T0}
-    assert values(families, "aforo_sqs_poll_errors") == {("b", Fault.TIMEOUT): 1}
+    findings = caught.value.findings
+    assert values(findings, "aforo_sqs_messages_visible") == {("a",): 1}
+    assert values(findings, "aforo_sqs_last_success_timestamp_seconds") == {("a",): T0 + 5, ("b",): T0}
+    assert values(findings, "aforo_sqs_poll_errors") == {("b", Fault.TIMEOUT): 1}
 
 
 def test_a_refused_list_of_queues_is_told_and_takes_nothing_with_it() -> None:
@@ -84,13 +85,13 @@ def test_a_refused_list_of_queues_is_told_and_takes_nothing_with_it() -> None:
     exporter.poll(after=DISCOVERY_SECONDS)
     with pytest.raises(Incomplete) as caught:
         exporter.source.fetch()
-    families = caught.value.findings.families
-    assert values(families, "aforo_sqs_messages_visible") == {("named",): 0, ("team-a",): 0}
-    assert values(families, "aforo_sqs_poll_errors") == {("team-*", Fault.DENIED): 1}
+    findings = caught.value.findings
+    assert values(findings, "aforo_sqs_messages_visible") == {("named",): 0, ("team-a",): 0}
+    assert values(findings, "aforo_sqs_poll_errors") == {("team-*", Fault.DENIED): 1}
     fake.broken.clear()
     fake.make("team-b")
     exporter.poll(after=5)
-    assert ("team-b",) in values(exporter.source.fetch().families, "aforo_sqs_messages_visible")
+    assert ("team-b",) in values(exporter.source.fetch(), "aforo_sqs_messages_visible")
 
 
 def test_a_reading_too_old_is_not_said_any_more() -> None:
@@ -101,7 +102,8 @@ def test_a_reading_too_old_is_not_said_any_more() -> None:
     exporter.now += 66
     with pytest.raises(Incomplete) as caught:
         exporter.source.fetch()
-    assert all(family.name != "aforo_sqs_messages_visible" for family in caught.value.findings.families)
+    assert caught.value.findings.text == ""
+    assert values(caught.value.findings, "aforo_sqs_last_success_timestamp_seconds") == {("a",): T0}
 
 
 def test_a_dead_letter_queue_shared_by_many_is_read_once() -> None:
@@ -111,9 +113,9 @@ def test_a_dead_letter_queue_shared_by_many_is_read_once() -> None:
         fake.make(name, dead_letters="dead", max_receive_count=5)
     exporter = Exporter(fake, "a", "b")
     exporter.poll()
-    families = exporter.source.fetch().families
-    assert values(families, "aforo_sqs_dead_letter_messages") == {("a",): 4, ("b",): 4}
-    assert values(families, "aforo_sqs_api_calls") == {("GetQueueAttributes",): 3, ("GetQueueUrl",): 3}
+    findings = exporter.source.fetch()
+    assert values(findings, "aforo_sqs_dead_letter_messages") == {("a",): 4, ("b",): 4}
+    assert values(findings, "aforo_sqs_api_calls") == {("GetQueueAttributes",): 3, ("GetQueueUrl",): 3}
 
 
 def test_a_months_cost_follows_from_the_calls_of_the_last_polls() -> None:
@@ -122,7 +124,7 @@ def test_a_months_cost_follows_from_the_calls_of_the_last_polls() -> None:
     exporter = Exporter(fake, "a")
     for _ in range(25):
         exporter.poll(after=5)
-    cost = values(exporter.source.fetch().families, "aforo_sqs_api_cost_usd_per_month")
+    cost = values(exporter.source.fetch(), "aforo_sqs_api_cost_usd_per_month")
     assert cost == {(): pytest.approx(30 * 24 * 3600 / 5 * 0.40e-6)}
 
 
@@ -148,7 +150,7 @@ def test_a_clock_set_back_makes_no_negative_cost() -> None:
     exporter = Exporter(fake, "a")
     exporter.poll()
     exporter.poll(after=-60)
-    assert values(exporter.source.fetch().families, "aforo_sqs_api_cost_usd_per_month") == {}
+    assert values(exporter.source.fetch(), "aforo_sqs_api_cost_usd_per_month") == {}
 
 
 def test_polls_come_faster_while_a_message_or_a_run_is_there(store: Store) -> None:
@@ -204,4 +206,4 @@ def watching(fake: FakeSqs, settings: Settings) -> Watch:
 
 def oldest_message(watch: Watch) -> dict[tuple[str, ...], float]:
     watch.poll()
-    return values(watch.waiting.fetch().families, "aforo_sqs_oldest_message_timestamp_seconds")
+    return values(watch.waiting.fetch(), "aforo_sqs_oldest_message_timestamp_seconds")
