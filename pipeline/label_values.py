@@ -69,7 +69,7 @@ OF_FAMILY: dict[tuple[str, str], Values] = {
     **{
         (f"aforo_worker_{family}", "outcome"): (
             *("succeeded", "failed", "retried", "rejected", "ignored", "revoked"),
-            *("duplicate", "superseded", "lost"),
+            *("duplicate", "lost"),
         )
         for family in ("tasks_total", "task_seconds")
     },

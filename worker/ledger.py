@@ -247,6 +247,7 @@ def _settle(video: VideoRow, state: VideoState, reason: Reason) -> None:
 
 
 def _end_attempt(session: Session, claim: Claim, outcome: Outcome, measured: dict[str, Any]) -> None:
+    """Write how the attempt ended; one that was taken for lost, and was only asleep, may still say so."""
     values = {"outcome": outcome, **measured}
-    open_attempt = (AttemptRow.id == claim.row, AttemptRow.outcome.is_(None))
+    open_attempt = (AttemptRow.id == claim.row, AttemptRow.ended_at.is_(None))
     session.execute(update(AttemptRow).where(*open_attempt).values(values))

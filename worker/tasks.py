@@ -158,7 +158,7 @@ class Attempt:
         if outcome is Outcome.DONE:
             return self.report
         self.shop.discard_outputs(self.claim.run_id, self.claim.video_id, [self.claim.attempt])
-        return {"outcome": outcome.value}
+        raise Reject(f"{outcome}: the message may be the winner's, which may yet die", requeue=True)
 
     def _end_in_failure(self, failure: VideoFailed) -> Exception:
         """Write how the attempt ended; return what the task must raise for it."""
@@ -168,4 +168,4 @@ class Attempt:
             outcome = self.shop.ledger.give_back(self.claim, failure.reason, columns)
         else:
             outcome = self.shop.ledger.finish(self.claim, VideoState.FAILED, columns, failure.reason)
-        return Reject(str(failure), requeue=True) if outcome is Outcome.RETRIED else failure
+        return failure if outcome is Outcome.FAILED else Reject(f"{outcome}: {failure}", requeue=True)

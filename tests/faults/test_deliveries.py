@@ -8,6 +8,7 @@ import threading
 import time
 from contextlib import contextmanager
 
+import psutil
 import pytest
 
 from tests.conftest import poll_until
@@ -58,6 +59,23 @@ def test_one_message_on_two_workers_at_once_is_worked_on_once(rig, clips):
         assert set(it.outcomes(video)) == {"done", "duplicate"}
         assert it.video(video).attempt == 1
         it.check()
+
+
+def test_a_worker_that_slept_through_its_lease_overwrites_nothing(rig, clips):
+    with rig(slow=True) as it:
+        it.start().await_ready()
+        (video,) = it.send(it.store(clips(3)))
+        slot = psutil.Process(it.await_running().slot)
+        asleep = [slot.parent(), slot, *it.ffmpegs()]
+        for process in asleep:
+            process.suspend()
+        it.start(AFORO_WORKER_WORK_PATH=str(it.folder / "work-2")).await_ready()
+        it.await_states(done=1)
+        for process in asleep:
+            process.resume()
+        poll_until(lambda: it.outcomes(video)[:2] == ["superseded", "done"], "the sleeper has found that it lost")
+        it.check()
+        assert str(it.video(video).output_key).endswith(".2.mp4")
 
 
 def test_control_without_the_ledger_both_copies_are_worked_on(sqs_queue, emulator, tiny_worker):

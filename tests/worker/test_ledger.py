@@ -80,6 +80,7 @@ def test_a_zombie_cannot_overwrite_the_winner(ledger):
     assert ledger.finish(winner, VideoState.DONE, dict(DONE)) is Outcome.DONE
     assert ledger.finish(zombie, VideoState.FAILED, {}, Reason.CORRUPT) is Outcome.SUPERSEDED
     assert (video(ledger).state, video(ledger).reason) == ("done", None)
+    assert outcomes(ledger) == ["superseded", "done"]
     assert not ledger.renew(zombie)
 
 
