@@ -6,7 +6,7 @@ import hashlib
 import json
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 
 from capacity.estimate import SECONDS_PER_MINUTE
@@ -47,11 +47,13 @@ class Plan:
     rate_per_minute: float | None
     adaptive: bool = False
     arrivals: int | None = None
+    profile: str = "full"
 
     @property
     def name(self) -> str:
-        """Return a short name that the same question always has, so that asking again resumes."""
-        return hashlib.sha256(json.dumps(asdict(self)).encode()).hexdigest()[:8]
+        """Return a short name of how a cell is measured, so that asking again resumes and asking for more adds."""
+        how = (self.count, self.arrivals, self.rate_per_minute, self.adaptive, self.profile)
+        return hashlib.sha256(json.dumps(how).encode()).hexdigest()[:8]
 
     def videos(self, mode: str) -> int:
         """Return how many videos a test of this mode injects."""

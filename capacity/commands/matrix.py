@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -76,13 +78,16 @@ BASES = {
 def matrix(*, plan_only: bool, as_json: bool, lang: Language, **asked: Any) -> None:
     """Run every size × concurrency × mode by itself and print the table.
 
-    Asked again after any interruption, it goes on at the cell where it stopped. A cell that cannot be run is told and
-    left out; asked again, it is tried again.
+    Asked again after any interruption, it goes on at the cell where it stopped; asked for more sizes, slots, modes or
+    repeats, it runs only those. A cell that cannot be run is told and left out; asked again, it is tried again.
 
     Exit codes: 0 every cell is measured, 1 some are not, 2 wrong input.
     """
     plan = _plan(**asked)
-    campaign = Campaign(Laboratory.open(lang), plan)
+    laboratory = Laboratory.open(lang)
+    campaign = Campaign(
+        laboratory, replace(plan, profile=os.environ.get("PROFILE") or laboratory.settings.worker.profile)
+    )
     campaign.resume()
     click.echo(_outlook(campaign, lang), err=True)
     if not plan_only:

@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -26,10 +27,20 @@ def test_an_automatic_rate_has_its_burst_before_it():
     assert [t.mode for t in ordered(plan)] == ["burst", "burst", "sustained", "sustained"]
 
 
-def test_another_question_is_another_matrix():
-    assert len({PLAN.name, Plan(PLAN.sizes, PLAN.concurrencies, PLAN.modes, 17, 2, 10.0).name}) == 2
-    assert Plan(PLAN.sizes, PLAN.concurrencies, PLAN.modes, 16, 2, 10.0).name == PLAN.name
-    assert Plan(PLAN.sizes, PLAN.concurrencies, PLAN.modes, 16, 2, 10.0, adaptive=True).name != PLAN.name
+def test_cells_measured_another_way_are_another_matrix():
+    for change in (
+        {"count": 17},
+        {"rate_per_minute": None},
+        {"adaptive": True},
+        {"arrivals": 60},
+        {"profile": "showcase"},
+    ):
+        assert replace(PLAN, **change).name != PLAN.name
+
+
+def test_asking_for_more_cells_or_repeats_keeps_the_notes_of_those_that_were_asked_before():
+    more = replace(PLAN, sizes=("5MB", "10MB", "50MB"), concurrencies=(1, 2, 4, 8), repeats=3)
+    assert {t.note(PLAN) for t in ordered(PLAN)} < {t.note(more) for t in ordered(more)}
 
 
 def test_a_measured_cell_predicts_its_burst():
