@@ -60,7 +60,7 @@ def register(app: Celery, workshop: Callable[[], Workshop]) -> None:
     wrong becomes a Reject: the message comes again.
     """
 
-    @app.task(name=TASK_NAME, bind=True, throws=(VideoFailed,), resultrepr_maxsize=4096)
+    @app.task(name=TASK_NAME, bind=True, shared=False, throws=(VideoFailed,), resultrepr_maxsize=4096)
     def process_video(self: Task, video_id: str, run_id: str, version: int) -> dict[str, Any]:
         """Process one delivery of a video; the version is there for whoever reads the queue."""
         started_at = time.time()
