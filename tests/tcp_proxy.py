@@ -1,4 +1,4 @@
-"""A TCP proxy that is slow, silent or gone as told: for databases and for whatever speaks no HTTP."""
+"""A TCP proxy that is distant, narrow, silent or gone as told: for databases, and for whatever needs a bad network."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ CHUNK_BYTES = 65536
 
 
 class TcpProxy:
-    """Forwards to `host:port`; what `delay_seconds`, `hold` and `cut` change holds for open connections too."""
+    """Forwards to `host:port`; what `delay_seconds`, `hold` and `cut` change holds for open connections too.
 
-    def __init__(self, host: str, port: int, delay_seconds: float = 0.0) -> None:
-        self.upstream, self.delay_seconds = (host, port), delay_seconds
+    Every request waits `delay_seconds`; each direction carries `bytes_per_second` in all, None is no limit.
+    """
+
+    def __init__(self, host: str, port: int, delay_seconds: float = 0.0, bytes_per_second: float | None = None) -> None:
+        self.upstream, self.delay_seconds, self.bytes_per_second = (host, port), delay_seconds, bytes_per_second
+        self._free_at = {"there": 0.0, "back": 0.0}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._flowing, self._cut = asyncio.Event(), False
@@ -66,16 +70,41 @@ class TcpProxy:
             return writer.transport.abort()
         upstream_reader, upstream_writer = await asyncio.open_connection(*self.upstream)
         self._writers |= {writer, upstream_writer}
-        there = self._pass(reader, upstream_writer, delayed=True)
-        await asyncio.gather(there, self._pass(upstream_reader, writer, delayed=False))
+        passing = Turn()
+        there = self._pass(reader, upstream_writer, passing, "there")
+        await asyncio.gather(there, self._pass(upstream_reader, writer, passing, "back"))
         self._writers -= {writer, upstream_writer}
         return None
 
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, delayed: bool) -> None:
+    async def _pass(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, turn: Turn, direction: str
+    ) -> None:
         with suppress(OSError):
             while chunk := await reader.read(CHUNK_BYTES):
-                await asyncio.sleep(self.delay_seconds if delayed else 0)
+                if turn.take(direction):
+                    await asyncio.sleep(self.delay_seconds)
+                await self._carry(direction, len(chunk))
                 await self._flowing.wait()
                 writer.write(chunk)
                 await writer.drain()
         writer.close()
+
+    async def _carry(self, direction: str, size_bytes: int) -> None:
+        """Wait until the direction, which all connections share, has carried so much."""
+        if self.bytes_per_second:
+            now = self._loop.time()
+            self._free_at[direction] = max(now, self._free_at[direction]) + size_bytes / self.bytes_per_second
+            await asyncio.sleep(self._free_at[direction] - now)
+
+
+class Turn:
+    """Whose turn it is to speak on a connection: a request begins when the client takes over."""
+
+    def __init__(self) -> None:
+        self._speaking = "back"
+
+    def take(self, direction: str) -> bool:
+        """Say whether this begins a request."""
+        begins = direction == "there" != self._speaking
+        self._speaking = direction
+        return begins

@@ -45,12 +45,8 @@ class Stack:
         return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
-@pytest.fixture(scope="session")
-def stack(tmp_path_factory):
-    for program in ("prometheus", "redis-server", "ffmpeg"):
-        if shutil.which(program) is None:
-            pytest.skip(f"{program} is not installed; `make setup` installs it")
-    folder = tmp_path_factory.mktemp("stack")
+def copied_stack(folder: Path) -> Stack:
+    """Copy the tree to `folder` and give it ports of its own; nothing is started."""
     files = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
     )
@@ -60,7 +56,15 @@ def stack(tmp_path_factory):
             shutil.copy2(ROOT / name, folder / name)
     (folder / ".tools").symlink_to(ROOT / ".tools")
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "AFORO_", "MAKE"))}
-    running = Stack(folder, kept | {name: form.format(_free_port()) for name, form in PORTS.items()})
+    return Stack(folder, kept | {name: form.format(_free_port()) for name, form in PORTS.items()})
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory):
+    for program in ("prometheus", "redis-server", "ffmpeg"):
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed; `make setup` installs it")
+    running = copied_stack(tmp_path_factory.mktemp("stack"))
     up = running.run("local", "up", "--concurrency", "2")
     assert up.returncode == 0, up.stderr
     yield running

@@ -1,0 +1,78 @@
+"""Real limits put on real processes: a CPU quota, a slow disk, a bad network. The first two need root and cgroup v1."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+CPU, BLKIO = Path("/sys/fs/cgroup/cpu"), Path("/sys/fs/cgroup/blkio")
+PERIOD_MICROSECONDS = 100_000
+DISK_BYTES = 512 << 20
+
+
+def why_not() -> str | None:
+    """Return why limits cannot be set here; None when they can."""
+    if os.geteuid() != 0:
+        return "only root may limit a disk and the CPU"
+    if not (CPU / "cpu.cfs_quota_us").exists() and not (CPU / "cgroup.procs").exists():
+        return "there is no cgroup v1 controller for the CPU"
+    return None if (BLKIO / "cgroup.procs").exists() else "there is no cgroup v1 controller for disks"
+
+
+@contextmanager
+def cpu_quota(cores: float) -> Iterator[Path]:
+    """Make a cgroup that may use so many cores; `enter` puts processes into it."""
+    with _cgroup(CPU) as group:
+        (group / "cpu.cfs_period_us").write_text(str(PERIOD_MICROSECONDS))
+        (group / "cpu.cfs_quota_us").write_text(str(round(cores * PERIOD_MICROSECONDS)))
+        yield group
+
+
+def enter(group: Path, pid: int) -> None:
+    """Put a process and all its descendants into the cgroup; what they start later is in it too."""
+    process = psutil.Process(pid)
+    for each in (process, *process.children(recursive=True)):
+        (group / "cgroup.procs").write_text(str(each.pid))
+
+
+@contextmanager
+def slow_disk(folder: Path, bytes_per_second: int) -> Iterator[Path]:
+    """Mount a disk of its own that writes through, and at this rate for whatever this process starts meanwhile."""
+    image, place = folder / "disk.img", folder / "disk"
+    with image.open("wb") as file:
+        file.truncate(DISK_BYTES)
+    _do("mkfs.ext4", "-q", "-F", "-O", "^has_journal", str(image))
+    device = Path(_do("losetup", "--show", "-f", "--direct-io=on", str(image)).strip())
+    place.mkdir()
+    try:
+        _do("mount", "-o", "sync", str(device), str(place))
+        with _cgroup(BLKIO) as group:
+            number = Path(f"/sys/block/{device.name}/dev").read_text(encoding="utf-8").strip()
+            for way in ("read", "write"):
+                (group / f"blkio.throttle.{way}_bps_device").write_text(f"{number} {bytes_per_second}")
+            (group / "cgroup.procs").write_text(str(os.getpid()))
+            yield place
+    finally:
+        _do("umount", "--lazy", str(place))
+        _do("losetup", "-d", str(device))
+
+
+@contextmanager
+def _cgroup(controller: Path) -> Iterator[Path]:
+    group = controller / f"aforo-limits-{os.getpid()}"
+    group.mkdir()
+    try:
+        yield group
+    finally:
+        for pid in (group / "cgroup.procs").read_text(encoding="utf-8").split():
+            (controller / "cgroup.procs").write_text(pid)
+        group.rmdir()
+
+
+def _do(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout

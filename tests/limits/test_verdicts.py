@@ -1,0 +1,31 @@
+"""Each limit that was really put on a run is the one its report names. Opt-in: `pytest -m limits`, some 10 minutes."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from tests.limits import limits
+from tests.limits.cases import CASES, judge
+from tests.stack.conftest import copied_stack
+
+pytestmark = [pytest.mark.limits, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    if (reason := limits.why_not()) is not None:
+        pytest.skip(reason)
+    for program in ("prometheus", "redis-server", "ffmpeg", "losetup", "mkfs.ext4"):
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed")
+    return copied_stack(tmp_path_factory.mktemp("limits"))
+
+
+@pytest.mark.parametrize("label", CASES)
+def test_the_limit_that_was_injected_is_named(base, label):
+    judged = judge(CASES[label], base)
+    assert judged.with_sibling.cause is label, judged
+    assert judged.with_sibling.confidence in {"high", "medium"}, judged
+    assert judged.alone.cause in {label, "unclear"}, judged
