@@ -36,7 +36,7 @@ DISK_SECONDS = 1.0
 DISK_BYTES = 256 << 20
 BLOCK_BYTES = 4 << 20
 PARALLEL_OBJECTS = 4
-SMALLEST_OBJECT_BYTES, LARGEST_OBJECT_BYTES = 128 << 10, 16 << 20
+SMALLEST_OBJECT_BYTES, LARGEST_OBJECT_BYTES = 128 << 10, 8 << 20
 ROUND_SECONDS = 1.0
 
 
@@ -96,8 +96,8 @@ def object_ceilings(client: S3Client, bucket: str, prefix: str) -> Ceilings:
         out = _parallel_rate(names, put)
         return {"network_out": out, "network_in": _parallel_rate(names, get)}
     finally:
-        for name in names:
-            client.delete_object(Bucket=bucket, Key=name)
+        with ThreadPoolExecutor(len(names)) as pool:
+            list(pool.map(lambda name: client.delete_object(Bucket=bucket, Key=name), names))
 
 
 def _parallel_rate(names: list[str], transfer: Callable[[str, int], int]) -> float:

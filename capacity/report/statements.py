@@ -32,6 +32,12 @@ STAGE_NAMES = {
     Stage.FINISH: Text("cierre", "finish"),
 }
 OFFERED_RATE = Text("la tasa ofrecida", "the offered rate")
+CEILINGS = {
+    "disk_read": Text("lectura de disco", "disk read"),
+    "disk_write": Text("escritura de disco", "disk write"),
+    "network_in": Text("descarga", "download"),
+    "network_out": Text("subida", "upload"),
+}
 NO_CAPACITY = Text(
     "Ninguna corrida terminada permite estimar la capacidad: hacen falta más videos que slots.",
     "No finished run allows an estimate of the capacity: more videos than slots are needed.",
@@ -172,6 +178,14 @@ def facts(run: RunEvidence, lang: Language) -> Iterator[Fact]:
         yield Text("tasa ofrecida", "offered rate"), f"{offered} videos/min; {worst} {late} s"
     if run.stability is not None:
         yield Text("estabilidad", "stability"), stability(run, lang)
+    yield Text("techos", "ceilings"), ceilings(run, lang)
+
+
+def ceilings(run: RunEvidence, lang: Language) -> str:
+    """Return what disk and storage carried at most before the run; what was not measured is not there."""
+    measured = run.recorded.run.environment.get("ceilings", {})
+    told = [f"{name.to(lang)} {measured[key] / 1e6:.3g} MB/s" for key, name in CEILINGS.items() if key in measured]
+    return " · ".join(told) or UNKNOWN.to(lang)
 
 
 def machine(run: RunEvidence, lang: Language) -> str:

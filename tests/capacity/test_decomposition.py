@@ -16,7 +16,8 @@ def test_the_worked_example_of_the_method(slots, limit):
     found = bounds(slots, 30.0, RESOURCES)
     assert found.limit_per_minute == pytest.approx(limit)
     assert found.knee_slots == pytest.approx(2.222, abs=1e-3)
-    assert [found.per_minute[name] for name in ("disk", "in", "out")] == pytest.approx([42.857, 75, 187.5], rel=1e-4)
+    caps = [found.per_minute[name] for name in ("slots", "cpu", "disk", "in", "out")]
+    assert caps == pytest.approx([2 * slots, 4.4444, 42.857, 75, 187.5], rel=1e-4)
 
 
 def test_the_limiting_resource_is_named():

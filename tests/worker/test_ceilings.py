@@ -1,10 +1,13 @@
 import json
 import time
 from dataclasses import replace
+from urllib.parse import urlsplit
 
+import boto3
 import pytest
 
 from pipeline.settings import Settings
+from tests.tcp_proxy import TcpProxy
 from worker import ceilings as measuring
 from worker.ceilings import ceilings, disk_ceilings, object_ceilings
 
@@ -121,3 +124,19 @@ def test_a_real_bucket_is_written_to_only_when_asked(tmp_path, monkeypatch, endp
     monkeypatch.setattr(measuring.aws, "client", lambda *_args, **_options: None)
     given = {"STORAGE_BACKEND": "s3", "AFORO_WORKER_CEILINGS": asked, "AWS_ENDPOINT_URL": endpoint}
     assert ceilings(settings(tmp_path, **given)).keys() == expected
+
+
+def test_a_real_s3_behind_a_narrow_line(emulator):
+    where = urlsplit(emulator)
+    with TcpProxy(where.hostname, where.port, bytes_per_second=1_000_000) as proxy:
+        client = boto3.client(
+            "s3",
+            endpoint_url=f"http://127.0.0.1:{proxy.port}",
+            region_name="us-east-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+        client.create_bucket(Bucket="narrow")
+        found = object_ceilings(client, "narrow", "processed/")
+        assert client.list_objects_v2(Bucket="narrow")["KeyCount"] == 0
+    assert found == {"network_out": pytest.approx(1e6, rel=0.3), "network_in": pytest.approx(1e6, rel=0.3)}

@@ -1,0 +1,153 @@
+"""What a run's verdict and flags are drawn from: samples, siblings and the canary; what was not measured stays None."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from capacity.bottleneck import Cause
+from capacity.evidence import Cost, cell_evidence, gather
+from capacity.recorded import load_run
+from capacity.report.statements import ceilings
+from capacity.resources import Resources
+from capacity.results import measure_recorded
+from capacity.siblings import sibling_costs, usual_canary_seconds
+from pipeline.models import RunRow
+from pipeline.run import Mode, RunStatus
+from tests.capacity.store import HOST, add_run, open_store, resources_of, run_row
+
+STAGES = dict.fromkeys(["download", "probe", "transcode", "upload", "db"], 1.0)
+START = np.repeat(np.arange(2.0, 26.0, 4.0), 2)
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    """Six pairs of 4 s on two slots; ffmpeg used 3.2 CPU seconds of each."""
+    with open_store(tmp_path / "a.db").begin() as session:
+        add_run(session, run_row(count=12), START, START + 4)
+        session.flush()
+        yield load_run(session, session.get_one(RunRow, "r1"))
+
+
+def cell(recorded, resources, peers=()):
+    return cell_evidence(measure_recorded(recorded), recorded, resources, list(peers))
+
+
+def with_samples(recorded, **rates):
+    """Return a minute of the machine with more counters that grow so much a second."""
+    found = resources_of(recorded.run, 60)
+    elapsed = found.times - found.times[0]
+    return replace(found, samples=found.samples | {key.replace("__", "."): r * elapsed for key, r in rates.items()})
+
+
+def with_gauges(resources, **values):
+    gauges = {key.replace("__", "."): np.full(resources.times.size, float(v)) for key, v in values.items()}
+    return replace(resources, samples=resources.samples | gauges)
+
+
+def test_without_samples_and_siblings_nothing_but_the_runs_own_figures_is_known(recorded):
+    found = cell(recorded, Resources(np.empty(0)))
+    assert (found.cpu_utilisation, found.disk_utilisation, found.network_utilisation) == (None, None, None)
+    assert (found.efficiency, found.ffmpeg_stretch, found.gain_up_to_here, found.oom_kills) == (None,) * 4
+    assert found.service_seconds == pytest.approx(4.0)
+    assert found.ffmpeg_cores == pytest.approx(0.8 / 0.88)
+
+
+def test_the_cpu_is_that_of_the_machine_by_samples_and_of_ffmpeg_under_a_quota(recorded):
+    free = resources_of(recorded.run, 60)
+    assert cell(recorded, free).cpu_utilisation == pytest.approx(1.9 / 2)
+    # 2 slots of 4 s are half a video a second, at 3.2 CPU seconds each
+    limited = cell(recorded, with_gauges(free, quota=1.7))
+    assert (limited.cores, limited.cpu_utilisation) == (1.7, pytest.approx(0.5 * 3.2 / 1.7))
+
+
+def test_disk_time_adds_up_and_the_fuller_direction_of_the_storage_counts(recorded):
+    samples = with_samples(recorded, videos__in=2e6, videos__out=1e6)
+    assert cell(recorded, samples).disk_utilisation is None
+    ceilings = {"ceiling__disk_read": 10e6, "ceiling__disk_write": 20e6}
+    ceilings |= {"ceiling__network_in": 4e6, "ceiling__network_out": 10e6}
+    found = cell(recorded, with_gauges(samples, **ceilings))
+    assert found.disk_utilisation == pytest.approx(1 / 10 + 4 / 20)
+    assert found.network_utilisation == pytest.approx(0.5)
+
+
+def test_a_sibling_with_one_slot_gives_stretch_cost_and_efficiency(recorded):
+    alone = Cost(1, 18.0, {**STAGES, "transcode": 1.76}, 3.2)
+    found = cell(recorded, Resources(np.empty(0)), [alone])
+    assert found.ffmpeg_stretch == pytest.approx(0.88 * 4 / 1.76)
+    assert found.cpu_work_stretch == pytest.approx(1.0)
+    assert found.efficiency == pytest.approx(30 / (2 * 18))
+    assert found.gain_up_to_here == pytest.approx(30 / 18 - 1)
+    assert found.gain_from_here is None
+
+
+def test_one_slot_is_not_compared_with_itself(tmp_path):
+    with open_store(tmp_path / "a.db").begin() as session:
+        add_run(session, run_row(count=4, slots=1), np.arange(4) * 4.0, np.arange(4) * 4.0 + 4)
+        one = load_run(session, session.get_one(RunRow, "r1"))
+    found = cell(one, Resources(np.empty(0)), [Cost(1, 15.0, STAGES, 3.2), Cost(2, 28.5, STAGES, 3.2)])
+    assert (found.efficiency, found.ffmpeg_stretch) == (None, None)
+    assert found.gain_from_here == pytest.approx(0.9)
+
+
+def test_other_processes_are_what_neither_the_workers_nor_the_hypervisor_used(recorded):
+    assert with_samples(recorded).other_cpu_ratio() is None
+    assert with_samples(recorded, worker=1.5).other_cpu_ratio() == pytest.approx(0.2)
+    assert with_samples(recorded, worker=2.5).other_cpu_ratio() == 0.0
+
+
+def test_the_clock_is_read_from_the_quickest_answer_of_the_farthest_node():
+    slow_answers = {"clock_ahead": np.array([0.9, 0.31, 0.6]), "clock_behind": np.array([0.02, 0.01, 0.3])}
+    assert Resources(np.arange(3.0), slow_answers).clock_offset() == 0.31
+    behind = {"clock_ahead": np.array([0.02, 0.01]), "clock_behind": np.array([-4.9, -5.0])}
+    assert Resources(np.arange(2.0), behind).clock_offset() == -5.0
+    assert Resources(np.empty(0)).clock_offset() is None
+
+
+def test_conditions_of_the_run_become_flags(recorded):
+    run = recorded.run
+    run.environment = {**run.environment, "canary_before_seconds": 0.20, "canary_after_seconds": 0.22}
+    samples = with_gauges(with_samples(recorded, worker=1.5), clock_ahead=0.4, clock_behind=0.01)
+    judged = gather(measure_recorded(recorded), recorded, samples, [], canary_usual_seconds=0.20)
+    assert [flag.name for flag in judged.flags] == ["canary_changed", "clock_offset", "other_processes"]
+    assert judged.bottleneck.cause is Cause.CPU
+
+
+def others(**changes):
+    return run_row("other", count=8, created_at=900.0, **changes)
+
+
+def test_siblings_are_finished_bursts_of_the_same_work_on_the_same_machine_nearest_first():
+    run, cost = run_row("r1", count=8), Cost(1, 10.0, STAGES, 1.0)
+    far, near = replace(cost, capacity_per_minute=1.0), replace(cost, capacity_per_minute=2.0)
+    pairs = [(run_row("far", count=8, created_at=1.0), far), (run_row("near", count=8, created_at=1100.0), near)]
+    assert sibling_costs(run, pairs) == [near, far]
+    elsewhere = {"host": HOST | {"name": "otra"}, "ffmpeg": "5.1"}
+    for other in (
+        others(mode=Mode.SUSTAINED),
+        others(status=RunStatus.INTERRUPTED),
+        others(size_label="10MB"),
+        others(profile="showcase"),
+        others(environment=elsewhere),
+        others(environment={"host": HOST, "ffmpeg": "5.1", "storage": "s3"}),
+    ):
+        assert sibling_costs(run, [(other, cost)]) == []
+
+
+def test_what_is_usual_for_the_canary_needs_five_other_runs_of_the_machine():
+    def with_canary(name, seconds, host=HOST):
+        return run_row(name, count=8, environment={"host": host, "canary_before_seconds": seconds})
+
+    run = with_canary("r1", 9.0)
+    history = [with_canary(f"h{k}", 0.2 + k / 100) for k in range(5)]
+    assert usual_canary_seconds(run, [run, *history]) == pytest.approx(0.22)
+    assert usual_canary_seconds(run, [run, *history[:4]]) is None
+    assert usual_canary_seconds(run, [with_canary(f"h{k}", 0.2, {"name": "otra"}) for k in range(9)]) is None
+
+
+def test_the_report_tells_the_ceilings_that_were_measured_and_no_others(recorded):
+    run = recorded.run
+    judged = gather(measure_recorded(recorded), recorded, Resources(np.empty(0)), [])
+    assert ceilings(judged, "es") == "desconocido"
+    run.environment = {**run.environment, "ceilings": {"disk_write": 134e6, "network_in": 0.4e6}}
+    assert ceilings(judged, "es") == "escritura de disco 134 MB/s · descarga 0.4 MB/s"
