@@ -1,28 +1,34 @@
-# Every image of Aforo. Targets: app (exporters, resources), worker (+ ffmpeg; also injector and capacity),
-# celery-exporter, emulator (AWS on this machine). Needs no BuildKit.
+# Every image of Aforo. Targets: app (exporters, resources), worker (+ ffmpeg), console (worker + injector and capacity,
+# which need numpy and scipy), celery-exporter, emulator (AWS on this machine). Needs no BuildKit.
 #   docker build --target worker -t aforo-worker .
 # PYTHON_IMAGE may be a digest: python:3.11-slim-bookworm@sha256:...
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS base
-ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp MPLCONFIGDIR=/tmp PATH=/opt/venv/bin:$PATH
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp PATH=/opt/venv/bin:$PATH \
+    PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_REQUIRE_HASHES=1 PIP_ONLY_BINARY=:all:
 RUN useradd --system --uid 10001 --user-group --no-create-home --home-dir /tmp --shell /usr/sbin/nologin aforo
 
 # Locked with hashes, wheels only: nothing is compiled, and no build stage leaves a tool behind.
-FROM base AS app-venv
+FROM base AS venv
+RUN python -m venv --without-pip /opt/venv
+
+FROM venv AS services-venv
+COPY requirements/services.txt /requirements.txt
+RUN pip --python /opt/venv/bin/python install -q -r /requirements.txt
+
+# on top of the services, whose versions are its own: a test compares the two locks
+FROM services-venv AS console-venv
 COPY requirements/app.txt /requirements.txt
-RUN python -m venv --without-pip /opt/venv \
- && pip --python /opt/venv/bin/python install -q --no-cache-dir --require-hashes --only-binary :all: -r /requirements.txt
+RUN pip --python /opt/venv/bin/python install -q -r /requirements.txt
 
-FROM base AS celery-exporter-venv
+FROM venv AS celery-exporter-venv
 COPY requirements/celery-exporter.txt /requirements.txt
-RUN python -m venv --without-pip /opt/venv \
- && pip --python /opt/venv/bin/python install -q --no-cache-dir --require-hashes --only-binary :all: -r /requirements.txt
+RUN pip --python /opt/venv/bin/python install -q -r /requirements.txt
 
-FROM base AS emulator-venv
+FROM venv AS emulator-venv
 COPY requirements/emulator.txt /requirements.txt
-RUN python -m venv --without-pip /opt/venv \
- && pip --python /opt/venv/bin/python install -q --no-cache-dir --require-hashes --only-binary :all: -r /requirements.txt
+RUN pip --python /opt/venv/bin/python install -q -r /requirements.txt
 
 # The folders belong to the user before a volume is mounted over them: a new volume takes their owner.
 FROM base AS runtime
@@ -41,24 +47,27 @@ COPY --from=emulator-venv /opt/venv /opt/venv
 CMD ["ministack"]
 
 FROM runtime AS app
-COPY --from=app-venv /opt/venv /opt/venv
+COPY --from=services-venv /opt/venv /opt/venv
 COPY pipeline/ pipeline/
 COPY exporters/ exporters/
 COPY local/ local/
 
-FROM base AS ffmpeg
+# ffmpeg's library of windows brings drivers that draw on a screen: 160 MB that no transcoding loads.
+FROM runtime AS ffmpeg
+USER root
 RUN apt-get update -qq \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends ffmpeg >/dev/null \
- && rm -rf /var/lib/apt/lists/* /var/cache/apt/*
+ && rm -rf /usr/lib/*/dri /usr/lib/*/libLLVM-* /usr/lib/*/libz3.* /var/lib/apt/lists/* /var/cache/apt/*
+USER 10001:10001
 
 FROM ffmpeg AS worker
-COPY deploy/compose/healthy /usr/local/bin/healthy
-RUN install -d -o 10001 -g 10001 -m 2775 /app/results /videos /scratch
-COPY --from=app-venv /opt/venv /opt/venv
-WORKDIR /app
+COPY --from=services-venv /opt/venv /opt/venv
 COPY pipeline/ pipeline/
 COPY worker/ worker/
+CMD ["python", "-m", "worker"]
+
+FROM ffmpeg AS console
+COPY --from=console-venv /opt/venv /opt/venv
+COPY pipeline/ pipeline/
 COPY injector/ injector/
 COPY capacity/ capacity/
-USER 10001:10001
-CMD ["python", "-m", "worker"]

@@ -1,0 +1,101 @@
+"""What a schema cannot know: the manifests agree with each other, with the settings and with their sources."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import shlex
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from pipeline.settings import Settings
+from tests.kubernetes.manifests import FOLDER, label, manifests, settings, the
+
+ROOT = FOLDER.parents[1]
+DEPLOYMENTS = manifests("Deployment")
+
+
+def pod(deployment):
+    return deployment["spec"]["template"]["spec"]
+
+
+def test_queue_length_and_room_to_grow_are_those_of_the_plan():
+    scaled = the("ScaledObject", "worker")
+    command = [sys.executable, "-m", "capacity", "plan", *shlex.split(scaled["metadata"]["annotations"]["aforo/plan"])]
+    answer = subprocess.run([*command, "--json"], cwd=ROOT, capture_output=True, text=True, check=True)
+    plan = json.loads(answer.stdout)
+    asked = scaled["spec"]["triggers"][0]["metadata"]
+    assert asked["scaleOnInFlight"] == "true"
+    assert asked["queueLength"] == str(plan["keda_queue_length"])
+    assert scaled["spec"]["maxReplicaCount"] >= plan["workers"]
+    assert plan["demand"]["slots_per_worker"] == int(settings()["AFORO_WORKER_CONCURRENCY"])
+
+
+def test_scaled_queue_and_region_are_those_of_the_settings():
+    asked = the("ScaledObject", "worker")["spec"]["triggers"][0]["metadata"]
+    assert asked["queueURL"].endswith("/" + settings()["SQS_QUEUE_NAME"])
+    assert asked["awsRegion"] == settings()["AWS_REGION"]
+
+
+def test_the_settings_are_valid_and_known():
+    Settings.from_env({**settings(), "DATABASE_URL": "postgresql://aforo@db/aforo"})
+    declared = (ROOT / ".env.example").read_text(encoding="utf-8")
+    assert [name for name in settings() if f"#{name}=" not in declared] == []
+
+
+def test_a_worker_has_time_to_finish_before_it_is_killed():
+    grace = pod(the("Deployment", "worker"))["terminationGracePeriodSeconds"]
+    assert grace >= int(settings()["AFORO_WORKER_SHUTDOWN_SECONDS"]) + 30
+
+
+@pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=label)
+def test_a_pod_may_do_no_more_than_it_must(deployment):
+    of_pod, (container,) = pod(deployment)["securityContext"], pod(deployment)["containers"]
+    assert of_pod["runAsNonRoot"] is True
+    assert of_pod["runAsUser"] == 10001
+    assert of_pod["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert pod(deployment)["automountServiceAccountToken"] is False
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert {"livenessProbe", "resources"} <= container.keys()
+    assert "memory" in container["resources"]["limits"]
+
+
+def test_ports_are_those_of_the_settings_and_let_in_for_prometheus_alone():
+    defaults = Settings.from_env(settings())
+    wanted = {defaults.worker.metrics_port, defaults.exporters.sqs_port, defaults.exporters.db_port}
+    opened = {port["containerPort"] for d in DEPLOYMENTS for port in pod(d)["containers"][0]["ports"]}
+    (entry,) = the("NetworkPolicy", "aforo")["spec"]["ingress"]
+    assert opened == wanted == {port["port"] for port in entry["ports"]}
+    assert entry["from"] == [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
+
+
+def test_jobs_are_named_as_prometheus_knows_them():
+    scraped = yaml.safe_load((ROOT / "prometheus/prometheus.yml").read_text(encoding="utf-8"))["scrape_configs"]
+    names = {d["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/name"] for d in DEPLOYMENTS}
+    assert names == {job["job_name"] for job in scraped} - {"celery-exporter", "prometheus"}
+    (endpoint,) = the("PodMonitor", "aforo")["spec"]["podMetricsEndpoints"]
+    assert all(pod(d)["containers"][0]["ports"][0]["name"] == endpoint["port"] for d in DEPLOYMENTS)
+
+
+def test_every_rule_and_alert_is_there_as_its_source_says():
+    made = runpy.run_path(str(FOLDER / "generate.py"))["render"]()
+    assert (FOLDER / "prometheus-rules.yaml").read_text(encoding="utf-8") == made, "run deploy/kubernetes/generate.py"
+
+
+def test_every_dashboard_is_brought_along():
+    listed = yaml.safe_load((ROOT / "grafana/kustomization.yaml").read_text(encoding="utf-8"))["configMapGenerator"]
+    files = {f"dashboards/{file.name}" for file in (ROOT / "grafana/dashboards").glob("*.json")}
+    assert {file for board in listed for file in board["files"]} == files
+
+
+def test_the_images_are_targets_of_the_dockerfile():
+    targets = {line.split()[-1] for line in (ROOT / "Dockerfile").read_text().splitlines() if line.startswith("FROM")}
+    used = {pod(d)["containers"][0]["image"].removeprefix("aforo-") for d in DEPLOYMENTS}
+    assert used <= targets
