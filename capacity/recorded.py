@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, null, select
 from sqlalchemy.orm import Session
 
 from capacity.columns import Array, place_of, read_columns
@@ -94,16 +94,19 @@ def find_run(session: Session, run_id: str | None, tasks_log: str | None = None)
 
 def load_run(session: Session, run: RunRow) -> RecordedRun:
     """Read every video and attempt of `run`."""
+    videos = select(*(_column(VideoRow, name) for name in VIDEO_COLUMNS)).where(VideoRow.run_id == run.id)
+    return assemble(run, read_columns(session, videos), read_columns(session, _attempts(session, run)))
+
+
+def _attempts(session: Session, run: RunRow) -> Select[Any]:
+    """Return the query of a run's attempts; in a burst no slot ever waits for an upload, which saves the join."""
     nodes = session.scalars(select(AttemptRow.node).where(AttemptRow.run_id == run.id).distinct()).all()
     who = place_of(AttemptRow.node, sorted(nodes)) * MOST_PROCESSES + AttemptRow.slot if nodes else AttemptRow.slot
-    attempts = [who if name == "who" else _column(AttemptRow, name) for name in ATTEMPT_COLUMNS]
-    worked = select(*attempts).outerjoin(VideoRow, VideoRow.id == AttemptRow.video_id)
-    videos = select(*(_column(VideoRow, name) for name in VIDEO_COLUMNS))
-    return assemble(
-        run,
-        read_columns(session, videos.where(VideoRow.run_id == run.id)),
-        read_columns(session, worked.where(AttemptRow.run_id == run.id)),
-    )
+    columns = {name: who if name == "who" else _column(AttemptRow, name) for name in ATTEMPT_COLUMNS}
+    if run.mode == Mode.BURST:
+        return select(*(columns | {"uploaded_at": null()}).values()).where(AttemptRow.run_id == run.id)
+    joined = select(*columns.values()).outerjoin(VideoRow, VideoRow.id == AttemptRow.video_id)
+    return joined.where(AttemptRow.run_id == run.id)
 
 
 def _column(table: type[VideoRow | AttemptRow], name: str) -> Any:
