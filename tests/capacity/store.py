@@ -15,7 +15,11 @@ HOST = {"name": "mesa", "system": "Linux", "cpu_model": "Test CPU", "cpu_count":
 
 
 def open_store(path):
-    engine = database.open_engine(f"sqlite:///{path}")
+    return open_url(f"sqlite:///{path}")
+
+
+def open_url(url):
+    engine = database.open_engine(url)
     database.upgrade_schema(engine)
     return database.open_sessions(engine)
 

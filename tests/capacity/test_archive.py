@@ -6,11 +6,12 @@ import pytest
 from capacity.archive import is_archived, read_archive, write_archive
 from capacity.recorded import load_run
 from capacity.resources import Resources
-from capacity.results import measure_recorded
+from capacity.results import measure_recorded, reading
 from pipeline.errors import UsageError
 from pipeline.models import RunRow
+from tests import postgresql
 from tests.capacity.golden import ENDED, SLOT, STARTED
-from tests.capacity.store import add_run, open_store, run_row
+from tests.capacity.store import add_run, open_store, open_url, run_row
 
 RESOURCES = Resources(np.array([1000.0, 1001.0]), {"cores": np.array([2.0, np.nan]), "cpu.user": np.array([1.5, 3.25])})
 
@@ -61,3 +62,22 @@ def test_a_missing_or_damaged_file_is_told_in_one_line(folder, name, damage):
 
 def test_run_json_holds_what_the_run_was(folder):
     assert json.loads((folder[0] / "run.json").read_text())["environment"]["host"]["cpu_count"] == 2
+
+
+@pytest.mark.postgresql
+def test_postgresql_gives_the_same_row_and_files_as_sqlite(folder, tmp_path):
+    if postgresql.binaries() is None:
+        pytest.skip("PostgreSQL is not installed (Debian: apt install postgresql)")
+    (tmp_path / "server").mkdir()
+    with postgresql.running_server(tmp_path / "server") as url:
+        sessions = open_url(url)
+        with sessions.begin() as session:
+            add_run(session, run_row(count=10), STARTED, ENDED, slot=SLOT)
+        with reading(sessions) as session:
+            run = session.get_one(RunRow, "r1")
+            write_archive(session, run, RESOURCES, tmp_path / "files")
+            assert measure_recorded(load_run(session, run)) == folder[1]
+        sessions.kw["bind"].dispose()
+    for name in ("videos.csv", "attempts.csv"):
+        lines = [sorted((path / name).read_text().splitlines()) for path in (tmp_path / "files", folder[0])]
+        assert lines[0] == lines[1]
