@@ -93,6 +93,7 @@ def _environment() -> dict[str, str]:
     own = {
         "COMPOSE_PROJECT_NAME": f"aforo-test-{os.getpid()}",
         "COMPOSE_PROFILES": "emulator",
+        "AFORO_IMAGE_TAG": "test",
         "AFORO_COMPOSE_PROMETHEUS_PORT": str(_free_port()),
     }
     if _answers("docker", "image", "inspect", *LAB_IMAGES.values()):

@@ -56,7 +56,7 @@ def test_both_nodes_worked(stack, row):
 
 def test_every_target_is_up_and_the_workers_were_found_by_dns(stack, row):
     jobs = {s.labels["job"]: s.value for s in promql.query(stack.prometheus_url, "count by (job) (up == 1)")}
-    assert jobs == {"worker": 2, "sqs-exporter": 1, "db-exporter": 1, "celery-exporter": 1}
+    assert jobs == {"worker": 2, "sqs-exporter": 1, "db-exporter": 1, "celery-exporter": 1, "prometheus": 1}
     assert promql.query(stack.prometheus_url, "up == 0") == []
 
 

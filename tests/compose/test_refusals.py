@@ -1,0 +1,71 @@
+"""What deploy/compose/stack says before any engine is asked for much: one line, exit 2 or 3."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "deploy/compose/stack"
+ANSWERS = "exit 0"
+
+
+@pytest.fixture
+def stack(tmp_path):
+    copy = tmp_path / "deploy/compose/stack"
+    copy.parent.mkdir(parents=True)
+    shutil.copy2(SCRIPT, copy)
+
+    def run(*words, docker=ANSWERS, **options):
+        fake = tmp_path / "bin/docker"
+        fake.parent.mkdir(exist_ok=True)
+        fake.write_text(f"#!/bin/sh\n{docker}\n")
+        fake.chmod(0o755)
+        kept = {k: v for k, v in os.environ.items() if k not in {"WORKERS", "CONCURRENCY", "COMPOSE_PROFILES"}}
+        environment = kept | options | {"PATH": f"{fake.parent}:{os.environ['PATH']}"}
+        return subprocess.run([copy, *words], env=environment, capture_output=True, text=True, check=False)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("docker", "said"),
+    [
+        ("exit 1", "error: docker compose; it is not there; "),
+        ('[ "$1" != info ]', "error: Docker engine; it does not answer; "),
+        (
+            'case "$*" in "image inspect"*|pull*) echo no such host; exit 1;; *--images) echo quay/x:1;; esac',
+            "image (quay/x:1)",
+        ),
+    ],
+)
+def test_what_the_machine_lacks_is_told_in_a_line(stack, docker, said):
+    refused = stack("up", docker=docker)
+    assert refused.returncode == 3
+    assert said in refused.stderr
+    assert refused.stderr.count("error: ") == 1
+
+
+@pytest.mark.parametrize("options", [{"WORKERS": "0"}, {"WORKERS": "x"}, {"WORKERS": ""}, {"CONCURRENCY": "999"}])
+def test_a_wrong_number_is_refused_with_its_name_and_value(stack, options):
+    refused = stack("up", **options)
+    ((name, value),) = options.items()
+    assert refused.returncode == 2
+    assert refused.stderr.startswith(f"error: {name} ({value}); it must be a whole number; give 1 to ")
+
+
+def test_an_unknown_verb_is_refused(stack):
+    assert stack("fly").returncode == 2
+
+
+def test_the_password_of_grafana_is_made_once_and_for_this_user_alone(stack, tmp_path):
+    secret = tmp_path / ".local/compose/grafana-admin-password"
+    stack("status")
+    made = secret.read_text()
+    stack("status")
+    assert len(made) == 36
+    assert secret.read_text() == made
+    assert secret.parent.stat().st_mode & 0o077 == 0
