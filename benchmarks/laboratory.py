@@ -47,7 +47,8 @@ def emulator() -> Iterator[str]:
 def running(
     command: Sequence[str], environment: Mapping[str, str], log: Path | None = None
 ) -> Iterator[psutil.Process]:
-    """Run a program, in a process group that is killed at the end."""
+    """Run a program, in a process group that is killed at the end; SIGTERM is an end too, as from `timeout`."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     output = log.open("ab") if log else subprocess.DEVNULL
     process = subprocess.Popen(
         command, cwd=ROOT, env=dict(environment), stdout=output, stderr=output, start_new_session=True

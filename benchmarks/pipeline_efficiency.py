@@ -1,9 +1,10 @@
 """Compare the whole pipeline with a bare loop of ffmpeg: the same file, the same argv, the same number at a time.
 
 The bare side is `xargs -P`. The other is `python -m worker` behind an SQS emulator with SQLite, the filesystem storage
-and /metrics read each second: X = videos ÷ (last end − first upload), as the table has it. Interleaved, in turns.
+and /metrics read each second: X = videos ÷ (last end − first upload), as the table has it. Interleaved in turns; with
+--together at the same time, for a machine that is not quiet.
 
-    PYTHONPATH=. .venv/bin/python benchmarks/pipeline_efficiency.py [--concurrency 2] [--size 50MB] [--count 4]
+    PYTHONPATH=. .venv/bin/python benchmarks/pipeline_efficiency.py [--concurrency 2] [--count 4] [--together]
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -61,6 +64,7 @@ def main() -> None:
     parser.add_argument("--size", default="50MB")
     parser.add_argument("--count", type=int, default=4)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--together", action="store_true", help="both sides at once, not in turns: see README")
     asked = parser.parse_args()
     print(f"{machine()}, ffmpeg {ffmpeg_version()}")
     small, source = (make_video(parse_size(size), ROOT / "videos/media", print) for size in (WARM_UP_SIZE, asked.size))
@@ -73,11 +77,13 @@ def main() -> None:
             ours.turn(small, asked.concurrency, "warm-up")
             bare, whole = [], []
             for repeat in range(asked.repeats):
-                for is_ours in (True, False) if repeat % 2 else (False, True):
-                    if is_ours:
-                        whole.append(ours.turn(source, asked.count, f"run-{repeat}"))
-                    else:
-                        bare.append(loop.turn(source, asked.count))
+                turns = {
+                    "bare": partial(loop.turn, source, asked.count),
+                    "pipeline": partial(ours.turn, source, asked.count, f"run-{repeat}"),
+                }
+                done = at_once(turns) if asked.together else one_by_one(turns, backwards=bool(repeat % 2))
+                bare.append(done["bare"])
+                whole.append(done["pipeline"])
                 print(f"turn {repeat + 1}: bare {bare[-1]}, pipeline {whole[-1]}", flush=True)
             print(f"concurrency {asked.concurrency}, {asked.size}, {asked.count} videos a turn, {loop.threads} threads")
             for side, turns in (("bare loop", bare), ("pipeline", whole)):
@@ -89,6 +95,18 @@ def main() -> None:
             cpu = paired_ratio([turn.cpu_seconds for turn in bare], [turn.cpu_seconds for turn in whole])
             print(f"  X of the pipeline ÷ bare: {x}\n  CPU a video, bare ÷ pipeline: {cpu}")
             print(f"  mean seconds of a stage: {ours.stages()}")
+
+
+def one_by_one(turns: Mapping[str, Callable[[], Turn]], backwards: bool) -> dict[str, Turn]:
+    """Do one turn after the other."""
+    return {side: turns[side]() for side in (reversed(list(turns)) if backwards else turns)}
+
+
+def at_once(turns: Mapping[str, Callable[[], Turn]]) -> dict[str, Turn]:
+    """Do all turns at the same time: whatever else the machine does, each side suffers it alike."""
+    with ThreadPoolExecutor(len(turns)) as pool:
+        running_turns = {side: pool.submit(turn) for side, turn in turns.items()}
+        return {side: turn.result() for side, turn in running_turns.items()}
 
 
 @dataclass(frozen=True)
