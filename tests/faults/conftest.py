@@ -101,7 +101,8 @@ def rig(tmp_path, sqs_queue):
     def build(
         endpoint_url: str = "", slow: bool = False, max_receive_count: int | None = 8, **variables: str
     ) -> Iterator[Rig]:
-        queue = sqs_queue(VISIBILITY_SECONDS, max_receive_count)
+        timeout = int(variables.get("AFORO_QUEUE_VISIBILITY_TIMEOUT_SECONDS", VISIBILITY_SECONDS))
+        queue = sqs_queue(timeout, max_receive_count)
         if endpoint_url:
             variables["AWS_ENDPOINT_URL"] = endpoint_url
         with new_rig(tmp_path, queue, slow=slow, **variables) as made:

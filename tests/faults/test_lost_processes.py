@@ -15,7 +15,8 @@ pytestmark = pytest.mark.faults
 
 
 def test_a_killed_task_process_loses_nothing_and_leaves_nothing(rig, clips):
-    with rig(slow=True) as it:
+    # longer than the 10 s after which billiard gives a process up, so that it is not the timeout that brings it back
+    with rig(slow=True, AFORO_QUEUE_VISIBILITY_TIMEOUT_SECONDS="60") as it:
         it.start(concurrency=2).await_ready()
         (video,) = it.send(it.store(clips(4)))
         attempt = it.await_running()
