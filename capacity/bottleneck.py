@@ -303,7 +303,12 @@ def _cpu(cell: CellEvidence) -> list[Clue]:
 
 
 def _single_thread(cell: CellEvidence) -> list[Clue]:
-    """Look for one thread per video on idle cores; all must hold, so that a full CPU is never called this."""
+    """Look for one thread per video on idle cores; all must hold, so that a full CPU is never called this.
+
+    Nor is a quota: an ffmpeg that is throttled uses few cores however many threads it has.
+    """
+    if (cell.throttled_period_ratio or 0.0) >= 0.05:
+        return []
     return together(
         at_least(FFMPEG_SHARE, cell.share("transcode"), 0.60),
         at_most(FFMPEG_CORES, cell.ffmpeg_cores, 1.3),

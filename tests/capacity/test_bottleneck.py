@@ -99,6 +99,15 @@ def test_throttling_of_a_full_machine_is_not_the_quota_s_doing():
     assert find_bottleneck(cell).cause is not Cause.CPU_QUOTA
 
 
+def test_a_throttled_ffmpeg_on_a_machine_full_of_others_is_not_called_single_threaded():
+    """Seen in a run under a quota of 0.8 cores while other processes used 66 % of the machine."""
+    cell = replace(ONE_THREAD, cpu_utilisation=0.637, throttled_period_ratio=0.385, host_idle_ratio=0.063)
+    assert find_bottleneck(replace(cell, throttled_period_ratio=None)).cause is Cause.SINGLE_THREAD
+    assert find_bottleneck(replace(cell, efficiency=None, ffmpeg_stretch=None, cpu_pressure_some=0.867)).cause is (
+        Cause.UNCLEAR
+    )
+
+
 def test_nothing_measured_gives_no_verdict():
     verdict = find_bottleneck(CellEvidence())
     assert (verdict.cause, verdict.confidence, verdict.evidence) == (Cause.UNCLEAR, Confidence.LOW, ())
