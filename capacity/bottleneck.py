@@ -90,6 +90,10 @@ SWAPPED = Fact("{} bytes leídos de swap", "{} bytes read from swap", plain)
 OOM_KILLS = Fact("{} procesos muertos por falta de memoria", "{} processes killed for want of memory", plain)
 FFMPEG_STRETCH = Fact("ffmpeg tarda {} de lo que con c=1", "ffmpeg takes {} of its time at c=1", times)
 DOWNLOAD_STRETCH = Fact("la descarga tarda {} de lo que con c=1", "the download takes {} of its time at c=1", times)
+TRANSFER_STRETCH = Fact(
+    "las transferencias tardan {} de lo que con c=1", "transfers take {} of their time at c=1", times
+)
+DB_SHARE = Fact("la base de datos ocupa {} del servicio", "the database takes {} of the service", share)
 DB_STRETCH = Fact("la base de datos tarda {} de lo que con c=1", "the database takes {} of its time at c=1", times)
 CORES_LEFT = Fact("ffmpeg usa {} de los núcleos que con c=1", "ffmpeg uses {} of the cores it has at c=1", share)
 WORK_STRETCH = Fact("CPU por video {} de la de c=1", "CPU per video {} of that at c=1", times)
@@ -274,7 +278,11 @@ def _disk(cell: CellEvidence) -> list[Clue]:
 
 
 def _network(cell: CellEvidence) -> list[Clue]:
-    """Look for transfers that fill their channel: of the same videos, more slots then move no more bytes a second."""
+    """Look for transfers that fill their channel: of the same videos, more slots then move no more bytes a second.
+
+    Slots in step fetch together and publish together, so that each direction is full half of the time only: then
+    transfers that lengthen with the slots show it.
+    """
     if not cell.has_remote_storage:
         return []
     long = at_least(TRANSFER_SHARE, cell.share(*TRANSFER_STAGES), 0.30)
@@ -282,6 +290,7 @@ def _network(cell: CellEvidence) -> list[Clue]:
         long,
         decisive(at_least(NETWORK_BUSY, cell.network_utilisation, 0.80)),
         both(long, below(LAST_GAIN, cell.gain_up_to_here, 0.10)),
+        both(long, _stretched_transfers(cell)),
     ]
 
 
@@ -334,8 +343,19 @@ def _slots(cell: CellEvidence) -> list[Clue]:
 def _serialisation(cell: CellEvidence) -> list[Clue]:
     """Look for slots that do not help although nothing measured is busy: the wait is somewhere unmeasured."""
     idle = _idle(cell, 0.70)
+    long = at_least(TRANSFER_SHARE, cell.share(*TRANSFER_STAGES), 0.30)
+    if cell.has_remote_storage and both(long, _stretched_transfers(cell)).holds:
+        return []  # that wait is measured
     waste = together(idle, below(EFFICIENCY, cell.efficiency, 0.75))
-    return [*waste, both(idle, at_least(DB_STRETCH, cell.stage_stretch.get("db"), 1.25))]
+    database = both(
+        at_least(DB_SHARE, cell.share("db"), 0.10), at_least(DB_STRETCH, cell.stage_stretch.get("db"), 1.25)
+    )
+    return [*waste, both(idle, database)]
+
+
+def _stretched_transfers(cell: CellEvidence) -> Clue:
+    stretches = [cell.stage_stretch[stage] for stage in TRANSFER_STAGES if stage in cell.stage_stretch]
+    return at_least(TRANSFER_STRETCH, max(stretches, default=None), 1.25)
 
 
 def _idle(cell: CellEvidence, limit: float) -> Clue:

@@ -108,6 +108,19 @@ def test_a_throttled_ffmpeg_on_a_machine_full_of_others_is_not_called_single_thr
     )
 
 
+def test_slots_in_step_fill_each_direction_of_a_narrow_line_half_of_the_time():
+    """Seen in a run of four slots behind 0.4 MB/s: neither direction over 52 %, and the database's 0.06 s doubled."""
+    cell = CellEvidence(
+        efficiency=0.45,
+        cpu_utilisation=0.499,
+        network_utilisation=0.47,
+        stage_seconds={"download": 7.48, "transcode": 4.36, "upload": 6.39, "db": 0.06},
+        stage_stretch={"download": 2.9, "upload": 2.4, "db": 1.99},
+        service_seconds=18.9,
+    )
+    assert (find_bottleneck(cell).cause, find_bottleneck(cell).confidence) == (Cause.NETWORK, Confidence.MEDIUM)
+
+
 def test_nothing_measured_gives_no_verdict():
     verdict = find_bottleneck(CellEvidence())
     assert (verdict.cause, verdict.confidence, verdict.evidence) == (Cause.UNCLEAR, Confidence.LOW, ())
