@@ -59,7 +59,7 @@ def test_a_killed_matrix_goes_on_at_the_cell_where_it_stopped(stack, matrix):
         (1, 7, 7, 0),
         (2, 7, 7, 0),
     ]
-    assert all(row["x_sat_per_minute"] > 0 and row["agrees"] for row in table)
+    assert [(row["x_sat_per_minute"] > 0, row["agrees"]) for row in table] == [(True, True)] * 2, resumed.stdout
     again = stack.run(*MATRIX, "--plan-only", "--json")
     assert json.loads(again.stdout)["left"] == []
 
