@@ -25,8 +25,8 @@ from pipeline.settings import Settings
 
 #: Prometheus and database must agree to this; more is told, not averaged away
 AGREEMENT_RATIO = 0.001
-#: scrape plus evaluation plus a second, several times over: how long the recording rules may take to settle
-SETTLE_SECONDS = 12.0
+#: how long the recording rules may take to settle: an exporter that cannot read repeats what it knew for 15 s
+SETTLE_SECONDS = 30.0
 #: a run that ended longer ago is settled, or never will be
 LATEST_SETTLING_SECONDS = 60.0
 #: X and S of runs by id, as the recording rules say; None is unknown
