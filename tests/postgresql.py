@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.conftest import free_port
 
 FOLDERS = ("/usr/lib/postgresql/*/bin", "/usr/local/pgsql/bin", "/opt/homebrew/opt/postgresql*/bin")
 #: Nothing a test writes has to survive a crash.
@@ -30,7 +31,7 @@ def running_server(folder: Path, more: str = "") -> Iterator[str]:
     tools = binaries()
     assert tools is not None
     _let_postgres_in(folder)
-    data, port = folder / "data", _free_port()
+    data, port = folder / "data", free_port()
     if not (folder / "data").exists():
         _run(tools / "initdb", "-D", data, "-U", "tester", "-A", "trust", "-E", "UTF8", "--no-sync", "--locale=C")
     options = f"{OPTIONS} {more} -p {port} -k {folder} -c listen_addresses=127.0.0.1"
@@ -54,8 +55,3 @@ def _let_postgres_in(folder: Path) -> None:
     for parent in folder.parents:
         if parent.stat().st_uid == 0 and parent != Path("/") and not parent.stat().st_mode & 0o001:
             parent.chmod(parent.stat().st_mode | 0o011)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])

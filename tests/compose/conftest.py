@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.conftest import free_port
 
 ROOT = Path(__file__).parents[2]
 #: stand-ins for the third-party images, where no container registry is reachable
@@ -110,14 +111,8 @@ def _environment() -> dict[str, str]:
         "COMPOSE_PROJECT_NAME": f"aforo-test-{os.getpid()}",
         "COMPOSE_PROFILES": "emulator",
         "AFORO_IMAGE_TAG": "test",
-        "AFORO_COMPOSE_PROMETHEUS_PORT": str(_free_port()),
+        "AFORO_COMPOSE_PROMETHEUS_PORT": str(free_port()),
     }
     if _answers("docker", "image", "inspect", *LAB_IMAGES.values()):
         own |= LAB_IMAGES | {"BUILD_NETWORK": "host"}
     return own | kept | {name: own[name] for name in own if name.startswith(("COMPOSE_", "AFORO_"))}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

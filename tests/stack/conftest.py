@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.conftest import free_port
 
 ROOT = Path(__file__).parents[2]
 PORTS = {
@@ -56,7 +57,7 @@ def copied_stack(folder: Path) -> Stack:
             shutil.copy2(ROOT / name, folder / name)
     (folder / ".tools").symlink_to(ROOT / ".tools")
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "AFORO_", "MAKE"))}
-    return Stack(folder, kept | {name: form.format(_free_port()) for name, form in PORTS.items()})
+    return Stack(folder, kept | {name: form.format(free_port()) for name, form in PORTS.items()})
 
 
 @pytest.fixture(scope="session")
@@ -69,9 +70,3 @@ def stack(tmp_path_factory):
     assert up.returncode == 0, up.stderr
     yield running
     assert running.run("local", "down").returncode == 0
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
