@@ -17,6 +17,7 @@ from capacity.clues import (
     at_least,
     at_most,
     below,
+    between,
     both,
     decisive,
     either,
@@ -263,6 +264,7 @@ def _memory(cell: CellEvidence) -> list[Clue]:
 
 
 def _disk(cell: CellEvidence) -> list[Clue]:
+    """Look for a disk that work waits for; when for a quarter of the time nothing at all could go on, that says it."""
     slower = either(
         at_least(FFMPEG_STRETCH, cell.ffmpeg_stretch, 1.25),
         at_least(DOWNLOAD_STRETCH, cell.stage_stretch.get("download"), 1.25),
@@ -272,6 +274,7 @@ def _disk(cell: CellEvidence) -> list[Clue]:
             at_least(IO_PRESSURE_FULL, cell.io_pressure_full, 0.10),
             at_least(IO_PRESSURE_SOME, cell.io_pressure_some, 0.20),
         ),
+        decisive(at_least(IO_PRESSURE_FULL, cell.io_pressure_full, 0.25)),
         at_least(DISK_BUSY, cell.disk_utilisation, 0.80),
         both(slower, at_most(CORES_LEFT, cell.ffmpeg_cores_ratio, 0.80)),
     ]
@@ -314,25 +317,29 @@ def _cpu(cell: CellEvidence) -> list[Clue]:
 def _single_thread(cell: CellEvidence) -> list[Clue]:
     """Look for one thread per video on idle cores; all must hold, so that a full CPU is never called this.
 
-    Nor is a quota: an ffmpeg that is throttled uses few cores however many threads it has.
+    Nor is a wait: one busy thread uses a core, and an ffmpeg that a disk holds back uses less. One that a quota
+    throttles uses few cores however many threads it has.
     """
     if (cell.throttled_period_ratio or 0.0) >= 0.05:
         return []
     return together(
         at_least(FFMPEG_SHARE, cell.share("transcode"), 0.60),
-        at_most(FFMPEG_CORES, cell.ffmpeg_cores, 1.3),
+        between(FFMPEG_CORES, cell.ffmpeg_cores, 0.8, 1.3),
         below(cell.busy_fact(Cause.CPU), cell.cpu_utilisation, 0.75),
     )
 
 
 def _slots(cell: CellEvidence) -> list[Clue]:
-    """Look for a cell where nothing is busy and nothing has slowed down: it could carry more slots."""
+    """Look for a cell where nothing is busy and nothing has slowed down: it could carry more slots.
+
+    A resource at three quarters lets twice the slots do a third more: half as much again is more than it could stop.
+    """
     pressures = (cell.cpu_pressure_some, cell.io_pressure_some, cell.memory_pressure_full)
     quiet = below(PRESSURE, max((p for p in pressures if p is not None), default=None), 0.05)
     idle = _idle(cell, 0.75)
     computing = cell.share("transcode")
     return [
-        both(idle, at_least(NEXT_GAIN, cell.gain_from_here, 0.80)),
+        both(idle, at_least(NEXT_GAIN, cell.gain_from_here, 0.50)),
         both(idle, at_least(EFFICIENCY, cell.efficiency, 0.90)),
         both(idle, below(FFMPEG_STRETCH, cell.ffmpeg_stretch, 1.10)),
         both(idle, quiet),

@@ -62,6 +62,12 @@ def at_most(fact: Fact, value: float | None, limit: float) -> Clue:
     return _clue(fact, value, f"≤ {fact.form(limit)}", None if value is None else value <= limit)
 
 
+def between(fact: Fact, value: float | None, low: float, high: float) -> Clue:
+    """Return the clue that a value is neither under its lower limit nor over its upper one."""
+    holds = None if value is None else low <= value <= high
+    return _clue(fact, value, f"{fact.form(low)} … {fact.form(high)}", holds)
+
+
 def above(fact: Fact, value: float | None, limit: float) -> Clue:
     """Return the clue that a value is over its limit."""
     return _clue(fact, value, f"> {fact.form(limit)}", None if value is None else value > limit)

@@ -105,10 +105,10 @@ def cell_evidence(row: ResultRow, recorded: RecordedRun, resources: Resources, p
         gain_up_to_here=_gain(_capacity(peers, ours.slots / 2), ours.capacity_per_minute),
         gain_from_here=_gain(ours.capacity_per_minute, _capacity(peers, ours.slots * 2)),
         bound_ratio_cpu=bound_ratio,
-        cpu_utilisation=bound_ratio if busy.latest("quota") else _ratio(_cpu_rate(busy, BUSY_MODES), cores),
+        cpu_utilisation=bound_ratio if busy.latest("quota") else _ratio(busy.cpu_rate(BUSY_MODES), cores),
         cpu_pressure_some=busy.rate("pressure.cpu.some"),
         cpu_work_stretch=_ratio(ours.ffmpeg_cpu_seconds, alone.ffmpeg_cpu_seconds),
-        host_idle_ratio=_ratio(_cpu_rate(busy, frozenset({"idle", "iowait"})), busy.latest("cores")),
+        host_idle_ratio=_ratio(busy.cpu_rate(frozenset({"idle", "iowait"})), busy.latest("cores")),
         throttled_period_ratio=_ratio(busy.increase("throttled"), busy.increase("periods")),
         ffmpeg_stretch=_ratio(ours.stage_seconds["transcode"], alone.stage_seconds["transcode"]),
         ffmpeg_cores=_cores_used(ours) if cores_used is None else cores_used,
@@ -181,7 +181,8 @@ def _facts(
     canary_usual_seconds: float | None,
 ) -> RunFacts:
     cycles = throughput.slot_cycles(recorded.attempts, row.slots)
-    environment, ran = recorded.run.environment, resources.during(*run_window(recorded))
+    environment, window = recorded.run.environment, run_window(recorded)
+    ran = resources.during(*window)
     steal_mean, steal_worst = ran.steal_ratios()
     return RunFacts(
         slots=row.slots,
@@ -193,7 +194,7 @@ def _facts(
         canary_after_seconds=environment.get("canary_after_seconds"),
         canary_usual_seconds=canary_usual_seconds,
         clock_offset_seconds=ran.clock_offset(),
-        other_cpu_ratio=ran.other_cpu_ratio(),
+        other_cpu_ratio=resources.other_cpu_ratio(*window),
         skewed_stamps=throughput.skewed_stamps(cycles),
         duplicate_deliveries=row.duplicates,
         unfinished_videos=recorded.census.waiting + recorded.census.in_flight,
@@ -232,12 +233,6 @@ def _bound_ratio(ours: Cost, cores: float | None) -> float | None:
     if not ours.capacity_per_minute or not cores or not ours.ffmpeg_cpu_seconds > 0:
         return None
     return ours.capacity_per_minute * ours.ffmpeg_cpu_seconds / (SECONDS_PER_MINUTE * cores)
-
-
-def _cpu_rate(resources: Resources, modes: frozenset[str]) -> float | None:
-    rates = [resources.rate(key) for key in resources.samples if key.startswith("cpu.") and key[4:] in modes]
-    known = [rate for rate in rates if rate is not None]
-    return sum(known) if known else None
 
 
 def _stretches(ours: Cost, alone: Cost) -> dict[str, float]:

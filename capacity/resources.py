@@ -10,6 +10,8 @@ import numpy as np
 from capacity.estimate import Floats
 from pipeline.promql import Series
 
+#: how long after a run its workers' last CPU seconds, which are counted when ffmpeg ends, are looked for
+AFTERMATH_SECONDS = 5.0
 #: samples per run: enough for a chart, and one per second of a five-minute run
 SAMPLE_POINTS = 300
 STEAL_WINDOW_SECONDS = 30.0
@@ -91,12 +93,23 @@ class Resources:
         quickest = [float(values.min()) for values in offsets if values.size]
         return max(quickest, key=abs, default=None)
 
-    def other_cpu_ratio(self) -> float | None:
-        """Return the share of the machine that neither the workers nor the hypervisor took."""
-        cores, ours = self.latest("cores"), self.rate("worker")
-        busy = [self.rate(key) for key in self.samples if key.startswith("cpu.") and key[4:] in BUSY_MODES - {"steal"}]
-        known = [rate for rate in busy if rate is not None]
-        return max(0.0, sum(known) - ours) / cores if known and cores and ours is not None else None
+    def other_cpu_ratio(self, start: float, end: float) -> float | None:
+        """Return the share of the machine that neither the workers nor the hypervisor took from start to end.
+
+        What the workers used is read on until after the end: an ffmpeg's CPU is counted when it has ended.
+        """
+        here = self.during(start, end)
+        ours = self.during(start, end + AFTERMATH_SECONDS).increase("worker")
+        cores, busy = here.latest("cores"), here.cpu_rate(BUSY_MODES - {"steal"})
+        if not cores or busy is None or ours is None:
+            return None
+        return max(0.0, busy - ours / (end - start)) / cores
+
+    def cpu_rate(self, modes: frozenset[str]) -> float | None:
+        """Return how many cores were in these modes on average; None when unknown."""
+        rates = [self.rate(key) for key in self.samples if key.startswith("cpu.") and key[4:] in modes]
+        known = [rate for rate in rates if rate is not None]
+        return sum(known) if known else None
 
     def steal_ratios(self) -> tuple[float | None, float | None]:
         """Return the share of CPU time the hypervisor took: over all, and in the worst 30 s."""
@@ -119,9 +132,12 @@ class Resources:
 
 
 def read_resources(ask: Ask, start: float, end: float) -> Resources:
-    """Read the samples of a window; `ask` is a range query: expression, start, end, step → series."""
+    """Read the samples of a window and of the seconds after it.
+
+    `ask` is a range query: expression, start, end, step → series.
+    """
     step = max(1.0, round((end - start) / SAMPLE_POINTS))
-    times = np.arange(start, end + step / 2, step)
+    times = np.arange(start, end + AFTERMATH_SECONDS + step / 2, step)
     samples: dict[str, Floats] = {}
     for family, expression in (COUNTERS | GAUGES).items():
         for series in ask(expression, float(times[0]), float(times[-1]), step):

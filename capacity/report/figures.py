@@ -91,7 +91,7 @@ def queue_chart(run: RunEvidence, start: float, end: float, lang: Language) -> s
 
 def resource_charts(run: RunEvidence, start: float, end: float, lang: Language) -> str:
     """Draw CPU, pressure and disk on the time axis of the run; nothing where nothing was recorded."""
-    resources = run.resources
+    resources = run.resources.during(start, end)
     cores = resources.latest("cores")
     x = resources.times - start
     parts = []

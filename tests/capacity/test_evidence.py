@@ -91,9 +91,18 @@ def test_one_slot_is_not_compared_with_itself(tmp_path):
 
 
 def test_other_processes_are_what_neither_the_workers_nor_the_hypervisor_used(recorded):
-    assert with_samples(recorded).other_cpu_ratio() is None
-    assert with_samples(recorded, worker=1.5).other_cpu_ratio() == pytest.approx(0.2)
-    assert with_samples(recorded, worker=2.5).other_cpu_ratio() == 0.0
+    window = (recorded.run.created_at, recorded.run.created_at + 60)
+    assert with_samples(recorded).other_cpu_ratio(*window) is None
+    assert with_samples(recorded, worker=1.5).other_cpu_ratio(*window) == pytest.approx(0.2)
+    assert with_samples(recorded, worker=2.5).other_cpu_ratio(*window) == 0.0
+
+
+def test_the_workers_cpu_that_is_counted_when_the_last_ffmpeg_has_ended_is_no_other_process(recorded):
+    seen = with_samples(recorded, worker=1.0)
+    seen.samples["worker"][-1] += 22.5
+    start, end = seen.times[0], seen.times[-2]
+    assert seen.during(start, end).other_cpu_ratio(start, end) > 0.2
+    assert seen.other_cpu_ratio(start, end) == pytest.approx(0.2)
 
 
 def test_the_clock_is_read_from_the_quickest_answer_of_the_farthest_node():
