@@ -14,8 +14,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.laboratory import Queue, cpu_seconds, emulator, free_port, machine, read_metrics, spread, until
+from benchmarks.laboratory import Queue, cpu_seconds, emulator, machine, read_metrics, spread
 from benchmarks.noop import message, worker
+from benchmarks.programs import free_port, wait_for
 
 FLAGS = ("--pool", "prefork", "--concurrency", "1", "-Ofair")
 WARM_UP_TASKS = 50
@@ -55,10 +56,10 @@ def cost(queue: Queue, folder: Path, tasks: int, attached: bool) -> Cost:
     """Return what one of `tasks` costs after some for warming up."""
     port = free_port() if attached else 0
     with worker(queue, folder, WARM_UP_TASKS, *FLAGS, NOOP_HARDENED="1", NOOP_PORT=str(port)) as made:
-        until(lambda: len(made.moments()) == WARM_UP_TASKS, "the tasks for warming up")
+        wait_for(lambda: len(made.moments()) == WARM_UP_TASKS, "the tasks for warming up")
         before, known = cpu_seconds(made.process), WARM_UP_TASKS
         queue.send([message(queue) for _ in range(tasks)])
-        until(lambda: len(made.moments()) == known + tasks, "the tasks", seconds=300, every=0.5)
+        wait_for(lambda: len(made.moments()) == known + tasks, "the tasks", seconds=300, pause_seconds=0.5)
         used = cpu_seconds(made.process) - before
         moments = made.moments()[known:]
         wall = (moments[-1] - moments[0]) / (tasks - 1)

@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 import platform
 import signal
-import socket
 import statistics
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -20,17 +18,10 @@ from pathlib import Path
 import boto3
 import psutil
 
+from benchmarks.programs import ROOT, answers, free_port, wait_for
 from pipeline.run import Host
 
-ROOT = Path(__file__).parents[1]
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
-
-
-def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager
@@ -39,7 +30,7 @@ def emulator() -> Iterator[str]:
     port = free_port()
     environment = os.environ | {"GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1", "SERVICES": "sqs"}
     with running([str(ROOT / ".tools/emulator/bin/ministack")], environment):
-        until(lambda: _listens(port), "the emulator listens")
+        wait_for(lambda: answers(port), "the emulator listens")
         yield f"http://127.0.0.1:{port}"
 
 
@@ -64,15 +55,6 @@ def running(
 def python(*words: str) -> list[str]:
     """Return the command `python -m WORDS`."""
     return [sys.executable, "-m", *words]
-
-
-def until(claim: Callable[[], object], what: str, seconds: float = 120.0, every: float = 0.05) -> None:
-    """Wait until `claim()` holds; end the benchmark when it does not in time."""
-    deadline = time.monotonic() + seconds
-    while not claim():
-        if time.monotonic() > deadline:
-            sys.exit(f"error: benchmark; not within {seconds:.0f} s: {what}; look at its log")
-        time.sleep(every)
 
 
 def read_metrics(port: int) -> bytes | None:
@@ -131,11 +113,6 @@ def paired_ratio(above: Sequence[float], below: Sequence[float]) -> str:
     """Return the median of the ratios of repetitions made next to each other, with their range."""
     ratios = [a / b for a, b in zip(above, below, strict=True)]
     return f"{statistics.median(ratios):.3f} (of {len(ratios)} pairs, {min(ratios):.3f} to {max(ratios):.3f})"
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _sqs(endpoint_url: str):

@@ -29,18 +29,16 @@ from sqlalchemy import func, select
 
 from benchmarks.laboratory import (
     KEYS,
-    ROOT,
     cpu_seconds,
     emulator,
-    free_port,
     machine,
     paired_ratio,
     python,
     read_metrics,
     running,
     spread,
-    until,
 )
+from benchmarks.programs import ROOT, free_port, wait_for
 from injector.media import MediaFile, make_video
 from injector.publish import NewVideo, Publisher
 from pipeline import aws, queue
@@ -168,7 +166,7 @@ class Pipeline:
         stored = self.storage.publish(source.path, f"uploads/{source.sha256[:16]}.mp4")
         fields = (stored.key, stored.size_bytes, stored.sha256, "full", None, None)
         self.publisher.publish([NewVideo(run_id, k, *fields) for k in range(count)])
-        until(lambda: self._done(run_id) == count, "the videos are done", seconds=600, every=0.2)
+        wait_for(lambda: self._done(run_id) == count, "the videos are done", seconds=600, pause_seconds=0.2)
         with self.sessions() as session:
             window = select(func.max(VideoRow.updated_at) - func.min(VideoRow.uploaded_at))
             seconds = session.scalar(window.where(VideoRow.run_id == run_id))
@@ -198,7 +196,7 @@ def pipeline(settings: Settings, environment: dict[str, str], folder: Path) -> I
     sessions = open_sessions(engine)
     port = settings.worker.metrics_port
     with running(python("worker"), os.environ | environment, folder / "worker.log") as main, read_each_second(port):
-        until(lambda: read_metrics(port), "the worker serves its metrics")
+        wait_for(lambda: read_metrics(port), "the worker serves its metrics")
         yield Pipeline(
             sessions, Publisher(make_celery(settings, url), client, url, sessions), open_storage(settings), main
         )

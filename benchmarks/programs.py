@@ -46,7 +46,7 @@ def timed_scrape(port: int, timeout_seconds: float = 10) -> float:
     return time.perf_counter() - begun
 
 
-def wait_for(happened: Callable[[], bool], what: str, seconds: float = 60, pause_seconds: float = 0.05) -> float:
+def wait_for(happened: Callable[[], bool], what: str, seconds: float = 120, pause_seconds: float = 0.05) -> float:
     """Ask until it has happened; return the seconds it took."""
     begun = time.monotonic()
     while not happened():

@@ -282,7 +282,19 @@ class Prometheus:
     """The Prometheus the analysis asks, and what stands beside it; the native stack listens on these ports."""
 
     url: str = setting("AFORO_PROMETHEUS_URL", "http://127.0.0.1:9490", _url, "base URL of Prometheus")
+    page: str | None = setting(
+        "AFORO_PROMETHEUS_PAGE",
+        "",
+        _optional_url,
+        "what a browser opens for it, where that differs; empty means the above",
+    )
     grafana_url: str = setting("AFORO_GRAFANA_URL", "http://127.0.0.1:3000", _url, "base URL of Grafana")
+    grafana_page: str | None = setting(
+        "AFORO_GRAFANA_PAGE",
+        "",
+        _optional_url,
+        "what a browser opens for it, where that differs; empty means the above",
+    )
     dashboards: str = setting(
         "AFORO_DASHBOARDS",
         "dashboards",

@@ -145,19 +145,18 @@ def _show(run: RunEvidence, as_json: bool, lang: Language) -> None:
 
 def _where(settings: Settings, run_id: str, lang: Language) -> str:
     """Return where to look further; Grafana only when it runs."""
-    folder = settings.results.path
-    boards = settings.prometheus.grafana_url
-    address = urlsplit(boards)
+    folder, prometheus = settings.results.path, settings.prometheus
+    address, page = urlsplit(prometheus.grafana_url), prometheus.page or prometheus.url
     shown = (
-        boards
+        prometheus.grafana_page or prometheus.grafana_url
         if _answers(address.hostname or "", address.port or 80)
         else Text("Grafana no está en marcha", "Grafana is not running").to(lang)
     )
     return Text(
         f"\ninforme: {folder}/report.html · datos: {folder}/runs/{run_id}/ · tabla: {folder}/table.md\n"
-        f"tableros: {shown} · Prometheus: {settings.prometheus.url}",
+        f"tableros: {shown} · Prometheus: {page}",
         f"\nreport: {folder}/report.html · data: {folder}/runs/{run_id}/ · table: {folder}/table.md\n"
-        f"dashboards: {shown} · Prometheus: {settings.prometheus.url}",
+        f"dashboards: {shown} · Prometheus: {page}",
     ).to(lang)
 
 

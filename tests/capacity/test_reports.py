@@ -78,6 +78,12 @@ def test_a_report_says_where_to_look_on_standard_error(settings):
     )
 
 
+def test_it_tells_what_a_browser_opens_where_that_is_not_what_it_asks_itself(settings):
+    page = {"AFORO_PROMETHEUS_PAGE": "http://127.0.0.1:9490"}
+    shown = CliRunner().invoke(main, ["report", "b2"], env=settings[0] | page, catch_exceptions=False)
+    assert shown.stderr.endswith(" · Prometheus: http://127.0.0.1:9490\n")
+
+
 def test_a_runs_folder_gives_the_same_figures_without_a_database(settings):
     row = json.loads(ask(settings, "report", "b2", "--json").stdout)
     folder = f"{settings[0]['AFORO_RESULTS_PATH']}/runs/b2"

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
 
 from pipeline import promql
+from tests.conftest import poll_until
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(1800)]
 COUNT = 6
 ENDED = "SELECT count(*) FILTER (WHERE state = 'done'), count(*) FILTER (WHERE state = 'failed'), count(*) FROM videos"
 
 
-def until(holds, what, seconds=40):
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, f"{what} did not come about in {seconds} s"
-        time.sleep(0.2)
+@pytest.fixture(scope="module")
+def burst(stack):
+    ended = stack.make("run-burst", "SIZE=1MB", f"COUNT={COUNT}", "WORKERS=2", "CONCURRENCY=1")
+    assert ended.returncode == 0, ended.stderr[-4000:]
+    return ended
 
 
 @pytest.fixture(scope="module")
-def row(stack):
-    burst = stack.make("run-burst", "SIZE=1MB", f"COUNT={COUNT}", "WORKERS=2", "CONCURRENCY=1")
-    assert burst.returncode == 0, burst.stderr[-4000:]
+def row(stack, burst):
     written = list((stack.folder / "results/runs").glob("*/row.json"))
     assert len(written) == 1
     return json.loads(written[0].read_text(encoding="utf-8"))
@@ -33,6 +31,10 @@ def row(stack):
 def test_the_row_counts_every_video_on_two_nodes_of_one_slot(row):
     assert (row["count"], row["done"], row["failed"]) == (COUNT, COUNT, 0)
     assert (row["slots"], row["concurrency"]) == (2, 1)
+
+
+def test_the_address_it_ends_with_opens_prometheus_on_this_machine(stack, burst):
+    assert f"Prometheus: {stack.prometheus_url}\n" in burst.stdout + burst.stderr
 
 
 def test_the_table_the_database_and_the_recording_rule_say_the_same(stack, row):
@@ -47,7 +49,7 @@ def test_nothing_is_lost_or_done_twice(stack, row):
     assert stack.sql("SELECT count(*), count(DISTINCT video_id) FROM attempts WHERE outcome = 'done'") == [
         [str(COUNT), str(COUNT)]
     ]
-    until(lambda: promql.single(stack.prometheus_url, "aforo_sqs_messages:sum") == 0, "an empty queue")
+    poll_until(lambda: promql.single(stack.prometheus_url, "aforo_sqs_messages:sum") == 0, "an empty queue", 40)
 
 
 def test_both_nodes_worked(stack, row):
@@ -62,4 +64,4 @@ def test_every_target_is_up_and_the_workers_were_found_by_dns(stack, row):
 
 def test_celery_exporter_saw_the_tasks(stack, row):
     seen = lambda: promql.single(stack.prometheus_url, "sum(celery_task_succeeded_total)")  # noqa: E731
-    until(lambda: seen() == COUNT, "celery-exporter's last success")
+    poll_until(lambda: seen() == COUNT, "celery-exporter's last success", 40)

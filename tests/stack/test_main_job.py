@@ -6,12 +6,12 @@ import json
 import os
 import signal
 import sqlite3
-import time
 
 import psutil
 import pytest
 
 from pipeline.promql import scrape
+from tests.conftest import poll_until
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
@@ -41,13 +41,6 @@ def total(stack, variable, family, **labels):
     return sum(sample.value for sample in wanted if sample.value < 1e9)  # `_created` samples are epoch seconds
 
 
-def until(claim, what, seconds=30):
-    deadline = time.monotonic() + seconds
-    while not claim():
-        assert time.monotonic() < deadline, f"{what} did not come about in {seconds} s"
-        time.sleep(0.2)
-
-
 @pytest.mark.parametrize("concurrency", [1, 2, 4])
 def test_a_burst_gives_a_row_that_prometheus_the_database_and_the_time_stamps_agree_on(stack, concurrency):
     before = total(stack, "AFORO_CELERY_EXPORTER_PORT", "celery_task_succeeded")
@@ -61,14 +54,14 @@ def test_a_burst_gives_a_row_that_prometheus_the_database_and_the_time_stamps_ag
     assert row["s_seconds"] == pytest.approx(by_hand_s, rel=1e-3)
     assert total(stack, "AFORO_WORKER_METRICS_PORT", "aforo_worker_tasks", outcome="succeeded") == 6
     celery = lambda: total(stack, "AFORO_CELERY_EXPORTER_PORT", "celery_task_succeeded") - before  # noqa: E731
-    until(lambda: celery() == 6, "celery-exporter's sixth success")
+    poll_until(lambda: celery() == 6, "celery-exporter's sixth success")
 
 
 def test_a_killed_task_process_loses_nothing_and_leaves_no_ffmpeg(stack):
     run_id = burst(stack, 4, 2)
     main = psutil.Process(stack.worker_pid())
     working = "SELECT slot FROM attempts WHERE run_id = ? AND outcome IS NULL"
-    until(lambda: rows(stack, working, run_id), "a running attempt")
+    poll_until(lambda: rows(stack, working, run_id), "a running attempt")
     victim = psutil.Process(rows(stack, working, run_id)[0][0])
     assert victim.ppid() == main.pid
     orphans = victim.children(recursive=True)
