@@ -19,8 +19,10 @@ BUSY_MODES = frozenset({"user", "nice", "system", "irq", "softirq", "steal"})
 
 Ask = Callable[[str, float, float, float], list[Series]]
 
+#: several workers may share a machine, and each tells all of its CPU
+_MACHINE = "* on (instance) group_left (host) aforo_node_info"
 COUNTERS = {
-    "cpu": "sum by (mode) (aforo_node_cpu_seconds_total)",
+    "cpu": f"sum by (mode) (max by (mode, host) (aforo_node_cpu_seconds_total {_MACHINE}))",
     "pressure": "max by (resource, share) (aforo_node_pressure_seconds_total)",
     "disk": "sum by (direction) (aforo_node_disk_bytes_total)",
     "network": "sum by (direction) (aforo_node_network_bytes_total)",
@@ -32,7 +34,7 @@ COUNTERS = {
     "throttled": "sum (aforo_node_cgroup_throttled_periods_total)",
 }
 GAUGES = {
-    "cores": "sum (aforo_node_cores)",
+    "cores": f"sum (max by (host) (aforo_node_cores {_MACHINE}))",
     "quota": "sum (aforo_node_cgroup_cpu_limit_cores)",
     "ceiling": "sum by (resource) (aforo_node_ceiling_bytes_per_second)",
     # what the worker's clock showed when Prometheus asked, less what its own did; the farthest nodes on either side

@@ -27,6 +27,7 @@ VALUES: dict[str, Values] = {
     "concurrency": "slots of one node, as asked for",
     "exporter": ("db", "sqs"),
     "ffmpeg": "the version of ffmpeg",
+    "host": "the kernel's boot id, the same in all containers of a machine",
     "kind": ("total", "available"),
     "mode": _of(Mode),
     "operation": "SQS API operations this exporter uses",

@@ -115,6 +115,7 @@ WORKER = (
 )
 
 NODE = (
+    Metric("aforo_node_info", G, "Always 1; which machine this is: workers on one tell its CPU alike.", ("host",)),
     Metric("aforo_node_cpu_seconds_total", C, "CPU time of the machine, summed over cores.", ("mode",)),
     Metric("aforo_node_cores", G, "Logical cores of the machine."),
     Metric("aforo_node_memory_bytes", G, "Memory of the machine.", ("kind",)),

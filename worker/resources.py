@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from pipeline import metrics
 
 _V2 = Path("/sys/fs/cgroup")
 _V1 = Path("/sys/fs/cgroup/cpu")
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 #: what /proc/stat counts inside `user` and `nice` already
 _COUNTED_ELSEWHERE = {"guest", "guest_nice"}
 
@@ -38,6 +40,7 @@ class NodeCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Read every source once."""
+        yield _pair("aforo_node_info", (_host(), 1))
         yield from _cpu()
         yield from _memory()
         yield _pressure(_cgroups(self._v2, "", self._own_cgroups)[0])
@@ -73,6 +76,11 @@ class NodeCollector(Collector):
 def slot_pids(consumer: Any) -> Callable[[], Sequence[int]]:
     """Return what lists the pids of a Celery worker's slots; a pool of threads has none but the main process."""
     return lambda: consumer.pool.info.get("processes", ()) if consumer.pool else ()
+
+
+def _host() -> str:
+    """Return what is the same in all containers of a machine; its name where the kernel does not tell."""
+    return next(iter(_lines(_BOOT_ID)), platform.node())
 
 
 def _cpu() -> Iterator[Metric]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import os
 
 import pytest
 
@@ -54,6 +56,12 @@ def test_nothing_is_lost_or_done_twice(stack, row):
 
 def test_both_nodes_worked(stack, row):
     assert len(stack.sql("SELECT DISTINCT node FROM attempts")) == 2
+
+
+def test_two_workers_on_one_machine_do_not_double_its_cores(stack, row):
+    with (stack.folder / "results/runs" / row["run_id"] / "resources.csv").open(encoding="utf-8") as file:
+        told = {float(moment["cores"]) for moment in csv.DictReader(file) if moment["cores"]}
+    assert told == {os.cpu_count()}
 
 
 def test_every_target_is_up_and_the_workers_were_found_by_dns(stack, row):
