@@ -26,6 +26,8 @@ SHORT = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts":
 #: how long nothing is deleted after a delete that failed, so that a silent SQS does not stop the event loop
 PAUSE_SECONDS = 5.0
 LONGEST_DEBT = 10_000
+#: how many deleted messages are known by their receipt handle
+KNOWN_DELETED = 10_000
 REDRIVE_READ_SECONDS = 300.0
 
 LONGEST_BACK_OFF_SECONDS = 300.0
@@ -54,13 +56,21 @@ class Deletes:
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
         self._owed: deque[Delivery] = deque(maxlen=LONGEST_DEBT)
+        self._handles: dict[str, None] = {}
         self._not_before = 0.0
         self._paying = threading.Lock()
 
     def delete(self, delivery: Delivery) -> None:
         """Delete the message, now if SQS answers."""
+        self._handles[delivery.handle] = None
+        if len(self._handles) > KNOWN_DELETED:
+            self._handles.pop(next(iter(self._handles)))
         self._owed.append(delivery)
         self.pay()
+
+    def knows(self, delivery: Delivery) -> bool:
+        """Say whether just this delivery was to be deleted before; a message that comes again has a new handle."""
+        return delivery.handle in self._handles
 
     def pay(self) -> None:
         """Delete what is owed, until SQS fails."""

@@ -194,9 +194,18 @@ class Channel(SQS.Channel):
         self._recover(PollResult.MESSAGES if found else PollResult.EMPTY)
         if qname not in self.connection._callbacks:
             return int(super()._on_messages_ready(queue, qname, messages))
-        for message in found:
-            self._deliver(Delivery(self.canonical_queue_name(qname), queue, message["ReceiptHandle"]), qname, message)
-        return len(found)
+        name = self.canonical_queue_name(qname)
+        fresh = [m for m in found if not self._is_known(Delivery(name, queue, m["ReceiptHandle"]))]
+        for message in fresh:
+            self._deliver(Delivery(name, queue, message["ReceiptHandle"]), qname, message)
+        return len(fresh)
+
+    def _is_known(self, delivery: Delivery) -> bool:
+        """Say whether this delivery is in hand or done with.
+
+        Defect: each time an answer comes again, kombu, which counts by handle, starts a task more than it has slots.
+        """
+        return delivery.handle in self.qos._delivered or self._deletes.knows(delivery)
 
     def _fail(self, poll: FailedPoll) -> int:
         if not self._failures:

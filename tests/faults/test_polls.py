@@ -47,7 +47,7 @@ def test_a_worker_lives_through_failing_polls_and_resumes(name, sqs_queue, proxy
 def test_control_the_stock_transport_dies_of_it(name, sqs_queue, proxy, tiny_worker):
     with tiny_worker(sqs_queue(), proxy.url, TINY_STOCK="1") as worker:
         proxy.inject(FAULTS[name][0])
-        poll_until(lambda: not worker.is_alive(), "the stock worker ended", seconds=30)
+        poll_until(lambda: not worker.is_alive(), "the stock worker ended", seconds=60)
         assert "Unrecoverable error" in worker.said()
 
 

@@ -56,17 +56,29 @@ def test_a_silent_delete_holds_other_slots_for_seconds_only(sqs_queue, proxy, ti
         assert time.monotonic() - begun < 15
 
 
-def test_a_replayed_answer_runs_no_task_of_a_settled_message_twice_at_once(sqs_queue, proxy, tiny_worker):
+def test_a_replayed_answer_runs_its_task_once(sqs_queue, proxy, tiny_worker):
     queue = sqs_queue()
     with tiny_worker(queue, proxy.url, concurrency=2) as worker:
         send_task(queue, "a", seconds=3)
         poll_until(lambda: "a" in worker.names("start"), "the task started")
         proxy.inject(Fault("replay"), "ReceiveMessage")
         poll_until(lambda: worker.names("end").count("a") >= 1, "the task ended")
+        settled = time.monotonic()
+        poll_until(lambda: proxy.count("ReceiveMessage", settled) >= 2, "the answer came again after that")
         proxy.heal()
         send_task(queue, "b")
         poll_until(lambda: "b" in worker.names("end"), "the next task ran")
+        assert sorted(worker.names("start")) == ["a", "b", "warm-up"]
         assert worker.is_alive()
+
+
+def test_control_the_stock_transport_runs_a_replayed_answer_again_and_again(sqs_queue, proxy, tiny_worker):
+    queue = sqs_queue()
+    with tiny_worker(queue, proxy.url, concurrency=2, TINY_STOCK="1") as worker:
+        send_task(queue, "a", seconds=1)
+        poll_until(lambda: "a" in worker.names("start"), "the task started")
+        proxy.inject(Fault("replay"), "ReceiveMessage")
+        poll_until(lambda: worker.names("start").count("a") >= 3, "it ran three times")
 
 
 def test_control_the_stock_transport_runs_a_task_again_whose_delete_was_lost(sqs_queue, proxy, tiny_worker):
