@@ -110,7 +110,7 @@ class Ledger:
         for run_id, outcome, count in counts:
             found[run_id][outcome] = count
         for run_id, tally in self.attempts.items():
-            if tally.lost != found.get(run_id, Counter()):
+            if (tally.lost or run_id in found) and tally.lost != found[run_id]:
                 tally.lost = found[run_id]
                 self.touched.add(run_id)
 

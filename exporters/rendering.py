@@ -58,8 +58,7 @@ class RunText:
     def _blocks(self) -> Iterator[str]:
         for name, header in HEADERS.items():
             yield header
-            for rendered in self._known.values():
-                yield rendered.lines[name]
+            yield "".join([rendered.lines[name] for rendered in self._known.values()])
 
 
 def sample_lines(family: Metric) -> str:
