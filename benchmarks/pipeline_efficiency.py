@@ -93,6 +93,10 @@ def main() -> None:
             cpu = paired_ratio([turn.cpu_seconds for turn in bare], [turn.cpu_seconds for turn in whole])
             print(f"  X of the pipeline ÷ bare: {x}\n  CPU a video, bare ÷ pipeline: {cpu}")
             print(f"  mean seconds of a stage: {ours.stages()}")
+            shares = [ours.in_ffmpeg(f"run-{repeat}", turn, asked) for repeat, turn in enumerate(whole)]
+            slots, cpu = zip(*shares, strict=True)
+            print(f"  of the slots' time until the last end, in ffmpeg: {spread(slots, '.3f')}")
+            print(f"  of the worker's CPU, ffmpeg's: {spread(cpu, '.3f')}")
 
 
 def one_by_one(turns: Mapping[str, Callable[[], Turn]], backwards: bool) -> dict[str, Turn]:
@@ -179,6 +183,14 @@ class Pipeline:
             row = session.execute(select(*means).where(AttemptRow.run_id != "warm-up")).one()
         shown = zip(STAGES, row, strict=True)
         return " ".join(f"{stage} {seconds:.3f}" for stage, seconds in shown if seconds is not None)
+
+    def in_ffmpeg(self, run_id: str, turn: Turn, asked: argparse.Namespace) -> tuple[float, float]:
+        """Return ffmpeg's share of the slots' time and of the worker's CPU; the machine's speed has no part in them."""
+        sums = select(func.sum(AttemptRow.transcode_seconds), func.sum(AttemptRow.ffmpeg_cpu_seconds))
+        with self.sessions() as session:
+            seconds, cpu = session.execute(sums.where(AttemptRow.run_id == run_id)).one()
+        window = 60 * asked.count / turn.per_minute
+        return seconds / (asked.concurrency * window), cpu / (asked.count * turn.cpu_seconds)
 
     def _done(self, run_id: str) -> int:
         with self.sessions() as session:

@@ -11,7 +11,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from capacity.estimate import Floats, Interval, t_half_width
+from capacity.estimate import Floats, t_half_width
 from capacity.stability import Stability
 from capacity.throughput import Attempts, slot_cycles
 
@@ -98,16 +98,6 @@ def advance(search: Search, result: TrialResult) -> Search:
     if result.verdict is Stability.INCONCLUSIVE and result.trial.videos == SUSTAINED_ARRIVALS:
         return search
     return replace(search, unstable_per_minute=min(rate, search.unstable_per_minute or math.inf))
-
-
-def may_abort(utilisation_interval: Interval) -> bool:
-    """Return whether a sustained trial is already decided: more work arrives than the slots can do."""
-    return utilisation_interval.low > 1
-
-
-def may_skip(rate_per_minute: float, capacity_interval: Interval | None) -> bool:
-    """Return whether a sustained trial need only run until `may_abort`: its rate is over 1.1 of X_sat's upper end."""
-    return capacity_interval is not None and rate_per_minute > 1.1 * capacity_interval.high
 
 
 def finished_prefix(cycle_seconds: Floats) -> Floats:

@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from capacity.campaign import Campaign
 from capacity.commands.options import json_option, lang_option, with_examples
-from capacity.commands.rendering import print_json
+from capacity.commands.rendering import print_json, progress_bar
 from capacity.language import Language, Text, number
 from capacity.matrix import Basis, Plan, PlannedTest, Prediction, ordered
 from capacity.results import ResultRow
 from capacity.table import fill
 from capacity.table_text import capacity_text, csv_row, markdown, sources
 from capacity.trial import Laboratory
-from capacity.trial import Progress as Report
 from pipeline.errors import AforoError, RunFailed, UsageError
 from pipeline.run import Mode
 from pipeline.size import parse_size
@@ -99,7 +94,7 @@ def matrix(*, plan_only: bool, as_json: bool, lang: Language, **asked: Any) -> N
 
 def _carry_out(campaign: Campaign, lang: Language) -> None:
     told = lambda test, result: click.echo(_line(campaign, test, result, lang), err=True)  # noqa: E731
-    with _display(campaign, lang) as progress:
+    with progress_bar(lambda: _now(campaign, lang)) as progress:
         campaign.run(progress, told)
 
 
@@ -159,22 +154,10 @@ def _line(campaign: Campaign, test: PlannedTest, result: ResultRow | AforoError,
     return f"{start}: {figures} · {_eta(campaign.remaining(), lang)}"
 
 
-@contextmanager
-def _display(campaign: Campaign, lang: Language) -> Iterator[Report]:
-    """Show the test that runs, its videos and what is left, where there is a terminal."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as display:
-        bar = display.add_task("", total=None)
-
-        def report(ended: int, expected: int) -> None:
-            test = next(iter(campaign.left()), None)
-            name = test.told(campaign.plan).to(lang) if test else ""
-            display.update(
-                bar, description=f"{name} · {_eta(campaign.remaining(), lang)}", completed=ended, total=expected
-            )
-
-        yield report
+def _now(campaign: Campaign, lang: Language) -> str:
+    """Return the test that runs and what is left."""
+    test = next(iter(campaign.left()), None)
+    return f"{test.told(campaign.plan).to(lang) if test else ''} · {_eta(campaign.remaining(), lang)}"
 
 
 def _plan(

@@ -7,13 +7,13 @@ import time
 import click
 
 from capacity.commands.options import json_option, lang_option, with_examples
-from capacity.commands.rendering import print_json
+from capacity.commands.rendering import print_json, progress_bar
 from capacity.language import Language, Text, number
 from capacity.matrix import MODES
 from capacity.search import Search, Trial, TrialKind, TrialResult, advance, next_trial
 from capacity.stability import Stability
 from capacity.table_text import STABILITIES
-from capacity.trial import Laboratory, Test, silent
+from capacity.trial import Laboratory, Test
 from pipeline.errors import RunFailed
 from pipeline.run import Mode
 from pipeline.size import parse_size
@@ -45,7 +45,7 @@ def search(size: str, concurrency: int, refine: bool, as_json: bool, lang: Langu
     parse_size(size)
     laboratory, found = Laboratory.open(lang), Search(refine=refine)
     while (trial := next_trial(found)) is not None:
-        result = _try(laboratory, trial, size, concurrency)
+        result = _try(laboratory, trial, size, concurrency, lang)
         click.echo(_line(result, lang), err=True)
         found = advance(found, result)
     if found.failed:
@@ -67,18 +67,22 @@ def search(size: str, concurrency: int, refine: bool, as_json: bool, lang: Langu
     )
 
 
-def _try(laboratory: Laboratory, trial: Trial, size: str, concurrency: int) -> TrialResult:
+def _try(laboratory: Laboratory, trial: Trial, size: str, concurrency: int, lang: Language) -> TrialResult:
     begun = time.monotonic()
     mode = Mode.BURST if trial.kind is TrialKind.BURST else Mode.SUSTAINED
     test = Test(size, concurrency, mode, trial.videos, trial.rate_per_minute, note="search")
-    row = laboratory.run(test, silent)
+    with progress_bar(lambda: _offer(trial, lang)) as progress:
+        row = laboratory.run(test, progress)
     verdict = Stability(row.stability) if row.stability else None
     return TrialResult(trial, time.monotonic() - begun, row.x_sat_per_minute if mode is Mode.BURST else None, verdict)
 
 
 def _line(result: TrialResult, lang: Language) -> str:
-    trial = result.trial
-    rate = "" if trial.rate_per_minute is None else f" {number(trial.rate_per_minute, lang)}/min"
     capacity = f"X_sat {number(result.capacity_per_minute, lang)}/min"
     shown = STABILITIES[result.verdict].to(lang) if result.verdict else capacity
-    return f"{MODES[Mode(trial.kind.value)].to(lang)}{rate} × {trial.videos}: {shown} ({result.cost_seconds:.0f} s)"
+    return f"{_offer(result.trial, lang)}: {shown} ({result.cost_seconds:.0f} s)"
+
+
+def _offer(trial: Trial, lang: Language) -> str:
+    rate = "" if trial.rate_per_minute is None else f" {number(trial.rate_per_minute, lang)}/min"
+    return f"{MODES[Mode(trial.kind.value)].to(lang)}{rate} × {trial.videos}"

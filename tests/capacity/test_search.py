@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from capacity.estimate import Interval
 from capacity.search import (
     Search,
     Trial,
@@ -10,8 +9,6 @@ from capacity.search import (
     advance,
     finished_prefix,
     knows_enough,
-    may_abort,
-    may_skip,
     may_stop,
     next_trial,
     precision,
@@ -98,17 +95,6 @@ def test_a_burst_without_a_capacity_ends_the_search():
     search = advance(Search(), TrialResult(Trial(TrialKind.BURST, 24), 60.0))
     assert search.failed
     assert next_trial(search) is None
-
-
-def test_a_decided_trial_may_be_aborted():
-    assert may_abort(Interval(1.01, 1.4))
-    assert not may_abort(Interval(0.99, 1.4))
-
-
-def test_a_hopeless_rate_needs_no_full_trial():
-    assert may_skip(12.0, Interval(9.0, 10.5))
-    assert not may_skip(11.0, Interval(9.0, 10.5))
-    assert not may_skip(12.0, None)
 
 
 def test_only_the_unbroken_prefix_in_start_order_counts():

@@ -157,6 +157,10 @@ def test_what_a_killed_worker_left_is_cleared_at_the_start(rig, clips):
         first.send(signal.SIGKILL)
         first.await_end()
         assert it.leftovers()
+        nobodys = it.work_path / "no-slot-of-ours"
+        nobodys.write_bytes(b"half")
         it.start().await_ready()
+        assert not nobodys.exists()
+        assert not part.exists()
         it.await_states(done=1)
         it.check()
