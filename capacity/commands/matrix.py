@@ -11,7 +11,8 @@ import click
 
 from capacity.campaign import Campaign
 from capacity.commands.options import json_option, lang_option, with_examples
-from capacity.commands.rendering import print_json, progress_bar
+from capacity.commands.progress import progress_bar
+from capacity.commands.rendering import print_json
 from capacity.language import Language, Text, number
 from capacity.matrix import Basis, Plan, PlannedTest, Prediction, ordered
 from capacity.results import ResultRow

@@ -5,17 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from capacity.language import Language, Text
-from capacity.trial import Progress as Report
 
 Fact = tuple[Text, str]
 
@@ -29,16 +25,6 @@ def print_facts(title: Text, facts: Iterable[Fact], lang: Language, notes: Itera
         click.echo(f"  {label:<{width}}  {value}")
     for note in notes:
         click.echo(f"  - {note.to(lang)}")
-
-
-@contextmanager
-def progress_bar(description: Callable[[], str]) -> Iterator[Report]:
-    """Show a test's videos and what `description` tells of it, where there is a terminal; yields what to report to."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as display:
-        bar = display.add_task("", total=None)
-        yield lambda ended, expected: display.update(bar, description=description(), completed=ended, total=expected)
 
 
 def print_json(content: Mapping[str, Any], lang: Language) -> None:

@@ -7,7 +7,8 @@ import time
 import click
 
 from capacity.commands.options import json_option, lang_option, with_examples
-from capacity.commands.rendering import print_json, progress_bar
+from capacity.commands.progress import progress_bar
+from capacity.commands.rendering import print_json
 from capacity.language import Language, Text, number
 from capacity.matrix import MODES
 from capacity.search import Search, Trial, TrialKind, TrialResult, advance, next_trial
