@@ -114,10 +114,10 @@ def _run_worker(worker: Program, settings: Settings, options: WorkerOptions) -> 
     if _is_running("worker") and told != wanted:
         click.echo("restarting the worker with other options", err=True)
         supervisor.stop("worker")
+    if not _is_running("worker"):  # it may be stopping, for us or for a program that was killed while it waited
         patience = settings.worker.shutdown_seconds + STOP_MARGIN_SECONDS
         readiness.until(lambda: not _is_alive("worker"), "the end of the worker", patience, worker.log)
-    file.write_text(wanted)
-    if not _is_running("worker"):
+        file.write_text(wanted)
         supervisor.start("worker")
     has_slots = f"a worker with {options.concurrency} slots"
     readiness.until(
