@@ -195,12 +195,19 @@ def _facts(
         canary_usual_seconds=canary_usual_seconds,
         clock_offset_seconds=ran.clock_offset(),
         other_cpu_ratio=resources.other_cpu_ratio(*window),
+        ffmpeg_cpu_seconds=_costs(recorded),
         skewed_stamps=throughput.skewed_stamps(cycles),
         duplicate_deliveries=row.duplicates,
         unfinished_videos=recorded.census.waiting + recorded.census.in_flight,
         generator_limited=offered.generator_limited if offered else None,
         littles_law=little.agreement,
     )
+
+
+def _costs(recorded: RecordedRun) -> Floats:
+    """Return the CPU seconds of each attempt that counts and whose cost is known."""
+    costs = recorded.ffmpeg_cpu_seconds[recorded.attempts.counted]
+    return costs[np.isfinite(costs)]
 
 
 def _efficiency(ours: Cost, alone: Cost) -> float | None:

@@ -22,6 +22,8 @@ CLOCK_OFFSET_SHARE = 0.01
 #: a clock is read over the network: less than this may be the time of the answer
 CLOCK_RESOLUTION_SECONDS = 0.05
 OTHER_CPU_LIMIT = 0.05
+#: coefficient of variation of the CPU seconds that one and the same file costs; 0.02 is usual with full cores
+COST_LIMIT = 0.05
 AUTOCORRELATION_LIMIT = 0.3
 AUTOCORRELATION_VIDEOS = 30
 TREND_LIMIT = 0.10
@@ -59,6 +61,7 @@ class RunFacts:
     canary_usual_seconds: float | None = None
     clock_offset_seconds: float | None = None
     other_cpu_ratio: float | None = None
+    ffmpeg_cpu_seconds: Floats = field(default_factory=lambda: np.empty(0))
     skewed_stamps: int = 0
     duplicate_deliveries: int = 0
     unfinished_videos: int = 0
@@ -131,6 +134,19 @@ def _company(facts: RunFacts) -> Iterator[TrustFlag]:
         yield _flag("other_processes", True, f"otros procesos usan {shown} de CPU", f"other processes use {shown} CPU")
 
 
+def _cost(facts: RunFacts) -> Iterator[TrustFlag]:
+    """Yield a flag when the run's one file did not always cost the same: a neighbour shows in nothing else."""
+    cpu = facts.ffmpeg_cpu_seconds
+    if cpu.size >= FEW_GENERATIONS and cpu.std(ddof=1) > COST_LIMIT * cpu.mean():
+        shown = f"{cpu.min():.2f} … {cpu.max():.2f} s"
+        yield _flag(
+            "machine_speed",
+            False,
+            f"el mismo video costó {shown} de CPU: la máquina cambió de velocidad, repita la celda",
+            f"the same video cost {shown} of CPU: the machine changed its speed, repeat the cell",
+        )
+
+
 def _messages(facts: RunFacts) -> Iterator[TrustFlag]:
     if facts.duplicate_deliveries:
         count = facts.duplicate_deliveries
@@ -189,4 +205,4 @@ def _flag(name: str, severe: bool, es: str, en: str) -> TrustFlag:
     return TrustFlag(name, Severity.UNTRUSTWORTHY if severe else Severity.WARNING, Text(es, en))
 
 
-_CHECKS = (_steal, _canary, _clock, _company, _messages, _generator, _little, _size, _sequence)
+_CHECKS = (_steal, _canary, _clock, _company, _cost, _messages, _generator, _little, _size, _sequence)
