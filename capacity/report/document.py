@@ -59,12 +59,13 @@ def render_document(findings: Findings) -> str:
         ("Cómo repetirlo", _repeat(cells)),
     ]
     body = "\n\n".join(f"## {title}\n\n{text}" for title, text in parts)
-    return f"# Escenario 2: rendimiento de la capa de workers (SQS)\n\n{_origin(runs)}\n\n{body}\n"
+    return f"# Escenario 2: rendimiento de la capa de workers (SQS)\n\n{_origin(cells)}\n\n{body}\n"
 
 
-def _origin(runs: Sequence[RunEvidence]) -> str:
+def _origin(cells: Sequence[TableCell]) -> str:
+    behind = sum(len(cell.runs) for cell in cells)
     return (
-        f"*Este documento se genera con `make document` a partir de {plural(len(runs), 'corrida', 'corridas')} "
+        f"*Este documento se genera con `make document` a partir de {plural(behind, 'corrida', 'corridas')} "
         "medidas; no se edita a mano.*"
     )
 
