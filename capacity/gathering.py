@@ -48,14 +48,21 @@ class Findings:
 
     @property
     def best_of_sizes(self) -> list[RunEvidence]:
-        """Return for each size the burst of highest nominal capacity among the best evidence, in the table's order."""
-        shown = {run.run_id: cell.key.size_label for cell in self.cells for run in cell.runs}
-        found: dict[str, RunEvidence] = {}
+        """Return for each size a burst of the cell of highest nominal capacity, in the table's order.
+
+        Cells are compared by the means of their runs: the best of single runs is the luckiest.
+        """
+        found: dict[str, tuple[float, RunEvidence]] = {}
         for run in self.runs:
-            size = shown.get(run.row.run_id)
-            if size and run.row.x_sat_per_minute and run.row.is_whole:
-                found[size] = max(found.get(size, run), run, key=lambda r: r.row.x_sat_per_minute or 0.0)
-        return [found[size] for size in dict.fromkeys(shown.values()) if size in found]
+            cell = self.cell_of(run)
+            if cell is not None and run.row.x_sat_per_minute and run.row.is_whole:
+                entry = (cell.x_sat or 0.0, run)
+                found[run.row.size_label] = max(found.get(run.row.size_label, entry), entry, key=lambda e: e[0])
+        return [found[size][1] for size in dict.fromkeys(c.key.size_label for c in self.cells) if size in found]
+
+    def cell_of(self, run: RunEvidence) -> TableCell | None:
+        """Return the cell whose figures the run is part of; None for a run that better ones displaced."""
+        return next((cell for cell in self.cells if run.row in cell.runs), None)
 
     @property
     def best(self) -> RunEvidence | None:

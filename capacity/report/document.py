@@ -11,7 +11,7 @@ from capacity.language import UNKNOWN, Language, interval_text, number, percent
 from capacity.report import saturation
 from capacity.report.conclusions import conclusions, unknowns
 from capacity.report.page import configuration
-from capacity.report.statements import headline, limit_parts, machine, plural, spaced
+from capacity.report.statements import best_told, limit_parts, machine, plural, spaced
 from capacity.table import TableCell
 from capacity.table_text import STABILITIES, capacity_text, markdown, sources
 from capacity.trust import is_trustworthy
@@ -43,7 +43,7 @@ def render_document(findings: Findings) -> str:
     runs = findings.behind
     parts = [
         ("Objetivo", GOAL),
-        ("Respuesta", _bullets(f"{headline(run, LANG)}." for run in findings.best_of_sizes) or "Ninguna todavía."),
+        ("Respuesta", _answers(findings) or "Ninguna todavía."),
         ("Montaje", _setup(runs)),
         ("Método", METHOD),
         (
@@ -60,6 +60,10 @@ def render_document(findings: Findings) -> str:
     ]
     body = "\n\n".join(f"## {title}\n\n{text}" for title, text in parts)
     return f"# Escenario 2: rendimiento de la capa de workers (SQS)\n\n{_origin(cells)}\n\n{body}\n"
+
+
+def _answers(findings: Findings) -> str:
+    return _bullets(f"{best_told(findings, run, LANG)}." for run in findings.best_of_sizes)
 
 
 def _origin(cells: Sequence[TableCell]) -> str:

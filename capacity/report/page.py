@@ -12,7 +12,7 @@ from capacity.evidence import RunEvidence, run_window
 from capacity.gathering import Findings
 from capacity.language import Language, Text, number
 from capacity.report import figures, saturation
-from capacity.report.statements import answer, facts, headline, limit_parts, limit_told, machine, reservations, spaced
+from capacity.report.statements import answer, best_told, facts, limit_parts, limit_told, machine, reservations, spaced
 from capacity.table_text import HEADER, cells_of
 from capacity.trust import is_trustworthy
 
@@ -60,7 +60,8 @@ def _answer(findings: Findings, lang: Language) -> str:
     best = findings.best
     doubtful = best is not None and not is_trustworthy(best.flags)
     sentences = "".join(f"<p{_kind(sentence is rest[-1] and doubtful)}>{escape(sentence)}</p>" for sentence in rest)
-    others = "".join(f"<li>{escape(headline(run, lang))}</li>" for run in findings.best_of_sizes if run is not best)
+    more = [best_told(findings, run, lang) for run in findings.best_of_sizes if run is not best]
+    others = "".join(f"<li>{escape(sentence)}</li>" for sentence in more)
     also = f'<ul class="also">{others}</ul>' if others else ""
     where = f'<p class="soft">{escape(machine(best, lang))}</p>' if best else ""
     return f'<section class="answer"><strong>{escape(first)}</strong>{sentences}{also}{where}</section>'

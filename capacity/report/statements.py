@@ -49,7 +49,22 @@ def answer(findings: Findings, lang: Language) -> list[str]:
     best = findings.best
     if best is None:
         return [NO_CAPACITY.to(lang)]
-    return [headline(best, lang), limit(best, lang), _scope(best, lang), reservations(best, lang)]
+    return [best_told(findings, best, lang), limit(best, lang), _scope(findings, best, lang), reservations(best, lang)]
+
+
+def best_told(findings: Findings, run: RunEvidence, lang: Language) -> str:
+    """Return the capacity of the run's cell in one sentence: the mean of its runs where there are several."""
+    cell = findings.cell_of(run)
+    if cell is None or len(cell.runs) == 1:
+        return headline(run, lang)
+    rate, size = number(cell.x_sat, lang), spaced(run.row.size_label)
+    slots, runs = plural(run.row.slots, "slot", "slots"), len(cell.runs)
+    each = ", ".join(number(row.x_sat_per_minute, lang) for row in cell.runs)
+    bounds = f"; 95 %: {interval_text(cell.x_sat_interval, lang)}" if cell.is_between_runs else f": {each}"
+    return Text(
+        f"{rate} videos de {size} por minuto con {slots} (capacidad nominal, media de {runs} corridas{bounds})",
+        f"{rate} videos of {size} a minute with {slots} (nominal capacity, mean of {runs} runs{bounds})",
+    ).to(lang)
 
 
 def headline(run: RunEvidence, lang: Language) -> str:
@@ -220,7 +235,18 @@ def plural(count: int, one: str, many: str) -> str:
     return f"{count} {one if count == 1 else many}"
 
 
-def _scope(run: RunEvidence, lang: Language) -> str:
+def _scope(findings: Findings, run: RunEvidence, lang: Language) -> str:
+    """Return what the figure says of how runs differ."""
+    cell = findings.cell_of(run)
+    if cell is not None and cell.is_between_runs:
+        return Text(
+            "El intervalo incluye cómo varían unas corridas de otras.", "The interval includes how runs differ."
+        ).to(lang)
+    if cell is not None and len(cell.runs) > 1:
+        return Text(
+            "Dos corridas no dan un intervalo entre corridas: hacen falta tres.",
+            "Two runs give no interval between runs: it takes three.",
+        ).to(lang)
     return Text(
         "El intervalo es de una sola corrida: no incluye cómo varían unas corridas de otras.",
         "The interval is of one run: it does not include how runs differ.",

@@ -13,11 +13,12 @@ from capacity.__main__ import main
 from capacity.gathering import gather_all
 from capacity.report.document import render_document
 from capacity.report.page import render_page
+from capacity.report.statements import answer
 from capacity.results import reading
 from pipeline.errors import UsageError
 from pipeline.models import RunRow
 from pipeline.settings import Settings
-from tests.capacity.store import fill_store, open_store
+from tests.capacity.store import add_run, burst, fill_store, open_store
 
 GOLDEN = Path(__file__).parent / "golden_files"
 NO_PROMETHEUS = "http://127.0.0.1:9"
@@ -52,6 +53,25 @@ def same_as_golden(name, text):
     if os.environ.get("AFORO_KEEP_GOLDEN"):
         (GOLDEN / name).write_text(text, "utf-8")
     assert text == (GOLDEN / name).read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("services", "told"),
+    [
+        ((5.0,), "nominal capacity; 95 %: "),
+        ((5.0, 6.25), "10.59 videos of 5 MB a minute with 1 slot (nominal capacity, mean of 2 runs: 11.82, 9.49)"),
+        ((5.0, 6.25, 5.5), "nominal capacity, mean of 3 runs; 95 %: ["),
+    ],
+)
+def test_the_answer_is_the_mean_of_a_cells_runs_not_the_luckiest_one(tmp_path, services, told):
+    sessions = open_store(tmp_path / "store.db")
+    for number, seconds in enumerate(services):
+        row, start, end, slot = burst(1, 12, seconds, 1e9 + 1000 * number, f"r{number}")
+        with sessions.begin() as session:
+            add_run(session, row, start, end, slot=slot)
+    environment = {"AFORO_RESULTS_PATH": str(tmp_path / "results"), "AFORO_PROMETHEUS_URL": NO_PROMETHEUS}
+    with reading(sessions) as session:
+        assert told in answer(gather_all(session, Settings.from_env(environment)), "en")[0]
 
 
 def test_the_document_is_the_kept_one(findings):
