@@ -209,8 +209,9 @@ def show(cpu: dict[str, list[float]], lost: dict[str, list[float]], tasks: int) 
             f"{kind:>26}: {statistics.median(seconds):.2f} CPU s per 10,000 tasks ({shown}), {more:+.2f} for metrics;"
             f" events lost of {tasks}: {' '.join(f'{value:.0f}' for value in lost[kind])}"
         )
-    ratio = (statistics.median(cpu[PEER]) - base) / (statistics.median(cpu[OURS]) - base)
-    print(f"ratio of CPU for metrics, {PEER} / {OURS}: {ratio:.1f}")
+    ours, peer = (statistics.median(cpu[kind]) - base for kind in (OURS, PEER))
+    ratio = f"{peer / ours:.1f}" if ours > 0 else f"unknown: {OURS} cost less than can be seen in {tasks} tasks"
+    print(f"ratio of CPU for metrics, {PEER} / {OURS}: {ratio}")
 
 
 if __name__ == "__main__":
