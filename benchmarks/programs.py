@@ -7,6 +7,7 @@ import os
 import socket
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -46,12 +47,12 @@ def timed_scrape(port: int, timeout_seconds: float = 10) -> float:
     return time.perf_counter() - begun
 
 
-def wait_for(happened: Callable[[], bool], what: str, seconds: float = 120, pause_seconds: float = 0.05) -> float:
-    """Ask until it has happened; return the seconds it took."""
+def wait_for(happened: Callable[[], object], what: str, seconds: float = 120, pause_seconds: float = 0.05) -> float:
+    """Ask until it has happened and return the seconds it took; end the benchmark when it does not in time."""
     begun = time.monotonic()
     while not happened():
         if time.monotonic() - begun > seconds:
-            raise TimeoutError(f"waited {seconds:.0f} s for {what}")
+            sys.exit(f"error: benchmark; not within {seconds:.0f} s: {what}; look at its log")
         time.sleep(pause_seconds)
     return time.monotonic() - begun
 

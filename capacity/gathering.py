@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -36,12 +37,12 @@ class Findings:
     rows: tuple[ResultRow, ...]
     runs: tuple[RunEvidence, ...]
 
-    @property
+    @cached_property
     def distrusted(self) -> frozenset[str]:
         """Return the runs that a trust flag speaks against."""
         return frozenset(run.row.run_id for run in self.runs if not is_trustworthy(run.flags))
 
-    @property
+    @cached_property
     def cells(self) -> list[TableCell]:
         """Return the table: the best evidence for each cell."""
         return fill(self.rows, self.distrusted)

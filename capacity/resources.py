@@ -79,12 +79,6 @@ class Resources:
             steps = np.diff(values).clip(min=0) / np.diff(self.times)
         return np.concatenate([np.full(min(1, self.times.size), np.nan), steps])
 
-    def cpu(self, modes: frozenset[str]) -> Floats | None:
-        """Return the CPU seconds of these modes over time; None when unknown."""
-        found = [values for key, values in self.samples.items() if key.split(".")[0] == "cpu" and key[4:] in modes]
-        total: Floats = np.sum(found, axis=0) if found else np.empty(0)
-        return total if found else None
-
     def cores(self) -> float | None:
         """Return how many cores the workers may use: their quota, else the machine's."""
         return self.latest("quota") or self.latest("cores")

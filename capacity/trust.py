@@ -24,6 +24,7 @@ CLOCK_RESOLUTION_SECONDS = 0.05
 OTHER_CPU_LIMIT = 0.05
 #: coefficient of variation of the CPU seconds that one and the same file costs; 0.02 is usual with full cores
 COST_LIMIT = 0.05
+COST_VIDEOS = 3
 AUTOCORRELATION_LIMIT = 0.3
 AUTOCORRELATION_VIDEOS = 30
 TREND_LIMIT = 0.10
@@ -137,7 +138,7 @@ def _company(facts: RunFacts) -> Iterator[TrustFlag]:
 def _cost(facts: RunFacts) -> Iterator[TrustFlag]:
     """Yield a flag when the run's one file did not always cost the same: a neighbour shows in nothing else."""
     cpu = facts.ffmpeg_cpu_seconds
-    if cpu.size >= FEW_GENERATIONS and cpu.std(ddof=1) > COST_LIMIT * cpu.mean():
+    if cpu.size >= COST_VIDEOS and cpu.std(ddof=1) > COST_LIMIT * cpu.mean():
         shown = f"{cpu.min():.2f} … {cpu.max():.2f} s"
         yield _flag(
             "machine_speed",

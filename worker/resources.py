@@ -37,10 +37,11 @@ class NodeCollector(Collector):
         self._places, self._ceilings, self._slot_pids = places, ceilings or {}, slot_pids
         self._v2, self._v1, self._own_cgroups = cgroup_v2, cgroup_v1, own_cgroups
         self._worker_cpu_seconds = 0.0
+        self._host = _host()
 
     def collect(self) -> Iterator[Metric]:
         """Read every source once."""
-        yield _pair("aforo_node_info", (_host(), 1))
+        yield _pair("aforo_node_info", (self._host, 1))
         yield from _cpu()
         yield from _memory()
         yield _pressure(_cgroups(self._v2, "", self._own_cgroups)[0])

@@ -195,9 +195,10 @@ class Channel(SQS.Channel):
         if qname not in self.connection._callbacks:
             return int(super()._on_messages_ready(queue, qname, messages))
         name = self.canonical_queue_name(qname)
-        fresh = [m for m in found if not self._is_known(Delivery(name, queue, m["ReceiptHandle"]))]
-        for message in fresh:
-            self._deliver(Delivery(name, queue, message["ReceiptHandle"]), qname, message)
+        deliveries = [(Delivery(name, queue, message["ReceiptHandle"]), message) for message in found]
+        fresh = [(delivery, message) for delivery, message in deliveries if not self._is_known(delivery)]
+        for delivery, message in fresh:
+            self._deliver(delivery, qname, message)
         return len(fresh)
 
     def _is_known(self, delivery: Delivery) -> bool:
