@@ -2,7 +2,8 @@
 
 The bare side is `xargs -P`. The other is `python -m worker` behind an SQS emulator with SQLite, the filesystem storage
 and /metrics read each second: X = videos ÷ (last end − first upload), as the table has it. Interleaved in turns; with
---together at the same time, for a machine that is not quiet.
+--together at the same time, for a machine that is not quiet. A virtual machine can change its speed between two turns:
+a fixed piece of work, timed twice a second beside both sides, tells it, and X is also told per unit of that work.
 
     PYTHONPATH=. .venv/bin/python benchmarks/pipeline_efficiency.py [--concurrency 2] [--count 4] [--together]
 """
@@ -10,9 +11,11 @@ and /metrics read each second: X = videos ÷ (last end − first upload), as the
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import resource
 import shlex
+import statistics
 import subprocess
 import tempfile
 import threading
@@ -20,7 +23,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -52,6 +55,7 @@ from worker.profiles import profile_named
 from worker.transcode import Transcoder, ffmpeg_version, transcode_command
 
 WARM_UP_SIZE = "1MB"
+UNIT_ITERATIONS = 60_000
 STAGES = ("claim", "fetch", "probe", "transcode", "publish", "finish")
 
 
@@ -76,8 +80,8 @@ def main() -> None:
             bare, whole = [], []
             for repeat in range(asked.repeats):
                 turns = {
-                    "bare": partial(loop.turn, source, asked.count),
-                    "pipeline": partial(ours.turn, source, asked.count, f"run-{repeat}"),
+                    "bare": timed(partial(loop.turn, source, asked.count)),
+                    "pipeline": timed(partial(ours.turn, source, asked.count, f"run-{repeat}")),
                 }
                 done = at_once(turns) if asked.together else one_by_one(turns, backwards=bool(repeat % 2))
                 bare.append(done["bare"])
@@ -90,8 +94,10 @@ def main() -> None:
                     f"  {side:<9} {spread([turn.per_minute for turn in turns], '.3f')} videos/min, CPU {cpu} s a video"
                 )
             x = paired_ratio([turn.per_minute for turn in whole], [turn.per_minute for turn in bare])
+            even = paired_ratio([turn.per_unit for turn in whole], [turn.per_unit for turn in bare])
             cpu = paired_ratio([turn.cpu_seconds for turn in bare], [turn.cpu_seconds for turn in whole])
-            print(f"  X of the pipeline ÷ bare: {x}\n  CPU a video, bare ÷ pipeline: {cpu}")
+            print(f"  X of the pipeline ÷ bare: {x}\n  at one speed of the machine: {even}")
+            print(f"  CPU a video, bare ÷ pipeline: {cpu}")
             print(f"  mean seconds of a stage: {ours.stages()}")
             shares = [ours.in_ffmpeg(f"run-{repeat}", turn, asked) for repeat, turn in enumerate(whole)]
             slots, cpu = zip(*shares, strict=True)
@@ -113,13 +119,46 @@ def at_once(turns: Mapping[str, Callable[[], Turn]]) -> dict[str, Turn]:
 
 @dataclass(frozen=True)
 class Turn:
-    """Throughput, and CPU seconds of a video: ffmpeg's in the bare loop, those of the whole worker in ours."""
+    """Throughput, and CPU seconds of a video: ffmpeg's in the bare loop, those of the whole worker in ours.
+
+    `unit_seconds` is the CPU time that a fixed piece of work took meanwhile: the machine's speed.
+    """
 
     per_minute: float
     cpu_seconds: float
+    unit_seconds: float = 0.0
+
+    @property
+    def per_unit(self) -> float:
+        """Return the videos done in the time of 60 units of work: throughput without the machine's speed."""
+        return self.per_minute * self.unit_seconds
 
     def __str__(self) -> str:
-        return f"{self.per_minute:.3f} videos/min at {self.cpu_seconds:.2f} CPU s each"
+        unit = f"a unit of work {1000 * self.unit_seconds:.2f} ms"
+        return f"{self.per_minute:.3f} videos/min at {self.cpu_seconds:.2f} CPU s each ({unit})"
+
+
+def timed(turn: Callable[[], Turn]) -> Callable[[], Turn]:
+    """Return `turn` with the machine's speed measured beside it."""
+
+    def beside() -> Turn:
+        over, units = threading.Event(), list[float]()
+        meter = threading.Thread(target=_measure_units, args=(over, units), daemon=True)
+        meter.start()
+        done = turn()
+        over.set()
+        meter.join()
+        return replace(done, unit_seconds=statistics.mean(units))
+
+    return beside
+
+
+def _measure_units(over: threading.Event, units: list[float]) -> None:
+    """Time a unit of work twice a second, some 3 % of a core, in CPU seconds of this thread: waiting does not count."""
+    while not over.wait(0.5):
+        begun = time.thread_time()
+        hashlib.pbkdf2_hmac("sha256", b"unit", b"of work", UNIT_ITERATIONS)
+        units.append(time.thread_time() - begun)
 
 
 @dataclass(frozen=True)
