@@ -12,8 +12,8 @@ from enum import StrEnum
 
 from capacity.implausible import oddities, oddities_between
 from capacity.impossible import impossibilities
-from capacity.language import Text
 from capacity.published import PublishedRow
+from pipeline.language import Text
 
 
 class Plausibility(StrEnum):

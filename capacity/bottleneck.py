@@ -26,7 +26,7 @@ from capacity.clues import (
     times,
     together,
 )
-from capacity.language import Language, Text
+from pipeline.language import Language, Text
 
 TRANSFER_STAGES = ("download", "upload")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from capacity.language import Text
+from pipeline.language import Text
 
 Form = Callable[[float], str]
 

@@ -15,7 +15,7 @@ import numpy as np
 from scipy import stats
 
 from capacity.estimate import Floats, Interval
-from capacity.language import Text
+from pipeline.language import Text
 
 MARGIN = 0.05
 EXTRA_RUNS = 2

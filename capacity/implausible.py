@@ -6,8 +6,8 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from capacity.language import Text
 from capacity.published import Mode, PublishedRow
+from pipeline.language import Text
 
 SAME_THROUGHPUT = 1.10
 SHORTER_CYCLE = 0.80

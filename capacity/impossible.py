@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 
-from capacity.language import Text
 from capacity.published import RATE_SLACK, Mode, PublishedRow
+from pipeline.language import Text
 
 
 def impossibilities(row: PublishedRow) -> list[Text]:

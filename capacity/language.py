@@ -1,4 +1,4 @@
-"""In which language a result is told, and how a number looks in it.
+"""How a number looks in the language of a result.
 
 Numbers keep the decimal point in both languages, so that a cell can be pasted into any program.
 """
@@ -6,27 +6,9 @@ Numbers keep the decimal point in both languages, so that a cell can be pasted i
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal
 
 from capacity.estimate import Interval
-
-Language = Literal["es", "en"]
-LANGUAGES: tuple[Language, ...] = ("es", "en")
-DEFAULT_LANGUAGE: Language = "es"
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """One sentence in both languages."""
-
-    es: str
-    en: str
-
-    def to(self, lang: Language) -> str:
-        """Return the sentence in `lang`."""
-        return self.es if lang == "es" else self.en
-
+from pipeline.language import Language, Text
 
 UNKNOWN = Text("desconocido", "unknown")
 UNBOUNDED = Text("sin límite", "no limit")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from capacity.estimate import SECONDS_PER_MINUTE
-from capacity.language import Text
+from pipeline.language import MODE_NAMES, Text
 from pipeline.run import Mode
 from pipeline.size import parse_size
 
@@ -21,7 +21,6 @@ OVERHEAD_SECONDS = 15.0
 #: for a machine nothing is known of: ffmpeg's core-seconds and one slot's seconds for each MB of 720p H.264
 GUESSED_CORE_SECONDS_PER_MB = 2.0
 GUESSED_SECONDS_PER_MB = 1.2
-MODES = {Mode.BURST: Text("ráfaga", "burst"), Mode.SUSTAINED: Text("sostenida", "sustained")}
 
 #: mean service seconds by size in bytes and slots
 Services = Mapping[tuple[int, int], float]
@@ -76,7 +75,7 @@ class PlannedTest:
     def told(self, plan: Plan) -> Text:
         """Return the test as people say it."""
         which = f" #{self.repeat}" if plan.repeats > 1 else ""
-        mode = MODES[Mode(self.mode)]
+        mode = MODE_NAMES[self.mode]
         cell = f"{self.size} c={self.concurrency}"
         return Text(f"{cell} {mode.es}{which}", f"{cell} {mode.en}{which}")
 

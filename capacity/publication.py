@@ -14,12 +14,12 @@ from capacity.archive import is_archived, run_folder, write_archive
 from capacity.commands.rendering import plain
 from capacity.evidence import RunEvidence
 from capacity.gathering import Findings, ask_resources
-from capacity.language import Language
 from capacity.report.page import render_page
 from capacity.report.statements import is_sustained
 from capacity.results import reading
 from capacity.table_text import csv_text, markdown, sources
 from pipeline.database import Sessions
+from pipeline.language import Language
 from pipeline.models import RunRow
 from pipeline.run import FINAL_STATUSES
 from pipeline.settings import Settings

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from capacity.estimate import Floats, Interval
-from capacity.language import Text
 from capacity.usl_solver import NEGLIGIBLE_EFFECT, Usl, exact_three_point, fit_coefficients, least_squares, linearise
+from pipeline.language import Text
 
 DRAWS = 2000
 SUPERLINEAR = 1.05

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from capacity.estimate import SECONDS_PER_MINUTE
-from capacity.language import Text
+from pipeline.language import Text
 
 SQS_IN_FLIGHT = 120_000  # AWS quota of a standard queue
 S3_READS_PER_SECOND = 5_500  # AWS: GET per prefix

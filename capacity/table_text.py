@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from io import StringIO
 
 from capacity.estimate import Interval
-from capacity.language import Language, Text, number
+from capacity.language import number
 from capacity.results import ResultRow
 from capacity.stability import Stability
 from capacity.table import TableCell
+from pipeline.language import STATUS_NAMES, Language, Text
 from pipeline.run import RunStatus
 
 HEADER = Text(
@@ -27,12 +28,6 @@ STABILITIES = {
     Stability.STABLE: Text("estable", "stable"),
     Stability.UNSTABLE: Text("inestable", "unstable"),
     Stability.INCONCLUSIVE: Text("no concluyente", "inconclusive"),
-}
-STATUSES = {
-    RunStatus.PREPARING: Text("en preparación", "being prepared"),
-    RunStatus.RUNNING: Text("en curso", "running"),
-    RunStatus.INTERRUPTED: Text("interrumpida", "interrupted"),
-    RunStatus.FAILED: Text("fallida", "failed"),
 }
 
 
@@ -136,7 +131,7 @@ def _test_notes(cell: TableCell, lang: Language) -> Iterator[Text]:
 
 def _warnings(row: ResultRow, lang: Language) -> Iterator[Text]:
     if row.status != RunStatus.FINISHED:
-        status = STATUSES[RunStatus(row.status)]
+        status = STATUS_NAMES[row.status]
         yield Text(f"corrida {status.es}", f"run {status.en}")
     if row.done + row.failed < row.count:
         missing = row.count - row.done - row.failed

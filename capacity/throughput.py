@@ -21,7 +21,7 @@ from capacity.estimate import (
     quantile_interval,
     t_half_width,
 )
-from capacity.language import Text
+from pipeline.language import Text
 
 LAG_INTERVAL_MINIMUM = 20  # under 20 completions the Newey-West interval covers far less than it promises
 SKEW_SECONDS = 1.0

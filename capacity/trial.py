@@ -16,7 +16,6 @@ from sqlalchemy import func, select, update
 
 from capacity import results
 from capacity.gathering import gather_all
-from capacity.language import DEFAULT_LANGUAGE, Language
 from capacity.publication import publish
 from capacity.recorded import find_run, load_run, unfinished_since
 from capacity.search import knows_enough
@@ -25,6 +24,7 @@ from pipeline import aws, queue
 from pipeline.canary import canary_seconds
 from pipeline.database import Sessions
 from pipeline.errors import AforoError, EnvironmentFault
+from pipeline.language import DEFAULT_LANGUAGE, Language
 from pipeline.models import RunRow, VideoRow
 from pipeline.run import FINAL_STATUSES, Mode, RunStatus, new_run_id
 from pipeline.settings import Settings

@@ -10,8 +10,8 @@ import numpy as np
 from scipy import stats
 
 from capacity.estimate import Floats
-from capacity.language import Text
 from capacity.littles_law import Agreement
+from pipeline.language import Text
 
 STEAL_WARNING = 0.02
 STEAL_LIMIT = 0.05

@@ -18,9 +18,9 @@ from grafana.known import known_metrics
 from grafana.picture.page import picture
 from grafana.picture.window import looks_at
 from grafana.promtool import promtools, refused
-from grafana.wording import LANGUAGES, Language
 from pipeline import cli
 from pipeline.errors import RunFailed
+from pipeline.language import LANGUAGES, Language
 from pipeline.settings import Settings
 
 

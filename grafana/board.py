@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from grafana.panel import Panel
-from grafana.wording import Text
+from pipeline.language import Text
 
 GRID_WIDTH = 24
 

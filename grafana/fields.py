@@ -5,7 +5,8 @@ from __future__ import annotations
 from grafana_foundation_sdk.models import dashboard
 
 from grafana.panel import Column, Panel, Query
-from grafana.wording import GREY, Language, Text, Word, Words
+from grafana.wording import GREY, Word, Words
+from pipeline.language import Language, Text
 
 Override = dashboard.DashboardFieldConfigSourceOverrides
 Property = dashboard.DynamicConfigValue

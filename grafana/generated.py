@@ -6,7 +6,7 @@ from pathlib import Path
 
 from grafana.boards import BOARDS
 from grafana.render import board_json
-from grafana.wording import LANGUAGES, Language
+from pipeline.language import LANGUAGES, Language
 
 FOLDERS: dict[Language, Path] = {
     "es": Path(__file__).parent / "dashboards",

@@ -15,7 +15,7 @@ from grafana.board import Board, Place, Row, Variable, placed
 from grafana.drawing import drawn
 from grafana.fields import columns, configured, letter, said
 from grafana.panel import Kind, Panel, Query
-from grafana.wording import Language, Text
+from pipeline.language import Language, Text
 
 SCHEMA_VERSION = 39
 SOURCE = common.DataSourceRef(type_val="prometheus", uid="${datasource}")

@@ -7,27 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
-Language = Literal["es", "en"]
-LANGUAGES: tuple[Language, ...] = ("es", "en")
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """One sentence in both languages."""
-
-    es: str
-    en: str
-
-    def to(self, lang: Language) -> str:
-        """Return the sentence in `lang`."""
-        return self.es if lang == "es" else self.en
-
-
-def same(word: str) -> Text:
-    """Return a text that reads the same in both languages."""
-    return Text(word, word)
+from pipeline.language import MODE_NAMES, STAGE_NAMES, STATUS_NAMES, Text, same
+from pipeline.run import Mode, RunStatus
+from pipeline.video import Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +22,12 @@ class Word:
 
 
 Words = Mapping[str, Word]
+
+
+def named(names: Mapping[str, Text], colors: Mapping[str, str]) -> Words:
+    """Return the names that all programs share, each with its colour here."""
+    return {str(value): Word(names[value], color) for value, color in colors.items()}
+
 
 GREEN, RED, ORANGE, YELLOW = "#56A64B", "#E02F44", "#FF780A", "#F2CC0C"
 BLUE, PURPLE, GREY = "#3274D9", "#8F3BB8", "#9FA7B3"
@@ -86,25 +75,28 @@ CPU_MODES: Words = {
     "softirq": Word(Text("interrupciones blandas", "soft interrupts"), PINK),
     "steal": Word(Text("robada", "stolen"), RED),
 }
-STAGES: Words = {
-    "claim": Word(Text("reclamar", "claim"), GREY),
-    "fetch": Word(Text("descargar", "fetch"), BLUE),
-    "probe": Word(Text("examinar", "probe"), PURPLE),
-    "transcode": Word(Text("transcodificar", "transcode"), GREEN),
-    "publish": Word(Text("publicar", "publish"), ORANGE),
-    "finish": Word(Text("cerrar", "finish"), TEAL),
-}
-STATUSES: Words = {
-    "preparing": Word(Text("en preparación", "preparing"), BLUE),
-    "running": Word(Text("en curso", "running"), YELLOW),
-    "finished": Word(Text("terminada", "finished"), GREEN),
-    "interrupted": Word(Text("interrumpida", "interrupted"), ORANGE),
-    "failed": Word(Text("fallida", "failed"), RED),
-}
-MODES: Words = {
-    "burst": Word(Text("ráfaga", "burst"), BLUE),
-    "sustained": Word(Text("sostenido", "sustained"), PURPLE),
-}
+STAGES = named(
+    STAGE_NAMES,
+    {
+        Stage.CLAIM: GREY,
+        Stage.FETCH: BLUE,
+        Stage.PROBE: PURPLE,
+        Stage.TRANSCODE: GREEN,
+        Stage.PUBLISH: ORANGE,
+        Stage.FINISH: TEAL,
+    },
+)
+STATUSES = named(
+    STATUS_NAMES,
+    {
+        RunStatus.PREPARING: BLUE,
+        RunStatus.RUNNING: YELLOW,
+        RunStatus.FINISHED: GREEN,
+        RunStatus.INTERRUPTED: ORANGE,
+        RunStatus.FAILED: RED,
+    },
+)
+MODES = named(MODE_NAMES, {Mode.BURST: BLUE, Mode.SUSTAINED: PURPLE})
 VERDICTS: Words = {
     "stable": Word(Text("estable", "stable"), GREEN),
     "unstable": Word(Text("inestable", "unstable"), RED),

@@ -18,10 +18,11 @@ from capacity.comparison import (
     differing_settings,
     not_comparable,
 )
-from capacity.language import Language, Text, interval_text, percent, significant
+from capacity.language import interval_text, percent, significant
 from capacity.recorded import find_run
 from capacity.results import ResultRow, measure, open_store, reading
 from pipeline.errors import ExitCode, UsageError
+from pipeline.language import Language, Text
 from pipeline.models import RunRow
 from pipeline.settings import Settings
 

@@ -13,13 +13,14 @@ from capacity.campaign import Campaign
 from capacity.commands.options import json_option, lang_option, with_examples
 from capacity.commands.progress import progress_bar
 from capacity.commands.rendering import print_json
-from capacity.language import Language, Text, number
+from capacity.language import number
 from capacity.matrix import Basis, Plan, PlannedTest, Prediction, ordered
 from capacity.results import ResultRow
 from capacity.table import fill
 from capacity.table_text import capacity_text, csv_row, markdown, sources
 from capacity.trial import Laboratory
 from pipeline.errors import AforoError, RunFailed, UsageError
+from pipeline.language import Language, Text
 from pipeline.run import Mode
 from pipeline.size import parse_size
 

@@ -12,10 +12,11 @@ import click
 from capacity.commands.measured import MeasuredRun, measured_runs
 from capacity.commands.options import Finite, json_option, lang_option, run_ids, with_examples
 from capacity.commands.rendering import Fact, print_facts, print_json
-from capacity.language import Language, Text, number, percent
+from capacity.language import number, percent
 from capacity.planning import Demand, Plan, cost_per_thousand, drain_minutes, make_plan, worker_capacity
 from capacity.scale_limits import Limit, ScaleAssumptions, requests_per_video, scale_limits
 from pipeline.errors import UsageError
+from pipeline.language import Language, Text
 
 _UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 MOST_LOAD = 1_000_000

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from capacity.language import Language, Text
+from pipeline.language import Language, Text
 
 Fact = tuple[Text, str]
 

@@ -13,7 +13,6 @@ from capacity.commands.options import json_option, lang_option, with_examples
 from capacity.commands.rendering import print_json
 from capacity.evidence import RunEvidence
 from capacity.gathering import archived_evidence, gather_all
-from capacity.language import Language, Text
 from capacity.publication import publish
 from capacity.recorded import find_run
 from capacity.report.document import render_document
@@ -21,6 +20,7 @@ from capacity.report.terminal import render_terminal
 from capacity.table_text import csv_row, csv_text, markdown, sources
 from capacity.trial import Laboratory, silent
 from pipeline.errors import RunFailed, UsageError
+from pipeline.language import Language, Text
 from pipeline.settings import Settings
 from pipeline.size import parse_size, size_label
 

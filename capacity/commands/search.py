@@ -9,13 +9,13 @@ import click
 from capacity.commands.options import json_option, lang_option, with_examples
 from capacity.commands.progress import progress_bar
 from capacity.commands.rendering import print_json
-from capacity.language import Language, Text, number
-from capacity.matrix import MODES
+from capacity.language import number
 from capacity.search import Search, Trial, TrialKind, TrialResult, advance, next_trial
 from capacity.stability import Stability
 from capacity.table_text import STABILITIES
 from capacity.trial import Laboratory, Test
 from pipeline.errors import RunFailed
+from pipeline.language import MODE_NAMES, Language, Text
 from pipeline.run import Mode
 from pipeline.size import parse_size
 
@@ -86,4 +86,4 @@ def _line(result: TrialResult, lang: Language) -> str:
 
 def _offer(trial: Trial, lang: Language) -> str:
     rate = "" if trial.rate_per_minute is None else f" {number(trial.rate_per_minute, lang)}/min"
-    return f"{MODES[Mode(trial.kind.value)].to(lang)}{rate} × {trial.videos}"
+    return f"{MODE_NAMES[trial.kind.value].to(lang)}{rate} × {trial.videos}"

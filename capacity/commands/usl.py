@@ -15,10 +15,11 @@ from capacity.commands.measured import MeasuredRun, measured_runs
 from capacity.commands.options import json_option, lang_option, run_ids, with_examples
 from capacity.commands.rendering import Fact, print_facts, print_json
 from capacity.estimate import Interval
-from capacity.language import UNKNOWN, Language, Text, percent, significant
+from capacity.language import UNKNOWN, percent, significant
 from capacity.published import Printed
 from capacity.scalability import Levels, UslFit, amdahl_sigma, efficiency, fit_usl
 from pipeline.errors import UsageError
+from pipeline.language import Language, Text
 
 
 @dataclass(frozen=True, slots=True)

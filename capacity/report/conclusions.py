@@ -8,7 +8,7 @@ from itertools import pairwise
 from capacity.bottleneck import Cause
 from capacity.evidence import RunEvidence
 from capacity.gathering import Findings
-from capacity.language import Language, number, percent
+from capacity.language import number, percent
 from capacity.littles_law import Agreement
 from capacity.report.page import configuration
 from capacity.report.saturation import Curve, Point, curves
@@ -16,6 +16,7 @@ from capacity.report.statements import is_sustained, limit_parts, plural, spaced
 from capacity.stability import Stability
 from capacity.table import RUNS_FOR_INTERVAL, TableCell
 from capacity.trust import is_trustworthy
+from pipeline.language import Language
 from pipeline.run import Mode
 
 LANG: Language = "es"

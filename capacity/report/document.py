@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from capacity.evidence import RunEvidence, cell_evidence, cost_of
 from capacity.gathering import Findings
-from capacity.language import UNKNOWN, Language, interval_text, number, percent
+from capacity.language import UNKNOWN, interval_text, number, percent
 from capacity.report import saturation
 from capacity.report.conclusions import conclusions, unknowns
 from capacity.report.page import configuration
@@ -15,6 +15,7 @@ from capacity.report.statements import best_told, limit_parts, machine, plural, 
 from capacity.table import TableCell
 from capacity.table_text import STABILITIES, capacity_text, markdown, sources
 from capacity.trust import is_trustworthy
+from pipeline.language import Language
 from pipeline.run import Mode
 
 LANG: Language = "es"

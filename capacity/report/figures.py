@@ -8,12 +8,13 @@ import numpy as np
 
 from capacity.estimate import Floats, Integers
 from capacity.evidence import RunEvidence
-from capacity.language import Language, Text, number
+from capacity.language import number
 from capacity.report.charts import Axis, Frame, draw, legend, thinned
 from capacity.report.saturation import Curve, Point
-from capacity.report.statements import STAGE_NAMES, spaced
+from capacity.report.statements import spaced
 from capacity.resources import BUSY_MODES, Resources
 from capacity.stability import waiting_videos
+from pipeline.language import STAGE_NAMES, Language, Text
 from pipeline.video import Stage
 
 BARS_LIMIT = 200
@@ -139,7 +140,7 @@ def stage_chart(run: RunEvidence, lang: Language) -> str:
         for row, (name, seconds) in enumerate(means.items())
     ]
     title = Text("Segundos por etapa (media)", "Seconds by stage (mean)").to(lang)
-    return draw(frame, title, boxes, names=[STAGE_NAMES[Stage(name)].to(lang) for name in means])
+    return draw(frame, title, boxes, names=[STAGE_NAMES[name].to(lang) for name in means])
 
 
 def _stages(run: RunEvidence, frame: Frame, chosen: Integers, start: float, bottom: float, lang: Language) -> list[str]:

@@ -10,11 +10,12 @@ from pathlib import Path
 from capacity.bottleneck import CAUSE_NAMES, Confidence
 from capacity.evidence import RunEvidence, run_window
 from capacity.gathering import Findings
-from capacity.language import Language, Text, number
+from capacity.language import number
 from capacity.report import figures, saturation
 from capacity.report.statements import answer, best_told, facts, limit_parts, limit_told, machine, reservations, spaced
 from capacity.table_text import HEADER, cells_of
 from capacity.trust import is_trustworthy
+from pipeline.language import Language, Text
 
 STYLE = Path(__file__).with_name("style.css")
 TITLE = Text("Capacidad de la capa de workers", "Capacity of the worker layer")

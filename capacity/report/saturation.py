@@ -10,9 +10,10 @@ import numpy as np
 
 from capacity.estimate import Interval
 from capacity.gathering import Findings
-from capacity.language import Language, Text, number, percent
+from capacity.language import number, percent
 from capacity.scalability import Levels, UslFit, efficiency, fit_usl
 from capacity.table import TableCell
+from pipeline.language import Language, Text
 from pipeline.run import Mode
 
 

@@ -9,27 +9,19 @@ import numpy as np
 from capacity.bottleneck import CAUSE_NAMES, CONFIDENCE_NAMES, Confidence
 from capacity.evidence import RunEvidence
 from capacity.gathering import Findings
-from capacity.language import LANGUAGES, UNKNOWN, Language, Text, interval_text, number, percent
+from capacity.language import UNKNOWN, interval_text, number, percent
 from capacity.littles_law import Agreement, occupancy_integral
 from capacity.stability import Stability
 from capacity.table_text import STABILITIES
 from capacity.throughput import filling_efficiency
 from capacity.trust import is_trustworthy
-from pipeline.video import Stage
+from pipeline.language import LANGUAGES, STAGE_NAMES, Language, Text
 
 Fact = tuple[Text, str]
 AGREEMENTS = {
     Agreement.OK: Text("coinciden", "agree"),
     Agreement.WARN: Text("difieren", "differ"),
     Agreement.INVALID: Text("NO COINCIDEN", "DISAGREE"),
-}
-STAGE_NAMES = {
-    Stage.CLAIM: Text("reserva", "claim"),
-    Stage.FETCH: Text("descarga", "fetch"),
-    Stage.PROBE: Text("sondeo", "probe"),
-    Stage.TRANSCODE: Text("ffmpeg", "ffmpeg"),
-    Stage.PUBLISH: Text("publicación", "publish"),
-    Stage.FINISH: Text("cierre", "finish"),
 }
 OFFERED_RATE = Text("la tasa ofrecida", "the offered rate")
 CEILINGS = {
@@ -288,7 +280,7 @@ def _stages(run: RunEvidence, lang: Language) -> str:
     """Return the mean of each stage, what is left over, and whether that hides an unmeasured stage."""
     parts = run.parts
     stages = [
-        f"{STAGE_NAMES[Stage(name)].to(lang)} {number(seconds, lang, 3)} s"
+        f"{STAGE_NAMES[name].to(lang)} {number(seconds, lang, 3)} s"
         for name, seconds in parts.stage_seconds.items()
         if np.isfinite(seconds)
     ]

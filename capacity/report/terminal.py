@@ -5,10 +5,10 @@ from __future__ import annotations
 from textwrap import wrap
 
 from capacity.evidence import RunEvidence
-from capacity.language import Language
 from capacity.report.statements import facts, headline, limit, reservations
 from capacity.table import fill
 from capacity.table_text import markdown
+from pipeline.language import Language
 
 WIDTH = 118
 

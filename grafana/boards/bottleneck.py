@@ -5,7 +5,8 @@ from __future__ import annotations
 from grafana.board import Board, Row, Variable
 from grafana.boards.capacity import VIDEOS_PER_MINUTE
 from grafana.panel import Query, series, stat
-from grafana.wording import BLUE, CPU_MODES, DIRECTIONS, GREEN, GREY, ORANGE, PURPLE, RED, RESOURCES, YELLOW, Text, same
+from grafana.wording import BLUE, CPU_MODES, DIRECTIONS, GREEN, GREY, ORANGE, PURPLE, RED, RESOURCES, YELLOW
+from pipeline.language import Text, same
 
 HERE = 'instance=~"$instance"'
 CORES = Text("suffix: núcleos", "suffix: cores")

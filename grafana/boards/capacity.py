@@ -4,20 +4,8 @@ from __future__ import annotations
 
 from grafana.board import Board, Row, Variable
 from grafana.panel import Column, Query, bars, chart, series, stat, table
-from grafana.wording import (
-    BLUE,
-    BOTTLENECKS,
-    GREEN,
-    MODES,
-    RED,
-    STATES,
-    STATUSES,
-    VERDICTS,
-    YELLOW,
-    Text,
-    Word,
-    same,
-)
+from grafana.wording import BLUE, BOTTLENECKS, GREEN, MODES, RED, STATES, STATUSES, VERDICTS, YELLOW, Word
+from pipeline.language import Text, same
 
 VIDEOS_PER_MINUTE = "suffix: videos/min"
 CHOSEN = '{size=~"$size", mode=~"$mode"}'

@@ -5,19 +5,8 @@ from __future__ import annotations
 from grafana.board import Board, Row, Variable
 from grafana.boards.capacity import VIDEOS_PER_MINUTE
 from grafana.panel import Query, bars, heat, series, stat
-from grafana.wording import (
-    BLUE,
-    GREEN,
-    GREY,
-    OUTCOMES,
-    RED,
-    STAGES,
-    STATES,
-    STATUSES,
-    YELLOW,
-    Text,
-    same,
-)
+from grafana.wording import BLUE, GREEN, GREY, OUTCOMES, RED, STAGES, STATES, STATUSES, YELLOW
+from pipeline.language import Text, same
 
 OF_RUN = '{run_id="$run_id"}'
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from grafana.board import Board, Row
 from grafana.panel import Column, Query, bars, series, stat, table
-from grafana.wording import BLUE, GREEN, ORANGE, RED, UP, YELLOW, Text, same
+from grafana.wording import BLUE, GREEN, ORANGE, RED, UP, YELLOW
+from pipeline.language import Text, same
 
 SELF = '{job="prometheus"}'
 RULE_SECONDS = f"prometheus_rule_group_last_duration_seconds{SELF}"

@@ -4,20 +4,8 @@ from __future__ import annotations
 
 from grafana.board import Board, Row, Variable
 from grafana.panel import Query, heat, series, stat
-from grafana.wording import (
-    BLUE,
-    DIRECTIONS,
-    GREEN,
-    GREY,
-    ORANGE,
-    POLLS,
-    PURPLE,
-    RED,
-    STAGES,
-    TASK_ENDS,
-    Text,
-    same,
-)
+from grafana.wording import BLUE, DIRECTIONS, GREEN, GREY, ORANGE, POLLS, PURPLE, RED, STAGES, TASK_ENDS
+from pipeline.language import Text, same
 
 HERE = 'instance=~"$instance"'
 TASKS_PER_MINUTE = Text("suffix: tareas/min", "suffix: tasks/min")

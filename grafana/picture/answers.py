@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from grafana.expressions import filled
 from grafana.fields import said
 from grafana.panel import Panel, Query
-from grafana.wording import Language
 from pipeline import promql
+from pipeline.language import Language
 
 #: Grafana's classic palette, in the order it gives its colours to series
 PALETTE = ("#73BF69", "#F2CC0C", "#5794F2", "#FF9830", "#B877D9", "#37872D", "#E0B400", "#1F60C4", "#FA6400", "#8F3BB8")

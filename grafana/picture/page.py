@@ -12,7 +12,7 @@ from grafana.picture.answers import Look
 from grafana.picture.axes import Box
 from grafana.picture.frame import unit
 from grafana.picture.kinds import drawn
-from grafana.wording import Text
+from pipeline.language import Text
 
 WIDTH, CELL, GAP, HEAD, FOOT = 1440.0, 38.0, 8.0, 56.0, 40.0
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from grafana.picture.answers import Look
-from grafana.wording import Language
 from pipeline import promql
 from pipeline.errors import UsageError
+from pipeline.language import Language
 
 BEFORE_SECONDS, AFTER_SECONDS = 20.0, 5.0
 STARTS = "max by (run_id) (aforo_run_window_start_timestamp_seconds)"
