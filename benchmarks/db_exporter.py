@@ -29,7 +29,7 @@ import psycopg
 from sqlalchemy.engine import make_url
 
 from benchmarks.big_table import Work, fill
-from benchmarks.programs import ROOT, running, scrape, spread, timed_scrape, wait_for
+from benchmarks.programs import ROOT, percentiles, running, scrape, timed_scrape, wait_for
 from benchmarks.same_figures import compare, parsed
 from tests import postgresql
 
@@ -227,7 +227,7 @@ def show(videos: int, one: Side, other: Side) -> None:
     for side in (one, other):
         number = side.refreshes
         print(
-            f"{side.name:>13}: scrape {spread([1000 * seconds for seconds in side.scrapes], 'ms')};"
+            f"{side.name:>13}: scrape {percentiles([1000 * seconds for seconds in side.scrapes], 'ms')};"
             f" database time {side.database_ms:.2f} ms, its CPU {1000 * side.total.backends / number:.2f} ms,"
             f" exporter CPU {1000 * side.total.exporter / number:.2f} ms a refresh ({number}, one in"
             f" {side.refresh_seconds:.2f} s); RSS {side.rss_bytes / 1e6:.0f} MB;"

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import platform
-import signal
 import statistics
-import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 
 import boto3
 import psutil
 
-from benchmarks.programs import ROOT, answers, free_port, wait_for
+from benchmarks.programs import ROOT, answers, free_port, running, wait_for
 from pipeline.run import Host
 
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
@@ -28,28 +24,10 @@ KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAU
 def emulator() -> Iterator[str]:
     """Run an AWS emulator; yield its URL."""
     port = free_port()
-    environment = os.environ | {"GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1", "SERVICES": "sqs"}
+    environment = {"GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1", "SERVICES": "sqs"}
     with running([str(ROOT / ".tools/emulator/bin/ministack")], environment):
         wait_for(lambda: answers(port), "the emulator listens")
         yield f"http://127.0.0.1:{port}"
-
-
-@contextmanager
-def running(
-    command: Sequence[str], environment: Mapping[str, str], log: Path | None = None
-) -> Iterator[psutil.Process]:
-    """Run a program, in a process group that is killed at the end; SIGTERM is an end too, as from `timeout`."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    output = log.open("ab") if log else subprocess.DEVNULL
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=dict(environment), stdout=output, stderr=output, start_new_session=True
-    )
-    try:
-        yield psutil.Process(process.pid)
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 def python(*words: str) -> list[str]:

@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 from celery import Celery
 
-from benchmarks.laboratory import KEYS, Queue, python, running
-from benchmarks.programs import wait_for
+from benchmarks.laboratory import KEYS, Queue, python
+from benchmarks.programs import running, wait_for
 from injector.publish import encode_task
 
 
@@ -43,7 +43,7 @@ def worker(queue: Queue, folder: Path, tasks: int, *flags: str, **environment: s
         **environment,
     }
     command = python("celery", "-A", "benchmarks.noop_app", "worker", "--without-gossip", "--without-mingle", *flags)
-    with running(command, os.environ | variables, folder / f"{queue.name}.out") as process:
+    with running(command, variables, folder / f"{queue.name}.out") as process:
         made = NoopWorker(process, log)
         wait_for(made.moments, "the worker runs a task")
         yield made

@@ -38,10 +38,9 @@ from benchmarks.laboratory import (
     paired_ratio,
     python,
     read_metrics,
-    running,
     spread,
 )
-from benchmarks.programs import ROOT, free_port, wait_for
+from benchmarks.programs import ROOT, free_port, running, wait_for
 from injector.media import MediaFile, make_video
 from injector.publish import NewVideo, Publisher
 from pipeline import aws, queue
@@ -246,7 +245,7 @@ def pipeline(settings: Settings, environment: dict[str, str], folder: Path) -> I
     upgrade_schema(engine)
     sessions = open_sessions(engine)
     port = settings.worker.metrics_port
-    with running(python("worker"), os.environ | environment, folder / "worker.log") as main, read_each_second(port):
+    with running(python("worker"), environment, folder / "worker.log") as main, read_each_second(port):
         wait_for(lambda: read_metrics(port), "the worker serves its metrics")
         yield Pipeline(
             sessions, Publisher(make_celery(settings, url), client, url, sessions), open_storage(settings), main

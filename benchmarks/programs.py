@@ -4,28 +4,39 @@ from __future__ import annotations
 
 import http.client
 import os
+import signal
 import socket
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import psutil
 
 ROOT = Path(__file__).parents[1]
 
 
 @contextmanager
-def running(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a program from the root of the project and end it afterwards."""
+def running(
+    command: Sequence[str], environment: Mapping[str, str] | None = None, log: Path | None = None
+) -> Iterator[psutil.Popen]:
+    """Run a program from the root of the project, in a process group that is killed at the end.
+
+    SIGTERM is an end too, as from `timeout`.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     settings = {**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})}
-    quiet = subprocess.DEVNULL
-    with subprocess.Popen(command, env=settings, cwd=ROOT, stdout=quiet, stderr=quiet) as process:
-        try:
-            yield process
-        finally:
-            process.terminate()
+    output = log.open("ab") if log else subprocess.DEVNULL
+    process = psutil.Popen(command, cwd=ROOT, env=settings, stdout=output, stderr=output, start_new_session=True)
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def scrape(port: int, timeout_seconds: float = 10) -> str:
@@ -69,7 +80,7 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def spread(values: Sequence[float], unit: str) -> str:
+def percentiles(values: Sequence[float], unit: str) -> str:
     """Return median, 99th percentile and maximum, for people."""
     ordered = sorted(values)
     p99 = statistics.quantiles(ordered, n=100, method="inclusive")[98]

@@ -24,7 +24,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from benchmarks.programs import running, scrape, spread, timed_scrape, wait_for
+from benchmarks.programs import percentiles, running, scrape, timed_scrape, wait_for
 from benchmarks.publish import emulator
 from pipeline import aws
 from pipeline.queue import read_facts
@@ -66,11 +66,11 @@ def main() -> None:
             paced = [paced_scrape() for _ in range(asked.scrapes)]
     print(f"{platform.platform()}, {os.cpu_count()} cores, boto3 {version('boto3')}")
     print(f"{asked.queues} queues, {asked.latency_ms:g} ms to SQS; first reading told after {started:.2f} s")
-    print(f" one after the other : {spread(one_by_one, 's')}")
-    print(f"    read side by side: {spread(reads, 's')}")
-    print(f"    message to scrape: {spread(delays, 's')}")
-    print(f"scrape, never pausing: {spread([1000 * seconds for seconds in busy], 'ms')}")
-    print(f"scrape, every 5 s    : {spread([1000 * seconds for seconds in paced], 'ms')}")
+    print(f" one after the other : {percentiles(one_by_one, 's')}")
+    print(f"    read side by side: {percentiles(reads, 's')}")
+    print(f"    message to scrape: {percentiles(delays, 's')}")
+    print(f"scrape, never pausing: {percentiles([1000 * seconds for seconds in busy], 'ms')}")
+    print(f"scrape, every 5 s    : {percentiles([1000 * seconds for seconds in paced], 'ms')}")
     print(f"ratio one after the other / side by side: {statistics.median(one_by_one) / statistics.median(reads):.1f}")
 
 
