@@ -139,12 +139,12 @@ def group_of(video: Video, window_end: float) -> Group:
 
 def smaller(one: float | None, other: float | None) -> float | None:
     """Return the smaller of two numbers, either of which may be unknown."""
-    return min((x for x in (one, other) if x is not None), default=None)
+    return other if one is None else one if other is None else min(one, other)
 
 
 def larger(one: float | None, other: float | None) -> float | None:
     """Return the larger of two numbers, either of which may be unknown."""
-    return max((x for x in (one, other) if x is not None), default=None)
+    return other if one is None else one if other is None else max(one, other)
 
 
 def total(one: float | None, other: float | None) -> float | None:
