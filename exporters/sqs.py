@@ -41,8 +41,10 @@ class QueueSource:
     clock: Clock = time.time
     name: str = "sqs"
     _reading: Reading | None = None
-    #: what the reading says, written once and not by each scrape; gauges read the same in both text formats
+    #: what the reading says and when each queue last answered, written once and not by each scrape; gauges read the
+    #: same in both text formats
     _text: str = ""
+    _ages: str = ""
     _failure: BaseException | None = None
     _polled_at: float | None = None
     _answered: dict[str, float] = field(default_factory=dict)
@@ -69,16 +71,17 @@ class QueueSource:
         else:
             self._failure, self._reading = next(iter(reading.failures.values()), None), reading
             self._note(reading)
-        self._text = generate_latest(Families(_queue_families(self._reading))).decode()
+        self._text = _written(_queue_families(self._reading))
+        self._ages = _written([_per_queue("last_success_timestamp_seconds", self._answered)])
         self._polled_at = self.clock()
 
     def fetch(self, patience_seconds: float = math.inf) -> Findings:
         """Return the families from memory; raise Incomplete with what is known when a queue did not answer."""
         if self._reading is None or self._polled_at is None:
             raise SourceNotReady("SQS has not answered yet")
-        findings = Findings(self._own_families(), self._text)
+        findings = Findings(self._own_families(), self._text + self._ages)
         if self.clock() - self._polled_at > STALE_INTERVALS * self.settings.idle_seconds + READ_TIMEOUT_SECONDS:
-            raise Incomplete(Findings(self._own_families()), TimeoutError("the last reading is too old"))
+            raise Incomplete(Findings(self._own_families(), self._ages), TimeoutError("the last reading is too old"))
         if self._failure is not None:
             raise Incomplete(findings, self._failure)
         return findings
@@ -96,7 +99,7 @@ class QueueSource:
         for operation, count in sorted(self.counter.calls.items()):
             calls.add_metric([operation], count)
         cost = gauge_of("aforo_sqs_api_cost_usd_per_month", self._usd_per_month())
-        return [_per_queue("last_success_timestamp_seconds", self._answered), errors, calls, cost]
+        return [errors, calls, cost]
 
     def _usd_per_month(self) -> float | None:
         """Return the price of a month of calls at the rate of the last polls; None before the second one."""
@@ -148,6 +151,10 @@ def open_watch(settings: Settings) -> Watch:
     database = open_database(settings.database.url, VideosTable.of(settings.exporters))
     queues = QueueSource(watcher, counter, settings.exporters)
     return Watch(queues, Waiting(database, settings), settings.exporters)
+
+
+def _written(families: list[Metric]) -> str:
+    return generate_latest(Families(families)).decode()
 
 
 def _queue_families(reading: Reading) -> list[Metric]:
