@@ -11,16 +11,19 @@ that shows it, with the exporter reading without a pause; and scrapes of the exp
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import platform
 import random
 import statistics
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from itertools import pairwise
+from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -76,10 +79,24 @@ def main() -> None:
 
 @contextmanager
 def proxied(endpoint: str, delay_seconds: float) -> Iterator[str]:
-    """Put the latency between us and the emulator."""
-    upstream = urlsplit(endpoint)
-    with TcpProxy(str(upstream.hostname), int(upstream.port or 0), delay_seconds) as proxy:
-        yield f"http://127.0.0.1:{proxy.port}"
+    """Put the latency between us and the emulator, in another process: beside the clock it would be measured too."""
+    upstream, spawning = urlsplit(endpoint), multiprocessing.get_context("spawn")
+    here, there = spawning.Pipe()
+    address = (str(upstream.hostname), int(upstream.port or 0), delay_seconds)
+    process = spawning.Process(target=serve_proxy, args=(*address, there), daemon=True)
+    process.start()
+    try:
+        yield f"http://127.0.0.1:{here.recv()}"
+    finally:
+        process.kill()
+        process.join()
+
+
+def serve_proxy(host: str, port: int, delay_seconds: float, told: Connection) -> None:
+    """Run a proxy until killed, and tell its port."""
+    with TcpProxy(host, port, delay_seconds) as proxy:
+        told.send(proxy.port)
+        threading.Event().wait()
 
 
 @contextmanager
