@@ -32,8 +32,6 @@ from pipeline.settings import Settings
 from pipeline.size import size_label
 from pipeline.storage import Storage, describe, open_storage
 
-#: a run whose heartbeat is older was killed
-HEARTBEAT_LIMIT_SECONDS = 60.0
 #: a camera's 1080p file made 720p is a fifth to a quarter of it; smaller pictures keep more
 SMALLEST_OUTPUT_RATIO = 0.2
 Video = TypeVar("Video")
@@ -204,7 +202,7 @@ def _refuse_second_run(sessions: Sessions, run_id: str | None) -> None:
             raise UsageError("RUN_ID", "a run of that name is recorded", "choose another or leave it out", value=run_id)
         active = select(RunRow).where(RunRow.status.not_in([s.value for s in FINAL_STATUSES]))
         for row in session.scalars(active):
-            if time.time() - (row.heartbeat_at or row.created_at) < HEARTBEAT_LIMIT_SECONDS:
+            if not row.is_dead(time.time()):
                 raise EnvironmentFault(
                     "run",
                     "it is active",
