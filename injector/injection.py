@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
 
 from injector.media import MediaFile, inspect_file, make_video
 from injector.own_task import OwnTask
@@ -32,6 +33,8 @@ from pipeline.settings import Settings
 from pipeline.size import size_label
 from pipeline.storage import Storage, describe, open_storage
 
+#: PostgreSQL's advisory lock under which a run is begun; any number that nothing else in the database uses
+BEGIN_RUN = 0xAF0120
 #: a camera's 1080p file made 720p is a fifth to a quarter of it; smaller pictures keep more
 SMALLEST_OUTPUT_RATIO = 0.2
 Video = TypeVar("Video")
@@ -82,7 +85,8 @@ class Injection:
         engine = database.open_engine(settings.database.url)
         database.upgrade_schema(engine)
         sessions = database.open_sessions(engine)
-        _refuse_second_run(sessions, request.run_id)
+        with sessions.begin() as session:  # `recorded` looks again: making the input takes a while
+            _refuse_second_run(session, request.run_id)
         client = aws.client(settings, "sqs")
         url = queue.find_queue(client, settings.queue.name)
         fleet = read_fleet(settings)
@@ -95,10 +99,12 @@ class Injection:
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
-        """Record the run; whatever ends the body early ends the run too: interrupted by Ctrl-C, else failed."""
+        """Record the run; whatever ends the body early ends the run too: interrupted by Ctrl-C, else failed.
+
+        Raise an AforoError, and leave every run as it is, when another has begun meanwhile.
+        """
+        self._record()
         try:
-            with self.sessions.begin() as session:
-                session.add(self.row)
             yield
         except BaseException as error:
             self._end(status_after(error))
@@ -139,6 +145,13 @@ class Injection:
             intended_at=intended_at,
         )
 
+    def _record(self) -> None:
+        """Look and insert in one transaction, so that of two injectors that start at once one is refused."""
+        with self.sessions.begin() as session:
+            database.take_turn(session, BEGIN_RUN)
+            _refuse_second_run(session, self.run_id)
+            session.add(self.row)
+
     def _end(self, status: RunStatus) -> None:
         """Give the run a final status unless it has one."""
         open_run = (RunRow.id == self.run_id, RunRow.status.not_in([s.value for s in FINAL_STATUSES]))
@@ -157,9 +170,14 @@ class Injection:
             write_run_file(self.settings, self.run_id, facts)
 
 
+def run_folder(settings: Settings, run_id: str) -> Path:
+    """Return where the files of a run are."""
+    return settings.results.path / "runs" / run_id
+
+
 def write_run_file(settings: Settings, run_id: str, facts: Mapping[str, object]) -> Path:
     """Write `results/runs/<run_id>/run.json`; return its folder."""
-    folder = settings.results.path / "runs" / run_id
+    folder = run_folder(settings, run_id)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "run.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return folder
@@ -196,20 +214,21 @@ def paced(schedule: Schedule, started_at: float, make: Callable[[int, float | No
         sent = batch.stop
 
 
-def _refuse_second_run(sessions: Sessions, run_id: str | None) -> None:
-    with sessions.begin() as session:
-        if run_id and session.get(RunRow, run_id) is not None:
-            raise UsageError("RUN_ID", "a run of that name is recorded", "choose another or leave it out", value=run_id)
-        active = select(RunRow).where(RunRow.status.not_in([s.value for s in FINAL_STATUSES]))
-        for row in session.scalars(active):
-            if not row.is_dead(time.time()):
-                raise EnvironmentFault(
-                    "run",
-                    "it is active",
-                    "wait for it (`python -m capacity wait`) or stop it with Ctrl-C",
-                    value=row.id,
-                )
-            row.status, row.finished_at = RunStatus.INTERRUPTED, time.time()
+def _refuse_second_run(session: Session, run_id: str | None) -> None:
+    """Raise an AforoError when the name is taken or a run is active; end those whose injector is dead."""
+    if run_id and session.get(RunRow, run_id) is not None:
+        raise name_taken(run_id)
+    active = select(RunRow).where(RunRow.status.not_in([s.value for s in FINAL_STATUSES]))
+    for row in session.scalars(active):
+        if not row.is_dead(time.time()):
+            remedy = "wait for it (`python -m capacity wait`) or stop it with Ctrl-C"
+            raise EnvironmentFault("run", "it is active", remedy, value=row.id)
+        row.status, row.finished_at = RunStatus.INTERRUPTED, time.time()
+
+
+def name_taken(run_id: str) -> UsageError:
+    """Return the refusal of a name that another run has."""
+    return UsageError("RUN_ID", "a run of that name is recorded", "choose another or leave it out", value=run_id)
 
 
 def store_source(settings: Settings, request: Request, say: Callable[[str], None]) -> Source:

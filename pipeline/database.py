@@ -10,7 +10,7 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Engine, create_engine, event, func, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
 from sqlalchemy.orm import Session, sessionmaker
@@ -56,6 +56,15 @@ def upgrade_schema(engine: Engine) -> None:
         configuration.attributes["connection"] = connection
         command.upgrade(configuration, "head")
         connection.commit()
+
+
+def take_turn(session: Session, key: int) -> None:
+    """Wait for other transactions that took a turn under `key`, and hold up later ones until this one has ended.
+
+    SQLite's that may write go one after the other anyway (docs/adr/0004).
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(select(func.pg_advisory_xact_lock(key)))
 
 
 def masked(url: str) -> str:
