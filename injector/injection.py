@@ -249,7 +249,7 @@ def require_space(settings: Settings, request: Request, size_bytes: int) -> None
     """Raise EnvironmentFault when the outputs of the whole run cannot fit."""
     if settings.storage.backend != "filesystem" or request.profile != "full" or request.own_task is not None:
         return
-    free_bytes = shutil.disk_usage(settings.storage.path).free
+    free_bytes = shutil.disk_usage(_existing(settings.storage.path)).free
     needed_bytes = round(request.count * size_bytes * SMALLEST_OUTPUT_RATIO)
     if needed_bytes > free_bytes:
         raise EnvironmentFault(
@@ -258,6 +258,11 @@ def require_space(settings: Settings, request: Request, size_bytes: int) -> None
             "free some, set UPLOAD_PATH, or give a smaller COUNT or SIZE",
             value=f"{size_label(free_bytes)} free",
         )
+
+
+def _existing(folder: Path) -> Path:
+    """Return `folder`, or where it will be made: a user's own file may be the first thing that goes into it."""
+    return next(path for path in (folder, *folder.absolute().parents) if path.exists())
 
 
 def _made(settings: Settings, request: Request, say: Callable[[str], None]) -> MediaFile:

@@ -116,3 +116,11 @@ def test_a_disk_that_cannot_take_the_outputs_is_told_before_anything_is_sent(tmp
     with pytest.raises(EnvironmentFault, match=r"^disk \(19GB free\); the outputs of 100 videos need 20GB or more"):
         require_space(settings, request, 10**9)
     require_space(settings, request, 10**8)
+
+
+def test_the_disk_of_a_storage_folder_that_is_not_made_yet_is_looked_at(tmp_path):
+    request = Request(10**6, None, Mode.BURST, None, "x.mp4", None, "full", None, "")
+    settings = Settings.from_env({"UPLOAD_PATH": str(tmp_path / "not/yet")})
+    require_space(settings, request, 1)
+    with pytest.raises(EnvironmentFault, match=r"^disk \("):
+        require_space(settings, request, 10**15)
