@@ -31,7 +31,7 @@ from pipeline.models import RunRow, VideoRow
 from pipeline.run import FINAL_STATUSES, Host, Mode, RunStatus, new_run_id
 from pipeline.settings import Settings
 from pipeline.size import size_label
-from pipeline.storage import Storage, describe, open_storage
+from pipeline.storage import ObjectMissing, Storage, describe, open_storage
 
 #: PostgreSQL's advisory lock under which a run is begun; any number that nothing else in the database uses
 BEGIN_RUN = 0xAF0120
@@ -279,6 +279,8 @@ def _remote_source(settings: Settings, storage: Storage, url: str) -> Source:
     try:
         stored = storage.fetch(key, local)
         media = inspect_file(local)
+    except ObjectMissing:
+        raise UsageError("FILE", "there is no such object", "give s3://bucket/key of a video", value=url) from None
     finally:
         local.unlink(missing_ok=True)
     return Source(key, stored.size_bytes, stored.sha256, media.duration_seconds, url)

@@ -71,7 +71,7 @@ class Storage(Protocol):
         """Copy the local file to `key`, all or nothing; raise a StorageError on failure."""
 
     def exists(self, key: str) -> bool:
-        """Say whether a whole object is under `key`."""
+        """Say whether a whole object is under `key`, as far as we may know."""
 
     def delete(self, key: str) -> None:
         """Remove the object, if there is one, and what a killed publication of it left."""
@@ -171,11 +171,12 @@ class S3Storage:
         return describe(source, key)
 
     def exists(self, key: str) -> bool:
-        """Ask for the object's head."""
+        """Ask for the object's head; to who may not list the bucket S3 refuses what is not there (403)."""
+        checked = check_key(key)
         try:
             with _translated_s3_errors(None):
-                self.client.head_object(Bucket=self.bucket, Key=check_key(key))
-        except ObjectMissing:
+                self.client.head_object(Bucket=self.bucket, Key=checked)
+        except (ObjectMissing, AccessDenied):
             return False
         return True
 

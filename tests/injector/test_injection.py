@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 
+import boto3
 import pytest
 from prometheus_client import CollectorRegistry, Gauge, start_http_server
 
@@ -107,6 +108,17 @@ def test_a_file_that_is_no_video_is_told_in_a_line_and_nothing_is_sent(injector,
     assert (process.returncode, said.count("\n")) == (2, 1)
     assert said.startswith(f"error: FILE ({name}); {why}")
     assert (injector.statuses(), injector.queue.counts()["visible"]) == ([], 0)
+
+
+def test_an_object_that_is_not_there_is_told_in_a_line(injector):
+    bucket = f"b-{injector.queue.name}"
+    injector.environment |= {"STORAGE_BACKEND": "s3", "AWS_S3_BUCKET": bucket}
+    keys = {"aws_access_key_id": KEY, "aws_secret_access_key": KEY, "region_name": REGION}
+    boto3.client("s3", endpoint_url=injector.queue.endpoint_url, **keys).create_bucket(Bucket=bucket)
+    process = injector.start("--count", "1", "--file", f"s3://{bucket}/typo.mp4")
+    _, said = process.communicate(timeout=60)
+    assert said == f"error: FILE (s3://{bucket}/typo.mp4); there is no such object; give s3://bucket/key of a video\n"
+    assert process.returncode == 2
 
 
 def test_a_disk_that_cannot_take_the_outputs_is_told_before_anything_is_sent(tmp_path, monkeypatch):
