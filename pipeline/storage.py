@@ -23,6 +23,7 @@ from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline import aws
+from pipeline.errors import EnvironmentFault, printable
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -32,8 +33,14 @@ CHUNK_BYTES = 1 << 20
 PART_SUFFIX = ".part"
 
 
-class StorageError(Exception):
-    """A storage call failed: `detail` is for the log."""
+class StorageError(EnvironmentFault):
+    """A storage call failed; `detail` is what the system or S3 says."""
+
+    remedy = "check STORAGE_BACKEND and what it needs, and try again"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("storage", printable(detail, limit=300), self.remedy)
+        self.detail = detail
 
 
 class ObjectMissing(StorageError):
@@ -43,6 +50,8 @@ class ObjectMissing(StorageError):
 class AccessDenied(StorageError):
     """The storage refused us."""
 
+    remedy = "check the credentials and their policy, or the permissions of UPLOAD_PATH"
+
 
 class StorageUnavailable(StorageError):
     """The storage did not answer, or not whole; another try may work."""
@@ -50,6 +59,8 @@ class StorageUnavailable(StorageError):
 
 class StorageFull(StorageError):
     """There is no space left."""
+
+    remedy = "free some, or set UPLOAD_PATH"
 
 
 @dataclass(frozen=True)
