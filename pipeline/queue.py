@@ -42,7 +42,10 @@ def find_queue(client: SQSClient, name: str) -> str:
         return client.get_queue_url(QueueName=name)["QueueUrl"]
     except client.exceptions.QueueDoesNotExist:
         raise EnvironmentFault(
-            "SQS queue", "it does not exist", "set SQS_QUEUE_NAME or create it with `make doctor`", value=name
+            "SQS queue",
+            "it does not exist",
+            "correct SQS_QUEUE_NAME, or make it: `make up` does on an emulator, for AWS see docs/operating.md",
+            value=name,
         ) from None
     except (ClientError, BotoCoreError) as error:
         raise _unreachable(client, error) from error
