@@ -20,6 +20,8 @@ from pipeline.settings import Settings
 from pipeline.size import parse_size
 
 MOST_VIDEOS = 1_000_000
+#: what the column `runs.note` holds
+LONGEST_NOTE = 256
 
 EXAMPLES = """\b
 Examples:
@@ -158,7 +160,7 @@ def parse_request(
         user_id=_user(user_id) if user_id else None,
         profile=_choice("PROFILE", profile or settings.worker.profile, ["full", "showcase"]),
         run_id=check_run_id(run_id) if run_id else None,
-        note=note or "",
+        note=_note(note or ""),
         own_task=parse_own_task(task, payload or "") if task else None,
     )
 
@@ -198,6 +200,12 @@ def _file(settings: Settings, text: str) -> str:
 def _user(text: str) -> str:
     if len(text) > 64 or not text.isprintable():
         raise UsageError("USER_ID", "it is too long or not printable", "give at most 64 characters", value=text)
+    return text
+
+
+def _note(text: str) -> str:
+    if len(text) > LONGEST_NOTE:
+        raise UsageError("note", "it is too long", f"give at most {LONGEST_NOTE} characters", value=text)
     return text
 
 
