@@ -201,8 +201,11 @@ def tell_leftovers(messages: int, say: Callable[[str], None]) -> None:
 
 
 def paced(schedule: Schedule, started_at: float, make: Callable[[int, float | None], Video]) -> Iterator[list[Video]]:
-    """Yield the videos that are due, on an absolute schedule: a late send does not delay the next."""
-    begun, sent = time.monotonic(), 0
+    """Yield the videos that are due, on an absolute schedule: a late send does not delay the next.
+
+    The schedule counts from `started_at`, not from the first look at it, on a clock that nobody sets.
+    """
+    begun, sent = time.monotonic() - (time.time() - started_at), 0
     while sent < schedule.count:
         due = schedule.due(sent, time.monotonic() - begun)
         if due == 0:
