@@ -59,7 +59,11 @@ def down() -> None:
 @main.command()
 def status() -> None:
     """Show every program: state, process, uptime, deaths since the start, page."""
-    found = supervisor.processes()
+    try:
+        found = supervisor.processes()
+    except supervisor.Stopping:
+        click.echo("stopping; `make down` waits for its end")
+        return
     if found is None:
         click.echo("down; start it with `make up`")
         return
