@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -15,8 +16,9 @@ from injector.own_videos import require_own_videos
 from pipeline import cli, logs
 from pipeline.cli import EnvironmentOption
 from pipeline.errors import UsageError
+from pipeline.rate import parse_rate
 from pipeline.run import Mode, check_run_id
-from pipeline.settings import Settings
+from pipeline.settings import PROFILE_NAMES, Settings
 from pipeline.size import parse_size
 
 MOST_VIDEOS = 1_000_000
@@ -155,17 +157,17 @@ def parse_request(
         count=_count(count or ""),
         size_bytes=None if file else parse_size(size or ""),
         mode=Mode(kind),
-        rate_per_minute=_rate(rate or "10") if kind == Mode.SUSTAINED else None,
+        rate_per_minute=parse_rate(rate or "10") if kind == Mode.SUSTAINED else None,
         file=_file(settings, file) if file else None,
         user_id=_user(user_id) if user_id else None,
-        profile=_choice("PROFILE", profile or settings.worker.profile, ["full", "showcase"]),
+        profile=_choice("PROFILE", profile or settings.worker.profile, PROFILE_NAMES),
         run_id=check_run_id(run_id) if run_id else None,
         note=_note(note or ""),
         own_task=parse_own_task(task, payload or "") if task else None,
     )
 
 
-def _choice(name: str, value: str, allowed: list[str]) -> str:
+def _choice(name: str, value: str, allowed: Sequence[str]) -> str:
     if value not in allowed:
         raise UsageError(name, "it is unknown", f"use {' or '.join(allowed)}", value=value)
     return value
@@ -177,16 +179,6 @@ def _count(text: str) -> int:
             "COUNT", "it must be a whole number of videos", f"give 1 to {MOST_VIDEOS}, such as COUNT=24", value=text
         )
     return int(text)
-
-
-def _rate(text: str) -> float:
-    try:
-        rate = float(text)
-    except ValueError:
-        rate = float("nan")
-    if not 0.01 <= rate <= 60_000:
-        raise UsageError("RATE", "it must be videos a minute", "give 0.01 to 60000, such as RATE=10", value=text)
-    return rate
 
 
 def _file(settings: Settings, text: str) -> str:

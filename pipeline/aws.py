@@ -29,7 +29,7 @@ def client(settings: Settings, service: Literal["sqs", "s3"], read_timeout_secon
 
     Raise EnvironmentFault where AWS_* or the files under ~/.aws cannot be meant.
     """
-    config = client_config(read_timeout_seconds)
+    config = Config(**client_options(read_timeout_seconds))
     try:
         keys: dict[str, Any] = credentials(settings)
         session = boto3.Session(region_name=settings.aws.region, **keys)
@@ -39,13 +39,10 @@ def client(settings: Settings, service: Literal["sqs", "s3"], read_timeout_secon
         raise EnvironmentFault("AWS settings", first_line(error), remedy) from error
 
 
-def client_config(read_timeout_seconds: float = 15) -> Config:
+def client_options(read_timeout_seconds: float = 15) -> dict[str, Any]:
     """Return timeouts that end a call within a minute; botocore's own are 60 s, five times over."""
-    return Config(
-        connect_timeout=3,
-        read_timeout=read_timeout_seconds,
-        retries={"mode": "standard", "total_max_attempts": 3},
-    )
+    retries = {"mode": "standard", "total_max_attempts": 3}
+    return {"connect_timeout": 3, "read_timeout": read_timeout_seconds, "retries": retries}
 
 
 def credentials(settings: Settings) -> dict[str, str]:
