@@ -12,7 +12,7 @@ from enum import StrEnum
 from capacity.estimate import SECONDS_PER_MINUTE
 from pipeline.language import MODE_NAMES, Text
 from pipeline.run import Mode
-from pipeline.size import parse_size
+from pipeline.size import label_bytes, parse_size
 
 #: METHOD 2.1: a rate that leaves a fifth of the capacity free
 AUTOMATIC_SHARE = 0.8
@@ -144,7 +144,7 @@ def _distance(cell: tuple[int, int], wanted: tuple[int, int]) -> tuple[float, fl
 
 def known_services(measured: Iterable[tuple[str, int, float | None]]) -> dict[tuple[int, int], float]:
     """Return service times by cell from size label, slots and mean seconds; later ones replace earlier ones."""
-    return {(parse_size(size), slots): seconds for size, slots, seconds in measured if seconds is not None}
+    return {(label_bytes(size), slots): seconds for size, slots, seconds in measured if seconds is not None}
 
 
 def _phases(plan: Plan) -> list[tuple[str, ...]]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from capacity.estimate import Interval, t_half_width
 from capacity.results import ResultRow
+from pipeline.size import label_bytes
 
 #: METHOD 1.3: only runs tell how runs differ; under three, two of them bound nothing
 RUNS_FOR_INTERVAL = 3
@@ -19,7 +20,7 @@ RUNS_FOR_INTERVAL = 3
 class CellKey:
     """What is tested: one size × slots × mode, and the rate where one is offered."""
 
-    size_bytes: float
+    size_bytes: int
     size_label: str
     mode: str
     rate_per_minute: float
@@ -84,7 +85,7 @@ def fill(rows: Iterable[ResultRow], distrusted: Collection[str] = ()) -> list[Ta
 
 def _key(row: ResultRow) -> CellKey:
     size = row.size_label
-    return CellKey(_bytes(size), size, row.mode, row.rate_per_minute or 0.0, row.concurrency, row.nodes)
+    return CellKey(label_bytes(size), size, row.mode, row.rate_per_minute or 0.0, row.concurrency, row.nodes)
 
 
 def _cell(key: CellKey, rows: Sequence[ResultRow], distrusted: Collection[str]) -> TableCell:
@@ -114,8 +115,3 @@ def _setting(row: ResultRow) -> tuple[str, str, str]:
 def _mean(values: Iterable[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None
-
-
-def _bytes(label: str) -> float:
-    units = {"KB": 1e3, "MB": 1e6, "GB": 1e9}
-    return float(label[:-2]) * units[label[-2:]]

@@ -33,8 +33,6 @@ from pipeline.video import FINAL_STATES, VideoState
 
 POLL_SECONDS = 1.0
 STUCK_SECONDS = 1800.0
-#: what the injector refreshes while it sends; older, it is dead
-HEARTBEAT_SECONDS = 60.0
 INJECTOR_END_SECONDS = 30.0
 
 
@@ -128,8 +126,8 @@ class Laboratory:
                 sent = select(func.count()).where(VideoRow.run_id == run_id, VideoRow.sent_at.is_not(None))
                 if session.scalar(sent) == run.count:
                     return True
-                beat, patience = run.heartbeat_at or run.created_at, max(HEARTBEAT_SECONDS, _sending_gap(run))
-            if time.time() - beat > patience:
+                is_dead = run.is_dead(time.time())
+            if is_dead:
                 self._close(run_id)
                 return False
             time.sleep(POLL_SECONDS)
@@ -234,11 +232,6 @@ class Laboratory:
         with results.reading(self.sessions) as session:
             done = select(func.count()).where(VideoRow.run_id == run_id, VideoRow.state.in_(final))
             return session.scalar(done) or 0, count
-
-
-def _sending_gap(run: RunRow) -> float:
-    """Return twice the time between two sends of a paced run."""
-    return 0.0 if run.rate_per_minute is None else 2 * 60 / run.rate_per_minute
 
 
 def _program(variables: dict[str, str], *arguments: str) -> None:

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, QueuePool, TextClause, create_engine, event
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL
 
 from exporters.ledger import Run
 from exporters.statements import VideosTable, load_all
 from exporters.tally import Attempt, Group, Video
-from pipeline.database import masked, open_engine
+from pipeline.database import masked, open_engine, parse_url
 from pipeline.errors import UsageError
 from pipeline.video import VideoState
 
@@ -135,9 +135,9 @@ class Reader:
 
 def open_database(url: str, table: VideosTable) -> Database:
     """Return the database at `url`, to be read only; raise UsageError for a kind we cannot read."""
-    parsed = make_url(url) if "://" in url else None
-    backend = parsed.get_backend_name() if parsed else ""
-    if parsed is not None and backend == "sqlite":
+    parsed = parse_url(url)
+    backend = parsed.get_backend_name()
+    if backend == "sqlite":
         return Database(_sqlite(parsed), table, load_all(table, "sqlite"))
     if backend not in {"postgresql", "postgres"}:
         why = "the database exporter reads SQLite and PostgreSQL"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -15,11 +16,14 @@ from injector.own_videos import require_own_videos
 from pipeline import cli, logs
 from pipeline.cli import EnvironmentOption
 from pipeline.errors import UsageError
+from pipeline.rate import parse_rate
 from pipeline.run import Mode, check_run_id
-from pipeline.settings import Settings
+from pipeline.settings import PROFILE_NAMES, Settings
 from pipeline.size import parse_size
 
 MOST_VIDEOS = 1_000_000
+#: what the column `runs.note` holds
+LONGEST_NOTE = 256
 
 EXAMPLES = """\b
 Examples:
@@ -153,17 +157,17 @@ def parse_request(
         count=_count(count or ""),
         size_bytes=None if file else parse_size(size or ""),
         mode=Mode(kind),
-        rate_per_minute=_rate(rate or "10") if kind == Mode.SUSTAINED else None,
+        rate_per_minute=parse_rate(rate or "10") if kind == Mode.SUSTAINED else None,
         file=_file(settings, file) if file else None,
         user_id=_user(user_id) if user_id else None,
-        profile=_choice("PROFILE", profile or settings.worker.profile, ["full", "showcase"]),
+        profile=_choice("PROFILE", profile or settings.worker.profile, PROFILE_NAMES),
         run_id=check_run_id(run_id) if run_id else None,
-        note=note or "",
+        note=_note(note or ""),
         own_task=parse_own_task(task, payload or "") if task else None,
     )
 
 
-def _choice(name: str, value: str, allowed: list[str]) -> str:
+def _choice(name: str, value: str, allowed: Sequence[str]) -> str:
     if value not in allowed:
         raise UsageError(name, "it is unknown", f"use {' or '.join(allowed)}", value=value)
     return value
@@ -177,16 +181,6 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _rate(text: str) -> float:
-    try:
-        rate = float(text)
-    except ValueError:
-        rate = float("nan")
-    if not 0.01 <= rate <= 60_000:
-        raise UsageError("RATE", "it must be videos a minute", "give 0.01 to 60000, such as RATE=10", value=text)
-    return rate
-
-
 def _file(settings: Settings, text: str) -> str:
     if text.startswith("s3://") and settings.storage.backend != "s3":
         raise UsageError("FILE", "the storage is the filesystem", "set STORAGE_BACKEND=s3 or give a path", value=text)
@@ -198,6 +192,12 @@ def _file(settings: Settings, text: str) -> str:
 def _user(text: str) -> str:
     if len(text) > 64 or not text.isprintable():
         raise UsageError("USER_ID", "it is too long or not printable", "give at most 64 characters", value=text)
+    return text
+
+
+def _note(text: str) -> str:
+    if len(text) > LONGEST_NOTE:
+        raise UsageError("note", "it is too long", f"give at most {LONGEST_NOTE} characters", value=text)
     return text
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
 
 from injector.media import MediaFile, inspect_file, make_video
 from injector.own_task import OwnTask
@@ -30,10 +31,10 @@ from pipeline.models import RunRow, VideoRow
 from pipeline.run import FINAL_STATUSES, Host, Mode, RunStatus, new_run_id
 from pipeline.settings import Settings
 from pipeline.size import size_label
-from pipeline.storage import Storage, describe, open_storage
+from pipeline.storage import ObjectMissing, Storage, describe, open_storage
 
-#: a run whose heartbeat is older was killed
-HEARTBEAT_LIMIT_SECONDS = 60.0
+#: PostgreSQL's advisory lock under which a run is begun; any number that nothing else in the database uses
+BEGIN_RUN = 0xAF0120
 #: a camera's 1080p file made 720p is a fifth to a quarter of it; smaller pictures keep more
 SMALLEST_OUTPUT_RATIO = 0.2
 Video = TypeVar("Video")
@@ -84,7 +85,8 @@ class Injection:
         engine = database.open_engine(settings.database.url)
         database.upgrade_schema(engine)
         sessions = database.open_sessions(engine)
-        _refuse_second_run(sessions, request.run_id)
+        with sessions.begin() as session:  # `recorded` looks again: making the input takes a while
+            _refuse_second_run(session, request.run_id)
         client = aws.client(settings, "sqs")
         url = queue.find_queue(client, settings.queue.name)
         fleet = read_fleet(settings)
@@ -97,10 +99,12 @@ class Injection:
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
-        """Record the run; whatever ends the body early ends the run too: interrupted by Ctrl-C, else failed."""
+        """Record the run; whatever ends the body early ends the run too: interrupted by Ctrl-C, else failed.
+
+        Raise an AforoError, and leave every run as it is, when another has begun meanwhile.
+        """
+        self._record()
         try:
-            with self.sessions.begin() as session:
-                session.add(self.row)
             yield
         except BaseException as error:
             self._end(status_after(error))
@@ -141,6 +145,13 @@ class Injection:
             intended_at=intended_at,
         )
 
+    def _record(self) -> None:
+        """Look and insert in one transaction, so that of two injectors that start at once one is refused."""
+        with self.sessions.begin() as session:
+            database.take_turn(session, BEGIN_RUN)
+            _refuse_second_run(session, self.run_id)
+            session.add(self.row)
+
     def _end(self, status: RunStatus) -> None:
         """Give the run a final status unless it has one."""
         open_run = (RunRow.id == self.run_id, RunRow.status.not_in([s.value for s in FINAL_STATUSES]))
@@ -159,9 +170,14 @@ class Injection:
             write_run_file(self.settings, self.run_id, facts)
 
 
+def run_folder(settings: Settings, run_id: str) -> Path:
+    """Return where the files of a run are."""
+    return settings.results.path / "runs" / run_id
+
+
 def write_run_file(settings: Settings, run_id: str, facts: Mapping[str, object]) -> Path:
     """Write `results/runs/<run_id>/run.json`; return its folder."""
-    folder = settings.results.path / "runs" / run_id
+    folder = run_folder(settings, run_id)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "run.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return folder
@@ -185,8 +201,11 @@ def tell_leftovers(messages: int, say: Callable[[str], None]) -> None:
 
 
 def paced(schedule: Schedule, started_at: float, make: Callable[[int, float | None], Video]) -> Iterator[list[Video]]:
-    """Yield the videos that are due, on an absolute schedule: a late send does not delay the next."""
-    begun, sent = time.monotonic(), 0
+    """Yield the videos that are due, on an absolute schedule: a late send does not delay the next.
+
+    The schedule counts from `started_at`, not from the first look at it, on a clock that nobody sets.
+    """
+    begun, sent = time.monotonic() - (time.time() - started_at), 0
     while sent < schedule.count:
         due = schedule.due(sent, time.monotonic() - begun)
         if due == 0:
@@ -198,20 +217,21 @@ def paced(schedule: Schedule, started_at: float, make: Callable[[int, float | No
         sent = batch.stop
 
 
-def _refuse_second_run(sessions: Sessions, run_id: str | None) -> None:
-    with sessions.begin() as session:
-        if run_id and session.get(RunRow, run_id) is not None:
-            raise UsageError("RUN_ID", "a run of that name is recorded", "choose another or leave it out", value=run_id)
-        active = select(RunRow).where(RunRow.status.not_in([s.value for s in FINAL_STATUSES]))
-        for row in session.scalars(active):
-            if time.time() - (row.heartbeat_at or row.created_at) < HEARTBEAT_LIMIT_SECONDS:
-                raise EnvironmentFault(
-                    "run",
-                    "it is active",
-                    "wait for it (`python -m capacity wait`) or stop it with Ctrl-C",
-                    value=row.id,
-                )
-            row.status, row.finished_at = RunStatus.INTERRUPTED, time.time()
+def _refuse_second_run(session: Session, run_id: str | None) -> None:
+    """Raise an AforoError when the name is taken or a run is active; end those whose injector is dead."""
+    if run_id and session.get(RunRow, run_id) is not None:
+        raise name_taken(run_id)
+    active = select(RunRow).where(RunRow.status.not_in([s.value for s in FINAL_STATUSES]))
+    for row in session.scalars(active):
+        if not row.is_dead(time.time()):
+            remedy = "wait for it (`python -m capacity wait`) or stop it with Ctrl-C"
+            raise EnvironmentFault("run", "it is active", remedy, value=row.id)
+        row.status, row.finished_at = RunStatus.INTERRUPTED, time.time()
+
+
+def name_taken(run_id: str) -> UsageError:
+    """Return the refusal of a name that another run has."""
+    return UsageError("RUN_ID", "a run of that name is recorded", "choose another or leave it out", value=run_id)
 
 
 def store_source(settings: Settings, request: Request, say: Callable[[str], None]) -> Source:
@@ -232,7 +252,7 @@ def require_space(settings: Settings, request: Request, size_bytes: int) -> None
     """Raise EnvironmentFault when the outputs of the whole run cannot fit."""
     if settings.storage.backend != "filesystem" or request.profile != "full" or request.own_task is not None:
         return
-    free_bytes = shutil.disk_usage(settings.storage.path).free
+    free_bytes = shutil.disk_usage(_existing(settings.storage.path)).free
     needed_bytes = round(request.count * size_bytes * SMALLEST_OUTPUT_RATIO)
     if needed_bytes > free_bytes:
         raise EnvironmentFault(
@@ -241,6 +261,11 @@ def require_space(settings: Settings, request: Request, size_bytes: int) -> None
             "free some, set UPLOAD_PATH, or give a smaller COUNT or SIZE",
             value=f"{size_label(free_bytes)} free",
         )
+
+
+def _existing(folder: Path) -> Path:
+    """Return `folder`, or where it will be made: a user's own file may be the first thing that goes into it."""
+    return next(path for path in (folder, *folder.absolute().parents) if path.exists())
 
 
 def _made(settings: Settings, request: Request, say: Callable[[str], None]) -> MediaFile:
@@ -257,6 +282,8 @@ def _remote_source(settings: Settings, storage: Storage, url: str) -> Source:
     try:
         stored = storage.fetch(key, local)
         media = inspect_file(local)
+    except ObjectMissing:
+        raise UsageError("FILE", "there is no such object", "give s3://bucket/key of a video", value=url) from None
     finally:
         local.unlink(missing_ok=True)
     return Source(key, stored.size_bytes, stored.sha256, media.duration_seconds, url)

@@ -17,8 +17,10 @@ from typing import Any
 from injector.injection import (
     Request,
     Source,
+    name_taken,
     new_tasks_log,
     paced,
+    run_folder,
     status_after,
     store_source,
     tell_leftovers,
@@ -30,7 +32,7 @@ from injector.schedule import Schedule
 from injector.workers import read_fleet
 from pipeline import aws, queue
 from pipeline.broker import make_celery
-from pipeline.errors import EnvironmentFault, UsageError
+from pipeline.errors import EnvironmentFault
 from pipeline.run import RunStatus, new_run_id
 from pipeline.settings import Settings
 from pipeline.size import size_label
@@ -71,15 +73,19 @@ class OwnRun:
         slots = _slots(settings, say)
         source = store_source(settings, request, say)
         run_id = request.run_id or new_run_id(request.mode, size_label(source.size_bytes), slots or 0)
-        if (settings.results.path / "runs" / run_id).exists():
-            raise UsageError("RUN_ID", "a run of that name is recorded", "choose another or leave it out", value=run_id)
+        if run_folder(settings, run_id).exists():
+            raise name_taken(run_id)
         tell_leftovers(queue.read_facts(client, url).total, say)
         facts = {"id": run_id, "task": request.own_task.name, "payload": request.own_task.payload, "slots": slots}
         return cls(settings, request, request.own_task, run_id, source, Sender(client, url), facts)
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
-        """Keep `run.json`: whatever ends the body early ends the run, interrupted by Ctrl-C, else failed."""
+        """Keep `run.json`: whatever ends the body early ends the run, interrupted by Ctrl-C, else failed.
+
+        Raise UsageError, and leave its files as they are, when a run of that name has begun meanwhile.
+        """
+        self._take_folder()
         self._note(status=RunStatus.RUNNING, mode=self.request.mode, count=self.request.count, note=self.request.note)
         self._note(source=self.source.origin, source_bytes=self.source.size_bytes, source_sha256=self.source.sha256)
         try:
@@ -104,6 +110,14 @@ class OwnRun:
                 rows.writerows([getattr(each, column) for column in COLUMNS] for each in videos)
                 self._note_lateness(videos)
         return log
+
+    def _take_folder(self) -> None:
+        folder = run_folder(self.settings, self.run_id)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            raise name_taken(self.run_id) from None
 
     def _message(self, app: Any, video: OwnVideo) -> str:
         facts = {

@@ -17,9 +17,7 @@ from local.resources import make_resources
 from pipeline import cli
 from pipeline.errors import ExitCode, UsageError
 from pipeline.queue_contract import Level
-from pipeline.settings import Settings
-
-MOST_SLOTS = 512
+from pipeline.settings import MOST_SLOTS, PROFILE_NAMES, Settings
 
 
 @click.group()
@@ -59,7 +57,11 @@ def down() -> None:
 @main.command()
 def status() -> None:
     """Show every program: state, process, uptime, deaths since the start, page."""
-    found = supervisor.processes()
+    try:
+        found = supervisor.processes()
+    except supervisor.Stopping:
+        click.echo("stopping; `make down` waits for its end")
+        return
     if found is None:
         click.echo("down; start it with `make up`")
         return
@@ -132,8 +134,8 @@ def worker_options(settings: Settings, concurrency: str | None, profile: str | N
     if not (slots.isascii() and slots.isdigit() and 1 <= int(slots[:9]) <= MOST_SLOTS):
         raise UsageError("CONCURRENCY", "it must be a whole number of slots", f"give 1 to {MOST_SLOTS}", value=slots)
     kind = settings.worker.profile if profile is None else profile
-    if kind not in {"full", "showcase"}:
-        raise UsageError("PROFILE", "it is unknown", "use full or showcase", value=kind)
+    if kind not in PROFILE_NAMES:
+        raise UsageError("PROFILE", "it is unknown", f"use {' or '.join(PROFILE_NAMES)}", value=kind)
     return stack.WorkerOptions(int(slots), kind, settings.worker.threads)
 
 

@@ -54,13 +54,21 @@ def down(settings: Settings) -> int:
 
 
 def _stop(settings: Settings) -> int:
-    if supervisor.processes() is not None:
+    if _is_up():
         supervisor.shut_down()
         patience = settings.worker.shutdown_seconds + STOP_MARGIN_SECONDS
         log = STATE / "log" / "supervisord.log"
         readiness.until(lambda: not supervisor.leftovers(), "the end of every process", patience, log)
         return 0
     return supervisor.end_leftovers()
+
+
+def _is_up() -> bool:
+    """Say whether there is a supervisord, be it one that a killed `make down` left stopping."""
+    try:
+        return supervisor.processes() is not None
+    except supervisor.Stopping:
+        return True
 
 
 def _restart_if_settings_changed(settings: Settings) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import xmlrpc.client
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,12 @@ SOCKET = STATE / "run" / "supervisor.sock"
 MARK = "AFORO_STACK_FOLDER"
 ANSWER_SECONDS = 10
 LONGEST_SOCKET_PATH = 100
+SHUTDOWN_STATE = 6
 NO_SUCH_PROCESS_STATE = {60: "ALREADY_STARTED", 70: "NOT_RUNNING"}
+
+
+class Stopping(EnvironmentFault):
+    """Supervisord is ending what it runs, then itself, and answers no question until then."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +49,15 @@ class Process:
 
 
 def processes() -> dict[str, Process] | None:
-    """Return what supervisord says of each program; None when no supervisord of ours answers."""
+    """Return what supervisord says of each program; None when none of ours answers; raise Stopping while it ends."""
     if not SOCKET.exists():
         return None
     try:
         found: Any = _ask("supervisor.getAllProcessInfo")
     except OSError:
         return None
+    except xmlrpc.client.Fault as fault:
+        raise _told(fault) from fault
     return {p["name"]: Process(p["name"], p["statename"], p["pid"], p["start"]) for p in found}
 
 
@@ -77,8 +85,9 @@ def stop(name: str) -> None:
 
 
 def shut_down() -> None:
-    """Ask supervisord to stop everything, last started first, and itself."""
-    _tolerant("supervisor.shutdown")
+    """Ask supervisord to stop everything, last started first, and itself, unless it is about it."""
+    with suppress(Stopping):
+        _tolerant("supervisor.shutdown")
 
 
 def leftovers() -> list[psutil.Process]:
@@ -127,11 +136,17 @@ def _tolerant(method: str, *arguments: Any) -> None:
         _ask(method, *arguments)
     except xmlrpc.client.Fault as fault:
         if fault.faultCode not in NO_SUCH_PROCESS_STATE:
-            raise EnvironmentFault("supervisord", fault.faultString, "see .local/log/supervisord.log") from fault
+            raise _told(fault) from fault
     except OSError as error:
         raise EnvironmentFault(
             "supervisord", f"it does not answer: {error}", "call `make down`, then try again"
         ) from error
+
+
+def _told(fault: xmlrpc.client.Fault) -> EnvironmentFault:
+    if fault.faultCode == SHUTDOWN_STATE:
+        return Stopping("stack", "it is being stopped", "wait until `make status` says that it is down")
+    return EnvironmentFault("supervisord", fault.faultString, "see .local/log/supervisord.log")
 
 
 def _ask(method: str, *arguments: Any) -> Any:

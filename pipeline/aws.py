@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError
 
+from pipeline.errors import EnvironmentFault
+from pipeline.outside import first_line
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -22,20 +25,24 @@ def client(settings: Settings, service: Literal["sqs"], read_timeout_seconds: fl
 @overload
 def client(settings: Settings, service: Literal["s3"], read_timeout_seconds: float = ...) -> S3Client: ...
 def client(settings: Settings, service: Literal["sqs", "s3"], read_timeout_seconds: float = 15) -> Any:
-    """Return a client of `service`; not safe across a fork, so make it in the process that uses it."""
-    keys: dict[str, Any] = credentials(settings)
-    session = boto3.Session(region_name=settings.aws.region, **keys)
-    config = client_config(read_timeout_seconds)
-    return session.client(service, endpoint_url=settings.aws.endpoint_of(service), config=config)
+    """Return a client of `service`; not safe across a fork, so make it in the process that uses it.
+
+    Raise EnvironmentFault where AWS_* or the files under ~/.aws cannot be meant.
+    """
+    config = Config(**client_options(read_timeout_seconds))
+    try:
+        keys: dict[str, Any] = credentials(settings)
+        session = boto3.Session(region_name=settings.aws.region, **keys)
+        return session.client(service, endpoint_url=settings.aws.endpoint_of(service), config=config)
+    except (BotoCoreError, ValueError) as error:  # ValueError: an endpoint without a host
+        remedy = "check AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL and ~/.aws"
+        raise EnvironmentFault("AWS settings", first_line(error), remedy) from error
 
 
-def client_config(read_timeout_seconds: float = 15) -> Config:
+def client_options(read_timeout_seconds: float = 15) -> dict[str, Any]:
     """Return timeouts that end a call within a minute; botocore's own are 60 s, five times over."""
-    return Config(
-        connect_timeout=3,
-        read_timeout=read_timeout_seconds,
-        retries={"mode": "standard", "total_max_attempts": 3},
-    )
+    retries = {"mode": "standard", "total_max_attempts": 3}
+    return {"connect_timeout": 3, "read_timeout": read_timeout_seconds, "retries": retries}
 
 
 def credentials(settings: Settings) -> dict[str, str]:

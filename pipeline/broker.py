@@ -45,15 +45,10 @@ def transport_options(settings: Settings, queue_url: str) -> dict[str, Any]:
     if keys:
         predefined["access_key_id"] = keys["aws_access_key_id"]
         predefined["secret_access_key"] = keys["aws_secret_access_key"]
-    options: dict[str, Any] = {
+    return {
         "region": settings.aws.region,
         "predefined_queues": {settings.queue.name: predefined},
         "visibility_timeout": settings.queue.visibility_timeout_seconds,
         "wait_time_seconds": settings.queue.long_poll_seconds,
-        "client-config": {
-            "connect_timeout": 3,
-            "read_timeout": 15,
-            "retries": {"mode": "standard", "total_max_attempts": 3},
-        },
+        "client-config": aws.client_options(),
     }
-    return options

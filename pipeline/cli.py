@@ -11,6 +11,7 @@ from typing import NoReturn
 import click
 
 from pipeline.errors import AforoError, ExitCode, printable
+from pipeline.outside import OUTSIDE, fault_of
 
 
 def run(command: click.Command, name: str, arguments: Sequence[str] | None = None) -> NoReturn:
@@ -23,6 +24,8 @@ def run(command: click.Command, name: str, arguments: Sequence[str] | None = Non
         code = _say(usage_line(error, name), ExitCode.USAGE)
     except AforoError as error:
         code = _say(str(error), error.exit_code)
+    except OUTSIDE as error:
+        code = _say(str(fault_of(error)), ExitCode.ENVIRONMENT)
     except (click.Abort, KeyboardInterrupt):
         code = _say("interrupted; Ctrl-C was pressed; what was recorded is kept", ExitCode.INTERRUPTED)
     except BrokenPipeError:

@@ -10,13 +10,14 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Engine, create_engine, event, func, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import NullPool
 
 from pipeline.errors import EnvironmentFault, UsageError
+from pipeline.outside import database_fault, first_line
 
 Sessions = sessionmaker[Session]
 BUSY_TIMEOUT_SECONDS = 70
@@ -30,17 +31,23 @@ def open_engine(url: str, *, forks: bool = False) -> Engine:
 
     In a process that `forks`, no connection outlives its use: a child that inherits one can corrupt a SQLite file.
     """
+    parsed = parse_url(url)
     try:
-        parsed = make_url(url)
         pool: dict[str, Any] = {"poolclass": NullPool} if forks else {}
         if parsed.get_backend_name() == "sqlite":
             return _sqlite_engine(parsed, BRIEF_TIMEOUT_SECONDS if forks else BUSY_TIMEOUT_SECONDS, pool)
         pool = pool or {"pool_pre_ping": True, "pool_size": 4}
         return create_engine(_with_driver(parsed), connect_args=_timeouts(parsed), **pool)
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
-        raise UsageError(
-            "DATABASE_URL", _first_line(error), "see .env.example for the forms", value=masked(url)
-        ) from None
+        raise _refusal(error, url) from None
+
+
+def parse_url(url: str) -> URL:
+    """Return the parts of `url`; raise UsageError for one that cannot be meant."""
+    try:
+        return make_url(url)
+    except (ArgumentError, ValueError) as error:  # ValueError: a port that is no number
+        raise _refusal(error, url) from None
 
 
 def open_sessions(engine: Engine) -> Sessions:
@@ -58,12 +65,25 @@ def upgrade_schema(engine: Engine) -> None:
         connection.commit()
 
 
+def take_turn(session: Session, key: int) -> None:
+    """Wait for other transactions that took a turn under `key`, and hold up later ones until this one has ended.
+
+    SQLite's that may write go one after the other anyway (docs/adr/0004).
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(select(func.pg_advisory_xact_lock(key)))
+
+
 def masked(url: str) -> str:
     """Return `url` with its password hidden, for people to read."""
     try:
         return make_url(url).render_as_string(hide_password=True)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         return url.rsplit("@", maxsplit=1)[-1]
+
+
+def _refusal(error: Exception, url: str) -> UsageError:
+    return UsageError("DATABASE_URL", first_line(error), "see .env.example for the forms", value=masked(url))
 
 
 @contextmanager
@@ -71,10 +91,7 @@ def _explained(engine: Engine) -> Iterator[None]:
     try:
         yield
     except DatabaseError as error:
-        shown = masked(str(engine.url.render_as_string(hide_password=True)))
-        raise EnvironmentFault(
-            "database", _first_line(error.orig), "check DATABASE_URL and the server", value=shown
-        ) from error
+        raise database_fault(error, engine.url.render_as_string(hide_password=True)) from error
 
 
 def _sqlite_engine(url: URL, timeout_seconds: float, pool: dict[str, Any]) -> Engine:
@@ -119,7 +136,3 @@ def _timeouts(url: URL) -> dict[str, Any]:
         return {}
     silence = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 25_000}
     return {"connect_timeout": 5, **silence}
-
-
-def _first_line(error: object) -> str:
-    return str(error).strip().split("\n", 1)[0].rstrip(".") or type(error).__name__

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 
 _SECRET = re.compile(r"(?<=://)([^/:@\s]*):[^/@\s]*(?=@)|(?<=[Ss]ecret[Kk]ey=)\S+|\bAKIA[0-9A-Z]{16}\b")
 
@@ -26,6 +27,8 @@ def configure(level: str = "INFO") -> None:
     """Send log lines to standard error in UTC with level and logger name."""
     handler = logging.StreamHandler()
     handler.addFilter(SecretScrubber())
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    formatter = logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.getLogger("botocore").setLevel(logging.WARNING)

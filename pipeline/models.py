@@ -11,6 +11,9 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, Double, ForeignKey, Index, Integer, String, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+#: how old the heartbeat of a run grows at most while its injector, or whoever watches it, lives
+HEARTBEAT_SECONDS = 60.0
+
 
 class Base(DeclarativeBase):
     """The metadata that Alembic compares."""
@@ -56,6 +59,11 @@ class RunRow(Base):
     bottleneck: Mapped[str | None] = mapped_column(String(64))
 
     __table_args__ = (Index("runs_created_at", "created_at"),)
+
+    def is_dead(self, now: float) -> bool:
+        """Say whether the run's injector has gone without a word: a paced one is heard with each send, not between."""
+        gap_seconds = 0.0 if self.rate_per_minute is None else 60 / self.rate_per_minute
+        return now - (self.heartbeat_at or self.created_at) > max(HEARTBEAT_SECONDS, 2 * gap_seconds)
 
 
 class VideoRow(Base):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline.errors import EnvironmentFault
+from pipeline.outside import aws_fault
 from pipeline.settings import Queue as QueueSettings
 
 if TYPE_CHECKING:
@@ -41,10 +42,13 @@ def find_queue(client: SQSClient, name: str) -> str:
         return client.get_queue_url(QueueName=name)["QueueUrl"]
     except client.exceptions.QueueDoesNotExist:
         raise EnvironmentFault(
-            "SQS queue", "it does not exist", "set SQS_QUEUE_NAME or create it with `make doctor`", value=name
+            "SQS queue",
+            "it does not exist",
+            "correct SQS_QUEUE_NAME, or make it: `make up` does on an emulator, for AWS see docs/operating.md",
+            value=name,
         ) from None
     except (ClientError, BotoCoreError) as error:
-        raise unreachable(client, error) from error
+        raise _unreachable(client, error) from error
 
 
 def url_of_arn(client: SQSClient, arn: str) -> str:
@@ -72,12 +76,18 @@ def ensure_queue(client: SQSClient, settings: QueueSettings) -> str:
     return client.create_queue(QueueName=settings.name, Attributes=attributes)["QueueUrl"]  # type: ignore[arg-type]
 
 
+def read_attributes(client: SQSClient, url: str) -> dict[str, str]:
+    """Return all attributes of the queue at `url`; raise EnvironmentFault when SQS does not answer."""
+    try:
+        answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
+    except (ClientError, BotoCoreError) as error:
+        raise _unreachable(client, error) from error
+    return {str(name): value for name, value in answer.get("Attributes", {}).items()}
+
+
 def read_facts(client: SQSClient, url: str) -> QueueFacts:
     """Return what SQS says of the queue at `url`; raise EnvironmentFault when it does not answer."""
-    try:
-        found = client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"]).get("Attributes", {})
-    except (ClientError, BotoCoreError) as error:
-        raise unreachable(client, error) from error
+    found = read_attributes(client, url)
     redrive = json.loads(found.get("RedrivePolicy") or "{}")
     return QueueFacts(
         url=url,
@@ -90,15 +100,8 @@ def read_facts(client: SQSClient, url: str) -> QueueFacts:
     )
 
 
-def unreachable(client: SQSClient, error: Exception) -> EnvironmentFault:
-    """Return the one-line fault for a failed SQS call."""
-    why = error.response["Error"]["Code"] if isinstance(error, ClientError) else str(error).rstrip(".")
-    return EnvironmentFault(
-        "SQS",
-        f"it refused or did not answer: {why}",
-        "check AWS_ENDPOINT_URL, AWS_REGION and the credentials",
-        value=client.meta.endpoint_url,
-    )
+def _unreachable(client: SQSClient, error: Exception) -> EnvironmentFault:
+    return aws_fault(error, "SQS", client.meta.endpoint_url)
 
 
 def _arn(client: SQSClient, url: str) -> str:

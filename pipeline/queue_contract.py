@@ -49,12 +49,7 @@ def require_contract(client: SQSClient, settings: Settings) -> tuple[Finding, ..
 
 def check_contract(client: SQSClient, settings: Settings) -> tuple[Finding, ...]:
     """Return what was found of every point; raise EnvironmentFault when there is no queue or SQS does not answer."""
-    url = queue.find_queue(client, settings.queue.name)
-    try:
-        answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
-    except (ClientError, BotoCoreError) as error:
-        raise queue.unreachable(client, error) from error
-    facts = {str(name): value for name, value in answer["Attributes"].items()}
+    facts = queue.read_attributes(client, queue.find_queue(client, settings.queue.name))
     return (
         _visibility(int(facts["VisibilityTimeout"]), settings.queue.visibility_timeout_seconds),
         *_redrive(client, facts),

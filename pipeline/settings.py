@@ -20,6 +20,9 @@ from pipeline.errors import UsageError
 Parser = Callable[[str], Any]
 Record = TypeVar("Record")
 EMULATOR_URL = "http://127.0.0.1:4566"
+MOST_SLOTS = 512
+#: what can be made of a video; worker.profiles says how
+PROFILE_NAMES = ("full", "showcase")
 
 
 def _text(value: str) -> str:
@@ -171,8 +174,8 @@ class Database:
 class Worker:
     """The worker and the ffmpeg it runs."""
 
-    concurrency: int = setting("AFORO_WORKER_CONCURRENCY", "2", _whole(1, 512), "slots (processes) of one worker node")
-    profile: str = setting("AFORO_WORKER_PROFILE", "full", _choice("full", "showcase"), "what is made of a video")
+    concurrency: int = setting("AFORO_WORKER_CONCURRENCY", "2", _whole(1, MOST_SLOTS), "slots (processes) of one worker node")
+    profile: str = setting("AFORO_WORKER_PROFILE", "full", _choice(*PROFILE_NAMES), "what is made of a video")
     threads: int = setting("AFORO_WORKER_THREADS", "0", _whole(0, 256), "ffmpeg -threads; 0 means cores ÷ concurrency")
     work_path: Path = setting("AFORO_WORKER_WORK_PATH", ".local/work", _path, "folder of temporary files")
     metrics_host: str = setting("AFORO_WORKER_METRICS_HOST", "127.0.0.1", _text, "address /metrics listens on")

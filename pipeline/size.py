@@ -7,6 +7,7 @@ import re
 from pipeline.errors import UsageError
 
 _UNITS = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
+_LABEL_UNITS = ("KB", "MB", "GB")
 _PATTERN = re.compile(r"(?P<number>[+-]?\d+(?:\.\d+)?) ?(?P<unit>[A-Za-z]*)")
 SMALLEST_BYTES = 100_000
 LARGEST_BYTES = 20 * 10**9
@@ -24,11 +25,15 @@ def parse_size(text: str) -> int:
 
 
 def size_label(size_bytes: int) -> str:
-    """Return the shortest decimal name of a size: `50MB`, `7.3MB`."""
-    for unit, factor in (("GB", 10**9), ("MB", 10**6)):
-        if size_bytes >= factor:
-            return f"{size_bytes / factor:.3g}{unit}"
-    return f"{size_bytes / 1000:.3g}KB"
+    """Return the decimal name of a size to three digits, which `label_bytes` reads: `50MB`, `7.3MB`."""
+    numbers = {unit: float(f"{size_bytes / _UNITS[unit.lower()]:.3g}") for unit in _LABEL_UNITS}
+    unit = next((unit for unit, number in numbers.items() if number < 1000), _LABEL_UNITS[-1])
+    return f"{numbers[unit]:.15g}{unit}"
+
+
+def label_bytes(label: str) -> int:
+    """Return the bytes of a label; a user's own file may be smaller or larger than what `parse_size` lets be made."""
+    return round(float(label[:-2]) * _UNITS[label[-2:].lower()])
 
 
 def _unit_bytes(unit: str, text: str) -> int:

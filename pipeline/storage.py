@@ -23,6 +23,7 @@ from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline import aws
+from pipeline.errors import EnvironmentFault, printable
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -32,8 +33,14 @@ CHUNK_BYTES = 1 << 20
 PART_SUFFIX = ".part"
 
 
-class StorageError(Exception):
-    """A storage call failed: `detail` is for the log."""
+class StorageError(EnvironmentFault):
+    """A storage call failed; `detail` is what the system or S3 says."""
+
+    remedy = "check STORAGE_BACKEND and what it needs, and try again"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("storage", printable(detail, limit=300), self.remedy)
+        self.detail = detail
 
 
 class ObjectMissing(StorageError):
@@ -43,6 +50,8 @@ class ObjectMissing(StorageError):
 class AccessDenied(StorageError):
     """The storage refused us."""
 
+    remedy = "check the credentials and their policy, or the permissions of UPLOAD_PATH"
+
 
 class StorageUnavailable(StorageError):
     """The storage did not answer, or not whole; another try may work."""
@@ -50,6 +59,8 @@ class StorageUnavailable(StorageError):
 
 class StorageFull(StorageError):
     """There is no space left."""
+
+    remedy = "free some, or set UPLOAD_PATH"
 
 
 @dataclass(frozen=True)
@@ -71,7 +82,7 @@ class Storage(Protocol):
         """Copy the local file to `key`, all or nothing; raise a StorageError on failure."""
 
     def exists(self, key: str) -> bool:
-        """Say whether a whole object is under `key`."""
+        """Say whether a whole object is under `key`, as far as we may know."""
 
     def delete(self, key: str) -> None:
         """Remove the object, if there is one, and what a killed publication of it left."""
@@ -171,11 +182,12 @@ class S3Storage:
         return describe(source, key)
 
     def exists(self, key: str) -> bool:
-        """Ask for the object's head."""
+        """Ask for the object's head; to who may not list the bucket S3 refuses what is not there (403)."""
+        checked = check_key(key)
         try:
             with _translated_s3_errors(None):
-                self.client.head_object(Bucket=self.bucket, Key=check_key(key))
-        except ObjectMissing:
+                self.client.head_object(Bucket=self.bucket, Key=checked)
+        except (ObjectMissing, AccessDenied):
             return False
         return True
 

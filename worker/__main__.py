@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from pipeline import aws, cli, database, logs, ports, queue
 from pipeline.errors import EnvironmentFault
 from pipeline.queue_contract import require_contract
-from pipeline.settings import Settings
+from pipeline.settings import MOST_SLOTS, Settings
 from pipeline.storage import open_storage
 from worker import app, shutdown, sweeping
 from worker.transcode import require_ffmpeg
@@ -26,7 +26,9 @@ RETRY_SECONDS = 1.0
 
 
 @click.command(epilog="Example: python -m worker --concurrency 4")
-@click.option("--concurrency", type=click.IntRange(1, 512), help="Slots [env: AFORO_WORKER_CONCURRENCY, default 2].")
+@click.option(
+    "--concurrency", type=click.IntRange(1, MOST_SLOTS), help="Slots [env: AFORO_WORKER_CONCURRENCY, default 2]."
+)
 @click.option("--pool", type=click.Choice(["prefork", "threads", "solo"]), default="prefork", show_default=True)
 @click.option("--loglevel", default="INFO", show_default=True)
 def main(concurrency: int | None, pool: str, loglevel: str) -> None:

@@ -126,7 +126,7 @@ class Attempt:
             raise self._end_in_failure(failure) from failure
         except storage.StorageError as error:
             reason = _STORAGE_REASONS.get(type(error), Reason.STORAGE_UNAVAILABLE)
-            raise self._end_in_failure(VideoFailed(reason, str(error))) from error
+            raise self._end_in_failure(VideoFailed(reason, error.detail)) from error
         except Exception as error:
             logger.exception("video %s", self.claim.video_id)
             raise self._end_in_failure(VideoFailed(Reason.INTERNAL, repr(error))) from error

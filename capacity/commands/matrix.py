@@ -21,7 +21,9 @@ from capacity.table_text import capacity_text, csv_row, markdown, sources
 from capacity.trial import Laboratory
 from pipeline.errors import AforoError, RunFailed, UsageError
 from pipeline.language import Language, Text
+from pipeline.rate import parse_rate
 from pipeline.run import Mode
+from pipeline.settings import MOST_SLOTS
 from pipeline.size import parse_size
 
 FOURTH_LEVEL = 8
@@ -195,7 +197,7 @@ def _sizes(text: str) -> tuple[str, ...]:
 
 def _concurrencies(text: str) -> tuple[int, ...]:
     parts = [part.strip() for part in text.split(",")]
-    if not all(p.isascii() and p.isdigit() and 1 <= int(p[:9]) <= 512 for p in parts):
+    if not all(p.isascii() and p.isdigit() and 1 <= int(p[:9]) <= MOST_SLOTS for p in parts):
         raise UsageError("CONCURRENCY", "it must be whole numbers of slots", "give 1,2,4", value=text)
     return tuple(dict.fromkeys(int(p) for p in parts))
 
@@ -208,12 +210,4 @@ def _modes(text: str) -> tuple[str, ...]:
 
 
 def _rate(text: str) -> float | None:
-    if text == "auto":
-        return None
-    try:
-        rate = float(text)
-    except ValueError:
-        rate = float("nan")
-    if not 0.01 <= rate <= 60_000:
-        raise UsageError("RATE", "it must be videos a minute or auto", "give RATE=10 or RATE=auto", value=text)
-    return rate
+    return None if text == "auto" else parse_rate(text, or_word="auto")

@@ -17,6 +17,7 @@ from capacity.trial import Laboratory, Test
 from pipeline.errors import RunFailed
 from pipeline.language import MODE_NAMES, Language, Text
 from pipeline.run import Mode
+from pipeline.settings import MOST_SLOTS
 from pipeline.size import parse_size
 
 FOUND = Text(
@@ -30,7 +31,7 @@ FOUND = Text(
 @click.option(
     "--concurrency",
     envvar="CONCURRENCY",
-    type=click.IntRange(1, 512),
+    type=click.IntRange(1, MOST_SLOTS),
     default=2,
     show_default=True,
     help="Slots of a worker [env: CONCURRENCY].",

@@ -75,3 +75,7 @@ def test_a_sum_rests_on_its_least_sure_part():
 
 def test_services_are_known_by_size_and_slots():
     assert known_services([("5MB", 2, 6.0), ("5MB", 2, 7.0), ("10MB", 1, None)]) == {(5_000_000, 2): 7.0}
+
+
+def test_a_file_smaller_than_what_can_be_made_is_known_too():
+    assert known_services([("50KB", 2, 6.0), ("30GB", 2, 7.0)]) == {(50_000, 2): 6.0, (30 * 10**9, 2): 7.0}

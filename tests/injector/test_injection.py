@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 
+import boto3
 import pytest
 from prometheus_client import CollectorRegistry, Gauge, start_http_server
 
@@ -109,6 +110,17 @@ def test_a_file_that_is_no_video_is_told_in_a_line_and_nothing_is_sent(injector,
     assert (injector.statuses(), injector.queue.counts()["visible"]) == ([], 0)
 
 
+def test_an_object_that_is_not_there_is_told_in_a_line(injector):
+    bucket = f"b-{injector.queue.name}"
+    injector.environment |= {"STORAGE_BACKEND": "s3", "AWS_S3_BUCKET": bucket}
+    keys = {"aws_access_key_id": KEY, "aws_secret_access_key": KEY, "region_name": REGION}
+    boto3.client("s3", endpoint_url=injector.queue.endpoint_url, **keys).create_bucket(Bucket=bucket)
+    process = injector.start("--count", "1", "--file", f"s3://{bucket}/typo.mp4")
+    _, said = process.communicate(timeout=60)
+    assert said == f"error: FILE (s3://{bucket}/typo.mp4); there is no such object; give s3://bucket/key of a video\n"
+    assert process.returncode == 2
+
+
 def test_a_disk_that_cannot_take_the_outputs_is_told_before_anything_is_sent(tmp_path, monkeypatch):
     request = Request(100, 10**9, Mode.BURST, None, None, None, "full", None, "")
     monkeypatch.setattr(injection.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**12, 0, 19 * 10**9))
@@ -116,3 +128,11 @@ def test_a_disk_that_cannot_take_the_outputs_is_told_before_anything_is_sent(tmp
     with pytest.raises(EnvironmentFault, match=r"^disk \(19GB free\); the outputs of 100 videos need 20GB or more"):
         require_space(settings, request, 10**9)
     require_space(settings, request, 10**8)
+
+
+def test_the_disk_of_a_storage_folder_that_is_not_made_yet_is_looked_at(tmp_path):
+    request = Request(10**6, None, Mode.BURST, None, "x.mp4", None, "full", None, "")
+    settings = Settings.from_env({"UPLOAD_PATH": str(tmp_path / "not/yet")})
+    require_space(settings, request, 1)
+    with pytest.raises(EnvironmentFault, match=r"^disk \("):
+        require_space(settings, request, 10**15)

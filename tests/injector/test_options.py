@@ -1,7 +1,8 @@
 import pytest
 
-from injector.__main__ import parse_request
+from injector.__main__ import LONGEST_NOTE, parse_request
 from pipeline.errors import UsageError
+from pipeline.models import RunRow
 from pipeline.settings import Settings
 
 GOOD = {
@@ -49,3 +50,10 @@ def test_a_run_id_that_is_no_plain_name_is_refused(run_id):
 def test_what_cannot_be_meant_is_refused_before_anything_starts(changes, why):
     with pytest.raises(UsageError, match=why):
         parse(**changes)
+
+
+def test_a_note_longer_than_its_column_is_refused():
+    assert RunRow.__table__.c.note.type.length == LONGEST_NOTE
+    assert parse(note="ñ" * LONGEST_NOTE).note == "ñ" * LONGEST_NOTE
+    with pytest.raises(UsageError, match=r"^note \(ñ+…\); it is too long; give at most 256 characters$"):
+        parse(note="ñ" * (LONGEST_NOTE + 1))

@@ -1,4 +1,24 @@
+import pytest
+
+from injector import injection
+from injector.injection import paced
 from injector.schedule import Schedule
+
+
+class Clock:
+    """Time that passes by sleeping alone."""
+
+    def __init__(self):
+        self.now = 1_000_000.0
+
+    def time(self):
+        return self.now
+
+    def monotonic(self):
+        return self.now - 999_000.0
+
+    def sleep(self, seconds):
+        self.now += seconds
 
 
 def test_a_burst_is_due_at_once_and_has_no_window():
@@ -21,3 +41,12 @@ def test_nothing_is_due_early_or_after_the_last():
     schedule = Schedule(count=3, rate_per_minute=60)
     assert schedule.due(sent=1, elapsed_seconds=0.9) == 0
     assert schedule.due(sent=3, elapsed_seconds=99.0) == 0
+
+
+def test_what_is_done_between_the_start_and_the_first_send_makes_no_later_send_late(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(injection, "time", clock)
+    started_at = clock.now
+    clock.sleep(0.2)  # the commit that says that the run is running
+    batches = paced(Schedule(count=3, rate_per_minute=60), started_at, lambda _, intended_at: clock.now - intended_at)
+    assert [late for batch in batches for late in batch] == pytest.approx([0.2, 0.0, 0.0], abs=1e-6)

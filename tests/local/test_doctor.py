@@ -48,4 +48,7 @@ def test_too_few_receives_are_an_error(sqs_queue, monkeypatch, tmp_path):
 def test_a_queue_that_is_not_there_is_one_line(sqs_queue, monkeypatch, tmp_path):
     found = said_of(sqs_queue(60), monkeypatch, tmp_path, SQS_QUEUE_NAME="nowhere")
     assert list(found) == ["queue"]
-    assert found["queue"].detail.startswith("SQS queue (nowhere); it does not exist; ")
+    assert found["queue"].detail == (
+        "SQS queue (nowhere); it does not exist; "
+        "correct SQS_QUEUE_NAME, or make it: `make up` does on an emulator, for AWS see docs/operating.md"
+    )

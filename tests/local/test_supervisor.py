@@ -2,11 +2,16 @@
 
 import subprocess
 import sys
+import xmlrpc.client
 
 import psutil
 import pytest
+from click.testing import CliRunner
 
-from local import supervisor
+from local import __main__ as program
+from local import stack, supervisor
+from pipeline.errors import EnvironmentFault
+from pipeline.settings import Settings
 
 
 @pytest.fixture
@@ -45,3 +50,33 @@ def test_deaths_are_counted_since_the_last_start(checkout):
         encoding="utf-8",
     )
     assert supervisor.restarts("worker") == 1
+
+
+@pytest.fixture
+def answers(checkout, monkeypatch):
+    """Let supervisord refuse every question with the code given."""
+    (checkout / ".local/run/supervisor.sock").touch()
+
+    def refuse(code, text):
+        def ask(_method, *_arguments):
+            raise xmlrpc.client.Fault(code, text)
+
+        monkeypatch.setattr(supervisor, "_ask", ask)
+
+    return refuse
+
+
+def test_a_stack_that_is_being_stopped_says_so_and_down_waits_for_its_end(answers, monkeypatch):
+    answers(supervisor.SHUTDOWN_STATE, "SHUTDOWN_STATE")
+    shown = CliRunner().invoke(program.main, ["status"])
+    assert (shown.output, shown.exit_code) == ("stopping; `make down` waits for its end\n", 0)
+    left = [["worker"], ["worker"], []]
+    monkeypatch.setattr(supervisor, "leftovers", lambda: left.pop(0))
+    assert stack.down(Settings()) == 0
+    assert left == []
+
+
+def test_what_else_supervisord_refuses_is_one_line(answers):
+    answers(1, "UNKNOWN_METHOD")
+    with pytest.raises(EnvironmentFault, match=r"^supervisord; UNKNOWN_METHOD; see \.local/log/supervisord\.log$"):
+        supervisor.processes()

@@ -45,7 +45,8 @@ def test_a_file_that_is_no_database_is_told_in_one_line(tmp_path):
         upgrade_schema(open_engine(f"sqlite:///{tmp_path}/a.db"))
 
 
-def test_an_unknown_driver_is_refused_without_showing_the_password():
-    with pytest.raises(UsageError) as refusal:
-        open_engine("oracle9://u:hunter2@host/x")
+@pytest.mark.parametrize("url", ["oracle9://u:hunter2@host/x", "postgresql://u:hunter2@host:port/x", "://hunter2@"])
+def test_a_url_that_cannot_be_meant_is_refused_without_showing_the_password(url):
+    with pytest.raises(UsageError, match=r"^DATABASE_URL \(") as refusal:
+        open_engine(url)
     assert "hunter2" not in str(refusal.value)

@@ -1,6 +1,7 @@
 import pytest
+from botocore.exceptions import ClientError
 
-from pipeline.storage import AccessDenied, DirectoryStorage, ObjectMissing
+from pipeline.storage import AccessDenied, DirectoryStorage, ObjectMissing, S3Storage, StorageUnavailable
 
 
 @pytest.fixture
@@ -34,3 +35,25 @@ def test_a_symbolic_link_is_not_followed(storage, tmp_path):
     with pytest.raises(AccessDenied):
         storage.fetch("link.mp4", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+class RefusingS3:
+    """Answers every head with one code."""
+
+    def __init__(self, code):
+        self.code = code
+
+    def head_object(self, **_request):
+        raise ClientError({"Error": {"Code": self.code, "Message": ""}}, "HeadObject")
+
+
+@pytest.mark.parametrize("code", ["404", "403"])  # 403: what is not there, to a role without s3:ListBucket
+def test_an_object_whose_head_is_refused_is_taken_for_missing(code):
+    assert S3Storage(RefusingS3(code), "b").exists("uploads/a.mp4") is False
+
+
+def test_an_s3_that_fails_and_a_key_that_cannot_be_meant_are_told():
+    with pytest.raises(StorageUnavailable):
+        S3Storage(RefusingS3("503"), "b").exists("uploads/a.mp4")
+    with pytest.raises(AccessDenied):
+        S3Storage(RefusingS3("404"), "b").exists("../a.mp4")

@@ -3,6 +3,7 @@ import subprocess
 import pytest
 
 from pipeline.errors import UsageError
+from pipeline.settings import PROFILE_NAMES
 from tests.worker import clips
 from worker.profiles import PROFILES, profile_named
 
@@ -60,3 +61,7 @@ def test_full_keeps_everything_and_showcase_thirty_silent_seconds():
 def test_an_unknown_profile_is_refused_with_the_names_there_are():
     with pytest.raises(UsageError, match=r"^profile \(4k\); it is unknown; use full or showcase$"):
         profile_named("4k")
+
+
+def test_there_is_a_profile_for_every_name_that_may_be_asked_for():
+    assert tuple(PROFILES) == PROFILE_NAMES

@@ -1,0 +1,119 @@
+"""One run at a time, however closely two injectors start."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+from sqlalchemy import select
+
+from injector.injection import Injection, Request, Source
+from injector.own_run import OwnRun
+from pipeline.database import open_engine, open_sessions, upgrade_schema
+from pipeline.errors import AforoError, EnvironmentFault, UsageError
+from pipeline.models import RunRow
+from pipeline.run import Mode
+from pipeline.settings import Settings
+from tests import postgresql
+
+REQUEST = Request(1, 10**6, Mode.BURST, None, None, None, "full", None, "")
+SOURCE = Source("uploads/a.mp4", 10**6, "", None, "generated 1MB")
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return Settings.from_env({"AFORO_RESULTS_PATH": str(tmp_path / "results")})
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def url(request, tmp_path):
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/a.db"
+        return
+    if postgresql.binaries() is None:
+        pytest.skip("PostgreSQL is not installed (Debian: apt install postgresql)")
+    (tmp_path / "server").mkdir()
+    with postgresql.running_server(tmp_path / "server") as found:
+        yield found
+
+
+@pytest.fixture
+def sessions(url):
+    engine = open_engine(url)
+    upgrade_schema(engine)
+    yield open_sessions(engine)
+    engine.dispose()
+
+
+def run_row(run_id, **more):
+    facts = dict(size_label="1MB", size_bytes=10**6, count=1, concurrency=1, nodes=1, slots=1, profile="full")
+    moments = dict(created_at=time.time(), heartbeat_at=time.time())
+    return RunRow(id=run_id, status="preparing", mode="burst", source="", source_sha256="", **facts | moments | more)
+
+
+def prepared(run_id, settings, sessions):
+    """Return a run for which `prepare` found no other."""
+    return Injection(settings, REQUEST, run_id, SOURCE, sessions, None, run_row(run_id))
+
+
+def statuses(sessions):
+    with sessions() as session:
+        return dict(session.execute(select(RunRow.id, RunRow.status)).tuples().all())
+
+
+def test_of_injectors_that_start_at_once_one_runs(settings, url, sessions):
+    names, start, end = ["a", "b", "c", "d"], Barrier(4, timeout=60), Barrier(4, timeout=60)
+
+    def enter(name):
+        engine = open_engine(url)
+        injection = prepared(name, settings, open_sessions(engine))
+        start.wait()
+        try:
+            with injection.recorded():
+                end.wait()
+                return "runs"
+        except EnvironmentFault as refusal:
+            end.wait()
+            return str(refusal).split("; ")[1]
+        finally:
+            engine.dispose()
+
+    with ThreadPoolExecutor(len(names)) as pool:
+        said = list(pool.map(enter, names))
+    assert sorted(said) == ["it is active"] * 3 + ["runs"]
+    assert statuses(sessions) == {names[said.index("runs")]: "preparing"}
+
+
+def test_who_is_refused_for_its_name_does_not_end_the_run_that_has_it(settings, sessions):
+    with prepared("r", settings, sessions).recorded():
+        with pytest.raises(UsageError, match=r"^RUN_ID \(r\); a run of that name is recorded"):
+            enter(prepared("r", settings, sessions))
+        assert statuses(sessions) == {"r": "preparing"}
+        assert not (settings.results.path / "runs/r").exists()
+
+
+def test_a_run_between_two_slow_sends_is_active_and_one_that_is_dead_is_ended(settings, sessions):
+    with sessions.begin() as session:
+        session.add(run_row("slow", heartbeat_at=time.time() - 119, rate_per_minute=0.5))
+    with pytest.raises(EnvironmentFault, match=r"^run \(slow\); it is active"):
+        enter(prepared("r", settings, sessions))
+    with sessions.begin() as session:
+        session.get_one(RunRow, "slow").heartbeat_at = time.time() - 300
+    enter(prepared("r", settings, sessions))
+    assert statuses(sessions) == {"slow": "interrupted", "r": "preparing"}
+
+
+def test_an_own_run_leaves_the_files_of_another_of_its_name_alone(settings):
+    runs = [OwnRun(settings, REQUEST, None, "r", SOURCE, None, {"id": "r", "slots": k}) for k in range(2)]
+    with runs[0].recorded():
+        before = (settings.results.path / "runs/r/run.json").read_text()
+        with pytest.raises(AforoError, match="a run of that name is recorded"):
+            enter(runs[1])
+        assert (settings.results.path / "runs/r/run.json").read_text() == before
+
+
+def enter(run):
+    with run.recorded():
+        pass
