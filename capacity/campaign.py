@@ -18,7 +18,8 @@ from capacity.matrix import (
     predict,
     total,
 )
-from capacity.results import ResultRow, load_rows, reading
+from capacity.results import load_rows, reading
+from capacity.row import ResultRow
 from capacity.trial import Laboratory, Progress, Test, silent
 from pipeline.errors import AforoError, EnvironmentFault, RunFailed
 from pipeline.models import RunRow

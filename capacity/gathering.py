@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,7 @@ from capacity.archive import is_archived, kept_figures, read_archive, read_resou
 from capacity.evidence import Cost, RunEvidence, cost_of, gather, run_window
 from capacity.recorded import RecordedRun, load_run
 from capacity.resources import Resources, read_resources
-from capacity.results import ResultRow
+from capacity.row import ResultRow
 from capacity.siblings import sibling_costs, usual_canary_seconds
 from capacity.table import TableCell, fill
 from capacity.trust import is_trustworthy
@@ -119,7 +119,7 @@ def gather_all(session: Session, settings: Settings, wanted: str | None = None) 
         costs.append(cost_of(rows[-1], recorded))
     chosen = _detailed(rows, wanted)
     judged = (
-        _judge(row, reader.read(runs[row.run_id]), list(zip(runs.values(), costs, strict=True)), settings)
+        _judge(row, reader.read(runs[row.run_id]), list(zip(rows, costs, strict=True)), runs.values(), settings)
         for row in rows
         if row.run_id in chosen
     )
@@ -158,7 +158,11 @@ def _detailed(rows: Sequence[ResultRow], wanted: str | None) -> set[str]:
 
 
 def _judge(
-    row: ResultRow, recorded: RecordedRun, costs: Sequence[tuple[RunRow, Cost]], settings: Settings
+    row: ResultRow,
+    recorded: RecordedRun,
+    costs: Iterable[tuple[ResultRow, Cost]],
+    runs: Iterable[RunRow],
+    settings: Settings,
 ) -> RunEvidence:
-    usual_canary = usual_canary_seconds(recorded.run, (run for run, _ in costs))
-    return gather(row, recorded, resources_of(recorded, settings), sibling_costs(recorded.run, costs), usual_canary)
+    usual_canary = usual_canary_seconds(recorded.run, runs)
+    return gather(row, recorded, resources_of(recorded, settings), sibling_costs(row, costs), usual_canary)

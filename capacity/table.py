@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from capacity.estimate import Interval, t_half_width
-from capacity.results import ResultRow
+from capacity.row import ResultRow
 
 #: METHOD 1.3: only runs tell how runs differ; under three, two of them bound nothing
 RUNS_FOR_INTERVAL = 3
@@ -93,7 +93,7 @@ def _cell(key: CellKey, rows: Sequence[ResultRow], distrusted: Collection[str]) 
     whole = [row for row in rows if _quality(row, distrusted) == best]
     most = max(row.count for row in whole)
     longest = sorted((row for row in whole if row.count == most), key=lambda row: (row.created_at, row.run_id))
-    alike = tuple(row for row in longest if _setting(row) == _setting(longest[-1]))
+    alike = tuple(row for row in longest if row.conditions == longest[-1].conditions)
     chosen = alike if best < 2 else alike[-1:]
     return TableCell(key, chosen, len(rows) - len(chosen))
 
@@ -105,10 +105,6 @@ def _quality(row: ResultRow, distrusted: Collection[str]) -> int:
     if not row.is_whole:
         return 2
     return 1 if row.run_id in distrusted else 0
-
-
-def _setting(row: ResultRow) -> tuple[str, str, str]:
-    return row.profile, row.source_sha256, row.host
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

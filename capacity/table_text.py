@@ -8,7 +8,7 @@ from io import StringIO
 
 from capacity.estimate import Interval
 from capacity.language import number
-from capacity.results import ResultRow
+from capacity.row import ResultRow
 from capacity.stability import Stability
 from capacity.table import TableCell
 from pipeline.language import STATUS_NAMES, Language, Text

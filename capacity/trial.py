@@ -18,6 +18,7 @@ from capacity import results
 from capacity.gathering import gather_all
 from capacity.publication import publish
 from capacity.recorded import find_run, load_run, unfinished_since
+from capacity.row import ResultRow
 from capacity.search import knows_enough
 from capacity.withdrawal import Withdrawal
 from pipeline import aws, queue
@@ -77,7 +78,7 @@ class Laboratory:
         settings = Settings.from_process()
         return cls(settings, results.open_store(settings), lang)
 
-    def run(self, test: Test, progress: Progress) -> results.ResultRow:
+    def run(self, test: Test, progress: Progress) -> ResultRow:
         """Set the concurrency, let the queue fall quiet, inject, wait for the drain and return the row."""
         self._set_concurrency(test.concurrency)
         self.quieten()
@@ -85,7 +86,7 @@ class Laboratory:
         self.wait(run_id, progress, adaptive=test.adaptive)
         return self.row(run_id)
 
-    def row(self, run_id: str) -> results.ResultRow:
+    def row(self, run_id: str) -> ResultRow:
         """Return the settled row of a finished run, its verdicts stored, table and report written."""
         with results.reading(self.sessions) as session:
             results.wait_settled(session, find_run(session, run_id), self.settings.prometheus.url)

@@ -15,7 +15,7 @@ from capacity.commands.progress import progress_bar
 from capacity.commands.rendering import print_json
 from capacity.language import number
 from capacity.matrix import Basis, Plan, PlannedTest, Prediction, ordered
-from capacity.results import ResultRow
+from capacity.row import ResultRow
 from capacity.table import fill
 from capacity.table_text import capacity_text, csv_row, markdown, sources
 from capacity.trial import Laboratory

@@ -228,6 +228,21 @@ def test_what_cannot_be_meant_is_refused_in_one_line(settings, arguments, messag
     assert isinstance(refused.exception, UsageError) or refused.exit_code == 2
 
 
+def test_runs_on_another_storage_are_not_compared(tmp_path):
+    sessions = open_store(tmp_path / "store.db")
+    for number, storage in enumerate(("filesystem", "filesystem", "s3", "s3")):
+        row, start, end, slot = burst(1, 12, 5.0, 1e9 + 1000 * number, f"r{number}")
+        row.environment = {**row.environment, "storage": storage}
+        with sessions.begin() as session:
+            add_run(session, row, start, end, slot=slot)
+    environment = {"DATABASE_URL": f"sqlite:///{tmp_path}/store.db", "AFORO_PROMETHEUS_URL": NO_PROMETHEUS}
+    refused = CliRunner().invoke(main, ["compare", "r0,r1", "r2,r3", "--lang", "en"], env=environment)
+    assert refused.exit_code == 1
+    assert refused.output == "not comparable: the runs differ in storage: filesystem ≠ s3\n"
+    alike = CliRunner().invoke(main, ["compare", "r0", "r1", "--run-deviation", "0.01", "--lang", "en"], env=environment)
+    assert alike.output.startswith("B is not slower than A: B/A = 1 ")
+
+
 def test_figures_that_prometheus_has_forgotten_are_those_it_had(settings, tmp_path):
     folder = Path(settings[0]["AFORO_RESULTS_PATH"]) / "runs" / "b1"
     ask(settings, "report", "b1")

@@ -1,11 +1,26 @@
 import math
+from dataclasses import replace
 
 import pytest
 
+from capacity.conditions import Conditions
 from capacity.estimate import Interval
-from capacity.results import ResultRow
+from capacity.row import ResultRow
 from capacity.table import fill
 from capacity.table_text import csv_text, markdown, sources
+
+HERE = Conditions(source_sha256="ab", storage="filesystem", ffmpeg="5.1", cpu_model="AMD EPYC", cpu_count=2)
+ELSEWHERE = [
+    replace(HERE, cpu_model="Another CPU"),
+    replace(HERE, cpu_count=8),
+    replace(HERE, memory_gigabytes=64),
+    replace(HERE, storage="s3"),
+    replace(HERE, stack="aws"),
+    replace(HERE, ffmpeg="7.0"),
+    replace(HERE, celery="6.0"),
+    replace(HERE, profile="showcase"),
+    replace(HERE, source_sha256="cd"),
+]
 
 
 def row(run_id="a", **more):
@@ -13,7 +28,7 @@ def row(run_id="a", **more):
         run_id=run_id, status="finished", mode="burst", size_label="5MB", concurrency=2, slots=2, count=16,
         rate_per_minute=None, done=16, failed=0, duplicates=0, x_per_minute=8.0, s_seconds=60.0, x_database=8.0,
         s_database=60.0, x_sat_per_minute=8.2, x_sat_interval=Interval(7.7, 8.8), service_mean_seconds=14.0,
-        service_cv=0.1, stability=None, cpu_count=2, host="Test CPU", source_sha256="ab", created_at=1.0,
+        service_cv=0.1, stability=None, conditions=HERE, created_at=1.0,
     )  # fmt: skip
     return ResultRow(**{**facts, **more})
 
@@ -42,12 +57,16 @@ def test_cells_stand_in_the_scenarios_order():
         row("b", x_database=8.1, created_at=9.0),
         row("b", count=8, done=8, created_at=9.0),
         row("b", x_per_minute=None, x_database=None, created_at=9.0),
-        row("b", host="Another CPU", created_at=0.5),
-        row("b", profile="showcase", created_at=0.5),
     ],
 )
 def test_a_weaker_run_does_not_enter_the_cell(weaker):
     (cell,) = fill([row(), weaker])
+    assert (ids(cell), cell.left_out) == (["a"], 1)
+
+
+@pytest.mark.parametrize("conditions", ELSEWHERE)
+def test_an_older_run_under_other_conditions_does_not_enter_the_cell(conditions):
+    (cell,) = fill([row(), row("b", conditions=conditions, created_at=0.5)])
     assert (ids(cell), cell.left_out) == (["a"], 1)
 
 
