@@ -11,9 +11,9 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from capacity.archive import is_archived, run_folder, write_archive
-from capacity.commands.rendering import plain
 from capacity.evidence import RunEvidence
 from capacity.gathering import Findings, ask_resources
+from capacity.plain import plain
 from capacity.report.page import render_page
 from capacity.report.statements import is_sustained
 from capacity.results import reading
