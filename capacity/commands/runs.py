@@ -17,6 +17,7 @@ from capacity.publication import publish
 from capacity.recorded import find_run
 from capacity.report.document import render_document
 from capacity.report.terminal import render_terminal
+from capacity.table import TableCell
 from capacity.table_text import csv_row, csv_text, markdown, sources
 from capacity.trial import Laboratory, silent
 from pipeline.errors import RunFailed, UsageError
@@ -82,8 +83,8 @@ def report(run: str | None, tasks_log: str | None, as_json: bool, lang: Language
 def table(as_csv: bool, as_json: bool, lang: Language) -> None:
     """Print the scenario's table from all runs, the best evidence for each cell, and write results/table.md and .csv.
 
-    A cell's figures are the means of its finished, complete and trusted runs of most videos; weaker runs fill a cell
-    only while it has no better ones, and the notes say so.
+    A cell's figures are the means of its finished, complete and trusted runs: X and S of those of most videos, X_sat of
+    all. Weaker runs fill a cell only while it has no better ones, and the notes say so.
     """
     settings = Settings.from_process()
     sessions = results.open_store(settings)
@@ -92,12 +93,17 @@ def table(as_csv: bool, as_json: bool, lang: Language) -> None:
     publish(sessions, settings, findings, lang)
     cells = findings.cells
     if as_json:
-        rows = [csv_row(cell) | {"runs": [run.run_id for run in cell.runs]} for cell in cells]
-        print_json({"rows": rows}, lang)
+        print_json({"rows": [_row_as_json(cell) for cell in cells]}, lang)
     elif as_csv:
         click.echo(csv_text(cells), nl=False)
     else:
         click.echo(f"{markdown(cells, lang)}\n{sources(cells, lang)}", nl=False)
+
+
+def _row_as_json(cell: TableCell) -> dict[str, object]:
+    """Return the CSV's row with the run ids as lists."""
+    runs = {"runs": cell.runs, "x_sat_runs": cell.x_sat_runs}
+    return csv_row(cell) | {name: [run.run_id for run in found] for name, found in runs.items()}
 
 
 @click.command(epilog=with_examples("document", "document --sizes 50MB,100MB"))

@@ -37,7 +37,7 @@ def conclusions(findings: Findings) -> Iterator[str]:
 def unknowns(findings: Findings) -> Iterator[str]:
     """Yield what a reader must not take from the document."""
     cells = findings.cells
-    few = [cell for cell in cells if cell.x_sat is not None and len(cell.runs) < RUNS_FOR_INTERVAL]
+    few = [cell for cell in cells if cell.x_sat is not None and len(cell.x_sat_runs) < RUNS_FOR_INTERVAL]
     if few:
         yield (
             f"Cómo varían unas corridas de otras: {plural(len(few), 'configuración tiene', 'configuraciones tienen')} "

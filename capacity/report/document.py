@@ -68,7 +68,7 @@ def _answers(findings: Findings) -> str:
 
 
 def _origin(cells: Sequence[TableCell]) -> str:
-    behind = sum(len(cell.runs) for cell in cells)
+    behind = sum(len(cell.sources) for cell in cells)
     return (
         f"*Este documento se genera con `make document` a partir de {plural(behind, 'corrida', 'corridas')} "
         "medidas; no se edita a mano.*"

@@ -11,6 +11,7 @@ from capacity.evidence import RunEvidence
 from capacity.gathering import Findings
 from capacity.language import UNKNOWN, interval_text, number, percent
 from capacity.littles_law import Agreement, occupancy_integral
+from capacity.row import ResultRow
 from capacity.stability import Stability
 from capacity.table_text import STABILITIES
 from capacity.throughput import filling_efficiency
@@ -47,11 +48,12 @@ def answer(findings: Findings, lang: Language) -> list[str]:
 def best_told(findings: Findings, run: RunEvidence, lang: Language) -> str:
     """Return the capacity of the run's cell in one sentence: the mean of its runs where there are several."""
     cell = findings.cell_of(run)
-    if cell is None or len(cell.runs) == 1:
-        return headline(run, lang)
+    rows = (cell.x_sat_runs if cell else ()) or (run.row,)
+    if cell is None or len(rows) == 1:
+        return headline(rows[0], lang)
     rate, size = number(cell.x_sat, lang), spaced(run.row.size_label)
-    slots, runs = plural(run.row.slots, "slot", "slots"), len(cell.runs)
-    each = ", ".join(number(row.x_sat_per_minute, lang) for row in cell.runs)
+    slots, runs = plural(run.row.slots, "slot", "slots"), len(rows)
+    each = ", ".join(number(row.x_sat_per_minute, lang) for row in rows)
     bounds = f"; 95 %: {interval_text(cell.x_sat_interval, lang)}" if cell.is_between_runs else f": {each}"
     return Text(
         f"{rate} videos de {size} por minuto con {slots} (capacidad nominal, media de {runs} corridas{bounds})",
@@ -59,10 +61,9 @@ def best_told(findings: Findings, run: RunEvidence, lang: Language) -> str:
     ).to(lang)
 
 
-def headline(run: RunEvidence, lang: Language) -> str:
+def headline(row: ResultRow, lang: Language) -> str:
     """Return what a run showed, in one sentence."""
-    row, size = run.row, spaced(run.row.size_label)
-    slots = plural(row.slots, "slot", "slots")
+    size, slots = spaced(row.size_label), plural(row.slots, "slot", "slots")
     if row.rate_per_minute is not None:
         rate, verdict = number(row.rate_per_minute, lang, 1), STABILITIES[Stability(row.stability or "INCONCLUSIVE")]
         return Text(
@@ -234,7 +235,7 @@ def _scope(findings: Findings, run: RunEvidence, lang: Language) -> str:
         return Text(
             "El intervalo incluye cómo varían unas corridas de otras.", "The interval includes how runs differ."
         ).to(lang)
-    if cell is not None and len(cell.runs) > 1:
+    if cell is not None and len(cell.x_sat_runs) > 1:
         return Text(
             "Dos corridas no dan un intervalo entre corridas: hacen falta tres.",
             "Two runs give no interval between runs: it takes three.",

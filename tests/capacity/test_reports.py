@@ -55,6 +55,21 @@ def same_as_golden(name, text):
     assert text == (GOLDEN / name).read_text("utf-8")
 
 
+def test_the_answer_counts_the_runs_that_the_capacity_is_the_mean_of(tmp_path):
+    sessions = open_store(tmp_path / "store.db")
+    for number, count in enumerate((12, 14, 13)):
+        row, start, end, slot = burst(1, count, 5.0 + number / 10, 1e9 + 1000 * number, f"r{number}")
+        with sessions.begin() as session:
+            add_run(session, row, start, end, slot=slot)
+    environment = {"AFORO_RESULTS_PATH": str(tmp_path / "results"), "AFORO_PROMETHEUS_URL": NO_PROMETHEUS}
+    with reading(sessions) as session:
+        found = gather_all(session, Settings.from_env(environment))
+    first, _, scope, _ = answer(found, "en")
+    assert "nominal capacity, mean of 3 runs; 95 %: [" in first
+    assert scope == "The interval includes how runs differ."
+    assert "a partir de 3 corridas medidas" in render_document(found)
+
+
 @pytest.mark.parametrize(
     ("services", "told"),
     [
