@@ -51,7 +51,7 @@ def render_document(findings: Findings) -> str:
             "Tabla de resultados",
             f"{markdown(cells, LANG)}\nCorridas detrás de cada fila:\n\n{sources(cells, LANG)}".strip(),
         ),
-        ("Capacidad y tiempos por configuración", _capacities(cells, runs)),
+        ("Capacidad y tiempos por configuración", _capacities(findings)),
         ("Puntos de saturación", _saturation(findings)),
         ("Cuellos de botella", _bottlenecks(runs)),
         ("Comprobaciones", _checks(runs)),
@@ -114,13 +114,12 @@ PROFILES = {
 }
 
 
-def _capacities(cells: Sequence[TableCell], runs: Sequence[RunEvidence]) -> str:
-    detailed = {run.row.run_id: run for run in runs}
+def _capacities(findings: Findings) -> str:
     head = (
         "| Configuración | X_sat (videos/min) | Servicio media · p95 (s) | Espera media (s) | ρ | Cola |",
         "|---|---|---|---|---|---|",
     )
-    rows = (_capacity_row(cell, detailed[cell.runs[-1].run_id]) for cell in cells if cell.runs[-1].run_id in detailed)
+    rows = (_capacity_row(cell, run) for cell, run in findings.judged_cells)
     return "\n".join([*head, *rows])
 
 

@@ -37,7 +37,8 @@ def render_page(findings: Findings, lang: Language) -> str:
 
 
 def _body(findings: Findings, lang: Language) -> str:
-    runs = "".join(_run(run, position == 0, lang) for position, run in enumerate(reversed(findings.runs)))
+    drawn = [run for run in reversed(findings.runs) if run.row.run_id in findings.drawn]
+    runs = "".join(_run(run, position == 0, lang) for position, run in enumerate(drawn))
     return "".join(
         [
             _answer(findings, lang),
