@@ -69,7 +69,7 @@ BASES = {
 @click.option(
     "--adaptive", envvar="ADAPTIVE", is_flag=True, help="Stop a burst at ±5 %, from 12 videos on [env: ADAPTIVE]."
 )
-@click.option("--plan-only", is_flag=True, help="Print the plan and run nothing.")
+@click.option("--plan-only", is_flag=True, help="Print the plan; run nothing and touch no run.")
 @json_option
 @lang_option
 def matrix(*, plan_only: bool, as_json: bool, lang: Language, **asked: Any) -> None:
@@ -85,16 +85,23 @@ def matrix(*, plan_only: bool, as_json: bool, lang: Language, **asked: Any) -> N
     campaign = Campaign(
         laboratory, replace(plan, profile=os.environ.get("PROFILE") or laboratory.settings.worker.profile)
     )
-    campaign.resume()
-    click.echo(_outlook(campaign, lang), err=True)
-    if not plan_only:
+    if plan_only:
+        _print_plan(campaign, as_json, lang)
+    else:
         _carry_out(campaign, lang)
         _print_results(campaign, as_json, lang)
-    elif as_json:
-        print_json({"plan": plan, "left": campaign.left(), "remaining": campaign.remaining()}, lang)
+
+
+def _print_plan(campaign: Campaign, as_json: bool, lang: Language) -> None:
+    campaign.look()
+    click.echo(_outlook(campaign, lang), err=True)
+    if as_json:
+        print_json({"plan": campaign.plan, "left": campaign.left(), "remaining": campaign.remaining()}, lang)
 
 
 def _carry_out(campaign: Campaign, lang: Language) -> None:
+    campaign.resume()
+    click.echo(_outlook(campaign, lang), err=True)
     told = lambda test, result: click.echo(_line(campaign, test, result, lang), err=True)  # noqa: E731
     with progress_bar(lambda: _now(campaign, lang)) as progress:
         campaign.run(progress, told)

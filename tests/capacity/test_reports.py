@@ -251,10 +251,11 @@ def test_runs_on_another_storage_are_not_compared(tmp_path):
         with sessions.begin() as session:
             add_run(session, row, start, end, slot=slot)
     environment = {"DATABASE_URL": f"sqlite:///{tmp_path}/store.db", "AFORO_PROMETHEUS_URL": NO_PROMETHEUS}
-    refused = CliRunner().invoke(main, ["compare", "r0,r1", "r2,r3", "--lang", "en"], env=environment)
+    compare = lambda *words: CliRunner().invoke(main, ["compare", *words, "--lang", "en"], env=environment)  # noqa: E731
+    refused = compare("r0,r1", "r2,r3")
     assert refused.exit_code == 1
     assert refused.output == "not comparable: the runs differ in storage: filesystem ≠ s3\n"
-    alike = CliRunner().invoke(main, ["compare", "r0", "r1", "--run-deviation", "0.01", "--lang", "en"], env=environment)
+    alike = compare("r0", "r1", "--run-deviation", "0.01")
     assert alike.output.startswith("B is not slower than A: B/A = 1 ")
 
 
