@@ -16,7 +16,7 @@ from capacity.commands.rendering import print_json
 from capacity.language import number
 from capacity.matrix import Basis, Plan, PlannedTest, Prediction, ordered
 from capacity.row import ResultRow
-from capacity.table import fill
+from capacity.table import key_of
 from capacity.table_text import capacity_text, csv_row, markdown, sources
 from capacity.trial import Laboratory
 from pipeline.errors import AforoError, RunFailed, UsageError
@@ -73,7 +73,7 @@ BASES = {
 @json_option
 @lang_option
 def matrix(*, plan_only: bool, as_json: bool, lang: Language, **asked: Any) -> None:
-    """Run every size × concurrency × mode by itself and print the table.
+    """Run every size × concurrency × mode by itself and print the lines of these cells in the table.
 
     Asked again after any interruption, it goes on at the cell where it stopped; asked for more sizes, slots, modes or
     repeats, it runs only those. A cell that cannot be run is told and left out; asked again, it is tried again.
@@ -108,7 +108,8 @@ def _carry_out(campaign: Campaign, lang: Language) -> None:
 
 
 def _print_results(campaign: Campaign, as_json: bool, lang: Language) -> None:
-    cells = fill(campaign.rows.values())
+    keys = {key_of(row) for row in campaign.rows.values()}
+    cells = [cell for cell in campaign.laboratory.judge().cells if cell.key in keys]
     if as_json:
         print_json({"plan": campaign.plan, "rows": [csv_row(cell) for cell in cells]}, lang)
     else:

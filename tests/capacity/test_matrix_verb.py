@@ -1,6 +1,7 @@
 """`matrix` on a store in which an earlier call has left its runs."""
 
 import json
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -52,3 +53,14 @@ def test_a_plan_tells_what_is_left_and_leaves_the_run_of_a_dead_injector_as_it_i
     with sessions() as session:
         run = session.get_one(RunRow, "c2-1")
         assert (run.status, run.heartbeat_at) == (RunStatus.RUNNING, run.created_at + 500)
+
+
+def test_the_printed_table_is_the_written_one_which_leaves_a_distrusted_run_out(environment, sessions):
+    for slots in (1, 2):
+        leave(sessions, slots, 1)
+    leave(sessions, 1, 2, seconds=9.0, environment={"canary_before_seconds": 0.2, "canary_after_seconds": 0.3})
+    leave(sessions, 2, 2, seconds=5.5)
+    shown = ask(environment)
+    written = Path(environment["AFORO_RESULTS_PATH"], "table.md").read_text("utf-8")
+    assert shown.stdout == written
+    assert "- 5 MB, c=1, Burst: c1-1 (sin usar: 1)\n- 5 MB, c=2, Burst: c2-1, c2-2\n" in written
