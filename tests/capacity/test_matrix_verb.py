@@ -10,8 +10,9 @@ from capacity.__main__ import main
 from capacity.matrix import Plan, PlannedTest
 from pipeline.models import RunRow
 from pipeline.run import RunStatus
-from tests.capacity.store import add_run, burst, open_store
+from tests.capacity.store import HOST, add_run, burst, open_store
 
+SLOWED = {"host": HOST, "ffmpeg": "5.1", "celery": "5.7", "canary_before_seconds": 0.2, "canary_after_seconds": 0.3}
 PLAN = Plan(("5MB",), (1, 2), ("burst",), count=12, repeats=2, rate_per_minute=10.0)
 MATRIX = ("matrix", "--sizes", "5MB", "--concurrencies", "1,2", "--modes", "burst", "--count", "12", "--repeats", "2")
 
@@ -58,7 +59,7 @@ def test_a_plan_tells_what_is_left_and_leaves_the_run_of_a_dead_injector_as_it_i
 def test_the_printed_table_is_the_written_one_which_leaves_a_distrusted_run_out(environment, sessions):
     for slots in (1, 2):
         leave(sessions, slots, 1)
-    leave(sessions, 1, 2, seconds=9.0, environment={"canary_before_seconds": 0.2, "canary_after_seconds": 0.3})
+    leave(sessions, 1, 2, seconds=9.0, environment=SLOWED)
     leave(sessions, 2, 2, seconds=5.5)
     shown = ask(environment)
     written = Path(environment["AFORO_RESULTS_PATH"], "table.md").read_text("utf-8")
