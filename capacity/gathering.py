@@ -139,14 +139,16 @@ def gather_all(session: Session, settings: Settings, wanted: str | None = None) 
 
 
 def resources_of(recorded: RecordedRun, settings: Settings) -> Resources:
-    """Return the samples of the run's time: those kept with the run, else Prometheus's, else none at all."""
+    """Return the samples of the run's time: those kept for good, else Prometheus's, else those kept at all, else none."""
     folder = run_folder(settings.results.path, recorded.run.id)
+    kept = folder / "resources.csv"
     if is_archived(folder):
-        return read_resource_file(folder / "resources.csv")
-    return ask_resources(recorded, settings.prometheus.url)
+        return read_resource_file(kept)
+    asked = _ask_resources(recorded, settings.prometheus.url)
+    return asked if asked.samples or not kept.exists() else read_resource_file(kept)
 
 
-def ask_resources(recorded: RecordedRun, prometheus_url: str) -> Resources:
+def _ask_resources(recorded: RecordedRun, prometheus_url: str) -> Resources:
     """Return Prometheus's samples of the run's time; no samples at all when it does not answer."""
     try:
         return read_resources(lambda *window: promql.query_range(prometheus_url, *window), *run_window(recorded))
