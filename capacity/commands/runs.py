@@ -25,6 +25,7 @@ from pipeline.language import Language, Text
 from pipeline.settings import Settings
 from pipeline.size import parse_size, size_label
 
+PORTS = {"http": 80, "https": 443}
 DOCUMENT = Path("capacity-planning/escenario_2_worker_throughput.md")
 
 
@@ -61,8 +62,9 @@ def report(run: str | None, tasks_log: str | None, as_json: bool, lang: Language
     Exit codes: 0 every video is done, 1 some are not, 2 no such run.
     """
     if run and Path(run).is_dir():
-        _show(archived_evidence(Path(run)), as_json, lang)
-        return
+        found = archived_evidence(Path(run))
+        _show(found, as_json, lang)
+        return _fail_unless_done(found)
     settings = Settings.from_process()
     sessions = results.open_store(settings)
     with results.reading(sessions) as session:
@@ -152,10 +154,10 @@ def _show(run: RunEvidence, as_json: bool, lang: Language) -> None:
 def _where(settings: Settings, run_id: str, lang: Language) -> str:
     """Return where to look further; Grafana only when it runs."""
     folder, prometheus = settings.results.path, settings.prometheus
-    address, page = urlsplit(prometheus.grafana_url), prometheus.page or prometheus.url
+    page = prometheus.page or prometheus.url
     shown = (
         prometheus.grafana_page or prometheus.grafana_url
-        if _answers(address.hostname or "", address.port or 80)
+        if _answers(prometheus.grafana_url)
         else Text("Grafana no está en marcha", "Grafana is not running").to(lang)
     )
     return Text(
@@ -166,9 +168,11 @@ def _where(settings: Settings, run_id: str, lang: Language) -> str:
     ).to(lang)
 
 
-def _answers(host: str, port: int) -> bool:
+def _answers(url: str) -> bool:
+    address = urlsplit(url)
     try:
-        with socket.create_connection((host, port), timeout=0.5):
+        port = address.port or PORTS.get(address.scheme, 80)
+        with socket.create_connection((address.hostname or "", port), timeout=0.5):
             return True
     except OSError:
         return False

@@ -3,20 +3,26 @@
 import json
 import os
 import re
+from contextlib import nullcontext
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from capacity.__main__ import main
+from capacity.archive import write_archive
+from capacity.commands import runs as runs_module
 from capacity.gathering import gather_all
 from capacity.report.document import render_document
 from capacity.report.page import render_page
 from capacity.report.statements import answer
+from capacity.resources import Resources
 from capacity.results import reading
-from pipeline.errors import UsageError
+from pipeline.errors import ExitCode, UsageError
 from pipeline.models import RunRow
+from pipeline.run import RunStatus
 from pipeline.settings import Settings
 from tests.capacity.store import add_run, burst, fill_store, open_store
 
@@ -113,6 +119,25 @@ def test_a_report_says_where_to_look_on_standard_error(settings):
     )
 
 
+@pytest.mark.parametrize(
+    ("url", "asked"),
+    [
+        ("https://grafana.example", ("grafana.example", 443)),
+        ("http://grafana.example", ("grafana.example", 80)),
+        ("https://grafana.example:3000", ("grafana.example", 3000)),
+    ],
+)
+def test_grafana_is_looked_for_where_its_address_says(settings, monkeypatch, url, asked):
+    def connect(address, **_):
+        if address != asked:
+            raise ConnectionRefusedError
+        return nullcontext()
+
+    monkeypatch.setattr(runs_module.socket, "create_connection", connect)
+    shown = CliRunner().invoke(main, ["report", "b2"], env=settings[0] | {"AFORO_GRAFANA_URL": url})
+    assert f"tableros: {url} · Prometheus: " in shown.stderr
+
+
 def test_it_tells_what_a_browser_opens_where_that_is_not_what_it_asks_itself(settings):
     page = {"AFORO_PROMETHEUS_PAGE": "http://127.0.0.1:9490"}
     shown = CliRunner().invoke(main, ["report", "b2"], env=settings[0] | page, catch_exceptions=False)
@@ -136,6 +161,19 @@ def test_a_runs_folder_gives_the_same_figures_without_a_database(settings):
         "flags",
     )
     assert {name: again[name] for name in names} == {name: row[name] for name in names}
+
+
+def test_a_runs_folder_tells_videos_that_are_not_done_by_its_exit_code(settings, tmp_path):
+    sessions = open_store(tmp_path / "store.db")
+    row, start, end, slot = burst(1, 12, 5.0, 1e9, "b1")
+    row.count, row.status = 14, RunStatus.INTERRUPTED
+    with sessions.begin() as session:
+        add_run(session, row, start, end, slot=slot)
+        write_archive(session, row, Resources(np.empty(0)), tmp_path / "b1")
+    shown = CliRunner().invoke(main, ["report", str(tmp_path / "b1"), "--lang", "en"])
+    assert "run interrupted; 2 unfinished" in shown.stdout
+    assert str(shown.exception) == "run (b1); 2 of 14 videos are not done; see `make logs`"
+    assert shown.exception.exit_code == ExitCode.RUN_FAILED
 
 
 def test_the_verdicts_are_stored_for_the_exporter(settings):
