@@ -16,7 +16,7 @@ from capacity.gathering import Findings
 from capacity.plain import plain
 from capacity.recorded import unfinished_since
 from capacity.report.page import render_page
-from capacity.report.statements import is_sustained
+from capacity.report.statements import kept_up
 from capacity.results import reading
 from capacity.table_text import csv_text, markdown, sources
 from pipeline.database import Sessions
@@ -70,7 +70,7 @@ def store_verdicts(session: Session, run: RunEvidence) -> None:
         "capacity_low_per_minute": interval.low if interval else None,
         "capacity_high_per_minute": interval.high if interval and math.isfinite(interval.high) else None,
         "stability": run.row.stability,
-        "bottleneck": None if is_sustained(run) else run.bottleneck.cause.value,
+        "bottleneck": None if kept_up(run) else run.bottleneck.cause.value,
     }
     session.execute(update(RunRow).where(RunRow.id == run.row.run_id).values(values))
 

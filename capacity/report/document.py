@@ -32,7 +32,8 @@ METHOD = """\
 - En un burst **S crece con el número de videos N** (con servicio constante s y c slots es s(N+c)/(2c)): solo se
   comparan S de la misma N.
 - **X_sat**, la capacidad nominal: videos por minuto con todos los slots ocupados, 60·c / ciclo medio de un slot, sin
-  el vaciado final. Su intervalo del 95 % es el de una corrida, o entre corridas cuando hay tres o más.
+  el vaciado final. Su intervalo del 95 % es el de la corrida si hay una sola y entre corridas si hay tres o
+  más; con dos no hay ninguno.
 - **Estabilidad** (sustained): crecimiento de la cola frente a la tasa ofrecida y utilización ρ con su intervalo.
 - **Límite**: consumo de CPU, presión (PSI), disco, red y tiempo de cada etapa mientras había videos en espera,
   comparados con los de un solo slot y con los techos de la máquina cuando se midieron."""

@@ -10,7 +10,7 @@ from capacity.bottleneck import CAUSE_NAMES, CONFIDENCE_NAMES, Confidence
 from capacity.evidence import RunEvidence
 from capacity.gathering import Findings
 from capacity.language import UNKNOWN, interval_text, number, percent
-from capacity.littles_law import Agreement, occupancy_integral
+from capacity.littles_law import Agreement
 from capacity.row import ResultRow
 from capacity.stability import Stability
 from capacity.table_text import STABILITIES
@@ -92,13 +92,13 @@ def limit(run: RunEvidence, lang: Language) -> str:
 def limit_told(run: RunEvidence, lang: Language) -> str:
     """Return cause, confidence and evidence in a line."""
     name, _, evidence = (text.to(lang) for text in limit_parts(run))
-    return f"{name}: {evidence}" if is_sustained(run) else run.bottleneck.told(lang)
+    return f"{name}: {evidence}" if kept_up(run) else run.bottleneck.told(lang)
 
 
 def limit_parts(run: RunEvidence) -> tuple[Text, Text, Text]:
     """Return cause, confidence and evidence; a rate that is sustained is its own limit."""
     verdict = run.bottleneck
-    if is_sustained(run) and run.stability is not None:
+    if kept_up(run) and run.stability is not None:
         rho = run.stability.utilisation
         evidence = Text(
             f"la cola no crece; slots ocupados al {100 * rho:.0f} %", f"no growth; slots {100 * rho:.0f} % busy"
@@ -108,7 +108,7 @@ def limit_parts(run: RunEvidence) -> tuple[Text, Text, Text]:
     return CAUSE_NAMES[verdict.cause], CONFIDENCE_NAMES[verdict.confidence], evidence
 
 
-def is_sustained(run: RunEvidence) -> bool:
+def kept_up(run: RunEvidence) -> bool:
     """Say whether the workers kept up with the offered rate: then nothing of theirs was the limit."""
     return run.stability is not None and run.stability.verdict is Stability.STABLE
 
@@ -131,27 +131,19 @@ def conservation(run: RunEvidence, lang: Language) -> str:
 
 
 def littles_law(run: RunEvidence, lang: Language) -> str:
-    """Return how the run's log agrees with itself and with the queue's counters."""
-    check, recorded = run.little, run.recorded
-    known = np.isfinite(recorded.uploaded_at) & np.isfinite(recorded.updated_at)
-    arrived, left = recorded.uploaded_at[known], recorded.updated_at[known]
-    error = abs(occupancy_integral(arrived, left) / (left - arrived).sum() - 1) if known.any() else float("nan")
-    shown = f"{error:.0e}" if np.isfinite(error) else UNKNOWN.to(lang)
-    own = Text(f"en el registro, desvío relativo {shown}", f"in the log, relative error {shown}").to(lang)
+    """Return how the run's log agrees with the queue's counters."""
+    check = run.little
     if check.agreement is Agreement.UNKNOWN:
-        why = Text(
-            "con la cola SQS no se puede comparar (corrida de menos de 100 s, o sin muestras)",
+        return Text(
+            "no se puede comparar con la cola SQS (corrida de menos de 100 s, o sin muestras)",
             "not comparable with the SQS queue (run under 100 s, or no samples)",
-        )
-        return f"{own}; {why.to(lang)}"
+        ).to(lang)
     counted, implied = number(check.counted_mean, lang), number(check.implied_mean, lang)
-    sqs = Text(
-        f"cola SQS: {counted} videos contados, {implied} según X·R ({percent(check.mismatch, lang)}: "
-        f"{AGREEMENTS[check.agreement].es})",
-        f"SQS queue: {counted} videos counted, {implied} by X·R ({percent(check.mismatch, lang)}: "
-        f"{AGREEMENTS[check.agreement].en})",
-    )
-    return f"{own}; {sqs.to(lang)}"
+    mismatch, name = percent(check.mismatch, lang), AGREEMENTS[check.agreement]
+    return Text(
+        f"cola SQS: {counted} videos contados, {implied} según X·R ({mismatch}: {name.es})",
+        f"SQS queue: {counted} videos counted, {implied} by X·R ({mismatch}: {name.en})",
+    ).to(lang)
 
 
 def stability(run: RunEvidence, lang: Language) -> str:

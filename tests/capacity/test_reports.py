@@ -15,6 +15,7 @@ from capacity.__main__ import main
 from capacity.archive import write_archive
 from capacity.commands import runs as runs_module
 from capacity.gathering import gather_all
+from capacity.report.conclusions import unknowns
 from capacity.report.document import render_document
 from capacity.report.page import render_page
 from capacity.report.statements import answer
@@ -93,6 +94,27 @@ def test_the_answer_is_the_mean_of_a_cells_runs_not_the_luckiest_one(tmp_path, s
     environment = {"AFORO_RESULTS_PATH": str(tmp_path / "results"), "AFORO_PROMETHEUS_URL": NO_PROMETHEUS}
     with reading(sessions) as session:
         assert told in answer(gather_all(session, Settings.from_env(environment)), "en")[0]
+
+
+@pytest.mark.parametrize(
+    ("runs", "told"),
+    [
+        (1, ["1 configuración tiene una sola corrida, y su intervalo es solo el de ella."]),
+        (2, ["1 configuración tiene dos corridas, que no dan ningún intervalo: hacen falta 3."]),
+        (3, []),
+    ],
+)
+def test_the_document_tells_what_one_and_two_runs_leave_unknown(tmp_path, runs, told):
+    sessions = open_store(tmp_path / "store.db")
+    for number in range(runs):
+        row, start, end, slot = burst(1, 12, 5.0 + number / 10, 1e9 + 1000 * number, f"r{number}")
+        with sessions.begin() as session:
+            add_run(session, row, start, end, slot=slot)
+    environment = {"AFORO_RESULTS_PATH": str(tmp_path / "results"), "AFORO_PROMETHEUS_URL": NO_PROMETHEUS}
+    with reading(sessions) as session:
+        found = unknowns(gather_all(session, Settings.from_env(environment)))
+    start = "Cómo varían unas corridas de otras: "
+    assert [sentence.removeprefix(start) for sentence in found if sentence.startswith(start)] == told
 
 
 def test_the_document_is_the_kept_one(findings):
