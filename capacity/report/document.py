@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 
-from capacity.evidence import RunEvidence, cell_evidence, cost_of
+from capacity.evidence import RunEvidence, cell_evidence
 from capacity.gathering import Findings
 from capacity.language import UNKNOWN, interval_text, number, percent
 from capacity.report import saturation
@@ -48,10 +48,7 @@ def render_document(findings: Findings) -> str:
         ("Respuesta", _answers(findings) or "Ninguna todavía."),
         ("Montaje", _setup(runs)),
         ("Método", METHOD),
-        (
-            "Tabla de resultados",
-            f"{markdown(cells, LANG)}\nCorridas detrás de cada fila:\n\n{sources(cells, LANG)}".strip(),
-        ),
+        ("Tabla de resultados", _results(cells)),
         ("Capacidad y tiempos por configuración", _capacities(findings)),
         ("Puntos de saturación", _saturation(findings)),
         ("Cuellos de botella", _bottlenecks(runs)),
@@ -155,7 +152,7 @@ def _verdict(run: RunEvidence) -> tuple[str, ...]:
 
 def _findings(run: RunEvidence) -> tuple[str, ...]:
     cell = cell_evidence(run.row, run.recorded, run.resources, [])
-    service, cores = cell.service_seconds, cores_of_ffmpeg(run)
+    service, cores = cell.service_seconds, cell.ffmpeg_cores
     ffmpeg = percent(cell.share("transcode"), LANG, 0)
     moved = percent(cell.share("download", "upload"), LANG, 1)
     return (
@@ -169,14 +166,6 @@ def _findings(run: RunEvidence) -> tuple[str, ...]:
 
 def _of_ceiling(utilisation: float | None) -> str:
     return "techo sin medir" if utilisation is None else f"{percent(utilisation, LANG, 0)} del techo"
-
-
-def cores_of_ffmpeg(run: RunEvidence) -> float | None:
-    """Return how many cores one ffmpeg uses: its CPU seconds over its wall time; None when unknown."""
-    cost = cost_of(run.row, run.recorded)
-    wall = cost.stage_seconds["transcode"]
-    cores = cost.ffmpeg_cpu_seconds / wall if wall > 0 else float("nan")
-    return cores if math.isfinite(cores) else None
 
 
 def _checks(runs: Sequence[RunEvidence]) -> str:
