@@ -24,6 +24,9 @@ AGREEMENTS = {
     Agreement.WARN: Text("difieren", "differ"),
     Agreement.INVALID: Text("NO COINCIDEN", "DISAGREE"),
 }
+NOT_FETCHING = Text(
+    "crece con slots libres: los workers no toman los mensajes", "it grows with slots free: the workers do not fetch"
+)
 OFFERED_RATE = Text("la tasa ofrecida", "the offered rate")
 CEILINGS = {
     "disk_read": Text("lectura de disco", "disk read"),
@@ -153,10 +156,11 @@ def stability(run: RunEvidence, lang: Language) -> str:
         return Text("no aplica a una ráfaga", "does not apply to a burst").to(lang)
     rho, needed = interval_text(verdict.utilisation_interval, lang), verdict.arrivals_needed or UNKNOWN.to(lang)
     growth, arrivals, name = percent(verdict.growth_ratio, lang), verdict.arrivals, STABILITIES[verdict.verdict]
-    return Text(
+    told = Text(
         f"{name.es}: la cola crece un {growth} de la tasa, ρ {rho}; {arrivals} llegadas de {needed} necesarias",
         f"{name.en}: the queue grows by {growth} of the rate, ρ {rho}; {arrivals} arrivals of {needed} needed",
-    ).to(lang)
+    )
+    return told.to(lang) + (f"; {NOT_FETCHING.to(lang)}" if verdict.not_fetching else "")
 
 
 def facts(run: RunEvidence, lang: Language) -> Iterator[Fact]:

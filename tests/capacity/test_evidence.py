@@ -9,10 +9,11 @@ from capacity.bottleneck import Cause
 from capacity.conditions import Conditions
 from capacity.evidence import Cost, cell_evidence, gather
 from capacity.recorded import load_run
-from capacity.report.statements import ceilings
+from capacity.report.statements import ceilings, stability
 from capacity.resources import Resources
 from capacity.results import measure_recorded
 from capacity.siblings import sibling_costs, usual_canary_seconds
+from capacity.stability import judge_stability
 from pipeline.models import RunRow
 from pipeline.run import Mode, RunStatus
 from tests.capacity.store import HOST, add_run, open_store, resources_of, run_row
@@ -165,6 +166,16 @@ def test_what_is_usual_for_the_canary_needs_five_other_runs_of_the_machine():
     assert usual_canary_seconds(run, [run, *history]) == pytest.approx(0.22)
     assert usual_canary_seconds(run, [run, *history[:4]]) is None
     assert usual_canary_seconds(run, [with_canary(f"h{k}", 0.2, {"name": "otra"}) for k in range(9)]) is None
+
+
+def test_the_report_tells_workers_that_do_not_fetch_from_workers_that_cannot_keep_up(recorded):
+    sent = np.arange(120) * 6.0
+    half_started = np.where(np.arange(120) % 2 == 0, sent, np.nan)
+    judged = gather(measure_recorded(recorded), recorded, Resources(np.empty(0)), [])
+    idle = replace(judged, stability=judge_stability(sent, half_started, np.full(60, 5.0), 4))
+    full = replace(judged, stability=judge_stability(sent, half_started, np.full(60, 30.0), 4))
+    assert stability(idle, "en").endswith("; it grows with slots free: the workers do not fetch")
+    assert stability(full, "en").endswith(" arrivals of 60 needed")
 
 
 def test_the_report_tells_the_ceilings_that_were_measured_and_no_others(recorded):
