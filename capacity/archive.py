@@ -22,6 +22,8 @@ from pipeline.errors import UsageError
 from pipeline.models import AttemptRow, RunRow, VideoRow
 
 FILES = ("run.json", "videos.csv", "attempts.csv", "resources.csv")
+#: stands beside the files while they may be torn or the run may still change: they are then written again
+OPEN = "open"
 #: the same for every video of a run, and told in run.json, or of no use once the run is over
 LEFT_OUT = frozenset({"run_id", "source_sha256", "profile", "user_id", "owner", "lease_until"})
 
@@ -32,13 +34,14 @@ def run_folder(results: Path, run_id: str) -> Path:
 
 
 def is_archived(folder: Path) -> bool:
-    """Say whether every file is there."""
-    return all((folder / name).exists() for name in FILES)
+    """Say whether every file is there, for good."""
+    return all((folder / name).exists() for name in FILES) and not (folder / OPEN).exists()
 
 
-def write_archive(session: Session, run: RunRow, resources: Resources, folder: Path) -> None:
-    """Write the run as it is recorded now; each file is whole or absent, also when we are killed."""
+def write_archive(session: Session, run: RunRow, resources: Resources, folder: Path, *, is_settled: bool = True) -> None:
+    """Write the run as it is recorded now, for good if it `is_settled`; no file is ever half written."""
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / OPEN).touch()
     facts = {column.name: getattr(run, column.name) for column in RunRow.__table__.columns}
     _replace(folder / "run.json", [json.dumps(facts, indent=2, ensure_ascii=False) + "\n"])
     videos = {c.name: c for c in VideoRow.__table__.columns if c.name not in LEFT_OUT}
@@ -48,6 +51,8 @@ def write_archive(session: Session, run: RunRow, resources: Resources, folder: P
     names = ["uploaded_at", *attempts]
     _write_rows(folder / "attempts.csv", session, names, uploaded.where(AttemptRow.run_id == run.id))
     _write_resources(folder / "resources.csv", resources)
+    if is_settled:
+        (folder / OPEN).unlink()
 
 
 def read_archive(folder: Path) -> tuple[RecordedRun, Resources]:

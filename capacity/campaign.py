@@ -18,11 +18,13 @@ from capacity.matrix import (
     predict,
     total,
 )
-from capacity.results import ResultRow, load_rows, reading
+from capacity.results import load_rows, reading
+from capacity.row import ResultRow
 from capacity.trial import Laboratory, Progress, Test, silent
 from pipeline.errors import AforoError, EnvironmentFault, RunFailed
 from pipeline.models import RunRow
-from pipeline.run import Mode
+from pipeline.run import Mode, RunStatus
+from pipeline.size import parse_size, size_label
 
 #: so many tests failing one after the other say that the stack is ill, not the cell
 FAILURES_IN_A_ROW = 2
@@ -44,10 +46,18 @@ class Campaign:
 
     def resume(self) -> None:
         """Find what an earlier call did: finished runs count, a run still being worked on is waited for."""
-        adopted = {test: run_id for test in ordered(self.plan) if (run_id := self._earlier_run(test)) is not None}
+        for test in ordered(self.plan):
+            run_id = self._newest_run(test)
+            if run_id is not None and self.laboratory.adopt(run_id):
+                self.laboratory.wait(run_id, silent, adaptive=self.plan.adaptive and test.mode == Mode.BURST)
+        self.look()
+
+    def look(self) -> None:
+        """Find what an earlier call finished, without touching what is still being worked on."""
         self._others = load_rows()
-        by_id = {row.run_id: row for row in self._others}
-        self.rows = {test: by_id[run_id] for test, run_id in adopted.items()}
+        finished = {row.run_id: row for row in self._others if row.status == RunStatus.FINISHED}
+        newest = {test: self._newest_run(test) for test in ordered(self.plan)}
+        self.rows = {test: finished[run_id] for test, run_id in newest.items() if run_id in finished}
 
     def left(self) -> list[PlannedTest]:
         """Return the tests that are still to be run, in order."""
@@ -97,17 +107,22 @@ class Campaign:
         same = [t for t in self.rows if (t.size, t.concurrency, t.mode) == (test.size, test.concurrency, test.mode)]
         if same and (rate := self.rows[same[0]].rate_per_minute):
             return rate
-        burst = PlannedTest(test.size, test.concurrency, Mode.BURST.value, test.repeat)
-        capacity = self.rows[burst].x_sat_per_minute if burst in self.rows else None
-        if capacity is None:
-            raise NoRate("RATE", "the burst of this cell has no X_sat", "use more COUNT, or give a rate", value="auto")
-        return AUTOMATIC_SHARE * capacity
+        burst = self._burst_of(test) if Mode.BURST in self.plan.modes else self._earlier_burst(test)
+        if burst is None or burst.x_sat_per_minute is None:
+            remedy = "use more COUNT, measure bursts too, or give a rate"
+            raise NoRate("RATE", "no burst of this cell has an X_sat", remedy, value="auto")
+        return AUTOMATIC_SHARE * burst.x_sat_per_minute
 
-    def _earlier_run(self, test: PlannedTest) -> str | None:
+    def _burst_of(self, test: PlannedTest) -> ResultRow | None:
+        return self.rows.get(PlannedTest(test.size, test.concurrency, Mode.BURST.value, test.repeat))
+
+    def _earlier_burst(self, test: PlannedTest) -> ResultRow | None:
+        """Return the newest whole burst of the cell, for a plan that has none of its own."""
+        cell = size_label(parse_size(test.size)), test.concurrency, self.plan.profile
+        whole = (row for row in reversed(self._others) if row.is_whole and row.x_sat_per_minute)
+        return next((r for r in whole if (r.size_label, r.concurrency, r.conditions.profile) == cell), None)
+
+    def _newest_run(self, test: PlannedTest) -> str | None:
         newest = select(RunRow.id).where(RunRow.note == test.note(self.plan)).order_by(RunRow.created_at.desc())
         with reading(self.laboratory.sessions) as session:
-            run_id = session.scalars(newest.limit(1)).first()
-        if run_id is None or not self.laboratory.adopt(run_id):
-            return None
-        self.laboratory.wait(run_id, silent, adaptive=self.plan.adaptive and test.mode == Mode.BURST)
-        return run_id
+            return session.scalars(newest.limit(1)).first()

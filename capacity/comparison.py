@@ -99,15 +99,6 @@ def differing_settings(a: Mapping[str, object], b: Mapping[str, object]) -> Text
     return Text(f"las corridas no son comparables, difieren en {shown}", f"the runs differ in {shown}")
 
 
-def detectable_difference(cv: float, run_deviation: float, runs: int, videos: int, power: float = 0.8) -> float:
-    """Return the relative difference that `runs` runs a side of `videos` videos show with the given power."""
-    freedom = 2 * runs - 2
-    if freedom < 1:
-        return float("inf")
-    deviation = math.sqrt(run_deviation**2 + cv**2 / videos)
-    return float((stats.t.ppf(0.975, freedom) + stats.t.ppf(power, freedom)) * deviation * math.sqrt(2 / runs))
-
-
 def _welch_ratio(log_a: Floats, log_b: Floats) -> tuple[float, Interval]:
     difference = float(log_b.mean() - log_a.mean())
     if log_a.var() + log_b.var() == 0:

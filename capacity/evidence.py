@@ -14,7 +14,7 @@ from capacity.estimate import SECONDS_PER_MINUTE, Floats
 from capacity.littles_law import LittleCheck, check_littles_law
 from capacity.recorded import RecordedRun
 from capacity.resources import BUSY_MODES, Resources
-from capacity.results import ResultRow
+from capacity.row import ResultRow
 from capacity.stability import OfferedRate, StabilityVerdict, judge_stability, offered_rate
 from capacity.trust import RunFacts, TrustFlag, trust_flags
 from pipeline.video import Stage

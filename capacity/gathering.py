@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from capacity.archive import is_archived, kept_figures, read_archive, read_resou
 from capacity.evidence import Cost, RunEvidence, cost_of, gather, run_window
 from capacity.recorded import RecordedRun, load_run
 from capacity.resources import Resources, read_resources
-from capacity.results import ResultRow
+from capacity.row import ResultRow
 from capacity.siblings import sibling_costs, usual_canary_seconds
 from capacity.table import TableCell, fill
 from capacity.trust import is_trustworthy
@@ -25,17 +26,22 @@ from pipeline.errors import EnvironmentFault
 from pipeline.models import RunRow
 from pipeline.settings import Settings
 
-#: runs with all their evidence, and how many videos are held in memory for them
-DETAILED_RUNS = 24
+#: runs with all their evidence: five of each of 16 cells and some more
+JUDGED_RUNS = 96
+#: those that the page draws, at some 50 kB each
+DRAWN_RUNS = 24
+#: how many videos are held in memory for runs other than the one asked for
 HELD_VIDEOS = 1_000_000
 
 
 @dataclass(frozen=True)
 class Findings:
-    """Every run's row, oldest first; the evidence of the newest and of those behind the table; the table."""
+    """Every run's row, oldest first; the evidence of those behind the table and of the newest; the table."""
 
     rows: tuple[ResultRow, ...]
     runs: tuple[RunEvidence, ...]
+    #: the runs that a page has room for
+    drawn: frozenset[str] = frozenset()
 
     @cached_property
     def distrusted(self) -> frozenset[str]:
@@ -54,36 +60,42 @@ class Findings:
         Cells are compared by the means of their runs: the best of single runs is the luckiest.
         """
         found: dict[str, tuple[float, RunEvidence]] = {}
-        for run in self.runs:
-            cell = self.cell_of(run)
-            if cell is not None and run.row.x_sat_per_minute and run.row.is_whole:
-                entry = (cell.x_sat or 0.0, run)
+        for cell, run in self.judged_cells:
+            entry = (cell.x_sat or 0.0, run)
+            if entry[0] and run.row.is_whole:
                 found[run.row.size_label] = max(found.get(run.row.size_label, entry), entry, key=lambda e: e[0])
-        return [found[size][1] for size in dict.fromkeys(c.key.size_label for c in self.cells) if size in found]
+        return [run for _, run in found.values()]
+
+    @cached_property
+    def judged_cells(self) -> list[tuple[TableCell, RunEvidence]]:
+        """Return the cells of the table, each with the evidence of the newest of its runs that were judged."""
+        judged = {run.row.run_id: run for run in self.runs}
+        newest = ((cell, [judged[row.run_id] for row in cell.runs if row.run_id in judged]) for cell in self.cells)
+        return [(cell, runs[-1]) for cell, runs in newest if runs]
 
     def cell_of(self, run: RunEvidence) -> TableCell | None:
         """Return the cell whose figures the run is part of; None for a run that better ones displaced."""
-        return next((cell for cell in self.cells if run.row in cell.runs), None)
+        return next((cell for cell in self.cells if run.row in cell.sources), None)
 
     @property
     def best(self) -> RunEvidence | None:
         """Return the best burst of the size that was measured last."""
+        best = {run.row.size_label: run for run in self.best_of_sizes}
         newest = [run.row.size_label for run in self.runs if run.row.x_sat_per_minute and run.row.is_whole]
-        return next((run for run in self.best_of_sizes if run.row.size_label == newest[-1]), None)
+        return next((best[size] for size in reversed(newest) if size in best), None)
 
     @property
     def behind(self) -> list[RunEvidence]:
-        """Return the evidence of the newest run of each cell, in the table's order."""
-        detailed = {run.row.run_id: run for run in self.runs}
-        return [detailed[cell.runs[-1].run_id] for cell in self.cells if cell.runs[-1].run_id in detailed]
+        """Return the evidence of the newest judged run of each cell, in the table's order."""
+        return [run for _, run in self.judged_cells]
 
     def only(self, sizes: Collection[str]) -> Findings:
         """Return the findings on these sizes."""
         rows = tuple(row for row in self.rows if row.size_label in sizes)
-        return Findings(rows, tuple(run for run in self.runs if run.row.size_label in sizes))
+        return Findings(rows, tuple(run for run in self.runs if run.row.size_label in sizes), self.drawn)
 
     def of(self, run_id: str) -> RunEvidence:
-        """Return the evidence of one of the detailed runs."""
+        """Return the evidence of one of the judged runs."""
         return next(run for run in self.runs if run.row.run_id == run_id)
 
 
@@ -106,7 +118,7 @@ class _Reader:
 
 
 def gather_all(session: Session, settings: Settings, wanted: str | None = None) -> Findings:
-    """Judge the recorded runs; the run `wanted` is among the detailed ones in any case."""
+    """Judge the recorded runs, or as many as matter; the run `wanted` is among them in any case."""
     reader = _Reader(session)
     published = results.read_published(settings.prometheus.url)
     runs = {run.id: run for run in session.scalars(select(RunRow).order_by(RunRow.created_at, RunRow.id))}
@@ -117,24 +129,26 @@ def gather_all(session: Session, settings: Settings, wanted: str | None = None) 
             published[run.id] = kept_figures(run_folder(settings.results.path, run.id))
         rows.append(results.measure_recorded(recorded, published))
         costs.append(cost_of(rows[-1], recorded))
-    chosen = _detailed(rows, wanted)
+    chosen, others = _chosen(rows, wanted), list(zip(rows, costs, strict=True))
     judged = (
-        _judge(row, reader.read(runs[row.run_id]), list(zip(runs.values(), costs, strict=True)), settings)
+        _judge(row, reader.read(runs[row.run_id]), others, runs.values(), settings)
         for row in rows
         if row.run_id in chosen
     )
-    return Findings(tuple(rows), tuple(judged))
+    return Findings(tuple(rows), tuple(judged), frozenset(chosen[:DRAWN_RUNS]))
 
 
 def resources_of(recorded: RecordedRun, settings: Settings) -> Resources:
-    """Return the samples of the run's time: those kept with the run, else Prometheus's, else none at all."""
+    """Return the samples of the run's time: those kept for good, else Prometheus's, else those kept at all, else none."""
     folder = run_folder(settings.results.path, recorded.run.id)
+    kept = folder / "resources.csv"
     if is_archived(folder):
-        return read_resource_file(folder / "resources.csv")
-    return ask_resources(recorded, settings.prometheus.url)
+        return read_resource_file(kept)
+    asked = _ask_resources(recorded, settings.prometheus.url)
+    return asked if asked.samples or not kept.exists() else read_resource_file(kept)
 
 
-def ask_resources(recorded: RecordedRun, prometheus_url: str) -> Resources:
+def _ask_resources(recorded: RecordedRun, prometheus_url: str) -> Resources:
     """Return Prometheus's samples of the run's time; no samples at all when it does not answer."""
     try:
         return read_resources(lambda *window: promql.query_range(prometheus_url, *window), *run_window(recorded))
@@ -148,17 +162,27 @@ def archived_evidence(folder: Path) -> RunEvidence:
     return gather(results.measure_recorded(recorded), recorded, resources, [])
 
 
-def _detailed(rows: Sequence[ResultRow], wanted: str | None) -> set[str]:
-    """Choose the wanted run, then those behind the table, then the newest, among runs that have a video."""
-    behind = [run.run_id for cell in fill(rows) for run in reversed(cell.runs)]
-    newest = [row.run_id for row in reversed(rows)]
-    some = {row.run_id for row in rows if row.count and (row.done or row.failed or row.service_mean_seconds)}
-    order = dict.fromkeys([*([wanted] if wanted else []), *behind, *newest])
-    return set([run_id for run_id in order if run_id in some or run_id == wanted][:DETAILED_RUNS])
+def _chosen(rows: Sequence[ResultRow], wanted: str | None) -> list[str]:
+    """Choose the wanted run, then those behind the table, then the newest, among runs that have a video.
+
+    Of each cell the newest comes first, then the next of each: a cell without evidence is missing from every verdict.
+    """
+    behind = [row for turn in zip_longest(*(reversed(cell.sources) for cell in fill(rows))) for row in turn if row]
+    chosen, held = [wanted] if wanted else [], 0
+    for row in {row.run_id: row for row in (*behind, *reversed(rows))}.values():
+        has_video = row.count and (row.done or row.failed or row.service_mean_seconds)
+        if row.run_id != wanted and has_video and held + row.count <= HELD_VIDEOS:
+            chosen.append(row.run_id)
+            held += row.count
+    return chosen[:JUDGED_RUNS]
 
 
 def _judge(
-    row: ResultRow, recorded: RecordedRun, costs: Sequence[tuple[RunRow, Cost]], settings: Settings
+    row: ResultRow,
+    recorded: RecordedRun,
+    costs: Iterable[tuple[ResultRow, Cost]],
+    runs: Iterable[RunRow],
+    settings: Settings,
 ) -> RunEvidence:
-    usual_canary = usual_canary_seconds(recorded.run, (run for run, _ in costs))
-    return gather(row, recorded, resources_of(recorded, settings), sibling_costs(recorded.run, costs), usual_canary)
+    usual_canary = usual_canary_seconds(recorded.run, runs)
+    return gather(row, recorded, resources_of(recorded, settings), sibling_costs(row, costs), usual_canary)

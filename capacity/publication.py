@@ -11,11 +11,12 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from capacity.archive import is_archived, run_folder, write_archive
-from capacity.commands.rendering import plain
 from capacity.evidence import RunEvidence
-from capacity.gathering import Findings, ask_resources
+from capacity.gathering import Findings
+from capacity.plain import plain
+from capacity.recorded import unfinished_since
 from capacity.report.page import render_page
-from capacity.report.statements import is_sustained
+from capacity.report.statements import kept_up
 from capacity.results import reading
 from capacity.table_text import csv_text, markdown, sources
 from pipeline.database import Sessions
@@ -69,18 +70,24 @@ def store_verdicts(session: Session, run: RunEvidence) -> None:
         "capacity_low_per_minute": interval.low if interval else None,
         "capacity_high_per_minute": interval.high if interval and math.isfinite(interval.high) else None,
         "stability": run.row.stability,
-        "bottleneck": None if is_sustained(run) else run.bottleneck.cause.value,
+        "bottleneck": None if kept_up(run) else run.bottleneck.cause.value,
     }
     session.execute(update(RunRow).where(RunRow.id == run.row.run_id).values(values))
 
 
 def keep_run(session: Session, settings: Settings, run: RunEvidence) -> int:
-    """Write the files of a run that is over, its samples while Prometheus still has them; return the videos written."""
+    """Write the files of a run that is over, again while videos of it are open; return the videos written."""
     folder, written = run_folder(settings.results.path, run.row.run_id), 0
     if run.row.status in FINAL_STATUSES and not is_archived(folder):
-        resources = run.resources if run.resources.times.size else ask_resources(run.recorded, settings.prometheus.url)
-        write_archive(session, session.get_one(RunRow, run.row.run_id), resources, folder)
+        row = session.get_one(RunRow, run.row.run_id)
+        write_archive(session, row, run.resources, folder, is_settled=_is_settled(session, run))
         written = run.row.count
     if folder.exists():
         (folder / "row.json").write_text(json.dumps(plain(run.row, "en"), indent=2) + "\n", "utf-8")
     return written
+
+
+def _is_settled(session: Session, run: RunEvidence) -> bool:
+    """Say whether nothing of the run can change: an interrupted run's videos may be worked on long after."""
+    census = run.recorded.census
+    return not census.waiting and not census.in_flight and unfinished_since(session, run.row.run_id) is None

@@ -1,4 +1,4 @@
-"""The result row of a run: the scenario's figures, then what makes them trustworthy."""
+"""Makes the result row of a run from what was recorded of it."""
 
 from __future__ import annotations
 
@@ -6,25 +6,21 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from capacity import stability, throughput
-from capacity.estimate import Interval
+from capacity.conditions import Conditions
 from capacity.recorded import RecordedRun, find_run, load_run
+from capacity.row import ResultRow
 from pipeline import promql
 from pipeline.database import Sessions, open_engine, open_sessions, upgrade_schema
 from pipeline.errors import EnvironmentFault
 from pipeline.models import RunRow
-from pipeline.run import RunStatus
 from pipeline.settings import Settings
 
-#: Prometheus and database must agree to this; more is told, not averaged away
-AGREEMENT_RATIO = 0.001
 #: how long the recording rules may take to settle: an exporter that cannot read repeats what it knew for 15 s
 SETTLE_SECONDS = 30.0
 #: a run that ended longer ago is settled, or never will be
@@ -32,65 +28,6 @@ LATEST_SETTLING_SECONDS = 60.0
 #: X and S of runs by id, as the recording rules say; None is unknown
 Published = Mapping[str, tuple[float | None, float | None]]
 RULES = {"x": "run_id:aforo_run_videos_per_minute:ratio", "s": "run_id:aforo_run_cycle_seconds:mean"}
-
-
-@dataclass(frozen=True)
-class ResultRow:
-    """One run's figures; None is unknown. X and S are from the recording rules, `*_database` are recomputed."""
-
-    run_id: str
-    status: str
-    mode: str
-    size_label: str
-    concurrency: int
-    slots: int
-    count: int
-    rate_per_minute: float | None
-    done: int
-    failed: int
-    duplicates: int
-    #: as the recording rules say; see `x` and `s` for what the table shows
-    x_per_minute: float | None
-    s_seconds: float | None
-    x_database: float | None
-    s_database: float | None
-    x_sat_per_minute: float | None
-    x_sat_interval: Interval | None
-    service_mean_seconds: float | None
-    service_cv: float | None
-    stability: str | None
-    cpu_count: int | None
-    profile: str = "full"
-    nodes: int = 1
-    source_sha256: str = ""
-    host: str = ""
-    created_at: float = 0.0
-    #: how many videos were asked for, when a burst that knew enough took the rest back
-    asked: int | None = None
-
-    @property
-    def x(self) -> float | None:
-        """Return X as Prometheus has it, else as the database has it."""
-        return self.x_database if self.x_per_minute is None else self.x_per_minute
-
-    @property
-    def s(self) -> float | None:
-        """Return S as Prometheus has it, else as the database has it."""
-        return self.s_database if self.s_seconds is None else self.s_seconds
-
-    @property
-    def is_whole(self) -> bool:
-        """Say whether the run finished, every video is done once, and nothing contradicts its figures."""
-        finished = self.status == RunStatus.FINISHED and self.done == self.count
-        return finished and not self.failed and not self.duplicates and self.agrees is not False
-
-    @property
-    def agrees(self) -> bool | None:
-        """Say whether Prometheus and database agree to 0.1 %; None when one of them is unknown."""
-        pairs = ((self.x_per_minute, self.x_database), (self.s_seconds, self.s_database))
-        if any(a is None or b is None for a, b in pairs):
-            return None
-        return all(_near(a, b) for a, b in pairs if a is not None and b is not None)
 
 
 def open_store(settings: Settings) -> Sessions:
@@ -143,7 +80,6 @@ def measure_recorded(recorded: RecordedRun, published: Published = MappingProxyT
     """Compute the row of a run that has been read; `published` holds what the recording rules say."""
     run, scenario = recorded.run, _scenario(recorded)
     x, s = published.get(run.id, (None, None))
-    host = run.environment.get("host", {})
     saturated = throughput.saturated_throughput(recorded.attempts, run.slots) if recorded.is_burst else None
     service = throughput.service_statistics(recorded.attempts.started_at, recorded.attempts.ended_at)
     return ResultRow(
@@ -167,11 +103,8 @@ def measure_recorded(recorded: RecordedRun, published: Published = MappingProxyT
         service_mean_seconds=_known(service.mean_seconds),
         service_cv=_known(service.cv),
         stability=None if recorded.is_burst else _stability(recorded),
-        cpu_count=host.get("cpu_count"),
-        profile=run.profile,
+        conditions=Conditions.of(run.profile, run.source_sha256, run.environment),
         nodes=run.nodes,
-        source_sha256=run.source_sha256,
-        host=str(host.get("cpu_model", "")),
         created_at=run.created_at,
         asked=run.environment.get("asked_count"),
     )
@@ -210,7 +143,3 @@ def _stability(recorded: RecordedRun) -> str:
 
 def _known(value: float) -> float | None:
     return value if math.isfinite(value) else None
-
-
-def _near(a: Any, b: Any) -> bool:
-    return bool(abs(a - b) <= AGREEMENT_RATIO * abs(b))

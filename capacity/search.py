@@ -127,11 +127,6 @@ def knows_enough(attempts: Attempts, slots: int, unfinished_since: float | None)
     return may_stop(cycles.cycle_seconds[before])
 
 
-def videos_needed(cv: float, target: float = TARGET_PRECISION) -> int:
-    """Return how many videos give the target precision: (1.96 CV / target)^2."""
-    return math.ceil((1.96 * cv / target) ** 2)
-
-
 def _prolonged(search: Search) -> Trial | None:
     last = search.results[-1]
     doubtful = last.verdict is Stability.INCONCLUSIVE and last.trial.videos == SUSTAINED_ARRIVALS

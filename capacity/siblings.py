@@ -1,4 +1,4 @@
-"""Which runs a run is compared with: the same videos, made the same way on the same machine, nearest in time first."""
+"""Which runs a run is seen beside: the same videos under the same conditions, nearest in time first."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Iterable
 
 from capacity.evidence import Cost
+from capacity.row import ResultRow
 from pipeline.models import RunRow
 from pipeline.run import Mode, RunStatus
 
@@ -13,9 +14,9 @@ from pipeline.run import Mode, RunStatus
 FEWEST_CANARIES = 5
 
 
-def sibling_costs(run: RunRow, others: Iterable[tuple[RunRow, Cost]]) -> list[Cost]:
-    """Return the costs of the finished bursts that `run` may be compared with, nearest in time first."""
-    alike = [(abs(other.created_at - run.created_at), cost) for other, cost in others if _are_alike(run, other)]
+def sibling_costs(row: ResultRow, others: Iterable[tuple[ResultRow, Cost]]) -> list[Cost]:
+    """Return the costs of the finished bursts that a run may be compared with, nearest in time first."""
+    alike = [(abs(other.created_at - row.created_at), cost) for other, cost in others if _are_alike(row, other)]
     return [cost for _, cost in sorted(alike, key=lambda pair: pair[0])]
 
 
@@ -26,13 +27,9 @@ def usual_canary_seconds(run: RunRow, others: Iterable[RunRow]) -> float | None:
     return statistics.median(known) if len(known) >= FEWEST_CANARIES else None
 
 
-def _are_alike(run: RunRow, other: RunRow) -> bool:
-    is_whole = other.mode == Mode.BURST and other.status == RunStatus.FINISHED
-    return is_whole and _work(other) == _work(run) and _host(other) == _host(run)
-
-
-def _work(run: RunRow) -> tuple[object, ...]:
-    return run.size_label, run.profile, run.environment.get("storage"), run.environment.get("ffmpeg")
+def _are_alike(row: ResultRow, other: ResultRow) -> bool:
+    is_over = other.mode == Mode.BURST and other.status == RunStatus.FINISHED
+    return is_over and other.size_label == row.size_label and other.conditions == row.conditions
 
 
 def _host(run: RunRow) -> tuple[object, ...]:

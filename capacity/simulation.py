@@ -58,21 +58,6 @@ def lognormal(rng: np.random.Generator, mean: float, cv: float, size: int | tupl
     return mean * rng.lognormal(-(spread**2) / 2, spread, size) if cv > 0 else np.full(size, float(mean))
 
 
-def autoregressive_speed(rng: np.random.Generator, size: int, deviation: float, correlation: float) -> Floats:
-    """Draw a host speed around 1 that wanders as an AR(1) process with a correlation time of `correlation` steps.
-
-    Divide the service times, in start order, by it to simulate a noisy host.
-    """
-    memory = np.exp(-1 / correlation)
-    shocks = rng.normal(0, deviation * np.sqrt(1 - memory**2), size)
-    speed = np.empty(size)
-    level = rng.normal(0, deviation)
-    for step, shock in enumerate(shocks):
-        level = memory * level + shock
-        speed[step] = level
-    return np.maximum(1 + speed, 0.05)
-
-
 def _independent_burst(services: Floats, lags: Floats, gaps: Floats) -> SimulatedBurst:
     free = [(lag, slot) for slot, lag in enumerate(lags.tolist())]
     heapify(free)

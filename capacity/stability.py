@@ -62,20 +62,18 @@ def judge_stability(
     started_at: Floats,
     service_seconds: Floats,
     slots: int,
-    batch_period_seconds: float | None = None,
 ) -> StabilityVerdict:
     """Return the verdict on a sustained run from its own event log.
 
     `uploaded_at` and `started_at` have one entry per video (first start, NaN when it never started);
-    `service_seconds` one per finished attempt. Give the period when videos are sent in batches: the sawtooth is then
-    judged over whole periods.
+    `service_seconds` one per finished attempt.
     """
     arrivals = np.sort(uploaded_at[np.isfinite(uploaded_at)])
     service = service_seconds[np.isfinite(service_seconds)]
     rate = _rate_per_second(arrivals)
     if not math.isfinite(rate) or service.size < 2:
         return _unjudged(arrivals.size)
-    begin, end = judged_window(arrivals, float(service.mean()), batch_period_seconds)
+    begin, end = judged_window(arrivals, float(service.mean()))
     times = np.linspace(begin, end, SAMPLE_POINTS)
     growth = growth_ratio(times, waiting_videos(uploaded_at, started_at, times), rate)
     rho, interval = utilisation(rate, service, slots)
@@ -160,15 +158,10 @@ def offered_rate(sent_at: Floats, intended_at: Floats, target_per_minute: float)
     )
 
 
-def judged_window(
-    arrivals: Floats, service_mean_seconds: float, batch_period_seconds: float | None = None
-) -> tuple[float, float]:
-    """Return begin and end of the judged part: the first 20 % or three service times dropped, whole batches kept."""
+def judged_window(arrivals: Floats, service_mean_seconds: float) -> tuple[float, float]:
+    """Return begin and end of the judged part: the first 20 % or three service times are dropped."""
     first, last = float(arrivals[0]), float(arrivals[-1])
-    begin = min(first + max(0.2 * (last - first), 3 * service_mean_seconds), last)
-    if batch_period_seconds and last - begin >= batch_period_seconds:
-        begin = last - math.floor((last - begin) / batch_period_seconds) * batch_period_seconds
-    return begin, last
+    return min(first + max(0.2 * (last - first), 3 * service_mean_seconds), last), last
 
 
 def _rate_per_second(arrivals: Floats) -> float:

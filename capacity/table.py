@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from capacity.estimate import Interval, t_half_width
-from capacity.results import ResultRow
+from capacity.row import ResultRow
 from pipeline.size import label_bytes
 
 #: METHOD 1.3: only runs tell how runs differ; under three, two of them bound nothing
@@ -30,11 +30,20 @@ class CellKey:
 
 @dataclass(frozen=True)
 class TableCell:
-    """A cell with the runs its figures are the means of, and how many weaker ones were left out."""
+    """A cell with the runs that X and S are the means of, those X_sat is the mean of, and how many were left out.
+
+    X and S depend on the number of videos, so their runs share it; X_sat does not, and takes the shorter ones too.
+    """
 
     key: CellKey
     runs: tuple[ResultRow, ...]
+    x_sat_runs: tuple[ResultRow, ...]
     left_out: int
+
+    @property
+    def sources(self) -> tuple[ResultRow, ...]:
+        """Return every run that a figure of the cell rests on, oldest first."""
+        return _by_age({row.run_id: row for row in (*self.x_sat_runs, *self.runs)}.values())
 
     @property
     def x(self) -> float | None:
@@ -53,50 +62,52 @@ class TableCell:
 
     @property
     def x_sat(self) -> float | None:
-        """Return the nominal capacity: the geometric mean over the runs that have one."""
+        """Return the nominal capacity, the geometric mean over its runs."""
         known = self._capacities()
         return math.exp(float(np.mean(np.log(known)))) if known else None
 
     @property
     def x_sat_interval(self) -> Interval | None:
-        """Return the 95 % interval: between runs from three on, else the within-run one of the newest."""
-        known = self._capacities()
-        if len(known) >= RUNS_FOR_INTERVAL:
-            half = t_half_width(np.log(known))
+        """Return the 95 % interval: between runs from three on, that of the run where there is one, else none."""
+        if self.is_between_runs:
+            half = t_half_width(np.log(self._capacities()))
             return Interval((self.x_sat or 0.0) * math.exp(-half), (self.x_sat or 0.0) * math.exp(half))
-        return self.runs[-1].x_sat_interval if len(known) == 1 else None
+        return self.x_sat_runs[0].x_sat_interval if len(self.x_sat_runs) == 1 else None
 
     @property
     def is_between_runs(self) -> bool:
         """Say whether the interval includes how runs differ."""
-        return len(self._capacities()) >= RUNS_FOR_INTERVAL
+        return len(self.x_sat_runs) >= RUNS_FOR_INTERVAL
 
     def _capacities(self) -> list[float]:
-        return [run.x_sat_per_minute for run in self.runs if run.x_sat_per_minute]
+        return [run.x_sat_per_minute for run in self.x_sat_runs if run.x_sat_per_minute]
 
 
 def fill(rows: Iterable[ResultRow], distrusted: Collection[str] = ()) -> list[TableCell]:
     """Return the cells in the scenario's order; `distrusted` are runs that a trust flag speaks against."""
     cells: dict[CellKey, list[ResultRow]] = {}
     for row in rows:
-        cells.setdefault(_key(row), []).append(row)
+        cells.setdefault(key_of(row), []).append(row)
     return [_cell(key, found, distrusted) for key, found in sorted(cells.items())]
 
 
-def _key(row: ResultRow) -> CellKey:
+def key_of(row: ResultRow) -> CellKey:
+    """Return the cell that a run is of."""
     size = row.size_label
     return CellKey(label_bytes(size), size, row.mode, row.rate_per_minute or 0.0, row.concurrency, row.nodes)
 
 
 def _cell(key: CellKey, rows: Sequence[ResultRow], distrusted: Collection[str]) -> TableCell:
-    """Take the best class of runs, of these the most videos, of these all that the newest may be averaged with."""
+    """Take the best class of runs, and of it all under the conditions of its newest run of most videos."""
     best = min(_quality(row, distrusted) for row in rows)
-    whole = [row for row in rows if _quality(row, distrusted) == best]
-    most = max(row.count for row in whole)
-    longest = sorted((row for row in whole if row.count == most), key=lambda row: (row.created_at, row.run_id))
-    alike = tuple(row for row in longest if _setting(row) == _setting(longest[-1]))
-    chosen = alike if best < 2 else alike[-1:]
-    return TableCell(key, chosen, len(rows) - len(chosen))
+    equals = _by_age(row for row in rows if _quality(row, distrusted) == best)
+    most = max(row.count for row in equals)
+    newest = [row for row in equals if row.count == most][-1]
+    alike = [row for row in equals if row.conditions == newest.conditions] if best < 2 else [newest]
+    longest = tuple(row for row in alike if row.count == most)
+    with_capacity = tuple(row for row in alike if row.x_sat_per_minute)
+    used = {row.run_id for row in (*longest, *with_capacity)}
+    return TableCell(key, longest, with_capacity, len(rows) - len(used))
 
 
 def _quality(row: ResultRow, distrusted: Collection[str]) -> int:
@@ -108,8 +119,8 @@ def _quality(row: ResultRow, distrusted: Collection[str]) -> int:
     return 1 if row.run_id in distrusted else 0
 
 
-def _setting(row: ResultRow) -> tuple[str, str, str]:
-    return row.profile, row.source_sha256, row.host
+def _by_age(rows: Iterable[ResultRow]) -> tuple[ResultRow, ...]:
+    return tuple(sorted(rows, key=lambda row: (row.created_at, row.run_id)))
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

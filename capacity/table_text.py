@@ -8,10 +8,10 @@ from io import StringIO
 
 from capacity.estimate import Interval
 from capacity.language import number
-from capacity.results import ResultRow
+from capacity.row import ResultRow
 from capacity.stability import Stability
 from capacity.table import TableCell
-from pipeline.language import STATUS_NAMES, Language, Text
+from pipeline.language import STATUS_NAMES, Language, Text, same
 from pipeline.run import RunStatus
 
 HEADER = Text(
@@ -22,7 +22,7 @@ RULE = "|---|---|---|---|---|---|"
 CSV_COLUMNS = (
     "size", "concurrency", "nodes", "mode", "rate_per_minute", "count", "x_per_minute", "s_seconds",
     "x_sat_per_minute", "x_sat_low", "x_sat_high", "interval_between_runs", "stability", "done", "failed",
-    "duplicates", "agrees", "runs", "left_out",
+    "duplicates", "agrees", "runs", "x_sat_runs", "left_out",
 )  # fmt: skip
 STABILITIES = {
     Stability.STABLE: Text("estable", "stable"),
@@ -50,13 +50,8 @@ def markdown(cells: Sequence[TableCell], lang: Language) -> str:
 
 
 def sources(cells: Sequence[TableCell], lang: Language) -> str:
-    """Return one line a cell that names the runs behind it."""
-    lines = []
-    for cell in cells:
-        size, slots, mode, *_ = cells_of(cell, lang)
-        left = Text(f" (sin usar: {cell.left_out})", f" (not used: {cell.left_out})").to(lang) if cell.left_out else ""
-        lines.append(f"- {size}, c={slots}, {mode}: {', '.join(run.run_id for run in cell.runs)}{left}")
-    return "\n".join(lines) + "\n"
+    """Return one line a cell that names the runs behind it, those of X_sat apart where they are others."""
+    return "".join(f"- {_source(cell, lang)}\n" for cell in cells) or "\n"
 
 
 def csv_text(cells: Sequence[TableCell]) -> str:
@@ -90,6 +85,7 @@ def csv_row(cell: TableCell) -> dict[str, object]:
         "duplicates": sum(run.duplicates for run in cell.runs),
         "agrees": _agreement(cell),
         "runs": " ".join(run.run_id for run in cell.runs),
+        "x_sat_runs": " ".join(run.run_id for run in cell.x_sat_runs),
         "left_out": cell.left_out,
     }
 
@@ -98,6 +94,16 @@ def capacity_text(rate: float | None, interval: Interval | None, lang: Language)
     """Return X_sat with its interval as `8.22 [7.70–8.80]`."""
     bounds = "" if interval is None else f" [{number(interval.low, lang)}–{number(interval.high, lang)}]"
     return number(rate, lang) + bounds
+
+
+def _source(cell: TableCell, lang: Language) -> str:
+    size, slots, mode, *_ = cells_of(cell, lang)
+    ids = ", ".join(run.run_id for run in cell.runs)
+    if cell.x_sat is not None and cell.x_sat_runs != cell.runs:
+        capacity_ids = ", ".join(run.run_id for run in cell.x_sat_runs)
+        ids += Text(f"; X_sat de {capacity_ids}", f"; X_sat of {capacity_ids}").to(lang)
+    left = Text(f" (sin usar: {cell.left_out})", f" (not used: {cell.left_out})").to(lang) if cell.left_out else ""
+    return f"{size}, c={slots}, {mode}: {ids}{left}"
 
 
 def _notes(cell: TableCell, lang: Language) -> Iterator[Text]:
@@ -124,9 +130,18 @@ def _test_notes(cell: TableCell, lang: Language) -> Iterator[Text]:
         names = [STABILITIES[Stability(verdict)] for verdict in verdicts]
         yield Text(f"cola {' / '.join(n.es for n in names)}", f"queue {' / '.join(n.en for n in names)}")
     if cell.x_sat is not None:
-        scope = Text("entre corridas", "between runs").to(lang) if cell.is_between_runs else ""
-        shown = f"X_sat={capacity_text(cell.x_sat, cell.x_sat_interval, lang)} {scope}".rstrip()
+        shown = f"X_sat={capacity_text(cell.x_sat, cell.x_sat_interval, lang)} {_scope(cell).to(lang)}".rstrip()
         yield Text(shown, shown)
+
+
+def _scope(cell: TableCell) -> Text:
+    """Return whose X_sat it is, where that is not what the note on X and S says already."""
+    runs = len(cell.x_sat_runs)
+    if runs == len(cell.runs):
+        return Text("entre corridas", "between runs") if cell.is_between_runs else same("")
+    if cell.is_between_runs:
+        return Text(f"entre {runs} corridas", f"between {runs} runs")
+    return Text("de una corrida", "of one run") if runs == 1 else Text(f"de {runs} corridas", f"of {runs} runs")
 
 
 def _warnings(row: ResultRow, lang: Language) -> Iterator[Text]:

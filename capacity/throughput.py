@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
-from scipy import stats
 
 from capacity.estimate import (
     SECONDS_PER_MINUTE,
@@ -23,7 +22,6 @@ from capacity.estimate import (
 )
 from pipeline.language import Text
 
-LAG_INTERVAL_MINIMUM = 20  # under 20 completions the Newey-West interval covers far less than it promises
 SKEW_SECONDS = 1.0
 
 
@@ -32,7 +30,6 @@ class Estimator(StrEnum):
 
     SLOT_TRIM = "slot_trim"
     SLOT_ALL = "slot_all"
-    LAG_C = "lag_c"
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,40 +178,6 @@ def saturated_throughput(attempts: Attempts, slots: int) -> SaturatedThroughput:
     return _from_cycles(cycles.cycle_seconds[used], cycles.counted[used], slots, estimator)
 
 
-def lag_throughput(updated_at: Floats, slots: int) -> SaturatedThroughput:
-    """Return X_sat from completion times alone: slots / mean(D_(i+slots) - D_(i)), the fallback without start stamps.
-
-    The Newey-West interval uses `slots` lags, because neighbouring differences share a slot's luck.
-    """
-    done = np.sort(updated_at[np.isfinite(updated_at)])
-    if done.size <= slots:
-        return _undefined(
-            done.size,
-            f"{done.size} terminados en {slots} slots: no hay segunda generación",
-            f"{done.size} completions on {slots} slots: no second generation",
-        )
-    lag = done[slots:] - done[:-slots]
-    mean = float(lag.mean())
-    if mean <= 0:
-        return _undefined(lag.size, "todos terminan en el mismo instante", "all completions carry the same time")
-    half = _newey_west_half_width(lag, slots) if done.size >= LAG_INTERVAL_MINIMUM else float("nan")
-    return SaturatedThroughput(
-        SECONDS_PER_MINUTE * slots / mean, _rate_interval(slots, mean, half), Estimator.LAG_C, lag.size
-    )
-
-
-def drain_corrected_throughput(started_at: Floats, updated_at: Floats, slots: int) -> float:
-    """Return N / (mean of the last `slots` completions - mean of the first `slots` starts), a minute.
-
-    Exact for constant service at any N, where N / makespan loses the unfilled last generation. NaN for N < slots.
-    """
-    starts = np.sort(started_at[np.isfinite(started_at)])
-    done = np.sort(updated_at[np.isfinite(updated_at)])
-    if done.size < slots or starts.size < slots:
-        return float("nan")
-    return _rate(done.size, float(done[-slots:].mean() - starts[:slots].mean()))
-
-
 def filling_efficiency(scenario_per_minute: float, saturated_per_minute: float | None) -> float:
     """Return X / X_sat, the share of the capacity a burst of this size could show; under 0.9 N was too small."""
     return scenario_per_minute / saturated_per_minute if saturated_per_minute else float("nan")
@@ -305,13 +268,3 @@ def _rate_interval(slots: int, mean: float, half: float) -> Interval | None:
         return None
     high = SECONDS_PER_MINUTE * slots / (mean - half) if mean > half else float("inf")
     return Interval(SECONDS_PER_MINUTE * slots / (mean + half), high)
-
-
-def _newey_west_half_width(values: Floats, lags: int) -> float:
-    """Return the 95 % half width of a mean of autocorrelated values (Bartlett weights, Newey and West 1987)."""
-    count = values.size
-    centred = values - values.mean()
-    variance = float(centred @ centred)
-    for lag in range(1, min(lags, count - 1) + 1):
-        variance += 2 * (1 - lag / (lags + 1)) * float(centred[lag:] @ centred[:-lag])
-    return float(stats.t.ppf(0.975, count - 1) * np.sqrt(max(variance, 0.0)) / count) if count > 1 else float("nan")

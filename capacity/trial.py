@@ -15,9 +15,10 @@ from functools import cached_property
 from sqlalchemy import func, select, update
 
 from capacity import results
-from capacity.gathering import gather_all
+from capacity.gathering import Findings, gather_all
 from capacity.publication import publish
 from capacity.recorded import find_run, load_run, unfinished_since
+from capacity.row import ResultRow
 from capacity.search import knows_enough
 from capacity.withdrawal import Withdrawal
 from pipeline import aws, queue
@@ -75,7 +76,7 @@ class Laboratory:
         settings = Settings.from_process()
         return cls(settings, results.open_store(settings), lang)
 
-    def run(self, test: Test, progress: Progress) -> results.ResultRow:
+    def run(self, test: Test, progress: Progress) -> ResultRow:
         """Set the concurrency, let the queue fall quiet, inject, wait for the drain and return the row."""
         self._set_concurrency(test.concurrency)
         self.quieten()
@@ -83,14 +84,18 @@ class Laboratory:
         self.wait(run_id, progress, adaptive=test.adaptive)
         return self.row(run_id)
 
-    def row(self, run_id: str) -> results.ResultRow:
+    def row(self, run_id: str) -> ResultRow:
         """Return the settled row of a finished run, its verdicts stored, table and report written."""
         with results.reading(self.sessions) as session:
             results.wait_settled(session, find_run(session, run_id), self.settings.prometheus.url)
+        return self.judge(run_id).of(run_id).row
+
+    def judge(self, wanted: str | None = None) -> Findings:
+        """Judge what is recorded, the run `wanted` in any case, and write verdicts, table and report."""
         with results.reading(self.sessions) as session:
-            findings = gather_all(session, self.settings, run_id)
+            findings = gather_all(session, self.settings, wanted)
         publish(self.sessions, self.settings, findings, self.lang)
-        return next(row for row in findings.rows if row.run_id == run_id)
+        return findings
 
     def wait(
         self, run_id: str, progress: Progress, stuck_seconds: float = STUCK_SECONDS, *, adaptive: bool = False
@@ -219,7 +224,7 @@ class Laboratory:
                                         stdout=subprocess.DEVNULL, stderr=talk)  # fmt: skip
             try:
                 while injector.poll() is None:
-                    progress(*self._sent_so_far(run_id, test.count))
+                    progress(*self._ended_so_far(run_id, test.count))
                     time.sleep(POLL_SECONDS / 5)
             finally:
                 _end(injector)
@@ -227,7 +232,7 @@ class Laboratory:
             _check("injector", injector.returncode, talk.read())
         return run_id
 
-    def _sent_so_far(self, run_id: str, count: int) -> tuple[int, int]:
+    def _ended_so_far(self, run_id: str, count: int) -> tuple[int, int]:
         final = [state.value for state in FINAL_STATES]
         with results.reading(self.sessions) as session:
             done = select(func.count()).where(VideoRow.run_id == run_id, VideoRow.state.in_(final))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 #: SQS asks all its servers only on a long poll; after so many that bring nothing of ours, nothing of ours waits
 EMPTY_RECEIVES = 2
-HOLD_SECONDS = 30
+#: a message that is not ours stays invisible until we have done, or so long after we were killed
+HOLD_SECONDS = 120
+BATCH_MESSAGES = 10
 
 
 @dataclass(frozen=True)
@@ -35,28 +37,51 @@ class Withdrawal:
     sessions: Sessions
 
     def take_back(self, run_ids: Collection[str]) -> int:
-        """Remove the waiting videos of these runs with their messages; return how many they were."""
+        """Remove the waiting videos of these runs with their messages; return how many they were.
+
+        Other messages are given back at the end only: one that came again in each batch would be received so often that
+        SQS takes it for a dead letter.
+        """
         total = fruitless = 0
-        while fruitless < EMPTY_RECEIVES:
-            taken = sum(self._take_back(message, run_ids) for message in self._receive())
-            total, fruitless = total + taken, 0 if taken else fruitless + 1
+        others: list[str] = []
+        try:
+            while fruitless < EMPTY_RECEIVES:
+                taken = 0
+                for message in self._receive():
+                    if self._take_back(message, run_ids):
+                        taken += 1
+                    else:
+                        others.append(message["ReceiptHandle"])
+                total, fruitless = total + taken, 0 if taken else fruitless + 1
+        finally:
+            self._give_back(others)
         return total
 
-    def _receive(self) -> Iterable[Any]:
+    def _receive(self) -> Sequence[Any]:
         answer = self.client.receive_message(
-            QueueUrl=self.queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=1, VisibilityTimeout=HOLD_SECONDS
+            QueueUrl=self.queue_url,
+            MaxNumberOfMessages=BATCH_MESSAGES,
+            WaitTimeSeconds=1,
+            VisibilityTimeout=HOLD_SECONDS,
         )
         return answer.get("Messages", [])
 
     def _take_back(self, message: Any, run_ids: Collection[str]) -> bool:
         """Remove the video first: killed in between, a worker turns the message away; the other way it would hang."""
-        receipt = message["ReceiptHandle"]
         video_id, run_id = named_video(message["Body"])
-        if run_id in run_ids and self._remove(video_id, run_id):
-            self.client.delete_message(QueueUrl=self.queue_url, ReceiptHandle=receipt)
-            return True
-        self.client.change_message_visibility(QueueUrl=self.queue_url, ReceiptHandle=receipt, VisibilityTimeout=0)
-        return False
+        if run_id not in run_ids or not self._remove(video_id, run_id):
+            return False
+        self.client.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
+        return True
+
+    def _give_back(self, receipts: Sequence[str]) -> None:
+        """Make the messages visible at once; SQS does so itself for a receipt that it no longer accepts."""
+        for first in range(0, len(receipts), BATCH_MESSAGES):
+            batch = enumerate(receipts[first : first + BATCH_MESSAGES])
+            self.client.change_message_visibility_batch(
+                QueueUrl=self.queue_url,
+                Entries=[{"Id": str(k), "ReceiptHandle": receipt, "VisibilityTimeout": 0} for k, receipt in batch],
+            )
 
     def _remove(self, video_id: str, run_id: str) -> bool:
         unclaimed = (VideoRow.id == video_id, VideoRow.state == VideoState.UPLOADED, VideoRow.attempt == 0)

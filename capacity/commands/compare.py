@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -20,10 +21,10 @@ from capacity.comparison import (
 )
 from capacity.language import interval_text, percent, significant
 from capacity.recorded import find_run
-from capacity.results import ResultRow, measure, open_store, reading
+from capacity.results import measure, open_store, reading
+from capacity.row import ResultRow
 from pipeline.errors import ExitCode, UsageError
 from pipeline.language import Language, Text
-from pipeline.models import RunRow
 from pipeline.settings import Settings
 
 VERDICTS = {
@@ -64,9 +65,8 @@ def _sides(a: str, b: str) -> tuple[list[str], list[str]]:
 
 def _compare(a: Sequence[str], b: Sequence[str], margin: float, run_deviation: float | None) -> Comparison:
     with reading(open_store(Settings.from_process())) as session:
-        sides = [[find_run(session, run_id) for run_id in side] for side in (a, b)]
-        rows = [[measure(session, run, {}) for run in side] for side in sides]
-    refusal = _refusal(sides, rows)
+        rows = [[measure(session, find_run(session, run_id), {}) for run_id in side] for side in (a, b)]
+    refusal = _refusal(rows)
     if refusal is not None:
         return not_comparable(refusal)
     capacity_a, capacity_b = ([row.x_sat_per_minute or 0.0 for row in side] for side in rows)
@@ -83,22 +83,19 @@ def _compare(a: Sequence[str], b: Sequence[str], margin: float, run_deviation: f
     return compare_runs(capacity_a, capacity_b, margin)
 
 
-def _refusal(sides: Sequence[Sequence[RunRow]], rows: Sequence[Sequence[ResultRow]]) -> Text | None:
-    """Return why these runs must not be compared: no X_sat, not whole, or not the same test on the same host."""
+def _refusal(rows: Sequence[Sequence[ResultRow]]) -> Text | None:
+    """Return why these runs must not be compared: no X_sat, not whole, or not the same test."""
     for row in (row for side in rows for row in side):
         if row.x_sat_per_minute is None:
             return Text(f"{row.run_id} no tiene X_sat", f"{row.run_id} has no X_sat")
         if row.done < row.count:
             return Text(f"{row.run_id} no está completa", f"{row.run_id} is not whole")
-    first, *others = [_fingerprint(run) for side in sides for run in side]
+    first, *others = [_fingerprint(row) for side in rows for row in side]
     return next((found for other in others if (found := differing_settings(first, other))), None)
 
 
-def _fingerprint(run: RunRow) -> dict[str, Any]:
-    host = run.environment.get("host", {})
-    fixed = {name: getattr(run, name) for name in ("mode", "source_sha256", "slots", "profile")}
-    versions = {name: run.environment.get(name) for name in ("ffmpeg", "celery")}
-    return fixed | versions | {name: host.get(name) for name in ("cpu_model", "cpu_count", "memory_bytes")}
+def _fingerprint(row: ResultRow) -> dict[str, Any]:
+    return asdict(row.conditions) | {"mode": row.mode, "slots": row.slots}
 
 
 def _told(comparison: Comparison, lang: Language) -> str:

@@ -15,8 +15,8 @@ from capacity.commands.progress import progress_bar
 from capacity.commands.rendering import print_json
 from capacity.language import number
 from capacity.matrix import Basis, Plan, PlannedTest, Prediction, ordered
-from capacity.results import ResultRow
-from capacity.table import fill
+from capacity.row import ResultRow
+from capacity.table import key_of
 from capacity.table_text import capacity_text, csv_row, markdown, sources
 from capacity.trial import Laboratory
 from pipeline.errors import AforoError, RunFailed, UsageError
@@ -71,11 +71,11 @@ BASES = {
 @click.option(
     "--adaptive", envvar="ADAPTIVE", is_flag=True, help="Stop a burst at ±5 %, from 12 videos on [env: ADAPTIVE]."
 )
-@click.option("--plan-only", is_flag=True, help="Print the plan and run nothing.")
+@click.option("--plan-only", is_flag=True, help="Print the plan; run nothing and touch no run.")
 @json_option
 @lang_option
 def matrix(*, plan_only: bool, as_json: bool, lang: Language, **asked: Any) -> None:
-    """Run every size × concurrency × mode by itself and print the table.
+    """Run every size × concurrency × mode by itself and print the lines of these cells in the table.
 
     Asked again after any interruption, it goes on at the cell where it stopped; asked for more sizes, slots, modes or
     repeats, it runs only those. A cell that cannot be run is told and left out; asked again, it is tried again.
@@ -87,23 +87,31 @@ def matrix(*, plan_only: bool, as_json: bool, lang: Language, **asked: Any) -> N
     campaign = Campaign(
         laboratory, replace(plan, profile=os.environ.get("PROFILE") or laboratory.settings.worker.profile)
     )
-    campaign.resume()
-    click.echo(_outlook(campaign, lang), err=True)
-    if not plan_only:
+    if plan_only:
+        _print_plan(campaign, as_json, lang)
+    else:
         _carry_out(campaign, lang)
         _print_results(campaign, as_json, lang)
-    elif as_json:
-        print_json({"plan": plan, "left": campaign.left(), "remaining": campaign.remaining()}, lang)
+
+
+def _print_plan(campaign: Campaign, as_json: bool, lang: Language) -> None:
+    campaign.look()
+    click.echo(_outlook(campaign, lang), err=True)
+    if as_json:
+        print_json({"plan": campaign.plan, "left": campaign.left(), "remaining": campaign.remaining()}, lang)
 
 
 def _carry_out(campaign: Campaign, lang: Language) -> None:
+    campaign.resume()
+    click.echo(_outlook(campaign, lang), err=True)
     told = lambda test, result: click.echo(_line(campaign, test, result, lang), err=True)  # noqa: E731
     with progress_bar(lambda: _now(campaign, lang)) as progress:
         campaign.run(progress, told)
 
 
 def _print_results(campaign: Campaign, as_json: bool, lang: Language) -> None:
-    cells = fill(campaign.rows.values())
+    keys = {key_of(row) for row in campaign.rows.values()}
+    cells = [cell for cell in campaign.laboratory.judge().cells if cell.key in keys]
     if as_json:
         print_json({"plan": campaign.plan, "rows": [csv_row(cell) for cell in cells]}, lang)
     else:

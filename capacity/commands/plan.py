@@ -9,11 +9,12 @@ from typing import Any, TypeVar
 
 import click
 
-from capacity.commands.measured import MeasuredRun, measured_runs
 from capacity.commands.options import Finite, json_option, lang_option, run_ids, with_examples
 from capacity.commands.rendering import Fact, print_facts, print_json
 from capacity.language import number, percent
 from capacity.planning import Demand, Plan, cost_per_thousand, drain_minutes, make_plan, worker_capacity
+from capacity.results import load_rows
+from capacity.row import ResultRow
 from capacity.scale_limits import Limit, ScaleAssumptions, requests_per_video, scale_limits
 from pipeline.errors import UsageError
 from pipeline.language import Language, Text
@@ -117,9 +118,9 @@ def _demand(
     return asked
 
 
-def _measured(runs: str) -> MeasuredRun:
+def _measured(runs: str) -> ResultRow:
     """Return the run with the highest capacity, the one a plan should be built on."""
-    rows = [row for row in measured_runs(run_ids(runs)) if row.service_mean_seconds is not None]
+    rows = [row for row in load_rows(run_ids(runs)) if row.service_mean_seconds is not None]
     if not rows:
         raise UsageError("plan --runs", "none of the runs has a service time", "give runs that finished videos")
     return max(rows, key=lambda row: row.x_sat_per_minute or 0.0)

@@ -17,6 +17,7 @@ from capacity.publication import publish
 from capacity.recorded import find_run
 from capacity.report.document import render_document
 from capacity.report.terminal import render_terminal
+from capacity.table import TableCell
 from capacity.table_text import csv_row, csv_text, markdown, sources
 from capacity.trial import Laboratory, silent
 from pipeline.errors import RunFailed, UsageError
@@ -24,6 +25,7 @@ from pipeline.language import Language, Text
 from pipeline.settings import Settings
 from pipeline.size import parse_size, size_label
 
+PORTS = {"http": 80, "https": 443}
 DOCUMENT = Path("capacity-planning/escenario_2_worker_throughput.md")
 
 
@@ -60,8 +62,9 @@ def report(run: str | None, tasks_log: str | None, as_json: bool, lang: Language
     Exit codes: 0 every video is done, 1 some are not, 2 no such run.
     """
     if run and Path(run).is_dir():
-        _show(archived_evidence(Path(run)), as_json, lang)
-        return
+        found = archived_evidence(Path(run))
+        _show(found, as_json, lang)
+        return _fail_unless_done(found)
     settings = Settings.from_process()
     sessions = results.open_store(settings)
     with results.reading(sessions) as session:
@@ -82,8 +85,8 @@ def report(run: str | None, tasks_log: str | None, as_json: bool, lang: Language
 def table(as_csv: bool, as_json: bool, lang: Language) -> None:
     """Print the scenario's table from all runs, the best evidence for each cell, and write results/table.md and .csv.
 
-    A cell's figures are the means of its finished, complete and trusted runs of most videos; weaker runs fill a cell
-    only while it has no better ones, and the notes say so.
+    A cell's figures are the means of its finished, complete and trusted runs: X and S of those of most videos, X_sat of
+    all. Weaker runs fill a cell only while it has no better ones, and the notes say so.
     """
     settings = Settings.from_process()
     sessions = results.open_store(settings)
@@ -92,12 +95,17 @@ def table(as_csv: bool, as_json: bool, lang: Language) -> None:
     publish(sessions, settings, findings, lang)
     cells = findings.cells
     if as_json:
-        rows = [csv_row(cell) | {"runs": [run.run_id for run in cell.runs]} for cell in cells]
-        print_json({"rows": rows}, lang)
+        print_json({"rows": [_row_as_json(cell) for cell in cells]}, lang)
     elif as_csv:
         click.echo(csv_text(cells), nl=False)
     else:
         click.echo(f"{markdown(cells, lang)}\n{sources(cells, lang)}", nl=False)
+
+
+def _row_as_json(cell: TableCell) -> dict[str, object]:
+    """Return the CSV's row with the run ids as lists."""
+    runs = {"runs": cell.runs, "x_sat_runs": cell.x_sat_runs}
+    return csv_row(cell) | {name: [run.run_id for run in found] for name, found in runs.items()}
 
 
 @click.command(epilog=with_examples("document", "document --sizes 50MB,100MB"))
@@ -146,10 +154,10 @@ def _show(run: RunEvidence, as_json: bool, lang: Language) -> None:
 def _where(settings: Settings, run_id: str, lang: Language) -> str:
     """Return where to look further; Grafana only when it runs."""
     folder, prometheus = settings.results.path, settings.prometheus
-    address, page = urlsplit(prometheus.grafana_url), prometheus.page or prometheus.url
+    page = prometheus.page or prometheus.url
     shown = (
         prometheus.grafana_page or prometheus.grafana_url
-        if _answers(address.hostname or "", address.port or 80)
+        if _answers(prometheus.grafana_url)
         else Text("Grafana no está en marcha", "Grafana is not running").to(lang)
     )
     return Text(
@@ -160,9 +168,11 @@ def _where(settings: Settings, run_id: str, lang: Language) -> str:
     ).to(lang)
 
 
-def _answers(host: str, port: int) -> bool:
+def _answers(url: str) -> bool:
+    address = urlsplit(url)
     try:
-        with socket.create_connection((host, port), timeout=0.5):
+        port = address.port or PORTS.get(address.scheme, 80)
+        with socket.create_connection((address.hostname or "", port), timeout=0.5):
             return True
     except OSError:
         return False

@@ -11,12 +11,13 @@ import click
 import numpy as np
 
 from capacity.commands.csv_table import Line, read_table
-from capacity.commands.measured import MeasuredRun, measured_runs
 from capacity.commands.options import json_option, lang_option, run_ids, with_examples
 from capacity.commands.rendering import Fact, print_facts, print_json
 from capacity.estimate import Interval
 from capacity.language import UNKNOWN, percent, significant
 from capacity.published import Printed
+from capacity.results import load_rows
+from capacity.row import ResultRow
 from capacity.scalability import Levels, UslFit, amdahl_sigma, efficiency, fit_usl
 from pipeline.errors import UsageError
 from pipeline.language import Language, Text
@@ -100,7 +101,7 @@ def _source(file: Path | None, runs: str | None) -> Source:
         raise UsageError("usl", "it needs points from one place", "give FILE or --runs, not both")
     if file is not None:
         return Source(read_levels(file))
-    return levels_of_runs(list(measured_runs(run_ids(runs or ""))))
+    return levels_of_runs(load_rows(run_ids(runs or "")))
 
 
 def read_levels(file: Path) -> Levels:
@@ -113,7 +114,7 @@ def read_levels(file: Path) -> Levels:
     return Levels(np.array(n), np.array(x), np.array([_number(line, "se") for line in lines]))
 
 
-def levels_of_runs(rows: list[MeasuredRun]) -> Source:
+def levels_of_runs(rows: list[ResultRow]) -> Source:
     """Return X_sat against slots; the standard error is a quarter of the 95 % interval, when every run has one."""
     usable = [(row, row.x_sat_per_minute) for row in rows if row.x_sat_per_minute is not None]
     if not usable:
@@ -131,7 +132,7 @@ def levels_of_runs(rows: list[MeasuredRun]) -> Source:
     )
 
 
-def _standard_error(row: MeasuredRun) -> float | None:
+def _standard_error(row: ResultRow) -> float | None:
     interval = row.x_sat_interval
     width = np.inf if interval is None else interval.high - interval.low
     return float(width) / (2 * 1.96) if np.isfinite(width) and width > 0 else None

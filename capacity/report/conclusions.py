@@ -12,7 +12,7 @@ from capacity.language import number, percent
 from capacity.littles_law import Agreement
 from capacity.report.page import configuration
 from capacity.report.saturation import Curve, Point, curves
-from capacity.report.statements import is_sustained, limit_parts, plural, spaced
+from capacity.report.statements import kept_up, limit_parts, plural, spaced
 from capacity.stability import Stability
 from capacity.table import RUNS_FOR_INTERVAL, TableCell
 from capacity.trust import is_trustworthy
@@ -36,19 +36,25 @@ def conclusions(findings: Findings) -> Iterator[str]:
 
 def unknowns(findings: Findings) -> Iterator[str]:
     """Yield what a reader must not take from the document."""
-    cells = findings.cells
-    few = [cell for cell in cells if cell.x_sat is not None and len(cell.runs) < RUNS_FOR_INTERVAL]
-    if few:
-        yield (
-            f"Cómo varían unas corridas de otras: {plural(len(few), 'configuración tiene', 'configuraciones tienen')} "
-            f"menos de {RUNS_FOR_INTERVAL} corridas, y su intervalo es solo el de la corrida."
-        )
+    yield from _of_few_runs(findings.cells)
     for curve in curves(findings):
         if curve.fit is None or curve.fit.refused is not None:
             why = "un solo nivel" if curve.fit is None else curve.fit.refused.to(LANG) if curve.fit.refused else ""
             yield f"Dónde está el máximo con {spaced(curve.size_label)}: la ley de escalabilidad no se ajusta ({why})."
     yield from _of_runs(findings.behind)
     yield "Cómo se comporta en otra máquina, con otros videos o con otro perfil: solo se midió lo que dice «Montaje»."
+
+
+def _of_few_runs(cells: Sequence[TableCell]) -> Iterator[str]:
+    told = {
+        1: "una sola corrida, y su intervalo es solo el de ella",
+        2: f"dos corridas, que no dan ningún intervalo: hacen falta {RUNS_FOR_INTERVAL}",
+    }
+    for runs, what in told.items():
+        count = sum(len(cell.x_sat_runs) == runs for cell in cells)
+        if count:
+            who = plural(count, "configuración tiene", "configuraciones tienen")
+            yield f"Cómo varían unas corridas de otras: {who} {what}."
 
 
 def _of_curve(curve: Curve) -> Iterator[str]:
@@ -100,14 +106,14 @@ def _of_limits(findings: Findings) -> Iterator[str]:
     """Group the configurations by what limits them."""
     by_cause: dict[str, list[str]] = {}
     for run in findings.behind:
-        if is_sustained(run) or run.bottleneck.cause is not Cause.UNCLEAR:
+        if kept_up(run) or run.bottleneck.cause is not Cause.UNCLEAR:
             by_cause.setdefault(limit_parts(run)[0].to(LANG), []).append(configuration(run, LANG))
     for cause, names in by_cause.items():
         yield f"Límite «{cause}»: {'; '.join(names)}."
 
 
 def _of_runs(runs: Sequence[RunEvidence]) -> Iterator[str]:
-    unclear = [run for run in runs if run.bottleneck.cause is Cause.UNCLEAR and not is_sustained(run)]
+    unclear = [run for run in runs if run.bottleneck.cause is Cause.UNCLEAR and not kept_up(run)]
     if unclear:
         yield f"Qué limita a {', '.join(run.row.run_id for run in unclear)}: la evidencia no señala a ningún recurso."
     doubtful = [run for run in runs if not is_trustworthy(run.flags)]

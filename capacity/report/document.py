@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 
-from capacity.evidence import RunEvidence, cell_evidence, cost_of
+from capacity.evidence import RunEvidence, cell_evidence
 from capacity.gathering import Findings
 from capacity.language import UNKNOWN, interval_text, number, percent
 from capacity.report import saturation
@@ -32,7 +32,8 @@ METHOD = """\
 - En un burst **S crece con el número de videos N** (con servicio constante s y c slots es s(N+c)/(2c)): solo se
   comparan S de la misma N.
 - **X_sat**, la capacidad nominal: videos por minuto con todos los slots ocupados, 60·c / ciclo medio de un slot, sin
-  el vaciado final. Su intervalo del 95 % es el de una corrida, o entre corridas cuando hay tres o más.
+  el vaciado final. Su intervalo del 95 % es el de la corrida si hay una sola y entre corridas si hay tres o
+  más; con dos no hay ninguno.
 - **Estabilidad** (sustained): crecimiento de la cola frente a la tasa ofrecida y utilización ρ con su intervalo.
 - **Límite**: consumo de CPU, presión (PSI), disco, red y tiempo de cada etapa mientras había videos en espera,
   comparados con los de un solo slot y con los techos de la máquina cuando se midieron."""
@@ -47,11 +48,8 @@ def render_document(findings: Findings) -> str:
         ("Respuesta", _answers(findings) or "Ninguna todavía."),
         ("Montaje", _setup(runs)),
         ("Método", METHOD),
-        (
-            "Tabla de resultados",
-            f"{markdown(cells, LANG)}\nCorridas detrás de cada fila:\n\n{sources(cells, LANG)}".strip(),
-        ),
-        ("Capacidad y tiempos por configuración", _capacities(cells, runs)),
+        ("Tabla de resultados", _results(cells)),
+        ("Capacidad y tiempos por configuración", _capacities(findings)),
         ("Puntos de saturación", _saturation(findings)),
         ("Cuellos de botella", _bottlenecks(runs)),
         ("Comprobaciones", _checks(runs)),
@@ -68,7 +66,7 @@ def _answers(findings: Findings) -> str:
 
 
 def _origin(cells: Sequence[TableCell]) -> str:
-    behind = sum(len(cell.runs) for cell in cells)
+    behind = sum(len(cell.sources) for cell in cells)
     return (
         f"*Este documento se genera con `make document` a partir de {plural(behind, 'corrida', 'corridas')} "
         "medidas; no se edita a mano.*"
@@ -114,13 +112,12 @@ PROFILES = {
 }
 
 
-def _capacities(cells: Sequence[TableCell], runs: Sequence[RunEvidence]) -> str:
-    detailed = {run.row.run_id: run for run in runs}
+def _capacities(findings: Findings) -> str:
     head = (
         "| Configuración | X_sat (videos/min) | Servicio media · p95 (s) | Espera media (s) | ρ | Cola |",
         "|---|---|---|---|---|---|",
     )
-    rows = (_capacity_row(cell, detailed[cell.runs[-1].run_id]) for cell in cells if cell.runs[-1].run_id in detailed)
+    rows = (_capacity_row(cell, run) for cell, run in findings.judged_cells)
     return "\n".join([*head, *rows])
 
 
@@ -155,7 +152,7 @@ def _verdict(run: RunEvidence) -> tuple[str, ...]:
 
 def _findings(run: RunEvidence) -> tuple[str, ...]:
     cell = cell_evidence(run.row, run.recorded, run.resources, [])
-    service, cores = cell.service_seconds, cores_of_ffmpeg(run)
+    service, cores = cell.service_seconds, cell.ffmpeg_cores
     ffmpeg = percent(cell.share("transcode"), LANG, 0)
     moved = percent(cell.share("download", "upload"), LANG, 1)
     return (
@@ -169,14 +166,6 @@ def _findings(run: RunEvidence) -> tuple[str, ...]:
 
 def _of_ceiling(utilisation: float | None) -> str:
     return "techo sin medir" if utilisation is None else f"{percent(utilisation, LANG, 0)} del techo"
-
-
-def cores_of_ffmpeg(run: RunEvidence) -> float | None:
-    """Return how many cores one ffmpeg uses: its CPU seconds over its wall time; None when unknown."""
-    cost = cost_of(run.row, run.recorded)
-    wall = cost.stage_seconds["transcode"]
-    cores = cost.ffmpeg_cpu_seconds / wall if wall > 0 else float("nan")
-    return cores if math.isfinite(cores) else None
 
 
 def _checks(runs: Sequence[RunEvidence]) -> str:

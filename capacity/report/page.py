@@ -37,7 +37,8 @@ def render_page(findings: Findings, lang: Language) -> str:
 
 
 def _body(findings: Findings, lang: Language) -> str:
-    runs = "".join(_run(run, position == 0, lang) for position, run in enumerate(reversed(findings.runs)))
+    drawn = [run for run in reversed(findings.runs) if run.row.run_id in findings.drawn]
+    runs = "".join(_run(run, position == 0, lang) for position, run in enumerate(drawn))
     return "".join(
         [
             _answer(findings, lang),
@@ -161,11 +162,13 @@ def _method(lang: Language) -> str:
     told = Text(
         "X y S se miden como los define el escenario: X son los videos completados por minuto, S la media "
         "de updated_at − uploaded_at, espera incluida; en una ráfaga crece con el número de videos N. X_sat es la "
-        "capacidad con todos los slots ocupados; su intervalo vale para una corrida. Para comparar configuraciones "
-        "hacen falta tres corridas o más de cada una. «Desconocido» significa que no se midió.",
+        "capacidad con todos los slots ocupados; su intervalo es el de la corrida si hay una sola y entre corridas si "
+        "hay tres o más; con dos no hay ninguno. Para comparar configuraciones hacen falta tres corridas o más de cada "
+        "una. «Desconocido» significa que no se midió.",
         "X and S are measured as the scenario defines them: X is completed videos per minute, S the mean of "
         "updated_at − uploaded_at, waiting included; in a burst it grows with the number of videos N. X_sat is the "
-        "capacity with every slot busy; its interval holds for one run. Comparing configurations takes three runs or "
-        "more of each. “Unknown” means not measured.",
+        "capacity with every slot busy; its interval is the run's own where there is one, between runs from three on; "
+        "with two there is none. Comparing configurations takes three runs or more of each. “Unknown” means not "
+        "measured.",
     )
     return f"<footer>{_heading('Método', 'Method', lang)}<p>{escape(told.to(lang))}</p></footer>"

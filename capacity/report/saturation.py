@@ -72,13 +72,13 @@ def _curve(label: str, cells: Sequence[TableCell], distrusted: Collection[str]) 
     curve = Curve(label, points, None)
     if len({point.slots for point in points}) < 2:
         return curve
-    cores = {run.cpu_count for cell in cells for run in cell.runs}
+    cores = {run.cpu_count for cell in cells for run in cell.x_sat_runs}
     return Curve(label, points, fit_usl(curve.levels, cores=cores.pop() if len(cores) == 1 else None))
 
 
 def _points(cells: Iterable[TableCell], distrusted: Collection[str]) -> Iterator[Point]:
     for cell in sorted(cells, key=lambda cell: cell.runs[0].slots):
-        trusted = not any(run.run_id in distrusted for run in cell.runs)
+        trusted = not any(run.run_id in distrusted for run in cell.x_sat_runs)
         yield Point(cell.runs[0].slots, cell.x_sat or 0.0, cell.x_sat_interval, cell.is_between_runs, trusted)
 
 

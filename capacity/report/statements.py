@@ -10,7 +10,8 @@ from capacity.bottleneck import CAUSE_NAMES, CONFIDENCE_NAMES, Confidence
 from capacity.evidence import RunEvidence
 from capacity.gathering import Findings
 from capacity.language import UNKNOWN, interval_text, number, percent
-from capacity.littles_law import Agreement, occupancy_integral
+from capacity.littles_law import Agreement
+from capacity.row import ResultRow
 from capacity.stability import Stability
 from capacity.table_text import STABILITIES
 from capacity.throughput import filling_efficiency
@@ -23,6 +24,9 @@ AGREEMENTS = {
     Agreement.WARN: Text("difieren", "differ"),
     Agreement.INVALID: Text("NO COINCIDEN", "DISAGREE"),
 }
+NOT_FETCHING = Text(
+    "crece con slots libres: los workers no toman los mensajes", "it grows with slots free: the workers do not fetch"
+)
 OFFERED_RATE = Text("la tasa ofrecida", "the offered rate")
 CEILINGS = {
     "disk_read": Text("lectura de disco", "disk read"),
@@ -47,11 +51,12 @@ def answer(findings: Findings, lang: Language) -> list[str]:
 def best_told(findings: Findings, run: RunEvidence, lang: Language) -> str:
     """Return the capacity of the run's cell in one sentence: the mean of its runs where there are several."""
     cell = findings.cell_of(run)
-    if cell is None or len(cell.runs) == 1:
-        return headline(run, lang)
+    rows = (cell.x_sat_runs if cell else ()) or (run.row,)
+    if cell is None or len(rows) == 1:
+        return headline(rows[0], lang)
     rate, size = number(cell.x_sat, lang), spaced(run.row.size_label)
-    slots, runs = plural(run.row.slots, "slot", "slots"), len(cell.runs)
-    each = ", ".join(number(row.x_sat_per_minute, lang) for row in cell.runs)
+    slots, runs = plural(run.row.slots, "slot", "slots"), len(rows)
+    each = ", ".join(number(row.x_sat_per_minute, lang) for row in rows)
     bounds = f"; 95 %: {interval_text(cell.x_sat_interval, lang)}" if cell.is_between_runs else f": {each}"
     return Text(
         f"{rate} videos de {size} por minuto con {slots} (capacidad nominal, media de {runs} corridas{bounds})",
@@ -59,10 +64,9 @@ def best_told(findings: Findings, run: RunEvidence, lang: Language) -> str:
     ).to(lang)
 
 
-def headline(run: RunEvidence, lang: Language) -> str:
+def headline(row: ResultRow, lang: Language) -> str:
     """Return what a run showed, in one sentence."""
-    row, size = run.row, spaced(run.row.size_label)
-    slots = plural(row.slots, "slot", "slots")
+    size, slots = spaced(row.size_label), plural(row.slots, "slot", "slots")
     if row.rate_per_minute is not None:
         rate, verdict = number(row.rate_per_minute, lang, 1), STABILITIES[Stability(row.stability or "INCONCLUSIVE")]
         return Text(
@@ -91,13 +95,13 @@ def limit(run: RunEvidence, lang: Language) -> str:
 def limit_told(run: RunEvidence, lang: Language) -> str:
     """Return cause, confidence and evidence in a line."""
     name, _, evidence = (text.to(lang) for text in limit_parts(run))
-    return f"{name}: {evidence}" if is_sustained(run) else run.bottleneck.told(lang)
+    return f"{name}: {evidence}" if kept_up(run) else run.bottleneck.told(lang)
 
 
 def limit_parts(run: RunEvidence) -> tuple[Text, Text, Text]:
     """Return cause, confidence and evidence; a rate that is sustained is its own limit."""
     verdict = run.bottleneck
-    if is_sustained(run) and run.stability is not None:
+    if kept_up(run) and run.stability is not None:
         rho = run.stability.utilisation
         evidence = Text(
             f"la cola no crece; slots ocupados al {100 * rho:.0f} %", f"no growth; slots {100 * rho:.0f} % busy"
@@ -107,7 +111,7 @@ def limit_parts(run: RunEvidence) -> tuple[Text, Text, Text]:
     return CAUSE_NAMES[verdict.cause], CONFIDENCE_NAMES[verdict.confidence], evidence
 
 
-def is_sustained(run: RunEvidence) -> bool:
+def kept_up(run: RunEvidence) -> bool:
     """Say whether the workers kept up with the offered rate: then nothing of theirs was the limit."""
     return run.stability is not None and run.stability.verdict is Stability.STABLE
 
@@ -130,27 +134,19 @@ def conservation(run: RunEvidence, lang: Language) -> str:
 
 
 def littles_law(run: RunEvidence, lang: Language) -> str:
-    """Return how the run's log agrees with itself and with the queue's counters."""
-    check, recorded = run.little, run.recorded
-    known = np.isfinite(recorded.uploaded_at) & np.isfinite(recorded.updated_at)
-    arrived, left = recorded.uploaded_at[known], recorded.updated_at[known]
-    error = abs(occupancy_integral(arrived, left) / (left - arrived).sum() - 1) if known.any() else float("nan")
-    shown = f"{error:.0e}" if np.isfinite(error) else UNKNOWN.to(lang)
-    own = Text(f"en el registro, desvío relativo {shown}", f"in the log, relative error {shown}").to(lang)
+    """Return how the run's log agrees with the queue's counters."""
+    check = run.little
     if check.agreement is Agreement.UNKNOWN:
-        why = Text(
-            "con la cola SQS no se puede comparar (corrida de menos de 100 s, o sin muestras)",
+        return Text(
+            "no se puede comparar con la cola SQS (corrida de menos de 100 s, o sin muestras)",
             "not comparable with the SQS queue (run under 100 s, or no samples)",
-        )
-        return f"{own}; {why.to(lang)}"
+        ).to(lang)
     counted, implied = number(check.counted_mean, lang), number(check.implied_mean, lang)
-    sqs = Text(
-        f"cola SQS: {counted} videos contados, {implied} según X·R ({percent(check.mismatch, lang)}: "
-        f"{AGREEMENTS[check.agreement].es})",
-        f"SQS queue: {counted} videos counted, {implied} by X·R ({percent(check.mismatch, lang)}: "
-        f"{AGREEMENTS[check.agreement].en})",
-    )
-    return f"{own}; {sqs.to(lang)}"
+    mismatch, name = percent(check.mismatch, lang), AGREEMENTS[check.agreement]
+    return Text(
+        f"cola SQS: {counted} videos contados, {implied} según X·R ({mismatch}: {name.es})",
+        f"SQS queue: {counted} videos counted, {implied} by X·R ({mismatch}: {name.en})",
+    ).to(lang)
 
 
 def stability(run: RunEvidence, lang: Language) -> str:
@@ -160,10 +156,11 @@ def stability(run: RunEvidence, lang: Language) -> str:
         return Text("no aplica a una ráfaga", "does not apply to a burst").to(lang)
     rho, needed = interval_text(verdict.utilisation_interval, lang), verdict.arrivals_needed or UNKNOWN.to(lang)
     growth, arrivals, name = percent(verdict.growth_ratio, lang), verdict.arrivals, STABILITIES[verdict.verdict]
-    return Text(
+    told = Text(
         f"{name.es}: la cola crece un {growth} de la tasa, ρ {rho}; {arrivals} llegadas de {needed} necesarias",
         f"{name.en}: the queue grows by {growth} of the rate, ρ {rho}; {arrivals} arrivals of {needed} needed",
-    ).to(lang)
+    )
+    return told.to(lang) + (f"; {NOT_FETCHING.to(lang)}" if verdict.not_fetching else "")
 
 
 def facts(run: RunEvidence, lang: Language) -> Iterator[Fact]:
@@ -234,7 +231,7 @@ def _scope(findings: Findings, run: RunEvidence, lang: Language) -> str:
         return Text(
             "El intervalo incluye cómo varían unas corridas de otras.", "The interval includes how runs differ."
         ).to(lang)
-    if cell is not None and len(cell.runs) > 1:
+    if cell is not None and len(cell.x_sat_runs) > 1:
         return Text(
             "Dos corridas no dan un intervalo entre corridas: hacen falta tres.",
             "Two runs give no interval between runs: it takes three.",

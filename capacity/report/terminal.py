@@ -15,7 +15,7 @@ WIDTH = 118
 
 def render_terminal(run: RunEvidence, lang: Language) -> str:
     """Return the report of one run as text."""
-    first = [headline(run, lang), limit(run, lang), reservations(run, lang)]
+    first = [headline(run.row, lang), limit(run, lang), reservations(run, lang)]
     told = [(name.to(lang), value) for name, value in facts(run, lang)]
     column = max(len(name) for name, _ in told)
     lines = [line for name, value in told for line in _fact(name, value, column)]

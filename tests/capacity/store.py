@@ -115,6 +115,14 @@ def _attempt(row, k, start, end, slot):
     )
 
 
+def finish(session, run_id, k, start, end):
+    """Record that a worker made a waiting video done."""
+    row, video = session.get_one(RunRow, run_id), session.get_one(VideoRow, f"{run_id}-v{k}")
+    video.state, video.attempt = VideoState.DONE, 1
+    video.started_at, video.updated_at = row.created_at + start, row.created_at + end
+    session.add(_attempt(row, k, video.started_at, video.updated_at, k % row.slots))
+
+
 def resources_of(row, seconds, busy=1.9):
     """Return a minute-by-minute record of a machine with two cores, `busy` of them, during a run."""
     times = row.created_at + np.arange(0.0, seconds + 1, 5.0)

@@ -3,15 +3,20 @@ import json
 import numpy as np
 import pytest
 
-from capacity.archive import is_archived, read_archive, write_archive
+from capacity.archive import is_archived, read_archive, run_folder, write_archive
+from capacity.gathering import gather_all
+from capacity.publication import publish
 from capacity.recorded import load_run
 from capacity.resources import Resources
 from capacity.results import measure_recorded, reading
 from pipeline.errors import UsageError
 from pipeline.models import RunRow
+from pipeline.run import RunStatus
+from pipeline.settings import Settings
 from tests import postgresql
 from tests.capacity.golden import ENDED, SLOT, STARTED
-from tests.capacity.store import add_run, open_store, open_url, run_row
+from tests.capacity.store import add_run, finish, open_store, open_url, run_row
+from tests.capacity.test_withdrawal import waiting
 
 RESOURCES = Resources(np.array([1000.0, 1001.0]), {"cores": np.array([2.0, np.nan]), "cpu.user": np.array([1.5, 3.25])})
 
@@ -58,6 +63,56 @@ def test_a_missing_or_damaged_file_is_told_in_one_line(folder, name, damage):
     with pytest.raises(UsageError, match="results/runs/RUN_ID") as caught:
         read_archive(path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def interrupted(tmp_path):
+    """Return the sessions and settings of a burst that was broken off with three of eight videos done."""
+    sessions = open_store(tmp_path / "i.db")
+    with sessions.begin() as session:
+        add_run(session, run_row(count=8, status=RunStatus.INTERRUPTED), [2.0, 3.0, 9.0], [9.0, 9.5, 16.0])
+        session.add_all(waiting(k) for k in range(3, 8))
+    environment = {"AFORO_RESULTS_PATH": str(tmp_path / "results"), "AFORO_PROMETHEUS_URL": "http://127.0.0.1:9"}
+    return sessions, Settings.from_env(environment)
+
+
+def report(sessions, settings):
+    """Publish as every report does; return the run's folder and what its files say."""
+    with reading(sessions) as session:
+        findings = gather_all(session, settings)
+    publish(sessions, settings, findings, "en")
+    folder = run_folder(settings.results.path, "r1")
+    return folder, read_archive(folder)[0]
+
+
+def test_what_workers_do_after_an_interruption_reaches_the_files(interrupted):
+    folder, early = report(*interrupted)
+    assert (early.census.done, early.census.waiting, is_archived(folder)) == (3, 5, False)
+    with interrupted[0].begin() as session:
+        for k in range(3, 8):
+            finish(session, "r1", k, 9.5 + 7 * (k // 2), 16.0 + 7 * (k // 2))
+    folder, late = report(*interrupted)
+    assert (late.census.done, late.attempts.ended_at.size, is_archived(folder)) == (8, 8, True)
+    with reading(interrupted[0]) as session:
+        assert measure_recorded(late) == measure_recorded(load_run(session, session.get_one(RunRow, "r1")))
+
+
+def test_files_of_a_run_that_is_over_are_written_once(interrupted):
+    with interrupted[0].begin() as session:
+        for k in range(3, 8):
+            finish(session, "r1", k, 9.5 + 7 * (k // 2), 16.0 + 7 * (k // 2))
+    folder, _ = report(*interrupted)
+    written_at = (folder / "videos.csv").stat().st_mtime_ns
+    report(*interrupted)
+    assert (folder / "videos.csv").stat().st_mtime_ns == written_at
+
+
+def test_samples_that_prometheus_has_forgotten_stay_with_a_run_that_is_still_open(interrupted):
+    folder, _ = report(*interrupted)
+    with interrupted[0]() as session:
+        write_archive(session, session.get_one(RunRow, "r1"), RESOURCES, folder, is_settled=False)
+    report(*interrupted)
+    np.testing.assert_array_equal(read_archive(folder)[1].times, RESOURCES.times)
 
 
 def test_run_json_holds_what_the_run_was(folder):

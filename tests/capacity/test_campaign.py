@@ -4,8 +4,10 @@ import pytest
 
 from capacity.campaign import Campaign
 from capacity.matrix import Basis, Plan, ordered
+from capacity.results import load_rows
 from capacity.trial import TrialFailed, silent
 from pipeline.errors import AforoError, RunFailed
+from tests.capacity.store import add_run, burst, open_store
 from tests.capacity.test_table import row
 
 PLAN = Plan(("5MB",), (1, 2), ("burst", "sustained"), count=16, repeats=2, rate_per_minute=None)
@@ -90,3 +92,42 @@ def test_a_burst_is_adaptive_only_when_asked_and_a_sustained_test_never():
     bench = Bench()
     carry_out(bench, Plan(("5MB",), (1,), ("burst", "sustained"), 16, 1, 10.0, adaptive=True, arrivals=60))
     assert {(t.mode, t.adaptive, t.count) for t in bench.tests} == {("burst", True, 16), ("sustained", False, 60)}
+
+
+@pytest.fixture
+def earlier(tmp_path, monkeypatch):
+    """Return the sessions of a store with a burst of 5MB on two slots, which this process's settings name."""
+    sessions = open_store(tmp_path / "store.db")
+    made, start, end, slot = burst(2, 12, 5.0, 1e9, "b2")
+    with sessions.begin() as session:
+        add_run(session, made, start, end, slot=slot)
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/store.db")
+    monkeypatch.setenv("AFORO_PROMETHEUS_URL", "http://127.0.0.1:9")
+    return sessions
+
+
+def sustained_alone(sessions, **more):
+    """Carry out a plan without bursts after looking at what is there; return the tests and what was told."""
+    plan = Plan(**dict(sizes=("5MB",), concurrencies=(2,), modes=("sustained",), count=16, repeats=2,
+                       rate_per_minute=None) | more)  # fmt: skip
+    bench, told = Bench(), []
+    bench.sessions = sessions
+    campaign = Campaign(bench, plan)
+    campaign.look()
+    campaign.run(silent, lambda _, result: told.append(result))
+    return bench.tests, told
+
+
+def test_a_plan_without_bursts_takes_its_automatic_rate_from_an_earlier_burst_of_the_cell(earlier):
+    (known,) = load_rows(["b2"])
+    tests, _ = sustained_alone(earlier)
+    assert [test.rate_per_minute for test in tests] == [pytest.approx(0.8 * known.x_sat_per_minute)] * 2
+
+
+@pytest.mark.parametrize("other", [{"concurrencies": (4,)}, {"sizes": ("10MB",)}, {"profile": "showcase"}])
+def test_a_burst_of_another_cell_or_profile_gives_no_rate(earlier, other):
+    tests, told = sustained_alone(earlier, **other)
+    assert tests == []
+    assert {str(fault) for fault in told} == {
+        "RATE (auto); no burst of this cell has an X_sat; use more COUNT, measure bursts too, or give a rate"
+    }

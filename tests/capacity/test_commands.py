@@ -122,13 +122,13 @@ class Recorded:
 
 def test_usl_fits_the_capacity_of_recorded_runs(monkeypatch):
     rows = [Recorded("a", 1, 2.0), Recorded("b", 2, 3.738318), Recorded("c", 4, 6.299213), Recorded("d", 8, 8.376963)]
-    monkeypatch.setattr(usl_module, "measured_runs", lambda run_ids: [rows["abcd".index(i)] for i in run_ids])
+    monkeypatch.setattr(usl_module, "load_rows", lambda run_ids: [rows["abcd".index(i)] for i in run_ids])
     result = json.loads(run(usl, "--runs", "a,b,c,d", "--json").output)
     assert (result["sigma"], result["kappa"]) == pytest.approx((0.05, 0.01), rel=1e-4)
 
 
 def test_runs_without_a_capacity_cannot_be_fitted(monkeypatch):
-    monkeypatch.setattr(usl_module, "measured_runs", lambda run_ids: [Recorded("a", 1, None)])
+    monkeypatch.setattr(usl_module, "load_rows", lambda run_ids: [Recorded("a", 1, None)])
     with pytest.raises(UsageError, match="none of the runs has an X_sat"):
         run(usl, "--runs", "a")
 

@@ -1,14 +1,7 @@
 import numpy as np
 import pytest
 
-from capacity.comparison import (
-    Gate,
-    compare_runs,
-    compare_single_runs,
-    detectable_difference,
-    differing_settings,
-    judge_ratio,
-)
+from capacity.comparison import Gate, compare_runs, compare_single_runs, differing_settings, judge_ratio
 from capacity.estimate import Interval
 
 
@@ -63,17 +56,6 @@ def test_the_gate_fails_equal_systems_at_most_as_often_as_it_says():
     runs = np.exp(rng.normal(0, deviation, (300, 2, 5)))
     gates = [compare_runs(a, b).gate for a, b in runs]
     assert np.mean([gate is Gate.FAIL for gate in gates]) <= 0.025
-
-
-@pytest.mark.parametrize(
-    ("runs", "videos", "difference"), [(3, 20, 0.092), (3, 50, 0.075), (5, 20, 0.061), (5, 50, 0.050), (10, 20, 0.040)]
-)
-def test_detectable_difference_of_the_method_table(runs, videos, difference):
-    assert detectable_difference(0.1, 0.02, runs, videos) == pytest.approx(difference, rel=0.05)
-
-
-def test_one_run_detects_nothing():
-    assert detectable_difference(0.1, 0.02, 1, 50) == float("inf")
 
 
 def test_different_settings_are_named():

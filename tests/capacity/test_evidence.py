@@ -6,15 +6,18 @@ import numpy as np
 import pytest
 
 from capacity.bottleneck import Cause
+from capacity.conditions import Conditions
 from capacity.evidence import Cost, cell_evidence, gather
 from capacity.recorded import load_run
-from capacity.report.statements import ceilings
+from capacity.report.statements import ceilings, stability
 from capacity.resources import Resources
 from capacity.results import measure_recorded
 from capacity.siblings import sibling_costs, usual_canary_seconds
+from capacity.stability import judge_stability
 from pipeline.models import RunRow
 from pipeline.run import Mode, RunStatus
 from tests.capacity.store import HOST, add_run, open_store, resources_of, run_row
+from tests.capacity.test_table import ELSEWHERE, row
 
 STAGES = dict.fromkeys(["download", "probe", "transcode", "upload", "db"], 1.0)
 START = np.repeat(np.arange(2.0, 26.0, 4.0), 2)
@@ -122,25 +125,36 @@ def test_conditions_of_the_run_become_flags(recorded):
     assert judged.bottleneck.cause is Cause.CPU
 
 
-def others(**changes):
-    return run_row("other", count=8, created_at=900.0, **changes)
+COST = Cost(1, 10.0, STAGES, 1.0)
 
 
-def test_siblings_are_finished_bursts_of_the_same_work_on_the_same_machine_nearest_first():
-    run, cost = run_row("r1", count=8), Cost(1, 10.0, STAGES, 1.0)
-    far, near = replace(cost, capacity_per_minute=1.0), replace(cost, capacity_per_minute=2.0)
-    pairs = [(run_row("far", count=8, created_at=1.0), far), (run_row("near", count=8, created_at=1100.0), near)]
-    assert sibling_costs(run, pairs) == [near, far]
-    elsewhere = {"host": HOST | {"name": "otra"}, "ffmpeg": "5.1"}
-    for other in (
-        others(mode=Mode.SUSTAINED),
-        others(status=RunStatus.INTERRUPTED),
-        others(size_label="10MB"),
-        others(profile="showcase"),
-        others(environment=elsewhere),
-        others(environment={"host": HOST, "ffmpeg": "5.1", "storage": "s3"}),
-    ):
-        assert sibling_costs(run, [(other, cost)]) == []
+def test_siblings_are_finished_bursts_nearest_first():
+    far, near = replace(COST, capacity_per_minute=1.0), replace(COST, capacity_per_minute=2.0)
+    pairs = [(row("far", created_at=1.0), far), (row("near", slots=1, created_at=1100.0), near)]
+    assert sibling_costs(row(created_at=1000.0), pairs) == [near, far]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        row(mode=Mode.SUSTAINED),
+        row(status=RunStatus.INTERRUPTED),
+        row(size_label="10MB"),
+        *(row(conditions=conditions) for conditions in ELSEWHERE),
+    ],
+)
+def test_another_test_or_another_condition_makes_no_sibling(other):
+    assert sibling_costs(row(), [(other, COST)]) == []
+
+
+def test_the_conditions_of_a_run_are_read_from_its_row_and_not_from_its_containers_name(recorded):
+    run = recorded.run
+    here = measure_recorded(recorded).conditions
+    assert here == Conditions("full", "ab" * 32, None, None, "5.1", "5.7", "Test CPU", 2, 8)
+    run.environment = {**run.environment, "host": HOST | {"name": "3f2a9c", "memory_bytes": 8.001e9}}
+    assert measure_recorded(recorded).conditions == here
+    run.environment = {**run.environment, "storage": "s3", "stack": "aws"}
+    assert measure_recorded(recorded).conditions == replace(here, storage="s3", stack="aws")
 
 
 def test_what_is_usual_for_the_canary_needs_five_other_runs_of_the_machine():
@@ -152,6 +166,16 @@ def test_what_is_usual_for_the_canary_needs_five_other_runs_of_the_machine():
     assert usual_canary_seconds(run, [run, *history]) == pytest.approx(0.22)
     assert usual_canary_seconds(run, [run, *history[:4]]) is None
     assert usual_canary_seconds(run, [with_canary(f"h{k}", 0.2, {"name": "otra"}) for k in range(9)]) is None
+
+
+def test_the_report_tells_workers_that_do_not_fetch_from_workers_that_cannot_keep_up(recorded):
+    sent = np.arange(120) * 6.0
+    half_started = np.where(np.arange(120) % 2 == 0, sent, np.nan)
+    judged = gather(measure_recorded(recorded), recorded, Resources(np.empty(0)), [])
+    idle = replace(judged, stability=judge_stability(sent, half_started, np.full(60, 5.0), 4))
+    full = replace(judged, stability=judge_stability(sent, half_started, np.full(60, 30.0), 4))
+    assert stability(idle, "en").endswith("; it grows with slots free: the workers do not fetch")
+    assert stability(full, "en").endswith(" arrivals of 60 needed")
 
 
 def test_the_report_tells_the_ceilings_that_were_measured_and_no_others(recorded):

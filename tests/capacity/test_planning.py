@@ -145,7 +145,7 @@ def test_plan_takes_service_from_the_fastest_recorded_run(monkeypatch):
             self.x_sat_per_minute, self.service_mean_seconds = x, service
             self.service_cv, self.concurrency = 0.1, 2
 
-    monkeypatch.setattr(plan_module, "measured_runs", lambda runs: [Recorded(2.0, 30.0), Recorded(3.4, 35.0)])
+    monkeypatch.setattr(plan_module, "load_rows", lambda runs: [Recorded(2.0, 30.0), Recorded(3.4, 35.0)])
     result = json.loads(run("--demand", "30/min", "--runs", "a,b", "--json").output)
     assert (result["demand"]["service_seconds"], result["demand"]["slots_per_worker"]) == (35.0, 2)
 

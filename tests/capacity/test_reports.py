@@ -3,20 +3,27 @@
 import json
 import os
 import re
+from contextlib import nullcontext
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from capacity.__main__ import main
+from capacity.archive import write_archive
+from capacity.commands import runs as runs_module
 from capacity.gathering import gather_all
+from capacity.report.conclusions import unknowns
 from capacity.report.document import render_document
 from capacity.report.page import render_page
 from capacity.report.statements import answer
+from capacity.resources import Resources
 from capacity.results import reading
-from pipeline.errors import UsageError
+from pipeline.errors import ExitCode, UsageError
 from pipeline.models import RunRow
+from pipeline.run import RunStatus
 from pipeline.settings import Settings
 from tests.capacity.store import add_run, burst, fill_store, open_store
 
@@ -55,6 +62,21 @@ def same_as_golden(name, text):
     assert text == (GOLDEN / name).read_text("utf-8")
 
 
+def test_the_answer_counts_the_runs_that_the_capacity_is_the_mean_of(tmp_path):
+    sessions = open_store(tmp_path / "store.db")
+    for number, count in enumerate((12, 14, 13)):
+        row, start, end, slot = burst(1, count, 5.0 + number / 10, 1e9 + 1000 * number, f"r{number}")
+        with sessions.begin() as session:
+            add_run(session, row, start, end, slot=slot)
+    environment = {"AFORO_RESULTS_PATH": str(tmp_path / "results"), "AFORO_PROMETHEUS_URL": NO_PROMETHEUS}
+    with reading(sessions) as session:
+        found = gather_all(session, Settings.from_env(environment))
+    first, _, scope, _ = answer(found, "en")
+    assert "nominal capacity, mean of 3 runs; 95 %: [" in first
+    assert scope == "The interval includes how runs differ."
+    assert "a partir de 3 corridas medidas" in render_document(found)
+
+
 @pytest.mark.parametrize(
     ("services", "told"),
     [
@@ -72,6 +94,27 @@ def test_the_answer_is_the_mean_of_a_cells_runs_not_the_luckiest_one(tmp_path, s
     environment = {"AFORO_RESULTS_PATH": str(tmp_path / "results"), "AFORO_PROMETHEUS_URL": NO_PROMETHEUS}
     with reading(sessions) as session:
         assert told in answer(gather_all(session, Settings.from_env(environment)), "en")[0]
+
+
+@pytest.mark.parametrize(
+    ("runs", "told"),
+    [
+        (1, ["1 configuración tiene una sola corrida, y su intervalo es solo el de ella."]),
+        (2, ["1 configuración tiene dos corridas, que no dan ningún intervalo: hacen falta 3."]),
+        (3, []),
+    ],
+)
+def test_the_document_tells_what_one_and_two_runs_leave_unknown(tmp_path, runs, told):
+    sessions = open_store(tmp_path / "store.db")
+    for number in range(runs):
+        row, start, end, slot = burst(1, 12, 5.0 + number / 10, 1e9 + 1000 * number, f"r{number}")
+        with sessions.begin() as session:
+            add_run(session, row, start, end, slot=slot)
+    environment = {"AFORO_RESULTS_PATH": str(tmp_path / "results"), "AFORO_PROMETHEUS_URL": NO_PROMETHEUS}
+    with reading(sessions) as session:
+        found = unknowns(gather_all(session, Settings.from_env(environment)))
+    start = "Cómo varían unas corridas de otras: "
+    assert [sentence.removeprefix(start) for sentence in found if sentence.startswith(start)] == told
 
 
 def test_the_document_is_the_kept_one(findings):
@@ -98,6 +141,25 @@ def test_a_report_says_where_to_look_on_standard_error(settings):
     )
 
 
+@pytest.mark.parametrize(
+    ("url", "asked"),
+    [
+        ("https://grafana.example", ("grafana.example", 443)),
+        ("http://grafana.example", ("grafana.example", 80)),
+        ("https://grafana.example:3000", ("grafana.example", 3000)),
+    ],
+)
+def test_grafana_is_looked_for_where_its_address_says(settings, monkeypatch, url, asked):
+    def connect(address, **_):
+        if address != asked:
+            raise ConnectionRefusedError
+        return nullcontext()
+
+    monkeypatch.setattr(runs_module.socket, "create_connection", connect)
+    shown = CliRunner().invoke(main, ["report", "b2"], env=settings[0] | {"AFORO_GRAFANA_URL": url})
+    assert f"tableros: {url} · Prometheus: " in shown.stderr
+
+
 def test_it_tells_what_a_browser_opens_where_that_is_not_what_it_asks_itself(settings):
     page = {"AFORO_PROMETHEUS_PAGE": "http://127.0.0.1:9490"}
     shown = CliRunner().invoke(main, ["report", "b2"], env=settings[0] | page, catch_exceptions=False)
@@ -121,6 +183,19 @@ def test_a_runs_folder_gives_the_same_figures_without_a_database(settings):
         "flags",
     )
     assert {name: again[name] for name in names} == {name: row[name] for name in names}
+
+
+def test_a_runs_folder_tells_videos_that_are_not_done_by_its_exit_code(settings, tmp_path):
+    sessions = open_store(tmp_path / "store.db")
+    row, start, end, slot = burst(1, 12, 5.0, 1e9, "b1")
+    row.count, row.status = 14, RunStatus.INTERRUPTED
+    with sessions.begin() as session:
+        add_run(session, row, start, end, slot=slot)
+        write_archive(session, row, Resources(np.empty(0)), tmp_path / "b1")
+    shown = CliRunner().invoke(main, ["report", str(tmp_path / "b1"), "--lang", "en"])
+    assert "run interrupted; 2 unfinished" in shown.stdout
+    assert str(shown.exception) == "run (b1); 2 of 14 videos are not done; see `make logs`"
+    assert shown.exception.exit_code == ExitCode.RUN_FAILED
 
 
 def test_the_verdicts_are_stored_for_the_exporter(settings):
@@ -226,6 +301,22 @@ def test_what_cannot_be_meant_is_refused_in_one_line(settings, arguments, messag
     refused = CliRunner().invoke(main, arguments, env=settings[0])
     assert message in str(refused.exception) + refused.output
     assert isinstance(refused.exception, UsageError) or refused.exit_code == 2
+
+
+def test_runs_on_another_storage_are_not_compared(tmp_path):
+    sessions = open_store(tmp_path / "store.db")
+    for number, storage in enumerate(("filesystem", "filesystem", "s3", "s3")):
+        row, start, end, slot = burst(1, 12, 5.0, 1e9 + 1000 * number, f"r{number}")
+        row.environment = {**row.environment, "storage": storage}
+        with sessions.begin() as session:
+            add_run(session, row, start, end, slot=slot)
+    environment = {"DATABASE_URL": f"sqlite:///{tmp_path}/store.db", "AFORO_PROMETHEUS_URL": NO_PROMETHEUS}
+    compare = lambda *words: CliRunner().invoke(main, ["compare", *words, "--lang", "en"], env=environment)  # noqa: E731
+    refused = compare("r0,r1", "r2,r3")
+    assert refused.exit_code == 1
+    assert refused.output == "not comparable: the runs differ in storage: filesystem ≠ s3\n"
+    alike = compare("r0", "r1", "--run-deviation", "0.01")
+    assert alike.output.startswith("B is not slower than A: B/A = 1 ")
 
 
 def test_figures_that_prometheus_has_forgotten_are_those_it_had(settings, tmp_path):

@@ -12,7 +12,6 @@ from capacity.search import (
     may_stop,
     next_trial,
     precision,
-    videos_needed,
 )
 from capacity.simulation import lognormal
 from capacity.stability import Stability
@@ -111,11 +110,6 @@ def test_a_burst_stops_when_twelve_cycles_are_precise():
 
 def test_one_cycle_has_no_precision():
     assert np.isnan(precision(np.array([30.0])))
-
-
-@pytest.mark.parametrize(("cv", "videos"), [(0.05, 4), (0.1, 16), (0.15, 35), (0.2, 62), (0.3, 139), (0.5, 385)])
-def test_videos_needed_for_five_percent(cv, videos):
-    assert videos_needed(cv) == videos
 
 
 def test_stopping_early_keeps_most_of_the_coverage():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from capacity.simulation import autoregressive_speed, burst, ggc, lognormal
+from capacity.simulation import burst, ggc, lognormal
 
 ARRIVALS = 100_000
 WARM_UP = ARRIVALS // 20
@@ -67,10 +67,3 @@ def test_lognormal_service_has_the_asked_moments():
     drawn = lognormal(np.random.default_rng(0), 30.0, 0.3, 200_000)
     assert drawn.mean() == pytest.approx(30.0, rel=0.01)
     assert drawn.std() / drawn.mean() == pytest.approx(0.3, rel=0.01)
-
-
-def test_a_noisy_host_wanders_around_its_speed():
-    speed = autoregressive_speed(np.random.default_rng(0), 20_000, 0.05, 20.0)
-    assert speed.mean() == pytest.approx(1.0, abs=0.01)
-    assert speed.std() == pytest.approx(0.05, rel=0.15)
-    assert np.corrcoef(speed[1:], speed[:-1])[0, 1] == pytest.approx(np.exp(-1 / 20), abs=0.02)

@@ -123,10 +123,11 @@ def test_waiting_counts_uploaded_but_not_started():
     assert waiting == pytest.approx([1, 1, 2, 1])
 
 
-def test_batches_are_judged_over_whole_periods():
-    begin, end = judged_window(np.arange(0, 600, 6.0), 5.0, batch_period_seconds=60.0)
-    assert (end - begin) % 60 == pytest.approx(0.0)
-    assert begin >= 0.2 * 594
+def test_the_first_fifth_of_a_run_or_three_service_times_are_not_judged():
+    arrivals = np.arange(0, 600, 6.0)
+    assert judged_window(arrivals, 5.0) == pytest.approx((0.2 * 594, 594.0))
+    assert judged_window(arrivals, 100.0) == pytest.approx((300.0, 594.0))
+    assert judged_window(arrivals, 900.0) == pytest.approx((594.0, 594.0))
 
 
 def test_a_punctual_generator_is_on_target():

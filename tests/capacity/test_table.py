@@ -1,11 +1,26 @@
 import math
+from dataclasses import replace
 
 import pytest
 
+from capacity.conditions import Conditions
 from capacity.estimate import Interval
-from capacity.results import ResultRow
+from capacity.row import ResultRow
 from capacity.table import fill
 from capacity.table_text import csv_text, markdown, sources
+
+HERE = Conditions(source_sha256="ab", storage="filesystem", ffmpeg="5.1", cpu_model="AMD EPYC", cpu_count=2)
+ELSEWHERE = [
+    replace(HERE, cpu_model="Another CPU"),
+    replace(HERE, cpu_count=8),
+    replace(HERE, memory_gigabytes=64),
+    replace(HERE, storage="s3"),
+    replace(HERE, stack="aws"),
+    replace(HERE, ffmpeg="7.0"),
+    replace(HERE, celery="6.0"),
+    replace(HERE, profile="showcase"),
+    replace(HERE, source_sha256="cd"),
+]
 
 
 def row(run_id="a", **more):
@@ -13,7 +28,7 @@ def row(run_id="a", **more):
         run_id=run_id, status="finished", mode="burst", size_label="5MB", concurrency=2, slots=2, count=16,
         rate_per_minute=None, done=16, failed=0, duplicates=0, x_per_minute=8.0, s_seconds=60.0, x_database=8.0,
         s_database=60.0, x_sat_per_minute=8.2, x_sat_interval=Interval(7.7, 8.8), service_mean_seconds=14.0,
-        service_cv=0.1, stability=None, cpu_count=2, host="Test CPU", source_sha256="ab", created_at=1.0,
+        service_cv=0.1, stability=None, conditions=HERE, created_at=1.0,
     )  # fmt: skip
     return ResultRow(**{**facts, **more})
 
@@ -40,14 +55,17 @@ def test_cells_stand_in_the_scenarios_order():
         row("b", done=15, failed=1, created_at=9.0),
         row("b", duplicates=1, created_at=9.0),
         row("b", x_database=8.1, created_at=9.0),
-        row("b", count=8, done=8, created_at=9.0),
         row("b", x_per_minute=None, x_database=None, created_at=9.0),
-        row("b", host="Another CPU", created_at=0.5),
-        row("b", profile="showcase", created_at=0.5),
     ],
 )
 def test_a_weaker_run_does_not_enter_the_cell(weaker):
     (cell,) = fill([row(), weaker])
+    assert (ids(cell), cell.left_out) == (["a"], 1)
+
+
+@pytest.mark.parametrize("conditions", ELSEWHERE)
+def test_an_older_run_under_other_conditions_does_not_enter_the_cell(conditions):
+    (cell,) = fill([row(), row("b", conditions=conditions, created_at=0.5)])
     assert (ids(cell), cell.left_out) == (["a"], 1)
 
 
@@ -73,6 +91,38 @@ def test_two_repeats_have_no_interval():
     (cell,) = fill([row("a"), row("b")])
     assert cell.x_sat_interval is None
     assert not cell.is_between_runs
+
+
+def stopped(run_id, count, capacity, **more):
+    """Return a burst of 100 that knew enough at `count`."""
+    return row(run_id, count=count, done=count, asked=100, x_sat_per_minute=capacity, x_per_minute=capacity - 1,
+               x_database=capacity - 1, **more)  # fmt: skip
+
+
+def test_bursts_that_stopped_at_different_counts_all_speak_for_the_capacity():
+    rows = [stopped("a", 14, 4.0), stopped("b", 17, 8.0), stopped("c", 16, 16.0)]
+    (cell,) = fill(rows)
+    assert (ids(cell), cell.count, cell.x, cell.left_out) == (["b"], 17, 7.0, 0)
+    assert [run.run_id for run in cell.x_sat_runs] == ["a", "b", "c"]
+    assert (cell.x_sat, cell.is_between_runs) == (pytest.approx(8.0), True)
+    assert cell.x_sat_interval.low == pytest.approx(8 * math.exp(-4.302653 * math.log(2) / math.sqrt(3)), rel=1e-6)
+    assert "N=17 de 100 (parada adaptativa); X_sat=8.00 [1.43–44.76] entre 3 corridas |" in markdown([cell], "es")
+    assert sources([cell], "en") == "- 5 MB, c=2, Burst: b; X_sat of a, b, c\n"
+    line = csv_text([cell]).splitlines()[1].split(",")
+    assert line[-3:] == ["b", "a b c", "0"]
+
+
+def test_two_bursts_of_different_counts_have_a_mean_capacity_and_no_interval():
+    (cell,) = fill([stopped("a", 14, 4.0), stopped("b", 17, 9.0)])
+    assert (cell.x_sat, cell.x_sat_interval) == (pytest.approx(6.0), None)
+    assert "; X_sat=6.00 de 2 corridas |" in markdown([cell], "es")
+
+
+def test_a_shorter_burst_that_is_distrusted_or_under_other_conditions_does_not_enter_the_capacity():
+    other = stopped("b", 14, 4.0, conditions=replace(HERE, storage="s3"))
+    (cell,) = fill([stopped("a", 17, 9.0), other, stopped("c", 14, 5.0)], distrusted={"c"})
+    assert [run.run_id for run in cell.x_sat_runs] == ["a"]
+    assert (cell.x_sat, cell.left_out) == (pytest.approx(9.0), 2)
 
 
 def test_what_prometheus_no_longer_has_is_read_from_the_database_and_said():

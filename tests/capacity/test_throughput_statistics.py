@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from capacity.simulation import burst, lognormal
-from capacity.throughput import Attempts, lag_throughput, saturated_throughput, scenario_burst
+from capacity.throughput import Attempts, saturated_throughput, scenario_burst
 
 REPETITIONS = 300
 
@@ -48,11 +48,6 @@ def test_the_makespan_underestimates_the_capacity():
 def test_the_interdeparture_rate_overestimates_small_bursts_by_a_third():
     rates = [60 * 7 / np.ptp(run.ended_at) for run in simulated_bursts(0, 8, 4, 0.1)]
     assert 0.30 <= np.mean(rates) / true_capacity(4) - 1 <= 0.42
-
-
-def test_lag_c_covers_in_the_range_its_simulation_study_found():
-    capacities = [lag_throughput(run.ended_at, 4) for run in simulated_bursts(1, 50, 4, 0.3)]
-    assert 0.80 <= np.mean([c.interval.contains(true_capacity(4)) for c in capacities]) <= 0.97
 
 
 def test_the_error_of_a_regression_line_through_departures_is_not_an_interval():

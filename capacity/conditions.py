@@ -1,0 +1,40 @@
+"""Under which conditions a run was made: only runs that share them are averaged, siblings or compared. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """The video, what is done with it, and on what; None is unknown.
+
+    The name of the host is not among them: a container has another one in each run.
+    """
+
+    profile: str = "full"
+    source_sha256: str = ""
+    stack: str | None = None
+    storage: str | None = None
+    ffmpeg: str | None = None
+    celery: str | None = None
+    cpu_model: str | None = None
+    cpu_count: int | None = None
+    #: whole GB, because the kernel keeps a few MB more or fewer to itself
+    memory_gigabytes: int | None = None
+
+    @classmethod
+    def of(cls, profile: str, source_sha256: str, environment: Mapping[str, Any]) -> Conditions:
+        """Return the conditions of a run by the columns of its row."""
+        host = environment.get("host", {})
+        memory = host.get("memory_bytes")
+        return cls(
+            profile,
+            source_sha256,
+            *(environment.get(name) for name in ("stack", "storage", "ffmpeg", "celery")),
+            cpu_model=host.get("cpu_model"),
+            cpu_count=host.get("cpu_count"),
+            memory_gigabytes=None if memory is None else round(memory / 1e9),
+        )
