@@ -172,7 +172,9 @@ class Worker:
     """The worker and the ffmpeg it runs."""
 
     concurrency: int = setting("AFORO_WORKER_CONCURRENCY", "2", _whole(1, 512), "slots (processes) of one worker node")
-    profile: str = setting("AFORO_WORKER_PROFILE", "full", _choice("full", "showcase"), "what is made of a video")
+    profile: str = setting(
+        "AFORO_WORKER_PROFILE", "full", _choice("full", "showcase"), "what is made of a video: full or showcase"
+    )
     threads: int = setting("AFORO_WORKER_THREADS", "0", _whole(0, 256), "ffmpeg -threads; 0 means cores ÷ concurrency")
     work_path: Path = setting("AFORO_WORKER_WORK_PATH", ".local/work", _path, "folder of temporary files")
     metrics_host: str = setting("AFORO_WORKER_METRICS_HOST", "127.0.0.1", _text, "address /metrics listens on")
@@ -267,7 +269,7 @@ class Exporters:
         "AFORO_EXPORTER_VIDEOS_TIMES",
         "epoch",
         _choice("epoch", "epoch_ms", "timestamp"),
-        "what the moments of the table are: seconds, milliseconds, or the database's timestamp type (UTC)",
+        "what the moments of the table are: epoch (seconds), epoch_ms, or timestamp (the database's own type, UTC)",
     )
     videos_states: Mapping[str, str] = setting(
         "AFORO_EXPORTER_VIDEOS_STATES",
@@ -324,7 +326,9 @@ class Settings:
     exporters: Exporters = field(default_factory=Exporters)
     prometheus: Prometheus = field(default_factory=Prometheus)
     results: Results = field(default_factory=Results)
-    stack: str = setting("STACK", "native", _choice("native", "compose", "aws"), "where the parts run")
+    stack: str = setting(
+        "STACK", "native", _choice("native", "compose", "aws"), "where the parts run: native, compose or aws"
+    )
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str]) -> Settings:
