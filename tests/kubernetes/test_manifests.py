@@ -89,6 +89,16 @@ def test_every_rule_and_alert_is_there_as_its_source_says():
     assert (FOLDER / "prometheus-rules.yaml").read_text(encoding="utf-8") == made, "run deploy/kubernetes/generate.py"
 
 
+def test_the_alerts_of_a_file_of_ones_own_point_to_ones_own_runbook(tmp_path):
+    command = [sys.executable, FOLDER / "generate.py", "--runbook", "https://wiki.example/aforo", tmp_path / "rules.yaml"]
+    subprocess.run(command, check=True)
+    made = yaml.safe_load_all((tmp_path / "rules.yaml").read_text(encoding="utf-8"))
+    rules = [rule for m in made for group in m["spec"]["groups"] for rule in group["rules"] if "alert" in rule]
+    assert rules
+    for rule in rules:
+        assert rule["annotations"]["runbook_url"] == f"https://wiki.example/aforo#{rule['alert'].lower()}"
+
+
 def test_every_dashboard_is_brought_along():
     listed = yaml.safe_load((ROOT / "grafana/kustomization.yaml").read_text(encoding="utf-8"))["configMapGenerator"]
     files = {f"dashboards/{file.name}" for file in (ROOT / "grafana/dashboards").glob("*.json")}
