@@ -135,6 +135,23 @@ def test_a_dead_letter_queue_shared_by_many_is_read_once() -> None:
     assert values(findings, "aforo_sqs_api_calls") == {("GetQueueAttributes",): 3, ("GetQueueUrl",): 3}
 
 
+def test_the_dead_letter_queue_a_prefix_matches_is_told_with_its_queue_and_not_as_one() -> None:
+    fake = FakeSqs()
+    fake.make("team-a-dlq", visible=1)
+    fake.make("team-a", dead_letters="team-a-dlq", max_receive_count=5)
+    exporter = Exporter(fake, "team-*")
+    exporter.poll()
+    findings = exporter.source.fetch()
+    assert values(findings, "aforo_sqs_messages_visible") == {("team-a",): 0}
+    assert values(findings, "aforo_sqs_dead_letter_messages") == {("team-a",): 1}
+    assert not exporter.source.is_busy
+    fake.broken["team-a"] = ReadTimeoutError(endpoint_url="http://sqs.test")
+    exporter.poll(after=5)
+    with pytest.raises(Incomplete) as caught:
+        exporter.source.fetch()
+    assert values(caught.value.findings, "aforo_sqs_messages_visible") == {}
+
+
 def test_a_months_cost_follows_from_the_calls_of_the_last_polls() -> None:
     fake = FakeSqs()
     fake.make("a")
