@@ -39,6 +39,7 @@ def main(concurrency: int | None, pool: str, loglevel: str) -> None:
         made = app.create_app(settings)
         app.serve_metrics(made, settings)
         app.watch_dead_letters(made, settings)
+        app.keep_signed_in(settings)
         app.sweep_after_dead_slots(settings)
         shutdown.limit(settings.worker.shutdown_seconds)
         slots = str(settings.worker.concurrency)
