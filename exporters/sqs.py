@@ -155,7 +155,7 @@ def open_watch(settings: Settings) -> Watch:
     counter = CallCounter()
     counter.attach(client)
     watcher = Watcher(client, settings.exporters.queues or (settings.queue.name,))
-    database = open_database(settings.database.url, VideosTable.of(settings.exporters))
+    database = open_database(settings.database.reading_url, VideosTable.of(settings.exporters))
     queues = QueueSource(watcher, counter, settings.exporters)
     return Watch(queues, Waiting(database, settings), settings.exporters)
 

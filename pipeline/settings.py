@@ -165,6 +165,18 @@ class Database:
     """The database of runs, videos and attempts."""
 
     url: str = setting("DATABASE_URL", "sqlite:///.local/aforo.db", _url, "any SQLAlchemy URL")
+    readonly_url: str | None = setting(
+        "DATABASE_URL_READONLY",
+        "",
+        _optional_url,
+        "the same database as a user that may only read, for the exporters; `make up` makes that user on PostgreSQL; "
+        "empty means DATABASE_URL",
+    )
+
+    @property
+    def reading_url(self) -> str:
+        """Return the URL by which the exporters read."""
+        return self.readonly_url or self.url
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ def test_every_file_names_the_same_image():
 
 def test_every_tag_is_an_exact_version():
     images = {name: image for name, image, _ in defaults()}
-    assert set(images) == {f"{n}_IMAGE" for n in ("PYTHON", "POSTGRES", "REDIS", "PROMETHEUS", "GRAFANA", "ALERTMANAGER")}
+    theirs = ("PYTHON", "POSTGRES", "REDIS", "PROMETHEUS", "GRAFANA", "ALERTMANAGER")
+    assert set(images) == {f"{name}_IMAGE" for name in theirs}
     # PostgreSQL numbers its releases major.minor
     parts = {name: 2 if name == "POSTGRES_IMAGE" else 3 for name in images}
     exact = {name for name, image in images.items() if re.search(rf":v?\d+(\.\d+){{{parts[name] - 1}}}(-|$)", image)}

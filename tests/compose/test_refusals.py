@@ -57,12 +57,23 @@ def test_a_wrong_number_is_refused_with_its_name_and_value(stack, options):
     assert refused.stderr.startswith(f"error: {name} ({value}); it must be a whole number; give 1 to ")
 
 
+@pytest.mark.parametrize("name", ["AFORO_EXPORTER_TLS_CERTIFICATE", "AFORO_EXPORTER_AUTH_FILE"])
+def test_exporters_that_this_prometheus_could_not_read_are_refused(stack, tmp_path, name):
+    refused = stack("up", **{name: "/some/file"})
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert refused.stderr.startswith(f"error: {name} (/some/file); ")
+    (tmp_path / ".env").write_text(f"{name}=/some/file\n")
+    assert stack("up").returncode == 2
+    assert stack("status").returncode == 0
+
+
 def test_an_unknown_verb_is_refused(stack):
     assert stack("fly").returncode == 2
 
 
-def test_the_password_of_grafana_is_made_once_and_for_this_user_alone(stack, tmp_path):
-    secret = tmp_path / ".local/compose/grafana-admin-password"
+@pytest.mark.parametrize("name", ["grafana-admin-password", "postgres-reader-password"])
+def test_a_password_is_made_once_and_for_this_user_alone(stack, tmp_path, name):
+    secret = tmp_path / ".local/compose" / name
     stack("status")
     made = secret.read_text()
     stack("status")
