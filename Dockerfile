@@ -1,8 +1,8 @@
 # Every image of Aforo. Targets: app (exporters, resources), worker (+ ffmpeg), console (worker + injector and capacity,
 # which need numpy and scipy), celery-exporter, emulator (AWS on this machine). Needs no BuildKit.
 #   docker build --target worker -t aforo-worker .
-# PYTHON_IMAGE may be a digest: python:3.11-slim-bookworm@sha256:...
-ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+# PYTHON_IMAGE may be a digest: python:3.11.14-slim-bookworm@sha256:...
+ARG PYTHON_IMAGE=python:3.11.14-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS base
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp PATH=/opt/venv/bin:$PATH \

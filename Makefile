@@ -18,7 +18,7 @@ STATUS := $(LOCAL) status
 LOGS := $(LOCAL) logs
 
 .PHONY: help setup setup-dev run-burst run-sustained up down status logs doctor table report document matrix search compare plan audit \
-        usl clean test test-faults test-compose test-limits lint lint-python lint-prometheus lint-compose bundle docs lock
+        usl clean test test-faults test-compose test-limits lint lint-python lint-prometheus lint-compose lint-kubernetes bundle docs lock
 help: ## Show every verb
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## ' '{printf "  %-15s %s\n", $$1, $$2}'
 	@echo 'Options: SIZE (50MB) COUNT (8) CONCURRENCY (2) RATE (10 a minute) FILE USER_ID PROFILE (full | showcase)'
@@ -65,17 +65,20 @@ test-compose: setup-dev ## Run the tests that need a Docker engine
 	@.venv/bin/pytest -q -m compose
 test-limits: setup-dev ## See the bottleneck verdicts be right on injected limits (minutes, root)
 	@.venv/bin/pytest -q -m limits
-lint: lint-python lint-prometheus lint-compose ## Check style, types, imports, rules, alerts, dashboards, compose file
+lint: lint-python lint-prometheus lint-compose lint-kubernetes ## Check style, types, imports, rules, alerts, dashboards, compose file, manifests
 lint-python: setup-dev
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy && .venv/bin/lint-imports
 lint-prometheus: setup-dev
-	@promtool check config prometheus/prometheus.yml && promtool check rules --lint=all --lint-fatal prometheus/rules/*.yml $(wildcard prometheus/alerts/*.yml)
+	@promtool check config prometheus/prometheus.yml prometheus/prometheus.compose.yml
+	@promtool check rules --lint=all --lint-fatal prometheus/rules/*.yml prometheus/alerts/*.yml
 	@promtool test rules prometheus/tests/*.yml
 	@$(PY) -m grafana check
 lint-compose:
 	@if docker compose version >/dev/null 2>&1; then docker compose --profile '*' config --quiet; else echo 'compose file not checked: no docker compose'; fi
-bundle: setup-dev ## Pack rules, alerts and dashboards for a Prometheus and Grafana of your own: dist/aforo-bundle/
-	@$(PY) -m grafana bundle
+lint-kubernetes: setup-dev
+	@.venv/bin/pytest -q tests/kubernetes/test_schemas.py
+bundle: setup-dev ## Pack rules, alerts and dashboards for a Prometheus and Grafana of your own: dist/aforo-bundle/ [ARGS='--runbook URL']
+	@set -f; $(PY) -m grafana bundle $$ARGS
 docs: setup-dev ## Make .env.example, docs/metrics.md and dashboards and Kubernetes rules from their sources
 	@$(PY) -m local env-example > .env.example && $(PY) -m pipeline.metrics_page > docs/metrics.md && $(PY) -m grafana && $(PY) deploy/kubernetes/generate.py
 lock: ## Renew the locked requirements from requirements/*.in (needs uv)

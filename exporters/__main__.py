@@ -35,7 +35,7 @@ def db() -> None:
     """Serve the database: exact figures of the newest runs, sums of all (port AFORO_EXPORTER_DB_PORT)."""
     settings = Settings.from_process()
     table = VideosTable.of(settings.exporters)
-    source = DatabaseSource(open_database(settings.database.url, table), settings.exporters)
+    source = DatabaseSource(open_database(settings.database.reading_url, table), settings.exporters)
     port = settings.exporters.db_port
     _serve(settings, "db", [source], source.keep_building, port, "AFORO_EXPORTER_DB_PORT")
 

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from prometheus_client.core import Metric
 
-from exporters.faults import fault_of
+from exporters.faults import Fault, fault_of
 from pipeline import VERSION
 from pipeline.metrics import family
 
@@ -62,7 +62,8 @@ class Health:
     succeeded: bool = False
     duration_seconds: float | None = None
     last_success: float | None = None
-    errors: Counter[str] = field(default_factory=Counter)
+    #: every reason from the start, at 0: `increase` does not see a counter that is born at 1
+    errors: Counter[str] = field(default_factory=lambda: Counter({str(fault): 0 for fault in Fault}))
 
     def worked(self, moment: float, duration_seconds: float) -> None:
         """Note a collection that worked."""
@@ -70,7 +71,7 @@ class Health:
 
     def failed(self, error: BaseException, duration_seconds: float) -> None:
         """Note a collection that failed, by reason; the first of a row of failures is also logged."""
-        if self.succeeded or not self.errors:
+        if self.succeeded or not self.errors.total():
             log.warning("collection failed: %s: %s", type(error).__name__, error)
         self.succeeded, self.duration_seconds = False, duration_seconds
         self.errors[fault_of(error)] += 1

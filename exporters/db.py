@@ -40,7 +40,7 @@ class DatabaseSource:
     name: str = "db"
     rebuilds: int = 0
     corrected: int = 0
-    #: when the next full count is due, on the monotonic clock; wakes the background thread early when set
+    #: set, it lets the background thread count anew before it is time
     wake: threading.Event = field(default_factory=threading.Event)
     _run_text: RunText = field(default_factory=RunText)
     _count: Count | None = None

@@ -57,7 +57,10 @@ class Reading:
 
 @dataclass
 class Watcher:
-    """Finds queues by name or prefix and reads them; safe for one caller at a time."""
+    """Finds queues by name or prefix and reads them; safe for one caller at a time.
+
+    The dead-letter queue of a watched queue is not watched itself: nobody consumes it, by design.
+    """
 
     client: SQSClient
     patterns: tuple[str, ...]
@@ -66,14 +69,19 @@ class Watcher:
     _urls: dict[str, str] = field(default_factory=dict)
     _listed: dict[str, dict[str, str]] = field(default_factory=dict)
     _listed_at: float | None = None
+    #: by queue, as it last said: one that does not answer now still has its dead-letter queue
+    _holders: dict[str, str | None] = field(default_factory=dict)
 
     def read(self) -> Reading:
         """Read every queue once, and each dead-letter queue once."""
         unlisted = self._discover()
-        facts, failures = self._each(self._targets(), self._facts)
+        targets = self._targets()
+        facts, failures = self._each(targets, self._facts)
         for name, error in failures.items():
             if fault_of(error) is Fault.NOT_FOUND:  # made again, it may have another URL
                 self._urls.pop(name, None)
+        told = self._holders | {name: fact.dead_letter_arn for name, fact in facts.items()}
+        self._holders = {name: told.get(name) for name in targets}
         holders = {name: fact.dead_letter_arn for name, fact in facts.items() if fact.dead_letter_arn}
         known = {name: facts[name] for name in facts.keys() & {_name_of(arn) for arn in holders.values()}}
         unread = {arn for arn in holders.values() if _name_of(arn) not in known}
@@ -81,7 +89,8 @@ class Watcher:
         totals = {arn: facts.total for arn, facts in found.items()}
         totals |= {arn: known[_name_of(arn)].total for arn in holders.values() if _name_of(arn) in known}
         failures |= {name: refused[arn] for name, arn in holders.items() if arn in refused} | unlisted
-        return Reading(facts, {name: totals[arn] for name, arn in holders.items() if arn in totals}, failures)
+        dead_letters = {name: totals[arn] for name, arn in holders.items() if arn in totals}
+        return Reading(self._without_dead_letter_queues(facts), dead_letters, failures)
 
     def close(self) -> None:
         """Give up what is not asked yet: a program that ends waits for the calls under way only."""
@@ -90,6 +99,10 @@ class Watcher:
     def _targets(self) -> list[str]:
         named = [pattern for pattern in self.patterns if not pattern.endswith("*")]
         return list(dict.fromkeys([*named, *(name for urls in self._listed.values() for name in urls)]))
+
+    def _without_dead_letter_queues(self, facts: dict[str, QueueFacts]) -> dict[str, QueueFacts]:
+        named = {_name_of(arn) for arn in self._holders.values() if arn}
+        return {name: fact for name, fact in facts.items() if name not in named}
 
     def _discover(self) -> dict[str, BaseException]:
         """List prefixes anew when it is time; return what SQS refused, by pattern: what was listed before stays."""

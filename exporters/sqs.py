@@ -6,14 +6,14 @@ import math
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from prometheus_client import generate_latest
 from prometheus_client.core import Metric
 
 from exporters.base import Clock, Families, Findings, Incomplete, Source, gauge_of
-from exporters.faults import SourceNotReady, fault_of
+from exporters.faults import Fault, SourceNotReady, fault_of
 from exporters.queues import CallCounter, Reading, Watcher
 from exporters.reader import open_database
 from exporters.statements import VideosTable
@@ -29,6 +29,8 @@ RATE_POLLS = 20
 #: What is older than this many idle intervals is no longer said.
 STALE_INTERVALS = 4
 READ_TIMEOUT_SECONDS = 5
+#: of more queues, an error counter begins with its first error: /metrics stays small
+MOST_EXPECTED_QUEUES = 20
 
 
 @dataclass
@@ -89,8 +91,16 @@ class QueueSource:
     def _note(self, reading: Reading) -> None:
         now = self.clock()
         self._answered |= dict.fromkeys(reading.facts, now)
+        if len(reading.facts) + len(reading.failures) <= MOST_EXPECTED_QUEUES:
+            self._expect({*reading.facts, *reading.failures})
         for name, error in reading.failures.items():
             self._errors[name, fault_of(error)] += 1
+
+    def _expect(self, names: Iterable[str]) -> None:
+        """Let the error counters of these queues exist, at 0: `increase` does not see one that is born at 1."""
+        for name in names:
+            for reason in Fault:
+                self._errors.setdefault((name, reason), 0)
 
     def _own_families(self) -> list[Metric]:
         errors, calls = family("aforo_sqs_poll_errors_total"), family("aforo_sqs_api_calls_total")
@@ -148,7 +158,7 @@ def open_watch(settings: Settings) -> Watch:
     counter = CallCounter()
     counter.attach(client)
     watcher = Watcher(client, settings.exporters.queues or (settings.queue.name,))
-    database = open_database(settings.database.url, VideosTable.of(settings.exporters))
+    database = open_database(settings.database.reading_url, VideosTable.of(settings.exporters))
     queues = QueueSource(watcher, counter, settings.exporters)
     return Watch(queues, Waiting(database, settings), settings.exporters)
 

@@ -15,7 +15,8 @@ README = """# Aforo for your own Prometheus and Grafana
 Made by `make bundle`; every file is as tested in the repository, on Prometheus 2.42 and 3.5.
 
 1. Prometheus: name the two folders in its configuration and reload it. Scrape workers as job `worker`, exporters as
-   `sqs-exporter` and `db-exporter`; one alert looks at the job name `worker`.
+   `sqs-exporter` and `db-exporter`, celery-exporter as `celery-exporter`: the alert TargetDown goes by these names. All
+   alerts carry the label `product="aforo"`.
 
        rule_files:
          - aforo-bundle/rules/*.yml

@@ -6,9 +6,10 @@ import shutil
 import subprocess
 from collections.abc import Iterable
 
-from local.programs import Program
+from local.programs import Program, programs
 from pipeline import ports
-from pipeline.errors import EnvironmentFault
+from pipeline.errors import EnvironmentFault, UsageError
+from pipeline.settings import Settings
 
 #: program on PATH → Debian package that has it
 PACKAGES = {"ffmpeg": "ffmpeg", "ffprobe": "ffmpeg", "prometheus": "prometheus", "redis-server": "redis-server"}
@@ -54,6 +55,22 @@ def check_ports(wanted: Iterable[Program]) -> None:
                 value=program.port,
             )
         ports.require_free("127.0.0.1", program.port, program.name, program.variable)
+
+
+def check_scrapes(settings: Settings) -> None:
+    """Raise UsageError for exporters with TLS or a password where our own Prometheus reads them, over loopback."""
+    told = {
+        "AFORO_EXPORTER_TLS_CERTIFICATE": settings.exporters.tls_certificate,
+        "AFORO_EXPORTER_TLS_KEY": settings.exporters.tls_key,
+        "AFORO_EXPORTER_AUTH_FILE": settings.exporters.auth_file,
+    }
+    for name, file in told.items():
+        if file is not None and any(program.name == "prometheus" for program in programs(settings)):
+            why, remedy = (
+                "this stack's Prometheus reads exporters without it",
+                "leave it out, or set AFORO_PROMETHEUS_URL",
+            )
+            raise UsageError(name, why, f"{remedy} to one of yours", value=file)
 
 
 def check_disk(folder: str = ".") -> str:

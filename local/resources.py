@@ -1,9 +1,10 @@
-"""What a stack needs before its programs start: the queue, the bucket and the tables."""
+"""What a stack needs before its programs start: the queue, the bucket, the tables and who may read them."""
 
 from __future__ import annotations
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from local.reader import ensure_reader
 from pipeline import aws, database, queue
 from pipeline.errors import EnvironmentFault
 from pipeline.settings import Settings
@@ -12,7 +13,10 @@ BUCKET_IS_THERE = frozenset({"BucketAlreadyOwnedByYou", "BucketAlreadyExists"})
 
 
 def make_resources(settings: Settings) -> None:
-    """Make queue, bucket and tables where missing; on real AWS raise EnvironmentFault instead of making a queue."""
+    """Make queue, bucket, tables and the exporters' user where missing.
+
+    On real AWS raise EnvironmentFault instead of making a queue.
+    """
     sqs = aws.client(settings, "sqs")
     if settings.stack != "aws" and settings.aws.endpoint_url:
         queue.ensure_queue(sqs, settings.queue)
@@ -20,6 +24,7 @@ def make_resources(settings: Settings) -> None:
     else:
         queue.find_queue(sqs, settings.queue.name)
     database.upgrade_schema(database.open_engine(settings.database.url))
+    ensure_reader(settings)
 
 
 def _ensure_bucket(settings: Settings) -> None:

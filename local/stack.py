@@ -38,6 +38,7 @@ def up(settings: Settings, options: WorkerOptions) -> None:
     """Bring the stack to `settings` and the worker to `options`; a second call changes nothing and is quick."""
     if settings.stack == "compose":
         raise UsageError("STACK", "this starts the native stack", "use `make up STACK=compose`", value=settings.stack)
+    preflight.check_scrapes(settings)
     with _only_one():
         _restart_if_settings_changed(settings)
         if supervisor.processes() is None:

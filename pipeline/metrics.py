@@ -50,8 +50,8 @@ WORKER = (
     Metric(
         "aforo_worker_info",
         G,
-        "Always 1; versions and profile of this worker.",
-        ("version", "celery", "ffmpeg", "profile"),
+        "Always 1; versions and profile of this worker, once for each queue it reads.",
+        ("version", "celery", "ffmpeg", "profile", "queue"),
     ),
     Metric("aforo_worker_started_timestamp_seconds", G, "When this worker's main process started."),
     Metric("aforo_worker_slots", G, "Slots (task processes) this worker really has."),

@@ -1,4 +1,4 @@
-"""The tables `runs`, `videos` and `attempts`.
+"""The tables `runs`, `videos`, `attempts` and `workers`.
 
 Moments are UTC seconds since the epoch as double precision (a quarter of a microsecond today), on every database:
 differences and sums are then the same arithmetic in SQLite, PostgreSQL, Python and Prometheus. See docs/adr/0003.
@@ -136,3 +136,12 @@ class AttemptRow(Base):
         Index("attempts_video", "video_id"),
         Index("attempts_ended_at", "ended_at"),
     )
+
+
+class WorkerRow(Base):
+    """One worker, by its main process: node, pid and start; and when it last said that it lives."""
+
+    __tablename__ = "workers"
+
+    owner: Mapped[str] = mapped_column(String(128), primary_key=True)
+    seen_at: Mapped[float] = mapped_column(Double)

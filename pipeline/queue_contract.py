@@ -89,7 +89,8 @@ def _dead_letter_queue(client: SQSClient, arn: str, retention_seconds: int) -> F
     except client.exceptions.QueueDoesNotExist:
         return Finding(point, Level.ERROR, f"its dead-letter queue {name} does not exist", f"create {name}")
     except (ClientError, BotoCoreError) as error:
-        remedy = f"allow sqs:GetQueueUrl, sqs:GetQueueAttributes and sqs:SendMessage on {name}"
+        actions = "GetQueueUrl, GetQueueAttributes, ReceiveMessage, ChangeMessageVisibility and SendMessage"
+        remedy = f"allow sqs:{actions} on {name}"
         return Finding(point, Level.WARN, f"its dead-letter queue {name} cannot be read: {error}", remedy)
     if int(facts.get("MessageRetentionPeriod", retention_seconds)) < retention_seconds:
         remedy = "keep messages there longer than in the queue: their age counts from the first sending"

@@ -168,14 +168,30 @@ class Database:
     """The database of runs, videos and attempts."""
 
     url: str = setting("DATABASE_URL", "sqlite:///.local/aforo.db", _url, "any SQLAlchemy URL")
+    readonly_url: str | None = setting(
+        "DATABASE_URL_READONLY",
+        "",
+        _optional_url,
+        "the same database as a user that may only read, for the exporters; `make up` makes that user on PostgreSQL; "
+        "empty means DATABASE_URL",
+    )
+
+    @property
+    def reading_url(self) -> str:
+        """Return the URL by which the exporters read."""
+        return self.readonly_url or self.url
 
 
 @dataclass(frozen=True)
 class Worker:
     """The worker and the ffmpeg it runs."""
 
-    concurrency: int = setting("AFORO_WORKER_CONCURRENCY", "2", _whole(1, MOST_SLOTS), "slots (processes) of one worker node")
-    profile: str = setting("AFORO_WORKER_PROFILE", "full", _choice(*PROFILE_NAMES), "what is made of a video")
+    concurrency: int = setting(
+        "AFORO_WORKER_CONCURRENCY", "2", _whole(1, MOST_SLOTS), "slots (processes) of one worker node"
+    )
+    profile: str = setting(
+        "AFORO_WORKER_PROFILE", "full", _choice(*PROFILE_NAMES), "what is made of a video: full or showcase"
+    )
     threads: int = setting("AFORO_WORKER_THREADS", "0", _whole(0, 256), "ffmpeg -threads; 0 means cores ÷ concurrency")
     work_path: Path = setting("AFORO_WORKER_WORK_PATH", ".local/work", _path, "folder of temporary files")
     metrics_host: str = setting("AFORO_WORKER_METRICS_HOST", "127.0.0.1", _text, "address /metrics listens on")
@@ -270,7 +286,7 @@ class Exporters:
         "AFORO_EXPORTER_VIDEOS_TIMES",
         "epoch",
         _choice("epoch", "epoch_ms", "timestamp"),
-        "what the moments of the table are: seconds, milliseconds, or the database's timestamp type (UTC)",
+        "what the moments of the table are: epoch (seconds), epoch_ms, or timestamp (the database's own type, UTC)",
     )
     videos_states: Mapping[str, str] = setting(
         "AFORO_EXPORTER_VIDEOS_STATES",
@@ -327,7 +343,9 @@ class Settings:
     exporters: Exporters = field(default_factory=Exporters)
     prometheus: Prometheus = field(default_factory=Prometheus)
     results: Results = field(default_factory=Results)
-    stack: str = setting("STACK", "native", _choice("native", "compose", "aws"), "where the parts run")
+    stack: str = setting(
+        "STACK", "native", _choice("native", "compose", "aws"), "where the parts run: native, compose or aws"
+    )
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str]) -> Settings:

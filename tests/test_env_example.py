@@ -1,12 +1,33 @@
-"""`.env.example` is the list of settings a user reads; it must be the list the programs read."""
+"""`.env.example` is the list of settings a user reads; it must be the list the programs and the compose file read."""
 
+import re
 from pathlib import Path
 
+from local.env_example import COMPOSE, render
 from pipeline.settings import declared
 
+SHOWN = Path(".env.example").read_text(encoding="utf-8")
+COMPOSE_FILE = Path("docker-compose.yml").read_text(encoding="utf-8")
+#: boto3's own, and an option of make
+OF_OTHERS = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "PROFILE"}
 
-def test_env_example_names_every_setting_with_its_default_and_meaning():
-    shown = Path(".env.example").read_text(encoding="utf-8")
+
+def test_it_is_what_its_sources_make():
+    assert render() == SHOWN, "run `make docs`"
+
+
+def test_it_names_every_setting_with_its_default_and_meaning():
     for setting in declared():
-        assert f"# {setting['meaning']}\n#{setting['name']}={setting['default']}\n" in shown
-    assert shown.count("\n#") == 2 * len(declared())
+        assert f"# {setting['meaning']}\n#{setting['name']}={setting['default']}\n" in SHOWN
+
+
+def test_it_names_every_variable_of_the_compose_file():
+    assert set(re.findall(r"\$\{(\w+)", COMPOSE_FILE)) - OF_OTHERS <= set(re.findall(r"(?m)^#(\w+)=", SHOWN))
+
+
+def test_what_is_said_of_compose_is_what_its_file_does():
+    for name, default, _ in COMPOSE:
+        defaults = set(re.findall(rf"\$\{{{name}:?-([^${{}}]+)\}}", COMPOSE_FILE))
+        if default and name != "COMPOSE_PROFILES":  # a setting of docker compose itself; the script gives its default
+            assert defaults == {default}, name
+    assert "configured COMPOSE_PROFILES emulator,grafana" in Path("deploy/compose/stack").read_text(encoding="utf-8")

@@ -1,6 +1,7 @@
 """Make options are data: nothing in them is executed, and an empty one stays empty."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -56,6 +57,18 @@ def test_the_stack_chooses_the_programs():
     assert "deploy/compose/stack up" in shown("STACK=compose")
     assert ".venv/bin/python -m local up" in shown("STACK=aws")
     assert ".venv/bin/python -m local up" in shown("STACK=unknown")
+
+
+def test_the_bundle_takes_further_words():
+    command = ["make", "-n", "bundle", "ARGS=--runbook https://wiki.example/aforo"]
+    shown = subprocess.run(command, capture_output=True, text=True, env=outside(), check=True).stdout
+    assert "-m grafana bundle $ARGS" in shown
+
+
+def test_every_scrape_configuration_is_checked():
+    shown = subprocess.run(["make", "-n", "lint-prometheus"], capture_output=True, text=True, env=outside(), check=True)
+    for file in Path("prometheus").glob("prometheus*.yml"):
+        assert re.search(rf"promtool check config .*\b{re.escape(str(file))}", shown.stdout), file
 
 
 def test_an_empty_option_arrives_empty(tmp_path):

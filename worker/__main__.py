@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import IO
 
 import click
+from prometheus_client import disable_created_metrics
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline import aws, cli, database, logs, ports, queue
@@ -34,11 +35,13 @@ RETRY_SECONDS = 1.0
 def main(concurrency: int | None, pool: str, loglevel: str) -> None:
     """Run a worker that processes videos from SQS until it is told to stop."""
     logs.configure(loglevel)
+    disable_created_metrics()  # a second sample of each counter that nobody reads
     settings = _with_concurrency(Settings.from_process(), concurrency)
     with _prepare(settings):
         made = app.create_app(settings)
         app.serve_metrics(made, settings)
         app.watch_dead_letters(made, settings)
+        app.keep_signed_in(settings)
         app.sweep_after_dead_slots(settings)
         shutdown.limit(settings.worker.shutdown_seconds)
         slots = str(settings.worker.concurrency)

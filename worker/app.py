@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 from celery import Celery
 from celery.signals import worker_process_init, worker_ready
 from prometheus_client import CollectorRegistry
+from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline import aws, database, queue
 from pipeline.broker import make_celery
@@ -23,11 +25,12 @@ from worker.counting import WorkerMetrics
 from worker.dead_letters import DeadLetterWatch
 from worker.envelope import Rules, our_call
 from worker.events import Forwarder, forward_events
-from worker.ledger import Ledger, Slot
+from worker.ledger import BEAT_SECONDS, Ledger, Slot
 from worker.resources import NodeCollector, slot_pids
 from worker.transcode import Transcoder
 from worker.visibility import Receipt, VisibilityKeeper
 
+logger = logging.getLogger(__name__)
 #: ffmpeg has its own deadline; this ends a task that hangs elsewhere, and its message comes again
 TIME_LIMIT_MARGIN_SECONDS = 120
 #: dead letters are looked for so often in a visibility timeout, which is how soon the queue itself changes its mind
@@ -90,6 +93,23 @@ def watch_dead_letters(made: WorkerApp, settings: Settings) -> None:
     worker_ready.connect(start, weak=False)
 
 
+def keep_signed_in(settings: Settings) -> None:
+    """Say in the database from time to time that this worker lives: others that leave are then not the last."""
+    ledger, worker = _ledger(settings, forks=True), Slot.this()
+
+    def sign_in() -> None:
+        try:
+            ledger.sign_in(worker)
+        except SQLAlchemyError as error:
+            logger.warning("could not say that this worker lives, one that leaves may end a run: %s", error)
+
+    def start(sender: Any = None, **_signal: object) -> None:
+        sign_in()
+        sender.hub.call_repeatedly(BEAT_SECONDS, sign_in)
+
+    worker_ready.connect(start, weak=False)
+
+
 def sweep_after_dead_slots(settings: Settings) -> None:
     """Let the process that replaces a killed one remove what that left."""
 
@@ -100,10 +120,11 @@ def sweep_after_dead_slots(settings: Settings) -> None:
 
 
 def leave(settings: Settings) -> None:
-    """Say in the database that this worker has ended: its claims are free, and a run that goes on is interrupted."""
+    """Say in the database that this worker has ended: its claims are free; the last one interrupts what goes on."""
     ledger = _ledger(settings, forks=True)
     ledger.release_dead()
-    ledger.interrupt_runs()
+    if ledger.sign_out(Slot.this()):
+        ledger.interrupt_runs()
 
 
 def _ledger(settings: Settings, *, forks: bool = False) -> Ledger:

@@ -10,20 +10,24 @@ import ast
 import re
 import threading
 import time
+from collections.abc import Iterable
 from typing import Any
 
 from billiard.einfo import ExceptionWithTraceback
 from billiard.exceptions import Terminated
 from celery.exceptions import Ignore, Reject, Retry, TimeLimitExceeded, WorkerLostError
 from celery.utils.serialization import get_pickled_exception
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Counter
 
 from pipeline import metrics
-from pipeline.video import Reason
+from pipeline.label_values import values_of
+from pipeline.video import TASK_NAME, Reason
 from worker.measuring import spending
 from worker.reports import Report
 
 MOST_STAGES = 32
+#: of an app with more tasks, the counters of each begin when it is first seen: /metrics stays small
+MOST_EXPECTED_TASKS = 20
 OTHER = "other"
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
@@ -59,7 +63,21 @@ class WorkerMetrics:
         self._lock = threading.Lock()
         self._running: dict[str, float] = {}
         self._stages: set[str] = set()
+        self._expected: set[str] = set()
         self._max_rss_bytes = 0
+
+    def expect(self, tasks: Iterable[str]) -> None:
+        """Let the counters of an app's own tasks exist, at 0: `increase` does not see one that is born at 1."""
+        own = sorted(task for task in tasks if not task.startswith("celery."))
+        if len(own) <= MOST_EXPECTED_TASKS:
+            for task in own:
+                self._expect(task)
+
+    def expect_polls(self) -> None:
+        """Let the counters of our SQS transport exist, at 0."""
+        _begin(self.polls, "aforo_worker_polls_total", "result")
+        _begin(self.refused_messages, "aforo_worker_messages_refused_total", "reason")
+        _begin(self.extensions, "aforo_worker_visibility_extensions_total", "result")
 
     def polled(self, result: str) -> None:
         """Count one receive call (TransportObserver)."""
@@ -73,6 +91,7 @@ class WorkerMetrics:
 
     def started(self, task_id: str, task: str) -> None:
         """Count the start of a task."""
+        self._expect(task)
         self.tasks_started.labels(task).inc()
         with self._lock:
             self._running[task_id] = time.monotonic()
@@ -107,6 +126,17 @@ class WorkerMetrics:
             elif report["kind"] == "delivery":
                 self._delivery(report["task"], report)
 
+    def _expect(self, task: str) -> None:
+        if task in self._expected:
+            return
+        self._expected.add(task)
+        for counter in (self.tasks_started, self.redeliveries, self.children_lost):
+            counter.labels(task)
+        _begin(self.tasks_ended, "aforo_worker_tasks_total", "outcome", task=task)
+        _begin(self.failures, "aforo_worker_failures_total", "reason", task=task)
+        if task == TASK_NAME:
+            _begin(self.video_bytes, "aforo_worker_video_bytes_total", "direction")
+
     def _stage(self, name: str) -> str:
         """Return `name` if it may be a label: a plain word, one of the first so many; else `other`."""
         if name not in self._stages:
@@ -116,6 +146,7 @@ class WorkerMetrics:
         return name
 
     def _delivery(self, task: str, report: Report) -> None:
+        self._expect(task)
         if "queue_wait" in report:
             self.queue_wait.labels(task).observe(report["queue_wait"])
         if "idle" in report:
@@ -132,6 +163,12 @@ class WorkerMetrics:
         if report.get("max_rss_bytes", 0) > self._max_rss_bytes:
             self._max_rss_bytes = report["max_rss_bytes"]
             self.max_rss.set(self._max_rss_bytes)
+
+
+def _begin(counter: Counter, family: str, label: str, **fixed: str) -> None:
+    """Make a child of `counter` for every value of a closed label."""
+    for value in values_of(family, label):
+        counter.labels(**fixed, **{label: value})
 
 
 def counted(base: type[Any], worker_metrics: WorkerMetrics) -> type[Any]:

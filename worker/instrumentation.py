@@ -33,6 +33,8 @@ from worker.transcode import ffmpeg_version
 
 __all__ = ["attach", "connect", "serve_when_ready", "stage"]
 logger = logging.getLogger(__name__)
+#: how a broker URL on worker.transport begins; that is not imported here, for it needs pycurl
+HARDENED = "aforo-sqs:"
 
 
 def attach(
@@ -73,6 +75,9 @@ def connect(app: Celery, worker_metrics: WorkerMetrics) -> None:
         _ask_for_moment_of_sending(app)
         for task in app.tasks.values():
             task.Request = counted(symbol_by_name(task.Request), worker_metrics)
+        worker_metrics.expect(app.tasks)
+        if str(app.conf.broker_url).startswith(HARDENED):
+            worker_metrics.expect_polls()
         worker_metrics.started_at.set(time.time())
         worker_ready.connect(lambda **_signal: post.start(), weak=False)  # a thread before the fork may hold a lock
 
@@ -97,7 +102,9 @@ def serve_when_ready(
         if sender.app is not app:
             return
         registry.register(node(sender))
-        worker_metrics.info.labels(VERSION, celery.__version__, ffmpeg_version(), profile).set(1)
+        facts = (VERSION, celery.__version__, ffmpeg_version(), profile)
+        for queue in _queues(app):
+            worker_metrics.info.labels(*facts, queue).set(1)
         worker_metrics.slots.set_function(lambda: sender.pool.num_processes if sender.pool else 0)
         try:
             serve(registry, *address, worker_metrics.measuring)
@@ -107,6 +114,12 @@ def serve_when_ready(
             forwarder.start()
 
     worker_ready.connect(start, weak=False)
+
+
+def _queues(app: Celery) -> list[str]:
+    """Return the names of the queues a worker of `app` reads, as its broker knows them."""
+    prefix = (app.conf.broker_transport_options or {}).get("queue_name_prefix", "")
+    return [f"{prefix}{name}" for name in app.amqp.queues.consume_from]
 
 
 def _stamp(headers: dict[str, Any] | None = None, **_signal: Any) -> None:

@@ -13,16 +13,19 @@ from enum import StrEnum
 from typing import Any
 
 import psutil
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from pipeline.database import Sessions
-from pipeline.models import AttemptRow, RunRow, VideoRow
+from pipeline.models import AttemptRow, RunRow, VideoRow, WorkerRow
 from pipeline.run import RunStatus
 from pipeline.video import FINAL_STATES, Outcome, Reason, VideoState
 
 #: Time stamps of a claim's owner: processes are told apart by start time, because pids are used again.
 _START_TOLERANCE_SECONDS = 1.0
+#: a worker says this often that it lives, and is taken for dead when it has not for so long
+BEAT_SECONDS = 20.0
+SILENCE_SECONDS = 90.0
 _UNOWNED = {"owner": None, "lease_until": None}
 
 
@@ -152,8 +155,24 @@ class Ledger:
                 video.lease_until = 0.0
         return len(dead)
 
+    def sign_in(self, worker: Slot) -> None:
+        """Say that this worker lives."""
+        with self.sessions.begin() as session:
+            session.merge(WorkerRow(owner=worker.owner, seen_at=time.time()))
+
+    def sign_out(self, worker: Slot) -> bool:
+        """Strike this worker and dead ones off; say whether none is left.
+
+        Two transactions: of workers that leave at once, the one that looks last sees that all have gone.
+        """
+        oldest = time.time() - SILENCE_SECONDS
+        with self.sessions.begin() as session:
+            session.execute(delete(WorkerRow).where((WorkerRow.owner == worker.owner) | (WorkerRow.seen_at < oldest)))
+        with self.sessions.begin() as session:
+            return not any(_may_live(owner) for owner in session.scalars(select(WorkerRow.owner)))
+
     def interrupt_runs(self) -> int:
-        """Mark the runs that still wait for videos: they lose slots they were to be measured with; return how many."""
+        """Mark the runs that still wait for videos, which nobody is left to process; return how many."""
         ended = select(func.count()).where(
             VideoRow.run_id == RunRow.id, VideoRow.state.in_([state.value for state in FINAL_STATES])
         )
@@ -202,7 +221,12 @@ def _is_held(video: VideoRow) -> bool:
     """Say whether a live attempt has the video: its lease runs and its process, if it is of this node, lives."""
     if video.state != VideoState.PROCESSING or video.owner is None or (video.lease_until or 0.0) < time.time():
         return False
-    node, pid, started_at = video.owner.rsplit("|", 2)
+    return _may_live(video.owner)
+
+
+def _may_live(owner: str) -> bool:
+    """Say whether the process may live: on another node, that cannot be told from here."""
+    node, pid, started_at = owner.rsplit("|", 2)
     return node != platform.node() or _lives(int(pid), float(started_at))
 
 

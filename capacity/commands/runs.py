@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import socket
+import time
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import click
 
@@ -22,10 +23,13 @@ from capacity.table_text import csv_row, csv_text, markdown, sources
 from capacity.trial import Laboratory, silent
 from pipeline.errors import RunFailed, UsageError
 from pipeline.language import Language, Text
+from pipeline.models import RunRow
 from pipeline.settings import Settings
 from pipeline.size import parse_size, size_label
 
 PORTS = {"http": 80, "https": 443}
+#: what a dashboard shows before and after a run: rates begin and end there
+MARGIN_SECONDS = 30.0
 DOCUMENT = Path("capacity-planning/escenario_2_worker_throughput.md")
 
 
@@ -74,7 +78,7 @@ def report(run: str | None, tasks_log: str | None, as_json: bool, lang: Language
         findings = gather_all(session, settings, wanted.id)
     publish(sessions, settings, findings, lang)
     _show(findings.of(wanted.id), as_json, lang)
-    click.echo(_where(settings, wanted.id, lang), err=True)
+    click.echo(_where(settings, findings.of(wanted.id), lang), err=True)
     _fail_unless_done(findings.of(wanted.id))
 
 
@@ -151,12 +155,12 @@ def _show(run: RunEvidence, as_json: bool, lang: Language) -> None:
         click.echo(render_terminal(run, lang))
 
 
-def _where(settings: Settings, run_id: str, lang: Language) -> str:
-    """Return where to look further; Grafana only when it runs."""
-    folder, prometheus = settings.results.path, settings.prometheus
-    page = prometheus.page or prometheus.url
+def _where(settings: Settings, run: RunEvidence, lang: Language) -> str:
+    """Return where to look further at this run; Grafana only when it runs."""
+    folder, prometheus, run_id = settings.results.path, settings.prometheus, run.row.run_id
+    page = _live_page(prometheus.page or prometheus.url, run_id)
     shown = (
-        prometheus.grafana_page or prometheus.grafana_url
+        _dashboard(prometheus.grafana_page or prometheus.grafana_url, run.recorded.run)
         if _answers(prometheus.grafana_url)
         else Text("Grafana no está en marcha", "Grafana is not running").to(lang)
     )
@@ -166,6 +170,19 @@ def _where(settings: Settings, run_id: str, lang: Language) -> str:
         f"\nreport: {folder}/report.html · data: {folder}/runs/{run_id}/ · table: {folder}/table.md\n"
         f"dashboards: {shown} · Prometheus: {page}",
     ).to(lang)
+
+
+def _live_page(prometheus: str, run_id: str) -> str:
+    """Return the address of the run's row on Prometheus's live page."""
+    return f"{prometheus.rstrip('/')}/consoles/index.html#{quote(run_id)}"
+
+
+def _dashboard(grafana: str, run: RunRow) -> str:
+    """Return the address of the dashboard that shows this run, over its whole time."""
+    began, ended = run.started_at or run.created_at, run.finished_at or time.time()
+    moments = {"from": began - MARGIN_SECONDS, "to": ended + MARGIN_SECONDS}
+    asked = {"var-run_id": run.id} | {name: f"{1000 * moment:.0f}" for name, moment in moments.items()}
+    return f"{grafana.rstrip('/')}/d/aforo-run?{urlencode(asked)}"
 
 
 def _answers(url: str) -> bool:

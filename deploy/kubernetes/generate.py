@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from typing import Any
 
@@ -9,23 +10,26 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 TARGET = Path(__file__).parent / "prometheus-rules.yaml"
+RUNBOOK = "docs/runbook.md"
 HEAD = (
     "# Made from prometheus/rules and prometheus/alerts by `python deploy/kubernetes/generate.py`; a test compares.\n"
 )
 
 
-def render() -> str:
-    """Return the text of prometheus-rules.yaml, one PrometheusRule a source file."""
+def render(runbook: str = RUNBOOK) -> str:
+    """Return the text of prometheus-rules.yaml, one PrometheusRule a source file, its alerts pointing to `runbook`."""
     sources = [*sorted((ROOT / "prometheus/rules").glob("*.yml")), *sorted((ROOT / "prometheus/alerts").glob("*.yml"))]
-    return HEAD + yaml.dump_all(map(_rule, sources), Dumper=_Readable, sort_keys=False, width=120, allow_unicode=True)
+    rules = [_rule(source, runbook) for source in sources]
+    return HEAD + yaml.dump_all(rules, Dumper=_Readable, sort_keys=False, width=120, allow_unicode=True)
 
 
-def _rule(source: Path) -> dict[str, Any]:
+def _rule(source: Path, runbook: str) -> dict[str, Any]:
+    text = source.read_text(encoding="utf-8").replace(f"{RUNBOOK}#", f"{runbook}#")
     return {
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "PrometheusRule",
         "metadata": {"name": f"aforo-{source.parent.name}-{source.stem}"},
-        "spec": yaml.safe_load(source.read_text(encoding="utf-8")),
+        "spec": yaml.safe_load(text),
     }
 
 
@@ -39,5 +43,17 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 
 _Readable.add_representer(str, _text)
 
+
+def _main() -> None:
+    parser = argparse.ArgumentParser(
+        description="Write every rule and alert as PrometheusRule objects.",
+        epilog="Example: python deploy/kubernetes/generate.py --runbook https://wiki.example.com/aforo rules.yaml",
+    )
+    parser.add_argument("file", nargs="?", type=Path, default=TARGET, help="default: %(default)s")
+    parser.add_argument("--runbook", default=RUNBOOK, help="where the alerts' runbook is read, default: %(default)s")
+    asked = parser.parse_args()
+    asked.file.write_text(render(asked.runbook), encoding="utf-8")
+
+
 if __name__ == "__main__":
-    TARGET.write_text(render(), encoding="utf-8")
+    _main()

@@ -93,11 +93,11 @@ STACK_HEALTH = Board(
                     Text("¿Por qué falla una lectura?", "Why does a collection fail?"),
                     (
                         Query(
-                            "sum by (collector, reason) (increase(aforo_exporter_errors_total[$__range]))",
+                            "sum by (collector, reason) (increase(aforo_exporter_errors_total[$__range])) > 0",
                             "{{collector}} {{reason}}",
                         ),
                         Query(
-                            "sum by (queue, reason) (increase(aforo_sqs_poll_errors_total[$__range]))",
+                            "sum by (queue, reason) (increase(aforo_sqs_poll_errors_total[$__range])) > 0",
                             "{{queue}} {{reason}}",
                         ),
                     ),

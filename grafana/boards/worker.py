@@ -22,6 +22,11 @@ def _mean(histogram: str, by: str = "") -> str:
     return f"{total} / ({count} > 0)"
 
 
+def _happening(counter: str, by: str) -> str:
+    """Return the rate of what happens; a counter begins at 0, and what never happened would fill the legend."""
+    return f"{_rate(counter, by)} > 0"
+
+
 def _quantile(share: float, histogram: str) -> str:
     """Return a quantile; the comparison drops the NaN of a minute in which nothing ended."""
     return f"histogram_quantile({share}, sum by (le) (rate({histogram}_bucket{{{HERE}}}[$__rate_interval]))) >= 0"
@@ -109,7 +114,7 @@ WORKER = Board(
                 series(
                     Text("Fallos por motivo", "Failures by reason"),
                     Text("¿Qué falla y cuándo empezó?", "What fails, and since when?"),
-                    (Query("60 * " + _rate("aforo_worker_failures_total", "reason"), "{{reason}}"),),
+                    (Query("60 * " + _happening("aforo_worker_failures_total", "reason"), "{{reason}}"),),
                     TASKS_PER_MINUTE,
                     empty=NONE_HAPPENED,
                     decimals=1,
@@ -219,7 +224,7 @@ WORKER = Board(
                         "¿Se mantienen ocultos los mensajes en curso? Un fallo acaba en duplicado.",
                         "Do running messages stay hidden? A failure ends in a duplicate.",
                     ),
-                    (Query(_rate("aforo_worker_visibility_extensions_total", "result"), "{{result}}"),),
+                    (Query(_happening("aforo_worker_visibility_extensions_total", "result"), "{{result}}"),),
                     Text("suffix: llamadas/s", "suffix: calls/s"),
                     decimals=2,
                     empty=Text("ninguna tarea duró lo bastante", "no task lasted long enough"),
@@ -245,7 +250,7 @@ WORKER = Board(
                 series(
                     Text("Mensajes rechazados", "Messages refused"),
                     Text("¿Por qué se apartó un mensaje sin leerlo?", "Why was a message put aside unread?"),
-                    (Query(_rate("aforo_worker_messages_refused_total", "reason"), "{{reason}}"),),
+                    (Query(_happening("aforo_worker_messages_refused_total", "reason"), "{{reason}}"),),
                     Text("suffix: mensajes/s", "suffix: messages/s"),
                     empty=NONE_HAPPENED,
                 ),

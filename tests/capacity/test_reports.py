@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import socket
 from contextlib import nullcontext
 from html.parser import HTMLParser
 from pathlib import Path
@@ -137,7 +138,7 @@ def test_a_report_says_where_to_look_on_standard_error(settings):
     folder = settings[0]["AFORO_RESULTS_PATH"]
     assert ask(settings, "report", "b2").stderr == (
         f"\ninforme: {folder}/report.html · datos: {folder}/runs/b2/ · tabla: {folder}/table.md\n"
-        f"tableros: Grafana no está en marcha · Prometheus: {NO_PROMETHEUS}\n"
+        f"tableros: Grafana no está en marcha · Prometheus: {NO_PROMETHEUS}/consoles/index.html#b2\n"
     )
 
 
@@ -163,7 +164,18 @@ def test_grafana_is_looked_for_where_its_address_says(settings, monkeypatch, url
 def test_it_tells_what_a_browser_opens_where_that_is_not_what_it_asks_itself(settings):
     page = {"AFORO_PROMETHEUS_PAGE": "http://127.0.0.1:9490"}
     shown = CliRunner().invoke(main, ["report", "b2"], env=settings[0] | page, catch_exceptions=False)
-    assert shown.stderr.endswith(" · Prometheus: http://127.0.0.1:9490\n")
+    assert shown.stderr.endswith(" · Prometheus: http://127.0.0.1:9490/consoles/index.html#b2\n")
+
+
+def test_the_address_of_grafana_opens_the_dashboard_on_the_run_with_a_margin(settings):
+    with open_store(Path(settings[0]["DATABASE_URL"].removeprefix("sqlite:///")))() as session:
+        run = session.get_one(RunRow, "b2")
+    with socket.create_server(("127.0.0.1", 0)) as grafana:
+        url = f"http://127.0.0.1:{grafana.getsockname()[1]}"
+        environment = settings[0] | {"AFORO_GRAFANA_URL": url, "AFORO_GRAFANA_PAGE": "https://grafana.example/"}
+        shown = CliRunner().invoke(main, ["report", "b2"], env=environment, catch_exceptions=False)
+    window = f"from={1000 * (run.started_at - 30):.0f}&to={1000 * (run.finished_at + 30):.0f}"
+    assert f"tableros: https://grafana.example/d/aforo-run?var-run_id=b2&{window} · " in shown.stderr
 
 
 def test_a_runs_folder_gives_the_same_figures_without_a_database(settings):

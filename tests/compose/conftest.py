@@ -42,24 +42,8 @@ class ComposeStack:
 
     def sql(self, query: str) -> list[list[str]]:
         """Return the rows PostgreSQL itself gives for `query`."""
-        psql = (
-            "exec",
-            "-T",
-            "-e",
-            "PGPASSWORD=aforo",
-            "postgres",
-            "psql",
-            "-h",
-            "127.0.0.1",
-            "-U",
-            "aforo",
-            "-d",
-            "aforo",
-            "-At",
-            "-c",
-            query,
-        )
-        shown = self._run("docker", "compose", *psql)
+        client = ["exec", "-T", "-e", "PGPASSWORD=aforo", "postgres", "psql", "-h", "127.0.0.1"]
+        shown = self._run("docker", "compose", *client, "-U", "aforo", "-d", "aforo", "-At", "-c", query)
         assert shown.returncode == 0, shown.stderr
         return [line.split("|") for line in shown.stdout.splitlines()]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import urllib.request
 
 import pytest
 
@@ -35,8 +36,11 @@ def test_the_row_counts_every_video_on_two_nodes_of_one_slot(row):
     assert (row["slots"], row["concurrency"]) == (2, 1)
 
 
-def test_the_address_it_ends_with_opens_prometheus_on_this_machine(stack, burst):
-    assert f"Prometheus: {stack.prometheus_url}\n" in burst.stdout + burst.stderr
+def test_the_address_it_ends_with_opens_the_run_in_prometheus_on_this_machine(stack, burst, row):
+    page, _, place = (burst.stdout + burst.stderr).rpartition("Prometheus: ")[2].split("\n")[0].partition("#")
+    assert (page, place) == (f"{stack.prometheus_url}/consoles/index.html", row["run_id"])
+    with urllib.request.urlopen(page, timeout=10) as answer:
+        assert f'<tr id="{place}">' in answer.read().decode()
 
 
 def test_the_table_the_database_and_the_recording_rule_say_the_same(stack, row):

@@ -45,6 +45,15 @@ def test_a_worker_has_the_limits_of_the_settings(stack):
         assert container["HostConfig"]["PidsLimit"] == 4096
 
 
+def test_exporters_know_no_user_of_the_database_that_may_write(stack):
+    owner = [service(c) for c in stack.containers() if any("//aforo:" in entry for entry in c["Config"]["Env"])]
+    reader = [service(c) for c in stack.containers() if any("//aforo_reader:" in entry for entry in c["Config"]["Env"])]
+    assert set(owner) == {"resources", "worker"}
+    assert set(reader) == {"resources", "sqs-exporter", "db-exporter"}
+    asked = "has_table_privilege('aforo_reader', t, 'SELECT'), has_table_privilege('aforo_reader', t, 'INSERT, DELETE')"
+    assert stack.sql(f"SELECT DISTINCT {asked} FROM unnest(ARRAY['runs', 'videos', 'attempts']) AS t") == [["t", "f"]]
+
+
 def test_no_container_holds_the_engine_s_socket(stack):
     mounts = {mount.get("Source", "") for container in stack.containers() for mount in container["Mounts"]}
     assert not any(source.endswith("docker.sock") for source in mounts)

@@ -57,12 +57,41 @@ def test_a_wrong_number_is_refused_with_its_name_and_value(stack, options):
     assert refused.stderr.startswith(f"error: {name} ({value}); it must be a whole number; give 1 to ")
 
 
+@pytest.mark.parametrize("name", ["AFORO_EXPORTER_TLS_CERTIFICATE", "AFORO_EXPORTER_AUTH_FILE"])
+def test_exporters_that_this_prometheus_could_not_read_are_refused(stack, tmp_path, name):
+    refused = stack("up", **{name: "/some/file"})
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert refused.stderr.startswith(f"error: {name} (/some/file); ")
+    (tmp_path / ".env").write_text(f"{name}=/some/file\n")
+    assert stack("up").returncode == 2
+    assert stack("status").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("profiles", "told"),
+    [
+        ("emulator,grafana", []),
+        ("aws", ["AWS_ACCESS_KEY_ID=", "AWS_ENDPOINT_URL=", "AWS_SECRET_ACCESS_KEY="]),
+    ],
+)
+def test_without_the_emulator_its_address_and_keys_are_not_given(stack, tmp_path, monkeypatch, profiles, told):
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    stack(
+        "status",
+        docker=f'[ "$2" != --progress ] || env | grep ^AWS_ | sort >{tmp_path}/told',
+        COMPOSE_PROFILES=profiles,
+    )
+    assert (tmp_path / "told").read_text().split() == told
+
+
 def test_an_unknown_verb_is_refused(stack):
     assert stack("fly").returncode == 2
 
 
-def test_the_password_of_grafana_is_made_once_and_for_this_user_alone(stack, tmp_path):
-    secret = tmp_path / ".local/compose/grafana-admin-password"
+@pytest.mark.parametrize("name", ["grafana-admin-password", "postgres-reader-password"])
+def test_a_password_is_made_once_and_for_this_user_alone(stack, tmp_path, name):
+    secret = tmp_path / ".local/compose" / name
     stack("status")
     made = secret.read_text()
     stack("status")

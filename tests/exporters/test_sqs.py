@@ -10,7 +10,7 @@ from exporters.base import Findings, Incomplete
 from exporters.faults import Fault, SourceNotReady
 from exporters.queues import CONCURRENCY, DISCOVERY_SECONDS, CallCounter, Watcher
 from exporters.reader import open_database
-from exporters.sqs import QueueSource, Watch
+from exporters.sqs import MOST_EXPECTED_QUEUES, QueueSource, Watch
 from exporters.statements import VideosTable
 from exporters.waiting import Waiting
 from pipeline.settings import Settings
@@ -37,6 +37,23 @@ def values(findings: Findings, name: str) -> dict[tuple[str, ...], float]:
     families = [*findings.families, *text_string_to_metric_families(findings.text)]
     found = next(family for family in families if family.name == name)
     return {tuple(sample.labels.values()): sample.value for sample in found.samples}
+
+
+def happened(findings: Findings, name: str) -> dict[tuple[str, ...], float]:
+    return {labels: value for labels, value in values(findings, name).items() if value}
+
+
+def test_the_errors_of_a_queue_are_0_before_the_first_unless_there_are_many() -> None:
+    fake = FakeSqs()
+    for number in range(MOST_EXPECTED_QUEUES):
+        fake.make(f"q{number}")
+    few, many = Exporter(fake, "q0"), Exporter(fake, "q*", "x")
+    few.poll()
+    many.poll()
+    assert values(few.source.fetch(), "aforo_sqs_poll_errors") == {("q0", fault): 0 for fault in Fault}
+    with pytest.raises(Incomplete) as caught:
+        many.source.fetch()
+    assert values(caught.value.findings, "aforo_sqs_poll_errors") == {("x", Fault.NOT_FOUND): 1}
 
 
 def test_nothing_is_said_before_the_first_poll() -> None:
@@ -72,7 +89,7 @@ def test_a_queue_that_does_not_answer_is_absent_and_the_others_are_there() -> No
     findings = caught.value.findings
     assert values(findings, "aforo_sqs_messages_visible") == {("a",): 1}
     assert values(findings, "aforo_sqs_last_success_timestamp_seconds") == {("a",): T0 + 5, ("b",): T0}
-    assert values(findings, "aforo_sqs_poll_errors") == {("b", Fault.TIMEOUT): 1}
+    assert happened(findings, "aforo_sqs_poll_errors") == {("b", Fault.TIMEOUT): 1}
 
 
 def test_a_refused_list_of_queues_is_told_and_takes_nothing_with_it() -> None:
@@ -87,7 +104,7 @@ def test_a_refused_list_of_queues_is_told_and_takes_nothing_with_it() -> None:
         exporter.source.fetch()
     findings = caught.value.findings
     assert values(findings, "aforo_sqs_messages_visible") == {("named",): 0, ("team-a",): 0}
-    assert values(findings, "aforo_sqs_poll_errors") == {("team-*", Fault.DENIED): 1}
+    assert happened(findings, "aforo_sqs_poll_errors") == {("team-*", Fault.DENIED): 1}
     fake.broken.clear()
     fake.make("team-b")
     exporter.poll(after=5)
@@ -116,6 +133,23 @@ def test_a_dead_letter_queue_shared_by_many_is_read_once() -> None:
     findings = exporter.source.fetch()
     assert values(findings, "aforo_sqs_dead_letter_messages") == {("a",): 4, ("b",): 4}
     assert values(findings, "aforo_sqs_api_calls") == {("GetQueueAttributes",): 3, ("GetQueueUrl",): 3}
+
+
+def test_the_dead_letter_queue_a_prefix_matches_is_told_with_its_queue_and_not_as_one() -> None:
+    fake = FakeSqs()
+    fake.make("team-a-dlq", visible=1)
+    fake.make("team-a", dead_letters="team-a-dlq", max_receive_count=5)
+    exporter = Exporter(fake, "team-*")
+    exporter.poll()
+    findings = exporter.source.fetch()
+    assert values(findings, "aforo_sqs_messages_visible") == {("team-a",): 0}
+    assert values(findings, "aforo_sqs_dead_letter_messages") == {("team-a",): 1}
+    assert not exporter.source.is_busy
+    fake.broken["team-a"] = ReadTimeoutError(endpoint_url="http://sqs.test")
+    exporter.poll(after=5)
+    with pytest.raises(Incomplete) as caught:
+        exporter.source.fetch()
+    assert values(caught.value.findings, "aforo_sqs_messages_visible") == {}
 
 
 def test_a_months_cost_follows_from_the_calls_of_the_last_polls() -> None:

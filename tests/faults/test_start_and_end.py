@@ -34,6 +34,20 @@ def test_a_terminated_worker_finishes_what_it_can_and_says_that_the_run_is_inter
         it.check()
 
 
+def test_a_worker_that_leaves_others_behind_interrupts_no_run_and_the_last_one_does(rig, clips, tmp_path):
+    with rig(slow=True, AFORO_WORKER_SHUTDOWN_SECONDS="1") as it:
+        first = it.start().await_ready()
+        second = it.start(AFORO_WORKER_WORK_PATH=str(tmp_path / "second")).await_ready()
+        it.send(it.store(clips(3)), count=4)
+        it.await_running()
+        first.send(signal.SIGTERM)
+        first.await_end()
+        assert it.run().status == "running"
+        second.send(signal.SIGTERM)
+        second.await_end()
+        assert it.run().status == "interrupted"
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_what_does_not_end_in_time_is_given_back_at_once_and_free_for_other_nodes(number, rig, clips):
     with rig(slow=True, AFORO_WORKER_SHUTDOWN_SECONDS="1") as it:

@@ -74,15 +74,16 @@ def test_a_rate_looks_back_a_minute_at_least():
             assert steps <= {"15s"}, (path.stem, panel["title"])
 
 
-def test_the_runbook_sends_its_reader_to_panels_that_are_there():
-    boards = {load(path)["title"].removeprefix("Aforo · "): load(path) for path in FOLDERS["en"].glob("*.json")}
+def test_the_runbook_sends_its_reader_to_panels_that_are_there_in_both_languages():
     told = Path("docs/runbook.md").read_text(encoding="utf-8").replace("\n", " ")
-    places = re.findall(r"(\w[\w ]*?) → ((?:\*[^*]+\*(?:,? and |, )?)+)", told)
+    one = r"\*[^*]+\*(?: \(\*[^*]+\*\))?"
+    places = re.findall(rf"(\w[\w ]*?) → ((?:{one}(?:,? and |, )?)+)", told)
     assert len(places) > len(rules("alerts")) / 2
-    for board, names in places:
-        name = next((known for known in boards if board.endswith(known)), board)
-        titles = {panel["title"] for panel in panels(boards[name])}
-        assert set(re.findall(r"\*([^*]+)\*", names)) <= titles, (name, names)
+    for end, names in places:
+        board = next(board for board in BOARDS if end.endswith(board.title.en.removeprefix("Aforo · ")))
+        titles = {panel.title.en: panel.title.es for row in board.rows for panel in row.panels}
+        for english, spanish in re.findall(r"\*([^*]+)\*(?: \(\*([^*]+)\*\))?", names):
+            assert titles.get(english) == (spanish or english), (end, english)
 
 
 def test_every_value_a_label_may_have_is_shown_in_words():

@@ -76,6 +76,28 @@ def test_ports_are_those_of_the_settings_and_let_in_for_prometheus_alone():
     assert entry["from"] == [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
 
 
+def test_exporters_get_the_database_as_a_user_that_may_only_read():
+    found = {}
+    for deployment in DEPLOYMENTS:
+        (container,) = pod(deployment)["containers"]
+        assert container["envFrom"] == [{"configMapRef": {"name": "aforo-settings"}}]
+        (variable,) = container["env"]
+        assert variable["name"] == "DATABASE_URL"
+        found[deployment["metadata"]["name"]] = variable["valueFrom"]["secretKeyRef"]
+    keys = {"worker": "DATABASE_URL", "sqs-exporter": "DATABASE_URL_READONLY", "db-exporter": "DATABASE_URL_READONLY"}
+    assert found == {name: {"name": "aforo-database", "key": key} for name, key in keys.items()}
+
+
+def test_names_can_be_asked_for_where_a_cluster_answers_them():
+    dns = [
+        rule["to"][0]
+        for rule in the("NetworkPolicy", "aforo")["spec"]["egress"]
+        if rule["ports"] == [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]
+    ]
+    in_cluster = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}
+    assert dns == [in_cluster, {"ipBlock": {"cidr": "169.254.20.10/32"}}]
+
+
 def test_jobs_are_named_as_prometheus_knows_them():
     scraped = yaml.safe_load((ROOT / "prometheus/prometheus.yml").read_text(encoding="utf-8"))["scrape_configs"]
     names = {d["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/name"] for d in DEPLOYMENTS}
@@ -87,6 +109,22 @@ def test_jobs_are_named_as_prometheus_knows_them():
 def test_every_rule_and_alert_is_there_as_its_source_says():
     made = runpy.run_path(str(FOLDER / "generate.py"))["render"]()
     assert (FOLDER / "prometheus-rules.yaml").read_text(encoding="utf-8") == made, "run deploy/kubernetes/generate.py"
+
+
+def test_the_alerts_of_a_file_of_ones_own_point_to_ones_own_runbook(tmp_path):
+    command = [
+        sys.executable,
+        FOLDER / "generate.py",
+        "--runbook",
+        "https://wiki.example/aforo",
+        tmp_path / "rules.yaml",
+    ]
+    subprocess.run(command, check=True)
+    made = yaml.safe_load_all((tmp_path / "rules.yaml").read_text(encoding="utf-8"))
+    rules = [rule for m in made for group in m["spec"]["groups"] for rule in group["rules"] if "alert" in rule]
+    assert rules
+    for rule in rules:
+        assert rule["annotations"]["runbook_url"] == f"https://wiki.example/aforo#{rule['alert'].lower()}"
 
 
 def test_every_dashboard_is_brought_along():

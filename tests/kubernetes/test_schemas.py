@@ -9,6 +9,7 @@ import copy
 import json
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import jsonschema
@@ -57,16 +58,49 @@ def test_every_manifest_is_named_by_the_kustomization():
     assert written == {name for name in kustomization()["resources"] if name.endswith(".yaml")}
 
 
-def test_kustomize_builds_what_fits_the_schemas():
-    kustomize = shutil.which("kustomize")
-    if kustomize is None:
-        pytest.skip("kustomize is not there: the build is not tried")
-    built = subprocess.run([kustomize, "build", str(FOLDER)], capture_output=True, text=True, check=False)
+def build(folder):
+    """Return what kustomize makes of `folder`, by itself or as a part of kubectl."""
+    words = {"kustomize": ["kustomize", "build"], "kubectl": ["kubectl", "kustomize"]}
+    command = next((words[tool] for tool in words if shutil.which(tool)), None)
+    if command is None:
+        pytest.skip("neither kustomize nor kubectl is there: the build is not tried")
+    built = subprocess.run([*command, str(folder)], capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stderr
-    made = list(yaml.safe_load_all(built.stdout))
+    return list(yaml.safe_load_all(built.stdout))
+
+
+def test_kustomize_builds_what_fits_the_schemas():
+    made = build(FOLDER)
     for manifest in made:
         check(manifest)
     pods = [m["spec"]["template"]["metadata"]["labels"] for m in made if m["kind"] == "Deployment"]
     assert all(labels["app.kubernetes.io/part-of"] == "aforo" for labels in pods)
     boards = {name for m in made if m["kind"] == "ConfigMap" for name in m["data"] if name.endswith(".json")}
     assert boards == {file.name for file in (FOLDER.parents[1] / "grafana/dashboards").glob("*.json")}
+
+
+def test_the_overlay_of_the_documentation_changes_what_it_says(tmp_path):
+    root, overlay = FOLDER.parents[1], tmp_path / "my-overlay"
+    shutil.copytree(FOLDER, tmp_path / "deploy/kubernetes")
+    shutil.copytree(root / "grafana", tmp_path / "grafana", ignore=shutil.ignore_patterns("node_modules", "*.py"))
+    overlay.mkdir()
+    told = (root / "docs/operating.md").read_text(encoding="utf-8")
+    (overlay / "kustomization.yaml").write_text(told.partition("```yaml\n")[2].partition("```")[0], encoding="utf-8")
+    generate = [
+        sys.executable,
+        FOLDER / "generate.py",
+        "--runbook",
+        "https://wiki.example/aforo",
+        overlay / "rules.yaml",
+    ]
+    subprocess.run(generate, check=True)
+    made = build(overlay)
+    for manifest in made:
+        check(manifest)
+    watched = [m for m in made if m["kind"] in {"PodMonitor", "PrometheusRule"}]
+    assert {m["metadata"]["labels"]["release"] for m in watched} == {"kube-prometheus-stack"}
+    alerts = [rule for m in watched for g in m["spec"].get("groups", []) for rule in g["rules"] if "alert" in rule]
+    assert alerts
+    assert all(alert["annotations"]["runbook_url"].startswith("https://wiki.example/aforo#") for alert in alerts)
+    worker = next(m for m in made if m["kind"] == "Deployment" and m["metadata"]["name"] == "worker")
+    assert worker["spec"]["template"]["spec"]["containers"][0]["image"] == "registry.example/aforo-worker:1"

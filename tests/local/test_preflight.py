@@ -7,7 +7,8 @@ import pytest
 
 from local import preflight
 from local.programs import Program
-from pipeline.errors import EnvironmentFault
+from pipeline.errors import EnvironmentFault, UsageError
+from pipeline.settings import Settings
 
 
 @pytest.fixture
@@ -58,6 +59,16 @@ def test_an_ffmpeg_that_hangs_is_not_waited_for(tmp_path, monkeypatch):
     monkeypatch.setattr(preflight, "FFMPEG_SECONDS", 0.2)
     with pytest.raises(EnvironmentFault, match="does not run"):
         preflight.check_encoders()
+
+
+@pytest.mark.parametrize("name", ["AFORO_EXPORTER_TLS_CERTIFICATE", "AFORO_EXPORTER_AUTH_FILE"])
+def test_exporters_that_our_own_prometheus_could_not_read_are_refused(name):
+    with pytest.raises(UsageError) as refusal:
+        preflight.check_scrapes(Settings.from_env({name: "/some/file"}))
+    assert str(refusal.value).startswith(f"{name} (/some/file); this stack's Prometheus reads exporters without it")
+    elsewhere = {"AFORO_PROMETHEUS_URL": "https://prometheus.example"}
+    preflight.check_scrapes(Settings.from_env({name: "/some/file"} | elsewhere))
+    preflight.check_scrapes(Settings.from_env({}))
 
 
 def test_a_full_disk_is_refused(monkeypatch):

@@ -1,7 +1,9 @@
+import re
+
 import pytest
 
 from pipeline.errors import UsageError
-from pipeline.settings import EMULATOR_URL, Settings
+from pipeline.settings import EMULATOR_URL, Settings, declared
 
 
 def test_the_native_stack_talks_to_its_own_emulator_and_aws_does_not():
@@ -28,3 +30,15 @@ def test_a_dotenv_file_with_bom_crlf_quotes_and_export_is_read(tmp_path, monkeyp
     settings = Settings.from_process(file)
     monkeypatch.delenv("AWS_REGION", raising=False)
     assert (settings.queue.name, settings.aws.region) == ("mine", "eu-west-1")
+
+
+@pytest.mark.parametrize("setting", declared(), ids=lambda setting: setting["name"])
+def test_a_setting_with_few_values_names_them_all(setting):
+    try:
+        Settings.from_env({setting["name"]: "no such word"})
+        said = ""
+    except UsageError as refusal:
+        said = str(refusal)
+    choice = re.search(r"it must be one of ([^;]+);", said)
+    words = choice.group(1).split(", ") if choice else []
+    assert [word for word in words if word not in setting["meaning"]] == []

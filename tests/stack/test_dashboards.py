@@ -114,7 +114,7 @@ def test_the_live_page_shows_the_rows_with_the_tables_digits(rows, prometheus):
     with urllib.request.urlopen(f"{prometheus}/consoles/index.html", timeout=10) as answer:
         page = answer.read().decode()
     for row in rows.values():
-        cells = page.partition(f"<small>{row['run_id']}</small>")[0].rpartition("<tr>")[2]
+        cells = page.partition(f"<small>{row['run_id']}</small>")[0].rpartition("<tr id=")[2]
         assert f"<b>{row['x_per_minute']:.2f}</b>" in cells
         assert f">{row['s_seconds']:.1f}</td>" in cells
     assert "En curso" not in page

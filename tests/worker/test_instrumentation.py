@@ -4,14 +4,17 @@ import socket
 import pytest
 from billiard.einfo import ExceptionInfo
 from billiard.exceptions import Terminated
+from celery import Celery
 from celery.exceptions import Ignore, Reject, Retry, WorkerLostError
+from kombu import Queue
 from prometheus_client import CollectorRegistry
 
 from pipeline.video import Reason, VideoFailed
 from tests.conftest import poll_until
-from worker import reports
-from worker.counting import MOST_STAGES, WorkerMetrics, counted
+from worker import reports, transport
+from worker.counting import MOST_EXPECTED_TASKS, MOST_STAGES, WorkerMetrics, counted
 from worker.deliveries import SENT_AT, Deliveries
+from worker.instrumentation import HARDENED, _queues
 from worker.reports import Post
 from worker.stages import stage
 
@@ -90,7 +93,7 @@ def test_a_round_of_the_visibility_keeper_is_counted_while_its_task_runs(registr
 def test_a_duplicate_is_no_success(registry, metrics):
     request_in(metrics).on_success((False, repr({"aforo": {"outcome": "duplicate"}}), 0.1))
     assert registry.get_sample_value("aforo_worker_tasks_total", {"task": "t", "outcome": "duplicate"}) == 1
-    assert registry.get_sample_value("aforo_worker_tasks_total", {"task": "t", "outcome": "succeeded"}) is None
+    assert registry.get_sample_value("aforo_worker_tasks_total", {"task": "t", "outcome": "succeeded"}) == 0
 
 
 @pytest.mark.parametrize(
@@ -109,9 +112,7 @@ def test_each_way_to_end_is_counted_by_its_name_and_frees_the_slot(registry, met
     request_in(metrics).on_success((True, raised(error), 1.0))
     assert registry.get_sample_value("aforo_worker_tasks_total", {"task": "t", "outcome": outcome}) == 1
     assert registry.get_sample_value("aforo_worker_slots_busy") == 0
-    assert registry.get_sample_value("aforo_worker_children_lost_total", {"task": "t"}) == (
-        1 if outcome == "lost" else None
-    )
+    assert registry.get_sample_value("aforo_worker_children_lost_total", {"task": "t"}) == (outcome == "lost")
 
 
 def test_a_hard_time_limit_that_also_kills_the_child_is_one_end(registry, metrics):
@@ -119,7 +120,7 @@ def test_a_hard_time_limit_that_also_kills_the_child_is_one_end(registry, metric
     request.on_timeout(False, 10)
     request.on_failure(raised(WorkerLostError("killed for its time limit")))
     assert registry.get_sample_value("aforo_worker_tasks_total", {"task": "t", "outcome": "failed"}) == 1
-    assert registry.get_sample_value("aforo_worker_tasks_total", {"task": "t", "outcome": "lost"}) is None
+    assert registry.get_sample_value("aforo_worker_tasks_total", {"task": "t", "outcome": "lost"}) == 0
     assert registry.get_sample_value("aforo_worker_failures_total", {"task": "t", "reason": "timeout"}) == 1
 
 
@@ -230,3 +231,54 @@ def test_stage_names_that_are_no_words_or_too_many_become_other(registry, metric
         metrics.take({"kind": "stage", "task": "t", "stage": name, "seconds": 1.0})
     counts = {s.labels["stage"] for m in registry.collect() for s in m.samples if "stage" in s.labels}
     assert counts == {"other", *(f"s{k}" for k in range(MOST_STAGES))}
+
+
+def exported(registry):
+    """Return every counter as (name, label values) → value."""
+    families = (family for family in registry.collect() if family.type == "counter")
+    return {(s.name, *s.labels.values()): s.value for f in families for s in f.samples if s.name.endswith("_total")}
+
+
+def test_every_counter_of_a_known_task_is_there_before_its_first_event(registry, metrics):
+    metrics.expect(["t", "celery.chord"])
+    before = exported(registry)
+    request_in(metrics).on_success((True, raised(VideoFailed(Reason.OOM, "x")), 1.0))
+    request_in(metrics).on_success((True, raised(WorkerLostError("dead")), 1.0))
+    metrics.take({"kind": "delivery", "task": "t", "receive_count": 2})
+    after = exported(registry)
+    assert before.keys() == after.keys()
+    assert {name[1] for name in before if len(name) > 1} == {"t"}
+    changed = {name for name in after if after[name] > before[name]} - {("aforo_worker_measuring_cpu_seconds_total",)}
+    assert changed == {
+        ("aforo_worker_tasks_started_total", "t"),
+        ("aforo_worker_tasks_total", "t", "failed"),
+        ("aforo_worker_tasks_total", "t", "lost"),
+        ("aforo_worker_failures_total", "t", "oom"),
+        ("aforo_worker_children_lost_total", "t"),
+        ("aforo_worker_redeliveries_total", "t"),
+    }
+
+
+def test_of_an_app_with_many_tasks_a_task_is_expected_when_it_starts(registry, metrics):
+    metrics.expect(f"t{number}" for number in range(MOST_EXPECTED_TASKS + 1))
+    assert ("aforo_worker_children_lost_total", "t1") not in exported(registry)
+    metrics.started("1", "t1")
+    assert exported(registry)["aforo_worker_children_lost_total", "t1"] == 0
+    assert ("aforo_worker_children_lost_total", "t2") not in exported(registry)
+
+
+def test_polls_and_refusals_are_expected_of_our_transport_alone(registry, metrics):
+    assert f"{transport.SCHEME}:" == HARDENED
+    metrics.expect(["t"])
+    assert not [name for name in exported(registry) if name[0] == "aforo_worker_polls_total"]
+    metrics.expect_polls()
+    assert exported(registry)["aforo_worker_polls_total", "denied"] == 0
+    assert exported(registry)["aforo_worker_messages_refused_total", "bad_json"] == 0
+
+
+def test_the_worker_tells_the_queues_it_reads():
+    app = Celery(broker="sqs://")
+    app.conf.task_queues = (Queue("a"), Queue("b"))
+    assert _queues(app) == ["a", "b"]
+    app.conf.broker_transport_options = {"queue_name_prefix": "team-"}
+    assert _queues(app) == ["team-a", "team-b"]

@@ -4,9 +4,9 @@ import pytest
 from sqlalchemy import select, update
 
 from pipeline.database import open_engine, open_sessions, upgrade_schema
-from pipeline.models import AttemptRow, RunRow, VideoRow
+from pipeline.models import AttemptRow, RunRow, VideoRow, WorkerRow
 from pipeline.video import Outcome, Reason, VideoState
-from worker.ledger import Claim, Ledger, Refusal, Slot
+from worker.ledger import SILENCE_SECONDS, Claim, Ledger, Refusal, Slot
 
 DONE = {"output_bytes": 7}
 
@@ -131,6 +131,26 @@ def test_a_run_that_still_waits_for_videos_is_interrupted_and_a_whole_one_is_not
         session.execute(update(RunRow).values(status="running"))
     ledger.finish(taken, VideoState.DONE, dict(DONE))
     assert ledger.interrupt_runs() == 0
+
+
+ELSEWHERE, DEAD_HERE = Slot("elsewhere", 1, 0.0), Slot(Slot.this().node, 2**22 - 1, 0.0)
+
+
+def test_the_last_worker_knows_that_it_is(ledger):
+    ledger.sign_in(Slot.this())
+    ledger.sign_in(ELSEWHERE)
+    ledger.sign_in(DEAD_HERE)
+    assert not ledger.sign_out(Slot.this())
+    assert ledger.sign_out(ELSEWHERE)
+
+
+def test_a_worker_that_has_been_silent_for_long_is_not_waited_for(ledger):
+    ledger.sign_in(ELSEWHERE)
+    with ledger.sessions.begin() as session:
+        session.execute(update(WorkerRow).values(seen_at=time.time() - SILENCE_SECONDS - 1))
+    assert ledger.sign_out(Slot.this())
+    ledger.sign_in(ELSEWHERE)
+    assert not ledger.sign_out(Slot.this())
 
 
 def test_each_attempt_publishes_to_a_place_of_its_own(ledger):

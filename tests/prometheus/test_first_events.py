@@ -1,0 +1,91 @@
+"""An alert on a counter must see its first event: what a worker really exports, before and after, is what it reads."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from celery import Celery
+from celery.signals import worker_init
+from prometheus_client import CollectorRegistry
+
+from grafana.promtool import promtools
+from pipeline.video import TASK_NAME
+from worker import instrumentation, reports
+from worker.counting import WorkerMetrics
+
+ALERTS = Path(__file__).parents[2] / "prometheus/alerts/workers.yml"
+Samples = dict[str, float]
+
+
+class Worker:
+    """A worker's metrics as they are once it has begun, without the worker."""
+
+    def __init__(self) -> None:
+        self.app, self.registry = Celery(broker="sqs://", set_as_current=False), CollectorRegistry()
+        self.app.task(name=TASK_NAME)(lambda: None)
+        self.app.finalize()
+        self.metrics = WorkerMetrics(self.registry)
+        instrumentation.connect(self.app, self.metrics)
+        worker_init.send(sender=self)
+
+    def lose_a_child(self) -> None:
+        self.metrics.started("id", TASK_NAME)
+        self.metrics.ended("id", TASK_NAME, "lost")
+
+    def exported(self) -> Samples:
+        """Return the series the alert reads, as Prometheus would store them."""
+        return {
+            f"{sample.name}{{{_selected(sample.labels)}}}": sample.value
+            for family in self.registry.collect()
+            for sample in family.samples
+            if sample.name == "aforo_worker_children_lost_total"
+        }
+
+
+@pytest.fixture
+def worker() -> Iterator[Worker]:
+    yield Worker()
+    reports.use(None)
+
+
+def test_the_first_death_of_a_task_process_fires(worker: Worker, tmp_path: Path) -> None:
+    before = worker.exported()
+    worker.lose_a_child()
+    _promtool(tmp_path, before, worker.exported())
+
+
+def _promtool(folder: Path, before: Samples, after: Samples) -> None:
+    """Let promtool read `before` for two minutes and `after` since; one death must be firing then, and none before."""
+    if not promtools():
+        pytest.skip("promtool is not installed (Debian: apt-get install prometheus)")
+    series = [{"series": name, "values": f"{before.get(name, '_')}x7 {value}x20"} for name, value in after.items()]
+    looks = [_look("1m30s", []), _look("3m", [{"severity": "warning", "product": "aforo", "instance": "w"}])]
+    test = {"interval": "15s", "input_series": series, "alert_rule_test": looks}
+    file = folder / "test.yml"
+    file.write_text(yaml.safe_dump({"rule_files": [str(_bare_alert(folder))], "tests": [test]}))
+    for promtool in promtools():
+        done = subprocess.run([promtool, "test", "rules", str(file)], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _look(moment: str, labels: list[dict[str, str]]) -> dict[str, Any]:
+    alerts = [{"exp_labels": each} for each in labels]
+    return {"eval_time": moment, "alertname": "TaskProcessesDying", "exp_alerts": alerts}
+
+
+def _bare_alert(folder: Path) -> Path:
+    """Write the alert without its texts, which other tests compare."""
+    (group,) = yaml.safe_load(ALERTS.read_text(encoding="utf-8"))["groups"]
+    rules = [rule | {"annotations": {}} for rule in group["rules"] if rule["alert"] == "TaskProcessesDying"]
+    file = folder / "alerts.yml"
+    file.write_text(yaml.safe_dump({"groups": [group | {"rules": rules}]}))
+    return file
+
+
+def _selected(labels: dict[str, str]) -> str:
+    return ",".join(f'{name}="{value}"' for name, value in {**labels, "instance": "w"}.items())

@@ -1,0 +1,66 @@
+"""docs/operating.md lists what each role must be allowed on AWS: every call its program makes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+#: boto3's methods, and the actions IAM knows them by
+ACTIONS = {
+    "get_queue_url": "GetQueueUrl",
+    "get_queue_attributes": "GetQueueAttributes",
+    "receive_message": "ReceiveMessage",
+    "delete_message": "DeleteMessage",
+    "change_message_visibility": "ChangeMessageVisibility",
+    "change_message_visibility_batch": "ChangeMessageVisibility",
+    "send_message": "SendMessage",
+    "send_message_batch": "SendMessage",
+    "list_queues": "ListQueues",
+    "download_file": "GetObject",
+    "get_object": "GetObject",
+    "head_object": "ListBucket",  # which makes a missing object 404 and not 403
+    "upload_file": "PutObject",
+    "put_object": "PutObject",
+    "delete_object": "DeleteObject",
+    "list_multipart_uploads": "ListBucketMultipartUploads",
+    "abort_multipart_upload": "AbortMultipartUpload",
+}
+#: what each program calls itself; the transport of the worker is kombu's
+SOURCES = {
+    "worker": ("worker/*.py", "pipeline/queue.py", "pipeline/queue_contract.py", "pipeline/storage.py"),
+    "whoever injects": ("injector/*.py",),
+    "`make matrix`, `search`": ("capacity/withdrawal.py",),
+    "exporters": ("exporters/queues.py",),
+}
+#: these are made on an emulator only
+LOCAL_ONLY = {"create_queue", "create_bucket"}
+CALL = re.compile(r"(?:client|\))\.([a-z]+_[a-z_]+)\(|get_paginator\(\"(\w+)\"\)")
+
+
+def rows():
+    lines = Path("docs/operating.md").read_text(encoding="utf-8").splitlines()
+    table = [line.strip("|").split("|") for line in lines if line.startswith("|") and line.count("|") == 5]
+    return {cells[0].strip(): set(re.findall(r"\b[A-Z][A-Za-z]+\b", " ".join(cells[1:]))) for cells in table}
+
+
+def calls(patterns):
+    texts = (file.read_text(encoding="utf-8") for pattern in patterns for file in Path().glob(pattern))
+    return {name or paged for text in texts for name, paged in CALL.findall(text)}
+
+
+@pytest.mark.parametrize("role", SOURCES)
+def test_a_role_is_allowed_every_call_of_its_program(role):
+    made = {ACTIONS[name] for name in calls(SOURCES[role]) & ACTIONS.keys()}
+    assert made
+    assert made <= rows()[role]
+
+
+def test_every_call_is_known():
+    known = ACTIONS.keys() | LOCAL_ONLY
+    sent = {
+        name for name in calls(("worker/*.py", "injector/*.py", "capacity/*.py", "exporters/*.py", "pipeline/*.py"))
+    }
+    of_aws = {name for name in sent if re.search(r"queue|message|object|bucket|upload|download", name)}
+    assert of_aws - known == set()
