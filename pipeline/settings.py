@@ -174,7 +174,9 @@ class Database:
 class Worker:
     """The worker and the ffmpeg it runs."""
 
-    concurrency: int = setting("AFORO_WORKER_CONCURRENCY", "2", _whole(1, MOST_SLOTS), "slots (processes) of one worker node")
+    concurrency: int = setting(
+        "AFORO_WORKER_CONCURRENCY", "2", _whole(1, MOST_SLOTS), "slots (processes) of one worker node"
+    )
     profile: str = setting("AFORO_WORKER_PROFILE", "full", _choice(*PROFILE_NAMES), "what is made of a video")
     threads: int = setting("AFORO_WORKER_THREADS", "0", _whole(0, 256), "ffmpeg -threads; 0 means cores ÷ concurrency")
     work_path: Path = setting("AFORO_WORKER_WORK_PATH", ".local/work", _path, "folder of temporary files")
