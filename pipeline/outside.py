@@ -1,4 +1,4 @@
-"""Errors of the database's and AWS's libraries, told in one line: where the place is known, else at the end in `cli`."""
+"""Errors of the database's and AWS's libraries in one line, told where the place is known, else at the end in `cli`."""
 
 from __future__ import annotations
 

@@ -39,6 +39,7 @@ def running_server(folder: Path, more: str = "") -> Iterator[str]:
     try:
         yield f"postgresql://tester@127.0.0.1:{port}/postgres"
     finally:
+        _let_postgres_in(folder)  # again: a pytest that started meanwhile has closed the folder above
         _run(tools / "pg_ctl", "-D", data, "-m", "immediate", "stop")
 
 

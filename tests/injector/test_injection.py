@@ -110,6 +110,26 @@ def test_a_file_that_is_no_video_is_told_in_a_line_and_nothing_is_sent(injector,
     assert (injector.statuses(), injector.queue.counts()["visible"]) == ([], 0)
 
 
+def test_a_database_that_fails_on_the_way_is_told_in_a_line_and_ends_the_run(injector):
+    process = injector.start("--size", "300KB", "--count", "100", "--mode", "sustained", "--rate", "60")
+    poll_until(lambda: injector.queue.counts()["visible"], "a sent task")
+    with sqlite3.connect(injector.folder / "aforo.db") as database:
+        database.execute("DROP TABLE attempts")
+        database.execute("DROP TABLE videos")
+    _, said = process.communicate(timeout=30)
+    assert said == "error: database; no such table: videos; check DATABASE_URL and the server\n"
+    assert process.returncode == 3
+    assert injector.statuses() == ["failed"]
+
+
+def test_an_aws_profile_that_is_not_there_is_told_in_a_line(injector):
+    injector.environment |= {"AWS_PROFILE": "nobody", "AWS_CONFIG_FILE": "none"}
+    process = injector.start("--count", "1")
+    _, said = process.communicate(timeout=30)
+    assert said.startswith("error: AWS settings; The config profile (nobody) could not be found; ")
+    assert (process.returncode, said.count("\n")) == (3, 1)
+
+
 def test_an_object_that_is_not_there_is_told_in_a_line(injector):
     bucket = f"b-{injector.queue.name}"
     injector.environment |= {"STORAGE_BACKEND": "s3", "AWS_S3_BUCKET": bucket}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Barrier
 
 import pytest
@@ -34,8 +36,8 @@ def url(request, tmp_path):
         return
     if postgresql.binaries() is None:
         pytest.skip("PostgreSQL is not installed (Debian: apt install postgresql)")
-    (tmp_path / "server").mkdir()
-    with postgresql.running_server(tmp_path / "server") as found:
+    # not under tmp_path: a second pytest takes from its parent what lets PostgreSQL's user in
+    with tempfile.TemporaryDirectory() as folder, postgresql.running_server(Path(folder)) as found:
         yield found
 
 
@@ -60,7 +62,7 @@ def prepared(run_id, settings, sessions):
 
 def statuses(sessions):
     with sessions() as session:
-        return dict(session.execute(select(RunRow.id, RunRow.status)).tuples().all())
+        return {row.id: row.status for row in session.scalars(select(RunRow))}
 
 
 def test_of_injectors_that_start_at_once_one_runs(settings, url, sessions):

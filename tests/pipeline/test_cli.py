@@ -33,7 +33,7 @@ def raising(error):
     ("action", "line"),
     [
         (
-            create_engine("sqlite:////no/such/folder/a.db").connect,
+            create_engine("sqlite:////dev/null/a.db").connect,
             "database; unable to open database file; check DATABASE_URL and the server",
         ),
         (
