@@ -38,7 +38,9 @@ def is_archived(folder: Path) -> bool:
     return all((folder / name).exists() for name in FILES) and not (folder / OPEN).exists()
 
 
-def write_archive(session: Session, run: RunRow, resources: Resources, folder: Path, *, is_settled: bool = True) -> None:
+def write_archive(
+    session: Session, run: RunRow, resources: Resources, folder: Path, *, is_settled: bool = True
+) -> None:
     """Write the run as it is recorded now, for good if it `is_settled`; no file is ever half written."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / OPEN).touch()
