@@ -33,7 +33,10 @@ class Conditions:
         return cls(
             profile,
             source_sha256,
-            *(environment.get(name) for name in ("stack", "storage", "ffmpeg", "celery")),
+            stack=environment.get("stack"),
+            storage=environment.get("storage"),
+            ffmpeg=environment.get("ffmpeg"),
+            celery=environment.get("celery"),
             cpu_model=host.get("cpu_model"),
             cpu_count=host.get("cpu_count"),
             memory_gigabytes=None if memory is None else round(memory / 1e9),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +45,7 @@ def t_half_width(values: Floats, confidence: float = 0.95) -> float:
     return float(quantile * values.std(ddof=1) / np.sqrt(values.size))
 
 
+@lru_cache  # runs of a matrix have the same count, and scipy takes 2 ms
 def quantile_ranks(count: int, probability: float, confidence: float = 0.95) -> tuple[int | None, int | None]:
     """Return the 1-based order-statistic ranks that bracket a quantile, None where no rank is extreme enough.
 

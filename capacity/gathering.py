@@ -139,7 +139,7 @@ def gather_all(session: Session, settings: Settings, wanted: str | None = None) 
 
 
 def resources_of(recorded: RecordedRun, settings: Settings) -> Resources:
-    """Return the samples of the run's time: those kept for good, else Prometheus's, else those kept at all, else none."""
+    """Return the samples of the run's time: those kept for good, else Prometheus's, else any kept, else none."""
     folder = run_folder(settings.results.path, recorded.run.id)
     kept = folder / "resources.csv"
     if is_archived(folder):

@@ -151,7 +151,7 @@ def test_a_report_says_where_to_look_on_standard_error(settings):
     ],
 )
 def test_grafana_is_looked_for_where_its_address_says(settings, monkeypatch, url, asked):
-    def connect(address, **_):
+    def connect(address, *_, **__):
         if address != asked:
             raise ConnectionRefusedError
         return nullcontext()
