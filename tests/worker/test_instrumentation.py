@@ -268,7 +268,7 @@ def test_of_an_app_with_many_tasks_a_task_is_expected_when_it_starts(registry, m
 
 
 def test_polls_and_refusals_are_expected_of_our_transport_alone(registry, metrics):
-    assert HARDENED == f"{transport.SCHEME}:"
+    assert f"{transport.SCHEME}:" == HARDENED
     metrics.expect(["t"])
     assert not [name for name in exported(registry) if name[0] == "aforo_worker_polls_total"]
     metrics.expect_polls()
