@@ -66,11 +66,8 @@ def check_scrapes(settings: Settings) -> None:
     }
     for name, file in told.items():
         if file is not None and any(program.name == "prometheus" for program in programs(settings)):
-            why, remedy = (
-                "this stack's Prometheus reads exporters without it",
-                "leave it out, or set AFORO_PROMETHEUS_URL",
-            )
-            raise UsageError(name, why, f"{remedy} to one of yours", value=file)
+            why = "this stack's Prometheus reads exporters without it"
+            raise UsageError(name, why, "leave it out, or set AFORO_PROMETHEUS_URL to one of yours", value=file)
 
 
 def check_disk(folder: str = ".") -> str:

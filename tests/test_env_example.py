@@ -7,7 +7,7 @@ from local.env_example import COMPOSE, render
 from pipeline.settings import declared
 
 SHOWN = Path(".env.example").read_text(encoding="utf-8")
-COMPOSE_FILE = Path("docker-compose.yml").read_text(encoding="utf-8")
+COMPOSE_FILE = re.sub(r"(?m)^\s*#.*", "", Path("docker-compose.yml").read_text(encoding="utf-8"))
 #: boto3's own, and an option of make
 OF_OTHERS = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "PROFILE"}
 

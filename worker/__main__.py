@@ -35,7 +35,7 @@ RETRY_SECONDS = 1.0
 def main(concurrency: int | None, pool: str, loglevel: str) -> None:
     """Run a worker that processes videos from SQS until it is told to stop."""
     logs.configure(loglevel)
-    disable_created_metrics()  # a second sample of each counter that nobody reads
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # a second sample of each counter that nobody reads
     settings = _with_concurrency(Settings.from_process(), concurrency)
     with _prepare(settings):
         made = app.create_app(settings)

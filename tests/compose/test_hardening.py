@@ -50,8 +50,9 @@ def test_exporters_know_no_user_of_the_database_that_may_write(stack):
     reader = [service(c) for c in stack.containers() if any("//aforo_reader:" in entry for entry in c["Config"]["Env"])]
     assert set(owner) == {"resources", "worker"}
     assert set(reader) == {"resources", "sqs-exporter", "db-exporter"}
-    asked = "has_table_privilege('aforo_reader', t, 'SELECT'), has_table_privilege('aforo_reader', t, 'INSERT, DELETE')"
-    assert stack.sql(f"SELECT DISTINCT {asked} FROM unnest(ARRAY['runs', 'videos', 'attempts']) AS t") == [["t", "f"]]
+    for table in ("runs", "videos", "attempts"):
+        may = (f"has_table_privilege('aforo_reader', '{table}', '{what}')" for what in ("SELECT", "INSERT, DELETE"))
+        assert stack.sql(f"SELECT {', '.join(may)}") == [["t", "f"]]
 
 
 def test_no_container_holds_the_engine_s_socket(stack):

@@ -77,11 +77,8 @@ def test_exporters_that_this_prometheus_could_not_read_are_refused(stack, tmp_pa
 def test_without_the_emulator_its_address_and_keys_are_not_given(stack, tmp_path, monkeypatch, profiles, told):
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
-    stack(
-        "status",
-        docker=f'[ "$2" != --progress ] || env | grep ^AWS_ | sort >{tmp_path}/told',
-        COMPOSE_PROFILES=profiles,
-    )
+    tell = f'[ "$2" != --progress ] || env | grep ^AWS_ | sort >{tmp_path}/told'
+    stack("status", docker=tell, COMPOSE_PROFILES=profiles)
     assert (tmp_path / "told").read_text().split() == told
 
 

@@ -112,14 +112,8 @@ def test_every_rule_and_alert_is_there_as_its_source_says():
 
 
 def test_the_alerts_of_a_file_of_ones_own_point_to_ones_own_runbook(tmp_path):
-    command = [
-        sys.executable,
-        FOLDER / "generate.py",
-        "--runbook",
-        "https://wiki.example/aforo",
-        tmp_path / "rules.yaml",
-    ]
-    subprocess.run(command, check=True)
+    options = ["--runbook", "https://wiki.example/aforo", tmp_path / "rules.yaml"]
+    subprocess.run([sys.executable, FOLDER / "generate.py", *options], check=True)
     made = yaml.safe_load_all((tmp_path / "rules.yaml").read_text(encoding="utf-8"))
     rules = [rule for m in made for group in m["spec"]["groups"] for rule in group["rules"] if "alert" in rule]
     assert rules

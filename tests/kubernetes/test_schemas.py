@@ -86,14 +86,8 @@ def test_the_overlay_of_the_documentation_changes_what_it_says(tmp_path):
     overlay.mkdir()
     told = (root / "docs/operating.md").read_text(encoding="utf-8")
     (overlay / "kustomization.yaml").write_text(told.partition("```yaml\n")[2].partition("```")[0], encoding="utf-8")
-    generate = [
-        sys.executable,
-        FOLDER / "generate.py",
-        "--runbook",
-        "https://wiki.example/aforo",
-        overlay / "rules.yaml",
-    ]
-    subprocess.run(generate, check=True)
+    options = ["--runbook", "https://wiki.example/aforo", overlay / "rules.yaml"]
+    subprocess.run([sys.executable, FOLDER / "generate.py", *options], check=True)
     made = build(overlay)
     for manifest in made:
         check(manifest)

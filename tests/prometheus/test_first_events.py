@@ -27,7 +27,7 @@ class Worker:
 
     def __init__(self) -> None:
         self.app, self.registry = Celery(broker="sqs://", set_as_current=False), CollectorRegistry()
-        self.app.task(name=TASK_NAME)(lambda: None)
+        self.app.task(name=TASK_NAME)(_task)
         self.app.finalize()
         self.metrics = WorkerMetrics(self.registry)
         instrumentation.connect(self.app, self.metrics)
@@ -57,6 +57,10 @@ def test_the_first_death_of_a_task_process_fires(worker: Worker, tmp_path: Path)
     before = worker.exported()
     worker.lose_a_child()
     _promtool(tmp_path, before, worker.exported())
+
+
+def _task() -> None:
+    """Do nothing."""
 
 
 def _promtool(folder: Path, before: Samples, after: Samples) -> None:
