@@ -29,7 +29,8 @@ class TimedChannel(SQS.Channel):
         """
         host, port = self.conninfo.hostname, self.conninfo.port
         is_named = host not in {None, "localhost"} or port is not None
-        return super().endpoint_url if is_named else self.transport_options.get("endpoint_url")
+        found: str | None = super().endpoint_url if is_named else self.transport_options.get("endpoint_url")
+        return found
 
     def short_client(self, queue: str) -> Any:
         """Return a client for the event loop: no call takes longer than 5 s, and none is repeated."""

@@ -42,7 +42,7 @@ def of(queue, handle):
 
 
 def made(sqs, told=None):
-    return Deletes(lambda _queue: sqs, (told or []).append)
+    return Deletes(lambda _queue: sqs, ([] if told is None else told).append)
 
 
 def test_a_delete_that_failed_once_is_tried_again_though_nothing_else_happens():

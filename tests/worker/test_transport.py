@@ -44,8 +44,8 @@ def cycle(channel):
 def test_a_queue_that_fails_leaves_the_other_one_its_long_poll(channel):
     cycle(channel)
     polls = Receives()
-    for name in URLS:
-        channel._get_from_sqs(name, URLS[name], polls)
+    for name, url in URLS.items():
+        channel._get_from_sqs(name, url, polls)
     assert polls.waits == [("good", 5), ("bad", 0)]
 
 
