@@ -9,7 +9,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 #: how long other readers do not see a letter that is being read: time for the longest look, of some 40,000 letters
 READING_SECONDS = 60
+#: the ids of a video and of its task; None of a letter that names none
+Named = tuple[str, str] | None
 #: a letter that came while another was removed leaves the count as it was
 REREAD_SECONDS = 300.0
 
@@ -77,34 +79,31 @@ class DeadLetterWatch:
         waiting = queue.read_facts(self.client, url).total
         if waiting == self._settled_count and time.monotonic() - self._read_at < REREAD_SECONDS:
             return
-        settled, seen = self._read(url)
-        is_whole = len(seen) >= waiting or settled == self._settled  # what others hold for long is not waited for
-        self._settled_count = waiting if is_whole and settled == seen else -1
+        letters = self._read(url, waiting)
+        settled = {number for number, named in letters.items() if number in self._settled or self._settle(named)}
+        is_whole = len(letters) >= waiting or settled == self._settled  # what others hold for long is not waited for
+        self._settled_count = waiting if is_whole and len(settled) == len(letters) else -1
         self._settled, self._read_at = settled, time.monotonic()
 
-    def _read(self, url: str) -> tuple[set[str], set[str]]:
-        """Settle every letter; return the ids of those that are settled, and of all that were there."""
-        settled: set[str] = set()
-        seen: set[str] = set()
-        for letters in self._batches(url):
-            if seen.issuperset(letter["MessageId"] for letter in letters):
-                break  # it is all there again
-            seen.update(letter["MessageId"] for letter in letters)
-            settled.update(letter["MessageId"] for letter in letters if self._settle(letter))
-        return settled, seen
-
-    def _batches(self, url: str) -> Iterator[list[MessageTypeDef]]:
-        """Take letters until none is left; each is visible again for others when this ends."""
+    def _read(self, url: str, count: int) -> dict[str, Named]:
+        """Return what letters name, by message id: some `count`; each is visible again for others when this returns."""
+        found: dict[str, Named] = {}
         handles: list[list[str]] = []
         try:
-            while letters := self.client.receive_message(
-                QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=READING_SECONDS, WaitTimeSeconds=1
-            ).get("Messages", []):
+            while len(found) < count and (letters := self._receive(url)):
                 handles.append([letter["ReceiptHandle"] for letter in letters])
-                yield letters
+                if found.keys() >= {letter["MessageId"] for letter in letters}:
+                    break  # they come again: this takes too long
+                found |= {letter["MessageId"]: video_named_in(letter["Body"]) for letter in letters}
         finally:
             for batch in handles:
                 self._show(url, batch)
+        return found
+
+    def _receive(self, url: str) -> list[MessageTypeDef]:
+        return self.client.receive_message(
+            QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=READING_SECONDS, WaitTimeSeconds=1
+        ).get("Messages", [])
 
     def _show(self, url: str, handles: list[str]) -> None:
         self.client.change_message_visibility_batch(
@@ -115,11 +114,8 @@ class DeadLetterWatch:
             ],
         )
 
-    def _settle(self, letter: MessageTypeDef) -> bool:
-        """Fail the letter's video; say whether there is nothing left to do, which holds for a letter settled before."""
-        if letter["MessageId"] in self._settled:
-            return True
-        named = video_named_in(letter["Body"])
+    def _settle(self, named: Named) -> bool:
+        """Fail the video a letter names; say whether there is nothing left to do."""
         if named is None:
             return True
         with self._database:

@@ -15,8 +15,7 @@ from worker import measuring
 
 
 @pytest.fixture
-def port(monkeypatch):
-    monkeypatch.setattr(measuring._SilentHandler, "timeout", 0.5)
+def port():
     registry, chosen = CollectorRegistry(), free_port()
     spent = Counter("spent", "CPU", registry=registry)
     measuring.serve(registry, "127.0.0.1", chosen, spent)
@@ -28,7 +27,8 @@ def scrape(port):
         return answer.read().decode()
 
 
-def test_idle_clients_hold_a_bounded_number_of_threads_and_delay_a_scrape_by_seconds(port):
+def test_idle_clients_hold_a_bounded_number_of_threads_and_delay_a_scrape_by_seconds(port, monkeypatch):
+    monkeypatch.setattr(measuring._SilentHandler, "timeout", 0.5)
     before = threading.active_count()
     idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(3 * measuring.MOST_CONNECTIONS)]
     poll_until(lambda: threading.active_count() > before, "they were accepted")
