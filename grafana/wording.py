@@ -56,6 +56,7 @@ TASK_ENDS: Words = {
     "ignored": Word(Text("ignoradas", "ignored"), TEAL),
     "revoked": Word(Text("revocadas", "revoked"), GREY),
     "duplicate": Word(Text("duplicadas", "duplicate"), PURPLE),
+    "superseded": Word(Text("superadas", "superseded"), DARK_PURPLE),
     "lost": Word(Text("perdidas", "lost"), DARK_RED),
 }
 POLLS: Words = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -32,6 +33,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     """Look at everything a run needs, one thing after the other; no check stops another."""
     yield _look("tools", preflight.check_tools)
     yield _look("encoders", preflight.check_encoders)
+    yield _containment()
     yield _look("disk", preflight.check_disk)
     yield _look("open files", _open_files)
     yield _look("stack", lambda: _stack(settings))
@@ -45,6 +47,13 @@ def _look(subject: str, check: Callable[[], str]) -> Finding:
         return Finding(subject, Level.OK, check())
     except AforoError as error:
         return Finding(subject, Level.ERROR, str(error))
+
+
+def _containment() -> Finding:
+    if shutil.which("setpriv") is None:
+        missing = "there is no setpriv, so ffmpeg outlives a killed worker; install util-linux"
+        return Finding("containment", Level.WARN, missing)
+    return Finding("containment", Level.OK, "ffmpeg ends with its worker")
 
 
 def _open_files() -> str:

@@ -50,5 +50,6 @@ def transport_options(settings: Settings, queue_url: str) -> dict[str, Any]:
         "predefined_queues": {settings.queue.name: predefined},
         "visibility_timeout": settings.queue.visibility_timeout_seconds,
         "wait_time_seconds": settings.queue.long_poll_seconds,
+        "endpoint_url": settings.aws.endpoint_of("sqs"),  # known to `worker.clients`; kombu has no such option
         "client-config": aws.client_options(),
     }

@@ -21,6 +21,9 @@ def _of(kinds: Iterable[str]) -> tuple[str, ...]:
 
 #: by label; a closed list, or what bounds it
 VALUES: dict[str, Values] = {
+    "action": (
+        *("delete", "dead_letter", "reject", "give_back", "watch_dead_letters", "discard", "sweep", "keep", "report"),
+    ),
     "bound": ("estimate", "lower", "upper"),
     "celery": "the version of Celery",
     "collector": ("db", "sqs", "waiting"),
@@ -71,7 +74,7 @@ OF_FAMILY: dict[tuple[str, str], Values] = {
     **{
         (f"aforo_worker_{family}", "outcome"): (
             *("succeeded", "failed", "retried", "rejected", "ignored", "revoked"),
-            *("duplicate", "lost"),
+            *("duplicate", "superseded", "lost"),
         )
         for family in ("tasks_total", "task_seconds")
     },

@@ -91,7 +91,7 @@ WORKER = (
     Metric(
         "aforo_worker_visibility_extensions_total",
         C,
-        "Tries to keep the message of a task invisible, counted when it ends well.",
+        "Tries to keep the message of a running task invisible, and its lease; of a message that is gone, once.",
         ("result",),
     ),
     Metric("aforo_worker_polls_total", C, "Receive calls to SQS, by result.", ("result",)),
@@ -112,6 +112,13 @@ WORKER = (
     ),
     Metric("aforo_worker_measuring_cpu_seconds_total", C, "CPU this worker spent on sampling and exporting."),
     Metric("aforo_worker_reports_lost_total", C, "Reports of tasks that did not reach the main process."),
+    Metric("aforo_worker_deletes_owed", G, "Finished messages SQS would not delete yet; they are tried again."),
+    Metric(
+        "aforo_worker_survived_errors_total",
+        C,
+        "Errors that were logged and lived with, by what was being done.",
+        ("action",),
+    ),
 )
 
 NODE = (

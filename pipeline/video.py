@@ -87,12 +87,16 @@ PASSING_REASONS = frozenset(
 
 
 class VideoFailed(Exception):
-    """A video cannot be processed: `reason` is counted, `detail` is for the log only."""
+    """A video cannot be processed: `reason` is counted, `detail` is for the log only.
+
+    `used` is what ffmpeg had used by then, under the names of the attempts table's columns.
+    """
 
     def __init__(self, reason: Reason, detail: str = "") -> None:
         super().__init__(reason, detail)
         self.reason = reason
         self.detail = detail
+        self.used: dict[str, float] = {}
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.detail}" if self.detail else str(self.reason)

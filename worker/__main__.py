@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import IO
 
 import click
@@ -14,10 +14,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pipeline import aws, cli, database, logs, ports, queue
 from pipeline.errors import EnvironmentFault
-from pipeline.queue_contract import require_contract
+from pipeline.queue_contract import Finding, Level, require_contract
 from pipeline.settings import MOST_SLOTS, Settings
-from pipeline.storage import open_storage
 from worker import app, shutdown, sweeping
+from worker.containment import missing_protections
 from worker.transcode import require_ffmpeg
 
 logger = logging.getLogger(__name__)
@@ -39,6 +39,7 @@ def main(concurrency: int | None, pool: str, loglevel: str) -> None:
     settings = _with_concurrency(Settings.from_process(), concurrency)
     with _prepare(settings):
         made = app.create_app(settings)
+        app.sweep(made, settings)
         app.serve_metrics(made, settings)
         app.watch_dead_letters(made, settings)
         app.keep_signed_in(settings)
@@ -68,6 +69,15 @@ def wait_for(what: str, check: Callable[[], object], seconds: float = START_SECO
         time.sleep(RETRY_SECONDS)
 
 
+def warn(findings: Iterable[Finding], queue_name: str) -> None:
+    """Log what is not as it should be of the queue, or of this machine, and does not keep a worker from starting."""
+    for finding in findings:
+        if finding.level is not Level.OK:
+            logger.warning("queue %s, %s: %s; %s", queue_name, finding.point, finding.found, finding.remedy)
+    for missing in missing_protections():
+        logger.warning("protection missing on this machine: %s", missing)
+
+
 def _with_concurrency(settings: Settings, concurrency: int | None) -> Settings:
     if concurrency is None:
         return settings
@@ -75,17 +85,16 @@ def _with_concurrency(settings: Settings, concurrency: int | None) -> Settings:
 
 
 def _prepare(settings: Settings) -> IO[str]:
-    """Check what a worker needs, clear up after an earlier one; return the lock on the work folder."""
+    """Check what a worker needs, and say what is not as it should be; return the lock on the work folder."""
     worker = settings.worker
     require_ffmpeg()
     ports.require_free(worker.metrics_host, worker.metrics_port, "the worker", "AFORO_WORKER_METRICS_PORT")
     lock = sweeping.take_work_folder(worker.work_path)
     client = aws.client(settings, "sqs")
     wait_for("queue", lambda: queue.find_queue(client, settings.queue.name))
-    require_contract(client, settings)
+    warn(require_contract(client, settings), settings.queue.name)
     engine = database.open_engine(settings.database.url, forks=True)
     wait_for("database", lambda: database.upgrade_schema(engine))
-    sweeping.sweep(worker.work_path, open_storage(settings), settings.storage.processed_prefix)
     return lock
 
 

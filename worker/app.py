@@ -6,8 +6,8 @@ import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any
 
 from celery import Celery
 from celery.signals import worker_process_init, worker_ready
@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from pipeline import aws, database, queue
 from pipeline.broker import make_celery
 from pipeline.settings import Settings
-from pipeline.storage import open_storage
+from pipeline.storage import StorageError, open_storage
 from pipeline.video import TASK_NAME
 from worker import instrumentation, reports, sweeping, tasks, transport
 from worker.ceilings import ceilings
@@ -25,14 +25,21 @@ from worker.counting import WorkerMetrics
 from worker.dead_letters import DeadLetterWatch
 from worker.envelope import Rules, our_call
 from worker.events import Forwarder, forward_events
-from worker.ledger import BEAT_SECONDS, Ledger, Slot
+from worker.ledger import BEAT_SECONDS, Ledger
+from worker.reports import Action
 from worker.resources import NodeCollector, slot_pids
+from worker.slots import Slot
 from worker.transcode import Transcoder
 from worker.visibility import Receipt, VisibilityKeeper
 
+if TYPE_CHECKING:
+    from types_boto3_sqs.client import SQSClient
+
 logger = logging.getLogger(__name__)
-#: ffmpeg has its own deadline; this ends a task that hangs elsewhere, and its message comes again
-TIME_LIMIT_MARGIN_SECONDS = 120
+#: ffmpeg has its own deadline; a task that hangs elsewhere is interrupted, and says so as `timeout`
+HANG_SECONDS = 120
+#: what does not even react to that is killed, process and all, and its message comes again
+KILL_SECONDS = 30
 #: dead letters are looked for so often in a visibility timeout, which is how soon the queue itself changes its mind
 LOOKS_PER_TIMEOUT = 4
 
@@ -52,8 +59,6 @@ def create_app(settings: Settings) -> WorkerApp:
     """Wire everything for the queue that `settings` name; raise EnvironmentFault when it is not there."""
     registry = CollectorRegistry()
     worker_metrics = WorkerMetrics(registry)
-    if settings.aws.endpoint_url:
-        os.environ.setdefault("AWS_ENDPOINT_URL_SQS", settings.aws.endpoint_url)  # the one way to tell kombu's clients
     queue_url = queue.find_queue(aws.client(settings, "sqs"), settings.queue.name)
     app = make_celery(settings, queue_url)
     transport.harden(app, worker_metrics, Rules(tasks={TASK_NAME}, check=our_call))
@@ -62,7 +67,8 @@ def create_app(settings: Settings) -> WorkerApp:
     forward_events(app, forwarder)
     instrumentation.connect(app, worker_metrics)
     tasks.register(app, _one_per_process(settings))
-    app.conf.task_time_limit = settings.worker.deadline_seconds + TIME_LIMIT_MARGIN_SECONDS
+    app.conf.task_soft_time_limit = settings.worker.deadline_seconds + HANG_SECONDS
+    app.conf.task_time_limit = app.conf.task_soft_time_limit + KILL_SECONDS
     return WorkerApp(app, registry, worker_metrics, forwarder, queue_url)
 
 
@@ -82,13 +88,13 @@ def serve_metrics(made: WorkerApp, settings: Settings) -> None:
 
 
 def watch_dead_letters(made: WorkerApp, settings: Settings) -> None:
-    """Look after dead letters from the event loop: no thread, so a fork never finds the database half-way."""
-    client = aws.client(settings, "sqs", read_timeout_seconds=3)
-    watch = DeadLetterWatch(client, made.queue_url, _ledger(settings, forks=True))
-    pause_seconds = settings.queue.visibility_timeout_seconds / LOOKS_PER_TIMEOUT
+    """Look after dead letters beside the event loop, which must not wait for SQS, the storage or the database."""
+    discard = partial(sweeping.discard, open_storage(settings))
+    client = aws.client(settings, "sqs", read_timeout_seconds=5)
+    watch = DeadLetterWatch(client, made.queue_url, _ledger(settings, forks=True), discard)
 
-    def start(sender: Any = None, **_signal: object) -> None:
-        sender.hub.call_repeatedly(pause_seconds, watch.look)
+    def start(**_signal: object) -> None:
+        watch.start(settings.queue.visibility_timeout_seconds / LOOKS_PER_TIMEOUT)
 
     worker_ready.connect(start, weak=False)
 
@@ -108,6 +114,16 @@ def keep_signed_in(settings: Settings) -> None:
         sender.hub.call_repeatedly(BEAT_SECONDS, sign_in)
 
     worker_ready.connect(start, weak=False)
+
+
+def sweep(made: WorkerApp, settings: Settings) -> None:
+    """Clear away what an earlier worker left, in the work folder and, where the storage lets us, of publications."""
+    sweeping.sweep(settings.worker.work_path)
+    try:
+        open_storage(settings).sweep(settings.storage.processed_prefix, sweeping.ABANDONED_SECONDS)
+    except (StorageError, OSError) as error:
+        made.metrics.survived_errors.labels(Action.SWEEP).inc()
+        logger.warning("could not look for abandoned publications: %s", error)
 
 
 def sweep_after_dead_slots(settings: Settings) -> None:
@@ -156,6 +172,8 @@ def _workshop(settings: Settings) -> tasks.Workshop:
     )
 
 
-def _keeper(sqs: object, timeout_seconds: float) -> Callable[[Receipt, Callable[[], bool]], VisibilityKeeper]:
-    tell = lambda result: reports.report("extension", result=result)  # noqa: E731
+def _keeper(sqs: SQSClient, timeout_seconds: float) -> Callable[[Receipt, Callable[[], bool]], VisibilityKeeper]:
+    def tell(result: str) -> None:
+        reports.report("extension", result=result)
+
     return lambda receipt, renew: VisibilityKeeper(sqs, receipt, timeout_seconds, renew, tell)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import re
-import threading
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -21,7 +20,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from pipeline import metrics
 from pipeline.label_values import values_of
-from pipeline.video import TASK_NAME, Reason
+from pipeline.video import TASK_NAME, Outcome, Reason
 from worker.measuring import spending
 from worker.reports import Report
 
@@ -60,8 +59,8 @@ class WorkerMetrics:
         self.started_at = metrics.gauge("aforo_worker_started_timestamp_seconds", registry)
         self.measuring = metrics.counter("aforo_worker_measuring_cpu_seconds_total", registry)
         self.reports_lost = metrics.counter("aforo_worker_reports_lost_total", registry)
-        self._lock = threading.Lock()
-        self._running: dict[str, float] = {}
+        self.deletes_owed = metrics.gauge("aforo_worker_deletes_owed", registry)
+        self.survived_errors = metrics.counter("aforo_worker_survived_errors_total", registry)
         self._stages: set[str] = set()
         self._expected: set[str] = set()
         self._max_rss_bytes = 0
@@ -89,24 +88,25 @@ class WorkerMetrics:
         """Count one message moved to the dead-letter queue unread (TransportObserver)."""
         self.refused_messages.labels(reason).inc()
 
-    def started(self, task_id: str, task: str) -> None:
+    def owed(self, deletes: int) -> None:
+        """Show how many finished messages SQS would not delete yet (TransportObserver)."""
+        self.deletes_owed.set(deletes)
+
+    def started(self, task: str) -> None:
         """Count the start of a task."""
         self._expect(task)
         self.tasks_started.labels(task).inc()
-        with self._lock:
-            self._running[task_id] = time.monotonic()
-            self.slots_busy.set(len(self._running))
+        self.slots_busy.inc()
 
-    def ended(self, task_id: str, task: str, outcome: str, seconds: float | None = None, result: object = None) -> None:
-        """Count the end of a task; `result` is the repr of what it returned."""
-        with self._lock:
-            begun = self._running.pop(task_id, None)
-            self.slots_busy.set(len(self._running))
+    def ended(self, task: str, outcome: str, seconds: float | None, result: object = None) -> None:
+        """Count the end of a task, `seconds` after its start; None if it never began. `result` is its result's repr."""
+        if seconds is not None:
+            self.slots_busy.dec()
         report = _report(result)
         outcome = str(report.get("outcome", outcome))
         self.tasks_ended.labels(task, outcome).inc()
-        if begun is not None:
-            self.task_seconds.labels(task, outcome).observe(seconds or time.monotonic() - begun)
+        if seconds is not None:
+            self.task_seconds.labels(task, outcome).observe(seconds)
         if outcome == "lost":
             self.children_lost.labels(task).inc()
         self._work(report)
@@ -123,6 +123,8 @@ class WorkerMetrics:
                 self.stage_seconds.labels(report["task"], self._stage(report["stage"])).observe(report["seconds"])
             elif report["kind"] == "extension":
                 self.extensions.labels(report["result"]).inc()
+            elif report["kind"] == "survived":
+                self.survived_errors.labels(report["action"]).inc()
             elif report["kind"] == "delivery":
                 self._delivery(report["task"], report)
 
@@ -175,6 +177,7 @@ def counted(base: type[Any], worker_metrics: WorkerMetrics) -> type[Any]:
     """Return `base`, the class of a task's received messages, counting each start and each end once."""
 
     class CountedRequest(base):
+        _begun: float | None = None  # of this delivery: another one of the same task may run beside it
         _seconds: float | None = None
         _is_over = False
 
@@ -184,9 +187,10 @@ def counted(base: type[Any], worker_metrics: WorkerMetrics) -> type[Any]:
             cls.on_success = _counting_success(cls.on_success)
 
         def on_accepted(self, pid: int, time_accepted: float) -> None:
-            super().on_accepted(pid, time_accepted)
+            self._begun = time.monotonic()
             with spending(worker_metrics.measuring):
-                worker_metrics.started(self.id, self.name)
+                worker_metrics.started(self.name)
+            super().on_accepted(pid, time_accepted)  # which may revoke it at once
 
         def on_failure(self, exc_info: Any, *args: Any, **options: Any) -> Any:
             try:
@@ -205,7 +209,7 @@ def counted(base: type[Any], worker_metrics: WorkerMetrics) -> type[Any]:
             self.count_end("revoked")
 
         def count_failure(self, error: BaseException) -> None:
-            outcome = _outcome_of(error)
+            outcome = "lost" if self._was_killed(error) else _outcome_of(error)
             if outcome == "failed" and not self._is_over:
                 worker_metrics.failed(self.name, _reason_of(error))
             self.count_end(outcome)
@@ -214,8 +218,13 @@ def counted(base: type[Any], worker_metrics: WorkerMetrics) -> type[Any]:
             if self._is_over:
                 return
             self._is_over = True
+            seconds = None if self._begun is None else self._seconds or time.monotonic() - self._begun
             with spending(worker_metrics.measuring):
-                worker_metrics.ended(self.id, self.name, outcome, self._seconds, result)
+                worker_metrics.ended(self.name, outcome, seconds, result)
+
+        def _was_killed(self, error: BaseException) -> bool:
+            """Say whether the hard time limit ended a child, and not its task, whose message comes again."""
+            return isinstance(error, TimeLimitExceeded) and self.task.acks_late and not self.task.acks_on_timeout
 
     return CountedRequest
 
@@ -241,7 +250,14 @@ _OUTCOMES: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
 )
 
 
+#: what a Reject may say of itself (worker.tasks.GivenBack)
+_GIVEN_BACK = frozenset({Outcome.DUPLICATE, Outcome.RETRIED, Outcome.SUPERSEDED})
+
+
 def _outcome_of(error: BaseException) -> str:
+    told = str(getattr(error, "outcome", ""))
+    if isinstance(error, Reject) and told in _GIVEN_BACK:
+        return told
     return next((outcome for kinds, outcome in _OUTCOMES if isinstance(error, kinds)), "failed")
 
 

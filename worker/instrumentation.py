@@ -57,7 +57,10 @@ def attach(
     connect(app, worker_metrics)
     if forwarder is not None:
         forward_events(app, forwarder)
-    node = lambda consumer: NodeCollector(places or {}, slot_pids(consumer))  # noqa: E731
+
+    def node(consumer: Any) -> NodeCollector:
+        return NodeCollector(places or {}, slot_pids(consumer))
+
     serve_when_ready(app, worker_metrics, registry, (host, port), node, forwarder=forwarder)
     return worker_metrics
 

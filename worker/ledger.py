@@ -5,14 +5,12 @@ A claim raises `videos.attempt`; every later write names that number, so an atte
 
 from __future__ import annotations
 
-import os
 import platform
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-import psutil
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
@@ -20,9 +18,8 @@ from pipeline.database import Sessions
 from pipeline.models import AttemptRow, RunRow, VideoRow, WorkerRow
 from pipeline.run import RunStatus
 from pipeline.video import FINAL_STATES, Outcome, Reason, VideoState
+from worker.slots import Slot, may_live
 
-#: Time stamps of a claim's owner: processes are told apart by start time, because pids are used again.
-_START_TOLERANCE_SECONDS = 1.0
 #: a worker says this often that it lives, and is taken for dead when it has not for so long
 BEAT_SECONDS = 20.0
 SILENCE_SECONDS = 90.0
@@ -39,25 +36,6 @@ class Refusal(StrEnum):
 
 
 @dataclass(frozen=True)
-class Slot:
-    """One worker process: node name, pid, and the start time that makes the pid unambiguous."""
-
-    node: str
-    pid: int
-    started_at: float
-
-    @classmethod
-    def this(cls) -> Slot:
-        """Return the slot of the calling process."""
-        return cls(platform.node(), os.getpid(), psutil.Process().create_time())
-
-    @property
-    def owner(self) -> str:
-        """Return the text a claim is signed with."""
-        return f"{self.node}|{self.pid}|{self.started_at:.2f}"
-
-
-@dataclass(frozen=True)
 class Claim:
     """The right to work on a video: `attempt` is the fencing token, `row` the attempt's row id."""
 
@@ -66,10 +44,24 @@ class Claim:
     attempt: int
     row: int
     source_key: str
-    source_bytes: int
     source_sha256: str
     profile: str
     output_key: str
+
+
+@dataclass(frozen=True)
+class _Ending:
+    """What is written of an attempt that ends now."""
+
+    measured: dict[str, Any]
+    reason: Reason | None
+    at: float = field(default_factory=time.time)
+    begun: float = field(default_factory=time.perf_counter)
+
+    def columns(self) -> dict[str, Any]:
+        """Return the columns of the attempt; `finish_seconds` lacks the commit, which cannot tell its own time."""
+        own = {"reason": self.reason, "ended_at": self.at, "finish_seconds": time.perf_counter() - self.begun}
+        return self.measured | own
 
 
 @dataclass(frozen=True)
@@ -107,42 +99,45 @@ class Ledger:
         self, claim: Claim, state: VideoState, measured: dict[str, Any], reason: Reason | None = None
     ) -> Outcome:
         """Give the video its final state unless the claim was lost; return how this attempt really ended."""
-        now = time.time()
-        values: dict[str, Any] = {"state": state, "reason": reason, "updated_at": now, **_UNOWNED}
+        ending = _Ending(measured, reason)
+        values: dict[str, Any] = {"state": state, "reason": reason, "updated_at": ending.at, **_UNOWNED}
         if state is VideoState.DONE:
             values |= {"output_key": claim.output_key, "output_bytes": measured.pop("output_bytes")}
         with self.sessions.begin() as session:
             won = session.execute(update(VideoRow).where(*_ours(claim)).values(values)).rowcount  # type: ignore[attr-defined]
             outcome = Outcome(state) if won else Outcome.SUPERSEDED
-            _end_attempt(session, claim, outcome, measured | {"reason": reason, "ended_at": now})
+            _end_attempt(session, claim, outcome, ending)
         return outcome
 
     def give_back(self, claim: Claim, reason: Reason, measured: dict[str, Any]) -> Outcome:
         """End this attempt so that the next delivery may claim at once; failed when it was the last one allowed."""
         if claim.attempt >= self.max_attempts:
             return self.finish(claim, VideoState.FAILED, measured, reason)
-        values = {"state": VideoState.UPLOADED, **_UNOWNED}
+        values, ending = {"state": VideoState.UPLOADED, **_UNOWNED}, _Ending(measured, reason)
         with self.sessions.begin() as session:
             won = session.execute(update(VideoRow).where(*_ours(claim)).values(values)).rowcount  # type: ignore[attr-defined]
             outcome = Outcome.RETRIED if won else Outcome.SUPERSEDED
-            _end_attempt(session, claim, outcome, measured | {"reason": reason, "ended_at": time.time()})
+            _end_attempt(session, claim, outcome, ending)
         return outcome
 
     def output_key(self, run_id: str, video_id: str, attempt: int) -> str:
         """Return where an attempt publishes: a place of its own, so that no zombie overwrites the winner's output."""
         return f"{self.processed_prefix}{run_id}/{video_id}.{attempt}.mp4"
 
-    def bury(self, video_id: str, task_id: str) -> bool:
-        """Fail the video whose message was dead-lettered; False, nothing done, while a live attempt has it."""
+    def bury(self, video_id: str, task_id: str) -> tuple[str, ...] | None:
+        """Fail the video whose message was dead-lettered; None, nothing done, while a live attempt has it.
+
+        Return the keys under which its attempts may have published: none of them can win any more.
+        """
         with self.sessions.begin() as session:
             video = session.get(VideoRow, video_id, with_for_update=True)
             if video is None or video.task_id != task_id or VideoState(video.state).is_final:
-                return True
+                return ()
             if _is_held(video):
-                return False
+                return None
             _close_lost_attempts(session, video)
             _settle(video, VideoState.FAILED, Reason.DEAD_LETTERED)
-            return True
+            return tuple(self.output_key(video.run_id, video.id, number) for number in range(1, video.attempt + 1))
 
     def release_dead(self) -> int:
         """Free the claims of this node's dead processes, which others would respect for a lease; return how many."""
@@ -169,7 +164,7 @@ class Ledger:
         with self.sessions.begin() as session:
             session.execute(delete(WorkerRow).where((WorkerRow.owner == worker.owner) | (WorkerRow.seen_at < oldest)))
         with self.sessions.begin() as session:
-            return not any(_may_live(owner) for owner in session.scalars(select(WorkerRow.owner)))
+            return not any(may_live(owner) for owner in session.scalars(select(WorkerRow.owner)))
 
     def interrupt_runs(self) -> int:
         """Mark the runs that still wait for videos, which nobody is left to process; return how many."""
@@ -202,7 +197,6 @@ class Ledger:
             attempt=video.attempt,
             row=row.id,
             source_key=video.source_key,
-            source_bytes=video.source_bytes,
             source_sha256=video.source_sha256,
             profile=video.profile,
             output_key=self.output_key(video.run_id, video.id, video.attempt),
@@ -221,22 +215,7 @@ def _is_held(video: VideoRow) -> bool:
     """Say whether a live attempt has the video: its lease runs and its process, if it is of this node, lives."""
     if video.state != VideoState.PROCESSING or video.owner is None or (video.lease_until or 0.0) < time.time():
         return False
-    return _may_live(video.owner)
-
-
-def _may_live(owner: str) -> bool:
-    """Say whether the process may live: on another node, that cannot be told from here."""
-    node, pid, started_at = owner.rsplit("|", 2)
-    return node != platform.node() or _lives(int(pid), float(started_at))
-
-
-def _lives(pid: int, started_at: float) -> bool:
-    try:
-        process = psutil.Process(pid)
-        same = abs(process.create_time() - started_at) <= _START_TOLERANCE_SECONDS
-        return same and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+    return may_live(video.owner)
 
 
 def _attempt_row(video: VideoRow, slot: Slot, receive_count: int | None, started_at: float) -> AttemptRow:
@@ -270,8 +249,8 @@ def _settle(video: VideoRow, state: VideoState, reason: Reason) -> None:
     video.owner = video.lease_until = None
 
 
-def _end_attempt(session: Session, claim: Claim, outcome: Outcome, measured: dict[str, Any]) -> None:
+def _end_attempt(session: Session, claim: Claim, outcome: Outcome, ending: _Ending) -> None:
     """Write how the attempt ended; one that was taken for lost, and was only asleep, may still say so."""
-    values = {"outcome": outcome, **measured}
+    values = {"outcome": outcome, **ending.columns()}
     open_attempt = (AttemptRow.id == claim.row, AttemptRow.ended_at.is_(None))
     session.execute(update(AttemptRow).where(*open_attempt).values(values))

@@ -85,10 +85,10 @@ class _BoundConnection(AsyncHTTPSConnection):
         curl.setopt(pycurl.TIMEOUT_MS, int(self.timeout * 1000))
 
 
-def pause_seconds(failures: int, jitter: float | None = None) -> float:
-    """Return how long to wait after so many failed polls in a row: doubling, capped, half of it by chance."""
+def pause_seconds(failures: int, jitter: float | None = None, longest_seconds: float = LONGEST_PAUSE_SECONDS) -> float:
+    """Return how long to wait after so many failed calls in a row: doubling, capped, half of it by chance."""
     share = random.random() if jitter is None else jitter  # noqa: S311 (spreads workers, hides nothing)
-    longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2.0 ** min(failures, 10))
+    longest = min(longest_seconds, FIRST_PAUSE_SECONDS * 2.0 ** min(failures, 10))
     return longest * (1 + share) / 2
 
 

@@ -12,12 +12,28 @@ import os
 import socket
 import threading
 from collections.abc import Callable
+from enum import StrEnum
 from typing import Any
 
 logger = logging.getLogger(__name__)
 #: what a task may be held up by a main process that does not read; then the report is given up and counted
 LONGEST_WAIT_SECONDS = 1.0
 LARGEST_REPORT_BYTES = 2048  # what every system takes as one datagram; a report has some 100
+
+
+class Action(StrEnum):
+    """What was being done when an error was met that is logged and lived with: the label that counts it."""
+
+    DELETE = "delete"  # a finished message: it is tried again
+    DEAD_LETTER = "dead_letter"  # a message nobody can read: SQS delivers it again
+    REJECT = "reject"  # a message nobody wants again: it stays for SQS to move
+    GIVE_BACK = "give_back"  # a message that is to come again: its visibility timeout brings it
+    WATCH_DEAD_LETTERS = "watch_dead_letters"  # the next look will
+    DISCARD = "discard"  # what a lost attempt published: it stays
+    SWEEP = "sweep"  # what publications killed long ago left: the next start will
+    KEEP = "keep"  # a round of the visibility keeper: the next one will
+    REPORT = "report"  # a task's report nobody can read
+
 
 #: A report: `kind` says which, the rest is JSON.
 Report = dict[str, Any]
@@ -52,6 +68,7 @@ class Post:
             try:
                 self._take(json.loads(datagram))
             except Exception:  # a report that cannot be read must not end the reading of others
+                self._take(_survival(Action.REPORT))
                 logger.exception("a report of a task could not be counted")
 
 
@@ -68,3 +85,13 @@ def report(kind: str, **facts: Any) -> None:
     """Tell the worker's metrics something; without attached metrics, nothing happens."""
     if _post is not None:
         _post.send({"kind": kind, **facts})
+
+
+def count_survived(action: Action) -> None:
+    """Count an error that is logged and lived with."""
+    if _post is not None:
+        _post.send(_survival(action))
+
+
+def _survival(action: Action) -> Report:
+    return {"kind": "survived", "action": action.value}

@@ -1,4 +1,4 @@
-"""What becomes of a received message: deleted, made visible again, or moved to the dead-letter queue with a reason.
+"""What becomes of a message nobody could work on: visible again, or in the dead-letter queue with a reason.
 
 Every call here runs in the worker's event loop, so each has short timeouts and none raises.
 """
@@ -9,9 +9,7 @@ import json
 import logging
 import math
 import random
-import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,14 +18,11 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline.queue import url_of_arn
+from worker import reports
+from worker.reports import Action
 
 logger = logging.getLogger(__name__)
 SHORT = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 1})
-#: how long nothing is deleted after a delete that failed, so that a silent SQS does not stop the event loop
-PAUSE_SECONDS = 5.0
-LONGEST_DEBT = 10_000
-#: how many deleted messages are known by their receipt handle
-KNOWN_DELETED = 10_000
 REDRIVE_READ_SECONDS = 300.0
 
 LONGEST_BACK_OFF_SECONDS = 300.0
@@ -47,56 +42,12 @@ class Delivery:
     handle: str
 
 
-class Deletes:
-    """Deletes finished messages; one that cannot be deleted now is owed, and paid after a later poll that works.
-
-    Defect: kombu tries once, for up to five minutes, and the finished task runs again.
-    """
-
-    def __init__(self, clients: Clients) -> None:
-        self._clients = clients
-        self._owed: deque[Delivery] = deque(maxlen=LONGEST_DEBT)
-        self._handles: dict[str, None] = {}
-        self._not_before = 0.0
-        self._paying = threading.Lock()
-
-    def delete(self, delivery: Delivery) -> None:
-        """Delete the message, now if SQS answers."""
-        self._handles[delivery.handle] = None
-        if len(self._handles) > KNOWN_DELETED:
-            self._handles.pop(next(iter(self._handles)))
-        self._owed.append(delivery)
-        self.pay()
-
-    def knows(self, delivery: Delivery) -> bool:
-        """Say whether just this delivery was to be deleted before; a message that comes again has a new handle."""
-        return delivery.handle in self._handles
-
-    def pay(self) -> None:
-        """Delete what is owed, until SQS fails."""
-        with self._paying:
-            while self._owed and time.monotonic() >= self._not_before:
-                if self._try(self._owed[0]):
-                    self._owed.popleft()
-                else:
-                    self._not_before = time.monotonic() + PAUSE_SECONDS
-
-    def _try(self, delivery: Delivery) -> bool:
-        try:
-            client = self._clients(delivery.queue)
-            client.delete_message(QueueUrl=delivery.queue_url, ReceiptHandle=delivery.handle)
-        except (ClientError, BotoCoreError) as error:
-            logger.warning("could not delete a finished message (%d owed): %s", len(self._owed), error)
-            return is_hopeless(error)
-        return True
-
-
 @dataclass
 class DeadLetters:
     """Moves messages to the dead-letter queue that a queue's redrive policy names."""
 
     clients: Clients
-    deletes: Deletes
+    delete: Callable[[Delivery], None]
     _targets: dict[str, tuple[str | None, float]] = field(default_factory=dict)
 
     def take(self, delivery: Delivery, body: str, reason: str) -> bool:
@@ -111,10 +62,20 @@ class DeadLetters:
                 return False
             self.clients(delivery.queue).send_message(QueueUrl=target, MessageBody=body, MessageAttributes=note)
         except (ClientError, BotoCoreError) as error:
+            reports.count_survived(Action.DEAD_LETTER)
             logger.warning("could not dead-letter a message (%s), SQS will redeliver it: %s", reason, error)
             return False
-        self.deletes.delete(delivery)
+        self.delete(delivery)
         return True
+
+    def catches(self, delivery: Delivery) -> bool:
+        """Say whether SQS moves what it delivered often enough; where it cannot be asked, a delete is not risked."""
+        try:
+            return self._target(delivery) is not None
+        except (ClientError, BotoCoreError) as error:
+            reports.count_survived(Action.REJECT)
+            logger.warning("could not read the redrive policy, a rejected message stays in its queue: %s", error)
+            return True
 
     def _target(self, delivery: Delivery) -> str | None:
         known = self._targets.get(delivery.queue_url)
@@ -145,6 +106,7 @@ def show_again(clients: Clients, delivery: Delivery, delay_seconds: int) -> None
             QueueUrl=delivery.queue_url, ReceiptHandle=delivery.handle, VisibilityTimeout=delay_seconds
         )
     except (ClientError, BotoCoreError) as error:
+        reports.count_survived(Action.GIVE_BACK)
         logger.warning("could not return a message, its visibility timeout will: %s", error)
 
 

@@ -1,4 +1,4 @@
-"""Clears away what a killed worker left: programs, temporary files, publications cut in the middle."""
+"""Clears away what nobody wants: a killed worker's programs and files, outputs that lost, publications cut off."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import fcntl
 import logging
 import os
 import shutil
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
@@ -14,6 +15,8 @@ import psutil
 
 from pipeline.errors import EnvironmentFault
 from pipeline.storage import Storage, StorageError
+from worker import reports
+from worker.reports import Action
 
 logger = logging.getLogger(__name__)
 #: a publication that began so long ago, and was neither finished nor removed by a later attempt, has nobody left
@@ -38,18 +41,24 @@ def take_work_folder(folder: Path) -> IO[str]:
     return lock
 
 
-def sweep(folder: Path, storage: Storage, prefix: str) -> None:
-    """Clear the work folder, which must be ours, and old publications under `prefix`."""
+def sweep(folder: Path) -> None:
+    """Clear the work folder, which must be ours."""
     ended = end_orphans(folder)
     for leftover in folder.iterdir():
         if leftover.name != LOCK:
             _remove(leftover)
     if ended:
         logger.warning("ended %d programs of a worker that was killed", ended)
-    try:
-        storage.sweep(prefix, ABANDONED_SECONDS)
-    except (StorageError, OSError) as error:
-        logger.warning("could not look for abandoned publications: %s", error)
+
+
+def discard(storage: Storage, keys: Iterable[str]) -> None:
+    """Remove what attempts that cannot win any more published, or began to; a storage may forbid it."""
+    for key in keys:
+        try:
+            storage.delete(key)
+        except (StorageError, OSError) as error:
+            reports.count_survived(Action.DISCARD)
+            logger.warning("what a lost attempt published as %s is still there: %s", key, error)
 
 
 def sweep_dead_slots(folder: Path) -> None:

@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from celery import Celery, Task
-from celery.exceptions import Reject
+from celery.exceptions import Reject, SoftTimeLimitExceeded
 
 from pipeline import storage
 from pipeline.storage import Storage
 from pipeline.video import PASSING_REASONS, TASK_NAME, Outcome, Reason, Stage, VideoFailed, VideoState
-from worker.ledger import Claim, Ledger, Refusal, Slot
+from worker import sweeping
+from worker.ledger import Claim, Ledger, Refusal
 from worker.profiles import profile_named
+from worker.slots import Slot
 from worker.stages import StageTimer
 from worker.transcode import Transcoder
 from worker.visibility import Receipt, VisibilityKeeper, receipt_of
@@ -33,6 +35,15 @@ _STORAGE_REASONS: dict[type[storage.StorageError], Reason] = {
 }
 
 
+class GivenBack(Reject):
+    """The delivery has ended and its message comes again; `outcome` is what the metrics count."""
+
+    def __init__(self, outcome: str, why: str = "") -> None:
+        super().__init__(why, requeue=True)
+        self.args = outcome, why  # what it is made of again where it was pickled
+        self.outcome = outcome
+
+
 @dataclass
 class Workshop:
     """What one slot works with; made in the process that uses it, because clients and engines do not cross a fork."""
@@ -45,12 +56,8 @@ class Workshop:
     work_path: Path
 
     def discard_outputs(self, run_id: str, video_id: str, attempts: Iterable[int]) -> None:
-        """Remove what attempts that cannot win any more published, or began to; a storage may forbid it."""
-        for attempt in attempts:
-            try:
-                self.storage.delete(self.ledger.output_key(run_id, video_id, attempt))
-            except (storage.StorageError, OSError) as error:
-                logger.warning("video %s: what attempt %d left is still there: %s", video_id, attempt, error)
+        """Remove what attempts that cannot win any more published, or began to."""
+        sweeping.discard(self.storage, (self.ledger.output_key(run_id, video_id, number) for number in attempts))
 
 
 def register(app: Celery, workshop: Callable[[], Workshop]) -> None:
@@ -71,7 +78,7 @@ def register(app: Celery, workshop: Callable[[], Workshop]) -> None:
 
 @contextmanager
 def _message_kept() -> Iterator[None]:
-    """Turn what nobody foresaw, such as a database that is away, into a Reject."""
+    """Turn what nobody foresaw, such as a database that is away, into a Reject, which the metrics call `rejected`."""
     try:
         yield
     except (VideoFailed, Reject):
@@ -100,7 +107,9 @@ def _turn_away(shop: Workshop, refusal: Refusal, video_id: str, run_id: str) -> 
     A held video's message comes again, in case its holder dies; so does that of an unknown video, which may be in
     another database: redrive, not we, ends it.
     """
-    if refusal in {Refusal.HELD, Refusal.UNKNOWN}:
+    if refusal is Refusal.HELD:
+        raise GivenBack(Outcome.DUPLICATE, f"{video_id}: {refusal}")
+    if refusal is Refusal.UNKNOWN:
         raise Reject(f"{video_id}: {refusal}", requeue=True)
     if refusal is Refusal.EXHAUSTED:
         shop.discard_outputs(run_id, video_id, range(1, shop.ledger.max_attempts + 1))
@@ -117,6 +126,7 @@ class Attempt:
     timer: StageTimer
     measured: dict[str, Any] = field(default_factory=dict)
     report: dict[str, Any] = field(default_factory=dict)
+    output_bytes: int = 0
 
     def run(self) -> dict[str, Any]:
         """Do the stages; return the report, or raise VideoFailed (final) or Reject (the message comes again)."""
@@ -127,6 +137,8 @@ class Attempt:
         except storage.StorageError as error:
             reason = _STORAGE_REASONS.get(type(error), Reason.STORAGE_UNAVAILABLE)
             raise self._end_in_failure(VideoFailed(reason, error.detail)) from error
+        except SoftTimeLimitExceeded as error:
+            raise self._end_in_failure(VideoFailed(Reason.TIMEOUT, "the task hung")) from error
         except Exception as error:
             logger.exception("video %s", self.claim.video_id)
             raise self._end_in_failure(VideoFailed(Reason.INTERNAL, repr(error))) from error
@@ -134,7 +146,7 @@ class Attempt:
 
     def _work(self) -> None:
         shop, claim, timer = self.shop, self.claim, self.timer
-        shop.discard_outputs(claim.run_id, claim.video_id, range(1, claim.attempt))
+        self._discard_earlier()
         with tempfile.TemporaryDirectory(dir=shop.work_path, prefix="video-") as folder:
             source, target = Path(folder, "in.bin"), Path(folder, "out.mp4")
             with timer(Stage.FETCH):
@@ -146,26 +158,35 @@ class Attempt:
                 media = shop.transcoder.probe(source)
             with timer(Stage.TRANSCODE):
                 done = shop.transcoder.transcode(source, target, profile, media)
+            self.measured |= done.columns()
             with timer(Stage.PUBLISH):
                 published = shop.storage.publish(target, claim.output_key)
-        self.measured |= done.columns() | {"output_bytes": published.size_bytes}
         self.report |= done.report() | {"bytes": {"in": fetched.size_bytes, "out": published.size_bytes}}
+        self.output_bytes = published.size_bytes
 
     def _end_in_success(self) -> dict[str, Any]:
-        measured = self.measured | self.timer.columns()
+        measured = self.measured | self.timer.columns() | {"output_bytes": self.output_bytes}
         with self.timer(Stage.FINISH):
             outcome = self.shop.ledger.finish(self.claim, VideoState.DONE, measured)
         if outcome is Outcome.DONE:
+            self._discard_earlier()
             return self.report
         self.shop.discard_outputs(self.claim.run_id, self.claim.video_id, [self.claim.attempt])
-        raise Reject(f"{outcome}: the message may be the winner's, which may yet die", requeue=True)
+        raise GivenBack(outcome, "the message may be the winner's, which may yet die")
 
     def _end_in_failure(self, failure: VideoFailed) -> Exception:
         """Write how the attempt ended; return what the task must raise for it."""
         logger.warning("video %s attempt %d: %s", self.claim.video_id, self.claim.attempt, failure)
-        columns = self.timer.columns()
+        columns = self.measured | self.timer.columns() | failure.used
         if failure.reason in PASSING_REASONS:
             outcome = self.shop.ledger.give_back(self.claim, failure.reason, columns)
         else:
             outcome = self.shop.ledger.finish(self.claim, VideoState.FAILED, columns, failure.reason)
-        return failure if outcome is Outcome.FAILED else Reject(f"{outcome}: {failure}", requeue=True)
+        if outcome is not Outcome.FAILED:
+            return GivenBack(outcome, str(failure))
+        self._discard_earlier()
+        return failure
+
+    def _discard_earlier(self) -> None:
+        """Remove what earlier attempts published: before the work, and after it what a sleeper published meanwhile."""
+        self.shop.discard_outputs(self.claim.run_id, self.claim.video_id, range(1, self.claim.attempt))

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -51,14 +53,9 @@ class TranscodeResult:
         """Return CPU seconds per second of work."""
         return self.finished.cpu_seconds / self.finished.wall_seconds
 
-    def columns(self) -> dict[str, float | int]:
+    def columns(self) -> dict[str, float]:
         """Return the cost under the names of the attempts table's columns."""
-        return {
-            "ffmpeg_cpu_seconds": self.finished.cpu_seconds,
-            "ffmpeg_max_rss_bytes": self.finished.max_rss_bytes,
-            "ffmpeg_read_bytes": self.finished.read_bytes,
-            "ffmpeg_written_bytes": self.finished.written_bytes,
-        }
+        return _cost(self.finished)
 
     def report(self) -> dict[str, float | int]:
         """Return what the worker's metrics are fed with."""
@@ -103,13 +100,33 @@ def transcode(
     argv = transcode_command(source, target, profile, media, threads)
     try:
         finished = run_contained(argv, limits, lambda: progress.mark, on_stdout=progress.feed)
-        require_success(finished)
-        made = probing.probe(target, limits)
-        require_whole(media, made, progress, profile)
+        with _its_cost_told(finished):
+            require_success(finished)
+            made = probing.probe(target, limits)
+            require_whole(media, made, progress, profile)
     except BaseException:
         target.unlink(missing_ok=True)
         raise
     return TranscodeResult(made, finished)
+
+
+def _cost(finished: Finished) -> dict[str, float]:
+    return {
+        "ffmpeg_cpu_seconds": finished.cpu_seconds,
+        "ffmpeg_max_rss_bytes": finished.max_rss_bytes,
+        "ffmpeg_read_bytes": finished.read_bytes,
+        "ffmpeg_written_bytes": finished.written_bytes,
+    }
+
+
+@contextmanager
+def _its_cost_told(finished: Finished) -> Iterator[None]:
+    """Let a failure tell what ffmpeg had used before it."""
+    try:
+        yield
+    except VideoFailed as failure:
+        failure.used = _cost(finished)
+        raise
 
 
 def transcode_command(source: Path, target: Path, profile: Profile, media: MediaFacts, threads: int) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from typing import Any, ClassVar, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -17,9 +18,13 @@ from kombu.transport import SQS, virtual
 from vine import promise
 
 from pipeline.errors import UsageError
+from worker import reports
+from worker.clients import TimedChannel
+from worker.deletes import Deletes
 from worker.envelope import Defect, Rules
 from worker.polls import FailedPoll, PollConnection, PollResult, pause_seconds
-from worker.settling import SHORT, DeadLetters, Deletes, Delivery, back_off_seconds, show_again
+from worker.reports import Action
+from worker.settling import DeadLetters, Delivery, back_off_seconds, show_again
 
 logger = logging.getLogger(__name__)
 SCHEME = "aforo-sqs"
@@ -32,13 +37,16 @@ SYSTEM_ATTRIBUTES = {"ApproximateReceiveCount", "SentTimestamp"}
 
 
 class TransportObserver(Protocol):
-    """Told of every poll and every refused message."""
+    """Told of every poll, every refused message, and of finished messages that SQS would not delete yet."""
 
     def polled(self, result: str) -> None:
         """Take the result of one receive call, a PollResult."""
 
     def refused(self, reason: str) -> None:
         """Take the reason why a message was kept from Celery, a Defect."""
+
+    def owed(self, deletes: int) -> None:
+        """Take how many finished messages are still to be deleted; called by another thread too."""
 
 
 class Unobserved:
@@ -48,6 +56,9 @@ class Unobserved:
         """Ignore it."""
 
     def refused(self, reason: str) -> None:
+        """Ignore it."""
+
+    def owed(self, deletes: int) -> None:
         """Ignore it."""
 
 
@@ -76,26 +87,35 @@ def register() -> str:
     return f"{SCHEME}://"
 
 
-class Channel(SQS.Channel):
+class QoS(SQS.QoS):
+    """Counts what is in hand."""
+
+    def apply_backoff_policy(
+        self, routing_key: str, delivery_tag: str, backoff_policy: Any, backoff_tasks: Any
+    ) -> None:
+        """Hide a rejected message for as long as the app's own policy says.
+
+        Defect: where SQS refuses, kombu raises into the event loop, or holds it up with botocore's timeouts.
+        """
+        task, receives = self.extract_task_name_and_number_of_retries(delivery_tag)
+        pause = backoff_policy.get(receives) if task in backoff_tasks else None
+        delivery = self.channel._delivery(delivery_tag)
+        if pause is not None and delivery is not None:
+            show_again(self.channel.short_client, delivery, pause)
+
+
+class Channel(TimedChannel):
     """Polls as soon as a slot is free, backs off after failed polls, keeps malformed messages from the worker."""
 
+    QoS = QoS
+
     def __init__(self, *args: Any, **options: Any) -> None:
-        self._failures = 0
+        self._failures: Counter[str] = Counter()  # queue -> its failed polls in a row
         self._polling: dict[str, float] = {}  # queue -> when its receive call was sent, monotonic
         self._parked: dict[str, Any] = {}  # queue -> the timer that looks again
-        self._short_clients: dict[str, Any] = {}
         super().__init__(*args, **options)
-        self._deletes = Deletes(self._short_client)
-        self._dead_letters = DeadLetters(self._short_client, self._deletes)
-
-    @property
-    def endpoint_url(self) -> str | None:
-        """Return the endpoint the broker URL names; boto3's own settings name it where the URL does not.
-
-        Defect: kombu takes `localhost`, its default for a URL without a host, for an endpoint.
-        """
-        host, port = self.conninfo.hostname, self.conninfo.port
-        return None if host in {None, "localhost"} and port is None else super().endpoint_url
+        self._deletes = Deletes(self.short_client, self.connection.observer.owed)
+        self._dead_letters = DeadLetters(self.short_client, self._deletes.delete)
 
     @property
     def wait_time_seconds(self) -> int:
@@ -164,14 +184,14 @@ class Channel(SQS.Channel):
         try:
             self._get_bulk_async(queue, callback=promise(self._loop1, (queue,)))
         except (BotoCoreError, ClientError) as error:  # no or expired credentials: raised before anything is sent
-            self._fail(FailedPoll(PollResult.DENIED, str(error)))
+            self._fail(self.canonical_queue_name(queue), FailedPoll(PollResult.DENIED, str(error)))
             self._loop1(queue)
 
     def _get_from_sqs(
         self, queue_name: str, queue_url: str, connection: Any, count: int = 1, callback: Any = None
     ) -> Any:
         """Receive with a long poll; with a short one while SQS fails, to learn soon that it is back."""
-        wait = 0 if self._failures else self.wait_time_seconds
+        wait = 0 if self._failures[queue_name] else self.wait_time_seconds
         return connection.receive_message(
             queue_name, queue_url, number_messages=count, wait_time_seconds=wait, callback=callback
         )
@@ -179,8 +199,8 @@ class Channel(SQS.Channel):
     def _loop1(self, queue: str, _fetched: Any = None) -> None:
         """Poll again: at once, or after a growing, jittered pause while SQS fails."""
         lasted = time.monotonic() - self._polling.pop(queue, 0.0)
-        if self._failures:
-            self.hub.call_later(pause_seconds(self._failures), self._schedule_queue, queue)
+        if failures := self._failures[self.canonical_queue_name(queue)]:
+            self.hub.call_later(pause_seconds(failures), self._schedule_queue, queue)
         elif not _fetched and lasted < SOON_SECONDS:
             self.hub.call_later(SOON_SECONDS, self._schedule_queue, queue)
         else:
@@ -188,13 +208,13 @@ class Channel(SQS.Channel):
 
     def _on_messages_ready(self, queue: str, qname: str, messages: Any) -> int:
         """Count the poll and deliver each message by itself."""
+        name = self.canonical_queue_name(qname)
         if isinstance(messages, FailedPoll):
-            return self._fail(messages)
+            return self._fail(name, messages)
         found = messages.get("Messages") or []
-        self._recover(PollResult.MESSAGES if found else PollResult.EMPTY)
+        self._recover(name, PollResult.MESSAGES if found else PollResult.EMPTY)
         if qname not in self.connection._callbacks:
             return int(super()._on_messages_ready(queue, qname, messages))
-        name = self.canonical_queue_name(qname)
         deliveries = [(Delivery(name, queue, message["ReceiptHandle"]), message) for message in found]
         fresh = [(delivery, message) for delivery, message in deliveries if not self._is_known(delivery)]
         for delivery, message in fresh:
@@ -208,19 +228,17 @@ class Channel(SQS.Channel):
         """
         return delivery.handle in self.qos._delivered or self._deletes.knows(delivery)
 
-    def _fail(self, poll: FailedPoll) -> int:
-        if not self._failures:
-            logger.warning("SQS does not answer as it should, polling on with pauses: %s", poll.detail)
-        self._failures += 1
+    def _fail(self, queue: str, poll: FailedPoll) -> int:
+        if not self._failures[queue]:
+            logger.warning("SQS does not answer as it should, polling %s on with pauses: %s", queue, poll.detail)
+        self._failures[queue] += 1
         self.connection.observer.polled(poll.result.value)
         return 0
 
-    def _recover(self, result: PollResult) -> None:
-        if self._failures:
-            logger.warning("SQS answers again after %d failed polls", self._failures)
-        self._failures = 0
+    def _recover(self, queue: str, result: PollResult) -> None:
+        if failures := self._failures.pop(queue, 0):
+            logger.warning("SQS answers again after %d failed polls of %s", failures, queue)
         self.connection.observer.polled(result.value)
-        self._deletes.pay()
 
     def _deliver(self, delivery: Delivery, qname: str, message: dict[str, Any]) -> None:
         """Hand one message to Celery, or move it to the dead-letter queue.
@@ -255,14 +273,18 @@ class Channel(SQS.Channel):
         try:
             super().basic_reject(delivery_tag, requeue=requeue)
         except (ClientError, BotoCoreError) as error:
+            reports.count_survived(Action.REJECT)
             logger.warning("could not reject a message, its visibility timeout will return it: %s", error)
             self.qos.ack(delivery_tag)
         self._wake()
 
     def _delete_rejected_message(self, delivery_tag: str) -> None:
-        """Delete a rejected message that no redrive policy will move."""
+        """Delete a rejected message that no redrive policy will move.
+
+        Defect: kombu asks for the policy with botocore's timeouts, five minutes of the event loop.
+        """
         delivery = self._delivery(delivery_tag)
-        if delivery is not None and not self._has_redrive_policy(delivery.queue, delivery.queue_url):
+        if delivery is not None and not self._dead_letters.catches(delivery):
             self._deletes.delete(delivery)
 
     def basic_qos(self, *args: Any, **options: Any) -> None:
@@ -297,7 +319,7 @@ class Channel(SQS.Channel):
         attributes = message.delivery_info["sqs_message"].get("Attributes", {})
         receives = int(attributes.get("ApproximateReceiveCount", 1))
         pause = back_off_seconds(receives, self.wait_time_seconds) if self._consumers else 0
-        show_again(self._short_client, delivery, pause)
+        show_again(self.short_client, delivery, pause)
 
     def _delivery(self, delivery_tag: str) -> Delivery | None:
         """Return the SQS side of a delivery; None for a message that did not come from SQS or is settled."""
@@ -312,20 +334,11 @@ class Channel(SQS.Channel):
         name = next(name for name, known in self._queue_cache.items() if known == url)
         return Delivery(name, url, message.delivery_tag)
 
-    def _short_client(self, queue: str) -> Any:
-        """Return a client that gives up after seconds; kombu's own where it renews STS tokens."""
-        if self.transport_options.get("sts_role_arn"):
-            return self.sqs(queue=queue)
-        if queue not in self._short_clients:
-            options = self.predefined_queues.get(queue, {})
-            self._short_clients[queue] = self._new_boto_client(
-                service="sqs",
-                region=options.get("region", self.region),
-                access_key_id=options.get("access_key_id", self.conninfo.userid),
-                secret_access_key=options.get("secret_access_key", self.conninfo.password),
-                config=SHORT,
-            )
-        return self._short_clients[queue]
+    def close(self) -> None:
+        """Close as kombu does, once what is owed was tried a last time."""
+        if not self.closed:
+            self._deletes.close()
+        super().close()
 
 
 class Transport(SQS.Transport):

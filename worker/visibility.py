@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from worker import reports
+from worker.reports import Action
 from worker.settling import is_hopeless
 
 if TYPE_CHECKING:
@@ -53,27 +55,21 @@ def receipt_of(request: Any) -> Receipt | None:
     )
 
 
-def client_per_process(make: Callable[[], SQSClient]) -> Callable[[], SQSClient]:
-    """Return a function that makes the client at its first call in each process: clients do not cross a fork."""
-
-    @lru_cache(maxsize=1)
-    def made(_pid: int) -> SQSClient:
-        return make()
-
-    return lambda: made(os.getpid())
-
-
 class VisibilityKeeper:
     """Hides a message again, and calls `renew`, every third of the timeout while its `with` block runs.
 
-    `client` is an SQS client with short timeouts, or a function that returns one. `renew` renews whatever lease goes
-    with the message and returns False when it is lost. `told` hears of each round: "ok", "failed" (it is tried again)
-    or "gone" (message or lease belong to another; the rounds end). Neither failure reaches the task.
+    `client` is an SQS client with short timeouts. `renew` renews whatever lease goes with the message and returns False
+    when it is lost. `told` hears of each round: "ok", "failed" (it is tried again) or "gone" (message or lease belong
+    to another). Neither failure reaches the task.
+
+    The rounds end with the lease. A message that is gone, because SQS was away for longer than the timeout, is
+    delivered again: the lease is renewed without it, so that the second delivery finds the work in hand, and `told`
+    hears of that only where it fails.
     """
 
     def __init__(
         self,
-        client: Any,
+        client: SQSClient,
         receipt: Receipt,
         timeout_seconds: float,
         renew: Callable[[], bool] = lambda: True,
@@ -82,7 +78,7 @@ class VisibilityKeeper:
         self._client, self._receipt, self._renew, self._told = client, receipt, renew, told
         self._timeout_seconds = timeout_seconds
         self._at_work = threading.Lock()
-        self._left = False
+        self._left = self._is_gone = False
 
     def __enter__(self) -> VisibilityKeeper:
         _rounds_of(os.getpid()).add(self)
@@ -101,17 +97,22 @@ class VisibilityKeeper:
         return self._timeout_seconds / 3 * random.uniform(0.9, 1)  # noqa: S311 (spreads the calls)
 
     def go_round(self) -> bool:
-        """Extend and renew once; say whether another round makes sense."""
+        """Renew and extend once, the lease first: SQS may be silent; say whether another round makes sense."""
         with self._at_work:
             if self._left:
                 return False
-            result = min(self._extend(), self._renewed(), key=(GONE, FAILED, OK).index)
-        self._told(result)
-        return result != GONE
+            was_gone, lease, message = self._is_gone, self._renewed(), self._extended()
+        result = lease if was_gone else min(message, lease, key=(GONE, FAILED, OK).index)
+        if not was_gone or result != OK:
+            self._told(result)
+        return lease != GONE
 
-    def _extend(self) -> str:
-        client = self._client() if callable(self._client) else self._client
-        return _hide(client, self._receipt, self._timeout_seconds)
+    def _extended(self) -> str:
+        if self._is_gone:
+            return GONE
+        result = _hide(self._client, self._receipt, self._timeout_seconds)
+        self._is_gone = result == GONE
+        return result
 
     def _renewed(self) -> str:
         try:
@@ -165,10 +166,11 @@ class _Rounds:
 
 
 def _survive(go_round: Callable[[], bool]) -> bool:
-    """Do the round; a client that cannot be made or an observer that raises must not end the rounds of others."""
+    """Do the round; an observer that raises must not end the rounds of others."""
     try:
         return go_round()
     except Exception:
+        reports.count_survived(Action.KEEP)
         logger.exception("a round of the visibility keeper failed")
         return True
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import time
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import boto3
 from celery import Celery
@@ -57,11 +59,18 @@ class Log:
     def refused(self, reason: str) -> None:
         write("refused", reason)
 
+    def owed(self, deletes: int) -> None:
+        write("owed", deletes)
+
 
 if not IS_STOCK:
     transport.harden(app, Log())
 
-sqs_of_process = visibility.client_per_process(lambda: boto3.client("sqs", endpoint_url=ENDPOINT, **KEYS))
+
+@lru_cache(maxsize=1)
+def sqs_of_process(_pid: int) -> Any:
+    """Return the client of a process; clients do not cross a fork."""
+    return boto3.client("sqs", endpoint_url=ENDPOINT, **KEYS)
 
 
 @app.task(name="tiny.work", bind=True)
@@ -72,6 +81,6 @@ def work(self, name: str, seconds: float = 0.0) -> None:
         time.sleep(seconds)
     else:
         tell = lambda result: write("kept", name, result)  # noqa: E731
-        with visibility.VisibilityKeeper(sqs_of_process, receipt, VISIBILITY_SECONDS, told=tell):
+        with visibility.VisibilityKeeper(sqs_of_process(os.getpid()), receipt, VISIBILITY_SECONDS, told=tell):
             time.sleep(seconds)
     write("end", name, time.time())

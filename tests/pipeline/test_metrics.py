@@ -17,6 +17,7 @@ from pipeline.video import Outcome
 from worker.counting import _OUTCOMES
 from worker.envelope import Defect
 from worker.polls import PollResult
+from worker.reports import Action
 from worker.visibility import FAILED, GONE, OK
 
 METRICS = list(CATALOGUE.values())
@@ -60,6 +61,7 @@ def test_closed_lists_are_those_of_the_programs_that_emit_them():
     assert set(values_of("aforo_worker_messages_refused_total", "reason")) == set(Defect)
     assert set(values_of("aforo_worker_polls_total", "result")) == set(PollResult)
     assert set(values_of("aforo_worker_visibility_extensions_total", "result")) == {OK, FAILED, GONE}
+    assert set(values_of("aforo_worker_survived_errors_total", "action")) == set(Action)
     celery_ends = {ends for _, ends in _OUTCOMES} | {"succeeded", "failed"}
     assert celery_ends <= set(values_of("aforo_worker_tasks_total", "outcome"))
     assert set(values_of("aforo_worker_tasks_total", "outcome")) <= celery_ends | set(Outcome)

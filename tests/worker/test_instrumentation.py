@@ -1,11 +1,12 @@
 import os
 import socket
+from types import SimpleNamespace
 
 import pytest
 from billiard.einfo import ExceptionInfo
 from billiard.exceptions import Terminated
 from celery import Celery
-from celery.exceptions import Ignore, Reject, Retry, WorkerLostError
+from celery.exceptions import Ignore, Reject, Retry, TimeLimitExceeded, WorkerLostError
 from kombu import Queue
 from prometheus_client import CollectorRegistry
 
@@ -15,8 +16,9 @@ from worker import reports, transport
 from worker.counting import MOST_EXPECTED_TASKS, MOST_STAGES, WorkerMetrics, counted
 from worker.deliveries import SENT_AT, Deliveries
 from worker.instrumentation import HARDENED, _queues
-from worker.reports import Post
+from worker.reports import Action, Post
 from worker.stages import stage
+from worker.tasks import GivenBack
 
 
 @pytest.fixture
@@ -33,6 +35,7 @@ class StockRequest:
     """What Celery's class of a received message does that matters here."""
 
     id, name = "1", "t"
+    task = SimpleNamespace(acks_late=True, acks_on_timeout=False)
 
     def on_accepted(self, pid, time_accepted):
         pass
@@ -102,6 +105,9 @@ def test_a_duplicate_is_no_success(registry, metrics):
         (ValueError("x"), "failed"),
         (Retry("later", ValueError("x")), "retried"),
         (Reject("no", requeue=False), "rejected"),
+        (GivenBack("superseded"), "superseded"),
+        (GivenBack("retried"), "retried"),
+        (GivenBack("a task of any app may say anything"), "rejected"),
         (Ignore(), "ignored"),
         (Terminated(15), "revoked"),
         (WorkerLostError("dead"), "lost"),
@@ -115,13 +121,71 @@ def test_each_way_to_end_is_counted_by_its_name_and_frees_the_slot(registry, met
     assert registry.get_sample_value("aforo_worker_children_lost_total", {"task": "t"}) == (outcome == "lost")
 
 
-def test_a_hard_time_limit_that_also_kills_the_child_is_one_end(registry, metrics):
-    request = request_in(metrics)
+def hit_the_hard_limit(request):
+    """End a request as Celery's pool does: it gives the job its error, tells of the time, and kills the child."""
+    request.on_failure(raised(TimeLimitExceeded(10)))
     request.on_timeout(False, 10)
     request.on_failure(raised(WorkerLostError("killed for its time limit")))
+
+
+def test_a_hard_time_limit_whose_message_comes_again_is_a_lost_child_and_no_failure(registry, metrics):
+    for _ in range(4):
+        hit_the_hard_limit(request_in(metrics))
+    assert registry.get_sample_value("aforo_worker_tasks_total", {"task": "t", "outcome": "lost"}) == 4
+    assert registry.get_sample_value("aforo_worker_tasks_total", {"task": "t", "outcome": "failed"}) is None
+    assert registry.get_sample_value("aforo_worker_failures_total", {"task": "t", "reason": "timeout"}) is None
+
+
+@pytest.mark.parametrize(("acks_late", "acks_on_timeout"), [(True, True), (False, False)])
+def test_a_hard_time_limit_that_ends_the_task_for_good_is_one_failure(
+    registry, metrics, monkeypatch, acks_late, acks_on_timeout
+):
+    task = SimpleNamespace(acks_late=acks_late, acks_on_timeout=acks_on_timeout)
+    monkeypatch.setattr(StockRequest, "task", task)
+    hit_the_hard_limit(request_in(metrics))
     assert registry.get_sample_value("aforo_worker_tasks_total", {"task": "t", "outcome": "failed"}) == 1
     assert registry.get_sample_value("aforo_worker_tasks_total", {"task": "t", "outcome": "lost"}) == 0
     assert registry.get_sample_value("aforo_worker_failures_total", {"task": "t", "reason": "timeout"}) == 1
+
+
+def test_two_deliveries_of_one_task_are_two_slots_at_work_and_both_are_timed(registry, metrics):
+    working, turned_away = request_in(metrics), request_in(metrics)
+    turned_away.on_success((True, raised(GivenBack("duplicate")), 0.1))
+    assert registry.get_sample_value("aforo_worker_slots_busy") == 1
+    working.on_success((False, "<Foo object>", 2.0))
+    assert registry.get_sample_value("aforo_worker_slots_busy") == 0
+    labels = {"task": "t", "outcome": "succeeded"}
+    assert registry.get_sample_value("aforo_worker_task_seconds_sum", labels) == 2.0
+
+
+def test_a_task_that_is_revoked_as_it_begins_leaves_no_slot_busy(registry, metrics, monkeypatch):
+    monkeypatch.setattr(StockRequest, "on_accepted", lambda request, *_: request._announce_revoked("terminated"))
+    request_in(metrics)
+    assert registry.get_sample_value("aforo_worker_slots_busy") == 0
+
+
+def test_errors_that_are_lived_with_are_counted_by_what_was_being_done(registry, metrics):
+    reports.use(Post(metrics.take))
+    try:
+        for action in Action:
+            reports.count_survived(action)
+    finally:
+        reports.use(None)
+    for action in Action:
+        assert registry.get_sample_value("aforo_worker_survived_errors_total", {"action": action}) == 1
+
+
+def test_a_report_nobody_can_read_is_counted_too(registry, metrics):
+    post = Post(metrics.take)
+    post.start()
+    post._outbox.send(b"no JSON")
+    count = lambda: registry.get_sample_value("aforo_worker_survived_errors_total", {"action": "report"})  # noqa: E731
+    assert poll_until(count, "the report was counted") == 1
+
+
+def test_what_sqs_would_not_delete_yet_is_shown(registry, metrics):
+    metrics.owed(3)
+    assert registry.get_sample_value("aforo_worker_deletes_owed") == 3
 
 
 @pytest.mark.parametrize(

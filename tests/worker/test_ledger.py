@@ -6,7 +6,8 @@ from sqlalchemy import select, update
 from pipeline.database import open_engine, open_sessions, upgrade_schema
 from pipeline.models import AttemptRow, RunRow, VideoRow, WorkerRow
 from pipeline.video import Outcome, Reason, VideoState
-from worker.ledger import SILENCE_SECONDS, Claim, Ledger, Refusal, Slot
+from worker.ledger import SILENCE_SECONDS, Claim, Ledger, Refusal
+from worker.slots import Slot
 
 DONE = {"output_bytes": 7}
 
@@ -52,7 +53,7 @@ def test_a_video_is_claimed_once_and_done_once(ledger):
 
 def test_a_claim_of_a_dead_process_of_this_node_is_free_at_once(ledger):
     this = Slot.this()
-    dead = Slot(this.node, 2**22 - 1, this.started_at)
+    dead = Slot(this.node, 2**22 - 1, this.start)
     assert isinstance(claim(ledger, dead), Claim)
     second = claim(ledger)
     assert isinstance(second, Claim)
@@ -62,12 +63,12 @@ def test_a_claim_of_a_dead_process_of_this_node_is_free_at_once(ledger):
 
 def test_a_reused_pid_does_not_keep_a_dead_claim_alive(ledger):
     this = Slot.this()
-    claim(ledger, Slot(this.node, this.pid, this.started_at - 1000))
+    claim(ledger, Slot(this.node, this.pid, "another"))
     assert isinstance(claim(ledger), Claim)
 
 
 def test_a_claim_of_another_node_holds_until_its_lease_runs_out(ledger):
-    claim(ledger, Slot("elsewhere", 1, 0.0))
+    claim(ledger, Slot("elsewhere", 1, "x"))
     assert claim(ledger) is Refusal.HELD
     with ledger.sessions.begin() as session:
         session.execute(update(VideoRow).values(lease_until=time.time() - 1))
@@ -75,7 +76,7 @@ def test_a_claim_of_another_node_holds_until_its_lease_runs_out(ledger):
 
 
 def test_a_zombie_cannot_overwrite_the_winner(ledger):
-    zombie = claim(ledger, Slot(Slot.this().node, 2**22 - 1, 0.0))
+    zombie = claim(ledger, Slot(Slot.this().node, 2**22 - 1, "x"))
     winner = claim(ledger)
     assert ledger.finish(winner, VideoState.DONE, dict(DONE)) is Outcome.DONE
     assert ledger.finish(zombie, VideoState.FAILED, {}, Reason.CORRUPT) is Outcome.SUPERSEDED
@@ -91,27 +92,42 @@ def test_a_passing_reason_leaves_the_video_to_the_next_delivery_until_attempts_a
 
 
 def test_a_video_whose_workers_keep_dying_is_failed(ledger):
-    dead = Slot(Slot.this().node, 2**22 - 1, 0.0)
+    dead = Slot(Slot.this().node, 2**22 - 1, "x")
     claim(ledger, dead), claim(ledger, dead)
     assert claim(ledger) is Refusal.EXHAUSTED
     assert (video(ledger).state, video(ledger).reason) == ("failed", "worker_lost")
 
 
 def test_the_video_of_a_dead_letter_is_failed_unless_the_letter_is_forged_or_the_video_has_an_end(ledger):
-    assert ledger.bury("v", "forged")
-    assert ledger.bury("nobody's", "t")
+    assert ledger.bury("v", "forged") == ()
+    assert ledger.bury("nobody's", "t") == ()
     assert video(ledger).state == "uploaded"
-    assert ledger.bury("v", "t")
+    assert ledger.bury("v", "t") == ()
     assert (video(ledger).state, video(ledger).reason) == ("failed", "dead_lettered")
     assert claim(ledger) is Refusal.FINAL
 
 
 def test_a_dead_letter_waits_for_the_end_of_a_live_attempt(ledger):
     held = claim(ledger)
-    assert not ledger.bury("v", "t")
+    assert ledger.bury("v", "t") is None
     assert ledger.finish(held, VideoState.DONE, dict(DONE)) is Outcome.DONE
-    assert ledger.bury("v", "t")
+    assert ledger.bury("v", "t") == ()
     assert video(ledger).state == "done"
+
+
+def test_a_buried_video_names_the_outputs_that_can_win_no_more(ledger):
+    dead = Slot(Slot.this().node, 2**22 - 1, "x")
+    claim(ledger, dead), claim(ledger, dead)
+    assert ledger.bury("v", "t") == ("processed/r/v.1.mp4", "processed/r/v.2.mp4")
+    assert ledger.bury("v", "t") == ()
+
+
+def test_an_attempt_records_what_its_end_took_up_to_the_commit(ledger):
+    ledger.give_back(claim(ledger), Reason.DISK_FULL, {})
+    ledger.finish(claim(ledger), VideoState.DONE, dict(DONE))
+    with ledger.sessions() as session:
+        took = list(session.scalars(select(AttemptRow.finish_seconds)))
+    assert all(0 < seconds < 60 for seconds in took)
 
 
 def test_a_worker_that_leaves_frees_the_claims_of_its_dead_slots_only(ledger):
@@ -119,7 +135,7 @@ def test_a_worker_that_leaves_frees_the_claims_of_its_dead_slots_only(ledger):
     assert ledger.release_dead() == 0
     assert ledger.renew(live)
     with ledger.sessions.begin() as session:
-        session.execute(update(VideoRow).values(owner=Slot(Slot.this().node, 2**22 - 1, 0.0).owner))
+        session.execute(update(VideoRow).values(owner=Slot(Slot.this().node, 2**22 - 1, "x").owner))
     assert ledger.release_dead() == 1
     assert video(ledger).lease_until == 0
 
@@ -133,7 +149,7 @@ def test_a_run_that_still_waits_for_videos_is_interrupted_and_a_whole_one_is_not
     assert ledger.interrupt_runs() == 0
 
 
-ELSEWHERE, DEAD_HERE = Slot("elsewhere", 1, 0.0), Slot(Slot.this().node, 2**22 - 1, 0.0)
+ELSEWHERE, DEAD_HERE = Slot("elsewhere", 1, "x"), Slot(Slot.this().node, 2**22 - 1, "x")
 
 
 def test_the_last_worker_knows_that_it_is(ledger):
@@ -154,6 +170,6 @@ def test_a_worker_that_has_been_silent_for_long_is_not_waited_for(ledger):
 
 
 def test_each_attempt_publishes_to_a_place_of_its_own(ledger):
-    first = claim(ledger, Slot(Slot.this().node, 2**22 - 1, 0.0))
+    first = claim(ledger, Slot(Slot.this().node, 2**22 - 1, "x"))
     second = claim(ledger)
     assert (first.output_key, second.output_key) == ("processed/r/v.1.mp4", "processed/r/v.2.mp4")

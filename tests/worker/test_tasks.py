@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 import pytest
 from celery import Celery
-from celery.exceptions import Reject
-from sqlalchemy import update
+from celery.exceptions import Reject, SoftTimeLimitExceeded
+from sqlalchemy import select, update
 
 from pipeline.database import open_engine, open_sessions, upgrade_schema
-from pipeline.models import RunRow, VideoRow
+from pipeline.models import AttemptRow, RunRow, VideoRow
 from pipeline.storage import DirectoryStorage
 from pipeline.video import TASK_NAME, Reason, VideoFailed
 from worker import tasks
-from worker.ledger import Claim, Ledger, Slot
+from worker.counting import _outcome_of
+from worker.ledger import Claim, Ledger
+from worker.slots import Slot
 from worker.tasks import Workshop
 
-DEAD = Slot(Slot.this().node, 2**22 - 1, 0.0)
+DEAD = Slot(Slot.this().node, 2**22 - 1, "x")
 
 
 @dataclass
@@ -64,9 +67,11 @@ def deliver(shop, video_id="v"):
 
 
 def comes_again(shop, video_id="v"):
+    """Return what the metrics count of a delivery whose message comes again."""
     with pytest.raises(Reject) as rejected:
         deliver(shop, video_id)
-    return rejected.value.requeue
+    assert rejected.value.requeue
+    return _outcome_of(pickle.loads(pickle.dumps(rejected.value)))  # noqa: S301 (as it reaches the main process)
 
 
 def reason_of(shop):
@@ -98,25 +103,25 @@ def test_a_good_video_is_done_and_a_second_delivery_is_a_duplicate(shop):
 
 def test_a_held_and_an_unknown_video_come_again(shop):
     claim(shop, Slot.this())
-    assert comes_again(shop)
-    assert comes_again(shop, "nobody's")
+    assert comes_again(shop) == "duplicate"
+    assert comes_again(shop, "nobody's") == "rejected"
 
 
 def test_what_nobody_foresaw_comes_again(shop):
     shop.ledger.sessions.configure(bind=open_engine("sqlite://"))  # it has no tables
-    assert comes_again(shop)
+    assert comes_again(shop) == "rejected"
 
 
 def test_an_error_of_ours_is_tried_again_and_then_internal(shop):
     shop.transcoder.failure = ZeroDivisionError()
-    assert comes_again(shop)
+    assert comes_again(shop) == "retried"
     assert reason_of(shop) is Reason.INTERNAL
     assert (video(shop).state, video(shop).reason) == ("failed", "internal")
 
 
 def test_a_passing_reason_is_tried_again_and_a_final_one_is_not(shop):
     shop.transcoder.failure = VideoFailed(Reason.DISK_FULL)
-    assert comes_again(shop)
+    assert comes_again(shop) == "retried"
     assert video(shop).state == "uploaded"
     shop.transcoder.failure = VideoFailed(Reason.CORRUPT)
     assert reason_of(shop) is Reason.CORRUPT
@@ -146,6 +151,42 @@ def test_the_next_attempt_removes_what_a_lost_one_left(shop):
     assert outputs(shop) == ["v.2.mp4"]
 
 
+@pytest.mark.parametrize("failure", [None, VideoFailed(Reason.CORRUPT)])
+def test_what_a_sleeper_publishes_after_the_clean_up_of_its_successor_is_removed_at_the_end(shop, failure):
+    sleeper = claim(shop, DEAD)
+    publish = lambda: shop.storage.publish(shop.work_path / "source", sleeper.output_key)  # noqa: E731
+    shop.transcoder = Transcoder(failure, publish)
+    if failure is None:
+        deliver(shop)
+    else:
+        reason_of(shop)
+    assert outputs(shop) == ([] if failure else ["v.2.mp4"])
+
+
+def test_a_task_that_hangs_every_time_is_a_timeout(shop):
+    shop.transcoder.failure = SoftTimeLimitExceeded()
+    assert comes_again(shop) == "retried"
+    assert reason_of(shop) is Reason.TIMEOUT
+    assert (video(shop).state, video(shop).reason) == ("failed", "timeout")
+
+
+def test_a_failed_attempt_records_what_ffmpeg_used(shop):
+    shop.transcoder.failure = VideoFailed(Reason.STALLED)
+    shop.transcoder.failure.used = {"ffmpeg_cpu_seconds": 1.5, "ffmpeg_max_rss_bytes": 7}
+    comes_again(shop)
+    with shop.ledger.sessions() as session:
+        (attempt,) = session.scalars(select(AttemptRow))
+    assert (attempt.outcome, attempt.ffmpeg_cpu_seconds, attempt.ffmpeg_max_rss_bytes) == ("retried", 1.5, 7)
+
+
+def test_an_attempt_that_cannot_publish_records_what_ffmpeg_used(shop, monkeypatch):
+    cost = {"ffmpeg_cpu_seconds": 2.5}
+    monkeypatch.setattr(Transcoder, "transcode", lambda *_: SimpleNamespace(columns=lambda: cost, report=dict))
+    assert reason_of(shop) is Reason.STORAGE_MISSING  # there is nothing to publish
+    with shop.ledger.sessions() as session:
+        assert session.scalars(select(AttemptRow.ffmpeg_cpu_seconds)).all() == [2.5]
+
+
 def test_an_attempt_that_was_overtaken_removes_its_output_and_leaves_the_message(shop):
     def overtake():
         with shop.ledger.sessions.begin() as session:
@@ -154,7 +195,7 @@ def test_an_attempt_that_was_overtaken_removes_its_output_and_leaves_the_message
         shop.storage.publish(shop.work_path / "source", winner.output_key)
 
     shop.transcoder.meanwhile = overtake
-    assert comes_again(shop)
+    assert comes_again(shop) == "superseded"
     assert outputs(shop) == ["v.2.mp4"]
     assert video(shop).state == "processing"
 
@@ -166,7 +207,7 @@ def test_an_attempt_that_fails_after_it_was_overtaken_fails_nothing(shop):
         claim(shop, Slot.this())
 
     shop.transcoder = Transcoder(VideoFailed(Reason.CORRUPT), overtake)
-    assert comes_again(shop)
+    assert comes_again(shop) == "superseded"
     assert (video(shop).state, video(shop).reason) == ("processing", None)
 
 

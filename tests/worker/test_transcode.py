@@ -109,6 +109,13 @@ def test_400_overwritten_bytes_are_corrupt(good, tmp_path, at):
     assert failure_of(clips.overwrite(good, at), tmp_path / "out.mp4") is Reason.CORRUPT
 
 
+def test_a_failure_tells_what_ffmpeg_had_used(good, tmp_path):
+    with pytest.raises(VideoFailed) as failure:
+        run(clips.overwrite(good, 0.5), tmp_path / "out.mp4")
+    assert failure.value.used["ffmpeg_max_rss_bytes"] > 10 << 20
+    assert failure.value.used["ffmpeg_cpu_seconds"] > 0
+
+
 def test_a_file_that_ends_early_is_truncated_even_if_the_probe_let_it_pass(good, tmp_path):
     media = probe(good, clips.LIMITS)
     reason = failure_of(clips.cut(good, 0.6), tmp_path / "out.mp4", media=media)
