@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, ClientError
 
-from pipeline.errors import EnvironmentFault
-from pipeline.outside import first_line
+from pipeline.errors import EnvironmentFault, first_line
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -50,3 +49,14 @@ def credentials(settings: Settings) -> dict[str, str]:
     if settings.stack != "native" or boto3.Session().get_credentials() is not None:
         return {}
     return {"aws_access_key_id": EMULATOR_KEY, "aws_secret_access_key": EMULATOR_KEY}
+
+
+def aws_fault(error: Exception, service: str = "AWS", endpoint: str | None = None) -> EnvironmentFault:
+    """Return the one-line fault for a failed call of `service`."""
+    why = error.response["Error"]["Code"] if isinstance(error, ClientError) else first_line(error)
+    return EnvironmentFault(
+        service,
+        f"it refused or did not answer: {why}",
+        "check AWS_ENDPOINT_URL, AWS_REGION and the credentials",
+        value=endpoint,
+    )

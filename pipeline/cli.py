@@ -9,9 +9,12 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import click
+from botocore.exceptions import BotoCoreError, ClientError
+from sqlalchemy.exc import DBAPIError
 
+from pipeline.aws import aws_fault
+from pipeline.database import database_fault
 from pipeline.errors import AforoError, ExitCode, printable
-from pipeline.outside import OUTSIDE, fault_of
 
 
 def run(command: click.Command, name: str, arguments: Sequence[str] | None = None) -> NoReturn:
@@ -24,8 +27,10 @@ def run(command: click.Command, name: str, arguments: Sequence[str] | None = Non
         code = _say(usage_line(error, name), ExitCode.USAGE)
     except AforoError as error:
         code = _say(str(error), error.exit_code)
-    except OUTSIDE as error:
-        code = _say(str(fault_of(error)), ExitCode.ENVIRONMENT)
+    except DBAPIError as error:  # what no place has told better: every other error of a library is a fault of ours
+        code = _say(str(database_fault(error)), ExitCode.ENVIRONMENT)
+    except (BotoCoreError, ClientError) as error:
+        code = _say(str(aws_fault(error)), ExitCode.ENVIRONMENT)
     except (click.Abort, KeyboardInterrupt):
         code = _say("interrupted; Ctrl-C was pressed; what was recorded is kept", ExitCode.INTERRUPTED)
     except BrokenPipeError:

@@ -16,8 +16,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import NullPool
 
-from pipeline.errors import EnvironmentFault, UsageError
-from pipeline.outside import database_fault, first_line
+from pipeline.errors import EnvironmentFault, UsageError, first_line
 
 Sessions = sessionmaker[Session]
 BUSY_TIMEOUT_SECONDS = 70
@@ -136,3 +135,8 @@ def _timeouts(url: URL) -> dict[str, Any]:
         return {}
     silence = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 25_000}
     return {"connect_timeout": 5, **silence}
+
+
+def database_fault(error: DBAPIError, url: str | None = None) -> EnvironmentFault:
+    """Return the one-line fault for what the database at `url`, its password hidden, says."""
+    return EnvironmentFault("database", first_line(error.orig), "check DATABASE_URL and the server", value=url)

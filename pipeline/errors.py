@@ -45,3 +45,9 @@ def printable(value: object, limit: int = 80) -> str:
     """Return the value on one line, control characters escaped, at most `limit` characters."""
     text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value))
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def first_line(error: object) -> str:
+    """Return the first line of what a library says, without its full stop."""
+    said = str(error).strip().split("\n", 1)[0].rstrip(".")
+    return printable(said, limit=300) or type(error).__name__

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from pipeline.aws import aws_fault
 from pipeline.errors import EnvironmentFault
-from pipeline.outside import aws_fault
 from pipeline.settings import Queue as QueueSettings
 
 if TYPE_CHECKING:

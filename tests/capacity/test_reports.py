@@ -158,7 +158,7 @@ def test_grafana_is_looked_for_where_its_address_says(settings, monkeypatch, url
 
     monkeypatch.setattr(runs_module.socket, "create_connection", connect)
     shown = CliRunner().invoke(main, ["report", "b2"], env=settings[0] | {"AFORO_GRAFANA_URL": url})
-    assert f"tableros: {url} · Prometheus: " in shown.stderr
+    assert f"tableros: {url}/d/aforo-run?var-run_id=b2&" in shown.stderr
 
 
 def test_it_tells_what_a_browser_opens_where_that_is_not_what_it_asks_itself(settings):

@@ -27,15 +27,15 @@ class Worker:
 
     def __init__(self) -> None:
         self.app, self.registry = Celery(broker="sqs://", set_as_current=False), CollectorRegistry()
-        self.app.task(name=TASK_NAME)(_task)
+        self.app.task(name=TASK_NAME, shared=False)(_task)
         self.app.finalize()
         self.metrics = WorkerMetrics(self.registry)
         instrumentation.connect(self.app, self.metrics)
         worker_init.send(sender=self)
 
     def lose_a_child(self) -> None:
-        self.metrics.started("id", TASK_NAME)
-        self.metrics.ended("id", TASK_NAME, "lost")
+        self.metrics.started(TASK_NAME)
+        self.metrics.ended(TASK_NAME, "lost", 1.0)
 
     def exported(self) -> Samples:
         """Return the series the alert reads, as Prometheus would store them."""

@@ -39,4 +39,6 @@ def test_a_storage_that_cannot_be_swept_is_counted_and_keeps_no_worker_from_star
     made = app.WorkerApp(None, registry, WorkerMetrics(registry), None, "url")
     app.sweep(made, Settings.from_env({"AFORO_WORKER_WORK_PATH": str(tmp_path)}))
     assert registry.get_sample_value("aforo_worker_survived_errors_total", {"action": "sweep"}) == 1
-    assert said(caplog) == ["could not look for abandoned publications: it is away"]
+    assert said(caplog) == [
+        "could not look for abandoned publications: storage; it is away; " + StorageUnavailable.remedy
+    ]

@@ -1,0 +1,61 @@
+"""F16, F20: SQS away while work goes on: what had ended is deleted, what goes on is not begun a second time."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import pytest
+
+from tests.conftest import poll_until
+from tests.faults.proxy import Fault
+from tests.faults.senders import send_task
+
+pytestmark = pytest.mark.faults
+DELETE = "DeleteMessage"
+
+
+def test_a_delete_that_failed_is_repeated_while_every_slot_works_and_nothing_is_polled(sqs_queue, proxy, tiny_worker):
+    queue = sqs_queue(visibility_timeout_seconds=8)
+    with tiny_worker(queue, proxy.url) as worker:
+        proxy.inject(Fault("status", 503, "ServiceUnavailable"), DELETE)
+        send_task(queue, "a")
+        poll_until(lambda: "could not delete a finished message" in worker.said(), "the delete failed")
+        send_task(queue, "long", seconds=6)
+        poll_until(lambda: "long" in worker.names("start"), "the slot works")
+        healed = proxy.heal()
+        poll_until(lambda: sum(queue.counts().values()) == 1, "only the message in work is left", seconds=5)
+        assert proxy.count("ReceiveMessage", healed) == 0
+        assert "long" not in worker.names("end")
+        poll_until(lambda: not any(queue.counts().values()), "both are deleted", seconds=20)
+        assert worker.names("start").count("a") == 1
+        assert worker.lines("owed")[-1] == ["0"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT])
+def test_a_worker_that_ends_tries_what_it_owes_a_last_time(number, sqs_queue, proxy, tiny_worker):
+    queue = sqs_queue(visibility_timeout_seconds=60)
+    with tiny_worker(queue, proxy.url) as worker:
+        proxy.inject(Fault("status", 503, "ServiceUnavailable"), DELETE)
+        begun = time.monotonic()
+        send_task(queue, "a")
+        poll_until(lambda: proxy.count(DELETE, begun) >= 6, "the pause between two tries is some seconds")
+        proxy.heal()
+        worker.stop(number)
+        assert queue.counts() == {"visible": 0, "in_flight": 0, "dead": 0}
+
+
+def test_a_video_in_work_while_sqs_is_away_for_longer_than_the_timeout_is_made_once(rig, clips, proxy):
+    with rig(endpoint_url=proxy.url, slow=True) as it:
+        it.start(concurrency=2).await_ready()
+        (video,) = it.send(it.store(clips(25)))
+        it.await_running()
+        proxy.inject(Fault("reset"))
+        again = lambda: it.queue.client.receive_message(QueueUrl=it.queue.url, VisibilityTimeout=1).get("Messages")  # noqa: E731
+        poll_until(again, "the message is delivered again, which makes the worker's receipt void")
+        proxy.heal()
+        it.await_states(done=1, seconds=60)
+        assert it.outcomes(video).count("done") == 1
+        assert set(it.outcomes(video)) == {"done", "duplicate"}
+        assert it.video(video).attempt == 1
+        it.check()
