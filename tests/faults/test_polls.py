@@ -27,6 +27,7 @@ FAULTS = {
     "queue deleted": (Fault("status", 400, "QueueDoesNotExist"), "error"),
     "silent": (Fault("hang"), "timeout"),
 }
+ONE_OF_EACH_KIND = ("500", "reset", "throttled", "expired token", "silent")
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -45,20 +46,21 @@ def test_a_worker_lives_through_failing_polls_and_resumes(name, sqs_queue, proxy
         assert sorted(worker.names("start")) == ["after-0", "after-1", "after-2", "warm-up"]
 
 
-@pytest.mark.timeout(300)
-def test_our_worker_lives_through_each_of_them_in_turn_and_resumes(rig, clips, proxy):
+@pytest.mark.timeout(240)
+def test_our_worker_lives_through_one_of_each_kind_in_turn_and_resumes(rig, clips, proxy):
     with rig(endpoint_url=proxy.url) as it:
         worker, stored, late = it.start().await_ready(), it.store(clips(1)), {}
-        for number, (name, (fault, result)) in enumerate(FAULTS.items(), start=1):
-            seconds = recovery_seconds(it, worker, proxy, fault, result, stored, number)
+        for number, name in enumerate(ONE_OF_EACH_KIND, start=1):
+            seconds = recovery_seconds(it, worker, proxy, FAULTS[name], stored, number)
             late |= {name: seconds} if seconds > RECOVERY_SECONDS else {}
         assert late == {}
         assert worker.is_alive()
         it.check()
 
 
-def recovery_seconds(it, worker, proxy, fault, result, stored, number) -> float:
+def recovery_seconds(it, worker, proxy, broken, stored, number) -> float:
     """Break the polls until two have failed; return how long after healing the next video was done."""
+    fault, result = broken
     failed = lambda: worker.count("aforo_worker_polls_total", result=result)  # noqa: E731
     before = failed()
     proxy.inject(fault)
