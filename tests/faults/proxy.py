@@ -26,7 +26,8 @@ class Fault:
 
     Kinds: status (answer `status` with `code`), reset (RST), hang (accept, never answer), latency (wait `seconds`),
     drop (forward, then RST: SQS acts, nobody hears), replay (answer with the last answer again); of S3 also s3_error
-    (its XML), shorten (half of the object, as if it were all) and corrupt (its first bytes changed).
+    (its XML), shorten (half of the object, as if it were all), cut (half of it, under the length of all, then the end
+    of the connection) and corrupt (its first bytes changed).
     """
 
     kind: str
@@ -145,6 +146,11 @@ class _Handler(BaseHTTPRequestHandler):
         status, content, headers = self._forward(action, body)
         self._answer(status, content[: len(content) // 2], headers)
 
+    def _cut(self, _fault: Fault, action: str, body: bytes) -> None:
+        status, content, headers = self._forward(action, body)
+        self._answer(status, content, headers, sent=len(content) // 2)
+        self.close_connection = True
+
     def _corrupt(self, _fault: Fault, action: str, body: bytes) -> None:
         status, content, headers = self._forward(action, body)
         self._answer(status, b"!!!!" + content[4:], headers)
@@ -160,7 +166,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.faulty.answers[action] = answer
         return answer
 
-    def _answer(self, status: int, content: bytes, headers: dict[str, str] | None = None) -> None:
+    def _answer(
+        self, status: int, content: bytes, headers: dict[str, str] | None = None, sent: int | None = None
+    ) -> None:
         kept = headers or {"Content-Type": "application/x-amz-json-1.0"}
         self.send_response(status)
         for name, value in kept.items():
@@ -170,7 +178,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(content)
+            self.wfile.write(content[:sent])
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing."""

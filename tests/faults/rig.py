@@ -13,9 +13,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import psutil
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import select
 
 from injector.publish import NewVideo, Publisher
@@ -39,6 +41,7 @@ class Worker:
 
     process: subprocess.Popen[bytes]
     output: Path
+    metrics_port: int
 
     def said(self) -> str:
         """Return what it printed."""
@@ -64,6 +67,13 @@ class Worker:
     def await_end(self, seconds: float = 40.0) -> int:
         """Return its exit status."""
         return self.process.wait(timeout=seconds)
+
+    def count(self, metric: str, **labels: str) -> float:
+        """Return one value of its /metrics, 0 while it has none."""
+        with urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=5) as answer:
+            families = text_string_to_metric_families(answer.read().decode())
+            samples = [s for family in families for s in family.samples if s.name == metric]
+        return sum(s.value for s in samples if labels.items() <= s.labels.items())
 
     def send(self, number: int) -> None:
         """Send its main process a signal."""
@@ -92,17 +102,18 @@ class Rig:
         """Return where temporary files are."""
         return self.settings.worker.work_path
 
-    def start(self, concurrency: int = 1, **variables: str) -> Worker:
-        """Start a worker; a second one needs an AFORO_WORKER_WORK_PATH of its own."""
+    def start(self, concurrency: int = 1, altered: str = "", **variables: str) -> Worker:
+        """Start a worker, altered as `tests.faults.altered` can; a second one needs an AFORO_WORKER_WORK_PATH."""
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("AFORO_", "AWS_"))}
         environment |= self.variables | {"AFORO_WORKER_METRICS_PORT": str(free_port())} | variables
         output = self.folder / f"worker-{len(self.workers)}.out"
-        command = [sys.executable, "-m", "worker", "--concurrency", str(concurrency)]
+        module = ["tests.faults.altered", altered] if altered else ["worker"]
+        command = [sys.executable, "-m", *module, "--concurrency", str(concurrency)]
         with output.open("wb") as stream:
             process = subprocess.Popen(
                 command, cwd=ROOT, env=environment, stdout=stream, stderr=stream, start_new_session=True
             )
-        self.workers.append(Worker(process, output))
+        self.workers.append(Worker(process, output, int(environment["AFORO_WORKER_METRICS_PORT"])))
         return self.workers[-1]
 
     def end(self) -> None:

@@ -9,10 +9,12 @@ import os
 import random
 import signal
 import sqlite3
+import threading
 import time
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import psutil
 import pytest
@@ -20,10 +22,12 @@ import pytest
 from tests.conftest import poll_until
 from tests.faults.rig import Rig, Worker
 
-KILLS = int(os.environ.get("AFORO_CHAOS_KILLS", "40"))
+KILLS = int(os.environ.get("AFORO_CHAOS_KILLS", "100"))
 KILLS_PER_BURST = 10
 VIDEOS_PER_BURST = 16
 SLOTS = 4
+#: how often the reader looks for a new output, which is read at once and whole
+LOOK_SECONDS = 0.01
 #: a killed worker costs a start and a visibility timeout, so it is the rarest victim
 VICTIMS = ("child", "child", "child", "child", "ffmpeg", "ffmpeg", "ffmpeg", "ffmpeg", "ffmpeg", "main")
 
@@ -51,43 +55,114 @@ class Chaos:
     worker: Worker
     killed: Counter[str] = field(default_factory=Counter)
 
-    def strike(self, kill: Kill) -> None:
-        """Kill somebody of the kind, once there is one, unless nothing is left to do."""
+    def strike(self, kill: Kill) -> bool:
+        """Kill somebody of the kind, once there is one; say whether it was done before the burst was over."""
+        while self.rig.waiting():
+            if self._strike(kill):
+                self.killed[kill.victim] += 1
+                return True
+            time.sleep(0.02)
+        return False
+
+    def _strike(self, kill: Kill) -> bool:
         if kill.victim == "main":
             self.worker.send(signal.SIGKILL)
             self.worker.await_end()
             self.worker = self.rig.start(SLOTS).await_ready()
-        else:
-            find = self.worker.children if kill.victim == "child" else self.rig.ffmpegs
-            poll_until(lambda: find() or self.rig.waiting() == 0, f"a {kill.victim} to kill, or nothing left to do")
-            victims = sorted(find(), key=lambda process: process.pid)
-            if not victims:
-                return
-            with suppress(psutil.NoSuchProcess):
+            return True
+        found = self.worker.children() if kill.victim == "child" else self.rig.ffmpegs()
+        victims = sorted(found, key=lambda process: process.pid)
+        with suppress(psutil.NoSuchProcess):
+            if victims:
                 victims[int(kill.choice * len(victims))].kill()
-        self.killed[kill.victim] += 1
+                return True
+        return False
+
+
+@dataclass
+class Reader:
+    """Reads every output of a folder as soon as it has its name: what it finds partial nobody may see."""
+
+    folder: Path
+    seen: dict[Path, int] = field(default_factory=dict)
+    partial: list[Path] = field(default_factory=list)
+    _left: threading.Event = field(default_factory=threading.Event)
+
+    def __enter__(self) -> Reader:
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._left.set()
+        self._thread.join()
+
+    def look(self) -> None:
+        """Read what is new."""
+        for file in self.folder.rglob("[!.]*.mp4"):
+            with suppress(FileNotFoundError):  # a loser's output, removed meanwhile
+                if file not in self.seen:
+                    content = file.read_bytes()
+                    self.seen[file] = len(content)
+                    self.partial += [] if is_whole(content) else [file]
+
+    def _read(self) -> None:
+        while not self._left.wait(LOOK_SECONDS):
+            self.look()
+
+
+def is_whole(content: bytes) -> bool:
+    """Say whether an MP4's boxes end where the file does."""
+    at, kinds = 0, set()
+    while at + 8 <= len(content):
+        size = int.from_bytes(content[at : at + 4])
+        kinds.add(content[at + 4 : at + 8])
+        at += max(size, 8)
+    return at == len(content) and kinds >= {b"moov", b"mdat"}
 
 
 def test_chaos_conserves_every_video(rig, clips):
     seed = int(os.environ.get("AFORO_CHAOS_SEED", random.SystemRandom().randrange(10**6)))
     print(f"AFORO_CHAOS_SEED={seed} AFORO_CHAOS_KILLS={KILLS}")
-    kills = schedule(random.Random(seed), KILLS)
-    with rig(slow=True) as it:
+    kills, bursts = schedule(random.Random(seed), KILLS), 0
+    with rig(slow=True) as it, Reader(it.settings.storage.path / "processed") as reader:
         stored, chaos = it.store(clips(1)), Chaos(it, it.start(SLOTS).await_ready())
-        for burst in range(0, KILLS, KILLS_PER_BURST):
-            it.send(stored, VIDEOS_PER_BURST, f"burst-{burst}")
-            for kill in kills[burst : burst + KILLS_PER_BURST]:
-                time.sleep(kill.pause_seconds)  # part of the schedule, not a wait for something
-                chaos.strike(kill)
+        while chaos.killed.total() < KILLS:
+            it.send(stored, VIDEOS_PER_BURST, f"burst-{bursts}")
+            bursts += 1
+            strike_in_a_burst(chaos, kills)
             poll_until(it.has_ended, f"every video has ended (seed {seed})", seconds=120, every=0.2)
             it.check()
         ended = f"videos {dict(it.states())}; attempts {dict(Counter(it.outcomes()))}"
-        print(f"seed {seed}: killed {dict(chaos.killed)}; {ended}")
-        assert chaos.killed.total() > KILLS / 2
-        assert len(it.videos()) == VIDEOS_PER_BURST * len(range(0, KILLS, KILLS_PER_BURST))
+        print(f"seed {seed}: {bursts} bursts, killed {dict(chaos.killed)}; {ended}; read {len(reader.seen)} outputs")
+        assert chaos.killed == Counter(kill.victim for kill in kills)
+        assert len(it.videos()) == VIDEOS_PER_BURST * bursts
+        done = {it.settings.storage.path / str(v.output_key): v.output_bytes for v in it.videos() if v.state == "done"}
+        assert reader.partial == []
+        assert {file: reader.seen.get(file) for file in done} == done
         assert sqlite3.connect(it.folder / "aforo.db").execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def strike_in_a_burst(chaos: Chaos, kills: list[Kill]) -> None:
+    """Do the next kills of the schedule while the burst goes on; one without a victim is the next burst's first."""
+    first = chaos.killed.total()
+    for kill in kills[first : first + KILLS_PER_BURST]:
+        time.sleep(kill.pause_seconds)  # part of the schedule, not a wait for something
+        if not chaos.strike(kill):
+            return
 
 
 def test_a_schedule_replays():
     assert schedule(random.Random(7), 200) == schedule(random.Random(7), 200)
     assert schedule(random.Random(7), 200) != schedule(random.Random(8), 200)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.9, 0.999])
+def test_control_the_reader_finds_a_partial_output(share, clips, tmp_path):
+    content = clips(1).read_bytes()
+    (tmp_path / "whole.mp4").write_bytes(content)
+    (tmp_path / "partial.mp4").write_bytes(content[: int(share * len(content))])
+    (tmp_path / ".hidden.mp4").write_bytes(content[:100])
+    reader = Reader(tmp_path)
+    reader.look()
+    assert reader.partial == [tmp_path / "partial.mp4"]

@@ -80,13 +80,59 @@ def test_control_a_message_received_less_often_is_processed(rig, clips):
         it.await_states(done=1)
 
 
-@pytest.mark.parametrize("missing", ["policy", "queue"])
-def test_a_worker_refuses_a_queue_without_dead_letters(missing, rig):
-    with rig(max_receive_count=None if missing == "policy" else 8) as it:
-        if missing == "queue":
-            it.queue.client.delete_queue(QueueUrl=it.queue.dead_letter_url)
-        worker = it.start()
-        assert worker.await_end() == 3
-        said = {"policy": "it has no redrive policy", "queue": f"{it.queue.name}-dlq does not exist"}[missing]
-        assert said in worker.said().splitlines()[-1]
-        assert worker.said().splitlines()[-1].startswith(f"error: SQS queue ({it.queue.name}); ")
+def allow_receives(queue, count: int) -> None:
+    """Let the queue give a message up after so many receives."""
+    found = queue.client.get_queue_attributes(QueueUrl=queue.url, AttributeNames=["RedrivePolicy"])["Attributes"]
+    policy = json.loads(found["RedrivePolicy"]) | {"maxReceiveCount": str(count)}
+    queue.client.set_queue_attributes(QueueUrl=queue.url, Attributes={"RedrivePolicy": json.dumps(policy)})
+
+
+#: what is done to a good queue, and what of it the worker names; SQS itself refuses a policy that names no queue
+BROKEN_CONTRACTS = {
+    "no queue there": (lambda q: q.client.delete_queue(QueueUrl=q.dead_letter_url), "{name}-dlq does not exist"),
+    "few receives": (lambda q: allow_receives(q, 4), "its maxReceiveCount is 4"),
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN_CONTRACTS)
+def test_a_worker_refuses_a_queue_that_breaks_its_contract(broken, rig):
+    breach, said = BROKEN_CONTRACTS[broken]
+    with rig() as it:
+        breach(it.queue)
+        assert_refused(it, said.format(name=it.queue.name))
+
+
+def test_a_worker_refuses_a_queue_without_a_redrive_policy(rig):
+    with rig(max_receive_count=None) as it:
+        assert_refused(it, "it has no redrive policy")
+
+
+def test_a_worker_refuses_a_queue_that_shows_messages_sooner_than_it_hides_them_again(rig):
+    with rig() as it:
+        assert_refused(it, "a task could run twice", AFORO_QUEUE_VISIBILITY_TIMEOUT_SECONDS="30")
+
+
+def test_control_a_worker_that_takes_any_queue_gets_what_it_cannot_read_again_and_again(rig):
+    with rig(max_receive_count=None, AFORO_QUEUE_VISIBILITY_TIMEOUT_SECONDS="3") as it:
+        worker = it.start(altered="no_queue_contract").await_ready()
+        send_body(it.queue, MALFORMED["not json"][0])
+        refused = lambda: worker.count("aforo_worker_messages_refused_total", reason="bad_json")  # noqa: E731
+        poll_until(lambda: refused() >= 3, "it was refused three times", every=0.2)
+        assert it.waiting() == 1
+
+
+def test_control_a_worker_that_takes_any_queue_is_handed_a_running_video_again(rig, clips):
+    with rig(slow=True) as it:
+        long = {"AFORO_QUEUE_VISIBILITY_TIMEOUT_SECONDS": "30"}
+        it.start(concurrency=2, altered="no_queue_contract", **long).await_ready()
+        (video,) = it.send(it.store(clips(7)))
+        it.await_states(done=1)
+        assert "duplicate" in it.outcomes(video)
+
+
+def assert_refused(it, said: str, **variables: str) -> None:
+    """Assert that a worker ends with 3, and with one line that says so."""
+    worker = it.start(**variables)
+    assert worker.await_end() == 3
+    assert said in worker.said().splitlines()[-1]
+    assert worker.said().splitlines()[-1].startswith(f"error: SQS queue ({it.queue.name}); ")

@@ -1,4 +1,4 @@
-"""F16, F17, F18, F24: a video delivered more than once, or while the database is away, has one final state."""
+"""F16, F17, F18, F20, F24: a video delivered more than once, or while the database is away, has one final state."""
 
 from __future__ import annotations
 
@@ -78,6 +78,28 @@ def test_a_worker_that_slept_through_its_lease_overwrites_nothing(rig, clips):
         assert str(it.video(video).output_key).endswith(".2.mp4")
 
 
+def test_a_video_whose_message_cannot_be_hidden_comes_again_and_is_worked_on_once(rig, clips, proxy):
+    with rig(endpoint_url=proxy.url, slow=True) as it:
+        worker = it.start(concurrency=2).await_ready()
+        proxy.inject(Fault("status", 500), "ChangeMessageVisibility")
+        (video,) = it.send(it.store(clips(7)))
+        it.await_states(done=1)
+        it.await_empty()
+        assert worker.count("aforo_worker_visibility_extensions_total", result="failed") >= 1
+        assert it.outcomes(video)[0] == "done"
+        assert set(it.outcomes(video)[1:]) == {"duplicate"}
+        assert it.video(video).attempt == 1
+        it.check()  # no second output among it
+
+
+def test_control_without_compare_and_set_it_is_worked_on_twice(rig, clips, proxy):
+    with rig(endpoint_url=proxy.url, slow=True) as it:
+        it.start(concurrency=2, altered="no_compare_and_set").await_ready()
+        proxy.inject(Fault("status", 500), "ChangeMessageVisibility")
+        (video,) = it.send(it.store(clips(7)))
+        poll_until(lambda: it.outcomes(video).count("done") >= 2, "it was done twice")
+
+
 def test_control_without_the_ledger_both_copies_are_worked_on(sqs_queue, emulator, tiny_worker):
     queue = sqs_queue()
     with tiny_worker(queue, emulator, concurrency=2) as worker:
@@ -111,6 +133,32 @@ def test_a_locked_database_delays_videos_and_changes_nothing(rig, clips):
         assert [it.outcomes(video).count("done") for video in videos] == [1, 1]
         assert worker.is_alive()
         it.check()
+
+
+def test_a_database_locked_for_too_long_brings_the_message_again_and_the_video_is_done(rig, clips):
+    with rig(slow=True) as it:
+        worker = it.start(altered="brief_lock_wait").await_ready()
+        (video,) = it.send(it.store(clips(2)))
+        it.await_running()
+        with locked(it.folder / "aforo.db"):
+            poll_until(lambda: "its message will come again" in worker.said(), "its end could not be written")
+        assert "database is locked" in worker.said()
+        it.await_states(done=1)
+        assert it.outcomes(video)[0] == "lost"
+        assert it.outcomes(video)[-1] == "done"
+        assert it.attempts(video)[-1].receive_count > 1
+        it.check()
+        assert worker.is_alive()
+
+
+def test_control_without_the_guard_a_video_of_a_locked_database_never_ends(rig, clips):
+    with rig(slow=True) as it:
+        it.start(altered="brief_lock_wait,no_message_kept").await_ready()
+        it.send(it.store(clips(2)))
+        it.await_running()
+        with locked(it.folder / "aforo.db"):
+            poll_until(lambda: it.waiting() == 0, "its message is gone")
+        assert it.states() == {"processing": 1}
 
 
 def test_what_nobody_foresaw_gives_the_message_back(rig, clips):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import time
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -12,32 +16,88 @@ from tests.faults.senders import send_task
 
 pytestmark = pytest.mark.faults
 SMALL_DISK_BYTES = 300_000
+#: what a disk has room for beyond the source: a part of any output
+ROOM_BYTES = 32 << 10
+#: more than ffmpeg needs for a small picture, less than it needs for an 8K one
+GROUP_BYTES = 100 << 20
+#: real ffmpeg that joins a memory group first
+GROUPED_FFMPEG = '#!/bin/sh\ncase "$*" in *-progress*) echo $$ > {group}/cgroup.procs;; esac\nexec {real} "$@"\n'
 
 
 @pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 300 kB."""
+def disk(tmp_path):
+    """Return what mounts a file system of so many bytes."""
     folder = tmp_path / "small"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={SMALL_DISK_BYTES}", "tmpfs", str(folder)], check=False
-    )
-    if mounted.returncode:
-        pytest.skip("this user may not mount")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+    def mount(size_bytes: int) -> Path:
+        folder.mkdir()
+        size = f"size={size_bytes}"
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(folder)], check=False).returncode:
+            pytest.skip("this user may not mount")
+        return folder
+
+    yield mount
+    if folder.is_mount():
+        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def test_an_ffmpeg_without_memory_fails_its_video_and_no_other(rig, clips):
+@contextmanager
+def memory_group(limit_bytes: int):
+    """Make a control group with so much memory, below our own; skip where that is not allowed."""
+    group = Path(f"{_own_memory_group()}/aforo-test-{os.getpid()}")
+    try:
+        group.mkdir()
+        limits = [group / name for name in ("memory.max", "memory.limit_in_bytes") if (group / name).exists()]
+        for file in limits:
+            file.write_text(str(limit_bytes))
+    except OSError as error:
+        pytest.skip(f"this user may not limit memory by control group: {error}")
+    if not limits:
+        pytest.skip("the memory controller is not given to control groups here")
+    try:
+        yield group
+    finally:
+        group.rmdir()
+
+
+def _own_memory_group() -> str:
+    """Return the folder of our memory group, of cgroup v1 where that has the controller, else of v2."""
+    groups = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines()]
+    for _, controllers, path in groups:
+        if "memory" in controllers.split(","):
+            return f"/sys/fs/cgroup/memory{path}"
+    return next((f"/sys/fs/cgroup{path}" for number, _, path in groups if number == "0"), "/sys/fs/cgroup")
+
+
+def test_an_ffmpeg_without_memory_fails_its_video_and_not_the_one_beside_it(rig, clips):
     tight = {"AFORO_WORKER_FFMPEG_MEMORY_MIB": "1024", "AFORO_WORKER_THREADS": "8", "AFORO_WORKER_MAX_ATTEMPTS": "1"}
-    with rig(**tight) as it:
-        worker = it.start().await_ready()
+    with rig(slow=True, **tight) as it:
+        worker = it.start(concurrency=2).await_ready()
+        (beside,) = it.send(it.store(clips(12)), run_id="beside")
+        it.await_running()
         it.send(it.store(clips(0.5, "7680x4320"), "uploads/huge.mp4"), run_id="huge")
-        it.await_states(failed_oom=1, seconds=60)
-        it.send(it.store(clips(1)))
-        it.await_states(failed_oom=1, done=1)
+        it.await_states(processing=1, failed_oom=1, seconds=60)
+        it.await_states(done=1, failed_oom=1)
+        assert it.outcomes(beside) == ["done"]
         it.check()
         assert worker.is_alive()
+
+
+def test_an_ffmpeg_that_the_kernel_kills_for_its_memory_fails_its_video_as_oom(rig, clips, tmp_path):
+    with memory_group(GROUP_BYTES) as group:
+        (tmp_path / "bin").mkdir()
+        program = tmp_path / "bin/ffmpeg"
+        program.write_text(GROUPED_FFMPEG.format(group=group, real=shutil.which("ffmpeg")))
+        program.chmod(0o755)
+        with rig(PATH=f"{program.parent}:{os.environ['PATH']}", AFORO_WORKER_MAX_ATTEMPTS="1") as it:
+            worker = it.start().await_ready()
+            it.send(it.store(clips(0.5, "7680x4320"), "uploads/huge.mp4"), run_id="huge")
+            it.await_states(failed_oom=1, seconds=60)
+            assert "signalled -9" in worker.said()
+            it.send(it.store(clips(1)))
+            it.await_states(failed_oom=1, done=1)
+            it.check()
+            assert worker.is_alive()
 
 
 def test_control_with_more_memory_the_same_video_is_done(rig, clips):
@@ -65,6 +125,19 @@ def test_control_with_more_time_it_is_done(rig, clips):
         assert time.monotonic() - begun > 5
 
 
+def test_our_task_over_its_hard_limit_is_killed_comes_again_and_then_fails(rig, clips):
+    limits = {"AFORO_WORKER_DEADLINE_SECONDS": "6", "AFORO_WORKER_MAX_ATTEMPTS": "2"}
+    with rig(slow=True, **limits) as it:
+        worker = it.start(altered="hard_limit_before_deadline").await_ready()
+        (video,) = it.send(it.store(clips(20)))
+        it.await_states(failed_worker_lost=1, seconds=60)
+        assert [(a.outcome, a.reason) for a in it.attempts(video) if a.attempt] == [("lost", "worker_lost")] * 2
+        assert worker.said().count("Hard time limit (4s) exceeded") == 2
+        it.check()
+        it.send(it.store(clips(1)), run_id="next")
+        it.await_states(failed_worker_lost=1, done=1)
+
+
 def test_a_task_over_its_hard_limit_is_killed_comes_again_and_frees_its_slot(sqs_queue, emulator, tiny_worker):
     queue = sqs_queue()
     with tiny_worker(queue, emulator, TINY_TIME_LIMIT="3") as worker:
@@ -84,18 +157,37 @@ def test_control_as_celery_has_it_a_task_over_its_hard_limit_is_lost(sqs_queue, 
         assert worker.names("start").count("hangs") == 1
 
 
-def test_a_full_disk_fails_the_large_video_and_the_next_small_one_works(rig, clips, small_disk):
-    with rig(AFORO_WORKER_WORK_PATH=str(small_disk), AFORO_WORKER_MAX_ATTEMPTS="2") as it:
+def test_a_disk_too_small_for_the_source_fails_the_large_video_and_the_next_small_one_works(rig, clips, disk):
+    with rig(AFORO_WORKER_WORK_PATH=str(disk(SMALL_DISK_BYTES)), AFORO_WORKER_MAX_ATTEMPTS="2") as it:
         it.start().await_ready()
         large = clips(12, "640x360")
         assert large.stat().st_size > SMALL_DISK_BYTES
         (video,) = it.send(it.store(large, "uploads/large.mp4"), run_id="large")
         it.await_states(failed_disk_full=1)
         assert it.outcomes(video) == ["retried", "failed"]
+        assert [a.transcode_seconds for a in it.attempts(video)] == [None, None]
         poll_until(lambda: not it.leftovers(), "the temporary files are gone")
         it.send(it.store(clips(1)))
         it.await_states(failed_disk_full=1, done=1)
         it.check()
+
+
+def test_a_disk_too_small_for_the_output_fails_the_video_in_ffmpeg_and_leaves_nothing(rig, clips, disk):
+    large = clips(12, "640x360")
+    work = disk(large.stat().st_size + ROOM_BYTES)
+    with rig(AFORO_WORKER_WORK_PATH=str(work), AFORO_WORKER_MAX_ATTEMPTS="1") as it:
+        worker = it.start().await_ready()
+        (video,) = it.send(it.store(large, "uploads/large.mp4"), run_id="large")
+        it.await_states(failed_disk_full=1)
+        (attempt,) = it.attempts(video)
+        assert attempt.fetch_seconds > 0
+        assert attempt.transcode_seconds > 0
+        assert attempt.publish_seconds is None
+        poll_until(lambda: not it.leftovers(), "the temporary files are gone")
+        it.send(it.store(clips(1)))
+        it.await_states(failed_disk_full=1, done=1)
+        it.check()
+        assert worker.is_alive()
 
 
 def test_control_on_a_large_disk_the_same_video_is_done(rig, clips):

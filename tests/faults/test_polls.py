@@ -27,6 +27,7 @@ FAULTS = {
     "queue deleted": (Fault("status", 400, "QueueDoesNotExist"), "error"),
     "silent": (Fault("hang"), "timeout"),
 }
+ONE_OF_EACH_KIND = ("500", "reset", "throttled", "expired token", "silent")
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -45,19 +46,77 @@ def test_a_worker_lives_through_failing_polls_and_resumes(name, sqs_queue, proxy
         assert sorted(worker.names("start")) == ["after-0", "after-1", "after-2", "warm-up"]
 
 
-@pytest.mark.parametrize("name", ["500", "reset", "403"])
+@pytest.mark.timeout(240)
+def test_our_worker_lives_through_one_of_each_kind_in_turn_and_resumes(rig, clips, proxy):
+    with rig(endpoint_url=proxy.url) as it:
+        worker, stored, late = it.start().await_ready(), it.store(clips(1)), {}
+        for number, name in enumerate(ONE_OF_EACH_KIND, start=1):
+            seconds = recovery_seconds(it, worker, proxy, FAULTS[name], stored, number)
+            late |= {name: seconds} if seconds > RECOVERY_SECONDS else {}
+        assert late == {}
+        assert worker.is_alive()
+        it.check()
+
+
+def recovery_seconds(it, worker, proxy, broken, stored, number) -> float:
+    """Break the polls until two have failed; return how long after healing the next video was done."""
+    fault, result = broken
+    failed = lambda: worker.count("aforo_worker_polls_total", result=result)  # noqa: E731
+    before = failed()
+    proxy.inject(fault)
+    poll_until(lambda: failed() >= before + 2, f"two polls {result}", seconds=60, every=0.2)
+    healed = proxy.heal()
+    it.send(stored, run_id=f"run-{number}")
+    it.await_states(done=number)
+    return time.monotonic() - healed
+
+
+@pytest.mark.parametrize("name", ["500", "reset", "403", "throttled", "expired token"])
 def test_control_the_stock_transport_dies_of_it_or_polls_no_more(name, sqs_queue, proxy, tiny_worker):
     """Which of the two: whether kombu's hub reads the answer among its sockets or within a timer, which it survives."""
     with tiny_worker(sqs_queue(), proxy.url, TINY_STOCK="1") as worker:
         proxy.inject(FAULTS[name][0])
-        is_deaf = lambda: "Error in timer" in worker.said()  # noqa: E731
-        poll_until(lambda: is_deaf() or not worker.is_alive(), "the stock worker lost its poll", seconds=30)
-        if is_deaf():
-            healed = proxy.heal()
-            time.sleep(4 * STOCK_POLLING_SECONDS)
-            assert proxy.count("ReceiveMessage", healed) == 0
+        await_lost_poll(worker)
+        if worker.is_alive():
+            assert polls_of(proxy, seconds=4 * STOCK_POLLING_SECONDS) == 0
         else:
             assert "Unrecoverable error" in worker.said()
+
+
+def test_control_the_stock_transport_does_not_live_through_refused_connections(sqs_queue, emulator, tiny_worker):
+    with FaultProxy(emulator) as proxy, tiny_worker(sqs_queue(), proxy.url, TINY_STOCK="1") as worker:
+        proxy.close()
+        await_lost_poll(worker)
+        with FaultProxy(emulator, port=int(proxy.url.rpartition(":")[2])) as healed:
+            assert not worker.is_alive() or polls_of(healed, seconds=4 * STOCK_POLLING_SECONDS) == 0
+
+
+def test_control_the_stock_transport_waits_for_a_silent_answer_longer_than_recovery_may_take(
+    sqs_queue, proxy, tiny_worker
+):
+    queue = sqs_queue()
+    with tiny_worker(queue, proxy.url, TINY_STOCK="1") as worker:
+        begun = time.monotonic()
+        proxy.inject(Fault("hang"))
+        poll_until(lambda: proxy.count("ReceiveMessage", begun), "a poll hangs")
+        proxy.heal()
+        send_task(queue, "after")
+        assert polls_of(proxy, seconds=RECOVERY_SECONDS) == 0
+        assert queue.counts()["visible"] == 1
+        assert worker.is_alive()
+
+
+def await_lost_poll(worker) -> None:
+    """Wait until a stock worker has ended, or polls no more because its poll failed within a timer."""
+    is_lost = lambda: "Error in timer" in worker.said() or not worker.is_alive()  # noqa: E731
+    poll_until(is_lost, "the stock worker lost its poll", seconds=30)
+
+
+def polls_of(proxy, seconds: float) -> int:
+    """Return how often SQS is asked for messages in so many seconds of health."""
+    healed = proxy.heal()
+    time.sleep(seconds)  # that nothing comes takes a while to see
+    return proxy.count("ReceiveMessage", healed)
 
 
 def test_failing_polls_are_spaced_out(sqs_queue, proxy, tiny_worker):

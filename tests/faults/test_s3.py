@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 
 import boto3
@@ -11,6 +12,7 @@ from botocore.config import Config
 from pipeline.storage import AccessDenied, ObjectMissing, S3Storage, StorageUnavailable
 from tests.conftest import KEY, REGION, poll_until
 from tests.faults.proxy import Fault
+from tests.worker.clips import H264, make
 
 pytestmark = pytest.mark.faults
 BUCKET = "aforo-videos"
@@ -24,7 +26,9 @@ REFUSALS = {
     "stalled": (Fault("hang"), StorageUnavailable, None),
     "reset": (Fault("reset"), StorageUnavailable, None),
     "shorter": (Fault("shorten"), StorageUnavailable, None),
+    "cut": (Fault("cut"), StorageUnavailable, None),
 }
+REASONS = {ObjectMissing: "storage_missing", AccessDenied: "storage_denied", StorageUnavailable: "storage_unavailable"}
 
 
 def s3_client(endpoint_url: str):
@@ -126,6 +130,69 @@ def test_our_worker_on_s3_says_what_was_wrong_with_the_storage(rig, clips, stora
         it.send(stored, run_id="gone")
         it.await_states(done=1, failed_storage_missing=1)
         assert storage.exists(str(it.videos()[-1].output_key))
+
+
+@pytest.mark.timeout(240)
+def test_our_worker_gives_each_failure_of_the_storage_its_reason_and_lives(rig, clips, storage, proxy):
+    with rig(endpoint_url=proxy.url, STORAGE_BACKEND="s3", AFORO_WORKER_MAX_ATTEMPTS="1") as it:
+        worker = it.start(altered="brief_s3_wait").await_ready()
+        stored = storage.publish(clips(1), "uploads/s3.mp4")
+        for name, (fault, _, _) in REFUSALS.items():
+            for method in ("GET", "HEAD") if fault.kind not in {"shorten", "cut"} else ("GET",):
+                proxy.inject(fault, method)
+            it.send(stored, run_id=name)
+            poll_until(it.has_ended, f"the video of {name} has ended", seconds=60)
+            proxy.heal()
+        assert {v.run_id: v.reason for v in it.videos()} == {n: REASONS[kind] for n, (_, kind, _) in REFUSALS.items()}
+        it.send(stored, run_id="healed")
+        poll_until(lambda: it.states()["done"] == 1, "the storage works again")
+        assert worker.is_alive()
+        it.await_empty()
+        assert not [file for file in it.work_path.rglob("*") if file.is_file() and file.name != ".lock"]
+
+
+@pytest.fixture(scope="session")
+def noise(tmp_path_factory):
+    """A video whose output is larger than a part of an upload."""
+    picture = "color=gray:size=1280x720:rate=10:duration=4,noise=alls=100:allf=t"
+    return make(tmp_path_factory.mktemp("noise") / "noise.mp4", "-f", "lavfi", "-i", picture, *H264)
+
+
+@pytest.fixture
+def cut_upload(rig, noise, storage, emulator, proxy):
+    """A rig whose worker was killed while it uploaded part 2 of its output."""
+    with rig(endpoint_url=proxy.url, STORAGE_BACKEND="s3") as it:
+        worker = it.start(altered="small_parts").await_ready()
+        stored = storage.publish(noise, "uploads/noise.mp4")
+        begun = time.monotonic()
+        proxy.inject(Fault("latency", seconds=1), "PUT")
+        it.send(stored)
+        poll_until(lambda: proxy.count("PUT", begun) >= 2, "part 2 is on its way", seconds=60)
+        worker.send(signal.SIGKILL)
+        worker.await_end()
+        proxy.heal()
+        assert [key.partition("/")[0] for key in uploads(S3Storage(s3_client(emulator), BUCKET))] == ["processed"]
+        yield it
+
+
+def test_a_worker_killed_in_an_upload_leaves_one_that_the_next_attempt_aborts(cut_upload, emulator):
+    direct = S3Storage(s3_client(emulator), BUCKET)
+    cut_upload.start().await_ready()
+    cut_upload.await_states(done=1, seconds=60)
+    (video,) = cut_upload.videos()
+    assert direct.exists(str(video.output_key))
+    assert not direct.exists(f"processed/{video.run_id}/{video.id}.1.mp4")
+    assert uploads(direct) == []
+
+
+def test_an_upload_that_no_attempt_follows_is_aborted_by_the_sweep_at_a_start(cut_upload, emulator):
+    direct = S3Storage(s3_client(emulator), BUCKET)
+    cut_upload.queue.client.purge_queue(QueueUrl=cut_upload.queue.url)
+    cut_upload.start().await_ready().send(signal.SIGTERM)
+    cut_upload.workers[-1].await_end()
+    assert len(uploads(direct)) == 1  # too young: another node may be at it
+    cut_upload.start(altered="sweeps_what_is_young").await_ready()
+    assert uploads(direct) == []
 
 
 def test_a_source_that_was_exchanged_is_corrupt_even_if_it_is_a_whole_video(rig, clips):

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import time
+from contextlib import nullcontext
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit
 
 import pytest
 
 from pipeline.errors import EnvironmentFault
 from tests.conftest import free_port, poll_until
 from tests.faults.proxy import FaultProxy
+from tests.faults.test_deliveries import locked
+from tests.postgresql import binaries, running_server
+from tests.tcp_proxy import TcpProxy
 from worker.__main__ import wait_for
 
 pytestmark = pytest.mark.faults
@@ -60,6 +68,29 @@ def test_what_does_not_end_in_time_is_given_back_at_once_and_free_for_other_node
         assert it.queue.counts()["visible"] == 1
         assert time.monotonic() - begun < 1 + VISIBLE_WITHIN_SECONDS
         assert it.video(video).lease_until == 0
+        assert it.run().status == "interrupted"
+        assert not it.ffmpegs()
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [(signal.SIGINT, signal.SIGINT), (signal.SIGTERM, signal.SIGQUIT), (signal.SIGQUIT,)],
+    ids=["SIGINT twice", "SIGTERM, then SIGQUIT", "SIGQUIT"],
+)
+def test_who_cannot_wait_for_the_end_of_a_task_gets_its_message_back_at_once(numbers, rig, clips):
+    with rig(slow=True, AFORO_WORKER_SHUTDOWN_SECONDS="60") as it:
+        worker = it.start().await_ready()
+        (video,) = it.send(it.store(clips(30)))
+        it.await_running()
+        for number in numbers[:-1]:
+            worker.send(number)
+            poll_until(lambda: "Warm shutdown" in worker.said(), "it lets the task end")
+        assert it.queue.counts()["visible"] == 0
+        worker.send(numbers[-1])
+        worker.await_end(VISIBLE_WITHIN_SECONDS)
+        assert it.queue.counts()["visible"] == 1
+        assert it.video(video).lease_until == 0
+        assert it.run().status == "interrupted"
         assert not it.ffmpegs()
 
 
@@ -96,6 +127,16 @@ def test_a_taken_metrics_port_is_named_with_its_holder_and_nothing_is_started(ri
         assert not it.work_path.exists()
 
 
+def test_control_a_worker_that_does_not_look_works_where_nobody_can_measure_it(rig, clips):
+    with socket.socket() as listener, rig() as it:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = str(listener.getsockname()[1])
+        it.start(altered="no_port_check", AFORO_WORKER_METRICS_PORT=port).await_ready()
+        it.send(it.store(clips(1)))
+        it.await_states(done=1)
+
+
 def test_a_second_worker_does_not_clear_the_work_folder_of_the_first(rig, clips):
     with rig(slow=True) as it:
         it.start().await_ready()
@@ -128,12 +169,35 @@ def test_an_ffmpeg_that_will_not_do_is_named_with_its_package(script, said, rig,
         assert "ffmpeg" in worker.said().splitlines()[-1].rpartition(";")[2]
 
 
-def test_a_missing_ffmpeg_is_named_with_its_package(rig, tmp_path):
+@pytest.mark.parametrize("missing", ["ffmpeg", "ffprobe"])
+def test_a_missing_program_is_named_with_its_package(missing, rig, tmp_path):
+    (tmp_path / "bin").mkdir()
+    for program in {"ffmpeg", "ffprobe"} - {missing}:
+        (tmp_path / "bin" / program).symlink_to(str(shutil.which(program)))
     with rig() as it:
-        worker = it.start(PATH=str(tmp_path))
+        worker = it.start(PATH=f"{tmp_path}/bin")
         assert worker.await_end() == 3
-        assert worker.said().startswith("error: ffmpeg; it does not run")
+        assert worker.said().startswith(f"error: {missing}; it does not run: [Errno 2]")
         assert worker.said().endswith("install the package ffmpeg\n")
+
+
+def test_an_ffmpeg_that_may_not_be_executed_is_named(rig, tmp_path):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/ffmpeg").write_text("#!/bin/sh\nexit 0\n")
+    with rig() as it:
+        worker = it.start(PATH=f"{tmp_path}/bin")
+        assert worker.await_end() == 3
+        assert worker.said().startswith("error: ffmpeg; it does not run: [Errno 13] Permission denied")
+
+
+def test_control_a_worker_that_does_not_look_fails_a_good_video_for_its_bad_ffmpeg(rig, clips, tmp_path):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/ffmpeg").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "bin/ffmpeg").chmod(0o755)
+    with rig() as it:
+        it.start(altered="no_ffmpeg_check", PATH=f"{tmp_path}/bin:{os.environ['PATH']}").await_ready()
+        it.send(it.store(clips(1)))
+        it.await_states(failed_corrupt=1)
 
 
 def test_a_worker_that_is_first_waits_for_the_queue_and_says_so(rig, clips, emulator):
@@ -147,6 +211,60 @@ def test_a_worker_that_is_first_waits_for_the_queue_and_says_so(rig, clips, emul
             early.await_ready()
             it.send(it.store(clips(1)))
             it.await_states(done=1)
+
+
+def test_a_worker_that_is_first_waits_for_a_queue_that_is_made_later(rig, clips):
+    with rig() as it:
+        wanted = it.queue.client.get_queue_attributes(QueueUrl=it.queue.url, AttributeNames=["All"])["Attributes"]
+        kept = {name: wanted[name] for name in ("VisibilityTimeout", "RedrivePolicy", "ReceiveMessageWaitTimeSeconds")}
+        it.queue.client.delete_queue(QueueUrl=it.queue.url)
+        early = it.start()
+        poll_until(lambda: "it does not exist" in early.said(), "it waits, and says for what")
+        it.queue.client.create_queue(QueueName=it.queue.name, Attributes=kept)
+        early.await_ready()
+        it.send(it.store(clips(1)))
+        it.await_states(done=1)
+
+
+def test_a_worker_that_is_first_waits_for_a_database_that_is_locked(rig, clips):
+    with rig() as it:
+        with locked(it.folder / "aforo.db"):
+            early = it.start()
+            poll_until(lambda: "waiting up to 60 s for the database" in early.said(), "it waits, and says for what")
+        early.await_ready()
+        it.send(it.store(clips(1)))
+        it.await_states(done=1)
+
+
+@pytest.fixture
+def postgresql():
+    """The URL of a server whose folder is not below pytest's own, which each pytest of this user shuts for others."""
+    if binaries() is None:
+        pytest.skip("PostgreSQL is not installed")
+    with TemporaryDirectory() as folder, running_server(Path(folder)) as url:
+        yield url
+
+
+def test_a_worker_that_is_first_waits_for_a_database_server(rig, clips, postgresql):
+    url = postgresql
+    with rig(DATABASE_URL=url) as it, TcpProxy("127.0.0.1", urlsplit(url).port) as way:
+        way.cut()
+        early = it.start(DATABASE_URL=url.replace(str(urlsplit(url).port), str(way.port)))
+        poll_until(lambda: "waiting up to 60 s for the database" in early.said(), "it waits, and says for what")
+        way.mend()
+        early.await_ready()
+        it.send(it.store(clips(1)))
+        it.await_states(done=1)
+
+
+@pytest.mark.parametrize("late", ["queue", "database"])
+def test_control_a_worker_without_patience_ends_and_nobody_takes_the_video(late, rig, clips):
+    with rig() as it:
+        it.send(it.store(clips(1)))
+        away = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}"} if late == "queue" else {}
+        with locked(it.folder / "aforo.db") if late == "database" else nullcontext():
+            assert it.start(altered="no_patience", **away).await_end() == 3
+        assert it.queue.counts()["visible"] == 1
 
 
 def test_the_wait_for_what_never_comes_has_an_end():

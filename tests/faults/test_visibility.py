@@ -13,6 +13,7 @@ from tests.faults.senders import send_task
 pytestmark = pytest.mark.faults
 SHORT_SECONDS = 4
 VISIBLE_WITHIN_SECONDS = 7  # the long poll of 2 s, and 5 s
+RECEIVE = "ReceiveMessage"
 
 
 def test_a_task_longer_than_the_timeout_runs_once(sqs_queue, emulator, tiny_worker):
@@ -63,3 +64,17 @@ def test_a_message_sent_while_a_worker_ends_is_not_swallowed(sqs_queue, emulator
         ran = "late" in worker.names("end")
         visible = lambda: queue.counts()["visible"] == 1  # noqa: E731
         assert ran or poll_until(visible, "the late message is visible", seconds=VISIBLE_WITHIN_SECONDS)
+
+
+@pytest.mark.parametrize("stock", ["0", "1"], ids=["ours", "control: kombu's"])
+def test_a_message_sent_after_a_worker_has_ended_is_there_for_others(stock, sqs_queue, proxy, tiny_worker):
+    """The poll that kombu's worker leaves open in the server is handed the message, which nobody ever sees."""
+    queue = sqs_queue(visibility_timeout_seconds=60)
+    with tiny_worker(queue, proxy.url, TINY_STOCK=stock, TINY_WAIT_SECONDS="6") as worker:
+        polls = proxy.count(RECEIVE)
+        poll_until(lambda: proxy.count(RECEIVE) > polls, "a poll has just begun")
+        worker.stop()
+        send_task(queue, "late")
+        time.sleep(1)  # what an open poll needs to take it
+        is_swallowed = stock == "1"
+        assert queue.counts() == {"visible": int(not is_swallowed), "in_flight": int(is_swallowed), "dead": 0}

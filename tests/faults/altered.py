@@ -1,0 +1,57 @@
+"""Our worker with parts of it altered: `python -m tests.faults.altered no_queue_contract,… --concurrency 1`.
+
+Names with `no_` take a protection out, for the controls; the others make short what would take minutes.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any
+
+from boto3.s3.transfer import TransferConfig
+
+import worker.__main__ as program
+from pipeline import aws, cli, database, ports, storage
+from worker import app, ledger, sweeping, tasks
+
+SMALL_PART_BYTES = 5 << 20  # the smallest S3 knows
+
+
+def _nothing(*_arguments: Any, **_options: Any) -> None:
+    """Protect from nothing."""
+
+
+def _by_number_alone(claim: ledger.Claim) -> tuple[Any, ...]:
+    return (ledger.VideoRow.id == claim.video_id,)
+
+
+def _forget_the_ledger() -> None:
+    ledger.Ledger._refusal = _nothing  # type: ignore[method-assign]
+    ledger._ours = _by_number_alone
+
+
+def _set(module: Any, name: str, value: Any) -> Callable[[], None]:
+    return lambda: setattr(module, name, value)
+
+
+ALTERATIONS: dict[str, Callable[[], None]] = {
+    "no_queue_contract": _set(program, "require_contract", _nothing),
+    "no_ffmpeg_check": _set(program, "require_ffmpeg", _nothing),
+    "no_port_check": _set(ports, "require_free", _nothing),
+    "no_patience": _set(program, "wait_for", lambda _what, check: check()),
+    "no_message_kept": _set(tasks, "_message_kept", nullcontext),
+    "no_compare_and_set": _forget_the_ledger,
+    "brief_lock_wait": _set(database, "BUSY_TIMEOUT_SECONDS", 1),
+    "brief_s3_wait": _set(aws, "client_config", lambda _seconds, short=aws.client_config: short(1)),
+    "hard_limit_before_deadline": _set(app, "TIME_LIMIT_MARGIN_SECONDS", -2),
+    "small_parts": _set(storage, "_TRANSFER", TransferConfig(SMALL_PART_BYTES, 1, SMALL_PART_BYTES)),
+    "sweeps_what_is_young": _set(sweeping, "ABANDONED_SECONDS", 0),
+}
+
+
+if __name__ == "__main__":
+    for wanted in sys.argv.pop(1).split(","):
+        ALTERATIONS[wanted]()
+    cli.run(program.main, "python -m worker")
