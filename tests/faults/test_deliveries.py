@@ -47,10 +47,10 @@ def test_a_send_whose_answer_is_lost_is_repeated_and_the_video_done_once(rig, cl
 
 def test_one_message_on_two_workers_at_once_is_worked_on_once(rig, clips):
     with rig(slow=True) as it:
+        (video,) = it.send(it.store(clips(4)))
+        body = take(it.queue)  # before there is a worker that might be first
         it.start().await_ready()
         it.start(AFORO_WORKER_WORK_PATH=str(it.folder / "work-2")).await_ready()
-        (video,) = it.send(it.store(clips(4)))
-        body = take(it.queue)
         send_body(it.queue, body)
         send_body(it.queue, body)
         it.await_states(done=1)

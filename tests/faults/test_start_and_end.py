@@ -132,9 +132,10 @@ def test_control_a_worker_that_does_not_look_works_where_nobody_can_measure_it(r
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         port = str(listener.getsockname()[1])
-        it.start(altered="no_port_check", AFORO_WORKER_METRICS_PORT=port).await_ready()
+        worker = it.start(altered="no_port_check", AFORO_WORKER_METRICS_PORT=port).await_ready()
         it.send(it.store(clips(1)))
         it.await_states(done=1)
+        assert "Address already in use" in worker.said()
 
 
 def test_a_second_worker_does_not_clear_the_work_folder_of_the_first(rig, clips):
