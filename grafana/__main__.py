@@ -27,7 +27,10 @@ from pipeline.settings import Settings
 @click.group(invoke_without_command=True)
 @click.pass_context
 def main(context: click.Context) -> None:
-    """Write the dashboards' JSON in both languages; print the files that changed."""
+    """Write the dashboards' JSON, always in both languages; print the files that changed.
+
+    Which one Grafana is given is a setting of the stack: AFORO_DASHBOARDS, dashboards (Spanish) or dashboards-en.
+    """
     if context.invoked_subcommand is None:
         for path in write_all():
             click.echo(path)

@@ -13,7 +13,10 @@ GRID_WIDTH = 24
 
 @dataclass(frozen=True)
 class Variable:
-    """A choice above the dashboard: the values of one label."""
+    """A choice above the dashboard: the values of one label.
+
+    `query` is Grafana's `label_values(metric, label)`, or `query_result(expression)` of series in the order of choice.
+    """
 
     name: str
     title: Text

@@ -10,7 +10,7 @@ from typing import Any
 
 from grafana.board import GRID_WIDTH
 from grafana.expressions import expressions, filled, metric_names, panels, variables_of
-from grafana.panel import Kind
+from grafana.panel import OVER_TIME, Kind
 
 Json = Mapping[str, Any]
 Fault = str
@@ -23,6 +23,8 @@ TRANSFORMATIONS = frozenset(
 UID = re.compile(r"[a-z0-9-]{1,40}")
 #: what only the import dialog fills in; provisioning never does
 OF_THE_DIALOG = ("__inputs", "__requires", "id", "version")
+#: Grafana's least is 5 s (`min_refresh_interval`)
+REFRESHES = frozenset({"5s", "15s", "1m"})
 COUNTED = re.compile(r"\b(?:rate|increase)\(\s*([a-z_:]+)")
 COUNTERS = ("_total", "_bucket", "_sum", "_count")
 
@@ -42,6 +44,8 @@ def _identity(board: Json) -> Iterator[Fault]:
         yield "schemaVersion must be 39, which every Grafana from 10 on reads"
     if not board.get("title") or not board.get("description"):
         yield "it needs a title and a description"
+    if board.get("refresh") not in REFRESHES:
+        yield f"refresh {board.get('refresh')!r}: Grafana refuses an import that asks more often than every 5 s"
     yield from (f"{key} is for the import dialog only" for key in OF_THE_DIALOG if board.get(key) is not None)
 
 
@@ -85,6 +89,8 @@ def _kinds(board: Json) -> Iterator[Fault]:
         for step in panel.get("transformations", []):
             if step["id"] not in TRANSFORMATIONS:
                 yield f"{panel.get('title')!r} uses the unknown transformation {step['id']!r}"
+        if panel["type"] == Kind.CHART and not panel.get("options", {}).get("xTickLabelMaxLength"):
+            yield f"{panel.get('title')!r} would write '...' under every bar"
 
 
 def _sources(board: Json) -> Iterator[Fault]:
@@ -106,6 +112,10 @@ def _queries(board: Json) -> Iterator[Fault]:
             yield f"{panel.get('title')!r} asks nothing"
         if len(set(letters)) < len(letters):
             yield f"{panel.get('title')!r} uses a refId twice"
+        over_time = panel["type"] in OVER_TIME
+        asked = {(target.get("range"), target.get("instant")) for target in panel.get("targets", [])}
+        if asked - {(over_time, not over_time)}:
+            yield f"{panel.get('title')!r} must ask {'over time' if over_time else 'for now: what is gone would stay'}"
     defined = {v["name"] for v in board["templating"]["list"]}
     for expression in expressions(board):
         for name in variables_of(expression.text) - defined:
@@ -129,9 +139,14 @@ def _broken_links(board: Json, uids: Collection[str]) -> Iterator[Fault]:
     for panel in panels(board):
         for override in panel.get("fieldConfig", {}).get("overrides", []):
             for link in (url for p in override["properties"] if p["id"] == "links" for url in p["value"]):
-                target = link["url"].removeprefix("/d/").partition("?")[0]
+                target, _, chosen = link["url"].removeprefix("/d/").partition("?")
                 if target not in uids:
                     yield f"{panel.get('title')!r} links to the unknown dashboard {target!r}"
+                if "${datasource:queryparam}" not in chosen.split("&"):
+                    yield f"{panel.get('title')!r} links to {target!r} without the data source that is chosen"
+    yield from (
+        f"the link {link['title']!r} forgets what is chosen" for link in board["links"] if not link.get("includeVars")
+    )
 
 
 CHECKS: tuple[Callable[[Json], Iterator[Fault]], ...] = (_identity, _ids, _grid, _words, _kinds, _sources, _queries)

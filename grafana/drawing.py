@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from grafana_foundation_sdk.builders import barchart, bargauge, common, heatmap, stat, table, timeseries
+from grafana_foundation_sdk.builders import barchart, bargauge, common, heatmap, stat, statetimeline, table, timeseries
 from grafana_foundation_sdk.models import common as kinds
 from grafana_foundation_sdk.models import dashboard
 from grafana_foundation_sdk.models import heatmap as heat_kinds
 
 from grafana.panel import Kind, Panel
+
+#: letters a label of a bar may have; the SDK says 0, for which Grafana writes "..." under every bar
+LONGEST_LABEL = 60
 
 
 def drawn(panel: Panel) -> dashboard.Panel:
@@ -45,6 +48,20 @@ def _series(panel: Panel) -> dashboard.Panel:
     )
 
 
+def _states(_panel: Panel) -> dashboard.Panel:
+    return (
+        statetimeline.Panel()
+        .legend(_legend())
+        .tooltip(common.VizTooltipOptions().mode(kinds.TooltipDisplayMode.SINGLE).sort(kinds.SortOrder.NONE))
+        .show_value(kinds.VisibilityMode.NEVER)
+        .merge_values(True)
+        .row_height(0.8)
+        .line_width(0)
+        .fill_opacity(85)
+        .build()
+    )
+
+
 def _bars(panel: Panel) -> dashboard.Panel:
     return (
         bargauge.Panel()
@@ -64,6 +81,8 @@ def _chart(panel: Panel) -> dashboard.Panel:
         .stacking(kinds.StackingMode.NORMAL if panel.stacked else kinds.StackingMode.NONE)
         .show_value(kinds.VisibilityMode.AUTO)
         .x_tick_label_rotation(0)
+        .x_tick_label_max_length(LONGEST_LABEL)
+        .x_tick_label_spacing(panel.label_width)
         .fill_opacity(80)
         .build()
     )
@@ -107,4 +126,5 @@ _DRAWN: dict[Kind, Callable[[Panel], dashboard.Panel]] = {
     Kind.CHART: _chart,
     Kind.TABLE: _table,
     Kind.HEAT: _heat,
+    Kind.STATES: _states,
 }

@@ -22,8 +22,10 @@ class Expression:
     panel: str
     ref_id: str
     text: str
+    #: asked once, at the end of the range
+    is_instant: bool
     #: the panel says what it means when nothing comes
-    may_be_empty: bool
+    says_why: bool
 
     def __str__(self) -> str:
         return f"{self.board} · {self.panel} · {self.ref_id}"
@@ -34,7 +36,8 @@ def expressions(board: Mapping[str, Any]) -> Iterator[Expression]:
     for panel in panels(board):
         says_why = bool(panel.get("fieldConfig", {}).get("defaults", {}).get("noValue"))
         for target in panel.get("targets", []):
-            yield Expression(board["uid"], panel.get("title", ""), target["refId"], target["expr"], says_why)
+            where = (board["uid"], panel.get("title", ""), target["refId"])
+            yield Expression(*where, target["expr"], bool(target.get("instant")), says_why)
 
 
 def panels(board: Mapping[str, Any]) -> list[dict[str, Any]]:

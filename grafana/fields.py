@@ -35,8 +35,10 @@ def configured(panel: Panel, made: dashboard.Panel, lang: Language) -> dashboard
     defaults.thresholds = _thresholds(panel)
     if panel.value_words:
         defaults.mappings = [_mapping(panel.value_words, lang)]
-    if panel.thresholds or panel.value_words:
+    if panel.thresholds:
         defaults.color = dashboard.FieldColor(mode=dashboard.FieldColorModeId.THRESHOLDS)
+    elif panel.value_words:  # by thresholds Grafana's state timeline would show these instead of the words
+        defaults.color = dashboard.FieldColor(mode=dashboard.FieldColorModeId.FIXED, fixed_color=GREY)
     source.overrides = [
         *(_named(value, word, lang) for value, word in panel.words.items()),
         *(o for i, query in enumerate(panel.queries) for o in _of_query(letter(i), query)),

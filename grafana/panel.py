@@ -19,6 +19,11 @@ class Kind(StrEnum):
     CHART = "barchart"
     TABLE = "table"
     HEAT = "heatmap"
+    STATES = "state-timeline"
+
+
+#: kinds that show how something went; the others ask once, at the end of the range: what is gone now is not shown
+OVER_TIME = frozenset({Kind.SERIES, Kind.HEAT, Kind.STATES})
 
 
 @dataclass(frozen=True)
@@ -73,16 +78,28 @@ class Panel:
     transformations: tuple[dict[str, Any], ...] = ()
     #: draws numbers 0/1 as words, such as up and down
     value_words: Words = field(default_factory=dict)
+    #: pixels a label below a bar needs; where bars stand closer, some labels are left out
+    label_width: int = 0
+
+    @property
+    def is_instant(self) -> bool:
+        """Say whether its queries are asked at the end of the range only."""
+        return self.kind not in OVER_TIME
 
 
 def stat(title: Text, question: Text, expr: str, unit: Text | str, **more: Any) -> Panel:
-    """Return one number: its last value in the range."""
+    """Return one number, as it is at the end of the range."""
     return Panel(Kind.STAT, title, question, (Query(expr, more.pop("legend", title)),), unit, **{"width": 4, **more})
 
 
 def series(title: Text, question: Text, queries: tuple[Query, ...], unit: Text | str, **more: Any) -> Panel:
     """Return lines over time."""
     return Panel(Kind.SERIES, title, question, queries, unit, **more)
+
+
+def states(title: Text, question: Text, queries: tuple[Query, ...], value_words: Words, **more: Any) -> Panel:
+    """Return one band per series over time, in the colour and under the word of each value."""
+    return Panel(Kind.STATES, title, question, queries, "none", value_words=value_words, **more)
 
 
 def bars(title: Text, question: Text, queries: tuple[Query, ...], unit: Text | str, **more: Any) -> Panel:

@@ -22,6 +22,7 @@ SOURCE = common.DataSourceRef(type_val="prometheus", uid="${datasource}")
 TAG = "aforo"
 #: Grafana's rate interval is four times the shortest step; tasks end seldom, so a rate looks back a minute at least
 SHORTEST_STEP_OF_RATES = "15s"
+SORTED = {True: dashboard.VariableSort.ALPHABETICAL_DESC, False: dashboard.VariableSort.NATURAL_ASC}
 RUN_STARTED = "1000 * max by (run_id) (aforo_run_window_start_timestamp_seconds)"
 
 
@@ -35,7 +36,7 @@ def board_json(board: Board, lang: Language) -> str:
         editable=False,
         graph_tooltip=dashboard.DashboardCursorSync.CROSSHAIR,
         time=dashboard.DashboardDashboardTime(from_val=board.time_from, to="now"),
-        timepicker=dashboard.TimePickerConfig(refresh_intervals=["1s", "5s", "15s", "1m"]),
+        timepicker=dashboard.TimePickerConfig(refresh_intervals=["5s", "15s", "1m"]),
         refresh=board.refresh,
         schema_version=SCHEMA_VERSION,
         panels=_panels(board, lang),
@@ -71,13 +72,12 @@ def _panel(panel: Panel, place: Place, number: int, lang: Language) -> dashboard
 
 
 def _target(panel: Panel, query: Query, position: int, lang: Language) -> prometheus.Dataquery:
-    instant = panel.kind in {Kind.TABLE, Kind.BARS, Kind.CHART}
     formats = {Kind.TABLE: prometheus.PromQueryFormat.TABLE, Kind.HEAT: prometheus.PromQueryFormat.HEATMAP}
     formats[Kind.CHART] = prometheus.PromQueryFormat.TABLE
     return prometheus.Dataquery(
         expr=query.expr,
-        instant=instant,
-        range_val=not instant,
+        instant=panel.is_instant,
+        range_val=not panel.is_instant,
         format_val=formats.get(panel.kind, prometheus.PromQueryFormat.TIME_SERIES),
         editor_mode=prometheus.QueryEditorMode.CODE,
         legend_format=said(query.legend, lang) or "__auto",
@@ -127,16 +127,17 @@ def _variables(board: Board, lang: Language) -> list[dashboard.VariableModel]:
 
 
 def _variable(variable: Variable, lang: Language) -> dashboard.VariableModel:
-    descending = dashboard.VariableSort.ALPHABETICAL_DESC
+    asks_series = variable.query.startswith("query_result(")
     return dashboard.VariableModel(
         type_val=dashboard.VariableType.QUERY,
         name=variable.name,
         label=variable.title.to(lang),
-        query={"qryType": 1, "query": variable.query, "refId": f"variable-{variable.name}"},
+        query={"qryType": 3 if asks_series else 1, "query": variable.query, "refId": f"variable-{variable.name}"},
+        regex=f'/{variable.name}="([^"]+)"/' if asks_series else None,
         definition=variable.query,
         datasource=SOURCE,
         refresh=dashboard.VariableRefresh.ON_TIME_RANGE_CHANGED,
-        sort=descending if variable.newest_first else dashboard.VariableSort.NATURAL_ASC,
+        sort=dashboard.VariableSort.DISABLED if asks_series else SORTED[variable.newest_first],
         multi=variable.multiple,
         include_all=variable.multiple,
         all_value=".+" if variable.multiple else None,
@@ -167,6 +168,7 @@ def _links(lang: Language) -> dashboard.DashboardLink:
         icon="external link",
         tags=[TAG],
         keep_time=True,
+        include_vars=True,
     )
 
 

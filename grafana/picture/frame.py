@@ -35,8 +35,6 @@ def threshold(panel: Panel, value: float) -> str:
 def value_axis(panel: Panel, look: Look, plot: Box, low: float, high: float) -> Generator[str, None, tuple[Scale, Box]]:
     """Draw round values beside a plot; return their scale and what is left of the plot."""
     marks = ticks(low, high, 4, 1024 if unit(panel, look) in BINARY else 10)
-    if panel.value_words:
-        marks = [0.0, 1.0]
     labels = [_mark(panel, look, mark) for mark in marks]
     plot = plot.inside(left=max(svg.width_of(label, AXIS) for label in labels) + 8, right=6)
     scale = Scale(marks[0], marks[-1], plot.bottom, plot.y)
@@ -47,8 +45,6 @@ def value_axis(panel: Panel, look: Look, plot: Box, low: float, high: float) -> 
 
 
 def _mark(panel: Panel, look: Look, value: float) -> str:
-    if panel.value_words:
-        return panel.value_words[f"{value:.0f}"].text.to(look.lang)
     words = unit(panel, look)
     if words.startswith("suffix:"):
         return f"{value:g}"

@@ -12,6 +12,7 @@ from grafana.picture.bars import bars, chart
 from grafana.picture.frame import ink_on, nothing, threshold, unit
 from grafana.picture.heat import heat
 from grafana.picture.series import series
+from grafana.picture.states import states
 from grafana.picture.table import table
 from grafana.picture.values import shown
 
@@ -46,4 +47,5 @@ _DRAWN: dict[Kind, Callable[[Panel, Look, Box], Iterator[str]]] = {
     Kind.CHART: chart,
     Kind.TABLE: table,
     Kind.HEAT: heat,
+    Kind.STATES: states,
 }

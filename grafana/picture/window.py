@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from grafana.boards.choices import QUEUES
 from grafana.picture.answers import Look
 from pipeline import promql
 from pipeline.errors import UsageError
@@ -10,6 +11,8 @@ from pipeline.language import Language
 BEFORE_SECONDS, AFTER_SECONDS = 20.0, 5.0
 STARTS = "max by (run_id) (aforo_run_window_start_timestamp_seconds)"
 LENGTHS = "run_id:aforo_run_window_seconds:elapsed"
+#: variables that begin with their first value, and the series they are read from
+FIRST_OF = {"queue": QUEUES, "job": "prometheus_tsdb_head_series"}
 
 
 def looks_at(url: str, run_id: str | None, share: float, lang: Language, now: float) -> tuple[Look, Look]:
@@ -21,8 +24,14 @@ def looks_at(url: str, run_id: str | None, share: float, lang: Language, now: fl
         raise UsageError("run", "Prometheus knows no such run with a window", "see `make table`", value=chosen)
     start, length = starts[chosen], lengths[chosen]
     end = start + share * length + (AFTER_SECONDS if share >= 1 else 0)
-    variables = {"run_id": chosen, "stage": "transcode"}
+    first = {name: _first(url, series, name) for name, series in FIRST_OF.items()}
+    variables = first | {"run_id": chosen, "stage": "transcode"}
     return (
         Look(url, start - BEFORE_SECONDS, end, lang, variables),
-        Look(url, min(starts.values()) - BEFORE_SECONDS, now, lang, {}),
+        Look(url, min(starts.values()) - BEFORE_SECONDS, now, lang, first),
     )
+
+
+def _first(url: str, series: str, label: str) -> str:
+    """Return the value that Grafana begins with; empty where there is none."""
+    return next((sample.labels[label] for sample in promql.query(url, series)), "")

@@ -34,6 +34,18 @@ SEEDED = {
     "a uid of 41 characters": (lambda b: put(b, uid="a" * 41), "1 to 40"),
     "a dashboard people may edit": (lambda b: put(b, editable=True), "editable"),
     "a schema old Grafanas skip": (lambda b: put(b, schemaVersion=42), "schemaVersion"),
+    "a refresh Grafana refuses to import": (lambda b: put(b, refresh="1s"), "more often than every 5 s"),
+    "a number of the past": (lambda b: put(query(b), instant=False, range=True), "must ask for now"),
+    "lines of now only": (lambda b: put(first(b, "timeseries")["targets"][0], instant=True, range=False), "over time"),
+    "bars whose labels are cut to nothing": (
+        lambda b: put(first(b, "barchart")["options"], xTickLabelMaxLength=0),
+        "'...' under every bar",
+    ),
+    "links that forget what is chosen": (lambda b: put(b["links"][0], includeVars=False), "forgets what is chosen"),
+    "a link that loses the data source": (
+        lambda b: b.update(json.loads(json.dumps(b).replace("&${datasource:queryparam}", ""))),
+        "without the data source",
+    ),
     "no description": (lambda b: put(b, description=""), "description"),
     "an export of the import dialog": (lambda b: put(b, __inputs=[]), "__inputs"),
     "two panels with one id": (lambda b: put(first(b), id=first(b, "table")["id"]), "is used 2 times"),
