@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from capacity.estimate import Floats
-from pipeline.promql import Series
+from pipeline.promql import Series, summed_over_machines
 
 #: how long after a run its workers' last CPU seconds, which are counted when ffmpeg ends, are looked for
 AFTERMATH_SECONDS = 5.0
@@ -19,28 +19,28 @@ BUSY_MODES = frozenset({"user", "nice", "system", "irq", "softirq", "steal"})
 
 Ask = Callable[[str, float, float, float], list[Series]]
 
-#: several workers may share a machine, and each tells all of its CPU
-_MACHINE = "* on (instance) group_left (host) aforo_node_info"
+#: of the queues that workers read: others may be watched too, with other people's messages
+_READ = "and on (queue) aforo_worker_info"
 COUNTERS = {
-    "cpu": f"sum by (mode) (max by (mode, host) (aforo_node_cpu_seconds_total {_MACHINE}))",
+    "cpu": summed_over_machines("aforo_node_cpu_seconds_total", "mode"),
     "pressure": "max by (resource, share) (aforo_node_pressure_seconds_total)",
-    "disk": "sum by (direction) (aforo_node_disk_bytes_total)",
+    "disk": summed_over_machines("aforo_node_disk_bytes_total", "direction"),
     "network": "sum by (direction) (aforo_node_network_bytes_total)",
     "videos": "sum by (direction) (aforo_worker_video_bytes_total)",
     "worker": "sum (aforo_worker_cpu_seconds_total)",
-    "swap": "sum (aforo_node_swap_in_bytes_total)",
-    "oom": "sum (aforo_node_oom_kills_total)",
+    "swap": summed_over_machines("aforo_node_swap_in_bytes_total"),
+    "oom": summed_over_machines("aforo_node_oom_kills_total"),
     "periods": "sum (aforo_node_cgroup_periods_total)",
     "throttled": "sum (aforo_node_cgroup_throttled_periods_total)",
 }
 GAUGES = {
-    "cores": f"sum (max by (host) (aforo_node_cores {_MACHINE}))",
+    "cores": summed_over_machines("aforo_node_cores"),
     "quota": "sum (aforo_node_cgroup_cpu_limit_cores)",
-    "ceiling": "sum by (resource) (aforo_node_ceiling_bytes_per_second)",
+    "ceiling": summed_over_machines("aforo_node_ceiling_bytes_per_second", "resource"),
     # what the worker's clock showed when Prometheus asked, less what its own did; the farthest nodes on either side
     "clock_ahead": "max (aforo_node_clock_timestamp_seconds - timestamp(aforo_node_clock_timestamp_seconds))",
     "clock_behind": "min (aforo_node_clock_timestamp_seconds - timestamp(aforo_node_clock_timestamp_seconds))",
-    "messages": "sum (aforo_sqs_messages_visible) + sum (aforo_sqs_messages_in_flight)",
+    "messages": f"sum (aforo_sqs_messages_visible {_READ}) + sum (aforo_sqs_messages_in_flight {_READ})",
 }
 
 

@@ -35,7 +35,7 @@ def read_fleet(settings: Settings) -> WorkerFleet:
     values = _prometheus_slots(settings)
     if not values:
         raise EnvironmentFault("worker", "none is running", "start one with `make up`")
-    ceilings = promql.query(settings.prometheus.url, f"sum by (resource) ({CEILING})")
+    ceilings = promql.query(settings.prometheus.url, promql.summed_over_machines(CEILING, "resource"))
     return WorkerFleet(len(values), sum(values), ceilings=_by_resource(ceilings))
 
 

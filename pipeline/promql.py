@@ -31,6 +31,16 @@ class Series:
     points: tuple[tuple[float, float], ...]
 
 
+def summed_over_machines(figure: str, *labels: str) -> str:
+    """Return the expression of `figure`, which workers tell of their machine, summed over machines by `labels`.
+
+    Workers on one machine tell the same of it; the machine counts once.
+    """
+    over = f"by ({', '.join(labels)}) " if labels else ""
+    kept = ", ".join((*labels, "host"))
+    return f"sum {over}(max by ({kept}) ({figure} * on (instance) group_left (host) aforo_node_info))"
+
+
 def query(base_url: str, expression: str) -> list[Sample]:
     """Return the samples of `expression` now; raise EnvironmentFault when Prometheus does not answer."""
     found = _ask(base_url, "query", {"query": expression})

@@ -4,30 +4,34 @@ from __future__ import annotations
 
 from grafana.board import Board, Row, Variable
 from grafana.boards.capacity import VIDEOS_PER_MINUTE
+from grafana.boards.choices import HERE
 from grafana.panel import Query, series, stat
-from grafana.wording import BLUE, CPU_MODES, DIRECTIONS, GREEN, GREY, ORANGE, PURPLE, RED, RESOURCES, YELLOW
+from grafana.wording import BLUE, CPU_MODES, DIRECTIONS, GREEN, GREY, ORANGE, RED, RESOURCES, YELLOW
 from pipeline.language import Text, same
+from pipeline.promql import summed_over_machines
 
-HERE = 'instance=~"$instance"'
 CORES = Text("suffix: núcleos", "suffix: cores")
 
 
 def _ceiling(resource: str) -> Query:
-    expr = f'sum by (resource) (aforo_node_ceiling_bytes_per_second{{{HERE}, resource=~"{resource}.*"}})'
-    return Query(expr, Text("techo {{resource}}", "ceiling {{resource}}"), GREY, is_limit=True)
+    told = f'aforo_node_ceiling_bytes_per_second{{{HERE}, resource=~"{resource}.*"}}'
+    name = Text("techo {{resource}}", "ceiling {{resource}}")
+    return Query(summed_over_machines(told, "resource"), name, GREY, is_limit=True)
 
 
+MACHINE_CORES = Query(
+    summed_over_machines(f"aforo_node_cores{{{HERE}}}"), Text("núcleos", "cores"), GREY, is_limit=True
+)
 BOTTLENECK = Board(
     uid="aforo-bottleneck",
     title=Text("Aforo · Cuello de botella", "Aforo · Bottleneck"),
     description=Text(
-        "Qué recurso está en su límite mientras X deja de crecer.",
-        "Which resource is at its limit while X stops growing.",
+        "Qué recurso está en su límite mientras X deja de crecer. Una máquina cuenta una vez, tenga cuantos workers "
+        "tenga.",
+        "Which resource is at its limit while X stops growing. A machine counts once, however many workers it has.",
     ),
     time_from="now-15m",
-    variables=(
-        Variable("instance", Text("Máquina", "Machine"), "label_values(aforo_node_cores, instance)", multiple=True),
-    ),
+    variables=(Variable("instance", same("Worker"), "label_values(aforo_node_cores, instance)", multiple=True),),
     rows=(
         Row(
             Text("¿Qué está al límite?", "What is at its limit?"),
@@ -67,7 +71,7 @@ BOTTLENECK = Board(
                 stat(
                     Text("Muertes por memoria", "OOM kills"),
                     Text("¿Mató el núcleo algún proceso?", "Did the kernel kill a process?"),
-                    f"sum(increase(aforo_node_oom_kills_total{{{HERE}}}[$__range]))",
+                    summed_over_machines(f"increase(aforo_node_oom_kills_total{{{HERE}}}[$__range])"),
                     "none",
                     decimals=0,
                     thresholds=((None, GREEN), (1, RED)),
@@ -106,11 +110,12 @@ BOTTLENECK = Board(
                     Text("¿En qué se va la CPU, y cuánto hay?", "Where does CPU go, and how much is there?"),
                     (
                         Query(
-                            f'sum by (mode) (rate(aforo_node_cpu_seconds_total{{{HERE}, mode!="idle"}}'
-                            "[$__rate_interval]))",
+                            summed_over_machines(
+                                f'rate(aforo_node_cpu_seconds_total{{{HERE}, mode!="idle"}}[$__rate_interval])', "mode"
+                            ),
                             "{{mode}}",
                         ),
-                        Query(f"sum(aforo_node_cores{{{HERE}}})", Text("núcleos", "cores"), GREY, is_limit=True),
+                        MACHINE_CORES,
                     ),
                     CORES,
                     stacked=True,
@@ -138,13 +143,20 @@ BOTTLENECK = Board(
                     Text("¿Se acerca la memoria a su fin, o se usa swap?", "Does memory run out, or is swap used?"),
                     (
                         Query(
-                            f'sum(aforo_node_memory_bytes{{kind="available", {HERE}}})', Text("libre", "free"), GREEN
+                            summed_over_machines(f'aforo_node_memory_bytes{{kind="available", {HERE}}}'),
+                            Text("libre", "free"),
+                            GREEN,
                         ),
                         Query(
-                            f'sum(aforo_node_memory_bytes{{kind="total", {HERE}}})', same("total"), GREY, is_limit=True
+                            summed_over_machines(f'aforo_node_memory_bytes{{kind="total", {HERE}}}'),
+                            same("total"),
+                            GREY,
+                            is_limit=True,
                         ),
                         Query(
-                            f"sum(increase(aforo_node_swap_in_bytes_total{{{HERE}}}[$__rate_interval]))",
+                            summed_over_machines(
+                                f"increase(aforo_node_swap_in_bytes_total{{{HERE}}}[$__rate_interval])"
+                            ),
                             Text("leído de swap", "read from swap"),
                             RED,
                         ),
@@ -161,7 +173,9 @@ BOTTLENECK = Board(
                     Text("¿Se acerca el disco a su techo medido?", "Does the disk near its measured ceiling?"),
                     (
                         Query(
-                            f"sum by (direction) (instance_direction:aforo_node_disk_bytes:rate1m{{{HERE}}})",
+                            summed_over_machines(
+                                f"instance_direction:aforo_node_disk_bytes:rate1m{{{HERE}}}", "direction"
+                            ),
                             "{{direction}}",
                         ),
                         _ceiling("disk"),
@@ -191,7 +205,7 @@ BOTTLENECK = Board(
             ),
         ),
         Row(
-            Text("Cuota del contenedor y ffmpeg", "Container quota and ffmpeg"),
+            Text("Cuota del contenedor y slots", "Container quota and slots"),
             (
                 series(
                     Text("Cuota de CPU", "CPU quota"),
@@ -214,19 +228,23 @@ BOTTLENECK = Board(
                     empty=Text("sin cuota de CPU", "no CPU quota"),
                 ),
                 series(
-                    Text("Núcleos que usa ffmpeg", "Cores ffmpeg uses"),
+                    Text("Slots y núcleos", "Slots and cores"),
                     Text(
-                        "¿Cuántos núcleos ocupan juntos los ffmpeg, y cuántos slots trabajan?",
-                        "How many cores do all ffmpeg use together, and how many slots work?",
+                        "¿Llenan los slots ocupados los núcleos? CPU de todos los programas de la máquina: la de un "
+                        "ffmpeg solo se sabe cuando acaba (Worker: «CPU por video»).",
+                        "Do the busy slots fill the cores? CPU of all programs of the machine: what one ffmpeg used is "
+                        "known only when it ends (Worker: 'CPU per video').",
                     ),
                     (
                         Query(
-                            f"sum(rate(aforo_worker_ffmpeg_cpu_seconds_sum{{{HERE}}}[2m]))",
-                            Text("CPU de ffmpeg", "ffmpeg CPU"),
+                            summed_over_machines(
+                                f'rate(aforo_node_cpu_seconds_total{{{HERE}, mode=~"user|nice"}}[$__rate_interval])'
+                            ),
+                            Text("CPU de programas", "CPU of programs"),
                             ORANGE,
                         ),
                         Query(f"sum(aforo_worker_slots_busy{{{HERE}}})", Text("slots ocupados", "busy slots"), BLUE),
-                        Query(f"sum(aforo_node_cores{{{HERE}}})", Text("núcleos", "cores"), PURPLE, is_limit=True),
+                        MACHINE_CORES,
                     ),
                     CORES,
                     width=12,
