@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from grafana.board import Board, Row, Variable
+from grafana.boards.choices import FIRING, OF_QUEUE, QUEUE
 from grafana.panel import Column, Query, bars, chart, series, stat, table
 from grafana.wording import BLUE, BOTTLENECKS, GREEN, MODES, RED, STATES, STATUSES, VERDICTS, YELLOW, Word
 from pipeline.language import Text, same
 
 VIDEOS_PER_MINUTE = "suffix: videos/min"
 CHOSEN = '{size=~"$size", mode=~"$mode"}'
-FACTS = f"max by (run_id, size, concurrency, mode) (last_over_time(aforo_run_info{CHOSEN}[$__range]))"
 
 
-def _kept(recorded: str) -> str:
-    """Return the last value of `recorded` in the range, so that a run stays on the table after its series ends."""
-    return f"max by (run_id) (last_over_time({recorded}[$__range]))"
+def _kept(figure: str, *labels: str) -> str:
+    """Return `figure` as it is now, or of a run whose series has ended as it was, so that the run stays on the table.
+
+    Of the past one moment in five minutes is read: figures of such a run do not change, and a day has 86,400 samples.
+    """
+    by = ", ".join(("run_id", *labels))
+    return f"(max by ({by}) ({figure}) or max by ({by}) (last_over_time({figure}[$__range:5m])))"
 
 
 def _verdict(kind: str) -> str:
@@ -26,23 +30,28 @@ def _verdict(kind: str) -> str:
     return f'max by (run_id, {kind}) (label_replace({verdict}, "{kind}", "$1", "verdict", "(.+)"))'
 
 
-def _by_cell(recorded: str) -> str:
-    """Return the mean of `recorded` over the bursts of a cell."""
-    facts = FACTS.replace('mode=~"$mode"', 'mode="burst"')
-    return f"avg by (size, concurrency) ({_kept(recorded)} * on (run_id) group_right () {facts})"
+def _by_cell(figure: str) -> str:
+    """Return the mean of `figure` over the whole bursts of a cell."""
+    bursts = FACTS.replace('mode=~"$mode"', 'mode="burst"')
+    whole = _kept("run_id:aforo_run_whole:bool")
+    return f"avg by (size, concurrency) ({_kept(figure)} * on (run_id) group_right () {bursts} and on (run_id) {whole})"
 
 
 def _capacity(bound: str) -> str:
     return f'run_id_bound:aforo_run_capacity_videos_per_minute:max{{bound="{bound}"}}'
 
 
+FACTS = _kept(f"aforo_run_info{CHOSEN}", "size", "concurrency", "mode")
 CELL = (
     Column(Text("Tamaño", "Size"), label="size", width=90),
     Column(Text("Concurrencia", "Concurrency"), label="concurrency", width=110),
     Column(Text("Modo", "Mode"), label="mode", width=100, words=MODES),
 )
 RUN_LINK = Column(
-    Text("Prueba", "Run"), label="run_id", link="/d/aforo-run?var-run_id=${__value.raw}&${__url_time_range}", width=310
+    Text("Prueba", "Run"),
+    label="run_id",
+    link="/d/aforo-run?var-run_id=${__value.raw}&${datasource:queryparam}&${queue:queryparam}&${__url_time_range}",
+    width=310,
 )
 RESULTS = table(
     Text("Resultados", "Results"),
@@ -89,6 +98,11 @@ VERDICTS_OF_RUNS = table(
     empty=Text("sin informe", "not reported"),
 )
 
+NO_WORKER = Text("ningún worker", "no worker")
+AVERAGED = Text(
+    "Media de las ráfagas de la celda que acabaron enteras; `make table` descarta además las dudosas y las más cortas.",
+    "Mean over a cell's bursts that ended whole; `make table` also leaves out distrusted and shorter ones.",
+)
 #: one bar per concurrency (as a number, or 16 would stand before 2), one colour per size
 BY_CONCURRENCY = (
     {
@@ -114,10 +128,11 @@ CAPACITY = Board(
         "The result table: one row per run, and how X grows with concurrency.",
     ),
     time_from="now-24h",
-    refresh="15s",
+    refresh="1m",
     variables=(
         Variable("size", Text("Tamaño", "Size"), "label_values(aforo_run_info, size)", multiple=True),
         Variable("mode", Text("Modo", "Mode"), "label_values(aforo_run_info, mode)", multiple=True),
+        QUEUE,
     ),
     rows=(
         Row(
@@ -125,8 +140,11 @@ CAPACITY = Board(
             (
                 stat(
                     Text("Alertas activas", "Firing alerts"),
-                    Text("¿Hay algo que atender antes de creer un número?", "Is there anything to see to first?"),
-                    'count(ALERTS{alertstate="firing"}) or vector(0)',
+                    Text(
+                        "¿Hay algo que atender antes de creer un número? Solo cuentan las alertas de Aforo.",
+                        "Is there anything to see to first? Only Aforo's own alerts count.",
+                    ),
+                    f"count({FIRING}) or vector(0)",
                     "none",
                     thresholds=((None, GREEN), (1, RED)),
                 ),
@@ -135,6 +153,7 @@ CAPACITY = Board(
                     Text("¿Con cuántos procesos se mide ahora?", "With how many processes is it measured now?"),
                     "aforo_worker_slots:sum",
                     "none",
+                    empty=NO_WORKER,
                 ),
                 stat(
                     Text("Slots ocupados", "Busy slots"),
@@ -143,17 +162,19 @@ CAPACITY = Board(
                     "percentunit",
                     maximum=1,
                     decimals=0,
+                    empty=NO_WORKER,
                 ),
                 bars(
                     Text("Cola ahora", "Queue now"),
                     Text(
-                        "¿Qué espera y qué está tomado, según SQS? ¿Y en la cola de mensajes muertos?",
-                        "What waits and what is taken, as SQS says? And in the dead-letter queue?",
+                        "¿Qué espera y qué está tomado en la cola elegida, según SQS? ¿Y en la de sus mensajes "
+                        "muertos?",
+                        "What waits and what is taken in the chosen queue, as SQS says? And in its dead-letter queue?",
                     ),
                     (
-                        Query("sum(aforo_sqs_messages_visible)", STATES["uploaded"].text, BLUE),
-                        Query("sum(aforo_sqs_messages_in_flight)", STATES["processing"].text, YELLOW),
-                        Query("sum(aforo_sqs_dead_letter_messages)", Text("muertos", "dead letters"), RED),
+                        Query(f"sum(aforo_sqs_messages_visible{OF_QUEUE})", STATES["uploaded"].text, BLUE),
+                        Query(f"sum(aforo_sqs_messages_in_flight{OF_QUEUE})", STATES["processing"].text, YELLOW),
+                        Query(f"sum(aforo_sqs_dead_letter_messages{OF_QUEUE})", Text("muertos", "dead letters"), RED),
                     ),
                     "none",
                     width=6,
@@ -177,8 +198,8 @@ CAPACITY = Board(
                 chart(
                     Text("X según la concurrencia", "X by concurrency"),
                     Text(
-                        "¿Crece X con la concurrencia en cada tamaño? Media de las ráfagas de la celda.",
-                        "Does X grow with concurrency at each size? Mean over the bursts of a cell.",
+                        f"¿Crece X con la concurrencia en cada tamaño? {AVERAGED.es}",
+                        f"Does X grow with concurrency at each size? {AVERAGED.en}",
                     ),
                     (Query(_by_cell("run_id:aforo_run_videos_per_minute:ratio")),),
                     VIDEOS_PER_MINUTE,
@@ -188,8 +209,10 @@ CAPACITY = Board(
                 chart(
                     Text("X_sat según la concurrencia", "X_sat by concurrency"),
                     Text(
-                        "¿Cuánto daría la celda sin arranque ni vaciado? Capacidad nominal de las filas guardadas.",
-                        "What would the cell give without ramp and drain? Nominal capacity of the stored rows.",
+                        "¿Cuánto daría la celda sin arranque ni vaciado? Capacidad nominal de las filas guardadas. "
+                        f"{AVERAGED.es}",
+                        "What would the cell give without ramp and drain? Nominal capacity of the stored rows. "
+                        f"{AVERAGED.en}",
                     ),
                     (Query(_by_cell(_capacity("estimate"))),),
                     VIDEOS_PER_MINUTE,
@@ -223,6 +246,7 @@ CAPACITY = Board(
                     "s",
                     width=24,
                     stacked=True,
+                    label_width=200,
                     transformations=(
                         {"id": "joinByField", "options": {"byField": "run_id", "mode": "outer"}},
                         {

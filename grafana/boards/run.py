@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from grafana.board import Board, Row, Variable
 from grafana.boards.capacity import VIDEOS_PER_MINUTE
+from grafana.boards.choices import OF_QUEUE, QUEUE
 from grafana.panel import Query, bars, heat, series, stat
 from grafana.wording import BLUE, GREEN, GREY, OUTCOMES, RED, STAGES, STATES, STATUSES, YELLOW
 from pipeline.language import Text, same
@@ -28,10 +29,10 @@ RUN = Board(
         "One run: how far it is, how long it takes, where the time goes and whether it adds up.",
     ),
     time_from="now-15m",
-    refresh="1s",
     variables=(
         Variable("run_id", Text("Prueba", "Run"), "label_values(aforo_run_info, run_id)", newest_first=True),
         Variable("stage", Text("Etapa", "Stage"), "label_values(aforo_worker_stage_seconds_count, stage)"),
+        QUEUE,
     ),
     rows=(
         Row(
@@ -100,12 +101,12 @@ RUN = Board(
                 series(
                     Text("Cola", "Queue"),
                     Text(
-                        "¿Qué espera y qué está tomado, según SQS? En modo sostenido no debe crecer.",
-                        "What waits and what is taken, as SQS says? In sustained mode it must not grow.",
+                        "¿Qué espera y está tomado en la cola elegida, según SQS? En modo sostenido no debe crecer.",
+                        "What waits and is taken in the chosen queue, as SQS says? In sustained mode it must not grow.",
                     ),
                     (
-                        Query("sum(aforo_sqs_messages_visible)", Text("visibles", "visible"), BLUE),
-                        Query("sum(aforo_sqs_messages_in_flight)", Text("en vuelo", "in flight"), YELLOW),
+                        Query(f"sum(aforo_sqs_messages_visible{OF_QUEUE})", Text("visibles", "visible"), BLUE),
+                        Query(f"sum(aforo_sqs_messages_in_flight{OF_QUEUE})", Text("en vuelo", "in flight"), YELLOW),
                     ),
                     "none",
                 ),
@@ -155,11 +156,16 @@ RUN = Board(
                     "s",
                     decimals=2,
                 ),
-                bars(
+                series(
                     Text("Etapas", "Stages"),
-                    Text("¿Qué etapa cuesta más por video?", "Which stage costs most per video?"),
+                    Text(
+                        "¿Qué etapa cuesta más por video? Media por video hasta ese momento; juntas hacen el servicio.",
+                        "Which stage costs most per video? Mean per video up to that moment; together they are "
+                        "service.",
+                    ),
                     (Query(f"max by (stage) (run_id_stage:aforo_run_stage_seconds:mean{OF_RUN})", "{{stage}}"),),
                     "s",
+                    stacked=True,
                     decimals=3,
                     words=STAGES,
                 ),
