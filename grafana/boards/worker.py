@@ -1,14 +1,19 @@
-"""Worker: rate, errors and durations of tasks and stages, ffmpeg, slots, and the transport that feeds them."""
+"""Worker: rate, errors and duration by task and by stage, ffmpeg, slots, and the transport that feeds them."""
 
 from __future__ import annotations
 
 from grafana.board import Board, Row, Variable
-from grafana.panel import Query, heat, series, stat
+from grafana.boards.choices import HERE, OF_QUEUE, QUEUE
+from grafana.panel import Query, bars, heat, series, stat
 from grafana.wording import BLUE, DIRECTIONS, GREEN, GREY, ORANGE, POLLS, PURPLE, RED, STAGES, TASK_ENDS
 from pipeline.language import Text, same
 
-HERE = 'instance=~"$instance"'
 TASKS_PER_MINUTE = Text("suffix: tareas/min", "suffix: tasks/min")
+STAGE = "aforo_worker_stage_seconds"
+#: "lost" ended with its process, which is a failure too; what comes again (retried, rejected) has not failed yet
+FAILED = 'outcome=~"failed|lost"'
+#: what Celery calls succeeded: the task returned, be it that there was nothing to do
+RETURNED = 'outcome=~"succeeded|duplicate"'
 
 
 def _rate(counter: str, by: str = "") -> str:
@@ -27,9 +32,22 @@ def _happening(counter: str, by: str) -> str:
     return f"{_rate(counter, by)} > 0"
 
 
-def _quantile(share: float, histogram: str) -> str:
+def _mean_lately(histogram: str, by: str) -> str:
+    """Return the mean of what ended in the last minute; nothing where nothing did."""
+    return f"{_rate(f'{histogram}_sum', by)} / ({_rate(f'{histogram}_count', by)} > 0)"
+
+
+def _quantile(share: float, histogram: str, by: str = "") -> str:
     """Return a quantile; the comparison drops the NaN of a minute in which nothing ended."""
-    return f"histogram_quantile({share}, sum by (le) (rate({histogram}_bucket{{{HERE}}}[$__rate_interval]))) >= 0"
+    kept = ", ".join(filter(None, ("le", by)))
+    return f"histogram_quantile({share}, sum by ({kept}) (rate({histogram}_bucket{{{HERE}}}[$__rate_interval]))) >= 0"
+
+
+def _failed_share() -> str:
+    """Return by task which share of those that ended in the last minute failed."""
+    ended = _rate("aforo_worker_tasks_total", "task")
+    failed = ended.replace(HERE, f"{HERE}, {FAILED}")
+    return f"{failed} / ({ended} > 0)"
 
 
 def _happened(counter: str, by: str = "") -> str:
@@ -38,6 +56,7 @@ def _happened(counter: str, by: str = "") -> str:
 
 
 NONE_HAPPENED = Text("ninguno", "none")
+NONE_ENDED = Text("en el último minuto no acabó ninguna", "none ended in the last minute")
 
 WORKER = Board(
     uid="aforo-worker",
@@ -47,7 +66,10 @@ WORKER = Board(
         "The workers: how much they do, what fails, how long each stage takes and how work reaches them.",
     ),
     time_from="now-15m",
-    variables=(Variable("instance", same("Worker"), "label_values(aforo_worker_slots, instance)", multiple=True),),
+    variables=(
+        Variable("instance", same("Worker"), "label_values(aforo_worker_slots, instance)", multiple=True),
+        QUEUE,
+    ),
     rows=(
         Row(
             Text("¿Va bien?", "Is it fine?"),
@@ -55,7 +77,7 @@ WORKER = Board(
                 stat(
                     Text("Workers", "Workers"),
                     Text("¿Cuántos workers responden?", "How many workers answer?"),
-                    'count(up{job="worker"} == 1) or vector(0)',
+                    f"count(aforo_worker_slots{{{HERE}}}) or vector(0)",
                     "none",
                     thresholds=((None, RED), (1, GREEN)),
                 ),
@@ -64,6 +86,7 @@ WORKER = Board(
                     Text("¿Cuántos procesos de tareas tienen?", "How many task processes do they have?"),
                     f"sum(aforo_worker_slots{{{HERE}}})",
                     "none",
+                    empty=Text("ningún worker", "no worker"),
                 ),
                 stat(
                     Text("Procesos caídos", "Processes lost"),
@@ -75,8 +98,8 @@ WORKER = Board(
                 ),
                 stat(
                     Text("Mensajes muertos", "Dead letters"),
-                    Text("¿Se rindió SQS con algún mensaje?", "Did SQS give up on a message?"),
-                    "sum(aforo_sqs_dead_letter_messages)",
+                    Text("¿Se rindió SQS con algún mensaje de la cola?", "Did SQS give up on a message of the queue?"),
+                    f"sum(aforo_sqs_dead_letter_messages{OF_QUEUE})",
                     "none",
                     thresholds=((None, GREEN), (1, RED)),
                 ),
@@ -112,6 +135,26 @@ WORKER = Board(
                     decimals=1,
                 ),
                 series(
+                    Text("Ritmo por tarea", "Rate by task"),
+                    Text("¿Cuántas acaban por minuto, de cada tarea?", "How many of each task end a minute?"),
+                    (Query("60 * " + _rate("aforo_worker_tasks_total", "task"), "{{task}}"),),
+                    TASKS_PER_MINUTE,
+                    stacked=True,
+                    decimals=1,
+                ),
+                series(
+                    Text("Fallos por tarea", "Failures by task"),
+                    Text(
+                        "¿Qué parte de las que acabaron en el último minuto falló, o se perdió con su proceso?",
+                        "What share of those that ended in the last minute failed, or was lost with its process?",
+                    ),
+                    (Query(_failed_share(), "{{task}}"),),
+                    "percentunit",
+                    maximum=1,
+                    decimals=1,
+                    empty=NONE_ENDED,
+                ),
+                series(
                     Text("Fallos por motivo", "Failures by reason"),
                     Text("¿Qué falla y cuándo empezó?", "What fails, and since when?"),
                     (Query("60 * " + _happening("aforo_worker_failures_total", "reason"), "{{reason}}"),),
@@ -120,32 +163,86 @@ WORKER = Board(
                     decimals=1,
                 ),
                 series(
-                    Text("Duración de una tarea", "Duration of a task"),
-                    Text("¿Cuánto tarda una tarea: la mitad y el 95 %?", "How long does a task take: half and 95 %?"),
+                    Text("Duración por tarea", "Duration by task"),
+                    Text(
+                        "¿Cuánto tarda cada tarea, de media y el 95 %, y cuánto esperó su mensaje (la mitad)? Del "
+                        "último minuto.",
+                        "How long does each task take, on average and 95 %, and how long did its message wait (half)? "
+                        "In the last minute.",
+                    ),
                     (
-                        Query(_quantile(0.5, "aforo_worker_task_seconds"), same("p50"), GREEN),
-                        Query(_quantile(0.95, "aforo_worker_task_seconds"), same("p95"), ORANGE),
-                        Query(_quantile(0.5, "aforo_worker_queue_wait_seconds"), Text("espera p50", "wait p50"), BLUE),
+                        Query(
+                            _mean_lately("aforo_worker_task_seconds", "task"), Text("{{task}} media", "{{task}} mean")
+                        ),
+                        Query(_quantile(0.95, "aforo_worker_task_seconds", "task"), same("{{task}} p95")),
+                        Query(
+                            _quantile(0.5, "aforo_worker_queue_wait_seconds", "task"),
+                            Text("{{task}} espera p50", "{{task}} wait p50"),
+                        ),
                     ),
                     "s",
-                    empty=Text("en el último minuto no acabó ninguna", "none ended in the last minute"),
+                    width=16,
+                    empty=NONE_ENDED,
                 ),
             ),
         ),
         Row(
             Text("¿Dónde se va el tiempo?", "Where does the time go?"),
             (
-                series(
-                    Text("Slots por etapa", "Slots by stage"),
+                bars(
+                    Text("Tiempo por etapa", "Time by stage"),
                     Text(
-                        "¿En qué etapa están los slots? Segundos de etapa por segundo son slots ocupados en ella.",
-                        "In which stage are the slots? Stage seconds per second are slots busy with it.",
+                        "¿En qué se fue el tiempo de los slots? Parte de cada etapa en el de todas las que acabaron "
+                        "en el rango mostrado; una etapa cuenta cuando acaba.",
+                        "What did the slots spend their time on? Each stage's share in that of all that ended in the "
+                        "range shown; a stage counts when it ends.",
                     ),
-                    (Query(_rate("aforo_worker_stage_seconds_sum", "stage"), "{{stage}}"),),
-                    Text("suffix: slots", "suffix: slots"),
-                    stacked=True,
+                    (
+                        Query(
+                            f"{_happened(STAGE + '_sum', 'stage')}"
+                            f" / on () group_left () ({_happened(STAGE + '_sum')} > 0)",
+                            "{{stage}}",
+                        ),
+                    ),
+                    "percentunit",
+                    maximum=1,
+                    decimals=1,
                     words=STAGES,
-                    decimals=2,
+                ),
+                series(
+                    Text("Media por etapa", "Mean by stage"),
+                    Text(
+                        "¿Cuánto tarda cada etapa? Media de las que acabaron en el último minuto.",
+                        "How long does each stage take? Mean of those that ended in the last minute.",
+                    ),
+                    (Query(_mean_lately(STAGE, "stage"), "{{stage}}"),),
+                    "s",
+                    words=STAGES,
+                    decimals=3,
+                    empty=NONE_ENDED,
+                ),
+                series(
+                    Text("p95 por etapa", "p95 by stage"),
+                    Text(
+                        "¿Hay etapas que a veces tardan mucho más? De las que acabaron en el último minuto.",
+                        "Do stages sometimes take much longer? Of those that ended in the last minute.",
+                    ),
+                    (Query(_quantile(0.95, STAGE, "stage"), "{{stage}}"),),
+                    "s",
+                    words=STAGES,
+                    decimals=3,
+                    empty=NONE_ENDED,
+                ),
+                series(
+                    Text("Ritmo por etapa", "Rate by stage"),
+                    Text(
+                        "¿Cuántas veces por minuto acaba cada etapa? Donde bajan, se quedan las tareas.",
+                        "How often a minute does each stage end? Where it drops, tasks get stuck.",
+                    ),
+                    (Query("60 * " + _rate(f"{STAGE}_count", "stage"), "{{stage}}"),),
+                    Text("suffix: etapas/min", "suffix: stages/min"),
+                    words=STAGES,
+                    decimals=1,
                 ),
                 series(
                     Text("Slots ocupados", "Busy slots"),
@@ -254,27 +351,36 @@ WORKER = Board(
                     Text("suffix: mensajes/s", "suffix: messages/s"),
                     empty=NONE_HAPPENED,
                 ),
-                series(
+                bars(
                     Text("Lo mismo según celery-exporter", "The same as celery-exporter says"),
                     Text(
-                        "¿Cuenta celery-exporter las mismas tareas? Ve eventos; si se pierden, cuenta de menos.",
-                        "Does celery-exporter count the same tasks? It sees events; lost ones make it count less.",
+                        "¿Cuenta celery-exporter las mismas tareas en el rango mostrado? Ve los eventos de todos los "
+                        "workers; le faltan los perdidos y los primeros tras su arranque. Sin barras de eventos: no "
+                        "está, o ninguno le llega.",
+                        "Does celery-exporter count the same tasks in the range shown? It sees the events of all "
+                        "workers; it lacks lost ones and the first after its start. No bars of events: it is not "
+                        "there, or none reach it.",
                     ),
                     (
+                        Query(_happened("aforo_worker_tasks_started_total"), Text("empezadas", "started"), GREY),
                         Query(
-                            "sum(celery_task_started_total)", Text("empezadas (eventos)", "started (events)"), PURPLE
+                            "sum(increase(celery_task_started_total[$__range]))",
+                            Text("empezadas (eventos)", "started (events)"),
+                            PURPLE,
                         ),
                         Query(
-                            "sum(celery_task_succeeded_total)", Text("logradas (eventos)", "succeeded (events)"), GREEN
+                            _happened("aforo_worker_tasks_total").replace(HERE, f"{HERE}, {RETURNED}"),
+                            Text("logradas", "succeeded"),
+                            GREEN,
                         ),
                         Query(
-                            "sum(aforo_worker_tasks_started_total)",
-                            Text("empezadas (worker)", "started (worker)"),
-                            GREY,
-                            is_limit=True,
+                            "sum(increase(celery_task_succeeded_total[$__range]))",
+                            Text("logradas (eventos)", "succeeded (events)"),
+                            BLUE,
                         ),
                     ),
                     "none",
+                    decimals=0,
                 ),
                 series(
                     Text("Eventos de Celery", "Celery events"),
