@@ -14,17 +14,26 @@ README = """# Aforo for your own Prometheus and Grafana
 
 Made by `make bundle`; every file is as tested in the repository, on Prometheus 2.42 and 3.5.
 
-1. Prometheus: name the two folders in its configuration and reload it. Scrape workers as job `worker`, exporters as
-   `sqs-exporter` and `db-exporter`, celery-exporter as `celery-exporter`: the alert TargetDown goes by these names. All
-   alerts carry the label `product="aforo"`.
+1. Prometheus: name the two folders in its configuration and reload it.
 
        rule_files:
          - aforo-bundle/rules/*.yml
          - aforo-bundle/alerts/*.yml
 
-2. Grafana 10 or later: provision `dashboards-es` or `dashboards-en` from files, or import the JSON by hand; never both
+2. Scrape under the job names `worker`, `sqs-exporter`, `db-exporter` and, if you have it, `celery-exporter`: the alert
+   TargetDown and, on Stack health, *Targets* and the two panels on scrapes go by them and see no others. All else goes
+   by the metrics, whatever the job is called.
+3. Grafana 10 or later: provision `dashboards-es` or `dashboards-en` from files, or import the JSON by hand; never both
    languages, since they share their uids. A dashboard's data source is a variable: choose your Prometheus there.
-3. Alerts point to `{runbook}`; what the metrics mean stands in `docs/metrics.md`.
+4. Alerts point to `{runbook}`; what the metrics mean stands in `docs/metrics.md`.
+
+In a Prometheus that watches other things too:
+- Our alerts carry the label `product="aforo"`, and the dashboards count and list only those; yours stay yours.
+- With several queues the one workers read is shown, others by choice (*Queue*).
+- Stack health shows the Prometheus that is chosen (*Prometheus*: the job under which it scrapes itself). Its rules,
+  series, memory and CPU are those of everything it does, not of our part alone; if it does not scrape itself, the
+  panels say so.
+- With two installations of Aforo in one Prometheus, runs and workers of both stand on each dashboard.
 """
 
 

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-from grafana.board import Board, Row
-from grafana.panel import Column, Query, bars, series, stat, table
+from grafana.board import Board, Row, Variable
+from grafana.boards.choices import FIRING
+from grafana.panel import Column, Query, bars, series, stat, states, table
 from grafana.wording import BLUE, GREEN, ORANGE, RED, UP, YELLOW
 from pipeline.language import Text, same
 
-SELF = '{job="prometheus"}'
+SELF = '{job=~"$job"}'
+NOT_SCRAPED = Text("Prometheus no se recoge a sí mismo", "Prometheus does not scrape itself")
+#: the jobs of prometheus/*.yml, that of Prometheus itself by choice
+OURS = '{job=~"worker|sqs-exporter|db-exporter|celery-exporter|$job"}'
 RULE_SECONDS = f"prometheus_rule_group_last_duration_seconds{SELF}"
 RULE_INTERVAL = f"prometheus_rule_group_interval_seconds{SELF}"
+#: `sqs` and `waiting` are served from memory, so what is noted of their scrape says nothing about the source
+READ_BY_SCRAPE = '{collector="db"}'
 ALERTS_NOW = table(
     Text("Alertas activas", "Firing alerts"),
-    Text("¿Qué hay que atender? El runbook dice cómo.", "What needs attention? The runbook says how."),
-    'max by (alertname, severity, job, run_id, queue, instance) (ALERTS{alertstate="firing"})',
+    Text(
+        "¿Qué hay que atender? El runbook dice cómo. Solo las alertas de Aforo.",
+        "What needs attention? The runbook says how. Aforo's own alerts only.",
+    ),
+    f"max by (alertname, severity, job, run_id, queue, instance, collector, place) ({FIRING})",
     key="alertname",
     columns=(
         Column(Text("Alerta", "Alert"), label="alertname"),
         Column(Text("Gravedad", "Severity"), label="severity"),
         Column(Text("Prueba", "Run"), label="run_id"),
         Column(Text("Cola", "Queue"), label="queue"),
+        Column(Text("Trabajo", "Job"), label="job"),
         Column(Text("Instancia", "Instance"), label="instance"),
+        Column(Text("Fuente", "Source"), label="collector"),
+        Column(Text("Lugar", "Place"), label="place"),
     ),
     width=16,
     empty=Text("ninguna", "none"),
@@ -34,23 +46,22 @@ STACK_HEALTH = Board(
         "Whether the figures can be trusted: targets, exporters, rules, Prometheus and the cost of measuring.",
     ),
     time_from="now-30m",
+    variables=(Variable("job", same("Prometheus"), "label_values(prometheus_tsdb_head_series, job)"),),
     rows=(
         Row(
             Text("¿Se mide todo?", "Is everything measured?"),
             (
-                series(
+                states(
                     Text("Objetivos", "Targets"),
                     Text(
-                        "¿Quién responde a Prometheus, y desde cuándo no?",
-                        "Who answers Prometheus, and since when not?",
+                        "¿Quién responde a Prometheus, y desde cuándo no? Los trabajos que nombra `prometheus.yml`.",
+                        "Who answers Prometheus, and since when not? The jobs `prometheus.yml` names.",
                     ),
                     (
-                        Query("min by (job) (up)", "{{job}}"),
+                        Query(f"min by (job, instance) (up{OURS})", "{{job}} {{instance}}"),
                         Query("min(aforo_worker_events_connected)", Text("eventos de Celery", "Celery events")),
                     ),
-                    "none",
-                    value_words=UP,
-                    maximum=1,
+                    UP,
                 ),
                 ALERTS_NOW,
             ),
@@ -70,20 +81,37 @@ STACK_HEALTH = Board(
                 ),
                 series(
                     Text("Edad de los datos", "Age of the data"),
-                    Text("¿De cuándo es lo que muestran?", "How old is what they show?"),
+                    Text(
+                        "¿De cuándo es lo que muestran? La base se lee en cada recogida; las colas, aparte de ellas: "
+                        "cuenta la última respuesta de SQS.",
+                        "How old is what they show? The database is read by each scrape; the queues apart from "
+                        "scrapes: what counts is SQS's last answer.",
+                    ),
                     (
                         Query(
-                            "time() - max by (collector) (aforo_exporter_last_success_timestamp_seconds)",
+                            "time() - max by (collector)"
+                            f" (aforo_exporter_last_success_timestamp_seconds{READ_BY_SCRAPE})",
                             "{{collector}}",
                         ),
+                        Query("time() - max by (queue) (aforo_sqs_last_success_timestamp_seconds)", "SQS {{queue}}"),
                     ),
                     "s",
                     width=6,
                 ),
                 series(
                     Text("Duración de una lectura", "Duration of a collection"),
-                    Text("¿Cuánto cuesta leer la fuente?", "What does reading the source cost?"),
-                    (Query("max by (collector) (aforo_exporter_collector_duration_seconds)", "{{collector}}"),),
+                    Text(
+                        "¿Cuánto cuesta leer la base? Las colas se leen aparte y se sirven de memoria: una recogida "
+                        "no dice cuánto costó leerlas.",
+                        "What does reading the database cost? Queues are read apart and served from memory: a scrape "
+                        "does not tell what reading them cost.",
+                    ),
+                    (
+                        Query(
+                            f"max by (collector) (aforo_exporter_collector_duration_seconds{READ_BY_SCRAPE})",
+                            "{{collector}}",
+                        ),
+                    ),
                     "s",
                     width=6,
                     decimals=4,
@@ -114,14 +142,14 @@ STACK_HEALTH = Board(
                 series(
                     Text("Duración de la recogida", "Scrape duration"),
                     Text("¿Cabe cada recogida en su intervalo?", "Does each scrape fit its interval?"),
-                    (Query("max by (job) (scrape_duration_seconds)", "{{job}}"),),
+                    (Query(f"max by (job) (scrape_duration_seconds{OURS})", "{{job}}"),),
                     "s",
                     decimals=4,
                 ),
                 series(
                     Text("Muestras por recogida", "Samples per scrape"),
                     Text("¿Crece lo que se recoge?", "Does what is scraped grow?"),
-                    (Query("sum by (job) (scrape_samples_scraped)", "{{job}}"),),
+                    (Query(f"sum by (job) (scrape_samples_scraped{OURS})", "{{job}}"),),
                     "none",
                 ),
                 series(
@@ -134,6 +162,7 @@ STACK_HEALTH = Board(
                     "percentunit",
                     decimals=2,
                     width=5,
+                    empty=NOT_SCRAPED,
                 ),
                 stat(
                     Text("Vueltas perdidas", "Missed rounds"),
@@ -143,6 +172,7 @@ STACK_HEALTH = Board(
                     decimals=0,
                     thresholds=((None, GREEN), (1, RED)),
                     width=3,
+                    empty=NOT_SCRAPED,
                 ),
             ),
         ),
@@ -154,12 +184,14 @@ STACK_HEALTH = Board(
                     Text("¿Cuánto guarda?", "How much does it hold?"),
                     (Query(f"max(prometheus_tsdb_head_series{SELF})", same("series"), BLUE),),
                     "none",
+                    empty=NOT_SCRAPED,
                 ),
                 series(
                     Text("Memoria de Prometheus", "Prometheus memory"),
                     Text("¿Cuánta memoria usa?", "How much memory does it use?"),
                     (Query(f"max(process_resident_memory_bytes{SELF})", same("RSS"), ORANGE),),
                     "bytes",
+                    empty=NOT_SCRAPED,
                 ),
                 series(
                     Text("CPU de Prometheus", "Prometheus CPU"),
@@ -170,6 +202,7 @@ STACK_HEALTH = Board(
                     ),
                     Text("suffix: núcleos", "suffix: cores"),
                     decimals=3,
+                    empty=NOT_SCRAPED,
                 ),
             ),
         ),

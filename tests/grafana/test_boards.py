@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from capacity.bottleneck import Cause
 from capacity.stability import Stability
@@ -84,6 +85,53 @@ def test_the_runbook_sends_its_reader_to_panels_that_are_there_in_both_languages
         titles = {panel.title.en: panel.title.es for row in board.rows for panel in row.panels}
         for english, spanish in re.findall(r"\*([^*]+)\*(?: \(\*([^*]+)\*\))?", names):
             assert titles.get(english) == (spanish or english), (end, english)
+
+
+def panel(uid, title):
+    return next(each for each in panels(load(FOLDERS["en"] / f"{uid}.json")) if each["title"] == title)
+
+
+def test_which_target_is_down_is_told_by_its_colour():
+    shown = panel("aforo-stack-health", "Targets")
+    (mapping,) = shown["fieldConfig"]["defaults"]["mappings"]
+    assert shown["type"] == "state-timeline"
+    assert mapping["options"]["1"]["color"] == wording.GREEN != mapping["options"]["0"]["color"] == wording.RED
+    # by thresholds Grafana merges the values of a timeline and shows the one grey step instead
+    assert shown["fieldConfig"]["defaults"]["color"]["mode"] == "fixed"
+
+
+def test_the_targets_shown_are_the_jobs_that_are_scraped():
+    scraped = yaml.safe_load(Path("prometheus/prometheus.yml").read_text(encoding="utf-8"))["scrape_configs"]
+    asked = panel("aforo-stack-health", "Targets")["targets"][0]["expr"]
+    (jobs,) = re.findall(r'job=~"([^"]+)"', asked)
+    assert set(jobs.split("|")) - {"$job"} == {each["job_name"] for each in scraped} - {"prometheus"}
+
+
+def test_the_table_of_alerts_shows_every_label_that_tells_two_of_one_name_apart():
+    shown = panel("aforo-stack-health", "Firing alerts")
+    (by,) = re.findall(r"by \(([^)]+)\)", shown["targets"][0]["expr"])
+    included = next(t for t in shown["transformations"] if t["id"] == "filterFieldsByName")
+    named = {name for rule in rules("alerts") for name in re.findall(r"\$labels\.(\w+)", str(rule["annotations"]))}
+    assert {"collector", "place", "job"} <= named <= set(by.split(", ")) == set(included["options"]["include"]["names"])
+
+
+def test_tasks_and_stages_each_have_rate_errors_and_duration():
+    asked = [e.text for e in expressions(load(FOLDERS["es"] / "aforo-worker.json"))]
+    for by, counted, timed in (
+        ("task", "aforo_worker_tasks_total", "aforo_worker_task_seconds"),
+        ("stage", "aforo_worker_stage_seconds_count", "aforo_worker_stage_seconds"),
+    ):
+        assert any(text.startswith(f"60 * sum by ({by}) (rate({counted}{{") for text in asked), by
+        assert any(text.startswith(f"sum by ({by}) (rate({timed}_sum{{") for text in asked), by
+        assert any(text.startswith(f"histogram_quantile(0.95, sum by (le, {by}) (rate({timed}_") for text in asked), by
+    # which stage failed is not measured; why is
+    assert any("failed|lost" in text and "by (task)" in text for text in asked)
+    assert any("aforo_worker_failures_total" in text and "by (reason)" in text for text in asked)
+
+
+def test_stages_of_a_run_are_stacked():
+    shown = panel("aforo-run", "Stages")
+    assert (shown["type"], shown["fieldConfig"]["defaults"]["custom"]["stacking"]["mode"]) == ("timeseries", "normal")
 
 
 def test_every_value_a_label_may_have_is_shown_in_words():

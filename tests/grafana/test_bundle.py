@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 
 import pytest
 import yaml
 
 from grafana.bundle import write
+from grafana.expressions import expressions
 from grafana.known import rules
 from grafana.promtool import promtools
 
@@ -21,6 +23,16 @@ def test_the_bundle_holds_every_rule_alert_and_dashboard_and_a_readme(tmp_path):
     assert len([name for name in files if name.startswith("dashboards-es/")]) == 5
     uids = [json.loads((tmp_path / name).read_text())["uid"] for name in files if name.startswith("dashboards-en/")]
     assert len(set(uids)) == 5
+
+
+def test_the_readme_names_the_jobs_that_alerts_and_dashboards_go_by(tmp_path):
+    write(tmp_path)
+    told = (tmp_path / "README.md").read_text()
+    asked = [rule["expr"] for rule in rules("alerts")]
+    boards = [json.loads(file.read_text()) for file in tmp_path.glob("dashboards-es/*.json")]
+    asked += [expression.text for board in boards for expression in expressions(board)]
+    named = {job for text in asked for jobs in re.findall(r'job=~?"([^"]+)"', text) for job in jobs.split("|")}
+    assert {job for job in named - {"$job"} if f"`{job}`" not in told} == set()
 
 
 def test_alerts_of_the_bundle_point_to_the_runbook_one_asks_for(tmp_path):

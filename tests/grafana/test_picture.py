@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from xml.etree import ElementTree
@@ -11,13 +12,17 @@ import pytest
 from grafana.board import Row, placed
 from grafana.boards import BOARDS
 from grafana.boards.capacity import CAPACITY
+from grafana.boards.choices import QUEUES
 from grafana.boards.run import RUN
-from grafana.panel import Kind
+from grafana.boards.stack_health import STACK_HEALTH
+from grafana.expressions import expressions
 from grafana.picture.answers import Look
 from grafana.picture.axes import Scale, ticks
 from grafana.picture.page import picture
 from grafana.picture.values import shown
 from grafana.picture.window import looks_at
+from grafana.render import board_json
+from grafana.wording import GREEN, RED
 from pipeline import promql
 from pipeline.errors import UsageError
 
@@ -95,13 +100,29 @@ def test_a_value_that_is_no_number_is_a_gap(monkeypatch):
     assert "nan" not in picture(RUN, look()).lower()
 
 
-def test_instant_panels_are_asked_at_the_end_of_the_window_only(monkeypatch):
+@pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.uid)
+def test_a_picture_asks_for_now_and_over_time_where_grafana_does(monkeypatch, board):
     prometheus = FakePrometheus(monkeypatch, lambda _: [])
-    picture(RUN, look())
-    over_time = {Kind.SERIES, Kind.HEAT}
-    panels = [part for part, _ in placed(RUN) if not isinstance(part, Row)]
-    instants = sum(len(panel.queries) for panel in panels if panel.kind not in over_time)
-    assert sum(start == end == T0 + 60 for _, start, end in prometheus.asked) == instants
+    picture(board, look())
+    asked = [start == end == T0 + 60 for _, start, end in prometheus.asked]
+    assert asked == [expression.is_instant for expression in expressions(json.loads(board_json(board, "es")))]
+
+
+def test_a_target_that_answers_no_more_changes_its_colour_and_one_that_is_gone_leaves_a_gap(monkeypatch):
+    def answer(_url, text, start, _end, _step):
+        if "(up{" not in text:
+            return []
+        a = tuple((start + n, float(n < 30)) for n in range(61))
+        b = tuple((start + n, 1.0) for n in range(61) if not 16 <= n < 40)
+        return [promql.Series({"job": "worker", "instance": name}, points) for name, points in (("a", a), ("b", b))]
+
+    monkeypatch.setattr(promql, "query_range", answer)
+    drawn = picture(STACK_HEALTH, look())
+    bands = re.findall(r'width="([\d.]+)" height="22.0" rx="0" fill="(#\w+)"', drawn)
+    assert [color for _, color in bands] == [GREEN, RED, GREEN, GREEN]
+    up, down, before, after = (float(width) for width, _ in bands)
+    assert (down / up, before / up, after / up) == pytest.approx((1.0, 16 / 30, 20 / 30), rel=0.01)
+    assert {"worker a", "worker b", "responde", "no responde"} <= set(words(drawn))
 
 
 def test_a_look_ends_when_its_share_of_the_run_had_passed(monkeypatch):
@@ -111,11 +132,14 @@ def test_a_look_ends_when_its_share_of_the_run_had_passed(monkeypatch):
             ({"run_id": "b"}, T0 + 500),
         ],
         "run_id:aforo_run_window_seconds:elapsed": [({"run_id": "a"}, 100.0), ({"run_id": "b"}, 50.0)],
+        QUEUES: [({"queue": "videos"}, 1.0), ({"queue": "of-others"}, 0.0)],
+        "prometheus_tsdb_head_series": [],
     }
     monkeypatch.setattr(promql, "query", lambda _, text: [promql.Sample(*each) for each in answers[text]])
     one, every = looks_at("http://x", "a", 0.5, "es", T0 + 900)
     assert (one.start, one.end, one.variables["run_id"]) == (T0 - 20, T0 + 50, "a")
     assert (every.start, every.end) == (T0 - 20, T0 + 900)
+    assert [each.variables["queue"] for each in (one, every)] == ["videos", "videos"]
     assert looks_at("http://x", None, 1.0, "es", T0 + 900)[0].variables["run_id"] == "b"
     with pytest.raises(UsageError, match=r"run \(c\)"):
         looks_at("http://x", "c", 1.0, "es", T0 + 900)
