@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -22,11 +23,16 @@ RULES = sorted(str(path) for path in (Path(__file__).parents[2] / "prometheus/ru
 CHOSEN = {"run_id": "r", "stage": "transcode", "queue": "videos", "job": "prometheus", "__range": "5m"}
 
 
+def panels_of(uid):
+    board = next(each for each in BOARDS if each.uid == uid)
+    return [part for part, _ in placed(board) if not isinstance(part, Row)]
+
+
 def asked(uid, title):
     """Return a panel's expressions as Grafana would send them."""
-    board = next(each for each in BOARDS if each.uid == uid)
-    panels = [part for part, _ in placed(board) if not isinstance(part, Row)]
-    return [filled(q.expr, CHOSEN) for panel in panels if panel.title.en == title for q in panel.queries]
+    return [
+        filled(query.expr, CHOSEN) for panel in panels_of(uid) if panel.title.en == title for query in panel.queries
+    ]
 
 
 @pytest.fixture
@@ -209,7 +215,7 @@ def runs(**series):
     return found
 
 
-def test_a_run_whose_series_has_ended_stays_on_the_table_and_one_that_runs_shows_what_it_is_now(answers):
+def test_a_run_stays_on_the_table_while_the_exporter_is_started_again_and_one_that_runs_shows_what_it_is_now(answers):
     facts, x, *_ = asked("aforo-capacity", "Results")
     figure = "aforo_run_videos_per_minute:ratio"
     series = runs(
@@ -225,6 +231,15 @@ def test_a_run_whose_series_has_ended_stays_on_the_table_and_one_that_runs_shows
         ],
         at="9m",
     )
+    answers(series, [(x, {'{run_id="running"}': 48})], at="12m")
+
+
+def test_the_table_of_a_day_reads_minutes_of_each_run():
+    """A scrape a second is 86,400 samples a day of each run and column: of 200 runs, seconds for every column."""
+    looks_back = [
+        re.findall(r"\[(\w+)", query.expr) for panel in panels_of("aforo-capacity") for query in panel.queries
+    ]
+    assert {look for looks in looks_back for look in looks} == {"5m"}
 
 
 def test_a_cells_bar_is_the_mean_of_its_whole_bursts(answers):

@@ -111,6 +111,17 @@ def test_two_alerts_of_one_name_are_two_rows():
     assert [row[2] for row in rows] == ["a", "b"]
 
 
+def test_alerts_that_differ_by_source_or_job_alone_say_so():
+    alerts = [
+        {"alertname": "ExporterSourceUnreachable", "severity": "critical", "collector": "db", "=": 1},
+        {"alertname": "ExporterSourceUnreachable", "severity": "critical", "collector": "sqs", "=": 1},
+        {"alertname": "TargetDown", "severity": "warning", "job": "db-exporter", "instance": "a", "=": 1},
+    ]
+    columns, rows = applied(panel("Alertas activas", "aforo-stack-health"), frame("A", *alerts, value="Value"))
+    assert columns == ["Alerta", "Gravedad", "Trabajo", "Instancia", "Fuente"]
+    assert [row[2:] for row in rows] == [["db-exporter", "a", ""], ["", "", "db"], ["", "", "sqs"]]
+
+
 def test_an_unknown_transformation_is_refused():
     done = subprocess.run(
         ["node", str(FOLDER / "transformations/apply.cjs")],
