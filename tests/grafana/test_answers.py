@@ -35,6 +35,13 @@ def asked(uid, title):
     ]
 
 
+def on_the_live_page(metric):
+    """Return the one query of the live page that reads `metric`."""
+    page = (Path(RULES[0]).parents[1] / "consoles/index.html").read_text(encoding="utf-8")
+    (found,) = [text for text in re.findall(r'query "([^"]+)"', page) if metric in text]
+    return found
+
+
 @pytest.fixture
 def answers(tmp_path):
     """Check that expressions, to the thousandth, answer so to samples 15 s apart."""
@@ -135,6 +142,7 @@ def test_messages_of_other_peoples_queues_are_not_those_of_the_run(answers):
             (letters, {"{}": 1}),
             (QUEUES, {'{queue="videos"}': 1, '{queue="of-others"}': 0}),
             (GAUGES["messages"], {"{}": 7}),
+            (on_the_live_page("aforo_sqs_messages_visible"), {'{queue="videos"}': 5}),
         ],
     )
 
