@@ -14,6 +14,7 @@ from boto3.s3.transfer import TransferConfig
 
 import worker.__main__ as program
 from pipeline import aws, cli, database, ports, storage
+from pipeline.settings import Settings
 from worker import app, ledger, sweeping, tasks
 
 SMALL_PART_BYTES = 5 << 20  # the smallest S3 knows
@@ -32,20 +33,33 @@ def _forget_the_ledger() -> None:
     ledger._ours = _by_number_alone
 
 
+def _limit_hard_before_the_deadline() -> None:
+    """Kill a task 2 s before its deadline without a word before: what does not react to the soft limit."""
+    create = app.create_app
+
+    def created(settings: Settings) -> app.WorkerApp:
+        made = create(settings)
+        made.celery.conf.update(task_soft_time_limit=None, task_time_limit=settings.worker.deadline_seconds - 2)
+        return made
+
+    app.create_app = created
+
+
 def _set(module: Any, name: str, value: Any) -> Callable[[], None]:
     return lambda: setattr(module, name, value)
 
 
 ALTERATIONS: dict[str, Callable[[], None]] = {
-    "no_queue_contract": _set(program, "require_contract", _nothing),
+    "no_queue_contract": _set(program, "require_contract", lambda *_: ()),
     "no_ffmpeg_check": _set(program, "require_ffmpeg", _nothing),
     "no_port_check": _set(ports, "require_free", _nothing),
     "no_patience": _set(program, "wait_for", lambda _what, check: check()),
     "no_message_kept": _set(tasks, "_message_kept", nullcontext),
     "no_compare_and_set": _forget_the_ledger,
     "brief_lock_wait": _set(database, "BUSY_TIMEOUT_SECONDS", 1),
-    "brief_s3_wait": _set(aws, "client_config", lambda _seconds, short=aws.client_config: short(1)),
-    "hard_limit_before_deadline": _set(app, "TIME_LIMIT_MARGIN_SECONDS", -2),
+    "brief_s3_wait": _set(aws, "client_options", lambda _seconds=15, usual=aws.client_options: usual(1)),
+    "hang_before_deadline": _set(app, "HANG_SECONDS", -2),
+    "hard_limit_before_deadline": _limit_hard_before_the_deadline,
     "small_parts": _set(storage, "_TRANSFER", TransferConfig(SMALL_PART_BYTES, 1, SMALL_PART_BYTES)),
     "sweeps_what_is_young": _set(sweeping, "ABANDONED_SECONDS", 0),
 }

@@ -42,6 +42,10 @@ class TinyWorker:
         """Say whether the main process runs."""
         return self.process.poll() is None
 
+    def has_stopped_working(self) -> bool:
+        """Say whether it has ended, or lives on and polls no more because an error ended a timer of its event loop."""
+        return not self.is_alive() or "Error in timer" in self.said()
+
     def said(self) -> str:
         """Return what the worker printed."""
         return self.output.read_text(errors="replace")

@@ -125,6 +125,18 @@ def test_control_with_more_time_it_is_done(rig, clips):
         assert time.monotonic() - begun > 5
 
 
+def test_our_task_that_hangs_is_interrupted_tried_again_and_then_a_timeout(rig, clips):
+    limits = {"AFORO_WORKER_DEADLINE_SECONDS": "6", "AFORO_WORKER_MAX_ATTEMPTS": "2"}
+    with rig(slow=True, **limits) as it:
+        worker = it.start(altered="hang_before_deadline").await_ready()
+        (video,) = it.send(it.store(clips(20)))
+        it.await_states(failed_timeout=1, seconds=60)
+        assert it.outcomes(video) == ["retried", "failed"]
+        assert worker.said().count("Soft time limit (4s) exceeded") == 2
+        assert "Hard time limit" not in worker.said()
+        it.check()
+
+
 def test_our_task_over_its_hard_limit_is_killed_comes_again_and_then_fails(rig, clips):
     limits = {"AFORO_WORKER_DEADLINE_SECONDS": "6", "AFORO_WORKER_MAX_ATTEMPTS": "2"}
     with rig(slow=True, **limits) as it:

@@ -55,7 +55,7 @@ def test_control_the_stock_transport_dies_of_one_message(name, sqs_queue, emulat
     queue = sqs_queue()
     with tiny_worker(queue, emulator, TINY_STOCK="1") as worker:
         send_body(queue, MALFORMED[name][0])
-        poll_until(lambda: not worker.is_alive(), "the stock worker ended", seconds=20)
+        poll_until(worker.has_stopped_working, "the stock worker ended, or is deaf", seconds=30)
 
 
 def test_control_the_stock_transport_loses_what_it_cannot_decode(sqs_queue, emulator, tiny_worker):

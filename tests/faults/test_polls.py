@@ -108,8 +108,7 @@ def test_control_the_stock_transport_waits_for_a_silent_answer_longer_than_recov
 
 def await_lost_poll(worker) -> None:
     """Wait until a stock worker has ended, or polls no more because its poll failed within a timer."""
-    is_lost = lambda: "Error in timer" in worker.said() or not worker.is_alive()  # noqa: E731
-    poll_until(is_lost, "the stock worker lost its poll", seconds=30)
+    poll_until(worker.has_stopped_working, "the stock worker lost its poll", seconds=30)
 
 
 def polls_of(proxy, seconds: float) -> int:
