@@ -20,14 +20,15 @@ def number(value: float | None, lang: Language, digits: int = 2) -> str:
         return UNKNOWN.to(lang)
     if math.isinf(value):
         return UNBOUNDED.to(lang)
-    return f"{value:,.{digits}f}".replace(",", " ")  # thin space: a comma would read as a decimal in Spanish
+    return f"{value:,.{digits}f}".replace(",", " ")  # a space: a comma would read as a decimal in Spanish
 
 
 def significant(value: float | None, lang: Language, digits: int = 4) -> str:
     """Return a number to so many significant digits, for quantities that span magnitudes."""
     if value is None or not math.isfinite(value):
         return number(value, lang)
-    return f"{value:.{digits}g}"
+    rounded = float(f"{value:.{digits}g}")
+    return number(rounded, lang, 0) if abs(rounded) >= 10 ** (digits - 1) else f"{rounded:.{digits}g}"
 
 
 def interval_text(interval: Interval | None, lang: Language, digits: int = 2) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from capacity.bottleneck import CAUSE_NAMES, CONFIDENCE_NAMES, Confidence
 from capacity.evidence import RunEvidence
 from capacity.gathering import Findings
-from capacity.language import UNKNOWN, interval_text, number, percent
+from capacity.language import UNKNOWN, interval_text, number, percent, significant
 from capacity.littles_law import Agreement
 from capacity.row import ResultRow
 from capacity.stability import Stability
@@ -188,7 +188,8 @@ def facts(run: RunEvidence, lang: Language) -> Iterator[Fact]:
 def ceilings(run: RunEvidence, lang: Language) -> str:
     """Return what disk and storage carried at most before the run; what was not measured is not there."""
     measured = run.recorded.run.environment.get("ceilings", {})
-    told = [f"{name.to(lang)} {measured[key] / 1e6:.3g} MB/s" for key, name in CEILINGS.items() if key in measured]
+    megabytes = {name: measured[key] / 1e6 for key, name in CEILINGS.items() if key in measured}
+    told = [f"{name.to(lang)} {significant(value, lang, 3)} MB/s" for name, value in megabytes.items()]
     return " · ".join(told) or UNKNOWN.to(lang)
 
 
