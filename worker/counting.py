@@ -73,7 +73,8 @@ class WorkerMetrics:
                 self._expect(task)
 
     def expect_polls(self) -> None:
-        """Let the counters of our SQS transport exist, at 0."""
+        """Let the counters of our SQS transport, and of what it lives with, exist at 0."""
+        _begin(self.survived_errors, "aforo_worker_survived_errors_total", "action")
         _begin(self.polls, "aforo_worker_polls_total", "result")
         _begin(self.refused_messages, "aforo_worker_messages_refused_total", "reason")
         _begin(self.extensions, "aforo_worker_visibility_extensions_total", "result")

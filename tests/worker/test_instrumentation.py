@@ -338,6 +338,7 @@ def test_polls_and_refusals_are_expected_of_our_transport_alone(registry, metric
     metrics.expect_polls()
     assert exported(registry)["aforo_worker_polls_total", "denied"] == 0
     assert exported(registry)["aforo_worker_messages_refused_total", "bad_json"] == 0
+    assert exported(registry)["aforo_worker_survived_errors_total", "delete"] == 0
 
 
 def test_the_worker_tells_the_queues_it_reads():
