@@ -25,7 +25,7 @@ class TimedChannel(SQS.Channel):
     def endpoint_url(self) -> str | None:
         """Return the endpoint the broker URL names, or option `endpoint_url`; else boto3's own settings name it.
 
-        Defect: kombu takes `localhost`, its default for a URL without a host, for an endpoint.
+        Defect: kombu takes `localhost`, its default where no URL names a host, for an endpoint.
         """
         host, port = self.conninfo.hostname, self.conninfo.port
         is_named = host not in {None, "localhost"} or port is not None

@@ -311,7 +311,7 @@ class Channel(TimedChannel):
         """Make a rejected or unfinished message visible again: after a pause, or at once when this consumer is leaving.
 
         The pause doubles with every delivery, so what fails at once does not use its receives up at once.
-        Defect: kombu publishes it anew through the exchange tables, raises where SQS fails, and dumps it to a file.
+        Defect: kombu waits the same time whenever it fails, asks the queue its sender named, and raises where SQS does.
         """
         delivery = self._delivery_of(message)  # kombu has forgotten the message already when it restores all of them
         if delivery is None:
