@@ -340,9 +340,21 @@ WORKER = Board(
                             Text("rechazados sin leer", "refused unread"),
                             RED,
                         ),
+                        Query(
+                            f"sum(aforo_worker_deletes_owed{{{HERE}}})",
+                            Text("borrados pendientes", "deletes owed"),
+                            PURPLE,
+                        ),
                     ),
                     "none",
                     decimals=0,
+                ),
+                series(
+                    Text("Errores superados", "Errors lived with"),
+                    Text("¿Qué llamada falló y se dejó para otra vez?", "Which call failed and was left for later?"),
+                    (Query(_happening("aforo_worker_survived_errors_total", "action"), "{{action}}"),),
+                    Text("suffix: errores/s", "suffix: errors/s"),
+                    empty=NONE_HAPPENED,
                 ),
                 series(
                     Text("Mensajes rechazados", "Messages refused"),

@@ -26,6 +26,7 @@ MAY_BE_EMPTY = {
     "aforo-run · Fallos por motivo": "no video failed",
     "aforo-worker · Fallos por motivo": "no video failed",
     "aforo-worker · Mensajes rechazados": "nobody sent a malformed message",
+    "aforo-worker · Errores superados": "no call failed",
     "aforo-worker · Prórrogas de visibilidad": "a video of 2 MB ends before its message must be extended",
     "aforo-bottleneck · Periodos frenados": "a machine without a CPU quota",
     "aforo-bottleneck · Cuota de CPU": "a machine without a CPU quota",
