@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from prometheus_client import generate_latest
 from prometheus_client.core import Metric
 
 from exporters.faults import Fault, fault_of
@@ -26,6 +27,11 @@ class Families(list[Metric]):
     def collect(self) -> Iterator[Metric]:
         """Yield the families."""
         return iter(self)
+
+
+def written(families: Iterable[Metric]) -> str:
+    """Return families in the text format, to be kept; a gauge reads the same in OpenMetrics."""
+    return generate_latest(Families(families)).decode()
 
 
 @dataclass(frozen=True)

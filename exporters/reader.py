@@ -16,7 +16,7 @@ from sqlalchemy.engine import URL
 from exporters.ledger import Run
 from exporters.statements import VideosTable, load_all
 from exporters.tally import Attempt, Group, Video
-from pipeline.database import masked, open_engine, parse_url
+from pipeline.database import POSTGRESQL, masked, open_engine, parse_url
 from pipeline.errors import UsageError
 from pipeline.video import VideoState
 
@@ -139,7 +139,7 @@ def open_database(url: str, table: VideosTable) -> Database:
     backend = parsed.get_backend_name()
     if backend == "sqlite":
         return Database(_sqlite(parsed), table, load_all(table, "sqlite"))
-    if backend not in {"postgresql", "postgres"}:
+    if backend not in POSTGRESQL:
         why = "the database exporter reads SQLite and PostgreSQL"
         raise UsageError("DATABASE_URL", why, "see .env.example for the forms", value=masked(url))
     options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}

@@ -9,10 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from prometheus_client import generate_latest
 from prometheus_client.core import Metric
 
-from exporters.base import Families
+from exporters.base import written
 from exporters.figures import Figures, families_of_run, figures_of_run, window
 from exporters.ledger import Ledger, Run
 from pipeline import metrics
@@ -63,5 +62,4 @@ class RunText:
 
 def sample_lines(family: Metric) -> str:
     """Return a family's lines without its header."""
-    text = generate_latest(Families([family])).decode()
-    return "".join(line for line in text.splitlines(keepends=True) if not line.startswith("#"))
+    return "".join(line for line in written([family]).splitlines(keepends=True) if not line.startswith("#"))

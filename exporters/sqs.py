@@ -9,10 +9,9 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from prometheus_client import generate_latest
 from prometheus_client.core import Metric
 
-from exporters.base import Clock, Families, Findings, Incomplete, Source, gauge_of
+from exporters.base import Clock, Findings, Incomplete, Source, gauge_of, written
 from exporters.faults import Fault, SourceNotReady, fault_of
 from exporters.queues import CallCounter, Reading, Watcher
 from exporters.reader import open_database
@@ -73,8 +72,8 @@ class QueueSource:
         else:
             self._failure, self._reading = next(iter(reading.failures.values()), None), reading
             self._note(reading)
-        self._text = _written(_queue_families(self._reading))
-        self._ages = _written([_per_queue("last_success_timestamp_seconds", self._answered)])
+        self._text = written(_queue_families(self._reading))
+        self._ages = written([_per_queue("last_success_timestamp_seconds", self._answered)])
         self._polled_at = self.clock()
 
     def fetch(self, patience_seconds: float = math.inf) -> Findings:
@@ -161,10 +160,6 @@ def open_watch(settings: Settings) -> Watch:
     database = open_database(settings.database.reading_url, VideosTable.of(settings.exporters))
     queues = QueueSource(watcher, counter, settings.exporters)
     return Watch(queues, Waiting(database, settings), settings.exporters)
-
-
-def _written(families: list[Metric]) -> str:
-    return generate_latest(Families(families)).decode()
 
 
 def _queue_families(reading: Reading) -> list[Metric]:

@@ -11,11 +11,10 @@ from sqlalchemy import Engine
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from pipeline.database import open_engine
-from pipeline.errors import EnvironmentFault
+from pipeline.database import POSTGRESQL, open_engine
+from pipeline.errors import EnvironmentFault, first_line
 from pipeline.settings import Settings
 
-POSTGRESQL = frozenset({"postgresql", "postgres"})
 TABLES = ("runs", "videos", "attempts")
 #: what marks a user as made here: another's password is not ours to change
 COMMENT = "Made by Aforo for its exporters, which read only."
@@ -32,7 +31,7 @@ def ensure_reader(settings: Settings) -> None:
             _make(connection.cursor(), reader)
             connection.commit()
     except (psycopg.Error, SQLAlchemyError) as error:
-        raise _fault(reader, f"it cannot read, nor be made: {str(error).strip().splitlines()[0]}") from error
+        raise _fault(reader, f"it cannot read, nor be made: {first_line(error)}") from error
     if not _may_read(reader):
         raise _fault(reader, "it is another's, and cannot log in with that password")
 

@@ -22,6 +22,8 @@ Sessions = sessionmaker[Session]
 BUSY_TIMEOUT_SECONDS = 70
 #: in a process with an event loop, which must go on
 BRIEF_TIMEOUT_SECONDS = 5
+#: what URLs call PostgreSQL, where no driver is named
+POSTGRESQL = frozenset({"postgresql", "postgres"})
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 
@@ -126,7 +128,7 @@ def _begin_immediate(connection: Any) -> None:
 
 
 def _with_driver(url: URL) -> URL:
-    return url.set(drivername="postgresql+psycopg") if url.drivername in {"postgresql", "postgres"} else url
+    return url.set(drivername="postgresql+psycopg") if url.drivername in POSTGRESQL else url
 
 
 def _timeouts(url: URL) -> dict[str, Any]:
