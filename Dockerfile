@@ -48,7 +48,8 @@ CMD ["ministack"]
 
 FROM runtime AS app
 COPY --from=services-venv /opt/venv /opt/venv
-COPY pipeline/ pipeline/
+COPY aforo/ aforo/
+COPY core/ core/
 COPY exporters/ exporters/
 COPY local/ local/
 
@@ -62,12 +63,14 @@ USER 10001:10001
 
 FROM ffmpeg AS worker
 COPY --from=services-venv /opt/venv /opt/venv
-COPY pipeline/ pipeline/
+COPY aforo/ aforo/
+COPY core/ core/
 COPY worker/ worker/
 CMD ["python", "-m", "worker"]
 
 FROM ffmpeg AS console
 COPY --from=console-venv /opt/venv /opt/venv
-COPY pipeline/ pipeline/
+COPY aforo/ aforo/
+COPY core/ core/
 COPY injector/ injector/
 COPY capacity/ capacity/

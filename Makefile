@@ -80,7 +80,7 @@ lint-kubernetes: setup-dev
 bundle: setup-dev ## Pack rules, alerts and dashboards for a Prometheus and Grafana of your own: dist/aforo-bundle/ [ARGS='--runbook URL']
 	@set -f; $(PY) -m grafana bundle $$ARGS
 docs: setup-dev ## Make .env.example, docs/metrics.md and dashboards and Kubernetes rules from their sources
-	@$(PY) -m local env-example > .env.example && $(PY) -m pipeline.metrics_page > docs/metrics.md && $(PY) -m grafana && $(PY) deploy/kubernetes/generate.py
+	@$(PY) -m local env-example > .env.example && $(PY) -m core.metrics_page > docs/metrics.md && $(PY) -m grafana && $(PY) deploy/kubernetes/generate.py
 lock: ## Renew the locked requirements from requirements/*.in (needs uv)
 	@for name in app services dev emulator celery-exporter; do uv pip compile -q --generate-hashes --universal --python-version 3.11 \
 	  --no-emit-index-url --custom-compile-command 'make lock' requirements/$$name.in -o requirements/$$name.txt || exit; done

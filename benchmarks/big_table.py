@@ -1,4 +1,4 @@
-"""Runs, videos and attempts by the million in PostgreSQL, and the changes a worker layer makes to them."""
+"""Runs, videos and executions by the million in PostgreSQL, and the changes a worker layer makes to them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import psycopg
 from sqlalchemy.engine import make_url
 
-from pipeline.database import open_engine, upgrade_schema
+from core.database import open_engine, upgrade_schema
 
 RUNS = 1000
 RUN_SECONDS = 600
@@ -24,17 +24,17 @@ RUN = """
     FROM generate_series(%(first)s::int, %(last)s::int) r"""
 VIDEOS = """
     INSERT INTO videos (id, run_id, sequence, task_id, state, reason, source_key, source_bytes, source_sha256, profile,
-                        uploaded_at, sent_at, started_at, updated_at, attempt)
+                        uploaded_at, sent_at, started_at, updated_at, execution_number)
     SELECT lpad(to_hex(i), 32, '0'), 'run-' || lpad((i / %(per_run)s)::text, 4, '0'), i %% %(per_run)s,
            lpad(to_hex(i), 36, '0'), CASE WHEN i %% 33 = 0 THEN 'failed' ELSE 'done' END,
            CASE WHEN i %% 33 = 0 THEN 'corrupt' END, 'uploads/video.mp4', 50000000, '', 'full',
            sent, sent, sent + 3.25, sent + 21.5 + (i %% 1000) / 256.0, 1
     FROM generate_series(%(first)s::int, %(last)s::int) i,
          LATERAL (SELECT %(begin)s + (i / %(per_run)s) * %(seconds)s + (i %% %(per_run)s) * 0.0390625 AS sent) moment"""
-ATTEMPTS = """
-    INSERT INTO attempts (run_id, video_id, attempt, node, slot, started_at, ended_at, outcome, claim_seconds,
-                          fetch_seconds, probe_seconds, transcode_seconds, publish_seconds, finish_seconds,
-                          ffmpeg_cpu_seconds)
+EXECUTIONS = """
+    INSERT INTO executions (run_id, video_id, execution_number, node, slot, started_at, ended_at, outcome,
+                          claim_seconds, fetch_seconds, probe_seconds, transcode_seconds, publish_seconds,
+                          finish_seconds, ffmpeg_cpu_seconds)
     SELECT run_id, id, 1, 'node', 1, started_at, updated_at, state, 0.0078125, 0.5, 0.0625, 17.0, 0.5, 0.015625, 33.5
     FROM videos WHERE id BETWEEN lpad(to_hex(%(first)s::int), 32, '0') AND lpad(to_hex(%(last)s::int), 32, '0')"""
 
@@ -66,8 +66,8 @@ def _fill(url: str, videos: int) -> None:
             for first in range(0, videos, CHUNK):
                 rows = {**facts, "first": first, "last": min(first + CHUNK, videos) - 1}
                 connection.execute(VIDEOS, rows)
-                connection.execute(ATTEMPTS, rows)
-        for table in ("runs", "videos", "attempts"):
+                connection.execute(EXECUTIONS, rows)
+        for table in ("runs", "videos", "executions"):
             connection.execute(f"VACUUM (ANALYZE) {table}")
 
 
@@ -96,13 +96,13 @@ class Work:
         self._upload(WAITING, time.time() - 60)
 
     def tick(self) -> None:
-        """Upload, claim and finish `per_tick` videos each, and add `per_tick` attempts."""
+        """Upload, claim and finish `per_tick` videos each, and add `per_tick` executions."""
         self._upload(self.per_tick, time.time())
         claimed = range(self.finished, self.finished + 2 * self.per_tick)
         now = time.time()
         for number in claimed:
             self.connection.execute(
-                "UPDATE videos SET state = 'processing', started_at = %s, attempt = 1 WHERE id = %s",
+                "UPDATE videos SET state = 'processing', started_at = %s, execution_number = 1 WHERE id = %s",
                 [now, self._id(number)],
             )
         for number in claimed[: self.per_tick]:
@@ -124,7 +124,7 @@ class Work:
             "UPDATE videos SET state = 'done', updated_at = %s WHERE id = %s", [now, self._id(number)]
         )
         self.connection.execute(
-            "INSERT INTO attempts (run_id, video_id, attempt, node, slot, started_at, ended_at, outcome,"
+            "INSERT INTO executions (run_id, video_id, execution_number, node, slot, started_at, ended_at, outcome,"
             " transcode_seconds) VALUES (%s, %s, 1, 'node', 1, %s, %s, 'done', 17)",
             [self.run, self._id(number), now, now],
         )

@@ -9,8 +9,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from capacity.bottleneck import Cause
-from pipeline.run import Host
+from capacity.diagnosis.bottleneck import Cause
+from core.run import Host
 from tests.limits import limits
 from tests.limits.cases import CASES, Judged, judge
 from tests.stack.conftest import Stack, copied_stack

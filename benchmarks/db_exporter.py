@@ -38,7 +38,7 @@ PORTS = {OURS: 20691, PEER: 20692}
 #: of each, a statement it runs once for each refresh
 ONCE_A_REFRESH = {OURS: "%FROM runs%ORDER BY created_at DESC, id DESC%", PEER: "%FROM videos GROUP BY state%"}
 FEWEST_REFRESHES = 3
-TELLS_FIGURES = {OURS: 'success{collector="db"} 1.0', PEER: "sql_run_attempts"}
+TELLS_FIGURES = {OURS: 'success{collector="db"} 1.0', PEER: "sql_run_executions"}
 SERVER = (
     "-c shared_preload_libraries=pg_stat_statements -c pg_stat_statements.track_planning=on -c autovacuum=off"
     " -c shared_buffers=1GB -c max_wal_size=8GB"
@@ -127,7 +127,7 @@ def measured(url: str, asked: argparse.Namespace) -> tuple[Side, Side]:
 def ours(url: str) -> Iterator[int]:
     """Run our exporter as its own read-only user."""
     database = make_url(url).set(username=OURS).render_as_string()
-    environment = {"DATABASE_URL": database, "AFORO_EXPORTER_DB_PORT": str(PORTS[OURS])}
+    environment = {"AFORO_DATABASE_URL": database, "AFORO_EXPORTER_DB_PORT": str(PORTS[OURS])}
     with running([sys.executable, "-m", "exporters", "db"], environment) as process:
         yield process.pid
 

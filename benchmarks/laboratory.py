@@ -15,7 +15,7 @@ import boto3
 import psutil
 
 from benchmarks.programs import ROOT, answers, free_port, running, wait_for
-from pipeline.run import Host
+from core.run import Host
 
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
 

@@ -13,7 +13,7 @@ from celery import Celery
 
 from benchmarks.laboratory import KEYS, Queue, python
 from benchmarks.programs import running, wait_for
-from injector.publish import encode_task
+from injector.senders import encode_task
 
 
 @dataclass(frozen=True)

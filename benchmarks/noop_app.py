@@ -11,7 +11,8 @@ from pathlib import Path
 
 from celery import Celery
 
-from worker import instrumentation, transport
+from aforo.sqs import channel
+from aforo.telemetry import instrument
 
 QUEUE, LOG = os.environ["NOOP_QUEUE"], Path(os.environ["NOOP_LOG"])
 IS_HARDENED = os.environ.get("NOOP_HARDENED") == "1"
@@ -26,16 +27,16 @@ app.conf.update(
     worker_enable_remote_control=False,
     broker_transport_options={"predefined_queues": {QUEUE: {"url": os.environ["NOOP_QUEUE_URL"]}}},
 )
-metrics = instrumentation.attach(app, port=PORT) if PORT else None
+metrics = instrument.attach(app, port=PORT) if PORT else None
 if IS_HARDENED:
-    transport.harden(app, metrics)
+    channel.harden(app, metrics)
 
 
 @app.task(name="noop")
 def noop() -> None:
     """Note that it ran; its three stages are what a video's task has."""
     for name in ("fetch", "transcode", "publish"):
-        with instrumentation.stage(name):
+        with instrument.stage(name):
             pass
     with LOG.open("a") as log:
         log.write(f"{time.time()}\n")

@@ -41,17 +41,17 @@ from benchmarks.laboratory import (
     spread,
 )
 from benchmarks.programs import ROOT, free_port, running, wait_for
-from injector.media import MediaFile, make_video
-from injector.publish import NewVideo, Publisher
-from pipeline import aws, queue
-from pipeline.broker import make_celery
-from pipeline.database import Sessions, open_engine, open_sessions, upgrade_schema
-from pipeline.models import AttemptRow, RunRow, VideoRow
-from pipeline.settings import Settings
-from pipeline.size import parse_size
-from pipeline.storage import Storage, open_storage
-from worker.profiles import profile_named
-from worker.transcode import Transcoder, ffmpeg_version, transcode_command
+from core import aws, sqs_queue
+from core.broker import make_celery
+from core.database import Sessions, open_engine, open_sessions, upgrade_schema
+from core.models import ExecutionRow, RunRow, VideoRow
+from core.settings import Settings
+from core.size import parse_size
+from core.storage import Storage, open_storage
+from injector.input_video import MediaFile, make_video
+from injector.senders import NewVideo, Publisher
+from worker.media.profiles import profile_named
+from worker.media.transcode import Transcoder, ffmpeg_version, transcode_command
 
 WARM_UP_SIZE = "1MB"
 UNIT_ITERATIONS = 60_000
@@ -80,14 +80,14 @@ def main() -> None:
             for repeat in range(asked.repeats):
                 turns = {
                     "bare": timed(partial(loop.turn, source, asked.count)),
-                    "pipeline": timed(partial(ours.turn, source, asked.count, f"run-{repeat}")),
+                    "core": timed(partial(ours.turn, source, asked.count, f"run-{repeat}")),
                 }
                 done = at_once(turns) if asked.together else one_by_one(turns, backwards=bool(repeat % 2))
                 bare.append(done["bare"])
-                whole.append(done["pipeline"])
+                whole.append(done["core"])
                 print(f"turn {repeat + 1}: bare {bare[-1]}, pipeline {whole[-1]}", flush=True)
             print(f"concurrency {asked.concurrency}, {asked.size}, {asked.count} videos a turn, {loop.threads} threads")
-            for side, turns in (("bare loop", bare), ("pipeline", whole)):
+            for side, turns in (("bare loop", bare), ("core", whole)):
                 cpu = spread([turn.cpu_seconds for turn in turns])
                 print(
                     f"  {side:<9} {spread([turn.per_minute for turn in turns], '.3f')} videos/min, CPU {cpu} s a video"
@@ -216,17 +216,17 @@ class Pipeline:
 
     def stages(self) -> str:
         """Return the mean time of each stage of the counted turns."""
-        means = [func.avg(getattr(AttemptRow, f"{stage}_seconds")) for stage in STAGES]
+        means = [func.avg(getattr(ExecutionRow, f"{stage}_seconds")) for stage in STAGES]
         with self.sessions() as session:
-            row = session.execute(select(*means).where(AttemptRow.run_id != "warm-up")).one()
+            row = session.execute(select(*means).where(ExecutionRow.run_id != "warm-up")).one()
         shown = zip(STAGES, row, strict=True)
         return " ".join(f"{stage} {seconds:.3f}" for stage, seconds in shown if seconds is not None)
 
     def in_ffmpeg(self, run_id: str, turn: Turn, asked: argparse.Namespace) -> tuple[float, float]:
         """Return ffmpeg's share of the slots' time and of the worker's CPU; the machine's speed has no part in them."""
-        sums = select(func.sum(AttemptRow.transcode_seconds), func.sum(AttemptRow.ffmpeg_cpu_seconds))
+        sums = select(func.sum(ExecutionRow.transcode_seconds), func.sum(ExecutionRow.ffmpeg_cpu_seconds))
         with self.sessions() as session:
-            seconds, cpu = session.execute(sums.where(AttemptRow.run_id == run_id)).one()
+            seconds, cpu = session.execute(sums.where(ExecutionRow.run_id == run_id)).one()
         window = 60 * asked.count / turn.per_minute
         return seconds / (asked.concurrency * window), cpu / (asked.count * turn.cpu_seconds)
 
@@ -240,7 +240,7 @@ class Pipeline:
 def pipeline(settings: Settings, environment: dict[str, str], folder: Path) -> Iterator[Pipeline]:
     """Run a worker whose /metrics is read each second."""
     client = aws.client(settings, "sqs")
-    url = queue.ensure_queue(client, settings.queue)
+    url = sqs_queue.ensure_queue(client, settings.queue)
     engine = open_engine(settings.database.url)
     upgrade_schema(engine)
     sessions = open_sessions(engine)
@@ -275,7 +275,7 @@ def surroundings(folder: Path, endpoint_url: str, concurrency: int) -> tuple[Set
     environment = {
         **KEYS,
         "AWS_ENDPOINT_URL": endpoint_url,
-        "DATABASE_URL": f"sqlite:///{folder}/aforo.db",
+        "AFORO_DATABASE_URL": f"sqlite:///{folder}/aforo.db",
         "UPLOAD_PATH": str(folder / "videos"),
         "AFORO_WORKER_WORK_PATH": str(folder / "work"),
         "AFORO_WORKER_METRICS_PORT": str(free_port()),

@@ -16,13 +16,13 @@ import time
 from celery import Celery
 
 from benchmarks.laboratory import KEYS, emulator, machine, paired_ratio, spread
-from injector.publish import NewVideo, Publisher
-from pipeline import aws, queue
-from pipeline.broker import make_celery
-from pipeline.database import Sessions, open_engine, open_sessions, upgrade_schema
-from pipeline.models import RunRow
-from pipeline.settings import Settings
-from pipeline.video import TASK_NAME, Payload
+from core import aws, sqs_queue
+from core.broker import make_celery
+from core.database import Sessions, open_engine, open_sessions, upgrade_schema
+from core.models import RunRow
+from core.settings import Settings
+from core.video import TASK_NAME, Payload
+from injector.senders import NewVideo, Publisher
 
 
 def main() -> None:
@@ -33,10 +33,10 @@ def main() -> None:
     asked = parser.parse_args()
     with emulator() as endpoint, tempfile.TemporaryDirectory() as folder:
         os.environ.update(KEYS, AWS_ENDPOINT_URL_SQS=endpoint)
-        settings = Settings.from_env({"AWS_ENDPOINT_URL": endpoint, "DATABASE_URL": f"sqlite:///{folder}/a.db"})
+        settings = Settings.from_env({"AWS_ENDPOINT_URL": endpoint, "AFORO_DATABASE_URL": f"sqlite:///{folder}/a.db"})
         client = aws.client(settings, "sqs")
-        app = make_celery(settings, queue.ensure_queue(client, settings.queue))
-        publisher = Publisher(app, client, queue.find_queue(client, settings.queue.name), database(settings))
+        app = make_celery(settings, sqs_queue.ensure_queue(client, settings.queue))
+        publisher = Publisher(app, client, sqs_queue.find_queue(client, settings.queue.name), database(settings))
         rates: dict[str, list[float]] = {"apply_async": [], "batched": []}
         for repeat in range(asked.repeats):
             rates["apply_async"].append(asked.tasks / timed_loop(app, asked.tasks))

@@ -2,7 +2,7 @@
 
     python benchmarks/report_million.py [--videos 1000000] [--runs 1]
 
-Fills a store of its own with `--runs` runs (one attempt a video), then runs the real command in a process of its own,
+Fills a store of its own with `--runs` runs (one execution a video), then runs the real command in a process of its own,
 without Prometheus, and beside it a bare SELECT of the same rows through the same driver. The first report also writes
 the files of runs up to 200,000 videos; the second finds them. Nothing outside a temporary folder changes.
 """
@@ -24,7 +24,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 SLOTS = 64
-SELECT = "SELECT * FROM videos JOIN attempts ON attempts.video_id = videos.id"
+SELECT = "SELECT * FROM videos JOIN executions ON executions.video_id = videos.id"
 
 
 def main() -> None:
@@ -35,7 +35,7 @@ def main() -> None:
     asked = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         environment = os.environ | {
-            "DATABASE_URL": f"sqlite:///{folder}/store.db",
+            "AFORO_DATABASE_URL": f"sqlite:///{folder}/store.db",
             "AFORO_RESULTS_PATH": f"{folder}/results",
             "AFORO_PROMETHEUS_URL": "http://127.0.0.1:9",
         }
@@ -62,7 +62,7 @@ def fill(path: Path, environment: dict[str, str], runs: int, videos: int) -> Non
             run = run_row(f"run-{number:05}", videos, 1.7e9 + 1e6 * number)
             insert(store, "runs", [run])
             insert(store, "videos", video_rows(run, videos))
-            insert(store, "attempts", attempt_rows(run, videos))
+            insert(store, "executions", execution_rows(run, videos))
 
 
 def insert(store: sqlite3.Connection, table: str, rows: Iterator[dict[str, object]] | list[dict[str, object]]) -> None:
@@ -98,16 +98,16 @@ def video_rows(run: dict[str, object], count: int) -> Iterator[dict[str, object]
             id=f"{run['id']}-{k:08}", run_id=run["id"], sequence=k, task_id=f"{k:036}", state="done",
             source_key="uploads/bench.mp4", source_bytes=5_000_000, source_sha256="0" * 64, profile="full",
             output_key="processed/bench.mp4", output_bytes=1_000_000, uploaded_at=run["created_at"],
-            sent_at=run["created_at"], started_at=start, updated_at=end, attempt=1,
+            sent_at=run["created_at"], started_at=start, updated_at=end, execution_number=1,
         )  # fmt: skip
 
 
-def attempt_rows(run: dict[str, object], count: int) -> Iterator[dict[str, object]]:
-    """Yield one attempt a video."""
+def execution_rows(run: dict[str, object], count: int) -> Iterator[dict[str, object]]:
+    """Yield one execution a video."""
     for k in range(count):
         start, end = stamps(run, k)
         yield dict(
-            run_id=run["id"], video_id=f"{run['id']}-{k:08}", attempt=1, node="bench", slot=k % SLOTS,
+            run_id=run["id"], video_id=f"{run['id']}-{k:08}", execution_number=1, node="bench", slot=k % SLOTS,
             receive_count=1, started_at=start, ended_at=end, outcome="done", claim_seconds=0.01, fetch_seconds=0.2,
             probe_seconds=0.1, transcode_seconds=5.4, publish_seconds=0.2, finish_seconds=0.01, ffmpeg_cpu_seconds=5.0,
         )  # fmt: skip

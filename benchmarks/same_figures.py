@@ -6,7 +6,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 Told = dict[tuple[str, ...], float]
-SUMS = ("cycle_seconds", "wait_seconds", "service_seconds")
+SUMS = ("total_response_seconds", "total_queue_wait_seconds", "total_service_seconds")
 
 
 def parsed(text: str) -> Samples:
@@ -16,15 +16,18 @@ def parsed(text: str) -> Samples:
 
 
 def compare(ours: Samples, peer: Samples) -> None:
-    """Raise AssertionError at the first figure told differently: states, sums, attempts, stages, in all and by run."""
+    """Raise AssertionError at the first difference in states, sums, executions or stages, per run and in total."""
     pairs = [
         (told(ours, "aforo_runs", "status"), told(peer, "sql_runs", "status", col="runs")),
         (told(ours, "aforo_videos", "state"), told(peer, "sql_videos", "state", col="videos")),
         (_by_run(ours, "videos", "state"), told(peer, "sql_run_videos", "run_id", "state", col="videos")),
-        (_by_run(ours, "attempts", "outcome"), told(peer, "sql_run_attempts", "run_id", "outcome", col="attempts")),
         (
-            told(ours, "aforo_run_stage_seconds", "run_id", stage="transcode"),
-            told(peer, "sql_run_attempts", "run_id", col="transcode", outcome="done"),
+            _by_run(ours, "executions", "outcome"),
+            told(peer, "sql_run_executions", "run_id", "outcome", col="executions"),
+        ),
+        (
+            told(ours, "aforo_run_total_stage_seconds", "run_id", stage="transcode"),
+            told(peer, "sql_run_executions", "run_id", col="transcode", outcome="done"),
         ),
     ]
     for sums in SUMS:

@@ -29,9 +29,9 @@ from urllib.parse import urlsplit
 
 from benchmarks.programs import percentiles, running, scrape, timed_scrape, wait_for
 from benchmarks.publish import emulator
-from pipeline import aws
-from pipeline.queue import read_facts
-from pipeline.settings import Settings
+from core import aws
+from core.settings import Settings
+from core.sqs_queue import read_facts
 from tests.tcp_proxy import TcpProxy
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def exporter(endpoint: str, schedule: dict[str, str]) -> Iterator[None]:
     """Run the SQS exporter on all queues of the benchmark."""
     settings = {
         "AWS_ENDPOINT_URL": endpoint,
-        "DATABASE_URL": "sqlite:////nonexistent/bench.db",
+        "AFORO_DATABASE_URL": "sqlite:////nonexistent/bench.db",
         "AFORO_EXPORTER_SQS_PORT": str(PORT),
         "AFORO_EXPORTER_QUEUES": "bench-*",
     }

@@ -11,7 +11,7 @@ from capacity.commands.plan import plan
 from capacity.commands.runs import document, report, table, wait
 from capacity.commands.search import search
 from capacity.commands.usl import usl
-from pipeline import cli
+from core import cli
 
 
 @click.group()

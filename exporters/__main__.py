@@ -9,15 +9,15 @@ from contextlib import closing
 
 import click
 
-from exporters import server
-from exporters.base import Exposition, Source
-from exporters.db import DatabaseSource
-from exporters.reader import open_database
-from exporters.sqs import open_watch
-from exporters.statements import VideosTable
-from exporters.web import Application, read_credentials
-from pipeline import cli, logs
-from pipeline.settings import Settings
+from core import cli, logs
+from core.settings import Settings
+from exporters.db.reader import open_database
+from exporters.db.source import DatabaseSource
+from exporters.db.statements import VideosTable
+from exporters.exposition import Exposition, Source
+from exporters.http import server
+from exporters.http.application import Application, read_credentials
+from exporters.sqs.source import open_watch
 
 Background = Callable[[threading.Event], None]
 #: how long a scrape waits for a thread that computes to let it in; Python's own 5 ms add up, some nine times a scrape

@@ -9,6 +9,10 @@ from pathlib import Path
 
 import click
 
+from core import cli
+from core.errors import RunFailed
+from core.language import LANGUAGES, Language
+from core.settings import Settings
 from grafana import bundle
 from grafana.boards import BOARDS
 from grafana.check import faults
@@ -18,10 +22,6 @@ from grafana.known import known_metrics
 from grafana.picture.page import picture
 from grafana.picture.window import looks_at
 from grafana.promtool import promtools, refused
-from pipeline import cli
-from pipeline.errors import RunFailed
-from pipeline.language import LANGUAGES, Language
-from pipeline.settings import Settings
 
 
 @click.group(invoke_without_command=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from core.language import Text
 from grafana.panel import Panel
-from pipeline.language import Text
 
 GRID_WIDTH = 24
 

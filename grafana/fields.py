@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.models import dashboard
 
+from core.language import Language, Text
 from grafana.panel import Column, Panel, Query
 from grafana.wording import GREY, Word, Words
-from pipeline.language import Language, Text
 
 Override = dashboard.DashboardFieldConfigSourceOverrides
 Property = dashboard.DynamicConfigValue

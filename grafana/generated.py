@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from core.language import LANGUAGES, Language
 from grafana.boards import BOARDS
 from grafana.render import board_json
-from pipeline.language import LANGUAGES, Language
 
 FOLDERS: dict[Language, Path] = {
     "es": Path(__file__).parent / "dashboards",

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from pipeline.metrics import CATALOGUE, Kind, Metric
+from core.metrics import CATALOGUE, Kind, Metric
 
 PROMETHEUS = Path(__file__).parents[1] / "prometheus"
 #: made by Prometheus for every target and alert, and by its own /metrics

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from core.language import Text
 from grafana.wording import Words
-from pipeline.language import Text
 
 
 class Kind(StrEnum):

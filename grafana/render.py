@@ -11,11 +11,11 @@ from typing import Any
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import common, dashboard, prometheus
 
+from core.language import Language, Text
 from grafana.board import Board, Place, Row, Variable, placed
 from grafana.drawing import drawn
 from grafana.fields import columns, configured, letter, said
 from grafana.panel import Kind, Panel, Query
-from pipeline.language import Language, Text
 
 SCHEMA_VERSION = 39
 SOURCE = common.DataSourceRef(type_val="prometheus", uid="${datasource}")

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pipeline.language import MODE_NAMES, STAGE_NAMES, STATUS_NAMES, Text, same
-from pipeline.run import Mode, RunStatus
-from pipeline.video import Stage
+from core.language import MODE_NAMES, STAGE_NAMES, STATUS_NAMES, Text, same
+from core.run import Mode, RunStatus
+from core.video import Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ OUTCOMES: Words = {
     "superseded": Word(Text("superados", "superseded"), DARK_PURPLE),
     "lost": Word(Text("perdidos", "lost"), DARK_RED),
 }
-#: Celery's own words for the end of a task, and ours where an attempt says more
+#: Celery's own words for the end of a task, and ours where an execution says more
 TASK_ENDS: Words = {
     "succeeded": Word(Text("logradas", "succeeded"), GREEN),
     "failed": Word(Text("fallidas", "failed"), RED),

@@ -8,18 +8,18 @@ from pathlib import Path
 
 import click
 
+from core import cli, logs
+from core.cli import EnvironmentOption
+from core.errors import UsageError
+from core.rate import parse_rate
+from core.run import Mode, check_run_id
+from core.settings import PROFILE_NAMES, Settings
+from core.size import parse_size
 from injector.injection import Injection, Request
 from injector.monitor import follow, follow_own
 from injector.own_run import OwnRun
 from injector.own_task import PLACEHOLDERS, parse_own_task
 from injector.own_videos import require_own_videos
-from pipeline import cli, logs
-from pipeline.cli import EnvironmentOption
-from pipeline.errors import UsageError
-from pipeline.rate import parse_rate
-from pipeline.run import Mode, check_run_id
-from pipeline.settings import PROFILE_NAMES, Settings
-from pipeline.size import parse_size
 
 MOST_VIDEOS = 1_000_000
 #: what the column `runs.note` holds

@@ -17,21 +17,21 @@ from typing import Any, TypeVar
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from injector.media import MediaFile, inspect_file, make_video
+from core import aws, database, sqs_queue
+from core.broker import make_celery
+from core.cpu_calibration import canary_seconds
+from core.database import Sessions
+from core.errors import EnvironmentFault, UsageError
+from core.models import RunRow, VideoRow
+from core.run import FINAL_STATUSES, Host, Mode, RunStatus, new_run_id
+from core.settings import Settings
+from core.size import size_label
+from core.storage import ObjectMissing, Storage, describe, open_storage
+from injector.input_video import MediaFile, inspect_file, make_video
 from injector.own_task import OwnTask
-from injector.publish import NewVideo, Publisher, write_tasks_log
 from injector.schedule import Schedule
-from injector.workers import WorkerFleet, read_fleet
-from pipeline import aws, database, queue
-from pipeline.broker import make_celery
-from pipeline.canary import canary_seconds
-from pipeline.database import Sessions
-from pipeline.errors import EnvironmentFault, UsageError
-from pipeline.models import RunRow, VideoRow
-from pipeline.run import FINAL_STATUSES, Host, Mode, RunStatus, new_run_id
-from pipeline.settings import Settings
-from pipeline.size import size_label
-from pipeline.storage import ObjectMissing, Storage, describe, open_storage
+from injector.senders import NewVideo, Publisher, write_tasks_log
+from injector.worker_fleet import WorkerFleet, read_fleet
 
 #: PostgreSQL's advisory lock under which a run is begun; any number that nothing else in the database uses
 BEGIN_RUN = 0xAF0120
@@ -88,11 +88,11 @@ class Injection:
         with sessions.begin() as session:  # `recorded` looks again: making the input takes a while
             _refuse_second_run(session, request.run_id)
         client = aws.client(settings, "sqs")
-        url = queue.find_queue(client, settings.queue.name)
+        url = sqs_queue.find_queue(client, settings.queue.name)
         fleet = read_fleet(settings)
         source = store_source(settings, request, say)
         run_id = request.run_id or new_run_id(request.mode, size_label(source.size_bytes), fleet.slots_per_node)
-        tell_leftovers(queue.read_facts(client, url).total, say)
+        tell_leftovers(sqs_queue.read_facts(client, url).total, say)
         row = _run_row(settings, run_id, request, source, fleet)
         publisher = Publisher(make_celery(settings, url), client, url, sessions)
         return cls(settings, request, run_id, source, sessions, publisher, row)

@@ -14,13 +14,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
+from core.database import Sessions
+from core.errors import RunFailed
+from core.models import RunRow, VideoRow
+from core.run import RunStatus
+from core.settings import Settings
+from core.video import FINAL_STATES, VideoState
 from injector.own_videos import OwnVideos, read_own_videos
-from pipeline.database import Sessions
-from pipeline.errors import RunFailed
-from pipeline.models import RunRow, VideoRow
-from pipeline.run import RunStatus
-from pipeline.settings import Settings
-from pipeline.video import FINAL_STATES, VideoState
 
 POLL_SECONDS = 1.0
 #: after so long without a video being worked on we say so, then after twice as long, and so on

@@ -14,6 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from core import aws, sqs_queue
+from core.broker import make_celery
+from core.errors import EnvironmentFault
+from core.run import RunStatus, new_run_id
+from core.settings import Settings
+from core.size import size_label
 from injector.injection import (
     Request,
     Source,
@@ -27,15 +33,9 @@ from injector.injection import (
     write_run_file,
 )
 from injector.own_task import OwnTask
-from injector.publish import Sender, encode_task, write_tasks_log
 from injector.schedule import Schedule
-from injector.workers import read_fleet
-from pipeline import aws, queue
-from pipeline.broker import make_celery
-from pipeline.errors import EnvironmentFault
-from pipeline.run import RunStatus, new_run_id
-from pipeline.settings import Settings
-from pipeline.size import size_label
+from injector.senders import Sender, encode_task, write_tasks_log
+from injector.worker_fleet import read_fleet
 
 COLUMNS = ("sequence", "video_id", "task_id", "intended_at", "uploaded_at")
 
@@ -69,13 +69,13 @@ class OwnRun:
         """Check the queue and make the input; raise an AforoError and leave nothing but the input."""
         assert request.own_task is not None  # noqa: S101 (the caller looked)
         client = aws.client(settings, "sqs")
-        url = queue.find_queue(client, settings.queue.name)
+        url = sqs_queue.find_queue(client, settings.queue.name)
         slots = _slots(settings, say)
         source = store_source(settings, request, say)
         run_id = request.run_id or new_run_id(request.mode, size_label(source.size_bytes), slots or 0)
         if run_folder(settings, run_id).exists():
             raise name_taken(run_id)
-        tell_leftovers(queue.read_facts(client, url).total, say)
+        tell_leftovers(sqs_queue.read_facts(client, url).total, say)
         facts = {"id": run_id, "task": request.own_task.name, "payload": request.own_task.payload, "slots": slots}
         return cls(settings, request, request.own_task, run_id, source, Sender(client, url), facts)
 
@@ -152,7 +152,7 @@ def _video(sequence: int, intended_at: float | None) -> OwnVideo:
 
 
 def _slots(settings: Settings, say: Callable[[str], None]) -> int | None:
-    """Return the slots that their workers report, if they are measured (worker.instrumentation); None if not."""
+    """Return the slots that their workers report, if they are measured (aforo.telemetry.instrument); None if not."""
     try:
         return read_fleet(settings).slots
     except EnvironmentFault as fault:

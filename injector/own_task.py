@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.errors import UsageError
+from core.errors import UsageError
 
 PLACEHOLDERS = ("video_id", "path", "key", "run_id", "user_id", "uploaded_at")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")

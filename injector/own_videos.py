@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipeline import promql
-from pipeline.errors import EnvironmentFault
-from pipeline.settings import Settings
-from pipeline.video import FINAL_STATES, VideoState
+from core import promql
+from core.errors import EnvironmentFault
+from core.settings import Settings
+from core.video import FINAL_STATES, VideoState
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,8 @@ def require_own_videos(settings: Settings) -> OwnVideos:
         raise EnvironmentFault(
             "database exporter",
             "it does not tell of your videos, so when they end is unknown",
-            "leave --monitor out, or set DATABASE_URL and AFORO_EXPORTER_VIDEOS_* and run `python -m exporters db`",
+            "leave --monitor out, or set AFORO_DATABASE_URL and "
+            " AFORO_EXPORTER_VIDEOS_* and run `python -m exporters db`",
             value=f"{settings.exporters.host}:{settings.exporters.db_port}",
         )
     return now
@@ -44,7 +45,7 @@ def require_own_videos(settings: Settings) -> OwnVideos:
 def read_own_videos(settings: Settings) -> OwnVideos | None:
     """Return what the exporter says now; None when it does not answer or cannot read the table."""
     families = promql.scrape(settings.exporters.host, settings.exporters.db_port) or {}
-    videos, cycles = families.get("aforo_videos"), families.get("aforo_videos_cycle_seconds")
+    videos, cycles = families.get("aforo_videos"), families.get("aforo_videos_total_response_seconds")
     if not videos or not cycles:
         return None
     return OwnVideos({sample.labels["state"]: int(sample.value) for sample in videos}, cycles[0].value)

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import click
 
+from core import cli
+from core.errors import ExitCode, UsageError
+from core.queue_contract import Level
+from core.settings import MOST_SLOTS, PROFILE_NAMES, Settings
 from local import doctor as checks
 from local import env_example, stack, supervisor
 from local.programs import STATE, Program, programs
-from local.resources import make_resources
-from pipeline import cli
-from pipeline.errors import ExitCode, UsageError
-from pipeline.queue_contract import Level
-from pipeline.settings import MOST_SLOTS, PROFILE_NAMES, Settings
+from provision.resources import make_resources
 
 
 @click.group()

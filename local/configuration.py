@@ -12,8 +12,8 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from core.settings import Settings
 from local.programs import STATE, Program, programs
-from pipeline.settings import Settings
 
 WORKER_OPTIONS = STATE / "worker.env"
 PROMETHEUS_CONFIG = STATE / "prometheus.yml"

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+from core import aws, database, sqs_queue
+from core.errors import AforoError, EnvironmentFault
+from core.queue_contract import Level, check_contract
+from core.settings import Settings
 from local import preflight, supervisor
 from local.programs import programs
-from pipeline import aws, database, queue
-from pipeline.errors import AforoError, EnvironmentFault
-from pipeline.queue_contract import Level, check_contract
-from pipeline.settings import Settings
 
 MOST_SKEW_SECONDS = 300
 FEWEST_FILES = 1024
@@ -95,7 +95,7 @@ def _queue(settings: Settings) -> Iterator[Finding]:
 def _clock(settings: Settings) -> str:
     """Compare our clock with SQS's answer: AWS refuses a signature that is 5 minutes off."""
     sqs = aws.client(settings, "sqs")
-    queue.find_queue(sqs, settings.queue.name)
+    sqs_queue.find_queue(sqs, settings.queue.name)
     headers = sqs.get_queue_url(QueueName=settings.queue.name)["ResponseMetadata"]["HTTPHeaders"]
     if "date" not in headers:
         return "unknown: SQS told no time"

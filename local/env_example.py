@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeline.settings import declared
+from core.settings import declared
 
 HEAD = "# Every setting, with its default; take away the # to change one. Copy this file to .env.\n"
 COMPOSE_HEAD = "\n\n# STACK=compose only: what docker-compose.yml and deploy/compose/stack read beside the above.\n"

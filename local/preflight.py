@@ -6,10 +6,10 @@ import shutil
 import subprocess
 from collections.abc import Iterable
 
+from core import ports
+from core.errors import EnvironmentFault, UsageError
+from core.settings import Settings
 from local.programs import Program, programs
-from pipeline import ports
-from pipeline.errors import EnvironmentFault, UsageError
-from pipeline.settings import Settings
 
 #: program on PATH → Debian package that has it
 PACKAGES = {"ffmpeg": "ffmpeg", "ffprobe": "ffmpeg", "prometheus": "prometheus", "redis-server": "redis-server"}

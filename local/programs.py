@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pipeline.settings import Settings
+from core.settings import Settings
 
 STATE = Path(".local")
 LIVE_PAGE = "/consoles/index.html"

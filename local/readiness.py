@@ -9,9 +9,9 @@ from pathlib import Path
 
 import click
 
+from core import promql
+from core.errors import EnvironmentFault
 from local.programs import Program
-from pipeline import promql
-from pipeline.errors import EnvironmentFault
 
 POLL_SECONDS = 0.1
 LOG_LINES = 8

@@ -11,11 +11,11 @@ from functools import partial
 
 import click
 
+from core.errors import UsageError
+from core.settings import Settings
 from local import configuration, preflight, readiness, supervisor
 from local.programs import STATE, Program, programs
-from local.resources import make_resources
-from pipeline.errors import UsageError
-from pipeline.settings import Settings
+from provision.resources import make_resources
 
 FOUNDATION_SECONDS = 60.0
 #: generous: beside other work a cold start of Celery has taken 40 s

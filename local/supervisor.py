@@ -16,8 +16,8 @@ from typing import Any
 
 import psutil
 
+from core.errors import EnvironmentFault
 from local.programs import STATE
-from pipeline.errors import EnvironmentFault
 
 CONFIG = Path(__file__).with_name("supervisord.conf")
 SOCKET = STATE / "run" / "supervisor.sock"

@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
+from core.settings import declared
 from local.env_example import COMPOSE, render
-from pipeline.settings import declared
 
 SHOWN = Path(".env.example").read_text(encoding="utf-8")
 COMPOSE_FILE = re.sub(r"(?m)^\s*#.*", "", Path("docker-compose.yml").read_text(encoding="utf-8"))

@@ -29,10 +29,10 @@ ACTIONS = {
 }
 #: what each program calls itself; the transport of the worker is kombu's
 SOURCES = {
-    "worker": ("worker/*.py", "pipeline/queue.py", "pipeline/queue_contract.py", "pipeline/storage.py"),
+    "worker": ("worker/*.py", "core/sqs_queue.py", "core/queue_contract.py", "core/storage.py"),
     "whoever injects": ("injector/*.py",),
-    "`make matrix`, `search`": ("capacity/withdrawal.py",),
-    "exporters": ("exporters/queues.py",),
+    "`make matrix`, `search`": ("capacity/experiments/early_stop.py",),
+    "exporters": ("exporters/sqs/queue_watcher.py",),
 }
 #: these are made on an emulator only
 LOCAL_ONLY = {"create_queue", "create_bucket"}
@@ -59,6 +59,6 @@ def test_a_role_is_allowed_every_call_of_its_program(role):
 
 def test_every_call_is_known():
     known = ACTIONS.keys() | LOCAL_ONLY
-    sent = calls([f"{program}/*.py" for program in ("worker", "injector", "capacity", "exporters", "pipeline")])
+    sent = calls([f"{program}/*.py" for program in ("worker", "injector", "capacity", "exporters", "core")])
     of_aws = {name for name in sent if re.search(r"queue|message|object|bucket|upload|download", name)}
     assert of_aws - known == set()

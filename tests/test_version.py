@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-from pipeline import VERSION
+from core import VERSION
 
 
 def test_the_programs_say_the_version_of_the_project() -> None:

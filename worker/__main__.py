@@ -12,13 +12,13 @@ import click
 from prometheus_client import disable_created_metrics
 from sqlalchemy.exc import SQLAlchemyError
 
-from pipeline import aws, cli, database, logs, ports, queue
-from pipeline.errors import EnvironmentFault
-from pipeline.queue_contract import Finding, Level, require_contract
-from pipeline.settings import MOST_SLOTS, Settings
-from worker import app, shutdown, sweeping
-from worker.containment import missing_protections
-from worker.transcode import require_ffmpeg
+from core import aws, cli, database, logs, ports, sqs_queue
+from core.errors import EnvironmentFault
+from core.queue_contract import Finding, Level, require_contract
+from core.settings import MOST_SLOTS, Settings
+from worker import app, cleanup, shutdown
+from worker.media.sandbox import missing_protections
+from worker.media.transcode import require_ffmpeg
 
 logger = logging.getLogger(__name__)
 #: how long a worker that was started first waits for the queue and the database
@@ -89,9 +89,9 @@ def _prepare(settings: Settings) -> IO[str]:
     worker = settings.worker
     require_ffmpeg()
     ports.require_free(worker.metrics_host, worker.metrics_port, "the worker", "AFORO_WORKER_METRICS_PORT")
-    lock = sweeping.take_work_folder(worker.work_path)
+    lock = cleanup.take_work_folder(worker.work_path)
     client = aws.client(settings, "sqs")
-    wait_for("queue", lambda: queue.find_queue(client, settings.queue.name))
+    wait_for("queue", lambda: sqs_queue.find_queue(client, settings.queue.name))
     warn(require_contract(client, settings), settings.queue.name)
     engine = database.open_engine(settings.database.url, forks=True)
     wait_for("database", lambda: database.upgrade_schema(engine))

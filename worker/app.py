@@ -14,23 +14,25 @@ from celery.signals import worker_process_init, worker_ready
 from prometheus_client import CollectorRegistry
 from sqlalchemy.exc import SQLAlchemyError
 
-from pipeline import aws, database, queue
-from pipeline.broker import make_celery
-from pipeline.settings import Settings
-from pipeline.storage import StorageError, open_storage
-from pipeline.video import TASK_NAME
-from worker import instrumentation, reports, sweeping, tasks, transport
-from worker.ceilings import ceilings
-from worker.counting import WorkerMetrics
-from worker.dead_letters import DeadLetterWatch
-from worker.envelope import Rules, our_call
-from worker.events import Forwarder, forward_events
-from worker.ledger import BEAT_SECONDS, Ledger
-from worker.reports import Action
-from worker.resources import NodeCollector, slot_pids
-from worker.slots import Slot
-from worker.transcode import Transcoder
-from worker.visibility import Receipt, VisibilityKeeper
+from aforo.sqs import channel
+from aforo.sqs.validation import Rules, our_call
+from aforo.sqs.visibility import Receipt, VisibilityKeeper
+from aforo.telemetry import event_channel, instrument
+from aforo.telemetry.celery_events import Forwarder, forward_events
+from aforo.telemetry.event_channel import Action
+from aforo.telemetry.node import NodeCollector, slot_pids
+from aforo.telemetry.request_counting import WorkerMetrics
+from core import aws, database, sqs_queue
+from core.broker import make_celery
+from core.settings import Settings
+from core.storage import StorageError, open_storage
+from core.video import TASK_NAME
+from worker import cleanup, task
+from worker.bandwidth_limits import ceilings
+from worker.claims import BEAT_SECONDS, Ledger
+from worker.dead_letter_watch import DeadLetterWatch
+from worker.media.transcode import Transcoder
+from worker.slot import Slot
 
 if TYPE_CHECKING:
     from types_boto3_sqs.client import SQSClient
@@ -59,14 +61,14 @@ def create_app(settings: Settings) -> WorkerApp:
     """Wire everything for the queue that `settings` name; raise EnvironmentFault when it is not there."""
     registry = CollectorRegistry()
     worker_metrics = WorkerMetrics(registry)
-    queue_url = queue.find_queue(aws.client(settings, "sqs"), settings.queue.name)
+    queue_url = sqs_queue.find_queue(aws.client(settings, "sqs"), settings.queue.name)
     app = make_celery(settings, queue_url)
-    transport.harden(app, worker_metrics, Rules(tasks={TASK_NAME}, check=our_call))
+    channel.harden(app, worker_metrics, Rules(tasks={TASK_NAME}, check=our_call))
     redis_url = settings.events.redis_url
     forwarder = Forwarder(redis_url, registry, worker_metrics.measuring) if redis_url else None
     forward_events(app, forwarder)
-    instrumentation.connect(app, worker_metrics)
-    tasks.register(app, _one_per_process(settings))
+    instrument.connect(app, worker_metrics)
+    task.register(app, _one_per_process(settings))
     app.conf.task_soft_time_limit = settings.worker.deadline_seconds + HANG_SECONDS
     app.conf.task_time_limit = app.conf.task_soft_time_limit + KILL_SECONDS
     return WorkerApp(app, registry, worker_metrics, forwarder, queue_url)
@@ -76,7 +78,7 @@ def serve_metrics(made: WorkerApp, settings: Settings) -> None:
     """Answer /metrics from the main process, and start the event thread, once the pool has forked."""
     worker, most = settings.worker, ceilings(settings)
     places = {"work": worker.work_path, "storage": settings.storage.path}
-    instrumentation.serve_when_ready(
+    instrument.serve_when_ready(
         made.celery,
         made.metrics,
         made.registry,
@@ -89,7 +91,7 @@ def serve_metrics(made: WorkerApp, settings: Settings) -> None:
 
 def watch_dead_letters(made: WorkerApp, settings: Settings) -> None:
     """Look after dead letters beside the event loop, which must not wait for SQS, the storage or the database."""
-    discard = partial(sweeping.discard, open_storage(settings))
+    discard = partial(cleanup.discard, open_storage(settings))
     client = aws.client(settings, "sqs", read_timeout_seconds=5)
     watch = DeadLetterWatch(client, made.queue_url, _ledger(settings, forks=True), discard)
 
@@ -118,9 +120,9 @@ def keep_signed_in(settings: Settings) -> None:
 
 def sweep(made: WorkerApp, settings: Settings) -> None:
     """Clear away what an earlier worker left, in the work folder and, where the storage lets us, of publications."""
-    sweeping.sweep(settings.worker.work_path)
+    cleanup.sweep(settings.worker.work_path)
     try:
-        open_storage(settings).sweep(settings.storage.processed_prefix, sweeping.ABANDONED_SECONDS)
+        open_storage(settings).sweep(settings.storage.processed_prefix, cleanup.ABANDONED_SECONDS)
     except (StorageError, OSError) as error:
         made.metrics.survived_errors.labels(Action.SWEEP).inc()
         logger.warning("could not look for abandoned publications: %s", error)
@@ -130,7 +132,7 @@ def sweep_after_dead_slots(settings: Settings) -> None:
     """Let the process that replaces a killed one remove what that left."""
 
     def sweep(**_signal: object) -> None:
-        sweeping.sweep_dead_slots(settings.worker.work_path)
+        cleanup.sweep_dead_slots(settings.worker.work_path)
 
     worker_process_init.connect(sweep, weak=False)
 
@@ -149,20 +151,20 @@ def _ledger(settings: Settings, *, forks: bool = False) -> Ledger:
     return Ledger(sessions, lease, settings.worker.max_attempts, settings.storage.processed_prefix)
 
 
-def _one_per_process(settings: Settings) -> Callable[[], tasks.Workshop]:
+def _one_per_process(settings: Settings) -> Callable[[], task.Workshop]:
     """Return what makes a process's workshop once; the pid in the key keeps a child from using its parent's."""
 
     @lru_cache(maxsize=1)
-    def made(_pid: int) -> tasks.Workshop:
+    def made(_pid: int) -> task.Workshop:
         return _workshop(settings)
 
     return lambda: made(os.getpid())
 
 
-def _workshop(settings: Settings) -> tasks.Workshop:
+def _workshop(settings: Settings) -> task.Workshop:
     work_path = settings.worker.work_path.resolve() / str(os.getpid())
     work_path.mkdir(parents=True, exist_ok=True)
-    return tasks.Workshop(
+    return task.Workshop(
         slot=Slot.this(),
         ledger=_ledger(settings),
         storage=open_storage(settings),
@@ -174,6 +176,6 @@ def _workshop(settings: Settings) -> tasks.Workshop:
 
 def _keeper(sqs: SQSClient, timeout_seconds: float) -> Callable[[Receipt, Callable[[], bool]], VisibilityKeeper]:
     def tell(result: str) -> None:
-        reports.report("extension", result=result)
+        event_channel.report("extension", result=result)
 
     return lambda receipt, renew: VisibilityKeeper(sqs, receipt, timeout_seconds, renew, tell)

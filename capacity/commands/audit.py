@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from capacity.audit import Audited, Plausibility, audit_table
+from capacity.audit.published_row import Mode, Printed, PublishedRow
+from capacity.audit.verdict import Audited, Plausibility, audit_table
 from capacity.commands.csv_table import Line, read_table
 from capacity.commands.options import json_option, lang_option, with_examples
 from capacity.commands.rendering import print_json
-from capacity.published import Mode, Printed, PublishedRow
-from pipeline.errors import ExitCode
-from pipeline.language import Language, Text
+from core.errors import ExitCode
+from core.language import Language, Text
 
 REQUIRED = ("size", "concurrency", "mode", "count", "x_per_min", "s_mean_s")
 OPTIONAL = ("s_p50_s", "rate")

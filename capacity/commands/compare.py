@@ -8,9 +8,10 @@ from typing import Any
 
 import click
 
+from capacity.analysis.result_rows import measure, open_store, reading
 from capacity.commands.options import Finite, json_option, lang_option, run_ids, with_examples
 from capacity.commands.rendering import print_json
-from capacity.comparison import (
+from capacity.estimators.comparison import (
     MARGIN,
     Comparison,
     Gate,
@@ -19,13 +20,12 @@ from capacity.comparison import (
     differing_settings,
     not_comparable,
 )
-from capacity.language import interval_text, percent, significant
-from capacity.recorded import find_run
-from capacity.results import measure, open_store, reading
-from capacity.row import ResultRow
-from pipeline.errors import ExitCode, UsageError
-from pipeline.language import Language, Text
-from pipeline.settings import Settings
+from capacity.runs.recorded_run import find_run
+from capacity.runs.result_row import ResultRow
+from capacity.table.number_format import interval_text, percent, significant
+from core.errors import ExitCode, UsageError
+from core.language import Language, Text
+from core.settings import Settings
 
 VERDICTS = {
     Gate.PASS: Text("B no es más lento que A", "B is not slower than A"),

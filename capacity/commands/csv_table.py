@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from pipeline.errors import EnvironmentFault, UsageError
+from core.errors import EnvironmentFault, UsageError
 
 Value = TypeVar("Value")
 

@@ -9,22 +9,22 @@ from typing import Any
 
 import click
 
-from capacity.campaign import Campaign
 from capacity.commands.options import json_option, lang_option, with_examples
 from capacity.commands.progress import progress_bar
 from capacity.commands.rendering import print_json
-from capacity.language import number
-from capacity.matrix import Basis, Plan, PlannedTest, Prediction, ordered
-from capacity.row import ResultRow
-from capacity.table import key_of
-from capacity.table_text import capacity_text, csv_row, markdown, sources
-from capacity.trial import Laboratory
-from pipeline.errors import AforoError, RunFailed, UsageError
-from pipeline.language import Language, Text
-from pipeline.rate import parse_rate
-from pipeline.run import Mode
-from pipeline.settings import MOST_SLOTS
-from pipeline.size import parse_size
+from capacity.experiments.matrix_plan import Basis, Plan, PlannedTest, Prediction, ordered
+from capacity.experiments.matrix_run import Campaign
+from capacity.experiments.test_runner import Laboratory
+from capacity.runs.result_row import ResultRow
+from capacity.table.cells import key_of
+from capacity.table.number_format import number
+from capacity.table.table_text import capacity_text, csv_row, markdown, sources
+from core.errors import AforoError, RunFailed, UsageError
+from core.language import Language, Text
+from core.rate import parse_rate
+from core.run import Mode
+from core.settings import MOST_SLOTS
+from core.size import parse_size
 
 FOURTH_LEVEL = 8
 BASES = {

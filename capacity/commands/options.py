@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from pipeline.errors import UsageError
-from pipeline.language import DEFAULT_LANGUAGE, LANGUAGES
+from core.errors import UsageError
+from core.language import DEFAULT_LANGUAGE, LANGUAGES
 
 lang_option = click.option(
     "--lang",

@@ -9,15 +9,15 @@ from typing import Any, TypeVar
 
 import click
 
+from capacity.analysis.result_rows import load_rows
 from capacity.commands.options import Finite, json_option, lang_option, run_ids, with_examples
 from capacity.commands.rendering import Fact, print_facts, print_json
-from capacity.language import number, percent
-from capacity.planning import Demand, Plan, cost_per_thousand, drain_minutes, make_plan, worker_capacity
-from capacity.results import load_rows
-from capacity.row import ResultRow
-from capacity.scale_limits import Limit, ScaleAssumptions, requests_per_video, scale_limits
-from pipeline.errors import UsageError
-from pipeline.language import Language, Text
+from capacity.runs.result_row import ResultRow
+from capacity.sizing.scale_limits import Limit, ScaleAssumptions, requests_per_video, scale_limits
+from capacity.sizing.workers import Demand, Plan, cost_per_thousand, drain_minutes, make_plan, worker_capacity
+from capacity.table.number_format import number, percent
+from core.errors import UsageError
+from core.language import Language, Text
 
 _UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 MOST_LOAD = 1_000_000

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from capacity.trial import Progress as Report
+from capacity.experiments.test_runner import Progress as Report
 
 
 @contextmanager

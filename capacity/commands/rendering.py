@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from capacity.plain import plain
-from pipeline.language import Language, Text
+from capacity.report.to_json import plain
+from core.language import Language, Text
 
 Fact = tuple[Text, str]
 

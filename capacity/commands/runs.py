@@ -9,23 +9,23 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import click
 
-from capacity import results
+from capacity.analysis import result_rows
+from capacity.analysis.analysed_runs import archived_evidence, gather_all
+from capacity.analysis.run_analysis import RunEvidence
 from capacity.commands.options import json_option, lang_option, with_examples
 from capacity.commands.rendering import print_json
-from capacity.evidence import RunEvidence
-from capacity.gathering import archived_evidence, gather_all
-from capacity.publication import publish
-from capacity.recorded import find_run
+from capacity.experiments.test_runner import Laboratory, silent
 from capacity.report.document import render_document
 from capacity.report.terminal import render_terminal
-from capacity.table import TableCell
-from capacity.table_text import csv_row, csv_text, markdown, sources
-from capacity.trial import Laboratory, silent
-from pipeline.errors import RunFailed, UsageError
-from pipeline.language import Language, Text
-from pipeline.models import RunRow
-from pipeline.settings import Settings
-from pipeline.size import parse_size, size_label
+from capacity.report.written_files import publish
+from capacity.runs.recorded_run import find_run
+from capacity.table.cells import TableCell
+from capacity.table.table_text import csv_row, csv_text, markdown, sources
+from core.errors import RunFailed, UsageError
+from core.language import Language, Text
+from core.models import RunRow
+from core.settings import Settings
+from core.size import parse_size, size_label
 
 PORTS = {"http": 80, "https": 443}
 #: what a dashboard shows before and after a run: rates begin and end there
@@ -41,7 +41,7 @@ DOCUMENT = Path("capacity-planning/escenario_2_worker_throughput.md")
 def wait(run_id: str | None, stuck_minutes: float) -> None:
     """Wait until every video of the run (default: the newest) has ended, and close the run."""
     laboratory = Laboratory.open()
-    with results.reading(laboratory.sessions) as session:
+    with result_rows.reading(laboratory.sessions) as session:
         wanted = find_run(session, run_id).id
     laboratory.wait(wanted, silent, stuck_minutes * 60)
 
@@ -70,11 +70,11 @@ def report(run: str | None, tasks_log: str | None, as_json: bool, lang: Language
         _show(found, as_json, lang)
         return _fail_unless_done(found)
     settings = Settings.from_process()
-    sessions = results.open_store(settings)
-    with results.reading(sessions) as session:
+    sessions = result_rows.open_store(settings)
+    with result_rows.reading(sessions) as session:
         wanted = find_run(session, run, tasks_log)
-        results.wait_settled(session, wanted, settings.prometheus.url)
-    with results.reading(sessions) as session:
+        result_rows.wait_settled(session, wanted, settings.prometheus.url)
+    with result_rows.reading(sessions) as session:
         findings = gather_all(session, settings, wanted.id)
     publish(sessions, settings, findings, lang)
     _show(findings.of(wanted.id), as_json, lang)
@@ -93,8 +93,8 @@ def table(as_csv: bool, as_json: bool, lang: Language) -> None:
     all. Weaker runs fill a cell only while it has no better ones, and the notes say so.
     """
     settings = Settings.from_process()
-    sessions = results.open_store(settings)
-    with results.reading(sessions) as session:
+    sessions = result_rows.open_store(settings)
+    with result_rows.reading(sessions) as session:
         findings = gather_all(session, settings)
     publish(sessions, settings, findings, lang)
     cells = findings.cells
@@ -118,7 +118,7 @@ def _row_as_json(cell: TableCell) -> dict[str, object]:
 def document(sizes: str | None, output: Path) -> None:
     """Write the document of scenario 2, in Spanish, from what was measured; the same data give the same text."""
     settings = Settings.from_process()
-    with results.reading(results.open_store(settings)) as session:
+    with result_rows.reading(result_rows.open_store(settings)) as session:
         findings = gather_all(session, settings)
     chosen = findings if sizes is None else findings.only(_labels(sizes))
     if not chosen.rows:

@@ -9,16 +9,16 @@ import click
 from capacity.commands.options import json_option, lang_option, with_examples
 from capacity.commands.progress import progress_bar
 from capacity.commands.rendering import print_json
-from capacity.language import number
-from capacity.search import Search, Trial, TrialKind, TrialResult, advance, next_trial
-from capacity.stability import Stability
-from capacity.table_text import STABILITIES
-from capacity.trial import Laboratory, Test
-from pipeline.errors import RunFailed
-from pipeline.language import MODE_NAMES, Language, Text
-from pipeline.run import Mode
-from pipeline.settings import MOST_SLOTS
-from pipeline.size import parse_size
+from capacity.estimators.stability import Stability
+from capacity.experiments.rate_search import Search, Trial, TrialKind, TrialResult, advance, next_trial
+from capacity.experiments.test_runner import Laboratory, Test
+from capacity.table.number_format import number
+from capacity.table.table_text import STABILITIES
+from core.errors import RunFailed
+from core.language import MODE_NAMES, Language, Text
+from core.run import Mode
+from core.settings import MOST_SLOTS
+from core.size import parse_size
 
 FOUND = Text(
     "tasa sostenible más alta comprobada: {rate}/min (X_sat {capacity}/min), en {minutes} min de pruebas",

@@ -10,17 +10,17 @@ from typing import Any
 import click
 import numpy as np
 
+from capacity.analysis.result_rows import load_rows
+from capacity.audit.published_row import Printed
 from capacity.commands.csv_table import Line, read_table
 from capacity.commands.options import json_option, lang_option, run_ids, with_examples
 from capacity.commands.rendering import Fact, print_facts, print_json
-from capacity.estimate import Interval
-from capacity.language import UNKNOWN, percent, significant
-from capacity.published import Printed
-from capacity.results import load_rows
-from capacity.row import ResultRow
-from capacity.scalability import Levels, UslFit, amdahl_sigma, efficiency, fit_usl
-from pipeline.errors import UsageError
-from pipeline.language import Language, Text
+from capacity.estimators.interval import Interval
+from capacity.estimators.usl import Levels, UslFit, amdahl_sigma, efficiency, fit_usl
+from capacity.runs.result_row import ResultRow
+from capacity.table.number_format import UNKNOWN, percent, significant
+from core.errors import UsageError
+from core.language import Language, Text
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from html import escape
 
 import numpy as np
 
-from capacity.estimate import Floats
+from capacity.estimators.interval import Floats
 
 WIDTH, HEIGHT = 1000.0, 100.0
 TICKS = 5

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from capacity.bottleneck import Cause
-from capacity.evidence import RunEvidence
-from capacity.gathering import Findings
-from capacity.language import number, percent
-from capacity.littles_law import Agreement
+from capacity.analysis.analysed_runs import Findings
+from capacity.analysis.run_analysis import RunEvidence
+from capacity.diagnosis.bottleneck import Cause
+from capacity.diagnosis.data_quality import is_trustworthy
+from capacity.estimators.littles_law import Agreement
+from capacity.estimators.stability import Stability
 from capacity.report.page import configuration
 from capacity.report.saturation import Curve, Point, curves
 from capacity.report.statements import kept_up, limit_parts, plural, spaced
-from capacity.stability import Stability
-from capacity.table import RUNS_FOR_INTERVAL, TableCell
-from capacity.trust import is_trustworthy
-from pipeline.language import Language
-from pipeline.run import Mode
+from capacity.table.cells import RUNS_FOR_INTERVAL, TableCell
+from capacity.table.number_format import number, percent
+from core.language import Language
+from core.run import Mode
 
 LANG: Language = "es"
 

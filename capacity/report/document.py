@@ -5,18 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 
-from capacity.evidence import RunEvidence, cell_evidence
-from capacity.gathering import Findings
-from capacity.language import UNKNOWN, interval_text, number, percent
+from capacity.analysis.analysed_runs import Findings
+from capacity.analysis.run_analysis import RunEvidence, cell_evidence
+from capacity.diagnosis.data_quality import is_trustworthy
 from capacity.report import saturation
 from capacity.report.conclusions import conclusions, unknowns
 from capacity.report.page import configuration
 from capacity.report.statements import best_told, limit_parts, machine, plural, spaced
-from capacity.table import TableCell
-from capacity.table_text import STABILITIES, capacity_text, markdown, sources
-from capacity.trust import is_trustworthy
-from pipeline.language import Language
-from pipeline.run import Mode
+from capacity.table.cells import TableCell
+from capacity.table.number_format import UNKNOWN, interval_text, number, percent
+from capacity.table.table_text import STABILITIES, capacity_text, markdown, sources
+from core.language import Language
+from core.run import Mode
 
 LANG: Language = "es"
 GOAL = """\

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from capacity.estimate import Floats, Integers
-from capacity.evidence import RunEvidence
-from capacity.language import number
+from capacity.analysis.run_analysis import RunEvidence
+from capacity.estimators.interval import Floats, Integers
+from capacity.estimators.stability import waiting_videos
 from capacity.report.charts import Axis, Frame, draw, legend, thinned
 from capacity.report.saturation import Curve, Point
 from capacity.report.statements import spaced
-from capacity.resources import BUSY_MODES, Resources
-from capacity.stability import waiting_videos
-from pipeline.language import STAGE_NAMES, Language, Text
-from pipeline.video import Stage
+from capacity.runs.resource_samples import BUSY_MODES, Resources
+from capacity.table.number_format import number
+from core.language import STAGE_NAMES, Language, Text
+from core.video import Stage
 
 BARS_LIMIT = 200
 SLOTS_LIMIT = 32
@@ -59,17 +59,17 @@ def _law(frame: Frame, curve: Curve, most: int, colour: str) -> str:
 
 
 def timeline(run: RunEvidence, start: float, end: float, lang: Language) -> str:
-    """Draw what every slot did: the stages of each attempt, or how busy the slot was where attempts are too many."""
-    attempts = run.recorded.attempts
-    if attempts.slot is None or not attempts.started_at.size:
+    """Draw the stages of each execution per slot, or the busy share of a slot where there are too many executions."""
+    executions = run.recorded.executions
+    if executions.slot is None or not executions.started_at.size:
         return ""
-    slots = np.unique(attempts.slot)[:SLOTS_LIMIT]
+    slots = np.unique(executions.slot)[:SLOTS_LIMIT]
     frame = Frame(Axis(0, end - start, "s"), Axis(0, len(slots)), 26 * len(slots) + 10)
     shapes: list[str] = []
     for row, slot in enumerate(slots):
-        chosen = np.flatnonzero(attempts.slot == slot)
+        chosen = np.flatnonzero(executions.slot == slot)
         bottom = len(slots) - row - 0.85
-        few = attempts.started_at.size <= BARS_LIMIT
+        few = executions.started_at.size <= BARS_LIMIT
         shapes += _stages(run, frame, chosen, start, bottom, lang) if few else _busy(run, frame, chosen, start, bottom)
     names = [f"slot {position + 1}" for position in range(len(slots))]
     title = Text("Qué hizo cada slot", "What each slot did").to(lang)
@@ -113,8 +113,8 @@ def resource_charts(run: RunEvidence, start: float, end: float, lang: Language) 
 
 def service_chart(run: RunEvidence, lang: Language) -> str:
     """Draw how service times are distributed."""
-    attempts = run.recorded.attempts
-    service = (attempts.ended_at - attempts.started_at)[attempts.counted]
+    executions = run.recorded.executions
+    service = (executions.ended_at - executions.started_at)[executions.counted]
     if not service.size:
         return ""
     counts, edges = np.histogram(service, bins=min(24, max(4, round(np.sqrt(service.size) * 2))))
@@ -144,10 +144,10 @@ def stage_chart(run: RunEvidence, lang: Language) -> str:
 
 
 def _stages(run: RunEvidence, frame: Frame, chosen: Integers, start: float, bottom: float, lang: Language) -> list[str]:
-    attempts, boxes = run.recorded.attempts, []
+    executions, boxes = run.recorded.executions, []
     for i in chosen.tolist():
-        begin, end = float(attempts.started_at[i] - start), float(attempts.ended_at[i] - start)
-        done = bool(attempts.counted[i])
+        begin, end = float(executions.started_at[i] - start), float(executions.ended_at[i] - start)
+        done = bool(executions.counted[i])
         boxes.append(frame.box(begin, end, bottom, bottom + 0.7, "grey" if done else "red", f"{end - begin:.2f} s"))
         for stage in Stage if done else ():
             seconds = float(np.nan_to_num(run.recorded.stage_seconds[stage.value][i]))
@@ -161,9 +161,9 @@ def _stages(run: RunEvidence, frame: Frame, chosen: Integers, start: float, bott
 
 def _busy(run: RunEvidence, frame: Frame, chosen: Integers, start: float, bottom: float) -> list[str]:
     """Return the share of each interval that the slot worked, as bars of that height."""
-    attempts = run.recorded.attempts
+    executions = run.recorded.executions
     edges = np.linspace(frame.x.low, frame.x.high, BARS_LIMIT // 2 + 1)
-    moments = np.sort(np.concatenate([attempts.started_at[chosen], attempts.ended_at[chosen]])) - start
+    moments = np.sort(np.concatenate([executions.started_at[chosen], executions.ended_at[chosen]])) - start
     worked = np.concatenate([[0.0], np.cumsum(np.where(np.arange(moments.size - 1) % 2 == 0, np.diff(moments), 0.0))])
     shares = np.diff(np.interp(edges, moments, worked)) / np.diff(edges)
     return [

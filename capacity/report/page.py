@@ -7,15 +7,15 @@ from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 
-from capacity.bottleneck import CAUSE_NAMES, Confidence
-from capacity.evidence import RunEvidence, run_window
-from capacity.gathering import Findings
-from capacity.language import number
+from capacity.analysis.analysed_runs import Findings
+from capacity.analysis.run_analysis import RunEvidence, run_window
+from capacity.diagnosis.bottleneck import CAUSE_NAMES, Confidence
+from capacity.diagnosis.data_quality import is_trustworthy
 from capacity.report import figures, saturation
 from capacity.report.statements import answer, best_told, facts, limit_parts, limit_told, machine, reservations, spaced
-from capacity.table_text import HEADER, cells_of
-from capacity.trust import is_trustworthy
-from pipeline.language import Language, Text
+from capacity.table.number_format import number
+from capacity.table.table_text import HEADER, cells_of
+from core.language import Language, Text
 
 STYLE = Path(__file__).with_name("style.css")
 TITLE = Text("Capacidad de la capa de workers", "Capacity of the worker layer")

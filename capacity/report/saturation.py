@@ -8,13 +8,13 @@ from itertools import groupby
 
 import numpy as np
 
-from capacity.estimate import Interval
-from capacity.gathering import Findings
-from capacity.language import number, percent
-from capacity.scalability import Levels, UslFit, efficiency, fit_usl
-from capacity.table import TableCell
-from pipeline.language import Language, Text
-from pipeline.run import Mode
+from capacity.analysis.analysed_runs import Findings
+from capacity.estimators.interval import Interval
+from capacity.estimators.usl import Levels, UslFit, efficiency, fit_usl
+from capacity.table.cells import TableCell
+from capacity.table.number_format import number, percent
+from core.language import Language, Text
+from core.run import Mode
 
 
 @dataclass(frozen=True)

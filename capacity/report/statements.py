@@ -6,17 +6,17 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from capacity.bottleneck import CAUSE_NAMES, CONFIDENCE_NAMES, Confidence
-from capacity.evidence import RunEvidence
-from capacity.gathering import Findings
-from capacity.language import UNKNOWN, interval_text, number, percent, significant
-from capacity.littles_law import Agreement
-from capacity.row import ResultRow
-from capacity.stability import Stability
-from capacity.table_text import STABILITIES
-from capacity.throughput import filling_efficiency
-from capacity.trust import is_trustworthy
-from pipeline.language import LANGUAGES, STAGE_NAMES, Language, Text
+from capacity.analysis.analysed_runs import Findings
+from capacity.analysis.run_analysis import RunEvidence
+from capacity.diagnosis.bottleneck import CAUSE_NAMES, CONFIDENCE_NAMES, Confidence
+from capacity.diagnosis.data_quality import is_trustworthy
+from capacity.estimators.littles_law import Agreement
+from capacity.estimators.stability import Stability
+from capacity.estimators.throughput import filling_efficiency
+from capacity.runs.result_row import ResultRow
+from capacity.table.number_format import UNKNOWN, interval_text, number, percent, significant
+from capacity.table.table_text import STABILITIES
+from core.language import LANGUAGES, STAGE_NAMES, Language, Text
 
 Fact = tuple[Text, str]
 AGREEMENTS = {

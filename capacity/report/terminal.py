@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from textwrap import wrap
 
-from capacity.evidence import RunEvidence
+from capacity.analysis.run_analysis import RunEvidence
 from capacity.report.statements import facts, headline, limit, reservations
-from capacity.table import fill
-from capacity.table_text import markdown
-from pipeline.language import Language
+from capacity.table.cells import fill
+from capacity.table.table_text import markdown
+from core.language import Language
 
 WIDTH = 118
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from core.language import Text, same
+from core.promql import summed_over_machines
 from grafana.board import Board, Row, Variable
 from grafana.boards.capacity import VIDEOS_PER_MINUTE
 from grafana.boards.choices import HERE
 from grafana.panel import Query, series, stat
 from grafana.wording import BLUE, CPU_MODES, DIRECTIONS, GREEN, GREY, ORANGE, RED, RESOURCES, YELLOW
-from pipeline.language import Text, same
-from pipeline.promql import summed_over_machines
 
 CORES = Text("suffix: núcleos", "suffix: cores")
 
 
 def _ceiling(resource: str) -> Query:
-    told = f'aforo_node_ceiling_bytes_per_second{{{HERE}, resource=~"{resource}.*"}}'
+    told = f'aforo_node_bandwidth_limit_bytes_per_second{{{HERE}, resource=~"{resource}.*"}}'
     name = Text("techo {{resource}}", "ceiling {{resource}}")
     return Query(summed_over_machines(told, "resource"), name, GREY, is_limit=True)
 

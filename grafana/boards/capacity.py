@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from core.language import Text, same
 from grafana.board import Board, Row, Variable
 from grafana.boards.choices import FIRING, OF_QUEUE, QUEUE
 from grafana.panel import Column, Query, bars, chart, series, stat, table
 from grafana.wording import BLUE, BOTTLENECKS, GREEN, MODES, RED, STATES, STATUSES, VERDICTS, YELLOW, Word
-from pipeline.language import Text, same
 
 VIDEOS_PER_MINUTE = "suffix: videos/min"
 CHOSEN = '{size=~"$size", mode=~"$mode"}'
@@ -34,7 +34,7 @@ def _verdict(kind: str) -> str:
 def _by_cell(figure: str) -> str:
     """Return the mean of `figure` over the whole bursts of a cell."""
     bursts = FACTS.replace('mode=~"$mode"', 'mode="burst"')
-    whole = _kept("run_id:aforo_run_whole:bool")
+    whole = _kept("run_id:aforo_run_complete:bool")
     return f"avg by (size, concurrency) ({_kept(figure)} * on (run_id) group_right () {bursts} and on (run_id) {whole})"
 
 
@@ -67,8 +67,8 @@ RESULTS = table(
     columns=(
         *CELL,
         Column(same("X (videos/min)"), expr=_kept("run_id:aforo_run_videos_per_minute:ratio"), decimals=2),
-        Column(Text("S promedio (s)", "Mean S (s)"), expr=_kept("run_id:aforo_run_cycle_seconds:mean"), decimals=1),
-        Column(Text("Espera (s)", "Wait (s)"), expr=_kept("run_id:aforo_run_wait_seconds:mean"), decimals=1),
+        Column(Text("S promedio (s)", "Mean S (s)"), expr=_kept("run_id:aforo_run_response_seconds:mean"), decimals=1),
+        Column(Text("Espera (s)", "Wait (s)"), expr=_kept("run_id:aforo_run_queue_wait_seconds:mean"), decimals=1),
         Column(Text("Servicio (s)", "Service (s)"), expr=_kept("run_id:aforo_run_service_seconds:mean"), decimals=1),
         Column(Text("Terminados", "Done"), expr=_kept('aforo_run_videos{state="done"}'), decimals=0),
         Column(Text("Fallidos", "Failed"), expr=_kept('aforo_run_videos{state="failed"}'), decimals=0),
@@ -241,7 +241,7 @@ CAPACITY = Board(
                         "Waiting or service? In a burst the wait grows with the number of videos, not with the system.",
                     ),
                     (
-                        Query(_kept("run_id:aforo_run_wait_seconds:mean")),
+                        Query(_kept("run_id:aforo_run_queue_wait_seconds:mean")),
                         Query(_kept("run_id:aforo_run_service_seconds:mean")),
                     ),
                     "s",

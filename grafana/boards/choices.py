@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from core.language import Text
 from grafana.board import Variable
-from pipeline.language import Text
 
 #: the queues that workers read, then others that are watched: with several, the first is not somebody else's
 QUEUES = "sort_desc(count by (queue) (aforo_worker_info) or 0 * max by (queue) (aforo_sqs_messages_visible))"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from core.language import Text, same
 from grafana.board import Board, Row, Variable
 from grafana.boards.capacity import VIDEOS_PER_MINUTE
 from grafana.boards.choices import OF_QUEUE, QUEUE
 from grafana.panel import Query, bars, heat, series, stat
 from grafana.wording import BLUE, GREEN, GREY, OUTCOMES, RED, STAGES, STATES, STATUSES, YELLOW
-from pipeline.language import Text, same
 
 OF_RUN = '{run_id="$run_id"}'
 
@@ -73,7 +73,7 @@ RUN = Board(
                 stat(
                     Text("S promedio", "Mean S"),
                     Text("¿Cuánto tarda un video desde que se sube?", "How long does a video take from its upload?"),
-                    f"run_id:aforo_run_cycle_seconds:mean{OF_RUN}",
+                    f"run_id:aforo_run_response_seconds:mean{OF_RUN}",
                     "s",
                     decimals=1,
                 ),
@@ -145,7 +145,7 @@ RUN = Board(
                     Text("Espera y servicio", "Wait and service"),
                     Text("¿De qué se compone S?", "What is S made of?"),
                     (
-                        Query(f"run_id:aforo_run_wait_seconds:mean{OF_RUN}", Text("espera", "wait"), BLUE),
+                        Query(f"run_id:aforo_run_queue_wait_seconds:mean{OF_RUN}", Text("espera", "wait"), BLUE),
                         Query(f"run_id:aforo_run_service_seconds:mean{OF_RUN}", Text("servicio", "service"), GREEN),
                         Query(
                             f"run_id:aforo_run_ffmpeg_cpu_seconds:mean{OF_RUN}",
@@ -204,7 +204,7 @@ RUN = Board(
                 bars(
                     Text("Entregas", "Deliveries"),
                     Text("¿Cómo acabó cada entrega de una tarea?", "How did each delivery of a task end?"),
-                    (Query(f"max by (outcome) (aforo_run_attempts{OF_RUN})", "{{outcome}}"),),
+                    (Query(f"max by (outcome) (aforo_run_executions{OF_RUN})", "{{outcome}}"),),
                     "none",
                     words=OUTCOMES,
                     width=6,

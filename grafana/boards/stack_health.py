@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from core.language import Text, same
 from grafana.board import Board, Row, Variable
 from grafana.boards.choices import FIRING
 from grafana.panel import Column, Query, bars, series, stat, states, table
 from grafana.wording import BLUE, GREEN, ORANGE, RED, UP, YELLOW
-from pipeline.language import Text, same
 
 SELF = '{job=~"$job"}'
 NOT_SCRAPED = Text("Prometheus no se recoge a sí mismo", "Prometheus does not scrape itself")
@@ -214,7 +214,7 @@ STACK_HEALTH = Board(
                     Text("¿Cuánta CPU gasta el worker en medirse?", "How much CPU does the worker spend on measuring?"),
                     (
                         Query(
-                            "sum by (instance) (rate(aforo_worker_measuring_cpu_seconds_total[$__rate_interval]))",
+                            "sum by (instance) (rate(aforo_worker_telemetry_cpu_seconds_total[$__rate_interval]))",
                             "{{instance}}",
                         ),
                     ),

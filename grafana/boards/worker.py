@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from core.language import Text, same
 from grafana.board import Board, Row, Variable
 from grafana.boards.choices import HERE, OF_QUEUE, QUEUE
 from grafana.panel import Query, bars, heat, series, stat
 from grafana.wording import BLUE, DIRECTIONS, GREEN, GREY, ORANGE, POLLS, PURPLE, RED, STAGES, TASK_ENDS
-from pipeline.language import Text, same
 
 TASKS_PER_MINUTE = Text("suffix: tareas/min", "suffix: tasks/min")
 STAGE = "aforo_worker_stage_seconds"
@@ -336,12 +336,12 @@ WORKER = Board(
                             ORANGE,
                         ),
                         Query(
-                            f"{_happened('aforo_worker_messages_refused_total')} or vector(0)",
+                            f"{_happened('aforo_worker_invalid_messages_total')} or vector(0)",
                             Text("rechazados sin leer", "refused unread"),
                             RED,
                         ),
                         Query(
-                            f"sum(aforo_worker_deletes_owed{{{HERE}}})",
+                            f"sum(aforo_worker_pending_deletes{{{HERE}}})",
                             Text("borrados pendientes", "deletes owed"),
                             PURPLE,
                         ),
@@ -352,14 +352,14 @@ WORKER = Board(
                 series(
                     Text("Errores superados", "Errors lived with"),
                     Text("¿Qué llamada falló y se dejó para otra vez?", "Which call failed and was left for later?"),
-                    (Query(_happening("aforo_worker_survived_errors_total", "action"), "{{action}}"),),
+                    (Query(_happening("aforo_worker_handled_errors_total", "action"), "{{action}}"),),
                     Text("suffix: errores/s", "suffix: errors/s"),
                     empty=NONE_HAPPENED,
                 ),
                 series(
                     Text("Mensajes rechazados", "Messages refused"),
                     Text("¿Por qué se apartó un mensaje sin leerlo?", "Why was a message put aside unread?"),
-                    (Query(_happening("aforo_worker_messages_refused_total", "reason"), "{{reason}}"),),
+                    (Query(_happening("aforo_worker_invalid_messages_total", "reason"), "{{reason}}"),),
                     Text("suffix: mensajes/s", "suffix: messages/s"),
                     empty=NONE_HAPPENED,
                 ),

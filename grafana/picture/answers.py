@@ -7,11 +7,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from core import promql
+from core.language import Language
 from grafana.expressions import filled
 from grafana.fields import said
 from grafana.panel import Panel, Query
-from pipeline import promql
-from pipeline.language import Language
 
 #: Grafana's classic palette, in the order it gives its colours to series
 PALETTE = ("#73BF69", "#F2CC0C", "#5794F2", "#FF9830", "#B877D9", "#37872D", "#E0B400", "#1F60C4", "#FA6400", "#8F3BB8")

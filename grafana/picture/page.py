@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from core.language import Text
 from grafana.board import GRID_WIDTH, Board, Row, placed
 from grafana.panel import Kind, Panel
 from grafana.picture import svg
@@ -12,7 +13,6 @@ from grafana.picture.answers import Look
 from grafana.picture.axes import Box
 from grafana.picture.frame import unit
 from grafana.picture.kinds import drawn
-from pipeline.language import Text
 
 WIDTH, CELL, GAP, HEAD, FOOT = 1440.0, 38.0, 8.0, 56.0, 40.0
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from core import promql
+from core.errors import UsageError
+from core.language import Language
 from grafana.boards.choices import QUEUES
 from grafana.picture.answers import Look
-from pipeline import promql
-from pipeline.errors import UsageError
-from pipeline.language import Language
 
 BEFORE_SECONDS, AFTER_SECONDS = 20.0, 5.0
 STARTS = "max by (run_id) (aforo_run_window_start_timestamp_seconds)"

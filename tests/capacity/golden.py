@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from capacity.throughput import Attempts
+from capacity.estimators.throughput import Executions
 
 SLOTS = 2
 UPLOADED = np.zeros(10)
@@ -11,5 +11,5 @@ ENDED = np.array([30, 34, 60.5, 67.5, 90, 98, 122.5, 125.5, 153, 156])
 SLOT = np.tile([0, 1], 5)
 
 
-def attempts() -> Attempts:
-    return Attempts(STARTED, ENDED, np.ones(10, dtype=bool), SLOT)
+def executions() -> Executions:
+    return Executions(STARTED, ENDED, np.ones(10, dtype=bool), SLOT)

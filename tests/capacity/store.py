@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from capacity.archive import write_archive
-from capacity.resources import Resources
-from pipeline import database
-from pipeline.models import AttemptRow, RunRow, VideoRow
-from pipeline.run import Mode, RunStatus
-from pipeline.video import Outcome, VideoState
+from capacity.runs.archive import write_archive
+from capacity.runs.resource_samples import Resources
+from core import database
+from core.models import ExecutionRow, RunRow, VideoRow
+from core.run import Mode, RunStatus
+from core.video import Outcome, VideoState
 
 HOST = {"name": "mesa", "system": "Linux", "cpu_model": "Test CPU", "cpu_count": 2, "memory_bytes": 8e9}
 
@@ -68,7 +68,7 @@ def add_run(session, row, start, end, uploaded=None, slot=None):
         session.add(_video(row, k, uploaded[k], start[k], end[k]))
     session.flush()
     for k in range(start.size):
-        session.add(_attempt(row, k, start[k], end[k], k % row.slots if slot is None else slot[k]))
+        session.add(_execution(row, k, start[k], end[k], k % row.slots if slot is None else slot[k]))
 
 
 def _video(row, k, uploaded, start, end):
@@ -89,16 +89,16 @@ def _video(row, k, uploaded, start, end):
         sent_at=float(uploaded),
         started_at=float(start),
         updated_at=float(end),
-        attempt=1,
+        execution_number=1,
     )
 
 
-def _attempt(row, k, start, end, slot):
+def _execution(row, k, start, end, slot):
     service = float(end - start)
-    return AttemptRow(
+    return ExecutionRow(
         run_id=row.id,
         video_id=f"{row.id}-v{k}",
-        attempt=1,
+        execution_number=1,
         node="mesa",
         slot=int(slot),
         receive_count=1,
@@ -118,9 +118,9 @@ def _attempt(row, k, start, end, slot):
 def finish(session, run_id, k, start, end):
     """Record that a worker made a waiting video done."""
     row, video = session.get_one(RunRow, run_id), session.get_one(VideoRow, f"{run_id}-v{k}")
-    video.state, video.attempt = VideoState.DONE, 1
+    video.state, video.execution_number = VideoState.DONE, 1
     video.started_at, video.updated_at = row.created_at + start, row.created_at + end
-    session.add(_attempt(row, k, video.started_at, video.updated_at, k % row.slots))
+    session.add(_execution(row, k, video.started_at, video.updated_at, k % row.slots))
 
 
 def resources_of(row, seconds, busy=1.9):

@@ -9,7 +9,7 @@ import urllib.request
 
 import pytest
 
-from pipeline import promql
+from core import promql
 from tests.conftest import poll_until
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(1800)]
@@ -52,14 +52,14 @@ def test_the_table_the_database_and_the_recording_rule_say_the_same(stack, row):
 
 def test_nothing_is_lost_or_done_twice(stack, row):
     assert stack.sql(ENDED) == [[str(COUNT), "0", str(COUNT)]]
-    assert stack.sql("SELECT count(*), count(DISTINCT video_id) FROM attempts WHERE outcome = 'done'") == [
+    assert stack.sql("SELECT count(*), count(DISTINCT video_id) FROM executions WHERE outcome = 'done'") == [
         [str(COUNT), str(COUNT)]
     ]
     poll_until(lambda: promql.single(stack.prometheus_url, "aforo_sqs_messages:sum") == 0, "an empty queue", 40)
 
 
 def test_both_nodes_worked(stack, row):
-    assert len(stack.sql("SELECT DISTINCT node FROM attempts")) == 2
+    assert len(stack.sql("SELECT DISTINCT node FROM executions")) == 2
 
 
 def test_two_workers_on_one_machine_do_not_double_its_cores(stack, row):

@@ -85,9 +85,9 @@ def test_pages_are_published_where_the_settings_say_on_the_loopback_interface_al
             "postgresql://aforo:o@postgres/aforo",
             "postgresql://aforo_reader:r@postgres/aforo",
         ),
-        ({"DATABASE_URL": "postgresql://db/x"}, "postgresql://db/x", "postgresql://db/x"),
+        ({"AFORO_DATABASE_URL": "postgresql://db/x"}, "postgresql://db/x", "postgresql://db/x"),
         (
-            {"DATABASE_URL": "postgresql://db/x", "DATABASE_URL_READONLY": "postgresql://r@db/x"},
+            {"AFORO_DATABASE_URL": "postgresql://db/x", "AFORO_DATABASE_READONLY_URL": "postgresql://r@db/x"},
             "postgresql://db/x",
             "postgresql://r@db/x",
         ),
@@ -96,9 +96,9 @@ def test_pages_are_published_where_the_settings_say_on_the_loopback_interface_al
 def test_exporters_read_as_a_user_of_their_own(configured, settings, owner, reader):
     services = configured(**settings)
     environment = {name: service.get("environment", {}) for name, service in services.items()}
-    assert {environment[name]["DATABASE_URL"] for name in ("worker", "resources")} == {owner}
-    assert {environment[name]["DATABASE_URL"] for name in ("sqs-exporter", "db-exporter")} == {reader}
-    assert environment["resources"]["DATABASE_URL_READONLY"] == reader
+    assert {environment[name]["AFORO_DATABASE_URL"] for name in ("worker", "resources")} == {owner}
+    assert {environment[name]["AFORO_DATABASE_URL"] for name in ("sqs-exporter", "db-exporter")} == {reader}
+    assert environment["resources"]["AFORO_DATABASE_READONLY_URL"] == reader
     assert environment["db-exporter"]["AFORO_POSTGRES_PASSWORD"] == ""
 
 

@@ -50,7 +50,7 @@ def test_exporters_know_no_user_of_the_database_that_may_write(stack):
     reader = [service(c) for c in stack.containers() if any("//aforo_reader:" in entry for entry in c["Config"]["Env"])]
     assert set(owner) == {"resources", "worker"}
     assert set(reader) == {"resources", "sqs-exporter", "db-exporter"}
-    for table in ("runs", "videos", "attempts"):
+    for table in ("runs", "videos", "executions"):
         may = (f"has_table_privilege('aforo_reader', '{table}', '{what}')" for what in ("SELECT", "INSERT, DELETE"))
         assert stack.sql(f"SELECT {', '.join(may)}") == [["t", "f"]]
 

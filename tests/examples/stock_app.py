@@ -6,7 +6,7 @@ import os
 
 from celery import Celery
 
-from worker import instrumentation
+from aforo.telemetry import instrument
 
 QUEUE = os.environ["QUEUE_NAME"]
 app = Celery("stock", broker="sqs://")
@@ -16,7 +16,7 @@ app.conf.update(
     worker_enable_remote_control=False,
     broker_transport_options={"predefined_queues": {QUEUE: {"url": os.environ["QUEUE_URL"]}}, "wait_time_seconds": 1},
 )
-instrumentation.attach(app, port=int(os.environ["METRICS_PORT"]))
+instrument.attach(app, port=int(os.environ["METRICS_PORT"]))
 
 
 @app.task(name="app.tasks.process_video")

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from pipeline.promql import scrape
+from core.promql import scrape
 from tests.conftest import KEY, REGION, ROOT, free_port, poll_until
 
 APP = ROOT / "examples/own_app"
@@ -47,7 +47,7 @@ class OwnApp:
             "OUTPUT_PATH": str(folder / "out"),
             "CLIPS_DATABASE": str(folder / "clips.db"),
             "SQS_QUEUE_NAME": queue.name,
-            "DATABASE_URL": f"sqlite:///{folder}/clips.db",
+            "AFORO_DATABASE_URL": f"sqlite:///{folder}/clips.db",
             "AFORO_WORKER_METRICS_PORT": str(self.metrics_port),
             "AFORO_EXPORTER_DB_PORT": str(self.exporter_port),
             **TABLE,
@@ -132,7 +132,7 @@ def test_every_task_stage_and_wait_of_their_app_is_counted(own_app, pool, slots)
         assert counts_of(port, "aforo_worker_stage_seconds", stage="publish") == 6
         assert counts_of(port, "aforo_worker_queue_wait_seconds", task=TASK) == 8
         assert 8 - slots <= counts_of(port, "aforo_worker_slot_idle_seconds") <= 7
-        assert own_app.value("aforo_worker_measuring_cpu_seconds") > 0
+        assert own_app.value("aforo_worker_telemetry_cpu_seconds") > 0
     with sqlite3.connect(own_app.folder / "clips.db") as database:
         states = dict(database.execute("SELECT status, count(*) FROM clips GROUP BY status"))
     assert states == {"completed": 6, "error": 2}
@@ -186,6 +186,6 @@ def test_without_a_monitor_neither_worker_nor_database_is_needed(own_app):
 
 
 def test_instrumentation_loads_nothing_of_a_database():
-    ask = "import sys, worker.instrumentation as i; print('sqlalchemy' in sys.modules, 'alembic' in sys.modules)"
+    ask = "import sys, aforo.telemetry.instrument as i; print('sqlalchemy' in sys.modules, 'alembic' in sys.modules)"
     shown = subprocess.run([sys.executable, "-c", ask], cwd=ROOT, capture_output=True, text=True, check=True)
     assert shown.stdout == "False False\n"

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from pipeline.database import open_engine, upgrade_schema
+from core.database import open_engine, upgrade_schema
 from tests import postgresql
 from tests.exporters.store import Store
 

@@ -1,4 +1,4 @@
-"""Writes runs, videos and attempts as the injector and the worker do, with moments the test chooses."""
+"""Writes runs, videos and executions as the injector and the worker do, with moments the test chooses."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Engine, delete, insert, update
 
-from pipeline.models import AttemptRow, RunRow, VideoRow
+from core.models import ExecutionRow, RunRow, VideoRow
 
 RUN = {
     "status": "running",
@@ -29,7 +29,7 @@ VIDEO = {
     "source_bytes": 1,
     "source_sha256": "",
     "profile": "full",
-    "attempt": 0,
+    "execution_number": 0,
 }
 
 
@@ -65,17 +65,17 @@ class Store:
     def finish(self, video_id: str, at: float, state: str = "done", reason: str | None = None) -> None:
         self._change(video_id, state=state, updated_at=at, reason=reason)
 
-    def attempt(self, video_id: str, run_id: str, outcome: str | None, ended_at: float | None, **values: Any) -> None:
-        row = {"run_id": run_id, "video_id": video_id, "attempt": 1, "node": "n", "slot": 1, "started_at": 0.0}
-        self._write(insert(AttemptRow).values(row | {"outcome": outcome, "ended_at": ended_at} | values))
+    def execution(self, video_id: str, run_id: str, outcome: str | None, ended_at: float | None, **values: Any) -> None:
+        row = {"run_id": run_id, "video_id": video_id, "execution_number": 1, "node": "n", "slot": 1, "started_at": 0.0}
+        self._write(insert(ExecutionRow).values(row | {"outcome": outcome, "ended_at": ended_at} | values))
 
     def delete_run(self, run_id: str) -> None:
-        self._write(delete(AttemptRow).where(AttemptRow.run_id == run_id))
+        self._write(delete(ExecutionRow).where(ExecutionRow.run_id == run_id))
         self._write(delete(VideoRow).where(VideoRow.run_id == run_id))
         self._write(delete(RunRow).where(RunRow.id == run_id))
 
     def delete_video(self, video_id: str) -> None:
-        self._write(delete(AttemptRow).where(AttemptRow.video_id == video_id))
+        self._write(delete(ExecutionRow).where(ExecutionRow.video_id == video_id))
         self._write(delete(VideoRow).where(VideoRow.id == video_id))
 
     def _change(self, video_id: str, **values: Any) -> None:

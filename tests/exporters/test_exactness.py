@@ -29,9 +29,9 @@ def test_x_and_s_of_a_burst_are_the_databases_own_to_the_last_digit(store: Store
     published = known['aforo_run_window_end_timestamp_seconds{run_id="a"}']
     published -= known['aforo_run_window_start_timestamp_seconds{run_id="a"}']
     assert 60 * known['aforo_run_videos_in_window{run_id="a"}'] / published == 60 * 40 / window
-    assert known['aforo_run_cycle_seconds{run_id="a"}'] == sum(end - up for up, _, end in rows)
-    assert known['aforo_run_wait_seconds{run_id="a"}'] == sum(start - up for up, start, _ in rows)
-    assert known['aforo_run_service_seconds{run_id="a"}'] == sum(end - start for _, start, end in rows)
+    assert known['aforo_run_total_response_seconds{run_id="a"}'] == sum(end - up for up, _, end in rows)
+    assert known['aforo_run_total_queue_wait_seconds{run_id="a"}'] == sum(start - up for up, start, _ in rows)
+    assert known['aforo_run_total_service_seconds{run_id="a"}'] == sum(end - start for _, start, end in rows)
 
 
 def test_a_sustained_window_ends_with_the_schedule_and_counts_what_was_done_by_then(store: Store) -> None:

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import make_url
 
-from exporters.sqs import Watch
-from pipeline.database import open_engine, upgrade_schema
-from pipeline.settings import Settings
+from core.database import open_engine, upgrade_schema
+from core.settings import Settings
+from exporters.sqs.source import Watch
 from tests.exporters.fakes import FakeSqs
 from tests.exporters.store import Store
 from tests.exporters.test_sqs import values, watching
@@ -47,7 +47,7 @@ def store(postgresql_url: str) -> Iterator[Store]:
 
 @pytest.fixture
 def exporter(store: Store, proxy: TcpProxy, tmp_path: Path) -> Iterator[Server]:
-    with serving(tmp_path, DATABASE_URL=through(store, proxy)) as running:
+    with serving(tmp_path, AFORO_DATABASE_URL=through(store, proxy)) as running:
         wait_for(lambda: WORKS in scrape(running), "the first count")
         yield running
 
@@ -128,13 +128,13 @@ def test_a_killed_exporter_comes_back_with_the_same_totals(store: Store, proxy: 
         store.finish(f"v{number}", T0 + 10 + number)
     seen: list[set[str]] = []
     for _ in range(2):
-        with serving(tmp_path, DATABASE_URL=through(store, proxy)) as running:
+        with serving(tmp_path, AFORO_DATABASE_URL=through(store, proxy)) as running:
             text = scrape_until_it_works(running)
             seen.append({line for line in text.splitlines() if line.startswith(FIGURES)})
             running.process.send_signal(signal.SIGKILL)
             running.process.wait(10)
     assert seen[0] == seen[1]
-    assert 'aforo_run_cycle_seconds{run_id="a"} 33.0' in seen[1]
+    assert 'aforo_run_total_response_seconds{run_id="a"} 33.0' in seen[1]
 
 
 def test_a_database_that_hangs_does_not_keep_the_exporter_from_ending(exporter: Server, proxy: TcpProxy) -> None:
@@ -158,7 +158,7 @@ def test_a_server_that_vanished_without_a_word_is_given_up(postgresql_url: str) 
 def test_sqs_is_polled_on_while_the_database_hangs(store: Store, proxy: TcpProxy) -> None:
     fake = FakeSqs()
     fake.make("videos", visible=1)
-    environment = {"DATABASE_URL": through(store, proxy), "AFORO_EXPORTER_TIMEOUT_SECONDS": "0.3"}
+    environment = {"AFORO_DATABASE_URL": through(store, proxy), "AFORO_EXPORTER_TIMEOUT_SECONDS": "0.3"}
     watch = watching(fake, Settings.from_env({"SQS_QUEUE_NAME": "videos", **environment}))
     wait_for(lambda: polled(watch) is None, "the database to be asked")
     proxy.hold()

@@ -8,13 +8,13 @@ from pathlib import Path
 from botocore.exceptions import ClientError
 from prometheus_client.exposition import generate_latest
 
-from exporters.base import Exposition
-from exporters.db import DatabaseSource
-from exporters.queues import CallCounter, Watcher
-from exporters.reader import open_database
-from exporters.sqs import QueueSource
-from exporters.statements import VideosTable
-from pipeline.settings import Settings
+from core.settings import Settings
+from exporters.db.reader import open_database
+from exporters.db.source import DatabaseSource
+from exporters.db.statements import VideosTable
+from exporters.exposition import Exposition
+from exporters.sqs.queue_watcher import CallCounter, Watcher
+from exporters.sqs.source import QueueSource
 from tests.exporters.fakes import FakeSqs
 from tests.exporters.store import Store
 
@@ -38,8 +38,8 @@ def test_the_database_exporters_whole_exposition(store: Store) -> None:
     for name, end in (("a", T0 + 20.5), ("b", T0 + 41.25)):
         store.upload(name, burst, T0 + 0.25, started_at=end - 20)
         store.finish(name, end)
-        store.attempt(name, burst, "done", end, transcode_seconds=18.5, fetch_seconds=0.5, ffmpeg_cpu_seconds=36.0)
-    store.attempt("a", burst, "duplicate", T0 + 21)
+        store.execution(name, burst, "done", end, transcode_seconds=18.5, fetch_seconds=0.5, ffmpeg_cpu_seconds=36.0)
+    store.execution("a", burst, "duplicate", T0 + 21)
     store.upload("c", sustained, T0 + 100.5, intended_at=T0 + 100, started_at=T0 + 101)
     store.finish("c", T0 + 103, "failed", "truncated")
     store.upload("d", sustained, T0 + 110, intended_at=T0 + 110)

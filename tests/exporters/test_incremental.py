@@ -8,11 +8,11 @@ from collections.abc import Callable
 import pytest
 from prometheus_client import generate_latest
 
-from exporters.base import Families
-from exporters.db import DatabaseSource
-from exporters.reader import open_database
-from exporters.statements import VideosTable
-from pipeline.settings import Settings
+from core.settings import Settings
+from exporters.db.reader import open_database
+from exporters.db.source import DatabaseSource
+from exporters.db.statements import VideosTable
+from exporters.exposition import Families
 from tests.exporters.store import Store
 
 T0 = 1_790_000_000.0
@@ -69,7 +69,7 @@ def test_a_video_is_counted_in_the_state_it_has_now(store: Store) -> None:
     known = exporter.figures()
     assert known['aforo_run_videos{run_id="a",state="processing"}'] == 0
     assert known['aforo_run_videos{run_id="a",state="done"}'] == 1
-    assert known['aforo_run_cycle_seconds{run_id="a"}'] == 4.0
+    assert known['aforo_run_total_response_seconds{run_id="a"}'] == 4.0
     assert 'aforo_run_window_end_timestamp_seconds{run_id="a"}' not in known
 
 
@@ -153,16 +153,16 @@ def test_the_oldest_of_few_runs_is_forgotten_when_it_is_deleted(store: Store) ->
     assert exporter.figures() == exporter.fresh()
 
 
-def test_an_attempt_whose_process_died_counts_though_nobody_knows_when(store: Store) -> None:
+def test_an_execution_whose_process_died_counts_though_nobody_knows_when(store: Store) -> None:
     exporter = Exporter(store)
     store.run("a", T0, count=1)
     store.upload("v1", "a", T0)
-    store.attempt("v1", "a", "lost", None)
-    store.attempt("v1", "a", None, None)
+    store.execution("v1", "a", "lost", None)
+    store.execution("v1", "a", None, None)
     exporter.now = T0 + 100
     known = exporter.figures()
-    assert known['aforo_run_attempts{outcome="lost",run_id="a"}'] == 1
-    assert known['aforo_run_attempts{outcome="done",run_id="a"}'] == 0
+    assert known['aforo_run_executions{outcome="lost",run_id="a"}'] == 1
+    assert known['aforo_run_executions{outcome="done",run_id="a"}'] == 0
 
 
 def test_a_full_count_puts_right_what_no_row_tells_and_says_so(store: Store) -> None:
@@ -282,15 +282,15 @@ class History:
         run = self.states[video][0]
         if act == "give back":
             self.store.give_back(video)
-            self.store.attempt(video, run, "retried", moment)
+            self.store.execution(video, run, "retried", moment)
             self.states[video] = (run, "uploaded")
         elif act == "lose":
-            self.store.attempt(video, run, "lost", None)
+            self.store.execution(video, run, "lost", None)
         else:
             state = self.random.choice(["done", "done", "failed"])
             reason = "corrupt" if state == "failed" else None
             self.store.finish(video, moment, state, reason)
-            self.store.attempt(video, run, state, moment, transcode_seconds=0.5, ffmpeg_cpu_seconds=0.25)
+            self.store.execution(video, run, state, moment, transcode_seconds=0.5, ffmpeg_cpu_seconds=0.25)
             self.states[video] = (run, state)
 
 

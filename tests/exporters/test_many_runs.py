@@ -9,14 +9,14 @@ import yaml
 from prometheus_client import generate_latest
 from sqlalchemy import insert
 
-from exporters.base import Exposition
-from exporters.db import DatabaseSource
-from exporters.reader import open_database
-from exporters.statements import VideosTable
-from pipeline.database import open_engine, upgrade_schema
-from pipeline.models import AttemptRow, RunRow, VideoRow
-from pipeline.settings import Settings
-from pipeline.video import Outcome, Reason, Stage
+from core.database import open_engine, upgrade_schema
+from core.models import ExecutionRow, RunRow, VideoRow
+from core.settings import Settings
+from core.video import Outcome, Reason, Stage
+from exporters.db.reader import open_database
+from exporters.db.source import DatabaseSource
+from exporters.db.statements import VideosTable
+from exporters.exposition import Exposition
 from tests.exporters.store import RUN, VIDEO, Store
 
 ROOT = Path(__file__).parents[2]
@@ -60,7 +60,7 @@ def exposition(store: Store) -> str:
 
 
 def fill(store: Store) -> None:
-    """Make runs with a failed video of every reason, and an attempt of every outcome with every stage timed."""
+    """Make runs with a failed video of every reason, and an execution of every outcome with every stage timed."""
     runs = [
         RUN
         | {"id": f"r{number:04d}", "created_at": T0 + number, "started_at": T0 + number, "count": len(Reason)}
@@ -75,13 +75,19 @@ def fill(store: Store) -> None:
         for reason in Reason
     ]
     timed = {f"{stage}_seconds": 1.0 for stage in Stage} | {"ffmpeg_cpu_seconds": 1.0}
-    attempts = [
+    executions = [
         timed
-        | {"run_id": run["id"], "video_id": f"{run['id']}-{next(iter(Reason))}", "attempt": 1, "node": "n", "slot": 1}
+        | {
+            "run_id": run["id"],
+            "video_id": f"{run['id']}-{next(iter(Reason))}",
+            "execution_number": 1,
+            "node": "n",
+            "slot": 1,
+        }
         | {"started_at": T0, "ended_at": T0 + 1, "outcome": outcome}
         for run in runs
         for outcome in Outcome
     ]
     with store.engine.begin() as connection:
-        for table, rows in ((RunRow, runs), (VideoRow, videos), (AttemptRow, attempts)):
+        for table, rows in ((RunRow, runs), (VideoRow, videos), (ExecutionRow, executions)):
             connection.execute(insert(table), rows)

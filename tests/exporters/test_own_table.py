@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
-from exporters.db import DatabaseSource
-from exporters.reader import open_database
-from exporters.statements import VideosTable
-from pipeline.database import open_engine
-from pipeline.errors import UsageError
-from pipeline.settings import Settings
+from core.database import open_engine
+from core.errors import UsageError
+from core.settings import Settings
+from exporters.db.reader import open_database
+from exporters.db.source import DatabaseSource
+from exporters.db.statements import VideosTable
 from tests.exporters.store import Store
 from tests.exporters.test_incremental import figures
 
@@ -66,9 +66,9 @@ def test_states_and_sums_of_a_table_with_other_names(clips: Engine) -> None:
         'aforo_videos{state="other"}': 1,
         **{f'aforo_runs{{status="{s}"}}': 0 for s in ("preparing", "running", "finished", "interrupted", "failed")},
         "aforo_videos_oldest_waiting_timestamp_seconds": pytest.approx(1_767_225_000.0, abs=0.001),
-        "aforo_videos_cycle_seconds": pytest.approx(60, abs=0.001),
-        "aforo_videos_wait_seconds": pytest.approx(10, abs=0.001),
-        "aforo_videos_service_seconds": pytest.approx(50, abs=0.001),
+        "aforo_videos_total_response_seconds": pytest.approx(60, abs=0.001),
+        "aforo_videos_total_queue_wait_seconds": pytest.approx(10, abs=0.001),
+        "aforo_videos_total_service_seconds": pytest.approx(50, abs=0.001),
     }
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import make_url
 
-from exporters.db import DatabaseSource
-from exporters.reader import open_database
-from exporters.statements import VideosTable
-from pipeline.database import open_engine, upgrade_schema
-from pipeline.settings import Settings
+from core.database import open_engine, upgrade_schema
+from core.settings import Settings
+from exporters.db.reader import open_database
+from exporters.db.source import DatabaseSource
+from exporters.db.statements import VideosTable
 from tests.exporters.store import RUN, VIDEO
 from tests.exporters.test_incremental import OVERLAP, T0, figures
 
@@ -24,8 +24,11 @@ NEWEST = "(SELECT id FROM runs ORDER BY created_at DESC, id DESC LIMIT ?)"
 TRUTH = (
     ('aforo_videos{{state="{0}"}}', "SELECT state, COUNT(*) FROM videos GROUP BY state"),
     ('aforo_runs{{status="{0}"}}', "SELECT status, COUNT(*) FROM runs GROUP BY status"),
-    ("aforo_videos_cycle_seconds", "SELECT TOTAL(updated_at - uploaded_at) FROM videos WHERE state = 'done'"),
-    ("aforo_videos_wait_seconds", "SELECT TOTAL(started_at - uploaded_at) FROM videos WHERE state = 'done'"),
+    ("aforo_videos_total_response_seconds", "SELECT TOTAL(updated_at - uploaded_at) FROM videos WHERE state = 'done'"),
+    (
+        "aforo_videos_total_queue_wait_seconds",
+        "SELECT TOTAL(started_at - uploaded_at) FROM videos WHERE state = 'done'",
+    ),
     (
         "aforo_videos_oldest_waiting_timestamp_seconds",
         "SELECT MIN(uploaded_at) FROM videos WHERE state = 'uploaded' HAVING COUNT(*)",
@@ -39,12 +42,12 @@ TRUTH = (
         "SELECT run_id, reason, COUNT(*) FROM videos WHERE state = 'failed' AND run_id IN NEWEST GROUP BY 1, 2",
     ),
     (
-        'aforo_run_service_seconds{{run_id="{0}"}}',
+        'aforo_run_total_service_seconds{{run_id="{0}"}}',
         "SELECT run_id, SUM(updated_at - started_at) FROM videos WHERE state = 'done' AND run_id IN NEWEST GROUP BY 1",
     ),
     (
-        'aforo_run_attempts{{outcome="{1}",run_id="{0}"}}',
-        "SELECT run_id, outcome, COUNT(*) FROM attempts WHERE run_id IN NEWEST GROUP BY 1, 2",
+        'aforo_run_executions{{outcome="{1}",run_id="{0}"}}',
+        "SELECT run_id, outcome, COUNT(*) FROM executions WHERE run_id IN NEWEST GROUP BY 1, 2",
     ),
 )
 
@@ -71,7 +74,7 @@ def test_thirty_thousand_changes_are_told_as_a_plain_select_tells_them(sqlite_ur
 
 
 #: Of these, what the SELECTs do not list must be 0.
-COUNTED = ("aforo_videos{", "aforo_runs{", "aforo_run_videos{", "aforo_run_failed", "aforo_run_attempts")
+COUNTED = ("aforo_videos{", "aforo_runs{", "aforo_run_videos{", "aforo_run_failed", "aforo_run_executions")
 
 
 def told(source: DatabaseSource) -> dict[str, float]:
@@ -140,7 +143,7 @@ class Past:
 
     def give_back(self, moment: float) -> None:
         video = self._move("processing", "uploaded", "state = 'uploaded'")
-        self._attempt(video, "retried", moment)
+        self._execution(video, "retried", moment)
 
     def finish(self, moment: float) -> None:
         state = self.chance.choice(["done", "done", "failed"])
@@ -148,11 +151,11 @@ class Past:
         video = self._move(
             "processing", "final", "state = ?, reason = ?, updated_at = ?", state, reason, max(moment, self._start())
         )
-        self._attempt(video, state, moment)
+        self._execution(video, state, moment)
 
     def lose(self, _moment: float) -> None:
         if self.ids["processing"]:
-            self._attempt(self.chance.choice(self.ids["processing"]), "lost", None)
+            self._execution(self.chance.choice(self.ids["processing"]), "lost", None)
 
     def change_final(self, moment: float) -> None:
         self._move("final", "final", "state = 'failed', reason = 'corrupt', updated_at = ?", moment)
@@ -165,7 +168,7 @@ class Past:
     def delete_run(self, _moment: float) -> None:
         if len(self.runs) > 1:
             run = self.runs.pop(self.chance.randrange(max(0, len(self.runs) - RUNS + 1), len(self.runs)))
-            for table, column in (("attempts", "run_id"), ("videos", "run_id"), ("runs", "id")):
+            for table, column in (("executions", "run_id"), ("videos", "run_id"), ("runs", "id")):
                 self.connection.execute(f"DELETE FROM {table} WHERE {column} = ?", [run])  # noqa: S608
             self.ids = {state: [v for v in ids if self.run_of[v] != run] for state, ids in self.ids.items()}
 
@@ -181,10 +184,10 @@ class Past:
         self.connection.execute(f"UPDATE videos SET {change} WHERE id = ?", [*values, video])  # noqa: S608
         return video
 
-    def _attempt(self, video: str | None, outcome: str, ended_at: float | None) -> None:
+    def _execution(self, video: str | None, outcome: str, ended_at: float | None) -> None:
         if video is not None:
-            row = {"run_id": self.run_of[video], "video_id": video, "attempt": 1, "node": "n", "slot": 1}
-            self._insert("attempts", row | {"started_at": 0.0, "outcome": outcome, "ended_at": ended_at})
+            row = {"run_id": self.run_of[video], "video_id": video, "execution_number": 1, "node": "n", "slot": 1}
+            self._insert("executions", row | {"started_at": 0.0, "outcome": outcome, "ended_at": ended_at})
 
     def _insert(self, table: str, row: dict[str, object]) -> None:
         names, marks = ", ".join(row), ", ".join("?" * len(row))

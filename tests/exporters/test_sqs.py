@@ -6,14 +6,14 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporters.base import Findings, Incomplete
+from core.settings import Settings
+from exporters.db.reader import open_database
+from exporters.db.statements import VideosTable
+from exporters.exposition import Findings, Incomplete
 from exporters.faults import Fault, SourceNotReady
-from exporters.queues import CONCURRENCY, DISCOVERY_SECONDS, CallCounter, Watcher
-from exporters.reader import open_database
-from exporters.sqs import MOST_EXPECTED_QUEUES, QueueSource, Watch
-from exporters.statements import VideosTable
-from exporters.waiting import Waiting
-from pipeline.settings import Settings
+from exporters.sqs.oldest_message import Waiting
+from exporters.sqs.queue_watcher import CONCURRENCY, DISCOVERY_SECONDS, CallCounter, Watcher
+from exporters.sqs.source import MOST_EXPECTED_QUEUES, QueueSource, Watch
 from tests.exporters.fakes import FakeSqs
 from tests.exporters.store import Store
 
@@ -229,7 +229,7 @@ def test_a_video_left_behind_by_a_purged_queue_is_no_message(store: Store) -> No
 
 
 def of_store(store: Store) -> Settings:
-    return Settings.from_env({"SQS_QUEUE_NAME": "videos", "DATABASE_URL": store.url})
+    return Settings.from_env({"SQS_QUEUE_NAME": "videos", "AFORO_DATABASE_URL": store.url})
 
 
 def watching(fake: FakeSqs, settings: Settings) -> Watch:

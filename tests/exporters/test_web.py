@@ -19,9 +19,9 @@ from pathlib import Path
 
 import pytest
 
-from exporters.web import read_credentials
-from pipeline.database import open_engine, upgrade_schema
-from pipeline.errors import UsageError
+from core.database import open_engine, upgrade_schema
+from core.errors import UsageError
+from exporters.http.application import read_credentials
 
 ROOT = Path(__file__).parents[2]
 
@@ -51,7 +51,7 @@ def serving(folder: Path, **environment: str) -> Iterator[Server]:
     settings = {
         "PATH": "/usr/bin:/bin",
         "PYTHONPATH": str(ROOT),
-        "DATABASE_URL": f"sqlite:///{folder}/a.db",
+        "AFORO_DATABASE_URL": f"sqlite:///{folder}/a.db",
         "AFORO_EXPORTER_DB_PORT": str(port),
     }
     command = [sys.executable, "-m", "exporters", "db"]
@@ -139,7 +139,7 @@ def test_many_scrapes_at_once_are_all_answered_by_few_threads(server: Server) ->
 
 
 def test_a_vanished_database_shows_as_a_metric_and_its_figures_are_absent(tmp_path: Path) -> None:
-    with serving(tmp_path, DATABASE_URL=f"sqlite:///{tmp_path}/none.db") as running:
+    with serving(tmp_path, AFORO_DATABASE_URL=f"sqlite:///{tmp_path}/none.db") as running:
         wait_for(lambda: 'reason="unreachable"' in running.get()[2], "the reason")
         status, _, body = running.get()
         assert (status, 'aforo_exporter_collector_success{collector="db"} 0.0' in body) == (200, True)
@@ -191,7 +191,7 @@ def test_half_a_tls_pair_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_database_of_another_kind_is_refused(tmp_path: Path) -> None:
-    refused = run_once(tmp_path, DATABASE_URL="mysql://root:hush@db/x")
+    refused = run_once(tmp_path, AFORO_DATABASE_URL="mysql://root:hush@db/x")
     assert refused.returncode == 2
     assert "hush" not in refused.stderr
     assert "reads SQLite and PostgreSQL" in refused.stderr

@@ -13,9 +13,9 @@ from typing import Any
 from boto3.s3.transfer import TransferConfig
 
 import worker.__main__ as program
-from pipeline import aws, cli, database, ports, storage
-from pipeline.settings import Settings
-from worker import app, ledger, sweeping, tasks
+from core import aws, cli, database, ports, storage
+from core.settings import Settings
+from worker import app, claims, cleanup, task
 
 SMALL_PART_BYTES = 5 << 20  # the smallest S3 knows
 
@@ -24,13 +24,13 @@ def _nothing(*_arguments: Any, **_options: Any) -> None:
     """Protect from nothing."""
 
 
-def _by_number_alone(claim: ledger.Claim) -> tuple[Any, ...]:
-    return (ledger.VideoRow.id == claim.video_id,)
+def _by_number_alone(claim: claims.Claim) -> tuple[Any, ...]:
+    return (claims.VideoRow.id == claim.video_id,)
 
 
 def _forget_the_ledger() -> None:
-    ledger.Ledger._refusal = _nothing  # type: ignore[method-assign]
-    ledger._ours = _by_number_alone
+    claims.Ledger._refusal = _nothing  # type: ignore[method-assign]
+    claims._ours = _by_number_alone
 
 
 def _limit_hard_before_the_deadline() -> None:
@@ -54,14 +54,14 @@ ALTERATIONS: dict[str, Callable[[], None]] = {
     "no_ffmpeg_check": _set(program, "require_ffmpeg", _nothing),
     "no_port_check": _set(ports, "require_free", _nothing),
     "no_patience": _set(program, "wait_for", lambda _what, check: check()),
-    "no_message_kept": _set(tasks, "_message_kept", nullcontext),
+    "no_message_kept": _set(task, "_message_kept", nullcontext),
     "no_compare_and_set": _forget_the_ledger,
     "brief_lock_wait": _set(database, "BUSY_TIMEOUT_SECONDS", 1),
     "brief_s3_wait": _set(aws, "client_options", lambda _seconds=15, usual=aws.client_options: usual(1)),
     "hang_before_deadline": _set(app, "HANG_SECONDS", -2),
     "hard_limit_before_deadline": _limit_hard_before_the_deadline,
     "small_parts": _set(storage, "_TRANSFER", TransferConfig(SMALL_PART_BYTES, 1, SMALL_PART_BYTES)),
-    "sweeps_what_is_young": _set(sweeping, "ABANDONED_SECONDS", 0),
+    "sweeps_what_is_young": _set(cleanup, "ABANDONED_SECONDS", 0),
 }
 
 

@@ -20,12 +20,12 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import select
 
-from injector.publish import NewVideo, Publisher
-from pipeline.broker import make_celery
-from pipeline.database import Sessions, open_engine, open_sessions, upgrade_schema
-from pipeline.models import AttemptRow, RunRow, VideoRow
-from pipeline.settings import Settings
-from pipeline.storage import DirectoryStorage, StoredObject, describe
+from core.broker import make_celery
+from core.database import Sessions, open_engine, open_sessions, upgrade_schema
+from core.models import ExecutionRow, RunRow, VideoRow
+from core.settings import Settings
+from core.storage import DirectoryStorage, StoredObject, describe
+from injector.senders import NewVideo, Publisher
 from tests.conftest import KEY, REGION, ROOT, TestQueue, free_port, poll_until, sqs_client
 
 VISIBILITY_SECONDS = 4
@@ -157,16 +157,16 @@ class Rig:
         with self.sessions() as session:
             return session.get_one(RunRow, run_id)
 
-    def attempts(self, video_id: str | None = None) -> list[AttemptRow]:
-        """Return the attempts, of one video or of all, in order."""
+    def executions(self, video_id: str | None = None) -> list[ExecutionRow]:
+        """Return the executions, of one video or of all, in order."""
         with self.sessions() as session:
-            wanted = select(AttemptRow).order_by(AttemptRow.id)
-            rows = session.scalars(wanted if video_id is None else wanted.where(AttemptRow.video_id == video_id))
+            wanted = select(ExecutionRow).order_by(ExecutionRow.id)
+            rows = session.scalars(wanted if video_id is None else wanted.where(ExecutionRow.video_id == video_id))
             return list(rows)
 
     def outcomes(self, video_id: str | None = None) -> list[str | None]:
-        """Return how the attempts ended; None is one that runs, or that never said."""
-        return [attempt.outcome for attempt in self.attempts(video_id)]
+        """Return how the executions ended; None is one that runs, or that never said."""
+        return [execution.outcome for execution in self.executions(video_id)]
 
     def states(self) -> Counter[str]:
         """Return how many videos are in which state, a failed one with its reason."""
@@ -185,10 +185,10 @@ class Rig:
             said = self.workers[-1].said()[-3000:] if self.workers else "no worker"
             pytest.fail(f"{late.msg}: {dict(self.states())}; the worker said:\n{said}")
 
-    def await_running(self) -> AttemptRow:
-        """Return an attempt whose ffmpeg runs."""
+    def await_running(self) -> ExecutionRow:
+        """Return an execution whose ffmpeg runs."""
         poll_until(self.ffmpegs, "an ffmpeg runs", seconds=30)
-        return next(attempt for attempt in reversed(self.attempts()) if attempt.outcome is None)
+        return next(execution for execution in reversed(self.executions()) if execution.outcome is None)
 
     def ffmpegs(self) -> list[psutil.Process]:
         """Return the ffmpeg processes that transcode in this rig's folder."""
@@ -217,12 +217,12 @@ class Rig:
     def check(self) -> None:
         """Assert what must hold once every video has ended: I1 to I4 of a fault's invariants."""
         self.await_empty()
-        videos, attempts = self.videos(), self.attempts()
-        done = Counter(a.video_id for a in attempts if a.outcome == "done")
+        videos, executions = self.videos(), self.executions()
+        done = Counter(a.video_id for a in executions if a.outcome == "done")
         assert self.has_ended(), self.states()
         assert done == Counter(v.id for v in videos if v.state == "done")
         assert all(v.reason for v in videos if v.state == "failed")
-        assert all(v.attempt <= self.settings.worker.max_attempts for v in videos)
+        assert all(v.execution_number <= self.settings.worker.max_attempts for v in videos)
         for video in videos:
             if video.state == "done":
                 output = self.settings.storage.path / str(video.output_key)
@@ -242,7 +242,7 @@ def new_rig(folder: Path, queue: TestQueue, *, slow: bool = False, **variables: 
         "AWS_SECRET_ACCESS_KEY": KEY,
         "SQS_QUEUE_NAME": queue.name,
         "UPLOAD_PATH": str(folder / "videos"),
-        "DATABASE_URL": f"sqlite:///{folder}/aforo.db",
+        "AFORO_DATABASE_URL": f"sqlite:///{folder}/aforo.db",
         "AFORO_WORKER_WORK_PATH": str(folder / "work"),
         "AFORO_WORKER_THREADS": "1",
         "AFORO_EVENTS_REDIS_URL": "",

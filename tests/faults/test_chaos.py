@@ -133,7 +133,7 @@ def test_chaos_conserves_every_video(rig, clips):
             strike_in_a_burst(chaos, kills)
             poll_until(it.has_ended, f"every video has ended (seed {seed})", seconds=120, every=0.2)
             it.check()
-        ended = f"videos {dict(it.states())}; attempts {dict(Counter(it.outcomes()))}"
+        ended = f"videos {dict(it.states())}; executions {dict(Counter(it.outcomes()))}"
         print(f"seed {seed}: {bursts} bursts, killed {dict(chaos.killed)}; {ended}; read {len(reader.seen)} outputs")
         assert chaos.killed == Counter(kill.victim for kill in kills)
         assert len(it.videos()) == VIDEOS_PER_BURST * bursts

@@ -116,7 +116,7 @@ def test_control_a_worker_that_takes_any_queue_gets_what_it_cannot_read_again_an
     with rig(max_receive_count=None, AFORO_QUEUE_VISIBILITY_TIMEOUT_SECONDS="3") as it:
         worker = it.start(altered="no_queue_contract").await_ready()
         send_body(it.queue, MALFORMED["not json"][0])
-        refused = lambda: worker.count("aforo_worker_messages_refused_total", reason="bad_json")  # noqa: E731
+        refused = lambda: worker.count("aforo_worker_invalid_messages_total", reason="bad_json")  # noqa: E731
         poll_until(lambda: refused() >= 3, "it was refused three times", every=0.2)
         assert it.waiting() == 1
 

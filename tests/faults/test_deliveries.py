@@ -28,7 +28,7 @@ def test_a_lost_delete_makes_a_duplicate_that_is_counted_and_not_worked_on(rig, 
         poll_until(lambda: it.outcomes(video) == ["done", "duplicate"], "the duplicate was turned away", seconds=30)
         proxy.heal()
         it.check()
-        assert it.video(video).attempt == 1
+        assert it.video(video).execution_number == 1
 
 
 def test_a_send_whose_answer_is_lost_is_repeated_and_the_video_done_once(rig, clips, proxy):
@@ -57,7 +57,7 @@ def test_one_message_on_two_workers_at_once_is_worked_on_once(rig, clips):
         it.await_empty(seconds=40)
         assert it.outcomes(video).count("done") == 1
         assert set(it.outcomes(video)) == {"done", "duplicate"}
-        assert it.video(video).attempt == 1
+        assert it.video(video).execution_number == 1
         it.check()
 
 
@@ -89,7 +89,7 @@ def test_a_video_whose_message_cannot_be_hidden_comes_again_and_is_worked_on_onc
         assert worker.count("aforo_worker_visibility_extensions_total", result="failed") >= 1
         assert it.outcomes(video)[0] == "done"
         assert set(it.outcomes(video)[1:]) == {"duplicate"}
-        assert it.video(video).attempt == 1
+        assert it.video(video).execution_number == 1
         it.check()  # no second output among it
 
 
@@ -147,7 +147,7 @@ def test_a_database_locked_for_too_long_brings_the_message_again_and_the_video_i
         it.await_states(done=1)
         assert it.outcomes(video)[0] == "lost"
         assert it.outcomes(video)[-1] == "done"
-        assert it.attempts(video)[-1].receive_count > 1
+        assert it.executions(video)[-1].receive_count > 1
         it.check()
         assert worker.is_alive()
 
@@ -172,5 +172,5 @@ def test_what_nobody_foresaw_gives_the_message_back(rig, clips):
         with sqlite3.connect(it.folder / "aforo.db") as database:
             database.execute("ALTER TABLE hidden RENAME TO videos")
         it.await_states(done=1)
-        assert it.attempts(video)[-1].receive_count > 1
+        assert it.executions(video)[-1].receive_count > 1
         it.check()

@@ -24,7 +24,7 @@ def test_a_kill_a_failing_sqs_a_malformed_and_a_repeated_message_lose_and_double
         proxy.heal()
         it.await_running()
         it.ffmpegs()[0].kill()
-        poll_until(lambda: "retried" in it.outcomes(), "the attempt was given up")
+        poll_until(lambda: "retried" in it.outcomes(), "the execution was given up")
         poll_until(lambda: it.ffmpegs() and worker.children(), "another runs")
         worker.children()[0].kill()
         it.await_states(done=3, seconds=60)

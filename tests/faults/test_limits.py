@@ -143,7 +143,9 @@ def test_our_task_over_its_hard_limit_is_killed_comes_again_and_then_fails(rig, 
         worker = it.start(altered="hard_limit_before_deadline").await_ready()
         (video,) = it.send(it.store(clips(20)))
         it.await_states(failed_worker_lost=1, seconds=60)
-        assert [(a.outcome, a.reason) for a in it.attempts(video) if a.attempt] == [("lost", "worker_lost")] * 2
+        assert [(a.outcome, a.reason) for a in it.executions(video) if a.execution_number] == [
+            ("lost", "worker_lost")
+        ] * 2
         assert worker.said().count("Hard time limit (4s) exceeded") == 2
         it.check()
         it.send(it.store(clips(1)), run_id="next")
@@ -177,7 +179,7 @@ def test_a_disk_too_small_for_the_source_fails_the_large_video_and_the_next_smal
         (video,) = it.send(it.store(large, "uploads/large.mp4"), run_id="large")
         it.await_states(failed_disk_full=1)
         assert it.outcomes(video) == ["retried", "failed"]
-        assert [a.transcode_seconds for a in it.attempts(video)] == [None, None]
+        assert [a.transcode_seconds for a in it.executions(video)] == [None, None]
         poll_until(lambda: not it.leftovers(), "the temporary files are gone")
         it.send(it.store(clips(1)))
         it.await_states(failed_disk_full=1, done=1)
@@ -191,10 +193,10 @@ def test_a_disk_too_small_for_the_output_fails_the_video_in_ffmpeg_and_leaves_no
         worker = it.start().await_ready()
         (video,) = it.send(it.store(large, "uploads/large.mp4"), run_id="large")
         it.await_states(failed_disk_full=1)
-        (attempt,) = it.attempts(video)
-        assert attempt.fetch_seconds > 0
-        assert attempt.transcode_seconds > 0
-        assert attempt.publish_seconds is None
+        (execution,) = it.executions(video)
+        assert execution.fetch_seconds > 0
+        assert execution.transcode_seconds > 0
+        assert execution.publish_seconds is None
         poll_until(lambda: not it.leftovers(), "the temporary files are gone")
         it.send(it.store(clips(1)))
         it.await_states(failed_disk_full=1, done=1)

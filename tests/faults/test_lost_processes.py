@@ -19,9 +19,9 @@ def test_a_killed_task_process_loses_nothing_and_leaves_nothing(rig, clips):
     with rig(slow=True, AFORO_QUEUE_VISIBILITY_TIMEOUT_SECONDS="60") as it:
         it.start(concurrency=2).await_ready()
         (video,) = it.send(it.store(clips(4)))
-        attempt = it.await_running()
-        orphans = psutil.Process(attempt.slot).children(recursive=True)
-        os.kill(attempt.slot, signal.SIGKILL)
+        execution = it.await_running()
+        orphans = psutil.Process(execution.slot).children(recursive=True)
+        os.kill(execution.slot, signal.SIGKILL)
         psutil.wait_procs(orphans, timeout=5)
         assert not any(orphan.is_running() for orphan in orphans)
         it.await_states(done=1)
@@ -33,9 +33,9 @@ def test_a_video_whose_process_dies_every_time_is_failed_and_the_worker_goes_on(
     with rig(slow=True, AFORO_WORKER_MAX_ATTEMPTS="2") as it:
         it.start().await_ready()
         (video,) = it.send(it.store(clips(4)))
-        for attempts in (1, 2):
-            poll_until(lambda n=attempts: len(it.attempts()) == n and it.ffmpegs(), "an attempt runs", seconds=30)
-            os.kill(it.attempts()[-1].slot, signal.SIGKILL)
+        for executions in (1, 2):
+            poll_until(lambda n=executions: len(it.executions()) == n and it.ffmpegs(), "an execution runs", seconds=30)
+            os.kill(it.executions()[-1].slot, signal.SIGKILL)
         it.await_states(failed_worker_lost=1)
         assert it.outcomes(video) == ["lost", "lost"]
         it.check()
@@ -74,7 +74,7 @@ def test_a_killed_ffmpeg_is_tried_again(number, rig, clips):
         it.await_running()
         it.ffmpegs()[0].send_signal(number)
         it.await_states(done=1)
-        assert [(a.outcome, a.reason) for a in it.attempts(video)] == [("retried", "ffmpeg_signal"), ("done", None)]
+        assert [(a.outcome, a.reason) for a in it.executions(video)] == [("retried", "ffmpeg_signal"), ("done", None)]
         it.check()
 
 

@@ -57,5 +57,5 @@ def test_a_video_in_work_while_sqs_is_away_for_longer_than_the_timeout_is_made_o
         it.await_states(done=1, seconds=60)
         assert it.outcomes(video).count("done") == 1
         assert set(it.outcomes(video)) == {"done", "duplicate"}
-        assert it.video(video).attempt == 1
+        assert it.video(video).execution_number == 1
         it.check()

@@ -9,7 +9,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from pipeline.storage import AccessDenied, ObjectMissing, S3Storage, StorageUnavailable
+from core.storage import AccessDenied, ObjectMissing, S3Storage, StorageUnavailable
 from tests.conftest import KEY, REGION, poll_until
 from tests.faults.proxy import Fault
 from tests.worker.clips import H264, make
@@ -99,7 +99,7 @@ def test_an_upload_that_is_cut_leaves_nothing_under_the_key_and_the_sweeper_abor
     assert uploads(direct) == []
 
 
-def test_a_lost_attempts_upload_is_aborted_with_its_object(storage, emulator):
+def test_a_lost_executions_upload_is_aborted_with_its_object(storage, emulator):
     direct = S3Storage(s3_client(emulator), BUCKET)
     direct.client.create_multipart_upload(Bucket=BUCKET, Key="processed/run/v.2.mp4")
     direct.client.create_multipart_upload(Bucket=BUCKET, Key="processed/run/v.3.mp4")
@@ -175,7 +175,7 @@ def cut_upload(rig, noise, storage, emulator, proxy):
         yield it
 
 
-def test_a_worker_killed_in_an_upload_leaves_one_that_the_next_attempt_aborts(cut_upload, emulator):
+def test_a_worker_killed_in_an_upload_leaves_one_that_the_next_execution_aborts(cut_upload, emulator):
     direct = S3Storage(s3_client(emulator), BUCKET)
     cut_upload.start().await_ready()
     cut_upload.await_states(done=1, seconds=60)
@@ -185,7 +185,7 @@ def test_a_worker_killed_in_an_upload_leaves_one_that_the_next_attempt_aborts(cu
     assert uploads(direct) == []
 
 
-def test_an_upload_that_no_attempt_follows_is_aborted_by_the_sweep_at_a_start(cut_upload, emulator):
+def test_an_upload_that_no_execution_follows_is_aborted_by_the_sweep_at_a_start(cut_upload, emulator):
     direct = S3Storage(s3_client(emulator), BUCKET)
     cut_upload.queue.client.purge_queue(QueueUrl=cut_upload.queue.url)
     cut_upload.start().await_ready().send(signal.SIGTERM)

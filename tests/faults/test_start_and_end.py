@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from pipeline.errors import EnvironmentFault
+from core.errors import EnvironmentFault
 from tests.conftest import free_port, poll_until
 from tests.faults.proxy import FaultProxy
 from tests.faults.test_deliveries import locked
@@ -248,9 +248,9 @@ def postgresql():
 
 def test_a_worker_that_is_first_waits_for_a_database_server(rig, clips, postgresql):
     url = postgresql
-    with rig(DATABASE_URL=url) as it, TcpProxy("127.0.0.1", urlsplit(url).port) as way:
+    with rig(AFORO_DATABASE_URL=url) as it, TcpProxy("127.0.0.1", urlsplit(url).port) as way:
         way.cut()
-        early = it.start(DATABASE_URL=url.replace(str(urlsplit(url).port), str(way.port)))
+        early = it.start(AFORO_DATABASE_URL=url.replace(str(urlsplit(url).port), str(way.port)))
         poll_until(lambda: "waiting up to 60 s for the database" in early.said(), "it waits, and says for what")
         way.mend()
         early.await_ready()

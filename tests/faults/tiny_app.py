@@ -15,7 +15,7 @@ import boto3
 from celery import Celery
 from celery.utils.log import get_task_logger
 
-from worker import transport, visibility
+from aforo.sqs import channel, visibility
 
 logger = get_task_logger(__name__)
 LOG = Path(os.environ["TINY_LOG"])
@@ -64,7 +64,7 @@ class Log:
 
 
 if not IS_STOCK:
-    transport.harden(app, Log())
+    channel.harden(app, Log())
 
 
 @lru_cache(maxsize=1)

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from capacity.resources import COUNTERS, GAUGES
+from capacity.runs.resource_samples import COUNTERS, GAUGES
+from core.promql import summed_over_machines
 from grafana.board import Row, placed
 from grafana.boards import BOARDS
 from grafana.boards.choices import QUEUES
 from grafana.expressions import filled
 from grafana.promtool import promtools
-from injector.workers import CEILING
-from pipeline.promql import summed_over_machines
+from injector.worker_fleet import CEILING
 
 pytestmark = pytest.mark.skipif(not promtools(), reason="promtool is not installed (Debian: prometheus)")
 RULES = sorted(str(path) for path in (Path(__file__).parents[2] / "prometheus/rules").glob("*.yml"))
@@ -81,7 +81,7 @@ MACHINES = machines(
     aforo_node_oom_kills_total=("", "0+1x60"),
     aforo_node_swap_in_bytes_total=("", "0+15x60"),
     aforo_node_disk_bytes_total=(',direction="read"', "0+150x60"),
-    aforo_node_ceiling_bytes_per_second=(',resource="disk_read"', "100x60"),
+    aforo_node_bandwidth_limit_bytes_per_second=(',resource="disk_read"', "100x60"),
 )
 MEMORY = {kind: machines(aforo_node_memory_bytes=(f',kind="{kind}"', "8x60")) for kind in ("available", "total")}
 
@@ -252,7 +252,7 @@ def test_the_table_of_a_day_reads_minutes_of_each_run():
 
 def test_a_cells_bar_is_the_mean_of_its_whole_bursts(answers):
     (mean,) = asked("aforo-capacity", "X by concurrency")
-    figure, whole = "aforo_run_videos_per_minute:ratio", "aforo_run_whole:bool"
+    figure, whole = "aforo_run_videos_per_minute:ratio", "aforo_run_complete:bool"
     series = runs(
         one={"info": "1x60", figure: "6x60", whole: "1x60"},
         two={"info": "1x60", figure: "8x60", whole: "1x60"},

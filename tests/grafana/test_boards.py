@@ -9,8 +9,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from capacity.bottleneck import Cause
-from capacity.stability import Stability
+from aforo.sqs.connection import PollResult
+from capacity.diagnosis.bottleneck import Cause
+from capacity.estimators.stability import Stability
+from core.label_values import values_of
+from core.run import Mode, RunStatus
+from core.video import Outcome, Stage, VideoState
 from grafana import wording
 from grafana.boards import BOARDS
 from grafana.check import faults
@@ -18,10 +22,6 @@ from grafana.expressions import expressions, panels
 from grafana.generated import FOLDERS, generate, stale
 from grafana.known import known_metrics, rules
 from grafana.promtool import promtools, refused
-from pipeline.label_values import values_of
-from pipeline.run import Mode, RunStatus
-from pipeline.video import Outcome, Stage, VideoState
-from worker.polls import PollResult
 
 COMMITTED = [path for folder in FOLDERS.values() for path in sorted(folder.glob("*.json"))]
 UIDS = {board.uid for board in BOARDS}
@@ -62,7 +62,7 @@ def test_every_query_is_one_that_two_generations_of_prometheus_take(number):
 def test_every_recorded_figure_is_used_by_a_dashboard_an_alert_a_rule_or_the_table():
     asked = [e.text for path in COMMITTED for e in expressions(load(path))]
     asked += [rule["expr"] for folder in ("rules", "alerts") for rule in rules(folder)]
-    asked.append(Path("capacity/results.py").read_text(encoding="utf-8"))
+    asked.append(Path("capacity/analysis/result_rows.py").read_text(encoding="utf-8"))
     asked.append(Path("prometheus/consoles/index.html").read_text(encoding="utf-8"))
     unused = {rule["record"] for rule in rules("rules") if not any(rule["record"] in text for text in asked)}
     assert unused == set()

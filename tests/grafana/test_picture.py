@@ -9,6 +9,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from core import promql
+from core.errors import UsageError
 from grafana.board import Row, placed
 from grafana.boards import BOARDS
 from grafana.boards.capacity import CAPACITY
@@ -23,8 +25,6 @@ from grafana.picture.values import shown
 from grafana.picture.window import looks_at
 from grafana.render import board_json
 from grafana.wording import GREEN, RED
-from pipeline import promql
-from pipeline.errors import UsageError
 
 T0 = 1_790_000_000.0
 SVG = "{http://www.w3.org/2000/svg}"

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from core.settings import Settings
 from grafana.generated import FOLDERS
 from local.configuration import supervisord_environment
-from pipeline.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "grafana/provisioning").rglob("*.yml"))

@@ -14,11 +14,11 @@ import boto3
 import pytest
 from prometheus_client import CollectorRegistry, Gauge, start_http_server
 
+from core.errors import EnvironmentFault
+from core.run import Mode
+from core.settings import Settings
 from injector import injection
 from injector.injection import Request, require_space
-from pipeline.errors import EnvironmentFault
-from pipeline.run import Mode
-from pipeline.settings import Settings
 from tests.conftest import KEY, REGION, ROOT, free_port, poll_until
 
 
@@ -35,7 +35,7 @@ class Injector:
             "AWS_ACCESS_KEY_ID": KEY,
             "AWS_SECRET_ACCESS_KEY": KEY,
             "SQS_QUEUE_NAME": queue.name,
-            "DATABASE_URL": f"sqlite:///{folder}/aforo.db",
+            "AFORO_DATABASE_URL": f"sqlite:///{folder}/aforo.db",
             "AFORO_WORKER_METRICS_PORT": str(metrics_port),
         }
 
@@ -114,10 +114,10 @@ def test_a_database_that_fails_on_the_way_is_told_in_a_line_and_ends_the_run(inj
     process = injector.start("--size", "300KB", "--count", "100", "--mode", "sustained", "--rate", "60")
     poll_until(lambda: injector.queue.counts()["visible"], "a sent task")
     with sqlite3.connect(injector.folder / "aforo.db") as database:
-        database.execute("DROP TABLE attempts")
+        database.execute("DROP TABLE executions")
         database.execute("DROP TABLE videos")
     _, said = process.communicate(timeout=30)
-    assert said == "error: database; no such table: videos; check DATABASE_URL and the server\n"
+    assert said == "error: database; no such table: videos; check AFORO_DATABASE_URL and the server\n"
     assert process.returncode == 3
     assert injector.statuses() == ["failed"]
 

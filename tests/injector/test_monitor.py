@@ -1,12 +1,12 @@
 import pytest
 from sqlalchemy import insert, update
 
+from core.database import open_engine, open_sessions, upgrade_schema
+from core.errors import RunFailed
+from core.models import RunRow, VideoRow
 from injector import monitor
 from injector.monitor import Display, Patience, Standing, follow
 from injector.own_videos import OwnVideos
-from pipeline.database import open_engine, open_sessions, upgrade_schema
-from pipeline.errors import RunFailed
-from pipeline.models import RunRow, VideoRow
 
 VIDEO = dict(
     run_id="r", sequence=0, task_id="t", source_key="k", source_bytes=1, source_sha256="", profile="full",

@@ -1,9 +1,9 @@
 import pytest
 
+from core.errors import UsageError
+from core.models import RunRow
+from core.settings import Settings
 from injector.__main__ import LONGEST_NOTE, parse_request
-from pipeline.errors import UsageError
-from pipeline.models import RunRow
-from pipeline.settings import Settings
 
 GOOD = {
     "count": "8", "size": "5MB", "mode": "burst", "rate": None, "file": None,

@@ -1,7 +1,7 @@
 import pytest
 
+from core.errors import UsageError
 from injector.own_task import parse_own_task
-from pipeline.errors import UsageError
 
 FACTS = {"video_id": "v1", "path": "/videos/a b.mp4", "key": "k", "run_id": "r", "user_id": "", "uploaded_at": "1.5"}
 

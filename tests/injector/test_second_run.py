@@ -11,13 +11,13 @@ from threading import Barrier
 import pytest
 from sqlalchemy import select
 
+from core.database import open_engine, open_sessions, upgrade_schema
+from core.errors import AforoError, EnvironmentFault, UsageError
+from core.models import RunRow
+from core.run import Mode
+from core.settings import Settings
 from injector.injection import Injection, Request, Source
 from injector.own_run import OwnRun
-from pipeline.database import open_engine, open_sessions, upgrade_schema
-from pipeline.errors import AforoError, EnvironmentFault, UsageError
-from pipeline.models import RunRow
-from pipeline.run import Mode
-from pipeline.settings import Settings
 from tests import postgresql
 
 REQUEST = Request(1, 10**6, Mode.BURST, None, None, None, "full", None, "")

@@ -11,7 +11,7 @@ import sys
 import pytest
 import yaml
 
-from pipeline.settings import Settings
+from core.settings import Settings
 from tests.kubernetes.manifests import FOLDER, label, manifests, settings, the
 
 ROOT = FOLDER.parents[1]
@@ -41,7 +41,7 @@ def test_scaled_queue_and_region_are_those_of_the_settings():
 
 
 def test_the_settings_are_valid_and_known():
-    Settings.from_env({**settings(), "DATABASE_URL": "postgresql://aforo@db/aforo"})
+    Settings.from_env({**settings(), "AFORO_DATABASE_URL": "postgresql://aforo@db/aforo"})
     declared = (ROOT / ".env.example").read_text(encoding="utf-8")
     assert [name for name in settings() if f"#{name}=" not in declared] == []
 
@@ -82,9 +82,13 @@ def test_exporters_get_the_database_as_a_user_that_may_only_read():
         (container,) = pod(deployment)["containers"]
         assert container["envFrom"] == [{"configMapRef": {"name": "aforo-settings"}}]
         (variable,) = container["env"]
-        assert variable["name"] == "DATABASE_URL"
+        assert variable["name"] == "AFORO_DATABASE_URL"
         found[deployment["metadata"]["name"]] = variable["valueFrom"]["secretKeyRef"]
-    keys = {"worker": "DATABASE_URL", "sqs-exporter": "DATABASE_URL_READONLY", "db-exporter": "DATABASE_URL_READONLY"}
+    keys = {
+        "worker": "AFORO_DATABASE_URL",
+        "sqs-exporter": "AFORO_DATABASE_READONLY_URL",
+        "db-exporter": "AFORO_DATABASE_READONLY_URL",
+    }
     assert found == {name: {"name": "aforo-database", "key": key} for name, key in keys.items()}
 
 

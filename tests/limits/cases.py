@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from capacity.bottleneck import Cause
+from capacity.diagnosis.bottleneck import Cause
 from tests.limits import limits
 from tests.stack.conftest import Stack
 from tests.tcp_proxy import TcpProxy
@@ -62,7 +62,7 @@ class Judged:
 def judge(case: Case, base: Stack) -> Judged:
     """Run the cell and its sibling under the case's limit, in a database of their own, and read the verdicts."""
     with case.limit(base) as (settings, seize):
-        database = {"DATABASE_URL": f"sqlite:///{base.folder}/.local/{case.label}.db"}
+        database = {"AFORO_DATABASE_URL": f"sqlite:///{base.folder}/.local/{case.label}.db"}
         stack = Stack(base.folder, base.environment | database | settings)
         try:
             _run(stack, seize, case.sibling_slots, case.sibling_count, case.size)

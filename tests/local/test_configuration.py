@@ -3,9 +3,9 @@
 import dataclasses
 from pathlib import Path
 
+from core.settings import Settings
 from local.configuration import fingerprint, prometheus_config, supervisord_environment, worker_options
 from local.programs import Program, programs
-from pipeline.settings import Settings
 
 SOURCE = """\
 rule_files:

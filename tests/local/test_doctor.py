@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from core.queue_contract import Level
+from core.settings import Settings
 from local import doctor
-from pipeline.queue_contract import Level
-from pipeline.settings import Settings
 from tests.conftest import KEY, REGION
 
 

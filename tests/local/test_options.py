@@ -2,9 +2,9 @@
 
 import pytest
 
+from core.errors import UsageError
+from core.settings import Settings
 from local.__main__ import video_folders, worker_options
-from pipeline.errors import UsageError
-from pipeline.settings import Settings
 
 SETTINGS = Settings.from_env({"AFORO_WORKER_CONCURRENCY": "3"})
 

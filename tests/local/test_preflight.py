@@ -5,10 +5,10 @@ import socket
 
 import pytest
 
+from core.errors import EnvironmentFault, UsageError
+from core.settings import Settings
 from local import preflight
 from local.programs import Program
-from pipeline.errors import EnvironmentFault, UsageError
-from pipeline.settings import Settings
 
 
 @pytest.fixture

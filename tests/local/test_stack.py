@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from core.settings import Settings
 from local import configuration, stack
 from local.programs import Program
 from local.supervisor import Process
-from pipeline.settings import Settings
 
 WORKER = Program("worker", 9101, "AFORO_WORKER_METRICS_PORT")
 

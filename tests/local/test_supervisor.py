@@ -8,10 +8,10 @@ import psutil
 import pytest
 from click.testing import CliRunner
 
+from core.errors import EnvironmentFault
+from core.settings import Settings
 from local import __main__ as program
 from local import stack, supervisor
-from pipeline.errors import EnvironmentFault
-from pipeline.settings import Settings
 
 
 @pytest.fixture

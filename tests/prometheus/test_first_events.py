@@ -13,10 +13,10 @@ from celery import Celery
 from celery.signals import worker_init
 from prometheus_client import CollectorRegistry
 
+from aforo.telemetry import event_channel, instrument
+from aforo.telemetry.request_counting import WorkerMetrics
+from core.video import TASK_NAME
 from grafana.promtool import promtools
-from pipeline.video import TASK_NAME
-from worker import instrumentation, reports
-from worker.counting import WorkerMetrics
 
 ALERTS = Path(__file__).parents[2] / "prometheus/alerts/workers.yml"
 Samples = dict[str, float]
@@ -30,7 +30,7 @@ class Worker:
         self.app.task(name=TASK_NAME, shared=False)(_task)
         self.app.finalize()
         self.metrics = WorkerMetrics(self.registry)
-        instrumentation.connect(self.app, self.metrics)
+        instrument.connect(self.app, self.metrics)
         worker_init.send(sender=self)
 
     def lose_a_child(self) -> None:
@@ -50,7 +50,7 @@ class Worker:
 @pytest.fixture
 def worker() -> Iterator[Worker]:
     yield Worker()
-    reports.use(None)
+    event_channel.use(None)
 
 
 def test_the_first_death_of_a_task_process_fires(worker: Worker, tmp_path: Path) -> None:

@@ -9,14 +9,14 @@ import urllib.request
 
 import pytest
 
+from core import promql
+from core.label_values import values_of
+from core.metrics import CATALOGUE
 from grafana.expressions import expressions, filled
 from grafana.generated import FOLDERS
-from pipeline import promql
-from pipeline.label_values import values_of
-from pipeline.metrics import CATALOGUE
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
-X, S = "run_id:aforo_run_videos_per_minute:ratio", "run_id:aforo_run_cycle_seconds:mean"
+X, S = "run_id:aforo_run_videos_per_minute:ratio", "run_id:aforo_run_response_seconds:mean"
 RANGE_SECONDS, STEP_SECONDS = 600.0, 15.0
 #: variables and macros as Grafana fills them in for a look at the last ten minutes
 CHOSEN = {"stage": "transcode", "job": "prometheus", "__range": "10m", "__rate_interval": "1m", "__interval": "15s"}
@@ -37,7 +37,7 @@ MAY_BE_EMPTY = {
 OF_MODE = {"aforo-run · Mayor retraso": "sustained"}
 #: queries without data in a panel whose other queries have some
 QUERIES_THAT_MAY_BE_EMPTY = {
-    "aforo_node_ceiling_bytes_per_second": "no ceiling of this machine's disk or network was measured",
+    "aforo_node_bandwidth_limit_bytes_per_second": "no ceiling of this machine's disk or network was measured",
 }
 WITHOUT_QUOTA = "aforo_node_cgroup_"  # a machine without a CPU quota has none of these
 #: metric names' ends that only a histogram's series have

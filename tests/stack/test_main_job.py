@@ -10,7 +10,7 @@ import sqlite3
 import psutil
 import pytest
 
-from pipeline.promql import scrape
+from core.promql import scrape
 from tests.conftest import poll_until
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
@@ -60,16 +60,16 @@ def test_a_burst_gives_a_row_that_prometheus_the_database_and_the_time_stamps_ag
 def test_a_killed_task_process_loses_nothing_and_leaves_no_ffmpeg(stack):
     run_id = burst(stack, 4, 2)
     main = psutil.Process(stack.worker_pid())
-    working = "SELECT slot FROM attempts WHERE run_id = ? AND outcome IS NULL"
-    poll_until(lambda: rows(stack, working, run_id), "a running attempt")
+    working = "SELECT slot FROM executions WHERE run_id = ? AND outcome IS NULL"
+    poll_until(lambda: rows(stack, working, run_id), "a running execution")
     victim = psutil.Process(rows(stack, working, run_id)[0][0])
     assert victim.ppid() == main.pid
     orphans = victim.children(recursive=True)
     os.kill(victim.pid, signal.SIGKILL)
     row = report(stack, run_id)
     assert (row["done"], row["failed"], row["duplicates"]) == (4, 0, 0)
-    assert rows(stack, "SELECT count(*) FROM attempts WHERE run_id = ? AND outcome = 'lost'", run_id) == [(1,)]
-    assert rows(stack, "SELECT count(*) FROM attempts WHERE run_id = ? AND outcome = 'done'", run_id) == [(4,)]
+    assert rows(stack, "SELECT count(*) FROM executions WHERE run_id = ? AND outcome = 'lost'", run_id) == [(1,)]
+    assert rows(stack, "SELECT count(*) FROM executions WHERE run_id = ? AND outcome = 'done'", run_id) == [(4,)]
     assert not any(process.is_running() for process in orphans)
     assert total(stack, "AFORO_WORKER_METRICS_PORT", "aforo_worker_children_lost") == 1
 

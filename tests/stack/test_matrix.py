@@ -78,7 +78,10 @@ def test_a_burst_that_knows_enough_gives_its_waiting_videos_back(stack):
     run_id = injected.stdout.split("run ", 1)[1].split(":", 1)[0]
     done = "SELECT count(*) FROM videos WHERE run_id = ? AND state = 'done'"
     poll_until(lambda: rows(stack, done, run_id)[0][0] >= 2, "two done videos", 180)
-    code = f"from capacity.trial import Laboratory; print(Laboratory.open().withdrawal.take_back({{{run_id!r}}}))"
+    code = (
+        "from capacity.experiments.test_runner import Laboratory; "
+        f"print(Laboratory.open().withdrawal.take_back({{{run_id!r}}}))"
+    )
     taken = int(python(stack, "-c", code).stdout)
     row = report(stack, run_id)
     assert taken > 0

@@ -3,7 +3,7 @@
 import subprocess
 from pathlib import Path
 
-from worker.containment import Limits
+from worker.media.sandbox import Limits
 
 LIMITS = Limits(deadline_seconds=60, stall_seconds=20, memory_bytes=3 << 30)
 PICTURE = ("-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=2")

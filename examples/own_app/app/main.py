@@ -4,7 +4,8 @@ import os
 
 from celery import Celery
 
-from worker import instrumentation, transport
+from aforo.sqs import channel
+from aforo.telemetry import instrument
 
 QUEUE = os.environ["QUEUE_NAME"]
 
@@ -20,5 +21,5 @@ celery.conf.update(
 )
 
 # The two lines of Aforo: the import above, and this one. `harden` is a third, for an SQS that fails.
-metrics = instrumentation.attach(celery, port=int(os.environ.get("METRICS_PORT", "9101")))
-transport.harden(celery, metrics)
+metrics = instrument.attach(celery, port=int(os.environ.get("METRICS_PORT", "9101")))
+channel.harden(celery, metrics)

@@ -4,9 +4,9 @@ import os
 import subprocess
 from pathlib import Path
 
+from aforo.telemetry.instrument import stage
 from app import videos
 from app.main import celery
-from worker.instrumentation import stage
 
 OUTPUT = Path(os.environ["OUTPUT_PATH"])
 

@@ -1,0 +1,59 @@
+"""Whether the log and the queue counters tell the same story: Little's law, L = X R, from empty to empty."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from capacity.estimators.interval import Floats
+
+OK_MISMATCH = 0.05
+WARN_MISMATCH = 0.10
+
+
+class Agreement(StrEnum):
+    """How well two measurements of the same quantity agree."""
+
+    OK = "ok"
+    WARN = "warn"
+    INVALID = "invalid"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class LittleCheck:
+    """Mean number present, as counted and as the times imply; `mismatch` is implied / counted - 1."""
+
+    counted_mean: float
+    implied_mean: float
+    mismatch: float
+    agreement: Agreement
+
+
+def check_littles_law(counted: Floats, arrived_at: Floats, left_at: Floats) -> LittleCheck:
+    """Compare polled counts, visible and in flight, with the time videos spent inside, over the whole run."""
+    known = np.isfinite(arrived_at) & np.isfinite(left_at)
+    samples = counted[np.isfinite(counted)]
+    if not known.any() or not samples.size or not samples.any():
+        return LittleCheck(float("nan"), float("nan"), float("nan"), Agreement.UNKNOWN)
+    implied = implied_mean(arrived_at[known], left_at[known], float(np.nanmin(arrived_at)), float(np.nanmax(left_at)))
+    present = float(samples.mean())
+    mismatch = implied / present - 1
+    return LittleCheck(present, implied, mismatch, judge_mismatch(mismatch))
+
+
+def implied_mean(arrived_at: Floats, left_at: Floats, window_start: float, window_end: float) -> float:
+    """Return sum(time inside) / window, which is X R; NaN for an empty window."""
+    window = window_end - window_start
+    return float((left_at - arrived_at).sum()) / window if window > 0 else float("nan")
+
+
+def judge_mismatch(mismatch: float) -> Agreement:
+    """Return ok up to 5 %, warn up to 10 %, invalid beyond."""
+    if not np.isfinite(mismatch):
+        return Agreement.UNKNOWN
+    if abs(mismatch) <= OK_MISMATCH:
+        return Agreement.OK
+    return Agreement.WARN if abs(mismatch) <= WARN_MISMATCH else Agreement.INVALID

@@ -1,0 +1,39 @@
+"""Where the time of a video goes: waiting, stages, and what no stage covers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from capacity.estimators.interval import Floats
+
+UNMEASURED_SHARE = 0.02
+UNMEASURED_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Decomposition:
+    """Mean cycle = wait + stages + other, in seconds; `fully_measured` is false when `other` hides a stage."""
+
+    cycle_seconds: float
+    wait_seconds: float
+    service_seconds: float
+    stage_seconds: Mapping[str, float]
+    other_seconds: float
+    fully_measured: bool
+
+
+def decompose(uploaded_at: Floats, started_at: Floats, ended_at: Floats, stages: Mapping[str, Floats]) -> Decomposition:
+    """Return the mean of every part of the cycle over videos with all three stamps; a stage's NaN counts as 0 s."""
+    known = np.isfinite(uploaded_at) & np.isfinite(started_at) & np.isfinite(ended_at)
+    if not known.any():
+        nan = float("nan")
+        return Decomposition(nan, nan, nan, dict.fromkeys(stages, nan), nan, False)
+    wait = float((started_at - uploaded_at)[known].mean())
+    service = float((ended_at - started_at)[known].mean())
+    means = {name: float(np.nan_to_num(seconds[known]).mean()) for name, seconds in stages.items()}
+    other = service - sum(means.values())
+    allowed = max(UNMEASURED_SHARE * service, UNMEASURED_SECONDS)
+    return Decomposition(wait + service, wait, service, means, other, abs(other) < allowed)

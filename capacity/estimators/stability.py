@@ -1,0 +1,176 @@
+"""Whether the queue keeps up: the verdict on a sustained run, the offered rate and the lateness of the generator."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from scipy import stats
+
+from capacity.estimators.interval import SECONDS_PER_MINUTE, Floats, Interval
+
+GROWTH_TOLERANCE = 0.05
+RATE_TOLERANCE = 0.01
+LATENESS_P99_SHARE = 0.10
+MINIMUM_ARRIVALS = 60
+MINIMUM_SERVICE_TIMES = 10
+SAMPLE_POINTS = 500  # Theil-Sen looks at every pair; more points of a counted queue add none of its information
+
+
+class Stability(StrEnum):
+    """Verdict on a sustained run."""
+
+    STABLE = "STABLE"
+    UNSTABLE = "UNSTABLE"
+    INCONCLUSIVE = "INCONCLUSIVE"
+
+
+@dataclass(frozen=True, slots=True)
+class StabilityVerdict:
+    """Verdict with its evidence.
+
+    `growth_ratio` is the slope of the waiting queue over the offered rate; `utilisation` is rho with its one-sided
+    95 % ends. `not_fetching` says that the queue grows although the slots have spare capacity.
+    """
+
+    verdict: Stability
+    growth_ratio: float
+    utilisation: float
+    utilisation_interval: Interval
+    arrivals: int
+    arrivals_needed: int | None
+    long_enough: bool
+    not_fetching: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedRate:
+    """What the generator really offered; lateness is against the intended times, in seconds."""
+
+    per_minute: float
+    target_per_minute: float
+    lateness_p99_seconds: float
+    lateness_max_seconds: float
+    on_target: bool
+    generator_limited: bool
+
+
+def judge_stability(
+    uploaded_at: Floats,
+    started_at: Floats,
+    service_seconds: Floats,
+    slots: int,
+) -> StabilityVerdict:
+    """Return the verdict on a sustained run from its own event log.
+
+    `uploaded_at` and `started_at` have one entry per video (first start, NaN when it never started);
+    `service_seconds` one per finished execution.
+    """
+    arrivals = np.sort(uploaded_at[np.isfinite(uploaded_at)])
+    service = service_seconds[np.isfinite(service_seconds)]
+    rate = _rate_per_second(arrivals)
+    if not math.isfinite(rate) or service.size < 2:
+        return _unjudged(arrivals.size)
+    begin, end = judged_window(arrivals, float(service.mean()))
+    times = np.linspace(begin, end, SAMPLE_POINTS)
+    growth = growth_ratio(times, waiting_videos(uploaded_at, started_at, times), rate)
+    rho, interval = utilisation(rate, service, slots)
+    needed = arrivals_needed(float(service.std(ddof=1) / service.mean()), rho)
+    lasting = arrivals[-1] - arrivals[0] >= MINIMUM_SERVICE_TIMES * service.mean()
+    return StabilityVerdict(
+        verdict=classify(growth, interval),
+        growth_ratio=growth,
+        utilisation=rho,
+        utilisation_interval=interval,
+        arrivals=arrivals.size,
+        arrivals_needed=needed,
+        long_enough=bool(lasting and needed is not None and arrivals.size >= needed),
+        not_fetching=bool(growth > GROWTH_TOLERANCE and interval.high < 1),
+    )
+
+
+def classify(growth: float, utilisation_interval: Interval) -> Stability:
+    """Return the verdict for a growth and an interval of rho.
+
+    No trend test: on an integrated series a p-value calls 20-40 % of stable systems growing.
+    """
+    if growth <= GROWTH_TOLERANCE and utilisation_interval.high < 1:
+        return Stability.STABLE
+    if (growth > GROWTH_TOLERANCE and utilisation_interval.high >= 1) or utilisation_interval.low > 1:
+        return Stability.UNSTABLE
+    return Stability.INCONCLUSIVE
+
+
+def waiting_videos(uploaded_at: Floats, started_at: Floats, times: Floats) -> Floats:
+    """Return how many videos were uploaded but not started at each of `times`."""
+    uploaded = np.sort(uploaded_at[np.isfinite(uploaded_at)])
+    started = np.sort(started_at[np.isfinite(started_at)])
+    waiting = np.searchsorted(uploaded, times, side="right") - np.searchsorted(started, times, side="right")
+    return waiting.astype(np.float64)
+
+
+def growth_ratio(times: Floats, queue: Floats, rate_per_second: float) -> float:
+    """Return the Theil-Sen slope of the queue divided by the offered rate; NaN without a spread of times.
+
+    The median of pairwise slopes ignores single wrong samples, such as an SQS counter that reads 0 for a moment.
+    Longer series are thinned evenly to a few hundred points.
+    """
+    step = max(1, math.ceil(times.size / SAMPLE_POINTS))
+    times, queue = times[::step], queue[::step]
+    if times.size < 2 or times.min() == times.max():
+        return float("nan")
+    return float(stats.theilslopes(queue, times)[0]) / rate_per_second
+
+
+def utilisation(rate_per_second: float, service_seconds: Floats, slots: int) -> tuple[float, Interval]:
+    """Return rho = rate x mean service / slots and its 90 % interval (95 % on each side)."""
+    rho = rate_per_second * float(service_seconds.mean()) / slots
+    count = service_seconds.size
+    if count < 2:
+        return rho, Interval(0.0, float("inf"))
+    spread = float(stats.t.ppf(0.95, count - 1) * service_seconds.std(ddof=1) / np.sqrt(count))
+    half = rate_per_second * spread / slots
+    return rho, Interval(rho - half, rho + half)
+
+
+def arrivals_needed(cv: float, rho: float) -> int | None:
+    """Return the arrivals that tell rho from 1 with 90 % power, at least 60; None at the knee itself."""
+    if not math.isfinite(cv) or not math.isfinite(rho) or rho == 1:
+        return None
+    return max(MINIMUM_ARRIVALS, math.ceil((2.93 * cv * rho / (1 - rho)) ** 2))
+
+
+def offered_rate(sent_at: Floats, intended_at: Floats, target_per_minute: float) -> OfferedRate:
+    """Return what was offered and how late; late sends mean the generator, not the workers, set the rate."""
+    interval = SECONDS_PER_MINUTE / target_per_minute
+    rate = SECONDS_PER_MINUTE * _rate_per_second(np.sort(sent_at[np.isfinite(sent_at)]))
+    late = (sent_at - intended_at)[np.isfinite(sent_at) & np.isfinite(intended_at)]
+    p99, worst = (float(np.quantile(late, 0.99)), float(late.max())) if late.size else (float("nan"),) * 2
+    return OfferedRate(
+        per_minute=rate,
+        target_per_minute=target_per_minute,
+        lateness_p99_seconds=p99,
+        lateness_max_seconds=worst,
+        on_target=abs(rate / target_per_minute - 1) <= RATE_TOLERANCE,
+        generator_limited=p99 > LATENESS_P99_SHARE * interval or worst > interval,
+    )
+
+
+def judged_window(arrivals: Floats, service_mean_seconds: float) -> tuple[float, float]:
+    """Return begin and end of the judged part: the first 20 % or three service times are dropped."""
+    first, last = float(arrivals[0]), float(arrivals[-1])
+    return min(first + max(0.2 * (last - first), 3 * service_mean_seconds), last), last
+
+
+def _rate_per_second(arrivals: Floats) -> float:
+    """Return (n-1) / (last - first): n events bound n-1 intervals."""
+    if arrivals.size < 2 or arrivals[-1] <= arrivals[0]:
+        return float("nan")
+    return float((arrivals.size - 1) / (arrivals[-1] - arrivals[0]))
+
+
+def _unjudged(arrivals: int) -> StabilityVerdict:
+    nan = float("nan")
+    return StabilityVerdict(Stability.INCONCLUSIVE, nan, nan, Interval(0.0, float("inf")), arrivals, None, False, False)

@@ -1,0 +1,157 @@
+"""The law and its coefficients: bounded least squares for one data set or for thousands of bootstrap draws at once."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import optimize
+
+from capacity.estimators.interval import Booleans, Floats
+
+MAX_ITERATIONS = 500
+NEGLIGIBLE_EFFECT = 1e-6  # of the throughput at the largest level: no measurement resolves less
+
+
+@dataclass(frozen=True, slots=True)
+class Usl:
+    """The three coefficients and what follows from them."""
+
+    scale: float
+    sigma: float
+    kappa: float
+
+    def throughput(self, n: float) -> float:
+        """Return X(n)."""
+        return self.scale * n / (1 + self.sigma * (n - 1) + self.kappa * n * (n - 1))
+
+    def concurrency(self, throughput: float) -> float | None:
+        """Return the smallest n with X(n) = `throughput`, None beyond the peak or the limit.
+
+        The root is written without cancellation, so that kappa = 0 is the same formula.
+        """
+        linear = self.scale + (self.kappa - self.sigma) * throughput
+        discriminant = linear**2 - 4 * self.kappa * throughput**2 * (1 - self.sigma)
+        if discriminant < -1e-12 * linear**2 or linear <= 0 or self.sigma >= 1:
+            return None
+        return 2 * throughput * (1 - self.sigma) / (linear + math.sqrt(max(discriminant, 0.0)))
+
+    @property
+    def peak(self) -> float | None:
+        """Return the concurrency of highest throughput, not floored; None when throughput never falls."""
+        if self.kappa == 0:
+            return None
+        return 1.0 if self.sigma >= 1 else math.sqrt((1 - self.sigma) / self.kappa)
+
+    @property
+    def limit(self) -> float | None:
+        """Return lambda / sigma, the throughput that contention alone would allow; None when sigma is 0."""
+        return self.scale / self.sigma if self.sigma > 0 else None
+
+
+def fit_coefficients(n: Floats, x: Floats, weights: Floats, *, amdahl: bool = False) -> Usl:
+    """Return the weighted least-squares coefficients; kappa is held at 0 for `amdahl`.
+
+    Starts from the linearised law and from a grid, keeps the best, and rounds a coefficient whose effect on the
+    largest level cannot be measured to exactly 0.
+    """
+    starts = _starts(n, x, weights)
+    upper = np.array([np.inf, 1.0, 0.0 if amdahl else 1.0])
+    best = _best(n, x, weights, starts, upper)
+    reach = float(n.max())
+    if best.kappa * reach * (reach - 1) < NEGLIGIBLE_EFFECT * (1 + best.sigma * (reach - 1)):
+        upper[2] = 0.0
+        best = _best(n, x, weights, starts, upper)
+    if best.sigma * (reach - 1) < NEGLIGIBLE_EFFECT:
+        upper[1] = 0.0
+        best = _best(n, x, weights, starts, upper)
+    return best
+
+
+def exact_three_point(n: Floats, x: Floats) -> Usl:
+    """Return the law through three points; coefficients may be negative, which says the law does not hold.
+
+    n/X = a + b (n-1) + c n (n-1) is linear; lambda = 1/a, sigma = b/a, kappa = c/a.
+    """
+    a, b, c = (float(v) for v in np.linalg.solve(_design(n), n / x))
+    return Usl(1 / a, b / a, c / a)
+
+
+def _starts(n: Floats, x: Floats, weights: Floats) -> Floats:
+    """Return starting points, shape (k, 3): the non-negative linearised fit and a grid of (sigma, kappa)."""
+    grid = [(sigma, kappa) for sigma in (0.0, 0.01, 0.1, 0.5) for kappa in (0.0, 1e-4, 1e-2, 0.2)]
+    scale = weights * x**2 / n
+    a, b, c = optimize.nnls(_design(n) * scale[:, None], n / x * scale)[0]
+    if a > 0:
+        grid.append((min(b / a, 1.0), min(c / a, 1.0)))
+    pairs = np.array(grid)
+    shape = weights * n / _denominator(n, pairs[:, :1], pairs[:, 1:])
+    scales = (shape @ (weights * x)) / (shape**2).sum(axis=1)
+    return np.column_stack([scales, pairs])
+
+
+def _best(n: Floats, x: Floats, weights: Floats, starts: Floats, upper: Floats) -> Usl:
+    """Return the best of the fits from all starts; among equals the one with the smaller coefficients."""
+    parameters, cost = least_squares(n, np.broadcast_to(x, (len(starts), x.size)), weights, starts, upper)
+    scale, sigma, kappa = parameters[int(np.argmin(cost))]
+    return Usl(float(scale), float(sigma), float(kappa))
+
+
+def least_squares(n: Floats, x: Floats, weights: Floats, starts: Floats, upper: Floats) -> tuple[Floats, Floats]:
+    """Fit many data sets at once by Levenberg-Marquardt steps projected on the bounds.
+
+    `x` has shape (fits, points), `starts` (fits, 3); returns parameters (fits, 3) and weighted sums of squares.
+    A coefficient at a bound that the gradient pushes outwards is held there, so boundary optima are exact.
+    """
+    parameters = np.clip(starts, 0.0, upper)
+    damping = np.full(len(parameters), 1e-3)
+    residual, jacobian = linearise(n, x, weights, parameters)
+    cost = (residual**2).sum(axis=1)
+    for _ in range(MAX_ITERATIONS):
+        candidate = _step(parameters, residual, jacobian, damping, upper)
+        tried, slopes = linearise(n, x, weights, candidate)
+        tried_cost = (tried**2).sum(axis=1)
+        better = tried_cost < cost
+        moved = np.abs(candidate - parameters).max(axis=1, where=better[:, None], initial=0.0)
+        parameters = np.where(better[:, None], candidate, parameters)
+        residual, cost = np.where(better[:, None], tried, residual), np.where(better, tried_cost, cost)
+        jacobian = np.where(better[:, None, None], slopes, jacobian)
+        damping = np.where(better, damping / 5, damping * 4)
+        if np.all((moved == 0) & (damping > 1e8)):
+            break
+        damping = np.clip(damping, 1e-12, 1e9)
+    return parameters, cost
+
+
+def linearise(n: Floats, x: Floats, weights: Floats, parameters: Floats) -> tuple[Floats, Floats]:
+    """Return weighted residuals (fits, points) and their Jacobian (fits, points, 3)."""
+    scale, sigma, kappa = (parameters[:, i, None] for i in range(3))
+    below = _denominator(n, sigma, kappa)
+    shape = n / below
+    slope = -scale * shape / below
+    jacobian = np.stack([shape, slope * (n - 1), slope * n * (n - 1)], axis=2)
+    return weights * (scale * shape - x), weights[:, None] * jacobian
+
+
+def _step(parameters: Floats, residual: Floats, jacobian: Floats, damping: Floats, upper: Floats) -> Floats:
+    gradient = np.einsum("fpi,fp->fi", jacobian, residual)
+    normal = np.einsum("fpi,fpj->fij", jacobian, jacobian)
+    held: Booleans = ((parameters <= 0) & (gradient > 0)) | ((parameters >= upper) & ((gradient < 0) | (upper == 0)))
+    free = ~held
+    normal = normal * free[:, :, None] * free[:, None, :]
+    diagonal = np.einsum("fii->fi", normal)
+    ridge = np.where(held | (diagonal == 0), 1.0, diagonal * damping[:, None])
+    lifted = normal + ridge[:, :, None] * np.eye(3)
+    step = np.linalg.solve(lifted, -(gradient * free)[:, :, None])[:, :, 0]
+    moved: Floats = np.clip(parameters + step, 0.0, upper)
+    return moved
+
+
+def _denominator(n: Floats, sigma: Floats | float, kappa: Floats | float) -> Floats:
+    result: Floats = 1 + sigma * (n - 1) + kappa * n * (n - 1)
+    return result
+
+
+def _design(n: Floats) -> Floats:
+    return np.column_stack([np.ones_like(n), n - 1, n * (n - 1)])

@@ -1,0 +1,154 @@
+"""What stays of a run under `results/runs/<run_id>/`: enough to repeat its analysis without database or Prometheus.
+
+`run.json` the run's row, `videos.csv` and `executions.csv` as recorded, `resources.csv` the samples of its time.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session
+
+from capacity.runs.column_reader import UNKNOWN_WORD, Array, open_rows
+from capacity.runs.recorded_run import EXECUTION_COLUMNS, VIDEO_COLUMNS, VOCABULARIES, RecordedRun, assemble
+from capacity.runs.resource_samples import Resources
+from core.errors import UsageError
+from core.models import ExecutionRow, RunRow, VideoRow
+
+EXECUTIONS_FILE = "executions.csv"
+#: its name in archives written before executions were called executions
+OLD_EXECUTIONS_FILE = "attempts.csv"
+#: stands beside the files while they may be torn or the run may still change: they are then written again
+OPEN = "open"
+#: the same for every video of a run, and told in run.json, or of no use once the run is over
+LEFT_OUT = frozenset({"run_id", "source_sha256", "profile", "user_id", "owner", "lease_until"})
+
+
+def run_folder(results: Path, run_id: str) -> Path:
+    """Return where the files of a run are."""
+    return results / "runs" / run_id
+
+
+def is_archived(folder: Path) -> bool:
+    """Return True if every file is there and final; an old archive is final with `attempts.csv`."""
+    names = ("run.json", "videos.csv", _executions_file(folder).name, "resources.csv")
+    return all((folder / name).exists() for name in names) and not (folder / OPEN).exists()
+
+
+def write_archive(
+    session: Session, run: RunRow, resources: Resources, folder: Path, *, is_settled: bool = True
+) -> None:
+    """Write the run as it is recorded now, for good if it `is_settled`; no file is ever half written."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / OPEN).touch()
+    facts = {column.name: getattr(run, column.name) for column in RunRow.__table__.columns}
+    _replace(folder / "run.json", [json.dumps(facts, indent=2, ensure_ascii=False) + "\n"])
+    videos = {c.name: c for c in VideoRow.__table__.columns if c.name not in LEFT_OUT}
+    _write_rows(folder / "videos.csv", session, list(videos), select(*videos.values()).where(VideoRow.run_id == run.id))
+    executions = {c.name: c for c in ExecutionRow.__table__.columns if c.name != "run_id"}
+    uploaded = select(VideoRow.uploaded_at, *executions.values()).outerjoin(
+        VideoRow, VideoRow.id == ExecutionRow.video_id
+    )
+    names = ["uploaded_at", *executions]
+    _write_rows(folder / EXECUTIONS_FILE, session, names, uploaded.where(ExecutionRow.run_id == run.id))
+    _write_resources(folder / "resources.csv", resources)
+    if is_settled:
+        (folder / OPEN).unlink()
+
+
+def read_archive(folder: Path) -> tuple[RecordedRun, Resources]:
+    """Return a run and its resource samples from its files; raise UsageError when one is missing or damaged."""
+    try:
+        run = RunRow(**json.loads((folder / "run.json").read_text(encoding="utf-8")))
+        videos = _columns(folder / "videos.csv", VIDEO_COLUMNS)
+        executions = _columns(_executions_file(folder), EXECUTION_COLUMNS)
+        return assemble(run, videos, executions), read_resource_file(folder / "resources.csv")
+    except (OSError, ValueError, KeyError, TypeError, StopIteration) as error:
+        why = getattr(error, "strerror", None) or str(error) or "a file is cut short"
+        raise UsageError("run folder", why, "give results/runs/RUN_ID as `report` wrote it", value=folder) from error
+
+
+def _executions_file(folder: Path) -> Path:
+    old = folder / OLD_EXECUTIONS_FILE
+    return old if old.exists() and not (folder / EXECUTIONS_FILE).exists() else folder / EXECUTIONS_FILE
+
+
+def kept_figures(folder: Path) -> tuple[float | None, float | None]:
+    """Return X and S as the recording rules had them when the run was last reported; None where they had not."""
+    try:
+        row = json.loads((folder / "row.json").read_text(encoding="utf-8"))
+        return row["x_per_minute"], row["s_seconds"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None, None
+
+
+def read_resource_file(path: Path) -> Resources:
+    """Return the samples of a `resources.csv`; blank is unknown."""
+    rows = _rows(path)
+    names = next(rows)
+    values = np.array([[_number(cell) for cell in row] for row in rows], dtype=np.float64).reshape(-1, len(names))
+    return Resources(values[:, 0], {name: values[:, i] for i, name in enumerate(names) if i})
+
+
+def _write_rows(path: Path, session: Session, names: Sequence[str], statement: Select[Any]) -> None:
+    with open_rows(session, statement) as rows:
+        _write_table(path, names, rows)
+
+
+def _write_resources(path: Path, resources: Resources) -> None:
+    columns = [resources.times, *resources.samples.values()]
+    blanked = (["" if np.isnan(value) else value for value in row] for row in zip(*columns, strict=True))
+    _write_table(path, ["time", *resources.samples], blanked)
+
+
+def _write_table(path: Path, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    partial = path.with_suffix(".part")
+    with partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(names)
+        writer.writerows(rows)
+    partial.replace(path)
+
+
+def _replace(path: Path, lines: Iterable[str]) -> None:
+    partial = path.with_suffix(".part")
+    partial.write_text("".join(lines), encoding="utf-8")
+    partial.replace(path)
+
+
+def _columns(path: Path, wanted: Sequence[str]) -> list[Array]:
+    rows = _rows(path)
+    names = next(rows)
+    cells = dict(zip(names, zip(*rows, strict=True), strict=False))
+    if "node" in names:
+        cells["who"] = tuple(zip(cells.get("node", ()), cells.get("slot", ()), strict=True))
+    missing = [name for name in wanted if name not in {*names, "who"}]
+    if missing:
+        raise ValueError(f"{path.name} has no column {', '.join(missing)}")
+    return [_as_numbers(name, cells.get(name, ())) for name in wanted]
+
+
+def _as_numbers(name: str, cells: Sequence[Any]) -> Array:
+    """Return a column as the database would give it: words by their place, slots numbered."""
+    if name == "who":
+        numbers = {slot: place for place, slot in enumerate(dict.fromkeys(cells))}
+        return np.array([numbers[slot] for slot in cells], dtype=np.float64)
+    if name in VOCABULARIES:
+        places = {str(word): place for place, word in enumerate(VOCABULARIES[name])}
+        return np.array([places.get(word, UNKNOWN_WORD) for word in cells], dtype=np.float64)
+    return np.array([_number(cell) for cell in cells], dtype=np.float64)
+
+
+def _number(cell: str) -> float:
+    return float(cell) if cell else float("nan")
+
+
+def _rows(path: Path) -> Iterator[list[str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        yield from csv.reader(file)

@@ -1,0 +1,175 @@
+"""One run as it is stored: plain arrays, read in two queries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Select, func, null, select
+from sqlalchemy.orm import Session
+
+from capacity.estimators.interval import Booleans, Floats
+from capacity.estimators.throughput import Executions
+from capacity.runs.column_reader import Array, place_of, read_columns
+from core.errors import UsageError
+from core.models import ExecutionRow, RunRow, VideoRow
+from core.run import Mode
+from core.video import FINAL_STATES, Outcome, Reason, Stage, VideoState
+
+STATES = list(VideoState)
+OUTCOMES = list(Outcome)
+LOOKED_UP_TASKS = 100
+DEAD = [Reason.DEAD_LETTERED]
+VIDEO_COLUMNS = ("intended_at", "uploaded_at", "started_at", "updated_at", "state", "reason")
+STAGE_COLUMNS = tuple(f"{name}_seconds" for name in (*Stage, "ffmpeg_cpu"))
+EXECUTION_COLUMNS = ("outcome", "who", "uploaded_at", "started_at", "ended_at", *STAGE_COLUMNS)
+#: the words of a column by their place; what is not among them is -1
+VOCABULARIES: Mapping[str, Sequence[str]] = {"state": STATES, "reason": DEAD, "outcome": OUTCOMES}
+#: more than any system's process ids, so that node and process make one number
+MOST_PROCESSES = 1 << 32
+
+
+@dataclass(frozen=True)
+class Census:
+    """How many videos of a run are where; together they are the `injected`."""
+
+    injected: int
+    done: int
+    failed: int
+    waiting: int
+    in_flight: int
+    dead_lettered: int
+
+    @property
+    def is_conserved(self) -> bool:
+        """Say whether no video is missing or counted twice."""
+        return self.injected == self.done + self.failed + self.waiting + self.in_flight + self.dead_lettered
+
+
+@dataclass(frozen=True)
+class RecordedRun:
+    """A run's row, one entry per video (NaN where not happened), and its working executions.
+
+    `stage_seconds` and `ffmpeg_cpu_seconds` have one entry per execution, in the order of `executions`.
+    """
+
+    run: RunRow
+    intended_at: Floats
+    uploaded_at: Floats
+    started_at: Floats
+    updated_at: Floats
+    done: Booleans
+    census: Census
+    duplicates: int
+    executions: Executions
+    stage_seconds: Mapping[str, Floats]
+    ffmpeg_cpu_seconds: Floats
+
+    @property
+    def is_burst(self) -> bool:
+        """Say whether all videos were sent at once."""
+        return self.run.mode == Mode.BURST
+
+    @property
+    def failed(self) -> int:
+        """Return how many videos ended without a result, dead-lettered ones included."""
+        return self.census.failed + self.census.dead_lettered
+
+
+def find_run(session: Session, run_id: str | None, tasks_log: str | None = None) -> RunRow:
+    """Return the run of that id, of that log of task ids, or the newest; raise UsageError when there is none."""
+    wanted = select(RunRow).order_by(RunRow.created_at.desc())
+    if run_id:
+        wanted = wanted.where(RunRow.id == run_id)
+    if tasks_log:
+        wanted = wanted.join(VideoRow).where(VideoRow.task_id.in_(_first_tasks(tasks_log)))
+    run = session.scalars(wanted.limit(1)).first()
+    if run is None:
+        raise UsageError("run", "none is recorded under it", "see `make table` for the runs", value=run_id or tasks_log)
+    return run
+
+
+def load_run(session: Session, run: RunRow) -> RecordedRun:
+    """Read every video and execution of `run`."""
+    videos = select(*(_column(VideoRow, name) for name in VIDEO_COLUMNS)).where(VideoRow.run_id == run.id)
+    return assemble(run, read_columns(session, videos), read_columns(session, _executions(session, run)))
+
+
+def _executions(session: Session, run: RunRow) -> Select[Any]:
+    """Return the query of a run's executions; in a burst no slot ever waits for an upload, which saves the join."""
+    nodes = session.scalars(select(ExecutionRow.node).where(ExecutionRow.run_id == run.id).distinct()).all()
+    who = (
+        place_of(ExecutionRow.node, sorted(nodes)) * MOST_PROCESSES + ExecutionRow.slot if nodes else ExecutionRow.slot
+    )
+    columns = {name: who if name == "who" else _column(ExecutionRow, name) for name in EXECUTION_COLUMNS}
+    if run.mode == Mode.BURST:
+        return select(*(columns | {"uploaded_at": null()}).values()).where(ExecutionRow.run_id == run.id)
+    joined = select(*columns.values()).outerjoin(VideoRow, VideoRow.id == ExecutionRow.video_id)
+    return joined.where(ExecutionRow.run_id == run.id)
+
+
+def _column(table: type[VideoRow | ExecutionRow], name: str) -> Any:
+    if name in VOCABULARIES:
+        return place_of(getattr(table, name), VOCABULARIES[name])
+    return VideoRow.uploaded_at if name == "uploaded_at" else getattr(table, name)
+
+
+def unfinished_since(session: Session, run_id: str) -> float | None:
+    """Return when the earliest execution began that is still being worked on; None when there is none."""
+    open_executions = (ExecutionRow.run_id == run_id, ExecutionRow.ended_at.is_(None), ExecutionRow.outcome.is_(None))
+    return session.scalar(select(func.min(ExecutionRow.started_at)).where(*open_executions))
+
+
+def assemble(run: RunRow, videos: Sequence[Array], executions: Sequence[Array]) -> RecordedRun:
+    """Return the run of columns in the order of VIDEO_COLUMNS and EXECUTION_COLUMNS."""
+    intended, uploaded, started, updated, states, reasons = videos
+    outcomes, slots, execution_uploaded, execution_started, ended, *spent = executions
+    final = np.isin(states, [STATES.index(state) for state in FINAL_STATES])
+    work = np.isfinite(ended) & (outcomes != OUTCOMES.index(Outcome.DUPLICATE))
+    stages = {name: values[work] for name, values in zip((*Stage, "ffmpeg_cpu"), spent, strict=True)}
+    return RecordedRun(
+        run=run,
+        intended_at=intended,
+        uploaded_at=uploaded,
+        started_at=started,
+        updated_at=np.where(final, updated, np.nan),
+        done=states == STATES.index(VideoState.DONE),
+        census=_census(states, dead=reasons == 0),
+        duplicates=int((outcomes == OUTCOMES.index(Outcome.DUPLICATE)).sum()),
+        executions=Executions(
+            started_at=execution_started[work],
+            ended_at=ended[work],
+            counted=outcomes[work] == OUTCOMES.index(Outcome.DONE),
+            slot=slots[work].astype(np.int64),
+            uploaded_at=execution_uploaded[work],
+        ),
+        stage_seconds={stage.value: stages[stage] for stage in Stage},
+        ffmpeg_cpu_seconds=stages["ffmpeg_cpu"],
+    )
+
+
+def _census(states: Array, dead: Booleans) -> Census:
+    counts = {state: int((states == code).sum()) for code, state in enumerate(STATES)}
+    dead_lettered = int(dead.sum())
+    return Census(
+        injected=int(states.size),
+        done=counts[VideoState.DONE],
+        failed=counts[VideoState.FAILED] - dead_lettered,
+        waiting=counts[VideoState.UPLOADED],
+        in_flight=counts[VideoState.PROCESSING],
+        dead_lettered=dead_lettered,
+    )
+
+
+def _first_tasks(tasks_log: str) -> list[str]:
+    """Return a few ids of the log: a burst that stopped early has taken some of its videos back."""
+    try:
+        with open(tasks_log, encoding="utf-8") as lines:
+            return [line.strip() for line in islice(lines, LOOKED_UP_TASKS)]
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            "tasks log", "it cannot be read", "give results/worker_tasks_….log", value=tasks_log
+        ) from error

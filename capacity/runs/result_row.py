@@ -1,0 +1,77 @@
+"""The result row of a run: the scenario's figures, then what makes them trustworthy. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from capacity.estimators.interval import Interval
+from capacity.runs.conditions import Conditions
+from core.run import RunStatus
+
+#: Prometheus and database must agree to this; more is told, not averaged away
+AGREEMENT_RATIO = 0.001
+
+
+@dataclass(frozen=True)
+class ResultRow:
+    """One run's figures; None is unknown. X and S are from the recording rules, `*_database` are recomputed."""
+
+    run_id: str
+    status: str
+    mode: str
+    size_label: str
+    concurrency: int
+    slots: int
+    count: int
+    rate_per_minute: float | None
+    done: int
+    failed: int
+    duplicates: int
+    #: as the recording rules say; see `x` and `s` for what the table shows
+    x_per_minute: float | None
+    s_seconds: float | None
+    x_database: float | None
+    s_database: float | None
+    x_sat_per_minute: float | None
+    x_sat_interval: Interval | None
+    service_mean_seconds: float | None
+    service_cv: float | None
+    stability: str | None
+    conditions: Conditions = Conditions()
+    nodes: int = 1
+    created_at: float = 0.0
+    #: how many videos were asked for, when a burst that knew enough took the rest back
+    asked: int | None = None
+
+    @property
+    def x(self) -> float | None:
+        """Return X as Prometheus has it, else as the database has it."""
+        return self.x_database if self.x_per_minute is None else self.x_per_minute
+
+    @property
+    def s(self) -> float | None:
+        """Return S as Prometheus has it, else as the database has it."""
+        return self.s_database if self.s_seconds is None else self.s_seconds
+
+    @property
+    def cpu_count(self) -> int | None:
+        """Return the cores of the machine."""
+        return self.conditions.cpu_count
+
+    @property
+    def is_whole(self) -> bool:
+        """Say whether the run finished, every video is done once, and nothing contradicts its figures."""
+        finished = self.status == RunStatus.FINISHED and self.done == self.count
+        return finished and not self.failed and not self.duplicates and self.agrees is not False
+
+    @property
+    def agrees(self) -> bool | None:
+        """Say whether Prometheus and database agree to 0.1 %; None when one of them is unknown."""
+        pairs = ((self.x_per_minute, self.x_database), (self.s_seconds, self.s_database))
+        if any(a is None or b is None for a, b in pairs):
+            return None
+        return all(_near(a, b) for a, b in pairs if a is not None and b is not None)
+
+
+def _near(a: float, b: float) -> bool:
+    return abs(a - b) <= AGREEMENT_RATIO * abs(b)

@@ -1,0 +1,183 @@
+"""How many workers a demand needs: by queueing formula, checked by simulation."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from capacity.estimators.interval import SECONDS_PER_MINUTE
+from capacity.estimators.queue_simulation import ggc, lognormal
+
+WAIT_QUANTILE = 0.95
+LIGHT_LOAD = 0.75
+LIGHT_LOAD_FACTOR = 1.3  # the p95 formula is up to a third too short under it, see METHOD 7
+SIMULATED_ARRIVALS = 20_000
+SIMULATED_PER_SLOT = 20
+SIMULATED_MOST = 400_000
+WARM_UP_SHARE = 0.2
+MOST_EXTRA_SLOTS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What is asked: videos a minute, how long 95 % of them may wait at most, and how videos behave.
+
+    `service_seconds` is S at the operating concurrency, not of one slot alone. `arrival_cv` is 1 for real users.
+    """
+
+    per_minute: float
+    wait_p95_seconds: float
+    service_seconds: float
+    service_cv: float
+    slots_per_worker: int
+    arrival_cv: float = 1.0
+    max_utilisation: float = 0.8
+    spare_workers: int = 1
+
+    @property
+    def load(self) -> float:
+        """Return the offered load in erlangs, V S: slots that are busy on average."""
+        return self.per_minute / SECONDS_PER_MINUTE * self.service_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class QueueForecast:
+    """What `slots` slots would do with a demand, by formula; times in seconds."""
+
+    slots: int
+    utilisation: float
+    wait_probability: float
+    wait_mean_seconds: float
+    wait_p95_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedQueue:
+    """The same from simulated arrivals, log-normal service and gamma-distributed gaps."""
+
+    arrivals: int
+    wait_mean_seconds: float
+    wait_p95_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Slots and workers for a demand; `simulated` is None when the system is too large to simulate."""
+
+    demand: Demand
+    slots: int
+    workers: int
+    forecast: QueueForecast
+    simulated: SimulatedQueue | None
+    capacity_per_minute: float
+    keda_queue_length: int
+    keda_queue_length_visible_only: int
+
+
+def erlang_c(slots: int, load: float) -> float:
+    """Return the probability that an arrival waits in M/M/c; 1 when the load is not under the slots.
+
+    By the Erlang B recursion B_k = a B / (k + a B), which neither over- nor underflows.
+    """
+    if load >= slots:
+        return 1.0
+    blocking = 1.0
+    for k in range(1, slots + 1):
+        blocking = load * blocking / (k + load * blocking)
+    return slots * blocking / (slots - load * (1 - blocking))
+
+
+def forecast(demand: Demand, slots: int) -> QueueForecast:
+    """Return the Allen-Cunneen approximation of G/G/c; waits are infinite when the load reaches the slots."""
+    load = demand.load
+    waiting = erlang_c(slots, load)
+    rho = load / slots
+    if load >= slots:
+        return QueueForecast(slots, rho, 1.0, math.inf, math.inf)
+    spread = (demand.arrival_cv**2 + demand.service_cv**2) / 2
+    scale = spread * demand.service_seconds / (slots - load)
+    tail = 1 - WAIT_QUANTILE
+    p95 = scale * math.log(waiting / tail) if waiting > tail else 0.0
+    return QueueForecast(slots, rho, waiting, waiting * scale, p95 * (LIGHT_LOAD_FACTOR if rho < LIGHT_LOAD else 1.0))
+
+
+def make_plan(demand: Demand, seed: int = 0) -> Plan:
+    """Return the fewest slots that keep utilisation and waiting, by formula and then by simulation."""
+    slots = _fewest_slots(demand)
+    simulated = simulate(demand, slots, seed)
+    for _ in range(MOST_EXTRA_SLOTS):
+        if simulated is None or simulated.wait_p95_seconds <= demand.wait_p95_seconds:
+            break
+        slots += 1
+        simulated = simulate(demand, slots, seed)
+    workers = math.ceil(slots / demand.slots_per_worker) + demand.spare_workers
+    return Plan(
+        demand=demand,
+        slots=slots,
+        workers=workers,
+        forecast=forecast(demand, slots),
+        simulated=simulated,
+        capacity_per_minute=workers * worker_capacity(demand),
+        keda_queue_length=keda_queue_length(demand),
+        keda_queue_length_visible_only=keda_queue_length(demand, with_in_flight=False),
+    )
+
+
+def simulate(demand: Demand, slots: int, seed: int = 0) -> SimulatedQueue | None:
+    """Return waits of a simulated queue, None when a steady state would take too many arrivals."""
+    arrivals = max(SIMULATED_ARRIVALS, SIMULATED_PER_SLOT * slots)
+    if arrivals > SIMULATED_MOST or demand.load >= slots:
+        return None
+    rng = np.random.default_rng(seed)
+    gap = SECONDS_PER_MINUTE / demand.per_minute
+    shape = 1 / demand.arrival_cv**2 if demand.arrival_cv > 0 else math.inf
+    gaps = rng.gamma(shape, gap / shape, arrivals) if math.isfinite(shape) else np.full(arrivals, gap)
+    arrived = np.cumsum(gaps)
+    starts = ggc(arrived, lognormal(rng, demand.service_seconds, demand.service_cv, arrivals), slots)
+    waits = (starts - arrived)[int(WARM_UP_SHARE * arrivals) :]
+    return SimulatedQueue(arrivals, float(waits.mean()), float(np.quantile(waits, WAIT_QUANTILE)))
+
+
+def worker_capacity(demand: Demand) -> float:
+    """Return videos a minute of one busy worker."""
+    return SECONDS_PER_MINUTE * demand.slots_per_worker / demand.service_seconds
+
+
+def keda_queue_length(demand: Demand, *, with_in_flight: bool = True) -> int:
+    """Return KEDA's aws-sqs `queueLength` per worker so that a new message waits no longer than allowed.
+
+    KEDA counts visible and in-flight messages unless `scaleOnInFlight` is false: c (W/S + 1) or c W/S.
+    """
+    per_slot = demand.wait_p95_seconds / demand.service_seconds + (1 if with_in_flight else 0)
+    return max(1, math.floor(demand.slots_per_worker * per_slot + 1e-9))
+
+
+def cost_per_thousand(price_per_hour: float, worker_per_minute: float, utilisation: float = 1.0) -> float:
+    """Return what 1,000 videos cost at a worker's price per hour."""
+    return 1000 * price_per_hour / (60 * worker_per_minute * utilisation)
+
+
+def drain_minutes(backlog: float, capacity_per_minute: float, arriving_per_minute: float) -> float:
+    """Return how long a backlog takes to drain while videos keep arriving; infinite without spare capacity."""
+    spare = capacity_per_minute - arriving_per_minute
+    return backlog / spare if spare > 0 else math.inf
+
+
+def _fewest_slots(demand: Demand) -> int:
+    """Return the fewest slots by formula, by doubling and halving: both utilisation and wait fall with slots."""
+    low = max(1, math.ceil(demand.load / demand.max_utilisation - 1e-9))
+    if _suffices(demand, low):
+        return low
+    high = 2 * low
+    while not _suffices(demand, high):
+        high *= 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if _suffices(demand, middle) else (middle, high)
+    return high
+
+
+def _suffices(demand: Demand, slots: int) -> bool:
+    return forecast(demand, slots).wait_p95_seconds <= demand.wait_p95_seconds

@@ -1,0 +1,45 @@
+"""How a number looks in the language of a result.
+
+Numbers keep the decimal point in both languages, so that a cell can be pasted into any program.
+"""
+
+from __future__ import annotations
+
+import math
+
+from capacity.estimators.interval import Interval
+from core.language import Language, Text
+
+UNKNOWN = Text("desconocido", "unknown")
+UNBOUNDED = Text("sin límite", "no limit")
+
+
+def number(value: float | None, lang: Language, digits: int = 2) -> str:
+    """Return a number with a decimal point; None and NaN are unknown, never 0."""
+    if value is None or math.isnan(value):
+        return UNKNOWN.to(lang)
+    if math.isinf(value):
+        return UNBOUNDED.to(lang)
+    return f"{value:,.{digits}f}".replace(",", " ")  # a space: a comma would read as a decimal in Spanish
+
+
+def significant(value: float | None, lang: Language, digits: int = 4) -> str:
+    """Return a number to so many significant digits, for quantities that span magnitudes."""
+    if value is None or not math.isfinite(value):
+        return number(value, lang)
+    rounded = float(f"{value:.{digits}g}")
+    return number(rounded, lang, 0) if abs(rounded) >= 10 ** (digits - 1) else f"{rounded:.{digits}g}"
+
+
+def interval_text(interval: Interval | None, lang: Language, digits: int = 2) -> str:
+    """Return `[low, high]`, or unknown."""
+    if interval is None:
+        return UNKNOWN.to(lang)
+    return f"[{number(interval.low, lang, digits)}, {number(interval.high, lang, digits)}]"
+
+
+def percent(ratio: float | None, lang: Language, digits: int = 1) -> str:
+    """Return a ratio as a percentage."""
+    if ratio is None or not math.isfinite(ratio):
+        return number(ratio, lang)
+    return f"{round(100 * ratio, digits) + 0.0:.{digits}f} %"  # + 0.0: no "-0.0 %"

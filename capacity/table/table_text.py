@@ -1,0 +1,167 @@
+"""The table as people read it: Markdown in the scenario's columns, and CSV with everything behind it."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from io import StringIO
+
+from capacity.estimators.interval import Interval
+from capacity.estimators.stability import Stability
+from capacity.runs.result_row import ResultRow
+from capacity.table.cells import TableCell
+from capacity.table.number_format import number
+from core.language import STATUS_NAMES, Language, Text, same
+from core.run import RunStatus
+
+HEADER = Text(
+    "| Tamaño | Concurrencia | Modo | X (videos/min) | S promedio (s) | Notas |",
+    "| Size | Concurrency | Mode | X (videos/min) | Mean S (s) | Notes |",
+)
+RULE = "|---|---|---|---|---|---|"
+CSV_COLUMNS = (
+    "size", "concurrency", "nodes", "mode", "rate_per_minute", "count", "x_per_minute", "s_seconds",
+    "x_sat_per_minute", "x_sat_low", "x_sat_high", "interval_between_runs", "stability", "done", "failed",
+    "duplicates", "agrees", "runs", "x_sat_runs", "left_out",
+)  # fmt: skip
+STABILITIES = {
+    Stability.STABLE: Text("estable", "stable"),
+    Stability.UNSTABLE: Text("inestable", "unstable"),
+    Stability.INCONCLUSIVE: Text("no concluyente", "inconclusive"),
+}
+
+
+def cells_of(cell: TableCell, lang: Language) -> tuple[str, ...]:
+    """Return what the scenario's columns hold for a cell."""
+    return (
+        cell.key.size_label[:-2] + " " + cell.key.size_label[-2:],
+        str(cell.key.concurrency),
+        cell.key.mode.capitalize(),
+        number(cell.x, lang),
+        number(cell.s, lang, 1),
+        "; ".join(text.to(lang) for text in _notes(cell, lang)),
+    )
+
+
+def markdown(cells: Sequence[TableCell], lang: Language) -> str:
+    """Return the table, and under it which runs each line is made of."""
+    lines = ["| " + " | ".join(cells_of(cell, lang)) + " |" for cell in cells]
+    return "\n".join([HEADER.to(lang), RULE, *lines]) + "\n"
+
+
+def sources(cells: Sequence[TableCell], lang: Language) -> str:
+    """Return one line a cell that names the runs behind it, those of X_sat apart where they are others."""
+    return "".join(f"- {_source(cell, lang)}\n" for cell in cells) or "\n"
+
+
+def csv_text(cells: Sequence[TableCell]) -> str:
+    """Return the table as CSV, unknown blank, the run ids separated by blanks."""
+    file = StringIO()
+    writer = csv.DictWriter(file, CSV_COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(csv_row(cell) for cell in cells)
+    return file.getvalue()
+
+
+def csv_row(cell: TableCell) -> dict[str, object]:
+    """Return everything known of a cell under the CSV's names; None is unknown."""
+    newest, interval = cell.runs[-1], cell.x_sat_interval
+    return {
+        "size": cell.key.size_label,
+        "concurrency": cell.key.concurrency,
+        "nodes": cell.key.nodes,
+        "mode": cell.key.mode,
+        "rate_per_minute": newest.rate_per_minute,
+        "count": cell.count,
+        "x_per_minute": cell.x,
+        "s_seconds": cell.s,
+        "x_sat_per_minute": cell.x_sat,
+        "x_sat_low": interval.low if interval else None,
+        "x_sat_high": interval.high if interval else None,
+        "interval_between_runs": cell.is_between_runs,
+        "stability": newest.stability,
+        "done": sum(run.done for run in cell.runs),
+        "failed": sum(run.failed for run in cell.runs),
+        "duplicates": sum(run.duplicates for run in cell.runs),
+        "agrees": _agreement(cell),
+        "runs": " ".join(run.run_id for run in cell.runs),
+        "x_sat_runs": " ".join(run.run_id for run in cell.x_sat_runs),
+        "left_out": cell.left_out,
+    }
+
+
+def capacity_text(rate: float | None, interval: Interval | None, lang: Language) -> str:
+    """Return X_sat with its interval as `8.22 [7.70–8.80]`."""
+    bounds = "" if interval is None else f" [{number(interval.low, lang)}–{number(interval.high, lang)}]"
+    return number(rate, lang) + bounds
+
+
+def _source(cell: TableCell, lang: Language) -> str:
+    size, slots, mode, *_ = cells_of(cell, lang)
+    ids = ", ".join(run.run_id for run in cell.runs)
+    if cell.x_sat is not None and cell.x_sat_runs != cell.runs:
+        capacity_ids = ", ".join(run.run_id for run in cell.x_sat_runs)
+        ids += Text(f"; X_sat de {capacity_ids}", f"; X_sat of {capacity_ids}").to(lang)
+    left = Text(f" (sin usar: {cell.left_out})", f" (not used: {cell.left_out})").to(lang) if cell.left_out else ""
+    return f"{size}, c={slots}, {mode}: {ids}{left}"
+
+
+def _notes(cell: TableCell, lang: Language) -> Iterator[Text]:
+    yield from _test_notes(cell, lang)
+    for row in cell.runs:
+        yield from _warnings(row, lang)
+
+
+def _test_notes(cell: TableCell, lang: Language) -> Iterator[Text]:
+    newest, runs = cell.runs[-1], len(cell.runs)
+    stopped = newest.asked is not None and newest.asked > newest.count
+    yield Text(
+        f"N={cell.count}" + (f" de {newest.asked} (parada adaptativa)" if stopped else ""),
+        f"N={cell.count}" + (f" of {newest.asked} (adaptive stop)" if stopped else ""),
+    )
+    if runs > 1:
+        yield Text(f"media de {runs} corridas", f"mean of {runs} runs")
+    if cell.key.nodes > 1:
+        yield Text(f"{cell.key.nodes} nodos", f"{cell.key.nodes} nodes")
+    if newest.rate_per_minute is not None:
+        yield Text(f"tasa={newest.rate_per_minute:.4g}/min", f"rate={newest.rate_per_minute:.4g}/min")
+    if newest.stability is not None:
+        verdicts = list(dict.fromkeys(run.stability for run in cell.runs if run.stability))
+        names = [STABILITIES[Stability(verdict)] for verdict in verdicts]
+        yield Text(f"cola {' / '.join(n.es for n in names)}", f"queue {' / '.join(n.en for n in names)}")
+    if cell.x_sat is not None:
+        shown = f"X_sat={capacity_text(cell.x_sat, cell.x_sat_interval, lang)} {_scope(cell).to(lang)}".rstrip()
+        yield Text(shown, shown)
+
+
+def _scope(cell: TableCell) -> Text:
+    """Return whose X_sat it is, where that is not what the note on X and S says already."""
+    runs = len(cell.x_sat_runs)
+    if runs == len(cell.runs):
+        return Text("entre corridas", "between runs") if cell.is_between_runs else same("")
+    if cell.is_between_runs:
+        return Text(f"entre {runs} corridas", f"between {runs} runs")
+    return Text("de una corrida", "of one run") if runs == 1 else Text(f"de {runs} corridas", f"of {runs} runs")
+
+
+def _warnings(row: ResultRow, lang: Language) -> Iterator[Text]:
+    if row.status != RunStatus.FINISHED:
+        status = STATUS_NAMES[row.status]
+        yield Text(f"corrida {status.es}", f"run {status.en}")
+    if row.done + row.failed < row.count:
+        missing = row.count - row.done - row.failed
+        yield Text(f"{missing} sin terminar: S es ≥", f"{missing} unfinished: S is ≥")
+    if row.failed:
+        yield Text(f"{row.failed} fallidos", f"{row.failed} failed")
+    if row.duplicates:
+        yield Text(f"{row.duplicates} entregas repetidas", f"{row.duplicates} duplicate deliveries")
+    if row.agrees is None:
+        yield Text("solo base de datos, sin contraste con Prometheus", "database only, not compared with Prometheus")
+    elif not row.agrees:
+        x, s = number(row.x_database, lang, 3), number(row.s_database, lang, 2)
+        yield Text(f"la base de datos da X={x}, S={s}", f"the database says X={x}, S={s}")
+
+
+def _agreement(cell: TableCell) -> bool | None:
+    found = {run.agrees for run in cell.runs}
+    return False if False in found else None if None in found else True

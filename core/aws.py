@@ -1,0 +1,62 @@
+"""boto3 clients with short timeouts, bounded retries and, in the native stack, the emulator's key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from core.errors import EnvironmentFault, first_line
+from core.settings import Settings
+
+if TYPE_CHECKING:
+    from types_boto3_s3.client import S3Client
+    from types_boto3_sqs.client import SQSClient
+
+#: The emulator accepts any key, but boto3 wants one.
+EMULATOR_KEY = "test"
+
+
+@overload
+def client(settings: Settings, service: Literal["sqs"], read_timeout_seconds: float = ...) -> SQSClient: ...
+@overload
+def client(settings: Settings, service: Literal["s3"], read_timeout_seconds: float = ...) -> S3Client: ...
+def client(settings: Settings, service: Literal["sqs", "s3"], read_timeout_seconds: float = 15) -> Any:
+    """Return a client of `service`; not safe across a fork, so make it in the process that uses it.
+
+    Raise EnvironmentFault where AWS_* or the files under ~/.aws cannot be meant.
+    """
+    config = Config(**client_options(read_timeout_seconds))
+    try:
+        keys: dict[str, Any] = credentials(settings)
+        session = boto3.Session(region_name=settings.aws.region, **keys)
+        return session.client(service, endpoint_url=settings.aws.endpoint_of(service), config=config)
+    except (BotoCoreError, ValueError) as error:  # ValueError: an endpoint without a host
+        remedy = "check AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL and ~/.aws"
+        raise EnvironmentFault("AWS settings", first_line(error), remedy) from error
+
+
+def client_options(read_timeout_seconds: float = 15) -> dict[str, Any]:
+    """Return timeouts that end a call within a minute; botocore's own are 60 s, five times over."""
+    retries = {"mode": "standard", "total_max_attempts": 3}
+    return {"connect_timeout": 3, "read_timeout": read_timeout_seconds, "retries": retries}
+
+
+def credentials(settings: Settings) -> dict[str, str]:
+    """Return the key to use with the native stack's emulator; nothing where boto3's chain finds one."""
+    if settings.stack != "native" or boto3.Session().get_credentials() is not None:
+        return {}
+    return {"aws_access_key_id": EMULATOR_KEY, "aws_secret_access_key": EMULATOR_KEY}
+
+
+def aws_fault(error: Exception, service: str = "AWS", endpoint: str | None = None) -> EnvironmentFault:
+    """Return the one-line fault for a failed call of `service`."""
+    why = error.response["Error"]["Code"] if isinstance(error, ClientError) else first_line(error)
+    return EnvironmentFault(
+        service,
+        f"it refused or did not answer: {why}",
+        "check AWS_ENDPOINT_URL, AWS_REGION and the credentials",
+        value=endpoint,
+    )

@@ -1,0 +1,79 @@
+"""`python -m core.metrics_page`: print docs/metrics.md, every metric with type, unit, labels and who emits it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from core import metrics
+from core.label_values import Values, values_of
+from core.metrics import Kind, Metric
+
+HEAD = """# Metrics
+
+Every metric Aforo emits. `make docs` makes this page from `core/metrics.py` and `core/label_values.py`.
+Recording rules (`prometheus/rules/`) build on these, named `level:metric:operation`. A value not known is absent,
+never 0. celery-exporter and Prometheus name their own metrics; those our dashboards read stand in `grafana/known.py`.
+"""
+SECTIONS = (
+    ("Worker", "each worker (`python -m worker`, port AFORO_WORKER_METRICS_PORT)", metrics.WORKER),
+    ("Machine of a worker", "each worker, read when Prometheus asks", metrics.NODE),
+    ("Queues", "the SQS exporter (`python -m exporters sqs`, port AFORO_EXPORTER_SQS_PORT)", metrics.SQS),
+    (
+        "Runs",
+        "the database exporter (`python -m exporters db`, port AFORO_EXPORTER_DB_PORT): exact facts, from which the "
+        "result table is computed",
+        metrics.RUN,
+    ),
+    ("Database", "the database exporter", metrics.DATABASE),
+    ("Exporters themselves", "both exporters; rows, rebuilds and corrections the database exporter", metrics.EXPORTER),
+)
+#: by the end of the name, the longer first
+UNITS = (
+    ("_timestamp_seconds", "seconds since 1970, UTC"),
+    ("_bytes_per_second", "bytes a second"),
+    ("_videos_per_second", "videos a second"),
+    ("_videos_per_minute", "videos a minute"),
+    ("_usd_per_month", "US dollars a month"),
+    ("_seconds", "seconds"),
+    ("_bytes", "bytes"),
+    ("_ratio", "ratio"),
+    ("_cores", "cores"),
+    ("_info", "always 1"),
+)
+
+
+def render() -> str:
+    """Return the text of docs/metrics.md."""
+    return "\n".join([HEAD, *(line for section in SECTIONS for line in _section(*section))])
+
+
+def unit_of(metric: Metric) -> str:
+    """Return what a metric's values count, as its name says."""
+    name = metric.name.removesuffix("_total")
+    return next((unit for end, unit in UNITS if name.endswith(end)), "number")
+
+
+def _section(title: str, emitter: str, families: tuple[Metric, ...]) -> Iterator[str]:
+    yield f"## {title}\nEmitted by {emitter}.\n\n| Metric | Type | Unit | Labels | Meaning |\n|---|---|---|---|---|"
+    for metric in families:
+        labels = "<br>".join(_label(metric.name, label) for label in metric.labels)
+        yield f"| `{metric.name}` | {metric.kind} | {unit_of(metric)} | {labels} | {metric.help}{_buckets(metric)} |"
+    yield ""
+
+
+def _label(family: str, label: str) -> str:
+    return f"`{label}`: {_listed(values_of(family, label))}"
+
+
+def _listed(values: Values) -> str:
+    return values if isinstance(values, str) else ", ".join(f"`{value}`" for value in values)
+
+
+def _buckets(metric: Metric) -> str:
+    if metric.kind is not Kind.HISTOGRAM:
+        return ""
+    return " Buckets: " + ", ".join(f"{bound:g}" for bound in metric.buckets) + "."
+
+
+if __name__ == "__main__":
+    print(render(), end="")

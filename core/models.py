@@ -1,0 +1,147 @@
+"""The tables `runs`, `videos`, `executions` and `workers`.
+
+Moments are UTC seconds since the epoch as double precision (a quarter of a microsecond today), on every database:
+differences and sums are then the same arithmetic in SQLite, PostgreSQL, Python and Prometheus. See docs/adr/0003.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, Double, ForeignKey, Index, Integer, String, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+#: how old the heartbeat of a run grows at most while its injector, or whoever watches it, lives
+HEARTBEAT_SECONDS = 60.0
+
+
+class Base(DeclarativeBase):
+    """The metadata that Alembic compares."""
+
+
+class RunRow(Base):
+    """One test: what was asked, what really ran, and where."""
+
+    __tablename__ = "runs"
+
+    id: Mapped[str] = mapped_column(String(63), primary_key=True)
+    status: Mapped[str] = mapped_column(String(16))
+    mode: Mapped[str] = mapped_column(String(16))
+    size_label: Mapped[str] = mapped_column(String(16))
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    count: Mapped[int] = mapped_column(Integer)
+    #: slots of one node, nodes, and their product as the workers themselves report it when the run starts
+    concurrency: Mapped[int] = mapped_column(Integer)
+    nodes: Mapped[int] = mapped_column(Integer)
+    slots: Mapped[int] = mapped_column(Integer)
+    profile: Mapped[str] = mapped_column(String(32))
+    rate_per_minute: Mapped[float | None] = mapped_column(Double)
+    #: length of the arrival schedule of a sustained run; null for a burst, whose window ends with its last video
+    window_seconds: Mapped[float | None] = mapped_column(Double)
+    source: Mapped[str] = mapped_column(String(1024))
+    source_sha256: Mapped[str] = mapped_column(String(64))
+    source_seconds: Mapped[float | None] = mapped_column(Double)
+    user_id: Mapped[str | None] = mapped_column(String(64))
+    created_at: Mapped[float] = mapped_column(Double)
+    started_at: Mapped[float | None] = mapped_column(Double)
+    finished_at: Mapped[float | None] = mapped_column(Double)
+    heartbeat_at: Mapped[float | None] = mapped_column(Double)
+    tasks_log: Mapped[str | None] = mapped_column(String(1024))
+    note: Mapped[str] = mapped_column(String(256), default="")
+    #: host facts, versions and settings: the fingerprint that `compare` checks
+    environment: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+
+    #: what the analysis last said of the run: X_sat in videos a minute with its 95 % interval, and its verdicts
+    capacity_per_minute: Mapped[float | None] = mapped_column(Double)
+    capacity_low_per_minute: Mapped[float | None] = mapped_column(Double)
+    capacity_high_per_minute: Mapped[float | None] = mapped_column(Double)
+    stability: Mapped[str | None] = mapped_column(String(32))
+    bottleneck: Mapped[str | None] = mapped_column(String(64))
+
+    __table_args__ = (Index("runs_created_at", "created_at"),)
+
+    def is_dead(self, now: float) -> bool:
+        """Say whether the run's injector has gone without a word: a paced one is heard with each send, not between."""
+        gap_seconds = 0.0 if self.rate_per_minute is None else 60 / self.rate_per_minute
+        return now - (self.heartbeat_at or self.created_at) > max(HEARTBEAT_SECONDS, 2 * gap_seconds)
+
+
+class VideoRow(Base):
+    """One unit of work; `execution` is the fencing token of its state changes."""
+
+    __tablename__ = "videos"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    run_id: Mapped[str] = mapped_column(ForeignKey("runs.id"))
+    sequence: Mapped[int] = mapped_column(Integer)
+    task_id: Mapped[str] = mapped_column(String(36))
+    user_id: Mapped[str | None] = mapped_column(String(64))
+    state: Mapped[str] = mapped_column(String(16))
+    reason: Mapped[str | None] = mapped_column(String(32))
+    source_key: Mapped[str] = mapped_column(String(1024))
+    source_bytes: Mapped[int] = mapped_column(BigInteger)
+    source_sha256: Mapped[str] = mapped_column(String(64))
+    profile: Mapped[str] = mapped_column(String(32))
+    output_key: Mapped[str | None] = mapped_column(String(1024))
+    output_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    #: when the schedule wanted it sent (sustained mode), when its row was made and its task handed to SQS,
+    #: when SQS confirmed the task (null: not confirmed), first line of the task, and its final state
+    intended_at: Mapped[float | None] = mapped_column(Double)
+    uploaded_at: Mapped[float] = mapped_column(Double)
+    sent_at: Mapped[float | None] = mapped_column(Double)
+    started_at: Mapped[float | None] = mapped_column(Double)
+    updated_at: Mapped[float] = mapped_column(Double)
+    execution_number: Mapped[int] = mapped_column(Integer, default=0, server_default=text("0"))
+    #: who works on it and until when that claim holds unless renewed
+    owner: Mapped[str | None] = mapped_column(String(128))
+    lease_until: Mapped[float | None] = mapped_column(Double)
+
+    __table_args__ = (
+        Index("videos_run_state", "run_id", "state"),
+        Index("videos_updated_at", "updated_at"),
+    )
+
+
+class ExecutionRow(Base):
+    """One delivery of a task: who had it, from when to when, and how it ended."""
+
+    __tablename__ = "executions"
+
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+    run_id: Mapped[str] = mapped_column(String(63))
+    video_id: Mapped[str] = mapped_column(ForeignKey("videos.id"))
+    #: fencing token of the claim; 0 where the delivery was turned away
+    execution_number: Mapped[int] = mapped_column(Integer)
+    node: Mapped[str] = mapped_column(String(64))
+    slot: Mapped[int] = mapped_column(Integer)
+    receive_count: Mapped[int | None] = mapped_column(Integer)
+    started_at: Mapped[float] = mapped_column(Double)
+    ended_at: Mapped[float | None] = mapped_column(Double)
+    outcome: Mapped[str | None] = mapped_column(String(16))
+    reason: Mapped[str | None] = mapped_column(String(32))
+    claim_seconds: Mapped[float | None] = mapped_column(Double)
+    fetch_seconds: Mapped[float | None] = mapped_column(Double)
+    probe_seconds: Mapped[float | None] = mapped_column(Double)
+    transcode_seconds: Mapped[float | None] = mapped_column(Double)
+    publish_seconds: Mapped[float | None] = mapped_column(Double)
+    finish_seconds: Mapped[float | None] = mapped_column(Double)
+    #: what ffmpeg used, from wait4's rusage
+    ffmpeg_cpu_seconds: Mapped[float | None] = mapped_column(Double)
+    ffmpeg_max_rss_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    ffmpeg_read_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    ffmpeg_written_bytes: Mapped[int | None] = mapped_column(BigInteger)
+
+    __table_args__ = (
+        Index("executions_run", "run_id"),
+        Index("executions_video", "video_id"),
+        Index("executions_ended_at", "ended_at"),
+    )
+
+
+class WorkerRow(Base):
+    """One worker, by its main process: node, pid and start; and when it last said that it lives."""
+
+    __tablename__ = "workers"
+
+    owner: Mapped[str] = mapped_column(String(128), primary_key=True)
+    seen_at: Mapped[float] = mapped_column(Double)

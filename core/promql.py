@@ -1,0 +1,88 @@
+"""Asks Prometheus, and reads what our programs say on /metrics."""
+
+from __future__ import annotations
+
+import json
+import urllib.parse
+import urllib.request
+from dataclasses import dataclass
+from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from core.errors import EnvironmentFault
+
+TIMEOUT_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One series' value now."""
+
+    labels: dict[str, str]
+    value: float
+
+
+@dataclass(frozen=True)
+class Series:
+    """One series over time: moments in epoch seconds with their values."""
+
+    labels: dict[str, str]
+    points: tuple[tuple[float, float], ...]
+
+
+def summed_over_machines(figure: str, *labels: str) -> str:
+    """Return the expression of `figure`, which workers tell of their machine, summed over machines by `labels`.
+
+    Workers on one machine tell the same of it; the machine counts once.
+    """
+    over = f"by ({', '.join(labels)}) " if labels else ""
+    kept = ", ".join((*labels, "host"))
+    return f"sum {over}(max by ({kept}) ({figure} * on (instance) group_left (host) aforo_node_info))"
+
+
+def query(base_url: str, expression: str) -> list[Sample]:
+    """Return the samples of `expression` now; raise EnvironmentFault when Prometheus does not answer."""
+    found = _ask(base_url, "query", {"query": expression})
+    return [Sample(series["metric"], float(series["value"][1])) for series in found]
+
+
+def query_range(base_url: str, expression: str, start: float, end: float, step_seconds: float) -> list[Series]:
+    """Return the series of `expression` from start to end; raise EnvironmentFault when Prometheus does not answer."""
+    window = {"query": expression, "start": start, "end": end, "step": step_seconds}
+    found = _ask(base_url, "query_range", window)
+    return [Series(each["metric"], tuple((float(t), float(v)) for t, v in each["values"])) for each in found]
+
+
+def single(base_url: str, expression: str) -> float | None:
+    """Return the only sample of `expression`; None when there is none, or more, or no Prometheus."""
+    try:
+        samples = query(base_url, expression)
+    except EnvironmentFault:
+        return None
+    return samples[0].value if len(samples) == 1 else None
+
+
+def scrape(host: str, port: int) -> dict[str, list[Sample]] | None:
+    """Return the samples of a program's /metrics by family; None when it does not answer."""
+    try:
+        text = _read(f"http://{host}:{port}/metrics").decode()
+    except OSError:
+        return None
+    families = text_string_to_metric_families(text)
+    return {f.name: [Sample(dict(s.labels), s.value) for s in f.samples] for f in families}
+
+
+def _ask(base_url: str, endpoint: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
+    url = f"{base_url}/api/v1/{endpoint}?" + urllib.parse.urlencode(parameters)
+    try:
+        result: list[dict[str, Any]] = json.loads(_read(url))["data"]["result"]
+    except (OSError, ValueError) as error:
+        raise EnvironmentFault("Prometheus", str(error), "start the stack with `make up`", value=base_url) from error
+    return result
+
+
+def _read(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 (the user's own setting)
+        content: bytes = answer.read()
+    return content

@@ -1,0 +1,24 @@
+"""A rate as people write it: videos a minute."""
+
+from __future__ import annotations
+
+from core.errors import UsageError
+
+SLOWEST_PER_MINUTE = 0.01
+FASTEST_PER_MINUTE = 60_000.0
+
+
+def parse_rate(text: str, or_word: str = "") -> float:
+    """Return the videos a minute that `text` names; raise UsageError for anything else.
+
+    `or_word` is what the caller takes besides, for the error to name.
+    """
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = float("nan")
+    if not SLOWEST_PER_MINUTE <= rate <= FASTEST_PER_MINUTE:
+        why = f"it must be videos a minute or {or_word}" if or_word else "it must be videos a minute"
+        remedy = f"give {SLOWEST_PER_MINUTE:g} to {FASTEST_PER_MINUTE:g}, such as RATE=10"
+        raise UsageError("RATE", why, remedy, value=text)
+    return rate

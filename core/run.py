@@ -1,0 +1,96 @@
+"""What a run is: one test of one cell (size × concurrency × mode)."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+import psutil
+
+from core.errors import UsageError
+
+RUN_ID_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+
+
+class Mode(StrEnum):
+    """How videos arrive: all at once, or at a fixed rate."""
+
+    BURST = "burst"
+    SUSTAINED = "sustained"
+
+
+class RunStatus(StrEnum):
+    """Life of a run; the last three are final."""
+
+    PREPARING = "preparing"
+    RUNNING = "running"
+    FINISHED = "finished"
+    INTERRUPTED = "interrupted"
+    FAILED = "failed"
+
+
+FINAL_STATUSES = frozenset({RunStatus.FINISHED, RunStatus.INTERRUPTED, RunStatus.FAILED})
+
+
+@dataclass(frozen=True)
+class Host:
+    """The machine a program runs on: what a number must be quoted with."""
+
+    name: str
+    system: str
+    cpu_model: str
+    cpu_count: int
+    memory_bytes: int
+    #: whether two logical cores share one: such a machine is full before all of them are busy; None is unknown
+    smt: bool | None
+
+    @classmethod
+    def this(cls) -> Host:
+        """Return the facts of this machine."""
+        return cls(
+            name=platform.node(),
+            system=platform.platform(),
+            cpu_model=_cpu_model(),
+            cpu_count=os.cpu_count() or 1,
+            memory_bytes=psutil.virtual_memory().total,
+            smt=_smt(),
+        )
+
+
+def new_run_id(mode: Mode, size_label: str, concurrency: int, now: datetime | None = None) -> str:
+    """Return a readable, sortable id such as `20261124-051233-burst-50mb-c2`."""
+    moment = (now or datetime.now(UTC)).strftime("%Y%m%d-%H%M%S")
+    size = re.sub(r"[^a-z0-9.]", "", size_label.lower())
+    return f"{moment}-{mode}-{size}-c{concurrency}"
+
+
+def check_run_id(run_id: str) -> str:
+    """Return `run_id` if it is safe as a folder name and a label value; raise UsageError otherwise."""
+    if not RUN_ID_PATTERN.fullmatch(run_id) or ".." in run_id:
+        raise UsageError(
+            "run id",
+            "only a-z, 0-9, '.', '_' and '-' are allowed, 63 characters at most",
+            "leave it out and one is made",
+            value=run_id,
+        )
+    return run_id
+
+
+def _smt() -> bool | None:
+    try:
+        with open("/sys/devices/system/cpu/smt/active", encoding="utf-8") as told:
+            return told.read().strip() == "1"
+    except OSError:
+        return None
+
+
+def _cpu_model() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:
+            return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

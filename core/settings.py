@@ -1,0 +1,406 @@
+"""Every setting, declared once: name, default, meaning and what is allowed.
+
+`Settings.from_env(mapping)` is called once per process. `.env.example` is compared with this file by a test.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
+
+from core.errors import UsageError
+
+Parser = Callable[[str], Any]
+Record = TypeVar("Record")
+EMULATOR_URL = "http://127.0.0.1:4566"
+MOST_SLOTS = 512
+#: what can be made of a video; worker.media.profiles says how
+PROFILE_NAMES = ("full", "showcase")
+
+
+def _text(value: str) -> str:
+    if not value or not value.isprintable():
+        raise ValueError("a printable text that is not empty")
+    return value
+
+
+def _queue_name(value: str) -> str:
+    if not 1 <= len(value) <= 80 or not all(c.isascii() and (c.isalnum() or c in "-_") for c in value):
+        raise ValueError("1 to 80 letters, digits, '-' and '_' (FIFO queues are not supported)")
+    return value
+
+
+def _url(value: str) -> str:
+    if "://" not in value:
+        raise ValueError("a URL with a scheme, such as http://127.0.0.1:4566")
+    return value
+
+
+def _optional_url(value: str) -> str | None:
+    return _url(value) if value else None
+
+
+def _path(value: str) -> Path:
+    if not value or "\0" in value:
+        raise ValueError("a path")
+    return Path(value).expanduser()
+
+
+def _optional_path(value: str) -> Path | None:
+    return _path(value) if value else None
+
+
+def _queue_patterns(value: str) -> tuple[str, ...]:
+    patterns = tuple(part.strip() for part in value.split(",") if part.strip())
+    for pattern in patterns:
+        _queue_name(pattern.removesuffix("*"))
+    return patterns
+
+
+def _pairs(value: str) -> Mapping[str, str]:
+    pairs = [part.partition("=") for part in value.split(",") if part.strip()]
+    if not all(key.strip() and equals for key, equals, _ in pairs):
+        raise ValueError("name=value pairs with commas between them")
+    return {key.strip(): text.strip() for key, _, text in pairs}
+
+
+def _choice(*allowed: str) -> Parser:
+    def parse(value: str) -> str:
+        if value not in allowed:
+            raise ValueError("one of " + ", ".join(allowed))
+        return value
+
+    return parse
+
+
+def _whole(low: int, high: int) -> Parser:
+    def parse(value: str) -> int:
+        if not value.isascii() or not value.isdigit() or not low <= int(value) <= high:
+            raise ValueError(f"a whole number from {low} to {high}")
+        return int(value)
+
+    return parse
+
+
+def _number(low: float, high: float) -> Parser:
+    def parse(value: str) -> float:
+        try:
+            number = float(value)
+        except ValueError:
+            number = float("nan")
+        if not low <= number <= high:
+            raise ValueError(f"a number from {low:g} to {high:g}")
+        return number
+
+    return parse
+
+
+def setting(name: str, default: str, parse: Parser, meaning: str) -> Any:
+    """Declare one environment variable as a dataclass field."""
+    metadata = {"name": name, "default": default, "parse": parse, "meaning": meaning}
+    return field(default_factory=lambda: parse(default), metadata=metadata)
+
+
+_PORT = _whole(1, 65535)
+
+
+@dataclass(frozen=True)
+class Aws:
+    """How AWS, or its local emulator, is reached; credentials are boto3's own business."""
+
+    region: str = setting("AWS_REGION", "us-east-1", _text, "AWS region of the queue and the bucket")
+    endpoint_url: str | None = setting(
+        "AWS_ENDPOINT_URL", "", _optional_url, "AWS emulator; empty means real AWS (STACK=native sets it to its own)"
+    )
+    s3_endpoint_url: str | None = setting(
+        "AWS_ENDPOINT_URL_S3", "", _optional_url, "S3 that is not with the queue, such as MinIO; empty means the above"
+    )
+
+    def endpoint_of(self, service: str) -> str | None:
+        """Return where `service` is reached; None is real AWS."""
+        return (self.s3_endpoint_url if service == "s3" else None) or self.endpoint_url
+
+
+@dataclass(frozen=True)
+class Queue:
+    """The SQS queue and the contract the worker checks at start."""
+
+    name: str = setting("SQS_QUEUE_NAME", "aforo-videos", _queue_name, "queue that carries the tasks")
+    visibility_timeout_seconds: int = setting(
+        "AFORO_QUEUE_VISIBILITY_TIMEOUT_SECONDS",
+        "60",
+        _whole(3, 43200),
+        "visibility timeout given to a queue we create; the keeper extends it while a task runs",
+    )
+    max_receive_count: int = setting(
+        "AFORO_QUEUE_MAX_RECEIVE_COUNT", "8", _whole(5, 1000), "receives before SQS moves a message to the DLQ"
+    )
+    long_poll_seconds: int = setting(
+        "AFORO_QUEUE_LONG_POLL_SECONDS", "5", _whole(1, 20), "how long an empty receive waits in SQS"
+    )
+
+    @property
+    def dead_letter_name(self) -> str:
+        """Return the name of the dead-letter queue that belongs to this queue."""
+        return f"{self.name[:76]}-dlq"
+
+
+@dataclass(frozen=True)
+class Storage:
+    """Where videos come from and go to."""
+
+    backend: str = setting("STORAGE_BACKEND", "filesystem", _choice("filesystem", "s3"), "filesystem or s3")
+    path: Path = setting("UPLOAD_PATH", "videos", _path, "root folder of the filesystem storage, shared with workers")
+    bucket: str = setting("AWS_S3_BUCKET", "aforo-videos", _text, "bucket of the s3 storage")
+    upload_prefix: str = setting("S3_UPLOAD_PREFIX", "uploads/", _text, "where inputs live (both backends)")
+    processed_prefix: str = setting("S3_PROCESSED_PREFIX", "processed/", _text, "where outputs go (both backends)")
+
+
+@dataclass(frozen=True)
+class Database:
+    """The database of runs, videos and executions."""
+
+    url: str = setting("AFORO_DATABASE_URL", "sqlite:///.local/aforo.db", _url, "any SQLAlchemy URL")
+    readonly_url: str | None = setting(
+        "AFORO_DATABASE_READONLY_URL",
+        "",
+        _optional_url,
+        "the same database as a user that may only read, for the exporters; `make up` makes that user on PostgreSQL; "
+        "empty means AFORO_DATABASE_URL",
+    )
+
+    @property
+    def reading_url(self) -> str:
+        """Return the URL by which the exporters read."""
+        return self.readonly_url or self.url
+
+
+@dataclass(frozen=True)
+class Worker:
+    """The worker and the ffmpeg it runs."""
+
+    concurrency: int = setting(
+        "AFORO_WORKER_CONCURRENCY", "2", _whole(1, MOST_SLOTS), "slots (processes) of one worker node"
+    )
+    profile: str = setting(
+        "AFORO_WORKER_PROFILE", "full", _choice(*PROFILE_NAMES), "what is made of a video: full or showcase"
+    )
+    threads: int = setting("AFORO_WORKER_THREADS", "0", _whole(0, 256), "ffmpeg -threads; 0 means cores ÷ concurrency")
+    work_path: Path = setting("AFORO_WORKER_WORK_PATH", ".local/work", _path, "folder of temporary files")
+    metrics_host: str = setting("AFORO_WORKER_METRICS_HOST", "127.0.0.1", _text, "address /metrics listens on")
+    metrics_port: int = setting("AFORO_WORKER_METRICS_PORT", "9101", _PORT, "port of /metrics")
+    deadline_seconds: int = setting(
+        "AFORO_WORKER_DEADLINE_SECONDS", "1800", _whole(5, 36000), "longest time ffmpeg may take for one video"
+    )
+    stall_seconds: int = setting(
+        "AFORO_WORKER_STALL_SECONDS", "120", _whole(2, 3600), "ffmpeg is ended after so long without progress"
+    )
+    ffmpeg_memory_mib: int = setting(
+        "AFORO_WORKER_FFMPEG_MEMORY_MIB", "4096", _whole(1024, 1048576), "address space one ffmpeg may use"
+    )
+    ceilings: str = setting(
+        "AFORO_WORKER_CEILINGS",
+        "local",
+        _choice("none", "local", "all"),
+        "what a starting worker measures once a day: none; local, the disk and an S3 that is not AWS's; all, real S3 "
+        "too (it writes, reads and deletes 4 objects under S3_PROCESSED_PREFIX)",
+    )
+    max_attempts: int = setting(
+        "AFORO_WORKER_MAX_ATTEMPTS", "4", _whole(1, 100), "executions at one video before it is failed"
+    )
+    shutdown_seconds: int = setting(
+        "AFORO_WORKER_SHUTDOWN_SECONDS", "20", _whole(0, 3600), "what SIGTERM leaves running tasks to finish"
+    )
+
+
+@dataclass(frozen=True)
+class Events:
+    """The small Redis that carries Celery events to celery-exporter and nothing else."""
+
+    redis_url: str | None = setting(
+        "AFORO_EVENTS_REDIS_URL",
+        "redis://127.0.0.1:16379/0",
+        _optional_url,
+        "Redis for Celery events; empty turns forwarding off",
+    )
+
+
+@dataclass(frozen=True)
+class Exporters:
+    """The SQS and the database exporter."""
+
+    host: str = setting("AFORO_EXPORTER_HOST", "127.0.0.1", _text, "address the exporters listen on")
+    sqs_port: int = setting("AFORO_EXPORTER_SQS_PORT", "9102", _PORT, "port of `python -m exporters sqs`")
+    db_port: int = setting("AFORO_EXPORTER_DB_PORT", "9103", _PORT, "port of `python -m exporters db`")
+    runs: int = setting("AFORO_EXPORTER_RUNS", "200", _whole(1, 5000), "newest runs that get exact per-run series")
+    timeout_seconds: float = setting(
+        "AFORO_EXPORTER_TIMEOUT_SECONDS", "4", _number(0.1, 60), "longest wait of a scrape for its source"
+    )
+    tls_certificate: Path | None = setting(
+        "AFORO_EXPORTER_TLS_CERTIFICATE", "", _optional_path, "PEM certificate chain; with the key it turns TLS on"
+    )
+    tls_key: Path | None = setting("AFORO_EXPORTER_TLS_KEY", "", _optional_path, "PEM key of that certificate")
+    auth_file: Path | None = setting(
+        "AFORO_EXPORTER_AUTH_FILE", "", _optional_path, "file with one line user:password; it turns basic auth on"
+    )
+    queues: tuple[str, ...] = setting(
+        "AFORO_EXPORTER_QUEUES",
+        "",
+        _queue_patterns,
+        "queues to watch: names, or prefixes that end in *, with commas between; empty means SQS_QUEUE_NAME",
+    )
+    busy_seconds: float = setting(
+        "AFORO_EXPORTER_BUSY_SECONDS", "5", _number(0.1, 3600), "time between reads of SQS while there is work"
+    )
+    idle_seconds: float = setting(
+        "AFORO_EXPORTER_IDLE_SECONDS", "15", _number(0.1, 3600), "time between reads of SQS without work"
+    )
+    usd_per_million_calls: float = setting(
+        "AFORO_EXPORTER_USD_PER_MILLION_CALLS", "0.40", _number(0, 1000), "price of SQS API calls"
+    )
+    overlap_seconds: float = setting(
+        "AFORO_EXPORTER_OVERLAP_SECONDS",
+        "30",
+        _number(1, 86400),
+        "longest time from a row's updated_at to its commit, clock differences included",
+    )
+    rebuild_seconds: float = setting(
+        "AFORO_EXPORTER_REBUILD_SECONDS", "900", _number(1, 604800), "time between counts of the whole database"
+    )
+    videos_table: str = setting("AFORO_EXPORTER_VIDEOS_TABLE", "videos", _text, "table of videos, [schema.]table")
+    videos_columns: Mapping[str, str] = setting(
+        "AFORO_EXPORTER_VIDEOS_COLUMNS",
+        "",
+        _pairs,
+        "ours=yours for columns named otherwise: id, run_id, state, uploaded_at, started_at, updated_at; "
+        "`run_id=` says that the table knows no runs",
+    )
+    videos_times: str = setting(
+        "AFORO_EXPORTER_VIDEOS_TIMES",
+        "epoch",
+        _choice("epoch", "epoch_ms", "timestamp"),
+        "what the moments of the table are: epoch (seconds), epoch_ms, or timestamp (the database's own type, UTC)",
+    )
+    videos_states: Mapping[str, str] = setting(
+        "AFORO_EXPORTER_VIDEOS_STATES",
+        "",
+        _pairs,
+        "yours=ours for states named otherwise; ours are uploaded, processing, done, failed",
+    )
+
+
+@dataclass(frozen=True)
+class Prometheus:
+    """The Prometheus the analysis asks, and what stands beside it; the native stack listens on these ports."""
+
+    url: str = setting("AFORO_PROMETHEUS_URL", "http://127.0.0.1:9490", _url, "base URL of Prometheus")
+    page: str | None = setting(
+        "AFORO_PROMETHEUS_PAGE",
+        "",
+        _optional_url,
+        "what a browser opens for it, where that differs; empty means the above",
+    )
+    grafana_url: str = setting("AFORO_GRAFANA_URL", "http://127.0.0.1:3000", _url, "base URL of Grafana")
+    grafana_page: str | None = setting(
+        "AFORO_GRAFANA_PAGE",
+        "",
+        _optional_url,
+        "what a browser opens for it, where that differs; empty means the above",
+    )
+    dashboards: str = setting(
+        "AFORO_DASHBOARDS",
+        "dashboards",
+        _choice("dashboards", "dashboards-en"),
+        "folder of grafana/ that Grafana shows: dashboards (Spanish) or dashboards-en",
+    )
+    celery_exporter_port: int = setting("AFORO_CELERY_EXPORTER_PORT", "9808", _PORT, "port of celery-exporter")
+
+
+@dataclass(frozen=True)
+class Results:
+    """What stays after a run."""
+
+    path: Path = setting("AFORO_RESULTS_PATH", "results", _path, "folder of logs, runs, table and report")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of one process, checked."""
+
+    aws: Aws = field(default_factory=Aws)
+    queue: Queue = field(default_factory=Queue)
+    storage: Storage = field(default_factory=Storage)
+    database: Database = field(default_factory=Database)
+    worker: Worker = field(default_factory=Worker)
+    events: Events = field(default_factory=Events)
+    exporters: Exporters = field(default_factory=Exporters)
+    prometheus: Prometheus = field(default_factory=Prometheus)
+    results: Results = field(default_factory=Results)
+    stack: str = setting(
+        "STACK", "native", _choice("native", "compose", "aws"), "where the parts run: native, compose or aws"
+    )
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str]) -> Settings:
+        """Return the settings that `environment` asks for; raise UsageError naming the first wrong variable."""
+        settings = _read(cls, environment)
+        return settings if settings.stack != "native" else _with_emulator(settings)
+
+    @classmethod
+    def from_process(cls, dotenv: Path = Path(".env")) -> Settings:
+        """Return the settings of this process: its environment, then `.env`; AWS_* of `.env` reach boto3 too."""
+        filed = {k: v for k, v in dotenv_values(dotenv, encoding="utf-8-sig").items() if v is not None}
+        for name, value in filed.items():
+            if name.startswith("AWS_"):
+                os.environ.setdefault(name, value)
+        return cls.from_env({**filed, **os.environ})
+
+
+def declared() -> list[dict[str, str]]:
+    """Return name, default and meaning of every setting, in the order of this file."""
+    fields = [f for f in dataclasses.fields(Settings) if f.metadata]
+    for group in dataclasses.fields(Settings):
+        if not group.metadata:
+            fields += dataclasses.fields(get_type_hints(Settings)[group.name])
+    return [{key: f.metadata[key] for key in ("name", "default", "meaning")} for f in fields]
+
+
+def _read(kind: type[Record], environment: Mapping[str, str]) -> Record:
+    hints = get_type_hints(kind)
+    values: dict[str, Any] = {}
+    for entry in dataclasses.fields(kind):  # type: ignore[arg-type]
+        values[entry.name] = _value(entry, environment) if entry.metadata else _read(hints[entry.name], environment)
+    return kind(**values)
+
+
+def _value(entry: dataclasses.Field[Any], environment: Mapping[str, str]) -> Any:
+    raw = environment.get(entry.metadata["name"], entry.metadata["default"])
+    try:
+        return entry.metadata["parse"](raw.strip())
+    except ValueError as refusal:
+        name = entry.metadata["name"]
+        shown = _without_password(raw)
+        raise UsageError(
+            name, f"it must be {refusal}", "correct it in the environment or in .env", value=shown
+        ) from None
+
+
+def _without_password(raw: str) -> str:
+    try:
+        password = urlsplit(raw).password
+    except ValueError:
+        password = None
+    return raw.replace(password, "***") if password else raw
+
+
+def _with_emulator(settings: Settings) -> Settings:
+    """Point the native stack at its own emulator unless the user named another endpoint."""
+    aws = dataclasses.replace(settings.aws, endpoint_url=settings.aws.endpoint_url or EMULATOR_URL)
+    return dataclasses.replace(settings, aws=aws)

@@ -1,0 +1,54 @@
+"""File sizes as people write them: `50MB` is 50,000,000 bytes, `50MiB` is 52,428,800."""
+
+from __future__ import annotations
+
+import re
+
+from core.errors import UsageError
+
+_UNITS = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
+_LABEL_UNITS = ("KB", "MB", "GB")
+_PATTERN = re.compile(r"(?P<number>[+-]?\d+(?:\.\d+)?) ?(?P<unit>[A-Za-z]*)")
+SMALLEST_BYTES = 100_000
+LARGEST_BYTES = 20 * 10**9
+
+
+def parse_size(text: str) -> int:
+    """Return the bytes that `text` names; raise UsageError for anything else than a number and a byte unit."""
+    match = _PATTERN.fullmatch(text.strip())
+    if not text.strip():
+        raise UsageError("SIZE", "it is empty", "give a size such as 50MB", value="")
+    if match is None:
+        raise UsageError("SIZE", "it is not a number with a unit", "give a size such as 50MB", value=text)
+    size_bytes = round(float(match["number"]) * _unit_bytes(match["unit"], text))
+    return _within_limits(size_bytes, text)
+
+
+def size_label(size_bytes: int) -> str:
+    """Return the decimal name of a size to three digits, which `label_bytes` reads: `50MB`, `7.3MB`."""
+    numbers = {unit: float(f"{size_bytes / _UNITS[unit.lower()]:.3g}") for unit in _LABEL_UNITS}
+    unit = next((unit for unit, number in numbers.items() if number < 1000), _LABEL_UNITS[-1])
+    return f"{numbers[unit]:.15g}{unit}"
+
+
+def label_bytes(label: str) -> int:
+    """Return the bytes of a label; a user's own file may be smaller or larger than what `parse_size` lets be made."""
+    return round(float(label[:-2]) * _UNITS[label[-2:].lower()])
+
+
+def _unit_bytes(unit: str, text: str) -> int:
+    if not unit:
+        raise UsageError("SIZE", "it has no unit", f"did you mean {text.strip()}MB or {text.strip()}MiB?", value=text)
+    if unit.endswith("b") and unit[0].isupper():
+        raise UsageError("SIZE", f"'{unit}' means bits", f"write {unit[:-1]}B for bytes", value=text)
+    if unit.lower() not in _UNITS:
+        raise UsageError("SIZE", f"the unit '{unit}' is unknown", "use KB, MB, GB, KiB, MiB or GiB", value=text)
+    return _UNITS[unit.lower()]
+
+
+def _within_limits(size_bytes: int, text: str) -> int:
+    if size_bytes < SMALLEST_BYTES:
+        raise UsageError("SIZE", "a real video of that size cannot be made", "give 0.1MB or more", value=text)
+    if size_bytes > LARGEST_BYTES:
+        raise UsageError("SIZE", "it is larger than any video Aforo makes", "give 20GB or less", value=text)
+    return size_bytes

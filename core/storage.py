@@ -1,0 +1,284 @@
+"""Where videos live: a folder or an S3 bucket, behind one protocol of keys.
+
+A key is a relative path such as `uploads/50mb.mp4`; nothing partial is ever visible under a final key.
+"""
+
+from __future__ import annotations
+
+import errno
+import glob
+import hashlib
+import os
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Protocol
+
+from boto3.exceptions import Boto3Error, S3UploadFailedError
+from boto3.s3.transfer import TransferConfig
+from botocore.exceptions import BotoCoreError, ClientError
+
+from core import aws
+from core.errors import EnvironmentFault, printable
+from core.settings import Settings
+
+if TYPE_CHECKING:
+    from types_boto3_s3.client import S3Client
+
+CHUNK_BYTES = 1 << 20
+PART_SUFFIX = ".part"
+
+
+class StorageError(EnvironmentFault):
+    """A storage call failed; `detail` is what the system or S3 says."""
+
+    remedy = "check STORAGE_BACKEND and what it needs, and try again"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("storage", printable(detail, limit=300), self.remedy)
+        self.detail = detail
+
+
+class ObjectMissing(StorageError):
+    """There is nothing under that key."""
+
+
+class AccessDenied(StorageError):
+    """The storage refused us."""
+
+    remedy = "check the credentials and their policy, or the permissions of UPLOAD_PATH"
+
+
+class StorageUnavailable(StorageError):
+    """The storage did not answer, or not whole; another try may work."""
+
+
+class StorageFull(StorageError):
+    """There is no space left."""
+
+    remedy = "free some, or set UPLOAD_PATH"
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """A whole object: its size in bytes and the SHA-256 of its content, in hex."""
+
+    key: str
+    size_bytes: int
+    sha256: str
+
+
+class Storage(Protocol):
+    """What the worker and the injector need of a storage."""
+
+    def fetch(self, key: str, target: Path) -> StoredObject:
+        """Copy the object to the local file `target`; raise a StorageError, leaving no file, on failure."""
+
+    def publish(self, source: Path, key: str) -> StoredObject:
+        """Copy the local file to `key`, all or nothing; raise a StorageError on failure."""
+
+    def exists(self, key: str) -> bool:
+        """Say whether a whole object is under `key`, as far as we may know."""
+
+    def delete(self, key: str) -> None:
+        """Remove the object, if there is one, and what a killed publication of it left."""
+
+    def sweep(self, prefix: str, older_than_seconds: float) -> int:
+        """Remove what publications killed so long ago left under `prefix`; return how many."""
+
+
+def open_storage(settings: Settings) -> Storage:
+    """Return the storage the settings name."""
+    if settings.storage.backend == "s3":
+        return S3Storage(aws.client(settings, "s3", read_timeout_seconds=30), settings.storage.bucket)
+    return DirectoryStorage(settings.storage.path)
+
+
+def check_key(key: str) -> str:
+    """Return `key` if it cannot leave the storage; raise AccessDenied otherwise."""
+    parts = key.split("/")
+    bad = not key or len(key) > 1024 or not key.isprintable() or "\\" in key or key.startswith(("-", "/"))
+    if bad or any(part in {"", ".", ".."} for part in parts):
+        raise AccessDenied(f"key {key[:80]!r} is not a plain relative path")
+    return key
+
+
+@dataclass(frozen=True)
+class DirectoryStorage:
+    """Objects are files under `root`; publishing is write, fsync, rename."""
+
+    root: Path
+
+    def fetch(self, key: str, target: Path) -> StoredObject:
+        """Copy the file to `target`; symbolic links are refused."""
+        with _translated_os_errors(target):
+            descriptor = os.open(self._path(key), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            with os.fdopen(descriptor, "rb") as source, target.open("xb") as sink:
+                return _copy(source, sink, key)
+
+    def publish(self, source: Path, key: str) -> StoredObject:
+        """Copy to a hidden file beside the final name, then rename it."""
+        final = self._path(key)
+        partial = final.with_name(f".{final.name}.{uuid.uuid4().hex}{PART_SUFFIX}")
+        with _translated_os_errors(partial):
+            final.parent.mkdir(parents=True, exist_ok=True)
+            with source.open("rb") as reader, partial.open("xb") as sink:
+                stored = _copy(reader, sink, key)
+                sink.flush()
+                os.fsync(sink.fileno())
+            partial.replace(final)
+            _sync_folder(final.parent)
+        return stored
+
+    def exists(self, key: str) -> bool:
+        """Say whether a regular file is there."""
+        return self._path(key).is_file()
+
+    def delete(self, key: str) -> None:
+        """Unlink the file and its partial copies."""
+        final = self._path(key)
+        for file in (final, *final.parent.glob(f".{glob.escape(final.name)}.*{PART_SUFFIX}")):
+            file.unlink(missing_ok=True)
+
+    def sweep(self, prefix: str, older_than_seconds: float) -> int:
+        """Unlink old partial copies."""
+        oldest = time.time() - older_than_seconds
+        old = [part for part in (self.root / prefix).rglob(f".*{PART_SUFFIX}") if part.stat().st_mtime < oldest]
+        for part in old:
+            part.unlink(missing_ok=True)
+        return len(old)
+
+    def _path(self, key: str) -> Path:
+        root = self.root.resolve()
+        path = root / check_key(key)
+        if not path.parent.resolve().is_relative_to(root):
+            raise AccessDenied(f"key {key!r} leads outside the storage")
+        return path
+
+
+@dataclass(frozen=True)
+class S3Storage:
+    """Objects of one bucket; uploads are single or multipart with a checksum, so never partly visible."""
+
+    client: S3Client
+    bucket: str
+
+    def fetch(self, key: str, target: Path) -> StoredObject:
+        """Download in parallel ranges of one version (s3transfer pins the ETag), each with its checksum."""
+        with _translated_s3_errors(target):
+            extra = {"ChecksumMode": "ENABLED"}
+            self.client.download_file(self.bucket, check_key(key), str(target), Config=_TRANSFER, ExtraArgs=extra)
+        return describe(target, key)
+
+    def publish(self, source: Path, key: str) -> StoredObject:
+        """Upload; a cut upload leaves nothing under the key."""
+        with _translated_s3_errors(None):
+            extra = {"ChecksumAlgorithm": "SHA256", "ContentType": "video/mp4"}
+            self.client.upload_file(str(source), self.bucket, check_key(key), Config=_TRANSFER, ExtraArgs=extra)
+        return describe(source, key)
+
+    def exists(self, key: str) -> bool:
+        """Ask for the object's head; to who may not list the bucket S3 refuses what is not there (403)."""
+        checked = check_key(key)
+        try:
+            with _translated_s3_errors(None):
+                self.client.head_object(Bucket=self.bucket, Key=checked)
+        except (ObjectMissing, AccessDenied):
+            return False
+        return True
+
+    def delete(self, key: str) -> None:
+        """Delete the object and abort its uploads."""
+        with _translated_s3_errors(None):
+            self.client.delete_object(Bucket=self.bucket, Key=check_key(key))
+            self._abort_uploads(key, older_than_seconds=0)
+
+    def sweep(self, prefix: str, older_than_seconds: float) -> int:
+        """Abort old multipart uploads, which are paid for and invisible."""
+        with _translated_s3_errors(None):
+            return self._abort_uploads(prefix, older_than_seconds)
+
+    def _abort_uploads(self, prefix: str, older_than_seconds: float) -> int:
+        oldest = datetime.now(UTC) - timedelta(seconds=older_than_seconds)
+        pages = self.client.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket, Prefix=prefix)
+        old = [upload for page in pages for upload in page.get("Uploads", []) if upload["Initiated"] <= oldest]
+        for upload in old:
+            self.client.abort_multipart_upload(Bucket=self.bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+        return len(old)
+
+
+_TRANSFER = TransferConfig(multipart_threshold=16 << 20, multipart_chunksize=16 << 20, max_concurrency=4)
+_MISSING_CODES = frozenset({"404", "NoSuchKey", "NoSuchBucket", "NotFound"})
+_DENIED_CODES = frozenset({"401", "403", "AccessDenied", "Forbidden", "InvalidAccessKeyId", "SignatureDoesNotMatch"})
+
+
+def describe(file: Path, key: str) -> StoredObject:
+    """Return size and SHA-256 of a local file, as the object `key`."""
+    with file.open("rb") as source:
+        digest = hashlib.file_digest(source, "sha256").hexdigest()
+    return StoredObject(key, file.stat().st_size, digest)
+
+
+def _copy(source: BinaryIO, sink: BinaryIO, key: str) -> StoredObject:
+    digest, size_bytes = hashlib.sha256(), 0
+    while chunk := source.read(CHUNK_BYTES):
+        sink.write(chunk)
+        digest.update(chunk)
+        size_bytes += len(chunk)
+    return StoredObject(key, size_bytes, digest.hexdigest())
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _translated_os_errors(leftover: Path) -> Iterator[None]:
+    """Raise OS errors as StorageErrors and leave no half-written file."""
+    try:
+        yield
+    except OSError as error:
+        leftover.unlink(missing_ok=True)
+        raise _from_os_error(error) from error
+
+
+def _from_os_error(error: OSError) -> StorageError:
+    kinds: dict[int | None, type[StorageError]] = {
+        errno.ENOENT: ObjectMissing,
+        errno.EACCES: AccessDenied,
+        errno.EPERM: AccessDenied,
+        errno.ELOOP: AccessDenied,
+        errno.EISDIR: ObjectMissing,
+        errno.ENOSPC: StorageFull,
+        errno.EDQUOT: StorageFull,
+    }
+    return kinds.get(error.errno, StorageUnavailable)(str(error))
+
+
+@contextmanager
+def _translated_s3_errors(leftover: Path | None) -> Iterator[None]:
+    """Raise boto3's many errors as StorageErrors and leave no half-written file."""
+    try:
+        yield
+    except (ClientError, BotoCoreError, Boto3Error, OSError) as error:
+        if leftover is not None:
+            leftover.unlink(missing_ok=True)
+        raise _from_s3_error(error) from error
+
+
+def _from_s3_error(error: Exception) -> StorageError:
+    if isinstance(error, OSError) and error.errno is not None:
+        return _from_os_error(error)
+    cause = error.__context__ if isinstance(error, S3UploadFailedError) else error
+    code = cause.response["Error"]["Code"] if isinstance(cause, ClientError) else ""
+    if code in _MISSING_CODES:
+        return ObjectMissing(str(error))
+    return (AccessDenied if code in _DENIED_CODES else StorageUnavailable)(str(error))

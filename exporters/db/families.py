@@ -1,0 +1,105 @@
+"""A ledger as metric families: what is not known is absent, what is known to be nothing is 0."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from prometheus_client.core import Metric
+
+from core import metrics
+from core.run import Mode, RunStatus
+from core.video import Outcome, Stage, VideoState
+from exporters.db.run_aggregates import Ledger, Run
+from exporters.db.tally import ExecutionTally, Tally
+from exporters.exposition import gauge_of
+
+#: By name without prefix, then label values after the run's id; None is unknown.
+Figures = dict[tuple[str, ...], float | None]
+
+
+def figures_of_run(run: Run, tally: Tally, executions: ExecutionTally, now: float) -> Figures:
+    """Return what the `aforo_run_*` families say of one run; `now` tells whether its window has ended."""
+    return {**_facts(run), **_videos(tally), **_window(run, tally, now), **_executions(executions), **_analysis(run)}
+
+
+def families_of_run(run_id: str, figures: Figures) -> list[Metric]:
+    """Return the `aforo_run_*` families of one run."""
+    families: dict[str, Any] = {metric.name: metrics.family(metric.name) for metric in metrics.RUN}
+    for (name, *labels), value in figures.items():
+        if value is not None:
+            families[f"aforo_run_{name}"].add_metric([run_id, *labels], value)
+    return list(families.values())
+
+
+def database_families(ledger: Ledger) -> list[Metric]:
+    """Return the families over all videos and runs."""
+    videos, runs, whole = metrics.family("aforo_videos"), metrics.family("aforo_runs"), ledger.all_videos
+    for state in dict.fromkeys([*VideoState, *whole.states]):
+        videos.add_metric([state], whole.states[state])
+    statuses = ledger.statuses
+    for status in RunStatus:
+        runs.add_metric([status], statuses[status])
+    return [
+        videos,
+        runs,
+        gauge_of("aforo_videos_oldest_waiting_timestamp_seconds", ledger.oldest_waiting),
+        gauge_of("aforo_videos_total_response_seconds", whole.cycle_seconds),
+        gauge_of("aforo_videos_total_queue_wait_seconds", whole.wait_seconds),
+        gauge_of("aforo_videos_total_service_seconds", whole.service_seconds),
+    ]
+
+
+def window(run: Run, tally: Tally, now: float) -> tuple[float | None, float | None]:
+    """Return start and end of a run's test window, each None while unknown.
+
+    Burst: first upload to last completion, known when every expected video is final. Sustained: the schedule.
+    """
+    if run.mode == Mode.BURST:
+        return tally.first_upload, tally.last_done if tally.final >= run.expected else None
+    ended = math.isfinite(run.window_end) and now >= run.window_end
+    return run.started_at, run.window_end if ended else None
+
+
+def _facts(run: Run) -> Figures:
+    return {
+        ("info", run.size_label, str(run.concurrency), str(run.slots), run.mode, run.profile): 1,
+        ("status", run.status): 1,
+        ("expected_videos",): run.expected,
+        ("offered_videos_per_second",): run.rate_per_minute and run.rate_per_minute / 60,
+    }
+
+
+def _videos(tally: Tally) -> Figures:
+    return {
+        **{("videos", state): tally.states[state] for state in VideoState},
+        **{("failed_videos", reason): count for reason, count in sorted(tally.reasons.items())},
+        ("videos_in_window",): tally.in_window,
+        ("total_response_seconds",): tally.cycle_seconds,
+        ("total_queue_wait_seconds",): tally.wait_seconds,
+        ("total_service_seconds",): tally.service_seconds,
+        ("max_lateness_seconds",): tally.max_lateness,
+    }
+
+
+def _window(run: Run, tally: Tally, now: float) -> Figures:
+    start, end = window(run, tally, now)
+    return {("window_start_timestamp_seconds",): start, ("window_end_timestamp_seconds",): end}
+
+
+def _executions(executions: ExecutionTally) -> Figures:
+    *stages, cpu_seconds = executions.sums
+    return {
+        **{("executions", outcome): executions.outcomes[outcome] + executions.lost[outcome] for outcome in Outcome},
+        **{("total_stage_seconds", stage): seconds for stage, seconds in zip(Stage, stages, strict=True)},
+        ("total_ffmpeg_cpu_seconds",): cpu_seconds,
+    }
+
+
+def _analysis(run: Run) -> Figures:
+    bounds = {"estimate": run.capacity, "lower": run.capacity_low, "upper": run.capacity_high}
+    verdicts = {"stability": run.stability, "bottleneck": run.bottleneck}
+    return {
+        **{("capacity_videos_per_minute", bound): value for bound, value in bounds.items()},
+        **{("verdict", kind, verdict.lower()): 1 for kind, verdict in verdicts.items() if verdict},
+    }

@@ -1,0 +1,177 @@
+"""Read-only connections to the database, each transaction one snapshot with a time limit; and what is read."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, QueuePool, TextClause, create_engine, event
+from sqlalchemy.engine import URL
+
+from core.database import POSTGRESQL, masked, open_engine, parse_url
+from core.errors import UsageError
+from core.video import VideoState
+from exporters.db.run_aggregates import Run
+from exporters.db.statements import VideosTable, load_all
+from exporters.db.tally import Execution, Group, Video
+
+#: SQLite looks at the clock after so many of its instructions: every millisecond or so.
+_INSTRUCTIONS = 20_000
+_BUSY_TIMEOUT_SECONDS = 2
+_ROWS_AT_ONCE = 10_000
+
+
+@dataclass(frozen=True)
+class Database:
+    """Opens snapshots of one database."""
+
+    engine: Engine
+    table: VideosTable
+    statements: dict[str, TextClause]
+
+    @property
+    def place(self) -> str:
+        """Return the URL without its password, for people."""
+        return self.engine.url.render_as_string(hide_password=True)
+
+    @contextmanager
+    def snapshot(self, timeout_seconds: float) -> Iterator[Reader]:
+        """Yield a reader of one state of the database; each statement ends after `timeout_seconds`."""
+        with self.engine.connect() as connection:
+            _limit(connection, timeout_seconds)
+            yield Reader(connection, self.table, self.statements)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Runs the statements of `sql/` in one transaction and returns typed rows."""
+
+    connection: Connection
+    table: VideosTable
+    statements: dict[str, TextClause]
+
+    def newest_runs(self, limit: int) -> list[Run]:
+        """Return the newest runs, newest first; none where the table of videos knows no runs."""
+        return [Run._make(row) for row in self._rows("runs_newest", limit=limit)] if self.table.has_runs else []
+
+    def statuses_of_rest(self, runs: Iterable[str]) -> list[tuple[str, int]]:
+        """Return the number of all other runs by status."""
+        rows = self._rows("runs_rest", runs=list(runs)) if self.table.has_runs else ()
+        return [(status, count) for status, count in rows]
+
+    def changed_videos(self, since: float) -> Iterator[Video]:
+        """Yield videos with an updated_at of `since` or later."""
+        return self._videos(self._rows("videos_changed", since=since))
+
+    def live_videos(self, since: float) -> Iterator[Video]:
+        """Yield videos that are not final, or became so at `since` or later."""
+        return self._videos(self._streamed("videos_live", since=since, final=self.table.final))
+
+    def live_videos_of(self, run_id: str, since: float) -> Iterator[Video]:
+        """Yield those of one run."""
+        return self._videos(self._rows("videos_live_of_run", run_id=run_id, since=since, final=self.table.final))
+
+    def groups_of(self, run_id: str, window_end: float) -> list[Group]:
+        """Return one run's videos by state and reason."""
+        return self._groups("videos_of_run", run_id=run_id, window_end=window_end)
+
+    def groups_of_rest(self, runs: Iterable[str]) -> list[Group]:
+        """Return all other videos by state."""
+        return self._groups("videos_rest", runs=list(runs))
+
+    def processing(self, runs: list[str]) -> set[str]:
+        """Return the ids of the videos of `runs` that are being processed."""
+        if not runs:
+            return set()
+        states = self.table.named(VideoState.PROCESSING)
+        return {str(row[0]) for row in self._rows("videos_processing", runs=runs, processing=states)}
+
+    def changed_executions(self, since: float) -> list[Execution]:
+        """Return executions that ended at `since` or later."""
+        return [_execution(row) for row in self._rows("executions_changed", since=since)]
+
+    def recent_executions_of(self, run_id: str, since: float) -> list[Execution]:
+        """Return those of one run."""
+        return [_execution(row) for row in self._rows("executions_recent_of_run", run_id=run_id, since=since)]
+
+    def executions_of(self, run_id: str) -> list[tuple[str, int, tuple[float | None, ...]]]:
+        """Return one run's ended executions by outcome: number, and sums of stage and CPU seconds."""
+        return [(row[0], row[1], tuple(row[2:])) for row in self._rows("executions_of_run", run_id=run_id)]
+
+    def lost_executions(self) -> list[tuple[str, str, int]]:
+        """Return the numbers of executions that have an outcome but no end, by run and outcome."""
+        return [(run_id, outcome, count) for run_id, outcome, count in self._rows("executions_lost")]
+
+    def oldest_waiting(self, runs: list[str]) -> float | None:
+        """Return when the task of `runs` that waits longest was sent; None when none waits."""
+        if not runs:
+            return None
+        states = self.table.named(VideoState.UPLOADED)
+        return next((row[0] for row in self._rows("waiting_oldest", runs=runs, uploaded=states)), None)
+
+    def _videos(self, rows: Iterable[Any]) -> Iterator[Video]:
+        state = self.table.state
+        for key, run_id, theirs, *rest in rows:
+            yield Video(str(key), run_id, state(theirs), *rest)
+
+    def _groups(self, statement: str, **values: Any) -> list[Group]:
+        return [Group(self.table.state(row[0]), *row[1:]) for row in self._rows(statement, **values)]
+
+    def _rows(self, statement: str, **values: Any) -> Sequence[Any]:
+        return self.connection.execute(
+            self.statements[statement], values
+        ).fetchall()  # row by row takes five times longer
+
+    def _streamed(self, statement: str, **values: Any) -> Iterable[Any]:
+        """Return rows that are not all in memory at once: a full count reads every video that waits."""
+        options: dict[str, Any] = {"yield_per": _ROWS_AT_ONCE}
+        return self.connection.execute(self.statements[statement], values, execution_options=options)
+
+
+def open_database(url: str, table: VideosTable) -> Database:
+    """Return the database at `url`, to be read only; raise UsageError for a kind we cannot read."""
+    parsed = parse_url(url)
+    backend = parsed.get_backend_name()
+    if backend == "sqlite":
+        return Database(_sqlite(parsed), table, load_all(table, "sqlite"))
+    if backend not in POSTGRESQL:
+        why = "the database exporter reads SQLite and PostgreSQL"
+        raise UsageError("AFORO_DATABASE_URL", why, "see .env.example for the forms", value=masked(url))
+    options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    return Database(open_engine(url).execution_options(**options), table, load_all(table, "postgresql"))
+
+
+def _sqlite(url: URL) -> Engine:
+    """Open the file read-only: core.database would make it where it is missing, and change its journal mode."""
+    file = Path(url.database or "").absolute()
+
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            f"{file.as_uri()}?mode=ro", uri=True, timeout=_BUSY_TIMEOUT_SECONDS, check_same_thread=False
+        )
+        connection.isolation_level = None
+        return connection
+
+    engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool, pool_size=2)
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+    return engine
+
+
+def _limit(connection: Connection, seconds: float) -> None:
+    if connection.dialect.name == "postgresql":
+        limit = f"SET LOCAL statement_timeout = {int(seconds * 1000)}"
+        connection.exec_driver_sql(f"{limit}; SET LOCAL timezone = 'UTC'")
+        return
+    deadline = time.monotonic() + seconds
+    driver: Any = connection.connection.dbapi_connection
+    driver.set_progress_handler(lambda: int(time.monotonic() > deadline), _INSTRUCTIONS)
+
+
+def _execution(row: Sequence[Any]) -> Execution:
+    key, run_id, outcome, ended_at, *sums = row
+    return Execution(key, run_id, outcome, ended_at, tuple(sums))

@@ -1,0 +1,297 @@
+"""What the database exporter remembers, so that a changed row is counted once and an unchanged one is not read.
+
+Pure bookkeeping: `counting.py` feeds it. Why it is right is argued in docs/adr/0008.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from core.run import FINAL_STATUSES, Mode
+from core.video import FINAL_STATES, VideoState
+from exporters.db.tally import Execution, ExecutionTally, Group, Tally, Video
+
+
+class Run(NamedTuple):
+    """One row of the runs table, in the order of the SQL."""
+
+    id: str
+    status: str
+    mode: str
+    size_label: str
+    concurrency: int
+    slots: int
+    profile: str
+    expected: int
+    rate_per_minute: float | None
+    window_seconds: float | None
+    created_at: float
+    started_at: float | None
+    #: what the analysis stored of it: X_sat in videos a minute, its 95 % interval, and its verdicts
+    capacity: float | None
+    capacity_low: float | None
+    capacity_high: float | None
+    stability: str | None
+    bottleneck: str | None
+
+    @property
+    def place(self) -> tuple[float, str]:
+        """Return what runs are ordered by, newest last."""
+        return self.created_at, self.id
+
+    @property
+    def window_end(self) -> float:
+        """Return where a sustained run's schedule ends; infinite for a burst or a run that has not started."""
+        if self.mode == Mode.BURST or self.started_at is None or self.window_seconds is None:
+            return math.inf
+        return self.started_at + self.window_seconds
+
+
+class OpenVideo(NamedTuple):
+    """What is kept of a video that is not final."""
+
+    run_id: str
+    state: str
+    uploaded_at: float
+
+
+@dataclass
+class Ledger:
+    """Sums of the tracked (newest) runs, of all the rest together, and the rows that may still change or come again."""
+
+    runs: dict[str, Run] = field(default_factory=dict)
+    tallies: dict[str, Tally] = field(default_factory=dict)
+    executions: dict[str, ExecutionTally] = field(default_factory=dict)
+    rest: Tally = field(default_factory=Tally)
+    rest_statuses: Counter[str] = field(default_factory=Counter)
+    #: runs to be counted anew, and whether something happened that only a full count can put right
+    suspects: set[str] = field(default_factory=set)
+    drifted: bool = False
+    #: runs whose figures have changed since somebody emptied this
+    touched: set[str] = field(default_factory=set)
+    _open: dict[str, OpenVideo] = field(default_factory=dict)
+    _open_of: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    _processing: set[str] = field(default_factory=set)
+    _waiting: list[tuple[float, str]] = field(default_factory=list)
+    _settled: dict[str, tuple[str, float]] = field(default_factory=dict)
+    _ended: dict[int, float] = field(default_factory=dict)
+    #: runs whose figures the database itself has summed since their last change
+    _verified: set[str] = field(default_factory=set)
+
+    def apply(self, videos: Iterable[Video], since: float) -> None:
+        """Count each change once; `since` is the oldest updated_at that was asked for."""
+        for video in videos:
+            if video.id in self._open:
+                self._advance(video)
+            elif video.id in self._settled:
+                if self._settled[video.id] != (video.state, video.updated_at):
+                    self._suspect(video)
+            elif video.uploaded_at < since:
+                self._suspect(video)
+            else:
+                self._enter(video)
+
+    def apply_executions(self, executions: Iterable[Execution]) -> None:
+        """Count each ended execution of a tracked run once."""
+        for execution in executions:
+            if execution.id not in self._ended and execution.run_id in self.executions:
+                self._ended[execution.id] = execution.ended_at
+                self.executions[execution.run_id].add(execution.outcome, 1, execution.sums)
+                self._change(execution.run_id)
+
+    def set_lost(self, counts: Iterable[tuple[str, str, int]]) -> None:
+        """Take the numbers of executions that never ended, by run and outcome, in place of the last ones."""
+        found: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        for run_id, outcome, count in counts:
+            found[run_id][outcome] = count
+        for run_id, tally in self.executions.items():
+            if (tally.lost or run_id in found) and tally.lost != found[run_id]:
+                tally.lost = found[run_id]
+                self.touched.add(run_id)
+
+    def set_processing(self, ids: set[str]) -> None:
+        """Take these for the videos in work; every other video that is not final waits."""
+        for video_id in self._processing - ids:
+            self._give_state(video_id, VideoState.UPLOADED)
+        for video_id in ids & self._open.keys():
+            self._give_state(video_id, VideoState.PROCESSING)
+
+    def follow(self, newest: list[Run], limit: int, since: float) -> None:
+        """Take the newest runs, `limit` at most: track new ones, retire those pushed out, forget the deleted."""
+        counted_until = self._oldest_tracked()
+        last = newest[-1].place if len(newest) == limit else (-math.inf, "")
+        for run_id in self.runs.keys() - {run.id for run in newest}:
+            self._leave(run_id, deleted=self.runs[run_id].place > last)
+        for run in newest:
+            if run.id in self.runs:
+                self._update(run)
+            elif run.created_at >= since and run.created_at > counted_until:
+                self.track(run)
+                self.suspects.add(run.id)
+            else:
+                self.drifted = True
+
+    def track(self, run: Run) -> None:
+        """Keep exact figures of `run` from now on."""
+        self.runs[run.id] = run
+        self.tallies[run.id] = Tally(run.window_end)
+        self.executions[run.id] = ExecutionTally()
+
+    def replace(self, run_id: str, groups: Iterable[Group], live: Iterable[Video]) -> None:
+        """Take the database's own sums for a run, and its rows that may still change or come again."""
+        for video_id in list(self._open_of.get(run_id, ())):
+            self._close(video_id)
+        tally = self.tallies[run_id] = Tally(self.runs[run_id].window_end)
+        for group in groups:
+            tally.add(group)
+        self.remember(live)
+        self._verified.add(run_id)
+        self.touched.add(run_id)
+        self.suspects.discard(run_id)
+
+    def replace_executions(
+        self, run_id: str, sums: Iterable[tuple[str, int, tuple[float | None, ...]]], recent: Iterable[Execution]
+    ) -> None:
+        """Take the database's own sums for a run's executions, and the executions that may come again."""
+        tally = self.executions[run_id] = ExecutionTally(lost=self.executions[run_id].lost)
+        for outcome, count, seconds in sums:
+            tally.add(outcome, count, seconds)
+        self._ended.update({execution.id: execution.ended_at for execution in recent})
+
+    def remember(self, live: Iterable[Video]) -> None:
+        """Note rows that are counted already."""
+        for video in live:
+            if video.state in FINAL_STATES:
+                self._settled[video.id] = (video.state, video.updated_at)
+            else:
+                self._keep_open(video)
+
+    def prune(self, since: float) -> None:
+        """Forget final rows that can come again only by changing."""
+        self._settled = {key: known for key, known in self._settled.items() if known[1] >= since}
+        self._ended = {key: ended_at for key, ended_at in self._ended.items() if ended_at >= since}
+
+    @property
+    def due(self) -> set[str]:
+        """Return the runs to be counted by the database: suspects, and those that are over but changed since."""
+        return self.suspects | {run_id for run_id in self.runs if self._has_just_ended(run_id)}
+
+    @property
+    def open_runs(self) -> list[str]:
+        """Return the runs, tracked or not, that have videos which are not final."""
+        return list(self._open_of)
+
+    @property
+    def all_videos(self) -> Tally:
+        """Return the sums over every video there is."""
+        whole = Tally()
+        for tally in (self.rest, *self.tallies.values()):
+            whole.absorb(tally)
+        return whole
+
+    @property
+    def statuses(self) -> Counter[str]:
+        """Return the number of runs by status."""
+        return self.rest_statuses + Counter(run.status for run in self.runs.values())
+
+    @property
+    def oldest_waiting(self) -> float | None:
+        """Return when the oldest video that waits was uploaded; None when none waits."""
+        while self._waiting and not self._waits(self._waiting[0][1]):
+            heapq.heappop(self._waiting)
+        return self._waiting[0][0] if self._waiting else None
+
+    def _oldest_tracked(self) -> float:
+        """Return the creation of the oldest tracked run where older ones are counted in the rest."""
+        if not self.rest_statuses.total():
+            return -math.inf
+        return min((run.created_at for run in self.runs.values()), default=math.inf)
+
+    def _advance(self, video: Video) -> None:
+        known = self._open[video.id]
+        if video.state in FINAL_STATES:
+            self._close(video.id)
+            self._tally_of(known.run_id).states[known.state] -= 1
+            self._enter(video)
+        else:
+            self._give_state(video.id, video.state)
+
+    def _enter(self, video: Video) -> None:
+        self._tally_of(video.run_id).add_video(video)
+        self._change(video.run_id)
+        self.remember((video,))
+
+    def _change(self, run_id: str) -> None:
+        self._verified.discard(run_id)
+        self.touched.add(run_id)
+
+    def _suspect(self, video: Video) -> None:
+        """Mark a row that was final before it changed, or came from the past: addition cannot tell what it replaces."""
+        if video.run_id in self.tallies:
+            self.suspects.add(video.run_id)
+        else:
+            self.drifted = True
+            self._settled[video.id] = (video.state, video.updated_at)
+
+    def _give_state(self, video_id: str, state: str) -> None:
+        known = self._open[video_id]
+        if known.state == state:
+            return
+        self._tally_of(known.run_id).move(known.state, state)
+        self.touched.add(known.run_id)
+        self._open[video_id] = known._replace(state=state)
+        self._note_state(video_id, state, known.uploaded_at)
+
+    def _keep_open(self, video: Video) -> None:
+        self._open[video.id] = OpenVideo(video.run_id, video.state, video.uploaded_at)
+        self._open_of[video.run_id].add(video.id)
+        self._note_state(video.id, video.state, video.uploaded_at)
+
+    def _note_state(self, video_id: str, state: str, uploaded_at: float) -> None:
+        self._processing.discard(video_id)
+        if state == VideoState.PROCESSING:
+            self._processing.add(video_id)
+        elif state == VideoState.UPLOADED:
+            heapq.heappush(self._waiting, (uploaded_at, video_id))
+
+    def _close(self, video_id: str) -> None:
+        known = self._open.pop(video_id)
+        self._processing.discard(video_id)
+        self._open_of[known.run_id].discard(video_id)
+        if not self._open_of[known.run_id]:
+            del self._open_of[known.run_id]
+
+    def _leave(self, run_id: str, *, deleted: bool) -> None:
+        tally, run = self.tallies.pop(run_id), self.runs.pop(run_id)
+        del self.executions[run_id]
+        self.suspects.discard(run_id)
+        self._verified.discard(run_id)
+        if deleted:
+            for video_id in list(self._open_of.get(run_id, ())):
+                self._close(video_id)
+        else:
+            self.rest.absorb(tally)
+            self.rest_statuses[run.status] += 1
+
+    def _update(self, run: Run) -> None:
+        if self.tallies[run.id].window_end != run.window_end:
+            self.suspects.add(run.id)
+        if run.status != self.runs[run.id].status:
+            self._verified.discard(run.id)
+        self.runs[run.id] = run
+
+    def _has_just_ended(self, run_id: str) -> bool:
+        run = self.runs[run_id]
+        over = run.status in FINAL_STATUSES or self.tallies[run_id].final >= run.expected
+        return over and run_id not in self._verified
+
+    def _tally_of(self, run_id: str) -> Tally:
+        return self.tallies.get(run_id, self.rest)
+
+    def _waits(self, video_id: str) -> bool:
+        return video_id in self._open and self._open[video_id].state == VideoState.UPLOADED

@@ -1,0 +1,134 @@
+"""The SQL of the database exporter: files in `sql/`, with the names and kinds of the user's own table filled in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+from sqlalchemy import BindParameter, String, TextClause, bindparam, text
+
+from core.errors import UsageError
+from core.settings import Exporters
+from core.video import FINAL_STATES, VideoState
+
+#: The columns we read; a name mapped to nothing is a column the user's table does not have.
+COLUMNS = ("id", "run_id", "state", "reason", "uploaded_at", "sent_at", "started_at", "updated_at", "intended_at")
+OPTIONAL = frozenset({"run_id", "reason", "sent_at", "started_at", "intended_at"})
+MOMENTS = frozenset({"uploaded_at", "sent_at", "started_at", "updated_at", "intended_at"})
+#: What our schema knows beyond the scenario's; only read where runs are.
+OF_RUNS = frozenset({"reason", "sent_at", "intended_at"})
+#: State of a row whose own state the mapping does not name.
+OTHER = "other"
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
+_LISTS = ("runs", "final", "uploaded", "processing")
+#: SQL of a moment as epoch seconds, and of `:since` as the column has it; `{}` is the column.
+_TIMES = {
+    ("epoch", "sqlite"): ("{}", ":since"),
+    ("epoch", "postgresql"): ("{}", ":since"),
+    ("epoch_ms", "sqlite"): ("({} / 1000.0)", ":since * 1000"),
+    ("epoch_ms", "postgresql"): ("CAST({} / 1000.0 AS double precision)", ":since * 1000"),
+    ("timestamp", "sqlite"): (
+        "((julianday({}) - 2440587.5) * 86400.0)",
+        "strftime('%Y-%m-%d %H:%M:%S', :since, 'unixepoch')",
+    ),
+    ("timestamp", "postgresql"): ("CAST(EXTRACT(EPOCH FROM {}) AS double precision)", "to_timestamp(:since)"),
+}
+
+
+@dataclass(frozen=True)
+class VideosTable:
+    """Where videos are, what their columns are called and what their states mean."""
+
+    table: str
+    columns: dict[str, str]
+    times: str
+    states: dict[str, str]
+
+    @classmethod
+    def of(cls, settings: Exporters) -> VideosTable:
+        """Return what the settings say; raise UsageError naming the setting that cannot be meant."""
+        table = ".".join(_quoted(part, "AFORO_EXPORTER_VIDEOS_TABLE") for part in settings.videos_table.split("."))
+        columns = {**{name: name for name in COLUMNS}, **_known_columns(settings.videos_columns)}
+        if not columns["run_id"]:
+            columns |= dict.fromkeys(OF_RUNS, "")
+        return cls(table, columns, settings.videos_times, _states(settings.videos_states))
+
+    @property
+    def has_runs(self) -> bool:
+        """Say whether videos belong to runs, so that the tables `runs` and `executions` are there too."""
+        return bool(self.columns["run_id"])
+
+    @property
+    def final(self) -> list[str]:
+        """Return the table's own names of final states."""
+        return self.named(*FINAL_STATES)
+
+    def named(self, *states: VideoState) -> list[str]:
+        """Return the table's own names of `states`."""
+        return [theirs for theirs, ours in self.states.items() if ours in states]
+
+    def state(self, theirs: str | None) -> str:
+        """Return our name of a state of the table."""
+        return self.states.get(theirs or "", OTHER)
+
+
+def load_all(table: VideosTable, dialect: str) -> dict[str, TextClause]:
+    """Return the statements of `sql/` by file stem, for this table and SQL dialect (`sqlite` or `postgresql`)."""
+    names = _names(table, dialect)
+    sources = [file for file in files("exporters.db").joinpath("sql").iterdir() if file.name.endswith(".sql")]
+    return {file.name.removesuffix(".sql"): _statement(file.read_text("utf-8"), names) for file in sources}
+
+
+def _statement(source: str, names: dict[str, str]) -> TextClause:
+    lists: list[BindParameter[Any]] = [
+        bindparam(name, type_=String(), expanding=True) for name in _LISTS if f":{name}" in source
+    ]
+    return text(source.format_map(names)).bindparams(*lists)
+
+
+def _names(table: VideosTable, dialect: str) -> dict[str, str]:
+    """Return what stands in the SQL files' braces."""
+    moment, since = _TIMES[table.times, dialect]
+    names = {"videos": table.table, "since": since}
+    for ours, theirs in table.columns.items():
+        quoted = _quoted(theirs, "AFORO_EXPORTER_VIDEOS_COLUMNS") if theirs else _missing(ours)
+        names[ours] = moment.format(quoted) if ours in MOMENTS and theirs else quoted
+        names[f"{ours}_column"] = quoted
+    return names
+
+
+def _missing(column: str) -> str:
+    """Return what is read in place of a column the table lacks; the type keeps PostgreSQL's arithmetic typed."""
+    if column in MOMENTS:
+        return "CAST(NULL AS double precision)"
+    return "''" if column == "run_id" else "NULL"
+
+
+def _quoted(identifier: str, setting: str) -> str:
+    if not _IDENTIFIER.fullmatch(identifier):
+        why = "it must be a plain name of letters, digits and '_', 63 at most"
+        raise UsageError(setting, why, "correct it", value=identifier)
+    return f'"{identifier}"'
+
+
+def _known_columns(given: Mapping[str, str]) -> dict[str, str]:
+    columns = dict(given)
+    for ours, theirs in columns.items():
+        if ours not in COLUMNS or not (theirs or ours in OPTIONAL):
+            why = "on the left stand " + ", ".join(COLUMNS) + "; only " + ", ".join(sorted(OPTIONAL)) + " may be empty"
+            raise UsageError("AFORO_EXPORTER_VIDEOS_COLUMNS", why, "correct it", value=f"{ours}={theirs}")
+        if theirs:
+            _quoted(theirs, "AFORO_EXPORTER_VIDEOS_COLUMNS")
+    return columns
+
+
+def _states(given: Mapping[str, str]) -> dict[str, str]:
+    states = dict(given) or {state.value: state.value for state in VideoState}
+    for theirs, ours in states.items():
+        if ours not in {*VideoState, OTHER}:
+            why = "on the right stand " + ", ".join(VideoState)
+            raise UsageError("AFORO_EXPORTER_VIDEOS_STATES", why, "correct it", value=f"{theirs}={ours}")
+    return states

@@ -1,0 +1,152 @@
+"""Exact sums over videos and executions, built by addition: of one row, or of a group the database has summed.
+
+Moments are UTC epoch seconds as doubles. From 2004 to 2038 such a double is a multiple of 2**-22 s, and so are the
+differences of two; a sum of them below 2**31 s (68 years) therefore needs no rounding. Order, grouping and who adds
+make no difference: row by row here and SUM() in the database give the same bits. See docs/adr/0008.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from core.video import Outcome, Stage, VideoState
+
+
+class Video(NamedTuple):
+    """One row of the videos table, in the order of the SQL; `state` is ours, moments are epoch seconds."""
+
+    id: str
+    run_id: str
+    state: str
+    reason: str | None
+    uploaded_at: float
+    started_at: float | None
+    updated_at: float
+    intended_at: float | None
+
+
+class Group(NamedTuple):
+    """Videos of one state and reason, in the order of the SQL; sums are in seconds."""
+
+    state: str
+    reason: str | None
+    videos: int
+    in_window: int
+    cycle_seconds: float | None
+    wait_seconds: float | None
+    service_seconds: float | None
+    first_upload: float | None
+    last_update: float | None
+    max_lateness: float | None
+
+
+@dataclass
+class Tally:
+    """The sums of some videos; `window_end` is where a sustained run's test window ends, infinite for a burst."""
+
+    window_end: float = math.inf
+    states: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    in_window: int = 0
+    cycle_seconds: float = 0.0
+    wait_seconds: float = 0.0
+    service_seconds: float = 0.0
+    first_upload: float | None = None
+    last_done: float | None = None
+    max_lateness: float | None = None
+
+    @property
+    def final(self) -> int:
+        """Return how many videos have a final state."""
+        return self.states[VideoState.DONE] + self.states[VideoState.FAILED]
+
+    def add(self, group: Group) -> None:
+        """Add a group of videos."""
+        self.states[group.state] += group.videos
+        self.first_upload = smaller(self.first_upload, group.first_upload)
+        self.max_lateness = larger(self.max_lateness, group.max_lateness)
+        if group.state == VideoState.DONE:
+            self._add_done(group)
+        elif group.state == VideoState.FAILED and group.reason:
+            self.reasons[group.reason] += group.videos
+
+    def add_video(self, video: Video) -> None:
+        """Add one video."""
+        self.add(group_of(video, self.window_end))
+
+    def move(self, old: str, new: str) -> None:
+        """Give one video that is not final another such state."""
+        self.states[old] -= 1
+        self.states[new] += 1
+
+    def absorb(self, other: Tally) -> None:
+        """Add the videos of another tally."""
+        for state, count in other.states.items():  # Counter.update takes five times longer, 200 times a scrape
+            self.states[state] += count
+        for reason, count in other.reasons.items():
+            self.reasons[reason] += count
+        self.in_window += other.in_window
+        self.cycle_seconds += other.cycle_seconds
+        self.wait_seconds += other.wait_seconds
+        self.service_seconds += other.service_seconds
+        self.first_upload = smaller(self.first_upload, other.first_upload)
+        self.last_done = larger(self.last_done, other.last_done)
+
+    def _add_done(self, group: Group) -> None:
+        self.in_window += group.in_window
+        self.cycle_seconds += group.cycle_seconds or 0.0
+        self.wait_seconds += group.wait_seconds or 0.0
+        self.service_seconds += group.service_seconds or 0.0
+        self.last_done = larger(self.last_done, group.last_update)
+
+
+class Execution(NamedTuple):
+    """One ended row of the executions table, in the order of the SQL; `sums` are stage seconds, then CPU seconds."""
+
+    id: int
+    run_id: str
+    outcome: str
+    ended_at: float
+    sums: tuple[float | None, ...]
+
+
+@dataclass
+class ExecutionTally:
+    """Deliveries of one run by outcome, and what its done ones took; `lost` have no end and are counted apart."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    lost: Counter[str] = field(default_factory=Counter)
+    sums: list[float | None] = field(default_factory=lambda: [None] * (len(Stage) + 1))
+
+    def add(self, outcome: str, executions: int, sums: tuple[float | None, ...]) -> None:
+        """Add executions with one outcome and the sums of their stage seconds and CPU seconds."""
+        self.outcomes[outcome] += executions
+        if outcome == Outcome.DONE:
+            self.sums = [total(known, more) for known, more in zip(self.sums, sums, strict=True)]
+
+
+def group_of(video: Video, window_end: float) -> Group:
+    """Return the group that holds this video alone."""
+    up, start, end = video.uploaded_at, video.started_at, video.updated_at
+    wait, service = (None, None) if start is None else (start - up, end - start)
+    lateness = None if video.intended_at is None else up - video.intended_at
+    inside = int(end <= window_end)
+    return Group(video.state, video.reason, 1, inside, end - up, wait, service, up, end, lateness)
+
+
+def smaller(one: float | None, other: float | None) -> float | None:
+    """Return the smaller of two numbers, either of which may be unknown."""
+    return other if one is None else one if other is None else min(one, other)
+
+
+def larger(one: float | None, other: float | None) -> float | None:
+    """Return the larger of two numbers, either of which may be unknown."""
+    return other if one is None else one if other is None else max(one, other)
+
+
+def total(one: float | None, other: float | None) -> float | None:
+    """Return the sum of what is known of two numbers; unknown when neither is."""
+    return other if one is None else one if other is None else one + other

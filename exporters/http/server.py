@@ -1,0 +1,93 @@
+"""The HTTP server: bounded threads, and a client that says nothing, or slowly, holds up nobody.
+
+Hypercorn reads requests and shakes TLS hands on one event loop, so an idle client costs a socket until it is dropped
+after `IDLE_SECONDS`; only whole requests reach one of the `THREADS`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, cast
+
+from hypercorn.asyncio import serve as hypercorn_serve
+from hypercorn.config import Config
+
+from core.errors import EnvironmentFault, UsageError
+from core.settings import Exporters
+
+if TYPE_CHECKING:
+    from exporters.http.application import Application
+
+THREADS = 8
+#: Time a client has for its handshake, and for its whole request line and headers.
+IDLE_SECONDS = 10
+#: How long SIGTERM waits for answers under way.
+GRACE_SECONDS = 1.0
+HEADER_BYTES = 16 * 1024
+
+
+def listening(settings: Exporters, port: int, port_setting: str) -> socket.socket:
+    """Return a listening socket; raise EnvironmentFault naming the setting of a port that cannot be had."""
+    try:
+        return socket.create_server((settings.host, port), family=_family(settings.host), backlog=128)
+    except OSError as error:
+        shown = f"{settings.host}:{port}"
+        raise EnvironmentFault("exporter port", _why(error), f"set {port_setting}", value=shown) from None
+
+
+def serve(application: Application, config: Config) -> None:
+    """Answer on the configured socket until SIGTERM or SIGINT."""
+    asyncio.run(_serve(application, config))
+
+
+def configuration(settings: Exporters, listener: socket.socket) -> Config:
+    """Return Hypercorn's configuration, which takes the socket over; raise UsageError for half of a TLS pair."""
+    config = Config()
+    config.certfile, config.keyfile = _tls_pair(settings)
+    config.bind = [f"fd://{listener.detach()}"]
+    config.accesslog, config.errorlog = None, logging.getLogger(__name__)
+    config.include_server_header = False
+    config.alpn_protocols = ["http/1.1"]
+    config.keep_alive_timeout = config.ssl_handshake_timeout = config.read_timeout = IDLE_SECONDS
+    config.graceful_timeout = config.shutdown_timeout = GRACE_SECONDS
+    config.h11_max_incomplete_size = HEADER_BYTES
+    config.wsgi_max_body_size = HEADER_BYTES
+    return config
+
+
+async def _serve(application: Application, config: Config) -> None:
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    loop.set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="scrape"))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    wsgi = cast("Any", application)
+    await hypercorn_serve(wsgi, config, shutdown_trigger=cast("Any", stop.wait), mode="wsgi")
+
+
+def _tls_pair(settings: Exporters) -> tuple[str | None, str | None]:
+    pair = {
+        "AFORO_EXPORTER_TLS_CERTIFICATE": settings.tls_certificate,
+        "AFORO_EXPORTER_TLS_KEY": settings.tls_key,
+    }
+    given = {name: path for name, path in pair.items() if path is not None}
+    if not given:
+        return None, None
+    for name, path in pair.items():
+        if path is None:
+            raise UsageError(name, "TLS needs a certificate and a key", "set both or neither")
+        if not path.is_file():
+            raise UsageError(name, "there is no such file", "name a PEM file", value=path)
+    return str(settings.tls_certificate), str(settings.tls_key)
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def _why(error: OSError) -> str:
+    return f"it cannot be listened on: {os.strerror(error.errno) if error.errno else error}"

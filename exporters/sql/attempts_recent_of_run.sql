@@ -1,5 +1,0 @@
--- The same for one run, when that run is counted anew.
-SELECT id, run_id, outcome, ended_at, claim_seconds, fetch_seconds, probe_seconds, transcode_seconds,
-       publish_seconds, finish_seconds, ffmpeg_cpu_seconds
-FROM attempts
-WHERE run_id = :run_id AND ended_at >= :since AND outcome IS NOT NULL

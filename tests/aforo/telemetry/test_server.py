@@ -1,0 +1,49 @@
+"""The server of /metrics: clients that say nothing take no more than so many threads, for no longer than so long."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+import urllib.request
+
+import pytest
+from prometheus_client import CollectorRegistry, Counter
+
+from aforo.telemetry import server
+from tests.conftest import free_port, poll_until
+
+
+@pytest.fixture
+def port():
+    registry, chosen = CollectorRegistry(), free_port()
+    spent = Counter("spent", "CPU", registry=registry)
+    server.serve(registry, "127.0.0.1", chosen, spent)
+    return chosen
+
+
+def scrape(port):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        return answer.read().decode()
+
+
+def test_idle_clients_hold_a_bounded_number_of_threads_and_delay_a_scrape_by_seconds(port, monkeypatch):
+    monkeypatch.setattr(server._SilentHandler, "timeout", 0.5)
+    before = threading.active_count()
+    idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(3 * server.MOST_CONNECTIONS)]
+    poll_until(lambda: threading.active_count() > before, "they were accepted")
+    begun = time.monotonic()
+    assert "spent_total" in scrape(port)
+    assert time.monotonic() - begun < 5
+    assert threading.active_count() - before <= server.MOST_CONNECTIONS
+    poll_until(lambda: threading.active_count() <= before, "they were all dropped")
+    for client in idle:
+        client.close()
+
+
+def test_a_client_that_was_too_slow_is_hung_up_on_and_costs_no_line(port, capfd):
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as slow:
+        slow.sendall(b"GET /met")
+        assert slow.recv(1) == b""
+    assert "spent_total" in scrape(port)
+    assert capfd.readouterr().err == ""

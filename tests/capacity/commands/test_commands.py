@@ -1,0 +1,179 @@
+import json
+from dataclasses import dataclass
+
+import pytest
+from click.testing import CliRunner
+
+from capacity.commands import usl as usl_module
+from capacity.commands.audit import audit
+from capacity.commands.usl import usl
+from capacity.estimators.interval import Interval
+from core.errors import EnvironmentFault, UsageError
+
+SPECSDM91 = "n,x\n1,64.9\n18,995.9\n36,1652.4\n72,1853.2\n108,1828.9\n144,1775.0\n216,1702.2\n"
+TABLE = "size,concurrency,mode,count,x_per_min,s_mean_s,rate\n"
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write_file(text, name="input.csv"):
+        path = tmp_path / name
+        path.write_text(text, encoding="utf-8")
+        return str(path)
+
+    return write_file
+
+
+def run(command, *arguments):
+    return CliRunner().invoke(command, arguments, catch_exceptions=False)
+
+
+def test_usl_gives_the_published_coefficients_as_json(write):
+    result = json.loads(run(usl, write(SPECSDM91), "--unweighted", "--json", "--lang", "en").output)
+    assert (result["sigma"], result["kappa"], result["lambda"]) == pytest.approx((0.02773, 1.044e-4, 90.0), rel=1e-3)
+    assert (result["n_peak"], result["limit"]) == pytest.approx((96.51956, 3245.589), rel=1e-6)
+    assert result["x_peak"] == pytest.approx(1884, rel=1e-3)
+    assert result["refused"] == "residual of 38.7 % at n = 1: the USL does not describe these data; use the bound"
+
+
+def test_usl_gives_null_where_there_is_no_peak(write):
+    result = json.loads(run(usl, write("n,x\n1,2\n2,4\n4,8\n8,16\n"), "--json").output)
+    assert (result["kappa"], result["n_peak"], result["x_peak"], result["limit"]) == (0.0, None, None, None)
+    assert result["refused"] is None
+
+
+def test_usl_reads_any_order_comments_and_columns(write):
+    text = "\ufeffx, se ,N\n# warm-up dropped\n5.4,0.03,4\n\n2,0.01,1\n3.6,0.02,2\n"
+    result = json.loads(run(usl, write(text), "--json").output)
+    assert result["sigma"] == pytest.approx(0.0617284, abs=1e-6)
+    assert result["intervals"]["sigma"][0] < 0.0617 < result["intervals"]["sigma"][1]
+
+
+def test_usl_tells_a_person_in_spanish_why_not_to_use_it(write):
+    output = run(usl, write("n,x\n1,2\n2,3.9\n4,6.2\n")).output
+    assert "NO USAR: por los 3 puntos pasaría sigma = -0.0455" in output
+    assert "máximo " not in output
+
+
+def test_usl_tells_a_peak_with_its_neighbours(write):
+    output = run(usl, write("n,x\n1,2\n2,3.738318\n4,6.299213\n8,8.376963\n"), "--lang", "en").output
+    assert "peak              n = 9 (9.747) · X(9) = 8.491 · X(10) = 8.511" in output
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["n;x\n1;2,0\n2;3,6\n4;5,4\n", "n\tx\n1\t2.0\n2\t3.6\n4\t5.4\n", "\ufeffn,x\r\n1,2.0\r\n2,3.6\r\n4,5.4\r\n"],
+)
+def test_a_spreadsheets_semicolons_tabs_and_line_ends_are_read(write, text):
+    result = json.loads(run(usl, write(text), "--json").output)
+    assert (result["sigma"], result["kappa"]) == pytest.approx((0.0617284, 0.0246914), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("n,x\n1,1e308\n", "line 2 (1e308); x must be"),
+        ("n,x\n1,1e-300\n", "line 2 (1e-300); x must be"),
+        ("n,x\n1,1_000\n", "line 2 (1_000); x must be"),
+        ("n,x\n1,inf\n", "line 2 (inf); x must be"),
+        ('n,x\n1,"2\n', "not a CSV file"),
+        ("", "it holds no header"),
+        ("n,x\n", "it holds no data"),
+        ("n,y\n1,2\n", "line 1: header (n,y); missing x"),
+        ("n,x,z\n1,2,3\n", "unknown or repeated z"),
+        ("n,x\n1,2\n2,abc\n", "line 3 (abc); x must be a number over 0"),
+        ("n,x\n1,2\n2,-1\n", "line 3 (-1); x must be a number over 0"),
+        ("n,x\n0,2\n", "line 2 (0); n must be a number of 1 or more"),
+        ("n,x\n1,2,5\n", "line 2 (1,2,5); 3 cells under 2 columns"),
+        ("n,x,se\n1,2,0.1\n2,3,\n", "line 3 (); se must be a number over 0"),
+        ("n,x\n1,nan\n", "line 2 (nan); x must be"),
+    ],
+)
+def test_a_bad_csv_is_told_in_one_line_with_its_number(write, text, message):
+    with pytest.raises(UsageError) as caught:
+        run(usl, write(text))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_a_fault_of_the_environment(tmp_path):
+    with pytest.raises(EnvironmentFault, match="cannot read the file"):
+        run(usl, str(tmp_path / "absent.csv"))
+
+
+def test_usl_takes_points_from_one_place_only(write):
+    with pytest.raises(UsageError, match="FILE or --runs"):
+        run(usl)
+    with pytest.raises(UsageError, match="FILE or --runs"):
+        run(usl, write(SPECSDM91), "--runs", "a,b")
+
+
+@dataclass(frozen=True)
+class Recorded:
+    run_id: str
+    slots: int
+    x_sat_per_minute: float | None
+    x_sat_interval: Interval | None = None
+    concurrency: int = 1
+    service_mean_seconds: float | None = None
+    service_cv: float | None = None
+    cpu_count: int | None = 4
+
+
+def test_usl_fits_the_capacity_of_recorded_runs(monkeypatch):
+    rows = [Recorded("a", 1, 2.0), Recorded("b", 2, 3.738318), Recorded("c", 4, 6.299213), Recorded("d", 8, 8.376963)]
+    monkeypatch.setattr(usl_module, "load_rows", lambda run_ids: [rows["abcd".index(i)] for i in run_ids])
+    result = json.loads(run(usl, "--runs", "a,b,c,d", "--json").output)
+    assert (result["sigma"], result["kappa"]) == pytest.approx((0.05, 0.01), rel=1e-4)
+
+
+def test_runs_without_a_capacity_cannot_be_fitted(monkeypatch):
+    monkeypatch.setattr(usl_module, "load_rows", lambda run_ids: [Recorded("a", 1, None)])
+    with pytest.raises(UsageError, match="none of the runs has an X_sat"):
+        run(usl, "--runs", "a")
+
+
+def test_audit_prints_a_line_for_each_row_and_fails_on_an_impossible_one(write):
+    result = run(audit, write(TABLE + "50MB,4,burst,100,8.00,390,\n50MB,4,Burst,100,8.00,751,\n"))
+    assert result.exit_code == 1
+    assert result.output == (
+        "50MB c=4 burst n=100: correcta\n"
+        "50MB c=4 burst n=100: imposible (el ciclo medio 751 s supera la prueba entera, "
+        "60·100/8 = 750.0 s (X·S/60 = 100.1 > 100 videos en el sistema))\n"
+    )
+
+
+def test_audit_as_json(write):
+    result = run(audit, write(TABLE + "50MB,4,sustained,50,9.8,20,10\n50MB,4,burst,100,,,\n"), "--json", "--lang", "en")
+    assert result.exit_code == 0
+    assert json.loads(result.output) == {
+        "rows": [
+            {"verdict": "ok", "reasons": []},
+            {"verdict": "suspicious", "reasons": ["X, S unknown: nothing to check"]},
+        ]
+    }
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("50MB,0,burst,100,8,390,", "line 2 (0); concurrency must be a whole number over 0"),
+        ("50MB,4,bursty,100,8,390,", "line 2 (bursty); mode must be burst or sustained"),
+        ("50MB,4,burst,1.5,8,390,", "line 2 (1.5); count must be a whole number over 0"),
+        ("50MB,4,burst,100,8,x,", "line 2 (x); s_mean_s must be a number"),
+        (",4,burst,100,8,3,", "line 2 (); size must be"),
+        ("50MB,4,sustained,100,8,3,0", "line 2 (0); rate must be a number over 0"),
+    ],
+)
+def test_a_bad_table_is_told_with_its_line(write, row, message):
+    with pytest.raises(UsageError) as caught:
+        run(audit, write(TABLE + row + "\n"))
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("command", [usl, audit])
+def test_help_shows_defaults_environment_and_real_examples(command):
+    output = run(command, "--help").output
+    assert "AFORO_CAPACITY_LANG" in output
+    assert "default: es" in output
+    assert f"python -m capacity {command.name} " in output

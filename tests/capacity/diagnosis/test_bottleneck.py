@@ -1,0 +1,230 @@
+from dataclasses import replace
+
+import pytest
+
+from capacity.diagnosis.bottleneck import CAUSE_NAMES, Cause, CellEvidence, Confidence, find_bottleneck
+
+QUIET = {"cpu_pressure_some": 0.01, "io_pressure_some": 0.01, "io_pressure_full": 0.0}
+CPU_BOUND = CellEvidence(
+    efficiency=0.55,
+    cpu_utilisation=0.97,
+    cpu_pressure_some=0.45,
+    ffmpeg_stretch=1.8,
+    cpu_work_stretch=1.03,
+    host_idle_ratio=0.03,
+    ffmpeg_cores=3.1,
+    ffmpeg_cores_ratio=0.55,
+    disk_utilisation=0.1,
+    network_utilisation=0.05,
+    stage_seconds={"download": 1.0, "transcode": 27.0, "upload": 1.0},
+    service_seconds=30.0,
+)
+QUOTA = CellEvidence(throttled_period_ratio=0.6, host_idle_ratio=0.5, cpu_utilisation=0.99, cpu_pressure_some=0.4)
+SLOW_DISK = CellEvidence(
+    efficiency=0.6,
+    cpu_utilisation=0.3,
+    cpu_pressure_some=0.02,
+    io_pressure_full=0.35,
+    io_pressure_some=0.5,
+    disk_utilisation=0.95,
+    ffmpeg_stretch=1.6,
+    ffmpeg_cores_ratio=0.6,
+    cpu_work_stretch=1.0,
+)
+SLOW_STORAGE = CellEvidence(
+    efficiency=0.55,
+    cpu_utilisation=0.2,
+    network_utilisation=0.93,
+    gain_up_to_here=0.02,
+    stage_seconds={"download": 12.0, "transcode": 8.0, "upload": 9.0},
+    service_seconds=30.0,
+    **QUIET,
+)
+ONE_THREAD = CellEvidence(
+    efficiency=0.99,
+    cpu_utilisation=0.3,
+    ffmpeg_stretch=1.02,
+    ffmpeg_cores=1.0,
+    stage_seconds={"transcode": 28.0},
+    service_seconds=30.0,
+    **QUIET,
+)
+FEW_SLOTS = CellEvidence(
+    efficiency=0.97,
+    cpu_utilisation=0.45,
+    ffmpeg_stretch=1.03,
+    ffmpeg_cores=2.4,
+    stage_seconds={"transcode": 20.0},
+    service_seconds=30.0,
+    **QUIET,
+)
+
+
+@pytest.mark.parametrize(
+    ("cell", "cause"),
+    [
+        (CPU_BOUND, Cause.CPU),
+        (QUOTA, Cause.CPU_QUOTA),
+        (SLOW_DISK, Cause.DISK),
+        (SLOW_STORAGE, Cause.NETWORK),
+        (ONE_THREAD, Cause.SINGLE_THREAD),
+        (FEW_SLOTS, Cause.SLOTS),
+        (CellEvidence(oom_kills=1), Cause.MEMORY),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_labelled_limit_is_found_with_high_confidence(cell, cause):
+    verdict = find_bottleneck(cell)
+    assert (verdict.cause, verdict.confidence) == (cause, Confidence.HIGH)
+
+
+def test_work_that_costs_more_cpu_is_not_a_lack_of_cpu():
+    cell = CellEvidence(ffmpeg_stretch=1.5, cpu_work_stretch=1.4, cpu_utilisation=0.8)
+    verdict = find_bottleneck(cell)
+    assert (verdict.cause, verdict.confidence) == (Cause.MEMORY_BANDWIDTH, Confidence.MEDIUM)
+
+
+def test_slots_that_do_not_help_on_an_idle_machine_wait_for_something_unmeasured():
+    cell = CellEvidence(efficiency=0.5, cpu_utilisation=0.3, stage_stretch={"db": 3.0}, **QUIET, ffmpeg_stretch=1.2)
+    assert find_bottleneck(cell).cause is Cause.SERIALISATION
+
+
+def test_a_clearly_busiest_resource_is_named_even_without_other_clues():
+    verdict = find_bottleneck(CellEvidence(cpu_utilisation=0.88, disk_utilisation=0.2, gain_up_to_here=0.1))
+    assert (verdict.cause, verdict.confidence) == (Cause.CPU, Confidence.HIGH)
+
+
+def test_throttling_of_a_full_machine_is_not_the_quota_s_doing():
+    cell = CellEvidence(throttled_period_ratio=0.3, host_idle_ratio=0.02, cpu_utilisation=0.98, cpu_pressure_some=0.5)
+    assert find_bottleneck(cell).cause is not Cause.CPU_QUOTA
+
+
+def test_a_throttled_ffmpeg_on_a_machine_full_of_others_is_not_called_single_threaded():
+    """Seen in a run under a quota of 0.8 cores while other processes used 66 % of the machine."""
+    cell = replace(ONE_THREAD, cpu_utilisation=0.637, throttled_period_ratio=0.385, host_idle_ratio=0.063)
+    assert find_bottleneck(replace(cell, throttled_period_ratio=None)).cause is Cause.SINGLE_THREAD
+    assert find_bottleneck(replace(cell, efficiency=None, ffmpeg_stretch=None, cpu_pressure_some=0.867)).cause is (
+        Cause.UNCLEAR
+    )
+
+
+def test_slots_in_step_fill_each_direction_of_a_narrow_line_half_of_the_time():
+    """Seen in a run of four slots behind 0.4 MB/s: neither direction over 52 %, and the database's 0.06 s doubled."""
+    cell = CellEvidence(
+        efficiency=0.45,
+        cpu_utilisation=0.499,
+        network_utilisation=0.47,
+        stage_seconds={"download": 7.48, "transcode": 4.36, "upload": 6.39, "db": 0.06},
+        stage_stretch={"download": 2.9, "upload": 2.4, "db": 1.99},
+        service_seconds=18.9,
+    )
+    assert (find_bottleneck(cell).cause, find_bottleneck(cell).confidence) == (Cause.NETWORK, Confidence.MEDIUM)
+
+
+def test_an_ffmpeg_that_waits_for_a_disk_is_not_called_single_threaded():
+    """Seen in a run of three slots on a disk of 1 MB/s: each ffmpeg used 0.59 cores with one slot, 0.20 with three."""
+    alone = CellEvidence(
+        cpu_utilisation=0.344,
+        cpu_pressure_some=0.144,
+        io_pressure_some=0.66,
+        io_pressure_full=0.586,
+        disk_utilisation=0.77,
+        ffmpeg_cores=0.202,
+        stage_seconds={"download": 2.96, "transcode": 9.38},
+        service_seconds=12.74,
+    )
+    beside = replace(alone, efficiency=0.381, ffmpeg_stretch=2.5, ffmpeg_cores=0.593, ffmpeg_cores_ratio=0.341)
+    for cell in (alone, beside):
+        assert (find_bottleneck(cell).cause, find_bottleneck(cell).confidence) == (Cause.DISK, Confidence.HIGH)
+
+
+def test_a_slot_more_that_pays_names_the_slots_although_it_does_not_double():
+    """Seen with one slot and S3 a second away: the second slot gave 78 % more, the emulator taking the rest."""
+    cell = CellEvidence(
+        gain_from_here=0.781,
+        cpu_utilisation=0.35,
+        cpu_pressure_some=0.12,
+        network_utilisation=0.038,
+        stage_seconds={"download": 2.02, "transcode": 1.44, "upload": 1.63},
+        service_seconds=5.29,
+    )
+    assert (find_bottleneck(cell).cause, find_bottleneck(cell).confidence) == (Cause.SLOTS, Confidence.MEDIUM)
+    assert find_bottleneck(replace(cell, gain_from_here=0.4)).cause is Cause.UNCLEAR
+
+
+def test_nothing_measured_gives_no_verdict():
+    verdict = find_bottleneck(CellEvidence())
+    assert (verdict.cause, verdict.confidence, verdict.evidence) == (Cause.UNCLEAR, Confidence.LOW, ())
+
+
+def test_contradicting_evidence_is_kept_with_the_suspect():
+    suspects = {suspect.cause: suspect for suspect in find_bottleneck(SLOW_DISK).suspects}
+    assert "CPU busy 30 % (≥ 90 %)" in [text.en for text in suspects[Cause.CPU].against]
+
+
+def test_what_was_not_measured_is_told_apart_from_what_speaks_against():
+    suspects = {suspect.cause: suspect for suspect in find_bottleneck(CellEvidence(cpu_utilisation=0.2)).suspects}
+    assert [text.en for text in suspects[Cause.CPU].against] == ["CPU busy 20 % (≥ 90 %)"]
+    assert "not measured: X is … of the CPU bound (≥ 90 %)" in [text.en for text in suspects[Cause.CPU].unknown]
+
+
+def test_the_verdict_is_told_in_a_line_with_numbers_and_units():
+    verdict = find_bottleneck(replace(CPU_BOUND, cores=2.0))
+    assert verdict.told("es") == (
+        "CPU (alta): CPU ocupada 97 % de 2 núcleos (≥ 90 %); presión de CPU (PSI some) 45 % (≥ 20 %); "
+        "ffmpeg tarda ×1.80 de lo que con c=1 (≥ ×1.25); CPU por video ×1.03 de la de c=1 (≤ ×1.10)"
+    )
+    assert verdict.told("en").startswith("CPU (high): CPU busy 97 % of 2 cores (≥ 90 %); CPU pressure (PSI some) 45 %")
+
+
+def test_no_clear_bottleneck_is_said_so_with_what_was_seen():
+    verdict = find_bottleneck(CellEvidence(cpu_utilisation=0.8, disk_utilisation=0.7))
+    assert verdict.told("en") == "no clear bottleneck: CPU busy 80 %; disk at 70 % of its ceiling"
+    assert find_bottleneck(CellEvidence()).told("es") == "sin cuello de botella claro: nada medido"
+
+
+def test_a_fact_shared_by_two_clues_is_told_once():
+    told = find_bottleneck(FEW_SLOTS).told("en")
+    assert told.count("busiest resource 45 %") == 1
+
+
+@pytest.mark.parametrize(
+    ("cell", "cause"),
+    [
+        (CellEvidence(cpu_utilisation=0.96, cpu_pressure_some=0.5, cores=2.0), Cause.CPU),
+        (
+            CellEvidence(cpu_utilisation=0.3, io_pressure_some=0.4, io_pressure_full=0.15, disk_utilisation=0.9),
+            Cause.DISK,
+        ),
+        (
+            CellEvidence(cpu_utilisation=0.2, stage_seconds={"transcode": 6.0}, service_seconds=20.0, **QUIET),
+            Cause.SLOTS,
+        ),
+    ],
+)
+def test_a_run_without_siblings_is_judged_by_fewer_clues_and_less_sure(cell, cause):
+    verdict = find_bottleneck(cell)
+    assert (verdict.cause, verdict.confidence) == (cause, Confidence.MEDIUM)
+
+
+def test_slots_that_wait_for_a_distant_storage_are_too_few_not_a_full_network():
+    cell = CellEvidence(
+        gain_from_here=0.95,
+        cpu_utilisation=0.2,
+        network_utilisation=0.1,
+        stage_seconds={"download": 8.0, "transcode": 4.0, "upload": 8.0},
+        service_seconds=20.0,
+        **QUIET,
+    )
+    assert (find_bottleneck(cell).cause, find_bottleneck(cell).confidence) == (Cause.SLOTS, Confidence.HIGH)
+    full = replace(cell, gain_from_here=None, gain_up_to_here=0.03, network_utilisation=None)
+    assert (find_bottleneck(full).cause, find_bottleneck(full).confidence) == (Cause.NETWORK, Confidence.MEDIUM)
+
+
+def test_copies_within_a_local_filesystem_are_no_network():
+    cell = replace(SLOW_STORAGE, has_remote_storage=False, network_utilisation=None)
+    assert find_bottleneck(cell).cause is not Cause.NETWORK
+
+
+def test_every_cause_has_a_name():
+    assert set(CAUSE_NAMES) == set(Cause)

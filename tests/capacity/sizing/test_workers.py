@@ -1,0 +1,173 @@
+import json
+import math
+
+import pytest
+from click.testing import CliRunner
+
+from capacity.commands import plan as plan_module
+from capacity.commands.plan import plan
+from capacity.sizing.scale_limits import ScaleAssumptions, requests_per_video, scale_limits
+from capacity.sizing.workers import (
+    Demand,
+    cost_per_thousand,
+    drain_minutes,
+    erlang_c,
+    forecast,
+    keda_queue_length,
+    make_plan,
+    simulate,
+)
+from core.errors import UsageError
+
+EXAMPLE = Demand(per_minute=10, wait_p95_seconds=20, service_seconds=30, service_cv=0.3, slots_per_worker=4)
+
+
+@pytest.mark.parametrize(
+    ("slots", "rho", "probability"),
+    [
+        (1, 0.5, 0.5),
+        (2, 0.5, 1 / 3),
+        (2, 0.8, 32 / 45),
+        (3, 0.5, 9 / 38),
+        (4, 0.5, 4 / 23),
+        (4, 0.8, 0.596432),
+        (6, 5 / 6, 0.5875),
+        (7, 5 / 7, 0.3241),
+        (8, 5 / 8, 0.1673),
+    ],
+)
+def test_erlang_c(slots, rho, probability):
+    assert erlang_c(slots, slots * rho) == pytest.approx(probability, abs=5e-5)
+
+
+def test_erlang_c_at_the_edges():
+    assert erlang_c(4, 4.0) == 1.0
+    assert 0 < erlang_c(20_000, 19_900) < 1
+
+
+@pytest.mark.parametrize(("slots", "mean"), [(2, 1.777778), (4, 0.745541)])
+def test_mean_wait_of_exponential_service(slots, mean):
+    demand = Demand(60 * slots * 0.8, 60, 1.0, 1.0, 4)
+    assert forecast(demand, slots).wait_mean_seconds == pytest.approx(mean, abs=1e-6)
+
+
+def test_p95_wait_of_exponential_service():
+    assert forecast(Demand(60 * 3.2, 60, 1.0, 1.0, 4), 4).wait_p95_seconds == pytest.approx(3.098679, abs=1e-6)
+
+
+@pytest.mark.parametrize(("slots", "mean", "p95"), [(6, 9.6, 40.3), (7, 2.65, 15.3 * 1.3), (8, 0.91, 6.58 * 1.3)])
+def test_the_worked_example(slots, mean, p95):
+    found = forecast(EXAMPLE, slots)
+    assert (found.wait_mean_seconds, found.wait_p95_seconds) == pytest.approx((mean, p95), rel=0.01)
+
+
+@pytest.mark.parametrize(("slots", "mean", "p95"), [(6, 10.6, 42.5), (7, 3.03, 17.0), (8, 1.09, 8.35)])
+def test_simulation_agrees_with_the_study(slots, mean, p95):
+    found = simulate(EXAMPLE, slots, seed=1)
+    assert (found.wait_mean_seconds, found.wait_p95_seconds) == pytest.approx((mean, p95), rel=0.2)
+
+
+def test_the_example_needs_seven_slots():
+    found = make_plan(EXAMPLE)
+    assert (found.slots, found.workers) == (7, 3)
+    assert found.capacity_per_minute == pytest.approx(24.0)
+    assert found.simulated.wait_p95_seconds <= 20
+
+
+def test_an_overload_waits_for_ever():
+    assert forecast(EXAMPLE, 5).wait_p95_seconds == math.inf
+    assert simulate(EXAMPLE, 5) is None
+
+
+def test_tight_waits_need_more_slots_than_utilisation_alone():
+    tight = Demand(10, 0.01, 30, 1.0, 4)
+    assert make_plan(tight).slots > 7
+
+
+def test_keda_queue_length():
+    waits_five_minutes = Demand(10, 300, 30, 0.3, 4)
+    assert keda_queue_length(waits_five_minutes) == 44
+    assert keda_queue_length(waits_five_minutes, with_in_flight=False) == 40
+    assert keda_queue_length(Demand(10, 1, 30, 0.3, 1), with_in_flight=False) == 1
+
+
+def test_cost_and_drain():
+    assert cost_per_thousand(0.17, 8) == pytest.approx(0.354, abs=1e-3)
+    assert cost_per_thousand(0.17, 8, 0.7) == pytest.approx(0.506, abs=1e-3)
+    assert drain_minutes(700, 24, 10) == 50
+    assert drain_minutes(700, 10, 10) == math.inf
+
+
+def test_at_internet_scale_the_series_break_before_the_queue():
+    found = make_plan(Demand(30_000, 300, 30, 0.3, 4))
+    limits = scale_limits(30_000, found.slots, 4, ScaleAssumptions())
+    assert found.slots == 18_750
+    assert limits[0].name.en == "Prometheus series"
+    assert {limit.name.en: round(limit.share, 3) for limit in limits}["SQS messages in flight"] == 0.156
+
+
+def test_long_videos_at_internet_scale_exceed_the_messages_in_flight():
+    assumed = ScaleAssumptions(series_per_worker=10)
+    first = scale_limits(30_000, 187_500, 4, assumed)[0]
+    assert (first.name.en, first.share) == ("SQS messages in flight", 1.5625)
+    assert first.breaks_at_per_minute == pytest.approx(19_200)
+    assert not first.assumed
+
+
+def test_a_long_video_extends_its_message():
+    assert requests_per_video(10, ScaleAssumptions()) == 3
+    assert requests_per_video(95, ScaleAssumptions()) == 6
+
+
+def run(*arguments):
+    return CliRunner().invoke(plan, arguments, catch_exceptions=False)
+
+
+def test_plan_tells_the_workers_in_spanish():
+    output = run("--demand", "10/min", "--wait-p95", "20s", "--service", "30s", "--price-per-hour", "0.17").output
+    assert "workers                 3 (concurrencia 4, 1 de reserva)" in output
+    assert "slots necesarios        7" in output
+    assert "Qué se rompe primero" in output
+
+
+def test_plan_as_json_at_internet_scale():
+    result = json.loads(run("--demand", "500/s", "--wait-p95", "5min", "--service", "300s", "--json").output)
+    assert result["demand"]["per_minute"] == 30_000
+    assert result["simulation"] is None
+    assert result["cost_per_thousand"] is None
+    in_flight = next(limit for limit in result["limits"] if limit["bears"] == 120_000)
+    assert in_flight["share"] > 1
+
+
+def test_plan_takes_service_from_the_fastest_recorded_run(monkeypatch):
+    class Recorded:
+        def __init__(self, x, service):
+            self.x_sat_per_minute, self.service_mean_seconds = x, service
+            self.service_cv, self.concurrency = 0.1, 2
+
+    monkeypatch.setattr(plan_module, "load_rows", lambda runs: [Recorded(2.0, 30.0), Recorded(3.4, 35.0)])
+    result = json.loads(run("--demand", "30/min", "--runs", "a,b", "--json").output)
+    assert (result["demand"]["service_seconds"], result["demand"]["slots_per_worker"]) == (35.0, 2)
+
+
+def test_plan_without_a_service_time_says_how_to_give_one():
+    with pytest.raises(UsageError, match="the service time is not known"):
+        run("--demand", "30/min")
+
+
+@pytest.mark.parametrize("demand", ["30", "fast", "-3/min", "0/min", "30/day"])
+def test_a_demand_that_is_not_a_rate_is_refused(demand):
+    result = run("--demand", demand, "--service", "30s")
+    assert result.exit_code == 2
+    assert "is not a rate such as 30/min" in " ".join(result.output.split())
+
+
+def test_a_demand_beyond_all_reason_is_refused():
+    with pytest.raises(UsageError, match="slots"):
+        run("--demand", "1e9/min", "--service", "30s")
+
+
+def test_help_shows_defaults_and_environment():
+    output = run("--help").output
+    assert "AFORO_PLAN_WAIT_P95" in output
+    assert "python -m capacity plan --demand 30000/min" in output

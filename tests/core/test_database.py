@@ -1,0 +1,52 @@
+import multiprocessing
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import text
+
+from core.database import open_engine, open_sessions, upgrade_schema
+from core.errors import EnvironmentFault, UsageError
+from core.models import Base
+
+
+def _increment(url, times):
+    sessions = open_sessions(open_engine(url))
+    for _ in range(times):
+        with sessions.begin() as session:
+            value = session.scalar(text("SELECT value FROM counter"))
+            session.execute(text("UPDATE counter SET value = :value"), {"value": value + 1})
+
+
+def test_read_then_write_from_many_processes_loses_no_update(tmp_path):
+    url = f"sqlite:///{tmp_path}/a.db"
+    with open_engine(url).begin() as connection:
+        connection.execute(text("CREATE TABLE counter (value INTEGER)"))
+        connection.execute(text("INSERT INTO counter VALUES (0)"))
+    workers = [multiprocessing.get_context("spawn").Process(target=_increment, args=(url, 50)) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    with open_engine(url).begin() as connection:
+        assert connection.scalar(text("SELECT value FROM counter")) == 200
+
+
+def test_the_migrations_make_the_tables_of_the_models(tmp_path):
+    engine = open_engine(f"sqlite:///{tmp_path}/a.db")
+    upgrade_schema(engine)
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+
+
+def test_a_file_that_is_no_database_is_told_in_one_line(tmp_path):
+    (tmp_path / "a.db").write_bytes(b"not a database" * 1000)
+    with pytest.raises(EnvironmentFault, match="file is not a database; check AFORO_DATABASE_URL"):
+        upgrade_schema(open_engine(f"sqlite:///{tmp_path}/a.db"))
+
+
+@pytest.mark.parametrize("url", ["oracle9://u:hunter2@host/x", "postgresql://u:hunter2@host:port/x", "://hunter2@"])
+def test_a_url_that_cannot_be_meant_is_refused_without_showing_the_password(url):
+    with pytest.raises(UsageError, match=r"^AFORO_DATABASE_URL \(") as refusal:
+        open_engine(url)
+    assert "hunter2" not in str(refusal.value)

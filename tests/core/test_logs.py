@@ -1,0 +1,32 @@
+import logging
+import time
+
+import pytest
+
+from core import logs
+
+
+@pytest.fixture
+def root():
+    """The root logger, as it was before when the test is over."""
+    logger = logging.getLogger()
+    kept = logger.handlers[:], logger.level
+    yield logger
+    logger.handlers[:], logger.level = kept
+
+
+@pytest.fixture
+def tokyo(monkeypatch):
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def test_lines_tell_the_time_in_utc_and_no_secret(root, tokyo, capsys):
+    logs.configure()
+    record = logging.makeLogRecord({"name": "x", "levelno": 20, "levelname": "INFO", "msg": "at redis://u:hunter2@h"})
+    record.created, record.msecs = 0.0, 0.0
+    root.handle(record)
+    assert capsys.readouterr().err == "1970-01-01 00:00:00,000 INFO x at redis://u:***@h\n"

@@ -1,0 +1,26 @@
+"""When a run that says nothing is taken for dead."""
+
+import pytest
+
+from core.models import RunRow
+
+
+@pytest.mark.parametrize(
+    ("rate_per_minute", "silence_seconds", "is_dead"),
+    [
+        (None, 59, False),
+        (None, 61, True),
+        (10.0, 61, True),
+        (0.5, 119, False),  # a video every two minutes: nothing is heard between them
+        (0.5, 239, False),
+        (0.5, 241, True),
+    ],
+)
+def test_a_run_is_dead_after_a_minute_or_two_gaps_of_its_schedule(rate_per_minute, silence_seconds, is_dead):
+    run = RunRow(rate_per_minute=rate_per_minute, created_at=0.0, heartbeat_at=1000.0)
+    assert run.is_dead(1000.0 + silence_seconds) is is_dead
+
+
+def test_a_run_that_was_never_heard_of_counts_from_its_creation():
+    run = RunRow(rate_per_minute=None, created_at=1000.0, heartbeat_at=None)
+    assert (run.is_dead(1059.0), run.is_dead(1061.0)) == (False, True)

@@ -1,0 +1,81 @@
+"""The exporters' database user, on a real PostgreSQL that asks it for its password."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from core.database import open_engine, upgrade_schema
+from core.errors import EnvironmentFault
+from core.settings import Settings
+from provision.readonly_user import ensure_reader
+from tests import postgresql
+
+pytestmark = pytest.mark.postgresql
+
+
+@pytest.fixture(scope="module")
+def owner_url(tmp_path_factory):
+    if postgresql.binaries() is None:
+        pytest.skip("PostgreSQL is not installed (Debian: apt install postgresql)")
+    folder = tmp_path_factory.mktemp("postgresql")
+    with postgresql.running_server(folder) as url:
+        rules = folder / "data/pg_hba.conf"
+        rules.write_text("host all tester 127.0.0.1/32 trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
+        do(url, "SELECT pg_reload_conf()")
+        upgrade_schema(open_engine(url))
+        yield url
+
+
+def do(url, statement):
+    engine = open_engine(url)
+    try:
+        with engine.begin() as connection:
+            done = connection.execute(text(statement))
+            return done.all() if done.returns_rows else []
+    finally:
+        engine.dispose()
+
+
+def settings_of(owner_url, user, password):
+    reader = owner_url.replace("tester@", f"{user}:{password}@")
+    ensure_reader(Settings.from_env({"AFORO_DATABASE_URL": owner_url, "AFORO_DATABASE_READONLY_URL": reader}))
+    return reader
+
+
+def test_it_may_read_our_tables_and_write_nothing(owner_url):
+    reader = settings_of(owner_url, "reader", "first%2F%27%3B--")
+    assert do(reader, "SELECT count(*) FROM runs, videos, executions") == [(0,)]
+    for table in ("runs", "videos", "executions", "workers", "alembic_version"):
+        assert do(reader, f"SELECT has_table_privilege('{table}', 'INSERT, UPDATE, DELETE, TRUNCATE')") == [(False,)]
+    for statement in ("DELETE FROM runs", "CREATE TABLE x ()"):
+        with pytest.raises(SQLAlchemyError, match="read-only"):
+            do(reader, statement)
+
+
+def test_another_password_is_given_to_the_user_we_made(owner_url):
+    first = settings_of(owner_url, "mine", "first")
+    second = settings_of(owner_url, "mine", "second")
+    assert do(second, "SELECT count(*) FROM runs") == [(0,)]
+    with pytest.raises(SQLAlchemyError):
+        do(first, "SELECT 1")
+
+
+def test_somebody_elses_user_keeps_its_password_and_is_told_of(owner_url):
+    do(owner_url, "CREATE ROLE theirs LOGIN PASSWORD 'theirs'")
+    assert do(settings_of(owner_url, "theirs", "theirs"), "SELECT count(*) FROM runs") == [(0,)]
+    with pytest.raises(EnvironmentFault, match=r"user of AFORO_DATABASE_READONLY_URL \(theirs\); it is another's"):
+        settings_of(owner_url, "theirs", "wrong")
+    assert do(owner_url.replace("tester@", "theirs:theirs@"), "SELECT 1") == [(1,)]
+
+
+def test_nobody_is_made_where_none_is_asked_for_or_the_database_knows_no_users(owner_url, tmp_path):
+    known = do(owner_url, "SELECT rolname FROM pg_roles ORDER BY 1")
+    ensure_reader(Settings.from_env({"AFORO_DATABASE_URL": owner_url}))
+    ensure_reader(
+        Settings.from_env(
+            {"AFORO_DATABASE_URL": f"sqlite:///{tmp_path}/x.db", "AFORO_DATABASE_READONLY_URL": owner_url}
+        )
+    )
+    assert do(owner_url, "SELECT rolname FROM pg_roles ORDER BY 1") == known

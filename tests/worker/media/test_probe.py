@@ -1,0 +1,141 @@
+from dataclasses import replace
+
+import pytest
+
+from core.video import Reason, VideoFailed
+from tests.worker import clips
+from worker.media.probe import container_of, input_guard, probe
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory):
+    return clips.good_mp4(tmp_path_factory.mktemp("probe"))
+
+
+def refused(path, limits=clips.LIMITS) -> Reason:
+    with pytest.raises(VideoFailed) as failure:
+        probe(path, limits)
+    return failure.value.reason
+
+
+def test_the_facts_of_a_video_are_those_it_was_made_with(good):
+    facts = probe(good, clips.LIMITS)
+    assert (facts.container, facts.width, facts.height) == ("mov", 320, 180)
+    assert (facts.video_codec, facts.audio_codec, facts.pixel_format) == ("h264", "aac", "yuv420p")
+    assert (facts.frames, facts.frames_per_second, facts.video_seconds) == (50, 25.0, 2.0)
+    assert facts.duration_seconds == pytest.approx(2.0, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("name", "container"), [("a.mov", "mov"), ("a.m4v", "mov"), ("a.mkv", "matroska"), ("a.ts", "mpegts")]
+)
+def test_containers_are_told_by_content(good, tmp_path, name, container):
+    made = clips.make(tmp_path / name, "-i", str(good), "-c", "copy", *(["-f", "mp4"] if name == "a.m4v" else []))
+    facts = probe(made.rename(tmp_path / "in.bin"), clips.LIMITS)
+    assert (facts.container, facts.video_codec, facts.audio_codec) == (container, "h264", "aac")
+    assert facts.video_seconds == pytest.approx(2.0, abs=0.05)
+
+
+def test_avi_and_webm_are_taken(tmp_path):
+    avi = clips.make(tmp_path / "a.avi", *clips.PICTURE, *clips.SOUND, "-c:v", "mpeg4", "-c:a", "libmp3lame")
+    webm = clips.make(tmp_path / "a.webm", *clips.PICTURE, "-c:v", "libvpx", "-deadline", "realtime")
+    assert (probe(avi, clips.LIMITS).container, probe(avi, clips.LIMITS).audio_codec) == ("avi", "mp3")
+    assert (probe(webm, clips.LIMITS).video_codec, probe(webm, clips.LIMITS).has_audio) == ("vp8", False)
+
+
+def test_subtitles_and_a_cover_picture_do_not_matter(good, tmp_path):
+    (tmp_path / "s.srt").write_text("1\n00:00:00,000 --> 00:00:01,000\nhola\n")
+    cover = ("-f", "lavfi", "-i", "color=size=64x64:duration=0.04:rate=25")
+    made = clips.make(
+        tmp_path / "rich.mp4",
+        *("-i", str(good), *cover, "-i", str(tmp_path / "s.srt"), "-map", "1", "-map", "0", "-map", "2", "-c", "copy"),
+        *("-c:v:0", "mjpeg", "-c:s", "mov_text", "-disposition:v:0", "attached_pic"),
+    )
+    assert (probe(made, clips.LIMITS).video_codec, probe(made, clips.LIMITS).width) == ("h264", 320)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", Reason.EMPTY),
+        (bytes(range(256)) * 40, Reason.NOT_MEDIA),
+        (b"<html><body>404</body></html>", Reason.NOT_MEDIA),
+        (b"\x7fELF" + bytes(500), Reason.NOT_MEDIA),
+        (b"PK\x03\x04" + bytes(500), Reason.NOT_MEDIA),
+        (bytes(10_000), Reason.NOT_MEDIA),
+        (b"#EXTM3U\n#EXTINF:1,\nfile:///etc/hostname\n", Reason.NOT_MEDIA),
+        (b"#EXTM3U\n#EXTINF:1,\nin.mp4\n", Reason.NOT_MEDIA),
+        (b"ffconcat version 1.0\nfile good.mp4\n", Reason.NOT_MEDIA),
+        (b"\0\0\0\x18ftypisom" + bytes(12), Reason.TRUNCATED),
+        (b"\x1a\x45\xdf\xa3" + bytes(500), Reason.CORRUPT),
+        (b"\0\0\0\x10ftypisom\0\0\0\0\0\0\0\x10moov" + bytes(8), Reason.UNSUPPORTED),
+    ],
+)
+def test_what_is_no_video_is_refused_with_its_reason(tmp_path, content, reason):
+    path = tmp_path / "in.mp4"
+    path.write_bytes(content)
+    assert refused(path) is reason
+
+
+def test_an_index_at_the_end_that_was_cut_off_is_truncated(good, tmp_path):
+    late = clips.make(tmp_path / "late.mp4", "-i", str(good), "-c", "copy")
+    assert refused(clips.cut(late, 0.6)) is Reason.TRUNCATED
+
+
+def test_a_faststart_file_cut_in_its_media_data_is_truncated_before_any_work(good):
+    assert refused(clips.cut(good, 0.6)) is Reason.TRUNCATED
+
+
+def test_trailing_bytes_after_the_last_box_are_no_fault(good, tmp_path):
+    padded = tmp_path / "padded.mp4"
+    padded.write_bytes(good.read_bytes() + bytes(100))
+    assert probe(padded, clips.LIMITS).frames == 50
+
+
+def test_sound_without_picture_is_unsupported(tmp_path):
+    assert refused(clips.make(tmp_path / "a.m4a", *clips.SOUND, *clips.AAC)) is Reason.UNSUPPORTED
+
+
+def test_an_encrypted_video_is_unsupported(good, tmp_path):
+    scheme = ("-encryption_scheme", "cenc-aes-ctr", "-encryption_key", clips.KEY, "-encryption_kid", clips.KEY)
+    assert refused(clips.make(tmp_path / "a.mp4", "-i", str(good), "-c", "copy", *scheme)) is Reason.UNSUPPORTED
+
+
+def test_a_decoder_that_is_not_listed_is_unsupported(tmp_path):
+    assert refused(clips.make(tmp_path / "a.avi", *clips.PICTURE, "-c:v", "magicyuv")) is Reason.UNSUPPORTED
+
+
+def test_a_picture_of_more_than_33_megapixels_is_too_large(tmp_path):
+    bomb = ("-f", "lavfi", "-i", "color=size=8192x4096:rate=1:duration=1", "-c:v", "libx264", "-preset", "ultrafast")
+    assert refused(clips.make(tmp_path / "bomb.mp4", *bomb)) is Reason.TOO_LARGE
+
+
+def test_more_than_64_streams_are_unsupported(good, tmp_path):
+    many = clips.make(tmp_path / "many.mkv", "-i", str(good), *(["-map", "0:v"] * 70), "-c", "copy")
+    assert refused(many) is Reason.UNSUPPORTED
+
+
+def test_a_name_that_looks_like_an_option_or_a_protocol_is_a_name(good, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("-i.mp4", "concat:a|b", "a b%d'\".mp4", "línea\n2.mp4"):
+        path = tmp_path / name
+        path.write_bytes(good.read_bytes())
+        assert probe(path.relative_to(tmp_path), clips.LIMITS).frames == 50
+
+
+def test_a_probe_that_takes_too_long_is_a_timeout(good):
+    assert refused(good, replace(clips.LIMITS, deadline_seconds=0.0)) is Reason.TIMEOUT
+
+
+def test_the_guard_keeps_ffmpeg_to_one_demuxer_and_to_files():
+    guard = input_guard("mov")
+    options = dict(zip(guard[::2], guard[1::2], strict=True))
+    assert (options["-f"], options["-format_whitelist"], options["-protocol_whitelist"]) == ("mov", "mov", "file,pipe")
+    assert options["-max_pixels"] == "33177600"
+    assert "magicyuv" not in options["-codec_whitelist"].split(",")
+
+
+def test_a_transport_stream_needs_its_sync_byte_in_every_packet(tmp_path):
+    (tmp_path / "g.bin").write_bytes(b"G" + bytes(187) + b"G" + bytes(187) + b"X" + bytes(187))
+    with pytest.raises(VideoFailed, match="not_media"):
+        container_of(tmp_path / "g.bin")

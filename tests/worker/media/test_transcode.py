@@ -1,0 +1,246 @@
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from core.errors import EnvironmentFault
+from core.settings import Worker
+from core.video import Reason, VideoFailed
+from tests.worker import clips
+from worker.media import transcode as module
+from worker.media.probe import MediaFacts, probe
+from worker.media.profiles import PROFILES
+from worker.media.transcode import Progress, Transcoder, TranscodeResult, require_ffmpeg, require_whole, transcode
+
+FULL, SHOWCASE = PROFILES["full"], PROFILES["showcase"]
+FACTS = MediaFacts("mov", 60.0, 60.0, 1800, 30.0, 1920, 1080, "yuv420p", "h264", "aac")
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory):
+    return clips.good_mp4(tmp_path_factory.mktemp("transcode"))
+
+
+def run(source: Path, target: Path, profile=FULL, limits=clips.LIMITS, media=None) -> TranscodeResult:
+    return transcode(source, target, profile, media or probe(source, limits), threads=1, limits=limits)
+
+
+def failure_of(source: Path, target: Path, **options) -> Reason:
+    with pytest.raises(VideoFailed) as failure:
+        run(source, target, **options)
+    assert not target.exists()
+    return failure.value.reason
+
+
+def with_ffmpeg(folder: Path, script: str, monkeypatch) -> None:
+    """Put a program called ffmpeg before the real one."""
+    fake = folder / "ffmpeg"
+    fake.write_text(f"#!/bin/sh\n{script}\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=":")
+
+
+def test_full_keeps_the_length_the_pictures_and_the_sound(good, tmp_path):
+    result = run(good, tmp_path / "out.mp4")
+    assert (result.media.frames, result.media.video_seconds, result.media.audio_codec) == (50, 2.0, "aac")
+    assert (result.media.width, result.media.height, result.media.pixel_format) == (320, 180, "yuv420p")
+    assert result.speed == pytest.approx(2.0 / result.finished.wall_seconds, rel=0.05)
+    assert result.columns()["ffmpeg_max_rss_bytes"] > 10 << 20
+
+
+def test_the_index_comes_first_so_that_the_output_can_be_streamed(good, tmp_path):
+    run(good, tmp_path / "out.mp4")
+    content = (tmp_path / "out.mp4").read_bytes()
+    assert content.find(b"moov") < content.find(b"mdat")
+
+
+def test_showcase_is_720p_and_silent(good, tmp_path):
+    media = run(good, tmp_path / "out.mp4", SHOWCASE).media
+    assert (media.width, media.height, media.frames, media.audio_codec) == (1280, 720, 50, None)
+
+
+def test_showcase_ends_after_its_longest_seconds(good, tmp_path):
+    assert run(good, tmp_path / "out.mp4", replace(SHOWCASE, longest_seconds=1.0)).media.frames == 25
+
+
+FOREIGN = {
+    "silent.mp4": (*clips.PICTURE, *clips.H264),
+    "odd.mp4": ("-f", "lavfi", "-i", "testsrc2=size=321x241:rate=25:duration=1", "-c:v", "libx264"),
+    "ten-bit.mp4": (*clips.PICTURE, "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv444p10le"),
+    "one-picture.mp4": (*clips.PICTURE, *clips.H264, "-frames:v", "1"),
+    "vfr.mp4": (*clips.PICTURE, "-vf", "select='not(mod(n,3))+lt(n,20)'", "-fps_mode", "vfr", *clips.H264),
+    "slow.mkv": ("-f", "lavfi", "-i", "testsrc2=size=64x64:rate=1:duration=5", *clips.H264),
+    "b-frames.mp4": (*clips.PICTURE, "-c:v", "libx264", "-preset", "fast", "-bf", "3"),
+    "long-sound.mp4": (*clips.PICTURE, "-f", "lavfi", "-i", "sine=duration=4", *clips.H264, *clips.AAC),
+    "a.webm": (*clips.PICTURE, *clips.SOUND, "-c:v", "libvpx", "-deadline", "realtime", "-c:a", "libopus"),
+    "a.avi": (*clips.PICTURE, *clips.SOUND, "-c:v", "mpeg4", "-c:a", "libmp3lame"),
+    "a.ts": (*clips.PICTURE, *clips.SOUND, *clips.H264, *clips.AAC),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_strange_but_whole_videos_are_taken(tmp_path, name):
+    source = clips.make(tmp_path / name, *FOREIGN[name])
+    before = probe(source, clips.LIMITS)
+    after = run(source, tmp_path / "out.mp4").media
+    assert (after.pixel_format, after.has_audio) == ("yuv420p", before.has_audio)
+    assert after.width % 2 == after.height % 2 == 0
+
+
+def test_a_video_trimmed_by_an_edit_list_is_whole(good, tmp_path):
+    trimmed = clips.make(tmp_path / "trimmed.mp4", "-ss", "0.5", "-i", str(good), "-c", "copy")
+    assert run(trimmed, tmp_path / "out.mp4").media.video_seconds == pytest.approx(1.5, abs=0.1)
+
+
+def test_a_rotated_video_comes_out_upright(good, tmp_path):
+    rotated = clips.make(tmp_path / "r.mp4", "-i", str(good), "-c", "copy", "-metadata:s:v", "rotate=90")
+    media = run(rotated, tmp_path / "out.mp4").media
+    assert (media.width, media.height) == (180, 320)
+
+
+def test_variable_frame_rate_keeps_the_pictures_it_has(tmp_path):
+    source = clips.make(tmp_path / "vfr.mp4", *FOREIGN["vfr.mp4"])
+    assert run(source, tmp_path / "out.mp4").media.frames == probe(source, clips.LIMITS).frames
+
+
+@pytest.mark.parametrize("at", [0.3, 0.5, 0.7])
+def test_400_overwritten_bytes_are_corrupt(good, tmp_path, at):
+    assert failure_of(clips.overwrite(good, at), tmp_path / "out.mp4") is Reason.CORRUPT
+
+
+def test_a_failure_tells_what_ffmpeg_had_used(good, tmp_path):
+    with pytest.raises(VideoFailed) as failure:
+        run(clips.overwrite(good, 0.5), tmp_path / "out.mp4")
+    assert failure.value.used["ffmpeg_max_rss_bytes"] > 10 << 20
+    assert failure.value.used["ffmpeg_cpu_seconds"] > 0
+
+
+def test_a_file_that_ends_early_is_truncated_even_if_the_probe_let_it_pass(good, tmp_path):
+    media = probe(good, clips.LIMITS)
+    reason = failure_of(clips.cut(good, 0.6), tmp_path / "out.mp4", media=media)
+    assert reason in {Reason.TRUNCATED, Reason.CORRUPT}
+
+
+def test_a_matroska_file_cut_at_60_percent_is_truncated(good, tmp_path):
+    whole = clips.make(tmp_path / "a.mkv", "-i", str(good), "-c", "copy")
+    assert failure_of(clips.cut(whole, 0.6), tmp_path / "out.mp4") in {Reason.TRUNCATED, Reason.CORRUPT}
+
+
+@pytest.mark.parametrize("damaged", [lambda good: clips.cut(good, 0.6), lambda good: clips.overwrite(good, 0.5)])
+def test_control_plain_ffmpeg_calls_the_same_files_done(good, tmp_path, damaged):
+    command = ["ffmpeg", "-nostdin", "-y", "-v", "quiet", "-i", str(damaged(good)), str(tmp_path / "out.mp4")]
+    assert subprocess.run(command, check=False).returncode == 0
+
+
+def test_ffmpeg_that_makes_no_progress_has_stalled(good, tmp_path, monkeypatch):
+    media = probe(good, clips.LIMITS)
+    with_ffmpeg(tmp_path, "echo frame=7; echo progress=continue; exec sleep 60", monkeypatch)
+    limits = replace(clips.LIMITS, stall_seconds=0.3)
+    assert failure_of(good, tmp_path / "out.mp4", limits=limits, media=media) is Reason.STALLED
+
+
+def test_ffmpeg_that_repeats_the_same_progress_has_stalled(good, tmp_path, monkeypatch):
+    media = probe(good, clips.LIMITS)
+    with_ffmpeg(tmp_path, "while sleep 0.05; do echo frame=7; echo progress=continue; done", monkeypatch)
+    limits = replace(clips.LIMITS, stall_seconds=0.4)
+    assert failure_of(good, tmp_path / "out.mp4", limits=limits, media=media) is Reason.STALLED
+
+
+def test_ffmpeg_past_its_deadline_is_a_timeout(good, tmp_path, monkeypatch):
+    media = probe(good, clips.LIMITS)
+    with_ffmpeg(tmp_path, "exec sleep 60", monkeypatch)
+    limits = replace(clips.LIMITS, deadline_seconds=0.3)
+    assert failure_of(good, tmp_path / "out.mp4", limits=limits, media=media) is Reason.TIMEOUT
+
+
+@pytest.mark.parametrize("name", ["KILL", "SEGV"])
+def test_a_killed_ffmpeg_is_a_signal(good, tmp_path, monkeypatch, name):
+    media = probe(good, clips.LIMITS)
+    with_ffmpeg(tmp_path, f"kill -{name} $$", monkeypatch)
+    assert failure_of(good, tmp_path / "out.mp4", media=media) is Reason.FFMPEG_SIGNAL
+
+
+def test_too_little_memory_is_oom(good, tmp_path):
+    media = probe(good, clips.LIMITS)
+    limits = replace(clips.LIMITS, memory_bytes=100 << 20)
+    assert failure_of(good, tmp_path / "out.mp4", limits=limits, media=media) is Reason.OOM
+
+
+def test_an_output_over_the_file_limit_is_too_large(good, tmp_path):
+    limits = replace(clips.LIMITS, file_bytes=20_480)
+    assert failure_of(good, tmp_path / "out.mp4", limits=limits) is Reason.TOO_LARGE
+
+
+def test_a_claim_of_success_without_an_output_is_no_success(good, tmp_path, monkeypatch):
+    media = probe(good, clips.LIMITS)
+    with_ffmpeg(tmp_path, 'for last; do :; done; : > "${last#file:}"', monkeypatch)
+    assert failure_of(good, tmp_path / "out.mp4", media=media) is Reason.EMPTY
+
+
+def seen(pictures: int, dropped: int = 0, doubled: int = 0) -> Progress:
+    progress = Progress()
+    progress.feed(f"frame={pictures}\ndrop_frames={dropped}\ndup_frames={doubled}\nprogress=end\n".encode())
+    return progress
+
+
+@pytest.mark.parametrize(
+    ("source", "made", "progress"),
+    [
+        (FACTS, FACTS, seen(1800)),
+        (FACTS, replace(FACTS, video_seconds=59.0), seen(1790)),  # within half a second, two pictures and a per cent
+        (FACTS, FACTS, seen(1500, dropped=300)),
+        (replace(FACTS, frames=None, video_seconds=None, duration_seconds=None), FACTS, seen(7)),  # promised nothing
+        (replace(FACTS, video_seconds=30.0), replace(FACTS, video_seconds=30.0), seen(900)),  # edit list hides half
+        (replace(FACTS, duration_seconds=90.0), FACTS, seen(1800)),  # the sound is longer
+    ],
+)
+def test_a_whole_output_passes(source, made, progress):
+    require_whole(source, made, progress, FULL)
+
+
+@pytest.mark.parametrize(
+    ("source", "made", "progress", "reason"),
+    [
+        (FACTS, replace(FACTS, video_seconds=58.0), seen(1800), Reason.TRUNCATED),
+        (FACTS, FACTS, seen(1700), Reason.TRUNCATED),
+        (FACTS, FACTS, seen(1800, doubled=100), Reason.TRUNCATED),
+        (FACTS, replace(FACTS, audio_codec=None), seen(1800), Reason.CORRUPT),
+        (replace(FACTS, video_seconds=None), replace(FACTS, duration_seconds=50.0), seen(1800), Reason.TRUNCATED),
+    ],
+)
+def test_an_output_that_lacks_something_fails(source, made, progress, reason):
+    with pytest.raises(VideoFailed) as failure:
+        require_whole(source, made, progress, FULL)
+    assert failure.value.reason is reason
+
+
+def test_progress_is_read_across_chunks():
+    progress = Progress()
+    for chunk in (b"frame=1", b"2\nout_time_us=480000\ntotal_s", b"ize=N/A\nprogress=continue\n"):
+        progress.feed(chunk)
+    assert progress.mark == ("12", "480000", "N/A")
+    assert progress.pictures_seen == 12
+
+
+@pytest.mark.parametrize(("threads", "concurrency", "expected"), [(3, 2, 3), (0, 1, 8), (0, 3, 2), (0, 100, 1)])
+def test_the_thread_budget_is_the_setting_or_the_share_of_the_cores(monkeypatch, threads, concurrency, expected):
+    monkeypatch.setattr(module.os, "cpu_count", lambda: 8)
+    assert Transcoder.from_settings(Worker(threads=threads, concurrency=concurrency)).threads == expected
+
+
+def test_a_missing_a_silent_and_an_old_ffmpeg_are_named(tmp_path, monkeypatch):
+    require_ffmpeg()
+    with_ffmpeg(tmp_path, "echo ffmpeg version 4.4.2-0ubuntu0", monkeypatch)
+    with pytest.raises(EnvironmentFault, match=r"^ffmpeg \(4.4.2-0ubuntu0\); it is older than 5.1; install"):
+        require_ffmpeg()
+    with_ffmpeg(tmp_path, 'echo "ffmpeg version 6.1 without encoders"', monkeypatch)
+    with pytest.raises(EnvironmentFault, match=r"cannot make H\.264"):
+        require_ffmpeg()
+    monkeypatch.setattr(module, "VERSION_SECONDS", 0.2)
+    with_ffmpeg(tmp_path, "exec sleep 60", monkeypatch)
+    with pytest.raises(EnvironmentFault, match=r"^ffmpeg; it does not run: .*timed out"):
+        require_ffmpeg()
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(EnvironmentFault, match=r"^ffmpeg; it does not run: .*; install the package ffmpeg$"):
+        require_ffmpeg()

@@ -1,0 +1,49 @@
+"""Whether the process that signed a claim may still live: told without the clock."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+from tests.conftest import poll_until
+from worker import slot
+from worker.slot import Slot, may_live, start_of
+
+
+def test_a_step_of_the_clock_kills_no_claim(monkeypatch):
+    owner = Slot.this().owner
+    began = psutil.Process().create_time()
+    monkeypatch.setattr(psutil.Process, "create_time", lambda _process: began + 3600.0)
+    assert may_live(owner)
+
+
+def test_a_pid_that_is_used_again_is_another_process():
+    this = Slot.this()
+    assert not may_live(Slot(this.node, this.pid, "00000000:1").owner)
+    assert not may_live(Slot(this.node, this.pid, f"{this.start}0").owner)
+
+
+def test_a_process_of_another_node_may_always_live():
+    assert may_live(Slot("elsewhere", 1, "x").owner)
+
+
+def test_a_dead_process_has_no_start_and_a_zombie_neither():
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    owner = Slot(Slot.this().node, child.pid, str(start_of(child.pid))).owner
+    assert may_live(owner)
+    os.kill(child.pid, signal.SIGKILL)
+    poll_until(lambda: not may_live(owner), "a zombie does not work")
+    child.wait()
+    assert start_of(child.pid) is None
+
+
+@pytest.mark.parametrize("pid", [os.getpid(), 2**22 - 1])
+def test_where_there_is_no_proc_the_kernel_notes_the_moment(pid, monkeypatch):
+    monkeypatch.setattr(slot, "_boot", lambda: None)
+    expected = f"{psutil.Process().create_time():.2f}" if pid == os.getpid() else None
+    assert start_of(pid) == expected

@@ -1,0 +1,76 @@
+"""Why ffmpeg or ffprobe did not do it: every end of a contained program, mapped onto the closed list of reasons."""
+
+from __future__ import annotations
+
+import signal
+
+from core.errors import printable
+from core.video import Reason, VideoFailed
+from worker.media.sandbox import Ending, Finished
+
+DETAIL_CHARACTERS = 300
+SILENT_EXIT = 1
+
+#: What ffmpeg 4 to 7 say on standard error, most telling first: one broken file causes several of these lines.
+_MESSAGES = (
+    ("No space left on device", Reason.DISK_FULL),
+    ("Disk quota exceeded", Reason.DISK_FULL),
+    ("File too large", Reason.TOO_LARGE),
+    ("exceeds specified max pixel count", Reason.TOO_LARGE),
+    ("Number of streams exceeds", Reason.UNSUPPORTED),
+    ("Cannot allocate memory", Reason.OOM),
+    ("Could not allocate memory", Reason.OOM),  # the H.264 decoder, once its threads are up
+    ("malloc of size", Reason.OOM),
+    ("failed to map segment", Reason.OOM),  # the limit does not even hold ffmpeg's libraries, some 300 MiB
+    ("Resource temporarily unavailable", Reason.OOM),  # pthread_create under RLIMIT_AS
+    ("received signal", Reason.FFMPEG_SIGNAL),  # SIGTERM and SIGINT are caught; ffmpeg then exits with 255
+    ("not on whitelist", Reason.UNSUPPORTED),
+    ("Decoder not found", Reason.UNSUPPORTED),
+    ("no decoder found", Reason.UNSUPPORTED),
+    ("not implemented", Reason.UNSUPPORTED),
+    ("moov atom not found", Reason.TRUNCATED),
+    ("partial file", Reason.TRUNCATED),
+    ("File ended prematurely", Reason.TRUNCATED),
+    ("Packet corrupt", Reason.CORRUPT),
+    ("corrupt input packet", Reason.CORRUPT),
+    ("corrupt decoded frame", Reason.CORRUPT),
+    ("Invalid data found", Reason.CORRUPT),
+    ("rror while decoding", Reason.CORRUPT),
+    ("Error submitting packet to decoder", Reason.CORRUPT),
+)
+_ENDINGS = {
+    Ending.DEADLINE: Reason.TIMEOUT,
+    Ending.STALLED: Reason.STALLED,
+    Ending.FLOODED: Reason.CORRUPT,  # only a malicious file makes ffprobe print a mebibyte
+}
+_SIGNALS = {signal.SIGXFSZ: Reason.TOO_LARGE, signal.SIGXCPU: Reason.TIMEOUT}
+
+
+def require_success(finished: Finished) -> None:
+    """Raise VideoFailed with the reason unless the program ended by itself with status 0."""
+    if not finished.succeeded:
+        raise VideoFailed(reason_of(finished), _detail(finished))
+
+
+def reason_of(finished: Finished) -> Reason:
+    """Return why a program that did not succeed failed."""
+    if finished.ending in _ENDINGS:
+        return _ENDINGS[finished.ending]
+    told = next((reason for text, reason in _MESSAGES if text in finished.stderr_tail), None)
+    if finished.ending is Ending.SIGNALLED:
+        return Reason.OOM if told is Reason.OOM else _reason_of_signal(finished)
+    if told is None and finished.returncode == SILENT_EXIT and not finished.stderr_tail:
+        return Reason.CORRUPT  # under -xerror ffmpeg leaves at a decoder's error before saying so
+    return told or Reason.FFMPEG_ERROR
+
+
+def _reason_of_signal(finished: Finished) -> Reason:
+    if finished.returncode == -signal.SIGKILL and finished.oom_killer_struck:
+        return Reason.OOM
+    return _SIGNALS.get(signal.Signals(-finished.returncode), Reason.FFMPEG_SIGNAL)
+
+
+def _detail(finished: Finished) -> str:
+    """Return how it ended and what it said first, on one line, a hostile file's control characters escaped."""
+    said = printable(" | ".join(finished.stderr_tail.splitlines()), limit=DETAIL_CHARACTERS)
+    return f"{finished.ending} {finished.returncode} after {finished.wall_seconds:.1f} s: {said}"

@@ -1,0 +1,207 @@
+"""Look at a video before any work is spent on it: its container by its first bytes, its streams by ffprobe.
+
+ffmpeg guesses formats from content, and some formats (playlists, concat scripts) open other files or never end. So the
+container is decided here, from a short list, and ffmpeg is told to use that demuxer and no other.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from core.video import Reason, VideoFailed
+from worker.media.failure_reasons import require_success
+from worker.media.sandbox import Limits, run_contained
+
+PROBE_SECONDS = 60.0
+HEAD_BYTES = 4096
+INDEX_HEAD_BYTES = 65536
+MAX_PIXELS = 33_177_600  # 7680 × 4320
+MAX_STREAMS = 64
+TS_PACKET_BYTES = 188
+#: Decoders that may see a stranger's bytes: what cameras, phones, editors and browsers write. ffprobe opens one for
+#: every stream and gives up at the first that is not listed, so subtitles are here too.
+DECODERS = (
+    *("h264", "hevc", "av1", "libdav1d", "libaom-av1", "vp8", "vp9", "libvpx", "libvpx-vp9", "mpeg4", "mpeg2video"),
+    *("mpeg1video", "h263", "mjpeg", "prores", "dnxhd", "msmpeg4", "msmpeg4v2", "wmv2", "theora", "dvvideo", "png"),
+    *("aac", "mp3", "mp3float", "mp2", "mp2float", "ac3", "eac3", "opus", "libopus", "vorbis", "flac", "alac"),
+    *("amrnb", "amrwb", "wmav2", "adpcm_ms", "adpcm_ima_wav", "adpcm_ima_qt", "pcm_u8", "pcm_s16le", "pcm_s16be"),
+    *("pcm_s24le", "pcm_s24be", "pcm_s32le", "pcm_f32le", "pcm_alaw", "pcm_mulaw", "dca"),
+    *("mov_text", "srt", "subrip", "ass", "ssa", "webvtt", "cc_dec", "dvbsub", "dvdsub", "pgssub"),
+)
+_MOV_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
+_ENTRIES = (
+    "format=duration:stream=codec_type,codec_name,width,height,pix_fmt,avg_frame_rate,nb_frames,duration"
+    ":stream_tags=DURATION:stream_disposition=attached_pic"
+)
+_CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
+
+
+@dataclass(frozen=True)
+class MediaFacts:
+    """What is known of a video file; None is what the container does not say.
+
+    `duration_seconds` is the longest stream's, `video_seconds` the picture's own, `frames` the number of pictures.
+    """
+
+    container: str
+    duration_seconds: float | None
+    video_seconds: float | None
+    frames: int | None
+    frames_per_second: float | None
+    width: int
+    height: int
+    pixel_format: str
+    video_codec: str
+    audio_codec: str | None
+
+    @property
+    def has_audio(self) -> bool:
+        """Say whether there is sound."""
+        return self.audio_codec is not None
+
+
+def probe(source: Path, limits: Limits) -> MediaFacts:
+    """Return the facts of a local file; raise VideoFailed if it is no video we take."""
+    container = container_of(source)
+    argv = ["ffprobe", "-hide_banner", "-v", "error", *input_guard(container), "-show_entries", _ENTRIES]
+    deadline_seconds = min(PROBE_SECONDS, limits.deadline_seconds)
+    finished = run_contained(
+        [*argv, "-of", "json", f"file:{source}"], replace(limits, deadline_seconds=deadline_seconds, stall_seconds=None)
+    )
+    require_success(finished)
+    return _media_facts(container, json.loads(finished.stdout))
+
+
+def input_guard(container: str) -> list[str]:
+    """Return the input options that keep ffmpeg and ffprobe to one demuxer, local files and known decoders."""
+    return [
+        *("-protocol_whitelist", "file,pipe", "-format_whitelist", container, "-codec_whitelist", ",".join(DECODERS)),
+        *("-max_pixels", str(MAX_PIXELS), "-max_streams", str(MAX_STREAMS), "-f", container),
+    ]
+
+
+def container_of(source: Path) -> str:
+    """Return the demuxer for the file's first bytes; raise VideoFailed if it is empty, no media or cut off."""
+    with source.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+        container = _demuxer(head)
+        if container == "mov":
+            _require_whole_boxes(file, source.stat().st_size)
+    return container
+
+
+def _demuxer(head: bytes) -> str:
+    if not head:
+        raise VideoFailed(Reason.EMPTY)
+    if head[4:8] in _MOV_BOXES:
+        return "mov"
+    if head.startswith(b"\x1a\x45\xdf\xa3"):
+        return "matroska"
+    if head.startswith(b"RIFF") and head[8:11] == b"AVI":
+        return "avi"
+    if len(head) > 2 * TS_PACKET_BYTES and set(head[::TS_PACKET_BYTES]) == {0x47}:
+        return "mpegts"
+    raise VideoFailed(Reason.NOT_MEDIA, f"it begins with {head[:12].hex(' ')}")
+
+
+def _require_whole_boxes(file: BinaryIO, size_bytes: int) -> None:
+    """Raise VideoFailed if the file ends inside its media data or before its index, or is encrypted.
+
+    The sizes of the outermost boxes (ISO/IEC 14496-12, 4.2) tell it at once; ffmpeg would notice after the whole work.
+    """
+    kinds = set()
+    for kind, start, end in _outer_boxes(file, size_bytes):
+        if kind in {b"mdat", b"moov"} and end > size_bytes:
+            raise VideoFailed(Reason.TRUNCATED, f"{size_bytes} of at least {end} bytes are there")
+        if kind == b"moov":
+            _require_clear(file, start)
+        kinds.add(kind)
+    if not kinds & {b"moov", b"moof"}:
+        raise VideoFailed(Reason.TRUNCATED, "it has no index (moov)")
+
+
+def _require_clear(file: BinaryIO, moov_start: int) -> None:
+    """Look for the sample entry of encrypted video, which ffprobe shows as plain H.264 that then decodes to rubbish."""
+    file.seek(moov_start)
+    if b"encv" in file.read(INDEX_HEAD_BYTES):
+        raise VideoFailed(Reason.UNSUPPORTED, "it is encrypted")
+
+
+def _outer_boxes(file: BinaryIO, size_bytes: int) -> Iterator[tuple[bytes, int, int]]:
+    """Yield type, start and end of each outermost box, up to the first whose size makes no sense."""
+    start = 0
+    while start + 8 <= size_bytes:
+        file.seek(start)
+        header = file.read(16)
+        length = int.from_bytes(header[:4], "big")
+        if length == 1:
+            length = int.from_bytes(header[8:16], "big")
+        elif length == 0:
+            length = size_bytes - start
+        if length < 8:
+            return
+        yield header[4:8], start, start + length
+        start += length
+
+
+def _media_facts(container: str, found: dict[str, Any]) -> MediaFacts:
+    picture, sound = _picture(found["streams"]), _first(found["streams"], "audio")
+    rate = _fraction(picture.get("avg_frame_rate"))
+    facts = MediaFacts(
+        container=container,
+        duration_seconds=_seconds(found.get("format", {}).get("duration")),
+        video_seconds=_seconds(picture.get("duration")) or _clock_seconds(picture.get("tags", {}).get("DURATION")),
+        frames=int(picture["nb_frames"]) if picture.get("nb_frames", "").isdigit() else None,
+        frames_per_second=float(rate) if rate else None,
+        width=int(picture.get("width", 0)),
+        height=int(picture.get("height", 0)),
+        pixel_format=picture.get("pix_fmt", "unknown"),
+        video_codec=picture.get("codec_name", "unknown"),
+        audio_codec=sound.get("codec_name", "unknown") if sound else None,
+    )
+    return _decodable(facts)
+
+
+def _picture(streams: list[dict[str, Any]]) -> dict[str, Any]:
+    moving = [s for s in streams if not s.get("disposition", {}).get("attached_pic")]
+    picture = _first(moving, "video")
+    if picture is None:
+        raise VideoFailed(Reason.UNSUPPORTED, "there is no moving picture in it")
+    return picture
+
+
+def _decodable(facts: MediaFacts) -> MediaFacts:
+    if facts.frames == 0 or (facts.duration_seconds or 1) <= 0:
+        raise VideoFailed(Reason.EMPTY, "there is not one picture in it")
+    if facts.width * facts.height > MAX_PIXELS:
+        raise VideoFailed(Reason.TOO_LARGE, f"{facts.width}×{facts.height} is more than {MAX_PIXELS} pixels")
+    if facts.video_codec == "unknown" or facts.width * facts.height == 0:
+        raise VideoFailed(Reason.UNSUPPORTED, f"its picture ({facts.video_codec}) cannot be decoded")
+    return facts
+
+
+def _first(streams: list[dict[str, Any]], kind: str) -> dict[str, Any] | None:
+    return next((s for s in streams if s.get("codec_type") == kind), None)
+
+
+def _seconds(text: str | None) -> float | None:
+    return None if text is None or text == "N/A" else float(text)
+
+
+def _clock_seconds(text: str | None) -> float | None:
+    """Return the seconds of Matroska's `00:01:02.500000000`."""
+    match = _CLOCK.fullmatch(text or "")
+    return int(match[1]) * 3600 + int(match[2]) * 60 + float(match[3]) if match else None
+
+
+def _fraction(text: str | None) -> Fraction | None:
+    try:
+        return Fraction(text or "0")
+    except (ValueError, ZeroDivisionError):  # ffprobe writes 0/0 for unknown
+        return None
