@@ -18,7 +18,7 @@ STATUS := $(LOCAL) status
 LOGS := $(LOCAL) logs
 
 .PHONY: help setup setup-dev run-burst run-sustained up down status logs doctor table report document matrix search compare plan audit \
-        usl clean test test-faults test-compose test-limits lint lint-python lint-prometheus lint-compose lint-kubernetes bundle docs lock
+        usl clean test test-faults test-compose test-limits lint lint-python lint-prometheus lint-compose lint-kubernetes bundle wheel docs lock
 help: ## Show every verb
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## ' '{printf "  %-15s %s\n", $$1, $$2}'
 	@echo 'Options: SIZE (50MB) COUNT (8) CONCURRENCY (2) RATE (10 a minute) FILE USER_ID PROFILE (full | showcase)'
@@ -79,6 +79,9 @@ lint-kubernetes: setup-dev
 	@.venv/bin/pytest -q tests/kubernetes/test_schemas.py
 bundle: setup-dev ## Pack rules, alerts and dashboards for a Prometheus and Grafana of your own: dist/aforo-bundle/ [ARGS='--runbook URL']
 	@set -f; $(PY) -m grafana bundle $$ARGS
+wheel: setup-dev ## Build the library for a worker of your own into dist/, and print how to install it
+	@rm -f dist/aforo-*.whl && $(PY) -m pip wheel -q --no-deps --no-build-isolation -w dist . && \
+	  for file in $$PWD/dist/aforo-*.whl; do echo "pip install '$$file[sqs,events]'"; done
 docs: setup-dev ## Make .env.example, docs/metrics.md and dashboards and Kubernetes rules from their sources
 	@$(PY) -m local env-example > .env.example && $(PY) -m core.metrics_page > docs/metrics.md && $(PY) -m grafana && $(PY) deploy/kubernetes/generate.py
 lock: ## Renew the locked requirements from requirements/*.in (needs uv)

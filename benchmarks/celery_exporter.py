@@ -1,7 +1,7 @@
 """Compare what task metrics cost and lose: ours in the worker, and celery-exporter's, fed by Celery's events.
 
 The same worker (prefork, 2 slots) runs the same no-op tasks from a Redis of its own: without metrics, with ours
-(`aforo.telemetry.instrument.attach`), and with Celery's events on and celery-exporter beside it. Each is scraped as in
+(`aforo.instrument`), and with Celery's events on and celery-exporter beside it. Each is scraped as in
 `prometheus/prometheus.yml`: the worker every second, celery-exporter every five. CPU is that of the worker with its
 children plus celery-exporter's. In the last row celery-exporter is killed and started again half way, as a deploy does.
 
@@ -28,7 +28,7 @@ import psutil
 import redis
 from celery import Celery
 
-from aforo.telemetry import instrument
+import aforo
 from benchmarks.programs import ROOT, answers, free_port, running, scrape, wait_for
 
 EXPORTER = ROOT / ".tools/celery-exporter"
@@ -86,7 +86,7 @@ def run_worker(kind: str, broker: str) -> None:
     """Run a worker until SIGTERM."""
     app = application(broker)
     if kind == OURS:
-        instrument.attach(app, port=PORTS[OURS])
+        aforo.instrument(app, port=PORTS[OURS])
     events = ["--task-events"] if kind in {PEER, RESTARTED} else []
     app.worker_main(["worker", "--concurrency", "2", "--loglevel", "WARNING", *events])
 

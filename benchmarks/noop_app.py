@@ -1,6 +1,6 @@
 """A Celery app whose task does nothing, configured by the benchmarks: `celery -A benchmarks.noop_app worker`.
 
-NOOP_HARDENED=1 puts it on our transport, NOOP_PORT attaches the metrics; without them it is stock Celery.
+NOOP_HARDENED=1 puts it on our transport, NOOP_PORT instruments the app; without them it is stock Celery.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ from pathlib import Path
 
 from celery import Celery
 
-from aforo.sqs import channel
-from aforo.telemetry import instrument
+import aforo
 
 QUEUE, LOG = os.environ["NOOP_QUEUE"], Path(os.environ["NOOP_LOG"])
 IS_HARDENED = os.environ.get("NOOP_HARDENED") == "1"
@@ -27,16 +26,16 @@ app.conf.update(
     worker_enable_remote_control=False,
     broker_transport_options={"predefined_queues": {QUEUE: {"url": os.environ["NOOP_QUEUE_URL"]}}},
 )
-metrics = instrument.attach(app, port=PORT) if PORT else None
+metrics = aforo.instrument(app, port=PORT) if PORT else None
 if IS_HARDENED:
-    channel.harden(app, metrics)
+    aforo.harden(app, metrics)
 
 
 @app.task(name="noop")
 def noop() -> None:
     """Note that it ran; its three stages are what a video's task has."""
     for name in ("fetch", "transcode", "publish"):
-        with instrument.stage(name):
+        with aforo.stage(name):
             pass
     with LOG.open("a") as log:
         log.write(f"{time.time()}\n")

@@ -1,3 +1,5 @@
-"""What every program must agree on; imports nothing else of ours."""
+"""What every program must agree on; imports nothing of ours but the library."""
 
-VERSION = "0.1.0"
+import aforo
+
+VERSION = aforo.__version__

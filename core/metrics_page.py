@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from aforo.telemetry.label_values import Values
 from core import metrics
-from core.label_values import Values, values_of
+from core.label_values import values_of
 from core.metrics import Kind, Metric
 
 HEAD = """# Metrics
 
-Every metric Aforo emits. `make docs` makes this page from `core/metrics.py` and `core/label_values.py`.
+Every metric Aforo emits. `make docs` generates this page from `core/metrics.py`, and from
+`aforo/telemetry/catalogue.py` for workers. `core/label_values.py` closes the labels.
 Recording rules (`prometheus/rules/`) build on these, named `level:metric:operation`. A value not known is absent,
 never 0. celery-exporter and Prometheus name their own metrics; those our dashboards read stand in `grafana/known.py`.
 """

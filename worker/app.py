@@ -19,9 +19,9 @@ from aforo.sqs.validation import Rules, our_call
 from aforo.sqs.visibility import Receipt, VisibilityKeeper
 from aforo.telemetry import event_channel, instrument
 from aforo.telemetry.celery_events import Forwarder, forward_events
-from aforo.telemetry.event_channel import Action
+from aforo.telemetry.label_values import Operation
 from aforo.telemetry.node import NodeCollector, slot_pids
-from aforo.telemetry.request_counting import WorkerMetrics
+from aforo.telemetry.worker_metrics import WorkerMetrics
 from core import aws, database, sqs_queue
 from core.broker import make_celery
 from core.settings import Settings
@@ -65,9 +65,10 @@ def create_app(settings: Settings) -> WorkerApp:
     app = make_celery(settings, queue_url)
     channel.harden(app, worker_metrics, Rules(tasks={TASK_NAME}, check=our_call))
     redis_url = settings.events.redis_url
-    forwarder = Forwarder(redis_url, registry, worker_metrics.measuring) if redis_url else None
+    forwarder = Forwarder(redis_url, registry, worker_metrics.telemetry_cpu) if redis_url else None
     forward_events(app, forwarder)
     instrument.connect(app, worker_metrics)
+    worker_metrics.initialise_videos()
     task.register(app, _one_per_process(settings))
     app.conf.task_soft_time_limit = settings.worker.deadline_seconds + HANG_SECONDS
     app.conf.task_time_limit = app.conf.task_soft_time_limit + KILL_SECONDS
@@ -82,7 +83,7 @@ def serve_metrics(made: WorkerApp, settings: Settings) -> None:
         made.celery,
         made.metrics,
         made.registry,
-        (worker.metrics_host, worker.metrics_port),
+        (worker.metrics_host, [worker.metrics_port]),
         lambda consumer: NodeCollector(places, slot_pids(consumer), most),
         worker.profile,
         made.forwarder,
@@ -124,7 +125,7 @@ def sweep(made: WorkerApp, settings: Settings) -> None:
     try:
         open_storage(settings).sweep(settings.storage.processed_prefix, cleanup.ABANDONED_SECONDS)
     except (StorageError, OSError) as error:
-        made.metrics.survived_errors.labels(Action.SWEEP).inc()
+        made.metrics.handled_error(Operation.CLEAN_UP)
         logger.warning("could not look for abandoned publications: %s", error)
 
 
@@ -176,6 +177,6 @@ def _workshop(settings: Settings) -> task.Workshop:
 
 def _keeper(sqs: SQSClient, timeout_seconds: float) -> Callable[[Receipt, Callable[[], bool]], VisibilityKeeper]:
     def tell(result: str) -> None:
-        event_channel.report("extension", result=result)
+        event_channel.send("visibility_extended", result=result)
 
     return lambda receipt, renew: VisibilityKeeper(sqs, receipt, timeout_seconds, renew, tell)

@@ -14,7 +14,7 @@ from typing import IO
 import psutil
 
 from aforo.telemetry import event_channel
-from aforo.telemetry.event_channel import Action
+from aforo.telemetry.label_values import Operation
 from core.errors import EnvironmentFault
 from core.storage import Storage, StorageError
 
@@ -57,7 +57,7 @@ def discard(storage: Storage, keys: Iterable[str]) -> None:
         try:
             storage.delete(key)
         except (StorageError, OSError) as error:
-            event_channel.count_survived(Action.DISCARD)
+            event_channel.handled_error(Operation.DELETE_OUTPUTS)
             logger.warning("what a lost execution published as %s is still there: %s", key, error)
 
 

@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from aforo.sqs.validation import video_named_in
 from aforo.telemetry import event_channel
-from aforo.telemetry.event_channel import Action
+from aforo.telemetry.label_values import Operation
 from core import sqs_queue
 from core.errors import EnvironmentFault
 from worker.claims import Ledger
@@ -63,7 +63,7 @@ class DeadLetterWatch:
         try:
             self._look()
         except (EnvironmentFault, ClientError, BotoCoreError, SQLAlchemyError) as error:
-            event_channel.count_survived(Action.WATCH_DEAD_LETTERS)
+            event_channel.handled_error(Operation.WATCH_DEAD_LETTERS)
             logger.warning("could not look after dead letters: %s", error)
 
     def _watch(self, pause_seconds: float) -> None:

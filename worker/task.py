@@ -15,7 +15,7 @@ from celery import Celery, Task
 from celery.exceptions import Reject, SoftTimeLimitExceeded
 
 from aforo.sqs.visibility import Receipt, VisibilityKeeper, receipt_of
-from aforo.telemetry.stages import StageTimer
+from aforo.telemetry.task_result import record_result
 from core import storage
 from core.storage import Storage
 from core.video import PASSING_REASONS, TASK_NAME, Outcome, Reason, Stage, VideoFailed, VideoState
@@ -24,6 +24,7 @@ from worker.claims import Claim, Ledger, Refusal
 from worker.media.profiles import profile_named
 from worker.media.transcode import Transcoder
 from worker.slot import Slot
+from worker.stage_timer import StageTimer
 
 logger = logging.getLogger(__name__)
 
@@ -67,13 +68,13 @@ def register(app: Celery, workshop: Callable[[], Workshop]) -> None:
     wrong becomes a Reject: the message comes again.
     """
 
-    @app.task(name=TASK_NAME, bind=True, shared=False, throws=(VideoFailed,), resultrepr_maxsize=4096)
-    def process_video(self: Task, video_id: str, run_id: str, version: int) -> dict[str, Any]:
+    @app.task(name=TASK_NAME, bind=True, shared=False, throws=(VideoFailed,))
+    def process_video(self: Task, video_id: str, run_id: str, version: int) -> None:
         """Process one delivery of a video; the version is there for whoever reads the queue."""
         started_at = time.time()
         with _message_kept():
             receipt = receipt_of(self.request)
-            return {"aforo": _deliver(workshop(), video_id, run_id, receipt, started_at)}
+            record_result(**_deliver(workshop(), video_id, run_id, receipt, started_at))
 
 
 @contextmanager

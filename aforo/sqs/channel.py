@@ -23,7 +23,7 @@ from aforo.sqs.pending_deletes import Deletes
 from aforo.sqs.redelivery import DeadLetters, Delivery, back_off_seconds, show_again
 from aforo.sqs.validation import Defect, Rules
 from aforo.telemetry import event_channel
-from aforo.telemetry.event_channel import Action
+from aforo.telemetry.label_values import Operation
 from core.errors import UsageError
 
 logger = logging.getLogger(__name__)
@@ -42,10 +42,10 @@ class TransportObserver(Protocol):
     def polled(self, result: str) -> None:
         """Take the result of one receive call, a PollResult."""
 
-    def refused(self, reason: str) -> None:
+    def invalid_message(self, reason: str) -> None:
         """Take the reason why a message was kept from Celery, a Defect."""
 
-    def owed(self, deletes: int) -> None:
+    def pending_deletes(self, count: int) -> None:
         """Take how many finished messages are still to be deleted; called by another thread too."""
 
 
@@ -55,10 +55,10 @@ class Unobserved:
     def polled(self, result: str) -> None:
         """Ignore it."""
 
-    def refused(self, reason: str) -> None:
+    def invalid_message(self, reason: str) -> None:
         """Ignore it."""
 
-    def owed(self, deletes: int) -> None:
+    def pending_deletes(self, count: int) -> None:
         """Ignore it."""
 
 
@@ -114,7 +114,7 @@ class Channel(TimedChannel):
         self._polling: dict[str, float] = {}  # queue -> when its receive call was sent, monotonic
         self._parked: dict[str, Any] = {}  # queue -> the timer that looks again
         super().__init__(*args, **options)
-        self._deletes = Deletes(self.short_client, self.connection.observer.owed)
+        self._deletes = Deletes(self.short_client, self.connection.observer.pending_deletes)
         self._dead_letters = DeadLetters(self.short_client, self._deletes.delete)
 
     @property
@@ -247,14 +247,14 @@ class Channel(TimedChannel):
         """
         defect = self.connection.rules.defect_of(message.get("Body"))
         if defect is not None:
-            self.connection.observer.refused(defect.value)
+            self.connection.observer.invalid_message(defect.value)
             self._dead_letters.take(delivery, str(message.get("Body")), defect.value)
             return
         try:
             super()._on_messages_ready(delivery.queue_url, qname, {"Messages": [message]})
         except Exception:  # Celery's fault or the message's: left to redrive, which gives it a few more chances
             logger.exception("a readable message could not be delivered")
-            self.connection.observer.refused(Defect.UNDELIVERABLE.value)
+            self.connection.observer.invalid_message(Defect.UNDELIVERABLE.value)
             self.qos.ack(delivery.handle)
 
     def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:
@@ -273,7 +273,7 @@ class Channel(TimedChannel):
         try:
             super().basic_reject(delivery_tag, requeue=requeue)
         except (ClientError, BotoCoreError) as error:
-            event_channel.count_survived(Action.REJECT)
+            event_channel.handled_error(Operation.REJECT)
             logger.warning("could not reject a message, its visibility timeout will return it: %s", error)
             self.qos.ack(delivery_tag)
         self._wake()

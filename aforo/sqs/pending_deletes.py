@@ -15,7 +15,7 @@ from typing import Any
 from aforo.sqs.connection import pause_seconds
 from aforo.sqs.redelivery import Clients, Delivery, is_hopeless
 from aforo.telemetry import event_channel
-from aforo.telemetry.event_channel import Action
+from aforo.telemetry.label_values import Operation
 
 logger = logging.getLogger(__name__)
 #: how long a debt waits at most for its next try: less than the keeper leaves of a usual visibility timeout
@@ -108,7 +108,7 @@ class Deletes:
         try:
             self._clients(delivery.queue).delete_message(QueueUrl=delivery.queue_url, ReceiptHandle=delivery.handle)
         except Exception as error:  # SQS's, or that of a client that cannot be made: neither may end the worker
-            event_channel.count_survived(Action.DELETE)
+            event_channel.handled_error(Operation.DELETE)
             return error
         return None
 

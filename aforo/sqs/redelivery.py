@@ -18,7 +18,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from aforo.telemetry import event_channel
-from aforo.telemetry.event_channel import Action
+from aforo.telemetry.label_values import Operation
 from core.sqs_queue import url_of_arn
 
 logger = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ class DeadLetters:
                 return False
             self.clients(delivery.queue).send_message(QueueUrl=target, MessageBody=body, MessageAttributes=note)
         except (ClientError, BotoCoreError) as error:
-            event_channel.count_survived(Action.DEAD_LETTER)
+            event_channel.handled_error(Operation.DEAD_LETTER)
             logger.warning("could not dead-letter a message (%s), SQS will redeliver it: %s", reason, error)
             return False
         self.delete(delivery)
@@ -73,7 +73,7 @@ class DeadLetters:
         try:
             return self._target(delivery) is not None
         except (ClientError, BotoCoreError) as error:
-            event_channel.count_survived(Action.REJECT)
+            event_channel.handled_error(Operation.REJECT)
             logger.warning("could not read the redrive policy, a rejected message stays in its queue: %s", error)
             return True
 
@@ -106,7 +106,7 @@ def show_again(clients: Clients, delivery: Delivery, delay_seconds: int) -> None
             QueueUrl=delivery.queue_url, ReceiptHandle=delivery.handle, VisibilityTimeout=delay_seconds
         )
     except (ClientError, BotoCoreError) as error:
-        event_channel.count_survived(Action.GIVE_BACK)
+        event_channel.handled_error(Operation.MAKE_VISIBLE)
         logger.warning("could not return a message, its visibility timeout will: %s", error)
 
 

@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from aforo.sqs.redelivery import is_hopeless
 from aforo.telemetry import event_channel
-from aforo.telemetry.event_channel import Action
+from aforo.telemetry.label_values import Operation
 
 if TYPE_CHECKING:
     from types_boto3_sqs.client import SQSClient
@@ -170,7 +170,7 @@ def _survive(go_round: Callable[[], bool]) -> bool:
     try:
         return go_round()
     except Exception:
-        event_channel.count_survived(Action.KEEP)
+        event_channel.handled_error(Operation.EXTEND_VISIBILITY)
         logger.exception("a round of the visibility keeper failed")
         return True
 

@@ -1,1 +1,1 @@
-"""."""
+"""Metrics of a Celery worker."""

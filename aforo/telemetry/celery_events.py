@@ -1,4 +1,4 @@
-"""Hands Celery events to a small Redis, where celery-exporter reads them; its loss never disturbs a task."""
+"""Celery events for celery-exporter, sent to a small Redis. A lost event never disturbs a task."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import queue
 import threading
 import time
+from functools import partial
 from typing import Any
 
 from celery import Celery
@@ -16,34 +17,36 @@ from celery.events.event import get_exchange
 from kombu import Connection, Producer
 from prometheus_client import CollectorRegistry, Counter
 
-from aforo.telemetry.server import spending
-from core import metrics
+from aforo.telemetry import catalogue
+from aforo.telemetry.cpu_time import cpu_counted
 
 logger = logging.getLogger(__name__)
 CAPACITY = 10_000
+RETRY_SECONDS = 1.0
+_TIMEOUTS = {"socket_timeout": 3, "socket_connect_timeout": 3}
 
 
 class Forwarder:
-    """A bounded queue and one thread that publishes; what does not fit or cannot be sent is counted as dropped."""
+    """A bounded queue and one thread that sends; an event that does not fit or cannot be sent is counted as dropped."""
 
-    def __init__(self, redis_url: str, registry: CollectorRegistry, spent: Counter) -> None:
-        self._url, self._spent = redis_url, spent
+    def __init__(self, redis_url: str, registry: CollectorRegistry, telemetry_cpu: Counter) -> None:
+        self._url, self._telemetry_cpu = redis_url, telemetry_cpu
         self._events: queue.Queue[dict[str, Any]] = queue.Queue(CAPACITY)
-        self._sent = metrics.counter("aforo_worker_events_forwarded_total", registry)
-        self._dropped = metrics.counter("aforo_worker_events_dropped_total", registry)
-        self._connected = metrics.gauge("aforo_worker_events_connected", registry)
+        self._sent = catalogue.counter("aforo_worker_events_forwarded_total", registry)
+        self._dropped = catalogue.counter("aforo_worker_events_dropped_total", registry)
+        self._connected = catalogue.gauge("aforo_worker_events_connected", registry)
         self._clock = 0
 
     def start(self) -> None:
-        """Start the publishing thread; call it in the main process only."""
-        threading.Thread(target=self._run, name="events", daemon=True).start()
+        """Start the sending thread; call it in the main process only."""
+        threading.Thread(target=self._run, name="celery-events", daemon=True).start()
 
-    def put(self, event: str, hostname: str, fields: dict[str, Any]) -> None:
-        """Take one event without waiting."""
+    def put(self, kind: str, hostname: str, fields: dict[str, Any]) -> None:
+        """Queue one event without waiting."""
         self._clock += 1
-        made = Event(event, hostname=hostname, pid=os.getpid(), clock=self._clock, utcoffset=0, **fields)
+        event = Event(kind, hostname=hostname, pid=os.getpid(), clock=self._clock, utcoffset=0, **fields)
         try:
-            self._events.put_nowait(made)
+            self._events.put_nowait(event)
         except queue.Full:
             self._dropped.inc()
 
@@ -52,18 +55,18 @@ class Forwarder:
             try:
                 with Connection(self._url, connect_timeout=3, transport_options=_TIMEOUTS) as connection:
                     exchange = get_exchange(connection, name="celeryev")
-                    self._publish_all(Producer(connection.channel(), exchange=exchange, serializer="json"))
-            except Exception as error:  # any Redis or socket error: reconnect, and say so in the metric
+                    self._send_all(Producer(connection.channel(), exchange=exchange, serializer="json"))
+            except Exception as error:  # any Redis or socket error: the metric shows it, and the loop reconnects
                 self._connected.set(0)
-                logger.warning("events Redis is away (%s); tasks go on, events are dropped", error)
-                self._drop_waiting()
-                time.sleep(1)
+                logger.warning("cannot send Celery events to Redis (%s); tasks continue, events are dropped", error)
+                self._drop_queued()
+                time.sleep(RETRY_SECONDS)
 
-    def _publish_all(self, producer: Producer) -> None:
+    def _send_all(self, producer: Producer) -> None:
         while True:
             event = self._events.get()
             try:
-                with spending(self._spent):
+                with cpu_counted(self._telemetry_cpu):
                     producer.publish(event, routing_key=event["type"].replace("-", "."), declare=[producer.exchange])
             except Exception:
                 self._dropped.inc()
@@ -71,48 +74,59 @@ class Forwarder:
             self._sent.inc()
             self._connected.set(1)
 
-    def _drop_waiting(self) -> None:
+    def _drop_queued(self) -> None:
         while not self._events.empty():
             self._events.get_nowait()
             self._dropped.inc()
 
 
-_TIMEOUTS = {"socket_timeout": 3, "socket_connect_timeout": 3}
+class ForwardingDispatcher:
+    """Replaces Celery's event dispatcher; without a forwarder it drops the events."""
+
+    app: Any = None
+    connection = None
+
+    def __init__(
+        self,
+        forwarder: Forwarder | None,
+        _connection: Any = None,
+        hostname: str = "",
+        groups: Any = None,
+        **_options: Any,
+    ) -> None:
+        self._forwarder, self.hostname, self.groups = forwarder, hostname, groups
+        self.enabled = forwarder is not None
+        self.on_enabled: set[Any] = set()
+        self.on_disabled: set[Any] = set()
+
+    def send(self, event: str, blind: bool = False, **fields: Any) -> None:
+        """Hand one event to the forwarder."""
+        if self._forwarder is not None:
+            self._forwarder.put(event, self.hostname, fields)
+
+    def flush(self, **_options: Any) -> None:
+        """Do nothing: no event is buffered here."""
+
+    enable = disable = close = flush
+
+    def extend_buffer(self, _other: Any) -> None:
+        """Do nothing: no event is buffered here."""
+
+
+class ForwardedEvents(Events):
+    """`app.events` with the forwarding dispatcher."""
+
+    def __init__(self, forwarder: Forwarder | None, app: Celery | None = None) -> None:
+        super().__init__(app=app)
+        self._forwarder = forwarder
+
+    @property
+    def Dispatcher(self) -> partial[ForwardingDispatcher]:  # noqa: N802 (Celery's name)
+        """Return the factory of dispatchers."""
+        return partial(ForwardingDispatcher, self._forwarder)
 
 
 def forward_events(app: Celery, forwarder: Forwarder | None) -> None:
-    """Send the Celery events of `app` by `forwarder`, or nowhere; never to its task broker: SQS carries no events."""
-
-    class ForwardingDispatcher:
-        """Stands in for Celery's dispatcher."""
-
-        app: Any = None
-        connection = None
-        enabled = forwarder is not None
-
-        def __init__(self, _connection: Any = None, hostname: str = "", groups: Any = None, **_options: Any) -> None:
-            self.hostname, self.groups = hostname, groups
-            self.on_enabled: set[Any] = set()
-            self.on_disabled: set[Any] = set()
-
-        def send(self, event: str, blind: bool = False, **fields: Any) -> None:
-            if forwarder is not None:
-                forwarder.put(event, self.hostname, fields)
-
-        def flush(self, **_options: Any) -> None:
-            """Nothing is buffered here."""
-
-        enable = disable = close = flush
-
-        def extend_buffer(self, _other: Any) -> None:
-            """Nothing is buffered here."""
-
-    class ForwardedEvents(Events):
-        """`app.events` with our dispatcher."""
-
-        @property
-        def Dispatcher(self) -> type[ForwardingDispatcher]:  # noqa: N802 (Celery's name)
-            return ForwardingDispatcher
-
-    app.events_cls = ForwardedEvents
+    """Send the Celery events of `app` by `forwarder`, or drop them; never to its broker: SQS carries no events."""
+    app.events_cls = partial(ForwardedEvents, forwarder)
     app.conf.worker_send_task_events = forwarder is not None

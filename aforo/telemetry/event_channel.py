@@ -1,7 +1,8 @@
-"""Carries what is measured where a task runs to the metrics in the main process.
+"""Telemetry events: what is measured where a task runs, on its way to the metrics in the main process.
 
-Within the main process (threads, solo) a report is handed over at once. A prefork child sends it as one datagram on a
-socket pair made before the fork: it arrives whole or not at all, whatever kills the child, and leaves nothing on disk.
+In the main process (threads, solo) an event is handled immediately. A prefork child sends it as one datagram on a
+socket pair that was opened before the fork. A datagram arrives whole or not at all, even if the child is killed, and it
+is in the main process's socket before `send` returns. So `drain` at the end of a task handles all events of the task.
 """
 
 from __future__ import annotations
@@ -9,89 +10,106 @@ from __future__ import annotations
 import json
 import logging
 import os
+import select
 import socket
 import threading
 from collections.abc import Callable
-from enum import StrEnum
 from typing import Any
 
+from aforo.telemetry.label_values import Operation
+
 logger = logging.getLogger(__name__)
-#: what a task may be held up by a main process that does not read; then the report is given up and counted
-LONGEST_WAIT_SECONDS = 1.0
-LARGEST_REPORT_BYTES = 2048  # what every system takes as one datagram; a report has some 100
+#: A task is delayed at most this long by a main process that does not read; then the event is counted as lost.
+SEND_TIMEOUT_SECONDS = 1.0
+#: Every system accepts a datagram of this size; an event has about 100 bytes.
+MAX_EVENT_BYTES = 2048
+
+#: `kind` names the type of the event, `lost` the number of events lost before it; the rest depends on the kind.
+Event = dict[str, Any]
 
 
-class Action(StrEnum):
-    """What was being done when an error was met that is logged and lived with: the label that counts it."""
+class EventChannel:
+    """Carries events to `handle` in the process that opened the channel; open it before the pool forks."""
 
-    DELETE = "delete"  # a finished message: it is tried again
-    DEAD_LETTER = "dead_letter"  # a message nobody can read: SQS delivers it again
-    REJECT = "reject"  # a message nobody wants again: it stays for SQS to move
-    GIVE_BACK = "give_back"  # a message that is to come again: its visibility timeout brings it
-    WATCH_DEAD_LETTERS = "watch_dead_letters"  # the next look will
-    DISCARD = "discard"  # what a lost execution published: it stays
-    SWEEP = "sweep"  # what publications killed long ago left: the next start will
-    KEEP = "keep"  # a round of the visibility keeper: the next one will
-    REPORT = "report"  # a task's report nobody can read
-
-
-#: A report: `kind` says which, the rest is JSON.
-Report = dict[str, Any]
-
-
-class Post:
-    """The way of reports to `take` in the process that made it; make it before the pool forks."""
-
-    def __init__(self, take: Callable[[Report], None]) -> None:
-        self._take, self._home, self._lost = take, os.getpid(), 0
-        self._inbox, self._outbox = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._outbox.settimeout(LONGEST_WAIT_SECONDS)
+    def __init__(self, handle: Callable[[Event], None]) -> None:
+        self._handle, self._home, self._lost = handle, os.getpid(), 0
+        self._receiver, self._sender = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._receiver.setblocking(False)
+        self._sender.settimeout(SEND_TIMEOUT_SECONDS)
+        self._handling = threading.Lock()
 
     def start(self) -> None:
-        """Start the thread that reads what children send; call it in the main process."""
-        threading.Thread(target=self._read, name="reports", daemon=True).start()
+        """Start the thread that reads the children's events; call it in the main process."""
+        threading.Thread(target=self._read, name="telemetry-events", daemon=True).start()
 
-    def send(self, report: Report) -> None:
-        """Hand the report over; it never raises, and one that cannot be sent is told of with the next."""
+    def send(self, event: Event) -> None:
+        """Send the event without ever raising; an event that cannot be sent is counted with the next one."""
         if os.getpid() == self._home:
-            self._take(report)
+            self._handle_safely(event)
             return
+        lost = self._lost
         try:
-            self._outbox.send(json.dumps(report | {"lost": self._lost}).encode()[:LARGEST_REPORT_BYTES])
-            self._lost = 0
-        except OSError:
+            datagram = json.dumps(event | {"lost": lost}).encode()
+            if len(datagram) > MAX_EVENT_BYTES:
+                raise ValueError("the event is too large")
+            self._sender.send(datagram)
+            self._lost -= lost
+        except (OSError, TypeError, ValueError):
             self._lost += 1
 
+    def drain(self) -> None:
+        """Handle every event that has arrived; call it in the main process."""
+        with self._handling:
+            while (datagram := self._receive()) is not None:
+                self._decode(datagram)
+
     def _read(self) -> None:
+        poller = select.poll()
+        poller.register(self._receiver, select.POLLIN)
         while True:
-            datagram = self._inbox.recv(LARGEST_REPORT_BYTES)
-            try:
-                self._take(json.loads(datagram))
-            except Exception:  # a report that cannot be read must not end the reading of others
-                self._take(_survival(Action.REPORT))
-                logger.exception("a report of a task could not be counted")
+            poller.poll()
+            self.drain()
+
+    def _receive(self) -> bytes | None:
+        try:
+            return self._receiver.recv(MAX_EVENT_BYTES)
+        except BlockingIOError:
+            return None
+
+    def _decode(self, datagram: bytes) -> None:
+        try:
+            event = json.loads(datagram)
+        except ValueError:
+            self._lose("a telemetry event of a task is not JSON")
+        else:
+            self._handle_safely(event)
+
+    def _handle_safely(self, event: Event) -> None:
+        try:
+            self._handle(event)
+        except Exception:  # one bad event must not end the reading of the next ones, nor the task that sent it
+            self._lose("a telemetry event of a task could not be counted")
+
+    def _lose(self, text: str) -> None:
+        logger.warning(text, exc_info=True)
+        self._handle({"kind": "handled_error", "operation": Operation.TELEMETRY_EVENT.value, "lost": 1})
 
 
-_post: Post | None = None
+_channel: EventChannel | None = None
 
 
-def use(post: Post | None) -> None:
-    """Let `report` in this process, and in those forked from it, go by `post`."""
-    global _post  # noqa: PLW0603 (one worker, one post: a stage timer in a task body has no other way to find it)
-    _post = post
+def use(channel: EventChannel | None) -> None:
+    """Let `send` in this process, and in the processes forked from it, use `channel`."""
+    global _channel  # noqa: PLW0603 (a stage timer in a task body has no other way to the channel of its worker)
+    _channel = channel
 
 
-def report(kind: str, **facts: Any) -> None:
-    """Tell the worker's metrics something; without attached metrics, nothing happens."""
-    if _post is not None:
-        _post.send({"kind": kind, **facts})
+def send(kind: str, **facts: Any) -> None:
+    """Send an event to the worker's metrics; without instrumentation, do nothing."""
+    if _channel is not None:
+        _channel.send({"kind": kind, **facts})
 
 
-def count_survived(action: Action) -> None:
-    """Count an error that is logged and lived with."""
-    if _post is not None:
-        _post.send(_survival(action))
-
-
-def _survival(action: Action) -> Report:
-    return {"kind": "survived", "action": action.value}
+def handled_error(operation: Operation) -> None:
+    """Count an error that was logged and ignored."""
+    send("handled_error", operation=operation.value)

@@ -1,138 +1,199 @@
-"""Attaches metrics to a Celery app, ours or anybody's: exact under prefork, threads and solo, and no database needed.
+"""Instrumentation of a Celery app: exact metrics under prefork, threads and solo, without a database.
 
-    from worker import instrumentation
-    instrumentation.attach(app)
+    import aforo
+    aforo.instrument(app)
 
-See docs/bring-your-own-app.md.
+What cannot be measured is logged in one line, and the worker runs unmeasured. With AFORO_STRICT=1 the worker ends.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import celery
-from celery import Celery
+from celery import Celery, concurrency
 from celery.signals import before_task_publish, task_postrun, task_prerun, worker_init, worker_ready
 from kombu.utils.imports import symbol_by_name
 from prometheus_client import CollectorRegistry
 
+from aforo import __version__, settings
 from aforo.telemetry import event_channel
 from aforo.telemetry.celery_events import Forwarder, forward_events
-from aforo.telemetry.event_channel import Post
+from aforo.telemetry.ffmpeg import ffmpeg_version
 from aforo.telemetry.node import NodeCollector, slot_pids
-from aforo.telemetry.request_counting import WorkerMetrics, counted
+from aforo.telemetry.request_counting import counted
 from aforo.telemetry.server import serve
-from aforo.telemetry.stages import stage
 from aforo.telemetry.task_start import SENT_AT, Deliveries
-from core import VERSION
-from worker.media.transcode import ffmpeg_version
+from aforo.telemetry.worker_metrics import WorkerMetrics
 
-__all__ = ["attach", "connect", "serve_when_ready", "stage"]
 logger = logging.getLogger(__name__)
-#: how a broker URL on aforo.sqs.channel begins; that is not imported here, for it needs pycurl
+#: Start of a broker URL of aforo.sqs, which is not imported here because it needs pycurl.
 HARDENED = "aforo-sqs:"
+POOL_MODULES = frozenset(f"celery.concurrency.{name}" for name in ("prefork", "thread", "solo"))
+_connected: WeakKeyDictionary[Celery, WorkerMetrics] = WeakKeyDictionary()
 
 
-def attach(
+def instrument(
     app: Celery,
     *,
-    port: int = 9101,
-    host: str = "127.0.0.1",
+    port: int | None = None,
+    host: str | None = None,
     places: Mapping[str, Path] | None = None,
     events_redis_url: str | None = None,
-) -> WorkerMetrics:
-    """Measure the workers of `app`, and let each answer /metrics on `host`:`port`; call it once, where `app` is made.
+) -> WorkerMetrics | None:
+    """Measure the workers of `app`, and serve /metrics in each; call it where `app` is created. Twice is once.
 
-    `places` are folders whose free space is watched, by a word for each. With `events_redis_url`, Celery's events go to
-    that Redis, for celery-exporter. What is returned may observe `transport.harden(app, …)`. In a process that only
-    sends tasks nothing is started.
+    `port`, `host` and `events_redis_url` default to the variables of aforo.settings. `places` maps words to folders
+    whose free space is measured. With `events_redis_url`, Celery's events are sent to that Redis for celery-exporter.
+    Nothing is started in a process that only sends tasks. Return the metrics, which may observe
+    `aforo.harden(app, …)`, or None if `app` cannot be measured.
     """
-    registry = CollectorRegistry()
-    worker_metrics = WorkerMetrics(registry)
-    forwarder = Forwarder(events_redis_url, registry, worker_metrics.measuring) if events_redis_url else None
-    connect(app, worker_metrics)
-    if forwarder is not None:
-        forward_events(app, forwarder)
-
-    def node(consumer: Any) -> NodeCollector:
-        return NodeCollector(places or {}, slot_pids(consumer))
-
-    serve_when_ready(app, worker_metrics, registry, (host, port), node, forwarder=forwarder)
-    return worker_metrics
+    with never_an_outage():
+        if app not in _connected:
+            ports = [port] if port is not None else settings.port_range(settings.read(settings.METRICS_PORT))
+            address = host or settings.read(settings.METRICS_HOST), ports
+            _instrument(app, address, places or {}, events_redis_url or settings.read(settings.EVENTS_REDIS_URL))
+        return _connected[app]
+    return None
 
 
 def connect(app: Celery, worker_metrics: WorkerMetrics) -> None:
-    """Count the tasks that workers of `app` run in `worker_metrics`; call before they start."""
+    """Count the tasks that workers of `app` run in `worker_metrics`; call it before they start."""
+    _connected[app] = worker_metrics
     before_task_publish.connect(_stamp, weak=False)
 
     def begin(sender: Any = None, **_signal: Any) -> None:
-        if sender.app is not app:
-            return
-        post = Post(worker_metrics.take)
-        event_channel.use(post)
-        _follow_deliveries(app)
-        _ask_for_moment_of_sending(app)
-        for task in app.tasks.values():
-            task.Request = counted(symbol_by_name(task.Request), worker_metrics)
-        worker_metrics.expect(app.tasks)
-        if str(app.conf.broker_url).startswith(HARDENED):
-            worker_metrics.expect_polls()
-        worker_metrics.started_at.set(time.time())
-        worker_ready.connect(lambda **_signal: post.start(), weak=False)  # a thread before the fork may hold a lock
+        if sender.app is app:
+            with never_an_outage():
+                _require_known_pool(getattr(sender, "pool_cls", None))
+                _count_tasks(app, worker_metrics)
+
+    def start_reading(sender: Any = None, **_signal: Any) -> None:
+        if sender.app is app and worker_metrics.channel is not None:
+            worker_metrics.channel.start()  # after the fork: a thread before it may hold a lock
 
     worker_init.connect(begin, weak=False)
+    worker_ready.connect(start_reading, weak=False)
 
 
 def serve_when_ready(
     app: Celery,
     worker_metrics: WorkerMetrics,
     registry: CollectorRegistry,
-    address: tuple[str, int],
+    address: tuple[str, Sequence[int]],
     node: Callable[[Any], NodeCollector],
     profile: str = "",
     forwarder: Forwarder | None = None,
 ) -> None:
-    """Answer /metrics, and start `forwarder`, in the main process once its pool has forked.
+    """Serve /metrics and start `forwarder` in the main process, after its pool has forked.
 
-    `node` makes the collector of machine facts from Celery's consumer.
+    `address` is a host and the ports to try. `node` creates the collector of the machine's metrics from Celery's
+    consumer.
     """
 
     def start(sender: Any = None, **_signal: Any) -> None:
-        if sender.app is not app:
-            return
-        registry.register(node(sender))
-        facts = (VERSION, celery.__version__, ffmpeg_version(), profile)
-        for queue in _queues(app):
-            worker_metrics.info.labels(*facts, queue).set(1)
-        worker_metrics.slots.set_function(lambda: sender.pool.num_processes if sender.pool else 0)
-        try:
-            serve(registry, *address, worker_metrics.measuring)
-        except OSError as error:
-            logger.error("no metrics: %s:%d cannot be listened on (%s); tasks go on", *address, error)
-        if forwarder is not None:
-            forwarder.start()
+        if sender.app is app and worker_metrics.channel is not None:
+            with never_an_outage():
+                registry.register(node(sender))
+                _describe(app, worker_metrics, sender, profile)
+                if forwarder is not None:
+                    forwarder.start()
+                _serve(registry, worker_metrics, address)
 
     worker_ready.connect(start, weak=False)
 
 
+@contextmanager
+def never_an_outage() -> Iterator[None]:
+    """Log an exception in one line instead of raising it; with AFORO_STRICT=1 raise SystemExit.
+
+    Celery's signals swallow every Exception, but not SystemExit.
+    """
+    try:
+        yield
+    except Exception as error:
+        reason = str(error).strip().split("\n", 1)[0] or type(error).__name__
+        if settings.is_on(settings.STRICT):
+            raise SystemExit(f"error: aforo; {reason}; set {settings.STRICT.name}=0 to run unmeasured") from error
+        logger.error("aforo cannot measure this worker, which runs unmeasured: %s", reason)
+
+
+def _instrument(
+    app: Celery, address: tuple[str, Sequence[int]], places: Mapping[str, Path], events_redis_url: str
+) -> None:
+    registry = CollectorRegistry()
+    worker_metrics = WorkerMetrics(registry)
+    forwarder = None
+    if events_redis_url:
+        if importlib.util.find_spec("redis") is None:
+            raise ModuleNotFoundError("Celery events need the package redis: install aforo[events]")
+        forwarder = Forwarder(events_redis_url, registry, worker_metrics.telemetry_cpu)
+        forward_events(app, forwarder)
+    connect(app, worker_metrics)
+
+    def node(consumer: Any) -> NodeCollector:
+        return NodeCollector(places, slot_pids(consumer))
+
+    serve_when_ready(app, worker_metrics, registry, address, node, forwarder=forwarder)
+
+
+def _require_known_pool(pool: Any) -> None:
+    """Raise ValueError for a pool whose tasks cannot be counted, such as gevent."""
+    implementation = concurrency.get_implementation(pool) if pool else None
+    if implementation and POOL_MODULES.isdisjoint(parent.__module__ for parent in implementation.__mro__):
+        raise ValueError(f"the pool {implementation.__module__} is none of prefork, threads and solo")
+
+
+def _count_tasks(app: Celery, worker_metrics: WorkerMetrics) -> None:
+    event_channel.use(worker_metrics.open_channel())
+    _follow_deliveries(app)
+    _request_send_time(app)
+    for task in app.tasks.values():
+        task.Request = counted(symbol_by_name(task.Request), worker_metrics)
+    worker_metrics.initialise_tasks(app.tasks)
+    if str(app.conf.broker_url).startswith(HARDENED):
+        worker_metrics.initialise_transport()
+    worker_metrics.started_at.set(time.time())
+
+
+def _describe(app: Celery, worker_metrics: WorkerMetrics, consumer: Any, profile: str) -> None:
+    versions = (__version__, celery.__version__, ffmpeg_version(), profile)
+    for queue in _queues(app):
+        worker_metrics.info.labels(*versions, queue).set(1)
+    worker_metrics.slots.set_function(lambda: consumer.pool.num_processes if consumer.pool else 0)
+
+
+def _serve(registry: CollectorRegistry, worker_metrics: WorkerMetrics, address: tuple[str, Sequence[int]]) -> None:
+    host, ports = address
+    try:
+        port = serve(registry, host, ports, worker_metrics.telemetry_cpu)
+    except OSError as error:
+        span = f"{ports[0]}" if len(ports) == 1 else f"{ports[0]}-{ports[-1]}"
+        raise OSError(f"cannot listen on {host}:{span} for /metrics: {error}") from error
+    logger.info("aforo measures this worker: http://%s:%d/metrics", host, port)
+
+
 def _queues(app: Celery) -> list[str]:
-    """Return the names of the queues a worker of `app` reads, as its broker knows them."""
+    """Return the names of the queues that a worker of `app` reads, as its broker knows them."""
     prefix = (app.conf.broker_transport_options or {}).get("queue_name_prefix", "")
     return [f"{prefix}{name}" for name in app.amqp.queues.consume_from]
 
 
 def _stamp(headers: dict[str, Any] | None = None, **_signal: Any) -> None:
-    """Write the moment of sending into a message: brokers other than SQS do not tell it."""
+    """Write the send time into a message: brokers other than SQS do not store it."""
     if headers is not None:
         headers[SENT_AT] = time.time()
 
 
 def _follow_deliveries(app: Celery) -> None:
-    deliveries = Deliveries(event_channel.report)
+    deliveries = Deliveries(event_channel.send)
 
     def begin(task: Any = None, **_signal: Any) -> None:
         if task.app is app and not task.request.is_eager:
@@ -146,8 +207,8 @@ def _follow_deliveries(app: Celery) -> None:
     task_postrun.connect(end, weak=False)
 
 
-def _ask_for_moment_of_sending(app: Celery) -> None:
-    """Let kombu ask SQS for SentTimestamp, unless the app says itself what to ask for."""
+def _request_send_time(app: Celery) -> None:
+    """Let kombu request SentTimestamp from SQS, unless the app sets the requested attributes itself."""
     options = dict(app.conf.broker_transport_options or {})
     options.setdefault("fetch_message_attributes", ["ApproximateReceiveCount", "SentTimestamp"])
     app.conf.broker_transport_options = options

@@ -1,4 +1,4 @@
-"""Facts of the machine and its container, read when Prometheus asks: CPU with steal, PSI, throttling, disk, network."""
+"""Metrics of the machine and its container, read at each scrape: CPU with steal, PSI, throttling, disk, network."""
 
 from __future__ import annotations
 
@@ -13,28 +13,29 @@ import psutil
 from prometheus_client import Metric
 from prometheus_client.registry import Collector
 
-from core import metrics
+from aforo.telemetry.catalogue import family as new_family
 
 _V2 = Path("/sys/fs/cgroup")
 _V1 = Path("/sys/fs/cgroup/cpu")
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-#: what /proc/stat counts inside `user` and `nice` already
+#: Modes that /proc/stat includes in `user` and `nice`.
 _COUNTED_ELSEWHERE = {"guest", "guest_nice"}
 
 
 class NodeCollector(Collector):
-    """Yields the NODE metrics; a source this machine lacks is absent, never 0."""
+    """Yields the NODE metrics; a metric without a source on this machine is absent, never 0."""
 
     def __init__(
         self,
         places: Mapping[str, Path],
         slot_pids: Callable[[], Sequence[int]],
-        ceilings: Mapping[str, float] | None = None,
+        bandwidth_limits: Mapping[str, float] | None = None,
         cgroup_v2: Path = _V2,
         cgroup_v1: Path = _V1,
         own_cgroups: Path = Path("/proc/self/cgroup"),
     ) -> None:
-        self._places, self._ceilings, self._slot_pids = places, ceilings or {}, slot_pids
+        self._places, self._slot_pids = places, slot_pids
+        self._bandwidth_limits = bandwidth_limits or {}
         self._v2, self._v1, self._own_cgroups = cgroup_v2, cgroup_v1, own_cgroups
         self._worker_cpu_seconds = 0.0
         self._host = _host()
@@ -48,44 +49,44 @@ class NodeCollector(Collector):
         yield from _traffic(self._places.get("work"))
         yield _free_space(self._places)
         yield _single("aforo_node_clock_timestamp_seconds", time.time())
-        yield _pair("aforo_node_bandwidth_limit_bytes_per_second", *self._ceilings.items())
+        yield _pair("aforo_node_bandwidth_limit_bytes_per_second", *self._bandwidth_limits.items())
         yield self._worker_cpu()
         yield from self._container()
 
     def _worker_cpu(self) -> Metric:
-        """Add up this process, its slots and all they waited for; a child between its two parents never shows less."""
+        """Sum this process, its slots and their ended children; the sum never decreases while a slot ends."""
         used = sum(os.times()[:4]) + sum(_cpu_seconds(pid) for pid in self._slot_pids() if pid != os.getpid())
         self._worker_cpu_seconds = max(self._worker_cpu_seconds, used)
         return _single("aforo_worker_cpu_seconds_total", self._worker_cpu_seconds)
 
     def _container(self) -> Iterator[Metric]:
-        """Yield the tightest CPU quota over this process: its own cgroup's or one's above it."""
+        """Yield the tightest CPU quota of this process: that of its own cgroup or of one above it."""
         groups = [(group, 1e-6) for group in _cgroups(self._v2, "", self._own_cgroups)]
         groups += [(group, 1e-9) for group in _cgroups(self._v1, "cpu", self._own_cgroups)]
         limited = [(limit, group, unit) for group, unit in groups if (limit := _limit_cores(group)) is not None]
         if not limited:
             return
         limit, group, unit = min(limited)
-        facts = _key_values(group / "cpu.stat")
+        statistics = _key_values(group / "cpu.stat")
         yield _single("aforo_node_cgroup_cpu_limit_cores", limit)
-        yield _single("aforo_node_cgroup_periods_total", facts["nr_periods"])
-        yield _single("aforo_node_cgroup_throttled_periods_total", facts["nr_throttled"])
-        throttled = facts.get("throttled_usec", facts.get("throttled_time", 0))
+        yield _single("aforo_node_cgroup_periods_total", statistics["nr_periods"])
+        yield _single("aforo_node_cgroup_throttled_periods_total", statistics["nr_throttled"])
+        throttled = statistics.get("throttled_usec", statistics.get("throttled_time", 0))
         yield _single("aforo_node_cgroup_throttled_seconds_total", throttled * unit)
 
 
 def slot_pids(consumer: Any) -> Callable[[], Sequence[int]]:
-    """Return what lists the pids of a Celery worker's slots; a pool of threads has none but the main process."""
+    """Return a function that lists the pids of a worker's slot processes; a pool of threads has none."""
     return lambda: consumer.pool.info.get("processes", ()) if consumer.pool else ()
 
 
 def _host() -> str:
-    """Return what is the same in all containers of a machine; its name where the kernel does not tell."""
+    """Return the boot id, the same in all containers of a machine; its name where the kernel has no boot id."""
     return next(iter(_lines(_BOOT_ID)), platform.node())
 
 
 def _cpu() -> Iterator[Metric]:
-    times = metrics.family("aforo_node_cpu_seconds_total")
+    times = new_family("aforo_node_cpu_seconds_total")
     for mode, seconds in psutil.cpu_times()._asdict().items():
         if mode not in _COUNTED_ELSEWHERE:
             times.add_metric([mode], seconds)
@@ -94,11 +95,11 @@ def _cpu() -> Iterator[Metric]:
 
 
 def _memory() -> Iterator[Metric]:
-    memory, family = psutil.virtual_memory(), metrics.family("aforo_node_memory_bytes")
+    memory, family = psutil.virtual_memory(), new_family("aforo_node_memory_bytes")
     family.add_metric(["total"], memory.total)
     family.add_metric(["available"], memory.available)
     yield family
-    counts = _key_values(Path("/proc/vmstat"))  # read once: it is the dearest of all sources
+    counts = _key_values(Path("/proc/vmstat"))  # read once: it is the slowest source
     swapped = counts["pswpin"] * os.sysconf("SC_PAGE_SIZE") if counts else psutil.swap_memory().sin
     yield _single("aforo_node_swap_in_bytes_total", swapped)
     if "oom_kill" in counts:
@@ -106,8 +107,8 @@ def _memory() -> Iterator[Metric]:
 
 
 def _pressure(own_group: Path) -> Metric:
-    """Read how long tasks of our cgroup stalled; of the machine where the kernel does not tell of cgroups (v1)."""
-    family = metrics.family("aforo_node_pressure_seconds_total")
+    """Read the stall times of our cgroup; those of the machine where the cgroup has none (v1)."""
+    family = new_family("aforo_node_pressure_seconds_total")
     for resource in ("cpu", "io", "memory"):
         for line in _lines(own_group / f"{resource}.pressure") or _lines(Path("/proc/pressure") / resource):
             share, *pairs = line.split()
@@ -117,8 +118,8 @@ def _pressure(own_group: Path) -> Metric:
 
 
 def _traffic(work_path: Path | None) -> Iterator[Metric]:
-    each = psutil.disk_io_counters(perdisk=True) or {}
-    disk = each.get(_device(work_path) if work_path else "") or psutil.disk_io_counters()
+    disks = psutil.disk_io_counters(perdisk=True) or {}
+    disk = disks.get(_device(work_path) if work_path else "") or psutil.disk_io_counters()
     if disk is not None:
         yield _pair("aforo_node_disk_bytes_total", ("read", disk.read_bytes), ("written", disk.write_bytes))
     network = psutil.net_io_counters()
@@ -126,7 +127,7 @@ def _traffic(work_path: Path | None) -> Iterator[Metric]:
 
 
 def _free_space(places: Mapping[str, Path]) -> Metric:
-    family = metrics.family("aforo_node_filesystem_free_bytes")
+    family = new_family("aforo_node_filesystem_free_bytes")
     for place, path in places.items():
         if path.exists():
             family.add_metric([place], psutil.disk_usage(str(path)).free)
@@ -134,7 +135,7 @@ def _free_space(places: Mapping[str, Path]) -> Metric:
 
 
 def _device(folder: Path) -> str:
-    """Return the block device that holds `folder`; '' for an overlay or a network filesystem, which have none."""
+    """Return the block device that holds `folder`; '' for an overlay or a network filesystem."""
     if not folder.exists():
         return ""
     number = folder.stat().st_dev
@@ -143,7 +144,7 @@ def _device(folder: Path) -> str:
 
 
 def _cpu_seconds(pid: int) -> float:
-    """Return the CPU seconds of a process and of what it waited for; 0 once it is gone."""
+    """Return the CPU seconds of a process and of its ended children; 0 if the process has ended."""
     try:
         return float(sum(psutil.Process(pid).cpu_times()[:4]))
     except psutil.Error:
@@ -151,7 +152,7 @@ def _cpu_seconds(pid: int) -> float:
 
 
 def _cgroups(root: Path, controller: str, own_cgroups: Path) -> list[Path]:
-    """Return our cgroup and those above it up to `root`; a container is often shown its own as the root."""
+    """Return our cgroup and those above it up to `root`; a container often sees its own cgroup as the root."""
     lines = [line.split(":", 2) for line in _lines(own_cgroups)]
     own = next((path for _, names, path in lines if controller in names.split(",")), "/")
     here = root / own.strip("/")
@@ -160,7 +161,7 @@ def _cgroups(root: Path, controller: str, own_cgroups: Path) -> list[Path]:
 
 
 def _limit_cores(root: Path) -> float | None:
-    """Return the CPU quota of a cgroup in cores; None where there is none."""
+    """Return the CPU quota of a cgroup in cores; None without a quota."""
     for line in _lines(root / "cpu.max"):
         quota, period = line.split()
         return None if quota == "max" else int(quota) / int(period)
@@ -186,7 +187,7 @@ def _single(name: str, value: float) -> Metric:
 
 
 def _pair(name: str, *samples: tuple[str | None, float]) -> Metric:
-    family = metrics.family(name)
+    family = new_family(name)
     for label, value in samples:
         family.add_metric([] if label is None else [label], value)
     return family

@@ -1,58 +1,47 @@
-"""What measuring costs: the CPU that threads of the main process spend on it, and the server of /metrics."""
+"""HTTP server of /metrics, in threads of its own whose CPU time is counted."""
 
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 from prometheus_client import CollectorRegistry, Counter, make_wsgi_app
 from prometheus_client.exposition import ThreadingWSGIServer
 
-#: what a scrape may be: so many at once, and none that says nothing for so long
-MOST_CONNECTIONS = 8
+from aforo.telemetry.cpu_time import cpu_counted
+
+#: Limits for scrapes: connections at a time, and seconds that a silent one stays open.
+MAX_CONNECTIONS = 8
 IDLE_SECONDS = 3.0
 
 
-@contextmanager
-def spending(counter: Counter) -> Iterator[None]:
-    """Add the CPU seconds that this thread uses in the body to `counter`."""
-    begun = time.thread_time()
-    try:
-        yield
-    finally:
-        counter.inc(time.thread_time() - begun)
-
-
-def serve(registry: CollectorRegistry, host: str, port: int, spent: Counter) -> None:
-    """Answer /metrics in threads of their own, whose whole CPU time goes to `spent`; raise OSError for a taken port."""
-
-    class MeasuredServer(_BoundedServer):
-        def process_request_thread(self, request: Any, client_address: Any) -> None:
-            with spending(spent):
-                super().process_request_thread(request, client_address)
-
-    stock = make_wsgi_app(registry, disable_compression=True)
+def serve(registry: CollectorRegistry, host: str, ports: Sequence[int], telemetry_cpu: Counter) -> int:
+    """Answer /metrics on the first free port and return it; raise OSError if all are taken."""
+    wsgi_app = make_wsgi_app(registry, disable_compression=True)
 
     def answer(environ: dict[str, Any], start_response: Any) -> Any:
-        """Answer in the plain form: OpenMetrics and compression would double what a scrape costs."""
-        return stock(environ | {"HTTP_ACCEPT": "text/plain"}, start_response)
+        """Answer in the text format: OpenMetrics and compression would double the cost of a scrape."""
+        return wsgi_app(environ | {"HTTP_ACCEPT": "text/plain"}, start_response)
 
-    server = make_server(host, port, answer, MeasuredServer, _SilentHandler)
+    server = _bind(host, ports, answer)
+    server.telemetry_cpu = telemetry_cpu
     threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+    return int(server.server_port)
 
 
-class _BoundedServer(ThreadingWSGIServer):
-    """A thread for each connection, but for no more than some at once; others wait until one is free."""
+class MetricsServer(ThreadingWSGIServer):
+    """One thread per connection, at most MAX_CONNECTIONS; further connections wait."""
+
+    telemetry_cpu: Counter
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        self._free = threading.BoundedSemaphore(MOST_CONNECTIONS)
+        self._free = threading.BoundedSemaphore(MAX_CONNECTIONS)
         super().__init__(*args, **options)
 
     def process_request(self, request: Any, client_address: Any) -> None:
+        """Start the thread of a connection as soon as one is free."""
         self._free.acquire()
         try:
             super().process_request(request, client_address)
@@ -61,17 +50,31 @@ class _BoundedServer(ThreadingWSGIServer):
             raise
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Answer one connection and count the CPU time."""
         try:
-            super().process_request_thread(request, client_address)
+            with cpu_counted(self.telemetry_cpu):
+                super().process_request_thread(request, client_address)
         finally:
             self._free.release()
 
     def handle_error(self, _request: Any, _client_address: Any) -> None:
-        """Say nothing of a client that was too slow or went away."""
+        """Log nothing about a client that was too slow or disconnected."""
 
 
-class _SilentHandler(WSGIRequestHandler):
+class SilentHandler(WSGIRequestHandler):
+    """A request handler with a timeout and without an access log."""
+
     timeout = IDLE_SECONDS
 
     def log_message(self, *_args: Any) -> None:
         """Log no scrape."""
+
+
+def _bind(host: str, ports: Sequence[int], answer: Any) -> MetricsServer:
+    for port in ports:
+        try:
+            return make_server(host, port, answer, MetricsServer, SilentHandler)
+        except OSError:
+            if port == ports[-1]:
+                raise
+    raise ValueError("no port to listen on")

@@ -1,4 +1,4 @@
-"""Times the stages of a task."""
+"""Stages of a task: the steps whose durations are measured."""
 
 from __future__ import annotations
 
@@ -9,39 +9,17 @@ from contextlib import contextmanager
 from celery import current_task
 
 from aforo.telemetry import event_channel
-from core.video import Stage
 
 
 @contextmanager
 def stage(name: str) -> Iterator[None]:
-    """Time the body of a `with` as a stage of the task being run; one that raises is timed too.
+    """Measure the `with` block as a stage of the running task, also if it raises.
 
-    `name` becomes a label: a word of your code (`download`), never a video's name.
+    `name` becomes a label: a word of the code, such as `download`, never the name of a video.
     """
-    begun = time.perf_counter()
+    start = time.perf_counter()
     try:
         yield
     finally:
-        seconds = round(time.perf_counter() - begun, 6)
-        event_channel.report("stage", task=current_task.name if current_task else "", stage=name, seconds=seconds)
-
-
-class StageTimer:
-    """Collects the seconds of our task's stages for the database, and lets `stage` tell the metrics of each."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[Stage, float] = {}
-
-    @contextmanager
-    def __call__(self, name: Stage) -> Iterator[None]:
-        """Time the body of a `with`."""
-        begun = time.perf_counter()
-        try:
-            with stage(name):
-                yield
-        finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - begun
-
-    def columns(self) -> dict[str, float]:
-        """Return the times under the names of the executions table's columns."""
-        return {f"{name}_seconds": seconds for name, seconds in self.seconds.items()}
+        seconds = round(time.perf_counter() - start, 6)
+        event_channel.send("stage", task=current_task.name if current_task else "", stage=name, seconds=seconds)

@@ -352,7 +352,7 @@ WORKER = Board(
                 series(
                     Text("Errores superados", "Errors lived with"),
                     Text("¿Qué llamada falló y se dejó para otra vez?", "Which call failed and was left for later?"),
-                    (Query(_happening("aforo_worker_handled_errors_total", "action"), "{{action}}"),),
+                    (Query(_happening("aforo_worker_handled_errors_total", "operation"), "{{operation}}"),),
                     Text("suffix: errores/s", "suffix: errors/s"),
                     empty=NONE_HAPPENED,
                 ),

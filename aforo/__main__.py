@@ -1,0 +1,22 @@
+"""`python -m aforo`: commands for the machine of a worker."""
+
+from __future__ import annotations
+
+import click
+
+from aforo import __version__
+
+
+@click.group(epilog="Example: python -m aforo version")
+def main() -> None:
+    """Commands of the Aforo library."""
+
+
+@main.command()
+def version() -> None:
+    """Print the version of the library."""
+    click.echo(__version__)
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m aforo")

@@ -1,0 +1,37 @@
+"""Entry point of `celery.commands`: Celery imports this module with its command line, before it loads the app.
+
+With AFORO_INSTRUMENT=1 the app of each worker that starts is instrumented. The import loads no other module of ours but
+the settings. `celery aforo` prints what is measured.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from celery.signals import celeryd_init
+
+from aforo import __version__, settings
+
+
+def instrument_worker(instance: Any = None, **_signal: Any) -> None:
+    """Instrument the app of a Celery worker that is starting."""
+    from aforo.telemetry.instrument import instrument  # noqa: PLC0415 (only a measured worker loads it)
+
+    instrument(instance.app)
+
+
+@click.command()
+def command() -> None:
+    """Print what Aforo measures of a worker, and where."""
+    from aforo.telemetry.catalogue import NODE, WORKER  # noqa: PLC0415 (Celery imports this module for every command)
+
+    state = "on" if settings.is_on(settings.INSTRUMENT) else f"off, set {settings.INSTRUMENT.name}=1"
+    address = f"{settings.read(settings.METRICS_HOST)}:{settings.read(settings.METRICS_PORT)}"
+    click.echo(f"aforo {__version__}; measuring at start: {state}; /metrics on {address}")
+    for metric in (*WORKER, *NODE):
+        click.echo(f"{metric.name}: {metric.help}")
+
+
+if settings.is_on(settings.INSTRUMENT):
+    celeryd_init.connect(instrument_worker, weak=False)

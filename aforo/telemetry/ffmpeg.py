@@ -1,0 +1,20 @@
+"""Version of the ffmpeg that a worker's tasks would run."""
+
+from __future__ import annotations
+
+import subprocess
+
+TIMEOUT_SECONDS = 10
+
+
+def ffmpeg_version() -> str:
+    """Return the version of the ffmpeg in PATH, or `unknown`."""
+    try:
+        return _output("ffmpeg", "-version").split()[2]
+    except (OSError, subprocess.SubprocessError, IndexError):
+        return "unknown"
+
+
+def _output(*command: str) -> str:
+    completed = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=True)
+    return completed.stdout

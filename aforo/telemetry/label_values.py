@@ -1,0 +1,75 @@
+"""Label values of the library's metrics: a closed list for each label, or the words that say what bounds it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+
+Values = tuple[str, ...] | str
+
+
+class Operation(str, Enum):
+    """Operation during which an error was logged and ignored: a label of aforo_worker_handled_errors_total."""
+
+    DELETE = "delete"  # delete a finished message: it is retried
+    DEAD_LETTER = "dead_letter"  # move an invalid message: SQS delivers it again
+    REJECT = "reject"  # reject a message: it stays in the queue, and SQS moves it
+    MAKE_VISIBLE = "make_visible"  # return a message to the queue: its visibility timeout does
+    EXTEND_VISIBILITY = "extend_visibility"  # one visibility heartbeat: the next one follows
+    WATCH_DEAD_LETTERS = "watch_dead_letters"  # read the dead-letter queue: the next look does
+    DELETE_OUTPUTS = "delete_outputs"  # delete what a superseded execution uploaded: it stays
+    CLEAN_UP = "clean_up"  # remove unfinished uploads: the next start does
+    TELEMETRY_EVENT = "telemetry_event"  # read an event of a task: it is counted as lost
+
+    __str__ = str.__str__
+
+
+#: Reasons of a failed task. An exception names one by its attribute `reason`; every other one counts as `internal`.
+FAILURE_REASONS = (
+    *("not_media", "empty", "truncated", "corrupt", "too_large", "unsupported", "timeout", "stalled", "oom"),
+    *("disk_full", "storage_missing", "storage_denied", "storage_unavailable", "ffmpeg_signal", "ffmpeg_error"),
+    *("worker_lost", "dead_lettered", "internal"),
+)
+#: Outcomes that a task may declare for itself: by `record_result`, or by the attribute `outcome` of a Reject.
+DECLARED_OUTCOMES = ("retried", "duplicate", "superseded")
+TASK_OUTCOMES = ("succeeded", "failed", "retried", "rejected", "ignored", "revoked", "duplicate", "superseded", "lost")
+POLL_RESULTS = ("messages", "empty", "error", "timeout", "throttled", "denied")
+EXTENSION_RESULTS = ("ok", "failed", "gone")
+#: Reasons of `aforo.sqs.validation`, which is not imported here: telemetry works without boto3.
+INVALID_MESSAGE_REASONS = (
+    *("too_large", "bad_json", "bad_envelope", "bad_headers", "bad_properties", "bad_content_type", "bad_arguments"),
+    *("compressed", "unknown_task", "unknown_version", "undeliverable"),
+)
+
+#: Values by label.
+VALUES: Mapping[str, Values] = {
+    "celery": "the version of Celery",
+    "ffmpeg": "the version of ffmpeg",
+    "host": "the kernel's boot id, the same in all containers of a machine",
+    "kind": ("total", "available"),
+    "place": ("work", "storage"),
+    "profile": "profiles of `worker/media/profiles.py`",
+    "resource": ("cpu", "io", "memory"),
+    "share": ("some", "full"),
+    "stage": "the first words that the task passes to `stage`, and `other`",
+    "task": "names of the tasks the worker knows",
+    "version": "a version of Aforo",
+}
+#: Values by family and label, where a family's label has a meaning of its own.
+OF_FAMILY: Mapping[tuple[str, str], Values] = {
+    ("aforo_node_bandwidth_limit_bytes_per_second", "resource"): (
+        *("disk_read", "disk_write", "network_in", "network_out"),
+    ),
+    ("aforo_node_cpu_seconds_total", "mode"): "modes of /proc/stat: user, system, idle, iowait, steal, …",
+    ("aforo_node_disk_bytes_total", "direction"): ("read", "written"),
+    ("aforo_node_network_bytes_total", "direction"): ("in", "out"),
+    ("aforo_worker_failures_total", "reason"): FAILURE_REASONS,
+    ("aforo_worker_handled_errors_total", "operation"): tuple(operation.value for operation in Operation),
+    ("aforo_worker_info", "queue"): "the queues this worker reads",
+    ("aforo_worker_invalid_messages_total", "reason"): INVALID_MESSAGE_REASONS,
+    ("aforo_worker_polls_total", "result"): POLL_RESULTS,
+    ("aforo_worker_task_seconds", "outcome"): TASK_OUTCOMES,
+    ("aforo_worker_tasks_total", "outcome"): TASK_OUTCOMES,
+    ("aforo_worker_video_bytes_total", "direction"): ("in", "out"),
+    ("aforo_worker_visibility_extensions_total", "result"): EXTENSION_RESULTS,
+}

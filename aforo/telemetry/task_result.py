@@ -1,0 +1,26 @@
+"""Result of the running task: its outcome, where it is not `succeeded`, and what it measured of its video."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from celery import current_task
+
+from aforo.telemetry import event_channel
+
+
+def record_result(outcome: str = "", **measurements: Any) -> None:
+    """Send the result of the running task; call it last, because a killed child has no outcome but `lost`.
+
+    `outcome` (one of DECLARED_OUTCOMES) replaces `succeeded` if the task returns. `measurements` are counted when they
+    arrive: `bytes` by direction, and `speed`, `cpu_seconds`, `cores` and `max_rss_bytes` of ffmpeg.
+    """
+    request = current_task.request if current_task else None
+    delivery = delivery_key(os.getpid(), request.id, request.properties) if request else ""
+    event_channel.send("result", delivery=delivery, outcome=outcome, **measurements)
+
+
+def delivery_key(pid: int, task_id: str, properties: dict[str, Any] | None) -> str:
+    """Return the key of one delivery of a task in one process: two deliveries of a task may run at the same time."""
+    return f"{pid} {(properties or {}).get('delivery_tag') or task_id}"

@@ -1,0 +1,31 @@
+"""Stage durations of one execution, for the database; the metrics get each of them as a telemetry event."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from aforo.telemetry.stages import stage
+from core.video import Stage
+
+
+class StageTimer:
+    """Sums the seconds of the stages of one execution."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[Stage, float] = {}
+
+    @contextmanager
+    def __call__(self, name: Stage) -> Iterator[None]:
+        """Measure the `with` block."""
+        start = time.perf_counter()
+        try:
+            with stage(name):
+                yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+    def columns(self) -> dict[str, float]:
+        """Return the seconds by the column names of the table `executions`."""
+        return {f"{name}_seconds": seconds for name, seconds in self.seconds.items()}
