@@ -10,14 +10,14 @@ import pytest
 from aforo.sqs.connection import PollResult
 from aforo.sqs.validation import Defect
 from aforo.sqs.visibility import FAILED, GONE, OK
-from aforo.telemetry.event_channel import Action
-from aforo.telemetry.request_counting import _OUTCOMES
+from aforo.telemetry.label_values import DECLARED_OUTCOMES, FAILURE_REASONS, Operation
+from aforo.telemetry.request_counting import OUTCOMES
 from capacity.diagnosis.bottleneck import Cause
 from capacity.estimators.stability import Stability
 from core.label_values import OF_FAMILY, VALUES, values_of
 from core.metrics import CATALOGUE, Kind
 from core.metrics_page import SECTIONS, render, unit_of
-from core.video import Outcome
+from core.video import Outcome, Reason
 from exporters.faults import Fault
 
 METRICS = list(CATALOGUE.values())
@@ -61,9 +61,11 @@ def test_closed_lists_are_those_of_the_programs_that_emit_them():
     assert set(values_of("aforo_worker_invalid_messages_total", "reason")) == set(Defect)
     assert set(values_of("aforo_worker_polls_total", "result")) == set(PollResult)
     assert set(values_of("aforo_worker_visibility_extensions_total", "result")) == {OK, FAILED, GONE}
-    assert set(values_of("aforo_worker_handled_errors_total", "action")) == set(Action)
-    celery_ends = {ends for _, ends in _OUTCOMES} | {"succeeded", "failed"}
+    assert set(values_of("aforo_worker_handled_errors_total", "operation")) == set(Operation)
+    assert set(FAILURE_REASONS) == set(Reason)
+    celery_ends = {ends for _, ends in OUTCOMES} | {"succeeded", "failed"}
     assert celery_ends <= set(values_of("aforo_worker_tasks_total", "outcome"))
     assert set(values_of("aforo_worker_tasks_total", "outcome")) <= celery_ends | set(Outcome)
+    assert set(DECLARED_OUTCOMES) <= set(Outcome)
     verdicts = {verdict.lower() for verdict in Stability} | set(Cause)
     assert set(values_of("aforo_run_verdict", "verdict")) == verdicts

@@ -1,4 +1,4 @@
-"""An app on kombu's own SQS transport, which `attach` alone measures."""
+"""An app on kombu's own SQS transport, measured by `instrument` alone."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 
 from celery import Celery
 
-from aforo.telemetry import instrument
+import aforo
 
 QUEUE = os.environ["QUEUE_NAME"]
 app = Celery("stock", broker="sqs://")
@@ -16,10 +16,10 @@ app.conf.update(
     worker_enable_remote_control=False,
     broker_transport_options={"predefined_queues": {QUEUE: {"url": os.environ["QUEUE_URL"]}}, "wait_time_seconds": 1},
 )
-instrument.attach(app, port=int(os.environ["METRICS_PORT"]))
+aforo.instrument(app, port=int(os.environ["METRICS_PORT"]))
 
 
 @app.task(name="app.tasks.process_video")
 def process_video(**_arguments: str) -> object:
-    """Return something no JSON can hold."""
+    """Return something that JSON cannot represent."""
     return object()

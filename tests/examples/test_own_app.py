@@ -1,4 +1,4 @@
-"""The example app, as its team would run it, is measured exactly, whatever its pool; our database is not needed."""
+"""The example app, run as its team would run it: measured exactly with every pool, without our database."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ APP = ROOT / "examples/own_app"
 TASK = "app.tasks.process_video"
 GOOD = '{"video_id": "{video_id}", "path": "{path}", "uploaded_at": "{uploaded_at}"}'
 BAD = '{"video_id": "{video_id}", "path": "/no/such.mp4", "uploaded_at": "{uploaded_at}"}'
-#: how the database exporter is told of their table
+#: Settings of the database exporter for their table.
 TABLE = {
     "AFORO_EXPORTER_VIDEOS_TABLE": "clips",
     "AFORO_EXPORTER_VIDEOS_COLUMNS": "id=clip_id,run_id=,state=status,uploaded_at=created,started_at=started,"
@@ -34,8 +34,8 @@ class OwnApp:
     def __init__(self, folder, queue):
         self.folder, self.queue = folder, queue
         self.metrics_port, self.exporter_port = free_port(), free_port()
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "AFORO_"))}
-        self.environment = kept | {
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "AFORO_"))}
+        self.environment = inherited | {
             "PYTHONPATH": f"{APP}:{ROOT}",
             "AWS_ENDPOINT_URL": queue.endpoint_url,
             "AWS_DEFAULT_REGION": REGION,
@@ -56,7 +56,7 @@ class OwnApp:
 
     @contextmanager
     def running(self, *command):
-        """Run `python -m COMMAND` beside the test, its own process group ended with it."""
+        """Run `python -m COMMAND` during the test, in a process group that ends with it."""
         with (self.folder / f"{command[0]}.out").open("ab") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", *command],
@@ -86,18 +86,18 @@ class OwnApp:
         )
 
     def value(self, family, **labels):
-        """Return the sum of a family's samples at the worker that bear `labels`; None before there are any."""
+        """Return the sum of the worker's samples of a family that have `labels`; None if there are none."""
         return total(self.metrics_port, family, **labels)
 
 
 def total(port, family, **labels):
     families = scrape("127.0.0.1", port) or {}
-    found = [s.value for s in families.get(family, []) if labels.items() <= s.labels.items() and s.value < 1e9]
-    return sum(found) if found else None
+    values = [s.value for s in families.get(family, []) if labels.items() <= s.labels.items() and s.value < 1e9]
+    return sum(values) if values else None
 
 
 def counts_of(port, family, **labels):
-    """Return how many observations a histogram has."""
+    """Return the number of observations of a histogram."""
     families = scrape("127.0.0.1", port) or {}
     infinite = {"le": "+Inf"} | labels
     return sum(s.value for s in families.get(family, []) if infinite.items() <= s.labels.items())
@@ -146,7 +146,7 @@ def test_an_app_on_stock_transport_and_settings_is_measured_too(own_app):
         ended = lambda: own_app.value("aforo_worker_tasks", task=TASK, outcome="succeeded") == 3  # noqa: E731
         poll_until(ended, "the end of three tasks", seconds=60)
         waits = lambda: counts_of(own_app.metrics_port, "aforo_worker_queue_wait_seconds", task=TASK)  # noqa: E731
-        assert poll_until(waits, "their waits: SQS was asked for the moment of sending") == 3
+        assert poll_until(waits, "their waits: SentTimestamp was requested from SQS") == 3
 
 
 def test_the_monitor_reads_completion_from_their_own_table(own_app):
@@ -158,24 +158,24 @@ def test_the_monitor_reads_completion_from_their_own_table(own_app):
     ):
         known = lambda: total(own_app.exporter_port, "aforo_videos", state="done") == 1  # noqa: E731
         poll_until(known, "the exporter reads their table", seconds=60)
-        done = own_app.inject(4, GOOD, "--monitor", "--run-id", "own")
-        assert done.returncode == 0, done.stderr
-    assert "4 done, 0 failed in " in done.stdout
-    assert "S = " in done.stdout
+        completed = own_app.inject(4, GOOD, "--monitor", "--run-id", "own")
+        assert completed.returncode == 0, completed.stderr
+    assert "4 done, 0 failed in " in completed.stdout
+    assert "S = " in completed.stdout
     lines = (own_app.folder / "results/runs/own/videos.csv").read_text().splitlines()
     with sqlite3.connect(own_app.folder / "clips.db") as database:
         ids = {row[0] for row in database.execute("SELECT clip_id FROM clips WHERE clip_id <> 'old'")}
     assert {line.split(",")[1] for line in lines[1:]} == ids
 
 
-def test_what_cannot_be_followed_is_not_sent(own_app):
+def test_a_run_that_the_monitor_cannot_follow_is_not_sent(own_app):
     shown = own_app.inject(2, GOOD, "--monitor")
     assert (shown.returncode, shown.stdout.count("\n")) == (3, 2)  # the video is made; slots are unknown
     assert shown.stderr.startswith(f"error: database exporter (127.0.0.1:{own_app.exporter_port}); it does not tell")
     assert own_app.queue.counts()["visible"] == 0
 
 
-def test_without_a_monitor_neither_worker_nor_database_is_needed(own_app):
+def test_without_a_monitor_an_injection_needs_no_worker_and_no_database(own_app):
     sent = own_app.inject(2, GOOD, "--run-id", "own", "--mode", "sustained", "--rate", "600")
     assert sent.returncode == 0, sent.stderr
     assert own_app.queue.counts()["visible"] == 2
@@ -185,7 +185,7 @@ def test_without_a_monitor_neither_worker_nor_database_is_needed(own_app):
     assert run["lateness_seconds"] >= 0
 
 
-def test_instrumentation_loads_nothing_of_a_database():
-    ask = "import sys, aforo.telemetry.instrument as i; print('sqlalchemy' in sys.modules, 'alembic' in sys.modules)"
-    shown = subprocess.run([sys.executable, "-c", ask], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert shown.stdout == "False False\n"
+def test_instrumentation_imports_no_database_driver():
+    code = "import sys, aforo; aforo.instrument; print('sqlalchemy' in sys.modules, 'alembic' in sys.modules)"
+    completed = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert completed.stdout == "False False\n"

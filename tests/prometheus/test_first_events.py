@@ -14,7 +14,7 @@ from celery.signals import worker_init
 from prometheus_client import CollectorRegistry
 
 from aforo.telemetry import event_channel, instrument
-from aforo.telemetry.request_counting import WorkerMetrics
+from aforo.telemetry.worker_metrics import WorkerMetrics
 from core.video import TASK_NAME
 from grafana.promtool import promtools
 

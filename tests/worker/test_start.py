@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry
 
-from aforo.telemetry.request_counting import WorkerMetrics
+from aforo.telemetry.worker_metrics import WorkerMetrics
 from core.queue_contract import Finding, Level
 from core.settings import Settings
 from core.storage import StorageUnavailable
@@ -38,7 +38,7 @@ def test_a_storage_that_cannot_be_swept_is_counted_and_keeps_no_worker_from_star
     registry = CollectorRegistry()
     made = app.WorkerApp(None, registry, WorkerMetrics(registry), None, "url")
     app.sweep(made, Settings.from_env({"AFORO_WORKER_WORK_PATH": str(tmp_path)}))
-    assert registry.get_sample_value("aforo_worker_handled_errors_total", {"action": "sweep"}) == 1
+    assert registry.get_sample_value("aforo_worker_handled_errors_total", {"operation": "clean_up"}) == 1
     assert said(caplog) == [
         "could not look for abandoned publications: storage; it is away; " + StorageUnavailable.remedy
     ]

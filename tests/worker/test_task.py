@@ -11,7 +11,8 @@ from celery import Celery
 from celery.exceptions import Reject, SoftTimeLimitExceeded
 from sqlalchemy import select, update
 
-from aforo.telemetry.request_counting import _outcome_of
+from aforo.telemetry import event_channel
+from aforo.telemetry.request_counting import outcome_of
 from core.database import open_engine, open_sessions, upgrade_schema
 from core.models import ExecutionRow, RunRow, VideoRow
 from core.storage import DirectoryStorage
@@ -59,11 +60,28 @@ def shop(tmp_path):
     return Workshop(Slot.this(), ledger, storage, Transcoder(), keeper=None, work_path=tmp_path)
 
 
+class Results:
+    """A channel that stores the result events."""
+
+    def __init__(self):
+        self.events = []
+
+    def send(self, event):
+        if event["kind"] == "result":
+            self.events.append(event)
+
+
 def deliver(shop, video_id="v"):
-    """Run the task on a message without an SQS receipt."""
-    app = Celery("t", broker="memory://", set_as_current=False)
+    """Run the task on a message without an SQS receipt; return the result that it sent to the metrics."""
+    app, channel = Celery("t", broker="memory://", set_as_current=False), Results()
     task.register(app, lambda: shop)
-    return app.tasks[TASK_NAME].run(video_id=video_id, run_id="r", version=1)
+    event_channel.use(channel)
+    try:
+        assert app.tasks[TASK_NAME].run(video_id=video_id, run_id="r", version=1) is None
+    finally:
+        event_channel.use(None)
+    (event,) = channel.events
+    return event
 
 
 def comes_again(shop, video_id="v"):
@@ -71,7 +89,7 @@ def comes_again(shop, video_id="v"):
     with pytest.raises(Reject) as rejected:
         deliver(shop, video_id)
     assert rejected.value.requeue
-    return _outcome_of(pickle.loads(pickle.dumps(rejected.value)))  # noqa: S301 (as it reaches the main process)
+    return outcome_of(pickle.loads(pickle.dumps(rejected.value)))  # noqa: S301 (as it reaches the main process)
 
 
 def reason_of(shop):
@@ -96,9 +114,10 @@ def claim(shop, slot):
 
 
 def test_a_good_video_is_done_and_a_second_delivery_is_a_duplicate(shop):
-    assert deliver(shop)["aforo"]["bytes"] == {"in": 6, "out": 6}
+    result = deliver(shop)
+    assert (result["outcome"], result["bytes"]) == ("", {"in": 6, "out": 6})
     assert (video(shop).state, video(shop).output_key) == ("done", "processed/r/v.1.mp4")
-    assert deliver(shop) == {"aforo": {"outcome": "duplicate"}}
+    assert deliver(shop) == {"kind": "result", "delivery": "", "outcome": "duplicate"}
 
 
 def test_a_held_and_an_unknown_video_come_again(shop):

@@ -4,8 +4,7 @@ import os
 
 from celery import Celery
 
-from aforo.sqs import channel
-from aforo.telemetry import instrument
+import aforo
 
 QUEUE = os.environ["QUEUE_NAME"]
 
@@ -21,5 +20,5 @@ celery.conf.update(
 )
 
 # The two lines of Aforo: the import above, and this one. `harden` is a third, for an SQS that fails.
-metrics = instrument.attach(celery, port=int(os.environ.get("METRICS_PORT", "9101")))
-channel.harden(celery, metrics)
+metrics = aforo.instrument(celery, port=int(os.environ.get("METRICS_PORT", "9101")))
+aforo.harden(celery, metrics)

@@ -4,7 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from aforo.telemetry.instrument import stage
+from aforo import stage
 from app import videos
 from app.main import celery
 
@@ -12,24 +12,24 @@ OUTPUT = Path(os.environ["OUTPUT_PATH"])
 
 
 class TranscodeFailed(Exception):
-    """ffmpeg refused the video."""
+    """ffmpeg failed on the video."""
 
 
 @celery.task(name="app.tasks.process_video")
 def process_video(video_id: str, path: str, uploaded_at: float) -> Path:
-    """Transcode the file at `path`; what is returned is this app's own business."""
+    """Transcode the file at `path`."""
     videos.begin(video_id, float(uploaded_at))
     try:
-        made = transcode(path, OUTPUT / f"{video_id}.mp4")
+        output = transcode(path, OUTPUT / f"{video_id}.mp4")
     except TranscodeFailed:
         videos.finish(video_id, "error")
         raise
     videos.finish(video_id, "completed")
-    return made
+    return output
 
 
 def transcode(path: str, target: Path) -> Path:
-    """Make `target` and return it."""
+    """Write `target` and return its path."""
     partial = target.with_suffix(".part")
     options = ["-vf", "scale=-2:180", "-c:v", "libx264", "-preset", "ultrafast", "-an", "-f", "mp4"]
     command = ["ffmpeg", "-nostdin", "-loglevel", "error", "-y", "-i", f"file:{path}", *options, f"file:{partial}"]

@@ -1,4 +1,4 @@
-"""The app's own table of videos, with its own names: Aforo only reads it, through the database exporter."""
+"""The app's own table of videos, with its own column names. Aforo only reads it, by the database exporter."""
 
 import os
 import sqlite3
@@ -12,13 +12,13 @@ CREATE TABLE IF NOT EXISTS clips (
 
 
 def begin(clip_id: str, created: float) -> None:
-    """Note that work on a video begins."""
+    """Record the start of a video."""
     now = time.time()
     _write("INSERT OR REPLACE INTO clips VALUES (?, 'running', ?, ?, ?)", clip_id, created, now, now)
 
 
 def finish(clip_id: str, status: str) -> None:
-    """Note how it ended."""
+    """Record the final status of a video."""
     _write("UPDATE clips SET status = ?, changed = ? WHERE clip_id = ?", status, time.time(), clip_id)
 
 
