@@ -18,7 +18,7 @@ from tests.conftest import free_port, poll_until
 def port():
     registry, chosen = CollectorRegistry(), free_port()
     spent = Counter("spent", "CPU", registry=registry)
-    server.serve(registry, "127.0.0.1", chosen, spent)
+    server.serve(registry, "127.0.0.1", [chosen], spent)
     return chosen
 
 
@@ -28,14 +28,14 @@ def scrape(port):
 
 
 def test_idle_clients_hold_a_bounded_number_of_threads_and_delay_a_scrape_by_seconds(port, monkeypatch):
-    monkeypatch.setattr(server._SilentHandler, "timeout", 0.5)
+    monkeypatch.setattr(server.SilentHandler, "timeout", 0.5)
     before = threading.active_count()
-    idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(3 * server.MOST_CONNECTIONS)]
+    idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(3 * server.MAX_CONNECTIONS)]
     poll_until(lambda: threading.active_count() > before, "they were accepted")
     begun = time.monotonic()
     assert "spent_total" in scrape(port)
     assert time.monotonic() - begun < 5
-    assert threading.active_count() - before <= server.MOST_CONNECTIONS
+    assert threading.active_count() - before <= server.MAX_CONNECTIONS
     poll_until(lambda: threading.active_count() <= before, "they were all dropped")
     for client in idle:
         client.close()

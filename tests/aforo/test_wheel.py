@@ -1,0 +1,145 @@
+"""The wheel holds the library alone, and measures an app that has packages of its own called `worker` and `pipeline`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+from contextlib import suppress
+
+import pytest
+
+import aforo
+from core.promql import scrape
+from tests.conftest import ROOT, free_port, poll_until
+
+MAIN = """
+from celery import Celery
+from pipeline.names import TASK
+from worker import BROKER
+
+app = Celery("own", broker="filesystem://")
+app.conf.update(task_ignore_result=True, worker_enable_remote_control=False, broker_transport_options=BROKER)
+
+@app.task(name=TASK)
+def process_video(number):
+    if number >= 5:
+        raise ValueError(number)
+"""
+NAMES = 'TASK = "own.process_video"\n'
+BROKER = """
+from pathlib import Path
+FOLDER = Path(__file__).parents[1] / "queue"
+FOLDER.mkdir(exist_ok=True)
+BROKER = {"data_folder_in": str(FOLDER), "data_folder_out": str(FOLDER), "control_folder": str(FOLDER / "control")}
+"""
+SEND = "import main; [main.process_video.delay(number) for number in range(7)]"
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    command = ["pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "--no-index", "-w", str(folder), str(ROOT)]
+    subprocess.run([sys.executable, "-m", *command], check=True, timeout=100)
+    (file,) = folder.glob("*.whl")
+    return file
+
+
+@pytest.fixture(scope="module")
+def binaries(wheel, tmp_path_factory):
+    """The commands of an environment with the wheel in it; its dependencies are those of this environment."""
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder, with_pip=False, symlinks=True)
+    site = sysconfig.get_path("purelib", vars={"base": str(folder)})
+    command = ["pip", "--python", str(folder), "install", "-q", "--no-index", "--no-deps", str(wheel)]
+    subprocess.run([sys.executable, "-m", *command], check=True, timeout=100)
+    with open(f"{site}/dependencies.pth", "w", encoding="utf-8") as file:
+        file.write(sysconfig.get_path("purelib") + "\n")
+    return folder / "bin"
+
+
+@pytest.fixture
+def own_app(tmp_path):
+    for name, text in {"main.py": MAIN, "pipeline/names.py": NAMES, "worker/__init__.py": BROKER}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def run(binaries, *command, cwd, **environment):
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("AFORO_", "PYTHON", "AWS_"))}
+    return subprocess.Popen(
+        [str(binaries / command[0]), *command[1:]],
+        cwd=cwd,
+        env=inherited | {"PYTHONDONTWRITEBYTECODE": "1"} | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def output(binaries, *command, cwd):
+    process = run(binaries, *command, cwd=cwd)
+    text, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, text
+    return text
+
+
+def total(port, family, **labels):
+    families = scrape("127.0.0.1", port) or {}
+    return sum(s.value for s in families.get(family, []) if labels.items() <= s.labels.items())
+
+
+def test_the_wheel_holds_the_library_alone(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    folder = f"aforo-{aforo.__version__}.dist-info/"
+    assert {name.split("/")[0] + "/" for name in names} == {"aforo/", folder}
+    assert "aforo/py.typed" in names
+    metadata = zipfile.ZipFile(wheel).read(folder + "METADATA").decode()
+    assert "Requires-Python: >=3.10" in metadata
+    required = {
+        line.split()[1] for line in metadata.splitlines() if line.startswith("Requires-Dist") and ";" not in line
+    }
+    assert {name.split(">")[0] for name in required} == {"celery", "prometheus-client", "psutil"}
+
+
+def test_the_installed_library_reports_its_version(binaries, tmp_path):
+    assert output(binaries, "python", "-m", "aforo", "version", cwd=tmp_path) == f"{aforo.__version__}\n"
+
+
+def test_celery_has_a_command_that_prints_what_is_measured(binaries, own_app):
+    text = output(binaries, "celery", "-A", "main", "aforo", cwd=own_app)
+    assert f"aforo {aforo.__version__}; measuring at start: off, set AFORO_INSTRUMENT=1" in text
+    assert "aforo_worker_tasks_total: Tasks that ended, by outcome." in text
+
+
+@pytest.mark.parametrize("pool", ["prefork", "threads", "solo"])
+def test_an_app_without_a_line_of_aforo_is_measured_exactly(binaries, own_app, pool):
+    port = free_port()
+    output(binaries, "python", "-c", SEND, cwd=own_app)
+    worker = ["celery", "-A", "main", "worker", "--pool", pool, "--concurrency", "2", "--loglevel", "INFO"]
+    process = run(binaries, "aforo-instrument", *worker, cwd=own_app, AFORO_METRICS_PORT=str(port))
+    try:
+        ended = lambda: total(port, "aforo_worker_tasks") == 7  # noqa: E731
+        poll_until(ended, "the end of seven tasks", seconds=60)
+        assert total(port, "aforo_worker_tasks", task="own.process_video", outcome="succeeded") == 5
+        assert total(port, "aforo_worker_failures", task="own.process_video", reason="internal") == 2
+        assert total(port, "aforo_worker_tasks_started", task="own.process_video") == 7
+        assert total(port, "aforo_worker_telemetry_events_lost") == 0
+        assert total(port, "aforo_worker_slots") == (1 if pool == "solo" else 2)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def test_a_command_that_does_not_exist_is_one_line(binaries, tmp_path):
+    process = run(binaries, "aforo-instrument", "no-such-program", cwd=tmp_path)
+    text, _ = process.communicate(timeout=60)
+    assert text == "error: no-such-program; No such file or directory; name a program in PATH\n"
+    assert process.returncode == 127
