@@ -1,4 +1,4 @@
-"""The wheel holds the library alone, and measures an app that has packages of its own called `worker` and `pipeline`."""
+"""The wheel holds the library alone. It measures an app with top-level packages called `worker` and `pipeline`."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_the_installed_library_reports_its_version(binaries, tmp_path):
 
 
 def test_celery_has_a_command_that_prints_what_is_measured(binaries, own_app):
-    text = output(binaries, "celery", "-A", "main", "aforo", cwd=own_app)
+    text = output(binaries, "python", "-m", "celery", "-A", "main", "aforo", cwd=own_app)
     assert f"aforo {aforo.__version__}; measuring at start: off, set AFORO_INSTRUMENT=1" in text
     assert "aforo_worker_tasks_total: Tasks that ended, by outcome." in text
 
@@ -122,11 +122,12 @@ def test_celery_has_a_command_that_prints_what_is_measured(binaries, own_app):
 def test_an_app_without_a_line_of_aforo_is_measured_exactly(binaries, own_app, pool):
     port = free_port()
     output(binaries, "python", "-c", SEND, cwd=own_app)
-    worker = ["celery", "-A", "main", "worker", "--pool", pool, "--concurrency", "2", "--loglevel", "INFO"]
+    celery = [str(binaries / "python"), "-m", "celery"]
+    worker = [*celery, "-A", "main", "worker", "--pool", pool, "--concurrency", "2", "--loglevel", "INFO"]
     process = run(binaries, "aforo-instrument", *worker, cwd=own_app, AFORO_METRICS_PORT=str(port))
     try:
         ended = lambda: total(port, "aforo_worker_tasks") == 7  # noqa: E731
-        poll_until(ended, "the end of seven tasks", seconds=60)
+        poll_until(ended, "the end of seven tasks", seconds=40)
         assert total(port, "aforo_worker_tasks", task="own.process_video", outcome="succeeded") == 5
         assert total(port, "aforo_worker_failures", task="own.process_video", reason="internal") == 2
         assert total(port, "aforo_worker_tasks_started", task="own.process_video") == 7
