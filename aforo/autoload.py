@@ -21,7 +21,7 @@ def instrument_worker(instance: Any = None, **_signal: Any) -> None:
     instrument(instance.app)
 
 
-@click.command()
+@click.command("aforo")
 def command() -> None:
     """Print what Aforo measures of a worker, and where."""
     from aforo.telemetry.catalogue import NODE, WORKER  # noqa: PLC0415 (Celery imports this module for every command)
