@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from botocore.exceptions import BotoCoreError, ClientError
 
 from core.errors import EnvironmentFault
-from core.sqs_queue import QueueFacts, read_facts
+from core.sqs_queue import QueueAttributes, read_attributes
 from exporters.faults import Fault, fault_of
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class CallCounter:
 class Reading:
     """One reading of every watched queue, by queue name: what SQS said, or why it did not."""
 
-    facts: dict[str, QueueFacts]
+    facts: dict[str, QueueAttributes]
     dead_letters: dict[str, int]
     failures: dict[str, BaseException]
 
@@ -100,7 +100,7 @@ class Watcher:
         named = [pattern for pattern in self.patterns if not pattern.endswith("*")]
         return list(dict.fromkeys([*named, *(name for urls in self._listed.values() for name in urls)]))
 
-    def _without_dead_letter_queues(self, facts: dict[str, QueueFacts]) -> dict[str, QueueFacts]:
+    def _without_dead_letter_queues(self, facts: dict[str, QueueAttributes]) -> dict[str, QueueAttributes]:
         named = {_name_of(arn) for arn in self._holders.values() if arn}
         return {name: fact for name, fact in facts.items() if name not in named}
 
@@ -126,23 +126,23 @@ class Watcher:
             for url in page.get("QueueUrls", []):
                 yield url.rpartition("/")[2], url
 
-    def _facts(self, name: str) -> QueueFacts:
+    def _facts(self, name: str) -> QueueAttributes:
         if name not in self._urls:
             self._urls[name] = self.client.get_queue_url(QueueName=name)["QueueUrl"]
-        return read_facts(self.client, self._urls[name])
+        return read_attributes(self.client, self._urls[name])
 
-    def _facts_of_arn(self, arn: str) -> QueueFacts:
+    def _facts_of_arn(self, arn: str) -> QueueAttributes:
         if arn not in self._urls:
             found = self.client.get_queue_url(QueueName=_name_of(arn), QueueOwnerAWSAccountId=arn.split(":")[4])
             self._urls[arn] = found["QueueUrl"]
-        return read_facts(self.client, self._urls[arn])
+        return read_attributes(self.client, self._urls[arn])
 
     def _each(
-        self, keys: Iterable[str], read: Callable[[str], QueueFacts]
-    ) -> tuple[dict[str, QueueFacts], dict[str, BaseException]]:
+        self, keys: Iterable[str], read: Callable[[str], QueueAttributes]
+    ) -> tuple[dict[str, QueueAttributes], dict[str, BaseException]]:
         """Read all keys side by side; return what was read, and what went wrong, by key."""
         pending = {key: self._pool.submit(read, key) for key in keys}
-        facts: dict[str, QueueFacts] = {}
+        facts: dict[str, QueueAttributes] = {}
         failures: dict[str, BaseException] = {}
         for key, future in pending.items():
             error = future.exception()

@@ -14,7 +14,7 @@ from prometheus_client.core import Metric
 from core import aws
 from core.metrics import family
 from core.settings import Exporters, Settings
-from core.sqs_queue import QueueFacts
+from core.sqs_queue import QueueAttributes
 from exporters.db.reader import open_database
 from exporters.db.statements import VideosTable
 from exporters.exposition import Clock, Findings, Incomplete, Source, gauge_of, written
@@ -163,7 +163,7 @@ def open_watch(settings: Settings) -> Watch:
 
 
 def _queue_families(reading: Reading) -> list[Metric]:
-    columns: dict[str, Callable[[QueueFacts], int | None]] = {
+    columns: dict[str, Callable[[QueueAttributes], int | None]] = {
         "messages_visible": lambda facts: facts.visible,
         "messages_in_flight": lambda facts: facts.in_flight,
         "messages_delayed": lambda facts: facts.delayed,
