@@ -8,9 +8,7 @@ import random
 MOST_DOUBLINGS = 20
 
 
-def backoff_seconds(
-    doublings: int, first_seconds: float, longest_seconds: float, jitter: float | None = None
-) -> float:
+def backoff_seconds(doublings: int, first_seconds: float, longest_seconds: float, jitter: float | None = None) -> float:
     """Return the pause: doubled so many times, limited, and half of it random.
 
     `jitter`, from 0 to 1, replaces the random share.

@@ -1,7 +1,7 @@
 """The hardened channel: kombu's SQS transport, made to survive failures of SQS and malformed messages.
 
-It covers the event loop of the prefork, threads and solo pools. Under eventlet and gevent kombu receives by another path,
-which stays as it is. Each override names the defect of kombu 5.7.0 that it answers.
+It covers the event loop of the prefork, threads and solo pools. Under eventlet and gevent kombu receives by another
+path, which stays as it is. Each override names the defect of kombu 5.7.0 that it answers.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Channel(FinishingChannel):
     def _is_duplicate(self, message: ReceivedMessage) -> bool:
         """Return True if this delivery is in progress or finished.
 
-        Defect: kombu counts by receipt handle. Each time an answer is repeated, it starts a task more than it has slots.
+        Defect: kombu counts by receipt handle, so each repeated answer starts one task more than there are slots.
         """
         return message.receipt_handle in self.qos._delivered or self._deletes.includes(message)
 

@@ -34,9 +34,9 @@ class VisibilityHeartbeat:
     `client` is an SQS client with short timeouts. `renew` renews the lease that goes with the message, and returns
     False if it is lost. The observer gets the worst result of each tick. No failure reaches the task.
 
-    The ticks end with the lease, not with the message. After an outage longer than the timeout, SQS delivers the message
-    again. The lease is still renewed, so that the second delivery finds the video in progress. From then on the observer
-    gets only the failures of the lease.
+    The ticks end with the lease, not with the message. After an outage longer than the timeout, SQS delivers the
+    message again. The lease is still renewed, so that the second delivery finds the work in progress. From then on the
+    observer gets only the failures of the lease.
     """
 
     def __init__(
