@@ -90,7 +90,7 @@ def _metavar(variable: str, attributes: dict[str, Any]) -> str | None:
     return None if attributes.get("is_flag") or isinstance(attributes.get("type"), click.Choice) else variable
 
 
-def _allowed(kind: click.ParamType) -> tuple[str, str] | None:
+def _allowed(kind: click.ParamType[Any]) -> tuple[str, str] | None:
     """Return why a value of this type is invalid and what to give instead; None for a type with its own text."""
     if isinstance(kind, click.Choice):
         return "it is unknown", f"use {' or '.join(str(choice) for choice in kind.choices)}"
