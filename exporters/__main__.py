@@ -17,7 +17,7 @@ from exporters.db.statements import VideosTable
 from exporters.exposition import Exposition, Source
 from exporters.http import server
 from exporters.http.application import Application, read_credentials
-from exporters.sqs.source import open_watch
+from exporters.sqs.source import open_sources
 
 Background = Callable[[threading.Event], None]
 #: how long a scrape waits for a thread that computes to let it in; Python's own 5 ms add up, some nine times a scrape
@@ -44,7 +44,7 @@ def db() -> None:
 def sqs() -> None:
     """Serve the SQS queues AFORO_EXPORTER_QUEUES names (port AFORO_EXPORTER_SQS_PORT)."""
     settings = Settings.from_process()
-    watch = open_watch(settings)
+    watch = open_sources(settings)
     port = settings.exporters.sqs_port
     with closing(watch.queues.watcher):
         _serve(settings, "sqs", watch.sources, watch.keep_polling, port, "AFORO_EXPORTER_SQS_PORT")

@@ -29,13 +29,13 @@ class Families(list[Metric]):
         return iter(self)
 
 
-def written(families: Iterable[Metric]) -> str:
+def to_text(families: Iterable[Metric]) -> str:
     """Return families in the text format, to be kept; a gauge reads the same in OpenMetrics."""
     return generate_latest(Families(families)).decode()
 
 
 @dataclass(frozen=True)
-class Findings:
+class Collected:
     """What a source knows: families, and gauges that are rendered already, in whole families."""
 
     families: list[Metric] = field(default_factory=list)
@@ -49,16 +49,16 @@ class Source(Protocol):
     def name(self) -> str:
         """Return the source's name."""
 
-    def fetch(self, patience_seconds: float) -> Findings:
-        """Return the source's families, complete; raise when they are not known within `patience_seconds`."""
+    def fetch(self, timeout_seconds: float) -> Collected:
+        """Return the source's families, complete; raise when they are not known within `timeout_seconds`."""
 
 
 class Incomplete(Exception):
     """A source knows a part of its families only; `__cause__` is why."""
 
-    def __init__(self, findings: Findings, cause: BaseException) -> None:
+    def __init__(self, collected: Collected, cause: BaseException) -> None:
         super().__init__(str(cause))
-        self.findings, self.__cause__ = findings, cause
+        self.collected, self.__cause__ = collected, cause
 
 
 @dataclass
@@ -92,26 +92,26 @@ class Exposition:
     clock: Clock = time.time
     healths: dict[str, Health] = field(default_factory=dict)
 
-    def render(self, encode: Callable[[Families], bytes], patience_seconds: float = math.inf) -> bytes:
+    def render(self, encode: Callable[[Families], bytes], timeout_seconds: float = math.inf) -> bytes:
         """Fetch every source, then encode all there is, so that no family is cut in the middle."""
-        findings = [self._fetch(source, patience_seconds) for source in self.sources]
-        families = Families(metric for found in findings for metric in found.families)
+        collected = [self._fetch(source, timeout_seconds) for source in self.sources]
+        families = Families(metric for found in collected for metric in found.families)
         families.extend(self_families(self.exporter, self.healths))
-        return "".join(found.text for found in findings).encode() + encode(families)
+        return "".join(found.text for found in collected).encode() + encode(families)
 
-    def _fetch(self, source: Source, patience_seconds: float) -> Findings:
+    def _fetch(self, source: Source, timeout_seconds: float) -> Collected:
         health = self.healths.setdefault(source.name, Health())
         started = time.perf_counter()
         try:
-            findings = source.fetch(patience_seconds)
+            collected = source.fetch(timeout_seconds)
         except Incomplete as error:
             health.failed(error.__cause__ or error, time.perf_counter() - started)
-            return error.findings
+            return error.collected
         except Exception as error:  # whatever went wrong with one source, the others and the self-metrics answer
             health.failed(error, time.perf_counter() - started)
-            return Findings()
+            return Collected()
         health.worked(self.clock(), time.perf_counter() - started)
-        return findings
+        return collected
 
 
 def self_families(exporter: str, healths: dict[str, Health]) -> Iterator[Metric]:
@@ -129,7 +129,7 @@ def self_families(exporter: str, healths: dict[str, Health]) -> Iterator[Metric]
     yield errors
 
 
-def gauge_of(name: str, value: float | None, labels: Iterable[str] = ()) -> Metric:
+def gauge_family(name: str, value: float | None, labels: Iterable[str] = ()) -> Metric:
     """Return the family `name` with one sample, or with none where the value is unknown."""
     made = family(name)
     if value is not None:

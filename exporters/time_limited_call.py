@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Errand(Generic[T]):
+class TimeLimitedCall(Generic[T]):
     """Does one thing at a time; those who ask while it is under way share its answer and the patience for it.
 
     The thread is a daemon, which an executor's is not: a database that hangs must not keep the program from ending.
@@ -22,12 +22,12 @@ class Errand(Generic[T]):
         self._pending: Future[T] | None = None
         self._begun = 0.0
 
-    def ask(self, patience_seconds: float) -> T:
-        """Return the answer or raise what it raised; TimeoutError when it is `patience_seconds` under way."""
+    def ask(self, timeout_seconds: float) -> T:
+        """Return the answer or raise what it raised; TimeoutError when it is `timeout_seconds` under way."""
         with self._lock:
             if self._pending is None or self._pending.done():
                 self._pending, self._begun = self._start(), time.monotonic()
-            pending, left_seconds = self._pending, self._begun + patience_seconds - time.monotonic()
+            pending, left_seconds = self._pending, self._begun + timeout_seconds - time.monotonic()
         return pending.result(max(0.0, left_seconds))
 
     def _start(self) -> Future[T]:

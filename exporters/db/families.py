@@ -1,4 +1,4 @@
-"""A ledger as metric families: what is not known is absent, what is known to be nothing is 0."""
+"""A aggregates as metric families: what is not known is absent, what is known to be nothing is 0."""
 
 from __future__ import annotations
 
@@ -10,43 +10,43 @@ from prometheus_client.core import Metric
 from core import metrics
 from core.run import Mode, RunStatus
 from core.video import Outcome, Stage, VideoState
-from exporters.db.run_aggregates import Ledger, Run
+from exporters.db.run_aggregates import RunAggregates, Run
 from exporters.db.tally import ExecutionTally, Tally
-from exporters.exposition import gauge_of
+from exporters.exposition import gauge_family
 
 #: By name without prefix, then label values after the run's id; None is unknown.
-Figures = dict[tuple[str, ...], float | None]
+Samples = dict[tuple[str, ...], float | None]
 
 
-def figures_of_run(run: Run, tally: Tally, executions: ExecutionTally, now: float) -> Figures:
+def samples_of_run(run: Run, tally: Tally, executions: ExecutionTally, now: float) -> Samples:
     """Return what the `aforo_run_*` families say of one run; `now` tells whether its window has ended."""
     return {**_facts(run), **_videos(tally), **_window(run, tally, now), **_executions(executions), **_analysis(run)}
 
 
-def families_of_run(run_id: str, figures: Figures) -> list[Metric]:
+def families_of_run(run_id: str, samples: Samples) -> list[Metric]:
     """Return the `aforo_run_*` families of one run."""
     families: dict[str, Any] = {metric.name: metrics.family(metric.name) for metric in metrics.RUN}
-    for (name, *labels), value in figures.items():
+    for (name, *labels), value in samples.items():
         if value is not None:
             families[f"aforo_run_{name}"].add_metric([run_id, *labels], value)
     return list(families.values())
 
 
-def database_families(ledger: Ledger) -> list[Metric]:
+def database_families(aggregates: RunAggregates) -> list[Metric]:
     """Return the families over all videos and runs."""
-    videos, runs, whole = metrics.family("aforo_videos"), metrics.family("aforo_runs"), ledger.all_videos
+    videos, runs, whole = metrics.family("aforo_videos"), metrics.family("aforo_runs"), aggregates.all_videos
     for state in dict.fromkeys([*VideoState, *whole.states]):
         videos.add_metric([state], whole.states[state])
-    statuses = ledger.statuses
+    statuses = aggregates.statuses
     for status in RunStatus:
         runs.add_metric([status], statuses[status])
     return [
         videos,
         runs,
-        gauge_of("aforo_videos_oldest_waiting_timestamp_seconds", ledger.oldest_waiting),
-        gauge_of("aforo_videos_total_response_seconds", whole.cycle_seconds),
-        gauge_of("aforo_videos_total_queue_wait_seconds", whole.wait_seconds),
-        gauge_of("aforo_videos_total_service_seconds", whole.service_seconds),
+        gauge_family("aforo_videos_oldest_waiting_timestamp_seconds", aggregates.oldest_waiting),
+        gauge_family("aforo_videos_total_response_seconds", whole.cycle_seconds),
+        gauge_family("aforo_videos_total_queue_wait_seconds", whole.wait_seconds),
+        gauge_family("aforo_videos_total_service_seconds", whole.service_seconds),
     ]
 
 
@@ -61,7 +61,7 @@ def window(run: Run, tally: Tally, now: float) -> tuple[float | None, float | No
     return run.started_at, run.window_end if ended else None
 
 
-def _facts(run: Run) -> Figures:
+def _facts(run: Run) -> Samples:
     return {
         ("info", run.size_label, str(run.concurrency), str(run.slots), run.mode, run.profile): 1,
         ("status", run.status): 1,
@@ -70,7 +70,7 @@ def _facts(run: Run) -> Figures:
     }
 
 
-def _videos(tally: Tally) -> Figures:
+def _videos(tally: Tally) -> Samples:
     return {
         **{("videos", state): tally.states[state] for state in VideoState},
         **{("failed_videos", reason): count for reason, count in sorted(tally.reasons.items())},
@@ -82,12 +82,12 @@ def _videos(tally: Tally) -> Figures:
     }
 
 
-def _window(run: Run, tally: Tally, now: float) -> Figures:
+def _window(run: Run, tally: Tally, now: float) -> Samples:
     start, end = window(run, tally, now)
     return {("window_start_timestamp_seconds",): start, ("window_end_timestamp_seconds",): end}
 
 
-def _executions(executions: ExecutionTally) -> Figures:
+def _executions(executions: ExecutionTally) -> Samples:
     *stages, cpu_seconds = executions.sums
     return {
         **{("executions", outcome): executions.outcomes[outcome] + executions.lost[outcome] for outcome in Outcome},
@@ -96,7 +96,7 @@ def _executions(executions: ExecutionTally) -> Figures:
     }
 
 
-def _analysis(run: Run) -> Figures:
+def _analysis(run: Run) -> Samples:
     bounds = {"estimate": run.capacity, "lower": run.capacity_low, "upper": run.capacity_high}
     verdicts = {"stability": run.stability, "bottleneck": run.bottleneck}
     return {

@@ -12,47 +12,47 @@ from typing import NamedTuple
 from prometheus_client.core import Metric
 
 from core import metrics
-from exporters.db.families import Figures, families_of_run, figures_of_run, window
-from exporters.db.run_aggregates import Ledger, Run
-from exporters.exposition import written
+from exporters.db.families import Samples, families_of_run, samples_of_run, window
+from exporters.db.run_aggregates import RunAggregates, Run
+from exporters.exposition import to_text
 
 HEADERS = {
     metric.name: f"# HELP {metric.name} {metric.help}\n# TYPE {metric.name} {metric.kind}\n" for metric in metrics.RUN
 }
 
 
-class Rendered(NamedTuple):
+class RenderedRun(NamedTuple):
     """One run's lines by family, and what they were made from."""
 
     run: Run
     window: tuple[float | None, float | None]
-    figures: Figures
+    samples: Samples
     lines: dict[str, str]
 
 
 @dataclass
 class RunText:
-    """Renders the `aforo_run_*` families of a ledger and remembers each run's lines until the run changes."""
+    """Renders the `aforo_run_*` families of a aggregates and remembers each run's lines until the run changes."""
 
-    _known: dict[str, Rendered] = field(default_factory=dict)
+    _known: dict[str, RenderedRun] = field(default_factory=dict)
 
-    def render(self, ledger: Ledger, now: float) -> str:
-        """Return all families as text; takes note of what the ledger says has been touched."""
-        touched, ledger.touched = ledger.touched, set()
-        self._known = {run_id: self._of_run(ledger, run_id, run_id in touched, now) for run_id in ledger.runs}
+    def render(self, aggregates: RunAggregates, now: float) -> str:
+        """Return all families as text; takes note of what the aggregates says has been touched."""
+        touched, aggregates.changed_runs = aggregates.changed_runs, set()
+        self._known = {run_id: self._of_run(aggregates, run_id, run_id in touched, now) for run_id in aggregates.runs}
         return "".join(self._blocks())
 
-    def _of_run(self, ledger: Ledger, run_id: str, touched: bool, now: float) -> Rendered:
-        run, tally, known = ledger.runs[run_id], ledger.tallies[run_id], self._known.get(run_id)
+    def _of_run(self, aggregates: RunAggregates, run_id: str, touched: bool, now: float) -> RenderedRun:
+        run, tally, known = aggregates.runs[run_id], aggregates.tallies[run_id], self._known.get(run_id)
         if known is not None and not touched and known.run == run and known.window[1] is not None:
             return known
         span = window(run, tally, now)
         if known is not None and not touched and known[:2] == (run, span):
             return known
-        figures = figures_of_run(run, tally, ledger.executions[run_id], now)
-        if known is not None and known.figures == figures:
+        samples = samples_of_run(run, tally, aggregates.executions[run_id], now)
+        if known is not None and known.samples == samples:
             return known._replace(run=run, window=span)
-        return Rendered(run, span, figures, {f.name: sample_lines(f) for f in families_of_run(run_id, figures)})
+        return RenderedRun(run, span, samples, {f.name: sample_lines(f) for f in families_of_run(run_id, samples)})
 
     def _blocks(self) -> Iterator[str]:
         for name, header in HEADERS.items():
@@ -62,4 +62,4 @@ class RunText:
 
 def sample_lines(family: Metric) -> str:
     """Return a family's lines without its header."""
-    return "".join(line for line in written([family]).splitlines(keepends=True) if not line.startswith("#"))
+    return "".join(line for line in to_text([family]).splitlines(keepends=True) if not line.startswith("#"))

@@ -15,18 +15,18 @@ from core.metrics import family
 from core.settings import Exporters
 from exporters.db.families import database_families
 from exporters.db.reader import Database
-from exporters.db.recount import Count, difference
+from exporters.db.recount import IncrementalCount, difference
 from exporters.db.run_text import RunText
-from exporters.exposition import Clock, Findings, Incomplete, gauge_of
+from exporters.exposition import Clock, Collected, Incomplete, gauge_family
 from exporters.faults import SourceNotReady
-from exporters.time_limited_call import Errand
+from exporters.time_limited_call import TimeLimitedCall
 
 log = logging.getLogger(__name__)
 #: A full count may take this long, and full counts may take this share of the time.
 BUILD_TIMEOUT_SECONDS = 900.0
 BUILD_SHARE = 0.01
 RETRY_SECONDS = 2.0
-#: Figures this old are still told when the database does not answer, with their age: a hiccup is not an end.
+#: Samples this old are still told when the database does not answer, with their age: a hiccup is not an end.
 REPEAT_SECONDS = 15.0
 
 
@@ -41,30 +41,30 @@ class DatabaseSource:
     rebuilds: int = 0
     corrected: int = 0
     #: set, it lets the background thread count anew before it is time
-    wake: threading.Event = field(default_factory=threading.Event)
+    rebuild_requested: threading.Event = field(default_factory=threading.Event)
     _run_text: RunText = field(default_factory=RunText)
-    _count: Count | None = None
-    _candidate: Count | None = None
+    _count: IncrementalCount | None = None
+    _candidate: IncrementalCount | None = None
     _failure: BaseException | None = None
-    _told: tuple[float, Findings] | None = None
+    _told: tuple[float, Collected] | None = None
 
     def __post_init__(self) -> None:
-        self._reading = Errand(self.refresh, "database")
+        self._reading = TimeLimitedCall(self.refresh, "database")
 
-    def fetch(self, patience_seconds: float = math.inf) -> Findings:
+    def fetch(self, timeout_seconds: float = math.inf) -> Collected:
         """Return the families; raise TimeoutError when the database takes too long, or what it raised.
 
         What was known up to `REPEAT_SECONDS` ago comes with that, as Incomplete.
         """
         try:
-            return self._reading.ask(min(patience_seconds, self.settings.timeout_seconds))
+            return self._reading.ask(min(timeout_seconds, self.settings.timeout_seconds))
         except Exception as error:
             told = self._told
             if told is None or self.clock() - told[0] > REPEAT_SECONDS:
                 raise
             raise Incomplete(told[1], error) from error
 
-    def refresh(self) -> Findings:
+    def refresh(self) -> Collected:
         """Read what changed and return the families."""
         if self._count is None and self._candidate is None:
             raise self._failure or SourceNotReady("the first full count has not ended")
@@ -74,22 +74,22 @@ class DatabaseSource:
                 if count is not None:
                     count.refresh(reader, now)
         count = self._take_candidate()
-        if count.ledger.drifted:
-            self.wake.set()
-        families = [*database_families(count.ledger), *self._own_families(count)]
-        findings = Findings(families, self._run_text.render(count.ledger, now))
-        self._told = (now, findings)
-        return findings
+        if count.aggregates.needs_full_count:
+            self.rebuild_requested.set()
+        families = [*database_families(count.aggregates), *self._own_families(count)]
+        collected = Collected(families, self._run_text.render(count.aggregates, now))
+        self._told = (now, collected)
+        return collected
 
     def build(self) -> None:
-        """Count everything; the next refresh takes the result over. Raises what the database raises."""
-        count = Count(self.settings.runs, self.settings.overlap_seconds, self.clock())
+        """IncrementalCount everything; the next refresh takes the result over. Raises what the database raises."""
+        count = IncrementalCount(self.settings.runs, self.settings.overlap_seconds, self.clock())
         with self.database.snapshot(BUILD_TIMEOUT_SECONDS) as reader:
             count.build(reader)
         self._candidate = count
 
     def keep_building(self, stop: threading.Event, monotonic: Callable[[], float] = time.monotonic) -> None:
-        """Count everything now and from time to time, with at most `BUILD_SHARE` of the time, until `stop`."""
+        """IncrementalCount everything now and from time to time, with at most `BUILD_SHARE` of the time, until `stop`."""
         while not stop.is_set():
             began = monotonic()
             try:
@@ -106,28 +106,28 @@ class DatabaseSource:
             return
         rest_seconds = took_seconds / BUILD_SHARE
         stop.wait(rest_seconds)
-        self.wake.wait(max(0.0, self.settings.rebuild_seconds - rest_seconds))
-        self.wake.clear()
+        self.rebuild_requested.wait(max(0.0, self.settings.rebuild_seconds - rest_seconds))
+        self.rebuild_requested.clear()
 
-    def _take_candidate(self) -> Count:
+    def _take_candidate(self) -> IncrementalCount:
         """Return the count to show: a new full one takes the place of the old, which it is compared with."""
         known, counted = self._count, self._candidate
         if counted is None:
             assert known is not None  # noqa: S101 (refresh has seen to it)
             return known
         if known is not None:
-            self.corrected += difference(known.ledger, counted.ledger)
+            self.corrected += difference(known.aggregates, counted.aggregates)
             counted.rows_read.update(known.rows_read)
         self.rebuilds += 1
         self._count, self._candidate = counted, None
         return counted
 
-    def _own_families(self, count: Count) -> list[Metric]:
+    def _own_families(self, count: IncrementalCount) -> list[Metric]:
         rows = family("aforo_exporter_rows_read_total")
         for table in ("videos", "executions"):
             rows.add_metric([table], count.rows_read[table])
         return [
             rows,
-            gauge_of("aforo_exporter_rebuilds_total", self.rebuilds),
-            gauge_of("aforo_exporter_corrected_videos_total", self.corrected),
+            gauge_family("aforo_exporter_rebuilds_total", self.rebuilds),
+            gauge_family("aforo_exporter_corrected_videos_total", self.corrected),
         ]

@@ -64,9 +64,9 @@ class Application:
             return Answer("200 OK", landing_page(self.exposition.exporter), "text/html; charset=utf-8")
         return Answer("404 Not Found", b"there are /metrics, /healthz and /\n")
 
-    def _metrics(self, accept: str, patience_seconds: float) -> Answer:
+    def _metrics(self, accept: str, timeout_seconds: float) -> Answer:
         encode, content_type = choose_encoder(accept)
-        return Answer("200 OK", self.exposition.render(encode, patience_seconds), content_type)
+        return Answer("200 OK", self.exposition.render(encode, timeout_seconds), content_type)
 
     def _may_read(self, header: str) -> bool:
         if self.credentials is None:

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from core.run import FINAL_STATUSES
 from core.settings import Settings
 from exporters.db.reader import Database
-from exporters.exposition import Findings, gauge_of
+from exporters.exposition import Collected, gauge_family
 from exporters.faults import SourceNotReady
-from exporters.time_limited_call import Errand
+from exporters.time_limited_call import TimeLimitedCall
 
 #: Runs that may still have messages in the queue.
 RUNS = 20
 
 
 @dataclass
-class Waiting:
+class OldestMessage:
     """Asks the database on the schedule of the SQS poll; scrapes answer from memory."""
 
     database: Database
@@ -29,7 +29,7 @@ class Waiting:
     _asked: bool = False
 
     def __post_init__(self) -> None:
-        self._reading = Errand(self._read, "waiting")
+        self._reading = TimeLimitedCall(self._read, "waiting")
 
     @property
     def queue(self) -> str:
@@ -49,14 +49,14 @@ class Waiting:
             self._oldest, self.has_active_run, self._failure = None, False, error
         self._asked = True
 
-    def fetch(self, patience_seconds: float = math.inf) -> Findings:
+    def fetch(self, timeout_seconds: float = math.inf) -> Collected:
         """Return the family of the oldest message; raise what the database raised."""
         if not self._asked:
             raise SourceNotReady("the database has not been asked yet")
         if self._failure is not None:
             raise self._failure
         name = "aforo_sqs_oldest_message_timestamp_seconds"
-        return Findings([gauge_of(name, self._oldest, [self.queue])])
+        return Collected([gauge_family(name, self._oldest, [self.queue])])
 
     def _read(self) -> tuple[float | None, bool]:
         with self.database.snapshot(self.settings.exporters.timeout_seconds) as reader:

@@ -34,7 +34,7 @@ class CallCounter:
     calls: Counter[str] = field(default_factory=Counter)
 
     def attach(self, client: SQSClient) -> None:
-        """Count this client's requests from now on."""
+        """IncrementalCount this client's requests from now on."""
         client.meta.events.register("before-send.sqs", self._count)
 
     def _count(self, event_name: str, **_: Any) -> None:
@@ -56,7 +56,7 @@ class Reading:
 
 
 @dataclass
-class Watcher:
+class QueueWatcher:
     """Finds queues by name or prefix and reads them; safe for one caller at a time.
 
     The dead-letter queue of a watched queue is not watched itself: nobody consumes it, by design.

@@ -17,10 +17,10 @@ from core.settings import Exporters, Settings
 from core.sqs_queue import QueueFacts
 from exporters.db.reader import open_database
 from exporters.db.statements import VideosTable
-from exporters.exposition import Clock, Findings, Incomplete, Source, gauge_of, written
+from exporters.exposition import Clock, Collected, Incomplete, Source, gauge_family, to_text
 from exporters.faults import Fault, SourceNotReady, fault_of
-from exporters.sqs.oldest_message import Waiting
-from exporters.sqs.queue_watcher import CallCounter, Reading, Watcher
+from exporters.sqs.oldest_message import OldestMessage
+from exporters.sqs.queue_watcher import CallCounter, Reading, QueueWatcher
 
 MONTH_SECONDS = 30 * 24 * 3600
 #: Polls the present rate of calls is taken from.
@@ -36,13 +36,13 @@ MOST_EXPECTED_QUEUES = 20
 class QueueSource:
     """Keeps the last reading of every watched queue."""
 
-    watcher: Watcher
+    watcher: QueueWatcher
     counter: CallCounter
     settings: Exporters
     clock: Clock = time.time
     name: str = "sqs"
     _reading: Reading | None = None
-    #: what the reading says and when each queue last answered, written once and not by each scrape; gauges read the
+    #: what the reading says and when each queue last answered, to_text once and not by each scrape; gauges read the
     #: same in both text formats
     _text: str = ""
     _ages: str = ""
@@ -72,20 +72,20 @@ class QueueSource:
         else:
             self._failure, self._reading = next(iter(reading.failures.values()), None), reading
             self._note(reading)
-        self._text = written(_queue_families(self._reading))
-        self._ages = written([_per_queue("last_success_timestamp_seconds", self._answered)])
+        self._text = to_text(_queue_families(self._reading))
+        self._ages = to_text([_per_queue("last_success_timestamp_seconds", self._answered)])
         self._polled_at = self.clock()
 
-    def fetch(self, patience_seconds: float = math.inf) -> Findings:
+    def fetch(self, timeout_seconds: float = math.inf) -> Collected:
         """Return the families from memory; raise Incomplete with what is known when a queue did not answer."""
         if self._reading is None or self._polled_at is None:
             raise SourceNotReady("SQS has not answered yet")
-        findings = Findings(self._own_families(), self._text + self._ages)
+        collected = Collected(self._own_families(), self._text + self._ages)
         if self.clock() - self._polled_at > STALE_INTERVALS * self.settings.idle_seconds + READ_TIMEOUT_SECONDS:
-            raise Incomplete(Findings(self._own_families(), self._ages), TimeoutError("the last reading is too old"))
+            raise Incomplete(Collected(self._own_families(), self._ages), TimeoutError("the last reading is too old"))
         if self._failure is not None:
-            raise Incomplete(findings, self._failure)
-        return findings
+            raise Incomplete(collected, self._failure)
+        return collected
 
     def _note(self, reading: Reading) -> None:
         now = self.clock()
@@ -107,7 +107,7 @@ class QueueSource:
             errors.add_metric([queue, reason], count)
         for operation, count in sorted(self.counter.calls.items()):
             calls.add_metric([operation], count)
-        cost = gauge_of("aforo_sqs_api_cost_usd_per_month", self._usd_per_month())
+        cost = gauge_family("aforo_sqs_api_cost_usd_per_month", self._usd_per_month())
         return [errors, calls, cost]
 
     def _usd_per_month(self) -> float | None:
@@ -121,11 +121,11 @@ class QueueSource:
 
 
 @dataclass
-class Watch:
+class SqsSources:
     """Both sources of the SQS exporter and the schedule they share."""
 
     queues: QueueSource
-    waiting: Waiting
+    waiting: OldestMessage
     settings: Exporters
 
     @property
@@ -151,15 +151,15 @@ class Watch:
         return self.settings.busy_seconds if busy else self.settings.idle_seconds
 
 
-def open_watch(settings: Settings) -> Watch:
+def open_sources(settings: Settings) -> SqsSources:
     """Return the sources for the queues the settings name."""
     client = aws.client(settings, "sqs", read_timeout_seconds=READ_TIMEOUT_SECONDS)
     counter = CallCounter()
     counter.attach(client)
-    watcher = Watcher(client, settings.exporters.queues or (settings.queue.name,))
+    watcher = QueueWatcher(client, settings.exporters.queues or (settings.queue.name,))
     database = open_database(settings.database.reading_url, VideosTable.of(settings.exporters))
     queues = QueueSource(watcher, counter, settings.exporters)
-    return Watch(queues, Waiting(database, settings), settings.exporters)
+    return SqsSources(queues, OldestMessage(database, settings), settings.exporters)
 
 
 def _queue_families(reading: Reading) -> list[Metric]:
