@@ -1,4 +1,4 @@
-"""A aggregates as metric families: what is not known is absent, what is known to be nothing is 0."""
+"""Metric families of the aggregates. An unknown value is absent, never 0."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from prometheus_client.core import Metric
 from core import metrics
 from core.run import Mode, RunStatus
 from core.video import Outcome, Stage, VideoState
-from exporters.db.run_aggregates import RunAggregates, Run
+from exporters.db.run_aggregates import Run, RunAggregates
 from exporters.db.tally import ExecutionTally, Tally
 from exporters.exposition import gauge_family
 
-#: By name without prefix, then label values after the run's id; None is unknown.
+#: By metric name without `aforo_run_`, then label values after run_id. None is unknown.
 Samples = dict[tuple[str, ...], float | None]
 
 
 def samples_of_run(run: Run, tally: Tally, executions: ExecutionTally, now: float) -> Samples:
-    """Return what the `aforo_run_*` families say of one run; `now` tells whether its window has ended."""
+    """Return the values of the `aforo_run_*` families of one run. Its window may have ended before `now`."""
     return {**_facts(run), **_videos(tally), **_window(run, tally, now), **_executions(executions), **_analysis(run)}
 
 
@@ -34,9 +34,9 @@ def families_of_run(run_id: str, samples: Samples) -> list[Metric]:
 
 def database_families(aggregates: RunAggregates) -> list[Metric]:
     """Return the families over all videos and runs."""
-    videos, runs, whole = metrics.family("aforo_videos"), metrics.family("aforo_runs"), aggregates.all_videos
-    for state in dict.fromkeys([*VideoState, *whole.states]):
-        videos.add_metric([state], whole.states[state])
+    videos, runs, total = metrics.family("aforo_videos"), metrics.family("aforo_runs"), aggregates.all_videos
+    for state in dict.fromkeys([*VideoState, *total.states]):
+        videos.add_metric([state], total.states[state])
     statuses = aggregates.statuses
     for status in RunStatus:
         runs.add_metric([status], statuses[status])
@@ -44,16 +44,17 @@ def database_families(aggregates: RunAggregates) -> list[Metric]:
         videos,
         runs,
         gauge_family("aforo_videos_oldest_waiting_timestamp_seconds", aggregates.oldest_waiting),
-        gauge_family("aforo_videos_total_response_seconds", whole.cycle_seconds),
-        gauge_family("aforo_videos_total_queue_wait_seconds", whole.wait_seconds),
-        gauge_family("aforo_videos_total_service_seconds", whole.service_seconds),
+        gauge_family("aforo_videos_total_response_seconds", total.response_seconds),
+        gauge_family("aforo_videos_total_queue_wait_seconds", total.queue_wait_seconds),
+        gauge_family("aforo_videos_total_service_seconds", total.service_seconds),
     ]
 
 
 def window(run: Run, tally: Tally, now: float) -> tuple[float | None, float | None]:
     """Return start and end of a run's test window, each None while unknown.
 
-    Burst: first upload to last completion, known when every expected video is final. Sustained: the schedule.
+    A burst's window is from the first upload to the last completion, and known once every expected video is final.
+    A sustained run's window is its schedule.
     """
     if run.mode == Mode.BURST:
         return tally.first_upload, tally.last_done if tally.final >= run.expected else None
@@ -75,8 +76,8 @@ def _videos(tally: Tally) -> Samples:
         **{("videos", state): tally.states[state] for state in VideoState},
         **{("failed_videos", reason): count for reason, count in sorted(tally.reasons.items())},
         ("videos_in_window",): tally.in_window,
-        ("total_response_seconds",): tally.cycle_seconds,
-        ("total_queue_wait_seconds",): tally.wait_seconds,
+        ("total_response_seconds",): tally.response_seconds,
+        ("total_queue_wait_seconds",): tally.queue_wait_seconds,
         ("total_service_seconds",): tally.service_seconds,
         ("max_lateness_seconds",): tally.max_lateness,
     }

@@ -1,4 +1,4 @@
-"""Fill a aggregates from the database: all of it once, then only what changed. Why it is right: docs/adr/0008."""
+"""Full count of the database once, then only its changed rows. Why that is correct: docs/adr/0008."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from exporters.db.run_aggregates import RunAggregates
 
 @dataclass
 class IncrementalCount:
-    """A aggregates and how far it has been read; moments are the exporter's own clock, UTC epoch seconds."""
+    """Aggregates and the moment up to which they are read, as UTC epoch seconds of the exporter's clock."""
 
     runs: int
     overlap_seconds: float
@@ -21,11 +21,11 @@ class IncrementalCount:
 
     @property
     def since(self) -> float:
-        """Return the oldest updated_at a row may have that was not visible at the last reading."""
+        """Return the oldest updated_at of a row that may have been committed after the last reading."""
         return self.read_at - self.overlap_seconds
 
     def build(self, reader: Reader) -> None:
-        """IncrementalCount everything; the snapshot of `reader` must have been opened after `read_at`."""
+        """Do the full count. The snapshot of `reader` must have been opened after `read_at`."""
         for run in reader.newest_runs(self.runs):
             self.aggregates.track(run)
         tracked = list(self.aggregates.runs)
@@ -34,11 +34,13 @@ class IncrementalCount:
         self.aggregates.rest_statuses.update(dict(reader.statuses_of_rest(tracked)))
         for run_id in tracked:
             self._recount(reader, run_id)
-        self.aggregates.remember(video for video in reader.live_videos(self.since) if video.run_id not in self.aggregates.runs)
+        self.aggregates.remember(
+            video for video in reader.live_videos(self.since) if video.run_id not in self.aggregates.runs
+        )
         self._read_unstamped(reader)
 
     def refresh(self, reader: Reader, now: float) -> None:
-        """Read what changed; `now` is a moment before the snapshot of `reader` was opened."""
+        """Read the changed rows. `now` is a moment before the snapshot of `reader` was opened."""
         since = self.since
         self.aggregates.update_runs(reader.newest_runs(self.runs), self.runs, since)
         changed = list(reader.changed_videos(since))
@@ -63,15 +65,15 @@ class IncrementalCount:
         )
 
     def _read_unstamped(self, reader: Reader) -> None:
-        """Read the few changes that leave no time stamp: claims, videos given back, executions whose process died."""
+        """Read the changes without a timestamp: claims, returned videos, executions whose process died."""
         if reader.table.has_runs:
             self.aggregates.set_processing(reader.processing(self.aggregates.open_runs))
             self.aggregates.set_lost(reader.lost_executions())
 
 
-def difference(known: RunAggregates, counted: RunAggregates) -> int:
-    """Return how many videos two ledgers of the same moment have in different states."""
-    one, other = known.all_videos.states, counted.all_videos.states
+def difference(current: RunAggregates, recounted: RunAggregates) -> int:
+    """Return the number of videos whose state differs between two aggregates of the same moment."""
+    one, other = current.all_videos.states, recounted.all_videos.states
     more = sum((one - other).values())
     fewer = sum((other - one).values())
     return max(more, fewer)

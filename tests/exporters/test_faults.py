@@ -173,7 +173,7 @@ def test_sqs_is_polled_on_while_the_database_hangs(store: Store, proxy: TcpProxy
 def polled(watch: SqsSources) -> Exception | None:
     watch.poll()
     try:
-        watch.waiting.fetch()
+        watch.oldest_message.fetch()
     except Exception as error:
         return error
     return None

@@ -240,4 +240,4 @@ def watching(fake: FakeSqs, settings: Settings) -> SqsSources:
 
 def oldest_message(watch: SqsSources) -> dict[tuple[str, ...], float]:
     watch.poll()
-    return values(watch.waiting.fetch(), "aforo_sqs_oldest_message_timestamp_seconds")
+    return values(watch.oldest_message.fetch(), "aforo_sqs_oldest_message_timestamp_seconds")
