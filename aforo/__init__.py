@@ -9,14 +9,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from aforo.sqs.channel import harden
+    from aforo.sqs.hardening import harden
     from aforo.telemetry.instrument import instrument
     from aforo.telemetry.stages import stage
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "harden", "instrument", "stage"]
 _MODULES = {
-    "harden": "aforo.sqs.channel",
+    "harden": "aforo.sqs.hardening",
     "instrument": "aforo.telemetry.instrument",
     "stage": "aforo.telemetry.stages",
 }

@@ -14,16 +14,28 @@ __all__ = ["CATALOGUE", "DATABASE", "EXPORTER", "NODE", "RUN", "SQS", "WORKER", 
 C, G = Kind.COUNTER, Kind.GAUGE
 
 SQS = (
-    Metric("aforo_sqs_messages_visible", G, "Messages that wait (approximate, as reported by SQS).", ("queue",)),
-    Metric("aforo_sqs_messages_in_flight", G, "Messages received by workers and not yet deleted.", ("queue",)),
-    Metric("aforo_sqs_messages_delayed", G, "Messages not yet visible because of a delay.", ("queue",)),
+    Metric(
+        "aforo_sqs_messages_visible", G, "Messages waiting to be received (approximate, as SQS counts).", ("queue",)
+    ),
+    Metric(
+        "aforo_sqs_messages_in_flight",
+        G,
+        "Messages received but neither deleted nor visible again (approximate, as SQS counts).",
+        ("queue",),
+    ),
+    Metric("aforo_sqs_messages_delayed", G, "Messages not visible yet because of their delay.", ("queue",)),
     Metric("aforo_sqs_dead_letter_messages", G, "Messages in the dead-letter queue of this queue.", ("queue",)),
-    Metric("aforo_sqs_oldest_message_timestamp_seconds", G, "Send time of the oldest waiting message.", ("queue",)),
+    Metric(
+        "aforo_sqs_oldest_message_timestamp_seconds",
+        G,
+        "Send time of the oldest waiting message, from the database.",
+        ("queue",),
+    ),
     Metric("aforo_sqs_visibility_timeout_seconds", G, "Visibility timeout of the queue.", ("queue",)),
     Metric(
         "aforo_sqs_receive_limit",
         G,
-        "Receives before a message is dead-lettered. Absent without a redrive policy.",
+        "Receives after which a message is dead-lettered; absent without a redrive policy.",
         ("queue",),
     ),
     Metric(
@@ -34,49 +46,69 @@ SQS = (
     ),
     Metric("aforo_sqs_poll_errors_total", C, "Failed reads of queue attributes, by reason.", ("queue", "reason")),
     Metric("aforo_sqs_api_calls_total", C, "SQS API calls this exporter made.", ("operation",)),
-    Metric("aforo_sqs_api_cost_usd_per_month", G, "Cost per month of this exporter's calls at the present rate."),
+    Metric("aforo_sqs_api_cost_usd_per_month", G, "Cost of this exporter's calls per month at their current rate."),
 )
 
-#: One series per run, for the newest AFORO_EXPORTER_RUNS runs: exact values from the database.
+#: Only the newest runs (AFORO_EXPORTER_RUNS). The values are exact: they come from rows, not from samples.
 RUN = (
     Metric(
         "aforo_run_info",
         G,
-        "Always 1. What the run tests.",
+        "Always 1; the parameters of the run.",
         ("run_id", "size", "concurrency", "slots", "mode", "profile"),
     ),
-    Metric("aforo_run_status", G, "1 for the status of the run, else 0.", ("run_id", "status")),
-    Metric("aforo_run_expected_videos", G, "Videos the run injects when it is complete.", ("run_id",)),
+    Metric("aforo_run_status", G, "1 for the run's current status.", ("run_id", "status")),
+    Metric("aforo_run_expected_videos", G, "Videos that the run injects in total.", ("run_id",)),
     Metric("aforo_run_videos", G, "Videos of the run by state.", ("run_id", "state")),
     Metric("aforo_run_failed_videos", G, "Failed videos of the run by reason.", ("run_id", "reason")),
-    Metric("aforo_run_executions", G, "Deliveries of the run's tasks by outcome.", ("run_id", "outcome")),
+    Metric(
+        "aforo_run_executions",
+        G,
+        "Executions of the run by outcome; one execution is one delivery that ran.",
+        ("run_id", "outcome"),
+    ),
     Metric("aforo_run_window_start_timestamp_seconds", G, "Start of the test window: the first upload.", ("run_id",)),
     Metric(
         "aforo_run_window_end_timestamp_seconds",
         G,
-        "End of the test window. Burst: last completion. Sustained: end of the schedule. Absent before that time.",
+        "End of the test window: last completion of a burst, end of a sustained schedule. Absent while it is open.",
         ("run_id",),
     ),
-    Metric("aforo_run_videos_in_window", G, "Videos that became done inside the test window.", ("run_id",)),
-    Metric("aforo_run_total_response_seconds", G, "Sum over done videos of updated_at − uploaded_at.", ("run_id",)),
-    Metric("aforo_run_total_queue_wait_seconds", G, "Sum over done videos of started_at − uploaded_at.", ("run_id",)),
-    Metric("aforo_run_total_service_seconds", G, "Sum over done videos of updated_at − started_at.", ("run_id",)),
+    Metric("aforo_run_videos_in_window", G, "Videos that became done within the test window.", ("run_id",)),
     Metric(
-        "aforo_run_total_stage_seconds",
+        "aforo_run_total_response_seconds",
         G,
-        "Sum over done executions of the duration of one stage.",
-        ("run_id", "stage"),
+        "Response time (updated_at − uploaded_at), summed over the done videos of the run.",
+        ("run_id",),
     ),
-    Metric("aforo_run_total_ffmpeg_cpu_seconds", G, "Sum over done executions of ffmpeg's CPU seconds.", ("run_id",)),
-    Metric("aforo_run_offered_videos_per_second", G, "Arrival rate of the schedule. Absent for a burst.", ("run_id",)),
-    Metric("aforo_run_max_lateness_seconds", G, "Largest delay of a send behind its schedule.", ("run_id",)),
+    Metric(
+        "aforo_run_total_queue_wait_seconds",
+        G,
+        "Queue wait (started_at − uploaded_at), summed over the done videos of the run.",
+        ("run_id",),
+    ),
+    Metric(
+        "aforo_run_total_service_seconds",
+        G,
+        "Service time (updated_at − started_at), summed over the done videos of the run.",
+        ("run_id",),
+    ),
+    Metric("aforo_run_total_stage_seconds", G, "Time of one stage, summed over done executions.", ("run_id", "stage")),
+    Metric("aforo_run_total_ffmpeg_cpu_seconds", G, "CPU time of ffmpeg, summed over done executions.", ("run_id",)),
+    Metric("aforo_run_offered_videos_per_second", G, "Rate of the schedule; absent for a burst.", ("run_id",)),
+    Metric("aforo_run_max_lateness_seconds", G, "Largest delay of an upload behind its schedule.", ("run_id",)),
     Metric(
         "aforo_run_capacity_videos_per_minute",
         G,
-        "Nominal capacity X_sat of the stored row and its 95 % interval. Absent until the run is reported.",
+        "Saturation throughput X_sat with its 95 % interval, as `capacity report` stored it; absent before.",
         ("run_id", "bound"),
     ),
-    Metric("aforo_run_verdict", G, "1 for each verdict of the stored row.", ("run_id", "kind", "verdict")),
+    Metric(
+        "aforo_run_verdict",
+        G,
+        "1 for the current verdict of each kind, as `capacity report` stored it.",
+        ("run_id", "kind", "verdict"),
+    ),
 )
 
 DATABASE = (
@@ -85,15 +117,25 @@ DATABASE = (
     Metric(
         "aforo_videos_oldest_waiting_timestamp_seconds",
         G,
-        "Upload time of the oldest waiting video. Absent if none waits.",
+        "Upload time of the oldest waiting video; absent if none waits.",
     ),
-    Metric("aforo_videos_total_response_seconds", G, "Sum over all done videos of updated_at − uploaded_at."),
-    Metric("aforo_videos_total_queue_wait_seconds", G, "Sum over all done videos of started_at − uploaded_at."),
-    Metric("aforo_videos_total_service_seconds", G, "Sum over all done videos of updated_at − started_at."),
+    Metric(
+        "aforo_videos_total_response_seconds",
+        G,
+        "Response time (updated_at − uploaded_at), summed over all done videos.",
+    ),
+    Metric(
+        "aforo_videos_total_queue_wait_seconds",
+        G,
+        "Queue wait (started_at − uploaded_at), summed over all done videos.",
+    ),
+    Metric(
+        "aforo_videos_total_service_seconds", G, "Service time (updated_at − started_at), summed over all done videos."
+    ),
 )
 
 EXPORTER = (
-    Metric("aforo_exporter_info", G, "Always 1. Version of this exporter.", ("version", "exporter")),
+    Metric("aforo_exporter_info", G, "Always 1; version of this exporter.", ("version", "exporter")),
     Metric("aforo_exporter_collector_success", G, "1 if the last collection succeeded, else 0.", ("collector",)),
     Metric("aforo_exporter_collector_duration_seconds", G, "Duration of the last collection.", ("collector",)),
     Metric(
@@ -101,8 +143,8 @@ EXPORTER = (
     ),
     Metric("aforo_exporter_errors_total", C, "Failed collections by reason.", ("collector", "reason")),
     Metric("aforo_exporter_rows_read_total", C, "Changed rows the database exporter read, by table.", ("table",)),
-    Metric("aforo_exporter_rebuilds_total", C, "Full recounts by the database exporter."),
-    Metric("aforo_exporter_corrected_videos_total", C, "Videos whose state was corrected by a full recount."),
+    Metric("aforo_exporter_rebuilds_total", C, "Full counts that the database exporter has finished."),
+    Metric("aforo_exporter_corrected_videos_total", C, "Videos whose state a full count corrected."),
 )
 
 CATALOGUE: dict[str, Metric] = {m.name: m for m in (*WORKER, *NODE, *SQS, *RUN, *DATABASE, *EXPORTER)}

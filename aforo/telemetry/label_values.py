@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import Enum
+
+from aforo.sqs import observer
+from aforo.sqs.observer import ExtensionResult, InvalidReason, Label, PollResult
 
 Values = tuple[str, ...] | str
 
 
-class Operation(str, Enum):
-    """Operation during which an error was logged and ignored: a label of aforo_worker_handled_errors_total."""
+class Operation(Label):
+    """Operation of a task or its worker during which an error was logged and ignored.
 
-    DELETE = "delete"  # delete a finished message: it is retried
-    DEAD_LETTER = "dead_letter"  # move an invalid message: SQS delivers it again
-    REJECT = "reject"  # reject a message: it stays in the queue, and SQS moves it
-    MAKE_VISIBLE = "make_visible"  # return a message to the queue: its visibility timeout does
-    EXTEND_VISIBILITY = "extend_visibility"  # one visibility heartbeat: the next one follows
+    It is a label of aforo_worker_handled_errors_total, as are the operations of the SQS transport.
+    """
+
     WATCH_DEAD_LETTERS = "watch_dead_letters"  # read the dead-letter queue: the next look does
     DELETE_OUTPUTS = "delete_outputs"  # delete what a superseded execution uploaded: it stays
     CLEAN_UP = "clean_up"  # remove unfinished uploads: the next start does
     TELEMETRY_EVENT = "telemetry_event"  # read an event of a task: it is counted as lost
-
-    __str__ = str.__str__
 
 
 #: Reasons of a failed task. An exception names one by its attribute `reason`; every other one counts as `internal`.
@@ -33,13 +31,11 @@ FAILURE_REASONS = (
 #: Outcomes that a task may declare for itself: by `record_result`, or by the attribute `outcome` of a Reject.
 DECLARED_OUTCOMES = ("retried", "duplicate", "superseded")
 TASK_OUTCOMES = ("succeeded", "failed", "retried", "rejected", "ignored", "revoked", "duplicate", "superseded", "lost")
-POLL_RESULTS = ("messages", "empty", "error", "timeout", "throttled", "denied")
-EXTENSION_RESULTS = ("ok", "failed", "gone")
-#: Reasons of `aforo.sqs.validation`, which is not imported here: telemetry works without boto3.
-INVALID_MESSAGE_REASONS = (
-    *("too_large", "bad_json", "bad_envelope", "bad_headers", "bad_properties", "bad_content_type", "bad_arguments"),
-    *("compressed", "unknown_task", "unknown_version", "undeliverable"),
-)
+
+
+def _of(*labels: Label) -> tuple[str, ...]:
+    return tuple(label.value for label in labels)
+
 
 #: Values by label.
 VALUES: Mapping[str, Values] = {
@@ -64,12 +60,12 @@ OF_FAMILY: Mapping[tuple[str, str], Values] = {
     ("aforo_node_disk_bytes_total", "direction"): ("read", "written"),
     ("aforo_node_network_bytes_total", "direction"): ("in", "out"),
     ("aforo_worker_failures_total", "reason"): FAILURE_REASONS,
-    ("aforo_worker_handled_errors_total", "operation"): tuple(operation.value for operation in Operation),
+    ("aforo_worker_handled_errors_total", "operation"): _of(*observer.Operation, *Operation),
     ("aforo_worker_info", "queue"): "the queues this worker reads",
-    ("aforo_worker_invalid_messages_total", "reason"): INVALID_MESSAGE_REASONS,
-    ("aforo_worker_polls_total", "result"): POLL_RESULTS,
+    ("aforo_worker_invalid_messages_total", "reason"): _of(*InvalidReason),
+    ("aforo_worker_polls_total", "result"): _of(*PollResult),
     ("aforo_worker_task_seconds", "outcome"): TASK_OUTCOMES,
     ("aforo_worker_tasks_total", "outcome"): TASK_OUTCOMES,
     ("aforo_worker_video_bytes_total", "direction"): ("in", "out"),
-    ("aforo_worker_visibility_extensions_total", "result"): EXTENSION_RESULTS,
+    ("aforo_worker_visibility_extensions_total", "result"): _of(*ExtensionResult),
 }

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from aforo.sqs import channel as transport
+from aforo.sqs.hardening import SCHEME
 from aforo.telemetry import event_channel
 from aforo.telemetry.instrument import HARDENED
 from aforo.telemetry.label_values import Operation
@@ -98,7 +98,7 @@ def test_in_an_app_with_many_tasks_the_counters_of_a_task_exist_from_its_start(r
 
 
 def test_polls_and_invalid_messages_are_initialised_for_our_transport_alone(registry, metrics):
-    assert f"{transport.SCHEME}:" == HARDENED
+    assert f"{SCHEME}:" == HARDENED
     metrics.initialise_tasks(["t"])
     assert not [name for name in exported(registry) if name[0] == "aforo_worker_polls_total"]
     metrics.initialise_transport()
