@@ -64,8 +64,8 @@ def test_the_calls_of_the_transport_are_covered():
 
 
 def test_every_call_is_known():
-    known = ACTIONS.keys() | LOCAL_ONLY
+    listed = ACTIONS.keys() | LOCAL_ONLY
     programs = ("aforo", "worker", "injector", "capacity", "exporters", "core", "provision")
     sent = calls([f"{program}/**/*.py" for program in programs])
     of_aws = {name for name in sent if re.search(r"queue|message|object|bucket|upload|download", name)}
-    assert of_aws - known == set()
+    assert of_aws - listed == set()

@@ -24,7 +24,7 @@ class PollResult(Label):
 
 
 class InvalidReason(Label):
-    """Why a message is not delivered to Celery; the value of its attribute `aforo_reason` in the dead-letter queue."""
+    """Why a message is not delivered to Celery; the attribute `aforo_reason` of a dead-lettered one."""
 
     TOO_LARGE = "too_large"
     BAD_JSON = "bad_json"

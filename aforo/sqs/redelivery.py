@@ -26,7 +26,7 @@ ClientOf = Callable[[str], Any]
 
 
 def redelivery_seconds(receive_count: int, first_seconds: float, jitter: float | None = None) -> int:
-    """Return how long a returned message stays invisible: doubled with each delivery, and half of it random."""
+    """Return how long a returned message stays invisible: doubled per delivery, half of it random."""
     return math.ceil(backoff_seconds(receive_count - 1, first_seconds, LONGEST_REDELIVERY_SECONDS, jitter))
 
 
