@@ -72,11 +72,11 @@ class DeadLetterWatch:
             self.look()
 
     def _look(self) -> None:
-        arn = sqs_queue.read_facts(self.client, self.queue_url).dead_letter_arn
+        arn = sqs_queue.read_attributes(self.client, self.queue_url).dead_letter_arn
         if arn is None:
             return
         url = sqs_queue.url_of_arn(self.client, arn)
-        waiting = sqs_queue.read_facts(self.client, url).total
+        waiting = sqs_queue.read_attributes(self.client, url).total
         if waiting == self._settled_count and time.monotonic() - self._read_at < REREAD_SECONDS:
             return
         letters = self._read(url, waiting)
