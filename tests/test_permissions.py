@@ -30,7 +30,7 @@ ACTIONS = {
 #: the sources of each role's own calls; kombu's calls are in the table of docs/operating.md only
 SOURCES = {
     "worker": ("worker/**/*.py", "aforo/**/*.py", "core/sqs_queue.py", "core/queue_contract.py", "core/storage.py"),
-    "whoever injects": ("injector/**/*.py",),
+    "injector": ("injector/**/*.py",),
     "`make matrix`, `search`": ("capacity/experiments/early_stop.py",),
     "exporters": ("exporters/sqs/queue_watcher.py",),
 }
