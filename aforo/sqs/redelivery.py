@@ -37,7 +37,7 @@ def make_visible(client_of: ClientOf, message: ReceivedMessage, delay_seconds: i
             QueueUrl=message.queue_url, ReceiptHandle=message.receipt_handle, VisibilityTimeout=delay_seconds
         )
     except (ClientError, BotoCoreError) as error:
-        observer.handled_error(Operation.GIVE_BACK)
+        observer.handled_error(Operation.MAKE_VISIBLE)
         logger.warning("could not return a message, its visibility timeout will: %s", error)
 
 

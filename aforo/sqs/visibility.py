@@ -117,7 +117,7 @@ def _tick(heartbeat: VisibilityHeartbeat) -> float | None:
     except Exception:
         logger.exception("a tick of the visibility heartbeat failed")
         with suppress(Exception):
-            heartbeat.observer.handled_error(Operation.KEEP)
+            heartbeat.observer.handled_error(Operation.EXTEND_VISIBILITY)
         goes_on = True
     return heartbeat.interval_seconds() if goes_on else None
 
