@@ -44,6 +44,7 @@ from benchmarks.programs import ROOT, free_port, running, wait_for
 from core import aws
 from core.broker import make_celery
 from core.database import Sessions, open_engine, open_sessions, upgrade_schema
+from core.ffmpeg.requirement import ffmpeg_version
 from core.models import ExecutionRow, RunRow, VideoRow
 from core.settings import Settings
 from core.size import parse_size
@@ -52,7 +53,7 @@ from injector.input_video import MediaFile, make_video
 from injector.senders import NewVideo, Publisher
 from provision.queue import ensure_queue
 from worker.media.profiles import profile_named
-from worker.media.transcode import Transcoder, ffmpeg_version, transcode_command
+from worker.media.transcode import Transcoder, transcode_command
 
 WARM_UP_SIZE = "1MB"
 UNIT_ITERATIONS = 60_000

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Iterable
 
 from core import ports
 from core.errors import EnvironmentFault, UsageError
+from core.ffmpeg.requirement import ENCODERS, require_ffmpeg
 from core.settings import Settings
 from local.programs import Program, programs
 
 #: Program on PATH → its Debian package.
 PACKAGES = {"ffmpeg": "ffmpeg", "ffprobe": "ffmpeg", "prometheus": "prometheus", "redis-server": "redis-server"}
-ENCODERS = ("libx264", "aac")
-FFMPEG_SECONDS = 10
 LEAST_FREE_BYTES = 1_000_000_000
 
 
@@ -27,18 +25,8 @@ def check_tools() -> str:
 
 
 def check_encoders() -> str:
-    """Return the required encoders. Raise EnvironmentFault unless ffmpeg runs and has them."""
-    try:
-        command = ["ffmpeg", "-hide_banner", "-v", "error", "-encoders"]
-        listed = subprocess.run(
-            command, capture_output=True, text=True, timeout=FFMPEG_SECONDS, check=True, stdin=subprocess.DEVNULL
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        raise EnvironmentFault("ffmpeg", f"it does not run: {error}", "reinstall the package ffmpeg") from error
-    names = {line.split()[1] for line in listed.stdout.splitlines() if len(line.split()) > 1}
-    for encoder in ENCODERS:
-        if encoder not in names:
-            raise EnvironmentFault("ffmpeg", f"it has no {encoder} encoder", "install Debian's or Ubuntu's own ffmpeg")
+    """Return the required encoders. Raise EnvironmentFault unless ffmpeg runs, is recent enough and has them."""
+    require_ffmpeg()
     return ", ".join(ENCODERS)
 
 

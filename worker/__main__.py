@@ -14,11 +14,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from core import aws, cli, database, logs, ports, sqs_queue
 from core.errors import EnvironmentFault
+from core.ffmpeg.requirement import require_ffmpeg
+from core.ffmpeg.sandbox import missing_protections
 from core.queue_contract import Finding, Level, require_contract
 from core.settings import MOST_SLOTS, Settings
 from worker import app, cleanup, shutdown
-from worker.media.sandbox import missing_protections
-from worker.media.transcode import require_ffmpeg
 
 logger = logging.getLogger(__name__)
 #: how long a worker that was started first waits for the queue and the database

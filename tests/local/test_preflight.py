@@ -6,6 +6,7 @@ import socket
 import pytest
 
 from core.errors import EnvironmentFault, UsageError
+from core.ffmpeg import requirement
 from core.settings import Settings
 from local import preflight
 from local.programs import Program
@@ -56,7 +57,7 @@ def test_an_ffmpeg_without_h264_is_an_error(tmp_path, monkeypatch):
 
 def test_an_ffmpeg_that_hangs_is_an_error(tmp_path, monkeypatch):
     program(tmp_path, monkeypatch, "ffmpeg", "exec sleep 30")
-    monkeypatch.setattr(preflight, "FFMPEG_SECONDS", 0.2)
+    monkeypatch.setattr(requirement, "ANSWER_SECONDS", 0.2)
     with pytest.raises(EnvironmentFault, match="does not run"):
         preflight.check_encoders()
 
