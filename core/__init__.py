@@ -1,4 +1,4 @@
-"""What every program must agree on; imports nothing of ours but the library."""
+"""Code shared by all programs. It imports `aforo` and nothing else of ours."""
 
 import aforo
 

@@ -51,7 +51,7 @@ WORKER = (
     Metric(
         "aforo_worker_info",
         G,
-        "Always 1. Versions and profile of this worker, one series per queue it reads.",
+        "Always 1; versions and profile of this worker, one series per queue it reads.",
         ("version", "celery", "ffmpeg", "profile", "queue"),
     ),
     Metric("aforo_worker_started_timestamp_seconds", G, "Start time of this worker's main process."),
@@ -130,7 +130,7 @@ NODE = (
     Metric(
         "aforo_node_info",
         G,
-        "Always 1. Identifies the machine: workers of one machine report the same CPU time.",
+        "Always 1; identifies the machine: workers of one machine report the same CPU time.",
         ("host",),
     ),
     Metric("aforo_node_cpu_seconds_total", C, "CPU time of the machine, summed over cores.", ("mode",)),
@@ -144,7 +144,7 @@ NODE = (
         "Time that tasks of this cgroup, or of the machine, were stalled (PSI).",
         ("resource", "share"),
     ),
-    Metric("aforo_node_cgroup_cpu_limit_cores", G, "CPU quota of this container in cores. Absent without a quota."),
+    Metric("aforo_node_cgroup_cpu_limit_cores", G, "CPU quota of this container in cores; absent without a quota."),
     Metric("aforo_node_cgroup_periods_total", C, "CPU quota periods of this container."),
     Metric("aforo_node_cgroup_throttled_periods_total", C, "Quota periods in which this container was throttled."),
     Metric("aforo_node_cgroup_throttled_seconds_total", C, "Time this container was throttled."),
@@ -162,7 +162,7 @@ NODE = (
     Metric(
         "aforo_node_bandwidth_limit_bytes_per_second",
         G,
-        "Bandwidth limit measured before any work. Absent until it is measured.",
+        "Bandwidth limit measured before any work; absent until it is measured.",
         ("resource",),
     ),
 )
