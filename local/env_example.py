@@ -9,7 +9,7 @@ from core.settings import declared
 
 HEAD = "# All settings with their defaults. Copy this file to .env, and remove the # before a setting to change it.\n"
 LIBRARY_HEAD = (
-    "\n\n# Settings of the library `aforo` in your own worker. They belong in its environment, not in this file.\n"
+    "\n\n# The library `aforo` in your own worker reads these from that worker's environment, not from this file.\n"
 )
 COMPOSE_HEAD = "\n\n# STACK=compose only: further variables of docker-compose.yml and deploy/compose/stack.\n"
 #: Name, default and meaning. A test compares them with docker-compose.yml.
@@ -48,9 +48,9 @@ COMPOSE = (
 
 def render() -> str:
     """Return the text of `.env.example`."""
-    settings = ((entry["name"], entry["default"], entry["meaning"]) for entry in declared())
-    library = ((entry.name, entry.default, entry.meaning) for entry in DECLARATIONS)
-    return HEAD + _listed(settings) + LIBRARY_HEAD + _listed(library) + COMPOSE_HEAD + _listed(COMPOSE)
+    settings = {entry["name"]: (entry["name"], entry["default"], entry["meaning"]) for entry in declared()}
+    library = ((entry.name, entry.default, entry.meaning) for entry in DECLARATIONS if entry.name not in settings)
+    return HEAD + _listed(settings.values()) + LIBRARY_HEAD + _listed(library) + COMPOSE_HEAD + _listed(COMPOSE)
 
 
 def _listed(entries: Iterable[tuple[str, str, str]]) -> str:
