@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from core.errors import EnvironmentFault
-from core.sqs_queue import QueueFacts, read_facts
+from core.sqs_queue import QueueAttributes, read_attributes
 from exporters.faults import Fault, fault_of
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class CallCounter:
 class Reading:
     """One reading of all watched queues, by queue name: attributes, DLQ depth, and errors."""
 
-    facts: dict[str, QueueFacts]
+    facts: dict[str, QueueAttributes]
     dead_letters: dict[str, int]
     failures: dict[str, BaseException]
 
@@ -92,7 +92,7 @@ class QueueWatcher:
         exact = [pattern for pattern in self.patterns if not pattern.endswith("*")]
         return list(dict.fromkeys([*exact, *(name for urls in self._listed.values() for name in urls)]))
 
-    def _dead_letters(self, facts: dict[str, QueueFacts]) -> tuple[dict[str, int], dict[str, BaseException]]:
+    def _dead_letters(self, facts: dict[str, QueueAttributes]) -> tuple[dict[str, int], dict[str, BaseException]]:
         """Return the DLQ depth by source queue, and the errors of the DLQs that could not be read."""
         arns = {name: fact.dead_letter_arn for name, fact in facts.items() if fact.dead_letter_arn}
         depths = {arn: facts[_name_of(arn)].total for arn in arns.values() if _name_of(arn) in facts}
@@ -101,7 +101,7 @@ class QueueWatcher:
         by_queue = {name: depths[arn] for name, arn in arns.items() if arn in depths}
         return by_queue, {name: failures[arn] for name, arn in arns.items() if arn in failures}
 
-    def _without_dead_letter_queues(self, facts: dict[str, QueueFacts]) -> dict[str, QueueFacts]:
+    def _without_dead_letter_queues(self, facts: dict[str, QueueAttributes]) -> dict[str, QueueAttributes]:
         dead_letter_queues = {_name_of(arn) for arn in self._dead_letter_arns.values() if arn}
         return {name: fact for name, fact in facts.items() if name not in dead_letter_queues}
 
@@ -127,23 +127,23 @@ class QueueWatcher:
             for url in page.get("QueueUrls", []):
                 yield url.rpartition("/")[2], url
 
-    def _facts(self, name: str) -> QueueFacts:
+    def _facts(self, name: str) -> QueueAttributes:
         if name not in self._urls:
             self._urls[name] = self.client.get_queue_url(QueueName=name)["QueueUrl"]
-        return read_facts(self.client, self._urls[name])
+        return read_attributes(self.client, self._urls[name])
 
-    def _facts_of_arn(self, arn: str) -> QueueFacts:
+    def _facts_of_arn(self, arn: str) -> QueueAttributes:
         if arn not in self._urls:
             answer = self.client.get_queue_url(QueueName=_name_of(arn), QueueOwnerAWSAccountId=arn.split(":")[4])
             self._urls[arn] = answer["QueueUrl"]
-        return read_facts(self.client, self._urls[arn])
+        return read_attributes(self.client, self._urls[arn])
 
     def _read_all(
-        self, keys: Iterable[str], read: Callable[[str], QueueFacts]
-    ) -> tuple[dict[str, QueueFacts], dict[str, BaseException]]:
+        self, keys: Iterable[str], read: Callable[[str], QueueAttributes]
+    ) -> tuple[dict[str, QueueAttributes], dict[str, BaseException]]:
         """Read all keys concurrently; return the attributes and the errors by key."""
         pending = {key: self._pool.submit(read, key) for key in keys}
-        facts: dict[str, QueueFacts] = {}
+        facts: dict[str, QueueAttributes] = {}
         failures: dict[str, BaseException] = {}
         for key, future in pending.items():
             error = future.exception()

@@ -14,7 +14,7 @@ from prometheus_client.core import Metric
 from core import aws
 from core.metrics import family
 from core.settings import Exporters, Settings
-from core.sqs_queue import QueueFacts
+from core.sqs_queue import QueueAttributes
 from exporters.db.reader import open_database
 from exporters.db.statements import VideosTable
 from exporters.exposition import Clock, Collected, Incomplete, Source, gauge_family, to_text
@@ -164,7 +164,7 @@ def open_sources(settings: Settings) -> SqsSources:
 
 
 def _queue_families(reading: Reading) -> list[Metric]:
-    columns: dict[str, Callable[[QueueFacts], int | None]] = {
+    columns: dict[str, Callable[[QueueAttributes], int | None]] = {
         "messages_visible": lambda facts: facts.visible,
         "messages_in_flight": lambda facts: facts.in_flight,
         "messages_delayed": lambda facts: facts.delayed,
