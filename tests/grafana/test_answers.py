@@ -126,7 +126,7 @@ def test_a_machine_counts_once_in_the_report_and_in_what_the_injector_writes_dow
 def test_messages_of_other_peoples_queues_are_not_those_of_the_run(answers):
     waiting, taken, dead = asked("aforo-capacity", "Queue now")
     visible, in_flight = asked("aforo-run", "Queue")
-    (letters,) = asked("aforo-worker", "Dead letters")
+    (letters,) = asked("aforo-worker", "Dead-lettered messages")
     series = {'aforo_worker_info{instance="a",queue="videos"}': "1x60"}
     for queue, values in (("videos", ("5x60", "2x60", "1x60")), ("of-others", ("500x60", "70x60", "9x60"))):
         for name, value in zip(("messages_visible", "messages_in_flight", "dead_letter_messages"), values, strict=True):
@@ -187,7 +187,7 @@ def test_rate_errors_and_duration_are_told_by_task(answers):
 
 
 def test_celery_exporter_is_compared_over_the_range_whenever_each_began_to_count(answers):
-    started, started_events, returned, returned_events = asked("aforo-worker", "The same as celery-exporter says")
+    started, started_events, returned, returned_events = asked("aforo-worker", "Comparison with celery-exporter")
     series = {
         'aforo_worker_tasks_started_total{instance="a",task="t"}': "0+1x60",
         'celery_task_started_total{hostname="h",name="t"}': "1000+1x60",
