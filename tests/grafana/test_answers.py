@@ -15,10 +15,10 @@ from grafana.board import Row, placed
 from grafana.boards import BOARDS
 from grafana.boards.choices import QUEUES
 from grafana.expressions import filled
-from grafana.promtool import promtools
 from injector.worker_fleet import CEILING
+from tests.prometheus.promtools import PROMTOOLS
 
-pytestmark = pytest.mark.skipif(not promtools(), reason="promtool is not installed (Debian: prometheus)")
+pytestmark = pytest.mark.skipif(not PROMTOOLS, reason="promtool is not installed (Debian: prometheus)")
 RULES = sorted(str(path) for path in (Path(__file__).parents[2] / "prometheus/rules").glob("*.yml"))
 CHOSEN = {"run_id": "r", "stage": "transcode", "queue": "videos", "job": "prometheus", "__range": "5m"}
 
@@ -59,7 +59,7 @@ def answers(tmp_path):
         case = {"interval": "15s", "input_series": inputs, "promql_expr_test": tests}
         file = tmp_path / "answers.yml"
         file.write_text(yaml.safe_dump({"rule_files": RULES, "evaluation_interval": "5s", "tests": [case]}))
-        for promtool in promtools():
+        for promtool in PROMTOOLS:
             done = subprocess.run([promtool, "test", "rules", str(file)], capture_output=True, text=True, check=False)
             assert done.returncode == 0, done.stdout + done.stderr
 

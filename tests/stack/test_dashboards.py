@@ -12,8 +12,8 @@ import pytest
 from core import promql
 from core.label_values import values_of
 from core.metrics import CATALOGUE
+from grafana.dashboard_files import FOLDERS
 from grafana.expressions import expressions, filled
-from grafana.generated import FOLDERS
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 X, S = "run_id:aforo_run_videos_per_minute:ratio", "run_id:aforo_run_response_seconds:mean"
