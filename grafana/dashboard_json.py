@@ -1,12 +1,12 @@
 """JSON of a dashboard for Grafana's file provisioning.
 
-It has the classic v1 schema, version 39. Grafana 10 reads it, and newer versions migrate it when they load it.
+It has the classic v1 schema, version 39. Grafana 10 reads it, and newer versions migrate it when they load it. The
+SDK recommends the v2 schema, which file provisioning does not read before 12.1 nor in 13.0.
 """
 
 from __future__ import annotations
 
 import json
-import warnings
 from typing import Any
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
@@ -29,10 +29,7 @@ RUN_STARTED = "1000 * max by (run_id) (aforo_run_window_start_timestamp_seconds)
 
 def board_json(board: Board, lang: Language) -> str:
     """Return the dashboard as JSON. Equal boards give equal text."""
-    with warnings.catch_warnings():
-        # The SDK recommends the v2 schema, which file provisioning does not read before 12.1 nor in 13.0.
-        warnings.filterwarnings("ignore", "Prefer using dashboardv2", DeprecationWarning)
-        return _encoded(_dashboard(board, lang))
+    return _encoded(_dashboard(board, lang))
 
 
 def _dashboard(board: Board, lang: Language) -> dashboard.Dashboard:
