@@ -174,7 +174,8 @@ def _where(settings: Settings, run: RunEvidence, lang: Language) -> str:
 
 def _live_page(prometheus: str, run_id: str, lang: Language) -> str:
     """Return the address of the run's row on Prometheus's live page."""
-    return f"{prometheus.rstrip('/')}/consoles/index.html{"?lang=en" if lang == "en" else ""}#{quote(run_id)}"
+    query = "?lang=en" if lang == "en" else ""
+    return f"{prometheus.rstrip('/')}/consoles/index.html{query}#{quote(run_id)}"
 
 
 def _dashboard(grafana: str, run: RunRow) -> str:
