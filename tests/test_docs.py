@@ -65,6 +65,13 @@ def test_every_make_target_in_a_page_exists(path: Path) -> None:
     assert set(commands) <= known
 
 
+@pytest.mark.parametrize("path", [path for path in WRITTEN if path.name != "CHANGELOG.md"], ids=str)
+def test_every_path_of_the_repository_in_a_page_exists(path: Path) -> None:
+    folders = "aforo|core|worker|injector|exporters|capacity|provision|local|prometheus|grafana|deploy|tests|docs"
+    named = re.findall(rf"`((?:{folders})/[\w./-]*)`", text_of(path))
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
 @pytest.mark.parametrize("path", WRITTEN, ids=str)
 def test_text_is_wrapped(path: Path) -> None:
     """Tables, pictures, code and lines that hold one long link cannot be wrapped."""
