@@ -104,6 +104,17 @@ def test_the_commands_of_the_scenario_and_their_make_targets_mean_the_same_run(
     assert request.rate_per_minute == rate
 
 
+@pytest.mark.parametrize(
+    ("folder", "pattern"), [("dashboards-en", r"\*([A-Z][^*]+)\* \("), ("dashboards-es", r"\(\*(.+?)\*\)")]
+)
+def test_every_panel_that_the_runbook_names_exists(folder: str, pattern: str) -> None:
+    boards = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "grafana" / folder).glob("*.json"))
+    _, *sections = text_of(Path("docs/runbook.md")).split("\n## ")
+    named = set(re.findall(pattern, " ".join("\n".join(sections).split())))
+    assert len(named) > 10
+    assert {name for name in named if f'"title": "{name}"' not in boards} == set()
+
+
 def make_environment(command: str) -> dict[str, str]:
     """Return the environment that `make VERB NAME=value …` gives the injector."""
     verb, *options = shlex.split(command)
