@@ -30,7 +30,7 @@ from core.storage import ObjectMissing, Storage, describe, open_storage
 from injector.input_video import MediaFile, inspect_file, make_video
 from injector.own_task import OwnTask
 from injector.schedule import Schedule
-from injector.senders import NewVideo, Publisher, write_tasks_log
+from injector.senders import NewVideo, VideoSender, write_tasks_log
 from injector.worker_fleet import WorkerFleet, read_fleet
 
 #: PostgreSQL's advisory lock under which a run is begun; any number that nothing else in the database uses
@@ -76,7 +76,7 @@ class Injection:
     run_id: str
     source: Source
     sessions: Sessions
-    publisher: Publisher
+    sender: VideoSender
     row: RunRow
 
     @classmethod
@@ -94,8 +94,8 @@ class Injection:
         run_id = request.run_id or new_run_id(request.mode, size_label(source.size_bytes), fleet.slots_per_node)
         tell_leftovers(sqs_queue.read_facts(client, url).total, say)
         row = _run_row(settings, run_id, request, source, fleet)
-        publisher = Publisher(make_celery(settings, url), client, url, sessions)
-        return cls(settings, request, run_id, source, sessions, publisher, row)
+        sender = VideoSender(make_celery(settings, url), client, url, sessions)
+        return cls(settings, request, run_id, source, sessions, sender, row)
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
@@ -119,7 +119,7 @@ class Injection:
         self._set(status=RunStatus.RUNNING, started_at=started_at, heartbeat_at=started_at, tasks_log=str(log))
         with log.open("a", encoding="utf-8") as file:
             for videos in self._batches(started_at):
-                write_tasks_log(self.publisher.publish(videos), file)
+                write_tasks_log(self.sender.record_and_send(videos), file)
                 self._set(heartbeat_at=time.time())
         return log
 
@@ -243,7 +243,7 @@ def store_source(settings: Settings, request: Request, say: Callable[[str], None
     require_space(settings, request, media.size_bytes)
     stored = describe(media.path, f"{settings.storage.upload_prefix}{media.sha256[:16]}.mp4")
     if not storage.exists(stored.key):
-        storage.publish(media.path, stored.key)
+        storage.upload(media.path, stored.key)
     origin = request.file or f"generated {size_label(stored.size_bytes)}"
     return Source(stored.key, stored.size_bytes, stored.sha256, media.duration_seconds, origin)
 

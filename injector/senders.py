@@ -83,7 +83,7 @@ class Sender:
 
 
 @dataclass(frozen=True)
-class Publisher:
+class VideoSender:
     """Records and sends videos of one run."""
 
     app: Celery
@@ -91,15 +91,15 @@ class Publisher:
     queue_url: str
     sessions: Sessions
 
-    def publish(self, videos: Sequence[NewVideo]) -> list[str]:
+    def record_and_send(self, videos: Sequence[NewVideo]) -> list[str]:
         """Record and send `videos`; return their task ids; raise EnvironmentFault when SQS keeps refusing."""
         task_ids: list[str] = []
         waiting = iter(videos)
         while batch := list(islice(waiting, BATCH_SIZE)):
-            task_ids += self._publish_batch(batch)
+            task_ids += self._send_batch(batch)
         return task_ids
 
-    def _publish_batch(self, batch: Sequence[NewVideo]) -> list[str]:
+    def _send_batch(self, batch: Sequence[NewVideo]) -> list[str]:
         rows = [_row(video, time.time()) for video in batch]
         with self.sessions.begin() as session:
             session.execute(insert(VideoRow), rows)

@@ -12,14 +12,14 @@ def storage(tmp_path):
 def test_what_is_published_is_fetched_whole_with_the_same_digest(storage, tmp_path):
     source = tmp_path / "a.bin"
     source.write_bytes(b"x" * 3_000_000)
-    stored = storage.publish(source, "uploads/a.mp4")
+    stored = storage.upload(source, "uploads/a.mp4")
     assert storage.fetch("uploads/a.mp4", tmp_path / "b.bin") == stored
     assert (stored.size_bytes, (tmp_path / "b.bin").read_bytes()) == (3_000_000, source.read_bytes())
 
 
 def test_nothing_partial_is_left_under_the_root(storage, tmp_path):
     with pytest.raises(ObjectMissing):
-        storage.publish(tmp_path / "missing", "uploads/a.mp4")
+        storage.upload(tmp_path / "missing", "uploads/a.mp4")
     assert [p for p in storage.root.rglob("*") if p.is_file()] == []
 
 

@@ -29,7 +29,7 @@ def _by_number_alone(claim: claims.Claim) -> tuple[Any, ...]:
 
 
 def _forget_the_ledger() -> None:
-    claims.Ledger._refusal = _nothing  # type: ignore[method-assign]
+    claims.Claims._denial = _nothing  # type: ignore[method-assign]
     claims._ours = _by_number_alone
 
 

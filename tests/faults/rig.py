@@ -25,7 +25,7 @@ from core.database import Sessions, open_engine, open_sessions, upgrade_schema
 from core.models import ExecutionRow, RunRow, VideoRow
 from core.settings import Settings
 from core.storage import DirectoryStorage, StoredObject, describe
-from injector.senders import NewVideo, Publisher
+from injector.senders import NewVideo, VideoSender
 from tests.conftest import KEY, REGION, ROOT, TestQueue, free_port, poll_until, sqs_client
 
 VISIBILITY_SECONDS = 4
@@ -125,22 +125,22 @@ class Rig:
 
     def store(self, clip: Path, key: str = "uploads/clip.mp4") -> StoredObject:
         """Put a file into the storage."""
-        return DirectoryStorage(self.settings.storage.path).publish(clip, key)
+        return DirectoryStorage(self.settings.storage.path).upload(clip, key)
 
     def send(self, stored: StoredObject, count: int = 1, run_id: str = "run", endpoint_url: str = "") -> list[str]:
         """Record and send videos of one source as the injector does; return their ids, in order."""
         with self.sessions.begin() as session:
             if session.get(RunRow, run_id) is None:
                 session.add(_run(run_id, count, stored))
-        self.publisher(endpoint_url).publish([_video(run_id, k, stored) for k in range(count)])
+        self.video_sender(endpoint_url).record_and_send([_video(run_id, k, stored) for k in range(count)])
         with self.sessions() as session:
             found = select(VideoRow.id).where(VideoRow.run_id == run_id).order_by(VideoRow.sequence)
             return list(session.scalars(found))
 
-    def publisher(self, endpoint_url: str = "") -> Publisher:
-        """Return the injector's own publisher."""
+    def video_sender(self, endpoint_url: str = "") -> VideoSender:
+        """Return the injector's own sender."""
         client = sqs_client(endpoint_url or self.queue.endpoint_url)
-        return Publisher(make_celery(self.settings, self.queue.url), client, self.queue.url, self.sessions)
+        return VideoSender(make_celery(self.settings, self.queue.url), client, self.queue.url, self.sessions)
 
     def video(self, video_id: str) -> VideoRow:
         """Return a video's row."""

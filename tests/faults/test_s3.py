@@ -53,7 +53,7 @@ def source(tmp_path):
 @pytest.mark.parametrize("name", REFUSALS)
 def test_a_fetch_that_fails_has_a_typed_reason_and_leaves_no_file(name, storage, source, proxy, tmp_path):
     fault, kind, calls = REFUSALS[name]
-    stored, target = storage.publish(source, f"uploads/{name}.mp4"), tmp_path / "target.bin"
+    stored, target = storage.upload(source, f"uploads/{name}.mp4"), tmp_path / "target.bin"
     begun = time.monotonic()
     proxy.inject(fault, "GET")
     if name in {"404", "403"}:
@@ -68,7 +68,7 @@ def test_a_fetch_that_fails_has_a_typed_reason_and_leaves_no_file(name, storage,
 
 
 def test_a_corrupted_answer_is_refused_where_the_object_has_a_checksum(storage, source, proxy, tmp_path):
-    stored = storage.publish(source, "uploads/corrupt.mp4")
+    stored = storage.upload(source, "uploads/corrupt.mp4")
     proxy.inject(Fault("corrupt"), "GET")
     with pytest.raises(StorageUnavailable, match="checksum"):
         storage.fetch(stored.key, tmp_path / "target.bin")
@@ -93,9 +93,9 @@ def test_an_upload_that_is_cut_leaves_nothing_under_the_key_and_the_sweeper_abor
     part = {"Bucket": BUCKET, "Key": "processed/run/v.1.mp4", "UploadId": upload["UploadId"]}
     direct.client.upload_part(**part, PartNumber=1, Body=b"x" * (6 << 20))
     assert not direct.exists("processed/run/v.1.mp4")
-    assert direct.sweep("processed/", older_than_seconds=3600) == 0
+    assert direct.abort_uploads("processed/", older_than_seconds=3600) == 0
     assert uploads(direct) == ["processed/run/v.1.mp4"]
-    assert direct.sweep("processed/", older_than_seconds=0) == 1
+    assert direct.abort_uploads("processed/", older_than_seconds=0) == 1
     assert uploads(direct) == []
 
 
@@ -113,7 +113,7 @@ def test_an_upload_whose_parts_fail_is_aborted_by_itself(storage, proxy, emulato
     large.write_bytes(b"x" * LARGE_BYTES)
     proxy.inject(Fault("s3_error", 503, "SlowDown"), "PUT")
     with pytest.raises(StorageUnavailable):
-        storage.publish(large, "processed/run/w.1.mp4")
+        storage.upload(large, "processed/run/w.1.mp4")
     proxy.heal()
     direct = S3Storage(s3_client(emulator), BUCKET)
     assert not direct.exists("processed/run/w.1.mp4")
@@ -123,7 +123,7 @@ def test_an_upload_whose_parts_fail_is_aborted_by_itself(storage, proxy, emulato
 def test_our_worker_on_s3_says_what_was_wrong_with_the_storage(rig, clips, storage):
     with rig(STORAGE_BACKEND="s3", AFORO_WORKER_MAX_ATTEMPTS="1") as it:
         it.start().await_ready()
-        stored = storage.publish(clips(1), "uploads/s3.mp4")
+        stored = storage.upload(clips(1), "uploads/s3.mp4")
         it.send(stored, run_id="whole")
         it.await_states(done=1)
         storage.delete(stored.key)
@@ -136,7 +136,7 @@ def test_our_worker_on_s3_says_what_was_wrong_with_the_storage(rig, clips, stora
 def test_our_worker_gives_each_failure_of_the_storage_its_reason_and_lives(rig, clips, storage, proxy):
     with rig(endpoint_url=proxy.url, STORAGE_BACKEND="s3", AFORO_WORKER_MAX_ATTEMPTS="1") as it:
         worker = it.start(altered="brief_s3_wait").await_ready()
-        stored = storage.publish(clips(1), "uploads/s3.mp4")
+        stored = storage.upload(clips(1), "uploads/s3.mp4")
         for name, (fault, _, _) in REFUSALS.items():
             for method in ("GET", "HEAD") if fault.kind not in {"shorten", "cut"} else ("GET",):
                 proxy.inject(fault, method)
@@ -163,7 +163,7 @@ def cut_upload(rig, noise, storage, emulator, proxy):
     """A rig whose worker was killed while it uploaded part 2 of its output."""
     with rig(endpoint_url=proxy.url, STORAGE_BACKEND="s3") as it:
         worker = it.start(altered="small_parts").await_ready()
-        stored = storage.publish(noise, "uploads/noise.mp4")
+        stored = storage.upload(noise, "uploads/noise.mp4")
         begun = time.monotonic()
         proxy.inject(Fault("latency", seconds=1), "PUT")
         it.send(stored)

@@ -8,7 +8,7 @@ from core.database import open_engine, open_sessions, upgrade_schema
 from core.errors import EnvironmentFault
 from core.models import RunRow, VideoRow
 from core.settings import Settings
-from injector.senders import NewVideo, Publisher, encode_task
+from injector.senders import NewVideo, VideoSender, encode_task
 
 QUEUE_URL = "http://127.0.0.1:4566/000000000000/aforo-videos"
 
@@ -58,7 +58,7 @@ def test_a_batched_message_is_read_by_kombu_as_its_own(app):
 
 def test_ten_tasks_go_in_one_call_and_each_row_is_confirmed(app, sessions, monkeypatch):
     sqs = FakeSqs()
-    task_ids = Publisher(app, sqs, QUEUE_URL, sessions).publish(videos(23))
+    task_ids = VideoSender(app, sqs, QUEUE_URL, sessions).record_and_send(videos(23))
     with sessions() as session:
         rows = session.query(VideoRow).all()
     assert (sqs.calls, len(set(task_ids)), len(rows)) == (3, 23, 23)
@@ -68,13 +68,13 @@ def test_ten_tasks_go_in_one_call_and_each_row_is_confirmed(app, sessions, monke
 def test_a_refused_task_is_sent_again_and_only_that_one(app, sessions, monkeypatch):
     monkeypatch.setattr("injector.senders.time.sleep", lambda _: None)
     sqs = FakeSqs(refusals=2)
-    Publisher(app, sqs, QUEUE_URL, sessions).publish(videos(10))
+    VideoSender(app, sqs, QUEUE_URL, sessions).record_and_send(videos(10))
     assert (sqs.calls, len(sqs.bodies), len(set(sqs.bodies))) == (3, 10, 10)
 
 
 def test_rows_of_tasks_that_could_not_be_sent_stay_unconfirmed(app, sessions, monkeypatch):
     monkeypatch.setattr("injector.senders.time.sleep", lambda _: None)
     with pytest.raises(EnvironmentFault, match="1 of 10 tasks were refused 5 times"):
-        Publisher(app, FakeSqs(refusals=99), QUEUE_URL, sessions).publish(videos(10))
+        VideoSender(app, FakeSqs(refusals=99), QUEUE_URL, sessions).record_and_send(videos(10))
     with sessions() as session:
         assert session.query(VideoRow).filter(VideoRow.sent_at.is_(None)).count() == 10
