@@ -154,7 +154,7 @@ def test_a_database_locked_for_too_long_brings_the_message_again_and_the_video_i
 
 def test_control_without_the_guard_a_video_of_a_locked_database_never_ends(rig, clips):
     with rig(slow=True) as it:
-        it.start(altered="brief_lock_wait,no_message_kept").await_ready()
+        it.start(altered="brief_lock_wait,no_reject").await_ready()
         it.send(it.store(clips(2)))
         it.await_running()
         with locked(it.folder / "aforo.db"):

@@ -191,7 +191,7 @@ def test_an_upload_that_no_execution_follows_is_aborted_by_the_sweep_at_a_start(
     cut_upload.start().await_ready().send(signal.SIGTERM)
     cut_upload.workers[-1].await_end()
     assert len(uploads(direct)) == 1  # too young: another node may be at it
-    cut_upload.start(altered="sweeps_what_is_young").await_ready()
+    cut_upload.start(altered="aborts_young_uploads").await_ready()
     assert uploads(direct) == []
 
 

@@ -264,7 +264,7 @@ def test_control_a_worker_without_patience_ends_and_nobody_takes_the_video(late,
         it.send(it.store(clips(1)))
         away = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}"} if late == "queue" else {}
         with locked(it.folder / "aforo.db") if late == "database" else nullcontext():
-            assert it.start(altered="no_patience", **away).await_end() == 3
+            assert it.start(altered="no_wait", **away).await_end() == 3
         assert it.queue.counts()["visible"] == 1
 
 
