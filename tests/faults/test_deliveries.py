@@ -168,7 +168,7 @@ def test_what_nobody_foresaw_gives_the_message_back(rig, clips):
         with sqlite3.connect(it.folder / "aforo.db") as database:
             database.execute("ALTER TABLE videos RENAME TO hidden")
         worker = it.start().await_ready()
-        poll_until(lambda: "its message will come again" in worker.said(), "a delivery went wrong")
+        poll_until(lambda: "its message returns to the queue" in worker.said(), "a failed delivery is logged")
         with sqlite3.connect(it.folder / "aforo.db") as database:
             database.execute("ALTER TABLE hidden RENAME TO videos")
         it.await_states(done=1)
