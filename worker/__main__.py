@@ -73,7 +73,7 @@ def warn(findings: Iterable[Finding], queue_name: str) -> None:
     """Log non-fatal problems with the queue or the host."""
     for finding in findings:
         if finding.level is not Level.OK:
-            logger.warning("queue %s, %s: %s; %s", queue_name, finding.point, finding.found, finding.remedy)
+            logger.warning("queue %s, %s: %s; %s", queue_name, finding.subject, finding.detail, finding.remedy)
     for missing in missing_protections():
         logger.warning("this machine lacks a protection: %s", missing)
 

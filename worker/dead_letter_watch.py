@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 from sqlalchemy.exc import SQLAlchemyError
 
-from aforo.sqs.validation import video_named_in
 from aforo.telemetry import event_channel
 from aforo.telemetry.event_channel import Action
 from core import sqs_queue
 from core.errors import EnvironmentFault
 from worker.claims import Claims
+from worker.payload import video_and_task_of
 
 if TYPE_CHECKING:
     from types_boto3_sqs.client import SQSClient
@@ -73,11 +73,11 @@ class DeadLetterWatch:
             self.check()
 
     def _check(self) -> None:
-        arn = sqs_queue.read_facts(self.client, self.queue_url).dead_letter_arn
+        arn = sqs_queue.read_attributes(self.client, self.queue_url).dead_letter_arn
         if arn is None:
             return
         url = sqs_queue.url_of_arn(self.client, arn)
-        depth = sqs_queue.read_facts(self.client, url).total
+        depth = sqs_queue.read_attributes(self.client, url).total
         if depth == self._handled_depth and time.monotonic() - self._read_at < REREAD_SECONDS:
             return
         messages = self._read(url, depth)
@@ -96,7 +96,7 @@ class DeadLetterWatch:
                 receipt_handles.append([message["ReceiptHandle"] for message in messages])
                 if ids.keys() >= {message["MessageId"] for message in messages}:
                     break  # READING_SECONDS have passed: the first messages are delivered again
-                ids |= {message["MessageId"]: video_named_in(message["Body"]) for message in messages}
+                ids |= {message["MessageId"]: video_and_task_of(message["Body"]) for message in messages}
         finally:
             for batch in receipt_handles:
                 self._make_visible(url, batch)

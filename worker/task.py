@@ -14,7 +14,7 @@ from typing import Any
 from celery import Celery, Task
 from celery.exceptions import Reject, SoftTimeLimitExceeded
 
-from aforo.sqs.visibility import Receipt, VisibilityKeeper, receipt_of
+from aforo.sqs import ReceivedMessage, VisibilityHeartbeat
 from aforo.telemetry.stages import StageTimer
 from core import storage
 from core.storage import Storage
@@ -55,7 +55,7 @@ class TaskContext:
     claims: Claims
     storage: Storage
     transcoder: Transcoder
-    keeper: Callable[[Receipt, Callable[[], bool]], VisibilityKeeper]
+    heartbeat: Callable[[ReceivedMessage, Callable[[], bool]], VisibilityHeartbeat]
     work_path: Path
 
     def delete_outputs(self, run_id: str, video_id: str, executions: Iterable[int]) -> None:
@@ -77,8 +77,8 @@ def register(app: Celery, context: Callable[[], TaskContext]) -> None:
         """Process one delivery of a video; `version` is for people and programs that read the queue."""
         started_at = time.time()
         with _unexpected_errors_rejected():
-            receipt = receipt_of(self.request)
-            return {"aforo": _deliver(context(), video_id, run_id, receipt, started_at)}
+            message = ReceivedMessage.from_request(self.request)
+            return {"aforo": _deliver(context(), video_id, run_id, message, started_at)}
 
 
 @contextmanager
@@ -94,17 +94,17 @@ def _unexpected_errors_rejected() -> Iterator[None]:
 
 
 def _deliver(
-    context: TaskContext, video_id: str, run_id: str, receipt: Receipt | None, started_at: float
+    context: TaskContext, video_id: str, run_id: str, message: ReceivedMessage | None, started_at: float
 ) -> dict[str, Any]:
     timer = StageTimer()
     with timer(Stage.CLAIM):
-        claim = context.claims.claim(video_id, context.slot, receipt.receive_count if receipt else None, started_at)
+        claim = context.claims.claim(video_id, context.slot, message.receive_count if message else None, started_at)
     if isinstance(claim, ClaimDenied):
         return _end_denied(context, claim, video_id, run_id)
     execution = Execution(context, claim, timer)
-    if receipt is None:
+    if message is None:
         return execution.run()
-    with context.keeper(receipt, lambda: context.claims.renew(claim)):
+    with context.heartbeat(message, lambda: context.claims.renew(claim)):
         return execution.run()
 
 

@@ -22,12 +22,13 @@ from capacity.report.written_files import publish
 from capacity.runs.recorded_run import find_run, load_run, unfinished_since
 from capacity.runs.result_row import ResultRow
 from core import aws, sqs_queue
-from core.cpu_calibration import canary_seconds
+from core.cpu_calibration import calibration_seconds
 from core.database import Sessions
 from core.errors import AforoError, EnvironmentFault
 from core.language import DEFAULT_LANGUAGE, Language
 from core.models import RunRow, VideoRow
 from core.run import FINAL_STATUSES, Mode, RunStatus, new_run_id
+from core.run_options import RUN_OPTIONS
 from core.settings import Settings
 from core.size import parse_size, size_label
 from core.video import FINAL_STATES, VideoState
@@ -164,7 +165,7 @@ class Laboratory:
             self.withdrawal.take_back(run_ids)
 
     def _messages(self) -> int:
-        return sqs_queue.read_facts(self.withdrawal.client, self.withdrawal.queue_url).total
+        return sqs_queue.read_attributes(self.withdrawal.client, self.withdrawal.queue_url).total
 
     def _knows_enough(self, run_id: str) -> bool:
         with result_rows.reading(self.sessions) as session:
@@ -194,7 +195,7 @@ class Laboratory:
         """Time the injector's canary again, now that the workers are idle: a machine that changed meanwhile shows."""
         if self.settings.stack == "aws":
             return
-        seconds = canary_seconds()
+        seconds = calibration_seconds()
         with self.sessions.begin() as session:
             run = find_run(session, run_id)
             run.environment = {**run.environment, "canary_after_seconds": seconds}
@@ -251,8 +252,8 @@ def _command(*arguments: str) -> list[str]:
 
 
 def _environment(variables: dict[str, str]) -> dict[str, str]:
-    """Return our environment without the Make options of whoever called us."""
-    hidden = {"SIZE", "COUNT", "MODE", "RATE", "FILE", "RUN_ID", "CONCURRENCY"}
+    """Return our environment without the options that differ from test to test. User and profile are the caller's."""
+    hidden = RUN_OPTIONS - {"USER_ID", "PROFILE"}
     return {key: value for key, value in os.environ.items() if key not in hidden} | variables
 
 

@@ -56,7 +56,7 @@ def context(tmp_path):
         session.flush()
         session.add(VideoRow(id="v", run_id="r", source_sha256=stored.sha256, uploaded_at=1.0, updated_at=1.0, **video))
     claims = Claims(sessions, lease_seconds=60, max_attempts=2, processed_prefix="processed/")
-    return TaskContext(Slot.this(), claims, storage, Transcoder(), keeper=None, work_path=tmp_path)
+    return TaskContext(Slot.this(), claims, storage, Transcoder(), heartbeat=None, work_path=tmp_path)
 
 
 def deliver(context, video_id="v"):

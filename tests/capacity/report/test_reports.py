@@ -307,7 +307,7 @@ def test_an_empty_store_gives_a_page_a_table_and_no_document(tmp_path):
         (["document", "--sizes", "7MB"], "nothing of that size is measured"),
         (["document", "--sizes", "7"], "it has no unit"),
         (["matrix", "--concurrencies", "1,x"], "whole numbers of slots"),
-        (["matrix", "--rate", "nan"], "videos a minute or auto"),
+        (["matrix", "--rate", "nan"], "videos per minute or auto"),
         (["matrix", "--modes", "both"], "there are burst and sustained"),
     ],
 )
