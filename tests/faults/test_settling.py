@@ -49,11 +49,9 @@ def test_a_delete_without_answer_delays_other_slots_for_seconds_only(sqs_queue, 
     queue = sqs_queue()
     with tiny_worker(queue, proxy.url) as worker:
         proxy.inject(Fault("hang"), DELETE)
-        begun = time.monotonic()
         for number in range(5):
             send_task(queue, f"n{number}")
-        poll_until(lambda: len(worker.names("end")) == 6, "five tasks ran while no delete was answered", seconds=20)
-        assert time.monotonic() - begun < 15
+        poll_until(lambda: len(worker.names("end")) == 6, "five tasks ran while no delete was answered", seconds=15)
 
 
 def test_a_replayed_answer_runs_its_task_once(sqs_queue, proxy, tiny_worker):
