@@ -1,4 +1,4 @@
-"""Compare sending ten tasks in one SQS call with a loop of `apply_async`.
+"""Compare sending ten tasks per SQS call with a loop of `apply_async`.
 
 Both send the same Celery messages to the same queue of one emulator, interleaved; rows in SQLite are written by the
 batched side only, as the injector does. Prints tasks per second of each repetition and the ratio.
@@ -62,7 +62,7 @@ def timed_batches(sender: VideoSender, tasks: int, repeat: int) -> float:
 
 
 def database(settings: Settings) -> Sessions:
-    """Return sessions on a fresh database that knows the run."""
+    """Return sessions on a new database with a row for the run."""
     engine = open_engine(settings.database.url)
     upgrade_schema(engine)
     sessions = open_sessions(engine)
