@@ -8,9 +8,7 @@ from aforo.settings import DECLARATIONS
 from core.settings import declared
 
 HEAD = "# All settings with their defaults. Copy this file to .env, and remove the # before a setting to change it.\n"
-LIBRARY_HEAD = (
-    "\n\n# The library `aforo` in your own worker reads these from that worker's environment, not from this file.\n"
-)
+LIBRARY_HEAD = "\n\n# The library `aforo` in your own worker reads these from the environment of that worker.\n"
 COMPOSE_HEAD = "\n\n# STACK=compose only: further variables of docker-compose.yml and deploy/compose/stack.\n"
 #: Name, default and meaning. A test compares them with docker-compose.yml.
 COMPOSE = (
@@ -48,9 +46,18 @@ COMPOSE = (
 
 def render() -> str:
     """Return the text of `.env.example`."""
-    settings = {entry["name"]: (entry["name"], entry["default"], entry["meaning"]) for entry in declared()}
-    library = ((entry.name, entry.default, entry.meaning) for entry in DECLARATIONS if entry.name not in settings)
-    return HEAD + _listed(settings.values()) + LIBRARY_HEAD + _listed(library) + COMPOSE_HEAD + _listed(COMPOSE)
+    settings = ((entry["name"], entry["default"], entry["meaning"]) for entry in declared())
+    return HEAD + _listed(settings) + LIBRARY_HEAD + _listed(library_variables()) + COMPOSE_HEAD + _listed(COMPOSE)
+
+
+def library_variables() -> list[tuple[str, str, str]]:
+    """Return name, default and meaning of the library's variables, without those that are settings of ours too."""
+    ours = {entry["name"] for entry in declared()}
+    return [(each.name, each.default, _as_comment(each.meaning)) for each in DECLARATIONS if each.name not in ours]
+
+
+def _as_comment(meaning: str) -> str:
+    return (meaning[0].lower() + meaning[1:]).removesuffix(".")
 
 
 def _listed(entries: Iterable[tuple[str, str, str]]) -> str:

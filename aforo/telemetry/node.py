@@ -13,11 +13,11 @@ import psutil
 from prometheus_client import Metric
 from prometheus_client.registry import Collector
 
+from aforo.kernel import boot_id, vmstat
 from aforo.telemetry.catalogue import family as new_family
 
 _V2 = Path("/sys/fs/cgroup")
 _V1 = Path("/sys/fs/cgroup/cpu")
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 #: Modes that /proc/stat includes in `user` and `nice`.
 _COUNTED_ELSEWHERE = {"guest", "guest_nice"}
 
@@ -82,7 +82,7 @@ def slot_pids(consumer: Any) -> Callable[[], Sequence[int]]:
 
 def _host() -> str:
     """Return the boot id, the same in all containers of a machine; its name where the kernel has no boot id."""
-    return next(iter(_lines(_BOOT_ID)), platform.node())
+    return boot_id() or platform.node()
 
 
 def _cpu() -> Iterator[Metric]:
@@ -99,7 +99,7 @@ def _memory() -> Iterator[Metric]:
     family.add_metric(["total"], memory.total)
     family.add_metric(["available"], memory.available)
     yield family
-    counts = _key_values(Path("/proc/vmstat"))  # read once: it is the slowest source
+    counts = vmstat()  # read once: it is the slowest source
     swapped = counts["pswpin"] * os.sysconf("SC_PAGE_SIZE") if counts else psutil.swap_memory().sin
     yield _single("aforo_node_swap_in_bytes_total", swapped)
     if "oom_kill" in counts:

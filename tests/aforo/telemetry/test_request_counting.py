@@ -13,7 +13,7 @@ from aforo.telemetry import event_channel
 from aforo.telemetry.request_counting import counted
 from aforo.telemetry.task_result import delivery_key
 from core.video import Reason, VideoFailed
-from worker.task import GivenBack
+from worker.task import ReturnedToQueue
 
 
 class StockRequest(Request):
@@ -133,9 +133,9 @@ def test_the_outcome_of_a_delivery_does_not_reach_another_delivery_of_the_task(r
         (ValueError("x"), "failed"),
         (Retry("later", ValueError("x")), "retried"),
         (Reject("no", requeue=False), "rejected"),
-        (GivenBack("superseded"), "superseded"),
-        (GivenBack("retried"), "retried"),
-        (GivenBack("an app may write anything here"), "rejected"),
+        (ReturnedToQueue("superseded"), "superseded"),
+        (ReturnedToQueue("retried"), "retried"),
+        (ReturnedToQueue("an app may write anything here"), "rejected"),
         (Ignore(), "ignored"),
         (Terminated(15), "revoked"),
         (WorkerLostError("dead"), "lost"),
@@ -182,7 +182,7 @@ def test_a_hard_time_limit_that_ends_the_task_for_good_is_one_failure(registry, 
 
 def test_two_deliveries_of_one_task_occupy_two_slots_and_both_are_timed(registry, metrics):
     working, denied = request_in(metrics), request_in(metrics)
-    denied.on_success((True, raised(GivenBack("duplicate")), 0.1))
+    denied.on_success((True, raised(ReturnedToQueue("duplicate")), 0.1))
     assert registry.get_sample_value("aforo_worker_slots_busy") == 1
     working.on_success((False, "<Foo object>", 2.0))
     assert registry.get_sample_value("aforo_worker_slots_busy") == 0
