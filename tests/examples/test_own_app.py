@@ -171,7 +171,9 @@ def test_the_monitor_reads_completion_from_their_own_table(own_app):
 def test_a_run_that_the_monitor_cannot_follow_is_not_sent(own_app):
     shown = own_app.inject(2, GOOD, "--monitor")
     assert (shown.returncode, shown.stdout.count("\n")) == (3, 2)  # the video is made; slots are unknown
-    assert shown.stderr.startswith(f"error: database exporter (127.0.0.1:{own_app.exporter_port}); it has no metrics of your videos")
+    assert shown.stderr.startswith(
+        f"error: database exporter (127.0.0.1:{own_app.exporter_port}); it has no metrics of your videos"
+    )
     assert own_app.queue.counts()["visible"] == 0
 
 
