@@ -112,9 +112,7 @@ def test_job_names_are_those_of_the_prometheus_configuration():
 
 def test_every_rule_and_alert_equals_its_source():
     text = runpy.run_path(str(FOLDER / "generate.py"))["render"]()
-    assert (FOLDER / "prometheus-rules.yaml").read_text(encoding="utf-8") == text, (
-        "run deploy/kubernetes/generate.py"
-    )
+    assert (FOLDER / "prometheus-rules.yaml").read_text(encoding="utf-8") == text, "run deploy/kubernetes/generate.py"
 
 
 def test_alerts_of_another_file_can_point_to_another_runbook(tmp_path):
