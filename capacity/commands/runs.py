@@ -158,7 +158,7 @@ def _show(run: RunEvidence, as_json: bool, lang: Language) -> None:
 def _where(settings: Settings, run: RunEvidence, lang: Language) -> str:
     """Return where to look further at this run; Grafana only when it runs."""
     folder, prometheus, run_id = settings.results.path, settings.prometheus, run.row.run_id
-    page = _live_page(prometheus.page or prometheus.url, run_id)
+    page = _live_page(prometheus.page or prometheus.url, run_id, lang)
     shown = (
         _dashboard(prometheus.grafana_page or prometheus.grafana_url, run.recorded.run)
         if _answers(prometheus.grafana_url)
@@ -172,9 +172,10 @@ def _where(settings: Settings, run: RunEvidence, lang: Language) -> str:
     ).to(lang)
 
 
-def _live_page(prometheus: str, run_id: str) -> str:
+def _live_page(prometheus: str, run_id: str, lang: Language) -> str:
     """Return the address of the run's row on Prometheus's live page."""
-    return f"{prometheus.rstrip('/')}/consoles/index.html#{quote(run_id)}"
+    query = "?lang=en" if lang == "en" else ""
+    return f"{prometheus.rstrip('/')}/consoles/index.html{query}#{quote(run_id)}"
 
 
 def _dashboard(grafana: str, run: RunRow) -> str:
