@@ -13,7 +13,7 @@ HEAD = """# Metrics
 
 Every metric Aforo emits. `make docs` generates this page from `core/metrics.py`, and from
 `aforo/telemetry/catalogue.py` for workers. `core/label_values.py` closes the labels.
-Recording rules (`prometheus/rules/`) build on these, named `level:metric:operation`. A value not known is absent,
+Recording rules (`prometheus/rules/`) build on these, named `level:metric:operation`. An unknown value is absent,
 never 0. Metrics of celery-exporter and Prometheus that our dashboards read are in `grafana/series_names.py`.
 """
 SECTIONS = (

@@ -62,8 +62,8 @@ def prometheus_config(source: str, scraped: Iterable[Program], folder: Path) -> 
     """Return `source` with each job's port, without the jobs that do not run, and rule files under `folder`."""
     ports = {program.name: program.port for program in scraped}
     head, *jobs = re.split(r"(?m)^(?=  - job_name: )", source)
-    kept = [_with_port(job, ports[_job(job)]) for job in jobs if _job(job) in ports]
-    return re.sub(r"(?m)^  - (rules|alerts)/", rf"  - {folder}/\1/", head) + "".join(kept)
+    blocks = [_with_port(job, ports[_job(job)]) for job in jobs if _job(job) in ports]
+    return re.sub(r"(?m)^  - (rules|alerts)/", rf"  - {folder}/\1/", head) + "".join(blocks)
 
 
 def _job(block: str) -> str:

@@ -1,4 +1,4 @@
-"""The locks agree: what runs in a container has the versions that were tested."""
+"""The lock files agree: the containers have the versions that are tested."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ def locked(name):
     return dict(re.findall(r"^([a-z0-9._-]+)(?:\[.*\])?==(\S+)", (FOLDER / name).read_text(), re.MULTILINE))
 
 
-def test_services_have_the_versions_of_the_whole():
+def test_services_have_the_versions_of_the_full_lock():
     services = locked("services.txt")
     assert services
     assert services.items() <= locked("app.txt").items()

@@ -50,8 +50,8 @@ class ComposeStack:
     def containers(self) -> list[dict[str, Any]]:
         """Return the engine's description of all containers of the stack."""
         ids = self._run("docker", "compose", "ps", "--all", "--quiet").stdout.split()
-        found: list[dict[str, Any]] = json.loads(self._run("docker", "inspect", *ids).stdout)
-        return found
+        containers: list[dict[str, Any]] = json.loads(self._run("docker", "inspect", *ids).stdout)
+        return containers
 
     def _run(self, *command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -90,7 +90,7 @@ def _copy_of_the_tree(folder: Path) -> Path:
 
 def _environment() -> dict[str, str]:
     """Return an environment without this machine's settings and without Grafana, with stand-in images if present."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "AFORO_", "MAKE", "COMPOSE_"))}
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "AFORO_", "MAKE", "COMPOSE_"))}
     own = {
         "COMPOSE_PROJECT_NAME": f"aforo-test-{os.getpid()}",
         "COMPOSE_PROFILES": "emulator",
@@ -99,4 +99,4 @@ def _environment() -> dict[str, str]:
     }
     if _answers("docker", "image", "inspect", *LAB_IMAGES.values()):
         own |= LAB_IMAGES | {"BUILD_NETWORK": "host"}
-    return own | kept | {name: own[name] for name in own if name.startswith(("COMPOSE_", "AFORO_"))}
+    return own | inherited | {name: own[name] for name in own if name.startswith(("COMPOSE_", "AFORO_"))}

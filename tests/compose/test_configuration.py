@@ -25,11 +25,11 @@ def configured(tmp_path):
     shutil.copy2(ROOT / "docker-compose.yml", tmp_path)
 
     def run(profiles="emulator,grafana", **settings):
-        kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         done = subprocess.run(
             ["docker", "compose", "config", "--format", "json"],
             cwd=tmp_path,
-            env=kept | {"COMPOSE_PROFILES": profiles} | settings,
+            env=inherited | {"COMPOSE_PROFILES": profiles} | settings,
             capture_output=True,
             text=True,
             check=False,
@@ -60,8 +60,8 @@ def test_every_permanent_service_has_a_health_check(configured):
 
 
 def test_a_worker_has_the_limits_of_the_settings(configured):
-    asked = {"CPUS": "1.5", "MEMORY": "2g", "STOP": "100s"}
-    named = {f"AFORO_COMPOSE_WORKER_{name}": value for name, value in asked.items()}
+    values = {"CPUS": "1.5", "MEMORY": "2g", "STOP": "100s"}
+    named = {f"AFORO_COMPOSE_WORKER_{name}": value for name, value in values.items()}
     worker = configured(WORKERS="3", **named)["worker"]
     assert (worker["scale"], worker["cpus"], int(worker["mem_limit"])) == (3, 1.5, 2 << 30)
     assert worker["stop_grace_period"] == "1m40s"
@@ -69,10 +69,10 @@ def test_a_worker_has_the_limits_of_the_settings(configured):
 
 def test_pages_are_published_on_loopback_ports_of_the_settings(configured):
     ports = {"prometheus": "9990", "grafana": "9991", "alertmanager": "9992"}
-    asked = {f"AFORO_COMPOSE_{name.upper()}_PORT": port for name, port in ports.items()}
-    services = configured("emulator,grafana,alerts", **asked)
+    values = {f"AFORO_COMPOSE_{name.upper()}_PORT": port for name, port in ports.items()}
+    services = configured("emulator,grafana,alerts", **values)
     published = {name: [(p["host_ip"], p["published"]) for p in s.get("ports", [])] for name, s in services.items()}
-    assert {name: found for name, found in published.items() if found} == {
+    assert {name: ports_of for name, ports_of in published.items() if ports_of} == {
         name: [("127.0.0.1", port)] for name, port in ports.items()
     }
 

@@ -1,4 +1,4 @@
-"""What the engine was really told: who may do what in a container, and who can reach it."""
+"""Security of the containers, as the engine shows it: privileges, users and published ports."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(1800)]
 OURS = {"resources", "worker", "sqs-exporter", "db-exporter", "celery-exporter", "aws"}
-#: its entrypoint must give the data folder away before it becomes an ordinary user
+#: Its entrypoint changes the owner of the data folder before it switches to another user.
 MAY_ADD = {"postgres": {"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_SETGID", "CAP_SETUID"}}
 
 
@@ -24,7 +24,7 @@ def test_every_container_has_a_read_only_root_no_capabilities_and_no_new_privile
         assert not host["Privileged"], service(container)
 
 
-def test_our_images_run_as_an_ordinary_user(stack):
+def test_our_images_run_as_an_unprivileged_user(stack):
     users = {service(c): c["Config"]["User"] for c in stack.containers()}
     assert {name: users[name] for name in OURS} == dict.fromkeys(OURS, "10001:10001")
 
@@ -45,7 +45,7 @@ def test_a_worker_has_the_limits_of_the_settings(stack):
         assert container["HostConfig"]["PidsLimit"] == 4096
 
 
-def test_exporters_know_no_user_of_the_database_that_may_write(stack):
+def test_exporters_have_no_database_user_with_write_access(stack):
     owner = [service(c) for c in stack.containers() if any("//aforo:" in entry for entry in c["Config"]["Env"])]
     reader = [service(c) for c in stack.containers() if any("//aforo_reader:" in entry for entry in c["Config"]["Env"])]
     assert set(owner) == {"resources", "worker"}
@@ -55,6 +55,6 @@ def test_exporters_know_no_user_of_the_database_that_may_write(stack):
         assert stack.sql(f"SELECT {', '.join(may)}") == [["t", "f"]]
 
 
-def test_no_container_holds_the_engine_s_socket(stack):
+def test_no_container_has_the_socket_of_the_engine(stack):
     mounts = {mount.get("Source", "") for container in stack.containers() for mount in container["Mounts"]}
     assert not any(source.endswith("docker.sock") for source in mounts)

@@ -28,8 +28,8 @@ def stack(tmp_path):
         fake.parent.mkdir(exist_ok=True)
         fake.write_text(f"#!/bin/sh\n{CHECK}\n{docker}\n")
         fake.chmod(0o755)
-        kept = {k: v for k, v in os.environ.items() if k not in {"WORKERS", "CONCURRENCY", "COMPOSE_PROFILES"}}
-        environment = kept | options | {"PATH": f"{fake.parent}:{os.environ['PATH']}"}
+        inherited = {k: v for k, v in os.environ.items() if k not in {"WORKERS", "CONCURRENCY", "COMPOSE_PROFILES"}}
+        environment = inherited | options | {"PATH": f"{fake.parent}:{os.environ['PATH']}"}
         return subprocess.run([copy, *words], env=environment, capture_output=True, text=True, check=False)
 
     return run
@@ -81,9 +81,9 @@ def test_exporters_with_tls_or_a_password_are_an_error(stack, tmp_path, name):
 def test_without_the_emulator_its_endpoint_and_keys_are_not_set(stack, tmp_path, monkeypatch, profiles, variables):
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
-    tell = f'[ "$2" != --progress ] || env | grep ^AWS_ | sort >{tmp_path}/told'
-    stack("status", docker=tell, COMPOSE_PROFILES=profiles)
-    assert (tmp_path / "told").read_text().split() == variables
+    script = f'[ "$2" != --progress ] || env | grep ^AWS_ | sort >{tmp_path}/variables'
+    stack("status", docker=script, COMPOSE_PROFILES=profiles)
+    assert (tmp_path / "variables").read_text().split() == variables
 
 
 def test_an_invalid_setting_of_the_dotenv_file_is_an_error_before_anything_starts(stack, tmp_path):
@@ -101,8 +101,8 @@ def test_an_unknown_verb_is_an_error(stack):
 def test_a_password_is_generated_once_and_readable_by_this_user_only(stack, tmp_path, name):
     secret = tmp_path / ".local/compose" / name
     stack("status")
-    made = secret.read_text()
+    password = secret.read_text()
     stack("status")
-    assert len(made) == 36
-    assert secret.read_text() == made
+    assert len(password) == 36
+    assert secret.read_text() == password
     assert secret.parent.stat().st_mode & 0o077 == 0

@@ -10,9 +10,9 @@ from core import logs
 def root():
     """The root logger, restored after the test."""
     logger = logging.getLogger()
-    kept = logger.handlers[:], logger.level
+    saved = logger.handlers[:], logger.level
     yield logger
-    logger.handlers[:], logger.level = kept
+    logger.handlers[:], logger.level = saved
 
 
 @pytest.fixture

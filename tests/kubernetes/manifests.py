@@ -18,8 +18,8 @@ def kustomization() -> Manifest:
 
 def manifests(kind: str | None = None) -> list[Manifest]:
     files = (FOLDER / name for name in kustomization()["resources"] if name.endswith(".yaml"))
-    found = [document for file in files for document in yaml.safe_load_all(file.read_text(encoding="utf-8"))]
-    return [m for m in found if kind in {None, m["kind"]}]
+    documents = [document for file in files for document in yaml.safe_load_all(file.read_text(encoding="utf-8"))]
+    return [m for m in documents if kind in {None, m["kind"]}]
 
 
 def the(kind: str, name: str) -> Manifest:

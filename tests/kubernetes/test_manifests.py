@@ -27,17 +27,17 @@ def test_queue_length_and_most_replicas_are_those_of_the_plan():
     command = [sys.executable, "-m", "capacity", "plan", *shlex.split(scaled["metadata"]["annotations"]["aforo/plan"])]
     answer = subprocess.run([*command, "--json"], cwd=ROOT, capture_output=True, text=True, check=True)
     plan = json.loads(answer.stdout)
-    asked = scaled["spec"]["triggers"][0]["metadata"]
-    assert asked["scaleOnInFlight"] == "true"
-    assert asked["queueLength"] == str(plan["keda_queue_length"])
+    metadata = scaled["spec"]["triggers"][0]["metadata"]
+    assert metadata["scaleOnInFlight"] == "true"
+    assert metadata["queueLength"] == str(plan["keda_queue_length"])
     assert scaled["spec"]["maxReplicaCount"] >= plan["workers"]
     assert plan["demand"]["slots_per_worker"] == int(settings()["AFORO_WORKER_CONCURRENCY"])
 
 
 def test_queue_and_region_of_the_scaler_are_those_of_the_settings():
-    asked = the("ScaledObject", "worker")["spec"]["triggers"][0]["metadata"]
-    assert asked["queueURL"].endswith("/" + settings()["SQS_QUEUE_NAME"])
-    assert asked["awsRegion"] == settings()["AWS_REGION"]
+    metadata = the("ScaledObject", "worker")["spec"]["triggers"][0]["metadata"]
+    assert metadata["queueURL"].endswith("/" + settings()["SQS_QUEUE_NAME"])
+    assert metadata["awsRegion"] == settings()["AWS_REGION"]
 
 
 def test_the_settings_are_valid_and_known():
@@ -69,27 +69,27 @@ def test_a_pod_has_the_least_privileges(deployment):
 
 def test_ports_are_those_of_the_settings_and_open_to_prometheus_only():
     defaults = Settings.from_env(settings())
-    wanted = {defaults.worker.metrics_port, defaults.exporters.sqs_port, defaults.exporters.db_port}
+    expected = {defaults.worker.metrics_port, defaults.exporters.sqs_port, defaults.exporters.db_port}
     opened = {port["containerPort"] for d in DEPLOYMENTS for port in pod(d)["containers"][0]["ports"]}
     (entry,) = the("NetworkPolicy", "aforo")["spec"]["ingress"]
-    assert opened == wanted == {port["port"] for port in entry["ports"]}
+    assert opened == expected == {port["port"] for port in entry["ports"]}
     assert entry["from"] == [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
 
 
 def test_exporters_connect_as_the_read_only_user():
-    found = {}
+    secrets = {}
     for deployment in DEPLOYMENTS:
         (container,) = pod(deployment)["containers"]
         assert container["envFrom"] == [{"configMapRef": {"name": "aforo-settings"}}]
         (variable,) = container["env"]
         assert variable["name"] == "AFORO_DATABASE_URL"
-        found[deployment["metadata"]["name"]] = variable["valueFrom"]["secretKeyRef"]
+        secrets[deployment["metadata"]["name"]] = variable["valueFrom"]["secretKeyRef"]
     keys = {
         "worker": "AFORO_DATABASE_URL",
         "sqs-exporter": "AFORO_DATABASE_READONLY_URL",
         "db-exporter": "AFORO_DATABASE_READONLY_URL",
     }
-    assert found == {name: {"name": "aforo-database", "key": key} for name, key in keys.items()}
+    assert secrets == {name: {"name": "aforo-database", "key": key} for name, key in keys.items()}
 
 
 def test_dns_of_the_cluster_is_reachable():
@@ -111,15 +111,15 @@ def test_job_names_are_those_of_the_prometheus_configuration():
 
 
 def test_every_rule_and_alert_equals_its_source():
-    made = runpy.run_path(str(FOLDER / "generate.py"))["render"]()
-    assert (FOLDER / "prometheus-rules.yaml").read_text(encoding="utf-8") == made, "run deploy/kubernetes/generate.py"
+    text = runpy.run_path(str(FOLDER / "generate.py"))["render"]()
+    assert (FOLDER / "prometheus-rules.yaml").read_text(encoding="utf-8") == text, "run deploy/kubernetes/generate.py"
 
 
 def test_alerts_of_another_file_can_point_to_another_runbook(tmp_path):
     options = ["--runbook", "https://wiki.example/aforo", tmp_path / "rules.yaml"]
     subprocess.run([sys.executable, FOLDER / "generate.py", *options], check=True)
-    made = yaml.safe_load_all((tmp_path / "rules.yaml").read_text(encoding="utf-8"))
-    rules = [rule for m in made for group in m["spec"]["groups"] for rule in group["rules"] if "alert" in rule]
+    documents = yaml.safe_load_all((tmp_path / "rules.yaml").read_text(encoding="utf-8"))
+    rules = [rule for m in documents for group in m["spec"]["groups"] for rule in group["rules"] if "alert" in rule]
     assert rules
     for rule in rules:
         assert rule["annotations"]["runbook_url"] == f"https://wiki.example/aforo#{rule['alert'].lower()}"

@@ -70,12 +70,12 @@ def build(folder):
 
 
 def test_the_output_of_kustomize_matches_the_schemas():
-    made = build(FOLDER)
-    for manifest in made:
+    built = build(FOLDER)
+    for manifest in built:
         check(manifest)
-    pods = [m["spec"]["template"]["metadata"]["labels"] for m in made if m["kind"] == "Deployment"]
+    pods = [m["spec"]["template"]["metadata"]["labels"] for m in built if m["kind"] == "Deployment"]
     assert all(labels["app.kubernetes.io/part-of"] == "aforo" for labels in pods)
-    boards = {name for m in made if m["kind"] == "ConfigMap" for name in m["data"] if name.endswith(".json")}
+    boards = {name for m in built if m["kind"] == "ConfigMap" for name in m["data"] if name.endswith(".json")}
     assert boards == {file.name for file in (FOLDER.parents[1] / "grafana/dashboards-es").glob("*.json")}
 
 
@@ -84,17 +84,17 @@ def test_the_overlay_of_the_documentation_has_its_documented_effect(tmp_path):
     shutil.copytree(FOLDER, tmp_path / "deploy/kubernetes")
     shutil.copytree(root / "grafana", tmp_path / "grafana", ignore=shutil.ignore_patterns("node_modules", "*.py"))
     overlay.mkdir()
-    told = (root / "docs/operating.md").read_text(encoding="utf-8")
-    (overlay / "kustomization.yaml").write_text(told.partition("```yaml\n")[2].partition("```")[0], encoding="utf-8")
+    page = (root / "docs/operating.md").read_text(encoding="utf-8")
+    (overlay / "kustomization.yaml").write_text(page.partition("```yaml\n")[2].partition("```")[0], encoding="utf-8")
     options = ["--runbook", "https://wiki.example/aforo", overlay / "rules.yaml"]
     subprocess.run([sys.executable, FOLDER / "generate.py", *options], check=True)
-    made = build(overlay)
-    for manifest in made:
+    built = build(overlay)
+    for manifest in built:
         check(manifest)
-    watched = [m for m in made if m["kind"] in {"PodMonitor", "PrometheusRule"}]
+    watched = [m for m in built if m["kind"] in {"PodMonitor", "PrometheusRule"}]
     assert {m["metadata"]["labels"]["release"] for m in watched} == {"kube-prometheus-stack"}
     alerts = [rule for m in watched for g in m["spec"].get("groups", []) for rule in g["rules"] if "alert" in rule]
     assert alerts
     assert all(alert["annotations"]["runbook_url"].startswith("https://wiki.example/aforo#") for alert in alerts)
-    worker = next(m for m in made if m["kind"] == "Deployment" and m["metadata"]["name"] == "worker")
+    worker = next(m for m in built if m["kind"] == "Deployment" and m["metadata"]["name"] == "worker")
     assert worker["spec"]["template"]["spec"]["containers"][0]["image"] == "registry.example/aforo-worker:1"

@@ -29,9 +29,9 @@ def test_prometheus_gets_our_ports_absolute_rule_paths_and_only_the_jobs_that_ru
 
 
 def test_the_committed_configuration_has_a_job_for_every_scraped_program():
-    wanted = programs(Settings.from_env({}))
-    result = prometheus_config(Path("prometheus/prometheus.yml").read_text(encoding="utf-8"), wanted, Path("/p"))
-    assert {f"job_name: {p.name}\n" in result for p in wanted if p.scraped} == {True}
+    every = programs(Settings.from_env({}))
+    result = prometheus_config(Path("prometheus/prometheus.yml").read_text(encoding="utf-8"), every, Path("/p"))
+    assert {f"job_name: {p.name}\n" in result for p in every if p.scraped} == {True}
 
 
 def test_a_program_that_a_setting_places_elsewhere_is_not_started():

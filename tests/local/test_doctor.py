@@ -14,13 +14,13 @@ def findings_by_subject(queue, monkeypatch, tmp_path, **variables):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", KEY)
     environment = {"AWS_ENDPOINT_URL": queue.endpoint_url, "AWS_REGION": REGION, "SQS_QUEUE_NAME": queue.name}
-    found = doctor.findings(Settings.from_env(environment | variables))
-    return {finding.subject: finding for finding in found if finding.subject.startswith("queue")}
+    results = doctor.findings(Settings.from_env(environment | variables))
+    return {finding.subject: finding for finding in results if finding.subject.startswith("queue")}
 
 
 def test_every_check_of_a_correct_queue_is_ok(sqs_queue, monkeypatch, tmp_path):
-    found = findings_by_subject(sqs_queue(60), monkeypatch, tmp_path)
-    assert {subject: finding.level for subject, finding in found.items()} == {
+    findings = findings_by_subject(sqs_queue(60), monkeypatch, tmp_path)
+    assert {subject: finding.level for subject, finding in findings.items()} == {
         "queue, visibility timeout": Level.OK,
         "queue, redrive policy": Level.OK,
         "queue, dead-letter queue": Level.OK,
@@ -32,23 +32,23 @@ def test_every_check_of_a_correct_queue_is_ok(sqs_queue, monkeypatch, tmp_path):
 def test_a_problem_is_shown_with_its_remedy(sqs_queue, monkeypatch, tmp_path):
     queue = sqs_queue(20, max_receive_count=None)
     queue.client.send_message(QueueUrl=queue.url, MessageBody="left over")
-    found = findings_by_subject(queue, monkeypatch, tmp_path)
-    timeout = found["queue, visibility timeout"]
+    findings = findings_by_subject(queue, monkeypatch, tmp_path)
+    timeout = findings["queue, visibility timeout"]
     assert timeout.level is Level.ERROR
     assert timeout.line.endswith("; set AFORO_QUEUE_VISIBILITY_TIMEOUT_SECONDS to 20, or change the queue's")
-    assert found["queue, redrive policy"].line.startswith("it has no redrive policy; give it a dead-letter queue")
-    assert found["queue, leftover messages"].level is Level.WARN
+    assert findings["queue, redrive policy"].line.startswith("it has no redrive policy; give it a dead-letter queue")
+    assert findings["queue, leftover messages"].level is Level.WARN
 
 
 def test_too_few_receives_are_an_error(sqs_queue, monkeypatch, tmp_path):
-    found = findings_by_subject(sqs_queue(60, max_receive_count=3), monkeypatch, tmp_path)
-    assert found["queue, redrive policy"].level is Level.ERROR
+    findings = findings_by_subject(sqs_queue(60, max_receive_count=3), monkeypatch, tmp_path)
+    assert findings["queue, redrive policy"].level is Level.ERROR
 
 
 def test_a_missing_queue_is_one_line(sqs_queue, monkeypatch, tmp_path):
-    found = findings_by_subject(sqs_queue(60), monkeypatch, tmp_path, SQS_QUEUE_NAME="nowhere")
-    assert list(found) == ["queue"]
-    assert found["queue"].detail == (
+    findings = findings_by_subject(sqs_queue(60), monkeypatch, tmp_path, SQS_QUEUE_NAME="nowhere")
+    assert list(findings) == ["queue"]
+    assert findings["queue"].detail == (
         "SQS queue (nowhere); it does not exist; "
         "correct SQS_QUEUE_NAME, or create it: `make up` does so on an emulator, for AWS see docs/operating.md"
     )

@@ -35,19 +35,19 @@ class Machine:
 
 @pytest.fixture
 def machine(tmp_path):
-    made = Machine(tmp_path)
-    made.install("python3", f'exec {sys.executable} "$@"')
-    made.install("apt-get", 'echo "$@" >> asked; exit 1')
-    made.install("id", "echo 0")
-    return made
+    machine = Machine(tmp_path)
+    machine.install("python3", f'exec {sys.executable} "$@"')
+    machine.install("apt-get", 'echo "$@" >> calls; exit 1')
+    machine.install("id", "echo 0")
+    return machine
 
 
 def test_missing_packages_are_installed_without_recommended_ones(machine):
     (machine.bin / "redis-server").symlink_to("/bin/true")
-    machine.install("apt-get", 'echo "$@" >> asked; [ "${*: -1}" = update ]')
+    machine.install("apt-get", 'echo "$@" >> calls; [ "${*: -1}" = update ]')
     refused = machine.setup()
-    asked = (machine.folder / "asked").read_text(encoding="utf-8").splitlines()
-    assert asked[-1].endswith("install -y --no-install-recommends ffmpeg prometheus")
+    calls = (machine.folder / "calls").read_text(encoding="utf-8").splitlines()
+    assert calls[-1].endswith("install -y --no-install-recommends ffmpeg prometheus")
     assert refused.stdout == "installing system packages: ffmpeg prometheus\n"
     assert refused.stderr.startswith("error: system packages (ffmpeg prometheus); apt-get failed")
     assert refused.returncode == 3
@@ -74,7 +74,7 @@ def test_without_the_right_to_install_the_error_shows_the_command(machine):
         "sudo apt-get install --no-install-recommends ffmpeg prometheus redis-server\n"
     )
     assert refused.returncode == 3
-    assert not (machine.folder / "asked").exists()
+    assert not (machine.folder / "calls").exists()
 
 
 def test_without_apt_the_error_names_the_missing_packages(machine):

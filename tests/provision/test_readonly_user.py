@@ -71,11 +71,11 @@ def test_a_user_that_we_did_not_create_keeps_its_password_and_is_an_error(owner_
 
 
 def test_no_user_is_created_without_a_readonly_url_or_on_a_database_without_users(owner_url, tmp_path):
-    known = do(owner_url, "SELECT rolname FROM pg_roles ORDER BY 1")
+    before = do(owner_url, "SELECT rolname FROM pg_roles ORDER BY 1")
     ensure_readonly_user(Settings.from_env({"AFORO_DATABASE_URL": owner_url}))
     ensure_readonly_user(
         Settings.from_env(
             {"AFORO_DATABASE_URL": f"sqlite:///{tmp_path}/x.db", "AFORO_DATABASE_READONLY_URL": owner_url}
         )
     )
-    assert do(owner_url, "SELECT rolname FROM pg_roles ORDER BY 1") == known
+    assert do(owner_url, "SELECT rolname FROM pg_roles ORDER BY 1") == before
