@@ -50,7 +50,7 @@ from core.settings import Settings
 from core.size import parse_size
 from core.storage import Storage, open_storage
 from injector.input_video import MediaFile, make_video
-from injector.senders import NewVideo, Publisher
+from injector.senders import NewVideo, VideoSender
 from provision.queue import ensure_queue
 from worker.media.profiles import profile_named
 from worker.media.transcode import Transcoder, transcode_command
@@ -199,7 +199,7 @@ class Pipeline:
     """A running worker and its injector."""
 
     sessions: Sessions
-    publisher: Publisher
+    sender: VideoSender
     storage: Storage
     worker: psutil.Process
 
@@ -211,9 +211,9 @@ class Pipeline:
             run.source, run.source_sha256 = "", source.sha256
             session.add(run)
         used = cpu_seconds(self.worker)
-        stored = self.storage.publish(source.path, f"uploads/{source.sha256[:16]}.mp4")
+        stored = self.storage.upload(source.path, f"uploads/{source.sha256[:16]}.mp4")
         fields = (stored.key, stored.size_bytes, stored.sha256, "full", None, None)
-        self.publisher.publish([NewVideo(run_id, k, *fields) for k in range(count)])
+        self.sender.record_and_send([NewVideo(run_id, k, *fields) for k in range(count)])
         wait_for(lambda: self._done(run_id) == count, "the videos are done", seconds=600, pause_seconds=0.2)
         with self.sessions() as session:
             window = select(func.max(VideoRow.updated_at) - func.min(VideoRow.uploaded_at))
@@ -254,7 +254,7 @@ def pipeline(settings: Settings, environment: dict[str, str], folder: Path) -> I
     with running(python("worker"), environment, folder / "worker.log") as main, read_each_second(port):
         wait_for(lambda: read_metrics(port), "the worker serves its metrics")
         yield Pipeline(
-            sessions, Publisher(make_celery(settings, url), client, url, sessions), open_storage(settings), main
+            sessions, VideoSender(make_celery(settings, url), client, url, sessions), open_storage(settings), main
         )
 
 

@@ -16,7 +16,7 @@ from capacity.analysis import result_rows
 from capacity.analysis.comparable_runs import sibling_costs, usual_canary_seconds
 from capacity.analysis.run_analysis import Cost, RunEvidence, cost_of, gather, run_window
 from capacity.diagnosis.data_quality import is_trustworthy
-from capacity.runs.archive import is_archived, kept_figures, read_archive, read_resource_file, run_folder
+from capacity.runs.archive import is_archived, kept_figures, read_archive, read_resource_file
 from capacity.runs.recorded_run import RecordedRun, load_run
 from capacity.runs.resource_samples import Resources, read_resources
 from capacity.runs.result_row import ResultRow
@@ -24,6 +24,7 @@ from capacity.table.cells import TableCell, fill
 from core import promql
 from core.errors import EnvironmentFault
 from core.models import RunRow
+from core.results_folder import run_folder
 from core.settings import Settings
 
 #: runs with all their evidence: five of each of 16 cells and some more

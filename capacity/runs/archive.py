@@ -30,11 +30,6 @@ OPEN = "open"
 LEFT_OUT = frozenset({"run_id", "source_sha256", "profile", "user_id", "owner", "lease_until"})
 
 
-def run_folder(results: Path, run_id: str) -> Path:
-    """Return where the files of a run are."""
-    return results / "runs" / run_id
-
-
 def is_archived(folder: Path) -> bool:
     """Return True if every file is there and final; an old archive is final with `attempts.csv`."""
     names = ("run.json", "videos.csv", _executions_file(folder).name, "resources.csv")

@@ -6,11 +6,12 @@ import pytest
 from capacity.analysis.analysed_runs import gather_all
 from capacity.analysis.result_rows import measure_recorded, reading
 from capacity.report.written_files import publish
-from capacity.runs.archive import is_archived, read_archive, run_folder, write_archive
+from capacity.runs.archive import is_archived, read_archive, write_archive
 from capacity.runs.recorded_run import load_run
 from capacity.runs.resource_samples import Resources
 from core.errors import UsageError
 from core.models import RunRow
+from core.results_folder import run_folder
 from core.run import RunStatus
 from core.settings import Settings
 from tests import postgresql
