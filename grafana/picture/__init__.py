@@ -1,4 +1,4 @@
-"""What a dashboard shows, as an SVG: its own queries asked of a live Prometheus, drawn on its own grid.
+"""Dashboards drawn as SVG, on their own grid and with the answers of a live Prometheus to their queries.
 
 Grafana's looks are imitated, not copied: sizes, colours, words and figures are the dashboard's, the strokes are ours.
 """

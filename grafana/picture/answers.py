@@ -1,4 +1,4 @@
-"""What Prometheus answers to a panel: lines over a window, or values at its end, under the panel's names for them."""
+"""Answers of Prometheus to the queries of a panel: lines over a window, or values at its end."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Points = tuple[tuple[float, float], ...]
 
 @dataclass(frozen=True)
 class Look:
-    """From when to when is looked, in epoch seconds, in which language, and what the variables are set to."""
+    """Time window in epoch seconds, language, and values of the variables."""
 
     url: str
     start: float
@@ -33,7 +33,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Line:
-    """One series of an answer, as it is shown; `labels` are Prometheus's."""
+    """One series of an answer, with its name and colour on the panel. `labels` are those of Prometheus."""
 
     name: str
     color: str
@@ -43,7 +43,7 @@ class Line:
 
     @property
     def last(self) -> float:
-        """Return the newest value."""
+        """Return the last value."""
         return self.points[-1][1]
 
 

@@ -14,7 +14,7 @@ AXIS = 11.0
 
 @dataclass(frozen=True)
 class Box:
-    """A place on the page."""
+    """A rectangle on the page."""
 
     x: float
     y: float
@@ -27,18 +27,18 @@ class Box:
 
     @property
     def right(self) -> float:
-        """Return where it ends."""
+        """Return the x of the right edge."""
         return self.x + self.width
 
     @property
     def bottom(self) -> float:
-        """Return where it ends, downwards."""
+        """Return the y of the lower edge."""
         return self.y + self.height
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Where a value stands between two ends of a line."""
+    """Mapping of values to positions on a line."""
 
     low: float
     high: float
@@ -46,7 +46,7 @@ class Scale:
     end: float
 
     def at(self, value: float) -> float:
-        """Return the place of a value."""
+        """Return the position of a value."""
         share = (value - self.low) / (self.high - self.low) if self.high > self.low else 0
         return self.begin + share * (self.end - self.begin)
 
@@ -64,7 +64,7 @@ def ticks(low: float, high: float, most: int = 5, base: int = 10) -> list[float]
 
 
 def time_marks(scale: Scale, box: Box) -> Iterator[str]:
-    """Yield moments (UTC) under a box."""
+    """Yield time labels (UTC) under a box."""
     span = scale.high - scale.low
     steps = (5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600)
     room = max(2, int(box.width / 95))

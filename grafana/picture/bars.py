@@ -41,7 +41,7 @@ def _word_or_value(panel: Panel, look: Look, value: float) -> str:
 
 
 def chart(panel: Panel, look: Look, box: Box) -> Iterator[str]:
-    """Draw bars by category, beside each other or stacked."""
+    """Draw bars by category, side by side or stacked."""
     groups, series = _grouped(panel, look)
     if not groups:
         yield from nothing(panel, look, box)

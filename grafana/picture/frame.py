@@ -1,4 +1,4 @@
-"""What every panel has around its data: unit, legend, value axis, and words where there is nothing."""
+"""Parts that all panels share: unit, legend, value axis, and the text shown without data."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ PALE = {"#F2CC0C", "#9FA7B3"}
 
 
 def unit(panel: Panel, look: Look) -> str:
-    """Return the unit in the language that is looked in."""
+    """Return the unit in the language of `look`."""
     return in_language(panel.unit, look.lang)
 
 
 def nothing(panel: Panel, look: Look, box: Box) -> Iterator[str]:
-    """Say what it means that nothing came."""
+    """Draw the text for a panel without data."""
     words = panel.empty.to(look.lang) if panel.empty else "–"
     yield svg.text(box.x + box.width / 2, box.y + box.height / 2 + 5, words, 13, svg.SOFT, "middle")
 
 
 def threshold(panel: Panel, value: float) -> str:
-    """Return the colour a value has by the thresholds; empty without any."""
+    """Return the colour of a value by the thresholds; empty without thresholds."""
     return next((color for start, color in reversed(panel.thresholds) if start is None or value >= start), "")
 
 
 def value_axis(panel: Panel, look: Look, plot: Box, low: float, high: float) -> Generator[str, None, tuple[Scale, Box]]:
-    """Draw round values beside a plot; return their scale and what is left of the plot."""
+    """Draw a value axis; return its scale and the remaining box of the plot."""
     marks = ticks(low, high, 4, 1024 if unit(panel, look) in BINARY else 10)
     labels = [_mark(panel, look, mark) for mark in marks]
     plot = plot.inside(left=max(svg.width_of(label, AXIS) for label in labels) + 8, right=6)
@@ -52,7 +52,7 @@ def _mark(panel: Panel, look: Look, value: float) -> str:
 
 
 def ink_on(color: str) -> str:
-    """Return the colour of words that can be read on `color`."""
+    """Return a text colour that is readable on `color`."""
     return svg.INK if color in PALE else "#ffffff"
 
 

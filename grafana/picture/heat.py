@@ -1,4 +1,4 @@
-"""A distribution over time: how many fell into each bucket, as shades."""
+"""Heat map: the number of events per bucket over time."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from grafana.picture.frame import nothing, unit
 from grafana.picture.values import shown
 
 SHADES = ("#fdd0a2", "#fdae6b", "#f16913", "#d94801", "#8c2d04")
-#: an increase is estimated at its ends, so less than this is nobody
-NOBODY = 0.01
-#: so few are not yet the darkest shade
+#: `increase()` extrapolates at the edges, so smaller values are noise.
+NOISE = 0.01
+#: Smallest maximum of the colour scale: a few events do not get the darkest shade.
 FEW = 4.0
 
 
 def heat(panel: Panel, look: Look, box: Box) -> Iterator[str]:
-    """Draw the buckets that hold anything, and one on either side."""
+    """Draw the buckets with events, and one empty bucket on either side."""
     found = sorted(lines(panel, look), key=_bound)
     if not found:
         yield from nothing(panel, look, box)
         return
     cells = _differences(found)
-    used = [n for n, row in enumerate(cells) if any(value > NOBODY for value in row.values())] or [0]
+    used = [n for n, row in enumerate(cells) if any(value > NOISE for value in row.values())] or [0]
     shown_rows = range(max(0, min(used) - 1), min(len(found), max(used) + 2))
     labels = [f"≤ {shown(_bound(found[n]), unit(panel, look))}" for n in shown_rows]
     plot = box.inside(left=max(svg.width_of(label, AXIS) for label in labels) + 8, top=4, right=6, bottom=20)
@@ -44,7 +44,7 @@ def _band(row: dict[float, float], most: float, look: Look, band: Box) -> Iterat
     times = Scale(look.start, look.end, band.x, band.right)
     step = min((b - a for a, b in pairwise(row)), default=15.0)
     for moment, value in row.items():
-        if value > NOBODY:
+        if value > NOISE:
             left = max(band.x, times.at(moment - step))
             shade = SHADES[min(len(SHADES) - 1, int(len(SHADES) * value / most))]
             yield svg.rect(left + 0.5, band.y + 0.5, times.at(moment) - left - 1, band.height - 1, shade, 1)
@@ -55,7 +55,7 @@ def _bound(line: Line) -> float:
 
 
 def _differences(found: Sequence[Line]) -> list[dict[float, float]]:
-    """Return what each bucket holds by itself: cumulative counts less those of the bucket below."""
+    """Return the events of each bucket: its cumulative count minus that of the bucket below."""
     made: list[dict[float, float]] = []
     below: dict[float, float] = {}
     for line in found:

@@ -1,4 +1,4 @@
-"""Which drawing belongs to which kind of panel."""
+"""Drawing function of each kind of panel."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from grafana.picture.frame import LEGEND, legend, nothing, value_axis
 
 
 def series(panel: Panel, look: Look, box: Box) -> Iterator[str]:
-    """Draw lines, or bands on each other, over the window."""
+    """Draw lines, or stacked bands, over the window."""
     found = lines(panel, look)
     if not found:
         yield from nothing(panel, look, box)
@@ -38,7 +38,7 @@ def series(panel: Panel, look: Look, box: Box) -> Iterator[str]:
 
 
 def _parts(points: Sequence[tuple[float, float]]) -> Iterator[list[tuple[float, float]]]:
-    """Yield runs of points without a gap between them."""
+    """Yield sequences of points without gaps."""
     usual = min((b[0] - a[0] for a, b in pairwise(points)), default=0)
     part = [points[0]]
     for before, point in pairwise(points):
@@ -50,7 +50,7 @@ def _parts(points: Sequence[tuple[float, float]]) -> Iterator[list[tuple[float, 
 
 
 def _stack(found: Sequence[Line]) -> list[tuple[Line, list[tuple[float, float, float]]]]:
-    """Return each line with its moments and where its band begins and ends."""
+    """Return each line with the lower and upper limit of its band at each moment."""
     moments = sorted({t for line in found for t, _ in line.points})
     ground, made = dict.fromkeys(moments, 0.0), []
     for line in found:

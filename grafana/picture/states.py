@@ -15,7 +15,7 @@ BAND, NAME = 22.0, 12.0
 
 
 def states(panel: Panel, look: Look, box: Box) -> Iterator[str]:
-    """Draw a band per series, as many as fit; where a series was not there, nothing."""
+    """Draw a band per series, as many as fit, with gaps where a series has no samples."""
     found = lines(panel, look)
     if not found:
         yield from nothing(panel, look, box)
@@ -36,7 +36,7 @@ def states(panel: Panel, look: Look, box: Box) -> Iterator[str]:
 
 
 def _stretches(line: Line) -> Iterator[tuple[float, float, float]]:
-    """Yield from when to when the series had which value; a value lasts until the next moment that was asked for."""
+    """Yield start, end and value of each state. A value lasts until the next step of the query."""
     step = min((b[0] - a[0] for a, b in pairwise(line.points)), default=1.0)
     start, value = line.points[0]
     for (before, _), (moment, after) in pairwise(line.points):

@@ -1,4 +1,4 @@
-"""The few marks a picture is made of."""
+"""SVG elements: text, rectangle, line, outline."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from html import escape
 
 INK, SOFT, LINE, PAPER, CARD = "#1f2430", "#6c7383", "#e3e6ec", "#f4f5f7", "#ffffff"
 FONT = "Inter, 'Noto Sans', 'Segoe UI', 'DejaVu Sans', sans-serif"
-#: mean width of a character over the size of its font; a little too wide is better than a little too narrow
+#: Mean width of a character relative to the font size, rounded up so that text fits.
 _CHARACTER = 0.56
 
 
 def text(
     x: float, y: float, words: str, size: float = 12, color: str = INK, anchor: str = "start", weight: int = 400
 ) -> str:
-    """Return words at a baseline."""
+    """Return a text at a baseline."""
     look = f'font-size="{size:g}" fill="{color}" text-anchor="{anchor}" font-weight="{weight}"'
     return f'<text x="{x:.1f}" y="{y:.1f}" {look}>{escape(words)}</text>'
 
@@ -41,11 +41,11 @@ def area(points: Iterable[tuple[float, float]], color: str, opacity: float) -> s
 
 
 def width_of(words: str, size: float) -> float:
-    """Return about how wide words are."""
+    """Return the estimated width of a text."""
     return len(words) * size * _CHARACTER
 
 
 def cut(words: str, size: float, room: float) -> str:
-    """Return words that fit into `room`, the end left out if need be."""
+    """Return the text, truncated to the width `room`."""
     most = int(room / (size * _CHARACTER))
     return words if len(words) <= most else words[: max(0, most - 1)].rstrip() + "…"

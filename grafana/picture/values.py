@@ -1,4 +1,4 @@
-"""A number as a panel shows it: with its unit, and no more digits than say something."""
+"""Formatting of numbers with Grafana's units and significant digits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _BINARY = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
 def shown(value: float | None, unit: str, decimals: int | None = None) -> str:
-    """Return the value in Grafana's unit `unit`; a dash where it is unknown."""
+    """Return the value in Grafana's unit `unit`; a dash for an unknown value."""
     if value is None or not math.isfinite(value):
         return "–"
     if unit.startswith("suffix:"):

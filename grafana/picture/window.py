@@ -1,4 +1,4 @@
-"""From when to when a picture looks: at one run from a little before it, or at all runs."""
+"""Time window of a picture: one run with a margin before it, or all runs."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from grafana.picture.answers import Look
 BEFORE_SECONDS, AFTER_SECONDS = 20.0, 5.0
 STARTS = "max by (run_id) (aforo_run_window_start_timestamp_seconds)"
 LENGTHS = "run_id:aforo_run_window_seconds:elapsed"
-#: variables that begin with their first value, and the series they are read from
+#: Variables whose default is their first value, and the series of their values.
 FIRST_OF = {"queue": QUEUES, "job": "prometheus_tsdb_head_series"}
 
 
 def looks_at(url: str, run_id: str | None, share: float, lang: Language, now: float) -> tuple[Look, Look]:
-    """Return a look at one run, until `share` of its time had passed, and one at all runs until `now`."""
+    """Return the view of one run up to `share` of its duration, and the view of all runs until `now`."""
     starts = {sample.labels["run_id"]: sample.value for sample in promql.query(url, STARTS)}
     lengths = {sample.labels["run_id"]: sample.value for sample in promql.query(url, LENGTHS)}
-    chosen = run_id or max(starts, key=lambda known: starts[known], default="")
+    chosen = run_id or max(starts, key=lambda run: starts[run], default="")
     if chosen not in starts or chosen not in lengths:
-        raise UsageError("run", "Prometheus knows no such run with a window", "see `make table`", value=chosen)
+        raise UsageError("run", "Prometheus has no such run with a window", "see `make table`", value=chosen)
     start, length = starts[chosen], lengths[chosen]
     end = start + share * length + (AFTER_SECONDS if share >= 1 else 0)
     first = {name: _first(url, series, name) for name, series in FIRST_OF.items()}
@@ -33,5 +33,5 @@ def looks_at(url: str, run_id: str | None, share: float, lang: Language, now: fl
 
 
 def _first(url: str, series: str, label: str) -> str:
-    """Return the value that Grafana begins with; empty where there is none."""
+    """Return the default value in Grafana; empty if there is none."""
     return next((sample.labels[label] for sample in promql.query(url, series)), "")

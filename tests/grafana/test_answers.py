@@ -15,7 +15,7 @@ from grafana.board import Row, placed
 from grafana.boards import BOARDS
 from grafana.boards.choices import QUEUES
 from grafana.expressions import filled
-from injector.worker_fleet import CEILING
+from injector.worker_fleet import BANDWIDTH_LIMIT
 from tests.prometheus.promtools import PROMTOOLS
 
 pytestmark = pytest.mark.skipif(not PROMTOOLS, reason="promtool is not installed (Debian: prometheus)")
@@ -118,7 +118,7 @@ def test_a_machine_counts_once_in_the_report_and_in_what_the_injector_writes_dow
             (COUNTERS["oom"], {"{}": 2 * 40}),
             (GAUGES["cores"], {"{}": 4}),
             (GAUGES["ceiling"], {'{resource="disk_read"}': 200}),
-            (summed_over_machines(CEILING, "resource"), {'{resource="disk_read"}': 200}),
+            (summed_over_machines(BANDWIDTH_LIMIT, "resource"), {'{resource="disk_read"}': 200}),
         ],
     )
 
