@@ -81,7 +81,7 @@ class TestRunner:
 
     def run(self, request: RunRequest, progress: Progress) -> ResultRow:
         """Set the concurrency, wait for an empty queue, inject, wait for the last video, return the row."""
-        self._set_concurrency(request.concurrency)
+        self._set_concurrency(request)
         self.wait_for_empty_queue()
         run_id = self._inject(request, progress)
         self.wait(run_id, progress, adaptive=request.adaptive)
@@ -200,11 +200,12 @@ class TestRunner:
             run = find_run(session, run_id)
             run.environment = {**run.environment, "canary_after_seconds": seconds}
 
-    def _set_concurrency(self, concurrency: int) -> None:
+    def _set_concurrency(self, request: RunRequest) -> None:
         if self.settings.stack == "native":
-            _run_program({"CONCURRENCY": str(concurrency)}, "local", "up")
+            profile = {} if request.profile is None else {"PROFILE": request.profile}
+            _run_program({"CONCURRENCY": str(request.concurrency), **profile}, "local", "up")
         else:
-            self._require_concurrency(concurrency)
+            self._require_concurrency(request.concurrency)
 
     def _require_concurrency(self, concurrency: int) -> None:
         slots = recording_rules.slots_per_node(self.settings.prometheus.url)
