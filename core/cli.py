@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
 import click
 from botocore.exceptions import BotoCoreError, ClientError
@@ -14,36 +14,90 @@ from sqlalchemy.exc import DBAPIError
 
 from core.aws import aws_fault
 from core.database import database_fault
-from core.errors import AforoError, ExitCode, printable
+from core.errors import AforoError, ExitCode, UsageError, printable
 
 
 def run(command: click.Command, name: str, arguments: Sequence[str] | None = None) -> NoReturn:
     """Run `command` as program `name` and exit; no traceback reaches the user for an expected error."""
     try:
         code = command.main(args=arguments, prog_name=name, standalone_mode=False)
-    except click.exceptions.Exit as wanted:
-        code = wanted.exit_code
+    except click.exceptions.Exit as end:
+        code = end.exit_code
     except click.ClickException as error:
-        code = _say(usage_line(error, name), ExitCode.USAGE)
+        code = _print_error(usage_line(error, name), ExitCode.USAGE)
     except AforoError as error:
-        code = _say(str(error), error.exit_code)
-    except DBAPIError as error:  # what no place has told better: every other error of a library is a fault of ours
-        code = _say(str(database_fault(error)), ExitCode.ENVIRONMENT)
+        code = _print_error(str(error), error.exit_code)
+    except DBAPIError as error:  # not handled closer to its cause; an unexpected error of another library is a bug
+        code = _print_error(str(database_fault(error)), ExitCode.ENVIRONMENT)
     except (BotoCoreError, ClientError) as error:
-        code = _say(str(aws_fault(error)), ExitCode.ENVIRONMENT)
+        code = _print_error(str(aws_fault(error)), ExitCode.ENVIRONMENT)
     except (click.Abort, KeyboardInterrupt):
-        code = _say("interrupted; Ctrl-C was pressed; what was recorded is kept", ExitCode.INTERRUPTED)
+        code = _print_error("interrupted; Ctrl-C was pressed; what was recorded is kept", ExitCode.INTERRUPTED)
     except BrokenPipeError:
         code = _leave_closed_pipe()
     sys.exit(code if isinstance(code, int) else ExitCode.DONE)
 
 
+def env_option(
+    flag: str, variable: str, text: str, *, default: Any = None, unset: str = "", **attributes: Any
+) -> Callable[[Any], Any]:
+    """Return an option that `variable` can set and whose help ends in `[env: VARIABLE, default 8]`.
+
+    `unset` replaces the default in the help where another setting decides. `attributes` go to click.
+    """
+    if default is not None:
+        unset, attributes = unset or f"default {default}", {"default": default, **attributes}
+    names = ", ".join(filter(None, [variable, unset]))
+    attributes = {"cls": EnvironmentOption, "metavar": _metavar(variable, attributes), **attributes}
+    return click.option(flag, envvar=variable, help=f"{text} [env: {names}].", **attributes)
+
+
 class EnvironmentOption(click.Option):
-    """An option whose variable may be set to nothing, which is an answer: click takes it for unset."""
+    """An option whose invalid value is a UsageError that names its environment variable.
+
+    With `empty_is_value`, an empty variable is a value to check. By default it counts as unset.
+    """
+
+    def __init__(self, *arguments: Any, empty_is_value: bool = False, **attributes: Any) -> None:
+        self.empty_is_value = empty_is_value
+        super().__init__(*arguments, **attributes)
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
-        """Return the variable as it stands, empty or not; None when it is unset."""
-        return os.environ.get(str(self.envvar))
+        """Return the value of the variable, or None when it counts as unset."""
+        return os.environ.get(str(self.envvar)) if self.empty_is_value else super().resolve_envvar_value(ctx)
+
+    def type_cast_value(self, ctx: click.Context, value: Any) -> Any:
+        """Return the converted value; raise UsageError if its type does not allow it."""
+        try:
+            return super().type_cast_value(ctx, value)
+        except click.BadParameter as error:
+            why, remedy = _allowed(self.type) or (error.message.rstrip("."), f"see `{ctx.command_path} --help`")
+            raise UsageError(str(self.envvar), why, remedy, value=value) from error
+
+
+class WholeNumber(click.IntRange):
+    """A range of whole numbers in ASCII digits; `click.IntRange` also takes `1_000` and digits of other scripts."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number; fail for a text of anything but digits."""
+        if isinstance(value, str) and not (value.isascii() and value.isdigit()):
+            self.fail(f"{value!r} is not a whole number", param, ctx)
+        return int(super().convert(value, param, ctx))
+
+
+def _metavar(variable: str, attributes: dict[str, Any]) -> str | None:
+    """Return the placeholder of a value in the help; a choice and a flag have their own."""
+    return None if attributes.get("is_flag") or isinstance(attributes.get("type"), click.Choice) else variable
+
+
+def _allowed(kind: click.ParamType[Any]) -> tuple[str, str] | None:
+    """Return why a value of this type is invalid and what to give instead; None for a type with its own text."""
+    if isinstance(kind, click.Choice):
+        return "it is unknown", f"use {' or '.join(str(choice) for choice in kind.choices)}"
+    if isinstance(kind, click.IntRange):
+        most = "or more" if kind.max is None else f"to {kind.max}"
+        return "it must be a whole number", f"give {kind.min} {most}"
+    return None
 
 
 def usage_line(error: click.ClickException, name: str) -> str:
@@ -52,7 +106,7 @@ def usage_line(error: click.ClickException, name: str) -> str:
     return f"{what}; the command line was refused; see `{name} --help`"
 
 
-def _say(line: str, code: ExitCode) -> ExitCode:
+def _print_error(line: str, code: ExitCode) -> ExitCode:
     click.echo(f"error: {line}", err=True)
     return code
 

@@ -1,12 +1,16 @@
-"""Every setting, declared once: name, default, meaning and what is allowed.
+"""All settings of the programs: name, default, meaning and allowed values.
 
-`Settings.from_env(mapping)` is called once per process. `.env.example` is compared with this file by a test.
+Each program calls `Settings.from_process()` once. `.env.example` is generated from this file. The few settings that
+the library reads in somebody else's process are in `aforo/settings.py`.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
+import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,18 +20,20 @@ from urllib.parse import urlsplit
 from dotenv import dotenv_values
 
 from core.errors import UsageError
+from core.language import DEFAULT_LANGUAGE, LANGUAGES, Language
 
 Parser = Callable[[str], Any]
 Record = TypeVar("Record")
 EMULATOR_URL = "http://127.0.0.1:4566"
 MOST_SLOTS = 512
-#: what can be made of a video; worker.media.profiles says how
+#: the encodings of a video, defined in worker.media.profiles
 PROFILE_NAMES = ("full", "showcase")
+_SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 
 
 def _text(value: str) -> str:
     if not value or not value.isprintable():
-        raise ValueError("a printable text that is not empty")
+        raise ValueError("printable text that is not empty")
     return value
 
 
@@ -67,14 +73,14 @@ def _queue_patterns(value: str) -> tuple[str, ...]:
 def _pairs(value: str) -> Mapping[str, str]:
     pairs = [part.partition("=") for part in value.split(",") if part.strip()]
     if not all(key.strip() and equals for key, equals, _ in pairs):
-        raise ValueError("name=value pairs with commas between them")
+        raise ValueError("name=value pairs, separated by commas")
     return {key.strip(): text.strip() for key, _, text in pairs}
 
 
 def _choice(*allowed: str) -> Parser:
     def parse(value: str) -> str:
         if value not in allowed:
-            raise ValueError("one of " + ", ".join(allowed))
+            raise ValueError("one of " + ", ".join(filter(None, allowed)))
         return value
 
     return parse
@@ -102,6 +108,22 @@ def _number(low: float, high: float) -> Parser:
     return parse
 
 
+def _optional_number(low: float, high: float) -> Callable[[str], float | None]:
+    parse = _number(low, high)
+    return lambda value: parse(value) if value else None
+
+
+def _duration(value: str) -> float:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|min|h)", value)
+    if match is None or not float(match[1]):
+        raise ValueError("a duration such as 60s, 5min or 1h")
+    return float(match[1]) * _SECONDS[match[2]]
+
+
+def _programs(value: str) -> tuple[str, ...]:
+    return tuple(part for part in value.split(":") if part)
+
+
 def setting(name: str, default: str, parse: Parser, meaning: str) -> Any:
     """Declare one environment variable as a dataclass field."""
     metadata = {"name": name, "default": default, "parse": parse, "meaning": meaning}
@@ -113,18 +135,21 @@ _PORT = _whole(1, 65535)
 
 @dataclass(frozen=True)
 class Aws:
-    """How AWS, or its local emulator, is reached; credentials are boto3's own business."""
+    """Endpoints of AWS or of its local emulator. boto3 reads the credentials itself."""
 
     region: str = setting("AWS_REGION", "us-east-1", _text, "AWS region of the queue and the bucket")
     endpoint_url: str | None = setting(
-        "AWS_ENDPOINT_URL", "", _optional_url, "AWS emulator; empty means real AWS (STACK=native sets it to its own)"
+        "AWS_ENDPOINT_URL",
+        "",
+        _optional_url,
+        "URL of the AWS emulator; empty means real AWS (with STACK=native, the stack's own emulator)",
     )
     s3_endpoint_url: str | None = setting(
-        "AWS_ENDPOINT_URL_S3", "", _optional_url, "S3 that is not with the queue, such as MinIO; empty means the above"
+        "AWS_ENDPOINT_URL_S3", "", _optional_url, "URL of S3 if it differs, such as MinIO; empty means AWS_ENDPOINT_URL"
     )
 
     def endpoint_of(self, service: str) -> str | None:
-        """Return where `service` is reached; None is real AWS."""
+        """Return the endpoint of `service`. None means real AWS."""
         return (self.s3_endpoint_url if service == "s3" else None) or self.endpoint_url
 
 
@@ -137,30 +162,32 @@ class Queue:
         "AFORO_QUEUE_VISIBILITY_TIMEOUT_SECONDS",
         "60",
         _whole(3, 43200),
-        "visibility timeout given to a queue we create; the keeper extends it while a task runs",
+        "visibility timeout of a queue that we create; the worker extends it while a task runs",
     )
     max_receive_count: int = setting(
         "AFORO_QUEUE_MAX_RECEIVE_COUNT", "8", _whole(5, 1000), "receives before SQS moves a message to the DLQ"
     )
     long_poll_seconds: int = setting(
-        "AFORO_QUEUE_LONG_POLL_SECONDS", "5", _whole(1, 20), "how long an empty receive waits in SQS"
+        "AFORO_QUEUE_LONG_POLL_SECONDS", "5", _whole(1, 20), "longest wait of a receive for a message"
     )
 
     @property
     def dead_letter_name(self) -> str:
-        """Return the name of the dead-letter queue that belongs to this queue."""
+        """Name of the dead-letter queue of this queue."""
         return f"{self.name[:76]}-dlq"
 
 
 @dataclass(frozen=True)
 class Storage:
-    """Where videos come from and go to."""
+    """Storage of input and output videos."""
 
-    backend: str = setting("STORAGE_BACKEND", "filesystem", _choice("filesystem", "s3"), "filesystem or s3")
+    backend: str = setting(
+        "STORAGE_BACKEND", "filesystem", _choice("filesystem", "s3"), "kind of storage: filesystem or s3"
+    )
     path: Path = setting("UPLOAD_PATH", "videos", _path, "root folder of the filesystem storage, shared with workers")
     bucket: str = setting("AWS_S3_BUCKET", "aforo-videos", _text, "bucket of the s3 storage")
-    upload_prefix: str = setting("S3_UPLOAD_PREFIX", "uploads/", _text, "where inputs live (both backends)")
-    processed_prefix: str = setting("S3_PROCESSED_PREFIX", "processed/", _text, "where outputs go (both backends)")
+    upload_prefix: str = setting("S3_UPLOAD_PREFIX", "uploads/", _text, "prefix of inputs (both backends)")
+    processed_prefix: str = setting("S3_PROCESSED_PREFIX", "processed/", _text, "prefix of outputs (both backends)")
 
 
 @dataclass(frozen=True)
@@ -172,13 +199,13 @@ class Database:
         "AFORO_DATABASE_READONLY_URL",
         "",
         _optional_url,
-        "the same database as a user that may only read, for the exporters; `make up` makes that user on PostgreSQL; "
+        "the same database for the exporters, as a user with read access only; `make up` creates that user on PostgreSQL; "
         "empty means AFORO_DATABASE_URL",
     )
 
     @property
     def reading_url(self) -> str:
-        """Return the URL by which the exporters read."""
+        """URL that the exporters connect to."""
         return self.readonly_url or self.url
 
 
@@ -190,7 +217,7 @@ class Worker:
         "AFORO_WORKER_CONCURRENCY", "2", _whole(1, MOST_SLOTS), "slots (processes) of one worker node"
     )
     profile: str = setting(
-        "AFORO_WORKER_PROFILE", "full", _choice(*PROFILE_NAMES), "what is made of a video: full or showcase"
+        "AFORO_WORKER_PROFILE", "full", _choice(*PROFILE_NAMES), "encoding of the videos: full or showcase"
     )
     threads: int = setting("AFORO_WORKER_THREADS", "0", _whole(0, 256), "ffmpeg -threads; 0 means cores ÷ concurrency")
     work_path: Path = setting("AFORO_WORKER_WORK_PATH", ".local/work", _path, "folder of temporary files")
@@ -200,7 +227,7 @@ class Worker:
         "AFORO_WORKER_DEADLINE_SECONDS", "1800", _whole(5, 36000), "longest time ffmpeg may take for one video"
     )
     stall_seconds: int = setting(
-        "AFORO_WORKER_STALL_SECONDS", "120", _whole(2, 3600), "ffmpeg is ended after so long without progress"
+        "AFORO_WORKER_STALL_SECONDS", "120", _whole(2, 3600), "ffmpeg is stopped after this time without progress"
     )
     ffmpeg_memory_mib: int = setting(
         "AFORO_WORKER_FFMPEG_MEMORY_MIB", "4096", _whole(1024, 1048576), "address space one ffmpeg may use"
@@ -209,20 +236,20 @@ class Worker:
         "AFORO_WORKER_CEILINGS",
         "local",
         _choice("none", "local", "all"),
-        "what a starting worker measures once a day: none; local, the disk and an S3 that is not AWS's; all, real S3 "
-        "too (it writes, reads and deletes 4 objects under S3_PROCESSED_PREFIX)",
+        "which bandwidth limits a starting worker measures once per day: none; local, the disk and an S3 other than "
+        "AWS's; all, real S3 too (writes, reads and deletes 4 objects under S3_PROCESSED_PREFIX)",
     )
     max_attempts: int = setting(
-        "AFORO_WORKER_MAX_ATTEMPTS", "4", _whole(1, 100), "executions at one video before it is failed"
+        "AFORO_WORKER_MAX_ATTEMPTS", "4", _whole(1, 100), "executions of one video before it fails"
     )
     shutdown_seconds: int = setting(
-        "AFORO_WORKER_SHUTDOWN_SECONDS", "20", _whole(0, 3600), "what SIGTERM leaves running tasks to finish"
+        "AFORO_WORKER_SHUTDOWN_SECONDS", "20", _whole(0, 3600), "time for running tasks to finish after SIGTERM"
     )
 
 
 @dataclass(frozen=True)
 class Events:
-    """The small Redis that carries Celery events to celery-exporter and nothing else."""
+    """The Redis that carries Celery events to celery-exporter."""
 
     redis_url: str | None = setting(
         "AFORO_EVENTS_REDIS_URL",
@@ -241,98 +268,128 @@ class Exporters:
     db_port: int = setting("AFORO_EXPORTER_DB_PORT", "9103", _PORT, "port of `python -m exporters db`")
     runs: int = setting("AFORO_EXPORTER_RUNS", "200", _whole(1, 5000), "newest runs that get exact per-run series")
     timeout_seconds: float = setting(
-        "AFORO_EXPORTER_TIMEOUT_SECONDS", "4", _number(0.1, 60), "longest wait of a scrape for its source"
+        "AFORO_EXPORTER_TIMEOUT_SECONDS", "4", _number(0.1, 60), "longest wait for a source during one scrape"
     )
     tls_certificate: Path | None = setting(
-        "AFORO_EXPORTER_TLS_CERTIFICATE", "", _optional_path, "PEM certificate chain; with the key it turns TLS on"
+        "AFORO_EXPORTER_TLS_CERTIFICATE",
+        "",
+        _optional_path,
+        "PEM certificate chain; set it with the key to serve HTTPS",
     )
     tls_key: Path | None = setting("AFORO_EXPORTER_TLS_KEY", "", _optional_path, "PEM key of that certificate")
     auth_file: Path | None = setting(
-        "AFORO_EXPORTER_AUTH_FILE", "", _optional_path, "file with one line user:password; it turns basic auth on"
+        "AFORO_EXPORTER_AUTH_FILE", "", _optional_path, "file with one line user:password, for basic authentication"
     )
     queues: tuple[str, ...] = setting(
         "AFORO_EXPORTER_QUEUES",
         "",
         _queue_patterns,
-        "queues to watch: names, or prefixes that end in *, with commas between; empty means SQS_QUEUE_NAME",
+        "queues to watch: names, or prefixes that end in *, separated by commas; empty means SQS_QUEUE_NAME",
     )
     busy_seconds: float = setting(
-        "AFORO_EXPORTER_BUSY_SECONDS", "5", _number(0.1, 3600), "time between reads of SQS while there is work"
+        "AFORO_EXPORTER_BUSY_SECONDS",
+        "5",
+        _number(0.1, 3600),
+        "time between reads of SQS while the queue holds messages",
     )
     idle_seconds: float = setting(
-        "AFORO_EXPORTER_IDLE_SECONDS", "15", _number(0.1, 3600), "time between reads of SQS without work"
+        "AFORO_EXPORTER_IDLE_SECONDS", "15", _number(0.1, 3600), "time between reads of SQS while the queue is empty"
     )
     usd_per_million_calls: float = setting(
-        "AFORO_EXPORTER_USD_PER_MILLION_CALLS", "0.40", _number(0, 1000), "price of SQS API calls"
+        "AFORO_EXPORTER_USD_PER_MILLION_CALLS", "0.40", _number(0, 1000), "price of a million SQS API calls"
     )
     overlap_seconds: float = setting(
         "AFORO_EXPORTER_OVERLAP_SECONDS",
         "30",
         _number(1, 86400),
-        "longest time from a row's updated_at to its commit, clock differences included",
+        "longest time from a row's updated_at to its commit, including clock differences",
     )
     rebuild_seconds: float = setting(
-        "AFORO_EXPORTER_REBUILD_SECONDS", "900", _number(1, 604800), "time between counts of the whole database"
+        "AFORO_EXPORTER_REBUILD_SECONDS", "900", _number(1, 604800), "time between full counts of the database"
     )
     videos_table: str = setting("AFORO_EXPORTER_VIDEOS_TABLE", "videos", _text, "table of videos, [schema.]table")
     videos_columns: Mapping[str, str] = setting(
         "AFORO_EXPORTER_VIDEOS_COLUMNS",
         "",
         _pairs,
-        "ours=yours for columns named otherwise: id, run_id, state, uploaded_at, started_at, updated_at; "
-        "`run_id=` says that the table knows no runs",
+        "ours=yours for columns with other names: id, run_id, state, uploaded_at, started_at, updated_at; "
+        "`run_id=` means that the table has no runs",
     )
     videos_times: str = setting(
         "AFORO_EXPORTER_VIDEOS_TIMES",
         "epoch",
         _choice("epoch", "epoch_ms", "timestamp"),
-        "what the moments of the table are: epoch (seconds), epoch_ms, or timestamp (the database's own type, UTC)",
+        "type of the times in that table: epoch (seconds), epoch_ms, or timestamp (the database's own type, UTC)",
     )
     videos_states: Mapping[str, str] = setting(
         "AFORO_EXPORTER_VIDEOS_STATES",
         "",
         _pairs,
-        "yours=ours for states named otherwise; ours are uploaded, processing, done, failed",
+        "yours=ours for states with other names; ours are uploaded, processing, done, failed",
     )
 
 
 @dataclass(frozen=True)
 class Prometheus:
-    """The Prometheus the analysis asks, and what stands beside it; the native stack listens on these ports."""
+    """Prometheus, Grafana and celery-exporter. The native stack listens on these ports."""
 
     url: str = setting("AFORO_PROMETHEUS_URL", "http://127.0.0.1:9490", _url, "base URL of Prometheus")
     page: str | None = setting(
         "AFORO_PROMETHEUS_PAGE",
         "",
         _optional_url,
-        "what a browser opens for it, where that differs; empty means the above",
+        "URL of it in a browser, if different; empty means the above",
     )
     grafana_url: str = setting("AFORO_GRAFANA_URL", "http://127.0.0.1:3000", _url, "base URL of Grafana")
     grafana_page: str | None = setting(
         "AFORO_GRAFANA_PAGE",
         "",
         _optional_url,
-        "what a browser opens for it, where that differs; empty means the above",
-    )
-    dashboards: str = setting(
-        "AFORO_DASHBOARDS",
-        "dashboards",
-        _choice("dashboards", "dashboards-en"),
-        "folder of grafana/ that Grafana shows: dashboards (Spanish) or dashboards-en",
+        "URL of it in a browser, if different; empty means the above",
     )
     celery_exporter_port: int = setting("AFORO_CELERY_EXPORTER_PORT", "9808", _PORT, "port of celery-exporter")
 
 
 @dataclass(frozen=True)
 class Results:
-    """What stays after a run."""
+    """Files that remain after a run."""
 
     path: Path = setting("AFORO_RESULTS_PATH", "results", _path, "folder of logs, runs, table and report")
 
 
 @dataclass(frozen=True)
+class Plan:
+    """Defaults of `make plan`."""
+
+    wait_p95_seconds: float = setting(
+        "AFORO_PLAN_WAIT_P95", "60s", _duration, "queue wait that 95 % of the videos stay below"
+    )
+    arrival_cv: float = setting(
+        "AFORO_PLAN_ARRIVAL_CV",
+        "1.0",
+        _number(0, 5),
+        "coefficient of variation of the times between arrivals; 1 for independent users",
+    )
+    max_utilisation: float = setting(
+        "AFORO_PLAN_MAX_UTILISATION", "0.8", _number(0.05, 0.99), "highest share of busy slots"
+    )
+    spare_workers: int = setting(
+        "AFORO_PLAN_SPARE_WORKERS", "1", _whole(0, 1_000_000), "extra workers, so that one may fail"
+    )
+    price_per_hour: float | None = setting(
+        "AFORO_PLAN_PRICE_PER_HOUR",
+        "",
+        _optional_number(0, 1_000_000),
+        "price of one worker, for the cost per 1,000 videos; empty means unknown",
+    )
+    backlog: int = setting(
+        "AFORO_PLAN_BACKLOG", "0", _whole(0, 1_000_000_000), "videos already in the queue, for the time to drain them"
+    )
+
+
+@dataclass(frozen=True)
 class Settings:
-    """All settings of one process, checked."""
+    """All settings of one process, validated."""
 
     aws: Aws = field(default_factory=Aws)
     queue: Queue = field(default_factory=Queue)
@@ -343,33 +400,60 @@ class Settings:
     exporters: Exporters = field(default_factory=Exporters)
     prometheus: Prometheus = field(default_factory=Prometheus)
     results: Results = field(default_factory=Results)
+    plan: Plan = field(default_factory=Plan)
     stack: str = setting(
-        "STACK", "native", _choice("native", "compose", "aws"), "where the parts run: native, compose or aws"
+        "STACK", "native", _choice("native", "compose", "aws"), "where the programs run: native, compose or aws"
     )
+    lang: Language = setting(
+        "AFORO_LANG",
+        DEFAULT_LANGUAGE,
+        _choice(*LANGUAGES),
+        "language of results, progress, report, live page and dashboards: es or en (errors and logs are English)",
+    )
+    run_profile: str = setting(
+        "PROFILE", "", _choice("", *PROFILE_NAMES), "encoding of one run: full or showcase; empty means the worker's"
+    )
+    promtools: tuple[str, ...] = setting(
+        "AFORO_PROMTOOLS", "", _programs, "further promtool programs for the rule tests, separated by ':'"
+    )
+
+    @property
+    def profile(self) -> str:
+        """Encoding of the next run."""
+        return self.run_profile or self.worker.profile
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str]) -> Settings:
-        """Return the settings that `environment` asks for; raise UsageError naming the first wrong variable."""
+        """Return the settings in `environment`. Raise UsageError for the first invalid variable."""
         settings = _read(cls, environment)
         return settings if settings.stack != "native" else _with_emulator(settings)
 
     @classmethod
     def from_process(cls, dotenv: Path = Path(".env")) -> Settings:
-        """Return the settings of this process: its environment, then `.env`; AWS_* of `.env` reach boto3 too."""
+        """Return the settings of this process: its environment, then `.env`. Export AWS_* of `.env` for boto3."""
         filed = {k: v for k, v in dotenv_values(dotenv, encoding="utf-8-sig").items() if v is not None}
         for name, value in filed.items():
             if name.startswith("AWS_"):
                 os.environ.setdefault(name, value)
-        return cls.from_env({**filed, **os.environ})
+        environment = {**filed, **os.environ}
+        if "DATABASE_URL" in environment and "AFORO_DATABASE_URL" not in environment:
+            _note_other_database()
+        return cls.from_env(environment)
 
 
 def declared() -> list[dict[str, str]]:
-    """Return name, default and meaning of every setting, in the order of this file."""
+    """Return name, default and meaning of every setting, in the order of declaration."""
     fields = [f for f in dataclasses.fields(Settings) if f.metadata]
     for group in dataclasses.fields(Settings):
         if not group.metadata:
             fields += dataclasses.fields(get_type_hints(Settings)[group.name])
     return [{key: f.metadata[key] for key in ("name", "default", "meaning")} for f in fields]
+
+
+@functools.cache
+def _note_other_database() -> None:
+    note = "note: DATABASE_URL is not read; Aforo's own database is AFORO_DATABASE_URL, see .env.example"
+    print(note, file=sys.stderr)
 
 
 def _read(kind: type[Record], environment: Mapping[str, str]) -> Record:
@@ -384,12 +468,9 @@ def _value(entry: dataclasses.Field[Any], environment: Mapping[str, str]) -> Any
     raw = environment.get(entry.metadata["name"], entry.metadata["default"])
     try:
         return entry.metadata["parse"](raw.strip())
-    except ValueError as refusal:
-        name = entry.metadata["name"]
-        shown = _without_password(raw)
-        raise UsageError(
-            name, f"it must be {refusal}", "correct it in the environment or in .env", value=shown
-        ) from None
+    except ValueError as error:
+        name, remedy = entry.metadata["name"], "correct it in the environment or in .env"
+        raise UsageError(name, f"it must be {error}", remedy, value=_without_password(raw)) from None
 
 
 def _without_password(raw: str) -> str:

@@ -29,7 +29,7 @@ from grafana.promtool import promtools, refused
 def main(context: click.Context) -> None:
     """Write the dashboards' JSON, always in both languages; print the files that changed.
 
-    Which one Grafana is given is a setting of the stack: AFORO_DASHBOARDS, dashboards (Spanish) or dashboards-en.
+    The stack gives Grafana the folder of the language AFORO_LANG.
     """
     if context.invoked_subcommand is None:
         for path in write_all():

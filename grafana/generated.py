@@ -9,7 +9,7 @@ from grafana.boards import BOARDS
 from grafana.render import board_json
 
 FOLDERS: dict[Language, Path] = {
-    "es": Path(__file__).parent / "dashboards",
+    "es": Path(__file__).parent / "dashboards-es",
     "en": Path(__file__).parent / "dashboards-en",
 }
 

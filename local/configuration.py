@@ -31,7 +31,7 @@ def supervisord_environment(settings: Settings, environment: Mapping[str, str] =
     ports = {_port_name(name): "0" for name in every} | {_port_name(p.name): str(p.port) for p in programs(settings)}
     stop_seconds = str(settings.worker.shutdown_seconds + 20)
     fixed = {"AFORO_BIN": str(Path(sys.executable).parent), "AFORO_WORKER_STOP_SECONDS": stop_seconds}
-    fixed |= {"AFORO_PROMETHEUS_URL": settings.prometheus.url, "AFORO_DASHBOARDS": settings.prometheus.dashboards}
+    fixed |= {"AFORO_PROMETHEUS_URL": settings.prometheus.url, "AFORO_DASHBOARDS": f"dashboards-{settings.lang}"}
     fixed["AFORO_EVENTS_BROKER"] = settings.events.redis_url or "redis://127.0.0.1:0/0"
     return kept | ports | fixed
 

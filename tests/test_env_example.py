@@ -8,8 +8,8 @@ from local.env_example import COMPOSE, render
 
 SHOWN = Path(".env.example").read_text(encoding="utf-8")
 COMPOSE_FILE = re.sub(r"(?m)^\s*#.*", "", Path("docker-compose.yml").read_text(encoding="utf-8"))
-#: boto3's own, and an option of make
-OF_OTHERS = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "PROFILE"}
+#: read by boto3 itself
+OF_OTHERS = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
 
 
 def test_it_is_what_its_sources_make():

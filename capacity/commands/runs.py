@@ -10,8 +10,8 @@ from urllib.parse import quote, urlencode, urlsplit
 import click
 
 from capacity.analysis import result_rows
-from capacity.analysis.analysed_runs import archived_evidence, gather_all
-from capacity.analysis.run_analysis import RunEvidence
+from capacity.analysis.analysed_runs import analyse_archive, load_and_analyse
+from capacity.analysis.run_analysis import RunAnalysis
 from capacity.commands.options import json_option, lang_option, with_examples
 from capacity.commands.rendering import print_json
 from capacity.experiments.test_runner import Laboratory, silent
@@ -66,7 +66,7 @@ def report(run: str | None, tasks_log: str | None, as_json: bool, lang: Language
     Exit codes: 0 every video is done, 1 some are not, 2 no such run.
     """
     if run and Path(run).is_dir():
-        found = archived_evidence(Path(run))
+        found = analyse_archive(Path(run))
         _show(found, as_json, lang)
         return _fail_unless_done(found)
     settings = Settings.from_process()
@@ -75,7 +75,7 @@ def report(run: str | None, tasks_log: str | None, as_json: bool, lang: Language
         wanted = find_run(session, run, tasks_log)
         result_rows.wait_settled(session, wanted, settings.prometheus.url)
     with result_rows.reading(sessions) as session:
-        findings = gather_all(session, settings, wanted.id)
+        findings = load_and_analyse(session, settings, wanted.id)
     publish(sessions, settings, findings, lang)
     _show(findings.of(wanted.id), as_json, lang)
     click.echo(_where(settings, findings.of(wanted.id), lang), err=True)
@@ -95,7 +95,7 @@ def table(as_csv: bool, as_json: bool, lang: Language) -> None:
     settings = Settings.from_process()
     sessions = result_rows.open_store(settings)
     with result_rows.reading(sessions) as session:
-        findings = gather_all(session, settings)
+        findings = load_and_analyse(session, settings)
     publish(sessions, settings, findings, lang)
     cells = findings.cells
     if as_json:
@@ -119,7 +119,7 @@ def document(sizes: str | None, output: Path) -> None:
     """Write the document of scenario 2, in Spanish, from what was measured; the same data give the same text."""
     settings = Settings.from_process()
     with result_rows.reading(result_rows.open_store(settings)) as session:
-        findings = gather_all(session, settings)
+        findings = load_and_analyse(session, settings)
     chosen = findings if sizes is None else findings.only(_labels(sizes))
     if not chosen.rows:
         raise UsageError("document", "nothing of that size is measured", "see `make table`", value=sizes or "")
@@ -132,13 +132,13 @@ def _labels(sizes: str) -> set[str]:
     return {size_label(parse_size(part)) for part in sizes.split(",")}
 
 
-def evidence_as_json(run: RunEvidence) -> dict[str, object]:
+def evidence_as_json(run: RunAnalysis) -> dict[str, object]:
     """Return the row of a run and everything derived from it."""
     row = {name: getattr(run.row, name) for name in run.row.__dataclass_fields__}
     return row | {
         "service": run.service,
         "parts": run.parts,
-        "conservation": run.recorded.census,
+        "conservation": run.recorded.video_counts,
         "littles_law": run.little,
         "stability_evidence": run.stability,
         "offered": run.offered,
@@ -148,14 +148,14 @@ def evidence_as_json(run: RunEvidence) -> dict[str, object]:
     }
 
 
-def _show(run: RunEvidence, as_json: bool, lang: Language) -> None:
+def _show(run: RunAnalysis, as_json: bool, lang: Language) -> None:
     if as_json:
         print_json(evidence_as_json(run), lang)
     else:
         click.echo(render_terminal(run, lang))
 
 
-def _where(settings: Settings, run: RunEvidence, lang: Language) -> str:
+def _where(settings: Settings, run: RunAnalysis, lang: Language) -> str:
     """Return where to look further at this run; Grafana only when it runs."""
     folder, prometheus, run_id = settings.results.path, settings.prometheus, run.row.run_id
     page = _live_page(prometheus.page or prometheus.url, run_id)
@@ -195,7 +195,7 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _fail_unless_done(run: RunEvidence) -> None:
+def _fail_unless_done(run: RunAnalysis) -> None:
     row = run.row
     if row.done < row.count:
         why = f"{row.count - row.done} of {row.count} videos are not done"

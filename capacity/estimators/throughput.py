@@ -157,12 +157,16 @@ def slot_cycles(executions: Executions, slots: int) -> SlotCycles:
 
 
 def saturated_throughput(executions: Executions, slots: int) -> SaturatedThroughput:
+    """Return X_sat of these executions; see `saturated_throughput_of_cycles`."""
+    return saturated_throughput_of_cycles(slot_cycles(executions, slots), slots)
+
+
+def saturated_throughput_of_cycles(cycles: SlotCycles, slots: int) -> SaturatedThroughput:
     """Return X_sat = slots / mean slot cycle per completed video, with its t interval.
 
     Executions are selected by start rank, which does not depend on their own duration. The last `slots` of them run
     in an emptying machine and are left out once there are three generations. X_sat is unknown for N <= slots.
     """
-    cycles = slot_cycles(executions, slots)
     count = cycles.cycle_seconds.size
     if count <= slots:
         return _unknown(NoCapacity.NO_SECOND_GENERATION, executions=count, slots=slots)

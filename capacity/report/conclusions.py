@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from capacity.analysis.analysed_runs import Findings
-from capacity.analysis.run_analysis import RunEvidence
+from capacity.analysis.analysed_runs import AnalysedRuns
+from capacity.analysis.run_analysis import RunAnalysis
 from capacity.diagnosis.bottleneck import Cause
 from capacity.diagnosis.data_quality import is_trustworthy
 from capacity.estimators.littles_law import Agreement
@@ -22,26 +22,26 @@ from core.run import Mode
 LANG: Language = "es"
 
 
-def conclusions(findings: Findings) -> Iterator[str]:
+def conclusions(analysed: AnalysedRuns) -> Iterator[str]:
     """Yield the sentences that intervals and verdicts carry, best capacity first."""
-    found = curves(findings)
+    found = curves(analysed)
     for curve in found:
         yield from _of_curve(curve)
     yield from _of_sizes(found)
-    for cell in findings.cells:
-        if cell.key.mode == Mode.SUSTAINED and cell.runs[-1].is_whole:
+    for cell in analysed.cells:
+        if cell.key.mode == Mode.SUSTAINED and cell.runs[-1].is_complete:
             yield _of_rate(cell)
-    yield from _of_limits(findings)
+    yield from _of_limits(analysed)
 
 
-def unknowns(findings: Findings) -> Iterator[str]:
+def unknowns(analysed: AnalysedRuns) -> Iterator[str]:
     """Yield what a reader must not take from the document."""
-    yield from _of_few_runs(findings.cells)
-    for curve in curves(findings):
+    yield from _of_few_runs(analysed.cells)
+    for curve in curves(analysed):
         if curve.fit is None or curve.fit.refused is not None:
             why = "un solo nivel" if curve.fit is None else curve.fit.refused.to(LANG) if curve.fit.refused else ""
             yield f"Dónde está el máximo con {spaced(curve.size_label)}: la ley de escalabilidad no se ajusta ({why})."
-    yield from _of_runs(findings.behind)
+    yield from _of_runs(analysed.newest_per_cell)
     yield "Cómo se comporta en otra máquina, con otros videos o con otro perfil: solo se midió lo que dice «Montaje»."
 
 
@@ -102,17 +102,17 @@ def _of_rate(cell: TableCell) -> str:
     return f"{rate} videos/min de {spaced(cell.key.size_label)} con {slots}: {said}."
 
 
-def _of_limits(findings: Findings) -> Iterator[str]:
+def _of_limits(analysed: AnalysedRuns) -> Iterator[str]:
     """Group the configurations by what limits them."""
     by_cause: dict[str, list[str]] = {}
-    for run in findings.behind:
+    for run in analysed.newest_per_cell:
         if kept_up(run) or run.bottleneck.cause is not Cause.UNCLEAR:
             by_cause.setdefault(limit_parts(run)[0].to(LANG), []).append(configuration(run, LANG))
     for cause, names in by_cause.items():
         yield f"Límite «{cause}»: {'; '.join(names)}."
 
 
-def _of_runs(runs: Sequence[RunEvidence]) -> Iterator[str]:
+def _of_runs(runs: Sequence[RunAnalysis]) -> Iterator[str]:
     unclear = [run for run in runs if run.bottleneck.cause is Cause.UNCLEAR and not kept_up(run)]
     if unclear:
         yield f"Qué limita a {', '.join(run.row.run_id for run in unclear)}: la evidencia no señala a ningún recurso."

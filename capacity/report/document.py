@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 
-from capacity.analysis.analysed_runs import Findings
-from capacity.analysis.run_analysis import RunEvidence, cell_evidence
+from capacity.analysis.analysed_runs import AnalysedRuns
+from capacity.analysis.run_analysis import RunAnalysis, cell_evidence
 from capacity.diagnosis.data_quality import is_trustworthy
 from capacity.report import saturation
 from capacity.report.conclusions import conclusions, unknowns
@@ -39,30 +39,30 @@ METHOD = """\
   comparados con los de un solo slot y con los techos de la máquina cuando se midieron."""
 
 
-def render_document(findings: Findings) -> str:
-    """Return the document as Markdown; the same findings give the same text."""
-    cells = findings.cells
-    runs = findings.behind
+def render_document(analysed: AnalysedRuns) -> str:
+    """Return the document as Markdown; the same analysed give the same text."""
+    cells = analysed.cells
+    runs = analysed.newest_per_cell
     parts = [
         ("Objetivo", GOAL),
-        ("Respuesta", _answers(findings) or "Ninguna todavía."),
+        ("Respuesta", _answers(analysed) or "Ninguna todavía."),
         ("Montaje", _setup(runs)),
         ("Método", METHOD),
         ("Tabla de resultados", _results(cells)),
-        ("Capacidad y tiempos por configuración", _capacities(findings)),
-        ("Puntos de saturación", _saturation(findings)),
+        ("Capacidad y tiempos por configuración", _capacities(analysed)),
+        ("Puntos de saturación", _saturation(analysed)),
         ("Cuellos de botella", _bottlenecks(runs)),
         ("Comprobaciones", _checks(runs)),
-        ("Conclusiones", _bullets(conclusions(findings)) or "Los datos no permiten ninguna."),
-        ("Lo que no se pudo saber", _bullets(unknowns(findings)) or "Nada que anotar."),
+        ("Conclusiones", _bullets(conclusions(analysed)) or "Los datos no permiten ninguna."),
+        ("Lo que no se pudo saber", _bullets(unknowns(analysed)) or "Nada que anotar."),
         ("Cómo repetirlo", _repeat(cells)),
     ]
     body = "\n\n".join(f"## {title}\n\n{text}" for title, text in parts)
     return f"# Escenario 2: rendimiento de la capa de workers (SQS)\n\n{_origin(cells)}\n\n{body}\n"
 
 
-def _answers(findings: Findings) -> str:
-    return _bullets(f"{best_told(findings, run, LANG)}." for run in findings.best_of_sizes)
+def _answers(analysed: AnalysedRuns) -> str:
+    return _bullets(f"{best_told(analysed, run, LANG)}." for run in analysed.best_of_sizes)
 
 
 def _origin(cells: Sequence[TableCell]) -> str:
@@ -77,7 +77,7 @@ def _results(cells: Sequence[TableCell]) -> str:
     return f"{markdown(cells, LANG)}\nCorridas detrás de cada fila:\n\n{sources(cells, LANG)}".rstrip()
 
 
-def _setup(runs: Sequence[RunEvidence]) -> str:
+def _setup(runs: Sequence[RunAnalysis]) -> str:
     """Return machine, software and inputs, each different one once."""
     told: dict[str, dict[str, None]] = {}
     for run in runs:
@@ -87,7 +87,7 @@ def _setup(runs: Sequence[RunEvidence]) -> str:
     return "\n".join(["| Parte | Valor |", "|---|---|", *rows])
 
 
-def _facts_of(run: RunEvidence) -> Iterator[tuple[str, str]]:
+def _facts_of(run: RunAnalysis) -> Iterator[tuple[str, str]]:
     row, environment = run.recorded.run, run.recorded.run.environment
     unknown = UNKNOWN.to(LANG)
     yield "Máquina", machine(run, LANG)
@@ -112,16 +112,16 @@ PROFILES = {
 }
 
 
-def _capacities(findings: Findings) -> str:
+def _capacities(analysed: AnalysedRuns) -> str:
     head = (
         "| Configuración | X_sat (videos/min) | Servicio media · p95 (s) | Espera media (s) | ρ | Cola |",
         "|---|---|---|---|---|---|",
     )
-    rows = (_capacity_row(cell, run) for cell, run in findings.judged_cells)
+    rows = (_capacity_row(cell, run) for cell, run in analysed.analysed_cells)
     return "\n".join([*head, *rows])
 
 
-def _capacity_row(cell: TableCell, run: RunEvidence) -> str:
+def _capacity_row(cell: TableCell, run: RunAnalysis) -> str:
     service, verdict = run.service, run.stability
     capacity = "—" if cell.key.mode != Mode.BURST else capacity_text(cell.x_sat, cell.x_sat_interval, LANG)
     rho = "—" if verdict is None else interval_text(verdict.utilisation_interval, LANG)
@@ -131,26 +131,26 @@ def _capacity_row(cell: TableCell, run: RunEvidence) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _saturation(findings: Findings) -> str:
-    found = saturation.curves(findings)
+def _saturation(analysed: AnalysedRuns) -> str:
+    found = saturation.curves(analysed)
     lines = (f"**{spaced(curve.size_label)}.** {' '.join(saturation.statements(curve, LANG))}" for curve in found)
     return _bullets(lines) or "No hay bursts con capacidad conocida."
 
 
-def _bottlenecks(runs: Sequence[RunEvidence]) -> str:
-    """Return the verdict for each configuration, then the four findings that the scenario asks for."""
+def _bottlenecks(runs: Sequence[RunAnalysis]) -> str:
+    """Return the verdict for each configuration, then the four analysed that the scenario asks for."""
     verdicts = ["| Configuración | Límite | Confianza | Evidencia |", "|---|---|---|---|"]
     verdicts += [f"| {' | '.join(_verdict(run))} |" for run in runs]
-    findings = ["| Configuración | CPU | ffmpeg | Disco temporal | Red / S3 |", "|---|---|---|---|---|"]
-    findings += [f"| {' | '.join(_findings(run))} |" for run in runs]
-    return "\n".join([*verdicts, "", "Hallazgos por configuración, con videos en espera:", "", *findings])
+    analysed = ["| Configuración | CPU | ffmpeg | Disco temporal | Red / S3 |", "|---|---|---|---|---|"]
+    analysed += [f"| {' | '.join(_findings(run))} |" for run in runs]
+    return "\n".join([*verdicts, "", "Hallazgos por configuración, con videos en espera:", "", *analysed])
 
 
-def _verdict(run: RunEvidence) -> tuple[str, ...]:
+def _verdict(run: RunAnalysis) -> tuple[str, ...]:
     return configuration(run, LANG), *(text.to(LANG) for text in limit_parts(run))
 
 
-def _findings(run: RunEvidence) -> tuple[str, ...]:
+def _findings(run: RunAnalysis) -> tuple[str, ...]:
     cell = cell_evidence(run.row, run.recorded, run.resources, [])
     service, cores = cell.service_seconds, cell.ffmpeg_cores
     ffmpeg = percent(cell.share("transcode"), LANG, 0)
@@ -168,7 +168,7 @@ def _of_ceiling(utilisation: float | None) -> str:
     return "techo sin medir" if utilisation is None else f"{percent(utilisation, LANG, 0)} del techo"
 
 
-def _checks(runs: Sequence[RunEvidence]) -> str:
+def _checks(runs: Sequence[RunAnalysis]) -> str:
     head = [
         "| Corrida | Conservación | Prometheus = base de datos | Ley de Little | Fiabilidad |",
         "|---|---|---|---|---|",
@@ -176,8 +176,8 @@ def _checks(runs: Sequence[RunEvidence]) -> str:
     return "\n".join([*head, *(f"| {' | '.join(_check(run))} |" for run in runs)])
 
 
-def _check(run: RunEvidence) -> tuple[str, ...]:
-    census, unknown = run.recorded.census, UNKNOWN.to(LANG)
+def _check(run: RunAnalysis) -> tuple[str, ...]:
+    census, unknown = run.recorded.video_counts, UNKNOWN.to(LANG)
     kept = census.is_conserved and census.injected == run.row.count
     agrees = {True: "sí", False: "NO", None: unknown}[run.row.agrees]
     mismatch = run.little.mismatch

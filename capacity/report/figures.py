@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from capacity.analysis.run_analysis import RunEvidence
+from capacity.analysis.run_analysis import RunAnalysis
 from capacity.estimators.interval import Floats, Integers
 from capacity.estimators.stability import waiting_videos
 from capacity.report.charts import Axis, Frame, draw, legend, thinned
@@ -58,7 +58,7 @@ def _law(frame: Frame, curve: Curve, most: int, colour: str) -> str:
     return ""
 
 
-def timeline(run: RunEvidence, start: float, end: float, lang: Language) -> str:
+def timeline(run: RunAnalysis, start: float, end: float, lang: Language) -> str:
     """Draw the stages of each execution per slot, or the busy share of a slot where there are too many executions."""
     executions = run.recorded.executions
     if executions.slot is None or not executions.started_at.size:
@@ -81,7 +81,7 @@ def _stage_legend(lang: Language) -> str:
     return legend([(STAGE_COLOURS[stage], STAGE_NAMES[stage].to(lang)) for stage in shown])
 
 
-def queue_chart(run: RunEvidence, start: float, end: float, lang: Language) -> str:
+def queue_chart(run: RunAnalysis, start: float, end: float, lang: Language) -> str:
     """Draw how many videos waited, from the run's own log."""
     times = np.linspace(start, end, 300)
     waiting = waiting_videos(run.recorded.uploaded_at, run.recorded.started_at, times)
@@ -90,7 +90,7 @@ def queue_chart(run: RunEvidence, start: float, end: float, lang: Language) -> s
     return draw(frame, Text("Videos en espera", "Videos waiting").to(lang), shapes)
 
 
-def resource_charts(run: RunEvidence, start: float, end: float, lang: Language) -> str:
+def resource_charts(run: RunAnalysis, start: float, end: float, lang: Language) -> str:
     """Draw CPU, pressure and disk on the time axis of the run; nothing where nothing was recorded."""
     resources = run.resources.during(start, end)
     cores = resources.latest("cores")
@@ -111,7 +111,7 @@ def resource_charts(run: RunEvidence, start: float, end: float, lang: Language) 
     return "".join(parts)
 
 
-def service_chart(run: RunEvidence, lang: Language) -> str:
+def service_chart(run: RunAnalysis, lang: Language) -> str:
     """Draw how service times are distributed."""
     executions = run.recorded.executions
     service = (executions.ended_at - executions.started_at)[executions.counted]
@@ -127,7 +127,7 @@ def service_chart(run: RunEvidence, lang: Language) -> str:
     return draw(frame, name.to(lang), boxes)
 
 
-def stage_chart(run: RunEvidence, lang: Language) -> str:
+def stage_chart(run: RunAnalysis, lang: Language) -> str:
     """Draw the mean seconds of each stage of a video."""
     means = {name: seconds for name, seconds in run.parts.stage_seconds.items() if seconds > 0}
     if not means:
@@ -143,7 +143,7 @@ def stage_chart(run: RunEvidence, lang: Language) -> str:
     return draw(frame, title, boxes, names=[STAGE_NAMES[name].to(lang) for name in means])
 
 
-def _stages(run: RunEvidence, frame: Frame, chosen: Integers, start: float, bottom: float, lang: Language) -> list[str]:
+def _stages(run: RunAnalysis, frame: Frame, chosen: Integers, start: float, bottom: float, lang: Language) -> list[str]:
     executions, boxes = run.recorded.executions, []
     for i in chosen.tolist():
         begin, end = float(executions.started_at[i] - start), float(executions.ended_at[i] - start)
@@ -159,7 +159,7 @@ def _stages(run: RunEvidence, frame: Frame, chosen: Integers, start: float, bott
     return boxes
 
 
-def _busy(run: RunEvidence, frame: Frame, chosen: Integers, start: float, bottom: float) -> list[str]:
+def _busy(run: RunAnalysis, frame: Frame, chosen: Integers, start: float, bottom: float) -> list[str]:
     """Return the share of each interval that the slot worked, as bars of that height."""
     executions = run.recorded.executions
     edges = np.linspace(frame.x.low, frame.x.high, BARS_LIMIT // 2 + 1)

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 
-from capacity.analysis.analysed_runs import Findings
-from capacity.analysis.run_analysis import RunEvidence, run_window
+from capacity.analysis.analysed_runs import AnalysedRuns
+from capacity.analysis.run_analysis import RunAnalysis, run_window
 from capacity.diagnosis.bottleneck import CAUSE_NAMES, Confidence
 from capacity.diagnosis.data_quality import is_trustworthy
 from capacity.report import figures, saturation
@@ -23,10 +23,10 @@ EMPTY = Text("Todavía no hay corridas: `make run-burst` mide la primera.", "No 
 NUMBERS = frozenset({1, 3, 4})
 
 
-def render_page(findings: Findings, lang: Language) -> str:
+def render_page(analysed: AnalysedRuns, lang: Language) -> str:
     """Return the whole report as one HTML document that needs nothing else."""
     title = TITLE.to(lang)
-    body = _body(findings, lang) if findings.rows else f"<p>{escape(EMPTY.to(lang))}</p>"
+    body = _body(analysed, lang) if analysed.rows else f"<p>{escape(EMPTY.to(lang))}</p>"
     return (
         f'<!doctype html>\n<html lang="{lang}"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -36,16 +36,16 @@ def render_page(findings: Findings, lang: Language) -> str:
     )
 
 
-def _body(findings: Findings, lang: Language) -> str:
-    drawn = [run for run in reversed(findings.runs) if run.row.run_id in findings.drawn]
+def _body(analysed: AnalysedRuns, lang: Language) -> str:
+    drawn = [run for run in reversed(analysed.runs) if run.row.run_id in analysed.drawn]
     runs = "".join(_run(run, position == 0, lang) for position, run in enumerate(drawn))
     return "".join(
         [
-            _answer(findings, lang),
+            _answer(analysed, lang),
             _heading("Tabla de resultados", "Result table", lang),
-            _table([name.strip() for name in HEADER.to(lang).strip("|").split("|")], _rows(findings, lang), NUMBERS),
-            _limits(findings, lang),
-            _saturation(findings, lang),
+            _table([name.strip() for name in HEADER.to(lang).strip("|").split("|")], _rows(analysed, lang), NUMBERS),
+            _limits(analysed, lang),
+            _saturation(analysed, lang),
             _heading("Corridas", "Runs", lang),
             runs,
             _method(lang),
@@ -57,12 +57,12 @@ def _heading(es: str, en: str, lang: Language) -> str:
     return f"<h2>{escape(Text(es, en).to(lang))}</h2>"
 
 
-def _answer(findings: Findings, lang: Language) -> str:
-    first, *rest = answer(findings, lang)
-    best = findings.best
+def _answer(analysed: AnalysedRuns, lang: Language) -> str:
+    first, *rest = answer(analysed, lang)
+    best = analysed.best
     doubtful = best is not None and not is_trustworthy(best.flags)
     sentences = "".join(f"<p{_kind(sentence is rest[-1] and doubtful)}>{escape(sentence)}</p>" for sentence in rest)
-    more = [best_told(findings, run, lang) for run in findings.best_of_sizes if run is not best]
+    more = [best_told(analysed, run, lang) for run in analysed.best_of_sizes if run is not best]
     others = "".join(f"<li>{escape(sentence)}</li>" for sentence in more)
     also = f'<ul class="also">{others}</ul>' if others else ""
     where = f'<p class="soft">{escape(machine(best, lang))}</p>' if best else ""
@@ -73,8 +73,8 @@ def _kind(is_bad: bool) -> str:
     return ' class="bad"' if is_bad else ""
 
 
-def _rows(findings: Findings, lang: Language) -> Iterable[Sequence[str]]:
-    return (cells_of(cell, lang) for cell in findings.cells)
+def _rows(analysed: AnalysedRuns, lang: Language) -> Iterable[Sequence[str]]:
+    return (cells_of(cell, lang) for cell in analysed.cells)
 
 
 def _table(names: Sequence[str], rows: Iterable[Sequence[str]], numeric: Iterable[int] = ()) -> str:
@@ -92,22 +92,22 @@ def _cells(names: Sequence[str], kinds: Sequence[str], row: Sequence[str]) -> st
     )
 
 
-def _limits(findings: Findings, lang: Language) -> str:
+def _limits(analysed: AnalysedRuns, lang: Language) -> str:
     """Return what limits each cell, by the evidence of the newest run behind it."""
     names = Text("Configuración|Límite|Confianza|Evidencia", "Configuration|Limit|Confidence|Evidence").to(lang)
-    rows = ((configuration(run, lang), *(text.to(lang) for text in limit_parts(run))) for run in findings.behind)
+    rows = ((configuration(run, lang), *(text.to(lang) for text in limit_parts(run))) for run in analysed.newest_per_cell)
     title = _heading("Qué limita cada configuración", "What limits each configuration", lang)
     return title + _table(names.split("|"), rows)
 
 
-def configuration(run: RunEvidence, lang: Language) -> str:
+def configuration(run: RunAnalysis, lang: Language) -> str:
     """Return the cell of a run as the table names it."""
     rate = "" if run.row.rate_per_minute is None else f" {number(run.row.rate_per_minute, lang, 0)}/min"
     return f"{spaced(run.row.size_label)} · c={run.row.concurrency} · {run.row.mode.capitalize()}{rate}"
 
 
-def _saturation(findings: Findings, lang: Language) -> str:
-    curves = saturation.curves(findings)
+def _saturation(analysed: AnalysedRuns, lang: Language) -> str:
+    curves = saturation.curves(analysed)
     if not curves:
         return ""
     said = "".join(
@@ -118,7 +118,7 @@ def _saturation(findings: Findings, lang: Language) -> str:
     return f"{title}{figures.throughput_chart(curves, lang)}{said}"
 
 
-def _run(run: RunEvidence, is_open: bool, lang: Language) -> str:
+def _run(run: RunAnalysis, is_open: bool, lang: Language) -> str:
     start, end = run_window(run.recorded)
     end = max(end, start + 1e-3)
     charts = [
@@ -133,14 +133,14 @@ def _run(run: RunEvidence, is_open: bool, lang: Language) -> str:
     )
 
 
-def _summary(run: RunEvidence, lang: Language) -> str:
+def _summary(run: RunAnalysis, lang: Language) -> str:
     when = datetime.fromtimestamp(run.row.created_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
     capacity = run.row.x_sat_per_minute
     rate = f" · {number(run.row.x if capacity is None else capacity, lang)}/min"
     return f'{escape(configuration(run, lang) + rate)} <span class="soft">{escape(f"{run.row.run_id} · {when}")}</span>'
 
 
-def _facts(run: RunEvidence, lang: Language) -> str:
+def _facts(run: RunAnalysis, lang: Language) -> str:
     told = [
         *facts(run, lang),
         (Text("límite", "limit"), limit_told(run, lang)),
@@ -151,7 +151,7 @@ def _facts(run: RunEvidence, lang: Language) -> str:
     return f'<table class="facts">{"".join(lines)}</table>'
 
 
-def _ruled_out(run: RunEvidence, lang: Language) -> str:
+def _ruled_out(run: RunAnalysis, lang: Language) -> str:
     """Return the other suspects with the clue that speaks against each."""
     others = [s for s in run.bottleneck.suspects if s.cause is not run.bottleneck.cause and s.against]
     weak = [s for s in others if s.confidence is Confidence.LOW]

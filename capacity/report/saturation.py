@@ -8,7 +8,7 @@ from itertools import groupby
 
 import numpy as np
 
-from capacity.analysis.analysed_runs import Findings
+from capacity.analysis.analysed_runs import AnalysedRuns
 from capacity.estimators.interval import Interval
 from capacity.estimators.usl import Levels, UslFit, efficiency, fit_usl
 from capacity.table.cells import TableCell
@@ -48,10 +48,10 @@ class Curve:
         )
 
 
-def curves(findings: Findings) -> list[Curve]:
+def curves(analysed: AnalysedRuns) -> list[Curve]:
     """Return a curve for each size with a known capacity, in the order of the table."""
-    bursts = [cell for cell in findings.cells if cell.key.mode == Mode.BURST and cell.x_sat]
-    distrusted = findings.distrusted
+    bursts = [cell for cell in analysed.cells if cell.key.mode == Mode.BURST and cell.x_sat]
+    distrusted = analysed.invalid
     return [
         _curve(label, list(cells), distrusted) for label, cells in groupby(bursts, key=lambda cell: cell.key.size_label)
     ]

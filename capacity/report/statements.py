@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from capacity.analysis.analysed_runs import Findings
-from capacity.analysis.run_analysis import RunEvidence
+from capacity.analysis.analysed_runs import AnalysedRuns
+from capacity.analysis.run_analysis import RunAnalysis
 from capacity.diagnosis.bottleneck import CAUSE_NAMES, CONFIDENCE_NAMES, Confidence
 from capacity.diagnosis.data_quality import is_trustworthy
 from capacity.estimators.littles_law import Agreement
@@ -40,17 +40,17 @@ NO_CAPACITY = Text(
 )
 
 
-def answer(findings: Findings, lang: Language) -> list[str]:
+def answer(analysed: AnalysedRuns, lang: Language) -> list[str]:
     """Return the headline and the sentences under it: how many, at which concurrency, limited by what, how sure."""
-    best = findings.best
+    best = analysed.best
     if best is None:
         return [NO_CAPACITY.to(lang)]
-    return [best_told(findings, best, lang), limit(best, lang), _scope(findings, best, lang), reservations(best, lang)]
+    return [best_told(analysed, best, lang), limit(best, lang), _scope(analysed, best, lang), reservations(best, lang)]
 
 
-def best_told(findings: Findings, run: RunEvidence, lang: Language) -> str:
+def best_told(analysed: AnalysedRuns, run: RunAnalysis, lang: Language) -> str:
     """Return the capacity of the run's cell in one sentence: the mean of its runs where there are several."""
-    cell = findings.cell_of(run)
+    cell = analysed.cell_of(run)
     rows = (cell.x_sat_runs if cell else ()) or (run.row,)
     if cell is None or len(rows) == 1:
         return headline(rows[0], lang)
@@ -87,18 +87,18 @@ def headline(row: ResultRow, lang: Language) -> str:
     ).to(lang)
 
 
-def limit(run: RunEvidence, lang: Language) -> str:
+def limit(run: RunAnalysis, lang: Language) -> str:
     """Return what stops the run from doing more, with how sure that is, as a sentence."""
     return f"{Text('Límite', 'Limit').to(lang)}: {limit_told(run, lang)}."
 
 
-def limit_told(run: RunEvidence, lang: Language) -> str:
+def limit_told(run: RunAnalysis, lang: Language) -> str:
     """Return cause, confidence and evidence in a line."""
     name, _, evidence = (text.to(lang) for text in limit_parts(run))
     return f"{name}: {evidence}" if kept_up(run) else run.bottleneck.told(lang)
 
 
-def limit_parts(run: RunEvidence) -> tuple[Text, Text, Text]:
+def limit_parts(run: RunAnalysis) -> tuple[Text, Text, Text]:
     """Return cause, confidence and evidence; a rate that is sustained is its own limit."""
     verdict = run.bottleneck
     if kept_up(run) and run.stability is not None:
@@ -111,14 +111,14 @@ def limit_parts(run: RunEvidence) -> tuple[Text, Text, Text]:
     return CAUSE_NAMES[verdict.cause], CONFIDENCE_NAMES[verdict.confidence], evidence
 
 
-def kept_up(run: RunEvidence) -> bool:
+def kept_up(run: RunAnalysis) -> bool:
     """Say whether the workers kept up with the offered rate: then nothing of theirs was the limit."""
     return run.stability is not None and run.stability.verdict is Stability.STABLE
 
 
-def conservation(run: RunEvidence, lang: Language) -> str:
+def conservation(run: RunAnalysis, lang: Language) -> str:
     """Return the sum that every injected video must appear in once."""
-    c = run.recorded.census
+    c = run.recorded.video_counts
     holds = c.is_conserved and c.injected == run.row.count
     es = (
         f"{run.row.count} pedidos, {c.injected} inyectados = {c.done} terminados + {c.failed} fallidos + "
@@ -133,7 +133,7 @@ def conservation(run: RunEvidence, lang: Language) -> str:
     ).to(lang)
 
 
-def littles_law(run: RunEvidence, lang: Language) -> str:
+def littles_law(run: RunAnalysis, lang: Language) -> str:
     """Return how the run's log agrees with the queue's counters."""
     check = run.little
     if check.agreement is Agreement.UNKNOWN:
@@ -149,7 +149,7 @@ def littles_law(run: RunEvidence, lang: Language) -> str:
     ).to(lang)
 
 
-def stability(run: RunEvidence, lang: Language) -> str:
+def stability(run: RunAnalysis, lang: Language) -> str:
     """Return the verdict on a sustained run with its numbers; a burst has none."""
     verdict = run.stability
     if verdict is None:
@@ -163,7 +163,7 @@ def stability(run: RunEvidence, lang: Language) -> str:
     return told.to(lang) + (f"; {NOT_FETCHING.to(lang)}" if verdict.not_fetching else "")
 
 
-def facts(run: RunEvidence, lang: Language) -> Iterator[Fact]:
+def facts(run: RunAnalysis, lang: Language) -> Iterator[Fact]:
     """Yield the checked statements of a run, name and value with its unit."""
     row = run.row
     yield Text("X del escenario", "scenario's X"), f"{number(row.x, lang)} videos/min ({_agreement(run, lang)})"
@@ -185,7 +185,7 @@ def facts(run: RunEvidence, lang: Language) -> Iterator[Fact]:
     yield Text("techos", "ceilings"), ceilings(run, lang)
 
 
-def ceilings(run: RunEvidence, lang: Language) -> str:
+def ceilings(run: RunAnalysis, lang: Language) -> str:
     """Return what disk and storage carried at most before the run; what was not measured is not there."""
     measured = run.recorded.run.environment.get("ceilings", {})
     megabytes = {name: measured[key] / 1e6 for key, name in CEILINGS.items() if key in measured}
@@ -193,7 +193,7 @@ def ceilings(run: RunEvidence, lang: Language) -> str:
     return " · ".join(told) or UNKNOWN.to(lang)
 
 
-def machine(run: RunEvidence, lang: Language) -> str:
+def machine(run: RunAnalysis, lang: Language) -> str:
     """Return the machine and versions a run is to be quoted with."""
     host = run.recorded.run.environment.get("host", {})
     unknown = UNKNOWN.to(lang)
@@ -205,7 +205,7 @@ def machine(run: RunEvidence, lang: Language) -> str:
     )
 
 
-def reservations(run: RunEvidence, lang: Language) -> str:
+def reservations(run: RunAnalysis, lang: Language) -> str:
     """Return how far the run's numbers can be trusted, with what speaks against them."""
     if not run.flags:
         return Text("Sin reservas sobre la medición.", "No reservations about the measurement.").to(lang)
@@ -225,9 +225,9 @@ def plural(count: int, one: str, many: str) -> str:
     return f"{count} {one if count == 1 else many}"
 
 
-def _scope(findings: Findings, run: RunEvidence, lang: Language) -> str:
+def _scope(analysed: AnalysedRuns, run: RunAnalysis, lang: Language) -> str:
     """Return what the figure says of how runs differ."""
-    cell = findings.cell_of(run)
+    cell = analysed.cell_of(run)
     if cell is not None and cell.is_between_runs:
         return Text(
             "El intervalo incluye cómo varían unas corridas de otras.", "The interval includes how runs differ."
@@ -243,7 +243,7 @@ def _scope(findings: Findings, run: RunEvidence, lang: Language) -> str:
     ).to(lang)
 
 
-def _agreement(run: RunEvidence, lang: Language) -> str:
+def _agreement(run: RunAnalysis, lang: Language) -> str:
     row = run.row
     if row.agrees is None:
         return Text("base de datos; Prometheus no lo tiene", "database; Prometheus does not have it").to(lang)
@@ -253,7 +253,7 @@ def _agreement(run: RunEvidence, lang: Language) -> str:
     return Text(f"PERO la base de datos da X {x}, S {s} s", f"BUT the database says X {x}, S {s} s").to(lang)
 
 
-def _capacity(run: RunEvidence, lang: Language) -> str:
+def _capacity(run: RunAnalysis, lang: Language) -> str:
     row = run.row
     if row.x_sat_per_minute is None:
         return UNKNOWN.to(lang)
@@ -265,7 +265,7 @@ def _capacity(run: RunEvidence, lang: Language) -> str:
     ).to(lang)
 
 
-def _service(run: RunEvidence, lang: Language) -> str:
+def _service(run: RunAnalysis, lang: Language) -> str:
     service = run.service
     p95 = interval_text(service.p95_interval, lang) if service.count else UNKNOWN.to(lang)
     return (
@@ -274,7 +274,7 @@ def _service(run: RunEvidence, lang: Language) -> str:
     )
 
 
-def _stages(run: RunEvidence, lang: Language) -> str:
+def _stages(run: RunAnalysis, lang: Language) -> str:
     """Return the mean of each stage, what is left over, and whether that hides an unmeasured stage."""
     parts = run.parts
     stages = [

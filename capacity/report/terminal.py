@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textwrap import wrap
 
-from capacity.analysis.run_analysis import RunEvidence
+from capacity.analysis.run_analysis import RunAnalysis
 from capacity.report.statements import facts, headline, limit, reservations
 from capacity.table.cells import fill
 from capacity.table.table_text import markdown
@@ -13,7 +13,7 @@ from core.language import Language
 WIDTH = 118
 
 
-def render_terminal(run: RunEvidence, lang: Language) -> str:
+def render_terminal(run: RunAnalysis, lang: Language) -> str:
     """Return the report of one run as text."""
     first = [headline(run.row, lang), limit(run, lang), reservations(run, lang)]
     told = [(name.to(lang), value) for name, value in facts(run, lang)]

@@ -10,9 +10,9 @@ from pathlib import Path
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from capacity.analysis.analysed_runs import Findings
+from capacity.analysis.analysed_runs import AnalysedRuns
 from capacity.analysis.result_rows import reading
-from capacity.analysis.run_analysis import RunEvidence
+from capacity.analysis.run_analysis import RunAnalysis
 from capacity.report.page import render_page
 from capacity.report.statements import kept_up
 from capacity.report.to_json import plain
@@ -40,29 +40,29 @@ KEPT_VIDEOS = 50_000
 LARGEST_KEPT_RUN = 200_000
 
 
-def publish(sessions: Sessions, settings: Settings, findings: Findings, lang: Language) -> Published:
+def publish(sessions: Sessions, settings: Settings, analysed: AnalysedRuns, lang: Language) -> Published:
     """Store every verdict, keep the files of finished runs, and write table and report anew."""
     with sessions.begin() as session:
-        for run in findings.runs:
+        for run in analysed.runs:
             store_verdicts(session, run)
     with reading(sessions) as session:
         left = KEPT_VIDEOS
-        for run in reversed(findings.runs):
+        for run in reversed(analysed.runs):
             if run.row.count <= (left if left < KEPT_VIDEOS else LARGEST_KEPT_RUN):
                 left -= keep_run(session, settings, run)
-    return write_pages(settings.results.path, findings, lang)
+    return write_pages(settings.results.path, analysed, lang)
 
 
-def write_pages(folder: Path, findings: Findings, lang: Language) -> Published:
+def write_pages(folder: Path, analysed: AnalysedRuns, lang: Language) -> Published:
     """Write table and report."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "table.md").write_text(markdown(findings.cells, lang) + "\n" + sources(findings.cells, lang), "utf-8")
-    (folder / "table.csv").write_text(csv_text(findings.cells), "utf-8")
-    (folder / "report.html").write_text(render_page(findings, lang), "utf-8")
+    (folder / "table.md").write_text(markdown(analysed.cells, lang) + "\n" + sources(analysed.cells, lang), "utf-8")
+    (folder / "table.csv").write_text(csv_text(analysed.cells), "utf-8")
+    (folder / "report.html").write_text(render_page(analysed, lang), "utf-8")
     return Published(folder / "report.html", folder / "table.md")
 
 
-def store_verdicts(session: Session, run: RunEvidence) -> None:
+def store_verdicts(session: Session, run: RunAnalysis) -> None:
     """Write what the analysis says of a run into its row, from which the database exporter publishes it."""
     interval = run.row.x_sat_interval
     values = {
@@ -75,7 +75,7 @@ def store_verdicts(session: Session, run: RunEvidence) -> None:
     session.execute(update(RunRow).where(RunRow.id == run.row.run_id).values(values))
 
 
-def keep_run(session: Session, settings: Settings, run: RunEvidence) -> int:
+def keep_run(session: Session, settings: Settings, run: RunAnalysis) -> int:
     """Write the files of a run that is over, again while videos of it are open; return the videos written."""
     folder, written = run_folder(settings.results.path, run.row.run_id), 0
     if run.row.status in FINAL_STATUSES and not is_archived(folder):
@@ -87,7 +87,7 @@ def keep_run(session: Session, settings: Settings, run: RunEvidence) -> int:
     return written
 
 
-def _is_settled(session: Session, run: RunEvidence) -> bool:
+def _is_settled(session: Session, run: RunAnalysis) -> bool:
     """Say whether nothing of the run can change: an interrupted run's videos may be worked on long after."""
-    census = run.recorded.census
+    census = run.recorded.video_counts
     return not census.waiting and not census.in_flight and unfinished_since(session, run.row.run_id) is None

@@ -114,7 +114,7 @@ def _quality(row: ResultRow, distrusted: Collection[str]) -> int:
     """Return 0 for a whole and trusted run, 1 for a whole one with a flag, 2 for one with losses, 3 for no figure."""
     if row.x is None:
         return 3
-    if not row.is_whole:
+    if not row.is_complete:
         return 2
     return 1 if row.run_id in distrusted else 0
 

@@ -60,3 +60,53 @@ def test_a_fault_of_ours_keeps_its_traceback():
     command = click.Command("main", callback=raising(KeyError("x")))
     with pytest.raises(KeyError):
         cli.run(command, "python -m program", [])
+
+
+def echo_of(**attributes):
+    @click.command()
+    @cli.env_option("--count", "COUNT", "Videos per cell", **attributes)
+    def main(count):
+        click.echo(count)
+
+    return main
+
+
+@pytest.mark.parametrize(
+    ("attributes", "shown"),
+    [
+        ({"default": 8}, "Videos per cell [env: COUNT, default 8]."),
+        ({"unset": "then AFORO_COUNT"}, "Videos per cell [env: COUNT, then AFORO_COUNT]."),
+        ({"is_flag": True}, "Videos per cell [env: COUNT]."),
+    ],
+)
+def test_the_help_of_an_option_shows_its_variable_and_its_default(attributes, shown):
+    option = echo_of(**attributes).params[0]
+    assert option.help == shown
+
+
+@pytest.mark.parametrize(
+    ("attributes", "value", "line"),
+    [
+        ({"type": cli.WholeNumber(1, 9)}, "10", "COUNT (10); it must be a whole number; give 1 to 9"),
+        ({"type": cli.WholeNumber(1)}, "1_0", "COUNT (1_0); it must be a whole number; give 1 or more"),
+        ({"type": click.Choice(["a", "b"])}, "c", "COUNT (c); it is unknown; use a or b"),
+        ({"type": float}, "c", "COUNT (c); 'c' is not a valid float; see `python -m program --help`"),
+        (
+            {"type": cli.WholeNumber(1, 9), "empty_is_value": True},
+            "",
+            "COUNT (); it must be a whole number; give 1 to 9",
+        ),
+    ],
+)
+def test_an_invalid_value_is_one_line_that_names_the_variable(attributes, value, line, capsys, monkeypatch):
+    monkeypatch.setenv("COUNT", value)
+    with pytest.raises(SystemExit) as end:
+        cli.run(echo_of(**attributes), "python -m program", [])
+    assert (capsys.readouterr().err, end.value.code) == (f"error: {line}\n", 2)
+
+
+def test_an_empty_variable_counts_as_unset(capsys, monkeypatch):
+    monkeypatch.setenv("COUNT", "")
+    with pytest.raises(SystemExit):
+        cli.run(echo_of(default=8, type=cli.WholeNumber(1, 9)), "python -m program", [])
+    assert capsys.readouterr().out == "8\n"

@@ -3,6 +3,7 @@ import re
 import pytest
 
 from core.errors import UsageError
+from core import settings as module
 from core.settings import EMULATOR_URL, Settings, declared
 
 
@@ -30,6 +31,41 @@ def test_a_dotenv_file_with_bom_crlf_quotes_and_export_is_read(tmp_path, monkeyp
     settings = Settings.from_process(file)
     monkeypatch.delenv("AWS_REGION", raising=False)
     assert (settings.queue.name, settings.aws.region) == ("mine", "eu-west-1")
+
+
+@pytest.mark.parametrize(("ours", "notes"), [(None, 1), ("sqlite:///a.db", 0)])
+def test_a_database_url_alone_is_not_read_and_one_note_says_so(ours, notes, tmp_path, monkeypatch, capsys):
+    module._note_other_database.cache_clear()
+    monkeypatch.setenv("DATABASE_URL", "postgresql://app:hunter2@host/app")
+    monkeypatch.delenv("AFORO_DATABASE_URL", raising=False)
+    if ours:
+        monkeypatch.setenv("AFORO_DATABASE_URL", ours)
+    urls = {Settings.from_process(tmp_path / ".env").database.url for _ in range(2)}
+    shown = capsys.readouterr().err
+    assert urls == {ours or "sqlite:///.local/aforo.db"}
+    assert (shown.count("note: DATABASE_URL is not read"), shown.count("\n"), "hunter2" in shown) == (
+        notes,
+        notes,
+        False,
+    )
+
+
+def test_the_settings_of_a_plan_and_the_language_come_from_the_dotenv_file_too(tmp_path, monkeypatch):
+    names = ("AFORO_LANG", "AFORO_PLAN_WAIT_P95", "AFORO_PLAN_PRICE_PER_HOUR", "AFORO_PROMTOOLS", "PROFILE")
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
+    file = tmp_path / ".env"
+    values = ("en", "5min", "0.17", "/a/promtool:/b/promtool", "showcase")
+    file.write_text("".join(f"{name}={value}\n" for name, value in zip(names, values, strict=True)))
+    settings = Settings.from_process(file)
+    assert (settings.lang, settings.plan.wait_p95_seconds, settings.plan.price_per_hour) == ("en", 300.0, 0.17)
+    assert (settings.promtools, settings.profile) == (("/a/promtool", "/b/promtool"), "showcase")
+
+
+@pytest.mark.parametrize("text", ["", "60", "0s", "-1s", "1d"])
+def test_a_duration_without_a_unit_or_of_no_length_is_refused(text):
+    with pytest.raises(UsageError, match=r"^AFORO_PLAN_WAIT_P95 .* a duration such as 60s"):
+        Settings.from_env({"AFORO_PLAN_WAIT_P95": text})
 
 
 @pytest.mark.parametrize("setting", declared(), ids=lambda setting: setting["name"])

@@ -104,14 +104,14 @@ class Reader:
                 if file not in self.seen:
                     content = file.read_bytes()
                     self.seen[file] = len(content)
-                    self.partial += [] if is_whole(content) else [file]
+                    self.partial += [] if is_complete(content) else [file]
 
     def _read(self) -> None:
         while not self._left.wait(LOOK_SECONDS):
             self.look()
 
 
-def is_whole(content: bytes) -> bool:
+def is_complete(content: bytes) -> bool:
     """Say whether an MP4's boxes end where the file does."""
     at, kinds = 0, set()
     while at + 8 <= len(content):

@@ -54,7 +54,7 @@ def test_the_native_grafana_finds_its_dashboards_and_its_prometheus():
 
 
 def test_the_containers_grafana_finds_its_dashboards_where_the_folder_is_mounted():
-    assert compose()["AFORO_DASHBOARDS"] == "/etc/aforo/${AFORO_DASHBOARDS:-dashboards}"
+    assert compose()["AFORO_DASHBOARDS"] == "/etc/aforo/dashboards-${AFORO_LANG:-es}"
     assert compose()["GF_PATHS_PROVISIONING"] == "/etc/aforo/provisioning"
 
 

@@ -20,7 +20,7 @@ TIME = 1_790_000_000_000
 
 
 def panel(title: str, board: str = "aforo-capacity"):
-    loaded = json.loads((FOLDER / f"dashboards/{board}.json").read_text(encoding="utf-8"))
+    loaded = json.loads((FOLDER / f"dashboards-es/{board}.json").read_text(encoding="utf-8"))
     return next(each for each in panels(loaded) if each["title"] == title)
 
 

@@ -3,16 +3,14 @@ import pytest
 from core.errors import UsageError
 from core.models import RunRow
 from core.settings import Settings
-from injector.__main__ import LONGEST_NOTE, parse_request
-
-GOOD = {
-    "count": "8", "size": "5MB", "mode": "burst", "rate": None, "file": None,
-    "user_id": None, "profile": None, "run_id": None, "note": "",
-}  # fmt: skip
+from injector.__main__ import LONGEST_NOTE, checked_request, main
 
 
-def parse(**changes):
-    return parse_request(Settings.from_env({}), **{**GOOD, **changes})
+def parse(**options):
+    arguments = [f"--{name.replace('_', '-')}={value}" for name, value in {"size": "5MB", **options}.items()]
+    parameters = main.make_context("injector", arguments).params
+    del parameters["monitor"], parameters["check"]
+    return checked_request(Settings.from_env({}), **parameters)
 
 
 def test_a_sustained_run_without_rate_takes_the_scenarios_ten_a_minute():

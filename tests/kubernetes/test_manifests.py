@@ -127,7 +127,7 @@ def test_the_alerts_of_a_file_of_ones_own_point_to_ones_own_runbook(tmp_path):
 
 def test_every_dashboard_is_brought_along():
     listed = yaml.safe_load((ROOT / "grafana/kustomization.yaml").read_text(encoding="utf-8"))["configMapGenerator"]
-    files = {f"dashboards/{file.name}" for file in (ROOT / "grafana/dashboards").glob("*.json")}
+    files = {f"dashboards-es/{file.name}" for file in (ROOT / "grafana/dashboards-es").glob("*.json")}
     assert {file for board in listed for file in board["files"]} == files
 
 

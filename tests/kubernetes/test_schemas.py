@@ -76,7 +76,7 @@ def test_kustomize_builds_what_fits_the_schemas():
     pods = [m["spec"]["template"]["metadata"]["labels"] for m in made if m["kind"] == "Deployment"]
     assert all(labels["app.kubernetes.io/part-of"] == "aforo" for labels in pods)
     boards = {name for m in made if m["kind"] == "ConfigMap" for name in m["data"] if name.endswith(".json")}
-    assert boards == {file.name for file in (FOLDER.parents[1] / "grafana/dashboards").glob("*.json")}
+    assert boards == {file.name for file in (FOLDER.parents[1] / "grafana/dashboards-es").glob("*.json")}
 
 
 def test_the_overlay_of_the_documentation_changes_what_it_says(tmp_path):

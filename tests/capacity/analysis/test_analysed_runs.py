@@ -3,7 +3,7 @@
 import pytest
 
 from capacity.analysis import analysed_runs
-from capacity.analysis.analysed_runs import gather_all
+from capacity.analysis.load_and_analyse import load_and_analyse
 from capacity.analysis.result_rows import reading
 from capacity.report.page import render_page
 from core.settings import Settings
@@ -33,11 +33,11 @@ def matrix(tmp_path_factory):
 def gathered(sessions, folder, wanted=None):
     environment = {"AFORO_RESULTS_PATH": str(folder), "AFORO_PROMETHEUS_URL": "http://127.0.0.1:9"}
     with reading(sessions) as session:
-        return gather_all(session, Settings.from_env(environment), wanted)
+        return load_and_analyse(session, Settings.from_env(environment), wanted)
 
 
 def cells_of(findings):
-    return [(cell.key.size_label, cell.key.concurrency) for cell, _ in findings.judged_cells]
+    return [(cell.key.size_label, cell.key.concurrency) for cell, _ in analysed.analysed_cells]
 
 
 def test_every_run_behind_a_matrix_is_judged(matrix, tmp_path):

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from capacity.__main__ import main
-from capacity.analysis.analysed_runs import gather_all
+from capacity.analysis.load_and_analyse import load_and_analyse
 from capacity.analysis.result_rows import reading
 from capacity.commands import runs as runs_module
 from capacity.report.conclusions import unknowns
@@ -49,7 +49,7 @@ def settings(tmp_path_factory):
 @pytest.fixture(scope="module")
 def findings(settings):
     with reading(open_store(Path(settings[0]["AFORO_DATABASE_URL"].removeprefix("sqlite:///")))) as session:
-        return gather_all(session, settings[1])
+        return load_and_analyse(session, settings[1])
 
 
 def ask(settings, *arguments):
@@ -71,7 +71,7 @@ def test_the_answer_counts_the_runs_that_the_capacity_is_the_mean_of(tmp_path):
             add_run(session, row, start, end, slot=slot)
     environment = {"AFORO_RESULTS_PATH": str(tmp_path / "results"), "AFORO_PROMETHEUS_URL": NO_PROMETHEUS}
     with reading(sessions) as session:
-        found = gather_all(session, Settings.from_env(environment))
+        found = load_and_analyse(session, Settings.from_env(environment))
     first, _, scope, _ = answer(found, "en")
     assert "nominal capacity, mean of 3 runs; 95 %: [" in first
     assert scope == "The interval includes how runs differ."
@@ -94,7 +94,7 @@ def test_the_answer_is_the_mean_of_a_cells_runs_not_the_luckiest_one(tmp_path, s
             add_run(session, row, start, end, slot=slot)
     environment = {"AFORO_RESULTS_PATH": str(tmp_path / "results"), "AFORO_PROMETHEUS_URL": NO_PROMETHEUS}
     with reading(sessions) as session:
-        assert told in answer(gather_all(session, Settings.from_env(environment)), "en")[0]
+        assert told in answer(load_and_analyse(session, Settings.from_env(environment)), "en")[0]
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_the_document_tells_what_one_and_two_runs_leave_unknown(tmp_path, runs, 
             add_run(session, row, start, end, slot=slot)
     environment = {"AFORO_RESULTS_PATH": str(tmp_path / "results"), "AFORO_PROMETHEUS_URL": NO_PROMETHEUS}
     with reading(sessions) as session:
-        found = unknowns(gather_all(session, Settings.from_env(environment)))
+        found = unknowns(load_and_analyse(session, Settings.from_env(environment)))
     start = "Cómo varían unas corridas de otras: "
     assert [sentence.removeprefix(start) for sentence in found if sentence.startswith(start)] == told
 
@@ -124,7 +124,7 @@ def test_the_document_is_the_kept_one(findings):
 
 def test_the_same_data_give_the_same_document(settings, findings):
     with reading(open_store(Path(settings[0]["AFORO_DATABASE_URL"].removeprefix("sqlite:///")))) as session:
-        assert render_document(gather_all(session, settings[1])) == render_document(findings)
+        assert render_document(load_and_analyse(session, settings[1])) == render_document(findings)
 
 
 @pytest.mark.parametrize(("run_id", "lang"), [("b2", "es"), ("b2", "en"), ("s2", "es")])

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from capacity.analysis.analysed_runs import gather_all
+from capacity.analysis.load_and_analyse import load_and_analyse
 from capacity.analysis.result_rows import measure_recorded, reading
 from capacity.report.written_files import publish
 from capacity.runs.archive import is_archived, read_archive, run_folder, write_archive
@@ -79,7 +79,7 @@ def interrupted(tmp_path):
 def report(sessions, settings):
     """Publish as every report does; return the run's folder and what its files say."""
     with reading(sessions) as session:
-        findings = gather_all(session, settings)
+        findings = load_and_analyse(session, settings)
     publish(sessions, settings, findings, "en")
     folder = run_folder(settings.results.path, "r1")
     return folder, read_archive(folder)[0]
