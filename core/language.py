@@ -1,4 +1,4 @@
-"""The two languages in which people are told something, and the words that every program uses for the same thing."""
+"""The two languages of the results, and the shared names of verdicts, causes, states and stages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from core.run import Mode, RunStatus
-from core.video import Stage
+from core.video import Outcome, Stage, VideoState
 
 Language = Literal["es", "en"]
 LANGUAGES: tuple[Language, ...] = ("es", "en")
@@ -42,6 +42,21 @@ STATUS_NAMES: Mapping[str, Text] = {
     RunStatus.INTERRUPTED: Text("interrumpida", "interrupted"),
     RunStatus.FAILED: Text("fallida", "failed"),
 }
+STATE_NAMES: Mapping[str, Text] = {
+    VideoState.UPLOADED: Text("en espera", "waiting"),
+    VideoState.PROCESSING: Text("en proceso", "in process"),
+    VideoState.DONE: Text("terminados", "done"),
+    VideoState.FAILED: Text("fallidos", "failed"),
+}
+#: Of videos and executions, which are masculine in Spanish. A task is feminine: see grafana/wording.py.
+OUTCOME_NAMES: Mapping[str, Text] = {
+    Outcome.DONE: STATE_NAMES[VideoState.DONE],
+    Outcome.FAILED: STATE_NAMES[VideoState.FAILED],
+    Outcome.RETRIED: Text("reintentados", "retried"),
+    Outcome.DUPLICATE: Text("duplicados", "duplicate"),
+    Outcome.SUPERSEDED: Text("superados", "superseded"),
+    Outcome.LOST: Text("perdidos", "lost"),
+}
 STAGE_NAMES: Mapping[str, Text] = {
     Stage.CLAIM: Text("reserva", "claim"),
     Stage.FETCH: Text("descarga", "fetch"),
@@ -49,4 +64,23 @@ STAGE_NAMES: Mapping[str, Text] = {
     Stage.TRANSCODE: same("ffmpeg"),
     Stage.PUBLISH: Text("publicación", "publish"),
     Stage.FINISH: Text("cierre", "finish"),
+}
+#: By the value in `runs.stability`, which is that of capacity's Stability. The label of the metric is in lower case.
+STABILITY_NAMES: Mapping[str, Text] = {
+    "STABLE": Text("estable", "stable"),
+    "UNSTABLE": Text("inestable", "unstable"),
+    "INCONCLUSIVE": Text("no concluyente", "inconclusive"),
+}
+#: By the value in `runs.bottleneck`, which is that of capacity's Cause.
+CAUSE_NAMES: Mapping[str, Text] = {
+    "slots": Text("faltan slots", "too few slots"),
+    "cpu": same("CPU"),
+    "cpu_quota": Text("cuota de CPU del contenedor", "container CPU quota"),
+    "memory_bandwidth": Text("ancho de banda de memoria, caché o SMT", "memory bandwidth, cache or SMT"),
+    "single_thread": Text("ffmpeg en un solo hilo", "single-threaded ffmpeg"),
+    "disk": Text("disco", "disk"),
+    "network": Text("red o S3", "network or S3"),
+    "memory": Text("memoria", "memory"),
+    "serialisation": Text("serialización no medida", "unmeasured serialisation"),
+    "unclear": Text("sin cuello de botella claro", "no clear bottleneck"),
 }

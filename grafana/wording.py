@@ -1,21 +1,28 @@
-"""What people read on a dashboard, in both languages, and the colour that belongs to a word.
-
-Label values stay what the database says; a panel shows them under these names. One outcome has one colour everywhere.
-"""
+"""Names and colours of label values on the dashboards, in both languages. One outcome has one colour everywhere."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from core.language import MODE_NAMES, STAGE_NAMES, STATUS_NAMES, Text, same
+from core.language import (
+    CAUSE_NAMES,
+    MODE_NAMES,
+    OUTCOME_NAMES,
+    STABILITY_NAMES,
+    STAGE_NAMES,
+    STATE_NAMES,
+    STATUS_NAMES,
+    Text,
+    same,
+)
 from core.run import Mode, RunStatus
-from core.video import Stage
+from core.video import Outcome, Stage, VideoState
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """How a label value is shown."""
+    """Name and colour of a label value."""
 
     text: Text
     color: str
@@ -25,34 +32,35 @@ Words = Mapping[str, Word]
 
 
 def named(names: Mapping[str, Text], colors: Mapping[str, str]) -> Words:
-    """Return the names that all programs share, each with its colour here."""
-    return {str(value): Word(names[value], color) for value, color in colors.items()}
+    """Return the shared names with their colours, by label value, which the exporter writes in lower case."""
+    return {value.lower(): Word(names[value], color) for value, color in colors.items()}
 
 
 GREEN, RED, ORANGE, YELLOW = "#56A64B", "#E02F44", "#FF780A", "#F2CC0C"
 BLUE, PURPLE, GREY = "#3274D9", "#8F3BB8", "#9FA7B3"
 DARK_RED, DARK_PURPLE, TEAL, PINK = "#AD0317", "#5B2A86", "#0A9396", "#E377C2"
 
-STATES: Words = {
-    "uploaded": Word(Text("en espera", "waiting"), BLUE),
-    "processing": Word(Text("en proceso", "in process"), YELLOW),
-    "done": Word(Text("terminados", "done"), GREEN),
-    "failed": Word(Text("fallidos", "failed"), RED),
-}
-OUTCOMES: Words = {
-    "done": STATES["done"],
-    "failed": STATES["failed"],
-    "retried": Word(Text("reintentados", "retried"), ORANGE),
-    "duplicate": Word(Text("duplicados", "duplicate"), PURPLE),
-    "superseded": Word(Text("superados", "superseded"), DARK_PURPLE),
-    "lost": Word(Text("perdidos", "lost"), DARK_RED),
-}
-#: Celery's own words for the end of a task, and ours where an execution says more
+STATES = named(
+    STATE_NAMES,
+    {VideoState.UPLOADED: BLUE, VideoState.PROCESSING: YELLOW, VideoState.DONE: GREEN, VideoState.FAILED: RED},
+)
+OUTCOMES = named(
+    OUTCOME_NAMES,
+    {
+        Outcome.DONE: GREEN,
+        Outcome.FAILED: RED,
+        Outcome.RETRIED: ORANGE,
+        Outcome.DUPLICATE: PURPLE,
+        Outcome.SUPERSEDED: DARK_PURPLE,
+        Outcome.LOST: DARK_RED,
+    },
+)
+#: Ends of a task: Celery's states, and our outcomes that Celery does not have
 TASK_ENDS: Words = {
     "succeeded": Word(Text("logradas", "succeeded"), GREEN),
     "failed": Word(Text("fallidas", "failed"), RED),
     "retried": Word(Text("reintentadas", "retried"), ORANGE),
-    "rejected": Word(Text("devueltas a la cola", "given back"), YELLOW),
+    "rejected": Word(Text("devueltas a la cola", "returned to the queue"), YELLOW),
     "ignored": Word(Text("ignoradas", "ignored"), TEAL),
     "revoked": Word(Text("revocadas", "revoked"), GREY),
     "duplicate": Word(Text("duplicadas", "duplicate"), PURPLE),
@@ -98,23 +106,22 @@ STATUSES = named(
     },
 )
 MODES = named(MODE_NAMES, {Mode.BURST: BLUE, Mode.SUSTAINED: PURPLE})
-VERDICTS: Words = {
-    "stable": Word(Text("estable", "stable"), GREEN),
-    "unstable": Word(Text("inestable", "unstable"), RED),
-    "inconclusive": Word(Text("no concluyente", "inconclusive"), ORANGE),
-}
-BOTTLENECKS: Words = {
-    "slots": Word(Text("faltan slots", "too few slots"), GREEN),
-    "cpu": Word(same("CPU"), ORANGE),
-    "cpu_quota": Word(Text("cuota de CPU", "CPU quota"), ORANGE),
-    "memory_bandwidth": Word(Text("ancho de banda de memoria", "memory bandwidth"), PURPLE),
-    "single_thread": Word(Text("ffmpeg en un solo hilo", "single-threaded ffmpeg"), YELLOW),
-    "disk": Word(Text("disco", "disk"), RED),
-    "network": Word(Text("red", "network"), BLUE),
-    "memory": Word(Text("memoria", "memory"), PURPLE),
-    "serialisation": Word(Text("serialización", "serialisation"), PINK),
-    "unclear": Word(Text("sin determinar", "unclear"), GREY),
-}
+VERDICTS = named(STABILITY_NAMES, {"STABLE": GREEN, "UNSTABLE": RED, "INCONCLUSIVE": ORANGE})
+BOTTLENECKS = named(
+    CAUSE_NAMES,
+    {
+        "slots": GREEN,
+        "cpu": ORANGE,
+        "cpu_quota": ORANGE,
+        "memory_bandwidth": PURPLE,
+        "single_thread": YELLOW,
+        "disk": RED,
+        "network": BLUE,
+        "memory": PURPLE,
+        "serialisation": PINK,
+        "unclear": GREY,
+    },
+)
 RESOURCES: Words = {
     "cpu": Word(same("CPU"), ORANGE),
     "io": Word(Text("disco", "disk"), RED),
