@@ -15,7 +15,7 @@ from capacity.estimators.stability import Stability
 from capacity.estimators.throughput import filling_efficiency
 from capacity.runs.result_row import ResultRow
 from capacity.table.number_format import UNKNOWN, interval_text, number, percent, significant
-from capacity.table.table_text import STABILITIES
+from capacity.table.phrases import plural, spaced
 from core.language import LANGUAGES, STAGE_NAMES, Language, Text
 
 Fact = tuple[Text, str]
@@ -68,7 +68,7 @@ def headline(row: ResultRow, lang: Language) -> str:
     """Return what a run showed, in one sentence."""
     size, slots = spaced(row.size_label), plural(row.slots, "slot", "slots")
     if row.rate_per_minute is not None:
-        rate, verdict = number(row.rate_per_minute, lang, 1), STABILITIES[Stability(row.stability or "INCONCLUSIVE")]
+        rate, verdict = number(row.rate_per_minute, lang, 1), STABILITY_NAMES[row.stability or "INCONCLUSIVE"]
         return Text(
             f"A {rate} videos de {size} por minuto con {slots}, la cola es {verdict.es}",
             f"At {rate} videos of {size} a minute with {slots}, the queue is {verdict.en}",
@@ -155,7 +155,7 @@ def stability(run: RunAnalysis, lang: Language) -> str:
     if verdict is None:
         return Text("no aplica a una ráfaga", "does not apply to a burst").to(lang)
     rho, needed = interval_text(verdict.utilisation_interval, lang), verdict.arrivals_needed or UNKNOWN.to(lang)
-    growth, arrivals, name = percent(verdict.growth_ratio, lang), verdict.arrivals, STABILITIES[verdict.verdict]
+    growth, arrivals, name = percent(verdict.growth_ratio, lang), verdict.arrivals, STABILITY_NAMES[verdict.verdict]
     told = Text(
         f"{name.es}: la cola crece un {growth} de la tasa, ρ {rho}; {arrivals} llegadas de {needed} necesarias",
         f"{name.en}: the queue grows by {growth} of the rate, ρ {rho}; {arrivals} arrivals of {needed} needed",
@@ -213,16 +213,6 @@ def reservations(run: RunAnalysis, lang: Language) -> str:
     severe = not is_trustworthy(run.flags)
     es, en = ("NO CONFIABLE", "UNTRUSTWORTHY") if severe else ("Con reservas", "With reservations")
     return Text(f"{es}: {found}.", f"{en}: {found}.").to(lang)
-
-
-def spaced(size_label: str) -> str:
-    """Return `5 MB` for `5MB`."""
-    return f"{size_label[:-2]} {size_label[-2:]}"
-
-
-def plural(count: int, one: str, many: str) -> str:
-    """Return the count with its noun."""
-    return f"{count} {one if count == 1 else many}"
 
 
 def _scope(analysed: AnalysedRuns, run: RunAnalysis, lang: Language) -> str:
