@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from capacity.analysis.run_analysis import RunAnalysis
-from capacity.diagnosis.data_quality import is_trustworthy
+from capacity.diagnosis.data_quality import is_valid
 from capacity.runs.result_row import ResultRow
 from capacity.table.cells import TableCell, fill
 
@@ -24,7 +24,7 @@ class AnalysedRuns:
     @cached_property
     def invalid(self) -> frozenset[str]:
         """Return the ids of the runs with an invalidating data-quality warning."""
-        return frozenset(run.row.run_id for run in self.runs if not is_trustworthy(run.flags))
+        return frozenset(run.row.run_id for run in self.runs if not is_valid(run.flags))
 
     @cached_property
     def cells(self) -> list[TableCell]:

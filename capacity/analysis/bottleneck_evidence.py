@@ -34,10 +34,10 @@ def cell_evidence(measured: MeasuredRun, resources: Resources, comparable: Seque
         bound_ratio_cpu=bound_ratio,
         cpu_utilisation=bound_ratio if busy.latest("quota") else _ratio(busy.cpu_rate(BUSY_MODES), cores),
         cpu_pressure_some=busy.rate("pressure.cpu.some"),
-        cpu_work_stretch=_ratio(ours.ffmpeg_cpu_seconds, baseline.ffmpeg_cpu_seconds),
+        cpu_work_slowdown=_ratio(ours.ffmpeg_cpu_seconds, baseline.ffmpeg_cpu_seconds),
         host_idle_ratio=_ratio(busy.cpu_rate(frozenset({"idle", "iowait"})), busy.latest("cores")),
         throttled_period_ratio=_ratio(busy.increase("throttled"), busy.increase("periods")),
-        ffmpeg_stretch=_ratio(ours.stage_seconds["transcode"], baseline.stage_seconds["transcode"]),
+        ffmpeg_slowdown=_ratio(ours.stage_seconds["transcode"], baseline.stage_seconds["transcode"]),
         ffmpeg_cores=_cores_used(ours) if baseline_cores is None else baseline_cores,
         ffmpeg_cores_ratio=_ratio(_cores_used(ours), baseline_cores),
         io_pressure_some=busy.rate("pressure.io.some"),
@@ -50,7 +50,7 @@ def cell_evidence(measured: MeasuredRun, resources: Resources, comparable: Seque
         smt=bool(environment.get("host", {}).get("smt")),
         has_remote_storage=environment.get("storage") != "filesystem",
         stage_seconds={name: seconds for name, seconds in ours.stage_seconds.items() if np.isfinite(seconds)},
-        stage_stretch=_slowdowns(ours, baseline),
+        stage_slowdown=_slowdowns(ours, baseline),
         service_seconds=row.service_mean_seconds,
     )
 

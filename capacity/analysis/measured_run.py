@@ -55,7 +55,7 @@ class MeasuredRun:
             x_per_minute=self.figures.x_per_minute,
             s_seconds=self.figures.s_seconds,
             x_database=_finite(self.scenario.throughput_per_minute),
-            s_database=_finite(self.scenario.cycle_mean_seconds),
+            s_database=_finite(self.scenario.response_mean_seconds),
             x_sat_per_minute=saturated.per_minute if saturated else None,
             x_sat_interval=saturated.interval if saturated else None,
             service_mean_seconds=_finite(self.service.mean_seconds),

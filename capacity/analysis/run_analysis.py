@@ -13,7 +13,7 @@ from capacity.analysis.comparable_runs import VideoCost
 from capacity.analysis.measured_run import MeasuredRun
 from capacity.analysis.run_windows import run_window
 from capacity.diagnosis.bottleneck import BottleneckVerdict, find_bottleneck
-from capacity.diagnosis.data_quality import RunFacts, TrustFlag, trust_flags
+from capacity.diagnosis.data_quality import QualityWarning, RunFacts, quality_warnings
 from capacity.estimators import throughput
 from capacity.estimators.interval import Floats
 from capacity.estimators.littles_law import LittleCheck, check_littles_law
@@ -35,7 +35,7 @@ class RunAnalysis(MeasuredRun):
     little: LittleCheck
     offered: OfferedRate | None
     bottleneck: BottleneckVerdict
-    flags: tuple[TrustFlag, ...]
+    flags: tuple[QualityWarning, ...]
 
 
 def analyse(
@@ -54,7 +54,7 @@ def analyse(
         little=little,
         offered=offered,
         bottleneck=find_bottleneck(cell_evidence(measured, resources, comparable)),
-        flags=trust_flags(_facts(measured, resources, little, offered, usual_calibration_seconds)),
+        flags=quality_warnings(_facts(measured, resources, little, offered, usual_calibration_seconds)),
     )
 
 
@@ -98,9 +98,9 @@ def _facts(
         service_mean_seconds=row.service_mean_seconds,
         steal_mean_ratio=steal_mean,
         steal_worst_window_ratio=steal_worst,
-        canary_before_seconds=environment.get("canary_before_seconds"),
-        canary_after_seconds=environment.get("canary_after_seconds"),
-        canary_usual_seconds=usual_calibration_seconds,
+        calibration_before_seconds=environment.get("canary_before_seconds"),
+        calibration_after_seconds=environment.get("canary_after_seconds"),
+        calibration_usual_seconds=usual_calibration_seconds,
         clock_offset_seconds=during.clock_offset(),
         other_cpu_ratio=resources.other_cpu_ratio(*window),
         ffmpeg_cpu_seconds=_counted_cpu_seconds(recorded),

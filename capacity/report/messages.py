@@ -238,7 +238,9 @@ QUANTITIES: Mapping[Quantity, Text] = {
         "transferencias al {value} de su ancho de banda", "transfers at {value} of their bandwidth limit"
     ),
     Quantity.HIGHEST_UTILISATION: Text("recurso más ocupado {value}", "busiest resource {value}"),
-    Quantity.UTILISATION_LEAD: Text("ventaja sobre el siguiente recurso {value}", "lead over the next resource {value}"),
+    Quantity.UTILISATION_LEAD: Text(
+        "ventaja sobre el siguiente recurso {value}", "lead over the next resource {value}"
+    ),
     Quantity.CPU_PRESSURE: Text("presión de CPU (PSI some) {value}", "CPU pressure (PSI some) {value}"),
     Quantity.IO_PRESSURE_SOME: Text("presión de E/S (PSI some) {value}", "I/O pressure (PSI some) {value}"),
     Quantity.IO_PRESSURE_FULL: Text("presión de E/S (PSI full) {value}", "I/O pressure (PSI full) {value}"),
