@@ -10,7 +10,7 @@ import click
 
 from core.errors import UsageError
 from core.language import LANGUAGES
-from core.settings import Settings
+from core.settings import PROFILE_NAMES, Settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -30,6 +30,13 @@ lang_option = setting_option(
     lambda settings: settings.lang,
     "Language of results and progress",
     type=click.Choice(LANGUAGES),
+)
+profile_option = setting_option(
+    "--profile",
+    "PROFILE=",
+    lambda settings: settings.profile,
+    "Encoding of the videos, by default that of AFORO_WORKER_PROFILE",
+    type=click.Choice(PROFILE_NAMES),
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 

@@ -15,7 +15,7 @@ from capacity.report.page import configuration
 from capacity.report.statements import best_sentence, limit_parts, machine, plural, spaced
 from capacity.table.cells import TableCell
 from capacity.table.number_format import UNKNOWN, interval_text, number, percent
-from capacity.table.table_text import STABILITIES, capacity_text, markdown, sources
+from capacity.table.table_text import capacity_text, markdown, sources
 from core.language import Language
 from core.run import Mode
 
@@ -126,7 +126,7 @@ def _capacity_row(cell: TableCell, run: RunAnalysis) -> str:
     service, verdict = run.service, run.stability
     capacity = "—" if cell.key.mode != Mode.BURST else capacity_text(cell.x_sat, cell.x_sat_interval, LANG)
     rho = "—" if verdict is None else interval_text(verdict.utilisation_interval, LANG)
-    queue = "—" if verdict is None else STABILITIES[verdict.verdict].to(LANG)
+    queue = "—" if verdict is None else STABILITY_NAMES[verdict.verdict].to(LANG)
     times = f"{number(service.mean_seconds, LANG)} · {number(service.p95_seconds, LANG)}"
     cells = (configuration(run, LANG), capacity, times, number(run.parts.wait_seconds, LANG), rho, queue)
     return f"| {' | '.join(cells)} |"

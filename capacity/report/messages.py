@@ -144,10 +144,10 @@ PROBLEMS: Mapping[Problem, Text] = {
 IMPOSSIBILITIES: Mapping[Impossibility, Text] = {
     Impossibility.NOT_POSITIVE: Text("{column} = {value:g} no es positivo", "{column} = {value:g} is not positive"),
     Impossibility.S_BEYOND_TEST: Text(
-        "el tiempo de respuesta medio {s_seconds:g} s supera la prueba entera, 60·{count}/{x_per_minute:g} = {makespan_seconds:.1f} s "
-        "(X·S/60 = {videos_present:.1f} > {count} videos en el sistema)",
-        "the mean response time {s_seconds:g} s exceeds the whole test, 60·{count}/{x_per_minute:g} = {makespan_seconds:.1f} s "
-        "(X·S/60 = {videos_present:.1f} > {count} videos in the system)",
+        "el tiempo de respuesta medio {s_seconds:g} s supera la prueba entera, "
+        "60·{count}/{x_per_minute:g} = {makespan_seconds:.1f} s (X·S/60 = {videos_present:.1f} > {count} videos en el sistema)",
+        "the mean response time {s_seconds:g} s exceeds the whole test, "
+        "60·{count}/{x_per_minute:g} = {makespan_seconds:.1f} s (X·S/60 = {videos_present:.1f} > {count} videos in the system)",
     ),
     Impossibility.MORE_PRESENT_THAN_SENT: Text(
         "X·S/60 = {videos_present:.1f} > {most_videos_present:.1f}: enviados a {rate_per_minute:g}/min no pueden estar "
@@ -156,7 +156,8 @@ IMPOSSIBILITIES: Mapping[Impossibility, Text] = {
         "cannot be in the system at a time",
     ),
     Impossibility.X_ABOVE_RATE: Text(
-        "X = {x_per_minute:g} > {most_per_minute:.2f}/min: salen más videos de los que entran a {rate_per_minute:g}/min",
+        "X = {x_per_minute:g} > {most_per_minute:.2f}/min: salen más videos de los que entran a "
+        "{rate_per_minute:g}/min",
         "X = {x_per_minute:g} > {most_per_minute:.2f}/min: more videos leave than enter at {rate_per_minute:g}/min",
     ),
     Impossibility.MEDIAN_BEYOND_MEAN: Text(
@@ -166,8 +167,8 @@ IMPOSSIBILITIES: Mapping[Impossibility, Text] = {
     Impossibility.MEDIAN_BEYOND_TEST: Text(
         "p50 = {p50_seconds:g} s > 60·{count}/{x_per_minute:g} = {makespan_seconds:.1f} s: la mediana supera la prueba "
         "entera",
-        "p50 = {p50_seconds:g} s > 60·{count}/{x_per_minute:g} = {makespan_seconds:.1f} s: the median exceeds the whole "
-        "test",
+        "p50 = {p50_seconds:g} s > 60·{count}/{x_per_minute:g} = {makespan_seconds:.1f} s: the median exceeds the "
+        "whole test",
     ),
     Impossibility.S_BEYOND_MEDIAN_AND_TEST: Text(
         "S = {s_seconds:g} s > (p50 + 60·N/X)/2 = {most_seconds:.1f} s: la mitad no pasa de p50 y el resto no pasa del "

@@ -17,6 +17,7 @@ from capacity.estimators.throughput import filling_efficiency
 from capacity.report.messages import CONFIDENCE_NAMES, bottleneck_line, measurements, sentence
 from capacity.runs.result_row import ResultRow
 from capacity.table.number_format import UNKNOWN, interval_text, number, percent, significant
+from capacity.table.phrases import plural, spaced
 from core.language import CAUSE_NAMES, LANGUAGES, STABILITY_NAMES, STAGE_NAMES, Language, Text
 
 NamedStatement = tuple[Text, str]
@@ -167,8 +168,8 @@ def stability(run: RunAnalysis, lang: Language) -> str:
     rho, needed = interval_text(verdict.utilisation_interval, lang), verdict.arrivals_needed or UNKNOWN.to(lang)
     growth, arrivals, name = percent(verdict.growth_ratio, lang), verdict.arrivals, STABILITY_NAMES[verdict.verdict]
     judged = Text(
-        f"{name.es}: la cola crece un {growth} de la tasa, ρ {rho}; {arrivals} de {needed} llegadas necesarias",
-        f"{name.en}: the queue grows by {growth} of the rate, ρ {rho}; {arrivals} of {needed} needed arrivals",
+        f"{name.es}: la cola crece un {growth} de la tasa, ρ {rho}; {arrivals} llegadas de {needed} necesarias",
+        f"{name.en}: the queue grows by {growth} of the rate, ρ {rho}; {arrivals} arrivals of {needed} needed",
     )
     return judged.to(lang) + (f"; {NOT_FETCHING.to(lang)}" if verdict.not_fetching else "")
 
@@ -223,16 +224,6 @@ def reservations(run: RunAnalysis, lang: Language) -> str:
     valid = Text("Con reservas", "With reservations")
     heading = valid if is_valid(run.flags) else Text("NO CONFIABLE", "INVALID")
     return f"{heading.to(lang)}: {reasons}."
-
-
-def spaced(size_label: str) -> str:
-    """Return `5 MB` for `5MB`."""
-    return f"{size_label[:-2]} {size_label[-2:]}"
-
-
-def plural(count: int, one: str, many: str) -> str:
-    """Return the count with its noun."""
-    return f"{count} {one if count == 1 else many}"
 
 
 def _no_capacity(analysed: AnalysedRuns, lang: Language) -> str:
