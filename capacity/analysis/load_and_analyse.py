@@ -93,9 +93,7 @@ class _Loader:
             self._release(newest=run.id)
         return self.held[run.id]
 
-    def analyse(
-        self, run: RunRow, costs: Iterable[tuple[ResultRow, VideoCost]], runs: Iterable[RunRow]
-    ) -> RunAnalysis:
+    def analyse(self, run: RunRow, costs: Iterable[tuple[ResultRow, VideoCost]], runs: Iterable[RunRow]) -> RunAnalysis:
         measured = self.load(run)
         resources = load_resources(measured.recorded, self.settings)
         usual_seconds = usual_calibration_seconds(run, runs)

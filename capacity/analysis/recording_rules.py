@@ -19,7 +19,9 @@ from core.models import RunRow
 SETTLE_SECONDS = 30.0
 #: a run that ended longer ago has its final values, or will never have them
 LATEST_SETTLING_SECONDS = 60.0
-RULES = MappingProxyType({"x": "run_id:aforo_run_videos_per_minute:ratio", "s": "run_id:aforo_run_response_seconds:mean"})
+RULES = MappingProxyType(
+    {"x": "run_id:aforo_run_videos_per_minute:ratio", "s": "run_id:aforo_run_response_seconds:mean"}
+)
 
 FiguresByRun = Mapping[str, ScenarioFigures]
 

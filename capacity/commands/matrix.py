@@ -106,7 +106,8 @@ def _outlook(matrix_run: MatrixRun, lang: Language) -> str:
     done = len(matrix_run.rows)
     es = f"{plural(len(runs), 'prueba', 'pruebas')}, {plural(done, 'hecha', 'hechas')}"
     head = Text(
-        f"Matriz {plan.name}: {es}; {eta}", f"Matrix {plan.name}: {plural(len(runs), 'run', 'runs')}, {done} done; {eta}"
+        f"Matriz {plan.name}: {es}; {eta}",
+        f"Matrix {plan.name}: {plural(len(runs), 'run', 'runs')}, {done} done; {eta}",
     )
     return "\n".join([head.to(lang), *lines])
 
@@ -152,9 +153,7 @@ def _now(matrix_run: MatrixRun, lang: Language) -> str:
     return f"{label} · {_eta(matrix_run.remaining_time(), lang)}"
 
 
-def _plan(
-    *, sizes: str, concurrencies: str, levels: bool, modes: str, rate: str, **options: Any
-) -> MatrixPlan:
+def _plan(*, sizes: str, concurrencies: str, levels: bool, modes: str, rate: str, **options: Any) -> MatrixPlan:
     slots = _concurrencies(concurrencies)
     return MatrixPlan(
         sizes=_sizes(sizes),

@@ -41,7 +41,9 @@ def search(size: str, concurrency: int, profile: str, refine: bool, as_json: boo
     """
     parse_size(size)
     runner = TestRunner.open(lang)
-    result = _search(RateSearch(refine=refine), lambda step: _run(runner, step, (size, concurrency, profile), lang), lang)
+    result = _search(
+        RateSearch(refine=refine), lambda step: _run(runner, step, (size, concurrency, profile), lang), lang
+    )
     _fail_without_rate(result, size)
     if as_json:
         cell = {"size": size, "concurrency": concurrency}

@@ -8,9 +8,10 @@ from itertools import pairwise
 from capacity.analysis.analysed_runs import AnalysedRuns
 from capacity.analysis.run_analysis import RunAnalysis
 from capacity.diagnosis.bottleneck import Cause
-from capacity.diagnosis.data_quality import is_trustworthy
+from capacity.diagnosis.data_quality import is_valid
 from capacity.estimators.littles_law import Agreement
 from capacity.estimators.stability import Stability
+from capacity.report.messages import sentence
 from capacity.report.page import configuration
 from capacity.report.saturation import Curve, Point, curves
 from capacity.report.statements import kept_up, limit_parts, plural, spaced
@@ -39,7 +40,9 @@ def unknowns(analysed: AnalysedRuns) -> Iterator[str]:
     yield from _of_few_runs(analysed.cells)
     for curve in curves(analysed):
         if curve.fit is None or curve.fit.refused is not None:
-            why = "un solo nivel" if curve.fit is None else curve.fit.refused.to(LANG) if curve.fit.refused else ""
+            why = (
+                "un solo nivel" if curve.fit is None else sentence(curve.fit.refused, LANG) if curve.fit.refused else ""
+            )
             yield f"Dónde está el máximo con {spaced(curve.size_label)}: la ley de escalabilidad no se ajusta ({why})."
     yield from _of_runs(analysed.newest_per_cell)
     yield "Cómo se comporta en otra máquina, con otros videos o con otro perfil: solo se midió lo que dice «Montaje»."
@@ -116,7 +119,7 @@ def _of_runs(runs: Sequence[RunAnalysis]) -> Iterator[str]:
     unclear = [run for run in runs if run.bottleneck.cause is Cause.UNCLEAR and not kept_up(run)]
     if unclear:
         yield f"Qué limita a {', '.join(run.row.run_id for run in unclear)}: la evidencia no señala a ningún recurso."
-    doubtful = [run for run in runs if not is_trustworthy(run.flags)]
+    doubtful = [run for run in runs if not is_valid(run.flags)]
     if doubtful:
         names = ", ".join(run.row.run_id for run in doubtful)
         yield f"Las cifras de {names} no son confiables (véase «Comprobaciones»)."

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from capacity.analysis.analysed_runs import AnalysedRuns
 from capacity.analysis.run_analysis import RunAnalysis, cell_evidence
-from capacity.diagnosis.data_quality import is_trustworthy
+from capacity.diagnosis.data_quality import is_valid
 from capacity.report import saturation
 from capacity.report.conclusions import conclusions, unknowns
+from capacity.report.messages import sentence
 from capacity.report.page import configuration
-from capacity.report.statements import best_told, limit_parts, machine, plural, spaced
+from capacity.report.statements import best_sentence, limit_parts, machine, plural, spaced
 from capacity.table.cells import TableCell
 from capacity.table.number_format import UNKNOWN, interval_text, number, percent
 from capacity.table.table_text import capacity_text, markdown, sources
@@ -62,7 +63,7 @@ def render_document(analysed: AnalysedRuns) -> str:
 
 
 def _answers(analysed: AnalysedRuns) -> str:
-    return _bullets(f"{best_told(analysed, run, LANG)}." for run in analysed.best_of_sizes)
+    return _bullets(f"{best_sentence(analysed, run, LANG)}." for run in analysed.best_of_sizes)
 
 
 def _origin(cells: Sequence[TableCell]) -> str:
@@ -182,8 +183,8 @@ def _check(run: RunAnalysis) -> tuple[str, ...]:
     agrees = {True: "sí", False: "NO", None: unknown}[run.row.agrees]
     mismatch = run.little.mismatch
     little = percent(mismatch, LANG) if math.isfinite(mismatch) else unknown
-    flags = "; ".join(flag.evidence.to(LANG) for flag in run.flags) or "sin reservas"
-    trust = flags if is_trustworthy(run.flags) else f"**no confiable**: {flags}"
+    flags = "; ".join(sentence(flag.evidence, LANG) for flag in run.flags) or "sin reservas"
+    trust = flags if is_valid(run.flags) else f"**no confiable**: {flags}"
     return (
         run.row.run_id,
         f"{census.done}/{run.row.count} {'se cumple' if kept else 'NO SE CUMPLE'}",

@@ -9,13 +9,23 @@ from pathlib import Path
 
 from capacity.analysis.analysed_runs import AnalysedRuns
 from capacity.analysis.run_analysis import RunAnalysis, run_window
-from capacity.diagnosis.bottleneck import CAUSE_NAMES, Confidence
-from capacity.diagnosis.data_quality import is_trustworthy
+from capacity.diagnosis.bottleneck import Confidence
+from capacity.diagnosis.data_quality import is_valid
 from capacity.report import figures, saturation
-from capacity.report.statements import answer, best_told, facts, limit_parts, limit_told, machine, reservations, spaced
+from capacity.report.messages import measurement
+from capacity.report.statements import (
+    answer,
+    best_sentence,
+    facts,
+    limit_line,
+    limit_parts,
+    machine,
+    reservations,
+    spaced,
+)
 from capacity.table.number_format import number
 from capacity.table.table_text import HEADER, cells_of
-from core.language import Language, Text
+from core.language import CAUSE_NAMES, Language, Text
 
 STYLE = Path(__file__).with_name("style.css")
 TITLE = Text("Capacidad de la capa de workers", "Capacity of the worker layer")
@@ -60,9 +70,9 @@ def _heading(es: str, en: str, lang: Language) -> str:
 def _answer(analysed: AnalysedRuns, lang: Language) -> str:
     first, *rest = answer(analysed, lang)
     best = analysed.best
-    doubtful = best is not None and not is_trustworthy(best.flags)
+    doubtful = best is not None and not is_valid(best.flags)
     sentences = "".join(f"<p{_kind(sentence is rest[-1] and doubtful)}>{escape(sentence)}</p>" for sentence in rest)
-    more = [best_told(analysed, run, lang) for run in analysed.best_of_sizes if run is not best]
+    more = [best_sentence(analysed, run, lang) for run in analysed.best_of_sizes if run is not best]
     others = "".join(f"<li>{escape(sentence)}</li>" for sentence in more)
     also = f'<ul class="also">{others}</ul>' if others else ""
     where = f'<p class="soft">{escape(machine(best, lang))}</p>' if best else ""
@@ -95,7 +105,9 @@ def _cells(names: Sequence[str], kinds: Sequence[str], row: Sequence[str]) -> st
 def _limits(analysed: AnalysedRuns, lang: Language) -> str:
     """Return what limits each cell, by the evidence of the newest run behind it."""
     names = Text("Configuración|Límite|Confianza|Evidencia", "Configuration|Limit|Confidence|Evidence").to(lang)
-    rows = ((configuration(run, lang), *(text.to(lang) for text in limit_parts(run))) for run in analysed.newest_per_cell)
+    rows = (
+        (configuration(run, lang), *(text.to(lang) for text in limit_parts(run))) for run in analysed.newest_per_cell
+    )
     title = _heading("Qué limita cada configuración", "What limits each configuration", lang)
     return title + _table(names.split("|"), rows)
 
@@ -143,7 +155,7 @@ def _summary(run: RunAnalysis, lang: Language) -> str:
 def _facts(run: RunAnalysis, lang: Language) -> str:
     told = [
         *facts(run, lang),
-        (Text("límite", "limit"), limit_told(run, lang)),
+        (Text("límite", "limit"), limit_line(run, lang)),
         (Text("descartado", "ruled out"), _ruled_out(run, lang)),
         (Text("fiabilidad", "trust"), reservations(run, lang)),
     ]
@@ -152,10 +164,10 @@ def _facts(run: RunAnalysis, lang: Language) -> str:
 
 
 def _ruled_out(run: RunAnalysis, lang: Language) -> str:
-    """Return the other suspects with the clue that speaks against each."""
-    others = [s for s in run.bottleneck.suspects if s.cause is not run.bottleneck.cause and s.against]
+    """Return the other candidate causes with the measurement that contradicts each."""
+    others = [s for s in run.bottleneck.candidates if s.cause is not run.bottleneck.cause and s.against]
     weak = [s for s in others if s.confidence is Confidence.LOW]
-    return "; ".join(f"{CAUSE_NAMES[s.cause].to(lang)}: {s.against[0].to(lang)}" for s in weak) or "—"
+    return "; ".join(f"{CAUSE_NAMES[s.cause].to(lang)}: {measurement(s.against[0], lang)}" for s in weak) or "—"
 
 
 def _method(lang: Language) -> str:

@@ -1,4 +1,4 @@
-"""How the capacity grows with the slots, by size: the points of the table, the fitted law, and what may be said."""
+"""Capacity against slots per size: the points of the table, the fitted law, and their sentences."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from capacity.analysis.analysed_runs import AnalysedRuns
 from capacity.estimators.interval import Interval
 from capacity.estimators.usl import Levels, UslFit, efficiency, fit_usl
+from capacity.report.messages import sentence
 from capacity.table.cells import TableCell
 from capacity.table.number_format import number, percent
 from core.language import Language, Text
@@ -19,7 +20,7 @@ from core.run import Mode
 
 @dataclass(frozen=True)
 class Point:
-    """The capacity of one cell; `between_runs` says that the interval includes how runs differ."""
+    """The capacity of one cell; with `between_runs` the interval includes differences between runs."""
 
     slots: int
     capacity: float
@@ -30,7 +31,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Curve:
-    """One size's points in order of slots, with the law fitted to them; no fit under two levels."""
+    """Points of one size in order of slots, with the law fitted to them; no fit under two levels."""
 
     size_label: str
     points: tuple[Point, ...]
@@ -38,7 +39,7 @@ class Curve:
 
     @property
     def levels(self) -> Levels:
-        """Return the points as the fit takes them, with standard errors where every point has an interval."""
+        """Return the points for the fit, with standard errors where every point has an interval."""
         widths = [point.interval.high - point.interval.low for point in self.points if point.interval is not None]
         known = len(widths) == len(self.points) and all(np.isfinite(widths)) and min(widths, default=0) > 0
         return Levels(
@@ -49,7 +50,7 @@ class Curve:
 
 
 def curves(analysed: AnalysedRuns) -> list[Curve]:
-    """Return a curve for each size with a known capacity, in the order of the table."""
+    """Return a curve per size with a known capacity, in the order of the table."""
     bursts = [cell for cell in analysed.cells if cell.key.mode == Mode.BURST and cell.x_sat]
     distrusted = analysed.invalid
     return [
@@ -58,7 +59,7 @@ def curves(analysed: AnalysedRuns) -> list[Curve]:
 
 
 def statements(curve: Curve, lang: Language) -> Iterator[str]:
-    """Yield what the curve says: efficiency, then the fit or why there is none."""
+    """Yield the sentences of a curve: efficiency, then the fit or why there is none."""
     alone = efficiency(curve.levels)
     pairs = zip(curve.points, alone.tolist(), strict=True)
     shown = ", ".join(f"c={point.slots} {percent(share, lang, 0)}" for point, share in pairs)
@@ -84,10 +85,10 @@ def _points(cells: Iterable[TableCell], distrusted: Collection[str]) -> Iterator
 
 def _fit_statement(fit: UslFit | None, lang: Language) -> str:
     if fit is None or fit.refused is not None:
-        why = "" if fit is None or fit.refused is None else f": {fit.refused.to(lang)}"
+        why = "" if fit is None or fit.refused is None else f": {sentence(fit.refused, lang)}"
         return Text(f"Sin ley de escalabilidad (USL){why}.", f"No scalability law (USL){why}.").to(lang)
     model = fit.model
-    peak = fit.peak_refused.to(lang) if fit.peak_refused else f"n = {number(model.peak, lang, 1)}"
+    peak = sentence(fit.peak_refused, lang) if fit.peak_refused else f"n = {number(model.peak, lang, 1)}"
     return Text(
         f"USL: σ = {model.sigma:.4f}, κ = {model.kappa:.5f}, λ = {model.scale:.3f}; máximo: {peak}.",
         f"USL: σ = {model.sigma:.4f}, κ = {model.kappa:.5f}, λ = {model.scale:.3f}; peak: {peak}.",

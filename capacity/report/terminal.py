@@ -5,7 +5,7 @@ from __future__ import annotations
 from textwrap import wrap
 
 from capacity.analysis.run_analysis import RunAnalysis
-from capacity.report.statements import facts, headline, limit, reservations
+from capacity.report.statements import facts, headline, limit, missing_capacity, reservations
 from capacity.table.cells import fill
 from capacity.table.table_text import markdown
 from core.language import Language
@@ -15,7 +15,7 @@ WIDTH = 118
 
 def render_terminal(run: RunAnalysis, lang: Language) -> str:
     """Return the report of one run as text."""
-    first = [headline(run.row, lang), limit(run, lang), reservations(run, lang)]
+    first = [headline(run.row, lang, missing_capacity(run)), limit(run, lang), reservations(run, lang)]
     told = [(name.to(lang), value) for name, value in facts(run, lang)]
     column = max(len(name) for name, _ in told)
     lines = [line for name, value in told for line in _fact(name, value, column)]

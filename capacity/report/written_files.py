@@ -13,7 +13,7 @@ from capacity.analysis.analysed_runs import AnalysedRuns
 from capacity.analysis.run_analysis import RunAnalysis
 from capacity.report.page import render_page
 from capacity.report.statements import kept_up
-from capacity.report.to_json import plain
+from capacity.report.to_json import to_json
 from capacity.runs.archive import is_archived, run_folder, write_archive
 from capacity.runs.recorded_run import unfinished_since
 from capacity.runs.store import reading
@@ -72,7 +72,7 @@ def archive_run(session: Session, settings: Settings, run: RunAnalysis) -> int:
         write_archive(session, row, run.resources, folder, is_settled=_is_settled(session, run))
         written = run.row.count
     if folder.exists():
-        (folder / "row.json").write_text(json.dumps(plain(run.row, "en"), indent=2) + "\n", "utf-8")
+        (folder / "row.json").write_text(json.dumps(to_json(run.row, "en"), indent=2) + "\n", "utf-8")
     return written
 
 
