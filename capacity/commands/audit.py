@@ -11,6 +11,7 @@ from capacity.audit.verdict import Audited, Plausibility, audit_table
 from capacity.commands.csv_table import Line, read_table
 from capacity.commands.options import json_option, lang_option, with_examples
 from capacity.commands.rendering import print_json
+from capacity.report.messages import sentence
 from core.errors import ExitCode
 from core.language import Language, Text
 from core.run import Mode
@@ -64,7 +65,7 @@ def parse_row(line: Line) -> PublishedRow:
 def _print_rows(rows: list[PublishedRow], audited: list[Audited], lang: Language) -> None:
     for row, checked in zip(rows, audited, strict=True):
         name = f"{row.size} c={row.concurrency} {row.mode} n={row.count}"
-        why = "; ".join(reason.to(lang) for reason in checked.reasons)
+        why = "; ".join(sentence(reason, lang) for reason in checked.reasons)
         click.echo(f"{name}: {VERDICTS[checked.verdict].to(lang)}" + (f" ({why})" if why else ""))
 
 

@@ -15,11 +15,14 @@ from capacity.estimators.comparison import (
     MARGIN,
     Comparison,
     Gate,
+    NotComparable,
     compare_runs,
     compare_single_runs,
-    differing_settings,
+    different_conditions,
     not_comparable,
 )
+from capacity.estimators.reason import Reason
+from capacity.report.messages import sentence
 from capacity.runs.recorded_run import find_run, load_run
 from capacity.runs.result_row import ResultRow
 from capacity.runs.store import open_store, reading
@@ -40,7 +43,9 @@ VERDICTS = {
 @click.argument("a", metavar="RUN[,RUN…]")
 @click.argument("b", metavar="RUN[,RUN…]")
 @click.option("--margin", type=Finite(0, 0.5), default=MARGIN, show_default=True, help="Allowed loss.")
-@click.option("--run-deviation", type=Finite(0), help="Standard deviation of ln X_sat between runs, from 5 or more runs.")
+@click.option(
+    "--run-deviation", type=Finite(0), help="Standard deviation of ln X_sat between runs, from 5 or more runs."
+)
 @json_option
 @lang_option
 def compare(a: str, b: str, margin: float, run_deviation: float | None, as_json: bool, lang: Language) -> None:
@@ -84,25 +89,25 @@ def _compare(a: Sequence[str], b: Sequence[str], margin: float, run_deviation: f
     return compare_runs(capacity_a, capacity_b, margin)
 
 
-def _refusal(rows: Sequence[Sequence[ResultRow]]) -> Text | None:
-    """Return why these runs must not be compared: no X_sat, not whole, or not the same test."""
+def _refusal(rows: Sequence[Sequence[ResultRow]]) -> Reason | None:
+    """Return why these runs must not be compared: no X_sat, incomplete, or different conditions."""
     for row in (row for side in rows for row in side):
         if row.x_sat_per_minute is None:
-            return Text(f"{row.run_id} no tiene X_sat", f"{row.run_id} has no X_sat")
+            return Reason(NotComparable.NO_X_SAT, {"run_id": row.run_id})
         if row.done < row.count:
-            return Text(f"{row.run_id} no está completa", f"{row.run_id} is not whole")
-    first, *others = [_fingerprint(row) for side in rows for row in side]
-    return next((found for other in others if (found := differing_settings(first, other))), None)
+            return Reason(NotComparable.INCOMPLETE_RUN, {"run_id": row.run_id})
+    first, *others = [_conditions(row) for side in rows for row in side]
+    return next((reason for other in others if (reason := different_conditions(first, other))), None)
 
 
-def _fingerprint(row: ResultRow) -> dict[str, Any]:
+def _conditions(row: ResultRow) -> dict[str, Any]:
     return asdict(row.conditions) | {"mode": row.mode, "slots": row.slots}
 
 
 def _verdict(comparison: Comparison, lang: Language) -> str:
     verdict = VERDICTS[comparison.gate].to(lang)
     if comparison.reason is not None:
-        return f"{verdict}: {comparison.reason.to(lang)}"
+        return f"{verdict}: {sentence(comparison.reason, lang)}"
     change = None if comparison.ratio is None else comparison.ratio - 1
     ratio = f"B/A = {significant(comparison.ratio, lang)} {interval_text(comparison.interval, lang, 4)}"
     return f"{verdict}: {ratio} ({percent(change, lang)})"

@@ -14,7 +14,7 @@ from capacity.commands.options import Command, Finite, json_option, lang_option,
 from capacity.commands.rendering import LabelledValue, print_facts, print_json
 from capacity.runs.result_row import ResultRow
 from capacity.sizing.scale_limits import Limit, ScaleAssumptions, requests_per_video, scale_limits
-from capacity.sizing.workers import Demand, Plan, cost_per_thousand, drain_minutes, make_plan, worker_capacity
+from capacity.sizing.workers import Demand, WorkerPlan, cost_per_thousand, drain_minutes, make_plan, worker_capacity
 from capacity.table.number_format import number, percent
 from core.errors import UsageError
 from core.language import Language, Text
@@ -77,9 +77,7 @@ def plan_options(command: Command) -> Command:
 )
 @click.option("--demand", type=Quantity("rate", rate=True), required=True, help="Videos that arrive, such as 30/min.")
 @click.option("--service", type=Quantity("duration", rate=False), help="Service time at this concurrency.")
-@click.option(
-    "--cv", type=Finite(0, 5), help=f"Coefficient of variation of the service time.  [default: {DEFAULT_CV}]"
-)
+@click.option("--cv", type=Finite(0, 5), help=f"Coefficient of variation of the service time.  [default: {DEFAULT_CV}]")
 @click.option("--runs", metavar="RUN,RUN…", help="Take service time, CV and concurrency from recorded runs.")
 @click.option("--concurrency", type=click.IntRange(1), help=f"Slots per worker.  [default: {DEFAULT_SLOTS}]")
 @plan_options
@@ -139,7 +137,7 @@ def _measured(runs: str) -> ResultRow:
     return max(rows, key=lambda row: row.x_sat_per_minute or 0.0)
 
 
-def _economy(planned: Plan, price: float | None, backlog: int, assumptions: ScaleAssumptions) -> dict[str, Any]:
+def _economy(planned: WorkerPlan, price: float | None, backlog: int, assumptions: ScaleAssumptions) -> dict[str, Any]:
     demand, per_worker = planned.demand, worker_capacity(planned.demand)
     used = demand.per_minute / planned.capacity_per_minute
     requests = requests_per_video(demand.service_seconds, assumptions)
@@ -153,7 +151,7 @@ def _economy(planned: Plan, price: float | None, backlog: int, assumptions: Scal
     }
 
 
-def _as_json(planned: Plan) -> dict[str, Any]:
+def _as_json(planned: WorkerPlan) -> dict[str, Any]:
     return {
         "demand": planned.demand,
         "load_erlangs": planned.demand.load,
@@ -169,16 +167,17 @@ def _as_json(planned: Plan) -> dict[str, Any]:
 
 def _limit_as_json(limit: Limit) -> dict[str, Any]:
     return {
-        "name": limit.name,
+        "name": SHARED_PARTS[limit.part],
+        "code": limit.part,
         "load": limit.load,
-        "bears": limit.bears,
+        "bears": limit.limit,
         "share": limit.share,
         "breaks_at_per_minute": limit.breaks_at_per_minute,
         "assumed": limit.assumed,
     }
 
 
-def _print_plan(planned: Plan, economy: dict[str, Any], limits: tuple[Limit, ...], lang: Language) -> None:
+def _print_plan(planned: WorkerPlan, economy: dict[str, Any], limits: tuple[Limit, ...], lang: Language) -> None:
     demand = number(planned.demand.per_minute, lang, 0)
     title = Text(f"Plan para {demand} videos/min", f"Plan for {demand} videos/min")
     print_facts(title, [*_sizing(planned, lang), *_money(economy, lang)], lang)
@@ -186,7 +185,7 @@ def _print_plan(planned: Plan, economy: dict[str, Any], limits: tuple[Limit, ...
     print_facts(heading, [_limit_fact(limit, lang) for limit in limits], lang, _limit_notes(limits))
 
 
-def _sizing(planned: Plan, lang: Language) -> Iterator[LabelledValue]:
+def _sizing(planned: WorkerPlan, lang: Language) -> Iterator[LabelledValue]:
     spare = planned.demand.spare_workers
     workers = Text(
         f"{planned.workers} (concurrencia {planned.demand.slots_per_worker}, {spare} de reserva)",
@@ -201,7 +200,7 @@ def _sizing(planned: Plan, lang: Language) -> Iterator[LabelledValue]:
     yield Text("KEDA queueLength", "KEDA queueLength"), str(planned.keda_queue_length)
 
 
-def _simulated(planned: Plan, lang: Language) -> str:
+def _simulated(planned: WorkerPlan, lang: Language) -> str:
     if planned.simulated is None:
         return Text("demasiado grande para simular", "too large to simulate").to(lang)
     return f"{number(planned.simulated.wait_p95_seconds, lang, 1)} s"
@@ -219,10 +218,10 @@ def _money(economy: dict[str, Any], lang: Language) -> Iterator[LabelledValue]:
 def _limit_fact(limit: Limit, lang: Language) -> LabelledValue:
     at = number(limit.breaks_at_per_minute, lang, 0)
     load = number(limit.load, lang, 0 if limit.load >= 10 else 1)
-    loads = f"{load} / {number(limit.bears, lang, 0)}{' *' if limit.assumed else ''}"
+    loads = f"{load} / {number(limit.limit, lang, 0)}{' *' if limit.assumed else ''}"
     until = Text(f"hasta {at} videos/min", f"up to {at} videos/min").to(lang)
     broken = Text(" — SE ROMPE", " — BREAKS").to(lang) if limit.share > 1 else ""
-    return limit.name, f"{loads} ({percent(limit.share, lang)}), {until}{broken}"
+    return SHARED_PARTS[limit.part], f"{loads} ({percent(limit.share, lang)}), {until}{broken}"
 
 
 def _limit_notes(limits: tuple[Limit, ...]) -> Iterator[Text]:

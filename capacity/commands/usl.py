@@ -17,6 +17,7 @@ from capacity.commands.options import json_option, lang_option, run_ids, with_ex
 from capacity.commands.rendering import LabelledValue, print_facts, print_json
 from capacity.estimators.interval import Interval
 from capacity.estimators.usl import Levels, UslFit, UslIntervals, amdahl_sigma, efficiency, fit_usl
+from capacity.report.messages import sentence
 from capacity.runs.result_row import ResultRow
 from capacity.table.number_format import UNKNOWN, percent, significant
 from core.errors import UsageError
@@ -190,9 +191,11 @@ def _consequences(levels: Levels, fit: UslFit, lang: Language) -> Iterator[Label
 
 def _notes(levels: Levels, fit: UslFit, lang: Language) -> Iterator[Text]:
     if fit.refused is not None:
-        yield Text(f"NO USAR: {fit.refused.es}", f"DO NOT USE: {fit.refused.en}")
+        why = sentence(fit.refused, lang)
+        yield Text(f"NO USAR: {why}", f"DO NOT USE: {why}")
     elif fit.peak_refused is not None:
-        yield Text(f"sin máximo que citar: {fit.peak_refused.es}", f"no peak to quote: {fit.peak_refused.en}")
+        why = sentence(fit.peak_refused, lang)
+        yield Text(f"sin máximo que citar: {why}", f"no peak to quote: {why}")
     if levels.distinct == 3:
         sigma = significant(amdahl_sigma(levels), lang)
         yield Text(
