@@ -44,7 +44,7 @@ VERDICTS = {
 @click.argument("b", metavar="RUN[,RUN…]")
 @click.option("--margin", type=Finite(0, 0.5), default=MARGIN, show_default=True, help="Allowed loss.")
 @click.option(
-    "--run-deviation", type=Finite(0), help="Standard deviation of ln X_sat between runs, from 5 or more runs."
+    "--run-deviation", type=Finite(0), help="Standard deviation of ln X_sat of 5 or more runs."
 )
 @json_option
 @lang_option

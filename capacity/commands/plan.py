@@ -12,6 +12,7 @@ import click
 from capacity.analysis.load_and_analyse import load_rows
 from capacity.commands.options import Command, Finite, json_option, lang_option, run_ids, setting_option, with_examples
 from capacity.commands.rendering import LabelledValue, print_facts, print_json
+from capacity.report.messages import SHARED_PARTS
 from capacity.runs.result_row import ResultRow
 from capacity.sizing.scale_limits import Limit, ScaleAssumptions, requests_per_video, scale_limits
 from capacity.sizing.workers import Demand, WorkerPlan, cost_per_thousand, drain_minutes, make_plan, worker_capacity
@@ -49,7 +50,7 @@ PLAN_OPTIONS = (
     setting_option("--wait-p95", "AFORO_PLAN_WAIT_P95=60s", lambda s: s.plan.wait_p95_seconds,
                    "Queue wait that 95 % of the videos stay below", type=Quantity("duration", rate=False)),
     setting_option("--arrival-cv", "AFORO_PLAN_ARRIVAL_CV=1.0", lambda s: s.plan.arrival_cv,
-                   "Coefficient of variation of the times between arrivals; 1 for independent users", type=Finite(0, 5)),
+                   "Coefficient of variation of the arrival intervals; 1 for independent users", type=Finite(0, 5)),
     setting_option("--max-utilisation", "AFORO_PLAN_MAX_UTILISATION=0.8", lambda s: s.plan.max_utilisation,
                    "Highest share of busy slots", type=Finite(0.05, 0.99)),
     setting_option("--spare-workers", "AFORO_PLAN_SPARE_WORKERS=1", lambda s: s.plan.spare_workers,
