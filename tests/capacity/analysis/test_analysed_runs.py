@@ -37,7 +37,7 @@ def analysed(sessions, folder, run_id=None):
 
 
 def cells_of(found):
-    return [(cell.key.size_label, cell.key.concurrency) for cell, _ in analysed.analysed_cells]
+    return [(cell.key.size_label, cell.key.concurrency) for cell, _ in found.analysed_cells]
 
 
 def test_every_run_of_a_matrix_is_analysed(matrix, tmp_path):

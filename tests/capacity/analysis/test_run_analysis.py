@@ -122,7 +122,7 @@ def test_conditions_of_the_run_become_flags(recorded):
     run.environment = {**run.environment, "canary_before_seconds": 0.20, "canary_after_seconds": 0.22}
     samples = with_gauges(with_samples(recorded, worker=1.5), clock_ahead=0.4, clock_behind=0.01)
     analysis = analyse(measure(recorded), samples, usual_calibration_seconds=0.20)
-    assert [flag.name for flag in analysis.flags] == ["calibration_changed", "clock_offset", "other_processes"]
+    assert [flag.name for flag in analysis.flags] == ["canary_changed", "clock_offset", "other_processes"]
     assert analysis.bottleneck.cause is Cause.CPU
 
 

@@ -80,7 +80,7 @@ def test_the_answer_counts_the_runs_that_the_capacity_is_the_mean_of(sessions, s
     found = analyse_bursts(sessions, settings, bursts)
     first, _, scope, _ = answer(found, "en")
     assert "nominal capacity, mean of 3 runs; 95 %: [" in first
-    assert scope == "The interval includes how runs differ."
+    assert scope == "The interval includes differences between runs."
     assert "a partir de 3 pruebas medidas" in render_document(found)
 
 
