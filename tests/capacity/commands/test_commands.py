@@ -33,7 +33,9 @@ def test_usl_gives_the_published_coefficients_as_json(write):
     assert (result["n_peak"], result["limit"]) == pytest.approx((96.51956, 3245.589), rel=1e-6)
     assert result["x_peak"] == pytest.approx(1884, rel=1e-3)
     assert result["refused"]["code"] == "poor_fit"
-    assert result["refused"]["text"] == "residual of 38.7 % at n = 1: the USL does not describe these data; use the bound"
+    assert (
+        result["refused"]["text"] == "residual of 38.7 % at n = 1: the USL does not describe these data; use the bound"
+    )
 
 
 def test_usl_gives_null_where_there_is_no_peak(write):
@@ -142,7 +144,12 @@ def test_audit_as_json(write):
     assert json.loads(result.output) == {
         "rows": [
             {"verdict": "ok", "reasons": []},
-            {"verdict": "suspicious", "reasons": [{"code": "unknown_numbers", "columns": ["X", "S"], "text": "X, S unknown: nothing to check"}]},
+            {
+                "verdict": "suspicious",
+                "reasons": [
+                    {"code": "unknown_numbers", "columns": ["X", "S"], "text": "X, S unknown: nothing to check"}
+                ],
+            },
         ]
     }
 
