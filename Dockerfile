@@ -51,7 +51,7 @@ COPY --from=services-venv /opt/venv /opt/venv
 COPY aforo/ aforo/
 COPY core/ core/
 COPY exporters/ exporters/
-COPY local/ local/
+COPY provision/ provision/
 
 # ffmpeg's library of windows brings drivers that draw on a screen: 160 MB that no transcoding loads.
 FROM runtime AS ffmpeg

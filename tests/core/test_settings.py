@@ -2,8 +2,8 @@ import re
 
 import pytest
 
-from core.errors import UsageError
 from core import settings as module
+from core.errors import UsageError
 from core.settings import EMULATOR_URL, Settings, declared
 
 

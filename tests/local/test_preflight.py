@@ -6,6 +6,7 @@ import socket
 import pytest
 
 from core.errors import EnvironmentFault, UsageError
+from core.ffmpeg import requirement
 from core.settings import Settings
 from local import preflight
 from local.programs import Program
@@ -38,7 +39,7 @@ def test_a_taken_port_names_its_holder_and_the_variable_that_moves_it(taken_port
 
 
 def test_two_programs_may_not_share_a_port():
-    with pytest.raises(EnvironmentFault, match=r"A_PORT and B_PORT both name it"):
+    with pytest.raises(EnvironmentFault, match=r"A_PORT and B_PORT both use it"):
         preflight.check_ports([Program("a", 1234, "A_PORT"), Program("b", 1234, "B_PORT")])
 
 
@@ -56,7 +57,7 @@ def test_an_ffmpeg_without_h264_is_refused(tmp_path, monkeypatch):
 
 def test_an_ffmpeg_that_hangs_is_not_waited_for(tmp_path, monkeypatch):
     program(tmp_path, monkeypatch, "ffmpeg", "exec sleep 30")
-    monkeypatch.setattr(preflight, "FFMPEG_SECONDS", 0.2)
+    monkeypatch.setattr(requirement, "ANSWER_SECONDS", 0.2)
     with pytest.raises(EnvironmentFault, match="does not run"):
         preflight.check_encoders()
 
@@ -65,7 +66,7 @@ def test_an_ffmpeg_that_hangs_is_not_waited_for(tmp_path, monkeypatch):
 def test_exporters_that_our_own_prometheus_could_not_read_are_refused(name):
     with pytest.raises(UsageError) as refusal:
         preflight.check_scrapes(Settings.from_env({name: "/some/file"}))
-    assert str(refusal.value).startswith(f"{name} (/some/file); this stack's Prometheus reads exporters without it")
+    assert str(refusal.value).startswith(f"{name} (/some/file); this stack's Prometheus scrapes exporters without it")
     elsewhere = {"AFORO_PROMETHEUS_URL": "https://prometheus.example"}
     preflight.check_scrapes(Settings.from_env({name: "/some/file"} | elsewhere))
     preflight.check_scrapes(Settings.from_env({}))
