@@ -1,8 +1,8 @@
 from dataclasses import dataclass, field
 
 import pytest
-
 from capacity.analysis.result_rows import load_rows
+
 from capacity.experiments.matrix_plan import Basis, Plan, ordered
 from capacity.experiments.matrix_run import Campaign
 from capacity.experiments.test_runner import TrialFailed, silent

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from capacity.analysis.result_rows import reading
 from click.testing import CliRunner
 
 from capacity.__main__ import main
 from capacity.analysis.load_and_analyse import load_and_analyse
-from capacity.analysis.result_rows import reading
 from capacity.commands import runs as runs_module
 from capacity.report.conclusions import unknowns
 from capacity.report.document import render_document
