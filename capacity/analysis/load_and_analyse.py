@@ -106,9 +106,11 @@ class _Loader:
         return ScenarioFigures(*archived_figures(run_folder(self.settings.results.path, run_id)))
 
     def _release(self, newest: str) -> None:
-        injected = lambda: sum(measured.recorded.video_counts.injected for measured in self.held.values())  # noqa: E731
-        while injected() > HELD_VIDEOS and len(self.held) > 1:
+        while self._held_videos() > HELD_VIDEOS and len(self.held) > 1:
             self.held.pop(next(run_id for run_id in self.held if run_id != newest))
+
+    def _held_videos(self) -> int:
+        return sum(measured.recorded.video_counts.injected for measured in self.held.values())
 
 
 def _query_resources(recorded: RecordedRun, prometheus_url: str) -> Resources:

@@ -13,10 +13,10 @@ from capacity.commands.rendering import print_json
 from capacity.experiments.matrix_plan import Basis, MatrixPlan, PlannedRun, Prediction, ordered_runs
 from capacity.experiments.matrix_run import MatrixRun
 from capacity.experiments.test_runner import TestRunner
-from capacity.table.phrases import plural
 from capacity.runs.result_row import ResultRow
 from capacity.table.cells import key_of
 from capacity.table.number_format import number
+from capacity.table.phrases import plural
 from capacity.table.table_text import capacity_text, csv_row, markdown, sources
 from core.cli import env_option
 from core.errors import AforoError, RunFailed, UsageError

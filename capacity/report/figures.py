@@ -11,9 +11,9 @@ from capacity.estimators.interval import Floats, Integers
 from capacity.estimators.stability import waiting_videos
 from capacity.report.charts import Axis, Frame, draw, legend, thinned
 from capacity.report.saturation import Curve, Point
-from capacity.report.statements import spaced
 from capacity.runs.resource_samples import BUSY_MODES, Resources
 from capacity.table.number_format import number
+from capacity.table.phrases import spaced
 from core.language import STAGE_NAMES, Language, Text
 from core.video import Stage
 
