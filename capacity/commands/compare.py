@@ -38,6 +38,8 @@ VERDICTS = {
     Gate.NOT_COMPARABLE: Text("no comparables", "not comparable"),
 }
 
+MORE_RUNS = Text("haga {} pruebas más por lado", "run {} more per side")
+
 
 @click.command(epilog=with_examples("compare RUN_A1,RUN_A2,RUN_A3 RUN_B1,RUN_B2,RUN_B3", "compare A B --margin 0.03"))
 @click.argument("a", metavar="RUN[,RUN…]")
@@ -108,4 +110,5 @@ def _verdict(comparison: Comparison, lang: Language) -> str:
         return f"{verdict}: {sentence(comparison.reason, lang)}"
     change = None if comparison.ratio is None else comparison.ratio - 1
     ratio = f"B/A = {significant(comparison.ratio, lang)} {interval_text(comparison.interval, lang, 4)}"
-    return f"{verdict}: {ratio} ({percent(change, lang)})"
+    extra = comparison.extra_runs_per_side
+    return f"{verdict}: {ratio} ({percent(change, lang)})" + (f"; {MORE_RUNS.to(lang).format(extra)}" if extra else "")

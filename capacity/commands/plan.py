@@ -12,6 +12,7 @@ import click
 from capacity.analysis.load_and_analyse import load_rows
 from capacity.commands.options import Command, Finite, json_option, lang_option, run_ids, setting_option, with_examples
 from capacity.commands.rendering import LabelledValue, print_facts, print_json
+from capacity.estimators.reason import Reason
 from capacity.report.messages import SHARED_PARTS
 from capacity.runs.result_row import ResultRow
 from capacity.sizing.scale_limits import Limit, ScaleAssumptions, requests_per_video, scale_limits
@@ -168,8 +169,7 @@ def _as_json(planned: WorkerPlan) -> dict[str, Any]:
 
 def _limit_as_json(limit: Limit) -> dict[str, Any]:
     return {
-        "name": SHARED_PARTS[limit.part],
-        "code": limit.part,
+        "name": Reason(limit.part),
         "load": limit.load,
         "bears": limit.limit,
         "share": limit.share,

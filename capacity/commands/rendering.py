@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from capacity.report.to_json import to_json
+from capacity.report.to_json import SCHEMA, to_json
 from core.language import Language, Text
 
 LabelledValue = tuple[Text, str]
@@ -26,5 +26,5 @@ def print_facts(title: Text, values: Iterable[LabelledValue], lang: Language, no
 
 
 def print_json(content: Mapping[str, Any], lang: Language) -> None:
-    """Print one JSON object; `to_json` converts its values."""
-    click.echo(json.dumps(to_json(content, lang), ensure_ascii=False))
+    """Print one JSON object with the version of its schema; `to_json` converts its values."""
+    click.echo(json.dumps({"schema": SCHEMA} | to_json(content, lang), ensure_ascii=False))

@@ -13,6 +13,7 @@ from capacity.commands.links import links
 from capacity.commands.options import json_option, lang_option, with_examples
 from capacity.commands.rendering import print_json
 from capacity.experiments.test_runner import TestRunner
+from capacity.report.statements import missing_capacity
 from capacity.report.terminal import render_terminal
 from capacity.runs.recorded_run import find_run
 from capacity.runs.store import reading
@@ -63,6 +64,7 @@ def analysis_as_json(analysis: RunAnalysis) -> dict[str, object]:
     """Return the result row of a run and everything derived from it."""
     row = {name: getattr(analysis.row, name) for name in analysis.row.__dataclass_fields__}
     return row | {
+        "x_sat_missing": missing_capacity(analysis),
         "service": analysis.service,
         "parts": analysis.parts,
         "conservation": analysis.recorded.video_counts,

@@ -1,4 +1,4 @@
-"""Comparison of two sets of runs: is one slower than the other?
+"""Comparison of two sets of runs: the test whether B is slower than A.
 
 The unit of replication is the run. The videos of one run share the state of its machine, and a test per video calls
 up to 40 % of equal systems different. The statistic of a run is ln X_sat.

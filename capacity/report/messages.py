@@ -144,10 +144,10 @@ PROBLEMS: Mapping[Problem, Text] = {
 IMPOSSIBILITIES: Mapping[Impossibility, Text] = {
     Impossibility.NOT_POSITIVE: Text("{column} = {value:g} no es positivo", "{column} = {value:g} is not positive"),
     Impossibility.S_BEYOND_TEST: Text(
-        "el tiempo de respuesta medio {s_seconds:g} s supera la prueba entera, "
-        "60·{count}/{x_per_minute:g} = {makespan_seconds:.1f} s (X·S/60 = {videos_present:.1f} > {count} videos en el sistema)",
-        "the mean response time {s_seconds:g} s exceeds the whole test, "
-        "60·{count}/{x_per_minute:g} = {makespan_seconds:.1f} s (X·S/60 = {videos_present:.1f} > {count} videos in the system)",
+        "el tiempo de respuesta medio {s_seconds:g} s supera la prueba entera, 60·{count}/{x_per_minute:g} = "
+        "{makespan_seconds:.1f} s (X·S/60 = {videos_present:.1f} > {count} videos en el sistema)",
+        "the mean response time {s_seconds:g} s exceeds the whole test, 60·{count}/{x_per_minute:g} = "
+        "{makespan_seconds:.1f} s (X·S/60 = {videos_present:.1f} > {count} videos in the system)",
     ),
     Impossibility.MORE_PRESENT_THAN_SENT: Text(
         "X·S/60 = {videos_present:.1f} > {most_videos_present:.1f}: enviados a {rate_per_minute:g}/min no pueden estar "

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from capacity.analysis.result_rows import reading
 from click.testing import CliRunner
 
 from capacity.__main__ import main
