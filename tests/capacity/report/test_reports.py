@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from capacity.analysis.result_rows import reading
 from click.testing import CliRunner
 
 from capacity.__main__ import main
@@ -303,7 +302,7 @@ def test_an_empty_store_gives_a_page_a_table_and_no_document(environment, tmp_pa
         (["document", "--sizes", "7MB"], "no run of that size is recorded"),
         (["document", "--sizes", "7"], "it has no unit"),
         (["matrix", "--concurrencies", "1,x"], "whole numbers of slots"),
-        (["matrix", "--rate", "nan"], "videos a minute or auto"),
+        (["matrix", "--rate", "nan"], "videos per minute or auto"),
         (["matrix", "--modes", "both"], "there are burst and sustained"),
     ],
 )
