@@ -142,6 +142,7 @@ def test_audit_as_json(write):
     result = run(audit, write(TABLE + "50MB,4,sustained,50,9.8,20,10\n50MB,4,burst,100,,,\n"), "--json", "--lang", "en")
     assert result.exit_code == 0
     assert json.loads(result.output) == {
+        "schema": 1,
         "rows": [
             {"verdict": "ok", "reasons": []},
             {
