@@ -60,8 +60,8 @@ def analyse(
 
 def _parts(recorded: RecordedRun) -> Decomposition:
     """Return the mean parts of the response time; queue waits are exact per video and need no pairing."""
-    known = np.isfinite(recorded.started_at) & recorded.done
-    wait = (recorded.started_at - recorded.uploaded_at)[known]
+    started = np.isfinite(recorded.started_at) & recorded.done
+    wait = (recorded.started_at - recorded.uploaded_at)[started]
     executions, counted = recorded.executions, recorded.executions.counted
     start = executions.started_at[counted]
     uploaded = start - (float(wait.mean()) if wait.size else float("nan"))

@@ -115,7 +115,7 @@ def _findings(run: RunAnalysis) -> tuple[str, ...]:
 
 
 def _of_bandwidth(utilisation: float | None) -> str:
-    return "techo sin medir" if utilisation is None else f"{percent(utilisation, LANG, 0)} del techo"
+    return "ancho de banda sin medir" if utilisation is None else f"{percent(utilisation, LANG, 0)} de su ancho de banda"
 
 
 def _check(run: RunAnalysis) -> tuple[str, ...]:

@@ -151,7 +151,7 @@ def test_audit_as_json(write):
                     {"code": "unknown_numbers", "columns": ["X", "S"], "text": "X, S unknown: nothing to check"}
                 ],
             },
-        ]
+        ],
     }
 
 
