@@ -152,7 +152,7 @@ def test_plan_takes_service_from_the_fastest_recorded_run(monkeypatch):
 
 
 def test_plan_without_a_service_time_says_how_to_give_one():
-    with pytest.raises(UsageError, match="the service time is not known"):
+    with pytest.raises(UsageError, match="the service time is unknown"):
         run("--demand", "30/min")
 
 
