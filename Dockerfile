@@ -1,5 +1,5 @@
-# Every image of Aforo. Targets: app (exporters, resources), worker (+ ffmpeg), console (worker + injector and capacity,
-# which need numpy and scipy), celery-exporter, emulator (AWS on this machine). Needs no BuildKit.
+# The images of Aforo. Targets: app (exporters, provision), worker (with ffmpeg), console (injector and capacity, with
+# ffmpeg, numpy and scipy), celery-exporter, emulator (AWS on this machine). BuildKit is not required.
 #   docker build --target worker -t aforo-worker .
 # PYTHON_IMAGE may be a digest: python:3.11.14-slim-bookworm@sha256:...
 ARG PYTHON_IMAGE=python:3.11.14-slim-bookworm
@@ -9,7 +9,7 @@ ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp PATH=/opt/venv/bin:$P
     PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_REQUIRE_HASHES=1 PIP_ONLY_BINARY=:all:
 RUN useradd --system --uid 10001 --user-group --no-create-home --home-dir /tmp --shell /usr/sbin/nologin aforo
 
-# Locked with hashes, wheels only: nothing is compiled, and no build stage leaves a tool behind.
+# Packages are locked with hashes and installed from wheels, so nothing is compiled and no build tool remains.
 FROM base AS venv
 RUN python -m venv --without-pip /opt/venv
 
@@ -17,7 +17,7 @@ FROM venv AS services-venv
 COPY requirements/services.txt /requirements.txt
 RUN pip --python /opt/venv/bin/python install -q -r /requirements.txt
 
-# on top of the services, whose versions are its own: a test compares the two locks
+# The console's lock has the same versions of the services' packages. A test compares the two locks.
 FROM services-venv AS console-venv
 COPY requirements/app.txt /requirements.txt
 RUN pip --python /opt/venv/bin/python install -q -r /requirements.txt
@@ -30,7 +30,7 @@ FROM venv AS emulator-venv
 COPY requirements/emulator.txt /requirements.txt
 RUN pip --python /opt/venv/bin/python install -q -r /requirements.txt
 
-# The folders belong to the user before a volume is mounted over them: a new volume takes their owner.
+# The user owns the folders before a volume is mounted on them, because a new volume inherits the owner.
 FROM base AS runtime
 COPY deploy/compose/healthy /usr/local/bin/healthy
 RUN install -d -o 10001 -g 10001 -m 2775 /app/results /videos /scratch
@@ -39,7 +39,7 @@ USER 10001:10001
 
 FROM runtime AS celery-exporter
 COPY --from=celery-exporter-venv /opt/venv /opt/venv
-# its package has no entry point of its own
+# its package has no entry point
 ENTRYPOINT ["python", "-I", "-c", "from src.cli import cli; cli()"]
 
 FROM runtime AS emulator
@@ -51,9 +51,9 @@ COPY --from=services-venv /opt/venv /opt/venv
 COPY aforo/ aforo/
 COPY core/ core/
 COPY exporters/ exporters/
-COPY local/ local/
+COPY provision/ provision/
 
-# ffmpeg's library of windows brings drivers that draw on a screen: 160 MB that no transcoding loads.
+# A dependency of ffmpeg installs graphics drivers of 160 MB, which transcoding does not load.
 FROM runtime AS ffmpeg
 USER root
 RUN apt-get update -qq \

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from celery import Celery
 
-from aforo.sqs import channel
+from aforo.sqs import harden
 from aforo.telemetry import instrument
 
 QUEUE, LOG = os.environ["NOOP_QUEUE"], Path(os.environ["NOOP_LOG"])
@@ -29,7 +29,7 @@ app.conf.update(
 )
 metrics = instrument.attach(app, port=PORT) if PORT else None
 if IS_HARDENED:
-    channel.harden(app, metrics)
+    harden(app, metrics)
 
 
 @app.task(name="noop")

@@ -41,17 +41,19 @@ from benchmarks.laboratory import (
     spread,
 )
 from benchmarks.programs import ROOT, free_port, running, wait_for
-from core import aws, sqs_queue
+from core import aws
 from core.broker import make_celery
 from core.database import Sessions, open_engine, open_sessions, upgrade_schema
+from core.ffmpeg.requirement import ffmpeg_version
 from core.models import ExecutionRow, RunRow, VideoRow
 from core.settings import Settings
 from core.size import parse_size
 from core.storage import Storage, open_storage
 from injector.input_video import MediaFile, make_video
 from injector.senders import NewVideo, Publisher
+from provision.queue import ensure_queue
 from worker.media.profiles import profile_named
-from worker.media.transcode import Transcoder, ffmpeg_version, transcode_command
+from worker.media.transcode import Transcoder, transcode_command
 
 WARM_UP_SIZE = "1MB"
 UNIT_ITERATIONS = 60_000
@@ -240,7 +242,7 @@ class Pipeline:
 def pipeline(settings: Settings, environment: dict[str, str], folder: Path) -> Iterator[Pipeline]:
     """Run a worker whose /metrics is read each second."""
     client = aws.client(settings, "sqs")
-    url = sqs_queue.ensure_queue(client, settings.queue)
+    url = ensure_queue(client, settings.queue)
     engine = open_engine(settings.database.url)
     upgrade_schema(engine)
     sessions = open_sessions(engine)

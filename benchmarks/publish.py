@@ -23,6 +23,7 @@ from core.models import RunRow
 from core.settings import Settings
 from core.video import TASK_NAME, Payload
 from injector.senders import NewVideo, Publisher
+from provision.queue import ensure_queue
 
 
 def main() -> None:
@@ -35,7 +36,7 @@ def main() -> None:
         os.environ.update(KEYS, AWS_ENDPOINT_URL_SQS=endpoint)
         settings = Settings.from_env({"AWS_ENDPOINT_URL": endpoint, "AFORO_DATABASE_URL": f"sqlite:///{folder}/a.db"})
         client = aws.client(settings, "sqs")
-        app = make_celery(settings, sqs_queue.ensure_queue(client, settings.queue))
+        app = make_celery(settings, ensure_queue(client, settings.queue))
         publisher = Publisher(app, client, sqs_queue.find_queue(client, settings.queue.name), database(settings))
         rates: dict[str, list[float]] = {"apply_async": [], "batched": []}
         for repeat in range(asked.repeats):

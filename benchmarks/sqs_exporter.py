@@ -31,7 +31,7 @@ from benchmarks.programs import percentiles, running, scrape, timed_scrape, wait
 from benchmarks.publish import emulator
 from core import aws
 from core.settings import Settings
-from core.sqs_queue import read_facts
+from core.sqs_queue import read_attributes
 from tests.tcp_proxy import TcpProxy
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def timed_loop(sqs: SQSClient, urls: Sequence[str]) -> float:
     """Return the seconds that reading every queue in turn takes."""
     begun = time.perf_counter()
     for url in urls:
-        read_facts(sqs, url)
+        read_attributes(sqs, url)
     return time.perf_counter() - begun
 
 

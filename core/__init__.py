@@ -1,3 +1,3 @@
-"""What every program must agree on; imports nothing else of ours."""
+"""Code shared by all programs. It imports `aforo` and nothing else of ours."""
 
 VERSION = "0.1.0"

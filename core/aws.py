@@ -1,4 +1,4 @@
-"""boto3 clients with short timeouts, bounded retries and, in the native stack, the emulator's key."""
+"""boto3 clients with short timeouts, few retries and, in the native stack, the credentials of the emulator."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
     from types_boto3_sqs.client import SQSClient
 
-#: The emulator accepts any key, but boto3 wants one.
+#: The emulator accepts any key. boto3 requires one.
 EMULATOR_KEY = "test"
 
 
@@ -24,9 +24,9 @@ def client(settings: Settings, service: Literal["sqs"], read_timeout_seconds: fl
 @overload
 def client(settings: Settings, service: Literal["s3"], read_timeout_seconds: float = ...) -> S3Client: ...
 def client(settings: Settings, service: Literal["sqs", "s3"], read_timeout_seconds: float = 15) -> Any:
-    """Return a client of `service`; not safe across a fork, so make it in the process that uses it.
+    """Return a client of `service`. Create it in the process that uses it, because it does not survive a fork.
 
-    Raise EnvironmentFault where AWS_* or the files under ~/.aws cannot be meant.
+    Raise EnvironmentFault if AWS_* or the files under ~/.aws are invalid.
     """
     config = Config(**client_options(read_timeout_seconds))
     try:
@@ -39,20 +39,20 @@ def client(settings: Settings, service: Literal["sqs", "s3"], read_timeout_secon
 
 
 def client_options(read_timeout_seconds: float = 15) -> dict[str, Any]:
-    """Return timeouts that end a call within a minute; botocore's own are 60 s, five times over."""
+    """Return timeouts that end a call within a minute. botocore's defaults are 60 s, with five attempts."""
     retries = {"mode": "standard", "total_max_attempts": 3}
     return {"connect_timeout": 3, "read_timeout": read_timeout_seconds, "retries": retries}
 
 
 def credentials(settings: Settings) -> dict[str, str]:
-    """Return the key to use with the native stack's emulator; nothing where boto3's chain finds one."""
+    """Return the credentials of the native stack's emulator. Empty if boto3 finds other ones."""
     if settings.stack != "native" or boto3.Session().get_credentials() is not None:
         return {}
     return {"aws_access_key_id": EMULATOR_KEY, "aws_secret_access_key": EMULATOR_KEY}
 
 
 def aws_fault(error: Exception, service: str = "AWS", endpoint: str | None = None) -> EnvironmentFault:
-    """Return the one-line fault for a failed call of `service`."""
+    """Return the one-line error for a failed call of `service`."""
     why = error.response["Error"]["Code"] if isinstance(error, ClientError) else first_line(error)
     return EnvironmentFault(
         service,

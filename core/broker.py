@@ -1,4 +1,4 @@
-"""The Celery application every program shares: its queue, its options, and JSON only."""
+"""The Celery application of all programs: one queue, JSON only."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from core.settings import Settings
 
 
 def make_celery(settings: Settings, queue_url: str, **options: Any) -> Celery:
-    """Return an application bound to the queue at `queue_url`; `options` go to `Celery` as they are.
+    """Return an application for the queue at `queue_url`. `options` are passed to `Celery`.
 
-    `predefined_queues` keeps Celery from listing and creating queues, so an IAM policy for one queue is enough.
+    With `predefined_queues` Celery does not list or create queues, so an IAM policy for one queue is enough.
     """
     app = Celery("aforo", broker="sqs://", **options)
     app.conf.update(
@@ -39,7 +39,7 @@ def make_celery(settings: Settings, queue_url: str, **options: Any) -> Celery:
 
 
 def transport_options(settings: Settings, queue_url: str) -> dict[str, Any]:
-    """Return kombu's options for SQS: one known queue, short timeouts."""
+    """Return the SQS options of kombu: one predefined queue, short timeouts."""
     predefined = {"url": queue_url, "region": settings.aws.region}
     keys = aws.credentials(settings)
     if keys:
@@ -50,6 +50,6 @@ def transport_options(settings: Settings, queue_url: str) -> dict[str, Any]:
         "predefined_queues": {settings.queue.name: predefined},
         "visibility_timeout": settings.queue.visibility_timeout_seconds,
         "wait_time_seconds": settings.queue.long_poll_seconds,
-        "endpoint_url": settings.aws.endpoint_of("sqs"),  # known to `aforo.sqs.clients`; kombu has no such option
+        "endpoint_url": settings.aws.endpoint_of("sqs"),  # read by `aforo.sqs.clients`; kombu has no such option
         "client-config": aws.client_options(),
     }

@@ -1,24 +1,24 @@
-"""A fixed piece of CPU work, timed before and after a run: a machine that changed meanwhile shows it here."""
+"""CPU calibration: a fixed reference workload, timed before and after a run to detect a change of CPU speed."""
 
 from __future__ import annotations
 
 import hashlib
 import time
 
-#: some 2 s in all: a neighbour comes and goes, lost credits and a hot processor stay
+#: About 2 s in all. The minimum hides a short disturbance. It shows exhausted CPU credits and a hot processor.
 REPETITIONS = 20
 ITERATIONS = 300_000
 
 
-def canary_seconds() -> float:
-    """Return the least time of the work, done twenty times on one core: what the machine can do at all.
+def calibration_seconds() -> float:
+    """Return the shortest of 20 timings of the workload on one core.
 
-    On an idle machine whose neighbours made single times vary by 90 %, least times stayed within 1 %.
+    On an idle machine whose neighbours made single timings vary by 90 %, the minimum stayed within 1 %.
     """
-    return min(_timed() for _ in range(REPETITIONS))
+    return min(_timing_seconds() for _ in range(REPETITIONS))
 
 
-def _timed() -> float:
-    begun = time.perf_counter()
-    hashlib.pbkdf2_hmac("sha256", b"canary", b"coal mine", ITERATIONS)
-    return time.perf_counter() - begun
+def _timing_seconds() -> float:
+    started = time.perf_counter()
+    hashlib.pbkdf2_hmac("sha256", b"aforo", b"calibration", ITERATIONS)
+    return time.perf_counter() - started

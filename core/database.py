@@ -1,4 +1,4 @@
-"""Engines and sessions: SQLite made safe for many processes, any other URL as SQLAlchemy has it."""
+"""Database engines, sessions and migrations. SQLite is configured for many processes."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from core.errors import EnvironmentFault, UsageError, first_line
 
 Sessions = sessionmaker[Session]
 BUSY_TIMEOUT_SECONDS = 70
-#: in a process with an event loop, which must go on
+#: For a process with an event loop, which must not block for long.
 BRIEF_TIMEOUT_SECONDS = 5
-#: what URLs call PostgreSQL, where no driver is named
+#: Schemes of PostgreSQL URLs without a driver.
 POSTGRESQL = frozenset({"postgresql", "postgres"})
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 
 def open_engine(url: str, *, forks: bool = False) -> Engine:
-    """Return an engine for `url`; raise UsageError for a URL that cannot be meant.
+    """Return an engine for `url`. Raise UsageError for an invalid URL.
 
-    In a process that `forks`, no connection outlives its use: a child that inherits one can corrupt a SQLite file.
+    With `forks`, no connection is pooled, because a child that inherits one can corrupt a SQLite file.
     """
     parsed = parse_url(url)
     try:
@@ -40,24 +40,24 @@ def open_engine(url: str, *, forks: bool = False) -> Engine:
         pool = pool or {"pool_pre_ping": True, "pool_size": 4}
         return create_engine(_with_driver(parsed), connect_args=_timeouts(parsed), **pool)
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
-        raise _refusal(error, url) from None
+        raise _url_error(error, url) from None
 
 
 def parse_url(url: str) -> URL:
-    """Return the parts of `url`; raise UsageError for one that cannot be meant."""
+    """Return the parts of `url`. Raise UsageError for an invalid URL."""
     try:
         return make_url(url)
-    except (ArgumentError, ValueError) as error:  # ValueError: a port that is no number
-        raise _refusal(error, url) from None
+    except (ArgumentError, ValueError) as error:  # ValueError: the port is not a number
+        raise _url_error(error, url) from None
 
 
 def open_sessions(engine: Engine) -> Sessions:
-    """Return the factory of short sessions; every write is one transaction: `with sessions.begin() as session`."""
+    """Return a session factory. Write in one transaction: `with sessions.begin() as session`."""
     return sessionmaker(engine, expire_on_commit=False)
 
 
 def upgrade_schema(engine: Engine) -> None:
-    """Bring the schema to this program's version; raise EnvironmentFault when the database refuses."""
+    """Migrate the schema to the version of this program. Raise EnvironmentFault if the database refuses."""
     configuration = Config()
     configuration.set_main_option("script_location", str(MIGRATIONS))
     with _explained(engine), engine.connect() as connection:
@@ -67,23 +67,23 @@ def upgrade_schema(engine: Engine) -> None:
 
 
 def take_turn(session: Session, key: int) -> None:
-    """Wait for other transactions that took a turn under `key`, and hold up later ones until this one has ended.
+    """Lock `key` until the end of the transaction. On SQLite, transactions that may write never overlap anyway.
 
-    SQLite's that may write go one after the other anyway (docs/adr/0004).
+    See docs/adr/0004.
     """
     if session.get_bind().dialect.name == "postgresql":
         session.execute(select(func.pg_advisory_xact_lock(key)))
 
 
 def masked(url: str) -> str:
-    """Return `url` with its password hidden, for people to read."""
+    """Return `url` with its password masked."""
     try:
         return make_url(url).render_as_string(hide_password=True)
     except (ArgumentError, ValueError):
         return url.rsplit("@", maxsplit=1)[-1]
 
 
-def _refusal(error: Exception, url: str) -> UsageError:
+def _url_error(error: Exception, url: str) -> UsageError:
     return UsageError("AFORO_DATABASE_URL", first_line(error), "see .env.example for the forms", value=masked(url))
 
 
@@ -114,7 +114,7 @@ def _make_folder(file: Path) -> None:
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
-    """Hand transactions to `_begin_immediate` and let readers work beside the one writer."""
+    """Leave the begin of transactions to `_begin_immediate`. WAL lets readers work while one process writes."""
     connection.isolation_level = None
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")
@@ -122,7 +122,7 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
 
 
 def _begin_immediate(connection: Any) -> None:
-    """Take the write lock at once: the driver's default loses updates or fails mid-way (docs/adr/0004)."""
+    """Take the write lock at the begin. The driver's default loses updates or fails mid-way (docs/adr/0004)."""
     read_only = connection.get_execution_options().get("read_only", False)
     connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
@@ -132,13 +132,13 @@ def _with_driver(url: URL) -> URL:
 
 
 def _timeouts(url: URL) -> dict[str, Any]:
-    """Return libpq's limits: a server that vanished without a word is given up after 25 s, not after hours."""
+    """Return timeouts of libpq that detect a dead server within 25 s instead of hours."""
     if not url.get_backend_name().startswith("postgres"):
         return {}
-    silence = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 25_000}
-    return {"connect_timeout": 5, **silence}
+    keepalives = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 25_000}
+    return {"connect_timeout": 5, **keepalives}
 
 
 def database_fault(error: DBAPIError, url: str | None = None) -> EnvironmentFault:
-    """Return the one-line fault for what the database at `url`, its password hidden, says."""
+    """Return the one-line error for a failed call of the database at `url`. `url` must not show a password."""
     return EnvironmentFault("database", first_line(error.orig), "check AFORO_DATABASE_URL and the server", value=url)

@@ -1,4 +1,4 @@
-"""The one error tree: what a person can be told in a line."""
+"""The error classes of all programs, each shown to the user as one line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class ExitCode(IntEnum):
 
 
 class AforoError(Exception):
-    """An error that is told in one line: what (value); why; what to do."""
+    """An error shown as one line: what (value); why; remedy."""
 
     exit_code = ExitCode.RUN_FAILED
 
@@ -26,28 +26,28 @@ class AforoError(Exception):
 
 
 class UsageError(AforoError):
-    """The caller asked for something that cannot be meant."""
+    """Invalid input: an option, an argument or a setting."""
 
     exit_code = ExitCode.USAGE
 
 
 class EnvironmentFault(AforoError):
-    """The machine, a service or a setting is not as the program needs it."""
+    """The machine, a service or its configuration does not meet a requirement."""
 
     exit_code = ExitCode.ENVIRONMENT
 
 
 class RunFailed(AforoError):
-    """A run ended, but not as it should."""
+    """A run did not end successfully."""
 
 
 def printable(value: object, limit: int = 80) -> str:
-    """Return the value on one line, control characters escaped, at most `limit` characters."""
+    """Return the value on one line of at most `limit` characters, with control characters escaped."""
     text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value))
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def first_line(error: object) -> str:
-    """Return the first line of what a library says, without its full stop."""
-    said = str(error).strip().split("\n", 1)[0].rstrip(".")
-    return printable(said, limit=300) or type(error).__name__
+    """Return the first line of a library's error text, without its full stop."""
+    line = str(error).strip().split("\n", 1)[0].rstrip(".")
+    return printable(line, limit=300) or type(error).__name__

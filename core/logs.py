@@ -1,4 +1,4 @@
-"""Logging of every program: one line an event, on standard error, no secret in it."""
+"""Logging of all programs: one line per event, on standard error, without secrets."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ _SECRET = re.compile(r"(?<=://)([^/:@\s]*):[^/@\s]*(?=@)|(?<=[Ss]ecret[Kk]ey=)\S
 
 
 class SecretScrubber(logging.Filter):
-    """Replaces passwords in URLs and AWS keys before a line is written."""
+    """Filter that masks passwords in URLs and AWS keys."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Scrub the finished message and let it pass."""
+        """Mask secrets in the formatted message. Always return True."""
         record.msg, record.args = scrub(record.getMessage()), ()
         return True
 
 
 def scrub(text: str) -> str:
-    """Return `text` with the password of every URL and every AWS access key masked."""
-    return _SECRET.sub(lambda found: f"{found[1]}:***" if found[1] is not None else "***", text)
+    """Return `text` with passwords in URLs and AWS keys masked."""
+    return _SECRET.sub(lambda match: f"{match[1]}:***" if match[1] is not None else "***", text)
 
 
 def configure(level: str = "INFO") -> None:
-    """Send log lines to standard error in UTC with level and logger name."""
+    """Write log lines to standard error, with UTC time, level and logger name."""
     handler = logging.StreamHandler()
     handler.addFilter(SecretScrubber())
     formatter = logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s")

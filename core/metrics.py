@@ -156,62 +156,100 @@ NODE = (
 )
 
 SQS = (
-    Metric("aforo_sqs_messages_visible", G, "Messages that wait (approximate, as SQS says).", ("queue",)),
-    Metric("aforo_sqs_messages_in_flight", G, "Messages taken by workers and not yet deleted.", ("queue",)),
-    Metric("aforo_sqs_messages_delayed", G, "Messages not yet visible because of a delay.", ("queue",)),
+    Metric(
+        "aforo_sqs_messages_visible", G, "Messages waiting to be received (approximate, as SQS counts).", ("queue",)
+    ),
+    Metric(
+        "aforo_sqs_messages_in_flight",
+        G,
+        "Messages received but neither deleted nor visible again (approximate, as SQS counts).",
+        ("queue",),
+    ),
+    Metric("aforo_sqs_messages_delayed", G, "Messages not visible yet because of their delay.", ("queue",)),
     Metric("aforo_sqs_dead_letter_messages", G, "Messages in the dead-letter queue of this queue.", ("queue",)),
-    Metric("aforo_sqs_oldest_message_timestamp_seconds", G, "When the oldest waiting message was sent.", ("queue",)),
+    Metric(
+        "aforo_sqs_oldest_message_timestamp_seconds",
+        G,
+        "Send time of the oldest waiting message, from the database.",
+        ("queue",),
+    ),
     Metric("aforo_sqs_visibility_timeout_seconds", G, "Visibility timeout of the queue.", ("queue",)),
     Metric(
         "aforo_sqs_receive_limit",
         G,
-        "Receives before a message is dead-lettered; absent without redrive.",
+        "Receives after which a message is dead-lettered; absent without a redrive policy.",
         ("queue",),
     ),
-    Metric("aforo_sqs_last_success_timestamp_seconds", G, "When SQS last answered for this queue.", ("queue",)),
+    Metric(
+        "aforo_sqs_last_success_timestamp_seconds",
+        G,
+        "Time of the last successful read of this queue's attributes.",
+        ("queue",),
+    ),
     Metric("aforo_sqs_poll_errors_total", C, "Failed reads of queue attributes, by reason.", ("queue", "reason")),
     Metric("aforo_sqs_api_calls_total", C, "SQS API calls this exporter made.", ("operation",)),
-    Metric("aforo_sqs_api_cost_usd_per_month", G, "What this exporter's calls cost a month at the present rate."),
+    Metric("aforo_sqs_api_cost_usd_per_month", G, "Cost of this exporter's calls per month at their current rate."),
 )
 
-#: per run: the newest runs only (AFORO_EXPORTER_RUNS); exact figures, never derived from samples
+#: Only the newest runs (AFORO_EXPORTER_RUNS). The values are exact: they come from rows, not from samples.
 RUN = (
     Metric(
         "aforo_run_info",
         G,
-        "Always 1; what the run tests.",
+        "Always 1; the parameters of the run.",
         ("run_id", "size", "concurrency", "slots", "mode", "profile"),
     ),
-    Metric("aforo_run_status", G, "1 for the status the run has.", ("run_id", "status")),
-    Metric("aforo_run_expected_videos", G, "Videos the run wants to inject.", ("run_id",)),
+    Metric("aforo_run_status", G, "1 for the run's current status.", ("run_id", "status")),
+    Metric("aforo_run_expected_videos", G, "Videos that the run injects in total.", ("run_id",)),
     Metric("aforo_run_videos", G, "Videos of the run by state.", ("run_id", "state")),
     Metric("aforo_run_failed_videos", G, "Failed videos of the run by reason.", ("run_id", "reason")),
-    Metric("aforo_run_executions", G, "Deliveries of the run's tasks by outcome.", ("run_id", "outcome")),
+    Metric(
+        "aforo_run_executions",
+        G,
+        "Executions of the run by outcome; one execution is one delivery that ran.",
+        ("run_id", "outcome"),
+    ),
     Metric("aforo_run_window_start_timestamp_seconds", G, "Start of the test window: the first upload.", ("run_id",)),
     Metric(
         "aforo_run_window_end_timestamp_seconds",
         G,
-        "End of the test window: burst, last completion; sustained, end of the schedule. Absent until it has passed.",
+        "End of the test window: last completion of a burst, end of a sustained schedule. Absent while it is open.",
         ("run_id",),
     ),
-    Metric("aforo_run_videos_in_window", G, "Videos that became done inside the test window.", ("run_id",)),
-    Metric("aforo_run_total_response_seconds", G, "Sum over done videos of updated_at − uploaded_at.", ("run_id",)),
-    Metric("aforo_run_total_queue_wait_seconds", G, "Sum over done videos of started_at − uploaded_at.", ("run_id",)),
-    Metric("aforo_run_total_service_seconds", G, "Sum over done videos of updated_at − started_at.", ("run_id",)),
+    Metric("aforo_run_videos_in_window", G, "Videos that became done within the test window.", ("run_id",)),
     Metric(
-        "aforo_run_total_stage_seconds", G, "Sum over done executions of the time of one stage.", ("run_id", "stage")
+        "aforo_run_total_response_seconds",
+        G,
+        "Response time (updated_at − uploaded_at), summed over the done videos of the run.",
+        ("run_id",),
     ),
-    Metric("aforo_run_total_ffmpeg_cpu_seconds", G, "Sum over done executions of ffmpeg's CPU seconds.", ("run_id",)),
-    Metric("aforo_run_offered_videos_per_second", G, "Rate the schedule offers; absent for a burst.", ("run_id",)),
-    Metric("aforo_run_max_lateness_seconds", G, "Largest delay of a send behind its schedule.", ("run_id",)),
+    Metric(
+        "aforo_run_total_queue_wait_seconds",
+        G,
+        "Queue wait (started_at − uploaded_at), summed over the done videos of the run.",
+        ("run_id",),
+    ),
+    Metric(
+        "aforo_run_total_service_seconds",
+        G,
+        "Service time (updated_at − started_at), summed over the done videos of the run.",
+        ("run_id",),
+    ),
+    Metric("aforo_run_total_stage_seconds", G, "Time of one stage, summed over done executions.", ("run_id", "stage")),
+    Metric("aforo_run_total_ffmpeg_cpu_seconds", G, "CPU time of ffmpeg, summed over done executions.", ("run_id",)),
+    Metric("aforo_run_offered_videos_per_second", G, "Rate of the schedule; absent for a burst.", ("run_id",)),
+    Metric("aforo_run_max_lateness_seconds", G, "Largest delay of an upload behind its schedule.", ("run_id",)),
     Metric(
         "aforo_run_capacity_videos_per_minute",
         G,
-        "Nominal capacity X_sat of the stored row and its 95 % interval; absent until the run is reported.",
+        "Saturation throughput X_sat with its 95 % interval, as `capacity report` stored it; absent before.",
         ("run_id", "bound"),
     ),
     Metric(
-        "aforo_run_verdict", G, "1 for the verdict of the stored row, by what is judged.", ("run_id", "kind", "verdict")
+        "aforo_run_verdict",
+        G,
+        "1 for the current verdict of each kind, as `capacity report` stored it.",
+        ("run_id", "kind", "verdict"),
     ),
 )
 
@@ -221,22 +259,34 @@ DATABASE = (
     Metric(
         "aforo_videos_oldest_waiting_timestamp_seconds",
         G,
-        "Upload time of the oldest video that waits; absent without one.",
+        "Upload time of the oldest waiting video; absent if none waits.",
     ),
-    Metric("aforo_videos_total_response_seconds", G, "Sum over all done videos of updated_at − uploaded_at."),
-    Metric("aforo_videos_total_queue_wait_seconds", G, "Sum over all done videos of started_at − uploaded_at."),
-    Metric("aforo_videos_total_service_seconds", G, "Sum over all done videos of updated_at − started_at."),
+    Metric(
+        "aforo_videos_total_response_seconds",
+        G,
+        "Response time (updated_at − uploaded_at), summed over all done videos.",
+    ),
+    Metric(
+        "aforo_videos_total_queue_wait_seconds",
+        G,
+        "Queue wait (started_at − uploaded_at), summed over all done videos.",
+    ),
+    Metric(
+        "aforo_videos_total_service_seconds", G, "Service time (updated_at − started_at), summed over all done videos."
+    ),
 )
 
 EXPORTER = (
     Metric("aforo_exporter_info", G, "Always 1; version of this exporter.", ("version", "exporter")),
-    Metric("aforo_exporter_collector_success", G, "1 if the last collection worked, else 0.", ("collector",)),
+    Metric("aforo_exporter_collector_success", G, "1 if the last collection succeeded, else 0.", ("collector",)),
     Metric("aforo_exporter_collector_duration_seconds", G, "Duration of the last collection.", ("collector",)),
-    Metric("aforo_exporter_last_success_timestamp_seconds", G, "When a collection last worked.", ("collector",)),
+    Metric(
+        "aforo_exporter_last_success_timestamp_seconds", G, "Time of the last successful collection.", ("collector",)
+    ),
     Metric("aforo_exporter_errors_total", C, "Failed collections by reason.", ("collector", "reason")),
     Metric("aforo_exporter_rows_read_total", C, "Changed rows the database exporter read, by table.", ("table",)),
-    Metric("aforo_exporter_rebuilds_total", C, "Times the database exporter counted everything anew."),
-    Metric("aforo_exporter_corrected_videos_total", C, "Videos that counting anew found in another state than known."),
+    Metric("aforo_exporter_rebuilds_total", C, "Full counts that the database exporter has finished."),
+    Metric("aforo_exporter_corrected_videos_total", C, "Videos whose state a full count corrected."),
 )
 
 CATALOGUE: dict[str, Metric] = {m.name: m for m in (*WORKER, *NODE, *SQS, *RUN, *DATABASE, *EXPORTER)}

@@ -1,4 +1,4 @@
-"""`python -m core.metrics_page`: print docs/metrics.md, every metric with type, unit, labels and who emits it."""
+"""`python -m core.metrics_page`: print docs/metrics.md, all metrics with type, unit, labels and emitter."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ never 0. celery-exporter and Prometheus name their own metrics; those our dashbo
 """
 SECTIONS = (
     ("Worker", "each worker (`python -m worker`, port AFORO_WORKER_METRICS_PORT)", metrics.WORKER),
-    ("Machine of a worker", "each worker, read when Prometheus asks", metrics.NODE),
+    ("Machine of a worker", "each worker, read at each scrape", metrics.NODE),
     ("Queues", "the SQS exporter (`python -m exporters sqs`, port AFORO_EXPORTER_SQS_PORT)", metrics.SQS),
     (
         "Runs",
@@ -27,13 +27,13 @@ SECTIONS = (
     ("Database", "the database exporter", metrics.DATABASE),
     ("Exporters themselves", "both exporters; rows, rebuilds and corrections the database exporter", metrics.EXPORTER),
 )
-#: by the end of the name, the longer first
+#: Unit by the suffix of the name, longer suffixes first.
 UNITS = (
     ("_timestamp_seconds", "seconds since 1970, UTC"),
-    ("_bytes_per_second", "bytes a second"),
-    ("_videos_per_second", "videos a second"),
-    ("_videos_per_minute", "videos a minute"),
-    ("_usd_per_month", "US dollars a month"),
+    ("_bytes_per_second", "bytes per second"),
+    ("_videos_per_second", "videos per second"),
+    ("_videos_per_minute", "videos per minute"),
+    ("_usd_per_month", "US dollars per month"),
     ("_seconds", "seconds"),
     ("_bytes", "bytes"),
     ("_ratio", "ratio"),
@@ -48,7 +48,7 @@ def render() -> str:
 
 
 def unit_of(metric: Metric) -> str:
-    """Return what a metric's values count, as its name says."""
+    """Return the unit of a metric, from the suffix of its name."""
     name = metric.name.removesuffix("_total")
     return next((unit for end, unit in UNITS if name.endswith(end)), "number")
 

@@ -1,7 +1,7 @@
 """The tables `runs`, `videos`, `executions` and `workers`.
 
-Moments are UTC seconds since the epoch as double precision (a quarter of a microsecond today), on every database:
-differences and sums are then the same arithmetic in SQLite, PostgreSQL, Python and Prometheus. See docs/adr/0003.
+Times are UTC seconds since the epoch in double precision (resolution 0.25 µs today) on every database. Differences and
+sums then agree in SQLite, PostgreSQL, Python and Prometheus. See docs/adr/0003.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, Double, ForeignKey, Index, Integer, String, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-#: how old the heartbeat of a run grows at most while its injector, or whoever watches it, lives
+#: Longest interval between heartbeats of a run while its injector, or a program that waits for the run, is alive.
 HEARTBEAT_SECONDS = 60.0
 
 
 class Base(DeclarativeBase):
-    """The metadata that Alembic compares."""
+    """Base class of the tables. Alembic compares its metadata."""
 
 
 class RunRow(Base):
-    """One test: what was asked, what really ran, and where."""
+    """One test: its parameters, the workers that ran it, and its environment."""
 
     __tablename__ = "runs"
 
@@ -30,13 +30,13 @@ class RunRow(Base):
     size_label: Mapped[str] = mapped_column(String(16))
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     count: Mapped[int] = mapped_column(Integer)
-    #: slots of one node, nodes, and their product as the workers themselves report it when the run starts
+    #: Slots per node, nodes, and all slots, as the workers report them at the start of the run.
     concurrency: Mapped[int] = mapped_column(Integer)
     nodes: Mapped[int] = mapped_column(Integer)
     slots: Mapped[int] = mapped_column(Integer)
     profile: Mapped[str] = mapped_column(String(32))
     rate_per_minute: Mapped[float | None] = mapped_column(Double)
-    #: length of the arrival schedule of a sustained run; null for a burst, whose window ends with its last video
+    #: Length of the arrival schedule of a sustained run. Null for a burst, which ends with its last video.
     window_seconds: Mapped[float | None] = mapped_column(Double)
     source: Mapped[str] = mapped_column(String(1024))
     source_sha256: Mapped[str] = mapped_column(String(64))
@@ -48,10 +48,10 @@ class RunRow(Base):
     heartbeat_at: Mapped[float | None] = mapped_column(Double)
     tasks_log: Mapped[str | None] = mapped_column(String(1024))
     note: Mapped[str] = mapped_column(String(256), default="")
-    #: host facts, versions and settings: the fingerprint that `compare` checks
+    #: Host, versions and settings: the conditions that `compare` checks.
     environment: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
 
-    #: what the analysis last said of the run: X_sat in videos a minute with its 95 % interval, and its verdicts
+    #: Latest analysis of the run: X_sat in videos per minute with its 95 % interval, and its verdicts.
     capacity_per_minute: Mapped[float | None] = mapped_column(Double)
     capacity_low_per_minute: Mapped[float | None] = mapped_column(Double)
     capacity_high_per_minute: Mapped[float | None] = mapped_column(Double)
@@ -61,13 +61,13 @@ class RunRow(Base):
     __table_args__ = (Index("runs_created_at", "created_at"),)
 
     def is_dead(self, now: float) -> bool:
-        """Say whether the run's injector has gone without a word: a paced one is heard with each send, not between."""
+        """Return True if the injector died during the run. A paced injector writes its heartbeat with each send."""
         gap_seconds = 0.0 if self.rate_per_minute is None else 60 / self.rate_per_minute
         return now - (self.heartbeat_at or self.created_at) > max(HEARTBEAT_SECONDS, 2 * gap_seconds)
 
 
 class VideoRow(Base):
-    """One unit of work; `execution` is the fencing token of its state changes."""
+    """One unit of work. `execution_number` is the fencing token of its state changes."""
 
     __tablename__ = "videos"
 
@@ -84,15 +84,15 @@ class VideoRow(Base):
     profile: Mapped[str] = mapped_column(String(32))
     output_key: Mapped[str | None] = mapped_column(String(1024))
     output_bytes: Mapped[int | None] = mapped_column(BigInteger)
-    #: when the schedule wanted it sent (sustained mode), when its row was made and its task handed to SQS,
-    #: when SQS confirmed the task (null: not confirmed), first line of the task, and its final state
+    #: Times of: the scheduled send (sustained mode), row created and task handed to SQS, confirmation by SQS (null: not
+    #: confirmed), first line of the task, last state change.
     intended_at: Mapped[float | None] = mapped_column(Double)
     uploaded_at: Mapped[float] = mapped_column(Double)
     sent_at: Mapped[float | None] = mapped_column(Double)
     started_at: Mapped[float | None] = mapped_column(Double)
     updated_at: Mapped[float] = mapped_column(Double)
     execution_number: Mapped[int] = mapped_column(Integer, default=0, server_default=text("0"))
-    #: who works on it and until when that claim holds unless renewed
+    #: Worker that holds the claim, and the expiry of the claim.
     owner: Mapped[str | None] = mapped_column(String(128))
     lease_until: Mapped[float | None] = mapped_column(Double)
 
@@ -103,14 +103,14 @@ class VideoRow(Base):
 
 
 class ExecutionRow(Base):
-    """One delivery of a task: who had it, from when to when, and how it ended."""
+    """One delivery that ran: its worker and slot, start, end and outcome."""
 
     __tablename__ = "executions"
 
     id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
     run_id: Mapped[str] = mapped_column(String(63))
     video_id: Mapped[str] = mapped_column(ForeignKey("videos.id"))
-    #: fencing token of the claim; 0 where the delivery was turned away
+    #: Fencing token of the claim. 0 if the claim was denied.
     execution_number: Mapped[int] = mapped_column(Integer)
     node: Mapped[str] = mapped_column(String(64))
     slot: Mapped[int] = mapped_column(Integer)
@@ -125,7 +125,7 @@ class ExecutionRow(Base):
     transcode_seconds: Mapped[float | None] = mapped_column(Double)
     publish_seconds: Mapped[float | None] = mapped_column(Double)
     finish_seconds: Mapped[float | None] = mapped_column(Double)
-    #: what ffmpeg used, from wait4's rusage
+    #: Resources that ffmpeg used, from the rusage of wait4.
     ffmpeg_cpu_seconds: Mapped[float | None] = mapped_column(Double)
     ffmpeg_max_rss_bytes: Mapped[int | None] = mapped_column(BigInteger)
     ffmpeg_read_bytes: Mapped[int | None] = mapped_column(BigInteger)
@@ -139,7 +139,7 @@ class ExecutionRow(Base):
 
 
 class WorkerRow(Base):
-    """One worker, by its main process: node, pid and start; and when it last said that it lives."""
+    """One worker, identified by node, pid and start of its main process, with its latest heartbeat."""
 
     __tablename__ = "workers"
 

@@ -1,4 +1,4 @@
-"""Who has a TCP port of this machine."""
+"""Owners of TCP ports on this machine."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from core.errors import EnvironmentFault
 
 
 def require_free(host: str, port: int, owner: str, variable: str) -> None:
-    """Raise EnvironmentFault, naming the holder and the setting `variable`, unless `owner` could listen there."""
+    """Raise EnvironmentFault with the holder and the setting `variable` if `owner` cannot listen on `port`."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise EnvironmentFault("port", _why_not(error, port, owner), f"change {variable}", value=port) from error
+            raise EnvironmentFault("port", _reason(error, port, owner), f"change {variable}", value=port) from error
 
 
 def holder(port: int) -> str:
-    """Return who listens on `port`, for people: `pid 4711 (nc)`."""
+    """Return the process that listens on `port`, such as `pid 4711 (nc)`."""
     try:
         listening = [c for c in psutil.net_connections("inet") if c.status == psutil.CONN_LISTEN]
     except psutil.AccessDenied:
@@ -32,7 +32,7 @@ def holder(port: int) -> str:
     return f"pid {pids[0]} ({_name(pids[0])})"
 
 
-def _why_not(error: OSError, port: int, owner: str) -> str:
+def _reason(error: OSError, port: int, owner: str) -> str:
     if error.errno == errno.EADDRINUSE:
         return f"{owner} needs it and it is taken by {holder(port)}"
     return f"{owner} may not listen there: {error.strerror}"
@@ -42,4 +42,4 @@ def _name(pid: int) -> str:
     try:
         return psutil.Process(pid).name()
     except psutil.Error:
-        return "ended meanwhile"
+        return "ended"

@@ -1,4 +1,4 @@
-"""Asks Prometheus, and reads what our programs say on /metrics."""
+"""Client of Prometheus and of /metrics pages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TIMEOUT_SECONDS = 5
 
 @dataclass(frozen=True)
 class Sample:
-    """One series' value now."""
+    """Latest value of one series."""
 
     labels: dict[str, str]
     value: float
@@ -25,37 +25,37 @@ class Sample:
 
 @dataclass(frozen=True)
 class Series:
-    """One series over time: moments in epoch seconds with their values."""
+    """One series over time: pairs of epoch seconds and value."""
 
     labels: dict[str, str]
     points: tuple[tuple[float, float], ...]
 
 
-def summed_over_machines(figure: str, *labels: str) -> str:
-    """Return the expression of `figure`, which workers tell of their machine, summed over machines by `labels`.
+def summed_over_machines(metric: str, *labels: str) -> str:
+    """Return the expression of `metric`, which workers report about their machine, summed over machines by `labels`.
 
-    Workers on one machine tell the same of it; the machine counts once.
+    Workers on the same machine report the same value. Each machine counts once.
     """
-    over = f"by ({', '.join(labels)}) " if labels else ""
-    kept = ", ".join((*labels, "host"))
-    return f"sum {over}(max by ({kept}) ({figure} * on (instance) group_left (host) aforo_node_info))"
+    by = f"by ({', '.join(labels)}) " if labels else ""
+    per_host = ", ".join((*labels, "host"))
+    return f"sum {by}(max by ({per_host}) ({metric} * on (instance) group_left (host) aforo_node_info))"
 
 
 def query(base_url: str, expression: str) -> list[Sample]:
-    """Return the samples of `expression` now; raise EnvironmentFault when Prometheus does not answer."""
-    found = _ask(base_url, "query", {"query": expression})
-    return [Sample(series["metric"], float(series["value"][1])) for series in found]
+    """Return the current samples of `expression`. Raise EnvironmentFault if Prometheus does not answer."""
+    result = _request(base_url, "query", {"query": expression})
+    return [Sample(series["metric"], float(series["value"][1])) for series in result]
 
 
 def query_range(base_url: str, expression: str, start: float, end: float, step_seconds: float) -> list[Series]:
-    """Return the series of `expression` from start to end; raise EnvironmentFault when Prometheus does not answer."""
+    """Return the series of `expression` from `start` to `end`. Raise EnvironmentFault like `query`."""
     window = {"query": expression, "start": start, "end": end, "step": step_seconds}
-    found = _ask(base_url, "query_range", window)
-    return [Series(each["metric"], tuple((float(t), float(v)) for t, v in each["values"])) for each in found]
+    result = _request(base_url, "query_range", window)
+    return [Series(each["metric"], tuple((float(t), float(v)) for t, v in each["values"])) for each in result]
 
 
 def single(base_url: str, expression: str) -> float | None:
-    """Return the only sample of `expression`; None when there is none, or more, or no Prometheus."""
+    """Return the only sample of `expression`. None without exactly one sample, or without Prometheus."""
     try:
         samples = query(base_url, expression)
     except EnvironmentFault:
@@ -64,7 +64,7 @@ def single(base_url: str, expression: str) -> float | None:
 
 
 def scrape(host: str, port: int) -> dict[str, list[Sample]] | None:
-    """Return the samples of a program's /metrics by family; None when it does not answer."""
+    """Return the samples of a program's /metrics by family. None if it does not answer."""
     try:
         text = _read(f"http://{host}:{port}/metrics").decode()
     except OSError:
@@ -73,7 +73,7 @@ def scrape(host: str, port: int) -> dict[str, list[Sample]] | None:
     return {f.name: [Sample(dict(s.labels), s.value) for s in f.samples] for f in families}
 
 
-def _ask(base_url: str, endpoint: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
+def _request(base_url: str, endpoint: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
     url = f"{base_url}/api/v1/{endpoint}?" + urllib.parse.urlencode(parameters)
     try:
         result: list[dict[str, Any]] = json.loads(_read(url))["data"]["result"]
@@ -83,6 +83,6 @@ def _ask(base_url: str, endpoint: str, parameters: dict[str, Any]) -> list[dict[
 
 
 def _read(url: str) -> bytes:
-    with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 (the user's own setting)
+    with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 (a setting of the user)
         content: bytes = answer.read()
     return content

@@ -1,4 +1,4 @@
-"""A rate as people write it: videos a minute."""
+"""Rates from the command line, in videos per minute."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ FASTEST_PER_MINUTE = 60_000.0
 
 
 def parse_rate(text: str, or_word: str = "") -> float:
-    """Return the videos a minute that `text` names; raise UsageError for anything else.
+    """Return `text` in videos per minute. Raise UsageError if it is not a number in range.
 
-    `or_word` is what the caller takes besides, for the error to name.
+    `or_word` is another word that the caller accepts. The error text mentions it.
     """
     try:
         rate = float(text)
     except ValueError:
         rate = float("nan")
     if not SLOWEST_PER_MINUTE <= rate <= FASTEST_PER_MINUTE:
-        why = f"it must be videos a minute or {or_word}" if or_word else "it must be videos a minute"
+        why = f"it must be videos per minute or {or_word}" if or_word else "it must be videos per minute"
         remedy = f"give {SLOWEST_PER_MINUTE:g} to {FASTEST_PER_MINUTE:g}, such as RATE=10"
         raise UsageError("RATE", why, remedy, value=text)
     return rate

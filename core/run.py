@@ -1,4 +1,4 @@
-"""What a run is: one test of one cell (size × concurrency × mode)."""
+"""A run: one test of one cell (size × concurrency × mode)."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ RUN_ID_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
 class Mode(StrEnum):
-    """How videos arrive: all at once, or at a fixed rate."""
+    """Arrival of the videos: all at once, or at a fixed rate."""
 
     BURST = "burst"
     SUSTAINED = "sustained"
 
 
 class RunStatus(StrEnum):
-    """Life of a run; the last three are final."""
+    """Status of a run. The last three are final."""
 
     PREPARING = "preparing"
     RUNNING = "running"
@@ -38,19 +38,19 @@ FINAL_STATUSES = frozenset({RunStatus.FINISHED, RunStatus.INTERRUPTED, RunStatus
 
 @dataclass(frozen=True)
 class Host:
-    """The machine a program runs on: what a number must be quoted with."""
+    """The machine of a program, recorded with every result."""
 
     name: str
     system: str
     cpu_model: str
     cpu_count: int
     memory_bytes: int
-    #: whether two logical cores share one: such a machine is full before all of them are busy; None is unknown
+    #: Two logical cores share a physical one, so the machine is saturated before all are busy. None means unknown.
     smt: bool | None
 
     @classmethod
     def this(cls) -> Host:
-        """Return the facts of this machine."""
+        """Return this machine."""
         return cls(
             name=platform.node(),
             system=platform.platform(),
@@ -69,12 +69,12 @@ def new_run_id(mode: Mode, size_label: str, concurrency: int, now: datetime | No
 
 
 def check_run_id(run_id: str) -> str:
-    """Return `run_id` if it is safe as a folder name and a label value; raise UsageError otherwise."""
+    """Return `run_id` if it is a safe folder name and label value. Raise UsageError otherwise."""
     if not RUN_ID_PATTERN.fullmatch(run_id) or ".." in run_id:
         raise UsageError(
             "run id",
             "only a-z, 0-9, '.', '_' and '-' are allowed, 63 characters at most",
-            "leave it out and one is made",
+            "leave it out to generate one",
             value=run_id,
         )
     return run_id
@@ -82,8 +82,8 @@ def check_run_id(run_id: str) -> str:
 
 def _smt() -> bool | None:
     try:
-        with open("/sys/devices/system/cpu/smt/active", encoding="utf-8") as told:
-            return told.read().strip() == "1"
+        with open("/sys/devices/system/cpu/smt/active", encoding="utf-8") as file:
+            return file.read().strip() == "1"
     except OSError:
         return None
 

@@ -199,7 +199,7 @@ class Database:
         "AFORO_DATABASE_READONLY_URL",
         "",
         _optional_url,
-        "the same database for the exporters, as a user with read access only; `make up` creates that user on PostgreSQL; "
+        "the same database for the exporters, as a user who can only read; `make up` creates that user on PostgreSQL; "
         "empty means AFORO_DATABASE_URL",
     )
 

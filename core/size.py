@@ -1,4 +1,4 @@
-"""File sizes as people write them: `50MB` is 50,000,000 bytes, `50MiB` is 52,428,800."""
+"""File sizes from the command line: `50MB` is 50,000,000 bytes, `50MiB` is 52,428,800."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LARGEST_BYTES = 20 * 10**9
 
 
 def parse_size(text: str) -> int:
-    """Return the bytes that `text` names; raise UsageError for anything else than a number and a byte unit."""
+    """Return `text` in bytes. Raise UsageError unless it is a number with a byte unit."""
     match = _PATTERN.fullmatch(text.strip())
     if not text.strip():
         raise UsageError("SIZE", "it is empty", "give a size such as 50MB", value="")
@@ -25,14 +25,14 @@ def parse_size(text: str) -> int:
 
 
 def size_label(size_bytes: int) -> str:
-    """Return the decimal name of a size to three digits, which `label_bytes` reads: `50MB`, `7.3MB`."""
+    """Return a size with three significant digits and a decimal unit, such as `50MB` or `7.3MB`."""
     numbers = {unit: float(f"{size_bytes / _UNITS[unit.lower()]:.3g}") for unit in _LABEL_UNITS}
     unit = next((unit for unit, number in numbers.items() if number < 1000), _LABEL_UNITS[-1])
     return f"{numbers[unit]:.15g}{unit}"
 
 
 def label_bytes(label: str) -> int:
-    """Return the bytes of a label; a user's own file may be smaller or larger than what `parse_size` lets be made."""
+    """Return the bytes of a label. A user's own file may be outside the limits of `parse_size`."""
     return round(float(label[:-2]) * _UNITS[label[-2:].lower()])
 
 
@@ -48,7 +48,7 @@ def _unit_bytes(unit: str, text: str) -> int:
 
 def _within_limits(size_bytes: int, text: str) -> int:
     if size_bytes < SMALLEST_BYTES:
-        raise UsageError("SIZE", "a real video of that size cannot be made", "give 0.1MB or more", value=text)
+        raise UsageError("SIZE", "a real video cannot be that small", "give 0.1MB or more", value=text)
     if size_bytes > LARGEST_BYTES:
-        raise UsageError("SIZE", "it is larger than any video Aforo makes", "give 20GB or less", value=text)
+        raise UsageError("SIZE", "it is larger than the videos that Aforo generates", "give 20GB or less", value=text)
     return size_bytes

@@ -1,4 +1,4 @@
-"""`python -m exporters sqs|db`: serve one source's figures on /metrics."""
+"""Command line of the exporters: `python -m exporters sqs|db` serves one source on /metrics."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from exporters.db.statements import VideosTable
 from exporters.exposition import Exposition, Source
 from exporters.http import server
 from exporters.http.application import Application, read_credentials
-from exporters.sqs.source import open_watch
+from exporters.sqs.source import open_sources
 
 Background = Callable[[threading.Event], None]
-#: how long a scrape waits for a thread that computes to let it in; Python's own 5 ms add up, some nine times a scrape
+#: Thread switch interval. A scrape waits for it about nine times while another thread computes. The default is 5 ms.
 SWITCH_SECONDS = 0.0005
 
 
 @click.group(epilog="Examples: python -m exporters db; AFORO_EXPORTER_QUEUES='team-*' python -m exporters sqs")
 def main() -> None:
-    """Serve figures for Prometheus until stopped; a failing source shows as a metric, not as a failed scrape."""
+    """Serve metrics for Prometheus until stopped. A failing source shows as a metric, not as a failed scrape."""
     logs.configure()
 
 
 @main.command()
 def db() -> None:
-    """Serve the database: exact figures of the newest runs, sums of all (port AFORO_EXPORTER_DB_PORT)."""
+    """Serve exact values of the newest runs and sums over all runs (port AFORO_EXPORTER_DB_PORT)."""
     settings = Settings.from_process()
     table = VideosTable.of(settings.exporters)
     source = DatabaseSource(open_database(settings.database.reading_url, table), settings.exporters)
@@ -42,12 +42,12 @@ def db() -> None:
 
 @main.command()
 def sqs() -> None:
-    """Serve the SQS queues AFORO_EXPORTER_QUEUES names (port AFORO_EXPORTER_SQS_PORT)."""
+    """Serve the SQS queues that AFORO_EXPORTER_QUEUES names (port AFORO_EXPORTER_SQS_PORT)."""
     settings = Settings.from_process()
-    watch = open_watch(settings)
+    sqs_sources = open_sources(settings)
     port = settings.exporters.sqs_port
-    with closing(watch.queues.watcher):
-        _serve(settings, "sqs", watch.sources, watch.keep_polling, port, "AFORO_EXPORTER_SQS_PORT")
+    with closing(sqs_sources.queues.watcher):
+        _serve(settings, "sqs", sqs_sources.all, sqs_sources.keep_polling, port, "AFORO_EXPORTER_SQS_PORT")
 
 
 def _serve(
@@ -57,7 +57,7 @@ def _serve(
     application = Application(Exposition(name, sources), read_credentials(settings.exporters.auth_file))
     stop = threading.Event()
     thread = threading.Thread(target=background, args=(stop,), name=f"{name}-background", daemon=True)
-    with server.listening(settings.exporters, port, port_setting) as listener:
+    with server.listen(settings.exporters, port, port_setting) as listener:
         configured = server.configuration(settings.exporters, listener)
         thread.start()
         try:

@@ -1,4 +1,4 @@
-"""What both exporters share: sources that may fail, and the self-metrics that say so."""
+"""Exposition of an exporter: the families of its sources, and self-metrics on how each collection went."""
 
 from __future__ import annotations
 
@@ -22,61 +22,61 @@ Clock = Callable[[], float]
 
 
 class Families(list[Metric]):
-    """Families in the shape prometheus_client's encoders read."""
+    """A list of families that prometheus_client's encoders accept as a registry."""
 
     def collect(self) -> Iterator[Metric]:
         """Yield the families."""
         return iter(self)
 
 
-def written(families: Iterable[Metric]) -> str:
-    """Return families in the text format, to be kept; a gauge reads the same in OpenMetrics."""
+def to_text(families: Iterable[Metric]) -> str:
+    """Return families in the text format. For gauges, OpenMetrics has the same lines."""
     return generate_latest(Families(families)).decode()
 
 
 @dataclass(frozen=True)
-class Findings:
-    """What a source knows: families, and gauges that are rendered already, in whole families."""
+class Collected:
+    """Result of one collection: families, and the text of gauge families that are already rendered."""
 
     families: list[Metric] = field(default_factory=list)
     text: str = ""
 
 
 class Source(Protocol):
-    """One thing that is measured; `name` is the value of the label `collector`."""
+    """A data source. `name` is the value of the label `collector`."""
 
     @property
     def name(self) -> str:
         """Return the source's name."""
 
-    def fetch(self, patience_seconds: float) -> Findings:
-        """Return the source's families, complete; raise when they are not known within `patience_seconds`."""
+    def fetch(self, timeout_seconds: float) -> Collected:
+        """Return all families of the source; raise if that takes longer than `timeout_seconds`."""
 
 
 class Incomplete(Exception):
-    """A source knows a part of its families only; `__cause__` is why."""
+    """Only a part of the families could be collected. `__cause__` is the error."""
 
-    def __init__(self, findings: Findings, cause: BaseException) -> None:
+    def __init__(self, collected: Collected, cause: BaseException) -> None:
         super().__init__(str(cause))
-        self.findings, self.__cause__ = findings, cause
+        self.collected, self.__cause__ = collected, cause
 
 
 @dataclass
 class Health:
-    """How the collections of one source went; moments are UTC epoch seconds."""
+    """Outcome of the collections of one source. Moments are UTC epoch seconds."""
 
     succeeded: bool = False
     duration_seconds: float | None = None
     last_success: float | None = None
-    #: every reason from the start, at 0: `increase` does not see a counter that is born at 1
+    #: Every reason starts at 0: `increase()` misses a counter whose first sample is 1.
     errors: Counter[str] = field(default_factory=lambda: Counter({str(fault): 0 for fault in Fault}))
 
-    def worked(self, moment: float, duration_seconds: float) -> None:
-        """Note a collection that worked."""
+    def record_success(self, moment: float, duration_seconds: float) -> None:
+        """Record a successful collection."""
         self.succeeded, self.last_success, self.duration_seconds = True, moment, duration_seconds
 
-    def failed(self, error: BaseException, duration_seconds: float) -> None:
-        """Note a collection that failed, by reason; the first of a row of failures is also logged."""
+    def record_failure(self, error: BaseException, duration_seconds: float) -> None:
+        """Count a failed collection by reason. Log only the first of consecutive failures."""
         if self.succeeded or not self.errors.total():
             log.warning("collection failed: %s: %s", type(error).__name__, error)
         self.succeeded, self.duration_seconds = False, duration_seconds
@@ -85,37 +85,37 @@ class Health:
 
 @dataclass
 class Exposition:
-    """All families of one exporter: its sources', then its own; a failed source takes nothing else with it."""
+    """All families of one exporter. A failed source does not affect the other sources."""
 
     exporter: str
     sources: list[Source]
     clock: Clock = time.time
     healths: dict[str, Health] = field(default_factory=dict)
 
-    def render(self, encode: Callable[[Families], bytes], patience_seconds: float = math.inf) -> bytes:
-        """Fetch every source, then encode all there is, so that no family is cut in the middle."""
-        findings = [self._fetch(source, patience_seconds) for source in self.sources]
-        families = Families(metric for found in findings for metric in found.families)
+    def render(self, encode: Callable[[Families], bytes], timeout_seconds: float = math.inf) -> bytes:
+        """Fetch every source, then encode the result. No family is truncated."""
+        results = [self._fetch(source, timeout_seconds) for source in self.sources]
+        families = Families(metric for result in results for metric in result.families)
         families.extend(self_families(self.exporter, self.healths))
-        return "".join(found.text for found in findings).encode() + encode(families)
+        return "".join(result.text for result in results).encode() + encode(families)
 
-    def _fetch(self, source: Source, patience_seconds: float) -> Findings:
+    def _fetch(self, source: Source, timeout_seconds: float) -> Collected:
         health = self.healths.setdefault(source.name, Health())
         started = time.perf_counter()
         try:
-            findings = source.fetch(patience_seconds)
+            collected = source.fetch(timeout_seconds)
         except Incomplete as error:
-            health.failed(error.__cause__ or error, time.perf_counter() - started)
-            return error.findings
-        except Exception as error:  # whatever went wrong with one source, the others and the self-metrics answer
-            health.failed(error, time.perf_counter() - started)
-            return Findings()
-        health.worked(self.clock(), time.perf_counter() - started)
-        return findings
+            health.record_failure(error.__cause__ or error, time.perf_counter() - started)
+            return error.collected
+        except Exception as error:  # the other sources and the self-metrics must still answer
+            health.record_failure(error, time.perf_counter() - started)
+            return Collected()
+        health.record_success(self.clock(), time.perf_counter() - started)
+        return collected
 
 
 def self_families(exporter: str, healths: dict[str, Health]) -> Iterator[Metric]:
-    """Yield the exporter's own families."""
+    """Yield the self-metrics of the exporter."""
     info = family("aforo_exporter_info")
     info.add_metric([VERSION, exporter], 1)
     yield info
@@ -129,18 +129,18 @@ def self_families(exporter: str, healths: dict[str, Health]) -> Iterator[Metric]
     yield errors
 
 
-def gauge_of(name: str, value: float | None, labels: Iterable[str] = ()) -> Metric:
-    """Return the family `name` with one sample, or with none where the value is unknown."""
-    made = family(name)
+def gauge_family(name: str, value: float | None, labels: Iterable[str] = ()) -> Metric:
+    """Return the family `name` with one sample, or without samples if the value is unknown."""
+    gauge = family(name)
     if value is not None:
-        made.add_metric(list(labels), value)
-    return made
+        gauge.add_metric(list(labels), value)
+    return gauge
 
 
 def _per_collector(name: str, healths: dict[str, Health], value: Callable[[Health], float | None]) -> Metric:
-    made = family(name)
+    gauge = family(name)
     for collector, health in healths.items():
-        known = value(health)
-        if known is not None:
-            made.add_metric([collector], known)
-    return made
+        sample = value(health)
+        if sample is not None:
+            gauge.add_metric([collector], sample)
+    return gauge

@@ -1,4 +1,4 @@
-"""Why a source could not be read: one closed list of reasons for the label of every error counter."""
+"""Reasons of failed collections: the closed values of the label `reason`, and the error each stands for."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 
 class Fault(StrEnum):
-    """Reasons of failed collections and polls."""
+    """Reason of a failed collection or poll."""
 
     STARTING = "starting"
     TIMEOUT = "timeout"
@@ -29,7 +29,7 @@ class Fault(StrEnum):
 
 
 class SourceNotReady(Exception):
-    """The first full count has not ended yet: nothing is known, so nothing is said."""
+    """The first full count or poll has not finished, so there are no values yet."""
 
 
 _AWS_CODES = (
@@ -47,7 +47,7 @@ _SQLSTATES = (
 
 
 def fault_of(error: BaseException) -> Fault:
-    """Return the reason `error` stands for."""
+    """Return the reason that matches `error`."""
     if isinstance(error, SourceNotReady):
         return Fault.STARTING
     if isinstance(error, TimeoutError | ConnectTimeoutError | ReadTimeoutError):
@@ -74,11 +74,11 @@ def _of_database(error: DBAPIError) -> Fault:
 
 
 def _of_sqlite(message: str) -> Fault:
-    """Read the text of an error without SQLSTATE: SQLite's, or libpq's when it found no server."""
-    known = (
+    """Match the text of an error without SQLSTATE: from SQLite, or from libpq without a connection."""
+    patterns = (
         (Fault.TIMEOUT, ("interrupted", "locked", "timeout expired")),
         (Fault.NOT_FOUND, ("no such table", "no such column")),
         (Fault.DENIED, ("password", "not authorized")),
         (Fault.UNREACHABLE, ("unable to open", "connection", "closed", "disk I/O")),
     )
-    return next((fault for fault, marks in known if any(mark in message for mark in marks)), Fault.REFUSED)
+    return next((fault for fault, marks in patterns if any(mark in message for mark in marks)), Fault.REFUSED)

@@ -1,4 +1,4 @@
-"""A call that may take for ever, in a thread of its own: whoever asks waits so long for it and no longer."""
+"""Run a blocking call in a daemon thread, so that callers wait at most `timeout_seconds`."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Errand(Generic[T]):
-    """Does one thing at a time; those who ask while it is under way share its answer and the patience for it.
+class TimeLimitedCall(Generic[T]):
+    """Runs one call at a time. Callers that arrive meanwhile share its result, and its time limit.
 
-    The thread is a daemon, which an executor's is not: a database that hangs must not keep the program from ending.
+    The thread is a daemon, unlike an executor's: a database that hangs must not keep the program from exiting.
     """
 
-    def __init__(self, do: Callable[[], T], name: str) -> None:
-        self._do, self._name, self._lock = do, name, Lock()
+    def __init__(self, function: Callable[[], T], name: str) -> None:
+        self._function, self._name, self._lock = function, name, Lock()
         self._pending: Future[T] | None = None
-        self._begun = 0.0
+        self._started_at = 0.0
 
-    def ask(self, patience_seconds: float) -> T:
-        """Return the answer or raise what it raised; TimeoutError when it is `patience_seconds` under way."""
+    def result(self, timeout_seconds: float) -> T:
+        """Return the result or raise the call's error; TimeoutError `timeout_seconds` after the call started."""
         with self._lock:
             if self._pending is None or self._pending.done():
-                self._pending, self._begun = self._start(), time.monotonic()
-            pending, left_seconds = self._pending, self._begun + patience_seconds - time.monotonic()
+                self._pending, self._started_at = self._start(), time.monotonic()
+            pending, left_seconds = self._pending, self._started_at + timeout_seconds - time.monotonic()
         return pending.result(max(0.0, left_seconds))
 
     def _start(self) -> Future[T]:
-        answer: Future[T] = Future()
-        Thread(target=self._settle, args=(answer,), name=self._name, daemon=True).start()
-        return answer
+        future: Future[T] = Future()
+        Thread(target=self._run, args=(future,), name=self._name, daemon=True).start()
+        return future
 
-    def _settle(self, answer: Future[T]) -> None:
+    def _run(self, future: Future[T]) -> None:
         try:
-            answer.set_result(self._do())
+            future.set_result(self._function())
         except BaseException as error:
-            answer.set_exception(error)
+            future.set_exception(error)

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from core import aws, database, sqs_queue
 from core.broker import make_celery
-from core.cpu_calibration import canary_seconds
+from core.cpu_calibration import calibration_seconds
 from core.database import Sessions
 from core.errors import EnvironmentFault, UsageError
 from core.models import RunRow, VideoRow
@@ -92,7 +92,7 @@ class Injection:
         fleet = read_fleet(settings)
         source = store_source(settings, request, say)
         run_id = request.run_id or new_run_id(request.mode, size_label(source.size_bytes), fleet.slots_per_node)
-        tell_leftovers(sqs_queue.read_facts(client, url).total, say)
+        tell_leftovers(sqs_queue.read_attributes(client, url).total, say)
         row = _run_row(settings, run_id, request, source, fleet)
         publisher = Publisher(make_celery(settings, url), client, url, sessions)
         return cls(settings, request, run_id, source, sessions, publisher, row)
@@ -323,6 +323,6 @@ def _environment(settings: Settings, fleet: WorkerFleet) -> dict[str, Any]:
         "stack": settings.stack,
         "storage": settings.storage.backend,
         "ceilings": fleet.ceilings,
-        "canary_before_seconds": canary_seconds() if settings.stack != "aws" else None,
+        "canary_before_seconds": calibration_seconds() if settings.stack != "aws" else None,
         **fleet.versions,
     }

@@ -1,7 +1,7 @@
-"""Real MP4 inputs of an asked size: moving picture and sound, made once per size and kept.
+"""Real MP4 input videos of an exact size, with moving picture and sound, made once per size.
 
-A few seconds of noisy test picture are encoded once, then repeated by stream copy until the file has the size; what is
-missing to the byte, less than a picture, is a `free` box at the end. So 100 MB take seconds, not minutes.
+A few seconds of noisy test picture are encoded once, then repeated by stream copy until the file has the size. A `free`
+box at the end, smaller than a picture, fills the file up to the byte. So 100 MB take seconds, not minutes.
 """
 
 from __future__ import annotations
@@ -11,39 +11,40 @@ import hashlib
 import json
 import shutil
 import stat
-import subprocess
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from core.errors import EnvironmentFault, UsageError, printable
-from core.size import size_label
+from core.ffmpeg.probe import probe
+from core.ffmpeg.progress import Progress
+from core.ffmpeg.sandbox import Limits, run_sandboxed
+from core.size import LARGEST_BYTES, size_label
 from core.storage import describe
+from core.video import VideoFailed
 
-PROBE_SECONDS = 60.0
-SEGMENT_SECONDS = 8.0  # 240 pictures at 30 a second and 375 AAC frames at 48 kHz: both end at the same moment
+#: The deadline only ends an ffmpeg that hangs: copying 20 GB takes minutes. Files may exceed the largest SIZE a little.
+LIMITS = Limits(deadline_seconds=6 * 3600, stall_seconds=None, memory_bytes=4 << 30, file_bytes=2 * LARGEST_BYTES)
+SEGMENT_SECONDS = 8.0  # 240 pictures at 30 per second and 375 AAC frames at 48 kHz: both end at the same moment
 TRIES = 12
 PICTURES_PER_SECOND = 30
-#: The `free` box is at most 1 % of the file and 200 kB, more than any picture has; in a tiny file it is up to 2 kB.
+#: The `free` box is at most 1 % of the file and 200 kB, more than any picture. In a tiny file it is at most 2 kB.
 PADDING_RATIO = 0.01
 LARGEST_PADDING_BYTES = 200_000
 SMALLEST_PADDING_BYTES = 2000
 BOX_HEADER_BYTES = 8
-#: Formats a user's own file may have; a playlist that calls itself .mp4 would open other files.
-FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts"
 
 Say = Callable[[str], None]
-#: takes the part of the work that is done, from 0 to 1
-Progress = Callable[[float], None]
+#: receives the completed part of the work, from 0 to 1
+OnProgress = Callable[[float], None]
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What the picture is like; bit rates in bit/s."""
+    """Picture size and bit rates of a video, in bit/s."""
 
     width: int
     height: int
@@ -56,7 +57,7 @@ class Recipe:
         return self.video_rate + self.audio_rate
 
 
-#: What a camera, a phone and a messenger upload, each from the size on where its pictures are small beside the file.
+#: Uploads of a camera, a phone and a messenger app, each with the smallest file in which its pictures are small parts.
 RECIPES = (
     (5_000_000, Recipe(1920, 1080, 7_870_000, 128_000)),
     (1_000_000, Recipe(1280, 720, 2_400_000, 96_000)),
@@ -66,7 +67,7 @@ RECIPES = (
 
 @dataclass(frozen=True)
 class MediaFile:
-    """A local video that was looked at; `duration_seconds` is None where the container does not tell."""
+    """A probed local video; `duration_seconds` is None where the container does not state it."""
 
     path: Path
     size_bytes: int
@@ -75,120 +76,108 @@ class MediaFile:
 
 
 def recipe_for(size_bytes: int) -> Recipe:
-    """Return what a video of that size looks like."""
+    """Return the recipe for a video of this size."""
     return next(recipe for smallest_bytes, recipe in RECIPES if size_bytes >= smallest_bytes)
 
 
-def make_video(size_bytes: int, folder: Path, say: Say, progress: Progress = lambda _: None) -> MediaFile:
-    """Return a video of exactly `size_bytes`, kept in `folder` or made there, by one maker at a time.
+def make_video(size_bytes: int, folder: Path, say: Say, on_progress: OnProgress = lambda _: None) -> MediaFile:
+    """Return a video of exactly `size_bytes` from `folder`; make it there if it is missing.
 
-    Raises EnvironmentFault when ffmpeg is missing or fails, the disk is too small or the folder cannot be written.
+    A lock lets one process at a time make videos. Raise EnvironmentFault when ffmpeg is missing or fails, the disk
+    is too small or the folder cannot be written.
     """
     recipe = recipe_for(size_bytes)
     path = folder / f"{size_bytes}-{_fingerprint(recipe)}.mp4"
-    with _plain_os_errors(folder):
+    with _one_line_os_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        with _one_maker(folder):
-            kept = _kept(path)
-            if kept is None:
+        with _exclusive(folder):
+            video = _stored_video(path)
+            if video is None:
                 _require_space(folder, size_bytes, recipe)
                 say(f"making a {size_label(size_bytes)} video (once)")
-                kept = _make(size_bytes, recipe, path, _forward_only(progress))
-    return kept
+                video = _make(size_bytes, recipe, path, _forward_only(on_progress))
+    return video
 
 
 def inspect_file(path: Path) -> MediaFile:
-    """Return the facts of a user's file; raise UsageError unless it is a readable file with a moving picture."""
+    """Return size, digest and length of a user's file; raise UsageError unless the worker would accept it."""
     _require_file(path)
-    found = _ffprobe(path)
-    streams = found.get("streams", [])
-    if all(s.get("codec_type") != "video" or s.get("disposition", {}).get("attached_pic") for s in streams):
-        raise UsageError("FILE", "there is no moving picture in it", "give an MP4, MKV, AVI or TS video", value=path)
-    duration = found.get("format", {}).get("duration")
+    try:
+        facts = probe(path.absolute(), LIMITS)
+    except VideoFailed as failure:
+        why = f"it is no video that the worker accepts: {printable(failure, limit=200)}"
+        raise UsageError("FILE", why, "give an MP4, MKV, AVI or TS video", value=path) from failure
     stored = describe(path, path.name)
-    return MediaFile(path, stored.size_bytes, stored.sha256, None if duration is None else float(duration))
+    return MediaFile(path, stored.size_bytes, stored.sha256, facts.duration_seconds)
 
 
 def _require_file(path: Path) -> None:
     """Raise UsageError unless `path` is a regular, readable file with something in it."""
     try:
-        why = _unfit(path)
+        why = _reason_to_refuse(path)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         why = f"it cannot be read: {getattr(error, 'strerror', None) or error}"
     if why:
         raise UsageError("FILE", why, "give the path of a video", value=path)
 
 
-def _unfit(path: Path) -> str | None:
+def _reason_to_refuse(path: Path) -> str | None:
     mode = path.stat().st_mode
     if stat.S_ISDIR(mode):
         return "it is a directory"
     if not stat.S_ISREG(mode):
-        return "it is no regular file"
+        return "it is not a regular file"
     with path.open("rb") as file:
         return None if file.read(1) else "it is empty"
 
 
-def _ffprobe(path: Path) -> dict[str, Any]:
-    command = ["ffprobe", "-v", "error", "-protocol_whitelist", "file", "-format_whitelist", FORMATS]
-    entries = ["-show_entries", "stream=codec_type:stream_disposition=attached_pic:format=duration", "-of", "json"]
-    try:
-        shown = subprocess.run(
-            [*command, *entries, f"file:{path.absolute()}"], capture_output=True, timeout=PROBE_SECONDS, check=True
-        )
-        found: dict[str, Any] = json.loads(shown.stdout)
-    except (FileNotFoundError, PermissionError):
-        raise _not_installed("ffprobe") from None
-    except (subprocess.SubprocessError, ValueError):
-        raise UsageError("FILE", "ffprobe finds no video in it", "give an MP4, MKV, AVI or TS", value=path) from None
-    return found
-
-
-def _make(size_bytes: int, recipe: Recipe, path: Path, progress: Progress) -> MediaFile:
+def _make(size_bytes: int, recipe: Recipe, path: Path, on_progress: OnProgress) -> MediaFile:
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".making-") as scratch:
         segment, whole = Path(scratch, "segment.mp4"), Path(scratch, "whole.mp4")
-        _run_ffmpeg(_segment_command(recipe, segment), lambda told: progress(0.5 * _part(told, recipe)))
-        _repeat_to_size(segment, whole, size_bytes, lambda part: progress(0.5 + 0.5 * part))
-        made = inspect_file(whole)
+        segment_bytes = recipe.rate * SEGMENT_SECONDS / 8
+        _run_ffmpeg(_segment_command(recipe, segment), lambda size: on_progress(0.5 * _ratio(size, segment_bytes)))
+        _repeat_to_size(segment, whole, size_bytes, lambda part: on_progress(0.5 + 0.5 * part))
+        video = replace(inspect_file(whole), path=path)
         whole.replace(path)
-    kept = MediaFile(path, made.size_bytes, made.sha256, made.duration_seconds)
-    _write_sidecar(kept)
-    progress(1.0)
-    return kept
+    _write_sidecar(video)
+    on_progress(1.0)
+    return video
 
 
-def _forward_only(progress: Progress) -> Progress:
-    """Return a `progress` that never goes back, although a second try starts from nothing."""
+def _ratio(size_bytes: int, whole_bytes: float) -> float:
+    return min(1.0, size_bytes / whole_bytes)
+
+
+def _forward_only(on_progress: OnProgress) -> OnProgress:
+    """Return a callback that forwards increasing values only, because each try starts from 0."""
     furthest = 0.0
 
     def advance(part: float) -> None:
         nonlocal furthest
         if part > furthest:
             furthest = part
-            progress(part)
+            on_progress(part)
 
     return advance
 
 
-def _repeat_to_size(segment: Path, whole: Path, size_bytes: int, progress: Progress) -> None:
-    """Repeat the segment for as long as fits into the size, and fill up to the byte.
+def _repeat_to_size(segment: Path, whole: Path, size_bytes: int, on_progress: OnProgress) -> None:
+    """Repeat the segment until the file nearly has the size, then fill it up to the byte.
 
-    Each try corrects the length by what the last one missed; the end can only fall between two pictures.
+    Each try corrects the length by the bytes that the last one missed. The end can only fall between two pictures.
     """
     bytes_per_second = segment.stat().st_size / SEGMENT_SECONDS
     allowed = max(SMALLEST_PADDING_BYTES, min(round(size_bytes * PADDING_RATIO), LARGEST_PADDING_BYTES))
     seconds = size_bytes / bytes_per_second
     for _ in range(TRIES):
-        _run_ffmpeg(
-            _repeat_command(segment, seconds, whole), lambda told: progress(min(1.0, _bytes_told(told) / size_bytes))
-        )
+        _run_ffmpeg(_repeat_command(segment, seconds, whole), lambda size: on_progress(_ratio(size, size_bytes)))
         missing = size_bytes - whole.stat().st_size
         if missing == 0 or BOX_HEADER_BYTES <= missing <= allowed:
             _pad(whole, missing)
             return
         seconds += (missing - allowed / 2) / bytes_per_second
     raise EnvironmentFault(
-        "video", f"ffmpeg stays {missing} bytes away", "try another SIZE", value=size_label(size_bytes)
+        "video", f"ffmpeg misses the size by {missing} bytes", "try another SIZE", value=size_label(size_bytes)
     )
 
 
@@ -202,9 +191,9 @@ def _pad(file: Path, missing: int) -> None:
 def _segment_command(recipe: Recipe, segment: Path) -> list[str]:
     """Return the argv of the moving segment: no B-frames, so that it repeats and cuts cleanly, and no large pictures.
 
-    The buffer of a twelfth of a second keeps its one key frame below three pictures, so any size can be met closely.
+    A buffer of a twelfth of a second keeps the key frame smaller than three pictures, so every size can be approached.
     The same ffmpeg makes the same bytes each time: seeded noise, bit-exact muxing, and one thread, because x264's rate
-    control under a `-maxrate` depends on how its threads happen to meet.
+    control with `-maxrate` depends on the timing of its threads.
     """
     noise = "noise=all_seed=1:alls=14:allf=t:threads=1"
     picture = f"testsrc2=size={recipe.width}x{recipe.height}:rate={PICTURES_PER_SECOND},{noise}"
@@ -223,68 +212,40 @@ def _repeat_command(segment: Path, seconds: float, whole: Path) -> list[str]:
     return [*loop, "-c", "copy", "-fflags", "+bitexact", "-f", "mp4", str(whole)]
 
 
-def _run_ffmpeg(arguments: Sequence[str], on_told: Callable[[dict[str, str]], None]) -> None:
-    """Run ffmpeg, handing on what its `-progress` tells; raise EnvironmentFault when it is missing or fails."""
+def _run_ffmpeg(arguments: Sequence[str], on_bytes: Callable[[int], None]) -> None:
+    """Run ffmpeg and report the bytes it has written; raise EnvironmentFault when it is missing or fails."""
+    progress = Progress()
+
+    def read(chunk: bytes) -> None:
+        progress.feed(chunk)
+        on_bytes(progress.bytes_written)
+
     command = ["ffmpeg", "-nostdin", "-y", "-loglevel", "error", "-progress", "pipe:1", *arguments]
-    with tempfile.TemporaryFile("w+") as errors:
-        try:
-            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
-        except (FileNotFoundError, PermissionError):
-            raise _not_installed("ffmpeg") from None
-        try:
-            _follow(process, on_told)
-        except BaseException:
-            process.kill()
-            raise
-        finally:
-            process.communicate()
-        if process.returncode != 0:
-            errors.seek(0)
-            raise _refused(errors.read())
+    finished = run_sandboxed(command, LIMITS, on_stdout=read)
+    if not finished.succeeded:
+        raise _fault_of(finished.stderr_tail)
 
 
-def _follow(process: subprocess.Popen[str], on_told: Callable[[dict[str, str]], None]) -> None:
-    told: dict[str, str] = {}
-    for line in process.stdout or ():
-        key, _, value = line.partition("=")
-        told[key] = value.strip()
-        if key == "progress":
-            on_told(told)
-
-
-def _part(told: dict[str, str], recipe: Recipe) -> float:
-    return min(1.0, _bytes_told(told) * 8 / (recipe.rate * SEGMENT_SECONDS))
-
-
-def _bytes_told(told: dict[str, str]) -> int:
-    size = told.get("total_size", "")
-    return int(size) if size.isdigit() else 0
-
-
-def _not_installed(program: str) -> EnvironmentFault:
-    return EnvironmentFault(program, "it is not installed or not executable", "install the package ffmpeg")
-
-
-def _refused(said: str) -> EnvironmentFault:
-    if "Unknown encoder" in said:
+def _fault_of(stderr: str) -> EnvironmentFault:
+    if "Unknown encoder" in stderr:
         return EnvironmentFault("ffmpeg", "it cannot make H.264 and AAC", "install one with libx264")
-    if "No space left" in said:
+    if "No space left" in stderr:
         return EnvironmentFault("disk", "it became full while the video was made", "free some or set UPLOAD_PATH")
-    last = printable(said.strip().rpartition("\n")[2], limit=200)
+    last = printable(stderr.rpartition("\n")[2], limit=200)
     return EnvironmentFault(
-        "ffmpeg", f"it failed: {last or 'without a word'}", "run `ffmpeg -version` to see if it works"
+        "ffmpeg", f"it failed: {last or 'without a message'}", "run `ffmpeg -version` to see if it works"
     )
 
 
-def _kept(path: Path) -> MediaFile | None:
-    """Return the kept video if it is still the one its sidecar describes."""
+def _stored_video(path: Path) -> MediaFile | None:
+    """Return the stored video if it still matches its sidecar."""
     try:
-        noted = json.loads(_sidecar(path).read_text(encoding="utf-8"))
+        sidecar = json.loads(_sidecar(path).read_text(encoding="utf-8"))
         stored = describe(path, path.name)
-        kept = MediaFile(path, stored.size_bytes, stored.sha256, noted["duration_seconds"])
+        video = MediaFile(path, stored.size_bytes, stored.sha256, sidecar["duration_seconds"])
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
-    return kept if (noted.get("size_bytes"), noted.get("sha256")) == (kept.size_bytes, kept.sha256) else None
+    return video if (sidecar.get("size_bytes"), sidecar.get("sha256")) == (video.size_bytes, video.sha256) else None
 
 
 def _write_sidecar(video: MediaFile) -> None:
@@ -300,21 +261,21 @@ def _sidecar(path: Path) -> Path:
 
 
 def _fingerprint(recipe: Recipe) -> str:
-    """Return a name for the way the video is made, so that a changed recipe never meets a file of the old one."""
-    words = [*_segment_command(recipe, Path("segment")), *_repeat_command(Path("segment"), 1.0, Path("whole"))]
-    return hashlib.sha256(repr((asdict(recipe), words)).encode()).hexdigest()[:8]
+    """Return a digest of the commands, so that a changed recipe does not reuse a file of the old one."""
+    arguments = [*_segment_command(recipe, Path("segment")), *_repeat_command(Path("segment"), 1.0, Path("whole"))]
+    return hashlib.sha256(repr((asdict(recipe), arguments)).encode()).hexdigest()[:8]
 
 
 @contextmanager
-def _one_maker(folder: Path) -> Iterator[None]:
-    """Let two injectors make videos one after the other; the second finds its own made if it wants the same."""
+def _exclusive(folder: Path) -> Iterator[None]:
+    """Lock the folder, so that a second injector waits and then reuses the video of the first."""
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 @contextmanager
-def _plain_os_errors(folder: Path) -> Iterator[None]:
+def _one_line_os_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -327,7 +288,7 @@ def _plain_os_errors(folder: Path) -> Iterator[None]:
 
 
 def _require_space(folder: Path, size_bytes: int, recipe: Recipe) -> None:
-    """Raise EnvironmentFault unless the video, its copy in the storage and the segment fit."""
+    """Raise EnvironmentFault unless the disk has room for the video, its copy in the storage and the segment."""
     free_bytes = shutil.disk_usage(folder).free
     needed_bytes = 2 * size_bytes + round(recipe.rate * SEGMENT_SECONDS / 8 * 1.2)
     if free_bytes < needed_bytes:

@@ -75,7 +75,7 @@ class OwnRun:
         run_id = request.run_id or new_run_id(request.mode, size_label(source.size_bytes), slots or 0)
         if run_folder(settings, run_id).exists():
             raise name_taken(run_id)
-        tell_leftovers(sqs_queue.read_facts(client, url).total, say)
+        tell_leftovers(sqs_queue.read_attributes(client, url).total, say)
         facts = {"id": run_id, "task": request.own_task.name, "payload": request.own_task.payload, "slots": slots}
         return cls(settings, request, request.own_task, run_id, source, Sender(client, url), facts)
 

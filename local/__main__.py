@@ -17,7 +17,6 @@ from core.settings import MOST_SLOTS, PROFILE_NAMES, Settings
 from local import doctor as checks
 from local import env_example, stack, supervisor
 from local.programs import STATE, Program, programs
-from provision.resources import make_resources
 
 
 @click.group()
@@ -39,7 +38,7 @@ def main() -> None:
     help="full or showcase [env: PROFILE, then AFORO_WORKER_PROFILE, default full].",
 )
 def up(concurrency: str | None, profile: str | None) -> None:
-    """Start what is down, give the worker its slots, and wait until Prometheus sees every part."""
+    """Start the programs that are down, set the worker slots, and wait until Prometheus scrapes all."""
     settings = Settings.from_process()
     options = worker_options(settings, concurrency, profile)
     stack.up(settings, options)
@@ -49,79 +48,73 @@ def up(concurrency: str | None, profile: str | None) -> None:
 
 @main.command()
 def down() -> None:
-    """Stop everything, the worker first; data and results stay."""
-    ended = stack.down(Settings.from_process())
-    click.echo(f"down; {ended} processes had lost their supervisord" if ended else "down")
+    """Stop all programs, the worker first. Data and results stay."""
+    orphans = stack.down(Settings.from_process())
+    click.echo(f"down; stopped {orphans} orphaned processes of an earlier stack" if orphans else "down")
 
 
 @main.command()
 def status() -> None:
-    """Show every program: state, process, uptime, deaths since the start, page."""
+    """Show each program: state, process id, uptime, crashes since the start, page."""
     try:
-        found = supervisor.processes()
+        processes = supervisor.processes()
     except supervisor.Stopping:
-        click.echo("stopping; `make down` waits for its end")
+        click.echo("stopping; `make down` waits until it has stopped")
         return
-    if found is None:
+    if processes is None:
         click.echo("down; start it with `make up`")
         return
-    click.echo(f"{'program':<16} {'state':<9} {'pid':>7} {'up':>9} {'deaths':>6}  page or port")
+    click.echo(f"{'program':<16} {'state':<9} {'pid':>7} {'up':>9} {'crashes':>7}  page or port")
     for program in programs(Settings.from_process()):
-        click.echo(_row(program, found[program.name]))
+        click.echo(_row(program, processes[program.name]))
 
 
 @main.command()
 @click.argument("program", default="worker")
-@click.option("--follow", "-f", is_flag=True, help="Go on as lines come; Ctrl-C ends it.")
-@click.option("--lines", "-n", type=click.IntRange(1), default=50, show_default=True)
+@click.option("--follow", "-f", is_flag=True, help="Print new lines as they come, until Ctrl-C.")
+@click.option("--lines", "-n", type=click.IntRange(1), default=50, show_default=True, help="Number of lines.")
 def logs(program: str, follow: bool, lines: int) -> None:
-    """Show the last lines of PROGRAM's log (default: the worker's)."""
-    known = {p.name: p.log for p in programs(Settings.from_process())}
-    if program not in known or not known[program].exists():
-        raise UsageError("log", "there is none of that name", f"use one of {', '.join(known)}", value=program)
-    command = ["tail", "-n", str(lines), *(["-F"] if follow else []), str(known[program])]
-    # tail takes over, so that Ctrl-C and closed pipes are its own business
+    """Print the end of the log of PROGRAM (default: worker)."""
+    logs = {p.name: p.log for p in programs(Settings.from_process())}
+    if program not in logs or not logs[program].exists():
+        raise UsageError("log", "there is no log of that name", f"use one of {', '.join(logs)}", value=program)
+    command = ["tail", "-n", str(lines), *(["-F"] if follow else []), str(logs[program])]
+    # tail replaces this process, and so handles Ctrl-C and closed pipes itself
     os.execvp("tail", command)  # noqa: S606, S607
 
 
 @main.command()
 def doctor() -> None:
-    """Look at everything a run needs and say what to do about what is wrong; exit code 3 when something is."""
-    settings, is_well = Settings.from_process(), True
-    for finding in checks.findings(settings):
-        is_well = is_well and finding.level is not Level.ERROR
-        click.echo(f"{finding.level:<6}{finding.subject}: {finding.detail}")
-    sys.exit(ExitCode.DONE if is_well else ExitCode.ENVIRONMENT)
+    """Check what a run needs and show a remedy for each problem. Exit code 3 if there is an error."""
+    levels = set()
+    for finding in checks.findings(Settings.from_process()):
+        levels.add(finding.level)
+        click.echo(f"{finding.level:<6}{finding.subject}: {finding.line}")
+    sys.exit(ExitCode.ENVIRONMENT if Level.ERROR in levels else ExitCode.DONE)
 
 
 @main.command()
 @click.option("--results", is_flag=True, help="Remove results/ too: runs, table and report.")
-@click.option("--videos", is_flag=True, help="Remove what runs left under UPLOAD_PATH too: made, stored and processed.")
+@click.option("--videos", is_flag=True, help="Remove the videos of runs under UPLOAD_PATH too.")
 def clean(results: bool, videos: bool) -> None:
-    """Stop everything and remove its data (database, logs, metrics); results and videos stay unless asked."""
+    """Stop all programs and remove their data: database, logs, metrics. Results and videos stay by default."""
     settings = Settings.from_process()
     stack.down(settings)
-    asked = [*([settings.results.path] if results else ()), *(video_folders(settings) if videos else ())]
-    for folder in (STATE, *asked):
+    extra = [*([settings.results.path] if results else ()), *(video_folders(settings) if videos else ())]
+    for folder in (STATE, *extra):
         shutil.rmtree(folder, ignore_errors=True)
-    kept = [settings.results.path] * (not results) + [settings.storage.path] * (not videos)
-    click.echo("clean" + "".join(f"; {folder}/ is kept" for folder in kept))
-
-
-@main.command()
-def resources() -> None:
-    """Make the queue, the bucket and the tables where they are missing; on real AWS look for the queue."""
-    make_resources(Settings.from_process())
+    remaining = [settings.results.path] * (not results) + [settings.storage.path] * (not videos)
+    click.echo("clean" + "".join(f"; {folder}/ is kept" for folder in remaining))
 
 
 @main.command("env-example")
 def print_env_example() -> None:
-    """Print `.env.example` as the settings are declared now."""
+    """Print the text of `.env.example`."""
     click.echo(env_example.render(), nl=False)
 
 
 def video_folders(settings: Settings) -> list[Path]:
-    """Return the folders that runs fill under UPLOAD_PATH; a prefix that leads elsewhere is left alone."""
+    """Return the folders of runs under UPLOAD_PATH. A prefix that leads elsewhere is skipped."""
     root = settings.storage.path.resolve()
     names = ("media", settings.storage.upload_prefix, settings.storage.processed_prefix)
     folders = [(root / name).resolve() for name in names]
@@ -129,11 +122,11 @@ def video_folders(settings: Settings) -> list[Path]:
 
 
 def worker_options(settings: Settings, concurrency: str | None, profile: str | None) -> stack.WorkerOptions:
-    """Return the worker's options: what was given, even if empty, else the setting; raise UsageError for nonsense."""
+    """Return the worker options. An omitted option takes the setting. Raise UsageError for an invalid one."""
     slots = str(settings.worker.concurrency) if concurrency is None else concurrency
     if not (slots.isascii() and slots.isdigit() and 1 <= int(slots[:9]) <= MOST_SLOTS):
         raise UsageError("CONCURRENCY", "it must be a whole number of slots", f"give 1 to {MOST_SLOTS}", value=slots)
-    kind = settings.worker.profile if profile is None else profile
+    kind = settings.profile if profile is None else profile
     if kind not in PROFILE_NAMES:
         raise UsageError("PROFILE", "it is unknown", f"use {' or '.join(PROFILE_NAMES)}", value=kind)
     return stack.WorkerOptions(int(slots), kind, settings.worker.threads)
@@ -143,7 +136,7 @@ def _row(program: Program, process: supervisor.Process) -> str:
     uptime = f"{time.time() - process.started_at:.0f} s" if process.is_running else "-"
     where = program.url or f"port {program.port}"
     pid = process.pid or "-"
-    return f"{program.name:<16} {process.state:<9} {pid:>7} {uptime:>9} {supervisor.restarts(program.name):>6}  {where}"
+    return f"{program.name:<16} {process.state:<9} {pid:>7} {uptime:>9} {supervisor.restarts(program.name):>7}  {where}"
 
 
 if __name__ == "__main__":

@@ -1,43 +1,41 @@
-"""What the programs of the native stack are told: ports, the worker's options, what Prometheus scrapes."""
+"""Configuration of the programs of the native stack: environment, worker options, Prometheus configuration."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
 import json
-import os
 import re
 import shlex
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from core.settings import Settings
+from core.run_options import RUN_OPTIONS
+from core.settings import Plan, Settings
 from local.programs import STATE, Program, programs
 
 WORKER_OPTIONS = STATE / "worker.env"
 PROMETHEUS_CONFIG = STATE / "prometheus.yml"
 FINGERPRINT = STATE / "run" / "settings.sha256"
-#: what make leaves in the environment; a program of the stack must not read options of one run
-OPTIONS = frozenset(
-    ["SIZE", "COUNT", "CONCURRENCY", "RATE", "FILE", "USER_ID", "PROFILE", "RUN_ID", "MODE"]
-) | frozenset(["ARGS", "MAKEFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "MFLAGS"])
+#: Variables of make that a program of the stack must not inherit.
+MAKE_VARIABLES = RUN_OPTIONS | {"ARGS", "MAKEFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "MFLAGS"}
 
 
-def supervisord_environment(settings: Settings, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return the environment of supervisord: this process's, the ports, and where our Python is."""
-    kept = {name: value for name, value in environment.items() if name not in OPTIONS}
-    every = ("emulator", "events", "prometheus", "celery-exporter", "grafana")
-    ports = {_port_name(name): "0" for name in every} | {_port_name(p.name): str(p.port) for p in programs(settings)}
+def supervisord_environment(settings: Settings, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of supervisord: `environment`, the ports, and the folder of our Python."""
+    inherited = {name: value for name, value in environment.items() if name not in MAKE_VARIABLES}
+    optional = ("emulator", "events", "prometheus", "celery-exporter", "grafana")
+    ports = {_port_name(name): "0" for name in optional} | {_port_name(p.name): str(p.port) for p in programs(settings)}
     stop_seconds = str(settings.worker.shutdown_seconds + 20)
     fixed = {"AFORO_BIN": str(Path(sys.executable).parent), "AFORO_WORKER_STOP_SECONDS": stop_seconds}
     fixed |= {"AFORO_PROMETHEUS_URL": settings.prometheus.url, "AFORO_DASHBOARDS": f"dashboards-{settings.lang}"}
     fixed["AFORO_EVENTS_BROKER"] = settings.events.redis_url or "redis://127.0.0.1:0/0"
-    return kept | ports | fixed
+    return inherited | ports | fixed
 
 
 def worker_options(concurrency: int, profile: str, threads: int) -> str:
-    """Return `.local/worker.env`: what may differ from run to run, and costs a restart of the worker only."""
+    """Return the text of `.local/worker.env`. A change of these options restarts the worker only."""
     options = {
         "AFORO_WORKER_CONCURRENCY": str(concurrency),
         "AFORO_WORKER_PROFILE": profile,
@@ -46,23 +44,23 @@ def worker_options(concurrency: int, profile: str, threads: int) -> str:
     return "".join(f"{name}={shlex.quote(value)}\n" for name, value in options.items())
 
 
-def fingerprint(settings: Settings, environment: Mapping[str, str] = os.environ) -> str:
-    """Return a digest of every setting a running stack cannot change; credentials count, and are not readable in it."""
+def fingerprint(settings: Settings, environment: Mapping[str, str]) -> str:
+    """Return a hash of all settings that a running stack cannot change, credentials included."""
     keys = {name: value for name, value in environment.items() if name.startswith("AWS_")}
-    lasting = dataclasses.replace(settings.worker, concurrency=1, profile="full", threads=0)
-    told = repr(dataclasses.replace(settings, worker=lasting))
-    return hashlib.sha256(json.dumps([told, keys], sort_keys=True).encode()).hexdigest()
+    worker = dataclasses.replace(settings.worker, concurrency=1, profile="full", threads=0)
+    shown = repr(dataclasses.replace(settings, worker=worker, plan=Plan(), run_profile="", promtools=()))
+    return hashlib.sha256(json.dumps([shown, keys], sort_keys=True).encode()).hexdigest()
 
 
-def write_prometheus_config(wanted: Iterable[Program], source: Path = Path("prometheus/prometheus.yml")) -> None:
-    """Write the configuration Prometheus runs from: absolute rule paths, our ports, only the jobs that run."""
+def write_prometheus_config(scraped: Iterable[Program], source: Path = Path("prometheus/prometheus.yml")) -> None:
+    """Write the configuration of Prometheus: absolute rule paths, our ports, only the jobs that run."""
     text = source.read_text(encoding="utf-8")
-    PROMETHEUS_CONFIG.write_text(prometheus_config(text, wanted, source.parent.resolve()), encoding="utf-8")
+    PROMETHEUS_CONFIG.write_text(prometheus_config(text, scraped, source.parent.resolve()), encoding="utf-8")
 
 
-def prometheus_config(source: str, wanted: Iterable[Program], folder: Path) -> str:
+def prometheus_config(source: str, scraped: Iterable[Program], folder: Path) -> str:
     """Return `source` with each job's port, without the jobs that do not run, and rule files under `folder`."""
-    ports = {program.name: program.port for program in wanted}
+    ports = {program.name: program.port for program in scraped}
     head, *jobs = re.split(r"(?m)^(?=  - job_name: )", source)
     kept = [_with_port(job, ports[_job(job)]) for job in jobs if _job(job) in ports]
     return re.sub(r"(?m)^  - (rules|alerts)/", rf"  - {folder}/\1/", head) + "".join(kept)

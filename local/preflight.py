@@ -1,25 +1,23 @@
-"""What must be true of this machine before anything is started: tools, codecs, ports, disk."""
+"""Checks of this machine before the stack starts: tools, encoders, ports, disk."""
 
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Iterable
 
 from core import ports
 from core.errors import EnvironmentFault, UsageError
+from core.ffmpeg.requirement import ENCODERS, require_ffmpeg
 from core.settings import Settings
 from local.programs import Program, programs
 
-#: program on PATH → Debian package that has it
+#: Program on PATH → its Debian package.
 PACKAGES = {"ffmpeg": "ffmpeg", "ffprobe": "ffmpeg", "prometheus": "prometheus", "redis-server": "redis-server"}
-ENCODERS = ("libx264", "aac")
-FFMPEG_SECONDS = 10
 LEAST_FREE_BYTES = 1_000_000_000
 
 
 def check_tools() -> str:
-    """Return the tools we need; raise EnvironmentFault for the first that is missing, naming its package."""
+    """Return the required tools. Raise EnvironmentFault with the package of the first missing one."""
     for tool, package in PACKAGES.items():
         if shutil.which(tool) is None:
             raise EnvironmentFault(tool, "it is not installed", f"run `make setup`, or apt-get install {package}")
@@ -27,30 +25,20 @@ def check_tools() -> str:
 
 
 def check_encoders() -> str:
-    """Return the encoders we need; raise EnvironmentFault unless ffmpeg answers and has them."""
-    try:
-        command = ["ffmpeg", "-hide_banner", "-v", "error", "-encoders"]
-        said = subprocess.run(
-            command, capture_output=True, text=True, timeout=FFMPEG_SECONDS, check=True, stdin=subprocess.DEVNULL
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        raise EnvironmentFault("ffmpeg", f"it does not run: {error}", "reinstall the package ffmpeg") from error
-    names = {line.split()[1] for line in said.stdout.splitlines() if len(line.split()) > 1}
-    for encoder in ENCODERS:
-        if encoder not in names:
-            raise EnvironmentFault("ffmpeg", f"it has no {encoder} encoder", "install Debian's or Ubuntu's own ffmpeg")
+    """Return the required encoders. Raise EnvironmentFault unless ffmpeg runs, is recent enough and has them."""
+    require_ffmpeg()
     return ", ".join(ENCODERS)
 
 
-def check_ports(wanted: Iterable[Program]) -> None:
-    """Raise EnvironmentFault for the first port that is asked for twice, forbidden or taken."""
+def check_ports(required: Iterable[Program]) -> None:
+    """Raise EnvironmentFault for the first port that is configured twice, forbidden or taken."""
     owners: dict[int, Program] = {}
-    for program in wanted:
+    for program in required:
         other = owners.setdefault(program.port, program)
         if other is not program:
             raise EnvironmentFault(
                 "port",
-                f"{other.variable} and {program.variable} both name it",
+                f"{other.variable} and {program.variable} both use it",
                 "change one of them",
                 value=program.port,
             )
@@ -58,20 +46,20 @@ def check_ports(wanted: Iterable[Program]) -> None:
 
 
 def check_scrapes(settings: Settings) -> None:
-    """Raise UsageError for exporters with TLS or a password where our own Prometheus reads them, over loopback."""
-    told = {
+    """Raise UsageError for exporters with TLS or a password, which our own Prometheus does not support."""
+    files = {
         "AFORO_EXPORTER_TLS_CERTIFICATE": settings.exporters.tls_certificate,
         "AFORO_EXPORTER_TLS_KEY": settings.exporters.tls_key,
         "AFORO_EXPORTER_AUTH_FILE": settings.exporters.auth_file,
     }
-    for name, file in told.items():
+    for name, file in files.items():
         if file is not None and any(program.name == "prometheus" for program in programs(settings)):
-            why = "this stack's Prometheus reads exporters without it"
-            raise UsageError(name, why, "leave it out, or set AFORO_PROMETHEUS_URL to one of yours", value=file)
+            why = "this stack's Prometheus scrapes exporters without it"
+            raise UsageError(name, why, "leave it empty, or set AFORO_PROMETHEUS_URL to your own", value=file)
 
 
 def check_disk(folder: str = ".") -> str:
-    """Return the free space; raise EnvironmentFault when less than 1 GB is free where data and temporary files go."""
+    """Return the free disk space of `folder`. Raise EnvironmentFault below 1 GB."""
     free = shutil.disk_usage(folder).free
     if free < LEAST_FREE_BYTES:
         raise EnvironmentFault("disk", f"only {free / 1e6:.0f} MB are free", "free 1 GB or more")

@@ -1,4 +1,4 @@
-"""What the native stack runs: each program, its port, and the setting that moves it."""
+"""Programs of the native stack, each with its port and the setting of that port."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 @dataclass(frozen=True)
 class Program:
-    """A program of supervisord.conf; `path` is the page a person may open, `scraped` says it is a Prometheus job."""
+    """A program of supervisord.conf. `path` is its page for a browser. `scraped` marks a Prometheus job."""
 
     name: str
     port: int
@@ -26,46 +26,48 @@ class Program:
 
     @property
     def url(self) -> str:
-        """Return the page of this program; empty where there is none."""
+        """URL of the page. Empty if there is none."""
         return f"http://127.0.0.1:{self.port}{self.path}" if self.path else ""
 
     @property
     def log(self) -> Path:
-        """Return the file that holds what it printed."""
+        """File with its output."""
         return STATE / "log" / f"{self.name}.log"
 
 
 def programs(settings: Settings) -> list[Program]:
-    """Return what must run on this machine, in starting order; what a setting places elsewhere is left out."""
+    """Return the programs of this machine in starting order, without those that a setting places elsewhere."""
     return [*_foundations(settings), *_observers(settings), _worker(settings)]
 
 
 def _foundations(settings: Settings) -> list[Program]:
-    found = []
+    result = []
     if settings.stack == "native" and _is_here(settings.aws.endpoint_url):
         port = _port(settings.aws.endpoint_url, 4566)
-        found.append(Program("emulator", port, "AWS_ENDPOINT_URL", "", scraped=False))
+        result.append(Program("emulator", port, "AWS_ENDPOINT_URL", "", scraped=False))
     if _is_here(settings.events.redis_url):
         port = _port(settings.events.redis_url, 6379)
-        found.append(Program("events", port, "AFORO_EVENTS_REDIS_URL", "", scraped=False))
+        result.append(Program("events", port, "AFORO_EVENTS_REDIS_URL", "", scraped=False))
     if _is_here(settings.prometheus.url):
-        found.append(
+        result.append(
             Program("prometheus", _port(settings.prometheus.url, 80), "AFORO_PROMETHEUS_URL", LIVE_PAGE, scraped=False)
         )
-    return found
+    return result
 
 
 def _observers(settings: Settings) -> list[Program]:
-    found = [
+    result = [
         Program("sqs-exporter", settings.exporters.sqs_port, "AFORO_EXPORTER_SQS_PORT"),
         Program("db-exporter", settings.exporters.db_port, "AFORO_EXPORTER_DB_PORT"),
     ]
     if settings.events.redis_url:
-        found.append(Program("celery-exporter", settings.prometheus.celery_exporter_port, "AFORO_CELERY_EXPORTER_PORT"))
+        result.append(
+            Program("celery-exporter", settings.prometheus.celery_exporter_port, "AFORO_CELERY_EXPORTER_PORT")
+        )
     if shutil.which("grafana") and Path("grafana/provisioning").is_dir() and _is_here(settings.prometheus.grafana_url):
         port = _port(settings.prometheus.grafana_url, 3000)
-        found.append(Program("grafana", port, "AFORO_GRAFANA_URL", "/d/aforo-capacity", scraped=False))
-    return found
+        result.append(Program("grafana", port, "AFORO_GRAFANA_URL", "/d/aforo-capacity", scraped=False))
+    return result
 
 
 def _worker(settings: Settings) -> Program:

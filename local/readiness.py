@@ -1,4 +1,4 @@
-"""Waiting for the native stack: each thing by name, with a deadline, and the log of whoever is late."""
+"""Waits for the native stack. A timeout names the program and shows the end of its log."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ LOG_LINES = 8
 
 
 def until(holds: Callable[[], bool], what: str, seconds: float, log: Path) -> None:
-    """Poll until `holds`; after `seconds` show the last lines of `log` and raise EnvironmentFault naming `what`."""
+    """Poll until `holds()`. After `seconds`, print the end of `log` and raise EnvironmentFault about `what`."""
     deadline = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > deadline:
             click.echo(_tail(log), err=True)
-            raise EnvironmentFault(what, f"not there after {seconds:.0f} s", f"its log is {log}")
+            raise EnvironmentFault(what, f"not ready after {seconds:.0f} s", f"its log is {log}")
         time.sleep(POLL_SECONDS)
 
 
 def listens(port: int) -> bool:
-    """Say whether something on this machine accepts connections on `port`."""
+    """Return True if this machine accepts connections on `port`."""
     with socket.socket() as probe:
         probe.settimeout(0.5)
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def worker_slots(program: Program) -> int | None:
-    """Return the slots the worker says it has; None while it does not answer."""
-    said = promql.scrape("127.0.0.1", program.port) or {}
-    slots = said.get("aforo_worker_slots")
+    """Return the slots of the worker, from its /metrics. None while it does not answer."""
+    families = promql.scrape("127.0.0.1", program.port) or {}
+    slots = families.get("aforo_worker_slots")
     return int(slots[0].value) if slots else None
 
 
 def is_scraped(prometheus_url: str, job: str) -> bool:
-    """Say whether Prometheus has reached every target of `job`; False while it does not answer itself."""
+    """Return True if Prometheus has scraped every target of `job`. False while Prometheus does not answer."""
     return promql.single(prometheus_url, f'min(up{{job="{job}"}})') == 1
 
 

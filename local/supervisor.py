@@ -1,4 +1,4 @@
-"""The supervisord of the native stack: asked over its socket, and replaced when it died and left its children."""
+"""Client of the native stack's supervisord, and the end of processes that a dead supervisord left."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from local.programs import STATE
 
 CONFIG = Path(__file__).with_name("supervisord.conf")
 SOCKET = STATE / "run" / "supervisor.sock"
-#: set for supervisord and so for everything it starts: how a process left by a dead supervisord is known as ours
+#: Variable that supervisord and all its programs inherit. It identifies processes of a dead supervisord as ours.
 MARK = "AFORO_STACK_FOLDER"
 ANSWER_SECONDS = 10
 LONGEST_SOCKET_PATH = 100
@@ -30,12 +30,12 @@ NO_SUCH_PROCESS_STATE = {60: "ALREADY_STARTED", 70: "NOT_RUNNING"}
 
 
 class Stopping(EnvironmentFault):
-    """Supervisord is ending what it runs, then itself, and answers no question until then."""
+    """Supervisord is shutting down and answers no requests."""
 
 
 @dataclass(frozen=True)
 class Process:
-    """What supervisord says of one program: state, process id (0 without one), and when it started (epoch)."""
+    """State of a program: `pid` is 0 without a process, `started_at` is an epoch time."""
 
     name: str
     state: str
@@ -44,25 +44,25 @@ class Process:
 
     @property
     def is_running(self) -> bool:
-        """Say whether it has a process, young or settled."""
+        """True if it has a process, even one that has just started."""
         return self.state in {"RUNNING", "STARTING"}
 
 
 def processes() -> dict[str, Process] | None:
-    """Return what supervisord says of each program; None when none of ours answers; raise Stopping while it ends."""
+    """Return the programs by name. None without a supervisord of ours. Raise Stopping while it shuts down."""
     if not SOCKET.exists():
         return None
     try:
-        found: Any = _ask("supervisor.getAllProcessInfo")
+        programs: Any = _call("supervisor.getAllProcessInfo")
     except OSError:
         return None
     except xmlrpc.client.Fault as fault:
-        raise _told(fault) from fault
-    return {p["name"]: Process(p["name"], p["statename"], p["pid"], p["start"]) for p in found}
+        raise _fault(fault) from fault
+    return {p["name"]: Process(p["name"], p["statename"], p["pid"], p["start"]) for p in programs}
 
 
 def launch(environment: Mapping[str, str]) -> None:
-    """Start supervisord in the background with `environment`; raise EnvironmentFault when it refuses."""
+    """Start supervisord in the background with `environment`. Raise EnvironmentFault if it does not start."""
     if len(str(SOCKET.resolve())) > LONGEST_SOCKET_PATH:
         raise EnvironmentFault("folder", "its path is too long for a socket", "move the checkout", value=Path.cwd())
     for folder in ("run", "log", "work", "prometheus"):
@@ -75,47 +75,47 @@ def launch(environment: Mapping[str, str]) -> None:
 
 
 def start(name: str) -> None:
-    """Start a program unless it runs; supervisord goes on trying when it dies at once."""
-    _tolerant("supervisor.startProcess", name, False)
+    """Start a program unless it runs. Supervisord retries if it dies immediately."""
+    _call_tolerantly("supervisor.startProcess", name, False)
 
 
 def stop(name: str) -> None:
-    """Ask a program to stop; `processes` tells when it has."""
-    _tolerant("supervisor.stopProcess", name, False)
+    """Begin to stop a program. `processes` shows when it has stopped."""
+    _call_tolerantly("supervisor.stopProcess", name, False)
 
 
 def shut_down() -> None:
-    """Ask supervisord to stop everything, last started first, and itself, unless it is about it."""
+    """Begin to shut down supervisord and its programs, last started first. Do nothing if this has begun."""
     with suppress(Stopping):
-        _tolerant("supervisor.shutdown")
+        _call_tolerantly("supervisor.shutdown")
 
 
-def leftovers() -> list[psutil.Process]:
-    """Return the processes of this checkout's stack, whoever started them; pid files are never believed."""
+def orphans() -> list[psutil.Process]:
+    """Return all processes of this checkout's stack. Pid files are not used, because they can be stale."""
     return [p for p in psutil.process_iter() if p.pid != os.getpid() and _is_ours(p)]
 
 
-def end_leftovers(patience_seconds: float = 10) -> int:
-    """End what a dead supervisord left behind, first kindly; return how many there were."""
-    found = leftovers()
-    for process in found:
-        _signal(process, kindly=True)
-    _, stubborn = psutil.wait_procs(found, timeout=patience_seconds)
-    for process in stubborn:
-        _signal(process, kindly=False)
-    psutil.wait_procs(stubborn, timeout=2)
-    return len(found)
+def end_orphans(timeout_seconds: float = 10) -> int:
+    """End the processes that a dead supervisord left, with SIGTERM, then SIGKILL. Return their number."""
+    processes = orphans()
+    for process in processes:
+        _end(process, kill=False)
+    _, alive = psutil.wait_procs(processes, timeout=timeout_seconds)
+    for process in alive:
+        _end(process, kill=True)
+    psutil.wait_procs(alive, timeout=2)
+    return len(processes)
 
 
 def restarts(name: str) -> int:
-    """Return how often `name` died by itself since supervisord started, as its log tells."""
+    """Return the number of crashes of `name` since supervisord started, from its log."""
     log = STATE / "log" / "supervisord.log"
     text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
     return text.rpartition("supervisord started")[2].count(f"exited: {name} ")
 
 
 def _is_ours(process: psutil.Process) -> bool:
-    """Tell by the mark, or by the folder for Redis, which writes its title over its environment."""
+    """Match by MARK. Redis overwrites its environment with its process title, so match it by working directory."""
     try:
         if process.name() == "redis-server":
             return Path(process.cwd()) == SOCKET.parent.resolve()
@@ -124,38 +124,38 @@ def _is_ours(process: psutil.Process) -> bool:
         return False
 
 
-def _signal(process: psutil.Process, *, kindly: bool) -> None:
+def _end(process: psutil.Process, *, kill: bool) -> None:
     try:
-        process.terminate() if kindly else process.kill()
+        process.kill() if kill else process.terminate()
     except psutil.NoSuchProcess:
         return
 
 
-def _tolerant(method: str, *arguments: Any) -> None:
+def _call_tolerantly(method: str, *arguments: Any) -> None:
     try:
-        _ask(method, *arguments)
+        _call(method, *arguments)
     except xmlrpc.client.Fault as fault:
         if fault.faultCode not in NO_SUCH_PROCESS_STATE:
-            raise _told(fault) from fault
+            raise _fault(fault) from fault
     except OSError as error:
         raise EnvironmentFault(
-            "supervisord", f"it does not answer: {error}", "call `make down`, then try again"
+            "supervisord", f"it does not answer: {error}", "run `make down`, then try again"
         ) from error
 
 
-def _told(fault: xmlrpc.client.Fault) -> EnvironmentFault:
+def _fault(fault: xmlrpc.client.Fault) -> EnvironmentFault:
     if fault.faultCode == SHUTDOWN_STATE:
-        return Stopping("stack", "it is being stopped", "wait until `make status` says that it is down")
+        return Stopping("stack", "it is shutting down", "wait until `make status` shows that it is down")
     return EnvironmentFault("supervisord", fault.faultString, "see .local/log/supervisord.log")
 
 
-def _ask(method: str, *arguments: Any) -> Any:
+def _call(method: str, *arguments: Any) -> Any:
     with xmlrpc.client.ServerProxy("http://localhost", transport=_SocketTransport(), allow_none=True) as proxy:
         return getattr(proxy, method)(*arguments)
 
 
 class _SocketTransport(xmlrpc.client.Transport):
-    """XML-RPC over supervisord's unix socket, with a time limit."""
+    """XML-RPC over the unix socket of supervisord, with a timeout."""
 
     def make_connection(self, host: Any) -> http.client.HTTPConnection:
         return _SocketConnection("localhost", timeout=ANSWER_SECONDS)

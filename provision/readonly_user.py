@@ -1,4 +1,4 @@
-"""The database user the exporters read as: made on PostgreSQL where it is missing, and allowed to read only."""
+"""The read-only database user of the exporters, on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -16,52 +16,55 @@ from core.errors import EnvironmentFault, first_line
 from core.settings import Settings
 
 TABLES = ("runs", "videos", "executions")
-#: what marks a user as made here: another's password is not ours to change
+#: Marks a user as created by us. We do not change the password of any other user.
 COMMENT = "Made by Aforo for its exporters, which read only."
 
 
-def ensure_reader(settings: Settings) -> None:
-    """Let the user of AFORO_DATABASE_READONLY_URL read our tables; raise EnvironmentFault where we may not make it."""
+def ensure_readonly_user(settings: Settings) -> None:
+    """Let the user of AFORO_DATABASE_READONLY_URL read our tables. Create that user on PostgreSQL if it is missing.
+
+    Raise EnvironmentFault if this user cannot be created or cannot read.
+    """
     owner, reader = make_url(settings.database.url), make_url(settings.database.reading_url)
-    is_ours_to_make = owner.get_backend_name() in POSTGRESQL and reader.username not in {None, owner.username}
-    if not is_ours_to_make or _may_read(reader):
+    is_separate_user = owner.get_backend_name() in POSTGRESQL and reader.username not in {None, owner.username}
+    if not is_separate_user or _can_read(reader):
         return
     try:
         with closing(open_engine(settings.database.url).raw_connection()) as connection:
-            _make(connection.cursor(), reader)
+            _grant(connection.cursor(), reader)
             connection.commit()
     except (psycopg.Error, SQLAlchemyError) as error:
-        raise _fault(reader, f"it cannot read, nor be made: {first_line(error)}") from error
-    if not _may_read(reader):
-        raise _fault(reader, "it is another's, and cannot log in with that password")
+        raise _fault(reader, f"it cannot read, and could not be created: {first_line(error)}") from error
+    if not _can_read(reader):
+        raise _fault(reader, "it was not created by Aforo, and cannot log in with that password")
 
 
 def _fault(reader: URL, why: str) -> EnvironmentFault:
-    remedy = "make it as docs/operating.md says, or leave AFORO_DATABASE_READONLY_URL out"
+    remedy = "create it as docs/operating.md describes, or leave AFORO_DATABASE_READONLY_URL empty"
     return EnvironmentFault("user of AFORO_DATABASE_READONLY_URL", why, remedy, value=reader.username)
 
 
-def _may_read(reader: URL) -> bool:
+def _can_read(reader: URL) -> bool:
     engine: Engine = open_engine(reader.render_as_string(hide_password=False))
     try:
         with engine.connect() as connection:
-            asked = " AND ".join(f"has_table_privilege('{table}', 'SELECT')" for table in TABLES)
-            return bool(connection.exec_driver_sql(f"SELECT {asked}").scalar())
+            privileges = " AND ".join(f"has_table_privilege('{table}', 'SELECT')" for table in TABLES)
+            return bool(connection.exec_driver_sql(f"SELECT {privileges}").scalar())
     except SQLAlchemyError:
         return False
     finally:
         engine.dispose()
 
 
-def _make(cursor: Any, reader: URL) -> None:
+def _grant(cursor: Any, reader: URL) -> None:
     name, password = sql.Identifier(str(reader.username)), sql.Literal(str(reader.password or ""))
     cursor.execute(
         "SELECT shobj_description(oid, 'pg_authid') IS NOT DISTINCT FROM %s FROM pg_roles WHERE rolname = %s",
         (COMMENT, reader.username),
     )
-    known = cursor.fetchone()
-    if known is None or known[0]:
-        verb = sql.SQL("CREATE" if known is None else "ALTER")
+    existing = cursor.fetchone()
+    if existing is None or existing[0]:
+        verb = sql.SQL("CREATE" if existing is None else "ALTER")
         cursor.execute(sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(verb, name, password))
         cursor.execute(sql.SQL("ALTER ROLE {} SET default_transaction_read_only = on").format(name))
         cursor.execute(sql.SQL("COMMENT ON ROLE {} IS {}").format(name, sql.Literal(COMMENT)))

@@ -1,4 +1,4 @@
-"""`.env.example` is the list of settings a user reads; it must be the list the programs and the compose file read."""
+"""`.env.example` lists the settings for users. It must match what the programs and the compose file read."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ COMPOSE_FILE = re.sub(r"(?m)^\s*#.*", "", Path("docker-compose.yml").read_text(e
 OF_OTHERS = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
 
 
-def test_it_is_what_its_sources_make():
+def test_it_is_up_to_date():
     assert render() == SHOWN, "run `make docs`"
 
 
@@ -25,9 +25,9 @@ def test_it_names_every_variable_of_the_compose_file():
     assert set(re.findall(r"\$\{(\w+)", COMPOSE_FILE)) - OF_OTHERS <= set(re.findall(r"(?m)^#(\w+)=", SHOWN))
 
 
-def test_what_is_said_of_compose_is_what_its_file_does():
+def test_its_compose_variables_have_the_defaults_of_the_compose_file():
     for name, default, _ in COMPOSE:
         defaults = set(re.findall(rf"\$\{{{name}:?-([^${{}}]+)\}}", COMPOSE_FILE))
         if default and name != "COMPOSE_PROFILES":  # a setting of docker compose itself; the script gives its default
             assert defaults == {default}, name
-    assert "configured COMPOSE_PROFILES emulator,grafana" in Path("deploy/compose/stack").read_text(encoding="utf-8")
+    assert "setting COMPOSE_PROFILES emulator,grafana" in Path("deploy/compose/stack").read_text(encoding="utf-8")

@@ -1,10 +1,10 @@
-"""The images of other people are named in three files: they must agree, and a tag that moves is no measurement."""
+"""Third-party images are named in three files. They must agree, and each tag must be an exact version."""
 
 import re
 from pathlib import Path
 
 NAME, FILES = "[A-Z]+_IMAGE", ("Dockerfile", "docker-compose.yml", "deploy/compose/stack")
-#: NAME=image, ${NAME:-image} and `configured NAME image`
+#: NAME=image, ${NAME:-image} and `setting NAME image`
 DEFAULT = re.compile(rf"\b({NAME})(?:=|:-| )([a-z]+(?:/[a-z-]+)?:[\w.-]+)")
 
 

@@ -1,4 +1,4 @@
-"""Make options are data: nothing in them is executed, and an empty one stays empty."""
+"""Make options are data. They are not executed, and an empty one stays empty."""
 
 import os
 import re
@@ -11,7 +11,7 @@ PROBE = "\nprobe:\n\t@printf '%s|' \"$$SIZE\"\nwords:\n\t@set -f; printf '%s|' $
 
 
 def outside(**variables):
-    """Return this environment without what a surrounding make left in it."""
+    """Return this environment without the variables of a surrounding make."""
     return {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS"))} | variables
 
 
@@ -26,14 +26,14 @@ def make(tmp_path, *arguments, verb="probe"):
 @pytest.mark.parametrize(
     "size", ["50MB; touch pwned", "`touch pwned`", "$(shell touch pwned)", "$(touch pwned)", "a'b\"c"]
 )
-def test_an_option_reaches_the_program_to_the_letter_and_is_never_run(tmp_path, size):
+def test_an_option_reaches_the_program_unchanged_and_is_not_executed(tmp_path, size):
     pwned = Path("pwned")
     assert make(tmp_path, f"SIZE={size}") == f"{size}|"
     assert not pwned.exists()
 
 
 @pytest.mark.parametrize("name", ["SIZE", "STACK", "ARGS", "FILE"])
-def test_no_option_is_run_by_any_verb_wherever_it_comes_from(tmp_path, name):
+def test_no_verb_executes_an_option_from_the_command_line_or_the_environment(tmp_path, name):
     value = "$(shell touch pwned)`touch pwned`; touch pwned"
     for arguments, environment in (([f"{name}={value}"], {}), ([], {name: value})):
         command = ["make", "-n", "run-burst", "run-sustained", "up", "logs", "table", "clean", "plan", *arguments]
@@ -42,13 +42,13 @@ def test_no_option_is_run_by_any_verb_wherever_it_comes_from(tmp_path, name):
     assert not Path("pwned").exists()
 
 
-def test_words_in_args_are_arguments_and_nothing_more(tmp_path):
+def test_words_in_args_are_plain_arguments(tmp_path):
     shown = make(tmp_path, "ARGS=$(shell touch pwned) `touch pwned` ; touch pwned", verb="words")
     assert shown == "$(shell|touch|pwned)|`touch|pwned`|;|touch|pwned|"
     assert not Path("pwned").exists()
 
 
-def test_the_stack_chooses_the_programs():
+def test_the_option_stack_selects_the_programs():
     def shown(*arguments):
         return subprocess.run(
             ["make", "-n", "up", *arguments], capture_output=True, text=True, env=outside(), check=True
@@ -59,7 +59,7 @@ def test_the_stack_chooses_the_programs():
     assert ".venv/bin/python -m local up" in shown("STACK=unknown")
 
 
-def test_the_bundle_takes_further_words():
+def test_the_bundle_accepts_args():
     command = ["make", "-n", "bundle", "ARGS=--runbook https://wiki.example/aforo"]
     shown = subprocess.run(command, capture_output=True, text=True, env=outside(), check=True).stdout
     assert "-m grafana bundle $ARGS" in shown
@@ -75,7 +75,7 @@ def test_an_empty_option_arrives_empty(tmp_path):
     assert make(tmp_path, "SIZE=") == "|"
 
 
-def test_help_is_what_make_says_by_itself():
+def test_make_without_a_verb_prints_the_help():
     shown = subprocess.run(["make"], capture_output=True, text=True, check=True).stdout
     assert "run-burst" in shown
     assert "run-sustained" in shown

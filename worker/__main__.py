@@ -14,11 +14,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from core import aws, cli, database, logs, ports, sqs_queue
 from core.errors import EnvironmentFault
+from core.ffmpeg.requirement import require_ffmpeg
+from core.ffmpeg.sandbox import missing_protections
 from core.queue_contract import Finding, Level, require_contract
 from core.settings import MOST_SLOTS, Settings
 from worker import app, cleanup, shutdown
-from worker.media.sandbox import missing_protections
-from worker.media.transcode import require_ffmpeg
 
 logger = logging.getLogger(__name__)
 #: how long a worker that was started first waits for the queue and the database
@@ -73,7 +73,7 @@ def warn(findings: Iterable[Finding], queue_name: str) -> None:
     """Log what is not as it should be of the queue, or of this machine, and does not keep a worker from starting."""
     for finding in findings:
         if finding.level is not Level.OK:
-            logger.warning("queue %s, %s: %s; %s", queue_name, finding.point, finding.found, finding.remedy)
+            logger.warning("queue %s, %s: %s; %s", queue_name, finding.subject, finding.detail, finding.remedy)
     for missing in missing_protections():
         logger.warning("protection missing on this machine: %s", missing)
 

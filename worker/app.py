@@ -7,23 +7,22 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from celery import Celery
 from celery.signals import worker_process_init, worker_ready
 from prometheus_client import CollectorRegistry
 from sqlalchemy.exc import SQLAlchemyError
 
-from aforo.sqs import channel
-from aforo.sqs.validation import Rules, our_call
-from aforo.sqs.visibility import Receipt, VisibilityKeeper
-from aforo.telemetry import event_channel, instrument
+from aforo.sqs import MessagePolicy, ReceivedMessage, UnsupportedApp, VisibilityHeartbeat, harden
+from aforo.telemetry import instrument
 from aforo.telemetry.celery_events import Forwarder, forward_events
 from aforo.telemetry.event_channel import Action
 from aforo.telemetry.node import NodeCollector, slot_pids
 from aforo.telemetry.request_counting import WorkerMetrics
 from core import aws, database, sqs_queue
 from core.broker import make_celery
+from core.errors import EnvironmentFault
 from core.settings import Settings
 from core.storage import StorageError, open_storage
 from core.video import TASK_NAME
@@ -32,10 +31,8 @@ from worker.bandwidth_limits import ceilings
 from worker.claims import BEAT_SECONDS, Ledger
 from worker.dead_letter_watch import DeadLetterWatch
 from worker.media.transcode import Transcoder
+from worker.payload import check_payload
 from worker.slot import Slot
-
-if TYPE_CHECKING:
-    from types_boto3_sqs.client import SQSClient
 
 logger = logging.getLogger(__name__)
 #: ffmpeg has its own deadline; a task that hangs elsewhere is interrupted, and says so as `timeout`
@@ -63,15 +60,22 @@ def create_app(settings: Settings) -> WorkerApp:
     worker_metrics = WorkerMetrics(registry)
     queue_url = sqs_queue.find_queue(aws.client(settings, "sqs"), settings.queue.name)
     app = make_celery(settings, queue_url)
-    channel.harden(app, worker_metrics, Rules(tasks={TASK_NAME}, check=our_call))
+    _harden(app, worker_metrics)
     redis_url = settings.events.redis_url
     forwarder = Forwarder(redis_url, registry, worker_metrics.measuring) if redis_url else None
     forward_events(app, forwarder)
     instrument.connect(app, worker_metrics)
-    task.register(app, _one_per_process(settings))
+    task.register(app, _one_per_process(settings, worker_metrics))
     app.conf.task_soft_time_limit = settings.worker.deadline_seconds + HANG_SECONDS
     app.conf.task_time_limit = app.conf.task_soft_time_limit + KILL_SECONDS
     return WorkerApp(app, registry, worker_metrics, forwarder, queue_url)
+
+
+def _harden(app: Celery, worker_metrics: WorkerMetrics) -> None:
+    try:
+        harden(app, worker_metrics, MessagePolicy(tasks={TASK_NAME}, check=check_payload))
+    except UnsupportedApp as error:
+        raise EnvironmentFault("SQS transport", str(error), "install the versions that pyproject.toml names") from error
 
 
 def serve_metrics(made: WorkerApp, settings: Settings) -> None:
@@ -151,17 +155,17 @@ def _ledger(settings: Settings, *, forks: bool = False) -> Ledger:
     return Ledger(sessions, lease, settings.worker.max_attempts, settings.storage.processed_prefix)
 
 
-def _one_per_process(settings: Settings) -> Callable[[], task.Workshop]:
+def _one_per_process(settings: Settings, worker_metrics: WorkerMetrics) -> Callable[[], task.Workshop]:
     """Return what makes a process's workshop once; the pid in the key keeps a child from using its parent's."""
 
     @lru_cache(maxsize=1)
     def made(_pid: int) -> task.Workshop:
-        return _workshop(settings)
+        return _workshop(settings, worker_metrics)
 
     return lambda: made(os.getpid())
 
 
-def _workshop(settings: Settings) -> task.Workshop:
+def _workshop(settings: Settings, worker_metrics: WorkerMetrics) -> task.Workshop:
     work_path = settings.worker.work_path.resolve() / str(os.getpid())
     work_path.mkdir(parents=True, exist_ok=True)
     return task.Workshop(
@@ -169,13 +173,14 @@ def _workshop(settings: Settings) -> task.Workshop:
         ledger=_ledger(settings),
         storage=open_storage(settings),
         transcoder=Transcoder.from_settings(settings.worker),
-        keeper=_keeper(aws.client(settings, "sqs", read_timeout_seconds=5), settings.queue.visibility_timeout_seconds),
+        heartbeat=_heartbeat(settings, worker_metrics),
         work_path=work_path,
     )
 
 
-def _keeper(sqs: SQSClient, timeout_seconds: float) -> Callable[[Receipt, Callable[[], bool]], VisibilityKeeper]:
-    def tell(result: str) -> None:
-        event_channel.report("extension", result=result)
-
-    return lambda receipt, renew: VisibilityKeeper(sqs, receipt, timeout_seconds, renew, tell)
+def _heartbeat(
+    settings: Settings, worker_metrics: WorkerMetrics
+) -> Callable[[ReceivedMessage, Callable[[], bool]], VisibilityHeartbeat]:
+    client = aws.client(settings, "sqs", read_timeout_seconds=5)
+    timeout_seconds = settings.queue.visibility_timeout_seconds
+    return lambda message, renew: VisibilityHeartbeat(client, message, timeout_seconds, renew, worker_metrics)

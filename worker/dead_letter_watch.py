@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 from sqlalchemy.exc import SQLAlchemyError
 
-from aforo.sqs.validation import video_named_in
 from aforo.telemetry import event_channel
 from aforo.telemetry.event_channel import Action
 from core import sqs_queue
 from core.errors import EnvironmentFault
 from worker.claims import Ledger
+from worker.payload import video_and_task_of
 
 if TYPE_CHECKING:
     from types_boto3_sqs.client import SQSClient
@@ -72,11 +72,11 @@ class DeadLetterWatch:
             self.look()
 
     def _look(self) -> None:
-        arn = sqs_queue.read_facts(self.client, self.queue_url).dead_letter_arn
+        arn = sqs_queue.read_attributes(self.client, self.queue_url).dead_letter_arn
         if arn is None:
             return
         url = sqs_queue.url_of_arn(self.client, arn)
-        waiting = sqs_queue.read_facts(self.client, url).total
+        waiting = sqs_queue.read_attributes(self.client, url).total
         if waiting == self._settled_count and time.monotonic() - self._read_at < REREAD_SECONDS:
             return
         letters = self._read(url, waiting)
@@ -94,7 +94,7 @@ class DeadLetterWatch:
                 handles.append([letter["ReceiptHandle"] for letter in letters])
                 if found.keys() >= {letter["MessageId"] for letter in letters}:
                     break  # they come again: this takes too long
-                found |= {letter["MessageId"]: video_named_in(letter["Body"]) for letter in letters}
+                found |= {letter["MessageId"]: video_and_task_of(letter["Body"]) for letter in letters}
         finally:
             for batch in handles:
                 self._show(url, batch)

@@ -14,7 +14,7 @@ from typing import Any
 from celery import Celery, Task
 from celery.exceptions import Reject, SoftTimeLimitExceeded
 
-from aforo.sqs.visibility import Receipt, VisibilityKeeper, receipt_of
+from aforo.sqs import ReceivedMessage, VisibilityHeartbeat
 from aforo.telemetry.stages import StageTimer
 from core import storage
 from core.storage import Storage
@@ -52,7 +52,7 @@ class Workshop:
     ledger: Ledger
     storage: Storage
     transcoder: Transcoder
-    keeper: Callable[[Receipt, Callable[[], bool]], VisibilityKeeper]
+    heartbeat: Callable[[ReceivedMessage, Callable[[], bool]], VisibilityHeartbeat]
     work_path: Path
 
     def discard_outputs(self, run_id: str, video_id: str, executions: Iterable[int]) -> None:
@@ -72,8 +72,8 @@ def register(app: Celery, workshop: Callable[[], Workshop]) -> None:
         """Process one delivery of a video; the version is there for whoever reads the queue."""
         started_at = time.time()
         with _message_kept():
-            receipt = receipt_of(self.request)
-            return {"aforo": _deliver(workshop(), video_id, run_id, receipt, started_at)}
+            message = ReceivedMessage.from_request(self.request)
+            return {"aforo": _deliver(workshop(), video_id, run_id, message, started_at)}
 
 
 @contextmanager
@@ -88,16 +88,18 @@ def _message_kept() -> Iterator[None]:
         raise Reject(str(error), requeue=True) from error
 
 
-def _deliver(shop: Workshop, video_id: str, run_id: str, receipt: Receipt | None, started_at: float) -> dict[str, Any]:
+def _deliver(
+    shop: Workshop, video_id: str, run_id: str, message: ReceivedMessage | None, started_at: float
+) -> dict[str, Any]:
     timer = StageTimer()
     with timer(Stage.CLAIM):
-        claim = shop.ledger.claim(video_id, shop.slot, receipt.receive_count if receipt else None, started_at)
+        claim = shop.ledger.claim(video_id, shop.slot, message.receive_count if message else None, started_at)
     if isinstance(claim, Refusal):
         return _turn_away(shop, claim, video_id, run_id)
     execution = Execution(shop, claim, timer)
-    if receipt is None:
+    if message is None:
         return execution.run()
-    with shop.keeper(receipt, lambda: shop.ledger.renew(claim)):
+    with shop.heartbeat(message, lambda: shop.ledger.renew(claim)):
         return execution.run()
 
 

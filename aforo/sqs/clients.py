@@ -1,4 +1,4 @@
-"""The clients kombu talks to SQS with; none of them may wait for minutes, because most are used in the event loop."""
+"""boto3 clients with timeouts of seconds, because most of their calls run in the event loop."""
 
 from __future__ import annotations
 
@@ -8,64 +8,67 @@ import boto3
 from botocore.config import Config
 from kombu.transport import SQS
 
-from aforo.sqs.redelivery import SHORT
-from core.aws import client_options
+#: for calls in the event loop: 5 s, not repeated
+SHORT = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 1})
+#: for all others: botocore's defaults are timeouts of 60 s and five attempts
+USUAL = Config(connect_timeout=3, read_timeout=15, retries={"mode": "standard", "total_max_attempts": 3})
 
 
 class TimedChannel(SQS.Channel):
-    """kombu's channel with timeouts of seconds, and the endpoint this process was told."""
+    """kombu's channel with timeouts of seconds and a configurable endpoint."""
 
     release_client_config = SHORT
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        self._short_clients: dict[str, tuple[Any, Any]] = {}  # queue -> kombu's client it was made for, and itself
+        self._short_clients: dict[str, tuple[Any, Any]] = {}  # queue -> kombu's client, its short copy
         super().__init__(*args, **options)
 
     @property
     def endpoint_url(self) -> str | None:
-        """Return the endpoint the broker URL names, or option `endpoint_url`; else boto3's own settings name it.
+        """Return the endpoint of the broker URL or of the option `endpoint_url`; None leaves it to boto3.
 
-        Defect: kombu takes `localhost`, its default where no URL names a host, for an endpoint.
+        Defect: without a host in the URL, kombu uses its default, `localhost`, as the endpoint.
         """
         host, port = self.conninfo.hostname, self.conninfo.port
         is_named = host not in {None, "localhost"} or port is not None
-        found: str | None = super().endpoint_url if is_named else self.transport_options.get("endpoint_url")
-        return found
+        endpoint: str | None = super().endpoint_url if is_named else self.transport_options.get("endpoint_url")
+        return endpoint
 
     def short_client(self, queue: str) -> Any:
-        """Return a client for the event loop: no call takes longer than 5 s, and none is repeated."""
+        """Return a client for the event loop: a call takes at most 5 s and is not repeated."""
         if self.predefined_queues and self.transport_options.get("sts_role_arn"):
             return self._short_copy(queue, self.sqs(queue=queue))
         if queue not in self._short_clients:
             options = self.predefined_queues.get(queue, {})
-            made = self._new_boto_client(
+            client = self._new_boto_client(
                 service="sqs",
                 region=options.get("region", self.region),
                 access_key_id=options.get("access_key_id", self.conninfo.userid),
                 secret_access_key=options.get("secret_access_key", self.conninfo.password),
                 config=SHORT,
             )
-            self._short_clients[queue] = made, made
+            self._short_clients[queue] = client, client
         return self._short_clients[queue][1]
 
-    def _short_copy(self, queue: str, theirs: Any) -> Any:
-        """Return a copy of the client that has kombu's STS token; kombu makes a new one with each token."""
-        known = self._short_clients.get(queue)
-        if known is None or known[0] is not theirs:
-            known = self._short_clients[queue] = theirs, self._new_release_client(theirs)
-        return known[1]
+    def _short_copy(self, queue: str, client: Any) -> Any:
+        """Return a copy of kombu's client with its STS token; kombu creates a client for each new token."""
+        original, copy = self._short_clients.get(queue, (None, None))
+        if original is not client:
+            copy = self._new_release_client(client)
+            self._short_clients[queue] = client, copy
+        return copy
 
     def _new_boto_client(self, *args: Any, config: Config | None = None, **options: Any) -> Any:
         """Return a client whose calls end within a minute, unless the app's `client-config` says otherwise.
 
-        Defect: kombu leaves it to botocore, whose timeouts are 60 s, five times over.
+        Defect: kombu uses botocore's defaults, 60 s five times.
         """
-        theirs = Config(**(self.transport_options.get("client-config") or {}))
-        return super()._new_boto_client(*args, config=config or Config(**client_options()).merge(theirs), **options)
+        of_app = Config(**(self.transport_options.get("client-config") or {}))
+        return super()._new_boto_client(*args, config=config or USUAL.merge(of_app), **options)
 
     @staticmethod
     def generate_sts_session_token(role_arn: str, token_expiry_seconds: int) -> Any:
-        """Return a token, asked for in the event loop; kombu does it with botocore's timeouts."""
+        """Return a session token. kombu requests it in the event loop with botocore's timeouts."""
         client = boto3.client("sts", config=SHORT)
         answer = client.assume_role(RoleArn=role_arn, RoleSessionName="Celery", DurationSeconds=token_expiry_seconds)
         return answer["Credentials"]

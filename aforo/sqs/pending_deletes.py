@@ -1,6 +1,6 @@
-"""Deletes finished messages: now, or, where SQS refuses, again and again until it does not.
+"""Delete finished messages, and retry the deletes that failed.
 
-Defect: kombu tries once, for up to five minutes, and a finished task runs again.
+Defect: kombu tries once, for up to five minutes. If that fails, the finished task runs again.
 """
 
 from __future__ import annotations
@@ -8,134 +8,131 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from aforo.sqs.connection import pause_seconds
-from aforo.sqs.redelivery import Clients, Delivery, is_hopeless
-from aforo.telemetry import event_channel
-from aforo.telemetry.event_channel import Action
+from aforo.sqs.backoff import backoff_seconds
+from aforo.sqs.due_thread import DueThread
+from aforo.sqs.message import ReceivedMessage
+from aforo.sqs.observer import Observer, Operation, SilentObserver
+from aforo.sqs.redelivery import ClientOf, is_permanent
 
 logger = logging.getLogger(__name__)
-#: how long a debt waits at most for its next try: less than the keeper leaves of a usual visibility timeout
+FIRST_PAUSE_SECONDS = 0.25
+#: shorter than what the visibility heartbeat leaves of a usual visibility timeout
 LONGEST_PAUSE_SECONDS = 15.0
-#: what is remembered of one queue's debts, and of all receipt handles: the oldest are forgotten
-LONGEST_DEBT = 10_000
-KNOWN_DELETED = 10_000
-LAST_TRY_SECONDS = 5.0
+#: how many pending deletes of one queue, and how many receipt handles, are remembered; the oldest are dropped
+MOST_PENDING = 10_000
+MOST_REMEMBERED = 10_000
+CLOSE_SECONDS = 5.0
 
 
-@dataclass
-class _Account:
-    """What is owed to one queue, by receipt handle, oldest first; `due` is the moment of the next try, monotonic."""
+@dataclass(eq=False)
+class _Queue:
+    """The pending deletes of one queue, oldest first, and how many calls for it failed in a row."""
 
-    owed: dict[str, Delivery] = field(default_factory=dict)
+    pending: dict[str, ReceivedMessage] = field(default_factory=dict)  # by receipt handle
     failures: int = 0
-    due: float = 0.0
 
-    def put_off(self, delivery: Delivery) -> None:
-        """Owe the delivery; the pause doubles with each failure in a row."""
-        _remember(self.owed, delivery.handle, delivery, LONGEST_DEBT)
+    def add(self, message: ReceivedMessage) -> None:
+        _remember(self.pending, message.receipt_handle, message, MOST_PENDING)
+
+    def failed(self, message: ReceivedMessage) -> None:
+        self.add(message)
         self.failures += 1
-        self.due = time.monotonic() + pause_seconds(self.failures, longest_seconds=LONGEST_PAUSE_SECONDS)
 
-    def settle(self, delivery: Delivery) -> None:
-        """Owe the delivery no more; queues that are owed much take turns."""
-        self.owed.pop(delivery.handle, None)
-        self.failures, self.due = 0, time.monotonic()
+    def finished(self, message: ReceivedMessage) -> None:
+        self.pending.pop(message.receipt_handle, None)
+        self.failures = 0
+
+    def pause_seconds(self) -> float | None:
+        """Return the pause before the next retry, None if there is nothing to retry."""
+        if not self.pending:
+            return None
+        return backoff_seconds(self.failures, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS) if self.failures else 0.0
 
 
-class Deletes:
-    """Deletes at once what belongs to a queue that is owed nothing; a thread pays the others. Any thread may call.
+class PendingDeletes:
+    """Delete a message immediately, unless earlier deletes for its queue are still failing. Any thread may call.
 
-    It is a thread, which lives while something is owed, and not a timer of the event loop: a silent SQS would hold up
-    the loop with each try, and in a solo pool the task itself holds it up. `told` hears how many deletes are owed.
+    A background thread retries those, queues in turn. A timer of the event loop would not do: an SQS that does not
+    answer would block the loop with each retry, and in a solo pool the task itself blocks the loop.
     """
 
-    def __init__(self, clients: Clients, told: Callable[[int], None] = lambda owed: None) -> None:
-        self._clients, self._told = clients, told
-        self._known: dict[str, None] = {}
-        self._accounts: dict[str, _Account] = {}
-        self._changed = threading.Condition()
-        self._thread: threading.Thread | None = None
+    def __init__(self, client_of: ClientOf, observer: Observer | None = None) -> None:
+        self._client_of, self._observer = client_of, observer or SilentObserver()
+        self._handles: dict[str, None] = {}
+        self._queues: dict[str, _Queue] = {}  # by URL
+        self._lock = threading.Lock()
+        self._retries = DueThread("pending-deletes", self._retry)
 
-    def delete(self, delivery: Delivery) -> None:
-        """Delete the message: now if its queue takes it, later if not."""
-        with self._changed:
-            _remember(self._known, delivery.handle, None, KNOWN_DELETED)
-            account = self._accounts.setdefault(delivery.queue_url, _Account())
-            must_wait = bool(account.owed)
+    def delete(self, message: ReceivedMessage) -> None:
+        """Delete the message: now, or after the deletes of its queue that are pending."""
+        with self._lock:
+            _remember(self._handles, message.receipt_handle, None, MOST_REMEMBERED)
+            queue = self._queues.setdefault(message.queue_url, _Queue())
+            must_wait = bool(queue.pending)
             if must_wait:
-                _remember(account.owed, delivery.handle, delivery, LONGEST_DEBT)
-                self._tell()
-        if not must_wait:
-            self._try(account, delivery)
+                queue.add(message)
+                self._report()
+        if must_wait:
+            return
+        self._try(queue, message)
+        pause_seconds = queue.pause_seconds()
+        if pause_seconds is not None:
+            self._retries.schedule(queue, pause_seconds)
 
-    def knows(self, delivery: Delivery) -> bool:
-        """Say whether just this delivery was to be deleted before; a message that comes again has a new handle."""
-        return delivery.handle in self._known
+    def includes(self, message: ReceivedMessage) -> bool:
+        """Return True if `delete` was called for this delivery."""
+        return message.receipt_handle in self._handles
 
     def close(self) -> None:
-        """Try once more what is owed, each queue until it refuses, for seconds; the rest comes again."""
-        deadline = time.monotonic() + LAST_TRY_SECONDS
-        with self._changed:
-            accounts = list(self._accounts.values())
-        for account in accounts:
-            while account.owed and time.monotonic() < deadline:
-                if not self._try(account, next(iter(account.owed.values()))):
+        """Retry every pending delete once, for some seconds, and stop at the first failure of each queue."""
+        deadline = time.monotonic() + CLOSE_SECONDS
+        with self._lock:
+            queues = list(self._queues.values())
+        for queue in queues:
+            self._retries.cancel(queue)
+            while (message := self._oldest(queue)) and time.monotonic() < deadline:
+                if not self._try(queue, message):
                     break
-        with self._changed:
-            left = sum(len(account.owed) for account in accounts)
-            self._accounts.clear()
-            self._changed.notify()
+        with self._lock:
+            left = sum(len(queue.pending) for queue in queues)
+            self._queues.clear()
         if left:
             logger.error("%d finished messages could not be deleted and will be delivered again", left)
 
-    def _try(self, account: _Account, delivery: Delivery) -> bool:
-        """Delete the message; say whether the queue may be asked for the next one."""
-        error = self._refusal(delivery)
-        is_over = error is None or is_hopeless(error)
-        with self._changed:
-            if error is not None and not account.failures:
-                logger.warning("could not delete a finished message of %s: %s", delivery.queue, error)
-            (account.settle if is_over else account.put_off)(delivery)
-            self._tell()
-            self._wake_thread()
-        return is_over
+    def _retry(self, queue: _Queue) -> float | None:
+        if message := self._oldest(queue):
+            self._try(queue, message)
+        return queue.pause_seconds()
 
-    def _refusal(self, delivery: Delivery) -> Exception | None:
+    def _oldest(self, queue: _Queue) -> ReceivedMessage | None:
+        with self._lock:
+            return next(iter(queue.pending.values()), None)
+
+    def _try(self, queue: _Queue, message: ReceivedMessage) -> bool:
+        """Delete the message; return False if the delete has to be retried."""
+        error = self._delete(message)
+        is_finished = error is None or is_permanent(error)
+        with self._lock:
+            if error is not None and not queue.failures:
+                logger.warning("could not delete a finished message of %s: %s", message.queue, error)
+            (queue.finished if is_finished else queue.failed)(message)
+            self._report()
+        return is_finished
+
+    def _delete(self, message: ReceivedMessage) -> Exception | None:
         try:
-            self._clients(delivery.queue).delete_message(QueueUrl=delivery.queue_url, ReceiptHandle=delivery.handle)
-        except Exception as error:  # SQS's, or that of a client that cannot be made: neither may end the worker
-            event_channel.count_survived(Action.DELETE)
+            client = self._client_of(message.queue)
+            client.delete_message(QueueUrl=message.queue_url, ReceiptHandle=message.receipt_handle)
+        except Exception as error:  # also a client that cannot be created: neither may end the worker
+            self._observer.handled_error(Operation.DELETE)
             return error
         return None
 
-    def _tell(self) -> None:
-        self._told(sum(len(account.owed) for account in self._accounts.values()))
-
-    def _wake_thread(self) -> None:
-        if self._thread is None and any(account.owed for account in self._accounts.values()):
-            self._thread = threading.Thread(target=self._pay, name="deletes", daemon=True)
-            self._thread.start()
-        self._changed.notify()
-
-    def _pay(self) -> None:
-        while (due := self._next_due()) is not None:
-            self._try(*due)
-
-    def _next_due(self) -> tuple[_Account, Delivery] | None:
-        """Wait for the debt that is due first; return None, and forget the thread, when nothing is owed."""
-        with self._changed:
-            while indebted := [account for account in self._accounts.values() if account.owed]:
-                account = min(indebted, key=lambda other: other.due)
-                wait_seconds = account.due - time.monotonic()
-                if wait_seconds <= 0:
-                    return account, next(iter(account.owed.values()))
-                self._changed.wait(wait_seconds)
-            self._thread = None
-            return None
+    def _report(self) -> None:
+        self._observer.pending_deletes(sum(len(queue.pending) for queue in self._queues.values()))
 
 
 def _remember(known: dict[str, Any], key: str, value: Any, most: int) -> None:

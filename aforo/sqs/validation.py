@@ -1,159 +1,124 @@
-"""Says whether Celery can read a message, before Celery tries: five malformed shapes end a stock worker, two vanish."""
+"""Check a message before Celery decodes it: five malformed shapes end a stock worker, two are lost."""
 
 from __future__ import annotations
 
 import base64
-import json
 import math
 from collections.abc import Callable, Container
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from kombu.utils import json as kombu_json
 
-from core.video import PAYLOAD_VERSION
+from aforo.sqs.observer import InvalidReason
 
-LARGEST_BODY_BYTES = 256 * 1024
-
-
-class Defect(StrEnum):
-    """Why a message is moved to the dead-letter queue unread; the value of its attribute `aforo_reason`."""
-
-    TOO_LARGE = "too_large"
-    BAD_JSON = "bad_json"
-    BAD_ENVELOPE = "bad_envelope"
-    BAD_HEADERS = "bad_headers"
-    BAD_PROPERTIES = "bad_properties"
-    BAD_CONTENT_TYPE = "bad_content_type"
-    BAD_ARGUMENTS = "bad_arguments"
-    COMPRESSED = "compressed"
-    UNKNOWN_TASK = "unknown_task"
-    UNKNOWN_VERSION = "unknown_version"
-    UNDELIVERABLE = "undeliverable"  # readable, and still Celery raised: left to SQS's redrive
+#: what SQS accepts
+LARGEST_BODY_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True)
 class Call:
-    """What a message asks for."""
+    """The task and the arguments of a message."""
 
     task: str
     args: list[Any]
     kwargs: dict[str, Any]
 
 
-def any_call(_call: Call) -> Defect | None:
-    """Take every call."""
+def accept_any(_call: Call) -> InvalidReason | None:
+    """Accept every call."""
     return None
 
 
-def our_call(call: Call) -> Defect | None:
-    """Take only payloads of the video task, in the version this worker knows."""
-    if call.kwargs.get("version") != PAYLOAD_VERSION:
-        return Defect.UNKNOWN_VERSION
-    names = (call.kwargs.get("video_id"), call.kwargs.get("run_id"))
-    whole = not call.args and len(call.kwargs) == 3 and all(_is_name(name) for name in names)
-    return None if whole else Defect.BAD_ARGUMENTS
-
-
 @dataclass(frozen=True)
-class Rules:
-    """What a worker takes: its tasks (None means any), the largest body, and a check of the call itself."""
+class MessagePolicy:
+    """The messages that an app accepts: its tasks (None means any), the largest body, and a check of the call."""
 
     tasks: Container[str] | None = None
     largest_body_bytes: int = LARGEST_BODY_BYTES
-    check: Callable[[Call], Defect | None] = any_call
+    check: Callable[[Call], InvalidReason | None] = accept_any
 
-    def defect_of(self, body: object) -> Defect | None:
-        """Return why this SQS body is not for this worker, None when it is."""
+    def invalid_reason(self, body: object) -> InvalidReason | None:
+        """Return why the app does not accept this SQS body, None if it does."""
         try:
             call = read_call(body, self.largest_body_bytes)
-        except Unreadable as unreadable:
-            return unreadable.defect
+        except InvalidMessage as invalid:
+            return invalid.reason
         if self.tasks is not None and call.task not in self.tasks:
-            return Defect.UNKNOWN_TASK
+            return InvalidReason.UNKNOWN_TASK
         return self.check(call)
 
 
-class Unreadable(Exception):
-    """A body Celery must not see."""
+class InvalidMessage(Exception):
+    """A body that Celery must not see."""
 
-    def __init__(self, defect: Defect) -> None:
-        super().__init__(defect)
-        self.defect = defect
+    def __init__(self, reason: InvalidReason) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 def read_call(body: object, largest_body_bytes: int = LARGEST_BODY_BYTES) -> Call:
-    """Return what a Celery message (protocol 2, JSON, as kombu wraps it for SQS) asks for; raise Unreadable.
+    """Return the call in a Celery message (protocol 2, JSON, in kombu's envelope for SQS); raise InvalidMessage.
 
-    Nothing is decompressed or unpickled here, and all of it is checked before Celery's own decoders run.
+    Everything is checked before Celery's own decoders run. Nothing is decompressed or unpickled.
     """
-    _require(isinstance(body, str), Defect.BAD_ENVELOPE)
-    _require(len(str(body).encode("utf-8", "replace")) <= largest_body_bytes, Defect.TOO_LARGE)
-    envelope = _parse(_plain(str(body)))
-    _require(isinstance(envelope, dict) and isinstance(envelope.get("body"), str), Defect.BAD_ENVELOPE)
+    _require(isinstance(body, str), InvalidReason.BAD_ENVELOPE)
+    _require(len(str(body).encode("utf-8", "replace")) <= largest_body_bytes, InvalidReason.TOO_LARGE)
+    envelope = _parse(json_text(str(body)))
+    _require(isinstance(envelope, dict) and isinstance(envelope.get("body"), str), InvalidReason.BAD_ENVELOPE)
     headers = envelope.get("headers")
-    _require(isinstance(headers, dict), Defect.BAD_HEADERS)
-    _require("compression" not in headers, Defect.COMPRESSED)
+    _require(isinstance(headers, dict), InvalidReason.BAD_HEADERS)
+    _require("compression" not in headers, InvalidReason.COMPRESSED)
     for name, is_good in _HEADERS.items():
-        _require(is_good(headers.get(name)), Defect.BAD_HEADERS)
+        _require(is_good(headers.get(name)), InvalidReason.BAD_HEADERS)
     _check_properties(envelope.get("properties"))
-    _require(envelope.get("content-type") == "application/json", Defect.BAD_CONTENT_TYPE)
-    _require(envelope.get("content-encoding") == "utf-8", Defect.BAD_CONTENT_TYPE)
+    _require(envelope.get("content-type") == "application/json", InvalidReason.BAD_CONTENT_TYPE)
+    _require(envelope.get("content-encoding") == "utf-8", InvalidReason.BAD_CONTENT_TYPE)
     args, kwargs = _arguments(envelope["body"])
     return Call(headers["task"], args, kwargs)
 
 
-def video_named_in(body: str) -> tuple[str, str] | None:
-    """Return the video's id and the task's id that a message tells, however broken the rest of it is; None if none."""
-    try:
-        envelope = json.loads(_plain(body))
-        _args, kwargs, _embed = json.loads(_decode(envelope["body"]))
-        return str(kwargs["video_id"]), str(envelope["headers"]["id"])
-    except (Unreadable, ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return None
-
-
-def _require(holds: bool, defect: Defect) -> None:
+def _require(holds: bool, reason: InvalidReason) -> None:
     if not holds:
-        raise Unreadable(defect)
+        raise InvalidMessage(reason)
 
 
-def _plain(body: str) -> str:
-    """Return the JSON text of a body that may be base64, as kombu writes it by default."""
-    return body if body.lstrip().startswith(("{", "[")) else _decode(body)
+def json_text(body: str) -> str:
+    """Return the JSON text of a body, which kombu encodes as base64 by default; raise InvalidMessage."""
+    return body if body.lstrip().startswith(("{", "[")) else decode_base64(body)
 
 
-def _decode(text: str) -> str:
+def decode_base64(text: str) -> str:
+    """Return the text in base64 `text`; raise InvalidMessage."""
     try:
         return base64.b64decode(text, validate=True).decode()
     except ValueError:
-        raise Unreadable(Defect.BAD_JSON) from None
+        raise InvalidMessage(InvalidReason.BAD_JSON) from None
 
 
 def _parse(text: str) -> Any:
-    """Return the JSON value as kombu will see it: its type tags run decoders that raise all sorts of things."""
+    """Return the JSON value as kombu will read it; its type tags run decoders that may raise anything."""
     try:
         return kombu_json.loads(text)
     except Exception:
-        raise Unreadable(Defect.BAD_JSON) from None
+        raise InvalidMessage(InvalidReason.BAD_JSON) from None
 
 
 def _check_properties(properties: object) -> None:
-    _require(isinstance(properties, dict), Defect.BAD_PROPERTIES)
-    assert isinstance(properties, dict)  # noqa: S101 (told to the type checker)
-    _require(properties.get("body_encoding") == "base64", Defect.BAD_PROPERTIES)
+    _require(isinstance(properties, dict), InvalidReason.BAD_PROPERTIES)
+    assert isinstance(properties, dict)  # noqa: S101 (for the type checker)
+    _require(properties.get("body_encoding") == "base64", InvalidReason.BAD_PROPERTIES)
     for name, is_good in _PROPERTIES.items():
-        _require(is_good(properties.get(name)), Defect.BAD_PROPERTIES)
+        _require(is_good(properties.get(name)), InvalidReason.BAD_PROPERTIES)
 
 
 def _arguments(body: str) -> tuple[list[Any], dict[str, Any]]:
-    payload = _parse(_decode(body))
-    _require(isinstance(payload, list) and len(payload) == 3, Defect.BAD_ARGUMENTS)
+    payload = _parse(decode_base64(body))
+    _require(isinstance(payload, list) and len(payload) == 3, InvalidReason.BAD_ARGUMENTS)
     args, kwargs, embed = payload
-    _require(isinstance(args, list) and isinstance(kwargs, dict), Defect.BAD_ARGUMENTS)
-    _require(embed is None or isinstance(embed, dict), Defect.BAD_ARGUMENTS)
+    _require(isinstance(args, list) and isinstance(kwargs, dict), InvalidReason.BAD_ARGUMENTS)
+    _require(embed is None or isinstance(embed, dict), InvalidReason.BAD_ARGUMENTS)
     return args, kwargs
 
 
@@ -202,7 +167,7 @@ def _is_mapping(value: object) -> bool:
     return value is None or isinstance(value, dict)
 
 
-#: Every header Celery's `Request` reads in the main process, and what it can read.
+#: Every header that Celery's `Request` reads in the main process, with a check for what it can read.
 _HEADERS: dict[str, Callable[[object], bool]] = {
     "task": _is_name,
     "id": _is_name,

@@ -1,4 +1,4 @@
-"""Keeps a message invisible while its task runs, and the claim's lease alive with it."""
+"""The visibility heartbeat: keep a message invisible, and its lease valid, while its task runs."""
 
 from __future__ import annotations
 
@@ -6,186 +6,116 @@ import logging
 import os
 import random
 import threading
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
 from functools import lru_cache
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from aforo.sqs.redelivery import is_hopeless
-from aforo.telemetry import event_channel
-from aforo.telemetry.event_channel import Action
+from aforo.sqs.due_thread import DueThread
+from aforo.sqs.message import ReceivedMessage
+from aforo.sqs.observer import ExtensionResult, Observer, Operation, SilentObserver
+from aforo.sqs.redelivery import is_permanent
 
 if TYPE_CHECKING:
     from types_boto3_sqs.client import SQSClient
 
 logger = logging.getLogger(__name__)
-#: what leaving a keeper waits for an extension under way, so that it cannot undo what is done with the message next
-LAST_EXTENSION_SECONDS = 5.0
-
-OK, FAILED, GONE = "ok", "failed", "gone"
-
-
-@dataclass(frozen=True)
-class Receipt:
-    """One delivery as SQS identifies it; `sent_at` is epoch seconds, None where the broker does not say."""
-
-    queue_url: str
-    handle: str
-    receive_count: int
-    sent_at: float | None
+#: how long leaving waits for an extension in progress, which could undo what happens to the message next
+LEAVE_SECONDS = 5.0
+_WORST_FIRST = (ExtensionResult.GONE, ExtensionResult.FAILED, ExtensionResult.OK)
 
 
-def receipt_of(request: Any) -> Receipt | None:
-    """Return the receipt of the task being run (`self.request`), None when its broker is not SQS."""
-    delivery = (request.properties or {}).get("delivery_info") or {}
-    message = delivery.get("sqs_message")
-    if not message:
-        return None
-    attributes = message.get("Attributes", {})
-    sent = attributes.get("SentTimestamp")
-    return Receipt(
-        queue_url=delivery["sqs_queue"],
-        handle=message["ReceiptHandle"],
-        receive_count=int(attributes.get("ApproximateReceiveCount", 1)),
-        sent_at=int(sent) / 1000 if sent else None,
-    )
+class VisibilityHeartbeat:
+    """Extend the visibility of a message and call `renew`, every third of the timeout while the `with` block runs.
 
+    `client` is an SQS client with short timeouts. `renew` renews the lease that goes with the message, and returns
+    False if it is lost. The observer gets the worst result of each tick. No failure reaches the task.
 
-class VisibilityKeeper:
-    """Hides a message again, and calls `renew`, every third of the timeout while its `with` block runs.
-
-    `client` is an SQS client with short timeouts. `renew` renews whatever lease goes with the message and returns False
-    when it is lost. `told` hears of each round: "ok", "failed" (it is tried again) or "gone" (message or lease belong
-    to another). Neither failure reaches the task.
-
-    The rounds end with the lease. A message that is gone, because SQS was away for longer than the timeout, is
-    delivered again: the lease is renewed without it, so that the second delivery finds the work in hand, and `told`
-    hears of that only where it fails.
+    The ticks end with the lease, not with the message. After an outage longer than the timeout, SQS delivers the
+    message again. The lease is still renewed, so that the second delivery finds the work in progress. From then on the
+    observer gets only the failures of the lease.
     """
 
     def __init__(
         self,
         client: SQSClient,
-        receipt: Receipt,
+        message: ReceivedMessage,
         timeout_seconds: float,
         renew: Callable[[], bool] = lambda: True,
-        told: Callable[[str], None] = lambda result: None,
+        observer: Observer | None = None,
     ) -> None:
-        self._client, self._receipt, self._renew, self._told = client, receipt, renew, told
+        self._client, self._message, self._renew = client, message, renew
+        self.observer = observer or SilentObserver()
         self._timeout_seconds = timeout_seconds
-        self._at_work = threading.Lock()
-        self._left = self._is_gone = False
+        self._in_tick = threading.Lock()
+        self._has_left = self._is_gone = False
 
-    def __enter__(self) -> VisibilityKeeper:
-        _rounds_of(os.getpid()).add(self)
+    def __enter__(self) -> VisibilityHeartbeat:
+        _thread_of(os.getpid()).schedule(self, self.interval_seconds())
         return self
 
     def __exit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        self._left = True
-        _rounds_of(os.getpid()).remove(self)
-        if self._at_work.acquire(timeout=LAST_EXTENSION_SECONDS):
-            self._at_work.release()
+        self._has_left = True
+        _thread_of(os.getpid()).cancel(self)
+        if self._in_tick.acquire(timeout=LEAVE_SECONDS):
+            self._in_tick.release()
 
-    def pause_seconds(self) -> float:
-        """Return the time to the next round: a third of the timeout, a tenth of it less or not, by chance."""
-        return self._timeout_seconds / 3 * random.uniform(0.9, 1)  # noqa: S311 (spreads the calls)
+    def interval_seconds(self) -> float:
+        """Return the time to the next tick: a third of the timeout, less up to a tenth of it at random."""
+        return self._timeout_seconds / 3 * random.uniform(0.9, 1)  # noqa: S311 (it spreads the calls)
 
-    def go_round(self) -> bool:
-        """Renew and extend once, the lease first: SQS may be silent; say whether another round makes sense."""
-        with self._at_work:
-            if self._left:
+    def tick(self) -> bool:
+        """Renew the lease, then extend the visibility, because SQS may not answer; return False after the last tick."""
+        with self._in_tick:
+            if self._has_left:
                 return False
-            was_gone, lease, message = self._is_gone, self._renewed(), self._extended()
-        result = lease if was_gone else min(message, lease, key=(GONE, FAILED, OK).index)
-        if not was_gone or result != OK:
-            self._told(result)
-        return lease != GONE
+            was_gone, lease, message = self._is_gone, self._renew_lease(), self._extend()
+        result = lease if was_gone else min(message, lease, key=_WORST_FIRST.index)
+        if not was_gone or result != ExtensionResult.OK:
+            self.observer.visibility_extended(result)
+        return lease != ExtensionResult.GONE
 
-    def _extended(self) -> str:
-        if self._is_gone:
-            return GONE
-        result = _hide(self._client, self._receipt, self._timeout_seconds)
-        self._is_gone = result == GONE
-        return result
-
-    def _renewed(self) -> str:
+    def _renew_lease(self) -> ExtensionResult:
         try:
-            return OK if self._renew() else GONE
-        except Exception:  # a lease that cannot be renewed now is a lease at risk, not the end of the task
+            return ExtensionResult.OK if self._renew() else ExtensionResult.GONE
+        except Exception:  # the lease may still be renewed by the next tick
             logger.warning("could not renew the lease of a running task", exc_info=True)
-            return FAILED
+            return ExtensionResult.FAILED
+
+    def _extend(self) -> ExtensionResult:
+        if self._is_gone:
+            return ExtensionResult.GONE
+        try:
+            self._client.change_message_visibility(
+                QueueUrl=self._message.queue_url,
+                ReceiptHandle=self._message.receipt_handle,
+                VisibilityTimeout=int(self._timeout_seconds),
+            )
+        except (ClientError, BotoCoreError) as error:
+            logger.warning("could not extend the visibility of a message: %s", error)
+            self._is_gone = is_permanent(error)
+            return ExtensionResult.GONE if self._is_gone else ExtensionResult.FAILED
+        return ExtensionResult.OK
 
 
-class _Rounds:
-    """The one thread of a process that serves all its keepers; it ends when the last one leaves."""
-
-    def __init__(self) -> None:
-        self._due: dict[VisibilityKeeper, float] = {}
-        self._changed = threading.Condition()
-        self._thread: threading.Thread | None = None
-
-    def add(self, keeper: VisibilityKeeper) -> None:
-        with self._changed:
-            self._due[keeper] = time.monotonic() + keeper.pause_seconds()
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._serve, name="visibility", daemon=True)
-                self._thread.start()
-            self._changed.notify()
-
-    def remove(self, keeper: VisibilityKeeper) -> None:
-        with self._changed:
-            self._due.pop(keeper, None)
-            self._changed.notify()
-
-    def _serve(self) -> None:
-        while (keeper := self._next_due()) is not None:
-            goes_on = _survive(keeper.go_round)
-            with self._changed:
-                if goes_on and keeper in self._due:
-                    self._due[keeper] = time.monotonic() + keeper.pause_seconds()
-                else:
-                    self._due.pop(keeper, None)
-
-    def _next_due(self) -> VisibilityKeeper | None:
-        """Wait for the keeper whose round is due; return None, and forget the thread, when there is none left."""
-        with self._changed:
-            while self._due:
-                keeper = min(self._due, key=lambda waiting: self._due[waiting])
-                wait_seconds = self._due[keeper] - time.monotonic()
-                if wait_seconds <= 0:
-                    return keeper
-                self._changed.wait(wait_seconds)
-            self._thread = None
-            return None
-
-
-def _survive(go_round: Callable[[], bool]) -> bool:
-    """Do the round; an observer that raises must not end the rounds of others."""
+def _tick(heartbeat: VisibilityHeartbeat) -> float | None:
+    """Run one tick; return the time to the next one. An observer that raises must not end the other heartbeats."""
     try:
-        return go_round()
+        goes_on = heartbeat.tick()
     except Exception:
-        event_channel.count_survived(Action.KEEP)
-        logger.exception("a round of the visibility keeper failed")
-        return True
+        logger.exception("a tick of the visibility heartbeat failed")
+        with suppress(Exception):
+            heartbeat.observer.handled_error(Operation.KEEP)
+        goes_on = True
+    return heartbeat.interval_seconds() if goes_on else None
 
 
 @lru_cache(maxsize=1)
-def _rounds_of(_pid: int) -> _Rounds:
-    return _Rounds()
-
-
-def _hide(client: SQSClient, receipt: Receipt, seconds: float) -> str:
-    try:
-        client.change_message_visibility(
-            QueueUrl=receipt.queue_url, ReceiptHandle=receipt.handle, VisibilityTimeout=int(seconds)
-        )
-    except (ClientError, BotoCoreError) as error:
-        logger.warning("could not change how long a message stays invisible: %s", error)
-        return GONE if is_hopeless(error) else FAILED
-    return OK
+def _thread_of(_pid: int) -> DueThread[VisibilityHeartbeat]:
+    """Return the thread of this process; a forked child starts its own."""
+    return DueThread("visibility", _tick)

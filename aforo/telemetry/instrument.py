@@ -29,7 +29,7 @@ from aforo.telemetry.server import serve
 from aforo.telemetry.stages import stage
 from aforo.telemetry.task_start import SENT_AT, Deliveries
 from core import VERSION
-from worker.media.transcode import ffmpeg_version
+from core.ffmpeg.requirement import ffmpeg_version
 
 __all__ = ["attach", "connect", "serve_when_ready", "stage"]
 logger = logging.getLogger(__name__)

@@ -18,6 +18,7 @@ from celery.exceptions import Ignore, Reject, Retry, TimeLimitExceeded, WorkerLo
 from celery.utils.serialization import get_pickled_exception
 from prometheus_client import CollectorRegistry, Counter
 
+from aforo.telemetry import event_channel
 from aforo.telemetry.event_channel import Report
 from aforo.telemetry.server import spending
 from core import metrics
@@ -80,18 +81,26 @@ class WorkerMetrics:
         _begin(self.extensions, "aforo_worker_visibility_extensions_total", "result")
 
     def polled(self, result: str) -> None:
-        """Count one receive call (TransportObserver)."""
+        """Count one receive call (Observer)."""
         self.polls.labels(result).inc()
         if result in {"messages", "empty"}:
             self.last_poll.set(time.time())
 
-    def refused(self, reason: str) -> None:
-        """Count one message moved to the dead-letter queue unread (TransportObserver)."""
+    def invalid_message(self, reason: str) -> None:
+        """Count one invalid message (Observer)."""
         self.refused_messages.labels(reason).inc()
 
-    def owed(self, deletes: int) -> None:
-        """Show how many finished messages SQS would not delete yet (TransportObserver)."""
-        self.deletes_owed.set(deletes)
+    def pending_deletes(self, count: int) -> None:
+        """Show how many deletes are being retried (Observer)."""
+        self.deletes_owed.set(count)
+
+    def handled_error(self, operation: str) -> None:
+        """Count an error that was logged and ignored, in a forked child too (Observer)."""
+        event_channel.report("survived", action=operation)
+
+    def visibility_extended(self, result: str) -> None:
+        """Count a heartbeat tick, in a forked child too (Observer)."""
+        event_channel.report("extension", result=result)
 
     def started(self, task: str) -> None:
         """Count the start of a task."""

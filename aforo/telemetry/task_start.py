@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from aforo.sqs.visibility import receipt_of
+from aforo.sqs.message import ReceivedMessage
 
 #: A header with the moment of sending, for brokers that do not tell it; SQS does (SentTimestamp).
 SENT_AT = "aforo_sent_at"
@@ -23,9 +23,9 @@ class Deliveries:
 
     def begin(self, task: str, request: Any) -> None:
         """Report the delivery of `request`, Celery's `task.request`, whose task begins now."""
-        now, receipt = self._clock(), receipt_of(request)
-        facts: dict[str, Any] = {"receive_count": receipt.receive_count if receipt else 1}
-        ready_at = _ready_at(request, receipt.sent_at if receipt else None)
+        now, message = self._clock(), ReceivedMessage.from_request(request)
+        facts: dict[str, Any] = {"receive_count": message.receive_count if message else 1}
+        ready_at = _ready_at(request, message.sent_at if message else None)
         if ready_at is not None and facts["receive_count"] == 1:
             facts["queue_wait"] = max(0.0, now - ready_at)
             facts |= self._idle(now, ready_at)

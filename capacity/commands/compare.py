@@ -45,9 +45,7 @@ MORE_RUNS = Text("haga {} pruebas más por lado", "run {} more per side")
 @click.argument("a", metavar="RUN[,RUN…]")
 @click.argument("b", metavar="RUN[,RUN…]")
 @click.option("--margin", type=Finite(0, 0.5), default=MARGIN, show_default=True, help="Allowed loss.")
-@click.option(
-    "--run-deviation", type=Finite(0), help="Standard deviation of ln X_sat between runs, from 5 or more runs."
-)
+@click.option("--run-deviation", type=Finite(0), help="Standard deviation of ln X_sat of 5 or more runs.")
 @json_option
 @lang_option
 def compare(a: str, b: str, margin: float, run_deviation: float | None, as_json: bool, lang: Language) -> None:

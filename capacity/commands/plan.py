@@ -51,7 +51,7 @@ PLAN_OPTIONS = (
     setting_option("--wait-p95", "AFORO_PLAN_WAIT_P95=60s", lambda s: s.plan.wait_p95_seconds,
                    "Queue wait that 95 % of the videos stay below", type=Quantity("duration", rate=False)),
     setting_option("--arrival-cv", "AFORO_PLAN_ARRIVAL_CV=1.0", lambda s: s.plan.arrival_cv,
-                   "Coefficient of variation of the times between arrivals; 1 for independent users", type=Finite(0, 5)),
+                   "Coefficient of variation of the arrival intervals; 1 for independent users", type=Finite(0, 5)),
     setting_option("--max-utilisation", "AFORO_PLAN_MAX_UTILISATION=0.8", lambda s: s.plan.max_utilisation,
                    "Highest share of busy slots", type=Finite(0.05, 0.99)),
     setting_option("--spare-workers", "AFORO_PLAN_SPARE_WORKERS=1", lambda s: s.plan.spare_workers,

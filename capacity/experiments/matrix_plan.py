@@ -131,7 +131,7 @@ def known_services(measured: Iterable[tuple[str, int, float | None]]) -> dict[tu
 def _service(size_bytes: int, slots: int, known: Services, cores: int) -> tuple[float, Basis]:
     """Return the service time: measured, or scaled from the nearest cell, or guessed from size and cores.
 
-    Scaling is proportional to bytes and assumes that more slots do not raise the throughput, which rather overestimates.
+    Scaling is proportional to bytes and assumes that more slots do not raise the throughput. It rather overestimates.
     """
     if (size_bytes, slots) in known:
         return known[size_bytes, slots], Basis.MEASURED

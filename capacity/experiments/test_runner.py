@@ -24,12 +24,13 @@ from capacity.runs.recorded_run import find_run, load_run, unfinished_since
 from capacity.runs.result_row import ResultRow
 from capacity.runs.store import open_store, reading
 from core import aws, sqs_queue
-from core.cpu_calibration import canary_seconds
+from core.cpu_calibration import calibration_seconds
 from core.database import Sessions
 from core.errors import AforoError, EnvironmentFault
 from core.language import DEFAULT_LANGUAGE, Language
 from core.models import RunRow, VideoRow
 from core.run import FINAL_STATUSES, Mode, RunStatus, new_run_id
+from core.run_options import RUN_OPTIONS
 from core.settings import Settings
 from core.size import parse_size, size_label
 from core.video import FINAL_STATES, VideoState
@@ -167,7 +168,7 @@ class TestRunner:
             self.queued_videos.cancel(run_ids)
 
     def _messages(self) -> int:
-        return sqs_queue.read_facts(self.queued_videos.client, self.queued_videos.queue_url).total
+        return sqs_queue.read_attributes(self.queued_videos.client, self.queued_videos.queue_url).total
 
     def _knows_enough(self, run_id: str) -> bool:
         with reading(self.sessions) as session:
@@ -195,7 +196,7 @@ class TestRunner:
         """Repeat the injector's CPU calibration now that the workers are idle, to detect a changed machine."""
         if self.settings.stack == "aws":
             return
-        seconds = canary_seconds()
+        seconds = calibration_seconds()
         with self.sessions.begin() as session:
             run = find_run(session, run_id)
             run.environment = {**run.environment, "canary_after_seconds": seconds}
@@ -261,8 +262,8 @@ def _command(*arguments: str) -> list[str]:
 
 
 def _environment(variables: dict[str, str]) -> dict[str, str]:
-    """Return our environment without the run options, which we pass as arguments."""
-    hidden = {"SIZE", "COUNT", "MODE", "RATE", "FILE", "RUN_ID", "CONCURRENCY", "PROFILE"}
+    """Return our environment without the options that differ from run to run, which we pass as arguments."""
+    hidden = RUN_OPTIONS - {"USER_ID"}
     return {key: value for key, value in os.environ.items() if key not in hidden} | variables
 
 

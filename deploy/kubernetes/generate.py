@@ -1,4 +1,4 @@
-"""Writes prometheus-rules.yaml, the PrometheusRule of every rule and alert under prometheus/."""
+"""Generate prometheus-rules.yaml: all rules and alerts under prometheus/ as PrometheusRule objects."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ import yaml
 ROOT = Path(__file__).parents[2]
 TARGET = Path(__file__).parent / "prometheus-rules.yaml"
 RUNBOOK = "docs/runbook.md"
-HEAD = (
-    "# Made from prometheus/rules and prometheus/alerts by `python deploy/kubernetes/generate.py`; a test compares.\n"
-)
+HEAD = "# Generated from prometheus/rules and prometheus/alerts by `python deploy/kubernetes/generate.py`.\n"
 
 
 def render(runbook: str = RUNBOOK) -> str:
-    """Return the text of prometheus-rules.yaml, one PrometheusRule a source file, its alerts pointing to `runbook`."""
+    """Return the text of prometheus-rules.yaml: one PrometheusRule per source file, with links to `runbook`."""
     sources = [*sorted((ROOT / "prometheus/rules").glob("*.yml")), *sorted((ROOT / "prometheus/alerts").glob("*.yml"))]
     rules = [_rule(source, runbook) for source in sources]
     return HEAD + yaml.dump_all(rules, Dumper=_Readable, sort_keys=False, width=120, allow_unicode=True)
@@ -34,7 +32,7 @@ def _rule(source: Path, runbook: str) -> dict[str, Any]:
 
 
 class _Readable(yaml.SafeDumper):
-    """Expressions of several lines as they stand in their source."""
+    """Dumper that keeps multi-line expressions as blocks."""
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
@@ -50,9 +48,9 @@ def _main() -> None:
         epilog="Example: python deploy/kubernetes/generate.py --runbook https://wiki.example.com/aforo rules.yaml",
     )
     parser.add_argument("file", nargs="?", type=Path, default=TARGET, help="default: %(default)s")
-    parser.add_argument("--runbook", default=RUNBOOK, help="where the alerts' runbook is read, default: %(default)s")
-    asked = parser.parse_args()
-    asked.file.write_text(render(asked.runbook), encoding="utf-8")
+    parser.add_argument("--runbook", default=RUNBOOK, help="URL of the runbook in the alerts, default: %(default)s")
+    options = parser.parse_args()
+    options.file.write_text(render(options.runbook), encoding="utf-8")
 
 
 if __name__ == "__main__":

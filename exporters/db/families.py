@@ -1,4 +1,4 @@
-"""A ledger as metric families: what is not known is absent, what is known to be nothing is 0."""
+"""Metric families of the aggregates. An unknown value is absent, never 0."""
 
 from __future__ import annotations
 
@@ -10,50 +10,51 @@ from prometheus_client.core import Metric
 from core import metrics
 from core.run import Mode, RunStatus
 from core.video import Outcome, Stage, VideoState
-from exporters.db.run_aggregates import Ledger, Run
+from exporters.db.run_aggregates import Run, RunAggregates
 from exporters.db.tally import ExecutionTally, Tally
-from exporters.exposition import gauge_of
+from exporters.exposition import gauge_family
 
-#: By name without prefix, then label values after the run's id; None is unknown.
-Figures = dict[tuple[str, ...], float | None]
+#: By metric name without `aforo_run_`, then label values after run_id. None is unknown.
+Samples = dict[tuple[str, ...], float | None]
 
 
-def figures_of_run(run: Run, tally: Tally, executions: ExecutionTally, now: float) -> Figures:
-    """Return what the `aforo_run_*` families say of one run; `now` tells whether its window has ended."""
+def samples_of_run(run: Run, tally: Tally, executions: ExecutionTally, now: float) -> Samples:
+    """Return the values of the `aforo_run_*` families of one run. Its window may have ended before `now`."""
     return {**_facts(run), **_videos(tally), **_window(run, tally, now), **_executions(executions), **_analysis(run)}
 
 
-def families_of_run(run_id: str, figures: Figures) -> list[Metric]:
+def families_of_run(run_id: str, samples: Samples) -> list[Metric]:
     """Return the `aforo_run_*` families of one run."""
     families: dict[str, Any] = {metric.name: metrics.family(metric.name) for metric in metrics.RUN}
-    for (name, *labels), value in figures.items():
+    for (name, *labels), value in samples.items():
         if value is not None:
             families[f"aforo_run_{name}"].add_metric([run_id, *labels], value)
     return list(families.values())
 
 
-def database_families(ledger: Ledger) -> list[Metric]:
+def database_families(aggregates: RunAggregates) -> list[Metric]:
     """Return the families over all videos and runs."""
-    videos, runs, whole = metrics.family("aforo_videos"), metrics.family("aforo_runs"), ledger.all_videos
-    for state in dict.fromkeys([*VideoState, *whole.states]):
-        videos.add_metric([state], whole.states[state])
-    statuses = ledger.statuses
+    videos, runs, total = metrics.family("aforo_videos"), metrics.family("aforo_runs"), aggregates.all_videos
+    for state in dict.fromkeys([*VideoState, *total.states]):
+        videos.add_metric([state], total.states[state])
+    statuses = aggregates.statuses
     for status in RunStatus:
         runs.add_metric([status], statuses[status])
     return [
         videos,
         runs,
-        gauge_of("aforo_videos_oldest_waiting_timestamp_seconds", ledger.oldest_waiting),
-        gauge_of("aforo_videos_total_response_seconds", whole.cycle_seconds),
-        gauge_of("aforo_videos_total_queue_wait_seconds", whole.wait_seconds),
-        gauge_of("aforo_videos_total_service_seconds", whole.service_seconds),
+        gauge_family("aforo_videos_oldest_waiting_timestamp_seconds", aggregates.oldest_waiting),
+        gauge_family("aforo_videos_total_response_seconds", total.response_seconds),
+        gauge_family("aforo_videos_total_queue_wait_seconds", total.queue_wait_seconds),
+        gauge_family("aforo_videos_total_service_seconds", total.service_seconds),
     ]
 
 
 def window(run: Run, tally: Tally, now: float) -> tuple[float | None, float | None]:
     """Return start and end of a run's test window, each None while unknown.
 
-    Burst: first upload to last completion, known when every expected video is final. Sustained: the schedule.
+    A burst's window is from the first upload to the last completion, and known once every expected video is final.
+    A sustained run's window is its schedule.
     """
     if run.mode == Mode.BURST:
         return tally.first_upload, tally.last_done if tally.final >= run.expected else None
@@ -61,7 +62,7 @@ def window(run: Run, tally: Tally, now: float) -> tuple[float | None, float | No
     return run.started_at, run.window_end if ended else None
 
 
-def _facts(run: Run) -> Figures:
+def _facts(run: Run) -> Samples:
     return {
         ("info", run.size_label, str(run.concurrency), str(run.slots), run.mode, run.profile): 1,
         ("status", run.status): 1,
@@ -70,24 +71,24 @@ def _facts(run: Run) -> Figures:
     }
 
 
-def _videos(tally: Tally) -> Figures:
+def _videos(tally: Tally) -> Samples:
     return {
         **{("videos", state): tally.states[state] for state in VideoState},
         **{("failed_videos", reason): count for reason, count in sorted(tally.reasons.items())},
         ("videos_in_window",): tally.in_window,
-        ("total_response_seconds",): tally.cycle_seconds,
-        ("total_queue_wait_seconds",): tally.wait_seconds,
+        ("total_response_seconds",): tally.response_seconds,
+        ("total_queue_wait_seconds",): tally.queue_wait_seconds,
         ("total_service_seconds",): tally.service_seconds,
         ("max_lateness_seconds",): tally.max_lateness,
     }
 
 
-def _window(run: Run, tally: Tally, now: float) -> Figures:
+def _window(run: Run, tally: Tally, now: float) -> Samples:
     start, end = window(run, tally, now)
     return {("window_start_timestamp_seconds",): start, ("window_end_timestamp_seconds",): end}
 
 
-def _executions(executions: ExecutionTally) -> Figures:
+def _executions(executions: ExecutionTally) -> Samples:
     *stages, cpu_seconds = executions.sums
     return {
         **{("executions", outcome): executions.outcomes[outcome] + executions.lost[outcome] for outcome in Outcome},
@@ -96,7 +97,7 @@ def _executions(executions: ExecutionTally) -> Figures:
     }
 
 
-def _analysis(run: Run) -> Figures:
+def _analysis(run: Run) -> Samples:
     bounds = {"estimate": run.capacity, "lower": run.capacity_low, "upper": run.capacity_high}
     verdicts = {"stability": run.stability, "bottleneck": run.bottleneck}
     return {

@@ -1,4 +1,4 @@
-"""Read-only connections to the database, each transaction one snapshot with a time limit; and what is read."""
+"""Read-only snapshots of the database, each with a time limit, and the queries on them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from exporters.db.run_aggregates import Run
 from exporters.db.statements import VideosTable, load_all
 from exporters.db.tally import Execution, Group, Video
 
-#: SQLite looks at the clock after so many of its instructions: every millisecond or so.
+#: SQLite checks the time limit after this many of its instructions, which take about a millisecond.
 _INSTRUCTIONS = 20_000
 _BUSY_TIMEOUT_SECONDS = 2
 _ROWS_AT_ONCE = 10_000
@@ -36,12 +36,12 @@ class Database:
 
     @property
     def place(self) -> str:
-        """Return the URL without its password, for people."""
+        """Return the URL without its password, for messages."""
         return self.engine.url.render_as_string(hide_password=True)
 
     @contextmanager
     def snapshot(self, timeout_seconds: float) -> Iterator[Reader]:
-        """Yield a reader of one state of the database; each statement ends after `timeout_seconds`."""
+        """Yield a reader of one database snapshot. Each statement is limited to `timeout_seconds`."""
         with self.engine.connect() as connection:
             _limit(connection, timeout_seconds)
             yield Reader(connection, self.table, self.statements)
@@ -49,18 +49,18 @@ class Database:
 
 @dataclass(frozen=True)
 class Reader:
-    """Runs the statements of `sql/` in one transaction and returns typed rows."""
+    """Executes the statements of `sql/` in one transaction and returns typed rows."""
 
     connection: Connection
     table: VideosTable
     statements: dict[str, TextClause]
 
     def newest_runs(self, limit: int) -> list[Run]:
-        """Return the newest runs, newest first; none where the table of videos knows no runs."""
+        """Return the newest runs, newest first; none if the videos table has no run_id."""
         return [Run._make(row) for row in self._rows("runs_newest", limit=limit)] if self.table.has_runs else []
 
     def statuses_of_rest(self, runs: Iterable[str]) -> list[tuple[str, int]]:
-        """Return the number of all other runs by status."""
+        """Return the number of runs that are not in `runs`, by status."""
         rows = self._rows("runs_rest", runs=list(runs)) if self.table.has_runs else ()
         return [(status, count) for status, count in rows]
 
@@ -69,23 +69,23 @@ class Reader:
         return self._videos(self._rows("videos_changed", since=since))
 
     def live_videos(self, since: float) -> Iterator[Video]:
-        """Yield videos that are not final, or became so at `since` or later."""
+        """Yield videos that are not final, or became final at `since` or later."""
         return self._videos(self._streamed("videos_live", since=since, final=self.table.final))
 
     def live_videos_of(self, run_id: str, since: float) -> Iterator[Video]:
-        """Yield those of one run."""
+        """Yield the live videos of one run."""
         return self._videos(self._rows("videos_live_of_run", run_id=run_id, since=since, final=self.table.final))
 
     def groups_of(self, run_id: str, window_end: float) -> list[Group]:
-        """Return one run's videos by state and reason."""
+        """Return one run's videos, grouped by state and reason."""
         return self._groups("videos_of_run", run_id=run_id, window_end=window_end)
 
     def groups_of_rest(self, runs: Iterable[str]) -> list[Group]:
-        """Return all other videos by state."""
+        """Return the videos that are not of `runs`, grouped by state."""
         return self._groups("videos_rest", runs=list(runs))
 
     def processing(self, runs: list[str]) -> set[str]:
-        """Return the ids of the videos of `runs` that are being processed."""
+        """Return the ids of the videos of `runs` in the state processing."""
         if not runs:
             return set()
         states = self.table.named(VideoState.PROCESSING)
@@ -96,7 +96,7 @@ class Reader:
         return [_execution(row) for row in self._rows("executions_changed", since=since)]
 
     def recent_executions_of(self, run_id: str, since: float) -> list[Execution]:
-        """Return those of one run."""
+        """Return the executions of one run that ended at `since` or later."""
         return [_execution(row) for row in self._rows("executions_recent_of_run", run_id=run_id, since=since)]
 
     def executions_of(self, run_id: str) -> list[tuple[str, int, tuple[float | None, ...]]]:
@@ -104,11 +104,11 @@ class Reader:
         return [(row[0], row[1], tuple(row[2:])) for row in self._rows("executions_of_run", run_id=run_id)]
 
     def lost_executions(self) -> list[tuple[str, str, int]]:
-        """Return the numbers of executions that have an outcome but no end, by run and outcome."""
+        """Return the number of executions with an outcome but no end, by run and outcome."""
         return [(run_id, outcome, count) for run_id, outcome, count in self._rows("executions_lost")]
 
     def oldest_waiting(self, runs: list[str]) -> float | None:
-        """Return when the task of `runs` that waits longest was sent; None when none waits."""
+        """Return the send time of the oldest waiting task of `runs`; None if none waits."""
         if not runs:
             return None
         states = self.table.named(VideoState.UPLOADED)
@@ -128,13 +128,13 @@ class Reader:
         ).fetchall()  # row by row takes five times longer
 
     def _streamed(self, statement: str, **values: Any) -> Iterable[Any]:
-        """Return rows that are not all in memory at once: a full count reads every video that waits."""
+        """Yield rows in batches, because a full count reads every waiting video."""
         options: dict[str, Any] = {"yield_per": _ROWS_AT_ONCE}
         return self.connection.execute(self.statements[statement], values, execution_options=options)
 
 
 def open_database(url: str, table: VideosTable) -> Database:
-    """Return the database at `url`, to be read only; raise UsageError for a kind we cannot read."""
+    """Return the database at `url`, read-only; raise UsageError unless it is SQLite or PostgreSQL."""
     parsed = parse_url(url)
     backend = parsed.get_backend_name()
     if backend == "sqlite":
@@ -147,7 +147,7 @@ def open_database(url: str, table: VideosTable) -> Database:
 
 
 def _sqlite(url: URL) -> Engine:
-    """Open the file read-only: core.database would make it where it is missing, and change its journal mode."""
+    """Open the file read-only. core.database would create a missing file and change its journal mode."""
     file = Path(url.database or "").absolute()
 
     def connect() -> sqlite3.Connection:

@@ -1,4 +1,4 @@
-"""Fill a ledger from the database: all of it once, then only what changed. Why it is right: docs/adr/0008."""
+"""Full count of the database once, then only its changed rows. Why that is correct: docs/adr/0008."""
 
 from __future__ import annotations
 
@@ -6,72 +6,74 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from exporters.db.reader import Reader
-from exporters.db.run_aggregates import Ledger
+from exporters.db.run_aggregates import RunAggregates
 
 
 @dataclass
-class Count:
-    """A ledger and how far it has been read; moments are the exporter's own clock, UTC epoch seconds."""
+class IncrementalCount:
+    """Aggregates and the moment up to which they are read, as UTC epoch seconds of the exporter's clock."""
 
     runs: int
     overlap_seconds: float
     read_at: float
-    ledger: Ledger = field(default_factory=Ledger)
+    aggregates: RunAggregates = field(default_factory=RunAggregates)
     rows_read: Counter[str] = field(default_factory=Counter)
 
     @property
     def since(self) -> float:
-        """Return the oldest updated_at a row may have that was not visible at the last reading."""
+        """Return the oldest updated_at of a row that may have been committed after the last reading."""
         return self.read_at - self.overlap_seconds
 
     def build(self, reader: Reader) -> None:
-        """Count everything; the snapshot of `reader` must have been opened after `read_at`."""
+        """Do the full count. The snapshot of `reader` must have been opened after `read_at`."""
         for run in reader.newest_runs(self.runs):
-            self.ledger.track(run)
-        tracked = list(self.ledger.runs)
+            self.aggregates.track(run)
+        tracked = list(self.aggregates.runs)
         for group in reader.groups_of_rest(tracked):
-            self.ledger.rest.add(group)
-        self.ledger.rest_statuses.update(dict(reader.statuses_of_rest(tracked)))
+            self.aggregates.rest.add(group)
+        self.aggregates.rest_statuses.update(dict(reader.statuses_of_rest(tracked)))
         for run_id in tracked:
             self._recount(reader, run_id)
-        self.ledger.remember(video for video in reader.live_videos(self.since) if video.run_id not in self.ledger.runs)
+        self.aggregates.remember(
+            video for video in reader.live_videos(self.since) if video.run_id not in self.aggregates.runs
+        )
         self._read_unstamped(reader)
 
     def refresh(self, reader: Reader, now: float) -> None:
-        """Read what changed; `now` is a moment before the snapshot of `reader` was opened."""
+        """Read the changed rows. `now` is a moment before the snapshot of `reader` was opened."""
         since = self.since
-        self.ledger.follow(reader.newest_runs(self.runs), self.runs, since)
+        self.aggregates.update_runs(reader.newest_runs(self.runs), self.runs, since)
         changed = list(reader.changed_videos(since))
         self.rows_read["videos"] += len(changed)
-        self.ledger.apply(changed, since)
+        self.aggregates.apply_videos(changed, since)
         if reader.table.has_runs:
             ended = reader.changed_executions(since)
             self.rows_read["executions"] += len(ended)
-            self.ledger.apply_executions(ended)
-        for run_id in self.ledger.due:
+            self.aggregates.apply_executions(ended)
+        for run_id in self.aggregates.due:
             self._recount(reader, run_id)
         self._read_unstamped(reader)
         self.read_at = max(self.read_at, now)
-        self.ledger.prune(self.since)
+        self.aggregates.prune(self.since)
 
     def _recount(self, reader: Reader, run_id: str) -> None:
-        window_end = self.ledger.runs[run_id].window_end
+        window_end = self.aggregates.runs[run_id].window_end
         groups, live = reader.groups_of(run_id, window_end), reader.live_videos_of(run_id, self.since)
-        self.ledger.replace(run_id, groups, live)
-        self.ledger.replace_executions(
+        self.aggregates.replace(run_id, groups, live)
+        self.aggregates.replace_executions(
             run_id, reader.executions_of(run_id), reader.recent_executions_of(run_id, self.since)
         )
 
     def _read_unstamped(self, reader: Reader) -> None:
-        """Read the few changes that leave no time stamp: claims, videos given back, executions whose process died."""
+        """Read the changes without a timestamp: claims, returned videos, executions whose process died."""
         if reader.table.has_runs:
-            self.ledger.set_processing(reader.processing(self.ledger.open_runs))
-            self.ledger.set_lost(reader.lost_executions())
+            self.aggregates.set_processing(reader.processing(self.aggregates.open_runs))
+            self.aggregates.set_lost(reader.lost_executions())
 
 
-def difference(known: Ledger, counted: Ledger) -> int:
-    """Return how many videos two ledgers of the same moment have in different states."""
-    one, other = known.all_videos.states, counted.all_videos.states
+def difference(current: RunAggregates, recounted: RunAggregates) -> int:
+    """Return the number of videos whose state differs between two aggregates of the same moment."""
+    one, other = current.all_videos.states, recounted.all_videos.states
     more = sum((one - other).values())
     fewer = sum((other - one).values())
     return max(more, fewer)

@@ -1,6 +1,6 @@
-"""What the database exporter remembers, so that a changed row is counted once and an unchanged one is not read.
+"""Sums per run in memory, in which each change of a row is counted exactly once.
 
-Pure bookkeeping: `counting.py` feeds it. Why it is right is argued in docs/adr/0008.
+`recount` feeds the rows. docs/adr/0008 says why the sums are correct.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from exporters.db.tally import Execution, ExecutionTally, Group, Tally, Video
 
 
 class Run(NamedTuple):
-    """One row of the runs table, in the order of the SQL."""
+    """One row of `runs_newest.sql`; the fields have the order of its columns."""
 
     id: str
     status: str
@@ -32,7 +32,7 @@ class Run(NamedTuple):
     window_seconds: float | None
     created_at: float
     started_at: float | None
-    #: what the analysis stored of it: X_sat in videos a minute, its 95 % interval, and its verdicts
+    #: Stored by the analysis: X_sat in videos per minute, its 95 % interval, and the verdicts.
     capacity: float | None
     capacity_low: float | None
     capacity_high: float | None
@@ -40,20 +40,20 @@ class Run(NamedTuple):
     bottleneck: str | None
 
     @property
-    def place(self) -> tuple[float, str]:
-        """Return what runs are ordered by, newest last."""
+    def sort_key(self) -> tuple[float, str]:
+        """Return the sort key of runs, newest last."""
         return self.created_at, self.id
 
     @property
     def window_end(self) -> float:
-        """Return where a sustained run's schedule ends; infinite for a burst or a run that has not started."""
+        """Return the end of a sustained run's schedule; infinite for a burst or a run that has not started."""
         if self.mode == Mode.BURST or self.started_at is None or self.window_seconds is None:
             return math.inf
         return self.started_at + self.window_seconds
 
 
 class OpenVideo(NamedTuple):
-    """What is kept of a video that is not final."""
+    """The fields of a video that is not final."""
 
     run_id: str
     state: str
@@ -61,134 +61,136 @@ class OpenVideo(NamedTuple):
 
 
 @dataclass
-class Ledger:
-    """Sums of the tracked (newest) runs, of all the rest together, and the rows that may still change or come again."""
+class RunAggregates:
+    """Sums of each tracked (newest) run and of all other runs together, and the rows that may still change."""
 
     runs: dict[str, Run] = field(default_factory=dict)
     tallies: dict[str, Tally] = field(default_factory=dict)
     executions: dict[str, ExecutionTally] = field(default_factory=dict)
     rest: Tally = field(default_factory=Tally)
     rest_statuses: Counter[str] = field(default_factory=Counter)
-    #: runs to be counted anew, and whether something happened that only a full count can put right
-    suspects: set[str] = field(default_factory=set)
-    drifted: bool = False
-    #: runs whose figures have changed since somebody emptied this
-    touched: set[str] = field(default_factory=set)
+    #: Runs that the database must sum again, and True after a change that only a full count can correct.
+    runs_to_recount: set[str] = field(default_factory=set)
+    needs_full_count: bool = False
+    #: Runs whose values have changed since the last rendering.
+    changed_runs: set[str] = field(default_factory=set)
     _open: dict[str, OpenVideo] = field(default_factory=dict)
     _open_of: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     _processing: set[str] = field(default_factory=set)
     _waiting: list[tuple[float, str]] = field(default_factory=list)
-    _settled: dict[str, tuple[str, float]] = field(default_factory=dict)
-    _ended: dict[int, float] = field(default_factory=dict)
-    #: runs whose figures the database itself has summed since their last change
-    _verified: set[str] = field(default_factory=set)
+    _final: dict[str, tuple[str, float]] = field(default_factory=dict)
+    _counted_executions: dict[int, float] = field(default_factory=dict)
+    #: Runs that the database has summed since their last change.
+    _summed_by_database: set[str] = field(default_factory=set)
 
-    def apply(self, videos: Iterable[Video], since: float) -> None:
-        """Count each change once; `since` is the oldest updated_at that was asked for."""
+    def apply_videos(self, videos: Iterable[Video], since: float) -> None:
+        """Count each change once. `since` is the lower limit of updated_at in the query."""
         for video in videos:
             if video.id in self._open:
                 self._advance(video)
-            elif video.id in self._settled:
-                if self._settled[video.id] != (video.state, video.updated_at):
-                    self._suspect(video)
+            elif video.id in self._final:
+                if self._final[video.id] != (video.state, video.updated_at):
+                    self._mark_for_recount(video)
             elif video.uploaded_at < since:
-                self._suspect(video)
+                self._mark_for_recount(video)
             else:
-                self._enter(video)
+                self._count_video(video)
 
     def apply_executions(self, executions: Iterable[Execution]) -> None:
         """Count each ended execution of a tracked run once."""
         for execution in executions:
-            if execution.id not in self._ended and execution.run_id in self.executions:
-                self._ended[execution.id] = execution.ended_at
+            if execution.id not in self._counted_executions and execution.run_id in self.executions:
+                self._counted_executions[execution.id] = execution.ended_at
                 self.executions[execution.run_id].add(execution.outcome, 1, execution.sums)
-                self._change(execution.run_id)
+                self._mark_changed(execution.run_id)
 
     def set_lost(self, counts: Iterable[tuple[str, str, int]]) -> None:
-        """Take the numbers of executions that never ended, by run and outcome, in place of the last ones."""
-        found: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        """Replace the counts of executions without an end, by run and outcome."""
+        lost: defaultdict[str, Counter[str]] = defaultdict(Counter)
         for run_id, outcome, count in counts:
-            found[run_id][outcome] = count
+            lost[run_id][outcome] = count
         for run_id, tally in self.executions.items():
-            if (tally.lost or run_id in found) and tally.lost != found[run_id]:
-                tally.lost = found[run_id]
-                self.touched.add(run_id)
+            if (tally.lost or run_id in lost) and tally.lost != lost[run_id]:
+                tally.lost = lost[run_id]
+                self.changed_runs.add(run_id)
 
     def set_processing(self, ids: set[str]) -> None:
-        """Take these for the videos in work; every other video that is not final waits."""
+        """Set the state of these videos to processing, and of all other open videos to uploaded."""
         for video_id in self._processing - ids:
-            self._give_state(video_id, VideoState.UPLOADED)
+            self._change_state(video_id, VideoState.UPLOADED)
         for video_id in ids & self._open.keys():
-            self._give_state(video_id, VideoState.PROCESSING)
+            self._change_state(video_id, VideoState.PROCESSING)
 
-    def follow(self, newest: list[Run], limit: int, since: float) -> None:
-        """Take the newest runs, `limit` at most: track new ones, retire those pushed out, forget the deleted."""
+    def update_runs(self, newest: list[Run], limit: int, since: float) -> None:
+        """Track new runs, move those beyond `limit` to the rest, and drop deleted ones."""
         counted_until = self._oldest_tracked()
-        last = newest[-1].place if len(newest) == limit else (-math.inf, "")
+        last = newest[-1].sort_key if len(newest) == limit else (-math.inf, "")
         for run_id in self.runs.keys() - {run.id for run in newest}:
-            self._leave(run_id, deleted=self.runs[run_id].place > last)
+            self._untrack(run_id, deleted=self.runs[run_id].sort_key > last)
         for run in newest:
             if run.id in self.runs:
                 self._update(run)
             elif run.created_at >= since and run.created_at > counted_until:
                 self.track(run)
-                self.suspects.add(run.id)
+                self.runs_to_recount.add(run.id)
             else:
-                self.drifted = True
+                self.needs_full_count = True
 
     def track(self, run: Run) -> None:
-        """Keep exact figures of `run` from now on."""
+        """Start exact sums for `run`."""
         self.runs[run.id] = run
         self.tallies[run.id] = Tally(run.window_end)
         self.executions[run.id] = ExecutionTally()
 
     def replace(self, run_id: str, groups: Iterable[Group], live: Iterable[Video]) -> None:
-        """Take the database's own sums for a run, and its rows that may still change or come again."""
+        """Replace a run's sums by the database's, and its rows that may still change or be read again."""
         for video_id in list(self._open_of.get(run_id, ())):
             self._close(video_id)
         tally = self.tallies[run_id] = Tally(self.runs[run_id].window_end)
         for group in groups:
             tally.add(group)
         self.remember(live)
-        self._verified.add(run_id)
-        self.touched.add(run_id)
-        self.suspects.discard(run_id)
+        self._summed_by_database.add(run_id)
+        self.changed_runs.add(run_id)
+        self.runs_to_recount.discard(run_id)
 
     def replace_executions(
         self, run_id: str, sums: Iterable[tuple[str, int, tuple[float | None, ...]]], recent: Iterable[Execution]
     ) -> None:
-        """Take the database's own sums for a run's executions, and the executions that may come again."""
+        """Replace the sums of a run's executions by the database's. `recent` ones may be read again."""
         tally = self.executions[run_id] = ExecutionTally(lost=self.executions[run_id].lost)
         for outcome, count, seconds in sums:
             tally.add(outcome, count, seconds)
-        self._ended.update({execution.id: execution.ended_at for execution in recent})
+        self._counted_executions.update({execution.id: execution.ended_at for execution in recent})
 
     def remember(self, live: Iterable[Video]) -> None:
-        """Note rows that are counted already."""
+        """Record rows that the sums include already."""
         for video in live:
             if video.state in FINAL_STATES:
-                self._settled[video.id] = (video.state, video.updated_at)
+                self._final[video.id] = (video.state, video.updated_at)
             else:
-                self._keep_open(video)
+                self._add_open(video)
 
     def prune(self, since: float) -> None:
-        """Forget final rows that can come again only by changing."""
-        self._settled = {key: known for key, known in self._settled.items() if known[1] >= since}
-        self._ended = {key: ended_at for key, ended_at in self._ended.items() if ended_at >= since}
+        """Drop final rows that will be read again only if they change."""
+        self._final = {key: row for key, row in self._final.items() if row[1] >= since}
+        self._counted_executions = {
+            key: ended_at for key, ended_at in self._counted_executions.items() if ended_at >= since
+        }
 
     @property
     def due(self) -> set[str]:
-        """Return the runs to be counted by the database: suspects, and those that are over but changed since."""
-        return self.suspects | {run_id for run_id in self.runs if self._has_just_ended(run_id)}
+        """Return the runs for the database to sum: those marked, and ended ones changed since their last sum."""
+        return self.runs_to_recount | {run_id for run_id in self.runs if self._has_just_ended(run_id)}
 
     @property
     def open_runs(self) -> list[str]:
-        """Return the runs, tracked or not, that have videos which are not final."""
+        """Return the runs, tracked or not, with videos that are not final."""
         return list(self._open_of)
 
     @property
     def all_videos(self) -> Tally:
-        """Return the sums over every video there is."""
+        """Return the sums over all videos."""
         whole = Tally()
         for tally in (self.rest, *self.tallies.values()):
             whole.absorb(tally)
@@ -201,58 +203,58 @@ class Ledger:
 
     @property
     def oldest_waiting(self) -> float | None:
-        """Return when the oldest video that waits was uploaded; None when none waits."""
+        """Return the upload time of the oldest waiting video; None if none waits."""
         while self._waiting and not self._waits(self._waiting[0][1]):
             heapq.heappop(self._waiting)
         return self._waiting[0][0] if self._waiting else None
 
     def _oldest_tracked(self) -> float:
-        """Return the creation of the oldest tracked run where older ones are counted in the rest."""
+        """Return the creation time of the oldest tracked run; -inf if the rest holds no run."""
         if not self.rest_statuses.total():
             return -math.inf
         return min((run.created_at for run in self.runs.values()), default=math.inf)
 
     def _advance(self, video: Video) -> None:
-        known = self._open[video.id]
+        before = self._open[video.id]
         if video.state in FINAL_STATES:
             self._close(video.id)
-            self._tally_of(known.run_id).states[known.state] -= 1
-            self._enter(video)
+            self._tally_of(before.run_id).states[before.state] -= 1
+            self._count_video(video)
         else:
-            self._give_state(video.id, video.state)
+            self._change_state(video.id, video.state)
 
-    def _enter(self, video: Video) -> None:
+    def _count_video(self, video: Video) -> None:
         self._tally_of(video.run_id).add_video(video)
-        self._change(video.run_id)
+        self._mark_changed(video.run_id)
         self.remember((video,))
 
-    def _change(self, run_id: str) -> None:
-        self._verified.discard(run_id)
-        self.touched.add(run_id)
+    def _mark_changed(self, run_id: str) -> None:
+        self._summed_by_database.discard(run_id)
+        self.changed_runs.add(run_id)
 
-    def _suspect(self, video: Video) -> None:
-        """Mark a row that was final before it changed, or came from the past: addition cannot tell what it replaces."""
+    def _mark_for_recount(self, video: Video) -> None:
+        """Mark a final row that changed, or a row with an old timestamp: its previous contribution is not known."""
         if video.run_id in self.tallies:
-            self.suspects.add(video.run_id)
+            self.runs_to_recount.add(video.run_id)
         else:
-            self.drifted = True
-            self._settled[video.id] = (video.state, video.updated_at)
+            self.needs_full_count = True
+            self._final[video.id] = (video.state, video.updated_at)
 
-    def _give_state(self, video_id: str, state: str) -> None:
-        known = self._open[video_id]
-        if known.state == state:
+    def _change_state(self, video_id: str, state: str) -> None:
+        before = self._open[video_id]
+        if before.state == state:
             return
-        self._tally_of(known.run_id).move(known.state, state)
-        self.touched.add(known.run_id)
-        self._open[video_id] = known._replace(state=state)
-        self._note_state(video_id, state, known.uploaded_at)
+        self._tally_of(before.run_id).move(before.state, state)
+        self.changed_runs.add(before.run_id)
+        self._open[video_id] = before._replace(state=state)
+        self._record_state(video_id, state, before.uploaded_at)
 
-    def _keep_open(self, video: Video) -> None:
+    def _add_open(self, video: Video) -> None:
         self._open[video.id] = OpenVideo(video.run_id, video.state, video.uploaded_at)
         self._open_of[video.run_id].add(video.id)
-        self._note_state(video.id, video.state, video.uploaded_at)
+        self._record_state(video.id, video.state, video.uploaded_at)
 
-    def _note_state(self, video_id: str, state: str, uploaded_at: float) -> None:
+    def _record_state(self, video_id: str, state: str, uploaded_at: float) -> None:
         self._processing.discard(video_id)
         if state == VideoState.PROCESSING:
             self._processing.add(video_id)
@@ -260,17 +262,17 @@ class Ledger:
             heapq.heappush(self._waiting, (uploaded_at, video_id))
 
     def _close(self, video_id: str) -> None:
-        known = self._open.pop(video_id)
+        run_id = self._open.pop(video_id).run_id
         self._processing.discard(video_id)
-        self._open_of[known.run_id].discard(video_id)
-        if not self._open_of[known.run_id]:
-            del self._open_of[known.run_id]
+        self._open_of[run_id].discard(video_id)
+        if not self._open_of[run_id]:
+            del self._open_of[run_id]
 
-    def _leave(self, run_id: str, *, deleted: bool) -> None:
+    def _untrack(self, run_id: str, *, deleted: bool) -> None:
         tally, run = self.tallies.pop(run_id), self.runs.pop(run_id)
         del self.executions[run_id]
-        self.suspects.discard(run_id)
-        self._verified.discard(run_id)
+        self.runs_to_recount.discard(run_id)
+        self._summed_by_database.discard(run_id)
         if deleted:
             for video_id in list(self._open_of.get(run_id, ())):
                 self._close(video_id)
@@ -280,15 +282,15 @@ class Ledger:
 
     def _update(self, run: Run) -> None:
         if self.tallies[run.id].window_end != run.window_end:
-            self.suspects.add(run.id)
+            self.runs_to_recount.add(run.id)
         if run.status != self.runs[run.id].status:
-            self._verified.discard(run.id)
+            self._summed_by_database.discard(run.id)
         self.runs[run.id] = run
 
     def _has_just_ended(self, run_id: str) -> bool:
         run = self.runs[run_id]
         over = run.status in FINAL_STATUSES or self.tallies[run_id].final >= run.expected
-        return over and run_id not in self._verified
+        return over and run_id not in self._summed_by_database
 
     def _tally_of(self, run_id: str) -> Tally:
         return self.tallies.get(run_id, self.rest)

@@ -1,6 +1,6 @@
-"""The per-run families as text, rendered once per change: 200 runs are 5,000 lines, of which a scrape changes 30.
+"""Cached text of the per-run families. 200 runs have 5,000 lines, of which about 30 change between two scrapes.
 
-Only gauges: their lines are the same in the text format and in OpenMetrics.
+All of them are gauges, whose lines are the same in the text format and in OpenMetrics.
 """
 
 from __future__ import annotations
@@ -12,54 +12,54 @@ from typing import NamedTuple
 from prometheus_client.core import Metric
 
 from core import metrics
-from exporters.db.families import Figures, families_of_run, figures_of_run, window
-from exporters.db.run_aggregates import Ledger, Run
-from exporters.exposition import written
+from exporters.db.families import Samples, families_of_run, samples_of_run, window
+from exporters.db.run_aggregates import Run, RunAggregates
+from exporters.exposition import to_text
 
 HEADERS = {
     metric.name: f"# HELP {metric.name} {metric.help}\n# TYPE {metric.name} {metric.kind}\n" for metric in metrics.RUN
 }
 
 
-class Rendered(NamedTuple):
-    """One run's lines by family, and what they were made from."""
+class RenderedRun(NamedTuple):
+    """One run's lines by family, and the values they were rendered from."""
 
     run: Run
     window: tuple[float | None, float | None]
-    figures: Figures
+    samples: Samples
     lines: dict[str, str]
 
 
 @dataclass
 class RunText:
-    """Renders the `aforo_run_*` families of a ledger and remembers each run's lines until the run changes."""
+    """Renders the `aforo_run_*` families and caches each run's lines until the run changes."""
 
-    _known: dict[str, Rendered] = field(default_factory=dict)
+    _cache: dict[str, RenderedRun] = field(default_factory=dict)
 
-    def render(self, ledger: Ledger, now: float) -> str:
-        """Return all families as text; takes note of what the ledger says has been touched."""
-        touched, ledger.touched = ledger.touched, set()
-        self._known = {run_id: self._of_run(ledger, run_id, run_id in touched, now) for run_id in ledger.runs}
+    def render(self, aggregates: RunAggregates, now: float) -> str:
+        """Return all families as text, and clear the set of changed runs."""
+        changed, aggregates.changed_runs = aggregates.changed_runs, set()
+        self._cache = {run_id: self._of_run(aggregates, run_id, run_id in changed, now) for run_id in aggregates.runs}
         return "".join(self._blocks())
 
-    def _of_run(self, ledger: Ledger, run_id: str, touched: bool, now: float) -> Rendered:
-        run, tally, known = ledger.runs[run_id], ledger.tallies[run_id], self._known.get(run_id)
-        if known is not None and not touched and known.run == run and known.window[1] is not None:
-            return known
+    def _of_run(self, aggregates: RunAggregates, run_id: str, has_changed: bool, now: float) -> RenderedRun:
+        run, tally, cached = aggregates.runs[run_id], aggregates.tallies[run_id], self._cache.get(run_id)
+        if cached is not None and not has_changed and cached.run == run and cached.window[1] is not None:
+            return cached
         span = window(run, tally, now)
-        if known is not None and not touched and known[:2] == (run, span):
-            return known
-        figures = figures_of_run(run, tally, ledger.executions[run_id], now)
-        if known is not None and known.figures == figures:
-            return known._replace(run=run, window=span)
-        return Rendered(run, span, figures, {f.name: sample_lines(f) for f in families_of_run(run_id, figures)})
+        if cached is not None and not has_changed and cached[:2] == (run, span):
+            return cached
+        samples = samples_of_run(run, tally, aggregates.executions[run_id], now)
+        if cached is not None and cached.samples == samples:
+            return cached._replace(run=run, window=span)
+        return RenderedRun(run, span, samples, {f.name: sample_lines(f) for f in families_of_run(run_id, samples)})
 
     def _blocks(self) -> Iterator[str]:
         for name, header in HEADERS.items():
             yield header
-            yield "".join([rendered.lines[name] for rendered in self._known.values()])
+            yield "".join([rendered.lines[name] for rendered in self._cache.values()])
 
 
 def sample_lines(family: Metric) -> str:
     """Return a family's lines without its header."""
-    return "".join(line for line in written([family]).splitlines(keepends=True) if not line.startswith("#"))
+    return "".join(line for line in to_text([family]).splitlines(keepends=True) if not line.startswith("#"))

@@ -1,4 +1,4 @@
-"""The database as a source: refreshed by each scrape within a time limit, counted anew in the background."""
+"""The database as a source: each scrape reads the changed rows, a background thread repeats the full count."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from core.metrics import family
 from core.settings import Exporters
 from exporters.db.families import database_families
 from exporters.db.reader import Database
-from exporters.db.recount import Count, difference
+from exporters.db.recount import IncrementalCount, difference
 from exporters.db.run_text import RunText
-from exporters.exposition import Clock, Findings, Incomplete, gauge_of
+from exporters.exposition import Clock, Collected, Incomplete, gauge_family
 from exporters.faults import SourceNotReady
-from exporters.time_limited_call import Errand
+from exporters.time_limited_call import TimeLimitedCall
 
 log = logging.getLogger(__name__)
-#: A full count may take this long, and full counts may take this share of the time.
+#: Time limit of a full count, and largest share of time spent on full counts.
 BUILD_TIMEOUT_SECONDS = 900.0
 BUILD_SHARE = 0.01
 RETRY_SECONDS = 2.0
-#: Figures this old are still told when the database does not answer, with their age: a hiccup is not an end.
+#: Serve the last result for up to this long while the database does not answer, with its timestamp.
 REPEAT_SECONDS = 15.0
 
 
 @dataclass
 class DatabaseSource:
-    """Keeps a count of the database; `fetch` brings it up to date and says what it says."""
+    """Source of the database exporter. `fetch` refreshes the counts and returns them as metric families."""
 
     database: Database
     settings: Exporters
@@ -40,65 +40,65 @@ class DatabaseSource:
     name: str = "db"
     rebuilds: int = 0
     corrected: int = 0
-    #: set, it lets the background thread count anew before it is time
-    wake: threading.Event = field(default_factory=threading.Event)
+    #: Set to start the next full count early.
+    rebuild_requested: threading.Event = field(default_factory=threading.Event)
     _run_text: RunText = field(default_factory=RunText)
-    _count: Count | None = None
-    _candidate: Count | None = None
+    _count: IncrementalCount | None = None
+    _candidate: IncrementalCount | None = None
     _failure: BaseException | None = None
-    _told: tuple[float, Findings] | None = None
+    _last_result: tuple[float, Collected] | None = None
 
     def __post_init__(self) -> None:
-        self._reading = Errand(self.refresh, "database")
+        self._call = TimeLimitedCall(self.refresh, "database")
 
-    def fetch(self, patience_seconds: float = math.inf) -> Findings:
-        """Return the families; raise TimeoutError when the database takes too long, or what it raised.
+    def fetch(self, timeout_seconds: float = math.inf) -> Collected:
+        """Return the families; raise the database's error, or TimeoutError.
 
-        What was known up to `REPEAT_SECONDS` ago comes with that, as Incomplete.
+        A result of the last `REPEAT_SECONDS` is attached to the error as Incomplete.
         """
         try:
-            return self._reading.ask(min(patience_seconds, self.settings.timeout_seconds))
+            return self._call.result(min(timeout_seconds, self.settings.timeout_seconds))
         except Exception as error:
-            told = self._told
-            if told is None or self.clock() - told[0] > REPEAT_SECONDS:
+            last = self._last_result
+            if last is None or self.clock() - last[0] > REPEAT_SECONDS:
                 raise
-            raise Incomplete(told[1], error) from error
+            raise Incomplete(last[1], error) from error
 
-    def refresh(self) -> Findings:
-        """Read what changed and return the families."""
+    def refresh(self) -> Collected:
+        """Read the changed rows and return the families."""
         if self._count is None and self._candidate is None:
-            raise self._failure or SourceNotReady("the first full count has not ended")
+            raise self._failure or SourceNotReady("the first full count has not finished")
         now = self.clock()
         with self.database.snapshot(self.settings.timeout_seconds) as reader:
             for count in (self._count, self._candidate):
                 if count is not None:
                     count.refresh(reader, now)
         count = self._take_candidate()
-        if count.ledger.drifted:
-            self.wake.set()
-        families = [*database_families(count.ledger), *self._own_families(count)]
-        findings = Findings(families, self._run_text.render(count.ledger, now))
-        self._told = (now, findings)
-        return findings
+        if count.aggregates.needs_full_count:
+            self.rebuild_requested.set()
+        families = [*database_families(count.aggregates), *self._own_families(count)]
+        collected = Collected(families, self._run_text.render(count.aggregates, now))
+        self._last_result = (now, collected)
+        return collected
 
     def build(self) -> None:
-        """Count everything; the next refresh takes the result over. Raises what the database raises."""
-        count = Count(self.settings.runs, self.settings.overlap_seconds, self.clock())
+        """Do a full count, which replaces the current one at the next refresh; raise the database's error."""
+        count = IncrementalCount(self.settings.runs, self.settings.overlap_seconds, self.clock())
         with self.database.snapshot(BUILD_TIMEOUT_SECONDS) as reader:
             count.build(reader)
         self._candidate = count
 
     def keep_building(self, stop: threading.Event, monotonic: Callable[[], float] = time.monotonic) -> None:
-        """Count everything now and from time to time, with at most `BUILD_SHARE` of the time, until `stop`."""
+        """Repeat the full count until `stop` is set, using at most `BUILD_SHARE` of the time."""
         while not stop.is_set():
-            began = monotonic()
+            started = monotonic()
             try:
                 self.build()
                 self._failure = None
-            except Exception as error:  # the database may come back: told by `fetch`, tried again
-                log.warning("counting %s failed: %s", self.database.place, error)
+            except Exception as error:  # raised by `fetch`, retried
+                log.warning("full count of %s failed: %s", self.database.place, error)
                 self._failure = error
-            self._wait(stop, monotonic() - began)
+            self._wait(stop, monotonic() - started)
 
     def _wait(self, stop: threading.Event, took_seconds: float) -> None:
         if self._failure is not None:
@@ -106,28 +106,28 @@ class DatabaseSource:
             return
         rest_seconds = took_seconds / BUILD_SHARE
         stop.wait(rest_seconds)
-        self.wake.wait(max(0.0, self.settings.rebuild_seconds - rest_seconds))
-        self.wake.clear()
+        self.rebuild_requested.wait(max(0.0, self.settings.rebuild_seconds - rest_seconds))
+        self.rebuild_requested.clear()
 
-    def _take_candidate(self) -> Count:
-        """Return the count to show: a new full one takes the place of the old, which it is compared with."""
-        known, counted = self._count, self._candidate
-        if counted is None:
-            assert known is not None  # noqa: S101 (refresh has seen to it)
-            return known
-        if known is not None:
-            self.corrected += difference(known.ledger, counted.ledger)
-            counted.rows_read.update(known.rows_read)
+    def _take_candidate(self) -> IncrementalCount:
+        """Return the current count, after replacing it with a new full count and recording the difference."""
+        current, candidate = self._count, self._candidate
+        if candidate is None:
+            assert current is not None  # noqa: S101 (`refresh` checks it)
+            return current
+        if current is not None:
+            self.corrected += difference(current.aggregates, candidate.aggregates)
+            candidate.rows_read.update(current.rows_read)
         self.rebuilds += 1
-        self._count, self._candidate = counted, None
-        return counted
+        self._count, self._candidate = candidate, None
+        return candidate
 
-    def _own_families(self, count: Count) -> list[Metric]:
+    def _own_families(self, count: IncrementalCount) -> list[Metric]:
         rows = family("aforo_exporter_rows_read_total")
         for table in ("videos", "executions"):
             rows.add_metric([table], count.rows_read[table])
         return [
             rows,
-            gauge_of("aforo_exporter_rebuilds_total", self.rebuilds),
-            gauge_of("aforo_exporter_corrected_videos_total", self.corrected),
+            gauge_family("aforo_exporter_rebuilds_total", self.rebuilds),
+            gauge_family("aforo_exporter_corrected_videos_total", self.corrected),
         ]

@@ -1,4 +1,4 @@
-"""The SQL of the database exporter: files in `sql/`, with the names and kinds of the user's own table filled in."""
+"""SQL statements of `sql/`, with the table and column names of the user's own table filled in."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from core.errors import UsageError
 from core.settings import Exporters
 from core.video import FINAL_STATES, VideoState
 
-#: The columns we read; a name mapped to nothing is a column the user's table does not have.
+#: The columns that are read. A column mapped to "" is one that the user's table does not have.
 COLUMNS = ("id", "run_id", "state", "reason", "uploaded_at", "sent_at", "started_at", "updated_at", "intended_at")
 OPTIONAL = frozenset({"run_id", "reason", "sent_at", "started_at", "intended_at"})
 MOMENTS = frozenset({"uploaded_at", "sent_at", "started_at", "updated_at", "intended_at"})
-#: What our schema knows beyond the scenario's; only read where runs are.
+#: Columns that only our own schema has. They are read only if videos have a run_id.
 OF_RUNS = frozenset({"reason", "sent_at", "intended_at"})
-#: State of a row whose own state the mapping does not name.
+#: State of a row whose own state is not in the mapping.
 OTHER = "other"
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 _LISTS = ("runs", "final", "uploaded", "processing")
-#: SQL of a moment as epoch seconds, and of `:since` as the column has it; `{}` is the column.
+#: SQL of a moment as epoch seconds, and of `:since` in the type of the column. `{}` is the column.
 _TIMES = {
     ("epoch", "sqlite"): ("{}", ":since"),
     ("epoch", "postgresql"): ("{}", ":since"),
@@ -40,7 +40,7 @@ _TIMES = {
 
 @dataclass(frozen=True)
 class VideosTable:
-    """Where videos are, what their columns are called and what their states mean."""
+    """Table of the videos: its name, its columns by our names, and our states by its own."""
 
     table: str
     columns: dict[str, str]
@@ -49,7 +49,7 @@ class VideosTable:
 
     @classmethod
     def of(cls, settings: Exporters) -> VideosTable:
-        """Return what the settings say; raise UsageError naming the setting that cannot be meant."""
+        """Return the table of the settings; raise UsageError naming an invalid setting."""
         table = ".".join(_quoted(part, "AFORO_EXPORTER_VIDEOS_TABLE") for part in settings.videos_table.split("."))
         columns = {**{name: name for name in COLUMNS}, **_known_columns(settings.videos_columns)}
         if not columns["run_id"]:
@@ -58,7 +58,7 @@ class VideosTable:
 
     @property
     def has_runs(self) -> bool:
-        """Say whether videos belong to runs, so that the tables `runs` and `executions` are there too."""
+        """Return True if videos have a run_id, so that the tables `runs` and `executions` exist too."""
         return bool(self.columns["run_id"])
 
     @property
@@ -90,7 +90,7 @@ def _statement(source: str, names: dict[str, str]) -> TextClause:
 
 
 def _names(table: VideosTable, dialect: str) -> dict[str, str]:
-    """Return what stands in the SQL files' braces."""
+    """Return the values of the placeholders in the SQL files."""
     moment, since = _TIMES[table.times, dialect]
     names = {"videos": table.table, "since": since}
     for ours, theirs in table.columns.items():
@@ -101,7 +101,7 @@ def _names(table: VideosTable, dialect: str) -> dict[str, str]:
 
 
 def _missing(column: str) -> str:
-    """Return what is read in place of a column the table lacks; the type keeps PostgreSQL's arithmetic typed."""
+    """Return the SQL for a missing column. PostgreSQL needs a type to do arithmetic with it."""
     if column in MOMENTS:
         return "CAST(NULL AS double precision)"
     return "''" if column == "run_id" else "NULL"
@@ -109,8 +109,8 @@ def _missing(column: str) -> str:
 
 def _quoted(identifier: str, setting: str) -> str:
     if not _IDENTIFIER.fullmatch(identifier):
-        why = "it must be a plain name of letters, digits and '_', 63 at most"
-        raise UsageError(setting, why, "correct it", value=identifier)
+        why = "it must consist of letters, digits and '_', at most 63"
+        raise UsageError(setting, why, "use such a name", value=identifier)
     return f'"{identifier}"'
 
 
@@ -118,8 +118,10 @@ def _known_columns(given: Mapping[str, str]) -> dict[str, str]:
     columns = dict(given)
     for ours, theirs in columns.items():
         if ours not in COLUMNS or not (theirs or ours in OPTIONAL):
-            why = "on the left stand " + ", ".join(COLUMNS) + "; only " + ", ".join(sorted(OPTIONAL)) + " may be empty"
-            raise UsageError("AFORO_EXPORTER_VIDEOS_COLUMNS", why, "correct it", value=f"{ours}={theirs}")
+            why = f"the keys are {', '.join(COLUMNS)}; only {', '.join(sorted(OPTIONAL))} may be empty"
+            raise UsageError(
+                "AFORO_EXPORTER_VIDEOS_COLUMNS", why, "see .env.example for the form", value=f"{ours}={theirs}"
+            )
         if theirs:
             _quoted(theirs, "AFORO_EXPORTER_VIDEOS_COLUMNS")
     return columns
@@ -129,6 +131,8 @@ def _states(given: Mapping[str, str]) -> dict[str, str]:
     states = dict(given) or {state.value: state.value for state in VideoState}
     for theirs, ours in states.items():
         if ours not in {*VideoState, OTHER}:
-            why = "on the right stand " + ", ".join(VideoState)
-            raise UsageError("AFORO_EXPORTER_VIDEOS_STATES", why, "correct it", value=f"{theirs}={ours}")
+            why = "the values are " + ", ".join(VideoState)
+            raise UsageError(
+                "AFORO_EXPORTER_VIDEOS_STATES", why, "see .env.example for the form", value=f"{theirs}={ours}"
+            )
     return states

@@ -1,8 +1,8 @@
-"""Exact sums over videos and executions, built by addition: of one row, or of a group the database has summed.
+"""Exact sums over videos and executions, built by adding single rows or groups that the database has summed.
 
 Moments are UTC epoch seconds as doubles. From 2004 to 2038 such a double is a multiple of 2**-22 s, and so are the
-differences of two; a sum of them below 2**31 s (68 years) therefore needs no rounding. Order, grouping and who adds
-make no difference: row by row here and SUM() in the database give the same bits. See docs/adr/0008.
+differences of two; a sum of them below 2**31 s (68 years) therefore needs no rounding. Order
+and grouping make no difference: addition row by row here and SUM() in the database give the same bits (docs/adr/0008).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from core.video import Outcome, Stage, VideoState
 
 
 class Video(NamedTuple):
-    """One row of the videos table, in the order of the SQL; `state` is ours, moments are epoch seconds."""
+    """One row of `videos_*.sql`; the fields have the order of its columns. `state` is one of VideoState."""
 
     id: str
     run_id: str
@@ -29,14 +29,14 @@ class Video(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Videos of one state and reason, in the order of the SQL; sums are in seconds."""
+    """Videos of one state and reason; the fields have the order of `videos_of_run.sql`. Sums are in seconds."""
 
     state: str
     reason: str | None
     videos: int
     in_window: int
-    cycle_seconds: float | None
-    wait_seconds: float | None
+    response_seconds: float | None
+    queue_wait_seconds: float | None
     service_seconds: float | None
     first_upload: float | None
     last_update: float | None
@@ -45,14 +45,14 @@ class Group(NamedTuple):
 
 @dataclass
 class Tally:
-    """The sums of some videos; `window_end` is where a sustained run's test window ends, infinite for a burst."""
+    """Sums over videos. `window_end` is the end of a sustained run's test window, infinite for a burst."""
 
     window_end: float = math.inf
     states: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     in_window: int = 0
-    cycle_seconds: float = 0.0
-    wait_seconds: float = 0.0
+    response_seconds: float = 0.0
+    queue_wait_seconds: float = 0.0
     service_seconds: float = 0.0
     first_upload: float | None = None
     last_done: float | None = None
@@ -60,7 +60,7 @@ class Tally:
 
     @property
     def final(self) -> int:
-        """Return how many videos have a final state."""
+        """Return the number of videos in a final state."""
         return self.states[VideoState.DONE] + self.states[VideoState.FAILED]
 
     def add(self, group: Group) -> None:
@@ -78,33 +78,36 @@ class Tally:
         self.add(group_of(video, self.window_end))
 
     def move(self, old: str, new: str) -> None:
-        """Give one video that is not final another such state."""
+        """Move one video from a state to another, both not final."""
         self.states[old] -= 1
         self.states[new] += 1
 
     def absorb(self, other: Tally) -> None:
         """Add the videos of another tally."""
-        for state, count in other.states.items():  # Counter.update takes five times longer, 200 times a scrape
+        for (
+            state,
+            count,
+        ) in other.states.items():  # Counter.update takes five times longer, and a scrape does this 200 times
             self.states[state] += count
         for reason, count in other.reasons.items():
             self.reasons[reason] += count
         self.in_window += other.in_window
-        self.cycle_seconds += other.cycle_seconds
-        self.wait_seconds += other.wait_seconds
+        self.response_seconds += other.response_seconds
+        self.queue_wait_seconds += other.queue_wait_seconds
         self.service_seconds += other.service_seconds
         self.first_upload = smaller(self.first_upload, other.first_upload)
         self.last_done = larger(self.last_done, other.last_done)
 
     def _add_done(self, group: Group) -> None:
         self.in_window += group.in_window
-        self.cycle_seconds += group.cycle_seconds or 0.0
-        self.wait_seconds += group.wait_seconds or 0.0
+        self.response_seconds += group.response_seconds or 0.0
+        self.queue_wait_seconds += group.queue_wait_seconds or 0.0
         self.service_seconds += group.service_seconds or 0.0
         self.last_done = larger(self.last_done, group.last_update)
 
 
 class Execution(NamedTuple):
-    """One ended row of the executions table, in the order of the SQL; `sums` are stage seconds, then CPU seconds."""
+    """One ended execution. `sums` are its stage seconds in the order of Stage, then ffmpeg's CPU seconds."""
 
     id: int
     run_id: str
@@ -115,7 +118,7 @@ class Execution(NamedTuple):
 
 @dataclass
 class ExecutionTally:
-    """Deliveries of one run by outcome, and what its done ones took; `lost` have no end and are counted apart."""
+    """Executions of one run by outcome, and the seconds of those that are done. `lost` ones have no end."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
     lost: Counter[str] = field(default_factory=Counter)
@@ -125,11 +128,11 @@ class ExecutionTally:
         """Add executions with one outcome and the sums of their stage seconds and CPU seconds."""
         self.outcomes[outcome] += executions
         if outcome == Outcome.DONE:
-            self.sums = [total(known, more) for known, more in zip(self.sums, sums, strict=True)]
+            self.sums = [total(before, more) for before, more in zip(self.sums, sums, strict=True)]
 
 
 def group_of(video: Video, window_end: float) -> Group:
-    """Return the group that holds this video alone."""
+    """Return a group that holds only this video."""
     up, start, end = video.uploaded_at, video.started_at, video.updated_at
     wait, service = (None, None) if start is None else (start - up, end - start)
     lateness = None if video.intended_at is None else up - video.intended_at
@@ -148,5 +151,5 @@ def larger(one: float | None, other: float | None) -> float | None:
 
 
 def total(one: float | None, other: float | None) -> float | None:
-    """Return the sum of what is known of two numbers; unknown when neither is."""
+    """Return the sum of two numbers, ignoring an unknown one; None if both are unknown."""
     return other if one is None else one if other is None else one + other

@@ -1,1 +1,1 @@
-"""."""
+"""HTTP side of the exporters: `server` accepts connections, `application` answers /metrics, /healthz and /."""

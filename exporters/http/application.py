@@ -1,4 +1,4 @@
-"""The web application of an exporter: /metrics, /healthz and a landing page, GET only."""
+"""WSGI application of an exporter: /metrics, /healthz and a landing page, GET only."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
 
 TEXT = "text/plain; charset=utf-8"
-#: What is left of Prometheus's own timeout for the way and for writing the answer.
+#: Reserved from Prometheus's scrape timeout for the network and for encoding the response.
 MARGIN_SECONDS = 0.25
 TIMEOUT_HEADER = "HTTP_X_PROMETHEUS_SCRAPE_TIMEOUT_SECONDS"
 
@@ -37,7 +37,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Application:
-    """The WSGI application; `credentials` is `user:password` where basic auth is asked for."""
+    """The WSGI application. `credentials` is `user:password`, or None without basic authentication."""
 
     exposition: Exposition
     credentials: bytes | None = None
@@ -59,14 +59,16 @@ class Application:
             challenge = ("WWW-Authenticate", 'Basic realm="metrics", charset="UTF-8"')
             return Answer("401 Unauthorized", b"user and password, please\n", extra=(challenge,))
         if path == "/metrics":
-            return self._metrics(environ.get("HTTP_ACCEPT", ""), patience(environ.get(TIMEOUT_HEADER, "")))
+            return self._metrics(
+                environ.get("HTTP_ACCEPT", ""), collection_timeout_seconds(environ.get(TIMEOUT_HEADER, ""))
+            )
         if path == "/":
             return Answer("200 OK", landing_page(self.exposition.exporter), "text/html; charset=utf-8")
         return Answer("404 Not Found", b"there are /metrics, /healthz and /\n")
 
-    def _metrics(self, accept: str, patience_seconds: float) -> Answer:
+    def _metrics(self, accept: str, timeout_seconds: float) -> Answer:
         encode, content_type = choose_encoder(accept)
-        return Answer("200 OK", self.exposition.render(encode, patience_seconds), content_type)
+        return Answer("200 OK", self.exposition.render(encode, timeout_seconds), content_type)
 
     def _may_read(self, header: str) -> bool:
         if self.credentials is None:
@@ -79,8 +81,8 @@ class Application:
         return kind.lower() == "basic" and hmac.compare_digest(given, self.credentials)
 
 
-def patience(scrape_timeout: str) -> float:
-    """Return how long a scrape can wait for its source when Prometheus gives up after `scrape_timeout` seconds."""
+def collection_timeout_seconds(scrape_timeout: str) -> float:
+    """Return the time limit of a collection, from Prometheus's scrape timeout header; infinite without one."""
     try:
         seconds = float(scrape_timeout)
     except ValueError:
@@ -89,7 +91,7 @@ def patience(scrape_timeout: str) -> float:
 
 
 def landing_page(exporter: str) -> bytes:
-    """Return a page that says what this is and links to its metrics."""
+    """Return an HTML page that names the exporter and links to its metrics."""
     title = escape(f"Aforo {exporter} exporter")
     return (
         f'<!doctype html><html lang="en"><title>{title}</title><h1>{title}</h1>'
@@ -98,7 +100,7 @@ def landing_page(exporter: str) -> bytes:
 
 
 def read_credentials(file: Path | None) -> bytes | None:
-    """Return the `user:password` of a password file, None without a file; raise UsageError where it holds none."""
+    """Return the `user:password` line of `file`, None without a file; raise UsageError for any other content."""
     if file is None:
         return None
     try:
@@ -107,5 +109,7 @@ def read_credentials(file: Path | None) -> bytes | None:
         why = f"it cannot be read: {error.strerror}"
         raise UsageError("AFORO_EXPORTER_AUTH_FILE", why, "name a readable file", value=file) from None
     if b"\n" in line or line.partition(b":")[0] in {b"", line}:
-        raise UsageError("AFORO_EXPORTER_AUTH_FILE", "it must hold one line user:password", "correct it", value=file)
+        raise UsageError(
+            "AFORO_EXPORTER_AUTH_FILE", "it must hold one line user:password", "write such a line", value=file
+        )
     return line

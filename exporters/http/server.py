@@ -1,7 +1,7 @@
-"""The HTTP server: bounded threads, and a client that says nothing, or slowly, holds up nobody.
+"""HTTP server with bounded threads, in which slow and idle clients do not delay other scrapes.
 
-Hypercorn reads requests and shakes TLS hands on one event loop, so an idle client costs a socket until it is dropped
-after `IDLE_SECONDS`; only whole requests reach one of the `THREADS`.
+Hypercorn reads requests and does TLS handshakes on one event loop. An idle client therefore costs one socket, which
+is closed after `IDLE_SECONDS`. Only complete requests occupy one of the `THREADS`.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
     from exporters.http.application import Application
 
 THREADS = 8
-#: Time a client has for its handshake, and for its whole request line and headers.
+#: Time limit for the TLS handshake, and for request line and headers.
 IDLE_SECONDS = 10
-#: How long SIGTERM waits for answers under way.
+#: Time that SIGTERM leaves to requests in progress.
 GRACE_SECONDS = 1.0
 HEADER_BYTES = 16 * 1024
 
 
-def listening(settings: Exporters, port: int, port_setting: str) -> socket.socket:
-    """Return a listening socket; raise EnvironmentFault naming the setting of a port that cannot be had."""
+def listen(settings: Exporters, port: int, port_setting: str) -> socket.socket:
+    """Return a listening socket; raise EnvironmentFault naming `port_setting` if the port is not available."""
     try:
         return socket.create_server((settings.host, port), family=_family(settings.host), backlog=128)
     except OSError as error:
@@ -41,12 +41,12 @@ def listening(settings: Exporters, port: int, port_setting: str) -> socket.socke
 
 
 def serve(application: Application, config: Config) -> None:
-    """Answer on the configured socket until SIGTERM or SIGINT."""
+    """Serve requests on the configured socket until SIGTERM or SIGINT."""
     asyncio.run(_serve(application, config))
 
 
 def configuration(settings: Exporters, listener: socket.socket) -> Config:
-    """Return Hypercorn's configuration, which takes the socket over; raise UsageError for half of a TLS pair."""
+    """Return Hypercorn's configuration, which owns the socket; raise UsageError for an incomplete TLS pair."""
     config = Config()
     config.certfile, config.keyfile = _tls_pair(settings)
     config.bind = [f"fd://{listener.detach()}"]

@@ -1,1 +1,6 @@
-"""."""
+"""SQS exporter: a background thread polls, scrapes answer from memory.
+
+1. `source` schedules the polls and renders the last reading.
+2. `queue_watcher` discovers queues and reads their attributes concurrently.
+3. `oldest_message` reads the age of the oldest message from our database, because SQS does not report it.
+"""

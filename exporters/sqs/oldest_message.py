@@ -1,4 +1,4 @@
-"""How long the oldest message waits: SQS does not say, our own database does, for the queue of this project."""
+"""Send time of the oldest waiting message, from our database: SQS has no attribute for it."""
 
 from __future__ import annotations
 
@@ -8,55 +8,55 @@ from dataclasses import dataclass
 from core.run import FINAL_STATUSES
 from core.settings import Settings
 from exporters.db.reader import Database
-from exporters.exposition import Findings, gauge_of
+from exporters.exposition import Collected, gauge_family
 from exporters.faults import SourceNotReady
-from exporters.time_limited_call import Errand
+from exporters.time_limited_call import TimeLimitedCall
 
 #: Runs that may still have messages in the queue.
 RUNS = 20
 
 
 @dataclass
-class Waiting:
-    """Asks the database on the schedule of the SQS poll; scrapes answer from memory."""
+class OldestMessage:
+    """Source that reads the database on each SQS poll. Scrapes answer from memory."""
 
     database: Database
     settings: Settings
     name: str = "waiting"
     has_active_run: bool = False
-    _oldest: float | None = None
+    _sent_at: float | None = None
     _failure: BaseException | None = None
-    _asked: bool = False
+    _was_polled: bool = False
 
     def __post_init__(self) -> None:
-        self._reading = Errand(self._read, "waiting")
+        self._call = TimeLimitedCall(self._read, "waiting")
 
     @property
     def queue(self) -> str:
-        """Return the queue whose messages our database knows."""
+        """Return the queue whose messages are in our database."""
         return self.settings.queue.name
 
     def poll(self, *, is_queue_empty: bool = False) -> None:
-        """Read the newest runs and the oldest video that waits; keeps the failure for `fetch` to raise.
+        """Read the newest runs and their oldest waiting video. Keep a failure for `fetch` to raise.
 
-        Videos of a run that was cut short, or whose queue was purged, wait for ever: an empty queue overrules them.
+        Videos of an interrupted run or a purged queue stay in the state uploaded, so an empty queue overrules them.
         """
         try:
-            oldest, self.has_active_run = self._reading.ask(self.settings.exporters.timeout_seconds)
-            self._oldest = None if is_queue_empty else oldest
+            sent_at, self.has_active_run = self._call.result(self.settings.exporters.timeout_seconds)
+            self._sent_at = None if is_queue_empty else sent_at
             self._failure = None
-        except Exception as error:  # told by `fetch`; SQS is read whatever happens here
-            self._oldest, self.has_active_run, self._failure = None, False, error
-        self._asked = True
+        except Exception as error:  # raised by `fetch`; the SQS polls go on
+            self._sent_at, self.has_active_run, self._failure = None, False, error
+        self._was_polled = True
 
-    def fetch(self, patience_seconds: float = math.inf) -> Findings:
+    def fetch(self, timeout_seconds: float = math.inf) -> Collected:
         """Return the family of the oldest message; raise what the database raised."""
-        if not self._asked:
-            raise SourceNotReady("the database has not been asked yet")
+        if not self._was_polled:
+            raise SourceNotReady("the database has not been read yet")
         if self._failure is not None:
             raise self._failure
         name = "aforo_sqs_oldest_message_timestamp_seconds"
-        return Findings([gauge_of(name, self._oldest, [self.queue])])
+        return Collected([gauge_family(name, self._sent_at, [self.queue])])
 
     def _read(self) -> tuple[float | None, bool]:
         with self.database.snapshot(self.settings.exporters.timeout_seconds) as reader:

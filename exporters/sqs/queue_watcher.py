@@ -1,4 +1,4 @@
-"""Which queues are watched, and one concurrent reading of all of them."""
+"""Discovery of the watched queues, and one concurrent reading of all of them."""
 
 from __future__ import annotations
 
@@ -7,29 +7,27 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from core.errors import EnvironmentFault
-from core.sqs_queue import QueueFacts, read_facts
+from core.sqs_queue import QueueAttributes, read_attributes
 from exporters.faults import Fault, fault_of
 
 if TYPE_CHECKING:
     from types_boto3_sqs.client import SQSClient
 
-#: As many as boto3 keeps connections.
+#: boto3's default number of connections.
 CONCURRENCY = 10
 PAGE = 1000
-#: How often prefixes are listed again: ListQueues is charged as any call.
+#: Interval at which prefixes are listed again: AWS charges ListQueues like any call.
 DISCOVERY_SECONDS = 60.0
-
-T = TypeVar("T")
 
 
 @dataclass
 class CallCounter:
-    """Counts the HTTP requests a client sends, retries included: what AWS charges."""
+    """Counts the HTTP requests of a client, retries included, because AWS charges each."""
 
     calls: Counter[str] = field(default_factory=Counter)
 
@@ -43,23 +41,23 @@ class CallCounter:
 
 @dataclass(frozen=True)
 class Reading:
-    """One reading of every watched queue, by queue name: what SQS said, or why it did not."""
+    """One reading of all watched queues, by queue name: attributes, DLQ depth, and errors."""
 
-    facts: dict[str, QueueFacts]
+    facts: dict[str, QueueAttributes]
     dead_letters: dict[str, int]
     failures: dict[str, BaseException]
 
     @property
     def is_busy(self) -> bool:
-        """Say whether any queue holds a message."""
+        """Return True if any queue holds a message."""
         return any(facts.total for facts in self.facts.values())
 
 
 @dataclass
-class Watcher:
-    """Finds queues by name or prefix and reads them; safe for one caller at a time.
+class QueueWatcher:
+    """Discovers queues by name or prefix and reads them. Only one thread may call it.
 
-    The dead-letter queue of a watched queue is not watched itself: nobody consumes it, by design.
+    A dead-letter queue counts as the depth of its source queue. It is not watched itself, since it has no consumer.
     """
 
     client: SQSClient
@@ -69,54 +67,57 @@ class Watcher:
     _urls: dict[str, str] = field(default_factory=dict)
     _listed: dict[str, dict[str, str]] = field(default_factory=dict)
     _listed_at: float | None = None
-    #: by queue, as it last said: one that does not answer now still has its dead-letter queue
-    _holders: dict[str, str | None] = field(default_factory=dict)
+    #: DLQ ARN per queue from its last successful read. Kept while the queue does not answer.
+    _dead_letter_arns: dict[str, str | None] = field(default_factory=dict)
 
     def read(self) -> Reading:
         """Read every queue once, and each dead-letter queue once."""
-        unlisted = self._discover()
-        targets = self._targets()
-        facts, failures = self._each(targets, self._facts)
+        list_failures = self._discover()
+        names = self._names()
+        facts, failures = self._read_all(names, self._facts)
         for name, error in failures.items():
-            if fault_of(error) is Fault.NOT_FOUND:  # made again, it may have another URL
+            if fault_of(error) is Fault.NOT_FOUND:  # a queue that is created again may have another URL
                 self._urls.pop(name, None)
-        told = self._holders | {name: fact.dead_letter_arn for name, fact in facts.items()}
-        self._holders = {name: told.get(name) for name in targets}
-        holders = {name: fact.dead_letter_arn for name, fact in facts.items() if fact.dead_letter_arn}
-        known = {name: facts[name] for name in facts.keys() & {_name_of(arn) for arn in holders.values()}}
-        unread = {arn for arn in holders.values() if _name_of(arn) not in known}
-        found, refused = self._each(sorted(unread), self._facts_of_arn)
-        totals = {arn: facts.total for arn, facts in found.items()}
-        totals |= {arn: known[_name_of(arn)].total for arn in holders.values() if _name_of(arn) in known}
-        failures |= {name: refused[arn] for name, arn in holders.items() if arn in refused} | unlisted
-        dead_letters = {name: totals[arn] for name, arn in holders.items() if arn in totals}
+        arns = self._dead_letter_arns | {name: fact.dead_letter_arn for name, fact in facts.items()}
+        self._dead_letter_arns = {name: arns.get(name) for name in names}
+        dead_letters, dead_letter_failures = self._dead_letters(facts)
+        failures |= dead_letter_failures | list_failures
         return Reading(self._without_dead_letter_queues(facts), dead_letters, failures)
 
     def close(self) -> None:
-        """Give up what is not asked yet: a program that ends waits for the calls under way only."""
+        """Cancel the calls that have not started, so that the program only waits for those in progress."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _targets(self) -> list[str]:
-        named = [pattern for pattern in self.patterns if not pattern.endswith("*")]
-        return list(dict.fromkeys([*named, *(name for urls in self._listed.values() for name in urls)]))
+    def _names(self) -> list[str]:
+        exact = [pattern for pattern in self.patterns if not pattern.endswith("*")]
+        return list(dict.fromkeys([*exact, *(name for urls in self._listed.values() for name in urls)]))
 
-    def _without_dead_letter_queues(self, facts: dict[str, QueueFacts]) -> dict[str, QueueFacts]:
-        named = {_name_of(arn) for arn in self._holders.values() if arn}
-        return {name: fact for name, fact in facts.items() if name not in named}
+    def _dead_letters(self, facts: dict[str, QueueAttributes]) -> tuple[dict[str, int], dict[str, BaseException]]:
+        """Return the DLQ depth by source queue, and the errors of the DLQs that could not be read."""
+        arns = {name: fact.dead_letter_arn for name, fact in facts.items() if fact.dead_letter_arn}
+        depths = {arn: facts[_name_of(arn)].total for arn in arns.values() if _name_of(arn) in facts}
+        read, failures = self._read_all(sorted({*arns.values()} - depths.keys()), self._facts_of_arn)
+        depths |= {arn: fact.total for arn, fact in read.items()}
+        by_queue = {name: depths[arn] for name, arn in arns.items() if arn in depths}
+        return by_queue, {name: failures[arn] for name, arn in arns.items() if arn in failures}
+
+    def _without_dead_letter_queues(self, facts: dict[str, QueueAttributes]) -> dict[str, QueueAttributes]:
+        dead_letter_queues = {_name_of(arn) for arn in self._dead_letter_arns.values() if arn}
+        return {name: fact for name, fact in facts.items() if name not in dead_letter_queues}
 
     def _discover(self) -> dict[str, BaseException]:
-        """List prefixes anew when it is time; return what SQS refused, by pattern: what was listed before stays."""
-        now, refused = self.monotonic(), dict[str, BaseException]()
+        """List the prefixes again when due; return the errors by pattern. A failed prefix keeps its last list."""
+        now, failures = self.monotonic(), dict[str, BaseException]()
         if self._listed_at is not None and now - self._listed_at < DISCOVERY_SECONDS:
-            return refused
+            return failures
         for pattern in (pattern for pattern in self.patterns if pattern.endswith("*")):
             try:
                 self._listed[pattern] = dict(self._list(pattern[:-1]))
-            except (BotoCoreError, ClientError) as error:  # the named queues, and the other prefixes, are read on
-                refused[pattern] = error
+            except (BotoCoreError, ClientError) as error:  # the other patterns are still read
+                failures[pattern] = error
             self._urls |= self._listed.get(pattern, {})
-        self._listed_at = None if refused else now
-        return refused
+        self._listed_at = None if failures else now
+        return failures
 
     def _list(self, prefix: str) -> Iterator[tuple[str, str]]:
         pages = self.client.get_paginator("list_queues").paginate(
@@ -126,23 +127,23 @@ class Watcher:
             for url in page.get("QueueUrls", []):
                 yield url.rpartition("/")[2], url
 
-    def _facts(self, name: str) -> QueueFacts:
+    def _facts(self, name: str) -> QueueAttributes:
         if name not in self._urls:
             self._urls[name] = self.client.get_queue_url(QueueName=name)["QueueUrl"]
-        return read_facts(self.client, self._urls[name])
+        return read_attributes(self.client, self._urls[name])
 
-    def _facts_of_arn(self, arn: str) -> QueueFacts:
+    def _facts_of_arn(self, arn: str) -> QueueAttributes:
         if arn not in self._urls:
-            found = self.client.get_queue_url(QueueName=_name_of(arn), QueueOwnerAWSAccountId=arn.split(":")[4])
-            self._urls[arn] = found["QueueUrl"]
-        return read_facts(self.client, self._urls[arn])
+            answer = self.client.get_queue_url(QueueName=_name_of(arn), QueueOwnerAWSAccountId=arn.split(":")[4])
+            self._urls[arn] = answer["QueueUrl"]
+        return read_attributes(self.client, self._urls[arn])
 
-    def _each(
-        self, keys: Iterable[str], read: Callable[[str], QueueFacts]
-    ) -> tuple[dict[str, QueueFacts], dict[str, BaseException]]:
-        """Read all keys side by side; return what was read, and what went wrong, by key."""
+    def _read_all(
+        self, keys: Iterable[str], read: Callable[[str], QueueAttributes]
+    ) -> tuple[dict[str, QueueAttributes], dict[str, BaseException]]:
+        """Read all keys concurrently; return the attributes and the errors by key."""
         pending = {key: self._pool.submit(read, key) for key in keys}
-        facts: dict[str, QueueFacts] = {}
+        facts: dict[str, QueueAttributes] = {}
         failures: dict[str, BaseException] = {}
         for key, future in pending.items():
             error = future.exception()
@@ -154,7 +155,7 @@ class Watcher:
 
 
 def _cause(error: BaseException) -> BaseException:
-    """Return what boto3 raised: core.sqs_queue tells it to people in a line of its own."""
+    """Return the boto3 error, which `core.sqs_queue` wraps in an EnvironmentFault."""
     return error.__cause__ if isinstance(error, EnvironmentFault) and error.__cause__ else error
 
 

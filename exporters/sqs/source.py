@@ -1,4 +1,4 @@
-"""SQS queues as a source: read in the background, faster while there is work; scrapes answer from memory."""
+"""SQS queues as a source: polled in the background, more often while there is work."""
 
 from __future__ import annotations
 
@@ -14,38 +14,37 @@ from prometheus_client.core import Metric
 from core import aws
 from core.metrics import family
 from core.settings import Exporters, Settings
-from core.sqs_queue import QueueFacts
+from core.sqs_queue import QueueAttributes
 from exporters.db.reader import open_database
 from exporters.db.statements import VideosTable
-from exporters.exposition import Clock, Findings, Incomplete, Source, gauge_of, written
+from exporters.exposition import Clock, Collected, Incomplete, Source, gauge_family, to_text
 from exporters.faults import Fault, SourceNotReady, fault_of
-from exporters.sqs.oldest_message import Waiting
-from exporters.sqs.queue_watcher import CallCounter, Reading, Watcher
+from exporters.sqs.oldest_message import OldestMessage
+from exporters.sqs.queue_watcher import CallCounter, QueueWatcher, Reading
 
 MONTH_SECONDS = 30 * 24 * 3600
-#: Polls the present rate of calls is taken from.
+#: Number of polls over which the rate of API calls is computed.
 RATE_POLLS = 20
-#: What is older than this many idle intervals is no longer said.
+#: A reading older than this many idle intervals is not exposed.
 STALE_INTERVALS = 4
 READ_TIMEOUT_SECONDS = 5
-#: of more queues, an error counter begins with its first error: /metrics stays small
+#: With more queues, error counters start at their first error instead of 0, to keep /metrics small.
 MOST_EXPECTED_QUEUES = 20
 
 
 @dataclass
 class QueueSource:
-    """Keeps the last reading of every watched queue."""
+    """Source that holds the last reading of every watched queue."""
 
-    watcher: Watcher
+    watcher: QueueWatcher
     counter: CallCounter
     settings: Exporters
     clock: Clock = time.time
     name: str = "sqs"
     _reading: Reading | None = None
-    #: what the reading says and when each queue last answered, written once and not by each scrape; gauges read the
-    #: same in both text formats
-    _text: str = ""
-    _ages: str = ""
+    #: Rendered once per poll instead of once per scrape. Gauges have the same lines in both text formats.
+    _queue_text: str = ""
+    _last_success_text: str = ""
     _failure: BaseException | None = None
     _polled_at: float | None = None
     _answered: dict[str, float] = field(default_factory=dict)
@@ -54,49 +53,51 @@ class QueueSource:
 
     @property
     def is_busy(self) -> bool:
-        """Say whether the last reading found a message."""
+        """Return True if any queue held a message in the last reading."""
         return self._reading is not None and self._reading.is_busy
 
     def is_empty(self, queue: str) -> bool:
-        """Say whether SQS said at the last reading that `queue` holds no message."""
+        """Return True if `queue` held no message in the last reading."""
         facts = self._reading.facts.get(queue) if self._reading else None
         return facts is not None and facts.total == 0
 
     def poll(self) -> None:
-        """Read every queue; keeps what failed for `fetch` to tell."""
+        """Read every queue. Keep a failure for `fetch` to raise."""
         self._history.append((self.clock(), self.counter.calls.total()))
         try:
             reading = self.watcher.read()
-        except Exception as error:  # told by `fetch`, tried again: the polling goes on whatever one poll met
+        except Exception as error:  # raised by `fetch`; the polling goes on
             self._failure, self._reading = error, Reading({}, {}, {})
         else:
             self._failure, self._reading = next(iter(reading.failures.values()), None), reading
-            self._note(reading)
-        self._text = written(_queue_families(self._reading))
-        self._ages = written([_per_queue("last_success_timestamp_seconds", self._answered)])
+            self._record(reading)
+        self._queue_text = to_text(_queue_families(self._reading))
+        self._last_success_text = to_text([_per_queue("last_success_timestamp_seconds", self._answered)])
         self._polled_at = self.clock()
 
-    def fetch(self, patience_seconds: float = math.inf) -> Findings:
-        """Return the families from memory; raise Incomplete with what is known when a queue did not answer."""
+    def fetch(self, timeout_seconds: float = math.inf) -> Collected:
+        """Return the families from memory; raise Incomplete if a queue did not answer or the reading is too old."""
         if self._reading is None or self._polled_at is None:
             raise SourceNotReady("SQS has not answered yet")
-        findings = Findings(self._own_families(), self._text + self._ages)
+        collected = Collected(self._own_families(), self._queue_text + self._last_success_text)
         if self.clock() - self._polled_at > STALE_INTERVALS * self.settings.idle_seconds + READ_TIMEOUT_SECONDS:
-            raise Incomplete(Findings(self._own_families(), self._ages), TimeoutError("the last reading is too old"))
+            raise Incomplete(
+                Collected(self._own_families(), self._last_success_text), TimeoutError("the last reading is too old")
+            )
         if self._failure is not None:
-            raise Incomplete(findings, self._failure)
-        return findings
+            raise Incomplete(collected, self._failure)
+        return collected
 
-    def _note(self, reading: Reading) -> None:
+    def _record(self, reading: Reading) -> None:
         now = self.clock()
         self._answered |= dict.fromkeys(reading.facts, now)
         if len(reading.facts) + len(reading.failures) <= MOST_EXPECTED_QUEUES:
-            self._expect({*reading.facts, *reading.failures})
+            self._initialise_errors({*reading.facts, *reading.failures})
         for name, error in reading.failures.items():
             self._errors[name, fault_of(error)] += 1
 
-    def _expect(self, names: Iterable[str]) -> None:
-        """Let the error counters of these queues exist, at 0: `increase` does not see one that is born at 1."""
+    def _initialise_errors(self, names: Iterable[str]) -> None:
+        """Initialise the error counters of these queues to 0. `increase()` misses a counter whose first sample is 1."""
         for name in names:
             for reason in Fault:
                 self._errors.setdefault((name, reason), 0)
@@ -107,11 +108,11 @@ class QueueSource:
             errors.add_metric([queue, reason], count)
         for operation, count in sorted(self.counter.calls.items()):
             calls.add_metric([operation], count)
-        cost = gauge_of("aforo_sqs_api_cost_usd_per_month", self._usd_per_month())
+        cost = gauge_family("aforo_sqs_api_cost_usd_per_month", self._usd_per_month())
         return [errors, calls, cost]
 
     def _usd_per_month(self) -> float | None:
-        """Return the price of a month of calls at the rate of the last polls; None before the second one."""
+        """Return the cost per month at the call rate of the last polls; None before the second poll."""
         if len(self._history) < 2:
             return None
         (first, before), (last, after) = self._history[0], self._history[-1]
@@ -121,49 +122,49 @@ class QueueSource:
 
 
 @dataclass
-class Watch:
-    """Both sources of the SQS exporter and the schedule they share."""
+class SqsSources:
+    """Both sources of the SQS exporter and the poll schedule they share."""
 
     queues: QueueSource
-    waiting: Waiting
+    oldest_message: OldestMessage
     settings: Exporters
 
     @property
-    def sources(self) -> list[Source]:
+    def all(self) -> list[Source]:
         """Return the sources, in the order of the exposition."""
-        return [self.queues, self.waiting]
+        return [self.queues, self.oldest_message]
 
     def keep_polling(self, stop: threading.Event) -> None:
-        """Poll now and then again, sooner while a message or a run is there, until `stop`."""
+        """Poll until `stop` is set, more often while there are messages or an active run."""
         while not stop.is_set():
             self.poll()
             stop.wait(self.interval_seconds)
 
     def poll(self) -> None:
-        """Ask SQS, then the database, which is not believed on a queue that SQS says is empty."""
+        """Read SQS, then the database. An empty queue in SQS overrules the database."""
         self.queues.poll()
-        self.waiting.poll(is_queue_empty=self.queues.is_empty(self.waiting.queue))
+        self.oldest_message.poll(is_queue_empty=self.queues.is_empty(self.oldest_message.queue))
 
     @property
     def interval_seconds(self) -> float:
         """Return the time to the next poll."""
-        busy = self.queues.is_busy or self.waiting.has_active_run
+        busy = self.queues.is_busy or self.oldest_message.has_active_run
         return self.settings.busy_seconds if busy else self.settings.idle_seconds
 
 
-def open_watch(settings: Settings) -> Watch:
-    """Return the sources for the queues the settings name."""
+def open_sources(settings: Settings) -> SqsSources:
+    """Return the sources for the queues in the settings."""
     client = aws.client(settings, "sqs", read_timeout_seconds=READ_TIMEOUT_SECONDS)
     counter = CallCounter()
     counter.attach(client)
-    watcher = Watcher(client, settings.exporters.queues or (settings.queue.name,))
+    watcher = QueueWatcher(client, settings.exporters.queues or (settings.queue.name,))
     database = open_database(settings.database.reading_url, VideosTable.of(settings.exporters))
     queues = QueueSource(watcher, counter, settings.exporters)
-    return Watch(queues, Waiting(database, settings), settings.exporters)
+    return SqsSources(queues, OldestMessage(database, settings), settings.exporters)
 
 
 def _queue_families(reading: Reading) -> list[Metric]:
-    columns: dict[str, Callable[[QueueFacts], int | None]] = {
+    columns: dict[str, Callable[[QueueAttributes], int | None]] = {
         "messages_visible": lambda facts: facts.visible,
         "messages_in_flight": lambda facts: facts.in_flight,
         "messages_delayed": lambda facts: facts.delayed,
@@ -178,8 +179,8 @@ def _queue_families(reading: Reading) -> list[Metric]:
 
 
 def _per_queue(name: str, values: Mapping[str, float | None]) -> Metric:
-    made = family(f"aforo_sqs_{name}")
+    gauge = family(f"aforo_sqs_{name}")
     for queue, value in values.items():
         if value is not None:
-            made.add_metric([queue], value)
-    return made
+            gauge.add_metric([queue], value)
+    return gauge

@@ -1,4 +1,4 @@
-"""A compose stack of its own: a project name, a port and a results folder nobody else uses, removed at the end."""
+"""A compose stack for one test session, with its own project name, port and results folder, removed at the end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from tests.conftest import free_port
 
 ROOT = Path(__file__).parents[2]
-#: stand-ins for the third-party images, where no container registry is reachable
+#: Stand-ins for the third-party images, for a machine that reaches no image registry.
 LAB_IMAGES = {
     "PYTHON_IMAGE": "lab/python:3.11",
     "PROMETHEUS_IMAGE": "lab/prometheus:3",
@@ -26,29 +26,29 @@ LAB_IMAGES = {
 
 @dataclass(frozen=True)
 class ComposeStack:
-    """The stack of one test session, as `make … STACK=compose` runs it."""
+    """The stack of one test session, run by `make … STACK=compose`."""
 
     folder: Path
     environment: dict[str, str]
 
     @property
     def prometheus_url(self) -> str:
-        """Return the published page of Prometheus."""
+        """Published URL of Prometheus."""
         return f"http://127.0.0.1:{self.environment['AFORO_COMPOSE_PROMETHEUS_PORT']}"
 
     def make(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Run make in the stack's copy of the tree."""
+        """Run make in the copy of the tree."""
         return self._run("make", *words, "STACK=compose")
 
     def sql(self, query: str) -> list[list[str]]:
-        """Return the rows PostgreSQL itself gives for `query`."""
+        """Return the rows of `query` from PostgreSQL."""
         client = ["exec", "-T", "-e", "PGPASSWORD=aforo", "postgres", "psql", "-h", "127.0.0.1"]
         shown = self._run("docker", "compose", *client, "-U", "aforo", "-d", "aforo", "-At", "-c", query)
         assert shown.returncode == 0, shown.stderr
         return [line.split("|") for line in shown.stdout.splitlines()]
 
     def containers(self) -> list[dict[str, Any]]:
-        """Return what the engine says of every container of the stack."""
+        """Return the engine's description of all containers of the stack."""
         ids = self._run("docker", "compose", "ps", "--all", "--quiet").stdout.split()
         found: list[dict[str, Any]] = json.loads(self._run("docker", "inspect", *ids).stdout)
         return found
@@ -89,7 +89,7 @@ def _copy_of_the_tree(folder: Path) -> Path:
 
 
 def _environment() -> dict[str, str]:
-    """Return an environment without this machine's settings, without Grafana, and with stand-ins where they are."""
+    """Return an environment without this machine's settings and without Grafana, with stand-in images if present."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "AFORO_", "MAKE", "COMPOSE_"))}
     own = {
         "COMPOSE_PROJECT_NAME": f"aforo-test-{os.getpid()}",

@@ -1,4 +1,4 @@
-"""The main job through containers: the row, what Prometheus sees, and what PostgreSQL holds."""
+"""A burst in containers: the row, the series in Prometheus, and the rows in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -36,21 +36,21 @@ def test_the_row_counts_every_video_on_two_nodes_of_one_slot(row):
     assert (row["slots"], row["concurrency"]) == (2, 1)
 
 
-def test_the_address_it_ends_with_opens_the_run_in_prometheus_on_this_machine(stack, burst, row):
+def test_the_printed_url_opens_the_run_in_prometheus(stack, burst, row):
     page, _, place = (burst.stdout + burst.stderr).rpartition("Prometheus: ")[2].split("\n")[0].partition("#")
     assert (page, place) == (f"{stack.prometheus_url}/consoles/index.html", row["run_id"])
     with urllib.request.urlopen(page, timeout=10) as answer:
         assert f'<tr id="{place}">' in answer.read().decode()
 
 
-def test_the_table_the_database_and_the_recording_rule_say_the_same(stack, row):
+def test_table_database_and_recording_rule_agree(stack, row):
     by_hand = "SELECT 60 * count(*) / (max(updated_at) - min(uploaded_at)) FROM videos WHERE state = 'done'"
     rule = f'run_id:aforo_run_videos_per_minute:ratio{{run_id="{row["run_id"]}"}}'
     assert float(stack.sql(by_hand)[0][0]) == pytest.approx(row["x_per_minute"], rel=1e-6)
     assert promql.single(stack.prometheus_url, rule) == pytest.approx(row["x_per_minute"], rel=1e-6)
 
 
-def test_nothing_is_lost_or_done_twice(stack, row):
+def test_no_video_is_lost_or_done_twice(stack, row):
     assert stack.sql(ENDED) == [[str(COUNT), "0", str(COUNT)]]
     assert stack.sql("SELECT count(*), count(DISTINCT video_id) FROM executions WHERE outcome = 'done'") == [
         [str(COUNT), str(COUNT)]
@@ -64,16 +64,16 @@ def test_both_nodes_worked(stack, row):
 
 def test_two_workers_on_one_machine_do_not_double_its_cores(stack, row):
     with (stack.folder / "results/runs" / row["run_id"] / "resources.csv").open(encoding="utf-8") as file:
-        told = {float(moment["cores"]) for moment in csv.DictReader(file) if moment["cores"]}
-    assert told == {os.cpu_count()}
+        cores = {float(moment["cores"]) for moment in csv.DictReader(file) if moment["cores"]}
+    assert cores == {os.cpu_count()}
 
 
-def test_every_target_is_up_and_the_workers_were_found_by_dns(stack, row):
+def test_every_target_is_up_and_dns_finds_the_workers(stack, row):
     jobs = {s.labels["job"]: s.value for s in promql.query(stack.prometheus_url, "count by (job) (up == 1)")}
     assert jobs == {"worker": 2, "sqs-exporter": 1, "db-exporter": 1, "celery-exporter": 1, "prometheus": 1}
     assert promql.query(stack.prometheus_url, "up == 0") == []
 
 
 def test_celery_exporter_saw_the_tasks(stack, row):
-    seen = lambda: promql.single(stack.prometheus_url, "sum(celery_task_succeeded_total)")  # noqa: E731
-    poll_until(lambda: seen() == COUNT, "celery-exporter's last success", 40)
+    succeeded = lambda: promql.single(stack.prometheus_url, "sum(celery_task_succeeded_total)")  # noqa: E731
+    poll_until(lambda: succeeded() == COUNT, "celery-exporter's last success", 40)

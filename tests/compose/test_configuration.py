@@ -1,4 +1,4 @@
-"""What the compose file makes of profiles and settings, as `docker compose config` says it: nothing is started."""
+"""The compose file with profiles and settings, as `docker compose config` shows it. Nothing is started."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 CORE = {"postgres", "events", "resources", "worker", "prometheus"} | {f"{n}-exporter" for n in ("sqs", "db", "celery")}
-#: they end, or never run by themselves
+#: Services that end, or that run on request only.
 WITHOUT_HEALTH = {"resources", "console"}
 
 
@@ -21,7 +21,7 @@ WITHOUT_HEALTH = {"resources", "console"}
 def configured(tmp_path):
     version = ["docker", "compose", "version"]
     if not shutil.which("docker") or subprocess.run(version, capture_output=True, check=False).returncode != 0:
-        pytest.skip("there is no docker compose")
+        pytest.skip("docker compose is not installed")
     shutil.copy2(ROOT / "docker-compose.yml", tmp_path)
 
     def run(profiles="emulator,grafana", **settings):
@@ -50,16 +50,16 @@ def configured(tmp_path):
         ("emulator,alerts", {"aws", "alertmanager"}),
     ],
 )
-def test_a_profile_brings_what_belongs_to_it_and_nothing_else(configured, profiles, more):
+def test_a_profile_adds_its_services_and_no_others(configured, profiles, more):
     assert set(configured(profiles)) == CORE | more
 
 
-def test_what_keeps_running_says_whether_it_is_well(configured):
+def test_every_permanent_service_has_a_health_check(configured):
     services = configured("emulator,grafana,alerts,console")
     assert {name for name, service in services.items() if "healthcheck" not in service} == WITHOUT_HEALTH
 
 
-def test_a_worker_has_the_limits_that_are_asked_for(configured):
+def test_a_worker_has_the_limits_of_the_settings(configured):
     asked = {"CPUS": "1.5", "MEMORY": "2g", "STOP": "100s"}
     named = {f"AFORO_COMPOSE_WORKER_{name}": value for name, value in asked.items()}
     worker = configured(WORKERS="3", **named)["worker"]
@@ -67,7 +67,7 @@ def test_a_worker_has_the_limits_that_are_asked_for(configured):
     assert worker["stop_grace_period"] == "1m40s"
 
 
-def test_pages_are_published_where_the_settings_say_on_the_loopback_interface_alone(configured):
+def test_pages_are_published_on_loopback_ports_of_the_settings(configured):
     ports = {"prometheus": "9990", "grafana": "9991", "alertmanager": "9992"}
     asked = {f"AFORO_COMPOSE_{name.upper()}_PORT": port for name, port in ports.items()}
     services = configured("emulator,grafana,alerts", **asked)
@@ -93,7 +93,7 @@ def test_pages_are_published_where_the_settings_say_on_the_loopback_interface_al
         ),
     ],
 )
-def test_exporters_read_as_a_user_of_their_own(configured, settings, owner, reader):
+def test_exporters_connect_as_the_read_only_user(configured, settings, owner, reader):
     services = configured(**settings)
     environment = {name: service.get("environment", {}) for name, service in services.items()}
     assert {environment[name]["AFORO_DATABASE_URL"] for name in ("worker", "resources")} == {owner}
@@ -102,7 +102,7 @@ def test_exporters_read_as_a_user_of_their_own(configured, settings, owner, read
     assert environment["db-exporter"]["AFORO_POSTGRES_PASSWORD"] == ""
 
 
-def test_alerts_go_where_alertmanager_listens_and_it_knows_the_receiver(configured):
+def test_alerts_go_to_alertmanager_which_has_the_receiver(configured):
     alertmanager = configured("alerts")["alertmanager"]
     scraped = yaml.safe_load((ROOT / "prometheus/prometheus.compose.yml").read_text(encoding="utf-8"))
     (target,) = scraped["alerting"]["alertmanagers"][0]["dns_sd_configs"]

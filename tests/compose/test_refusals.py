@@ -1,16 +1,20 @@
-"""What deploy/compose/stack says before any engine is asked for much: one line, exit 2 or 3."""
+"""Errors of deploy/compose/stack before it starts anything: one line, exit code 2 or 3."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "deploy/compose/stack"
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "deploy/compose/stack"
 ANSWERS = "exit 0"
+#: the console's check of the settings runs on this machine
+CHECK = f'case "$*" in *core.check_settings) PYTHONPATH={ROOT} exec {sys.executable} -m core.check_settings ;; esac'
 
 
 @pytest.fixture
@@ -22,7 +26,7 @@ def stack(tmp_path):
     def run(*words, docker=ANSWERS, **options):
         fake = tmp_path / "bin/docker"
         fake.parent.mkdir(exist_ok=True)
-        fake.write_text(f"#!/bin/sh\n{docker}\n")
+        fake.write_text(f"#!/bin/sh\n{CHECK}\n{docker}\n")
         fake.chmod(0o755)
         kept = {k: v for k, v in os.environ.items() if k not in {"WORKERS", "CONCURRENCY", "COMPOSE_PROFILES"}}
         environment = kept | options | {"PATH": f"{fake.parent}:{os.environ['PATH']}"}
@@ -32,7 +36,7 @@ def stack(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("docker", "said"),
+    ("docker", "line"),
     [
         ("exit 1", "error: docker compose; it is not there; "),
         ('[ "$1" != info ]', "error: Docker engine; it does not answer; "),
@@ -42,15 +46,15 @@ def stack(tmp_path):
         ),
     ],
 )
-def test_what_the_machine_lacks_is_told_in_a_line(stack, docker, said):
+def test_a_problem_of_the_machine_is_one_line(stack, docker, line):
     refused = stack("up", docker=docker)
     assert refused.returncode == 3
-    assert said in refused.stderr
+    assert line in refused.stderr
     assert refused.stderr.count("error: ") == 1
 
 
 @pytest.mark.parametrize("options", [{"WORKERS": "0"}, {"WORKERS": "x"}, {"WORKERS": ""}, {"CONCURRENCY": "999"}])
-def test_a_wrong_number_is_refused_with_its_name_and_value(stack, options):
+def test_an_invalid_number_is_an_error_with_name_and_value(stack, options):
     refused = stack("up", **options)
     ((name, value),) = options.items()
     assert refused.returncode == 2
@@ -58,7 +62,7 @@ def test_a_wrong_number_is_refused_with_its_name_and_value(stack, options):
 
 
 @pytest.mark.parametrize("name", ["AFORO_EXPORTER_TLS_CERTIFICATE", "AFORO_EXPORTER_AUTH_FILE"])
-def test_exporters_that_this_prometheus_could_not_read_are_refused(stack, tmp_path, name):
+def test_exporters_with_tls_or_a_password_are_an_error(stack, tmp_path, name):
     refused = stack("up", **{name: "/some/file"})
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
     assert refused.stderr.startswith(f"error: {name} (/some/file); ")
@@ -68,26 +72,33 @@ def test_exporters_that_this_prometheus_could_not_read_are_refused(stack, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("profiles", "told"),
+    ("profiles", "variables"),
     [
         ("emulator,grafana", []),
         ("aws", ["AWS_ACCESS_KEY_ID=", "AWS_ENDPOINT_URL=", "AWS_SECRET_ACCESS_KEY="]),
     ],
 )
-def test_without_the_emulator_its_address_and_keys_are_not_given(stack, tmp_path, monkeypatch, profiles, told):
+def test_without_the_emulator_its_endpoint_and_keys_are_not_set(stack, tmp_path, monkeypatch, profiles, variables):
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     tell = f'[ "$2" != --progress ] || env | grep ^AWS_ | sort >{tmp_path}/told'
     stack("status", docker=tell, COMPOSE_PROFILES=profiles)
-    assert (tmp_path / "told").read_text().split() == told
+    assert (tmp_path / "told").read_text().split() == variables
 
 
-def test_an_unknown_verb_is_refused(stack):
+def test_an_invalid_setting_of_the_dotenv_file_is_an_error_before_anything_starts(stack, tmp_path):
+    (tmp_path / ".env").write_text("AFORO_QUEUE_LONG_POLL_SECONDS=99\n")
+    refused = stack("up")
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("error: AFORO_QUEUE_LONG_POLL_SECONDS (99); it must be ")
+
+
+def test_an_unknown_verb_is_an_error(stack):
     assert stack("fly").returncode == 2
 
 
 @pytest.mark.parametrize("name", ["grafana-admin-password", "postgres-reader-password"])
-def test_a_password_is_made_once_and_for_this_user_alone(stack, tmp_path, name):
+def test_a_password_is_generated_once_and_readable_by_this_user_only(stack, tmp_path, name):
     secret = tmp_path / ".local/compose" / name
     stack("status")
     made = secret.read_text()

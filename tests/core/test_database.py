@@ -32,21 +32,21 @@ def test_read_then_write_from_many_processes_loses_no_update(tmp_path):
         assert connection.scalar(text("SELECT value FROM counter")) == 200
 
 
-def test_the_migrations_make_the_tables_of_the_models(tmp_path):
+def test_the_migrations_create_the_tables_of_the_models(tmp_path):
     engine = open_engine(f"sqlite:///{tmp_path}/a.db")
     upgrade_schema(engine)
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
 
 
-def test_a_file_that_is_no_database_is_told_in_one_line(tmp_path):
+def test_a_file_that_is_not_a_database_is_one_line(tmp_path):
     (tmp_path / "a.db").write_bytes(b"not a database" * 1000)
     with pytest.raises(EnvironmentFault, match="file is not a database; check AFORO_DATABASE_URL"):
         upgrade_schema(open_engine(f"sqlite:///{tmp_path}/a.db"))
 
 
 @pytest.mark.parametrize("url", ["oracle9://u:hunter2@host/x", "postgresql://u:hunter2@host:port/x", "://hunter2@"])
-def test_a_url_that_cannot_be_meant_is_refused_without_showing_the_password(url):
+def test_an_invalid_url_is_an_error_that_hides_the_password(url):
     with pytest.raises(UsageError, match=r"^AFORO_DATABASE_URL \(") as refusal:
         open_engine(url)
     assert "hunter2" not in str(refusal.value)

@@ -8,7 +8,7 @@ from core import logs
 
 @pytest.fixture
 def root():
-    """The root logger, as it was before when the test is over."""
+    """The root logger, restored after the test."""
     logger = logging.getLogger()
     kept = logger.handlers[:], logger.level
     yield logger
@@ -24,7 +24,7 @@ def tokyo(monkeypatch):
     time.tzset()
 
 
-def test_lines_tell_the_time_in_utc_and_no_secret(root, tokyo, capsys):
+def test_lines_have_utc_time_and_no_secret(root, tokyo, capsys):
     logs.configure()
     record = logging.makeLogRecord({"name": "x", "levelno": 20, "levelname": "INFO", "msg": "at redis://u:hunter2@h"})
     record.created, record.msecs = 0.0, 0.0

@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from aforo.sqs.connection import PollResult
-from aforo.sqs.validation import Defect
-from aforo.sqs.visibility import FAILED, GONE, OK
+from aforo.sqs.observer import ExtensionResult, InvalidReason, PollResult
 from aforo.telemetry.event_channel import Action
 from aforo.telemetry.request_counting import _OUTCOMES
 from capacity.diagnosis.bottleneck import Cause
@@ -58,9 +56,9 @@ def test_a_unit_is_read_from_the_name():
 
 def test_closed_lists_are_those_of_the_programs_that_emit_them():
     assert set(values_of("aforo_exporter_errors_total", "reason")) == set(Fault)
-    assert set(values_of("aforo_worker_invalid_messages_total", "reason")) == set(Defect)
+    assert set(values_of("aforo_worker_invalid_messages_total", "reason")) == set(InvalidReason)
     assert set(values_of("aforo_worker_polls_total", "result")) == set(PollResult)
-    assert set(values_of("aforo_worker_visibility_extensions_total", "result")) == {OK, FAILED, GONE}
+    assert set(values_of("aforo_worker_visibility_extensions_total", "result")) == set(ExtensionResult)
     assert set(values_of("aforo_worker_handled_errors_total", "action")) == set(Action)
     celery_ends = {ends for _, ends in _OUTCOMES} | {"succeeded", "failed"}
     assert celery_ends <= set(values_of("aforo_worker_tasks_total", "outcome"))

@@ -1,4 +1,4 @@
-"""When a run that says nothing is taken for dead."""
+"""A run without heartbeats counts as dead."""
 
 import pytest
 
@@ -11,7 +11,7 @@ from core.models import RunRow
         (None, 59, False),
         (None, 61, True),
         (10.0, 61, True),
-        (0.5, 119, False),  # a video every two minutes: nothing is heard between them
+        (0.5, 119, False),  # one video per two minutes, and no heartbeat between them
         (0.5, 239, False),
         (0.5, 241, True),
     ],
@@ -21,6 +21,6 @@ def test_a_run_is_dead_after_a_minute_or_two_gaps_of_its_schedule(rate_per_minut
     assert run.is_dead(1000.0 + silence_seconds) is is_dead
 
 
-def test_a_run_that_was_never_heard_of_counts_from_its_creation():
+def test_a_run_without_any_heartbeat_counts_from_its_creation():
     run = RunRow(rate_per_minute=None, created_at=1000.0, heartbeat_at=None)
     assert (run.is_dead(1059.0), run.is_dead(1061.0)) == (False, True)

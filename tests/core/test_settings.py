@@ -2,23 +2,23 @@ import re
 
 import pytest
 
-from core.errors import UsageError
 from core import settings as module
+from core.errors import UsageError
 from core.settings import EMULATOR_URL, Settings, declared
 
 
-def test_the_native_stack_talks_to_its_own_emulator_and_aws_does_not():
+def test_the_native_stack_uses_its_own_emulator_and_aws_does_not():
     assert Settings.from_env({}).aws.endpoint_url == EMULATOR_URL
     assert Settings.from_env({"STACK": "aws"}).aws.endpoint_url is None
 
 
-def test_a_wrong_value_is_refused_with_name_value_and_what_is_allowed():
+def test_an_invalid_value_is_an_error_with_name_value_and_allowed_values():
     with pytest.raises(UsageError) as refusal:
         Settings.from_env({"AFORO_QUEUE_LONG_POLL_SECONDS": "99"})
     assert str(refusal.value).startswith("AFORO_QUEUE_LONG_POLL_SECONDS (99); it must be a whole number from 1 to 20")
 
 
-def test_a_refused_url_does_not_show_its_password():
+def test_the_error_of_an_invalid_url_hides_its_password():
     with pytest.raises(UsageError) as refusal:
         Settings.from_env({"AFORO_DATABASE_URL": "//user:hunter2@host/x"})
     assert "hunter2" not in str(refusal.value)
@@ -34,7 +34,7 @@ def test_a_dotenv_file_with_bom_crlf_quotes_and_export_is_read(tmp_path, monkeyp
 
 
 @pytest.mark.parametrize(("ours", "notes"), [(None, 1), ("sqlite:///a.db", 0)])
-def test_a_database_url_alone_is_not_read_and_one_note_says_so(ours, notes, tmp_path, monkeypatch, capsys):
+def test_a_database_url_of_another_app_is_not_read_and_one_note_says_so(ours, notes, tmp_path, monkeypatch, capsys):
     module._note_other_database.cache_clear()
     monkeypatch.setenv("DATABASE_URL", "postgresql://app:hunter2@host/app")
     monkeypatch.delenv("AFORO_DATABASE_URL", raising=False)
@@ -63,7 +63,7 @@ def test_the_settings_of_a_plan_and_the_language_come_from_the_dotenv_file_too(t
 
 
 @pytest.mark.parametrize("text", ["", "60", "0s", "-1s", "1d"])
-def test_a_duration_without_a_unit_or_of_no_length_is_refused(text):
+def test_a_duration_without_unit_or_length_is_an_error(text):
     with pytest.raises(UsageError, match=r"^AFORO_PLAN_WAIT_P95 .* a duration such as 60s"):
         Settings.from_env({"AFORO_PLAN_WAIT_P95": text})
 
@@ -72,9 +72,9 @@ def test_a_duration_without_a_unit_or_of_no_length_is_refused(text):
 def test_a_setting_with_few_values_names_them_all(setting):
     try:
         Settings.from_env({setting["name"]: "no such word"})
-        said = ""
+        error = ""
     except UsageError as refusal:
-        said = str(refusal)
-    choice = re.search(r"it must be one of ([^;]+);", said)
+        error = str(refusal)
+    choice = re.search(r"it must be one of ([^;]+);", error)
     words = choice.group(1).split(", ") if choice else []
     assert [word for word in words if word not in setting["meaning"]] == []

@@ -19,12 +19,12 @@ def test_x_and_s_of_a_burst_are_the_databases_own_to_the_last_digit(store: Store
         rows.append((up, start, end))
         if number % 7 == 0:
             exporter.now = up + 2
-            exporter.figures()
+            exporter.samples()
     for number, (_, _, end) in sorted(enumerate(rows), key=lambda row: row[1][2]):
         store.finish(f"v{number}", end)
         exporter.now = end + 1
-        exporter.figures()
-    known = exporter.figures()
+        exporter.samples()
+    known = exporter.samples()
     window = max(end for _, _, end in rows) - min(up for up, _, _ in rows)
     published = known['aforo_run_window_end_timestamp_seconds{run_id="a"}']
     published -= known['aforo_run_window_start_timestamp_seconds{run_id="a"}']
@@ -43,9 +43,9 @@ def test_a_sustained_window_ends_with_the_schedule_and_counts_what_was_done_by_t
         )
         store.finish(f"v{number}", end)
     exporter.now = T0 + 29
-    assert 'aforo_run_window_end_timestamp_seconds{run_id="s"}' not in exporter.figures()
+    assert 'aforo_run_window_end_timestamp_seconds{run_id="s"}' not in exporter.samples()
     exporter.now = T0 + 41
-    known = exporter.figures()
+    known = exporter.samples()
     assert known['aforo_run_window_start_timestamp_seconds{run_id="s"}'] == T0
     assert known['aforo_run_window_end_timestamp_seconds{run_id="s"}'] == T0 + 30
     assert known['aforo_run_videos_in_window{run_id="s"}'] == 2
@@ -60,14 +60,14 @@ def test_a_schedule_that_starts_late_moves_the_window(store: Store) -> None:
     store.upload("v", "s", T0 + 5, started_at=T0 + 5)
     store.finish("v", T0 + 14)
     exporter.now = T0 + 15
-    assert exporter.figures()['aforo_run_videos_in_window{run_id="s"}'] == 1
+    assert exporter.samples()['aforo_run_videos_in_window{run_id="s"}'] == 1
     store.change_run("s", started_at=T0 + 3)
-    assert exporter.figures()['aforo_run_videos_in_window{run_id="s"}'] == 0
+    assert exporter.samples()['aforo_run_videos_in_window{run_id="s"}'] == 0
 
 
 def test_a_burst_without_videos_claims_no_window(store: Store) -> None:
     exporter = Exporter(store)
     store.run("a", T0, count=2)
-    known = exporter.figures()
+    known = exporter.samples()
     assert known['aforo_run_videos{run_id="a",state="done"}'] == 0
     assert not [name for name in known if name.startswith("aforo_run_window")]

@@ -14,7 +14,7 @@ from sqlalchemy.engine import make_url
 
 from core.database import open_engine, upgrade_schema
 from core.settings import Settings
-from exporters.sqs.source import Watch
+from exporters.sqs.source import SqsSources
 from tests.exporters.fakes import FakeSqs
 from tests.exporters.store import Store
 from tests.exporters.test_sqs import values, watching
@@ -104,7 +104,7 @@ def test_what_was_known_is_repeated_with_its_moment_and_then_no_more(
     assert FAILS in text
     assert value(text, DONE) == 0
     moment = value(text, told_at)
-    wait_for(lambda: value(scrape(exporter), DONE) is None, "figures too old to be told", seconds=40)
+    wait_for(lambda: value(scrape(exporter), DONE) is None, "samples too old to be told", seconds=40)
     assert value(scrape(exporter), told_at) == moment
     proxy.mend()
     wait_for(lambda: WORKS in scrape(exporter) and value(scrape(exporter), DONE) == 0, "the database that came back")
@@ -170,10 +170,10 @@ def test_sqs_is_polled_on_while_the_database_hangs(store: Store, proxy: TcpProxy
     wait_for(lambda: polled(watch) is None, "the database that came back")
 
 
-def polled(watch: Watch) -> Exception | None:
+def polled(watch: SqsSources) -> Exception | None:
     watch.poll()
     try:
-        watch.waiting.fetch()
+        watch.oldest_message.fetch()
     except Exception as error:
         return error
     return None

@@ -13,7 +13,7 @@ from exporters.db.reader import open_database
 from exporters.db.source import DatabaseSource
 from exporters.db.statements import VideosTable
 from exporters.exposition import Exposition
-from exporters.sqs.queue_watcher import CallCounter, Watcher
+from exporters.sqs.queue_watcher import CallCounter, QueueWatcher
 from exporters.sqs.source import QueueSource
 from tests.exporters.fakes import FakeSqs
 from tests.exporters.store import Store
@@ -59,7 +59,7 @@ def test_the_sqs_exporters_whole_exposition() -> None:
     counter = CallCounter()
     counter.attach(fake.client)
     settings = Settings.from_env({}).exporters
-    watcher = Watcher(fake.client, ("videos", "team-*", "gone"), monotonic=lambda: 0.0)
+    watcher = QueueWatcher(fake.client, ("videos", "team-*", "gone"), monotonic=lambda: 0.0)
     source = QueueSource(watcher, counter, settings, clock=lambda: next(moments))
     source.poll()
     source.poll()

@@ -29,15 +29,15 @@ class Exporter:
         self.source = DatabaseSource(database, settings.exporters, clock=lambda: self.now)
         self.source.build()
 
-    def figures(self) -> dict[str, float]:
-        return figures(self.source)
+    def samples(self) -> dict[str, float]:
+        return samples(self.source)
 
     def fresh(self) -> dict[str, float]:
         other = Exporter.__new__(Exporter)
         other.now = self.now
         other.source = DatabaseSource(self.source.database, self.source.settings, clock=lambda: self.now)
         other.source.build()
-        return other.figures()
+        return other.samples()
 
     @property
     def rows_read(self) -> float:
@@ -45,7 +45,7 @@ class Exporter:
         return families["aforo_exporter_rows_read"].samples[0].value
 
 
-def figures(source: DatabaseSource) -> dict[str, float]:
+def samples(source: DatabaseSource) -> dict[str, float]:
     found = source.refresh()
     text = found.text + generate_latest(Families(found.families)).decode()
     lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith(("#", "aforo_exporter")))
@@ -58,15 +58,15 @@ def test_a_video_is_counted_in_the_state_it_has_now(store: Store) -> None:
     store.upload("v1", "a", T0 + 1)
     store.upload("v2", "a", T0 + 1)
     exporter.now = T0 + 2
-    assert exporter.figures()['aforo_run_videos{run_id="a",state="uploaded"}'] == 2
+    assert exporter.samples()['aforo_run_videos{run_id="a",state="uploaded"}'] == 2
     store.claim("v1", T0 + 3)
     exporter.now = T0 + 4
-    known = exporter.figures()
+    known = exporter.samples()
     assert known['aforo_run_videos{run_id="a",state="processing"}'] == 1
     assert known['aforo_run_videos{run_id="a",state="uploaded"}'] == 1
     store.finish("v1", T0 + 5)
     exporter.now = T0 + 6
-    known = exporter.figures()
+    known = exporter.samples()
     assert known['aforo_run_videos{run_id="a",state="processing"}'] == 0
     assert known['aforo_run_videos{run_id="a",state="done"}'] == 1
     assert known['aforo_run_total_response_seconds{run_id="a"}'] == 4.0
@@ -77,14 +77,14 @@ def test_a_claim_seen_long_after_the_upload_still_counts(store: Store) -> None:
     exporter = Exporter(store)
     store.run("a", T0, count=1)
     store.upload("v1", "a", T0)
-    exporter.figures()
+    exporter.samples()
     exporter.now = T0 + 1000
-    exporter.figures()
+    exporter.samples()
     store.claim("v1", T0 + 1000)
     exporter.now = T0 + 1010
-    assert exporter.figures()['aforo_run_videos{run_id="a",state="processing"}'] == 1
+    assert exporter.samples()['aforo_run_videos{run_id="a",state="processing"}'] == 1
     store.give_back("v1")
-    assert exporter.figures()['aforo_run_videos{run_id="a",state="uploaded"}'] == 1
+    assert exporter.samples()['aforo_run_videos{run_id="a",state="uploaded"}'] == 1
 
 
 def test_a_row_committed_late_is_counted_once(store: Store) -> None:
@@ -92,11 +92,11 @@ def test_a_row_committed_late_is_counted_once(store: Store) -> None:
     store.run("a", T0, count=2)
     store.upload("v1", "a", T0)
     exporter.now = T0 + 10
-    exporter.figures()
+    exporter.samples()
     store.upload("late", "a", T0 + 10 - OVERLAP + 1)
     for _ in range(3):
         exporter.now += 1
-        assert exporter.figures() == exporter.fresh()
+        assert exporter.samples() == exporter.fresh()
 
 
 def test_a_worker_whose_clock_is_ahead_hides_nobody(store: Store) -> None:
@@ -104,10 +104,10 @@ def test_a_worker_whose_clock_is_ahead_hides_nobody(store: Store) -> None:
     store.run("a", T0, count=2)
     store.upload("v1", "a", T0, state="done", updated_at=T0 + 3600)
     exporter.now = T0 + 10
-    exporter.figures()
+    exporter.samples()
     store.upload("v2", "a", T0 + 11)
     exporter.now = T0 + 12
-    assert exporter.figures() == exporter.fresh()
+    assert exporter.samples() == exporter.fresh()
 
 
 def test_a_final_row_that_changes_is_counted_anew(store: Store) -> None:
@@ -117,13 +117,13 @@ def test_a_final_row_that_changes_is_counted_anew(store: Store) -> None:
         store.upload(name, "a", T0, started_at=T0 + 1)
         store.finish(name, T0 + 5)
     exporter.now = T0 + 10
-    exporter.figures()
+    exporter.samples()
     exporter.now = T0 + 500
-    exporter.figures()
+    exporter.samples()
     store.finish("v1", T0 + 501, "failed", "corrupt")
     exporter.now = T0 + 502
-    assert exporter.figures() == exporter.fresh()
-    assert exporter.figures()['aforo_run_failed_videos{reason="corrupt",run_id="a"}'] == 1
+    assert exporter.samples() == exporter.fresh()
+    assert exporter.samples()['aforo_run_failed_videos{reason="corrupt",run_id="a"}'] == 1
 
 
 def test_deleted_runs_are_forgotten_and_pushed_out_ones_stay_in_the_totals(store: Store) -> None:
@@ -132,13 +132,13 @@ def test_deleted_runs_are_forgotten_and_pushed_out_ones_stay_in_the_totals(store
         store.run(f"r{number}", T0 + number, count=1)
         store.upload(f"v{number}", f"r{number}", T0 + number)
         exporter.now = T0 + number + 1
-        assert exporter.figures() == exporter.fresh()
-    assert exporter.figures()['aforo_videos{state="uploaded"}'] == 4
+        assert exporter.samples() == exporter.fresh()
+    assert exporter.samples()['aforo_videos{state="uploaded"}'] == 4
     store.delete_run("r3")
-    assert exporter.figures()['aforo_videos{state="uploaded"}'] == 3
+    assert exporter.samples()['aforo_videos{state="uploaded"}'] == 3
     exporter.source.build()
-    assert exporter.figures() == exporter.fresh()
-    assert exporter.figures()['aforo_videos{state="uploaded"}'] == 3
+    assert exporter.samples() == exporter.fresh()
+    assert exporter.samples()['aforo_videos{state="uploaded"}'] == 3
 
 
 def test_the_oldest_of_few_runs_is_forgotten_when_it_is_deleted(store: Store) -> None:
@@ -147,10 +147,10 @@ def test_the_oldest_of_few_runs_is_forgotten_when_it_is_deleted(store: Store) ->
         store.run(f"r{number}", T0, count=1)
         store.upload(f"v{number}", f"r{number}", T0)
     exporter.now = T0 + 1
-    exporter.figures()
+    exporter.samples()
     store.delete_run("r0")
-    assert exporter.figures()['aforo_videos{state="uploaded"}'] == 1
-    assert exporter.figures() == exporter.fresh()
+    assert exporter.samples()['aforo_videos{state="uploaded"}'] == 1
+    assert exporter.samples() == exporter.fresh()
 
 
 def test_an_execution_whose_process_died_counts_though_nobody_knows_when(store: Store) -> None:
@@ -160,7 +160,7 @@ def test_an_execution_whose_process_died_counts_though_nobody_knows_when(store: 
     store.execution("v1", "a", "lost", None)
     store.execution("v1", "a", None, None)
     exporter.now = T0 + 100
-    known = exporter.figures()
+    known = exporter.samples()
     assert known['aforo_run_executions{outcome="lost",run_id="a"}'] == 1
     assert known['aforo_run_executions{outcome="done",run_id="a"}'] == 0
 
@@ -172,11 +172,11 @@ def test_a_full_count_puts_right_what_no_row_tells_and_says_so(store: Store) -> 
     store.upload("v2", "a", T0)
     store.finish("v2", T0 + 1)
     exporter.now = T0 + 2
-    exporter.figures()
+    exporter.samples()
     store.delete_video("v1")
-    assert exporter.figures() != exporter.fresh()
+    assert exporter.samples() != exporter.fresh()
     exporter.source.build()
-    assert exporter.figures() == exporter.fresh()
+    assert exporter.samples() == exporter.fresh()
     assert exporter.source.corrected == 1
 
 
@@ -184,23 +184,23 @@ def test_an_old_run_that_appears_asks_for_a_full_count(store: Store) -> None:
     exporter = Exporter(store)
     store.run("imported", T0 - 9999, count=1)
     exporter.now = T0 + 1
-    exporter.figures()
-    assert exporter.source.wake.is_set()
+    exporter.samples()
+    assert exporter.source.rebuild_requested.is_set()
 
 
 def test_a_run_that_ended_is_summed_by_the_database(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     exporter = Exporter(store)
     store.run("a", T0, count=1)
     store.upload("v1", "a", T0)
-    exporter.figures()
+    exporter.samples()
     store.finish("v1", T0 + 5)
     exporter.now = T0 + 6
-    ledger = exporter.source._count.ledger  # type: ignore[union-attr]
+    aggregates = exporter.source._count.aggregates  # type: ignore[union-attr]
     counted: list[str] = []
-    original: Callable[..., None] = ledger.replace
-    monkeypatch.setattr(ledger, "replace", lambda run, *rest: (counted.append(run), original(run, *rest)))
-    exporter.figures()
-    exporter.figures()
+    original: Callable[..., None] = aggregates.replace
+    monkeypatch.setattr(aggregates, "replace", lambda run, *rest: (counted.append(run), original(run, *rest)))
+    exporter.samples()
+    exporter.samples()
     assert counted == ["a"]
 
 
@@ -209,13 +209,13 @@ def test_a_change_stamped_too_long_ago_is_found_when_the_run_is_declared_over(st
     store.run("a", T0, count=1)
     store.upload("v1", "a", T0, started_at=T0)
     exporter.now = T0 + 100
-    exporter.figures()
+    exporter.samples()
     store.finish("v1", T0 + 100 - OVERLAP - 10)
     exporter.now = T0 + 101
-    assert exporter.figures()['aforo_run_videos{run_id="a",state="done"}'] == 0
+    assert exporter.samples()['aforo_run_videos{run_id="a",state="done"}'] == 0
     store.change_run("a", status="finished")
     exporter.now = T0 + 102
-    assert exporter.figures() == exporter.fresh()
+    assert exporter.samples() == exporter.fresh()
 
 
 def test_an_idle_scrape_reads_no_row(store: Store) -> None:
@@ -226,7 +226,7 @@ def test_an_idle_scrape_reads_no_row(store: Store) -> None:
     exporter.now = T0 + 1
     assert exporter.rows_read == 100
     exporter.now = T0 + 100
-    exporter.figures()
+    exporter.samples()
     before = exporter.rows_read
     exporter.now = T0 + 200
     assert exporter.rows_read == before
@@ -240,7 +240,7 @@ def test_any_history_gives_what_a_fresh_count_gives(store: Store, seed: int) -> 
         exporter.now += history.random.choice([0.0, 0.25, 1.0, 7.0])
         for _ in range(history.random.randrange(4)):
             history.step(exporter.now)
-        assert exporter.figures() == exporter.fresh()
+        assert exporter.samples() == exporter.fresh()
 
 
 class History:
@@ -297,12 +297,12 @@ class History:
 def test_what_a_report_stored_shows_in_the_next_scrape_and_nothing_before(store: Store) -> None:
     exporter = Exporter(store)
     store.run("a", T0, count=1, status="finished")
-    assert not [name for name in exporter.figures() if "capacity" in name or "verdict" in name]
+    assert not [name for name in exporter.samples() if "capacity" in name or "verdict" in name]
     store.change_run("a", capacity_per_minute=6.0, stability="INCONCLUSIVE")
-    known = exporter.figures()
+    known = exporter.samples()
     assert known['aforo_run_capacity_videos_per_minute{bound="estimate",run_id="a"}'] == 6.0
     assert 'aforo_run_capacity_videos_per_minute{bound="lower",run_id="a"}' not in known
     assert known['aforo_run_verdict{kind="stability",run_id="a",verdict="inconclusive"}'] == 1
     store.change_run("a", stability="STABLE")
-    verdicts = [name for name in exporter.figures() if "verdict" in name]
+    verdicts = [name for name in exporter.samples() if "verdict" in name]
     assert verdicts == ['aforo_run_verdict{kind="stability",run_id="a",verdict="stable"}']

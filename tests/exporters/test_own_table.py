@@ -15,7 +15,7 @@ from exporters.db.reader import open_database
 from exporters.db.source import DatabaseSource
 from exporters.db.statements import VideosTable
 from tests.exporters.store import Store
-from tests.exporters.test_incremental import figures
+from tests.exporters.test_incremental import samples
 
 MAPPING = {
     "AFORO_EXPORTER_VIDEOS_TABLE": "clips",
@@ -57,7 +57,7 @@ def test_states_and_sums_of_a_table_with_other_names(clips: Engine) -> None:
     put(clips, 2, "queued", "2025-12-31 23:50:00", None, "2025-12-31 23:50:00")
     put(clips, 3, "paused", "2025-12-31 23:50:00", None, "2025-12-31 23:50:00")
     exporter = source(clips)
-    known = figures(exporter)
+    known = samples(exporter)
     assert known == {
         'aforo_videos{state="uploaded"}': 1,
         'aforo_videos{state="processing"}': 0,
@@ -75,11 +75,11 @@ def test_states_and_sums_of_a_table_with_other_names(clips: Engine) -> None:
 def test_a_change_of_such_a_row_is_seen(clips: Engine) -> None:
     put(clips, 2, "queued", "2025-12-31 23:50:00", None, "2025-12-31 23:50:00")
     exporter = source(clips)
-    figures(exporter)
+    samples(exporter)
     put(clips, 2, "running", "2025-12-31 23:50:00", "2025-12-31 23:59:55", "2025-12-31 23:59:55")
-    assert figures(exporter)['aforo_videos{state="processing"}'] == 1
+    assert samples(exporter)['aforo_videos{state="processing"}'] == 1
     put(clips, 2, "completed", "2025-12-31 23:50:00", "2025-12-31 23:59:55", "2025-12-31 23:59:59")
-    known = figures(exporter)
+    known = samples(exporter)
     assert (known['aforo_videos{state="processing"}'], known['aforo_videos{state="done"}']) == (0, 1)
 
 
@@ -93,10 +93,10 @@ def test_runs_over_a_table_with_other_names_know_what_is_processed(store: Store)
             connection.execute(text(statement))
     mapping = {"VIDEOS_TABLE": "clips", "VIDEOS_COLUMNS": "state=status"}
     exporter = source(store.engine, **{f"AFORO_EXPORTER_{k}": v for k, v in mapping.items()}, **PLAIN)
-    figures(exporter)
+    samples(exporter)
     with store.engine.begin() as connection:
         connection.execute(text("UPDATE clips SET status = 'processing' WHERE id = 'v1'"))
-    assert figures(exporter)['aforo_run_videos{run_id="a",state="processing"}'] == 1
+    assert samples(exporter)['aforo_run_videos{run_id="a",state="processing"}'] == 1
     with exporter.database.snapshot(1) as reader:
         assert reader.oldest_waiting(["a"]) == NOW + 1
 

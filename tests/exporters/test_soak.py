@@ -16,7 +16,7 @@ from exporters.db.reader import open_database
 from exporters.db.source import DatabaseSource
 from exporters.db.statements import VideosTable
 from tests.exporters.store import RUN, VIDEO
-from tests.exporters.test_incremental import OVERLAP, T0, figures
+from tests.exporters.test_incremental import OVERLAP, T0, samples
 
 CHANGES, BATCH, RUNS = 30_000, 100, 20
 NEWEST = "(SELECT id FROM runs ORDER BY created_at DESC, id DESC LIMIT ?)"
@@ -70,7 +70,7 @@ def test_thirty_thousand_changes_are_told_as_a_plain_select_tells_them(sqlite_ur
             known.pop(series)
         assert not {series for series, value in known.items() if value and series.startswith(COUNTED)}
     assert past.changes == CHANGES
-    assert source.rebuilds <= CHANGES / BATCH / 5, "the ledger was right because everything was counted anew"
+    assert source.rebuilds <= CHANGES / BATCH / 5, "the aggregates was right because everything was counted anew"
 
 
 #: Of these, what the SELECTs do not list must be 0.
@@ -78,12 +78,12 @@ COUNTED = ("aforo_videos{", "aforo_runs{", "aforo_run_videos{", "aforo_run_faile
 
 
 def told(source: DatabaseSource) -> dict[str, float]:
-    """Return the figures; where the ledger asks for a full count, after it, as the background thread does."""
-    known = figures(source)
-    if source.wake.is_set():
-        source.wake.clear()
+    """Return the samples; where the aggregates asks for a full count, after it, as the background thread does."""
+    known = samples(source)
+    if source.rebuild_requested.is_set():
+        source.rebuild_requested.clear()
         source.build()
-        known = figures(source)
+        known = samples(source)
     return known
 
 

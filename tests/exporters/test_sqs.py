@@ -9,11 +9,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from core.settings import Settings
 from exporters.db.reader import open_database
 from exporters.db.statements import VideosTable
-from exporters.exposition import Findings, Incomplete
+from exporters.exposition import Collected, Incomplete
 from exporters.faults import Fault, SourceNotReady
-from exporters.sqs.oldest_message import Waiting
-from exporters.sqs.queue_watcher import CONCURRENCY, DISCOVERY_SECONDS, CallCounter, Watcher
-from exporters.sqs.source import MOST_EXPECTED_QUEUES, QueueSource, Watch
+from exporters.sqs.oldest_message import OldestMessage
+from exporters.sqs.queue_watcher import CONCURRENCY, DISCOVERY_SECONDS, CallCounter, QueueWatcher
+from exporters.sqs.source import MOST_EXPECTED_QUEUES, QueueSource, SqsSources
 from tests.exporters.fakes import FakeSqs
 from tests.exporters.store import Store
 
@@ -25,7 +25,7 @@ class Exporter:
     def __init__(self, fake: FakeSqs, *patterns: str) -> None:
         self.now, counter = T0, CallCounter()
         counter.attach(fake.client)
-        watcher = Watcher(fake.client, patterns, monotonic=lambda: self.now)
+        watcher = QueueWatcher(fake.client, patterns, monotonic=lambda: self.now)
         self.source = QueueSource(watcher, counter, SETTINGS.exporters, clock=lambda: self.now)
 
     def poll(self, after: float = 0.0) -> None:
@@ -33,14 +33,14 @@ class Exporter:
         self.source.poll()
 
 
-def values(findings: Findings, name: str) -> dict[tuple[str, ...], float]:
-    families = [*findings.families, *text_string_to_metric_families(findings.text)]
+def values(collected: Collected, name: str) -> dict[tuple[str, ...], float]:
+    families = [*collected.families, *text_string_to_metric_families(collected.text)]
     found = next(family for family in families if family.name == name)
     return {tuple(sample.labels.values()): sample.value for sample in found.samples}
 
 
-def happened(findings: Findings, name: str) -> dict[tuple[str, ...], float]:
-    return {labels: value for labels, value in values(findings, name).items() if value}
+def happened(collected: Collected, name: str) -> dict[tuple[str, ...], float]:
+    return {labels: value for labels, value in values(collected, name).items() if value}
 
 
 def test_the_errors_of_a_queue_are_0_before_the_first_unless_there_are_many() -> None:
@@ -53,7 +53,7 @@ def test_the_errors_of_a_queue_are_0_before_the_first_unless_there_are_many() ->
     assert values(few.source.fetch(), "aforo_sqs_poll_errors") == {("q0", fault): 0 for fault in Fault}
     with pytest.raises(Incomplete) as caught:
         many.source.fetch()
-    assert values(caught.value.findings, "aforo_sqs_poll_errors") == {("x", Fault.NOT_FOUND): 1}
+    assert values(caught.value.collected, "aforo_sqs_poll_errors") == {("x", Fault.NOT_FOUND): 1}
 
 
 def test_nothing_is_said_before_the_first_poll() -> None:
@@ -86,10 +86,10 @@ def test_a_queue_that_does_not_answer_is_absent_and_the_others_are_there() -> No
     exporter.poll(after=5)
     with pytest.raises(Incomplete) as caught:
         exporter.source.fetch()
-    findings = caught.value.findings
-    assert values(findings, "aforo_sqs_messages_visible") == {("a",): 1}
-    assert values(findings, "aforo_sqs_last_success_timestamp_seconds") == {("a",): T0 + 5, ("b",): T0}
-    assert happened(findings, "aforo_sqs_poll_errors") == {("b", Fault.TIMEOUT): 1}
+    collected = caught.value.collected
+    assert values(collected, "aforo_sqs_messages_visible") == {("a",): 1}
+    assert values(collected, "aforo_sqs_last_success_timestamp_seconds") == {("a",): T0 + 5, ("b",): T0}
+    assert happened(collected, "aforo_sqs_poll_errors") == {("b", Fault.TIMEOUT): 1}
 
 
 def test_a_refused_list_of_queues_is_told_and_takes_nothing_with_it() -> None:
@@ -102,9 +102,9 @@ def test_a_refused_list_of_queues_is_told_and_takes_nothing_with_it() -> None:
     exporter.poll(after=DISCOVERY_SECONDS)
     with pytest.raises(Incomplete) as caught:
         exporter.source.fetch()
-    findings = caught.value.findings
-    assert values(findings, "aforo_sqs_messages_visible") == {("named",): 0, ("team-a",): 0}
-    assert happened(findings, "aforo_sqs_poll_errors") == {("team-*", Fault.DENIED): 1}
+    collected = caught.value.collected
+    assert values(collected, "aforo_sqs_messages_visible") == {("named",): 0, ("team-a",): 0}
+    assert happened(collected, "aforo_sqs_poll_errors") == {("team-*", Fault.DENIED): 1}
     fake.broken.clear()
     fake.make("team-b")
     exporter.poll(after=5)
@@ -119,8 +119,8 @@ def test_a_reading_too_old_is_not_said_any_more() -> None:
     exporter.now += 66
     with pytest.raises(Incomplete) as caught:
         exporter.source.fetch()
-    assert "aforo_sqs_messages" not in caught.value.findings.text
-    assert values(caught.value.findings, "aforo_sqs_last_success_timestamp_seconds") == {("a",): T0}
+    assert "aforo_sqs_messages" not in caught.value.collected.text
+    assert values(caught.value.collected, "aforo_sqs_last_success_timestamp_seconds") == {("a",): T0}
 
 
 def test_a_dead_letter_queue_shared_by_many_is_read_once() -> None:
@@ -130,9 +130,9 @@ def test_a_dead_letter_queue_shared_by_many_is_read_once() -> None:
         fake.make(name, dead_letters="dead", max_receive_count=5)
     exporter = Exporter(fake, "a", "b")
     exporter.poll()
-    findings = exporter.source.fetch()
-    assert values(findings, "aforo_sqs_dead_letter_messages") == {("a",): 4, ("b",): 4}
-    assert values(findings, "aforo_sqs_api_calls") == {("GetQueueAttributes",): 3, ("GetQueueUrl",): 3}
+    collected = exporter.source.fetch()
+    assert values(collected, "aforo_sqs_dead_letter_messages") == {("a",): 4, ("b",): 4}
+    assert values(collected, "aforo_sqs_api_calls") == {("GetQueueAttributes",): 3, ("GetQueueUrl",): 3}
 
 
 def test_the_dead_letter_queue_a_prefix_matches_is_told_with_its_queue_and_not_as_one() -> None:
@@ -141,15 +141,15 @@ def test_the_dead_letter_queue_a_prefix_matches_is_told_with_its_queue_and_not_a
     fake.make("team-a", dead_letters="team-a-dlq", max_receive_count=5)
     exporter = Exporter(fake, "team-*")
     exporter.poll()
-    findings = exporter.source.fetch()
-    assert values(findings, "aforo_sqs_messages_visible") == {("team-a",): 0}
-    assert values(findings, "aforo_sqs_dead_letter_messages") == {("team-a",): 1}
+    collected = exporter.source.fetch()
+    assert values(collected, "aforo_sqs_messages_visible") == {("team-a",): 0}
+    assert values(collected, "aforo_sqs_dead_letter_messages") == {("team-a",): 1}
     assert not exporter.source.is_busy
     fake.broken["team-a"] = ReadTimeoutError(endpoint_url="http://sqs.test")
     exporter.poll(after=5)
     with pytest.raises(Incomplete) as caught:
         exporter.source.fetch()
-    assert values(caught.value.findings, "aforo_sqs_messages_visible") == {}
+    assert values(caught.value.collected, "aforo_sqs_messages_visible") == {}
 
 
 def test_a_months_cost_follows_from_the_calls_of_the_last_polls() -> None:
@@ -232,12 +232,12 @@ def of_store(store: Store) -> Settings:
     return Settings.from_env({"SQS_QUEUE_NAME": "videos", "AFORO_DATABASE_URL": store.url})
 
 
-def watching(fake: FakeSqs, settings: Settings) -> Watch:
-    source = QueueSource(Watcher(fake.client, (settings.queue.name,)), CallCounter(), settings.exporters)
+def watching(fake: FakeSqs, settings: Settings) -> SqsSources:
+    source = QueueSource(QueueWatcher(fake.client, (settings.queue.name,)), CallCounter(), settings.exporters)
     database = open_database(settings.database.url, VideosTable.of(settings.exporters))
-    return Watch(source, Waiting(database, settings), settings.exporters)
+    return SqsSources(source, OldestMessage(database, settings), settings.exporters)
 
 
-def oldest_message(watch: Watch) -> dict[tuple[str, ...], float]:
+def oldest_message(watch: SqsSources) -> dict[tuple[str, ...], float]:
     watch.poll()
-    return values(watch.waiting.fetch(), "aforo_sqs_oldest_message_timestamp_seconds")
+    return values(watch.oldest_message.fetch(), "aforo_sqs_oldest_message_timestamp_seconds")

@@ -26,7 +26,7 @@ def test_every_malformed_message_is_dead_lettered_with_its_reason(sqs_queue, emu
         }
         send_task(queue, "after")
         poll_until(lambda: "after" in worker.names("end"), "the worker goes on")
-        assert len(worker.lines("refused")) == len(MALFORMED)
+        assert len(worker.lines("invalid")) == len(MALFORMED)
         assert psutil.Process(worker.process.pid).memory_info().rss < 200 * 1024 * 1024
 
 
@@ -34,7 +34,7 @@ def test_without_a_dead_letter_queue_the_worker_lives_and_the_message_stays(sqs_
     queue = sqs_queue(max_receive_count=None)
     with tiny_worker(queue, emulator) as worker:
         send_body(queue, "not a message")
-        poll_until(lambda: ["bad_json"] in worker.lines("refused"), "it was refused")
+        poll_until(lambda: ["bad_json"] in worker.lines("invalid"), "it was counted as invalid")
         send_task(queue, "after")
         poll_until(lambda: "after" in worker.names("end"), "the worker goes on")
         assert queue.counts()["in_flight"] == 1

@@ -29,7 +29,7 @@ def test_a_delete_that_failed_is_repeated_while_every_slot_works_and_nothing_is_
         assert "long" not in worker.names("end")
         poll_until(lambda: not any(queue.counts().values()), "both are deleted", seconds=20)
         assert worker.names("start").count("a") == 1
-        assert worker.lines("owed")[-1] == ["0"]
+        assert worker.lines("pending")[-1] == ["0"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT])

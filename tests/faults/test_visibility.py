@@ -24,10 +24,10 @@ def test_a_task_longer_than_the_timeout_runs_once(sqs_queue, emulator, tiny_work
         poll_until(lambda: "long" in worker.names("end"), "the task ended", seconds=25)
         poll_until(lambda: not any(queue.counts().values()), "the message was deleted")
         assert worker.names("start").count("long") == 1
-        assert worker.lines("kept").count(["long", "ok"]) >= 7
+        assert worker.lines("extended").count(["long", "ok"]) >= 7
 
 
-def test_control_without_the_keeper_it_runs_again(sqs_queue, emulator, tiny_worker):
+def test_control_without_the_heartbeat_it_runs_again(sqs_queue, emulator, tiny_worker):
     queue = sqs_queue(visibility_timeout_seconds=SHORT_SECONDS)
     with tiny_worker(queue, emulator, concurrency=2, TINY_STOCK="1") as worker:
         send_task(queue, "long", seconds=14)

@@ -1,4 +1,4 @@
-"""A Celery app of nobody in particular, on our transport or, with TINY_STOCK=1, on kombu's own.
+"""A minimal Celery app on our transport or, with TINY_STOCK=1, on that of kombu.
 
 Its task writes one line per start and end to TINY_LOG. Run as `celery -A tests.faults.tiny_app worker`.
 """
@@ -15,7 +15,7 @@ import boto3
 from celery import Celery
 from celery.utils.log import get_task_logger
 
-from aforo.sqs import channel, visibility
+from aforo.sqs import MessagePolicy, ReceivedMessage, VisibilityHeartbeat, harden
 
 logger = get_task_logger(__name__)
 LOG = Path(os.environ["TINY_LOG"])
@@ -51,20 +51,29 @@ def write(*words: object) -> None:
 
 
 class Log:
-    """An observer that writes what it is told to the log."""
+    """An observer that writes its calls to the log."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
 
     def polled(self, result: str) -> None:
         write("polled", result)
 
-    def refused(self, reason: str) -> None:
-        write("refused", reason)
+    def invalid_message(self, reason: str) -> None:
+        write("invalid", reason)
 
-    def owed(self, deletes: int) -> None:
-        write("owed", deletes)
+    def pending_deletes(self, count: int) -> None:
+        write("pending", count)
+
+    def handled_error(self, operation: str) -> None:
+        write("handled", operation)
+
+    def visibility_extended(self, result: str) -> None:
+        write("extended", *self.names, result)
 
 
 if not IS_STOCK:
-    channel.harden(app, Log())
+    harden(app, Log(), MessagePolicy(app.tasks, largest_body_bytes=256 * 1024))
 
 
 @lru_cache(maxsize=1)
@@ -76,11 +85,11 @@ def sqs_of_process(_pid: int) -> Any:
 @app.task(name="tiny.work", bind=True)
 def work(self, name: str, seconds: float = 0.0) -> None:
     write("start", name, time.time())
-    receipt = visibility.receipt_of(self.request)
-    if IS_STOCK or receipt is None:
+    message = ReceivedMessage.from_request(self.request)
+    if IS_STOCK or message is None:
         time.sleep(seconds)
     else:
-        tell = lambda result: write("kept", name, result)  # noqa: E731
-        with visibility.VisibilityKeeper(sqs_of_process(os.getpid()), receipt, VISIBILITY_SECONDS, told=tell):
+        client = sqs_of_process(os.getpid())
+        with VisibilityHeartbeat(client, message, VISIBILITY_SECONDS, observer=Log(name)):
             time.sleep(seconds)
     write("end", name, time.time())

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aforo.sqs.connection import PollResult
+from aforo.sqs.observer import PollResult
 from capacity.diagnosis.bottleneck import Cause
 from capacity.estimators.stability import Stability
 from core.label_values import values_of

@@ -15,11 +15,11 @@ SIZE_BYTES = 300_000
 
 
 def silent(_: object) -> None:
-    """Take what is said and do nothing."""
+    """Ignore a message or a progress value."""
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def video(tmp_path_factory):
     return make_video(SIZE_BYTES, tmp_path_factory.mktemp("media"), silent)
 
 
@@ -40,20 +40,20 @@ def program(folder, name: str, script: str) -> None:
     path.chmod(0o755)
 
 
-def test_a_video_has_exactly_the_size_that_was_asked(made):
-    assert made.path.stat().st_size == made.size_bytes == SIZE_BYTES
+def test_a_video_has_exactly_the_requested_size(video):
+    assert video.path.stat().st_size == video.size_bytes == SIZE_BYTES
 
 
-def test_it_is_a_moving_picture_with_sound_of_the_same_length(made):
-    streams = probed(made.path, "stream=codec_name,duration,nb_frames")["streams"]
+def test_it_is_a_moving_picture_with_sound_of_the_same_length(video):
+    streams = probed(video.path, "stream=codec_name,duration,nb_frames")["streams"]
     assert [s["codec_name"] for s in streams] == ["h264", "aac"]
     assert float(streams[0]["duration"]) == pytest.approx(float(streams[1]["duration"]), abs=0.1)
     assert int(streams[0]["nb_frames"]) == pytest.approx(float(streams[0]["duration"]) * 30, abs=1)
-    assert made.duration_seconds == pytest.approx(SIZE_BYTES * 8 / input_video.recipe_for(SIZE_BYTES).rate, rel=0.15)
+    assert video.duration_seconds == pytest.approx(SIZE_BYTES * 8 / input_video.recipe_for(SIZE_BYTES).rate, rel=0.15)
 
 
-def test_its_pictures_differ(made):
-    command = ["ffmpeg", "-v", "error", "-i", str(made.path), "-an", "-f", "framemd5", "-"]
+def test_the_pictures_of_a_video_differ(video):
+    command = ["ffmpeg", "-v", "error", "-i", str(video.path), "-an", "-f", "framemd5", "-"]
     shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     digests = [line.rpartition(",")[2] for line in shown.splitlines() if not line.startswith("#")]
     assert len(set(digests)) == len(digests) > 60
@@ -80,51 +80,51 @@ def test_from_5_mb_on_it_is_what_a_camera_uploads(tmp_path):
     assert int(stream["bit_rate"]) == pytest.approx(7_870_000, rel=0.15)
 
 
-def test_the_second_call_takes_the_kept_file_and_says_nothing(made, monkeypatch):
+def test_the_second_call_returns_the_stored_file_without_a_message(video, monkeypatch):
     monkeypatch.setattr(input_video, "_make", None)
-    said: list[str] = []
-    assert make_video(SIZE_BYTES, made.path.parent, said.append) == made
-    assert said == []
+    messages: list[str] = []
+    assert make_video(SIZE_BYTES, video.path.parent, messages.append) == video
+    assert messages == []
 
 
 @pytest.mark.parametrize("harm", [lambda path: path.write_bytes(b"x"), lambda path: path.with_suffix(".json").unlink()])
-def test_a_kept_file_that_is_not_what_was_noted_is_made_again(made, tmp_path, harm):
-    for file in (made.path, made.path.with_suffix(".json")):
+def test_a_stored_file_that_differs_from_its_sidecar_is_made_again(video, tmp_path, harm):
+    for file in (video.path, video.path.with_suffix(".json")):
         shutil.copy(file, tmp_path)
-    harm(tmp_path / made.path.name)
-    said: list[str] = []
-    again = make_video(SIZE_BYTES, tmp_path, said.append)
-    assert (again.sha256, said) == (made.sha256, ["making a 300KB video (once)"])
+    harm(tmp_path / video.path.name)
+    messages: list[str] = []
+    again = make_video(SIZE_BYTES, tmp_path, messages.append)
+    assert (again.sha256, messages) == (video.sha256, ["making a 300KB video (once)"])
 
 
-def test_the_sidecar_tells_size_digest_and_length(made):
-    noted = json.loads(made.path.with_suffix(".json").read_text())
-    assert noted == {"size_bytes": SIZE_BYTES, "sha256": made.sha256, "duration_seconds": made.duration_seconds}
+def test_the_sidecar_holds_size_digest_and_length(video):
+    sidecar = json.loads(video.path.with_suffix(".json").read_text())
+    assert sidecar == {"size_bytes": SIZE_BYTES, "sha256": video.sha256, "duration_seconds": video.duration_seconds}
 
 
-def test_nothing_but_the_video_its_sidecar_and_the_lock_stays(made):
-    names = {made.path.name, made.path.with_suffix(".json").name, ".lock"}
-    assert {path.name for path in made.path.parent.iterdir()} == names
+def test_only_the_video_its_sidecar_and_the_lock_remain(video):
+    names = {video.path.name, video.path.with_suffix(".json").name, ".lock"}
+    assert {path.name for path in video.path.parent.iterdir()} == names
 
 
-def test_makers_at_once_make_it_once(tmp_path):
-    said: list[str] = []
-    makers = [threading.Thread(target=make_video, args=(SIZE_BYTES, tmp_path, said.append)) for _ in range(3)]
+def test_concurrent_calls_make_the_video_once(tmp_path):
+    messages: list[str] = []
+    makers = [threading.Thread(target=make_video, args=(SIZE_BYTES, tmp_path, messages.append)) for _ in range(3)]
     for maker in makers:
         maker.start()
     for maker in makers:
         maker.join()
-    assert said == ["making a 300KB video (once)"]
+    assert messages == ["making a 300KB video (once)"]
 
 
 def test_progress_goes_forward_to_one(tmp_path):
-    told: list[float] = []
-    make_video(SIZE_BYTES, tmp_path, silent, told.append)
-    assert told == sorted(told)
-    assert told[-1] == 1.0
+    values: list[float] = []
+    make_video(SIZE_BYTES, tmp_path, silent, values.append)
+    assert values == sorted(values)
+    assert values[-1] == 1.0
 
 
-def test_a_disk_that_is_too_small_is_told_before_anything_is_made(tmp_path, monkeypatch):
+def test_a_disk_that_is_too_small_is_an_error_before_the_work_starts(tmp_path, monkeypatch):
     monkeypatch.setattr(input_video.shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(10**9, 10**9, 10**6))
     with pytest.raises(EnvironmentFault, match=r"^disk \(1MB free\); 110MB are needed; free some, set UPLOAD_PATH"):
         make_video(50_000_000, tmp_path, silent)
@@ -145,7 +145,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
         ("echo first >&2; echo last >&2; exit 3", "^ffmpeg; it failed: last; run `ffmpeg -version` to see"),
     ],
 )
-def test_an_ffmpeg_that_fails_is_told_in_a_line_and_leaves_nothing(tmp_path, monkeypatch, script, error):
+def test_an_ffmpeg_that_fails_is_a_one_line_error_and_leaves_no_file(tmp_path, monkeypatch, script, error):
     program(tmp_path, "ffmpeg", script)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     with pytest.raises(EnvironmentFault, match=error):
@@ -153,54 +153,61 @@ def test_an_ffmpeg_that_fails_is_told_in_a_line_and_leaves_nothing(tmp_path, mon
     assert [path.name for path in (tmp_path / "media").iterdir()] == [".lock"]
 
 
-def test_an_ffmpeg_that_is_missing_is_told_in_a_line(made, tmp_path, monkeypatch):
+def test_a_missing_ffmpeg_is_a_one_line_error(video, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(EnvironmentFault, match=r"^ffmpeg; it is not installed or not executable; install the package"):
+    with pytest.raises(EnvironmentFault, match=r"^ffmpeg; it is not on PATH or not executable; install the package"):
         make_video(SIZE_BYTES, tmp_path, silent)
-    with pytest.raises(EnvironmentFault, match=r"^ffprobe; it is not installed or not executable; install the package"):
-        inspect_file(made.path)
+    with pytest.raises(EnvironmentFault, match=r"^ffprobe; it is not on PATH or not executable; install the package"):
+        inspect_file(video.path)
 
 
-def test_a_users_file_is_described(made):
-    assert inspect_file(made.path) == made
+def test_a_users_file_is_described(video):
+    assert inspect_file(video.path) == video
 
 
 @pytest.mark.parametrize("name", ["-i.mp4", "a|b %d'\".mp4", "concat:x", "línea\n2.mp4"])
-def test_any_file_name_will_do(made, tmp_path, monkeypatch, name):
+def test_any_file_name_is_accepted(video, tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
-    shutil.copy(made.path, tmp_path / name)
-    assert inspect_file((tmp_path / name).relative_to(tmp_path)).sha256 == made.sha256
+    shutil.copy(video.path, tmp_path / name)
+    assert inspect_file((tmp_path / name).relative_to(tmp_path)).sha256 == video.sha256
 
 
 @pytest.mark.parametrize(
     ("name", "content", "why"),
     [
         ("empty.mp4", b"", "it is empty"),
-        ("noise.mp4", bytes(range(256)) * 100, "ffprobe finds no video in it"),
-        ("page.mp4", b"<html>404</html>", "ffprobe finds no video in it"),
-        ("playlist.mp4", b"#EXTM3U\n#EXTINF:1,\nin.mp4\n", "ffprobe finds no video in it"),
-        ("script.mp4", b"ffconcat version 1.0\nfile in.mp4\n", "ffprobe finds no video in it"),
+        ("noise.mp4", bytes(range(256)) * 100, "it is no video that the worker accepts: not_media: .*"),
+        ("page.mp4", b"<html>404</html>", "it is no video that the worker accepts: not_media: .*"),
+        ("playlist.mp4", b"#EXTM3U\n#EXTINF:1,\nin.mp4\n", "it is no video that the worker accepts: not_media: .*"),
+        ("script.mp4", b"ffconcat version 1.0\nfile in.mp4\n", "it is no video that the worker accepts: not_media: .*"),
     ],
 )
-def test_a_file_that_is_no_video_is_refused_in_a_line(tmp_path, name, content, why):
+def test_a_file_that_is_no_video_is_a_one_line_error(tmp_path, name, content, why):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UsageError, match=rf"^FILE \(.*{name}\); {why}; give "):
         inspect_file(tmp_path / name)
 
 
-def test_a_sound_is_refused(made, tmp_path):
+def test_a_truncated_file_is_refused_as_the_worker_would(video, tmp_path):
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(video.path.read_bytes()[: SIZE_BYTES // 2])
+    with pytest.raises(UsageError, match=r"^FILE \(.*cut.mp4\); it is no video that the worker accepts: truncated: "):
+        inspect_file(cut)
+
+
+def test_a_file_with_sound_only_is_refused(video, tmp_path):
     sound = tmp_path / "sound.m4a"
-    subprocess.run(["ffmpeg", "-v", "error", "-i", str(made.path), "-vn", "-c", "copy", str(sound)], check=True)
+    subprocess.run(["ffmpeg", "-v", "error", "-i", str(video.path), "-vn", "-c", "copy", str(sound)], check=True)
     with pytest.raises(UsageError, match="there is no moving picture in it"):
         inspect_file(sound)
 
 
-def test_what_is_no_readable_file_is_refused_in_a_line(tmp_path):
+def test_a_path_that_is_no_readable_file_is_a_one_line_error(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "loop").symlink_to("loop")
     expected = {
         tmp_path: "it is a directory",
-        tmp_path / "pipe": "it is no regular file",
+        tmp_path / "pipe": "it is not a regular file",
         tmp_path / "loop": "it cannot be read: Too many levels of symbolic links",
         tmp_path / "missing": "it cannot be read: No such file or directory",
         tmp_path / ("a" * 300): "it cannot be read: File name too long",
@@ -213,9 +220,9 @@ def test_what_is_no_readable_file_is_refused_in_a_line(tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-def test_a_file_without_permission_is_refused_in_a_line(made, tmp_path):
+def test_a_file_without_permission_is_a_one_line_error(video, tmp_path):
     locked = tmp_path / "locked.mp4"
-    shutil.copy(made.path, locked)
+    shutil.copy(video.path, locked)
     locked.chmod(stat.S_IWUSR)
     with pytest.raises(UsageError, match="it cannot be read: Permission denied"):
         inspect_file(locked)

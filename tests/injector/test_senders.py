@@ -2,13 +2,14 @@ import pytest
 from kombu.transport.SQS import Channel
 from kombu.utils.json import loads
 
-from aforo.sqs.validation import Call, our_call, read_call
+from aforo.sqs.validation import Call, read_call
 from core.broker import make_celery
 from core.database import open_engine, open_sessions, upgrade_schema
 from core.errors import EnvironmentFault
 from core.models import RunRow, VideoRow
 from core.settings import Settings
 from injector.senders import NewVideo, Publisher, encode_task
+from worker.payload import check_payload
 
 QUEUE_URL = "http://127.0.0.1:4566/000000000000/aforo-videos"
 
@@ -50,7 +51,7 @@ def test_a_batched_message_is_read_by_kombu_as_its_own(app):
     body = encode_task(app, "aforo.process_video", "task-1", {"video_id": "v", "run_id": "r", "version": 1}, QUEUE_URL)
     call = read_call(body)
     assert call == Call("aforo.process_video", [], {"video_id": "v", "run_id": "r", "version": 1})
-    assert our_call(call) is None
+    assert check_payload(call) is None
     envelope = loads(Channel._optional_b64_decode(Channel, body.encode()))
     assert envelope["headers"]["task"] == "aforo.process_video"
     assert envelope["properties"]["correlation_id"] == "task-1"

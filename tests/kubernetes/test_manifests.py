@@ -1,4 +1,4 @@
-"""What a schema cannot know: the manifests agree with each other, with the settings and with their sources."""
+"""The manifests agree with each other, with the settings and with their sources, which no schema can check."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def pod(deployment):
     return deployment["spec"]["template"]["spec"]
 
 
-def test_queue_length_and_room_to_grow_are_those_of_the_plan():
+def test_queue_length_and_most_replicas_are_those_of_the_plan():
     scaled = the("ScaledObject", "worker")
     command = [sys.executable, "-m", "capacity", "plan", *shlex.split(scaled["metadata"]["annotations"]["aforo/plan"])]
     answer = subprocess.run([*command, "--json"], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -34,7 +34,7 @@ def test_queue_length_and_room_to_grow_are_those_of_the_plan():
     assert plan["demand"]["slots_per_worker"] == int(settings()["AFORO_WORKER_CONCURRENCY"])
 
 
-def test_scaled_queue_and_region_are_those_of_the_settings():
+def test_queue_and_region_of_the_scaler_are_those_of_the_settings():
     asked = the("ScaledObject", "worker")["spec"]["triggers"][0]["metadata"]
     assert asked["queueURL"].endswith("/" + settings()["SQS_QUEUE_NAME"])
     assert asked["awsRegion"] == settings()["AWS_REGION"]
@@ -52,7 +52,7 @@ def test_a_worker_has_time_to_finish_before_it_is_killed():
 
 
 @pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=label)
-def test_a_pod_may_do_no_more_than_it_must(deployment):
+def test_a_pod_has_the_least_privileges(deployment):
     of_pod, (container,) = pod(deployment)["securityContext"], pod(deployment)["containers"]
     assert of_pod["runAsNonRoot"] is True
     assert of_pod["runAsUser"] == 10001
@@ -67,7 +67,7 @@ def test_a_pod_may_do_no_more_than_it_must(deployment):
     assert "memory" in container["resources"]["limits"]
 
 
-def test_ports_are_those_of_the_settings_and_let_in_for_prometheus_alone():
+def test_ports_are_those_of_the_settings_and_open_to_prometheus_only():
     defaults = Settings.from_env(settings())
     wanted = {defaults.worker.metrics_port, defaults.exporters.sqs_port, defaults.exporters.db_port}
     opened = {port["containerPort"] for d in DEPLOYMENTS for port in pod(d)["containers"][0]["ports"]}
@@ -76,7 +76,7 @@ def test_ports_are_those_of_the_settings_and_let_in_for_prometheus_alone():
     assert entry["from"] == [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
 
 
-def test_exporters_get_the_database_as_a_user_that_may_only_read():
+def test_exporters_connect_as_the_read_only_user():
     found = {}
     for deployment in DEPLOYMENTS:
         (container,) = pod(deployment)["containers"]
@@ -92,7 +92,7 @@ def test_exporters_get_the_database_as_a_user_that_may_only_read():
     assert found == {name: {"name": "aforo-database", "key": key} for name, key in keys.items()}
 
 
-def test_names_can_be_asked_for_where_a_cluster_answers_them():
+def test_dns_of_the_cluster_is_reachable():
     dns = [
         rule["to"][0]
         for rule in the("NetworkPolicy", "aforo")["spec"]["egress"]
@@ -102,7 +102,7 @@ def test_names_can_be_asked_for_where_a_cluster_answers_them():
     assert dns == [in_cluster, {"ipBlock": {"cidr": "169.254.20.10/32"}}]
 
 
-def test_jobs_are_named_as_prometheus_knows_them():
+def test_job_names_are_those_of_the_prometheus_configuration():
     scraped = yaml.safe_load((ROOT / "prometheus/prometheus.yml").read_text(encoding="utf-8"))["scrape_configs"]
     names = {d["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/name"] for d in DEPLOYMENTS}
     assert names == {job["job_name"] for job in scraped} - {"celery-exporter", "prometheus"}
@@ -110,12 +110,12 @@ def test_jobs_are_named_as_prometheus_knows_them():
     assert all(pod(d)["containers"][0]["ports"][0]["name"] == endpoint["port"] for d in DEPLOYMENTS)
 
 
-def test_every_rule_and_alert_is_there_as_its_source_says():
+def test_every_rule_and_alert_equals_its_source():
     made = runpy.run_path(str(FOLDER / "generate.py"))["render"]()
     assert (FOLDER / "prometheus-rules.yaml").read_text(encoding="utf-8") == made, "run deploy/kubernetes/generate.py"
 
 
-def test_the_alerts_of_a_file_of_ones_own_point_to_ones_own_runbook(tmp_path):
+def test_alerts_of_another_file_can_point_to_another_runbook(tmp_path):
     options = ["--runbook", "https://wiki.example/aforo", tmp_path / "rules.yaml"]
     subprocess.run([sys.executable, FOLDER / "generate.py", *options], check=True)
     made = yaml.safe_load_all((tmp_path / "rules.yaml").read_text(encoding="utf-8"))
@@ -125,7 +125,7 @@ def test_the_alerts_of_a_file_of_ones_own_point_to_ones_own_runbook(tmp_path):
         assert rule["annotations"]["runbook_url"] == f"https://wiki.example/aforo#{rule['alert'].lower()}"
 
 
-def test_every_dashboard_is_brought_along():
+def test_every_dashboard_is_included():
     listed = yaml.safe_load((ROOT / "grafana/kustomization.yaml").read_text(encoding="utf-8"))["configMapGenerator"]
     files = {f"dashboards-es/{file.name}" for file in (ROOT / "grafana/dashboards-es").glob("*.json")}
     assert {file for board in listed for file in board["files"]} == files

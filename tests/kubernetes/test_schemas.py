@@ -1,4 +1,4 @@
-"""Every manifest fits its schema, Kubernetes' own or that of its custom resource; unknown fields are faults.
+"""Every manifest matches its schema, of Kubernetes or of its custom resource. Unknown fields are errors.
 
 schemas/ holds the schemas of KEDA 2.17.2 and prometheus-operator 0.80.1, less their descriptions, objects closed.
 """
@@ -34,32 +34,32 @@ def check(manifest, version=VERSIONS[-1]):
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("manifest", manifests(), ids=label)
-def test_it_fits_its_schema(manifest, version):
+def test_it_matches_its_schema(manifest, version):
     check(manifest, version)
 
 
 @pytest.mark.parametrize("manifest", [m for m in manifests() if "spec" in m], ids=label)
-def test_a_misspelt_field_does_not(manifest):
+def test_a_misspelt_field_is_an_error(manifest):
     wrong = copy.deepcopy(manifest)
     wrong["spec"]["replicsa"] = 1
     with pytest.raises((jsonschema.ValidationError, kubernetes_validate.ValidationError)):
         check(wrong)
 
 
-def test_a_trigger_without_metadata_does_not():
+def test_a_trigger_without_metadata_is_an_error():
     wrong = copy.deepcopy(the("ScaledObject", "worker"))
     del wrong["spec"]["triggers"][0]["metadata"]
     with pytest.raises(jsonschema.ValidationError):
         check(wrong)
 
 
-def test_every_manifest_is_named_by_the_kustomization():
+def test_the_kustomization_lists_every_manifest():
     written = {file.name for file in FOLDER.glob("*.yaml")} - {"kustomization.yaml"}
     assert written == {name for name in kustomization()["resources"] if name.endswith(".yaml")}
 
 
 def build(folder):
-    """Return what kustomize makes of `folder`, by itself or as a part of kubectl."""
+    """Return the output of kustomize, or of kubectl kustomize, for `folder`."""
     words = {"kustomize": ["kustomize", "build"], "kubectl": ["kubectl", "kustomize"]}
     command = next((words[tool] for tool in words if shutil.which(tool)), None)
     if command is None:
@@ -69,7 +69,7 @@ def build(folder):
     return list(yaml.safe_load_all(built.stdout))
 
 
-def test_kustomize_builds_what_fits_the_schemas():
+def test_the_output_of_kustomize_matches_the_schemas():
     made = build(FOLDER)
     for manifest in made:
         check(manifest)
@@ -79,7 +79,7 @@ def test_kustomize_builds_what_fits_the_schemas():
     assert boards == {file.name for file in (FOLDER.parents[1] / "grafana/dashboards-es").glob("*.json")}
 
 
-def test_the_overlay_of_the_documentation_changes_what_it_says(tmp_path):
+def test_the_overlay_of_the_documentation_has_its_documented_effect(tmp_path):
     root, overlay = FOLDER.parents[1], tmp_path / "my-overlay"
     shutil.copytree(FOLDER, tmp_path / "deploy/kubernetes")
     shutil.copytree(root / "grafana", tmp_path / "grafana", ignore=shutil.ignore_patterns("node_modules", "*.py"))

@@ -1,4 +1,4 @@
-"""What the programs of the native stack are told."""
+"""Configuration of the programs of the native stack."""
 
 import dataclasses
 from pathlib import Path
@@ -20,9 +20,9 @@ scrape_configs:
 """
 
 
-def test_prometheus_gets_our_ports_absolute_rules_and_only_the_jobs_that_run():
-    made = prometheus_config(SOURCE, [Program("worker", 29101, "X")], Path("/srv/prometheus"))
-    assert made == (
+def test_prometheus_gets_our_ports_absolute_rule_paths_and_only_the_jobs_that_run():
+    result = prometheus_config(SOURCE, [Program("worker", 29101, "X")], Path("/srv/prometheus"))
+    assert result == (
         "rule_files:\n  - /srv/prometheus/rules/*.yml\n\nscrape_configs:\n"
         '  - job_name: worker\n    static_configs: [{targets: ["127.0.0.1:29101"]}]\n'
     )
@@ -30,11 +30,11 @@ def test_prometheus_gets_our_ports_absolute_rules_and_only_the_jobs_that_run():
 
 def test_the_committed_configuration_has_a_job_for_every_scraped_program():
     wanted = programs(Settings.from_env({}))
-    made = prometheus_config(Path("prometheus/prometheus.yml").read_text(encoding="utf-8"), wanted, Path("/p"))
-    assert {f"job_name: {p.name}\n" in made for p in wanted if p.scraped} == {True}
+    result = prometheus_config(Path("prometheus/prometheus.yml").read_text(encoding="utf-8"), wanted, Path("/p"))
+    assert {f"job_name: {p.name}\n" in result for p in wanted if p.scraped} == {True}
 
 
-def test_what_a_setting_places_elsewhere_is_not_started():
+def test_a_program_that_a_setting_places_elsewhere_is_not_started():
     settings = Settings.from_env({"AFORO_PROMETHEUS_URL": "http://metrics.example:9090", "AFORO_EVENTS_REDIS_URL": ""})
     names = [program.name for program in programs(settings)]
     assert names == ["emulator", "sqs-exporter", "db-exporter", "worker"]
@@ -45,11 +45,11 @@ def test_real_aws_needs_no_emulator():
 
 
 def test_options_of_one_run_do_not_reach_the_stack():
-    made = supervisord_environment(Settings(), {"SIZE": "50MB", "MAKEFLAGS": "n", "LANG": "C"})
-    assert made.keys() & {"SIZE", "MAKEFLAGS", "LANG"} == {"LANG"}
+    result = supervisord_environment(Settings(), {"SIZE": "50MB", "MAKEFLAGS": "n", "LANG": "C"})
+    assert result.keys() & {"SIZE", "MAKEFLAGS", "LANG"} == {"LANG"}
 
 
-def test_the_workers_options_are_quoted_for_the_shell_that_reads_them():
+def test_worker_options_are_quoted_for_the_shell():
     assert "AFORO_WORKER_PROFILE='a b'\n" in worker_options(2, "a b", 0)
 
 
@@ -58,5 +58,7 @@ def test_slots_profile_and_threads_do_not_change_the_fingerprint_but_every_other
     other_slots = dataclasses.replace(base, worker=dataclasses.replace(base.worker, concurrency=7, threads=3))
     other_stall = dataclasses.replace(base, worker=dataclasses.replace(base.worker, stall_seconds=7))
     assert fingerprint(other_slots, {}) == fingerprint(base, {})
+    for_one_run = Settings.from_env({"PROFILE": "showcase", "AFORO_PLAN_BACKLOG": "5", "AFORO_PROMTOOLS": "/x"})
+    assert fingerprint(for_one_run, {}) == fingerprint(Settings.from_env({}), {})
     assert fingerprint(other_stall, {}) != fingerprint(base, {})
     assert fingerprint(base, {"AWS_PROFILE": "team"}) != fingerprint(base, {})

@@ -1,4 +1,4 @@
-"""What `make doctor` says of the queue."""
+"""Findings of `make doctor` about the queue."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from local import doctor
 from tests.conftest import KEY, REGION
 
 
-def said_of(queue, monkeypatch, tmp_path, **variables):
-    """Return what was found of each point of the queue, by its name."""
+def findings_by_subject(queue, monkeypatch, tmp_path, **variables):
+    """Return the findings about the queue by subject."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", KEY)
@@ -18,8 +18,8 @@ def said_of(queue, monkeypatch, tmp_path, **variables):
     return {finding.subject: finding for finding in found if finding.subject.startswith("queue")}
 
 
-def test_each_point_of_a_right_queue_is_ok(sqs_queue, monkeypatch, tmp_path):
-    found = said_of(sqs_queue(60), monkeypatch, tmp_path)
+def test_every_check_of_a_correct_queue_is_ok(sqs_queue, monkeypatch, tmp_path):
+    found = findings_by_subject(sqs_queue(60), monkeypatch, tmp_path)
     assert {subject: finding.level for subject, finding in found.items()} == {
         "queue, visibility timeout": Level.OK,
         "queue, redrive policy": Level.OK,
@@ -29,26 +29,26 @@ def test_each_point_of_a_right_queue_is_ok(sqs_queue, monkeypatch, tmp_path):
     }
 
 
-def test_what_is_wrong_is_said_with_what_to_do(sqs_queue, monkeypatch, tmp_path):
+def test_a_problem_is_shown_with_its_remedy(sqs_queue, monkeypatch, tmp_path):
     queue = sqs_queue(20, max_receive_count=None)
     queue.client.send_message(QueueUrl=queue.url, MessageBody="left over")
-    found = said_of(queue, monkeypatch, tmp_path)
+    found = findings_by_subject(queue, monkeypatch, tmp_path)
     timeout = found["queue, visibility timeout"]
     assert timeout.level is Level.ERROR
-    assert timeout.detail.endswith("; set AFORO_QUEUE_VISIBILITY_TIMEOUT_SECONDS to 20, or change the queue's")
-    assert found["queue, redrive policy"].detail.startswith("it has no redrive policy; give it a dead-letter queue")
+    assert timeout.line.endswith("; set AFORO_QUEUE_VISIBILITY_TIMEOUT_SECONDS to 20, or change the queue's")
+    assert found["queue, redrive policy"].line.startswith("it has no redrive policy; give it a dead-letter queue")
     assert found["queue, leftover messages"].level is Level.WARN
 
 
 def test_too_few_receives_are_an_error(sqs_queue, monkeypatch, tmp_path):
-    found = said_of(sqs_queue(60, max_receive_count=3), monkeypatch, tmp_path)
+    found = findings_by_subject(sqs_queue(60, max_receive_count=3), monkeypatch, tmp_path)
     assert found["queue, redrive policy"].level is Level.ERROR
 
 
-def test_a_queue_that_is_not_there_is_one_line(sqs_queue, monkeypatch, tmp_path):
-    found = said_of(sqs_queue(60), monkeypatch, tmp_path, SQS_QUEUE_NAME="nowhere")
+def test_a_missing_queue_is_one_line(sqs_queue, monkeypatch, tmp_path):
+    found = findings_by_subject(sqs_queue(60), monkeypatch, tmp_path, SQS_QUEUE_NAME="nowhere")
     assert list(found) == ["queue"]
     assert found["queue"].detail == (
         "SQS queue (nowhere); it does not exist; "
-        "correct SQS_QUEUE_NAME, or make it: `make up` does on an emulator, for AWS see docs/operating.md"
+        "correct SQS_QUEUE_NAME, or create it: `make up` does so on an emulator, for AWS see docs/operating.md"
     )

@@ -1,4 +1,4 @@
-"""The worker's options as a person writes them."""
+"""Worker options from the command line."""
 
 import pytest
 
@@ -9,21 +9,25 @@ from local.__main__ import video_folders, worker_options
 SETTINGS = Settings.from_env({"AFORO_WORKER_CONCURRENCY": "3"})
 
 
-def test_without_an_option_the_setting_holds():
+def test_an_omitted_option_takes_the_setting():
     assert worker_options(SETTINGS, None, None).concurrency == 3
 
 
 @pytest.mark.parametrize("slots", ["", "0", "-1", "1.5", "two", "513", "5120000000000", "٣"])
-def test_slots_are_a_whole_number(slots):
+def test_an_invalid_number_of_slots_is_an_error(slots):
     with pytest.raises(UsageError, match=r"^CONCURRENCY \("):
         worker_options(SETTINGS, slots, None)
 
 
-def test_an_unknown_profile_is_refused():
+def test_an_unknown_profile_is_an_error():
     with pytest.raises(UsageError, match=r"^PROFILE \(4k\); it is unknown; use full or showcase"):
         worker_options(SETTINGS, None, "4k")
 
 
-def test_clean_removes_only_folders_that_runs_fill_below_upload_path(tmp_path):
-    told = {"UPLOAD_PATH": str(tmp_path), "S3_UPLOAD_PREFIX": "../elsewhere/", "S3_PROCESSED_PREFIX": "processed/"}
-    assert video_folders(Settings.from_env(told)) == [tmp_path / "media", tmp_path / "processed"]
+def test_clean_removes_only_the_folders_of_runs_below_upload_path(tmp_path):
+    variables = {
+        "UPLOAD_PATH": str(tmp_path),
+        "S3_UPLOAD_PREFIX": "../elsewhere/",
+        "S3_PROCESSED_PREFIX": "processed/",
+    }
+    assert video_folders(Settings.from_env(variables)) == [tmp_path / "media", tmp_path / "processed"]

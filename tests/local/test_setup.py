@@ -1,4 +1,4 @@
-"""What setup says and asks for on a machine that lacks things; nothing is really installed."""
+"""Setup on a machine with missing programs, without a real installation."""
 
 import shutil
 import subprocess
@@ -11,7 +11,7 @@ BASICS = ("bash", "basename", "cat", "chmod", "cmp", "cp", "dirname", "env", "fl
 
 
 class Machine:
-    """A machine with only the basics, whose apt-get fails after noting what it was asked for."""
+    """A minimal machine. Its apt-get records its arguments and fails."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -42,7 +42,7 @@ def machine(tmp_path):
     return made
 
 
-def test_what_is_missing_is_asked_of_apt_without_recommended_packages(machine):
+def test_missing_packages_are_installed_without_recommended_ones(machine):
     (machine.bin / "redis-server").symlink_to("/bin/true")
     machine.install("apt-get", 'echo "$@" >> asked; [ "${*: -1}" = update ]')
     refused = machine.setup()
@@ -53,20 +53,20 @@ def test_what_is_missing_is_asked_of_apt_without_recommended_packages(machine):
     assert refused.returncode == 3
 
 
-def test_what_is_installed_starts_no_service_and_the_policy_is_taken_back(machine):
+def test_an_installation_starts_no_service_and_the_policy_is_removed(machine):
     machine.install("apt-get", "cat policy-rc.d >> seen; exit 1")
     machine.setup()
     assert "exit 101" in (machine.folder / "seen").read_text(encoding="utf-8")
     assert not (machine.folder / "policy-rc.d").exists()
 
 
-def test_a_policy_that_was_there_stays(machine):
+def test_an_existing_policy_stays(machine):
     (machine.folder / "policy-rc.d").write_text("theirs", encoding="utf-8")
     machine.setup()
     assert (machine.folder / "policy-rc.d").read_text(encoding="utf-8") == "theirs"
 
 
-def test_who_may_not_install_is_told_the_command_in_one_line(machine):
+def test_without_the_right_to_install_the_error_shows_the_command(machine):
     machine.install("id", "echo 1000")
     refused = machine.setup()
     assert refused.stderr == (
@@ -77,14 +77,14 @@ def test_who_may_not_install_is_told_the_command_in_one_line(machine):
     assert not (machine.folder / "asked").exists()
 
 
-def test_a_machine_without_apt_is_told_what_is_missing(machine):
+def test_without_apt_the_error_names_the_missing_packages(machine):
     (machine.bin / "apt-get").unlink()
     refused = machine.setup()
     assert refused.stderr.startswith("error: programs (of Debian's packages ffmpeg prometheus redis-server);")
     assert refused.returncode == 3
 
 
-def test_a_python_that_is_too_old_is_refused(machine):
+def test_a_python_that_is_too_old_is_an_error(machine):
     machine.install("python3", "exit 1")
     refused = machine.setup()
     assert refused.stderr.startswith("error: Python (none of 3.11 or newer found);")

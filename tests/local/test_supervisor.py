@@ -1,4 +1,4 @@
-"""The stack is known by what runs, never by what a file says."""
+"""The stack is identified by its running processes, not by files."""
 
 import subprocess
 import sys
@@ -22,25 +22,25 @@ def checkout(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_a_socket_nobody_answers_means_the_stack_is_down(checkout):
+def test_a_socket_without_an_answer_means_that_the_stack_is_down(checkout):
     (checkout / ".local/run/supervisor.sock").touch()
     assert supervisor.processes() is None
 
 
-def test_processes_a_dead_supervisord_left_are_found_by_their_mark_and_ended(checkout):
-    sleeper = [sys.executable, "-c", "import time; print(flush=True); time.sleep(60)"]
-    left = subprocess.Popen(sleeper, env={supervisor.MARK: str(checkout)}, stdout=subprocess.PIPE)
-    stranger = subprocess.Popen(sleeper, env={supervisor.MARK: "/elsewhere"}, stdout=subprocess.PIPE)
+def test_processes_of_a_dead_supervisord_are_found_by_their_mark_and_ended(checkout):
+    command = [sys.executable, "-c", "import time; print(flush=True); time.sleep(60)"]
+    left = subprocess.Popen(command, env={supervisor.MARK: str(checkout)}, stdout=subprocess.PIPE)
+    stranger = subprocess.Popen(command, env={supervisor.MARK: "/elsewhere"}, stdout=subprocess.PIPE)
     with left, stranger:
         left.stdout.readline(), stranger.stdout.readline()
-        assert [process.pid for process in supervisor.leftovers()] == [left.pid]
-        assert supervisor.end_leftovers() == 1
+        assert [process.pid for process in supervisor.orphans()] == [left.pid]
+        assert supervisor.end_orphans() == 1
         assert not psutil.pid_exists(left.pid)
         assert stranger.poll() is None
         stranger.kill()
 
 
-def test_deaths_are_counted_since_the_last_start(checkout):
+def test_crashes_are_counted_since_the_last_start(checkout):
     log = checkout / ".local/log/supervisord.log"
     log.write_text(
         "exited: worker (exit status 1; not expected)\n"
@@ -54,29 +54,29 @@ def test_deaths_are_counted_since_the_last_start(checkout):
 
 @pytest.fixture
 def answers(checkout, monkeypatch):
-    """Let supervisord refuse every question with the code given."""
+    """Let supervisord answer every call with a fault of the given code."""
     (checkout / ".local/run/supervisor.sock").touch()
 
     def refuse(code, text):
-        def ask(_method, *_arguments):
+        def call(_method, *_arguments):
             raise xmlrpc.client.Fault(code, text)
 
-        monkeypatch.setattr(supervisor, "_ask", ask)
+        monkeypatch.setattr(supervisor, "_call", call)
 
     return refuse
 
 
-def test_a_stack_that_is_being_stopped_says_so_and_down_waits_for_its_end(answers, monkeypatch):
+def test_status_shows_a_stack_that_is_stopping_and_down_waits_until_it_has_stopped(answers, monkeypatch):
     answers(supervisor.SHUTDOWN_STATE, "SHUTDOWN_STATE")
     shown = CliRunner().invoke(program.main, ["status"])
-    assert (shown.output, shown.exit_code) == ("stopping; `make down` waits for its end\n", 0)
+    assert (shown.output, shown.exit_code) == ("stopping; `make down` waits until it has stopped\n", 0)
     left = [["worker"], ["worker"], []]
-    monkeypatch.setattr(supervisor, "leftovers", lambda: left.pop(0))
+    monkeypatch.setattr(supervisor, "orphans", lambda: left.pop(0))
     assert stack.down(Settings()) == 0
     assert left == []
 
 
-def test_what_else_supervisord_refuses_is_one_line(answers):
+def test_any_other_fault_of_supervisord_is_one_line(answers):
     answers(1, "UNKNOWN_METHOD")
     with pytest.raises(EnvironmentFault, match=r"^supervisord; UNKNOWN_METHOD; see \.local/log/supervisord\.log$"):
         supervisor.processes()

@@ -1,4 +1,4 @@
-"""The exporters' database user, on a real PostgreSQL that asks it for its password."""
+"""The read-only user of the exporters, on a real PostgreSQL with password authentication."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from core.database import open_engine, upgrade_schema
 from core.errors import EnvironmentFault
 from core.settings import Settings
-from provision.readonly_user import ensure_reader
+from provision.readonly_user import ensure_readonly_user
 from tests import postgresql
 
 pytestmark = pytest.mark.postgresql
@@ -40,11 +40,11 @@ def do(url, statement):
 
 def settings_of(owner_url, user, password):
     reader = owner_url.replace("tester@", f"{user}:{password}@")
-    ensure_reader(Settings.from_env({"AFORO_DATABASE_URL": owner_url, "AFORO_DATABASE_READONLY_URL": reader}))
+    ensure_readonly_user(Settings.from_env({"AFORO_DATABASE_URL": owner_url, "AFORO_DATABASE_READONLY_URL": reader}))
     return reader
 
 
-def test_it_may_read_our_tables_and_write_nothing(owner_url):
+def test_it_can_read_our_tables_and_cannot_write(owner_url):
     reader = settings_of(owner_url, "reader", "first%2F%27%3B--")
     assert do(reader, "SELECT count(*) FROM runs, videos, executions") == [(0,)]
     for table in ("runs", "videos", "executions", "workers", "alembic_version"):
@@ -54,7 +54,7 @@ def test_it_may_read_our_tables_and_write_nothing(owner_url):
             do(reader, statement)
 
 
-def test_another_password_is_given_to_the_user_we_made(owner_url):
+def test_a_new_password_replaces_that_of_a_user_we_created(owner_url):
     first = settings_of(owner_url, "mine", "first")
     second = settings_of(owner_url, "mine", "second")
     assert do(second, "SELECT count(*) FROM runs") == [(0,)]
@@ -62,18 +62,18 @@ def test_another_password_is_given_to_the_user_we_made(owner_url):
         do(first, "SELECT 1")
 
 
-def test_somebody_elses_user_keeps_its_password_and_is_told_of(owner_url):
+def test_a_user_that_we_did_not_create_keeps_its_password_and_is_an_error(owner_url):
     do(owner_url, "CREATE ROLE theirs LOGIN PASSWORD 'theirs'")
     assert do(settings_of(owner_url, "theirs", "theirs"), "SELECT count(*) FROM runs") == [(0,)]
-    with pytest.raises(EnvironmentFault, match=r"user of AFORO_DATABASE_READONLY_URL \(theirs\); it is another's"):
+    with pytest.raises(EnvironmentFault, match=r"^user of .* \(theirs\); it was not created by Aforo"):
         settings_of(owner_url, "theirs", "wrong")
     assert do(owner_url.replace("tester@", "theirs:theirs@"), "SELECT 1") == [(1,)]
 
 
-def test_nobody_is_made_where_none_is_asked_for_or_the_database_knows_no_users(owner_url, tmp_path):
+def test_no_user_is_created_without_a_readonly_url_or_on_a_database_without_users(owner_url, tmp_path):
     known = do(owner_url, "SELECT rolname FROM pg_roles ORDER BY 1")
-    ensure_reader(Settings.from_env({"AFORO_DATABASE_URL": owner_url}))
-    ensure_reader(
+    ensure_readonly_user(Settings.from_env({"AFORO_DATABASE_URL": owner_url}))
+    ensure_readonly_user(
         Settings.from_env(
             {"AFORO_DATABASE_URL": f"sqlite:///{tmp_path}/x.db", "AFORO_DATABASE_READONLY_URL": owner_url}
         )

@@ -1,9 +1,11 @@
-"""Small real videos for the tests, made by the ffmpeg that is tested."""
+"""Small real videos for the tests, encoded by the ffmpeg under test."""
 
 import subprocess
 from pathlib import Path
 
-from worker.media.sandbox import Limits
+import pytest
+
+from core.ffmpeg.sandbox import Limits
 
 LIMITS = Limits(deadline_seconds=60, stall_seconds=20, memory_bytes=3 << 30)
 PICTURE = ("-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=2")
@@ -40,3 +42,11 @@ def overwrite(source: Path, at: float, count: int = 400) -> Path:
     target = source.with_name(f"overwritten-{source.name}")
     target.write_bytes(content)
     return target
+
+
+def put_fake_ffmpeg(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a shell script called ffmpeg first on PATH."""
+    fake = folder / "ffmpeg"
+    fake.write_text(f"#!/bin/sh\n{script}\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=":")

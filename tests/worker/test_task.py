@@ -56,7 +56,7 @@ def shop(tmp_path):
         session.flush()
         session.add(VideoRow(id="v", run_id="r", source_sha256=stored.sha256, uploaded_at=1.0, updated_at=1.0, **video))
     ledger = Ledger(sessions, lease_seconds=60, max_attempts=2, processed_prefix="processed/")
-    return Workshop(Slot.this(), ledger, storage, Transcoder(), keeper=None, work_path=tmp_path)
+    return Workshop(Slot.this(), ledger, storage, Transcoder(), heartbeat=None, work_path=tmp_path)
 
 
 def deliver(shop, video_id="v"):

@@ -1,1 +1,1 @@
-"""."""
+"""Transcoding of a video: profiles and the verified transcode."""

@@ -1,8 +1,8 @@
-"""What is made of a video: named sets of ffmpeg output options.
+"""Profiles: named sets of ffmpeg output options.
 
-Both profiles encode with x264's `veryfast` preset: about half the CPU of the default `medium` at the same quality
-setting for files some 10 % larger, which is what services that transcode on demand choose. A run records the profile's
-name, so figures of different presets are never mixed: a new preset needs a new name.
+Both profiles encode with x264's `veryfast` preset, as services that transcode on demand do. It needs about half the CPU
+of the default `medium` at the same quality setting, and its files are some 10 % larger. A run records the profile's
+name, so results of different presets are never mixed. A new preset needs a new name.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from core.errors import UsageError
 
-#: Inside 1280 × 720, or 720 × 1280 when upright; never enlarged, even sides (4:2:0 needs them), at least 2 pixels.
+#: At most 1280 × 720, or 720 × 1280 when upright. Never enlarged; even sides (4:2:0 needs them), at least 2 pixels.
 _INSIDE_720P = (
     "scale=w='max(2,if(gte(iw,ih),min(1280,iw),min(720,iw)))':h='max(2,if(gte(iw,ih),min(720,ih),min(1280,ih)))'"
     ":force_original_aspect_ratio=decrease:force_divisible_by=2,format=yuv420p"
@@ -21,7 +21,7 @@ _BOXED_720P = (
     "scale=w='max(2,iw*sar)':h='max(2,ih)',scale=1280:720:force_original_aspect_ratio=decrease:force_divisible_by=2"
     ",pad=1280:720:(ow-iw)/2:(oh-ih)/2,setsar=1,format=yuv420p"
 )
-#: A gauge of four rising bars, bottom right. Drawn, not written: drawtext needs a font file and is not in every ffmpeg.
+#: Four rising bars, bottom right. Boxes instead of text: drawtext needs a font file and not every ffmpeg has it.
 _WATERMARK = ",".join(
     f"drawbox=x=iw-{160 - 32 * bar}:y=ih-{64 + 16 * bar}:w=20:h={24 + 16 * bar}:color=white@0.5:t=fill"
     for bar in range(4)
@@ -48,7 +48,7 @@ PROFILES = {
 
 
 def profile_named(name: str) -> Profile:
-    """Return the profile; raise UsageError for a name that is none."""
+    """Return the profile; raise UsageError for an unknown name."""
     try:
         return PROFILES[name]
     except KeyError:

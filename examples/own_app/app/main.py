@@ -4,7 +4,7 @@ import os
 
 from celery import Celery
 
-from aforo.sqs import channel
+from aforo.sqs import harden
 from aforo.telemetry import instrument
 
 QUEUE = os.environ["QUEUE_NAME"]
@@ -22,4 +22,4 @@ celery.conf.update(
 
 # The two lines of Aforo: the import above, and this one. `harden` is a third, for an SQS that fails.
 metrics = instrument.attach(celery, port=int(os.environ.get("METRICS_PORT", "9101")))
-channel.harden(celery, metrics)
+harden(celery, metrics)

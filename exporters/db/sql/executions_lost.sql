@@ -1,4 +1,4 @@
--- Executions whose process died: nobody knows when, so they have an outcome but no end. The index on ended_at has them.
+-- Executions whose process died at an unknown time: they have an outcome but no end. Uses the index on ended_at.
 SELECT run_id, outcome, COUNT(*)
 FROM executions
 WHERE ended_at IS NULL AND outcome IS NOT NULL

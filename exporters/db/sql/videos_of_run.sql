@@ -1,4 +1,4 @@
--- One run's videos, summed by the database from the stored moments.
+-- One run's videos by state and reason, summed by the database.
 SELECT {state}, {reason}, COUNT(*),
        SUM(CASE WHEN {updated_at} <= :window_end THEN 1 ELSE 0 END),
        SUM({updated_at} - {uploaded_at}), SUM({started_at} - {uploaded_at}), SUM({updated_at} - {started_at}),

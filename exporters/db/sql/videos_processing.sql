@@ -1,4 +1,4 @@
--- Claiming a video and giving it back leave updated_at alone, so the few claimed ones are asked for by name.
+-- Videos in work. Claiming and returning a video do not change updated_at, so `videos_changed.sql` misses both.
 SELECT {id}
 FROM {videos}
 WHERE {run_id} IN :runs AND {state} IN :processing

@@ -1,4 +1,4 @@
--- All videos of no run, or of a run that is not among the newest: read once per full count.
+-- Videos without a run, or of a run that is not among the newest. Read once per full count.
 SELECT {state}, NULL, COUNT(*), 0,
        SUM({updated_at} - {uploaded_at}), SUM({started_at} - {uploaded_at}), SUM({updated_at} - {started_at}),
        MIN({uploaded_at}), MAX({updated_at}), NULL

@@ -1,4 +1,4 @@
-"""What the hardened channel does with several queues, and with messages nobody wants again."""
+"""The hardened channel with several queues, and with rejected messages."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ import pytest
 from botocore.exceptions import ConnectTimeoutError
 from kombu import Connection
 
-from aforo.sqs import channel as channel_module
-from aforo.sqs.connection import FailedPoll, PollResult
+from aforo.sqs import polling
+from aforo.sqs.connection import FailedPoll
+from aforo.sqs.hardening import register
+from aforo.sqs.observer import PollResult
 
 URLS = {name: f"http://sqs.example/1/{name}" for name in ("good", "bad")}
 FAILED = FailedPoll(PollResult.ERROR, "HTTP 503")
 
 
 class Receives:
-    """The connection that polls: it notes how long each receive call may wait."""
+    """A polling connection that records the long poll of each receive call."""
 
     def __init__(self):
         self.waits = []
@@ -29,65 +31,65 @@ class Receives:
 def channel():
     queues = {name: {"url": url, "access_key_id": "k", "secret_access_key": "s"} for name, url in URLS.items()}
     options = {"region": "us-east-1", "predefined_queues": queues, "wait_time_seconds": 5}
-    made = Connection(f"{channel_module.register()}k:s@", transport_options=options).channel()
-    made.hub = SimpleNamespace(pauses=[], call_later=lambda seconds, _call, queue: made.hub.pauses.append(queue))
-    made._soon = lambda queue: made.hub.pauses.append(f"{queue} at once")
-    return made
+    opened = Connection(f"{register()}k:s@", transport_options=options).channel()
+    opened.hub = SimpleNamespace(pauses=[], call_later=lambda seconds, _call, queue: opened.hub.pauses.append(queue))
+    opened._schedule_now = lambda queue: opened.hub.pauses.append(f"{queue} now")
+    return opened
 
 
-def cycle(channel):
-    """Let each queue be polled once: the bad one fails."""
+def poll_each(channel):
+    """Poll each queue once; the bad one fails."""
     channel._on_messages_ready(URLS["bad"], "bad", FAILED)
     channel._on_messages_ready(URLS["good"], "good", {})
 
 
-def test_a_queue_that_fails_leaves_the_other_one_its_long_poll(channel):
-    cycle(channel)
+def test_a_failing_queue_does_not_shorten_the_long_poll_of_another_one(channel):
+    poll_each(channel)
     polls = Receives()
     for name, url in URLS.items():
         channel._get_from_sqs(name, url, polls)
     assert polls.waits == [("good", 5), ("bad", 0)]
 
 
-def test_the_pause_of_a_queue_that_fails_grows_although_another_one_answers(channel, monkeypatch):
-    asked = []
-    monkeypatch.setattr(channel_module, "pause_seconds", lambda failures: asked.append(failures) or 0.0)
+def test_the_pause_of_a_failing_queue_grows_while_another_one_answers(channel, monkeypatch):
+    counts = []
+    monkeypatch.setattr(polling, "backoff_seconds", lambda failures, *_limits: counts.append(failures) or 0.0)
     for _ in range(3):
-        cycle(channel)
+        poll_each(channel)
         for name in URLS:
             channel._loop1(name)
-    assert asked == [1, 2, 3]
-    assert channel.hub.pauses == ["good at once", "bad"] * 3
+    assert counts == [1, 2, 3]
+    assert channel.hub.pauses == ["good now", "bad"] * 3
 
 
-def test_a_queue_that_goes_on_failing_is_logged_once_and_its_return_once(channel, caplog):
+def test_a_series_of_failures_is_logged_once_and_its_end_once(channel, caplog):
     for _ in range(5):
-        cycle(channel)
+        poll_each(channel)
     channel._on_messages_ready(URLS["bad"], "bad", {})
-    said = [record.getMessage() for record in caplog.records]
-    assert said == [
-        "SQS does not answer as it should, polling bad on with pauses: HTTP 503",
-        "SQS answers again after 5 failed polls of bad",
+    logged = [record.getMessage() for record in caplog.records]
+    assert logged == [
+        "receive calls for queue bad fail, retrying with back-off: HTTP 503",
+        "receive calls for queue bad succeed again, after 5 failures",
     ]
 
 
 class Silent:
-    """A client of an SQS that does not answer."""
+    """A client whose calls time out."""
 
     def __init__(self):
-        self.asked = []
+        self.calls = []
 
     def get_queue_attributes(self, **_options):
-        self.asked.append("get_queue_attributes")
+        self.calls.append("get_queue_attributes")
         raise ConnectTimeoutError(endpoint_url="http://sqs.example")
 
     def change_message_visibility(self, VisibilityTimeout, **_options):  # noqa: N803 (boto3's name)
-        self.asked.append(VisibilityTimeout)
+        self.calls.append(VisibilityTimeout)
         raise ConnectTimeoutError(endpoint_url="http://sqs.example")
 
 
 def deliver(channel, name="good"):
-    """Put a message of queue `name` in the channel's hands; return its tag."""
+    """Deliver a message of queue `name` to the channel; return its tag."""
     info = {"sqs_message": {"ReceiptHandle": "h", "Attributes": {"ApproximateReceiveCount": "2"}}}
     info |= {"sqs_queue": URLS[name], "routing_key": name}
     message = SimpleNamespace(delivery_info=info, delivery_tag="h", headers={"task": "t"})
@@ -96,26 +98,26 @@ def deliver(channel, name="good"):
     return "h"
 
 
-def test_a_rejected_message_is_asked_about_with_the_short_client_and_stays_where_sqs_is_silent(channel, monkeypatch):
+def test_a_rejected_message_stays_in_its_queue_if_the_redrive_policy_cannot_be_read(channel, monkeypatch):
     silent = Silent()
     monkeypatch.setattr(channel, "short_client", lambda _queue: silent)
-    monkeypatch.setattr(channel._dead_letters, "clients", lambda _queue: silent)
+    monkeypatch.setattr(channel._dead_letters, "client_of", lambda _queue: silent)
     monkeypatch.setattr(channel, "sqs", lambda queue=None: pytest.fail("a client that may wait for a minute"))
     channel.basic_reject(deliver(channel), requeue=False)
-    assert silent.asked == ["get_queue_attributes"]
+    assert silent.calls == ["get_queue_attributes"]
     assert channel.qos.can_consume()
 
 
-def test_an_apps_own_back_off_policy_neither_raises_nor_waits_long(channel, monkeypatch):
+def test_the_back_off_policy_of_an_app_neither_raises_nor_blocks(channel, monkeypatch):
     silent = Silent()
     channel.predefined_queues["good"] |= {"backoff_tasks": ["t"], "backoff_policy": {2: 40}}
     monkeypatch.setattr(channel, "short_client", lambda _queue: silent)
     monkeypatch.setattr(channel, "sqs", lambda queue=None: pytest.fail("a client that may wait for a minute"))
     channel.basic_reject(deliver(channel), requeue=False)
-    assert silent.asked == [40]
+    assert silent.calls == [40]
 
 
-def test_a_channel_that_closes_tries_what_it_owes_a_last_time(channel, monkeypatch):
+def test_a_closing_channel_retries_its_pending_deletes_before_it_is_closed(channel, monkeypatch):
     order = []
     monkeypatch.setattr(channel._deletes, "close", lambda: order.append(channel.closed))
     channel.close()

@@ -1,4 +1,4 @@
-"""Finished messages whose delete fails: owed, and paid without anybody's help."""
+"""Deletes that fail, and their retries."""
 
 from __future__ import annotations
 
@@ -11,92 +11,108 @@ import pytest
 from botocore.exceptions import ClientError
 
 from aforo.sqs import pending_deletes
-from aforo.sqs.pending_deletes import Deletes
-from aforo.sqs.redelivery import Delivery
+from aforo.sqs.message import ReceivedMessage
+from aforo.sqs.observer import SilentObserver
+from aforo.sqs.pending_deletes import PendingDeletes
 from tests.conftest import poll_until
 
 
 @dataclass
 class FakeSqs:
-    """Deletes, unless the queue is one that refuses: with a code, so many times (-1: always)."""
+    """An SQS that rejects deletes of some queues: with a code, so many times (-1: always)."""
 
-    refusals: dict[str, tuple[str, int]] = field(default_factory=dict)
+    failing: dict[str, tuple[str, int]] = field(default_factory=dict)
     deleted: list[str] = field(default_factory=list)
     tries: Counter[str] = field(default_factory=Counter)
 
     def delete_message(self, QueueUrl, ReceiptHandle):  # noqa: N803 (boto3's names)
         self.tries[QueueUrl] += 1
-        code, left = self.refusals.get(QueueUrl, ("", 0))
+        code, left = self.failing.get(QueueUrl, ("", 0))
         if left:
-            self.refusals[QueueUrl] = code, left - 1
+            self.failing[QueueUrl] = code, left - 1
             raise ClientError({"Error": {"Code": code}}, "DeleteMessage")
         self.deleted.append(ReceiptHandle)
 
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch):
-    monkeypatch.setattr(pending_deletes, "pause_seconds", lambda failures, longest_seconds: 0.01)
+    monkeypatch.setattr(pending_deletes, "backoff_seconds", lambda *_options: 0.01)
 
 
 def of(queue, handle):
-    return Delivery(queue, queue, handle)
+    return ReceivedMessage(queue, queue, handle)
 
 
-def made(sqs, told=None):
-    return Deletes(lambda _queue: sqs, ([] if told is None else told).append)
+@dataclass
+class Counts(SilentObserver):
+    """An observer that records the number of pending deletes and the handled errors."""
+
+    pending: list[int] = field(default_factory=list)
+    handled: list[str] = field(default_factory=list)
+
+    def pending_deletes(self, count):
+        self.pending.append(count)
+
+    def handled_error(self, operation):
+        self.handled.append(operation)
 
 
-def test_a_delete_that_failed_once_is_tried_again_though_nothing_else_happens():
-    sqs, told = FakeSqs({"q": ("ServiceUnavailable", 3)}), []
-    made(sqs, told).delete(of("q", "a"))
-    poll_until(lambda: sqs.deleted == ["a"], "the delete was repeated")
-    poll_until(lambda: told[-1] == 0, "nothing is owed any more")
+def deletes_of(sqs, counts=None):
+    return PendingDeletes(lambda _queue: sqs, counts)
+
+
+def test_a_failed_delete_is_retried_without_any_other_event():
+    sqs, counts = FakeSqs({"q": ("ServiceUnavailable", 3)}), Counts()
+    deletes_of(sqs, counts).delete(of("q", "a"))
+    poll_until(lambda: sqs.deleted == ["a"], "the delete was retried")
+    poll_until(lambda: counts.pending[-1] == 0, "no delete is pending")
     assert sqs.tries["q"] == 4
-    assert told[0] == 1
+    assert counts.pending[0] == 1
+    assert counts.handled == ["delete"] * 3
 
 
-def test_a_queue_that_refuses_for_good_holds_up_no_other():
+def test_a_queue_that_always_fails_does_not_delay_another_one():
     sqs = FakeSqs({"denied": ("AccessDenied", -1), "flaky": ("ServiceUnavailable", 1)})
-    owing = made(sqs)
+    deletes = deletes_of(sqs)
     for queue in ("denied", "flaky", "good"):
-        owing.delete(of(queue, queue))
-    poll_until(lambda: sorted(sqs.deleted) == ["flaky", "good"], "the others' messages are deleted")
-    owing.delete(of("flaky", "again"))
-    poll_until(lambda: "again" in sqs.deleted, "and those that come later")
-    owing.close()
+        deletes.delete(of(queue, queue))
+    poll_until(lambda: sorted(sqs.deleted) == ["flaky", "good"], "the messages of the other queues are deleted")
+    deletes.delete(of("flaky", "again"))
+    poll_until(lambda: "again" in sqs.deleted, "and later ones")
+    deletes.close()
 
 
-def test_while_something_is_owed_the_thread_tries_and_not_the_caller(monkeypatch):
-    monkeypatch.setattr(pending_deletes, "pause_seconds", lambda failures, longest_seconds: 60.0)
-    sqs, told = FakeSqs({"q": ("ServiceUnavailable", 1)}), []
-    owing = made(sqs, told)
+def test_while_a_delete_is_pending_the_caller_does_not_call_sqs(monkeypatch):
+    monkeypatch.setattr(pending_deletes, "backoff_seconds", lambda *_options: 60.0)
+    sqs, counts = FakeSqs({"q": ("ServiceUnavailable", 1)}), Counts()
+    deletes = deletes_of(sqs, counts)
     for handle in ("a", "b", "c"):
-        owing.delete(of("q", handle))
+        deletes.delete(of("q", handle))
     assert sqs.tries["q"] == 1
-    assert told == [1, 2, 3]
-    owing.close()
+    assert counts.pending == [1, 2, 3]
+    deletes.close()
     assert sqs.deleted == ["a", "b", "c"]
 
 
-def test_a_worker_that_leaves_tries_each_queue_once_more_until_it_refuses(monkeypatch):
-    monkeypatch.setattr(pending_deletes, "pause_seconds", lambda failures, longest_seconds: 60.0)
+def test_on_close_each_queue_is_retried_until_it_fails(monkeypatch):
+    monkeypatch.setattr(pending_deletes, "backoff_seconds", lambda *_options: 60.0)
     sqs = FakeSqs({"denied": ("AccessDenied", -1), "back": ("ServiceUnavailable", 1)})
-    owing = made(sqs)
+    deletes = deletes_of(sqs)
     for number in range(2):
-        owing.delete(of("denied", f"denied-{number}"))
-        owing.delete(of("back", f"back-{number}"))
-    owing.close()
+        deletes.delete(of("denied", f"denied-{number}"))
+        deletes.delete(of("back", f"back-{number}"))
+    deletes.close()
     assert sqs.deleted == ["back-0", "back-1"]
     assert sqs.tries["denied"] == 2
 
 
-def test_a_message_that_cannot_be_deleted_any_more_is_not_owed():
-    sqs, told = FakeSqs({"q": ("ReceiptHandleIsInvalid", -1)}), []
-    made(sqs, told).delete(of("q", "a"))
-    assert told == [0]
+def test_a_permanent_error_leaves_no_pending_delete():
+    sqs, counts = FakeSqs({"q": ("ReceiptHandleIsInvalid", -1)}), Counts()
+    deletes_of(sqs, counts).delete(of("q", "a"))
+    assert counts.pending == [0]
 
 
-def test_what_a_client_raises_that_cannot_be_made_is_survived_and_tried_again():
+def test_a_client_that_cannot_be_created_is_retried():
     clients, sqs = iter([ValueError("Invalid endpoint")]), FakeSqs()
 
     def client(_queue):
@@ -104,28 +120,28 @@ def test_what_a_client_raises_that_cannot_be_made_is_survived_and_tried_again():
             raise error
         return sqs
 
-    Deletes(client).delete(of("q", "a"))
-    poll_until(lambda: sqs.deleted == ["a"], "it is deleted with the next client")
+    PendingDeletes(client).delete(of("q", "a"))
+    poll_until(lambda: sqs.deleted == ["a"], "the next client deletes it")
 
 
 class Slow(dict):
-    """Lets other threads run between the choice of what is forgotten and its end."""
+    """A dict that lets other threads run while it removes a key."""
 
     def pop(self, key):
         time.sleep(0.0005)
         return super().pop(key)
 
 
-def test_many_threads_may_delete_at_once(monkeypatch):
-    monkeypatch.setattr(pending_deletes, "KNOWN_DELETED", 1)
+def test_many_threads_may_delete_together(monkeypatch):
+    monkeypatch.setattr(pending_deletes, "MOST_REMEMBERED", 1)
     sqs, errors = FakeSqs(), []
-    owing = made(sqs)
-    owing._known = Slow()
+    deletes = deletes_of(sqs)
+    deletes._handles = Slow()
 
     def work(name):
         try:
             for number in range(50):
-                owing.delete(of("q", f"{name}-{number}"))
+                deletes.delete(of("q", f"{name}-{number}"))
         except KeyError as error:
             errors.append(error)
 
@@ -138,8 +154,8 @@ def test_many_threads_may_delete_at_once(monkeypatch):
     assert len(sqs.deleted) == 400
 
 
-def test_a_handle_is_known_once_it_was_to_be_deleted():
-    owing = made(FakeSqs())
-    owing.delete(of("q", "a"))
-    assert owing.knows(of("q", "a"))
-    assert not owing.knows(of("q", "b"))
+def test_a_deleted_message_is_remembered():
+    deletes = deletes_of(FakeSqs())
+    deletes.delete(of("q", "a"))
+    assert deletes.includes(of("q", "a"))
+    assert not deletes.includes(of("q", "b"))

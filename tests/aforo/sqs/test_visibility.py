@@ -1,19 +1,21 @@
-"""One round of the visibility keeper: the lease outlives its message."""
+"""Ticks of the visibility heartbeat: the lease outlives its message."""
 
 from __future__ import annotations
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from aforo.sqs.visibility import Receipt, VisibilityKeeper
+from aforo.sqs.message import ReceivedMessage
+from aforo.sqs.observer import SilentObserver
+from aforo.sqs.visibility import VisibilityHeartbeat, _tick
 
-RECEIPT = Receipt("url", "handle", 1, None)
+MESSAGE = ReceivedMessage("q", "url", "handle")
 AWAY = EndpointConnectionError(endpoint_url="http://sqs.example")
 GONE = ClientError({"Error": {"Code": "MessageNotInflight"}}, "ChangeMessageVisibility")
 
 
 class Scripted:
-    """Answers with one of `answers` after the other, the last one again and again; None is success."""
+    """Return or raise one of `answers` per call, and the last one from then on; None is success."""
 
     def __init__(self, *answers):
         self.answers, self.calls = list(answers), 0
@@ -31,46 +33,67 @@ class Sqs:
         self.change_message_visibility = Scripted(*answers)
 
 
-def rounds(sqs, renew, count):
-    """Return what `count` rounds told, and what each said of another one."""
-    told = []
-    keeper = VisibilityKeeper(sqs, RECEIPT, 60, renew, told.append)
-    return told, [keeper.go_round() for _ in range(count)]
+class Results(SilentObserver):
+    def __init__(self):
+        self.extended, self.handled = [], []
+
+    def visibility_extended(self, result):
+        self.extended.append(result)
+
+    def handled_error(self, operation):
+        self.handled.append(operation)
 
 
-def test_the_lease_of_a_message_that_is_gone_is_renewed_on_and_the_message_left_alone():
+def run_ticks(sqs, renew, count):
+    """Return the observed results of `count` ticks, and whether each allows another one."""
+    results = Results()
+    heartbeat = VisibilityHeartbeat(sqs, MESSAGE, 60, renew, results)
+    return results.extended, [heartbeat.tick() for _ in range(count)]
+
+
+def test_after_its_message_is_gone_the_lease_is_still_renewed():
     sqs, renew = Sqs(None, AWAY, GONE), Scripted(True)
-    told, goes_on = rounds(sqs, renew, 6)
+    observed, goes_on = run_ticks(sqs, renew, 6)
     assert goes_on == [True] * 6
     assert renew.calls == 6
     assert sqs.change_message_visibility.calls == 3
-    assert told == ["ok", "failed", "gone"]
+    assert observed == ["ok", "failed", "gone"]
 
 
-def test_the_rounds_end_with_the_lease():
-    told, goes_on = rounds(Sqs(None), Scripted(True, False), 2)
-    assert (told, goes_on) == (["ok", "gone"], [True, False])
+def test_the_ticks_end_with_the_lease():
+    observed, goes_on = run_ticks(Sqs(None), Scripted(True, False), 2)
+    assert (observed, goes_on) == (["ok", "gone"], [True, False])
 
 
-def test_without_its_message_only_what_goes_wrong_with_the_lease_is_told():
-    told, goes_on = rounds(Sqs(GONE), Scripted(True, True, RuntimeError("away"), True, False), 5)
-    assert told == ["gone", "failed", "gone"]
+def test_after_its_message_is_gone_only_failures_of_the_lease_are_observed():
+    observed, goes_on = run_ticks(Sqs(GONE), Scripted(True, True, RuntimeError("away"), True, False), 5)
+    assert observed == ["gone", "failed", "gone"]
     assert goes_on == [True, True, True, True, False]
 
 
-def test_the_lease_does_not_wait_for_an_sqs_that_is_silent():
+def test_the_lease_is_renewed_before_sqs_is_called():
     order = []
 
     class Silent:
         def change_message_visibility(self, **_options):
             order.append("message")
 
-    VisibilityKeeper(Silent(), RECEIPT, 60, lambda: order.append("lease") or True).go_round()
+    VisibilityHeartbeat(Silent(), MESSAGE, 60, lambda: order.append("lease") or True).tick()
     assert order == ["lease", "message"]
 
 
 @pytest.mark.parametrize("renew", [Scripted(False), Scripted(RuntimeError("away"))])
-def test_nothing_of_it_reaches_the_task(renew):
-    with VisibilityKeeper(Sqs(AWAY), RECEIPT, 60, renew) as keeper:
-        keeper.go_round()
-    assert not keeper.go_round()
+def test_no_failure_reaches_the_task(renew):
+    with VisibilityHeartbeat(Sqs(AWAY), MESSAGE, 60, renew) as heartbeat:
+        heartbeat.tick()
+    assert not heartbeat.tick()
+
+
+def test_an_observer_that_raises_is_counted_and_the_ticks_go_on():
+    class Broken(Results):
+        def visibility_extended(self, result):
+            raise RuntimeError(result)
+
+    results = Broken()
+    assert 18 <= _tick(VisibilityHeartbeat(Sqs(None), MESSAGE, 60, observer=results)) <= 20
+    assert results.handled == ["keep"]

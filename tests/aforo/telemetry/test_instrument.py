@@ -10,7 +10,7 @@ from celery.exceptions import Ignore, Reject, Retry, TimeLimitExceeded, WorkerLo
 from kombu import Queue
 from prometheus_client import CollectorRegistry
 
-from aforo.sqs import channel
+from aforo.sqs.hardening import SCHEME
 from aforo.telemetry import event_channel
 from aforo.telemetry.event_channel import Action, Post
 from aforo.telemetry.instrument import HARDENED, _queues
@@ -333,7 +333,7 @@ def test_of_an_app_with_many_tasks_a_task_is_expected_when_it_starts(registry, m
 
 
 def test_polls_and_refusals_are_expected_of_our_transport_alone(registry, metrics):
-    assert f"{channel.SCHEME}:" == HARDENED
+    assert f"{SCHEME}:" == HARDENED
     metrics.expect(["t"])
     assert not [name for name in exported(registry) if name[0] == "aforo_worker_polls_total"]
     metrics.expect_polls()

@@ -1,5 +1,4 @@
 import json
-from dataclasses import dataclass
 
 import pytest
 from click.testing import CliRunner
@@ -7,8 +6,8 @@ from click.testing import CliRunner
 from capacity.commands import usl as usl_module
 from capacity.commands.audit import audit
 from capacity.commands.usl import usl
-from capacity.estimators.interval import Interval
 from core.errors import EnvironmentFault, UsageError
+from tests.capacity.result_rows import row
 
 SPECSDM91 = "n,x\n1,64.9\n18,995.9\n36,1652.4\n72,1853.2\n108,1828.9\n144,1775.0\n216,1702.2\n"
 TABLE = "size,concurrency,mode,count,x_per_min,s_mean_s,rate\n"
@@ -81,8 +80,8 @@ def test_a_spreadsheets_semicolons_tabs_and_line_ends_are_read(write, text):
         ("n,x\n1,1_000\n", "line 2 (1_000); x must be"),
         ("n,x\n1,inf\n", "line 2 (inf); x must be"),
         ('n,x\n1,"2\n', "not a CSV file"),
-        ("", "it holds no header"),
-        ("n,x\n", "it holds no data"),
+        ("", "it has no header"),
+        ("n,x\n", "it has no data"),
         ("n,y\n1,2\n", "line 1: header (n,y); missing x"),
         ("n,x,z\n1,2,3\n", "unknown or repeated z"),
         ("n,x\n1,2\n2,abc\n", "line 3 (abc); x must be a number over 0"),
@@ -112,27 +111,20 @@ def test_usl_takes_points_from_one_place_only(write):
         run(usl, write(SPECSDM91), "--runs", "a,b")
 
 
-@dataclass(frozen=True)
-class Recorded:
-    run_id: str
-    slots: int
-    x_sat_per_minute: float | None
-    x_sat_interval: Interval | None = None
-    concurrency: int = 1
-    service_mean_seconds: float | None = None
-    service_cv: float | None = None
-    cpu_count: int | None = 4
+def with_capacity(run_id, slots, x_sat):
+    return row(run_id, slots=slots, x_sat_per_minute=x_sat, x_sat_interval=None)
 
 
 def test_usl_fits_the_capacity_of_recorded_runs(monkeypatch):
-    rows = [Recorded("a", 1, 2.0), Recorded("b", 2, 3.738318), Recorded("c", 4, 6.299213), Recorded("d", 8, 8.376963)]
+    rows = [with_capacity("a", 1, 2.0), with_capacity("b", 2, 3.738318), with_capacity("c", 4, 6.299213),
+            with_capacity("d", 8, 8.376963)]  # fmt: skip
     monkeypatch.setattr(usl_module, "load_rows", lambda run_ids: [rows["abcd".index(i)] for i in run_ids])
     result = json.loads(run(usl, "--runs", "a,b,c,d", "--json").output)
     assert (result["sigma"], result["kappa"]) == pytest.approx((0.05, 0.01), rel=1e-4)
 
 
 def test_runs_without_a_capacity_cannot_be_fitted(monkeypatch):
-    monkeypatch.setattr(usl_module, "load_rows", lambda run_ids: [Recorded("a", 1, None)])
+    monkeypatch.setattr(usl_module, "load_rows", lambda run_ids: [with_capacity("a", 1, None)])
     with pytest.raises(UsageError, match="none of the runs has an X_sat"):
         run(usl, "--runs", "a")
 
@@ -180,6 +172,5 @@ def test_a_bad_table_is_told_with_its_line(write, row, message):
 @pytest.mark.parametrize("command", [usl, audit])
 def test_help_shows_defaults_environment_and_real_examples(command):
     output = run(command, "--help").output
-    assert "AFORO_CAPACITY_LANG" in output
-    assert "default: es" in output
+    assert "[env: AFORO_LANG, default es]" in " ".join(output.split())
     assert f"python -m capacity {command.name} " in output

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import EnvironmentFault
+from core.ffmpeg.probe import MediaFacts, probe
+from core.ffmpeg.progress import Progress
 from core.settings import Worker
 from core.video import Reason, VideoFailed
 from tests.worker import clips
 from worker.media import transcode as module
-from worker.media.probe import MediaFacts, probe
 from worker.media.profiles import PROFILES
-from worker.media.transcode import Progress, Transcoder, TranscodeResult, require_ffmpeg, require_whole, transcode
+from worker.media.transcode import Transcoder, TranscodeResult, require_whole, transcode
 
 FULL, SHOWCASE = PROFILES["full"], PROFILES["showcase"]
 FACTS = MediaFacts("mov", 60.0, 60.0, 1800, 30.0, 1920, 1080, "yuv420p", "h264", "aac")
@@ -31,14 +31,6 @@ def failure_of(source: Path, target: Path, **options) -> Reason:
         run(source, target, **options)
     assert not target.exists()
     return failure.value.reason
-
-
-def with_ffmpeg(folder: Path, script: str, monkeypatch) -> None:
-    """Put a program called ffmpeg before the real one."""
-    fake = folder / "ffmpeg"
-    fake.write_text(f"#!/bin/sh\n{script}\n")
-    fake.chmod(0o755)
-    monkeypatch.setenv("PATH", str(folder), prepend=":")
 
 
 def test_full_keeps_the_length_the_pictures_and_the_sound(good, tmp_path):
@@ -135,21 +127,21 @@ def test_control_plain_ffmpeg_calls_the_same_files_done(good, tmp_path, damaged)
 
 def test_ffmpeg_that_makes_no_progress_has_stalled(good, tmp_path, monkeypatch):
     media = probe(good, clips.LIMITS)
-    with_ffmpeg(tmp_path, "echo frame=7; echo progress=continue; exec sleep 60", monkeypatch)
+    clips.put_fake_ffmpeg(tmp_path, "echo frame=7; echo progress=continue; exec sleep 60", monkeypatch)
     limits = replace(clips.LIMITS, stall_seconds=0.3)
     assert failure_of(good, tmp_path / "out.mp4", limits=limits, media=media) is Reason.STALLED
 
 
 def test_ffmpeg_that_repeats_the_same_progress_has_stalled(good, tmp_path, monkeypatch):
     media = probe(good, clips.LIMITS)
-    with_ffmpeg(tmp_path, "while sleep 0.05; do echo frame=7; echo progress=continue; done", monkeypatch)
+    clips.put_fake_ffmpeg(tmp_path, "while sleep 0.05; do echo frame=7; echo progress=continue; done", monkeypatch)
     limits = replace(clips.LIMITS, stall_seconds=0.4)
     assert failure_of(good, tmp_path / "out.mp4", limits=limits, media=media) is Reason.STALLED
 
 
 def test_ffmpeg_past_its_deadline_is_a_timeout(good, tmp_path, monkeypatch):
     media = probe(good, clips.LIMITS)
-    with_ffmpeg(tmp_path, "exec sleep 60", monkeypatch)
+    clips.put_fake_ffmpeg(tmp_path, "exec sleep 60", monkeypatch)
     limits = replace(clips.LIMITS, deadline_seconds=0.3)
     assert failure_of(good, tmp_path / "out.mp4", limits=limits, media=media) is Reason.TIMEOUT
 
@@ -157,7 +149,7 @@ def test_ffmpeg_past_its_deadline_is_a_timeout(good, tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["KILL", "SEGV"])
 def test_a_killed_ffmpeg_is_a_signal(good, tmp_path, monkeypatch, name):
     media = probe(good, clips.LIMITS)
-    with_ffmpeg(tmp_path, f"kill -{name} $$", monkeypatch)
+    clips.put_fake_ffmpeg(tmp_path, f"kill -{name} $$", monkeypatch)
     assert failure_of(good, tmp_path / "out.mp4", media=media) is Reason.FFMPEG_SIGNAL
 
 
@@ -174,7 +166,7 @@ def test_an_output_over_the_file_limit_is_too_large(good, tmp_path):
 
 def test_a_claim_of_success_without_an_output_is_no_success(good, tmp_path, monkeypatch):
     media = probe(good, clips.LIMITS)
-    with_ffmpeg(tmp_path, 'for last; do :; done; : > "${last#file:}"', monkeypatch)
+    clips.put_fake_ffmpeg(tmp_path, 'for last; do :; done; : > "${last#file:}"', monkeypatch)
     assert failure_of(good, tmp_path / "out.mp4", media=media) is Reason.EMPTY
 
 
@@ -215,32 +207,7 @@ def test_an_output_that_lacks_something_fails(source, made, progress, reason):
     assert failure.value.reason is reason
 
 
-def test_progress_is_read_across_chunks():
-    progress = Progress()
-    for chunk in (b"frame=1", b"2\nout_time_us=480000\ntotal_s", b"ize=N/A\nprogress=continue\n"):
-        progress.feed(chunk)
-    assert progress.mark == ("12", "480000", "N/A")
-    assert progress.pictures_seen == 12
-
-
 @pytest.mark.parametrize(("threads", "concurrency", "expected"), [(3, 2, 3), (0, 1, 8), (0, 3, 2), (0, 100, 1)])
 def test_the_thread_budget_is_the_setting_or_the_share_of_the_cores(monkeypatch, threads, concurrency, expected):
     monkeypatch.setattr(module.os, "cpu_count", lambda: 8)
     assert Transcoder.from_settings(Worker(threads=threads, concurrency=concurrency)).threads == expected
-
-
-def test_a_missing_a_silent_and_an_old_ffmpeg_are_named(tmp_path, monkeypatch):
-    require_ffmpeg()
-    with_ffmpeg(tmp_path, "echo ffmpeg version 4.4.2-0ubuntu0", monkeypatch)
-    with pytest.raises(EnvironmentFault, match=r"^ffmpeg \(4.4.2-0ubuntu0\); it is older than 5.1; install"):
-        require_ffmpeg()
-    with_ffmpeg(tmp_path, 'echo "ffmpeg version 6.1 without encoders"', monkeypatch)
-    with pytest.raises(EnvironmentFault, match=r"cannot make H\.264"):
-        require_ffmpeg()
-    monkeypatch.setattr(module, "VERSION_SECONDS", 0.2)
-    with_ffmpeg(tmp_path, "exec sleep 60", monkeypatch)
-    with pytest.raises(EnvironmentFault, match=r"^ffmpeg; it does not run: .*timed out"):
-        require_ffmpeg()
-    monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(EnvironmentFault, match=r"^ffmpeg; it does not run: .*; install the package ffmpeg$"):
-        require_ffmpeg()

@@ -1,13 +1,13 @@
-"""Run one foreign program so that it can neither outlive us, nor outgrow its limits, nor hang.
+"""Run ffmpeg or ffprobe in a sandbox: it cannot outlive us, exceed its limits, or hang.
 
 The child starts through two tiny programs that replace themselves. No Python code runs between fork and exec, because
 a `preexec_fn` can deadlock in a process with threads:
 
     setpriv --pdeathsig KILL --no-new-privs  →  sh: is our parent still there? ulimit …  →  the program
 
-That costs about 2 ms; a launcher in Python costs 17 ms. PR_SET_PDEATHSIG fires when the *thread* that started the child
-ends; that thread waits in `run_contained`, so it cannot end earlier. A parent that died before the signal was armed is
-found by `sh`, which compares its parent with us. `missing_protections` names what a machine without setpriv lacks.
+That costs about 2 ms. A launcher in Python costs 17 ms. PR_SET_PDEATHSIG fires when the *thread* that started the child
+ends. That thread waits in `run_sandboxed`, so it cannot end earlier. `sh` compares its parent with us, which detects a
+parent that died before the signal was armed. `missing_protections` names what a machine without setpriv lacks.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from core.errors import EnvironmentFault
 
 STDERR_TAIL_BYTES = 8192
 READ_BYTES = 65536
-TICK_SECONDS = 0.2  # how often deadline and progress are looked at
-REAP_SECONDS = 0.002  # how often the end is looked for once the child has closed its pipes
+TICK_SECONDS = 0.2  # pause between two checks of deadline and progress
+REAP_SECONDS = 0.002  # pause between two checks for the child's end, once it has closed its pipes
 BLOCK_BYTES = 512  # unit of ru_inblock, ru_oublock and `ulimit -f`
 OPEN_FILES = 256
 KEPT_VARIABLES = ("PATH", "TMPDIR")
@@ -42,10 +42,10 @@ RAISING_SIGNALS = frozenset({signal.SIGINT, signal.SIGUSR1})
 
 
 class Ending(StrEnum):
-    """How a contained program came to its end."""
+    """How a sandboxed program ended."""
 
     EXITED = "exited"
-    SIGNALLED = "signalled"  # by somebody else, or by a resource limit
+    SIGNALLED = "signalled"  # by another process, the kernel or a resource limit
     DEADLINE = "deadline"
     STALLED = "stalled"
     FLOODED = "flooded"  # wrote more to standard output than is kept
@@ -53,9 +53,9 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True)
 class Limits:
-    """What one program may use; `stall_seconds` None means that silence is no fault.
+    """Resource limits of one program; without `stall_seconds` it may be silent until the deadline.
 
-    CPU time is limited to the deadline on every core: a backstop for when we are stopped and cannot watch.
+    CPU time is limited to the deadline on every core. That still works while this process is stopped.
     """
 
     deadline_seconds: float
@@ -67,9 +67,9 @@ class Limits:
 
 @dataclass(frozen=True)
 class Finished:
-    """How a program ended and what it used, from wait4's rusage; a negative `returncode` is a signal's number.
+    """Result of a program and its resource usage from wait4; a negative `returncode` is a signal's number.
 
-    Bytes are those of the block layer: a read that the page cache served is not among them.
+    Bytes are counted in the block layer. A read from the page cache is not counted.
     """
 
     ending: Ending
@@ -81,48 +81,48 @@ class Finished:
     written_bytes: int
     stdout: str
     stderr_tail: str
-    #: the kernel's OOM killer struck somewhere on this machine meanwhile
+    #: the kernel's OOM killer killed a process of this machine in the meantime
     oom_killer_struck: bool = False
 
     @property
     def succeeded(self) -> bool:
-        """Say whether it ended by itself with status 0."""
+        """Return True if the program exited with status 0."""
         return self.ending is Ending.EXITED and self.returncode == 0
 
 
-def run_contained(
+def run_sandboxed(
     argv: Sequence[str],
     limits: Limits,
     progress: Callable[[], object] | None = None,
     *,
     on_stdout: Callable[[bytes], None] | None = None,
 ) -> Finished:
-    """Run `argv` to its end, at latest to its deadline; its whole process group is dead on every way out.
+    """Run `argv` until it ends or reaches its deadline; its whole process group is dead on return.
 
-    The program is stalled when `progress()` returns the same for `stall_seconds`. `on_stdout` takes each chunk of
-    standard output; without it the output is kept, up to `limits.stdout_bytes`. Raises EnvironmentFault if the program
-    is not installed; an exception from outside (soft time limit, Ctrl-C) passes through after the kill.
+    The program is stalled when `progress()` returns the same value for `stall_seconds`. `on_stdout` receives each
+    chunk of standard output. Without it the output is kept, up to `limits.stdout_bytes`. Raise EnvironmentFault if
+    the program is not installed. An exception from outside (soft time limit, Ctrl-C) passes through after the kill.
     """
-    command, oom_kills, begun = _command(argv, limits), _oom_kills(), time.monotonic()
+    command, oom_kills, started = _command(argv, limits), oom_kill_count(), time.monotonic()
     with _child(command) as process:
-        attendant = _Attendant(process, limits, progress, on_stdout)
-        ending, usage = attendant.wait()
+        supervisor = _Supervisor(process, limits, progress, on_stdout)
+        ending, usage = supervisor.wait()
     return Finished(
         ending=Ending.SIGNALLED if ending is Ending.EXITED and process.returncode < 0 else ending,
         returncode=process.returncode,
-        wall_seconds=time.monotonic() - begun,
+        wall_seconds=time.monotonic() - started,
         cpu_seconds=usage.ru_utime + usage.ru_stime,
         max_rss_bytes=usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
         read_bytes=usage.ru_inblock * BLOCK_BYTES,
         written_bytes=usage.ru_oublock * BLOCK_BYTES,
-        stdout=attendant.stdout.decode("utf-8", "replace"),
-        stderr_tail=attendant.stderr.decode("utf-8", "replace").strip(),
-        oom_killer_struck=_oom_kills() > oom_kills,
+        stdout=supervisor.stdout.decode("utf-8", "replace"),
+        stderr_tail=supervisor.stderr.decode("utf-8", "replace").strip(),
+        oom_killer_struck=oom_kill_count() > oom_kills,
     )
 
 
 def missing_protections() -> tuple[str, ...]:
-    """Name the protections this machine cannot give; empty on a Linux with util-linux."""
+    """Return the protections that this machine lacks; none on a Linux with util-linux."""
     missing = []
     if shutil.which("setpriv") is None:
         missing.append("ffmpeg outlives a killed worker (there is no setpriv)")
@@ -144,8 +144,8 @@ def _installed(program: str) -> str:
 
 
 def _launcher(limits: Limits) -> str:
-    """Return the script that refuses a parent that died, limits itself and becomes the program."""
-    wanted = {
+    """Return the shell script that exits if our process died, sets the limits and becomes the program."""
+    limit_values = {
         "c": 0,
         "t": math.ceil(limits.deadline_seconds * (os.cpu_count() or 1)) + 1,
         "f": limits.file_bytes // BLOCK_BYTES,
@@ -153,17 +153,17 @@ def _launcher(limits: Limits) -> str:
         "v": limits.memory_bytes // 1024,
     }
     if sys.platform != "linux":
-        del wanted["v"]
-    # A limit that is refused is one that was already tighter.
-    ulimits = [f"ulimit -{letter} {value} 2>/dev/null" for letter, value in wanted.items()]
+        del limit_values["v"]
+    # `ulimit` fails only where the present limit is already lower.
+    ulimits = [f"ulimit -{letter} {value} 2>/dev/null" for letter, value in limit_values.items()]
     return "; ".join(['[ "$PPID" = "$1" ] || exit 1', "shift", *ulimits, 'exec "$@"'])
 
 
 @contextmanager
 def _child(command: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
-    """Start `command` in a session of its own; on the way out nothing of its process group is left alive."""
+    """Start `command` in its own session; kill its whole process group at the end."""
     process = None
-    held = signal.pthread_sigmask(signal.SIG_BLOCK, RAISING_SIGNALS)
+    signal_mask = signal.pthread_sigmask(signal.SIG_BLOCK, RAISING_SIGNALS)
     try:
         process = subprocess.Popen(
             command,
@@ -173,16 +173,16 @@ def _child(command: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
             env=_environment(),
             start_new_session=True,
         )
-        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+        signal.pthread_sigmask(signal.SIG_SETMASK, signal_mask)
         yield process
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+        signal.pthread_sigmask(signal.SIG_SETMASK, signal_mask)
         if process is not None:
             _end(process)
 
 
 def _environment() -> dict[str, str]:
-    """Return the child's environment: no AWS_*, no AFORO_DATABASE_URL, nothing a hostile file could want."""
+    """Return the child's environment: no AWS_*, no AFORO_DATABASE_URL, no secret for a hostile file to read."""
     return {"LANG": "C.UTF-8", **{name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}}
 
 
@@ -195,10 +195,10 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    """Kill whoever is left of the group.
+    """Kill all processes that are left of the group.
 
-    Its number stays taken while it has members, even when the leader has been waited for; without members the number
-    was freed a moment ago, and the kernel hands numbers out in rising order.
+    The group's number stays in use while the group has members, even after its leader was reaped. Without members the
+    number was freed a moment ago. The kernel assigns numbers in rising order, so no new group has it yet.
     """
     with suppress(ProcessLookupError, PermissionError):  # PermissionError is how macOS names a group of zombies
         os.killpg(process.pid, signal.SIGKILL)
@@ -208,8 +208,8 @@ def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
     return cast(IO[bytes], process.stdout), cast(IO[bytes], process.stderr)
 
 
-class _Attendant:
-    """Reads the pipes of one child and decides when it has had enough."""
+class _Supervisor:
+    """Read the pipes of one child and kill the child when it exceeds a limit."""
 
     def __init__(
         self,
@@ -225,26 +225,26 @@ class _Attendant:
         self._progress = progress
         self._on_stdout = on_stdout or self.stdout.extend
         self._mark: object = None
-        self._begun = self._moved = time.monotonic()
+        self._started = self._advanced = time.monotonic()
 
     def wait(self) -> tuple[Ending, struct_rusage]:
-        """Return how the child ended and its rusage; its return code is in the process object."""
+        """Return how the child ended and its resource usage; set the return code of the process object."""
         ending = Ending.EXITED
         with selectors.DefaultSelector() as selector:
             for pipe in _pipes(self._process):
                 selector.register(pipe, selectors.EVENT_READ)
-            while not (waited := os.wait4(self._process.pid, os.WNOHANG))[0]:
+            while not (status := os.wait4(self._process.pid, os.WNOHANG))[0]:
                 self._read(selector, TICK_SECONDS if selector.get_map() else REAP_SECONDS)
                 if ending is Ending.EXITED and (ending := self._excess()) is not Ending.EXITED:
                     _kill_group(self._process)
-            self._process.returncode = os.waitstatus_to_exitcode(waited[1])
+            self._process.returncode = os.waitstatus_to_exitcode(status[1])
             _kill_group(self._process)
             while self._read(selector, 0):
-                pass  # what the pipes still hold; a stray that left the group may keep them open, so never wait
-        return ending, waited[2]
+                pass  # drain the pipes, without waiting: a process that left the group may keep them open
+        return ending, status[2]
 
     def _read(self, selector: selectors.BaseSelector, wait_seconds: float) -> bool:
-        """Take one chunk of every pipe that has something; say whether any had."""
+        """Read one chunk from every pipe that has data; return True if any had."""
         ready = selector.select(wait_seconds)
         for key, _ in ready:
             chunk = os.read(key.fd, READ_BYTES)
@@ -257,13 +257,13 @@ class _Attendant:
         return bool(ready)
 
     def _excess(self) -> Ending:
-        """Return why the child must end now, or EXITED if it need not."""
+        """Return the limit that the child exceeds, or EXITED if it exceeds none."""
         now = time.monotonic()
         if self._progress is not None and (mark := self._progress()) != self._mark:
-            self._mark, self._moved = mark, now
-        if now - self._begun > self._limits.deadline_seconds:
+            self._mark, self._advanced = mark, now
+        if now - self._started > self._limits.deadline_seconds:
             return Ending.DEADLINE
-        if self._is_watched() and now - self._moved > cast(float, self._limits.stall_seconds):
+        if self._is_watched() and now - self._advanced > cast(float, self._limits.stall_seconds):
             return Ending.STALLED
         return Ending.FLOODED if len(self.stdout) > self._limits.stdout_bytes else Ending.EXITED
 
@@ -271,8 +271,8 @@ class _Attendant:
         return self._progress is not None and self._limits.stall_seconds is not None
 
 
-def _oom_kills() -> int:
-    """Return how often the kernel's OOM killer struck since boot; 0 where the kernel does not tell."""
+def oom_kill_count() -> int:
+    """Return how many processes the kernel's OOM killer has killed since boot; 0 where it is not counted."""
     with suppress(OSError), Path("/proc/vmstat").open(encoding="ascii") as vmstat:
         return next((int(line.split()[1]) for line in vmstat if line.startswith("oom_kill ")), 0)
     return 0

@@ -1,17 +1,17 @@
-"""Why ffmpeg or ffprobe did not do it: every end of a contained program, mapped onto the closed list of reasons."""
+"""Failure reasons of ffmpeg and ffprobe: every way a program can end, mapped to the closed list of reasons."""
 
 from __future__ import annotations
 
 import signal
 
 from core.errors import printable
+from core.ffmpeg.sandbox import Ending, Finished
 from core.video import Reason, VideoFailed
-from worker.media.sandbox import Ending, Finished
 
 DETAIL_CHARACTERS = 300
 SILENT_EXIT = 1
 
-#: What ffmpeg 4 to 7 say on standard error, most telling first: one broken file causes several of these lines.
+#: Messages of ffmpeg 4 to 7 on standard error. The most specific is first: one broken file causes several of them.
 _MESSAGES = (
     ("No space left on device", Reason.DISK_FULL),
     ("Disk quota exceeded", Reason.DISK_FULL),
@@ -19,9 +19,9 @@ _MESSAGES = (
     ("exceeds specified max pixel count", Reason.TOO_LARGE),
     ("Number of streams exceeds", Reason.UNSUPPORTED),
     ("Cannot allocate memory", Reason.OOM),
-    ("Could not allocate memory", Reason.OOM),  # the H.264 decoder, once its threads are up
+    ("Could not allocate memory", Reason.OOM),  # the H.264 decoder, after its threads have started
     ("malloc of size", Reason.OOM),
-    ("failed to map segment", Reason.OOM),  # the limit does not even hold ffmpeg's libraries, some 300 MiB
+    ("failed to map segment", Reason.OOM),  # the limit is below the size of ffmpeg's libraries, some 300 MiB
     ("Resource temporarily unavailable", Reason.OOM),  # pthread_create under RLIMIT_AS
     ("received signal", Reason.FFMPEG_SIGNAL),  # SIGTERM and SIGINT are caught; ffmpeg then exits with 255
     ("not on whitelist", Reason.UNSUPPORTED),
@@ -47,21 +47,21 @@ _SIGNALS = {signal.SIGXFSZ: Reason.TOO_LARGE, signal.SIGXCPU: Reason.TIMEOUT}
 
 
 def require_success(finished: Finished) -> None:
-    """Raise VideoFailed with the reason unless the program ended by itself with status 0."""
+    """Raise VideoFailed with the reason unless the program exited with status 0."""
     if not finished.succeeded:
         raise VideoFailed(reason_of(finished), _detail(finished))
 
 
 def reason_of(finished: Finished) -> Reason:
-    """Return why a program that did not succeed failed."""
+    """Return the reason for a program that did not succeed."""
     if finished.ending in _ENDINGS:
         return _ENDINGS[finished.ending]
-    told = next((reason for text, reason in _MESSAGES if text in finished.stderr_tail), None)
+    message_reason = next((reason for text, reason in _MESSAGES if text in finished.stderr_tail), None)
     if finished.ending is Ending.SIGNALLED:
-        return Reason.OOM if told is Reason.OOM else _reason_of_signal(finished)
-    if told is None and finished.returncode == SILENT_EXIT and not finished.stderr_tail:
-        return Reason.CORRUPT  # under -xerror ffmpeg leaves at a decoder's error before saying so
-    return told or Reason.FFMPEG_ERROR
+        return Reason.OOM if message_reason is Reason.OOM else _reason_of_signal(finished)
+    if message_reason is None and finished.returncode == SILENT_EXIT and not finished.stderr_tail:
+        return Reason.CORRUPT  # with -xerror ffmpeg can exit at a decoder's error before it prints the error
+    return message_reason or Reason.FFMPEG_ERROR
 
 
 def _reason_of_signal(finished: Finished) -> Reason:
@@ -71,6 +71,6 @@ def _reason_of_signal(finished: Finished) -> Reason:
 
 
 def _detail(finished: Finished) -> str:
-    """Return how it ended and what it said first, on one line, a hostile file's control characters escaped."""
-    said = printable(" | ".join(finished.stderr_tail.splitlines()), limit=DETAIL_CHARACTERS)
-    return f"{finished.ending} {finished.returncode} after {finished.wall_seconds:.1f} s: {said}"
+    """Return ending and standard error on one line, with a hostile file's control characters escaped."""
+    stderr = printable(" | ".join(finished.stderr_tail.splitlines()), limit=DETAIL_CHARACTERS)
+    return f"{finished.ending} {finished.returncode} after {finished.wall_seconds:.1f} s: {stderr}"

@@ -2,9 +2,9 @@ from dataclasses import replace
 
 import pytest
 
+from core.ffmpeg.probe import container_of, input_guard, probe
 from core.video import Reason, VideoFailed
 from tests.worker import clips
-from worker.media.probe import container_of, input_guard, probe
 
 
 @pytest.fixture(scope="module")

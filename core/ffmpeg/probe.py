@@ -1,7 +1,7 @@
-"""Look at a video before any work is spent on it: its container by its first bytes, its streams by ffprobe.
+"""Guarded probe of a video: the container from its first bytes, the streams from a sandboxed ffprobe.
 
-ffmpeg guesses formats from content, and some formats (playlists, concat scripts) open other files or never end. So the
-container is decided here, from a short list, and ffmpeg is told to use that demuxer and no other.
+ffmpeg guesses formats from content, and some formats (playlists, concat scripts) open other files or never end. So we
+choose the container here, from a short list, and ffmpeg may use only that demuxer.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from core.ffmpeg.failure_reasons import require_success
+from core.ffmpeg.sandbox import Limits, run_sandboxed
 from core.video import Reason, VideoFailed
-from worker.media.failure_reasons import require_success
-from worker.media.sandbox import Limits, run_contained
 
 PROBE_SECONDS = 60.0
 HEAD_BYTES = 4096
@@ -24,8 +24,8 @@ INDEX_HEAD_BYTES = 65536
 MAX_PIXELS = 33_177_600  # 7680 × 4320
 MAX_STREAMS = 64
 TS_PACKET_BYTES = 188
-#: Decoders that may see a stranger's bytes: what cameras, phones, editors and browsers write. ffprobe opens one for
-#: every stream and gives up at the first that is not listed, so subtitles are here too.
+#: Decoders that may read a stranger's file: those for the formats of cameras, phones, editors and browsers. ffprobe
+#: opens a decoder for every stream and fails at the first that is not listed, so subtitles are listed too.
 DECODERS = (
     *("h264", "hevc", "av1", "libdav1d", "libaom-av1", "vp8", "vp9", "libvpx", "libvpx-vp9", "mpeg4", "mpeg2video"),
     *("mpeg1video", "h263", "mjpeg", "prores", "dnxhd", "msmpeg4", "msmpeg4v2", "wmv2", "theora", "dvvideo", "png"),
@@ -44,9 +44,9 @@ _CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 
 @dataclass(frozen=True)
 class MediaFacts:
-    """What is known of a video file; None is what the container does not say.
+    """Properties of a video file; None for those that the container does not state.
 
-    `duration_seconds` is the longest stream's, `video_seconds` the picture's own, `frames` the number of pictures.
+    `duration_seconds` belongs to the longest stream, `video_seconds` to the picture. `frames` counts pictures.
     """
 
     container: str
@@ -62,16 +62,16 @@ class MediaFacts:
 
     @property
     def has_audio(self) -> bool:
-        """Say whether there is sound."""
+        """Return True if the file has sound."""
         return self.audio_codec is not None
 
 
 def probe(source: Path, limits: Limits) -> MediaFacts:
-    """Return the facts of a local file; raise VideoFailed if it is no video we take."""
+    """Return the properties of a local file; raise VideoFailed unless it is a video that we accept."""
     container = container_of(source)
     argv = ["ffprobe", "-hide_banner", "-v", "error", *input_guard(container), "-show_entries", _ENTRIES]
     deadline_seconds = min(PROBE_SECONDS, limits.deadline_seconds)
-    finished = run_contained(
+    finished = run_sandboxed(
         [*argv, "-of", "json", f"file:{source}"], replace(limits, deadline_seconds=deadline_seconds, stall_seconds=None)
     )
     require_success(finished)
@@ -79,7 +79,7 @@ def probe(source: Path, limits: Limits) -> MediaFacts:
 
 
 def input_guard(container: str) -> list[str]:
-    """Return the input options that keep ffmpeg and ffprobe to one demuxer, local files and known decoders."""
+    """Return input options that restrict ffmpeg to one demuxer, local files and the listed decoders."""
     return [
         *("-protocol_whitelist", "file,pipe", "-format_whitelist", container, "-codec_whitelist", ",".join(DECODERS)),
         *("-max_pixels", str(MAX_PIXELS), "-max_streams", str(MAX_STREAMS), "-f", container),
@@ -87,7 +87,7 @@ def input_guard(container: str) -> list[str]:
 
 
 def container_of(source: Path) -> str:
-    """Return the demuxer for the file's first bytes; raise VideoFailed if it is empty, no media or cut off."""
+    """Return the demuxer for the file's first bytes; raise VideoFailed if it is empty, truncated or no media."""
     with source.open("rb") as file:
         head = file.read(HEAD_BYTES)
         container = _demuxer(head)
@@ -113,7 +113,7 @@ def _demuxer(head: bytes) -> str:
 def _require_whole_boxes(file: BinaryIO, size_bytes: int) -> None:
     """Raise VideoFailed if the file ends inside its media data or before its index, or is encrypted.
 
-    The sizes of the outermost boxes (ISO/IEC 14496-12, 4.2) tell it at once; ffmpeg would notice after the whole work.
+    The sizes of the outermost boxes (ISO/IEC 14496-12, 4.2) show it at once. ffmpeg would fail only at the end.
     """
     kinds = set()
     for kind, start, end in _outer_boxes(file, size_bytes):
@@ -127,14 +127,14 @@ def _require_whole_boxes(file: BinaryIO, size_bytes: int) -> None:
 
 
 def _require_clear(file: BinaryIO, moov_start: int) -> None:
-    """Look for the sample entry of encrypted video, which ffprobe shows as plain H.264 that then decodes to rubbish."""
+    """Raise VideoFailed for encrypted video, which ffprobe shows as H.264 and which decodes to garbage."""
     file.seek(moov_start)
     if b"encv" in file.read(INDEX_HEAD_BYTES):
         raise VideoFailed(Reason.UNSUPPORTED, "it is encrypted")
 
 
 def _outer_boxes(file: BinaryIO, size_bytes: int) -> Iterator[tuple[bytes, int, int]]:
-    """Yield type, start and end of each outermost box, up to the first whose size makes no sense."""
+    """Yield type, start and end of each outermost box, up to the first with an impossible size."""
     start = 0
     while start + 8 <= size_bytes:
         file.seek(start)
@@ -150,12 +150,12 @@ def _outer_boxes(file: BinaryIO, size_bytes: int) -> Iterator[tuple[bytes, int, 
         start += length
 
 
-def _media_facts(container: str, found: dict[str, Any]) -> MediaFacts:
-    picture, sound = _picture(found["streams"]), _first(found["streams"], "audio")
+def _media_facts(container: str, probed: dict[str, Any]) -> MediaFacts:
+    picture, sound = _picture(probed["streams"]), _first(probed["streams"], "audio")
     rate = _fraction(picture.get("avg_frame_rate"))
     facts = MediaFacts(
         container=container,
-        duration_seconds=_seconds(found.get("format", {}).get("duration")),
+        duration_seconds=_seconds(probed.get("format", {}).get("duration")),
         video_seconds=_seconds(picture.get("duration")) or _clock_seconds(picture.get("tags", {}).get("DURATION")),
         frames=int(picture["nb_frames"]) if picture.get("nb_frames", "").isdigit() else None,
         frames_per_second=float(rate) if rate else None,

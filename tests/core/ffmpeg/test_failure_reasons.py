@@ -2,9 +2,9 @@ import signal
 
 import pytest
 
+from core.ffmpeg.failure_reasons import reason_of, require_success
+from core.ffmpeg.sandbox import Ending, Finished
 from core.video import Reason, VideoFailed
-from worker.media.failure_reasons import reason_of, require_success
-from worker.media.sandbox import Ending, Finished
 
 
 def finished(ending=Ending.EXITED, returncode=1, stderr="", oom_killer_struck=False) -> Finished:

@@ -1,0 +1,18 @@
+"""Exponential back-off with equal jitter, for polls, deletes and redeliveries."""
+
+from __future__ import annotations
+
+import random
+
+#: beyond it every pause is at its limit
+MOST_DOUBLINGS = 20
+
+
+def backoff_seconds(doublings: int, first_seconds: float, longest_seconds: float, jitter: float | None = None) -> float:
+    """Return the pause: doubled so many times, limited, and half of it random.
+
+    `jitter`, from 0 to 1, replaces the random share.
+    """
+    share = random.random() if jitter is None else jitter  # noqa: S311 (it spreads calls and hides nothing)
+    limit = min(longest_seconds, first_seconds * 2.0 ** min(doublings, MOST_DOUBLINGS))
+    return limit * (1 + share) / 2

@@ -1,0 +1,80 @@
+"""Move invalid messages to the dead-letter queue, with the reason.
+
+Calls run in the worker's event loop, so they have short timeouts and do not raise.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from aforo.sqs.message import ReceivedMessage
+from aforo.sqs.observer import InvalidReason, Observer, Operation
+from aforo.sqs.redelivery import ClientOf
+
+logger = logging.getLogger(__name__)
+#: how long a redrive policy is remembered
+POLICY_SECONDS = 300.0
+
+
+@dataclass
+class DeadLetterQueue:
+    """The dead-letter queues that the redrive policies of the consumed queues name."""
+
+    client_of: ClientOf
+    delete: Callable[[ReceivedMessage], None]
+    observer: Observer
+    _targets: dict[str, tuple[str | None, float]] = field(default_factory=dict)  # queue URL -> its target, when read
+
+    def move(self, message: ReceivedMessage, body: str, reason: InvalidReason) -> bool:
+        """Move the message and return True; without a dead-letter queue it stays where it is.
+
+        Defect: kombu acknowledges what it cannot decode, so the message is lost in spite of a redrive policy.
+        """
+        note = {"aforo_reason": {"DataType": "String", "StringValue": reason.value}}
+        try:
+            target = self._target(message)
+            if target is None:
+                return False
+            self.client_of(message.queue).send_message(QueueUrl=target, MessageBody=body, MessageAttributes=note)
+        except (ClientError, BotoCoreError) as error:
+            self.observer.handled_error(Operation.DEAD_LETTER)
+            logger.warning("could not dead-letter a message (%s), SQS will redeliver it: %s", reason, error)
+            return False
+        self.delete(message)
+        return True
+
+    def is_configured_for(self, message: ReceivedMessage) -> bool:
+        """Return True if SQS dead-letters messages of this queue, or if it cannot be asked: then do not delete."""
+        try:
+            return self._target(message) is not None
+        except (ClientError, BotoCoreError) as error:
+            self.observer.handled_error(Operation.REJECT)
+            logger.warning("could not read the redrive policy, a rejected message stays in its queue: %s", error)
+            return True
+
+    def _target(self, message: ReceivedMessage) -> str | None:
+        target, read_at = self._targets.get(message.queue_url, (None, -math.inf))
+        if time.monotonic() - read_at > POLICY_SECONDS:
+            target = self._read_target(message)
+            self._targets[message.queue_url] = target, time.monotonic()
+        return target
+
+    def _read_target(self, message: ReceivedMessage) -> str | None:
+        client = self.client_of(message.queue)
+        answer = client.get_queue_attributes(QueueUrl=message.queue_url, AttributeNames=["RedrivePolicy"])
+        policy = json.loads(answer.get("Attributes", {}).get("RedrivePolicy") or "{}")
+        arn = policy.get("deadLetterTargetArn")
+        return None if arn is None else _url_of_arn(client, arn)
+
+
+def _url_of_arn(client: Any, arn: str) -> str:
+    account, name = arn.split(":")[-2:]
+    return str(client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"])

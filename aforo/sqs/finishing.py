@@ -1,0 +1,104 @@
+"""Finishing: acknowledge, reject or return received messages."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from kombu.transport import SQS, virtual
+
+from aforo.sqs.dead_letter_queue import DeadLetterQueue
+from aforo.sqs.message import ReceivedMessage
+from aforo.sqs.observer import Operation
+from aforo.sqs.pending_deletes import PendingDeletes
+from aforo.sqs.polling import PollingChannel
+from aforo.sqs.redelivery import make_visible, redelivery_seconds
+
+logger = logging.getLogger(__name__)
+
+
+class QoS(SQS.QoS):
+    """The messages that the worker holds."""
+
+    def apply_backoff_policy(
+        self, routing_key: str, delivery_tag: str, backoff_policy: Any, backoff_tasks: Any
+    ) -> None:
+        """Make a rejected message visible after the pause of the app's own policy.
+
+        Defect: if SQS rejects that, kombu raises into the event loop, or blocks it for botocore's timeouts.
+        """
+        task, receives = self.extract_task_name_and_number_of_retries(delivery_tag)
+        pause_seconds = backoff_policy.get(receives) if task in backoff_tasks else None
+        if pause_seconds is not None:
+            self.channel._make_visible(self.channel._message_of(delivery_tag), pause_seconds)
+
+
+class FinishingChannel(PollingChannel):
+    """A channel whose acknowledgements and rejections neither raise nor block for long."""
+
+    QoS = QoS
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._deletes = PendingDeletes(self.short_client, self._hardening.observer)
+        self._dead_letters = DeadLetterQueue(self.short_client, self._deletes.delete, self._hardening.observer)
+
+    def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:
+        """Delete a finished message, then poll for the free slot.
+
+        Defect: a failed delete raises into the event loop, and with botocore's timeouts blocks it for minutes.
+        """
+        message = self._message_of(delivery_tag)
+        if message is not None:
+            self._deletes.delete(message)
+        virtual.Channel.basic_ack(self, delivery_tag, multiple)
+        self._wake()
+
+    def basic_reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        """Reject a message as kombu does, but do not raise, then poll for the free slot."""
+        try:
+            super().basic_reject(delivery_tag, requeue=requeue)
+        except (ClientError, BotoCoreError) as error:
+            self._hardening.observer.handled_error(Operation.REJECT)
+            logger.warning("could not reject a message, its visibility timeout will return it: %s", error)
+            self.qos.ack(delivery_tag)
+        self._wake()
+
+    def close(self) -> None:
+        """Close as kombu does, after a last try of the pending deletes."""
+        if not self.closed:
+            self._deletes.close()
+        super().close()
+
+    def _delete_rejected_message(self, delivery_tag: str) -> None:
+        """Delete a rejected message, unless its queue has a redrive policy.
+
+        Defect: kombu reads the policy with botocore's timeouts, which may block the event loop for five minutes.
+        """
+        message = self._message_of(delivery_tag)
+        if message is not None and not self._dead_letters.is_configured_for(message):
+            self._deletes.delete(message)
+
+    def _restore(self, message: Any) -> None:
+        """Return a rejected or unfinished message: after a pause, or immediately while this consumer shuts down.
+
+        The pause doubles with every delivery, so that a message that fails quickly does not use up its receives.
+        Defect: kombu pauses the same time after every failure, uses the sender's name of the queue, and raises if SQS
+        rejects the call.
+        """
+        received = ReceivedMessage.from_kombu(message, self._queue_cache)  # kombu has dropped its tag already
+        if received is None:
+            return
+        is_consuming = bool(self._consumers)
+        pause_seconds = redelivery_seconds(received.receive_count, self.wait_time_seconds) if is_consuming else 0
+        self._make_visible(received, pause_seconds)
+
+    def _make_visible(self, message: ReceivedMessage | None, delay_seconds: int) -> None:
+        if message is not None:
+            make_visible(self.short_client, message, delay_seconds, self._hardening.observer)
+
+    def _message_of(self, delivery_tag: str) -> ReceivedMessage | None:
+        """Return the message that the worker holds under this tag; None if it came from elsewhere or is finished."""
+        message = self.qos._delivered.get(delivery_tag)
+        return None if message is None else ReceivedMessage.from_kombu(message, self._queue_cache)

@@ -1,0 +1,71 @@
+"""Put a Celery app on the hardened transport."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+import kombu
+from celery import Celery
+from kombu import transport as kombu_transport
+
+from aforo.sqs.observer import Observer, SilentObserver
+from aforo.sqs.validation import MessagePolicy
+
+SCHEME = "aforo-sqs"
+#: the transport overrides private methods of kombu, so it supports the series that it is tested with
+KOMBU_SERIES = (5, 7)
+_JSON = {"json", "application/json"}
+#: the transport option that carries the Hardening of an app to its channels
+OPTION = "aforo"
+
+
+class UnsupportedApp(ValueError):
+    """The transport cannot serve this app; the text says in one line why, and what to change."""
+
+
+class Hardening:
+    """The observer and the message policy of one app.
+
+    kombu's connection pools compare transport options by their `repr`. This class keeps the default one, so two apps
+    never share a connection.
+    """
+
+    def __init__(self, observer: Observer | None = None, policy: MessagePolicy | None = None) -> None:
+        self.observer = observer or SilentObserver()
+        self.policy = policy or MessagePolicy()
+
+
+def harden(app: Celery, observer: Observer | None = None, policy: MessagePolicy | None = None) -> None:
+    """Put `app`, whose broker is SQS, on this transport; call it after configuring the app.
+
+    Without `policy`, every JSON call of a task of `app` is accepted. Raise UnsupportedApp for an app that the transport
+    cannot serve.
+    """
+    _require_support(app)
+    app.conf.broker_url = register() + (app.conf.broker_url or "").partition("://")[2]
+    app.conf.broker_read_url = app.conf.broker_write_url = app.conf.broker_url
+    hardening = Hardening(observer, policy or MessagePolicy(tasks=app.tasks))
+    app.conf.broker_transport_options = {**app.conf.broker_transport_options, OPTION: hardening}
+
+
+def register() -> str:
+    """Register the transport with kombu; return the beginning of its broker URLs."""
+    kombu_transport.TRANSPORT_ALIASES[SCHEME] = "aforo.sqs.channel:Transport"
+    return f"{SCHEME}://"
+
+
+def _require_support(app: Celery) -> None:
+    conf, url = app.conf, app.conf.broker_url or ""
+    if tuple(kombu.VERSION[:2]) != KOMBU_SERIES:
+        series = ".".join(map(str, KOMBU_SERIES))
+        raise UnsupportedApp(f"kombu ({kombu.__version__}); it was not tested; install kombu {series}.x")
+    if find_spec("pycurl") is None:
+        raise UnsupportedApp("pycurl; it is not installed; install aforo[sqs]")
+    if not url.startswith(("sqs:", f"{SCHEME}:")):
+        raise UnsupportedApp(f"broker_url ({url.partition('@')[2] or url}); it is not SQS; use sqs://")
+    if others := sorted({str(name) for name in conf.accept_content or ()} - _JSON):
+        raise UnsupportedApp(f"accept_content ({', '.join(others)}); only JSON is delivered; use ['json']")
+    if conf.task_serializer not in _JSON:
+        raise UnsupportedApp(f"task_serializer ({conf.task_serializer}); only JSON is delivered; use 'json'")
+    if conf.task_compression:
+        raise UnsupportedApp(f"task_compression ({conf.task_compression}); nothing is decompressed; remove it")

@@ -1,0 +1,55 @@
+"""A received SQS message, as the transport and the tasks see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ReceivedMessage:
+    """One delivery of a message; a message that is delivered again has another receipt handle.
+
+    `queue` is kombu's name of the queue, in a task the last part of its URL. `sent_at` is in epoch seconds, None where
+    the queue was not asked for it.
+    """
+
+    queue: str
+    queue_url: str
+    receipt_handle: str
+    receive_count: int = 1
+    sent_at: float | None = None
+
+    @classmethod
+    def from_sqs(cls, entry: dict[str, Any], queue: str, queue_url: str) -> ReceivedMessage:
+        """Read one entry of the answer to a receive call."""
+        attributes = entry.get("Attributes") or {}
+        sent = attributes.get("SentTimestamp")
+        return cls(
+            queue=queue,
+            queue_url=queue_url,
+            receipt_handle=entry["ReceiptHandle"],
+            receive_count=int(attributes.get("ApproximateReceiveCount", 1)),
+            sent_at=int(sent) / 1000 if sent else None,
+        )
+
+    @classmethod
+    def from_kombu(cls, message: Any, queue_names: dict[str, str]) -> ReceivedMessage | None:
+        """Read kombu's message; None if it did not come from SQS. `queue_names` maps kombu's names to queue URLs.
+
+        The routing key is not used: it is the name that the sender gave the queue.
+        """
+        url = message.delivery_info.get("sqs_queue")
+        if url is None or not message.delivery_info.get("sqs_message"):
+            return None
+        queue = next(name for name, known_url in queue_names.items() if known_url == url)
+        return cls.from_sqs(message.delivery_info["sqs_message"], queue, url)
+
+    @classmethod
+    def from_request(cls, request: Any) -> ReceivedMessage | None:
+        """Read the request of a running task (`self.request`); None if its broker is not SQS."""
+        info = (request.properties or {}).get("delivery_info") or {}
+        if not info.get("sqs_message"):
+            return None
+        url = info["sqs_queue"]
+        return cls.from_sqs(info["sqs_message"], url.rpartition("/")[2], url)

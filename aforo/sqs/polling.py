@@ -1,0 +1,160 @@
+"""Polling: when a channel receives, and how long it pauses after failures."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from vine import promise
+
+from aforo.sqs.backoff import backoff_seconds
+from aforo.sqs.clients import TimedChannel
+from aforo.sqs.connection import FailedPoll, PollConnection
+from aforo.sqs.hardening import OPTION, Hardening
+from aforo.sqs.observer import PollResult
+
+logger = logging.getLogger(__name__)
+LONGEST_POLL_SECONDS = 10
+#: an empty answer that came sooner was no long poll: wait before the next one
+SHORTEST_EMPTY_POLL_SECONDS = 0.5
+#: a safety net under the wake-up by a freed slot; nothing relies on it
+RECHECK_SECONDS = 1.0
+FIRST_PAUSE_SECONDS = 0.25
+LONGEST_PAUSE_SECONDS = 4.0
+SYSTEM_ATTRIBUTES = {"ApproximateReceiveCount", "SentTimestamp"}
+
+
+class PollingChannel(TimedChannel):
+    """A channel that polls as soon as a slot is free, and backs off after failed polls."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self._failures: Counter[str] = Counter()  # queue -> failed polls in a row
+        self._polling: dict[str, float] = {}  # queue -> when its receive call was sent, monotonic
+        self._parked: dict[str, Any] = {}  # queue -> the timer that checks again
+        super().__init__(*args, **options)
+        self._hardening = self.transport_options.get(OPTION) or Hardening()
+
+    @property
+    def wait_time_seconds(self) -> int:
+        """Return the long poll, limited: a poll that hangs must end within 15 s of the network's return."""
+        return min(LONGEST_POLL_SECONDS, int(super().wait_time_seconds))
+
+    @property
+    def get_message_attributes(self) -> dict[str, Any]:
+        """Request the send time too, where the queue wait begins."""
+        requested = super().get_message_attributes
+        names = SYSTEM_ATTRIBUTES.union(requested.get("MessageSystemAttributeNames") or ())
+        return {**requested, "MessageSystemAttributeNames": sorted(names)}
+
+    def asynsqs(self, queue: str | None = None) -> Any:
+        """Return the polling connection of a queue, a PollConnection."""
+        stock = super().asynsqs(queue)
+        if isinstance(stock, PollConnection):
+            return stock
+        connection = PollConnection(
+            stock.sqs_connection,
+            message_system_attribute_names=stock.message_system_attribute_names,
+            message_attribute_names=stock.message_attribute_names,
+        )
+        if queue is not None and self.predefined_queues:
+            self._predefined_queue_async_clients[queue] = connection
+        else:
+            self._asynsqs = connection
+        return connection
+
+    def basic_qos(self, *args: Any, **options: Any) -> None:
+        """Set the prefetch window, and poll for the slots that it may have added."""
+        super().basic_qos(*args, **options)
+        self._wake()
+
+    def basic_cancel(self, consumer_tag: str) -> None:
+        """Stop consuming, and wait for the open receive call: kombu then releases its messages.
+
+        Defect: kombu leaves the call open in the server, which delivers the next message to it. That message stays
+        invisible for a visibility timeout.
+        """
+        super().basic_cancel(consumer_tag)
+        self._await_open_polls()
+
+    def _schedule_queue(self, queue: str) -> None:
+        """Poll if a slot is free, else park the queue until one is.
+
+        Park first and check second, so that an acknowledgement in another thread is not missed.
+        Defect: while the prefetch window is full, kombu checks once per `polling_interval`, 1 s of each slot cycle.
+        """
+        if queue in self._polling or queue not in self._active_queues:
+            return
+        self._park(queue)
+        if self.qos.can_consume():
+            self._parked.pop(queue).cancel()
+            self._receive(queue)
+
+    def _park(self, queue: str) -> None:
+        earlier = self._parked.pop(queue, None)
+        if earlier is not None:
+            earlier.cancel()
+        self._parked[queue] = self.hub.call_later(RECHECK_SECONDS, self._schedule_queue, queue)
+
+    def _wake(self) -> None:
+        """Poll for the slot that has become free; any thread may call this."""
+        for queue in list(self._parked):
+            self._schedule_now(queue)
+
+    def _schedule_now(self, queue: str) -> None:
+        """Schedule a poll for the next turn of the event loop.
+
+        Defect: kombu's hub runs its `call_soon` calls, then its timers, then polls its sockets. What a timer or a
+        `call_soon` call schedules waits for the next event, up to 1 s. The hub's waker ends that wait.
+        """
+        self.hub.call_soon(self._schedule_queue, queue)
+        if self.hub._waker is not None:
+            self.hub._waker.wake()
+
+    def _receive(self, queue: str) -> None:
+        self._polling[queue] = time.monotonic()
+        try:
+            self._get_bulk_async(queue, callback=promise(self._loop1, (queue,)))
+        except (BotoCoreError, ClientError) as error:  # missing or expired credentials, before anything is sent
+            self._poll_failed(self.canonical_queue_name(queue), FailedPoll(PollResult.DENIED, str(error)))
+            self._loop1(queue)
+
+    def _get_from_sqs(
+        self, queue_name: str, queue_url: str, connection: Any, count: int = 1, callback: Any = None
+    ) -> Any:
+        """Receive with a long poll; while SQS fails with a short one, which shows its return sooner."""
+        wait = 0 if self._failures[queue_name] else self.wait_time_seconds
+        return connection.receive_message(
+            queue_name, queue_url, number_messages=count, wait_time_seconds=wait, callback=callback
+        )
+
+    def _loop1(self, queue: str, _message_count: Any = None) -> None:
+        """Schedule the next poll: now, or after a back-off while SQS fails."""
+        lasted = time.monotonic() - self._polling.pop(queue, 0.0)
+        if failures := self._failures[self.canonical_queue_name(queue)]:
+            pause_seconds = backoff_seconds(failures, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
+            self.hub.call_later(pause_seconds, self._schedule_queue, queue)
+        elif not _message_count and lasted < SHORTEST_EMPTY_POLL_SECONDS:
+            self.hub.call_later(SHORTEST_EMPTY_POLL_SECONDS, self._schedule_queue, queue)
+        else:
+            self._schedule_now(queue)
+
+    def _await_open_polls(self) -> None:
+        for client in {self.asynsqs(queue)._httpclient for queue in map(self.canonical_queue_name, self._polling)}:
+            deadline = time.monotonic() + self.wait_time_seconds + 1
+            while self._polling and not client._closed and time.monotonic() < deadline:
+                client._multi.select(0.1)
+                client._timeout_check()
+
+    def _poll_failed(self, queue: str, poll: FailedPoll) -> None:
+        if not self._failures[queue]:
+            logger.warning("receive calls for queue %s fail, retrying with back-off: %s", queue, poll.detail)
+        self._failures[queue] += 1
+        self._hardening.observer.polled(poll.result)
+
+    def _poll_succeeded(self, queue: str, result: PollResult) -> None:
+        if failures := self._failures.pop(queue, 0):
+            logger.warning("receive calls for queue %s succeed again, after %d failures", queue, failures)
+        self._hardening.observer.polled(result)

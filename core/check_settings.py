@@ -1,0 +1,32 @@
+"""`python -m core.check_settings`: validate all settings. deploy/compose/stack runs it before it starts the stack."""
+
+from __future__ import annotations
+
+import click
+
+from core import cli
+from core.errors import UsageError
+from core.settings import Settings
+
+
+@click.command()
+def main() -> None:
+    """Validate all settings. Exit code 2 for an invalid one."""
+    check_compose_exporters(Settings.from_process())
+
+
+def check_compose_exporters(settings: Settings) -> None:
+    """Raise UsageError for exporters with TLS or a password, which the Prometheus of compose does not support."""
+    files = {
+        "AFORO_EXPORTER_TLS_CERTIFICATE": settings.exporters.tls_certificate,
+        "AFORO_EXPORTER_TLS_KEY": settings.exporters.tls_key,
+        "AFORO_EXPORTER_AUTH_FILE": settings.exporters.auth_file,
+    }
+    for name, file in files.items():
+        if file is not None:
+            why = "this stack's Prometheus scrapes exporters without it"
+            raise UsageError(name, why, "leave it empty for STACK=compose", value=file)
+
+
+if __name__ == "__main__":
+    cli.run(main, "python -m core.check_settings")

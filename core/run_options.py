@@ -1,0 +1,6 @@
+"""Make options that describe one run. They must not reach the programs of a stack, which outlive a run."""
+
+RUN_OPTIONS = frozenset(
+    {"SIZE", "COUNT", "MODE", "RATE", "FILE", "USER_ID", "PROFILE", "CONCURRENCY", "RUN_ID"}
+    | {"SIZES", "MODES", "REPEATS", "LEVELS", "ADAPTIVE", "ARRIVALS"}
+)

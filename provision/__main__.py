@@ -1,0 +1,19 @@
+"""`python -m provision`: create the missing resources of a stack, as the service `resources` of compose does."""
+
+from __future__ import annotations
+
+import click
+
+from core import cli
+from core.settings import Settings
+from provision.resources import create_resources
+
+
+@click.command()
+def main() -> None:
+    """Create queue, bucket, tables and the read-only database user if missing. On real AWS, require the queue."""
+    create_resources(Settings.from_process())
+
+
+if __name__ == "__main__":
+    cli.run(main, "python -m provision")

@@ -1,0 +1,65 @@
+"""The thread that serves what is due next."""
+
+from __future__ import annotations
+
+import threading
+
+from aforo.sqs.due_thread import DueThread
+from tests.conftest import poll_until
+
+
+def test_items_are_served_in_the_order_in_which_they_are_due():
+    served = []
+    thread = DueThread("test", served.append)
+    thread.schedule("late", 0.2)
+    thread.schedule("early", 0.01)
+    poll_until(lambda: served == ["early", "late"], "both were served")
+
+
+def test_an_item_is_served_again_after_the_pause_it_returns():
+    pauses = iter([0.0, 0.0, None])
+    served = []
+    thread = DueThread("test", lambda item: (served.append(item), next(pauses))[1])
+    thread.schedule("a", 0)
+    poll_until(lambda: thread._thread is None, "the thread ended")
+    assert served == ["a"] * 3
+
+
+def test_the_thread_ends_without_items_and_starts_again_with_the_next_one():
+    served = []
+    thread = DueThread("test", served.append)
+    for item in ("a", "b"):
+        thread.schedule(item, 0)
+        poll_until(lambda: thread._thread is None, "the thread ended")
+    assert served == ["a", "b"]
+
+
+def test_an_item_that_is_cancelled_while_it_is_served_is_not_served_again():
+    started, cancelled, served = threading.Event(), threading.Event(), []
+
+    def serve(item):
+        served.append(item)
+        started.set()
+        cancelled.wait(5)
+        return 0.0
+
+    thread = DueThread("test", serve)
+    thread.schedule("a", 0)
+    assert started.wait(5)
+    thread.cancel("a")
+    cancelled.set()
+    poll_until(lambda: thread._thread is None, "the thread ended")
+    assert served == ["a"]
+
+
+def test_an_item_that_is_scheduled_while_it_is_served_is_served_again():
+    served = []
+
+    def serve(item):
+        served.append(item)
+        if len(served) == 1:
+            thread.schedule(item, 0)
+
+    thread = DueThread("test", serve)
+    thread.schedule("a", 0)
+    poll_until(lambda: served == ["a", "a"], "it was served twice")

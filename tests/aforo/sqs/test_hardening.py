@@ -1,0 +1,116 @@
+"""`harden`: each app has its own observer and policy; an app that cannot be served is refused in one line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import namedtuple
+
+import kombu
+import pytest
+from celery import Celery
+
+from aforo.sqs import MessagePolicy, UnsupportedApp, harden, hardening
+from aforo.sqs.connection import FailedPoll
+from aforo.sqs.observer import PollResult, SilentObserver
+from tests.faults.senders import b64, envelope
+
+QUEUE, URL = "q", "http://sqs.test/1/q"
+
+
+class Counts(SilentObserver):
+    def __init__(self):
+        self.polls, self.invalid = [], []
+
+    def polled(self, result):
+        self.polls.append(result)
+
+    def invalid_message(self, reason):
+        self.invalid.append(reason)
+
+
+def app_with(**conf):
+    options = {"region": "us-east-1", "predefined_queues": {QUEUE: {"url": URL}}}
+    app = Celery("x", broker="sqs://k:s@sqs.test:4100", set_as_current=False)
+    app.conf.update(broker_transport_options=options, **conf)
+    return app
+
+
+def channel_of(app):
+    return app.connection_for_read().channel()
+
+
+def test_two_apps_of_a_process_have_their_own_observer_and_policy(monkeypatch):
+    apps, observers = [app_with(), app_with()], [Counts(), Counts()]
+    policies = MessagePolicy(tasks={"tiny.work"}, largest_body_bytes=10), MessagePolicy(tasks=())
+    for app, observer, policy in zip(apps, observers, policies, strict=True):
+        harden(app, observer, policy)
+    channels = [channel_of(app) for app in apps]
+    channels[0]._on_messages_ready(URL, QUEUE, FailedPoll(PollResult.DENIED, "denied"))
+    assert [observer.polls for observer in observers] == [["denied"], []]
+
+    entry = {"ReceiptHandle": "h", "Body": b64(json.dumps(envelope()))}
+    for channel in channels:
+        monkeypatch.setattr(channel._dead_letters, "move", lambda *_message: True)
+        monkeypatch.setitem(channel.connection._callbacks, QUEUE, lambda _message: None)
+        channel._on_messages_ready(URL, QUEUE, {"Messages": [entry]})
+    assert [observer.invalid for observer in observers] == [["too_large"], ["unknown_task"]]
+
+
+def test_two_apps_never_share_a_pooled_connection():
+    apps = [app_with(), app_with()]
+    for app in apps:
+        harden(app)
+    assert kombu.pools.connections[apps[0].connection()] is not kombu.pools.connections[apps[1].connection()]
+
+
+def test_without_a_policy_the_tasks_of_the_app_are_accepted():
+    app = app_with()
+
+    @app.task(name="tiny.work")
+    def work():
+        pass
+
+    harden(app)
+    policy = channel_of(app)._hardening.policy
+    assert policy.invalid_reason(json.dumps(envelope())) is None
+    assert policy.invalid_reason(json.dumps(envelope(headers__task="other"))) == "unknown_task"
+
+
+def test_a_body_as_large_as_sqs_accepts_is_read():
+    policy, smaller = MessagePolicy(), MessagePolicy(largest_body_bytes=2**20 - 1)
+    body = json.dumps(envelope())
+    body += " " * (2**20 - len(body))
+    assert policy.invalid_reason(body) is None
+    assert policy.invalid_reason(body + " ") == "too_large"
+    assert smaller.invalid_reason(body) == "too_large"
+
+
+@pytest.mark.parametrize(
+    ("conf", "text"),
+    [
+        ({"accept_content": ["json", "pickle"]}, "accept_content (pickle); only JSON is delivered; use ['json']"),
+        ({"task_serializer": "yaml"}, "task_serializer (yaml); only JSON is delivered; use 'json'"),
+        ({"task_compression": "gzip"}, "task_compression (gzip); nothing is decompressed; remove it"),
+        ({"broker_url": "redis://u:secret@host:1/0"}, "broker_url (host:1/0); it is not SQS; use sqs://"),
+    ],
+)
+def test_an_app_that_cannot_be_served_is_refused_in_one_line(conf, text):
+    with pytest.raises(UnsupportedApp) as refused:
+        harden(app_with(**conf))
+    assert str(refused.value) == text
+
+
+def test_another_series_of_kombu_is_refused(monkeypatch):
+    version = namedtuple("version", "major minor")
+    monkeypatch.setattr(hardening.kombu, "VERSION", version(5, 8))
+    monkeypatch.setattr(hardening.kombu, "__version__", "5.8.0")
+    with pytest.raises(UnsupportedApp, match=r"kombu \(5\.8\.0\); it was not tested; install kombu 5\.7\.x"):
+        harden(app_with())
+
+
+def test_importing_the_package_imports_no_client_of_aws():
+    program = "import aforo.sqs, aforo.sqs.message, sys; print({'boto3', 'botocore', 'pycurl'} & sys.modules.keys())"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ran.stdout == "set()\n"

@@ -1,0 +1,17 @@
+"""The Makefile and deploy/compose/stack cannot import the list of run options. They must name the same ones."""
+
+import re
+from pathlib import Path
+
+from core.run_options import RUN_OPTIONS
+
+
+def test_the_makefile_exports_every_run_option_but_the_mode_which_its_verbs_set():
+    (line,) = re.findall(r"(?m)^OPTIONS := (.+)$", Path("Makefile").read_text(encoding="utf-8"))
+    assert set(line.split()) == RUN_OPTIONS - {"MODE"} | {"STACK", "WORKERS", "ARGS"}
+
+
+def test_the_compose_stack_hands_over_every_run_option_but_the_file_which_it_mounts():
+    text = Path("deploy/compose/stack").read_text(encoding="utf-8")
+    (words,) = re.findall(r"(?m)^RUN_OPTIONS=\(([^)]+)\)$", text)
+    assert set(words.split()) == RUN_OPTIONS - {"FILE"}

@@ -1,0 +1,115 @@
+"""The documentation: links, make targets, line lengths, decision records, and the scenario's commands."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import injector.__main__ as injector
+from core.run import Mode
+from core.size import parse_size
+
+ROOT = Path(__file__).parents[1]
+GENERATED = {Path("docs/metrics.md"), Path("docs/json.md")}
+COLUMNS = 100
+#: command lines of the scenario: videos, size, mode and videos per minute
+SCENARIO = [(100, "50MB", Mode.BURST, None), (50, "100MB", Mode.BURST, None), (50, "100MB", Mode.SUSTAINED, 10.0)]
+
+
+def tracked_pages() -> list[Path]:
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "*.md"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return sorted(path for path in map(Path, listed.stdout.split()) if (ROOT / path).is_file())
+
+
+PAGES = tracked_pages()
+#: pages written by hand, in English
+WRITTEN = [path for path in PAGES if path not in GENERATED and path.parts[0] != "capacity-planning"]
+
+
+def text_of(path: Path) -> str:
+    return (ROOT / path).read_text(encoding="utf-8")
+
+
+def without_code(text: str) -> str:
+    return re.sub(r"(?ms)^```.*?^```$", "", text)
+
+
+def anchors(path: Path) -> set[str]:
+    headings = re.findall(r"(?m)^#+ (.+)$", without_code(text_of(path)))
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", PAGES, ids=str)
+def test_every_relative_link_leads_to_a_file_and_to_a_heading_in_it(path: Path) -> None:
+    for target in re.findall(r"\]\((?!https?://|mailto:)([^)\s]+)\)", without_code(text_of(path))):
+        name, _, anchor = target.partition("#")
+        file = (ROOT / path.parent / name).resolve() if name else ROOT / path
+        assert file.exists(), target
+        if anchor and file.suffix == ".md":
+            assert anchor in anchors(file.relative_to(ROOT)), target
+
+
+@pytest.mark.parametrize("path", WRITTEN, ids=str)
+def test_every_make_target_in_a_page_exists(path: Path) -> None:
+    targets = set(re.findall(r"(?m)^([a-z][a-z-]*(?: [a-z-]+)*):", text_of(Path("Makefile"))))
+    known = {word for names in targets for word in names.split()}
+    text = text_of(path)
+    commands = re.findall(r"`make ([a-z][a-z-]*)", text) + re.findall(r"(?m)^(?: {4})?make ([a-z][a-z-]*)", text)
+    assert set(commands) <= known
+
+
+@pytest.mark.parametrize("path", WRITTEN, ids=str)
+def test_text_is_wrapped(path: Path) -> None:
+    """Tables, pictures, code and lines that hold one long link cannot be wrapped."""
+    lines = without_code(text_of(path)).splitlines()
+    prose = [line for line in lines if not re.match(r"\||!\[|\[!\[| {4}\S|#", line) and "](" not in line]
+    assert [line for line in prose if len(line) > COLUMNS] == []
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs" / "adr").glob("0*.md")), ids=lambda path: path.stem)
+def test_decision_records_have_one_form_and_are_in_the_index(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert re.match(rf"# {int(path.name[:4])}\. [A-Z].*\n\n- Status: .+\n(  .+\n)*- Date: \d{{4}}-\d\d-\d\d", text)
+    assert re.findall(r"(?m)^## (.+)$", text) == ["Context", "Decision", "Consequences"]
+    assert f"]({path.name})" in text_of(Path("docs/adr/README.md"))
+
+
+@pytest.mark.parametrize("number", range(len(SCENARIO)))
+def test_the_commands_of_the_scenario_and_their_make_targets_mean_the_same_run(
+    number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = text_of(Path("docs/from-the-scenario.md"))
+    script = re.findall(r"(?m)^python load_tests/inject_worker_tasks\.py (.+)$", text)[number]
+    verb = re.findall(r"(?m)^make (run-.+)$", text)[number]
+    count, size, mode, rate = SCENARIO[number]
+    from_script = parsed(shlex.split(script), {}, monkeypatch)
+    assert from_script == parsed(["--monitor"], make_environment(verb), monkeypatch)
+    request, is_monitored = from_script
+    assert is_monitored
+    assert (request.count, request.size_bytes, request.mode) == (count, parse_size(size), mode)
+    assert request.rate_per_minute == rate
+
+
+def make_environment(command: str) -> dict[str, str]:
+    """Return the environment that `make VERB NAME=value …` gives the injector."""
+    verb, *options = shlex.split(command)
+    return {"MODE": verb.removeprefix("run-")} | dict(option.split("=", 1) for option in options)
+
+
+def parsed(arguments: list[str], environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> tuple:
+    """Return the request and the monitor flag that the injector's command line is parsed to."""
+    seen = []
+    with monkeypatch.context() as patch:
+        for name in ("COUNT", "SIZE", "MODE", "RATE", "FILE", "USER_ID", "PROFILE", "RUN_ID", "TASK", "PAYLOAD"):
+            patch.delenv(name, raising=False)
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        patch.setattr(injector, "_inject", lambda settings, request, monitor: seen.append((request, monitor)))
+        injector.main(arguments, standalone_mode=False)
+    return seen[0]
