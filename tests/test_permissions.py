@@ -30,7 +30,7 @@ ACTIONS = {
 #: the sources of each role's own calls; kombu's calls are in the table of docs/operating.md only
 SOURCES = {
     "worker": ("worker/**/*.py", "aforo/**/*.py", "core/sqs_queue.py", "core/queue_contract.py", "core/storage.py"),
-    "whoever injects": ("injector/**/*.py",),
+    "injector": ("injector/**/*.py",),
     "`make matrix`, `search`": ("capacity/experiments/early_stop.py",),
     "exporters": ("exporters/sqs/queue_watcher.py",),
 }
@@ -64,8 +64,8 @@ def test_the_calls_of_the_transport_are_covered():
 
 
 def test_every_call_is_known():
-    known = ACTIONS.keys() | LOCAL_ONLY
+    listed = ACTIONS.keys() | LOCAL_ONLY
     programs = ("aforo", "worker", "injector", "capacity", "exporters", "core", "provision")
     sent = calls([f"{program}/**/*.py" for program in programs])
     of_aws = {name for name in sent if re.search(r"queue|message|object|bucket|upload|download", name)}
-    assert of_aws - known == set()
+    assert of_aws - listed == set()

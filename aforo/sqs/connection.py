@@ -21,7 +21,10 @@ _DENIED = ("AccessDenied", "Expired", "InvalidClientTokenId", "Signature", "Unre
 
 
 class FailedPoll(dict[str, Any]):
-    """An answer without messages, and the reason. It is a dict, because kombu reads it as the answer of SQS."""
+    """An answer without messages, and the reason.
+
+    It is a dict, because kombu reads it as the answer of SQS.
+    """
 
     def __init__(self, result: PollResult, detail: str) -> None:
         super().__init__()

@@ -52,7 +52,10 @@ class DeadLetterQueue:
         return True
 
     def is_configured_for(self, message: ReceivedMessage) -> bool:
-        """Return True if SQS dead-letters messages of this queue, or if it cannot be asked: then do not delete."""
+        """Return True if SQS moves the messages of this queue to a dead-letter queue.
+
+        It is also True if the redrive policy cannot be read, so that the message is not deleted.
+        """
         try:
             return self._target(message) is not None
         except (ClientError, BotoCoreError) as error:

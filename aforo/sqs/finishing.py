@@ -81,9 +81,10 @@ class FinishingChannel(PollingChannel):
             self._deletes.delete(message)
 
     def _restore(self, message: Any) -> None:
-        """Return a rejected or unfinished message: after a pause, or immediately while this consumer shuts down.
+        """Return a rejected or unfinished message to its queue.
 
-        The pause doubles with every delivery, so that a message that fails quickly does not use up its receives.
+        While this consumer shuts down the message is visible immediately, else after a pause. The pause doubles with
+        every delivery, so that a message that fails quickly does not use up its receives.
         Defect: kombu pauses the same time after every failure, uses the sender's name of the queue, and raises if SQS
         rejects the call.
         """
@@ -99,6 +100,6 @@ class FinishingChannel(PollingChannel):
             make_visible(self.short_client, message, delay_seconds, self._hardening.observer)
 
     def _message_of(self, delivery_tag: str) -> ReceivedMessage | None:
-        """Return the message that the worker holds under this tag; None if it came from elsewhere or is finished."""
+        """Return the message with this tag; None if it is finished or did not come from SQS."""
         message = self.qos._delivered.get(delivery_tag)
         return None if message is None else ReceivedMessage.from_kombu(message, self._queue_cache)

@@ -10,8 +10,8 @@ from typing import Any
 class ReceivedMessage:
     """One delivery of a message; a message that is delivered again has another receipt handle.
 
-    `queue` is kombu's name of the queue, in a task the last part of its URL. `sent_at` is in epoch seconds, None where
-    the queue was not asked for it.
+    `queue` is kombu's name of the queue, in a task the last part of its URL. `sent_at` is in epoch seconds, None
+    without the attribute SentTimestamp.
     """
 
     queue: str
@@ -35,9 +35,10 @@ class ReceivedMessage:
 
     @classmethod
     def from_kombu(cls, message: Any, queue_names: dict[str, str]) -> ReceivedMessage | None:
-        """Read kombu's message; None if it did not come from SQS. `queue_names` maps kombu's names to queue URLs.
+        """Read kombu's message; None if it did not come from SQS.
 
-        The routing key is not used: it is the name that the sender gave the queue.
+        `queue_names` maps kombu's names of the queues to their URLs. The routing key is not used: it is the name that
+        the sender gave the queue.
         """
         url = message.delivery_info.get("sqs_queue")
         if url is None or not message.delivery_info.get("sqs_message"):

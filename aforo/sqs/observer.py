@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Protocol
 
 
-class Label(str, Enum):  # noqa: UP042 (the library runs on Python 3.10, enum.StrEnum came with 3.11)
+class Label(str, Enum):  # not enum.StrEnum: the library runs on Python 3.10
     """A closed set of label values; an instance is its text."""
 
     __str__ = str.__str__
@@ -24,7 +24,7 @@ class PollResult(Label):
 
 
 class InvalidReason(Label):
-    """Why a message is not delivered to Celery; the value of its attribute `aforo_reason` in the dead-letter queue."""
+    """Why a message is not delivered to Celery; the attribute `aforo_reason` of a dead-lettered one."""
 
     TOO_LARGE = "too_large"
     BAD_JSON = "bad_json"
@@ -45,8 +45,8 @@ class Operation(Label):
     DELETE = "delete"  # the delete is retried
     DEAD_LETTER = "dead_letter"  # SQS delivers the message again
     REJECT = "reject"  # the message stays in its queue
-    GIVE_BACK = "give_back"  # the visibility timeout returns the message
-    KEEP = "keep"  # the next tick of the visibility heartbeat tries again
+    MAKE_VISIBLE = "make_visible"  # the visibility timeout returns the message
+    EXTEND_VISIBILITY = "extend_visibility"  # the next tick of the visibility heartbeat tries again
 
 
 class ExtensionResult(Label):

@@ -53,10 +53,11 @@ class _Queue:
 
 
 class PendingDeletes:
-    """Delete a message immediately, unless earlier deletes for its queue are still failing. Any thread may call.
+    """Delete a message immediately, unless earlier deletes for its queue are still failing.
 
-    A background thread retries those, queues in turn. A timer of the event loop would not do: an SQS that does not
-    answer would block the loop with each retry, and in a solo pool the task itself blocks the loop.
+    A background thread retries those, queues in turn. Any thread may call the methods.
+    The retries are no timer of the event loop: without an answer from SQS each retry would block the loop, and in a
+    solo pool the task itself blocks it.
     """
 
     def __init__(self, client_of: ClientOf, observer: Observer | None = None) -> None:
@@ -135,7 +136,7 @@ class PendingDeletes:
         self._observer.pending_deletes(sum(len(queue.pending) for queue in self._queues.values()))
 
 
-def _remember(known: dict[str, Any], key: str, value: Any, most: int) -> None:
-    known[key] = value
-    if len(known) > most:
-        known.pop(next(iter(known)))
+def _remember(entries: dict[str, Any], key: str, value: Any, most: int) -> None:
+    entries[key] = value
+    if len(entries) > most:
+        entries.pop(next(iter(entries)))

@@ -26,7 +26,7 @@ ClientOf = Callable[[str], Any]
 
 
 def redelivery_seconds(receive_count: int, first_seconds: float, jitter: float | None = None) -> int:
-    """Return how long a returned message stays invisible: doubled with each delivery, and half of it random."""
+    """Return how long a returned message stays invisible: doubled per delivery, half of it random."""
     return math.ceil(backoff_seconds(receive_count - 1, first_seconds, LONGEST_REDELIVERY_SECONDS, jitter))
 
 
@@ -37,7 +37,7 @@ def make_visible(client_of: ClientOf, message: ReceivedMessage, delay_seconds: i
             QueueUrl=message.queue_url, ReceiptHandle=message.receipt_handle, VisibilityTimeout=delay_seconds
         )
     except (ClientError, BotoCoreError) as error:
-        observer.handled_error(Operation.GIVE_BACK)
+        observer.handled_error(Operation.MAKE_VISIBLE)
         logger.warning("could not return a message, its visibility timeout will: %s", error)
 
 

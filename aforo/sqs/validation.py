@@ -33,7 +33,7 @@ def accept_any(_call: Call) -> InvalidReason | None:
 
 @dataclass(frozen=True)
 class MessagePolicy:
-    """The messages that an app accepts: its tasks (None means any), the largest body, and a check of the call."""
+    """The messages that an app accepts: tasks (None means any), largest body, check of the call."""
 
     tasks: Container[str] | None = None
     largest_body_bytes: int = LARGEST_BODY_BYTES
@@ -59,9 +59,10 @@ class InvalidMessage(Exception):
 
 
 def read_call(body: object, largest_body_bytes: int = LARGEST_BODY_BYTES) -> Call:
-    """Return the call in a Celery message (protocol 2, JSON, in kombu's envelope for SQS); raise InvalidMessage.
+    """Return the call in a Celery message; raise InvalidMessage.
 
-    Everything is checked before Celery's own decoders run. Nothing is decompressed or unpickled.
+    The message is JSON of protocol 2, in kombu's envelope for SQS. Everything is checked before Celery's own decoders
+    run. Nothing is decompressed or unpickled.
     """
     _require(isinstance(body, str), InvalidReason.BAD_ENVELOPE)
     _require(len(str(body).encode("utf-8", "replace")) <= largest_body_bytes, InvalidReason.TOO_LARGE)

@@ -29,10 +29,11 @@ _WORST_FIRST = (ExtensionResult.GONE, ExtensionResult.FAILED, ExtensionResult.OK
 
 
 class VisibilityHeartbeat:
-    """Extend the visibility of a message and call `renew`, every third of the timeout while the `with` block runs.
+    """Extend the visibility of a message while a `with` block runs, every third of the timeout.
 
-    `client` is an SQS client with short timeouts. `renew` renews the lease that goes with the message, and returns
-    False if it is lost. The observer gets the worst result of each tick. No failure reaches the task.
+    `client` is an SQS client with short timeouts. Each tick also calls `renew`, which renews the lease that goes
+    with the message and returns False if it is lost. The observer gets the worst result of each tick. No failure
+    reaches the task.
 
     The ticks end with the lease, not with the message. After an outage longer than the timeout, SQS delivers the
     message again. The lease is still renewed, so that the second delivery finds the work in progress. From then on the
@@ -70,7 +71,10 @@ class VisibilityHeartbeat:
         return self._timeout_seconds / 3 * random.uniform(0.9, 1)  # noqa: S311 (it spreads the calls)
 
     def tick(self) -> bool:
-        """Renew the lease, then extend the visibility, because SQS may not answer; return False after the last tick."""
+        """Renew the lease, then extend the visibility; return False if there is to be no further tick.
+
+        The lease is first, because SQS may not answer.
+        """
         with self._in_tick:
             if self._has_left:
                 return False
@@ -104,13 +108,16 @@ class VisibilityHeartbeat:
 
 
 def _tick(heartbeat: VisibilityHeartbeat) -> float | None:
-    """Run one tick; return the time to the next one. An observer that raises must not end the other heartbeats."""
+    """Run one tick; return the time to the next one, None after the last.
+
+    An observer that raises must not end the other heartbeats.
+    """
     try:
         goes_on = heartbeat.tick()
     except Exception:
         logger.exception("a tick of the visibility heartbeat failed")
         with suppress(Exception):
-            heartbeat.observer.handled_error(Operation.KEEP)
+            heartbeat.observer.handled_error(Operation.EXTEND_VISIBILITY)
         goes_on = True
     return heartbeat.interval_seconds() if goes_on else None
 

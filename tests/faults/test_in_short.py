@@ -20,7 +20,7 @@ def test_a_kill_a_failing_sqs_a_malformed_and_a_repeated_message_lose_and_double
         stored = it.store(clips(2))
         first, *_ = it.send(stored, count=3)
         repeat(it.queue)
-        poll_until(lambda: "SQS does not answer as it should" in worker.said(), "a poll failed")
+        poll_until(lambda: "receive calls for queue" in worker.said(), "a poll failed")
         proxy.heal()
         it.await_running()
         it.ffmpegs()[0].kill()

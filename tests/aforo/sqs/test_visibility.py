@@ -96,4 +96,4 @@ def test_an_observer_that_raises_is_counted_and_the_ticks_go_on():
 
     results = Broken()
     assert 18 <= _tick(VisibilityHeartbeat(Sqs(None), MESSAGE, 60, observer=results)) <= 20
-    assert results.handled == ["keep"]
+    assert results.handled == ["extend_visibility"]

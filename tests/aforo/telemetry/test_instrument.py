@@ -185,7 +185,7 @@ def test_a_report_nobody_can_read_is_counted_too(registry, metrics):
 
 
 def test_what_sqs_would_not_delete_yet_is_shown(registry, metrics):
-    metrics.owed(3)
+    metrics.pending_deletes(3)
     assert registry.get_sample_value("aforo_worker_pending_deletes") == 3
 
 
