@@ -32,9 +32,10 @@ def test_usl_gives_the_published_coefficients_as_json(write):
     assert (result["sigma"], result["kappa"], result["lambda"]) == pytest.approx((0.02773, 1.044e-4, 90.0), rel=1e-3)
     assert (result["n_peak"], result["limit"]) == pytest.approx((96.51956, 3245.589), rel=1e-6)
     assert result["x_peak"] == pytest.approx(1884, rel=1e-3)
-    assert result["refused"]["code"] == "poor_fit"
-    assert (
-        result["refused"]["text"] == "residual of 38.7 % at n = 1: the USL does not describe these data; use the bound"
+    assert (result["schema"], result["refused"]["code"], result["refused"]["n"]) == (1, "poor_fit", 1.0)
+    assert result["refused"]["residual_ratio"] == pytest.approx(0.387, abs=1e-3)
+    assert result["refused"]["text"] == (
+        "residual of 38.7 % at n = 1: the USL does not describe these data; use the bound"
     )
 
 
@@ -141,17 +142,13 @@ def test_audit_prints_a_line_for_each_row_and_fails_on_an_impossible_one(write):
 def test_audit_as_json(write):
     result = run(audit, write(TABLE + "50MB,4,sustained,50,9.8,20,10\n50MB,4,burst,100,,,\n"), "--json", "--lang", "en")
     assert result.exit_code == 0
+    unknown = {"code": "unknown_numbers", "columns": ["X", "S"], "text": "X, S unknown: nothing to check"}
     assert json.loads(result.output) == {
         "schema": 1,
         "rows": [
             {"verdict": "ok", "reasons": []},
-            {
-                "verdict": "suspicious",
-                "reasons": [
-                    {"code": "unknown_numbers", "columns": ["X", "S"], "text": "X, S unknown: nothing to check"}
-                ],
-            },
-        ],
+            {"verdict": "suspicious", "reasons": [unknown]},
+        ]
     }
 
 

@@ -4,7 +4,6 @@ import pytest
 
 from capacity.diagnosis.bottleneck import Cause, CellEvidence, Confidence, find_bottleneck
 from capacity.report.messages import bottleneck_line, measurement
-from core.language import CAUSE_NAMES
 
 QUIET = {"cpu_pressure_some": 0.01, "io_pressure_some": 0.01, "io_pressure_full": 0.0}
 CPU_BOUND = CellEvidence(
@@ -234,7 +233,3 @@ def test_slots_that_wait_for_a_distant_storage_are_too_few_not_a_full_network():
 def test_copies_within_a_local_filesystem_are_no_network():
     cell = replace(SLOW_STORAGE, has_remote_storage=False, network_utilisation=None)
     assert find_bottleneck(cell).cause is not Cause.NETWORK
-
-
-def test_every_cause_has_a_name():
-    assert set(CAUSE_NAMES) == set(Cause)

@@ -100,11 +100,9 @@ def test_a_kappa_no_measurement_could_see_is_zero():
 def test_order_and_scale_of_the_points_do_not_matter():
     n, x = (np.array(column, float) for column in SPECSDM91)
     shuffled = np.random.default_rng(3).permutation(n.size)
-    original = fit_usl(Levels(n, x), weighted=False).model
+    first = fit_usl(Levels(n, x), weighted=False).model
     other = fit_usl(Levels(n[shuffled], 1e-3 * x[shuffled]), weighted=False).model
-    assert (other.sigma, other.kappa, 1e3 * other.scale) == pytest.approx(
-        (original.sigma, original.kappa, original.scale)
-    )
+    assert (other.sigma, other.kappa, 1e3 * other.scale) == pytest.approx((first.sigma, first.kappa, first.scale))
 
 
 def test_repeated_levels_pull_the_fit_as_often_as_they_appear():
