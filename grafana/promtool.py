@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import tempfile
@@ -11,12 +10,13 @@ from pathlib import Path
 
 import yaml
 
+from core.settings import Settings
 from grafana.expressions import filled
 
 
 def promtools() -> list[str]:
-    """Return the system's promtool and those of AFORO_PROMTOOLS (paths, separated by `:`)."""
-    return [path for path in (shutil.which("promtool"), *os.environ.get("AFORO_PROMTOOLS", "").split(":")) if path]
+    """Return the promtool on PATH and those of AFORO_PROMTOOLS."""
+    return [path for path in (shutil.which("promtool"), *Settings.from_process().promtools) if path]
 
 
 def refused(promtool: str, texts: Iterable[str]) -> str:
