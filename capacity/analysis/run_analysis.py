@@ -35,7 +35,7 @@ class RunAnalysis(MeasuredRun):
     little: LittleCheck
     offered: OfferedRate | None
     bottleneck: BottleneckVerdict
-    flags: tuple[QualityWarning, ...]
+    warnings: tuple[QualityWarning, ...]
 
 
 def analyse(
@@ -54,7 +54,7 @@ def analyse(
         little=little,
         offered=offered,
         bottleneck=find_bottleneck(cell_evidence(measured, resources, comparable)),
-        flags=quality_warnings(_facts(measured, resources, little, offered, usual_calibration_seconds)),
+        warnings=quality_warnings(_facts(measured, resources, little, offered, usual_calibration_seconds)),
     )
 
 
