@@ -5,6 +5,7 @@ from click.testing import CliRunner
 
 from capacity.commands import usl as usl_module
 from capacity.commands.audit import audit
+from capacity.commands.plan import plan
 from capacity.commands.usl import usl
 from core.errors import EnvironmentFault, UsageError
 from tests.capacity.result_rows import row
@@ -174,3 +175,13 @@ def test_help_shows_defaults_environment_and_real_examples(command):
     output = run(command, "--help").output
     assert "[env: AFORO_LANG, default es]" in " ".join(output.split())
     assert f"python -m capacity {command.name} " in output
+
+
+def test_the_defaults_of_plan_are_settings_and_an_invalid_one_is_named(monkeypatch):
+    arguments = ("--demand", "30/min", "--service", "30s", "--json")
+    workers = json.loads(run(plan, *arguments).output)["workers"]
+    monkeypatch.setenv("AFORO_PLAN_SPARE_WORKERS", "3")
+    assert json.loads(run(plan, *arguments).output)["workers"] == workers + 2
+    monkeypatch.setenv("AFORO_PLAN_SPARE_WORKERS", "many")
+    with pytest.raises(UsageError, match="AFORO_PLAN_SPARE_WORKERS"):
+        run(plan, *arguments)

@@ -49,3 +49,12 @@ def test_the_printed_table_is_the_written_one_without_the_invalid_run(environmen
     written = Path(environment["AFORO_RESULTS_PATH"], "table.md").read_text("utf-8")
     assert shown.stdout == written
     assert "- 5 MB, c=1, Burst: c1-1 (sin usar: 1)\n- 5 MB, c=2, Burst: c2-1, c2-2\n" in written
+
+
+def test_the_profile_option_names_another_matrix(environment, sessions):
+    leave(sessions, 1, 1)
+    shown = ask(environment, "--plan-only", "--json", "--profile", "showcase")
+    plan = json.loads(shown.stdout)
+    assert (plan["plan"]["profile"], len(plan["left"])) == ("showcase", 4)
+    by_environment = ask(environment | {"PROFILE": "showcase"}, "--plan-only", "--json")
+    assert json.loads(by_environment.stdout)["plan"] == plan["plan"]

@@ -117,9 +117,9 @@ def sustained_alone(sessions, **more):
 
 
 def test_a_plan_without_bursts_takes_its_automatic_rate_from_an_earlier_burst_of_the_cell(earlier):
-    (known,) = load_rows(["b2"])
+    (burst_row,) = load_rows(["b2"])
     tests, _ = sustained_alone(earlier)
-    assert [test.rate_per_minute for test in tests] == [pytest.approx(0.8 * known.x_sat_per_minute)] * 2
+    assert [test.rate_per_minute for test in tests] == [pytest.approx(0.8 * burst_row.x_sat_per_minute)] * 2
 
 
 @pytest.mark.parametrize("other", [{"concurrencies": (4,)}, {"sizes": ("10MB",)}, {"profile": "showcase"}])

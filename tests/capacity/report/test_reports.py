@@ -128,6 +128,13 @@ def test_a_report_in_the_terminal_is_the_golden_one(stored, run_id, lang):
     same_as_golden(f"report_{run_id}_{lang}.txt", shown.stdout)
 
 
+def test_aforo_lang_sets_the_language_and_lang_overrides_it(stored):
+    english = CliRunner().invoke(main, ["table"], env=stored[0] | {"AFORO_LANG": "en"}, catch_exceptions=False)
+    assert english.stdout.startswith(HEADER.en)
+    spanish = CliRunner().invoke(main, ["table", "--lang", "es"], env=stored[0] | {"AFORO_LANG": "en"})
+    assert spanish.stdout.startswith(HEADER.es)
+
+
 def test_a_report_says_where_to_look_on_standard_error(stored):
     folder = stored[0]["AFORO_RESULTS_PATH"]
     assert ask(stored, "report", "b2").stderr == (
@@ -137,16 +144,16 @@ def test_a_report_says_where_to_look_on_standard_error(stored):
 
 
 @pytest.mark.parametrize(
-    ("url", "asked"),
+    ("url", "address"),
     [
         ("https://grafana.example", ("grafana.example", 443)),
         ("http://grafana.example", ("grafana.example", 80)),
         ("https://grafana.example:3000", ("grafana.example", 3000)),
     ],
 )
-def test_grafana_is_contacted_at_the_host_and_port_of_its_url(stored, monkeypatch, url, asked):
-    def connect(address, *_, **__):
-        if address != asked:
+def test_grafana_is_contacted_at_the_host_and_port_of_its_url(stored, monkeypatch, url, address):
+    def connect(contacted, *_, **__):
+        if contacted != address:
             raise ConnectionRefusedError
         return nullcontext()
 
@@ -328,10 +335,10 @@ def test_runs_on_another_storage_are_not_compared(sessions, environment):
 def test_figures_of_the_last_report_are_used_when_prometheus_has_none(stored, tmp_path):
     folder = Path(stored[0]["AFORO_RESULTS_PATH"]) / "runs" / "b1"
     ask(stored, "report", "b1")
-    kept = json.loads((folder / "row.json").read_text("utf-8"))
+    archived = json.loads((folder / "row.json").read_text("utf-8"))
     (folder / "row.json").write_text(
-        json.dumps(kept | {"x_per_minute": kept["x_database"], "s_seconds": kept["s_database"]})
+        json.dumps(archived | {"x_per_minute": archived["x_database"], "s_seconds": archived["s_database"]})
     )
     row = json.loads(ask(stored, "report", "b1", "--json").stdout)
-    assert (row["x_per_minute"], row["agrees"]) == (kept["x_database"], True)
-    (folder / "row.json").write_text(json.dumps(kept))
+    assert (row["x_per_minute"], row["agrees"]) == (archived["x_database"], True)
+    (folder / "row.json").write_text(json.dumps(archived))
