@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from grafana.expressions import metric_names
-from grafana.known import known_metrics, rules
-from grafana.promtool import promtools
+from grafana.series_names import rules, series_names
+from tests.prometheus.promtools import PROMTOOLS
 
 ROOT = Path(__file__).parents[2]
 RULES = sorted((ROOT / "prometheus" / "rules").glob("*.yml"))
@@ -24,9 +24,9 @@ ALERT_NAMES = [rule["alert"] for rule in rules("alerts")]
 @pytest.fixture(params=[0, 1])
 def promtool(request: pytest.FixtureRequest) -> str:
     """Return the system's promtool, then another generation's."""
-    if request.param >= len(promtools()):
-        pytest.skip("too few promtools; AFORO_PROMTOOLS=/path/promtool-2:/path/promtool-3 names others")
-    return promtools()[request.param]
+    if request.param >= len(PROMTOOLS):
+        pytest.skip("too few promtools; AFORO_PROMTOOLS=/path/promtool-2:/path/promtool-3 adds others")
+    return PROMTOOLS[request.param]
 
 
 def test_rules_and_alerts_pass_the_linter(promtool: str) -> None:
@@ -51,7 +51,7 @@ def test_an_alert_fires_and_then_clears_in_one_test_and_stays_silent_in_another(
 
 
 @pytest.mark.parametrize("name", ALERT_NAMES)
-def test_an_alert_says_what_happened_and_where_to_read_on(name: str) -> None:
+def test_an_alert_has_a_summary_and_a_link_to_the_runbook(name: str) -> None:
     alert = _alerts()[name]
     assert alert["labels"]["severity"] in {"warning", "critical"}
     assert set(alert["annotations"]) == {"summary", "description", "runbook_url"}
@@ -66,7 +66,7 @@ def test_the_runbook_has_one_heading_per_alert_and_no_other_with_all_a_reader_ne
 
 
 def test_rules_and_alerts_read_only_what_somebody_makes() -> None:
-    unknown = {name for rule in _rules([*RULES, *ALERTS]) for name in metric_names(rule["expr"])} - known_metrics()
+    unknown = {name for rule in _rules([*RULES, *ALERTS]) for name in metric_names(rule["expr"])} - series_names()
     assert unknown == set()
 
 
