@@ -1,4 +1,4 @@
-"""`python -m capacity VERB`: from recorded data to verdicts."""
+"""`python -m capacity VERB`: analyse recorded runs and carry out tests."""
 
 from __future__ import annotations
 
@@ -6,17 +6,20 @@ import click
 
 from capacity.commands.audit import audit
 from capacity.commands.compare import compare
+from capacity.commands.document import document
 from capacity.commands.matrix import matrix
 from capacity.commands.plan import plan
-from capacity.commands.runs import document, report, table, wait
+from capacity.commands.report import report
 from capacity.commands.search import search
+from capacity.commands.table import table
 from capacity.commands.usl import usl
+from capacity.commands.wait import wait
 from core import cli
 
 
 @click.group()
 def main() -> None:
-    """Turn measurements into numbers that say how far they can be trusted."""
+    """Analyse runs: throughput with its uncertainty, bottleneck, table and report."""
 
 
 for verb in (audit, compare, document, matrix, plan, report, search, table, usl, wait):

@@ -1,1 +1,1 @@
-"""."""
+"""Analysis of recorded runs."""

@@ -1,37 +1,81 @@
-"""Which runs a run is seen beside: the same videos under the same conditions, nearest in time first."""
+"""Select comparable runs: same videos, same conditions, nearest in time first; the cost per video to compare."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
-from capacity.analysis.run_analysis import Cost
+import numpy as np
+
+from capacity.analysis.measured_run import MeasuredRun
+from capacity.estimators.interval import Floats
 from capacity.runs.result_row import ResultRow
 from core.models import RunRow
 from core.run import Mode, RunStatus
+from core.video import Stage
 
-#: what is usual on a machine needs so many runs
-FEWEST_CANARIES = 5
-
-
-def sibling_costs(row: ResultRow, others: Iterable[tuple[ResultRow, Cost]]) -> list[Cost]:
-    """Return the costs of the finished bursts that a run may be compared with, nearest in time first."""
-    alike = [(abs(other.created_at - row.created_at), cost) for other, cost in others if _are_alike(row, other)]
-    return [cost for _, cost in sorted(alike, key=lambda pair: pair[0])]
-
-
-def usual_canary_seconds(run: RunRow, others: Iterable[RunRow]) -> float | None:
-    """Return the median time of the canary before the machine's other runs; None when they are too few to tell."""
-    same = [other for other in others if other.id != run.id and _host(other) == _host(run)]
-    known = [seconds for other in same if (seconds := other.environment.get("canary_before_seconds")) is not None]
-    return statistics.median(known) if len(known) >= FEWEST_CANARIES else None
+#: fewest other runs of a machine whose median says what is usual there
+FEWEST_CALIBRATIONS = 5
+#: the worker's stages by the names that the bottleneck criteria use
+CRITERION_STAGES: Mapping[str, tuple[Stage, ...]] = {
+    "download": (Stage.FETCH,),
+    "probe": (Stage.PROBE,),
+    "transcode": (Stage.TRANSCODE,),
+    "upload": (Stage.PUBLISH,),
+    "db": (Stage.CLAIM, Stage.FINISH),
+}
 
 
-def _are_alike(row: ResultRow, other: ResultRow) -> bool:
-    is_over = other.mode == Mode.BURST and other.status == RunStatus.FINISHED
-    return is_over and other.size_label == row.size_label and other.conditions == row.conditions
+@dataclass(frozen=True)
+class VideoCost:
+    """Mean cost of one video in a run; NaN is unknown. Runs are compared by these."""
+
+    slots: int
+    capacity_per_minute: float | None
+    stage_seconds: Mapping[str, float]
+    ffmpeg_cpu_seconds: float
+
+
+UNMEASURED = VideoCost(1, None, dict.fromkeys(CRITERION_STAGES, float("nan")), float("nan"))
+
+
+def video_cost(measured: MeasuredRun) -> VideoCost:
+    """Return the mean cost of a video in this run."""
+    recorded, row = measured.recorded, measured.row
+    means = {stage: _mean(recorded.stage_seconds[stage]) for stage in Stage}
+    stages = {name: _known_sum(means[stage] for stage in parts) for name, parts in CRITERION_STAGES.items()}
+    return VideoCost(row.slots, row.x_sat_per_minute, stages, _mean(recorded.ffmpeg_cpu_seconds))
+
+
+def comparable_costs(row: ResultRow, others: Iterable[tuple[ResultRow, VideoCost]]) -> list[VideoCost]:
+    """Return the costs of comparable finished bursts, nearest in time first."""
+    near = [(abs(other.created_at - row.created_at), cost) for other, cost in others if _are_comparable(row, other)]
+    return [cost for _, cost in sorted(near, key=lambda pair: pair[0])]
+
+
+def usual_calibration_seconds(run: RunRow, others: Iterable[RunRow]) -> float | None:
+    """Return the median CPU calibration before the machine's other runs; None when there are too few."""
+    same_host = [other for other in others if other.id != run.id and _host(other) == _host(run)]
+    times = [seconds for other in same_host if (seconds := other.environment.get("canary_before_seconds")) is not None]
+    return statistics.median(times) if len(times) >= FEWEST_CALIBRATIONS else None
+
+
+def _are_comparable(row: ResultRow, other: ResultRow) -> bool:
+    is_finished_burst = other.mode == Mode.BURST and other.status == RunStatus.FINISHED
+    return is_finished_burst and other.size_label == row.size_label and other.conditions == row.conditions
 
 
 def _host(run: RunRow) -> tuple[object, ...]:
     host = run.environment.get("host", {})
     return host.get("name"), host.get("cpu_model"), host.get("cpu_count")
+
+
+def _mean(values: Floats) -> float:
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if finite.size else float("nan")
+
+
+def _known_sum(values: Iterable[float]) -> float:
+    finite = [value for value in values if np.isfinite(value)]
+    return sum(finite) if finite else float("nan")

@@ -1,23 +1,17 @@
-"""A result table somebody published: rows of printed numbers, each with the range that rounds to it."""
+"""Rows of a published result table: printed numbers, each with the range that rounds to it."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 from decimal import Decimal
-from enum import StrEnum
+
+from core.run import Mode
 
 RATE_SLACK = 1.01  # a generator within 1 % of its target is on target
 
-#: numbers outside are slips of the pen, and their squares would leave what a double can hold
+#: numbers outside are typing errors, and their squares would overflow a double
 SMALLEST, LARGEST = Decimal("1e-12"), Decimal("1e15")
-
-
-class Mode(StrEnum):
-    """How the videos were offered."""
-
-    BURST = "burst"
-    SUSTAINED = "sustained"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +24,7 @@ class Printed:
 
     @classmethod
     def parse(cls, text: str) -> Printed:
-        """Return the number and half a unit of its last printed digit either side; ValueError when it is none."""
+        """Return the number, and half a unit of its last digit on either side; raise ValueError for another text."""
         text = text.strip()
         if not text.isascii() or "_" in text:
             raise ValueError(f"not a plain number: {text!r}")
@@ -41,7 +35,7 @@ class Printed:
         if not exact.is_finite():
             raise ValueError(f"not a finite number: {text!r}")
         if exact and not SMALLEST <= abs(exact) <= LARGEST:
-            raise ValueError(f"beyond what can be measured: {text!r}")
+            raise ValueError(f"outside the range of a measurement: {text!r}")
         half = 0.5 * 10.0 ** int(exact.as_tuple().exponent)
         return cls(float(exact), float(exact) - half, float(exact) + half)
 
@@ -61,10 +55,10 @@ class PublishedRow:
 
     @property
     def makespan_seconds(self) -> float:
-        """Return the longest test that the count and the printed X allow, infinite when they bound none."""
+        """Return the longest test that the count and the printed X allow, infinite when they set no bound."""
         return 60 * self.count / self.x.low if self.x is not None and self.x.low > 0 else math.inf
 
     @property
     def ladder(self) -> tuple[str, Mode]:
-        """Return what rows to be compared over concurrency share: size and mode, however written."""
+        """Return size and mode in one spelling: the key of rows that are compared over concurrency."""
         return self.size.replace(" ", "").casefold(), self.mode

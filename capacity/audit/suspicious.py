@@ -1,79 +1,80 @@
-"""How queues usually behave: patterns in a published row or between its rows that ask for an explanation."""
+"""Suspicious rows: patterns in or between published rows that queues seldom show and that need an explanation."""
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from enum import StrEnum
 
-from capacity.audit.published_row import Mode, PublishedRow
-from core.language import Text
+from capacity.audit.published_row import PublishedRow
+from capacity.estimators.reason import Reason
+from core.run import Mode
 
 SAME_THROUGHPUT = 1.10
-SHORTER_CYCLE = 0.80
+SHORTER_S = 0.80
 SUPERLINEAR = 1.10
-BURST_CYCLE_BAND = (0.6, 1.4)
+BURST_S_BAND = (0.6, 1.4)
 KEEPS_UP = 0.95
 
 
-def oddities(row: PublishedRow) -> list[Text]:
-    """Return what is unusual about the row on its own."""
+class Oddity(StrEnum):
+    """Patterns that need an explanation."""
+
+    UNKNOWN_NUMBERS = "unknown_numbers"
+    S_WITHOUT_WAIT = "s_without_wait"
+    ALL_END_LATE = "all_end_late"
+    GROWING_QUEUE = "growing_queue"
+    MISSING_WAIT = "missing_wait"
+    X_IGNORES_CONCURRENCY = "x_ignores_concurrency"
+    SUPERLINEAR = "superlinear"
+    RATE_ABOVE_BURST = "rate_above_burst"
+
+
+def oddities(row: PublishedRow) -> list[Reason]:
+    """Return the oddities of a row by itself."""
     return [reason for check in _CHECKS if (reason := check(row)) is not None]
 
 
-def oddities_between(rows: Sequence[PublishedRow]) -> Iterator[tuple[int, Text]]:
-    """Yield position and reason for what only shows between rows of one size."""
+def oddities_between(rows: Sequence[PublishedRow]) -> Iterator[tuple[int, Reason]]:
+    """Yield position and reason for the oddities that show only between rows of one size."""
     for ladder in _ladders(rows).values():
         yield from _indifferent_to_concurrency(rows, ladder)
         yield from _superlinear(rows, ladder)
-    yield from _stable_above_capacity(rows)
+    yield from _sustained_above_burst(rows)
 
 
-def _missing_number(row: PublishedRow) -> Text | None:
-    missing = [name for name, printed in (("X", row.x), ("S", row.s)) if printed is None]
-    if not missing:
-        return None
-    names = ", ".join(missing)
-    return Text(f"{names} desconocido: nada que comprobar", f"{names} unknown: nothing to check")
+def _unknown_numbers(row: PublishedRow) -> Reason | None:
+    columns = [name for name, printed in (("X", row.x), ("S", row.s)) if printed is None]
+    return Reason(Oddity.UNKNOWN_NUMBERS, {"columns": columns}) if columns else None
 
 
-def _unusual_burst_cycle(row: PublishedRow) -> Text | None:
-    """For constant service the mean cycle of a burst is makespan (N + c) / (2 N); far from it needs a reason."""
+def _unusual_burst_s(row: PublishedRow) -> Reason | None:
+    """Compare S with makespan (N + c) / (2 N), the S of a burst at constant service time."""
     if row.mode is not Mode.BURST or row.x is None or row.s is None or row.x.low <= 0:
         return None
     slots = min(row.concurrency, row.count)
     usual = 60 * row.count / row.x.value * (row.count + slots) / (2 * row.count)
-    low, high = BURST_CYCLE_BAND
+    low, high = BURST_S_BAND
+    values = {"s_seconds": row.s.value, "usual_seconds": usual}
     if row.s.high < low * usual:
-        return Text(
-            f"S = {row.s.value:g} s, cuando una ráfaga así da ~{usual:.0f} s: ¿es S sin la espera en cola?",
-            f"S = {row.s.value:g} s where such a burst gives ~{usual:.0f} s: is S without the wait in the queue?",
-        )
-    if row.s.low > high * usual:
-        return Text(
-            f"S = {row.s.value:g} s, cuando una ráfaga así da ~{usual:.0f} s: casi todos terminan al final",
-            f"S = {row.s.value:g} s where such a burst gives ~{usual:.0f} s: nearly all end at the end",
-        )
-    return None
+        return Reason(Oddity.S_WITHOUT_WAIT, values)
+    return Reason(Oddity.ALL_END_LATE, values) if row.s.low > high * usual else None
 
 
-def _queue_behind_a_steady_rate(row: PublishedRow) -> Text | None:
+def _growing_queue(row: PublishedRow) -> Reason | None:
     """Compare with a system that keeps up, which holds about as many videos as it has slots."""
     if row.mode is not Mode.SUSTAINED or row.x is None or row.s is None:
         return None
-    inside = row.x.low * row.s.low / 60
     keeps_up = row.rate is None or row.x.high >= KEEPS_UP * row.rate
-    if not keeps_up or inside <= 2 * row.concurrency:
+    if not keeps_up or row.x.low * row.s.low / 60 <= 2 * row.concurrency:
         return None
-    numbers = f"X·S/60 = {row.x.value * row.s.value / 60:.1f}"
-    return Text(
-        f"{numbers} videos en el sistema con c={row.concurrency}: la cola crecía, no es estable",
-        f"{numbers} videos in the system with c={row.concurrency}: the queue was growing, not steady",
-    )
+    values = {"videos_present": row.x.value * row.s.value / 60, "concurrency": row.concurrency}
+    return Reason(Oddity.GROWING_QUEUE, values)
 
 
-def _missing_wait(row: PublishedRow) -> Text | None:
-    """Expect a system slower than the offered rate to make videos wait about N/2 (60/X - 60/rate)."""
+def _missing_wait(row: PublishedRow) -> Reason | None:
+    """Expect a mean wait of about N/2 (60/X - 60/rate) from a system slower than the offered rate."""
     if row.mode is not Mode.SUSTAINED or row.rate is None or row.x is None or row.s is None:
         return None
     if row.x.high >= KEEPS_UP * row.rate or row.x.low <= 0:
@@ -81,18 +82,22 @@ def _missing_wait(row: PublishedRow) -> Text | None:
     wait = 30 * row.count * (1 / row.x.value - 1 / row.rate)
     if row.s.high >= 0.5 * wait:
         return None
-    numbers = f"X = {row.x.value:g} < {row.rate:g}/min, S = {row.s.value:g} s"
-    return Text(
-        f"{numbers}: faltan ~{wait:.0f} s de espera; ¿se perdieron videos o se envió más despacio?",
-        f"{numbers}: ~{wait:.0f} s of waiting are missing; were videos lost, or sent more slowly?",
+    return Reason(
+        Oddity.MISSING_WAIT,
+        {
+            "x_per_minute": row.x.value,
+            "rate_per_minute": row.rate,
+            "s_seconds": row.s.value,
+            "missing_wait_seconds": wait,
+        },
     )
 
 
-_CHECKS = (_missing_number, _unusual_burst_cycle, _queue_behind_a_steady_rate, _missing_wait)
+_CHECKS = (_unknown_numbers, _unusual_burst_s, _growing_queue, _missing_wait)
 
 
 def _ladders(rows: Sequence[PublishedRow]) -> dict[tuple[str, Mode], list[int]]:
-    """Return positions of complete rows by size and mode, in order of concurrency."""
+    """Return the positions of complete rows by size and mode, in order of concurrency."""
     ladders: dict[tuple[str, Mode], list[int]] = defaultdict(list)
     for position, row in enumerate(rows):
         if row.x is not None and row.s is not None and row.x.value > 0:
@@ -102,34 +107,34 @@ def _ladders(rows: Sequence[PublishedRow]) -> dict[tuple[str, Mode], list[int]]:
     return ladders
 
 
-def _indifferent_to_concurrency(rows: Sequence[PublishedRow], ladder: list[int]) -> Iterator[tuple[int, Text]]:
-    """More slots, the same X, a shorter S: with X fixed the number in the system, hence S, is fixed too.
+def _indifferent_to_concurrency(rows: Sequence[PublishedRow], ladder: list[int]) -> Iterator[tuple[int, Reason]]:
+    """Yield rows with more slots, the same X and a shorter S: the same X means the same number present, hence S.
 
-    Sustained runs that keep up are exempt: there the generator fixes X and more slots may well shorten S.
+    Sustained rows that keep up are exempt: there the generator sets X, and more slots may well shorten S.
     """
     limited = [position for position in ladder if not _paced_by_generator(rows[position])]
     if len({rows[position].concurrency for position in limited}) < 2:
         return
     xs = [_x(rows[position]) for position in limited]
     first, last = rows[limited[0]], rows[limited[-1]]
-    if max(xs) > SAME_THROUGHPUT * min(xs) or _s(last) > SHORTER_CYCLE * _s(first) or first.count != last.count:
+    if max(xs) > SAME_THROUGHPUT * min(xs) or _s(last) > SHORTER_S * _s(first) or first.count != last.count:
         return
-    what = f"X = {min(xs):g}–{max(xs):g}/min, S = {_s(first):g} → {_s(last):g} s"
-    for position in limited:
-        yield (
-            position,
-            Text(
-                f"{what} al pasar de {first.concurrency} a {last.concurrency} slots: si X no cambia, S no puede bajar",
-                f"{what} from {first.concurrency} to {last.concurrency} slots: while X stays, S should not fall",
-            ),
-        )
+    values = {
+        "x_least_per_minute": min(xs),
+        "x_most_per_minute": max(xs),
+        "s_first_seconds": _s(first),
+        "s_last_seconds": _s(last),
+        "slots_first": first.concurrency,
+        "slots_last": last.concurrency,
+    }
+    yield from ((position, Reason(Oddity.X_IGNORES_CONCURRENCY, values)) for position in limited)
 
 
 def _paced_by_generator(row: PublishedRow) -> bool:
     return row.mode is Mode.SUSTAINED and (row.rate is None or _x(row) >= KEEPS_UP * row.rate)
 
 
-def _superlinear(rows: Sequence[PublishedRow], ladder: list[int]) -> Iterator[tuple[int, Text]]:
+def _superlinear(rows: Sequence[PublishedRow], ladder: list[int]) -> Iterator[tuple[int, Reason]]:
     """Yield bursts whose X grows faster than their slots."""
     if not ladder or rows[ladder[0]].mode is not Mode.BURST:
         return
@@ -138,29 +143,17 @@ def _superlinear(rows: Sequence[PublishedRow], ladder: list[int]) -> Iterator[tu
         row = rows[position]
         gain, slots = _x(row) / _x(base), row.concurrency / base.concurrency
         if row.concurrency > base.concurrency and gain > SUPERLINEAR * slots:
-            yield (
-                position,
-                Text(
-                    f"{slots:g}x slots dan {gain:.2f}x X: más que lineal, ¿calentamiento o caché?",
-                    f"{slots:g}x slots give {gain:.2f}x X: superlinear, warm-up or a cache?",
-                ),
-            )
+            yield position, Reason(Oddity.SUPERLINEAR, {"slots_factor": slots, "x_factor": gain})
 
 
-def _stable_above_capacity(rows: Sequence[PublishedRow]) -> Iterator[tuple[int, Text]]:
-    """Yield sustained rows that complete more than the burst of the same size and concurrency could."""
-    capacity = {(r.ladder[0], r.concurrency): _x(r) for r in rows if r.mode is Mode.BURST and r.x and r.x.value > 0}
+def _sustained_above_burst(rows: Sequence[PublishedRow]) -> Iterator[tuple[int, Reason]]:
+    """Yield sustained rows with a higher X than the burst of the same size and concurrency."""
+    bursts = {(r.ladder[0], r.concurrency): _x(r) for r in rows if r.mode is Mode.BURST and r.x and r.x.value > 0}
     for position, row in enumerate(rows):
-        top = capacity.get((row.ladder[0], row.concurrency))
+        top = bursts.get((row.ladder[0], row.concurrency))
         if row.mode is not Mode.SUSTAINED or row.x is None or top is None or row.x.low <= SAME_THROUGHPUT * top:
             continue
-        yield (
-            position,
-            Text(
-                f"sostiene {row.x.value:g}/min cuando la ráfaga con los mismos slots da {top:g}/min",
-                f"sustains {row.x.value:g}/min where the burst on the same slots gives {top:g}/min",
-            ),
-        )
+        yield position, Reason(Oddity.RATE_ABOVE_BURST, {"x_per_minute": row.x.value, "burst_per_minute": top})
 
 
 def _x(row: PublishedRow) -> float:

@@ -1,7 +1,7 @@
-"""Whether a published result table can be true: impossible rows, suspicious rows and the arithmetic behind both.
+"""Verdict of the audit on each row of a published result table: ok, suspicious or impossible.
 
-*Impossible* rests on identities that no system escapes, *suspicious* on how queues usually behave and may have an
-innocent reason.
+*Impossible* rows break identities that hold for every system. *Suspicious* rows show patterns that queues seldom
+show; they may have an innocent reason.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from enum import StrEnum
 from capacity.audit.impossible import impossibilities
 from capacity.audit.published_row import PublishedRow
 from capacity.audit.suspicious import oddities, oddities_between
-from core.language import Text
+from capacity.estimators.reason import Reason
 
 
 class Plausibility(StrEnum):
-    """What the audit says of a row."""
+    """Verdict on a row."""
 
     OK = "ok"
     SUSPICIOUS = "suspicious"
@@ -26,23 +26,23 @@ class Plausibility(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Audited:
-    """The verdict on a row with every reason found, the impossible ones first."""
+    """The verdict on a row with all reasons, the impossible ones first."""
 
     verdict: Plausibility
-    reasons: tuple[Text, ...]
+    reasons: tuple[Reason, ...]
 
 
 def audit_table(rows: Sequence[PublishedRow]) -> list[Audited]:
-    """Return a verdict for each row, from its own arithmetic and from its neighbours of the same size."""
-    between: list[list[Text]] = [[] for _ in rows]
+    """Return a verdict per row, from its own arithmetic and from the other rows of the same size."""
+    between: list[list[Reason]] = [[] for _ in rows]
     for position, reason in oddities_between(rows):
         between[position].append(reason)
     return [_audit_row(row, neighbours) for row, neighbours in zip(rows, between, strict=True)]
 
 
-def _audit_row(row: PublishedRow, neighbours: list[Text]) -> Audited:
-    never = impossibilities(row)
-    if never:
-        return Audited(Plausibility.IMPOSSIBLE, (*never, *neighbours))
+def _audit_row(row: PublishedRow, neighbours: list[Reason]) -> Audited:
+    impossible = impossibilities(row)
+    if impossible:
+        return Audited(Plausibility.IMPOSSIBLE, (*impossible, *neighbours))
     odd = (*oddities(row), *neighbours)
     return Audited(Plausibility.SUSPICIOUS if odd else Plausibility.OK, odd)

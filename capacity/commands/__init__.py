@@ -1,1 +1,1 @@
-"""One click command per verb of `python -m capacity`."""
+"""Command-line verbs, one file each."""

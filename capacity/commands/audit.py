@@ -1,4 +1,4 @@
-"""`audit`: check a result table that somebody published."""
+"""`audit`: check a published result table."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from pathlib import Path
 
 import click
 
-from capacity.audit.published_row import Mode, Printed, PublishedRow
+from capacity.audit.published_row import Printed, PublishedRow
 from capacity.audit.verdict import Audited, Plausibility, audit_table
 from capacity.commands.csv_table import Line, read_table
 from capacity.commands.options import json_option, lang_option, with_examples
 from capacity.commands.rendering import print_json
+from capacity.report.messages import sentence
 from core.errors import ExitCode
 from core.language import Language, Text
+from core.run import Mode
 
 REQUIRED = ("size", "concurrency", "mode", "count", "x_per_min", "s_mean_s")
 OPTIONAL = ("s_p50_s", "rate")
@@ -29,10 +31,10 @@ VERDICTS = {
 @lang_option
 @click.pass_context
 def audit(context: click.Context, file: Path, as_json: bool, lang: Language) -> None:
-    """Check the result table in FILE for the impossible and the implausible.
+    """Check the result table in FILE for impossible and suspicious rows.
 
     FILE is CSV with header size,concurrency,mode,count,x_per_min,s_mean_s and optionally s_p50_s and rate
-    (offered videos a minute of a sustained run). Every printed number is granted its rounding.
+    (offered videos per minute of a sustained run). Every number may be rounded.
 
     Exit codes: 0 no row is impossible, 1 at least one is, 2 FILE is not such a table, 3 FILE cannot be read.
     """
@@ -47,7 +49,7 @@ def audit(context: click.Context, file: Path, as_json: bool, lang: Language) -> 
 
 
 def parse_row(line: Line) -> PublishedRow:
-    """Return the published row of a CSV line; raise UsageError with its number when a cell is not allowed."""
+    """Return the published row of a CSV line; raise UsageError with its number if a cell is not allowed."""
     return PublishedRow(
         size=line.parse("size", _text, "a size such as 50MB"),
         concurrency=line.parse("concurrency", _positive_whole, "a whole number over 0"),
@@ -61,10 +63,10 @@ def parse_row(line: Line) -> PublishedRow:
 
 
 def _print_rows(rows: list[PublishedRow], audited: list[Audited], lang: Language) -> None:
-    for row, found in zip(rows, audited, strict=True):
+    for row, checked in zip(rows, audited, strict=True):
         name = f"{row.size} c={row.concurrency} {row.mode} n={row.count}"
-        why = "; ".join(reason.to(lang) for reason in found.reasons)
-        click.echo(f"{name}: {VERDICTS[found.verdict].to(lang)}" + (f" ({why})" if why else ""))
+        why = "; ".join(sentence(reason, lang) for reason in checked.reasons)
+        click.echo(f"{name}: {VERDICTS[checked.verdict].to(lang)}" + (f" ({why})" if why else ""))
 
 
 def _text(text: str) -> str:

@@ -1,4 +1,4 @@
-"""`compare`: is B slower than A? The unit of replication is the run."""
+"""`compare`: test whether the runs B are slower than the runs A."""
 
 from __future__ import annotations
 
@@ -8,20 +8,24 @@ from typing import Any
 
 import click
 
-from capacity.analysis.result_rows import measure, open_store, reading
+from capacity.analysis.measured_run import measure
 from capacity.commands.options import Finite, json_option, lang_option, run_ids, with_examples
 from capacity.commands.rendering import print_json
 from capacity.estimators.comparison import (
     MARGIN,
     Comparison,
     Gate,
+    NotComparable,
     compare_runs,
     compare_single_runs,
-    differing_settings,
+    different_conditions,
     not_comparable,
 )
-from capacity.runs.recorded_run import find_run
+from capacity.estimators.reason import Reason
+from capacity.report.messages import sentence
+from capacity.runs.recorded_run import find_run, load_run
 from capacity.runs.result_row import ResultRow
+from capacity.runs.store import open_store, reading
 from capacity.table.number_format import interval_text, percent, significant
 from core.errors import ExitCode, UsageError
 from core.language import Language, Text
@@ -34,12 +38,14 @@ VERDICTS = {
     Gate.NOT_COMPARABLE: Text("no comparables", "not comparable"),
 }
 
+MORE_RUNS = Text("haga {} pruebas más por lado", "run {} more per side")
+
 
 @click.command(epilog=with_examples("compare RUN_A1,RUN_A2,RUN_A3 RUN_B1,RUN_B2,RUN_B3", "compare A B --margin 0.03"))
 @click.argument("a", metavar="RUN[,RUN…]")
 @click.argument("b", metavar="RUN[,RUN…]")
-@click.option("--margin", type=Finite(0, 0.5), default=MARGIN, show_default=True, help="Loss that is allowed.")
-@click.option("--run-deviation", type=Finite(0), help="Run-to-run deviation of ln X_sat, from 5 or more runs.")
+@click.option("--margin", type=Finite(0, 0.5), default=MARGIN, show_default=True, help="Allowed loss.")
+@click.option("--run-deviation", type=Finite(0), help="Standard deviation of ln X_sat of 5 or more runs.")
 @json_option
 @lang_option
 def compare(a: str, b: str, margin: float, run_deviation: float | None, as_json: bool, lang: Language) -> None:
@@ -51,7 +57,7 @@ def compare(a: str, b: str, margin: float, run_deviation: float | None, as_json:
     if as_json:
         print_json({"comparison": comparison}, lang)
     else:
-        click.echo(_told(comparison, lang))
+        click.echo(_verdict(comparison, lang))
     if comparison.gate is not Gate.PASS:
         raise click.exceptions.Exit(ExitCode.RUN_FAILED)
 
@@ -65,7 +71,7 @@ def _sides(a: str, b: str) -> tuple[list[str], list[str]]:
 
 def _compare(a: Sequence[str], b: Sequence[str], margin: float, run_deviation: float | None) -> Comparison:
     with reading(open_store(Settings.from_process())) as session:
-        rows = [[measure(session, find_run(session, run_id), {}) for run_id in side] for side in (a, b)]
+        rows = [[measure(load_run(session, find_run(session, run_id))).row for run_id in side] for side in (a, b)]
     refusal = _refusal(rows)
     if refusal is not None:
         return not_comparable(refusal)
@@ -83,25 +89,26 @@ def _compare(a: Sequence[str], b: Sequence[str], margin: float, run_deviation: f
     return compare_runs(capacity_a, capacity_b, margin)
 
 
-def _refusal(rows: Sequence[Sequence[ResultRow]]) -> Text | None:
-    """Return why these runs must not be compared: no X_sat, not whole, or not the same test."""
+def _refusal(rows: Sequence[Sequence[ResultRow]]) -> Reason | None:
+    """Return why these runs must not be compared: no X_sat, incomplete, or different conditions."""
     for row in (row for side in rows for row in side):
         if row.x_sat_per_minute is None:
-            return Text(f"{row.run_id} no tiene X_sat", f"{row.run_id} has no X_sat")
+            return Reason(NotComparable.NO_X_SAT, {"run_id": row.run_id})
         if row.done < row.count:
-            return Text(f"{row.run_id} no está completa", f"{row.run_id} is not whole")
-    first, *others = [_fingerprint(row) for side in rows for row in side]
-    return next((found for other in others if (found := differing_settings(first, other))), None)
+            return Reason(NotComparable.INCOMPLETE_RUN, {"run_id": row.run_id})
+    first, *others = [_conditions(row) for side in rows for row in side]
+    return next((reason for other in others if (reason := different_conditions(first, other))), None)
 
 
-def _fingerprint(row: ResultRow) -> dict[str, Any]:
+def _conditions(row: ResultRow) -> dict[str, Any]:
     return asdict(row.conditions) | {"mode": row.mode, "slots": row.slots}
 
 
-def _told(comparison: Comparison, lang: Language) -> str:
+def _verdict(comparison: Comparison, lang: Language) -> str:
     verdict = VERDICTS[comparison.gate].to(lang)
     if comparison.reason is not None:
-        return f"{verdict}: {comparison.reason.to(lang)}"
+        return f"{verdict}: {sentence(comparison.reason, lang)}"
     change = None if comparison.ratio is None else comparison.ratio - 1
     ratio = f"B/A = {significant(comparison.ratio, lang)} {interval_text(comparison.interval, lang, 4)}"
-    return f"{verdict}: {ratio} ({percent(change, lang)})"
+    extra = comparison.extra_runs_per_side
+    return f"{verdict}: {ratio} ({percent(change, lang)})" + (f"; {MORE_RUNS.to(lang).format(extra)}" if extra else "")

@@ -1,4 +1,4 @@
-"""Reading a small CSV file that a person wrote: every fault is one line that names the line."""
+"""Read a small CSV file written by a person; every error is one line with the line number."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One data line: its number in the file and its cells by column, stripped; absent columns read as ''."""
+    """One data line: its number in the file and its stripped cells by column; a missing column reads as ''."""
 
     file: str
     number: int
     cells: Mapping[str, str]
 
     def parse(self, column: str, parse: Callable[[str], Value], allowed: str) -> Value:
-        """Return the parsed cell; raise UsageError with the line number when it is not what is allowed."""
+        """Return the parsed cell; raise UsageError with the line number if it is not allowed."""
         text = self.cells.get(column, "")
         try:
             return parse(text)
@@ -30,7 +30,7 @@ class Line:
             raise self.fault(column, allowed, text) from error
 
     def optional(self, column: str, parse: Callable[[str], Value], allowed: str) -> Value | None:
-        """Return the parsed cell, or None for a blank one."""
+        """Return the parsed cell, or None if it is empty."""
         return self.parse(column, parse, allowed) if self.cells.get(column) else None
 
     def fault(self, column: str, allowed: str, value: object) -> UsageError:
@@ -39,15 +39,15 @@ class Line:
 
 
 def read_table(path: Path, required: tuple[str, ...], optional: tuple[str, ...]) -> list[Line]:
-    """Return the data lines of a CSV file with a header, columns in any order, blank lines and # comments skipped."""
+    """Return the data lines of a CSV file with a header; skip blank lines and # comments."""
     numbered = [(number, cells) for number, cells in _records(path) if any(cells) and not cells[0].startswith("#")]
     if not numbered:
-        raise UsageError(str(path), "it holds no header", f"begin with {','.join(required)}")
+        raise UsageError(str(path), "it has no header", f"begin with {','.join(required)}")
     header = [cell.casefold() for cell in numbered[0][1]]
     _check_header(path, header, required, optional, line=numbered[0][0])
     lines = [_line(path, number, cells, header) for number, cells in numbered[1:]]
     if not lines:
-        raise UsageError(str(path), "it holds no data", "add a line under the header")
+        raise UsageError(str(path), "it has no data", "add a line under the header")
     return lines
 
 
@@ -66,13 +66,13 @@ def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def _separator(lines: list[str]) -> str:
-    """Return what separates cells: a comma, or where the header has none, the semicolon or tab of a spreadsheet."""
+    """Return the separator: a comma, or a spreadsheet's semicolon or tab if the header has no comma."""
     header = next((line for line in lines if line.strip() and not line.startswith("#")), "")
     return next((mark for mark in (";", "\t") if mark in header and "," not in header), ",")
 
 
 def _clean(cell: str, separator: str) -> str:
-    """Return the cell without blanks; where the comma separates nothing, it is a number's decimal comma."""
+    """Return the stripped cell; with another separator, a comma is a decimal comma."""
     cell = cell.strip()
     return cell if separator == "," else cell.replace(",", ".")
 
@@ -82,10 +82,10 @@ def _check_header(
 ) -> None:
     missing = [name for name in required if name not in header]
     unknown = [name for name in header if name not in required + optional]
-    wanted = ",".join(required) + "".join(f"[,{name}]" for name in optional)
+    expected = ",".join(required) + "".join(f"[,{name}]" for name in optional)
     if missing or unknown or len(set(header)) < len(header):
         why = f"missing {', '.join(missing)}" if missing else f"unknown or repeated {', '.join(unknown or header)}"
-        raise UsageError(f"{path} line {line}: header", why, f"the header is {wanted}", value=",".join(header))
+        raise UsageError(f"{path} line {line}: header", why, f"the header is {expected}", value=",".join(header))
 
 
 def _line(path: Path, number: int, cells: list[str], header: list[str]) -> Line:

@@ -1,24 +1,24 @@
-"""`matrix`: every cell by itself, resumable at the cell."""
+"""`matrix`: measure every cell in a run of its own; resumable."""
 
 from __future__ import annotations
 
-import os
 import time
-from dataclasses import replace
 from typing import Any
 
 import click
 
-from capacity.commands.options import json_option, lang_option, with_examples
+from capacity.commands.options import json_option, lang_option, profile_option, with_examples
 from capacity.commands.progress import progress_bar
 from capacity.commands.rendering import print_json
-from capacity.experiments.matrix_plan import Basis, Plan, PlannedTest, Prediction, ordered
-from capacity.experiments.matrix_run import Campaign
-from capacity.experiments.test_runner import Laboratory
+from capacity.experiments.matrix_plan import Basis, MatrixPlan, PlannedRun, Prediction, ordered_runs
+from capacity.experiments.matrix_run import MatrixRun
+from capacity.experiments.test_runner import TestRunner
 from capacity.runs.result_row import ResultRow
 from capacity.table.cells import key_of
 from capacity.table.number_format import number
+from capacity.table.phrases import plural
 from capacity.table.table_text import capacity_text, csv_row, markdown, sources
+from core.cli import env_option
 from core.errors import AforoError, RunFailed, UsageError
 from core.language import Language, Text
 from core.rate import parse_rate
@@ -42,103 +42,83 @@ BASES = {
         "matrix --sizes 50MB --modes burst --levels --repeats 3 --count 100 --adaptive",
     )
 )
-@click.option("--sizes", envvar="SIZES", default="50MB,100MB", show_default=True, help="Sizes [env: SIZES].")
-@click.option(
-    "--concurrencies", envvar="CONCURRENCY", default="1,2,4", show_default=True, help="Slots [env: CONCURRENCY]."
-)
-@click.option("--levels", envvar="LEVELS", is_flag=True, help="Add c=8, which the saturation fit needs [env: LEVELS].")
-@click.option("--modes", envvar="MODES", default="burst,sustained", show_default=True, help="Modes [env: MODES].")
-@click.option(
-    "--count", envvar="COUNT", type=click.IntRange(1), default=24, show_default=True, help="Videos a test [env: COUNT]."
-)
-@click.option(
-    "--arrivals",
-    envvar="ARRIVALS",
-    type=click.IntRange(1),
-    help="Videos of a sustained test, if not COUNT [env: ARRIVALS].",
-)
-@click.option(
-    "--repeats",
-    envvar="REPEATS",
-    type=click.IntRange(1),
-    default=1,
-    show_default=True,
-    help="Runs a cell [env: REPEATS].",
-)
-@click.option(
-    "--rate", envvar="RATE", default="10", show_default=True, help="Videos a minute, or auto: 0.8 X_sat [env: RATE]."
-)
-@click.option(
-    "--adaptive", envvar="ADAPTIVE", is_flag=True, help="Stop a burst at ±5 %, from 12 videos on [env: ADAPTIVE]."
-)
-@click.option("--plan-only", is_flag=True, help="Print the plan; run nothing and touch no run.")
+@env_option("--sizes", "SIZES", "Sizes of the videos", default="50MB,100MB")
+@env_option("--concurrencies", "CONCURRENCY", "Slots per worker", default="1,2,4")
+@env_option("--levels", "LEVELS", "Add concurrency 8, which the saturation fit needs", is_flag=True, metavar=None)
+@env_option("--modes", "MODES", "Modes of the runs", default="burst,sustained")
+@env_option("--count", "COUNT", "Videos per run", default=24, type=click.IntRange(1))
+@env_option("--arrivals", "ARRIVALS", "Videos per sustained run", type=click.IntRange(1), unset="default COUNT")
+@env_option("--repeats", "REPEATS", "Runs per cell", default=1, type=click.IntRange(1))
+@env_option("--rate", "RATE", "Videos per minute of a sustained run, or auto for 0.8 X_sat", default="10")
+@env_option("--adaptive", "ADAPTIVE", "Stop a burst early, at ±5 % from 12 videos on", is_flag=True, metavar=None)
+@profile_option
+@click.option("--plan-only", is_flag=True, help="Print the plan; start no run and change none.")
 @json_option
 @lang_option
-def matrix(*, plan_only: bool, as_json: bool, lang: Language, **asked: Any) -> None:
-    """Run every size × concurrency × mode by itself and print the lines of these cells in the table.
+def matrix(*, plan_only: bool, as_json: bool, lang: Language, **options: Any) -> None:
+    """Run every size × concurrency × mode, and print the table of these cells.
 
-    Asked again after any interruption, it goes on at the cell where it stopped; asked for more sizes, slots, modes or
-    repeats, it runs only those. A cell that cannot be run is told and left out; asked again, it is tried again.
+    After an interruption the same command continues at the cell where it stopped. With more sizes, slots, modes or
+    repeats it runs only those. A failed cell is reported and skipped; run the command again to retry it.
 
     Exit codes: 0 every cell is measured, 1 some are not, 2 wrong input.
     """
-    plan = _plan(**asked)
-    laboratory = Laboratory.open(lang)
-    campaign = Campaign(
-        laboratory, replace(plan, profile=os.environ.get("PROFILE") or laboratory.settings.worker.profile)
-    )
+    matrix_run = MatrixRun(TestRunner.open(lang), _plan(**options))
     if plan_only:
-        _print_plan(campaign, as_json, lang)
+        _print_plan(matrix_run, as_json, lang)
     else:
-        _carry_out(campaign, lang)
-        _print_results(campaign, as_json, lang)
+        _carry_out(matrix_run, lang)
+        _print_results(matrix_run, as_json, lang)
 
 
-def _print_plan(campaign: Campaign, as_json: bool, lang: Language) -> None:
-    campaign.look()
-    click.echo(_outlook(campaign, lang), err=True)
+def _print_plan(matrix_run: MatrixRun, as_json: bool, lang: Language) -> None:
+    matrix_run.load_finished()
+    click.echo(_outlook(matrix_run, lang), err=True)
     if as_json:
-        print_json({"plan": campaign.plan, "left": campaign.left(), "remaining": campaign.remaining()}, lang)
+        remaining = {"left": matrix_run.remaining(), "remaining": matrix_run.remaining_time()}
+        print_json({"plan": matrix_run.plan, **remaining}, lang)
 
 
-def _carry_out(campaign: Campaign, lang: Language) -> None:
-    campaign.resume()
-    click.echo(_outlook(campaign, lang), err=True)
-    told = lambda test, result: click.echo(_line(campaign, test, result, lang), err=True)  # noqa: E731
-    with progress_bar(lambda: _now(campaign, lang)) as progress:
-        campaign.run(progress, told)
+def _carry_out(matrix_run: MatrixRun, lang: Language) -> None:
+    matrix_run.resume()
+    click.echo(_outlook(matrix_run, lang), err=True)
+    on_result = lambda planned, result: click.echo(_line(matrix_run, planned, result, lang), err=True)  # noqa: E731
+    with progress_bar(lambda: _now(matrix_run, lang)) as progress:
+        matrix_run.run(progress, on_result)
 
 
-def _print_results(campaign: Campaign, as_json: bool, lang: Language) -> None:
-    keys = {key_of(row) for row in campaign.rows.values()}
-    cells = [cell for cell in campaign.laboratory.judge().cells if cell.key in keys]
+def _print_results(matrix_run: MatrixRun, as_json: bool, lang: Language) -> None:
+    keys = {key_of(row) for row in matrix_run.rows.values()}
+    cells = [cell for cell in matrix_run.runner.analyse().cells if cell.key in keys]
     if as_json:
-        print_json({"plan": campaign.plan, "rows": [csv_row(cell) for cell in cells]}, lang)
+        print_json({"plan": matrix_run.plan, "rows": [csv_row(cell) for cell in cells]}, lang)
     else:
         click.echo(f"{markdown(cells, lang)}\n{sources(cells, lang)}", nl=False)
-    if campaign.faults:
-        tests = ", ".join(test.told(campaign.plan).en for test in campaign.faults)
-        raise RunFailed("matrix", f"not measured: {tests}", "mend that and run it again", value=campaign.plan.name)
+    if matrix_run.errors:
+        runs = ", ".join(planned.label(matrix_run.plan).en for planned in matrix_run.errors)
+        raise RunFailed("matrix", f"not measured: {runs}", "fix that and run it again", value=matrix_run.plan.name)
 
 
-def _outlook(campaign: Campaign, lang: Language) -> str:
-    """Return the plan: every test in order, with its run or how long it will take."""
-    plan, tests = campaign.plan, ordered(campaign.plan)
-    lines = [f"  {test.told(plan).to(lang):<24} {_prospect(campaign, test, lang)}" for test in tests]
+def _outlook(matrix_run: MatrixRun, lang: Language) -> str:
+    """Return the plan: every run in order, with its id or its predicted duration."""
+    plan, runs, eta = matrix_run.plan, ordered_runs(matrix_run.plan), _eta(matrix_run.remaining_time(), lang)
+    lines = [f"  {planned.label(plan).to(lang):<24} {_prospect(matrix_run, planned, lang)}" for planned in runs]
+    done = len(matrix_run.rows)
+    es = f"{plural(len(runs), 'prueba', 'pruebas')}, {plural(done, 'hecha', 'hechas')}"
     head = Text(
-        f"Matriz {plan.name}: {len(tests)} pruebas, {len(campaign.rows)} hechas; {_eta(campaign.remaining(), lang)}",
-        f"Matrix {plan.name}: {len(tests)} tests, {len(campaign.rows)} done; {_eta(campaign.remaining(), lang)}",
+        f"Matriz {plan.name}: {es}; {eta}",
+        f"Matrix {plan.name}: {plural(len(runs), 'run', 'runs')}, {done} done; {eta}",
     )
     return "\n".join([head.to(lang), *lines])
 
 
-def _prospect(campaign: Campaign, test: PlannedTest, lang: Language) -> str:
-    if test in campaign.rows:
-        return campaign.rows[test].run_id
-    videos = f"N={campaign.plan.videos(test.mode)}"
-    rate = campaign.plan.rate_per_minute
-    offered = "" if test.mode == Mode.BURST else f" {'0.8·X_sat' if rate is None else f'{rate:g}/min'}"
-    return f"~{_span(campaign.predict(test).seconds)}  {videos}{offered}"
+def _prospect(matrix_run: MatrixRun, planned: PlannedRun, lang: Language) -> str:
+    if planned in matrix_run.rows:
+        return matrix_run.rows[planned].run_id
+    videos = f"N={matrix_run.plan.videos(planned.mode)}"
+    rate = matrix_run.plan.rate_per_minute
+    offered = "" if planned.mode == Mode.BURST else f" {'0.8·X_sat' if rate is None else f'{rate:g}/min'}"
+    return f"~{_span(matrix_run.predict(planned).seconds)}  {videos}{offered}"
 
 
 def _eta(remaining: Prediction, lang: Language) -> str:
@@ -154,45 +134,33 @@ def _span(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02} min" if minutes >= 60 else f"{max(1, minutes)} min"
 
 
-def _line(campaign: Campaign, test: PlannedTest, result: ResultRow | AforoError, lang: Language) -> str:
-    """Return what came of a test, and how much is left."""
-    done, tests = len(campaign.rows) + len(campaign.faults), len(ordered(campaign.plan))
-    start = f"{done}/{tests} {test.told(campaign.plan).to(lang)}"
+def _line(matrix_run: MatrixRun, planned: PlannedRun, result: ResultRow | AforoError, lang: Language) -> str:
+    """Return the result of a run and the remaining time."""
+    done, runs = len(matrix_run.rows) + len(matrix_run.errors), len(ordered_runs(matrix_run.plan))
+    start = f"{done}/{runs} {planned.label(matrix_run.plan).to(lang)}"
     if isinstance(result, AforoError):
         return f"{start}: {Text('SIN MEDIR', 'NOT MEASURED').to(lang)} — {result}"
     figures = f"X {number(result.x, lang)}/min"
     if result.x_sat_per_minute is not None:
         figures += f" · X_sat {capacity_text(result.x_sat_per_minute, result.x_sat_interval, lang)}/min"
-    return f"{start}: {figures} · {_eta(campaign.remaining(), lang)}"
+    return f"{start}: {figures} · {_eta(matrix_run.remaining_time(), lang)}"
 
 
-def _now(campaign: Campaign, lang: Language) -> str:
-    """Return the test that runs and what is left."""
-    test = next(iter(campaign.left()), None)
-    return f"{test.told(campaign.plan).to(lang) if test else ''} · {_eta(campaign.remaining(), lang)}"
+def _now(matrix_run: MatrixRun, lang: Language) -> str:
+    """Return the current run and the remaining time."""
+    planned = next(iter(matrix_run.remaining()), None)
+    label = planned.label(matrix_run.plan).to(lang) if planned else ""
+    return f"{label} · {_eta(matrix_run.remaining_time(), lang)}"
 
 
-def _plan(
-    sizes: str,
-    concurrencies: str,
-    levels: bool,
-    modes: str,
-    count: int,
-    arrivals: int | None,
-    repeats: int,
-    rate: str,
-    adaptive: bool,
-) -> Plan:
+def _plan(*, sizes: str, concurrencies: str, levels: bool, modes: str, rate: str, **options: Any) -> MatrixPlan:
     slots = _concurrencies(concurrencies)
-    return Plan(
+    return MatrixPlan(
         sizes=_sizes(sizes),
         concurrencies=(*slots, FOURTH_LEVEL) if levels and FOURTH_LEVEL not in slots else slots,
         modes=_modes(modes),
-        count=count,
-        repeats=repeats,
         rate_per_minute=_rate(rate),
-        adaptive=adaptive,
-        arrivals=arrivals,
+        **options,
     )
 
 

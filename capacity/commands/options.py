@@ -3,44 +3,63 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import click
 
 from core.errors import UsageError
-from core.language import DEFAULT_LANGUAGE, LANGUAGES
+from core.language import LANGUAGES
+from core.settings import PROFILE_NAMES, Settings
 
-lang_option = click.option(
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def setting_option(
+    flag: str, setting: str, read: Callable[[Settings], Any], text: str, *, type: Any
+) -> Callable[[Command], Command]:
+    """Return an option whose default is a setting, from the environment or `.env`; its help shows the variable."""
+    variable, default = setting.split("=")
+    names = ", ".join(filter(None, [variable, default and f"default {default}"]))
+    return click.option(flag, type=type, default=lambda: read(Settings.from_process()), help=f"{text} [env: {names}].")
+
+
+lang_option = setting_option(
     "--lang",
+    "AFORO_LANG=es",
+    lambda settings: settings.lang,
+    "Language of results and progress",
     type=click.Choice(LANGUAGES),
-    default=DEFAULT_LANGUAGE,
-    show_default=True,
-    envvar="AFORO_CAPACITY_LANG",
-    show_envvar=True,
-    help="Language of what is printed for people.",
+)
+profile_option = setting_option(
+    "--profile",
+    "PROFILE=",
+    lambda settings: settings.profile,
+    "Encoding of the videos, by default that of AFORO_WORKER_PROFILE",
+    type=click.Choice(PROFILE_NAMES),
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 
 
 class Finite(click.FloatRange):
-    """A range that NaN is not in, which `click.FloatRange` lets through."""
+    """A range that rejects NaN, which `click.FloatRange` accepts."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return the number; fail for one that is not finite or not in the range."""
-        found = float(super().convert(value, param, ctx))
-        if not math.isfinite(found):
+        """Return the number; fail when it is not finite or outside the range."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
             self.fail(f"{value!r} is not a finite number", param, ctx)
-        return found
+        return number
 
 
 def run_ids(text: str) -> list[str]:
-    """Return the ids of `A,B,…`; raise UsageError when there is none, or one is given twice."""
+    """Return the ids of `A,B,…`; raise UsageError when there is none or one is given twice."""
     ids = [part.strip() for part in text.split(",") if part.strip()]
     if not ids or len(set(ids)) < len(ids):
-        raise UsageError("runs", "ids with commas between are wanted, each once", "see `make table`", value=text)
+        raise UsageError("runs", "it must be different ids separated by commas", "see `make table`", value=text)
     return ids
 
 
 def with_examples(*examples: str) -> str:
-    """Return the end of a help text: real command lines, kept as they are written."""
+    """Return the epilog of a help text: real command lines."""
     return "\b\nExamples:\n" + "\n".join(f"  python -m capacity {example}" for example in examples)

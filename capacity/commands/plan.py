@@ -1,31 +1,34 @@
-"""`plan`: workers and slots for a demand, what they cost, and what breaks first."""
+"""`plan`: workers and slots for a demand, their cost, and the first limit."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Iterator
+from typing import Any
 
 import click
 
-from capacity.analysis.result_rows import load_rows
-from capacity.commands.options import Finite, json_option, lang_option, run_ids, with_examples
-from capacity.commands.rendering import Fact, print_facts, print_json
+from capacity.analysis.load_and_analyse import load_rows
+from capacity.commands.options import Command, Finite, json_option, lang_option, run_ids, setting_option, with_examples
+from capacity.commands.rendering import LabelledValue, print_facts, print_json
+from capacity.estimators.reason import Reason
+from capacity.report.messages import SHARED_PARTS
 from capacity.runs.result_row import ResultRow
 from capacity.sizing.scale_limits import Limit, ScaleAssumptions, requests_per_video, scale_limits
-from capacity.sizing.workers import Demand, Plan, cost_per_thousand, drain_minutes, make_plan, worker_capacity
+from capacity.sizing.workers import Demand, WorkerPlan, cost_per_thousand, drain_minutes, make_plan, worker_capacity
 from capacity.table.number_format import number, percent
 from core.errors import UsageError
 from core.language import Language, Text
 
+#: without recorded runs
+DEFAULT_CV, DEFAULT_SLOTS = 0.3, 4
 _UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 MOST_LOAD = 1_000_000
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class Quantity(click.ParamType[float]):
-    """A positive number with a unit of time: `30/min` as a rate a minute, `60s` as seconds."""
+    """A positive number with a unit of time: `30/min` as a rate per minute, `60s` as seconds."""
 
     def __init__(self, name: str, *, rate: bool) -> None:
         self.name = name
@@ -33,7 +36,7 @@ class Quantity(click.ParamType[float]):
         self.pattern = re.compile(rf"(\d+(?:\.\d+)?(?:e\d+)?)\s*{'/' if rate else ''}\s*(s|min|h)")
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return videos a minute or seconds; fail with an example."""
+        """Return videos per minute or seconds; fail with an example."""
         if isinstance(value, float):
             return value
         match = self.pattern.fullmatch(str(value).strip())
@@ -44,12 +47,27 @@ class Quantity(click.ParamType[float]):
         return float(match[1]) * (60 / unit if self.rate else unit)
 
 
-def _option(name: str, kind: Any, default: object, text: str) -> Callable[[Command], Command]:
-    """Return an option that shows its default and its environment name."""
-    variable = "AFORO_PLAN_" + name.removeprefix("--").replace("-", "_").upper()
-    return click.option(
-        name, type=kind, default=default, show_default=True, envvar=variable, show_envvar=True, help=text
-    )
+PLAN_OPTIONS = (
+    setting_option("--wait-p95", "AFORO_PLAN_WAIT_P95=60s", lambda s: s.plan.wait_p95_seconds,
+                   "Queue wait that 95 % of the videos stay below", type=Quantity("duration", rate=False)),
+    setting_option("--arrival-cv", "AFORO_PLAN_ARRIVAL_CV=1.0", lambda s: s.plan.arrival_cv,
+                   "Coefficient of variation of the arrival intervals; 1 for independent users", type=Finite(0, 5)),
+    setting_option("--max-utilisation", "AFORO_PLAN_MAX_UTILISATION=0.8", lambda s: s.plan.max_utilisation,
+                   "Highest share of busy slots", type=Finite(0.05, 0.99)),
+    setting_option("--spare-workers", "AFORO_PLAN_SPARE_WORKERS=1", lambda s: s.plan.spare_workers,
+                   "Extra workers, so that one may fail", type=click.IntRange(0)),
+    setting_option("--price-per-hour", "AFORO_PLAN_PRICE_PER_HOUR=", lambda s: s.plan.price_per_hour,
+                   "Price of one worker, for the cost per 1,000 videos", type=Finite(0)),
+    setting_option("--backlog", "AFORO_PLAN_BACKLOG=0", lambda s: s.plan.backlog,
+                   "Videos already in the queue, for the time to drain them", type=click.IntRange(0)),
+)  # fmt: skip
+
+
+def plan_options(command: Command) -> Command:
+    """Add the options whose defaults are settings."""
+    for option in reversed(PLAN_OPTIONS):
+        command = option(command)
+    return command
 
 
 @click.command(
@@ -60,27 +78,22 @@ def _option(name: str, kind: Any, default: object, text: str) -> Callable[[Comma
     )
 )
 @click.option("--demand", type=Quantity("rate", rate=True), required=True, help="Videos that arrive, such as 30/min.")
-@_option("--wait-p95", Quantity("duration", rate=False), "60s", "Longest wait of 95 % of the videos.")
-@click.option("--service", type=Quantity("duration", rate=False), help="Service time at the concurrency used.")
-@click.option("--cv", type=Finite(0, 5), help="Spread of the service time, deviation / mean.  [default: 0.3]")
+@click.option("--service", type=Quantity("duration", rate=False), help="Service time at this concurrency.")
+@click.option("--cv", type=Finite(0, 5), help=f"Coefficient of variation of the service time.  [default: {DEFAULT_CV}]")
 @click.option("--runs", metavar="RUN,RUN…", help="Take service time, CV and concurrency from recorded runs.")
-@click.option("--concurrency", type=click.IntRange(1), help="Slots per worker.  [default: 4]")
-@_option("--arrival-cv", Finite(0, 5), 1.0, "Spread of the gaps between arrivals; 1 for real users.")
-@_option("--max-utilisation", Finite(0.05, 0.99), 0.8, "Highest share of busy slots.")
-@_option("--spare-workers", click.IntRange(0), 1, "Workers on top, so that one may fail.")
-@_option("--price-per-hour", Finite(0), None, "Price of one worker, for the cost per 1,000 videos.")
-@_option("--backlog", click.IntRange(0), 0, "Videos already waiting, for the time to drain them.")
+@click.option("--concurrency", type=click.IntRange(1), help=f"Slots per worker.  [default: {DEFAULT_SLOTS}]")
+@plan_options
 @json_option
 @lang_option
-def plan(*, price_per_hour: float | None, backlog: int, as_json: bool, lang: Language, **asked: Any) -> None:
-    """Size the worker layer for a demand and say what breaks first.
+def plan(*, price_per_hour: float | None, backlog: int, as_json: bool, lang: Language, **options: Any) -> None:
+    """Size the worker layer for a demand, and show which limit is reached first.
 
-    Give the service time, or recorded runs to take it from. By formula (Erlang C with the Allen-Cunneen correction)
-    and checked by simulation where the system is small enough.
+    Give the service time, or recorded runs to take it from. The size is computed by Erlang C with the Allen-Cunneen
+    correction, and checked by simulation where the system is small enough.
 
     Exit codes: 0 planned, 2 wrong input.
     """
-    planned = make_plan(_demand(**asked))
+    planned = make_plan(_demand(**options))
     assumptions = ScaleAssumptions()
     limits = scale_limits(planned.demand.per_minute, planned.slots, planned.demand.slots_per_worker, assumptions)
     economy = _economy(planned, price_per_hour, backlog, assumptions)
@@ -103,30 +116,30 @@ def _demand(
     measured = _measured(runs) if runs else None
     service_seconds = service or (measured.service_mean_seconds if measured else None)
     if service_seconds is None:
-        raise UsageError("plan", "the service time is not known", "give --service 30s or --runs of finished bursts")
-    found_cv = cv if cv is not None else (measured.service_cv if measured else None)
-    asked = Demand(
+        raise UsageError("plan", "the service time is unknown", "give --service 30s or --runs of finished bursts")
+    service_cv = cv if cv is not None else (measured.service_cv if measured else None)
+    sized = Demand(
         per_minute=demand,
         wait_p95_seconds=wait_p95,
         service_seconds=service_seconds,
-        service_cv=0.3 if found_cv is None else found_cv,
-        slots_per_worker=concurrency or (measured.concurrency if measured else 4),
+        service_cv=DEFAULT_CV if service_cv is None else service_cv,
+        slots_per_worker=concurrency or (measured.concurrency if measured else DEFAULT_SLOTS),
         **rest,
     )
-    if asked.load > MOST_LOAD:
+    if sized.load > MOST_LOAD:
         raise UsageError("plan", f"it needs over {MOST_LOAD:,} slots", "give a smaller --demand", value=demand)
-    return asked
+    return sized
 
 
 def _measured(runs: str) -> ResultRow:
-    """Return the run with the highest capacity, the one a plan should be built on."""
+    """Return the run with the highest capacity."""
     rows = [row for row in load_rows(run_ids(runs)) if row.service_mean_seconds is not None]
     if not rows:
         raise UsageError("plan --runs", "none of the runs has a service time", "give runs that finished videos")
     return max(rows, key=lambda row: row.x_sat_per_minute or 0.0)
 
 
-def _economy(planned: Plan, price: float | None, backlog: int, assumptions: ScaleAssumptions) -> dict[str, Any]:
+def _economy(planned: WorkerPlan, price: float | None, backlog: int, assumptions: ScaleAssumptions) -> dict[str, Any]:
     demand, per_worker = planned.demand, worker_capacity(planned.demand)
     used = demand.per_minute / planned.capacity_per_minute
     requests = requests_per_video(demand.service_seconds, assumptions)
@@ -140,7 +153,7 @@ def _economy(planned: Plan, price: float | None, backlog: int, assumptions: Scal
     }
 
 
-def _as_json(planned: Plan) -> dict[str, Any]:
+def _as_json(planned: WorkerPlan) -> dict[str, Any]:
     return {
         "demand": planned.demand,
         "load_erlangs": planned.demand.load,
@@ -156,16 +169,16 @@ def _as_json(planned: Plan) -> dict[str, Any]:
 
 def _limit_as_json(limit: Limit) -> dict[str, Any]:
     return {
-        "name": limit.name,
+        "name": Reason(limit.part),
         "load": limit.load,
-        "bears": limit.bears,
+        "bears": limit.limit,
         "share": limit.share,
         "breaks_at_per_minute": limit.breaks_at_per_minute,
         "assumed": limit.assumed,
     }
 
 
-def _print_plan(planned: Plan, economy: dict[str, Any], limits: tuple[Limit, ...], lang: Language) -> None:
+def _print_plan(planned: WorkerPlan, economy: dict[str, Any], limits: tuple[Limit, ...], lang: Language) -> None:
     demand = number(planned.demand.per_minute, lang, 0)
     title = Text(f"Plan para {demand} videos/min", f"Plan for {demand} videos/min")
     print_facts(title, [*_sizing(planned, lang), *_money(economy, lang)], lang)
@@ -173,7 +186,7 @@ def _print_plan(planned: Plan, economy: dict[str, Any], limits: tuple[Limit, ...
     print_facts(heading, [_limit_fact(limit, lang) for limit in limits], lang, _limit_notes(limits))
 
 
-def _sizing(planned: Plan, lang: Language) -> Iterator[Fact]:
+def _sizing(planned: WorkerPlan, lang: Language) -> Iterator[LabelledValue]:
     spare = planned.demand.spare_workers
     workers = Text(
         f"{planned.workers} (concurrencia {planned.demand.slots_per_worker}, {spare} de reserva)",
@@ -188,28 +201,28 @@ def _sizing(planned: Plan, lang: Language) -> Iterator[Fact]:
     yield Text("KEDA queueLength", "KEDA queueLength"), str(planned.keda_queue_length)
 
 
-def _simulated(planned: Plan, lang: Language) -> str:
+def _simulated(planned: WorkerPlan, lang: Language) -> str:
     if planned.simulated is None:
         return Text("demasiado grande para simular", "too large to simulate").to(lang)
     return f"{number(planned.simulated.wait_p95_seconds, lang, 1)} s"
 
 
-def _money(economy: dict[str, Any], lang: Language) -> Iterator[Fact]:
+def _money(economy: dict[str, Any], lang: Language) -> Iterator[LabelledValue]:
     cost = economy["cost_per_thousand"]
     yield Text("coste por 1000 videos", "cost per 1,000 videos"), number(cost, lang, 3)
-    yield Text("peticiones SQS por mes", "SQS requests a month"), number(economy["sqs_requests_per_month"], lang, 0)
+    yield Text("peticiones SQS por mes", "SQS requests per month"), number(economy["sqs_requests_per_month"], lang, 0)
     if economy["backlog"]:
         minutes = f"{number(economy['drain_minutes'], lang, 1)} min"
         yield Text(f"vaciar {economy['backlog']} videos", f"drain {economy['backlog']} videos"), minutes
 
 
-def _limit_fact(limit: Limit, lang: Language) -> Fact:
+def _limit_fact(limit: Limit, lang: Language) -> LabelledValue:
     at = number(limit.breaks_at_per_minute, lang, 0)
     load = number(limit.load, lang, 0 if limit.load >= 10 else 1)
-    loads = f"{load} / {number(limit.bears, lang, 0)}{' *' if limit.assumed else ''}"
+    loads = f"{load} / {number(limit.limit, lang, 0)}{' *' if limit.assumed else ''}"
     until = Text(f"hasta {at} videos/min", f"up to {at} videos/min").to(lang)
     broken = Text(" — SE ROMPE", " — BREAKS").to(lang) if limit.share > 1 else ""
-    return limit.name, f"{loads} ({percent(limit.share, lang)}), {until}{broken}"
+    return SHARED_PARTS[limit.part], f"{loads} ({percent(limit.share, lang)}), {until}{broken}"
 
 
 def _limit_notes(limits: tuple[Limit, ...]) -> Iterator[Text]:

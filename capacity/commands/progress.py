@@ -1,4 +1,4 @@
-"""How long work shows what it does and how far it is."""
+"""Progress bar for long commands."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as ProgressDisplay
 
-from capacity.experiments.test_runner import Progress as Report
+from capacity.experiments.test_runner import Progress
 
 
 @contextmanager
-def progress_bar(description: Callable[[], str]) -> Iterator[Report]:
-    """Show a test's videos and what `description` tells of it, where there is a terminal; yields what to report to."""
+def progress_bar(description: Callable[[], str]) -> Iterator[Progress]:
+    """Show the videos of a run under `description()`, on a terminal only; yield the function that updates the bar."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as display:
+    with ProgressDisplay(*columns, console=console, transient=True, disable=not console.is_terminal) as display:
         bar = display.add_task("", total=None)
-        yield lambda ended, expected: display.update(bar, description=description(), completed=ended, total=expected)
+        yield lambda finished, expected: display.update(
+            bar, description=description(), completed=finished, total=expected
+        )

@@ -1,4 +1,4 @@
-"""How a verb prints its result: aligned facts for people, one JSON object for programs."""
+"""Print a result: aligned lines for people, one JSON object for programs."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 
 import click
 
-from capacity.report.to_json import plain
+from capacity.report.to_json import SCHEMA, to_json
 from core.language import Language, Text
 
-Fact = tuple[Text, str]
+LabelledValue = tuple[Text, str]
 
 
-def print_facts(title: Text, facts: Iterable[Fact], lang: Language, notes: Iterable[Text] = ()) -> None:
-    """Print a title, one aligned line per fact, and a dashed line per note."""
-    shown = [(label.to(lang), value) for label, value in facts]
+def print_facts(title: Text, values: Iterable[LabelledValue], lang: Language, notes: Iterable[Text] = ()) -> None:
+    """Print a title, one aligned line per labelled value, and a dashed line per note."""
+    shown = [(label.to(lang), value) for label, value in values]
     width = max((len(label) for label, _ in shown), default=0)
     click.echo(title.to(lang))
     for label, value in shown:
@@ -26,5 +26,5 @@ def print_facts(title: Text, facts: Iterable[Fact], lang: Language, notes: Itera
 
 
 def print_json(content: Mapping[str, Any], lang: Language) -> None:
-    """Print one JSON object; see `plain` for what becomes of its values."""
-    click.echo(json.dumps(plain(content, lang), ensure_ascii=False))
+    """Print one JSON object with the version of its schema; `to_json` converts its values."""
+    click.echo(json.dumps({"schema": SCHEMA} | to_json(content, lang), ensure_ascii=False))

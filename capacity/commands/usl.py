@@ -1,4 +1,4 @@
-"""`usl`: fit the Universal Scalability Law, or say why it must not be used."""
+"""`usl`: fit the Universal Scalability Law, or print why it does not apply."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from typing import Any
 import click
 import numpy as np
 
-from capacity.analysis.result_rows import load_rows
+from capacity.analysis.load_and_analyse import load_rows
 from capacity.audit.published_row import Printed
 from capacity.commands.csv_table import Line, read_table
 from capacity.commands.options import json_option, lang_option, run_ids, with_examples
-from capacity.commands.rendering import Fact, print_facts, print_json
+from capacity.commands.rendering import LabelledValue, print_facts, print_json
 from capacity.estimators.interval import Interval
-from capacity.estimators.usl import Levels, UslFit, amdahl_sigma, efficiency, fit_usl
+from capacity.estimators.usl import Levels, UslFit, UslIntervals, amdahl_sigma, efficiency, fit_usl
+from capacity.report.messages import sentence
 from capacity.runs.result_row import ResultRow
 from capacity.table.number_format import UNKNOWN, percent, significant
 from core.errors import UsageError
@@ -24,8 +25,8 @@ from core.language import Language, Text
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """The points to fit, and the cores of the machine when it is known."""
+class FitInput:
+    """The points to fit, and the number of cores of the machine if known."""
 
     levels: Levels
     cores: int | None = None
@@ -40,29 +41,29 @@ class Source:
 )
 @click.argument("file", type=click.Path(path_type=Path), required=False)
 @click.option("--runs", metavar="RUN,RUN…", help="Fit X_sat of these recorded runs instead of a file.")
-@click.option("--unweighted", is_flag=True, help="Weigh every point alike, as published fits do.")
+@click.option("--unweighted", is_flag=True, help="Give every point the same weight, as published fits do.")
 @json_option
 @lang_option
 def usl(file: Path | None, runs: str | None, unweighted: bool, as_json: bool, lang: Language) -> None:
     """Fit throughput against concurrency with the Universal Scalability Law.
 
-    FILE is CSV with header n,x[,se]: concurrency, throughput and its standard error; any order, repetitions allowed.
-    Points are weighted by 1/se where given, else by 1/x. Intervals are 5-95 % of a bootstrap. When the law must not
-    be used the reason is told and the coefficients are still given.
+    FILE is CSV with header n,x[,se]: concurrency, throughput and its standard error, in any order, with repetitions.
+    Points are weighted by 1/se if given, else by 1/x. Intervals are 5-95 % of a bootstrap. If the law does not apply,
+    the reason is printed with the coefficients.
 
     Exit codes: 0 fitted or refused, 2 wrong input, 3 FILE cannot be read.
     """
-    source = _source(file, runs)
-    fit = fit_usl(source.levels, weighted=not unweighted, cores=source.cores)
+    points = _input(file, runs)
+    fit = fit_usl(points.levels, weighted=not unweighted, cores=points.cores)
     if as_json:
-        print_json(fit_as_json(source.levels, fit), lang)
+        print_json(fit_as_json(points.levels, fit), lang)
     else:
-        print_facts(*_told(source.levels, fit, lang))
+        print_facts(*_result(points.levels, fit, lang))
 
 
 def fit_as_json(levels: Levels, fit: UslFit) -> dict[str, Any]:
-    """Return the fit under the names of the law; `n_peak` is not floored and null when kappa is 0."""
-    model, intervals = fit.model, fit.intervals
+    """Return the fit under the names of the law; `n_peak` is not rounded and null when kappa is 0."""
+    model = fit.model
     return {
         "sigma": model.sigma,
         "kappa": model.kappa,
@@ -70,19 +71,8 @@ def fit_as_json(levels: Levels, fit: UslFit) -> dict[str, Any]:
         "n_peak": model.peak,
         "x_peak": None if model.peak is None else model.throughput(model.peak),
         "limit": model.limit,
-        "intervals": None
-        if intervals is None
-        else {
-            "level": [0.05, 0.95],
-            "sigma": _ends(intervals.sigma),
-            "kappa": _ends(intervals.kappa),
-            "lambda": _ends(intervals.scale),
-            "n_peak": _ends(intervals.peak),
-            "kappa_zero_probability": intervals.kappa_zero_probability,
-        },
-        "standard_errors": None
-        if fit.standard_errors is None
-        else dict(zip(("lambda", "sigma", "kappa"), fit.standard_errors, strict=True)),
+        "intervals": _intervals_as_json(fit.intervals),
+        "standard_errors": _errors_as_json(fit.standard_errors),
         "residual_standard_error": fit.residual_standard_error,
         "dof": fit.dof,
         "max_relative_residual": fit.max_relative_residual,
@@ -92,15 +82,32 @@ def fit_as_json(levels: Levels, fit: UslFit) -> dict[str, Any]:
     }
 
 
+def _intervals_as_json(intervals: UslIntervals | None) -> dict[str, Any] | None:
+    if intervals is None:
+        return None
+    return {
+        "level": [0.05, 0.95],
+        "sigma": _ends(intervals.sigma),
+        "kappa": _ends(intervals.kappa),
+        "lambda": _ends(intervals.scale),
+        "n_peak": _ends(intervals.peak),
+        "kappa_zero_probability": intervals.kappa_zero_probability,
+    }
+
+
+def _errors_as_json(errors: tuple[float, float, float] | None) -> dict[str, float] | None:
+    return None if errors is None else dict(zip(("lambda", "sigma", "kappa"), errors, strict=True))
+
+
 def _ends(interval: Interval) -> list[float]:
     return [interval.low, interval.high]
 
 
-def _source(file: Path | None, runs: str | None) -> Source:
+def _input(file: Path | None, runs: str | None) -> FitInput:
     if (file is None) == (runs is None):
-        raise UsageError("usl", "it needs points from one place", "give FILE or --runs, not both")
+        raise UsageError("usl", "it needs points from one source", "give FILE or --runs, not both")
     if file is not None:
-        return Source(read_levels(file))
+        return FitInput(read_levels(file))
     return levels_of_runs(load_rows(run_ids(runs or "")))
 
 
@@ -114,19 +121,19 @@ def read_levels(file: Path) -> Levels:
     return Levels(np.array(n), np.array(x), np.array([_number(line, "se") for line in lines]))
 
 
-def levels_of_runs(rows: list[ResultRow]) -> Source:
-    """Return X_sat against slots; the standard error is a quarter of the 95 % interval, when every run has one."""
+def levels_of_runs(rows: list[ResultRow]) -> FitInput:
+    """Return X_sat against slots, with standard errors from the 95 % intervals if every run has one."""
     usable = [(row, row.x_sat_per_minute) for row in rows if row.x_sat_per_minute is not None]
     if not usable:
         raise UsageError("usl --runs", "none of the runs has an X_sat", "give bursts of more videos than slots")
     widths = [_standard_error(row) for row, _ in usable]
-    known = [width for width in widths if width is not None]
+    present = [width for width in widths if width is not None]
     cores = {row.cpu_count for row, _ in usable}
-    return Source(
+    return FitInput(
         Levels(
             np.array([float(row.slots) for row, _ in usable]),
             np.array([x for _, x in usable]),
-            np.array(known) if len(known) == len(usable) else None,
+            np.array(present) if len(present) == len(usable) else None,
         ),
         cores=cores.pop() if len(cores) == 1 else None,
     )
@@ -146,7 +153,7 @@ def _number(line: Line, column: str, at_least: float = 0.0) -> float:
     return value
 
 
-def _told(levels: Levels, fit: UslFit, lang: Language) -> tuple[Text, list[Fact], Language, list[Text]]:
+def _result(levels: Levels, fit: UslFit, lang: Language) -> tuple[Text, list[LabelledValue], Language, list[Text]]:
     title = Text(
         "Ley Universal de Escalabilidad: X(n) = λn / (1 + σ(n-1) + κn(n-1))",
         "Universal Scalability Law: X(n) = λn / (1 + σ(n-1) + κn(n-1))",
@@ -154,9 +161,9 @@ def _told(levels: Levels, fit: UslFit, lang: Language) -> tuple[Text, list[Fact]
     return title, [*_coefficients(fit, lang), *_consequences(levels, fit, lang)], lang, list(_notes(levels, fit, lang))
 
 
-def _coefficients(fit: UslFit, lang: Language) -> Iterator[Fact]:
-    found = fit.intervals
-    ranges = (None, None, None) if found is None else (found.sigma, found.kappa, found.scale)
+def _coefficients(fit: UslFit, lang: Language) -> Iterator[LabelledValue]:
+    intervals = fit.intervals
+    ranges = (None, None, None) if intervals is None else (intervals.sigma, intervals.kappa, intervals.scale)
     names = (Text("σ contención", "σ contention"), Text("κ coherencia", "κ coherency"), Text("λ un slot", "λ one slot"))
     values = (fit.model.sigma, fit.model.kappa, fit.model.scale)
     for name, value, interval in zip(names, values, ranges, strict=True):
@@ -169,7 +176,7 @@ def _range(interval: Interval | None, lang: Language) -> str:
     return f"[{significant(interval.low, lang)}, {significant(interval.high, lang)}]"
 
 
-def _consequences(levels: Levels, fit: UslFit, lang: Language) -> Iterator[Fact]:
+def _consequences(levels: Levels, fit: UslFit, lang: Language) -> Iterator[LabelledValue]:
     model = fit.model
     if model.peak is not None and fit.peak_refused is None:
         below = max(1, int(model.peak))
@@ -184,9 +191,11 @@ def _consequences(levels: Levels, fit: UslFit, lang: Language) -> Iterator[Fact]
 
 def _notes(levels: Levels, fit: UslFit, lang: Language) -> Iterator[Text]:
     if fit.refused is not None:
-        yield Text(f"NO USAR: {fit.refused.es}", f"DO NOT USE: {fit.refused.en}")
+        why = sentence(fit.refused, lang)
+        yield Text(f"NO USAR: {why}", f"DO NOT USE: {why}")
     elif fit.peak_refused is not None:
-        yield Text(f"sin máximo que citar: {fit.peak_refused.es}", f"no peak to quote: {fit.peak_refused.en}")
+        why = sentence(fit.peak_refused, lang)
+        yield Text(f"sin máximo que citar: {why}", f"no peak to quote: {why}")
     if levels.distinct == 3:
         sigma = significant(amdahl_sigma(levels), lang)
         yield Text(

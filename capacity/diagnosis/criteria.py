@@ -1,112 +1,148 @@
-"""Clues: measured values against limits, told with their units in both languages, unknown when not measured."""
+"""Criteria: measured quantities against limits; unknown when a quantity was not measured."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
-from core.language import Text
 
-Form = Callable[[float], str]
+class Quantity(StrEnum):
+    """Measured quantities; ratios are of 1, slowdown factors are against one slot."""
+
+    CPU_UTILISATION = "cpu_utilisation_ratio"
+    DISK_UTILISATION = "disk_utilisation_ratio"
+    NETWORK_UTILISATION = "network_utilisation_ratio"
+    HIGHEST_UTILISATION = "highest_utilisation_ratio"
+    UTILISATION_LEAD = "utilisation_lead_ratio"
+    CPU_PRESSURE = "cpu_pressure_some_ratio"
+    IO_PRESSURE_SOME = "io_pressure_some_ratio"
+    IO_PRESSURE_FULL = "io_pressure_full_ratio"
+    MEMORY_PRESSURE = "memory_pressure_full_ratio"
+    HIGHEST_PRESSURE = "highest_pressure_some_ratio"
+    THROTTLED_PERIODS = "throttled_periods_ratio"
+    HOST_IDLE = "host_idle_ratio"
+    SWAPPED_IN = "swapped_in_bytes"
+    OOM_KILLS = "oom_kills"
+    FFMPEG_SLOWDOWN = "ffmpeg_slowdown_factor"
+    DOWNLOAD_SLOWDOWN = "download_slowdown_factor"
+    TRANSFER_SLOWDOWN = "transfer_slowdown_factor"
+    DATABASE_SLOWDOWN = "database_slowdown_factor"
+    CPU_WORK_SLOWDOWN = "cpu_work_slowdown_factor"
+    FFMPEG_SHARE = "ffmpeg_share_ratio"
+    TRANSFER_SHARE = "transfer_share_ratio"
+    DATABASE_SHARE = "database_share_ratio"
+    WAIT_SHARE = "wait_share_ratio"
+    FFMPEG_CORES = "ffmpeg_cores"
+    FFMPEG_CORES_KEPT = "ffmpeg_cores_kept_ratio"
+    CPU_BOUND = "cpu_bound_ratio"
+    EFFICIENCY = "efficiency_ratio"
+    GAIN_UP_TO_HERE = "gain_up_to_here_ratio"
+    GAIN_FROM_HERE = "gain_from_here_ratio"
+    GAIN = "gain_ratio"
+
+
+class Relation(StrEnum):
+    """Relation of a value to its limit."""
+
+    AT_LEAST = "at_least"
+    AT_MOST = "at_most"
+    ABOVE = "above"
+    BELOW = "below"
+    BETWEEN = "between"
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
-    """A quantity and how it is told: `{}` in the sentence stands for the value, which `form` gives its unit."""
+class Measurement:
+    """A quantity, its value (None when not measured), and the limit that it was compared with, if any.
 
-    es: str
-    en: str
-    form: Form
-
-    def told(self, value: float | None) -> Text:
-        """Return the sentence with the value, or that it was not measured."""
-        if value is None:
-            return Text(f"sin medir: {self.es.format('…')}", f"not measured: {self.en.format('…')}")
-        return Text(self.es.format(self.form(value)), self.en.format(self.form(value)))
-
-
-@dataclass(frozen=True, slots=True)
-class Clue:
-    """What was seen against a limit; `holds` is None when it was not measured, `decisive` when it alone convinces.
-
-    `texts` tell what settles it: all that was seen when it holds, else only what fails or is unknown.
+    `upper_limit` belongs to `between`; `cores` are those that a CPU utilisation refers to.
     """
 
-    texts: tuple[Text, ...]
+    quantity: Quantity
+    value: float | None
+    relation: Relation | None = None
+    limit: float | None = None
+    upper_limit: float | None = None
+    cores: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """Measurements against limits; `holds` is None when that is unknown, `sufficient` when it decides alone.
+
+    `measurements` are those that decide: all when the criterion holds, else only those that fail or are unknown.
+    """
+
+    measurements: tuple[Measurement, ...]
     holds: bool | None
-    decisive: bool = False
+    sufficient: bool = False
 
 
-def share(value: float) -> str:
-    """Show a ratio of 1 as a percentage."""
-    return f"{100 * value:.3g} %"
+def at_least(measured: Measurement, limit: float) -> Criterion:
+    """Return the criterion value >= limit."""
+    return _compare(measured, Relation.AT_LEAST, limit)
 
 
-def times(value: float) -> str:
-    """Show how many times as much something is."""
-    return f"×{value:.2f}"
+def at_most(measured: Measurement, limit: float) -> Criterion:
+    """Return the criterion value <= limit."""
+    return _compare(measured, Relation.AT_MOST, limit)
 
 
-def plain(value: float) -> str:
-    """Show a number without unit."""
-    return f"{value:.3g}"
+def above(measured: Measurement, limit: float) -> Criterion:
+    """Return the criterion value > limit."""
+    return _compare(measured, Relation.ABOVE, limit)
 
 
-def at_least(fact: Fact, value: float | None, limit: float) -> Clue:
-    """Return the clue that a value is not under its limit."""
-    return _clue(fact, value, f"≥ {fact.form(limit)}", None if value is None else value >= limit)
+def below(measured: Measurement, limit: float) -> Criterion:
+    """Return the criterion value < limit."""
+    return _compare(measured, Relation.BELOW, limit)
 
 
-def at_most(fact: Fact, value: float | None, limit: float) -> Clue:
-    """Return the clue that a value is not over its limit."""
-    return _clue(fact, value, f"≤ {fact.form(limit)}", None if value is None else value <= limit)
+def between(measured: Measurement, low: float, high: float) -> Criterion:
+    """Return the criterion low <= value <= high."""
+    value = measured.value
+    limited = replace(measured, relation=Relation.BETWEEN, limit=low, upper_limit=high)
+    return Criterion((limited,), None if value is None else low <= value <= high)
 
 
-def between(fact: Fact, value: float | None, low: float, high: float) -> Clue:
-    """Return the clue that a value is neither under its lower limit nor over its upper one."""
-    holds = None if value is None else low <= value <= high
-    return _clue(fact, value, f"{fact.form(low)} … {fact.form(high)}", holds)
+def sufficient(criterion: Criterion) -> Criterion:
+    """Return the criterion as one that makes the verdict certain by itself."""
+    return replace(criterion, sufficient=True)
 
 
-def above(fact: Fact, value: float | None, limit: float) -> Clue:
-    """Return the clue that a value is over its limit."""
-    return _clue(fact, value, f"> {fact.form(limit)}", None if value is None else value > limit)
-
-
-def below(fact: Fact, value: float | None, limit: float) -> Clue:
-    """Return the clue that a value is under its limit."""
-    return _clue(fact, value, f"< {fact.form(limit)}", None if value is None else value < limit)
-
-
-def _clue(fact: Fact, value: float | None, rule: str, holds: bool | None) -> Clue:
-    told = fact.told(value)
-    return Clue((Text(f"{told.es} ({rule})", f"{told.en} ({rule})"),), holds)
-
-
-def decisive(clue: Clue) -> Clue:
-    """Return the clue such that it alone makes the verdict sure."""
-    return replace(clue, decisive=True)
-
-
-def both(*clues: Clue) -> Clue:
-    """Return a clue that holds when all do; one that fails settles it, one unknown leaves it open."""
-    states = [clue.holds for clue in clues]
+def all_of(*criteria: Criterion) -> Criterion:
+    """Return a criterion that holds when all do; one that fails decides, one unknown leaves it open."""
+    states = [criterion.holds for criterion in criteria]
     holds = False if False in states else None if None in states else True
-    return Clue(_texts(clue for clue in clues if clue.holds is holds), holds)
+    return Criterion(_measurements(c for c in criteria if c.holds is holds), holds)
 
 
-def together(*clues: Clue) -> list[Clue]:
-    """Return the clues such that each holds only when all do."""
-    holds = both(*clues).holds
-    return [replace(clue, holds=holds) if holds is not clue.holds else clue for clue in clues]
-
-
-def either(*clues: Clue) -> Clue:
-    """Return a clue that holds when any does; one unknown leaves it open while none does."""
-    states = [clue.holds for clue in clues]
+def any_of(*criteria: Criterion) -> Criterion:
+    """Return a criterion that holds when any does; one unknown leaves it open while none does."""
+    states = [criterion.holds for criterion in criteria]
     holds = True if True in states else None if None in states else False
-    return Clue(_texts(clue for clue in clues if clue.holds is holds), holds)
+    return Criterion(_measurements(c for c in criteria if c.holds is holds), holds)
 
 
-def _texts(clues: Iterable[Clue]) -> tuple[Text, ...]:
-    return tuple(text for clue in clues for text in clue.texts)
+def jointly(*criteria: Criterion) -> list[Criterion]:
+    """Return the criteria such that each holds only when all do."""
+    holds = all_of(*criteria).holds
+    return [replace(criterion, holds=holds) for criterion in criteria]
+
+
+def _compare(measured: Measurement, relation: Relation, limit: float) -> Criterion:
+    limited = replace(measured, relation=relation, limit=limit)
+    return Criterion((limited,), None if measured.value is None else _holds(measured.value, relation, limit))
+
+
+def _holds(value: float, relation: Relation, limit: float) -> bool:
+    if relation is Relation.AT_LEAST:
+        return value >= limit
+    if relation is Relation.AT_MOST:
+        return value <= limit
+    return value > limit if relation is Relation.ABOVE else value < limit
+
+
+def _measurements(criteria: Iterable[Criterion]) -> tuple[Measurement, ...]:
+    return tuple(measurement for criterion in criteria for measurement in criterion.measurements)

@@ -1,4 +1,4 @@
-"""Which facts about a run forbid trusting its numbers, and which only deserve a word."""
+"""Data-quality warnings: conditions that make a run invalid, and conditions that only need a note."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from scipy import stats
 
 from capacity.estimators.interval import Floats
 from capacity.estimators.littles_law import Agreement
-from core.language import Text
+from capacity.estimators.reason import Reason
 
 STEAL_WARNING = 0.02
 STEAL_LIMIT = 0.05
 STEAL_WINDOW_LIMIT = 0.20
-CANARY_LIMIT = 0.05
+CALIBRATION_LIMIT = 0.05
 CLOCK_OFFSET_SECONDS = 0.2
 CLOCK_OFFSET_SHARE = 0.01
-#: a clock is read over the network: less than this may be the time of the answer
+#: clocks are read over the network: a smaller offset may be the time of the request
 CLOCK_RESOLUTION_SECONDS = 0.05
 OTHER_CPU_LIMIT = 0.05
 #: coefficient of variation of the CPU seconds that one and the same file costs; 0.02 is usual with full cores
@@ -28,38 +28,57 @@ COST_VIDEOS = 3
 AUTOCORRELATION_LIMIT = 0.3
 AUTOCORRELATION_VIDEOS = 30
 TREND_LIMIT = 0.10
-TREND_CHANCE = 0.01
+TREND_P_VALUE = 0.01
 FEW_GENERATIONS = 3
 
 
 class Severity(StrEnum):
-    """What a flag does to the numbers of its run."""
+    """Consequence of a warning for the numbers of its run."""
 
     WARNING = "warning"
-    UNTRUSTWORTHY = "untrustworthy"
+    INVALID = "untrustworthy"
+
+
+class Problem(StrEnum):
+    """Conditions that weaken a run."""
+
+    STEAL = "steal"
+    CALIBRATION_CHANGED = "canary_changed"
+    CALIBRATION_UNUSUAL = "canary_unusual"
+    CLOCK_OFFSET = "clock_offset"
+    CLOCK_SKEW = "clock_skew"
+    OTHER_PROCESSES = "other_processes"
+    MACHINE_SPEED = "machine_speed"
+    DUPLICATES = "duplicates"
+    UNFINISHED = "unfinished"
+    GENERATOR_LIMITED = "generator_limited"
+    LITTLES_LAW = "littles_law"
+    FEW_VIDEOS = "few_videos"
+    AUTOCORRELATION = "autocorrelation"
+    DRIFT = "drift"
 
 
 @dataclass(frozen=True, slots=True)
-class TrustFlag:
-    """One fact that weakens a run."""
+class QualityWarning:
+    """One condition that weakens a run, with its numbers."""
 
-    name: str
+    name: Problem
     severity: Severity
-    evidence: Text
+    evidence: Reason
 
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """What is known about the conditions of a run; None is unknown and raises no flag. Ratios are of 1."""
+    """Measured conditions of a run; None is unknown and raises no warning. Ratios are of 1, arrays per execution."""
 
     slots: int
     cycle_seconds: Floats = field(default_factory=lambda: np.empty(0))
     service_mean_seconds: float | None = None
     steal_mean_ratio: float | None = None
     steal_worst_window_ratio: float | None = None
-    canary_before_seconds: float | None = None
-    canary_after_seconds: float | None = None
-    canary_usual_seconds: float | None = None
+    calibration_before_seconds: float | None = None
+    calibration_after_seconds: float | None = None
+    calibration_usual_seconds: float | None = None
     clock_offset_seconds: float | None = None
     other_cpu_ratio: float | None = None
     ffmpeg_cpu_seconds: Floats = field(default_factory=lambda: np.empty(0))
@@ -70,14 +89,14 @@ class RunFacts:
     littles_law: Agreement = Agreement.UNKNOWN
 
 
-def trust_flags(facts: RunFacts) -> tuple[TrustFlag, ...]:
-    """Return every flag the facts raise, in the order a reader should meet them."""
-    return tuple(flag for check in _CHECKS for flag in check(facts))
+def quality_warnings(facts: RunFacts) -> tuple[QualityWarning, ...]:
+    """Return the warnings that the facts raise, the most fundamental first."""
+    return tuple(warning for check in _CHECKS for warning in check(facts))
 
 
-def is_trustworthy(flags: tuple[TrustFlag, ...]) -> bool:
-    """Return whether no flag forbids trusting the run."""
-    return all(flag.severity is not Severity.UNTRUSTWORTHY for flag in flags)
+def is_valid(warnings: tuple[QualityWarning, ...]) -> bool:
+    """Return True if no warning makes the run invalid."""
+    return all(warning.severity is not Severity.INVALID for warning in warnings)
 
 
 def autocorrelation(values: Floats) -> float:
@@ -90,7 +109,7 @@ def autocorrelation(values: Floats) -> float:
 def drift(values: Floats) -> tuple[float, float]:
     """Return the change from first to last by a fitted line, relative to the mean, and its p-value.
 
-    The size alone is not enough: at CV 0.3 thirty trendless cycles "change" by more than 10 % in 60 % of runs.
+    The size alone is not enough: at CV 0.3 thirty cycles without a trend change by over 10 % in 60 % of runs.
     """
     if values.size < 3 or values.mean() == 0:
         return float("nan"), float("nan")
@@ -98,114 +117,97 @@ def drift(values: Floats) -> tuple[float, float]:
     return float(line.slope * values.size / values.mean()), float(line.pvalue)
 
 
-def _steal(facts: RunFacts) -> Iterator[TrustFlag]:
-    """Yield a flag on stolen CPU; exhausted credits of a burstable machine show as nothing else."""
+def _steal(facts: RunFacts) -> Iterator[QualityWarning]:
+    """Check for stolen CPU, the only sign of exhausted credits on a burstable machine."""
     mean, worst = facts.steal_mean_ratio, facts.steal_worst_window_ratio
-    if mean is None and worst is None:
-        return
     severe = (mean or 0) >= STEAL_LIMIT or (worst or 0) >= STEAL_WINDOW_LIMIT
     if severe or (mean or 0) >= STEAL_WARNING:
-        shown = ", ".join(f"{100 * value:.1f} %" for value in (mean, worst) if value is not None)
-        yield _flag("steal", severe, f"CPU robada por el hipervisor: {shown}", f"CPU stolen by the hypervisor: {shown}")
+        yield _warning(Problem.STEAL, severe, mean_ratio=mean, worst_window_ratio=worst)
 
 
-def _canary(facts: RunFacts) -> Iterator[TrustFlag]:
-    before, after = facts.canary_before_seconds, facts.canary_after_seconds
-    pairs = (("canary_changed", before, after), ("canary_unusual", facts.canary_usual_seconds, before))
+def _calibration(facts: RunFacts) -> Iterator[QualityWarning]:
+    before, after = facts.calibration_before_seconds, facts.calibration_after_seconds
+    pairs = (
+        (Problem.CALIBRATION_CHANGED, before, after),
+        (Problem.CALIBRATION_UNUSUAL, facts.calibration_usual_seconds, before),
+    )
     for name, reference, value in pairs:
-        if reference and value and abs(value / reference - 1) > CANARY_LIMIT:
-            shown = f"{reference:.3f} → {value:.3f} s"
-            yield _flag(name, True, f"la misma tarea de CPU tardó {shown}", f"the same CPU work took {shown}")
+        if reference and value and abs(value / reference - 1) > CALIBRATION_LIMIT:
+            yield _warning(name, True, reference_seconds=reference, measured_seconds=value)
 
 
-def _clock(facts: RunFacts) -> Iterator[TrustFlag]:
+def _clock(facts: RunFacts) -> Iterator[QualityWarning]:
     offset = facts.clock_offset_seconds
     if offset is not None:
         share = CLOCK_OFFSET_SHARE * (facts.service_mean_seconds or np.inf)
         if abs(offset) > max(CLOCK_RESOLUTION_SECONDS, min(CLOCK_OFFSET_SECONDS, share)):
-            yield _flag("clock_offset", True, f"reloj desviado {offset:.3f} s", f"clock off by {offset:.3f} s")
+            yield _warning(Problem.CLOCK_OFFSET, True, offset_seconds=offset)
     if facts.skewed_stamps:
-        count = facts.skewed_stamps
-        yield _flag(
-            "clock_skew", True, f"{count} intentos con tiempo negativo", f"{count} executions with negative time"
-        )
+        yield _warning(Problem.CLOCK_SKEW, True, executions=facts.skewed_stamps)
 
 
-def _company(facts: RunFacts) -> Iterator[TrustFlag]:
+def _other_processes(facts: RunFacts) -> Iterator[QualityWarning]:
     if facts.other_cpu_ratio is not None and facts.other_cpu_ratio > OTHER_CPU_LIMIT:
-        shown = f"{100 * facts.other_cpu_ratio:.1f} %"
-        yield _flag("other_processes", True, f"otros procesos usan {shown} de CPU", f"other processes use {shown} CPU")
+        yield _warning(Problem.OTHER_PROCESSES, True, cpu_ratio=facts.other_cpu_ratio)
 
 
-def _cost(facts: RunFacts) -> Iterator[TrustFlag]:
-    """Yield a flag when the run's one file did not always cost the same: a neighbour shows in nothing else."""
+def _cost(facts: RunFacts) -> Iterator[QualityWarning]:
+    """Check that the same file costs the same CPU seconds each time; only this shows a neighbour on the host."""
     cpu = facts.ffmpeg_cpu_seconds
     if cpu.size >= COST_VIDEOS and cpu.std(ddof=1) > COST_LIMIT * cpu.mean():
-        shown = f"{cpu.min():.2f} … {cpu.max():.2f} s"
-        yield _flag(
-            "machine_speed",
-            False,
-            f"el mismo video costó {shown} de CPU: la máquina cambió de velocidad, repita la celda",
-            f"the same video cost {shown} of CPU: the machine changed its speed, repeat the cell",
-        )
+        least, most = float(cpu.min()), float(cpu.max())
+        yield _warning(Problem.MACHINE_SPEED, False, least_cpu_seconds=least, most_cpu_seconds=most)
 
 
-def _messages(facts: RunFacts) -> Iterator[TrustFlag]:
+def _messages(facts: RunFacts) -> Iterator[QualityWarning]:
     if facts.duplicate_deliveries:
-        count = facts.duplicate_deliveries
-        yield _flag("duplicates", True, f"{count} entregas repetidas", f"{count} duplicate deliveries")
+        yield _warning(Problem.DUPLICATES, True, deliveries=facts.duplicate_deliveries)
     if facts.unfinished_videos:
-        count = facts.unfinished_videos
-        yield _flag("unfinished", False, f"{count} videos sin terminar: S es ≥", f"{count} unfinished videos: S is ≥")
+        yield _warning(Problem.UNFINISHED, False, videos=facts.unfinished_videos)
 
 
-def _generator(facts: RunFacts) -> Iterator[TrustFlag]:
+def _generator(facts: RunFacts) -> Iterator[QualityWarning]:
     if facts.generator_limited:
-        yield _flag("generator_limited", True, "el inyector no sostuvo la tasa", "the injector did not hold the rate")
+        yield _warning(Problem.GENERATOR_LIMITED, True)
 
 
-def _little(facts: RunFacts) -> Iterator[TrustFlag]:
+def _little(facts: RunFacts) -> Iterator[QualityWarning]:
     if facts.littles_law in {Agreement.WARN, Agreement.INVALID}:
-        severe = facts.littles_law is Agreement.INVALID
-        yield _flag("littles_law", severe, "la cola y el registro no coinciden", "queue counters and log disagree")
+        yield _warning(Problem.LITTLES_LAW, facts.littles_law is Agreement.INVALID)
 
 
-def _size(facts: RunFacts) -> Iterator[TrustFlag]:
+def _size(facts: RunFacts) -> Iterator[QualityWarning]:
     count = facts.cycle_seconds.size
     if 0 < count < FEW_GENERATIONS * facts.slots:
-        yield _flag(
-            "few_videos",
-            False,
-            f"{count} videos en {facts.slots} slots: menos de 3 generaciones",
-            f"{count} videos on {facts.slots} slots: under 3 generations",
-        )
+        values = {"videos": count, "slots": facts.slots, "generations_needed": FEW_GENERATIONS}
+        yield _warning(Problem.FEW_VIDEOS, False, **values)
 
 
-def _sequence(facts: RunFacts) -> Iterator[TrustFlag]:
-    """Yield flags on the order of the cycles, which an interval of independent values takes for chance."""
+def _sequence(facts: RunFacts) -> Iterator[QualityWarning]:
+    """Check the order of the slot cycles; an interval for independent values takes it for chance."""
     if facts.cycle_seconds.size < AUTOCORRELATION_VIDEOS:
         return
     correlation = autocorrelation(facts.cycle_seconds)
-    change, chance = drift(facts.cycle_seconds)
+    change, p_value = drift(facts.cycle_seconds)
     if correlation > AUTOCORRELATION_LIMIT:
-        yield _flag(
-            "autocorrelation",
-            True,
-            f"ciclos vecinos correlacionados ({correlation:.2f}): el intervalo de esta corrida no vale",
-            f"neighbouring cycles correlate ({correlation:.2f}): the interval of this run is not valid",
-        )
-    if abs(change) > TREND_LIMIT and chance < TREND_CHANCE:
-        shown = f"{100 * change:+.0f} %"
-        yield _flag(
-            "drift",
-            True,
-            f"el ciclo cambia {shown} durante la corrida (temperatura, créditos, disco)",
-            f"the cycle changes {shown} along the run (heat, credits, disk)",
-        )
+        yield _warning(Problem.AUTOCORRELATION, True, correlation=correlation)
+    if abs(change) > TREND_LIMIT and p_value < TREND_P_VALUE:
+        yield _warning(Problem.DRIFT, True, change_ratio=change, p_value=p_value)
 
 
-def _flag(name: str, severe: bool, es: str, en: str) -> TrustFlag:
-    return TrustFlag(name, Severity.UNTRUSTWORTHY if severe else Severity.WARNING, Text(es, en))
+def _warning(name: Problem, severe: bool, **values: float | None) -> QualityWarning:
+    return QualityWarning(name, Severity.INVALID if severe else Severity.WARNING, Reason(name, values))
 
 
-_CHECKS = (_steal, _canary, _clock, _company, _cost, _messages, _generator, _little, _size, _sequence)
+_CHECKS = (
+    _steal,
+    _calibration,
+    _clock,
+    _other_processes,
+    _cost,
+    _messages,
+    _generator,
+    _little,
+    _size,
+    _sequence,
+)

@@ -1,7 +1,7 @@
-"""Whether one set of runs is slower than another.
+"""Comparison of two sets of runs: the test whether B is slower than A.
 
-The unit of replication is the run: videos of one run share its machine's mood, and a test per video calls up to 40 %
-of equal systems different. The statistic of a run is ln X_sat.
+The unit of replication is the run. The videos of one run share the state of its machine, and a test per video calls
+up to 40 % of equal systems different. The statistic of a run is ln X_sat.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ import numpy as np
 from scipy import stats
 
 from capacity.estimators.interval import Floats, Interval
-from core.language import Text
+from capacity.estimators.reason import Reason
 
 MARGIN = 0.05
 EXTRA_RUNS = 2
+FEWEST_RUNS = 2
+HISTORY_RUNS = 5
 
 
 class Gate(StrEnum):
@@ -30,6 +32,16 @@ class Gate(StrEnum):
     NOT_COMPARABLE = "not_comparable"
 
 
+class NotComparable(StrEnum):
+    """Reasons not to compare runs."""
+
+    TOO_FEW_RUNS = "too_few_runs"
+    NO_HISTORY = "no_history"
+    NO_X_SAT = "no_x_sat"
+    INCOMPLETE_RUN = "incomplete_run"
+    DIFFERENT_CONDITIONS = "different_conditions"
+
+
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """`ratio` is X_sat of B over A with its 95 % interval, None when the runs allow none."""
@@ -37,43 +49,31 @@ class Comparison:
     gate: Gate
     ratio: float | None
     interval: Interval | None
-    reason: Text | None = None
+    reason: Reason | None = None
     extra_runs_per_side: int = 0
 
 
 def compare_runs(a: Sequence[float], b: Sequence[float], margin: float = MARGIN) -> Comparison:
-    """Compare X_sat of at least two runs a side by Welch's t on the logarithms.
+    """Compare X_sat of at least two runs per side by Welch's t test on the logarithms.
 
-    Runs should be interleaved (ABBA). Pass: the whole interval lies above 1 - margin; fail: it lies under 1 and the
-    ratio under 1 - margin.
+    Runs should be interleaved (ABBA). Pass: the whole interval lies above 1 - margin. Fail: the interval lies under 1
+    and the ratio under 1 - margin.
     """
-    if min(len(a), len(b)) < 2 or min(*a, *b) <= 0:
-        return not_comparable(
-            Text("hacen falta al menos 2 corridas por lado", "at least 2 runs a side are needed"), EXTRA_RUNS
-        )
+    if min(len(a), len(b)) < FEWEST_RUNS or min(*a, *b) <= 0:
+        return not_comparable(Reason(NotComparable.TOO_FEW_RUNS, {"runs_per_side_needed": FEWEST_RUNS}), EXTRA_RUNS)
     log_a, log_b = np.log(np.asarray(a)), np.log(np.asarray(b))
-    ratio, interval = _welch_ratio(log_a, log_b)
-    gate = judge_ratio(ratio, interval, margin)
-    return Comparison(gate, ratio, interval, None, EXTRA_RUNS if gate is Gate.INCONCLUSIVE else 0)
+    return _judged(*_welch_ratio(log_a, log_b), margin)
 
 
 def compare_single_runs(
     a: float, b: float, *, run_deviation: float | None, cv: float, videos: int, margin: float = MARGIN
 ) -> Comparison:
-    """Compare one run a side with the run-to-run deviation of ln X_sat known from at least five earlier runs."""
+    """Compare one run per side, by the run-to-run deviation of ln X_sat over at least five earlier runs."""
     if run_deviation is None:
-        return not_comparable(
-            Text(
-                "una corrida por lado y sin historial de 5 corridas no dice nada",
-                "one run a side without a history of 5 runs says nothing",
-            ),
-            EXTRA_RUNS,
-        )
+        return not_comparable(Reason(NotComparable.NO_HISTORY, {"history_runs_needed": HISTORY_RUNS}), EXTRA_RUNS)
     half = float(stats.norm.ppf(0.975)) * math.sqrt(2 * (run_deviation**2 + cv**2 / videos))
     middle = math.log(b / a)
-    interval = Interval(math.exp(middle - half), math.exp(middle + half))
-    gate = judge_ratio(b / a, interval, margin)
-    return Comparison(gate, b / a, interval, None, EXTRA_RUNS if gate is Gate.INCONCLUSIVE else 0)
+    return _judged(b / a, Interval(math.exp(middle - half), math.exp(middle + half)), margin)
 
 
 def judge_ratio(ratio: float, interval: Interval, margin: float = MARGIN) -> Gate:
@@ -85,18 +85,23 @@ def judge_ratio(ratio: float, interval: Interval, margin: float = MARGIN) -> Gat
     return Gate.INCONCLUSIVE
 
 
-def not_comparable(reason: Text, extra_runs: int = 0) -> Comparison:
-    """Return the refusal to compare."""
+def not_comparable(reason: Reason, extra_runs: int = 0) -> Comparison:
+    """Return the comparison of runs that must not be compared."""
     return Comparison(Gate.NOT_COMPARABLE, None, None, reason, extra_runs)
 
 
-def differing_settings(a: Mapping[str, object], b: Mapping[str, object]) -> Text | None:
-    """Return which facts of host and configuration differ between two fingerprints, None when they agree."""
+def different_conditions(a: Mapping[str, object], b: Mapping[str, object]) -> Reason | None:
+    """Return the conditions of host and configuration that differ, None when all are equal."""
     names = sorted(name for name in a.keys() | b.keys() if a.get(name) != b.get(name))
     if not names:
         return None
-    shown = ", ".join(f"{name}: {a.get(name)} ≠ {b.get(name)}" for name in names)
-    return Text(f"las corridas no son comparables, difieren en {shown}", f"the runs differ in {shown}")
+    pairs = {name: (a.get(name), b.get(name)) for name in names}
+    return Reason(NotComparable.DIFFERENT_CONDITIONS, {"conditions": pairs})
+
+
+def _judged(ratio: float, interval: Interval, margin: float) -> Comparison:
+    gate = judge_ratio(ratio, interval, margin)
+    return Comparison(gate, ratio, interval, None, EXTRA_RUNS if gate is Gate.INCONCLUSIVE else 0)
 
 
 def _welch_ratio(log_a: Floats, log_b: Floats) -> tuple[float, Interval]:

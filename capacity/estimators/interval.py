@@ -1,4 +1,4 @@
-"""What an estimate is: a number, its interval, and the arrays it is made from."""
+"""Array types, intervals, and the intervals of a mean and of a quantile."""
 
 from __future__ import annotations
 
@@ -22,19 +22,6 @@ class Interval:
 
     low: float
     high: float
-
-    def contains(self, value: float) -> bool:
-        """Return whether `value` lies inside, ends included."""
-        return self.low <= value <= self.high
-
-    def scaled(self, factor: float) -> Interval:
-        """Return the interval of the quantity multiplied by a positive `factor`."""
-        return Interval(self.low * factor, self.high * factor)
-
-
-def as_floats(values: npt.ArrayLike) -> Floats:
-    """Return `values` as a float64 array; None and masked entries become NaN."""
-    return np.asarray(values, dtype=np.float64)
 
 
 def t_half_width(values: Floats, confidence: float = 0.95) -> float:

@@ -1,4 +1,4 @@
-"""Whether the log and the queue counters tell the same story: Little's law, L = X R, from empty to empty."""
+"""Little's law, L = X R, from empty to empty: the recorded times against the counters of the queue."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WARN_MISMATCH = 0.10
 
 
 class Agreement(StrEnum):
-    """How well two measurements of the same quantity agree."""
+    """Agreement of two measurements of the same quantity."""
 
     OK = "ok"
     WARN = "warn"
@@ -24,7 +24,7 @@ class Agreement(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LittleCheck:
-    """Mean number present, as counted and as the times imply; `mismatch` is implied / counted - 1."""
+    """Mean number of videos present, as counted and as the times imply; `mismatch` is implied / counted - 1."""
 
     counted_mean: float
     implied_mean: float
@@ -33,7 +33,10 @@ class LittleCheck:
 
 
 def check_littles_law(counted: Floats, arrived_at: Floats, left_at: Floats) -> LittleCheck:
-    """Compare polled counts, visible and in flight, with the time videos spent inside, over the whole run."""
+    """Compare the polled counts, visible plus in flight, with the time videos spent inside, over the whole run.
+
+    `counted` has one entry per poll; `arrived_at` and `left_at` one per video, in seconds, NaN where unknown.
+    """
     known = np.isfinite(arrived_at) & np.isfinite(left_at)
     samples = counted[np.isfinite(counted)]
     if not known.any() or not samples.size or not samples.any():

@@ -1,22 +1,12 @@
-"""What a known system would have shown: ground truth for the estimators, second opinion for the planner."""
+"""Simulated queue with several servers: the check of the formulas for sizing."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from heapq import heapify, heapreplace
+from heapq import heapreplace
 
 import numpy as np
 
-from capacity.estimators.interval import Floats, Integers
-
-
-@dataclass(frozen=True, slots=True)
-class SimulatedBurst:
-    """Stamps of a burst enqueued at t = 0, by video in start order."""
-
-    started_at: Floats
-    ended_at: Floats
-    slot: Integers
+from capacity.estimators.interval import Floats
 
 
 def ggc(arrivals: Floats, services: Floats, slots: int) -> Floats:
@@ -33,64 +23,7 @@ def ggc(arrivals: Floats, services: Floats, slots: int) -> Floats:
     return starts
 
 
-def burst(
-    services: Floats,
-    slots: int,
-    start_lags: Floats | None = None,
-    poll_gaps: Floats | None = None,
-    contention: float = 0.0,
-) -> SimulatedBurst:
-    """Run a burst of `services.size` videos on `slots` slots.
-
-    Each slot begins after its start lag and idles one poll gap before every further video; `contention` sigma slows
-    all running videos to 1 / (1 + sigma (busy - 1)) of their speed. Lags have `slots` entries, gaps one per video.
-    """
-    lags = np.zeros(slots) if start_lags is None else start_lags
-    gaps = np.zeros(services.size) if poll_gaps is None else poll_gaps
-    if contention == 0:
-        return _independent_burst(services, lags, gaps)
-    return _contended_burst(services, lags, gaps, contention)
-
-
 def lognormal(rng: np.random.Generator, mean: float, cv: float, size: int | tuple[int, ...]) -> Floats:
     """Draw log-normal service times of the given mean and coefficient of variation."""
     spread = np.sqrt(np.log1p(cv**2))
     return mean * rng.lognormal(-(spread**2) / 2, spread, size) if cv > 0 else np.full(size, float(mean))
-
-
-def _independent_burst(services: Floats, lags: Floats, gaps: Floats) -> SimulatedBurst:
-    free = [(lag, slot) for slot, lag in enumerate(lags.tolist())]
-    heapify(free)
-    starts, taken = np.empty(services.size), np.empty(services.size, dtype=np.int64)
-    for video in range(services.size):
-        start, slot = free[0]
-        starts[video], taken[video] = start, slot
-        end = start + services[video]
-        following = gaps[video + 1] if video + 1 < services.size else 0.0
-        heapreplace(free, (end + following, slot))
-    return SimulatedBurst(starts, starts + services, taken)
-
-
-def _contended_burst(services: Floats, lags: Floats, gaps: Floats, contention: float) -> SimulatedBurst:
-    """Advance from event to event; between two events every running video progresses at the same rate."""
-    slots, count = lags.size, services.size
-    starts, ends, taken = np.empty(count), np.empty(count), np.empty(count, dtype=np.int64)
-    left, ready, running = np.full(slots, np.inf), lags.astype(np.float64), np.full(slots, -1)
-    now, begun, ended = 0.0, 0, 0
-    while ended < count:
-        rate = 1 / (1 + contention * max(int((running >= 0).sum()) - 1, 0))
-        finisher, starter = int(np.argmin(left)), int(np.argmin(ready))
-        finish_at = now + left[finisher] / rate
-        start_at = ready[starter] if begun < count else np.inf
-        moment = min(finish_at, start_at)
-        left[running >= 0] -= (moment - now) * rate
-        now = float(moment)
-        if start_at < finish_at:
-            starts[begun], taken[begun] = now, starter
-            left[starter], ready[starter], running[starter] = services[begun], np.inf, begun
-            begun += 1
-        else:
-            ends[running[finisher]] = now
-            left[finisher], ready[finisher], running[finisher] = np.inf, now + gaps[min(begun, count - 1)], -1
-            ended += 1
-    return SimulatedBurst(starts, ends, taken)

@@ -1,4 +1,4 @@
-"""Where the time of a video goes: waiting, stages, and what no stage covers."""
+"""Response time (upload to final state) split into queue wait, stages, and time that no stage covers."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ UNMEASURED_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Decomposition:
-    """Mean cycle = wait + stages + other, in seconds; `fully_measured` is false when `other` hides a stage."""
+    """Mean response time = wait + stages + other, in seconds; `fully_measured` is false when `other` hides a stage."""
 
-    cycle_seconds: float
+    response_seconds: float
     wait_seconds: float
     service_seconds: float
     stage_seconds: Mapping[str, float]
@@ -26,7 +26,10 @@ class Decomposition:
 
 
 def decompose(uploaded_at: Floats, started_at: Floats, ended_at: Floats, stages: Mapping[str, Floats]) -> Decomposition:
-    """Return the mean of every part of the cycle over videos with all three stamps; a stage's NaN counts as 0 s."""
+    """Return the mean of each part of the response time, over the videos with all three times.
+
+    All arrays have one entry per video, in seconds. NaN in a stage counts as 0 s.
+    """
     known = np.isfinite(uploaded_at) & np.isfinite(started_at) & np.isfinite(ended_at)
     if not known.any():
         nan = float("nan")

@@ -1,4 +1,4 @@
-"""Whether the queue keeps up: the verdict on a sustained run, the offered rate and the lateness of the generator."""
+"""Stability of a sustained run, the offered rate and the lateness of the load generator."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RATE_TOLERANCE = 0.01
 LATENESS_P99_SHARE = 0.10
 MINIMUM_ARRIVALS = 60
 MINIMUM_SERVICE_TIMES = 10
-SAMPLE_POINTS = 500  # Theil-Sen looks at every pair; more points of a counted queue add none of its information
+SAMPLE_POINTS = 500  # Theil-Sen looks at every pair; more points of a counted queue add no information
 
 
 class Stability(StrEnum):
@@ -31,8 +31,8 @@ class Stability(StrEnum):
 class StabilityVerdict:
     """Verdict with its evidence.
 
-    `growth_ratio` is the slope of the waiting queue over the offered rate; `utilisation` is rho with its one-sided
-    95 % ends. `not_fetching` says that the queue grows although the slots have spare capacity.
+    `growth_ratio` is the slope of the waiting queue over the offered rate. `utilisation` is rho with its one-sided
+    95 % ends. `not_fetching` is true when the queue grows although the slots have spare capacity.
     """
 
     verdict: Stability
@@ -47,7 +47,7 @@ class StabilityVerdict:
 
 @dataclass(frozen=True, slots=True)
 class OfferedRate:
-    """What the generator really offered; lateness is against the intended times, in seconds."""
+    """Measured rate of the load generator; lateness is against the intended times, in seconds."""
 
     per_minute: float
     target_per_minute: float
@@ -63,22 +63,22 @@ def judge_stability(
     service_seconds: Floats,
     slots: int,
 ) -> StabilityVerdict:
-    """Return the verdict on a sustained run from its own event log.
+    """Return the verdict on a sustained run.
 
-    `uploaded_at` and `started_at` have one entry per video (first start, NaN when it never started);
-    `service_seconds` one per finished execution.
+    `uploaded_at` and `started_at` have one entry per video, in seconds (first start, NaN when it never started).
+    `service_seconds` has one entry per finished execution.
     """
     arrivals = np.sort(uploaded_at[np.isfinite(uploaded_at)])
     service = service_seconds[np.isfinite(service_seconds)]
     rate = _rate_per_second(arrivals)
     if not math.isfinite(rate) or service.size < 2:
         return _unjudged(arrivals.size)
-    begin, end = judged_window(arrivals, float(service.mean()))
-    times = np.linspace(begin, end, SAMPLE_POINTS)
+    start, end = judged_window(arrivals, float(service.mean()))
+    times = np.linspace(start, end, SAMPLE_POINTS)
     growth = growth_ratio(times, waiting_videos(uploaded_at, started_at, times), rate)
     rho, interval = utilisation(rate, service, slots)
     needed = arrivals_needed(float(service.std(ddof=1) / service.mean()), rho)
-    lasting = arrivals[-1] - arrivals[0] >= MINIMUM_SERVICE_TIMES * service.mean()
+    lasts = arrivals[-1] - arrivals[0] >= MINIMUM_SERVICE_TIMES * service.mean()
     return StabilityVerdict(
         verdict=classify(growth, interval),
         growth_ratio=growth,
@@ -86,13 +86,13 @@ def judge_stability(
         utilisation_interval=interval,
         arrivals=arrivals.size,
         arrivals_needed=needed,
-        long_enough=bool(lasting and needed is not None and arrivals.size >= needed),
+        long_enough=bool(lasts and needed is not None and arrivals.size >= needed),
         not_fetching=bool(growth > GROWTH_TOLERANCE and interval.high < 1),
     )
 
 
 def classify(growth: float, utilisation_interval: Interval) -> Stability:
-    """Return the verdict for a growth and an interval of rho.
+    """Return the verdict for a growth ratio and an interval of rho.
 
     No trend test: on an integrated series a p-value calls 20-40 % of stable systems growing.
     """
@@ -104,7 +104,7 @@ def classify(growth: float, utilisation_interval: Interval) -> Stability:
 
 
 def waiting_videos(uploaded_at: Floats, started_at: Floats, times: Floats) -> Floats:
-    """Return how many videos were uploaded but not started at each of `times`."""
+    """Count the videos that were uploaded but not started at each of `times`."""
     uploaded = np.sort(uploaded_at[np.isfinite(uploaded_at)])
     started = np.sort(started_at[np.isfinite(started_at)])
     waiting = np.searchsorted(uploaded, times, side="right") - np.searchsorted(started, times, side="right")
@@ -136,14 +136,14 @@ def utilisation(rate_per_second: float, service_seconds: Floats, slots: int) -> 
 
 
 def arrivals_needed(cv: float, rho: float) -> int | None:
-    """Return the arrivals that tell rho from 1 with 90 % power, at least 60; None at the knee itself."""
+    """Return the arrivals that distinguish rho from 1 with 90 % power, at least 60; None where rho is 1."""
     if not math.isfinite(cv) or not math.isfinite(rho) or rho == 1:
         return None
     return max(MINIMUM_ARRIVALS, math.ceil((2.93 * cv * rho / (1 - rho)) ** 2))
 
 
 def offered_rate(sent_at: Floats, intended_at: Floats, target_per_minute: float) -> OfferedRate:
-    """Return what was offered and how late; late sends mean the generator, not the workers, set the rate."""
+    """Return the offered rate and the lateness; after late sends the generator, not the workers, set the rate."""
     interval = SECONDS_PER_MINUTE / target_per_minute
     rate = SECONDS_PER_MINUTE * _rate_per_second(np.sort(sent_at[np.isfinite(sent_at)]))
     late = (sent_at - intended_at)[np.isfinite(sent_at) & np.isfinite(intended_at)]
@@ -159,7 +159,7 @@ def offered_rate(sent_at: Floats, intended_at: Floats, target_per_minute: float)
 
 
 def judged_window(arrivals: Floats, service_mean_seconds: float) -> tuple[float, float]:
-    """Return begin and end of the judged part: the first 20 % or three service times are dropped."""
+    """Return start and end of the judged part: the first 20 % or three service times are dropped."""
     first, last = float(arrivals[0]), float(arrivals[-1])
     return min(first + max(0.2 * (last - first), 3 * service_mean_seconds), last), last
 

@@ -1,16 +1,18 @@
-"""Where adding concurrency stops paying: the Universal Scalability Law, fitted, doubted or refused.
+"""Universal Scalability Law (USL): the fit, its bootstrap intervals, and the reasons not to use it.
 
-X(n) = lambda n / (1 + sigma (n-1) + kappa n (n-1)), Gunther 2007: sigma is the serial share, kappa the cost of
-keeping one another informed. Bounds 0 <= sigma, kappa <= 1 as in the R package `usl`.
+X(n) = lambda n / (1 + sigma (n-1) + kappa n (n-1)), Gunther 2007. Sigma is the contention (serial share), kappa the
+coherency cost (slots that wait for each other). Bounds 0 <= sigma, kappa <= 1 as in the R package `usl`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 
 from capacity.estimators.interval import Floats, Interval
+from capacity.estimators.reason import Reason
 from capacity.estimators.usl_solver import (
     NEGLIGIBLE_EFFECT,
     Usl,
@@ -19,12 +21,32 @@ from capacity.estimators.usl_solver import (
     least_squares,
     linearise,
 )
-from core.language import Text
 
 DRAWS = 2000
+FEWEST_LEVELS = 3
 SUPERLINEAR = 1.05
 RESIDUAL_TOLERANCE = 0.05
 EXTRAPOLATION = 2.0
+
+
+class FitRefusal(StrEnum):
+    """Reasons not to use the law on a data set."""
+
+    TOO_FEW_LEVELS = "too_few_levels"
+    SUPERLINEAR = "superlinear"
+    NEGATIVE_COEFFICIENT = "negative_coefficient"
+    POOR_FIT = "poor_fit"
+
+
+class PeakRefusal(StrEnum):
+    """Reasons not to quote the peak of a fit that may be used."""
+
+    NO_PEAK = "no_peak"
+    EXTRAPOLATED = "extrapolated"
+    NO_LEVEL_ABOVE_CORES = "no_level_above_cores"
+    NO_INTERVAL = "no_interval"
+    WIDE_INTERVAL = "wide_interval"
+    KAPPA_MAY_BE_ZERO = "kappa_may_be_zero"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +59,7 @@ class Levels:
 
     @property
     def distinct(self) -> int:
-        """Return the number of different concurrency levels."""
+        """Return the number of distinct concurrency levels."""
         return int(np.unique(self.n).size)
 
 
@@ -54,10 +76,11 @@ class UslIntervals:
 
 @dataclass(frozen=True, slots=True)
 class UslFit:
-    """A fit with its quality and its refusals.
+    """A fit, its quality, and the reasons not to use it.
 
-    `refused` says why the law must not be used on these data, `peak_refused` why the peak must not be quoted;
-    both are None when it may. `standard_errors` are (lambda, sigma, kappa), None without residual degrees of freedom.
+    `refused` is why the law must not be used on these data, `peak_refused` why the peak must not be quoted. Both are
+    None when there is no such reason. `standard_errors` are (lambda, sigma, kappa), None without residual degrees of
+    freedom.
     """
 
     model: Usl
@@ -66,15 +89,15 @@ class UslFit:
     standard_errors: tuple[float, float, float] | None
     max_relative_residual: float
     intervals: UslIntervals | None
-    refused: Text | None
-    peak_refused: Text | None
+    refused: Reason | None
+    peak_refused: Reason | None
 
 
 def fit_usl(levels: Levels, *, weighted: bool = True, cores: int | None = None, seed: int = 0) -> UslFit:
-    """Fit the law, bootstrap it and decide what may be said.
+    """Fit the law, bootstrap it, and decide whether the fit and its peak may be used.
 
     Residuals are weighted by 1/se where given, else by 1/x; `weighted=False` reproduces the fits of R's `usl`.
-    `cores` is the machine's, when known: without a level above it the peak is an extrapolation.
+    `cores` are those of the machine, None when unknown. Without a level above `cores` the peak is an extrapolation.
     """
     if levels.distinct < 2:
         return _single_level(levels)
@@ -97,7 +120,7 @@ def fit_usl(levels: Levels, *, weighted: bool = True, cores: int | None = None, 
 
 
 def amdahl_sigma(levels: Levels) -> float:
-    """Return sigma of the fit with kappa = 0, which three levels can carry with one degree of freedom."""
+    """Return sigma of the fit with kappa = 0, which leaves three levels one degree of freedom."""
     return fit_coefficients(levels.n, levels.x, _weights(levels, True), amdahl=True).sigma
 
 
@@ -108,69 +131,50 @@ def efficiency(levels: Levels) -> Floats:
     return relative
 
 
-def refusal(levels: Levels, model: Usl) -> Text | None:
+def refusal(levels: Levels, model: Usl) -> Reason | None:
     """Return why the law must not be used on these data, or None."""
-    if levels.distinct < 3:
-        return Text(
-            f"niveles de concurrencia: {levels.distinct}; hacen falta 3",
-            f"levels of concurrency: {levels.distinct}; 3 are needed",
-        )
+    if levels.distinct < FEWEST_LEVELS:
+        values = {"levels": levels.distinct, "levels_needed": FEWEST_LEVELS}
+        return Reason(FitRefusal.TOO_FEW_LEVELS, values)
     best = float(efficiency(levels).max())
     if best > SUPERLINEAR:
-        return Text(
-            f"eficiencia {best:.3f} > {SUPERLINEAR}: escala más que linealmente, lo que indica calentamiento o error",
-            f"efficiency {best:.3f} > {SUPERLINEAR}: superlinear, which means warm-up or a measurement error",
-        )
+        return Reason(FitRefusal.SUPERLINEAR, {"efficiency_ratio": best, "limit_ratio": SUPERLINEAR})
     return _negative_coefficient(levels) or _poor_fit(levels, model)
 
 
-def peak_refusal(levels: Levels, model: Usl, intervals: UslIntervals | None, cores: int | None) -> Text | None:
+def peak_refusal(levels: Levels, model: Usl, intervals: UslIntervals | None, cores: int | None) -> Reason | None:
     """Return why the peak must not be quoted although the fit may be used, or None."""
     if model.peak is None:
-        return Text("kappa = 0: el ajuste no tiene máximo", "kappa = 0: the fit has no peak")
+        return Reason(PeakRefusal.NO_PEAK)
     reach = float(levels.n.max())
     if model.peak > EXTRAPOLATION * reach:
-        return Text(
-            f"el máximo {model.peak:.1f} queda más allá del doble del mayor nivel medido ({reach:g})",
-            f"the peak {model.peak:.1f} lies beyond twice the largest measured level ({reach:g})",
-        )
+        return Reason(PeakRefusal.EXTRAPOLATED, {"n_peak": model.peak, "n_largest": reach})
     if cores is not None and reach < cores + 1:
-        return Text(
-            f"ningún nivel supera los {cores} núcleos de la máquina",
-            f"no level exceeds the machine's {cores} cores",
-        )
+        return Reason(PeakRefusal.NO_LEVEL_ABOVE_CORES, {"cores": cores})
     return _uncertain_peak(levels, intervals)
 
 
-def _uncertain_peak(levels: Levels, intervals: UslIntervals | None) -> Text | None:
+def _uncertain_peak(levels: Levels, intervals: UslIntervals | None) -> Reason | None:
     if intervals is None:
-        return Text(
-            "sin grados de libertad ni errores estándar no hay intervalo para el máximo",
-            "without degrees of freedom or standard errors the peak has no interval",
-        )
+        return Reason(PeakRefusal.NO_INTERVAL)
     if levels.distinct == 3 and intervals.peak.high > 2 * intervals.peak.low:
-        return Text(
-            "con 3 niveles el máximo es incierto en más de 2x", "with 3 levels the peak is uncertain by over 2x"
-        )
+        return Reason(PeakRefusal.WIDE_INTERVAL, {"n_peak_low": intervals.peak.low, "n_peak_high": intervals.peak.high})
     if levels.distinct > 3 and intervals.kappa.low <= 0:
-        return Text("kappa no se distingue de 0", "kappa cannot be told from 0")
+        return Reason(PeakRefusal.KAPPA_MAY_BE_ZERO, {"kappa_low": intervals.kappa.low})
     return None
 
 
-def _negative_coefficient(levels: Levels) -> Text | None:
+def _negative_coefficient(levels: Levels) -> Reason | None:
     if levels.distinct != 3:
         return None
     n = np.unique(levels.n)
     exact = exact_three_point(n, np.array([levels.x[levels.n == level].mean() for level in n]))
     if min(exact.sigma, exact.kappa) >= -NEGLIGIBLE_EFFECT:
         return None
-    return Text(
-        f"por los 3 puntos pasaría sigma = {exact.sigma:.4f}, kappa = {exact.kappa:.4f}: negativo no tiene sentido",
-        f"through the 3 points sigma = {exact.sigma:.4f}, kappa = {exact.kappa:.4f}: negative has no meaning",
-    )
+    return Reason(FitRefusal.NEGATIVE_COEFFICIENT, {"sigma": exact.sigma, "kappa": exact.kappa})
 
 
-def _poor_fit(levels: Levels, model: Usl) -> Text | None:
+def _poor_fit(levels: Levels, model: Usl) -> Reason | None:
     residual = _relative_residuals(levels, model)
     allowed = np.full(residual.size, RESIDUAL_TOLERANCE)
     if levels.se is not None:
@@ -178,11 +182,7 @@ def _poor_fit(levels: Levels, model: Usl) -> Text | None:
     worst = int(np.argmax(residual - allowed))
     if residual[worst] <= allowed[worst]:
         return None
-    where, much = f"n = {levels.n[worst]:g}", f"{100 * residual[worst]:.1f} %"
-    return Text(
-        f"residuo de {much} en {where}: la USL no describe estos datos; use la cota",
-        f"residual of {much} at {where}: the USL does not describe these data; use the bound",
-    )
+    return Reason(FitRefusal.POOR_FIT, {"residual_ratio": float(residual[worst]), "n": float(levels.n[worst])})
 
 
 def _relative_residuals(levels: Levels, model: Usl) -> Floats:
@@ -199,7 +199,7 @@ def _weights(levels: Levels, weighted: bool) -> Floats:
 def _residual_errors(
     levels: Levels, model: Usl, weights: Floats, dof: int
 ) -> tuple[float | None, tuple[float, float, float] | None]:
-    """Return the residual standard error and (lambda, sigma, kappa) standard errors, as R's `nls` computes them."""
+    """Return the residual standard error and the standard errors of (lambda, sigma, kappa), as R's `nls` does."""
     if dof <= 0 or levels.distinct < 3:
         return None, None
     parameters = np.array([[model.scale, model.sigma, model.kappa]])
@@ -211,7 +211,7 @@ def _residual_errors(
 
 
 def _noise(levels: Levels, rse: float | None, weighted: bool) -> Floats | None:
-    """Return the standard deviation of each point: the given se, else that of the residuals, else None."""
+    """Return the standard deviation of each point: its se, else that of the residuals, else None."""
     if levels.distinct < 3:
         return None
     if levels.se is not None:
@@ -222,7 +222,7 @@ def _noise(levels: Levels, rse: float | None, weighted: bool) -> Floats | None:
 
 
 def _bootstrap(levels: Levels, model: Usl, weights: Floats, deviation: Floats | None, seed: int) -> UslIntervals | None:
-    """Return 5-95 % intervals of refits to x + noise."""
+    """Return the 5-95 % intervals of refits to x + noise."""
     if deviation is None:
         return None
     noise = np.random.default_rng(seed).normal(size=(DRAWS, levels.x.size))

@@ -1,4 +1,4 @@
-"""The law and its coefficients: bounded least squares for one data set or for thousands of bootstrap draws at once."""
+"""Coefficients of the USL: bounded least squares for one data set, or for thousands of bootstrap draws at once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NEGLIGIBLE_EFFECT = 1e-6  # of the throughput at the largest level: no measureme
 
 @dataclass(frozen=True, slots=True)
 class Usl:
-    """The three coefficients and what follows from them."""
+    """The three coefficients, and the throughput, peak and limit that follow from them."""
 
     scale: float
     sigma: float
@@ -51,10 +51,10 @@ class Usl:
 
 
 def fit_coefficients(n: Floats, x: Floats, weights: Floats, *, amdahl: bool = False) -> Usl:
-    """Return the weighted least-squares coefficients; kappa is held at 0 for `amdahl`.
+    """Return the weighted least-squares coefficients; kappa is fixed at 0 for `amdahl`.
 
-    Starts from the linearised law and from a grid, keeps the best, and rounds a coefficient whose effect on the
-    largest level cannot be measured to exactly 0.
+    `n`, `x` and `weights` have one entry per point. The solver starts from the linearised law and from a grid, and
+    the best fit wins. A coefficient whose effect on the largest level cannot be measured is set to exactly 0.
     """
     starts = _starts(n, x, weights)
     upper = np.array([np.inf, 1.0, 0.0 if amdahl else 1.0])
@@ -70,7 +70,7 @@ def fit_coefficients(n: Floats, x: Floats, weights: Floats, *, amdahl: bool = Fa
 
 
 def exact_three_point(n: Floats, x: Floats) -> Usl:
-    """Return the law through three points; coefficients may be negative, which says the law does not hold.
+    """Return the law through three points; a negative coefficient means that the law does not hold.
 
     n/X = a + b (n-1) + c n (n-1) is linear; lambda = 1/a, sigma = b/a, kappa = c/a.
     """
@@ -92,7 +92,7 @@ def _starts(n: Floats, x: Floats, weights: Floats) -> Floats:
 
 
 def _best(n: Floats, x: Floats, weights: Floats, starts: Floats, upper: Floats) -> Usl:
-    """Return the best of the fits from all starts; among equals the one with the smaller coefficients."""
+    """Return the fit of least cost over all starts; the first of equals."""
     parameters, cost = least_squares(n, np.broadcast_to(x, (len(starts), x.size)), weights, starts, upper)
     scale, sigma, kappa = parameters[int(np.argmin(cost))]
     return Usl(float(scale), float(sigma), float(kappa))
@@ -101,8 +101,8 @@ def _best(n: Floats, x: Floats, weights: Floats, starts: Floats, upper: Floats) 
 def least_squares(n: Floats, x: Floats, weights: Floats, starts: Floats, upper: Floats) -> tuple[Floats, Floats]:
     """Fit many data sets at once by Levenberg-Marquardt steps projected on the bounds.
 
-    `x` has shape (fits, points), `starts` (fits, 3); returns parameters (fits, 3) and weighted sums of squares.
-    A coefficient at a bound that the gradient pushes outwards is held there, so boundary optima are exact.
+    `x` has shape (fits, points), `starts` (fits, 3). Return the parameters (fits, 3) and the weighted sums of squares.
+    A coefficient at a bound stays there while the gradient points outwards, so that optima on a bound are exact.
     """
     parameters = np.clip(starts, 0.0, upper)
     damping = np.full(len(parameters), 1e-3)
@@ -110,12 +110,13 @@ def least_squares(n: Floats, x: Floats, weights: Floats, starts: Floats, upper: 
     cost = (residual**2).sum(axis=1)
     for _ in range(MAX_ITERATIONS):
         candidate = _step(parameters, residual, jacobian, damping, upper)
-        tried, slopes = linearise(n, x, weights, candidate)
-        tried_cost = (tried**2).sum(axis=1)
-        better = tried_cost < cost
+        new_residual, slopes = linearise(n, x, weights, candidate)
+        new_cost = (new_residual**2).sum(axis=1)
+        better = new_cost < cost
         moved = np.abs(candidate - parameters).max(axis=1, where=better[:, None], initial=0.0)
         parameters = np.where(better[:, None], candidate, parameters)
-        residual, cost = np.where(better[:, None], tried, residual), np.where(better, tried_cost, cost)
+        residual = np.where(better[:, None], new_residual, residual)
+        cost = np.where(better, new_cost, cost)
         jacobian = np.where(better[:, None, None], slopes, jacobian)
         damping = np.where(better, damping / 5, damping * 4)
         if np.all((moved == 0) & (damping > 1e8)):
@@ -137,11 +138,11 @@ def linearise(n: Floats, x: Floats, weights: Floats, parameters: Floats) -> tupl
 def _step(parameters: Floats, residual: Floats, jacobian: Floats, damping: Floats, upper: Floats) -> Floats:
     gradient = np.einsum("fpi,fp->fi", jacobian, residual)
     normal = np.einsum("fpi,fpj->fij", jacobian, jacobian)
-    held: Booleans = ((parameters <= 0) & (gradient > 0)) | ((parameters >= upper) & ((gradient < 0) | (upper == 0)))
-    free = ~held
+    fixed: Booleans = ((parameters <= 0) & (gradient > 0)) | ((parameters >= upper) & ((gradient < 0) | (upper == 0)))
+    free = ~fixed
     normal = normal * free[:, :, None] * free[:, None, :]
     diagonal = np.einsum("fii->fi", normal)
-    ridge = np.where(held | (diagonal == 0), 1.0, diagonal * damping[:, None])
+    ridge = np.where(fixed | (diagonal == 0), 1.0, diagonal * damping[:, None])
     lifted = normal + ridge[:, :, None] * np.eye(3)
     step = np.linalg.solve(lifted, -(gradient * free)[:, :, None])[:, :, 0]
     moved: Floats = np.clip(parameters + step, 0.0, upper)

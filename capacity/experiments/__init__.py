@@ -1,1 +1,1 @@
-"""."""
+"""Experiments that run tests themselves: matrix, rate search, early stop."""

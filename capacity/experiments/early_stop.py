@@ -1,19 +1,23 @@
-"""Takes waiting videos of a run back from the queue: what is in work stays, ends and counts (docs/adr/0031).
+"""Early stop of a burst: when its capacity is known well enough, and how its queued videos are cancelled.
 
-A video leaves only while we hold its message and nobody has claimed it, so the sum injected = done + failed + waiting +
-in flight + dead-lettered holds at every moment, and no worker meets a message without a video.
+A video is cancelled only while we hold its message and no worker has claimed it, so that the sum injected = done +
+failed + waiting + in flight + dead-lettered holds at every moment (docs/adr/0031).
 """
 
 from __future__ import annotations
 
 import base64
 import json
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from sqlalchemy import delete
 
+from capacity.estimators.interval import Floats, t_half_width
+from capacity.estimators.throughput import Executions, slot_cycles
 from core.database import Sessions
 from core.models import RunRow, VideoRow
 from core.video import VideoState
@@ -21,40 +25,69 @@ from core.video import VideoState
 if TYPE_CHECKING:
     from types_boto3_sqs.client import SQSClient
 
-#: SQS asks all its servers only on a long poll; after so many that bring nothing of ours, nothing of ours waits
+MINIMUM_VIDEOS = 12
+TARGET_PRECISION = 0.05
+#: stop after this many receives without a message of these runs; only a long poll asks all servers of SQS
 EMPTY_RECEIVES = 2
-#: a message that is not ours stays invisible until we have done, or so long after we were killed
+#: visibility timeout of other messages while we hold them; also their delay if we are killed
 HOLD_SECONDS = 120
 BATCH_MESSAGES = 10
 
 
+def knows_enough(executions: Executions, slots: int, unfinished_since: float | None) -> bool:
+    """Return True if a running burst may stop, by the executions that started before the first unfinished one."""
+    cycles = slot_cycles(executions, slots)
+    before = executions.finished().started_at < (math.inf if unfinished_since is None else unfinished_since)
+    return may_stop(cycles.cycle_seconds[before])
+
+
+def may_stop(cycle_seconds: Floats, minimum: int = MINIMUM_VIDEOS, target: float = TARGET_PRECISION) -> bool:
+    """Return True if the mean cycle is known precisely enough; videos in flight should still finish and count."""
+    prefix = finished_prefix(cycle_seconds)
+    return prefix.size >= minimum and precision(prefix) <= target
+
+
+def finished_prefix(cycle_seconds: Floats) -> Floats:
+    """Return the cycles before the first unfinished one (NaN), in start order.
+
+    A selection of all finished cycles would favour short ones.
+    """
+    unfinished = np.flatnonzero(np.isnan(cycle_seconds))
+    return cycle_seconds[: unfinished[0]] if unfinished.size else cycle_seconds
+
+
+def precision(cycle_seconds: Floats) -> float:
+    """Return the relative half width of the 95 % interval of the mean cycle; NaN below two cycles."""
+    return t_half_width(cycle_seconds) / float(cycle_seconds.mean()) if cycle_seconds.size > 1 else float("nan")
+
+
 @dataclass(frozen=True)
-class Withdrawal:
-    """Takes back videos through one queue."""
+class QueuedVideos:
+    """The videos that wait in one queue."""
 
     client: SQSClient
     queue_url: str
     sessions: Sessions
 
-    def take_back(self, run_ids: Collection[str]) -> int:
-        """Remove the waiting videos of these runs with their messages; return how many they were.
+    def cancel(self, run_ids: Collection[str]) -> int:
+        """Remove the waiting videos of these runs with their messages; return their number.
 
-        Other messages are given back at the end only: one that came again in each batch would be received so often that
-        SQS takes it for a dead letter.
+        Other messages become visible only at the end. If they became visible after each batch, they would be received
+        again and again until SQS moves them to the dead-letter queue.
         """
         total = fruitless = 0
         others: list[str] = []
         try:
             while fruitless < EMPTY_RECEIVES:
-                taken = 0
+                cancelled = 0
                 for message in self._receive():
-                    if self._take_back(message, run_ids):
-                        taken += 1
+                    if self._cancel_one(message, run_ids):
+                        cancelled += 1
                     else:
                         others.append(message["ReceiptHandle"])
-                total, fruitless = total + taken, 0 if taken else fruitless + 1
+                total, fruitless = total + cancelled, 0 if cancelled else fruitless + 1
         finally:
-            self._give_back(others)
+            self._make_visible(others)
         return total
 
     def _receive(self) -> Sequence[Any]:
@@ -66,21 +99,24 @@ class Withdrawal:
         )
         return answer.get("Messages", [])
 
-    def _take_back(self, message: Any, run_ids: Collection[str]) -> bool:
-        """Remove the video first: killed in between, a worker turns the message away; the other way it would hang."""
-        video_id, run_id = named_video(message["Body"])
+    def _cancel_one(self, message: Any, run_ids: Collection[str]) -> bool:
+        """Remove the video, then its message.
+
+        If we are killed between the two, a worker rejects the message. In the other order the video would wait forever.
+        """
+        video_id, run_id = video_of(message["Body"])
         if run_id not in run_ids or not self._remove(video_id, run_id):
             return False
         self.client.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
         return True
 
-    def _give_back(self, receipts: Sequence[str]) -> None:
-        """Make the messages visible at once; SQS does so itself for a receipt that it no longer accepts."""
-        for first in range(0, len(receipts), BATCH_MESSAGES):
-            batch = enumerate(receipts[first : first + BATCH_MESSAGES])
+    def _make_visible(self, receipt_handles: Sequence[str]) -> None:
+        """Make the messages visible at once; a message whose receipt handle has expired is visible already."""
+        for first in range(0, len(receipt_handles), BATCH_MESSAGES):
+            batch = enumerate(receipt_handles[first : first + BATCH_MESSAGES])
             self.client.change_message_visibility_batch(
                 QueueUrl=self.queue_url,
-                Entries=[{"Id": str(k), "ReceiptHandle": receipt, "VisibilityTimeout": 0} for k, receipt in batch],
+                Entries=[{"Id": str(k), "ReceiptHandle": handle, "VisibilityTimeout": 0} for k, handle in batch],
             )
 
     def _remove(self, video_id: str, run_id: str) -> bool:
@@ -94,8 +130,8 @@ class Withdrawal:
             return True
 
 
-def named_video(body: str) -> tuple[str, str]:
-    """Return video and run of a message as the injector encodes it; empty strings for any other message."""
+def video_of(body: str) -> tuple[str, str]:
+    """Return video id and run id of a message of the injector; empty strings for any other message."""
     try:
         envelope = json.loads(base64.b64decode(body))
         _args, kwargs, _embed = json.loads(base64.b64decode(envelope["body"]))

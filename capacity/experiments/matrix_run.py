@@ -1,4 +1,4 @@
-"""A matrix being carried out: what is done is found again, a test that fails does not stop the others."""
+"""A matrix run: carry out a plan, resume it after an interruption, go on after a failed run."""
 
 from __future__ import annotations
 
@@ -8,121 +8,124 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import select
 
-from capacity.analysis.result_rows import load_rows, reading
+from capacity.analysis.load_and_analyse import load_rows
 from capacity.experiments.matrix_plan import (
     AUTOMATIC_SHARE,
-    Plan,
-    PlannedTest,
+    MatrixPlan,
+    PlannedRun,
     Prediction,
-    known_services,
-    ordered,
+    measured_services,
+    ordered_runs,
     predict,
     total,
 )
-from capacity.experiments.test_runner import Laboratory, Progress, Test, silent
+from capacity.experiments.test_runner import Progress, RunRequest, TestRunner, no_progress
 from capacity.runs.result_row import ResultRow
+from capacity.runs.store import reading
 from core.errors import AforoError, EnvironmentFault, RunFailed
 from core.models import RunRow
 from core.run import Mode, RunStatus
 from core.size import parse_size, size_label
 
-#: so many tests failing one after the other say that the stack is ill, not the cell
+#: this many failed runs in a row mean that the stack is broken, not the cell
 FAILURES_IN_A_ROW = 2
 
 
 class NoRate(EnvironmentFault):
-    """A test waits for a capacity that was not found; it says nothing against the stack."""
+    """The automatic rate of a run needs an X_sat that is unknown; this is no failure of the stack."""
 
 
 @dataclass
-class Campaign:
-    """A plan with the rows of the tests that are done and the faults of those that could not be run."""
+class MatrixRun:
+    """A plan with the rows of its finished runs and the errors of those that failed."""
 
-    laboratory: Laboratory
-    plan: Plan
-    rows: dict[PlannedTest, ResultRow] = field(default_factory=dict)
-    faults: dict[PlannedTest, str] = field(default_factory=dict)
+    runner: TestRunner
+    plan: MatrixPlan
+    rows: dict[PlannedRun, ResultRow] = field(default_factory=dict)
+    errors: dict[PlannedRun, str] = field(default_factory=dict)
     _others: list[ResultRow] = field(default_factory=list)
 
     def resume(self) -> None:
-        """Find what an earlier call did: finished runs count, a run still being worked on is waited for."""
-        for test in ordered(self.plan):
-            run_id = self._newest_run(test)
-            if run_id is not None and self.laboratory.adopt(run_id):
-                self.laboratory.wait(run_id, silent, adaptive=self.plan.adaptive and test.mode == Mode.BURST)
-        self.look()
+        """Load the runs of an earlier call, and wait for a run that is still in progress."""
+        for planned in ordered_runs(self.plan):
+            run_id = self._newest_run(planned)
+            if run_id is not None and self.runner.adopt(run_id):
+                self.runner.wait(run_id, no_progress, adaptive=self.plan.adaptive and planned.mode == Mode.BURST)
+        self.load_finished()
 
-    def look(self) -> None:
-        """Find what an earlier call finished, without touching what is still being worked on."""
+    def load_finished(self) -> None:
+        """Load the finished runs of an earlier call; leave runs in progress alone."""
         self._others = load_rows()
         finished = {row.run_id: row for row in self._others if row.status == RunStatus.FINISHED}
-        newest = {test: self._newest_run(test) for test in ordered(self.plan)}
-        self.rows = {test: finished[run_id] for test, run_id in newest.items() if run_id in finished}
+        newest = {planned: self._newest_run(planned) for planned in ordered_runs(self.plan)}
+        self.rows = {planned: finished[run_id] for planned, run_id in newest.items() if run_id in finished}
 
-    def left(self) -> list[PlannedTest]:
-        """Return the tests that are still to be run, in order."""
-        return [test for test in ordered(self.plan) if test not in self.rows and test not in self.faults]
+    def remaining(self) -> list[PlannedRun]:
+        """Return the runs that are still to be carried out, in order."""
+        return [run for run in ordered_runs(self.plan) if run not in self.rows and run not in self.errors]
 
-    def predict(self, test: PlannedTest) -> Prediction:
-        """Return how long a test will take, by what has been measured here so far."""
+    def predict(self, planned: PlannedRun) -> Prediction:
+        """Return the predicted duration of a run, by what has been measured here so far."""
         rows = [*self._others, *self.rows.values()]
-        known = known_services((row.size_label, row.slots, row.service_mean_seconds) for row in rows)
-        return predict(self.plan, test, known, os.cpu_count() or 1)
+        services = measured_services((row.size_label, row.slots, row.service_mean_seconds) for row in rows)
+        return predict(self.plan, planned, services, os.cpu_count() or 1)
 
-    def remaining(self) -> Prediction:
-        """Return how long all that is left will take."""
-        return total([self.predict(test) for test in self.left()])
+    def remaining_time(self) -> Prediction:
+        """Return the predicted duration of all remaining runs."""
+        return total([self.predict(planned) for planned in self.remaining()])
 
-    def run(self, progress: Progress, told: Callable[[PlannedTest, ResultRow | AforoError], None]) -> None:
-        """Run what is left and tell of each; raise RunFailed when tests fail one after the other."""
+    def run(self, progress: Progress, on_result: Callable[[PlannedRun, ResultRow | AforoError], None]) -> None:
+        """Carry out the remaining runs and report each; raise RunFailed after several failures in a row."""
         in_a_row = 0
-        for test in self.left():
+        for planned in self.remaining():
             try:
-                self.rows[test] = self.laboratory.run(self._test(test), progress)
+                self.rows[planned] = self.runner.run(self._request(planned), progress)
                 in_a_row = 0
-                told(test, self.rows[test])
-            except AforoError as fault:
-                self.faults[test] = str(fault)
-                in_a_row += not isinstance(fault, NoRate)
-                told(test, fault)
+                on_result(planned, self.rows[planned])
+            except AforoError as error:
+                self.errors[planned] = str(error)
+                in_a_row += not isinstance(error, NoRate)
+                on_result(planned, error)
             if in_a_row >= FAILURES_IN_A_ROW:
-                why = f"{in_a_row} tests failed one after the other"
-                raise RunFailed("matrix", why, "mend the stack (`make doctor`) and run it again", value=self.plan.name)
+                why = f"{in_a_row} runs failed in a row"
+                raise RunFailed("matrix", why, "fix the stack (`make doctor`) and run it again", value=self.plan.name)
 
-    def _test(self, test: PlannedTest) -> Test:
-        plan, burst = self.plan, test.mode == Mode.BURST
-        rate = None if burst else plan.rate_per_minute or self._automatic_rate(test)
-        return Test(
-            size=test.size,
-            concurrency=test.concurrency,
-            mode=Mode(test.mode),
-            count=plan.videos(test.mode),
+    def _request(self, planned: PlannedRun) -> RunRequest:
+        plan, burst = self.plan, planned.mode == Mode.BURST
+        rate = None if burst else plan.rate_per_minute or self._automatic_rate(planned)
+        return RunRequest(
+            size=planned.size,
+            concurrency=planned.concurrency,
+            mode=Mode(planned.mode),
+            count=plan.videos(planned.mode),
             rate_per_minute=rate,
-            note=test.note(plan),
+            note=planned.note(plan),
             adaptive=plan.adaptive and burst,
+            profile=plan.profile,
         )
 
-    def _automatic_rate(self, test: PlannedTest) -> float:
-        """Return the rate of the cell's first repeat, for repeats to be comparable, else 0.8 of its burst's X_sat."""
-        same = [t for t in self.rows if (t.size, t.concurrency, t.mode) == (test.size, test.concurrency, test.mode)]
+    def _automatic_rate(self, planned: PlannedRun) -> float:
+        """Return the rate of the cell's first repeat, so that repeats are comparable, else 0.8 of its burst's X_sat."""
+        cell = (planned.size, planned.concurrency, planned.mode)
+        same = [run for run in self.rows if (run.size, run.concurrency, run.mode) == cell]
         if same and (rate := self.rows[same[0]].rate_per_minute):
             return rate
-        burst = self._burst_of(test) if Mode.BURST in self.plan.modes else self._earlier_burst(test)
+        burst = self._burst_of(planned) if Mode.BURST in self.plan.modes else self._earlier_burst(planned)
         if burst is None or burst.x_sat_per_minute is None:
             remedy = "use more COUNT, measure bursts too, or give a rate"
             raise NoRate("RATE", "no burst of this cell has an X_sat", remedy, value="auto")
         return AUTOMATIC_SHARE * burst.x_sat_per_minute
 
-    def _burst_of(self, test: PlannedTest) -> ResultRow | None:
-        return self.rows.get(PlannedTest(test.size, test.concurrency, Mode.BURST.value, test.repeat))
+    def _burst_of(self, planned: PlannedRun) -> ResultRow | None:
+        return self.rows.get(PlannedRun(planned.size, planned.concurrency, Mode.BURST.value, planned.repeat))
 
-    def _earlier_burst(self, test: PlannedTest) -> ResultRow | None:
-        """Return the newest whole burst of the cell, for a plan that has none of its own."""
-        cell = size_label(parse_size(test.size)), test.concurrency, self.plan.profile
-        whole = (row for row in reversed(self._others) if row.is_whole and row.x_sat_per_minute)
-        return next((r for r in whole if (r.size_label, r.concurrency, r.conditions.profile) == cell), None)
+    def _earlier_burst(self, planned: PlannedRun) -> ResultRow | None:
+        """Return the newest complete burst of the cell, for a plan that has no bursts itself."""
+        cell = size_label(parse_size(planned.size)), planned.concurrency, self.plan.profile
+        complete = (row for row in reversed(self._others) if row.is_complete and row.x_sat_per_minute)
+        return next((r for r in complete if (r.size_label, r.concurrency, r.conditions.profile) == cell), None)
 
-    def _newest_run(self, test: PlannedTest) -> str | None:
-        newest = select(RunRow.id).where(RunRow.note == test.note(self.plan)).order_by(RunRow.created_at.desc())
-        with reading(self.laboratory.sessions) as session:
+    def _newest_run(self, planned: PlannedRun) -> str | None:
+        newest = select(RunRow.id).where(RunRow.note == planned.note(self.plan)).order_by(RunRow.created_at.desc())
+        with reading(self.runner.sessions) as session:
             return session.scalars(newest.limit(1)).first()

@@ -1,4 +1,4 @@
-"""Runs one test by the same programs a user runs, and returns its row."""
+"""Run one test with the programs that a user runs, and return its row."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
 
-from capacity.analysis import result_rows
-from capacity.analysis.analysed_runs import Findings, gather_all
-from capacity.experiments.early_stop import Withdrawal
-from capacity.experiments.rate_search import knows_enough
-from capacity.report.written_files import publish
+from capacity.analysis import recording_rules
+from capacity.analysis.analysed_runs import AnalysedRuns
+from capacity.analysis.load_and_analyse import load_and_analyse
+from capacity.experiments.early_stop import QueuedVideos, knows_enough
+from capacity.report.written_files import write_results
 from capacity.runs.recorded_run import find_run, load_run, unfinished_since
 from capacity.runs.result_row import ResultRow
+from capacity.runs.store import open_store, reading
 from core import aws, sqs_queue
 from core.cpu_calibration import calibration_seconds
 from core.database import Sessions
@@ -38,13 +40,13 @@ STUCK_SECONDS = 1800.0
 INJECTOR_END_SECONDS = 30.0
 
 
-class TrialFailed(AforoError):
-    """A program of the trial refused or failed; its own line says why."""
+class MeasurementFailed(AforoError):
+    """A program that the runner started failed, or the queue or the run does not progress."""
 
 
 @dataclass(frozen=True)
-class Test:
-    """What to run: a cell of the matrix with a number of videos; `note` is kept with the run."""
+class RunRequest:
+    """A run to carry out; `note` is stored with it, a profile of None is the injector's default."""
 
     size: str
     concurrency: int
@@ -53,79 +55,80 @@ class Test:
     rate_per_minute: float | None = None
     note: str = ""
     adaptive: bool = False
+    profile: str | None = None
 
 
-#: called with the videos that have ended and those that are expected
+#: called with the number of finished and of expected videos
 Progress = Callable[[int, int], None]
 
 
-def silent(_ended: int, _expected: int) -> None:
+def no_progress(_finished: int, _expected: int) -> None:
     """Show no progress."""
 
 
 @dataclass(frozen=True)
-class Laboratory:
-    """Where tests run: the stack of the settings."""
+class TestRunner:
+    """Runs tests on the stack of the settings."""
 
     settings: Settings
     sessions: Sessions
     lang: Language = DEFAULT_LANGUAGE
 
     @classmethod
-    def open(cls, lang: Language = DEFAULT_LANGUAGE) -> Laboratory:
-        """Return the laboratory of this process's settings."""
+    def open(cls, lang: Language = DEFAULT_LANGUAGE) -> TestRunner:
+        """Return the runner of this process's settings."""
         settings = Settings.from_process()
-        return cls(settings, result_rows.open_store(settings), lang)
+        return cls(settings, open_store(settings), lang)
 
-    def run(self, test: Test, progress: Progress) -> ResultRow:
-        """Set the concurrency, let the queue fall quiet, inject, wait for the drain and return the row."""
-        self._set_concurrency(test.concurrency)
-        self.quieten()
-        run_id = self._inject(test, progress)
-        self.wait(run_id, progress, adaptive=test.adaptive)
+    def run(self, request: RunRequest, progress: Progress) -> ResultRow:
+        """Set the concurrency, wait for an empty queue, inject, wait for the last video, return the row."""
+        self._set_concurrency(request)
+        self.wait_for_empty_queue()
+        run_id = self._inject(request, progress)
+        self.wait(run_id, progress, adaptive=request.adaptive)
         return self.row(run_id)
 
     def row(self, run_id: str) -> ResultRow:
-        """Return the settled row of a finished run, its verdicts stored, table and report written."""
-        with result_rows.reading(self.sessions) as session:
-            result_rows.wait_settled(session, find_run(session, run_id), self.settings.prometheus.url)
-        return self.judge(run_id).of(run_id).row
+        """Return the final row of a finished run; store its verdicts, write table and report."""
+        with reading(self.sessions) as session:
+            recording_rules.wait_settled(session, find_run(session, run_id), self.settings.prometheus.url)
+        return self.analyse(run_id).run(run_id).row
 
-    def judge(self, wanted: str | None = None) -> Findings:
-        """Judge what is recorded, the run `wanted` in any case, and write verdicts, table and report."""
-        with result_rows.reading(self.sessions) as session:
-            findings = gather_all(session, self.settings, wanted)
-        publish(self.sessions, self.settings, findings, self.lang)
-        return findings
+    def analyse(self, run_id: str | None = None) -> AnalysedRuns:
+        """Analyse the recorded runs, always including `run_id`; store verdicts, write table and report."""
+        with reading(self.sessions) as session:
+            analysed = load_and_analyse(session, self.settings, run_id)
+        write_results(self.sessions, self.settings, analysed, self.lang)
+        return analysed
 
     def wait(
         self, run_id: str, progress: Progress, stuck_seconds: float = STUCK_SECONDS, *, adaptive: bool = False
     ) -> None:
-        """Wait until every video of the run has ended, and close the run; raise TrialFailed when nothing moves.
+        """Wait until every video of the run is finished, and close the run; raise MeasurementFailed without progress.
 
-        `adaptive` takes the waiting videos back as soon as the ended ones tell the capacity well enough.
+        With `adaptive`, cancel the queued videos as soon as the capacity is known precisely enough.
         """
-        last, moved = -1, time.monotonic()
+        last, changed_at = -1, time.monotonic()
         while True:
-            ended, expected, closed = self._state(run_id)
-            progress(ended, expected)
+            finished, expected, closed = self._state(run_id)
+            progress(finished, expected)
             if closed:
                 return
-            if ended >= expected:
-                return self._note_canary(run_id)
-            if ended != last:
-                last, moved = ended, time.monotonic()
+            if finished >= expected:
+                return self._store_calibration(run_id)
+            if finished != last:
+                last, changed_at = finished, time.monotonic()
                 if adaptive and self._knows_enough(run_id):
-                    adaptive = self.withdrawal.take_back({run_id}) > 0
-            if time.monotonic() - moved > stuck_seconds:
-                why = f"no video ended for {stuck_seconds / 60:g} min"
-                raise TrialFailed("run", why, "see `make logs`", value=run_id)
+                    adaptive = self.queued_videos.cancel({run_id}) > 0
+            if time.monotonic() - changed_at > stuck_seconds:
+                why = f"no video finished for {stuck_seconds / 60:g} min"
+                raise MeasurementFailed("run", why, "see `make logs`", value=run_id)
             time.sleep(POLL_SECONDS)
 
     def adopt(self, run_id: str) -> bool:
-        """Say whether an earlier call's run is good to wait for; one whose injector died half-way is closed."""
+        """Return True if the run of an earlier call can be used; close a run whose injector died while sending."""
         while True:
-            with result_rows.reading(self.sessions) as session:
+            with reading(self.sessions) as session:
                 run = find_run(session, run_id)
                 if run.status in FINAL_STATUSES:
                     return run.status == RunStatus.FINISHED
@@ -138,37 +141,37 @@ class Laboratory:
                 return False
             time.sleep(POLL_SECONDS)
 
-    def quieten(self, stuck_seconds: float = STUCK_SECONDS) -> None:
-        """Take back what interrupted runs left in the queue, and wait until nothing waits or is in work."""
-        self._withdraw_orphans()
-        last, moved = -1, time.monotonic()
+    def wait_for_empty_queue(self, stuck_seconds: float = STUCK_SECONDS) -> None:
+        """Cancel the queued videos of interrupted runs, and wait until the queue holds no message."""
+        self._cancel_orphans()
+        last, changed_at = -1, time.monotonic()
         while (left := self._messages()) > 0:
             if left != last:
-                last, moved = left, time.monotonic()
-            if time.monotonic() - moved > stuck_seconds:
-                why = f"{left} messages of earlier work do not drain"
-                raise TrialFailed("queue", why, "see `make logs`, or purge it", value=self.settings.queue.name)
+                last, changed_at = left, time.monotonic()
+            if time.monotonic() - changed_at > stuck_seconds:
+                why = f"{left} messages of earlier work remain in it"
+                raise MeasurementFailed("queue", why, "see `make logs`, or purge it", value=self.settings.queue.name)
             time.sleep(POLL_SECONDS)
 
     @cached_property
-    def withdrawal(self) -> Withdrawal:
-        """Return what takes waiting videos back from the queue of the settings."""
+    def queued_videos(self) -> QueuedVideos:
+        """Return the videos that wait in the queue of the settings."""
         client = aws.client(self.settings, "sqs")
-        return Withdrawal(client, sqs_queue.find_queue(client, self.settings.queue.name), self.sessions)
+        return QueuedVideos(client, sqs_queue.find_queue(client, self.settings.queue.name), self.sessions)
 
-    def _withdraw_orphans(self) -> None:
+    def _cancel_orphans(self) -> None:
         orphaned = select(VideoRow.run_id).join(RunRow).where(VideoRow.state == VideoState.UPLOADED)
-        ended = orphaned.where(RunRow.status.in_([RunStatus.INTERRUPTED, RunStatus.FAILED])).distinct()
-        with result_rows.reading(self.sessions) as session:
-            run_ids = set(session.scalars(ended))
+        of_ended_runs = orphaned.where(RunRow.status.in_([RunStatus.INTERRUPTED, RunStatus.FAILED])).distinct()
+        with reading(self.sessions) as session:
+            run_ids = set(session.scalars(of_ended_runs))
         if run_ids and self._messages():
-            self.withdrawal.take_back(run_ids)
+            self.queued_videos.cancel(run_ids)
 
     def _messages(self) -> int:
-        return sqs_queue.read_attributes(self.withdrawal.client, self.withdrawal.queue_url).total
+        return sqs_queue.read_attributes(self.queued_videos.client, self.queued_videos.queue_url).total
 
     def _knows_enough(self, run_id: str) -> bool:
-        with result_rows.reading(self.sessions) as session:
+        with reading(self.sessions) as session:
             recorded = load_run(session, find_run(session, run_id))
             until = unfinished_since(session, run_id)
         return knows_enough(recorded.executions, recorded.run.slots, until)
@@ -179,20 +182,18 @@ class Laboratory:
             session.execute(update(RunRow).where(RunRow.id == run_id).values(values))
 
     def _state(self, run_id: str) -> tuple[int, int, bool]:
-        final = [state.value for state in FINAL_STATES]
         with self.sessions.begin() as session:
             run = find_run(session, run_id)
-            done = select(func.count()).where(VideoRow.run_id == run_id, VideoRow.state.in_(final))
-            ended = session.scalar(done) or 0
+            finished = self._finished_videos(session, run_id)
             closed = run.status in FINAL_STATUSES
             if not closed:
                 run.heartbeat_at = time.time()
-                if ended >= run.count:
+                if finished >= run.count:
                     run.status, run.finished_at = RunStatus.FINISHED, time.time()
-            return ended, run.count, closed
+            return finished, run.count, closed
 
-    def _note_canary(self, run_id: str) -> None:
-        """Time the injector's canary again, now that the workers are idle: a machine that changed meanwhile shows."""
+    def _store_calibration(self, run_id: str) -> None:
+        """Repeat the injector's CPU calibration now that the workers are idle, to detect a changed machine."""
         if self.settings.stack == "aws":
             return
         seconds = calibration_seconds()
@@ -200,47 +201,56 @@ class Laboratory:
             run = find_run(session, run_id)
             run.environment = {**run.environment, "canary_after_seconds": seconds}
 
-    def _set_concurrency(self, concurrency: int) -> None:
+    def _set_concurrency(self, request: RunRequest) -> None:
         if self.settings.stack == "native":
-            _program({"CONCURRENCY": str(concurrency)}, "local", "up")
+            profile = {} if request.profile is None else {"PROFILE": request.profile}
+            _run_program({"CONCURRENCY": str(request.concurrency), **profile}, "local", "up")
         else:
-            self._require_concurrency(concurrency)
+            self._require_concurrency(request.concurrency)
 
     def _require_concurrency(self, concurrency: int) -> None:
-        slots = result_rows.slots_per_node(self.settings.prometheus.url)
+        slots = recording_rules.slots_per_node(self.settings.prometheus.url)
         if slots != concurrency:
             remedy = f"restart them with --concurrency {concurrency}"
             if self.settings.stack == "compose":
                 remedy = f"run `make up STACK=compose CONCURRENCY={concurrency}`, then this again"
             raise EnvironmentFault("worker", f"its nodes have {slots} slots", remedy, value=self.settings.stack)
 
-    def _inject(self, test: Test, progress: Progress) -> str:
-        """Inject as a user would, showing progress meanwhile; return the id of the run."""
-        run_id = new_run_id(test.mode, size_label(parse_size(test.size)), test.concurrency)
-        options = ["--count", str(test.count), "--size", test.size, "--mode", test.mode.value, "--note", test.note]
-        if test.rate_per_minute is not None:
-            options += ["--rate", f"{test.rate_per_minute:.4f}"]
-        with tempfile.TemporaryFile("w+") as talk:
-            injector = subprocess.Popen(_command("injector", *options, "--run-id", run_id), env=_environment({}),
-                                        stdout=subprocess.DEVNULL, stderr=talk)  # fmt: skip
+    def _inject(self, request: RunRequest, progress: Progress) -> str:
+        """Run the injector as a user would, with progress; return the id of the run."""
+        run_id = new_run_id(request.mode, size_label(parse_size(request.size)), request.concurrency)
+        with tempfile.TemporaryFile("w+") as stderr:
+            injector = subprocess.Popen(_command("injector", *_injector_options(request), "--run-id", run_id),
+                                        env=_environment({}), stdout=subprocess.DEVNULL, stderr=stderr)  # fmt: skip
             try:
                 while injector.poll() is None:
-                    progress(*self._ended_so_far(run_id, test.count))
+                    with reading(self.sessions) as session:
+                        progress(self._finished_videos(session, run_id), request.count)
                     time.sleep(POLL_SECONDS / 5)
             finally:
-                _end(injector)
-            talk.seek(0)
-            _check("injector", injector.returncode, talk.read())
+                _interrupt(injector)
+            stderr.seek(0)
+            _check("injector", injector.returncode, stderr.read())
         return run_id
 
-    def _ended_so_far(self, run_id: str, count: int) -> tuple[int, int]:
+    @staticmethod
+    def _finished_videos(session: Session, run_id: str) -> int:
         final = [state.value for state in FINAL_STATES]
-        with result_rows.reading(self.sessions) as session:
-            done = select(func.count()).where(VideoRow.run_id == run_id, VideoRow.state.in_(final))
-            return session.scalar(done) or 0, count
+        finished = select(func.count()).where(VideoRow.run_id == run_id, VideoRow.state.in_(final))
+        return session.scalar(finished) or 0
 
 
-def _program(variables: dict[str, str], *arguments: str) -> None:
+def _injector_options(request: RunRequest) -> list[str]:
+    options = ["--count", str(request.count), "--size", request.size, "--mode", request.mode.value]
+    options += ["--note", request.note]
+    if request.rate_per_minute is not None:
+        options += ["--rate", f"{request.rate_per_minute:.4f}"]
+    if request.profile is not None:
+        options += ["--profile", request.profile]
+    return options
+
+
+def _run_program(variables: dict[str, str], *arguments: str) -> None:
     ended = subprocess.run(
         _command(*arguments), env=_environment(variables), capture_output=True, text=True, check=False
     )
@@ -252,19 +262,19 @@ def _command(*arguments: str) -> list[str]:
 
 
 def _environment(variables: dict[str, str]) -> dict[str, str]:
-    """Return our environment without the options that differ from test to test. User and profile are the caller's."""
-    hidden = RUN_OPTIONS - {"USER_ID", "PROFILE"}
+    """Return our environment without the options that differ from run to run, which we pass as arguments."""
+    hidden = RUN_OPTIONS - {"USER_ID"}
     return {key: value for key, value in os.environ.items() if key not in hidden} | variables
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Let an injector that we leave behind mark its run as interrupted."""
+def _interrupt(process: subprocess.Popen[bytes]) -> None:
+    """Let an injector that still runs mark its run as interrupted."""
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
         process.wait(INJECTOR_END_SECONDS)
 
 
-def _check(program: str, code: int, talk: str) -> None:
+def _check(program: str, code: int, stderr: str) -> None:
     if code != 0:
-        last = (talk.strip().splitlines() or ["it said nothing"])[-1].removeprefix("error: ")
-        raise TrialFailed(f"python -m {program}", last, "mend that and run again: finished cells are kept")
+        last = (stderr.strip().splitlines() or ["no error message"])[-1].removeprefix("error: ")
+        raise MeasurementFailed(f"python -m {program}", last, "fix it and run again: finished cells are kept")

@@ -1,135 +1,125 @@
-"""What the data allow to conclude, and what they leave open: rules on intervals and verdicts, in Spanish."""
+"""Conclusions that intervals and verdicts support, and what remains unknown: codes with their values.
+
+The sentence of each code stands in templates/conclusiones.es.md.j2, as a macro of the same name.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
-from capacity.analysis.analysed_runs import Findings
-from capacity.analysis.run_analysis import RunEvidence
+from capacity.analysis.analysed_runs import AnalysedRuns
+from capacity.analysis.run_analysis import RunAnalysis
 from capacity.diagnosis.bottleneck import Cause
-from capacity.diagnosis.data_quality import is_trustworthy
+from capacity.diagnosis.data_quality import is_valid
 from capacity.estimators.littles_law import Agreement
 from capacity.estimators.stability import Stability
-from capacity.report.page import configuration
 from capacity.report.saturation import Curve, Point, curves
-from capacity.report.statements import kept_up, limit_parts, plural, spaced
+from capacity.report.statements import kept_up, limit_parts
 from capacity.table.cells import RUNS_FOR_INTERVAL, TableCell
-from capacity.table.number_format import number, percent
 from core.language import Language
 from core.run import Mode
 
 LANG: Language = "es"
+#: below this share of X_sat, a burst spends much of its time filling and draining the slots
+FILLED_SHARE = 0.9
 
 
-def conclusions(findings: Findings) -> Iterator[str]:
-    """Yield the sentences that intervals and verdicts carry, best capacity first."""
-    found = curves(findings)
-    for curve in found:
+@dataclass(frozen=True)
+class Conclusion:
+    """A code and the values of its sentence."""
+
+    code: str
+    values: dict[str, Any] = field(default_factory=dict)
+
+
+def conclusions(analysed: AnalysedRuns) -> Iterator[Conclusion]:
+    """Yield what intervals and verdicts support: per size, between sizes, per rate, per cause."""
+    sizes = curves(analysed)
+    for curve in sizes:
         yield from _of_curve(curve)
-    yield from _of_sizes(found)
-    for cell in findings.cells:
-        if cell.key.mode == Mode.SUSTAINED and cell.runs[-1].is_whole:
+    yield from _of_sizes(sizes)
+    for cell in analysed.cells:
+        if cell.key.mode == Mode.SUSTAINED and cell.runs[-1].is_complete:
             yield _of_rate(cell)
-    yield from _of_limits(findings)
+    yield from _of_limits(analysed)
 
 
-def unknowns(findings: Findings) -> Iterator[str]:
-    """Yield what a reader must not take from the document."""
-    yield from _of_few_runs(findings.cells)
-    for curve in curves(findings):
+def unknowns(analysed: AnalysedRuns) -> Iterator[Conclusion]:
+    """Yield what the measurements do not show."""
+    yield from _of_few_runs(analysed.cells)
+    for curve in curves(analysed):
         if curve.fit is None or curve.fit.refused is not None:
-            why = "un solo nivel" if curve.fit is None else curve.fit.refused.to(LANG) if curve.fit.refused else ""
-            yield f"Dónde está el máximo con {spaced(curve.size_label)}: la ley de escalabilidad no se ajusta ({why})."
-    yield from _of_runs(findings.behind)
-    yield "Cómo se comporta en otra máquina, con otros videos o con otro perfil: solo se midió lo que dice «Montaje»."
+            refused = None if curve.fit is None else curve.fit.refused
+            yield Conclusion("no_fit", {"size": curve.size_label, "refused": refused})
+    yield from _of_runs(analysed.newest_per_cell)
+    yield Conclusion("other_conditions")
 
 
-def _of_few_runs(cells: Sequence[TableCell]) -> Iterator[str]:
-    told = {
-        1: "una sola corrida, y su intervalo es solo el de ella",
-        2: f"dos corridas, que no dan ningún intervalo: hacen falta {RUNS_FOR_INTERVAL}",
-    }
-    for runs, what in told.items():
+def _of_few_runs(cells: Sequence[TableCell]) -> Iterator[Conclusion]:
+    for runs, code in {1: "one_run", 2: "two_runs"}.items():
         count = sum(len(cell.x_sat_runs) == runs for cell in cells)
         if count:
-            who = plural(count, "configuración tiene", "configuraciones tienen")
-            yield f"Cómo varían unas corridas de otras: {who} {what}."
+            yield Conclusion(code, {"cells": count, "needed": RUNS_FOR_INTERVAL})
 
 
-def _of_curve(curve: Curve) -> Iterator[str]:
-    size, best = spaced(curve.size_label), max(curve.points, key=lambda point: point.capacity)
-    doubt = "" if best.trusted else " (corrida no confiable)"
-    yield (
-        f"Con {size} la mayor capacidad nominal medida es {number(best.capacity, LANG)} videos/min, "
-        f"con {plural(best.slots, 'slot', 'slots')}{doubt}."
-    )
+def _of_curve(curve: Curve) -> Iterator[Conclusion]:
+    best = max(curve.points, key=lambda point: point.capacity)
+    yield Conclusion("best_capacity", {"size": curve.size_label, "best": best})
     for fewer, more in pairwise(curve.points):
-        yield f"Con {size}, de {fewer.slots} a {more.slots} slots: {_gain(fewer, more)}."
+        values = {"size": curve.size_label, "fewer": fewer, "more": more, "ratio": more.capacity / fewer.capacity}
+        yield Conclusion(f"gain_{_gain(fewer, more)}", values | {"needed": RUNS_FOR_INTERVAL})
 
 
 def _gain(fewer: Point, more: Point) -> str:
-    """Say what more slots brought; only intervals between runs may tell two cells apart (METHOD 1.3)."""
-    ratio = f"×{number(more.capacity / fewer.capacity, LANG)}"
-    if not (fewer.trusted and more.trusted):
-        return f"{ratio}, pero alguna de las corridas no es confiable"
+    """Classify the effect of more slots; only intervals between runs can distinguish two cells."""
+    if not (fewer.is_valid and more.is_valid):
+        return "invalid"
     if fewer.interval is None or more.interval is None or not (fewer.between_runs and more.between_runs):
-        return f"{ratio}, orientativo: con menos de {RUNS_FOR_INTERVAL} corridas no se sabe cuánto es azar"
+        return "indicative"
     if more.interval.low > fewer.interval.high:
-        return f"{ratio}; los intervalos entre corridas no se tocan: la capacidad sube"
-    if more.interval.high < fewer.interval.low:
-        return f"{ratio}; los intervalos entre corridas no se tocan: la capacidad BAJA"
-    return f"{ratio}; los intervalos entre corridas se solapan: no se distingue ganancia"
+        return "up"
+    return "down" if more.interval.high < fewer.interval.low else "none"
 
 
-def _of_sizes(found: Sequence[Curve]) -> Iterator[str]:
-    for smaller, larger in pairwise(found):
+def _of_sizes(sizes: Sequence[Curve]) -> Iterator[Conclusion]:
+    for smaller, larger in pairwise(sizes):
         common = {point.slots: point for point in smaller.points}
         pairs = [(common[point.slots], point) for point in larger.points if point.slots in common]
         if pairs:
-            ratios = ", ".join(f"×{number(b.capacity / a.capacity, LANG)} (c={a.slots})" for a, b in pairs)
-            yield f"De {spaced(smaller.size_label)} a {spaced(larger.size_label)} la capacidad cambia {ratios}."
+            ratios = [(b.capacity / a.capacity, a.slots) for a, b in pairs]
+            yield Conclusion(
+                "size_ratio", {"smaller": smaller.size_label, "larger": larger.size_label, "ratios": ratios}
+            )
 
 
-def _of_rate(cell: TableCell) -> str:
-    rate, slots = number(cell.key.rate_per_minute, LANG, 1), plural(cell.key.concurrency, "slot", "slots")
+def _of_rate(cell: TableCell) -> Conclusion:
     verdict = Stability(cell.runs[-1].stability or Stability.INCONCLUSIVE)
-    said = {
-        Stability.STABLE: "la cola no crece: se sostiene",
-        Stability.UNSTABLE: "la cola crece sin control: NO se sostiene",
-        Stability.INCONCLUSIVE: "no se puede afirmar que se sostenga ni que no",
-    }[verdict]
-    return f"{rate} videos/min de {spaced(cell.key.size_label)} con {slots}: {said}."
+    return Conclusion(f"rate_{verdict.value.lower()}", {"key": cell.key})
 
 
-def _of_limits(findings: Findings) -> Iterator[str]:
-    """Group the configurations by what limits them."""
-    by_cause: dict[str, list[str]] = {}
-    for run in findings.behind:
+def _of_limits(analysed: AnalysedRuns) -> Iterator[Conclusion]:
+    """Group the cells by their limit."""
+    by_cause: dict[str, list[RunAnalysis]] = {}
+    for run in analysed.newest_per_cell:
         if kept_up(run) or run.bottleneck.cause is not Cause.UNCLEAR:
-            by_cause.setdefault(limit_parts(run)[0].to(LANG), []).append(configuration(run, LANG))
-    for cause, names in by_cause.items():
-        yield f"Límite «{cause}»: {'; '.join(names)}."
+            by_cause.setdefault(limit_parts(run)[0].to(LANG), []).append(run)
+    for cause, runs in by_cause.items():
+        yield Conclusion("limit", {"cause": cause, "rows": [run.row for run in runs]})
 
 
-def _of_runs(runs: Sequence[RunEvidence]) -> Iterator[str]:
-    unclear = [run for run in runs if run.bottleneck.cause is Cause.UNCLEAR and not kept_up(run)]
-    if unclear:
-        yield f"Qué limita a {', '.join(run.row.run_id for run in unclear)}: la evidencia no señala a ningún recurso."
-    doubtful = [run for run in runs if not is_trustworthy(run.flags)]
-    if doubtful:
-        names = ", ".join(run.row.run_id for run in doubtful)
-        yield f"Las cifras de {names} no son confiables (véase «Comprobaciones»)."
-    unpolled = [run for run in runs if run.little.agreement is Agreement.UNKNOWN]
-    if unpolled:
-        count = plural(len(unpolled), "corrida muy corta o sin muestras", "corridas muy cortas o sin muestras")
-        yield f"Si la cola de SQS cuenta lo mismo que el registro (ley de Little), en {count}."
-    short = [run for run in runs if run.stability is not None and not run.stability.long_enough]
-    if short:
-        names = ", ".join(run.row.run_id for run in short)
-        yield f"La estabilidad a largo plazo en {names}: menos llegadas de las necesarias para afirmarla."
-    low = [run for run in runs if run.row.x and run.row.x_sat_per_minute and run.row.x / run.row.x_sat_per_minute < 0.9]
-    for run in low:
-        share = percent((run.row.x or 0) / (run.row.x_sat_per_minute or 1), LANG, 0)
-        why = f"N={run.row.count} es poco para {plural(run.row.slots, 'slot', 'slots')}"
-        yield f"Lo que daría una prueba más larga: X de {run.row.run_id} queda en el {share} de la capacidad; {why}."
+def _of_runs(runs: Sequence[RunAnalysis]) -> Iterator[Conclusion]:
+    groups = {
+        "unclear_limit": [run for run in runs if run.bottleneck.cause is Cause.UNCLEAR and not kept_up(run)],
+        "invalid_runs": [run for run in runs if not is_valid(run.warnings)],
+        "no_littles_law": [run for run in runs if run.little.agreement is Agreement.UNKNOWN],
+        "few_arrivals": [run for run in runs if run.stability is not None and not run.stability.long_enough],
+    }
+    for code, members in groups.items():
+        if members:
+            yield Conclusion(code, {"ids": ", ".join(run.row.run_id for run in members), "count": len(members)})
+    for row in (run.row for run in runs):
+        if row.x and row.x_sat_per_minute and row.x / row.x_sat_per_minute < FILLED_SHARE:
+            yield Conclusion("short_run", {"row": row, "share": row.x / row.x_sat_per_minute})

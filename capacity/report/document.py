@@ -1,105 +1,30 @@
-"""The user's document of scenario 2, in Spanish, from what was measured and from nothing else."""
+"""The user's document of scenario 2, in Spanish, from the measurements alone.
+
+Its prose stands in templates/escenario_2.es.md.j2 and templates/conclusiones.es.md.j2.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
-from capacity.analysis.analysed_runs import Findings
-from capacity.analysis.run_analysis import RunEvidence, cell_evidence
-from capacity.diagnosis.data_quality import is_trustworthy
-from capacity.report import saturation
-from capacity.report.conclusions import conclusions, unknowns
-from capacity.report.page import configuration
-from capacity.report.statements import best_told, limit_parts, machine, plural, spaced
+from capacity.analysis.analysed_runs import AnalysedRuns
+from capacity.analysis.bottleneck_evidence import cell_evidence
+from capacity.analysis.run_analysis import RunAnalysis
+from capacity.diagnosis.data_quality import is_valid
+from capacity.report import conclusions, saturation
+from capacity.report.messages import sentence
+from capacity.report.statements import best_sentence, limit_parts, machine
+from capacity.report.template_loader import template
 from capacity.table.cells import TableCell
 from capacity.table.number_format import UNKNOWN, interval_text, number, percent
-from capacity.table.table_text import STABILITIES, capacity_text, markdown, sources
-from core.language import Language
+from capacity.table.phrases import cell_name, spaced
+from capacity.table.table_text import capacity_text, markdown, sources
+from core.language import STABILITY_NAMES, Language
 from core.run import Mode
 
 LANG: Language = "es"
-GOAL = """\
-Cuántos videos por minuto procesa la capa de workers (Celery + ffmpeg detrás de una cola SQS) según el número de
-procesos en paralelo y el tamaño del archivo, hasta dónde sube al añadir procesos y qué lo frena."""
-METHOD = """\
-- **Inyección directa a la cola**, sin pasar por la web: videos MP4 reales del tamaño pedido. *Burst*: todos a la vez.
-  *Sustained*: uno cada 60/tasa segundos, con horario absoluto (un envío tardío no retrasa los siguientes).
-- **X** (videos/min): videos completados entre la primera subida y el último fin (burst), o dentro de la ventana de
-  la prueba (sustained). **S** (s): media de `updated_at − uploaded_at`, espera en la cola incluida. Los publican las
-  reglas de Prometheus a partir de cifras exactas por corrida y se recalculan desde la base de datos; deben coincidir
-  al 0.1 %.
-- En un burst **S crece con el número de videos N** (con servicio constante s y c slots es s(N+c)/(2c)): solo se
-  comparan S de la misma N.
-- **X_sat**, la capacidad nominal: videos por minuto con todos los slots ocupados, 60·c / ciclo medio de un slot, sin
-  el vaciado final. Su intervalo del 95 % es el de la corrida si hay una sola y entre corridas si hay tres o
-  más; con dos no hay ninguno.
-- **Estabilidad** (sustained): crecimiento de la cola frente a la tasa ofrecida y utilización ρ con su intervalo.
-- **Límite**: consumo de CPU, presión (PSI), disco, red y tiempo de cada etapa mientras había videos en espera,
-  comparados con los de un solo slot y con los techos de la máquina cuando se midieron."""
-
-
-def render_document(findings: Findings) -> str:
-    """Return the document as Markdown; the same findings give the same text."""
-    cells = findings.cells
-    runs = findings.behind
-    parts = [
-        ("Objetivo", GOAL),
-        ("Respuesta", _answers(findings) or "Ninguna todavía."),
-        ("Montaje", _setup(runs)),
-        ("Método", METHOD),
-        ("Tabla de resultados", _results(cells)),
-        ("Capacidad y tiempos por configuración", _capacities(findings)),
-        ("Puntos de saturación", _saturation(findings)),
-        ("Cuellos de botella", _bottlenecks(runs)),
-        ("Comprobaciones", _checks(runs)),
-        ("Conclusiones", _bullets(conclusions(findings)) or "Los datos no permiten ninguna."),
-        ("Lo que no se pudo saber", _bullets(unknowns(findings)) or "Nada que anotar."),
-        ("Cómo repetirlo", _repeat(cells)),
-    ]
-    body = "\n\n".join(f"## {title}\n\n{text}" for title, text in parts)
-    return f"# Escenario 2: rendimiento de la capa de workers (SQS)\n\n{_origin(cells)}\n\n{body}\n"
-
-
-def _answers(findings: Findings) -> str:
-    return _bullets(f"{best_told(findings, run, LANG)}." for run in findings.best_of_sizes)
-
-
-def _origin(cells: Sequence[TableCell]) -> str:
-    behind = sum(len(cell.sources) for cell in cells)
-    return (
-        f"*Este documento se genera con `make document` a partir de {plural(behind, 'corrida', 'corridas')} "
-        "medidas; no se edita a mano.*"
-    )
-
-
-def _results(cells: Sequence[TableCell]) -> str:
-    return f"{markdown(cells, LANG)}\nCorridas detrás de cada fila:\n\n{sources(cells, LANG)}".rstrip()
-
-
-def _setup(runs: Sequence[RunEvidence]) -> str:
-    """Return machine, software and inputs, each different one once."""
-    told: dict[str, dict[str, None]] = {}
-    for run in runs:
-        for name, value in _facts_of(run):
-            told.setdefault(name, {})[value] = None
-    rows = (f"| {name} | {'; '.join(values)} |" for name, values in told.items())
-    return "\n".join(["| Parte | Valor |", "|---|---|", *rows])
-
-
-def _facts_of(run: RunEvidence) -> Iterator[tuple[str, str]]:
-    row, environment = run.recorded.run, run.recorded.run.environment
-    unknown = UNKNOWN.to(LANG)
-    yield "Máquina", machine(run, LANG)
-    yield "Pila", STACKS.get(environment.get("stack", ""), unknown)
-    yield "Almacenamiento", STORAGES.get(environment.get("storage", ""), unknown)
-    yield "Celery · Python", f"{environment.get('celery', unknown)} · {environment.get('python', unknown)}"
-    yield "Perfil de ffmpeg", PROFILES.get(row.profile, row.profile)
-    seconds = f"{number(row.source_seconds, LANG, 1)} s de video" if row.source_seconds else "duración desconocida"
-    yield "Videos", f"{spaced(row.size_label)}: {seconds}, sha256 {row.source_sha256[:12]}"
-    yield "Nodos × procesos", f"{row.nodes} × {row.concurrency}"
-
-
 STACKS = {
     "native": "en esta máquina, sin contenedores; la cola es un emulador local de SQS, no AWS",
     "compose": "contenedores en una máquina; la cola es un emulador de SQS o la que se indicó",
@@ -112,92 +37,98 @@ PROFILES = {
 }
 
 
-def _capacities(findings: Findings) -> str:
-    head = (
-        "| Configuración | X_sat (videos/min) | Servicio media · p95 (s) | Espera media (s) | ρ | Cola |",
-        "|---|---|---|---|---|---|",
+def render_document(analysed: AnalysedRuns) -> str:
+    """Return the document as Markdown; the same runs give the same text."""
+    cells, runs, curves = analysed.cells, analysed.newest_per_cell, saturation.curves(analysed)
+    return template("escenario_2.es.md.j2").render(
+        run_count=sum(len(cell.sources) for cell in cells),
+        answers=[f"{best_sentence(analysed, run, LANG)}." for run in analysed.best_of_sizes],
+        setup=_setup(runs),
+        table=markdown(cells, LANG),
+        sources=sources(cells, LANG),
+        capacities=[_capacity(cell, run) for cell, run in analysed.analysed_cells],
+        saturation=[f"**{spaced(c.size_label)}.** {' '.join(saturation.statements(c, LANG))}" for c in curves],
+        verdicts=[(_name(run), *(text.to(LANG) for text in limit_parts(run))) for run in runs],
+        findings=[_findings(run) for run in runs],
+        checks=[_check(run) for run in runs],
+        conclusions=conclusion_sentences(conclusions.conclusions(analysed)),
+        unknowns=conclusion_sentences(conclusions.unknowns(analysed)),
+        sizes=",".join(dict.fromkeys(cell.key.size_label for cell in cells)),
+        slots=",".join(str(c) for c in sorted({cell.key.concurrency for cell in cells})),
     )
-    rows = (_capacity_row(cell, run) for cell, run in findings.judged_cells)
-    return "\n".join([*head, *rows])
 
 
-def _capacity_row(cell: TableCell, run: RunEvidence) -> str:
+def conclusion_sentences(found: Iterable[conclusions.Conclusion]) -> list[str]:
+    """Return the Spanish sentence of each conclusion."""
+    macros: Any = template("conclusiones.es.md.j2").module
+    return [getattr(macros, conclusion.code)(conclusion.values) for conclusion in found]
+
+
+def _name(run: RunAnalysis) -> str:
+    return cell_name(run.row, LANG)
+
+
+def _setup(runs: Sequence[RunAnalysis]) -> list[tuple[str, str]]:
+    """Return machine, software and inputs; each different value once."""
+    values: dict[str, dict[str, None]] = {}
+    for run in runs:
+        for name, value in _setup_of(run):
+            values.setdefault(name, {})[value] = None
+    return [(name, "; ".join(different)) for name, different in values.items()]
+
+
+def _setup_of(run: RunAnalysis) -> Iterator[tuple[str, str]]:
+    row, environment = run.recorded.run, run.recorded.run.environment
+    unknown = UNKNOWN.to(LANG)
+    yield "Máquina", machine(run, LANG)
+    yield "Pila", STACKS.get(environment.get("stack", ""), unknown)
+    yield "Almacenamiento", STORAGES.get(environment.get("storage", ""), unknown)
+    yield "Celery · Python", f"{environment.get('celery', unknown)} · {environment.get('python', unknown)}"
+    yield "Perfil de ffmpeg", PROFILES.get(row.profile, row.profile)
+    seconds = f"{number(row.source_seconds, LANG, 1)} s de video" if row.source_seconds else "duración desconocida"
+    yield "Videos", f"{spaced(row.size_label)}: {seconds}, sha256 {row.source_sha256[:12]}"
+    yield "Nodos × procesos", f"{row.nodes} × {row.concurrency}"
+
+
+def _capacity(cell: TableCell, run: RunAnalysis) -> tuple[str, ...]:
     service, verdict = run.service, run.stability
     capacity = "—" if cell.key.mode != Mode.BURST else capacity_text(cell.x_sat, cell.x_sat_interval, LANG)
     rho = "—" if verdict is None else interval_text(verdict.utilisation_interval, LANG)
-    queue = "—" if verdict is None else STABILITIES[verdict.verdict].to(LANG)
+    queue = "—" if verdict is None else STABILITY_NAMES[verdict.verdict].to(LANG)
     times = f"{number(service.mean_seconds, LANG)} · {number(service.p95_seconds, LANG)}"
-    cells = (configuration(run, LANG), capacity, times, number(run.parts.wait_seconds, LANG), rho, queue)
-    return f"| {' | '.join(cells)} |"
+    return _name(run), capacity, times, number(run.parts.wait_seconds, LANG), rho, queue
 
 
-def _saturation(findings: Findings) -> str:
-    found = saturation.curves(findings)
-    lines = (f"**{spaced(curve.size_label)}.** {' '.join(saturation.statements(curve, LANG))}" for curve in found)
-    return _bullets(lines) or "No hay bursts con capacidad conocida."
-
-
-def _bottlenecks(runs: Sequence[RunEvidence]) -> str:
-    """Return the verdict for each configuration, then the four findings that the scenario asks for."""
-    verdicts = ["| Configuración | Límite | Confianza | Evidencia |", "|---|---|---|---|"]
-    verdicts += [f"| {' | '.join(_verdict(run))} |" for run in runs]
-    findings = ["| Configuración | CPU | ffmpeg | Disco temporal | Red / S3 |", "|---|---|---|---|---|"]
-    findings += [f"| {' | '.join(_findings(run))} |" for run in runs]
-    return "\n".join([*verdicts, "", "Hallazgos por configuración, con videos en espera:", "", *findings])
-
-
-def _verdict(run: RunEvidence) -> tuple[str, ...]:
-    return configuration(run, LANG), *(text.to(LANG) for text in limit_parts(run))
-
-
-def _findings(run: RunEvidence) -> tuple[str, ...]:
-    cell = cell_evidence(run.row, run.recorded, run.resources, [])
+def _findings(run: RunAnalysis) -> tuple[str, ...]:
+    """Return the four findings that the scenario asks for: CPU, ffmpeg, disk, network."""
+    cell = cell_evidence(run, run.resources, [])
     service, cores = cell.service_seconds, cell.ffmpeg_cores
     ffmpeg = percent(cell.share("transcode"), LANG, 0)
     moved = percent(cell.share("download", "upload"), LANG, 1)
     return (
-        configuration(run, LANG),
+        _name(run),
         f"ocupada {percent(cell.cpu_utilisation, LANG, 0)}, PSI {percent(cell.cpu_pressure_some, LANG, 0)}",
         f"{ffmpeg} de {number(service, LANG)} s" + ("" if cores is None else f", {number(cores, LANG)} núcleos"),
-        f"{_of_ceiling(cell.disk_utilisation)}, PSI full {percent(cell.io_pressure_full, LANG, 1)}",
-        f"{_of_ceiling(cell.network_utilisation)}, transferencias {moved} del servicio",
+        f"{_of_bandwidth(cell.disk_utilisation)}, PSI full {percent(cell.io_pressure_full, LANG, 1)}",
+        f"{_of_bandwidth(cell.network_utilisation)}, transferencias {moved} del servicio",
     )
 
 
-def _of_ceiling(utilisation: float | None) -> str:
-    return "techo sin medir" if utilisation is None else f"{percent(utilisation, LANG, 0)} del techo"
+def _of_bandwidth(utilisation: float | None) -> str:
+    return (
+        "ancho de banda sin medir" if utilisation is None else f"{percent(utilisation, LANG, 0)} de su ancho de banda"
+    )
 
 
-def _checks(runs: Sequence[RunEvidence]) -> str:
-    head = [
-        "| Corrida | Conservación | Prometheus = base de datos | Ley de Little | Fiabilidad |",
-        "|---|---|---|---|---|",
-    ]
-    return "\n".join([*head, *(f"| {' | '.join(_check(run))} |" for run in runs)])
-
-
-def _check(run: RunEvidence) -> tuple[str, ...]:
-    census, unknown = run.recorded.census, UNKNOWN.to(LANG)
-    kept = census.is_conserved and census.injected == run.row.count
-    agrees = {True: "sí", False: "NO", None: unknown}[run.row.agrees]
+def _check(run: RunAnalysis) -> tuple[str, ...]:
+    counts, unknown = run.recorded.video_counts, UNKNOWN.to(LANG)
+    holds = counts.is_conserved and counts.injected == run.row.count
     mismatch = run.little.mismatch
-    little = percent(mismatch, LANG) if math.isfinite(mismatch) else unknown
-    flags = "; ".join(flag.evidence.to(LANG) for flag in run.flags) or "sin reservas"
-    trust = flags if is_trustworthy(run.flags) else f"**no confiable**: {flags}"
+    warnings = "; ".join(sentence(warning.evidence, LANG) for warning in run.warnings) or "sin reservas"
     return (
         run.row.run_id,
-        f"{census.done}/{run.row.count} {'se cumple' if kept else 'NO SE CUMPLE'}",
-        agrees,
-        little,
-        trust,
+        f"{counts.done}/{run.row.count} {'se cumple' if holds else 'NO SE CUMPLE'}",
+        {True: "sí", False: "NO", None: unknown}[run.row.agrees],
+        percent(mismatch, LANG) if math.isfinite(mismatch) else unknown,
+        warnings if is_valid(run.warnings) else f"**no confiable**: {warnings}",
     )
-
-
-def _repeat(cells: Sequence[TableCell]) -> str:
-    sizes = ",".join(dict.fromkeys(cell.key.size_label for cell in cells)) or "50MB,100MB"
-    slots = ",".join(str(c) for c in sorted({cell.key.concurrency for cell in cells})) or "1,2,4"
-    return f"```bash\nmake matrix SIZES={sizes} CONCURRENCY={slots}   # reanudable; llena la tabla\nmake document\n```"
-
-
-def _bullets(lines: Iterable[str]) -> str:
-    return "\n".join(f"- {line}" for line in lines)

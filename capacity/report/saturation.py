@@ -1,4 +1,4 @@
-"""How the capacity grows with the slots, by size: the points of the table, the fitted law, and what may be said."""
+"""Capacity against slots per size: the points of the table, the fitted law, and their sentences."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from itertools import groupby
 
 import numpy as np
 
-from capacity.analysis.analysed_runs import Findings
+from capacity.analysis.analysed_runs import AnalysedRuns
 from capacity.estimators.interval import Interval
 from capacity.estimators.usl import Levels, UslFit, efficiency, fit_usl
+from capacity.report.messages import sentence
 from capacity.table.cells import TableCell
 from capacity.table.number_format import number, percent
 from core.language import Language, Text
@@ -19,18 +20,18 @@ from core.run import Mode
 
 @dataclass(frozen=True)
 class Point:
-    """The capacity of one cell; `between_runs` says that the interval includes how runs differ."""
+    """The capacity of one cell; with `between_runs` the interval includes differences between runs."""
 
     slots: int
     capacity: float
     interval: Interval | None
     between_runs: bool = False
-    trusted: bool = True
+    is_valid: bool = True
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One size's points in order of slots, with the law fitted to them; no fit under two levels."""
+    """Points of one size in order of slots, with the law fitted to them; no fit under two levels."""
 
     size_label: str
     points: tuple[Point, ...]
@@ -38,7 +39,7 @@ class Curve:
 
     @property
     def levels(self) -> Levels:
-        """Return the points as the fit takes them, with standard errors where every point has an interval."""
+        """Return the points for the fit, with standard errors where every point has an interval."""
         widths = [point.interval.high - point.interval.low for point in self.points if point.interval is not None]
         known = len(widths) == len(self.points) and all(np.isfinite(widths)) and min(widths, default=0) > 0
         return Levels(
@@ -48,17 +49,17 @@ class Curve:
         )
 
 
-def curves(findings: Findings) -> list[Curve]:
-    """Return a curve for each size with a known capacity, in the order of the table."""
-    bursts = [cell for cell in findings.cells if cell.key.mode == Mode.BURST and cell.x_sat]
-    distrusted = findings.distrusted
+def curves(analysed: AnalysedRuns) -> list[Curve]:
+    """Return a curve per size with a known capacity, in the order of the table."""
+    bursts = [cell for cell in analysed.cells if cell.key.mode == Mode.BURST and cell.x_sat]
+    invalid = analysed.invalid
     return [
-        _curve(label, list(cells), distrusted) for label, cells in groupby(bursts, key=lambda cell: cell.key.size_label)
+        _curve(label, list(cells), invalid) for label, cells in groupby(bursts, key=lambda cell: cell.key.size_label)
     ]
 
 
 def statements(curve: Curve, lang: Language) -> Iterator[str]:
-    """Yield what the curve says: efficiency, then the fit or why there is none."""
+    """Yield the sentences of a curve: efficiency, then the fit or why there is none."""
     alone = efficiency(curve.levels)
     pairs = zip(curve.points, alone.tolist(), strict=True)
     shown = ", ".join(f"c={point.slots} {percent(share, lang, 0)}" for point, share in pairs)
@@ -67,8 +68,8 @@ def statements(curve: Curve, lang: Language) -> Iterator[str]:
     yield _fit_statement(curve.fit, lang)
 
 
-def _curve(label: str, cells: Sequence[TableCell], distrusted: Collection[str]) -> Curve:
-    points = tuple(_points(cells, distrusted))
+def _curve(label: str, cells: Sequence[TableCell], invalid: Collection[str]) -> Curve:
+    points = tuple(_points(cells, invalid))
     curve = Curve(label, points, None)
     if len({point.slots for point in points}) < 2:
         return curve
@@ -76,18 +77,18 @@ def _curve(label: str, cells: Sequence[TableCell], distrusted: Collection[str]) 
     return Curve(label, points, fit_usl(curve.levels, cores=cores.pop() if len(cores) == 1 else None))
 
 
-def _points(cells: Iterable[TableCell], distrusted: Collection[str]) -> Iterator[Point]:
+def _points(cells: Iterable[TableCell], invalid: Collection[str]) -> Iterator[Point]:
     for cell in sorted(cells, key=lambda cell: cell.runs[0].slots):
-        trusted = not any(run.run_id in distrusted for run in cell.x_sat_runs)
-        yield Point(cell.runs[0].slots, cell.x_sat or 0.0, cell.x_sat_interval, cell.is_between_runs, trusted)
+        is_valid = not any(run.run_id in invalid for run in cell.x_sat_runs)
+        yield Point(cell.runs[0].slots, cell.x_sat or 0.0, cell.x_sat_interval, cell.is_between_runs, is_valid)
 
 
 def _fit_statement(fit: UslFit | None, lang: Language) -> str:
     if fit is None or fit.refused is not None:
-        why = "" if fit is None or fit.refused is None else f": {fit.refused.to(lang)}"
+        why = "" if fit is None or fit.refused is None else f": {sentence(fit.refused, lang)}"
         return Text(f"Sin ley de escalabilidad (USL){why}.", f"No scalability law (USL){why}.").to(lang)
     model = fit.model
-    peak = fit.peak_refused.to(lang) if fit.peak_refused else f"n = {number(model.peak, lang, 1)}"
+    peak = sentence(fit.peak_refused, lang) if fit.peak_refused else f"n = {number(model.peak, lang, 1)}"
     return Text(
         f"USL: σ = {model.sigma:.4f}, κ = {model.kappa:.5f}, λ = {model.scale:.3f}; máximo: {peak}.",
         f"USL: σ = {model.sigma:.4f}, κ = {model.kappa:.5f}, λ = {model.scale:.3f}; peak: {peak}.",

@@ -1,4 +1,4 @@
-"""What the report says in words, for page, terminal and document: the answer, and the checks of a run."""
+"""Sentences of the report, shared by page, terminal and document: the answer, and the checks of a run."""
 
 from __future__ import annotations
 
@@ -6,19 +6,21 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from capacity.analysis.analysed_runs import Findings
-from capacity.analysis.run_analysis import RunEvidence
-from capacity.diagnosis.bottleneck import CAUSE_NAMES, CONFIDENCE_NAMES, Confidence
-from capacity.diagnosis.data_quality import is_trustworthy
+from capacity.analysis.analysed_runs import AnalysedRuns
+from capacity.analysis.run_analysis import RunAnalysis
+from capacity.diagnosis.bottleneck import Confidence
+from capacity.diagnosis.data_quality import is_valid
 from capacity.estimators.littles_law import Agreement
+from capacity.estimators.reason import Reason
 from capacity.estimators.stability import Stability
 from capacity.estimators.throughput import filling_efficiency
+from capacity.report.messages import CONFIDENCE_NAMES, bottleneck_line, measurements, sentence
 from capacity.runs.result_row import ResultRow
 from capacity.table.number_format import UNKNOWN, interval_text, number, percent, significant
-from capacity.table.table_text import STABILITIES
-from core.language import LANGUAGES, STAGE_NAMES, Language, Text
+from capacity.table.phrases import plural, spaced
+from core.language import CAUSE_NAMES, LANGUAGES, STABILITY_NAMES, STAGE_NAMES, Language, Text
 
-Fact = tuple[Text, str]
+NamedStatement = tuple[Text, str]
 AGREEMENTS = {
     Agreement.OK: Text("coinciden", "agree"),
     Agreement.WARN: Text("difieren", "differ"),
@@ -28,78 +30,86 @@ NOT_FETCHING = Text(
     "crece con slots libres: los workers no toman los mensajes", "it grows with slots free: the workers do not fetch"
 )
 OFFERED_RATE = Text("la tasa ofrecida", "the offered rate")
-CEILINGS = {
+BANDWIDTH_LIMITS = {
     "disk_read": Text("lectura de disco", "disk read"),
     "disk_write": Text("escritura de disco", "disk write"),
     "network_in": Text("descarga", "download"),
     "network_out": Text("subida", "upload"),
 }
-NO_CAPACITY = Text(
-    "Ninguna corrida terminada permite estimar la capacidad: hacen falta más videos que slots.",
-    "No finished run allows an estimate of the capacity: more videos than slots are needed.",
-)
+NO_BURST = Text("no hay ninguna ráfaga", "there is no burst")
+NO_COMPLETE_BURST = Text("ninguna ráfaga está completa", "no burst is complete")
 
 
-def answer(findings: Findings, lang: Language) -> list[str]:
-    """Return the headline and the sentences under it: how many, at which concurrency, limited by what, how sure."""
-    best = findings.best
+def answer(analysed: AnalysedRuns, lang: Language) -> list[str]:
+    """Return the headline and the sentences under it: capacity, its limit, its interval, and reservations."""
+    best = analysed.best
     if best is None:
-        return [NO_CAPACITY.to(lang)]
-    return [best_told(findings, best, lang), limit(best, lang), _scope(findings, best, lang), reservations(best, lang)]
+        return [_no_capacity(analysed, lang)]
+    return [
+        best_sentence(analysed, best, lang),
+        limit(best, lang),
+        _scope(analysed, best, lang),
+        reservations(best, lang),
+    ]
 
 
-def best_told(findings: Findings, run: RunEvidence, lang: Language) -> str:
-    """Return the capacity of the run's cell in one sentence: the mean of its runs where there are several."""
-    cell = findings.cell_of(run)
+def best_sentence(analysed: AnalysedRuns, run: RunAnalysis, lang: Language) -> str:
+    """Return the capacity of the run's cell in one sentence: the mean over its runs where there are several."""
+    cell = analysed.cell_of(run)
     rows = (cell.x_sat_runs if cell else ()) or (run.row,)
     if cell is None or len(rows) == 1:
-        return headline(rows[0], lang)
+        return headline(rows[0], lang, missing_capacity(run))
     rate, size = number(cell.x_sat, lang), spaced(run.row.size_label)
     slots, runs = plural(run.row.slots, "slot", "slots"), len(rows)
     each = ", ".join(number(row.x_sat_per_minute, lang) for row in rows)
     bounds = f"; 95 %: {interval_text(cell.x_sat_interval, lang)}" if cell.is_between_runs else f": {each}"
     return Text(
-        f"{rate} videos de {size} por minuto con {slots} (capacidad nominal, media de {runs} corridas{bounds})",
-        f"{rate} videos of {size} a minute with {slots} (nominal capacity, mean of {runs} runs{bounds})",
+        f"{rate} videos de {size} por minuto con {slots} (capacidad nominal, media de {runs} pruebas{bounds})",
+        f"{rate} videos of {size} per minute with {slots} (nominal capacity, mean of {runs} runs{bounds})",
     ).to(lang)
 
 
-def headline(row: ResultRow, lang: Language) -> str:
-    """Return what a run showed, in one sentence."""
+def missing_capacity(run: RunAnalysis) -> Reason | None:
+    """Return why a burst has no X_sat; None when it has one, and for a sustained run."""
+    return run.saturated.reason if run.saturated else None
+
+
+def headline(row: ResultRow, lang: Language, missing: Reason | None = None) -> str:
+    """Return the result of a run in one sentence; `missing` is why it has no X_sat."""
     size, slots = spaced(row.size_label), plural(row.slots, "slot", "slots")
     if row.rate_per_minute is not None:
-        rate, verdict = number(row.rate_per_minute, lang, 1), STABILITIES[Stability(row.stability or "INCONCLUSIVE")]
+        rate, verdict = number(row.rate_per_minute, lang, 1), STABILITY_NAMES[row.stability or Stability.INCONCLUSIVE]
         return Text(
             f"A {rate} videos de {size} por minuto con {slots}, la cola es {verdict.es}",
-            f"At {rate} videos of {size} a minute with {slots}, the queue is {verdict.en}",
+            f"At {rate} videos of {size} per minute with {slots}, the queue is {verdict.en}",
         ).to(lang)
     if row.x_sat_per_minute is None:
-        x = number(row.x, lang)
+        x, why = number(row.x, lang), f": {sentence(missing, lang)}" if missing else ""
         return Text(
-            f"{x} videos de {size} por minuto con {slots}; capacidad desconocida: hacen falta más videos que slots",
-            f"{x} videos of {size} a minute with {slots}; capacity unknown: more videos than slots are needed",
+            f"{x} videos de {size} por minuto con {slots}; capacidad desconocida{why}",
+            f"{x} videos of {size} per minute with {slots}; capacity unknown{why}",
         ).to(lang)
     rate = number(row.x_sat_per_minute, lang)
     bounds = interval_text(row.x_sat_interval, lang)
     return Text(
         f"{rate} videos de {size} por minuto con {slots} (capacidad nominal; 95 %: {bounds})",
-        f"{rate} videos of {size} a minute with {slots} (nominal capacity; 95 %: {bounds})",
+        f"{rate} videos of {size} per minute with {slots} (nominal capacity; 95 %: {bounds})",
     ).to(lang)
 
 
-def limit(run: RunEvidence, lang: Language) -> str:
-    """Return what stops the run from doing more, with how sure that is, as a sentence."""
-    return f"{Text('Límite', 'Limit').to(lang)}: {limit_told(run, lang)}."
+def limit(run: RunAnalysis, lang: Language) -> str:
+    """Return the limit of the run, with its confidence and evidence, as a sentence."""
+    return f"{Text('Límite', 'Limit').to(lang)}: {limit_line(run, lang)}."
 
 
-def limit_told(run: RunEvidence, lang: Language) -> str:
+def limit_line(run: RunAnalysis, lang: Language) -> str:
     """Return cause, confidence and evidence in a line."""
     name, _, evidence = (text.to(lang) for text in limit_parts(run))
-    return f"{name}: {evidence}" if kept_up(run) else run.bottleneck.told(lang)
+    return f"{name}: {evidence}" if kept_up(run) else bottleneck_line(run.bottleneck, lang)
 
 
-def limit_parts(run: RunEvidence) -> tuple[Text, Text, Text]:
-    """Return cause, confidence and evidence; a rate that is sustained is its own limit."""
+def limit_parts(run: RunAnalysis) -> tuple[Text, Text, Text]:
+    """Return cause, confidence and evidence; a stable run is limited by its offered rate."""
     verdict = run.bottleneck
     if kept_up(run) and run.stability is not None:
         rho = run.stability.utilisation
@@ -107,25 +117,26 @@ def limit_parts(run: RunEvidence) -> tuple[Text, Text, Text]:
             f"la cola no crece; slots ocupados al {100 * rho:.0f} %", f"no growth; slots {100 * rho:.0f} % busy"
         )
         return OFFERED_RATE, CONFIDENCE_NAMES[Confidence.HIGH], evidence
-    evidence = Text(*("; ".join(text.to(lang) for text in verdict.evidence) or "—" for lang in LANGUAGES))
+    evidence = Text(*(measurements(verdict.evidence, lang) or "—" for lang in LANGUAGES))
     return CAUSE_NAMES[verdict.cause], CONFIDENCE_NAMES[verdict.confidence], evidence
 
 
-def kept_up(run: RunEvidence) -> bool:
-    """Say whether the workers kept up with the offered rate: then nothing of theirs was the limit."""
+def kept_up(run: RunAnalysis) -> bool:
+    """Return True if the workers kept up with the offered rate, which then was the limit."""
     return run.stability is not None and run.stability.verdict is Stability.STABLE
 
 
-def conservation(run: RunEvidence, lang: Language) -> str:
-    """Return the sum that every injected video must appear in once."""
-    c = run.recorded.census
+def conservation(run: RunAnalysis, lang: Language) -> str:
+    """Return the sum in which every injected video must appear once."""
+    c = run.recorded.video_counts
     holds = c.is_conserved and c.injected == run.row.count
     es = (
-        f"{run.row.count} pedidos, {c.injected} inyectados = {c.done} terminados + {c.failed} fallidos + "
+        f"{plural(run.row.count, 'pedido', 'pedidos')}, {plural(c.injected, 'inyectado', 'inyectados')} = "
+        f"{plural(c.done, 'terminado', 'terminados')} + {plural(c.failed, 'fallido', 'fallidos')} + "
         f"{c.waiting} en cola + {c.in_flight} en proceso + {c.dead_lettered} en cola muerta"
     )
     en = (
-        f"{run.row.count} asked, {c.injected} injected = {c.done} done + {c.failed} failed + "
+        f"{run.row.count} requested, {c.injected} injected = {c.done} done + {c.failed} failed + "
         f"{c.waiting} in queue + {c.in_flight} in flight + {c.dead_lettered} dead-lettered"
     )
     return Text(
@@ -133,12 +144,12 @@ def conservation(run: RunEvidence, lang: Language) -> str:
     ).to(lang)
 
 
-def littles_law(run: RunEvidence, lang: Language) -> str:
-    """Return how the run's log agrees with the queue's counters."""
+def littles_law(run: RunAnalysis, lang: Language) -> str:
+    """Return the agreement of the recorded times with the counters of the queue."""
     check = run.little
     if check.agreement is Agreement.UNKNOWN:
         return Text(
-            "no se puede comparar con la cola SQS (corrida de menos de 100 s, o sin muestras)",
+            "no se puede comparar con la cola SQS (prueba de menos de 100 s, o sin muestras)",
             "not comparable with the SQS queue (run under 100 s, or no samples)",
         ).to(lang)
     counted, implied = number(check.counted_mean, lang), number(check.implied_mean, lang)
@@ -149,29 +160,29 @@ def littles_law(run: RunEvidence, lang: Language) -> str:
     ).to(lang)
 
 
-def stability(run: RunEvidence, lang: Language) -> str:
-    """Return the verdict on a sustained run with its numbers; a burst has none."""
+def stability(run: RunAnalysis, lang: Language) -> str:
+    """Return the stability verdict with its numbers; it does not apply to a burst."""
     verdict = run.stability
     if verdict is None:
         return Text("no aplica a una ráfaga", "does not apply to a burst").to(lang)
     rho, needed = interval_text(verdict.utilisation_interval, lang), verdict.arrivals_needed or UNKNOWN.to(lang)
-    growth, arrivals, name = percent(verdict.growth_ratio, lang), verdict.arrivals, STABILITIES[verdict.verdict]
-    told = Text(
+    growth, arrivals, name = percent(verdict.growth_ratio, lang), verdict.arrivals, STABILITY_NAMES[verdict.verdict]
+    judged = Text(
         f"{name.es}: la cola crece un {growth} de la tasa, ρ {rho}; {arrivals} llegadas de {needed} necesarias",
         f"{name.en}: the queue grows by {growth} of the rate, ρ {rho}; {arrivals} arrivals of {needed} needed",
     )
-    return told.to(lang) + (f"; {NOT_FETCHING.to(lang)}" if verdict.not_fetching else "")
+    return judged.to(lang) + (f"; {NOT_FETCHING.to(lang)}" if verdict.not_fetching else "")
 
 
-def facts(run: RunEvidence, lang: Language) -> Iterator[Fact]:
-    """Yield the checked statements of a run, name and value with its unit."""
+def facts(run: RunAnalysis, lang: Language) -> Iterator[NamedStatement]:
+    """Yield the checks of a run: a name, and a value with its unit."""
     row = run.row
     yield Text("X del escenario", "scenario's X"), f"{number(row.x, lang)} videos/min ({_agreement(run, lang)})"
     yield Text("S del escenario", "scenario's S"), f"{number(row.s, lang)} s"
     if run.recorded.is_burst:
         yield Text("X_sat", "X_sat"), _capacity(run, lang)
     yield Text("servicio", "service"), _service(run, lang)
-    yield Text("espera en cola", "wait in queue"), f"{_mean(lang)} {number(run.parts.wait_seconds, lang)} s"
+    yield Text("espera en cola", "queue wait"), f"{_mean(lang)} {number(run.parts.wait_seconds, lang)} s"
     yield Text("etapas", "stages"), _stages(run, lang)
     yield Text("conservación", "conservation"), conservation(run, lang)
     yield Text("ley de Little", "Little's law"), littles_law(run, lang)
@@ -182,19 +193,19 @@ def facts(run: RunEvidence, lang: Language) -> Iterator[Fact]:
         yield Text("tasa ofrecida", "offered rate"), f"{offered} videos/min; {worst} {late} s"
     if run.stability is not None:
         yield Text("estabilidad", "stability"), stability(run, lang)
-    yield Text("techos", "ceilings"), ceilings(run, lang)
+    yield Text("ancho de banda", "bandwidth limits"), bandwidth_limits(run, lang)
 
 
-def ceilings(run: RunEvidence, lang: Language) -> str:
-    """Return what disk and storage carried at most before the run; what was not measured is not there."""
+def bandwidth_limits(run: RunAnalysis, lang: Language) -> str:
+    """Return the bandwidth limits of disk and storage, measured before the run; unmeasured ones are left out."""
     measured = run.recorded.run.environment.get("ceilings", {})
-    megabytes = {name: measured[key] / 1e6 for key, name in CEILINGS.items() if key in measured}
-    told = [f"{name.to(lang)} {significant(value, lang, 3)} MB/s" for name, value in megabytes.items()]
-    return " · ".join(told) or UNKNOWN.to(lang)
+    megabytes = {name: measured[key] / 1e6 for key, name in BANDWIDTH_LIMITS.items() if key in measured}
+    shown = [f"{name.to(lang)} {significant(value, lang, 3)} MB/s" for name, value in megabytes.items()]
+    return " · ".join(shown) or UNKNOWN.to(lang)
 
 
-def machine(run: RunEvidence, lang: Language) -> str:
-    """Return the machine and versions a run is to be quoted with."""
+def machine(run: RunAnalysis, lang: Language) -> str:
+    """Return the machine and the ffmpeg version to quote with a run."""
     host = run.recorded.run.environment.get("host", {})
     unknown = UNKNOWN.to(lang)
     memory = host.get("memory_bytes")
@@ -205,67 +216,69 @@ def machine(run: RunEvidence, lang: Language) -> str:
     )
 
 
-def reservations(run: RunEvidence, lang: Language) -> str:
-    """Return how far the run's numbers can be trusted, with what speaks against them."""
-    if not run.flags:
+def reservations(run: RunAnalysis, lang: Language) -> str:
+    """Return the data-quality warnings of the run, or that there are none."""
+    if not run.warnings:
         return Text("Sin reservas sobre la medición.", "No reservations about the measurement.").to(lang)
-    found = "; ".join(flag.evidence.to(lang) for flag in run.flags)
-    severe = not is_trustworthy(run.flags)
-    es, en = ("NO CONFIABLE", "UNTRUSTWORTHY") if severe else ("Con reservas", "With reservations")
-    return Text(f"{es}: {found}.", f"{en}: {found}.").to(lang)
+    reasons = "; ".join(sentence(warning.evidence, lang) for warning in run.warnings)
+    valid = Text("Con reservas", "With reservations")
+    heading = valid if is_valid(run.warnings) else Text("NO CONFIABLE", "INVALID")
+    return f"{heading.to(lang)}: {reasons}."
 
 
-def spaced(size_label: str) -> str:
-    """Return `5 MB` for `5MB`."""
-    return f"{size_label[:-2]} {size_label[-2:]}"
-
-
-def plural(count: int, one: str, many: str) -> str:
-    """Return the count with its noun."""
-    return f"{count} {one if count == 1 else many}"
-
-
-def _scope(findings: Findings, run: RunEvidence, lang: Language) -> str:
-    """Return what the figure says of how runs differ."""
-    cell = findings.cell_of(run)
-    if cell is not None and cell.is_between_runs:
-        return Text(
-            "El intervalo incluye cómo varían unas corridas de otras.", "The interval includes how runs differ."
-        ).to(lang)
-    if cell is not None and len(cell.x_sat_runs) > 1:
-        return Text(
-            "Dos corridas no dan un intervalo entre corridas: hacen falta tres.",
-            "Two runs give no interval between runs: it takes three.",
-        ).to(lang)
+def _no_capacity(analysed: AnalysedRuns, lang: Language) -> str:
+    """Return that no capacity is known, with the reason of the newest burst without one."""
+    bursts = [run for run in reversed(analysed.runs) if run.saturated is not None]
+    missing = next((reason for run in bursts if (reason := missing_capacity(run))), None)
+    why = sentence(missing, lang) if missing else (NO_COMPLETE_BURST if bursts else NO_BURST).to(lang)
     return Text(
-        "El intervalo es de una sola corrida: no incluye cómo varían unas corridas de otras.",
-        "The interval is of one run: it does not include how runs differ.",
+        f"Ninguna prueba terminada permite estimar la capacidad: {why}.",
+        f"No finished run allows an estimate of the capacity: {why}.",
     ).to(lang)
 
 
-def _agreement(run: RunEvidence, lang: Language) -> str:
+def _scope(analysed: AnalysedRuns, run: RunAnalysis, lang: Language) -> str:
+    """Return whether the interval includes differences between runs."""
+    cell = analysed.cell_of(run)
+    if cell is not None and cell.is_between_runs:
+        return Text(
+            "El intervalo incluye cómo varían unas pruebas de otras.", "The interval includes differences between runs."
+        ).to(lang)
+    if cell is not None and len(cell.x_sat_runs) > 1:
+        return Text(
+            "Dos pruebas no dan un intervalo entre pruebas: hacen falta tres.",
+            "Two runs give no interval between runs: three are needed.",
+        ).to(lang)
+    return Text(
+        "El intervalo es de una sola prueba: no incluye cómo varían unas pruebas de otras.",
+        "The interval is of one run: it does not include differences between runs.",
+    ).to(lang)
+
+
+def _agreement(run: RunAnalysis, lang: Language) -> str:
     row = run.row
     if row.agrees is None:
         return Text("base de datos; Prometheus no lo tiene", "database; Prometheus does not have it").to(lang)
     if row.agrees:
         return Text("Prometheus y base de datos coinciden", "Prometheus and database agree").to(lang)
     x, s = number(row.x_database, lang, 3), number(row.s_database, lang, 3)
-    return Text(f"PERO la base de datos da X {x}, S {s} s", f"BUT the database says X {x}, S {s} s").to(lang)
+    return Text(f"PERO la base de datos da X {x}, S {s} s", f"BUT the database has X {x}, S {s} s").to(lang)
 
 
-def _capacity(run: RunEvidence, lang: Language) -> str:
+def _capacity(run: RunAnalysis, lang: Language) -> str:
     row = run.row
     if row.x_sat_per_minute is None:
-        return UNKNOWN.to(lang)
+        missing = missing_capacity(run)
+        return UNKNOWN.to(lang) + (f": {sentence(missing, lang)}" if missing else "")
     share = percent(filling_efficiency(row.x or float("nan"), row.x_sat_per_minute), lang, 0)
     bounds, rate = interval_text(row.x_sat_interval, lang), number(row.x_sat_per_minute, lang)
     return Text(
-        f"{rate} videos/min, 95 % {bounds} (de esta corrida); X llega al {share} de ella",
+        f"{rate} videos/min, 95 % {bounds} (de esta prueba); X llega al {share} de ella",
         f"{rate} videos/min, 95 % {bounds} (of this run); X reaches {share} of it",
     ).to(lang)
 
 
-def _service(run: RunEvidence, lang: Language) -> str:
+def _service(run: RunAnalysis, lang: Language) -> str:
     service = run.service
     p95 = interval_text(service.p95_interval, lang) if service.count else UNKNOWN.to(lang)
     return (
@@ -274,8 +287,8 @@ def _service(run: RunEvidence, lang: Language) -> str:
     )
 
 
-def _stages(run: RunEvidence, lang: Language) -> str:
-    """Return the mean of each stage, what is left over, and whether that hides an unmeasured stage."""
+def _stages(run: RunAnalysis, lang: Language) -> str:
+    """Return the mean of each stage and the rest, which is marked where it hides an unmeasured stage."""
     parts = run.parts
     stages = [
         f"{STAGE_NAMES[name].to(lang)} {number(seconds, lang, 3)} s"

@@ -1,11 +1,11 @@
-"""The report in the terminal: the answer, the line of the table, and every check with its unit."""
+"""Report of one run for the terminal: the answer, the row of the table, every figure and check."""
 
 from __future__ import annotations
 
 from textwrap import wrap
 
-from capacity.analysis.run_analysis import RunEvidence
-from capacity.report.statements import facts, headline, limit, reservations
+from capacity.analysis.run_analysis import RunAnalysis
+from capacity.report.statements import facts, headline, limit, missing_capacity, reservations
 from capacity.table.cells import fill
 from capacity.table.table_text import markdown
 from core.language import Language
@@ -13,12 +13,12 @@ from core.language import Language
 WIDTH = 118
 
 
-def render_terminal(run: RunEvidence, lang: Language) -> str:
+def render_terminal(run: RunAnalysis, lang: Language) -> str:
     """Return the report of one run as text."""
-    first = [headline(run.row, lang), limit(run, lang), reservations(run, lang)]
-    told = [(name.to(lang), value) for name, value in facts(run, lang)]
-    column = max(len(name) for name, _ in told)
-    lines = [line for name, value in told for line in _fact(name, value, column)]
+    first = [headline(run.row, lang, missing_capacity(run)), limit(run, lang), reservations(run, lang)]
+    named = [(name.to(lang), value) for name, value in facts(run, lang)]
+    column = max(len(name) for name, _ in named)
+    lines = [line for name, value in named for line in _fact(name, value, column)]
     return "\n".join([*_wrapped(first), "", markdown(fill([run.row]), lang), *lines])
 
 

@@ -1,4 +1,4 @@
-"""Results as plain values, which is what JSON can hold."""
+"""Results as JSON values; docs/json.md describes the schema."""
 
 from __future__ import annotations
 
@@ -8,23 +8,46 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
+from capacity.diagnosis.bottleneck import BottleneckVerdict
+from capacity.diagnosis.criteria import Measurement
+from capacity.estimators.reason import Reason
+from capacity.estimators.response_time import Decomposition
+from capacity.report.messages import measurement, sentence
 from core.language import Language, Text
 
+#: version of the keys and codes of every `--json`; a key that changes its meaning raises it
+SCHEMA = 1
+#: keys that are older than the names of their fields
+KEYS: Mapping[type, Mapping[str, str]] = {
+    BottleneckVerdict: {"candidates": "suspects"},
+    Decomposition: {"response_seconds": "cycle_seconds"},
+    Measurement: {"quantity": "code"},
+}
 
-def plain(value: Any, lang: Language) -> Any:
-    """Return what JSON can hold: texts in `lang`, enums by value, dataclasses as objects, NaN and infinity as null."""
+
+def to_json(value: Any, lang: Language) -> Any:
+    """Return JSON values: reasons and measurements as objects with a text, enums by value, NaN and infinity as null."""
+    if isinstance(value, Reason):
+        return {"code": value.code.value, **to_json(value.values, lang), "text": sentence(value, lang)}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        text = {"text": measurement(value, lang)} if isinstance(value, Measurement) else {}
+        return _fields(value, lang) | text
+    if isinstance(value, Mapping):
+        return {key: to_json(item, lang) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_json(item, lang) for item in value]
+    return _scalar(value, lang)
+
+
+def _fields(value: Any, lang: Language) -> dict[str, Any]:
+    keys = KEYS.get(type(value), {})
+    names = [field.name for field in dataclasses.fields(value)]
+    return {keys.get(name, name): to_json(getattr(value, name), lang) for name in names}
+
+
+def _scalar(value: Any, lang: Language) -> Any:
     if isinstance(value, Text):
         return value.to(lang)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name), lang) for field in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        return {key: plain(item, lang) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item, lang) for item in value]
-    return _plain_scalar(value)
-
-
-def _plain_scalar(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value.value if isinstance(value, Enum) else value

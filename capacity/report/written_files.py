@@ -1,23 +1,22 @@
-"""What an analysis leaves behind: verdicts in the run's row, files under results/, the table and the report."""
+"""What a report writes: verdicts in the run's row, archives and row.json, the table and the page."""
 
 from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from capacity.analysis.analysed_runs import Findings
-from capacity.analysis.result_rows import reading
-from capacity.analysis.run_analysis import RunEvidence
+from capacity.analysis.analysed_runs import AnalysedRuns
+from capacity.analysis.run_analysis import RunAnalysis
 from capacity.report.page import render_page
 from capacity.report.statements import kept_up
-from capacity.report.to_json import plain
+from capacity.report.to_json import to_json
 from capacity.runs.archive import is_archived, write_archive
 from capacity.runs.recorded_run import unfinished_since
+from capacity.runs.store import reading
 from capacity.table.table_text import csv_text, markdown, sources
 from core.database import Sessions
 from core.language import Language
@@ -26,45 +25,35 @@ from core.results_folder import run_folder
 from core.run import FINAL_STATUSES
 from core.settings import Settings
 
-
-@dataclass(frozen=True)
-class Published:
-    """Where things were written."""
-
-    report: Path
-    table: Path
+#: videos that one call archives besides those of the newest run; a million take a minute
+ARCHIVED_VIDEOS = 50_000
+#: a run with more videos stays in the database only
+LARGEST_ARCHIVED_RUN = 200_000
 
 
-#: videos whose files one call writes beside those of the run that was asked for: a million take a minute
-KEPT_VIDEOS = 50_000
-#: a run of more stays in the database alone
-LARGEST_KEPT_RUN = 200_000
-
-
-def publish(sessions: Sessions, settings: Settings, findings: Findings, lang: Language) -> Published:
-    """Store every verdict, keep the files of finished runs, and write table and report anew."""
+def write_results(sessions: Sessions, settings: Settings, analysed: AnalysedRuns, lang: Language) -> None:
+    """Store every verdict, archive finished runs, and write table and page."""
     with sessions.begin() as session:
-        for run in findings.runs:
+        for run in analysed.runs:
             store_verdicts(session, run)
     with reading(sessions) as session:
-        left = KEPT_VIDEOS
-        for run in reversed(findings.runs):
-            if run.row.count <= (left if left < KEPT_VIDEOS else LARGEST_KEPT_RUN):
-                left -= keep_run(session, settings, run)
-    return write_pages(settings.results.path, findings, lang)
+        left = ARCHIVED_VIDEOS
+        for run in reversed(analysed.runs):
+            if run.row.count <= (left if left < ARCHIVED_VIDEOS else LARGEST_ARCHIVED_RUN):
+                left -= archive_run(session, settings, run)
+    write_pages(settings.results.path, analysed, lang)
 
 
-def write_pages(folder: Path, findings: Findings, lang: Language) -> Published:
-    """Write table and report."""
+def write_pages(folder: Path, analysed: AnalysedRuns, lang: Language) -> None:
+    """Write table.md, table.csv and report.html."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "table.md").write_text(markdown(findings.cells, lang) + "\n" + sources(findings.cells, lang), "utf-8")
-    (folder / "table.csv").write_text(csv_text(findings.cells), "utf-8")
-    (folder / "report.html").write_text(render_page(findings, lang), "utf-8")
-    return Published(folder / "report.html", folder / "table.md")
+    (folder / "table.md").write_text(markdown(analysed.cells, lang) + "\n" + sources(analysed.cells, lang), "utf-8")
+    (folder / "table.csv").write_text(csv_text(analysed.cells), "utf-8")
+    (folder / "report.html").write_text(render_page(analysed, lang), "utf-8")
 
 
-def store_verdicts(session: Session, run: RunEvidence) -> None:
-    """Write what the analysis says of a run into its row, from which the database exporter publishes it."""
+def store_verdicts(session: Session, run: RunAnalysis) -> None:
+    """Write the verdicts on a run into its row, from which the database exporter reads them."""
     interval = run.row.x_sat_interval
     values = {
         "capacity_per_minute": run.row.x_sat_per_minute,
@@ -76,19 +65,19 @@ def store_verdicts(session: Session, run: RunEvidence) -> None:
     session.execute(update(RunRow).where(RunRow.id == run.row.run_id).values(values))
 
 
-def keep_run(session: Session, settings: Settings, run: RunEvidence) -> int:
-    """Write the files of a run that is over, again while videos of it are open; return the videos written."""
+def archive_run(session: Session, settings: Settings, run: RunAnalysis) -> int:
+    """Write the files of a run that is over, again while some of its videos are open; return the videos written."""
     folder, written = run_folder(settings.results.path, run.row.run_id), 0
     if run.row.status in FINAL_STATUSES and not is_archived(folder):
         row = session.get_one(RunRow, run.row.run_id)
         write_archive(session, row, run.resources, folder, is_settled=_is_settled(session, run))
         written = run.row.count
     if folder.exists():
-        (folder / "row.json").write_text(json.dumps(plain(run.row, "en"), indent=2) + "\n", "utf-8")
+        (folder / "row.json").write_text(json.dumps(to_json(run.row, "en"), indent=2) + "\n", "utf-8")
     return written
 
 
-def _is_settled(session: Session, run: RunEvidence) -> bool:
-    """Say whether nothing of the run can change: an interrupted run's videos may be worked on long after."""
-    census = run.recorded.census
-    return not census.waiting and not census.in_flight and unfinished_since(session, run.row.run_id) is None
+def _is_settled(session: Session, run: RunAnalysis) -> bool:
+    """Return True if no record of the run can change; workers may finish an interrupted run's videos much later."""
+    counts = run.recorded.video_counts
+    return not counts.waiting and not counts.in_flight and unfinished_since(session, run.row.run_id) is None

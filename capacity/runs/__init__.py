@@ -1,1 +1,1 @@
-"""."""
+"""Recorded runs: database, archive, resource samples, result row."""

@@ -1,6 +1,6 @@
-"""What stays of a run under `results/runs/<run_id>/`: enough to repeat its analysis without database or Prometheus.
+"""Archive of a run under `results/runs/<run_id>/`, from which its analysis can be repeated.
 
-`run.json` the run's row, `videos.csv` and `executions.csv` as recorded, `resources.csv` the samples of its time.
+`run.json` holds the run's row, `videos.csv` and `executions.csv` its records, `resources.csv` the resource samples.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from core.errors import UsageError
 from core.models import ExecutionRow, RunRow, VideoRow
 
 EXECUTIONS_FILE = "executions.csv"
-#: its name in archives written before executions were called executions
+#: the name of the file in old archives
 OLD_EXECUTIONS_FILE = "attempts.csv"
-#: stands beside the files while they may be torn or the run may still change: they are then written again
+#: marker file: the archive may be incomplete or the run may still change, so it is written again
 OPEN = "open"
-#: the same for every video of a run, and told in run.json, or of no use once the run is over
+#: columns that are the same for every video of a run, or useless after it
 LEFT_OUT = frozenset({"run_id", "source_sha256", "profile", "user_id", "owner", "lease_until"})
 
 
 def is_archived(folder: Path) -> bool:
-    """Return True if every file is there and final; an old archive is final with `attempts.csv`."""
+    """Return True if the archive is complete and final; an old archive has `attempts.csv`."""
     names = ("run.json", "videos.csv", _executions_file(folder).name, "resources.csv")
     return all((folder / name).exists() for name in names) and not (folder / OPEN).exists()
 
@@ -39,7 +39,7 @@ def is_archived(folder: Path) -> bool:
 def write_archive(
     session: Session, run: RunRow, resources: Resources, folder: Path, *, is_settled: bool = True
 ) -> None:
-    """Write the run as it is recorded now, for good if it `is_settled`; no file is ever half written."""
+    """Write the run as recorded now; final if it `is_settled`. Each file is replaced atomically."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / OPEN).touch()
     facts = {column.name: getattr(run, column.name) for column in RunRow.__table__.columns}
@@ -74,8 +74,8 @@ def _executions_file(folder: Path) -> Path:
     return old if old.exists() and not (folder / EXECUTIONS_FILE).exists() else folder / EXECUTIONS_FILE
 
 
-def kept_figures(folder: Path) -> tuple[float | None, float | None]:
-    """Return X and S as the recording rules had them when the run was last reported; None where they had not."""
+def archived_figures(folder: Path) -> tuple[float | None, float | None]:
+    """Return X and S of the recording rules at the last report of the run; None where unknown."""
     try:
         row = json.loads((folder / "row.json").read_text(encoding="utf-8"))
         return row["x_per_minute"], row["s_seconds"]
@@ -84,7 +84,7 @@ def kept_figures(folder: Path) -> tuple[float | None, float | None]:
 
 
 def read_resource_file(path: Path) -> Resources:
-    """Return the samples of a `resources.csv`; blank is unknown."""
+    """Return the samples of a `resources.csv`; an empty cell is unknown."""
     rows = _rows(path)
     names = next(rows)
     values = np.array([[_number(cell) for cell in row] for row in rows], dtype=np.float64).reshape(-1, len(names))
@@ -98,8 +98,8 @@ def _write_rows(path: Path, session: Session, names: Sequence[str], statement: S
 
 def _write_resources(path: Path, resources: Resources) -> None:
     columns = [resources.times, *resources.samples.values()]
-    blanked = (["" if np.isnan(value) else value for value in row] for row in zip(*columns, strict=True))
-    _write_table(path, ["time", *resources.samples], blanked)
+    rows = (["" if np.isnan(value) else value for value in row] for row in zip(*columns, strict=True))
+    _write_table(path, ["time", *resources.samples], rows)
 
 
 def _write_table(path: Path, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -117,26 +117,26 @@ def _replace(path: Path, lines: Iterable[str]) -> None:
     partial.replace(path)
 
 
-def _columns(path: Path, wanted: Sequence[str]) -> list[Array]:
+def _columns(path: Path, columns: Sequence[str]) -> list[Array]:
     rows = _rows(path)
     names = next(rows)
     cells = dict(zip(names, zip(*rows, strict=True), strict=False))
     if "node" in names:
         cells["who"] = tuple(zip(cells.get("node", ()), cells.get("slot", ()), strict=True))
-    missing = [name for name in wanted if name not in {*names, "who"}]
+    missing = [name for name in columns if name not in {*names, "who"}]
     if missing:
         raise ValueError(f"{path.name} has no column {', '.join(missing)}")
-    return [_as_numbers(name, cells.get(name, ())) for name in wanted]
+    return [_as_numbers(name, cells.get(name, ())) for name in columns]
 
 
 def _as_numbers(name: str, cells: Sequence[Any]) -> Array:
-    """Return a column as the database would give it: words by their place, slots numbered."""
+    """Return a column as the database query returns it: words by their position, slots numbered."""
     if name == "who":
-        numbers = {slot: place for place, slot in enumerate(dict.fromkeys(cells))}
+        numbers = {slot: number for number, slot in enumerate(dict.fromkeys(cells))}
         return np.array([numbers[slot] for slot in cells], dtype=np.float64)
     if name in VOCABULARIES:
-        places = {str(word): place for place, word in enumerate(VOCABULARIES[name])}
-        return np.array([places.get(word, UNKNOWN_WORD) for word in cells], dtype=np.float64)
+        positions = {str(word): position for position, word in enumerate(VOCABULARIES[name])}
+        return np.array([positions.get(word, UNKNOWN_WORD) for word in cells], dtype=np.float64)
     return np.array([_number(cell) for cell in cells], dtype=np.float64)
 
 

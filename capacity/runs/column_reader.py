@@ -1,7 +1,7 @@
-"""Reads query results as arrays, a chunk at a time: a million rows never exist as Python objects.
+"""Query results as arrays, read in chunks, so that a million rows never exist as Python objects.
 
-Rows come from the driver's own cursor and hold numbers only, words as their place in a vocabulary: numpy then takes a
-chunk in one call, ten times as fast as by way of SQLAlchemy's rows (benchmarks/report_million.py).
+Rows come from the driver's own cursor and hold only numbers; a word is its position in a vocabulary. numpy then takes
+a chunk in one call, ten times as fast as through SQLAlchemy's rows (benchmarks/report_million.py).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Array = npt.NDArray[np.float64]
 
 
 def read_columns(session: Session, statement: Select[Any]) -> list[Array]:
-    """Return one array for each column of `statement`, which must all be numbers; NaN for null."""
+    """Return one array per column of `statement`; columns must be numeric, and null becomes NaN."""
     width = len(statement.selected_columns)
     with open_rows(session, statement) as cursor:
         chunks = [np.array(rows, dtype=np.float64) for rows in iter(lambda: cursor.fetchmany(CHUNK_ROWS), [])]
@@ -32,7 +32,7 @@ def read_columns(session: Session, statement: Select[Any]) -> list[Array]:
 
 @contextmanager
 def open_rows(session: Session, statement: Select[Any]) -> Iterator[Any]:
-    """Open the driver's cursor on `statement`, on the server where the driver would fetch everything at once."""
+    """Open the driver's cursor on `statement`; on PostgreSQL a server-side one, whose rows arrive in chunks."""
     connection = session.connection()
     text = str(statement.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True}))
     options = {"name": "aforo_rows"} if connection.dialect.name == "postgresql" else {}
@@ -42,6 +42,6 @@ def open_rows(session: Session, statement: Select[Any]) -> Iterator[Any]:
         yield cursor
 
 
-def place_of(column: InstrumentedAttribute[Any], vocabulary: Sequence[str]) -> ColumnElement[Any]:
-    """Return the SQL of a word's place in `vocabulary`, -1 for null and any other word."""
-    return case({str(word): place for place, word in enumerate(vocabulary)}, value=column, else_=UNKNOWN_WORD)
+def position_of(column: InstrumentedAttribute[Any], vocabulary: Sequence[str]) -> ColumnElement[Any]:
+    """Return the SQL of a word's position in `vocabulary`; -1 for null and any other word."""
+    return case({str(word): position for position, word in enumerate(vocabulary)}, value=column, else_=UNKNOWN_WORD)

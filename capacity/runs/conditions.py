@@ -1,4 +1,4 @@
-"""Under which conditions a run was made: only runs that share them are averaged, siblings or compared. Pure."""
+"""Conditions of a run; only runs under equal conditions are averaged or compared. Pure."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Conditions:
-    """The video, what is done with it, and on what; None is unknown.
+    """The video, its processing and the machine; None is unknown.
 
-    The name of the host is not among them: a container has another one in each run.
+    The host name is left out, because a container has another one in each run.
     """
 
     profile: str = "full"
@@ -22,12 +22,12 @@ class Conditions:
     celery: str | None = None
     cpu_model: str | None = None
     cpu_count: int | None = None
-    #: whole GB, because the kernel keeps a few MB more or fewer to itself
+    #: whole GB, because the memory that the kernel reserves varies by a few MB
     memory_gigabytes: int | None = None
 
     @classmethod
     def of(cls, profile: str, source_sha256: str, environment: Mapping[str, Any]) -> Conditions:
-        """Return the conditions of a run by the columns of its row."""
+        """Return the conditions of a run from the columns of its row."""
         host = environment.get("host", {})
         memory = host.get("memory_bytes")
         return cls(

@@ -1,4 +1,4 @@
-"""One run as it is stored: plain arrays, read in two queries."""
+"""A recorded run, read from the database in two queries as numeric arrays."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from capacity.estimators.interval import Booleans, Floats
 from capacity.estimators.throughput import Executions
-from capacity.runs.column_reader import Array, place_of, read_columns
+from capacity.runs.column_reader import Array, position_of, read_columns
 from core.errors import UsageError
 from core.models import ExecutionRow, RunRow, VideoRow
 from core.run import Mode
@@ -21,20 +21,21 @@ from core.video import FINAL_STATES, Outcome, Reason, Stage, VideoState
 
 STATES = list(VideoState)
 OUTCOMES = list(Outcome)
+#: how many ids of a tasks log identify its run; a burst that stopped early has cancelled some of its videos
 LOOKED_UP_TASKS = 100
-DEAD = [Reason.DEAD_LETTERED]
+DEAD_REASONS = [Reason.DEAD_LETTERED]
 VIDEO_COLUMNS = ("intended_at", "uploaded_at", "started_at", "updated_at", "state", "reason")
 STAGE_COLUMNS = tuple(f"{name}_seconds" for name in (*Stage, "ffmpeg_cpu"))
 EXECUTION_COLUMNS = ("outcome", "who", "uploaded_at", "started_at", "ended_at", *STAGE_COLUMNS)
-#: the words of a column by their place; what is not among them is -1
-VOCABULARIES: Mapping[str, Sequence[str]] = {"state": STATES, "reason": DEAD, "outcome": OUTCOMES}
-#: more than any system's process ids, so that node and process make one number
+#: the words of a column by their position; any other word is -1
+VOCABULARIES: Mapping[str, Sequence[str]] = {"state": STATES, "reason": DEAD_REASONS, "outcome": OUTCOMES}
+#: above any process id, so that node and slot combine into one number
 MOST_PROCESSES = 1 << 32
 
 
 @dataclass(frozen=True)
-class Census:
-    """How many videos of a run are where; together they are the `injected`."""
+class VideoCounts:
+    """Videos of a run by state; the parts add up to `injected`."""
 
     injected: int
     done: int
@@ -45,13 +46,13 @@ class Census:
 
     @property
     def is_conserved(self) -> bool:
-        """Say whether no video is missing or counted twice."""
+        """Return True if no video is missing or counted twice."""
         return self.injected == self.done + self.failed + self.waiting + self.in_flight + self.dead_lettered
 
 
 @dataclass(frozen=True)
 class RecordedRun:
-    """A run's row, one entry per video (NaN where not happened), and its working executions.
+    """A run's row, one entry per video (NaN if it has not happened), and its executions without duplicates.
 
     `stage_seconds` and `ffmpeg_cpu_seconds` have one entry per execution, in the order of `executions`.
     """
@@ -62,7 +63,7 @@ class RecordedRun:
     started_at: Floats
     updated_at: Floats
     done: Booleans
-    census: Census
+    video_counts: VideoCounts
     duplicates: int
     executions: Executions
     stage_seconds: Mapping[str, Floats]
@@ -70,25 +71,25 @@ class RecordedRun:
 
     @property
     def is_burst(self) -> bool:
-        """Say whether all videos were sent at once."""
+        """Return True if all videos were sent at once."""
         return self.run.mode == Mode.BURST
 
     @property
     def failed(self) -> int:
-        """Return how many videos ended without a result, dead-lettered ones included."""
-        return self.census.failed + self.census.dead_lettered
+        """Return how many videos ended without a result, including dead-lettered ones."""
+        return self.video_counts.failed + self.video_counts.dead_lettered
 
 
 def find_run(session: Session, run_id: str | None, tasks_log: str | None = None) -> RunRow:
-    """Return the run of that id, of that log of task ids, or the newest; raise UsageError when there is none."""
-    wanted = select(RunRow).order_by(RunRow.created_at.desc())
+    """Return the run with this id, with this tasks log, or the newest; raise UsageError when there is none."""
+    query = select(RunRow).order_by(RunRow.created_at.desc())
     if run_id:
-        wanted = wanted.where(RunRow.id == run_id)
+        query = query.where(RunRow.id == run_id)
     if tasks_log:
-        wanted = wanted.join(VideoRow).where(VideoRow.task_id.in_(_first_tasks(tasks_log)))
-    run = session.scalars(wanted.limit(1)).first()
+        query = query.join(VideoRow).where(VideoRow.task_id.in_(_first_tasks(tasks_log)))
+    run = session.scalars(query.limit(1)).first()
     if run is None:
-        raise UsageError("run", "none is recorded under it", "see `make table` for the runs", value=run_id or tasks_log)
+        raise UsageError("run", "no such run is recorded", "see `make table` for the runs", value=run_id or tasks_log)
     return run
 
 
@@ -99,11 +100,10 @@ def load_run(session: Session, run: RunRow) -> RecordedRun:
 
 
 def _executions(session: Session, run: RunRow) -> Select[Any]:
-    """Return the query of a run's executions; in a burst no slot ever waits for an upload, which saves the join."""
+    """Return the query of a run's executions; a burst needs no upload times, which saves the join."""
     nodes = session.scalars(select(ExecutionRow.node).where(ExecutionRow.run_id == run.id).distinct()).all()
-    who = (
-        place_of(ExecutionRow.node, sorted(nodes)) * MOST_PROCESSES + ExecutionRow.slot if nodes else ExecutionRow.slot
-    )
+    node_and_slot = position_of(ExecutionRow.node, sorted(nodes)) * MOST_PROCESSES + ExecutionRow.slot
+    who = node_and_slot if nodes else ExecutionRow.slot
     columns = {name: who if name == "who" else _column(ExecutionRow, name) for name in EXECUTION_COLUMNS}
     if run.mode == Mode.BURST:
         return select(*(columns | {"uploaded_at": null()}).values()).where(ExecutionRow.run_id == run.id)
@@ -113,18 +113,18 @@ def _executions(session: Session, run: RunRow) -> Select[Any]:
 
 def _column(table: type[VideoRow | ExecutionRow], name: str) -> Any:
     if name in VOCABULARIES:
-        return place_of(getattr(table, name), VOCABULARIES[name])
+        return position_of(getattr(table, name), VOCABULARIES[name])
     return VideoRow.uploaded_at if name == "uploaded_at" else getattr(table, name)
 
 
 def unfinished_since(session: Session, run_id: str) -> float | None:
-    """Return when the earliest execution began that is still being worked on; None when there is none."""
+    """Return the start of the earliest execution that is still running; None when there is none."""
     open_executions = (ExecutionRow.run_id == run_id, ExecutionRow.ended_at.is_(None), ExecutionRow.outcome.is_(None))
     return session.scalar(select(func.min(ExecutionRow.started_at)).where(*open_executions))
 
 
 def assemble(run: RunRow, videos: Sequence[Array], executions: Sequence[Array]) -> RecordedRun:
-    """Return the run of columns in the order of VIDEO_COLUMNS and EXECUTION_COLUMNS."""
+    """Build the run from columns in the order of VIDEO_COLUMNS and EXECUTION_COLUMNS."""
     intended, uploaded, started, updated, states, reasons = videos
     outcomes, slots, execution_uploaded, execution_started, ended, *spent = executions
     final = np.isin(states, [STATES.index(state) for state in FINAL_STATES])
@@ -137,7 +137,7 @@ def assemble(run: RunRow, videos: Sequence[Array], executions: Sequence[Array]) 
         started_at=started,
         updated_at=np.where(final, updated, np.nan),
         done=states == STATES.index(VideoState.DONE),
-        census=_census(states, dead=reasons == 0),
+        video_counts=_video_counts(states, dead=reasons == 0),
         duplicates=int((outcomes == OUTCOMES.index(Outcome.DUPLICATE)).sum()),
         executions=Executions(
             started_at=execution_started[work],
@@ -151,10 +151,10 @@ def assemble(run: RunRow, videos: Sequence[Array], executions: Sequence[Array]) 
     )
 
 
-def _census(states: Array, dead: Booleans) -> Census:
+def _video_counts(states: Array, dead: Booleans) -> VideoCounts:
     counts = {state: int((states == code).sum()) for code, state in enumerate(STATES)}
     dead_lettered = int(dead.sum())
-    return Census(
+    return VideoCounts(
         injected=int(states.size),
         done=counts[VideoState.DONE],
         failed=counts[VideoState.FAILED] - dead_lettered,
@@ -165,7 +165,7 @@ def _census(states: Array, dead: Booleans) -> Census:
 
 
 def _first_tasks(tasks_log: str) -> list[str]:
-    """Return a few ids of the log: a burst that stopped early has taken some of its videos back."""
+    """Return the first ids of the log."""
     try:
         with open(tasks_log, encoding="utf-8") as lines:
             return [line.strip() for line in islice(lines, LOOKED_UP_TASKS)]

@@ -1,4 +1,4 @@
-"""What the machines and the queue did during a run, as Prometheus recorded it; what it did not record is unknown."""
+"""Prometheus' samples of the machines and of the queue during a run; a missing sample is unknown."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import numpy as np
 from capacity.estimators.interval import Floats
 from core.promql import Series, summed_over_machines
 
-#: how long after a run its workers' last CPU seconds, which are counted when ffmpeg ends, are looked for
+#: time after a run in which the workers' last CPU seconds arrive; they are counted when ffmpeg ends
 AFTERMATH_SECONDS = 5.0
 #: samples per run: enough for a chart, and one per second of a five-minute run
 SAMPLE_POINTS = 300
 STEAL_WINDOW_SECONDS = 30.0
 BUSY_MODES = frozenset({"user", "nice", "system", "irq", "softirq", "steal"})
 
-Ask = Callable[[str, float, float, float], list[Series]]
+RangeQuery = Callable[[str, float, float, float], list[Series]]
 
-#: of the queues that workers read: others may be watched too, with other people's messages
+#: only queues that our workers read; other watched queues hold other people's messages
 _READ = "and on (queue) aforo_worker_info"
 COUNTERS = {
     "cpu": summed_over_machines("aforo_node_cpu_seconds_total", "mode"),
@@ -37,7 +37,7 @@ GAUGES = {
     "cores": summed_over_machines("aforo_node_cores"),
     "quota": "sum (aforo_node_cgroup_cpu_limit_cores)",
     "ceiling": summed_over_machines("aforo_node_bandwidth_limit_bytes_per_second", "resource"),
-    # what the worker's clock showed when Prometheus asked, less what its own did; the farthest nodes on either side
+    # the worker's clock less Prometheus' own at the scrape; the largest offset ahead and behind
     "clock_ahead": "max (aforo_node_clock_timestamp_seconds - timestamp(aforo_node_clock_timestamp_seconds))",
     "clock_behind": "min (aforo_node_clock_timestamp_seconds - timestamp(aforo_node_clock_timestamp_seconds))",
     "messages": f"sum (aforo_sqs_messages_visible {_READ}) + sum (aforo_sqs_messages_in_flight {_READ})",
@@ -46,7 +46,7 @@ GAUGES = {
 
 @dataclass(frozen=True)
 class Resources:
-    """Samples of a run's window on one time axis, NaN where there is none; keys are `family.label`."""
+    """Samples of a run's window on one time axis, NaN where missing; keys are `family.label`."""
 
     times: Floats
     samples: dict[str, Floats] = field(default_factory=dict)
@@ -57,58 +57,61 @@ class Resources:
         return Resources(self.times[inside], {key: values[inside] for key, values in self.samples.items()})
 
     def increase(self, key: str) -> float | None:
-        """Return how much a counter grew, restarts bridged; None when it was not recorded twice."""
+        """Return a counter's increase, resets ignored; None when it has fewer than two samples."""
         values = self._known(key)
         return float(np.diff(values).clip(min=0).sum()) if values.size > 1 else None
 
     def rate(self, key: str) -> float | None:
-        """Return a counter's mean growth per second; None when unknown."""
-        grown = self.increase(key)
-        known = self.times[np.isfinite(self.samples[key])] if grown is not None else self.times[:0]
-        return None if grown is None or known[-1] <= known[0] else grown / float(known[-1] - known[0])
+        """Return a counter's mean increase per second; None when unknown."""
+        increase = self.increase(key)
+        finite = self.times[np.isfinite(self.samples[key])] if increase is not None else self.times[:0]
+        return None if increase is None or finite[-1] <= finite[0] else increase / float(finite[-1] - finite[0])
 
     def latest(self, key: str) -> float | None:
-        """Return a gauge's last value; None when unknown."""
+        """Return the last known value of a gauge; None when unknown."""
         values = self._known(key)
         return float(values[-1]) if values.size else None
 
     def rates(self, key: str) -> Floats:
-        """Return a counter's growth per second between neighbouring samples, NaN first and where unknown."""
+        """Return a counter's increase per second between adjacent samples; NaN at the first and where unknown."""
         values = self.samples.get(key, np.full(self.times.size, np.nan))
         with np.errstate(divide="ignore", invalid="ignore"):
             steps = np.diff(values).clip(min=0) / np.diff(self.times)
         return np.concatenate([np.full(min(1, self.times.size), np.nan), steps])
 
     def cores(self) -> float | None:
-        """Return how many cores the workers may use: their quota, else the machine's."""
+        """Return the cores that the workers may use: their quota, else those of the machine."""
         return self.latest("quota") or self.latest("cores")
 
     def clock_offset(self) -> float | None:
-        """Return how far the worst worker's clock is from Prometheus's; the quickest answer tells, others waited."""
+        """Return the largest clock offset of a worker from Prometheus.
+
+        Use the smallest offset per side, because a slow scrape adds its own delay.
+        """
         offsets = [self._known(key) for key in ("clock_ahead", "clock_behind")]
-        quickest = [float(values.min()) for values in offsets if values.size]
-        return max(quickest, key=abs, default=None)
+        smallest = [float(values.min()) for values in offsets if values.size]
+        return max(smallest, key=abs, default=None)
 
     def other_cpu_ratio(self, start: float, end: float) -> float | None:
-        """Return the share of the machine that neither the workers nor the hypervisor took from start to end.
+        """Return the share of the machine's CPU that other processes used from start to end.
 
-        What the workers used is read on until after the end: an ffmpeg's CPU is counted when it has ended.
+        The workers' CPU is read until a few seconds after the end, because ffmpeg's is counted when it ends.
         """
-        here = self.during(start, end)
+        within = self.during(start, end)
         ours = self.during(start, end + AFTERMATH_SECONDS).increase("worker")
-        cores, busy = here.latest("cores"), here.cpu_rate(BUSY_MODES - {"steal"})
+        cores, busy = within.latest("cores"), within.cpu_rate(BUSY_MODES - {"steal"})
         if not cores or busy is None or ours is None:
             return None
         return max(0.0, busy - ours / (end - start)) / cores
 
     def cpu_rate(self, modes: frozenset[str]) -> float | None:
-        """Return how many cores were in these modes on average; None when unknown."""
+        """Return the mean number of cores in these modes; None when unknown."""
         rates = [self.rate(key) for key in self.samples if key.startswith("cpu.") and key[4:] in modes]
-        known = [rate for rate in rates if rate is not None]
-        return sum(known) if known else None
+        finite = [rate for rate in rates if rate is not None]
+        return sum(finite) if finite else None
 
     def steal_ratios(self) -> tuple[float | None, float | None]:
-        """Return the share of CPU time the hypervisor took: over all, and in the worst 30 s."""
+        """Return the share of CPU time stolen by the hypervisor: the mean, and in the worst 30 s."""
         cores, stolen = self.latest("cores"), self.samples.get("cpu.steal")
         if not cores or stolen is None or self.rate("cpu.steal") is None:
             return None, None
@@ -118,33 +121,33 @@ class Resources:
             return mean, None
         ahead = np.searchsorted(self.times, self.times + STEAL_WINDOW_SECONDS)
         starts = np.flatnonzero(ahead < self.times.size)
-        grown = (stolen[ahead[starts]] - stolen[starts]) / (self.times[ahead[starts]] - self.times[starts])
-        known = grown[np.isfinite(grown)]
-        return mean, float(known.max()) / cores if known.size else None
+        rates = (stolen[ahead[starts]] - stolen[starts]) / (self.times[ahead[starts]] - self.times[starts])
+        finite = rates[np.isfinite(rates)]
+        return mean, float(finite.max()) / cores if finite.size else None
 
     def _known(self, key: str) -> Floats:
         values = self.samples.get(key, np.empty(0))
         return values[np.isfinite(values)]
 
 
-def read_resources(ask: Ask, start: float, end: float) -> Resources:
+def read_resources(query: RangeQuery, start: float, end: float) -> Resources:
     """Read the samples of a window and of the seconds after it.
 
-    `ask` is a range query: expression, start, end, step → series.
+    `query` takes expression, start, end and step, and returns the series.
     """
     step = max(1.0, round((end - start) / SAMPLE_POINTS))
     times = np.arange(start, end + AFTERMATH_SECONDS + step / 2, step)
     samples: dict[str, Floats] = {}
     for family, expression in (COUNTERS | GAUGES).items():
-        for series in ask(expression, float(times[0]), float(times[-1]), step):
+        for series in query(expression, float(times[0]), float(times[-1]), step):
             samples[".".join([family, *(series.labels[label] for label in sorted(series.labels))])] = _on(times, series)
     return Resources(times, samples)
 
 
 def _on(times: Floats, series: Series) -> Floats:
-    """Return the series on the axis; Prometheus answers at start + k x step and leaves gaps out."""
+    """Return the series on the axis; Prometheus answers at start + k x step and omits gaps."""
     values = np.full(times.size, np.nan)
     if series.points:
-        moments, found = np.array(series.points).T
-        values[np.abs(times[None, :] - moments[:, None]).argmin(axis=1)] = found
+        moments, finite = np.array(series.points).T
+        values[np.abs(times[None, :] - moments[:, None]).argmin(axis=1)] = finite
     return values

@@ -1,4 +1,4 @@
-"""The result row of a run: the scenario's figures, then what makes them trustworthy. Pure."""
+"""Result row of a run: the scenario's figures, then the figures that support them. Pure."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from capacity.estimators.interval import Interval
 from capacity.runs.conditions import Conditions
 from core.run import RunStatus
 
-#: Prometheus and database must agree to this; more is told, not averaged away
+#: largest relative difference of Prometheus and database; a larger one is printed, not averaged away
 AGREEMENT_RATIO = 0.001
 
 
 @dataclass(frozen=True)
 class ResultRow:
-    """One run's figures; None is unknown. X and S are from the recording rules, `*_database` are recomputed."""
+    """Figures of one run; None is unknown. `x_per_minute` and `s_seconds` come from the recording rules."""
 
     run_id: str
     status: str
@@ -27,9 +27,10 @@ class ResultRow:
     done: int
     failed: int
     duplicates: int
-    #: as the recording rules say; see `x` and `s` for what the table shows
+    #: from the recording rules; the table shows `x` and `s`
     x_per_minute: float | None
     s_seconds: float | None
+    #: recomputed from the database
     x_database: float | None
     s_database: float | None
     x_sat_per_minute: float | None
@@ -40,33 +41,33 @@ class ResultRow:
     conditions: Conditions = Conditions()
     nodes: int = 1
     created_at: float = 0.0
-    #: how many videos were asked for, when a burst that knew enough took the rest back
+    #: requested videos of a burst that stopped early and cancelled the rest
     asked: int | None = None
 
     @property
     def x(self) -> float | None:
-        """Return X as Prometheus has it, else as the database has it."""
+        """Return X of the recording rules, else of the database."""
         return self.x_database if self.x_per_minute is None else self.x_per_minute
 
     @property
     def s(self) -> float | None:
-        """Return S as Prometheus has it, else as the database has it."""
+        """Return S of the recording rules, else of the database."""
         return self.s_database if self.s_seconds is None else self.s_seconds
 
     @property
     def cpu_count(self) -> int | None:
-        """Return the cores of the machine."""
+        """Return the number of cores of the machine."""
         return self.conditions.cpu_count
 
     @property
-    def is_whole(self) -> bool:
-        """Say whether the run finished, every video is done once, and nothing contradicts its figures."""
+    def is_complete(self) -> bool:
+        """Return True if the run finished, every video is done once, and Prometheus does not contradict its figures."""
         finished = self.status == RunStatus.FINISHED and self.done == self.count
         return finished and not self.failed and not self.duplicates and self.agrees is not False
 
     @property
     def agrees(self) -> bool | None:
-        """Say whether Prometheus and database agree to 0.1 %; None when one of them is unknown."""
+        """Return True if Prometheus and database agree to 0.1 %; None when one of them is unknown."""
         pairs = ((self.x_per_minute, self.x_database), (self.s_seconds, self.s_database))
         if any(a is None or b is None for a, b in pairs):
             return None

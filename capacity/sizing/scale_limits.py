@@ -1,15 +1,25 @@
-"""What breaks first when the demand grows: loads on the shared parts against what they are known or taken to bear."""
+"""Limits to growth: the load on each shared part against its published or assumed limit."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from capacity.estimators.interval import SECONDS_PER_MINUTE
-from core.language import Text
 
 SQS_IN_FLIGHT = 120_000  # AWS quota of a standard queue
 S3_READS_PER_SECOND = 5_500  # AWS: GET per prefix
 S3_WRITES_PER_SECOND = 3_500  # AWS: PUT per prefix
+
+
+class SharedPart(StrEnum):
+    """Parts that all workers share, by the unit of their load."""
+
+    SQS_IN_FLIGHT = "sqs_messages_in_flight"
+    S3_READS = "s3_reads_per_second_per_prefix"
+    S3_WRITES = "s3_writes_per_second_per_prefix"
+    PROMETHEUS_SERIES = "prometheus_series"
+    DATABASE_WRITES = "database_writes_per_second"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,56 +36,44 @@ class ScaleAssumptions:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """One shared part: its load and what it bears, and the demand at which the two meet.
+    """One shared part: its load, its limit, and the demand in videos per minute at which the two are equal.
 
-    `assumed` marks a figure that is a judgement, not a published quota.
+    `assumed` marks a limit that is a judgement, not a published quota.
     """
 
-    name: Text
+    part: SharedPart
     load: float
-    bears: float
+    limit: float
     breaks_at_per_minute: float
     assumed: bool
 
     @property
     def share(self) -> float:
-        """Return load over what it bears; over 1 it has broken."""
-        return self.load / self.bears
+        """Return load / limit; the part fails above 1."""
+        return self.load / self.limit
 
 
 def scale_limits(
     per_minute: float, slots: int, slots_per_worker: int, assumptions: ScaleAssumptions
 ) -> tuple[Limit, ...]:
-    """Return every limit at this demand, the first to break first; loads are taken to grow in proportion."""
+    """Return every limit at this demand, the first to be reached first; loads grow in proportion to the demand."""
     workers = slots / slots_per_worker
     per_second = per_minute / SECONDS_PER_MINUTE
+    writes = per_second * assumptions.row_writes_per_video
     loads = (
-        (Text("mensajes SQS en vuelo", "SQS messages in flight"), slots * assumptions.prefetch_per_slot, SQS_IN_FLIGHT),
-        (Text("lecturas S3/s por prefijo", "S3 reads/s per prefix"), per_second, S3_READS_PER_SECOND),
-        (Text("escrituras S3/s por prefijo", "S3 writes/s per prefix"), per_second, S3_WRITES_PER_SECOND),
+        (SharedPart.SQS_IN_FLIGHT, slots * assumptions.prefetch_per_slot, SQS_IN_FLIGHT, False),
+        (SharedPart.S3_READS, per_second, S3_READS_PER_SECOND, False),
+        (SharedPart.S3_WRITES, per_second, S3_WRITES_PER_SECOND, False),
+        (SharedPart.PROMETHEUS_SERIES, workers * assumptions.series_per_worker, assumptions.prometheus_series, True),
+        (SharedPart.DATABASE_WRITES, writes, assumptions.database_writes_per_second, True),
     )
-    judged = (
-        (
-            Text("series de Prometheus", "Prometheus series"),
-            workers * assumptions.series_per_worker,
-            assumptions.prometheus_series,
-        ),
-        (
-            Text("escrituras/s en la base de datos", "database writes/s"),
-            per_second * assumptions.row_writes_per_video,
-            assumptions.database_writes_per_second,
-        ),
+    limits = (
+        Limit(part, float(load), float(limit), per_minute * limit / load if load else float("inf"), assumed)
+        for part, load, limit, assumed in loads
     )
-    limits = [_limit(row, per_minute, assumed=False) for row in loads]
-    limits += [_limit(row, per_minute, assumed=True) for row in judged]
     return tuple(sorted(limits, key=lambda limit: -limit.share))
 
 
 def requests_per_video(service_seconds: float, assumptions: ScaleAssumptions) -> float:
-    """Return SQS requests a video causes: one send, receive and delete, and an extension while it runs."""
+    """Return the SQS requests per video: one send, receive and delete, and the visibility extensions."""
     return 3 + service_seconds // assumptions.visibility_extension_seconds
-
-
-def _limit(row: tuple[Text, float, float], per_minute: float, *, assumed: bool) -> Limit:
-    name, load, bears = row
-    return Limit(name, float(load), float(bears), per_minute * bears / load if load else float("inf"), assumed)

@@ -1,4 +1,4 @@
-"""How many workers a demand needs: by queueing formula, checked by simulation."""
+"""Workers for a demand: by queueing formula, checked by simulation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from capacity.estimators.queue_simulation import ggc, lognormal
 
 WAIT_QUANTILE = 0.95
 LIGHT_LOAD = 0.75
-LIGHT_LOAD_FACTOR = 1.3  # the p95 formula is up to a third too short under it, see METHOD 7
+LIGHT_LOAD_FACTOR = 1.3  # under LIGHT_LOAD the p95 formula is up to a third too short (docs/method.md#planning)
 SIMULATED_ARRIVALS = 20_000
 SIMULATED_PER_SLOT = 20
 SIMULATED_MOST = 400_000
@@ -22,9 +22,9 @@ MOST_EXTRA_SLOTS = 20
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What is asked: videos a minute, how long 95 % of them may wait at most, and how videos behave.
+    """Demand: videos per minute, the longest wait of 95 % of them, and the service time of a video.
 
-    `service_seconds` is S at the operating concurrency, not of one slot alone. `arrival_cv` is 1 for real users.
+    `service_seconds` is measured at the operating concurrency, not with one slot. `arrival_cv` is 1 for real users.
     """
 
     per_minute: float
@@ -38,13 +38,13 @@ class Demand:
 
     @property
     def load(self) -> float:
-        """Return the offered load in erlangs, V S: slots that are busy on average."""
+        """Return the offered load in erlangs, rate x service time: slots that are busy on average."""
         return self.per_minute / SECONDS_PER_MINUTE * self.service_seconds
 
 
 @dataclass(frozen=True, slots=True)
 class QueueForecast:
-    """What `slots` slots would do with a demand, by formula; times in seconds."""
+    """Utilisation and waits for a demand with `slots` slots, by formula."""
 
     slots: int
     utilisation: float
@@ -55,7 +55,7 @@ class QueueForecast:
 
 @dataclass(frozen=True, slots=True)
 class SimulatedQueue:
-    """The same from simulated arrivals, log-normal service and gamma-distributed gaps."""
+    """Waits from simulated arrivals with gamma-distributed gaps and log-normal service times."""
 
     arrivals: int
     wait_mean_seconds: float
@@ -63,7 +63,7 @@ class SimulatedQueue:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class WorkerPlan:
     """Slots and workers for a demand; `simulated` is None when the system is too large to simulate."""
 
     demand: Demand
@@ -79,7 +79,7 @@ class Plan:
 def erlang_c(slots: int, load: float) -> float:
     """Return the probability that an arrival waits in M/M/c; 1 when the load is not under the slots.
 
-    By the Erlang B recursion B_k = a B / (k + a B), which neither over- nor underflows.
+    Computed by the Erlang B recursion B_k = a B / (k + a B), which neither overflows nor underflows.
     """
     if load >= slots:
         return 1.0
@@ -90,7 +90,7 @@ def erlang_c(slots: int, load: float) -> float:
 
 
 def forecast(demand: Demand, slots: int) -> QueueForecast:
-    """Return the Allen-Cunneen approximation of G/G/c; waits are infinite when the load reaches the slots."""
+    """Return the Allen-Cunneen approximation for G/G/c; waits are infinite when the load reaches the slots."""
     load = demand.load
     waiting = erlang_c(slots, load)
     rho = load / slots
@@ -103,8 +103,8 @@ def forecast(demand: Demand, slots: int) -> QueueForecast:
     return QueueForecast(slots, rho, waiting, waiting * scale, p95 * (LIGHT_LOAD_FACTOR if rho < LIGHT_LOAD else 1.0))
 
 
-def make_plan(demand: Demand, seed: int = 0) -> Plan:
-    """Return the fewest slots that keep utilisation and waiting, by formula and then by simulation."""
+def make_plan(demand: Demand, seed: int = 0) -> WorkerPlan:
+    """Return the fewest slots within the utilisation and the wait, by formula and then by simulation."""
     slots = _fewest_slots(demand)
     simulated = simulate(demand, slots, seed)
     for _ in range(MOST_EXTRA_SLOTS):
@@ -113,7 +113,7 @@ def make_plan(demand: Demand, seed: int = 0) -> Plan:
         slots += 1
         simulated = simulate(demand, slots, seed)
     workers = math.ceil(slots / demand.slots_per_worker) + demand.spare_workers
-    return Plan(
+    return WorkerPlan(
         demand=demand,
         slots=slots,
         workers=workers,
@@ -126,7 +126,7 @@ def make_plan(demand: Demand, seed: int = 0) -> Plan:
 
 
 def simulate(demand: Demand, slots: int, seed: int = 0) -> SimulatedQueue | None:
-    """Return waits of a simulated queue, None when a steady state would take too many arrivals."""
+    """Return the waits of a simulated queue, None when a steady state would need too many arrivals."""
     arrivals = max(SIMULATED_ARRIVALS, SIMULATED_PER_SLOT * slots)
     if arrivals > SIMULATED_MOST or demand.load >= slots:
         return None
@@ -141,32 +141,32 @@ def simulate(demand: Demand, slots: int, seed: int = 0) -> SimulatedQueue | None
 
 
 def worker_capacity(demand: Demand) -> float:
-    """Return videos a minute of one busy worker."""
+    """Return the videos per minute of one busy worker."""
     return SECONDS_PER_MINUTE * demand.slots_per_worker / demand.service_seconds
 
 
 def keda_queue_length(demand: Demand, *, with_in_flight: bool = True) -> int:
-    """Return KEDA's aws-sqs `queueLength` per worker so that a new message waits no longer than allowed.
+    """Return KEDA's aws-sqs `queueLength` per worker that keeps the wait of a new message within the demand.
 
-    KEDA counts visible and in-flight messages unless `scaleOnInFlight` is false: c (W/S + 1) or c W/S.
+    KEDA counts visible and in-flight messages: c (W/S + 1). With `scaleOnInFlight` false only visible ones: c W/S.
     """
     per_slot = demand.wait_p95_seconds / demand.service_seconds + (1 if with_in_flight else 0)
     return max(1, math.floor(demand.slots_per_worker * per_slot + 1e-9))
 
 
 def cost_per_thousand(price_per_hour: float, worker_per_minute: float, utilisation: float = 1.0) -> float:
-    """Return what 1,000 videos cost at a worker's price per hour."""
+    """Return the cost of 1,000 videos at a worker's price per hour."""
     return 1000 * price_per_hour / (60 * worker_per_minute * utilisation)
 
 
 def drain_minutes(backlog: float, capacity_per_minute: float, arriving_per_minute: float) -> float:
-    """Return how long a backlog takes to drain while videos keep arriving; infinite without spare capacity."""
+    """Return the minutes to drain a backlog while videos keep arriving; infinite without spare capacity."""
     spare = capacity_per_minute - arriving_per_minute
     return backlog / spare if spare > 0 else math.inf
 
 
 def _fewest_slots(demand: Demand) -> int:
-    """Return the fewest slots by formula, by doubling and halving: both utilisation and wait fall with slots."""
+    """Return the fewest slots by formula, by doubling and bisection: utilisation and wait both fall with slots."""
     low = max(1, math.ceil(demand.load / demand.max_utilisation - 1e-9))
     if _suffices(demand, low):
         return low

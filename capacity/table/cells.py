@@ -1,4 +1,4 @@
-"""The scenario's table: for each cell the best evidence there is, and which runs that is. Pure."""
+"""Cells of the scenario's table, and which runs each cell averages. Pure."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from capacity.estimators.interval import Interval, t_half_width
 from capacity.runs.result_row import ResultRow
 from core.size import label_bytes
 
-#: METHOD 1.3: only runs tell how runs differ; under three, two of them bound nothing
+#: fewest runs for an interval between runs; two runs give one too wide to be of use (docs/method.md)
 RUNS_FOR_INTERVAL = 3
 
 
 @dataclass(frozen=True, order=True)
 class CellKey:
-    """What is tested: one size × slots × mode, and the rate where one is offered."""
+    """One combination of the matrix: size × slots × mode, and the rate of a sustained run."""
 
     size_bytes: int
     size_label: str
@@ -30,9 +30,10 @@ class CellKey:
 
 @dataclass(frozen=True)
 class TableCell:
-    """A cell with the runs that X and S are the means of, those X_sat is the mean of, and how many were left out.
+    """A cell with the runs averaged for X and S, the runs averaged for X_sat, and the number of unused runs.
 
-    X and S depend on the number of videos, so their runs share it; X_sat does not, and takes the shorter ones too.
+    X and S depend on the number of videos, so their runs have the same number. X_sat does not, so it includes shorter
+    runs.
     """
 
     key: CellKey
@@ -42,33 +43,33 @@ class TableCell:
 
     @property
     def sources(self) -> tuple[ResultRow, ...]:
-        """Return every run that a figure of the cell rests on, oldest first."""
+        """Return every run that is part of a figure of the cell, oldest first."""
         return _by_age({row.run_id: row for row in (*self.x_sat_runs, *self.runs)}.values())
 
     @property
     def x(self) -> float | None:
-        """Return the scenario's X, the mean over the runs."""
+        """Return the scenario's X, the mean of the runs."""
         return _mean(run.x for run in self.runs)
 
     @property
     def s(self) -> float | None:
-        """Return the scenario's S, the mean over the runs, which have the same number of videos."""
+        """Return the scenario's S, the mean of the runs."""
         return _mean(run.s for run in self.runs)
 
     @property
     def count(self) -> int:
-        """Return the videos of each run."""
+        """Return the number of videos per run."""
         return self.runs[0].count
 
     @property
     def x_sat(self) -> float | None:
-        """Return the nominal capacity, the geometric mean over its runs."""
-        known = self._capacities()
-        return math.exp(float(np.mean(np.log(known)))) if known else None
+        """Return the nominal capacity, the geometric mean of its runs."""
+        capacities = self._capacities()
+        return math.exp(float(np.mean(np.log(capacities)))) if capacities else None
 
     @property
     def x_sat_interval(self) -> Interval | None:
-        """Return the 95 % interval: between runs from three on, that of the run where there is one, else none."""
+        """Return the 95 % interval: between runs if there are three, of the run if there is one, else None."""
         if self.is_between_runs:
             half = t_half_width(np.log(self._capacities()))
             return Interval((self.x_sat or 0.0) * math.exp(-half), (self.x_sat or 0.0) * math.exp(half))
@@ -76,47 +77,50 @@ class TableCell:
 
     @property
     def is_between_runs(self) -> bool:
-        """Say whether the interval includes how runs differ."""
+        """Return True if the interval includes the variation between runs."""
         return len(self.x_sat_runs) >= RUNS_FOR_INTERVAL
 
     def _capacities(self) -> list[float]:
         return [run.x_sat_per_minute for run in self.x_sat_runs if run.x_sat_per_minute]
 
 
-def fill(rows: Iterable[ResultRow], distrusted: Collection[str] = ()) -> list[TableCell]:
-    """Return the cells in the scenario's order; `distrusted` are runs that a trust flag speaks against."""
+def fill(rows: Iterable[ResultRow], invalid: Collection[str] = ()) -> list[TableCell]:
+    """Return the cells in the scenario's order; `invalid` are the ids of runs with an invalidating warning."""
     cells: dict[CellKey, list[ResultRow]] = {}
     for row in rows:
         cells.setdefault(key_of(row), []).append(row)
-    return [_cell(key, found, distrusted) for key, found in sorted(cells.items())]
+    return [_cell(key, members, invalid) for key, members in sorted(cells.items())]
 
 
 def key_of(row: ResultRow) -> CellKey:
-    """Return the cell that a run is of."""
+    """Return the cell of a run."""
     size = row.size_label
     return CellKey(label_bytes(size), size, row.mode, row.rate_per_minute or 0.0, row.concurrency, row.nodes)
 
 
-def _cell(key: CellKey, rows: Sequence[ResultRow], distrusted: Collection[str]) -> TableCell:
-    """Take the best class of runs, and of it all under the conditions of its newest run of most videos."""
-    best = min(_quality(row, distrusted) for row in rows)
-    equals = _by_age(row for row in rows if _quality(row, distrusted) == best)
+def _cell(key: CellKey, rows: Sequence[ResultRow], invalid: Collection[str]) -> TableCell:
+    """Keep the runs of the best quality class that share the conditions of its reference run.
+
+    The reference run is the newest of those with the most videos.
+    """
+    best = min(_quality(row, invalid) for row in rows)
+    equals = _by_age(row for row in rows if _quality(row, invalid) == best)
     most = max(row.count for row in equals)
-    newest = [row for row in equals if row.count == most][-1]
-    alike = [row for row in equals if row.conditions == newest.conditions] if best < 2 else [newest]
-    longest = tuple(row for row in alike if row.count == most)
-    with_capacity = tuple(row for row in alike if row.x_sat_per_minute)
+    reference = [row for row in equals if row.count == most][-1]
+    comparable = [row for row in equals if row.conditions == reference.conditions] if best < 2 else [reference]
+    longest = tuple(row for row in comparable if row.count == most)
+    with_capacity = tuple(row for row in comparable if row.x_sat_per_minute)
     used = {row.run_id for row in (*longest, *with_capacity)}
     return TableCell(key, longest, with_capacity, len(rows) - len(used))
 
 
-def _quality(row: ResultRow, distrusted: Collection[str]) -> int:
-    """Return 0 for a whole and trusted run, 1 for a whole one with a flag, 2 for one with losses, 3 for no figure."""
+def _quality(row: ResultRow, invalid: Collection[str]) -> int:
+    """Return 0 for a complete and valid run, 1 for an invalid one, 2 for an incomplete one, 3 for one without X."""
     if row.x is None:
         return 3
-    if not row.is_whole:
+    if not row.is_complete:
         return 2
-    return 1 if row.run_id in distrusted else 0
+    return 1 if row.run_id in invalid else 0
 
 
 def _by_age(rows: Iterable[ResultRow]) -> tuple[ResultRow, ...]:
@@ -124,5 +128,5 @@ def _by_age(rows: Iterable[ResultRow]) -> tuple[ResultRow, ...]:
 
 
 def _mean(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None
+    present = [value for value in values if value is not None]
+    return sum(present) / len(present) if present else None

@@ -1,6 +1,6 @@
-"""How a number looks in the language of a result.
+"""Numbers, intervals and percentages as text in the language of a result.
 
-Numbers keep the decimal point in both languages, so that a cell can be pasted into any program.
+Both languages use the decimal point, so that a cell can be pasted into any program.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ UNBOUNDED = Text("sin límite", "no limit")
 
 
 def number(value: float | None, lang: Language, digits: int = 2) -> str:
-    """Return a number with a decimal point; None and NaN are unknown, never 0."""
+    """Return a number with `digits` decimals and a space between thousands; None and NaN are unknown, never 0."""
     if value is None or math.isnan(value):
         return UNKNOWN.to(lang)
     if math.isinf(value):
@@ -24,7 +24,7 @@ def number(value: float | None, lang: Language, digits: int = 2) -> str:
 
 
 def significant(value: float | None, lang: Language, digits: int = 4) -> str:
-    """Return a number to so many significant digits, for quantities that span magnitudes."""
+    """Return a number with `digits` significant digits, for quantities that span magnitudes."""
     if value is None or not math.isfinite(value):
         return number(value, lang)
     rounded = float(f"{value:.{digits}g}")

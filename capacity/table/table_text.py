@@ -1,4 +1,4 @@
-"""The table as people read it: Markdown in the scenario's columns, and CSV with everything behind it."""
+"""The table as text: Markdown in the scenario's columns, CSV with every figure and the run ids."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from io import StringIO
 
 from capacity.estimators.interval import Interval
-from capacity.estimators.stability import Stability
 from capacity.runs.result_row import ResultRow
 from capacity.table.cells import TableCell
 from capacity.table.number_format import number
-from core.language import STATUS_NAMES, Language, Text, same
+from capacity.table.phrases import plural, spaced
+from core.language import STABILITY_NAMES, STATUS_NAMES, Language, Text, same
 from core.run import RunStatus
 
 HEADER = Text(
@@ -24,17 +24,12 @@ CSV_COLUMNS = (
     "x_sat_per_minute", "x_sat_low", "x_sat_high", "interval_between_runs", "stability", "done", "failed",
     "duplicates", "agrees", "runs", "x_sat_runs", "left_out",
 )  # fmt: skip
-STABILITIES = {
-    Stability.STABLE: Text("estable", "stable"),
-    Stability.UNSTABLE: Text("inestable", "unstable"),
-    Stability.INCONCLUSIVE: Text("no concluyente", "inconclusive"),
-}
 
 
 def cells_of(cell: TableCell, lang: Language) -> tuple[str, ...]:
-    """Return what the scenario's columns hold for a cell."""
+    """Return the scenario's columns of a cell."""
     return (
-        cell.key.size_label[:-2] + " " + cell.key.size_label[-2:],
+        spaced(cell.key.size_label),
         str(cell.key.concurrency),
         cell.key.mode.capitalize(),
         number(cell.x, lang),
@@ -44,18 +39,18 @@ def cells_of(cell: TableCell, lang: Language) -> tuple[str, ...]:
 
 
 def markdown(cells: Sequence[TableCell], lang: Language) -> str:
-    """Return the table, and under it which runs each line is made of."""
+    """Return the table as Markdown."""
     lines = ["| " + " | ".join(cells_of(cell, lang)) + " |" for cell in cells]
     return "\n".join([HEADER.to(lang), RULE, *lines]) + "\n"
 
 
 def sources(cells: Sequence[TableCell], lang: Language) -> str:
-    """Return one line a cell that names the runs behind it, those of X_sat apart where they are others."""
+    """Return one line per cell with the ids of its runs; those of X_sat separately if they differ."""
     return "".join(f"- {_source(cell, lang)}\n" for cell in cells) or "\n"
 
 
 def csv_text(cells: Sequence[TableCell]) -> str:
-    """Return the table as CSV, unknown blank, the run ids separated by blanks."""
+    """Return the table as CSV; unknown is empty, run ids are separated by spaces."""
     file = StringIO()
     writer = csv.DictWriter(file, CSV_COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -64,7 +59,7 @@ def csv_text(cells: Sequence[TableCell]) -> str:
 
 
 def csv_row(cell: TableCell) -> dict[str, object]:
-    """Return everything known of a cell under the CSV's names; None is unknown."""
+    """Return every figure of a cell by CSV column; None is unknown."""
     newest, interval = cell.runs[-1], cell.x_sat_interval
     return {
         "size": cell.key.size_label,
@@ -107,12 +102,12 @@ def _source(cell: TableCell, lang: Language) -> str:
 
 
 def _notes(cell: TableCell, lang: Language) -> Iterator[Text]:
-    yield from _test_notes(cell, lang)
+    yield from _cell_notes(cell, lang)
     for row in cell.runs:
         yield from _warnings(row, lang)
 
 
-def _test_notes(cell: TableCell, lang: Language) -> Iterator[Text]:
+def _cell_notes(cell: TableCell, lang: Language) -> Iterator[Text]:
     newest, runs = cell.runs[-1], len(cell.runs)
     stopped = newest.asked is not None and newest.asked > newest.count
     yield Text(
@@ -120,14 +115,14 @@ def _test_notes(cell: TableCell, lang: Language) -> Iterator[Text]:
         f"N={cell.count}" + (f" of {newest.asked} (adaptive stop)" if stopped else ""),
     )
     if runs > 1:
-        yield Text(f"media de {runs} corridas", f"mean of {runs} runs")
+        yield Text(f"media de {runs} pruebas", f"mean of {runs} runs")
     if cell.key.nodes > 1:
         yield Text(f"{cell.key.nodes} nodos", f"{cell.key.nodes} nodes")
     if newest.rate_per_minute is not None:
         yield Text(f"tasa={newest.rate_per_minute:.4g}/min", f"rate={newest.rate_per_minute:.4g}/min")
     if newest.stability is not None:
         verdicts = list(dict.fromkeys(run.stability for run in cell.runs if run.stability))
-        names = [STABILITIES[Stability(verdict)] for verdict in verdicts]
+        names = [STABILITY_NAMES[verdict] for verdict in verdicts]
         yield Text(f"cola {' / '.join(n.es for n in names)}", f"queue {' / '.join(n.en for n in names)}")
     if cell.x_sat is not None:
         shown = f"X_sat={capacity_text(cell.x_sat, cell.x_sat_interval, lang)} {_scope(cell).to(lang)}".rstrip()
@@ -135,26 +130,29 @@ def _test_notes(cell: TableCell, lang: Language) -> Iterator[Text]:
 
 
 def _scope(cell: TableCell) -> Text:
-    """Return whose X_sat it is, where that is not what the note on X and S says already."""
+    """Return which runs X_sat is the mean of, unless the note on X and S says it already."""
     runs = len(cell.x_sat_runs)
     if runs == len(cell.runs):
-        return Text("entre corridas", "between runs") if cell.is_between_runs else same("")
+        return Text("entre pruebas", "between runs") if cell.is_between_runs else same("")
     if cell.is_between_runs:
-        return Text(f"entre {runs} corridas", f"between {runs} runs")
-    return Text("de una corrida", "of one run") if runs == 1 else Text(f"de {runs} corridas", f"of {runs} runs")
+        return Text(f"entre {runs} pruebas", f"between {runs} runs")
+    return Text("de una prueba", "of one run") if runs == 1 else Text(f"de {runs} pruebas", f"of {runs} runs")
 
 
 def _warnings(row: ResultRow, lang: Language) -> Iterator[Text]:
     if row.status != RunStatus.FINISHED:
         status = STATUS_NAMES[row.status]
-        yield Text(f"corrida {status.es}", f"run {status.en}")
+        yield Text(f"prueba {status.es}", f"run {status.en}")
     if row.done + row.failed < row.count:
         missing = row.count - row.done - row.failed
         yield Text(f"{missing} sin terminar: S es ≥", f"{missing} unfinished: S is ≥")
     if row.failed:
-        yield Text(f"{row.failed} fallidos", f"{row.failed} failed")
+        yield Text(plural(row.failed, "fallido", "fallidos"), f"{row.failed} failed")
     if row.duplicates:
-        yield Text(f"{row.duplicates} entregas repetidas", f"{row.duplicates} duplicate deliveries")
+        yield Text(
+            plural(row.duplicates, "entrega repetida", "entregas repetidas"),
+            plural(row.duplicates, "duplicate delivery", "duplicate deliveries"),
+        )
     if row.agrees is None:
         yield Text("solo base de datos, sin contraste con Prometheus", "database only, not compared with Prometheus")
     elif not row.agrees:
@@ -163,5 +161,5 @@ def _warnings(row: ResultRow, lang: Language) -> Iterator[Text]:
 
 
 def _agreement(cell: TableCell) -> bool | None:
-    found = {run.agrees for run in cell.runs}
-    return False if False in found else None if None in found else True
+    answers = {run.agrees for run in cell.runs}
+    return False if False in answers else None if None in answers else True

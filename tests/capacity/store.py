@@ -1,4 +1,4 @@
-"""A store with a run in it, written as injector and worker write theirs."""
+"""Stores with recorded runs, written as injector and worker write them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from core.models import ExecutionRow, RunRow, VideoRow
 from core.run import Mode, RunStatus
 from core.video import Outcome, VideoState
 
+#: an address where no server listens
+NO_SERVER = "http://127.0.0.1:9"
 HOST = {"name": "mesa", "system": "Linux", "cpu_model": "Test CPU", "cpu_count": 2, "memory_bytes": 8e9}
 
 
@@ -115,8 +117,17 @@ def _execution(row, k, start, end, slot):
     )
 
 
+def waiting(k):
+    """Return the k-th video of run r1, uploaded and unclaimed."""
+    return VideoRow(
+        id=f"r1-v{k}", run_id="r1", sequence=k, task_id=f"r1-t{k}", state=VideoState.UPLOADED, source_key="a",
+        source_bytes=1, source_sha256="a", profile="full", uploaded_at=1000.0, sent_at=1000.0, updated_at=1000.0,
+        execution_number=0,
+    )  # fmt: skip
+
+
 def finish(session, run_id, k, start, end):
-    """Record that a worker made a waiting video done."""
+    """Record that a worker finished a waiting video."""
     row, video = session.get_one(RunRow, run_id), session.get_one(VideoRow, f"{run_id}-v{k}")
     video.state, video.execution_number = VideoState.DONE, 1
     video.started_at, video.updated_at = row.created_at + start, row.created_at + end
@@ -124,7 +135,7 @@ def finish(session, run_id, k, start, end):
 
 
 def resources_of(row, seconds, busy=1.9):
-    """Return a minute-by-minute record of a machine with two cores, `busy` of them, during a run."""
+    """Return samples of a machine with two cores, `busy` of them in use, every 5 s of a run."""
     times = row.created_at + np.arange(0.0, seconds + 1, 5.0)
     elapsed = times - times[0]
     idle = 2.0 - busy
@@ -146,7 +157,7 @@ def resources_of(row, seconds, busy=1.9):
 
 
 def burst(slots, count, service, created_at, run_id):
-    """Return a burst of alternating service times with its starts and ends, two seconds to the first start."""
+    """Return a burst with its starts, ends and slots; service times alternate, the first start is after 2 s."""
     services = service * (1 + 0.05 * (np.arange(count) % 3 - 1))
     free = np.full(slots, 2.0)
     start, slot = np.empty(count), np.empty(count, dtype=int)
@@ -158,23 +169,29 @@ def burst(slots, count, service, created_at, run_id):
     return row, start, start + services, slot
 
 
+def record_bursts(sessions, bursts):
+    """Record bursts as `burst` returns them."""
+    for row, start, end, slot in bursts:
+        with sessions.begin() as session:
+            add_run(session, row, start, end, slot=slot)
+
+
 def fill_store(folder, settings):
     """Record bursts of 1, 2 and 4 slots and a sustained run, with their files; return the sessions."""
     sessions = open_store(folder / "store.db")
     runs = [burst(1, 12, 5.0, 1e9, "b1"), burst(2, 12, 5.2, 1e9 + 1000, "b2"), burst(4, 12, 10.4, 1e9 + 2000, "b4")]
     for row, start, end, slot in runs:
-        with sessions.begin() as session:
-            add_run(session, row, start, end, slot=slot)
-        _keep(sessions, row.id, float(end.max()), settings, busy=1.9 if row.id != "b1" else 1.0)
+        record_bursts(sessions, [(row, start, end, slot)])
+        _archive(sessions, row.id, float(end.max()), settings, busy=1.9 if row.id != "b1" else 1.0)
     row = run_row("s2", count=60, mode=Mode.SUSTAINED, created_at=1e9 + 3000, rate=10.0, window_seconds=360.0)
     arrivals = np.arange(60) * 6.0
     with sessions.begin() as session:
         add_run(session, row, arrivals + 0.5, arrivals + 5.5 + 0.1 * (np.arange(60) % 2), uploaded=arrivals)
-    _keep(sessions, "s2", 360.0, settings, busy=1.1)
+    _archive(sessions, "s2", 360.0, settings, busy=1.1)
     return sessions
 
 
-def _keep(sessions, run_id, seconds, settings, busy):
+def _archive(sessions, run_id, seconds, settings, busy):
     with sessions() as session:
         run = session.get_one(RunRow, run_id)
         write_archive(session, run, resources_of(run, seconds, busy), settings.results.path / "runs" / run_id)

@@ -45,9 +45,8 @@ class Verdict:
     def of(cls, report: dict[str, Any]) -> Verdict:
         found = report["bottleneck"]
         flags = tuple(flag["name"] for flag in report["flags"])
-        return cls(
-            Cause(found["cause"]), found["confidence"], tuple(found["evidence"]), flags, report["x_sat_per_minute"]
-        )
+        evidence = tuple(measured["text"] for measured in found["evidence"])
+        return cls(Cause(found["cause"]), found["confidence"], evidence, flags, report["x_sat_per_minute"])
 
 
 @dataclass(frozen=True)

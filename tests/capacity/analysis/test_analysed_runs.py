@@ -1,13 +1,13 @@
-"""Which runs are judged when there are more than can be: a matrix of 12 cells with three runs each."""
+"""Choice of the analysed runs when there are too many: a matrix of 12 cells with three runs each."""
 
 import pytest
 
-from capacity.analysis import analysed_runs
-from capacity.analysis.analysed_runs import gather_all
-from capacity.analysis.result_rows import reading
+from capacity.analysis import load_and_analyse as load_module
+from capacity.analysis.load_and_analyse import load_and_analyse
 from capacity.report.page import render_page
+from capacity.runs.store import reading
 from core.settings import Settings
-from tests.capacity.store import add_run, burst, open_store
+from tests.capacity.store import NO_SERVER, add_run, burst, open_store
 
 SIZES = ("5MB", "10MB", "50MB", "100MB")
 SERVICE_SECONDS = {1: 5.0, 2: 5.2, 4: 6.0}
@@ -30,41 +30,41 @@ def matrix(tmp_path_factory):
     return sessions
 
 
-def gathered(sessions, folder, wanted=None):
-    environment = {"AFORO_RESULTS_PATH": str(folder), "AFORO_PROMETHEUS_URL": "http://127.0.0.1:9"}
+def analysed(sessions, folder, run_id=None):
+    environment = {"AFORO_RESULTS_PATH": str(folder), "AFORO_PROMETHEUS_URL": NO_SERVER}
     with reading(sessions) as session:
-        return gather_all(session, Settings.from_env(environment), wanted)
+        return load_and_analyse(session, Settings.from_env(environment), run_id)
 
 
-def cells_of(findings):
-    return [(cell.key.size_label, cell.key.concurrency) for cell, _ in findings.judged_cells]
+def cells_of(found):
+    return [(cell.key.size_label, cell.key.concurrency) for cell, _ in found.analysed_cells]
 
 
-def test_every_run_behind_a_matrix_is_judged(matrix, tmp_path):
-    found = gathered(matrix, tmp_path)
+def test_every_run_of_a_matrix_is_analysed(matrix, tmp_path):
+    found = analysed(matrix, tmp_path)
     assert len(found.runs) == 36
-    assert found.distrusted == {"100mb-c4-1"}
+    assert found.invalid == {"100mb-c4-1"}
     last = found.cells[-1]
     assert [row.run_id for row in last.sources] == ["100mb-c4-2", "100mb-c4-3"]
     assert [run.row.slots for run in found.best_of_sizes] == [4, 4, 4, 4]
 
 
-def test_where_not_all_can_be_judged_each_cell_still_has_evidence(matrix, tmp_path, monkeypatch):
-    monkeypatch.setattr(analysed_runs, "JUDGED_RUNS", 13)
-    found = gathered(matrix, tmp_path, wanted="5mb-c1-1")
+def test_each_cell_has_an_analysed_run_when_not_all_can_be(matrix, tmp_path, monkeypatch):
+    monkeypatch.setattr(load_module, "ANALYSED_RUNS", 13)
+    found = analysed(matrix, tmp_path, run_id="5mb-c1-1")
     assert cells_of(found) == CELLS
     assert {run.row.run_id for run in found.runs} == {"5mb-c1-1", *(f"{s.lower()}-c{c}-3" for s, c in CELLS)}
     assert [run.row.slots for run in found.best_of_sizes] == [4, 4, 4, 4]
 
 
-def test_what_memory_does_not_hold_is_not_judged_but_the_run_asked_for_is(matrix, tmp_path, monkeypatch):
-    monkeypatch.setattr(analysed_runs, "HELD_VIDEOS", 30)
-    found = gathered(matrix, tmp_path, wanted="50mb-c2-1")
+def test_runs_beyond_memory_are_not_analysed_but_the_requested_run_is(matrix, tmp_path, monkeypatch):
+    monkeypatch.setattr(load_module, "HELD_VIDEOS", 30)
+    found = analysed(matrix, tmp_path, run_id="50mb-c2-1")
     assert {run.row.run_id for run in found.runs} == {"50mb-c2-1", "5mb-c1-3", "5mb-c2-3"}
 
 
 def test_the_page_draws_the_newest_run_of_each_cell_first(matrix, tmp_path, monkeypatch):
-    monkeypatch.setattr(analysed_runs, "DRAWN_RUNS", 12)
-    found = gathered(matrix, tmp_path)
+    monkeypatch.setattr(load_module, "DRAWN_RUNS", 12)
+    found = analysed(matrix, tmp_path)
     assert found.drawn == {f"{size.lower()}-c{slots}-3" for size, slots in CELLS}
     assert render_page(found, "es").count("<details") == 12

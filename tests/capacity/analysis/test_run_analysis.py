@@ -1,23 +1,24 @@
-"""What a run's verdict and flags are drawn from: samples, siblings and the canary; what was not measured stays None."""
+"""Evidence and warnings of a run from samples, comparable runs and CPU calibration; unmeasured values stay None."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from capacity.analysis.comparable_runs import sibling_costs, usual_canary_seconds
-from capacity.analysis.result_rows import measure_recorded
-from capacity.analysis.run_analysis import Cost, cell_evidence, gather
+from capacity.analysis.bottleneck_evidence import cell_evidence
+from capacity.analysis.comparable_runs import VideoCost, comparable_costs, usual_calibration_seconds
+from capacity.analysis.measured_run import measure
+from capacity.analysis.run_analysis import analyse
 from capacity.diagnosis.bottleneck import Cause
 from capacity.estimators.stability import judge_stability
-from capacity.report.statements import ceilings, stability
+from capacity.report.statements import bandwidth_limits, stability
 from capacity.runs.conditions import Conditions
 from capacity.runs.recorded_run import load_run
 from capacity.runs.resource_samples import Resources
 from core.models import RunRow
 from core.run import Mode, RunStatus
+from tests.capacity.result_rows import ELSEWHERE, row
 from tests.capacity.store import HOST, add_run, open_store, resources_of, run_row
-from tests.capacity.table.test_table import ELSEWHERE, row
 
 STAGES = dict.fromkeys(["download", "probe", "transcode", "upload", "db"], 1.0)
 START = np.repeat(np.arange(2.0, 26.0, 4.0), 2)
@@ -32,12 +33,12 @@ def recorded(tmp_path):
         yield load_run(session, session.get_one(RunRow, "r1"))
 
 
-def cell(recorded, resources, peers=()):
-    return cell_evidence(measure_recorded(recorded), recorded, resources, list(peers))
+def cell(recorded, resources, comparable=()):
+    return cell_evidence(measure(recorded), resources, list(comparable))
 
 
 def with_samples(recorded, **rates):
-    """Return a minute of the machine with more counters that grow so much a second."""
+    """Return a minute of samples with further counters of these rates per second."""
     found = resources_of(recorded.run, 60)
     elapsed = found.times - found.times[0]
     return replace(found, samples=found.samples | {key.replace("__", "."): r * elapsed for key, r in rates.items()})
@@ -48,10 +49,10 @@ def with_gauges(resources, **values):
     return replace(resources, samples=resources.samples | gauges)
 
 
-def test_without_samples_and_siblings_nothing_but_the_runs_own_figures_is_known(recorded):
+def test_without_samples_and_comparable_runs_only_the_runs_own_figures_are_known(recorded):
     found = cell(recorded, Resources(np.empty(0)))
     assert (found.cpu_utilisation, found.disk_utilisation, found.network_utilisation) == (None, None, None)
-    assert (found.efficiency, found.ffmpeg_stretch, found.gain_up_to_here, found.oom_kills) == (None,) * 4
+    assert (found.efficiency, found.ffmpeg_slowdown, found.gain_up_to_here, found.oom_kills) == (None,) * 4
     assert found.service_seconds == pytest.approx(4.0)
     assert found.ffmpeg_cores == pytest.approx(0.8 / 0.88)
 
@@ -74,11 +75,11 @@ def test_disk_time_adds_up_and_the_fuller_direction_of_the_storage_counts(record
     assert found.network_utilisation == pytest.approx(0.5)
 
 
-def test_a_sibling_with_one_slot_gives_stretch_cost_and_efficiency(recorded):
-    alone = Cost(1, 18.0, {**STAGES, "transcode": 1.76}, 3.2)
+def test_a_baseline_with_one_slot_gives_slowdown_cost_and_efficiency(recorded):
+    alone = VideoCost(1, 18.0, {**STAGES, "transcode": 1.76}, 3.2)
     found = cell(recorded, Resources(np.empty(0)), [alone])
-    assert found.ffmpeg_stretch == pytest.approx(0.88 * 4 / 1.76)
-    assert found.cpu_work_stretch == pytest.approx(1.0)
+    assert found.ffmpeg_slowdown == pytest.approx(0.88 * 4 / 1.76)
+    assert found.cpu_work_slowdown == pytest.approx(1.0)
     assert found.efficiency == pytest.approx(30 / (2 * 18))
     assert found.gain_up_to_here == pytest.approx(30 / 18 - 1)
     assert found.gain_from_here is None
@@ -88,8 +89,8 @@ def test_one_slot_is_not_compared_with_itself(tmp_path):
     with open_store(tmp_path / "a.db").begin() as session:
         add_run(session, run_row(count=4, slots=1), np.arange(4) * 4.0, np.arange(4) * 4.0 + 4)
         one = load_run(session, session.get_one(RunRow, "r1"))
-    found = cell(one, Resources(np.empty(0)), [Cost(1, 15.0, STAGES, 3.2), Cost(2, 28.5, STAGES, 3.2)])
-    assert (found.efficiency, found.ffmpeg_stretch) == (None, None)
+    found = cell(one, Resources(np.empty(0)), [VideoCost(1, 15.0, STAGES, 3.2), VideoCost(2, 28.5, STAGES, 3.2)])
+    assert (found.efficiency, found.ffmpeg_slowdown) == (None, None)
     assert found.gain_from_here == pytest.approx(0.9)
 
 
@@ -116,22 +117,22 @@ def test_the_clock_is_read_from_the_quickest_answer_of_the_farthest_node():
     assert Resources(np.empty(0)).clock_offset() is None
 
 
-def test_conditions_of_the_run_become_flags(recorded):
+def test_conditions_of_the_run_become_warnings(recorded):
     run = recorded.run
     run.environment = {**run.environment, "canary_before_seconds": 0.20, "canary_after_seconds": 0.22}
     samples = with_gauges(with_samples(recorded, worker=1.5), clock_ahead=0.4, clock_behind=0.01)
-    judged = gather(measure_recorded(recorded), recorded, samples, [], canary_usual_seconds=0.20)
-    assert [flag.name for flag in judged.flags] == ["canary_changed", "clock_offset", "other_processes"]
-    assert judged.bottleneck.cause is Cause.CPU
+    analysis = analyse(measure(recorded), samples, usual_calibration_seconds=0.20)
+    assert [warning.name for warning in analysis.warnings] == ["canary_changed", "clock_offset", "other_processes"]
+    assert analysis.bottleneck.cause is Cause.CPU
 
 
-COST = Cost(1, 10.0, STAGES, 1.0)
+COST = VideoCost(1, 10.0, STAGES, 1.0)
 
 
-def test_siblings_are_finished_bursts_nearest_first():
+def test_comparable_runs_are_finished_bursts_nearest_first():
     far, near = replace(COST, capacity_per_minute=1.0), replace(COST, capacity_per_minute=2.0)
     pairs = [(row("far", created_at=1.0), far), (row("near", slots=1, created_at=1100.0), near)]
-    assert sibling_costs(row(created_at=1000.0), pairs) == [near, far]
+    assert comparable_costs(row(created_at=1000.0), pairs) == [near, far]
 
 
 @pytest.mark.parametrize(
@@ -143,44 +144,44 @@ def test_siblings_are_finished_bursts_nearest_first():
         *(row(conditions=conditions) for conditions in ELSEWHERE),
     ],
 )
-def test_another_test_or_another_condition_makes_no_sibling(other):
-    assert sibling_costs(row(), [(other, COST)]) == []
+def test_another_kind_of_run_or_another_condition_is_not_comparable(other):
+    assert comparable_costs(row(), [(other, COST)]) == []
 
 
 def test_the_conditions_of_a_run_are_read_from_its_row_and_not_from_its_containers_name(recorded):
     run = recorded.run
-    here = measure_recorded(recorded).conditions
+    here = measure(recorded).row.conditions
     assert here == Conditions("full", "ab" * 32, None, None, "5.1", "5.7", "Test CPU", 2, 8)
     run.environment = {**run.environment, "host": HOST | {"name": "3f2a9c", "memory_bytes": 8.001e9}}
-    assert measure_recorded(recorded).conditions == here
+    assert measure(recorded).row.conditions == here
     run.environment = {**run.environment, "storage": "s3", "stack": "aws"}
-    assert measure_recorded(recorded).conditions == replace(here, storage="s3", stack="aws")
+    assert measure(recorded).row.conditions == replace(here, storage="s3", stack="aws")
 
 
-def test_what_is_usual_for_the_canary_needs_five_other_runs_of_the_machine():
-    def with_canary(name, seconds, host=HOST):
+def test_the_usual_calibration_needs_five_other_runs_of_the_machine():
+    def calibrated(name, seconds, host=HOST):
         return run_row(name, count=8, environment={"host": host, "canary_before_seconds": seconds})
 
-    run = with_canary("r1", 9.0)
-    history = [with_canary(f"h{k}", 0.2 + k / 100) for k in range(5)]
-    assert usual_canary_seconds(run, [run, *history]) == pytest.approx(0.22)
-    assert usual_canary_seconds(run, [run, *history[:4]]) is None
-    assert usual_canary_seconds(run, [with_canary(f"h{k}", 0.2, {"name": "otra"}) for k in range(9)]) is None
+    run = calibrated("r1", 9.0)
+    history = [calibrated(f"h{k}", 0.2 + k / 100) for k in range(5)]
+    assert usual_calibration_seconds(run, [run, *history]) == pytest.approx(0.22)
+    assert usual_calibration_seconds(run, [run, *history[:4]]) is None
+    assert usual_calibration_seconds(run, [calibrated(f"h{k}", 0.2, {"name": "otra"}) for k in range(9)]) is None
 
 
-def test_the_report_tells_workers_that_do_not_fetch_from_workers_that_cannot_keep_up(recorded):
+def test_the_report_distinguishes_workers_that_do_not_fetch_from_workers_that_cannot_keep_up(recorded):
     sent = np.arange(120) * 6.0
     half_started = np.where(np.arange(120) % 2 == 0, sent, np.nan)
-    judged = gather(measure_recorded(recorded), recorded, Resources(np.empty(0)), [])
-    idle = replace(judged, stability=judge_stability(sent, half_started, np.full(60, 5.0), 4))
-    full = replace(judged, stability=judge_stability(sent, half_started, np.full(60, 30.0), 4))
+    analysis = analyse(measure(recorded), Resources(np.empty(0)))
+    idle = replace(analysis, stability=judge_stability(sent, half_started, np.full(60, 5.0), 4))
+    full = replace(analysis, stability=judge_stability(sent, half_started, np.full(60, 30.0), 4))
     assert stability(idle, "en").endswith("; it grows with slots free: the workers do not fetch")
     assert stability(full, "en").endswith(" arrivals of 60 needed")
 
 
-def test_the_report_tells_the_ceilings_that_were_measured_and_no_others(recorded):
+def test_the_report_shows_only_the_bandwidth_limits_that_were_measured(recorded):
     run = recorded.run
-    judged = gather(measure_recorded(recorded), recorded, Resources(np.empty(0)), [])
-    assert ceilings(judged, "es") == "desconocido"
+    analysis = analyse(measure(recorded), Resources(np.empty(0)))
+    assert bandwidth_limits(analysis, "es") == "desconocido"
     run.environment = {**run.environment, "ceilings": {"disk_write": 134e6, "network_in": 0.4e6}}
-    assert ceilings(judged, "es") == "escritura de disco 134 MB/s · descarga 0.4 MB/s"
+    assert bandwidth_limits(analysis, "es") == "escritura de disco 134 MB/s · descarga 0.4 MB/s"

@@ -1,7 +1,11 @@
 import pytest
 
-from capacity.audit.published_row import Mode, Printed, PublishedRow
+from capacity.audit.impossible import Impossibility
+from capacity.audit.published_row import Printed, PublishedRow
+from capacity.audit.suspicious import Oddity
 from capacity.audit.verdict import Plausibility, audit_table
+from capacity.report.messages import sentence
+from core.run import Mode
 
 
 def printed(text):
@@ -20,14 +24,14 @@ def only(row):
     return audit_table([row])[0]
 
 
-def test_a_printed_number_stands_for_everything_that_rounds_to_it():
+def test_a_printed_number_has_the_range_that_rounds_to_it():
     assert Printed.parse("8.00") == Printed(8.0, 7.995, 8.005)
     assert Printed.parse(" 20 ") == Printed(20.0, 19.5, 20.5)
     assert Printed.parse("1e2") == Printed(100.0, 50.0, 150.0)
 
 
 @pytest.mark.parametrize("text", ["", "abc", "nan", "inf", "1,5"])
-def test_what_is_not_a_number_is_refused(text):
+def test_a_text_that_is_no_number_is_refused(text):
     with pytest.raises(ValueError, match="not a"):
         Printed.parse(text)
 
@@ -37,8 +41,8 @@ def test_what_is_not_a_number_is_refused(text):
     [burst(1, "2.0", "1515"), burst(2, "4.0", "765"), burst(4, "3.85", "93.7", count=10), sustained(4, "9.8", "22")],
 )
 def test_rows_of_ordinary_runs_are_ok(row):
-    found = only(row)
-    assert (found.verdict, found.reasons) == (Plausibility.OK, ())
+    audited = only(row)
+    assert (audited.verdict, audited.reasons) == (Plausibility.OK, ())
 
 
 @pytest.mark.parametrize(
@@ -56,9 +60,9 @@ def test_rows_of_ordinary_runs_are_ok(row):
     ],
 )
 def test_rows_that_break_an_identity_are_impossible(row, arithmetic):
-    found = only(row)
-    assert found.verdict is Plausibility.IMPOSSIBLE
-    assert arithmetic in found.reasons[0].en
+    audited = only(row)
+    assert audited.verdict is Plausibility.IMPOSSIBLE
+    assert arithmetic in sentence(audited.reasons[0], "en")
 
 
 @pytest.mark.parametrize(
@@ -89,9 +93,9 @@ def test_a_sustained_row_without_a_rate_is_not_compared_with_one():
     ],
 )
 def test_unusual_rows_are_suspicious(row, why):
-    found = only(row)
-    assert found.verdict is Plausibility.SUSPICIOUS
-    assert why in found.reasons[0].en
+    audited = only(row)
+    assert audited.verdict is Plausibility.SUSPICIOUS
+    assert why in sentence(audited.reasons[0], "en")
 
 
 def test_an_overloaded_row_with_its_wait_is_ok():
@@ -99,36 +103,52 @@ def test_an_overloaded_row_with_its_wait_is_ok():
 
 
 def test_throughput_that_ignores_concurrency_while_s_falls_is_suspicious():
-    found = audit_table([burst(1, "4.0", "760"), burst(2, "4.1", "600"), burst(4, "4.0", "500")])
-    assert {row.verdict for row in found} == {Plausibility.SUSPICIOUS}
-    assert "while X stays, S should not fall" in found[0].reasons[0].en
+    audited = audit_table([burst(1, "4.0", "760"), burst(2, "4.1", "600"), burst(4, "4.0", "500")])
+    assert {row.verdict for row in audited} == {Plausibility.SUSPICIOUS}
+    assert "while X stays, S should not fall" in sentence(audited[0].reasons[0], "en")
 
 
 def test_a_saturated_ladder_with_constant_s_is_ok():
-    found = audit_table([burst(1, "4.0", "757"), burst(2, "4.1", "745"), burst(4, "4.0", "780")])
-    assert {row.verdict for row in found} == {Plausibility.OK}
+    audited = audit_table([burst(1, "4.0", "757"), burst(2, "4.1", "745"), burst(4, "4.0", "780")])
+    assert {row.verdict for row in audited} == {Plausibility.OK}
 
 
 def test_sustained_rows_that_keep_up_may_shorten_s():
-    found = audit_table([sustained(4, "9.8", "24"), sustained(8, "9.8", "12")])
-    assert {row.verdict for row in found} == {Plausibility.OK}
+    audited = audit_table([sustained(4, "9.8", "24"), sustained(8, "9.8", "12")])
+    assert {row.verdict for row in audited} == {Plausibility.OK}
 
 
-def test_sustained_rows_below_the_rate_are_held_to_it():
-    found = audit_table([sustained(1, "5.0", "160"), sustained(4, "5.0", "90")])
-    assert "S should not fall" in found[1].reasons[0].en
+def test_sustained_rows_below_the_rate_are_compared_over_concurrency():
+    audited = audit_table([sustained(1, "5.0", "160"), sustained(4, "5.0", "90")])
+    assert "S should not fall" in sentence(audited[1].reasons[0], "en")
 
 
 def test_superlinear_bursts_are_suspicious():
-    found = audit_table([burst(1, "2.0", "1515"), burst(2, "5.0", "612")])
-    assert [row.verdict for row in found] == [Plausibility.OK, Plausibility.SUSPICIOUS]
-    assert found[1].reasons[0].en.startswith("2x slots give 2.50x X")
+    audited = audit_table([burst(1, "2.0", "1515"), burst(2, "5.0", "612")])
+    assert [row.verdict for row in audited] == [Plausibility.OK, Plausibility.SUSPICIOUS]
+    assert sentence(audited[1].reasons[0], "en").startswith("2x slots give 2.50x X")
 
 
 def test_a_sustained_rate_above_the_burst_capacity_is_suspicious():
-    found = audit_table([burst(4, "8.0", "390"), sustained(4, "9.9", "20.0", size="50 mb")])
-    assert found[1].reasons[0].en == "sustains 9.9/min where the burst on the same slots gives 8/min"
+    audited = audit_table([burst(4, "8.0", "390"), sustained(4, "9.9", "20.0", size="50 mb")])
+    assert sentence(audited[1].reasons[0], "en") == "sustains 9.9/min where the burst on the same slots gives 8/min"
 
 
 def test_reasons_exist_in_spanish():
-    assert "supera la prueba entera" in only(burst(4, "8.00", "751")).reasons[0].es
+    assert "supera la prueba entera" in sentence(only(burst(4, "8.00", "751")).reasons[0], "es")
+
+
+def test_reasons_are_codes_with_numbers():
+    impossible = only(burst(4, "8.00", "751")).reasons[0]
+    assert impossible.code is Impossibility.S_BEYOND_TEST
+    assert impossible.values == pytest.approx(
+        {
+            "s_seconds": 751,
+            "count": 100,
+            "x_per_minute": 8,
+            "makespan_seconds": 750,
+            "videos_present": 8 * 751 / 60,
+        }
+    )
+    assert only(burst(2, "4.0", None)).reasons[0].values == {"columns": ["S"]}
+    assert only(burst(2, "4.0", "30")).reasons[0].code is Oddity.S_WITHOUT_WAIT

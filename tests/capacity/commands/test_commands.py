@@ -1,14 +1,14 @@
 import json
-from dataclasses import dataclass
 
 import pytest
 from click.testing import CliRunner
 
 from capacity.commands import usl as usl_module
 from capacity.commands.audit import audit
+from capacity.commands.plan import plan
 from capacity.commands.usl import usl
-from capacity.estimators.interval import Interval
 from core.errors import EnvironmentFault, UsageError
+from tests.capacity.result_rows import row
 
 SPECSDM91 = "n,x\n1,64.9\n18,995.9\n36,1652.4\n72,1853.2\n108,1828.9\n144,1775.0\n216,1702.2\n"
 TABLE = "size,concurrency,mode,count,x_per_min,s_mean_s,rate\n"
@@ -33,7 +33,11 @@ def test_usl_gives_the_published_coefficients_as_json(write):
     assert (result["sigma"], result["kappa"], result["lambda"]) == pytest.approx((0.02773, 1.044e-4, 90.0), rel=1e-3)
     assert (result["n_peak"], result["limit"]) == pytest.approx((96.51956, 3245.589), rel=1e-6)
     assert result["x_peak"] == pytest.approx(1884, rel=1e-3)
-    assert result["refused"] == "residual of 38.7 % at n = 1: the USL does not describe these data; use the bound"
+    assert (result["schema"], result["refused"]["code"], result["refused"]["n"]) == (1, "poor_fit", 1.0)
+    assert result["refused"]["residual_ratio"] == pytest.approx(0.387, abs=1e-3)
+    assert result["refused"]["text"] == (
+        "residual of 38.7 % at n = 1: the USL does not describe these data; use the bound"
+    )
 
 
 def test_usl_gives_null_where_there_is_no_peak(write):
@@ -77,8 +81,8 @@ def test_a_spreadsheets_semicolons_tabs_and_line_ends_are_read(write, text):
         ("n,x\n1,1_000\n", "line 2 (1_000); x must be"),
         ("n,x\n1,inf\n", "line 2 (inf); x must be"),
         ('n,x\n1,"2\n', "not a CSV file"),
-        ("", "it holds no header"),
-        ("n,x\n", "it holds no data"),
+        ("", "it has no header"),
+        ("n,x\n", "it has no data"),
         ("n,y\n1,2\n", "line 1: header (n,y); missing x"),
         ("n,x,z\n1,2,3\n", "unknown or repeated z"),
         ("n,x\n1,2\n2,abc\n", "line 3 (abc); x must be a number over 0"),
@@ -108,27 +112,20 @@ def test_usl_takes_points_from_one_place_only(write):
         run(usl, write(SPECSDM91), "--runs", "a,b")
 
 
-@dataclass(frozen=True)
-class Recorded:
-    run_id: str
-    slots: int
-    x_sat_per_minute: float | None
-    x_sat_interval: Interval | None = None
-    concurrency: int = 1
-    service_mean_seconds: float | None = None
-    service_cv: float | None = None
-    cpu_count: int | None = 4
+def with_capacity(run_id, slots, x_sat):
+    return row(run_id, slots=slots, x_sat_per_minute=x_sat, x_sat_interval=None)
 
 
 def test_usl_fits_the_capacity_of_recorded_runs(monkeypatch):
-    rows = [Recorded("a", 1, 2.0), Recorded("b", 2, 3.738318), Recorded("c", 4, 6.299213), Recorded("d", 8, 8.376963)]
+    rows = [with_capacity("a", 1, 2.0), with_capacity("b", 2, 3.738318), with_capacity("c", 4, 6.299213),
+            with_capacity("d", 8, 8.376963)]  # fmt: skip
     monkeypatch.setattr(usl_module, "load_rows", lambda run_ids: [rows["abcd".index(i)] for i in run_ids])
     result = json.loads(run(usl, "--runs", "a,b,c,d", "--json").output)
     assert (result["sigma"], result["kappa"]) == pytest.approx((0.05, 0.01), rel=1e-4)
 
 
 def test_runs_without_a_capacity_cannot_be_fitted(monkeypatch):
-    monkeypatch.setattr(usl_module, "load_rows", lambda run_ids: [Recorded("a", 1, None)])
+    monkeypatch.setattr(usl_module, "load_rows", lambda run_ids: [with_capacity("a", 1, None)])
     with pytest.raises(UsageError, match="none of the runs has an X_sat"):
         run(usl, "--runs", "a")
 
@@ -138,7 +135,7 @@ def test_audit_prints_a_line_for_each_row_and_fails_on_an_impossible_one(write):
     assert result.exit_code == 1
     assert result.output == (
         "50MB c=4 burst n=100: correcta\n"
-        "50MB c=4 burst n=100: imposible (el ciclo medio 751 s supera la prueba entera, "
+        "50MB c=4 burst n=100: imposible (el tiempo de respuesta medio 751 s supera la prueba entera, "
         "60·100/8 = 750.0 s (X·S/60 = 100.1 > 100 videos en el sistema))\n"
     )
 
@@ -146,11 +143,13 @@ def test_audit_prints_a_line_for_each_row_and_fails_on_an_impossible_one(write):
 def test_audit_as_json(write):
     result = run(audit, write(TABLE + "50MB,4,sustained,50,9.8,20,10\n50MB,4,burst,100,,,\n"), "--json", "--lang", "en")
     assert result.exit_code == 0
+    unknown = {"code": "unknown_numbers", "columns": ["X", "S"], "text": "X, S unknown: nothing to check"}
     assert json.loads(result.output) == {
+        "schema": 1,
         "rows": [
             {"verdict": "ok", "reasons": []},
-            {"verdict": "suspicious", "reasons": ["X, S unknown: nothing to check"]},
-        ]
+            {"verdict": "suspicious", "reasons": [unknown]},
+        ],
     }
 
 
@@ -174,6 +173,15 @@ def test_a_bad_table_is_told_with_its_line(write, row, message):
 @pytest.mark.parametrize("command", [usl, audit])
 def test_help_shows_defaults_environment_and_real_examples(command):
     output = run(command, "--help").output
-    assert "AFORO_CAPACITY_LANG" in output
-    assert "default: es" in output
+    assert "[env: AFORO_LANG, default es]" in " ".join(output.split())
     assert f"python -m capacity {command.name} " in output
+
+
+def test_the_defaults_of_plan_are_settings_and_an_invalid_one_is_named(monkeypatch):
+    arguments = ("--demand", "30/min", "--service", "30s", "--json")
+    workers = json.loads(run(plan, *arguments).output)["workers"]
+    monkeypatch.setenv("AFORO_PLAN_SPARE_WORKERS", "3")
+    assert json.loads(run(plan, *arguments).output)["workers"] == workers + 2
+    monkeypatch.setenv("AFORO_PLAN_SPARE_WORKERS", "many")
+    with pytest.raises(UsageError, match="AFORO_PLAN_SPARE_WORKERS"):
+        run(plan, *arguments)

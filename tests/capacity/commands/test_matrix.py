@@ -1,51 +1,35 @@
-"""`matrix` on a store in which an earlier call has left its runs."""
+"""`matrix` on a store with runs of an earlier call."""
 
 import json
 from pathlib import Path
 
-import pytest
 from click.testing import CliRunner
 
 from capacity.__main__ import main
-from capacity.experiments.matrix_plan import Plan, PlannedTest
+from capacity.experiments.matrix_plan import MatrixPlan, PlannedRun
 from core.models import RunRow
 from core.run import RunStatus
-from tests.capacity.store import HOST, add_run, burst, open_store
+from tests.capacity.store import HOST, burst, record_bursts
 
 SLOWED = {"host": HOST, "ffmpeg": "5.1", "celery": "5.7", "canary_before_seconds": 0.2, "canary_after_seconds": 0.3}
-PLAN = Plan(("5MB",), (1, 2), ("burst",), count=12, repeats=2, rate_per_minute=10.0)
+PLAN = MatrixPlan(("5MB",), (1, 2), ("burst",), count=12, repeats=2, rate_per_minute=10.0)
 MATRIX = ("matrix", "--sizes", "5MB", "--concurrencies", "1,2", "--modes", "burst", "--count", "12", "--repeats", "2")
-
-
-@pytest.fixture
-def environment(tmp_path):
-    return {
-        "AFORO_DATABASE_URL": f"sqlite:///{tmp_path}/store.db",
-        "AFORO_RESULTS_PATH": str(tmp_path / "results"),
-        "AFORO_PROMETHEUS_URL": "http://127.0.0.1:9",
-    }
-
-
-@pytest.fixture
-def sessions(tmp_path):
-    return open_store(tmp_path / "store.db")
 
 
 def leave(sessions, slots, repeat, seconds=5.0, **changes):
     """Record a run as the matrix's own."""
-    made, start, end, slot = burst(slots, 12, seconds, 1e9 + 1000 * (2 * repeat + slots), f"c{slots}-{repeat}")
-    made.note = PlannedTest("5MB", slots, "burst", repeat).note(PLAN)
+    made, *times = burst(slots, 12, seconds, 1e9 + 1000 * (2 * repeat + slots), f"c{slots}-{repeat}")
+    made.note = PlannedRun("5MB", slots, "burst", repeat).note(PLAN)
     for name, value in changes.items():
         setattr(made, name, value)
-    with sessions.begin() as session:
-        add_run(session, made, start, end, slot=slot)
+    record_bursts(sessions, [(made, *times)])
 
 
 def ask(environment, *arguments):
     return CliRunner().invoke(main, [*MATRIX, *arguments], env=environment, catch_exceptions=False)
 
 
-def test_a_plan_tells_what_is_left_and_leaves_the_run_of_a_dead_injector_as_it_is(environment, sessions):
+def test_a_plan_lists_the_remaining_runs_and_does_not_change_the_run_of_a_dead_injector(environment, sessions):
     leave(sessions, 1, 1)
     leave(sessions, 2, 1, status=RunStatus.RUNNING, count=20)
     shown = ask(environment, "--plan-only", "--json")
@@ -56,7 +40,7 @@ def test_a_plan_tells_what_is_left_and_leaves_the_run_of_a_dead_injector_as_it_i
         assert (run.status, run.heartbeat_at) == (RunStatus.RUNNING, run.created_at + 500)
 
 
-def test_the_printed_table_is_the_written_one_which_leaves_a_distrusted_run_out(environment, sessions):
+def test_the_printed_table_is_the_written_one_without_the_invalid_run(environment, sessions):
     for slots in (1, 2):
         leave(sessions, slots, 1)
     leave(sessions, 1, 2, seconds=9.0, environment=SLOWED)
@@ -65,3 +49,12 @@ def test_the_printed_table_is_the_written_one_which_leaves_a_distrusted_run_out(
     written = Path(environment["AFORO_RESULTS_PATH"], "table.md").read_text("utf-8")
     assert shown.stdout == written
     assert "- 5 MB, c=1, Burst: c1-1 (sin usar: 1)\n- 5 MB, c=2, Burst: c2-1, c2-2\n" in written
+
+
+def test_the_profile_option_names_another_matrix(environment, sessions):
+    leave(sessions, 1, 1)
+    shown = ask(environment, "--plan-only", "--json", "--profile", "showcase")
+    plan = json.loads(shown.stdout)
+    assert (plan["plan"]["profile"], len(plan["left"])) == ("showcase", 4)
+    by_environment = ask(environment | {"PROFILE": "showcase"}, "--plan-only", "--json")
+    assert json.loads(by_environment.stdout)["plan"] == plan["plan"]

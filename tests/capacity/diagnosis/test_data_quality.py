@@ -1,52 +1,59 @@
 import numpy as np
 import pytest
 
-from capacity.diagnosis.data_quality import RunFacts, Severity, autocorrelation, drift, is_trustworthy, trust_flags
+from capacity.diagnosis.data_quality import (
+    RunFacts,
+    Severity,
+    autocorrelation,
+    drift,
+    is_valid,
+    quality_warnings,
+)
 from capacity.estimators.littles_law import Agreement
 
 
 def names(facts):
-    return [flag.name for flag in trust_flags(facts)]
+    return [warning.name for warning in quality_warnings(facts)]
 
 
-def test_a_run_of_which_nothing_bad_is_known_raises_no_flag():
-    assert trust_flags(RunFacts(slots=4)) == ()
-    assert is_trustworthy(())
+def test_a_run_without_measured_conditions_raises_no_warning():
+    assert quality_warnings(RunFacts(slots=4)) == ()
+    assert is_valid(())
 
 
 @pytest.mark.parametrize(
     ("facts", "name", "severity"),
     [
         ({"steal_mean_ratio": 0.02}, "steal", Severity.WARNING),
-        ({"steal_mean_ratio": 0.05}, "steal", Severity.UNTRUSTWORTHY),
-        ({"steal_worst_window_ratio": 0.20}, "steal", Severity.UNTRUSTWORTHY),
-        ({"canary_before_seconds": 2.0, "canary_after_seconds": 2.11}, "canary_changed", Severity.UNTRUSTWORTHY),
-        ({"canary_before_seconds": 2.2, "canary_usual_seconds": 2.0}, "canary_unusual", Severity.UNTRUSTWORTHY),
-        ({"clock_offset_seconds": -0.21}, "clock_offset", Severity.UNTRUSTWORTHY),
-        ({"clock_offset_seconds": 0.25, "service_mean_seconds": 1.0}, "clock_offset", Severity.UNTRUSTWORTHY),
-        ({"clock_offset_seconds": 0.06, "service_mean_seconds": 5.0}, "clock_offset", Severity.UNTRUSTWORTHY),
-        ({"skewed_stamps": 1}, "clock_skew", Severity.UNTRUSTWORTHY),
-        ({"other_cpu_ratio": 0.06}, "other_processes", Severity.UNTRUSTWORTHY),
+        ({"steal_mean_ratio": 0.05}, "steal", Severity.INVALID),
+        ({"steal_worst_window_ratio": 0.20}, "steal", Severity.INVALID),
+        ({"calibration_before_seconds": 2.0, "calibration_after_seconds": 2.11}, "canary_changed", Severity.INVALID),
+        ({"calibration_before_seconds": 2.2, "calibration_usual_seconds": 2.0}, "canary_unusual", Severity.INVALID),
+        ({"clock_offset_seconds": -0.21}, "clock_offset", Severity.INVALID),
+        ({"clock_offset_seconds": 0.25, "service_mean_seconds": 1.0}, "clock_offset", Severity.INVALID),
+        ({"clock_offset_seconds": 0.06, "service_mean_seconds": 5.0}, "clock_offset", Severity.INVALID),
+        ({"skewed_stamps": 1}, "clock_skew", Severity.INVALID),
+        ({"other_cpu_ratio": 0.06}, "other_processes", Severity.INVALID),
         ({"ffmpeg_cpu_seconds": np.array([5.55, 5.8, 6.1, 7.96])}, "machine_speed", Severity.WARNING),
-        ({"duplicate_deliveries": 1}, "duplicates", Severity.UNTRUSTWORTHY),
+        ({"duplicate_deliveries": 1}, "duplicates", Severity.INVALID),
         ({"unfinished_videos": 1}, "unfinished", Severity.WARNING),
-        ({"generator_limited": True}, "generator_limited", Severity.UNTRUSTWORTHY),
+        ({"generator_limited": True}, "generator_limited", Severity.INVALID),
         ({"littles_law": Agreement.WARN}, "littles_law", Severity.WARNING),
-        ({"littles_law": Agreement.INVALID}, "littles_law", Severity.UNTRUSTWORTHY),
+        ({"littles_law": Agreement.INVALID}, "littles_law", Severity.INVALID),
         ({"cycle_seconds": np.full(11, 30.0)}, "few_videos", Severity.WARNING),
-        ({"cycle_seconds": np.linspace(27, 33, 40)}, "drift", Severity.UNTRUSTWORTHY),
+        ({"cycle_seconds": np.linspace(27, 33, 40)}, "drift", Severity.INVALID),
     ],
 )
-def test_each_fact_raises_its_flag(facts, name, severity):
-    flags = {flag.name: flag.severity for flag in trust_flags(RunFacts(slots=4, **facts))}
-    assert flags[name] is severity
+def test_each_condition_raises_its_warning(facts, name, severity):
+    severities = {warning.name: warning.severity for warning in quality_warnings(RunFacts(slots=4, **facts))}
+    assert severities[name] is severity
 
 
 @pytest.mark.parametrize(
     "facts",
     [
         {"steal_mean_ratio": 0.019, "steal_worst_window_ratio": 0.19},
-        {"canary_before_seconds": 2.0, "canary_after_seconds": 2.09, "canary_usual_seconds": 1.95},
+        {"calibration_before_seconds": 2.0, "calibration_after_seconds": 2.09, "calibration_usual_seconds": 1.95},
         {"clock_offset_seconds": 0.19, "service_mean_seconds": 30.0},
         {"clock_offset_seconds": 0.04, "service_mean_seconds": 1.0},
         {"other_cpu_ratio": 0.05},
@@ -56,7 +63,7 @@ def test_each_fact_raises_its_flag(facts, name, severity):
         {"cycle_seconds": np.tile([30.0, 31.0], 6)},
     ],
 )
-def test_facts_under_the_limits_stay_silent(facts):
+def test_conditions_under_the_limits_raise_no_warning(facts):
     assert names(RunFacts(slots=4, **facts)) == []
 
 
@@ -76,10 +83,10 @@ def test_drift_is_the_change_from_first_to_last():
 
 
 def test_trendless_noise_is_rarely_called_a_drift():
-    """Without the p-value sixty percent of such runs would be refused."""
+    """Without the p-value sixty percent of such runs would be invalid."""
     rng = np.random.default_rng(0)
     runs = rng.normal(30, 9, (200, 30))
     large = np.mean([abs(drift(run)[0]) > 0.10 for run in runs])
-    flagged = np.mean(["drift" in names(RunFacts(slots=4, cycle_seconds=run)) for run in runs])
+    warned = np.mean(["drift" in names(RunFacts(slots=4, cycle_seconds=run)) for run in runs])
     assert large > 0.5
-    assert flagged <= 0.03
+    assert warned <= 0.03

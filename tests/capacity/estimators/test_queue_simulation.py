@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from capacity.estimators.queue_simulation import burst, ggc, lognormal
+from capacity.estimators.queue_simulation import ggc, lognormal
+from tests.capacity.burst_simulation import burst
 
 ARRIVALS = 100_000
 WARM_UP = ARRIVALS // 20
@@ -53,7 +54,7 @@ def test_contention_slows_every_running_video():
     assert (run.ended_at - run.started_at) == pytest.approx(np.full(8, 33.0))
 
 
-def test_contention_without_company_changes_nothing():
+def test_contention_changes_nothing_on_one_slot():
     alone, quiet = burst(np.full(4, 30.0), 1, contention=0.5), burst(np.full(4, 30.0), 1)
     assert alone.ended_at == pytest.approx(quiet.ended_at)
 
@@ -63,7 +64,7 @@ def test_start_lags_and_poll_gaps_are_idle_time():
     assert run.started_at == pytest.approx([2.0, 12.5, 23.0])
 
 
-def test_lognormal_service_has_the_asked_moments():
+def test_lognormal_service_has_the_given_moments():
     drawn = lognormal(np.random.default_rng(0), 30.0, 0.3, 200_000)
     assert drawn.mean() == pytest.approx(30.0, rel=0.01)
     assert drawn.std() / drawn.mean() == pytest.approx(0.3, rel=0.01)

@@ -53,7 +53,6 @@ def test_a_slowly_growing_queue_has_its_golden_growth():
 def test_a_sawtooth_does_not_grow():
     queue = np.array([2, 3, 1, 2, 3, 1, 2, 3, 1, 2.0])
     assert growth_ratio(np.arange(10.0), queue, 1.0) == 0.0
-    assert np.polyfit(np.arange(10.0), queue, 1)[0] == pytest.approx(-0.03636, abs=1e-5)
 
 
 def test_glitches_to_zero_do_not_move_the_growth():
@@ -84,7 +83,7 @@ def test_verdict_follows_growth_and_utilisation(growth, interval, verdict):
     assert classify(growth, interval) is verdict
 
 
-def test_workers_that_do_not_fetch_are_told_from_workers_that_cannot_keep_up():
+def test_workers_that_do_not_fetch_differ_from_workers_that_cannot_keep_up():
     sent = np.arange(120) * 6.0
     only_every_other = np.where(np.arange(120) % 2 == 0, sent, np.nan)
     verdict = judge_stability(sent, only_every_other, np.full(60, 5.0), 4)
@@ -93,7 +92,7 @@ def test_workers_that_do_not_fetch_are_told_from_workers_that_cannot_keep_up():
     assert verdict.growth_ratio == pytest.approx(0.5, abs=0.02)
 
 
-def test_a_short_run_says_that_it_is_short():
+def test_a_short_run_is_not_long_enough():
     sent = np.arange(50) * 6.0
     verdict = judge_stability(sent, sent, np.full(50, 5.0), 1)
     assert verdict.arrivals_needed == 60
@@ -114,7 +113,7 @@ def test_minimum_duration(cv, rho, needed):
     assert arrivals_needed(cv, rho) == needed
 
 
-def test_no_number_of_arrivals_tells_the_knee_itself():
+def test_no_number_of_arrivals_suffices_at_full_utilisation():
     assert arrivals_needed(0.3, 1.0) is None
 
 

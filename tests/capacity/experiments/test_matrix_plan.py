@@ -6,34 +6,34 @@ import pytest
 from capacity.experiments.matrix_plan import (
     OVERHEAD_SECONDS,
     Basis,
-    Plan,
-    PlannedTest,
-    known_services,
-    ordered,
+    MatrixPlan,
+    PlannedRun,
+    measured_services,
+    ordered_runs,
     predict,
     total,
 )
 
-PLAN = Plan(("5MB", "10MB"), (1, 2, 4), ("burst", "sustained"), count=16, repeats=2, rate_per_minute=10.0)
-BURST, SUSTAINED = PlannedTest("5MB", 2, "burst", 1), PlannedTest("5MB", 2, "sustained", 1)
+PLAN = MatrixPlan(("5MB", "10MB"), (1, 2, 4), ("burst", "sustained"), count=16, repeats=2, rate_per_minute=10.0)
+BURST, SUSTAINED = PlannedRun("5MB", 2, "burst", 1), PlannedRun("5MB", 2, "sustained", 1)
 
 
 def test_every_cell_is_run_once_in_each_repeat():
-    cells = Counter((t.size, t.concurrency, t.mode, t.repeat) for t in ordered(PLAN))
+    cells = Counter((t.size, t.concurrency, t.mode, t.repeat) for t in ordered_runs(PLAN))
     assert len(cells) == 2 * 3 * 2 * 2
     assert set(cells.values()) == {1}
 
 
 def test_repeats_are_interleaved_and_the_order_is_the_same_when_asked_again():
-    tests = ordered(PLAN)
+    tests = ordered_runs(PLAN)
     assert [t.repeat for t in tests] == [1] * 12 + [2] * 12
-    assert tests == ordered(PLAN)
+    assert tests == ordered_runs(PLAN)
     assert [t.note(PLAN) for t in tests[:12]] != sorted(t.note(PLAN) for t in tests[:12])
 
 
 def test_an_automatic_rate_has_its_burst_before_it():
-    plan = Plan(("5MB",), (1, 2), ("burst", "sustained"), 16, 1, None)
-    assert [t.mode for t in ordered(plan)] == ["burst", "burst", "sustained", "sustained"]
+    plan = MatrixPlan(("5MB",), (1, 2), ("burst", "sustained"), 16, 1, None)
+    assert [t.mode for t in ordered_runs(plan)] == ["burst", "burst", "sustained", "sustained"]
 
 
 def test_cells_measured_another_way_are_another_matrix():
@@ -49,7 +49,7 @@ def test_cells_measured_another_way_are_another_matrix():
 
 def test_asking_for_more_cells_or_repeats_keeps_the_notes_of_those_that_were_asked_before():
     more = replace(PLAN, sizes=("5MB", "10MB", "50MB"), concurrencies=(1, 2, 4, 8), repeats=3)
-    assert {t.note(PLAN) for t in ordered(PLAN)} < {t.note(more) for t in ordered(more)}
+    assert {t.note(PLAN) for t in ordered_runs(PLAN)} < {t.note(more) for t in ordered_runs(more)}
 
 
 def test_a_measured_cell_predicts_its_burst():
@@ -60,18 +60,18 @@ def test_a_measured_cell_predicts_its_burst():
 def test_a_sustained_test_lasts_as_long_as_its_schedule_or_its_slots_need():
     assert predict(PLAN, SUSTAINED, {(5_000_000, 2): 6.0}, 2).seconds == 16 * 6 + 6 + OVERHEAD_SECONDS
     assert predict(PLAN, SUSTAINED, {(5_000_000, 2): 60.0}, 2).seconds == 16 * 30 + 60 + OVERHEAD_SECONDS
-    automatic = Plan(PLAN.sizes, PLAN.concurrencies, PLAN.modes, 16, 1, None)
+    automatic = MatrixPlan(PLAN.sizes, PLAN.concurrencies, PLAN.modes, 16, 1, None)
     assert predict(automatic, SUSTAINED, {(5_000_000, 2): 6.0}, 2).seconds == 16 * 3 / 0.8 + 6 + OVERHEAD_SECONDS
 
 
 def test_an_unmeasured_cell_is_scaled_by_bytes_and_slots_from_the_nearest():
-    found = predict(PLAN, PlannedTest("10MB", 4, "burst", 1), {(5_000_000, 2): 6.0, (5_000_000, 1): 5.0}, cores=2)
+    found = predict(PLAN, PlannedRun("10MB", 4, "burst", 1), {(5_000_000, 2): 6.0, (5_000_000, 1): 5.0}, cores=2)
     assert found.basis is Basis.SCALED
     assert found.seconds == 16 * 24 / 4 + 24 + OVERHEAD_SECONDS
 
 
 def test_with_nothing_measured_the_size_and_the_cores_give_a_guess_that_says_so():
-    found = predict(PLAN, PlannedTest("10MB", 4, "burst", 1), {}, cores=2)
+    found = predict(PLAN, PlannedRun("10MB", 4, "burst", 1), {}, cores=2)
     assert (found.seconds, found.basis) == (16 * 40 / 4 + 40 + OVERHEAD_SECONDS, Basis.GUESSED)
 
 
@@ -83,8 +83,8 @@ def test_a_sum_rests_on_its_least_sure_part():
 
 
 def test_services_are_known_by_size_and_slots():
-    assert known_services([("5MB", 2, 6.0), ("5MB", 2, 7.0), ("10MB", 1, None)]) == {(5_000_000, 2): 7.0}
+    assert measured_services([("5MB", 2, 6.0), ("5MB", 2, 7.0), ("10MB", 1, None)]) == {(5_000_000, 2): 7.0}
 
 
 def test_a_file_smaller_than_what_can_be_made_is_known_too():
-    assert known_services([("50KB", 2, 6.0), ("30GB", 2, 7.0)]) == {(50_000, 2): 6.0, (30 * 10**9, 2): 7.0}
+    assert measured_services([("50KB", 2, 6.0), ("30GB", 2, 7.0)]) == {(50_000, 2): 6.0, (30 * 10**9, 2): 7.0}

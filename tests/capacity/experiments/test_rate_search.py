@@ -1,32 +1,25 @@
-import numpy as np
 import pytest
 
-from capacity.estimators.queue_simulation import lognormal
 from capacity.estimators.stability import Stability
-from capacity.estimators.throughput import Executions
 from capacity.experiments.rate_search import (
-    Search,
-    Trial,
-    TrialKind,
-    TrialResult,
+    RateSearch,
+    SearchStep,
+    StepResult,
     advance,
-    finished_prefix,
-    knows_enough,
-    may_stop,
-    next_trial,
-    precision,
+    next_step,
 )
+from core.run import Mode
 
 
 def explore(answer, *, refine=False, capacity=10.0):
     """Run a search against a system that answers each rate; return the search and the rates tried."""
-    search, rates = Search(refine=refine), []
-    while (trial := next_trial(search)) is not None:
-        if trial.kind is TrialKind.BURST:
-            search = advance(search, TrialResult(trial, 180.0, capacity_per_minute=capacity))
+    search, rates = RateSearch(refine=refine), []
+    while (trial := next_step(search)) is not None:
+        if trial.kind is Mode.BURST:
+            search = advance(search, StepResult(trial, 180.0, capacity_per_minute=capacity))
         else:
             rates.append(round(trial.rate_per_minute, 4))
-            search = advance(search, TrialResult(trial, 720.0, verdict=answer(trial)))
+            search = advance(search, StepResult(trial, 720.0, verdict=answer(trial)))
         assert len(rates) < 30, "the search does not end"
     return search, rates
 
@@ -36,7 +29,7 @@ def limited_to(rate):
 
 
 def test_a_search_begins_with_a_burst():
-    assert next_trial(Search()) == Trial(TrialKind.BURST, 24)
+    assert next_step(RateSearch()) == SearchStep(Mode.BURST, 24)
 
 
 def test_one_stable_run_at_095_ends_it():
@@ -91,42 +84,6 @@ def test_a_prolonged_run_that_turns_out_stable_leaves_no_mark():
 
 
 def test_a_burst_without_a_capacity_ends_the_search():
-    search = advance(Search(), TrialResult(Trial(TrialKind.BURST, 24), 60.0))
+    search = advance(RateSearch(), StepResult(SearchStep(Mode.BURST, 24), 60.0))
     assert search.failed
-    assert next_trial(search) is None
-
-
-def test_only_the_unbroken_prefix_in_start_order_counts():
-    assert finished_prefix(np.array([1.0, 2.0, np.nan, 3.0])) == pytest.approx([1.0, 2.0])
-
-
-def test_a_burst_stops_when_twelve_cycles_are_precise():
-    steady = np.tile([29.0, 31.0], 6)
-    assert precision(steady) == pytest.approx(0.0221, abs=1e-3)
-    assert may_stop(steady)
-    assert not may_stop(steady[:11])
-    assert not may_stop(np.tile([20.0, 40.0], 6))
-
-
-def test_one_cycle_has_no_precision():
-    assert np.isnan(precision(np.array([30.0])))
-
-
-def test_stopping_early_keeps_most_of_the_coverage():
-    """METHOD 6: CV .10, nmin 12 stops near 17 videos with coverage .93."""
-    rng = np.random.default_rng(0)
-    used, hits = [], 0
-    for _ in range(300):
-        cycles = lognormal(rng, 1.0, 0.1, 100)
-        stop = next(n for n in range(12, 101) if may_stop(cycles[:n]))
-        used.append(stop)
-        hits += abs(cycles[:stop].mean() - 1) <= precision(cycles[:stop]) * cycles[:stop].mean()
-    assert 14 <= np.mean(used) <= 20
-    assert hits / 300 >= 0.88
-
-
-@pytest.mark.parametrize(("unfinished_since", "enough"), [(None, True), (1000.0, True), (10.0, False)])
-def test_a_burst_in_progress_is_judged_by_what_began_before_the_first_unfinished_execution(unfinished_since, enough):
-    start = np.arange(20) * 5.0
-    executions = Executions(start, start + 5 + 0.1 * (np.arange(20) % 2), np.ones(20, bool), np.zeros(20, np.int64))
-    assert knows_enough(executions, 1, unfinished_since) is enough
+    assert next_step(search) is None

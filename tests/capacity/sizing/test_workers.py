@@ -6,7 +6,7 @@ from click.testing import CliRunner
 
 from capacity.commands import plan as plan_module
 from capacity.commands.plan import plan
-from capacity.sizing.scale_limits import ScaleAssumptions, requests_per_video, scale_limits
+from capacity.sizing.scale_limits import ScaleAssumptions, SharedPart, requests_per_video, scale_limits
 from capacity.sizing.workers import (
     Demand,
     cost_per_thousand,
@@ -57,24 +57,24 @@ def test_p95_wait_of_exponential_service():
 
 @pytest.mark.parametrize(("slots", "mean", "p95"), [(6, 9.6, 40.3), (7, 2.65, 15.3 * 1.3), (8, 0.91, 6.58 * 1.3)])
 def test_the_worked_example(slots, mean, p95):
-    found = forecast(EXAMPLE, slots)
-    assert (found.wait_mean_seconds, found.wait_p95_seconds) == pytest.approx((mean, p95), rel=0.01)
+    sized = forecast(EXAMPLE, slots)
+    assert (sized.wait_mean_seconds, sized.wait_p95_seconds) == pytest.approx((mean, p95), rel=0.01)
 
 
 @pytest.mark.parametrize(("slots", "mean", "p95"), [(6, 10.6, 42.5), (7, 3.03, 17.0), (8, 1.09, 8.35)])
 def test_simulation_agrees_with_the_study(slots, mean, p95):
-    found = simulate(EXAMPLE, slots, seed=1)
-    assert (found.wait_mean_seconds, found.wait_p95_seconds) == pytest.approx((mean, p95), rel=0.2)
+    sized = simulate(EXAMPLE, slots, seed=1)
+    assert (sized.wait_mean_seconds, sized.wait_p95_seconds) == pytest.approx((mean, p95), rel=0.2)
 
 
 def test_the_example_needs_seven_slots():
-    found = make_plan(EXAMPLE)
-    assert (found.slots, found.workers) == (7, 3)
-    assert found.capacity_per_minute == pytest.approx(24.0)
-    assert found.simulated.wait_p95_seconds <= 20
+    sized = make_plan(EXAMPLE)
+    assert (sized.slots, sized.workers) == (7, 3)
+    assert sized.capacity_per_minute == pytest.approx(24.0)
+    assert sized.simulated.wait_p95_seconds <= 20
 
 
-def test_an_overload_waits_for_ever():
+def test_an_overload_has_an_infinite_wait():
     assert forecast(EXAMPLE, 5).wait_p95_seconds == math.inf
     assert simulate(EXAMPLE, 5) is None
 
@@ -99,17 +99,17 @@ def test_cost_and_drain():
 
 
 def test_at_internet_scale_the_series_break_before_the_queue():
-    found = make_plan(Demand(30_000, 300, 30, 0.3, 4))
-    limits = scale_limits(30_000, found.slots, 4, ScaleAssumptions())
-    assert found.slots == 18_750
-    assert limits[0].name.en == "Prometheus series"
-    assert {limit.name.en: round(limit.share, 3) for limit in limits}["SQS messages in flight"] == 0.156
+    sized = make_plan(Demand(30_000, 300, 30, 0.3, 4))
+    limits = scale_limits(30_000, sized.slots, 4, ScaleAssumptions())
+    assert sized.slots == 18_750
+    assert limits[0].part is SharedPart.PROMETHEUS_SERIES
+    assert {limit.part: round(limit.share, 3) for limit in limits}[SharedPart.SQS_IN_FLIGHT] == 0.156
 
 
 def test_long_videos_at_internet_scale_exceed_the_messages_in_flight():
     assumed = ScaleAssumptions(series_per_worker=10)
     first = scale_limits(30_000, 187_500, 4, assumed)[0]
-    assert (first.name.en, first.share) == ("SQS messages in flight", 1.5625)
+    assert (first.part, first.share) == (SharedPart.SQS_IN_FLIGHT, 1.5625)
     assert first.breaks_at_per_minute == pytest.approx(19_200)
     assert not first.assumed
 
@@ -123,7 +123,7 @@ def run(*arguments):
     return CliRunner().invoke(plan, arguments, catch_exceptions=False)
 
 
-def test_plan_tells_the_workers_in_spanish():
+def test_plan_prints_the_workers_in_spanish():
     output = run("--demand", "10/min", "--wait-p95", "20s", "--service", "30s", "--price-per-hour", "0.17").output
     assert "workers                 3 (concurrencia 4, 1 de reserva)" in output
     assert "slots necesarios        7" in output
@@ -137,6 +137,7 @@ def test_plan_as_json_at_internet_scale():
     assert result["cost_per_thousand"] is None
     in_flight = next(limit for limit in result["limits"] if limit["bears"] == 120_000)
     assert in_flight["share"] > 1
+    assert in_flight["name"] == {"code": "sqs_messages_in_flight", "text": "mensajes SQS en vuelo"}
 
 
 def test_plan_takes_service_from_the_fastest_recorded_run(monkeypatch):
@@ -151,7 +152,7 @@ def test_plan_takes_service_from_the_fastest_recorded_run(monkeypatch):
 
 
 def test_plan_without_a_service_time_says_how_to_give_one():
-    with pytest.raises(UsageError, match="the service time is not known"):
+    with pytest.raises(UsageError, match="the service time is unknown"):
         run("--demand", "30/min")
 
 

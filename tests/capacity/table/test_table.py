@@ -3,34 +3,9 @@ from dataclasses import replace
 
 import pytest
 
-from capacity.estimators.interval import Interval
-from capacity.runs.conditions import Conditions
-from capacity.runs.result_row import ResultRow
 from capacity.table.cells import fill
 from capacity.table.table_text import csv_text, markdown, sources
-
-HERE = Conditions(source_sha256="ab", storage="filesystem", ffmpeg="5.1", cpu_model="AMD EPYC", cpu_count=2)
-ELSEWHERE = [
-    replace(HERE, cpu_model="Another CPU"),
-    replace(HERE, cpu_count=8),
-    replace(HERE, memory_gigabytes=64),
-    replace(HERE, storage="s3"),
-    replace(HERE, stack="aws"),
-    replace(HERE, ffmpeg="7.0"),
-    replace(HERE, celery="6.0"),
-    replace(HERE, profile="showcase"),
-    replace(HERE, source_sha256="cd"),
-]
-
-
-def row(run_id="a", **more):
-    facts = dict(
-        run_id=run_id, status="finished", mode="burst", size_label="5MB", concurrency=2, slots=2, count=16,
-        rate_per_minute=None, done=16, failed=0, duplicates=0, x_per_minute=8.0, s_seconds=60.0, x_database=8.0,
-        s_database=60.0, x_sat_per_minute=8.2, x_sat_interval=Interval(7.7, 8.8), service_mean_seconds=14.0,
-        service_cv=0.1, stability=None, conditions=HERE, created_at=1.0,
-    )  # fmt: skip
-    return ResultRow(**{**facts, **more})
+from tests.capacity.result_rows import ELSEWHERE, HERE, row
 
 
 def ids(cell):
@@ -69,9 +44,9 @@ def test_an_older_run_under_other_conditions_does_not_enter_the_cell(conditions)
     assert (ids(cell), cell.left_out) == (["a"], 1)
 
 
-def test_a_distrusted_run_gives_way_to_a_trusted_older_one_and_fills_the_cell_alone():
-    assert ids(fill([row(), row("b", created_at=9.0)], distrusted={"b"})[0]) == ["a"]
-    assert ids(fill([row("b")], distrusted={"b"})[0]) == ["b"]
+def test_an_invalid_run_gives_way_to_a_valid_older_one_and_fills_a_cell_without_better_runs():
+    assert ids(fill([row(), row("b", created_at=9.0)], invalid={"b"})[0]) == ["a"]
+    assert ids(fill([row("b")], invalid={"b"})[0]) == ["b"]
 
 
 def test_repeats_are_averaged_and_three_of_them_have_an_interval_between_runs():
@@ -94,19 +69,19 @@ def test_two_repeats_have_no_interval():
 
 
 def stopped(run_id, count, capacity, **more):
-    """Return a burst of 100 that knew enough at `count`."""
+    """Return a burst of 100 that stopped early at `count`."""
     return row(run_id, count=count, done=count, asked=100, x_sat_per_minute=capacity, x_per_minute=capacity - 1,
                x_database=capacity - 1, **more)  # fmt: skip
 
 
-def test_bursts_that_stopped_at_different_counts_all_speak_for_the_capacity():
+def test_bursts_that_stopped_at_different_counts_are_all_averaged_for_the_capacity():
     rows = [stopped("a", 14, 4.0), stopped("b", 17, 8.0), stopped("c", 16, 16.0)]
     (cell,) = fill(rows)
     assert (ids(cell), cell.count, cell.x, cell.left_out) == (["b"], 17, 7.0, 0)
     assert [run.run_id for run in cell.x_sat_runs] == ["a", "b", "c"]
     assert (cell.x_sat, cell.is_between_runs) == (pytest.approx(8.0), True)
     assert cell.x_sat_interval.low == pytest.approx(8 * math.exp(-4.302653 * math.log(2) / math.sqrt(3)), rel=1e-6)
-    assert "N=17 de 100 (parada adaptativa); X_sat=8.00 [1.43–44.76] entre 3 corridas |" in markdown([cell], "es")
+    assert "N=17 de 100 (parada adaptativa); X_sat=8.00 [1.43–44.76] entre 3 pruebas |" in markdown([cell], "es")
     assert sources([cell], "en") == "- 5 MB, c=2, Burst: b; X_sat of a, b, c\n"
     line = csv_text([cell]).splitlines()[1].split(",")
     assert line[-3:] == ["b", "a b c", "0"]
@@ -115,17 +90,17 @@ def test_bursts_that_stopped_at_different_counts_all_speak_for_the_capacity():
 def test_two_bursts_of_different_counts_have_a_mean_capacity_and_no_interval():
     (cell,) = fill([stopped("a", 14, 4.0), stopped("b", 17, 9.0)])
     assert (cell.x_sat, cell.x_sat_interval) == (pytest.approx(6.0), None)
-    assert "; X_sat=6.00 de 2 corridas |" in markdown([cell], "es")
+    assert "; X_sat=6.00 de 2 pruebas |" in markdown([cell], "es")
 
 
-def test_a_shorter_burst_that_is_distrusted_or_under_other_conditions_does_not_enter_the_capacity():
+def test_a_shorter_burst_that_is_invalid_or_under_other_conditions_does_not_enter_the_capacity():
     other = stopped("b", 14, 4.0, conditions=replace(HERE, storage="s3"))
-    (cell,) = fill([stopped("a", 17, 9.0), other, stopped("c", 14, 5.0)], distrusted={"c"})
+    (cell,) = fill([stopped("a", 17, 9.0), other, stopped("c", 14, 5.0)], invalid={"c"})
     assert [run.run_id for run in cell.x_sat_runs] == ["a"]
     assert (cell.x_sat, cell.left_out) == (pytest.approx(9.0), 2)
 
 
-def test_what_prometheus_no_longer_has_is_read_from_the_database_and_said():
+def test_figures_that_prometheus_no_longer_has_come_from_the_database_with_a_note():
     text = markdown(fill([row(x_per_minute=None, s_seconds=None)]), "es")
     assert "| 8.00 | 60.0 | N=16; X_sat=8.20 [7.70–8.80]; solo base de datos, sin contraste con Prometheus |" in text
 
@@ -150,9 +125,11 @@ def test_the_table_and_its_sources_as_a_person_reads_them():
     assert "N=12 of 24 (adaptive stop)" in markdown(cells, "en")
 
 
-def test_losses_are_told_in_the_notes():
+def test_losses_are_in_the_notes_with_agreeing_nouns():
     text = markdown(fill([row(status="interrupted", done=10, failed=2, duplicates=3)]), "es")
-    assert "corrida interrumpida; 4 sin terminar: S es ≥; 2 fallidos; 3 entregas repetidas" in text
+    assert "prueba interrumpida; 4 sin terminar: S es ≥; 2 fallidos; 3 entregas repetidas" in text
+    one = markdown(fill([row(done=15, failed=1, duplicates=1)]), "es")
+    assert "1 fallido; 1 entrega repetida |" in one.replace("; solo base de datos", "")
 
 
 def test_csv_has_every_figure_and_the_run_ids_with_unknown_blank():

@@ -1,0 +1,138 @@
+"""Load runs from the database, Prometheus or an archive, and analyse as many as matter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from pathlib import Path
+
+import numpy as np
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from capacity.analysis.analysed_runs import AnalysedRuns
+from capacity.analysis.comparable_runs import VideoCost, comparable_costs, usual_calibration_seconds, video_cost
+from capacity.analysis.measured_run import UNKNOWN_FIGURES, MeasuredRun, ScenarioFigures, measure
+from capacity.analysis.recording_rules import FiguresByRun, read_figures
+from capacity.analysis.run_analysis import RunAnalysis, analyse
+from capacity.analysis.run_windows import run_window
+from capacity.runs.archive import archived_figures, is_archived, read_archive, read_resource_file
+from capacity.runs.recorded_run import RecordedRun, find_run, load_run
+from capacity.runs.resource_samples import Resources, read_resources
+from capacity.runs.result_row import ResultRow
+from capacity.runs.store import open_store, reading
+from capacity.table.cells import fill
+from core import promql
+from core.errors import EnvironmentFault
+from core.models import RunRow
+from core.results_folder import run_folder
+from core.settings import Settings
+
+#: most runs that one report analyses: five of each of 16 cells and some more
+ANALYSED_RUNS = 96
+#: most runs that the page draws, at some 50 kB each
+DRAWN_RUNS = 24
+#: most videos in memory, without those of the requested run
+HELD_VIDEOS = 1_000_000
+
+
+def load_rows(run_ids: Sequence[str] | None = None) -> list[ResultRow]:
+    """Return the rows of these runs in their order, or of all, oldest first; raise UsageError for an unknown id."""
+    settings = Settings.from_process()
+    figures = read_figures(settings.prometheus.url)
+    with reading(open_store(settings)) as session:
+        if run_ids is None:
+            runs = list(session.scalars(select(RunRow).order_by(RunRow.created_at)))
+        else:
+            runs = [find_run(session, run_id.strip()) for run_id in run_ids]
+        return [measure(load_run(session, run), figures.get(run.id, UNKNOWN_FIGURES)).row for run in runs]
+
+
+def load_and_analyse(session: Session, settings: Settings, run_id: str | None = None) -> AnalysedRuns:
+    """Analyse the recorded runs, or as many as matter; `run_id` is always among them."""
+    runs = {run.id: run for run in session.scalars(select(RunRow).order_by(RunRow.created_at, RunRow.id))}
+    loader = _Loader(session, settings, read_figures(settings.prometheus.url))
+    rows, costs = [], []
+    for run in runs.values():
+        measured = loader.load(run)
+        rows.append(measured.row)
+        costs.append((measured.row, video_cost(measured)))
+    chosen = _choose(rows, run_id)
+    analysed = (loader.analyse(runs[row.run_id], costs, runs.values()) for row in rows if row.run_id in chosen)
+    return AnalysedRuns(tuple(rows), tuple(analysed), frozenset(chosen[:DRAWN_RUNS]))
+
+
+def analyse_archive(folder: Path) -> RunAnalysis:
+    """Analyse a run by its files alone, without comparable runs."""
+    recorded, resources = read_archive(folder)
+    return analyse(measure(recorded), resources)
+
+
+def load_resources(recorded: RecordedRun, settings: Settings) -> Resources:
+    """Return the samples of the run's time: from a final archive, else Prometheus, else an open archive, else none."""
+    folder = run_folder(settings.results.path, recorded.run.id)
+    file = folder / "resources.csv"
+    if is_archived(folder):
+        return read_resource_file(file)
+    queried = _query_resources(recorded, settings.prometheus.url)
+    return queried if queried.samples or not file.exists() else read_resource_file(file)
+
+
+@dataclass
+class _Loader:
+    """Measured runs, the newest of those that were loaded still in memory."""
+
+    session: Session
+    settings: Settings
+    figures: FiguresByRun
+    held: dict[str, MeasuredRun] = field(default_factory=dict)
+
+    def load(self, run: RunRow) -> MeasuredRun:
+        if run.id not in self.held:
+            self.held[run.id] = measure(load_run(self.session, run), self._figures(run.id))
+            self._release(newest=run.id)
+        return self.held[run.id]
+
+    def analyse(self, run: RunRow, costs: Iterable[tuple[ResultRow, VideoCost]], runs: Iterable[RunRow]) -> RunAnalysis:
+        measured = self.load(run)
+        resources = load_resources(measured.recorded, self.settings)
+        usual_seconds = usual_calibration_seconds(run, runs)
+        return analyse(measured, resources, comparable_costs(measured.row, costs), usual_seconds)
+
+    def _figures(self, run_id: str) -> ScenarioFigures:
+        """Return X and S of the recording rules, or those of the last report when Prometheus no longer has them."""
+        if run_id in self.figures:
+            return self.figures[run_id]
+        return ScenarioFigures(*archived_figures(run_folder(self.settings.results.path, run_id)))
+
+    def _release(self, newest: str) -> None:
+        while self._held_videos() > HELD_VIDEOS and len(self.held) > 1:
+            self.held.pop(next(run_id for run_id in self.held if run_id != newest))
+
+    def _held_videos(self) -> int:
+        return sum(measured.recorded.video_counts.injected for measured in self.held.values())
+
+
+def _query_resources(recorded: RecordedRun, prometheus_url: str) -> Resources:
+    """Return Prometheus' samples of the run's time; no samples when it does not answer."""
+    try:
+        return read_resources(lambda *window: promql.query_range(prometheus_url, *window), *run_window(recorded))
+    except EnvironmentFault:
+        return Resources(np.empty(0))
+
+
+def _choose(rows: Sequence[ResultRow], run_id: str | None) -> list[str]:
+    """Choose the requested run, then the runs behind the table, then the newest, among runs that have a video.
+
+    The newest run of each cell comes first, then the next of each, because a cell without an analysed run would be
+    missing from every verdict.
+    """
+    behind = [row for turn in zip_longest(*(reversed(cell.sources) for cell in fill(rows))) for row in turn if row]
+    chosen, videos = [run_id] if run_id else [], 0
+    for row in {row.run_id: row for row in (*behind, *reversed(rows))}.values():
+        has_video = row.count and (row.done or row.failed or row.service_mean_seconds)
+        if row.run_id != run_id and has_video and videos + row.count <= HELD_VIDEOS:
+            chosen.append(row.run_id)
+            videos += row.count
+    return chosen[:ANALYSED_RUNS]

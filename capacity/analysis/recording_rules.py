@@ -1,0 +1,59 @@
+"""Values of Prometheus' recording rules: X and S per run, slots per node."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+
+from sqlalchemy.orm import Session
+
+from capacity.analysis.measured_run import UNKNOWN_FIGURES, ScenarioFigures, measure
+from capacity.runs.recorded_run import load_run
+from core import promql
+from core.errors import EnvironmentFault
+from core.models import RunRow
+
+#: longest wait for the rules after a run; an exporter that cannot read repeats its last values for 15 s
+SETTLE_SECONDS = 30.0
+#: a run that ended longer ago has its final values, or will never have them
+LATEST_SETTLING_SECONDS = 60.0
+RULES = MappingProxyType(
+    {"x": "run_id:aforo_run_videos_per_minute:ratio", "s": "run_id:aforo_run_response_seconds:mean"}
+)
+
+FiguresByRun = Mapping[str, ScenarioFigures]
+
+
+def read_figures(prometheus_url: str) -> dict[str, ScenarioFigures]:
+    """Return X and S by run id; empty when Prometheus does not answer."""
+    return _query_figures(prometheus_url) or {}
+
+
+def wait_settled(session: Session, run: RunRow, prometheus_url: str) -> None:
+    """Wait until the recording rules include the last video of a run that has just finished."""
+    age_seconds = time.time() - (run.finished_at or 0.0)
+    if age_seconds > LATEST_SETTLING_SECONDS or _query_figures(prometheus_url) is None:
+        return
+    measured, deadline = measure(load_run(session, run)), time.monotonic() + SETTLE_SECONDS
+    while time.monotonic() < deadline:
+        figures = read_figures(prometheus_url).get(run.id, UNKNOWN_FIGURES)
+        if replace(measured, figures=figures).row.agrees:
+            return
+        time.sleep(1)
+
+
+def slots_per_node(prometheus_url: str) -> int | None:
+    """Return the slots of every worker node; None when the nodes differ or there is none."""
+    slots = {int(sample.value) for sample in promql.query(prometheus_url, "aforo_worker_slots > 0")}
+    return slots.pop() if len(slots) == 1 else None
+
+
+def _query_figures(prometheus_url: str) -> dict[str, ScenarioFigures] | None:
+    try:
+        answers = {name: promql.query(prometheus_url, rule) for name, rule in RULES.items()}
+    except EnvironmentFault:
+        return None
+    x, s = ({sample.labels["run_id"]: sample.value for sample in answers[name]} for name in ("x", "s"))
+    return {run_id: ScenarioFigures(x.get(run_id), s.get(run_id)) for run_id in x.keys() | s.keys()}

@@ -1,0 +1,39 @@
+"""`document`: the document of scenario 2."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from capacity.analysis.load_and_analyse import load_and_analyse
+from capacity.commands.options import with_examples
+from capacity.report.document import render_document
+from capacity.runs.store import open_store, reading
+from core.errors import UsageError
+from core.settings import Settings
+from core.size import parse_size, size_label
+
+DOCUMENT = Path("capacity-planning/escenario_2_worker_throughput.md")
+
+
+@click.command(epilog=with_examples("document", "document --sizes 50MB,100MB"))
+@click.option("--sizes", help="Only these sizes.  [default: all measured sizes]")
+@click.option(
+    "--output", type=click.Path(path_type=Path, dir_okay=False), default=DOCUMENT, show_default=True, help="The file."
+)
+def document(sizes: str | None, output: Path) -> None:
+    """Write the document of scenario 2, in Spanish, from the measurements; the same data give the same text."""
+    settings = Settings.from_process()
+    with reading(open_store(settings)) as session:
+        analysed = load_and_analyse(session, settings)
+    chosen = analysed if sizes is None else analysed.of_sizes(_labels(sizes))
+    if not chosen.rows:
+        raise UsageError("document", "no run of that size is recorded", "see `make table`", value=sizes or "")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(render_document(chosen), "utf-8")
+    click.echo(str(output))
+
+
+def _labels(sizes: str) -> set[str]:
+    return {size_label(parse_size(part)) for part in sizes.split(",")}

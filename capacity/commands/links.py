@@ -1,0 +1,56 @@
+"""Where to look further at a run: files, dashboards, Prometheus' live page."""
+
+from __future__ import annotations
+
+import socket
+import time
+from urllib.parse import quote, urlencode, urlsplit
+
+from core.language import Language, Text
+from core.models import RunRow
+from core.settings import Settings
+
+PORTS = {"http": 80, "https": 443}
+#: what a dashboard shows before and after a run, because rates need samples there
+MARGIN_SECONDS = 30.0
+
+
+def links(settings: Settings, run: RunRow, lang: Language) -> str:
+    """Return the lines with files and pages of a run; Grafana only when it runs."""
+    folder, prometheus = settings.results.path, settings.prometheus
+    page = _live_page(prometheus.page or prometheus.url, run.id, lang)
+    dashboard = (
+        _dashboard(prometheus.grafana_page or prometheus.grafana_url, run)
+        if _accepts_connections(prometheus.grafana_url)
+        else Text("Grafana no está en marcha", "Grafana is not running").to(lang)
+    )
+    return Text(
+        f"\ninforme: {folder}/report.html · datos: {folder}/runs/{run.id}/ · tabla: {folder}/table.md\n"
+        f"tableros: {dashboard} · Prometheus: {page}",
+        f"\nreport: {folder}/report.html · data: {folder}/runs/{run.id}/ · table: {folder}/table.md\n"
+        f"dashboards: {dashboard} · Prometheus: {page}",
+    ).to(lang)
+
+
+def _live_page(prometheus: str, run_id: str, lang: Language) -> str:
+    """Return the URL of the run's row on Prometheus' live page."""
+    query = "?lang=en" if lang == "en" else ""
+    return f"{prometheus.rstrip('/')}/consoles/index.html{query}#{quote(run_id)}"
+
+
+def _dashboard(grafana: str, run: RunRow) -> str:
+    """Return the URL of the run's dashboard over the whole time of the run."""
+    start, end = run.started_at or run.created_at, run.finished_at or time.time()
+    moments = {"from": start - MARGIN_SECONDS, "to": end + MARGIN_SECONDS}
+    query = {"var-run_id": run.id} | {name: f"{1000 * moment:.0f}" for name, moment in moments.items()}
+    return f"{grafana.rstrip('/')}/d/aforo-run?{urlencode(query)}"
+
+
+def _accepts_connections(url: str) -> bool:
+    address = urlsplit(url)
+    try:
+        port = address.port or PORTS.get(address.scheme, 80)
+        with socket.create_connection((address.hostname or "", port), timeout=0.5):
+            return True
+    except OSError:
+        return False

@@ -1,0 +1,91 @@
+"""`report`: what one run showed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from capacity.analysis import recording_rules
+from capacity.analysis.load_and_analyse import analyse_archive
+from capacity.analysis.run_analysis import RunAnalysis
+from capacity.commands.links import links
+from capacity.commands.options import json_option, lang_option, with_examples
+from capacity.commands.rendering import print_json
+from capacity.experiments.test_runner import TestRunner
+from capacity.report.statements import missing_capacity
+from capacity.report.terminal import render_terminal
+from capacity.runs.recorded_run import find_run
+from capacity.runs.store import reading
+from core.errors import RunFailed
+from core.language import Language
+
+
+@click.command(
+    epilog=with_examples(
+        "report",
+        "report 20261124-051233-burst-50mb-c2 --lang en",
+        "report --tasks-log results/worker_tasks_20261124_051233.log --json",
+        "report results/runs/20261124-051233-burst-50mb-c2",
+    )
+)
+@click.argument("run", required=False, metavar="[RUN_ID|FOLDER]")
+@click.option("--tasks-log", help="Tasks log of the run, one task id per line, instead of RUN_ID.")
+@json_option
+@lang_option
+def report(run: str | None, tasks_log: str | None, as_json: bool, lang: Language) -> None:
+    """Report on a run (default: the newest), and write its files, the table and report.html.
+
+    A FOLDER under results/runs/ is analysed without database or Prometheus, and nothing is written.
+
+    Exit codes: 0 every video is done, 1 some are not, 2 no such run.
+    """
+    if run and Path(run).is_dir():
+        analysis, where = analyse_archive(Path(run)), None
+    else:
+        runner = TestRunner.open(lang)
+        analysis = _analyse_recorded(runner, run, tasks_log)
+        where = links(runner.settings, analysis.recorded.run, lang)
+    _print(analysis, as_json, lang)
+    if where is not None:
+        click.echo(where, err=True)
+    _fail_unless_done(analysis)
+
+
+def _analyse_recorded(runner: TestRunner, run_id: str | None, tasks_log: str | None) -> RunAnalysis:
+    """Analyse the run with this id, else with this tasks log, else the newest, when its figures are final."""
+    with reading(runner.sessions) as session:
+        recorded = find_run(session, run_id, tasks_log)
+        recording_rules.wait_settled(session, recorded, runner.settings.prometheus.url)
+    return runner.analyse(recorded.id).run(recorded.id)
+
+
+def analysis_as_json(analysis: RunAnalysis) -> dict[str, object]:
+    """Return the result row of a run and everything derived from it."""
+    row = {name: getattr(analysis.row, name) for name in analysis.row.__dataclass_fields__}
+    return row | {
+        "x_sat_missing": missing_capacity(analysis),
+        "service": analysis.service,
+        "parts": analysis.parts,
+        "conservation": analysis.recorded.video_counts,
+        "littles_law": analysis.little,
+        "stability_evidence": analysis.stability,
+        "offered": analysis.offered,
+        "bottleneck": analysis.bottleneck,
+        "flags": analysis.warnings,
+        "agrees": analysis.row.agrees,
+    }
+
+
+def _print(analysis: RunAnalysis, as_json: bool, lang: Language) -> None:
+    if as_json:
+        print_json(analysis_as_json(analysis), lang)
+    else:
+        click.echo(render_terminal(analysis, lang))
+
+
+def _fail_unless_done(analysis: RunAnalysis) -> None:
+    row = analysis.row
+    if row.done < row.count:
+        why = f"{row.count - row.done} of {row.count} videos are not done"
+        raise RunFailed("run", why, "see `make logs`", value=row.run_id)

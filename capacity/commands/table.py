@@ -1,0 +1,37 @@
+"""`table`: the scenario's table from all runs."""
+
+from __future__ import annotations
+
+import click
+
+from capacity.commands.options import json_option, lang_option, with_examples
+from capacity.commands.rendering import print_json
+from capacity.experiments.test_runner import TestRunner
+from capacity.table.cells import TableCell
+from capacity.table.table_text import csv_row, csv_text, markdown, sources
+from core.language import Language
+
+
+@click.command(epilog=with_examples("table", "table --csv", "table --json --lang en"))
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV instead, with every figure and the run ids.")
+@json_option
+@lang_option
+def table(as_csv: bool, as_json: bool, lang: Language) -> None:
+    """Print the scenario's table from all runs, and write results/table.md and table.csv.
+
+    The figures of a cell are the means of its finished, complete and valid runs. X and S are those of the runs with the
+    most videos, X_sat is that of all. Other runs fill a cell only if it has no better ones, and the notes say so.
+    """
+    cells = TestRunner.open(lang).analyse().cells
+    if as_json:
+        print_json({"rows": [_row_as_json(cell) for cell in cells]}, lang)
+    elif as_csv:
+        click.echo(csv_text(cells), nl=False)
+    else:
+        click.echo(f"{markdown(cells, lang)}\n{sources(cells, lang)}", nl=False)
+
+
+def _row_as_json(cell: TableCell) -> dict[str, object]:
+    """Return the CSV's row with the run ids as lists."""
+    runs = {"runs": cell.runs, "x_sat_runs": cell.x_sat_runs}
+    return csv_row(cell) | {name: [run.run_id for run in members] for name, members in runs.items()}

@@ -1,0 +1,15 @@
+"""Reason: a code of a closed enum and its numbers, from which `capacity.report.messages` makes a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a result is missing or doubtful; the names of `values` end in their units, ratios are of 1."""
+
+    code: StrEnum
+    values: Mapping[str, object] = field(default_factory=dict)

@@ -1,0 +1,368 @@
+"""Sentences in the asked language, made from the codes and numbers that the formulas return.
+
+A template is a format string over the values of a `Reason`. Two forms with a bar between them, as in
+`{count:video|videos}`, are the noun that agrees with the number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from string import Formatter
+from typing import Any
+
+from capacity.audit.impossible import Impossibility
+from capacity.audit.suspicious import Oddity
+from capacity.diagnosis.bottleneck import BottleneckVerdict, Cause, Confidence
+from capacity.diagnosis.criteria import Measurement, Quantity, Relation
+from capacity.diagnosis.data_quality import Problem
+from capacity.estimators.comparison import NotComparable
+from capacity.estimators.reason import Reason
+from capacity.estimators.throughput import NoCapacity
+from capacity.estimators.usl import FitRefusal, PeakRefusal
+from capacity.sizing.scale_limits import SharedPart
+from core.language import CAUSE_NAMES, Language, Text
+
+CONFIDENCE_NAMES: Mapping[Confidence, Text] = {
+    Confidence.HIGH: Text("alta", "high"),
+    Confidence.MEDIUM: Text("media", "medium"),
+    Confidence.LOW: Text("baja", "low"),
+}
+NOTHING_MEASURED = Text("nada medido", "nothing measured")
+NOT_MEASURED = Text("sin medir", "not measured")
+
+NO_CAPACITY: Mapping[NoCapacity, Text] = {
+    NoCapacity.NO_SECOND_GENERATION: Text(
+        "{executions} {executions:ejecución|ejecuciones} en {slots} {slots:slot|slots}: no hay segunda generación, "
+        "hacen falta más videos que slots",
+        "{executions} {executions:execution|executions} on {slots} {slots:slot|slots}: no second generation, "
+        "more videos than slots are needed",
+    ),
+    NoCapacity.NO_COMPLETED_VIDEO: Text("ninguna ejecución terminó un video", "no execution completed a video"),
+    NoCapacity.CLOCK_SKEW: Text(
+        "ciclos no positivos: relojes desajustados", "slot cycles are not positive: clock skew"
+    ),
+}
+NOT_COMPARABLE: Mapping[NotComparable, Text] = {
+    NotComparable.TOO_FEW_RUNS: Text(
+        "hacen falta al menos {runs_per_side_needed} pruebas por lado",
+        "at least {runs_per_side_needed} runs per side are needed",
+    ),
+    NotComparable.NO_HISTORY: Text(
+        "una prueba por lado no basta sin un historial de {history_runs_needed} pruebas",
+        "one run per side is not enough without a history of {history_runs_needed} runs",
+    ),
+    NotComparable.NO_X_SAT: Text("{run_id} no tiene X_sat", "{run_id} has no X_sat"),
+    NotComparable.INCOMPLETE_RUN: Text("{run_id} no está completa", "{run_id} is not complete"),
+    NotComparable.DIFFERENT_CONDITIONS: Text(
+        "las pruebas no son comparables, difieren en {shown}", "the runs differ in {shown}"
+    ),
+}
+FIT_REFUSALS: Mapping[FitRefusal, Text] = {
+    FitRefusal.TOO_FEW_LEVELS: Text(
+        "niveles de concurrencia: {levels}; hacen falta {levels_needed}",
+        "levels of concurrency: {levels}; {levels_needed} are needed",
+    ),
+    FitRefusal.SUPERLINEAR: Text(
+        "eficiencia {efficiency_ratio:.3f} > {limit_ratio}: escala más que linealmente, lo que indica calentamiento o "
+        "error",
+        "efficiency {efficiency_ratio:.3f} > {limit_ratio}: superlinear, which means warm-up or a measurement error",
+    ),
+    FitRefusal.NEGATIVE_COEFFICIENT: Text(
+        "por los 3 puntos pasaría sigma = {sigma:.4f}, kappa = {kappa:.4f}: negativo no tiene sentido",
+        "through the 3 points sigma = {sigma:.4f}, kappa = {kappa:.4f}: negative has no meaning",
+    ),
+    FitRefusal.POOR_FIT: Text(
+        "residuo de {residual_ratio:percent1} en n = {n:g}: la USL no describe estos datos; use la cota",
+        "residual of {residual_ratio:percent1} at n = {n:g}: the USL does not describe these data; use the bound",
+    ),
+}
+PEAK_REFUSALS: Mapping[PeakRefusal, Text] = {
+    PeakRefusal.NO_PEAK: Text("kappa = 0: el ajuste no tiene máximo", "kappa = 0: the fit has no peak"),
+    PeakRefusal.EXTRAPOLATED: Text(
+        "el máximo {n_peak:.1f} queda más allá del doble del mayor nivel medido ({n_largest:g})",
+        "the peak {n_peak:.1f} lies beyond twice the largest measured level ({n_largest:g})",
+    ),
+    PeakRefusal.NO_LEVEL_ABOVE_CORES: Text(
+        "ningún nivel supera los {cores} núcleos de la máquina", "no level exceeds the machine's {cores} cores"
+    ),
+    PeakRefusal.NO_INTERVAL: Text(
+        "sin grados de libertad ni errores estándar no hay intervalo para el máximo",
+        "without degrees of freedom or standard errors the peak has no interval",
+    ),
+    PeakRefusal.WIDE_INTERVAL: Text(
+        "con 3 niveles el máximo es incierto en más de 2x", "with 3 levels the peak is uncertain by over 2x"
+    ),
+    PeakRefusal.KAPPA_MAY_BE_ZERO: Text("kappa no se distingue de 0", "kappa cannot be distinguished from 0"),
+}
+PROBLEMS: Mapping[Problem, Text] = {
+    Problem.STEAL: Text("CPU robada por el hipervisor: {shown}", "CPU stolen by the hypervisor: {shown}"),
+    Problem.CALIBRATION_CHANGED: Text(
+        "la misma tarea de CPU tardó {reference_seconds:.3f} → {measured_seconds:.3f} s",
+        "the same CPU work took {reference_seconds:.3f} → {measured_seconds:.3f} s",
+    ),
+    Problem.CALIBRATION_UNUSUAL: Text(
+        "la misma tarea de CPU tardó {reference_seconds:.3f} → {measured_seconds:.3f} s",
+        "the same CPU work took {reference_seconds:.3f} → {measured_seconds:.3f} s",
+    ),
+    Problem.CLOCK_OFFSET: Text("reloj desviado {offset_seconds:.3f} s", "clock off by {offset_seconds:.3f} s"),
+    Problem.CLOCK_SKEW: Text(
+        "{executions} {executions:ejecución|ejecuciones} con tiempo negativo",
+        "{executions} {executions:execution|executions} with negative time",
+    ),
+    Problem.OTHER_PROCESSES: Text(
+        "otros procesos usan {cpu_ratio:percent1} de CPU", "other processes use {cpu_ratio:percent1} CPU"
+    ),
+    Problem.MACHINE_SPEED: Text(
+        "el mismo video costó {least_cpu_seconds:.2f} … {most_cpu_seconds:.2f} s de CPU: la máquina cambió de "
+        "velocidad, repita la celda",
+        "the same video cost {least_cpu_seconds:.2f} … {most_cpu_seconds:.2f} s of CPU: the machine changed its speed, "
+        "repeat the cell",
+    ),
+    Problem.DUPLICATES: Text(
+        "{deliveries} {deliveries:entrega repetida|entregas repetidas}",
+        "{deliveries} {deliveries:duplicate delivery|duplicate deliveries}",
+    ),
+    Problem.UNFINISHED: Text(
+        "{videos} {videos:video|videos} sin terminar: S es ≥", "{videos} unfinished {videos:video|videos}: S is ≥"
+    ),
+    Problem.GENERATOR_LIMITED: Text("el inyector no sostuvo la tasa", "the injector did not keep to the rate"),
+    Problem.LITTLES_LAW: Text("la cola y el registro no coinciden", "queue counters and log disagree"),
+    Problem.FEW_VIDEOS: Text(
+        "{videos} {videos:video|videos} en {slots} {slots:slot|slots}: menos de {generations_needed} generaciones",
+        "{videos} {videos:video|videos} on {slots} {slots:slot|slots}: under {generations_needed} generations",
+    ),
+    Problem.AUTOCORRELATION: Text(
+        "ciclos vecinos correlacionados ({correlation:.2f}): el intervalo de esta prueba no vale",
+        "neighbouring cycles correlate ({correlation:.2f}): the interval of this run is not valid",
+    ),
+    Problem.DRIFT: Text(
+        "el ciclo cambia {change_ratio:change} durante la prueba (temperatura, créditos, disco)",
+        "the cycle changes {change_ratio:change} along the run (heat, credits, disk)",
+    ),
+}
+IMPOSSIBILITIES: Mapping[Impossibility, Text] = {
+    Impossibility.NOT_POSITIVE: Text("{column} = {value:g} no es positivo", "{column} = {value:g} is not positive"),
+    Impossibility.S_BEYOND_TEST: Text(
+        "el tiempo de respuesta medio {s_seconds:g} s supera la prueba entera, 60·{count}/{x_per_minute:g} = "
+        "{makespan_seconds:.1f} s (X·S/60 = {videos_present:.1f} > {count} videos en el sistema)",
+        "the mean response time {s_seconds:g} s exceeds the whole test, 60·{count}/{x_per_minute:g} = "
+        "{makespan_seconds:.1f} s (X·S/60 = {videos_present:.1f} > {count} videos in the system)",
+    ),
+    Impossibility.MORE_PRESENT_THAN_SENT: Text(
+        "X·S/60 = {videos_present:.1f} > {most_videos_present:.1f}: enviados a {rate_per_minute:g}/min no pueden estar "
+        "tantos videos a la vez en el sistema",
+        "X·S/60 = {videos_present:.1f} > {most_videos_present:.1f}: sent at {rate_per_minute:g}/min, that many videos "
+        "cannot be in the system at a time",
+    ),
+    Impossibility.X_ABOVE_RATE: Text(
+        "X = {x_per_minute:g} > {most_per_minute:.2f}/min: salen más videos de los que entran a "
+        "{rate_per_minute:g}/min",
+        "X = {x_per_minute:g} > {most_per_minute:.2f}/min: more videos leave than enter at {rate_per_minute:g}/min",
+    ),
+    Impossibility.MEDIAN_BEYOND_MEAN: Text(
+        "p50 = {p50_seconds:g} s > 2·S = {twice_s_seconds:g} s: la mitad de los videos ya daría una media mayor",
+        "p50 = {p50_seconds:g} s > 2·S = {twice_s_seconds:g} s: half of the videos alone would make the mean larger",
+    ),
+    Impossibility.MEDIAN_BEYOND_TEST: Text(
+        "p50 = {p50_seconds:g} s > 60·{count}/{x_per_minute:g} = {makespan_seconds:.1f} s: la mediana supera la prueba "
+        "entera",
+        "p50 = {p50_seconds:g} s > 60·{count}/{x_per_minute:g} = {makespan_seconds:.1f} s: the median exceeds the "
+        "whole test",
+    ),
+    Impossibility.S_BEYOND_MEDIAN_AND_TEST: Text(
+        "S = {s_seconds:g} s > (p50 + 60·N/X)/2 = {most_seconds:.1f} s: la mitad no pasa de p50 y el resto no pasa del "
+        "fin de la prueba",
+        "S = {s_seconds:g} s > (p50 + 60·N/X)/2 = {most_seconds:.1f} s: half stay within p50 and the rest within the "
+        "test",
+    ),
+}
+ODDITIES: Mapping[Oddity, Text] = {
+    Oddity.UNKNOWN_NUMBERS: Text(
+        "{shown} {count:desconocido|desconocidos}: nada que comprobar", "{shown} unknown: nothing to check"
+    ),
+    Oddity.S_WITHOUT_WAIT: Text(
+        "S = {s_seconds:g} s, cuando una ráfaga así da ~{usual_seconds:.0f} s: ¿es S sin la espera en cola?",
+        "S = {s_seconds:g} s where such a burst gives ~{usual_seconds:.0f} s: is S without the wait in the queue?",
+    ),
+    Oddity.ALL_END_LATE: Text(
+        "S = {s_seconds:g} s, cuando una ráfaga así da ~{usual_seconds:.0f} s: casi todos terminan al final",
+        "S = {s_seconds:g} s where such a burst gives ~{usual_seconds:.0f} s: nearly all end at the end",
+    ),
+    Oddity.GROWING_QUEUE: Text(
+        "X·S/60 = {videos_present:.1f} videos en el sistema con c={concurrency}: la cola crecía, no es estable",
+        "X·S/60 = {videos_present:.1f} videos in the system with c={concurrency}: the queue was growing, not steady",
+    ),
+    Oddity.MISSING_WAIT: Text(
+        "X = {x_per_minute:g} < {rate_per_minute:g}/min, S = {s_seconds:g} s: faltan ~{missing_wait_seconds:.0f} s de "
+        "espera; ¿se perdieron videos o se envió más despacio?",
+        "X = {x_per_minute:g} < {rate_per_minute:g}/min, S = {s_seconds:g} s: ~{missing_wait_seconds:.0f} s of waiting "
+        "are missing; were videos lost, or sent more slowly?",
+    ),
+    Oddity.X_IGNORES_CONCURRENCY: Text(
+        "X = {x_least_per_minute:g}–{x_most_per_minute:g}/min, S = {s_first_seconds:g} → {s_last_seconds:g} s al pasar "
+        "de {slots_first} a {slots_last} slots: si X no cambia, S no puede bajar",
+        "X = {x_least_per_minute:g}–{x_most_per_minute:g}/min, S = {s_first_seconds:g} → {s_last_seconds:g} s from "
+        "{slots_first} to {slots_last} slots: while X stays, S should not fall",
+    ),
+    Oddity.SUPERLINEAR: Text(
+        "{slots_factor:g}x slots dan {x_factor:.2f}x X: más que lineal, ¿calentamiento o caché?",
+        "{slots_factor:g}x slots give {x_factor:.2f}x X: superlinear, warm-up or a cache?",
+    ),
+    Oddity.RATE_ABOVE_BURST: Text(
+        "sostiene {x_per_minute:g}/min cuando la ráfaga con los mismos slots da {burst_per_minute:g}/min",
+        "sustains {x_per_minute:g}/min where the burst on the same slots gives {burst_per_minute:g}/min",
+    ),
+}
+SHARED_PARTS: Mapping[SharedPart, Text] = {
+    SharedPart.SQS_IN_FLIGHT: Text("mensajes SQS en vuelo", "SQS messages in flight"),
+    SharedPart.S3_READS: Text("lecturas S3/s por prefijo", "S3 reads/s per prefix"),
+    SharedPart.S3_WRITES: Text("escrituras S3/s por prefijo", "S3 writes/s per prefix"),
+    SharedPart.PROMETHEUS_SERIES: Text("series de Prometheus", "Prometheus series"),
+    SharedPart.DATABASE_WRITES: Text("escrituras/s en la base de datos", "database writes/s"),
+}
+#: by class, because two enums may have a member of the same value, and such members are equal
+SENTENCES: Mapping[type[StrEnum], Mapping[Any, Text]] = {
+    NoCapacity: NO_CAPACITY,
+    NotComparable: NOT_COMPARABLE,
+    FitRefusal: FIT_REFUSALS,
+    PeakRefusal: PEAK_REFUSALS,
+    Problem: PROBLEMS,
+    Impossibility: IMPOSSIBILITIES,
+    Oddity: ODDITIES,
+    SharedPart: SHARED_PARTS,
+}
+QUANTITIES: Mapping[Quantity, Text] = {
+    Quantity.CPU_UTILISATION: Text("CPU ocupada {value}{of_cores}", "CPU busy {value}{of_cores}"),
+    Quantity.DISK_UTILISATION: Text("disco al {value} de su ancho de banda", "disk at {value} of its bandwidth limit"),
+    Quantity.NETWORK_UTILISATION: Text(
+        "transferencias al {value} de su ancho de banda", "transfers at {value} of their bandwidth limit"
+    ),
+    Quantity.HIGHEST_UTILISATION: Text("recurso más ocupado {value}", "busiest resource {value}"),
+    Quantity.UTILISATION_LEAD: Text(
+        "ventaja sobre el siguiente recurso {value}", "lead over the next resource {value}"
+    ),
+    Quantity.CPU_PRESSURE: Text("presión de CPU (PSI some) {value}", "CPU pressure (PSI some) {value}"),
+    Quantity.IO_PRESSURE_SOME: Text("presión de E/S (PSI some) {value}", "I/O pressure (PSI some) {value}"),
+    Quantity.IO_PRESSURE_FULL: Text("presión de E/S (PSI full) {value}", "I/O pressure (PSI full) {value}"),
+    Quantity.MEMORY_PRESSURE: Text("presión de memoria (PSI full) {value}", "memory pressure (PSI full) {value}"),
+    Quantity.HIGHEST_PRESSURE: Text("mayor presión (PSI some) {value}", "highest pressure (PSI some) {value}"),
+    Quantity.THROTTLED_PERIODS: Text(
+        "frenado por la cuota en {value} de los periodos", "throttled by the quota in {value} of periods"
+    ),
+    Quantity.HOST_IDLE: Text("máquina ociosa {value}", "machine idle {value}"),
+    Quantity.SWAPPED_IN: Text(
+        "{value} {value:byte leído|bytes leídos} de swap", "{value} {value:byte|bytes} read from swap"
+    ),
+    Quantity.OOM_KILLS: Text(
+        "{value} {value:proceso muerto|procesos muertos} por falta de memoria",
+        "{value} {value:process|processes} killed for lack of memory",
+    ),
+    Quantity.FFMPEG_SLOWDOWN: Text("ffmpeg tarda {value} de lo que con c=1", "ffmpeg takes {value} of its time at c=1"),
+    Quantity.DOWNLOAD_SLOWDOWN: Text(
+        "la descarga tarda {value} de lo que con c=1", "the download takes {value} of its time at c=1"
+    ),
+    Quantity.TRANSFER_SLOWDOWN: Text(
+        "las transferencias tardan {value} de lo que con c=1", "transfers take {value} of their time at c=1"
+    ),
+    Quantity.DATABASE_SLOWDOWN: Text(
+        "la base de datos tarda {value} de lo que con c=1", "the database takes {value} of its time at c=1"
+    ),
+    Quantity.CPU_WORK_SLOWDOWN: Text("CPU por video {value} de la de c=1", "CPU per video {value} of that at c=1"),
+    Quantity.FFMPEG_SHARE: Text("ffmpeg ocupa {value} del servicio", "ffmpeg takes {value} of the service"),
+    Quantity.TRANSFER_SHARE: Text(
+        "las transferencias ocupan {value} del servicio", "transfers take {value} of the service"
+    ),
+    Quantity.DATABASE_SHARE: Text(
+        "la base de datos ocupa {value} del servicio", "the database takes {value} of the service"
+    ),
+    Quantity.WAIT_SHARE: Text("{value} del servicio sin computar", "{value} of the service without computing"),
+    Quantity.FFMPEG_CORES: Text(
+        "cada ffmpeg usa {value} {value:núcleo|núcleos}", "each ffmpeg uses {value} {value:core|cores}"
+    ),
+    Quantity.FFMPEG_CORES_KEPT: Text(
+        "ffmpeg usa {value} de los núcleos que con c=1", "ffmpeg uses {value} of the cores it has at c=1"
+    ),
+    Quantity.CPU_BOUND: Text("X es {value} de la cota de CPU", "X is {value} of the CPU bound"),
+    Quantity.EFFICIENCY: Text("eficiencia {value} frente a c=1", "efficiency {value} against c=1"),
+    Quantity.GAIN_UP_TO_HERE: Text(
+        "doblar slots hasta aquí dio {value} más", "doubling the slots up to here gave {value} more"
+    ),
+    Quantity.GAIN_FROM_HERE: Text(
+        "doblar slots desde aquí da {value} más", "doubling the slots from here gives {value} more"
+    ),
+    Quantity.GAIN: Text("doblar slots da {value} más", "doubling the slots gives {value} more"),
+}
+OF_CORES = Text(" de {cores:g} {cores:núcleo|núcleos}", " of {cores:g} {cores:core|cores}")
+SIGNS = {Relation.AT_LEAST: "≥", Relation.AT_MOST: "≤", Relation.ABOVE: ">", Relation.BELOW: "<"}
+
+
+class _Template(Formatter):
+    """Format with the specifications `one|many`, `percent1` (12.3 %) and `change` (+12 %) besides Python's own."""
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        if "|" in format_spec:
+            one, many = format_spec.split("|")
+            return one if value in {1, "1"} else many
+        if format_spec == "percent1":
+            return f"{100 * value:.1f} %"
+        return f"{100 * value:+.0f} %" if format_spec == "change" else str(super().format_field(value, format_spec))
+
+
+TEMPLATE = _Template()
+
+
+def sentence(reason: Reason, lang: Language) -> str:
+    """Return the sentence of a reason, without a full stop."""
+    template = SENTENCES[type(reason.code)][reason.code].to(lang)
+    return TEMPLATE.vformat(template, (), {**reason.values, **_derived(reason)})
+
+
+def measurement(measured: Measurement, lang: Language) -> str:
+    """Return a measured quantity with its limit: `CPU busy 97 % of 2 cores (≥ 90 %)`."""
+    value = "…" if measured.value is None else in_its_unit(measured.quantity, measured.value)
+    cores = TEMPLATE.format(OF_CORES.to(lang), cores=measured.cores) if measured.cores else ""
+    shown = TEMPLATE.format(QUANTITIES[measured.quantity].to(lang), value=value, of_cores=cores)
+    limit = _limit(measured)
+    known = shown if measured.value is not None else f"{NOT_MEASURED.to(lang)}: {shown}"
+    return f"{known} ({limit})" if limit else known
+
+
+def in_its_unit(quantity: Quantity, value: float) -> str:
+    """Return a value in the unit of its quantity: a percentage, a factor or a plain number."""
+    if quantity.endswith("_ratio"):
+        return f"{100 * value:.3g} %"
+    return f"×{value:.2f}" if quantity.endswith("_factor") else f"{value:.3g}"
+
+
+def bottleneck_line(verdict: BottleneckVerdict, lang: Language) -> str:
+    """Return a verdict in a line: `CPU (high): CPU busy 97 % of 2 cores (≥ 90 %); …`."""
+    evidence = measurements(verdict.evidence, lang) or NOTHING_MEASURED.to(lang)
+    confidence = "" if verdict.cause is Cause.UNCLEAR else f" ({CONFIDENCE_NAMES[verdict.confidence].to(lang)})"
+    return f"{CAUSE_NAMES[verdict.cause].to(lang)}{confidence}: {evidence}"
+
+
+def measurements(measured: tuple[Measurement, ...], lang: Language) -> str:
+    """Return measurements in a line."""
+    return "; ".join(measurement(one, lang) for one in measured)
+
+
+def _limit(measured: Measurement) -> str:
+    if measured.relation is None or measured.limit is None:
+        return ""
+    limit = in_its_unit(measured.quantity, measured.limit)
+    if measured.upper_limit is not None:
+        return f"{limit} … {in_its_unit(measured.quantity, measured.upper_limit)}"
+    return f"{SIGNS[measured.relation]} {limit}"
+
+
+def _derived(reason: Reason) -> Mapping[str, object]:
+    """Return the values that a template shows in another form: lists in a line, known ratios only."""
+    values: Mapping[str, Any] = reason.values
+    if reason.code is Problem.STEAL:
+        return {"shown": ", ".join(f"{100 * value:.1f} %" for value in values.values() if value is not None)}
+    if reason.code is NotComparable.DIFFERENT_CONDITIONS:
+        return {"shown": ", ".join(f"{name}: {a} ≠ {b}" for name, (a, b) in values["conditions"].items())}
+    if reason.code is Oddity.UNKNOWN_NUMBERS:
+        return {"shown": ", ".join(values["columns"]), "count": len(values["columns"])}
+    return {}

@@ -1,0 +1,45 @@
+"""Jinja templates of page and document; HTML is escaped automatically."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, select_autoescape
+
+from capacity.report.messages import sentence
+from capacity.table.number_format import number, percent
+from capacity.table.phrases import cell_name, plural, spaced
+from core.language import Language
+
+LANG: Language = "es"
+#: what the Spanish templates use for numbers and names
+FILTERS: dict[str, Callable[..., str]] = {
+    "number": lambda value, digits=2: number(value, LANG, digits),
+    "percent": lambda ratio, digits=1: percent(ratio, LANG, digits),
+    "plural": plural,
+    "spaced": spaced,
+    "cell": lambda row: cell_name(row, LANG),
+    "reason": lambda reason: sentence(reason, LANG),
+}
+FOLDER = Path(__file__).with_name("templates")
+
+
+def template(name: str) -> Template:
+    """Return a template of the folder `templates`."""
+    return _environment().get_template(name)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=select_autoescape(("html.j2",)),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= FILTERS
+    return environment
