@@ -89,8 +89,8 @@ class CellEvidence:
 
     def share(self, *stages: str) -> float | None:
         """Return the share of the mean service time that the stages take."""
-        known = [self.stage_seconds[stage] for stage in stages if stage in self.stage_seconds]
-        return sum(known) / self.service_seconds if known and self.service_seconds else None
+        seconds = [self.stage_seconds[stage] for stage in stages if stage in self.stage_seconds]
+        return sum(seconds) / self.service_seconds if seconds and self.service_seconds else None
 
     def utilisations(self) -> dict[Cause, float]:
         """Return the known utilisations of the shared resources."""

@@ -36,13 +36,14 @@ class Severity(StrEnum):
     """Consequence of a warning for the numbers of its run."""
 
     WARNING = "warning"
-    INVALID = "untrustworthy"
+    INVALID = "untrustworthy"  # the value in --json, older than the name
 
 
 class Problem(StrEnum):
     """Conditions that weaken a run."""
 
     STEAL = "steal"
+    # the values with "canary" are those in --json, older than the names
     CALIBRATION_CHANGED = "canary_changed"
     CALIBRATION_UNUSUAL = "canary_unusual"
     CLOCK_OFFSET = "clock_offset"
@@ -184,7 +185,7 @@ def _size(facts: RunFacts) -> Iterator[QualityWarning]:
 
 
 def _sequence(facts: RunFacts) -> Iterator[QualityWarning]:
-    """Check the order of the slot cycles; an interval for independent values takes it for chance."""
+    """Check the order of the slot cycles, which an interval for independent values does not see."""
     if facts.cycle_seconds.size < AUTOCORRELATION_VIDEOS:
         return
     correlation = autocorrelation(facts.cycle_seconds)

@@ -49,8 +49,8 @@ class Executions:
 
     def finished(self) -> Executions:
         """Return the executions with both stamps, in start order."""
-        known = np.flatnonzero(np.isfinite(self.started_at) & np.isfinite(self.ended_at))
-        order = known[np.lexsort((self.ended_at[known], self.started_at[known]))]
+        finite = np.flatnonzero(np.isfinite(self.started_at) & np.isfinite(self.ended_at))
+        order = finite[np.lexsort((self.ended_at[finite], self.started_at[finite]))]
         return Executions(
             self.started_at[order],
             self.ended_at[order],
@@ -197,18 +197,18 @@ def skewed_stamps(cycles: SlotCycles) -> int:
 
 
 def _completed(updated_at: Floats, done: Booleans | None) -> Booleans:
-    known: Booleans = np.isfinite(updated_at)
-    return known if done is None else known & done
+    ended: Booleans = np.isfinite(updated_at)
+    return ended if done is None else ended & done
 
 
 def _response_mean(uploaded_at: Floats, updated_at: Floats, completed: Booleans, latest: float) -> float:
     """Return the mean response time; unfinished videos count with the time they have waited so far."""
     pending = np.isfinite(uploaded_at) & ~np.isfinite(updated_at)
-    known = (completed & np.isfinite(uploaded_at)) | pending
-    if not known.any():
+    counted = (completed & np.isfinite(uploaded_at)) | pending
+    if not counted.any():
         return float("nan")
     until = np.where(pending, np.fmax(latest, uploaded_at), updated_at)
-    return float((until[known] - uploaded_at[known]).mean())
+    return float((until[counted] - uploaded_at[counted]).mean())
 
 
 def _rate(count: float, seconds: float) -> float:

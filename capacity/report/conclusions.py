@@ -75,7 +75,7 @@ def _of_curve(curve: Curve) -> Iterator[Conclusion]:
 
 def _gain(fewer: Point, more: Point) -> str:
     """Classify the effect of more slots; only intervals between runs can distinguish two cells."""
-    if not (fewer.trusted and more.trusted):
+    if not (fewer.valid and more.valid):
         return "invalid"
     if fewer.interval is None or more.interval is None or not (fewer.between_runs and more.between_runs):
         return "indicative"

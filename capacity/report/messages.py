@@ -1,4 +1,4 @@
-"""Sentences in the asked language, made from the codes and numbers that the formulas return.
+"""Sentences in one language, made from the codes and numbers that the formulas return.
 
 A template is a format string over the values of a `Reason`. Two forms with a bar between them, as in
 `{count:video|videos}`, are the noun that agrees with the number.
@@ -324,8 +324,8 @@ def measurement(measured: Measurement, lang: Language) -> str:
     cores = TEMPLATE.format(OF_CORES.to(lang), cores=measured.cores) if measured.cores else ""
     shown = TEMPLATE.format(QUANTITIES[measured.quantity].to(lang), value=value, of_cores=cores)
     limit = _limit(measured)
-    known = shown if measured.value is not None else f"{NOT_MEASURED.to(lang)}: {shown}"
-    return f"{known} ({limit})" if limit else known
+    text = shown if measured.value is not None else f"{NOT_MEASURED.to(lang)}: {shown}"
+    return f"{text} ({limit})" if limit else text
 
 
 def in_its_unit(quantity: Quantity, value: float) -> str:

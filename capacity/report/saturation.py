@@ -26,7 +26,7 @@ class Point:
     capacity: float
     interval: Interval | None
     between_runs: bool = False
-    trusted: bool = True
+    valid: bool = True
 
 
 @dataclass(frozen=True)
@@ -41,20 +41,20 @@ class Curve:
     def levels(self) -> Levels:
         """Return the points for the fit, with standard errors where every point has an interval."""
         widths = [point.interval.high - point.interval.low for point in self.points if point.interval is not None]
-        known = len(widths) == len(self.points) and all(np.isfinite(widths)) and min(widths, default=0) > 0
+        bounded = len(widths) == len(self.points) and all(np.isfinite(widths)) and min(widths, default=0) > 0
         return Levels(
             np.array([float(point.slots) for point in self.points]),
             np.array([point.capacity for point in self.points]),
-            np.array(widths) / (2 * 1.96) if known else None,
+            np.array(widths) / (2 * 1.96) if bounded else None,
         )
 
 
 def curves(analysed: AnalysedRuns) -> list[Curve]:
     """Return a curve per size with a known capacity, in the order of the table."""
     bursts = [cell for cell in analysed.cells if cell.key.mode == Mode.BURST and cell.x_sat]
-    distrusted = analysed.invalid
+    invalid = analysed.invalid
     return [
-        _curve(label, list(cells), distrusted) for label, cells in groupby(bursts, key=lambda cell: cell.key.size_label)
+        _curve(label, list(cells), invalid) for label, cells in groupby(bursts, key=lambda cell: cell.key.size_label)
     ]
 
 
@@ -68,8 +68,8 @@ def statements(curve: Curve, lang: Language) -> Iterator[str]:
     yield _fit_statement(curve.fit, lang)
 
 
-def _curve(label: str, cells: Sequence[TableCell], distrusted: Collection[str]) -> Curve:
-    points = tuple(_points(cells, distrusted))
+def _curve(label: str, cells: Sequence[TableCell], invalid: Collection[str]) -> Curve:
+    points = tuple(_points(cells, invalid))
     curve = Curve(label, points, None)
     if len({point.slots for point in points}) < 2:
         return curve
@@ -77,10 +77,10 @@ def _curve(label: str, cells: Sequence[TableCell], distrusted: Collection[str]) 
     return Curve(label, points, fit_usl(curve.levels, cores=cores.pop() if len(cores) == 1 else None))
 
 
-def _points(cells: Iterable[TableCell], distrusted: Collection[str]) -> Iterator[Point]:
+def _points(cells: Iterable[TableCell], invalid: Collection[str]) -> Iterator[Point]:
     for cell in sorted(cells, key=lambda cell: cell.runs[0].slots):
-        trusted = not any(run.run_id in distrusted for run in cell.x_sat_runs)
-        yield Point(cell.runs[0].slots, cell.x_sat or 0.0, cell.x_sat_interval, cell.is_between_runs, trusted)
+        valid = not any(run.run_id in invalid for run in cell.x_sat_runs)
+        yield Point(cell.runs[0].slots, cell.x_sat or 0.0, cell.x_sat_interval, cell.is_between_runs, valid)
 
 
 def _fit_statement(fit: UslFit | None, lang: Language) -> str:

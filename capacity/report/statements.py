@@ -227,7 +227,7 @@ def reservations(run: RunAnalysis, lang: Language) -> str:
 
 
 def _no_capacity(analysed: AnalysedRuns, lang: Language) -> str:
-    """Return that no capacity is known, with the reason of the newest burst without one."""
+    """Return the headline without a capacity, with the reason of the newest burst without one."""
     bursts = [run for run in reversed(analysed.runs) if run.saturated is not None]
     missing = next((reason for run in bursts if (reason := missing_capacity(run))), None)
     why = sentence(missing, lang) if missing else (NO_COMPLETE_BURST if bursts else NO_BURST).to(lang)
