@@ -70,7 +70,10 @@ class QualityWarning:
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """Measured conditions of a run; None is unknown and raises no warning. Ratios are of 1, arrays per execution."""
+    """Measured conditions of a run; None is unknown and raises no warning.
+
+    Ratios are of 1. Arrays have one entry per execution.
+    """
 
     slots: int
     cycle_seconds: Floats = field(default_factory=lambda: np.empty(0))
@@ -153,7 +156,7 @@ def _other_processes(facts: RunFacts) -> Iterator[QualityWarning]:
 
 
 def _cost(facts: RunFacts) -> Iterator[QualityWarning]:
-    """Check that the same file costs the same CPU seconds each time; only this shows a neighbour on the host."""
+    """Check that the same file costs the same CPU seconds; only this shows a neighbour on the host."""
     cpu = facts.ffmpeg_cpu_seconds
     if cpu.size >= COST_VIDEOS and cpu.std(ddof=1) > COST_LIMIT * cpu.mean():
         least, most = float(cpu.min()), float(cpu.max())

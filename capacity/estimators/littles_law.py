@@ -24,7 +24,7 @@ class Agreement(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LittleCheck:
-    """Mean number of videos present, as counted and as the times imply; `mismatch` is implied / counted - 1."""
+    """Mean number of videos present, counted and implied; `mismatch` is implied / counted - 1."""
 
     counted_mean: float
     implied_mean: float
@@ -33,7 +33,7 @@ class LittleCheck:
 
 
 def check_littles_law(counted: Floats, arrived_at: Floats, left_at: Floats) -> LittleCheck:
-    """Compare the polled counts, visible plus in flight, with the time videos spent inside, over the whole run.
+    """Compare the polled counts (visible plus in flight) with the time that videos spent inside.
 
     `counted` has one entry per poll; `arrived_at` and `left_at` one per video, in seconds, NaN where unknown.
     """

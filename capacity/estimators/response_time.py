@@ -15,7 +15,10 @@ UNMEASURED_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Decomposition:
-    """Mean response time = wait + stages + other, in seconds; `fully_measured` is false when `other` hides a stage."""
+    """Mean response time = wait + stages + other, in seconds.
+
+    `fully_measured` is false when `other` hides a stage.
+    """
 
     response_seconds: float
     wait_seconds: float

@@ -298,9 +298,10 @@ SIGNS = {Relation.AT_LEAST: "≥", Relation.AT_MOST: "≤", Relation.ABOVE: ">",
 
 
 class _Template(Formatter):
-    """Format with the specifications `one|many`, `percent1` (12.3 %) and `change` (+12 %) besides Python's own."""
+    """Format with Python's specifications and `one|many`, `percent1` (12.3 %), `change` (+12 %)."""
 
     def format_field(self, value: Any, format_spec: str) -> str:
+        """Return one field as text."""
         if "|" in format_spec:
             one, many = format_spec.split("|")
             return one if value in {1, "1"} else many
