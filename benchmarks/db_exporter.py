@@ -115,11 +115,11 @@ def measured(url: str, asked: argparse.Namespace) -> tuple[Side, Side]:
     """Measure both exporters on one database; raise AssertionError where they tell different figures."""
     work = Work(url, PER_TICK)
     with ours(url) as own_pid:
-        one = side(SqsSources(url, OURS, own_pid), work, asked.scrapes, 10 * asked.seconds)
+        one = side(CostMeter(url, OURS, own_pid), work, asked.scrapes, 10 * asked.seconds)
         with peer(url) as pid:
             wait_for(lambda: TELLS_FIGURES[PEER] in scrape(PORTS[PEER], LONGEST_SECONDS), PEER, LONGEST_SECONDS)
             compare(parsed(scrape(PORTS[OURS])), parsed(scrape(PORTS[PEER], LONGEST_SECONDS)))
-            other = side(SqsSources(url, PEER, pid), work, asked.scrapes, asked.seconds)
+            other = side(CostMeter(url, PEER, pid), work, asked.scrapes, asked.seconds)
     return one, other
 
 
@@ -145,7 +145,7 @@ def peer(url: str) -> Iterator[int]:
             yield process.pid
 
 
-def side(watch: SqsSources, work: Work, scrapes: int, seconds: float) -> Side:
+def side(watch: CostMeter, work: Work, scrapes: int, seconds: float) -> Side:
     """Wait for the first figures, then scrape while rows change, at most so often and so long."""
     port, before = PORTS[watch.user], watch.cost()
     started = wait_for(lambda: TELLS_FIGURES[watch.user] in scrape(port, LONGEST_SECONDS), watch.user, LONGEST_SECONDS)
@@ -169,7 +169,7 @@ def side(watch: SqsSources, work: Work, scrapes: int, seconds: float) -> Side:
     return Side(watch.user, started, start, took, refreshes, passed / refreshes, watch.cost(before), watch.rss_bytes())
 
 
-class SqsSources:
+class CostMeter:
     """What one exporter costs: what the server says of its user, and the kernel of the processes."""
 
     def __init__(self, url: str, user: str, pid: int) -> None:

@@ -12,7 +12,7 @@ HEAD = """# Metrics
 
 Every metric Aforo emits. `make docs` makes this page from `core/metrics.py` and `core/label_values.py`.
 Recording rules (`prometheus/rules/`) build on these, named `level:metric:operation`. A value not known is absent,
-never 0. celery-exporter and Prometheus name their own metrics; those our dashboards read stand in `grafana/known.py`.
+never 0. Metrics of celery-exporter and Prometheus that our dashboards read are in `grafana/series_names.py`.
 """
 SECTIONS = (
     ("Worker", "each worker (`python -m worker`, port AFORO_WORKER_METRICS_PORT)", metrics.WORKER),

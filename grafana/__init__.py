@@ -1,6 +1,6 @@
-"""The dashboards as Python source: `python -m grafana` writes the JSON that Grafana is provisioned with."""
+"""Grafana dashboards as Python source. `python -m grafana` writes their JSON.
 
-import warnings
-
-# The SDK advises the v2 schema, which Grafana's file provisioning does not read before 12.1 nor in 13.0.
-warnings.filterwarnings("ignore", "Prefer using dashboardv2", DeprecationWarning)
+`boards` describes the dashboards with the types of `board` and `panel`, and the names of `wording`. `dashboard_json`
+turns them into Grafana's JSON (`panel_options` and `fields` per panel), which `dashboard_files` writes and `check`
+verifies.
+"""

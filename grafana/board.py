@@ -1,4 +1,4 @@
-"""What a dashboard is: rows of panels from top to bottom, the variables they use, and where they stand on the grid."""
+"""Types of a dashboard: rows of panels, variables, and the position of panels on the grid."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ GRID_WIDTH = 24
 
 @dataclass(frozen=True)
 class Variable:
-    """A choice above the dashboard: the values of one label.
+    """A drop-down list with the values of one label.
 
-    `query` is Grafana's `label_values(metric, label)`, or `query_result(expression)` of series in the order of choice.
+    `query` is Grafana's `label_values(metric, label)`, or `query_result(expression)` to choose the order.
     """
 
     name: str
     title: Text
     query: str
-    #: several values at once, "all" among them
+    #: Allows several values, and "all".
     multiple: bool = False
-    #: newest first, where the values begin with a date
+    #: Sorts descending: newest first, for values that start with a date.
     newest_first: bool = False
 
 
 @dataclass(frozen=True)
 class Row:
-    """Panels under one heading; they flow from left to right and wrap."""
+    """Panels under one heading, placed from left to right with line breaks."""
 
     title: Text
     panels: tuple[Panel, ...]
@@ -38,7 +38,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a row heading or a panel stands, in grid units."""
+    """Position and size of a row heading or a panel, in grid units."""
 
     x: int
     y: int
@@ -48,7 +48,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Board:
-    """One dashboard; its uid is its file's stem."""
+    """One dashboard. Its uid is the stem of its file."""
 
     uid: str
     title: Text
@@ -60,7 +60,7 @@ class Board:
 
 
 def placed(board: Board) -> Iterator[tuple[Row | Panel, Place]]:
-    """Yield every row heading and panel with its place; a panel that does not fit begins a new line."""
+    """Yield every row heading and panel with its position. A panel that does not fit starts a new line."""
     y = 0
     for row in board.rows:
         yield row, Place(0, y, GRID_WIDTH, 1)

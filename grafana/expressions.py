@@ -1,4 +1,4 @@
-"""The PromQL of a dashboard: where it stands, with Grafana's macros filled in, and which metrics it reads."""
+"""PromQL expressions of a dashboard's JSON, their macros and variables, and the metrics they read."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import promql_parser as promql
 
-#: what Grafana puts in at the shortest step of rates, and an hour's range
+#: Grafana's values at the shortest step of rates and a range of one hour.
 MACROS = {"__range": "1h", "__rate_interval": "1m", "__interval": "15s"}
 VARIABLE = re.compile(r"\$(?:\{([A-Za-z_]\w*)(?::\w+)?\}|([A-Za-z_]\w*))")
 
@@ -22,9 +22,9 @@ class Expression:
     panel: str
     ref_id: str
     text: str
-    #: asked once, at the end of the range
+    #: Evaluated once, at the end of the range.
     is_instant: bool
-    #: the panel says what it means when nothing comes
+    #: The panel has a text for the case without data.
     says_why: bool
 
     def __str__(self) -> str:
@@ -41,23 +41,23 @@ def expressions(board: Mapping[str, Any]) -> Iterator[Expression]:
 
 
 def panels(board: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the panels of a dashboard's JSON without its row headings."""
+    """Return the panels of a dashboard's JSON, without row headings."""
     return [panel for panel in board.get("panels", []) if panel["type"] != "row"]
 
 
 def variables_of(text: str) -> set[str]:
-    """Return the names of the template variables in `text`, Grafana's own (`__…`) left out."""
+    """Return the names of the template variables in `text`, without Grafana's own (`__…`)."""
     return {name for name in _names(text) if not name.startswith("__")}
 
 
 def filled(text: str, values: Mapping[str, str] | None = None) -> str:
-    """Return `text` with macros and variables filled in; a variable without a value becomes `.+`."""
-    given = MACROS | dict(values or {})
-    return VARIABLE.sub(lambda match: given.get(match[1] or match[2], ".+"), text)
+    """Return `text` with macros and variables replaced. A variable without a value becomes `.+`."""
+    replacements = MACROS | dict(values or {})
+    return VARIABLE.sub(lambda match: replacements.get(match[1] or match[2], ".+"), text)
 
 
 def metric_names(text: str) -> set[str]:
-    """Return the metrics `text` reads; raises ValueError where it is no PromQL."""
+    """Return the metrics that `text` reads; raise ValueError if it is not PromQL."""
     return set(_selected(promql.parse(filled(text))))
 
 
@@ -66,7 +66,7 @@ def _names(text: str) -> set[str]:
 
 
 def _selected(node: Any) -> Iterator[str]:
-    """Walk the syntax tree; a call's `$1` replacement text is a string, not a selector."""
+    """Yield the metric names in the syntax tree. The `$1` of label_replace is a string, not a selector."""
     if isinstance(node, promql.VectorSelector):
         yield node.name or ""
     for child in _children(node):

@@ -1,4 +1,4 @@
-"""How values of a panel are named, coloured and limited: Grafana's field configuration."""
+"""Grafana's field configuration of a panel: units, limits, names and colours of its values."""
 
 from __future__ import annotations
 
@@ -11,48 +11,48 @@ from grafana.wording import GREY, Word, Words
 Override = dashboard.DashboardFieldConfigSourceOverrides
 Property = dashboard.DynamicConfigValue
 
-#: the column a joined query's value arrives in
+#: Name of the value column of a joined query.
 VALUE_OF = "Value #{}"
 
 
-def said(text: Text | str, lang: Language) -> str:
-    """Return `text` in `lang`; a plain string reads the same in both."""
+def in_language(text: Text | str, lang: Language) -> str:
+    """Return `text` in `lang`. A plain string is the same in both languages."""
     return text.to(lang) if isinstance(text, Text) else text
 
 
-def letter(position: int) -> str:
+def ref_id_of(position: int) -> str:
     """Return Grafana's name of the query at `position`: A for 0, B for 1."""
     return chr(ord("A") + position)
 
 
-def configured(panel: Panel, made: dashboard.Panel, lang: Language) -> dashboard.FieldConfigSource:
-    """Return the field configuration of `panel`, keeping what `made` says about drawing."""
-    source = made.field_config or dashboard.FieldConfigSource()
+def field_config(panel: Panel, model: dashboard.Panel, lang: Language) -> dashboard.FieldConfigSource:
+    """Return the field configuration of `panel`, added to the options in `model`."""
+    source = model.field_config or dashboard.FieldConfigSource()
     defaults = source.defaults
-    defaults.unit, defaults.decimals = said(panel.unit, lang), panel.decimals
+    defaults.unit, defaults.decimals = in_language(panel.unit, lang), panel.decimals
     defaults.min_val, defaults.max_val = panel.minimum, panel.maximum
-    defaults.no_value = said(panel.empty, lang) if panel.empty else None
+    defaults.no_value = in_language(panel.empty, lang) if panel.empty else None
     defaults.thresholds = _thresholds(panel)
     if panel.value_words:
         defaults.mappings = [_mapping(panel.value_words, lang)]
     if panel.thresholds:
         defaults.color = dashboard.FieldColor(mode=dashboard.FieldColorModeId.THRESHOLDS)
-    elif panel.value_words:  # by thresholds Grafana's state timeline would show these instead of the words
+    elif panel.value_words:  # with thresholds, Grafana's state timeline would show those instead of the words
         defaults.color = dashboard.FieldColor(mode=dashboard.FieldColorModeId.FIXED, fixed_color=GREY)
     source.overrides = [
         *(_named(value, word, lang) for value, word in panel.words.items()),
-        *(o for i, query in enumerate(panel.queries) for o in _of_query(letter(i), query)),
+        *(o for i, query in enumerate(panel.queries) for o in _of_query(ref_id_of(i), query)),
         *(_column(column, lang) for column in panel.columns),
     ]
     return source
 
 
 def columns(panel: Panel) -> list[tuple[str, Column]]:
-    """Return the columns of a table under the names Grafana gives their fields."""
+    """Return the columns of a table with the field names that Grafana gives them."""
     named, position = [], 0
     for column in panel.columns:
         position += bool(column.expr)
-        named.append((column.label or VALUE_OF.format(letter(position)), column))
+        named.append((column.label or VALUE_OF.format(ref_id_of(position)), column))
     return named
 
 
@@ -76,15 +76,15 @@ def _named(value: str, word: Word, lang: Language) -> Override:
 
 
 def _of_query(ref_id: str, query: Query) -> list[Override]:
-    made = []
+    overrides = []
     if query.color:
-        made.append(_override("byFrameRefID", ref_id, color=_fixed(query.color)))
+        overrides.append(_override("byFrameRefID", ref_id, color=_fixed(query.color)))
     if query.is_limit:
         dashed = {"fill": "dash", "dash": [10, 10]}
         stacking = {"mode": "none"}
         properties = {"custom.lineStyle": dashed, "custom.fillOpacity": 0, "custom.stacking": stacking}
-        made.append(_override("byFrameRefID", ref_id, **properties))
-    return made
+        overrides.append(_override("byFrameRefID", ref_id, **properties))
+    return overrides
 
 
 def _column(column: Column, lang: Language) -> Override:
@@ -97,8 +97,8 @@ def _column(column: Column, lang: Language) -> Override:
         properties["mappings"] = [_mapping(column.words, lang)]
         properties["custom.cellOptions"] = {"type": "color-text"}
     if column.link:
-        properties["links"] = [{"title": said(column.title, lang), "url": column.link}]
-    return _override("byName", said(column.title, lang), **properties)
+        properties["links"] = [{"title": in_language(column.title, lang), "url": column.link}]
+    return _override("byName", in_language(column.title, lang), **properties)
 
 
 def _override(matcher: str, options: str, **properties: object) -> Override:

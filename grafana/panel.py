@@ -1,4 +1,4 @@
-"""What a panel is: a question, the queries that answer it, a unit, and how the answer is drawn."""
+"""Types of a panel: its question, the queries that answer it, its unit and its options."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from grafana.wording import Words
 
 
 class Kind(StrEnum):
-    """Grafana's names of the panels we use."""
+    """Panel types that we use, by Grafana's names."""
 
     STAT = "stat"
     SERIES = "timeseries"
@@ -22,24 +22,24 @@ class Kind(StrEnum):
     STATES = "state-timeline"
 
 
-#: kinds that show how something went; the others ask once, at the end of the range: what is gone now is not shown
+#: Kinds with range queries. The others query at the end of the range only, so ended series are not shown.
 OVER_TIME = frozenset({Kind.SERIES, Kind.HEAT, Kind.STATES})
 
 
 @dataclass(frozen=True)
 class Query:
-    """One PromQL expression; `legend` is a fixed text or Grafana's pattern such as `{{state}}`."""
+    """One PromQL expression. `legend` is a fixed text or a pattern such as `{{state}}`."""
 
     expr: str
     legend: Text | str = ""
     color: str | None = None
-    #: drawn as a dashed line: a limit rather than a measurement
+    #: Draws a dashed line, for a limit instead of a measurement.
     is_limit: bool = False
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table: a label of the first query, or the value of a query of its own."""
+    """One column of a table: a label of the first query, or the value of its own query."""
 
     title: Text
     label: str = ""
@@ -47,14 +47,14 @@ class Column:
     unit: str = "none"
     decimals: int | None = None
     words: Words = field(default_factory=dict)
-    #: address the cell opens, with Grafana's `${__value.raw}`
+    #: URL that the cell opens, with Grafana's `${__value.raw}`.
     link: str = ""
     width: int | None = None
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One panel; `question` becomes its description, `empty` says what it means when there is nothing to show."""
+    """One panel. `question` becomes its description. `empty` is the text shown without data."""
 
     kind: Kind
     title: Text
@@ -67,57 +67,57 @@ class Panel:
     maximum: float | None = None
     stacked: bool = False
     words: Words = field(default_factory=dict)
-    #: (from this value on, colour); the first has None
+    #: (lower limit, colour). The first limit is None.
     thresholds: tuple[tuple[float | None, str], ...] = ()
     empty: Text | None = None
     columns: tuple[Column, ...] = ()
-    #: shows the names of series instead of their values (a status)
+    #: Shows the names of the series instead of their values, for a status.
     by_name: bool = False
-    #: the table has one row per value of this label
+    #: The table has one row per value of this label.
     key: str = ""
     transformations: tuple[dict[str, Any], ...] = ()
-    #: draws numbers 0/1 as words, such as up and down
+    #: Shows the values 0 and 1 as words such as up and down.
     value_words: Words = field(default_factory=dict)
-    #: pixels a label below a bar needs; where bars stand closer, some labels are left out
+    #: Width of a label below a bar, in pixels. If bars are closer, some labels are omitted.
     label_width: int = 0
 
     @property
     def is_instant(self) -> bool:
-        """Say whether its queries are asked at the end of the range only."""
+        """Return True if the queries are evaluated at the end of the range only."""
         return self.kind not in OVER_TIME
 
 
 def stat(title: Text, question: Text, expr: str, unit: Text | str, **more: Any) -> Panel:
-    """Return one number, as it is at the end of the range."""
+    """Return a panel with one number, at the end of the range."""
     return Panel(Kind.STAT, title, question, (Query(expr, more.pop("legend", title)),), unit, **{"width": 4, **more})
 
 
 def series(title: Text, question: Text, queries: tuple[Query, ...], unit: Text | str, **more: Any) -> Panel:
-    """Return lines over time."""
+    """Return a panel with lines over time."""
     return Panel(Kind.SERIES, title, question, queries, unit, **more)
 
 
 def states(title: Text, question: Text, queries: tuple[Query, ...], value_words: Words, **more: Any) -> Panel:
-    """Return one band per series over time, in the colour and under the word of each value."""
+    """Return a panel with one band per series over time, in the colour of each value."""
     return Panel(Kind.STATES, title, question, queries, "none", value_words=value_words, **more)
 
 
 def bars(title: Text, question: Text, queries: tuple[Query, ...], unit: Text | str, **more: Any) -> Panel:
-    """Return one horizontal bar per series, now."""
+    """Return a panel with one horizontal bar per series, at the end of the range."""
     return Panel(Kind.BARS, title, question, queries, unit, **more)
 
 
 def heat(title: Text, question: Text, buckets: str, unit: str, **more: Any) -> Panel:
-    """Return a distribution over time; `buckets` is a sum by (le)."""
+    """Return a heat map of a distribution over time. `buckets` is a sum by (le)."""
     return Panel(Kind.HEAT, title, question, (Query(buckets, "{{le}}"),), unit, **more)
 
 
 def chart(title: Text, question: Text, queries: tuple[Query, ...], unit: Text | str, **more: Any) -> Panel:
-    """Return bars over categories; `transformations` shape the frames, the first text column names the bars."""
+    """Return a bar chart over categories. After `transformations`, the first text column names the bars."""
     return Panel(Kind.CHART, title, question, queries, unit, **more)
 
 
 def table(title: Text, question: Text, facts: str, key: str, columns: tuple[Column, ...], **more: Any) -> Panel:
-    """Return one row per `key`: labels of `facts`, and one joined value per column with an expression."""
+    """Return a table with one row per `key`: labels of `facts`, and one joined value per expression."""
     queries = (Query(facts), *(Query(column.expr) for column in columns if column.expr))
     return Panel(Kind.TABLE, title, question, queries, "none", columns=columns, key=key, **{"width": 24, **more})

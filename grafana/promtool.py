@@ -1,8 +1,7 @@
-"""Every expression as a rule, so that the promtools say whether the Prometheus they belong to would take it."""
+"""Check of PromQL expressions with promtool, of one or several Prometheus versions."""
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import tempfile
@@ -14,13 +13,13 @@ import yaml
 from grafana.expressions import filled
 
 
-def promtools() -> list[str]:
-    """Return the system's promtool and those of AFORO_PROMTOOLS (paths, separated by `:`)."""
-    return [path for path in (shutil.which("promtool"), *os.environ.get("AFORO_PROMTOOLS", "").split(":")) if path]
+def promtools(further: Iterable[str] = ()) -> list[str]:
+    """Return the system's promtool and the `further` ones, which are in the setting AFORO_PROMTOOLS."""
+    return [path for path in (shutil.which("promtool"), *further) if path]
 
 
-def refused(promtool: str, texts: Iterable[str]) -> str:
-    """Return why this promtool refuses some of these expressions; empty when it takes all."""
+def promtool_errors(promtool: str, texts: Iterable[str]) -> str:
+    """Return promtool's errors on these expressions; empty if it accepts all."""
     rules = [{"record": f"expression:{number}", "expr": filled(text)} for number, text in enumerate(sorted(set(texts)))]
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "expressions.yml")

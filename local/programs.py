@@ -49,8 +49,9 @@ def _foundations(settings: Settings) -> list[Program]:
         port = _port(settings.events.redis_url, 6379)
         result.append(Program("events", port, "AFORO_EVENTS_REDIS_URL", "", scraped=False))
     if _is_here(settings.prometheus.url):
+        page = LIVE_PAGE if settings.lang == "es" else f"{LIVE_PAGE}?lang={settings.lang}"
         result.append(
-            Program("prometheus", _port(settings.prometheus.url, 80), "AFORO_PROMETHEUS_URL", LIVE_PAGE, scraped=False)
+            Program("prometheus", _port(settings.prometheus.url, 80), "AFORO_PROMETHEUS_URL", page, scraped=False)
         )
     return result
 

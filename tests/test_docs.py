@@ -29,7 +29,8 @@ def tracked_pages() -> list[Path]:
 
 PAGES = tracked_pages()
 #: pages written by hand, in English
-WRITTEN = [path for path in PAGES if path not in GENERATED and path.parts[0] != "capacity-planning"]
+OTHERS = {"capacity-planning", "golden_files"}
+WRITTEN = [path for path in PAGES if path not in GENERATED and not OTHERS & set(path.parts)]
 
 
 def text_of(path: Path) -> str:
@@ -64,11 +65,18 @@ def test_every_make_target_in_a_page_exists(path: Path) -> None:
     assert set(commands) <= known
 
 
+@pytest.mark.parametrize("path", [path for path in WRITTEN if path.name != "CHANGELOG.md"], ids=str)
+def test_every_path_of_the_repository_in_a_page_exists(path: Path) -> None:
+    folders = "aforo|core|worker|injector|exporters|capacity|provision|local|prometheus|grafana|deploy|tests|docs"
+    named = re.findall(rf"`((?:{folders})/[\w./-]*)`", text_of(path))
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
 @pytest.mark.parametrize("path", WRITTEN, ids=str)
 def test_text_is_wrapped(path: Path) -> None:
     """Tables, pictures, code and lines that hold one long link cannot be wrapped."""
     lines = without_code(text_of(path)).splitlines()
-    prose = [line for line in lines if not re.match(r"\||!\[|\[!\[| {4}\S|#", line) and "](" not in line]
+    prose = [line for line in lines if not re.match(r"\||!\[|\[!\[| {4}|#", line) and "](" not in line]
     assert [line for line in prose if len(line) > COLUMNS] == []
 
 
@@ -94,6 +102,17 @@ def test_the_commands_of_the_scenario_and_their_make_targets_mean_the_same_run(
     assert is_monitored
     assert (request.count, request.size_bytes, request.mode) == (count, parse_size(size), mode)
     assert request.rate_per_minute == rate
+
+
+@pytest.mark.parametrize(
+    ("folder", "pattern"), [("dashboards-en", r"\*([A-Z][^*]+)\* \("), ("dashboards-es", r"\(\*(.+?)\*\)")]
+)
+def test_every_panel_that_the_runbook_names_exists(folder: str, pattern: str) -> None:
+    boards = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "grafana" / folder).glob("*.json"))
+    _, *sections = text_of(Path("docs/runbook.md")).split("\n## ")
+    named = set(re.findall(pattern, " ".join("\n".join(sections).split())))
+    assert len(named) > 10
+    assert {name for name in named if f'"title": "{name}"' not in boards} == set()
 
 
 def make_environment(command: str) -> dict[str, str]:

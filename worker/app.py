@@ -75,7 +75,7 @@ def _harden(app: Celery, worker_metrics: WorkerMetrics) -> None:
     try:
         harden(app, worker_metrics, MessagePolicy(tasks={TASK_NAME}, check=check_payload))
     except UnsupportedApp as error:
-        raise EnvironmentFault("SQS transport", str(error), "install the versions that pyproject.toml names") from error
+        raise EnvironmentFault("SQS transport", str(error), "install the versions in requirements/") from error
 
 
 def serve_metrics(made: WorkerApp, settings: Settings) -> None:

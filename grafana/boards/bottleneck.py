@@ -1,4 +1,4 @@
-"""Bottleneck: every resource against its ceiling, on one time axis with throughput."""
+"""Dashboard Bottleneck: each resource against its measured limit, on one time axis with throughput."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from grafana.wording import BLUE, CPU_MODES, DIRECTIONS, GREEN, GREY, ORANGE, RE
 CORES = Text("suffix: núcleos", "suffix: cores")
 
 
-def _ceiling(resource: str) -> Query:
-    told = f'aforo_node_bandwidth_limit_bytes_per_second{{{HERE}, resource=~"{resource}.*"}}'
-    name = Text("techo {{resource}}", "ceiling {{resource}}")
-    return Query(summed_over_machines(told, "resource"), name, GREY, is_limit=True)
+def _bandwidth_limit(resource: str) -> Query:
+    limit = f'aforo_node_bandwidth_limit_bytes_per_second{{{HERE}, resource=~"{resource}.*"}}'
+    name = Text("límite {{resource}}", "limit {{resource}}")
+    return Query(summed_over_machines(limit, "resource"), name, GREY, is_limit=True)
 
 
 MACHINE_CORES = Query(
@@ -47,7 +47,10 @@ BOTTLENECK = Board(
                 ),
                 stat(
                     Text("CPU robada", "CPU stolen"),
-                    Text("¿Quita CPU el anfitrión?", "Does the host take CPU away?"),
+                    Text(
+                        "¿Da el anfitrión tiempo de CPU a otras máquinas?",
+                        "Does the host give CPU time to other guests?",
+                    ),
                     f"max(instance:aforo_node_cpu_steal:ratio1m{{{HERE}}})",
                     "percentunit",
                     decimals=1,
@@ -64,13 +67,16 @@ BOTTLENECK = Board(
                 ),
                 stat(
                     Text("Memoria disponible", "Memory available"),
-                    Text("¿Queda memoria?", "Is memory left?"),
+                    Text("¿Cuánta memoria queda?", "How much memory is left?"),
                     f'min(aforo_node_memory_bytes{{kind="available", {HERE}}})',
                     "bytes",
                 ),
                 stat(
                     Text("Muertes por memoria", "OOM kills"),
-                    Text("¿Mató el núcleo algún proceso?", "Did the kernel kill a process?"),
+                    Text(
+                        "¿Mató el núcleo algún proceso por falta de memoria?",
+                        "Did the kernel kill a process because memory ran out?",
+                    ),
                     summed_over_machines(f"increase(aforo_node_oom_kills_total{{{HERE}}}[$__range])"),
                     "none",
                     decimals=0,
@@ -78,7 +84,7 @@ BOTTLENECK = Board(
                 ),
                 stat(
                     Text("Espacio libre", "Free space"),
-                    Text("¿Cabe lo que se va a escribir?", "Does what will be written fit?"),
+                    Text("¿Hay espacio para los archivos de la prueba?", "Is there space for the files of the run?"),
                     f"min(aforo_node_filesystem_free_bytes{{{HERE}}})",
                     "bytes",
                     thresholds=((None, RED), (2 * 1024**3, YELLOW), (10 * 1024**3, GREEN)),
@@ -93,7 +99,7 @@ BOTTLENECK = Board(
                     Text("Ritmo", "Throughput"),
                     Text(
                         "¿Cuántos videos acabaron en el último minuto? Compárese con los recursos de abajo.",
-                        "How many videos ended in the last minute? Compare with the resources below.",
+                        "How many videos finished in the last minute? Compare with the resources below.",
                     ),
                     (Query("sum(run_id:aforo_run_videos_final:increase1m)", same("videos/min"), GREEN),),
                     VIDEOS_PER_MINUTE,
@@ -107,7 +113,7 @@ BOTTLENECK = Board(
             (
                 series(
                     same("CPU"),
-                    Text("¿En qué se va la CPU, y cuánto hay?", "Where does CPU go, and how much is there?"),
+                    Text("¿En qué se gasta la CPU, y cuánta hay?", "What uses the CPU, and how much is there?"),
                     (
                         Query(
                             summed_over_machines(
@@ -140,7 +146,7 @@ BOTTLENECK = Board(
                 ),
                 series(
                     Text("Memoria y muertes por memoria", "Memory and OOM kills"),
-                    Text("¿Se acerca la memoria a su fin, o se usa swap?", "Does memory run out, or is swap used?"),
+                    Text("¿Se agota la memoria, o se usa swap?", "Does memory run out, or is swap used?"),
                     (
                         Query(
                             summed_over_machines(f'aforo_node_memory_bytes{{kind="available", {HERE}}}'),
@@ -170,7 +176,7 @@ BOTTLENECK = Board(
             (
                 series(
                     Text("Disco", "Disk"),
-                    Text("¿Se acerca el disco a su techo medido?", "Does the disk near its measured ceiling?"),
+                    Text("¿Se acerca el disco a su límite medido?", "Does the disk approach its measured limit?"),
                     (
                         Query(
                             summed_over_machines(
@@ -178,20 +184,20 @@ BOTTLENECK = Board(
                             ),
                             "{{direction}}",
                         ),
-                        _ceiling("disk"),
+                        _bandwidth_limit("disk"),
                     ),
                     "Bps",
                     words=DIRECTIONS,
                 ),
                 series(
                     Text("Red", "Network"),
-                    Text("¿Se acerca la red a su techo medido?", "Does the network near its measured ceiling?"),
+                    Text("¿Se acerca la red a su límite medido?", "Does the network approach its measured limit?"),
                     (
                         Query(
                             f"sum by (direction) (instance_direction:aforo_node_network_bytes:rate1m{{{HERE}}})",
                             "{{direction}}",
                         ),
-                        _ceiling("network"),
+                        _bandwidth_limit("network"),
                     ),
                     "Bps",
                     words=DIRECTIONS,
@@ -209,7 +215,7 @@ BOTTLENECK = Board(
             (
                 series(
                     Text("Cuota de CPU", "CPU quota"),
-                    Text("¿Cuánto tiempo pasa frenado el contenedor?", "How long is the container throttled?"),
+                    Text("¿Cuánto tiempo está frenado el contenedor?", "For how long is the container throttled?"),
                     (
                         Query(
                             f"sum(rate(aforo_node_cgroup_throttled_seconds_total{{{HERE}}}[$__rate_interval]))",
@@ -230,10 +236,10 @@ BOTTLENECK = Board(
                 series(
                     Text("Slots y núcleos", "Slots and cores"),
                     Text(
-                        "¿Llenan los slots ocupados los núcleos? CPU de todos los programas de la máquina: la de un "
-                        "ffmpeg solo se sabe cuando acaba (Worker: «CPU por video»).",
-                        "Do the busy slots fill the cores? CPU of all programs of the machine: what one ffmpeg used is "
-                        "known only when it ends (Worker: 'CPU per video').",
+                        "¿Ocupan los slots todos los núcleos? CPU de todos los programas de la máquina. La de cada "
+                        "ffmpeg se conoce cuando acaba: véase «CPU por video» en Worker.",
+                        "Do the busy slots use all cores? CPU of all programs of the machine. That of one ffmpeg is "
+                        "available when it ends: see 'CPU per video' on Worker.",
                     ),
                     (
                         Query(

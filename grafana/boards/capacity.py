@@ -1,4 +1,4 @@
-"""Capacity: how many videos a minute each cell processes, and what that figure rests on."""
+"""Dashboard Capacity: X and X_sat of each run, by size, concurrency and mode."""
 
 from __future__ import annotations
 
@@ -12,37 +12,39 @@ VIDEOS_PER_MINUTE = "suffix: videos/min"
 CHOSEN = '{size=~"$size", mode=~"$mode"}'
 
 
-def _kept(figure: str, *labels: str) -> str:
-    """Return `figure` of every run at the end of the range, also of one whose series has just ended.
+def _last(metric: str, *labels: str) -> str:
+    """Return the last value of `metric` per run within 5 minutes before the end of the range.
 
-    The exporter tells the newest runs for as long as it runs, so the last minutes hold them all. To look for more in
-    the whole range would cost seconds: a day has 86,400 samples of each, and a subquery's step decodes them too.
+    The exporter exposes the newest runs all the time, so 5 minutes contain them. The whole range would cost seconds:
+    a day has 86,400 samples of each series.
     """
     by = ", ".join(("run_id", *labels))
-    return f"max by ({by}) (last_over_time({figure}[5m]))"
+    return f"max by ({by}) (last_over_time({metric}[5m]))"
 
 
 def _verdict(kind: str) -> str:
-    """Return the verdict under a label of its own name, since joined frames must not share labels.
+    """Return the current verdict in a label named `kind`, because joined frames must not share labels.
 
-    The present one only: a report that is made again replaces the verdict, and both would be in the range.
+    No range selector: after a second report, both verdicts would be in the range.
     """
     verdict = f'run_id_kind_verdict:aforo_run_verdict:max{{kind="{kind}"}}'
     return f'max by (run_id, {kind}) (label_replace({verdict}, "{kind}", "$1", "verdict", "(.+)"))'
 
 
-def _by_cell(figure: str) -> str:
-    """Return the mean of `figure` over the whole bursts of a cell."""
+def _by_cell(metric: str) -> str:
+    """Return the mean of `metric` over the complete bursts of a cell."""
     bursts = FACTS.replace('mode=~"$mode"', 'mode="burst"')
-    whole = _kept("run_id:aforo_run_complete:bool")
-    return f"avg by (size, concurrency) ({_kept(figure)} * on (run_id) group_right () {bursts} and on (run_id) {whole})"
+    complete = _last("run_id:aforo_run_complete:bool")
+    return (
+        f"avg by (size, concurrency) ({_last(metric)} * on (run_id) group_right () {bursts} and on (run_id) {complete})"
+    )
 
 
 def _capacity(bound: str) -> str:
     return f'run_id_bound:aforo_run_capacity_videos_per_minute:max{{bound="{bound}"}}'
 
 
-FACTS = _kept(f"aforo_run_info{CHOSEN}", "size", "concurrency", "mode")
+FACTS = _last(f"aforo_run_info{CHOSEN}", "size", "concurrency", "mode")
 CELL = (
     Column(Text("Tamaño", "Size"), label="size", width=90),
     Column(Text("Concurrencia", "Concurrency"), label="concurrency", width=110),
@@ -59,37 +61,37 @@ RESULTS = table(
     Text(
         "¿Cuántos videos por minuto procesa cada celda? X y S salen de las mismas reglas que la tabla y el informe. "
         "Un clic en la prueba la abre.",
-        "How many videos a minute does each cell process? X and S come from the rules the table and the report use. "
-        "Click a run to open it.",
+        "How many videos per minute does each cell process? X and S come from the same rules as the table and the "
+        "report. Click a run to open it.",
     ),
     FACTS,
     key="run_id",
     columns=(
         *CELL,
-        Column(same("X (videos/min)"), expr=_kept("run_id:aforo_run_videos_per_minute:ratio"), decimals=2),
-        Column(Text("S promedio (s)", "Mean S (s)"), expr=_kept("run_id:aforo_run_response_seconds:mean"), decimals=1),
-        Column(Text("Espera (s)", "Wait (s)"), expr=_kept("run_id:aforo_run_queue_wait_seconds:mean"), decimals=1),
-        Column(Text("Servicio (s)", "Service (s)"), expr=_kept("run_id:aforo_run_service_seconds:mean"), decimals=1),
-        Column(Text("Terminados", "Done"), expr=_kept('aforo_run_videos{state="done"}'), decimals=0),
-        Column(Text("Fallidos", "Failed"), expr=_kept('aforo_run_videos{state="failed"}'), decimals=0),
+        Column(same("X (videos/min)"), expr=_last("run_id:aforo_run_videos_per_minute:ratio"), decimals=2),
+        Column(Text("S promedio (s)", "Mean S (s)"), expr=_last("run_id:aforo_run_response_seconds:mean"), decimals=1),
+        Column(Text("Espera (s)", "Wait (s)"), expr=_last("run_id:aforo_run_queue_wait_seconds:mean"), decimals=1),
+        Column(Text("Servicio (s)", "Service (s)"), expr=_last("run_id:aforo_run_service_seconds:mean"), decimals=1),
+        Column(Text("Terminados", "Done"), expr=_last('aforo_run_videos{state="done"}'), decimals=0),
+        Column(Text("Fallidos", "Failed"), expr=_last('aforo_run_videos{state="failed"}'), decimals=0),
         RUN_LINK,
     ),
 )
 VERDICTS_OF_RUNS = table(
     Text("Capacidad nominal y veredictos", "Nominal capacity and verdicts"),
     Text(
-        "¿Cuánto daría la celda sin arranque ni vaciado, se sostuvo la tasa y qué impidió ir más rápido? Lo guarda "
-        "`capacity report`: X_sat con su intervalo del 95 %, la estabilidad de una prueba sostenida y el cuello.",
-        "What would the cell give without ramp and drain, was the rate sustained, and what kept it from going faster? "
-        "`capacity report` stores it: X_sat with its 95 % interval, a sustained run's stability, the bottleneck.",
+        "¿Cuánto daría la celda sin arranque ni vaciado, se sostuvo la tasa y qué impidió ir más rápido? "
+        "`capacity report` guarda X_sat con su intervalo del 95 %, la estabilidad y el cuello de botella.",
+        "What would the cell process without ramp-up and drain, was the rate sustained, and what limited it? "
+        "`capacity report` stores X_sat with its 95 % interval, the stability and the bottleneck.",
     ),
     FACTS,
     key="run_id",
     columns=(
         *CELL,
-        Column(Text("X_sat (videos/min)", "X_sat (videos/min)"), expr=_kept(_capacity("estimate")), decimals=2),
-        Column(Text("X_sat desde", "X_sat from"), expr=_kept(_capacity("lower")), decimals=2),
-        Column(Text("X_sat hasta", "X_sat to"), expr=_kept(_capacity("upper")), decimals=2),
+        Column(Text("X_sat (videos/min)", "X_sat (videos/min)"), expr=_last(_capacity("estimate")), decimals=2),
+        Column(Text("X_sat desde", "X_sat from"), expr=_last(_capacity("lower")), decimals=2),
+        Column(Text("X_sat hasta", "X_sat to"), expr=_last(_capacity("upper")), decimals=2),
         Column(Text("Estabilidad", "Stability"), label="stability", expr=_verdict("stability"), words=VERDICTS),
         Column(
             Text("Cuello de botella", "Bottleneck"), label="bottleneck", expr=_verdict("bottleneck"), words=BOTTLENECKS
@@ -101,10 +103,10 @@ VERDICTS_OF_RUNS = table(
 
 NO_WORKER = Text("ningún worker", "no worker")
 AVERAGED = Text(
-    "Media de las ráfagas de la celda que acabaron enteras; `make table` descarta además las dudosas y las más cortas.",
-    "Mean over a cell's bursts that ended whole; `make table` also leaves out distrusted and shorter ones.",
+    "Media de las ráfagas completas de la celda. `make table` descarta además las inválidas y las más cortas.",
+    "Mean over the complete bursts of a cell. `make table` also leaves out invalid and shorter runs.",
 )
-#: one bar per concurrency (as a number, or 16 would stand before 2), one colour per size
+#: One bar per concurrency and one colour per size. Sorted as a number, because as text 16 comes before 2.
 BY_CONCURRENCY = (
     {
         "id": "convertFieldType",
@@ -137,13 +139,13 @@ CAPACITY = Board(
     ),
     rows=(
         Row(
-            Text("¿Está todo en orden?", "Is all well?"),
+            Text("¿Está todo en orden?", "Is it fine?"),
             (
                 stat(
                     Text("Alertas activas", "Firing alerts"),
                     Text(
-                        "¿Hay algo que atender antes de creer un número? Solo cuentan las alertas de Aforo.",
-                        "Is there anything to see to first? Only Aforo's own alerts count.",
+                        "¿Hay algo que atender antes de usar los números? Solo cuentan las alertas de Aforo.",
+                        "Is there a problem to fix before using the numbers? Only Aforo's own alerts count.",
                     ),
                     f"count({FIRING}) or vector(0)",
                     "none",
@@ -151,14 +153,14 @@ CAPACITY = Board(
                 ),
                 stat(
                     Text("Slots", "Slots"),
-                    Text("¿Con cuántos procesos se mide ahora?", "With how many processes is it measured now?"),
+                    Text("¿Con cuántos procesos se mide ahora?", "How many processes run tasks now?"),
                     "aforo_worker_slots:sum",
                     "none",
                     empty=NO_WORKER,
                 ),
                 stat(
                     Text("Slots ocupados", "Busy slots"),
-                    Text("¿Trabajan todos?", "Do all of them work?"),
+                    Text("¿Trabajan todos?", "Are all of them busy?"),
                     "aforo_worker_slots_busy:ratio",
                     "percentunit",
                     maximum=1,
@@ -168,14 +170,15 @@ CAPACITY = Board(
                 bars(
                     Text("Cola ahora", "Queue now"),
                     Text(
-                        "¿Qué espera y qué está tomado en la cola elegida, según SQS? ¿Y en la de sus mensajes "
-                        "muertos?",
-                        "What waits and what is taken in the chosen queue, as SQS says? And in its dead-letter queue?",
+                        "¿Cuántos mensajes esperan y cuántos están en vuelo en la cola elegida, según SQS? ¿Y en su "
+                        "cola de mensajes muertos?",
+                        "How many messages wait and are in flight in the chosen queue, as SQS counts? And in its "
+                        "dead-letter queue?",
                     ),
                     (
                         Query(f"sum(aforo_sqs_messages_visible{OF_QUEUE})", STATES["uploaded"].text, BLUE),
                         Query(f"sum(aforo_sqs_messages_in_flight{OF_QUEUE})", STATES["processing"].text, YELLOW),
-                        Query(f"sum(aforo_sqs_dead_letter_messages{OF_QUEUE})", Text("muertos", "dead letters"), RED),
+                        Query(f"sum(aforo_sqs_dead_letter_messages{OF_QUEUE})", Text("muertos", "dead-lettered"), RED),
                     ),
                     "none",
                     width=6,
@@ -212,7 +215,7 @@ CAPACITY = Board(
                     Text(
                         "¿Cuánto daría la celda sin arranque ni vaciado? Capacidad nominal de las filas guardadas. "
                         f"{AVERAGED.es}",
-                        "What would the cell give without ramp and drain? Nominal capacity of the stored rows. "
+                        "What would the cell process without ramp-up and drain? Nominal capacity of the stored rows. "
                         f"{AVERAGED.en}",
                     ),
                     (Query(_by_cell(_capacity("estimate"))),),
@@ -223,7 +226,7 @@ CAPACITY = Board(
                 ),
                 series(
                     Text("X de cada prueba", "X of each run"),
-                    Text("¿Se asentó X, o cambió mientras duró?", "Did X settle, or change while it lasted?"),
+                    Text("¿Se estabilizó X durante la prueba?", "Did X become steady during the run?"),
                     (Query("run_id:aforo_run_videos_per_minute:ratio", "{{run_id}}"),),
                     VIDEOS_PER_MINUTE,
                     decimals=2,
@@ -237,12 +240,14 @@ CAPACITY = Board(
                 chart(
                     Text("De qué se compone S", "What S is made of"),
                     Text(
-                        "¿Espera o servicio? En una ráfaga la espera crece con el número de videos; no es del sistema.",
-                        "Waiting or service? In a burst the wait grows with the number of videos, not with the system.",
+                        "¿Espera o servicio? En una ráfaga la espera crece con el número de videos, aunque el sistema "
+                        "no cambie.",
+                        "Queue wait or service? In a burst, the wait grows with the number of videos even if the "
+                        "system stays the same.",
                     ),
                     (
-                        Query(_kept("run_id:aforo_run_queue_wait_seconds:mean")),
-                        Query(_kept("run_id:aforo_run_service_seconds:mean")),
+                        Query(_last("run_id:aforo_run_queue_wait_seconds:mean")),
+                        Query(_last("run_id:aforo_run_service_seconds:mean")),
                     ),
                     "s",
                     width=24,

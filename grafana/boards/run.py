@@ -1,4 +1,4 @@
-"""Run: one run by variable, from its progress down to the distribution of its stages."""
+"""Dashboard Run: progress, results and stage times of one run."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ RUN = Board(
     uid="aforo-run",
     title=Text("Aforo · Prueba", "Aforo · Run"),
     description=Text(
-        "Una prueba: cuánto lleva, cuánto le falta, dónde se va el tiempo y si todo cuadra.",
-        "One run: how far it is, how long it takes, where the time goes and whether it adds up.",
+        "Una prueba: su progreso, cuánto le falta, dónde se va el tiempo y si todo cuadra.",
+        "One run: its progress, the time left, where the time goes and whether the counts add up.",
     ),
     time_from="now-15m",
     variables=(
@@ -40,7 +40,7 @@ RUN = Board(
             (
                 stat(
                     Text("Estado", "Status"),
-                    Text("¿En qué punto está la prueba?", "Where does the run stand?"),
+                    Text("¿En qué punto está la prueba?", "What is the status of the run?"),
                     f"max by (status) (aforo_run_status{OF_RUN})",
                     "none",
                     legend="{{status}}",
@@ -49,7 +49,7 @@ RUN = Board(
                 ),
                 stat(
                     Text("Progreso", "Progress"),
-                    Text("¿Qué parte de los videos ha acabado?", "What share of the videos has ended?"),
+                    Text("¿Qué parte de los videos ha acabado?", "What share of the videos is finished?"),
                     f"run_id:aforo_run_progress:ratio{OF_RUN}",
                     "percentunit",
                     maximum=1,
@@ -57,7 +57,7 @@ RUN = Board(
                 ),
                 stat(
                     Text("Tiempo restante", "Time left"),
-                    Text("¿Cuánto falta al ritmo medio hasta ahora?", "How long still, at the mean pace so far?"),
+                    Text("¿Cuánto falta al ritmo medio hasta ahora?", "How long will it take at the mean rate so far?"),
                     f"run_id:aforo_run_remaining_seconds:estimate{OF_RUN}",
                     "s",
                     decimals=0,
@@ -65,7 +65,10 @@ RUN = Board(
                 ),
                 stat(
                     same("X"),
-                    Text("¿Cuántos videos por minuto? La cifra de la tabla.", "How many a minute? The table's figure."),
+                    Text(
+                        "¿Cuántos videos por minuto? El valor de la tabla.",
+                        "How many videos per minute? As in the table.",
+                    ),
                     f"run_id:aforo_run_videos_per_minute:ratio{OF_RUN}",
                     VIDEOS_PER_MINUTE,
                     decimals=2,
@@ -79,7 +82,7 @@ RUN = Board(
                 ),
                 stat(
                     Text("Fallidos", "Failed"),
-                    Text("¿Qué parte de los acabados ha fallado?", "What share of those that ended has failed?"),
+                    Text("¿Qué parte de los acabados ha fallado?", "What share of the finished videos failed?"),
                     f"run_id:aforo_run_failed_videos:ratio{OF_RUN}",
                     "percentunit",
                     thresholds=((None, GREEN), (0.0001, YELLOW), (0.05, RED)),
@@ -88,11 +91,13 @@ RUN = Board(
             height=4,
         ),
         Row(
-            Text("¿Cómo avanza?", "How does it go?"),
+            Text("¿Cómo avanza?", "How does it progress?"),
             (
                 series(
                     Text("Videos por estado", "Videos by state"),
-                    Text("¿Baja la espera y crece lo terminado?", "Does waiting fall and done grow?"),
+                    Text(
+                        "¿Bajan los que esperan y suben los terminados?", "Do waiting videos fall and done videos rise?"
+                    ),
                     (Query(f"max by (state) (aforo_run_videos{OF_RUN})", "{{state}}"),),
                     "none",
                     stacked=True,
@@ -101,8 +106,10 @@ RUN = Board(
                 series(
                     Text("Cola", "Queue"),
                     Text(
-                        "¿Qué espera y está tomado en la cola elegida, según SQS? En modo sostenido no debe crecer.",
-                        "What waits and is taken in the chosen queue, as SQS says? In sustained mode it must not grow.",
+                        "¿Cuántos mensajes esperan y están en vuelo en la cola elegida, según SQS? En modo sostenido "
+                        "no deben crecer.",
+                        "How many messages wait and are in flight in the chosen queue, as SQS counts? In sustained "
+                        "mode they must not grow.",
                     ),
                     (
                         Query(f"sum(aforo_sqs_messages_visible{OF_QUEUE})", Text("visibles", "visible"), BLUE),
@@ -114,7 +121,7 @@ RUN = Board(
                     Text("Ritmo", "Throughput"),
                     Text(
                         "¿A qué ritmo acaban los videos: en el último minuto y de media?",
-                        "At which pace do videos end: in the last minute and on average?",
+                        "At what rate do videos finish, in the last minute and on average?",
                     ),
                     (
                         Query(
@@ -134,7 +141,7 @@ RUN = Board(
             (
                 series(
                     Text("Slots ocupados", "Busy slots"),
-                    Text("¿Trabaja cada slot mientras hay cola?", "Does every slot work while messages wait?"),
+                    Text("¿Trabaja cada slot mientras hay cola?", "Is every slot busy while messages wait?"),
                     (
                         Query("sum(aforo_worker_slots_busy)", Text("ocupados", "busy"), GREEN),
                         Query("aforo_worker_slots:sum", Text("slots", "slots"), GREY, is_limit=True),
@@ -159,9 +166,9 @@ RUN = Board(
                 series(
                     Text("Etapas", "Stages"),
                     Text(
-                        "¿Qué etapa cuesta más por video? Media por video hasta ese momento; juntas hacen el servicio.",
-                        "Which stage costs most per video? Mean per video up to that moment; together they are "
-                        "service.",
+                        "¿Qué etapa cuesta más por video? Media por video hasta ese momento. La suma es el servicio.",
+                        "Which stage costs most per video? Mean per video up to that moment. Their sum is the service "
+                        "time.",
                     ),
                     (Query(f"max by (stage) (run_id_stage:aforo_run_stage_seconds:mean{OF_RUN})", "{{stage}}"),),
                     "s",
@@ -172,8 +179,9 @@ RUN = Board(
                 heat(
                     Text("Duración de la etapa", "Duration of the stage"),
                     Text(
-                        "¿Son parejas las duraciones de la etapa elegida, o hay colas? De todos los workers.",
-                        "Are the durations of the chosen stage alike, or are there tails? Of all workers.",
+                        "¿Son parecidas las duraciones de la etapa elegida, o algunas mucho más largas? De todos los "
+                        "workers.",
+                        "Are the durations of the chosen stage similar, or are some much longer? Of all workers.",
                     ),
                     'sum by (le) (increase(aforo_worker_stage_seconds_bucket{stage="$stage"}[$__interval]))',
                     "s",
@@ -187,11 +195,11 @@ RUN = Board(
                 bars(
                     Text("Conservación", "Conservation"),
                     Text(
-                        "¿Inyectados = en espera + en proceso + terminados + fallidos? «Sin cuenta» debe acabar en 0.",
-                        "Injected = waiting + in process + done + failed? 'Unaccounted' must end at 0.",
+                        "¿Pedidos = en espera + en proceso + terminados + fallidos? «Sin cuenta» debe acabar en 0.",
+                        "Expected = waiting + in process + done + failed? 'Unaccounted' must end at 0.",
                     ),
                     (
-                        Query(_of_run("aforo_run_expected_videos"), Text("pedidos", "wanted"), GREY),
+                        Query(_of_run("aforo_run_expected_videos"), Text("pedidos", "expected"), GREY),
                         *STATE_NOW,
                         Query(
                             f"run_id:aforo_run_unaccounted_videos:difference{OF_RUN}",
@@ -202,8 +210,8 @@ RUN = Board(
                     "none",
                 ),
                 bars(
-                    Text("Entregas", "Deliveries"),
-                    Text("¿Cómo acabó cada entrega de una tarea?", "How did each delivery of a task end?"),
+                    Text("Ejecuciones", "Executions"),
+                    Text("¿Cómo acabó cada entrega que se ejecutó?", "How did each delivery that ran end?"),
                     (Query(f"max by (outcome) (aforo_run_executions{OF_RUN})", "{{outcome}}"),),
                     "none",
                     words=OUTCOMES,
@@ -220,8 +228,8 @@ RUN = Board(
                 stat(
                     Text("Mayor retraso", "Largest lateness"),
                     Text(
-                        "¿Mantuvo el inyector su ritmo? Más de un intervalo: la prueba mide al inyector.",
-                        "Did the injector keep its rate? Above one interval the run measures the injector.",
+                        "¿Mantuvo el inyector su ritmo? Con más de un intervalo, la prueba mide al inyector.",
+                        "Did the injector keep its rate? Above one interval, the run measures the injector.",
                     ),
                     f"max(aforo_run_max_lateness_seconds{OF_RUN})",
                     "s",

@@ -1,4 +1,4 @@
-"""Stack health: whether the figures can be trusted, and what measuring them costs."""
+"""Dashboard Stack health: state of targets, exporters and rules, and the cost of measuring."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from grafana.wording import BLUE, GREEN, ORANGE, RED, UP, YELLOW
 
 SELF = '{job=~"$job"}'
 NOT_SCRAPED = Text("Prometheus no se recoge a sí mismo", "Prometheus does not scrape itself")
-#: the jobs of prometheus/*.yml, that of Prometheus itself by choice
+#: The jobs of prometheus/*.yml. The job of Prometheus itself is a variable.
 OURS = '{job=~"worker|sqs-exporter|db-exporter|celery-exporter|$job"}'
 RULE_SECONDS = f"prometheus_rule_group_last_duration_seconds{SELF}"
 RULE_INTERVAL = f"prometheus_rule_group_interval_seconds{SELF}"
-#: `sqs` and `waiting` are served from memory, so what is noted of their scrape says nothing about the source
-READ_BY_SCRAPE = '{collector="db"}'
+#: The collectors `sqs` and `waiting` answer from memory, so the duration of their scrape is not that of a read.
+READ_PER_SCRAPE = '{collector="db"}'
 ALERTS_NOW = table(
     Text("Alertas activas", "Firing alerts"),
     Text(
-        "¿Qué hay que atender? El runbook dice cómo. Solo las alertas de Aforo.",
-        "What needs attention? The runbook says how. Aforo's own alerts only.",
+        "¿Qué hay que atender? El runbook explica cada alerta. Solo las de Aforo.",
+        "What needs attention? The runbook explains each alert. Only those of Aforo.",
     ),
     f"max by (alertname, severity, job, run_id, queue, instance, collector, place) ({FIRING})",
     key="alertname",
@@ -42,8 +42,8 @@ STACK_HEALTH = Board(
     uid="aforo-stack-health",
     title=Text("Aforo · Salud de la medición", "Aforo · Stack health"),
     description=Text(
-        "Si se puede creer lo medido: objetivos, exportadores, reglas, Prometheus y lo que cuesta medir.",
-        "Whether the figures can be trusted: targets, exporters, rules, Prometheus and the cost of measuring.",
+        "Si las mediciones son fiables: objetivos, exportadores, reglas, Prometheus y el coste de medir.",
+        "Whether the measurements are reliable: targets, exporters, rules, Prometheus and the cost of measuring.",
     ),
     time_from="now-30m",
     variables=(Variable("job", same("Prometheus"), "label_values(prometheus_tsdb_head_series, job)"),),
@@ -54,8 +54,8 @@ STACK_HEALTH = Board(
                 states(
                     Text("Objetivos", "Targets"),
                     Text(
-                        "¿Quién responde a Prometheus, y desde cuándo no? Los trabajos que nombra `prometheus.yml`.",
-                        "Who answers Prometheus, and since when not? The jobs `prometheus.yml` names.",
+                        "¿Qué objetivos responden a Prometheus, y desde cuándo no? Los trabajos de `prometheus.yml`.",
+                        "Which targets answer Prometheus, and since when not? The jobs of `prometheus.yml`.",
                     ),
                     (
                         Query(f"min by (job, instance) (up{OURS})", "{{job}} {{instance}}"),
@@ -70,7 +70,7 @@ STACK_HEALTH = Board(
             Text("Exportadores", "Exporters"),
             (
                 bars(
-                    Text("Lecturas correctas", "Collections that work"),
+                    Text("Lecturas correctas", "Successful collections"),
                     Text("¿Puede cada exportador leer su fuente?", "Can each exporter read its source?"),
                     (Query("min by (collector) (aforo_exporter_collector_success)", "{{collector}}"),),
                     "none",
@@ -82,15 +82,15 @@ STACK_HEALTH = Board(
                 series(
                     Text("Edad de los datos", "Age of the data"),
                     Text(
-                        "¿De cuándo es lo que muestran? La base se lee en cada recogida; las colas, aparte de ellas: "
-                        "cuenta la última respuesta de SQS.",
-                        "How old is what they show? The database is read by each scrape; the queues apart from "
-                        "scrapes: what counts is SQS's last answer.",
+                        "¿Qué edad tienen los valores? La base de datos se lee en cada recogida. De las colas se "
+                        "muestra la edad de la última respuesta de SQS.",
+                        "How old are the values? Each scrape reads the database. For the queues, it is the age of the "
+                        "last answer of SQS.",
                     ),
                     (
                         Query(
                             "time() - max by (collector)"
-                            f" (aforo_exporter_last_success_timestamp_seconds{READ_BY_SCRAPE})",
+                            f" (aforo_exporter_last_success_timestamp_seconds{READ_PER_SCRAPE})",
                             "{{collector}}",
                         ),
                         Query("time() - max by (queue) (aforo_sqs_last_success_timestamp_seconds)", "SQS {{queue}}"),
@@ -101,14 +101,14 @@ STACK_HEALTH = Board(
                 series(
                     Text("Duración de una lectura", "Duration of a collection"),
                     Text(
-                        "¿Cuánto cuesta leer la base? Las colas se leen aparte y se sirven de memoria: una recogida "
-                        "no dice cuánto costó leerlas.",
-                        "What does reading the database cost? Queues are read apart and served from memory: a scrape "
-                        "does not tell what reading them cost.",
+                        "¿Cuánto tarda en leerse la base de datos? Las colas se leen en segundo plano y no aparecen "
+                        "aquí.",
+                        "How long does it take to read the database? Queues are read in the background and are not "
+                        "shown here.",
                     ),
                     (
                         Query(
-                            f"max by (collector) (aforo_exporter_collector_duration_seconds{READ_BY_SCRAPE})",
+                            f"max by (collector) (aforo_exporter_collector_duration_seconds{READ_PER_SCRAPE})",
                             "{{collector}}",
                         ),
                     ),
@@ -148,7 +148,7 @@ STACK_HEALTH = Board(
                 ),
                 series(
                     Text("Muestras por recogida", "Samples per scrape"),
-                    Text("¿Crece lo que se recoge?", "Does what is scraped grow?"),
+                    Text("¿Crece el número de muestras?", "Does the number of samples grow?"),
                     (Query(f"sum by (job) (scrape_samples_scraped{OURS})", "{{job}}"),),
                     "none",
                 ),
@@ -165,7 +165,7 @@ STACK_HEALTH = Board(
                     empty=NOT_SCRAPED,
                 ),
                 stat(
-                    Text("Vueltas perdidas", "Missed rounds"),
+                    Text("Evaluaciones perdidas", "Missed evaluations"),
                     Text("¿Se saltó alguna evaluación de reglas?", "Was an evaluation of rules skipped?"),
                     f"sum(increase(prometheus_rule_group_iterations_missed_total{SELF}[$__range]))",
                     "none",
@@ -181,7 +181,7 @@ STACK_HEALTH = Board(
             (
                 series(
                     Text("Series en memoria", "Series in memory"),
-                    Text("¿Cuánto guarda?", "How much does it hold?"),
+                    Text("¿Cuántas series tiene?", "How many series does it have?"),
                     (Query(f"max(prometheus_tsdb_head_series{SELF})", same("series"), BLUE),),
                     "none",
                     empty=NOT_SCRAPED,
@@ -195,9 +195,11 @@ STACK_HEALTH = Board(
                 ),
                 series(
                     Text("CPU de Prometheus", "Prometheus CPU"),
-                    Text("¿Cuánta CPU quita a lo medido?", "How much CPU does it take from what is measured?"),
+                    Text(
+                        "¿Cuánta CPU usa, que falta a los workers?", "How much CPU does it use, which the workers lack?"
+                    ),
                     (
-                        # it scrapes itself every 5 s, so Grafana's rate interval is too short
+                        # Prometheus scrapes itself every 5 s, so Grafana's rate interval is too short.
                         Query(f"max(rate(process_cpu_seconds_total{SELF}[1m]))", Text("núcleos", "cores"), RED),
                     ),
                     Text("suffix: núcleos", "suffix: cores"),
@@ -233,7 +235,7 @@ STACK_HEALTH = Board(
                     Text("Coste mensual en SQS", "Monthly SQS cost"),
                     Text(
                         "¿Cuánto costarían al mes las llamadas del exportador en AWS?",
-                        "What would the exporter's calls cost a month on AWS?",
+                        "What would the exporter's calls cost per month on AWS?",
                     ),
                     "max(aforo_sqs_api_cost_usd_per_month)",
                     "currencyUSD",
@@ -243,8 +245,8 @@ STACK_HEALTH = Board(
                 stat(
                     Text("Videos sin mensaje", "Videos without a message"),
                     Text(
-                        "¿Cuentan lo mismo la base y la cola? Fuera de una prueba debe ser 0.",
-                        "Do database and queue tell the same? Outside a run it must be 0.",
+                        "¿Coinciden la base de datos y la cola? Fuera de una prueba debe ser 0.",
+                        "Do database and queue agree? Outside a run it must be 0.",
                     ),
                     "aforo_videos_without_message:difference",
                     "none",

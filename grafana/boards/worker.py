@@ -1,4 +1,4 @@
-"""Worker: rate, errors and duration by task and by stage, ffmpeg, slots, and the transport that feeds them."""
+"""Dashboard Worker: rate, errors and duration by task and by stage, ffmpeg, slots, and SQS polling."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from grafana.wording import BLUE, DIRECTIONS, GREEN, GREY, ORANGE, POLLS, PURPLE
 
 TASKS_PER_MINUTE = Text("suffix: tareas/min", "suffix: tasks/min")
 STAGE = "aforo_worker_stage_seconds"
-#: "lost" ended with its process, which is a failure too; what comes again (retried, rejected) has not failed yet
+#: A lost task is a failure too. A retried or rejected task is delivered again and has not failed yet.
 FAILED = 'outcome=~"failed|lost"'
-#: what Celery calls succeeded: the task returned, be it that there was nothing to do
+#: Outcomes that Celery counts as succeeded: the task returned, even if there was nothing to do.
 RETURNED = 'outcome=~"succeeded|duplicate"'
 
 
@@ -27,30 +27,30 @@ def _mean(histogram: str, by: str = "") -> str:
     return f"{total} / ({count} > 0)"
 
 
-def _happening(counter: str, by: str) -> str:
-    """Return the rate of what happens; a counter begins at 0, and what never happened would fill the legend."""
+def _nonzero_rate(counter: str, by: str) -> str:
+    """Return the rate above 0. Counters start at 0, and series that stay there would fill the legend."""
     return f"{_rate(counter, by)} > 0"
 
 
-def _mean_lately(histogram: str, by: str) -> str:
-    """Return the mean of what ended in the last minute; nothing where nothing did."""
+def _recent_mean(histogram: str, by: str) -> str:
+    """Return the mean over the last minute; no value if nothing ended."""
     return f"{_rate(f'{histogram}_sum', by)} / ({_rate(f'{histogram}_count', by)} > 0)"
 
 
 def _quantile(share: float, histogram: str, by: str = "") -> str:
-    """Return a quantile; the comparison drops the NaN of a minute in which nothing ended."""
-    kept = ", ".join(filter(None, ("le", by)))
-    return f"histogram_quantile({share}, sum by ({kept}) (rate({histogram}_bucket{{{HERE}}}[$__rate_interval]))) >= 0"
+    """Return a quantile. The comparison drops the NaN of a minute in which nothing ended."""
+    labels = ", ".join(filter(None, ("le", by)))
+    return f"histogram_quantile({share}, sum by ({labels}) (rate({histogram}_bucket{{{HERE}}}[$__rate_interval]))) >= 0"
 
 
 def _failed_share() -> str:
-    """Return by task which share of those that ended in the last minute failed."""
+    """Return the share of failed tasks in the last minute, by task."""
     ended = _rate("aforo_worker_tasks_total", "task")
     failed = ended.replace(HERE, f"{HERE}, {FAILED}")
     return f"{failed} / ({ended} > 0)"
 
 
-def _happened(counter: str, by: str = "") -> str:
+def _increase(counter: str, by: str = "") -> str:
     over = f" by ({by})" if by else ""
     return f"sum{over} (increase({counter}{{{HERE}}}[$__range]))"
 
@@ -62,8 +62,8 @@ WORKER = Board(
     uid="aforo-worker",
     title=same("Aforo · Worker"),
     description=Text(
-        "Los workers: cuánto hacen, cuánto falla, cuánto tarda cada etapa y cómo reciben su trabajo.",
-        "The workers: how much they do, what fails, how long each stage takes and how work reaches them.",
+        "Los workers: cuántas tareas ejecutan, cuántas fallan, cuánto tarda cada etapa y cómo reciben los mensajes.",
+        "The workers: how many tasks they run, what fails, how long each stage takes and how messages arrive.",
     ),
     time_from="now-15m",
     variables=(
@@ -90,15 +90,17 @@ WORKER = Board(
                 ),
                 stat(
                     Text("Procesos caídos", "Processes lost"),
-                    Text("¿Murió alguno con una tarea en la mano?", "Did one die with a task in hand?"),
-                    f"{_happened('aforo_worker_children_lost_total')} or vector(0)",
+                    Text("¿Murió algún proceso durante una tarea?", "Did a process die while it ran a task?"),
+                    f"{_increase('aforo_worker_children_lost_total')} or vector(0)",
                     "none",
                     decimals=0,
                     thresholds=((None, GREEN), (1, RED)),
                 ),
                 stat(
-                    Text("Mensajes muertos", "Dead letters"),
-                    Text("¿Se rindió SQS con algún mensaje de la cola?", "Did SQS give up on a message of the queue?"),
+                    Text("Mensajes muertos", "Dead-lettered messages"),
+                    Text(
+                        "¿Hay mensajes en la cola de mensajes muertos?", "Are there messages in the dead-letter queue?"
+                    ),
                     f"sum(aforo_sqs_dead_letter_messages{OF_QUEUE})",
                     "none",
                     thresholds=((None, GREEN), (1, RED)),
@@ -106,8 +108,8 @@ WORKER = Board(
                 stat(
                     Text("Última recepción", "Last receive"),
                     Text(
-                        "¿Cuánto hace que SQS contestó? Con todos los slots ocupados no se pregunta.",
-                        "How long since SQS answered? With all slots busy nobody asks.",
+                        "¿Cuánto hace que SQS respondió? Con todos los slots ocupados, el worker no consulta.",
+                        "How long ago did SQS answer? While all slots are busy, the worker does not poll.",
                     ),
                     f"time() - max(aforo_worker_last_poll_timestamp_seconds{{{HERE}}})",
                     "s",
@@ -127,7 +129,7 @@ WORKER = Board(
             (
                 series(
                     Text("Tareas por desenlace", "Tasks by outcome"),
-                    Text("¿Cuántas acaban por minuto y cómo?", "How many end a minute, and how?"),
+                    Text("¿Cuántas acaban por minuto y cómo?", "How many end per minute, and how?"),
                     (Query("60 * " + _rate("aforo_worker_tasks_total", "outcome"), "{{outcome}}"),),
                     TASKS_PER_MINUTE,
                     stacked=True,
@@ -136,7 +138,7 @@ WORKER = Board(
                 ),
                 series(
                     Text("Ritmo por tarea", "Rate by task"),
-                    Text("¿Cuántas acaban por minuto, de cada tarea?", "How many of each task end a minute?"),
+                    Text("¿Cuántas acaban por minuto, de cada tarea?", "How many of each task end per minute?"),
                     (Query("60 * " + _rate("aforo_worker_tasks_total", "task"), "{{task}}"),),
                     TASKS_PER_MINUTE,
                     stacked=True,
@@ -145,8 +147,8 @@ WORKER = Board(
                 series(
                     Text("Fallos por tarea", "Failures by task"),
                     Text(
-                        "¿Qué parte de las que acabaron en el último minuto falló, o se perdió con su proceso?",
-                        "What share of those that ended in the last minute failed, or was lost with its process?",
+                        "¿Qué parte de las tareas del último minuto falló o se perdió con su proceso?",
+                        "What share of the tasks of the last minute failed or was lost with its process?",
                     ),
                     (Query(_failed_share(), "{{task}}"),),
                     "percentunit",
@@ -157,7 +159,7 @@ WORKER = Board(
                 series(
                     Text("Fallos por motivo", "Failures by reason"),
                     Text("¿Qué falla y cuándo empezó?", "What fails, and since when?"),
-                    (Query("60 * " + _happening("aforo_worker_failures_total", "reason"), "{{reason}}"),),
+                    (Query("60 * " + _nonzero_rate("aforo_worker_failures_total", "reason"), "{{reason}}"),),
                     TASKS_PER_MINUTE,
                     empty=NONE_HAPPENED,
                     decimals=1,
@@ -165,14 +167,14 @@ WORKER = Board(
                 series(
                     Text("Duración por tarea", "Duration by task"),
                     Text(
-                        "¿Cuánto tarda cada tarea, de media y el 95 %, y cuánto esperó su mensaje (la mitad)? Del "
+                        "¿Cuánto tarda cada tarea (media y percentil 95), y cuánto esperó su mensaje (mediana)? En el "
                         "último minuto.",
-                        "How long does each task take, on average and 95 %, and how long did its message wait (half)? "
-                        "In the last minute.",
+                        "How long does each task take (mean and 95th percentile), and how long did its message wait "
+                        "(median)? In the last minute.",
                     ),
                     (
                         Query(
-                            _mean_lately("aforo_worker_task_seconds", "task"), Text("{{task}} media", "{{task}} mean")
+                            _recent_mean("aforo_worker_task_seconds", "task"), Text("{{task}} media", "{{task}} mean")
                         ),
                         Query(_quantile(0.95, "aforo_worker_task_seconds", "task"), same("{{task}} p95")),
                         Query(
@@ -192,15 +194,15 @@ WORKER = Board(
                 bars(
                     Text("Tiempo por etapa", "Time by stage"),
                     Text(
-                        "¿En qué se fue el tiempo de los slots? Parte de cada etapa en el de todas las que acabaron "
-                        "en el rango mostrado; una etapa cuenta cuando acaba.",
-                        "What did the slots spend their time on? Each stage's share in that of all that ended in the "
-                        "range shown; a stage counts when it ends.",
+                        "¿En qué gastaron los slots su tiempo? Parte de cada etapa en el tiempo de todas las que "
+                        "acabaron en el rango mostrado.",
+                        "What did the slots spend their time on? Share of each stage in the time of all stages that "
+                        "ended in the range shown.",
                     ),
                     (
                         Query(
-                            f"{_happened(STAGE + '_sum', 'stage')}"
-                            f" / on () group_left () ({_happened(STAGE + '_sum')} > 0)",
+                            f"{_increase(STAGE + '_sum', 'stage')}"
+                            f" / on () group_left () ({_increase(STAGE + '_sum')} > 0)",
                             "{{stage}}",
                         ),
                     ),
@@ -212,10 +214,10 @@ WORKER = Board(
                 series(
                     Text("Media por etapa", "Mean by stage"),
                     Text(
-                        "¿Cuánto tarda cada etapa? Media de las que acabaron en el último minuto.",
-                        "How long does each stage take? Mean of those that ended in the last minute.",
+                        "¿Cuánto tarda cada etapa? Media del último minuto.",
+                        "How long does each stage take? Mean over the last minute.",
                     ),
-                    (Query(_mean_lately(STAGE, "stage"), "{{stage}}"),),
+                    (Query(_recent_mean(STAGE, "stage"), "{{stage}}"),),
                     "s",
                     words=STAGES,
                     decimals=3,
@@ -224,8 +226,8 @@ WORKER = Board(
                 series(
                     Text("p95 por etapa", "p95 by stage"),
                     Text(
-                        "¿Hay etapas que a veces tardan mucho más? De las que acabaron en el último minuto.",
-                        "Do stages sometimes take much longer? Of those that ended in the last minute.",
+                        "¿Hay etapas que a veces tardan mucho más? En el último minuto.",
+                        "Do stages sometimes take much longer? In the last minute.",
                     ),
                     (Query(_quantile(0.95, STAGE, "stage"), "{{stage}}"),),
                     "s",
@@ -236,8 +238,10 @@ WORKER = Board(
                 series(
                     Text("Ritmo por etapa", "Rate by stage"),
                     Text(
-                        "¿Cuántas veces por minuto acaba cada etapa? Donde bajan, se quedan las tareas.",
-                        "How often a minute does each stage end? Where it drops, tasks get stuck.",
+                        "¿Cuántas veces por minuto acaba cada etapa? Una etapa con menos que la anterior retiene "
+                        "tareas.",
+                        "How often per minute does each stage end? A stage with fewer than the one before holds tasks "
+                        "up.",
                     ),
                     (Query("60 * " + _rate(f"{STAGE}_count", "stage"), "{{stage}}"),),
                     Text("suffix: etapas/min", "suffix: stages/min"),
@@ -246,7 +250,7 @@ WORKER = Board(
                 ),
                 series(
                     Text("Slots ocupados", "Busy slots"),
-                    Text("¿Trabajan todos los slots?", "Do all slots work?"),
+                    Text("¿Trabajan todos los slots?", "Are all slots busy?"),
                     (
                         Query(f"sum(aforo_worker_slots_busy{{{HERE}}})", Text("ocupados", "busy"), GREEN),
                         Query(f"sum(aforo_worker_slots{{{HERE}}})", same("slots"), GREY, is_limit=True),
@@ -267,7 +271,10 @@ WORKER = Board(
             (
                 heat(
                     Text("Velocidad de ffmpeg", "ffmpeg speed"),
-                    Text("¿Cuántos segundos de video por segundo?", "How many seconds of video a second?"),
+                    Text(
+                        "¿Cuántos segundos de video procesa por segundo?",
+                        "How many seconds of video does it process per second?",
+                    ),
                     f"sum by (le) (increase(aforo_worker_ffmpeg_speed_ratio_bucket{{{HERE}}}[$__interval]))",
                     "suffix: ×",
                 ),
@@ -288,10 +295,10 @@ WORKER = Board(
                     empty=Text("aún sin videos", "no video yet"),
                 ),
                 series(
-                    Text("Pausa de un slot", "Idle gap of a slot"),
+                    Text("Pausa de un slot", "Idle time of a slot"),
                     Text(
-                        "¿Cuánto espera un slot entre dos tareas habiendo cola? Es capacidad perdida.",
-                        "How long does a slot wait between two tasks while messages wait? It is capacity lost.",
+                        "¿Cuánto espera un slot entre dos tareas mientras hay mensajes? Es capacidad perdida.",
+                        "How long is a slot idle between two tasks while messages wait? This is lost capacity.",
                     ),
                     (
                         Query(_quantile(0.5, "aforo_worker_slot_idle_seconds"), same("p50"), GREEN),
@@ -304,11 +311,11 @@ WORKER = Board(
             ),
         ),
         Row(
-            Text("¿Cómo llega el trabajo?", "How does work arrive?"),
+            Text("¿Cómo llegan los mensajes?", "How do messages arrive?"),
             (
                 series(
                     Text("Recepciones", "Polls"),
-                    Text("¿Contesta SQS, y con qué?", "Does SQS answer, and with what?"),
+                    Text("¿Cómo responde SQS a cada consulta?", "How does SQS answer each poll?"),
                     (Query(_rate("aforo_worker_polls_total", "result"), "{{result}}"),),
                     Text("suffix: llamadas/s", "suffix: calls/s"),
                     stacked=True,
@@ -318,31 +325,32 @@ WORKER = Board(
                 series(
                     Text("Prórrogas de visibilidad", "Visibility extensions"),
                     Text(
-                        "¿Se mantienen ocultos los mensajes en curso? Un fallo acaba en duplicado.",
-                        "Do running messages stay hidden? A failure ends in a duplicate.",
+                        "¿Siguen invisibles los mensajes de las tareas en curso? Tras un fallo, SQS entrega un "
+                        "duplicado.",
+                        "Do messages of running tasks stay invisible? After a failure, SQS delivers a duplicate.",
                     ),
-                    (Query(_happening("aforo_worker_visibility_extensions_total", "result"), "{{result}}"),),
+                    (Query(_nonzero_rate("aforo_worker_visibility_extensions_total", "result"), "{{result}}"),),
                     Text("suffix: llamadas/s", "suffix: calls/s"),
                     decimals=2,
                     empty=Text("ninguna tarea duró lo bastante", "no task lasted long enough"),
                 ),
                 series(
                     Text("Reentregas", "Redeliveries"),
-                    Text("¿Vuelven mensajes que ya se habían entregado?", "Do messages come that had come before?"),
+                    Text("¿Se entregan mensajes más de una vez?", "Are messages delivered more than once?"),
                     (
                         Query(
-                            f"{_happened('aforo_worker_redeliveries_total')} or vector(0)",
+                            f"{_increase('aforo_worker_redeliveries_total')} or vector(0)",
                             Text("reentregas", "redeliveries"),
                             ORANGE,
                         ),
                         Query(
-                            f"{_happened('aforo_worker_invalid_messages_total')} or vector(0)",
-                            Text("rechazados sin leer", "refused unread"),
+                            f"{_increase('aforo_worker_invalid_messages_total')} or vector(0)",
+                            Text("inválidos", "invalid"),
                             RED,
                         ),
                         Query(
                             f"sum(aforo_worker_pending_deletes{{{HERE}}})",
-                            Text("borrados pendientes", "deletes owed"),
+                            Text("borrados pendientes", "pending deletes"),
                             PURPLE,
                         ),
                     ),
@@ -350,38 +358,45 @@ WORKER = Board(
                     decimals=0,
                 ),
                 series(
-                    Text("Errores superados", "Errors lived with"),
-                    Text("¿Qué llamada falló y se dejó para otra vez?", "Which call failed and was left for later?"),
-                    (Query(_happening("aforo_worker_handled_errors_total", "action"), "{{action}}"),),
+                    Text("Errores tratados", "Handled errors"),
+                    Text(
+                        "¿Qué operación falló sin parar al worker?",
+                        "Which operation failed without stopping the worker?",
+                    ),
+                    (Query(_nonzero_rate("aforo_worker_handled_errors_total", "operation"), "{{operation}}"),),
                     Text("suffix: errores/s", "suffix: errors/s"),
                     empty=NONE_HAPPENED,
                 ),
                 series(
-                    Text("Mensajes rechazados", "Messages refused"),
-                    Text("¿Por qué se apartó un mensaje sin leerlo?", "Why was a message put aside unread?"),
-                    (Query(_happening("aforo_worker_invalid_messages_total", "reason"), "{{reason}}"),),
+                    Text("Mensajes inválidos", "Invalid messages"),
+                    Text(
+                        "¿Por qué pasó un mensaje a la cola de mensajes muertos?",
+                        "Why was a message moved to the dead-letter queue?",
+                    ),
+                    (Query(_nonzero_rate("aforo_worker_invalid_messages_total", "reason"), "{{reason}}"),),
                     Text("suffix: mensajes/s", "suffix: messages/s"),
                     empty=NONE_HAPPENED,
                 ),
                 bars(
-                    Text("Lo mismo según celery-exporter", "The same as celery-exporter says"),
+                    Text("Comparación con celery-exporter", "Comparison with celery-exporter"),
                     Text(
-                        "¿Cuenta celery-exporter las mismas tareas en el rango mostrado? Ve los eventos de todos los "
-                        "workers; le faltan los perdidos y los primeros tras su arranque. Sin barras de eventos: no "
-                        "está, o ninguno le llega.",
-                        "Does celery-exporter count the same tasks in the range shown? It sees the events of all "
-                        "workers; it lacks lost ones and the first after its start. No bars of events: it is not "
-                        "there, or none reach it.",
+                        "¿Cuenta celery-exporter las mismas tareas en el rango mostrado? Recibe los eventos de todos "
+                        "los "
+                        "workers, salvo los perdidos y los primeros tras su arranque. Si no hay barras de eventos, no "
+                        "está o no le llegan.",
+                        "Does celery-exporter count the same tasks in the range shown? It receives the events of all "
+                        "workers, except lost ones and the first after its start. Without bars of events, it does not "
+                        "run or receives none.",
                     ),
                     (
-                        Query(_happened("aforo_worker_tasks_started_total"), Text("empezadas", "started"), GREY),
+                        Query(_increase("aforo_worker_tasks_started_total"), Text("empezadas", "started"), GREY),
                         Query(
                             "sum(increase(celery_task_started_total[$__range]))",
                             Text("empezadas (eventos)", "started (events)"),
                             PURPLE,
                         ),
                         Query(
-                            _happened("aforo_worker_tasks_total").replace(HERE, f"{HERE}, {RETURNED}"),
+                            _increase("aforo_worker_tasks_total").replace(HERE, f"{HERE}, {RETURNED}"),
                             Text("logradas", "succeeded"),
                             GREEN,
                         ),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from core import promql
 from core.language import Language
 from grafana.expressions import filled
-from grafana.fields import said
+from grafana.fields import in_language
 from grafana.panel import Panel, Query
 
 #: Grafana's classic palette, in the order it gives its colours to series
@@ -73,7 +73,7 @@ def _lines_of(panel: Panel, query: Query, look: Look, step: float, position: int
 
 
 def _line(panel: Panel, query: Query, lang: Language, labels: Mapping[str, str], points: Points, number: int) -> Line:
-    legend = re.sub(r"\{\{(\w+)\}\}", lambda found: labels.get(found[1], ""), said(query.legend, lang))
+    legend = re.sub(r"\{\{(\w+)\}\}", lambda found: labels.get(found[1], ""), in_language(query.legend, lang))
     word = panel.words.get(legend)
     color = word.color if word else query.color or PALETTE[number % len(PALETTE)]
     name = word.text.to(lang) if word else legend or " ".join(labels.values())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 
-from grafana.fields import said
+from grafana.fields import in_language
 from grafana.panel import Panel
 from grafana.picture import svg
 from grafana.picture.answers import Look
@@ -18,7 +18,7 @@ PALE = {"#F2CC0C", "#9FA7B3"}
 
 def unit(panel: Panel, look: Look) -> str:
     """Return the unit in the language that is looked in."""
-    return said(panel.unit, look.lang)
+    return in_language(panel.unit, look.lang)
 
 
 def nothing(panel: Panel, look: Look, box: Box) -> Iterator[str]:

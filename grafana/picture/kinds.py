@@ -17,9 +17,9 @@ from grafana.picture.table import table
 from grafana.picture.values import shown
 
 
-def drawn(panel: Panel, look: Look, box: Box) -> Iterator[str]:
+def draw_content(panel: Panel, look: Look, box: Box) -> Iterator[str]:
     """Yield the marks of a panel's content."""
-    return _DRAWN[panel.kind](panel, look, box)
+    return _DRAWINGS[panel.kind](panel, look, box)
 
 
 def stat(panel: Panel, look: Look, box: Box) -> Iterator[str]:
@@ -40,7 +40,7 @@ def stat(panel: Panel, look: Look, box: Box) -> Iterator[str]:
     yield svg.text(box.x + box.width / 2, box.y + box.height / 2 + size * 0.36, words, size, ink, "middle", 600)
 
 
-_DRAWN: dict[Kind, Callable[[Panel, Look, Box], Iterator[str]]] = {
+_DRAWINGS: dict[Kind, Callable[[Panel, Look, Box], Iterator[str]]] = {
     Kind.STAT: stat,
     Kind.SERIES: series,
     Kind.BARS: bars,

@@ -1,4 +1,4 @@
-"""A whole dashboard as one SVG, with a caption that says how it was drawn."""
+"""A whole dashboard as one SVG, with a caption that says how it was draw_content."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from grafana.picture import svg
 from grafana.picture.answers import Look
 from grafana.picture.axes import Box
 from grafana.picture.frame import unit
-from grafana.picture.kinds import drawn
+from grafana.picture.kinds import draw_content
 
 WIDTH, CELL, GAP, HEAD, FOOT = 1440.0, 38.0, 8.0, 56.0, 40.0
 
@@ -52,7 +52,7 @@ def _card(panel: Panel, look: Look, box: Box) -> list[str]:
         svg.rect(box.x, box.y, box.width, box.height, svg.CARD, 4, stroke=svg.LINE),
         svg.text(box.x + 10, box.y + 20, title, 13, svg.INK, "start", 500),
         svg.text(box.right - 10, box.y + 20, words if has_axis else "", 11, svg.SOFT, "end"),
-        *drawn(panel, look, box.inside(10, 32, 10, 10)),
+        *draw_content(panel, look, box.inside(10, 32, 10, 10)),
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from grafana.fields import said
+from grafana.fields import in_language
 from grafana.panel import Panel
 from grafana.picture import svg
 from grafana.picture.answers import Line, Look, now
@@ -18,7 +18,7 @@ from grafana.wording import Word
 def table(panel: Panel, look: Look, box: Box) -> Iterator[str]:
     """Draw as many rows as fit."""
     rows = _rows(panel, look)
-    titles = [said(column.title, look.lang) for column in panel.columns]
+    titles = [in_language(column.title, look.lang) for column in panel.columns]
     wanted = [max(8.0, len(title) + 2, *(len(row[n][0]) + 2 for row in rows), 0) for n, title in enumerate(titles)]
     edges = [box.x + box.width * sum(wanted[:n]) / sum(wanted) for n in range(len(wanted) + 1)]
     numeric = [bool(column.expr) and not column.label for column in panel.columns]

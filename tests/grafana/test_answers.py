@@ -15,10 +15,10 @@ from grafana.board import Row, placed
 from grafana.boards import BOARDS
 from grafana.boards.choices import QUEUES
 from grafana.expressions import filled
-from grafana.promtool import promtools
 from injector.worker_fleet import CEILING
+from tests.prometheus.promtools import PROMTOOLS
 
-pytestmark = pytest.mark.skipif(not promtools(), reason="promtool is not installed (Debian: prometheus)")
+pytestmark = pytest.mark.skipif(not PROMTOOLS, reason="promtool is not installed (Debian: prometheus)")
 RULES = sorted(str(path) for path in (Path(__file__).parents[2] / "prometheus/rules").glob("*.yml"))
 CHOSEN = {"run_id": "r", "stage": "transcode", "queue": "videos", "job": "prometheus", "__range": "5m"}
 
@@ -59,7 +59,7 @@ def answers(tmp_path):
         case = {"interval": "15s", "input_series": inputs, "promql_expr_test": tests}
         file = tmp_path / "answers.yml"
         file.write_text(yaml.safe_dump({"rule_files": RULES, "evaluation_interval": "5s", "tests": [case]}))
-        for promtool in promtools():
+        for promtool in PROMTOOLS:
             done = subprocess.run([promtool, "test", "rules", str(file)], capture_output=True, text=True, check=False)
             assert done.returncode == 0, done.stdout + done.stderr
 
@@ -126,7 +126,7 @@ def test_a_machine_counts_once_in_the_report_and_in_what_the_injector_writes_dow
 def test_messages_of_other_peoples_queues_are_not_those_of_the_run(answers):
     waiting, taken, dead = asked("aforo-capacity", "Queue now")
     visible, in_flight = asked("aforo-run", "Queue")
-    (letters,) = asked("aforo-worker", "Dead letters")
+    (letters,) = asked("aforo-worker", "Dead-lettered messages")
     series = {'aforo_worker_info{instance="a",queue="videos"}': "1x60"}
     for queue, values in (("videos", ("5x60", "2x60", "1x60")), ("of-others", ("500x60", "70x60", "9x60"))):
         for name, value in zip(("messages_visible", "messages_in_flight", "dead_letter_messages"), values, strict=True):
@@ -187,7 +187,7 @@ def test_rate_errors_and_duration_are_told_by_task(answers):
 
 
 def test_celery_exporter_is_compared_over_the_range_whenever_each_began_to_count(answers):
-    started, started_events, returned, returned_events = asked("aforo-worker", "The same as celery-exporter says")
+    started, started_events, returned, returned_events = asked("aforo-worker", "Comparison with celery-exporter")
     series = {
         'aforo_worker_tasks_started_total{instance="a",task="t"}': "0+1x60",
         'celery_task_started_total{hostname="h",name="t"}': "1000+1x60",

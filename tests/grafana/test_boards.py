@@ -17,11 +17,12 @@ from core.run import Mode, RunStatus
 from core.video import Outcome, Stage, VideoState
 from grafana import wording
 from grafana.boards import BOARDS
-from grafana.check import faults
+from grafana.check import problems
+from grafana.dashboard_files import FOLDERS, generate, stale
 from grafana.expressions import expressions, panels
-from grafana.generated import FOLDERS, generate, stale
-from grafana.known import known_metrics, rules
-from grafana.promtool import promtools, refused
+from grafana.promtool import promtool_errors
+from grafana.series_names import rules, series_names
+from tests.prometheus.promtools import PROMTOOLS
 
 COMMITTED = [path for folder in FOLDERS.values() for path in sorted(folder.glob("*.json"))]
 UIDS = {board.uid for board in BOARDS}
@@ -40,7 +41,7 @@ def test_the_committed_json_is_what_the_source_makes(lang):
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_a_committed_dashboard_is_sound(path):
     assert load(path)["uid"] == path.stem
-    assert faults(load(path), known_metrics(), UIDS) == []
+    assert problems(load(path), series_names(), UIDS) == []
 
 
 def test_both_languages_ask_the_same_and_say_it_differently():
@@ -52,11 +53,11 @@ def test_both_languages_ask_the_same_and_say_it_differently():
 
 @pytest.mark.parametrize("number", [0, 1])
 def test_every_query_is_one_that_two_generations_of_prometheus_take(number):
-    if number >= len(promtools()):
-        pytest.skip("too few promtools; AFORO_PROMTOOLS=/path/promtool-2:/path/promtool-3 names others")
+    if number >= len(PROMTOOLS):
+        pytest.skip("too few promtools; AFORO_PROMTOOLS=/path/promtool-2:/path/promtool-3 adds others")
     texts = [expression.text for path in COMMITTED for expression in expressions(load(path))]
-    assert refused(promtools()[number], texts) == ""
-    assert "sparkle" in refused(promtools()[number], [*texts, "sparkle(up)"])
+    assert promtool_errors(PROMTOOLS[number], texts) == ""
+    assert "sparkle" in promtool_errors(PROMTOOLS[number], [*texts, "sparkle(up)"])
 
 
 def test_every_recorded_figure_is_used_by_a_dashboard_an_alert_a_rule_or_the_table():

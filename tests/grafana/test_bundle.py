@@ -11,8 +11,8 @@ import yaml
 
 from grafana.bundle import write
 from grafana.expressions import expressions
-from grafana.known import rules
-from grafana.promtool import promtools
+from grafana.series_names import rules
+from tests.prometheus.promtools import PROMTOOLS
 
 
 def test_the_bundle_holds_every_rule_alert_and_dashboard_and_a_readme(tmp_path):
@@ -43,14 +43,14 @@ def test_alerts_of_the_bundle_point_to_the_runbook_one_asks_for(tmp_path):
 
 
 def test_a_prometheus_takes_the_bundle_as_its_readme_says(tmp_path):
-    if not promtools():
+    if not PROMTOOLS:
         pytest.skip("promtool is not installed (Debian: apt-get install prometheus)")
     write(tmp_path / "aforo-bundle")
     lines = (tmp_path / "aforo-bundle/README.md").read_text().splitlines()
     told = [line[7:] for line in lines if line.startswith("       ")]
     (tmp_path / "prometheus.yml").write_text("\n".join(told))
     done = subprocess.run(
-        [promtools()[0], "check", "config", "prometheus.yml"], cwd=tmp_path, capture_output=True, text=True, check=False
+        [PROMTOOLS[0], "check", "config", "prometheus.yml"], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("rules found") == 8

@@ -8,10 +8,10 @@ import json
 import pytest
 
 from grafana.boards import BOARDS
-from grafana.check import faults
+from grafana.check import problems
+from grafana.dashboard_json import board_json
 from grafana.expressions import panels
-from grafana.known import known_metrics
-from grafana.render import board_json
+from grafana.series_names import series_names
 
 UIDS = {board.uid for board in BOARDS}
 SOUND = json.loads(board_json(BOARDS[0], "es"))
@@ -32,48 +32,60 @@ def put(where, **values):
 SEEDED = {
     "a uid with a capital": (lambda b: put(b, uid="Aforo"), "uid 'Aforo'"),
     "a uid of 41 characters": (lambda b: put(b, uid="a" * 41), "1 to 40"),
-    "a dashboard people may edit": (lambda b: put(b, editable=True), "editable"),
-    "a schema old Grafanas skip": (lambda b: put(b, schemaVersion=42), "schemaVersion"),
-    "a refresh Grafana refuses to import": (lambda b: put(b, refresh="1s"), "more often than every 5 s"),
-    "a number of the past": (lambda b: put(query(b), instant=False, range=True), "must ask for now"),
-    "lines of now only": (lambda b: put(first(b, "timeseries")["targets"][0], instant=True, range=False), "over time"),
+    "an editable dashboard": (lambda b: put(b, editable=True), "editable"),
+    "a schema that old Grafanas do not read": (lambda b: put(b, schemaVersion=42), "schemaVersion"),
+    "a refresh that Grafana rejects": (lambda b: put(b, refresh="1s"), "more often than every 5 s"),
+    "a range query for a single value": (lambda b: put(query(b), instant=False, range=True), "must use instant"),
+    "an instant query for lines": (
+        lambda b: put(first(b, "timeseries")["targets"][0], instant=True, range=False),
+        "must use range",
+    ),
     "bars whose labels are cut to nothing": (
         lambda b: put(first(b, "barchart")["options"], xTickLabelMaxLength=0),
         "'...' under every bar",
     ),
-    "links that forget what is chosen": (lambda b: put(b["links"][0], includeVars=False), "forgets what is chosen"),
-    "a link that loses the data source": (
+    "links without the chosen variables": (
+        lambda b: put(b["links"][0], includeVars=False),
+        "drops the chosen variables",
+    ),
+    "a link without the data source": (
         lambda b: b.update(json.loads(json.dumps(b).replace("&${datasource:queryparam}", ""))),
-        "without the data source",
+        "without the chosen data source",
     ),
     "no description": (lambda b: put(b, description=""), "description"),
-    "an export of the import dialog": (lambda b: put(b, __inputs=[]), "__inputs"),
+    "a field of the import dialog": (lambda b: put(b, __inputs=[]), "__inputs"),
     "two panels with one id": (lambda b: put(first(b), id=first(b, "table")["id"]), "is used 2 times"),
     "a row without an id": (lambda b: put(b["panels"][0], id=0), "above 0"),
     "two panels with one title": (lambda b: put(first(b), title=first(b, "table")["title"]), "two panels are called"),
     "a panel over another": (lambda b: put(first(b, "table")["gridPos"], y=2), "overlaps"),
     "a panel beyond the grid": (lambda b: put(first(b)["gridPos"], x=22), "leaves the grid"),
     "a panel without a title": (lambda b: put(first(b), title=""), "has no title"),
-    "a panel without a question": (lambda b: put(first(b), description="Slots."), "asks no question"),
+    "a panel without a question": (lambda b: put(first(b), description="Slots."), "has no question"),
     "a unit Grafana does not know": (lambda b: put(first(b)["fieldConfig"]["defaults"], unit="seg"), "unknown unit"),
     "a panel without a unit": (lambda b: first(b)["fieldConfig"]["defaults"].pop("unit"), "unknown unit ''"),
-    "a panel type that is gone": (lambda b: put(first(b), type="graph"), "unknown type 'graph'"),
-    "a transformation that is not": (
+    "a removed panel type": (lambda b: put(first(b), type="graph"), "unknown type 'graph'"),
+    "an unknown transformation": (
         lambda b: put(first(b, "table")["transformations"][0], id="merge2"),
         "transformation 'merge2'",
     ),
     "no datasource variable": (lambda b: b["templating"]["list"].pop(0), "needs the datasource variable"),
-    "a fixed datasource": (lambda b: put(query(b), datasource={"type": "prometheus", "uid": "P1"}), "must ask"),
-    "a datasource as a string": (lambda b: put(first(b), datasource="Prometheus"), "must ask"),
+    "a fixed datasource": (lambda b: put(query(b), datasource={"type": "prometheus", "uid": "P1"}), "must query"),
+    "a datasource as a string": (lambda b: put(first(b), datasource="Prometheus"), "must query"),
     "an annotation of another source": (lambda b: b["annotations"]["list"][0].pop("datasource"), "annotation"),
-    "a panel that asks nothing": (lambda b: put(first(b), targets=[]), "asks nothing"),
+    "a panel without queries": (lambda b: put(first(b), targets=[]), "has no query"),
     "one refId twice": (lambda b: [put(t, refId="A") for t in first(b, "table")["targets"]], "refId twice"),
     "an undefined variable": (lambda b: put(query(b), expr='sum(up{job="$job"})'), "$job is not defined"),
-    "a rate of a gauge": (lambda b: put(query(b), expr="rate(aforo_worker_slots[1m])"), "is no counter"),
-    "a metric nobody makes": (lambda b: put(query(b), expr="sum(aforo_worker_slot)"), "makes aforo_worker_slot"),
-    "a histogram without a suffix": (lambda b: put(query(b), expr="aforo_worker_task_seconds"), "nobody makes"),
-    "PromQL that is none": (lambda b: put(query(b), expr="sum(up"), "aforo-capacity"),
-    "a link that leads nowhere": (
+    "a rate of a gauge": (lambda b: put(query(b), expr="rate(aforo_worker_slots[1m])"), "is not a counter"),
+    "a metric that does not exist": (
+        lambda b: put(query(b), expr="sum(aforo_worker_slot)"),
+        "no metric aforo_worker_slot",
+    ),
+    "a histogram without a suffix": (
+        lambda b: put(query(b), expr="aforo_worker_task_seconds"),
+        "no metric aforo_worker_task_seconds",
+    ),
+    "a syntax error in PromQL": (lambda b: put(query(b), expr="sum(up"), "aforo-capacity"),
+    "a link to an unknown dashboard": (
         lambda b: b["panels"].__setitem__(
             slice(None), json.loads(json.dumps(b["panels"]).replace("/d/aforo-run", "/d/x"))
         ),
@@ -82,13 +94,14 @@ SEEDED = {
 }
 
 
-def test_a_sound_dashboard_has_no_fault():
-    assert faults(SOUND, known_metrics(), UIDS) == []
+def test_a_valid_dashboard_has_no_problem():
+    assert problems(SOUND, series_names(), UIDS) == []
 
 
-@pytest.mark.parametrize("fault", SEEDED)
-def test_the_check_tells_of(fault):
+@pytest.mark.parametrize("seeded", SEEDED)
+def test_the_check_reports(seeded):
     board = copy.deepcopy(SOUND)
-    seed, told = SEEDED[fault]
+    seed, message = SEEDED[seeded]
     seed(board)
-    assert any(told in found for found in faults(board, known_metrics(), UIDS)), faults(board, known_metrics(), UIDS)
+    reported = problems(board, series_names(), UIDS)
+    assert any(message in problem for problem in reported), reported

@@ -17,13 +17,13 @@ from grafana.boards.capacity import CAPACITY
 from grafana.boards.choices import QUEUES
 from grafana.boards.run import RUN
 from grafana.boards.stack_health import STACK_HEALTH
+from grafana.dashboard_json import board_json
 from grafana.expressions import expressions
 from grafana.picture.answers import Look
 from grafana.picture.axes import Scale, ticks
 from grafana.picture.page import picture
 from grafana.picture.values import shown
 from grafana.picture.window import looks_at
-from grafana.render import board_json
 from grafana.wording import GREEN, RED
 
 T0 = 1_790_000_000.0

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from core.settings import Settings
-from grafana.generated import FOLDERS
+from grafana.dashboard_files import FOLDERS
 from local.configuration import supervisord_environment
 
 ROOT = Path(__file__).parents[2]

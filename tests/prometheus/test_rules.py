@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from grafana.expressions import metric_names
-from grafana.known import known_metrics, rules
-from grafana.promtool import promtools
+from grafana.series_names import rules, series_names
+from tests.prometheus.promtools import PROMTOOLS
 
 ROOT = Path(__file__).parents[2]
 RULES = sorted((ROOT / "prometheus" / "rules").glob("*.yml"))
@@ -24,9 +24,9 @@ ALERT_NAMES = [rule["alert"] for rule in rules("alerts")]
 @pytest.fixture(params=[0, 1])
 def promtool(request: pytest.FixtureRequest) -> str:
     """Return the system's promtool, then another generation's."""
-    if request.param >= len(promtools()):
-        pytest.skip("too few promtools; AFORO_PROMTOOLS=/path/promtool-2:/path/promtool-3 names others")
-    return promtools()[request.param]
+    if request.param >= len(PROMTOOLS):
+        pytest.skip("too few promtools; AFORO_PROMTOOLS=/path/promtool-2:/path/promtool-3 adds others")
+    return PROMTOOLS[request.param]
 
 
 def test_rules_and_alerts_pass_the_linter(promtool: str) -> None:
@@ -66,7 +66,7 @@ def test_the_runbook_has_one_heading_per_alert_and_no_other_with_all_a_reader_ne
 
 
 def test_rules_and_alerts_read_only_what_somebody_makes() -> None:
-    unknown = {name for rule in _rules([*RULES, *ALERTS]) for name in metric_names(rule["expr"])} - known_metrics()
+    unknown = {name for rule in _rules([*RULES, *ALERTS]) for name in metric_names(rule["expr"])} - series_names()
     assert unknown == set()
 
 

@@ -12,8 +12,8 @@ import pytest
 from core import promql
 from core.label_values import values_of
 from core.metrics import CATALOGUE
+from grafana.dashboard_files import FOLDERS
 from grafana.expressions import expressions, filled
-from grafana.generated import FOLDERS
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 X, S = "run_id:aforo_run_videos_per_minute:ratio", "run_id:aforo_run_response_seconds:mean"
@@ -25,8 +25,8 @@ MAY_BE_EMPTY = {
     "aforo-run · Tiempo restante": "both runs are over",
     "aforo-run · Fallos por motivo": "no video failed",
     "aforo-worker · Fallos por motivo": "no video failed",
-    "aforo-worker · Mensajes rechazados": "nobody sent a malformed message",
-    "aforo-worker · Errores superados": "no call failed",
+    "aforo-worker · Mensajes inválidos": "nobody sent a malformed message",
+    "aforo-worker · Errores tratados": "no call failed",
     "aforo-worker · Prórrogas de visibilidad": "a video of 2 MB ends before its message must be extended",
     "aforo-bottleneck · Periodos frenados": "a machine without a CPU quota",
     "aforo-bottleneck · Cuota de CPU": "a machine without a CPU quota",

@@ -1,6 +1,7 @@
-"""From our description of a dashboard to the JSON that Grafana is provisioned with.
+"""JSON of a dashboard for Grafana's file provisioning.
 
-Classic v1 schema, version 39: every Grafana from 10 on reads it, newer ones migrate it when they load it.
+It has the classic v1 schema, version 39. Grafana 10 reads it, and newer versions migrate it when they load it. The
+SDK recommends the v2 schema, which file provisioning does not read before 12.1 nor in 13.0.
 """
 
 from __future__ import annotations
@@ -13,22 +14,26 @@ from grafana_foundation_sdk.models import common, dashboard, prometheus
 
 from core.language import Language, Text
 from grafana.board import Board, Place, Row, Variable, placed
-from grafana.drawing import drawn
-from grafana.fields import columns, configured, letter, said
+from grafana.fields import columns, field_config, in_language, ref_id_of
 from grafana.panel import Kind, Panel, Query
+from grafana.panel_options import panel_model
 
 SCHEMA_VERSION = 39
 SOURCE = common.DataSourceRef(type_val="prometheus", uid="${datasource}")
 TAG = "aforo"
-#: Grafana's rate interval is four times the shortest step; tasks end seldom, so a rate looks back a minute at least
+#: Grafana's rate interval is four times the shortest step, so rates look back a minute: tasks end rarely.
 SHORTEST_STEP_OF_RATES = "15s"
 SORTED = {True: dashboard.VariableSort.ALPHABETICAL_DESC, False: dashboard.VariableSort.NATURAL_ASC}
 RUN_STARTED = "1000 * max by (run_id) (aforo_run_window_start_timestamp_seconds)"
 
 
 def board_json(board: Board, lang: Language) -> str:
-    """Return the dashboard as JSON, the same text for the same board."""
-    model = dashboard.Dashboard(
+    """Return the dashboard as JSON. Equal boards give equal text."""
+    return _encoded(_dashboard(board, lang))
+
+
+def _dashboard(board: Board, lang: Language) -> dashboard.Dashboard:
+    return dashboard.Dashboard(
         uid=board.uid,
         title=board.title.to(lang),
         description=board.description.to(lang),
@@ -44,8 +49,12 @@ def board_json(board: Board, lang: Language) -> str:
         annotations=dashboard.AnnotationContainer(list_val=_annotations(lang)),
         links=[_links(lang)],
     )
-    plain = json.loads(json.dumps(model, cls=JSONEncoder))
-    return json.dumps(plain, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def _encoded(model: dashboard.Dashboard) -> str:
+    return (
+        json.dumps(json.loads(json.dumps(model, cls=JSONEncoder)), indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+    )
 
 
 def _panels(board: Board, lang: Language) -> list[dashboard.Panel | dashboard.RowPanel]:
@@ -61,14 +70,14 @@ def _row(row: Row, place: Place, number: int, lang: Language) -> dashboard.RowPa
 
 
 def _panel(panel: Panel, place: Place, number: int, lang: Language) -> dashboard.Panel:
-    made = drawn(panel)
-    made.id_val, made.grid_pos, made.datasource = number, _grid(place), SOURCE
-    made.title, made.description = panel.title.to(lang), panel.question.to(lang)
-    made.targets = [_target(panel, query, position, lang) for position, query in enumerate(panel.queries)]
-    made.field_config = configured(panel, made, lang)
-    made.transformations = [*_joined(panel, lang), *(_transformation(t) for t in panel.transformations)]
-    made.interval = "1s"
-    return made
+    model = panel_model(panel)
+    model.id_val, model.grid_pos, model.datasource = number, _grid(place), SOURCE
+    model.title, model.description = panel.title.to(lang), panel.question.to(lang)
+    model.targets = [_target(panel, query, position, lang) for position, query in enumerate(panel.queries)]
+    model.field_config = field_config(panel, model, lang)
+    model.transformations = [*_table_steps(panel, lang), *(_transformation(t) for t in panel.transformations)]
+    model.interval = "1s"
+    return model
 
 
 def _target(panel: Panel, query: Query, position: int, lang: Language) -> prometheus.Dataquery:
@@ -80,15 +89,15 @@ def _target(panel: Panel, query: Query, position: int, lang: Language) -> promet
         range_val=not panel.is_instant,
         format_val=formats.get(panel.kind, prometheus.PromQueryFormat.TIME_SERIES),
         editor_mode=prometheus.QueryEditorMode.CODE,
-        legend_format=said(query.legend, lang) or "__auto",
+        legend_format=in_language(query.legend, lang) or "__auto",
         interval=SHORTEST_STEP_OF_RATES if "_interval" in query.expr else None,
-        ref_id=letter(position),
+        ref_id=ref_id_of(position),
         datasource=SOURCE,
     )
 
 
-def _joined(panel: Panel, lang: Language) -> list[dashboard.DataTransformerConfig]:
-    """Return what makes one table of its queries: join on the key, keep the columns, name them, newest first."""
+def _table_steps(panel: Panel, lang: Language) -> list[dashboard.DataTransformerConfig]:
+    """Return the transformations of a table: join by key, keep and rename the columns, sort by key descending."""
     if panel.kind is not Kind.TABLE:
         return []
     named = columns(panel)
@@ -98,13 +107,13 @@ def _joined(panel: Panel, lang: Language) -> list[dashboard.DataTransformerConfi
             "id": "organize",
             "options": {
                 "indexByName": {name: index for index, (name, _) in enumerate(named)},
-                "renameByName": {name: said(column.title, lang) for name, column in named},
+                "renameByName": {name: in_language(column.title, lang) for name, column in named},
             },
         },
     ]
     if len(panel.queries) > 1:
         steps.insert(0, {"id": "joinByField", "options": {"byField": panel.key, "mode": "outer"}})
-    key = next((said(column.title, lang) for name, column in named if name == panel.key), None)
+    key = next((in_language(column.title, lang) for name, column in named if name == panel.key), None)
     if key:
         steps.append({"id": "sortBy", "options": {"sort": [{"field": key, "desc": True}]}})
     return [_transformation(step) for step in steps]

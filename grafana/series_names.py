@@ -1,4 +1,4 @@
-"""Every metric that may stand in a dashboard, a rule or an alert, and who makes it."""
+"""Names of all series that dashboards, rules and alerts may read, by their source."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import yaml
 from core.metrics import CATALOGUE, Kind, Metric
 
 PROMETHEUS = Path(__file__).parents[1] / "prometheus"
-#: made by Prometheus for every target and alert, and by its own /metrics
+#: From Prometheus: of every target and alert, and of its own /metrics.
 OF_PROMETHEUS = frozenset(
     {
         "up",
@@ -28,14 +28,14 @@ OF_PROMETHEUS = frozenset(
 OF_CELERY_EXPORTER = frozenset({"celery_task_started_total", "celery_task_succeeded_total"})
 
 
-def known_metrics() -> set[str]:
-    """Return the names of all series there may be."""
+def series_names() -> set[str]:
+    """Return the names of all series that may exist."""
     ours = {name for metric in CATALOGUE.values() for name in series_of(metric)}
     return ours | {rule["record"] for rule in rules("rules")} | OF_PROMETHEUS | OF_CELERY_EXPORTER
 
 
 def series_of(metric: Metric) -> tuple[str, ...]:
-    """Return the names a family's series have in Prometheus."""
+    """Return the names of a family's series in Prometheus."""
     if metric.kind is Kind.HISTOGRAM:
         return tuple(f"{metric.name}_{part}" for part in ("bucket", "sum", "count"))
     return (metric.name,)

@@ -1,4 +1,4 @@
-"""How each kind of panel is drawn: Grafana's options, through the typed builders of its SDK."""
+"""Options of each kind of panel, built with the typed builders of Grafana's SDK."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from grafana_foundation_sdk.models import heatmap as heat_kinds
 
 from grafana.panel import Kind, Panel
 
-#: letters a label of a bar may have; the SDK says 0, for which Grafana writes "..." under every bar
+#: Longest label of a bar in characters. With the SDK's default 0, Grafana writes "..." under every bar.
 LONGEST_LABEL = 60
 
 
-def drawn(panel: Panel) -> dashboard.Panel:
-    """Return Grafana's panel of the right type with how it is drawn, yet without queries, words and place."""
-    return _DRAWN[panel.kind](panel)
+def panel_model(panel: Panel) -> dashboard.Panel:
+    """Return Grafana's panel with type and options, without queries, texts and position."""
+    return _MODELS[panel.kind](panel)
 
 
 def _stat(panel: Panel) -> dashboard.Panel:
@@ -119,7 +119,7 @@ def _legend() -> common.VizLegendOptions:
 
 
 _VALUE = kinds.BigValueColorMode.VALUE
-_DRAWN: dict[Kind, Callable[[Panel], dashboard.Panel]] = {
+_MODELS: dict[Kind, Callable[[Panel], dashboard.Panel]] = {
     Kind.STAT: _stat,
     Kind.SERIES: _series,
     Kind.BARS: _bars,

@@ -1,4 +1,4 @@
-"""Where the generated JSON lives: one folder a language, since one Grafana must not see a uid twice."""
+"""Files of the generated JSON: one folder per language, because one Grafana must not load a uid twice."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from core.language import LANGUAGES, Language
 from grafana.boards import BOARDS
-from grafana.render import board_json
+from grafana.dashboard_json import board_json
 
 FOLDERS: dict[Language, Path] = {
     "es": Path(__file__).parent / "dashboards-es",
@@ -15,15 +15,15 @@ FOLDERS: dict[Language, Path] = {
 
 
 def generate(lang: Language) -> dict[Path, str]:
-    """Return path and text of every dashboard in `lang`."""
+    """Return the text of every dashboard in `lang`, by path."""
     return {FOLDERS[lang] / f"{board.uid}.json": board_json(board, lang) for board in BOARDS}
 
 
 def stale(lang: Language) -> list[Path]:
-    """Return the files that differ from what the source makes, missing and left-over ones among them."""
-    wanted = generate(lang)
-    found = {path: path.read_text(encoding="utf-8") for path in FOLDERS[lang].glob("*.json")}
-    return sorted(path for path in wanted.keys() | found.keys() if wanted.get(path) != found.get(path))
+    """Return the files that differ from the generated text, missing and left-over ones included."""
+    generated = generate(lang)
+    committed = {path: path.read_text(encoding="utf-8") for path in FOLDERS[lang].glob("*.json")}
+    return sorted(path for path in generated.keys() | committed.keys() if generated.get(path) != committed.get(path))
 
 
 def write_all() -> list[Path]:
@@ -31,11 +31,11 @@ def write_all() -> list[Path]:
     changed = []
     for lang in LANGUAGES:
         FOLDERS[lang].mkdir(exist_ok=True)
-        changed += [path for path in stale(lang) if _settle(path, generate(lang).get(path))]
+        changed += [path for path in stale(lang) if _write(path, generate(lang).get(path))]
     return changed
 
 
-def _settle(path: Path, text: str | None) -> bool:
+def _write(path: Path, text: str | None) -> bool:
     if text is None:
         path.unlink()
     else:
