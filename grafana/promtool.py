@@ -10,6 +10,7 @@ from pathlib import Path
 
 import yaml
 
+from core.settings import Settings
 from grafana.expressions import filled
 
 

@@ -130,7 +130,7 @@ def checked_request(
         mode=mode,
         rate_per_minute=rate or DEFAULT_RATE_PER_MINUTE if mode == Mode.SUSTAINED else None,
         own_task=parse_own_task(task, payload or "") if task else None,
-        **{**options, "profile": options["profile"] or settings.worker.profile},
+        **{**options, "profile": options["profile"] or settings.profile},
     )
 
 

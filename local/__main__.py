@@ -25,19 +25,23 @@ def main() -> None:
 
 
 @main.command(epilog="Example: CONCURRENCY=4 python -m local up")
-@click.option(
+@cli.env_option(
     "--concurrency",
-    cls=cli.EnvironmentOption,
-    envvar="CONCURRENCY",
-    help="Worker slots [env: CONCURRENCY, then AFORO_WORKER_CONCURRENCY, default 2].",
+    "CONCURRENCY",
+    "Worker slots",
+    unset="then AFORO_WORKER_CONCURRENCY",
+    type=cli.WholeNumber(1, MOST_SLOTS),
+    empty_is_value=True,
 )
-@click.option(
+@cli.env_option(
     "--profile",
-    cls=cli.EnvironmentOption,
-    envvar="PROFILE",
-    help="full or showcase [env: PROFILE, then AFORO_WORKER_PROFILE, default full].",
+    "PROFILE",
+    "Encoding of the videos",
+    unset="then AFORO_WORKER_PROFILE",
+    type=click.Choice(PROFILE_NAMES),
+    empty_is_value=True,
 )
-def up(concurrency: str | None, profile: str | None) -> None:
+def up(concurrency: int | None, profile: str | None) -> None:
     """Start the programs that are down, set the worker slots, and wait until Prometheus scrapes all."""
     settings = Settings.from_process()
     options = worker_options(settings, concurrency, profile)
@@ -121,15 +125,10 @@ def video_folders(settings: Settings) -> list[Path]:
     return [folder for folder in folders if folder != root and folder.is_relative_to(root)]
 
 
-def worker_options(settings: Settings, concurrency: str | None, profile: str | None) -> stack.WorkerOptions:
-    """Return the worker options. An omitted option takes the setting. Raise UsageError for an invalid one."""
-    slots = str(settings.worker.concurrency) if concurrency is None else concurrency
-    if not (slots.isascii() and slots.isdigit() and 1 <= int(slots[:9]) <= MOST_SLOTS):
-        raise UsageError("CONCURRENCY", "it must be a whole number of slots", f"give 1 to {MOST_SLOTS}", value=slots)
-    kind = settings.profile if profile is None else profile
-    if kind not in PROFILE_NAMES:
-        raise UsageError("PROFILE", "it is unknown", f"use {' or '.join(PROFILE_NAMES)}", value=kind)
-    return stack.WorkerOptions(int(slots), kind, settings.worker.threads)
+def worker_options(settings: Settings, concurrency: int | None, profile: str | None) -> stack.WorkerOptions:
+    """Return the worker options. An omitted option takes the setting."""
+    slots = concurrency or settings.worker.concurrency
+    return stack.WorkerOptions(slots, profile or settings.profile, settings.worker.threads)
 
 
 def _row(program: Program, process: supervisor.Process) -> str:

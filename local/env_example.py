@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from aforo.settings import DECLARATIONS
 from core.settings import declared
 
 HEAD = "# All settings with their defaults. Copy this file to .env, and remove the # before a setting to change it.\n"
+LIBRARY_HEAD = "\n\n# The library `aforo` in your own worker reads these from the environment of that worker.\n"
 COMPOSE_HEAD = "\n\n# STACK=compose only: further variables of docker-compose.yml and deploy/compose/stack.\n"
 #: Name, default and meaning. A test compares them with docker-compose.yml.
 COMPOSE = (
@@ -45,7 +47,17 @@ COMPOSE = (
 def render() -> str:
     """Return the text of `.env.example`."""
     settings = ((entry["name"], entry["default"], entry["meaning"]) for entry in declared())
-    return HEAD + _listed(settings) + COMPOSE_HEAD + _listed(COMPOSE)
+    return HEAD + _listed(settings) + LIBRARY_HEAD + _listed(library_variables()) + COMPOSE_HEAD + _listed(COMPOSE)
+
+
+def library_variables() -> list[tuple[str, str, str]]:
+    """Return name, default and meaning of the library's variables, without those that are settings of ours too."""
+    ours = {entry["name"] for entry in declared()}
+    return [(each.name, each.default, _as_comment(each.meaning)) for each in DECLARATIONS if each.name not in ours]
+
+
+def _as_comment(meaning: str) -> str:
+    return (meaning[0].lower() + meaning[1:]).removesuffix(".")
 
 
 def _listed(entries: Iterable[tuple[str, str, str]]) -> str:

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from aforo.settings import DECLARATIONS
 from core.settings import declared
 from local.env_example import COMPOSE, render
 
@@ -19,6 +20,10 @@ def test_it_is_up_to_date():
 def test_it_names_every_setting_with_its_default_and_meaning():
     for setting in declared():
         assert f"# {setting['meaning']}\n#{setting['name']}={setting['default']}\n" in SHOWN
+
+
+def test_it_names_every_variable_of_the_library():
+    assert {each.name for each in DECLARATIONS} <= set(re.findall(r"(?m)^#(\w+)=", SHOWN))
 
 
 def test_it_names_every_variable_of_the_compose_file():

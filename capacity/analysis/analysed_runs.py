@@ -24,7 +24,7 @@ class AnalysedRuns:
     @cached_property
     def invalid(self) -> frozenset[str]:
         """Return the ids of the runs with an invalidating data-quality warning."""
-        return frozenset(run.row.run_id for run in self.runs if not is_valid(run.flags))
+        return frozenset(run.row.run_id for run in self.runs if not is_valid(run.warnings))
 
     @cached_property
     def cells(self) -> list[TableCell]:

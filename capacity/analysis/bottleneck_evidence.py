@@ -73,8 +73,8 @@ def _disk_utilisation(busy: Resources) -> float | None:
     """Return the share of time that the device needs to read and to write, at its measured bandwidth limits."""
     read = _ratio(busy.rate("disk.read"), busy.latest("ceiling.disk_read"))
     written = _ratio(busy.rate("disk.written"), busy.latest("ceiling.disk_write"))
-    known = [ratio for ratio in (read, written) if ratio is not None]
-    return sum(known) if known else None
+    finite = [ratio for ratio in (read, written) if ratio is not None]
+    return sum(finite) if finite else None
 
 
 def _network_utilisation(busy: Resources) -> float | None:

@@ -72,10 +72,10 @@ def _host(run: RunRow) -> tuple[object, ...]:
 
 
 def _mean(values: Floats) -> float:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if known.size else float("nan")
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if finite.size else float("nan")
 
 
 def _known_sum(values: Iterable[float]) -> float:
-    known = [value for value in values if np.isfinite(value)]
-    return sum(known) if known else float("nan")
+    finite = [value for value in values if np.isfinite(value)]
+    return sum(finite) if finite else float("nan")

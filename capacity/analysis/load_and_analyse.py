@@ -17,7 +17,7 @@ from capacity.analysis.measured_run import UNKNOWN_FIGURES, MeasuredRun, Scenari
 from capacity.analysis.recording_rules import FiguresByRun, read_figures
 from capacity.analysis.run_analysis import RunAnalysis, analyse
 from capacity.analysis.run_windows import run_window
-from capacity.runs.archive import archived_figures, is_archived, read_archive, read_resource_file, run_folder
+from capacity.runs.archive import archived_figures, is_archived, read_archive, read_resource_file
 from capacity.runs.recorded_run import RecordedRun, find_run, load_run
 from capacity.runs.resource_samples import Resources, read_resources
 from capacity.runs.result_row import ResultRow
@@ -26,6 +26,7 @@ from capacity.table.cells import fill
 from core import promql
 from core.errors import EnvironmentFault
 from core.models import RunRow
+from core.results_folder import run_folder
 from core.settings import Settings
 
 #: most runs that one report analyses: five of each of 16 cells and some more

@@ -35,7 +35,7 @@ class RunAnalysis(MeasuredRun):
     little: LittleCheck
     offered: OfferedRate | None
     bottleneck: BottleneckVerdict
-    flags: tuple[QualityWarning, ...]
+    warnings: tuple[QualityWarning, ...]
 
 
 def analyse(
@@ -54,14 +54,14 @@ def analyse(
         little=little,
         offered=offered,
         bottleneck=find_bottleneck(cell_evidence(measured, resources, comparable)),
-        flags=quality_warnings(_facts(measured, resources, little, offered, usual_calibration_seconds)),
+        warnings=quality_warnings(_facts(measured, resources, little, offered, usual_calibration_seconds)),
     )
 
 
 def _parts(recorded: RecordedRun) -> Decomposition:
     """Return the mean parts of the response time; queue waits are exact per video and need no pairing."""
-    known = np.isfinite(recorded.started_at) & recorded.done
-    wait = (recorded.started_at - recorded.uploaded_at)[known]
+    started = np.isfinite(recorded.started_at) & recorded.done
+    wait = (recorded.started_at - recorded.uploaded_at)[started]
     executions, counted = recorded.executions, recorded.executions.counted
     start = executions.started_at[counted]
     uploaded = start - (float(wait.mean()) if wait.size else float("nan"))

@@ -10,8 +10,8 @@ from capacity.runs.recorded_run import RecordedRun
 def run_window(recorded: RecordedRun) -> tuple[float, float]:
     """Return the times of the first upload and of the last recorded event."""
     moments = np.concatenate([recorded.uploaded_at, recorded.updated_at, recorded.executions.ended_at])
-    known = moments[np.isfinite(moments)]
-    return (float(known.min()), float(known.max())) if known.size else (recorded.run.created_at,) * 2
+    finite = moments[np.isfinite(moments)]
+    return (float(finite.min()), float(finite.max())) if finite.size else (recorded.run.created_at,) * 2
 
 
 def working_window(recorded: RecordedRun) -> tuple[float, float]:

@@ -18,7 +18,7 @@ MARGIN_SECONDS = 30.0
 def links(settings: Settings, run: RunRow, lang: Language) -> str:
     """Return the lines with files and pages of a run; Grafana only when it runs."""
     folder, prometheus = settings.results.path, settings.prometheus
-    page = _live_page(prometheus.page or prometheus.url, run.id)
+    page = _live_page(prometheus.page or prometheus.url, run.id, lang)
     dashboard = (
         _dashboard(prometheus.grafana_page or prometheus.grafana_url, run)
         if _accepts_connections(prometheus.grafana_url)
@@ -32,9 +32,10 @@ def links(settings: Settings, run: RunRow, lang: Language) -> str:
     ).to(lang)
 
 
-def _live_page(prometheus: str, run_id: str) -> str:
-    """Return the URL of the run's row on Prometheus' live page."""
-    return f"{prometheus.rstrip('/')}/consoles/index.html#{quote(run_id)}"
+def _live_page(prometheus: str, run_id: str, lang: Language) -> str:
+    """Return the URL of the run's row on Prometheus' live page, which is in Spanish by default."""
+    query = "?lang=en" if lang == "en" else ""
+    return f"{prometheus.rstrip('/')}/consoles/index.html{query}#{quote(run_id)}"
 
 
 def _dashboard(grafana: str, run: RunRow) -> str:

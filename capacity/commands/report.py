@@ -72,7 +72,7 @@ def analysis_as_json(analysis: RunAnalysis) -> dict[str, object]:
         "stability_evidence": analysis.stability,
         "offered": analysis.offered,
         "bottleneck": analysis.bottleneck,
-        "flags": analysis.flags,
+        "flags": analysis.warnings,
         "agrees": analysis.row.agrees,
     }
 

@@ -127,13 +127,13 @@ def levels_of_runs(rows: list[ResultRow]) -> FitInput:
     if not usable:
         raise UsageError("usl --runs", "none of the runs has an X_sat", "give bursts of more videos than slots")
     widths = [_standard_error(row) for row, _ in usable]
-    known = [width for width in widths if width is not None]
+    present = [width for width in widths if width is not None]
     cores = {row.cpu_count for row, _ in usable}
     return FitInput(
         Levels(
             np.array([float(row.slots) for row, _ in usable]),
             np.array([x for _, x in usable]),
-            np.array(known) if len(known) == len(usable) else None,
+            np.array(present) if len(present) == len(usable) else None,
         ),
         cores=cores.pop() if len(cores) == 1 else None,
     )

@@ -104,9 +104,9 @@ def ordered_runs(plan: MatrixPlan) -> list[PlannedRun]:
     return runs
 
 
-def predict(plan: MatrixPlan, run: PlannedRun, known: Services, cores: int) -> Prediction:
+def predict(plan: MatrixPlan, run: PlannedRun, services: Services, cores: int) -> Prediction:
     """Return the duration of a run with overhead; without an early stop."""
-    service, basis = _service(parse_size(run.size), run.concurrency, known, cores)
+    service, basis = _service(parse_size(run.size), run.concurrency, services, cores)
     between = service / run.concurrency
     if run.mode == Mode.SUSTAINED:
         offered = (
@@ -123,20 +123,22 @@ def total(predictions: Sequence[Prediction]) -> Prediction:
     return Prediction(sum(p.seconds for p in predictions), order[worst])
 
 
-def known_services(measured: Iterable[tuple[str, int, float | None]]) -> dict[tuple[int, int], float]:
+def measured_services(measured: Iterable[tuple[str, int, float | None]]) -> dict[tuple[int, int], float]:
     """Return service times by cell from size label, slots and mean seconds; later ones replace earlier ones."""
     return {(label_bytes(size), slots): seconds for size, slots, seconds in measured if seconds is not None}
 
 
-def _service(size_bytes: int, slots: int, known: Services, cores: int) -> tuple[float, Basis]:
+def _service(size_bytes: int, slots: int, services: Services, cores: int) -> tuple[float, Basis]:
     """Return the service time: measured, or scaled from the nearest cell, or guessed from size and cores.
 
     Scaling is proportional to bytes and assumes that more slots do not raise the throughput. It rather overestimates.
     """
-    if (size_bytes, slots) in known:
-        return known[size_bytes, slots], Basis.MEASURED
-    if known:
-        (near_bytes, near_slots), seconds = min(known.items(), key=lambda item: _distance(item[0], (size_bytes, slots)))
+    if (size_bytes, slots) in services:
+        return services[size_bytes, slots], Basis.MEASURED
+    if services:
+        (near_bytes, near_slots), seconds = min(
+            services.items(), key=lambda item: _distance(item[0], (size_bytes, slots))
+        )
         return seconds * size_bytes / near_bytes * max(1.0, slots / near_slots), Basis.SCALED
     megabytes = size_bytes / 1e6
     alone, shared = GUESSED_SECONDS_PER_MB, GUESSED_CORE_SECONDS_PER_MB * slots / cores

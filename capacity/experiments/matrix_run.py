@@ -14,7 +14,7 @@ from capacity.experiments.matrix_plan import (
     MatrixPlan,
     PlannedRun,
     Prediction,
-    known_services,
+    measured_services,
     ordered_runs,
     predict,
     total,
@@ -67,8 +67,8 @@ class MatrixRun:
     def predict(self, planned: PlannedRun) -> Prediction:
         """Return the predicted duration of a run, by what has been measured here so far."""
         rows = [*self._others, *self.rows.values()]
-        known = known_services((row.size_label, row.slots, row.service_mean_seconds) for row in rows)
-        return predict(self.plan, planned, known, os.cpu_count() or 1)
+        services = measured_services((row.size_label, row.slots, row.service_mean_seconds) for row in rows)
+        return predict(self.plan, planned, services, os.cpu_count() or 1)
 
     def remaining_time(self) -> Prediction:
         """Return the predicted duration of all remaining runs."""

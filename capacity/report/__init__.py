@@ -1,1 +1,1 @@
-"""The report: one HTML file that opens offline."""
+"""Report: terminal, one HTML file that opens offline, document of the scenario."""

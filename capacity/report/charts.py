@@ -1,6 +1,6 @@
-"""Charts as inline SVG that stretches to any width, with labels as HTML that keep their size on a phone.
+"""Charts as inline SVG that stretches to any width; labels are HTML, so that they keep their size on a phone.
 
-Colours are CSS variables of the page, so one drawing serves light, dark and paper (docs/adr/0030).
+Colours are CSS variables of the page, so one chart serves light theme, dark theme and print (docs/adr/0030).
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ TICKS = 5
 
 @dataclass(frozen=True)
 class Axis:
-    """A linear range with the unit that its last label carries."""
+    """A linear axis; its last label shows the unit."""
 
     low: float
     high: float
     unit: str = ""
 
     def share(self, value: float) -> float:
-        """Return where a value lies: 0 at the low end, 1 at the high one."""
+        """Return the position of a value: 0 at the low end, 1 at the high end."""
         return (value - self.low) / (self.high - self.low) if self.high > self.low else 0.0
 
     def ticks(self) -> list[float]:
-        """Return a few round values inside the range."""
+        """Return a few round values within the range."""
         step = _round_step((self.high - self.low) / TICKS)
         first = np.ceil(self.low / step - 1e-9) * step
         return [float(v) + 0.0 for v in np.arange(first, self.high + step * 1e-6, step)]  # + 0.0: no "-0"
@@ -38,7 +38,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Frame:
-    """The plane of one chart; `rows` is its height in CSS pixels."""
+    """The plane of one chart; `pixels` is its height in CSS pixels."""
 
     x: Axis
     y: Axis
@@ -49,7 +49,7 @@ class Frame:
         return f"{WIDTH * self.x.share(x):.1f},{HEIGHT * (1 - self.y.share(y)):.2f}"
 
     def line(self, xs: Floats, ys: Floats, colour: str, dashed: bool = False) -> str:
-        """Return a line through the known points, broken where a value is unknown."""
+        """Return a line through the points, with a gap at NaN."""
         style = ' stroke-dasharray="6 5"' if dashed else ""
         return "".join(
             f'<polyline points="{" ".join(self.point(x, y) for x, y in piece)}" stroke="var(--{colour})"{style}/>'
@@ -66,30 +66,30 @@ class Frame:
         )
 
     def box(self, x0: float, x1: float, y0: float, y1: float, colour: str, title: str = "") -> str:
-        """Return a filled rectangle, at least a hair wide."""
+        """Return a filled rectangle with a minimum width."""
         left, right = WIDTH * self.x.share(x0), WIDTH * self.x.share(x1)
         top, bottom = HEIGHT * (1 - self.y.share(y1)), HEIGHT * (1 - self.y.share(y0))
-        said = f"<title>{escape(title)}</title>" if title else ""
+        tooltip = f"<title>{escape(title)}</title>" if title else ""
         return (
             f'<rect x="{left:.1f}" y="{top:.2f}" width="{max(right - left, 0.6):.1f}" '
-            f'height="{bottom - top:.2f}" fill="var(--{colour})">{said}</rect>'
+            f'height="{bottom - top:.2f}" fill="var(--{colour})">{tooltip}</rect>'
         )
 
     def whisker(self, x: float, low: float, high: float, colour: str) -> str:
-        """Return an interval as a vertical line with a cap at both ends, as HTML, so that its caps keep their size."""
+        """Return an interval as a vertical line with two caps; HTML, so that the caps keep their size."""
         bottom, height = 100 * self.y.share(low), 100 * (self.y.share(high) - self.y.share(low))
         place = f"left:{100 * self.x.share(x):.2f}%;bottom:{bottom:.2f}%;height:{height:.2f}%;color:var(--{colour})"
         return f'<i class="whisker" style="{place}"></i>'
 
     def dot(self, x: float, y: float, colour: str, title: str) -> str:
-        """Return a round point as HTML, which the stretching of the drawing leaves round."""
+        """Return a point; HTML, so that it stays round when the chart stretches."""
         left, bottom = 100 * self.x.share(x), 100 * self.y.share(y)
         place = f"left:{left:.2f}%;bottom:{bottom:.2f}%;background:var(--{colour})"
         return f'<i class="dot" style="{place}" title="{escape(title)}"></i>'
 
 
 def draw(frame: Frame, name: str, shapes: Iterable[str], dots: Iterable[str] = (), names: Sequence[str] = ()) -> str:
-    """Return a chart; `names` label equal rows from the top instead of the values of the y axis."""
+    """Return a chart; `names` label equal rows from the top and replace the values of the y axis."""
     grid = "".join(f'<line class="grid" {_across(frame, y)}/>' for y in ([] if names else frame.y.ticks()))
     return (
         f'<figure class="chart" role="img" aria-label="{escape(name)}"><figcaption>{escape(name)}</figcaption>'
@@ -106,7 +106,7 @@ def legend(entries: Sequence[tuple[str, str]]) -> str:
 
 
 def thinned(xs: Floats, ys: Floats, points: int = 400) -> tuple[Floats, Floats]:
-    """Return at most so many points, evenly taken, the last included."""
+    """Return at most `points` points, evenly spaced, including the last."""
     if xs.size <= points:
         return xs, ys
     chosen = np.linspace(0, xs.size - 1, points).astype(np.int64)

@@ -75,7 +75,7 @@ def _of_curve(curve: Curve) -> Iterator[Conclusion]:
 
 def _gain(fewer: Point, more: Point) -> str:
     """Classify the effect of more slots; only intervals between runs can distinguish two cells."""
-    if not (fewer.valid and more.valid):
+    if not (fewer.is_valid and more.is_valid):
         return "invalid"
     if fewer.interval is None or more.interval is None or not (fewer.between_runs and more.between_runs):
         return "indicative"
@@ -113,7 +113,7 @@ def _of_limits(analysed: AnalysedRuns) -> Iterator[Conclusion]:
 def _of_runs(runs: Sequence[RunAnalysis]) -> Iterator[Conclusion]:
     groups = {
         "unclear_limit": [run for run in runs if run.bottleneck.cause is Cause.UNCLEAR and not kept_up(run)],
-        "invalid_runs": [run for run in runs if not is_valid(run.flags)],
+        "invalid_runs": [run for run in runs if not is_valid(run.warnings)],
         "no_littles_law": [run for run in runs if run.little.agreement is Agreement.UNKNOWN],
         "few_arrivals": [run for run in runs if run.stability is not None and not run.stability.long_enough],
     }

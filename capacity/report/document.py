@@ -115,18 +115,20 @@ def _findings(run: RunAnalysis) -> tuple[str, ...]:
 
 
 def _of_bandwidth(utilisation: float | None) -> str:
-    return "techo sin medir" if utilisation is None else f"{percent(utilisation, LANG, 0)} del techo"
+    return (
+        "ancho de banda sin medir" if utilisation is None else f"{percent(utilisation, LANG, 0)} de su ancho de banda"
+    )
 
 
 def _check(run: RunAnalysis) -> tuple[str, ...]:
     counts, unknown = run.recorded.video_counts, UNKNOWN.to(LANG)
     holds = counts.is_conserved and counts.injected == run.row.count
     mismatch = run.little.mismatch
-    flags = "; ".join(sentence(flag.evidence, LANG) for flag in run.flags) or "sin reservas"
+    warnings = "; ".join(sentence(warning.evidence, LANG) for warning in run.warnings) or "sin reservas"
     return (
         run.row.run_id,
         f"{counts.done}/{run.row.count} {'se cumple' if holds else 'NO SE CUMPLE'}",
         {True: "sí", False: "NO", None: unknown}[run.row.agrees],
         percent(mismatch, LANG) if math.isfinite(mismatch) else unknown,
-        flags if is_valid(run.flags) else f"**no confiable**: {flags}",
+        warnings if is_valid(run.warnings) else f"**no confiable**: {warnings}",
     )

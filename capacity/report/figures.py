@@ -1,4 +1,4 @@
-"""The drawings of the report: which data go on which chart."""
+"""The charts of the report: data of each chart."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ STAGE_COLOURS = {
 
 
 def throughput_chart(curves: Sequence[Curve], lang: Language) -> str:
-    """Draw X_sat with its intervals against slots, a colour a size, and each fitted law where it may be used."""
+    """Draw X_sat with its intervals against slots, one colour per size, and each fitted law that applies."""
     most = max(cell.slots for curve in curves for cell in curve.points)
     top = max(max(cell.capacity, _upper(cell)) for curve in curves for cell in curve.points)
     frame = Frame(Axis(0, most + 0.5, "slots"), Axis(0, 1.08 * top), 240)
@@ -51,7 +51,7 @@ def throughput_chart(curves: Sequence[Curve], lang: Language) -> str:
 
 
 def _law(frame: Frame, curve: Curve, most: int, colour: str) -> str:
-    """Return the fitted law, dashed, or where there is none that may be used the straight way between the points."""
+    """Return the fitted law as a dashed line; nothing if it does not apply."""
     if curve.fit is not None and curve.fit.refused is None:
         n = np.linspace(1, most, 60)
         return frame.line(n, np.array([curve.fit.model.throughput(float(v)) for v in n]), colour, dashed=True)
@@ -59,7 +59,7 @@ def _law(frame: Frame, curve: Curve, most: int, colour: str) -> str:
 
 
 def timeline(run: RunAnalysis, start: float, end: float, lang: Language) -> str:
-    """Draw the stages of each execution per slot, or the busy share of a slot where there are too many executions."""
+    """Draw the stages of each execution per slot, or the busy share per slot if there are too many executions."""
     executions = run.recorded.executions
     if executions.slot is None or not executions.started_at.size:
         return ""
@@ -82,7 +82,7 @@ def _stage_legend(lang: Language) -> str:
 
 
 def queue_chart(run: RunAnalysis, start: float, end: float, lang: Language) -> str:
-    """Draw how many videos waited, from the run's own log."""
+    """Draw the number of waiting videos, from the run's records."""
     times = np.linspace(start, end, 300)
     waiting = waiting_videos(run.recorded.uploaded_at, run.recorded.started_at, times)
     frame = Frame(Axis(0, end - start, "s"), Axis(0, max(1.0, 1.05 * float(waiting.max()))), 110)
@@ -91,7 +91,7 @@ def queue_chart(run: RunAnalysis, start: float, end: float, lang: Language) -> s
 
 
 def resource_charts(run: RunAnalysis, start: float, end: float, lang: Language) -> str:
-    """Draw CPU, pressure and disk on the time axis of the run; nothing where nothing was recorded."""
+    """Draw CPU, pressure and disk over the run; leave out what was not recorded."""
     resources = run.resources.during(start, end)
     cores = resources.latest("cores")
     x = resources.times - start
@@ -112,7 +112,7 @@ def resource_charts(run: RunAnalysis, start: float, end: float, lang: Language) 
 
 
 def service_chart(run: RunAnalysis, lang: Language) -> str:
-    """Draw how service times are distributed."""
+    """Draw the distribution of service times."""
     executions = run.recorded.executions
     service = (executions.ended_at - executions.started_at)[executions.counted]
     if not service.size:
@@ -128,7 +128,7 @@ def service_chart(run: RunAnalysis, lang: Language) -> str:
 
 
 def stage_chart(run: RunAnalysis, lang: Language) -> str:
-    """Draw the mean seconds of each stage of a video."""
+    """Draw the mean seconds per stage."""
     means = {name: seconds for name, seconds in run.parts.stage_seconds.items() if seconds > 0}
     if not means:
         return ""
@@ -152,15 +152,15 @@ def _stages(run: RunAnalysis, frame: Frame, chosen: Integers, start: float, bott
         for stage in Stage if done else ():
             seconds = float(np.nan_to_num(run.recorded.stage_seconds[stage.value][i]))
             if seconds > 0:
-                said = f"{STAGE_NAMES[stage].to(lang)} {seconds:.2f} s"
-                boxes.append(frame.box(begin, begin + seconds, bottom, bottom + 0.7, STAGE_COLOURS[stage], said))
+                tooltip = f"{STAGE_NAMES[stage].to(lang)} {seconds:.2f} s"
+                boxes.append(frame.box(begin, begin + seconds, bottom, bottom + 0.7, STAGE_COLOURS[stage], tooltip))
             begin += seconds
         boxes.append(frame.line(np.array([end, end]), np.array([bottom, bottom + 0.7]), "ground"))
     return boxes
 
 
 def _busy(run: RunAnalysis, frame: Frame, chosen: Integers, start: float, bottom: float) -> list[str]:
-    """Return the share of each interval that the slot worked, as bars of that height."""
+    """Return the busy share of the slot per interval, as bars of that height."""
     executions = run.recorded.executions
     edges = np.linspace(frame.x.low, frame.x.high, BARS_LIMIT // 2 + 1)
     moments = np.sort(np.concatenate([executions.started_at[chosen], executions.ended_at[chosen]])) - start
@@ -195,12 +195,12 @@ def _disk_chart(x: Floats, disk: dict[str, Floats], axis: Axis, lang: Language) 
 
 
 def _upper(point: Point) -> float:
-    """Return the interval's upper end as far as a chart can show it."""
+    """Return the upper end of the interval, limited to twice the capacity."""
     return point.capacity if point.interval is None else min(point.interval.high, 2 * point.capacity)
 
 
 def _rates(resources: Resources, key: str) -> Floats:
-    """Return a counter's growth per second over a few samples: scrapes come a little early or late."""
+    """Return a counter's increase per second over several samples, because scrapes are not exactly periodic."""
     values = resources.samples.get(key, np.full(resources.times.size, np.nan))
     rates = np.full(values.size, np.nan)
     span = min(RATE_SAMPLES, values.size - 1)

@@ -41,7 +41,7 @@ def _page(analysed: AnalysedRuns, lang: Language) -> dict[str, Any]:
     drawn = [run for run in reversed(analysed.runs) if run.row.run_id in analysed.drawn]
     return {
         "answer": answer(analysed, lang),
-        "is_invalid": best is not None and not is_valid(best.flags),
+        "is_invalid": best is not None and not is_valid(best.warnings),
         "other_sizes": [best_sentence(analysed, run, lang) for run in analysed.best_of_sizes if run is not best],
         "machine": machine(best, lang) if best else None,
         "table_names": [name.strip() for name in HEADER.to(lang).strip("|").split("|")],

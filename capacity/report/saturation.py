@@ -26,7 +26,7 @@ class Point:
     capacity: float
     interval: Interval | None
     between_runs: bool = False
-    valid: bool = True
+    is_valid: bool = True
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,8 @@ def _curve(label: str, cells: Sequence[TableCell], invalid: Collection[str]) -> 
 
 def _points(cells: Iterable[TableCell], invalid: Collection[str]) -> Iterator[Point]:
     for cell in sorted(cells, key=lambda cell: cell.runs[0].slots):
-        valid = not any(run.run_id in invalid for run in cell.x_sat_runs)
-        yield Point(cell.runs[0].slots, cell.x_sat or 0.0, cell.x_sat_interval, cell.is_between_runs, valid)
+        is_valid = not any(run.run_id in invalid for run in cell.x_sat_runs)
+        yield Point(cell.runs[0].slots, cell.x_sat or 0.0, cell.x_sat_interval, cell.is_between_runs, is_valid)
 
 
 def _fit_statement(fit: UslFit | None, lang: Language) -> str:

@@ -218,11 +218,11 @@ def machine(run: RunAnalysis, lang: Language) -> str:
 
 def reservations(run: RunAnalysis, lang: Language) -> str:
     """Return the data-quality warnings of the run, or that there are none."""
-    if not run.flags:
+    if not run.warnings:
         return Text("Sin reservas sobre la medición.", "No reservations about the measurement.").to(lang)
-    reasons = "; ".join(sentence(flag.evidence, lang) for flag in run.flags)
+    reasons = "; ".join(sentence(warning.evidence, lang) for warning in run.warnings)
     valid = Text("Con reservas", "With reservations")
-    heading = valid if is_valid(run.flags) else Text("NO CONFIABLE", "INVALID")
+    heading = valid if is_valid(run.warnings) else Text("NO CONFIABLE", "INVALID")
     return f"{heading.to(lang)}: {reasons}."
 
 

@@ -1,4 +1,4 @@
-"""The report in the terminal: the answer, the line of the table, and every check with its unit."""
+"""Report of one run for the terminal: the answer, the row of the table, every figure and check."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ WIDTH = 118
 def render_terminal(run: RunAnalysis, lang: Language) -> str:
     """Return the report of one run as text."""
     first = [headline(run.row, lang, missing_capacity(run)), limit(run, lang), reservations(run, lang)]
-    told = [(name.to(lang), value) for name, value in facts(run, lang)]
-    column = max(len(name) for name, _ in told)
-    lines = [line for name, value in told for line in _fact(name, value, column)]
+    named = [(name.to(lang), value) for name, value in facts(run, lang)]
+    column = max(len(name) for name, _ in named)
+    lines = [line for name, value in named for line in _fact(name, value, column)]
     return "\n".join([*_wrapped(first), "", markdown(fill([run.row]), lang), *lines])
 
 

@@ -14,13 +14,14 @@ from capacity.analysis.run_analysis import RunAnalysis
 from capacity.report.page import render_page
 from capacity.report.statements import kept_up
 from capacity.report.to_json import to_json
-from capacity.runs.archive import is_archived, run_folder, write_archive
+from capacity.runs.archive import is_archived, write_archive
 from capacity.runs.recorded_run import unfinished_since
 from capacity.runs.store import reading
 from capacity.table.table_text import csv_text, markdown, sources
 from core.database import Sessions
 from core.language import Language
 from core.models import RunRow
+from core.results_folder import run_folder
 from core.run import FINAL_STATUSES
 from core.settings import Settings
 

@@ -30,11 +30,6 @@ OPEN = "open"
 LEFT_OUT = frozenset({"run_id", "source_sha256", "profile", "user_id", "owner", "lease_until"})
 
 
-def run_folder(results: Path, run_id: str) -> Path:
-    """Return the folder of a run's files."""
-    return results / "runs" / run_id
-
-
 def is_archived(folder: Path) -> bool:
     """Return True if the archive is complete and final; an old archive has `attempts.csv`."""
     names = ("run.json", "videos.csv", _executions_file(folder).name, "resources.csv")

@@ -64,8 +64,8 @@ class Resources:
     def rate(self, key: str) -> float | None:
         """Return a counter's mean increase per second; None when unknown."""
         increase = self.increase(key)
-        known = self.times[np.isfinite(self.samples[key])] if increase is not None else self.times[:0]
-        return None if increase is None or known[-1] <= known[0] else increase / float(known[-1] - known[0])
+        finite = self.times[np.isfinite(self.samples[key])] if increase is not None else self.times[:0]
+        return None if increase is None or finite[-1] <= finite[0] else increase / float(finite[-1] - finite[0])
 
     def latest(self, key: str) -> float | None:
         """Return the last known value of a gauge; None when unknown."""
@@ -107,8 +107,8 @@ class Resources:
     def cpu_rate(self, modes: frozenset[str]) -> float | None:
         """Return the mean number of cores in these modes; None when unknown."""
         rates = [self.rate(key) for key in self.samples if key.startswith("cpu.") and key[4:] in modes]
-        known = [rate for rate in rates if rate is not None]
-        return sum(known) if known else None
+        finite = [rate for rate in rates if rate is not None]
+        return sum(finite) if finite else None
 
     def steal_ratios(self) -> tuple[float | None, float | None]:
         """Return the share of CPU time stolen by the hypervisor: the mean, and in the worst 30 s."""
@@ -122,8 +122,8 @@ class Resources:
         ahead = np.searchsorted(self.times, self.times + STEAL_WINDOW_SECONDS)
         starts = np.flatnonzero(ahead < self.times.size)
         rates = (stolen[ahead[starts]] - stolen[starts]) / (self.times[ahead[starts]] - self.times[starts])
-        known = rates[np.isfinite(rates)]
-        return mean, float(known.max()) / cores if known.size else None
+        finite = rates[np.isfinite(rates)]
+        return mean, float(finite.max()) / cores if finite.size else None
 
     def _known(self, key: str) -> Floats:
         values = self.samples.get(key, np.empty(0))
@@ -148,6 +148,6 @@ def _on(times: Floats, series: Series) -> Floats:
     """Return the series on the axis; Prometheus answers at start + k x step and omits gaps."""
     values = np.full(times.size, np.nan)
     if series.points:
-        moments, known = np.array(series.points).T
-        values[np.abs(times[None, :] - moments[:, None]).argmin(axis=1)] = known
+        moments, finite = np.array(series.points).T
+        values[np.abs(times[None, :] - moments[:, None]).argmin(axis=1)] = finite
     return values

@@ -64,8 +64,8 @@ class TableCell:
     @property
     def x_sat(self) -> float | None:
         """Return the nominal capacity, the geometric mean of its runs."""
-        known = self._capacities()
-        return math.exp(float(np.mean(np.log(known)))) if known else None
+        capacities = self._capacities()
+        return math.exp(float(np.mean(np.log(capacities)))) if capacities else None
 
     @property
     def x_sat_interval(self) -> Interval | None:
@@ -128,5 +128,5 @@ def _by_age(rows: Iterable[ResultRow]) -> tuple[ResultRow, ...]:
 
 
 def _mean(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None
+    present = [value for value in values if value is not None]
+    return sum(present) / len(present) if present else None

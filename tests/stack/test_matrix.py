@@ -79,8 +79,8 @@ def test_a_burst_that_knows_enough_gives_its_waiting_videos_back(stack):
     done = "SELECT count(*) FROM videos WHERE run_id = ? AND state = 'done'"
     poll_until(lambda: rows(stack, done, run_id)[0][0] >= 2, "two done videos", 180)
     code = (
-        "from capacity.experiments.test_runner import Laboratory; "
-        f"print(Laboratory.open().withdrawal.take_back({{{run_id!r}}}))"
+        "from capacity.experiments.test_runner import TestRunner; "
+        f"print(TestRunner.open().queued_videos.cancel({{{run_id!r}}}))"
     )
     taken = int(python(stack, "-c", code).stdout)
     row = report(stack, run_id)

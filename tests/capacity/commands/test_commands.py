@@ -148,7 +148,7 @@ def test_audit_as_json(write):
         "rows": [
             {"verdict": "ok", "reasons": []},
             {"verdict": "suspicious", "reasons": [unknown]},
-        ]
+        ],
     }
 
 

@@ -8,7 +8,7 @@ from capacity.experiments.matrix_plan import (
     Basis,
     MatrixPlan,
     PlannedRun,
-    known_services,
+    measured_services,
     ordered_runs,
     predict,
     total,
@@ -83,8 +83,8 @@ def test_a_sum_rests_on_its_least_sure_part():
 
 
 def test_services_are_known_by_size_and_slots():
-    assert known_services([("5MB", 2, 6.0), ("5MB", 2, 7.0), ("10MB", 1, None)]) == {(5_000_000, 2): 7.0}
+    assert measured_services([("5MB", 2, 6.0), ("5MB", 2, 7.0), ("10MB", 1, None)]) == {(5_000_000, 2): 7.0}
 
 
 def test_a_file_smaller_than_what_can_be_made_is_known_too():
-    assert known_services([("50KB", 2, 6.0), ("30GB", 2, 7.0)]) == {(50_000, 2): 6.0, (30 * 10**9, 2): 7.0}
+    assert measured_services([("50KB", 2, 6.0), ("30GB", 2, 7.0)]) == {(50_000, 2): 6.0, (30 * 10**9, 2): 7.0}

@@ -6,12 +6,13 @@ import pytest
 from capacity.analysis.load_and_analyse import load_and_analyse
 from capacity.analysis.measured_run import measure
 from capacity.report.written_files import write_results
-from capacity.runs.archive import is_archived, read_archive, run_folder, write_archive
+from capacity.runs.archive import is_archived, read_archive, write_archive
 from capacity.runs.recorded_run import load_run
 from capacity.runs.resource_samples import Resources
 from capacity.runs.store import reading
 from core.errors import UsageError
 from core.models import RunRow
+from core.results_folder import run_folder
 from core.run import RunStatus
 from tests import postgresql
 from tests.capacity.golden import ENDED, SLOT, STARTED

@@ -1,0 +1,56 @@
+"""Environment variables that the library reads in a worker's process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """One environment variable."""
+
+    name: str
+    default: str
+    meaning: str
+    is_secret: bool = False
+
+
+INSTRUMENT = Declaration("AFORO_INSTRUMENT", "0", "1 measures each worker that starts by Celery's command line.")
+STRICT = Declaration("AFORO_STRICT", "0", "1 ends a worker that cannot be measured, instead of running it unmeasured.")
+METRICS_HOST = Declaration("AFORO_METRICS_HOST", "127.0.0.1", "Address on which a measured worker serves /metrics.")
+METRICS_PORT = Declaration(
+    "AFORO_METRICS_PORT",
+    "9101",
+    "Port of /metrics, or a range such as 9101-9110: each worker of a host takes the first free port.",
+)
+EVENTS_REDIS_URL = Declaration(
+    "AFORO_EVENTS_REDIS_URL",
+    "",
+    "Redis that receives Celery's events for celery-exporter; empty sends none.",
+    is_secret=True,
+)
+DECLARATIONS = (INSTRUMENT, STRICT, METRICS_HOST, METRICS_PORT, EVENTS_REDIS_URL)
+
+
+def read(declaration: Declaration, environ: Mapping[str, str] = os.environ) -> str:
+    """Return the value of a variable, its default if it is unset or empty."""
+    return environ.get(declaration.name, "").strip() or declaration.default
+
+
+def is_on(declaration: Declaration, environ: Mapping[str, str] = os.environ) -> bool:
+    """Return True unless the value is empty, 0, false, no or off."""
+    return read(declaration, environ).lower() not in {"", "0", "false", "no", "off"}
+
+
+def port_range(text: str) -> range:
+    """Return the ports that `9101` or `9101-9110` names; raise ValueError for another text."""
+    first, _, last = text.partition("-")
+    try:
+        ports = range(int(first), int(last or first) + 1)
+    except ValueError:
+        ports = range(0)
+    if not ports or not 0 < ports[0] <= ports[-1] < 2**16:
+        raise ValueError(f"{METRICS_PORT.name} ({text}) is not a port or a range of ports such as 9101-9110")
+    return ports

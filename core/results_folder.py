@@ -1,0 +1,27 @@
+"""Layout of the results folder: one folder per run, and the logs of task ids."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+
+def run_folder(results: Path, run_id: str) -> Path:
+    """Return the folder of a run's files."""
+    return results / "runs" / run_id
+
+
+def write_run_file(results: Path, run_id: str, facts: Mapping[str, object]) -> Path:
+    """Write `results/runs/<run_id>/run.json`; return its folder."""
+    folder = run_folder(results, run_id)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "run.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return folder
+
+
+def new_tasks_log(results: Path) -> Path:
+    """Return the path of a new log of task ids, named as the scenario requires."""
+    results.mkdir(parents=True, exist_ok=True)
+    return results / f"worker_tasks_{datetime.now(UTC):%Y%m%d_%H%M%S}.log"

@@ -1,0 +1,49 @@
+"""The committed document of scenario 2 has the prose that the generator writes today."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from capacity.report.template_loader import FOLDER
+
+TEMPLATES = (FOLDER / "escenario_2.es.md.j2", FOLDER / "conclusiones.es.md.j2")
+DOCUMENT = Path(__file__).parents[3] / "capacity-planning/escenario_2_worker_throughput.md"
+#: what Jinja replaces
+EXPRESSION = re.compile(r"{{.*?}}|{%.*?%}|{#.*?#}", re.S)
+
+
+def fixed_lines(template):
+    """Return the lines of a template that hold neither expression nor statement, without the fallback texts."""
+    body = template.read_text("utf-8").split("{%- endmacro %}")[-1]
+    return [line for line in body.splitlines() if line.strip() and not EXPRESSION.search(line)]
+
+
+def test_every_fixed_line_of_the_template_stands_in_the_committed_document_in_the_same_order():
+    committed = [line for line in DOCUMENT.read_text("utf-8").splitlines() if line.strip()]
+    fixed = fixed_lines(TEMPLATES[0])
+    assert len(fixed) > 40
+    positions = []
+    for line in fixed:
+        assert line in committed, line
+        positions.append(committed.index(line, positions[-1] + 1 if positions else 0))
+    assert positions == sorted(positions)
+
+
+def test_every_conclusion_of_the_committed_document_has_the_form_of_a_template_sentence():
+    source = TEMPLATES[1].read_text("utf-8")
+    for macro in ("gain", "rate", "few_runs"):  # macros that others call hold the start of a sentence
+        body = re.search(rf"{{% macro {macro}\(v\) -?%}}\s*(.*?)\s*{{%-? endmacro", source, re.S).group(1)
+        source = source.replace(f"{{{{ {macro}(v) }}}}", body)
+    bodies = re.findall(r"{% macro \w+\(v\) -?%}\s*(.*?)\s*{%-? endmacro", source, re.S)
+    forms = [".*?".join(re.escape(part) for part in EXPRESSION.split(body)) for body in bodies]
+    text = DOCUMENT.read_text("utf-8")
+    sections = text[text.index("## Conclusiones") : text.index("## Cómo repetirlo")]
+    sentences = [line.removeprefix("- ") for line in sections.splitlines() if line.startswith("- ")]
+    assert len(sentences) > 10
+    for sentence in sentences:
+        assert any(re.fullmatch(form, sentence) for form in forms), sentence
+
+
+def test_the_committed_document_has_one_word_for_a_run():
+    assert "corrida" not in DOCUMENT.read_text("utf-8").lower()
