@@ -10,7 +10,6 @@ from pathlib import Path
 
 import yaml
 
-from core.settings import Settings
 from grafana.expressions import filled
 
 
