@@ -1,4 +1,4 @@
-"""Runs, videos and executions by the million in PostgreSQL, and the changes a worker layer makes to them."""
+"""Tables with millions of videos in PostgreSQL, and a stream of changes like that of injector and workers."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ EXECUTIONS = """
 
 
 def fill(server: str, videos: int) -> float:
-    """Make the database `videos_<number>` where it is missing; return the seconds that took."""
+    """Create the database `videos_<number>` if it is missing; return the seconds that took."""
     name, begun = f"videos_{videos}", time.monotonic()
     with psycopg.connect(server, autocommit=True) as connection:
         if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
@@ -85,7 +85,7 @@ def _without_indexes(connection: psycopg.Connection) -> Iterator[None]:
 
 
 class Work:
-    """A run that goes on: each `tick` uploads, claims and finishes a few videos, as injector and workers do."""
+    """A run in progress. Each `tick` uploads, claims and finishes a few videos, like injector and workers."""
 
     def __init__(self, url: str, per_tick: int) -> None:
         self.connection, self.per_tick = psycopg.connect(url, autocommit=True), per_tick

@@ -1,4 +1,4 @@
-"""Is the limit that `report` names the one that was put there? Prints the confusion table of six injected limits.
+"""Compare the bottleneck that `report` names with six injected limits, and print the confusion table.
 
 Needs root and cgroup v1. `PYTHONPATH=. .venv/bin/python benchmarks/bottlenecks.py [cpu disk …]`, all six in 10 minutes.
 """
@@ -17,7 +17,7 @@ from tests.stack.conftest import Stack, copied_stack
 
 
 def main() -> None:
-    """Run the cases asked for, or all."""
+    """Run the given cases, or all."""
     if (reason := limits.why_not()) is not None:
         raise SystemExit(f"error: {reason}")
     wanted = [Cause(name) for name in sys.argv[1:]] or list(CASES)
@@ -32,7 +32,7 @@ def main() -> None:
 
 
 def _judged(label: Cause, base: Stack) -> Judged | None:
-    """Return what became of a case, told at once; None, and why, when its programs did not work."""
+    """Return and print the result of a case; None, with the reason printed, if its programs failed."""
     try:
         judged = judge(CASES[label], base)
     except AssertionError as error:

@@ -1,7 +1,7 @@
-"""Compare what task metrics cost and lose: ours in the worker, and celery-exporter's, fed by Celery's events.
+"""Compare cost and losses of our metrics in the worker with those of celery-exporter, fed by events.
 
 The same worker (prefork, 2 slots) runs the same no-op tasks from a Redis of its own: without metrics, with ours
-(`aforo.telemetry.instrument.attach`), and with Celery's events on and celery-exporter beside it. Each is scraped as in
+(`aforo.telemetry.instrument.attach`), and with Celery's events and celery-exporter. Each is scraped as in
 `prometheus/prometheus.yml`: the worker every second, celery-exporter every five. CPU is that of the worker with its
 children plus celery-exporter's. In the last row celery-exporter is killed and started again half way, as a deploy does.
 
@@ -92,7 +92,7 @@ def run_worker(kind: str, broker: str) -> None:
 
 
 def measured(kind: str, tasks: int) -> tuple[float, float]:
-    """Return the CPU seconds the tasks took, worker and exporter together, and how many the metrics count."""
+    """Return the CPU seconds of worker and exporter for the tasks, and the number of tasks in the metrics."""
     with ExitStack() as stack:
         broker = stack.enter_context(redis_server())
         exporter = stack.enter_context(celery_exporter(broker)) if kind in {PEER, RESTARTED} else None
@@ -132,7 +132,7 @@ def wait_until_done(broker: str) -> None:
 
 
 def settled(kind: str, tasks: int) -> float:
-    """Return what the metrics count once they count all, or when they have had time to."""
+    """Return the number of tasks in the metrics, once it is complete or the time limit has passed."""
     if kind not in PORTS:
         return tasks
     end = time.monotonic() + SETTLE_SECONDS
@@ -142,13 +142,13 @@ def settled(kind: str, tasks: int) -> float:
 
 
 def counted(kind: str) -> float:
-    """Return how many tasks the metrics say have succeeded."""
+    """Return the number of succeeded tasks in the metrics."""
     return sum(float(count) for count in COUNTS[kind].findall(scrape(PORTS[kind])))
 
 
 @contextmanager
 def redis_server() -> Iterator[str]:
-    """Run a Redis that keeps nothing."""
+    """Run a Redis without persistence."""
     port = free_port()
     command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
     with running(command):
@@ -169,7 +169,7 @@ def celery_exporter(broker: str) -> Iterator[subprocess.Popen[bytes]]:
 
 @contextmanager
 def scraping(kind: str) -> Iterator[None]:
-    """Scrape as Prometheus would, meanwhile."""
+    """Scrape like Prometheus in the background."""
     stop = threading.Event()
 
     def keep_scraping() -> None:

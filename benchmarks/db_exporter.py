@@ -1,14 +1,14 @@
-"""Compare the database exporter with Debian's `prometheus-sql-exporter`, asked for the same figures.
+"""Compare the database exporter with Debian's `prometheus-sql-exporter` for the same values.
 
-Both are scraped over HTTP while 8 videos a second move on (`big_table.Work`), one after the other, on one PostgreSQL
-server of its own; first their figures are compared. The peer asks its queries again and again in the background and
-answers scrapes with what it has, so costs are told per refresh of all figures: ours refreshes at each scrape. Database
-time is what pg_stat_statements says of each one's user, planning and execution; CPU is that of its backends and of the
-parallel workers that ended meanwhile.
+They run one after the other on a separate PostgreSQL server. Both are scraped over HTTP while 8 videos per second
+change (`big_table.Work`), after a comparison of their values. The peer repeats its queries in the background and
+answers scrapes from its last result, so costs are given per refresh of all values. Ours refreshes at each scrape.
+Database time is planning and execution time in pg_stat_statements, by user. CPU is that of the backends and of the
+parallel workers that ended in the meantime.
 
-    .venv/bin/python benchmarks/db_exporter.py --folder DIR --fill 100000 1000000     make the tables, measure nothing
+    .venv/bin/python benchmarks/db_exporter.py --folder DIR --fill 100000 1000000     create the tables only
     .venv/bin/python benchmarks/db_exporter.py --folder DIR --videos 100000 1000000   measure
-    .venv/bin/python benchmarks/db_exporter.py --quick                                see that it works
+    .venv/bin/python benchmarks/db_exporter.py --quick                                short test run
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ from tests import postgresql
 
 OURS, PEER = "aforo", "sql_exporter"
 PORTS = {OURS: 20691, PEER: 20692}
-#: of each, a statement it runs once for each refresh
+#: A statement that each exporter executes once per refresh.
 ONCE_A_REFRESH = {OURS: "%FROM runs%ORDER BY created_at DESC, id DESC%", PEER: "%FROM videos GROUP BY state%"}
 FEWEST_REFRESHES = 3
-TELLS_FIGURES = {OURS: 'success{collector="db"} 1.0', PEER: "sql_run_executions"}
+READY = {OURS: 'success{collector="db"} 1.0', PEER: "sql_run_executions"}
 SERVER = (
     "-c shared_preload_libraries=pg_stat_statements -c pg_stat_statements.track_planning=on -c autovacuum=off"
     " -c shared_buffers=1GB -c max_wal_size=8GB"
 )
-#: time between two scrapes, and how many videos move on in it: 8 a second, what 160 slots at 20 s a video do
+#: Time between two scrapes, and videos that change in it: 8 per second, like 160 slots at 20 s per video.
 INTERVAL_SECONDS = 0.25
 PER_TICK = 2
 WARM_SCRAPES = 4
@@ -52,7 +52,7 @@ LONGEST_SECONDS = 400.0
 
 @dataclass(frozen=True)
 class Cost:
-    """What an exporter has used so far: seconds of the database, of its backends' CPU, and of its own CPU."""
+    """Seconds that an exporter has used: of database time, of CPU of its backends, and of its own CPU."""
 
     database: float
     backends: float
@@ -61,7 +61,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Side:
-    """What was measured of one exporter at one size."""
+    """Measurements of one exporter at one table size."""
 
     name: str
     start_seconds: float
@@ -81,11 +81,11 @@ class Side:
 def main() -> None:
     """Fill, measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", type=Path, help="where the server keeps its data; temporary by default")
+    parser.add_argument("--folder", type=Path, help="data folder of the server (default: a temporary one)")
     parser.add_argument("--fill", type=int, nargs="*", default=[])
     parser.add_argument("--videos", type=int, nargs="*", default=[])
-    parser.add_argument("--scrapes", type=int, default=300, help="most scrapes of each at each size")
-    parser.add_argument("--seconds", type=float, default=60, help="how long the peer is scraped at each size")
+    parser.add_argument("--scrapes", type=int, default=300, help="maximum of scrapes per exporter and size")
+    parser.add_argument("--seconds", type=float, default=60, help="seconds of scraping the peer per size")
     parser.add_argument("--quick", action="store_true")
     asked = parser.parse_args()
     if asked.quick:
@@ -112,12 +112,12 @@ def server(folder: Path) -> Iterator[str]:
 
 
 def measured(url: str, asked: argparse.Namespace) -> tuple[Side, Side]:
-    """Measure both exporters on one database; raise AssertionError where they tell different figures."""
+    """Measure both exporters on one database; raise AssertionError if their values differ."""
     work = Work(url, PER_TICK)
     with ours(url) as own_pid:
         one = side(CostMeter(url, OURS, own_pid), work, asked.scrapes, 10 * asked.seconds)
         with peer(url) as pid:
-            wait_for(lambda: TELLS_FIGURES[PEER] in scrape(PORTS[PEER], LONGEST_SECONDS), PEER, LONGEST_SECONDS)
+            wait_for(lambda: READY[PEER] in scrape(PORTS[PEER], LONGEST_SECONDS), PEER, LONGEST_SECONDS)
             compare(parsed(scrape(PORTS[OURS])), parsed(scrape(PORTS[PEER], LONGEST_SECONDS)))
             other = side(CostMeter(url, PEER, pid), work, asked.scrapes, asked.seconds)
     return one, other
@@ -146,9 +146,9 @@ def peer(url: str) -> Iterator[int]:
 
 
 def side(watch: CostMeter, work: Work, scrapes: int, seconds: float) -> Side:
-    """Wait for the first figures, then scrape while rows change, at most so often and so long."""
+    """Wait for the first values, then scrape while rows change, up to `scrapes` times or for `seconds`."""
     port, before = PORTS[watch.user], watch.cost()
-    started = wait_for(lambda: TELLS_FIGURES[watch.user] in scrape(port, LONGEST_SECONDS), watch.user, LONGEST_SECONDS)
+    started = wait_for(lambda: READY[watch.user] in scrape(port, LONGEST_SECONDS), watch.user, LONGEST_SECONDS)
     start = watch.cost(before)
     for _ in range(WARM_SCRAPES):
         work.tick()
@@ -170,7 +170,7 @@ def side(watch: CostMeter, work: Work, scrapes: int, seconds: float) -> Side:
 
 
 class CostMeter:
-    """What one exporter costs: what the server says of its user, and the kernel of the processes."""
+    """Cost of one exporter, from pg_stat_statements of its user and from /proc."""
 
     def __init__(self, url: str, user: str, pid: int) -> None:
         self.user, self._pid = user, pid
@@ -178,7 +178,7 @@ class CostMeter:
         self._postmaster = int(Path(f"/proc/{self._connection.info.backend_pid}/stat").read_text().split()[3])
 
     def cost(self, before: Cost | None = None) -> Cost:
-        """Return what was used so far, or since `before`."""
+        """Return the cost so far, or since `before`."""
         early = before or Cost(0, 0, 0)
         return Cost(
             self._database_seconds() - early.database,
@@ -187,7 +187,7 @@ class CostMeter:
         )
 
     def refreshes(self) -> int:
-        """Return how often the exporter has asked for everything."""
+        """Return the number of refreshes of the exporter."""
         query = (
             "SELECT COALESCE(SUM(calls), 0) FROM pg_stat_statements s JOIN pg_roles r ON s.userid = r.oid"
             " WHERE rolname = %s AND query LIKE %s"
@@ -200,7 +200,7 @@ class CostMeter:
         wait_for(lambda: self.refreshes() > before, "a refresh", LONGEST_SECONDS)
 
     def rss_bytes(self) -> int:
-        """Return the memory the exporter has in use."""
+        """Return the resident memory of the exporter."""
         return int(Path(f"/proc/{self._pid}/statm").read_text().split()[1]) * resource.getpagesize()
 
     def _database_seconds(self) -> float:
@@ -223,7 +223,7 @@ def _process_seconds(pid: int) -> float:
 
 def show(videos: int, one: Side, other: Side) -> None:
     """Print both sides and their ratio."""
-    print(f"\n{videos} videos: the figures of both agree")
+    print(f"\n{videos} videos: the values of both agree")
     for side in (one, other):
         number = side.refreshes
         print(
@@ -231,7 +231,7 @@ def show(videos: int, one: Side, other: Side) -> None:
             f" database time {side.database_ms:.2f} ms, its CPU {1000 * side.total.backends / number:.2f} ms,"
             f" exporter CPU {1000 * side.total.exporter / number:.2f} ms a refresh ({number}, one in"
             f" {side.refresh_seconds:.2f} s); RSS {side.rss_bytes / 1e6:.0f} MB;"
-            f" first figures after {side.start_seconds:.1f} s ({side.start.database:.1f} s of the database)"
+            f" first values after {side.start_seconds:.1f} s ({side.start.database:.1f} s of the database)"
         )
     print(f"ratio of database time, {other.name} / {one.name}: {other.database_ms / one.database_ms:.0f}", flush=True)
 

@@ -1,7 +1,7 @@
-"""Say what attached metrics cost a task: CPU and end-to-end time, with and without them, of tasks that do nothing else.
+"""Measure the cost of our metrics per task: CPU and end-to-end time of no-op tasks, with and without them.
 
-One slot on our transport; the app's task has three stages. With the metrics on, /metrics is not read while tasks run,
-so the cost of a task and the cost of a scrape are told apart; the scrapes are timed afterwards. Interleaved.
+One slot on our transport; the task has three stages. With metrics, /metrics is not read while tasks run, which
+separates the cost of a task from that of a scrape. The scrapes are timed afterwards. The variants are interleaved.
 
     PYTHONPATH=. .venv/bin/python benchmarks/instrumentation.py [--tasks 400] [--repeats 3]
 """
@@ -26,7 +26,7 @@ TASK_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Cost:
-    """Milliseconds of one task: CPU of the worker and its child, and from one task to the next; of one scrape: CPU."""
+    """Milliseconds per task (CPU of worker and child; time between tasks) and CPU milliseconds per scrape."""
 
     cpu_ms: float
     wall_ms: float
@@ -48,12 +48,12 @@ def main() -> None:
                 costs[attached].append(cost(queue, Path(folder), asked.tasks, attached))
     for attached, name in ((False, "without"), (True, "with")):
         cpu, wall = ([getattr(each, field) for each in costs[attached]] for field in ("cpu_ms", "wall_ms"))
-        print(f"{name:>8}: CPU {spread(cpu)} ms a task, {spread(wall)} ms from task to task")
+        print(f"{name:>8}: CPU {spread(cpu)} ms per task, {spread(wall)} ms from task to task")
     show(costs)
 
 
 def cost(queue: Queue, folder: Path, tasks: int, attached: bool) -> Cost:
-    """Return what one of `tasks` costs after some for warming up."""
+    """Return the cost per task over `tasks` tasks, after a warm-up."""
     port = free_port() if attached else 0
     with worker(queue, folder, WARM_UP_TASKS, *FLAGS, NOOP_HARDENED="1", NOOP_PORT=str(port)) as made:
         wait_for(lambda: len(made.moments()) == WARM_UP_TASKS, "the tasks for warming up")
@@ -76,7 +76,7 @@ def scrape_cost(process, port: int) -> float:
 
 
 def show(costs: dict[bool, list[Cost]]) -> None:
-    """Print the differences and what they are to a task of five seconds that is scraped each second."""
+    """Print the differences, and their share of a task of five seconds with a scrape per second."""
     pairs = list(zip(costs[True], costs[False], strict=True))
     cpu = statistics.median(on.cpu_ms - off.cpu_ms for on, off in pairs)
     wall = statistics.median(on.wall_ms - off.wall_ms for on, off in pairs)

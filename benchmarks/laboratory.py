@@ -1,4 +1,4 @@
-"""What the benchmarks share: an emulator, a worker process, and how figures are shown."""
+"""Shared parts of the benchmarks: AWS emulator, worker process, CPU accounting, formatting of results."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def python(*words: str) -> list[str]:
 
 
 def read_metrics(port: int) -> bytes | None:
-    """Return what a program says on /metrics, as Prometheus asks; None when it does not answer."""
+    """Return the /metrics of a program; None if it does not answer."""
     asked = urllib.request.Request(f"http://127.0.0.1:{port}/metrics", headers={"Accept-Encoding": "gzip"})
     try:
         with urllib.request.urlopen(asked, timeout=5) as answer:  # noqa: S310
@@ -46,7 +46,7 @@ def read_metrics(port: int) -> bytes | None:
 
 
 def cpu_seconds(main: psutil.Process) -> float:
-    """Return the CPU seconds of a process and its live descendants, each with what it has waited for."""
+    """Return the CPU seconds of a process and its live descendants, including their reaped children."""
     used = 0.0
     for process in (main, *main.children(recursive=True)):
         with suppress(psutil.NoSuchProcess):
@@ -68,7 +68,7 @@ class Queue:
         return cls(_sqs(endpoint_url).create_queue(QueueName=name)["QueueUrl"], name, endpoint_url)
 
     def send(self, bodies: Sequence[str]) -> None:
-        """Put messages on it, ten in a call."""
+        """Send messages, ten per call."""
         client = _sqs(self.endpoint_url)
         for k in range(0, len(bodies), 10):
             entries = [{"Id": str(i), "MessageBody": body} for i, body in enumerate(bodies[k : k + 10])]
@@ -76,19 +76,19 @@ class Queue:
 
 
 def machine() -> str:
-    """Return the line every result is quoted with."""
+    """Return a description of the machine, to print with every result."""
     host = Host.this()
     packages = " ".join(f"{name} {version(name)}" for name in ("celery", "kombu", "boto3", "prometheus_client"))
     return f"{host.cpu_model}, {host.cpu_count} cores, {host.system}, Python {platform.python_version()}, {packages}"
 
 
 def spread(values: Sequence[float], form: str = ".2f") -> str:
-    """Return the median, and every repetition in its order."""
+    """Return the median and all repetitions in their order, as text."""
     return f"{statistics.median(values):{form}} (" + " ".join(f"{value:{form}}" for value in values) + ")"
 
 
 def paired_ratio(above: Sequence[float], below: Sequence[float]) -> str:
-    """Return the median of the ratios of repetitions made next to each other, with their range."""
+    """Return the median and range of the ratios of neighbouring repetitions, as text."""
     ratios = [a / b for a, b in zip(above, below, strict=True)]
     return f"{statistics.median(ratios):.3f} (of {len(ratios)} pairs, {min(ratios):.3f} to {max(ratios):.3f})"
 

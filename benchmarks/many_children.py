@@ -1,4 +1,4 @@
-"""Say whether a worker's /metrics stays quick and small when a thousand children have come and gone.
+"""Check that a worker's /metrics stays fast and small after a thousand child processes.
 
 One slot with `--max-tasks-per-child=1`; read times, memory of the main process, open files and files on disk are taken
 early and late in the same run.
@@ -27,7 +27,7 @@ READS = 20
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The worker after so many children."""
+    """State of the worker after a number of children."""
 
     children: int
     read_ms: list[float]
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def snapshot(made: NoopWorker, port: int, tmp: Path) -> Snapshot:
-    """Read /metrics some times and look at the main process."""
+    """Read /metrics several times and measure the main process."""
     times, answer = [], b""
     for _ in range(READS):
         begun = time.perf_counter()

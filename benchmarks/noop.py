@@ -1,4 +1,4 @@
-"""Runs a worker of `noop_app` on a full queue and counts its tasks."""
+"""A worker of `noop_app` on a full queue, and the times of its tasks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from injector.senders import encode_task
 
 @dataclass(frozen=True)
 class NoopWorker:
-    """A worker at work: its main process, and the moments at which its tasks ran."""
+    """A running worker: its main process, and the times at which its tasks ran."""
 
     process: psutil.Process
     log: Path
@@ -30,7 +30,7 @@ class NoopWorker:
 
 @contextmanager
 def worker(queue: Queue, folder: Path, tasks: int, *flags: str, **environment: str) -> Iterator[NoopWorker]:
-    """Put `tasks` on the queue and start a worker, ready when its first task has run."""
+    """Send `tasks` messages and start a worker; yield it when its first task has run."""
     queue.send([message(queue) for _ in range(tasks)])
     log = folder / f"{queue.name}.log"
     variables = {

@@ -34,7 +34,7 @@ if IS_HARDENED:
 
 @app.task(name="noop")
 def noop() -> None:
-    """Note that it ran; its three stages are what a video's task has."""
+    """Record the time of the task. It has three stages, like the task of a video."""
     for name in ("fetch", "transcode", "publish"):
         with instrument.stage(name):
             pass

@@ -1,9 +1,9 @@
-"""Compare the whole pipeline with a bare loop of ffmpeg: the same file, the same argv, the same number at a time.
+"""Compare the whole pipeline with a bare ffmpeg loop: same file, same command line, same concurrency.
 
 The bare side is `xargs -P`. The other is `python -m worker` behind an SQS emulator with SQLite, the filesystem storage
-and /metrics read each second: X = videos ÷ (last end − first upload), as the table has it. Interleaved in turns; with
---together at the same time, for a machine that is not quiet. A virtual machine can change its speed between two turns:
-a fixed piece of work, timed twice a second beside both sides, tells it, and X is also told per unit of that work.
+and /metrics read each second. X = videos ÷ (last end − first upload), as in the table. The sides take turns, or run at
+the same time with --together, for a machine that is not quiet. A virtual machine can change its speed between turns.
+A fixed piece of work is therefore timed twice per second during both sides, and X is also given per unit of that work.
 
     PYTHONPATH=. .venv/bin/python benchmarks/pipeline_efficiency.py [--concurrency 2] [--count 4] [--together]
 """
@@ -50,7 +50,7 @@ from core.settings import Settings
 from core.size import parse_size
 from core.storage import Storage, open_storage
 from injector.input_video import MediaFile, make_video
-from injector.senders import NewVideo, Publisher
+from injector.senders import NewVideo, VideoSender
 from provision.queue import ensure_queue
 from worker.media.profiles import profile_named
 from worker.media.transcode import Transcoder, transcode_command
@@ -67,7 +67,9 @@ def main() -> None:
     parser.add_argument("--size", default="50MB")
     parser.add_argument("--count", type=int, default=4)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--together", action="store_true", help="both sides at once, not in turns: see README")
+    parser.add_argument(
+        "--together", action="store_true", help="run both sides at once instead of in turns: see README"
+    )
     asked = parser.parse_args()
     print(f"{machine()}, ffmpeg {ffmpeg_version()}")
     small, source = (make_video(parse_size(size), ROOT / "videos/media", print) for size in (WARM_UP_SIZE, asked.size))
@@ -88,7 +90,9 @@ def main() -> None:
                 bare.append(done["bare"])
                 whole.append(done["core"])
                 print(f"turn {repeat + 1}: bare {bare[-1]}, pipeline {whole[-1]}", flush=True)
-            print(f"concurrency {asked.concurrency}, {asked.size}, {asked.count} videos a turn, {loop.threads} threads")
+            print(
+                f"concurrency {asked.concurrency}, {asked.size}, {asked.count} videos per turn, {loop.threads} threads"
+            )
             for side, turns in (("bare loop", bare), ("core", whole)):
                 cpu = spread([turn.cpu_seconds for turn in turns])
                 print(
@@ -98,7 +102,7 @@ def main() -> None:
             even = paired_ratio([turn.per_unit for turn in whole], [turn.per_unit for turn in bare])
             cpu = paired_ratio([turn.cpu_seconds for turn in bare], [turn.cpu_seconds for turn in whole])
             print(f"  X of the pipeline ÷ bare: {x}\n  at one speed of the machine: {even}")
-            print(f"  CPU a video, bare ÷ pipeline: {cpu}")
+            print(f"  CPU per video, bare ÷ pipeline: {cpu}")
             print(f"  mean seconds of a stage: {ours.stages()}")
             shares = [ours.in_ffmpeg(f"run-{repeat}", turn, asked) for repeat, turn in enumerate(whole)]
             slots, cpu = zip(*shares, strict=True)
@@ -107,12 +111,12 @@ def main() -> None:
 
 
 def one_by_one(turns: Mapping[str, Callable[[], Turn]], backwards: bool) -> dict[str, Turn]:
-    """Do one turn after the other."""
+    """Run the turns one after the other."""
     return {side: turns[side]() for side in (reversed(list(turns)) if backwards else turns)}
 
 
 def at_once(turns: Mapping[str, Callable[[], Turn]]) -> dict[str, Turn]:
-    """Do all turns at the same time: whatever else the machine does, each side suffers it alike."""
+    """Run all turns at the same time, so that other load affects both sides equally."""
     with ThreadPoolExecutor(len(turns)) as pool:
         running_turns = {side: pool.submit(turn) for side, turn in turns.items()}
         return {side: turn.result() for side, turn in running_turns.items()}
@@ -140,7 +144,7 @@ class Turn:
 
 
 def timed(turn: Callable[[], Turn]) -> Callable[[], Turn]:
-    """Return `turn` with the machine's speed measured beside it."""
+    """Return the result of `turn` with the machine's speed during it."""
 
     def beside() -> Turn:
         over, units = threading.Event(), list[float]()
@@ -155,7 +159,7 @@ def timed(turn: Callable[[], Turn]) -> Callable[[], Turn]:
 
 
 def _measure_units(over: threading.Event, units: list[float]) -> None:
-    """Time a unit of work twice a second, some 3 % of a core, in CPU seconds of this thread: waiting does not count."""
+    """Time a unit of work twice per second (3 % of a core), in CPU seconds of this thread, without waiting."""
     while not over.wait(0.5):
         begun = time.thread_time()
         hashlib.pbkdf2_hmac("sha256", b"unit", b"of work", UNIT_ITERATIONS)
@@ -192,10 +196,10 @@ def _children_cpu_seconds() -> float:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """A running worker, and the means to send it videos."""
+    """A running worker and its injector."""
 
     sessions: Sessions
-    publisher: Publisher
+    sender: VideoSender
     storage: Storage
     worker: psutil.Process
 
@@ -207,9 +211,9 @@ class Pipeline:
             run.source, run.source_sha256 = "", source.sha256
             session.add(run)
         used = cpu_seconds(self.worker)
-        stored = self.storage.publish(source.path, f"uploads/{source.sha256[:16]}.mp4")
+        stored = self.storage.upload(source.path, f"uploads/{source.sha256[:16]}.mp4")
         fields = (stored.key, stored.size_bytes, stored.sha256, "full", None, None)
-        self.publisher.publish([NewVideo(run_id, k, *fields) for k in range(count)])
+        self.sender.record_and_send([NewVideo(run_id, k, *fields) for k in range(count)])
         wait_for(lambda: self._done(run_id) == count, "the videos are done", seconds=600, pause_seconds=0.2)
         with self.sessions() as session:
             window = select(func.max(VideoRow.updated_at) - func.min(VideoRow.uploaded_at))
@@ -225,7 +229,7 @@ class Pipeline:
         return " ".join(f"{stage} {seconds:.3f}" for stage, seconds in shown if seconds is not None)
 
     def in_ffmpeg(self, run_id: str, turn: Turn, asked: argparse.Namespace) -> tuple[float, float]:
-        """Return ffmpeg's share of the slots' time and of the worker's CPU; the machine's speed has no part in them."""
+        """Return ffmpeg's share of the slots' time and of the worker's CPU, which do not depend on the speed."""
         sums = select(func.sum(ExecutionRow.transcode_seconds), func.sum(ExecutionRow.ffmpeg_cpu_seconds))
         with self.sessions() as session:
             seconds, cpu = session.execute(sums.where(ExecutionRow.run_id == run_id)).one()
@@ -240,7 +244,7 @@ class Pipeline:
 
 @contextmanager
 def pipeline(settings: Settings, environment: dict[str, str], folder: Path) -> Iterator[Pipeline]:
-    """Run a worker whose /metrics is read each second."""
+    """Run a worker and read its /metrics each second."""
     client = aws.client(settings, "sqs")
     url = ensure_queue(client, settings.queue)
     engine = open_engine(settings.database.url)
@@ -250,7 +254,7 @@ def pipeline(settings: Settings, environment: dict[str, str], folder: Path) -> I
     with running(python("worker"), environment, folder / "worker.log") as main, read_each_second(port):
         wait_for(lambda: read_metrics(port), "the worker serves its metrics")
         yield Pipeline(
-            sessions, Publisher(make_celery(settings, url), client, url, sessions), open_storage(settings), main
+            sessions, VideoSender(make_celery(settings, url), client, url, sessions), open_storage(settings), main
         )
 
 
@@ -273,7 +277,7 @@ def read_each_second(port: int) -> Iterator[None]:
 
 
 def surroundings(folder: Path, endpoint_url: str, concurrency: int) -> tuple[Settings, dict[str, str]]:
-    """Return the settings of both sides, and the environment that tells the worker of them."""
+    """Return the settings of both sides, and the worker's environment with them."""
     environment = {
         **KEYS,
         "AWS_ENDPOINT_URL": endpoint_url,

@@ -1,4 +1,4 @@
-"""Programs that run while they are measured, and how they are asked."""
+"""Processes under measurement: start, scrape, wait, and percentiles of the times."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def running(
 
 
 def scrape(port: int, timeout_seconds: float = 10) -> str:
-    """Scrape once; an exporter that is not there says nothing."""
+    """Return one scrape; empty if the exporter does not answer."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_seconds)
     try:
         connection.request("GET", "/metrics")
@@ -59,7 +59,7 @@ def timed_scrape(port: int, timeout_seconds: float = 10) -> float:
 
 
 def wait_for(happened: Callable[[], object], what: str, seconds: float = 120, pause_seconds: float = 0.05) -> float:
-    """Ask until it has happened and return the seconds it took; end the benchmark when it does not in time."""
+    """Poll a condition and return the seconds until it is true; end the benchmark at the time limit."""
     begun = time.monotonic()
     while not happened():
         if time.monotonic() - begun > seconds:
@@ -69,19 +69,19 @@ def wait_for(happened: Callable[[], object], what: str, seconds: float = 120, pa
 
 
 def answers(port: int) -> bool:
-    """Say whether somebody listens."""
+    """Return True if a process listens on the port."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def free_port() -> int:
-    """Return a port nobody listens on."""
+    """Return a free port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
 
 
 def percentiles(values: Sequence[float], unit: str) -> str:
-    """Return median, 99th percentile and maximum, for people."""
+    """Return median, 99th percentile and maximum as text."""
     ordered = sorted(values)
     p99 = statistics.quantiles(ordered, n=100, method="inclusive")[98]
     return f"p50 {statistics.median(ordered):.2f} p99 {p99:.2f} max {ordered[-1]:.2f} {unit} ({len(ordered)} times)"

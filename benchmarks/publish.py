@@ -1,4 +1,4 @@
-"""Compare sending ten tasks in one SQS call with a loop of `apply_async`.
+"""Compare sending ten tasks per SQS call with a loop of `apply_async`.
 
 Both send the same Celery messages to the same queue of one emulator, interleaved; rows in SQLite are written by the
 batched side only, as the injector does. Prints tasks per second of each repetition and the ratio.
@@ -22,7 +22,7 @@ from core.database import Sessions, open_engine, open_sessions, upgrade_schema
 from core.models import RunRow
 from core.settings import Settings
 from core.video import TASK_NAME, Payload
-from injector.senders import NewVideo, Publisher
+from injector.senders import NewVideo, VideoSender
 from provision.queue import ensure_queue
 
 
@@ -37,11 +37,11 @@ def main() -> None:
         settings = Settings.from_env({"AWS_ENDPOINT_URL": endpoint, "AFORO_DATABASE_URL": f"sqlite:///{folder}/a.db"})
         client = aws.client(settings, "sqs")
         app = make_celery(settings, ensure_queue(client, settings.queue))
-        publisher = Publisher(app, client, sqs_queue.find_queue(client, settings.queue.name), database(settings))
+        sender = VideoSender(app, client, sqs_queue.find_queue(client, settings.queue.name), database(settings))
         rates: dict[str, list[float]] = {"apply_async": [], "batched": []}
         for repeat in range(asked.repeats):
             rates["apply_async"].append(asked.tasks / timed_loop(app, asked.tasks))
-            rates["batched"].append(asked.tasks / timed_batches(publisher, asked.tasks, repeat))
+            rates["batched"].append(asked.tasks / timed_batches(sender, asked.tasks, repeat))
         show(rates, asked.tasks)
 
 
@@ -53,16 +53,16 @@ def timed_loop(app: Celery, tasks: int) -> float:
     return time.perf_counter() - begun
 
 
-def timed_batches(publisher: Publisher, tasks: int, repeat: int) -> float:
+def timed_batches(sender: VideoSender, tasks: int, repeat: int) -> float:
     """Return the seconds that recording and sending `tasks` videos takes."""
     videos = [NewVideo("run", repeat * tasks + k, "uploads/a.mp4", 1, "", "full", None, None) for k in range(tasks)]
     begun = time.perf_counter()
-    publisher.publish(videos)
+    sender.record_and_send(videos)
     return time.perf_counter() - begun
 
 
 def database(settings: Settings) -> Sessions:
-    """Return sessions on a fresh database that knows the run."""
+    """Return sessions on a new database with a row for the run."""
     engine = open_engine(settings.database.url)
     upgrade_schema(engine)
     sessions = open_sessions(engine)

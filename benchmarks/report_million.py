@@ -1,10 +1,10 @@
-"""How long `capacity report` takes, and how much memory, with a million recorded videos.
+"""Time and memory of `capacity report` with a million recorded videos.
 
     python benchmarks/report_million.py [--videos 1000000] [--runs 1]
 
-Fills a store of its own with `--runs` runs (one execution a video), then runs the real command in a process of its own,
-without Prometheus, and beside it a bare SELECT of the same rows through the same driver. The first report also writes
-the files of runs up to 200,000 videos; the second finds them. Nothing outside a temporary folder changes.
+Fills a temporary database with `--runs` runs (one execution per video), then runs the real command in a separate
+process without Prometheus, and a bare SELECT of the same rows through the same driver. The first report also writes
+the files of runs up to 200,000 videos, the second reuses them. Nothing outside a temporary folder changes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SELECT = "SELECT * FROM videos JOIN executions ON executions.video_id = videos.i
 
 
 def main() -> None:
-    """Fill, measure and print one JSON object a measurement."""
+    """Fill, measure and print one JSON object per measurement."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--videos", type=int, default=1_000_000)
     options.add_argument("--runs", type=int, default=1)
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def fill(path: Path, environment: dict[str, str], runs: int, videos: int) -> None:
-    """Make the schema by the program itself, then insert rows as fast as SQLite takes them."""
+    """Create the schema with the program itself, then insert the rows in bulk."""
     subprocess.run(
         [sys.executable, "-m", "capacity", "table"], cwd=ROOT, env=environment, check=True, capture_output=True
     )
@@ -103,7 +103,7 @@ def video_rows(run: dict[str, object], count: int) -> Iterator[dict[str, object]
 
 
 def execution_rows(run: dict[str, object], count: int) -> Iterator[dict[str, object]]:
-    """Yield one execution a video."""
+    """Yield one execution per video."""
     for k in range(count):
         start, end = stamps(run, k)
         yield dict(
@@ -114,7 +114,7 @@ def execution_rows(run: dict[str, object], count: int) -> Iterator[dict[str, obj
 
 
 def bare_select(path: Path) -> str:
-    """Return the program that does no more than read every row."""
+    """Return a program that only reads every row."""
     return (
         f"import sqlite3; rows = 0\nfor row in sqlite3.connect({str(path)!r}).execute({SELECT!r}): rows += 1\n"
         "assert rows > 0"
@@ -122,7 +122,7 @@ def bare_select(path: Path) -> str:
 
 
 def measure(name: str, command: list[str], environment: dict[str, str], reference: float | None) -> float:
-    """Run the command, print what it took, and return its seconds."""
+    """Run the command, print its time and memory, and return its seconds."""
     begun = time.perf_counter()
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     _, talk = process.communicate()

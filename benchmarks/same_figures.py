@@ -1,4 +1,4 @@
-"""Whether the database exporter and a general SQL exporter with `sql_exporter.yml` tell the same."""
+"""Comparison of the samples of the database exporter with those of a SQL exporter with `sql_exporter.yml`."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Measure how fresh the SQS exporter is with 200 queues and 30 ms to SQS, and what a scrape of it takes.
+"""Measure delay and scrape time of the SQS exporter, with 200 queues and 30 ms of latency to SQS.
 
-An AWS emulator stands behind a TCP proxy that delays every request. Three things are measured in one run: reading all
-queues one after the other, as an exporter does that asks at scrape time; the time from a sent message to the scrape
-that shows it, with the exporter reading without a pause; and scrapes of the exporter meanwhile.
+The AWS emulator is behind a TCP proxy that delays every request. One run measures the sequential reading of all queues,
+as an exporter does that reads at scrape time. It also measures the time from a sent message to the scrape that shows
+it, while the exporter reads without a pause, and the scrapes in the meantime.
 
     .venv/bin/python benchmarks/sqs_exporter.py [--queues 200] [--latency-ms 30] [--messages 30] [--scrapes 300]
     .venv/bin/python benchmarks/sqs_exporter.py --quick
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from types_boto3_sqs.client import SQSClient
 
 PORT = 20693
-#: The least the setting allows: the exporter reads all but without a pause.
+#: Minimum of the setting: the exporter reads almost without a pause.
 PAUSE_SECONDS = 0.1
 WITHOUT_PAUSE = {f"AFORO_EXPORTER_{state}_SECONDS": str(PAUSE_SECONDS) for state in ("BUSY", "IDLE")}
 VISIBLE = "\naforo_sqs_messages_visible{"
@@ -68,18 +68,18 @@ def main() -> None:
             wait_for(lambda: scrape(PORT).count(VISIBLE) == asked.queues, "all queues")
             paced = [paced_scrape() for _ in range(asked.scrapes)]
     print(f"{platform.platform()}, {os.cpu_count()} cores, boto3 {version('boto3')}")
-    print(f"{asked.queues} queues, {asked.latency_ms:g} ms to SQS; first reading told after {started:.2f} s")
-    print(f" one after the other : {percentiles(one_by_one, 's')}")
-    print(f"    read side by side: {percentiles(reads, 's')}")
+    print(f"{asked.queues} queues, {asked.latency_ms:g} ms to SQS; first reading after {started:.2f} s")
+    print(f"          sequential : {percentiles(one_by_one, 's')}")
+    print(f"      read concurrent: {percentiles(reads, 's')}")
     print(f"    message to scrape: {percentiles(delays, 's')}")
     print(f"scrape, never pausing: {percentiles([1000 * seconds for seconds in busy], 'ms')}")
     print(f"scrape, every 5 s    : {percentiles([1000 * seconds for seconds in paced], 'ms')}")
-    print(f"ratio one after the other / side by side: {statistics.median(one_by_one) / statistics.median(reads):.1f}")
+    print(f"ratio sequential / concurrent: {statistics.median(one_by_one) / statistics.median(reads):.1f}")
 
 
 @contextmanager
 def proxied(endpoint: str, delay_seconds: float) -> Iterator[str]:
-    """Put the latency between us and the emulator, in another process: beside the clock it would be measured too."""
+    """Run the delaying proxy in another process, so that its CPU time is not measured."""
     upstream, spawning = urlsplit(endpoint), multiprocessing.get_context("spawn")
     here, there = spawning.Pipe()
     address = (str(upstream.hostname), int(upstream.port or 0), delay_seconds)
@@ -93,7 +93,7 @@ def proxied(endpoint: str, delay_seconds: float) -> Iterator[str]:
 
 
 def serve_proxy(host: str, port: int, delay_seconds: float, told: Connection) -> None:
-    """Run a proxy until killed, and tell its port."""
+    """Run a proxy until it is killed, and report its port."""
     with TcpProxy(host, port, delay_seconds) as proxy:
         told.send(proxy.port)
         threading.Event().wait()
@@ -119,7 +119,7 @@ def client(endpoint: str) -> SQSClient:
 
 
 def timed_loop(sqs: SQSClient, urls: Sequence[str]) -> float:
-    """Return the seconds that reading every queue in turn takes."""
+    """Return the seconds of reading all queues sequentially."""
     begun = time.perf_counter()
     for url in urls:
         read_attributes(sqs, url)

@@ -1,6 +1,6 @@
-"""Where videos live: a folder or an S3 bucket, behind one protocol of keys.
+"""Storage of videos: a folder or an S3 bucket, behind one protocol of keys.
 
-A key is a relative path such as `uploads/50mb.mp4`; nothing partial is ever visible under a final key.
+A key is a relative path such as `uploads/50mb.mp4`. A partial object is never visible under its final key.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ PART_SUFFIX = ".part"
 
 
 class StorageError(EnvironmentFault):
-    """A storage call failed; `detail` is what the system or S3 says."""
+    """A storage call failed; `detail` is the message of the system or of S3."""
 
     remedy = "check STORAGE_BACKEND and what it needs, and try again"
 
@@ -44,28 +44,28 @@ class StorageError(EnvironmentFault):
 
 
 class ObjectMissing(StorageError):
-    """There is nothing under that key."""
+    """No object has this key."""
 
 
 class AccessDenied(StorageError):
-    """The storage refused us."""
+    """The storage denied access."""
 
     remedy = "check the credentials and their policy, or the permissions of UPLOAD_PATH"
 
 
 class StorageUnavailable(StorageError):
-    """The storage did not answer, or not whole; another try may work."""
+    """The storage did not answer, or only partly; a retry may work."""
 
 
 class StorageFull(StorageError):
-    """There is no space left."""
+    """No space is left."""
 
     remedy = "free some, or set UPLOAD_PATH"
 
 
 @dataclass(frozen=True)
 class StoredObject:
-    """A whole object: its size in bytes and the SHA-256 of its content, in hex."""
+    """A complete object: its size in bytes and the SHA-256 of its content, in hex."""
 
     key: str
     size_bytes: int
@@ -73,26 +73,26 @@ class StoredObject:
 
 
 class Storage(Protocol):
-    """What the worker and the injector need of a storage."""
+    """The storage operations of worker and injector."""
 
     def fetch(self, key: str, target: Path) -> StoredObject:
         """Copy the object to the local file `target`; raise a StorageError, leaving no file, on failure."""
 
-    def publish(self, source: Path, key: str) -> StoredObject:
-        """Copy the local file to `key`, all or nothing; raise a StorageError on failure."""
+    def upload(self, source: Path, key: str) -> StoredObject:
+        """Copy the local file to `key` atomically; raise a StorageError on failure."""
 
     def exists(self, key: str) -> bool:
-        """Say whether a whole object is under `key`, as far as we may know."""
+        """Return True if `key` has a complete object that we may see."""
 
     def delete(self, key: str) -> None:
-        """Remove the object, if there is one, and what a killed publication of it left."""
+        """Delete the object, if it exists, and its unfinished uploads."""
 
-    def sweep(self, prefix: str, older_than_seconds: float) -> int:
-        """Remove what publications killed so long ago left under `prefix`; return how many."""
+    def abort_uploads(self, prefix: str, older_than_seconds: float) -> int:
+        """Delete unfinished uploads under `prefix` that are older; return how many."""
 
 
 def open_storage(settings: Settings) -> Storage:
-    """Return the storage the settings name."""
+    """Return the storage that the settings select."""
     if settings.storage.backend == "s3":
         return S3Storage(aws.client(settings, "s3", read_timeout_seconds=30), settings.storage.bucket)
     return DirectoryStorage(settings.storage.path)
@@ -109,19 +109,19 @@ def check_key(key: str) -> str:
 
 @dataclass(frozen=True)
 class DirectoryStorage:
-    """Objects are files under `root`; publishing is write, fsync, rename."""
+    """Objects as files under `root`; an upload is write, fsync, rename."""
 
     root: Path
 
     def fetch(self, key: str, target: Path) -> StoredObject:
-        """Copy the file to `target`; symbolic links are refused."""
+        """Copy the file to `target`; deny symbolic links."""
         with _translated_os_errors(target):
             descriptor = os.open(self._path(key), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
             with os.fdopen(descriptor, "rb") as source, target.open("xb") as sink:
                 return _copy(source, sink, key)
 
-    def publish(self, source: Path, key: str) -> StoredObject:
-        """Copy to a hidden file beside the final name, then rename it."""
+    def upload(self, source: Path, key: str) -> StoredObject:
+        """Copy to a hidden file in the final folder, then rename it."""
         final = self._path(key)
         partial = final.with_name(f".{final.name}.{uuid.uuid4().hex}{PART_SUFFIX}")
         with _translated_os_errors(partial):
@@ -135,17 +135,17 @@ class DirectoryStorage:
         return stored
 
     def exists(self, key: str) -> bool:
-        """Say whether a regular file is there."""
+        """Return True if `key` is a regular file."""
         return self._path(key).is_file()
 
     def delete(self, key: str) -> None:
-        """Unlink the file and its partial copies."""
+        """Delete the file and its partial copies."""
         final = self._path(key)
         for file in (final, *final.parent.glob(f".{glob.escape(final.name)}.*{PART_SUFFIX}")):
             file.unlink(missing_ok=True)
 
-    def sweep(self, prefix: str, older_than_seconds: float) -> int:
-        """Unlink old partial copies."""
+    def abort_uploads(self, prefix: str, older_than_seconds: float) -> int:
+        """Delete old partial copies."""
         oldest = time.time() - older_than_seconds
         old = [part for part in (self.root / prefix).rglob(f".*{PART_SUFFIX}") if part.stat().st_mtime < oldest]
         for part in old:
@@ -162,7 +162,7 @@ class DirectoryStorage:
 
 @dataclass(frozen=True)
 class S3Storage:
-    """Objects of one bucket; uploads are single or multipart with a checksum, so never partly visible."""
+    """Objects of one bucket; uploads are single or multipart with a checksum, so partial ones are never visible."""
 
     client: S3Client
     bucket: str
@@ -174,15 +174,15 @@ class S3Storage:
             self.client.download_file(self.bucket, check_key(key), str(target), Config=_TRANSFER, ExtraArgs=extra)
         return describe(target, key)
 
-    def publish(self, source: Path, key: str) -> StoredObject:
-        """Upload; a cut upload leaves nothing under the key."""
+    def upload(self, source: Path, key: str) -> StoredObject:
+        """Upload the file; an interrupted upload leaves no object."""
         with _translated_s3_errors(None):
             extra = {"ChecksumAlgorithm": "SHA256", "ContentType": "video/mp4"}
             self.client.upload_file(str(source), self.bucket, check_key(key), Config=_TRANSFER, ExtraArgs=extra)
         return describe(source, key)
 
     def exists(self, key: str) -> bool:
-        """Ask for the object's head; to who may not list the bucket S3 refuses what is not there (403)."""
+        """Request the object's head; without permission to list, S3 answers 403 for a missing object."""
         checked = check_key(key)
         try:
             with _translated_s3_errors(None):
@@ -197,8 +197,8 @@ class S3Storage:
             self.client.delete_object(Bucket=self.bucket, Key=check_key(key))
             self._abort_uploads(key, older_than_seconds=0)
 
-    def sweep(self, prefix: str, older_than_seconds: float) -> int:
-        """Abort old multipart uploads, which are paid for and invisible."""
+    def abort_uploads(self, prefix: str, older_than_seconds: float) -> int:
+        """Abort old multipart uploads, which are invisible but cost money."""
         with _translated_s3_errors(None):
             return self._abort_uploads(prefix, older_than_seconds)
 
@@ -242,7 +242,7 @@ def _sync_folder(folder: Path) -> None:
 
 @contextmanager
 def _translated_os_errors(leftover: Path) -> Iterator[None]:
-    """Raise OS errors as StorageErrors and leave no half-written file."""
+    """Raise OS errors as StorageErrors and delete a partial file."""
     try:
         yield
     except OSError as error:
@@ -265,7 +265,7 @@ def _from_os_error(error: OSError) -> StorageError:
 
 @contextmanager
 def _translated_s3_errors(leftover: Path | None) -> Iterator[None]:
-    """Raise boto3's many errors as StorageErrors and leave no half-written file."""
+    """Raise boto3's errors as StorageErrors and delete a partial file."""
     try:
         yield
     except (ClientError, BotoCoreError, Boto3Error, OSError) as error:

@@ -1,16 +1,14 @@
-"""One injection: the run's record, its input in the storage, and the schedule being kept."""
+"""One injection: record the run, store its input, send its videos on schedule."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,6 +21,7 @@ from core.cpu_calibration import calibration_seconds
 from core.database import Sessions
 from core.errors import EnvironmentFault, UsageError
 from core.models import RunRow, VideoRow
+from core.results_folder import new_tasks_log, write_run_file
 from core.run import FINAL_STATUSES, Host, Mode, RunStatus, new_run_id
 from core.settings import Settings
 from core.size import size_label
@@ -30,19 +29,19 @@ from core.storage import ObjectMissing, Storage, describe, open_storage
 from injector.input_video import MediaFile, inspect_file, make_video
 from injector.own_task import OwnTask
 from injector.schedule import Schedule
-from injector.senders import NewVideo, Publisher, write_tasks_log
+from injector.senders import NewVideo, VideoSender, write_tasks_log
 from injector.worker_fleet import WorkerFleet, read_fleet
 
-#: PostgreSQL's advisory lock under which a run is begun; any number that nothing else in the database uses
-BEGIN_RUN = 0xAF0120
-#: a camera's 1080p file made 720p is a fifth to a quarter of it; smaller pictures keep more
+#: number of the PostgreSQL advisory lock under which a run starts; unique in our database
+START_LOCK = 0xAF0120
+#: a camera's 1080p file shrinks to a fifth or a quarter at 720p; smaller pictures shrink less
 SMALLEST_OUTPUT_RATIO = 0.2
 Video = TypeVar("Video")
 
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asked for, checked."""
+    """The validated options of one injection."""
 
     count: int
     size_bytes: int | None
@@ -58,7 +57,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Source:
-    """The input every video of the run reads."""
+    """The input file of every video of the run."""
 
     key: str
     size_bytes: int
@@ -69,39 +68,39 @@ class Source:
 
 @dataclass(frozen=True)
 class Injection:
-    """A prepared run: everything is checked and stored, nothing is sent yet."""
+    """A prepared run: the input is checked and stored, no task is sent yet."""
 
     settings: Settings
     request: Request
     run_id: str
     source: Source
     sessions: Sessions
-    publisher: Publisher
+    sender: VideoSender
     row: RunRow
 
     @classmethod
     def prepare(cls, settings: Settings, request: Request, say: Callable[[str], None]) -> Injection:
-        """Make the input, check queue and workers; raise an AforoError and leave nothing but the input."""
+        """Check queue and workers and make the input; an AforoError leaves nothing behind but the input."""
         engine = database.open_engine(settings.database.url)
         database.upgrade_schema(engine)
         sessions = database.open_sessions(engine)
-        with sessions.begin() as session:  # `recorded` looks again: making the input takes a while
-            _refuse_second_run(session, request.run_id)
+        with sessions.begin() as session:  # `recorded` checks again, because making the input takes time
+            _require_no_other_run(session, request.run_id)
         client = aws.client(settings, "sqs")
         url = sqs_queue.find_queue(client, settings.queue.name)
         fleet = read_fleet(settings)
         source = store_source(settings, request, say)
         run_id = request.run_id or new_run_id(request.mode, size_label(source.size_bytes), fleet.slots_per_node)
-        tell_leftovers(sqs_queue.read_attributes(client, url).total, say)
+        print_leftovers(sqs_queue.read_attributes(client, url).total, say)
         row = _run_row(settings, run_id, request, source, fleet)
-        publisher = Publisher(make_celery(settings, url), client, url, sessions)
-        return cls(settings, request, run_id, source, sessions, publisher, row)
+        sender = VideoSender(make_celery(settings, url), client, url, sessions)
+        return cls(settings, request, run_id, source, sessions, sender, row)
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
-        """Record the run; whatever ends the body early ends the run too: interrupted by Ctrl-C, else failed.
+        """Record the run; an exception in the body ends it, as interrupted after Ctrl-C, else as failed.
 
-        Raise an AforoError, and leave every run as it is, when another has begun meanwhile.
+        Raise an AforoError, and change no run, if another run has started in the meantime.
         """
         self._record()
         try:
@@ -113,18 +112,18 @@ class Injection:
             self._write_run_file()
 
     def send(self) -> Path:
-        """Send every video at its time; return the log of task ids."""
-        log = new_tasks_log(self.settings)
+        """Send every video at its scheduled time; return the path of the log of task ids."""
+        log = new_tasks_log(self.settings.results.path)
         started_at = time.time()
         self._set(status=RunStatus.RUNNING, started_at=started_at, heartbeat_at=started_at, tasks_log=str(log))
         with log.open("a", encoding="utf-8") as file:
             for videos in self._batches(started_at):
-                write_tasks_log(self.publisher.publish(videos), file)
+                write_tasks_log(self.sender.record_and_send(videos), file)
                 self._set(heartbeat_at=time.time())
         return log
 
     def lateness_seconds(self) -> float | None:
-        """Return the largest delay of a send behind its schedule; None for a burst."""
+        """Return the largest delay between schedule and send; None for a burst."""
         late = select(func.max(VideoRow.uploaded_at - VideoRow.intended_at)).where(VideoRow.run_id == self.run_id)
         with self.sessions() as session:
             return session.scalar(late)
@@ -146,14 +145,14 @@ class Injection:
         )
 
     def _record(self) -> None:
-        """Look and insert in one transaction, so that of two injectors that start at once one is refused."""
+        """Check and insert in one transaction, so that only one of two simultaneous injectors succeeds."""
         with self.sessions.begin() as session:
-            database.take_turn(session, BEGIN_RUN)
-            _refuse_second_run(session, self.run_id)
+            database.take_turn(session, START_LOCK)
+            _require_no_other_run(session, self.run_id)
             session.add(self.row)
 
     def _end(self, status: RunStatus) -> None:
-        """Give the run a final status unless it has one."""
+        """Set the final status of the run unless it has one."""
         open_run = (RunRow.id == self.run_id, RunRow.status.not_in([s.value for s in FINAL_STATUSES]))
         with self.sessions.begin() as session:
             session.execute(update(RunRow).where(*open_run).values(status=status, finished_at=time.time()))
@@ -167,49 +166,30 @@ class Injection:
             row = session.get(RunRow, self.run_id)
             facts = {column.name: getattr(row, column.name, None) for column in RunRow.__table__.columns}
         if row is not None:
-            write_run_file(self.settings, self.run_id, facts)
-
-
-def run_folder(settings: Settings, run_id: str) -> Path:
-    """Return where the files of a run are."""
-    return settings.results.path / "runs" / run_id
-
-
-def write_run_file(settings: Settings, run_id: str, facts: Mapping[str, object]) -> Path:
-    """Write `results/runs/<run_id>/run.json`; return its folder."""
-    folder = run_folder(settings, run_id)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "run.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    return folder
-
-
-def new_tasks_log(settings: Settings) -> Path:
-    """Return the path of a new log of task ids, named as the scenario asks."""
-    settings.results.path.mkdir(parents=True, exist_ok=True)
-    return settings.results.path / f"worker_tasks_{datetime.now(UTC):%Y%m%d_%H%M%S}.log"
+            write_run_file(self.settings.results.path, self.run_id, facts)
 
 
 def status_after(error: BaseException) -> RunStatus:
-    """Return how a run that `error` ended has ended."""
+    """Return the status of a run that `error` ended."""
     return RunStatus.INTERRUPTED if isinstance(error, KeyboardInterrupt) else RunStatus.FAILED
 
 
-def tell_leftovers(messages: int, say: Callable[[str], None]) -> None:
-    """Say that the queue is not empty."""
+def print_leftovers(messages: int, say: Callable[[str], None]) -> None:
+    """Print a note if the queue is not empty."""
     if messages:
-        say(f"note: about {messages} messages of earlier work are in the queue; they are counted apart")
+        say(f"note: about {messages} messages of earlier work are in the queue; they are counted separately")
 
 
 def paced(schedule: Schedule, started_at: float, make: Callable[[int, float | None], Video]) -> Iterator[list[Video]]:
     """Yield the videos that are due, on an absolute schedule: a late send does not delay the next.
 
-    The schedule counts from `started_at`, not from the first look at it, on a clock that nobody sets.
+    The schedule starts at `started_at`, not at the first call, and uses the monotonic clock.
     """
-    begun, sent = time.monotonic() - (time.time() - started_at), 0
+    started, sent = time.monotonic() - (time.time() - started_at), 0
     while sent < schedule.count:
-        due = schedule.due(sent, time.monotonic() - begun)
+        due = schedule.due(sent, time.monotonic() - started)
         if due == 0:
-            time.sleep(max(0.0, min(0.5, schedule.intended_seconds(sent) - (time.monotonic() - begun))))
+            time.sleep(max(0.0, min(0.5, schedule.intended_seconds(sent) - (time.monotonic() - started))))
             continue
         paced = schedule.rate_per_minute is not None
         batch = range(sent, sent + min(due, 10))
@@ -217,8 +197,8 @@ def paced(schedule: Schedule, started_at: float, make: Callable[[int, float | No
         sent = batch.stop
 
 
-def _refuse_second_run(session: Session, run_id: str | None) -> None:
-    """Raise an AforoError when the name is taken or a run is active; end those whose injector is dead."""
+def _require_no_other_run(session: Session, run_id: str | None) -> None:
+    """Raise an AforoError if the name is taken or a run is active; end runs whose injector is dead."""
     if run_id and session.get(RunRow, run_id) is not None:
         raise name_taken(run_id)
     active = select(RunRow).where(RunRow.status.not_in([s.value for s in FINAL_STATUSES]))
@@ -230,26 +210,26 @@ def _refuse_second_run(session: Session, run_id: str | None) -> None:
 
 
 def name_taken(run_id: str) -> UsageError:
-    """Return the refusal of a name that another run has."""
+    """Return the error for a name that another run has."""
     return UsageError("RUN_ID", "a run of that name is recorded", "choose another or leave it out", value=run_id)
 
 
 def store_source(settings: Settings, request: Request, say: Callable[[str], None]) -> Source:
-    """Make or look at the input, and put it into the storage."""
+    """Make or probe the input and upload it to the storage."""
     storage = open_storage(settings)
     if request.file and request.file.startswith("s3://"):
         return _remote_source(settings, storage, request.file)
-    media = inspect_file(Path(request.file)) if request.file else _made(settings, request, say)
+    media = inspect_file(Path(request.file)) if request.file else _generate(settings, request, say)
     require_space(settings, request, media.size_bytes)
     stored = describe(media.path, f"{settings.storage.upload_prefix}{media.sha256[:16]}.mp4")
     if not storage.exists(stored.key):
-        storage.publish(media.path, stored.key)
+        storage.upload(media.path, stored.key)
     origin = request.file or f"generated {size_label(stored.size_bytes)}"
     return Source(stored.key, stored.size_bytes, stored.sha256, media.duration_seconds, origin)
 
 
 def require_space(settings: Settings, request: Request, size_bytes: int) -> None:
-    """Raise EnvironmentFault when the outputs of the whole run cannot fit."""
+    """Raise EnvironmentFault if the disk has no room for the outputs of the whole run."""
     if settings.storage.backend != "filesystem" or request.profile != "full" or request.own_task is not None:
         return
     free_bytes = shutil.disk_usage(_existing(settings.storage.path)).free
@@ -264,11 +244,11 @@ def require_space(settings: Settings, request: Request, size_bytes: int) -> None
 
 
 def _existing(folder: Path) -> Path:
-    """Return `folder`, or where it will be made: a user's own file may be the first thing that goes into it."""
+    """Return `folder` or its first existing parent; a user's own file may be the first file in it."""
     return next(path for path in (folder, *folder.absolute().parents) if path.exists())
 
 
-def _made(settings: Settings, request: Request, say: Callable[[str], None]) -> MediaFile:
+def _generate(settings: Settings, request: Request, say: Callable[[str], None]) -> MediaFile:
     assert request.size_bytes is not None  # noqa: S101 (a request names a file or a size)
     return make_video(request.size_bytes, settings.storage.path / "media", say)
 
@@ -316,13 +296,13 @@ def _run_row(settings: Settings, run_id: str, request: Request, source: Source, 
 
 
 def _environment(settings: Settings, fleet: WorkerFleet) -> dict[str, Any]:
-    """Return what the run's figures must be quoted and compared with; the canary only where workers share our CPU."""
+    """Return the conditions of the run; the CPU calibration only where the workers share our CPU."""
     return {
         "host": dataclasses.asdict(Host.this()),
         "python": sys.version.split()[0],
         "stack": settings.stack,
         "storage": settings.storage.backend,
-        "ceilings": fleet.ceilings,
+        "ceilings": fleet.bandwidth_limits,
         "canary_before_seconds": calibration_seconds() if settings.stack != "aws" else None,
         **fleet.versions,
     }

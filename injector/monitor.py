@@ -1,4 +1,4 @@
-"""Live progress of a run in the terminal, until every video has ended."""
+"""Live progress of a run in the terminal until every video has ended."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from core.video import FINAL_STATES, VideoState
 from injector.own_videos import OwnVideos, read_own_videos
 
 POLL_SECONDS = 1.0
-#: after so long without a video being worked on we say so, then after twice as long, and so on
-FIRST_PATIENCE_SECONDS = 30.0
-BROKEN_OFF = {RunStatus.INTERRUPTED, RunStatus.FAILED}
+#: first warning after this time without a video in processing, then after twice the time, and so on
+FIRST_WARNING_SECONDS = 30.0
+ENDED_EARLY = {RunStatus.INTERRUPTED, RunStatus.FAILED}
 
 
 @dataclass(frozen=True)
-class Standing:
-    """Where a run stands: videos by state, how many it has in all, and its status."""
+class RunProgress:
+    """Progress of a run: videos by state, their expected number, and the run's status."""
 
     counts: Mapping[str, int]
     expected: int
@@ -38,62 +38,62 @@ class Standing:
 
     @property
     def ended(self) -> int:
-        """Return how many are done or failed."""
+        """Return how many videos are done or failed."""
         return sum(self.counts.get(state, 0) for state in FINAL_STATES)
 
 
 def follow(sessions: Sessions, run_id: str) -> None:
-    """Show the run's videos by state once a second; raise RunFailed when somebody ends the run before its videos."""
+    """Show the run's videos by state once per second; raise RunFailed if the run ends before its videos."""
     with Display(run_id) as display:
         while True:
-            standing = _standing(sessions, run_id, display.say)
-            if standing is not None:
-                display.show(standing)
-                if standing.ended >= standing.expected:
+            progress = _run_progress(sessions, run_id, display.say)
+            if progress is not None:
+                display.show(progress)
+                if progress.ended >= progress.expected:
                     return
-                if standing.status in BROKEN_OFF:
-                    missing = standing.expected - standing.ended
-                    why = f"it was ended with {missing} of {standing.expected} videos open"
+                if progress.status in ENDED_EARLY:
+                    missing = progress.expected - progress.ended
+                    why = f"it was ended with {missing} of {progress.expected} videos open"
                     raise RunFailed("run", why, "see `make logs`, then inject again", value=run_id)
             time.sleep(POLL_SECONDS)
 
 
 def follow_own(settings: Settings, count: int, before: OwnVideos, started: float) -> None:
-    """Show what their own table says since `before`, and X and S at the end; `started` is of the monotonic clock."""
+    """Show the foreign app's videos since `before`, then X and S; `started` is a time of the monotonic clock."""
     with Display("your videos") as display:
         while True:
             now = read_own_videos(settings)
             if now is None:
                 display.say("note: the database exporter does not answer")
             else:
-                come = now.since(before)
-                display.show(Standing(come.by_state, count))
-                if come.ended >= count:
+                injected = now.since(before)
+                display.show(RunProgress(injected.by_state, count))
+                if injected.ended >= count:
                     break
             time.sleep(POLL_SECONDS)
-    click.echo(_own_figures(come, time.monotonic() - started))
+    click.echo(_own_figures(injected, time.monotonic() - started))
 
 
-def _own_figures(come: OwnVideos, seconds: float) -> str:
-    """Return what can be said of their videos: the end is known to a second or so, the cycle times exactly."""
-    done, failed = come.by_state[VideoState.DONE], come.by_state[VideoState.FAILED]
-    mean = f", S = {come.cycle_seconds / done:.3f} s" if done else ""
+def _own_figures(videos: OwnVideos, seconds: float) -> str:
+    """Return X and S of the foreign app's videos; X is accurate to a second of run time, S is exact."""
+    done, failed = videos.by_state[VideoState.DONE], videos.by_state[VideoState.FAILED]
+    mean = f", S = {videos.response_seconds / done:.3f} s" if done else ""
     return f"{done} done, {failed} failed in {seconds:.0f} s: X ≈ {60 * done / seconds:.3g} videos/min{mean}"
 
 
-class Patience:
-    """Tells of a run nobody works on, so that silence is no riddle."""
+class StallWarning:
+    """Warn when no worker processes the videos of a run."""
 
     def __init__(self, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._say, self._clock = say, clock
         self._last: Mapping[str, int] = {}
-        self._still_since, self._limit_seconds = clock(), FIRST_PATIENCE_SECONDS
+        self._unchanged_since, self._limit_seconds = clock(), FIRST_WARNING_SECONDS
 
-    def look(self, counts: Mapping[str, int]) -> None:
-        """Take the counts of now."""
+    def update(self, counts: Mapping[str, int]) -> None:
+        """Compare the present counts with the last ones; warn after the time limit without a change."""
         if counts != self._last or counts.get(VideoState.PROCESSING):
-            self._last, self._still_since, self._limit_seconds = counts, self._clock(), FIRST_PATIENCE_SECONDS
-        elif self._clock() - self._still_since >= self._limit_seconds:
+            self._last, self._unchanged_since, self._limit_seconds = counts, self._clock(), FIRST_WARNING_SECONDS
+        elif self._clock() - self._unchanged_since >= self._limit_seconds:
             self._say(
                 f"note: no worker has taken a video for {self._limit_seconds:.0f} s "
                 f"({counts.get(VideoState.UPLOADED, 0)} wait); is one running? see `make status` and `make logs`"
@@ -102,7 +102,7 @@ class Patience:
 
 
 class Display:
-    """A progress bar; where there is no terminal, a line every ten percent."""
+    """A progress bar; without a terminal, one line per ten percent."""
 
     def __init__(self, name: str) -> None:
         columns = (
@@ -112,10 +112,10 @@ class Display:
             TimeElapsedColumn(),
             TimeRemainingColumn(),
         )
-        self._name, self._tenth, self._said = name, 0, ""
+        self._name, self._tenth, self._last_note = name, 0, ""
         self._progress = Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty())
         self._bar = self._progress.add_task(name, total=None)
-        self._patience = Patience(self.say)
+        self._stall_warning = StallWarning(self.say)
 
     def __enter__(self) -> Display:
         self._progress.start()
@@ -126,25 +126,25 @@ class Display:
     ) -> None:
         self._progress.stop()
 
-    def show(self, standing: Standing) -> None:
-        """Show how far the run is."""
-        line = _line(self._name, standing.counts)
-        self._progress.update(self._bar, total=standing.expected, completed=standing.ended, description=line)
-        tenth = 10 * standing.ended // standing.expected if standing.expected else 10
+    def show(self, progress: RunProgress) -> None:
+        """Show the progress of the run."""
+        line = _line(self._name, progress.counts)
+        self._progress.update(self._bar, total=progress.expected, completed=progress.ended, description=line)
+        tenth = 10 * progress.ended // progress.expected if progress.expected else 10
         if self._progress.disable and tenth > self._tenth:
-            click.echo(f"{line}: {standing.ended}/{standing.expected} ended", err=True)
+            click.echo(f"{line}: {progress.ended}/{progress.expected} ended", err=True)
         self._tenth = max(tenth, self._tenth)
-        self._patience.look(standing.counts)
+        self._stall_warning.update(progress.counts)
 
     def say(self, line: str) -> None:
-        """Print a remark above the bar, once in a row."""
-        if line != self._said:
-            self._said = line
+        """Print a note above the bar, unless it repeats the last one."""
+        if line != self._last_note:
+            self._last_note = line
             self._progress.console.print(line, markup=False, soft_wrap=True)
 
 
-def _standing(sessions: Sessions, run_id: str, say: Callable[[str], None]) -> Standing | None:
-    """Return where the run stands; None, with a remark, while the database is away."""
+def _run_progress(sessions: Sessions, run_id: str, say: Callable[[str], None]) -> RunProgress | None:
+    """Return the progress of the run; None, with a note, while the database does not answer."""
     by_state = (
         select(VideoRow.state, func.count().label("videos")).where(VideoRow.run_id == run_id).group_by(VideoRow.state)
     )
@@ -153,9 +153,9 @@ def _standing(sessions: Sessions, run_id: str, say: Callable[[str], None]) -> St
             session.execute(update(RunRow).where(RunRow.id == run_id).values(heartbeat_at=time.time()))
             run = session.get_one(RunRow, run_id)
             counts = {row.state: row.videos for row in session.execute(by_state)}
-            return Standing(counts, run.count, run.status)
+            return RunProgress(counts, run.count, run.status)
     except SQLAlchemyError as error:
-        say(f"note: the database does not answer ({type(error).__name__}); the videos go on")
+        say(f"note: the database does not answer ({type(error).__name__}); the videos continue")
         return None
 
 

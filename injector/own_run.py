@@ -1,6 +1,6 @@
-"""One injection of somebody else's task: files say what was sent, our database is not touched.
+"""One injection of a foreign app's task: files record what was sent, our database is not used.
 
-What becomes of the videos is their app's business; `own_videos` looks at it where the database exporter can.
+The foreign app processes the videos. `own_videos` reads their states where the database exporter can.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 from core import aws, sqs_queue
 from core.broker import make_celery
 from core.errors import EnvironmentFault
+from core.results_folder import new_tasks_log, run_folder, write_run_file
 from core.run import RunStatus, new_run_id
 from core.settings import Settings
 from core.size import size_label
@@ -24,13 +25,10 @@ from injector.injection import (
     Request,
     Source,
     name_taken,
-    new_tasks_log,
     paced,
-    run_folder,
+    print_leftovers,
     status_after,
     store_source,
-    tell_leftovers,
-    write_run_file,
 )
 from injector.own_task import OwnTask
 from injector.schedule import Schedule
@@ -53,7 +51,7 @@ class OwnVideo:
 
 @dataclass
 class OwnRun:
-    """A prepared injection; nothing is sent yet."""
+    """A prepared injection; no task is sent yet."""
 
     settings: Settings
     request: Request
@@ -66,41 +64,41 @@ class OwnRun:
 
     @classmethod
     def prepare(cls, settings: Settings, request: Request, say: Callable[[str], None]) -> OwnRun:
-        """Check the queue and make the input; raise an AforoError and leave nothing but the input."""
-        assert request.own_task is not None  # noqa: S101 (the caller looked)
+        """Check the queue and make the input; an AforoError leaves nothing behind but the input."""
+        assert request.own_task is not None  # noqa: S101 (the caller checks it)
         client = aws.client(settings, "sqs")
         url = sqs_queue.find_queue(client, settings.queue.name)
         slots = _slots(settings, say)
         source = store_source(settings, request, say)
         run_id = request.run_id or new_run_id(request.mode, size_label(source.size_bytes), slots or 0)
-        if run_folder(settings, run_id).exists():
+        if run_folder(settings.results.path, run_id).exists():
             raise name_taken(run_id)
-        tell_leftovers(sqs_queue.read_attributes(client, url).total, say)
+        print_leftovers(sqs_queue.read_attributes(client, url).total, say)
         facts = {"id": run_id, "task": request.own_task.name, "payload": request.own_task.payload, "slots": slots}
         return cls(settings, request, request.own_task, run_id, source, Sender(client, url), facts)
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
-        """Keep `run.json`: whatever ends the body early ends the run, interrupted by Ctrl-C, else failed.
+        """Write `run.json`; an exception in the body ends the run, as interrupted after Ctrl-C, else as failed.
 
-        Raise UsageError, and leave its files as they are, when a run of that name has begun meanwhile.
+        Raise UsageError, and change no file, if a run of that name has started in the meantime.
         """
-        self._take_folder()
-        self._note(status=RunStatus.RUNNING, mode=self.request.mode, count=self.request.count, note=self.request.note)
-        self._note(source=self.source.origin, source_bytes=self.source.size_bytes, source_sha256=self.source.sha256)
+        self._create_folder()
+        self._record(status=RunStatus.RUNNING, mode=self.request.mode, count=self.request.count, note=self.request.note)
+        self._record(source=self.source.origin, source_bytes=self.source.size_bytes, source_sha256=self.source.sha256)
         try:
             yield
         except BaseException as error:
-            self._note(status=status_after(error), finished_at=time.time())
+            self._record(status=status_after(error), finished_at=time.time())
             raise
-        self._note(status=RunStatus.FINISHED, finished_at=time.time())
+        self._record(status=RunStatus.FINISHED, finished_at=time.time())
 
     def send(self) -> Path:
-        """Send every task at its time; return the log of task ids, beside which `videos.csv` tells more."""
+        """Send every task at its scheduled time; write `videos.csv` and return the path of the log of task ids."""
         schedule = Schedule(self.request.count, self.request.rate_per_minute)
         app = make_celery(self.settings, self.sender.queue_url)
-        log, started_at = new_tasks_log(self.settings), time.time()
-        folder = self._note(started_at=started_at, rate_per_minute=self.request.rate_per_minute, tasks_log=str(log))
+        log, started_at = new_tasks_log(self.settings.results.path), time.time()
+        folder = self._record(started_at=started_at, rate_per_minute=self.request.rate_per_minute, tasks_log=str(log))
         with log.open("a", encoding="utf-8") as ids, (folder / "videos.csv").open("w", encoding="utf-8") as table:
             rows = csv.writer(table)
             rows.writerow(COLUMNS)
@@ -108,11 +106,11 @@ class OwnRun:
                 self.sender.send({each.video_id: self._message(app, each) for each in videos})
                 write_tasks_log([each.task_id for each in videos], ids)
                 rows.writerows([getattr(each, column) for column in COLUMNS] for each in videos)
-                self._note_lateness(videos)
+                self._record_lateness(videos)
         return log
 
-    def _take_folder(self) -> None:
-        folder = run_folder(self.settings, self.run_id)
+    def _create_folder(self) -> None:
+        folder = run_folder(self.settings.results.path, self.run_id)
         folder.parent.mkdir(parents=True, exist_ok=True)
         try:
             folder.mkdir()
@@ -136,11 +134,11 @@ class OwnRun:
             return f"s3://{storage.bucket}/{self.source.key}"
         return str((storage.path / self.source.key).resolve())
 
-    def _note(self, **facts: object) -> Path:
+    def _record(self, **facts: object) -> Path:
         self.facts |= facts
-        return write_run_file(self.settings, self.run_id, self.facts)
+        return write_run_file(self.settings.results.path, self.run_id, self.facts)
 
-    def _note_lateness(self, videos: Sequence[OwnVideo]) -> None:
+    def _record_lateness(self, videos: Sequence[OwnVideo]) -> None:
         late = [each.uploaded_at - each.intended_at for each in videos if each.intended_at is not None]
         if late:
             self.lateness_seconds = max(self.lateness_seconds or 0.0, *late)
@@ -152,9 +150,9 @@ def _video(sequence: int, intended_at: float | None) -> OwnVideo:
 
 
 def _slots(settings: Settings, say: Callable[[str], None]) -> int | None:
-    """Return the slots that their workers report, if they are measured (aforo.telemetry.instrument); None if not."""
+    """Return the slots of the foreign workers if they are instrumented, else None."""
     try:
         return read_fleet(settings).slots
     except EnvironmentFault as fault:
-        say(f"note: how many slots there are is unknown: {fault}")
+        say(f"note: the number of slots is unknown: {fault}")
         return None

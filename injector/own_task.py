@@ -1,4 +1,4 @@
-"""A task of somebody else's app: its name, and keyword arguments with placeholders for what differs by video."""
+"""A task of a foreign app: its name, and keyword arguments with placeholders for each video's values."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ EXAMPLE = """--payload '{"video_id": "{video_id}", "path": "{path}"}'"""
 
 @dataclass(frozen=True)
 class OwnTask:
-    """What is sent instead of our own task; strings of `payload`, at any depth, may hold placeholders."""
+    """The task to send instead of ours; strings of `payload`, at any depth, may hold placeholders."""
 
     name: str
     payload: dict[str, Any]
 
     def kwargs(self, facts: Mapping[str, str]) -> dict[str, Any]:
-        """Return the keyword arguments for one video; `facts` has a text for every placeholder."""
+        """Return the keyword arguments for one video; `facts` has a value for every placeholder."""
         return {key: _filled(value, facts) for key, value in self.payload.items()}
 
 
 def parse_own_task(name: str, payload: str) -> OwnTask:
-    """Return the task; raise UsageError, in one line, for a name or payload that cannot be meant."""
+    """Return the task; raise UsageError for an invalid name or payload."""
     if len(name) > LONGEST_NAME or not _TASK_NAME.fullmatch(name):
-        raise UsageError("TASK", "it is no name of a task", "give one such as app.tasks.process_video", value=name)
+        raise UsageError("TASK", "it is not the name of a task", "give one such as app.tasks.process_video", value=name)
     if not payload:
         raise UsageError("PAYLOAD", "it is missing", f"give the task's keyword arguments, such as {EXAMPLE}")
     try:
@@ -40,17 +40,17 @@ def parse_own_task(name: str, payload: str) -> OwnTask:
     except ValueError as error:
         raise UsageError("PAYLOAD", f"it is not JSON: {error}", f"give {EXAMPLE}", value=payload) from None
     if not isinstance(parsed, dict):
-        raise UsageError("PAYLOAD", "it is no JSON object", f"give {EXAMPLE}", value=payload)
-    _require_known(payload, parsed)
+        raise UsageError("PAYLOAD", "it is not a JSON object", f"give {EXAMPLE}", value=payload)
+    _require_placeholders(payload, parsed)
     return OwnTask(name, parsed)
 
 
-def _require_known(payload: str, parsed: dict[str, Any]) -> None:
-    used = [word for text in _texts(parsed) for word in _PLACEHOLDER.findall(text)]
-    for word in used:
-        if word not in PLACEHOLDERS:
-            known = ", ".join(PLACEHOLDERS)
-            raise UsageError("PAYLOAD", "there is no such placeholder", f"use {known}", value=f"{{{word}}}")
+def _require_placeholders(payload: str, parsed: dict[str, Any]) -> None:
+    used = [name for text in _texts(parsed) for name in _PLACEHOLDER.findall(text)]
+    for name in used:
+        if name not in PLACEHOLDERS:
+            allowed = ", ".join(PLACEHOLDERS)
+            raise UsageError("PAYLOAD", "there is no such placeholder", f"use {allowed}", value=f"{{{name}}}")
     if not used:
         why = "every video would get the same arguments"
         raise UsageError("PAYLOAD", why, "use a placeholder such as {video_id}", value=payload)
@@ -69,4 +69,4 @@ def _filled(value: Any, facts: Mapping[str, str]) -> Any:
         return {key: _filled(each, facts) for key, each in value.items()}
     if isinstance(value, list):
         return [_filled(each, facts) for each in value]
-    return _PLACEHOLDER.sub(lambda found: facts[found[1]], value) if isinstance(value, str) else value
+    return _PLACEHOLDER.sub(lambda match: facts[match[1]], value) if isinstance(value, str) else value

@@ -1,4 +1,4 @@
-"""What their own table says of their videos, as the database exporter reads it (AFORO_EXPORTER_VIDEOS_*)."""
+"""Videos of a foreign app by state, as the database exporter reads its table (AFORO_EXPORTER_VIDEOS_*)."""
 
 from __future__ import annotations
 
@@ -12,40 +12,39 @@ from core.video import FINAL_STATES, VideoState
 
 @dataclass(frozen=True)
 class OwnVideos:
-    """All videos of their table by state, and the sum of the cycle times of those that are done."""
+    """All videos of the foreign table by state, and the sum of the response times of the done ones."""
 
     by_state: dict[str, int]
-    cycle_seconds: float
+    response_seconds: float
 
     def since(self, before: OwnVideos) -> OwnVideos:
-        """Return what has come since `before`."""
+        """Return the difference to `before`."""
         states = {state.value: self.by_state.get(state, 0) - before.by_state.get(state, 0) for state in VideoState}
-        return OwnVideos(states, self.cycle_seconds - before.cycle_seconds)
+        return OwnVideos(states, self.response_seconds - before.response_seconds)
 
     @property
     def ended(self) -> int:
-        """Return how many are done or failed."""
+        """Return how many videos are done or failed."""
         return sum(self.by_state.get(state, 0) for state in FINAL_STATES)
 
 
 def require_own_videos(settings: Settings) -> OwnVideos:
-    """Return what the exporter says now; raise EnvironmentFault when it says nothing."""
+    """Return the present values of the exporter; raise EnvironmentFault if it has none."""
     now = read_own_videos(settings)
     if now is None:
         raise EnvironmentFault(
             "database exporter",
-            "it does not tell of your videos, so when they end is unknown",
-            "leave --monitor out, or set AFORO_DATABASE_URL and "
-            " AFORO_EXPORTER_VIDEOS_* and run `python -m exporters db`",
+            "it has no metrics of your videos, so their end cannot be observed",
+            "leave --monitor out, or run `python -m exporters db` with AFORO_DATABASE_URL and AFORO_EXPORTER_VIDEOS_*",
             value=f"{settings.exporters.host}:{settings.exporters.db_port}",
         )
     return now
 
 
 def read_own_videos(settings: Settings) -> OwnVideos | None:
-    """Return what the exporter says now; None when it does not answer or cannot read the table."""
+    """Return the present values of the exporter; None if it does not answer or cannot read the table."""
     families = promql.scrape(settings.exporters.host, settings.exporters.db_port) or {}
-    videos, cycles = families.get("aforo_videos"), families.get("aforo_videos_total_response_seconds")
-    if not videos or not cycles:
+    videos, responses = families.get("aforo_videos"), families.get("aforo_videos_total_response_seconds")
+    if not videos or not responses:
         return None
-    return OwnVideos({sample.labels["state"]: int(sample.value) for sample in videos}, cycles[0].value)
+    return OwnVideos({sample.labels["state"]: int(sample.value) for sample in videos}, responses[0].value)

@@ -1,4 +1,4 @@
-"""When each video is meant to be sent: pure arithmetic on seconds since the start."""
+"""Schedule of a run: pure arithmetic on seconds since the start."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ SECONDS_PER_MINUTE = 60.0
 
 @dataclass(frozen=True)
 class Schedule:
-    """`count` arrivals; all at once without a rate, else one every 60/rate seconds (METHOD: paced, absolute)."""
+    """`count` arrivals: all at once without a rate, else one every 60/rate seconds after the start."""
 
     count: int
     rate_per_minute: float | None = None
 
     def intended_seconds(self, sequence: int) -> float:
-        """Return when video `sequence` (from 0) is due, in seconds after the start."""
+        """Return the send time of video `sequence` (from 0), in seconds after the start."""
         return 0.0 if self.rate_per_minute is None else sequence * SECONDS_PER_MINUTE / self.rate_per_minute
 
     @property
@@ -24,7 +24,7 @@ class Schedule:
         return None if self.rate_per_minute is None else self.intended_seconds(self.count)
 
     def due(self, sent: int, elapsed_seconds: float) -> int:
-        """Return how many videos should have been sent by now but have not been."""
+        """Return how many unsent videos are due."""
         if self.rate_per_minute is None:
             return self.count - sent
         passed = int(elapsed_seconds * self.rate_per_minute / SECONDS_PER_MINUTE + 1e-9) + 1

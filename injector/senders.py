@@ -1,7 +1,7 @@
-"""Puts videos on the queue: rows first, then one SQS call for ten tasks, then the confirmation.
+"""Senders of tasks: rows first, then one SQS call per ten tasks, then the confirmation.
 
-A row is the outbox: it exists before its task is sent, and `sent_at` stays empty until SQS has confirmed it, so a
-broken send can be repeated; the worker turns a second copy away.
+The rows are an outbox. A row exists before its task is sent, and `sent_at` stays empty until SQS has confirmed the
+task. So a failed send can be repeated; the worker ends the delivery of a second copy as a duplicate.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ SEND_ATTEMPTS = 5
 
 @dataclass(frozen=True)
 class NewVideo:
-    """A video about to be injected; `intended_at` is epoch seconds, None in a burst."""
+    """A video to inject; `intended_at` is in epoch seconds, None in a burst."""
 
     run_id: str
     sequence: int
@@ -49,26 +49,27 @@ class NewVideo:
 
 @dataclass(frozen=True)
 class Sender:
-    """Puts encoded tasks on one queue."""
+    """Send encoded tasks to one queue."""
 
     client: SQSClient
     queue_url: str
 
     def send(self, messages: Mapping[str, str]) -> None:
-        """Send up to ten until SQS has confirmed each; a lost answer may send one twice, which does our task no harm.
+        """Send up to ten messages by id and retry until SQS has confirmed each.
 
-        Keys tell the messages apart: letters, digits, '-' and '_'. Raise EnvironmentFault when SQS keeps refusing.
+        A lost answer may send a message twice, which our task tolerates. Ids consist of letters, digits, '-' and '_'.
+        Raise EnvironmentFault when SQS rejects messages SEND_ATTEMPTS times.
         """
-        waiting = dict(messages)
+        unsent = dict(messages)
         for attempt in range(SEND_ATTEMPTS):
             time.sleep(0.5 * attempt)
-            waiting = self._try_send(waiting)
-            if not waiting:
+            unsent = self._try_send(unsent)
+            if not unsent:
                 return
         raise EnvironmentFault(
             "SQS",
-            f"{len(waiting)} of {len(messages)} tasks were refused {SEND_ATTEMPTS} times",
-            "check the queue and its policy; what was recorded of them stays",
+            f"{len(unsent)} of {len(messages)} tasks were rejected {SEND_ATTEMPTS} times",
+            "check the queue and its policy; their rows stay",
             value=self.queue_url,
         )
 
@@ -83,23 +84,23 @@ class Sender:
 
 
 @dataclass(frozen=True)
-class Publisher:
-    """Records and sends videos of one run."""
+class VideoSender:
+    """Record and send the videos of one run."""
 
     app: Celery
     client: SQSClient
     queue_url: str
     sessions: Sessions
 
-    def publish(self, videos: Sequence[NewVideo]) -> list[str]:
-        """Record and send `videos`; return their task ids; raise EnvironmentFault when SQS keeps refusing."""
+    def record_and_send(self, videos: Sequence[NewVideo]) -> list[str]:
+        """Record and send `videos`; return their task ids; raise EnvironmentFault when SQS rejects them."""
         task_ids: list[str] = []
-        waiting = iter(videos)
-        while batch := list(islice(waiting, BATCH_SIZE)):
-            task_ids += self._publish_batch(batch)
+        remaining = iter(videos)
+        while batch := list(islice(remaining, BATCH_SIZE)):
+            task_ids += self._send_batch(batch)
         return task_ids
 
-    def _publish_batch(self, batch: Sequence[NewVideo]) -> list[str]:
+    def _send_batch(self, batch: Sequence[NewVideo]) -> list[str]:
         rows = [_row(video, time.time()) for video in batch]
         with self.sessions.begin() as session:
             session.execute(insert(VideoRow), rows)
@@ -137,7 +138,7 @@ def encode_task(app: Celery, name: str, task_id: str, kwargs: Mapping[str, Any],
 
 
 def write_tasks_log(lines: Iterable[str], file: object) -> None:
-    """Append task ids, one a line, as the scenario asks."""
+    """Append task ids, one per line, as the scenario requires."""
     print(*lines, sep="\n", file=file, flush=True)  # type: ignore[call-overload]
 
 

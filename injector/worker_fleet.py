@@ -1,4 +1,4 @@
-"""What workers there really are, asked from Prometheus or, without it, from the local worker itself."""
+"""Worker fleet: the running workers and their slots, from Prometheus or from the local worker's /metrics."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from core import promql
 from core.errors import EnvironmentFault
 from core.settings import Settings
 
-CEILING = "aforo_node_bandwidth_limit_bytes_per_second"
+BANDWIDTH_LIMIT = "aforo_node_bandwidth_limit_bytes_per_second"
 
 
 @dataclass(frozen=True)
 class WorkerFleet:
-    """Nodes, their slots in all, the versions they report, and the ceilings they measured, bytes/s by resource."""
+    """Nodes, the sum of their slots, their versions, and their measured bandwidth limits in bytes/s by resource."""
 
     nodes: int
     slots: int
     versions: dict[str, str] = field(default_factory=dict)
-    ceilings: dict[str, float] = field(default_factory=dict)
+    bandwidth_limits: dict[str, float] = field(default_factory=dict)
 
     @property
     def slots_per_node(self) -> int:
@@ -28,26 +28,28 @@ class WorkerFleet:
 
 
 def read_fleet(settings: Settings) -> WorkerFleet:
-    """Return the workers that are up; raise EnvironmentFault when there is none."""
+    """Return the workers that are up; raise EnvironmentFault if there is none."""
     local = _local_slots(settings)
     if local is not None:
         return local
     values = _prometheus_slots(settings)
     if not values:
         raise EnvironmentFault("worker", "none is running", "start one with `make up`")
-    ceilings = promql.query(settings.prometheus.url, promql.summed_over_machines(CEILING, "resource"))
-    return WorkerFleet(len(values), sum(values), ceilings=_by_resource(ceilings))
+    limits = promql.query(settings.prometheus.url, promql.summed_over_machines(BANDWIDTH_LIMIT, "resource"))
+    return WorkerFleet(len(values), sum(values), bandwidth_limits=_by_resource(limits))
 
 
 def _local_slots(settings: Settings) -> WorkerFleet | None:
-    """Ask the native stack's only worker itself, so that a restart a second ago is seen."""
+    """Return the native stack's only worker from its own /metrics, which shows a restart at once."""
     if settings.stack != "native":
         return None
     families = promql.scrape(settings.worker.metrics_host, settings.worker.metrics_port)
     slots = int(families["aforo_worker_slots"][0].value) if families else 0
     if not families or not slots:
         return None
-    return WorkerFleet(1, slots, families["aforo_worker_info"][0].labels, _by_resource(families.get(CEILING, [])))
+    return WorkerFleet(
+        1, slots, families["aforo_worker_info"][0].labels, _by_resource(families.get(BANDWIDTH_LIMIT, []))
+    )
 
 
 def _by_resource(samples: Iterable[promql.Sample]) -> dict[str, float]:

@@ -105,7 +105,9 @@ def test_the_commands_of_the_scenario_and_their_make_targets_mean_the_same_run(
 
 
 @pytest.mark.parametrize(
-    ("folder", "pattern"), [("dashboards-en", r"\*([A-Z][^*]+)\* \("), ("dashboards-es", r"\(\*(.+?)\*\)")]
+    ("folder", "pattern"),
+    [("dashboards-en", r"\*([A-Z][^*]+)\* \("), ("dashboards-es", r"\(\*(.+?)\*\)")],
+    ids=["en", "es"],
 )
 def test_every_panel_that_the_runbook_names_exists(folder: str, pattern: str) -> None:
     boards = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "grafana" / folder).glob("*.json"))

@@ -1,4 +1,4 @@
-"""`python -m worker`: check the surroundings, run a Celery worker, and leave in order."""
+"""`python -m worker`: check the environment, run a Celery worker, and shut down cleanly."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from core.settings import MOST_SLOTS, Settings
 from worker import app, cleanup, shutdown
 
 logger = logging.getLogger(__name__)
-#: how long a worker that was started first waits for the queue and the database
+#: how long a starting worker waits for the queue and the database
 START_SECONDS = 60.0
 RETRY_SECONDS = 1.0
 
@@ -33,29 +33,29 @@ RETRY_SECONDS = 1.0
 @click.option("--pool", type=click.Choice(["prefork", "threads", "solo"]), default="prefork", show_default=True)
 @click.option("--loglevel", default="INFO", show_default=True)
 def main(concurrency: int | None, pool: str, loglevel: str) -> None:
-    """Run a worker that processes videos from SQS until it is told to stop."""
+    """Run a worker that processes videos from SQS until SIGTERM or Ctrl-C."""
     logs.configure(loglevel)
-    disable_created_metrics()  # type: ignore[no-untyped-call]  # a second sample of each counter that nobody reads
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # an unused second sample of each counter
     settings = _with_concurrency(Settings.from_process(), concurrency)
     with _prepare(settings):
-        made = app.create_app(settings)
-        app.sweep(made, settings)
-        app.serve_metrics(made, settings)
-        app.watch_dead_letters(made, settings)
-        app.keep_signed_in(settings)
-        app.sweep_after_dead_slots(settings)
+        parts = app.create_app(settings)
+        app.clean_up(parts, settings)
+        app.serve_metrics(parts, settings)
+        app.watch_dead_letters(parts, settings)
+        app.write_heartbeats(settings)
+        app.clean_up_after_dead_slots(settings)
         shutdown.limit(settings.worker.shutdown_seconds)
         slots = str(settings.worker.concurrency)
         flags = ["--pool", pool, "--concurrency", slots, "--loglevel", loglevel, "-Ofair"]
         try:
-            made.celery.worker_main(["worker", *flags, "--without-gossip", "--without-mingle", "--events"])
+            parts.celery.worker_main(["worker", *flags, "--without-gossip", "--without-mingle", "--events"])
         finally:
             _leave(settings)
 
 
 def wait_for(what: str, check: Callable[[], object], seconds: float = START_SECONDS) -> None:
-    """Repeat a check until it passes; raise its EnvironmentFault when time is up."""
-    deadline, said = time.monotonic() + seconds, False
+    """Repeat a check until it passes; raise its EnvironmentFault after `seconds`."""
+    deadline, is_logged = time.monotonic() + seconds, False
     while True:
         try:
             check()
@@ -63,19 +63,19 @@ def wait_for(what: str, check: Callable[[], object], seconds: float = START_SECO
         except EnvironmentFault as fault:
             if time.monotonic() >= deadline:
                 raise
-            if not said:
+            if not is_logged:
                 logger.warning("waiting up to %.0f s for the %s: %s", seconds, what, fault)
-                said = True
+                is_logged = True
         time.sleep(RETRY_SECONDS)
 
 
 def warn(findings: Iterable[Finding], queue_name: str) -> None:
-    """Log what is not as it should be of the queue, or of this machine, and does not keep a worker from starting."""
+    """Log non-fatal problems with the queue or the host."""
     for finding in findings:
         if finding.level is not Level.OK:
             logger.warning("queue %s, %s: %s; %s", queue_name, finding.subject, finding.detail, finding.remedy)
     for missing in missing_protections():
-        logger.warning("protection missing on this machine: %s", missing)
+        logger.warning("this machine lacks a protection: %s", missing)
 
 
 def _with_concurrency(settings: Settings, concurrency: int | None) -> Settings:
@@ -85,7 +85,7 @@ def _with_concurrency(settings: Settings, concurrency: int | None) -> Settings:
 
 
 def _prepare(settings: Settings) -> IO[str]:
-    """Check what a worker needs, and say what is not as it should be; return the lock on the work folder."""
+    """Check the requirements of a worker and log problems; return the lock on the work folder."""
     worker = settings.worker
     require_ffmpeg()
     ports.require_free(worker.metrics_host, worker.metrics_port, "the worker", "AFORO_WORKER_METRICS_PORT")
@@ -102,7 +102,7 @@ def _leave(settings: Settings) -> None:
     try:
         app.leave(settings)
     except SQLAlchemyError as error:
-        logger.warning("could not free this worker's claims, others will wait for their lease: %s", error)
+        logger.warning("could not free this worker's claims, other workers wait until the leases expire: %s", error)
 
 
 if __name__ == "__main__":

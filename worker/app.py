@@ -1,4 +1,4 @@
-"""The composition root: the Celery application with its task, transport, metrics and events."""
+"""Composition root: the Celery application with its task, transport, metrics and events."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ from core.settings import Settings
 from core.storage import StorageError, open_storage
 from core.video import TASK_NAME
 from worker import cleanup, task
-from worker.bandwidth_limits import ceilings
-from worker.claims import BEAT_SECONDS, Ledger
+from worker.bandwidth_limits import bandwidth_limits
+from worker.claims import BEAT_SECONDS, Claims
 from worker.dead_letter_watch import DeadLetterWatch
 from worker.media.transcode import Transcoder
 from worker.payload import check_payload
 from worker.slot import Slot
 
 logger = logging.getLogger(__name__)
-#: ffmpeg has its own deadline; a task that hangs elsewhere is interrupted, and says so as `timeout`
+#: ffmpeg has its own deadline; a task that hangs elsewhere is interrupted after this and fails as `timeout`
 HANG_SECONDS = 120
-#: what does not even react to that is killed, process and all, and its message comes again
+#: a task that ignores the interruption is killed with its process, and its message returns to the queue
 KILL_SECONDS = 30
-#: dead letters are looked for so often in a visibility timeout, which is how soon the queue itself changes its mind
-LOOKS_PER_TIMEOUT = 4
+#: checks of the dead-letter queue per visibility timeout, the time in which SQS itself dead-letters a message
+CHECKS_PER_TIMEOUT = 4
 
 
 @dataclass(frozen=True)
 class WorkerApp:
-    """The application and what must be started in the main process beside it."""
+    """The Celery application and the parts that start with it in the main process."""
 
     celery: Celery
     registry: CollectorRegistry
@@ -55,7 +55,7 @@ class WorkerApp:
 
 
 def create_app(settings: Settings) -> WorkerApp:
-    """Wire everything for the queue that `settings` name; raise EnvironmentFault when it is not there."""
+    """Wire the application for the queue in `settings`; raise EnvironmentFault if the queue does not exist."""
     registry = CollectorRegistry()
     worker_metrics = WorkerMetrics(registry)
     queue_url = sqs_queue.find_queue(aws.client(settings, "sqs"), settings.queue.name)
@@ -78,99 +78,99 @@ def _harden(app: Celery, worker_metrics: WorkerMetrics) -> None:
         raise EnvironmentFault("SQS transport", str(error), "install the versions in requirements/") from error
 
 
-def serve_metrics(made: WorkerApp, settings: Settings) -> None:
-    """Answer /metrics from the main process, and start the event thread, once the pool has forked."""
-    worker, most = settings.worker, ceilings(settings)
+def serve_metrics(parts: WorkerApp, settings: Settings) -> None:
+    """Serve /metrics from the main process, and start the event thread, after the pool has forked."""
+    worker, limits = settings.worker, bandwidth_limits(settings)
     places = {"work": worker.work_path, "storage": settings.storage.path}
     instrument.serve_when_ready(
-        made.celery,
-        made.metrics,
-        made.registry,
+        parts.celery,
+        parts.metrics,
+        parts.registry,
         (worker.metrics_host, worker.metrics_port),
-        lambda consumer: NodeCollector(places, slot_pids(consumer), most),
+        lambda consumer: NodeCollector(places, slot_pids(consumer), limits),
         worker.profile,
-        made.forwarder,
+        parts.forwarder,
     )
 
 
-def watch_dead_letters(made: WorkerApp, settings: Settings) -> None:
-    """Look after dead letters beside the event loop, which must not wait for SQS, the storage or the database."""
-    discard = partial(cleanup.discard, open_storage(settings))
+def watch_dead_letters(parts: WorkerApp, settings: Settings) -> None:
+    """Start the dead-letter watch in a thread: the event loop must not wait for SQS, the storage or the database."""
+    delete_outputs = partial(cleanup.delete_outputs, open_storage(settings))
     client = aws.client(settings, "sqs", read_timeout_seconds=5)
-    watch = DeadLetterWatch(client, made.queue_url, _ledger(settings, forks=True), discard)
+    watch = DeadLetterWatch(client, parts.queue_url, _claims(settings, forks=True), delete_outputs)
 
     def start(**_signal: object) -> None:
-        watch.start(settings.queue.visibility_timeout_seconds / LOOKS_PER_TIMEOUT)
+        watch.start(settings.queue.visibility_timeout_seconds / CHECKS_PER_TIMEOUT)
 
     worker_ready.connect(start, weak=False)
 
 
-def keep_signed_in(settings: Settings) -> None:
-    """Say in the database from time to time that this worker lives: others that leave are then not the last."""
-    ledger, worker = _ledger(settings, forks=True), Slot.this()
+def write_heartbeats(settings: Settings) -> None:
+    """Write a heartbeat row, so that other workers know on shutdown that they are not the last one."""
+    claims, worker = _claims(settings, forks=True), Slot.this()
 
-    def sign_in() -> None:
+    def write_heartbeat() -> None:
         try:
-            ledger.sign_in(worker)
+            claims.write_heartbeat(worker)
         except SQLAlchemyError as error:
-            logger.warning("could not say that this worker lives, one that leaves may end a run: %s", error)
+            logger.warning("no heartbeat written, a worker that stops may interrupt our runs: %s", error)
 
     def start(sender: Any = None, **_signal: object) -> None:
-        sign_in()
-        sender.hub.call_repeatedly(BEAT_SECONDS, sign_in)
+        write_heartbeat()
+        sender.hub.call_repeatedly(BEAT_SECONDS, write_heartbeat)
 
     worker_ready.connect(start, weak=False)
 
 
-def sweep(made: WorkerApp, settings: Settings) -> None:
-    """Clear away what an earlier worker left, in the work folder and, where the storage lets us, of publications."""
-    cleanup.sweep(settings.worker.work_path)
+def clean_up(parts: WorkerApp, settings: Settings) -> None:
+    """Delete leftovers of an earlier worker: its work files and, if the storage allows it, its unfinished uploads."""
+    cleanup.clean_up_work_folder(settings.worker.work_path)
     try:
-        open_storage(settings).sweep(settings.storage.processed_prefix, cleanup.ABANDONED_SECONDS)
+        open_storage(settings).abort_uploads(settings.storage.processed_prefix, cleanup.ABANDONED_SECONDS)
     except (StorageError, OSError) as error:
-        made.metrics.survived_errors.labels(Action.SWEEP).inc()
-        logger.warning("could not look for abandoned publications: %s", error)
+        parts.metrics.survived_errors.labels(Action.SWEEP).inc()
+        logger.warning("could not abort abandoned uploads: %s", error)
 
 
-def sweep_after_dead_slots(settings: Settings) -> None:
-    """Let the process that replaces a killed one remove what that left."""
+def clean_up_after_dead_slots(settings: Settings) -> None:
+    """Delete the files of a killed slot when its replacement starts."""
 
-    def sweep(**_signal: object) -> None:
-        cleanup.sweep_dead_slots(settings.worker.work_path)
+    def clean_up(**_signal: object) -> None:
+        cleanup.clean_up_dead_slots(settings.worker.work_path)
 
-    worker_process_init.connect(sweep, weak=False)
+    worker_process_init.connect(clean_up, weak=False)
 
 
 def leave(settings: Settings) -> None:
-    """Say in the database that this worker has ended: its claims are free; the last one interrupts what goes on."""
-    ledger = _ledger(settings, forks=True)
-    ledger.release_dead()
-    if ledger.sign_out(Slot.this()):
-        ledger.interrupt_runs()
+    """Free this worker's claims and remove its heartbeat; the last worker interrupts the open runs."""
+    claims = _claims(settings, forks=True)
+    claims.release_dead_claims()
+    if claims.remove_worker(Slot.this()):
+        claims.interrupt_runs()
 
 
-def _ledger(settings: Settings, *, forks: bool = False) -> Ledger:
+def _claims(settings: Settings, *, forks: bool = False) -> Claims:
     sessions = database.open_sessions(database.open_engine(settings.database.url, forks=forks))
     lease = float(settings.queue.visibility_timeout_seconds)
-    return Ledger(sessions, lease, settings.worker.max_attempts, settings.storage.processed_prefix)
+    return Claims(sessions, lease, settings.worker.max_attempts, settings.storage.processed_prefix)
 
 
-def _one_per_process(settings: Settings, worker_metrics: WorkerMetrics) -> Callable[[], task.Workshop]:
-    """Return what makes a process's workshop once; the pid in the key keeps a child from using its parent's."""
+def _one_per_process(settings: Settings, worker_metrics: WorkerMetrics) -> Callable[[], task.TaskContext]:
+    """Return a function that builds the context once per process; a fork has another pid, so it builds its own."""
 
     @lru_cache(maxsize=1)
-    def made(_pid: int) -> task.Workshop:
-        return _workshop(settings, worker_metrics)
+    def context_of(_pid: int) -> task.TaskContext:
+        return _task_context(settings, worker_metrics)
 
-    return lambda: made(os.getpid())
+    return lambda: context_of(os.getpid())
 
 
-def _workshop(settings: Settings, worker_metrics: WorkerMetrics) -> task.Workshop:
+def _task_context(settings: Settings, worker_metrics: WorkerMetrics) -> task.TaskContext:
     work_path = settings.worker.work_path.resolve() / str(os.getpid())
     work_path.mkdir(parents=True, exist_ok=True)
-    return task.Workshop(
+    return task.TaskContext(
         slot=Slot.this(),
-        ledger=_ledger(settings),
+        claims=_claims(settings),
         storage=open_storage(settings),
         transcoder=Transcoder.from_settings(settings.worker),
         heartbeat=_heartbeat(settings, worker_metrics),

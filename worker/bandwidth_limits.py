@@ -1,6 +1,7 @@
-"""What the disk and the storage carry at most, measured before any work: a run's traffic is compared with it.
+"""Bandwidth limits of disk and storage, measured before any work, for comparison with a run's traffic.
 
-Measured when a worker starts, at most once a day for the same disk and bucket. What cannot be measured is left out.
+A worker measures them when it starts, at most once a day per disk and bucket. A limit that cannot be measured is left
+out.
 """
 
 from __future__ import annotations
@@ -28,10 +29,11 @@ if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
 
 logger = logging.getLogger(__name__)
-Ceilings = dict[str, float]
+#: bytes per second by resource
+Limits = dict[str, float]
 
 VALID_SECONDS = 24 * 3600.0
-#: a disk is written, then read, for so long or so much, whichever comes first
+#: a disk is written, then read, up to this time and this amount, whichever is reached first
 DISK_SECONDS = 1.0
 DISK_BYTES = 256 << 20
 BLOCK_BYTES = 4 << 20
@@ -40,48 +42,48 @@ SMALLEST_OBJECT_BYTES, LARGEST_OBJECT_BYTES = 128 << 10, 8 << 20
 ROUND_SECONDS = 1.0
 
 
-def ceilings(settings: Settings) -> Ceilings:
-    """Return bytes a second by resource, from the file beside the work folder when it is of today and of this place."""
+def bandwidth_limits(settings: Settings) -> Limits:
+    """Return measured bandwidth limits (bytes/s per resource), cached for a day per disk and bucket."""
     folder = settings.worker.work_path
     file, place = folder.with_name(f"{folder.name}-ceilings.json"), _place(settings)
-    known = _remembered(file, place)
-    if known is None:
-        known = _measured(settings)
-        _remember(file, place, known)
-    return known
+    limits = _read_cache(file, place)
+    if limits is None:
+        limits = _measure(settings)
+        _write_cache(file, place, limits)
+    return limits
 
 
 def _place(settings: Settings) -> str:
-    """Return what the ceilings are of: another disk or bucket, and they must be measured again."""
+    """Return the cache key: disk, bucket and setting."""
     device, source = settings.worker.work_path.stat().st_dev, settings.aws.endpoint_of("s3")
     bucket = f"{source} {settings.storage.bucket}" if settings.storage.backend == "s3" else ""
     return f"{device} {bucket} {settings.worker.ceilings}"
 
 
-def _measured(settings: Settings) -> Ceilings:
-    wanted = settings.worker.ceilings
-    found = _tolerant(lambda: disk_ceilings(settings.worker.work_path)) if wanted != "none" else {}
-    is_own = settings.aws.endpoint_of("s3") is not None  # an emulator's or a laboratory's: nobody watches its objects
-    if settings.storage.backend == "s3" and (wanted == "all" or (wanted == "local" and is_own)):
+def _measure(settings: Settings) -> Limits:
+    scope = settings.worker.ceilings
+    limits = _tolerant(lambda: disk_limits(settings.worker.work_path)) if scope != "none" else {}
+    is_own = settings.aws.endpoint_of("s3") is not None  # an emulator or a test server, where objects trigger nothing
+    if settings.storage.backend == "s3" and (scope == "all" or (scope == "local" and is_own)):
         client, prefix = aws.client(settings, "s3", read_timeout_seconds=30), settings.storage.processed_prefix
-        found |= _tolerant(lambda: object_ceilings(client, settings.storage.bucket, prefix))
-    return found
+        limits |= _tolerant(lambda: object_limits(client, settings.storage.bucket, prefix))
+    return limits
 
 
-def disk_ceilings(folder: Path) -> Ceilings:
-    """Return how fast a file in `folder` is written through to the disk, and read past the page cache."""
+def disk_limits(folder: Path) -> Limits:
+    """Return the rates of writing a file in `folder` with fsync, and of reading it without the page cache."""
     file = folder / f"ceiling-{uuid.uuid4().hex}"
     try:
         written, seconds = _write(file)
-        found = {"disk_write": written / seconds}
+        limits = {"disk_write": written / seconds}
         read, seconds = _read(file, written)
-        return found | {"disk_read": read / seconds}
+        return limits | {"disk_read": read / seconds}
     finally:
         file.unlink(missing_ok=True)
 
 
-def object_ceilings(client: S3Client, bucket: str, prefix: str) -> Ceilings:
-    """Return the rates of four parallel PUTs and GETs: the size grows until the rate and not the latency takes time."""
+def object_limits(client: S3Client, bucket: str, prefix: str) -> Limits:
+    """Return the rates of four parallel PUTs and GETs; object size grows until bandwidth, not latency, dominates."""
     names = [f"{prefix}ceiling-{uuid.uuid4().hex}" for _ in range(PARALLEL_OBJECTS)]
 
     def put(name: str, size_bytes: int) -> int:
@@ -104,9 +106,9 @@ def _parallel_rate(names: list[str], transfer: Callable[[str, int], int]) -> flo
     size_bytes, previous = SMALLEST_OBJECT_BYTES, float("inf")
     with ThreadPoolExecutor(len(names)) as pool:
         while True:
-            begun = time.perf_counter()
+            started = time.perf_counter()
             moved = sum(pool.map(transfer, names, repeat(size_bytes)))
-            seconds = time.perf_counter() - begun
+            seconds = time.perf_counter() - started
             is_slower = seconds >= ROUND_SECONDS and seconds >= 2 * previous
             if is_slower or moved < len(names) * size_bytes or size_bytes >= LARGEST_OBJECT_BYTES:
                 return moved / seconds
@@ -114,21 +116,21 @@ def _parallel_rate(names: list[str], transfer: Callable[[str, int], int]) -> flo
 
 
 def _write(file: Path) -> tuple[int, float]:
-    block, written, begun = os.urandom(BLOCK_BYTES), 0, time.perf_counter()
+    block, written, started = os.urandom(BLOCK_BYTES), 0, time.perf_counter()
     with file.open("xb", buffering=0) as sink:
-        while written < DISK_BYTES and time.perf_counter() - begun < DISK_SECONDS:
+        while written < DISK_BYTES and time.perf_counter() - started < DISK_SECONDS:
             written += sink.write(block)
             os.fsync(sink.fileno())
-    return written, time.perf_counter() - begun
+    return written, time.perf_counter() - started
 
 
 def _read(file: Path, size_bytes: int) -> tuple[int, float]:
-    """Read the file once without the page cache, or with its pages dropped where the filesystem has no O_DIRECT."""
+    """Read the file without the page cache; without O_DIRECT, drop its pages first."""
     with mmap.mmap(-1, BLOCK_BYTES) as block, _opened_direct(file) as source:
-        begun, read = time.perf_counter(), 0
-        while read < size_bytes and time.perf_counter() - begun < DISK_SECONDS:
+        started, read = time.perf_counter(), 0
+        while read < size_bytes and time.perf_counter() - started < DISK_SECONDS:
             read += os.readv(source, [block])
-        return read, time.perf_counter() - begun
+        return read, time.perf_counter() - started
 
 
 @contextmanager
@@ -145,26 +147,26 @@ def _opened_direct(file: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _tolerant(measure: Callable[[], Ceilings]) -> Ceilings:
+def _tolerant(measure: Callable[[], Limits]) -> Limits:
     try:
         return measure()
     except (OSError, BotoCoreError, ClientError, Boto3Error) as error:
-        logger.warning("a ceiling could not be measured, it stays unknown: %s", error)
+        logger.warning("could not measure a bandwidth limit, it stays unknown: %s", error)
         return {}
 
 
-def _remembered(file: Path, place: str) -> Ceilings | None:
+def _read_cache(file: Path, place: str) -> Limits | None:
     try:
-        kept = json.loads(file.read_text(encoding="utf-8"))
-        is_of_here = kept["place"] == place and 0 <= time.time() - kept["measured_at"] < VALID_SECONDS
-        return dict(kept["ceilings"]) if is_of_here else None
+        cached = json.loads(file.read_text(encoding="utf-8"))
+        is_valid = cached["place"] == place and 0 <= time.time() - cached["measured_at"] < VALID_SECONDS
+        return dict(cached["ceilings"]) if is_valid else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def _remember(file: Path, place: str, found: Ceilings) -> None:
-    kept = {"place": place, "measured_at": time.time(), "ceilings": found}
+def _write_cache(file: Path, place: str, limits: Limits) -> None:
+    content = {"place": place, "measured_at": time.time(), "ceilings": limits}
     try:
-        file.write_text(json.dumps(kept), encoding="utf-8")
+        file.write_text(json.dumps(content), encoding="utf-8")
     except OSError as error:
-        logger.warning("the ceilings could not be kept for the next start: %s", error)
+        logger.warning("could not store the bandwidth limits for the next start: %s", error)

@@ -1,7 +1,7 @@
-"""Who may work on a video: claims and final states as compare-and-set with a fencing token.
+"""Claims on videos: the right to work on a video, and its final state, as compare-and-set with a fencing token.
 
-A claim increments `videos.execution_number`. Every later write names that number, so an execution that lost its claim
-changes nothing.
+A claim increments `videos.execution_number`. Every later write requires that number, so an execution that lost its
+claim changes nothing.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from core.run import RunStatus
 from core.video import FINAL_STATES, Outcome, Reason, VideoState
 from worker.slot import Slot, may_live
 
-#: a worker says this often that it lives, and is taken for dead when it has not for so long
+#: interval of a worker's heartbeats, and the age of the last one at which a worker counts as dead
 BEAT_SECONDS = 20.0
 SILENCE_SECONDS = 90.0
 _UNOWNED = {"owner": None, "lease_until": None}
 
 
-class Refusal(StrEnum):
-    """Why a delivery may not work."""
+class ClaimDenied(StrEnum):
+    """Reasons for denying a claim."""
 
     FINAL = "final"  # the video has its final state
-    HELD = "held"  # another live execution has it
+    HELD = "held"  # another live execution holds the claim
     UNKNOWN = "unknown"  # no such video in the database
-    EXHAUSTED = "exhausted"  # this delivery found the executions used up and made the video failed
+    EXHAUSTED = "exhausted"  # no execution is left; the video was failed just now
 
 
 @dataclass(frozen=True)
@@ -52,83 +52,83 @@ class Claim:
 
 @dataclass(frozen=True)
 class _Ending:
-    """What is written of an execution that ends now."""
+    """The last values of an execution that ends now."""
 
     measured: dict[str, Any]
     reason: Reason | None
     at: float = field(default_factory=time.time)
-    begun: float = field(default_factory=time.perf_counter)
+    started: float = field(default_factory=time.perf_counter)
 
     def columns(self) -> dict[str, Any]:
-        """Return the columns of the execution; `finish_seconds` lacks the commit, which cannot tell its own time."""
-        own = {"reason": self.reason, "ended_at": self.at, "finish_seconds": time.perf_counter() - self.begun}
-        return self.measured | own
+        """Return the columns of the execution; `finish_seconds` excludes the commit that stores it."""
+        finish_seconds = time.perf_counter() - self.started
+        return self.measured | {"reason": self.reason, "ended_at": self.at, "finish_seconds": finish_seconds}
 
 
 @dataclass(frozen=True)
-class Ledger:
-    """The database as the worker writes it."""
+class Claims:
+    """The worker's writes to the database: claims, executions, final states and worker heartbeats."""
 
     sessions: Sessions
     lease_seconds: float
     max_attempts: int
     processed_prefix: str
 
-    def claim(self, video_id: str, slot: Slot, receive_count: int | None, started_at: float) -> Claim | Refusal:
-        """Take the video for `slot`, or say why not; a refused delivery leaves an executions row too."""
+    def claim(self, video_id: str, slot: Slot, receive_count: int | None, started_at: float) -> Claim | ClaimDenied:
+        """Claim the video for `slot`, or return why the claim is denied; a denied delivery is recorded too."""
         with self.sessions.begin() as session:
             video = session.get(VideoRow, video_id, with_for_update=True)
             if video is None:
-                return Refusal.UNKNOWN
-            refusal = self._refusal(video)
-            if refusal is not None:
+                return ClaimDenied.UNKNOWN
+            denial = self._denial(video)
+            if denial is not None:
                 _record_duplicate(session, video, slot, receive_count, started_at)
-                return refusal
+                return denial
             _close_lost_executions(session, video)
             if video.execution_number >= self.max_attempts:
-                _settle(video, VideoState.FAILED, Reason.WORKER_LOST)
-                return Refusal.EXHAUSTED
-            return self._take(session, video, slot, receive_count, started_at)
+                _finalise(video, VideoState.FAILED, Reason.WORKER_LOST)
+                return ClaimDenied.EXHAUSTED
+            return self._grant(session, video, slot, receive_count, started_at)
 
     def renew(self, claim: Claim) -> bool:
-        """Extend the claim's lease; False when the claim is no longer ours."""
-        changed = update(VideoRow).where(*_ours(claim)).values(lease_until=time.time() + self.lease_seconds)
+        """Extend the claim's lease; return False if another execution has claimed the video since."""
+        changed = update(VideoRow).where(*_is_current(claim)).values(lease_until=time.time() + self.lease_seconds)
         with self.sessions.begin() as session:
             return bool(session.execute(changed).rowcount)  # type: ignore[attr-defined]
 
     def finish(
         self, claim: Claim, state: VideoState, measured: dict[str, Any], reason: Reason | None = None
     ) -> Outcome:
-        """Give the video its final state unless the claim was lost; return how this execution really ended."""
+        """Give the video its final state unless the claim was lost; return the outcome of this execution."""
         ending = _Ending(measured, reason)
         values: dict[str, Any] = {"state": state, "reason": reason, "updated_at": ending.at, **_UNOWNED}
         if state is VideoState.DONE:
             values |= {"output_key": claim.output_key, "output_bytes": measured.pop("output_bytes")}
         with self.sessions.begin() as session:
-            won = session.execute(update(VideoRow).where(*_ours(claim)).values(values)).rowcount  # type: ignore[attr-defined]
+            won = session.execute(update(VideoRow).where(*_is_current(claim)).values(values)).rowcount  # type: ignore[attr-defined]
             outcome = Outcome(state) if won else Outcome.SUPERSEDED
             _end_execution(session, claim, outcome, ending)
         return outcome
 
-    def give_back(self, claim: Claim, reason: Reason, measured: dict[str, Any]) -> Outcome:
-        """End this execution so that the next delivery may claim at once; failed when it was the last one allowed."""
+    def release(self, claim: Claim, reason: Reason, measured: dict[str, Any]) -> Outcome:
+        """End this execution and free its claim for the next delivery; fail the video after the last allowed one."""
         if claim.execution_number >= self.max_attempts:
             return self.finish(claim, VideoState.FAILED, measured, reason)
         values, ending = {"state": VideoState.UPLOADED, **_UNOWNED}, _Ending(measured, reason)
         with self.sessions.begin() as session:
-            won = session.execute(update(VideoRow).where(*_ours(claim)).values(values)).rowcount  # type: ignore[attr-defined]
+            won = session.execute(update(VideoRow).where(*_is_current(claim)).values(values)).rowcount  # type: ignore[attr-defined]
             outcome = Outcome.RETRIED if won else Outcome.SUPERSEDED
             _end_execution(session, claim, outcome, ending)
         return outcome
 
     def output_key(self, run_id: str, video_id: str, execution: int) -> str:
-        """Return where an execution publishes: a place of its own, so that no zombie overwrites the winner's output."""
+        """Return the output key of an execution; separate keys keep a stale worker from overwriting the winner."""
         return f"{self.processed_prefix}{run_id}/{video_id}.{execution}.mp4"
 
-    def bury(self, video_id: str, task_id: str) -> tuple[str, ...] | None:
-        """Fail the video whose message was dead-lettered; None, nothing done, while a live execution has it.
+    def fail_dead_lettered(self, video_id: str, task_id: str) -> tuple[str, ...] | None:
+        """Fail the video of a dead-lettered message; return the output keys of its executions, for deletion.
 
-        Return the keys under which its executions may have published: none of them can win any more.
+        While a live execution holds the claim, change nothing and return None.
         """
         with self.sessions.begin() as session:
             video = session.get(VideoRow, video_id, with_for_update=True)
@@ -137,31 +137,31 @@ class Ledger:
             if _is_held(video):
                 return None
             _close_lost_executions(session, video)
-            _settle(video, VideoState.FAILED, Reason.DEAD_LETTERED)
+            _finalise(video, VideoState.FAILED, Reason.DEAD_LETTERED)
             return tuple(
                 self.output_key(video.run_id, video.id, number) for number in range(1, video.execution_number + 1)
             )
 
-    def release_dead(self) -> int:
-        """Free the claims of this node's dead processes, which others would respect for a lease; return how many."""
-        ours = select(VideoRow).where(
+    def release_dead_claims(self) -> int:
+        """Free the claims of this node's dead processes, so that no delivery waits for their lease; return how many."""
+        of_this_node = select(VideoRow).where(
             VideoRow.state == VideoState.PROCESSING, VideoRow.owner.startswith(f"{platform.node()}|", autoescape=True)
         )
         with self.sessions.begin() as session:
-            dead = [video for video in session.scalars(ours.with_for_update()) if not _is_held(video)]
+            dead = [video for video in session.scalars(of_this_node.with_for_update()) if not _is_held(video)]
             for video in dead:
                 video.lease_until = 0.0
         return len(dead)
 
-    def sign_in(self, worker: Slot) -> None:
-        """Say that this worker lives."""
+    def write_heartbeat(self, worker: Slot) -> None:
+        """Record that this worker is alive."""
         with self.sessions.begin() as session:
             session.merge(WorkerRow(owner=worker.owner, seen_at=time.time()))
 
-    def sign_out(self, worker: Slot) -> bool:
-        """Strike this worker and dead ones off; say whether none is left.
+    def remove_worker(self, worker: Slot) -> bool:
+        """Delete the rows of this worker and of silent workers; return True if no live worker is left.
 
-        Two transactions: of workers that leave at once, the one that looks last sees that all have gone.
+        Two transactions: if several workers stop together, the last one to check sees that all rows are gone.
         """
         oldest = time.time() - SILENCE_SECONDS
         with self.sessions.begin() as session:
@@ -170,7 +170,7 @@ class Ledger:
             return not any(may_live(owner) for owner in session.scalars(select(WorkerRow.owner)))
 
     def interrupt_runs(self) -> int:
-        """Mark the runs that still wait for videos, which nobody is left to process; return how many."""
+        """Mark the runs with open videos as interrupted; return how many. For the last worker that stops."""
         ended = select(func.count()).where(
             VideoRow.run_id == RunRow.id, VideoRow.state.in_([state.value for state in FINAL_STATES])
         )
@@ -179,12 +179,12 @@ class Ledger:
         with self.sessions.begin() as session:
             return int(session.execute(interrupted).rowcount)  # type: ignore[attr-defined]
 
-    def _refusal(self, video: VideoRow) -> Refusal | None:
+    def _denial(self, video: VideoRow) -> ClaimDenied | None:
         if VideoState(video.state).is_final:
-            return Refusal.FINAL
-        return Refusal.HELD if _is_held(video) else None
+            return ClaimDenied.FINAL
+        return ClaimDenied.HELD if _is_held(video) else None
 
-    def _take(
+    def _grant(
         self, session: Session, video: VideoRow, slot: Slot, receive_count: int | None, started_at: float
     ) -> Claim:
         video.execution_number += 1
@@ -206,7 +206,7 @@ class Ledger:
         )
 
 
-def _ours(claim: Claim) -> tuple[Any, ...]:
+def _is_current(claim: Claim) -> tuple[Any, ...]:
     return (
         VideoRow.id == claim.video_id,
         VideoRow.execution_number == claim.execution_number,
@@ -215,7 +215,7 @@ def _ours(claim: Claim) -> tuple[Any, ...]:
 
 
 def _is_held(video: VideoRow) -> bool:
-    """Say whether a live execution has the video: its lease runs and its process, if it is of this node, lives."""
+    """Return True while a live execution holds the claim: the lease is valid and a local process is alive."""
     if video.state != VideoState.PROCESSING or video.owner is None or (video.lease_until or 0.0) < time.time():
         return False
     return may_live(video.owner)
@@ -242,18 +242,18 @@ def _record_duplicate(
 
 
 def _close_lost_executions(session: Session, video: VideoRow) -> None:
-    """Mark executions that never said how they ended; when they died is not known, so `ended_at` stays empty."""
+    """Mark executions without an outcome as lost; the time of their death is unknown, so `ended_at` stays empty."""
     lost = update(ExecutionRow).where(ExecutionRow.video_id == video.id, ExecutionRow.outcome.is_(None))
     session.execute(lost.values(outcome=Outcome.LOST, reason=Reason.WORKER_LOST))
 
 
-def _settle(video: VideoRow, state: VideoState, reason: Reason) -> None:
+def _finalise(video: VideoRow, state: VideoState, reason: Reason) -> None:
     video.state, video.reason, video.updated_at = state, reason, time.time()
     video.owner = video.lease_until = None
 
 
 def _end_execution(session: Session, claim: Claim, outcome: Outcome, ending: _Ending) -> None:
-    """Write how the execution ended; one that was taken for lost, and was only asleep, may still say so."""
+    """Write how the execution ended; a stale worker may still do so after its execution was marked as lost."""
     values = {"outcome": outcome, **ending.columns()}
     open_execution = (ExecutionRow.id == claim.row, ExecutionRow.ended_at.is_(None))
     session.execute(update(ExecutionRow).where(*open_execution).values(values))

@@ -1,4 +1,4 @@
-"""Clears away what nobody wants: a killed worker's programs and files, outputs that lost, publications cut off."""
+"""Cleanup: programs and files of a killed worker, and outputs of executions that cannot win."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from core.errors import EnvironmentFault
 from core.storage import Storage, StorageError
 
 logger = logging.getLogger(__name__)
-#: a publication that began so long ago, and was neither finished nor removed by a later execution, has nobody left
+#: age at which an unfinished upload counts as abandoned: no execution runs that long
 ABANDONED_SECONDS = 24 * 3600.0
 LOCK = ".lock"
 OURS = frozenset({"ffmpeg", "ffprobe"})
 
 
 def take_work_folder(folder: Path) -> IO[str]:
-    """Make the folder this worker's alone while the returned file is open; raise EnvironmentFault where it is not."""
+    """Lock the folder for this worker while the returned file is open; raise EnvironmentFault if another holds it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / LOCK).open("a+", encoding="utf-8")
@@ -34,46 +34,48 @@ def take_work_folder(folder: Path) -> IO[str]:
         why = error.strerror or str(error)
         raise EnvironmentFault("work folder", why, "set AFORO_WORKER_WORK_PATH to another", value=folder) from error
     try:
-        fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # of this process alone: it ends with it, a fork has no part
+        fcntl.lockf(
+            lock, fcntl.LOCK_EX | fcntl.LOCK_NB
+        )  # belongs to this process only: it ends with it, a fork does not inherit it
     except OSError as error:
         remedy = "stop that one, or set AFORO_WORKER_WORK_PATH to another"
         raise EnvironmentFault("work folder", "another worker uses it", remedy, value=folder) from error
     return lock
 
 
-def sweep(folder: Path) -> None:
-    """Clear the work folder, which must be ours."""
+def clean_up_work_folder(folder: Path) -> None:
+    """End the programs of a killed worker and delete its files; the folder must be locked by this worker."""
     ended = end_orphans(folder)
     for leftover in folder.iterdir():
         if leftover.name != LOCK:
             _remove(leftover)
     if ended:
-        logger.warning("ended %d programs of a worker that was killed", ended)
+        logger.warning("ended %d programs of a killed worker", ended)
 
 
-def discard(storage: Storage, keys: Iterable[str]) -> None:
-    """Remove what executions that cannot win any more published, or began to; a storage may forbid it."""
+def delete_outputs(storage: Storage, keys: Iterable[str]) -> None:
+    """Delete the outputs of executions that can no longer win; count an error, as the storage may forbid deletes."""
     for key in keys:
         try:
             storage.delete(key)
         except (StorageError, OSError) as error:
             event_channel.count_survived(Action.DISCARD)
-            logger.warning("what a lost execution published as %s is still there: %s", key, error)
+            logger.warning("could not delete the output %s of a lost execution: %s", key, error)
 
 
-def sweep_dead_slots(folder: Path) -> None:
-    """Remove the temporary files of slots that were killed: each has a folder named by its pid."""
+def clean_up_dead_slots(folder: Path) -> None:
+    """Delete the temporary files of killed slots; each slot has a folder named by its pid."""
     for leftover in folder.iterdir():
         if leftover.name.isdigit() and not psutil.pid_exists(int(leftover.name)):
             _remove(leftover)
 
 
 def end_orphans(folder: Path) -> int:
-    """Kill each ffmpeg that works in the folder; return how many. Where there is setpriv none outlives its worker."""
-    place, ended = f"file:{folder.resolve()}{os.sep}", 0
+    """Kill each ffmpeg that works in the folder; return how many. With setpriv, none outlives its worker."""
+    argument_start, ended = f"file:{folder.resolve()}{os.sep}", 0
     for process in psutil.process_iter(["name", "cmdline"]):
         words = process.info["cmdline"] or []
-        if process.info["name"] in OURS and any(word.startswith(place) for word in words):
+        if process.info["name"] in OURS and any(word.startswith(argument_start) for word in words):
             with suppress(psutil.NoSuchProcess):
                 process.kill()
                 ended += 1

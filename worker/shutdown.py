@@ -1,7 +1,7 @@
-"""SIGTERM: no new message is taken, running tasks may end, and what has not ended in time is given back at once.
+"""Shutdown on SIGTERM: no new messages, time for running tasks to end, then every other message returns to the queue.
 
-Celery's warm shutdown waits for ever. Its soft shutdown sleeps its whole time in a signal handler, where no finished
-task can be acknowledged. So the warm one is used, and a timer turns it into a cold one, which returns every message.
+Celery's warm shutdown waits without limit. Its soft shutdown sleeps in a signal handler, where no finished task can be
+acknowledged. So we use the warm shutdown, and a timer turns it into a cold one, which returns every message.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from celery.signals import worker_shutting_down
 
 
 def limit(seconds: float) -> None:
-    """Let a shutdown last `seconds`; call before the worker starts."""
+    """Limit a warm shutdown to `seconds`; call before the worker starts."""
 
     def begin(how: str = "", **_signal: object) -> None:
         if how == "Warm":

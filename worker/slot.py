@@ -1,16 +1,16 @@
-"""A slot is one worker process, told from any other whatever the clock does and however often its pid is used again."""
+"""Slot: one worker process, identified independently of clock changes and of reused pids."""
 
 from __future__ import annotations
 
 import os
 import platform
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import psutil
 
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+from aforo.kernel import boot_id
+
 _GONE = {b"Z", b"X"}
 
 
@@ -29,39 +29,30 @@ class Slot:
 
     @property
     def owner(self) -> str:
-        """Return the text a claim is signed with."""
+        """Return the text that identifies this slot in a claim."""
         return f"{self.node}|{self.pid}|{self.start}"
 
 
 def may_live(owner: str) -> bool:
-    """Say whether the slot that signed a claim may still work on it: it is of another node, or its process lives."""
+    """Return True if the slot that owns a claim is on another node, or its process is alive."""
     node, pid, start = owner.rsplit("|", 2)
     return node != platform.node() or start_of(int(pid)) == start
 
 
 def start_of(pid: int) -> str | None:
-    """Return the start of a process in words that no step of the clock changes; None for one that is dead.
+    """Return the start of a process in a form that no clock change affects; None for a dead process.
 
-    Linux counts it in ticks since the boot; psutil adds the moment of the boot, which moves with the clock. Elsewhere
-    the kernel notes the moment itself.
+    Linux counts it in ticks since boot. psutil adds the time of the boot, which moves with the clock. Other kernels
+    store the time of the start itself.
     """
-    boot = _boot()
+    boot = boot_id()
     if boot is None:
         return _start_by_clock(pid)
     try:
         state, *others = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
     except OSError:
         return None
-    return None if state in _GONE else f"{boot}:{int(others[18])}"  # field 22 of proc(5); `state` is the third
-
-
-@lru_cache(maxsize=1)
-def _boot() -> str | None:
-    """Return which boot of the machine this is, in eight digits; None where there is no /proc."""
-    try:
-        return _BOOT_ID.read_text(encoding="ascii")[:8]
-    except OSError:
-        return None
+    return None if state in _GONE else f"{boot[:8]}:{int(others[18])}"  # field 22 of proc(5); `state` is the third
 
 
 def _start_by_clock(pid: int) -> str | None:

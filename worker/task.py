@@ -1,4 +1,4 @@
-"""The task: claim → fetch → probe → transcode → publish → finish, with one final state for every video."""
+"""The task: claim → fetch → probe → transcode → upload → finish, with one final state for every video."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from core import storage
 from core.storage import Storage
 from core.video import PASSING_REASONS, TASK_NAME, Outcome, Reason, Stage, VideoFailed, VideoState
 from worker import cleanup
-from worker.claims import Claim, Ledger, Refusal
+from worker.claims import Claim, ClaimDenied, Claims
 from worker.media.profiles import profile_named
 from worker.media.transcode import Transcoder
 from worker.slot import Slot
@@ -35,95 +35,100 @@ _STORAGE_REASONS: dict[type[storage.StorageError], Reason] = {
 }
 
 
-class GivenBack(Reject):
-    """The delivery has ended and its message comes again; `outcome` is what the metrics count."""
+class ReturnedToQueue(Reject):
+    """The delivery has ended and its message is returned to the queue; the metrics count `outcome`."""
 
     def __init__(self, outcome: str, why: str = "") -> None:
         super().__init__(why, requeue=True)
-        self.args = outcome, why  # what it is made of again where it was pickled
-        self.outcome = outcome
+        self.outcome, self.why = outcome, why
+
+    def __reduce__(self) -> tuple[type[ReturnedToQueue], tuple[str, str]]:
+        """Return the constructor call: `Reject` pickles with other arguments than ours."""
+        return type(self), (self.outcome, self.why)
 
 
 @dataclass
-class Workshop:
-    """What one slot works with; made in the process that uses it, because clients and engines do not cross a fork."""
+class TaskContext:
+    """Dependencies of the task in one slot, created after the fork: clients and engines do not survive a fork."""
 
     slot: Slot
-    ledger: Ledger
+    claims: Claims
     storage: Storage
     transcoder: Transcoder
     heartbeat: Callable[[ReceivedMessage, Callable[[], bool]], VisibilityHeartbeat]
     work_path: Path
 
-    def discard_outputs(self, run_id: str, video_id: str, executions: Iterable[int]) -> None:
-        """Remove what executions that cannot win any more published, or began to."""
-        cleanup.discard(self.storage, (self.ledger.output_key(run_id, video_id, number) for number in executions))
+    def delete_outputs(self, run_id: str, video_id: str, executions: Iterable[int]) -> None:
+        """Delete the complete and partial outputs of executions that can no longer win."""
+        cleanup.delete_outputs(
+            self.storage, (self.claims.output_key(run_id, video_id, number) for number in executions)
+        )
 
 
-def register(app: Celery, workshop: Callable[[], Workshop]) -> None:
-    """Add the task to `app`; `workshop()` returns the calling process's workshop.
+def register(app: Celery, context: Callable[[], TaskContext]) -> None:
+    """Add the task to `app`; `context()` returns the context of the calling process.
 
-    The task raises VideoFailed when the video has failed for good: Celery then deletes the message. Whatever else goes
-    wrong becomes a Reject: the message comes again.
+    The task raises VideoFailed when the video has its final state, and Celery then deletes the message. Every other
+    error becomes a Reject, which returns the message to the queue.
     """
 
     @app.task(name=TASK_NAME, bind=True, shared=False, throws=(VideoFailed,), resultrepr_maxsize=4096)
     def process_video(self: Task, video_id: str, run_id: str, version: int) -> dict[str, Any]:
-        """Process one delivery of a video; the version is there for whoever reads the queue."""
+        """Process one delivery of a video; `version` is for people and programs that read the queue."""
         started_at = time.time()
-        with _message_kept():
+        with _unexpected_errors_rejected():
             message = ReceivedMessage.from_request(self.request)
-            return {"aforo": _deliver(workshop(), video_id, run_id, message, started_at)}
+            return {"aforo": _deliver(context(), video_id, run_id, message, started_at)}
 
 
 @contextmanager
-def _message_kept() -> Iterator[None]:
-    """Turn what nobody foresaw, such as a database that is away, into a Reject, which the metrics call `rejected`."""
+def _unexpected_errors_rejected() -> Iterator[None]:
+    """Turn an unexpected error, such as an unreachable database, into a Reject, counted as `rejected`."""
     try:
         yield
     except (VideoFailed, Reject):
         raise
     except Exception as error:
-        logger.exception("a delivery went wrong; its message will come again")
+        logger.exception("a delivery failed; its message returns to the queue")
         raise Reject(str(error), requeue=True) from error
 
 
 def _deliver(
-    shop: Workshop, video_id: str, run_id: str, message: ReceivedMessage | None, started_at: float
+    context: TaskContext, video_id: str, run_id: str, message: ReceivedMessage | None, started_at: float
 ) -> dict[str, Any]:
     timer = StageTimer()
     with timer(Stage.CLAIM):
-        claim = shop.ledger.claim(video_id, shop.slot, message.receive_count if message else None, started_at)
-    if isinstance(claim, Refusal):
-        return _turn_away(shop, claim, video_id, run_id)
-    execution = Execution(shop, claim, timer)
+        claim = context.claims.claim(video_id, context.slot, message.receive_count if message else None, started_at)
+    if isinstance(claim, ClaimDenied):
+        return _end_denied(context, claim, video_id, run_id)
+    execution = Execution(context, claim, timer)
     if message is None:
         return execution.run()
-    with shop.heartbeat(message, lambda: shop.ledger.renew(claim)):
+    with context.heartbeat(message, lambda: context.claims.renew(claim)):
         return execution.run()
 
 
-def _turn_away(shop: Workshop, refusal: Refusal, video_id: str, run_id: str) -> dict[str, Any]:
-    """End a delivery that may not work.
+def _end_denied(context: TaskContext, denial: ClaimDenied, video_id: str, run_id: str) -> dict[str, Any]:
+    """End a delivery whose claim was denied.
 
-    A held video's message comes again, in case its holder dies; so does that of an unknown video, which may be in
-    another database: redrive, not we, ends it.
+    The message of a held video returns to the queue, in case the holder dies. So does that of an unknown video, which
+    may be in another database. The queue's redrive policy ends it.
     """
-    if refusal is Refusal.HELD:
-        raise GivenBack(Outcome.DUPLICATE, f"{video_id}: {refusal}")
-    if refusal is Refusal.UNKNOWN:
-        raise Reject(f"{video_id}: {refusal}", requeue=True)
-    if refusal is Refusal.EXHAUSTED:
-        shop.discard_outputs(run_id, video_id, range(1, shop.ledger.max_attempts + 1))
-        raise VideoFailed(Reason.WORKER_LOST, f"{video_id}: its executions are used up")
+    if denial is ClaimDenied.HELD:
+        raise ReturnedToQueue(Outcome.DUPLICATE, f"{video_id}: {denial}")
+    if denial is ClaimDenied.UNKNOWN:
+        raise Reject(f"{video_id}: {denial}", requeue=True)
+    if denial is ClaimDenied.EXHAUSTED:
+        context.delete_outputs(run_id, video_id, range(1, context.claims.max_attempts + 1))
+        raise VideoFailed(Reason.WORKER_LOST, f"{video_id}: no execution is left")
     return {"outcome": Outcome.DUPLICATE.value}
 
 
 @dataclass
 class Execution:
-    """One claim being worked on; every way out of `run` has been written to the ledger."""
+    """The work on one claim; every way out of `run` is recorded in the database."""
 
-    shop: Workshop
+    context: TaskContext
     claim: Claim
     timer: StageTimer
     measured: dict[str, Any] = field(default_factory=dict)
@@ -131,64 +136,68 @@ class Execution:
     output_bytes: int = 0
 
     def run(self) -> dict[str, Any]:
-        """Do the stages; return the report, or raise VideoFailed (final) or Reject (the message comes again)."""
+        """Run the stages; return the report, or raise VideoFailed (final) or Reject (the message returns)."""
         try:
             self._work()
-        except VideoFailed as failure:
-            raise self._end_in_failure(failure) from failure
-        except storage.StorageError as error:
-            reason = _STORAGE_REASONS.get(type(error), Reason.STORAGE_UNAVAILABLE)
-            raise self._end_in_failure(VideoFailed(reason, error.detail)) from error
-        except SoftTimeLimitExceeded as error:
-            raise self._end_in_failure(VideoFailed(Reason.TIMEOUT, "the task hung")) from error
         except Exception as error:
-            logger.exception("video %s", self.claim.video_id)
-            raise self._end_in_failure(VideoFailed(Reason.INTERNAL, repr(error))) from error
+            failure = self._reason_for(error)
+            outcome = self._record_failure(failure)
+            raise (failure if outcome is Outcome.FAILED else ReturnedToQueue(outcome, str(failure))) from error
         return self._end_in_success()
 
+    def _reason_for(self, error: Exception) -> VideoFailed:
+        """Return the error as a failure of the video with its reason."""
+        if isinstance(error, VideoFailed):
+            return error
+        if isinstance(error, storage.StorageError):
+            return VideoFailed(_STORAGE_REASONS.get(type(error), Reason.STORAGE_UNAVAILABLE), error.detail)
+        if isinstance(error, SoftTimeLimitExceeded):
+            return VideoFailed(Reason.TIMEOUT, "the task hung")
+        logger.exception("video %s", self.claim.video_id)
+        return VideoFailed(Reason.INTERNAL, repr(error))
+
     def _work(self) -> None:
-        shop, claim, timer = self.shop, self.claim, self.timer
-        self._discard_earlier()
-        with tempfile.TemporaryDirectory(dir=shop.work_path, prefix="video-") as folder:
+        context, claim, timer = self.context, self.claim, self.timer
+        self._delete_earlier_outputs()
+        with tempfile.TemporaryDirectory(dir=context.work_path, prefix="video-") as folder:
             source, target = Path(folder, "in.bin"), Path(folder, "out.mp4")
             with timer(Stage.FETCH):
-                fetched = shop.storage.fetch(claim.source_key, source)
+                fetched = context.storage.fetch(claim.source_key, source)
                 if fetched.sha256 != claim.source_sha256:
                     raise VideoFailed(Reason.CORRUPT, "the stored file is not the one that was uploaded")
             profile = profile_named(claim.profile)
             with timer(Stage.PROBE):
-                media = shop.transcoder.probe(source)
+                media = context.transcoder.probe(source)
             with timer(Stage.TRANSCODE):
-                done = shop.transcoder.transcode(source, target, profile, media)
+                done = context.transcoder.transcode(source, target, profile, media)
             self.measured |= done.columns()
             with timer(Stage.PUBLISH):
-                published = shop.storage.publish(target, claim.output_key)
-        self.report |= done.report() | {"bytes": {"in": fetched.size_bytes, "out": published.size_bytes}}
-        self.output_bytes = published.size_bytes
+                uploaded = context.storage.upload(target, claim.output_key)
+        self.report |= done.report() | {"bytes": {"in": fetched.size_bytes, "out": uploaded.size_bytes}}
+        self.output_bytes = uploaded.size_bytes
 
     def _end_in_success(self) -> dict[str, Any]:
         measured = self.measured | self.timer.columns() | {"output_bytes": self.output_bytes}
         with self.timer(Stage.FINISH):
-            outcome = self.shop.ledger.finish(self.claim, VideoState.DONE, measured)
+            outcome = self.context.claims.finish(self.claim, VideoState.DONE, measured)
         if outcome is Outcome.DONE:
-            self._discard_earlier()
+            self._delete_earlier_outputs()
             return self.report
-        self.shop.discard_outputs(self.claim.run_id, self.claim.video_id, [self.claim.execution_number])
-        raise GivenBack(outcome, "the message may be the winner's, which may yet die")
+        self.context.delete_outputs(self.claim.run_id, self.claim.video_id, [self.claim.execution_number])
+        raise ReturnedToQueue(outcome, "another execution holds the claim; the message returns in case it dies")
 
-    def _end_in_failure(self, failure: VideoFailed) -> Exception:
-        """Write how the execution ended; return what the task must raise for it."""
+    def _record_failure(self, failure: VideoFailed) -> Outcome:
+        """Record how the execution ended; a temporary reason frees the claim for another delivery."""
         logger.warning("video %s execution %d: %s", self.claim.video_id, self.claim.execution_number, failure)
         columns = self.measured | self.timer.columns() | failure.used
         if failure.reason in PASSING_REASONS:
-            outcome = self.shop.ledger.give_back(self.claim, failure.reason, columns)
+            outcome = self.context.claims.release(self.claim, failure.reason, columns)
         else:
-            outcome = self.shop.ledger.finish(self.claim, VideoState.FAILED, columns, failure.reason)
-        if outcome is not Outcome.FAILED:
-            return GivenBack(outcome, str(failure))
-        self._discard_earlier()
-        return failure
+            outcome = self.context.claims.finish(self.claim, VideoState.FAILED, columns, failure.reason)
+        if outcome is Outcome.FAILED:
+            self._delete_earlier_outputs()
+        return outcome
 
-    def _discard_earlier(self) -> None:
-        """Delete outputs of earlier executions, before and after the work: a stale worker may upload meanwhile."""
-        self.shop.discard_outputs(self.claim.run_id, self.claim.video_id, range(1, self.claim.execution_number))
+    def _delete_earlier_outputs(self) -> None:
+        """Delete outputs of earlier executions, before and after the work: a stale worker may upload in between."""
+        self.context.delete_outputs(self.claim.run_id, self.claim.video_id, range(1, self.claim.execution_number))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections.abc import Callable, Hashable
@@ -41,6 +42,9 @@ class DueThread(Generic[Item]):
             self._changed.notify()
 
     def _run(self) -> None:
+        # billiard's soft time limit is a SIGUSR1 to the process. The main thread blocks it while it starts a program;
+        # a thread that does not block it would receive it then.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
         while (item := self._take_next()) is not None:
             pause_seconds = self._serve(item)
             with self._changed:

@@ -13,11 +13,11 @@ import psutil
 from prometheus_client import Metric
 from prometheus_client.registry import Collector
 
+from aforo.kernel import boot_id, vmstat
 from core import metrics
 
 _V2 = Path("/sys/fs/cgroup")
 _V1 = Path("/sys/fs/cgroup/cpu")
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 #: what /proc/stat counts inside `user` and `nice` already
 _COUNTED_ELSEWHERE = {"guest", "guest_nice"}
 
@@ -80,8 +80,8 @@ def slot_pids(consumer: Any) -> Callable[[], Sequence[int]]:
 
 
 def _host() -> str:
-    """Return what is the same in all containers of a machine; its name where the kernel does not tell."""
-    return next(iter(_lines(_BOOT_ID)), platform.node())
+    """Return an id that all containers of a machine share: the boot id, or else the host name."""
+    return boot_id() or platform.node()
 
 
 def _cpu() -> Iterator[Metric]:
@@ -98,7 +98,7 @@ def _memory() -> Iterator[Metric]:
     family.add_metric(["total"], memory.total)
     family.add_metric(["available"], memory.available)
     yield family
-    counts = _key_values(Path("/proc/vmstat"))  # read once: it is the dearest of all sources
+    counts = vmstat()  # read once: it is the most expensive source
     swapped = counts["pswpin"] * os.sysconf("SC_PAGE_SIZE") if counts else psutil.swap_memory().sin
     yield _single("aforo_node_swap_in_bytes_total", swapped)
     if "oom_kill" in counts:

@@ -260,7 +260,7 @@ _OUTCOMES: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
 )
 
 
-#: what a Reject may say of itself (worker.task.GivenBack)
+#: what a Reject may say of itself (worker.task.ReturnedToQueue)
 _GIVEN_BACK = frozenset({Outcome.DUPLICATE, Outcome.RETRIED, Outcome.SUPERSEDED})
 
 

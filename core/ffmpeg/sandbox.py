@@ -24,10 +24,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from resource import struct_rusage
 from typing import IO, cast
 
+from aforo.kernel import vmstat
 from core.errors import EnvironmentFault
 
 STDERR_TAIL_BYTES = 8192
@@ -103,7 +103,7 @@ def run_sandboxed(
     chunk of standard output. Without it the output is kept, up to `limits.stdout_bytes`. Raise EnvironmentFault if
     the program is not installed. An exception from outside (soft time limit, Ctrl-C) passes through after the kill.
     """
-    command, oom_kills, started = _command(argv, limits), oom_kill_count(), time.monotonic()
+    command, oom_kills, started = _command(argv, limits), vmstat().get("oom_kill", 0), time.monotonic()
     with _child(command) as process:
         supervisor = _Supervisor(process, limits, progress, on_stdout)
         ending, usage = supervisor.wait()
@@ -117,7 +117,7 @@ def run_sandboxed(
         written_bytes=usage.ru_oublock * BLOCK_BYTES,
         stdout=supervisor.stdout.decode("utf-8", "replace"),
         stderr_tail=supervisor.stderr.decode("utf-8", "replace").strip(),
-        oom_killer_struck=oom_kill_count() > oom_kills,
+        oom_killer_struck=vmstat().get("oom_kill", 0) > oom_kills,
     )
 
 
@@ -269,10 +269,3 @@ class _Supervisor:
 
     def _is_watched(self) -> bool:
         return self._progress is not None and self._limits.stall_seconds is not None
-
-
-def oom_kill_count() -> int:
-    """Return how many processes the kernel's OOM killer has killed since boot; 0 where it is not counted."""
-    with suppress(OSError), Path("/proc/vmstat").open(encoding="ascii") as vmstat:
-        return next((int(line.split()[1]) for line in vmstat if line.startswith("oom_kill ")), 0)
-    return 0

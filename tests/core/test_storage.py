@@ -9,17 +9,17 @@ def storage(tmp_path):
     return DirectoryStorage(tmp_path / "root")
 
 
-def test_what_is_published_is_fetched_whole_with_the_same_digest(storage, tmp_path):
+def test_an_uploaded_file_is_fetched_complete_with_the_same_digest(storage, tmp_path):
     source = tmp_path / "a.bin"
     source.write_bytes(b"x" * 3_000_000)
-    stored = storage.publish(source, "uploads/a.mp4")
+    stored = storage.upload(source, "uploads/a.mp4")
     assert storage.fetch("uploads/a.mp4", tmp_path / "b.bin") == stored
     assert (stored.size_bytes, (tmp_path / "b.bin").read_bytes()) == (3_000_000, source.read_bytes())
 
 
-def test_nothing_partial_is_left_under_the_root(storage, tmp_path):
+def test_no_partial_file_is_left_under_the_root(storage, tmp_path):
     with pytest.raises(ObjectMissing):
-        storage.publish(tmp_path / "missing", "uploads/a.mp4")
+        storage.upload(tmp_path / "missing", "uploads/a.mp4")
     assert [p for p in storage.root.rglob("*") if p.is_file()] == []
 
 
@@ -38,7 +38,7 @@ def test_a_symbolic_link_is_not_followed(storage, tmp_path):
 
 
 class RefusingS3:
-    """Answers every head with one code."""
+    """Answer every HEAD request with one error code."""
 
     def __init__(self, code):
         self.code = code
@@ -48,11 +48,11 @@ class RefusingS3:
 
 
 @pytest.mark.parametrize("code", ["404", "403"])  # 403: what is not there, to a role without s3:ListBucket
-def test_an_object_whose_head_is_refused_is_taken_for_missing(code):
+def test_an_object_whose_head_is_denied_counts_as_missing(code):
     assert S3Storage(RefusingS3(code), "b").exists("uploads/a.mp4") is False
 
 
-def test_an_s3_that_fails_and_a_key_that_cannot_be_meant_are_told():
+def test_an_s3_error_and_an_invalid_key_raise():
     with pytest.raises(StorageUnavailable):
         S3Storage(RefusingS3("503"), "b").exists("uploads/a.mp4")
     with pytest.raises(AccessDenied):

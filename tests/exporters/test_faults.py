@@ -80,7 +80,7 @@ def value(text: str, series: str) -> float | None:
     return float(found[0]) if found else None
 
 
-def test_a_database_that_hangs_is_told_before_prometheus_gives_up_and_found_again(
+def test_a_hanging_database_shows_before_the_scrape_times_out_and_recovers(
     exporter: Server, store: Store, proxy: TcpProxy
 ) -> None:
     proxy.hold()
@@ -95,7 +95,7 @@ def test_a_database_that_hangs_is_told_before_prometheus_gives_up_and_found_agai
     wait_for(lambda: WORKS in scrape(exporter) and value(scrape(exporter), DONE) == 1, "the database that came back")
 
 
-def test_what_was_known_is_repeated_with_its_moment_and_then_no_more(
+def test_the_last_result_is_repeated_with_its_timestamp_for_a_limited_time(
     exporter: Server, store: Store, proxy: TcpProxy
 ) -> None:
     proxy.cut()

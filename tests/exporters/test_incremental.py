@@ -99,7 +99,7 @@ def test_a_row_committed_late_is_counted_once(store: Store) -> None:
         assert exporter.samples() == exporter.fresh()
 
 
-def test_a_worker_whose_clock_is_ahead_hides_nobody(store: Store) -> None:
+def test_a_worker_whose_clock_is_ahead_hides_no_video(store: Store) -> None:
     exporter = Exporter(store)
     store.run("a", T0, count=2)
     store.upload("v1", "a", T0, state="done", updated_at=T0 + 3600)
@@ -110,7 +110,7 @@ def test_a_worker_whose_clock_is_ahead_hides_nobody(store: Store) -> None:
     assert exporter.samples() == exporter.fresh()
 
 
-def test_a_final_row_that_changes_is_counted_anew(store: Store) -> None:
+def test_a_final_row_that_changes_is_counted_again(store: Store) -> None:
     exporter = Exporter(store)
     store.run("a", T0, count=9)
     for name in ("v1", "v2"):
@@ -153,7 +153,7 @@ def test_the_oldest_of_few_runs_is_forgotten_when_it_is_deleted(store: Store) ->
     assert exporter.samples() == exporter.fresh()
 
 
-def test_an_execution_whose_process_died_counts_though_nobody_knows_when(store: Store) -> None:
+def test_an_execution_whose_process_died_is_counted_without_an_end(store: Store) -> None:
     exporter = Exporter(store)
     store.run("a", T0, count=1)
     store.upload("v1", "a", T0)
@@ -165,7 +165,7 @@ def test_an_execution_whose_process_died_counts_though_nobody_knows_when(store: 
     assert known['aforo_run_executions{outcome="done",run_id="a"}'] == 0
 
 
-def test_a_full_count_puts_right_what_no_row_tells_and_says_so(store: Store) -> None:
+def test_a_full_count_corrects_deleted_rows_and_counts_the_corrections(store: Store) -> None:
     exporter = Exporter(store)
     store.run("a", T0, count=2)
     store.upload("v1", "a", T0)
@@ -180,7 +180,7 @@ def test_a_full_count_puts_right_what_no_row_tells_and_says_so(store: Store) -> 
     assert exporter.source.corrected == 1
 
 
-def test_an_old_run_that_appears_asks_for_a_full_count(store: Store) -> None:
+def test_an_old_run_that_appears_requests_a_full_count(store: Store) -> None:
     exporter = Exporter(store)
     store.run("imported", T0 - 9999, count=1)
     exporter.now = T0 + 1
@@ -204,7 +204,7 @@ def test_a_run_that_ended_is_summed_by_the_database(store: Store, monkeypatch: p
     assert counted == ["a"]
 
 
-def test_a_change_stamped_too_long_ago_is_found_when_the_run_is_declared_over(store: Store) -> None:
+def test_a_change_with_an_old_timestamp_is_counted_when_the_run_ends(store: Store) -> None:
     exporter = Exporter(store)
     store.run("a", T0, count=1)
     store.upload("v1", "a", T0, started_at=T0)

@@ -24,7 +24,7 @@ T0 = 1_790_000_000.0
 RUNS = 1100
 
 
-def test_the_newest_200_of_1100_runs_are_told_and_all_are_in_the_sums(store: Store) -> None:
+def test_the_newest_200_of_1100_runs_are_exposed_and_the_sums_include_all(store: Store) -> None:
     fill(store)
     lines = exposition(store).splitlines()
     told = [line for line in lines if line.startswith("aforo_run_info{")]

@@ -117,7 +117,7 @@ def test_names_that_cannot_be_names_are_refused(name: str, value: str) -> None:
         VideosTable.of(Settings.from_env({name: value}).exporters)
 
 
-def test_a_missing_sqlite_file_is_not_made(tmp_path: Any) -> None:
+def test_a_missing_sqlite_file_is_not_created(tmp_path: Any) -> None:
     settings = Settings.from_env({}).exporters
     missing = DatabaseSource(open_database(f"sqlite:///{tmp_path}/no.db", VideosTable.of(settings)), settings)
     with pytest.raises(Exception, match="unable to open"):

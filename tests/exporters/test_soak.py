@@ -53,7 +53,7 @@ TRUTH = (
 
 
 @pytest.mark.timeout(300)
-def test_thirty_thousand_changes_are_told_as_a_plain_select_tells_them(sqlite_url: str) -> None:
+def test_thirty_thousand_changes_give_the_result_of_a_plain_select(sqlite_url: str) -> None:
     engine = open_engine(sqlite_url)
     upgrade_schema(engine)
     engine.dispose()

@@ -56,7 +56,7 @@ def test_the_errors_of_a_queue_are_0_before_the_first_unless_there_are_many() ->
     assert values(caught.value.collected, "aforo_sqs_poll_errors") == {("x", Fault.NOT_FOUND): 1}
 
 
-def test_nothing_is_said_before_the_first_poll() -> None:
+def test_there_are_no_values_before_the_first_poll() -> None:
     with pytest.raises(SourceNotReady):
         Exporter(FakeSqs(), "videos").source.fetch()
 
@@ -76,7 +76,7 @@ def test_a_prefix_finds_queues_on_every_page_and_later_ones_after_a_minute() -> 
     assert ("team-new",) in values(exporter.source.fetch(), "aforo_sqs_messages_visible")
 
 
-def test_a_queue_that_does_not_answer_is_absent_and_the_others_are_there() -> None:
+def test_a_queue_that_does_not_answer_is_absent_and_the_other_queues_are_exposed() -> None:
     fake = FakeSqs()
     fake.make("a", visible=1)
     fake.make("b", visible=2)
@@ -92,7 +92,7 @@ def test_a_queue_that_does_not_answer_is_absent_and_the_others_are_there() -> No
     assert happened(collected, "aforo_sqs_poll_errors") == {("b", Fault.TIMEOUT): 1}
 
 
-def test_a_refused_list_of_queues_is_told_and_takes_nothing_with_it() -> None:
+def test_a_denied_list_of_queues_is_counted_and_affects_no_other_queue() -> None:
     fake = FakeSqs()
     for name in ("named", "team-a"):
         fake.make(name)
@@ -111,7 +111,7 @@ def test_a_refused_list_of_queues_is_told_and_takes_nothing_with_it() -> None:
     assert ("team-b",) in values(exporter.source.fetch(), "aforo_sqs_messages_visible")
 
 
-def test_a_reading_too_old_is_not_said_any_more() -> None:
+def test_an_old_reading_is_not_exposed() -> None:
     fake = FakeSqs()
     fake.make("a")
     exporter = Exporter(fake, "a")
@@ -135,7 +135,7 @@ def test_a_dead_letter_queue_shared_by_many_is_read_once() -> None:
     assert values(collected, "aforo_sqs_api_calls") == {("GetQueueAttributes",): 3, ("GetQueueUrl",): 3}
 
 
-def test_the_dead_letter_queue_a_prefix_matches_is_told_with_its_queue_and_not_as_one() -> None:
+def test_a_dead_letter_queue_that_matches_the_prefix_is_exposed_only_with_its_source_queue() -> None:
     fake = FakeSqs()
     fake.make("team-a-dlq", visible=1)
     fake.make("team-a", dead_letters="team-a-dlq", max_receive_count=5)
@@ -162,7 +162,7 @@ def test_a_months_cost_follows_from_the_calls_of_the_last_polls() -> None:
     assert cost == {(): pytest.approx(30 * 24 * 3600 / 5 * 0.40e-6)}
 
 
-def test_ending_gives_up_the_queues_that_are_not_asked_yet() -> None:
+def test_close_cancels_the_reads_that_have_not_started() -> None:
     fake, answered = FakeSqs(), Event()
     fake.make("a")
     fake.client.get_queue_url = lambda **_: answered.wait(30)
@@ -204,7 +204,7 @@ def test_polls_come_faster_while_a_message_or_a_run_is_there(store: Store) -> No
     assert watch.interval_seconds == 5
 
 
-def test_the_oldest_message_is_the_task_sent_first_of_those_nobody_has_taken(store: Store) -> None:
+def test_the_oldest_message_is_the_first_sent_task_that_no_worker_has_claimed(store: Store) -> None:
     fake = FakeSqs()
     fake.make("videos", visible=3)
     watch = watching(fake, of_store(store))
@@ -217,7 +217,7 @@ def test_the_oldest_message_is_the_task_sent_first_of_those_nobody_has_taken(sto
     assert oldest_message(watch) == {("videos",): T0 + 2.5}
 
 
-def test_a_video_left_behind_by_a_purged_queue_is_no_message(store: Store) -> None:
+def test_a_waiting_video_of_a_purged_queue_is_not_a_message(store: Store) -> None:
     fake = FakeSqs()
     fake.make("videos", visible=1)
     watch = watching(fake, of_store(store))

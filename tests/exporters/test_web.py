@@ -98,7 +98,7 @@ def test_metrics_come_with_the_type_prometheus_3_insists_on(server: Server) -> N
     assert 'aforo_videos{state="done"} 0.0' in body.splitlines()
 
 
-def test_openmetrics_is_spoken_to_those_who_ask(server: Server) -> None:
+def test_openmetrics_is_served_on_request(server: Server) -> None:
     _, content_type, body = server.get(Accept="application/openmetrics-text;version=1.0.0,text/plain;q=0.5")
     assert content_type.startswith("application/openmetrics-text; version=1.0.0")
     assert body.endswith("# EOF\n")
@@ -119,7 +119,7 @@ def test_there_are_three_pages_to_get_and_nothing_else(server: Server, method: s
     assert server.ask(request)[0] == status
 
 
-def test_clients_that_say_nothing_or_half_a_request_hold_up_nobody(server: Server) -> None:
+def test_idle_and_half_requests_do_not_delay_other_clients(server: Server) -> None:
     idle = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(200)]
     for client in idle[::2]:
         client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nX-Slow: ")
@@ -160,7 +160,7 @@ def test_basic_auth_guards_all_but_the_health_check(tmp_path: Path) -> None:
         assert running.get("/healthz")[0] == 200
 
 
-def test_tls_serves_on_beside_clients_that_never_shake_hands(tmp_path: Path) -> None:
+def test_tls_clients_without_a_handshake_do_not_delay_other_clients(tmp_path: Path) -> None:
     pair = ["-keyout", tmp_path / "key.pem", "-out", tmp_path / "cert.pem"]
     subject = ["-subj", "/CN=localhost", "-days", "2"]
     openssl = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]

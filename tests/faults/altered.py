@@ -1,6 +1,6 @@
-"""Our worker with parts of it altered: `python -m tests.faults.altered no_queue_contract,… --concurrency 1`.
+"""Our worker with altered parts: `python -m tests.faults.altered no_queue_contract,… --concurrency 1`.
 
-Names with `no_` take a protection out, for the controls; the others make short what would take minutes.
+Names with `no_` remove a protection, for the controls. The others shorten times that would take minutes.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ from core import aws, cli, database, ports, storage
 from core.settings import Settings
 from worker import app, claims, cleanup, task
 
-SMALL_PART_BYTES = 5 << 20  # the smallest S3 knows
+SMALL_PART_BYTES = 5 << 20  # the smallest part that S3 accepts
 
 
 def _nothing(*_arguments: Any, **_options: Any) -> None:
-    """Protect from nothing."""
+    """Replace a protection by no action."""
 
 
 def _by_number_alone(claim: claims.Claim) -> tuple[Any, ...]:
     return (claims.VideoRow.id == claim.video_id,)
 
 
-def _forget_the_ledger() -> None:
-    claims.Ledger._refusal = _nothing  # type: ignore[method-assign]
-    claims._ours = _by_number_alone
+def _allow_every_claim() -> None:
+    claims.Claims._denial = _nothing  # type: ignore[method-assign]
+    claims._is_current = _by_number_alone
 
 
 def _limit_hard_before_the_deadline() -> None:
-    """Kill a task 2 s before its deadline without a word before: what does not react to the soft limit."""
+    """Kill a task 2 s before its deadline, without a soft limit, as if it had ignored that."""
     create = app.create_app
 
     def created(settings: Settings) -> app.WorkerApp:
-        made = create(settings)
-        made.celery.conf.update(task_soft_time_limit=None, task_time_limit=settings.worker.deadline_seconds - 2)
-        return made
+        parts = create(settings)
+        parts.celery.conf.update(task_soft_time_limit=None, task_time_limit=settings.worker.deadline_seconds - 2)
+        return parts
 
     app.create_app = created
 
@@ -53,19 +53,19 @@ ALTERATIONS: dict[str, Callable[[], None]] = {
     "no_queue_contract": _set(program, "require_contract", lambda *_: ()),
     "no_ffmpeg_check": _set(program, "require_ffmpeg", _nothing),
     "no_port_check": _set(ports, "require_free", _nothing),
-    "no_patience": _set(program, "wait_for", lambda _what, check: check()),
-    "no_message_kept": _set(task, "_message_kept", nullcontext),
-    "no_compare_and_set": _forget_the_ledger,
+    "no_wait": _set(program, "wait_for", lambda _what, check: check()),
+    "no_reject": _set(task, "_unexpected_errors_rejected", nullcontext),
+    "no_compare_and_set": _allow_every_claim,
     "brief_lock_wait": _set(database, "BUSY_TIMEOUT_SECONDS", 1),
     "brief_s3_wait": _set(aws, "client_options", lambda _seconds=15, usual=aws.client_options: usual(1)),
     "hang_before_deadline": _set(app, "HANG_SECONDS", -2),
     "hard_limit_before_deadline": _limit_hard_before_the_deadline,
     "small_parts": _set(storage, "_TRANSFER", TransferConfig(SMALL_PART_BYTES, 1, SMALL_PART_BYTES)),
-    "sweeps_what_is_young": _set(cleanup, "ABANDONED_SECONDS", 0),
+    "aborts_young_uploads": _set(cleanup, "ABANDONED_SECONDS", 0),
 }
 
 
 if __name__ == "__main__":
-    for wanted in sys.argv.pop(1).split(","):
-        ALTERATIONS[wanted]()
+    for name in sys.argv.pop(1).split(","):
+        ALTERATIONS[name]()
     cli.run(program.main, "python -m worker")

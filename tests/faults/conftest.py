@@ -1,4 +1,4 @@
-"""Workers to break: of `tiny_app`, which runs on kombu's transport too, and our own."""
+"""Workers for fault tests: `tiny_app`, which also runs on the transport of kombu, and our own worker."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.worker.clips import H264, make
 
 @dataclass
 class TinyWorker:
-    """A running worker: its process, its queue and what its tasks wrote."""
+    """A running worker: its process, its queue and the output of its tasks."""
 
     process: subprocess.Popen[bytes]
     queue: TestQueue
@@ -39,15 +39,15 @@ class TinyWorker:
         return [words[0] for words in self.lines(word)]
 
     def is_alive(self) -> bool:
-        """Say whether the main process runs."""
+        """Return True if the main process runs."""
         return self.process.poll() is None
 
     def has_stopped_working(self) -> bool:
-        """Say whether it has ended, or lives on and polls no more because an error ended a timer of its event loop."""
+        """Return True if it has ended, or if an error has stopped its polling while the process lives."""
         return not self.is_alive() or "Error in timer" in self.said()
 
     def said(self) -> str:
-        """Return what the worker printed."""
+        """Return the output of the worker."""
         return self.output.read_text(errors="replace")
 
     def stop(self, signal_number: int = signal.SIGTERM) -> int:
@@ -64,7 +64,7 @@ def proxy(emulator):
 
 @pytest.fixture
 def tiny_worker(tmp_path):
-    """Return what starts a worker: `with tiny_worker(queue, endpoint_url, concurrency=1, TINY_STOCK="1") as worker`."""
+    """Return a starter of workers: `with tiny_worker(queue, endpoint_url, concurrency=1, TINY_STOCK="1") as worker`."""
 
     @contextmanager
     def start(queue: TestQueue, endpoint_url: str, concurrency: int = 1, **extra: str) -> Iterator[TinyWorker]:
@@ -99,7 +99,7 @@ def tiny_worker(tmp_path):
 
 @pytest.fixture
 def rig(tmp_path, sqs_queue):
-    """Return what makes a rig of our own worker: `with rig(slow=True) as it: it.start()`."""
+    """Return a maker of rigs with our own worker: `with rig(slow=True) as it: it.start()`."""
 
     @contextmanager
     def build(
@@ -117,7 +117,7 @@ def rig(tmp_path, sqs_queue):
 
 @pytest.fixture(scope="session")
 def clips(tmp_path_factory):
-    """Return small real videos by their length in seconds, made when first asked for."""
+    """Return small real videos by their length in seconds, made at the first use."""
     folder = tmp_path_factory.mktemp("clips")
 
     def clip(seconds: float, size: str = "160x90") -> Path:
@@ -131,7 +131,7 @@ def clips(tmp_path_factory):
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill the worker and its children, which are a process group of their own."""
+    """Kill the worker and its children, which form one process group."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

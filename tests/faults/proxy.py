@@ -1,4 +1,4 @@
-"""A proxy between a worker and SQS or S3 that fails as told, for one SQS action, one HTTP method or all."""
+"""A proxy between a worker and SQS or S3 that injects faults, for one SQS action, one HTTP method or all."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Answer = tuple[int, bytes, dict[str, str]]
 
 @dataclass(frozen=True)
 class Fault:
-    """What is done to a request.
+    """The fault applied to a request.
 
     Kinds: status (answer `status` with `code`), reset (RST), hang (accept, never answer), latency (wait `seconds`),
     drop (forward, then RST: SQS acts, nobody hears), replay (answer with the last answer again); of S3 also s3_error
@@ -38,7 +38,7 @@ class Fault:
 
 @dataclass
 class FaultProxy:
-    """Forwards to `upstream`; `inject` and `heal` change how, while it runs."""
+    """Forward requests to `upstream`; `inject` and `heal` change the fault while the proxy runs."""
 
     upstream: str
     port: int = 0
@@ -63,7 +63,7 @@ class FaultProxy:
 
     @property
     def url(self) -> str:
-        """Return where the proxy listens."""
+        """Return the URL of the proxy."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def close(self) -> None:
@@ -73,20 +73,20 @@ class FaultProxy:
         self._server.server_close()
 
     def inject(self, fault: Fault, action: str = ALL) -> None:
-        """Do this to requests for `action` from now on."""
+        """Apply this fault to requests for `action` from now on."""
         self.faults[action] = fault
 
     def heal(self) -> float:
-        """Forward everything from now on; return the moment. Requests that hang go on hanging."""
+        """Forward everything from now on; return the time. Requests that hang continue to hang."""
         self.faults.clear()
         return time.monotonic()
 
     def count(self, action: str, since: float = 0.0) -> int:
-        """Return how many requests for `action` came since that moment."""
+        """Return how many requests for `action` have arrived since that time."""
         return sum(1 for at, name in list(self.seen) if name == action and at >= since)
 
     def fault_for(self, action: str) -> Fault | None:
-        """Return what is to be done to a request for `action`."""
+        """Return the fault for a request for `action`."""
         return self.faults.get(action) or self.faults.get(ALL)
 
     def hang(self) -> None:
@@ -99,7 +99,7 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: broken connections are what we are for."""
+        """Log nothing: broken connections are the purpose of the proxy."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -181,4 +181,4 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(content[:sent])
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""

@@ -1,4 +1,4 @@
-"""Our real worker on a queue, a database and a storage folder of its own: no supervisor, no Prometheus."""
+"""Our real worker on its own queue, database and storage folder: no supervisor, no Prometheus."""
 
 from __future__ import annotations
 
@@ -25,30 +25,30 @@ from core.database import Sessions, open_engine, open_sessions, upgrade_schema
 from core.models import ExecutionRow, RunRow, VideoRow
 from core.settings import Settings
 from core.storage import DirectoryStorage, StoredObject, describe
-from injector.senders import NewVideo, Publisher
+from injector.senders import NewVideo, VideoSender
 from tests.conftest import KEY, REGION, ROOT, TestQueue, free_port, poll_until, sqs_client
 
 VISIBILITY_SECONDS = 4
 LONG_POLL_SECONDS = 1
 READY = " ready."
-#: real ffmpeg that reads its input at its own speed: a video of ten seconds takes ten seconds and next to no CPU
+#: real ffmpeg that reads its input at its own speed: a video of ten seconds takes ten seconds and almost no CPU
 SLOW_FFMPEG = '#!/bin/sh\ncase "$*" in *-progress*) exec {real} -re "$@";; esac\nexec {real} "$@"\n'
 
 
 @dataclass
 class Worker:
-    """A worker that was started; `output` is what it prints."""
+    """A started worker; `output` is the file of its output."""
 
     process: subprocess.Popen[bytes]
     output: Path
     metrics_port: int
 
     def said(self) -> str:
-        """Return what it printed."""
+        """Return its output."""
         return self.output.read_text(errors="replace")
 
     def is_alive(self) -> bool:
-        """Say whether its main process runs."""
+        """Return True if its main process runs."""
         return self.process.poll() is None
 
     def children(self) -> list[psutil.Process]:
@@ -59,7 +59,7 @@ class Worker:
             return []
 
     def await_ready(self) -> Worker:
-        """Return it once it takes messages."""
+        """Wait until it takes messages; return it."""
         poll_until(lambda: READY in self.said() or not self.is_alive(), "the worker is ready", seconds=60)
         assert self.is_alive(), self.said()
         return self
@@ -82,7 +82,7 @@ class Worker:
 
 @dataclass
 class Rig:
-    """Everything a worker needs, and what is known of it afterwards."""
+    """The environment of a worker, and its state after a test."""
 
     folder: Path
     queue: TestQueue
@@ -99,7 +99,7 @@ class Rig:
 
     @property
     def work_path(self) -> Path:
-        """Return where temporary files are."""
+        """Return the folder of temporary files."""
         return self.settings.worker.work_path
 
     def start(self, concurrency: int = 1, altered: str = "", **variables: str) -> Worker:
@@ -117,7 +117,7 @@ class Rig:
         return self.workers[-1]
 
     def end(self) -> None:
-        """Kill what was started."""
+        """Kill the workers that were started."""
         for worker in self.workers:
             with suppress(ProcessLookupError):
                 os.killpg(worker.process.pid, signal.SIGKILL)
@@ -125,22 +125,22 @@ class Rig:
 
     def store(self, clip: Path, key: str = "uploads/clip.mp4") -> StoredObject:
         """Put a file into the storage."""
-        return DirectoryStorage(self.settings.storage.path).publish(clip, key)
+        return DirectoryStorage(self.settings.storage.path).upload(clip, key)
 
     def send(self, stored: StoredObject, count: int = 1, run_id: str = "run", endpoint_url: str = "") -> list[str]:
         """Record and send videos of one source as the injector does; return their ids, in order."""
         with self.sessions.begin() as session:
             if session.get(RunRow, run_id) is None:
                 session.add(_run(run_id, count, stored))
-        self.publisher(endpoint_url).publish([_video(run_id, k, stored) for k in range(count)])
+        self.video_sender(endpoint_url).record_and_send([_video(run_id, k, stored) for k in range(count)])
         with self.sessions() as session:
             found = select(VideoRow.id).where(VideoRow.run_id == run_id).order_by(VideoRow.sequence)
             return list(session.scalars(found))
 
-    def publisher(self, endpoint_url: str = "") -> Publisher:
-        """Return the injector's own publisher."""
+    def video_sender(self, endpoint_url: str = "") -> VideoSender:
+        """Return the injector's own sender."""
         client = sqs_client(endpoint_url or self.queue.endpoint_url)
-        return Publisher(make_celery(self.settings, self.queue.url), client, self.queue.url, self.sessions)
+        return VideoSender(make_celery(self.settings, self.queue.url), client, self.queue.url, self.sessions)
 
     def video(self, video_id: str) -> VideoRow:
         """Return a video's row."""
@@ -165,7 +165,7 @@ class Rig:
             return list(rows)
 
     def outcomes(self, video_id: str | None = None) -> list[str | None]:
-        """Return how the executions ended; None is one that runs, or that never said."""
+        """Return how the executions ended; None for a running or an unfinished one."""
         return [execution.outcome for execution in self.executions(video_id)]
 
     def states(self) -> Counter[str]:
@@ -173,7 +173,7 @@ class Rig:
         return Counter(f"failed({v.reason})" if v.reason else v.state for v in self.videos())
 
     def has_ended(self) -> bool:
-        """Say whether every video has its final state."""
+        """Return True if every video has its final state."""
         return all(video.state in {"done", "failed"} for video in self.videos())
 
     def await_states(self, seconds: float = 40.0, **expected: int) -> None:
@@ -204,18 +204,18 @@ class Rig:
         poll_until(lambda: self.waiting() == 0, "the queue is empty", seconds, 0.1)
 
     def waiting(self) -> int:
-        """Return how many messages the queue holds, those in flight with them."""
+        """Return how many messages the queue holds, including those in flight."""
         counts = self.queue.counts()
         return counts["visible"] + counts["in_flight"]
 
     def leftovers(self) -> list[Path]:
-        """Return the files nobody wants: temporary ones, partial ones, outputs that are no video's."""
+        """Return the leftover files: temporary ones, partial ones, outputs of no video."""
         kept = {self.settings.storage.path / v.output_key for v in self.videos() if v.output_key}
         made = [p for p in (self.settings.storage.path / "processed").rglob("*") if p.is_file() and p not in kept]
         return made + [p for p in self.work_path.rglob("*") if p.is_file() and p.name != ".lock"]
 
     def check(self) -> None:
-        """Assert what must hold once every video has ended: I1 to I4 of a fault's invariants."""
+        """Assert the four invariants after every video has ended."""
         self.await_empty()
         videos, executions = self.videos(), self.executions()
         done = Counter(a.video_id for a in executions if a.outcome == "done")

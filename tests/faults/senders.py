@@ -1,4 +1,4 @@
-"""Sends messages: Celery's own form, as any Celery producer sends it, and every malformed form we know."""
+"""Senders of test messages: Celery's form, as any Celery producer sends it, and malformed forms."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def send_task(queue: TestQueue, name: str, seconds: float = 0.0) -> None:
 
 
 def send_body(queue: TestQueue, body: str) -> None:
-    """Send a message as it is."""
+    """Send a raw message."""
     queue.client.send_message(QueueUrl=queue.url, MessageBody=body)
 
 

@@ -1,4 +1,4 @@
-"""Seeded random kills during bursts of short videos: whatever dies, every video ends once and nothing is left.
+"""Seeded random kills during bursts of short videos: after any kill, every video ends once and no file is left.
 
 `AFORO_CHAOS_KILLS=200 AFORO_CHAOS_SEED=7 pytest -m faults -k chaos` sets how many, and replays a schedule.
 """
@@ -26,7 +26,7 @@ KILLS = int(os.environ.get("AFORO_CHAOS_KILLS", "100"))
 KILLS_PER_BURST = 10
 VIDEOS_PER_BURST = 16
 SLOTS = 4
-#: how often the reader looks for a new output, which is read at once and whole
+#: how often the reader checks for a new output, which it reads completely at once
 LOOK_SECONDS = 0.01
 #: a killed worker costs a start and a visibility timeout, so it is the rarest victim
 VICTIMS = ("child", "child", "child", "child", "ffmpeg", "ffmpeg", "ffmpeg", "ffmpeg", "ffmpeg", "main")
@@ -36,7 +36,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(1800)]
 
 @dataclass(frozen=True)
 class Kill:
-    """One kill of the schedule: whom, how long after the one before, and which of them."""
+    """One kill of the schedule: kind of victim, pause after the previous kill, and which victim."""
 
     victim: str
     pause_seconds: float
@@ -49,14 +49,14 @@ def schedule(chance: random.Random, count: int) -> list[Kill]:
 
 @dataclass
 class Chaos:
-    """Who was killed so far, and the worker that runs now."""
+    """The kills so far, and the worker that runs now."""
 
     rig: Rig
     worker: Worker
     killed: Counter[str] = field(default_factory=Counter)
 
     def strike(self, kill: Kill) -> bool:
-        """Kill somebody of the kind, once there is one; say whether it was done before the burst was over."""
+        """Wait for a victim and kill it; return False if the burst ended first."""
         while self.rig.waiting():
             if self._strike(kill):
                 self.killed[kill.victim] += 1
@@ -81,7 +81,7 @@ class Chaos:
 
 @dataclass
 class Reader:
-    """Reads every output of a folder as soon as it has its name: what it finds partial nobody may see."""
+    """Read every output of a folder as soon as it has its final name; record partial ones."""
 
     folder: Path
     seen: dict[Path, int] = field(default_factory=dict)
@@ -98,21 +98,21 @@ class Reader:
         self._thread.join()
 
     def look(self) -> None:
-        """Read what is new."""
+        """Read the new outputs."""
         for file in self.folder.rglob("[!.]*.mp4"):
-            with suppress(FileNotFoundError):  # a loser's output, removed meanwhile
+            with suppress(FileNotFoundError):  # the output of a superseded execution, deleted in the meantime
                 if file not in self.seen:
                     content = file.read_bytes()
                     self.seen[file] = len(content)
-                    self.partial += [] if is_complete(content) else [file]
+                    self.partial += [] if is_whole(content) else [file]
 
     def _read(self) -> None:
         while not self._left.wait(LOOK_SECONDS):
             self.look()
 
 
-def is_complete(content: bytes) -> bool:
-    """Say whether an MP4's boxes end where the file does."""
+def is_whole(content: bytes) -> bool:
+    """Return True if the boxes of an MP4 end where the file ends."""
     at, kinds = 0, set()
     while at + 8 <= len(content):
         size = int.from_bytes(content[at : at + 4])
@@ -147,7 +147,7 @@ def strike_in_a_burst(chaos: Chaos, kills: list[Kill]) -> None:
     """Do the next kills of the schedule while the burst goes on; one without a victim is the next burst's first."""
     first = chaos.killed.total()
     for kill in kills[first : first + KILLS_PER_BURST]:
-        time.sleep(kill.pause_seconds)  # part of the schedule, not a wait for something
+        time.sleep(kill.pause_seconds)  # part of the schedule, not a wait for a condition
         if not chaos.strike(kill):
             return
 
@@ -158,7 +158,7 @@ def test_a_schedule_replays():
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9, 0.999])
-def test_control_the_reader_finds_a_partial_output(share, clips, tmp_path):
+def test_control_the_reader_detects_a_partial_output(share, clips, tmp_path):
     content = clips(1).read_bytes()
     (tmp_path / "whole.mp4").write_bytes(content)
     (tmp_path / "partial.mp4").write_bytes(content[: int(share * len(content))])

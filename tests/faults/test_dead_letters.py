@@ -1,4 +1,4 @@
-"""F22, F23: messages that are given up, by us or by SQS, and what becomes of their videos."""
+"""F22, F23: dead-lettered messages, by us or by SQS, and the states of their videos."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def take(queue) -> str:
     return str(found[0]["Body"])
 
 
-def test_our_worker_dead_letters_what_it_cannot_read_and_fails_the_video_it_names(rig, clips):
+def test_our_worker_dead_letters_an_unreadable_message_and_fails_its_video(rig, clips):
     with rig() as it:
         it.send(it.store(clips(1)))
         send_body(it.queue, spoil(take(it.queue), eta="tomorrow"))
@@ -39,7 +39,7 @@ def test_our_worker_dead_letters_what_it_cannot_read_and_fails_the_video_it_name
         worker = it.start().await_ready()
         it.await_states(failed_dead_lettered=1)
         poll_until(lambda: it.queue.counts()["dead"] == 5, "all five are in the dead-letter queue")
-        reasons = sorted(letter["reason"] for letter in it.queue.dead_letters())
+        reasons = sorted(message["reason"] for message in it.queue.dead_letters())
         assert reasons == sorted(["bad_headers", *(MALFORMED[name][1] for name in foreign)])
         it.check()
         assert worker.is_alive()
@@ -55,10 +55,10 @@ def test_a_payload_of_another_version_is_dead_lettered(rig, clips):
         send_body(it.queue, base64.b64encode(json.dumps(body).encode()).decode())
         it.start().await_ready()
         it.await_states(failed_dead_lettered=1)
-        assert [letter["reason"] for letter in it.queue.dead_letters()] == ["unknown_version"]
+        assert [message["reason"] for message in it.queue.dead_letters()] == ["unknown_version"]
 
 
-def test_a_message_that_sqs_gives_up_fails_its_video(rig, clips):
+def test_a_message_that_sqs_dead_letters_fails_its_video(rig, clips):
     with rig(max_receive_count=5) as it:
         it.send(it.store(clips(1)))
         for _ in range(5):
@@ -81,13 +81,13 @@ def test_control_a_message_received_less_often_is_processed(rig, clips):
 
 
 def allow_receives(queue, count: int) -> None:
-    """Let the queue give a message up after so many receives."""
+    """Let the queue dead-letter a message after this number of receives."""
     found = queue.client.get_queue_attributes(QueueUrl=queue.url, AttributeNames=["RedrivePolicy"])["Attributes"]
     policy = json.loads(found["RedrivePolicy"]) | {"maxReceiveCount": str(count)}
     queue.client.set_queue_attributes(QueueUrl=queue.url, Attributes={"RedrivePolicy": json.dumps(policy)})
 
 
-#: what is done to a good queue, and what of it the worker names; SQS itself refuses a policy that names no queue
+#: a change to a good queue, and the error of the worker; SQS itself rejects a policy without a queue
 BROKEN_CONTRACTS = {
     "no queue there": (lambda q: q.client.delete_queue(QueueUrl=q.dead_letter_url), "{name}-dlq does not exist"),
     "few receives": (lambda q: allow_receives(q, 4), "its maxReceiveCount is 4"),
@@ -107,12 +107,12 @@ def test_a_worker_refuses_a_queue_without_a_redrive_policy(rig):
         assert_refused(it, "it has no redrive policy")
 
 
-def test_a_worker_refuses_a_queue_that_shows_messages_sooner_than_it_hides_them_again(rig):
+def test_a_worker_refuses_a_queue_with_a_shorter_visibility_timeout(rig):
     with rig() as it:
         assert_refused(it, "a task could run twice", AFORO_QUEUE_VISIBILITY_TIMEOUT_SECONDS="30")
 
 
-def test_control_a_worker_that_takes_any_queue_gets_what_it_cannot_read_again_and_again(rig):
+def test_control_without_the_queue_check_an_unreadable_message_is_received_again_and_again(rig):
     with rig(max_receive_count=None, AFORO_QUEUE_VISIBILITY_TIMEOUT_SECONDS="3") as it:
         worker = it.start(altered="no_queue_contract").await_ready()
         send_body(it.queue, MALFORMED["not json"][0])
@@ -121,7 +121,7 @@ def test_control_a_worker_that_takes_any_queue_gets_what_it_cannot_read_again_an
         assert it.waiting() == 1
 
 
-def test_control_a_worker_that_takes_any_queue_is_handed_a_running_video_again(rig, clips):
+def test_control_without_the_queue_check_a_running_video_is_delivered_again(rig, clips):
     with rig(slow=True) as it:
         long = {"AFORO_QUEUE_VISIBILITY_TIMEOUT_SECONDS": "30"}
         it.start(concurrency=2, altered="no_queue_contract", **long).await_ready()
@@ -131,7 +131,7 @@ def test_control_a_worker_that_takes_any_queue_is_handed_a_running_video_again(r
 
 
 def assert_refused(it, said: str, **variables: str) -> None:
-    """Assert that a worker ends with 3, and with one line that says so."""
+    """Assert that a worker exits with 3 and prints the error in one line."""
     worker = it.start(**variables)
     assert worker.await_end() == 3
     assert said in worker.said().splitlines()[-1]

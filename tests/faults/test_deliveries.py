@@ -19,7 +19,7 @@ from tests.faults.test_dead_letters import take
 pytestmark = pytest.mark.faults
 
 
-def test_a_lost_delete_makes_a_duplicate_that_is_counted_and_not_worked_on(rig, clips, proxy):
+def test_a_lost_delete_causes_a_duplicate_that_is_counted_and_not_processed(rig, clips, proxy):
     with rig(endpoint_url=proxy.url, AFORO_QUEUE_VISIBILITY_TIMEOUT_SECONDS="4") as it:
         it.start().await_ready()
         proxy.inject(Fault("reset"), "DeleteMessage")
@@ -45,10 +45,10 @@ def test_a_send_whose_answer_is_lost_is_repeated_and_the_video_done_once(rig, cl
         assert set(it.outcomes(video)) == {"done", "duplicate"}
 
 
-def test_one_message_on_two_workers_at_once_is_worked_on_once(rig, clips):
+def test_one_message_on_two_workers_is_processed_once(rig, clips):
     with rig(slow=True) as it:
         (video,) = it.send(it.store(clips(4)))
-        body = take(it.queue)  # before there is a worker that might be first
+        body = take(it.queue)  # before a worker can receive it
         it.start().await_ready()
         it.start(AFORO_WORKER_WORK_PATH=str(it.folder / "work-2")).await_ready()
         send_body(it.queue, body)
@@ -61,7 +61,7 @@ def test_one_message_on_two_workers_at_once_is_worked_on_once(rig, clips):
         it.check()
 
 
-def test_a_worker_that_slept_through_its_lease_overwrites_nothing(rig, clips):
+def test_a_stale_worker_overwrites_nothing(rig, clips):
     with rig(slow=True) as it:
         it.start().await_ready()
         (video,) = it.send(it.store(clips(3)))
@@ -73,13 +73,13 @@ def test_a_worker_that_slept_through_its_lease_overwrites_nothing(rig, clips):
         it.await_states(done=1)
         for process in asleep:
             process.resume()
-        poll_until(lambda: it.outcomes(video)[0] == "superseded", "the sleeper has found that it lost")
+        poll_until(lambda: it.outcomes(video)[0] == "superseded", "the stale worker has noticed that it was superseded")
         assert [o for o in it.outcomes(video) if o != "duplicate"] == ["superseded", "done"]  # its lease may end last
         it.check()
         assert str(it.video(video).output_key).endswith(".2.mp4")
 
 
-def test_a_video_whose_message_cannot_be_hidden_comes_again_and_is_worked_on_once(rig, clips, proxy):
+def test_a_video_whose_visibility_cannot_be_extended_is_delivered_again_and_processed_once(rig, clips, proxy):
     with rig(endpoint_url=proxy.url, slow=True) as it:
         worker = it.start(concurrency=2).await_ready()
         proxy.inject(Fault("status", 500), "ChangeMessageVisibility")
@@ -93,7 +93,7 @@ def test_a_video_whose_message_cannot_be_hidden_comes_again_and_is_worked_on_onc
         it.check()  # no second output among it
 
 
-def test_control_without_compare_and_set_it_is_worked_on_twice(rig, clips, proxy):
+def test_control_without_compare_and_set_it_is_processed_twice(rig, clips, proxy):
     with rig(endpoint_url=proxy.url, slow=True) as it:
         it.start(concurrency=2, altered="no_compare_and_set").await_ready()
         proxy.inject(Fault("status", 500), "ChangeMessageVisibility")
@@ -101,7 +101,7 @@ def test_control_without_compare_and_set_it_is_worked_on_twice(rig, clips, proxy
         poll_until(lambda: it.outcomes(video).count("done") >= 2, "it was done twice")
 
 
-def test_control_without_the_ledger_both_copies_are_worked_on(sqs_queue, emulator, tiny_worker):
+def test_control_without_claims_both_copies_are_processed(sqs_queue, emulator, tiny_worker):
     queue = sqs_queue()
     with tiny_worker(queue, emulator, concurrency=2) as worker:
         body = b64(json.dumps(envelope("twice", 1.0)))
@@ -136,7 +136,7 @@ def test_a_locked_database_delays_videos_and_changes_nothing(rig, clips):
         it.check()
 
 
-def test_a_database_locked_for_too_long_brings_the_message_again_and_the_video_is_done(rig, clips):
+def test_after_a_long_database_lock_the_message_returns_and_the_video_is_done(rig, clips):
     with rig(slow=True) as it:
         worker = it.start(altered="brief_lock_wait").await_ready()
         (video,) = it.send(it.store(clips(2)))
@@ -152,9 +152,9 @@ def test_a_database_locked_for_too_long_brings_the_message_again_and_the_video_i
         assert worker.is_alive()
 
 
-def test_control_without_the_guard_a_video_of_a_locked_database_never_ends(rig, clips):
+def test_control_without_the_reject_a_video_of_a_locked_database_never_ends(rig, clips):
     with rig(slow=True) as it:
-        it.start(altered="brief_lock_wait,no_message_kept").await_ready()
+        it.start(altered="brief_lock_wait,no_reject").await_ready()
         it.send(it.store(clips(2)))
         it.await_running()
         with locked(it.folder / "aforo.db"):
@@ -162,13 +162,13 @@ def test_control_without_the_guard_a_video_of_a_locked_database_never_ends(rig, 
         assert it.states() == {"processing": 1}
 
 
-def test_what_nobody_foresaw_gives_the_message_back(rig, clips):
+def test_an_unexpected_error_returns_the_message(rig, clips):
     with rig() as it:
         (video,) = it.send(it.store(clips(1)))
         with sqlite3.connect(it.folder / "aforo.db") as database:
             database.execute("ALTER TABLE videos RENAME TO hidden")
         worker = it.start().await_ready()
-        poll_until(lambda: "its message will come again" in worker.said(), "a delivery went wrong")
+        poll_until(lambda: "its message returns to the queue" in worker.said(), "a failed delivery is logged")
         with sqlite3.connect(it.folder / "aforo.db") as database:
             database.execute("ALTER TABLE hidden RENAME TO videos")
         it.await_states(done=1)

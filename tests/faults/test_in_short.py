@@ -1,4 +1,4 @@
-"""The fast part of the fault tests, without their marker: one worker lives through the commonest faults at once."""
+"""The fast part of the fault tests, without their marker: one worker survives the most common faults together."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.faults.senders import MALFORMED, send_body
 
 
 @pytest.mark.timeout(180)
-def test_a_kill_a_failing_sqs_a_malformed_and_a_repeated_message_lose_and_double_nothing(rig, clips, proxy):
+def test_a_kill_a_failing_sqs_a_malformed_and_a_repeated_message_lose_and_duplicate_nothing(rig, clips, proxy):
     with rig(endpoint_url=proxy.url, slow=True) as it:
         worker = it.start(concurrency=2).await_ready()
         proxy.inject(Fault("status", 500), "ReceiveMessage")
@@ -28,7 +28,10 @@ def test_a_kill_a_failing_sqs_a_malformed_and_a_repeated_message_lose_and_double
         poll_until(lambda: it.ffmpegs() and worker.children(), "another runs")
         worker.children()[0].kill()
         it.await_states(done=3, seconds=60)
-        poll_until(lambda: [letter["reason"] for letter in it.queue.dead_letters()] == ["bad_headers"], "its letter")
+        poll_until(
+            lambda: [message["reason"] for message in it.queue.dead_letters()] == ["bad_headers"],
+            "it is dead-lettered",
+        )
         it.check()
         assert it.outcomes(first).count("done") == 1
         assert worker.is_alive()

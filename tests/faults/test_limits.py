@@ -16,7 +16,7 @@ from tests.faults.senders import send_task
 
 pytestmark = pytest.mark.faults
 SMALL_DISK_BYTES = 300_000
-#: what a disk has room for beyond the source: a part of any output
+#: room on the disk beyond the source: a part of any output
 ROOM_BYTES = 32 << 10
 #: more than ffmpeg needs for a small picture, less than it needs for an 8K one
 GROUP_BYTES = 100 << 20
@@ -26,7 +26,7 @@ GROUPED_FFMPEG = '#!/bin/sh\ncase "$*" in *-progress*) echo $$ > {group}/cgroup.
 
 @pytest.fixture
 def disk(tmp_path):
-    """Return what mounts a file system of so many bytes."""
+    """Return a function that mounts a file system of a given size."""
     folder = tmp_path / "small"
 
     def mount(size_bytes: int) -> Path:
@@ -43,7 +43,7 @@ def disk(tmp_path):
 
 @contextmanager
 def memory_group(limit_bytes: int):
-    """Make a control group with so much memory, below our own; skip where that is not allowed."""
+    """Make a control group with this memory limit below our own; skip the test where that is not allowed."""
     group = Path(f"{_own_memory_group()}/aforo-test-{os.getpid()}")
     try:
         group.mkdir()
@@ -69,7 +69,7 @@ def _own_memory_group() -> str:
     return next((f"/sys/fs/cgroup{path}" for number, _, path in groups if number == "0"), "/sys/fs/cgroup")
 
 
-def test_an_ffmpeg_without_memory_fails_its_video_and_not_the_one_beside_it(rig, clips):
+def test_an_ffmpeg_without_memory_fails_its_video_and_not_the_concurrent_one(rig, clips):
     tight = {"AFORO_WORKER_FFMPEG_MEMORY_MIB": "1024", "AFORO_WORKER_THREADS": "8", "AFORO_WORKER_MAX_ATTEMPTS": "1"}
     with rig(slow=True, **tight) as it:
         worker = it.start(concurrency=2).await_ready()
@@ -125,7 +125,7 @@ def test_control_with_more_time_it_is_done(rig, clips):
         assert time.monotonic() - begun > 5
 
 
-def test_our_task_that_hangs_is_interrupted_tried_again_and_then_a_timeout(rig, clips):
+def test_our_task_that_hangs_is_interrupted_retried_and_then_a_timeout(rig, clips):
     limits = {"AFORO_WORKER_DEADLINE_SECONDS": "6", "AFORO_WORKER_MAX_ATTEMPTS": "2"}
     with rig(slow=True, **limits) as it:
         worker = it.start(altered="hang_before_deadline").await_ready()
@@ -137,7 +137,7 @@ def test_our_task_that_hangs_is_interrupted_tried_again_and_then_a_timeout(rig, 
         it.check()
 
 
-def test_our_task_over_its_hard_limit_is_killed_comes_again_and_then_fails(rig, clips):
+def test_our_task_over_its_hard_limit_is_killed_delivered_again_and_then_fails(rig, clips):
     limits = {"AFORO_WORKER_DEADLINE_SECONDS": "6", "AFORO_WORKER_MAX_ATTEMPTS": "2"}
     with rig(slow=True, **limits) as it:
         worker = it.start(altered="hard_limit_before_deadline").await_ready()
@@ -152,7 +152,7 @@ def test_our_task_over_its_hard_limit_is_killed_comes_again_and_then_fails(rig, 
         it.await_states(failed_worker_lost=1, done=1)
 
 
-def test_a_task_over_its_hard_limit_is_killed_comes_again_and_frees_its_slot(sqs_queue, emulator, tiny_worker):
+def test_a_task_over_its_hard_limit_is_killed_delivered_again_and_frees_its_slot(sqs_queue, emulator, tiny_worker):
     queue = sqs_queue()
     with tiny_worker(queue, emulator, TINY_TIME_LIMIT="3") as worker:
         send_task(queue, "hangs", seconds=60)

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.faults
 
 
 def test_a_killed_task_process_loses_nothing_and_leaves_nothing(rig, clips):
-    # longer than the 10 s after which billiard gives a process up, so that it is not the timeout that brings it back
+    # longer than the 10 s after which billiard reports a lost process, so the visibility timeout is not the cause
     with rig(slow=True, AFORO_QUEUE_VISIBILITY_TIMEOUT_SECONDS="60") as it:
         it.start(concurrency=2).await_ready()
         (video,) = it.send(it.store(clips(4)))
@@ -51,7 +51,7 @@ def test_control_with_stock_settings_a_killed_task_process_loses_its_task(sqs_qu
         assert worker.names("start").count("lost") == 1
 
 
-def test_a_killed_worker_takes_its_processes_along_and_the_next_one_finishes_the_work(rig, clips):
+def test_the_processes_of_a_killed_worker_end_and_the_next_one_finishes_the_work(rig, clips):
     with rig(slow=True) as it:
         first = it.start(concurrency=2).await_ready()
         it.send(it.store(clips(3)), count=2)
@@ -67,7 +67,7 @@ def test_a_killed_worker_takes_its_processes_along_and_the_next_one_finishes_the
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
-def test_a_killed_ffmpeg_is_tried_again(number, rig, clips):
+def test_a_killed_ffmpeg_is_retried(number, rig, clips):
     with rig(slow=True) as it:
         it.start().await_ready()
         (video,) = it.send(it.store(clips(3)))

@@ -1,4 +1,4 @@
-"""F22, F23: messages nobody can read."""
+"""F22, F23: unreadable messages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_every_malformed_message_is_dead_lettered_with_its_reason(sqs_queue, emu
         for body, _reason in MALFORMED.values():
             send_body(queue, body)
         poll_until(lambda: queue.counts()["dead"] == len(MALFORMED), "all are dead-lettered", seconds=40)
-        found = {letter["body"]: letter["reason"] for letter in queue.dead_letters()}
+        found = {message["body"]: message["reason"] for message in queue.dead_letters()}
         assert {name: found.get(body) for name, (body, _) in MALFORMED.items()} == {
             name: reason for name, (_, reason) in MALFORMED.items()
         }
@@ -40,7 +40,7 @@ def test_without_a_dead_letter_queue_the_worker_lives_and_the_message_stays(sqs_
         assert queue.counts()["in_flight"] == 1
 
 
-def test_a_dead_letter_queue_that_has_gone_stops_nobody(sqs_queue, emulator, tiny_worker):
+def test_a_deleted_dead_letter_queue_does_not_stop_the_worker(sqs_queue, emulator, tiny_worker):
     queue = sqs_queue()
     with tiny_worker(queue, emulator) as worker:
         queue.client.delete_queue(QueueUrl=queue.dead_letter_url)
@@ -58,7 +58,7 @@ def test_control_the_stock_transport_dies_of_one_message(name, sqs_queue, emulat
         poll_until(worker.has_stopped_working, "the stock worker ended, or is deaf", seconds=30)
 
 
-def test_control_the_stock_transport_loses_what_it_cannot_decode(sqs_queue, emulator, tiny_worker):
+def test_control_the_stock_transport_loses_an_undecodable_message(sqs_queue, emulator, tiny_worker):
     queue = sqs_queue()
     with tiny_worker(queue, emulator, TINY_STOCK="1") as worker:
         made = envelope(body=b64(b"\xff\xfe[]"))

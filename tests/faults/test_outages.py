@@ -1,4 +1,4 @@
-"""F16, F20: SQS away while work goes on: what had ended is deleted, what goes on is not begun a second time."""
+"""F16, F20: SQS unreachable during work: messages of finished tasks are deleted, running tasks do not start again."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_a_delete_that_failed_is_repeated_while_every_slot_works_and_nothing_is_
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT])
-def test_a_worker_that_ends_tries_what_it_owes_a_last_time(number, sqs_queue, proxy, tiny_worker):
+def test_a_worker_that_stops_retries_its_pending_deletes_a_last_time(number, sqs_queue, proxy, tiny_worker):
     queue = sqs_queue(visibility_timeout_seconds=60)
     with tiny_worker(queue, proxy.url) as worker:
         proxy.inject(Fault("status", 503, "ServiceUnavailable"), DELETE)
@@ -45,7 +45,7 @@ def test_a_worker_that_ends_tries_what_it_owes_a_last_time(number, sqs_queue, pr
         assert queue.counts() == {"visible": 0, "in_flight": 0, "dead": 0}
 
 
-def test_a_video_in_work_while_sqs_is_away_for_longer_than_the_timeout_is_made_once(rig, clips, proxy):
+def test_a_video_in_work_during_a_long_sqs_outage_is_processed_once(rig, clips, proxy):
     with rig(endpoint_url=proxy.url, slow=True) as it:
         it.start(concurrency=2).await_ready()
         (video,) = it.send(it.store(clips(25)))

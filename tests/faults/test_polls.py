@@ -72,8 +72,8 @@ def recovery_seconds(it, worker, proxy, broken, stored, number) -> float:
 
 
 @pytest.mark.parametrize("name", ["500", "reset", "403", "throttled", "expired token"])
-def test_control_the_stock_transport_dies_of_it_or_polls_no_more(name, sqs_queue, proxy, tiny_worker):
-    """Which of the two: whether kombu's hub reads the answer among its sockets or within a timer, which it survives."""
+def test_control_the_stock_transport_ends_or_stops_polling(name, sqs_queue, proxy, tiny_worker):
+    """It ends if the hub of kombu reads the answer from a socket, and survives without polls within a timer."""
     with tiny_worker(sqs_queue(), proxy.url, TINY_STOCK="1") as worker:
         proxy.inject(FAULTS[name][0])
         await_lost_poll(worker)
@@ -107,14 +107,14 @@ def test_control_the_stock_transport_waits_for_a_silent_answer_longer_than_recov
 
 
 def await_lost_poll(worker) -> None:
-    """Wait until a stock worker has ended, or polls no more because its poll failed within a timer."""
+    """Wait until a stock worker has ended, or has stopped polling because its poll failed within a timer."""
     poll_until(worker.has_stopped_working, "the stock worker lost its poll", seconds=30)
 
 
 def polls_of(proxy, seconds: float) -> int:
-    """Return how often SQS is asked for messages in so many seconds of health."""
+    """Return how many polls reach a healthy SQS in this time."""
     healed = proxy.heal()
-    time.sleep(seconds)  # that nothing comes takes a while to see
+    time.sleep(seconds)  # the absence of polls needs an observation time
     return proxy.count("ReceiveMessage", healed)
 
 

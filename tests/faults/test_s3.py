@@ -1,4 +1,4 @@
-"""F27, F28: an S3 that refuses, fails, stalls, lies or is cut off; the emulator's own S3 behind the proxy."""
+"""F27, F28: an S3 that denies, fails, stalls, corrupts or disconnects; the S3 of the emulator behind the proxy."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def source(tmp_path):
 @pytest.mark.parametrize("name", REFUSALS)
 def test_a_fetch_that_fails_has_a_typed_reason_and_leaves_no_file(name, storage, source, proxy, tmp_path):
     fault, kind, calls = REFUSALS[name]
-    stored, target = storage.publish(source, f"uploads/{name}.mp4"), tmp_path / "target.bin"
+    stored, target = storage.upload(source, f"uploads/{name}.mp4"), tmp_path / "target.bin"
     begun = time.monotonic()
     proxy.inject(fault, "GET")
     if name in {"404", "403"}:
@@ -61,21 +61,21 @@ def test_a_fetch_that_fails_has_a_typed_reason_and_leaves_no_file(name, storage,
     with pytest.raises(kind):
         storage.fetch(stored.key, target)
     asked = proxy.count("GET", begun) + proxy.count("HEAD", begun)
-    assert calls is None or asked < calls  # what is refused for good is not asked for again
+    assert calls is None or asked < calls  # a permanent denial is not retried
     assert not target.exists()
     proxy.heal()
     assert storage.fetch(stored.key, target) == stored
 
 
 def test_a_corrupted_answer_is_refused_where_the_object_has_a_checksum(storage, source, proxy, tmp_path):
-    stored = storage.publish(source, "uploads/corrupt.mp4")
+    stored = storage.upload(source, "uploads/corrupt.mp4")
     proxy.inject(Fault("corrupt"), "GET")
     with pytest.raises(StorageUnavailable, match="checksum"):
         storage.fetch(stored.key, tmp_path / "target.bin")
     assert not (tmp_path / "target.bin").exists()
 
 
-def test_without_a_checksum_boto3_takes_a_corrupted_answer_and_our_digest_tells_it(storage, emulator, proxy, tmp_path):
+def test_without_a_checksum_boto3_accepts_a_corrupted_answer_our_digest_detects(storage, emulator, proxy, tmp_path):
     old = Config(request_checksum_calculation="when_required")
     keys = {"aws_access_key_id": KEY, "aws_secret_access_key": KEY, "region_name": REGION}
     boto3.client("s3", endpoint_url=emulator, config=old, **keys).put_object(Bucket=BUCKET, Key="old", Body=CONTENT)
@@ -85,7 +85,7 @@ def test_without_a_checksum_boto3_takes_a_corrupted_answer_and_our_digest_tells_
     assert (taken.size_bytes, taken.sha256 == whole.sha256) == (whole.size_bytes, False)
 
 
-def test_an_upload_that_is_cut_leaves_nothing_under_the_key_and_the_sweeper_aborts_it(storage, emulator, tmp_path):
+def test_an_interrupted_upload_leaves_no_object_and_the_cleanup_aborts_it(storage, emulator, tmp_path):
     large = tmp_path / "large.bin"
     large.write_bytes(b"x" * LARGE_BYTES)
     direct = S3Storage(s3_client(emulator), BUCKET)
@@ -93,9 +93,9 @@ def test_an_upload_that_is_cut_leaves_nothing_under_the_key_and_the_sweeper_abor
     part = {"Bucket": BUCKET, "Key": "processed/run/v.1.mp4", "UploadId": upload["UploadId"]}
     direct.client.upload_part(**part, PartNumber=1, Body=b"x" * (6 << 20))
     assert not direct.exists("processed/run/v.1.mp4")
-    assert direct.sweep("processed/", older_than_seconds=3600) == 0
+    assert direct.abort_uploads("processed/", older_than_seconds=3600) == 0
     assert uploads(direct) == ["processed/run/v.1.mp4"]
-    assert direct.sweep("processed/", older_than_seconds=0) == 1
+    assert direct.abort_uploads("processed/", older_than_seconds=0) == 1
     assert uploads(direct) == []
 
 
@@ -113,17 +113,17 @@ def test_an_upload_whose_parts_fail_is_aborted_by_itself(storage, proxy, emulato
     large.write_bytes(b"x" * LARGE_BYTES)
     proxy.inject(Fault("s3_error", 503, "SlowDown"), "PUT")
     with pytest.raises(StorageUnavailable):
-        storage.publish(large, "processed/run/w.1.mp4")
+        storage.upload(large, "processed/run/w.1.mp4")
     proxy.heal()
     direct = S3Storage(s3_client(emulator), BUCKET)
     assert not direct.exists("processed/run/w.1.mp4")
     poll_until(lambda: uploads(direct) == [], "its upload is aborted")
 
 
-def test_our_worker_on_s3_says_what_was_wrong_with_the_storage(rig, clips, storage):
+def test_our_worker_on_s3_logs_the_error_of_the_storage(rig, clips, storage):
     with rig(STORAGE_BACKEND="s3", AFORO_WORKER_MAX_ATTEMPTS="1") as it:
         it.start().await_ready()
-        stored = storage.publish(clips(1), "uploads/s3.mp4")
+        stored = storage.upload(clips(1), "uploads/s3.mp4")
         it.send(stored, run_id="whole")
         it.await_states(done=1)
         storage.delete(stored.key)
@@ -133,10 +133,10 @@ def test_our_worker_on_s3_says_what_was_wrong_with_the_storage(rig, clips, stora
 
 
 @pytest.mark.timeout(240)
-def test_our_worker_gives_each_failure_of_the_storage_its_reason_and_lives(rig, clips, storage, proxy):
+def test_our_worker_records_a_reason_for_each_storage_failure_and_survives(rig, clips, storage, proxy):
     with rig(endpoint_url=proxy.url, STORAGE_BACKEND="s3", AFORO_WORKER_MAX_ATTEMPTS="1") as it:
         worker = it.start(altered="brief_s3_wait").await_ready()
-        stored = storage.publish(clips(1), "uploads/s3.mp4")
+        stored = storage.upload(clips(1), "uploads/s3.mp4")
         for name, (fault, _, _) in REFUSALS.items():
             for method in ("GET", "HEAD") if fault.kind not in {"shorten", "cut"} else ("GET",):
                 proxy.inject(fault, method)
@@ -153,17 +153,17 @@ def test_our_worker_gives_each_failure_of_the_storage_its_reason_and_lives(rig, 
 
 @pytest.fixture(scope="session")
 def noise(tmp_path_factory):
-    """A video whose output is larger than a part of an upload."""
+    """A video whose output is larger than one part of a multipart upload."""
     picture = "color=gray:size=1280x720:rate=10:duration=4,noise=alls=100:allf=t"
     return make(tmp_path_factory.mktemp("noise") / "noise.mp4", "-f", "lavfi", "-i", picture, *H264)
 
 
 @pytest.fixture
 def cut_upload(rig, noise, storage, emulator, proxy):
-    """A rig whose worker was killed while it uploaded part 2 of its output."""
+    """A rig whose worker was killed during the upload of part 2 of its output."""
     with rig(endpoint_url=proxy.url, STORAGE_BACKEND="s3") as it:
         worker = it.start(altered="small_parts").await_ready()
-        stored = storage.publish(noise, "uploads/noise.mp4")
+        stored = storage.upload(noise, "uploads/noise.mp4")
         begun = time.monotonic()
         proxy.inject(Fault("latency", seconds=1), "PUT")
         it.send(stored)
@@ -185,17 +185,17 @@ def test_a_worker_killed_in_an_upload_leaves_one_that_the_next_execution_aborts(
     assert uploads(direct) == []
 
 
-def test_an_upload_that_no_execution_follows_is_aborted_by_the_sweep_at_a_start(cut_upload, emulator):
+def test_an_upload_without_a_later_execution_is_aborted_at_a_start(cut_upload, emulator):
     direct = S3Storage(s3_client(emulator), BUCKET)
     cut_upload.queue.client.purge_queue(QueueUrl=cut_upload.queue.url)
     cut_upload.start().await_ready().send(signal.SIGTERM)
     cut_upload.workers[-1].await_end()
-    assert len(uploads(direct)) == 1  # too young: another node may be at it
-    cut_upload.start(altered="sweeps_what_is_young").await_ready()
+    assert len(uploads(direct)) == 1  # too young: another node may be uploading it
+    cut_upload.start(altered="aborts_young_uploads").await_ready()
     assert uploads(direct) == []
 
 
-def test_a_source_that_was_exchanged_is_corrupt_even_if_it_is_a_whole_video(rig, clips):
+def test_a_replaced_source_is_corrupt_even_if_it_is_a_complete_video(rig, clips):
     with rig() as it:
         stored = it.store(clips(1))
         it.store(clips(2))

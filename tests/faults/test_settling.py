@@ -19,7 +19,7 @@ def is_empty(queue):
 
 
 @pytest.mark.parametrize("kind", ["reset", "status", "hang"])
-def test_a_lost_delete_is_paid_later_and_the_task_runs_once(kind, sqs_queue, proxy, tiny_worker):
+def test_a_lost_delete_is_retried_and_the_task_runs_once(kind, sqs_queue, proxy, tiny_worker):
     queue = sqs_queue(visibility_timeout_seconds=30)
     with tiny_worker(queue, proxy.url) as worker:
         proxy.inject(Fault(kind, 503), DELETE)
@@ -45,15 +45,13 @@ def test_a_delete_whose_answer_is_lost_is_no_error_the_second_time(sqs_queue, pr
         assert sorted(worker.names("start")) == ["a", "b", "warm-up"]
 
 
-def test_a_silent_delete_holds_other_slots_for_seconds_only(sqs_queue, proxy, tiny_worker):
+def test_a_delete_without_answer_delays_other_slots_for_seconds_only(sqs_queue, proxy, tiny_worker):
     queue = sqs_queue()
     with tiny_worker(queue, proxy.url) as worker:
         proxy.inject(Fault("hang"), DELETE)
-        begun = time.monotonic()
         for number in range(5):
             send_task(queue, f"n{number}")
-        poll_until(lambda: len(worker.names("end")) == 6, "five tasks ran while no delete was answered", seconds=20)
-        assert time.monotonic() - begun < 15
+        poll_until(lambda: len(worker.names("end")) == 6, "five tasks ran while no delete was answered", seconds=15)
 
 
 def test_a_replayed_answer_runs_its_task_once(sqs_queue, proxy, tiny_worker):

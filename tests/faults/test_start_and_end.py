@@ -1,4 +1,4 @@
-"""F7, F38, F39, F40: a worker that starts too early, in the wrong place, or is told to end."""
+"""F7, F38, F39, F40: a worker that starts too early, in a wrong environment, or receives SIGTERM."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.faults
 VISIBLE_WITHIN_SECONDS = 6.0  # the long poll of 1 s, and 5 s
 
 
-def test_a_terminated_worker_finishes_what_it_can_and_says_that_the_run_is_interrupted(rig, clips):
+def test_a_terminated_worker_finishes_its_tasks_in_time_and_interrupts_the_run(rig, clips):
     with rig(slow=True) as it:
         worker = it.start().await_ready()
         first, *_ = it.send(it.store(clips(3)), count=3)
@@ -42,7 +42,7 @@ def test_a_terminated_worker_finishes_what_it_can_and_says_that_the_run_is_inter
         it.check()
 
 
-def test_a_worker_that_leaves_others_behind_interrupts_no_run_and_the_last_one_does(rig, clips, tmp_path):
+def test_only_the_last_worker_that_stops_interrupts_the_run(rig, clips, tmp_path):
     with rig(slow=True, AFORO_WORKER_SHUTDOWN_SECONDS="1") as it:
         first = it.start().await_ready()
         second = it.start(AFORO_WORKER_WORK_PATH=str(tmp_path / "second")).await_ready()
@@ -57,7 +57,7 @@ def test_a_worker_that_leaves_others_behind_interrupts_no_run_and_the_last_one_d
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_what_does_not_end_in_time_is_given_back_at_once_and_free_for_other_nodes(number, rig, clips):
+def test_an_unfinished_task_is_returned_immediately_and_free_for_other_nodes(number, rig, clips):
     with rig(slow=True, AFORO_WORKER_SHUTDOWN_SECONDS="1") as it:
         worker = it.start().await_ready()
         (video,) = it.send(it.store(clips(30)))
@@ -77,7 +77,7 @@ def test_what_does_not_end_in_time_is_given_back_at_once_and_free_for_other_node
     [(signal.SIGINT, signal.SIGINT), (signal.SIGTERM, signal.SIGQUIT), (signal.SIGQUIT,)],
     ids=["SIGINT twice", "SIGTERM, then SIGQUIT", "SIGQUIT"],
 )
-def test_who_cannot_wait_for_the_end_of_a_task_gets_its_message_back_at_once(numbers, rig, clips):
+def test_a_second_signal_returns_the_message_of_a_running_task_immediately(numbers, rig, clips):
     with rig(slow=True, AFORO_WORKER_SHUTDOWN_SECONDS="60") as it:
         worker = it.start().await_ready()
         (video,) = it.send(it.store(clips(30)))
@@ -94,7 +94,7 @@ def test_who_cannot_wait_for_the_end_of_a_task_gets_its_message_back_at_once(num
         assert not it.ffmpegs()
 
 
-def test_control_with_more_time_it_is_not_given_back(rig, clips):
+def test_control_with_more_time_it_is_not_returned(rig, clips):
     with rig(slow=True, AFORO_WORKER_SHUTDOWN_SECONDS="60") as it:
         worker = it.start().await_ready()
         it.send(it.store(clips(20)))
@@ -112,7 +112,7 @@ def test_an_idle_worker_ends_and_no_finished_run_is_touched(rig, clips):
         it.await_states(done=1)
         worker.send(signal.SIGTERM)
         assert worker.await_end() == 0
-        assert it.run().status == "running"  # whoever waits for it closes it
+        assert it.run().status == "running"  # `capacity wait` closes it
 
 
 def test_a_taken_metrics_port_is_named_with_its_holder_and_nothing_is_started(rig):
@@ -127,7 +127,7 @@ def test_a_taken_metrics_port_is_named_with_its_holder_and_nothing_is_started(ri
         assert not it.work_path.exists()
 
 
-def test_control_a_worker_that_does_not_look_works_where_nobody_can_measure_it(rig, clips):
+def test_control_without_the_port_check_a_worker_runs_unmeasured(rig, clips):
     with socket.socket() as listener, rig() as it:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -159,7 +159,7 @@ def test_a_second_worker_does_not_clear_the_work_folder_of_the_first(rig, clips)
     ],
     ids=["broken", "hanging", "old"],
 )
-def test_an_ffmpeg_that_will_not_do_is_named_with_its_package(script, said, rig, tmp_path):
+def test_an_unsuitable_ffmpeg_is_named_with_its_package(script, said, rig, tmp_path):
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/ffmpeg").write_text(f"#!/bin/sh\n{script}\n")
     (tmp_path / "bin/ffmpeg").chmod(0o755)
@@ -191,7 +191,7 @@ def test_an_ffmpeg_that_may_not_be_executed_is_named(rig, tmp_path):
         assert worker.said().startswith("error: ffmpeg; it does not run: [Errno 13] Permission denied")
 
 
-def test_control_a_worker_that_does_not_look_fails_a_good_video_for_its_bad_ffmpeg(rig, clips, tmp_path):
+def test_control_without_the_check_a_bad_ffmpeg_fails_a_good_video(rig, clips, tmp_path):
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/ffmpeg").write_text("#!/bin/sh\nexit 1\n")
     (tmp_path / "bin/ffmpeg").chmod(0o755)
@@ -201,7 +201,7 @@ def test_control_a_worker_that_does_not_look_fails_a_good_video_for_its_bad_ffmp
         it.await_states(failed_corrupt=1)
 
 
-def test_a_worker_that_is_first_waits_for_the_queue_and_says_so(rig, clips, emulator):
+def test_a_worker_that_starts_first_waits_for_the_queue_and_says_so(rig, clips, emulator):
     with rig() as it:
         port = free_port()
         early = it.start(AWS_ENDPOINT_URL=f"http://127.0.0.1:{port}")
@@ -214,7 +214,7 @@ def test_a_worker_that_is_first_waits_for_the_queue_and_says_so(rig, clips, emul
             it.await_states(done=1)
 
 
-def test_a_worker_that_is_first_waits_for_a_queue_that_is_made_later(rig, clips):
+def test_a_worker_waits_for_a_queue_that_is_created_later(rig, clips):
     with rig() as it:
         wanted = it.queue.client.get_queue_attributes(QueueUrl=it.queue.url, AttributeNames=["All"])["Attributes"]
         kept = {name: wanted[name] for name in ("VisibilityTimeout", "RedrivePolicy", "ReceiveMessageWaitTimeSeconds")}
@@ -227,7 +227,7 @@ def test_a_worker_that_is_first_waits_for_a_queue_that_is_made_later(rig, clips)
         it.await_states(done=1)
 
 
-def test_a_worker_that_is_first_waits_for_a_database_that_is_locked(rig, clips):
+def test_a_worker_that_starts_first_waits_for_a_database_that_is_locked(rig, clips):
     with rig() as it:
         with locked(it.folder / "aforo.db"):
             early = it.start()
@@ -246,7 +246,7 @@ def postgresql():
         yield url
 
 
-def test_a_worker_that_is_first_waits_for_a_database_server(rig, clips, postgresql):
+def test_a_worker_that_starts_first_waits_for_a_database_server(rig, clips, postgresql):
     url = postgresql
     with rig(AFORO_DATABASE_URL=url) as it, TcpProxy("127.0.0.1", urlsplit(url).port) as way:
         way.cut()
@@ -259,16 +259,16 @@ def test_a_worker_that_is_first_waits_for_a_database_server(rig, clips, postgres
 
 
 @pytest.mark.parametrize("late", ["queue", "database"])
-def test_control_a_worker_without_patience_ends_and_nobody_takes_the_video(late, rig, clips):
+def test_control_without_the_wait_the_worker_ends_and_the_video_stays(late, rig, clips):
     with rig() as it:
         it.send(it.store(clips(1)))
         away = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}"} if late == "queue" else {}
         with locked(it.folder / "aforo.db") if late == "database" else nullcontext():
-            assert it.start(altered="no_patience", **away).await_end() == 3
+            assert it.start(altered="no_wait", **away).await_end() == 3
         assert it.queue.counts()["visible"] == 1
 
 
-def test_the_wait_for_what_never_comes_has_an_end():
+def test_the_wait_at_the_start_is_limited():
     def away():
         raise EnvironmentFault("SQS", "it is away", "start it")
 
@@ -278,7 +278,7 @@ def test_the_wait_for_what_never_comes_has_an_end():
     assert time.monotonic() - begun >= 1.5
 
 
-def test_what_a_killed_worker_left_is_cleared_at_the_start(rig, clips):
+def test_leftovers_of_a_killed_worker_are_deleted_at_the_start(rig, clips):
     with rig(slow=True) as it:
         first = it.start().await_ready()
         it.send(it.store(clips(3)))
@@ -290,10 +290,10 @@ def test_what_a_killed_worker_left_is_cleared_at_the_start(rig, clips):
         first.send(signal.SIGKILL)
         first.await_end()
         assert it.leftovers()
-        nobodys = it.work_path / "no-slot-of-ours"
-        nobodys.write_bytes(b"half")
+        leftover = it.work_path / "no-slot-of-ours"
+        leftover.write_bytes(b"half")
         it.start().await_ready()
-        assert not nobodys.exists()
+        assert not leftover.exists()
         assert not part.exists()
         it.await_states(done=1)
         it.check()

@@ -1,4 +1,4 @@
-"""F20: a task longer than its message's visibility timeout. F7: a worker told to end."""
+"""F20: a task longer than its message's visibility timeout. F7: a worker that receives SIGTERM."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_control_without_the_heartbeat_it_runs_again(sqs_queue, emulator, tiny_w
         poll_until(lambda: worker.names("start").count("long") == 2, "it started a second time", seconds=12)
 
 
-def test_a_terminated_worker_gives_its_waiting_messages_back(sqs_queue, emulator, tiny_worker):
+def test_a_terminated_worker_returns_its_waiting_messages(sqs_queue, emulator, tiny_worker):
     queue = sqs_queue(visibility_timeout_seconds=60)
     with tiny_worker(queue, emulator) as worker:
         send_task(queue, "held", seconds=60)
@@ -45,7 +45,7 @@ def test_a_terminated_worker_gives_its_waiting_messages_back(sqs_queue, emulator
         assert time.monotonic() - begun <= VISIBLE_WITHIN_SECONDS
 
 
-def test_a_terminated_worker_finishes_what_it_began(sqs_queue, emulator, tiny_worker):
+def test_a_terminated_worker_finishes_its_running_task(sqs_queue, emulator, tiny_worker):
     queue = sqs_queue(visibility_timeout_seconds=60)
     with tiny_worker(queue, emulator) as worker:
         send_task(queue, "begun", seconds=3)
@@ -55,7 +55,7 @@ def test_a_terminated_worker_finishes_what_it_began(sqs_queue, emulator, tiny_wo
         assert queue.counts() == {"visible": 0, "in_flight": 0, "dead": 0}
 
 
-def test_a_message_sent_while_a_worker_ends_is_not_swallowed(sqs_queue, emulator, tiny_worker):
+def test_a_message_sent_while_a_worker_stops_is_not_lost(sqs_queue, emulator, tiny_worker):
     queue = sqs_queue(visibility_timeout_seconds=60)
     with tiny_worker(queue, emulator) as worker:
         worker.process.send_signal(signal.SIGTERM)
@@ -68,13 +68,13 @@ def test_a_message_sent_while_a_worker_ends_is_not_swallowed(sqs_queue, emulator
 
 @pytest.mark.parametrize("stock", ["0", "1"], ids=["ours", "control: kombu's"])
 def test_a_message_sent_after_a_worker_has_ended_is_there_for_others(stock, sqs_queue, proxy, tiny_worker):
-    """The poll that kombu's worker leaves open in the server is handed the message, which nobody ever sees."""
+    """The worker of kombu leaves a poll open in the server. That poll receives the message, and it is lost."""
     queue = sqs_queue(visibility_timeout_seconds=60)
     with tiny_worker(queue, proxy.url, TINY_STOCK=stock, TINY_WAIT_SECONDS="6") as worker:
         polls = proxy.count(RECEIVE)
         poll_until(lambda: proxy.count(RECEIVE) > polls, "a poll has just begun")
         worker.stop()
         send_task(queue, "late")
-        time.sleep(1)  # what an open poll needs to take it
-        is_swallowed = stock == "1"
-        assert queue.counts() == {"visible": int(not is_swallowed), "in_flight": int(is_swallowed), "dead": 0}
+        time.sleep(1)  # time for an open poll to receive it
+        is_lost = stock == "1"
+        assert queue.counts() == {"visible": int(not is_lost), "in_flight": int(is_lost), "dead": 0}

@@ -165,7 +165,7 @@ def test_shares_of_the_stages_are_those_of_their_time_and_add_up_to_one(answers)
     )
 
 
-def test_rate_errors_and_duration_are_told_by_task(answers):
+def test_rate_errors_and_duration_are_shown_by_task(answers):
     (rate,), (failed,) = asked("aforo-worker", "Rate by task"), asked("aforo-worker", "Failures by task")
     mean, _p95, _wait = asked("aforo-worker", "Duration by task")
     series = {

@@ -44,7 +44,7 @@ def test_a_committed_dashboard_is_sound(path):
     assert problems(load(path), series_names(), UIDS) == []
 
 
-def test_both_languages_ask_the_same_and_say_it_differently():
+def test_both_languages_have_the_same_queries_and_different_texts():
     for spanish in FOLDERS["es"].glob("*.json"):
         one, two = load(spanish), load(FOLDERS["en"] / spanish.name)
         assert [(e.ref_id, e.text) for e in expressions(one)] == [(e.ref_id, e.text) for e in expressions(two)]
@@ -63,7 +63,7 @@ def test_every_query_is_one_that_two_generations_of_prometheus_take(number):
 def test_every_recorded_figure_is_used_by_a_dashboard_an_alert_a_rule_or_the_table():
     asked = [e.text for path in COMMITTED for e in expressions(load(path))]
     asked += [rule["expr"] for folder in ("rules", "alerts") for rule in rules(folder)]
-    asked.append(Path("capacity/analysis/result_rows.py").read_text(encoding="utf-8"))
+    asked.append(Path("capacity/analysis/recording_rules.py").read_text(encoding="utf-8"))
     asked.append(Path("prometheus/consoles/index.html").read_text(encoding="utf-8"))
     unused = {rule["record"] for rule in rules("rules") if not any(rule["record"] in text for text in asked)}
     assert unused == set()
@@ -92,7 +92,7 @@ def panel(uid, title):
     return next(each for each in panels(load(FOLDERS["en"] / f"{uid}.json")) if each["title"] == title)
 
 
-def test_which_target_is_down_is_told_by_its_colour():
+def test_a_target_that_is_down_has_its_own_colour():
     shown = panel("aforo-stack-health", "Targets")
     (mapping,) = shown["fieldConfig"]["defaults"]["mappings"]
     assert shown["type"] == "state-timeline"
@@ -108,7 +108,7 @@ def test_the_targets_shown_are_the_jobs_that_are_scraped():
     assert set(jobs.split("|")) - {"$job"} == {each["job_name"] for each in scraped} - {"prometheus"}
 
 
-def test_the_table_of_alerts_shows_every_label_that_tells_two_of_one_name_apart():
+def test_the_table_of_alerts_shows_every_label_that_distinguishes_alerts_of_one_name():
     shown = panel("aforo-stack-health", "Firing alerts")
     (by,) = re.findall(r"by \(([^)]+)\)", shown["targets"][0]["expr"])
     included = next(t for t in shown["transformations"] if t["id"] == "filterFieldsByName")

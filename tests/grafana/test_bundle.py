@@ -35,7 +35,7 @@ def test_the_readme_names_the_jobs_that_alerts_and_dashboards_go_by(tmp_path):
     assert {job for job in named - {"$job"} if f"`{job}`" not in told} == set()
 
 
-def test_alerts_of_the_bundle_point_to_the_runbook_one_asks_for(tmp_path):
+def test_alerts_of_the_bundle_link_to_the_given_runbook(tmp_path):
     write(tmp_path, "https://wiki.example.com/runbook")
     groups = [g for file in (tmp_path / "alerts").glob("*.yml") for g in yaml.safe_load(file.read_text())["groups"]]
     alerts = {rule["alert"]: rule["annotations"]["runbook_url"] for group in groups for rule in group["rules"]}

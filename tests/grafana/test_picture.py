@@ -54,7 +54,7 @@ def words(text: str) -> list[str]:
 
 @pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.uid)
 @pytest.mark.parametrize("lang", ["es", "en"])
-def test_every_panel_stands_in_the_picture_and_asks_its_own_queries(monkeypatch, board, lang):
+def test_every_panel_is_in_the_picture_with_its_own_queries(monkeypatch, board, lang):
     labels = {"run_id": "r1", "size": "50MB", "concurrency": "2", "mode": "burst", "le": "1.0"}
     prometheus = FakePrometheus(monkeypatch, lambda _: [(labels, 3.0)])
     found = words(picture(board, look(lang)))
@@ -64,7 +64,7 @@ def test_every_panel_stands_in_the_picture_and_asks_its_own_queries(monkeypatch,
     assert not [text for text, _, _ in prometheus.asked if "$" in re.sub(r'"\$1"', "", text)]
 
 
-def test_a_picture_says_what_it_means_that_nothing_came(monkeypatch):
+def test_a_picture_without_data_shows_the_text_for_emptiness(monkeypatch):
     FakePrometheus(monkeypatch, lambda _: [])
     found = words(picture(RUN, look()))
     assert {"sin prueba en curso", "ningún fallo", "ráfaga: sin horario"} <= set(found)
@@ -77,7 +77,7 @@ def test_the_figure_of_a_rule_is_drawn_with_the_dashboards_digits(monkeypatch):
     assert "6.50 videos/min" in words(picture(RUN, look()))
 
 
-def test_a_table_joins_its_queries_on_the_run_and_leaves_unknown_cells_unknown(monkeypatch):
+def test_a_table_joins_its_queries_on_the_run_and_leaves_unknown_cells_empty(monkeypatch):
     def answer(text):
         if "avg by" in text:
             return []
@@ -101,7 +101,7 @@ def test_a_value_that_is_no_number_is_a_gap(monkeypatch):
 
 
 @pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.uid)
-def test_a_picture_asks_for_now_and_over_time_where_grafana_does(monkeypatch, board):
+def test_a_picture_uses_instant_and_range_queries_like_grafana(monkeypatch, board):
     prometheus = FakePrometheus(monkeypatch, lambda _: [])
     picture(board, look())
     asked = [start == end == T0 + 60 for _, start, end in prometheus.asked]

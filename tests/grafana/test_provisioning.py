@@ -42,7 +42,7 @@ def test_a_dollar_in_the_files_is_always_a_variable_that_is_meant():
 
 
 @pytest.mark.parametrize("environment", [native(), compose()], ids=["native", "compose"])
-def test_whoever_starts_grafana_tells_it_what_the_files_ask_for(environment):
+def test_grafana_starts_with_the_variables_that_its_files_need(environment):
     assert environment.keys() >= ASKED | {"GF_PATHS_PROVISIONING"}
 
 
@@ -58,7 +58,7 @@ def test_the_containers_grafana_finds_its_dashboards_where_the_folder_is_mounted
     assert compose()["GF_PATHS_PROVISIONING"] == "/etc/aforo/provisioning"
 
 
-def test_one_language_at_a_time_is_provisioned_from_files_nobody_edits():
+def test_one_language_is_provisioned_from_read_only_files():
     provider = yaml.safe_load((ROOT / "grafana/provisioning/dashboards/aforo.yml").read_text(encoding="utf-8"))
     (only,) = provider["providers"]
     assert only["options"] == {"path": "${AFORO_DASHBOARDS}"}

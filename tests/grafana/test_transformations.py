@@ -111,7 +111,7 @@ def test_two_alerts_of_one_name_are_two_rows():
     assert [row[2] for row in rows] == ["a", "b"]
 
 
-def test_alerts_that_differ_by_source_or_job_alone_say_so():
+def test_alerts_that_differ_only_by_source_or_job_show_it():
     alerts = [
         {"alertname": "ExporterSourceUnreachable", "severity": "critical", "collector": "db", "=": 1},
         {"alertname": "ExporterSourceUnreachable", "severity": "critical", "collector": "sqs", "=": 1},
@@ -122,7 +122,7 @@ def test_alerts_that_differ_by_source_or_job_alone_say_so():
     assert [row[2:] for row in rows] == [["db-exporter", "a", ""], ["", "", "db"], ["", "", "sqs"]]
 
 
-def test_an_unknown_transformation_is_refused():
+def test_an_unknown_transformation_is_rejected():
     done = subprocess.run(
         ["node", str(FOLDER / "transformations/apply.cjs")],
         input=json.dumps([{"transformations": [{"id": "merge2", "options": {}}], "frames": []}]),

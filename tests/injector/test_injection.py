@@ -1,4 +1,4 @@
-"""The injector as its user meets it: a real process, a real queue, a worker's /metrics that says it has two slots."""
+"""End-to-end tests of the injector: a real process, a real queue, and a worker's /metrics with two slots."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from tests.conftest import KEY, REGION, ROOT, free_port, poll_until
 
 
 class Injector:
-    """Runs `python -m injector` in a folder of its own."""
+    """Run `python -m injector` in its own folder."""
 
     def __init__(self, folder, queue, metrics_port):
         self.folder, self.queue = folder, queue
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "AFORO_"))}
-        self.environment = kept | {
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "AFORO_"))}
+        self.environment = inherited | {
             "PYTHONPATH": str(ROOT),
             "AWS_ENDPOINT_URL": queue.endpoint_url,
             "AWS_DEFAULT_REGION": REGION,
@@ -71,25 +71,25 @@ def injector(tmp_path, sqs_queue):
         ("--count", "2", "--monitor"),  # while it watches
     ],
 )
-def test_ctrl_c_says_interrupted_in_a_line_and_the_run_says_so_too(injector, options):
+def test_ctrl_c_prints_one_line_and_the_run_is_interrupted(injector, options):
     process = injector.start("--size", "300KB", "--run-id", "r", *options)
     poll_until(lambda: injector.statuses() == ["running"] and injector.queue.counts()["visible"], "a sent task")
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=30)
+    _, stderr = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert said.splitlines()[-1].startswith("error: interrupted; Ctrl-C was pressed")
-    assert "Traceback" not in said
+    assert stderr.splitlines()[-1].startswith("error: interrupted; Ctrl-C was pressed")
+    assert "Traceback" not in stderr
     assert injector.statuses() == ["interrupted"]
     assert json.loads((injector.folder / "results/runs/r/run.json").read_text())["status"] == "interrupted"
 
 
-def test_ctrl_c_while_the_video_is_made_leaves_no_run_and_no_part_of_it(injector):
+def test_ctrl_c_during_the_encoding_leaves_no_run_and_no_partial_video(injector):
     process = injector.start("--count", "1", "--size", "200MB")
     making = injector.folder / "videos/media"
     poll_until(lambda: list(making.glob(".making-*/*")), "ffmpeg at work")
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=30)
-    assert (process.returncode, len(said.strip().splitlines())) == (130, 1)
+    _, stderr = process.communicate(timeout=30)
+    assert (process.returncode, len(stderr.strip().splitlines())) == (130, 1)
     assert injector.statuses() == []
     assert [path.name for path in making.iterdir()] == [".lock"]
 
@@ -98,50 +98,50 @@ def test_ctrl_c_while_the_video_is_made_leaves_no_run_and_no_part_of_it(injector
     ("name", "content", "why"),
     [
         ("vacío.mp4", b"", "it is empty"),
-        ("视频 😀.mp4", b"no video " * 999, "ffprobe finds no video in it"),
+        ("视频 😀.mp4", b"no video " * 999, "it is no video that the worker accepts: not_media: "),
     ],
 )
-def test_a_file_that_is_no_video_is_told_in_a_line_and_nothing_is_sent(injector, name, content, why):
+def test_a_file_that_is_no_video_is_a_one_line_error_and_nothing_is_sent(injector, name, content, why):
     (injector.folder / name).write_bytes(content)
     process = injector.start("--count", "1", "--file", name)
-    _, said = process.communicate(timeout=60)
-    assert (process.returncode, said.count("\n")) == (2, 1)
-    assert said.startswith(f"error: FILE ({name}); {why}")
+    _, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stderr.count("\n")) == (2, 1)
+    assert stderr.startswith(f"error: FILE ({name}); {why}")
     assert (injector.statuses(), injector.queue.counts()["visible"]) == ([], 0)
 
 
-def test_a_database_that_fails_on_the_way_is_told_in_a_line_and_ends_the_run(injector):
+def test_a_database_error_during_the_run_is_one_line_and_ends_the_run(injector):
     process = injector.start("--size", "300KB", "--count", "100", "--mode", "sustained", "--rate", "60")
     poll_until(lambda: injector.queue.counts()["visible"], "a sent task")
     with sqlite3.connect(injector.folder / "aforo.db") as database:
         database.execute("DROP TABLE executions")
         database.execute("DROP TABLE videos")
-    _, said = process.communicate(timeout=30)
-    assert said == "error: database; no such table: videos; check AFORO_DATABASE_URL and the server\n"
+    _, stderr = process.communicate(timeout=30)
+    assert stderr == "error: database; no such table: videos; check AFORO_DATABASE_URL and the server\n"
     assert process.returncode == 3
     assert injector.statuses() == ["failed"]
 
 
-def test_an_aws_profile_that_is_not_there_is_told_in_a_line(injector):
+def test_a_missing_aws_profile_is_a_one_line_error(injector):
     injector.environment |= {"AWS_PROFILE": "nobody", "AWS_CONFIG_FILE": "none"}
     process = injector.start("--count", "1")
-    _, said = process.communicate(timeout=30)
-    assert said.startswith("error: AWS settings; The config profile (nobody) could not be found; ")
-    assert (process.returncode, said.count("\n")) == (3, 1)
+    _, stderr = process.communicate(timeout=30)
+    assert stderr.startswith("error: AWS settings; The config profile (nobody) could not be found; ")
+    assert (process.returncode, stderr.count("\n")) == (3, 1)
 
 
-def test_an_object_that_is_not_there_is_told_in_a_line(injector):
+def test_a_missing_object_is_a_one_line_error(injector):
     bucket = f"b-{injector.queue.name}"
     injector.environment |= {"STORAGE_BACKEND": "s3", "AWS_S3_BUCKET": bucket}
     keys = {"aws_access_key_id": KEY, "aws_secret_access_key": KEY, "region_name": REGION}
     boto3.client("s3", endpoint_url=injector.queue.endpoint_url, **keys).create_bucket(Bucket=bucket)
     process = injector.start("--count", "1", "--file", f"s3://{bucket}/typo.mp4")
-    _, said = process.communicate(timeout=60)
-    assert said == f"error: FILE (s3://{bucket}/typo.mp4); there is no such object; give s3://bucket/key of a video\n"
+    _, stderr = process.communicate(timeout=60)
+    assert stderr == f"error: FILE (s3://{bucket}/typo.mp4); there is no such object; give s3://bucket/key of a video\n"
     assert process.returncode == 2
 
 
-def test_a_disk_that_cannot_take_the_outputs_is_told_before_anything_is_sent(tmp_path, monkeypatch):
+def test_a_disk_without_room_for_the_outputs_is_an_error_before_the_first_send(tmp_path, monkeypatch):
     request = Request(100, 10**9, Mode.BURST, None, None, None, "full", None, "")
     monkeypatch.setattr(injection.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**12, 0, 19 * 10**9))
     settings = Settings.from_env({"UPLOAD_PATH": str(tmp_path)})
@@ -150,7 +150,7 @@ def test_a_disk_that_cannot_take_the_outputs_is_told_before_anything_is_sent(tmp
     require_space(settings, request, 10**8)
 
 
-def test_the_disk_of_a_storage_folder_that_is_not_made_yet_is_looked_at(tmp_path):
+def test_the_disk_of_a_storage_folder_that_does_not_exist_yet_is_checked(tmp_path):
     request = Request(10**6, None, Mode.BURST, None, "x.mp4", None, "full", None, "")
     settings = Settings.from_env({"UPLOAD_PATH": str(tmp_path / "not/yet")})
     require_space(settings, request, 1)

@@ -5,7 +5,7 @@ from core.database import open_engine, open_sessions, upgrade_schema
 from core.errors import RunFailed
 from core.models import RunRow, VideoRow
 from injector import monitor
-from injector.monitor import Display, Patience, Standing, follow
+from injector.monitor import Display, RunProgress, StallWarning, follow
 from injector.own_videos import OwnVideos
 
 VIDEO = dict(
@@ -32,66 +32,66 @@ def settle(sessions, **values):
         session.execute(update(RunRow).values(**values)) if values else None
 
 
-def test_it_ends_with_the_last_video_and_shows_a_line_where_there_is_no_terminal(sessions, capsys):
+def test_the_monitor_ends_with_the_last_video_and_prints_lines_without_a_terminal(sessions, capsys):
     settle(sessions)
     follow(sessions, "r")
     assert capsys.readouterr().err == "r: 2/2 ended\n"
 
 
-def test_a_run_that_somebody_ended_is_not_waited_for(sessions):
+def test_the_monitor_ends_when_the_run_was_ended(sessions):
     with sessions.begin() as session:
         session.execute(update(RunRow).values(status="interrupted"))
     with pytest.raises(RunFailed, match="2 of 2 videos open"):
         follow(sessions, "r")
 
 
-def test_a_database_that_is_away_is_told_of_and_waited_for(sessions, monkeypatch):
+def test_an_unreachable_database_is_a_note_and_is_waited_for(sessions, monkeypatch):
     settle(sessions)
-    said, broken = [], [True]
+    notes, broken = [], [True]
 
     class Flaky:
         def begin(self):
             return open_sessions(open_engine("sqlite://" if broken.pop() else "")).begin()
 
-    assert monitor._standing(Flaky(), "r", said.append) is None
-    assert said == ["note: the database does not answer (OperationalError); the videos go on"]
-    assert monitor._standing(sessions, "r", said.append) == Standing({"done": 2}, 2, "running")
+    assert monitor._run_progress(Flaky(), "r", notes.append) is None
+    assert notes == ["note: the database does not answer (OperationalError); the videos continue"]
+    assert monitor._run_progress(sessions, "r", notes.append) == RunProgress({"done": 2}, 2, "running")
 
 
-def test_silence_is_broken_after_half_a_minute_then_less_and_less_often():
-    now, said = [0.0], []
-    patience = Patience(said.append, clock=lambda: now[0])
+def test_a_stall_is_reported_after_half_a_minute_and_then_at_growing_intervals():
+    now, notes = [0.0], []
+    stall_warning = StallWarning(notes.append, clock=lambda: now[0])
     for now[0] in range(200):
-        patience.look({"uploaded": 8})
-    assert [line.split(" for ")[1] for line in said] == [
+        stall_warning.update({"uploaded": 8})
+    assert [line.split(" for ")[1] for line in notes] == [
         f"{seconds} s (8 wait); is one running? see `make status` and `make logs`" for seconds in (30, 60, 120)
     ]
 
 
-def test_a_video_that_takes_long_is_no_silence():
-    now, said = [0.0], []
-    patience = Patience(said.append, clock=lambda: now[0])
+def test_a_long_video_is_no_stall():
+    now, notes = [0.0], []
+    stall_warning = StallWarning(notes.append, clock=lambda: now[0])
     for now[0] in range(500):
-        patience.look({"uploaded": 7, "processing": 1})
-    assert said == []
+        stall_warning.update({"uploaded": 7, "processing": 1})
+    assert notes == []
 
 
-def test_lines_come_every_ten_percent(capsys):
+def test_one_line_is_printed_per_ten_percent(capsys):
     with Display("r") as display:
         for done in (0, 1, 2, 3, 30):
-            display.show(Standing({"done": done, "uploaded": 30 - done}, 30))
+            display.show(RunProgress({"done": done, "uploaded": 30 - done}, 30))
     assert capsys.readouterr().err == "r · 27 uploaded: 3/30 ended\nr: 30/30 ended\n"
 
 
-def test_a_run_that_nobody_works_on_is_told_of_on_the_terminal(capsys, monkeypatch):
-    monkeypatch.setattr(monitor, "FIRST_PATIENCE_SECONDS", 0.0)
+def test_a_stalled_run_is_reported_on_the_terminal(capsys, monkeypatch):
+    monkeypatch.setattr(monitor, "FIRST_WARNING_SECONDS", 0.0)
     with Display("r") as display:
         for _ in range(3):
-            display.show(Standing({"uploaded": 8}, 8))
+            display.show(RunProgress({"uploaded": 8}, 8))
     assert capsys.readouterr().err.count("note: no worker has taken a video for 0 s (8 wait)") == 1
 
 
-def test_their_figures_are_what_came_since():
+def test_figures_of_own_videos_are_differences():
     come = OwnVideos({"done": 9, "failed": 1}, 100.0).since(OwnVideos({"done": 1}, 20.0))
-    assert (come.ended, come.cycle_seconds) == (9, 80.0)
+    assert (come.ended, come.response_seconds) == (9, 80.0)
     assert monitor._own_figures(come, 60.0) == "8 done, 1 failed in 60 s: X ≈ 8 videos/min, S = 10.000 s"

@@ -13,24 +13,24 @@ def parse(**options):
     return checked_request(Settings.from_env({}), **parameters)
 
 
-def test_a_sustained_run_without_rate_takes_the_scenarios_ten_a_minute():
+def test_a_sustained_run_without_rate_has_the_scenarios_ten_per_minute():
     assert parse(mode="sustained").rate_per_minute == 10.0
 
 
 @pytest.mark.parametrize("count", ["0", "-5", "1.5", "1e6", "abc", "1000000000000", "", "٣"])
-def test_a_count_that_is_no_positive_whole_number_is_refused(count):
+def test_a_count_must_be_a_positive_whole_number(count):
     with pytest.raises(UsageError, match="COUNT"):
         parse(count=count)
 
 
 @pytest.mark.parametrize("rate", ["0", "NaN", "inf", "-1", "0.0001", "ten"])
-def test_a_rate_that_cannot_be_kept_is_refused(rate):
+def test_an_impossible_rate_is_refused(rate):
     with pytest.raises(UsageError, match="RATE"):
         parse(mode="sustained", rate=rate)
 
 
 @pytest.mark.parametrize("run_id", ["../../x", "a/b", "-rf", "ñ", "x" * 300, "a\0b", "A"])
-def test_a_run_id_that_is_no_plain_name_is_refused(run_id):
+def test_an_invalid_run_id_is_refused(run_id):
     with pytest.raises(UsageError, match="run id"):
         parse(run_id=run_id)
 
@@ -45,7 +45,7 @@ def test_a_run_id_that_is_no_plain_name_is_refused(run_id):
         ({"file": "s3://bucket/key"}, "the storage is the filesystem"),
     ],
 )
-def test_what_cannot_be_meant_is_refused_before_anything_starts(changes, why):
+def test_contradictory_options_are_refused_before_the_run_starts(changes, why):
     with pytest.raises(UsageError, match=why):
         parse(**changes)
 

@@ -1,4 +1,4 @@
-"""One run at a time, however closely two injectors start."""
+"""One run at a time, even if several injectors start simultaneously."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def url(request, tmp_path):
     if postgresql.binaries() is None:
         pytest.skip("PostgreSQL is not installed (Debian: apt install postgresql)")
     # not under tmp_path: a second pytest takes from its parent what lets PostgreSQL's user in
-    with tempfile.TemporaryDirectory() as folder, postgresql.running_server(Path(folder)) as found:
-        yield found
+    with tempfile.TemporaryDirectory() as folder, postgresql.running_server(Path(folder)) as server:
+        yield server
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def run_row(run_id, **more):
 
 
 def prepared(run_id, settings, sessions):
-    """Return a run for which `prepare` found no other."""
+    """Return a run whose `prepare` saw no other run."""
     return Injection(settings, REQUEST, run_id, SOURCE, sessions, None, run_row(run_id))
 
 
@@ -65,7 +65,7 @@ def statuses(sessions):
         return {row.id: row.status for row in session.scalars(select(RunRow))}
 
 
-def test_of_injectors_that_start_at_once_one_runs(settings, url, sessions):
+def test_only_one_of_several_simultaneous_injectors_runs(settings, url, sessions):
     names, start, end = ["a", "b", "c", "d"], Barrier(4, timeout=60), Barrier(4, timeout=60)
 
     def enter(name):
@@ -83,12 +83,12 @@ def test_of_injectors_that_start_at_once_one_runs(settings, url, sessions):
             engine.dispose()
 
     with ThreadPoolExecutor(len(names)) as pool:
-        said = list(pool.map(enter, names))
-    assert sorted(said) == ["it is active"] * 3 + ["runs"]
-    assert statuses(sessions) == {names[said.index("runs")]: "preparing"}
+        results = list(pool.map(enter, names))
+    assert sorted(results) == ["it is active"] * 3 + ["runs"]
+    assert statuses(sessions) == {names[results.index("runs")]: "preparing"}
 
 
-def test_who_is_refused_for_its_name_does_not_end_the_run_that_has_it(settings, sessions):
+def test_a_refused_second_run_does_not_end_the_run_of_that_name(settings, sessions):
     with prepared("r", settings, sessions).recorded():
         with pytest.raises(UsageError, match=r"^RUN_ID \(r\); a run of that name is recorded"):
             enter(prepared("r", settings, sessions))
@@ -96,7 +96,7 @@ def test_who_is_refused_for_its_name_does_not_end_the_run_that_has_it(settings, 
         assert not (settings.results.path / "runs/r").exists()
 
 
-def test_a_run_between_two_slow_sends_is_active_and_one_that_is_dead_is_ended(settings, sessions):
+def test_a_run_between_two_slow_sends_is_active_and_a_dead_one_is_ended(settings, sessions):
     with sessions.begin() as session:
         session.add(run_row("slow", heartbeat_at=time.time() - 119, rate_per_minute=0.5))
     with pytest.raises(EnvironmentFault, match=r"^run \(slow\); it is active"):
@@ -107,7 +107,7 @@ def test_a_run_between_two_slow_sends_is_active_and_one_that_is_dead_is_ended(se
     assert statuses(sessions) == {"slow": "interrupted", "r": "preparing"}
 
 
-def test_an_own_run_leaves_the_files_of_another_of_its_name_alone(settings):
+def test_an_own_run_does_not_change_the_files_of_a_run_of_the_same_name(settings):
     runs = [OwnRun(settings, REQUEST, None, "r", SOURCE, None, {"id": "r", "slots": k}) for k in range(2)]
     with runs[0].recorded():
         before = (settings.results.path / "runs/r/run.json").read_text()

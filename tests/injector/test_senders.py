@@ -8,21 +8,21 @@ from core.database import open_engine, open_sessions, upgrade_schema
 from core.errors import EnvironmentFault
 from core.models import RunRow, VideoRow
 from core.settings import Settings
-from injector.senders import NewVideo, Publisher, encode_task
+from injector.senders import NewVideo, VideoSender, encode_task
 from worker.payload import check_payload
 
 QUEUE_URL = "http://127.0.0.1:4566/000000000000/aforo-videos"
 
 
 class FakeSqs:
-    """Refuses the first entries of a batch so many times."""
+    """Reject the first entries of a batch `rejections` times."""
 
-    def __init__(self, refusals=0):
-        self.refusals, self.bodies, self.calls = refusals, [], 0
+    def __init__(self, rejections=0):
+        self.rejections, self.bodies, self.calls = rejections, [], 0
 
     def send_message_batch(self, QueueUrl, Entries):  # noqa: N803
         self.calls += 1
-        failed = Entries[:1] if self.calls <= self.refusals else []
+        failed = Entries[:1] if self.calls <= self.rejections else []
         self.bodies += [e["MessageBody"] for e in Entries if e not in failed]
         return {"Failed": [{"Id": e["Id"]} for e in failed]}
 
@@ -47,7 +47,7 @@ def videos(count):
     return [NewVideo("r", k, "uploads/a.mp4", 5, "", "full", None, None) for k in range(count)]
 
 
-def test_a_batched_message_is_read_by_kombu_as_its_own(app):
+def test_kombu_reads_a_batched_message_as_one_of_its_own(app):
     body = encode_task(app, "aforo.process_video", "task-1", {"video_id": "v", "run_id": "r", "version": 1}, QUEUE_URL)
     call = read_call(body)
     assert call == Call("aforo.process_video", [], {"video_id": "v", "run_id": "r", "version": 1})
@@ -57,25 +57,25 @@ def test_a_batched_message_is_read_by_kombu_as_its_own(app):
     assert envelope["properties"]["correlation_id"] == "task-1"
 
 
-def test_ten_tasks_go_in_one_call_and_each_row_is_confirmed(app, sessions, monkeypatch):
+def test_ten_tasks_are_sent_in_one_call_and_each_row_is_confirmed(app, sessions, monkeypatch):
     sqs = FakeSqs()
-    task_ids = Publisher(app, sqs, QUEUE_URL, sessions).publish(videos(23))
+    task_ids = VideoSender(app, sqs, QUEUE_URL, sessions).record_and_send(videos(23))
     with sessions() as session:
         rows = session.query(VideoRow).all()
     assert (sqs.calls, len(set(task_ids)), len(rows)) == (3, 23, 23)
     assert all(row.sent_at >= row.uploaded_at for row in rows)
 
 
-def test_a_refused_task_is_sent_again_and_only_that_one(app, sessions, monkeypatch):
+def test_only_a_rejected_task_is_sent_again(app, sessions, monkeypatch):
     monkeypatch.setattr("injector.senders.time.sleep", lambda _: None)
-    sqs = FakeSqs(refusals=2)
-    Publisher(app, sqs, QUEUE_URL, sessions).publish(videos(10))
+    sqs = FakeSqs(rejections=2)
+    VideoSender(app, sqs, QUEUE_URL, sessions).record_and_send(videos(10))
     assert (sqs.calls, len(sqs.bodies), len(set(sqs.bodies))) == (3, 10, 10)
 
 
-def test_rows_of_tasks_that_could_not_be_sent_stay_unconfirmed(app, sessions, monkeypatch):
+def test_rows_of_rejected_tasks_stay_unconfirmed(app, sessions, monkeypatch):
     monkeypatch.setattr("injector.senders.time.sleep", lambda _: None)
-    with pytest.raises(EnvironmentFault, match="1 of 10 tasks were refused 5 times"):
-        Publisher(app, FakeSqs(refusals=99), QUEUE_URL, sessions).publish(videos(10))
+    with pytest.raises(EnvironmentFault, match="1 of 10 tasks were rejected 5 times"):
+        VideoSender(app, FakeSqs(rejections=99), QUEUE_URL, sessions).record_and_send(videos(10))
     with sessions() as session:
         assert session.query(VideoRow).filter(VideoRow.sent_at.is_(None)).count() == 10

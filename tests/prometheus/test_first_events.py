@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 
 from aforo.telemetry import event_channel, instrument
 from aforo.telemetry.request_counting import WorkerMetrics
+from core.settings import Settings
 from core.video import TASK_NAME
 from grafana.promtool import promtools
 
@@ -65,14 +66,14 @@ def _task() -> None:
 
 def _promtool(folder: Path, before: Samples, after: Samples) -> None:
     """Let promtool read `before` for two minutes and `after` since; one death must be firing then, and none before."""
-    if not promtools():
+    if not promtools(Settings.from_process().promtools):
         pytest.skip("promtool is not installed (Debian: apt-get install prometheus)")
     series = [{"series": name, "values": f"{before.get(name, '_')}x7 {value}x20"} for name, value in after.items()]
     looks = [_look("1m30s", []), _look("3m", [{"severity": "warning", "product": "aforo", "instance": "w"}])]
     test = {"interval": "15s", "input_series": series, "alert_rule_test": looks}
     file = folder / "test.yml"
     file.write_text(yaml.safe_dump({"rule_files": [str(_bare_alert(folder))], "tests": [test]}))
-    for promtool in promtools():
+    for promtool in promtools(Settings.from_process().promtools):
         done = subprocess.run([promtool, "test", "rules", str(file)], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
 

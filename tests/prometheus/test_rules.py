@@ -51,7 +51,7 @@ def test_an_alert_fires_and_then_clears_in_one_test_and_stays_silent_in_another(
 
 
 @pytest.mark.parametrize("name", ALERT_NAMES)
-def test_an_alert_says_what_happened_and_where_to_read_on(name: str) -> None:
+def test_an_alert_has_a_summary_and_a_link_to_the_runbook(name: str) -> None:
     alert = _alerts()[name]
     assert alert["labels"]["severity"] in {"warning", "critical"}
     assert set(alert["annotations"]) == {"summary", "description", "runbook_url"}

@@ -6,14 +6,14 @@ from sqlalchemy import select, update
 from core.database import open_engine, open_sessions, upgrade_schema
 from core.models import ExecutionRow, RunRow, VideoRow, WorkerRow
 from core.video import Outcome, Reason, VideoState
-from worker.claims import SILENCE_SECONDS, Claim, Ledger, Refusal
+from worker.claims import SILENCE_SECONDS, Claim, ClaimDenied, Claims
 from worker.slot import Slot
 
 DONE = {"output_bytes": 7}
 
 
 @pytest.fixture
-def ledger(tmp_path):
+def claims(tmp_path):
     engine = open_engine(f"sqlite:///{tmp_path}/a.db")
     upgrade_schema(engine)
     sessions = open_sessions(engine)
@@ -25,151 +25,151 @@ def ledger(tmp_path):
         session.add(RunRow(id="r", status="running", mode="burst", source="", source_sha256="", created_at=0, **run))
         session.flush()
         session.add(VideoRow(id="v", run_id="r", uploaded_at=1.0, updated_at=1.0, **video))
-    return Ledger(sessions, lease_seconds=60, max_attempts=2, processed_prefix="processed/")
+    return Claims(sessions, lease_seconds=60, max_attempts=2, processed_prefix="processed/")
 
 
-def claim(ledger, slot=None):
-    return ledger.claim("v", slot or Slot.this(), 1, time.time())
+def claim(claims, slot=None):
+    return claims.claim("v", slot or Slot.this(), 1, time.time())
 
 
-def video(ledger):
-    with ledger.sessions() as session:
+def video(claims):
+    with claims.sessions() as session:
         return session.get_one(VideoRow, "v")
 
 
-def outcomes(ledger):
-    with ledger.sessions() as session:
+def outcomes(claims):
+    with claims.sessions() as session:
         return list(session.scalars(select(ExecutionRow.outcome).order_by(ExecutionRow.id)))
 
 
-def test_a_video_is_claimed_once_and_done_once(ledger):
-    first = claim(ledger)
+def test_a_video_is_claimed_once_and_done_once(claims):
+    first = claim(claims)
     assert isinstance(first, Claim)
-    assert claim(ledger) is Refusal.HELD
-    assert ledger.finish(first, VideoState.DONE, dict(DONE)) is Outcome.DONE
-    assert claim(ledger) is Refusal.FINAL
-    assert outcomes(ledger) == ["done", "duplicate", "duplicate"]
+    assert claim(claims) is ClaimDenied.HELD
+    assert claims.finish(first, VideoState.DONE, dict(DONE)) is Outcome.DONE
+    assert claim(claims) is ClaimDenied.FINAL
+    assert outcomes(claims) == ["done", "duplicate", "duplicate"]
 
 
-def test_a_claim_of_a_dead_process_of_this_node_is_free_at_once(ledger):
+def test_a_claim_of_a_dead_process_of_this_node_is_free_immediately(claims):
     this = Slot.this()
     dead = Slot(this.node, 2**22 - 1, this.start)
-    assert isinstance(claim(ledger, dead), Claim)
-    second = claim(ledger)
+    assert isinstance(claim(claims, dead), Claim)
+    second = claim(claims)
     assert isinstance(second, Claim)
     assert second.execution_number == 2
-    assert outcomes(ledger) == ["lost", None]
+    assert outcomes(claims) == ["lost", None]
 
 
-def test_a_reused_pid_does_not_keep_a_dead_claim_alive(ledger):
+def test_a_reused_pid_does_not_keep_a_dead_claim_alive(claims):
     this = Slot.this()
-    claim(ledger, Slot(this.node, this.pid, "another"))
-    assert isinstance(claim(ledger), Claim)
+    claim(claims, Slot(this.node, this.pid, "another"))
+    assert isinstance(claim(claims), Claim)
 
 
-def test_a_claim_of_another_node_holds_until_its_lease_runs_out(ledger):
-    claim(ledger, Slot("elsewhere", 1, "x"))
-    assert claim(ledger) is Refusal.HELD
-    with ledger.sessions.begin() as session:
+def test_a_claim_of_another_node_is_valid_until_its_lease_ends(claims):
+    claim(claims, Slot("elsewhere", 1, "x"))
+    assert claim(claims) is ClaimDenied.HELD
+    with claims.sessions.begin() as session:
         session.execute(update(VideoRow).values(lease_until=time.time() - 1))
-    assert isinstance(claim(ledger), Claim)
+    assert isinstance(claim(claims), Claim)
 
 
-def test_a_zombie_cannot_overwrite_the_winner(ledger):
-    zombie = claim(ledger, Slot(Slot.this().node, 2**22 - 1, "x"))
-    winner = claim(ledger)
-    assert ledger.finish(winner, VideoState.DONE, dict(DONE)) is Outcome.DONE
-    assert ledger.finish(zombie, VideoState.FAILED, {}, Reason.CORRUPT) is Outcome.SUPERSEDED
-    assert (video(ledger).state, video(ledger).reason) == ("done", None)
-    assert outcomes(ledger) == ["superseded", "done"]
-    assert not ledger.renew(zombie)
+def test_a_stale_worker_cannot_overwrite_the_winner(claims):
+    stale = claim(claims, Slot(Slot.this().node, 2**22 - 1, "x"))
+    winner = claim(claims)
+    assert claims.finish(winner, VideoState.DONE, dict(DONE)) is Outcome.DONE
+    assert claims.finish(stale, VideoState.FAILED, {}, Reason.CORRUPT) is Outcome.SUPERSEDED
+    assert (video(claims).state, video(claims).reason) == ("done", None)
+    assert outcomes(claims) == ["superseded", "done"]
+    assert not claims.renew(stale)
 
 
-def test_a_passing_reason_leaves_the_video_to_the_next_delivery_until_executions_are_used_up(ledger):
-    assert ledger.give_back(claim(ledger), Reason.DISK_FULL, {}) is Outcome.RETRIED
-    assert ledger.give_back(claim(ledger), Reason.DISK_FULL, {}) is Outcome.FAILED
-    assert (video(ledger).state, video(ledger).reason) == ("failed", "disk_full")
+def test_a_temporary_reason_leaves_the_video_to_the_next_delivery_until_no_execution_is_left(claims):
+    assert claims.release(claim(claims), Reason.DISK_FULL, {}) is Outcome.RETRIED
+    assert claims.release(claim(claims), Reason.DISK_FULL, {}) is Outcome.FAILED
+    assert (video(claims).state, video(claims).reason) == ("failed", "disk_full")
 
 
-def test_a_video_whose_workers_keep_dying_is_failed(ledger):
+def test_a_video_whose_workers_die_every_time_is_failed(claims):
     dead = Slot(Slot.this().node, 2**22 - 1, "x")
-    claim(ledger, dead), claim(ledger, dead)
-    assert claim(ledger) is Refusal.EXHAUSTED
-    assert (video(ledger).state, video(ledger).reason) == ("failed", "worker_lost")
+    claim(claims, dead), claim(claims, dead)
+    assert claim(claims) is ClaimDenied.EXHAUSTED
+    assert (video(claims).state, video(claims).reason) == ("failed", "worker_lost")
 
 
-def test_the_video_of_a_dead_letter_is_failed_unless_the_letter_is_forged_or_the_video_has_an_end(ledger):
-    assert ledger.bury("v", "forged") == ()
-    assert ledger.bury("nobody's", "t") == ()
-    assert video(ledger).state == "uploaded"
-    assert ledger.bury("v", "t") == ()
-    assert (video(ledger).state, video(ledger).reason) == ("failed", "dead_lettered")
-    assert claim(ledger) is Refusal.FINAL
+def test_the_video_of_a_dead_lettered_message_fails_unless_the_message_is_forged_or_the_video_is_final(claims):
+    assert claims.fail_dead_lettered("v", "forged") == ()
+    assert claims.fail_dead_lettered("unknown", "t") == ()
+    assert video(claims).state == "uploaded"
+    assert claims.fail_dead_lettered("v", "t") == ()
+    assert (video(claims).state, video(claims).reason) == ("failed", "dead_lettered")
+    assert claim(claims) is ClaimDenied.FINAL
 
 
-def test_a_dead_letter_waits_for_the_end_of_a_live_execution(ledger):
-    held = claim(ledger)
-    assert ledger.bury("v", "t") is None
-    assert ledger.finish(held, VideoState.DONE, dict(DONE)) is Outcome.DONE
-    assert ledger.bury("v", "t") == ()
-    assert video(ledger).state == "done"
+def test_a_dead_lettered_message_waits_for_the_end_of_a_live_execution(claims):
+    held = claim(claims)
+    assert claims.fail_dead_lettered("v", "t") is None
+    assert claims.finish(held, VideoState.DONE, dict(DONE)) is Outcome.DONE
+    assert claims.fail_dead_lettered("v", "t") == ()
+    assert video(claims).state == "done"
 
 
-def test_a_buried_video_names_the_outputs_that_can_win_no_more(ledger):
+def test_failing_a_dead_lettered_video_returns_the_keys_of_its_outputs(claims):
     dead = Slot(Slot.this().node, 2**22 - 1, "x")
-    claim(ledger, dead), claim(ledger, dead)
-    assert ledger.bury("v", "t") == ("processed/r/v.1.mp4", "processed/r/v.2.mp4")
-    assert ledger.bury("v", "t") == ()
+    claim(claims, dead), claim(claims, dead)
+    assert claims.fail_dead_lettered("v", "t") == ("processed/r/v.1.mp4", "processed/r/v.2.mp4")
+    assert claims.fail_dead_lettered("v", "t") == ()
 
 
-def test_an_execution_records_what_its_end_took_up_to_the_commit(ledger):
-    ledger.give_back(claim(ledger), Reason.DISK_FULL, {})
-    ledger.finish(claim(ledger), VideoState.DONE, dict(DONE))
-    with ledger.sessions() as session:
+def test_an_execution_records_the_time_of_its_end_without_the_commit(claims):
+    claims.release(claim(claims), Reason.DISK_FULL, {})
+    claims.finish(claim(claims), VideoState.DONE, dict(DONE))
+    with claims.sessions() as session:
         took = list(session.scalars(select(ExecutionRow.finish_seconds)))
     assert all(0 < seconds < 60 for seconds in took)
 
 
-def test_a_worker_that_leaves_frees_the_claims_of_its_dead_slots_only(ledger):
-    live = claim(ledger)
-    assert ledger.release_dead() == 0
-    assert ledger.renew(live)
-    with ledger.sessions.begin() as session:
+def test_a_worker_that_stops_frees_the_claims_of_its_dead_slots_only(claims):
+    live = claim(claims)
+    assert claims.release_dead_claims() == 0
+    assert claims.renew(live)
+    with claims.sessions.begin() as session:
         session.execute(update(VideoRow).values(owner=Slot(Slot.this().node, 2**22 - 1, "x").owner))
-    assert ledger.release_dead() == 1
-    assert video(ledger).lease_until == 0
+    assert claims.release_dead_claims() == 1
+    assert video(claims).lease_until == 0
 
 
-def test_a_run_that_still_waits_for_videos_is_interrupted_and_a_whole_one_is_not(ledger):
-    taken = claim(ledger)
-    assert ledger.interrupt_runs() == 1
-    with ledger.sessions.begin() as session:
+def test_a_run_with_open_videos_is_interrupted_and_a_complete_one_is_not(claims):
+    current = claim(claims)
+    assert claims.interrupt_runs() == 1
+    with claims.sessions.begin() as session:
         session.execute(update(RunRow).values(status="running"))
-    ledger.finish(taken, VideoState.DONE, dict(DONE))
-    assert ledger.interrupt_runs() == 0
+    claims.finish(current, VideoState.DONE, dict(DONE))
+    assert claims.interrupt_runs() == 0
 
 
 ELSEWHERE, DEAD_HERE = Slot("elsewhere", 1, "x"), Slot(Slot.this().node, 2**22 - 1, "x")
 
 
-def test_the_last_worker_knows_that_it_is(ledger):
-    ledger.sign_in(Slot.this())
-    ledger.sign_in(ELSEWHERE)
-    ledger.sign_in(DEAD_HERE)
-    assert not ledger.sign_out(Slot.this())
-    assert ledger.sign_out(ELSEWHERE)
+def test_only_the_last_worker_to_stop_is_the_last(claims):
+    claims.write_heartbeat(Slot.this())
+    claims.write_heartbeat(ELSEWHERE)
+    claims.write_heartbeat(DEAD_HERE)
+    assert not claims.remove_worker(Slot.this())
+    assert claims.remove_worker(ELSEWHERE)
 
 
-def test_a_worker_that_has_been_silent_for_long_is_not_waited_for(ledger):
-    ledger.sign_in(ELSEWHERE)
-    with ledger.sessions.begin() as session:
+def test_a_worker_without_recent_heartbeat_does_not_count(claims):
+    claims.write_heartbeat(ELSEWHERE)
+    with claims.sessions.begin() as session:
         session.execute(update(WorkerRow).values(seen_at=time.time() - SILENCE_SECONDS - 1))
-    assert ledger.sign_out(Slot.this())
-    ledger.sign_in(ELSEWHERE)
-    assert not ledger.sign_out(Slot.this())
+    assert claims.remove_worker(Slot.this())
+    claims.write_heartbeat(ELSEWHERE)
+    assert not claims.remove_worker(Slot.this())
 
 
-def test_each_execution_publishes_to_a_place_of_its_own(ledger):
-    first = claim(ledger, Slot(Slot.this().node, 2**22 - 1, "x"))
-    second = claim(ledger)
+def test_each_execution_has_its_own_output_key(claims):
+    first = claim(claims, Slot(Slot.this().node, 2**22 - 1, "x"))
+    second = claim(claims)
     assert (first.output_key, second.output_key) == ("processed/r/v.1.mp4", "processed/r/v.2.mp4")

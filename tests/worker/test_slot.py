@@ -1,4 +1,4 @@
-"""Whether the process that signed a claim may still live: told without the clock."""
+"""Slot identity: the process that owns a claim is recognised without the clock."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from worker import slot
 from worker.slot import Slot, may_live, start_of
 
 
-def test_a_step_of_the_clock_kills_no_claim(monkeypatch):
+def test_a_clock_change_invalidates_no_claim(monkeypatch):
     owner = Slot.this().owner
-    began = psutil.Process().create_time()
-    monkeypatch.setattr(psutil.Process, "create_time", lambda _process: began + 3600.0)
+    created_at = psutil.Process().create_time()
+    monkeypatch.setattr(psutil.Process, "create_time", lambda _process: created_at + 3600.0)
     assert may_live(owner)
 
 
-def test_a_pid_that_is_used_again_is_another_process():
+def test_a_reused_pid_is_another_process():
     this = Slot.this()
     assert not may_live(Slot(this.node, this.pid, "00000000:1").owner)
     assert not may_live(Slot(this.node, this.pid, f"{this.start}0").owner)
 
 
-def test_a_process_of_another_node_may_always_live():
+def test_a_process_of_another_node_counts_as_alive():
     assert may_live(Slot("elsewhere", 1, "x").owner)
 
 
-def test_a_dead_process_has_no_start_and_a_zombie_neither():
+def test_neither_a_dead_process_nor_a_zombie_has_a_start():
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     owner = Slot(Slot.this().node, child.pid, str(start_of(child.pid))).owner
     assert may_live(owner)
@@ -43,7 +43,7 @@ def test_a_dead_process_has_no_start_and_a_zombie_neither():
 
 
 @pytest.mark.parametrize("pid", [os.getpid(), 2**22 - 1])
-def test_where_there_is_no_proc_the_kernel_notes_the_moment(pid, monkeypatch):
-    monkeypatch.setattr(slot, "_boot", lambda: None)
+def test_without_proc_the_start_is_the_creation_time(pid, monkeypatch):
+    monkeypatch.setattr(slot, "boot_id", lambda: None)
     expected = f"{psutil.Process().create_time():.2f}" if pid == os.getpid() else None
     assert start_of(pid) == expected

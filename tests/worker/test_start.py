@@ -1,4 +1,4 @@
-"""What a worker says at its start of a queue and a machine that are not quite right."""
+"""Start of a worker: warnings about queue and machine, and errors that do not stop it."""
 
 from __future__ import annotations
 
@@ -12,33 +12,31 @@ from worker import __main__ as program
 from worker import app
 
 
-def said(caplog):
+def logged(caplog):
     return [record.getMessage() for record in caplog.records]
 
 
-def test_what_is_not_as_it_should_be_is_logged_with_what_to_do(caplog, monkeypatch):
+def test_non_fatal_problems_are_logged_with_a_remedy(caplog, monkeypatch):
     monkeypatch.setattr(program, "missing_protections", lambda: ("there is no setpriv",))
     findings = (
         Finding("visibility timeout", Level.OK, "it is 60 s"),
         Finding("leftover messages", Level.WARN, "it holds messages: 3 visible", "let the worker drain them"),
     )
     program.warn(findings, "videos")
-    assert said(caplog) == [
+    assert logged(caplog) == [
         "queue videos, leftover messages: it holds messages: 3 visible; let the worker drain them",
-        "protection missing on this machine: there is no setpriv",
+        "this machine lacks a protection: there is no setpriv",
     ]
 
 
-def test_a_storage_that_cannot_be_swept_is_counted_and_keeps_no_worker_from_starting(monkeypatch, tmp_path, caplog):
+def test_a_failed_storage_cleanup_is_counted_and_the_worker_starts(monkeypatch, tmp_path, caplog):
     class Storage:
-        def sweep(self, _prefix, _older_than_seconds):
+        def abort_uploads(self, _prefix, _older_than_seconds):
             raise StorageUnavailable("it is away")
 
     monkeypatch.setattr(app, "open_storage", lambda _settings: Storage())
     registry = CollectorRegistry()
-    made = app.WorkerApp(None, registry, WorkerMetrics(registry), None, "url")
-    app.sweep(made, Settings.from_env({"AFORO_WORKER_WORK_PATH": str(tmp_path)}))
+    parts = app.WorkerApp(None, registry, WorkerMetrics(registry), None, "url")
+    app.clean_up(parts, Settings.from_env({"AFORO_WORKER_WORK_PATH": str(tmp_path)}))
     assert registry.get_sample_value("aforo_worker_handled_errors_total", {"action": "sweep"}) == 1
-    assert said(caplog) == [
-        "could not look for abandoned publications: storage; it is away; " + StorageUnavailable.remedy
-    ]
+    assert logged(caplog) == ["could not abort abandoned uploads: storage; it is away; " + StorageUnavailable.remedy]

@@ -1,4 +1,4 @@
-"""What one delivery of the task does, and what it makes of its message: deleted, or it comes again."""
+"""One delivery of the task: the state of its video, and whether its message is deleted or returned to the queue."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from core.models import ExecutionRow, RunRow, VideoRow
 from core.storage import DirectoryStorage
 from core.video import TASK_NAME, Reason, VideoFailed
 from worker import task
-from worker.claims import Claim, Ledger
+from worker.claims import Claim, Claims
 from worker.slot import Slot
-from worker.task import Workshop
+from worker.task import TaskContext
 
 DEAD = Slot(Slot.this().node, 2**22 - 1, "x")
 
 
 @dataclass
 class Transcoder:
-    """Makes its output at once, after `meanwhile`, or fails with `failure`."""
+    """Call `meanwhile`, then write the output, or raise `failure`."""
 
     failure: Exception | None = None
     meanwhile: object = field(default=lambda: None)
@@ -43,176 +43,177 @@ class Transcoder:
 
 
 @pytest.fixture
-def shop(tmp_path):
+def context(tmp_path):
     engine = open_engine(f"sqlite:///{tmp_path}/a.db")
     upgrade_schema(engine)
     sessions, storage = open_sessions(engine), DirectoryStorage(tmp_path / "videos")
     (tmp_path / "source").write_bytes(b"source")
-    stored = storage.publish(tmp_path / "source", "uploads/v.mp4")
+    stored = storage.upload(tmp_path / "source", "uploads/v.mp4")
     run = dict(size_label="1MB", size_bytes=6, count=1, concurrency=1, nodes=1, slots=1, profile="full", source="s")
     video = dict(sequence=0, task_id="t", state="uploaded", source_key=stored.key, source_bytes=6, profile="full")
     with sessions.begin() as session:
         session.add(RunRow(id="r", status="running", mode="burst", source_sha256="", created_at=0, **run))
         session.flush()
         session.add(VideoRow(id="v", run_id="r", source_sha256=stored.sha256, uploaded_at=1.0, updated_at=1.0, **video))
-    ledger = Ledger(sessions, lease_seconds=60, max_attempts=2, processed_prefix="processed/")
-    return Workshop(Slot.this(), ledger, storage, Transcoder(), heartbeat=None, work_path=tmp_path)
+    claims = Claims(sessions, lease_seconds=60, max_attempts=2, processed_prefix="processed/")
+    return TaskContext(Slot.this(), claims, storage, Transcoder(), heartbeat=None, work_path=tmp_path)
 
 
-def deliver(shop, video_id="v"):
+def deliver(context, video_id="v"):
     """Run the task on a message without an SQS receipt."""
     app = Celery("t", broker="memory://", set_as_current=False)
-    task.register(app, lambda: shop)
+    task.register(app, lambda: context)
     return app.tasks[TASK_NAME].run(video_id=video_id, run_id="r", version=1)
 
 
-def comes_again(shop, video_id="v"):
-    """Return what the metrics count of a delivery whose message comes again."""
+def outcome_of_returned(context, video_id="v"):
+    """Deliver the message, which must return to the queue; return the outcome for the metrics."""
     with pytest.raises(Reject) as rejected:
-        deliver(shop, video_id)
+        deliver(context, video_id)
     assert rejected.value.requeue
     return _outcome_of(pickle.loads(pickle.dumps(rejected.value)))  # noqa: S301 (as it reaches the main process)
 
 
-def reason_of(shop):
+def reason_of(context):
     with pytest.raises(VideoFailed) as failed:
-        deliver(shop)
+        deliver(context)
     return failed.value.reason
 
 
-def video(shop):
-    with shop.ledger.sessions() as session:
+def video(context):
+    with context.claims.sessions() as session:
         return session.get_one(VideoRow, "v")
 
 
-def outputs(shop):
-    return sorted(p.name for p in (shop.storage.root / "processed").rglob("*") if p.is_file())
+def outputs(context):
+    return sorted(p.name for p in (context.storage.root / "processed").rglob("*") if p.is_file())
 
 
-def claim(shop, slot):
-    taken = shop.ledger.claim("v", slot, 1, 1.0)
-    assert isinstance(taken, Claim)
-    return taken
+def claim(context, slot):
+    result = context.claims.claim("v", slot, 1, 1.0)
+    assert isinstance(result, Claim)
+    return result
 
 
-def test_a_good_video_is_done_and_a_second_delivery_is_a_duplicate(shop):
-    assert deliver(shop)["aforo"]["bytes"] == {"in": 6, "out": 6}
-    assert (video(shop).state, video(shop).output_key) == ("done", "processed/r/v.1.mp4")
-    assert deliver(shop) == {"aforo": {"outcome": "duplicate"}}
+def test_a_good_video_is_done_and_a_second_delivery_is_a_duplicate(context):
+    assert deliver(context)["aforo"]["bytes"] == {"in": 6, "out": 6}
+    assert (video(context).state, video(context).output_key) == ("done", "processed/r/v.1.mp4")
+    assert deliver(context) == {"aforo": {"outcome": "duplicate"}}
 
 
-def test_a_held_and_an_unknown_video_come_again(shop):
-    claim(shop, Slot.this())
-    assert comes_again(shop) == "duplicate"
-    assert comes_again(shop, "nobody's") == "rejected"
+def test_the_messages_of_a_held_and_of_an_unknown_video_return_to_the_queue(context):
+    claim(context, Slot.this())
+    assert outcome_of_returned(context) == "duplicate"
+    assert outcome_of_returned(context, "unknown") == "rejected"
 
 
-def test_what_nobody_foresaw_comes_again(shop):
-    shop.ledger.sessions.configure(bind=open_engine("sqlite://"))  # it has no tables
-    assert comes_again(shop) == "rejected"
+def test_an_unexpected_error_returns_the_message(context):
+    context.claims.sessions.configure(bind=open_engine("sqlite://"))  # it has no tables
+    assert outcome_of_returned(context) == "rejected"
 
 
-def test_an_error_of_ours_is_tried_again_and_then_internal(shop):
-    shop.transcoder.failure = ZeroDivisionError()
-    assert comes_again(shop) == "retried"
-    assert reason_of(shop) is Reason.INTERNAL
-    assert (video(shop).state, video(shop).reason) == ("failed", "internal")
+def test_a_bug_of_ours_is_retried_and_then_internal(context):
+    context.transcoder.failure = ZeroDivisionError()
+    assert outcome_of_returned(context) == "retried"
+    assert reason_of(context) is Reason.INTERNAL
+    assert (video(context).state, video(context).reason) == ("failed", "internal")
 
 
-def test_a_passing_reason_is_tried_again_and_a_final_one_is_not(shop):
-    shop.transcoder.failure = VideoFailed(Reason.DISK_FULL)
-    assert comes_again(shop) == "retried"
-    assert video(shop).state == "uploaded"
-    shop.transcoder.failure = VideoFailed(Reason.CORRUPT)
-    assert reason_of(shop) is Reason.CORRUPT
+def test_a_temporary_reason_is_retried_and_a_final_one_is_not(context):
+    context.transcoder.failure = VideoFailed(Reason.DISK_FULL)
+    assert outcome_of_returned(context) == "retried"
+    assert video(context).state == "uploaded"
+    context.transcoder.failure = VideoFailed(Reason.CORRUPT)
+    assert reason_of(context) is Reason.CORRUPT
 
 
-def test_a_missing_and_an_exchanged_source_have_their_reasons(shop):
-    shop.storage.delete("uploads/v.mp4")
-    assert reason_of(shop) is Reason.STORAGE_MISSING
-    with shop.ledger.sessions.begin() as session:
+def test_a_missing_and_a_replaced_source_have_their_reasons(context):
+    context.storage.delete("uploads/v.mp4")
+    assert reason_of(context) is Reason.STORAGE_MISSING
+    with context.claims.sessions.begin() as session:
         session.execute(update(VideoRow).values(state="uploaded", execution_number=0))
-    (shop.work_path / "other").write_bytes(b"other!")
-    shop.storage.publish(shop.work_path / "other", "uploads/v.mp4")
-    assert reason_of(shop) is Reason.CORRUPT
+    (context.work_path / "other").write_bytes(b"other!")
+    context.storage.upload(context.work_path / "other", "uploads/v.mp4")
+    assert reason_of(context) is Reason.CORRUPT
 
 
-def test_a_used_up_video_is_failed_and_nothing_of_its_executions_is_left(shop):
+def test_a_video_without_executions_left_fails_and_its_outputs_are_deleted(context):
     for _ in range(2):
-        shop.storage.publish(shop.work_path / "source", claim(shop, DEAD).output_key)
-    (shop.storage.root / "processed/r/.v.2.mp4.abc.part").write_bytes(b"half")
-    assert reason_of(shop) is Reason.WORKER_LOST
-    assert outputs(shop) == []
+        context.storage.upload(context.work_path / "source", claim(context, DEAD).output_key)
+    (context.storage.root / "processed/r/.v.2.mp4.abc.part").write_bytes(b"half")
+    assert reason_of(context) is Reason.WORKER_LOST
+    assert outputs(context) == []
 
 
-def test_the_next_execution_removes_what_a_lost_one_left(shop):
-    shop.storage.publish(shop.work_path / "source", claim(shop, DEAD).output_key)
-    deliver(shop)
-    assert outputs(shop) == ["v.2.mp4"]
+def test_the_next_execution_deletes_the_output_of_a_lost_one(context):
+    context.storage.upload(context.work_path / "source", claim(context, DEAD).output_key)
+    deliver(context)
+    assert outputs(context) == ["v.2.mp4"]
 
 
 @pytest.mark.parametrize("failure", [None, VideoFailed(Reason.CORRUPT)])
-def test_what_a_sleeper_publishes_after_the_clean_up_of_its_successor_is_removed_at_the_end(shop, failure):
-    sleeper = claim(shop, DEAD)
-    publish = lambda: shop.storage.publish(shop.work_path / "source", sleeper.output_key)  # noqa: E731
-    shop.transcoder = Transcoder(failure, publish)
+def test_an_output_that_a_stale_worker_uploads_during_the_work_is_deleted_at_the_end(context, failure):
+    stale = claim(context, DEAD)
+    context.transcoder = Transcoder(
+        failure, lambda: context.storage.upload(context.work_path / "source", stale.output_key)
+    )
     if failure is None:
-        deliver(shop)
+        deliver(context)
     else:
-        reason_of(shop)
-    assert outputs(shop) == ([] if failure else ["v.2.mp4"])
+        reason_of(context)
+    assert outputs(context) == ([] if failure else ["v.2.mp4"])
 
 
-def test_a_task_that_hangs_every_time_is_a_timeout(shop):
-    shop.transcoder.failure = SoftTimeLimitExceeded()
-    assert comes_again(shop) == "retried"
-    assert reason_of(shop) is Reason.TIMEOUT
-    assert (video(shop).state, video(shop).reason) == ("failed", "timeout")
+def test_a_task_that_hangs_every_time_is_a_timeout(context):
+    context.transcoder.failure = SoftTimeLimitExceeded()
+    assert outcome_of_returned(context) == "retried"
+    assert reason_of(context) is Reason.TIMEOUT
+    assert (video(context).state, video(context).reason) == ("failed", "timeout")
 
 
-def test_a_failed_execution_records_what_ffmpeg_used(shop):
-    shop.transcoder.failure = VideoFailed(Reason.STALLED)
-    shop.transcoder.failure.used = {"ffmpeg_cpu_seconds": 1.5, "ffmpeg_max_rss_bytes": 7}
-    comes_again(shop)
-    with shop.ledger.sessions() as session:
+def test_a_failed_execution_records_the_usage_of_ffmpeg(context):
+    context.transcoder.failure = VideoFailed(Reason.STALLED)
+    context.transcoder.failure.used = {"ffmpeg_cpu_seconds": 1.5, "ffmpeg_max_rss_bytes": 7}
+    outcome_of_returned(context)
+    with context.claims.sessions() as session:
         (execution,) = session.scalars(select(ExecutionRow))
     assert (execution.outcome, execution.ffmpeg_cpu_seconds, execution.ffmpeg_max_rss_bytes) == ("retried", 1.5, 7)
 
 
-def test_an_execution_that_cannot_publish_records_what_ffmpeg_used(shop, monkeypatch):
-    cost = {"ffmpeg_cpu_seconds": 2.5}
-    monkeypatch.setattr(Transcoder, "transcode", lambda *_: SimpleNamespace(columns=lambda: cost, report=dict))
-    assert reason_of(shop) is Reason.STORAGE_MISSING  # there is nothing to publish
-    with shop.ledger.sessions() as session:
+def test_an_execution_whose_upload_fails_records_the_usage_of_ffmpeg(context, monkeypatch):
+    usage = {"ffmpeg_cpu_seconds": 2.5}
+    monkeypatch.setattr(Transcoder, "transcode", lambda *_: SimpleNamespace(columns=lambda: usage, report=dict))
+    assert reason_of(context) is Reason.STORAGE_MISSING  # there is no file to upload
+    with context.claims.sessions() as session:
         assert session.scalars(select(ExecutionRow.ffmpeg_cpu_seconds)).all() == [2.5]
 
 
-def test_an_execution_that_was_overtaken_removes_its_output_and_leaves_the_message(shop):
-    def overtake():
-        with shop.ledger.sessions.begin() as session:
+def test_a_superseded_execution_deletes_its_output_and_returns_the_message(context):
+    def supersede():
+        with context.claims.sessions.begin() as session:
             session.execute(update(VideoRow).values(owner=DEAD.owner))
-        winner = claim(shop, Slot.this())
-        shop.storage.publish(shop.work_path / "source", winner.output_key)
+        winner = claim(context, Slot.this())
+        context.storage.upload(context.work_path / "source", winner.output_key)
 
-    shop.transcoder.meanwhile = overtake
-    assert comes_again(shop) == "superseded"
-    assert outputs(shop) == ["v.2.mp4"]
-    assert video(shop).state == "processing"
+    context.transcoder.meanwhile = supersede
+    assert outcome_of_returned(context) == "superseded"
+    assert outputs(context) == ["v.2.mp4"]
+    assert video(context).state == "processing"
 
 
-def test_an_execution_that_fails_after_it_was_overtaken_fails_nothing(shop):
-    def overtake():
-        with shop.ledger.sessions.begin() as session:
+def test_a_superseded_execution_that_fails_does_not_fail_the_video(context):
+    def supersede():
+        with context.claims.sessions.begin() as session:
             session.execute(update(VideoRow).values(owner=DEAD.owner))
-        claim(shop, Slot.this())
+        claim(context, Slot.this())
 
-    shop.transcoder = Transcoder(VideoFailed(Reason.CORRUPT), overtake)
-    assert comes_again(shop) == "superseded"
-    assert (video(shop).state, video(shop).reason) == ("processing", None)
+    context.transcoder = Transcoder(VideoFailed(Reason.CORRUPT), supersede)
+    assert outcome_of_returned(context) == "superseded"
+    assert (video(context).state, video(context).reason) == ("processing", None)
 
 
-def test_what_may_not_be_removed_fails_nothing(shop, monkeypatch):
-    claim(shop, DEAD)
+def test_a_denied_delete_does_not_fail_the_video(context, monkeypatch):
+    claim(context, DEAD)
     monkeypatch.setattr(DirectoryStorage, "delete", lambda *_: (_ for _ in ()).throw(PermissionError("no")))
-    deliver(shop)
-    assert video(shop).state == "done"
+    deliver(context)
+    assert video(context).state == "done"

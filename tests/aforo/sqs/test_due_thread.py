@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 
 from aforo.sqs.due_thread import DueThread
@@ -63,3 +64,11 @@ def test_an_item_that_is_scheduled_while_it_is_served_is_served_again():
     thread = DueThread("test", serve)
     thread.schedule("a", 0)
     poll_until(lambda: served == ["a", "a"], "it was served twice")
+
+
+def test_the_thread_leaves_the_signal_of_the_soft_time_limit_to_the_main_thread():
+    blocked = []
+    thread = DueThread("test", lambda _item: blocked.append(signal.pthread_sigmask(signal.SIG_BLOCK, [])))
+    thread.schedule("a", 0)
+    poll_until(lambda: blocked, "the item was served")
+    assert signal.SIGUSR1 in blocked[0]

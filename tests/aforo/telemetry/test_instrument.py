@@ -19,7 +19,7 @@ from aforo.telemetry.stages import stage
 from aforo.telemetry.task_start import SENT_AT, Deliveries
 from core.video import Reason, VideoFailed
 from tests.conftest import poll_until
-from worker.task import GivenBack
+from worker.task import ReturnedToQueue
 
 
 @pytest.fixture
@@ -106,9 +106,9 @@ def test_a_duplicate_is_no_success(registry, metrics):
         (ValueError("x"), "failed"),
         (Retry("later", ValueError("x")), "retried"),
         (Reject("no", requeue=False), "rejected"),
-        (GivenBack("superseded"), "superseded"),
-        (GivenBack("retried"), "retried"),
-        (GivenBack("a task of any app may say anything"), "rejected"),
+        (ReturnedToQueue("superseded"), "superseded"),
+        (ReturnedToQueue("retried"), "retried"),
+        (ReturnedToQueue("a task of any app may say anything"), "rejected"),
         (Ignore(), "ignored"),
         (Terminated(15), "revoked"),
         (WorkerLostError("dead"), "lost"),
@@ -151,7 +151,7 @@ def test_a_hard_time_limit_that_ends_the_task_for_good_is_one_failure(
 
 def test_two_deliveries_of_one_task_are_two_slots_at_work_and_both_are_timed(registry, metrics):
     working, turned_away = request_in(metrics), request_in(metrics)
-    turned_away.on_success((True, raised(GivenBack("duplicate")), 0.1))
+    turned_away.on_success((True, raised(ReturnedToQueue("duplicate")), 0.1))
     assert registry.get_sample_value("aforo_worker_slots_busy") == 1
     working.on_success((False, "<Foo object>", 2.0))
     assert registry.get_sample_value("aforo_worker_slots_busy") == 0

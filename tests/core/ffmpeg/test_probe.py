@@ -18,7 +18,7 @@ def refused(path, limits=clips.LIMITS) -> Reason:
     return failure.value.reason
 
 
-def test_the_facts_of_a_video_are_those_it_was_made_with(good):
+def test_the_probe_returns_the_properties_of_a_video(good):
     facts = probe(good, clips.LIMITS)
     assert (facts.container, facts.width, facts.height) == ("mov", 320, 180)
     assert (facts.video_codec, facts.audio_codec, facts.pixel_format) == ("h264", "aac", "yuv420p")
@@ -29,21 +29,21 @@ def test_the_facts_of_a_video_are_those_it_was_made_with(good):
 @pytest.mark.parametrize(
     ("name", "container"), [("a.mov", "mov"), ("a.m4v", "mov"), ("a.mkv", "matroska"), ("a.ts", "mpegts")]
 )
-def test_containers_are_told_by_content(good, tmp_path, name, container):
+def test_containers_are_detected_by_content(good, tmp_path, name, container):
     made = clips.make(tmp_path / name, "-i", str(good), "-c", "copy", *(["-f", "mp4"] if name == "a.m4v" else []))
     facts = probe(made.rename(tmp_path / "in.bin"), clips.LIMITS)
     assert (facts.container, facts.video_codec, facts.audio_codec) == (container, "h264", "aac")
     assert facts.video_seconds == pytest.approx(2.0, abs=0.05)
 
 
-def test_avi_and_webm_are_taken(tmp_path):
+def test_avi_and_webm_are_accepted(tmp_path):
     avi = clips.make(tmp_path / "a.avi", *clips.PICTURE, *clips.SOUND, "-c:v", "mpeg4", "-c:a", "libmp3lame")
     webm = clips.make(tmp_path / "a.webm", *clips.PICTURE, "-c:v", "libvpx", "-deadline", "realtime")
     assert (probe(avi, clips.LIMITS).container, probe(avi, clips.LIMITS).audio_codec) == ("avi", "mp3")
     assert (probe(webm, clips.LIMITS).video_codec, probe(webm, clips.LIMITS).has_audio) == ("vp8", False)
 
 
-def test_subtitles_and_a_cover_picture_do_not_matter(good, tmp_path):
+def test_subtitles_and_a_cover_picture_are_ignored(good, tmp_path):
     (tmp_path / "s.srt").write_text("1\n00:00:00,000 --> 00:00:01,000\nhola\n")
     cover = ("-f", "lavfi", "-i", "color=size=64x64:duration=0.04:rate=25")
     made = clips.make(
@@ -71,13 +71,13 @@ def test_subtitles_and_a_cover_picture_do_not_matter(good, tmp_path):
         (b"\0\0\0\x10ftypisom\0\0\0\0\0\0\0\x10moov" + bytes(8), Reason.UNSUPPORTED),
     ],
 )
-def test_what_is_no_video_is_refused_with_its_reason(tmp_path, content, reason):
+def test_a_file_that_is_no_video_fails_with_its_reason(tmp_path, content, reason):
     path = tmp_path / "in.mp4"
     path.write_bytes(content)
     assert refused(path) is reason
 
 
-def test_an_index_at_the_end_that_was_cut_off_is_truncated(good, tmp_path):
+def test_a_file_without_its_index_at_the_end_is_truncated(good, tmp_path):
     late = clips.make(tmp_path / "late.mp4", "-i", str(good), "-c", "copy")
     assert refused(clips.cut(late, 0.6)) is Reason.TRUNCATED
 
@@ -86,7 +86,7 @@ def test_a_faststart_file_cut_in_its_media_data_is_truncated_before_any_work(goo
     assert refused(clips.cut(good, 0.6)) is Reason.TRUNCATED
 
 
-def test_trailing_bytes_after_the_last_box_are_no_fault(good, tmp_path):
+def test_trailing_bytes_after_the_last_box_are_no_error(good, tmp_path):
     padded = tmp_path / "padded.mp4"
     padded.write_bytes(good.read_bytes() + bytes(100))
     assert probe(padded, clips.LIMITS).frames == 50

@@ -160,7 +160,7 @@ def test_a_soft_time_limit_while_the_child_is_being_started_leaves_no_child(monk
         def __init__(self, *arguments, **options):
             super().__init__(*arguments, **options)
             started.append(self)
-            os.kill(os.getpid(), signal.SIGUSR1)
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)  # not to a thread of another test
 
     def soft_limit(*_: object) -> None:
         raise Interrupted

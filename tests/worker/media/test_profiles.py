@@ -53,15 +53,15 @@ def test_the_watermark_is_drawn_in_the_corner_of_showcase_and_nowhere_else(tmp_p
     assert min(column for _, column in lit) > 1110
 
 
-def test_full_keeps_everything_and_showcase_thirty_silent_seconds():
+def test_full_keeps_the_whole_video_and_showcase_thirty_silent_seconds():
     assert (PROFILES["full"].longest_seconds, PROFILES["full"].keeps_audio) == (None, True)
     assert (PROFILES["showcase"].longest_seconds, PROFILES["showcase"].keeps_audio) == (30.0, False)
 
 
-def test_an_unknown_profile_is_refused_with_the_names_there_are():
+def test_the_error_for_an_unknown_profile_lists_the_profiles():
     with pytest.raises(UsageError, match=r"^profile \(4k\); it is unknown; use full or showcase$"):
         profile_named("4k")
 
 
-def test_there_is_a_profile_for_every_name_that_may_be_asked_for():
+def test_every_profile_name_of_the_settings_has_a_profile():
     assert tuple(PROFILES) == PROFILE_NAMES

@@ -72,7 +72,7 @@ FOREIGN = {
 
 
 @pytest.mark.parametrize("name", FOREIGN)
-def test_strange_but_whole_videos_are_taken(tmp_path, name):
+def test_unusual_but_complete_videos_are_accepted(tmp_path, name):
     source = clips.make(tmp_path / name, *FOREIGN[name])
     before = probe(source, clips.LIMITS)
     after = run(source, tmp_path / "out.mp4").media
@@ -101,14 +101,14 @@ def test_400_overwritten_bytes_are_corrupt(good, tmp_path, at):
     assert failure_of(clips.overwrite(good, at), tmp_path / "out.mp4") is Reason.CORRUPT
 
 
-def test_a_failure_tells_what_ffmpeg_had_used(good, tmp_path):
+def test_a_failure_holds_the_usage_of_ffmpeg(good, tmp_path):
     with pytest.raises(VideoFailed) as failure:
         run(clips.overwrite(good, 0.5), tmp_path / "out.mp4")
     assert failure.value.used["ffmpeg_max_rss_bytes"] > 10 << 20
     assert failure.value.used["ffmpeg_cpu_seconds"] > 0
 
 
-def test_a_file_that_ends_early_is_truncated_even_if_the_probe_let_it_pass(good, tmp_path):
+def test_a_file_that_ends_early_is_truncated_even_if_the_probe_accepted_it(good, tmp_path):
     media = probe(good, clips.LIMITS)
     reason = failure_of(clips.cut(good, 0.6), tmp_path / "out.mp4", media=media)
     assert reason in {Reason.TRUNCATED, Reason.CORRUPT}
@@ -120,7 +120,7 @@ def test_a_matroska_file_cut_at_60_percent_is_truncated(good, tmp_path):
 
 
 @pytest.mark.parametrize("damaged", [lambda good: clips.cut(good, 0.6), lambda good: clips.overwrite(good, 0.5)])
-def test_control_plain_ffmpeg_calls_the_same_files_done(good, tmp_path, damaged):
+def test_control_ffmpeg_without_our_options_accepts_the_same_files(good, tmp_path, damaged):
     command = ["ffmpeg", "-nostdin", "-y", "-v", "quiet", "-i", str(damaged(good)), str(tmp_path / "out.mp4")]
     assert subprocess.run(command, check=False).returncode == 0
 
@@ -164,7 +164,7 @@ def test_an_output_over_the_file_limit_is_too_large(good, tmp_path):
     assert failure_of(good, tmp_path / "out.mp4", limits=limits) is Reason.TOO_LARGE
 
 
-def test_a_claim_of_success_without_an_output_is_no_success(good, tmp_path, monkeypatch):
+def test_exit_status_0_without_an_output_is_a_failure(good, tmp_path, monkeypatch):
     media = probe(good, clips.LIMITS)
     clips.put_fake_ffmpeg(tmp_path, 'for last; do :; done; : > "${last#file:}"', monkeypatch)
     assert failure_of(good, tmp_path / "out.mp4", media=media) is Reason.EMPTY
@@ -187,7 +187,7 @@ def seen(pictures: int, dropped: int = 0, doubled: int = 0) -> Progress:
         (replace(FACTS, duration_seconds=90.0), FACTS, seen(1800)),  # the sound is longer
     ],
 )
-def test_a_whole_output_passes(source, made, progress):
+def test_a_complete_output_passes(source, made, progress):
     require_whole(source, made, progress, FULL)
 
 
@@ -201,7 +201,7 @@ def test_a_whole_output_passes(source, made, progress):
         (replace(FACTS, video_seconds=None), replace(FACTS, duration_seconds=50.0), seen(1800), Reason.TRUNCATED),
     ],
 )
-def test_an_output_that_lacks_something_fails(source, made, progress, reason):
+def test_an_incomplete_output_fails(source, made, progress, reason):
     with pytest.raises(VideoFailed) as failure:
         require_whole(source, made, progress, FULL)
     assert failure.value.reason is reason

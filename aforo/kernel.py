@@ -1,0 +1,27 @@
+"""Facts that the Linux kernel publishes in /proc: the boot id and the counters of virtual memory."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_VMSTAT = Path("/proc/vmstat")
+
+
+@lru_cache(maxsize=1)
+def boot_id() -> str | None:
+    """Return the id of this boot, the same in all containers of a machine; None where there is no /proc."""
+    try:
+        return _BOOT_ID.read_text(encoding="ascii").strip()
+    except OSError:
+        return None
+
+
+def vmstat() -> dict[str, int]:
+    """Return the counters of /proc/vmstat, such as `oom_kill`; empty where there is no /proc."""
+    try:
+        pairs = (line.split() for line in _VMSTAT.read_text(encoding="ascii").splitlines())
+    except OSError:
+        return {}
+    return {name: int(value) for name, value in pairs}
