@@ -38,7 +38,7 @@ def _not_positive(row: PublishedRow) -> Reason | None:
 
 
 def _s_beyond_test(row: PublishedRow) -> Reason | None:
-    """S <= 60 N / X: every response time lies inside the test. By Little's law, X S / 60 <= N videos present."""
+    """S <= 60 N / X: response times lie inside the test. By Little's law X S / 60 <= N."""
     if row.x is None or row.s is None or row.s.low <= row.makespan_seconds:
         return None
     return Reason(
@@ -71,7 +71,7 @@ def _more_present_than_sent(row: PublishedRow) -> Reason | None:
 
 
 def _x_above_rate(row: PublishedRow) -> Reason | None:
-    """X <= rate N / (N - 1): N arrivals at the rate span N - 1 intervals, and no video ends before it is sent."""
+    """X <= rate N / (N - 1): N arrivals span N - 1 intervals, and no video ends before it is sent."""
     if row.mode is not Mode.SUSTAINED or row.rate is None or row.x is None:
         return None
     most = row.rate * RATE_SLACK * row.count / (row.count - 1) if row.count > 1 else math.inf

@@ -24,7 +24,7 @@ class Printed:
 
     @classmethod
     def parse(cls, text: str) -> Printed:
-        """Return the number, and half a unit of its last digit on either side; raise ValueError for another text."""
+        """Return the number, and half a unit of its last digit on either side; raise ValueError for others."""
         text = text.strip()
         if not text.isascii() or "_" in text:
             raise ValueError(f"not a plain number: {text!r}")

@@ -1,4 +1,4 @@
-"""Suspicious rows: patterns in or between published rows that queues seldom show and that need an explanation."""
+"""Suspicious rows: patterns that queues seldom show and that need an explanation."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def _ladders(rows: Sequence[PublishedRow]) -> dict[tuple[str, Mode], list[int]]:
 
 
 def _indifferent_to_concurrency(rows: Sequence[PublishedRow], ladder: list[int]) -> Iterator[tuple[int, Reason]]:
-    """Yield rows with more slots, the same X and a shorter S: the same X means the same number present, hence S.
+    """Yield rows with more slots, the same X and a shorter S; with the same X, S should not fall.
 
     Sustained rows that keep up are exempt: there the generator sets X, and more slots may well shorten S.
     """

@@ -33,7 +33,7 @@ def links(settings: Settings, run: RunRow, lang: Language) -> str:
 
 
 def _live_page(prometheus: str, run_id: str, lang: Language) -> str:
-    """Return the URL of the run's row on Prometheus' live page."""
+    """Return the URL of the run's row on Prometheus' live page, which is in Spanish by default."""
     query = "?lang=en" if lang == "en" else ""
     return f"{prometheus.rstrip('/')}/consoles/index.html{query}#{quote(run_id)}"
 

@@ -89,8 +89,8 @@ class CellEvidence:
 
     def share(self, *stages: str) -> float | None:
         """Return the share of the mean service time that the stages take."""
-        known = [self.stage_seconds[stage] for stage in stages if stage in self.stage_seconds]
-        return sum(known) / self.service_seconds if known and self.service_seconds else None
+        seconds = [self.stage_seconds[stage] for stage in stages if stage in self.stage_seconds]
+        return sum(seconds) / self.service_seconds if seconds and self.service_seconds else None
 
     def utilisations(self) -> dict[Cause, float]:
         """Return the known utilisations of the shared resources."""
@@ -142,7 +142,7 @@ def find_bottleneck(cell: CellEvidence) -> BottleneckVerdict:
 
 
 def _judge(cause: Cause, criteria: list[Criterion]) -> Candidate:
-    """Return the candidate: HIGH for three supporting criteria or a sufficient one, MEDIUM for two, else LOW."""
+    """Return the candidate: HIGH for three criteria that hold or a sufficient one, MEDIUM for two."""
     supporting = [criterion for criterion in criteria if criterion.holds]
     confidence = Confidence.LOW
     if len(supporting) >= 3 or any(criterion.sufficient for criterion in supporting):
@@ -168,7 +168,7 @@ def _weight(cell: CellEvidence) -> Callable[[Candidate], tuple[int, int, float]]
 
 
 def _busiest(cell: CellEvidence, candidates: tuple[Candidate, ...]) -> BottleneckVerdict:
-    """Apply the utilisation rule: U >= 0.85, a lead >= 0.15, and doubling the slots gained < 25 %; two must hold."""
+    """Apply the utilisation rule: two of U >= 0.85, a lead >= 0.15, a gain < 25 % from doubling the slots."""
     busy = sorted(cell.utilisations().items(), key=lambda item: -item[1])
     unclear = BottleneckVerdict(
         Cause.UNCLEAR, Confidence.LOW, tuple(cell.utilisation(cause) for cause, _ in busy), candidates
@@ -190,7 +190,7 @@ def _busiest(cell: CellEvidence, candidates: tuple[Candidate, ...]) -> Bottlenec
 
 
 def _quota(cell: CellEvidence) -> list[Criterion]:
-    """Test for a quota that throttles while the machine has idle time; without idle time the machine is full."""
+    """Test for a quota that throttles while the machine has idle time."""
     throttled = Measurement(Quantity.THROTTLED_PERIODS, cell.throttled_period_ratio)
     idle = above(Measurement(Quantity.HOST_IDLE, cell.host_idle_ratio), 0.10)
     return [sufficient(all_of(at_least(throttled, 0.25), idle)), *jointly(at_least(throttled, 0.05), idle)]
@@ -205,7 +205,7 @@ def _memory(cell: CellEvidence) -> list[Criterion]:
 
 
 def _disk(cell: CellEvidence) -> list[Criterion]:
-    """Test for a disk that work waits for; all work stopped on I/O for a quarter of the time is sufficient."""
+    """Test for a disk that work waits for; all work stopped for a quarter of the time is sufficient."""
     download = Measurement(Quantity.DOWNLOAD_SLOWDOWN, cell.stage_slowdown.get("download"))
     slower = any_of(_ffmpeg_is_slower(cell), at_least(download, 1.25))
     full = Measurement(Quantity.IO_PRESSURE_FULL, cell.io_pressure_full)
@@ -236,7 +236,7 @@ def _network(cell: CellEvidence) -> list[Criterion]:
 
 
 def _memory_bandwidth(cell: CellEvidence) -> list[Criterion]:
-    """Test for the same work at more CPU seconds; both criteria must hold, and no other one adds confidence."""
+    """Test for the same work at more CPU seconds; both criteria must hold."""
     return jointly(_ffmpeg_is_slower(cell), at_least(_cpu_work(cell), 1.15))
 
 
@@ -285,7 +285,7 @@ def _slots(cell: CellEvidence) -> list[Criterion]:
 
 
 def _serialisation(cell: CellEvidence) -> list[Criterion]:
-    """Test for slots that do not help although no measured resource is busy: the wait is somewhere unmeasured."""
+    """Test for slots that do not help while no measured resource is busy: the wait is unmeasured."""
     if cell.has_remote_storage and all_of(_long_transfers(cell), _slower_transfers(cell)).holds:
         return []  # that wait is measured
     idle = _idle(cell, 0.70)
@@ -315,7 +315,7 @@ def _slower_transfers(cell: CellEvidence) -> Criterion:
 
 
 def _idle(cell: CellEvidence, limit: float) -> Criterion:
-    """Return the criterion that no resource is busier than the limit; unknown without the CPU's utilisation."""
+    """Return the criterion that no resource is busier than the limit; unknown without that of the CPU."""
     busiest = max(cell.utilisations().values()) if cell.cpu_utilisation is not None else None
     return below(Measurement(Quantity.HIGHEST_UTILISATION, busiest), limit)
 

@@ -69,7 +69,7 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
-    """Measurements against limits; `holds` is None when that is unknown, `sufficient` when it decides alone.
+    """Measurements against limits; `holds` is None when unknown, `sufficient` if it decides alone.
 
     `measurements` are those that decide: all when the criterion holds, else only those that fail or are unknown.
     """

@@ -36,13 +36,14 @@ class Severity(StrEnum):
     """Consequence of a warning for the numbers of its run."""
 
     WARNING = "warning"
-    INVALID = "untrustworthy"
+    INVALID = "untrustworthy"  # the value in --json, older than the name
 
 
 class Problem(StrEnum):
     """Conditions that weaken a run."""
 
     STEAL = "steal"
+    # the values with "canary" are those in --json, older than the names
     CALIBRATION_CHANGED = "canary_changed"
     CALIBRATION_UNUSUAL = "canary_unusual"
     CLOCK_OFFSET = "clock_offset"
@@ -69,7 +70,10 @@ class QualityWarning:
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """Measured conditions of a run; None is unknown and raises no warning. Ratios are of 1, arrays per execution."""
+    """Measured conditions of a run; None is unknown and raises no warning.
+
+    Ratios are of 1. Arrays have one entry per execution.
+    """
 
     slots: int
     cycle_seconds: Floats = field(default_factory=lambda: np.empty(0))
@@ -152,7 +156,7 @@ def _other_processes(facts: RunFacts) -> Iterator[QualityWarning]:
 
 
 def _cost(facts: RunFacts) -> Iterator[QualityWarning]:
-    """Check that the same file costs the same CPU seconds each time; only this shows a neighbour on the host."""
+    """Check that the same file costs the same CPU seconds; only this shows a neighbour on the host."""
     cpu = facts.ffmpeg_cpu_seconds
     if cpu.size >= COST_VIDEOS and cpu.std(ddof=1) > COST_LIMIT * cpu.mean():
         least, most = float(cpu.min()), float(cpu.max())
@@ -184,7 +188,7 @@ def _size(facts: RunFacts) -> Iterator[QualityWarning]:
 
 
 def _sequence(facts: RunFacts) -> Iterator[QualityWarning]:
-    """Check the order of the slot cycles; an interval for independent values takes it for chance."""
+    """Check the order of the slot cycles, which an interval for independent values does not see."""
     if facts.cycle_seconds.size < AUTOCORRELATION_VIDEOS:
         return
     correlation = autocorrelation(facts.cycle_seconds)

@@ -34,7 +34,7 @@ def t_half_width(values: Floats, confidence: float = 0.95) -> float:
 
 @lru_cache  # runs of a matrix have the same count, and scipy takes 2 ms
 def quantile_ranks(count: int, probability: float, confidence: float = 0.95) -> tuple[int | None, int | None]:
-    """Return the 1-based order-statistic ranks that bracket a quantile, None where no rank is extreme enough.
+    """Return the 1-based order-statistic ranks around a quantile, None where no rank is extreme enough.
 
     Each side may miss with at most (1 - confidence) / 2, by the binomial distribution of the number of values below.
     """

@@ -24,7 +24,7 @@ class Agreement(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LittleCheck:
-    """Mean number of videos present, as counted and as the times imply; `mismatch` is implied / counted - 1."""
+    """Mean number of videos present, counted and implied; `mismatch` is implied / counted - 1."""
 
     counted_mean: float
     implied_mean: float
@@ -33,15 +33,15 @@ class LittleCheck:
 
 
 def check_littles_law(counted: Floats, arrived_at: Floats, left_at: Floats) -> LittleCheck:
-    """Compare the polled counts, visible plus in flight, with the time videos spent inside, over the whole run.
+    """Compare the polled counts (visible plus in flight) with the time that videos spent inside.
 
     `counted` has one entry per poll; `arrived_at` and `left_at` one per video, in seconds, NaN where unknown.
     """
-    known = np.isfinite(arrived_at) & np.isfinite(left_at)
+    finite = np.isfinite(arrived_at) & np.isfinite(left_at)
     samples = counted[np.isfinite(counted)]
-    if not known.any() or not samples.size or not samples.any():
+    if not finite.any() or not samples.size or not samples.any():
         return LittleCheck(float("nan"), float("nan"), float("nan"), Agreement.UNKNOWN)
-    implied = implied_mean(arrived_at[known], left_at[known], float(np.nanmin(arrived_at)), float(np.nanmax(left_at)))
+    implied = implied_mean(arrived_at[finite], left_at[finite], float(np.nanmin(arrived_at)), float(np.nanmax(left_at)))
     present = float(samples.mean())
     mismatch = implied / present - 1
     return LittleCheck(present, implied, mismatch, judge_mismatch(mismatch))

@@ -1,4 +1,7 @@
-"""Reason: a code of a closed enum and its numbers, from which `capacity.report.messages` makes a sentence."""
+"""Reason: a code of a closed enum and its numbers.
+
+`capacity.report.messages` makes the sentence.
+"""
 
 from __future__ import annotations
 

@@ -15,7 +15,10 @@ UNMEASURED_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Decomposition:
-    """Mean response time = wait + stages + other, in seconds; `fully_measured` is false when `other` hides a stage."""
+    """Mean response time = wait + stages + other, in seconds.
+
+    `fully_measured` is false when `other` hides a stage.
+    """
 
     response_seconds: float
     wait_seconds: float
@@ -30,13 +33,13 @@ def decompose(uploaded_at: Floats, started_at: Floats, ended_at: Floats, stages:
 
     All arrays have one entry per video, in seconds. NaN in a stage counts as 0 s.
     """
-    known = np.isfinite(uploaded_at) & np.isfinite(started_at) & np.isfinite(ended_at)
-    if not known.any():
+    complete = np.isfinite(uploaded_at) & np.isfinite(started_at) & np.isfinite(ended_at)
+    if not complete.any():
         nan = float("nan")
         return Decomposition(nan, nan, nan, dict.fromkeys(stages, nan), nan, False)
-    wait = float((started_at - uploaded_at)[known].mean())
-    service = float((ended_at - started_at)[known].mean())
-    means = {name: float(np.nan_to_num(seconds[known]).mean()) for name, seconds in stages.items()}
+    wait = float((started_at - uploaded_at)[complete].mean())
+    service = float((ended_at - started_at)[complete].mean())
+    means = {name: float(np.nan_to_num(seconds[complete]).mean()) for name, seconds in stages.items()}
     other = service - sum(means.values())
     allowed = max(UNMEASURED_SHARE * service, UNMEASURED_SECONDS)
     return Decomposition(wait + service, wait, service, means, other, abs(other) < allowed)

@@ -143,7 +143,7 @@ def arrivals_needed(cv: float, rho: float) -> int | None:
 
 
 def offered_rate(sent_at: Floats, intended_at: Floats, target_per_minute: float) -> OfferedRate:
-    """Return the offered rate and the lateness; after late sends the generator, not the workers, set the rate."""
+    """Return the offered rate and the lateness; late sends mean that the generator set the rate."""
     interval = SECONDS_PER_MINUTE / target_per_minute
     rate = SECONDS_PER_MINUTE * _rate_per_second(np.sort(sent_at[np.isfinite(sent_at)]))
     late = (sent_at - intended_at)[np.isfinite(sent_at) & np.isfinite(intended_at)]

@@ -1,4 +1,4 @@
-"""Throughput: the scenario's X and S, and X_sat, the throughput with every slot busy, with its interval.
+"""The scenario's X and S, and X_sat, the throughput with every slot busy, with its interval.
 
 All times are seconds on one clock, of any origin. NaN is a time that did not happen or is unknown. A video that was
 delivered twice has one entry in the per-video arrays and two executions, of which at most one is `counted`.
@@ -49,8 +49,8 @@ class Executions:
 
     def finished(self) -> Executions:
         """Return the executions with both stamps, in start order."""
-        known = np.flatnonzero(np.isfinite(self.started_at) & np.isfinite(self.ended_at))
-        order = known[np.lexsort((self.ended_at[known], self.started_at[known]))]
+        finite = np.flatnonzero(np.isfinite(self.started_at) & np.isfinite(self.ended_at))
+        order = finite[np.lexsort((self.ended_at[finite], self.started_at[finite]))]
         return Executions(
             self.started_at[order],
             self.ended_at[order],
@@ -109,7 +109,7 @@ class ServiceStatistics:
 
 
 def scenario_burst(uploaded_at: Floats, updated_at: Floats, done: Booleans | None = None) -> Scenario:
-    """Return X = N_ok / (last completion - first upload) and S = mean(updated_at - uploaded_at) of a burst."""
+    """Return X = done / (last completion - first upload) and S = mean(updated_at - uploaded_at)."""
     completed = _completed(updated_at, done)
     if not completed.any():
         return Scenario(float("nan"), float("nan"))
@@ -138,7 +138,7 @@ def scenario_sustained(
 
 
 def slot_cycles(executions: Executions, slots: int) -> SlotCycles:
-    """Return the slot cycle of each finished execution: service plus idle time of its slot while a video waited.
+    """Return the slot cycle per execution: service plus idle time of its slot while a video waited.
 
     The last execution of a slot has no successor and takes the mean observed gap (0 when none was observed).
     """
@@ -175,7 +175,7 @@ def saturated_throughput_of_cycles(cycles: SlotCycles, slots: int) -> SaturatedT
 
 
 def filling_efficiency(scenario_per_minute: float, saturated_per_minute: float | None) -> float:
-    """Return X / X_sat, the share of X_sat that a burst of this size could show; under 0.9 N was too small."""
+    """Return X / X_sat, the share of X_sat that a burst of this size shows; under 0.9 N is too small."""
     return scenario_per_minute / saturated_per_minute if saturated_per_minute else float("nan")
 
 
@@ -197,18 +197,18 @@ def skewed_stamps(cycles: SlotCycles) -> int:
 
 
 def _completed(updated_at: Floats, done: Booleans | None) -> Booleans:
-    known: Booleans = np.isfinite(updated_at)
-    return known if done is None else known & done
+    ended: Booleans = np.isfinite(updated_at)
+    return ended if done is None else ended & done
 
 
 def _response_mean(uploaded_at: Floats, updated_at: Floats, completed: Booleans, latest: float) -> float:
     """Return the mean response time; unfinished videos count with the time they have waited so far."""
     pending = np.isfinite(uploaded_at) & ~np.isfinite(updated_at)
-    known = (completed & np.isfinite(uploaded_at)) | pending
-    if not known.any():
+    counted = (completed & np.isfinite(uploaded_at)) | pending
+    if not counted.any():
         return float("nan")
     until = np.where(pending, np.fmax(latest, uploaded_at), updated_at)
-    return float((until[known] - uploaded_at[known]).mean())
+    return float((until[counted] - uploaded_at[counted]).mean())
 
 
 def _rate(count: float, seconds: float) -> float:
@@ -216,7 +216,7 @@ def _rate(count: float, seconds: float) -> float:
 
 
 def _successors(finished: Executions, slots: int) -> Integers:
-    """Return for each execution the position of the one its slot took next, -1 for none; executions in start order.
+    """Return the position of the next execution of the same slot, -1 for none, in start order.
 
     Recycled processes (more ids than slots) and unknown ids are chained by rank: the k-th end frees the place that
     the (k+slots)-th start takes. The sum of the gaps, hence X_sat over all executions, is the same for every chaining

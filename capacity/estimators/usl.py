@@ -51,7 +51,7 @@ class PeakRefusal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Levels:
-    """Measured throughput `x` at concurrency `n`, in any order, repetitions allowed; `se` its standard errors."""
+    """Throughput `x` at concurrency `n`, in any order, with repetitions; `se` are standard errors of `x`."""
 
     n: Floats
     x: Floats
@@ -199,7 +199,7 @@ def _weights(levels: Levels, weighted: bool) -> Floats:
 def _residual_errors(
     levels: Levels, model: Usl, weights: Floats, dof: int
 ) -> tuple[float | None, tuple[float, float, float] | None]:
-    """Return the residual standard error and the standard errors of (lambda, sigma, kappa), as R's `nls` does."""
+    """Return the standard errors of the residuals and of (lambda, sigma, kappa), as R's `nls` does."""
     if dof <= 0 or levels.distinct < 3:
         return None, None
     parameters = np.array([[model.scale, model.sigma, model.kappa]])

@@ -1,4 +1,4 @@
-"""Coefficients of the USL: bounded least squares for one data set, or for thousands of bootstrap draws at once."""
+"""Coefficients of the USL: bounded least squares for one data set or thousands of draws at once."""
 
 from __future__ import annotations
 

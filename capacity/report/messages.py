@@ -1,4 +1,4 @@
-"""Sentences in the asked language, made from the codes and numbers that the formulas return.
+"""Sentences in one language, made from the codes and numbers that the formulas return.
 
 A template is a format string over the values of a `Reason`. Two forms with a bar between them, as in
 `{count:video|videos}`, are the noun that agrees with the number.
@@ -298,9 +298,10 @@ SIGNS = {Relation.AT_LEAST: "≥", Relation.AT_MOST: "≤", Relation.ABOVE: ">",
 
 
 class _Template(Formatter):
-    """Format with the specifications `one|many`, `percent1` (12.3 %) and `change` (+12 %) besides Python's own."""
+    """Format with Python's specifications and `one|many`, `percent1` (12.3 %), `change` (+12 %)."""
 
     def format_field(self, value: Any, format_spec: str) -> str:
+        """Return one field as text."""
         if "|" in format_spec:
             one, many = format_spec.split("|")
             return one if value in {1, "1"} else many
@@ -324,8 +325,8 @@ def measurement(measured: Measurement, lang: Language) -> str:
     cores = TEMPLATE.format(OF_CORES.to(lang), cores=measured.cores) if measured.cores else ""
     shown = TEMPLATE.format(QUANTITIES[measured.quantity].to(lang), value=value, of_cores=cores)
     limit = _limit(measured)
-    known = shown if measured.value is not None else f"{NOT_MEASURED.to(lang)}: {shown}"
-    return f"{known} ({limit})" if limit else known
+    text = shown if measured.value is not None else f"{NOT_MEASURED.to(lang)}: {shown}"
+    return f"{text} ({limit})" if limit else text
 
 
 def in_its_unit(quantity: Quantity, value: float) -> str:

@@ -41,11 +41,11 @@ class Curve:
     def levels(self) -> Levels:
         """Return the points for the fit, with standard errors where every point has an interval."""
         widths = [point.interval.high - point.interval.low for point in self.points if point.interval is not None]
-        known = len(widths) == len(self.points) and all(np.isfinite(widths)) and min(widths, default=0) > 0
+        bounded = len(widths) == len(self.points) and all(np.isfinite(widths)) and min(widths, default=0) > 0
         return Levels(
             np.array([float(point.slots) for point in self.points]),
             np.array([point.capacity for point in self.points]),
-            np.array(widths) / (2 * 1.96) if known else None,
+            np.array(widths) / (2 * 1.96) if bounded else None,
         )
 
 

@@ -54,7 +54,7 @@ def answer(analysed: AnalysedRuns, lang: Language) -> list[str]:
 
 
 def best_sentence(analysed: AnalysedRuns, run: RunAnalysis, lang: Language) -> str:
-    """Return the capacity of the run's cell in one sentence: the mean over its runs where there are several."""
+    """Return the capacity of the run's cell in one sentence: the mean over its runs."""
     cell = analysed.cell_of(run)
     rows = (cell.x_sat_runs if cell else ()) or (run.row,)
     if cell is None or len(rows) == 1:
@@ -197,7 +197,7 @@ def facts(run: RunAnalysis, lang: Language) -> Iterator[NamedStatement]:
 
 
 def bandwidth_limits(run: RunAnalysis, lang: Language) -> str:
-    """Return the bandwidth limits of disk and storage, measured before the run; unmeasured ones are left out."""
+    """Return the bandwidth limits of disk and storage that were measured before the run."""
     measured = run.recorded.run.environment.get("ceilings", {})
     megabytes = {name: measured[key] / 1e6 for key, name in BANDWIDTH_LIMITS.items() if key in measured}
     shown = [f"{name.to(lang)} {significant(value, lang, 3)} MB/s" for name, value in megabytes.items()]
@@ -227,7 +227,7 @@ def reservations(run: RunAnalysis, lang: Language) -> str:
 
 
 def _no_capacity(analysed: AnalysedRuns, lang: Language) -> str:
-    """Return that no capacity is known, with the reason of the newest burst without one."""
+    """Return the headline without a capacity, with the reason of the newest burst without one."""
     bursts = [run for run in reversed(analysed.runs) if run.saturated is not None]
     missing = next((reason for run in bursts if (reason := missing_capacity(run))), None)
     why = sentence(missing, lang) if missing else (NO_COMPLETE_BURST if bursts else NO_BURST).to(lang)

@@ -26,7 +26,7 @@ KEYS: Mapping[type, Mapping[str, str]] = {
 
 
 def to_json(value: Any, lang: Language) -> Any:
-    """Return JSON values: reasons and measurements as objects with a text, enums by value, NaN and infinity as null."""
+    """Return JSON values: reasons and measurements with a text, enums by value, NaN and infinity as null."""
     if isinstance(value, Reason):
         return {"code": value.code.value, **to_json(value.values, lang), "text": sentence(value, lang)}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

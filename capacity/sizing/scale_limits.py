@@ -24,7 +24,7 @@ class SharedPart(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ScaleAssumptions:
-    """Figures that depend on the installation; the defaults are judgements, to be replaced by measured ones."""
+    """Figures that depend on the installation; the defaults are judgements, not measurements."""
 
     prefetch_per_slot: int = 1
     series_per_worker: int = 300
@@ -36,7 +36,7 @@ class ScaleAssumptions:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """One shared part: its load, its limit, and the demand in videos per minute at which the two are equal.
+    """One shared part: its load, its limit, and the demand per minute at which the two are equal.
 
     `assumed` marks a limit that is a judgement, not a published quota.
     """
@@ -56,7 +56,7 @@ class Limit:
 def scale_limits(
     per_minute: float, slots: int, slots_per_worker: int, assumptions: ScaleAssumptions
 ) -> tuple[Limit, ...]:
-    """Return every limit at this demand, the first to be reached first; loads grow in proportion to the demand."""
+    """Return the limits at this demand, the nearest first; loads grow in proportion to the demand."""
     workers = slots / slots_per_worker
     per_second = per_minute / SECONDS_PER_MINUTE
     writes = per_second * assumptions.row_writes_per_video

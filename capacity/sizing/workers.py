@@ -90,7 +90,7 @@ def erlang_c(slots: int, load: float) -> float:
 
 
 def forecast(demand: Demand, slots: int) -> QueueForecast:
-    """Return the Allen-Cunneen approximation for G/G/c; waits are infinite when the load reaches the slots."""
+    """Return the Allen-Cunneen approximation for G/G/c; waits are infinite if the load reaches the slots."""
     load = demand.load
     waiting = erlang_c(slots, load)
     rho = load / slots
@@ -146,7 +146,7 @@ def worker_capacity(demand: Demand) -> float:
 
 
 def keda_queue_length(demand: Demand, *, with_in_flight: bool = True) -> int:
-    """Return KEDA's aws-sqs `queueLength` per worker that keeps the wait of a new message within the demand.
+    """Return KEDA's aws-sqs `queueLength` per worker that keeps the wait within the demand.
 
     KEDA counts visible and in-flight messages: c (W/S + 1). With `scaleOnInFlight` false only visible ones: c W/S.
     """
@@ -166,7 +166,7 @@ def drain_minutes(backlog: float, capacity_per_minute: float, arriving_per_minut
 
 
 def _fewest_slots(demand: Demand) -> int:
-    """Return the fewest slots by formula, by doubling and bisection: utilisation and wait both fall with slots."""
+    """Return the fewest slots by formula, by doubling and bisection; the wait falls with more slots."""
     low = max(1, math.ceil(demand.load / demand.max_utilisation - 1e-9))
     if _suffices(demand, low):
         return low

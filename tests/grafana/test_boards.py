@@ -63,7 +63,7 @@ def test_every_query_is_one_that_two_generations_of_prometheus_take(number):
 def test_every_recorded_figure_is_used_by_a_dashboard_an_alert_a_rule_or_the_table():
     asked = [e.text for path in COMMITTED for e in expressions(load(path))]
     asked += [rule["expr"] for folder in ("rules", "alerts") for rule in rules(folder)]
-    asked.append(Path("capacity/analysis/result_rows.py").read_text(encoding="utf-8"))
+    asked.append(Path("capacity/analysis/recording_rules.py").read_text(encoding="utf-8"))
     asked.append(Path("prometheus/consoles/index.html").read_text(encoding="utf-8"))
     unused = {rule["record"] for rule in rules("rules") if not any(rule["record"] in text for text in asked)}
     assert unused == set()
