@@ -11,14 +11,14 @@ from pathlib import Path
 
 from capacity.diagnosis.bottleneck import Cause
 from core.run import Host
-from tests.limits import limits
-from tests.limits.cases import CASES, Judged, judge
-from tests.stack.conftest import Stack, copied_stack
+from testing import hardware_limits
+from testing.limit_cases import CASES, Judged, judge
+from testing.native_stack import Stack, copied_stack
 
 
 def main() -> None:
     """Run the given cases, or all."""
-    if (reason := limits.why_not()) is not None:
+    if (reason := hardware_limits.why_not()) is not None:
         raise SystemExit(f"error: {reason}")
     wanted = [Cause(name) for name in sys.argv[1:]] or list(CASES)
     with tempfile.TemporaryDirectory(prefix="limits-") as folder:

@@ -29,7 +29,9 @@ import redis
 from celery import Celery
 
 import aforo
-from benchmarks.programs import ROOT, answers, free_port, running, scrape, wait_for
+from benchmarks.programs import ROOT, running, scrape
+from testing.polling import seconds_until
+from testing.ports import free_port, is_open
 
 EXPORTER = ROOT / ".tools/celery-exporter"
 TASK = "noop"
@@ -98,7 +100,7 @@ def measured(kind: str, tasks: int) -> tuple[float, float]:
         exporter = stack.enter_context(celery_exporter(broker)) if kind in {PEER, RESTARTED} else None
         worker = stack.enter_context(running([sys.executable, __file__, "--worker", kind, broker], AS_ROOT))
         app = application(broker)
-        wait_for(lambda: bool(app.control.ping(timeout=0.5)), "the worker")
+        seconds_until(lambda: bool(app.control.ping(timeout=0.5)), "the worker")
         if kind in PORTS:
             stack.enter_context(scraping(kind))
         processes = [psutil.Process(process.pid) for process in (worker, exporter) if process]
@@ -126,7 +128,7 @@ def send(app: Celery, tasks: int) -> None:
 def wait_until_done(broker: str) -> None:
     """Wait until no task waits or runs."""
     with redis.Redis.from_url(broker) as connection:
-        wait_for(
+        seconds_until(
             lambda: not connection.llen("celery") and not connection.hlen("unacked"), "the tasks", DEADLINE_SECONDS
         )
 
@@ -153,7 +155,7 @@ def redis_server() -> Iterator[str]:
     command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
     with running(command):
         url = f"redis://127.0.0.1:{port}/0"
-        wait_for(lambda: answers(port), "Redis")
+        seconds_until(lambda: is_open(port), "Redis")
         yield url
 
 
@@ -163,7 +165,7 @@ def celery_exporter(broker: str) -> Iterator[subprocess.Popen[bytes]]:
     program = [str(EXPORTER / "bin/python"), "-I", "-c", "from src.cli import cli; cli()"]
     address = ["--host=127.0.0.1", f"--port={PORTS[PEER]}"]
     with running([*program, f"--broker-url={broker}", "--retry-interval=1", *address]) as process:
-        wait_for(lambda: answers(PORTS[PEER]), "celery-exporter")
+        seconds_until(lambda: is_open(PORTS[PEER]), "celery-exporter")
         yield process
 
 

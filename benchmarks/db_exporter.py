@@ -29,9 +29,10 @@ import psycopg
 from sqlalchemy.engine import make_url
 
 from benchmarks.big_table import Work, fill
-from benchmarks.programs import ROOT, percentiles, running, scrape, timed_scrape, wait_for
+from benchmarks.programs import ROOT, percentiles, running, scrape, timed_scrape
 from benchmarks.same_figures import compare, parsed
-from tests import postgresql
+from testing import postgresql
+from testing.polling import seconds_until
 
 OURS, PEER = "aforo", "sql_exporter"
 PORTS = {OURS: 20691, PEER: 20692}
@@ -117,7 +118,7 @@ def measured(url: str, asked: argparse.Namespace) -> tuple[Side, Side]:
     with ours(url) as own_pid:
         one = side(CostMeter(url, OURS, own_pid), work, asked.scrapes, 10 * asked.seconds)
         with peer(url) as pid:
-            wait_for(lambda: READY[PEER] in scrape(PORTS[PEER], LONGEST_SECONDS), PEER, LONGEST_SECONDS)
+            seconds_until(lambda: READY[PEER] in scrape(PORTS[PEER], LONGEST_SECONDS), PEER, LONGEST_SECONDS)
             compare(parsed(scrape(PORTS[OURS])), parsed(scrape(PORTS[PEER], LONGEST_SECONDS)))
             other = side(CostMeter(url, PEER, pid), work, asked.scrapes, asked.seconds)
     return one, other
@@ -148,7 +149,7 @@ def peer(url: str) -> Iterator[int]:
 def side(watch: CostMeter, work: Work, scrapes: int, seconds: float) -> Side:
     """Wait for the first values, then scrape while rows change, up to `scrapes` times or for `seconds`."""
     port, before = PORTS[watch.user], watch.cost()
-    started = wait_for(lambda: READY[watch.user] in scrape(port, LONGEST_SECONDS), watch.user, LONGEST_SECONDS)
+    started = seconds_until(lambda: READY[watch.user] in scrape(port, LONGEST_SECONDS), watch.user, LONGEST_SECONDS)
     start = watch.cost(before)
     for _ in range(WARM_SCRAPES):
         work.tick()
@@ -197,7 +198,7 @@ class CostMeter:
     def wait_for_refresh(self) -> None:
         """Wait for the next moment at which the statement of each refresh has ended."""
         before = self.refreshes()
-        wait_for(lambda: self.refreshes() > before, "a refresh", LONGEST_SECONDS)
+        seconds_until(lambda: self.refreshes() > before, "a refresh", LONGEST_SECONDS)
 
     def rss_bytes(self) -> int:
         """Return the resident memory of the exporter."""

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from benchmarks.laboratory import Queue, cpu_seconds, emulator, machine, read_metrics, spread
 from benchmarks.noop import message, worker
-from benchmarks.programs import free_port, wait_for
+from testing.polling import seconds_until
+from testing.ports import free_port
 
 FLAGS = ("--pool", "prefork", "--concurrency", "1", "-Ofair")
 WARM_UP_TASKS = 50
@@ -56,10 +57,10 @@ def cost(queue: Queue, folder: Path, tasks: int, attached: bool) -> Cost:
     """Return the cost per task over `tasks` tasks, after a warm-up."""
     port = free_port() if attached else 0
     with worker(queue, folder, WARM_UP_TASKS, *FLAGS, NOOP_HARDENED="1", NOOP_PORT=str(port)) as made:
-        wait_for(lambda: len(made.moments()) == WARM_UP_TASKS, "the tasks for warming up")
+        seconds_until(lambda: len(made.moments()) == WARM_UP_TASKS, "the tasks for warming up")
         before, known = cpu_seconds(made.process), WARM_UP_TASKS
         queue.send([message(queue) for _ in range(tasks)])
-        wait_for(lambda: len(made.moments()) == known + tasks, "the tasks", seconds=300, pause_seconds=0.5)
+        seconds_until(lambda: len(made.moments()) == known + tasks, "the tasks", seconds=300, every=0.5)
         used = cpu_seconds(made.process) - before
         moments = made.moments()[known:]
         wall = (moments[-1] - moments[0]) / (tasks - 1)

@@ -14,8 +14,10 @@ from importlib.metadata import version
 import boto3
 import psutil
 
-from benchmarks.programs import ROOT, answers, free_port, running, wait_for
+from benchmarks.programs import ROOT, running
 from core.run import Host
+from testing.polling import seconds_until
+from testing.ports import free_port, is_open
 
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
 
@@ -26,7 +28,7 @@ def emulator() -> Iterator[str]:
     port = free_port()
     environment = {"GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1", "SERVICES": "sqs"}
     with running([str(ROOT / ".tools/emulator/bin/ministack")], environment):
-        wait_for(lambda: answers(port), "the emulator listens")
+        seconds_until(lambda: is_open(port), "the emulator listens")
         yield f"http://127.0.0.1:{port}"
 
 

@@ -19,7 +19,8 @@ import psutil
 
 from benchmarks.laboratory import Queue, emulator, machine, read_metrics
 from benchmarks.noop import NoopWorker, worker
-from benchmarks.programs import free_port, wait_for
+from testing.polling import seconds_until
+from testing.ports import free_port
 
 FLAGS = ("--pool", "prefork", "--concurrency", "1", "--max-tasks-per-child", "1", "-Ofair")
 READS = 20
@@ -58,7 +59,7 @@ def main() -> None:
         options = {"NOOP_HARDENED": "1", "NOOP_PORT": str(port), "TMPDIR": str(tmp)}
         with worker(queue, folder, asked.children, *FLAGS, **options) as made:
             for children in (asked.children // 20, asked.children // 4, asked.children // 2, asked.children):
-                wait_for(lambda n=children: len(made.moments()) >= n, f"{children} tasks", seconds=460)
+                seconds_until(lambda n=children: len(made.moments()) >= n, f"{children} tasks", seconds=460)
                 print(snapshot(made, port, tmp), flush=True)
 
 

@@ -12,8 +12,9 @@ import psutil
 from celery import Celery
 
 from benchmarks.laboratory import KEYS, Queue, python
-from benchmarks.programs import running, wait_for
+from benchmarks.programs import running
 from injector.senders import encode_task
+from testing.polling import seconds_until
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def worker(queue: Queue, folder: Path, tasks: int, *flags: str, **environment: s
     command = python("celery", "-A", "benchmarks.noop_app", "worker", "--without-gossip", "--without-mingle", *flags)
     with running(command, variables, folder / f"{queue.name}.out") as process:
         made = NoopWorker(process, log)
-        wait_for(made.moments, "the worker runs a task")
+        seconds_until(made.moments, "the worker runs a task")
         yield made
 
 

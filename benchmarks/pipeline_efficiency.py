@@ -40,7 +40,7 @@ from benchmarks.laboratory import (
     read_metrics,
     spread,
 )
-from benchmarks.programs import ROOT, free_port, running, wait_for
+from benchmarks.programs import ROOT, running
 from core import aws
 from core.broker import make_celery
 from core.database import Sessions, open_engine, open_sessions, upgrade_schema
@@ -52,6 +52,8 @@ from core.storage import Storage, open_storage
 from injector.input_video import MediaFile, make_video
 from injector.senders import NewVideo, VideoSender
 from provision.queue import ensure_queue
+from testing.polling import seconds_until
+from testing.ports import free_port
 from worker.media.profiles import profile_named
 from worker.media.transcode import Transcoder, transcode_command
 
@@ -214,7 +216,7 @@ class Pipeline:
         stored = self.storage.upload(source.path, f"uploads/{source.sha256[:16]}.mp4")
         fields = (stored.key, stored.size_bytes, stored.sha256, "full", None, None)
         self.sender.record_and_send([NewVideo(run_id, k, *fields) for k in range(count)])
-        wait_for(lambda: self._done(run_id) == count, "the videos are done", seconds=600, pause_seconds=0.2)
+        seconds_until(lambda: self._done(run_id) == count, "the videos are done", seconds=600, every=0.2)
         with self.sessions() as session:
             window = select(func.max(VideoRow.updated_at) - func.min(VideoRow.uploaded_at))
             seconds = session.scalar(window.where(VideoRow.run_id == run_id))
@@ -252,7 +254,7 @@ def pipeline(settings: Settings, environment: dict[str, str], folder: Path) -> I
     sessions = open_sessions(engine)
     port = settings.worker.metrics_port
     with running(python("worker"), environment, folder / "worker.log") as main, read_each_second(port):
-        wait_for(lambda: read_metrics(port), "the worker serves its metrics")
+        seconds_until(lambda: read_metrics(port), "the worker serves its metrics")
         yield Pipeline(
             sessions, VideoSender(make_celery(settings, url), client, url, sessions), open_storage(settings), main
         )

@@ -5,12 +5,11 @@ from __future__ import annotations
 import http.client
 import os
 import signal
-import socket
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -56,28 +55,6 @@ def timed_scrape(port: int, timeout_seconds: float = 10) -> float:
     begun = time.perf_counter()
     assert scrape(port, timeout_seconds), "no answer"
     return time.perf_counter() - begun
-
-
-def wait_for(happened: Callable[[], object], what: str, seconds: float = 120, pause_seconds: float = 0.05) -> float:
-    """Poll a condition and return the seconds until it is true; end the benchmark at the time limit."""
-    begun = time.monotonic()
-    while not happened():
-        if time.monotonic() - begun > seconds:
-            sys.exit(f"error: benchmark; not within {seconds:.0f} s: {what}; look at its log")
-        time.sleep(pause_seconds)
-    return time.monotonic() - begun
-
-
-def answers(port: int) -> bool:
-    """Return True if a process listens on the port."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def free_port() -> int:
-    """Return a free port."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def percentiles(values: Sequence[float], unit: str) -> str:

@@ -27,12 +27,13 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from benchmarks.programs import percentiles, running, scrape, timed_scrape, wait_for
+from benchmarks.programs import percentiles, running, scrape, timed_scrape
 from benchmarks.publish import emulator
 from core import aws
 from core.settings import Settings
 from core.sqs_queue import read_attributes
-from tests.tcp_proxy import TcpProxy
+from testing.polling import seconds_until
+from testing.tcp_proxy import TcpProxy
 
 if TYPE_CHECKING:
     from types_boto3_sqs.client import SQSClient
@@ -60,12 +61,12 @@ def main() -> None:
         urls = [near.create_queue(QueueName=f"bench-{number:03d}")["QueueUrl"] for number in range(asked.queues)]
         one_by_one = [timed_loop(far, urls) for _ in range(3)]
         with exporter(distant, WITHOUT_PAUSE):
-            started = wait_for(lambda: scrape(PORT).count(VISIBLE) == asked.queues, "all queues")
+            started = seconds_until(lambda: scrape(PORT).count(VISIBLE) == asked.queues, "all queues")
             delays = [timed_message(near, url) for url in random.Random(1).sample(urls, asked.messages)]
             reads = timed_readings(10)
             busy = [timed_scrape(PORT) for _ in range(asked.scrapes)]
         with exporter(distant, {}):
-            wait_for(lambda: scrape(PORT).count(VISIBLE) == asked.queues, "all queues")
+            seconds_until(lambda: scrape(PORT).count(VISIBLE) == asked.queues, "all queues")
             paced = [paced_scrape() for _ in range(asked.scrapes)]
     print(f"{platform.platform()}, {os.cpu_count()} cores, boto3 {version('boto3')}")
     print(f"{asked.queues} queues, {asked.latency_ms:g} ms to SQS; first reading after {started:.2f} s")
@@ -109,7 +110,7 @@ def exporter(endpoint: str, schedule: dict[str, str]) -> Iterator[None]:
         "AFORO_EXPORTER_QUEUES": "bench-*",
     }
     with running([sys.executable, "-m", "exporters", "sqs"], settings | schedule):
-        wait_for(lambda: "aforo_exporter_info" in scrape(PORT), "the exporter")
+        seconds_until(lambda: "aforo_exporter_info" in scrape(PORT), "the exporter")
         yield
 
 
@@ -130,7 +131,7 @@ def timed_message(sqs: SQSClient, url: str) -> float:
     """Return the seconds from a message's arrival in a queue to the scrape that shows it."""
     sample = f'{VISIBLE}queue="{url.rpartition("/")[2]}"}} 1.0'
     sqs.send_message(QueueUrl=url, MessageBody="m")
-    return wait_for(lambda: sample in scrape(PORT), "the message", pause_seconds=0.005)
+    return seconds_until(lambda: sample in scrape(PORT), "the message", every=0.005)
 
 
 def timed_readings(number: int) -> list[float]:
@@ -138,7 +139,7 @@ def timed_readings(number: int) -> list[float]:
     told = 'aforo_sqs_last_success_timestamp_seconds{queue="bench-000"}'
     moments = [value_of(told)]
     while len(moments) <= number:
-        wait_for(lambda: value_of(told) != moments[-1], "a reading", pause_seconds=0.005)
+        seconds_until(lambda: value_of(told) != moments[-1], "a reading", every=0.005)
         moments.append(value_of(told))
     return [later - earlier - PAUSE_SECONDS for earlier, later in pairwise(moments)]
 

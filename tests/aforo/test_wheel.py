@@ -15,7 +15,9 @@ import pytest
 
 import aforo
 from core.promql import scrape
-from tests.conftest import ROOT, free_port, poll_until
+from testing.emulator import ROOT
+from testing.polling import until
+from testing.ports import free_port
 
 MAIN = """
 from celery import Celery
@@ -127,7 +129,7 @@ def test_an_app_without_a_line_of_aforo_is_measured_exactly(binaries, own_app, p
     process = run(binaries, "aforo-instrument", *worker, cwd=own_app, AFORO_METRICS_PORT=str(port))
     try:
         ended = lambda: total(port, "aforo_worker_tasks") == 7  # noqa: E731
-        poll_until(ended, "the end of seven tasks", seconds=40)
+        until(ended, "the end of seven tasks", seconds=40)
         assert total(port, "aforo_worker_tasks", task="own.process_video", outcome="succeeded") == 5
         assert total(port, "aforo_worker_failures", task="own.process_video", reason="internal") == 2
         assert total(port, "aforo_worker_tasks_started", task="own.process_video") == 7

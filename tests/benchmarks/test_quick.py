@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import postgresql
+from testing import postgresql
 
 ROOT = Path(__file__).parents[2]
 

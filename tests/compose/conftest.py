@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import free_port
+from testing.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 #: Stand-ins for the third-party images, for a machine that reaches no image registry.

@@ -10,7 +10,7 @@ import urllib.request
 import pytest
 
 from core import promql
-from tests.conftest import poll_until
+from testing.polling import until
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(1800)]
 COUNT = 6
@@ -55,7 +55,7 @@ def test_no_video_is_lost_or_done_twice(stack, row):
     assert stack.sql("SELECT count(*), count(DISTINCT video_id) FROM executions WHERE outcome = 'done'") == [
         [str(COUNT), str(COUNT)]
     ]
-    poll_until(lambda: promql.single(stack.prometheus_url, "aforo_sqs_messages:sum") == 0, "an empty queue", 40)
+    until(lambda: promql.single(stack.prometheus_url, "aforo_sqs_messages:sum") == 0, "an empty queue", 40)
 
 
 def test_both_nodes_worked(stack, row):
@@ -76,4 +76,4 @@ def test_every_target_is_up_and_dns_finds_the_workers(stack, row):
 
 def test_celery_exporter_saw_the_tasks(stack, row):
     succeeded = lambda: promql.single(stack.prometheus_url, "sum(celery_task_succeeded_total)")  # noqa: E731
-    poll_until(lambda: succeeded() == COUNT, "celery-exporter's last success", 40)
+    until(lambda: succeeded() == COUNT, "celery-exporter's last success", 40)

@@ -13,7 +13,9 @@ from contextlib import contextmanager, suppress
 import pytest
 
 from core.promql import scrape
-from tests.conftest import KEY, REGION, ROOT, free_port, poll_until
+from testing.emulator import KEY, REGION, ROOT
+from testing.polling import until
+from testing.ports import free_port
 
 APP = ROOT / "examples/own_app"
 TASK = "app.tasks.process_video"
@@ -112,14 +114,14 @@ def own_app(tmp_path, sqs_queue):
 def test_every_task_stage_and_wait_of_their_app_is_counted(own_app, pool, slots):
     worker = ("celery", "-A", "app.main", "worker", "--pool", pool, "--concurrency", str(slots), "--loglevel", "INFO")
     with own_app.running(*worker):
-        poll_until(lambda: own_app.value("aforo_worker_slots"), "the worker serves its metrics", seconds=60)
+        until(lambda: own_app.value("aforo_worker_slots"), "the worker serves its metrics", seconds=60)
         for count, payload in ((6, GOOD), (2, BAD)):
             sent = own_app.inject(count, payload, "--run-id", f"r{count}")
             assert sent.returncode == 0, sent.stderr
         ended = lambda: own_app.value("aforo_worker_tasks", task=TASK) == 8  # noqa: E731
-        poll_until(ended, "the end of eight tasks", seconds=60)
+        until(ended, "the end of eight tasks", seconds=60)
         port = own_app.metrics_port
-        poll_until(lambda: counts_of(port, "aforo_worker_stage_seconds", task=TASK) == 14, "the stages of eight tasks")
+        until(lambda: counts_of(port, "aforo_worker_stage_seconds", task=TASK) == 14, "the stages of eight tasks")
         assert own_app.value("aforo_worker_slots") == slots
         assert own_app.value("aforo_worker_info", queue=own_app.queue.name) == 1
         assert own_app.value("aforo_worker_children_lost", task=TASK) == 0
@@ -144,9 +146,9 @@ def test_an_app_on_stock_transport_and_settings_is_measured_too(own_app):
     assert own_app.inject(3, GOOD).returncode == 0
     with own_app.running(*worker):
         ended = lambda: own_app.value("aforo_worker_tasks", task=TASK, outcome="succeeded") == 3  # noqa: E731
-        poll_until(ended, "the end of three tasks", seconds=60)
+        until(ended, "the end of three tasks", seconds=60)
         waits = lambda: counts_of(own_app.metrics_port, "aforo_worker_queue_wait_seconds", task=TASK)  # noqa: E731
-        assert poll_until(waits, "their waits: SentTimestamp was requested from SQS") == 3
+        assert until(waits, "their waits: SentTimestamp was requested from SQS") == 3
 
 
 def test_the_monitor_reads_completion_from_their_own_table(own_app):
@@ -157,7 +159,7 @@ def test_the_monitor_reads_completion_from_their_own_table(own_app):
         own_app.running("exporters", "db"),
     ):
         known = lambda: total(own_app.exporter_port, "aforo_videos", state="done") == 1  # noqa: E731
-        poll_until(known, "the exporter reads their table", seconds=60)
+        until(known, "the exporter reads their table", seconds=60)
         completed = own_app.inject(4, GOOD, "--monitor", "--run-id", "own")
         assert completed.returncode == 0, completed.stderr
     assert "4 done, 0 failed in " in completed.stdout

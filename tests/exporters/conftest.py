@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy import text
 
 from core.database import open_engine, upgrade_schema
-from tests import postgresql
+from testing import postgresql
 from tests.exporters.store import Store
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 
+from tests.exporters.sources import T0, Exporter
 from tests.exporters.store import Store
-from tests.exporters.test_incremental import T0, Exporter
 
 
 def test_x_and_s_of_a_burst_are_the_databases_own_to_the_last_digit(store: Store) -> None:

@@ -15,11 +15,12 @@ from sqlalchemy.engine import make_url
 from core.database import open_engine, upgrade_schema
 from core.settings import Settings
 from exporters.sqs.source import SqsSources
+from testing.polling import until
+from testing.tcp_proxy import TcpProxy
 from tests.exporters.fakes import FakeSqs
+from tests.exporters.servers import Server, serving
 from tests.exporters.store import Store
-from tests.exporters.test_sqs import values, watching
-from tests.exporters.test_web import Server, serving, wait_for
-from tests.tcp_proxy import TcpProxy
+from tests.exporters.watches import values, watching
 
 pytestmark = pytest.mark.postgresql
 T0 = 1_790_000_000.0
@@ -48,7 +49,7 @@ def store(postgresql_url: str) -> Iterator[Store]:
 @pytest.fixture
 def exporter(store: Store, proxy: TcpProxy, tmp_path: Path) -> Iterator[Server]:
     with serving(tmp_path, AFORO_DATABASE_URL=through(store, proxy)) as running:
-        wait_for(lambda: WORKS in scrape(running), "the first count")
+        until(lambda: WORKS in scrape(running), "the first count")
         yield running
 
 
@@ -70,7 +71,7 @@ def scrape_until_it_works(server: Server) -> str:
         text = scrape(server)
         return WORKS in text or any(line.startswith(FIGURES) for line in text.splitlines())
 
-    wait_for(works, "the first count")
+    until(works, "the first count")
     assert WORKS in text
     return text
 
@@ -92,7 +93,7 @@ def test_a_hanging_database_shows_before_the_scrape_times_out_and_recovers(
     store.run("a", time.time(), count=1)
     store.upload("v", "a", time.time(), state="done")
     proxy.release()
-    wait_for(lambda: WORKS in scrape(exporter) and value(scrape(exporter), DONE) == 1, "the database that came back")
+    until(lambda: WORKS in scrape(exporter) and value(scrape(exporter), DONE) == 1, "the database that came back")
 
 
 def test_the_last_result_is_repeated_with_its_timestamp_for_a_limited_time(
@@ -104,10 +105,10 @@ def test_the_last_result_is_repeated_with_its_timestamp_for_a_limited_time(
     assert FAILS in text
     assert value(text, DONE) == 0
     moment = value(text, told_at)
-    wait_for(lambda: value(scrape(exporter), DONE) is None, "samples too old to be told", seconds=40)
+    until(lambda: value(scrape(exporter), DONE) is None, "samples too old to be told", seconds=40)
     assert value(scrape(exporter), told_at) == moment
     proxy.mend()
-    wait_for(lambda: WORKS in scrape(exporter) and value(scrape(exporter), DONE) == 0, "the database that came back")
+    until(lambda: WORKS in scrape(exporter) and value(scrape(exporter), DONE) == 0, "the database that came back")
 
 
 def test_a_thousand_scrapes_of_a_database_that_hangs_all_end_and_few_threads_serve_them(
@@ -160,14 +161,14 @@ def test_sqs_is_polled_on_while_the_database_hangs(store: Store, proxy: TcpProxy
     fake.make("videos", visible=1)
     environment = {"AFORO_DATABASE_URL": through(store, proxy), "AFORO_EXPORTER_TIMEOUT_SECONDS": "0.3"}
     watch = watching(fake, Settings.from_env({"SQS_QUEUE_NAME": "videos", **environment}))
-    wait_for(lambda: polled(watch) is None, "the database to be asked")
+    until(lambda: polled(watch) is None, "the database to be asked")
     proxy.hold()
     for visible in (2, 3):
         fake.make("videos", visible=visible)
         assert isinstance(polled(watch), TimeoutError)
         assert values(watch.queues.fetch(), "aforo_sqs_messages_visible") == {("videos",): visible}
     proxy.release()
-    wait_for(lambda: polled(watch) is None, "the database that came back")
+    until(lambda: polled(watch) is None, "the database that came back")
 
 
 def polled(watch: SqsSources) -> Exception | None:

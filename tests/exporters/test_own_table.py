@@ -14,8 +14,8 @@ from core.settings import Settings
 from exporters.db.reader import open_database
 from exporters.db.source import DatabaseSource
 from exporters.db.statements import VideosTable
+from tests.exporters.sources import samples
 from tests.exporters.store import Store
-from tests.exporters.test_incremental import samples
 
 MAPPING = {
     "AFORO_EXPORTER_VIDEOS_TABLE": "clips",

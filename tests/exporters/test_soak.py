@@ -15,8 +15,8 @@ from core.settings import Settings
 from exporters.db.reader import open_database
 from exporters.db.source import DatabaseSource
 from exporters.db.statements import VideosTable
+from tests.exporters.sources import OVERLAP, T0, samples
 from tests.exporters.store import RUN, VIDEO
-from tests.exporters.test_incremental import OVERLAP, T0, samples
 
 CHANGES, BATCH, RUNS = 30_000, 100, 20
 NEWEST = "(SELECT id FROM runs ORDER BY created_at DESC, id DESC LIMIT ?)"

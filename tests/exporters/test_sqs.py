@@ -4,18 +4,15 @@ from threading import Event, Thread
 
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
-from prometheus_client.parser import text_string_to_metric_families
 
 from core.settings import Settings
-from exporters.db.reader import open_database
-from exporters.db.statements import VideosTable
 from exporters.exposition import Collected, Incomplete
 from exporters.faults import Fault, SourceNotReady
-from exporters.sqs.oldest_message import OldestMessage
 from exporters.sqs.queue_watcher import CONCURRENCY, DISCOVERY_SECONDS, CallCounter, QueueWatcher
 from exporters.sqs.source import MOST_EXPECTED_QUEUES, QueueSource, SqsSources
 from tests.exporters.fakes import FakeSqs
 from tests.exporters.store import Store
+from tests.exporters.watches import values, watching
 
 T0 = 1_790_000_000.0
 SETTINGS = Settings.from_env({"SQS_QUEUE_NAME": "videos"})
@@ -31,12 +28,6 @@ class Exporter:
     def poll(self, after: float = 0.0) -> None:
         self.now += after
         self.source.poll()
-
-
-def values(collected: Collected, name: str) -> dict[tuple[str, ...], float]:
-    families = [*collected.families, *text_string_to_metric_families(collected.text)]
-    found = next(family for family in families if family.name == name)
-    return {tuple(sample.labels.values()): sample.value for sample in found.samples}
 
 
 def happened(collected: Collected, name: str) -> dict[tuple[str, ...], float]:
@@ -230,12 +221,6 @@ def test_a_waiting_video_of_a_purged_queue_is_not_a_message(store: Store) -> Non
 
 def of_store(store: Store) -> Settings:
     return Settings.from_env({"SQS_QUEUE_NAME": "videos", "AFORO_DATABASE_URL": store.url})
-
-
-def watching(fake: FakeSqs, settings: Settings) -> SqsSources:
-    source = QueueSource(QueueWatcher(fake.client, (settings.queue.name,)), CallCounter(), settings.exporters)
-    database = open_database(settings.database.url, VideosTable.of(settings.exporters))
-    return SqsSources(source, OldestMessage(database, settings), settings.exporters)
 
 
 def oldest_message(watch: SqsSources) -> dict[tuple[str, ...], float]:

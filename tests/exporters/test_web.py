@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import base64
-import signal
 import socket
-import ssl
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -22,65 +18,9 @@ import pytest
 from core.database import open_engine, upgrade_schema
 from core.errors import UsageError
 from exporters.http.application import read_credentials
-
-ROOT = Path(__file__).parents[2]
-
-
-@dataclass
-class Server:
-    port: int
-    process: subprocess.Popen[bytes]
-    scheme: str = "http"
-
-    def get(self, path: str = "/metrics", **headers: str) -> tuple[int, str, str]:
-        return self.ask(urllib.request.Request(f"{self.scheme}://127.0.0.1:{self.port}{path}", headers=headers))
-
-    def ask(self, request: urllib.request.Request) -> tuple[int, str, str]:
-        trusting = ssl._create_unverified_context() if self.scheme == "https" else None
-        try:
-            with urllib.request.urlopen(request, timeout=5, context=trusting) as answer:
-                return answer.status, answer.headers["Content-Type"], answer.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, error.headers["Content-Type"], error.read().decode()
-
-
-@contextmanager
-def serving(folder: Path, **environment: str) -> Iterator[Server]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    settings = {
-        "PATH": "/usr/bin:/bin",
-        "PYTHONPATH": str(ROOT),
-        "AFORO_DATABASE_URL": f"sqlite:///{folder}/a.db",
-        "AFORO_EXPORTER_DB_PORT": str(port),
-    }
-    command = [sys.executable, "-m", "exporters", "db"]
-    with (
-        (folder / "log").open("wb") as log,
-        subprocess.Popen(command, env=settings | environment, cwd=folder, stderr=log) as process,
-    ):
-        scheme = "https" if "AFORO_EXPORTER_TLS_KEY" in environment else "http"
-        server = Server(port, process, scheme)
-        try:
-            wait_for(lambda: answers(server), f"the exporter to answer: {(folder / 'log').read_text()}")
-            yield server
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(10)
-
-
-def wait_for(happened: Callable[[], bool], what: str, seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
-        time.sleep(0.05)
-
-
-def answers(server: Server) -> bool:
-    try:
-        return server.get("/healthz")[0] == 200
-    except (OSError, urllib.error.URLError):
-        return False
+from testing.emulator import ROOT
+from testing.polling import until
+from tests.exporters.servers import Server, serving
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +28,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("server")
     upgrade_schema(open_engine(f"sqlite:///{folder}/a.db"))
     with serving(folder) as running:
-        wait_for(lambda: 'success{collector="db"} 1.0' in running.get()[2], "the first count")
+        until(lambda: 'success{collector="db"} 1.0' in running.get()[2], "the first count")
         yield running
 
 
@@ -140,12 +80,12 @@ def test_many_scrapes_at_once_are_all_answered_by_few_threads(server: Server) ->
 
 def test_a_vanished_database_shows_as_a_metric_and_its_figures_are_absent(tmp_path: Path) -> None:
     with serving(tmp_path, AFORO_DATABASE_URL=f"sqlite:///{tmp_path}/none.db") as running:
-        wait_for(lambda: 'reason="unreachable"' in running.get()[2], "the reason")
+        until(lambda: 'reason="unreachable"' in running.get()[2], "the reason")
         status, _, body = running.get()
         assert (status, 'aforo_exporter_collector_success{collector="db"} 0.0' in body) == (200, True)
         assert "aforo_videos" not in body
         upgrade_schema(open_engine(f"sqlite:///{tmp_path}/none.db"))
-        wait_for(lambda: 'aforo_videos{state="done"} 0.0' in running.get()[2], "the database that came back")
+        until(lambda: 'aforo_videos{state="done"} 0.0' in running.get()[2], "the database that came back")
 
 
 def test_basic_auth_guards_all_but_the_health_check(tmp_path: Path) -> None:

@@ -13,11 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import KEY, REGION, ROOT, TestQueue, poll_until
-from tests.faults.proxy import FaultProxy
+from testing.clips import H264, make
+from testing.emulator import KEY, REGION, ROOT
+from testing.fault_proxy import FaultProxy
+from testing.messages import send_task
+from testing.polling import until
+from testing.queues import TestQueue
 from tests.faults.rig import VISIBILITY_SECONDS, Rig, new_rig
-from tests.faults.senders import send_task
-from tests.worker.clips import H264, make
 
 
 @dataclass
@@ -89,7 +91,7 @@ def tiny_worker(tmp_path):
         worker = TinyWorker(process, queue, log, output)
         try:
             send_task(queue, "warm-up")
-            poll_until(lambda: "warm-up" in worker.names("end"), "the worker did its first task", seconds=40)
+            until(lambda: "warm-up" in worker.names("end"), "the worker did its first task", seconds=40)
             yield worker
         finally:
             _end(process)

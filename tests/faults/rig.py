@@ -26,7 +26,10 @@ from core.models import ExecutionRow, RunRow, VideoRow
 from core.settings import Settings
 from core.storage import DirectoryStorage, StoredObject, describe
 from injector.senders import NewVideo, VideoSender
-from tests.conftest import KEY, REGION, ROOT, TestQueue, free_port, poll_until, sqs_client
+from testing.emulator import KEY, REGION, ROOT, sqs_client
+from testing.polling import until
+from testing.ports import free_port
+from testing.queues import TestQueue
 
 VISIBILITY_SECONDS = 4
 LONG_POLL_SECONDS = 1
@@ -60,7 +63,7 @@ class Worker:
 
     def await_ready(self) -> Worker:
         """Wait until it takes messages; return it."""
-        poll_until(lambda: READY in self.said() or not self.is_alive(), "the worker is ready", seconds=60)
+        until(lambda: READY in self.said() or not self.is_alive(), "the worker is ready", seconds=60)
         assert self.is_alive(), self.said()
         return self
 
@@ -180,14 +183,14 @@ class Rig:
         """Wait until the videos are in these states: `done=3, failed_corrupt=1`."""
         wanted = {k if not k.startswith("failed_") else f"failed({k[7:]})": v for k, v in expected.items()}
         try:
-            poll_until(lambda: self.states() == wanted, f"videos are {wanted}", seconds, 0.1)
+            until(lambda: self.states() == wanted, f"videos are {wanted}", seconds, 0.1)
         except pytest.fail.Exception as late:
             said = self.workers[-1].said()[-3000:] if self.workers else "no worker"
             pytest.fail(f"{late.msg}: {dict(self.states())}; the worker said:\n{said}")
 
     def await_running(self) -> ExecutionRow:
         """Return an execution whose ffmpeg runs."""
-        poll_until(self.ffmpegs, "an ffmpeg runs", seconds=30)
+        until(self.ffmpegs, "an ffmpeg runs", seconds=30)
         return next(execution for execution in reversed(self.executions()) if execution.outcome is None)
 
     def ffmpegs(self) -> list[psutil.Process]:
@@ -201,7 +204,7 @@ class Rig:
 
     def await_empty(self, seconds: float = 20.0) -> None:
         """Wait until the queue holds nothing."""
-        poll_until(lambda: self.waiting() == 0, "the queue is empty", seconds, 0.1)
+        until(lambda: self.waiting() == 0, "the queue is empty", seconds, 0.1)
 
     def waiting(self) -> int:
         """Return how many messages the queue holds, including those in flight."""
@@ -227,8 +230,8 @@ class Rig:
             if video.state == "done":
                 output = self.settings.storage.path / str(video.output_key)
                 assert describe(output, "x").size_bytes == video.output_bytes
-        poll_until(lambda: not self.ffmpegs(), "no ffmpeg is left", seconds=10)
-        poll_until(lambda: not self.leftovers(), f"nothing is left behind, not {self.leftovers()}", seconds=10)
+        until(lambda: not self.ffmpegs(), "no ffmpeg is left", seconds=10)
+        until(lambda: not self.leftovers(), f"nothing is left behind, not {self.leftovers()}", seconds=10)
 
 
 @contextmanager

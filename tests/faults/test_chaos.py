@@ -19,7 +19,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.conftest import poll_until
+from testing.polling import until
 from tests.faults.rig import Rig, Worker
 
 KILLS = int(os.environ.get("AFORO_CHAOS_KILLS", "100"))
@@ -131,7 +131,7 @@ def test_chaos_conserves_every_video(rig, clips):
             it.send(stored, VIDEOS_PER_BURST, f"burst-{bursts}")
             bursts += 1
             strike_in_a_burst(chaos, kills)
-            poll_until(it.has_ended, f"every video has ended (seed {seed})", seconds=120, every=0.2)
+            until(it.has_ended, f"every video has ended (seed {seed})", seconds=120, every=0.2)
             it.check()
         ended = f"videos {dict(it.states())}; executions {dict(Counter(it.outcomes()))}"
         print(f"seed {seed}: {bursts} bursts, killed {dict(chaos.killed)}; {ended}; read {len(reader.seen)} outputs")

@@ -7,8 +7,9 @@ import json
 
 import pytest
 
-from tests.conftest import poll_until
-from tests.faults.senders import MALFORMED, send_body
+from testing.messages import MALFORMED, send_body
+from testing.polling import until
+from testing.queues import take
 
 pytestmark = pytest.mark.faults
 
@@ -20,15 +21,6 @@ def spoil(body: str, **headers: object) -> str:
     return base64.b64encode(json.dumps(envelope).encode()).decode()
 
 
-def take(queue) -> str:
-    """Take the one message out of a queue."""
-    found = poll_until(
-        lambda: queue.client.receive_message(QueueUrl=queue.url, VisibilityTimeout=30).get("Messages"), "a message"
-    )
-    queue.client.delete_message(QueueUrl=queue.url, ReceiptHandle=found[0]["ReceiptHandle"])
-    return str(found[0]["Body"])
-
-
 def test_our_worker_dead_letters_an_unreadable_message_and_fails_its_video(rig, clips):
     with rig() as it:
         it.send(it.store(clips(1)))
@@ -38,7 +30,7 @@ def test_our_worker_dead_letters_an_unreadable_message_and_fails_its_video(rig, 
             send_body(it.queue, MALFORMED[name][0])
         worker = it.start().await_ready()
         it.await_states(failed_dead_lettered=1)
-        poll_until(lambda: it.queue.counts()["dead"] == 5, "all five are in the dead-letter queue")
+        until(lambda: it.queue.counts()["dead"] == 5, "all five are in the dead-letter queue")
         reasons = sorted(message["reason"] for message in it.queue.dead_letters())
         assert reasons == sorted(["bad_headers", *(MALFORMED[name][1] for name in foreign)])
         it.check()
@@ -62,7 +54,7 @@ def test_a_message_that_sqs_dead_letters_fails_its_video(rig, clips):
     with rig(max_receive_count=5) as it:
         it.send(it.store(clips(1)))
         for _ in range(5):
-            poll_until(
+            until(
                 lambda: it.queue.client.receive_message(QueueUrl=it.queue.url, VisibilityTimeout=0).get("Messages"),
                 "it is received",
             )
@@ -117,7 +109,7 @@ def test_control_without_the_queue_check_an_unreadable_message_is_received_again
         worker = it.start(altered="no_queue_contract").await_ready()
         send_body(it.queue, MALFORMED["not json"][0])
         refused = lambda: worker.count("aforo_worker_invalid_messages_total", reason="bad_json")  # noqa: E731
-        poll_until(lambda: refused() >= 3, "it was refused three times", every=0.2)
+        until(lambda: refused() >= 3, "it was refused three times", every=0.2)
         assert it.waiting() == 1
 
 

@@ -6,15 +6,15 @@ import json
 import sqlite3
 import threading
 import time
-from contextlib import contextmanager
 
 import psutil
 import pytest
 
-from tests.conftest import poll_until
-from tests.faults.proxy import Fault
-from tests.faults.senders import b64, envelope, send_body
-from tests.faults.test_dead_letters import take
+from testing.fault_proxy import Fault
+from testing.messages import b64, envelope, send_body
+from testing.polling import until
+from testing.queues import take
+from testing.sqlite_lock import locked
 
 pytestmark = pytest.mark.faults
 
@@ -25,7 +25,7 @@ def test_a_lost_delete_causes_a_duplicate_that_is_counted_and_not_processed(rig,
         proxy.inject(Fault("reset"), "DeleteMessage")
         (video,) = it.send(it.store(clips(1)))
         it.await_states(done=1)
-        poll_until(lambda: it.outcomes(video) == ["done", "duplicate"], "the duplicate was turned away", seconds=30)
+        until(lambda: it.outcomes(video) == ["done", "duplicate"], "the duplicate was turned away", seconds=30)
         proxy.heal()
         it.check()
         assert it.video(video).execution_number == 1
@@ -73,7 +73,7 @@ def test_a_stale_worker_overwrites_nothing(rig, clips):
         it.await_states(done=1)
         for process in asleep:
             process.resume()
-        poll_until(lambda: it.outcomes(video)[0] == "superseded", "the stale worker has noticed that it was superseded")
+        until(lambda: it.outcomes(video)[0] == "superseded", "the stale worker has noticed that it was superseded")
         assert [o for o in it.outcomes(video) if o != "duplicate"] == ["superseded", "done"]  # its lease may end last
         it.check()
         assert str(it.video(video).output_key).endswith(".2.mp4")
@@ -98,7 +98,7 @@ def test_control_without_compare_and_set_it_is_processed_twice(rig, clips, proxy
         it.start(concurrency=2, altered="no_compare_and_set").await_ready()
         proxy.inject(Fault("status", 500), "ChangeMessageVisibility")
         (video,) = it.send(it.store(clips(7)))
-        poll_until(lambda: it.outcomes(video).count("done") >= 2, "it was done twice")
+        until(lambda: it.outcomes(video).count("done") >= 2, "it was done twice")
 
 
 def test_control_without_claims_both_copies_are_processed(sqs_queue, emulator, tiny_worker):
@@ -107,19 +107,7 @@ def test_control_without_claims_both_copies_are_processed(sqs_queue, emulator, t
         body = b64(json.dumps(envelope("twice", 1.0)))
         send_body(queue, body)
         send_body(queue, body)
-        poll_until(lambda: worker.names("end").count("twice") == 2, "it ran twice")
-
-
-@contextmanager
-def locked(database):
-    """Hold the write lock of a SQLite file."""
-    connection = sqlite3.connect(database, isolation_level=None)
-    connection.execute("BEGIN EXCLUSIVE")
-    try:
-        yield
-    finally:
-        connection.rollback()
-        connection.close()
+        until(lambda: worker.names("end").count("twice") == 2, "it ran twice")
 
 
 def test_a_locked_database_delays_videos_and_changes_nothing(rig, clips):
@@ -142,7 +130,7 @@ def test_after_a_long_database_lock_the_message_returns_and_the_video_is_done(ri
         (video,) = it.send(it.store(clips(2)))
         it.await_running()
         with locked(it.folder / "aforo.db"):
-            poll_until(lambda: "its message will come again" in worker.said(), "its end could not be written")
+            until(lambda: "its message will come again" in worker.said(), "its end could not be written")
         assert "database is locked" in worker.said()
         it.await_states(done=1)
         assert it.outcomes(video)[0] == "lost"
@@ -158,7 +146,7 @@ def test_control_without_the_reject_a_video_of_a_locked_database_never_ends(rig,
         it.send(it.store(clips(2)))
         it.await_running()
         with locked(it.folder / "aforo.db"):
-            poll_until(lambda: it.waiting() == 0, "its message is gone")
+            until(lambda: it.waiting() == 0, "its message is gone")
         assert it.states() == {"processing": 1}
 
 
@@ -168,7 +156,7 @@ def test_an_unexpected_error_returns_the_message(rig, clips):
         with sqlite3.connect(it.folder / "aforo.db") as database:
             database.execute("ALTER TABLE videos RENAME TO hidden")
         worker = it.start().await_ready()
-        poll_until(lambda: "its message returns to the queue" in worker.said(), "a failed delivery is logged")
+        until(lambda: "its message returns to the queue" in worker.said(), "a failed delivery is logged")
         with sqlite3.connect(it.folder / "aforo.db") as database:
             database.execute("ALTER TABLE hidden RENAME TO videos")
         it.await_states(done=1)

@@ -6,9 +6,9 @@ import base64
 
 import pytest
 
-from tests.conftest import poll_until
-from tests.faults.proxy import Fault
-from tests.faults.senders import MALFORMED, send_body
+from testing.fault_proxy import Fault
+from testing.messages import MALFORMED, send_body
+from testing.polling import until
 
 
 @pytest.mark.timeout(180)
@@ -20,15 +20,15 @@ def test_a_kill_a_failing_sqs_a_malformed_and_a_repeated_message_lose_and_duplic
         stored = it.store(clips(2))
         first, *_ = it.send(stored, count=3)
         repeat(it.queue)
-        poll_until(lambda: "receive calls for queue" in worker.said(), "a poll failed")
+        until(lambda: "receive calls for queue" in worker.said(), "a poll failed")
         proxy.heal()
         it.await_running()
         it.ffmpegs()[0].kill()
-        poll_until(lambda: "retried" in it.outcomes(), "the execution was given up")
-        poll_until(lambda: it.ffmpegs() and worker.children(), "another runs")
+        until(lambda: "retried" in it.outcomes(), "the execution was given up")
+        until(lambda: it.ffmpegs() and worker.children(), "another runs")
         worker.children()[0].kill()
         it.await_states(done=3, seconds=60)
-        poll_until(
+        until(
             lambda: [message["reason"] for message in it.queue.dead_letters()] == ["bad_headers"],
             "it is dead-lettered",
         )

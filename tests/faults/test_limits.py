@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import poll_until
-from tests.faults.senders import send_task
+from testing.messages import send_task
+from testing.polling import until
 
 pytestmark = pytest.mark.faults
 SMALL_DISK_BYTES = 300_000
@@ -156,9 +156,9 @@ def test_a_task_over_its_hard_limit_is_killed_delivered_again_and_frees_its_slot
     queue = sqs_queue()
     with tiny_worker(queue, emulator, TINY_TIME_LIMIT="3") as worker:
         send_task(queue, "hangs", seconds=60)
-        poll_until(lambda: worker.names("start").count("hangs") == 2, "it was started again")
+        until(lambda: worker.names("start").count("hangs") == 2, "it was started again")
         send_task(queue, "next")
-        poll_until(lambda: "next" in worker.names("end"), "the slot is free")
+        until(lambda: "next" in worker.names("end"), "the slot is free")
         assert worker.is_alive()
 
 
@@ -166,8 +166,8 @@ def test_control_as_celery_has_it_a_task_over_its_hard_limit_is_lost(sqs_queue, 
     queue = sqs_queue()
     with tiny_worker(queue, emulator, TINY_TIME_LIMIT="3", TINY_ACKS_ON_TIMEOUT="1") as worker:
         send_task(queue, "hangs", seconds=60)
-        poll_until(lambda: "hangs" in worker.names("start"), "it started")
-        poll_until(lambda: not any(queue.counts().values()), "its message is gone")
+        until(lambda: "hangs" in worker.names("start"), "it started")
+        until(lambda: not any(queue.counts().values()), "its message is gone")
         assert worker.names("start").count("hangs") == 1
 
 
@@ -180,7 +180,7 @@ def test_a_disk_too_small_for_the_source_fails_the_large_video_and_the_next_smal
         it.await_states(failed_disk_full=1)
         assert it.outcomes(video) == ["retried", "failed"]
         assert [a.transcode_seconds for a in it.executions(video)] == [None, None]
-        poll_until(lambda: not it.leftovers(), "the temporary files are gone")
+        until(lambda: not it.leftovers(), "the temporary files are gone")
         it.send(it.store(clips(1)))
         it.await_states(failed_disk_full=1, done=1)
         it.check()
@@ -197,7 +197,7 @@ def test_a_disk_too_small_for_the_output_fails_the_video_in_ffmpeg_and_leaves_no
         assert execution.fetch_seconds > 0
         assert execution.transcode_seconds > 0
         assert execution.publish_seconds is None
-        poll_until(lambda: not it.leftovers(), "the temporary files are gone")
+        until(lambda: not it.leftovers(), "the temporary files are gone")
         it.send(it.store(clips(1)))
         it.await_states(failed_disk_full=1, done=1)
         it.check()

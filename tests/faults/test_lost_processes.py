@@ -8,8 +8,8 @@ import signal
 import psutil
 import pytest
 
-from tests.conftest import poll_until
-from tests.faults.senders import send_task
+from testing.messages import send_task
+from testing.polling import until
 
 pytestmark = pytest.mark.faults
 
@@ -34,7 +34,7 @@ def test_a_video_whose_process_dies_every_time_is_failed_and_the_worker_goes_on(
         it.start().await_ready()
         (video,) = it.send(it.store(clips(4)))
         for executions in (1, 2):
-            poll_until(lambda n=executions: len(it.executions()) == n and it.ffmpegs(), "an execution runs", seconds=30)
+            until(lambda n=executions: len(it.executions()) == n and it.ffmpegs(), "an execution runs", seconds=30)
             os.kill(it.executions()[-1].slot, signal.SIGKILL)
         it.await_states(failed_worker_lost=1)
         assert it.outcomes(video) == ["lost", "lost"]
@@ -45,9 +45,9 @@ def test_control_with_stock_settings_a_killed_task_process_loses_its_task(sqs_qu
     queue = sqs_queue(visibility_timeout_seconds=4)
     with tiny_worker(queue, emulator, TINY_STOCK="1", TINY_REJECT="0") as worker:
         send_task(queue, "lost", seconds=60)
-        poll_until(lambda: "lost" in worker.names("start"), "the task started")
+        until(lambda: "lost" in worker.names("start"), "the task started")
         os.kill(psutil.Process(worker.process.pid).children()[0].pid, signal.SIGKILL)
-        poll_until(lambda: not any(queue.counts().values()), "its message is gone")
+        until(lambda: not any(queue.counts().values()), "its message is gone")
         assert worker.names("start").count("lost") == 1
 
 
@@ -55,7 +55,7 @@ def test_the_processes_of_a_killed_worker_end_and_the_next_one_finishes_the_work
     with rig(slow=True) as it:
         first = it.start(concurrency=2).await_ready()
         it.send(it.store(clips(3)), count=2)
-        poll_until(lambda: len(it.ffmpegs()) == 2, "both slots work", seconds=30)
+        until(lambda: len(it.ffmpegs()) == 2, "both slots work", seconds=30)
         gone = [*first.children(), *it.ffmpegs()]
         first.send(signal.SIGKILL)
         psutil.wait_procs(gone, timeout=5)

@@ -7,8 +7,8 @@ import json
 import psutil
 import pytest
 
-from tests.conftest import poll_until
-from tests.faults.senders import MALFORMED, b64, envelope, send_body, send_task
+from testing.messages import MALFORMED, b64, envelope, send_body, send_task
+from testing.polling import until
 
 pytestmark = pytest.mark.faults
 FATAL_TO_STOCK = ["body of the wrong shape", "bogus body encoding", "properties a list", "garbage timelimit"]
@@ -19,13 +19,13 @@ def test_every_malformed_message_is_dead_lettered_with_its_reason(sqs_queue, emu
     with tiny_worker(queue, emulator) as worker:
         for body, _reason in MALFORMED.values():
             send_body(queue, body)
-        poll_until(lambda: queue.counts()["dead"] == len(MALFORMED), "all are dead-lettered", seconds=40)
+        until(lambda: queue.counts()["dead"] == len(MALFORMED), "all are dead-lettered", seconds=40)
         found = {message["body"]: message["reason"] for message in queue.dead_letters()}
         assert {name: found.get(body) for name, (body, _) in MALFORMED.items()} == {
             name: reason for name, (_, reason) in MALFORMED.items()
         }
         send_task(queue, "after")
-        poll_until(lambda: "after" in worker.names("end"), "the worker goes on")
+        until(lambda: "after" in worker.names("end"), "the worker goes on")
         assert len(worker.lines("invalid")) == len(MALFORMED)
         assert psutil.Process(worker.process.pid).memory_info().rss < 200 * 1024 * 1024
 
@@ -34,9 +34,9 @@ def test_without_a_dead_letter_queue_the_worker_lives_and_the_message_stays(sqs_
     queue = sqs_queue(max_receive_count=None)
     with tiny_worker(queue, emulator) as worker:
         send_body(queue, "not a message")
-        poll_until(lambda: ["bad_json"] in worker.lines("invalid"), "it was counted as invalid")
+        until(lambda: ["bad_json"] in worker.lines("invalid"), "it was counted as invalid")
         send_task(queue, "after")
-        poll_until(lambda: "after" in worker.names("end"), "the worker goes on")
+        until(lambda: "after" in worker.names("end"), "the worker goes on")
         assert queue.counts()["in_flight"] == 1
 
 
@@ -45,9 +45,9 @@ def test_a_deleted_dead_letter_queue_does_not_stop_the_worker(sqs_queue, emulato
     with tiny_worker(queue, emulator) as worker:
         queue.client.delete_queue(QueueUrl=queue.dead_letter_url)
         send_body(queue, "not a message")
-        poll_until(lambda: "could not dead-letter a message (bad_json)" in worker.said(), "it was tried")
+        until(lambda: "could not dead-letter a message (bad_json)" in worker.said(), "it was tried")
         send_task(queue, "after")
-        poll_until(lambda: "after" in worker.names("end"), "the worker goes on")
+        until(lambda: "after" in worker.names("end"), "the worker goes on")
 
 
 @pytest.mark.parametrize("name", FATAL_TO_STOCK)
@@ -55,7 +55,7 @@ def test_control_the_stock_transport_dies_of_one_message(name, sqs_queue, emulat
     queue = sqs_queue()
     with tiny_worker(queue, emulator, TINY_STOCK="1") as worker:
         send_body(queue, MALFORMED[name][0])
-        poll_until(worker.has_stopped_working, "the stock worker ended, or is deaf", seconds=30)
+        until(worker.has_stopped_working, "the stock worker ended, or is deaf", seconds=30)
 
 
 def test_control_the_stock_transport_loses_an_undecodable_message(sqs_queue, emulator, tiny_worker):
@@ -64,5 +64,5 @@ def test_control_the_stock_transport_loses_an_undecodable_message(sqs_queue, emu
         made = envelope(body=b64(b"\xff\xfe[]"))
         made["properties"]["delivery_info"]["routing_key"] = queue.name
         send_body(queue, b64(json.dumps(made)))
-        poll_until(lambda: "decode" in worker.said().lower(), "it could not be decoded")
-        poll_until(lambda: not any(queue.counts().values()), "it is gone, and not in the dead-letter queue")
+        until(lambda: "decode" in worker.said().lower(), "it could not be decoded")
+        until(lambda: not any(queue.counts().values()), "it is gone, and not in the dead-letter queue")

@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from tests.conftest import poll_until
-from tests.faults.proxy import Fault
-from tests.faults.senders import send_task
+from testing.fault_proxy import Fault
+from testing.messages import send_task
+from testing.polling import until
 
 pytestmark = pytest.mark.faults
 DELETE = "DeleteMessage"
@@ -20,14 +20,14 @@ def test_a_delete_that_failed_is_repeated_while_every_slot_works_and_nothing_is_
     with tiny_worker(queue, proxy.url) as worker:
         proxy.inject(Fault("status", 503, "ServiceUnavailable"), DELETE)
         send_task(queue, "a")
-        poll_until(lambda: "could not delete a finished message" in worker.said(), "the delete failed")
+        until(lambda: "could not delete a finished message" in worker.said(), "the delete failed")
         send_task(queue, "long", seconds=6)
-        poll_until(lambda: "long" in worker.names("start"), "the slot works")
+        until(lambda: "long" in worker.names("start"), "the slot works")
         healed = proxy.heal()
-        poll_until(lambda: sum(queue.counts().values()) == 1, "only the message in work is left", seconds=5)
+        until(lambda: sum(queue.counts().values()) == 1, "only the message in work is left", seconds=5)
         assert proxy.count("ReceiveMessage", healed) == 0
         assert "long" not in worker.names("end")
-        poll_until(lambda: not any(queue.counts().values()), "both are deleted", seconds=20)
+        until(lambda: not any(queue.counts().values()), "both are deleted", seconds=20)
         assert worker.names("start").count("a") == 1
         assert worker.lines("pending")[-1] == ["0"]
 
@@ -39,7 +39,7 @@ def test_a_worker_that_stops_retries_its_pending_deletes_a_last_time(number, sqs
         proxy.inject(Fault("status", 503, "ServiceUnavailable"), DELETE)
         begun = time.monotonic()
         send_task(queue, "a")
-        poll_until(lambda: proxy.count(DELETE, begun) >= 6, "the pause between two tries is some seconds")
+        until(lambda: proxy.count(DELETE, begun) >= 6, "the pause between two tries is some seconds")
         proxy.heal()
         worker.stop(number)
         assert queue.counts() == {"visible": 0, "in_flight": 0, "dead": 0}
@@ -52,7 +52,7 @@ def test_a_video_in_work_during_a_long_sqs_outage_is_processed_once(rig, clips, 
         it.await_running()
         proxy.inject(Fault("reset"))
         again = lambda: it.queue.client.receive_message(QueueUrl=it.queue.url, VisibilityTimeout=1).get("Messages")  # noqa: E731
-        poll_until(again, "the message is delivered again, which makes the worker's receipt void")
+        until(again, "the message is delivered again, which makes the worker's receipt void")
         proxy.heal()
         it.await_states(done=1, seconds=60)
         assert it.outcomes(video).count("done") == 1

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from tests.conftest import poll_until
-from tests.faults.proxy import Fault, FaultProxy
-from tests.faults.senders import send_task
+from testing.fault_proxy import Fault, FaultProxy
+from testing.messages import send_task
+from testing.polling import until
 
 pytestmark = pytest.mark.faults
 RECOVERY_SECONDS = 15
@@ -36,11 +36,11 @@ def test_a_worker_lives_through_failing_polls_and_resumes(name, sqs_queue, proxy
     queue = sqs_queue()
     with tiny_worker(queue, proxy.url) as worker:
         proxy.inject(fault)
-        poll_until(lambda: len([w for w in worker.lines("polled") if w == [result]]) >= 2, f"two polls {result}")
+        until(lambda: len([w for w in worker.lines("polled") if w == [result]]) >= 2, f"two polls {result}")
         healed = proxy.heal()
         for number in range(3):
             send_task(queue, f"after-{number}")
-        poll_until(lambda: len(worker.names("end")) == 4, "all tasks ran after healing", seconds=RECOVERY_SECONDS)
+        until(lambda: len(worker.names("end")) == 4, "all tasks ran after healing", seconds=RECOVERY_SECONDS)
         assert time.monotonic() - healed <= RECOVERY_SECONDS
         assert worker.is_alive()
         assert sorted(worker.names("start")) == ["after-0", "after-1", "after-2", "warm-up"]
@@ -64,7 +64,7 @@ def recovery_seconds(it, worker, proxy, broken, stored, number) -> float:
     failed = lambda: worker.count("aforo_worker_polls_total", result=result)  # noqa: E731
     before = failed()
     proxy.inject(fault)
-    poll_until(lambda: failed() >= before + 2, f"two polls {result}", seconds=60, every=0.2)
+    until(lambda: failed() >= before + 2, f"two polls {result}", seconds=60, every=0.2)
     healed = proxy.heal()
     it.send(stored, run_id=f"run-{number}")
     it.await_states(done=number)
@@ -98,7 +98,7 @@ def test_control_the_stock_transport_waits_for_a_silent_answer_longer_than_recov
     with tiny_worker(queue, proxy.url, TINY_STOCK="1") as worker:
         begun = time.monotonic()
         proxy.inject(Fault("hang"))
-        poll_until(lambda: proxy.count("ReceiveMessage", begun), "a poll hangs")
+        until(lambda: proxy.count("ReceiveMessage", begun), "a poll hangs")
         proxy.heal()
         send_task(queue, "after")
         assert polls_of(proxy, seconds=RECOVERY_SECONDS) == 0
@@ -108,7 +108,7 @@ def test_control_the_stock_transport_waits_for_a_silent_answer_longer_than_recov
 
 def await_lost_poll(worker) -> None:
     """Wait until a stock worker has ended, or has stopped polling because its poll failed within a timer."""
-    poll_until(worker.has_stopped_working, "the stock worker lost its poll", seconds=30)
+    until(worker.has_stopped_working, "the stock worker lost its poll", seconds=30)
 
 
 def polls_of(proxy, seconds: float) -> int:
@@ -122,7 +122,7 @@ def test_failing_polls_are_spaced_out(sqs_queue, proxy, tiny_worker):
     with tiny_worker(sqs_queue(), proxy.url) as worker:
         proxy.inject(Fault("status", 500))
         begun = time.monotonic()
-        poll_until(lambda: proxy.count("ReceiveMessage", begun) >= 6, "six polls")
+        until(lambda: proxy.count("ReceiveMessage", begun) >= 6, "six polls")
         assert time.monotonic() - begun > 4
         assert worker.said().count("receive calls for queue") == 1
 
@@ -132,8 +132,8 @@ def test_a_worker_lives_through_refused_connections_and_resumes(sqs_queue, emula
     with FaultProxy(emulator) as proxy, tiny_worker(queue, proxy.url) as worker:
         proxy.close()
         errors = lambda: worker.lines("polled").count(["error"])  # noqa: E731
-        poll_until(lambda: errors() >= 4, "polls that were refused")  # the first ended an open connection
+        until(lambda: errors() >= 4, "polls that were refused")  # the first ended an open connection
         with FaultProxy(emulator, port=int(proxy.url.rpartition(":")[2])):
             send_task(queue, "after")
-            poll_until(lambda: "after" in worker.names("end"), "a task ran after healing", seconds=RECOVERY_SECONDS)
+            until(lambda: "after" in worker.names("end"), "a task ran after healing", seconds=RECOVERY_SECONDS)
         assert worker.is_alive()

@@ -10,9 +10,10 @@ import pytest
 from botocore.config import Config
 
 from core.storage import AccessDenied, ObjectMissing, S3Storage, StorageUnavailable
-from tests.conftest import KEY, REGION, poll_until
-from tests.faults.proxy import Fault
-from tests.worker.clips import H264, make
+from testing.clips import H264, make
+from testing.emulator import KEY, REGION
+from testing.fault_proxy import Fault
+from testing.polling import until
 
 pytestmark = pytest.mark.faults
 BUCKET = "aforo-videos"
@@ -117,7 +118,7 @@ def test_an_upload_whose_parts_fail_is_aborted_by_itself(storage, proxy, emulato
     proxy.heal()
     direct = S3Storage(s3_client(emulator), BUCKET)
     assert not direct.exists("processed/run/w.1.mp4")
-    poll_until(lambda: uploads(direct) == [], "its upload is aborted")
+    until(lambda: uploads(direct) == [], "its upload is aborted")
 
 
 def test_our_worker_on_s3_logs_the_error_of_the_storage(rig, clips, storage):
@@ -141,11 +142,11 @@ def test_our_worker_records_a_reason_for_each_storage_failure_and_survives(rig, 
             for method in ("GET", "HEAD") if fault.kind not in {"shorten", "cut"} else ("GET",):
                 proxy.inject(fault, method)
             it.send(stored, run_id=name)
-            poll_until(it.has_ended, f"the video of {name} has ended", seconds=60)
+            until(it.has_ended, f"the video of {name} has ended", seconds=60)
             proxy.heal()
         assert {v.run_id: v.reason for v in it.videos()} == {n: REASONS[kind] for n, (_, kind, _) in REFUSALS.items()}
         it.send(stored, run_id="healed")
-        poll_until(lambda: it.states()["done"] == 1, "the storage works again")
+        until(lambda: it.states()["done"] == 1, "the storage works again")
         assert worker.is_alive()
         it.await_empty()
         assert not [file for file in it.work_path.rglob("*") if file.is_file() and file.name != ".lock"]
@@ -167,7 +168,7 @@ def cut_upload(rig, noise, storage, emulator, proxy):
         begun = time.monotonic()
         proxy.inject(Fault("latency", seconds=1), "PUT")
         it.send(stored)
-        poll_until(lambda: proxy.count("PUT", begun) >= 2, "part 2 is on its way", seconds=60)
+        until(lambda: proxy.count("PUT", begun) >= 2, "part 2 is on its way", seconds=60)
         worker.send(signal.SIGKILL)
         worker.await_end()
         proxy.heal()

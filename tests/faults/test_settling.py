@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from tests.conftest import poll_until
-from tests.faults.proxy import Fault
-from tests.faults.senders import send_task
+from testing.fault_proxy import Fault
+from testing.messages import send_task
+from testing.polling import until
 
 pytestmark = pytest.mark.faults
 DELETE = "DeleteMessage"
@@ -24,10 +24,10 @@ def test_a_lost_delete_is_retried_and_the_task_runs_once(kind, sqs_queue, proxy,
     with tiny_worker(queue, proxy.url) as worker:
         proxy.inject(Fault(kind, 503), DELETE)
         send_task(queue, "a")
-        poll_until(lambda: "a" in worker.names("end"), "the task ran")
-        poll_until(lambda: "could not delete a finished message" in worker.said(), "the delete failed")
+        until(lambda: "a" in worker.names("end"), "the task ran")
+        until(lambda: "could not delete a finished message" in worker.said(), "the delete failed")
         proxy.heal()
-        poll_until(lambda: is_empty(queue), "the message was deleted after all", seconds=20)
+        until(lambda: is_empty(queue), "the message was deleted after all", seconds=20)
         assert worker.names("start").count("a") == 1
         assert worker.is_alive()
 
@@ -37,11 +37,11 @@ def test_a_delete_whose_answer_is_lost_is_no_error_the_second_time(sqs_queue, pr
     with tiny_worker(queue, proxy.url) as worker:
         proxy.inject(Fault("drop"), DELETE)
         send_task(queue, "a")
-        poll_until(lambda: "could not delete" in worker.said(), "the answer was lost")
+        until(lambda: "could not delete" in worker.said(), "the answer was lost")
         proxy.heal()
         send_task(queue, "b")
-        poll_until(lambda: "b" in worker.names("end"), "the next task ran")
-        poll_until(lambda: is_empty(queue), "nothing is left", seconds=20)
+        until(lambda: "b" in worker.names("end"), "the next task ran")
+        until(lambda: is_empty(queue), "nothing is left", seconds=20)
         assert sorted(worker.names("start")) == ["a", "b", "warm-up"]
 
 
@@ -51,21 +51,21 @@ def test_a_delete_without_answer_delays_other_slots_for_seconds_only(sqs_queue, 
         proxy.inject(Fault("hang"), DELETE)
         for number in range(5):
             send_task(queue, f"n{number}")
-        poll_until(lambda: len(worker.names("end")) == 6, "five tasks ran while no delete was answered", seconds=15)
+        until(lambda: len(worker.names("end")) == 6, "five tasks ran while no delete was answered", seconds=15)
 
 
 def test_a_replayed_answer_runs_its_task_once(sqs_queue, proxy, tiny_worker):
     queue = sqs_queue()
     with tiny_worker(queue, proxy.url, concurrency=2) as worker:
         send_task(queue, "a", seconds=3)
-        poll_until(lambda: "a" in worker.names("start"), "the task started")
+        until(lambda: "a" in worker.names("start"), "the task started")
         proxy.inject(Fault("replay"), "ReceiveMessage")
-        poll_until(lambda: worker.names("end").count("a") >= 1, "the task ended")
+        until(lambda: worker.names("end").count("a") >= 1, "the task ended")
         settled = time.monotonic()
-        poll_until(lambda: proxy.count("ReceiveMessage", settled) >= 2, "the answer came again after that")
+        until(lambda: proxy.count("ReceiveMessage", settled) >= 2, "the answer came again after that")
         proxy.heal()
         send_task(queue, "b")
-        poll_until(lambda: "b" in worker.names("end"), "the next task ran")
+        until(lambda: "b" in worker.names("end"), "the next task ran")
         assert sorted(worker.names("start")) == ["a", "b", "warm-up"]
         assert worker.is_alive()
 
@@ -74,9 +74,9 @@ def test_control_the_stock_transport_runs_a_replayed_answer_again_and_again(sqs_
     queue = sqs_queue()
     with tiny_worker(queue, proxy.url, concurrency=2, TINY_STOCK="1") as worker:
         send_task(queue, "a", seconds=1)
-        poll_until(lambda: "a" in worker.names("start"), "the task started")
+        until(lambda: "a" in worker.names("start"), "the task started")
         proxy.inject(Fault("replay"), "ReceiveMessage")
-        poll_until(lambda: worker.names("start").count("a") >= 3, "it ran three times")
+        until(lambda: worker.names("start").count("a") >= 3, "it ran three times")
 
 
 def test_control_the_stock_transport_runs_a_task_again_whose_delete_was_lost(sqs_queue, proxy, tiny_worker):
@@ -85,4 +85,4 @@ def test_control_the_stock_transport_runs_a_task_again_whose_delete_was_lost(sqs
         proxy.inject(Fault("status", 400, "RequestThrottled"), DELETE)
         send_task(queue, "a")
         ran_again = lambda: worker.names("start").count("a") == 2 or not worker.is_alive()  # noqa: E731
-        poll_until(ran_again, "it ran again, or the worker ended", seconds=60)
+        until(ran_again, "it ran again, or the worker ended", seconds=60)

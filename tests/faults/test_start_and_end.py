@@ -15,11 +15,12 @@ from urllib.parse import urlsplit
 import pytest
 
 from core.errors import EnvironmentFault
-from tests.conftest import free_port, poll_until
-from tests.faults.proxy import FaultProxy
-from tests.faults.test_deliveries import locked
-from tests.postgresql import binaries, running_server
-from tests.tcp_proxy import TcpProxy
+from testing.fault_proxy import FaultProxy
+from testing.polling import until
+from testing.ports import free_port
+from testing.postgresql import binaries, running_server
+from testing.sqlite_lock import locked
+from testing.tcp_proxy import TcpProxy
 from worker.__main__ import wait_for
 
 pytestmark = pytest.mark.faults
@@ -35,7 +36,7 @@ def test_a_terminated_worker_finishes_its_tasks_in_time_and_interrupts_the_run(r
         assert worker.await_end() == 0
         assert it.outcomes(first) == ["done"]
         assert it.run().status == "interrupted"
-        poll_until(lambda: it.queue.counts()["visible"] == 2, "the others are visible", VISIBLE_WITHIN_SECONDS)
+        until(lambda: it.queue.counts()["visible"] == 2, "the others are visible", VISIBLE_WITHIN_SECONDS)
         it.start().await_ready()
         it.await_states(done=3)
         assert it.run().status == "interrupted"
@@ -84,7 +85,7 @@ def test_a_second_signal_returns_the_message_of_a_running_task_immediately(numbe
         it.await_running()
         for number in numbers[:-1]:
             worker.send(number)
-            poll_until(lambda: "Warm shutdown" in worker.said(), "it lets the task end")
+            until(lambda: "Warm shutdown" in worker.said(), "it lets the task end")
         assert it.queue.counts()["visible"] == 0
         worker.send(numbers[-1])
         worker.await_end(VISIBLE_WITHIN_SECONDS)
@@ -205,9 +206,7 @@ def test_a_worker_that_starts_first_waits_for_the_queue_and_says_so(rig, clips, 
     with rig() as it:
         port = free_port()
         early = it.start(AWS_ENDPOINT_URL=f"http://127.0.0.1:{port}")
-        poll_until(
-            lambda: "waiting up to 60 s for the queue" in early.said(), "it waits, and says for what", seconds=30
-        )
+        until(lambda: "waiting up to 60 s for the queue" in early.said(), "it waits, and says for what", seconds=30)
         with FaultProxy(emulator, port=port):
             early.await_ready()
             it.send(it.store(clips(1)))
@@ -220,7 +219,7 @@ def test_a_worker_waits_for_a_queue_that_is_created_later(rig, clips):
         kept = {name: wanted[name] for name in ("VisibilityTimeout", "RedrivePolicy", "ReceiveMessageWaitTimeSeconds")}
         it.queue.client.delete_queue(QueueUrl=it.queue.url)
         early = it.start()
-        poll_until(lambda: "it does not exist" in early.said(), "it waits, and says for what")
+        until(lambda: "it does not exist" in early.said(), "it waits, and says for what")
         it.queue.client.create_queue(QueueName=it.queue.name, Attributes=kept)
         early.await_ready()
         it.send(it.store(clips(1)))
@@ -231,7 +230,7 @@ def test_a_worker_that_starts_first_waits_for_a_database_that_is_locked(rig, cli
     with rig() as it:
         with locked(it.folder / "aforo.db"):
             early = it.start()
-            poll_until(lambda: "waiting up to 60 s for the database" in early.said(), "it waits, and says for what")
+            until(lambda: "waiting up to 60 s for the database" in early.said(), "it waits, and says for what")
         early.await_ready()
         it.send(it.store(clips(1)))
         it.await_states(done=1)
@@ -251,7 +250,7 @@ def test_a_worker_that_starts_first_waits_for_a_database_server(rig, clips, post
     with rig(AFORO_DATABASE_URL=url) as it, TcpProxy("127.0.0.1", urlsplit(url).port) as way:
         way.cut()
         early = it.start(AFORO_DATABASE_URL=url.replace(str(urlsplit(url).port), str(way.port)))
-        poll_until(lambda: "waiting up to 60 s for the database" in early.said(), "it waits, and says for what")
+        until(lambda: "waiting up to 60 s for the database" in early.said(), "it waits, and says for what")
         way.mend()
         early.await_ready()
         it.send(it.store(clips(1)))

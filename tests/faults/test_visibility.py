@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from tests.conftest import poll_until
-from tests.faults.senders import send_task
+from testing.messages import send_task
+from testing.polling import until
 
 pytestmark = pytest.mark.faults
 SHORT_SECONDS = 4
@@ -21,8 +21,8 @@ def test_a_task_longer_than_the_timeout_runs_once(sqs_queue, emulator, tiny_work
     keep = {"TINY_VISIBILITY_SECONDS": str(SHORT_SECONDS)}
     with tiny_worker(queue, emulator, concurrency=2, **keep) as worker:
         send_task(queue, "long", seconds=14)
-        poll_until(lambda: "long" in worker.names("end"), "the task ended", seconds=25)
-        poll_until(lambda: not any(queue.counts().values()), "the message was deleted")
+        until(lambda: "long" in worker.names("end"), "the task ended", seconds=25)
+        until(lambda: not any(queue.counts().values()), "the message was deleted")
         assert worker.names("start").count("long") == 1
         assert worker.lines("extended").count(["long", "ok"]) >= 7
 
@@ -31,17 +31,17 @@ def test_control_without_the_heartbeat_it_runs_again(sqs_queue, emulator, tiny_w
     queue = sqs_queue(visibility_timeout_seconds=SHORT_SECONDS)
     with tiny_worker(queue, emulator, concurrency=2, TINY_STOCK="1") as worker:
         send_task(queue, "long", seconds=14)
-        poll_until(lambda: worker.names("start").count("long") == 2, "it started a second time", seconds=12)
+        until(lambda: worker.names("start").count("long") == 2, "it started a second time", seconds=12)
 
 
 def test_a_terminated_worker_returns_its_waiting_messages(sqs_queue, emulator, tiny_worker):
     queue = sqs_queue(visibility_timeout_seconds=60)
     with tiny_worker(queue, emulator) as worker:
         send_task(queue, "held", seconds=60)
-        poll_until(lambda: "held" in worker.names("start"), "the task started")
+        until(lambda: "held" in worker.names("start"), "the task started")
         begun = time.monotonic()
         assert worker.stop(signal.SIGQUIT) is not None
-        poll_until(lambda: queue.counts()["visible"] == 1, "the message is visible", seconds=VISIBLE_WITHIN_SECONDS)
+        until(lambda: queue.counts()["visible"] == 1, "the message is visible", seconds=VISIBLE_WITHIN_SECONDS)
         assert time.monotonic() - begun <= VISIBLE_WITHIN_SECONDS
 
 
@@ -49,7 +49,7 @@ def test_a_terminated_worker_finishes_its_running_task(sqs_queue, emulator, tiny
     queue = sqs_queue(visibility_timeout_seconds=60)
     with tiny_worker(queue, emulator) as worker:
         send_task(queue, "begun", seconds=3)
-        poll_until(lambda: "begun" in worker.names("start"), "the task started")
+        until(lambda: "begun" in worker.names("start"), "the task started")
         assert worker.stop() == 0
         assert "begun" in worker.names("end")
         assert queue.counts() == {"visible": 0, "in_flight": 0, "dead": 0}
@@ -63,7 +63,7 @@ def test_a_message_sent_while_a_worker_stops_is_not_lost(sqs_queue, emulator, ti
         worker.process.wait(timeout=30)
         ran = "late" in worker.names("end")
         visible = lambda: queue.counts()["visible"] == 1  # noqa: E731
-        assert ran or poll_until(visible, "the late message is visible", seconds=VISIBLE_WITHIN_SECONDS)
+        assert ran or until(visible, "the late message is visible", seconds=VISIBLE_WITHIN_SECONDS)
 
 
 @pytest.mark.parametrize("stock", ["0", "1"], ids=["ours", "control: kombu's"])
@@ -72,7 +72,7 @@ def test_a_message_sent_after_a_worker_has_ended_is_there_for_others(stock, sqs_
     queue = sqs_queue(visibility_timeout_seconds=60)
     with tiny_worker(queue, proxy.url, TINY_STOCK=stock, TINY_WAIT_SECONDS="6") as worker:
         polls = proxy.count(RECEIVE)
-        poll_until(lambda: proxy.count(RECEIVE) > polls, "a poll has just begun")
+        until(lambda: proxy.count(RECEIVE) > polls, "a poll has just begun")
         worker.stop()
         send_task(queue, "late")
         time.sleep(1)  # time for an open poll to receive it

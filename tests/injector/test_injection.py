@@ -19,7 +19,9 @@ from core.run import Mode
 from core.settings import Settings
 from injector import injection
 from injector.injection import Request, require_space
-from tests.conftest import KEY, REGION, ROOT, free_port, poll_until
+from testing.emulator import KEY, REGION, ROOT
+from testing.polling import until
+from testing.ports import free_port
 
 
 class Injector:
@@ -73,7 +75,7 @@ def injector(tmp_path, sqs_queue):
 )
 def test_ctrl_c_prints_one_line_and_the_run_is_interrupted(injector, options):
     process = injector.start("--size", "300KB", "--run-id", "r", *options)
-    poll_until(lambda: injector.statuses() == ["running"] and injector.queue.counts()["visible"], "a sent task")
+    until(lambda: injector.statuses() == ["running"] and injector.queue.counts()["visible"], "a sent task")
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=30)
     assert process.returncode == 130
@@ -86,7 +88,7 @@ def test_ctrl_c_prints_one_line_and_the_run_is_interrupted(injector, options):
 def test_ctrl_c_during_the_encoding_leaves_no_run_and_no_partial_video(injector):
     process = injector.start("--count", "1", "--size", "200MB")
     making = injector.folder / "videos/media"
-    poll_until(lambda: list(making.glob(".making-*/*")), "ffmpeg at work")
+    until(lambda: list(making.glob(".making-*/*")), "ffmpeg at work")
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=30)
     assert (process.returncode, len(stderr.strip().splitlines())) == (130, 1)
@@ -112,7 +114,7 @@ def test_a_file_that_is_no_video_is_a_one_line_error_and_nothing_is_sent(injecto
 
 def test_a_database_error_during_the_run_is_one_line_and_ends_the_run(injector):
     process = injector.start("--size", "300KB", "--count", "100", "--mode", "sustained", "--rate", "60")
-    poll_until(lambda: injector.queue.counts()["visible"], "a sent task")
+    until(lambda: injector.queue.counts()["visible"], "a sent task")
     with sqlite3.connect(injector.folder / "aforo.db") as database:
         database.execute("DROP TABLE executions")
         database.execute("DROP TABLE videos")

@@ -18,7 +18,7 @@ from core.run import Mode
 from core.settings import Settings
 from injector.injection import Injection, Request, Source
 from injector.own_run import OwnRun
-from tests import postgresql
+from testing import postgresql
 
 REQUEST = Request(1, 10**6, Mode.BURST, None, None, None, "full", None, "")
 SOURCE = Source("uploads/a.mp4", 10**6, "", None, "generated 1MB")

@@ -6,16 +6,16 @@ import shutil
 
 import pytest
 
-from tests.limits import limits
-from tests.limits.cases import CASES, judge
-from tests.stack.conftest import copied_stack
+from testing import hardware_limits
+from testing.limit_cases import CASES, judge
+from testing.native_stack import copied_stack
 
 pytestmark = [pytest.mark.limits, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):
-    if (reason := limits.why_not()) is not None:
+    if (reason := hardware_limits.why_not()) is not None:
         pytest.skip(reason)
     for program in ("prometheus", "redis-server", "ffmpeg", "losetup", "mkfs.ext4"):
         if shutil.which(program) is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from core.queue_contract import Level
 from core.settings import Settings
 from local import doctor
-from tests.conftest import KEY, REGION
+from testing.emulator import KEY, REGION
 
 
 def findings_by_subject(queue, monkeypatch, tmp_path, **variables):

@@ -10,7 +10,7 @@ from core.database import open_engine, upgrade_schema
 from core.errors import EnvironmentFault
 from core.settings import Settings
 from provision.readonly_user import ensure_readonly_user
-from tests import postgresql
+from testing import postgresql
 
 pytestmark = pytest.mark.postgresql
 

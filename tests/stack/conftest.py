@@ -1,63 +1,12 @@
-"""A whole native stack of its own: a copy of the tree, free ports, nothing shared with a stack that runs."""
+"""A native stack with two slots for the tests of this folder."""
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
-from tests.conftest import free_port
-
-ROOT = Path(__file__).parents[2]
-PORTS = {
-    "AWS_ENDPOINT_URL": "http://127.0.0.1:{}",
-    "AFORO_EVENTS_REDIS_URL": "redis://127.0.0.1:{}/0",
-    "AFORO_PROMETHEUS_URL": "http://127.0.0.1:{}",
-    "AFORO_WORKER_METRICS_PORT": "{}",
-    "AFORO_EXPORTER_SQS_PORT": "{}",
-    "AFORO_EXPORTER_DB_PORT": "{}",
-    "AFORO_CELERY_EXPORTER_PORT": "{}",
-}
-
-
-@dataclass(frozen=True)
-class Stack:
-    """A running stack: where it lives and how its programs are run."""
-
-    folder: Path
-    environment: dict[str, str]
-
-    def run(self, *arguments: str, **options: str) -> subprocess.CompletedProcess[str]:
-        """Run `python -m …` in the stack; options are the Make variables."""
-        command = [str(ROOT / ".venv/bin/python"), "-m", *arguments]
-        environment = self.environment | options
-        return subprocess.run(
-            command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=110, check=False
-        )
-
-    def worker_pid(self) -> int:
-        """Return the pid of the worker's main process."""
-        socket_url = f"unix://{self.folder}/.local/run/supervisor.sock"
-        command = [str(ROOT / ".venv/bin/supervisorctl"), "-s", socket_url, "pid", "worker"]
-        return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-
-
-def copied_stack(folder: Path) -> Stack:
-    """Copy the tree to `folder` and give it ports of its own; nothing is started."""
-    files = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    for name in files.stdout.splitlines():
-        if not name.startswith("tests/") and (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
-    (folder / ".tools").symlink_to(ROOT / ".tools")
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "AFORO_", "MAKE"))}
-    return Stack(folder, kept | {name: form.format(free_port()) for name, form in PORTS.items()})
+from testing.native_stack import copied_stack
 
 
 @pytest.fixture(scope="session")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sqlite3
 
 import psutil
 import pytest
 
 from core.promql import scrape
-from tests.conftest import poll_until
+from testing.polling import until
+from tests.stack.runs import report, rows
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
@@ -21,18 +21,6 @@ def burst(stack, count, concurrency):
     injected = stack.run("injector", "--count", str(count), "--size", "1MB")
     assert injected.returncode == 0, injected.stderr
     return injected.stdout.split("run ", 1)[1].split(":", 1)[0]
-
-
-def report(stack, run_id):
-    assert stack.run("capacity", "wait", run_id).returncode == 0
-    shown = stack.run("capacity", "report", run_id, "--json")
-    assert shown.returncode == 0, shown.stderr
-    return json.loads(shown.stdout)
-
-
-def rows(stack, query, run_id):
-    with sqlite3.connect(stack.folder / ".local/aforo.db") as connection:
-        return connection.execute(query, (run_id,)).fetchall()
 
 
 def total(stack, variable, family, **labels):
@@ -54,14 +42,14 @@ def test_a_burst_gives_a_row_that_prometheus_the_database_and_the_time_stamps_ag
     assert row["s_seconds"] == pytest.approx(by_hand_s, rel=1e-3)
     assert total(stack, "AFORO_WORKER_METRICS_PORT", "aforo_worker_tasks", outcome="succeeded") == 6
     celery = lambda: total(stack, "AFORO_CELERY_EXPORTER_PORT", "celery_task_succeeded") - before  # noqa: E731
-    poll_until(lambda: celery() == 6, "celery-exporter's sixth success")
+    until(lambda: celery() == 6, "celery-exporter's sixth success")
 
 
 def test_a_killed_task_process_loses_nothing_and_leaves_no_ffmpeg(stack):
     run_id = burst(stack, 4, 2)
     main = psutil.Process(stack.worker_pid())
     working = "SELECT slot FROM executions WHERE run_id = ? AND outcome IS NULL"
-    poll_until(lambda: rows(stack, working, run_id), "a running execution")
+    until(lambda: rows(stack, working, run_id), "a running execution")
     victim = psutil.Process(rows(stack, working, run_id)[0][0])
     assert victim.ppid() == main.pid
     orphans = victim.children(recursive=True)

@@ -9,9 +9,9 @@ import subprocess
 
 import pytest
 
-from tests.conftest import poll_until
-from tests.stack.conftest import ROOT
-from tests.stack.test_main_job import report, rows
+from testing.emulator import ROOT
+from testing.polling import until
+from tests.stack.runs import report, rows
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
 MATRIX = ("capacity", "matrix", "--sizes", "0.5MB", "--concurrencies", "1,2", "--modes", "burst", "--count", "7")
@@ -50,7 +50,7 @@ def matrix(stack):
 
 def test_a_killed_matrix_goes_on_at_the_cell_where_it_stopped(stack, matrix):
     second_is_sent = lambda: [s for _, s, _ in planned_runs(stack)] == ["finished", "running"]  # noqa: E731
-    poll_until(second_is_sent, "the second cell's run", 300)
+    until(second_is_sent, "the second cell's run", 300)
     os.killpg(matrix.pid, signal.SIGKILL)
     matrix.wait()
     before = [run_id for run_id, *_ in planned_runs(stack)]
@@ -66,7 +66,7 @@ def test_a_killed_matrix_goes_on_at_the_cell_where_it_stopped(stack, matrix):
     ]
     assert all(row["x_sat_per_minute"] > 0 for row in table)
     agreements = lambda: [row["agrees"] for row in table_now(stack) if set(row["runs"]) <= set(used)]  # noqa: E731
-    poll_until(lambda: agreements() == [True, True], "Prometheus and database agree on both cells", 60)
+    until(lambda: agreements() == [True, True], "Prometheus and database agree on both cells", 60)
     again = stack.run(*MATRIX, "--plan-only", "--json")
     assert json.loads(again.stdout)["left"] == []
 
@@ -77,7 +77,7 @@ def test_a_burst_that_knows_enough_gives_its_waiting_videos_back(stack):
     injected = stack.run("injector", "--count", "30", "--size", "1MB")
     run_id = injected.stdout.split("run ", 1)[1].split(":", 1)[0]
     done = "SELECT count(*) FROM videos WHERE run_id = ? AND state = 'done'"
-    poll_until(lambda: rows(stack, done, run_id)[0][0] >= 2, "two done videos", 180)
+    until(lambda: rows(stack, done, run_id)[0][0] >= 2, "two done videos", 180)
     code = (
         "from capacity.experiments.test_runner import TestRunner; "
         f"print(TestRunner.open().queued_videos.cancel({{{run_id!r}}}))"

@@ -7,7 +7,7 @@ import boto3
 import pytest
 
 from core.settings import Settings
-from tests.tcp_proxy import TcpProxy
+from testing.tcp_proxy import TcpProxy
 from worker import bandwidth_limits as module
 from worker.bandwidth_limits import bandwidth_limits, disk_limits, object_limits
 

@@ -8,7 +8,7 @@ import pytest
 
 from aforo.sqs.validation import Call
 from core.video import PAYLOAD_VERSION, TASK_NAME
-from tests.faults.senders import b64
+from testing.messages import b64
 from worker.payload import check_payload, video_and_task_of
 
 PAYLOAD = {"video_id": "v", "run_id": "r", "version": PAYLOAD_VERSION}

@@ -10,7 +10,7 @@ import sys
 import psutil
 import pytest
 
-from tests.conftest import poll_until
+from testing.polling import until
 from worker import slot
 from worker.slot import Slot, may_live, start_of
 
@@ -37,7 +37,7 @@ def test_neither_a_dead_process_nor_a_zombie_has_a_start():
     owner = Slot(Slot.this().node, child.pid, str(start_of(child.pid))).owner
     assert may_live(owner)
     os.kill(child.pid, signal.SIGKILL)
-    poll_until(lambda: not may_live(owner), "a zombie does not work")
+    until(lambda: not may_live(owner), "a zombie does not work")
     child.wait()
     assert start_of(child.pid) is None
 

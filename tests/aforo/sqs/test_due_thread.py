@@ -6,7 +6,7 @@ import signal
 import threading
 
 from aforo.sqs.due_thread import DueThread
-from tests.conftest import poll_until
+from testing.polling import until
 
 
 def test_items_are_served_in_the_order_in_which_they_are_due():
@@ -14,7 +14,7 @@ def test_items_are_served_in_the_order_in_which_they_are_due():
     thread = DueThread("test", served.append)
     thread.schedule("late", 0.2)
     thread.schedule("early", 0.01)
-    poll_until(lambda: served == ["early", "late"], "both were served")
+    until(lambda: served == ["early", "late"], "both were served")
 
 
 def test_an_item_is_served_again_after_the_pause_it_returns():
@@ -22,7 +22,7 @@ def test_an_item_is_served_again_after_the_pause_it_returns():
     served = []
     thread = DueThread("test", lambda item: (served.append(item), next(pauses))[1])
     thread.schedule("a", 0)
-    poll_until(lambda: thread._thread is None, "the thread ended")
+    until(lambda: thread._thread is None, "the thread ended")
     assert served == ["a"] * 3
 
 
@@ -31,7 +31,7 @@ def test_the_thread_ends_without_items_and_starts_again_with_the_next_one():
     thread = DueThread("test", served.append)
     for item in ("a", "b"):
         thread.schedule(item, 0)
-        poll_until(lambda: thread._thread is None, "the thread ended")
+        until(lambda: thread._thread is None, "the thread ended")
     assert served == ["a", "b"]
 
 
@@ -49,7 +49,7 @@ def test_an_item_that_is_cancelled_while_it_is_served_is_not_served_again():
     assert started.wait(5)
     thread.cancel("a")
     cancelled.set()
-    poll_until(lambda: thread._thread is None, "the thread ended")
+    until(lambda: thread._thread is None, "the thread ended")
     assert served == ["a"]
 
 
@@ -63,12 +63,12 @@ def test_an_item_that_is_scheduled_while_it_is_served_is_served_again():
 
     thread = DueThread("test", serve)
     thread.schedule("a", 0)
-    poll_until(lambda: served == ["a", "a"], "it was served twice")
+    until(lambda: served == ["a", "a"], "it was served twice")
 
 
 def test_the_thread_leaves_the_signal_of_the_soft_time_limit_to_the_main_thread():
     blocked = []
     thread = DueThread("test", lambda _item: blocked.append(signal.pthread_sigmask(signal.SIG_BLOCK, [])))
     thread.schedule("a", 0)
-    poll_until(lambda: blocked, "the item was served")
+    until(lambda: blocked, "the item was served")
     assert signal.SIGUSR1 in blocked[0]

@@ -14,7 +14,7 @@ from celery import Celery
 from aforo.sqs import MessagePolicy, UnsupportedApp, harden, hardening
 from aforo.sqs.connection import FailedPoll
 from aforo.sqs.observer import PollResult, SilentObserver
-from tests.faults.senders import b64, envelope
+from testing.messages import b64, envelope
 
 QUEUE, URL = "q", "http://sqs.test/1/q"
 

@@ -13,7 +13,7 @@ from kombu.transport.SQS.exceptions import UndefinedQueueException
 
 from aforo.sqs.channel import Channel
 from aforo.sqs.hardening import register
-from tests.faults.senders import b64, envelope
+from testing.messages import b64, envelope
 
 QUEUE, URL = "q", "http://sqs.test/1/q"
 RECEIVED = {"MessageId": "m", "ReceiptHandle": "h", "Attributes": {"ApproximateReceiveCount": "1"}}

@@ -14,7 +14,7 @@ from aforo.sqs import pending_deletes
 from aforo.sqs.message import ReceivedMessage
 from aforo.sqs.observer import SilentObserver
 from aforo.sqs.pending_deletes import PendingDeletes
-from tests.conftest import poll_until
+from testing.polling import until
 
 
 @dataclass
@@ -64,8 +64,8 @@ def deletes_of(sqs, counts=None):
 def test_a_failed_delete_is_retried_without_any_other_event():
     sqs, counts = FakeSqs({"q": ("ServiceUnavailable", 3)}), Counts()
     deletes_of(sqs, counts).delete(of("q", "a"))
-    poll_until(lambda: sqs.deleted == ["a"], "the delete was retried")
-    poll_until(lambda: counts.pending[-1] == 0, "no delete is pending")
+    until(lambda: sqs.deleted == ["a"], "the delete was retried")
+    until(lambda: counts.pending[-1] == 0, "no delete is pending")
     assert sqs.tries["q"] == 4
     assert counts.pending[0] == 1
     assert counts.handled == ["delete"] * 3
@@ -76,9 +76,9 @@ def test_a_queue_that_always_fails_does_not_delay_another_one():
     deletes = deletes_of(sqs)
     for queue in ("denied", "flaky", "good"):
         deletes.delete(of(queue, queue))
-    poll_until(lambda: sorted(sqs.deleted) == ["flaky", "good"], "the messages of the other queues are deleted")
+    until(lambda: sorted(sqs.deleted) == ["flaky", "good"], "the messages of the other queues are deleted")
     deletes.delete(of("flaky", "again"))
-    poll_until(lambda: "again" in sqs.deleted, "and later ones")
+    until(lambda: "again" in sqs.deleted, "and later ones")
     deletes.close()
 
 
@@ -121,7 +121,7 @@ def test_a_client_that_cannot_be_created_is_retried():
         return sqs
 
     PendingDeletes(client).delete(of("q", "a"))
-    poll_until(lambda: sqs.deleted == ["a"], "the next client deletes it")
+    until(lambda: sqs.deleted == ["a"], "the next client deletes it")
 
 
 class Slow(dict):

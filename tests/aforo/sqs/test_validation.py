@@ -9,7 +9,7 @@ import pytest
 from aforo.sqs import MessagePolicy
 from aforo.sqs.observer import InvalidReason
 from aforo.sqs.validation import Call, read_call
-from tests.faults.senders import MALFORMED, TASK, b64, envelope
+from testing.messages import MALFORMED, TASK, b64, envelope
 
 POLICY = MessagePolicy(tasks={TASK}, largest_body_bytes=256 * 1024)
 

@@ -8,7 +8,7 @@ import pytest
 from aforo.telemetry import event_channel
 from aforo.telemetry.event_channel import MAX_EVENT_BYTES, EventChannel
 from aforo.telemetry.stages import stage
-from tests.conftest import poll_until
+from testing.polling import until
 
 
 def as_child(channel):
@@ -28,7 +28,7 @@ def test_an_event_of_a_child_reaches_the_metrics_of_its_parent(registry, channel
     count = lambda: registry.get_sample_value(  # noqa: E731
         "aforo_worker_stage_seconds_count", {"task": "", "stage": "download"}
     )
-    assert poll_until(count, "the child's event") == 1
+    assert until(count, "the child's event") == 1
 
 
 def test_a_parent_that_does_not_read_delays_no_task_and_the_loss_is_counted(monkeypatch):
@@ -41,9 +41,9 @@ def test_a_parent_that_does_not_read_delays_no_task_and_the_loss_is_counted(monk
     lost = channel._lost
     assert lost > 0
     channel.start()
-    poll_until(lambda: len(handled) == 100 - lost, "the events that were sent")
+    until(lambda: len(handled) == 100 - lost, "the events that were sent")
     channel.send({"kind": "stage"})
-    poll_until(lambda: handled[-1]["lost"] == lost, "the number of those that were not")
+    until(lambda: handled[-1]["lost"] == lost, "the number of those that were not")
 
 
 @pytest.mark.parametrize("facts", [{"stage": "x" * MAX_EVENT_BYTES}, {"stage": object()}])

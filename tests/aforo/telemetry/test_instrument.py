@@ -13,7 +13,7 @@ import aforo
 from aforo import autoload
 from aforo.telemetry import event_channel, instrument
 from aforo.telemetry.instrument import _queues
-from tests.conftest import ROOT
+from testing.emulator import ROOT
 
 BLOCKED = "import sys; sys.modules.update(dict.fromkeys(('boto3', 'botocore', 'pycurl', 'redis')))"
 

@@ -11,7 +11,8 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 
 from aforo.telemetry import server
-from tests.conftest import free_port, poll_until
+from testing.polling import until
+from testing.ports import free_port
 
 
 @pytest.fixture
@@ -31,12 +32,12 @@ def test_idle_clients_hold_a_bounded_number_of_threads_and_delay_a_scrape_by_sec
     monkeypatch.setattr(server.SilentHandler, "timeout", 0.5)
     before = threading.active_count()
     idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(3 * server.MAX_CONNECTIONS)]
-    poll_until(lambda: threading.active_count() > before, "they were accepted")
+    until(lambda: threading.active_count() > before, "they were accepted")
     begun = time.monotonic()
     assert "spent_total" in scrape(port)
     assert time.monotonic() - begun < 5
     assert threading.active_count() - before <= server.MAX_CONNECTIONS
-    poll_until(lambda: threading.active_count() <= before, "they were all dropped")
+    until(lambda: threading.active_count() <= before, "they were all dropped")
     for client in idle:
         client.close()
 

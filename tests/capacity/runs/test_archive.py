@@ -14,7 +14,7 @@ from core.errors import UsageError
 from core.models import RunRow
 from core.results_folder import run_folder
 from core.run import RunStatus
-from tests import postgresql
+from testing import postgresql
 from tests.capacity.golden import ENDED, SLOT, STARTED
 from tests.capacity.store import add_run, finish, open_store, open_url, run_row, waiting
 

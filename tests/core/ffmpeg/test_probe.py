@@ -4,7 +4,7 @@ import pytest
 
 from core.ffmpeg.probe import container_of, input_guard, probe
 from core.video import Reason, VideoFailed
-from tests.worker import clips
+from testing import clips
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@ import pytest
 from core.errors import EnvironmentFault
 from core.ffmpeg import requirement as module
 from core.ffmpeg.requirement import require_ffmpeg
-from tests.worker.clips import put_fake_ffmpeg
+from testing.clips import put_fake_ffmpeg
 
 
 def test_a_missing_a_hanging_and_an_old_ffmpeg_are_errors_that_name_it(tmp_path, monkeypatch):

@@ -4,7 +4,7 @@ import pytest
 
 from core.errors import UsageError
 from core.settings import PROFILE_NAMES
-from tests.worker import clips
+from testing import clips
 from worker.media.profiles import PROFILES, profile_named
 
 

@@ -8,7 +8,7 @@ from core.ffmpeg.probe import MediaFacts, probe
 from core.ffmpeg.progress import Progress
 from core.settings import Worker
 from core.video import Reason, VideoFailed
-from tests.worker import clips
+from testing import clips
 from worker.media import transcode as module
 from worker.media.profiles import PROFILES
 from worker.media.transcode import Transcoder, TranscodeResult, require_whole, transcode

@@ -10,9 +10,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from capacity.diagnosis.bottleneck import Cause
-from tests.limits import limits
-from tests.stack.conftest import Stack
-from tests.tcp_proxy import TcpProxy
+from testing import hardware_limits
+from testing.native_stack import Stack
+from testing.tcp_proxy import TcpProxy
 
 #: what a limit gives the stack: settings, and what is done once a worker is up
 Limit = Callable[[Stack], AbstractContextManager[tuple[dict[str, str], Callable[[Stack], None]]]]
@@ -110,13 +110,13 @@ def _one_thread(stack: Stack) -> Iterator[tuple[dict[str, str], Callable[[Stack]
 
 @contextmanager
 def _quota(_stack: Stack) -> Iterator[tuple[dict[str, str], Callable[[Stack], None]]]:
-    with limits.cpu_quota(cores=0.8) as group:
-        yield {}, lambda stack: limits.enter(group, stack.worker_pid())
+    with hardware_limits.cpu_quota(cores=0.8) as group:
+        yield {}, lambda stack: hardware_limits.enter(group, stack.worker_pid())
 
 
 @contextmanager
 def _slow_disk(stack: Stack) -> Iterator[tuple[dict[str, str], Callable[[Stack], None]]]:
-    with limits.slow_disk(stack.folder, bytes_per_second=1_000_000) as place:
+    with hardware_limits.slow_disk(stack.folder, bytes_per_second=1_000_000) as place:
         yield {"AFORO_WORKER_WORK_PATH": f"{place}/work"}, _nothing
 
 

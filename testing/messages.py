@@ -9,7 +9,7 @@ import pickle
 import uuid
 from typing import Any
 
-from tests.conftest import TestQueue
+from testing.queues import TestQueue
 
 TASK = "tiny.work"
 

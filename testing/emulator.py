@@ -1,0 +1,78 @@
+"""An SQS and S3 emulator on this machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from testing.polling import until
+from testing.ports import free_port
+
+ROOT = Path(__file__).parents[1]
+KEY = "test"
+REGION = "us-east-1"
+KEYS = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": KEY, "AWS_DEFAULT_REGION": REGION}
+
+
+def program() -> str | None:
+    """Return the emulator's program: the one `make setup` installs, else one on the path."""
+    installed = ROOT / ".tools/emulator/bin/ministack"
+    return str(installed) if installed.exists() else shutil.which("ministack")
+
+
+@contextmanager
+def running_emulator(command: str) -> Iterator[str]:
+    """Run the emulator in a temporary folder; yield its endpoint URL."""
+    port = free_port()
+    with tempfile.TemporaryDirectory(prefix="emulator-") as folder:
+        environment = os.environ | {
+            "GATEWAY_PORT": str(port),
+            "BIND_HOST": "127.0.0.1",
+            "SERVICES": "sqs,s3",
+            "DOCKER_HOST": "unix:///nonexistent",
+            "IOT_MTLS_ENABLED": "0",
+            "SFTP_ENABLED": "0",
+            "LOG_LEVEL": "WARNING",
+            "TMPDIR": folder,
+        }
+        with (Path(folder) / "log").open("w") as log:
+            process = subprocess.Popen([command], env=environment, cwd=folder, stdout=log, stderr=log)
+        url = f"http://127.0.0.1:{port}"
+        try:
+            until(lambda: _answers(url), f"{command} answers")
+            yield url
+        finally:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+
+
+def sqs_client(endpoint_url: str) -> Any:
+    """Return an SQS client of the tests, impatient."""
+    config = Config(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 1})
+    return boto3.client(
+        "sqs",
+        endpoint_url=endpoint_url,
+        region_name=REGION,
+        aws_access_key_id=KEY,
+        aws_secret_access_key=KEY,
+        config=config,
+    )
+
+
+def _answers(url: str) -> bool:
+    try:
+        sqs_client(url).list_queues()
+    except (BotoCoreError, ClientError):
+        return False
+    return True

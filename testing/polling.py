@@ -1,0 +1,26 @@
+"""Polling: the one way in which tests and benchmarks wait for something."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def until(condition: Callable[[], T], what: str, seconds: float = 30.0, every: float = 0.05) -> T:
+    """Return the first true value of `condition()`; raise AssertionError with `what` after the deadline."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds:g} s: {what}; last value: {value!r}")
+        time.sleep(every)
+    return value
+
+
+def seconds_until(condition: Callable[[], object], what: str, seconds: float = 120.0, every: float = 0.05) -> float:
+    """Wait for `condition()` as `until` does; return the seconds that it took."""
+    started = time.monotonic()
+    until(condition, what, seconds, every)
+    return time.monotonic() - started

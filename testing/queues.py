@@ -1,0 +1,84 @@
+"""Queues for tests: each with a name and a dead-letter queue of its own."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from testing.emulator import sqs_client
+from testing.polling import until
+
+
+@dataclass(frozen=True)
+class TestQueue:
+    """A queue with its dead-letter queue."""
+
+    __test__ = False
+
+    client: Any
+    name: str
+    url: str
+    dead_letter_url: str | None
+    endpoint_url: str
+
+    def counts(self) -> dict[str, int]:
+        """Return how many messages are visible, in flight and dead-lettered."""
+        counts = self._read(self.url)
+        counts["dead"] = self._read(self.dead_letter_url)["visible"] if self.dead_letter_url else 0
+        return counts
+
+    def dead_letters(self) -> list[dict[str, str]]:
+        """Take all dead letters; each as its body and its reason."""
+        letters: list[dict[str, str]] = []
+        while found := self._receive(self.dead_letter_url):
+            letters += [{"body": m["Body"], "reason": _reason(m)} for m in found]
+        return letters
+
+    def _receive(self, url: str | None) -> list[Any]:
+        options = {"MaxNumberOfMessages": 10, "MessageAttributeNames": ["All"], "VisibilityTimeout": 60}
+        return list(self.client.receive_message(QueueUrl=url, **options).get("Messages", []))
+
+    def _read(self, url: str) -> dict[str, int]:
+        found = self.client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+        return {
+            "visible": int(found["ApproximateNumberOfMessages"]),
+            "in_flight": int(found["ApproximateNumberOfMessagesNotVisible"]),
+        }
+
+
+def _reason(message: dict[str, Any]) -> str:
+    return str(message.get("MessageAttributes", {}).get("aforo_reason", {}).get("StringValue", ""))
+
+
+@dataclass
+class QueueMaker:
+    """Makes queues with names of their own."""
+
+    endpoint_url: str
+    numbers: Any = field(default_factory=lambda: itertools.count(1))
+
+    def __call__(self, visibility_timeout_seconds: int = 30, max_receive_count: int | None = 8) -> TestQueue:
+        client = sqs_client(self.endpoint_url)
+        name = f"t{os.getpid()}-{time.monotonic_ns()}-{next(self.numbers)}"
+        attributes = {"VisibilityTimeout": str(visibility_timeout_seconds), "ReceiveMessageWaitTimeSeconds": "1"}
+        dead_letter_url = None
+        if max_receive_count is not None:
+            dead_letter_url = client.create_queue(QueueName=f"{name}-dlq")["QueueUrl"]
+            arn = client.get_queue_attributes(QueueUrl=dead_letter_url, AttributeNames=["QueueArn"])["Attributes"]
+            policy = {"deadLetterTargetArn": arn["QueueArn"], "maxReceiveCount": str(max_receive_count)}
+            attributes["RedrivePolicy"] = json.dumps(policy)
+        url = client.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
+        return TestQueue(client, name, url, dead_letter_url, self.endpoint_url)
+
+
+def take(queue) -> str:
+    """Take the one message out of a queue."""
+    found = until(
+        lambda: queue.client.receive_message(QueueUrl=queue.url, VisibilityTimeout=30).get("Messages"), "a message"
+    )
+    queue.client.delete_message(QueueUrl=queue.url, ReceiptHandle=found[0]["ReceiptHandle"])
+    return str(found[0]["Body"])

@@ -1,0 +1,26 @@
+"""An SQS exporter that reads a fake SQS."""
+
+from __future__ import annotations
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from core.settings import Settings
+from exporters.db.reader import open_database
+from exporters.db.statements import VideosTable
+from exporters.exposition import Collected
+from exporters.sqs.oldest_message import OldestMessage
+from exporters.sqs.queue_watcher import CallCounter, QueueWatcher
+from exporters.sqs.source import QueueSource, SqsSources
+from tests.exporters.fakes import FakeSqs
+
+
+def values(collected: Collected, name: str) -> dict[tuple[str, ...], float]:
+    families = [*collected.families, *text_string_to_metric_families(collected.text)]
+    found = next(family for family in families if family.name == name)
+    return {tuple(sample.labels.values()): sample.value for sample in found.samples}
+
+
+def watching(fake: FakeSqs, settings: Settings) -> SqsSources:
+    source = QueueSource(QueueWatcher(fake.client, (settings.queue.name,)), CallCounter(), settings.exporters)
+    database = open_database(settings.database.url, VideosTable.of(settings.exporters))
+    return SqsSources(source, OldestMessage(database, settings), settings.exporters)
