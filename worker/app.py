@@ -127,7 +127,8 @@ def clean_up(parts: WorkerApp, settings: Settings) -> None:
     """Delete leftovers of an earlier worker: its work files and, if the storage allows it, its unfinished uploads."""
     cleanup.clean_up_work_folder(settings.worker.work_path)
     try:
-        open_storage(settings).abort_uploads(settings.storage.processed_prefix, cleanup.ABANDONED_SECONDS)
+        storage = open_storage(settings)
+        storage.abort_uploads(settings.storage.processed_prefix, cleanup.ABANDONED_SECONDS)
     except (StorageError, OSError) as error:
         parts.metrics.handled_error(Operation.CLEAN_UP)
         logger.warning("could not abort abandoned uploads: %s", error)
