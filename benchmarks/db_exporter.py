@@ -29,8 +29,8 @@ import psycopg
 from sqlalchemy.engine import make_url
 
 from benchmarks.big_table import Work, fill
+from benchmarks.compare_exporters import compare, parsed
 from benchmarks.programs import ROOT, percentiles, running, scrape, timed_scrape
-from benchmarks.same_figures import compare, parsed
 from testing import postgresql
 from testing.polling import seconds_until
 

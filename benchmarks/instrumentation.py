@@ -14,7 +14,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.laboratory import Queue, cpu_seconds, emulator, machine, read_metrics, spread
+from benchmarks.harness import Queue, cpu_seconds, emulator, machine, read_metrics, spread
 from benchmarks.noop import message, worker
 from testing.polling import seconds_until
 from testing.ports import free_port

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.laboratory import Queue, emulator, machine, read_metrics
+from benchmarks.harness import Queue, emulator, machine, read_metrics
 from benchmarks.noop import NoopWorker, worker
 from testing.polling import seconds_until
 from testing.ports import free_port

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 from celery import Celery
 
-from benchmarks.laboratory import KEYS, Queue, python
+from benchmarks.harness import KEYS, Queue, python
 from benchmarks.programs import running
 from injector.senders import encode_task
 from testing.polling import seconds_until

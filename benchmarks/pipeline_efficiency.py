@@ -30,7 +30,7 @@ from pathlib import Path
 import psutil
 from sqlalchemy import func, select
 
-from benchmarks.laboratory import (
+from benchmarks.harness import (
     KEYS,
     cpu_seconds,
     emulator,
@@ -45,7 +45,7 @@ from core import aws
 from core.broker import make_celery
 from core.database import Sessions, open_engine, open_sessions, upgrade_schema
 from core.ffmpeg.requirement import ffmpeg_version
-from core.models import ExecutionRow, RunRow, VideoRow
+from core.models import ExecutionRow, VideoRow
 from core.settings import Settings
 from core.size import parse_size
 from core.storage import Storage, open_storage
@@ -54,6 +54,7 @@ from injector.senders import NewVideo, VideoSender
 from provision.queue import ensure_queue
 from testing.polling import seconds_until
 from testing.ports import free_port
+from testing.rows import run_row
 from worker.media.profiles import profile_named
 from worker.media.transcode import Transcoder, transcode_command
 
@@ -207,11 +208,8 @@ class Pipeline:
 
     def turn(self, source: MediaFile, count: int, run_id: str) -> Turn:
         """Send `count` videos and wait for their end."""
-        facts = {"size_label": "", "size_bytes": 1, "count": count, "concurrency": 1, "nodes": 1, "slots": 1}
         with self.sessions.begin() as session:
-            run = RunRow(id=run_id, status="running", mode="burst", profile="full", created_at=time.time(), **facts)
-            run.source, run.source_sha256 = "", source.sha256
-            session.add(run)
+            session.add(run_row(id=run_id, count=count, source_sha256=source.sha256, created_at=time.time()))
         used = cpu_seconds(self.worker)
         stored = self.storage.upload(source.path, f"uploads/{source.sha256[:16]}.mp4")
         fields = (stored.key, stored.size_bytes, stored.sha256, "full", None, None)

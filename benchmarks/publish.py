@@ -15,15 +15,15 @@ import time
 
 from celery import Celery
 
-from benchmarks.laboratory import KEYS, emulator, machine, paired_ratio, spread
+from benchmarks.harness import KEYS, emulator, machine, paired_ratio, spread
 from core import aws, sqs_queue
 from core.broker import make_celery
 from core.database import Sessions, open_engine, open_sessions, upgrade_schema
-from core.models import RunRow
 from core.settings import Settings
 from core.video import TASK_NAME, Payload
 from injector.senders import NewVideo, VideoSender
 from provision.queue import ensure_queue
+from testing.rows import run_row
 
 
 def main() -> None:
@@ -66,11 +66,8 @@ def database(settings: Settings) -> Sessions:
     engine = open_engine(settings.database.url)
     upgrade_schema(engine)
     sessions = open_sessions(engine)
-    facts = {"size_label": "1MB", "size_bytes": 1, "count": 1, "concurrency": 1, "nodes": 1, "slots": 1}
     with sessions.begin() as session:
-        run = RunRow(id="run", status="running", mode="burst", profile="full", created_at=0.0, **facts)
-        run.source = run.source_sha256 = ""
-        session.add(run)
+        session.add(run_row(id="run"))
     return sessions
 
 

@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.laboratory import Queue, emulator, machine, paired_ratio, spread
+from benchmarks.harness import Queue, emulator, machine, paired_ratio, spread
 from benchmarks.noop import worker
 
 #: slots, prefetch multiplier

@@ -6,36 +6,24 @@ from aforo.sqs.validation import Call, read_call
 from core.broker import make_celery
 from core.database import open_engine, open_sessions, upgrade_schema
 from core.errors import EnvironmentFault
-from core.models import RunRow, VideoRow
+from core.models import VideoRow
 from core.settings import Settings
 from injector.senders import NewVideo, VideoSender, encode_task
+from testing.fake_sqs import FakeSqs
+from testing.rows import run_row
 from worker.payload import check_payload
 
 QUEUE_URL = "http://127.0.0.1:4566/000000000000/aforo-videos"
-
-
-class FakeSqs:
-    """Reject the first entries of a batch `rejections` times."""
-
-    def __init__(self, rejections=0):
-        self.rejections, self.bodies, self.calls = rejections, [], 0
-
-    def send_message_batch(self, QueueUrl, Entries):  # noqa: N803
-        self.calls += 1
-        failed = Entries[:1] if self.calls <= self.rejections else []
-        self.bodies += [e["MessageBody"] for e in Entries if e not in failed]
-        return {"Failed": [{"Id": e["Id"]} for e in failed]}
 
 
 @pytest.fixture
 def sessions(tmp_path):
     engine = open_engine(f"sqlite:///{tmp_path}/a.db")
     upgrade_schema(engine)
-    made = open_sessions(engine)
-    facts = dict(size_label="5MB", size_bytes=5, count=1, concurrency=1, nodes=1, slots=1, profile="full")
-    with made.begin() as session:
-        session.add(RunRow(id="r", status="running", mode="burst", source="", source_sha256="", created_at=0, **facts))
-    return made
+    sessions = open_sessions(engine)
+    with sessions.begin() as session:
+        session.add(run_row())
+    return sessions
 
 
 @pytest.fixture
