@@ -107,7 +107,7 @@ def test_the_last_result_is_repeated_with_its_timestamp_for_a_limited_time(
     moment = value(text, told_at)
     until(lambda: value(scrape(exporter), DONE) is None, "samples too old to be told", seconds=40)
     assert value(scrape(exporter), told_at) == moment
-    proxy.mend()
+    proxy.restore()
     until(lambda: WORKS in scrape(exporter) and value(scrape(exporter), DONE) == 0, "the database that came back")
 
 

@@ -9,11 +9,23 @@ from core.errors import EnvironmentFault
 from core.models import VideoRow
 from core.settings import Settings
 from injector.senders import NewVideo, VideoSender, encode_task
-from testing.fake_sqs import FakeSqs
 from testing.rows import run_row
 from worker.payload import check_payload
 
 QUEUE_URL = "http://127.0.0.1:4566/000000000000/aforo-videos"
+
+
+class BatchSqs:
+    """Reject the first entry of a batch, in the first `rejections` calls."""
+
+    def __init__(self, rejections=0):
+        self.rejections, self.bodies, self.calls = rejections, [], 0
+
+    def send_message_batch(self, QueueUrl, Entries):  # noqa: N803
+        self.calls += 1
+        failed = Entries[:1] if self.calls <= self.rejections else []
+        self.bodies += [e["MessageBody"] for e in Entries if e not in failed]
+        return {"Failed": [{"Id": e["Id"]} for e in failed]}
 
 
 @pytest.fixture
@@ -46,7 +58,7 @@ def test_kombu_reads_a_batched_message_as_one_of_its_own(app):
 
 
 def test_ten_tasks_are_sent_in_one_call_and_each_row_is_confirmed(app, sessions, monkeypatch):
-    sqs = FakeSqs()
+    sqs = BatchSqs()
     task_ids = VideoSender(app, sqs, QUEUE_URL, sessions).record_and_send(videos(23))
     with sessions() as session:
         rows = session.query(VideoRow).all()
@@ -56,7 +68,7 @@ def test_ten_tasks_are_sent_in_one_call_and_each_row_is_confirmed(app, sessions,
 
 def test_only_a_rejected_task_is_sent_again(app, sessions, monkeypatch):
     monkeypatch.setattr("injector.senders.time.sleep", lambda _: None)
-    sqs = FakeSqs(rejections=2)
+    sqs = BatchSqs(rejections=2)
     VideoSender(app, sqs, QUEUE_URL, sessions).record_and_send(videos(10))
     assert (sqs.calls, len(sqs.bodies), len(set(sqs.bodies))) == (3, 10, 10)
 
@@ -64,6 +76,6 @@ def test_only_a_rejected_task_is_sent_again(app, sessions, monkeypatch):
 def test_rows_of_rejected_tasks_stay_unconfirmed(app, sessions, monkeypatch):
     monkeypatch.setattr("injector.senders.time.sleep", lambda _: None)
     with pytest.raises(EnvironmentFault, match="1 of 10 tasks were rejected 5 times"):
-        VideoSender(app, FakeSqs(rejections=99), QUEUE_URL, sessions).record_and_send(videos(10))
+        VideoSender(app, BatchSqs(rejections=99), QUEUE_URL, sessions).record_and_send(videos(10))
     with sessions() as session:
         assert session.query(VideoRow).filter(VideoRow.sent_at.is_(None)).count() == 10
