@@ -1,4 +1,4 @@
-"""A fake SQS client that records its calls and can be made to fail."""
+"""A fake SQS client with a record of its calls and configurable errors."""
 
 from __future__ import annotations
 
