@@ -33,7 +33,7 @@ def test_the_database_exporter_exports_the_figures_of_its_peer() -> None:
 
 @pytest.mark.stack
 def test_the_sqs_exporter_benchmark_runs() -> None:
-    assert "ratio one after the other / side by side" in run("sqs_exporter")
+    assert "ratio sequential / concurrent" in run("sqs_exporter")
 
 
 @pytest.mark.stack
