@@ -1,10 +1,10 @@
 """Compare the database exporter with Debian's `prometheus-sql-exporter` for the same values.
 
 They run one after the other on a separate PostgreSQL server. First their values are compared. Then both are scraped
-over HTTP while 8 videos per second change (`big_table.Work`). The peer repeats its queries in the background and answers
-scrapes from its last result, so costs are given per refresh of all values. Ours refreshes at each scrape. Database time
-is planning and execution time in pg_stat_statements, by user. CPU is that of the backends and of the parallel workers
-that ended in the meantime.
+over HTTP while 8 videos per second change (`big_table.Work`). The peer repeats its queries in the background and
+answers scrapes from its last result, so costs are given per refresh of all values. Ours refreshes at each scrape.
+Database time is planning and execution time in pg_stat_statements, by user. CPU is that of the backends and of the
+parallel workers that ended in the meantime.
 
     .venv/bin/python benchmarks/db_exporter.py --folder DIR --fill 100000 1000000     create the tables only
     .venv/bin/python benchmarks/db_exporter.py --folder DIR --videos 100000 1000000   measure
