@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 ACCOUNT = "000000000000"
 
 
-class FakeSqs:
+class FakeQueues:
     """Queues by name, errors by queue or operation, and a fake of boto3's client."""
 
     def __init__(self, page: int = 1000) -> None:
@@ -44,7 +44,7 @@ class FakeSqs:
 class FakeClient:
     """The methods of boto3's client that the exporter calls, with its `before-send` event."""
 
-    def __init__(self, sqs: FakeSqs) -> None:
+    def __init__(self, sqs: FakeQueues) -> None:
         self.sqs, self.meta, self.events = sqs, self, self
         self.endpoint_url = "http://sqs.test"
         self._on_send: Callable[..., None] = lambda **_: None
