@@ -17,7 +17,7 @@ from core.settings import Settings
 from exporters.sqs.source import SqsSources
 from testing.polling import until
 from testing.tcp_proxy import TcpProxy
-from tests.exporters.fakes import FakeSqs
+from tests.exporters.fakes import FakeQueues
 from tests.exporters.servers import Server, serving
 from tests.exporters.store import Store
 from tests.exporters.watches import values, watching
@@ -107,7 +107,7 @@ def test_the_last_result_is_repeated_with_its_timestamp_for_a_limited_time(
     moment = value(text, told_at)
     until(lambda: value(scrape(exporter), DONE) is None, "samples too old to be told", seconds=40)
     assert value(scrape(exporter), told_at) == moment
-    proxy.mend()
+    proxy.restore()
     until(lambda: WORKS in scrape(exporter) and value(scrape(exporter), DONE) == 0, "the database that came back")
 
 
@@ -157,7 +157,7 @@ def test_a_server_that_vanished_without_a_word_is_given_up(postgresql_url: str) 
 
 
 def test_sqs_is_polled_on_while_the_database_hangs(store: Store, proxy: TcpProxy) -> None:
-    fake = FakeSqs()
+    fake = FakeQueues()
     fake.make("videos", visible=1)
     environment = {"AFORO_DATABASE_URL": through(store, proxy), "AFORO_EXPORTER_TIMEOUT_SECONDS": "0.3"}
     watch = watching(fake, Settings.from_env({"SQS_QUEUE_NAME": "videos", **environment}))

@@ -251,7 +251,7 @@ def test_a_worker_that_starts_first_waits_for_a_database_server(rig, clips, post
         way.cut()
         early = it.start(AFORO_DATABASE_URL=url.replace(str(urlsplit(url).port), str(way.port)))
         until(lambda: "waiting up to 60 s for the database" in early.said(), "it waits, and says for what")
-        way.mend()
+        way.restore()
         early.await_ready()
         it.send(it.store(clips(1)))
         it.await_states(done=1)
