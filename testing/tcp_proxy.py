@@ -58,7 +58,7 @@ class TcpProxy:
 
         self._do(abort())
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         """Accept connections again."""
         self._cut = False
 

@@ -52,11 +52,11 @@ def raising(error):
         (raising(EnvironmentFault("disk", "it is full", "free some", value="/")), "disk (/); it is full; free some"),
     ],
 )
-def test_what_is_wrong_outside_is_one_line_and_exit_code_3(action, line, capsys):
+def test_an_environment_fault_is_one_line_and_exit_code_3(action, line, capsys):
     assert ended(action, capsys) == (f"error: {line}\n", 3)
 
 
-def test_a_fault_of_ours_keeps_its_traceback():
+def test_a_bug_of_ours_prints_its_traceback():
     command = click.Command("main", callback=raising(KeyError("x")))
     with pytest.raises(KeyError):
         cli.run(command, "python -m program", [])

@@ -31,7 +31,7 @@ TABLE = {
 
 
 class OwnApp:
-    """A queue, a worker of the example on it, and our programs beside it."""
+    """A queue, a worker of the example on it, and our programs."""
 
     def __init__(self, folder, queue):
         self.folder, self.queue = folder, queue
@@ -172,7 +172,7 @@ def test_the_monitor_reads_completion_from_their_own_table(own_app):
 
 def test_a_run_that_the_monitor_cannot_follow_is_not_sent(own_app):
     shown = own_app.inject(2, GOOD, "--monitor")
-    assert (shown.returncode, shown.stdout.count("\n")) == (3, 2)  # the video is made; slots are unknown
+    assert (shown.returncode, shown.stdout.count("\n")) == (3, 2)  # the video exists; slots are unknown
     assert shown.stderr.startswith(
         f"error: database exporter (127.0.0.1:{own_app.exporter_port}); it has no metrics of your videos"
     )

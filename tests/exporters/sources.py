@@ -44,7 +44,7 @@ class Exporter:
 
 
 def samples(source: DatabaseSource) -> dict[str, float]:
-    found = source.refresh()
-    text = found.text + generate_latest(Families(found.families)).decode()
+    result = source.refresh()
+    text = result.text + generate_latest(Families(result.families)).decode()
     lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith(("#", "aforo_exporter")))
     return {name: float(value) for name, _, value in lines}

@@ -8,7 +8,7 @@ from tests.exporters.sources import T0, Exporter
 from tests.exporters.store import Store
 
 
-def test_x_and_s_of_a_burst_are_the_databases_own_to_the_last_digit(store: Store) -> None:
+def test_x_and_s_of_a_burst_equal_the_databases_values_to_the_last_digit(store: Store) -> None:
     chance, rows = random.Random(7), []
     exporter = Exporter(store)
     store.run("a", T0, count=40)
@@ -34,7 +34,7 @@ def test_x_and_s_of_a_burst_are_the_databases_own_to_the_last_digit(store: Store
     assert known['aforo_run_total_service_seconds{run_id="a"}'] == sum(end - start for _, start, end in rows)
 
 
-def test_a_sustained_window_ends_with_the_schedule_and_counts_what_was_done_by_then(store: Store) -> None:
+def test_a_sustained_window_ends_with_the_schedule_and_counts_the_videos_done_by_then(store: Store) -> None:
     exporter = Exporter(store)
     store.run("s", T0, count=3, mode="sustained", rate_per_minute=6.0, window_seconds=30.0)
     for number, end in enumerate((T0 + 20, T0 + 30, T0 + 40)):
@@ -65,7 +65,7 @@ def test_a_schedule_that_starts_late_moves_the_window(store: Store) -> None:
     assert exporter.samples()['aforo_run_videos_in_window{run_id="s"}'] == 0
 
 
-def test_a_burst_without_videos_claims_no_window(store: Store) -> None:
+def test_a_burst_without_videos_has_no_window(store: Store) -> None:
     exporter = Exporter(store)
     store.run("a", T0, count=2)
     known = exporter.samples()

@@ -253,7 +253,7 @@ class History:
             self.states[video] = (run, state)
 
 
-def test_what_a_report_stored_shows_in_the_next_scrape_and_nothing_before(store: Store) -> None:
+def test_the_results_of_a_report_are_in_the_next_scrape_and_not_before(store: Store) -> None:
     exporter = Exporter(store)
     store.run("a", T0, count=1, status="finished")
     assert not [name for name in exporter.samples() if "capacity" in name or "verdict" in name]

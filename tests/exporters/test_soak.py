@@ -64,27 +64,27 @@ def test_thirty_thousand_changes_give_the_result_of_a_plain_select(sqlite_url: s
     source.build()
     for _ in range(CHANGES // BATCH):
         past.go_on(BATCH)
-        known = told(source)
+        values = exposed(source)
         for series, value in past.truth().items():
-            assert known[series] == value, f"{series} after {past.changes} changes"
-            known.pop(series)
-        assert not {series for series, value in known.items() if value and series.startswith(COUNTED)}
+            assert values[series] == value, f"{series} after {past.changes} changes"
+            values.pop(series)
+        assert not {series for series, value in values.items() if value and series.startswith(COUNTED)}
     assert past.changes == CHANGES
-    assert source.rebuilds <= CHANGES / BATCH / 5, "the aggregates was right because everything was counted anew"
+    assert source.rebuilds <= CHANGES / BATCH / 5, "the aggregates were right only because all rows were counted again"
 
 
 #: Of these, what the SELECTs do not list must be 0.
 COUNTED = ("aforo_videos{", "aforo_runs{", "aforo_run_videos{", "aforo_run_failed", "aforo_run_executions")
 
 
-def told(source: DatabaseSource) -> dict[str, float]:
+def exposed(source: DatabaseSource) -> dict[str, float]:
     """Return the samples; where the aggregates asks for a full count, after it, as the background thread does."""
-    known = samples(source)
+    values = samples(source)
     if source.rebuild_requested.is_set():
         source.rebuild_requested.clear()
         source.build()
-        known = samples(source)
-    return known
+        values = samples(source)
+    return values
 
 
 class Past:
@@ -118,11 +118,11 @@ class Past:
 
     def truth(self) -> dict[str, float]:
         """Return what the stored rows say."""
-        found: dict[str, float] = {}
+        values: dict[str, float] = {}
         for series, select in TRUTH:
             rows = self.connection.execute(select.replace("NEWEST", NEWEST), [RUNS] * select.count("NEWEST"))
-            found |= {series.format(*row): float(row[-1]) for row in rows}
-        return found
+            values |= {series.format(*row): float(row[-1]) for row in rows}
+        return values
 
     def start_run(self, _moment: float) -> None:
         run = f"r{self.changes:05d}"

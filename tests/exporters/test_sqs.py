@@ -52,7 +52,7 @@ def test_there_are_no_values_before_the_first_poll() -> None:
         Exporter(FakeSqs(), "videos").source.fetch()
 
 
-def test_a_prefix_finds_queues_on_every_page_and_later_ones_after_a_minute() -> None:
+def test_a_prefix_matches_queues_on_every_page_and_new_queues_after_a_minute() -> None:
     fake = FakeSqs(page=2)
     for number in range(5):
         fake.make(f"team-{number}", visible=number)
@@ -178,7 +178,7 @@ def test_a_clock_set_back_makes_no_negative_cost() -> None:
     assert values(exporter.source.fetch(), "aforo_sqs_api_cost_usd_per_month") == {}
 
 
-def test_polls_come_faster_while_a_message_or_a_run_is_there(store: Store) -> None:
+def test_polls_are_more_frequent_while_there_is_a_message_or_a_run(store: Store) -> None:
     fake = FakeSqs()
     fake.make("videos")
     watch = watching(fake, of_store(store))

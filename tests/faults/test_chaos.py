@@ -70,8 +70,8 @@ class Chaos:
             self.worker.await_end()
             self.worker = self.rig.start(SLOTS).await_ready()
             return True
-        found = self.worker.children() if kill.victim == "child" else self.rig.ffmpegs()
-        victims = sorted(found, key=lambda process: process.pid)
+        processes = self.worker.children() if kill.victim == "child" else self.rig.ffmpegs()
+        victims = sorted(processes, key=lambda process: process.pid)
         with suppress(psutil.NoSuchProcess):
             if victims:
                 victims[int(kill.choice * len(victims))].kill()

@@ -31,7 +31,7 @@ def test_a_lost_delete_causes_a_duplicate_that_is_counted_and_not_processed(rig,
         assert it.video(video).execution_number == 1
 
 
-def test_a_send_whose_answer_is_lost_is_repeated_and_the_video_done_once(rig, clips, proxy):
+def test_a_send_whose_answer_is_lost_is_retried_and_the_video_is_processed_once(rig, clips, proxy):
     with rig() as it:
         stored = it.store(clips(1))
         proxy.inject(Fault("drop"), "SendMessageBatch")
@@ -130,8 +130,8 @@ def test_after_a_long_database_lock_the_message_returns_and_the_video_is_done(ri
         (video,) = it.send(it.store(clips(2)))
         it.await_running()
         with locked(it.folder / "aforo.db"):
-            until(lambda: "its message will come again" in worker.said(), "its end could not be written")
-        assert "database is locked" in worker.said()
+            until(lambda: "its message will come again" in worker.log_text(), "the result could not be written")
+        assert "database is locked" in worker.log_text()
         it.await_states(done=1)
         assert it.outcomes(video)[0] == "lost"
         assert it.outcomes(video)[-1] == "done"
@@ -156,7 +156,7 @@ def test_an_unexpected_error_returns_the_message(rig, clips):
         with sqlite3.connect(it.folder / "aforo.db") as database:
             database.execute("ALTER TABLE videos RENAME TO hidden")
         worker = it.start().await_ready()
-        until(lambda: "its message returns to the queue" in worker.said(), "a failed delivery is logged")
+        until(lambda: "its message returns to the queue" in worker.log_text(), "a failed delivery is logged")
         with sqlite3.connect(it.folder / "aforo.db") as database:
             database.execute("ALTER TABLE hidden RENAME TO videos")
         it.await_states(done=1)

@@ -29,7 +29,7 @@ def test_a_killed_task_process_loses_nothing_and_leaves_nothing(rig, clips):
         it.check()
 
 
-def test_a_video_whose_process_dies_every_time_is_failed_and_the_worker_goes_on(rig, clips):
+def test_a_video_whose_process_dies_every_time_fails_and_the_worker_continues(rig, clips):
     with rig(slow=True, AFORO_WORKER_MAX_ATTEMPTS="2") as it:
         it.start().await_ready()
         (video,) = it.send(it.store(clips(4)))

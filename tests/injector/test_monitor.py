@@ -18,12 +18,12 @@ VIDEO = dict(
 def sessions(tmp_path):
     engine = open_engine(f"sqlite:///{tmp_path}/a.db")
     upgrade_schema(engine)
-    made = open_sessions(engine)
+    sessions = open_sessions(engine)
     facts = dict(size_label="5MB", size_bytes=5, count=2, concurrency=1, nodes=1, slots=1, profile="full")
-    with made.begin() as session:
+    with sessions.begin() as session:
         session.add(RunRow(id="r", status="running", mode="burst", source="", source_sha256="", created_at=0, **facts))
         session.execute(insert(VideoRow), [VIDEO | {"id": f"v{k}", "state": "uploaded"} for k in range(2)])
-    return made
+    return sessions
 
 
 def settle(sessions, **values):

@@ -33,11 +33,11 @@ def test_rules_and_alerts_pass_the_linter(promtool: str) -> None:
     _run(promtool, "check", "rules", "--lint=all", "--lint-fatal", *map(str, [*RULES, *ALERTS]))
 
 
-def test_rules_and_alerts_do_what_their_tests_say(promtool: str) -> None:
+def test_rules_and_alerts_pass_their_tests(promtool: str) -> None:
     _run(promtool, "test", "rules", *map(str, TESTS))
 
 
-def test_every_rule_is_asserted_somewhere() -> None:
+def test_every_rule_has_an_assertion() -> None:
     tested = "".join(path.read_text(encoding="utf-8") for path in TESTS)
     plain_rates = {name for name in _recorded() if name.endswith("rate1m")}
     assert {name for name in _recorded() if name not in tested} <= plain_rates | UNTESTED_RATIOS
@@ -58,14 +58,14 @@ def test_an_alert_has_a_summary_and_a_link_to_the_runbook(name: str) -> None:
     assert alert["annotations"]["runbook_url"] == f"docs/runbook.md#{name.lower()}"
 
 
-def test_the_runbook_has_one_heading_per_alert_and_no_other_with_all_a_reader_needs() -> None:
+def test_the_runbook_has_exactly_one_complete_section_per_alert() -> None:
     _, *sections = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8").split("\n## ")
     assert sorted(section.split("\n", 1)[0] for section in sections) == sorted(_alerts())
     for section in sections:
         assert re.findall(r"(?m)^\*\*(.+?)\.\*\*", section) == ["Meaning", "First look", "Causes", "Remedy"], section
 
 
-def test_rules_and_alerts_read_only_what_somebody_makes() -> None:
+def test_rules_and_alerts_read_only_metrics_that_exist() -> None:
     unknown = {name for rule in _rules([*RULES, *ALERTS]) for name in metric_names(rule["expr"])} - series_names()
     assert unknown == set()
 

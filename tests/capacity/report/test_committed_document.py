@@ -19,7 +19,7 @@ def fixed_lines(template):
     return [line for line in body.splitlines() if line.strip() and not EXPRESSION.search(line)]
 
 
-def test_every_fixed_line_of_the_template_stands_in_the_committed_document_in_the_same_order():
+def test_every_fixed_line_of_the_template_is_in_the_committed_document_in_the_same_order():
     committed = [line for line in DOCUMENT.read_text("utf-8").splitlines() if line.strip()]
     fixed = fixed_lines(TEMPLATES[0])
     assert len(fixed) > 40

@@ -177,7 +177,7 @@ def seen(pictures: int, dropped: int = 0, doubled: int = 0) -> Progress:
 
 
 @pytest.mark.parametrize(
-    ("source", "made", "progress"),
+    ("source", "output", "progress"),
     [
         (FACTS, FACTS, seen(1800)),
         (FACTS, replace(FACTS, video_seconds=59.0), seen(1790)),  # within half a second, two pictures and a per cent
@@ -187,12 +187,12 @@ def seen(pictures: int, dropped: int = 0, doubled: int = 0) -> Progress:
         (replace(FACTS, duration_seconds=90.0), FACTS, seen(1800)),  # the sound is longer
     ],
 )
-def test_a_complete_output_passes(source, made, progress):
-    require_whole(source, made, progress, FULL)
+def test_a_complete_output_passes(source, output, progress):
+    require_whole(source, output, progress, FULL)
 
 
 @pytest.mark.parametrize(
-    ("source", "made", "progress", "reason"),
+    ("source", "output", "progress", "reason"),
     [
         (FACTS, replace(FACTS, video_seconds=58.0), seen(1800), Reason.TRUNCATED),
         (FACTS, FACTS, seen(1700), Reason.TRUNCATED),
@@ -201,9 +201,9 @@ def test_a_complete_output_passes(source, made, progress):
         (replace(FACTS, video_seconds=None), replace(FACTS, duration_seconds=50.0), seen(1800), Reason.TRUNCATED),
     ],
 )
-def test_an_incomplete_output_fails(source, made, progress, reason):
+def test_an_incomplete_output_fails(source, output, progress, reason):
     with pytest.raises(VideoFailed) as failure:
-        require_whole(source, made, progress, FULL)
+        require_whole(source, output, progress, FULL)
     assert failure.value.reason is reason
 
 
