@@ -1,4 +1,4 @@
-"""How programs end: one line on standard error and a named exit code, whatever the world outside does."""
+"""Errors of programs: one line on standard error and a documented exit code."""
 
 import click
 import pytest
@@ -11,7 +11,7 @@ from core.storage import StorageFull
 
 
 def ended(action, capsys):
-    """Return what a program says that does `action`, and its exit code."""
+    """Return the output and the exit code of a program that runs `action`."""
 
     @click.command()
     def main():

@@ -158,8 +158,8 @@ def test_the_monitor_reads_completion_from_their_own_table(own_app):
         own_app.running("celery", "-A", "app.main", "worker", "--concurrency", "2"),
         own_app.running("exporters", "db"),
     ):
-        known = lambda: total(own_app.exporter_port, "aforo_videos", state="done") == 1  # noqa: E731
-        until(known, "the exporter reads their table", seconds=60)
+        counted = lambda: total(own_app.exporter_port, "aforo_videos", state="done") == 1  # noqa: E731
+        until(counted, "the exporter reads their table", seconds=60)
         completed = own_app.inject(4, GOOD, "--monitor", "--run-id", "own")
         assert completed.returncode == 0, completed.stderr
     assert "4 done, 0 failed in " in completed.stdout

@@ -18,7 +18,7 @@ OVERLAP = 30
 
 
 class Exporter:
-    """A database source with a clock of its own."""
+    """A database source whose clock the test sets."""
 
     def __init__(self, store: Store, runs: int = 3) -> None:
         settings = Settings.from_env({"AFORO_EXPORTER_RUNS": str(runs), "AFORO_EXPORTER_OVERLAP_SECONDS": str(OVERLAP)})

@@ -1,4 +1,4 @@
-"""Sources that are slow, hang or go away, on a real PostgreSQL behind a proxy: FAULTS.md, F30 and F31."""
+"""F30, F31: sources that are slow, hang or disappear, on a real PostgreSQL behind a proxy."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ def through(store: Store, proxy: TcpProxy) -> str:
 
 
 def scrape(server: Server, timeout_seconds: float = 1) -> str:
-    """Scrape as Prometheus does, which says how long it will wait."""
+    """Scrape as Prometheus does, with its timeout in a header."""
     return server.get(**{"X-Prometheus-Scrape-Timeout-Seconds": str(timeout_seconds)})[2]
 
 
 def scrape_until_it_works(server: Server) -> str:
-    """Return the first scrape that worked; those before must tell no figure: a 0 there would be a reset."""
+    """Return the first successful scrape. Earlier ones must have no value: a 0 would be a counter reset."""
     text = ""
 
     def works() -> bool:

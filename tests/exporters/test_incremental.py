@@ -1,4 +1,4 @@
-"""The incremental count against a fresh one: whatever happens between two scrapes, they must agree."""
+"""The incremental count equals a full count, whatever happens between two scrapes."""
 
 from __future__ import annotations
 
@@ -203,7 +203,7 @@ def test_any_history_gives_what_a_fresh_count_gives(store: Store, seed: int) -> 
 
 
 class History:
-    """Random acts of injector and workers, some committed late, on clocks that differ by seconds."""
+    """Random changes by injector and workers, some committed late, on clocks that differ by seconds."""
 
     def __init__(self, store: Store, chance: random.Random) -> None:
         self.store, self.random, self.runs = store, chance, 0

@@ -1,4 +1,4 @@
-"""A thousand runs and more: the newest 200 are exposed singly, all are in the sums, below Prometheus's limit."""
+"""Over 1,000 runs: the newest 200 have own series, all are in the sums."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def exposition(store: Store) -> str:
 
 
 def fill(store: Store) -> None:
-    """Make runs with a failed video of every reason, and an execution of every outcome with every stage timed."""
+    """Record runs with a failed video per reason and an execution per outcome, with every stage timed."""
     runs = [
         RUN
         | {"id": f"r{number:04d}", "created_at": T0 + number, "started_at": T0 + number, "count": len(Reason)}

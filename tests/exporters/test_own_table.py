@@ -1,4 +1,4 @@
-"""A `videos` table that is not ours: other names, other states, real timestamps, no runs, nothing but SELECT."""
+"""A `videos` table of another app: other names and states, timestamps, no runs, SELECT only."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MAPPING = {
     "AFORO_EXPORTER_VIDEOS_STATES": "queued=uploaded,running=processing,completed=done,error=failed",
     "AFORO_EXPORTER_VIDEOS_TIMES": "timestamp",
 }
-#: The mapping of states and moments of our own tables.
+#: The mapping of the states and time columns of our own tables.
 PLAIN = {"AFORO_EXPORTER_VIDEOS_STATES": "", "AFORO_EXPORTER_VIDEOS_TIMES": "epoch"}
 NOW = 1_767_225_600.0
 CREATE = "CREATE TABLE clips (clip_id integer, status varchar(20), created {t}, started_at {t}, changed {t})"

@@ -1,4 +1,4 @@
-"""Seeded random kills during bursts of short videos: after any kill, every video ends once and no file is left.
+"""Seeded random kills during bursts of short videos: every video ends once and no file is left.
 
 `AFORO_CHAOS_KILLS=200 AFORO_CHAOS_SEED=7 pytest -m faults -k chaos` sets how many, and replays a schedule.
 """
@@ -81,7 +81,7 @@ class Chaos:
 
 @dataclass
 class Reader:
-    """Read every output of a folder as soon as it has its final name; record partial ones."""
+    """Read every output of a folder as soon as it has its final name. Record partial outputs."""
 
     folder: Path
     seen: dict[Path, int] = field(default_factory=dict)
@@ -144,7 +144,7 @@ def test_chaos_conserves_every_video(rig, clips):
 
 
 def strike_in_a_burst(chaos: Chaos, kills: list[Kill]) -> None:
-    """Do the next kills of the schedule while the burst goes on; one without a victim is the next burst's first."""
+    """Perform the next kills during the burst. A kill without a victim is the first of the next burst."""
     first = chaos.killed.total()
     for kill in kills[first : first + KILLS_PER_BURST]:
         time.sleep(kill.pause_seconds)  # part of the schedule, not a wait for a condition

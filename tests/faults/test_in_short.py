@@ -1,4 +1,4 @@
-"""The fast part of the fault tests, without their marker: one worker survives the most common faults together."""
+"""The fast fault test, without the marker: one worker, the most common faults at the same time."""
 
 from __future__ import annotations
 

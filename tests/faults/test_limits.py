@@ -43,7 +43,7 @@ def disk(tmp_path):
 
 @contextmanager
 def memory_group(limit_bytes: int):
-    """Make a control group with this memory limit below our own; skip the test where that is not allowed."""
+    """Create a control group with this memory limit. Skip the test if that is not allowed."""
     group = Path(f"{_own_memory_group()}/aforo-test-{os.getpid()}")
     try:
         group.mkdir()
@@ -61,7 +61,7 @@ def memory_group(limit_bytes: int):
 
 
 def _own_memory_group() -> str:
-    """Return the folder of our memory group, of cgroup v1 where that has the controller, else of v2."""
+    """Return the folder of our memory group: cgroup v1 if it has the controller, else v2."""
     groups = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines()]
     for _, controllers, path in groups:
         if "memory" in controllers.split(","):
@@ -167,7 +167,7 @@ def test_control_with_stock_settings_a_task_over_its_hard_limit_is_lost(sqs_queu
     with tiny_worker(queue, emulator, TINY_TIME_LIMIT="3", TINY_ACKS_ON_TIMEOUT="1") as worker:
         send_task(queue, "hangs", seconds=60)
         until(lambda: "hangs" in worker.names("start"), "it started")
-        until(lambda: not any(queue.counts().values()), "its message is gone")
+        until(lambda: not any(queue.counts().values()), "its message was deleted")
         assert worker.names("start").count("hangs") == 1
 
 
@@ -180,7 +180,7 @@ def test_a_disk_too_small_for_the_source_fails_the_large_video_and_the_next_smal
         it.await_states(failed_disk_full=1)
         assert it.outcomes(video) == ["retried", "failed"]
         assert [a.transcode_seconds for a in it.executions(video)] == [None, None]
-        until(lambda: not it.leftovers(), "the temporary files are gone")
+        until(lambda: not it.leftovers(), "the temporary files are deleted")
         it.send(it.store(clips(1)))
         it.await_states(failed_disk_full=1, done=1)
         it.check()
@@ -197,7 +197,7 @@ def test_a_disk_too_small_for_the_output_fails_the_video_in_ffmpeg_and_leaves_no
         assert execution.fetch_seconds > 0
         assert execution.transcode_seconds > 0
         assert execution.publish_seconds is None
-        until(lambda: not it.leftovers(), "the temporary files are gone")
+        until(lambda: not it.leftovers(), "the temporary files are deleted")
         it.send(it.store(clips(1)))
         it.await_states(failed_disk_full=1, done=1)
         it.check()

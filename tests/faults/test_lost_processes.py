@@ -47,7 +47,7 @@ def test_control_with_stock_settings_a_killed_task_process_loses_its_task(sqs_qu
         send_task(queue, "lost", seconds=60)
         until(lambda: "lost" in worker.names("start"), "the task started")
         os.kill(psutil.Process(worker.process.pid).children()[0].pid, signal.SIGKILL)
-        until(lambda: not any(queue.counts().values()), "its message is gone")
+        until(lambda: not any(queue.counts().values()), "its message was deleted")
         assert worker.names("start").count("lost") == 1
 
 

@@ -25,7 +25,7 @@ def test_every_malformed_message_is_dead_lettered_with_its_reason(sqs_queue, emu
             name: reason for name, (_, reason) in MALFORMED.items()
         }
         send_task(queue, "after")
-        until(lambda: "after" in worker.names("end"), "the worker goes on")
+        until(lambda: "after" in worker.names("end"), "the worker processes the next task")
         assert len(worker.lines("invalid")) == len(MALFORMED)
         assert psutil.Process(worker.process.pid).memory_info().rss < 200 * 1024 * 1024
 
@@ -36,7 +36,7 @@ def test_without_a_dead_letter_queue_the_worker_keeps_running_and_the_message_st
         send_body(queue, "not a message")
         until(lambda: ["bad_json"] in worker.lines("invalid"), "it was counted as invalid")
         send_task(queue, "after")
-        until(lambda: "after" in worker.names("end"), "the worker goes on")
+        until(lambda: "after" in worker.names("end"), "the worker processes the next task")
         assert queue.counts()["in_flight"] == 1
 
 
@@ -50,7 +50,7 @@ def test_a_deleted_dead_letter_queue_does_not_stop_the_worker(sqs_queue, emulato
             "the worker tried to dead-letter it",
         )
         send_task(queue, "after")
-        until(lambda: "after" in worker.names("end"), "the worker goes on")
+        until(lambda: "after" in worker.names("end"), "the worker processes the next task")
 
 
 @pytest.mark.parametrize("name", FATAL_TO_STOCK)

@@ -1,4 +1,4 @@
-"""F16, F20: SQS unreachable during work: messages of finished tasks are deleted, running tasks do not start again."""
+"""F16, F20: SQS outages during work: finished messages are deleted, running tasks do not start again."""
 
 from __future__ import annotations
 

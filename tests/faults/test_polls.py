@@ -73,7 +73,7 @@ def recovery_seconds(it, worker, proxy, broken, stored, number) -> float:
 
 @pytest.mark.parametrize("name", ["500", "reset", "403", "throttled", "expired token"])
 def test_control_the_stock_transport_ends_or_stops_polling(name, sqs_queue, proxy, tiny_worker):
-    """It ends if the hub of kombu reads the answer from a socket, and survives without polls within a timer."""
+    """The worker ends if kombu's hub reads the answer. Within a timer it runs on without polling."""
     with tiny_worker(sqs_queue(), proxy.url, TINY_STOCK="1") as worker:
         proxy.inject(FAULTS[name][0])
         await_lost_poll(worker)
@@ -107,7 +107,7 @@ def test_control_the_stock_transport_waits_for_a_silent_answer_longer_than_recov
 
 
 def await_lost_poll(worker) -> None:
-    """Wait until a stock worker has ended, or has stopped polling because its poll failed within a timer."""
+    """Wait until a stock worker has ended, or has stopped polling after an error within a timer."""
     until(worker.has_stopped_working, "the stock worker lost its poll", seconds=30)
 
 
@@ -132,7 +132,7 @@ def test_a_worker_keeps_running_while_connections_are_refused_and_resumes(sqs_qu
     with FaultProxy(emulator) as proxy, tiny_worker(queue, proxy.url) as worker:
         proxy.close()
         errors = lambda: worker.lines("polled").count(["error"])  # noqa: E731
-        until(lambda: errors() >= 4, "polls that were refused")  # the first ended an open connection
+        until(lambda: errors() >= 4, "polls that were refused")  # the first error came from the open connection
         with FaultProxy(emulator, port=int(proxy.url.rpartition(":")[2])):
             send_task(queue, "after")
             until(lambda: "after" in worker.names("end"), "a task ran after healing", seconds=RECOVERY_SECONDS)

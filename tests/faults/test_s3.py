@@ -1,4 +1,4 @@
-"""F27, F28: an S3 that denies, fails, stalls, corrupts or disconnects; the S3 of the emulator behind the proxy."""
+"""F27, F28: an S3 that denies, fails, stalls, corrupts or disconnects (the emulator behind a proxy)."""
 
 from __future__ import annotations
 

@@ -239,7 +239,7 @@ def test_a_worker_that_starts_first_waits_for_a_database_that_is_locked(rig, cli
 
 @pytest.fixture
 def postgresql():
-    """The URL of a server whose folder is not below pytest's own, which each pytest of this user shuts for others."""
+    """URL of a server whose folder is outside pytest's own, which other users cannot read."""
     if binaries() is None:
         pytest.skip("PostgreSQL is not installed")
     with TemporaryDirectory() as folder, running_server(Path(folder)) as url:

@@ -1,4 +1,4 @@
-"""What the dashboards' own expressions answer, by promtool: series in, figures out."""
+"""Results of the dashboards' expressions on given series, evaluated by promtool."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def on_the_live_page(metric):
 
 @pytest.fixture
 def answers(tmp_path):
-    """Check that expressions, to the thousandth, answer so to samples 15 s apart."""
+    """Check the results of expressions, to the thousandth, on samples 15 s apart."""
 
     def check(series, expected, at="10m"):
         tests = [
@@ -67,7 +67,7 @@ def answers(tmp_path):
 
 
 def machines(**figures):
-    """Return what three workers on one machine and one on another tell, all the same."""
+    """Return equal samples of three workers on one machine and one worker on another."""
     hosts = {"a": "one", "b": "one", "c": "one", "d": "other"}
     samples = {f'aforo_node_info{{instance="{worker}",host="{host}"}}': "1x60" for worker, host in hosts.items()}
     for name, (labels, values) in figures.items():
@@ -215,7 +215,7 @@ def test_the_age_of_queue_data_counts_from_the_last_answer_not_the_last_scrape(a
 
 
 def runs(**series):
-    """Return a run's facts, and its series by name of the recorded figure."""
+    """Return the info series of each run, and its recorded series by rule."""
     samples = {}
     for name, figures in series.items():
         samples[f'aforo_run_info{{run_id="{name}",size="50MB",concurrency="2",mode="burst"}}'] = figures["info"]
@@ -243,7 +243,7 @@ def test_a_run_stays_in_the_table_while_the_exporter_restarts_and_an_active_run_
 
 
 def test_the_table_over_a_day_reads_only_minutes_of_each_run():
-    """A scrape a second is 86,400 samples a day of each run and column: of 200 runs, seconds for every column."""
+    """One scrape per second is 86,400 samples per day, run and column. For 200 runs a query takes seconds."""
     looks_back = [
         re.findall(r"\[(\w+)", query.expr) for panel in panels_of("aforo-capacity") for query in panel.queries
     ]

@@ -1,4 +1,4 @@
-"""The committed dashboards: up to date with their source, valid, and with texts that fit their values."""
+"""The committed dashboards: up to date, valid, and with texts that fit their values."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_a_target_that_is_down_has_its_own_colour():
     (mapping,) = shown["fieldConfig"]["defaults"]["mappings"]
     assert shown["type"] == "state-timeline"
     assert mapping["options"]["1"]["color"] == wording.GREEN != mapping["options"]["0"]["color"] == wording.RED
-    # by thresholds Grafana merges the values of a timeline and shows the one grey step instead
+    # with thresholds Grafana merges the values of a timeline and shows one grey step
     assert shown["fieldConfig"]["defaults"]["color"]["mode"] == "fixed"
 
 
@@ -125,7 +125,7 @@ def test_tasks_and_stages_each_have_rate_errors_and_duration():
         assert any(text.startswith(f"60 * sum by ({by}) (rate({counted}{{") for text in texts), by
         assert any(text.startswith(f"sum by ({by}) (rate({timed}_sum{{") for text in texts), by
         assert any(text.startswith(f"histogram_quantile(0.95, sum by (le, {by}) (rate({timed}_") for text in texts), by
-    # which stage failed is not measured; why is
+    # the reason of a failure is measured, its stage is not
     assert any("failed|lost" in text and "by (task)" in text for text in texts)
     assert any("aforo_worker_failures_total" in text and "by (reason)" in text for text in texts)
 

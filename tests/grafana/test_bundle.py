@@ -1,4 +1,4 @@
-"""The bundle stands alone: nothing in it needs the rest of the repository."""
+"""The bundle of rules, alerts and dashboards works without the rest of the repository."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pictures: every panel is drawn with the answers of Prometheus in its unit, and with nothing else."""
+"""The pictures: each panel is drawn from the answers of Prometheus, in its unit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tables and charts that Grafana's own code makes of Prometheus's answers (`npm ci` in grafana/transformations)."""
+"""Tables and charts, computed by Grafana's own code (`npm ci` in grafana/transformations)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def panel(title: str, board: str = "aforo-capacity"):
 
 
 def frame(ref_id: str, *rows: dict, value: str = "Value #{}", late_ms: int = 0):
-    """Return what Grafana makes of one query in table format: time, labels by name, value; nothing where none came."""
+    """Return the table frame of one query: time, labels by name, value. It is empty without samples."""
     labels = sorted({name for row in rows for name in row} - {"="})
     columns = [("Time", "time", [TIME + late_ms for _ in rows])]
     columns += [(name, "string", [row.get(name, "") for row in rows]) for name in labels]
@@ -48,7 +48,7 @@ def fact(run_id: str, concurrency: str = "2", size: str = "50MB", **more):
 
 
 def of_runs(ref_id: str, **values: float):
-    """Return one value per run, each answered a little later than the query before."""
+    """Return one value per run, with a time a little later than that of the query before."""
     rows = [{"run_id": run_id, "=": value} for run_id, value in values.items()]
     return frame(ref_id, *rows, late_ms=ord(ref_id))
 

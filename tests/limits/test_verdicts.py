@@ -1,4 +1,4 @@
-"""Each limit that was really put on a run is the one its report names. Opt-in: `pytest -m limits`, some 10 minutes."""
+"""Reports name the limit that was set on the run. Opt-in: `pytest -m limits`, 10 minutes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules, alerts and their promtool tests, with every promtool this machine has."""
+"""Rules, alerts and their promtool tests, with every promtool of this machine."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ALERT_NAMES = [rule["alert"] for rule in rules("alerts")]
 
 @pytest.fixture(params=[0, 1])
 def promtool(request: pytest.FixtureRequest) -> str:
-    """Return the system's promtool, then another generation's."""
+    """Return the system's promtool, then that of another major version."""
     if request.param >= len(PROMTOOLS):
         pytest.skip("too few promtools; AFORO_PROMTOOLS=/path/promtool-2:/path/promtool-3 adds others")
     return PROMTOOLS[request.param]
@@ -70,7 +70,7 @@ def test_rules_and_alerts_read_only_metrics_that_exist() -> None:
     assert unknown == set()
 
 
-#: evenly averaged rates without a threshold in them: there is nothing to decide
+#: plain averages of rates without a threshold: there is no second case to test
 UNTESTED_RATIOS = {
     "instance:aforo_node_cgroup_throttled_periods:ratio1m",
     "instance_resource:aforo_node_pressure:ratio1m",
@@ -96,7 +96,7 @@ def _rules(paths: list[Path]) -> list[dict[str, Any]]:
 
 
 def _cases_of(name: str, path: Path) -> list[list[bool]]:
-    """Return of each test whether the alert is expected at the moments it looks, which are in order."""
+    """Return for each test whether the alert is expected at its evaluation times, in order."""
     tests = yaml.safe_load(path.read_text(encoding="utf-8"))["tests"]
     looks = [[case for case in test.get("alert_rule_test", []) if case["alertname"] == name] for test in tests]
     return [[bool(case["exp_alerts"]) for case in cases] for cases in looks]

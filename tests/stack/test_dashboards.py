@@ -1,4 +1,4 @@
-"""The dashboards on a live stack: after a burst and a sustained run every panel has data, and one figure everywhere."""
+"""The dashboards on a live stack: every panel has data after a run, and equal values everywhere."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from grafana.expressions import expressions, filled
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 X, S = "run_id:aforo_run_videos_per_minute:ratio", "run_id:aforo_run_response_seconds:mean"
 RANGE_SECONDS, STEP_SECONDS = 600.0, 15.0
-#: variables and macros as Grafana fills them in for a look at the last ten minutes
+#: values of variables and macros for a time range of ten minutes
 CHOSEN = {"stage": "transcode", "job": "prometheus", "__range": "10m", "__rate_interval": "1m", "__interval": "15s"}
-#: panels that may be empty here, and why; each of them says so itself
+#: panels that may be empty here, and why; each of them explains it in its description
 MAY_BE_EMPTY = {
     "aforo-run · Tiempo restante": "both runs are over",
     "aforo-run · Fallos por motivo": "no video failed",
@@ -33,14 +33,14 @@ MAY_BE_EMPTY = {
     "aforo-stack-health · Alertas activas": "nothing is wrong",
     "aforo-stack-health · Errores por motivo": "no read failed",
 }
-#: only one of the two modes has these
+#: panels with data in only one of the two modes
 OF_MODE = {"aforo-run · Mayor retraso": "sustained"}
 #: queries without data in a panel whose other queries have some
 QUERIES_THAT_MAY_BE_EMPTY = {
     "aforo_node_bandwidth_limit_bytes_per_second": "no ceiling of this machine's disk or network was measured",
 }
 WITHOUT_QUOTA = "aforo_node_cgroup_"  # a machine without a CPU quota has none of these
-#: metric names' ends that only a histogram's series have
+#: suffixes that only the series of a histogram have
 PARTS = re.compile(r"_(bucket|sum|count)$")
 
 
@@ -73,7 +73,7 @@ def boards():
 
 
 def answered(url, text, is_instant=True):
-    """Ask as Grafana does until there is an answer: rates need two scrapes, rules an evaluation."""
+    """Query as Grafana does until there is an answer: rates need two scrapes, rules an evaluation."""
     deadline = time.monotonic() + 20
     while not (samples := ask(url, text, is_instant)) and time.monotonic() < deadline:
         time.sleep(1)
@@ -124,7 +124,7 @@ def test_table_rule_dashboard_and_report_show_one_number_to_the_last_digit(stack
 
 
 def is_row(expression):
-    """Say whether a query has one value per run; the mean of a cell has not."""
+    """Return True if a query has one value per run, unlike the mean of a cell."""
     return "avg by" not in expression.text
 
 

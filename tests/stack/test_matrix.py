@@ -73,7 +73,7 @@ def test_a_killed_matrix_continues_at_the_cell_where_it_stopped(stack, matrix):
 
 def test_a_burst_that_is_precise_enough_cancels_its_queued_videos(stack):
     assert stack.run("local", "up", CONCURRENCY="1").returncode == 0
-    stack.run("capacity", "wait")  # what another test left behind
+    stack.run("capacity", "wait")  # an earlier test may have left a run
     injected = stack.run("injector", "--count", "30", "--size", "1MB")
     run_id = injected.stdout.split("run ", 1)[1].split(":", 1)[0]
     done = "SELECT count(*) FROM videos WHERE run_id = ? AND state = 'done'"

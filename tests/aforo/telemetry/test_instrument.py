@@ -1,4 +1,4 @@
-"""What `instrument` does to an app, and what it does when it cannot."""
+"""Effects of `instrument` on an app, and its errors."""
 
 import subprocess
 import sys

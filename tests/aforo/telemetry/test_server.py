@@ -1,4 +1,4 @@
-"""The server of /metrics: clients that say nothing take no more than so many threads, for no longer than so long."""
+"""The server of /metrics: silent clients occupy a limited number of threads for a limited time."""
 
 from __future__ import annotations
 

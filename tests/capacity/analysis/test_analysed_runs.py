@@ -16,7 +16,7 @@ CELLS = [(size, slots) for size in SIZES for slots in SERVICE_SECONDS]
 
 @pytest.fixture(scope="module")
 def matrix(tmp_path_factory):
-    """Return the sessions of a store with the matrix, whose last cell's oldest run met a slower machine."""
+    """Return the sessions of a store with the matrix, the oldest run of whose last cell ran on a slower machine."""
     sessions = open_store(tmp_path_factory.mktemp("matrix") / "store.db")
     order = [(size, slots, repeat) for repeat in (1, 2, 3) for size, slots in CELLS]
     with sessions.begin() as session:

@@ -62,7 +62,7 @@ def test_without_samples_and_comparable_runs_only_the_runs_own_figures_are_known
 def test_the_cpu_is_that_of_the_machine_by_samples_and_of_ffmpeg_under_a_quota(recorded):
     free = resources_of(recorded.run, 60)
     assert cell(recorded, free).cpu_utilisation == pytest.approx(1.9 / 2)
-    # 2 slots of 4 s are half a video a second, at 3.2 CPU seconds each
+    # 2 slots of 4 s are half a video per second, at 3.2 CPU seconds each
     limited = cell(recorded, with_gauges(free, quota=1.7))
     assert (limited.cores, limited.cpu_utilisation) == (1.7, pytest.approx(0.5 * 3.2 / 1.7))
 

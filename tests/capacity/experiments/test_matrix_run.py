@@ -105,7 +105,7 @@ def earlier(sessions, tmp_path, monkeypatch):
 
 
 def sustained_alone(sessions, **more):
-    """Carry out a plan without bursts after looking at what is there; return the tests and what was results."""
+    """Carry out a plan without bursts, given the recorded runs; return the planned runs and their results."""
     plan = MatrixPlan(**dict(sizes=("5MB",), concurrencies=(2,), modes=("sustained",), count=16, repeats=2,
                        rate_per_minute=None) | more)  # fmt: skip
     runner, results = FakeRunner(), []

@@ -32,7 +32,7 @@ def test_every_fixed_line_of_the_template_is_in_the_committed_document_in_the_sa
 
 def test_every_conclusion_of_the_committed_document_has_the_form_of_a_template_sentence():
     source = TEMPLATES[1].read_text("utf-8")
-    for macro in ("gain", "rate", "few_runs"):  # macros that others call hold the start of a sentence
+    for macro in ("gain", "rate", "few_runs"):  # macros called within a sentence
         body = re.search(rf"{{% macro {macro}\(v\) -?%}}\s*(.*?)\s*{{%-? endmacro", source, re.S).group(1)
         source = source.replace(f"{{{{ {macro}(v) }}}}", body)
     bodies = re.findall(r"{% macro \w+\(v\) -?%}\s*(.*?)\s*{%-? endmacro", source, re.S)
