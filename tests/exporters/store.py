@@ -52,8 +52,8 @@ class Store:
         self._write(update(RunRow).where(RunRow.id == run_id).values(values))
 
     def upload(self, video_id: str, run_id: str, at: float, **values: Any) -> None:
-        moments = {"uploaded_at": at, "updated_at": at, "state": "uploaded"}
-        self._write(insert(VideoRow).values(VIDEO | {"id": video_id, "run_id": run_id} | moments | values))
+        times = {"uploaded_at": at, "updated_at": at, "state": "uploaded"}
+        self._write(insert(VideoRow).values(VIDEO | {"id": video_id, "run_id": run_id} | times | values))
 
     def claim(self, video_id: str, at: float) -> None:
         """Claim as the worker does: set state and start, but not updated_at."""

@@ -100,13 +100,13 @@ def test_the_last_result_is_served_with_its_timestamp_until_it_is_too_old(
     exporter: Server, store: Store, proxy: TcpProxy
 ) -> None:
     proxy.cut()
-    told_at = 'aforo_exporter_last_success_timestamp_seconds{collector="db"}'
+    last_success = 'aforo_exporter_last_success_timestamp_seconds{collector="db"}'
     text = scrape(exporter)
     assert FAILS in text
     assert value(text, DONE) == 0
-    moment = value(text, told_at)
+    timestamp = value(text, last_success)
     until(lambda: value(scrape(exporter), DONE) is None, "samples too old to be served", seconds=40)
-    assert value(scrape(exporter), told_at) == moment
+    assert value(scrape(exporter), last_success) == timestamp
     proxy.restore()
     until(lambda: WORKS in scrape(exporter) and value(scrape(exporter), DONE) == 0, "the database that came back")
 
@@ -127,15 +127,15 @@ def test_an_exporter_restarted_after_a_kill_has_the_same_totals(store: Store, pr
     for number in range(3):
         store.upload(f"v{number}", "a", T0, started_at=T0 + 1)
         store.finish(f"v{number}", T0 + 10 + number)
-    seen: list[set[str]] = []
+    scrapes: list[set[str]] = []
     for _ in range(2):
         with serving(tmp_path, AFORO_DATABASE_URL=through(store, proxy)) as running:
             text = scrape_until_it_works(running)
-            seen.append({line for line in text.splitlines() if line.startswith(FIGURES)})
+            scrapes.append({line for line in text.splitlines() if line.startswith(FIGURES)})
             running.process.send_signal(signal.SIGKILL)
             running.process.wait(10)
-    assert seen[0] == seen[1]
-    assert 'aforo_run_total_response_seconds{run_id="a"} 33.0' in seen[1]
+    assert scrapes[0] == scrapes[1]
+    assert 'aforo_run_total_response_seconds{run_id="a"} 33.0' in scrapes[1]
 
 
 def test_a_hanging_database_does_not_prevent_the_exporter_from_ending(exporter: Server, proxy: TcpProxy) -> None:

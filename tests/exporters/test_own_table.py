@@ -57,8 +57,8 @@ def test_states_and_sums_of_a_table_with_other_names(clips: Engine) -> None:
     put(clips, 2, "queued", "2025-12-31 23:50:00", None, "2025-12-31 23:50:00")
     put(clips, 3, "paused", "2025-12-31 23:50:00", None, "2025-12-31 23:50:00")
     exporter = source(clips)
-    known = samples(exporter)
-    assert known == {
+    values = samples(exporter)
+    assert values == {
         'aforo_videos{state="uploaded"}': 1,
         'aforo_videos{state="processing"}': 0,
         'aforo_videos{state="done"}': 1,
@@ -79,8 +79,8 @@ def test_a_change_in_a_row_of_such_a_table_is_counted(clips: Engine) -> None:
     put(clips, 2, "running", "2025-12-31 23:50:00", "2025-12-31 23:59:55", "2025-12-31 23:59:55")
     assert samples(exporter)['aforo_videos{state="processing"}'] == 1
     put(clips, 2, "completed", "2025-12-31 23:50:00", "2025-12-31 23:59:55", "2025-12-31 23:59:59")
-    known = samples(exporter)
-    assert (known['aforo_videos{state="processing"}'], known['aforo_videos{state="done"}']) == (0, 1)
+    values = samples(exporter)
+    assert (values['aforo_videos{state="processing"}'], values['aforo_videos{state="done"}']) == (0, 1)
 
 
 def test_runs_count_processed_videos_in_a_table_with_other_names(store: Store) -> None:

@@ -63,7 +63,7 @@ def test_thirty_thousand_changes_give_the_result_of_a_plain_select(sqlite_url: s
     source = DatabaseSource(database, settings.exporters, clock=lambda: past.now)
     source.build()
     for _ in range(CHANGES // BATCH):
-        past.go_on(BATCH)
+        past.make_changes(BATCH)
         values = exposed(source)
         for series, value in past.truth().items():
             assert values[series] == value, f"{series} after {past.changes} changes"
@@ -100,7 +100,7 @@ class Past:
             (self.upload, 1000),
             (self.claim, 950),
             (self.finish, 800),
-            (self.give_back, 120),
+            (self.return_to_queue, 120),
             (self.lose, 40),
             (self.change_final, 4),
             (self.end_run, 8),
@@ -108,8 +108,8 @@ class Past:
         ]
         self.acts, self.weights = [act for act, _ in acts], [weight for _, weight in acts]
 
-    def go_on(self, changes: int) -> None:
-        """Advance the clock and make `count` changes."""
+    def make_changes(self, changes: int) -> None:
+        """Advance the clock and make this number of changes."""
         self.now += self.chance.choice([0.25, 1.0, 1.0, 15.0])
         for act in self.chance.choices(self.acts, self.weights, k=changes):
             act(self.now - self.chance.uniform(0, OVERLAP - 10))
@@ -141,7 +141,7 @@ class Past:
     def claim(self, moment: float) -> None:
         self._move("uploaded", "processing", "state = 'processing', started_at = ?", moment)
 
-    def give_back(self, moment: float) -> None:
+    def return_to_queue(self, moment: float) -> None:
         video = self._move("processing", "uploaded", "state = 'uploaded'")
         self._execution(video, "retried", moment)
 

@@ -58,8 +58,8 @@ def test_a_prefix_matches_queues_on_every_page_and_new_queues_after_a_minute() -
         fake.make(f"team-{number}", visible=number)
     exporter = Exporter(fake, "team-*")
     exporter.poll()
-    seen = values(exporter.source.fetch(), "aforo_sqs_messages_visible")
-    assert seen == {(f"team-{n}",): n for n in range(5)}
+    visible = values(exporter.source.fetch(), "aforo_sqs_messages_visible")
+    assert visible == {(f"team-{n}",): n for n in range(5)}
     fake.make("team-new")
     exporter.poll(after=DISCOVERY_SECONDS - 1)
     assert ("team-new",) not in values(exporter.source.fetch(), "aforo_sqs_messages_visible")

@@ -119,10 +119,10 @@ def test_an_ffmpeg_out_of_time_fails_its_video_and_leaves_nothing(rig, clips):
 def test_control_with_more_time_it_is_done(rig, clips):
     with rig(slow=True, AFORO_WORKER_DEADLINE_SECONDS="30") as it:
         it.start().await_ready()
-        begun = time.monotonic()
+        started = time.monotonic()
         it.send(it.store(clips(8)))
         it.await_states(done=1)
-        assert time.monotonic() - begun > 5
+        assert time.monotonic() - started > 5
 
 
 def test_our_task_that_hangs_is_interrupted_retried_and_then_a_timeout(rig, clips):

@@ -56,10 +56,10 @@ def test_the_processes_of_a_killed_worker_end_and_the_next_one_finishes_the_work
         first = it.start(concurrency=2).await_ready()
         it.send(it.store(clips(3)), count=2)
         until(lambda: len(it.ffmpegs()) == 2, "both slots work", seconds=30)
-        gone = [*first.children(), *it.ffmpegs()]
+        processes = [*first.children(), *it.ffmpegs()]
         first.send(signal.SIGKILL)
-        psutil.wait_procs(gone, timeout=5)
-        assert not any(process.is_running() for process in gone)
+        psutil.wait_procs(processes, timeout=5)
+        assert not any(process.is_running() for process in processes)
         it.start(concurrency=2).await_ready()
         it.await_states(done=2)
         assert sorted(map(str, it.outcomes())) == ["done", "done", "lost", "lost"]

@@ -37,9 +37,9 @@ def test_a_stopping_worker_retries_its_pending_deletes_once_more(number, sqs_que
     queue = sqs_queue(visibility_timeout_seconds=60)
     with tiny_worker(queue, proxy.url) as worker:
         proxy.inject(Fault("status", 503, "ServiceUnavailable"), DELETE)
-        begun = time.monotonic()
+        started = time.monotonic()
         send_task(queue, "a")
-        until(lambda: proxy.count(DELETE, begun) >= 6, "the pause between two tries is some seconds")
+        until(lambda: proxy.count(DELETE, started) >= 6, "the pause between two tries is some seconds")
         proxy.heal()
         worker.stop(number)
         assert queue.counts() == {"visible": 0, "in_flight": 0, "dead": 0}

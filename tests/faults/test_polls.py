@@ -96,9 +96,9 @@ def test_control_the_stock_transport_waits_for_a_silent_answer_longer_than_recov
 ):
     queue = sqs_queue()
     with tiny_worker(queue, proxy.url, TINY_STOCK="1") as worker:
-        begun = time.monotonic()
+        started = time.monotonic()
         proxy.inject(Fault("hang"))
-        until(lambda: proxy.count("ReceiveMessage", begun), "a poll hangs")
+        until(lambda: proxy.count("ReceiveMessage", started), "a poll hangs")
         proxy.heal()
         send_task(queue, "after")
         assert polls_of(proxy, seconds=RECOVERY_SECONDS) == 0
@@ -121,9 +121,9 @@ def polls_of(proxy, seconds: float) -> int:
 def test_failing_polls_are_spaced_out(sqs_queue, proxy, tiny_worker):
     with tiny_worker(sqs_queue(), proxy.url) as worker:
         proxy.inject(Fault("status", 500))
-        begun = time.monotonic()
-        until(lambda: proxy.count("ReceiveMessage", begun) >= 6, "six polls")
-        assert time.monotonic() - begun > 4
+        started = time.monotonic()
+        until(lambda: proxy.count("ReceiveMessage", started) >= 6, "six polls")
+        assert time.monotonic() - started > 4
         assert worker.log_text().count("receive calls for queue") == 1
 
 

@@ -55,13 +55,13 @@ def source(tmp_path):
 def test_a_failed_fetch_has_a_typed_reason_and_leaves_no_file(name, storage, source, proxy, tmp_path):
     fault, kind, calls = REFUSALS[name]
     stored, target = storage.upload(source, f"uploads/{name}.mp4"), tmp_path / "target.bin"
-    begun = time.monotonic()
+    started = time.monotonic()
     proxy.inject(fault, "GET")
     if name in {"404", "403"}:
         proxy.inject(fault, "HEAD")
     with pytest.raises(kind):
         storage.fetch(stored.key, target)
-    requests = proxy.count("GET", begun) + proxy.count("HEAD", begun)
+    requests = proxy.count("GET", started) + proxy.count("HEAD", started)
     assert calls is None or requests < calls  # a permanent denial is not retried
     assert not target.exists()
     proxy.heal()
@@ -128,7 +128,7 @@ def test_our_worker_on_s3_logs_the_error_of_the_storage(rig, clips, storage):
         it.send(stored, run_id="whole")
         it.await_states(done=1)
         storage.delete(stored.key)
-        it.send(stored, run_id="gone")
+        it.send(stored, run_id="missing")
         it.await_states(done=1, failed_storage_missing=1)
         assert storage.exists(str(it.videos()[-1].output_key))
 
@@ -165,10 +165,10 @@ def cut_upload(rig, noise, storage, emulator, proxy):
     with rig(endpoint_url=proxy.url, STORAGE_BACKEND="s3") as it:
         worker = it.start(altered="small_parts").await_ready()
         stored = storage.upload(noise, "uploads/noise.mp4")
-        begun = time.monotonic()
+        started = time.monotonic()
         proxy.inject(Fault("latency", seconds=1), "PUT")
         it.send(stored)
-        until(lambda: proxy.count("PUT", begun) >= 2, "part 2 is on its way", seconds=60)
+        until(lambda: proxy.count("PUT", started) >= 2, "part 2 is on its way", seconds=60)
         worker.send(signal.SIGKILL)
         worker.await_end()
         proxy.heal()

@@ -64,10 +64,10 @@ def test_an_unfinished_task_is_returned_immediately_and_free_for_other_nodes(num
         (video,) = it.send(it.store(clips(30)))
         it.await_running()
         worker.send(number)
-        begun = time.monotonic()
+        started = time.monotonic()
         worker.await_end()
         assert it.queue.counts()["visible"] == 1
-        assert time.monotonic() - begun < 1 + VISIBLE_WITHIN_SECONDS
+        assert time.monotonic() - started < 1 + VISIBLE_WITHIN_SECONDS
         assert it.video(video).lease_until == 0
         assert it.run().status == "interrupted"
         assert not it.ffmpegs()
@@ -272,10 +272,10 @@ def test_the_wait_at_the_start_is_limited():
     def away():
         raise EnvironmentFault("SQS", "it is away", "start it")
 
-    begun = time.monotonic()
+    started = time.monotonic()
     with pytest.raises(EnvironmentFault, match="it is away"):
         wait_for("queue", away, seconds=1.5)
-    assert time.monotonic() - begun >= 1.5
+    assert time.monotonic() - started >= 1.5
 
 
 def test_leftovers_of_a_killed_worker_are_deleted_at_the_start(rig, clips):

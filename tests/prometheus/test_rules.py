@@ -96,7 +96,7 @@ def _rules(paths: list[Path]) -> list[dict[str, Any]]:
 
 
 def _cases_of(name: str, path: Path) -> list[list[bool]]:
-    """Return for each test whether the alert is expected at its evaluation times, in order."""
+    """Return for each test if the alert is expected at its evaluation times, in order."""
     tests = yaml.safe_load(path.read_text(encoding="utf-8"))["tests"]
-    looks = [[case for case in test.get("alert_rule_test", []) if case["alertname"] == name] for test in tests]
-    return [[bool(case["exp_alerts"]) for case in cases] for cases in looks]
+    cases_of_tests = [[case for case in test.get("alert_rule_test", []) if case["alertname"] == name] for test in tests]
+    return [[bool(case["exp_alerts"]) for case in cases] for cases in cases_of_tests]

@@ -33,9 +33,9 @@ def test_idle_clients_hold_a_bounded_number_of_threads_and_delay_a_scrape_by_sec
     before = threading.active_count()
     idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(3 * server.MAX_CONNECTIONS)]
     until(lambda: threading.active_count() > before, "they were accepted")
-    begun = time.monotonic()
+    started = time.monotonic()
     assert "spent_total" in scrape(port)
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - started < 5
     assert threading.active_count() - before <= server.MAX_CONNECTIONS
     until(lambda: threading.active_count() <= before, "they were all dropped")
     for client in idle:

@@ -104,11 +104,11 @@ def test_other_processes_are_what_neither_the_workers_nor_the_hypervisor_used(re
 
 
 def test_the_workers_cpu_that_is_counted_when_the_last_ffmpeg_has_ended_is_no_other_process(recorded):
-    seen = with_samples(recorded, worker=1.0)
-    seen.samples["worker"][-1] += 22.5
-    start, end = seen.times[0], seen.times[-2]
-    assert seen.during(start, end).other_cpu_ratio(start, end) > 0.2
-    assert seen.other_cpu_ratio(start, end) == pytest.approx(0.2)
+    resources = with_samples(recorded, worker=1.0)
+    resources.samples["worker"][-1] += 22.5
+    start, end = resources.times[0], resources.times[-2]
+    assert resources.during(start, end).other_cpu_ratio(start, end) > 0.2
+    assert resources.other_cpu_ratio(start, end) == pytest.approx(0.2)
 
 
 def test_the_clock_is_read_from_the_quickest_answer_of_the_farthest_node():

@@ -9,7 +9,7 @@ from capacity.report.template_loader import FOLDER
 
 TEMPLATES = (FOLDER / "escenario_2.es.md.j2", FOLDER / "conclusiones.es.md.j2")
 DOCUMENT = Path(__file__).parents[3] / "capacity-planning/escenario_2_worker_throughput.md"
-#: what Jinja replaces
+#: parts that Jinja replaces
 EXPRESSION = re.compile(r"{{.*?}}|{%.*?%}|{#.*?#}", re.S)
 
 
