@@ -10,7 +10,7 @@ from testing.queues import QueueFactory
 
 @pytest.fixture(scope="session")
 def emulator():
-    """The endpoint URL of an SQS emulator that runs as long as the tests."""
+    """Endpoint URL of an SQS emulator that runs during the test session."""
     command = program()
     if command is None:
         pytest.skip("ministack is not installed; `make setup` installs it")
@@ -20,5 +20,5 @@ def emulator():
 
 @pytest.fixture
 def sqs_queue(emulator):
-    """Return a maker of queues: `sqs_queue(visibility_timeout_seconds=4, max_receive_count=None)`."""
+    """Return a factory of queues: `sqs_queue(visibility_timeout_seconds=4, max_receive_count=None)`."""
     return QueueFactory(emulator)

@@ -59,10 +59,10 @@ def test_every_relative_link_leads_to_a_file_and_to_a_heading_in_it(path: Path) 
 @pytest.mark.parametrize("path", WRITTEN, ids=str)
 def test_every_make_target_in_a_page_exists(path: Path) -> None:
     targets = set(re.findall(r"(?m)^([a-z][a-z-]*(?: [a-z-]+)*):", text_of(Path("Makefile"))))
-    known = {word for names in targets for word in names.split()}
+    targets_in_makefile = {word for names in targets for word in names.split()}
     text = text_of(path)
     commands = re.findall(r"`make ([a-z][a-z-]*)", text) + re.findall(r"(?m)^(?: {4})?make ([a-z][a-z-]*)", text)
-    assert set(commands) <= known
+    assert set(commands) <= targets_in_makefile
 
 
 @pytest.mark.parametrize("path", [path for path in WRITTEN if path.name != "CHANGELOG.md"], ids=str)
@@ -125,15 +125,15 @@ def make_environment(command: str) -> dict[str, str]:
 
 def parsed(arguments: list[str], environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> tuple:
     """Return the request and the monitor flag that the injector's command line is parsed to."""
-    seen = []
+    requests = []
     with monkeypatch.context() as patch:
         for name in ("COUNT", "SIZE", "MODE", "RATE", "FILE", "USER_ID", "PROFILE", "RUN_ID", "TASK", "PAYLOAD"):
             patch.delenv(name, raising=False)
         for name, value in environment.items():
             patch.setenv(name, value)
-        patch.setattr(injector, "_inject", lambda settings, request, monitor: seen.append((request, monitor)))
+        patch.setattr(injector, "_inject", lambda settings, request, monitor: requests.append((request, monitor)))
         injector.main(arguments, standalone_mode=False)
-    return seen[0]
+    return requests[0]
 
 
 @pytest.mark.parametrize("path", WRITTEN, ids=str)

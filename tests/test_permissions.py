@@ -34,7 +34,7 @@ SOURCES = {
     "`make matrix`, `search`": ("capacity/experiments/early_stop.py",),
     "exporters": ("exporters/sqs/queue_watcher.py",),
 }
-#: calls that are made on an emulator only
+#: calls that only an emulator receives
 LOCAL_ONLY = {"create_queue", "create_bucket"}
 CALL = re.compile(r"(?:client|\))\.([a-z]+_[a-z_]+)\(|get_paginator\(\"(\w+)\"\)")
 

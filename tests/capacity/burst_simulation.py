@@ -1,4 +1,4 @@
-"""Simulated bursts: runs of a known capacity, to test the estimators with."""
+"""Simulated bursts with a given true capacity, for tests of the estimators."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How programs end: one line on standard error and a named exit code, whatever the world outside does."""
+"""Errors of programs: one line on standard error and a documented exit code."""
 
 import click
 import pytest
@@ -11,7 +11,7 @@ from core.storage import StorageFull
 
 
 def ended(action, capsys):
-    """Return what a program says that does `action`, and its exit code."""
+    """Return the output and the exit code of a program that runs `action`."""
 
     @click.command()
     def main():
@@ -52,11 +52,11 @@ def raising(error):
         (raising(EnvironmentFault("disk", "it is full", "free some", value="/")), "disk (/); it is full; free some"),
     ],
 )
-def test_what_is_wrong_outside_is_one_line_and_exit_code_3(action, line, capsys):
+def test_an_environment_fault_is_one_line_and_exit_code_3(action, line, capsys):
     assert ended(action, capsys) == (f"error: {line}\n", 3)
 
 
-def test_a_fault_of_ours_keeps_its_traceback():
+def test_a_bug_of_ours_prints_its_traceback():
     command = click.Command("main", callback=raising(KeyError("x")))
     with pytest.raises(KeyError):
         cli.run(command, "python -m program", [])

@@ -1,4 +1,4 @@
-"""The catalogue: its names and labels, and the page that is made from it."""
+"""The metric catalogue: names, labels, and the page that is generated from it."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from exporters.faults import Fault
 METRICS = list(CATALOGUE.values())
 
 
-def test_the_page_is_what_the_catalogue_says():
+def test_the_page_is_up_to_date_with_the_catalogue():
     assert Path("docs/metrics.md").read_text(encoding="utf-8") == render()
     assert [m.name for _, _, families in SECTIONS for m in families] == list(CATALOGUE)
 
 
 @pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
-def test_a_metric_is_named_by_the_rules_and_explained(metric):
+def test_a_metric_name_follows_the_rules_and_has_a_help_text(metric):
     assert re.fullmatch(r"aforo_[a-z0-9_]+", metric.name)
     assert metric.name.endswith("_total") == (metric.kind is Kind.COUNTER)
     assert not re.search(r"_(ms|milliseconds|mb|percent|count|sum|bucket)$", metric.name)
@@ -39,11 +39,11 @@ def test_a_metric_is_named_by_the_rules_and_explained(metric):
         assert values_of(metric.name, label)
 
 
-def test_only_the_bounded_families_of_the_database_exporter_carry_a_run():
+def test_only_the_bounded_families_of_the_database_exporter_have_a_run_label():
     assert {m.name for m in METRICS if "run_id" in m.labels} == {m.name for m in METRICS if m.name[:10] == "aforo_run_"}
 
 
-def test_no_value_is_declared_for_a_label_that_is_gone():
+def test_no_value_is_declared_for_a_label_that_no_metric_has():
     used = {(m.name, label) for m in METRICS for label in m.labels}
     assert set(OF_FAMILY) <= used
     assert set(VALUES) == {label for family, label in used - set(OF_FAMILY)}

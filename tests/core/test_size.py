@@ -38,7 +38,7 @@ def test_nearly_a_thousand_of_a_unit_is_one_of_the_next():
 
 
 @given(st.integers(1, 10**15))
-def test_a_label_keeps_three_digits(size_bytes):
+def test_a_label_has_three_digits(size_bytes):
     label = size_label(size_bytes)
     assert label_bytes(label) == pytest.approx(size_bytes, rel=0.005)
     assert size_label(label_bytes(label)) == label

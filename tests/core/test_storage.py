@@ -47,7 +47,7 @@ class RefusingS3:
         raise ClientError({"Error": {"Code": self.code, "Message": ""}}, "HeadObject")
 
 
-@pytest.mark.parametrize("code", ["404", "403"])  # 403: what is not there, to a role without s3:ListBucket
+@pytest.mark.parametrize("code", ["404", "403"])  # 403: a missing object, for a role without s3:ListBucket
 def test_an_object_whose_head_is_denied_counts_as_missing(code):
     assert S3Storage(RefusingS3(code), "b").exists("uploads/a.mp4") is False
 

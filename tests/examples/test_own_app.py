@@ -31,7 +31,7 @@ TABLE = {
 
 
 class OwnApp:
-    """A queue, a worker of the example on it, and our programs beside it."""
+    """A queue, a worker of the example on it, and our programs."""
 
     def __init__(self, folder, queue):
         self.folder, self.queue = folder, queue
@@ -158,8 +158,8 @@ def test_the_monitor_reads_completion_from_their_own_table(own_app):
         own_app.running("celery", "-A", "app.main", "worker", "--concurrency", "2"),
         own_app.running("exporters", "db"),
     ):
-        known = lambda: total(own_app.exporter_port, "aforo_videos", state="done") == 1  # noqa: E731
-        until(known, "the exporter reads their table", seconds=60)
+        counted = lambda: total(own_app.exporter_port, "aforo_videos", state="done") == 1  # noqa: E731
+        until(counted, "the exporter reads their table", seconds=60)
         completed = own_app.inject(4, GOOD, "--monitor", "--run-id", "own")
         assert completed.returncode == 0, completed.stderr
     assert "4 done, 0 failed in " in completed.stdout
@@ -172,7 +172,7 @@ def test_the_monitor_reads_completion_from_their_own_table(own_app):
 
 def test_a_run_that_the_monitor_cannot_follow_is_not_sent(own_app):
     shown = own_app.inject(2, GOOD, "--monitor")
-    assert (shown.returncode, shown.stdout.count("\n")) == (3, 2)  # the video is made; slots are unknown
+    assert (shown.returncode, shown.stdout.count("\n")) == (3, 2)  # the video exists; slots are unknown
     assert shown.stderr.startswith(
         f"error: database exporter (127.0.0.1:{own_app.exporter_port}); it has no metrics of your videos"
     )

@@ -18,7 +18,7 @@ OVERLAP = 30
 
 
 class Exporter:
-    """A database source with a clock of its own."""
+    """A database source whose clock the test sets."""
 
     def __init__(self, store: Store, runs: int = 3) -> None:
         settings = Settings.from_env({"AFORO_EXPORTER_RUNS": str(runs), "AFORO_EXPORTER_OVERLAP_SECONDS": str(OVERLAP)})
@@ -44,7 +44,7 @@ class Exporter:
 
 
 def samples(source: DatabaseSource) -> dict[str, float]:
-    found = source.refresh()
-    text = found.text + generate_latest(Families(found.families)).decode()
+    result = source.refresh()
+    text = result.text + generate_latest(Families(result.families)).decode()
     lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith(("#", "aforo_exporter")))
     return {name: float(value) for name, _, value in lines}

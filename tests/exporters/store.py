@@ -1,4 +1,4 @@
-"""Writes runs, videos and executions as the injector and the worker do, with moments the test chooses."""
+"""A store of runs, videos and executions at times that the test chooses."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ VIDEO = {
 
 
 class Store:
-    """A database that is being worked on."""
+    """A database with the writes of injector and worker."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -52,11 +52,11 @@ class Store:
         self._write(update(RunRow).where(RunRow.id == run_id).values(values))
 
     def upload(self, video_id: str, run_id: str, at: float, **values: Any) -> None:
-        moments = {"uploaded_at": at, "updated_at": at, "state": "uploaded"}
-        self._write(insert(VideoRow).values(VIDEO | {"id": video_id, "run_id": run_id} | moments | values))
+        times = {"uploaded_at": at, "updated_at": at, "state": "uploaded"}
+        self._write(insert(VideoRow).values(VIDEO | {"id": video_id, "run_id": run_id} | times | values))
 
     def claim(self, video_id: str, at: float) -> None:
-        """As the worker: state and start, but not updated_at."""
+        """Claim as the worker does: set state and start, but not updated_at."""
         self._change(video_id, state="processing", started_at=at)
 
     def give_back(self, video_id: str) -> None:

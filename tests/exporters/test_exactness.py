@@ -1,4 +1,4 @@
-"""X and S from the published gauges against the same arithmetic on the stored rows: the same bits."""
+"""X and S from the exported gauges equal the same arithmetic on the stored rows, bit for bit."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.exporters.sources import T0, Exporter
 from tests.exporters.store import Store
 
 
-def test_x_and_s_of_a_burst_are_the_databases_own_to_the_last_digit(store: Store) -> None:
+def test_x_and_s_of_a_burst_equal_the_databases_values_to_the_last_digit(store: Store) -> None:
     chance, rows = random.Random(7), []
     exporter = Exporter(store)
     store.run("a", T0, count=40)
@@ -24,17 +24,17 @@ def test_x_and_s_of_a_burst_are_the_databases_own_to_the_last_digit(store: Store
         store.finish(f"v{number}", end)
         exporter.now = end + 1
         exporter.samples()
-    known = exporter.samples()
+    values = exporter.samples()
     window = max(end for _, _, end in rows) - min(up for up, _, _ in rows)
-    published = known['aforo_run_window_end_timestamp_seconds{run_id="a"}']
-    published -= known['aforo_run_window_start_timestamp_seconds{run_id="a"}']
-    assert 60 * known['aforo_run_videos_in_window{run_id="a"}'] / published == 60 * 40 / window
-    assert known['aforo_run_total_response_seconds{run_id="a"}'] == sum(end - up for up, _, end in rows)
-    assert known['aforo_run_total_queue_wait_seconds{run_id="a"}'] == sum(start - up for up, start, _ in rows)
-    assert known['aforo_run_total_service_seconds{run_id="a"}'] == sum(end - start for _, start, end in rows)
+    published = values['aforo_run_window_end_timestamp_seconds{run_id="a"}']
+    published -= values['aforo_run_window_start_timestamp_seconds{run_id="a"}']
+    assert 60 * values['aforo_run_videos_in_window{run_id="a"}'] / published == 60 * 40 / window
+    assert values['aforo_run_total_response_seconds{run_id="a"}'] == sum(end - up for up, _, end in rows)
+    assert values['aforo_run_total_queue_wait_seconds{run_id="a"}'] == sum(start - up for up, start, _ in rows)
+    assert values['aforo_run_total_service_seconds{run_id="a"}'] == sum(end - start for _, start, end in rows)
 
 
-def test_a_sustained_window_ends_with_the_schedule_and_counts_what_was_done_by_then(store: Store) -> None:
+def test_a_sustained_window_ends_with_the_schedule_and_counts_the_videos_done_by_then(store: Store) -> None:
     exporter = Exporter(store)
     store.run("s", T0, count=3, mode="sustained", rate_per_minute=6.0, window_seconds=30.0)
     for number, end in enumerate((T0 + 20, T0 + 30, T0 + 40)):
@@ -45,13 +45,13 @@ def test_a_sustained_window_ends_with_the_schedule_and_counts_what_was_done_by_t
     exporter.now = T0 + 29
     assert 'aforo_run_window_end_timestamp_seconds{run_id="s"}' not in exporter.samples()
     exporter.now = T0 + 41
-    known = exporter.samples()
-    assert known['aforo_run_window_start_timestamp_seconds{run_id="s"}'] == T0
-    assert known['aforo_run_window_end_timestamp_seconds{run_id="s"}'] == T0 + 30
-    assert known['aforo_run_videos_in_window{run_id="s"}'] == 2
-    assert known['aforo_run_videos{run_id="s",state="done"}'] == 3
-    assert known['aforo_run_offered_videos_per_second{run_id="s"}'] == 0.1
-    assert known['aforo_run_max_lateness_seconds{run_id="s"}'] == 0.5
+    values = exporter.samples()
+    assert values['aforo_run_window_start_timestamp_seconds{run_id="s"}'] == T0
+    assert values['aforo_run_window_end_timestamp_seconds{run_id="s"}'] == T0 + 30
+    assert values['aforo_run_videos_in_window{run_id="s"}'] == 2
+    assert values['aforo_run_videos{run_id="s",state="done"}'] == 3
+    assert values['aforo_run_offered_videos_per_second{run_id="s"}'] == 0.1
+    assert values['aforo_run_max_lateness_seconds{run_id="s"}'] == 0.5
 
 
 def test_a_schedule_that_starts_late_moves_the_window(store: Store) -> None:
@@ -65,9 +65,9 @@ def test_a_schedule_that_starts_late_moves_the_window(store: Store) -> None:
     assert exporter.samples()['aforo_run_videos_in_window{run_id="s"}'] == 0
 
 
-def test_a_burst_without_videos_claims_no_window(store: Store) -> None:
+def test_a_burst_without_videos_has_no_window(store: Store) -> None:
     exporter = Exporter(store)
     store.run("a", T0, count=2)
-    known = exporter.samples()
-    assert known['aforo_run_videos{run_id="a",state="done"}'] == 0
-    assert not [name for name in known if name.startswith("aforo_run_window")]
+    values = exporter.samples()
+    assert values['aforo_run_videos{run_id="a",state="done"}'] == 0
+    assert not [name for name in values if name.startswith("aforo_run_window")]

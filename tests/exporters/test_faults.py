@@ -1,4 +1,4 @@
-"""Sources that are slow, hang or go away, on a real PostgreSQL behind a proxy: FAULTS.md, F30 and F31."""
+"""F30, F31: sources that are slow, hang or disappear, on a real PostgreSQL behind a proxy."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ def through(store: Store, proxy: TcpProxy) -> str:
 
 
 def scrape(server: Server, timeout_seconds: float = 1) -> str:
-    """Scrape as Prometheus does, which says how long it will wait."""
+    """Scrape as Prometheus does, with its timeout in a header."""
     return server.get(**{"X-Prometheus-Scrape-Timeout-Seconds": str(timeout_seconds)})[2]
 
 
 def scrape_until_it_works(server: Server) -> str:
-    """Return the first scrape that worked; those before must tell no figure: a 0 there would be a reset."""
+    """Return the first successful scrape. Earlier ones must have no value: a 0 would be a counter reset."""
     text = ""
 
     def works() -> bool:
@@ -77,11 +77,11 @@ def scrape_until_it_works(server: Server) -> str:
 
 
 def value(text: str, series: str) -> float | None:
-    found = [line.rpartition(" ")[2] for line in text.splitlines() if line.rpartition(" ")[0] == series]
-    return float(found[0]) if found else None
+    values = [line.rpartition(" ")[2] for line in text.splitlines() if line.rpartition(" ")[0] == series]
+    return float(values[0]) if values else None
 
 
-def test_a_hanging_database_shows_before_the_scrape_times_out_and_recovers(
+def test_a_hanging_database_is_reported_before_the_scrape_times_out_and_recovers(
     exporter: Server, store: Store, proxy: TcpProxy
 ) -> None:
     proxy.hold()
@@ -96,17 +96,17 @@ def test_a_hanging_database_shows_before_the_scrape_times_out_and_recovers(
     until(lambda: WORKS in scrape(exporter) and value(scrape(exporter), DONE) == 1, "the database that came back")
 
 
-def test_the_last_result_is_repeated_with_its_timestamp_for_a_limited_time(
+def test_the_last_result_is_served_with_its_timestamp_until_it_is_too_old(
     exporter: Server, store: Store, proxy: TcpProxy
 ) -> None:
     proxy.cut()
-    told_at = 'aforo_exporter_last_success_timestamp_seconds{collector="db"}'
+    last_success = 'aforo_exporter_last_success_timestamp_seconds{collector="db"}'
     text = scrape(exporter)
     assert FAILS in text
     assert value(text, DONE) == 0
-    moment = value(text, told_at)
-    until(lambda: value(scrape(exporter), DONE) is None, "samples too old to be told", seconds=40)
-    assert value(scrape(exporter), told_at) == moment
+    timestamp = value(text, last_success)
+    until(lambda: value(scrape(exporter), DONE) is None, "samples too old to be served", seconds=40)
+    assert value(scrape(exporter), last_success) == timestamp
     proxy.restore()
     until(lambda: WORKS in scrape(exporter) and value(scrape(exporter), DONE) == 0, "the database that came back")
 
@@ -122,30 +122,30 @@ def test_a_thousand_scrapes_of_a_database_that_hangs_all_end_and_few_threads_ser
     assert int(threads) <= 12
 
 
-def test_a_killed_exporter_comes_back_with_the_same_totals(store: Store, proxy: TcpProxy, tmp_path: Path) -> None:
+def test_an_exporter_restarted_after_a_kill_has_the_same_totals(store: Store, proxy: TcpProxy, tmp_path: Path) -> None:
     store.run("a", T0, count=3)
     for number in range(3):
         store.upload(f"v{number}", "a", T0, started_at=T0 + 1)
         store.finish(f"v{number}", T0 + 10 + number)
-    seen: list[set[str]] = []
+    scrapes: list[set[str]] = []
     for _ in range(2):
         with serving(tmp_path, AFORO_DATABASE_URL=through(store, proxy)) as running:
             text = scrape_until_it_works(running)
-            seen.append({line for line in text.splitlines() if line.startswith(FIGURES)})
+            scrapes.append({line for line in text.splitlines() if line.startswith(FIGURES)})
             running.process.send_signal(signal.SIGKILL)
             running.process.wait(10)
-    assert seen[0] == seen[1]
-    assert 'aforo_run_total_response_seconds{run_id="a"} 33.0' in seen[1]
+    assert scrapes[0] == scrapes[1]
+    assert 'aforo_run_total_response_seconds{run_id="a"} 33.0' in scrapes[1]
 
 
-def test_a_database_that_hangs_does_not_keep_the_exporter_from_ending(exporter: Server, proxy: TcpProxy) -> None:
+def test_a_hanging_database_does_not_prevent_the_exporter_from_ending(exporter: Server, proxy: TcpProxy) -> None:
     proxy.hold()
     assert FAILS in scrape(exporter)
     exporter.process.send_signal(signal.SIGTERM)
     assert exporter.process.wait(20) == 0
 
 
-def test_a_server_that_vanished_without_a_word_is_given_up(postgresql_url: str) -> None:
+def test_a_connection_to_a_silent_server_times_out(postgresql_url: str) -> None:
     with open_engine(postgresql_url).connect() as connection:
         driver = connection.connection.dbapi_connection
         with socket.fromfd(driver.fileno(), socket.AF_INET, socket.SOCK_STREAM) as wire:  # type: ignore[union-attr]
@@ -156,12 +156,12 @@ def test_a_server_that_vanished_without_a_word_is_given_up(postgresql_url: str) 
             assert wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 25_000
 
 
-def test_sqs_is_polled_on_while_the_database_hangs(store: Store, proxy: TcpProxy) -> None:
+def test_sqs_is_still_polled_while_the_database_hangs(store: Store, proxy: TcpProxy) -> None:
     fake = FakeQueues()
     fake.make("videos", visible=1)
     environment = {"AFORO_DATABASE_URL": through(store, proxy), "AFORO_EXPORTER_TIMEOUT_SECONDS": "0.3"}
     watch = watching(fake, Settings.from_env({"SQS_QUEUE_NAME": "videos", **environment}))
-    until(lambda: polled(watch) is None, "the database to be asked")
+    until(lambda: polled(watch) is None, "the database to be queried")
     proxy.hold()
     for visible in (2, 3):
         fake.make("videos", visible=visible)

@@ -1,4 +1,4 @@
-"""Whole expositions, compared with files a person has read: `golden/*.prom`."""
+"""Complete expositions, compared with the reviewed files `golden/*.prom`."""
 
 from __future__ import annotations
 

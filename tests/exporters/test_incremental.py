@@ -1,4 +1,4 @@
-"""The incremental count against a fresh one: whatever happens between two scrapes, they must agree."""
+"""The incremental count equals a full count, whatever happens between two scrapes."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ def test_a_video_is_counted_in_the_state_it_has_now(store: Store) -> None:
     assert exporter.samples()['aforo_run_videos{run_id="a",state="uploaded"}'] == 2
     store.claim("v1", T0 + 3)
     exporter.now = T0 + 4
-    known = exporter.samples()
-    assert known['aforo_run_videos{run_id="a",state="processing"}'] == 1
-    assert known['aforo_run_videos{run_id="a",state="uploaded"}'] == 1
+    values = exporter.samples()
+    assert values['aforo_run_videos{run_id="a",state="processing"}'] == 1
+    assert values['aforo_run_videos{run_id="a",state="uploaded"}'] == 1
     store.finish("v1", T0 + 5)
     exporter.now = T0 + 6
-    known = exporter.samples()
-    assert known['aforo_run_videos{run_id="a",state="processing"}'] == 0
-    assert known['aforo_run_videos{run_id="a",state="done"}'] == 1
-    assert known['aforo_run_total_response_seconds{run_id="a"}'] == 4.0
-    assert 'aforo_run_window_end_timestamp_seconds{run_id="a"}' not in known
+    values = exporter.samples()
+    assert values['aforo_run_videos{run_id="a",state="processing"}'] == 0
+    assert values['aforo_run_videos{run_id="a",state="done"}'] == 1
+    assert values['aforo_run_total_response_seconds{run_id="a"}'] == 4.0
+    assert 'aforo_run_window_end_timestamp_seconds{run_id="a"}' not in values
 
 
 def test_a_claim_seen_long_after_the_upload_still_counts(store: Store) -> None:
@@ -119,9 +119,9 @@ def test_an_execution_whose_process_died_is_counted_without_an_end(store: Store)
     store.execution("v1", "a", "lost", None)
     store.execution("v1", "a", None, None)
     exporter.now = T0 + 100
-    known = exporter.samples()
-    assert known['aforo_run_executions{outcome="lost",run_id="a"}'] == 1
-    assert known['aforo_run_executions{outcome="done",run_id="a"}'] == 0
+    values = exporter.samples()
+    assert values['aforo_run_executions{outcome="lost",run_id="a"}'] == 1
+    assert values['aforo_run_executions{outcome="done",run_id="a"}'] == 0
 
 
 def test_a_full_count_corrects_deleted_rows_and_counts_the_corrections(store: Store) -> None:
@@ -203,7 +203,7 @@ def test_any_history_gives_what_a_fresh_count_gives(store: Store, seed: int) -> 
 
 
 class History:
-    """Random acts of injector and workers, some committed late, on clocks that differ by seconds."""
+    """Random changes by injector and workers, some committed late, on clocks that differ by seconds."""
 
     def __init__(self, store: Store, chance: random.Random) -> None:
         self.store, self.random, self.runs = store, chance, 0
@@ -253,15 +253,15 @@ class History:
             self.states[video] = (run, state)
 
 
-def test_what_a_report_stored_shows_in_the_next_scrape_and_nothing_before(store: Store) -> None:
+def test_the_results_of_a_report_are_in_the_next_scrape_and_not_before(store: Store) -> None:
     exporter = Exporter(store)
     store.run("a", T0, count=1, status="finished")
     assert not [name for name in exporter.samples() if "capacity" in name or "verdict" in name]
     store.change_run("a", capacity_per_minute=6.0, stability="INCONCLUSIVE")
-    known = exporter.samples()
-    assert known['aforo_run_capacity_videos_per_minute{bound="estimate",run_id="a"}'] == 6.0
-    assert 'aforo_run_capacity_videos_per_minute{bound="lower",run_id="a"}' not in known
-    assert known['aforo_run_verdict{kind="stability",run_id="a",verdict="inconclusive"}'] == 1
+    values = exporter.samples()
+    assert values['aforo_run_capacity_videos_per_minute{bound="estimate",run_id="a"}'] == 6.0
+    assert 'aforo_run_capacity_videos_per_minute{bound="lower",run_id="a"}' not in values
+    assert values['aforo_run_verdict{kind="stability",run_id="a",verdict="inconclusive"}'] == 1
     store.change_run("a", stability="STABLE")
     verdicts = [name for name in exporter.samples() if "verdict" in name]
     assert verdicts == ['aforo_run_verdict{kind="stability",run_id="a",verdict="stable"}']

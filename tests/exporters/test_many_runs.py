@@ -1,4 +1,4 @@
-"""A thousand runs and more: the newest 200 are told one by one, all of them in the sums, below Prometheus's limit."""
+"""Over 1,000 runs: the newest 200 have own series, all are in the sums."""
 
 from __future__ import annotations
 
@@ -27,17 +27,15 @@ RUNS = 1100
 def test_the_newest_200_of_1100_runs_are_exposed_and_the_sums_include_all(store: Store) -> None:
     fill(store)
     lines = exposition(store).splitlines()
-    told = [line for line in lines if line.startswith("aforo_run_info{")]
-    assert len(told) == 200
-    assert all(any(f'run_id="r{number:04d}"' in line for line in told) for number in range(900, RUNS))
+    exposed = [line for line in lines if line.startswith("aforo_run_info{")]
+    assert len(exposed) == 200
+    assert all(any(f'run_id="r{number:04d}"' in line for line in exposed) for number in range(900, RUNS))
     assert f'aforo_videos{{state="failed"}} {RUNS * len(Reason)}.0' in lines
     assert f'aforo_runs{{status="running"}} {RUNS}.0' in lines
 
 
 @pytest.mark.parametrize("file", ["prometheus.yml", "prometheus.compose.yml"])
-def test_prometheus_takes_twice_the_series_of_200_runs_that_have_all_there_can_be(
-    sqlite_store: Store, file: str
-) -> None:
+def test_prometheus_accepts_twice_the_series_of_200_runs_that_have_every_series(sqlite_store: Store, file: str) -> None:
     fill(sqlite_store)
     lines = exposition(sqlite_store).splitlines()
     jobs = yaml.safe_load((ROOT / "prometheus" / file).read_text(encoding="utf-8"))["scrape_configs"]
@@ -60,7 +58,7 @@ def exposition(store: Store) -> str:
 
 
 def fill(store: Store) -> None:
-    """Make runs with a failed video of every reason, and an execution of every outcome with every stage timed."""
+    """Record runs with a failed video per reason and an execution per outcome, with every stage timed."""
     runs = [
         RUN
         | {"id": f"r{number:04d}", "created_at": T0 + number, "started_at": T0 + number, "count": len(Reason)}

@@ -1,4 +1,4 @@
-"""A `videos` table that is not ours: other names, other states, real timestamps, no runs, nothing but SELECT."""
+"""A `videos` table of another app: other names and states, timestamps, no runs, SELECT only."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MAPPING = {
     "AFORO_EXPORTER_VIDEOS_STATES": "queued=uploaded,running=processing,completed=done,error=failed",
     "AFORO_EXPORTER_VIDEOS_TIMES": "timestamp",
 }
-#: The mapping of states and moments of our own tables.
+#: The mapping of the states and time columns of our own tables.
 PLAIN = {"AFORO_EXPORTER_VIDEOS_STATES": "", "AFORO_EXPORTER_VIDEOS_TIMES": "epoch"}
 NOW = 1_767_225_600.0
 CREATE = "CREATE TABLE clips (clip_id integer, status varchar(20), created {t}, started_at {t}, changed {t})"
@@ -47,9 +47,9 @@ def put(engine: Engine, clip: int, status: str, created: str, started: str | Non
 def source(engine: Engine, **more: str) -> DatabaseSource:
     settings = Settings.from_env(MAPPING | more).exporters
     url = engine.url.render_as_string(hide_password=False)
-    made = DatabaseSource(open_database(url, VideosTable.of(settings)), settings, clock=lambda: NOW)
-    made.build()
-    return made
+    source = DatabaseSource(open_database(url, VideosTable.of(settings)), settings, clock=lambda: NOW)
+    source.build()
+    return source
 
 
 def test_states_and_sums_of_a_table_with_other_names(clips: Engine) -> None:
@@ -57,8 +57,8 @@ def test_states_and_sums_of_a_table_with_other_names(clips: Engine) -> None:
     put(clips, 2, "queued", "2025-12-31 23:50:00", None, "2025-12-31 23:50:00")
     put(clips, 3, "paused", "2025-12-31 23:50:00", None, "2025-12-31 23:50:00")
     exporter = source(clips)
-    known = samples(exporter)
-    assert known == {
+    values = samples(exporter)
+    assert values == {
         'aforo_videos{state="uploaded"}': 1,
         'aforo_videos{state="processing"}': 0,
         'aforo_videos{state="done"}': 1,
@@ -72,18 +72,18 @@ def test_states_and_sums_of_a_table_with_other_names(clips: Engine) -> None:
     }
 
 
-def test_a_change_of_such_a_row_is_seen(clips: Engine) -> None:
+def test_a_change_in_a_row_of_such_a_table_is_counted(clips: Engine) -> None:
     put(clips, 2, "queued", "2025-12-31 23:50:00", None, "2025-12-31 23:50:00")
     exporter = source(clips)
     samples(exporter)
     put(clips, 2, "running", "2025-12-31 23:50:00", "2025-12-31 23:59:55", "2025-12-31 23:59:55")
     assert samples(exporter)['aforo_videos{state="processing"}'] == 1
     put(clips, 2, "completed", "2025-12-31 23:50:00", "2025-12-31 23:59:55", "2025-12-31 23:59:59")
-    known = samples(exporter)
-    assert (known['aforo_videos{state="processing"}'], known['aforo_videos{state="done"}']) == (0, 1)
+    values = samples(exporter)
+    assert (values['aforo_videos{state="processing"}'], values['aforo_videos{state="done"}']) == (0, 1)
 
 
-def test_runs_over_a_table_with_other_names_know_what_is_processed(store: Store) -> None:
+def test_runs_count_processed_videos_in_a_table_with_other_names(store: Store) -> None:
     rename = "ALTER TABLE videos RENAME TO clips", "ALTER TABLE clips RENAME COLUMN state TO status"
     store.run("a", NOW, count=2)
     for video in ("v1", "v2"):
@@ -112,7 +112,7 @@ def test_runs_over_a_table_with_other_names_know_what_is_processed(store: Store)
         ("AFORO_EXPORTER_VIDEOS_STATES", "ready=finished"),
     ],
 )
-def test_names_that_cannot_be_names_are_refused(name: str, value: str) -> None:
+def test_invalid_table_and_column_names_are_an_error(name: str, value: str) -> None:
     with pytest.raises(UsageError, match=name):
         VideosTable.of(Settings.from_env({name: value}).exporters)
 
@@ -130,7 +130,7 @@ def test_the_exporter_cannot_write(clips: Engine) -> None:
         reader.connection.execute(text("DELETE FROM clips"))
 
 
-def test_a_statement_is_ended_in_time(clips: Engine) -> None:
+def test_a_statement_ends_at_its_timeout(clips: Engine) -> None:
     slow = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 100000000) SELECT COUNT(*) FROM n"
     began = time.monotonic()
     with source(clips).database.snapshot(0.2) as reader, pytest.raises(Exception, match=r"interrupted|timeout"):

@@ -1,4 +1,4 @@
-"""30,000 changes in random order, and after every hundred each figure against a plain SELECT of the stored rows."""
+"""30,000 random changes; after every 100 each value equals a plain SELECT on the stored rows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.exporters.store import RUN, VIDEO
 
 CHANGES, BATCH, RUNS = 30_000, 100, 20
 NEWEST = "(SELECT id FROM runs ORDER BY created_at DESC, id DESC LIMIT ?)"
-#: What each published series must be: name and labels, then the SELECT whose last column is the value.
+#: The expected series: name and labels, then the SELECT whose last column is the value.
 TRUTH = (
     ('aforo_videos{{state="{0}"}}', "SELECT state, COUNT(*) FROM videos GROUP BY state"),
     ('aforo_runs{{status="{0}"}}', "SELECT status, COUNT(*) FROM runs GROUP BY status"),
@@ -63,32 +63,32 @@ def test_thirty_thousand_changes_give_the_result_of_a_plain_select(sqlite_url: s
     source = DatabaseSource(database, settings.exporters, clock=lambda: past.now)
     source.build()
     for _ in range(CHANGES // BATCH):
-        past.go_on(BATCH)
-        known = told(source)
+        past.make_changes(BATCH)
+        values = exposed(source)
         for series, value in past.truth().items():
-            assert known[series] == value, f"{series} after {past.changes} changes"
-            known.pop(series)
-        assert not {series for series, value in known.items() if value and series.startswith(COUNTED)}
+            assert values[series] == value, f"{series} after {past.changes} changes"
+            values.pop(series)
+        assert not {series for series, value in values.items() if value and series.startswith(COUNTED)}
     assert past.changes == CHANGES
-    assert source.rebuilds <= CHANGES / BATCH / 5, "the aggregates was right because everything was counted anew"
+    assert source.rebuilds <= CHANGES / BATCH / 5, "the aggregates were right only because all rows were counted again"
 
 
-#: Of these, what the SELECTs do not list must be 0.
+#: series of these metrics that the SELECTs do not list must be 0
 COUNTED = ("aforo_videos{", "aforo_runs{", "aforo_run_videos{", "aforo_run_failed", "aforo_run_executions")
 
 
-def told(source: DatabaseSource) -> dict[str, float]:
-    """Return the samples; where the aggregates asks for a full count, after it, as the background thread does."""
-    known = samples(source)
+def exposed(source: DatabaseSource) -> dict[str, float]:
+    """Return the samples, after a full count if the aggregates request one, as the background thread does."""
+    values = samples(source)
     if source.rebuild_requested.is_set():
         source.rebuild_requested.clear()
         source.build()
-        known = samples(source)
-    return known
+        values = samples(source)
+    return values
 
 
 class Past:
-    """Acts of injectors and workers in random order, each stamped up to 20 s before it can be seen."""
+    """Random changes by injectors and workers, each with a timestamp up to 20 s before its commit."""
 
     def __init__(self, file: Path, chance: random.Random) -> None:
         self.connection, self.chance, self.now, self.changes = sqlite3.connect(file), chance, T0, 0
@@ -100,7 +100,7 @@ class Past:
             (self.upload, 1000),
             (self.claim, 950),
             (self.finish, 800),
-            (self.give_back, 120),
+            (self.return_to_queue, 120),
             (self.lose, 40),
             (self.change_final, 4),
             (self.end_run, 8),
@@ -108,8 +108,8 @@ class Past:
         ]
         self.acts, self.weights = [act for act, _ in acts], [weight for _, weight in acts]
 
-    def go_on(self, changes: int) -> None:
-        """Let time pass and make so many changes."""
+    def make_changes(self, changes: int) -> None:
+        """Advance the clock and make this number of changes."""
         self.now += self.chance.choice([0.25, 1.0, 1.0, 15.0])
         for act in self.chance.choices(self.acts, self.weights, k=changes):
             act(self.now - self.chance.uniform(0, OVERLAP - 10))
@@ -117,12 +117,12 @@ class Past:
         self.connection.commit()
 
     def truth(self) -> dict[str, float]:
-        """Return what the stored rows say."""
-        found: dict[str, float] = {}
+        """Return the values that SELECTs on the stored rows give."""
+        values: dict[str, float] = {}
         for series, select in TRUTH:
             rows = self.connection.execute(select.replace("NEWEST", NEWEST), [RUNS] * select.count("NEWEST"))
-            found |= {series.format(*row): float(row[-1]) for row in rows}
-        return found
+            values |= {series.format(*row): float(row[-1]) for row in rows}
+        return values
 
     def start_run(self, _moment: float) -> None:
         run = f"r{self.changes:05d}"
@@ -141,7 +141,7 @@ class Past:
     def claim(self, moment: float) -> None:
         self._move("uploaded", "processing", "state = 'processing', started_at = ?", moment)
 
-    def give_back(self, moment: float) -> None:
+    def return_to_queue(self, moment: float) -> None:
         video = self._move("processing", "uploaded", "state = 'uploaded'")
         self._execution(video, "retried", moment)
 

@@ -52,14 +52,14 @@ def test_there_are_no_values_before_the_first_poll() -> None:
         Exporter(FakeQueues(), "videos").source.fetch()
 
 
-def test_a_prefix_finds_queues_on_every_page_and_later_ones_after_a_minute() -> None:
+def test_a_prefix_matches_queues_on_every_page_and_new_queues_after_a_minute() -> None:
     fake = FakeQueues(page=2)
     for number in range(5):
         fake.make(f"team-{number}", visible=number)
     exporter = Exporter(fake, "team-*")
     exporter.poll()
-    seen = values(exporter.source.fetch(), "aforo_sqs_messages_visible")
-    assert seen == {(f"team-{n}",): n for n in range(5)}
+    visible = values(exporter.source.fetch(), "aforo_sqs_messages_visible")
+    assert visible == {(f"team-{n}",): n for n in range(5)}
     fake.make("team-new")
     exporter.poll(after=DISCOVERY_SECONDS - 1)
     assert ("team-new",) not in values(exporter.source.fetch(), "aforo_sqs_messages_visible")
@@ -178,7 +178,7 @@ def test_a_clock_set_back_makes_no_negative_cost() -> None:
     assert values(exporter.source.fetch(), "aforo_sqs_api_cost_usd_per_month") == {}
 
 
-def test_polls_come_faster_while_a_message_or_a_run_is_there(store: Store) -> None:
+def test_polls_are_more_frequent_while_there_is_a_message_or_a_run(store: Store) -> None:
     fake = FakeQueues()
     fake.make("videos")
     watch = watching(fake, of_store(store))

@@ -1,4 +1,4 @@
-"""The real server on a real port: what it answers, and that nobody can hold it up."""
+"""The real server on a real port: its answers, and its independence of slow clients."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield running
 
 
-def test_metrics_come_with_the_type_prometheus_3_insists_on(server: Server) -> None:
+def test_metrics_have_the_content_type_that_prometheus_3_requires(server: Server) -> None:
     status, content_type, body = server.get()
     assert (status, content_type) == (200, "text/plain; version=0.0.4; charset=utf-8")
     assert 'aforo_videos{state="done"} 0.0' in body.splitlines()
@@ -54,12 +54,12 @@ def test_openmetrics_is_served_on_request(server: Server) -> None:
         ("HEAD", "/", 200),
     ],
 )
-def test_there_are_three_pages_to_get_and_nothing_else(server: Server, method: str, path: str, status: int) -> None:
+def test_only_three_pages_are_served(server: Server, method: str, path: str, status: int) -> None:
     request = urllib.request.Request(f"http://127.0.0.1:{server.port}{path}", method=method)
     assert server.ask(request)[0] == status
 
 
-def test_idle_and_half_requests_do_not_delay_other_clients(server: Server) -> None:
+def test_idle_and_incomplete_requests_do_not_delay_other_clients(server: Server) -> None:
     idle = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(200)]
     for client in idle[::2]:
         client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nX-Slow: ")
@@ -78,7 +78,7 @@ def test_many_scrapes_at_once_are_all_answered_by_few_threads(server: Server) ->
     assert int(threads) <= 12
 
 
-def test_a_vanished_database_shows_as_a_metric_and_its_figures_are_absent(tmp_path: Path) -> None:
+def test_a_lost_database_sets_a_metric_and_its_values_are_absent(tmp_path: Path) -> None:
     with serving(tmp_path, AFORO_DATABASE_URL=f"sqlite:///{tmp_path}/none.db") as running:
         until(lambda: 'reason="unreachable"' in running.get()[2], "the reason")
         status, _, body = running.get()
@@ -124,13 +124,13 @@ def test_a_taken_port_is_named_with_its_setting(tmp_path: Path) -> None:
     assert refused.stderr == f"error: exporter port (127.0.0.1:{port}); {why}; set AFORO_EXPORTER_DB_PORT\n"
 
 
-def test_half_a_tls_pair_is_refused(tmp_path: Path) -> None:
+def test_half_a_tls_pair_is_an_error(tmp_path: Path) -> None:
     refused = run_once(tmp_path, AFORO_EXPORTER_TLS_KEY="key.pem", AFORO_EXPORTER_DB_PORT="9219")
     why = "TLS needs a certificate and a key"
     assert refused.stderr == f"error: AFORO_EXPORTER_TLS_CERTIFICATE; {why}; set both or neither\n"
 
 
-def test_a_database_of_another_kind_is_refused(tmp_path: Path) -> None:
+def test_a_database_of_another_kind_is_an_error(tmp_path: Path) -> None:
     refused = run_once(tmp_path, AFORO_DATABASE_URL="mysql://root:hush@db/x")
     assert refused.returncode == 2
     assert "hush" not in refused.stderr

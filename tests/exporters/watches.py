@@ -16,8 +16,8 @@ from tests.exporters.fakes import FakeQueues
 
 def values(collected: Collected, name: str) -> dict[tuple[str, ...], float]:
     families = [*collected.families, *text_string_to_metric_families(collected.text)]
-    found = next(family for family in families if family.name == name)
-    return {tuple(sample.labels.values()): sample.value for sample in found.samples}
+    family = next(f for f in families if f.name == name)
+    return {tuple(sample.labels.values()): sample.value for sample in family.samples}
 
 
 def watching(fake: FakeQueues, settings: Settings) -> SqsSources:

@@ -45,10 +45,10 @@ class TinyWorker:
         return self.process.poll() is None
 
     def has_stopped_working(self) -> bool:
-        """Return True if it has ended, or if an error has stopped its polling while the process lives."""
-        return not self.is_alive() or "Error in timer" in self.said()
+        """Return True if the process has ended, or if an error has stopped its polling."""
+        return not self.is_alive() or "Error in timer" in self.log_text()
 
-    def said(self) -> str:
+    def log_text(self) -> str:
         """Return the output of the worker."""
         return self.output.read_text(errors="replace")
 
@@ -66,7 +66,7 @@ def proxy(emulator):
 
 @pytest.fixture
 def tiny_worker(tmp_path):
-    """Return a starter of workers: `with tiny_worker(queue, endpoint_url, concurrency=1, TINY_STOCK="1") as worker`."""
+    """Return a factory of workers: `with tiny_worker(queue, endpoint_url, concurrency=1, TINY_STOCK="1") as worker`."""
 
     @contextmanager
     def start(queue: TestQueue, endpoint_url: str, concurrency: int = 1, **extra: str) -> Iterator[TinyWorker]:
@@ -101,7 +101,7 @@ def tiny_worker(tmp_path):
 
 @pytest.fixture
 def rig(tmp_path, sqs_queue):
-    """Return a maker of rigs with our own worker: `with rig(slow=True) as it: it.start()`."""
+    """Return a factory of rigs with our own worker: `with rig(slow=True) as it: it.start()`."""
 
     @contextmanager
     def build(
@@ -111,15 +111,15 @@ def rig(tmp_path, sqs_queue):
         queue = sqs_queue(timeout, max_receive_count)
         if endpoint_url:
             variables["AWS_ENDPOINT_URL"] = endpoint_url
-        with new_rig(tmp_path, queue, slow=slow, **variables) as made:
-            yield made
+        with new_rig(tmp_path, queue, slow=slow, **variables) as new:
+            yield new
 
     return build
 
 
 @pytest.fixture(scope="session")
 def clips(tmp_path_factory):
-    """Return small real videos by their length in seconds, made at the first use."""
+    """Return small real videos by their length in seconds, encoded at the first use."""
     folder = tmp_path_factory.mktemp("clips")
 
     def clip(seconds: float, size: str = "160x90") -> Path:

@@ -46,8 +46,8 @@ class Worker:
     output: Path
     metrics_port: int
 
-    def said(self) -> str:
-        """Return its output."""
+    def log_text(self) -> str:
+        """Return everything that the worker wrote."""
         return self.output.read_text(errors="replace")
 
     def is_alive(self) -> bool:
@@ -63,8 +63,8 @@ class Worker:
 
     def await_ready(self) -> Worker:
         """Wait until it takes messages; return it."""
-        until(lambda: READY in self.said() or not self.is_alive(), "the worker is ready", seconds=60)
-        assert self.is_alive(), self.said()
+        until(lambda: READY in self.log_text() or not self.is_alive(), "the worker is ready", seconds=60)
+        assert self.is_alive(), self.log_text()
         return self
 
     def await_end(self, seconds: float = 40.0) -> int:
@@ -137,8 +137,8 @@ class Rig:
                 session.add(_run(run_id, count, stored))
         self.video_sender(endpoint_url).record_and_send([_video(run_id, k, stored) for k in range(count)])
         with self.sessions() as session:
-            found = select(VideoRow.id).where(VideoRow.run_id == run_id).order_by(VideoRow.sequence)
-            return list(session.scalars(found))
+            query = select(VideoRow.id).where(VideoRow.run_id == run_id).order_by(VideoRow.sequence)
+            return list(session.scalars(query))
 
     def video_sender(self, endpoint_url: str = "") -> VideoSender:
         """Return the injector's own sender."""
@@ -163,8 +163,8 @@ class Rig:
     def executions(self, video_id: str | None = None) -> list[ExecutionRow]:
         """Return the executions, of one video or of all, in order."""
         with self.sessions() as session:
-            wanted = select(ExecutionRow).order_by(ExecutionRow.id)
-            rows = session.scalars(wanted if video_id is None else wanted.where(ExecutionRow.video_id == video_id))
+            query = select(ExecutionRow).order_by(ExecutionRow.id)
+            rows = session.scalars(query if video_id is None else query.where(ExecutionRow.video_id == video_id))
             return list(rows)
 
     def outcomes(self, video_id: str | None = None) -> list[str | None]:
@@ -181,12 +181,12 @@ class Rig:
 
     def await_states(self, seconds: float = 40.0, **expected: int) -> None:
         """Wait until the videos are in these states: `done=3, failed_corrupt=1`."""
-        wanted = {k if not k.startswith("failed_") else f"failed({k[7:]})": v for k, v in expected.items()}
+        states = {k if not k.startswith("failed_") else f"failed({k[7:]})": v for k, v in expected.items()}
         try:
-            until(lambda: self.states() == wanted, f"videos are {wanted}", seconds, 0.1)
+            until(lambda: self.states() == states, f"videos are {states}", seconds, 0.1)
         except pytest.fail.Exception as late:
-            said = self.workers[-1].said()[-3000:] if self.workers else "no worker"
-            pytest.fail(f"{late.msg}: {dict(self.states())}; the worker said:\n{said}")
+            log = self.workers[-1].log_text()[-3000:] if self.workers else "no worker"
+            pytest.fail(f"{late.msg}: {dict(self.states())}; log of the worker:\n{log}")
 
     def await_running(self) -> ExecutionRow:
         """Return an execution whose ffmpeg runs."""
@@ -195,12 +195,12 @@ class Rig:
 
     def ffmpegs(self) -> list[psutil.Process]:
         """Return the ffmpeg processes that transcode in this rig's folder."""
-        found = []
+        processes = []
         for process in psutil.process_iter(["name", "cmdline"]):
             words = process.info["cmdline"] or []
             if process.info["name"] == "ffmpeg" and any(str(self.folder) in word for word in words):
-                found.append(process)
-        return found
+                processes.append(process)
+        return processes
 
     def await_empty(self, seconds: float = 20.0) -> None:
         """Wait until the queue holds nothing."""
@@ -212,10 +212,10 @@ class Rig:
         return counts["visible"] + counts["in_flight"]
 
     def leftovers(self) -> list[Path]:
-        """Return the leftover files: temporary ones, partial ones, outputs of no video."""
-        kept = {self.settings.storage.path / v.output_key for v in self.videos() if v.output_key}
-        made = [p for p in (self.settings.storage.path / "processed").rglob("*") if p.is_file() and p not in kept]
-        return made + [p for p in self.work_path.rglob("*") if p.is_file() and p.name != ".lock"]
+        """Return the leftover files: temporary files, partial files, outputs that belong to no video."""
+        outputs = {self.settings.storage.path / v.output_key for v in self.videos() if v.output_key}
+        unused = [p for p in (self.settings.storage.path / "processed").rglob("*") if p.is_file() and p not in outputs]
+        return unused + [p for p in self.work_path.rglob("*") if p.is_file() and p.name != ".lock"]
 
     def check(self) -> None:
         """Assert the four invariants after every video has ended."""
@@ -231,13 +231,13 @@ class Rig:
                 output = self.settings.storage.path / str(video.output_key)
                 assert describe(output, "x").size_bytes == video.output_bytes
         until(lambda: not self.ffmpegs(), "no ffmpeg is left", seconds=10)
-        until(lambda: not self.leftovers(), f"nothing is left behind, not {self.leftovers()}", seconds=10)
+        until(lambda: not self.leftovers(), f"no file is left, but there are {self.leftovers()}", seconds=10)
 
 
 @contextmanager
 def new_rig(folder: Path, queue: TestQueue, *, slow: bool = False, **variables: str) -> Iterator[Rig]:
     """Yield a rig; with `slow` its ffmpeg takes as long as the video lasts."""
-    made = {
+    environment = {
         "STACK": "native",
         "AWS_ENDPOINT_URL": queue.endpoint_url,
         "AWS_REGION": REGION,
@@ -254,8 +254,8 @@ def new_rig(folder: Path, queue: TestQueue, *, slow: bool = False, **variables: 
         **variables,
     }
     if slow:
-        made["PATH"] = f"{_slow_ffmpeg(folder)}:{os.environ['PATH']}"
-    rig = Rig(folder, queue, made)
+        environment["PATH"] = f"{_slow_ffmpeg(folder)}:{os.environ['PATH']}"
+    rig = Rig(folder, queue, environment)
     try:
         yield rig
     finally:

@@ -1,4 +1,4 @@
-"""Seeded random kills during bursts of short videos: after any kill, every video ends once and no file is left.
+"""Seeded random kills during bursts of short videos: every video ends once and no file is left.
 
 `AFORO_CHAOS_KILLS=200 AFORO_CHAOS_SEED=7 pytest -m faults -k chaos` sets how many, and replays a schedule.
 """
@@ -70,8 +70,8 @@ class Chaos:
             self.worker.await_end()
             self.worker = self.rig.start(SLOTS).await_ready()
             return True
-        found = self.worker.children() if kill.victim == "child" else self.rig.ffmpegs()
-        victims = sorted(found, key=lambda process: process.pid)
+        processes = self.worker.children() if kill.victim == "child" else self.rig.ffmpegs()
+        victims = sorted(processes, key=lambda process: process.pid)
         with suppress(psutil.NoSuchProcess):
             if victims:
                 victims[int(kill.choice * len(victims))].kill()
@@ -81,10 +81,10 @@ class Chaos:
 
 @dataclass
 class Reader:
-    """Read every output of a folder as soon as it has its final name; record partial ones."""
+    """Read every output of a folder as soon as it has its final name. Record partial outputs."""
 
     folder: Path
-    seen: dict[Path, int] = field(default_factory=dict)
+    sizes: dict[Path, int] = field(default_factory=dict)
     partial: list[Path] = field(default_factory=list)
     _left: threading.Event = field(default_factory=threading.Event)
 
@@ -97,18 +97,18 @@ class Reader:
         self._left.set()
         self._thread.join()
 
-    def look(self) -> None:
+    def read_new(self) -> None:
         """Read the new outputs."""
         for file in self.folder.rglob("[!.]*.mp4"):
             with suppress(FileNotFoundError):  # the output of a superseded execution, deleted in the meantime
-                if file not in self.seen:
+                if file not in self.sizes:
                     content = file.read_bytes()
-                    self.seen[file] = len(content)
+                    self.sizes[file] = len(content)
                     self.partial += [] if is_whole(content) else [file]
 
     def _read(self) -> None:
         while not self._left.wait(LOOK_SECONDS):
-            self.look()
+            self.read_new()
 
 
 def is_whole(content: bytes) -> bool:
@@ -134,17 +134,17 @@ def test_chaos_conserves_every_video(rig, clips):
             until(it.has_ended, f"every video has ended (seed {seed})", seconds=120, every=0.2)
             it.check()
         ended = f"videos {dict(it.states())}; executions {dict(Counter(it.outcomes()))}"
-        print(f"seed {seed}: {bursts} bursts, killed {dict(chaos.killed)}; {ended}; read {len(reader.seen)} outputs")
+        print(f"seed {seed}: {bursts} bursts, killed {dict(chaos.killed)}; {ended}; read {len(reader.sizes)} outputs")
         assert chaos.killed == Counter(kill.victim for kill in kills)
         assert len(it.videos()) == VIDEOS_PER_BURST * bursts
         done = {it.settings.storage.path / str(v.output_key): v.output_bytes for v in it.videos() if v.state == "done"}
         assert reader.partial == []
-        assert {file: reader.seen.get(file) for file in done} == done
+        assert {file: reader.sizes.get(file) for file in done} == done
         assert sqlite3.connect(it.folder / "aforo.db").execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
 def strike_in_a_burst(chaos: Chaos, kills: list[Kill]) -> None:
-    """Do the next kills of the schedule while the burst goes on; one without a victim is the next burst's first."""
+    """Perform the next kills during the burst. A kill without a victim is the first of the next burst."""
     first = chaos.killed.total()
     for kill in kills[first : first + KILLS_PER_BURST]:
         time.sleep(kill.pause_seconds)  # part of the schedule, not a wait for a condition
@@ -164,5 +164,5 @@ def test_control_the_reader_detects_a_partial_output(share, clips, tmp_path):
     (tmp_path / "partial.mp4").write_bytes(content[: int(share * len(content))])
     (tmp_path / ".hidden.mp4").write_bytes(content[:100])
     reader = Reader(tmp_path)
-    reader.look()
+    reader.read_new()
     assert reader.partial == [tmp_path / "partial.mp4"]

@@ -74,8 +74,8 @@ def test_control_a_message_received_less_often_is_processed(rig, clips):
 
 def allow_receives(queue, count: int) -> None:
     """Let the queue dead-letter a message after this number of receives."""
-    found = queue.client.get_queue_attributes(QueueUrl=queue.url, AttributeNames=["RedrivePolicy"])["Attributes"]
-    policy = json.loads(found["RedrivePolicy"]) | {"maxReceiveCount": str(count)}
+    attributes = queue.client.get_queue_attributes(QueueUrl=queue.url, AttributeNames=["RedrivePolicy"])["Attributes"]
+    policy = json.loads(attributes["RedrivePolicy"]) | {"maxReceiveCount": str(count)}
     queue.client.set_queue_attributes(QueueUrl=queue.url, Attributes={"RedrivePolicy": json.dumps(policy)})
 
 
@@ -88,10 +88,10 @@ BROKEN_CONTRACTS = {
 
 @pytest.mark.parametrize("broken", BROKEN_CONTRACTS)
 def test_a_worker_refuses_a_queue_that_breaks_its_contract(broken, rig):
-    breach, said = BROKEN_CONTRACTS[broken]
+    breach, message = BROKEN_CONTRACTS[broken]
     with rig() as it:
         breach(it.queue)
-        assert_refused(it, said.format(name=it.queue.name))
+        assert_refused(it, message.format(name=it.queue.name))
 
 
 def test_a_worker_refuses_a_queue_without_a_redrive_policy(rig):
@@ -122,9 +122,9 @@ def test_control_without_the_queue_check_a_running_video_is_delivered_again(rig,
         assert "duplicate" in it.outcomes(video)
 
 
-def assert_refused(it, said: str, **variables: str) -> None:
+def assert_refused(it, message: str, **variables: str) -> None:
     """Assert that a worker exits with 3 and prints the error in one line."""
     worker = it.start(**variables)
     assert worker.await_end() == 3
-    assert said in worker.said().splitlines()[-1]
-    assert worker.said().splitlines()[-1].startswith(f"error: SQS queue ({it.queue.name}); ")
+    assert message in worker.log_text().splitlines()[-1]
+    assert worker.log_text().splitlines()[-1].startswith(f"error: SQS queue ({it.queue.name}); ")

@@ -1,4 +1,4 @@
-"""F16, F17, F18, F20, F24: a video delivered more than once, or while the database is away, has one final state."""
+"""F16, F17, F18, F20, F24: one final state for a video delivered twice or during a database outage."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def test_a_lost_delete_causes_a_duplicate_that_is_counted_and_not_processed(rig,
         proxy.inject(Fault("reset"), "DeleteMessage")
         (video,) = it.send(it.store(clips(1)))
         it.await_states(done=1)
-        until(lambda: it.outcomes(video) == ["done", "duplicate"], "the duplicate was turned away", seconds=30)
+        until(lambda: it.outcomes(video) == ["done", "duplicate"], "the duplicate was recorded", seconds=30)
         proxy.heal()
         it.check()
         assert it.video(video).execution_number == 1
 
 
-def test_a_send_whose_answer_is_lost_is_repeated_and_the_video_done_once(rig, clips, proxy):
+def test_a_send_whose_answer_is_lost_is_retried_and_the_video_is_processed_once(rig, clips, proxy):
     with rig() as it:
         stored = it.store(clips(1))
         proxy.inject(Fault("drop"), "SendMessageBatch")
@@ -66,12 +66,12 @@ def test_a_stale_worker_overwrites_nothing(rig, clips):
         it.start().await_ready()
         (video,) = it.send(it.store(clips(3)))
         slot = psutil.Process(it.await_running().slot)
-        asleep = [slot.parent(), slot, *it.ffmpegs()]
-        for process in asleep:
+        suspended = [slot.parent(), slot, *it.ffmpegs()]
+        for process in suspended:
             process.suspend()
         it.start(AFORO_WORKER_WORK_PATH=str(it.folder / "work-2")).await_ready()
         it.await_states(done=1)
-        for process in asleep:
+        for process in suspended:
             process.resume()
         until(lambda: it.outcomes(video)[0] == "superseded", "the stale worker has noticed that it was superseded")
         assert [o for o in it.outcomes(video) if o != "duplicate"] == ["superseded", "done"]  # its lease may end last
@@ -90,7 +90,7 @@ def test_a_video_whose_visibility_cannot_be_extended_is_delivered_again_and_proc
         assert it.outcomes(video)[0] == "done"
         assert set(it.outcomes(video)[1:]) == {"duplicate"}
         assert it.video(video).execution_number == 1
-        it.check()  # no second output among it
+        it.check()  # no second output is left
 
 
 def test_control_without_compare_and_set_it_is_processed_twice(rig, clips, proxy):
@@ -98,7 +98,7 @@ def test_control_without_compare_and_set_it_is_processed_twice(rig, clips, proxy
         it.start(concurrency=2, altered="no_compare_and_set").await_ready()
         proxy.inject(Fault("status", 500), "ChangeMessageVisibility")
         (video,) = it.send(it.store(clips(7)))
-        until(lambda: it.outcomes(video).count("done") >= 2, "it was done twice")
+        until(lambda: it.outcomes(video).count("done") >= 2, "it was processed twice")
 
 
 def test_control_without_claims_both_copies_are_processed(sqs_queue, emulator, tiny_worker):
@@ -130,8 +130,8 @@ def test_after_a_long_database_lock_the_message_returns_and_the_video_is_done(ri
         (video,) = it.send(it.store(clips(2)))
         it.await_running()
         with locked(it.folder / "aforo.db"):
-            until(lambda: "its message will come again" in worker.said(), "its end could not be written")
-        assert "database is locked" in worker.said()
+            until(lambda: "its message will come again" in worker.log_text(), "the result could not be written")
+        assert "database is locked" in worker.log_text()
         it.await_states(done=1)
         assert it.outcomes(video)[0] == "lost"
         assert it.outcomes(video)[-1] == "done"
@@ -146,7 +146,7 @@ def test_control_without_the_reject_a_video_of_a_locked_database_never_ends(rig,
         it.send(it.store(clips(2)))
         it.await_running()
         with locked(it.folder / "aforo.db"):
-            until(lambda: it.waiting() == 0, "its message is gone")
+            until(lambda: it.waiting() == 0, "its message was deleted")
         assert it.states() == {"processing": 1}
 
 
@@ -156,7 +156,7 @@ def test_an_unexpected_error_returns_the_message(rig, clips):
         with sqlite3.connect(it.folder / "aforo.db") as database:
             database.execute("ALTER TABLE videos RENAME TO hidden")
         worker = it.start().await_ready()
-        until(lambda: "its message returns to the queue" in worker.said(), "a failed delivery is logged")
+        until(lambda: "its message returns to the queue" in worker.log_text(), "a failed delivery is logged")
         with sqlite3.connect(it.folder / "aforo.db") as database:
             database.execute("ALTER TABLE hidden RENAME TO videos")
         it.await_states(done=1)

@@ -1,4 +1,4 @@
-"""The fast part of the fault tests, without their marker: one worker survives the most common faults together."""
+"""The fast fault test, without the marker: one worker, the most common faults at the same time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_a_kill_a_failing_sqs_a_malformed_and_a_repeated_message_lose_and_duplic
         stored = it.store(clips(2))
         first, *_ = it.send(stored, count=3)
         repeat(it.queue)
-        until(lambda: "receive calls for queue" in worker.said(), "a poll failed")
+        until(lambda: "receive calls for queue" in worker.log_text(), "a poll failed")
         proxy.heal()
         it.await_running()
         it.ffmpegs()[0].kill()
@@ -39,5 +39,5 @@ def test_a_kill_a_failing_sqs_a_malformed_and_a_repeated_message_lose_and_duplic
 
 def repeat(queue) -> None:
     """Send a second copy of one waiting task."""
-    found = queue.client.receive_message(QueueUrl=queue.url, MaxNumberOfMessages=10, VisibilityTimeout=0)["Messages"]
-    send_body(queue, next(m["Body"] for m in found if b"aforo.process_video" in base64.b64decode(m["Body"])))
+    messages = queue.client.receive_message(QueueUrl=queue.url, MaxNumberOfMessages=10, VisibilityTimeout=0)["Messages"]
+    send_body(queue, next(m["Body"] for m in messages if b"aforo.process_video" in base64.b64decode(m["Body"])))

@@ -43,7 +43,7 @@ def disk(tmp_path):
 
 @contextmanager
 def memory_group(limit_bytes: int):
-    """Make a control group with this memory limit below our own; skip the test where that is not allowed."""
+    """Create a control group with this memory limit. Skip the test if that is not allowed."""
     group = Path(f"{_own_memory_group()}/aforo-test-{os.getpid()}")
     try:
         group.mkdir()
@@ -61,7 +61,7 @@ def memory_group(limit_bytes: int):
 
 
 def _own_memory_group() -> str:
-    """Return the folder of our memory group, of cgroup v1 where that has the controller, else of v2."""
+    """Return the folder of our memory group: cgroup v1 if it has the controller, else v2."""
     groups = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines()]
     for _, controllers, path in groups:
         if "memory" in controllers.split(","):
@@ -73,12 +73,12 @@ def test_an_ffmpeg_without_memory_fails_its_video_and_not_the_concurrent_one(rig
     tight = {"AFORO_WORKER_FFMPEG_MEMORY_MIB": "1024", "AFORO_WORKER_THREADS": "8", "AFORO_WORKER_MAX_ATTEMPTS": "1"}
     with rig(slow=True, **tight) as it:
         worker = it.start(concurrency=2).await_ready()
-        (beside,) = it.send(it.store(clips(12)), run_id="beside")
+        (concurrent,) = it.send(it.store(clips(12)), run_id="concurrent")
         it.await_running()
         it.send(it.store(clips(0.5, "7680x4320"), "uploads/huge.mp4"), run_id="huge")
         it.await_states(processing=1, failed_oom=1, seconds=60)
         it.await_states(done=1, failed_oom=1)
-        assert it.outcomes(beside) == ["done"]
+        assert it.outcomes(concurrent) == ["done"]
         it.check()
         assert worker.is_alive()
 
@@ -93,7 +93,7 @@ def test_an_ffmpeg_that_the_kernel_kills_for_its_memory_fails_its_video_as_oom(r
             worker = it.start().await_ready()
             it.send(it.store(clips(0.5, "7680x4320"), "uploads/huge.mp4"), run_id="huge")
             it.await_states(failed_oom=1, seconds=60)
-            assert "signalled -9" in worker.said()
+            assert "signalled -9" in worker.log_text()
             it.send(it.store(clips(1)))
             it.await_states(failed_oom=1, done=1)
             it.check()
@@ -119,10 +119,10 @@ def test_an_ffmpeg_out_of_time_fails_its_video_and_leaves_nothing(rig, clips):
 def test_control_with_more_time_it_is_done(rig, clips):
     with rig(slow=True, AFORO_WORKER_DEADLINE_SECONDS="30") as it:
         it.start().await_ready()
-        begun = time.monotonic()
+        started = time.monotonic()
         it.send(it.store(clips(8)))
         it.await_states(done=1)
-        assert time.monotonic() - begun > 5
+        assert time.monotonic() - started > 5
 
 
 def test_our_task_that_hangs_is_interrupted_retried_and_then_a_timeout(rig, clips):
@@ -132,8 +132,8 @@ def test_our_task_that_hangs_is_interrupted_retried_and_then_a_timeout(rig, clip
         (video,) = it.send(it.store(clips(20)))
         it.await_states(failed_timeout=1, seconds=60)
         assert it.outcomes(video) == ["retried", "failed"]
-        assert worker.said().count("Soft time limit (4s) exceeded") == 2
-        assert "Hard time limit" not in worker.said()
+        assert worker.log_text().count("Soft time limit (4s) exceeded") == 2
+        assert "Hard time limit" not in worker.log_text()
         it.check()
 
 
@@ -146,7 +146,7 @@ def test_our_task_over_its_hard_limit_is_killed_delivered_again_and_then_fails(r
         assert [(a.outcome, a.reason) for a in it.executions(video) if a.execution_number] == [
             ("lost", "worker_lost")
         ] * 2
-        assert worker.said().count("Hard time limit (4s) exceeded") == 2
+        assert worker.log_text().count("Hard time limit (4s) exceeded") == 2
         it.check()
         it.send(it.store(clips(1)), run_id="next")
         it.await_states(failed_worker_lost=1, done=1)
@@ -162,12 +162,12 @@ def test_a_task_over_its_hard_limit_is_killed_delivered_again_and_frees_its_slot
         assert worker.is_alive()
 
 
-def test_control_as_celery_has_it_a_task_over_its_hard_limit_is_lost(sqs_queue, emulator, tiny_worker):
+def test_control_with_stock_settings_a_task_over_its_hard_limit_is_lost(sqs_queue, emulator, tiny_worker):
     queue = sqs_queue()
     with tiny_worker(queue, emulator, TINY_TIME_LIMIT="3", TINY_ACKS_ON_TIMEOUT="1") as worker:
         send_task(queue, "hangs", seconds=60)
         until(lambda: "hangs" in worker.names("start"), "it started")
-        until(lambda: not any(queue.counts().values()), "its message is gone")
+        until(lambda: not any(queue.counts().values()), "its message was deleted")
         assert worker.names("start").count("hangs") == 1
 
 
@@ -180,7 +180,7 @@ def test_a_disk_too_small_for_the_source_fails_the_large_video_and_the_next_smal
         it.await_states(failed_disk_full=1)
         assert it.outcomes(video) == ["retried", "failed"]
         assert [a.transcode_seconds for a in it.executions(video)] == [None, None]
-        until(lambda: not it.leftovers(), "the temporary files are gone")
+        until(lambda: not it.leftovers(), "the temporary files are deleted")
         it.send(it.store(clips(1)))
         it.await_states(failed_disk_full=1, done=1)
         it.check()
@@ -197,7 +197,7 @@ def test_a_disk_too_small_for_the_output_fails_the_video_in_ffmpeg_and_leaves_no
         assert execution.fetch_seconds > 0
         assert execution.transcode_seconds > 0
         assert execution.publish_seconds is None
-        until(lambda: not it.leftovers(), "the temporary files are gone")
+        until(lambda: not it.leftovers(), "the temporary files are deleted")
         it.send(it.store(clips(1)))
         it.await_states(failed_disk_full=1, done=1)
         it.check()

@@ -29,7 +29,7 @@ def test_a_killed_task_process_loses_nothing_and_leaves_nothing(rig, clips):
         it.check()
 
 
-def test_a_video_whose_process_dies_every_time_is_failed_and_the_worker_goes_on(rig, clips):
+def test_a_video_whose_process_dies_every_time_fails_and_the_worker_continues(rig, clips):
     with rig(slow=True, AFORO_WORKER_MAX_ATTEMPTS="2") as it:
         it.start().await_ready()
         (video,) = it.send(it.store(clips(4)))
@@ -47,7 +47,7 @@ def test_control_with_stock_settings_a_killed_task_process_loses_its_task(sqs_qu
         send_task(queue, "lost", seconds=60)
         until(lambda: "lost" in worker.names("start"), "the task started")
         os.kill(psutil.Process(worker.process.pid).children()[0].pid, signal.SIGKILL)
-        until(lambda: not any(queue.counts().values()), "its message is gone")
+        until(lambda: not any(queue.counts().values()), "its message was deleted")
         assert worker.names("start").count("lost") == 1
 
 
@@ -56,10 +56,10 @@ def test_the_processes_of_a_killed_worker_end_and_the_next_one_finishes_the_work
         first = it.start(concurrency=2).await_ready()
         it.send(it.store(clips(3)), count=2)
         until(lambda: len(it.ffmpegs()) == 2, "both slots work", seconds=30)
-        gone = [*first.children(), *it.ffmpegs()]
+        processes = [*first.children(), *it.ffmpegs()]
         first.send(signal.SIGKILL)
-        psutil.wait_procs(gone, timeout=5)
-        assert not any(process.is_running() for process in gone)
+        psutil.wait_procs(processes, timeout=5)
+        assert not any(process.is_running() for process in processes)
         it.start(concurrency=2).await_ready()
         it.await_states(done=2)
         assert sorted(map(str, it.outcomes())) == ["done", "done", "lost", "lost"]

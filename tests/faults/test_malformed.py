@@ -20,23 +20,23 @@ def test_every_malformed_message_is_dead_lettered_with_its_reason(sqs_queue, emu
         for body, _reason in MALFORMED.values():
             send_body(queue, body)
         until(lambda: queue.counts()["dead"] == len(MALFORMED), "all are dead-lettered", seconds=40)
-        found = {message["body"]: message["reason"] for message in queue.receive_dead_lettered()}
-        assert {name: found.get(body) for name, (body, _) in MALFORMED.items()} == {
+        reasons = {message["body"]: message["reason"] for message in queue.receive_dead_lettered()}
+        assert {name: reasons.get(body) for name, (body, _) in MALFORMED.items()} == {
             name: reason for name, (_, reason) in MALFORMED.items()
         }
         send_task(queue, "after")
-        until(lambda: "after" in worker.names("end"), "the worker goes on")
+        until(lambda: "after" in worker.names("end"), "the worker processes the next task")
         assert len(worker.lines("invalid")) == len(MALFORMED)
         assert psutil.Process(worker.process.pid).memory_info().rss < 200 * 1024 * 1024
 
 
-def test_without_a_dead_letter_queue_the_worker_lives_and_the_message_stays(sqs_queue, emulator, tiny_worker):
+def test_without_a_dead_letter_queue_the_worker_keeps_running_and_the_message_stays(sqs_queue, emulator, tiny_worker):
     queue = sqs_queue(max_receive_count=None)
     with tiny_worker(queue, emulator) as worker:
         send_body(queue, "not a message")
         until(lambda: ["bad_json"] in worker.lines("invalid"), "it was counted as invalid")
         send_task(queue, "after")
-        until(lambda: "after" in worker.names("end"), "the worker goes on")
+        until(lambda: "after" in worker.names("end"), "the worker processes the next task")
         assert queue.counts()["in_flight"] == 1
 
 
@@ -45,9 +45,12 @@ def test_a_deleted_dead_letter_queue_does_not_stop_the_worker(sqs_queue, emulato
     with tiny_worker(queue, emulator) as worker:
         queue.client.delete_queue(QueueUrl=queue.dead_letter_url)
         send_body(queue, "not a message")
-        until(lambda: "could not dead-letter a message (bad_json)" in worker.said(), "it was tried")
+        until(
+            lambda: "could not dead-letter a message (bad_json)" in worker.log_text(),
+            "the worker tried to dead-letter it",
+        )
         send_task(queue, "after")
-        until(lambda: "after" in worker.names("end"), "the worker goes on")
+        until(lambda: "after" in worker.names("end"), "the worker processes the next task")
 
 
 @pytest.mark.parametrize("name", FATAL_TO_STOCK)
@@ -61,8 +64,8 @@ def test_control_the_stock_transport_dies_of_one_message(name, sqs_queue, emulat
 def test_control_the_stock_transport_loses_an_undecodable_message(sqs_queue, emulator, tiny_worker):
     queue = sqs_queue()
     with tiny_worker(queue, emulator, TINY_STOCK="1") as worker:
-        made = envelope(body=b64(b"\xff\xfe[]"))
-        made["properties"]["delivery_info"]["routing_key"] = queue.name
-        send_body(queue, b64(json.dumps(made)))
-        until(lambda: "decode" in worker.said().lower(), "it could not be decoded")
-        until(lambda: not any(queue.counts().values()), "it is gone, and not in the dead-letter queue")
+        message = envelope(body=b64(b"\xff\xfe[]"))
+        message["properties"]["delivery_info"]["routing_key"] = queue.name
+        send_body(queue, b64(json.dumps(message)))
+        until(lambda: "decode" in worker.log_text().lower(), "it could not be decoded")
+        until(lambda: not any(queue.counts().values()), "it is deleted and not in the dead-letter queue")

@@ -1,4 +1,4 @@
-"""F16, F20: SQS unreachable during work: messages of finished tasks are deleted, running tasks do not start again."""
+"""F16, F20: SQS outages during work: finished messages are deleted, running tasks do not start again."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ pytestmark = pytest.mark.faults
 DELETE = "DeleteMessage"
 
 
-def test_a_delete_that_failed_is_repeated_while_every_slot_works_and_nothing_is_polled(sqs_queue, proxy, tiny_worker):
+def test_a_failed_delete_is_retried_while_every_slot_is_busy_and_nothing_is_polled(sqs_queue, proxy, tiny_worker):
     queue = sqs_queue(visibility_timeout_seconds=8)
     with tiny_worker(queue, proxy.url) as worker:
         proxy.inject(Fault("status", 503, "ServiceUnavailable"), DELETE)
         send_task(queue, "a")
-        until(lambda: "could not delete a finished message" in worker.said(), "the delete failed")
+        until(lambda: "could not delete a finished message" in worker.log_text(), "the delete failed")
         send_task(queue, "long", seconds=6)
         until(lambda: "long" in worker.names("start"), "the slot works")
         healed = proxy.heal()
@@ -33,13 +33,13 @@ def test_a_delete_that_failed_is_repeated_while_every_slot_works_and_nothing_is_
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT])
-def test_a_worker_that_stops_retries_its_pending_deletes_a_last_time(number, sqs_queue, proxy, tiny_worker):
+def test_a_stopping_worker_retries_its_pending_deletes_once_more(number, sqs_queue, proxy, tiny_worker):
     queue = sqs_queue(visibility_timeout_seconds=60)
     with tiny_worker(queue, proxy.url) as worker:
         proxy.inject(Fault("status", 503, "ServiceUnavailable"), DELETE)
-        begun = time.monotonic()
+        started = time.monotonic()
         send_task(queue, "a")
-        until(lambda: proxy.count(DELETE, begun) >= 6, "the pause between two tries is some seconds")
+        until(lambda: proxy.count(DELETE, started) >= 6, "the pause between two tries is some seconds")
         proxy.heal()
         worker.stop(number)
         assert queue.counts() == {"visible": 0, "in_flight": 0, "dead": 0}

@@ -31,7 +31,7 @@ ONE_OF_EACH_KIND = ("500", "reset", "throttled", "expired token", "silent")
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_worker_lives_through_failing_polls_and_resumes(name, sqs_queue, proxy, tiny_worker):
+def test_a_worker_keeps_running_while_polls_fail_and_resumes(name, sqs_queue, proxy, tiny_worker):
     fault, result = FAULTS[name]
     queue = sqs_queue()
     with tiny_worker(queue, proxy.url) as worker:
@@ -47,7 +47,7 @@ def test_a_worker_lives_through_failing_polls_and_resumes(name, sqs_queue, proxy
 
 
 @pytest.mark.timeout(240)
-def test_our_worker_lives_through_one_of_each_kind_in_turn_and_resumes(rig, clips, proxy):
+def test_our_worker_keeps_running_through_each_kind_of_poll_failure_and_resumes(rig, clips, proxy):
     with rig(endpoint_url=proxy.url) as it:
         worker, stored, late = it.start().await_ready(), it.store(clips(1)), {}
         for number, name in enumerate(ONE_OF_EACH_KIND, start=1):
@@ -73,17 +73,17 @@ def recovery_seconds(it, worker, proxy, broken, stored, number) -> float:
 
 @pytest.mark.parametrize("name", ["500", "reset", "403", "throttled", "expired token"])
 def test_control_the_stock_transport_ends_or_stops_polling(name, sqs_queue, proxy, tiny_worker):
-    """It ends if the hub of kombu reads the answer from a socket, and survives without polls within a timer."""
+    """The worker ends if kombu's hub reads the answer. Within a timer it runs on without polling."""
     with tiny_worker(sqs_queue(), proxy.url, TINY_STOCK="1") as worker:
         proxy.inject(FAULTS[name][0])
         await_lost_poll(worker)
         if worker.is_alive():
             assert polls_of(proxy, seconds=4 * STOCK_POLLING_SECONDS) == 0
         else:
-            assert "Unrecoverable error" in worker.said()
+            assert "Unrecoverable error" in worker.log_text()
 
 
-def test_control_the_stock_transport_does_not_live_through_refused_connections(sqs_queue, emulator, tiny_worker):
+def test_control_the_stock_transport_does_not_recover_from_refused_connections(sqs_queue, emulator, tiny_worker):
     with FaultProxy(emulator) as proxy, tiny_worker(sqs_queue(), proxy.url, TINY_STOCK="1") as worker:
         proxy.close()
         await_lost_poll(worker)
@@ -96,9 +96,9 @@ def test_control_the_stock_transport_waits_for_a_silent_answer_longer_than_recov
 ):
     queue = sqs_queue()
     with tiny_worker(queue, proxy.url, TINY_STOCK="1") as worker:
-        begun = time.monotonic()
+        started = time.monotonic()
         proxy.inject(Fault("hang"))
-        until(lambda: proxy.count("ReceiveMessage", begun), "a poll hangs")
+        until(lambda: proxy.count("ReceiveMessage", started), "a poll hangs")
         proxy.heal()
         send_task(queue, "after")
         assert polls_of(proxy, seconds=RECOVERY_SECONDS) == 0
@@ -107,7 +107,7 @@ def test_control_the_stock_transport_waits_for_a_silent_answer_longer_than_recov
 
 
 def await_lost_poll(worker) -> None:
-    """Wait until a stock worker has ended, or has stopped polling because its poll failed within a timer."""
+    """Wait until a stock worker has ended, or has stopped polling after an error within a timer."""
     until(worker.has_stopped_working, "the stock worker lost its poll", seconds=30)
 
 
@@ -121,18 +121,18 @@ def polls_of(proxy, seconds: float) -> int:
 def test_failing_polls_are_spaced_out(sqs_queue, proxy, tiny_worker):
     with tiny_worker(sqs_queue(), proxy.url) as worker:
         proxy.inject(Fault("status", 500))
-        begun = time.monotonic()
-        until(lambda: proxy.count("ReceiveMessage", begun) >= 6, "six polls")
-        assert time.monotonic() - begun > 4
-        assert worker.said().count("receive calls for queue") == 1
+        started = time.monotonic()
+        until(lambda: proxy.count("ReceiveMessage", started) >= 6, "six polls")
+        assert time.monotonic() - started > 4
+        assert worker.log_text().count("receive calls for queue") == 1
 
 
-def test_a_worker_lives_through_refused_connections_and_resumes(sqs_queue, emulator, tiny_worker):
+def test_a_worker_keeps_running_while_connections_are_refused_and_resumes(sqs_queue, emulator, tiny_worker):
     queue = sqs_queue()
     with FaultProxy(emulator) as proxy, tiny_worker(queue, proxy.url) as worker:
         proxy.close()
         errors = lambda: worker.lines("polled").count(["error"])  # noqa: E731
-        until(lambda: errors() >= 4, "polls that were refused")  # the first ended an open connection
+        until(lambda: errors() >= 4, "polls that were refused")  # the first error came from the open connection
         with FaultProxy(emulator, port=int(proxy.url.rpartition(":")[2])):
             send_task(queue, "after")
             until(lambda: "after" in worker.names("end"), "a task ran after healing", seconds=RECOVERY_SECONDS)

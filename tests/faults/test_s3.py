@@ -1,4 +1,4 @@
-"""F27, F28: an S3 that denies, fails, stalls, corrupts or disconnects; the S3 of the emulator behind the proxy."""
+"""F27, F28: an S3 that denies, fails, stalls, corrupts or disconnects (the emulator behind a proxy)."""
 
 from __future__ import annotations
 
@@ -52,23 +52,23 @@ def source(tmp_path):
 
 
 @pytest.mark.parametrize("name", REFUSALS)
-def test_a_fetch_that_fails_has_a_typed_reason_and_leaves_no_file(name, storage, source, proxy, tmp_path):
+def test_a_failed_fetch_has_a_typed_reason_and_leaves_no_file(name, storage, source, proxy, tmp_path):
     fault, kind, calls = REFUSALS[name]
     stored, target = storage.upload(source, f"uploads/{name}.mp4"), tmp_path / "target.bin"
-    begun = time.monotonic()
+    started = time.monotonic()
     proxy.inject(fault, "GET")
     if name in {"404", "403"}:
         proxy.inject(fault, "HEAD")
     with pytest.raises(kind):
         storage.fetch(stored.key, target)
-    asked = proxy.count("GET", begun) + proxy.count("HEAD", begun)
-    assert calls is None or asked < calls  # a permanent denial is not retried
+    requests = proxy.count("GET", started) + proxy.count("HEAD", started)
+    assert calls is None or requests < calls  # a permanent denial is not retried
     assert not target.exists()
     proxy.heal()
     assert storage.fetch(stored.key, target) == stored
 
 
-def test_a_corrupted_answer_is_refused_where_the_object_has_a_checksum(storage, source, proxy, tmp_path):
+def test_a_corrupted_answer_is_rejected_if_the_object_has_a_checksum(storage, source, proxy, tmp_path):
     stored = storage.upload(source, "uploads/corrupt.mp4")
     proxy.inject(Fault("corrupt"), "GET")
     with pytest.raises(StorageUnavailable, match="checksum"):
@@ -128,13 +128,13 @@ def test_our_worker_on_s3_logs_the_error_of_the_storage(rig, clips, storage):
         it.send(stored, run_id="whole")
         it.await_states(done=1)
         storage.delete(stored.key)
-        it.send(stored, run_id="gone")
+        it.send(stored, run_id="missing")
         it.await_states(done=1, failed_storage_missing=1)
         assert storage.exists(str(it.videos()[-1].output_key))
 
 
 @pytest.mark.timeout(240)
-def test_our_worker_records_a_reason_for_each_storage_failure_and_survives(rig, clips, storage, proxy):
+def test_our_worker_records_a_reason_for_each_storage_failure_and_keeps_running(rig, clips, storage, proxy):
     with rig(endpoint_url=proxy.url, STORAGE_BACKEND="s3", AFORO_WORKER_MAX_ATTEMPTS="1") as it:
         worker = it.start(altered="brief_s3_wait").await_ready()
         stored = storage.upload(clips(1), "uploads/s3.mp4")
@@ -165,10 +165,10 @@ def cut_upload(rig, noise, storage, emulator, proxy):
     with rig(endpoint_url=proxy.url, STORAGE_BACKEND="s3") as it:
         worker = it.start(altered="small_parts").await_ready()
         stored = storage.upload(noise, "uploads/noise.mp4")
-        begun = time.monotonic()
+        started = time.monotonic()
         proxy.inject(Fault("latency", seconds=1), "PUT")
         it.send(stored)
-        until(lambda: proxy.count("PUT", begun) >= 2, "part 2 is on its way", seconds=60)
+        until(lambda: proxy.count("PUT", started) >= 2, "part 2 is on its way", seconds=60)
         worker.send(signal.SIGKILL)
         worker.await_end()
         proxy.heal()

@@ -64,10 +64,10 @@ def test_an_unfinished_task_is_returned_immediately_and_free_for_other_nodes(num
         (video,) = it.send(it.store(clips(30)))
         it.await_running()
         worker.send(number)
-        begun = time.monotonic()
+        started = time.monotonic()
         worker.await_end()
         assert it.queue.counts()["visible"] == 1
-        assert time.monotonic() - begun < 1 + VISIBLE_WITHIN_SECONDS
+        assert time.monotonic() - started < 1 + VISIBLE_WITHIN_SECONDS
         assert it.video(video).lease_until == 0
         assert it.run().status == "interrupted"
         assert not it.ffmpegs()
@@ -85,7 +85,7 @@ def test_a_second_signal_returns_the_message_of_a_running_task_immediately(numbe
         it.await_running()
         for number in numbers[:-1]:
             worker.send(number)
-            until(lambda: "Warm shutdown" in worker.said(), "it lets the task end")
+            until(lambda: "Warm shutdown" in worker.log_text(), "it lets the task end")
         assert it.queue.counts()["visible"] == 0
         worker.send(numbers[-1])
         worker.await_end(VISIBLE_WITHIN_SECONDS)
@@ -123,8 +123,8 @@ def test_a_taken_metrics_port_is_named_with_its_holder_and_nothing_is_started(ri
         port = listener.getsockname()[1]
         worker = it.start(AFORO_WORKER_METRICS_PORT=str(port))
         assert worker.await_end() == 3
-        assert worker.said().startswith(f"error: port ({port}); the worker needs it and it is taken by pid ")
-        assert worker.said().endswith("; change AFORO_WORKER_METRICS_PORT\n")
+        assert worker.log_text().startswith(f"error: port ({port}); the worker needs it and it is taken by pid ")
+        assert worker.log_text().endswith("; change AFORO_WORKER_METRICS_PORT\n")
         assert not it.work_path.exists()
 
 
@@ -136,7 +136,7 @@ def test_control_without_the_port_check_a_worker_runs_unmeasured(rig, clips):
         worker = it.start(altered="no_port_check", AFORO_WORKER_METRICS_PORT=port).await_ready()
         it.send(it.store(clips(1)))
         it.await_states(done=1)
-        assert "Address already in use" in worker.said()
+        assert "Address already in use" in worker.log_text()
 
 
 def test_a_second_worker_does_not_clear_the_work_folder_of_the_first(rig, clips):
@@ -146,13 +146,13 @@ def test_a_second_worker_does_not_clear_the_work_folder_of_the_first(rig, clips)
         it.await_running()
         second = it.start()
         assert second.await_end() == 3
-        assert "another worker uses it" in second.said()
+        assert "another worker uses it" in second.log_text()
         it.await_states(done=1)
         assert it.outcomes() == ["done"]
 
 
 @pytest.mark.parametrize(
-    ("script", "said"),
+    ("script", "message"),
     [
         ("exit 1", "it does not run"),
         ("exec sleep 60", "it does not run"),
@@ -160,15 +160,15 @@ def test_a_second_worker_does_not_clear_the_work_folder_of_the_first(rig, clips)
     ],
     ids=["broken", "hanging", "old"],
 )
-def test_an_unsuitable_ffmpeg_is_named_with_its_package(script, said, rig, tmp_path):
+def test_an_unsuitable_ffmpeg_is_named_with_its_package(script, message, rig, tmp_path):
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/ffmpeg").write_text(f"#!/bin/sh\n{script}\n")
     (tmp_path / "bin/ffmpeg").chmod(0o755)
     with rig() as it:
         worker = it.start(PATH=f"{tmp_path}/bin:/usr/bin:/bin")
         assert worker.await_end() == 3
-        assert said in worker.said()
-        assert "ffmpeg" in worker.said().splitlines()[-1].rpartition(";")[2]
+        assert message in worker.log_text()
+        assert "ffmpeg" in worker.log_text().splitlines()[-1].rpartition(";")[2]
 
 
 @pytest.mark.parametrize("missing", ["ffmpeg", "ffprobe"])
@@ -179,8 +179,8 @@ def test_a_missing_program_is_named_with_its_package(missing, rig, tmp_path):
     with rig() as it:
         worker = it.start(PATH=f"{tmp_path}/bin")
         assert worker.await_end() == 3
-        assert worker.said().startswith(f"error: {missing}; it does not run: [Errno 2]")
-        assert worker.said().endswith("install the package ffmpeg\n")
+        assert worker.log_text().startswith(f"error: {missing}; it does not run: [Errno 2]")
+        assert worker.log_text().endswith("install the package ffmpeg\n")
 
 
 def test_an_ffmpeg_that_may_not_be_executed_is_named(rig, tmp_path):
@@ -189,7 +189,7 @@ def test_an_ffmpeg_that_may_not_be_executed_is_named(rig, tmp_path):
     with rig() as it:
         worker = it.start(PATH=f"{tmp_path}/bin")
         assert worker.await_end() == 3
-        assert worker.said().startswith("error: ffmpeg; it does not run: [Errno 13] Permission denied")
+        assert worker.log_text().startswith("error: ffmpeg; it does not run: [Errno 13] Permission denied")
 
 
 def test_control_without_the_check_a_bad_ffmpeg_fails_a_good_video(rig, clips, tmp_path):
@@ -202,11 +202,11 @@ def test_control_without_the_check_a_bad_ffmpeg_fails_a_good_video(rig, clips, t
         it.await_states(failed_corrupt=1)
 
 
-def test_a_worker_that_starts_first_waits_for_the_queue_and_says_so(rig, clips, emulator):
+def test_a_worker_that_starts_first_waits_for_the_queue_and_logs_it(rig, clips, emulator):
     with rig() as it:
         port = free_port()
         early = it.start(AWS_ENDPOINT_URL=f"http://127.0.0.1:{port}")
-        until(lambda: "waiting up to 60 s for the queue" in early.said(), "it waits, and says for what", seconds=30)
+        until(lambda: "waiting up to 60 s for the queue" in early.log_text(), "it waits, and logs for what", seconds=30)
         with FaultProxy(emulator, port=port):
             early.await_ready()
             it.send(it.store(clips(1)))
@@ -215,12 +215,13 @@ def test_a_worker_that_starts_first_waits_for_the_queue_and_says_so(rig, clips, 
 
 def test_a_worker_waits_for_a_queue_that_is_created_later(rig, clips):
     with rig() as it:
-        wanted = it.queue.client.get_queue_attributes(QueueUrl=it.queue.url, AttributeNames=["All"])["Attributes"]
-        kept = {name: wanted[name] for name in ("VisibilityTimeout", "RedrivePolicy", "ReceiveMessageWaitTimeSeconds")}
+        attributes = it.queue.client.get_queue_attributes(QueueUrl=it.queue.url, AttributeNames=["All"])["Attributes"]
+        names = ("VisibilityTimeout", "RedrivePolicy", "ReceiveMessageWaitTimeSeconds")
+        copied = {name: attributes[name] for name in names}
         it.queue.client.delete_queue(QueueUrl=it.queue.url)
         early = it.start()
-        until(lambda: "it does not exist" in early.said(), "it waits, and says for what")
-        it.queue.client.create_queue(QueueName=it.queue.name, Attributes=kept)
+        until(lambda: "it does not exist" in early.log_text(), "it waits, and logs for what")
+        it.queue.client.create_queue(QueueName=it.queue.name, Attributes=copied)
         early.await_ready()
         it.send(it.store(clips(1)))
         it.await_states(done=1)
@@ -230,7 +231,7 @@ def test_a_worker_that_starts_first_waits_for_a_database_that_is_locked(rig, cli
     with rig() as it:
         with locked(it.folder / "aforo.db"):
             early = it.start()
-            until(lambda: "waiting up to 60 s for the database" in early.said(), "it waits, and says for what")
+            until(lambda: "waiting up to 60 s for the database" in early.log_text(), "it waits, and logs for what")
         early.await_ready()
         it.send(it.store(clips(1)))
         it.await_states(done=1)
@@ -238,7 +239,7 @@ def test_a_worker_that_starts_first_waits_for_a_database_that_is_locked(rig, cli
 
 @pytest.fixture
 def postgresql():
-    """The URL of a server whose folder is not below pytest's own, which each pytest of this user shuts for others."""
+    """URL of a server whose folder is outside pytest's own, which other users cannot read."""
     if binaries() is None:
         pytest.skip("PostgreSQL is not installed")
     with TemporaryDirectory() as folder, running_server(Path(folder)) as url:
@@ -250,7 +251,7 @@ def test_a_worker_that_starts_first_waits_for_a_database_server(rig, clips, post
     with rig(AFORO_DATABASE_URL=url) as it, TcpProxy("127.0.0.1", urlsplit(url).port) as way:
         way.cut()
         early = it.start(AFORO_DATABASE_URL=url.replace(str(urlsplit(url).port), str(way.port)))
-        until(lambda: "waiting up to 60 s for the database" in early.said(), "it waits, and says for what")
+        until(lambda: "waiting up to 60 s for the database" in early.log_text(), "it waits, and logs for what")
         way.restore()
         early.await_ready()
         it.send(it.store(clips(1)))
@@ -271,10 +272,10 @@ def test_the_wait_at_the_start_is_limited():
     def away():
         raise EnvironmentFault("SQS", "it is away", "start it")
 
-    begun = time.monotonic()
+    started = time.monotonic()
     with pytest.raises(EnvironmentFault, match="it is away"):
         wait_for("queue", away, seconds=1.5)
-    assert time.monotonic() - begun >= 1.5
+    assert time.monotonic() - started >= 1.5
 
 
 def test_leftovers_of_a_killed_worker_are_deleted_at_the_start(rig, clips):

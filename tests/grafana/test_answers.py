@@ -1,4 +1,4 @@
-"""What the dashboards' own expressions answer, by promtool: series in, figures out."""
+"""Results of the dashboards' expressions on given series, evaluated by promtool."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def panels_of(uid):
     return [part for part, _ in placed(board) if not isinstance(part, Row)]
 
 
-def asked(uid, title):
+def queries(uid, title):
     """Return a panel's expressions as Grafana would send them."""
     return [
         filled(query.expr, CHOSEN) for panel in panels_of(uid) if panel.title.en == title for query in panel.queries
@@ -38,22 +38,22 @@ def asked(uid, title):
 def on_the_live_page(metric):
     """Return the one query of the live page that reads `metric`."""
     page = (Path(RULES[0]).parents[1] / "consoles/index.html").read_text(encoding="utf-8")
-    (found,) = [text for text in re.findall(r'query "([^"]+)"', page) if metric in text]
-    return found
+    (expression,) = [text for text in re.findall(r'query "([^"]+)"', page) if metric in text]
+    return expression
 
 
 @pytest.fixture
 def answers(tmp_path):
-    """Check that expressions, to the thousandth, answer so to samples 15 s apart."""
+    """Check the results of expressions, to the thousandth, on samples 15 s apart."""
 
     def check(series, expected, at="10m"):
         tests = [
             {
                 "expr": f"round({text}, 0.001)",
                 "eval_time": at,
-                "exp_samples": [{"labels": labels, "value": value} for labels, value in found.items()],
+                "exp_samples": [{"labels": labels, "value": value} for labels, value in samples.items()],
             }
-            for text, found in expected
+            for text, samples in expected
         ]
         inputs = [{"series": name, "values": values} for name, values in series.items()]
         case = {"interval": "15s", "input_series": inputs, "promql_expr_test": tests}
@@ -67,12 +67,12 @@ def answers(tmp_path):
 
 
 def machines(**figures):
-    """Return what three workers on one machine and one on another tell, all the same."""
+    """Return equal samples of three workers on one machine and one worker on another."""
     hosts = {"a": "one", "b": "one", "c": "one", "d": "other"}
-    told = {f'aforo_node_info{{instance="{worker}",host="{host}"}}': "1x60" for worker, host in hosts.items()}
+    samples = {f'aforo_node_info{{instance="{worker}",host="{host}"}}': "1x60" for worker, host in hosts.items()}
     for name, (labels, values) in figures.items():
-        told |= {f'{name}{{instance="{worker}"{labels}}}': values for worker in hosts}
-    return told
+        samples |= {f'{name}{{instance="{worker}"{labels}}}': values for worker in hosts}
+    return samples
 
 
 MACHINES = machines(
@@ -87,10 +87,10 @@ MEMORY = {kind: machines(aforo_node_memory_bytes=(f',kind="{kind}"', "8x60")) fo
 
 
 def test_a_machine_counts_once_on_the_bottleneck_board_however_many_workers_it_has(answers):
-    (cpu, cores), (disk, ceiling) = (asked("aforo-bottleneck", title) for title in ("CPU", "Disk"))
-    free, total, swapped = asked("aforo-bottleneck", "Memory and OOM kills")
-    programs, _slots, limit = asked("aforo-bottleneck", "Slots and cores")
-    (killed,) = asked("aforo-bottleneck", "OOM kills")
+    (cpu, cores), (disk, ceiling) = (queries("aforo-bottleneck", title) for title in ("CPU", "Disk"))
+    free, total, swapped = queries("aforo-bottleneck", "Memory and OOM kills")
+    programs, _slots, limit = queries("aforo-bottleneck", "Slots and cores")
+    (killed,) = queries("aforo-bottleneck", "OOM kills")
     answers(
         MACHINES | MEMORY["available"] | MEMORY["total"],
         [
@@ -108,7 +108,7 @@ def test_a_machine_counts_once_on_the_bottleneck_board_however_many_workers_it_h
     )
 
 
-def test_a_machine_counts_once_in_the_report_and_in_what_the_injector_writes_down(answers):
+def test_a_machine_counts_once_in_the_report_and_in_the_record_of_the_injector(answers):
     answers(
         MACHINES,
         [
@@ -123,10 +123,10 @@ def test_a_machine_counts_once_in_the_report_and_in_what_the_injector_writes_dow
     )
 
 
-def test_messages_of_other_peoples_queues_are_not_those_of_the_run(answers):
-    waiting, taken, dead = asked("aforo-capacity", "Queue now")
-    visible, in_flight = asked("aforo-run", "Queue")
-    (letters,) = asked("aforo-worker", "Dead-lettered messages")
+def test_messages_of_other_queues_do_not_count_for_the_run(answers):
+    waiting, taken, dead = queries("aforo-capacity", "Queue now")
+    visible, in_flight = queries("aforo-run", "Queue")
+    (dead_lettered,) = queries("aforo-worker", "Dead-lettered messages")
     series = {'aforo_worker_info{instance="a",queue="videos"}': "1x60"}
     for queue, values in (("videos", ("5x60", "2x60", "1x60")), ("of-others", ("500x60", "70x60", "9x60"))):
         for name, value in zip(("messages_visible", "messages_in_flight", "dead_letter_messages"), values, strict=True):
@@ -139,7 +139,7 @@ def test_messages_of_other_peoples_queues_are_not_those_of_the_run(answers):
             (taken, {"{}": 2}),
             (in_flight, {"{}": 2}),
             (dead, {"{}": 1}),
-            (letters, {"{}": 1}),
+            (dead_lettered, {"{}": 1}),
             (QUEUES, {'{queue="videos"}': 1, '{queue="of-others"}': 0}),
             (GAUGES["messages"], {"{}": 7}),
             (on_the_live_page("aforo_sqs_messages_visible"), {'{queue="videos"}': 5}),
@@ -147,16 +147,16 @@ def test_messages_of_other_peoples_queues_are_not_those_of_the_run(answers):
     )
 
 
-def test_alerts_of_others_are_not_counted(answers):
-    (firing,) = asked("aforo-capacity", "Firing alerts")
+def test_alerts_of_other_programs_are_not_counted(answers):
+    (firing,) = queries("aforo-capacity", "Firing alerts")
     ours = 'ALERTS{alertname="TargetDown",alertstate="firing",product="aforo"}'
     theirs = {'ALERTS{alertname="Watchdog",alertstate="firing"}': "1x60"}
     answers(theirs | {ours: "1x60"}, [(firing, {"{}": 1})])
     answers(theirs, [(firing, {"{}": 0})])
 
 
-def test_shares_of_the_stages_are_those_of_their_time_and_add_up_to_one(answers):
-    (share,) = asked("aforo-worker", "Time by stage")
+def test_stage_shares_are_shares_of_time_and_add_up_to_one(answers):
+    (share,) = queries("aforo-worker", "Time by stage")
     stage = 'aforo_worker_stage_seconds_sum{{instance="{}",task="t",stage="{}"}}'
     series = {stage.format("a", "transcode"): "0+6x60", stage.format("b", "transcode"): "0+3x60"}
     answers(
@@ -166,8 +166,8 @@ def test_shares_of_the_stages_are_those_of_their_time_and_add_up_to_one(answers)
 
 
 def test_rate_errors_and_duration_are_shown_by_task(answers):
-    (rate,), (failed,) = asked("aforo-worker", "Rate by task"), asked("aforo-worker", "Failures by task")
-    mean, _p95, _wait = asked("aforo-worker", "Duration by task")
+    (rate,), (failed,) = queries("aforo-worker", "Rate by task"), queries("aforo-worker", "Failures by task")
+    mean, _p95, _wait = queries("aforo-worker", "Duration by task")
     series = {
         'aforo_worker_tasks_total{instance="a",task="t",outcome="succeeded"}': "0+3x60",
         'aforo_worker_tasks_total{instance="a",task="t",outcome="failed"}': "0+1x60",
@@ -186,8 +186,8 @@ def test_rate_errors_and_duration_are_shown_by_task(answers):
     )
 
 
-def test_celery_exporter_is_compared_over_the_range_whenever_each_began_to_count(answers):
-    started, started_events, returned, returned_events = asked("aforo-worker", "Comparison with celery-exporter")
+def test_celery_exporter_is_compared_over_the_range_whenever_each_started_counting(answers):
+    started, started_events, returned, returned_events = queries("aforo-worker", "Comparison with celery-exporter")
     series = {
         'aforo_worker_tasks_started_total{instance="a",task="t"}': "0+1x60",
         'celery_task_started_total{hostname="h",name="t"}': "1000+1x60",
@@ -197,9 +197,9 @@ def test_celery_exporter_is_compared_over_the_range_whenever_each_began_to_count
     answers(series, [(text, {"{}": 20}) for text in (started, started_events, returned, returned_events)])
 
 
-def test_the_age_of_queue_data_is_that_of_the_last_answer_not_of_the_last_scrape(answers):
-    database, queues = asked("aforo-stack-health", "Age of the data")
-    (duration,) = asked("aforo-stack-health", "Duration of a collection")
+def test_the_age_of_queue_data_counts_from_the_last_answer_not_the_last_scrape(answers):
+    database, queues = queries("aforo-stack-health", "Age of the data")
+    (duration,) = queries("aforo-stack-health", "Duration of a collection")
     series = {'aforo_sqs_last_success_timestamp_seconds{queue="videos"}': "60x60"}
     for collector in ("db", "sqs", "waiting"):
         series[f'aforo_exporter_last_success_timestamp_seconds{{collector="{collector}"}}'] = "0+15x60"
@@ -215,16 +215,16 @@ def test_the_age_of_queue_data_is_that_of_the_last_answer_not_of_the_last_scrape
 
 
 def runs(**series):
-    """Return a run's facts, and its series by name of the recorded figure."""
-    found = {}
+    """Return the info series of each run, and its recorded series by rule."""
+    samples = {}
     for name, figures in series.items():
-        found[f'aforo_run_info{{run_id="{name}",size="50MB",concurrency="2",mode="burst"}}'] = figures["info"]
-        found |= {f'run_id:{rule}{{run_id="{name}"}}': values for rule, values in figures.items() if rule != "info"}
-    return found
+        samples[f'aforo_run_info{{run_id="{name}",size="50MB",concurrency="2",mode="burst"}}'] = figures["info"]
+        samples |= {f'run_id:{rule}{{run_id="{name}"}}': values for rule, values in figures.items() if rule != "info"}
+    return samples
 
 
-def test_a_run_stays_on_the_table_while_the_exporter_is_started_again_and_one_that_runs_shows_what_it_is_now(answers):
-    facts, x, *_ = asked("aforo-capacity", "Results")
+def test_a_run_stays_in_the_table_while_the_exporter_restarts_and_an_active_run_shows_its_current_values(answers):
+    facts, x, *_ = queries("aforo-capacity", "Results")
     figure = "aforo_run_videos_per_minute:ratio"
     series = runs(
         ended={"info": "1x20 stale", figure: "7x20 stale"},
@@ -242,16 +242,16 @@ def test_a_run_stays_on_the_table_while_the_exporter_is_started_again_and_one_th
     answers(series, [(x, {'{run_id="running"}': 48})], at="12m")
 
 
-def test_the_table_of_a_day_reads_minutes_of_each_run():
-    """A scrape a second is 86,400 samples a day of each run and column: of 200 runs, seconds for every column."""
+def test_the_table_over_a_day_reads_only_minutes_of_each_run():
+    """One scrape per second is 86,400 samples per day, run and column. For 200 runs a query takes seconds."""
     looks_back = [
         re.findall(r"\[(\w+)", query.expr) for panel in panels_of("aforo-capacity") for query in panel.queries
     ]
     assert {look for looks in looks_back for look in looks} == {"5m"}
 
 
-def test_a_cells_bar_is_the_mean_of_its_whole_bursts(answers):
-    (mean,) = asked("aforo-capacity", "X by concurrency")
+def test_a_cells_bar_is_the_mean_of_its_complete_bursts(answers):
+    (mean,) = queries("aforo-capacity", "X by concurrency")
     figure, whole = "aforo_run_videos_per_minute:ratio", "aforo_run_complete:bool"
     series = runs(
         one={"info": "1x60", figure: "6x60", whole: "1x60"},

@@ -1,4 +1,4 @@
-"""The committed dashboards: made from their source, sound, and in words that fit what they show."""
+"""The committed dashboards: up to date, valid, and with texts that fit their values."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def load(path: Path):
 
 
 @pytest.mark.parametrize("lang", FOLDERS)
-def test_the_committed_json_is_what_the_source_makes(lang):
+def test_the_committed_json_is_up_to_date_with_its_source(lang):
     assert stale(lang) == []
     assert len(generate(lang)) == len(UIDS) == 5
 
 
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: f"{path.parent.name}/{path.stem}")
-def test_a_committed_dashboard_is_sound(path):
+def test_a_committed_dashboard_has_no_problem(path):
     assert load(path)["uid"] == path.stem
     assert problems(load(path), series_names(), UIDS) == []
 
@@ -52,7 +52,7 @@ def test_both_languages_have_the_same_queries_and_different_texts():
 
 
 @pytest.mark.parametrize("number", [0, 1])
-def test_every_query_is_one_that_two_generations_of_prometheus_take(number):
+def test_every_query_is_valid_in_two_major_versions_of_prometheus(number):
     if number >= len(PROMTOOLS):
         pytest.skip("too few promtools; AFORO_PROMTOOLS=/path/promtool-2:/path/promtool-3 adds others")
     texts = [expression.text for path in COMMITTED for expression in expressions(load(path))]
@@ -60,26 +60,26 @@ def test_every_query_is_one_that_two_generations_of_prometheus_take(number):
     assert "sparkle" in promtool_errors(PROMTOOLS[number], [*texts, "sparkle(up)"])
 
 
-def test_every_recorded_figure_is_used_by_a_dashboard_an_alert_a_rule_or_the_table():
-    asked = [e.text for path in COMMITTED for e in expressions(load(path))]
-    asked += [rule["expr"] for folder in ("rules", "alerts") for rule in rules(folder)]
-    asked.append(Path("capacity/analysis/recording_rules.py").read_text(encoding="utf-8"))
-    asked.append(Path("prometheus/consoles/index.html").read_text(encoding="utf-8"))
-    unused = {rule["record"] for rule in rules("rules") if not any(rule["record"] in text for text in asked)}
+def test_every_recording_rule_is_used_by_a_dashboard_an_alert_a_rule_or_the_table():
+    queries = [e.text for path in COMMITTED for e in expressions(load(path))]
+    queries += [rule["expr"] for folder in ("rules", "alerts") for rule in rules(folder)]
+    queries.append(Path("capacity/analysis/recording_rules.py").read_text(encoding="utf-8"))
+    queries.append(Path("prometheus/consoles/index.html").read_text(encoding="utf-8"))
+    unused = {rule["record"] for rule in rules("rules") if not any(rule["record"] in text for text in queries)}
     assert unused == set()
 
 
-def test_a_rate_looks_back_a_minute_at_least():
+def test_a_rate_covers_at_least_one_minute():
     for path in COMMITTED:
         for panel in panels(load(path)):
             steps = {t.get("interval") for t in panel["targets"] if "_interval" in t["expr"]}
             assert steps <= {"15s"}, (path.stem, panel["title"])
 
 
-def test_the_runbook_sends_its_reader_to_panels_that_are_there_in_both_languages():
-    told = Path("docs/runbook.md").read_text(encoding="utf-8").replace("\n", " ")
+def test_the_runbook_names_panels_that_exist_in_both_languages():
+    runbook = Path("docs/runbook.md").read_text(encoding="utf-8").replace("\n", " ")
     one = r"\*[^*]+\*(?: \(\*[^*]+\*\))?"
-    places = re.findall(rf"(\w[\w ]*?) → ((?:{one}(?:,? and |, )?)+)", told)
+    places = re.findall(rf"(\w[\w ]*?) → ((?:{one}(?:,? and |, )?)+)", runbook)
     assert len(places) > len(rules("alerts")) / 2
     for end, names in places:
         board = next(board for board in BOARDS if end.endswith(board.title.en.removeprefix("Aforo · ")))
@@ -97,14 +97,14 @@ def test_a_target_that_is_down_has_its_own_colour():
     (mapping,) = shown["fieldConfig"]["defaults"]["mappings"]
     assert shown["type"] == "state-timeline"
     assert mapping["options"]["1"]["color"] == wording.GREEN != mapping["options"]["0"]["color"] == wording.RED
-    # by thresholds Grafana merges the values of a timeline and shows the one grey step instead
+    # with thresholds Grafana merges the values of a timeline and shows one grey step
     assert shown["fieldConfig"]["defaults"]["color"]["mode"] == "fixed"
 
 
 def test_the_targets_shown_are_the_jobs_that_are_scraped():
     scraped = yaml.safe_load(Path("prometheus/prometheus.yml").read_text(encoding="utf-8"))["scrape_configs"]
-    asked = panel("aforo-stack-health", "Targets")["targets"][0]["expr"]
-    (jobs,) = re.findall(r'job=~"([^"]+)"', asked)
+    expression = panel("aforo-stack-health", "Targets")["targets"][0]["expr"]
+    (jobs,) = re.findall(r'job=~"([^"]+)"', expression)
     assert set(jobs.split("|")) - {"$job"} == {each["job_name"] for each in scraped} - {"prometheus"}
 
 
@@ -117,17 +117,17 @@ def test_the_table_of_alerts_shows_every_label_that_distinguishes_alerts_of_one_
 
 
 def test_tasks_and_stages_each_have_rate_errors_and_duration():
-    asked = [e.text for e in expressions(load(FOLDERS["es"] / "aforo-worker.json"))]
+    texts = [e.text for e in expressions(load(FOLDERS["es"] / "aforo-worker.json"))]
     for by, counted, timed in (
         ("task", "aforo_worker_tasks_total", "aforo_worker_task_seconds"),
         ("stage", "aforo_worker_stage_seconds_count", "aforo_worker_stage_seconds"),
     ):
-        assert any(text.startswith(f"60 * sum by ({by}) (rate({counted}{{") for text in asked), by
-        assert any(text.startswith(f"sum by ({by}) (rate({timed}_sum{{") for text in asked), by
-        assert any(text.startswith(f"histogram_quantile(0.95, sum by (le, {by}) (rate({timed}_") for text in asked), by
-    # which stage failed is not measured; why is
-    assert any("failed|lost" in text and "by (task)" in text for text in asked)
-    assert any("aforo_worker_failures_total" in text and "by (reason)" in text for text in asked)
+        assert any(text.startswith(f"60 * sum by ({by}) (rate({counted}{{") for text in texts), by
+        assert any(text.startswith(f"sum by ({by}) (rate({timed}_sum{{") for text in texts), by
+        assert any(text.startswith(f"histogram_quantile(0.95, sum by (le, {by}) (rate({timed}_") for text in texts), by
+    # the reason of a failure is measured, its stage is not
+    assert any("failed|lost" in text and "by (task)" in text for text in texts)
+    assert any("aforo_worker_failures_total" in text and "by (reason)" in text for text in texts)
 
 
 def test_stages_of_a_run_are_stacked():
@@ -135,7 +135,7 @@ def test_stages_of_a_run_are_stacked():
     assert (shown["type"], shown["fieldConfig"]["defaults"]["custom"]["stacking"]["mode"]) == ("timeseries", "normal")
 
 
-def test_every_value_a_label_may_have_is_shown_in_words():
+def test_every_label_value_is_shown_in_words():
     assert set(wording.STATES) == set(VideoState)
     assert set(wording.OUTCOMES) == set(Outcome)
     assert set(wording.STAGES) == set(Stage)
@@ -147,7 +147,7 @@ def test_every_value_a_label_may_have_is_shown_in_words():
     assert set(wording.VERDICTS) == {verdict.lower() for verdict in Stability}
 
 
-def test_one_colour_belongs_to_one_state_everywhere():
+def test_each_state_has_the_same_colour_everywhere():
     shown = {word.text.to("es"): word.color for word in wording.STATES.values()}
     for outcome in ("done", "failed"):
         word = wording.OUTCOMES[outcome]

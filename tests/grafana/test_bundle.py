@@ -1,4 +1,4 @@
-"""The bundle stands alone: nothing in it needs the rest of the repository."""
+"""The bundle of rules, alerts and dashboards works without the rest of the repository."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def test_the_bundle_holds_every_rule_alert_and_dashboard_and_a_readme(tmp_path):
     assert len(set(uids)) == 5
 
 
-def test_the_readme_names_the_jobs_that_alerts_and_dashboards_go_by(tmp_path):
+def test_the_readme_names_the_jobs_that_alerts_and_dashboards_select(tmp_path):
     write(tmp_path)
-    told = (tmp_path / "README.md").read_text()
-    asked = [rule["expr"] for rule in rules("alerts")]
+    readme = (tmp_path / "README.md").read_text()
+    queries = [rule["expr"] for rule in rules("alerts")]
     boards = [json.loads(file.read_text()) for file in tmp_path.glob("dashboards-es/*.json")]
-    asked += [expression.text for board in boards for expression in expressions(board)]
-    named = {job for text in asked for jobs in re.findall(r'job=~?"([^"]+)"', text) for job in jobs.split("|")}
-    assert {job for job in named - {"$job"} if f"`{job}`" not in told} == set()
+    queries += [expression.text for board in boards for expression in expressions(board)]
+    named = {job for text in queries for jobs in re.findall(r'job=~?"([^"]+)"', text) for job in jobs.split("|")}
+    assert {job for job in named - {"$job"} if f"`{job}`" not in readme} == set()
 
 
 def test_alerts_of_the_bundle_link_to_the_given_runbook(tmp_path):
@@ -42,13 +42,13 @@ def test_alerts_of_the_bundle_link_to_the_given_runbook(tmp_path):
     assert alerts == {a["alert"]: f"https://wiki.example.com/runbook#{a['alert'].lower()}" for a in rules("alerts")}
 
 
-def test_a_prometheus_takes_the_bundle_as_its_readme_says(tmp_path):
+def test_prometheus_accepts_the_bundle_installed_as_its_readme_describes(tmp_path):
     if not PROMTOOLS:
         pytest.skip("promtool is not installed (Debian: apt-get install prometheus)")
     write(tmp_path / "aforo-bundle")
     lines = (tmp_path / "aforo-bundle/README.md").read_text().splitlines()
-    told = [line[7:] for line in lines if line.startswith("       ")]
-    (tmp_path / "prometheus.yml").write_text("\n".join(told))
+    configuration = [line[7:] for line in lines if line.startswith("       ")]
+    (tmp_path / "prometheus.yml").write_text("\n".join(configuration))
     done = subprocess.run(
         [PROMTOOLS[0], "check", "config", "prometheus.yml"], cwd=tmp_path, capture_output=True, text=True, check=False
     )

@@ -1,4 +1,4 @@
-"""The check itself: a sound dashboard passes, and each seeded fault is told by name."""
+"""The check of dashboards: a valid one passes, and each seeded fault is named."""
 
 from __future__ import annotations
 

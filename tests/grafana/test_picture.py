@@ -1,4 +1,4 @@
-"""The pictures: every panel is drawn with what Prometheus answered, in its unit, and nothing is made up."""
+"""The pictures: each panel is drawn from the answers of Prometheus, in its unit."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 class FakePrometheus:
-    """Answers every range query with what a rule says of its expression; keeps what it was asked."""
+    """Answer every range query with the values of a rule for its expression; record the queries."""
 
     def __init__(self, monkeypatch, answer) -> None:
-        self.asked: list[tuple[str, float, float]] = []
+        self.queries: list[tuple[str, float, float]] = []
         self.answer = answer
         monkeypatch.setattr(promql, "query_range", self.query_range)
 
     def query_range(self, _url, expression, start, end, step):
-        self.asked.append((expression, start, end))
+        self.queries.append((expression, start, end))
         moments = [start + n * step for n in range(int((end - start) / step) + 1)]
         return [promql.Series(labels, tuple((t, value) for t in moments)) for labels, value in self.answer(expression)]
 
@@ -57,18 +57,18 @@ def words(text: str) -> list[str]:
 def test_every_panel_is_in_the_picture_with_its_own_queries(monkeypatch, board, lang):
     labels = {"run_id": "r1", "size": "50MB", "concurrency": "2", "mode": "burst", "le": "1.0"}
     prometheus = FakePrometheus(monkeypatch, lambda _: [(labels, 3.0)])
-    found = words(picture(board, look(lang)))
+    texts = words(picture(board, look(lang)))
     panels = [part for part, _ in placed(board) if not isinstance(part, Row)]
-    assert {panel.title.to(lang)[:12] for panel in panels} <= {title[:12] for title in found}
-    assert len(prometheus.asked) == sum(len(panel.queries) for panel in panels)
-    assert not [text for text, _, _ in prometheus.asked if "$" in re.sub(r'"\$1"', "", text)]
+    assert {panel.title.to(lang)[:12] for panel in panels} <= {title[:12] for title in texts}
+    assert len(prometheus.queries) == sum(len(panel.queries) for panel in panels)
+    assert not [text for text, _, _ in prometheus.queries if "$" in re.sub(r'"\$1"', "", text)]
 
 
-def test_a_picture_without_data_shows_the_text_for_emptiness(monkeypatch):
+def test_a_picture_without_data_shows_the_text_for_no_data(monkeypatch):
     FakePrometheus(monkeypatch, lambda _: [])
-    found = words(picture(RUN, look()))
-    assert {"sin prueba en curso", "ningún fallo", "ráfaga: sin horario"} <= set(found)
-    assert not [text for text in found if re.fullmatch(r"0( .*)?", text)]
+    texts = words(picture(RUN, look()))
+    assert {"sin prueba en curso", "ningún fallo", "ráfaga: sin horario"} <= set(texts)
+    assert not [text for text in texts if re.fullmatch(r"0( .*)?", text)]
 
 
 def test_the_figure_of_a_rule_is_drawn_with_the_dashboards_digits(monkeypatch):
@@ -89,10 +89,10 @@ def test_a_table_joins_its_queries_on_the_run_and_leaves_unknown_cells_empty(mon
         return []
 
     FakePrometheus(monkeypatch, answer)
-    found = words(picture(CAPACITY, look()))
-    assert found.index("r2") < found.index("r1")
-    first = found.index("50MB")
-    assert found[first : first + 5] == ["50MB", "2", "ráfaga", "9.25", "–"]
+    texts = words(picture(CAPACITY, look()))
+    assert texts.index("r2") < texts.index("r1")
+    first = texts.index("50MB")
+    assert texts[first : first + 5] == ["50MB", "2", "ráfaga", "9.25", "–"]
 
 
 def test_a_value_that_is_no_number_is_a_gap(monkeypatch):
@@ -104,11 +104,11 @@ def test_a_value_that_is_no_number_is_a_gap(monkeypatch):
 def test_a_picture_uses_instant_and_range_queries_like_grafana(monkeypatch, board):
     prometheus = FakePrometheus(monkeypatch, lambda _: [])
     picture(board, look())
-    asked = [start == end == T0 + 60 for _, start, end in prometheus.asked]
-    assert asked == [expression.is_instant for expression in expressions(json.loads(board_json(board, "es")))]
+    instant = [start == end == T0 + 60 for _, start, end in prometheus.queries]
+    assert instant == [expression.is_instant for expression in expressions(json.loads(board_json(board, "es")))]
 
 
-def test_a_target_that_answers_no_more_changes_its_colour_and_one_that_is_gone_leaves_a_gap(monkeypatch):
+def test_a_target_that_stops_answering_changes_colour_and_a_removed_one_leaves_a_gap(monkeypatch):
     def answer(_url, text, start, _end, _step):
         if "(up{" not in text:
             return []
@@ -175,19 +175,19 @@ def test_a_value_is_shown_in_its_unit(value, unit, decimals, text):
         (0, 3 * 1024**3, 1024, [0, 1024**3, 2 * 1024**3, 3 * 1024**3]),
     ],
 )
-def test_marks_of_an_axis_are_round_and_cover_what_is_shown(low, high, base, marks):
+def test_axis_ticks_are_round_and_cover_the_values(low, high, base, marks):
     assert ticks(low, high, 4, base) == pytest.approx(marks)
 
 
-def test_a_scale_puts_its_ends_at_the_ends():
+def test_a_scale_maps_its_limits_to_the_ends_of_the_axis():
     scale = Scale(10, 20, 100, 0)
     assert [scale.at(value) for value in (10, 15, 20)] == [100, 50, 0]
 
 
 @pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.uid)
-def test_the_picture_in_the_documents_is_of_the_dashboard_as_it_is(board):
-    found = words(Path(f"docs/pictures/{board.uid}.svg").read_text(encoding="utf-8"))
+def test_the_picture_in_the_docs_shows_the_current_dashboard(board):
+    texts = words(Path(f"docs/pictures/{board.uid}.svg").read_text(encoding="utf-8"))
     titles = {part.title.to("es") for part, _ in placed(board)}
-    assert {title for title in titles if not any(text.startswith(title[:20]) for text in found)} == set()
-    assert "no es una captura de Grafana" in found[-1]
+    assert {title for title in titles if not any(text.startswith(title[:20]) for text in texts)} == set()
+    assert "no es una captura de Grafana" in texts[-1]
     assert f"](pictures/{board.uid}.svg)" in Path("docs/dashboards.md").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What Grafana is provisioned with, and that whoever starts it tells it all the files ask for."""
+"""Provisioning of Grafana, and the variables that its files need."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def native() -> dict[str, str]:
     """Return the environment of the native Grafana, supervisord's own variables filled in."""
     parser = RawConfigParser(comment_prefixes=(";",), inline_comment_prefixes=None)
     parser.read(ROOT / "local/supervisord.conf")
-    told = supervisord_environment(Settings.from_env({}), {})
+    environment = supervisord_environment(Settings.from_env({}), {})
     pairs = re.findall(r'(\w+)="([^"]*)"', parser["program:grafana"]["environment"])
-    fill = {f"%(ENV_{name})s": value for name, value in told.items()} | {"%(here)s": str(ROOT / "local")}
-    return {name: re.sub(r"%\(\w+\)s", lambda found: fill[found[0]], value) for name, value in pairs}
+    fill = {f"%(ENV_{name})s": value for name, value in environment.items()} | {"%(here)s": str(ROOT / "local")}
+    return {name: re.sub(r"%\(\w+\)s", lambda match: fill[match[0]], value) for name, value in pairs}
 
 
 def compose() -> dict[str, str]:
@@ -35,7 +35,7 @@ def compose() -> dict[str, str]:
     return services["grafana"]["environment"]
 
 
-def test_a_dollar_in_the_files_is_always_a_variable_that_is_meant():
+def test_every_dollar_in_the_files_starts_an_intended_variable():
     assert {"AFORO_PROMETHEUS_URL", "AFORO_DASHBOARDS"} == ASKED
     values = [line for line in TEXT.splitlines() if not line.lstrip().startswith("#")]
     assert not [line for line in values if re.search(r"\$(?!\{\w+\})", line)]
@@ -67,7 +67,7 @@ def test_one_language_is_provisioned_from_read_only_files():
     assert spanish == english
 
 
-def test_the_dashboards_begin_with_the_datasource_that_is_provisioned():
+def test_the_dashboards_default_to_the_provisioned_datasource():
     sources = yaml.safe_load((ROOT / "grafana/provisioning/datasources/prometheus.yml").read_text(encoding="utf-8"))
     (source,) = sources["datasources"]
     assert (source["url"], source["isDefault"]) == ("${AFORO_PROMETHEUS_URL}", True)

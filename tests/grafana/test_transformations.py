@@ -1,4 +1,4 @@
-"""The tables and charts that Grafana's own code makes of Prometheus's answers (`npm ci` in grafana/transformations)."""
+"""Tables and charts, computed by Grafana's own code (`npm ci` in grafana/transformations)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def panel(title: str, board: str = "aforo-capacity"):
 
 
 def frame(ref_id: str, *rows: dict, value: str = "Value #{}", late_ms: int = 0):
-    """Return what Grafana makes of one query in table format: time, labels by name, value; nothing where none came."""
+    """Return the table frame of one query: time, labels by name, value. It is empty without samples."""
     labels = sorted({name for row in rows for name in row} - {"="})
     columns = [("Time", "time", [TIME + late_ms for _ in rows])]
     columns += [(name, "string", [row.get(name, "") for row in rows]) for name in labels]
@@ -48,14 +48,14 @@ def fact(run_id: str, concurrency: str = "2", size: str = "50MB", **more):
 
 
 def of_runs(ref_id: str, **values: float):
-    """Return one value per run, each answered a little later than the query before."""
+    """Return one value per run, with a time a little later than that of the query before."""
     rows = [{"run_id": run_id, "=": value} for run_id, value in values.items()]
     return frame(ref_id, *rows, late_ms=ord(ref_id))
 
 
-def test_the_result_table_has_one_row_a_run_newest_first_whatever_the_moments_of_the_answers():
+def test_the_result_table_has_one_row_per_run_newest_first_whatever_the_sample_times():
     shown = panel("Resultados")
-    values = [of_runs(letter, r1=n, r2=n + 0.5, r3=n + 0.25) for n, letter in enumerate("BCDEFG")]
+    values = [of_runs(name, r1=n, r2=n + 0.5, r3=n + 0.25) for n, name in enumerate("BCDEFG")]
     columns, rows = applied(shown, frame("A", fact("r1"), fact("r2"), fact("r3", "4")), *values)
     assert columns == [
         *("Tamaño", "Concurrencia", "Modo", "X (videos/min)", "S promedio (s)"),
@@ -68,7 +68,7 @@ def test_the_result_table_has_one_row_a_run_newest_first_whatever_the_moments_of
     ]
 
 
-def test_a_run_without_a_report_stands_among_the_verdicts_with_empty_cells():
+def test_a_run_without_a_report_is_in_the_verdict_table_with_empty_cells():
     verdicts = (
         frame("E", {"run_id": "r2", "stability": "stable", "=": 1}),
         frame("F", {"run_id": "r1", "bottleneck": "cpu", "=": 1}),
@@ -84,7 +84,7 @@ def test_a_run_without_a_report_stands_among_the_verdicts_with_empty_cells():
     ]
 
 
-def test_before_any_report_the_verdicts_are_a_table_of_runs():
+def test_before_any_report_the_verdict_table_lists_the_runs():
     _, rows = applied(panel("Capacidad nominal y veredictos"), frame("A", fact("r1")))
     assert rows == [["50MB", "2", "burst", "r1"]]
 
@@ -98,7 +98,7 @@ def test_concurrency_counts_as_a_number_and_sizes_are_series():
     assert rows == [["2", 3, 1.5], ["16", 9, None]]
 
 
-def test_wait_and_service_of_a_run_stand_in_one_row():
+def test_wait_and_service_of_a_run_are_in_one_row():
     columns, rows = applied(panel("De qué se compone S"), of_runs("A", r2=5.0, r1=4.0), of_runs("B", r1=2.0, r2=2.5))
     assert columns == ["run_id", "Value #A", "Value #B"]
     assert rows == [["r1", 4, 2], ["r2", 5, 2.5]]

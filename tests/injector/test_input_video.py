@@ -88,7 +88,7 @@ def test_the_second_call_returns_the_stored_file_without_a_message(video, monkey
 
 
 @pytest.mark.parametrize("harm", [lambda path: path.write_bytes(b"x"), lambda path: path.with_suffix(".json").unlink()])
-def test_a_stored_file_that_differs_from_its_sidecar_is_made_again(video, tmp_path, harm):
+def test_a_stored_file_that_differs_from_its_sidecar_is_created_again(video, tmp_path, harm):
     for file in (video.path, video.path.with_suffix(".json")):
         shutil.copy(file, tmp_path)
     harm(tmp_path / video.path.name)
@@ -131,7 +131,7 @@ def test_a_disk_that_is_too_small_is_an_error_before_the_work_starts(tmp_path, m
     assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+def test_a_folder_that_cannot_be_created_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(EnvironmentFault, match=r"^media folder \(.*/file/media\); Not a directory; free space or set"):
         make_video(SIZE_BYTES, tmp_path / "file" / "media", silent)

@@ -1,4 +1,4 @@
-"""An alert on a counter must see its first event: what a worker really exports, before and after, is what it reads."""
+"""Alerts on counters fire on the first event, with the metrics that a worker really exports."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Samples = dict[str, float]
 
 
 class Worker:
-    """A worker's metrics as they are once it has begun, without the worker."""
+    """Metrics of a worker after its start, without the worker."""
 
     def __init__(self) -> None:
         self.app, self.registry = Celery(broker="sqs://", set_as_current=False), CollectorRegistry()
@@ -65,7 +65,7 @@ def _task() -> None:
 
 
 def _promtool(folder: Path, before: Samples, after: Samples) -> None:
-    """Let promtool read `before` for two minutes and `after` since; one death must be firing then, and none before."""
+    """Evaluate `before` for two minutes, then `after`. The alert must fire only then."""
     if not promtools(Settings.from_process().promtools):
         pytest.skip("promtool is not installed (Debian: apt-get install prometheus)")
     series = [{"series": name, "values": f"{before.get(name, '_')}x7 {value}x20"} for name, value in after.items()]

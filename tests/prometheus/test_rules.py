@@ -1,4 +1,4 @@
-"""Rules, alerts and their promtool tests, with every promtool this machine has."""
+"""Rules, alerts and their promtool tests, with every promtool of this machine."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ALERT_NAMES = [rule["alert"] for rule in rules("alerts")]
 
 @pytest.fixture(params=[0, 1])
 def promtool(request: pytest.FixtureRequest) -> str:
-    """Return the system's promtool, then another generation's."""
+    """Return the system's promtool, then that of another major version."""
     if request.param >= len(PROMTOOLS):
         pytest.skip("too few promtools; AFORO_PROMTOOLS=/path/promtool-2:/path/promtool-3 adds others")
     return PROMTOOLS[request.param]
@@ -33,11 +33,11 @@ def test_rules_and_alerts_pass_the_linter(promtool: str) -> None:
     _run(promtool, "check", "rules", "--lint=all", "--lint-fatal", *map(str, [*RULES, *ALERTS]))
 
 
-def test_rules_and_alerts_do_what_their_tests_say(promtool: str) -> None:
+def test_rules_and_alerts_pass_their_tests(promtool: str) -> None:
     _run(promtool, "test", "rules", *map(str, TESTS))
 
 
-def test_every_rule_is_asserted_somewhere() -> None:
+def test_every_rule_has_an_assertion() -> None:
     tested = "".join(path.read_text(encoding="utf-8") for path in TESTS)
     plain_rates = {name for name in _recorded() if name.endswith("rate1m")}
     assert {name for name in _recorded() if name not in tested} <= plain_rates | UNTESTED_RATIOS
@@ -58,19 +58,19 @@ def test_an_alert_has_a_summary_and_a_link_to_the_runbook(name: str) -> None:
     assert alert["annotations"]["runbook_url"] == f"docs/runbook.md#{name.lower()}"
 
 
-def test_the_runbook_has_one_heading_per_alert_and_no_other_with_all_a_reader_needs() -> None:
+def test_the_runbook_has_exactly_one_complete_section_per_alert() -> None:
     _, *sections = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8").split("\n## ")
     assert sorted(section.split("\n", 1)[0] for section in sections) == sorted(_alerts())
     for section in sections:
         assert re.findall(r"(?m)^\*\*(.+?)\.\*\*", section) == ["Meaning", "First look", "Causes", "Remedy"], section
 
 
-def test_rules_and_alerts_read_only_what_somebody_makes() -> None:
+def test_rules_and_alerts_read_only_metrics_that_exist() -> None:
     unknown = {name for rule in _rules([*RULES, *ALERTS]) for name in metric_names(rule["expr"])} - series_names()
     assert unknown == set()
 
 
-#: evenly averaged rates without a threshold in them: there is nothing to decide
+#: plain averages of rates without a threshold: there is no second case to test
 UNTESTED_RATIOS = {
     "instance:aforo_node_cgroup_throttled_periods:ratio1m",
     "instance_resource:aforo_node_pressure:ratio1m",
@@ -96,7 +96,7 @@ def _rules(paths: list[Path]) -> list[dict[str, Any]]:
 
 
 def _cases_of(name: str, path: Path) -> list[list[bool]]:
-    """Return of each test whether the alert is expected at the moments it looks, which are in order."""
+    """Return for each test if the alert is expected at its evaluation times, in order."""
     tests = yaml.safe_load(path.read_text(encoding="utf-8"))["tests"]
-    looks = [[case for case in test.get("alert_rule_test", []) if case["alertname"] == name] for test in tests]
-    return [[bool(case["exp_alerts"]) for case in cases] for cases in looks]
+    cases_of_tests = [[case for case in test.get("alert_rule_test", []) if case["alertname"] == name] for test in tests]
+    return [[bool(case["exp_alerts"]) for case in cases] for cases in cases_of_tests]

@@ -1,4 +1,4 @@
-"""The dashboards on a live stack: after a burst and a sustained run every panel has data, and one figure everywhere."""
+"""The dashboards on a live stack: every panel has data after a run, and equal values everywhere."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from grafana.expressions import expressions, filled
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 X, S = "run_id:aforo_run_videos_per_minute:ratio", "run_id:aforo_run_response_seconds:mean"
 RANGE_SECONDS, STEP_SECONDS = 600.0, 15.0
-#: variables and macros as Grafana fills them in for a look at the last ten minutes
+#: values of variables and macros for a time range of ten minutes
 CHOSEN = {"stage": "transcode", "job": "prometheus", "__range": "10m", "__rate_interval": "1m", "__interval": "15s"}
-#: panels that may be empty here, and why; each of them says so itself
+#: panels that may be empty here, and why; each of them explains it in its description
 MAY_BE_EMPTY = {
     "aforo-run · Tiempo restante": "both runs are over",
     "aforo-run · Fallos por motivo": "no video failed",
     "aforo-worker · Fallos por motivo": "no video failed",
-    "aforo-worker · Mensajes inválidos": "nobody sent a malformed message",
+    "aforo-worker · Mensajes inválidos": "no malformed message was sent",
     "aforo-worker · Errores tratados": "no call failed",
     "aforo-worker · Prórrogas de visibilidad": "a video of 2 MB ends before its message must be extended",
     "aforo-bottleneck · Periodos frenados": "a machine without a CPU quota",
@@ -33,14 +33,14 @@ MAY_BE_EMPTY = {
     "aforo-stack-health · Alertas activas": "nothing is wrong",
     "aforo-stack-health · Errores por motivo": "no read failed",
 }
-#: only one of the two modes has these
+#: panels with data in only one of the two modes
 OF_MODE = {"aforo-run · Mayor retraso": "sustained"}
 #: queries without data in a panel whose other queries have some
 QUERIES_THAT_MAY_BE_EMPTY = {
     "aforo_node_bandwidth_limit_bytes_per_second": "no ceiling of this machine's disk or network was measured",
 }
 WITHOUT_QUOTA = "aforo_node_cgroup_"  # a machine without a CPU quota has none of these
-#: metric names' ends that only a histogram's series have
+#: suffixes that only the series of a histogram have
 PARTS = re.compile(r"_(bucket|sum|count)$")
 
 
@@ -73,11 +73,11 @@ def boards():
 
 
 def answered(url, text, is_instant=True):
-    """Ask as Grafana does until there is an answer: rates need two scrapes, rules an evaluation."""
+    """Query as Grafana does until there is an answer: rates need two scrapes, rules an evaluation."""
     deadline = time.monotonic() + 20
-    while not (found := ask(url, text, is_instant)) and time.monotonic() < deadline:
+    while not (samples := ask(url, text, is_instant)) and time.monotonic() < deadline:
         time.sleep(1)
-    return found
+    return samples
 
 
 def ask(url, text, is_instant):
@@ -88,19 +88,19 @@ def ask(url, text, is_instant):
 
 
 @pytest.mark.parametrize("mode", ["burst", "sustained"])
-def test_no_panel_is_empty_after_a_run_but_those_named_here_with_a_reason(rows, prometheus, mode):
+def test_only_the_panels_listed_here_with_a_reason_are_empty_after_a_run(rows, prometheus, mode):
     empty, values = [], CHOSEN | {"run_id": rows[mode]["run_id"]}
-    for asked in (expression for board in boards().values() for expression in expressions(board)):
-        panel = f"{asked.board} · {asked.panel}"
+    for expression in (e for board in boards().values() for e in expressions(board)):
+        panel = f"{expression.board} · {expression.panel}"
         excused = panel in MAY_BE_EMPTY or OF_MODE.get(panel, mode) != mode
-        if not excused and not any(name in asked.text for name in QUERIES_THAT_MAY_BE_EMPTY):
-            text = filled(asked.text, values)
-            empty += [] if answered(prometheus, text, asked.is_instant) else [f"{asked}: {text}"]
+        if not excused and not any(name in expression.text for name in QUERIES_THAT_MAY_BE_EMPTY):
+            text = filled(expression.text, values)
+            empty += [] if answered(prometheus, text, expression.is_instant) else [f"{expression}: {text}"]
     assert empty == []
 
 
 def test_a_panel_that_may_be_empty_says_what_it_means():
-    says_why = {f"{asked.board} · {asked.panel}": asked.says_why for b in boards().values() for asked in expressions(b)}
+    says_why = {f"{e.board} · {e.panel}": e.says_why for board in boards().values() for e in expressions(board)}
     assert {panel for panel in MAY_BE_EMPTY | OF_MODE if not says_why.get(panel)} == set()
 
 
@@ -116,27 +116,28 @@ def test_table_rule_dashboard_and_report_show_one_number_to_the_last_digit(stack
             "rule": promql.single(prometheus, f'{rule}{{run_id="{run_id}"}}'),
             "database": row[field.replace("per_minute", "database").replace("seconds", "database")],
         }
-        for asked in (e for board in boards().values() for e in expressions(board) if rule in e.text):
-            found = promql.query(prometheus, filled(asked.text, CHOSEN | {"run_id": run_id}))
-            shown |= {str(asked): s.value for s in found if s.labels.get("run_id", run_id) == run_id and is_row(asked)}
+        for expression in (e for board in boards().values() for e in expressions(board) if rule in e.text):
+            samples = promql.query(prometheus, filled(expression.text, CHOSEN | {"run_id": run_id}))
+            of_run = [s for s in samples if s.labels.get("run_id", run_id) == run_id]
+            shown |= {str(expression): s.value for s in of_run if is_row(expression)}
         assert set(shown.values()) == {row[field]}, shown
 
 
-def is_row(asked):
-    """Say whether a query has one value per run; the mean of a cell has not."""
-    return "avg by" not in asked.text
+def is_row(expression):
+    """Return True if a query has one value per run, unlike the mean of a cell."""
+    return "avg by" not in expression.text
 
 
-def test_what_the_report_stored_is_what_the_capacity_dashboard_shows(rows, prometheus):
+def test_the_capacity_dashboard_shows_the_values_that_the_report_stored(rows, prometheus):
     row = rows["burst"]
     bound = 'run_id_bound:aforo_run_capacity_videos_per_minute:max{{run_id="{}", bound="{}"}}'
     shown = {b: answered(prometheus, bound.format(row["run_id"], b)) for b in ("estimate", "lower", "upper")}
     interval = row["x_sat_interval"] or {}
-    wanted = {"estimate": row["x_sat_per_minute"], "lower": interval.get("low"), "upper": interval.get("high")}
-    assert {b: samples[0].value if samples else None for b, samples in shown.items()} == wanted
+    expected = {"estimate": row["x_sat_per_minute"], "lower": interval.get("low"), "upper": interval.get("high")}
+    assert {b: samples[0].value if samples else None for b, samples in shown.items()} == expected
     verdict = f'run_id_kind_verdict:aforo_run_verdict:max{{run_id="{rows["sustained"]["run_id"]}", kind="stability"}}'
-    found = [sample.labels["verdict"] for sample in answered(prometheus, verdict)]
-    assert found == [rows["sustained"]["stability"].lower()]
+    verdicts = [sample.labels["verdict"] for sample in answered(prometheus, verdict)]
+    assert verdicts == [rows["sustained"]["stability"].lower()]
 
 
 def test_the_live_page_shows_the_rows_with_the_tables_digits(rows, prometheus):
@@ -154,15 +155,15 @@ def test_every_metric_of_the_catalogue_is_exposed_with_its_type(rows, prometheus
         exposed = json.load(answer)["data"]
     missing = set()
     for name, metric in CATALOGUE.items():
-        found = exposed.get(name) or exposed.get(name.removesuffix("_total"))
-        if found is None:
+        families = exposed.get(name) or exposed.get(name.removesuffix("_total"))
+        if families is None:
             missing.add(name)
         else:
-            assert (found[0]["type"], found[0]["help"]) == (metric.kind, metric.help)
+            assert (families[0]["type"], families[0]["help"]) == (metric.kind, metric.help)
     assert {name for name in missing if not name.startswith(WITHOUT_QUOTA)} == set()
 
 
-def test_every_series_of_ours_stands_in_the_catalogue_and_keeps_to_its_closed_labels(rows, prometheus):
+def test_each_of_our_series_is_in_the_catalogue_and_has_only_its_label_values(rows, prometheus):
     strangers = []
     for sample in promql.query(prometheus, '{__name__=~"aforo_[a-z0-9_]+"}'):
         name = sample.labels["__name__"]

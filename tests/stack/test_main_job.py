@@ -25,12 +25,12 @@ def burst(stack, count, concurrency):
 
 def total(stack, variable, family, **labels):
     families = scrape("127.0.0.1", int(stack.environment[variable])) or {}
-    wanted = [s for s in families.get(family, []) if labels.items() <= s.labels.items()]
-    return sum(sample.value for sample in wanted if sample.value < 1e9)  # `_created` samples are epoch seconds
+    samples = [s for s in families.get(family, []) if labels.items() <= s.labels.items()]
+    return sum(sample.value for sample in samples if sample.value < 1e9)  # `_created` samples are epoch seconds
 
 
 @pytest.mark.parametrize("concurrency", [1, 2, 4])
-def test_a_burst_gives_a_row_that_prometheus_the_database_and_the_time_stamps_agree_on(stack, concurrency):
+def test_the_row_of_a_burst_agrees_with_prometheus_the_database_and_the_timestamps(stack, concurrency):
     before = total(stack, "AFORO_CELERY_EXPORTER_PORT", "celery_task_succeeded")
     run_id = burst(stack, 6, concurrency)
     row = report(stack, run_id)

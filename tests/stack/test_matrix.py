@@ -1,4 +1,4 @@
-"""A matrix is killed while a cell runs, asked again, and measures every cell once."""
+"""A matrix is killed while a cell runs, is started again, and measures every cell once."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def matrix(stack):
     started.wait()
 
 
-def test_a_killed_matrix_goes_on_at_the_cell_where_it_stopped(stack, matrix):
+def test_a_killed_matrix_continues_at_the_cell_where_it_stopped(stack, matrix):
     second_is_sent = lambda: [s for _, s, _ in planned_runs(stack)] == ["finished", "running"]  # noqa: E731
     until(second_is_sent, "the second cell's run", 300)
     os.killpg(matrix.pid, signal.SIGKILL)
@@ -71,9 +71,9 @@ def test_a_killed_matrix_goes_on_at_the_cell_where_it_stopped(stack, matrix):
     assert json.loads(again.stdout)["left"] == []
 
 
-def test_a_burst_that_knows_enough_gives_its_waiting_videos_back(stack):
+def test_a_burst_that_is_precise_enough_cancels_its_queued_videos(stack):
     assert stack.run("local", "up", CONCURRENCY="1").returncode == 0
-    stack.run("capacity", "wait")  # what another test left behind
+    stack.run("capacity", "wait")  # an earlier test may have left a run
     injected = stack.run("injector", "--count", "30", "--size", "1MB")
     run_id = injected.stdout.split("run ", 1)[1].split(":", 1)[0]
     done = "SELECT count(*) FROM videos WHERE run_id = ? AND state = 'done'"

@@ -15,8 +15,8 @@ from worker.bandwidth_limits import bandwidth_limits, disk_limits, object_limits
 def settings(folder, **changes):
     work = folder / "work"
     work.mkdir(exist_ok=True)
-    made = Settings.from_env({"AFORO_WORKER_WORK_PATH": str(work), **changes})
-    return replace(made, aws=replace(made.aws, endpoint_url=changes.get("AWS_ENDPOINT_URL") or None))
+    settings = Settings.from_env({"AFORO_WORKER_WORK_PATH": str(work), **changes})
+    return replace(settings, aws=replace(settings.aws, endpoint_url=changes.get("AWS_ENDPOINT_URL") or None))
 
 
 class Bucket:

@@ -25,7 +25,7 @@ def message(number, video="v"):
 
 @dataclass
 class Queues:
-    """A queue with dead-lettered `messages`; a received message is invisible until it is made visible again."""
+    """A queue with dead-lettered `messages`; a received message is invisible until it becomes visible again."""
 
     messages: list = field(default_factory=list)
     hidden: set = field(default_factory=set)

@@ -1,4 +1,4 @@
-"""What `instrument` does to an app, and what it does when it cannot."""
+"""Effects of `instrument` on an app, and its errors."""
 
 import subprocess
 import sys
@@ -78,7 +78,7 @@ def test_with_strict_a_worker_that_cannot_be_measured_ends(app, monkeypatch):
         aforo.instrument(app)
 
 
-def test_a_pool_that_is_not_known_is_one_line_and_its_tasks_are_not_counted(app, errors):
+def test_an_unsupported_pool_is_one_line_and_its_tasks_are_not_counted(app, errors):
     class Pool:
         """A pool of another package."""
 
@@ -92,7 +92,7 @@ def test_a_pool_that_is_not_known_is_one_line_and_its_tasks_are_not_counted(app,
 
 
 @pytest.mark.parametrize("pool", ["prefork", "threads", "solo"])
-def test_the_pools_of_celery_are_known(pool, errors):
+def test_the_pools_of_celery_are_supported(pool, errors):
     instrument._require_known_pool(pool)
     assert errors() == []
 

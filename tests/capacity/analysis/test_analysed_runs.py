@@ -16,7 +16,7 @@ CELLS = [(size, slots) for size in SIZES for slots in SERVICE_SECONDS]
 
 @pytest.fixture(scope="module")
 def matrix(tmp_path_factory):
-    """Return the sessions of a store with the matrix, whose last cell's oldest run met a slower machine."""
+    """Return the sessions of a store with the matrix, the oldest run of whose last cell ran on a slower machine."""
     sessions = open_store(tmp_path_factory.mktemp("matrix") / "store.db")
     order = [(size, slots, repeat) for repeat in (1, 2, 3) for size, slots in CELLS]
     with sessions.begin() as session:
@@ -36,35 +36,35 @@ def analysed(sessions, folder, run_id=None):
         return load_and_analyse(session, Settings.from_env(environment), run_id)
 
 
-def cells_of(found):
-    return [(cell.key.size_label, cell.key.concurrency) for cell, _ in found.analysed_cells]
+def cells_of(analysis):
+    return [(cell.key.size_label, cell.key.concurrency) for cell, _ in analysis.analysed_cells]
 
 
 def test_every_run_of_a_matrix_is_analysed(matrix, tmp_path):
-    found = analysed(matrix, tmp_path)
-    assert len(found.runs) == 36
-    assert found.invalid == {"100mb-c4-1"}
-    last = found.cells[-1]
+    analysis = analysed(matrix, tmp_path)
+    assert len(analysis.runs) == 36
+    assert analysis.invalid == {"100mb-c4-1"}
+    last = analysis.cells[-1]
     assert [row.run_id for row in last.sources] == ["100mb-c4-2", "100mb-c4-3"]
-    assert [run.row.slots for run in found.best_of_sizes] == [4, 4, 4, 4]
+    assert [run.row.slots for run in analysis.best_of_sizes] == [4, 4, 4, 4]
 
 
 def test_each_cell_has_an_analysed_run_when_not_all_can_be(matrix, tmp_path, monkeypatch):
     monkeypatch.setattr(load_module, "ANALYSED_RUNS", 13)
-    found = analysed(matrix, tmp_path, run_id="5mb-c1-1")
-    assert cells_of(found) == CELLS
-    assert {run.row.run_id for run in found.runs} == {"5mb-c1-1", *(f"{s.lower()}-c{c}-3" for s, c in CELLS)}
-    assert [run.row.slots for run in found.best_of_sizes] == [4, 4, 4, 4]
+    analysis = analysed(matrix, tmp_path, run_id="5mb-c1-1")
+    assert cells_of(analysis) == CELLS
+    assert {run.row.run_id for run in analysis.runs} == {"5mb-c1-1", *(f"{s.lower()}-c{c}-3" for s, c in CELLS)}
+    assert [run.row.slots for run in analysis.best_of_sizes] == [4, 4, 4, 4]
 
 
 def test_runs_beyond_memory_are_not_analysed_but_the_requested_run_is(matrix, tmp_path, monkeypatch):
     monkeypatch.setattr(load_module, "HELD_VIDEOS", 30)
-    found = analysed(matrix, tmp_path, run_id="50mb-c2-1")
-    assert {run.row.run_id for run in found.runs} == {"50mb-c2-1", "5mb-c1-3", "5mb-c2-3"}
+    analysis = analysed(matrix, tmp_path, run_id="50mb-c2-1")
+    assert {run.row.run_id for run in analysis.runs} == {"50mb-c2-1", "5mb-c1-3", "5mb-c2-3"}
 
 
 def test_the_page_draws_the_newest_run_of_each_cell_first(matrix, tmp_path, monkeypatch):
     monkeypatch.setattr(load_module, "DRAWN_RUNS", 12)
-    found = analysed(matrix, tmp_path)
-    assert found.drawn == {f"{size.lower()}-c{slots}-3" for size, slots in CELLS}
-    assert render_page(found, "es").count("<details") == 12
+    analysis = analysed(matrix, tmp_path)
+    assert analysis.drawn == {f"{size.lower()}-c{slots}-3" for size, slots in CELLS}
+    assert render_page(analysis, "es").count("<details") == 12

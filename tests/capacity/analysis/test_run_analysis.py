@@ -39,9 +39,11 @@ def cell(recorded, resources, comparable=()):
 
 def with_samples(recorded, **rates):
     """Return a minute of samples with further counters of these rates per second."""
-    found = resources_of(recorded.run, 60)
-    elapsed = found.times - found.times[0]
-    return replace(found, samples=found.samples | {key.replace("__", "."): r * elapsed for key, r in rates.items()})
+    resources = resources_of(recorded.run, 60)
+    elapsed = resources.times - resources.times[0]
+    return replace(
+        resources, samples=resources.samples | {key.replace("__", "."): r * elapsed for key, r in rates.items()}
+    )
 
 
 def with_gauges(resources, **values):
@@ -50,17 +52,17 @@ def with_gauges(resources, **values):
 
 
 def test_without_samples_and_comparable_runs_only_the_runs_own_figures_are_known(recorded):
-    found = cell(recorded, Resources(np.empty(0)))
-    assert (found.cpu_utilisation, found.disk_utilisation, found.network_utilisation) == (None, None, None)
-    assert (found.efficiency, found.ffmpeg_slowdown, found.gain_up_to_here, found.oom_kills) == (None,) * 4
-    assert found.service_seconds == pytest.approx(4.0)
-    assert found.ffmpeg_cores == pytest.approx(0.8 / 0.88)
+    analysis = cell(recorded, Resources(np.empty(0)))
+    assert (analysis.cpu_utilisation, analysis.disk_utilisation, analysis.network_utilisation) == (None, None, None)
+    assert (analysis.efficiency, analysis.ffmpeg_slowdown, analysis.gain_up_to_here, analysis.oom_kills) == (None,) * 4
+    assert analysis.service_seconds == pytest.approx(4.0)
+    assert analysis.ffmpeg_cores == pytest.approx(0.8 / 0.88)
 
 
 def test_the_cpu_is_that_of_the_machine_by_samples_and_of_ffmpeg_under_a_quota(recorded):
     free = resources_of(recorded.run, 60)
     assert cell(recorded, free).cpu_utilisation == pytest.approx(1.9 / 2)
-    # 2 slots of 4 s are half a video a second, at 3.2 CPU seconds each
+    # 2 slots of 4 s are half a video per second, at 3.2 CPU seconds each
     limited = cell(recorded, with_gauges(free, quota=1.7))
     assert (limited.cores, limited.cpu_utilisation) == (1.7, pytest.approx(0.5 * 3.2 / 1.7))
 
@@ -70,28 +72,28 @@ def test_disk_time_adds_up_and_the_fuller_direction_of_the_storage_counts(record
     assert cell(recorded, samples).disk_utilisation is None
     ceilings = {"ceiling__disk_read": 10e6, "ceiling__disk_write": 20e6}
     ceilings |= {"ceiling__network_in": 4e6, "ceiling__network_out": 10e6}
-    found = cell(recorded, with_gauges(samples, **ceilings))
-    assert found.disk_utilisation == pytest.approx(1 / 10 + 4 / 20)
-    assert found.network_utilisation == pytest.approx(0.5)
+    analysis = cell(recorded, with_gauges(samples, **ceilings))
+    assert analysis.disk_utilisation == pytest.approx(1 / 10 + 4 / 20)
+    assert analysis.network_utilisation == pytest.approx(0.5)
 
 
 def test_a_baseline_with_one_slot_gives_slowdown_cost_and_efficiency(recorded):
     alone = VideoCost(1, 18.0, {**STAGES, "transcode": 1.76}, 3.2)
-    found = cell(recorded, Resources(np.empty(0)), [alone])
-    assert found.ffmpeg_slowdown == pytest.approx(0.88 * 4 / 1.76)
-    assert found.cpu_work_slowdown == pytest.approx(1.0)
-    assert found.efficiency == pytest.approx(30 / (2 * 18))
-    assert found.gain_up_to_here == pytest.approx(30 / 18 - 1)
-    assert found.gain_from_here is None
+    analysis = cell(recorded, Resources(np.empty(0)), [alone])
+    assert analysis.ffmpeg_slowdown == pytest.approx(0.88 * 4 / 1.76)
+    assert analysis.cpu_work_slowdown == pytest.approx(1.0)
+    assert analysis.efficiency == pytest.approx(30 / (2 * 18))
+    assert analysis.gain_up_to_here == pytest.approx(30 / 18 - 1)
+    assert analysis.gain_from_here is None
 
 
 def test_one_slot_is_not_compared_with_itself(tmp_path):
     with open_store(tmp_path / "a.db").begin() as session:
         add_run(session, run_row(count=4, slots=1), np.arange(4) * 4.0, np.arange(4) * 4.0 + 4)
         one = load_run(session, session.get_one(RunRow, "r1"))
-    found = cell(one, Resources(np.empty(0)), [VideoCost(1, 15.0, STAGES, 3.2), VideoCost(2, 28.5, STAGES, 3.2)])
-    assert (found.efficiency, found.ffmpeg_slowdown) == (None, None)
-    assert found.gain_from_here == pytest.approx(0.9)
+    analysis = cell(one, Resources(np.empty(0)), [VideoCost(1, 15.0, STAGES, 3.2), VideoCost(2, 28.5, STAGES, 3.2)])
+    assert (analysis.efficiency, analysis.ffmpeg_slowdown) == (None, None)
+    assert analysis.gain_from_here == pytest.approx(0.9)
 
 
 def test_other_processes_are_what_neither_the_workers_nor_the_hypervisor_used(recorded):
@@ -102,11 +104,11 @@ def test_other_processes_are_what_neither_the_workers_nor_the_hypervisor_used(re
 
 
 def test_the_workers_cpu_that_is_counted_when_the_last_ffmpeg_has_ended_is_no_other_process(recorded):
-    seen = with_samples(recorded, worker=1.0)
-    seen.samples["worker"][-1] += 22.5
-    start, end = seen.times[0], seen.times[-2]
-    assert seen.during(start, end).other_cpu_ratio(start, end) > 0.2
-    assert seen.other_cpu_ratio(start, end) == pytest.approx(0.2)
+    resources = with_samples(recorded, worker=1.0)
+    resources.samples["worker"][-1] += 22.5
+    start, end = resources.times[0], resources.times[-2]
+    assert resources.during(start, end).other_cpu_ratio(start, end) > 0.2
+    assert resources.other_cpu_ratio(start, end) == pytest.approx(0.2)
 
 
 def test_the_clock_is_read_from_the_quickest_answer_of_the_farthest_node():

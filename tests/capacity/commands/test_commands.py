@@ -59,7 +59,7 @@ def test_usl_tells_a_person_in_spanish_why_not_to_use_it(write):
     assert "máximo " not in output
 
 
-def test_usl_tells_a_peak_with_its_neighbours(write):
+def test_usl_prints_a_peak_with_its_neighbours(write):
     output = run(usl, write("n,x\n1,2\n2,3.738318\n4,6.299213\n8,8.376963\n"), "--lang", "en").output
     assert "peak              n = 9 (9.747) · X(9) = 8.491 · X(10) = 8.511" in output
 
@@ -93,7 +93,7 @@ def test_a_spreadsheets_semicolons_tabs_and_line_ends_are_read(write, text):
         ("n,x\n1,nan\n", "line 2 (nan); x must be"),
     ],
 )
-def test_a_bad_csv_is_told_in_one_line_with_its_number(write, text, message):
+def test_the_error_for_an_invalid_csv_names_the_line(write, text, message):
     with pytest.raises(UsageError) as caught:
         run(usl, write(text))
     assert message in str(caught.value)
@@ -164,7 +164,7 @@ def test_audit_as_json(write):
         ("50MB,4,sustained,100,8,3,0", "line 2 (0); rate must be a number over 0"),
     ],
 )
-def test_a_bad_table_is_told_with_its_line(write, row, message):
+def test_the_error_for_an_invalid_table_names_the_line(write, row, message):
     with pytest.raises(UsageError) as caught:
         run(audit, write(TABLE + row + "\n"))
     assert message in str(caught.value)

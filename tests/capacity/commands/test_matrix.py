@@ -17,12 +17,12 @@ MATRIX = ("matrix", "--sizes", "5MB", "--concurrencies", "1,2", "--modes", "burs
 
 
 def leave(sessions, slots, repeat, seconds=5.0, **changes):
-    """Record a run as the matrix's own."""
-    made, *times = burst(slots, 12, seconds, 1e9 + 1000 * (2 * repeat + slots), f"c{slots}-{repeat}")
-    made.note = PlannedRun("5MB", slots, "burst", repeat).note(PLAN)
+    """Record a run with the note of the matrix."""
+    run, *times = burst(slots, 12, seconds, 1e9 + 1000 * (2 * repeat + slots), f"c{slots}-{repeat}")
+    run.note = PlannedRun("5MB", slots, "burst", repeat).note(PLAN)
     for name, value in changes.items():
-        setattr(made, name, value)
-    record_bursts(sessions, [(made, *times)])
+        setattr(run, name, value)
+    record_bursts(sessions, [(run, *times)])
 
 
 def ask(environment, *arguments):

@@ -95,12 +95,12 @@ def test_a_clearly_busiest_resource_is_named_even_without_other_criteria():
     assert (verdict.cause, verdict.confidence) == (Cause.CPU, Confidence.HIGH)
 
 
-def test_throttling_of_a_full_machine_is_not_the_quota_s_doing():
+def test_throttling_on_a_full_machine_is_not_attributed_to_the_quota():
     cell = CellEvidence(throttled_period_ratio=0.3, host_idle_ratio=0.02, cpu_utilisation=0.98, cpu_pressure_some=0.5)
     assert find_bottleneck(cell).cause is not Cause.CPU_QUOTA
 
 
-def test_a_throttled_ffmpeg_on_a_machine_full_of_others_is_not_called_single_threaded():
+def test_a_throttled_ffmpeg_on_a_machine_full_of_other_processes_is_not_called_single_threaded():
     """Seen in a run under a quota of 0.8 cores while other processes used 66 % of the machine."""
     cell = replace(ONE_THREAD, cpu_utilisation=0.637, throttled_period_ratio=0.385, host_idle_ratio=0.063)
     assert find_bottleneck(replace(cell, throttled_period_ratio=None)).cause is Cause.SINGLE_THREAD
@@ -109,7 +109,7 @@ def test_a_throttled_ffmpeg_on_a_machine_full_of_others_is_not_called_single_thr
     )
 
 
-def test_slots_in_step_fill_each_direction_of_a_narrow_line_half_of_the_time():
+def test_synchronised_slots_use_each_direction_of_a_narrow_line_half_of_the_time():
     """Seen in a run of four slots behind 0.4 MB/s: neither direction over 52 %, and the database's 0.06 s doubled."""
     cell = CellEvidence(
         efficiency=0.45,
@@ -139,7 +139,7 @@ def test_an_ffmpeg_that_waits_for_a_disk_is_not_called_single_threaded():
         assert (find_bottleneck(cell).cause, find_bottleneck(cell).confidence) == (Cause.DISK, Confidence.HIGH)
 
 
-def test_a_slot_more_that_pays_names_the_slots_although_it_does_not_double():
+def test_slots_are_named_if_one_more_raises_throughput_even_without_doubling_it():
     """Seen with one slot and S3 a second away: the second slot gave 78 % more, the emulator taking the rest."""
     cell = CellEvidence(
         gain_from_here=0.781,
@@ -167,7 +167,7 @@ def test_contradicting_evidence_stays_with_the_candidate():
     assert "CPU busy 30 % (≥ 90 %)" in texts(candidates[Cause.CPU].against)
 
 
-def test_unmeasured_and_contradicting_criteria_are_apart():
+def test_unmeasured_and_contradicting_criteria_are_listed_separately():
     candidates = {
         candidate.cause: candidate for candidate in find_bottleneck(CellEvidence(cpu_utilisation=0.2)).candidates
     }

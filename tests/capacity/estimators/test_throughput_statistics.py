@@ -1,4 +1,4 @@
-"""Bias and coverage of the estimators on simulated bursts whose capacity is known."""
+"""Bias and coverage of the estimators on simulated bursts with a given true capacity."""
 
 import numpy as np
 import pytest

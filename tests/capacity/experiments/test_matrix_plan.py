@@ -24,7 +24,7 @@ def test_every_cell_is_run_once_in_each_repeat():
     assert set(cells.values()) == {1}
 
 
-def test_repeats_are_interleaved_and_the_order_is_the_same_when_asked_again():
+def test_repeats_are_interleaved_and_the_order_is_reproducible():
     tests = ordered_runs(PLAN)
     assert [t.repeat for t in tests] == [1] * 12 + [2] * 12
     assert tests == ordered_runs(PLAN)
@@ -36,7 +36,7 @@ def test_an_automatic_rate_has_its_burst_before_it():
     assert [t.mode for t in ordered_runs(plan)] == ["burst", "burst", "sustained", "sustained"]
 
 
-def test_cells_measured_another_way_are_another_matrix():
+def test_cells_with_other_settings_belong_to_another_matrix():
     for change in (
         {"count": 17},
         {"rate_per_minute": None},
@@ -47,14 +47,14 @@ def test_cells_measured_another_way_are_another_matrix():
         assert replace(PLAN, **change).name != PLAN.name
 
 
-def test_asking_for_more_cells_or_repeats_keeps_the_notes_of_those_that_were_asked_before():
+def test_adding_cells_or_repeats_does_not_change_the_notes_of_the_existing_ones():
     more = replace(PLAN, sizes=("5MB", "10MB", "50MB"), concurrencies=(1, 2, 4, 8), repeats=3)
     assert {t.note(PLAN) for t in ordered_runs(PLAN)} < {t.note(more) for t in ordered_runs(more)}
 
 
 def test_a_measured_cell_predicts_its_burst():
-    found = predict(PLAN, BURST, {(5_000_000, 2): 6.0}, cores=2)
-    assert (found.seconds, found.basis) == (16 * 3 + 6 + OVERHEAD_SECONDS, Basis.MEASURED)
+    prediction = predict(PLAN, BURST, {(5_000_000, 2): 6.0}, cores=2)
+    assert (prediction.seconds, prediction.basis) == (16 * 3 + 6 + OVERHEAD_SECONDS, Basis.MEASURED)
 
 
 def test_a_sustained_test_lasts_as_long_as_its_schedule_or_its_slots_need():
@@ -65,26 +65,26 @@ def test_a_sustained_test_lasts_as_long_as_its_schedule_or_its_slots_need():
 
 
 def test_an_unmeasured_cell_is_scaled_by_bytes_and_slots_from_the_nearest():
-    found = predict(PLAN, PlannedRun("10MB", 4, "burst", 1), {(5_000_000, 2): 6.0, (5_000_000, 1): 5.0}, cores=2)
-    assert found.basis is Basis.SCALED
-    assert found.seconds == 16 * 24 / 4 + 24 + OVERHEAD_SECONDS
+    prediction = predict(PLAN, PlannedRun("10MB", 4, "burst", 1), {(5_000_000, 2): 6.0, (5_000_000, 1): 5.0}, cores=2)
+    assert prediction.basis is Basis.SCALED
+    assert prediction.seconds == 16 * 24 / 4 + 24 + OVERHEAD_SECONDS
 
 
-def test_with_nothing_measured_the_size_and_the_cores_give_a_guess_that_says_so():
-    found = predict(PLAN, PlannedRun("10MB", 4, "burst", 1), {}, cores=2)
-    assert (found.seconds, found.basis) == (16 * 40 / 4 + 40 + OVERHEAD_SECONDS, Basis.GUESSED)
+def test_without_measurements_the_prediction_is_a_guess_from_size_and_cores():
+    prediction = predict(PLAN, PlannedRun("10MB", 4, "burst", 1), {}, cores=2)
+    assert (prediction.seconds, prediction.basis) == (16 * 40 / 4 + 40 + OVERHEAD_SECONDS, Basis.GUESSED)
 
 
-def test_a_sum_rests_on_its_least_sure_part():
+def test_a_sum_is_as_certain_as_its_least_certain_part():
     parts = [predict(PLAN, BURST, {(5_000_000, 2): 6.0}, 2), predict(PLAN, BURST, {}, 2)]
     assert total(parts).basis is Basis.GUESSED
     assert total(parts).seconds == pytest.approx(sum(p.seconds for p in parts))
     assert (total([]).seconds, total([]).basis) == (0, Basis.MEASURED)
 
 
-def test_services_are_known_by_size_and_slots():
+def test_service_times_are_looked_up_by_size_and_slots():
     assert measured_services([("5MB", 2, 6.0), ("5MB", 2, 7.0), ("10MB", 1, None)]) == {(5_000_000, 2): 7.0}
 
 
-def test_a_file_smaller_than_what_can_be_made_is_known_too():
+def test_a_file_smaller_than_any_generated_video_has_a_service_time_too():
     assert measured_services([("50KB", 2, 6.0), ("30GB", 2, 7.0)]) == {(50_000, 2): 6.0, (30 * 10**9, 2): 7.0}

@@ -57,7 +57,7 @@ def test_an_automatic_rate_is_0_8_of_its_burst_and_the_same_in_every_repeat():
         assert rates == [pytest.approx(0.8 * matrix_run.rows[first].x_sat_per_minute)] * 2
 
 
-def test_a_test_that_fails_is_results_and_does_not_stop_the_others():
+def test_a_failed_run_is_a_result_and_does_not_stop_the_others():
     matrix_run, results = carry_out(FakeRunner(frozenset({2})))
     failed = [test for test, result in results if isinstance(result, AforoError)]
     assert list(matrix_run.errors) == failed
@@ -81,7 +81,7 @@ def test_a_cell_with_losses_counts_as_measured():
     assert matrix_run.errors == {}
 
 
-def test_what_is_left_is_predicted_by_what_was_measured_so_far():
+def test_the_remaining_runs_are_predicted_from_those_measured_so_far():
     matrix_run = MatrixRun(FakeRunner(), PLAN)
     assert matrix_run.remaining_time().basis is Basis.GUESSED
     first = ordered_runs(PLAN)[0]
@@ -89,7 +89,7 @@ def test_what_is_left_is_predicted_by_what_was_measured_so_far():
     assert matrix_run.remaining_time().basis is Basis.SCALED
 
 
-def test_a_burst_is_adaptive_only_when_asked_and_a_sustained_test_never():
+def test_a_burst_is_adaptive_only_on_request_and_a_sustained_run_never():
     runner = FakeRunner()
     carry_out(runner, MatrixPlan(("5MB",), (1,), ("burst", "sustained"), 16, 1, 10.0, adaptive=True, arrivals=60))
     assert {(t.mode, t.adaptive, t.count) for t in runner.requests} == {("burst", True, 16), ("sustained", False, 60)}
@@ -105,7 +105,7 @@ def earlier(sessions, tmp_path, monkeypatch):
 
 
 def sustained_alone(sessions, **more):
-    """Carry out a plan without bursts after looking at what is there; return the tests and what was results."""
+    """Carry out a plan without bursts, given the recorded runs; return the planned runs and their results."""
     plan = MatrixPlan(**dict(sizes=("5MB",), concurrencies=(2,), modes=("sustained",), count=16, repeats=2,
                        rate_per_minute=None) | more)  # fmt: skip
     runner, results = FakeRunner(), []

@@ -28,7 +28,7 @@ def limited_to(rate):
     return lambda trial: Stability.STABLE if trial.rate_per_minute <= rate else Stability.UNSTABLE
 
 
-def test_a_search_begins_with_a_burst():
+def test_a_search_starts_with_a_burst():
     assert next_step(RateSearch()) == SearchStep(Mode.BURST, 24)
 
 
@@ -45,7 +45,7 @@ def test_an_unstable_run_steps_down_by_005():
     assert (search.stable_per_minute, search.unstable_per_minute) == (8.5, 9.0)
 
 
-def test_a_hopeless_system_ends_at_half_of_the_burst():
+def test_a_search_without_a_stable_rate_ends_at_half_of_the_burst():
     search, rates = explore(limited_to(0.0))
     assert search.stable_per_minute is None
     assert rates[-1] == 5.0

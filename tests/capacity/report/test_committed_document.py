@@ -9,7 +9,7 @@ from capacity.report.template_loader import FOLDER
 
 TEMPLATES = (FOLDER / "escenario_2.es.md.j2", FOLDER / "conclusiones.es.md.j2")
 DOCUMENT = Path(__file__).parents[3] / "capacity-planning/escenario_2_worker_throughput.md"
-#: what Jinja replaces
+#: parts that Jinja replaces
 EXPRESSION = re.compile(r"{{.*?}}|{%.*?%}|{#.*?#}", re.S)
 
 
@@ -19,7 +19,7 @@ def fixed_lines(template):
     return [line for line in body.splitlines() if line.strip() and not EXPRESSION.search(line)]
 
 
-def test_every_fixed_line_of_the_template_stands_in_the_committed_document_in_the_same_order():
+def test_every_fixed_line_of_the_template_is_in_the_committed_document_in_the_same_order():
     committed = [line for line in DOCUMENT.read_text("utf-8").splitlines() if line.strip()]
     fixed = fixed_lines(TEMPLATES[0])
     assert len(fixed) > 40
@@ -32,7 +32,7 @@ def test_every_fixed_line_of_the_template_stands_in_the_committed_document_in_th
 
 def test_every_conclusion_of_the_committed_document_has_the_form_of_a_template_sentence():
     source = TEMPLATES[1].read_text("utf-8")
-    for macro in ("gain", "rate", "few_runs"):  # macros that others call hold the start of a sentence
+    for macro in ("gain", "rate", "few_runs"):  # macros called within a sentence
         body = re.search(rf"{{% macro {macro}\(v\) -?%}}\s*(.*?)\s*{{%-? endmacro", source, re.S).group(1)
         source = source.replace(f"{{{{ {macro}(v) }}}}", body)
     bodies = re.findall(r"{% macro \w+\(v\) -?%}\s*(.*?)\s*{%-? endmacro", source, re.S)

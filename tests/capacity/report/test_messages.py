@@ -62,7 +62,7 @@ def test_a_utilisation_names_the_cores_that_it_refers_to(cores, en):
     assert measurement(Measurement(Quantity.CPU_UTILISATION, 0.97, cores=cores), "en") == en
 
 
-def test_known_steal_ratios_only_are_shown():
+def test_only_measured_steal_ratios_are_shown():
     reason = Reason(Problem.STEAL, {"mean_ratio": 0.06, "worst_window_ratio": None})
     assert sentence(reason, "es") == "CPU robada por el hipervisor: 6.0 %"
 

@@ -77,11 +77,11 @@ def same_as_golden(name, text):
 def test_the_answer_counts_the_runs_that_the_capacity_is_the_mean_of(sessions, settings):
     counts = enumerate((12, 14, 13))
     bursts = [burst(1, count, 5.0 + number / 10, 1e9 + 1000 * number, f"r{number}") for number, count in counts]
-    found = analyse_bursts(sessions, settings, bursts)
-    first, _, scope, _ = answer(found, "en")
+    analysis = analyse_bursts(sessions, settings, bursts)
+    first, _, scope, _ = answer(analysis, "en")
     assert "nominal capacity, mean of 3 runs; 95 %: [" in first
     assert scope == "The interval includes differences between runs."
-    assert "a partir de 3 pruebas medidas" in render_document(found)
+    assert "a partir de 3 pruebas medidas" in render_document(analysis)
 
 
 @pytest.mark.parametrize(
@@ -244,10 +244,10 @@ class Page(HTMLParser):
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
-        found = dict(attrs)
-        self.references += [found[name] for name in ("src", "href") if name in found]
+        attributes = dict(attrs)
+        self.references += [attributes[name] for name in ("src", "href") if name in attributes]
         if tag == "rect":
-            self.rectangles.append([float(found[name]) for name in ("x", "y", "width", "height")])
+            self.rectangles.append([float(attributes[name]) for name in ("x", "y", "width", "height")])
         if tag not in self.VOID:
             self.open.append(tag)
 
@@ -257,7 +257,7 @@ class Page(HTMLParser):
 
 
 @pytest.mark.parametrize("lang", ["es", "en"])
-def test_the_page_is_whole_and_needs_nothing_else(analysed, lang):
+def test_the_page_is_complete_and_self_contained(analysed, lang):
     text = render_page(analysed, lang)
     page = Page(text)
     assert page.open == []
@@ -273,7 +273,7 @@ def test_every_bar_lies_on_its_plane(analysed):
         assert -0.01 <= y <= y + height <= 100.01
 
 
-def test_the_page_says_the_answer_before_anything_else(analysed):
+def test_the_page_starts_with_the_answer(analysed):
     text = render_page(analysed, "es")
     body = text[text.index("<body>") :]
     assert body.startswith('<body><h1>Capacidad de la capa de workers</h1><section class="answer"><strong>')

@@ -163,7 +163,7 @@ def test_a_demand_that_is_not_a_rate_is_refused(demand):
     assert "is not a rate such as 30/min" in " ".join(result.output.split())
 
 
-def test_a_demand_beyond_all_reason_is_refused():
+def test_an_impossibly_large_demand_is_an_error():
     with pytest.raises(UsageError, match="slots"):
         run("--demand", "1e9/min", "--service", "30s")
 

@@ -29,7 +29,7 @@ def finished(ending=Ending.EXITED, returncode=1, stderr="", oom_killer_struck=Fa
         (finished(stderr="stream 0, offset 0x8000: partial file"), Reason.TRUNCATED),
         (finished(stderr="moov atom not found\nin.bin: Invalid data found when processing input"), Reason.TRUNCATED),
         (finished(stderr="Invalid data found when processing input"), Reason.CORRUPT),
-        (finished(stderr=""), Reason.CORRUPT),  # -xerror leaves without a word
+        (finished(stderr=""), Reason.CORRUPT),  # -xerror exits without a message
         (finished(returncode=127, stderr="libx.so: failed to map segment from shared object"), Reason.OOM),
         (finished(returncode=69, stderr="something new"), Reason.FFMPEG_ERROR),
         (finished(returncode=69, stderr=""), Reason.FFMPEG_ERROR),

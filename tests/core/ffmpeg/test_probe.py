@@ -30,8 +30,8 @@ def test_the_probe_returns_the_properties_of_a_video(good):
     ("name", "container"), [("a.mov", "mov"), ("a.m4v", "mov"), ("a.mkv", "matroska"), ("a.ts", "mpegts")]
 )
 def test_containers_are_detected_by_content(good, tmp_path, name, container):
-    made = clips.make(tmp_path / name, "-i", str(good), "-c", "copy", *(["-f", "mp4"] if name == "a.m4v" else []))
-    facts = probe(made.rename(tmp_path / "in.bin"), clips.LIMITS)
+    video = clips.make(tmp_path / name, "-i", str(good), "-c", "copy", *(["-f", "mp4"] if name == "a.m4v" else []))
+    facts = probe(video.rename(tmp_path / "in.bin"), clips.LIMITS)
     assert (facts.container, facts.video_codec, facts.audio_codec) == (container, "h264", "aac")
     assert facts.video_seconds == pytest.approx(2.0, abs=0.05)
 
@@ -46,12 +46,12 @@ def test_avi_and_webm_are_accepted(tmp_path):
 def test_subtitles_and_a_cover_picture_are_ignored(good, tmp_path):
     (tmp_path / "s.srt").write_text("1\n00:00:00,000 --> 00:00:01,000\nhola\n")
     cover = ("-f", "lavfi", "-i", "color=size=64x64:duration=0.04:rate=25")
-    made = clips.make(
+    video = clips.make(
         tmp_path / "rich.mp4",
         *("-i", str(good), *cover, "-i", str(tmp_path / "s.srt"), "-map", "1", "-map", "0", "-map", "2", "-c", "copy"),
         *("-c:v:0", "mjpeg", "-c:s", "mov_text", "-disposition:v:0", "attached_pic"),
     )
-    assert (probe(made, clips.LIMITS).video_codec, probe(made, clips.LIMITS).width) == ("h264", 320)
+    assert (probe(video, clips.LIMITS).video_codec, probe(video, clips.LIMITS).width) == ("h264", 320)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_a_probe_that_takes_too_long_is_a_timeout(good):
     assert refused(good, replace(clips.LIMITS, deadline_seconds=0.0)) is Reason.TIMEOUT
 
 
-def test_the_guard_keeps_ffmpeg_to_one_demuxer_and_to_files():
+def test_the_guard_restricts_ffmpeg_to_one_demuxer_and_to_files():
     guard = input_guard("mov")
     options = dict(zip(guard[::2], guard[1::2], strict=True))
     assert (options["-f"], options["-format_whitelist"], options["-protocol_whitelist"]) == ("mov", "mov", "file,pipe")

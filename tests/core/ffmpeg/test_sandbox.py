@@ -112,7 +112,7 @@ def test_a_program_that_floods_its_output_is_ended():
     assert len(finished.stdout) < 100_000 + 10 * sandbox.READ_BYTES
 
 
-def test_only_the_end_of_standard_error_is_kept():
+def test_only_the_end_of_standard_error_is_returned():
     finished = run_sandboxed(["sh", "-c", "yes | head -c 1000000 >&2; echo the end >&2"], LIMITS)
     assert len(finished.stderr_tail) <= sandbox.STDERR_TAIL_BYTES
     assert finished.stderr_tail.endswith("the end")

@@ -11,8 +11,8 @@ from worker.media.profiles import PROFILES, profile_named
 def size_after(tmp_path, profile: str, size: str) -> str:
     """Return width, height and pixel format of one picture of `size` after the profile's filter."""
     picture = ("-f", "lavfi", "-i", f"testsrc2=size={size}:rate=25:duration=0.04")
-    made = clips.make(tmp_path / "one.mp4", *picture, "-vf", PROFILES[profile].video_filter, "-c:v", "libx264")
-    entries = ["-show_entries", "stream=width,height,pix_fmt", "-of", "csv=p=0", str(made)]
+    output = clips.make(tmp_path / "one.mp4", *picture, "-vf", PROFILES[profile].video_filter, "-c:v", "libx264")
+    entries = ["-show_entries", "stream=width,height,pix_fmt", "-of", "csv=p=0", str(output)]
     return subprocess.run(
         ["ffprobe", "-v", "error", *entries], capture_output=True, text=True, check=True
     ).stdout.strip()
@@ -45,8 +45,8 @@ def grey_levels(path) -> bytes:
 
 def test_the_watermark_is_drawn_in_the_corner_of_showcase_and_nowhere_else(tmp_path):
     black = ("-f", "lavfi", "-i", "color=black:size=1280x720:rate=25:duration=0.04")
-    made = clips.make(tmp_path / "black.mp4", *black, "-vf", PROFILES["showcase"].video_filter, "-c:v", "libx264")
-    levels = grey_levels(made)
+    output = clips.make(tmp_path / "black.mp4", *black, "-vf", PROFILES["showcase"].video_filter, "-c:v", "libx264")
+    levels = grey_levels(output)
     lit = [divmod(i, 1280) for i, level in enumerate(levels) if level > 60]
     assert lit
     assert min(row for row, _ in lit) > 590

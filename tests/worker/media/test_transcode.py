@@ -170,40 +170,57 @@ def test_exit_status_0_without_an_output_is_a_failure(good, tmp_path, monkeypatc
     assert failure_of(good, tmp_path / "out.mp4", media=media) is Reason.EMPTY
 
 
-def seen(pictures: int, dropped: int = 0, doubled: int = 0) -> Progress:
+def progress_of(pictures: int, dropped: int = 0, doubled: int = 0) -> Progress:
     progress = Progress()
     progress.feed(f"frame={pictures}\ndrop_frames={dropped}\ndup_frames={doubled}\nprogress=end\n".encode())
     return progress
 
 
 @pytest.mark.parametrize(
-    ("source", "made", "progress"),
+    ("source", "output", "progress"),
     [
-        (FACTS, FACTS, seen(1800)),
-        (FACTS, replace(FACTS, video_seconds=59.0), seen(1790)),  # within half a second, two pictures and a per cent
-        (FACTS, FACTS, seen(1500, dropped=300)),
-        (replace(FACTS, frames=None, video_seconds=None, duration_seconds=None), FACTS, seen(7)),  # promised nothing
-        (replace(FACTS, video_seconds=30.0), replace(FACTS, video_seconds=30.0), seen(900)),  # edit list hides half
-        (replace(FACTS, duration_seconds=90.0), FACTS, seen(1800)),  # the sound is longer
+        (FACTS, FACTS, progress_of(1800)),
+        (
+            FACTS,
+            replace(FACTS, video_seconds=59.0),
+            progress_of(1790),
+        ),  # within half a second, two pictures and a per cent
+        (FACTS, FACTS, progress_of(1500, dropped=300)),
+        (
+            replace(FACTS, frames=None, video_seconds=None, duration_seconds=None),
+            FACTS,
+            progress_of(7),
+        ),  # promised nothing
+        (
+            replace(FACTS, video_seconds=30.0),
+            replace(FACTS, video_seconds=30.0),
+            progress_of(900),
+        ),  # edit list hides half
+        (replace(FACTS, duration_seconds=90.0), FACTS, progress_of(1800)),  # the sound is longer
     ],
 )
-def test_a_complete_output_passes(source, made, progress):
-    require_whole(source, made, progress, FULL)
+def test_a_complete_output_passes(source, output, progress):
+    require_whole(source, output, progress, FULL)
 
 
 @pytest.mark.parametrize(
-    ("source", "made", "progress", "reason"),
+    ("source", "output", "progress", "reason"),
     [
-        (FACTS, replace(FACTS, video_seconds=58.0), seen(1800), Reason.TRUNCATED),
-        (FACTS, FACTS, seen(1700), Reason.TRUNCATED),
-        (FACTS, FACTS, seen(1800, doubled=100), Reason.TRUNCATED),
-        (FACTS, replace(FACTS, audio_codec=None), seen(1800), Reason.CORRUPT),
-        (replace(FACTS, video_seconds=None), replace(FACTS, duration_seconds=50.0), seen(1800), Reason.TRUNCATED),
+        (FACTS, replace(FACTS, video_seconds=58.0), progress_of(1800), Reason.TRUNCATED),
+        (FACTS, FACTS, progress_of(1700), Reason.TRUNCATED),
+        (FACTS, FACTS, progress_of(1800, doubled=100), Reason.TRUNCATED),
+        (FACTS, replace(FACTS, audio_codec=None), progress_of(1800), Reason.CORRUPT),
+        (
+            replace(FACTS, video_seconds=None),
+            replace(FACTS, duration_seconds=50.0),
+            progress_of(1800),
+            Reason.TRUNCATED,
+        ),
     ],
 )
-def test_an_incomplete_output_fails(source, made, progress, reason):
+def test_an_incomplete_output_fails(source, output, progress, reason):
     with pytest.raises(VideoFailed) as failure:
-        require_whole(source, made, progress, FULL)
+        require_whole(source, output, progress, FULL)
     assert failure.value.reason is reason
 
 

@@ -25,7 +25,7 @@ def test_a_lost_delete_is_retried_and_the_task_runs_once(kind, sqs_queue, proxy,
         proxy.inject(Fault(kind, 503), DELETE)
         send_task(queue, "a")
         until(lambda: "a" in worker.names("end"), "the task ran")
-        until(lambda: "could not delete a finished message" in worker.said(), "the delete failed")
+        until(lambda: "could not delete a finished message" in worker.log_text(), "the delete failed")
         proxy.heal()
         until(lambda: is_empty(queue), "the message was deleted after all", seconds=20)
         assert worker.names("start").count("a") == 1
@@ -37,7 +37,7 @@ def test_a_delete_whose_answer_is_lost_is_no_error_the_second_time(sqs_queue, pr
     with tiny_worker(queue, proxy.url) as worker:
         proxy.inject(Fault("drop"), DELETE)
         send_task(queue, "a")
-        until(lambda: "could not delete" in worker.said(), "the answer was lost")
+        until(lambda: "could not delete" in worker.log_text(), "the answer was lost")
         proxy.heal()
         send_task(queue, "b")
         until(lambda: "b" in worker.names("end"), "the next task ran")
