@@ -41,7 +41,7 @@ EXECUTIONS = """
 
 def fill(server: str, videos: int) -> float:
     """Create the database `videos_<number>` if it is missing; return the seconds that took."""
-    name, begun = f"videos_{videos}", time.monotonic()
+    name, started = f"videos_{videos}", time.monotonic()
     with psycopg.connect(server, autocommit=True) as connection:
         if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
             return 0.0
@@ -50,7 +50,7 @@ def fill(server: str, videos: int) -> float:
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"ALTER DATABASE {name}_filling RENAME TO {name}")
         connection.execute("CHECKPOINT")
-    return time.monotonic() - begun
+    return time.monotonic() - started
 
 
 def _fill(url: str, videos: int) -> None:
@@ -73,14 +73,14 @@ def _fill(url: str, videos: int) -> None:
 
 @contextmanager
 def _without_indexes(connection: psycopg.Connection) -> Iterator[None]:
-    found = connection.execute(
+    indexes = connection.execute(
         "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' AND indexname NOT LIKE '%pk%'"
     ).fetchall()
-    for name, _ in found:
+    for name, _ in indexes:
         connection.execute(f"DROP INDEX {name}")
     yield
     connection.execute("SET maintenance_work_mem = '512MB'")
-    for _, definition in found:
+    for _, definition in indexes:
         connection.execute(definition)
 
 

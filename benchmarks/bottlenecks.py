@@ -12,45 +12,47 @@ from pathlib import Path
 from capacity.diagnosis.bottleneck import Cause
 from core.run import Host
 from testing import hardware_limits
-from testing.limit_cases import CASES, Judged, judge
+from testing.limit_cases import CASES, Diagnosis, diagnose
 from testing.native_stack import Stack, copied_stack
 
 
 def main() -> None:
     """Run the given cases, or all."""
-    if (reason := hardware_limits.why_not()) is not None:
+    if (reason := hardware_limits.missing_requirement()) is not None:
         raise SystemExit(f"error: {reason}")
-    wanted = [Cause(name) for name in sys.argv[1:]] or list(CASES)
+    causes = [Cause(name) for name in sys.argv[1:]] or list(CASES)
     with tempfile.TemporaryDirectory(prefix="limits-") as folder:
         base = copied_stack(Path(folder))
-        judged = [each for label in wanted if (each := _judged(label, base)) is not None]
-    host, right = Host.this(), sum(each.with_sibling.cause is each.case.label for each in judged)
-    print(f"\n{right} of {len(judged)} named right on {host.cpu_model}, {host.cpu_count} cores, {host.system}")
-    print("| Injected | c | Verdict alone | Verdict with sibling | Evidence | Flags |\n|---|---|---|---|---|---|")
-    for each in judged:
+        diagnoses = [each for label in causes if (each := _diagnosed(label, base)) is not None]
+    host, correct = Host.this(), sum(each.with_comparable.cause is each.case.label for each in diagnoses)
+    print(f"\n{correct} of {len(diagnoses)} named correctly on {host.cpu_model}, {host.cpu_count} cores, {host.system}")
+    print(
+        "| Injected | c | Verdict alone | Verdict with comparable run | Evidence | Flags |\n|---|---|---|---|---|---|"
+    )
+    for each in diagnoses:
         print(_line(each))
 
 
-def _judged(label: Cause, base: Stack) -> Judged | None:
+def _diagnosed(label: Cause, base: Stack) -> Diagnosis | None:
     """Return and print the result of a case; None, with the reason printed, if its programs failed."""
     try:
-        judged = judge(CASES[label], base)
+        diagnosis = diagnose(CASES[label], base)
     except AssertionError as error:
         print(f"{label}: not run: {error}", file=sys.stderr, flush=True)
         return None
-    print(_line(judged), file=sys.stderr, flush=True)
-    return judged
+    print(_line(diagnosis), file=sys.stderr, flush=True)
+    return diagnosis
 
 
-def _line(judged: Judged) -> str:
-    case, alone, found = judged.case, judged.alone, judged.with_sibling
+def _line(diagnosis: Diagnosis) -> str:
+    case, alone, whole = diagnosis.case, diagnosis.alone, diagnosis.with_comparable
     cells = (
         case.label,
-        f"{case.slots}, beside {case.sibling_slots}",
+        f"{case.slots}, compared with {case.comparable_slots}",
         f"{alone.cause} ({alone.confidence})",
-        f"{found.cause} ({found.confidence})",
-        "; ".join(found.evidence),
-        ", ".join(found.flags) or "none",
+        f"{whole.cause} ({whole.confidence})",
+        "; ".join(whole.evidence),
+        ", ".join(whole.flags) or "none",
     )
     return "| " + " | ".join(cells) + " |"
 

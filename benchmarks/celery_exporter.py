@@ -1,9 +1,9 @@
 """Compare what task metrics cost and lose: ours in the worker, and celery-exporter's, fed by Celery's events.
 
-The same worker (prefork, 2 slots) runs the same no-op tasks from a Redis of its own: without metrics, with ours
-(`aforo.instrument`), and with Celery's events on and celery-exporter beside it. Each is scraped as in
+The same worker (prefork, 2 slots) runs the same no-op tasks from its own Redis: without metrics, with ours
+(`aforo.instrument`), and with Celery's events on and celery-exporter running. Each is scraped as in
 `prometheus/prometheus.yml`: the worker every second, celery-exporter every five. CPU is that of the worker with its
-children plus celery-exporter's. In the last row celery-exporter is killed and started again half way, as a deploy does.
+children plus celery-exporter's. In the last row celery-exporter is killed and restarted half way, as in a deploy.
 
     .venv/bin/python benchmarks/celery_exporter.py [--tasks 10000] [--repeats 3]
     .venv/bin/python benchmarks/celery_exporter.py --quick
@@ -45,7 +45,7 @@ COUNTS = {
 COUNTS[RESTARTED] = COUNTS[PEER]
 DEADLINE_SECONDS = 300.0
 AS_ROOT = {"C_FORCE_ROOT": "1"}
-SETTLE_SECONDS = 8.0
+FINAL_COUNT_SECONDS = 8.0
 
 
 def main() -> None:
@@ -55,20 +55,20 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--worker", nargs=2, metavar=("KIND", "BROKER"), help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.worker:
-        return run_worker(*asked.worker)
-    if asked.quick:
-        asked.tasks, asked.repeats = 200, 1
-    kinds = [PLAIN, OURS, PEER] if asked.quick else [PLAIN, OURS, PEER, RESTARTED]
+    arguments = parser.parse_args()
+    if arguments.worker:
+        return run_worker(*arguments.worker)
+    if arguments.quick:
+        arguments.tasks, arguments.repeats = 200, 1
+    kinds = [PLAIN, OURS, PEER] if arguments.quick else [PLAIN, OURS, PEER, RESTARTED]
     cpu: dict[str, list[float]] = {kind: [] for kind in kinds}
     lost: dict[str, list[float]] = {kind: [] for kind in kinds}
-    for _ in range(asked.repeats):
+    for _ in range(arguments.repeats):
         for kind in kinds:
-            seconds, counted = measured(kind, asked.tasks)
-            cpu[kind].append(seconds / asked.tasks * 10_000)
-            lost[kind].append(asked.tasks - counted)
-    show(cpu, lost, asked.tasks)
+            seconds, counted = measured(kind, arguments.tasks)
+            cpu[kind].append(seconds / arguments.tasks * 10_000)
+            lost[kind].append(arguments.tasks - counted)
+    show(cpu, lost, arguments.tasks)
     return None
 
 
@@ -94,7 +94,7 @@ def run_worker(kind: str, broker: str) -> None:
 
 
 def measured(kind: str, tasks: int) -> tuple[float, float]:
-    """Return the CPU seconds the tasks took, worker and exporter together, and how many the metrics count."""
+    """Return the CPU seconds of worker and exporter for the tasks, and the number of tasks in the metrics."""
     with ExitStack() as stack:
         broker = stack.enter_context(redis_server())
         exporter = stack.enter_context(celery_exporter(broker)) if kind in {PEER, RESTARTED} else None
@@ -114,7 +114,7 @@ def measured(kind: str, tasks: int) -> tuple[float, float]:
             processes[1] = psutil.Process(stack.enter_context(celery_exporter(broker)).pid)
         send(app, tasks - tasks // 2)
         wait_until_done(broker)
-        counted = settled(kind, tasks)
+        counted = final_count(kind, tasks)
         return sum(map(cpu_seconds, processes)) + spent - before, counted
 
 
@@ -126,31 +126,31 @@ def send(app: Celery, tasks: int) -> None:
 
 
 def wait_until_done(broker: str) -> None:
-    """Wait until no task waits or runs."""
+    """Wait until no task is queued or running."""
     with redis.Redis.from_url(broker) as connection:
         seconds_until(
             lambda: not connection.llen("celery") and not connection.hlen("unacked"), "the tasks", DEADLINE_SECONDS
         )
 
 
-def settled(kind: str, tasks: int) -> float:
-    """Return what the metrics count once they count all, or when they have had time to."""
+def final_count(kind: str, tasks: int) -> float:
+    """Return the number of tasks in the metrics when it is complete, or after FINAL_COUNT_SECONDS."""
     if kind not in PORTS:
         return tasks
-    end = time.monotonic() + SETTLE_SECONDS
+    end = time.monotonic() + FINAL_COUNT_SECONDS
     while time.monotonic() < end and counted(kind) < tasks:
         time.sleep(0.5)
     return counted(kind)
 
 
 def counted(kind: str) -> float:
-    """Return how many tasks the metrics say have succeeded."""
+    """Return the number of succeeded tasks in the metrics."""
     return sum(float(count) for count in COUNTS[kind].findall(scrape(PORTS[kind])))
 
 
 @contextmanager
 def redis_server() -> Iterator[str]:
-    """Run a Redis that keeps nothing."""
+    """Run a Redis without persistence."""
     port = free_port()
     command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
     with running(command):
@@ -171,7 +171,7 @@ def celery_exporter(broker: str) -> Iterator[subprocess.Popen[bytes]]:
 
 @contextmanager
 def scraping(kind: str) -> Iterator[None]:
-    """Scrape as Prometheus would, meanwhile."""
+    """Scrape at the interval of Prometheus, in a thread."""
     stop = threading.Event()
 
     def keep_scraping() -> None:
@@ -194,12 +194,12 @@ def cpu_seconds(process: psutil.Process) -> float:
 def peer_version() -> str:
     """Return celery-exporter's version."""
     command = [str(EXPORTER / "bin/pip"), "show", "prometheus-exporter-celery"]
-    told = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    return next((line.split()[1] for line in told.splitlines() if line.startswith("Version")), "of unknown version")
+    output = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    return next((line.split()[1] for line in output.splitlines() if line.startswith("Version")), "(version unknown)")
 
 
 def show(cpu: dict[str, list[float]], lost: dict[str, list[float]], tasks: int) -> None:
-    """Print every repetition, the medians above no metrics and their ratio."""
+    """Print every repetition, the medians relative to no metrics, and their ratio."""
     print(
         f"{platform.platform()}, {os.cpu_count()} cores, celery {version('celery')}, celery-exporter {peer_version()}"
     )
@@ -212,7 +212,7 @@ def show(cpu: dict[str, list[float]], lost: dict[str, list[float]], tasks: int) 
             f" events lost of {tasks}: {' '.join(f'{value:.0f}' for value in lost[kind])}"
         )
     ours, peer = (statistics.median(cpu[kind]) - base for kind in (OURS, PEER))
-    ratio = f"{peer / ours:.1f}" if ours > 0 else f"unknown: {OURS} cost less than can be seen in {tasks} tasks"
+    ratio = f"{peer / ours:.1f}" if ours > 0 else f"unknown: {OURS} cost less than {tasks} tasks can show"
     print(f"ratio of CPU for metrics, {PEER} / {OURS}: {ratio}")
 
 

@@ -1,7 +1,7 @@
 """Compare the database exporter with Debian's `prometheus-sql-exporter` for the same values.
 
-They run one after the other on a separate PostgreSQL server. Both are scraped over HTTP while 8 videos per second
-change (`big_table.Work`), after a comparison of their values. The peer repeats its queries in the background and
+They run one after the other on a separate PostgreSQL server. First their values are compared. Then both are scraped
+over HTTP while 8 videos per second change (`big_table.Work`). The peer repeats its queries in the background and
 answers scrapes from its last result, so costs are given per refresh of all values. Ours refreshes at each scrape.
 Database time is planning and execution time in pg_stat_statements, by user. CPU is that of the backends and of the
 parallel workers that ended in the meantime.
@@ -29,8 +29,8 @@ import psycopg
 from sqlalchemy.engine import make_url
 
 from benchmarks.big_table import Work, fill
+from benchmarks.compare_exporters import compare, parsed
 from benchmarks.programs import ROOT, percentiles, running, scrape, timed_scrape
-from benchmarks.same_figures import compare, parsed
 from testing import postgresql
 from testing.polling import seconds_until
 
@@ -85,18 +85,20 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="data folder of the server (default: a temporary one)")
     parser.add_argument("--fill", type=int, nargs="*", default=[])
     parser.add_argument("--videos", type=int, nargs="*", default=[])
-    parser.add_argument("--scrapes", type=int, default=300, help="maximum of scrapes per exporter and size")
-    parser.add_argument("--seconds", type=float, default=60, help="seconds of scraping the peer per size")
+    parser.add_argument(
+        "--scrapes", type=int, default=300, help="maximum number of scrapes per exporter and table size"
+    )
+    parser.add_argument("--seconds", type=float, default=60, help="seconds of scraping the peer per table size")
     parser.add_argument("--quick", action="store_true")
-    asked = parser.parse_args()
-    if asked.quick:
-        asked.videos, asked.scrapes, asked.seconds = [2000], 8, 2
-    with tempfile.TemporaryDirectory() as temporary, server(asked.folder or Path(temporary)) as url:
-        for videos in asked.fill:
+    arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.videos, arguments.scrapes, arguments.seconds = [2000], 8, 2
+    with tempfile.TemporaryDirectory() as temporary, server(arguments.folder or Path(temporary)) as url:
+        for videos in arguments.fill:
             print(f"{videos} videos filled in {fill(url, videos):.0f} s", flush=True)
-        for videos in asked.videos:
+        for videos in arguments.videos:
             fill(url, videos)
-            show(videos, *measured(make_url(url).set(database=f"videos_{videos}").render_as_string(), asked))
+            show(videos, *measured(make_url(url).set(database=f"videos_{videos}").render_as_string(), arguments))
 
 
 @contextmanager
@@ -112,15 +114,15 @@ def server(folder: Path) -> Iterator[str]:
         yield url
 
 
-def measured(url: str, asked: argparse.Namespace) -> tuple[Side, Side]:
+def measured(url: str, arguments: argparse.Namespace) -> tuple[Side, Side]:
     """Measure both exporters on one database; raise AssertionError if their values differ."""
     work = Work(url, PER_TICK)
     with ours(url) as own_pid:
-        one = side(CostMeter(url, OURS, own_pid), work, asked.scrapes, 10 * asked.seconds)
+        one = side(CostMeter(url, OURS, own_pid), work, arguments.scrapes, 10 * arguments.seconds)
         with peer(url) as pid:
             seconds_until(lambda: READY[PEER] in scrape(PORTS[PEER], LONGEST_SECONDS), PEER, LONGEST_SECONDS)
             compare(parsed(scrape(PORTS[OURS])), parsed(scrape(PORTS[PEER], LONGEST_SECONDS)))
-            other = side(CostMeter(url, PEER, pid), work, asked.scrapes, asked.seconds)
+            other = side(CostMeter(url, PEER, pid), work, arguments.scrapes, arguments.seconds)
     return one, other
 
 
@@ -156,8 +158,8 @@ def side(watch: CostMeter, work: Work, scrapes: int, seconds: float) -> Side:
         scrape(port, LONGEST_SECONDS)
     if watch.user == PEER:
         watch.wait_for_refresh()
-    before, took, begun, refreshes = watch.cost(), list[float](), time.monotonic(), watch.refreshes()
-    while len(took) < scrapes and (time.monotonic() < begun + seconds):
+    before, took, measuring_since, refreshes = watch.cost(), list[float](), time.monotonic(), watch.refreshes()
+    while len(took) < scrapes and (time.monotonic() < measuring_since + seconds):
         tick = time.monotonic()
         work.tick()
         took.append(timed_scrape(port, LONGEST_SECONDS))
@@ -166,7 +168,7 @@ def side(watch: CostMeter, work: Work, scrapes: int, seconds: float) -> Side:
         while watch.refreshes() - refreshes < FEWEST_REFRESHES - 1:
             watch.wait_for_refresh()
         watch.wait_for_refresh()
-    refreshes, passed = watch.refreshes() - refreshes, time.monotonic() - begun
+    refreshes, passed = watch.refreshes() - refreshes, time.monotonic() - measuring_since
     return Side(watch.user, started, start, took, refreshes, passed / refreshes, watch.cost(before), watch.rss_bytes())
 
 
@@ -212,9 +214,11 @@ class CostMeter:
         return float(self._connection.execute(query, [self.user]).fetchone()[0])  # type: ignore[index]
 
     def _backend_seconds(self) -> float:
-        found = self._connection.execute("SELECT pid FROM pg_stat_activity WHERE usename = %s", [self.user]).fetchall()
+        backends = self._connection.execute(
+            "SELECT pid FROM pg_stat_activity WHERE usename = %s", [self.user]
+        ).fetchall()
         ended = sum(int(field) for field in Path(f"/proc/{self._postmaster}/stat").read_text().split()[15:17])
-        return ended / os.sysconf("SC_CLK_TCK") + sum(_process_seconds(pid) for (pid,) in found)
+        return ended / os.sysconf("SC_CLK_TCK") + sum(_process_seconds(pid) for (pid,) in backends)
 
 
 def _process_seconds(pid: int) -> float:
@@ -224,13 +228,13 @@ def _process_seconds(pid: int) -> float:
 
 def show(videos: int, one: Side, other: Side) -> None:
     """Print both sides and their ratio."""
-    print(f"\n{videos} videos: the values of both agree")
+    print(f"\n{videos} videos: the figures of both agree")
     for side in (one, other):
         number = side.refreshes
         print(
             f"{side.name:>13}: scrape {percentiles([1000 * seconds for seconds in side.scrapes], 'ms')};"
             f" database time {side.database_ms:.2f} ms, its CPU {1000 * side.total.backends / number:.2f} ms,"
-            f" exporter CPU {1000 * side.total.exporter / number:.2f} ms a refresh ({number}, one in"
+            f" exporter CPU {1000 * side.total.exporter / number:.2f} ms per refresh ({number}, one every"
             f" {side.refresh_seconds:.2f} s); RSS {side.rss_bytes / 1e6:.0f} MB;"
             f" first values after {side.start_seconds:.1f} s ({side.start.database:.1f} s of the database)"
         )

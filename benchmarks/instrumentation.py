@@ -1,7 +1,7 @@
 """Measure the cost of our metrics per task: CPU and end-to-end time of no-op tasks, with and without them.
 
-One slot on our transport; the task has three stages. With metrics, /metrics is not read while tasks run, which
-separates the cost of a task from that of a scrape. The scrapes are timed afterwards. The variants are interleaved.
+One slot on our transport. The task has three stages. /metrics is not read while tasks run, which separates the cost of
+a task from that of a scrape. The scrapes are measured afterwards. The variants run in turns.
 
     PYTHONPATH=. .venv/bin/python benchmarks/instrumentation.py [--tasks 400] [--repeats 3]
 """
@@ -14,7 +14,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.laboratory import Queue, cpu_seconds, emulator, machine, read_metrics, spread
+from benchmarks.harness import Queue, cpu_seconds, emulator, machine, read_metrics, spread
 from benchmarks.noop import message, worker
 from testing.polling import seconds_until
 from testing.ports import free_port
@@ -39,14 +39,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", type=int, default=400)
     parser.add_argument("--repeats", type=int, default=3)
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     print(machine())
     costs: dict[bool, list[Cost]] = {True: [], False: []}
     with emulator() as endpoint_url, tempfile.TemporaryDirectory() as folder:
-        for repeat in range(asked.repeats):
+        for repeat in range(arguments.repeats):
             for attached in (True, False) if repeat % 2 else (False, True):
                 queue = Queue.make(endpoint_url, f"i{repeat}-{int(attached)}")
-                costs[attached].append(cost(queue, Path(folder), asked.tasks, attached))
+                costs[attached].append(cost(queue, Path(folder), arguments.tasks, attached))
     for attached, name in ((False, "without"), (True, "with")):
         cpu, wall = ([getattr(each, field) for each in costs[attached]] for field in ("cpu_ms", "wall_ms"))
         print(f"{name:>8}: CPU {spread(cpu)} ms per task, {spread(wall)} ms from task to task")
@@ -56,15 +56,15 @@ def main() -> None:
 def cost(queue: Queue, folder: Path, tasks: int, attached: bool) -> Cost:
     """Return the cost per task over `tasks` tasks, after a warm-up."""
     port = free_port() if attached else 0
-    with worker(queue, folder, WARM_UP_TASKS, *FLAGS, NOOP_HARDENED="1", NOOP_PORT=str(port)) as made:
-        seconds_until(lambda: len(made.moments()) == WARM_UP_TASKS, "the tasks for warming up")
-        before, known = cpu_seconds(made.process), WARM_UP_TASKS
+    with worker(queue, folder, WARM_UP_TASKS, *FLAGS, NOOP_HARDENED="1", NOOP_PORT=str(port)) as noop_worker:
+        seconds_until(lambda: len(noop_worker.moments()) == WARM_UP_TASKS, "the tasks for warming up")
+        before = cpu_seconds(noop_worker.process)
         queue.send([message(queue) for _ in range(tasks)])
-        seconds_until(lambda: len(made.moments()) == known + tasks, "the tasks", seconds=300, every=0.5)
-        used = cpu_seconds(made.process) - before
-        moments = made.moments()[known:]
+        seconds_until(lambda: len(noop_worker.moments()) == WARM_UP_TASKS + tasks, "the tasks", seconds=300, every=0.5)
+        used = cpu_seconds(noop_worker.process) - before
+        moments = noop_worker.moments()[WARM_UP_TASKS:]
         wall = (moments[-1] - moments[0]) / (tasks - 1)
-        return Cost(1000 * used / tasks, 1000 * wall, scrape_cost(made.process, port) if attached else 0.0)
+        return Cost(1000 * used / tasks, 1000 * wall, scrape_cost(noop_worker.process, port) if attached else 0.0)
 
 
 def scrape_cost(process, port: int) -> float:
@@ -83,9 +83,9 @@ def show(costs: dict[bool, list[Cost]]) -> None:
     wall = statistics.median(on.wall_ms - off.wall_ms for on, off in pairs)
     scrape = statistics.median(each.scrape_ms for each in costs[True])
     whole = cpu + TASK_SECONDS * scrape
-    print(f"metrics add {cpu:.2f} ms CPU and {wall:.2f} ms of time to a task; a scrape costs {scrape:.2f} ms CPU")
+    print(f"metrics add {cpu:.2f} ms CPU and {wall:.2f} ms of time per task; a scrape costs {scrape:.2f} ms CPU")
     print(f"of a task of {TASK_SECONDS:.0f} s: time {wall / TASK_SECONDS / 10:.3f} %, ", end="")
-    print(f"CPU with a scrape each second {whole / TASK_SECONDS / 10:.2f} % of a core")
+    print(f"CPU with a scrape per second {whole / TASK_SECONDS / 10:.2f} % of a core")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Check that a worker's /metrics stays fast and small after a thousand child processes.
 
-One slot with `--max-tasks-per-child=1`; read times, memory of the main process, open files and files on disk are taken
-early and late in the same run.
+One slot with `--max-tasks-per-child=1`. The read time, memory of the main process, open files and files on disk are
+measured early and late in the same run.
 
     PYTHONPATH=. .venv/bin/python benchmarks/many_children.py [--children 1000]
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.laboratory import Queue, emulator, machine, read_metrics
+from benchmarks.harness import Queue, emulator, machine, read_metrics
 from benchmarks.noop import NoopWorker, worker
 from testing.polling import seconds_until
 from testing.ports import free_port
@@ -49,7 +49,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--children", type=int, default=1000)
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     print(machine())
     port = free_port()
     with emulator() as endpoint_url, tempfile.TemporaryDirectory() as name:
@@ -57,22 +57,29 @@ def main() -> None:
         queue, tmp = Queue.make(endpoint_url, "children"), folder / "tmp"
         tmp.mkdir()
         options = {"NOOP_HARDENED": "1", "NOOP_PORT": str(port), "TMPDIR": str(tmp)}
-        with worker(queue, folder, asked.children, *FLAGS, **options) as made:
-            for children in (asked.children // 20, asked.children // 4, asked.children // 2, asked.children):
-                seconds_until(lambda n=children: len(made.moments()) >= n, f"{children} tasks", seconds=460)
-                print(snapshot(made, port, tmp), flush=True)
+        with worker(queue, folder, arguments.children, *FLAGS, **options) as noop_worker:
+            for children in (
+                arguments.children // 20,
+                arguments.children // 4,
+                arguments.children // 2,
+                arguments.children,
+            ):
+                seconds_until(lambda n=children: len(noop_worker.moments()) >= n, f"{children} tasks", seconds=460)
+                print(snapshot(noop_worker, port, tmp), flush=True)
 
 
-def snapshot(made: NoopWorker, port: int, tmp: Path) -> Snapshot:
+def snapshot(noop_worker: NoopWorker, port: int, tmp: Path) -> Snapshot:
     """Read /metrics several times and measure the main process."""
     times, answer = [], b""
     for _ in range(READS):
-        begun = time.perf_counter()
+        started = time.perf_counter()
         answer = read_metrics(port) or b""
-        times.append(1000 * (time.perf_counter() - begun))
-    main = psutil.Process(made.process.pid)
+        times.append(1000 * (time.perf_counter() - started))
+    main = psutil.Process(noop_worker.process.pid)
     files = sum(1 for path in tmp.rglob("*") if path.is_file())
-    return Snapshot(len(made.moments()), times, len(answer), main.memory_info().rss / 2**20, main.num_fds(), files)
+    return Snapshot(
+        len(noop_worker.moments()), times, len(answer), main.memory_info().rss / 2**20, main.num_fds(), files
+    )
 
 
 if __name__ == "__main__":

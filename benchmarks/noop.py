@@ -11,9 +11,10 @@ from pathlib import Path
 import psutil
 from celery import Celery
 
-from benchmarks.laboratory import KEYS, Queue, python
+from benchmarks.harness import Queue, python
 from benchmarks.programs import running
 from injector.senders import encode_task
+from testing.emulator import KEYS
 from testing.polling import seconds_until
 
 
@@ -45,9 +46,9 @@ def worker(queue: Queue, folder: Path, tasks: int, *flags: str, **environment: s
     }
     command = python("celery", "-A", "benchmarks.noop_app", "worker", "--without-gossip", "--without-mingle", *flags)
     with running(command, variables, folder / f"{queue.name}.out") as process:
-        made = NoopWorker(process, log)
-        seconds_until(made.moments, "the worker runs a task")
-        yield made
+        noop_worker = NoopWorker(process, log)
+        seconds_until(noop_worker.moments, "the worker runs a task")
+        yield noop_worker
 
 
 def message(queue: Queue) -> str:

@@ -1,6 +1,6 @@
 """A Celery app whose task does nothing, configured by the benchmarks: `celery -A benchmarks.noop_app worker`.
 
-NOOP_HARDENED=1 puts it on our transport, NOOP_PORT instruments the app; without them it is stock Celery.
+NOOP_HARDENED=1 selects our transport. NOOP_PORT instruments the app. Without both it is stock Celery.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The bare side is `xargs -P`. The other is `python -m worker` behind an SQS emulator with SQLite, the filesystem storage
 and /metrics read each second. X = videos ÷ (last end − first upload), as in the table. The sides take turns, or run at
-the same time with --together, for a machine that is not quiet. A virtual machine can change its speed between turns.
+the same time with --together, for a machine with other load. A virtual machine can change its speed between turns.
 A fixed piece of work is therefore timed twice per second during both sides, and X is also given per unit of that work.
 
     PYTHONPATH=. .venv/bin/python benchmarks/pipeline_efficiency.py [--concurrency 2] [--count 4] [--together]
@@ -30,8 +30,7 @@ from pathlib import Path
 import psutil
 from sqlalchemy import func, select
 
-from benchmarks.laboratory import (
-    KEYS,
+from benchmarks.harness import (
     cpu_seconds,
     emulator,
     machine,
@@ -45,15 +44,17 @@ from core import aws
 from core.broker import make_celery
 from core.database import Sessions, open_engine, open_sessions, upgrade_schema
 from core.ffmpeg.requirement import ffmpeg_version
-from core.models import ExecutionRow, RunRow, VideoRow
+from core.models import ExecutionRow, VideoRow
 from core.settings import Settings
 from core.size import parse_size
 from core.storage import Storage, open_storage
 from injector.input_video import MediaFile, make_video
 from injector.senders import NewVideo, VideoSender
 from provision.queue import ensure_queue
+from testing.emulator import KEYS
 from testing.polling import seconds_until
 from testing.ports import free_port
+from testing.rows import run_row
 from worker.media.profiles import profile_named
 from worker.media.transcode import Transcoder, transcode_command
 
@@ -70,43 +71,43 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=4)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument(
-        "--together", action="store_true", help="run both sides at once instead of in turns: see README"
+        "--together", action="store_true", help="run both sides at the same time instead of in turns (see README)"
     )
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     print(f"{machine()}, ffmpeg {ffmpeg_version()}")
-    small, source = (make_video(parse_size(size), ROOT / "videos/media", print) for size in (WARM_UP_SIZE, asked.size))
+    small, source = (
+        make_video(parse_size(size), ROOT / "videos/media", print) for size in (WARM_UP_SIZE, arguments.size)
+    )
     with tempfile.TemporaryDirectory() as name, emulator() as endpoint_url:
         folder = Path(name)
-        settings, environment = surroundings(folder, endpoint_url, asked.concurrency)
-        loop = BareLoop(folder / "bare", asked.concurrency, Transcoder.from_settings(settings.worker).threads)
+        settings, environment = surroundings(folder, endpoint_url, arguments.concurrency)
+        loop = BareLoop(folder / "bare", arguments.concurrency, Transcoder.from_settings(settings.worker).threads)
         with pipeline(settings, environment, folder) as ours:
-            loop.turn(small, asked.concurrency)  # both sides once, uncounted: caches and first imports
-            ours.turn(small, asked.concurrency, "warm-up")
+            loop.turn(small, arguments.concurrency)  # both sides once, uncounted: caches and first imports
+            ours.turn(small, arguments.concurrency, "warm-up")
             bare, whole = [], []
-            for repeat in range(asked.repeats):
+            for repeat in range(arguments.repeats):
                 turns = {
-                    "bare": timed(partial(loop.turn, source, asked.count)),
-                    "core": timed(partial(ours.turn, source, asked.count, f"run-{repeat}")),
+                    "bare": timed(partial(loop.turn, source, arguments.count)),
+                    "core": timed(partial(ours.turn, source, arguments.count, f"run-{repeat}")),
                 }
-                done = at_once(turns) if asked.together else one_by_one(turns, backwards=bool(repeat % 2))
+                done = at_once(turns) if arguments.together else one_by_one(turns, backwards=bool(repeat % 2))
                 bare.append(done["bare"])
                 whole.append(done["core"])
                 print(f"turn {repeat + 1}: bare {bare[-1]}, pipeline {whole[-1]}", flush=True)
-            print(
-                f"concurrency {asked.concurrency}, {asked.size}, {asked.count} videos per turn, {loop.threads} threads"
-            )
+            print(f"concurrency {arguments.concurrency}, {arguments.size}, ", end="")
+            print(f"{arguments.count} videos per turn, {loop.threads} threads")
             for side, turns in (("bare loop", bare), ("core", whole)):
                 cpu = spread([turn.cpu_seconds for turn in turns])
-                print(
-                    f"  {side:<9} {spread([turn.per_minute for turn in turns], '.3f')} videos/min, CPU {cpu} s a video"
-                )
+                rates = spread([turn.per_minute for turn in turns], ".3f")
+                print(f"  {side:<9} {rates} videos/min, CPU {cpu} s per video")
             x = paired_ratio([turn.per_minute for turn in whole], [turn.per_minute for turn in bare])
             even = paired_ratio([turn.per_unit for turn in whole], [turn.per_unit for turn in bare])
             cpu = paired_ratio([turn.cpu_seconds for turn in bare], [turn.cpu_seconds for turn in whole])
             print(f"  X of the pipeline ÷ bare: {x}\n  at one speed of the machine: {even}")
             print(f"  CPU per video, bare ÷ pipeline: {cpu}")
-            print(f"  mean seconds of a stage: {ours.stages()}")
-            shares = [ours.in_ffmpeg(f"run-{repeat}", turn, asked) for repeat, turn in enumerate(whole)]
+            print(f"  mean seconds per stage: {ours.stages()}")
+            shares = [ours.in_ffmpeg(f"run-{repeat}", turn, arguments) for repeat, turn in enumerate(whole)]
             slots, cpu = zip(*shares, strict=True)
             print(f"  of the slots' time until the last end, in ffmpeg: {spread(slots, '.3f')}")
             print(f"  of the worker's CPU, ffmpeg's: {spread(cpu, '.3f')}")
@@ -126,9 +127,9 @@ def at_once(turns: Mapping[str, Callable[[], Turn]]) -> dict[str, Turn]:
 
 @dataclass(frozen=True)
 class Turn:
-    """Throughput, and CPU seconds of a video: ffmpeg's in the bare loop, those of the whole worker in ours.
+    """Throughput, and CPU seconds per video: of ffmpeg in the bare loop, of the whole worker in ours.
 
-    `unit_seconds` is the CPU time that a fixed piece of work took meanwhile: the machine's speed.
+    `unit_seconds` is the CPU time of a fixed piece of work during the turn. It shows the machine's speed.
     """
 
     per_minute: float
@@ -146,26 +147,26 @@ class Turn:
 
 
 def timed(turn: Callable[[], Turn]) -> Callable[[], Turn]:
-    """Return the result of `turn` with the machine's speed during it."""
+    """Return `turn` with a measurement of the machine's speed during it."""
 
-    def beside() -> Turn:
-        over, units = threading.Event(), list[float]()
-        meter = threading.Thread(target=_measure_units, args=(over, units), daemon=True)
+    def measured() -> Turn:
+        stop, units = threading.Event(), list[float]()
+        meter = threading.Thread(target=_measure_units, args=(stop, units), daemon=True)
         meter.start()
         done = turn()
-        over.set()
+        stop.set()
         meter.join()
         return replace(done, unit_seconds=statistics.mean(units))
 
-    return beside
+    return measured
 
 
-def _measure_units(over: threading.Event, units: list[float]) -> None:
+def _measure_units(stop: threading.Event, units: list[float]) -> None:
     """Time a unit of work twice per second (3 % of a core), in CPU seconds of this thread, without waiting."""
-    while not over.wait(0.5):
-        begun = time.thread_time()
+    while not stop.wait(0.5):
+        started = time.thread_time()
         hashlib.pbkdf2_hmac("sha256", b"unit", b"of work", UNIT_ITERATIONS)
-        units.append(time.thread_time() - begun)
+        units.append(time.thread_time() - started)
 
 
 @dataclass(frozen=True)
@@ -184,9 +185,9 @@ class BareLoop:
         argv = transcode_command(source.path, target, profile_named("full"), media, self.threads)
         line = shlex.join(argv).replace("NUMBER", "{}") + " >/dev/null"
         command = ["xargs", "-P", str(self.concurrency), "-I", "{}", "sh", "-c", line]
-        begun, used = time.perf_counter(), _children_cpu_seconds()
+        started, used = time.perf_counter(), _children_cpu_seconds()
         subprocess.run(command, input="\n".join(map(str, range(count))), text=True, check=True)
-        seconds, used = time.perf_counter() - begun, _children_cpu_seconds() - used
+        seconds, used = time.perf_counter() - started, _children_cpu_seconds() - used
         assert len(list(self.folder.iterdir())) >= count
         return Turn(60 * count / seconds, used / count)
 
@@ -206,12 +207,9 @@ class Pipeline:
     worker: psutil.Process
 
     def turn(self, source: MediaFile, count: int, run_id: str) -> Turn:
-        """Send `count` videos and wait for their end."""
-        facts = {"size_label": "", "size_bytes": 1, "count": count, "concurrency": 1, "nodes": 1, "slots": 1}
+        """Send `count` videos and wait until they are done."""
         with self.sessions.begin() as session:
-            run = RunRow(id=run_id, status="running", mode="burst", profile="full", created_at=time.time(), **facts)
-            run.source, run.source_sha256 = "", source.sha256
-            session.add(run)
+            session.add(run_row(id=run_id, count=count, source_sha256=source.sha256, created_at=time.time()))
         used = cpu_seconds(self.worker)
         stored = self.storage.upload(source.path, f"uploads/{source.sha256[:16]}.mp4")
         fields = (stored.key, stored.size_bytes, stored.sha256, "full", None, None)
@@ -230,13 +228,13 @@ class Pipeline:
         shown = zip(STAGES, row, strict=True)
         return " ".join(f"{stage} {seconds:.3f}" for stage, seconds in shown if seconds is not None)
 
-    def in_ffmpeg(self, run_id: str, turn: Turn, asked: argparse.Namespace) -> tuple[float, float]:
+    def in_ffmpeg(self, run_id: str, turn: Turn, arguments: argparse.Namespace) -> tuple[float, float]:
         """Return ffmpeg's share of the slots' time and of the worker's CPU, which do not depend on the speed."""
         sums = select(func.sum(ExecutionRow.transcode_seconds), func.sum(ExecutionRow.ffmpeg_cpu_seconds))
         with self.sessions() as session:
             seconds, cpu = session.execute(sums.where(ExecutionRow.run_id == run_id)).one()
-        window = 60 * asked.count / turn.per_minute
-        return seconds / (asked.concurrency * window), cpu / (asked.count * turn.cpu_seconds)
+        window = 60 * arguments.count / turn.per_minute
+        return seconds / (arguments.concurrency * window), cpu / (arguments.count * turn.cpu_seconds)
 
     def _done(self, run_id: str) -> int:
         with self.sessions() as session:
@@ -263,10 +261,10 @@ def pipeline(settings: Settings, environment: dict[str, str], folder: Path) -> I
 @contextmanager
 def read_each_second(port: int) -> Iterator[None]:
     """Read /metrics as Prometheus would."""
-    over = threading.Event()
+    stop = threading.Event()
 
     def read() -> None:
-        while not over.wait(1.0):
+        while not stop.wait(1.0):
             read_metrics(port)
 
     reader = threading.Thread(target=read, daemon=True)
@@ -274,7 +272,7 @@ def read_each_second(port: int) -> Iterator[None]:
     try:
         yield
     finally:
-        over.set()
+        stop.set()
         reader.join()
 
 

@@ -1,4 +1,4 @@
-"""Processes under measurement: start, scrape, wait, and percentiles of the times."""
+"""Processes under measurement: start, scrape, and percentiles of the times."""
 
 from __future__ import annotations
 
@@ -18,15 +18,17 @@ import psutil
 ROOT = Path(__file__).parents[1]
 
 
+def exit_on_sigterm() -> None:
+    """Make SIGTERM, as from `timeout`, end this process as an exception does: with its `finally` clauses."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+
+
 @contextmanager
 def running(
     command: Sequence[str], environment: Mapping[str, str] | None = None, log: Path | None = None
 ) -> Iterator[psutil.Popen]:
-    """Run a program from the root of the project, in a process group that is killed at the end.
-
-    SIGTERM is an end too, as from `timeout`.
-    """
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    """Run a program from the root of the project, in a process group that is killed at the end."""
+    exit_on_sigterm()
     settings = {**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})}
     output = log.open("ab") if log else subprocess.DEVNULL
     process = psutil.Popen(command, cwd=ROOT, env=settings, stdout=output, stderr=output, start_new_session=True)
@@ -52,9 +54,9 @@ def scrape(port: int, timeout_seconds: float = 10) -> str:
 
 def timed_scrape(port: int, timeout_seconds: float = 10) -> float:
     """Return the seconds of one scrape."""
-    begun = time.perf_counter()
+    started = time.perf_counter()
     assert scrape(port, timeout_seconds), "no answer"
-    return time.perf_counter() - begun
+    return time.perf_counter() - started
 
 
 def percentiles(values: Sequence[float], unit: str) -> str:

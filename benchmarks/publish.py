@@ -1,7 +1,7 @@
 """Compare sending ten tasks per SQS call with a loop of `apply_async`.
 
-Both send the same Celery messages to the same queue of one emulator, interleaved; rows in SQLite are written by the
-batched side only, as the injector does. Prints tasks per second of each repetition and the ratio.
+Both send the same Celery messages to the same queue of one emulator, interleaved. Only the batched side writes rows
+in SQLite, as the injector does. Prints tasks per second of each repetition and the ratio.
 
     PYTHONPATH=. .venv/bin/python benchmarks/publish.py [--tasks 500] [--repeats 5]
 """
@@ -15,15 +15,16 @@ import time
 
 from celery import Celery
 
-from benchmarks.laboratory import KEYS, emulator, machine, paired_ratio, spread
+from benchmarks.harness import emulator, machine, paired_ratio, spread
 from core import aws, sqs_queue
 from core.broker import make_celery
 from core.database import Sessions, open_engine, open_sessions, upgrade_schema
-from core.models import RunRow
 from core.settings import Settings
 from core.video import TASK_NAME, Payload
 from injector.senders import NewVideo, VideoSender
 from provision.queue import ensure_queue
+from testing.emulator import KEYS
+from testing.rows import run_row
 
 
 def main() -> None:
@@ -31,7 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", type=int, default=500)
     parser.add_argument("--repeats", type=int, default=5)
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     with emulator() as endpoint, tempfile.TemporaryDirectory() as folder:
         os.environ.update(KEYS, AWS_ENDPOINT_URL_SQS=endpoint)
         settings = Settings.from_env({"AWS_ENDPOINT_URL": endpoint, "AFORO_DATABASE_URL": f"sqlite:///{folder}/a.db"})
@@ -39,26 +40,26 @@ def main() -> None:
         app = make_celery(settings, ensure_queue(client, settings.queue))
         sender = VideoSender(app, client, sqs_queue.find_queue(client, settings.queue.name), database(settings))
         rates: dict[str, list[float]] = {"apply_async": [], "batched": []}
-        for repeat in range(asked.repeats):
-            rates["apply_async"].append(asked.tasks / timed_loop(app, asked.tasks))
-            rates["batched"].append(asked.tasks / timed_batches(sender, asked.tasks, repeat))
-        show(rates, asked.tasks)
+        for repeat in range(arguments.repeats):
+            rates["apply_async"].append(arguments.tasks / timed_loop(app, arguments.tasks))
+            rates["batched"].append(arguments.tasks / timed_batches(sender, arguments.tasks, repeat))
+        show(rates, arguments.tasks)
 
 
 def timed_loop(app: Celery, tasks: int) -> float:
     """Return the seconds that `tasks` calls of `apply_async` take."""
-    begun = time.perf_counter()
+    started = time.perf_counter()
     for k in range(tasks):
         app.send_task(TASK_NAME, kwargs=Payload(f"video-{k}", "run").as_kwargs())
-    return time.perf_counter() - begun
+    return time.perf_counter() - started
 
 
 def timed_batches(sender: VideoSender, tasks: int, repeat: int) -> float:
     """Return the seconds that recording and sending `tasks` videos takes."""
     videos = [NewVideo("run", repeat * tasks + k, "uploads/a.mp4", 1, "", "full", None, None) for k in range(tasks)]
-    begun = time.perf_counter()
+    started = time.perf_counter()
     sender.record_and_send(videos)
-    return time.perf_counter() - begun
+    return time.perf_counter() - started
 
 
 def database(settings: Settings) -> Sessions:
@@ -66,11 +67,8 @@ def database(settings: Settings) -> Sessions:
     engine = open_engine(settings.database.url)
     upgrade_schema(engine)
     sessions = open_sessions(engine)
-    facts = {"size_label": "1MB", "size_bytes": 1, "count": 1, "concurrency": 1, "nodes": 1, "slots": 1}
     with sessions.begin() as session:
-        run = RunRow(id="run", status="running", mode="burst", profile="full", created_at=0.0, **facts)
-        run.source = run.source_sha256 = ""
-        session.add(run)
+        session.add(run_row(id="run"))
     return sessions
 
 

@@ -32,19 +32,19 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--videos", type=int, default=1_000_000)
     options.add_argument("--runs", type=int, default=1)
-    asked = options.parse_args()
+    arguments = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         environment = os.environ | {
             "AFORO_DATABASE_URL": f"sqlite:///{folder}/store.db",
             "AFORO_RESULTS_PATH": f"{folder}/results",
             "AFORO_PROMETHEUS_URL": "http://127.0.0.1:9",
         }
-        fill(Path(folder, "store.db"), environment, asked.runs, asked.videos // asked.runs)
+        fill(Path(folder, "store.db"), environment, arguments.runs, arguments.videos // arguments.runs)
         size = Path(folder, "store.db").stat().st_size
         print(
             f"{platform.processor() or platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}"
         )
-        print(f"{asked.videos} videos in {asked.runs} runs, a store of {size / 1e6:.0f} MB", flush=True)
+        print(f"{arguments.videos} videos in {arguments.runs} runs, a store of {size / 1e6:.0f} MB", flush=True)
         bare = measure("bare SELECT", [sys.executable, "-c", bare_select(Path(folder, "store.db"))], environment, None)
         report = [sys.executable, "-m", "capacity", "report", "--json"]
         for name in ("first report", "second report"):
@@ -85,7 +85,7 @@ def run_row(run_id: str, count: int, at: float) -> dict[str, object]:
 
 
 def stamps(run: dict[str, object], k: int) -> tuple[float, float]:
-    """Return start and end of video k on its slot: six seconds of service, one in eight a little longer."""
+    """Return start and end of video k: six seconds of service, and 0.1 s more for one in eight."""
     start = float(str(run["created_at"])) + 1 + 6.2 * (k // SLOTS) + 0.01 * (k % SLOTS)
     return start, start + 6 + 0.1 * (k % 8 == 0)
 
@@ -123,14 +123,14 @@ def bare_select(path: Path) -> str:
 
 def measure(name: str, command: list[str], environment: dict[str, str], reference: float | None) -> float:
     """Run the command, print its time and memory, and return its seconds."""
-    begun = time.perf_counter()
+    started = time.perf_counter()
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    _, talk = process.communicate()
-    seconds = time.perf_counter() - begun
-    assert process.returncode == 0, talk.decode()
-    most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    _, errors = process.communicate()
+    seconds = time.perf_counter() - started
+    assert process.returncode == 0, errors.decode()
+    peak_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     ratio = "" if reference is None else f", {seconds / reference:.1f} × the bare SELECT"
-    print(f"{name}: {seconds:.2f} s{ratio}; largest process so far {most:.0f} MB", flush=True)
+    print(f"{name}: {seconds:.2f} s{ratio}; largest process so far {peak_mb:.0f} MB", flush=True)
     return seconds
 
 

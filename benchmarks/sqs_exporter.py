@@ -1,7 +1,7 @@
 """Measure delay and scrape time of the SQS exporter, with 200 queues and 30 ms of latency to SQS.
 
 The AWS emulator is behind a TCP proxy that delays every request. One run measures the sequential reading of all queues,
-as an exporter does that reads at scrape time. It also measures the time from a sent message to the scrape that shows
+like an exporter that reads at scrape time. It also measures the time from a sent message to the scrape that shows
 it, while the exporter reads without a pause, and the scrapes in the meantime.
 
     .venv/bin/python benchmarks/sqs_exporter.py [--queues 200] [--latency-ms 30] [--messages 30] [--scrapes 300]
@@ -27,8 +27,8 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from benchmarks.harness import emulator
 from benchmarks.programs import percentiles, running, scrape, timed_scrape
-from benchmarks.publish import emulator
 from core import aws
 from core.settings import Settings
 from core.sqs_queue import read_attributes
@@ -53,23 +53,23 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=30)
     parser.add_argument("--scrapes", type=int, default=300)
     parser.add_argument("--quick", action="store_true")
-    asked = parser.parse_args()
-    if asked.quick:
-        asked.queues, asked.messages, asked.scrapes = 10, 2, 10
-    with emulator() as endpoint, proxied(endpoint, asked.latency_ms / 1000) as distant:
+    arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.queues, arguments.messages, arguments.scrapes = 10, 2, 10
+    with emulator() as endpoint, proxied(endpoint, arguments.latency_ms / 1000) as distant:
         near, far = client(endpoint), client(distant)
-        urls = [near.create_queue(QueueName=f"bench-{number:03d}")["QueueUrl"] for number in range(asked.queues)]
+        urls = [near.create_queue(QueueName=f"bench-{number:03d}")["QueueUrl"] for number in range(arguments.queues)]
         one_by_one = [timed_loop(far, urls) for _ in range(3)]
         with exporter(distant, WITHOUT_PAUSE):
-            started = seconds_until(lambda: scrape(PORT).count(VISIBLE) == asked.queues, "all queues")
-            delays = [timed_message(near, url) for url in random.Random(1).sample(urls, asked.messages)]
+            started = seconds_until(lambda: scrape(PORT).count(VISIBLE) == arguments.queues, "all queues")
+            delays = [timed_message(near, url) for url in random.Random(1).sample(urls, arguments.messages)]
             reads = timed_readings(10)
-            busy = [timed_scrape(PORT) for _ in range(asked.scrapes)]
+            busy = [timed_scrape(PORT) for _ in range(arguments.scrapes)]
         with exporter(distant, {}):
-            seconds_until(lambda: scrape(PORT).count(VISIBLE) == asked.queues, "all queues")
-            paced = [paced_scrape() for _ in range(asked.scrapes)]
+            seconds_until(lambda: scrape(PORT).count(VISIBLE) == arguments.queues, "all queues")
+            paced = [paced_scrape() for _ in range(arguments.scrapes)]
     print(f"{platform.platform()}, {os.cpu_count()} cores, boto3 {version('boto3')}")
-    print(f"{asked.queues} queues, {asked.latency_ms:g} ms to SQS; first reading after {started:.2f} s")
+    print(f"{arguments.queues} queues, {arguments.latency_ms:g} ms to SQS; first reading after {started:.2f} s")
     print(f"          sequential : {percentiles(one_by_one, 's')}")
     print(f"      read concurrent: {percentiles(reads, 's')}")
     print(f"    message to scrape: {percentiles(delays, 's')}")
@@ -93,10 +93,10 @@ def proxied(endpoint: str, delay_seconds: float) -> Iterator[str]:
         process.join()
 
 
-def serve_proxy(host: str, port: int, delay_seconds: float, told: Connection) -> None:
-    """Run a proxy until it is killed, and report its port."""
+def serve_proxy(host: str, port: int, delay_seconds: float, parent: Connection) -> None:
+    """Run a proxy until it is killed; send its port to the parent process."""
     with TcpProxy(host, port, delay_seconds) as proxy:
-        told.send(proxy.port)
+        parent.send(proxy.port)
         threading.Event().wait()
 
 
@@ -121,10 +121,10 @@ def client(endpoint: str) -> SQSClient:
 
 def timed_loop(sqs: SQSClient, urls: Sequence[str]) -> float:
     """Return the seconds of reading all queues sequentially."""
-    begun = time.perf_counter()
+    started = time.perf_counter()
     for url in urls:
         read_attributes(sqs, url)
-    return time.perf_counter() - begun
+    return time.perf_counter() - started
 
 
 def timed_message(sqs: SQSClient, url: str) -> float:
@@ -135,17 +135,17 @@ def timed_message(sqs: SQSClient, url: str) -> float:
 
 
 def timed_readings(number: int) -> list[float]:
-    """Return the seconds of so many readings of all queues, which share one moment of last success."""
-    told = 'aforo_sqs_last_success_timestamp_seconds{queue="bench-000"}'
-    moments = [value_of(told)]
+    """Return the seconds of `number` readings of all queues. A reading sets one success time for all of them."""
+    sample = 'aforo_sqs_last_success_timestamp_seconds{queue="bench-000"}'
+    moments = [value_of(sample)]
     while len(moments) <= number:
-        seconds_until(lambda: value_of(told) != moments[-1], "a reading", every=0.005)
-        moments.append(value_of(told))
+        seconds_until(lambda: value_of(sample) != moments[-1], "a reading", every=0.005)
+        moments.append(value_of(sample))
     return [later - earlier - PAUSE_SECONDS for earlier, later in pairwise(moments)]
 
 
 def paced_scrape() -> float:
-    """Return the seconds of one scrape of many, so that some fall into a reading."""
+    """Return the seconds of one scrape after a pause, so that some scrapes fall into a reading."""
     time.sleep(0.05)
     return timed_scrape(PORT)
 

@@ -1,6 +1,6 @@
 """Compare no-op tasks per second of a worker on our SQS transport and on stock kombu.
 
-Both sides run the same app on queues of one emulator, interleaved, each for some seconds after its first task.
+Both sides run the same app on queues of one emulator, in turns, each for `--seconds` after its first task.
 
     PYTHONPATH=. .venv/bin/python benchmarks/transport.py [--seconds 10] [--repeats 3]
 """
@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.laboratory import Queue, emulator, machine, paired_ratio, spread
+from benchmarks.harness import Queue, emulator, machine, paired_ratio, spread
 from benchmarks.noop import worker
 
 #: slots, prefetch multiplier
@@ -25,15 +25,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--repeats", type=int, default=3)
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     print(machine())
     with emulator() as endpoint_url, tempfile.TemporaryDirectory() as folder:
         for slots, prefetch in CASES:
             rates: dict[bool, list[float]] = {True: [], False: []}
-            for repeat in range(asked.repeats):
+            for repeat in range(arguments.repeats):
                 for hardened in (True, False) if repeat % 2 else (False, True):
                     queue = Queue.make(endpoint_url, f"t{slots}-{prefetch}-{repeat}-{int(hardened)}")
-                    rates[hardened].append(rate(queue, Path(folder), slots, prefetch, hardened, asked.seconds))
+                    rates[hardened].append(rate(queue, Path(folder), slots, prefetch, hardened, arguments.seconds))
             print(f"{slots} slots, prefetch {prefetch}: ours {spread(rates[True], '.1f')} tasks/s,", end=" ")
             print(f"stock {spread(rates[False], '.1f')}; ratio {paired_ratio(rates[True], rates[False])}", flush=True)
 
@@ -42,9 +42,9 @@ def rate(queue: Queue, folder: Path, slots: int, prefetch: int, hardened: bool, 
     """Return tasks per second in the `seconds` after the first task."""
     options = {"NOOP_HARDENED": str(int(hardened)), "NOOP_PREFETCH": str(prefetch)}
     tasks = int(seconds * MOST_TASKS_PER_SECOND)
-    with worker(queue, folder, tasks, "--concurrency", str(slots), **options) as made:
+    with worker(queue, folder, tasks, "--concurrency", str(slots), **options) as noop_worker:
         time.sleep(seconds + 1)
-        moments = made.moments()
+        moments = noop_worker.moments()
     counted = [moment for moment in moments if moment - moments[0] <= seconds]
     assert len(counted) < tasks, "the queue ran empty"
     return (len(counted) - 1) / seconds

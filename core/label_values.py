@@ -34,7 +34,6 @@ VALUES: dict[str, Values] = {
     "run_id": "the newest AFORO_EXPORTER_RUNS runs",
     "size": "the sizes that were tested, such as `50MB`",
     "slots": "slots over all nodes, as the workers report them",
-    "stage": _of(Stage),
     "state": _of(VideoState),
     "status": _of(RunStatus),
     "table": ("videos", "executions"),
@@ -50,6 +49,7 @@ OF_FAMILY: dict[tuple[str, str], Values] = {
         *("slots", "cpu", "cpu_quota", "memory_bandwidth", "single_thread", "disk", "network", "memory"),
         *("serialisation", "unclear"),
     ),
+    ("aforo_run_total_stage_seconds", "stage"): _of(Stage),
     ("aforo_videos", "state"): (*_of(VideoState), "other"),
 }
 

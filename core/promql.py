@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import urllib.error
 import urllib.parse
 import urllib.request
 from dataclasses import dataclass
@@ -77,6 +78,9 @@ def _request(base_url: str, endpoint: str, parameters: dict[str, Any]) -> list[d
     url = f"{base_url}/api/v1/{endpoint}?" + urllib.parse.urlencode(parameters)
     try:
         result: list[dict[str, Any]] = json.loads(_read(url))["data"]["result"]
+    except urllib.error.HTTPError as error:
+        remedy = "look at the expression and at Prometheus' log"
+        raise EnvironmentFault("Prometheus", f"it rejects a query: {error}", remedy, value=base_url) from error
     except (OSError, ValueError) as error:
         raise EnvironmentFault("Prometheus", str(error), "start the stack with `make up`", value=base_url) from error
     return result

@@ -162,7 +162,7 @@ class DirectoryStorage:
 
 @dataclass(frozen=True)
 class S3Storage:
-    """Objects of one bucket; uploads are single or multipart with a checksum, so partial ones are never visible."""
+    """Objects of one bucket. An upload is checked by a checksum and becomes visible only when it is complete."""
 
     client: S3Client
     bucket: str

@@ -288,7 +288,7 @@ def _one_line_os_errors(folder: Path) -> Iterator[None]:
 
 
 def _require_space(folder: Path, size_bytes: int, recipe: Recipe) -> None:
-    """Raise EnvironmentFault unless the disk has room for the video, its copy in the storage and the segment."""
+    """Raise EnvironmentFault unless the disk has room for the video, its stored copy and its source segment."""
     free_bytes = shutil.disk_usage(folder).free
     needed_bytes = 2 * size_bytes + round(recipe.rate * SEGMENT_SECONDS / 8 * 1.2)
     if free_bytes < needed_bytes:

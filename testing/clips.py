@@ -22,7 +22,7 @@ def make(path: Path, *arguments: str) -> Path:
 
 
 def good_mp4(folder: Path) -> Path:
-    """Make two seconds, 50 pictures, H.264 and AAC, index at the front."""
+    """Encode two seconds: 50 pictures, H.264 and AAC, index at the front."""
     return make(folder / "good.mp4", *PICTURE, *SOUND, *H264, *AAC, "-movflags", "+faststart")
 
 

@@ -26,7 +26,7 @@ KEYS = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": KEY, "AWS_DEFAULT_REG
 
 
 def program() -> str | None:
-    """Return the emulator's program: the one `make setup` installs, else one on the path."""
+    """Return the emulator's program: the one from `make setup`, else the one on the path."""
     installed = ROOT / ".tools/emulator/bin/ministack"
     return str(installed) if installed.exists() else shutil.which("ministack")
 
@@ -58,7 +58,7 @@ def running_emulator(command: str) -> Iterator[str]:
 
 
 def sqs_client(endpoint_url: str) -> Any:
-    """Return an SQS client of the tests, impatient."""
+    """Return an SQS client with short timeouts and no retries."""
     config = Config(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 1})
     return boto3.client(
         "sqs",

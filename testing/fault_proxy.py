@@ -24,10 +24,16 @@ Answer = tuple[int, bytes, dict[str, str]]
 class Fault:
     """The fault applied to a request.
 
-    Kinds: status (answer `status` with `code`), reset (RST), hang (accept, never answer), latency (wait `seconds`),
-    drop (forward, then RST: SQS acts, nobody hears), replay (answer with the last answer again); of S3 also s3_error
-    (its XML), shorten (half of the object, as if it were all), cut (half of it, under the length of all, then the end
-    of the connection) and corrupt (its first bytes changed).
+    - status: answer `status` with `code`
+    - reset: RST
+    - hang: accept, never answer
+    - latency: forward after `seconds`
+    - drop: forward, then RST, so that SQS acts and the client gets no answer
+    - replay: answer with the previous answer
+    - s3_error: answer with the XML of S3
+    - shorten: half of the object, with its own length
+    - cut: half of the object with the length of all of it, then the end of the connection
+    - corrupt: the object with other first bytes
     """
 
     kind: str
@@ -38,7 +44,7 @@ class Fault:
 
 @dataclass
 class FaultProxy:
-    """Forward requests to `upstream`; `inject` and `heal` change the fault while the proxy runs."""
+    """Forward requests to `upstream`. `inject` and `heal` change the faults while the proxy runs."""
 
     upstream: str
     port: int = 0
@@ -67,17 +73,17 @@ class FaultProxy:
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def close(self) -> None:
-        """Refuse connections from now on, and end those that are open at their next request."""
+        """Refuse new connections, and end open ones at their next request."""
         self.inject(Fault("reset"))
         self._server.shutdown()
         self._server.server_close()
 
     def inject(self, fault: Fault, action: str = ALL) -> None:
-        """Apply this fault to requests for `action` from now on."""
+        """Apply this fault to later requests for `action`."""
         self.faults[action] = fault
 
     def heal(self) -> float:
-        """Forward everything from now on; return the time. Requests that hang continue to hang."""
+        """Forward all later requests; return the time. Requests that hang continue to hang."""
         self.faults.clear()
         return time.monotonic()
 
@@ -90,7 +96,7 @@ class FaultProxy:
         return self.faults.get(action) or self.faults.get(ALL)
 
     def hang(self) -> None:
-        """Keep one request waiting until the proxy ends."""
+        """Hold a request until the proxy stops."""
         self._healed.wait(LONGEST_HANG_SECONDS)
 
 
@@ -169,9 +175,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(
         self, status: int, content: bytes, headers: dict[str, str] | None = None, sent: int | None = None
     ) -> None:
-        kept = headers or {"Content-Type": "application/x-amz-json-1.0"}
+        headers = headers or {"Content-Type": "application/x-amz-json-1.0"}
         self.send_response(status)
-        for name, value in kept.items():
+        for name, value in headers.items():
             if name.lower() not in (HOP_BY_HOP if self.command == "HEAD" else HOP_BY_HOP | {"content-length"}):
                 self.send_header(name, value)
         if self.command != "HEAD":

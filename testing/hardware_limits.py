@@ -1,4 +1,4 @@
-"""Real limits put on real processes: a CPU quota, a slow disk, a bad network. The first two need root and cgroup v1."""
+"""Limits on running processes: a CPU quota and a slow disk. Both need root and cgroup v1."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ PERIOD_MICROSECONDS = 100_000
 DISK_BYTES = 512 << 20
 
 
-def why_not() -> str | None:
-    """Return why limits cannot be set here; None when they can."""
+def missing_requirement() -> str | None:
+    """Return why limits cannot be set on this machine; None if they can."""
     if os.geteuid() != 0:
-        return "only root may limit a disk and the CPU"
+        return "only root can limit a disk and the CPU"
     if not (CPU / "cpu.cfs_quota_us").exists() and not (CPU / "cgroup.procs").exists():
         return "there is no cgroup v1 controller for the CPU"
     return None if (BLKIO / "cgroup.procs").exists() else "there is no cgroup v1 controller for disks"
@@ -26,7 +26,7 @@ def why_not() -> str | None:
 
 @contextmanager
 def cpu_quota(cores: float) -> Iterator[Path]:
-    """Make a cgroup that may use so many cores; `enter` puts processes into it."""
+    """Create a cgroup with a quota of `cores`; `enter` puts processes into it."""
     with _cgroup(CPU) as group:
         (group / "cpu.cfs_period_us").write_text(str(PERIOD_MICROSECONDS))
         (group / "cpu.cfs_quota_us").write_text(str(round(cores * PERIOD_MICROSECONDS)))
@@ -34,7 +34,7 @@ def cpu_quota(cores: float) -> Iterator[Path]:
 
 
 def enter(group: Path, pid: int) -> None:
-    """Put a process and all its descendants into the cgroup; what they start later is in it too."""
+    """Put a process and its descendants into the cgroup. Their later children inherit it."""
     process = psutil.Process(pid)
     for each in (process, *process.children(recursive=True)):
         (group / "cgroup.procs").write_text(str(each.pid))
@@ -42,24 +42,24 @@ def enter(group: Path, pid: int) -> None:
 
 @contextmanager
 def slow_disk(folder: Path, bytes_per_second: int) -> Iterator[Path]:
-    """Mount a disk of its own that writes through, and at this rate for whatever this process starts meanwhile."""
-    image, place = folder / "disk.img", folder / "disk"
+    """Mount a write-through disk, limited to this rate for this process and its new children."""
+    image, mount_point = folder / "disk.img", folder / "disk"
     with image.open("wb") as file:
         file.truncate(DISK_BYTES)
-    _do("mkfs.ext4", "-q", "-F", "-O", "^has_journal", str(image))
-    device = Path(_do("losetup", "--show", "-f", "--direct-io=on", str(image)).strip())
-    place.mkdir()
+    _run("mkfs.ext4", "-q", "-F", "-O", "^has_journal", str(image))
+    device = Path(_run("losetup", "--show", "-f", "--direct-io=on", str(image)).strip())
+    mount_point.mkdir()
     try:
-        _do("mount", "-o", "sync", str(device), str(place))
+        _run("mount", "-o", "sync", str(device), str(mount_point))
         with _cgroup(BLKIO) as group:
             number = Path(f"/sys/block/{device.name}/dev").read_text(encoding="utf-8").strip()
-            for way in ("read", "write"):
-                (group / f"blkio.throttle.{way}_bps_device").write_text(f"{number} {bytes_per_second}")
+            for direction in ("read", "write"):
+                (group / f"blkio.throttle.{direction}_bps_device").write_text(f"{number} {bytes_per_second}")
             (group / "cgroup.procs").write_text(str(os.getpid()))
-            yield place
+            yield mount_point
     finally:
-        _do("umount", "--lazy", str(place))
-        _do("losetup", "-d", str(device))
+        _run("umount", "--lazy", str(mount_point))
+        _run("losetup", "-d", str(device))
 
 
 @contextmanager
@@ -74,5 +74,5 @@ def _cgroup(controller: Path) -> Iterator[Path]:
         group.rmdir()
 
 
-def _do(*command: str) -> str:
+def _run(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout

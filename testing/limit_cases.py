@@ -1,4 +1,4 @@
-"""Six cells whose limit is known because it was put there, run by the real programs, and what `report` says of them."""
+"""Six cells under an imposed limit, run by the real programs, and the diagnosis of `report`."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from testing import hardware_limits
 from testing.native_stack import Stack
 from testing.tcp_proxy import TcpProxy
 
-#: what a limit gives the stack: settings, and what is done once a worker is up
+#: Yields the settings of the stack, and a function that limits its running worker.
 Limit = Callable[[Stack], AbstractContextManager[tuple[dict[str, str], Callable[[Stack], None]]]]
 
 
 @dataclass(frozen=True)
 class Case:
-    """A cell under a limit: `slots` is judged, alone and next to `sibling_slots` of the same videos."""
+    """A cell under a limit. Its run on `slots` is diagnosed alone, and with a comparable run on other slots."""
 
     label: Cause
     limit: Limit
     slots: int
     count: int
-    sibling_slots: int
-    sibling_count: int
+    comparable_slots: int
+    comparable_count: int
     size: str = "2MB"
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What `report --json` said: of the run by its files alone, or with its siblings."""
+    """The diagnosis in `report --json`."""
 
     cause: Cause
     confidence: str
@@ -43,54 +43,52 @@ class Verdict:
 
     @classmethod
     def of(cls, report: dict[str, Any]) -> Verdict:
-        found = report["bottleneck"]
+        bottleneck = report["bottleneck"]
         flags = tuple(flag["name"] for flag in report["flags"])
-        evidence = tuple(measured["text"] for measured in found["evidence"])
-        return cls(Cause(found["cause"]), found["confidence"], evidence, flags, report["x_sat_per_minute"])
+        evidence = tuple(each["text"] for each in bottleneck["evidence"])
+        return cls(Cause(bottleneck["cause"]), bottleneck["confidence"], evidence, flags, report["x_sat_per_minute"])
 
 
 @dataclass(frozen=True)
-class Judged:
-    """A case with its two verdicts."""
+class Diagnosis:
+    """A case with its verdicts: from the files of its run, and with the comparable run."""
 
     case: Case
     alone: Verdict
-    with_sibling: Verdict
+    with_comparable: Verdict
 
 
-def judge(case: Case, base: Stack) -> Judged:
-    """Run the cell and its sibling under the case's limit, in a database of their own, and read the verdicts."""
-    with case.limit(base) as (settings, seize):
+def diagnose(case: Case, base: Stack) -> Diagnosis:
+    """Run the cell and a comparable one under the limit, in a separate database, and return the verdicts."""
+    with case.limit(base) as (settings, limit_worker):
         database = {"AFORO_DATABASE_URL": f"sqlite:///{base.folder}/.local/{case.label}.db"}
         stack = Stack(base.folder, base.environment | database | settings)
         try:
-            _run(stack, seize, case.sibling_slots, case.sibling_count, case.size)
-            run_id = _run(stack, seize, case.slots, case.count, case.size)
+            _run(stack, limit_worker, case.comparable_slots, case.comparable_count, case.size)
+            run_id = _run(stack, limit_worker, case.slots, case.count, case.size)
             whole = json.loads(_done(stack, "capacity", "report", run_id, "--json", "--lang", "en"))
             folder = f"results/runs/{run_id}"
             alone = json.loads(_done(stack, "capacity", "report", folder, "--json", "--lang", "en"))
         finally:
             _done(stack, "local", "down")
-    return Judged(case, Verdict.of(alone), Verdict.of(whole))
+    return Diagnosis(case, Verdict.of(alone), Verdict.of(whole))
 
 
-def _run(stack: Stack, seize: Callable[[Stack], None], slots: int, count: int, size: str) -> str:
-    if stack.run(
-        "local", "up", "--concurrency", str(slots)
-    ).returncode:  # under a limit a start may outlast its patience
+def _run(stack: Stack, limit_worker: Callable[[Stack], None], slots: int, count: int, size: str) -> str:
+    if stack.run("local", "up", "--concurrency", str(slots)).returncode:  # under a limit the first start may time out
         _done(stack, "local", "up", "--concurrency", str(slots))
-    seize(stack)
-    told = _done(stack, "injector", "--count", str(count), "--size", size)
-    run_id = told.split("run ", 1)[1].split(":", 1)[0]
+    limit_worker(stack)
+    output = _done(stack, "injector", "--count", str(count), "--size", size)
+    run_id = output.split("run ", 1)[1].split(":", 1)[0]
     _done(stack, "capacity", "wait", run_id)
     _done(stack, "capacity", "report", run_id)
     return run_id
 
 
 def _done(stack: Stack, *arguments: str) -> str:
-    ended = stack.run(*arguments)
-    assert ended.returncode == 0, f"{' '.join(arguments)}: {ended.stderr[-2000:]}"
-    return ended.stdout
+    process = stack.run(*arguments)
+    assert process.returncode == 0, f"{' '.join(arguments)}: {process.stderr[-2000:]}"
+    return process.stdout
 
 
 def _nothing(_stack: Stack) -> None:
@@ -138,11 +136,11 @@ def _distant(stack: Stack) -> AbstractContextManager[tuple[dict[str, str], Calla
 CASES = {
     case.label: case
     for case in (
-        Case(Cause.CPU, _no_limit, slots=4, count=16, sibling_slots=1, sibling_count=6),
-        Case(Cause.CPU_QUOTA, _quota, slots=2, count=6, sibling_slots=1, sibling_count=4, size="1MB"),
-        Case(Cause.DISK, _slow_disk, slots=3, count=9, sibling_slots=1, sibling_count=4, size="1MB"),
-        Case(Cause.NETWORK, _narrow, slots=4, count=12, sibling_slots=1, sibling_count=4, size="1MB"),
-        Case(Cause.SINGLE_THREAD, _one_thread, slots=1, count=6, sibling_slots=2, sibling_count=8),
-        Case(Cause.SLOTS, _distant, slots=1, count=5, sibling_slots=2, sibling_count=8, size="1MB"),
+        Case(Cause.CPU, _no_limit, slots=4, count=16, comparable_slots=1, comparable_count=6),
+        Case(Cause.CPU_QUOTA, _quota, slots=2, count=6, comparable_slots=1, comparable_count=4, size="1MB"),
+        Case(Cause.DISK, _slow_disk, slots=3, count=9, comparable_slots=1, comparable_count=4, size="1MB"),
+        Case(Cause.NETWORK, _narrow, slots=4, count=12, comparable_slots=1, comparable_count=4, size="1MB"),
+        Case(Cause.SINGLE_THREAD, _one_thread, slots=1, count=6, comparable_slots=2, comparable_count=8),
+        Case(Cause.SLOTS, _distant, slots=1, count=5, comparable_slots=2, comparable_count=8, size="1MB"),
     )
 }

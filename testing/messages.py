@@ -1,4 +1,4 @@
-"""Senders of test messages: Celery's form, as any Celery producer sends it, and malformed forms."""
+"""Test messages, as a Celery producer sends them and malformed, and functions that send them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def b64(data: bytes | str) -> str:
 
 
 def envelope(name: str = "x", seconds: float = 0.0, **changes: Any) -> dict[str, Any]:
-    """Return kombu's envelope of one good task message; `headers__eta=1` changes one header, `body=…` a field."""
+    """Return kombu's envelope of a valid task message. `headers__eta=1` changes a header, `body=…` a field."""
     task_id = str(uuid.uuid4())
-    made: dict[str, Any] = {
+    message: dict[str, Any] = {
         "body": b64(json.dumps([[name, seconds], {}, {"callbacks": None, "errbacks": None}])),
         "content-encoding": "utf-8",
         "content-type": "application/json",
@@ -35,24 +35,22 @@ def envelope(name: str = "x", seconds: float = 0.0, **changes: Any) -> dict[str,
     }
     for path, value in changes.items():
         *parents, last = path.split("__")
-        target = made
+        target = message
         for parent in parents:
             target = target[parent]
         target[last.replace("_", "-") if last.startswith("content") else last] = value
-    return made
+    return message
 
 
 def without(name: str) -> dict[str, Any]:
-    made = envelope()
-    del made[name]
-    return made
+    message = envelope()
+    del message[name]
+    return message
 
 
 def send_task(queue: TestQueue, name: str, seconds: float = 0.0) -> None:
-    """Send one good task."""
-    made = envelope(name, seconds)
-    made["properties"]["delivery_info"]["routing_key"] = queue.name
-    send_body(queue, b64(json.dumps(made)))
+    """Send one valid task."""
+    send_body(queue, _encoded(envelope(name, seconds, properties__delivery_info__routing_key=queue.name)))
 
 
 def send_body(queue: TestQueue, body: str) -> None:
@@ -60,45 +58,45 @@ def send_body(queue: TestQueue, body: str) -> None:
     queue.client.send_message(QueueUrl=queue.url, MessageBody=body)
 
 
-def _packed(made: dict[str, Any]) -> str:
-    return b64(json.dumps(made))
+def _encoded(message: dict[str, Any]) -> str:
+    return b64(json.dumps(message))
 
 
 def zip_bomb(size_bytes: int = 100_000_000) -> str:
     """Return a small message that a stock worker unpacks to `size_bytes`."""
     bomb = b64(gzip.compress(b"0" * size_bytes, 9))
-    return _packed(envelope(body=bomb, headers__compression="application/x-gzip"))
+    return _encoded(envelope(body=bomb, headers__compression="application/x-gzip"))
 
 
-#: name → (SQS body, the reason it must get)
+#: name → (SQS body, expected reason)
 MALFORMED: dict[str, tuple[str, str]] = {
     "not json": ("this is not JSON", "bad_json"),
     "a list": ("[1, 2]", "bad_envelope"),
     "a dict of something else": ('{"a": 1}', "bad_envelope"),
     "broken base64": ("abc=def", "bad_json"),
-    "unknown task": (_packed(envelope(headers__task="no.such.task")), "unknown_task"),
+    "unknown task": (_encoded(envelope(headers__task="no.such.task")), "unknown_task"),
     "pickle": (
-        _packed(envelope(body=b64(pickle.dumps([[], {}, {}])), content_type="application/x-python-serialize")),
+        _encoded(envelope(body=b64(pickle.dumps([[], {}, {}])), content_type="application/x-python-serialize")),
         "bad_content_type",
     ),
-    "invalid utf-8": (_packed(envelope(body=b64(b"\xff\xfe[]"))), "bad_json"),
-    "body of the wrong shape": (_packed(envelope(body=b64('"text"'))), "bad_arguments"),
-    "arguments missing": (_packed(envelope(body=b64("[]"))), "bad_arguments"),
-    "no headers": (_packed(without("headers")), "bad_headers"),
-    "null body": (_packed(envelope(body=None)), "bad_envelope"),
-    "envelope without body": (_packed(without("body")), "bad_envelope"),
-    "bogus body encoding": (_packed(envelope(properties__body_encoding="rot13")), "bad_properties"),
-    "properties a list": (_packed(envelope(properties=[1])), "bad_properties"),
-    "unknown content type": (_packed(envelope(content_type="text/x-brainfuck")), "bad_content_type"),
-    "bogus content encoding": (_packed(envelope(content_encoding="klingon")), "bad_content_type"),
-    "zip header": (_packed(envelope(headers__compression="zip")), "compressed"),
-    "garbage eta": (_packed(envelope(headers__eta="tomorrow")), "bad_headers"),
-    "garbage retries": (_packed(envelope(headers__retries="many")), "bad_headers"),
-    "garbage timelimit": (_packed(envelope(headers__timelimit="soon")), "bad_headers"),
-    "infinite timelimit": (_packed(envelope(headers__timelimit=[float("inf"), None])), "bad_headers"),
-    "unknown type tag": (_packed(envelope(headers__stamps={"__type__": "gun", "__value__": "x"})), "bad_json"),
+    "invalid utf-8": (_encoded(envelope(body=b64(b"\xff\xfe[]"))), "bad_json"),
+    "body of the wrong shape": (_encoded(envelope(body=b64('"text"'))), "bad_arguments"),
+    "arguments missing": (_encoded(envelope(body=b64("[]"))), "bad_arguments"),
+    "no headers": (_encoded(without("headers")), "bad_headers"),
+    "null body": (_encoded(envelope(body=None)), "bad_envelope"),
+    "envelope without body": (_encoded(without("body")), "bad_envelope"),
+    "bogus body encoding": (_encoded(envelope(properties__body_encoding="rot13")), "bad_properties"),
+    "properties a list": (_encoded(envelope(properties=[1])), "bad_properties"),
+    "unknown content type": (_encoded(envelope(content_type="text/x-brainfuck")), "bad_content_type"),
+    "bogus content encoding": (_encoded(envelope(content_encoding="klingon")), "bad_content_type"),
+    "zip header": (_encoded(envelope(headers__compression="zip")), "compressed"),
+    "garbage eta": (_encoded(envelope(headers__eta="tomorrow")), "bad_headers"),
+    "garbage retries": (_encoded(envelope(headers__retries="many")), "bad_headers"),
+    "garbage timelimit": (_encoded(envelope(headers__timelimit="soon")), "bad_headers"),
+    "infinite timelimit": (_encoded(envelope(headers__timelimit=[float("inf"), None])), "bad_headers"),
+    "unknown type tag": (_encoded(envelope(headers__stamps={"__type__": "gun", "__value__": "x"})), "bad_json"),
     "deep nesting": ("[" * 100_000, "bad_json"),
-    "routing to nowhere": (_packed(envelope(properties__delivery_info=[1])), "bad_properties"),
+    "routing to nowhere": (_encoded(envelope(properties__delivery_info=[1])), "bad_properties"),
     "one MiB": ('"' + "x" * 1_000_000 + '"', "too_large"),
     "zip bomb": (zip_bomb(), "compressed"),
 }

@@ -1,4 +1,4 @@
-"""A whole native stack of its own: a copy of the tree, free ports, nothing shared with a stack that runs."""
+"""A native stack in a copy of the tree, on free ports, separate from a running stack."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PORTS = {
 
 @dataclass(frozen=True)
 class Stack:
-    """A running stack: where it lives and how its programs are run."""
+    """A stack: its folder, and the environment of its programs."""
 
     folder: Path
     environment: dict[str, str]
@@ -45,7 +45,7 @@ class Stack:
 
 
 def copied_stack(folder: Path) -> Stack:
-    """Copy the tree to `folder` and give it ports of its own; nothing is started."""
+    """Copy the tree to `folder` and choose free ports; start nothing."""
     files = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
     )
@@ -54,5 +54,5 @@ def copied_stack(folder: Path) -> Stack:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
     (folder / ".tools").symlink_to(ROOT / ".tools")
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "AFORO_", "MAKE"))}
-    return Stack(folder, kept | {name: form.format(free_port()) for name, form in PORTS.items()})
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "AFORO_", "MAKE"))}
+    return Stack(folder, inherited | {name: form.format(free_port()) for name, form in PORTS.items()})

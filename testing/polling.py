@@ -1,4 +1,4 @@
-"""Polling: the one way in which tests and benchmarks wait for something."""
+"""Polling for a condition, in tests and benchmarks."""
 
 from __future__ import annotations
 

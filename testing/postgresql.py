@@ -1,4 +1,4 @@
-"""A real PostgreSQL server in a temporary folder, for tests that ask for one."""
+"""A PostgreSQL server in a temporary folder."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from pathlib import Path
 from testing.ports import free_port
 
 FOLDERS = ("/usr/lib/postgresql/*/bin", "/usr/local/pgsql/bin", "/opt/homebrew/opt/postgresql*/bin")
-#: Nothing a test writes has to survive a crash.
+#: The data of a test need not survive a crash.
 OPTIONS = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=40"
 
 
 def binaries() -> Path | None:
-    """Return the folder of initdb and pg_ctl; None where PostgreSQL is not installed."""
+    """Return the folder of initdb and pg_ctl; None if PostgreSQL is not installed."""
     on_path = shutil.which("initdb")
-    found = [Path(on_path).parent] if on_path else []
+    folders = [Path(on_path).parent] if on_path else []
     for pattern in FOLDERS:
-        found += sorted(Path("/").glob(pattern.lstrip("/")), reverse=True)
-    return next((folder for folder in found if (folder / "pg_ctl").exists()), None)
+        folders += sorted(Path("/").glob(pattern.lstrip("/")), reverse=True)
+    return next((folder for folder in folders if (folder / "pg_ctl").exists()), None)
 
 
 @contextmanager
 def running_server(folder: Path, more: str = "") -> Iterator[str]:
-    """Start a server whose data is in `folder`, made where missing, and yield the URL of its database `postgres`."""
+    """Run a server with its data in `folder`; yield the URL of its database `postgres`."""
     tools = binaries()
     assert tools is not None
     _let_postgres_in(folder)
@@ -39,12 +39,12 @@ def running_server(folder: Path, more: str = "") -> Iterator[str]:
     try:
         yield f"postgresql://tester@127.0.0.1:{port}/postgres"
     finally:
-        _let_postgres_in(folder)  # again: a pytest that started meanwhile has closed the folder above
+        _let_postgres_in(folder)  # again: another pytest may have restricted the parent folder in the meantime
         _run(tools / "pg_ctl", "-D", data, "-m", "immediate", "stop")
 
 
 def _run(*command: object) -> None:
-    """Run a command, as user postgres where we are root: PostgreSQL refuses to run as root."""
+    """Run a command. As root, run it as user postgres, because PostgreSQL refuses to run as root."""
     prefix = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
     subprocess.run([*prefix, *map(str, command)], check=True, stdout=subprocess.DEVNULL, cwd="/", timeout=60)
 

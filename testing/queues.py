@@ -1,4 +1,4 @@
-"""Queues for tests: each with a name and a dead-letter queue of its own."""
+"""Queues for tests, each with a unique name and a separate dead-letter queue."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ class TestQueue:
         counts["dead"] = self._read(self.dead_letter_url)["visible"] if self.dead_letter_url else 0
         return counts
 
-    def dead_letters(self) -> list[dict[str, str]]:
-        """Take all dead letters; each as its body and its reason."""
-        letters: list[dict[str, str]] = []
-        while found := self._receive(self.dead_letter_url):
-            letters += [{"body": m["Body"], "reason": _reason(m)} for m in found]
-        return letters
+    def receive_dead_lettered(self) -> list[dict[str, str]]:
+        """Receive all dead-lettered messages; return the body and the reason of each."""
+        messages: list[dict[str, str]] = []
+        while batch := self._receive(self.dead_letter_url):
+            messages += [{"body": m["Body"], "reason": _reason(m)} for m in batch]
+        return messages
 
     def _receive(self, url: str | None) -> list[Any]:
         options = {"MaxNumberOfMessages": 10, "MessageAttributeNames": ["All"], "VisibilityTimeout": 60}
         return list(self.client.receive_message(QueueUrl=url, **options).get("Messages", []))
 
     def _read(self, url: str) -> dict[str, int]:
-        found = self.client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+        attributes = self.client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
         return {
-            "visible": int(found["ApproximateNumberOfMessages"]),
-            "in_flight": int(found["ApproximateNumberOfMessagesNotVisible"]),
+            "visible": int(attributes["ApproximateNumberOfMessages"]),
+            "in_flight": int(attributes["ApproximateNumberOfMessagesNotVisible"]),
         }
 
 
@@ -55,8 +55,8 @@ def _reason(message: dict[str, Any]) -> str:
 
 
 @dataclass
-class QueueMaker:
-    """Makes queues with names of their own."""
+class QueueFactory:
+    """Create queues with unique names."""
 
     endpoint_url: str
     numbers: Any = field(default_factory=lambda: itertools.count(1))
@@ -76,9 +76,9 @@ class QueueMaker:
 
 
 def take(queue) -> str:
-    """Take the one message out of a queue."""
-    found = until(
+    """Receive and delete the only message of a queue; return its body."""
+    messages = until(
         lambda: queue.client.receive_message(QueueUrl=queue.url, VisibilityTimeout=30).get("Messages"), "a message"
     )
-    queue.client.delete_message(QueueUrl=queue.url, ReceiptHandle=found[0]["ReceiptHandle"])
-    return str(found[0]["Body"])
+    queue.client.delete_message(QueueUrl=queue.url, ReceiptHandle=messages[0]["ReceiptHandle"])
+    return str(messages[0]["Body"])

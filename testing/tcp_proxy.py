@@ -1,4 +1,4 @@
-"""A TCP proxy that is distant, narrow, silent or gone as told: for databases, and for whatever needs a bad network."""
+"""A TCP proxy with latency, limited bandwidth, stalls and broken connections."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ CHUNK_BYTES = 65536
 
 
 class TcpProxy:
-    """Forwards to `host:port`; what `delay_seconds`, `hold` and `cut` change holds for open connections too.
+    """Forward to `host:port`. `delay_seconds`, `hold` and `cut` also apply to open connections.
 
-    Every request waits `delay_seconds`; each direction carries `bytes_per_second` in all, None is no limit.
+    Every request waits `delay_seconds`. All connections share `bytes_per_second` per direction; None is no limit.
     """
 
     def __init__(self, host: str, port: int, delay_seconds: float = 0.0, bytes_per_second: float | None = None) -> None:
@@ -41,15 +41,15 @@ class TcpProxy:
         return int(self._server.sockets[0].getsockname()[1])
 
     def hold(self) -> None:
-        """Pass no byte on from now, closing nothing: a server that hangs."""
+        """Forward nothing until `release`, like a server that hangs."""
         self._loop.call_soon_threadsafe(self._flowing.clear)
 
     def release(self) -> None:
-        """Pass on what was held."""
+        """Forward the held bytes, and all later ones."""
         self._loop.call_soon_threadsafe(self._flowing.set)
 
     def cut(self) -> None:
-        """Break every connection and each new one: a server that is gone."""
+        """Abort every connection and each new one until `restore`, like a server that is down."""
 
         async def abort() -> None:
             self._cut = True
@@ -70,18 +70,18 @@ class TcpProxy:
             return writer.transport.abort()
         upstream_reader, upstream_writer = await asyncio.open_connection(*self.upstream)
         self._writers |= {writer, upstream_writer}
-        passing = Turn()
-        there = self._pass(reader, upstream_writer, passing, "there")
-        await asyncio.gather(there, self._pass(upstream_reader, writer, passing, "back"))
+        sender = Sender()
+        there = self._pass(reader, upstream_writer, sender, "there")
+        await asyncio.gather(there, self._pass(upstream_reader, writer, sender, "back"))
         self._writers -= {writer, upstream_writer}
         return None
 
     async def _pass(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, turn: Turn, direction: str
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, sender: Sender, direction: str
     ) -> None:
         with suppress(OSError):
             while chunk := await reader.read(CHUNK_BYTES):
-                if turn.take(direction):
+                if sender.begins_request(direction):
                     await asyncio.sleep(self.delay_seconds)
                 await self._carry(direction, len(chunk))
                 await self._flowing.wait()
@@ -90,21 +90,21 @@ class TcpProxy:
         writer.close()
 
     async def _carry(self, direction: str, size_bytes: int) -> None:
-        """Wait until the direction, which all connections share, has carried so much."""
+        """Wait for the bandwidth of the direction, which all connections share."""
         if self.bytes_per_second:
             now = self._loop.time()
             self._free_at[direction] = max(now, self._free_at[direction]) + size_bytes / self.bytes_per_second
             await asyncio.sleep(self._free_at[direction] - now)
 
 
-class Turn:
-    """Whose turn it is to speak on a connection: a request begins when the client takes over."""
+class Sender:
+    """The sending side of a connection. A request begins when the client starts to send."""
 
     def __init__(self) -> None:
-        self._speaking = "back"
+        self._current = "back"
 
-    def take(self, direction: str) -> bool:
-        """Say whether this begins a request."""
-        begins = direction == "there" != self._speaking
-        self._speaking = direction
+    def begins_request(self, direction: str) -> bool:
+        """Return True if this chunk begins a request."""
+        begins = direction == "there" != self._current
+        self._current = direction
         return begins

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from testing.emulator import program, running_emulator
-from testing.queues import QueueMaker
+from testing.queues import QueueFactory
 
 
 @pytest.fixture(scope="session")
@@ -21,4 +21,4 @@ def emulator():
 @pytest.fixture
 def sqs_queue(emulator):
     """Return a factory of queues: `sqs_queue(visibility_timeout_seconds=4, max_receive_count=None)`."""
-    return QueueMaker(emulator)
+    return QueueFactory(emulator)

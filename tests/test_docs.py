@@ -134,3 +134,11 @@ def parsed(arguments: list[str], environment: dict[str, str], monkeypatch: pytes
         patch.setattr(injector, "_inject", lambda settings, request, monitor: requests.append((request, monitor)))
         injector.main(arguments, standalone_mode=False)
     return requests[0]
+
+
+@pytest.mark.parametrize("path", WRITTEN, ids=str)
+def test_every_test_that_a_page_names_exists(path: Path) -> None:
+    names = set(re.findall(r"\btest_\w+(?=`)", text_of(path)))
+    sources = "\n".join(file.read_text(encoding="utf-8") for file in (ROOT / "tests").rglob("*.py"))
+    files = {file.stem for file in (ROOT / "tests").rglob("*.py")}
+    assert {name for name in names if f"def {name}(" not in sources and name not in files} == set()

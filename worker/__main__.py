@@ -42,7 +42,7 @@ def main(concurrency: int | None, pool: str, loglevel: str) -> None:
         app.clean_up(parts, settings)
         app.serve_metrics(parts, settings)
         app.watch_dead_letters(parts, settings)
-        app.write_heartbeats(settings)
+        app.write_heartbeats(parts, settings)
         app.clean_up_after_dead_slots(settings)
         shutdown.limit(settings.worker.shutdown_seconds)
         slots = str(settings.worker.concurrency)

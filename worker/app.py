@@ -106,7 +106,7 @@ def watch_dead_letters(parts: WorkerApp, settings: Settings) -> None:
     worker_ready.connect(start, weak=False)
 
 
-def write_heartbeats(settings: Settings) -> None:
+def write_heartbeats(parts: WorkerApp, settings: Settings) -> None:
     """Write a heartbeat row, so that other workers know on shutdown that they are not the last one."""
     claims, worker = _claims(settings, forks=True), Slot.this()
 
@@ -114,6 +114,7 @@ def write_heartbeats(settings: Settings) -> None:
         try:
             claims.write_heartbeat(worker)
         except SQLAlchemyError as error:
+            parts.metrics.handled_error(Operation.WRITE_HEARTBEAT)
             logger.warning("no heartbeat written, a worker that stops may interrupt our runs: %s", error)
 
     def start(sender: Any = None, **_signal: object) -> None:

@@ -50,7 +50,7 @@ class Operation(Label):
 
 
 class ExtensionResult(Label):
-    """How a tick of the visibility heartbeat ended; the worst of message and lease."""
+    """Result of one heartbeat: the worse of extending the visibility and renewing the lease."""
 
     OK = "ok"
     FAILED = "failed"  # the next tick tries again

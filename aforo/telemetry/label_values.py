@@ -19,6 +19,7 @@ class Operation(Label):
     WATCH_DEAD_LETTERS = "watch_dead_letters"  # read the dead-letter queue: the next look does
     DELETE_OUTPUTS = "delete_outputs"  # delete what a superseded execution uploaded: it stays
     CLEAN_UP = "clean_up"  # remove unfinished uploads: the next start does
+    WRITE_HEARTBEAT = "write_heartbeat"  # show in the database that the worker lives: the next heartbeat does
     TELEMETRY_EVENT = "telemetry_event"  # read an event of a task: it is counted as lost
 
 

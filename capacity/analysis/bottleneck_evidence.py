@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from capacity.analysis.comparable_runs import UNMEASURED, VideoCost, video_cost
+from capacity.analysis.baseline_costs import UNMEASURED, VideoCost, video_cost
 from capacity.analysis.measured_run import MeasuredRun
 from capacity.analysis.run_windows import working_window
 from capacity.diagnosis.bottleneck import CellEvidence

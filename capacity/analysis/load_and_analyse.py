@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from capacity.analysis.analysed_runs import AnalysedRuns
-from capacity.analysis.comparable_runs import VideoCost, comparable_costs, usual_calibration_seconds, video_cost
+from capacity.analysis.baseline_costs import VideoCost, comparable_costs, usual_calibration_seconds, video_cost
 from capacity.analysis.measured_run import UNKNOWN_FIGURES, MeasuredRun, ScenarioFigures, measure
 from capacity.analysis.recording_rules import FiguresByRun, read_figures
 from capacity.analysis.run_analysis import RunAnalysis, analyse
@@ -21,7 +21,7 @@ from capacity.runs.archive import archived_figures, is_archived, read_archive, r
 from capacity.runs.recorded_run import RecordedRun, find_run, load_run
 from capacity.runs.resource_samples import Resources, read_resources
 from capacity.runs.result_row import ResultRow
-from capacity.runs.store import open_store, reading
+from capacity.runs.sessions import open_store, reading
 from capacity.table.cells import fill
 from core import promql
 from core.errors import EnvironmentFault

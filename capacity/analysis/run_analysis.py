@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from capacity.analysis.baseline_costs import VideoCost
 from capacity.analysis.bottleneck_evidence import cell_evidence
-from capacity.analysis.comparable_runs import VideoCost
 from capacity.analysis.measured_run import MeasuredRun
 from capacity.analysis.run_windows import run_window
 from capacity.diagnosis.bottleneck import BottleneckVerdict, find_bottleneck

@@ -32,7 +32,7 @@ class Oddity(StrEnum):
 
 
 def oddities(row: PublishedRow) -> list[Reason]:
-    """Return the oddities of a row by itself."""
+    """Return the suspicious patterns of one row, without comparing it with other rows."""
     return [reason for check in _CHECKS if (reason := check(row)) is not None]
 
 

@@ -25,7 +25,7 @@ from capacity.estimators.reason import Reason
 from capacity.report.messages import sentence
 from capacity.runs.recorded_run import find_run, load_run
 from capacity.runs.result_row import ResultRow
-from capacity.runs.store import open_store, reading
+from capacity.runs.sessions import open_store, reading
 from capacity.table.number_format import interval_text, percent, significant
 from core.errors import ExitCode, UsageError
 from core.language import Language, Text

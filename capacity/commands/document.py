@@ -9,7 +9,7 @@ import click
 from capacity.analysis.load_and_analyse import load_and_analyse
 from capacity.commands.options import with_examples
 from capacity.report.document import render_document
-from capacity.runs.store import open_store, reading
+from capacity.runs.sessions import open_store, reading
 from core.errors import UsageError
 from core.settings import Settings
 from core.size import parse_size, size_label

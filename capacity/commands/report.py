@@ -16,7 +16,7 @@ from capacity.experiments.test_runner import TestRunner
 from capacity.report.statements import missing_capacity
 from capacity.report.terminal import render_terminal
 from capacity.runs.recorded_run import find_run
-from capacity.runs.store import reading
+from capacity.runs.sessions import reading
 from core.errors import RunFailed
 from core.language import Language
 

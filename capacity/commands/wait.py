@@ -7,7 +7,7 @@ import click
 from capacity.commands.options import with_examples
 from capacity.experiments.test_runner import TestRunner, no_progress
 from capacity.runs.recorded_run import find_run
-from capacity.runs.store import reading
+from capacity.runs.sessions import reading
 
 
 @click.command(epilog=with_examples("wait", "wait 20261124-051233-burst-50mb-c2"))

@@ -1,7 +1,8 @@
 """Universal Scalability Law (USL): the fit, its bootstrap intervals, and the reasons not to use it.
 
-X(n) = lambda n / (1 + sigma (n-1) + kappa n (n-1)), Gunther 2007. Sigma is the contention (serial share), kappa the
-coherency cost (slots that wait for each other). Bounds 0 <= sigma, kappa <= 1 as in the R package `usl`.
+X(n) = lambda n / (1 + sigma (n-1) + kappa n (n-1)), Gunther 2007. X is in videos per minute, n in slots, lambda is X
+of one slot. Sigma is the contention (serial share), kappa the coherency cost (slots that wait for each other). Bounds
+0 <= sigma, kappa <= 1 as in the R package `usl`.
 """
 
 from __future__ import annotations

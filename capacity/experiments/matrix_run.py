@@ -21,7 +21,7 @@ from capacity.experiments.matrix_plan import (
 )
 from capacity.experiments.test_runner import Progress, RunRequest, TestRunner, no_progress
 from capacity.runs.result_row import ResultRow
-from capacity.runs.store import reading
+from capacity.runs.sessions import reading
 from core.errors import AforoError, EnvironmentFault, RunFailed
 from core.models import RunRow
 from core.run import Mode, RunStatus

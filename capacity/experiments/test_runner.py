@@ -22,7 +22,7 @@ from capacity.experiments.early_stop import QueuedVideos, knows_enough
 from capacity.report.written_files import write_results
 from capacity.runs.recorded_run import find_run, load_run, unfinished_since
 from capacity.runs.result_row import ResultRow
-from capacity.runs.store import open_store, reading
+from capacity.runs.sessions import open_store, reading
 from core import aws, sqs_queue
 from core.cpu_calibration import calibration_seconds
 from core.database import Sessions

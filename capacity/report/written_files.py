@@ -16,7 +16,7 @@ from capacity.report.statements import kept_up
 from capacity.report.to_json import to_json
 from capacity.runs.archive import is_archived, write_archive
 from capacity.runs.recorded_run import unfinished_since
-from capacity.runs.store import reading
+from capacity.runs.sessions import reading
 from capacity.table.table_text import csv_text, markdown, sources
 from core.database import Sessions
 from core.language import Language

@@ -1,15 +1,16 @@
-"""Cells of the scenario's table, and which runs each cell averages. Pure."""
+"""Cells of the scenario's table, and the figures of each from its averaged runs. Pure."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from capacity.estimators.interval import Interval, t_half_width
 from capacity.runs.result_row import ResultRow
+from capacity.table.averaged_runs import AveragedRuns, averaged_runs, by_age
 from core.size import label_bytes
 
 #: fewest runs for an interval between runs; two runs give one too wide to be of use (docs/method.md)
@@ -30,11 +31,7 @@ class CellKey:
 
 @dataclass(frozen=True)
 class TableCell:
-    """A cell with the runs averaged for X and S, the runs averaged for X_sat, and the number of unused runs.
-
-    X and S depend on the number of videos, so their runs have the same number. X_sat does not, so it includes shorter
-    runs.
-    """
+    """A cell with its averaged runs; the fields are those of `AveragedRuns`."""
 
     key: CellKey
     runs: tuple[ResultRow, ...]
@@ -44,7 +41,7 @@ class TableCell:
     @property
     def sources(self) -> tuple[ResultRow, ...]:
         """Return every run that is part of a figure of the cell, oldest first."""
-        return _by_age({row.run_id: row for row in (*self.x_sat_runs, *self.runs)}.values())
+        return by_age({row.run_id: row for row in (*self.x_sat_runs, *self.runs)}.values())
 
     @property
     def x(self) -> float | None:
@@ -89,7 +86,7 @@ def fill(rows: Iterable[ResultRow], invalid: Collection[str] = ()) -> list[Table
     cells: dict[CellKey, list[ResultRow]] = {}
     for row in rows:
         cells.setdefault(key_of(row), []).append(row)
-    return [_cell(key, members, invalid) for key, members in sorted(cells.items())]
+    return [_cell(key, averaged_runs(members, invalid)) for key, members in sorted(cells.items())]
 
 
 def key_of(row: ResultRow) -> CellKey:
@@ -98,33 +95,8 @@ def key_of(row: ResultRow) -> CellKey:
     return CellKey(label_bytes(size), size, row.mode, row.rate_per_minute or 0.0, row.concurrency, row.nodes)
 
 
-def _cell(key: CellKey, rows: Sequence[ResultRow], invalid: Collection[str]) -> TableCell:
-    """Keep the runs of the best quality class that share the conditions of its reference run.
-
-    The reference run is the newest of those with the most videos.
-    """
-    best = min(_quality(row, invalid) for row in rows)
-    equals = _by_age(row for row in rows if _quality(row, invalid) == best)
-    most = max(row.count for row in equals)
-    reference = [row for row in equals if row.count == most][-1]
-    comparable = [row for row in equals if row.conditions == reference.conditions] if best < 2 else [reference]
-    longest = tuple(row for row in comparable if row.count == most)
-    with_capacity = tuple(row for row in comparable if row.x_sat_per_minute)
-    used = {row.run_id for row in (*longest, *with_capacity)}
-    return TableCell(key, longest, with_capacity, len(rows) - len(used))
-
-
-def _quality(row: ResultRow, invalid: Collection[str]) -> int:
-    """Return 0 for a complete and valid run, 1 for an invalid one, 2 for an incomplete one, 3 for one without X."""
-    if row.x is None:
-        return 3
-    if not row.is_complete:
-        return 2
-    return 1 if row.run_id in invalid else 0
-
-
-def _by_age(rows: Iterable[ResultRow]) -> tuple[ResultRow, ...]:
-    return tuple(sorted(rows, key=lambda row: (row.created_at, row.run_id)))
+def _cell(key: CellKey, averaged: AveragedRuns) -> TableCell:
+    return TableCell(key, averaged.runs, averaged.x_sat_runs, averaged.left_out)
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

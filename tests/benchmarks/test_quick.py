@@ -1,4 +1,4 @@
-"""Each benchmark still runs, in its small form: both sides measured, and a ratio printed."""
+"""Each benchmark runs in its short form, measures both sides and prints a ratio."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def run(name: str) -> str:
 
 @pytest.mark.stack
 @pytest.mark.postgresql
-def test_the_database_exporter_exposes_the_values_of_its_peer() -> None:
+def test_the_database_exporter_exports_the_figures_of_its_peer() -> None:
     if postgresql.binaries() is None or shutil.which("prometheus-sql-exporter") is None:
         pytest.skip("needs PostgreSQL and the peer (Debian: apt install postgresql prometheus-sql-exporter)")
     assert "the figures of both agree" in run("db_exporter")
@@ -33,7 +33,7 @@ def test_the_database_exporter_exposes_the_values_of_its_peer() -> None:
 
 @pytest.mark.stack
 def test_the_sqs_exporter_benchmark_runs() -> None:
-    assert "ratio one after the other / side by side" in run("sqs_exporter")
+    assert "ratio sequential / concurrent" in run("sqs_exporter")
 
 
 @pytest.mark.stack

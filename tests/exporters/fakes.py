@@ -1,4 +1,4 @@
-"""SQS without SQS: the calls the exporter makes, answered from a dictionary, errors where the test wants them."""
+"""A fake SQS with queues in a dictionary, for the SQS exporter."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from botocore.exceptions import ClientError
 ACCOUNT = "000000000000"
 
 
-class FakeSqs:
-    """Queues by name; `client` is what stands in for boto3's."""
+class FakeQueues:
+    """Queues by name, errors by queue or operation, and a fake of boto3's client."""
 
     def __init__(self, page: int = 1000) -> None:
         self.queues: dict[str, dict[str, str]] = {}
@@ -42,25 +42,25 @@ class FakeSqs:
 
 
 class FakeClient:
-    """The methods of boto3's client that the exporter uses, with its `before-send` event."""
+    """The methods of boto3's client that the exporter calls, with its `before-send` event."""
 
-    def __init__(self, sqs: FakeSqs) -> None:
+    def __init__(self, sqs: FakeQueues) -> None:
         self.sqs, self.meta, self.events = sqs, self, self
         self.endpoint_url = "http://sqs.test"
-        self._hear: Callable[..., None] = lambda **_: None
+        self._on_send: Callable[..., None] = lambda **_: None
 
-    def register(self, _event: str, hear: Callable[..., None]) -> None:
-        self._hear = hear
+    def register(self, _event: str, on_send: Callable[..., None]) -> None:
+        self._on_send = on_send
 
     def get_queue_url(self, QueueName: str, **_: str) -> dict[str, str]:  # noqa: N803 (boto3's spelling)
-        self._hear(event_name="before-send.sqs.GetQueueUrl")
+        self._on_send(event_name="before-send.sqs.GetQueueUrl")
         if QueueName not in self.sqs.queues:
             code = "AWS.SimpleQueueService.NonExistentQueue"
             raise ClientError({"Error": {"Code": code}}, "GetQueueUrl")
         return {"QueueUrl": f"http://sqs.test/{ACCOUNT}/{QueueName}"}
 
     def get_queue_attributes(self, QueueUrl: str, AttributeNames: list[str]) -> dict[str, dict[str, str]]:  # noqa: N803
-        self._hear(event_name="before-send.sqs.GetQueueAttributes")
+        self._on_send(event_name="before-send.sqs.GetQueueAttributes")
         name = QueueUrl.rpartition("/")[2]
         if name in self.sqs.broken:
             raise self.sqs.broken[name]
@@ -75,6 +75,6 @@ class FakeClient:
             raise self.sqs.broken["ListQueues"]
         urls = [f"http://sqs.test/{ACCOUNT}/{name}" for name in self.sqs.queues if name.startswith(QueueNamePrefix)]
         for start in range(0, len(urls) or 1, self.sqs.page):
-            self._hear(event_name="before-send.sqs.ListQueues")
+            self._on_send(event_name="before-send.sqs.ListQueues")
             page = urls[start : start + self.sqs.page]
             yield {"QueueUrls": page} if page else {}

@@ -17,7 +17,7 @@ from core.settings import Settings
 from exporters.sqs.source import SqsSources
 from testing.polling import until
 from testing.tcp_proxy import TcpProxy
-from tests.exporters.fakes import FakeSqs
+from tests.exporters.fakes import FakeQueues
 from tests.exporters.servers import Server, serving
 from tests.exporters.store import Store
 from tests.exporters.watches import values, watching
@@ -157,7 +157,7 @@ def test_a_connection_to_a_silent_server_times_out(postgresql_url: str) -> None:
 
 
 def test_sqs_is_still_polled_while_the_database_hangs(store: Store, proxy: TcpProxy) -> None:
-    fake = FakeSqs()
+    fake = FakeQueues()
     fake.make("videos", visible=1)
     environment = {"AFORO_DATABASE_URL": through(store, proxy), "AFORO_EXPORTER_TIMEOUT_SECONDS": "0.3"}
     watch = watching(fake, Settings.from_env({"SQS_QUEUE_NAME": "videos", **environment}))

@@ -15,7 +15,7 @@ from exporters.db.statements import VideosTable
 from exporters.exposition import Exposition
 from exporters.sqs.queue_watcher import CallCounter, QueueWatcher
 from exporters.sqs.source import QueueSource
-from tests.exporters.fakes import FakeSqs
+from tests.exporters.fakes import FakeQueues
 from tests.exporters.store import Store
 
 GOLDEN = Path(__file__).with_name("golden")
@@ -50,7 +50,7 @@ def test_the_database_exporters_whole_exposition(store: Store) -> None:
 
 
 def test_the_sqs_exporters_whole_exposition() -> None:
-    fake, moments = FakeSqs(page=2), iter([T0, T0, T0 + 5, T0 + 5, T0 + 5, T0 + 6, T0 + 6])
+    fake, moments = FakeQueues(page=2), iter([T0, T0, T0 + 5, T0 + 5, T0 + 5, T0 + 6, T0 + 6])
     fake.make("videos-dlq", visible=2)
     fake.make("videos", visible=7, in_flight=2, delayed=1, dead_letters="videos-dlq", max_receive_count=8)
     for name in ("team-a", "team-b", "team-c"):

@@ -10,7 +10,7 @@ from exporters.exposition import Collected, Incomplete
 from exporters.faults import Fault, SourceNotReady
 from exporters.sqs.queue_watcher import CONCURRENCY, DISCOVERY_SECONDS, CallCounter, QueueWatcher
 from exporters.sqs.source import MOST_EXPECTED_QUEUES, QueueSource, SqsSources
-from tests.exporters.fakes import FakeSqs
+from tests.exporters.fakes import FakeQueues
 from tests.exporters.store import Store
 from tests.exporters.watches import values, watching
 
@@ -19,7 +19,7 @@ SETTINGS = Settings.from_env({"SQS_QUEUE_NAME": "videos"})
 
 
 class Exporter:
-    def __init__(self, fake: FakeSqs, *patterns: str) -> None:
+    def __init__(self, fake: FakeQueues, *patterns: str) -> None:
         self.now, counter = T0, CallCounter()
         counter.attach(fake.client)
         watcher = QueueWatcher(fake.client, patterns, monotonic=lambda: self.now)
@@ -35,7 +35,7 @@ def happened(collected: Collected, name: str) -> dict[tuple[str, ...], float]:
 
 
 def test_the_errors_of_a_queue_are_0_before_the_first_unless_there_are_many() -> None:
-    fake = FakeSqs()
+    fake = FakeQueues()
     for number in range(MOST_EXPECTED_QUEUES):
         fake.make(f"q{number}")
     few, many = Exporter(fake, "q0"), Exporter(fake, "q*", "x")
@@ -49,11 +49,11 @@ def test_the_errors_of_a_queue_are_0_before_the_first_unless_there_are_many() ->
 
 def test_there_are_no_values_before_the_first_poll() -> None:
     with pytest.raises(SourceNotReady):
-        Exporter(FakeSqs(), "videos").source.fetch()
+        Exporter(FakeQueues(), "videos").source.fetch()
 
 
 def test_a_prefix_matches_queues_on_every_page_and_new_queues_after_a_minute() -> None:
-    fake = FakeSqs(page=2)
+    fake = FakeQueues(page=2)
     for number in range(5):
         fake.make(f"team-{number}", visible=number)
     exporter = Exporter(fake, "team-*")
@@ -68,7 +68,7 @@ def test_a_prefix_matches_queues_on_every_page_and_new_queues_after_a_minute() -
 
 
 def test_a_queue_that_does_not_answer_is_absent_and_the_other_queues_are_exposed() -> None:
-    fake = FakeSqs()
+    fake = FakeQueues()
     fake.make("a", visible=1)
     fake.make("b", visible=2)
     exporter = Exporter(fake, "a", "b")
@@ -84,7 +84,7 @@ def test_a_queue_that_does_not_answer_is_absent_and_the_other_queues_are_exposed
 
 
 def test_a_denied_list_of_queues_is_counted_and_affects_no_other_queue() -> None:
-    fake = FakeSqs()
+    fake = FakeQueues()
     for name in ("named", "team-a"):
         fake.make(name)
     exporter = Exporter(fake, "named", "team-*")
@@ -103,7 +103,7 @@ def test_a_denied_list_of_queues_is_counted_and_affects_no_other_queue() -> None
 
 
 def test_an_old_reading_is_not_exposed() -> None:
-    fake = FakeSqs()
+    fake = FakeQueues()
     fake.make("a")
     exporter = Exporter(fake, "a")
     exporter.poll()
@@ -115,7 +115,7 @@ def test_an_old_reading_is_not_exposed() -> None:
 
 
 def test_a_dead_letter_queue_shared_by_many_is_read_once() -> None:
-    fake = FakeSqs()
+    fake = FakeQueues()
     fake.make("dead", visible=3, in_flight=1)
     for name in ("a", "b"):
         fake.make(name, dead_letters="dead", max_receive_count=5)
@@ -127,7 +127,7 @@ def test_a_dead_letter_queue_shared_by_many_is_read_once() -> None:
 
 
 def test_a_dead_letter_queue_that_matches_the_prefix_is_exposed_only_with_its_source_queue() -> None:
-    fake = FakeSqs()
+    fake = FakeQueues()
     fake.make("team-a-dlq", visible=1)
     fake.make("team-a", dead_letters="team-a-dlq", max_receive_count=5)
     exporter = Exporter(fake, "team-*")
@@ -144,7 +144,7 @@ def test_a_dead_letter_queue_that_matches_the_prefix_is_exposed_only_with_its_so
 
 
 def test_a_months_cost_follows_from_the_calls_of_the_last_polls() -> None:
-    fake = FakeSqs()
+    fake = FakeQueues()
     fake.make("a")
     exporter = Exporter(fake, "a")
     for _ in range(25):
@@ -154,7 +154,7 @@ def test_a_months_cost_follows_from_the_calls_of_the_last_polls() -> None:
 
 
 def test_close_cancels_the_reads_that_have_not_started() -> None:
-    fake, answered = FakeSqs(), Event()
+    fake, answered = FakeQueues(), Event()
     fake.make("a")
     fake.client.get_queue_url = lambda **_: answered.wait(30)
     exporter = Exporter(fake, *(f"a{n}" for n in range(CONCURRENCY + 5)))
@@ -170,7 +170,7 @@ def test_close_cancels_the_reads_that_have_not_started() -> None:
 
 
 def test_a_clock_set_back_makes_no_negative_cost() -> None:
-    fake = FakeSqs()
+    fake = FakeQueues()
     fake.make("a")
     exporter = Exporter(fake, "a")
     exporter.poll()
@@ -179,7 +179,7 @@ def test_a_clock_set_back_makes_no_negative_cost() -> None:
 
 
 def test_polls_are_more_frequent_while_there_is_a_message_or_a_run(store: Store) -> None:
-    fake = FakeSqs()
+    fake = FakeQueues()
     fake.make("videos")
     watch = watching(fake, of_store(store))
     watch.poll()
@@ -196,7 +196,7 @@ def test_polls_are_more_frequent_while_there_is_a_message_or_a_run(store: Store)
 
 
 def test_the_oldest_message_is_the_first_sent_task_that_no_worker_has_claimed(store: Store) -> None:
-    fake = FakeSqs()
+    fake = FakeQueues()
     fake.make("videos", visible=3)
     watch = watching(fake, of_store(store))
     store.run("a", T0, count=4)
@@ -209,7 +209,7 @@ def test_the_oldest_message_is_the_first_sent_task_that_no_worker_has_claimed(st
 
 
 def test_a_waiting_video_of_a_purged_queue_is_not_a_message(store: Store) -> None:
-    fake = FakeSqs()
+    fake = FakeQueues()
     fake.make("videos", visible=1)
     watch = watching(fake, of_store(store))
     store.run("a", T0, count=1)

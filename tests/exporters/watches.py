@@ -11,7 +11,7 @@ from exporters.exposition import Collected
 from exporters.sqs.oldest_message import OldestMessage
 from exporters.sqs.queue_watcher import CallCounter, QueueWatcher
 from exporters.sqs.source import QueueSource, SqsSources
-from tests.exporters.fakes import FakeSqs
+from tests.exporters.fakes import FakeQueues
 
 
 def values(collected: Collected, name: str) -> dict[tuple[str, ...], float]:
@@ -20,7 +20,7 @@ def values(collected: Collected, name: str) -> dict[tuple[str, ...], float]:
     return {tuple(sample.labels.values()): sample.value for sample in family.samples}
 
 
-def watching(fake: FakeSqs, settings: Settings) -> SqsSources:
+def watching(fake: FakeQueues, settings: Settings) -> SqsSources:
     source = QueueSource(QueueWatcher(fake.client, (settings.queue.name,)), CallCounter(), settings.exporters)
     database = open_database(settings.database.url, VideosTable.of(settings.exporters))
     return SqsSources(source, OldestMessage(database, settings), settings.exporters)

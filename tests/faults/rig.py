@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 from urllib.request import urlopen
 
 import psutil
@@ -30,6 +29,7 @@ from testing.emulator import KEY, REGION, ROOT, sqs_client
 from testing.polling import until
 from testing.ports import free_port
 from testing.queues import TestQueue
+from testing.rows import run_row
 
 VISIBILITY_SECONDS = 4
 LONG_POLL_SECONDS = 1
@@ -272,12 +272,8 @@ def _slow_ffmpeg(folder: Path) -> Path:
 
 
 def _run(run_id: str, count: int, stored: StoredObject) -> RunRow:
-    facts: dict[str, Any] = dict(size_label="1MB", size_bytes=stored.size_bytes, profile="full", source="clip")
-    slots = dict(concurrency=1, nodes=1, slots=1, count=count)
-    now = time.time()
-    return RunRow(
-        id=run_id, status="running", mode="burst", source_sha256=stored.sha256, created_at=now, **facts, **slots
-    )
+    source = {"size_bytes": stored.size_bytes, "source_sha256": stored.sha256}
+    return run_row(id=run_id, count=count, created_at=time.time(), **source)
 
 
 def _video(run_id: str, sequence: int, stored: StoredObject) -> NewVideo:

@@ -31,7 +31,7 @@ def test_our_worker_dead_letters_an_unreadable_message_and_fails_its_video(rig, 
         worker = it.start().await_ready()
         it.await_states(failed_dead_lettered=1)
         until(lambda: it.queue.counts()["dead"] == 5, "all five are in the dead-letter queue")
-        reasons = sorted(message["reason"] for message in it.queue.dead_letters())
+        reasons = sorted(message["reason"] for message in it.queue.receive_dead_lettered())
         assert reasons == sorted(["bad_headers", *(MALFORMED[name][1] for name in foreign)])
         it.check()
         assert worker.is_alive()
@@ -47,7 +47,7 @@ def test_a_payload_of_another_version_is_dead_lettered(rig, clips):
         send_body(it.queue, base64.b64encode(json.dumps(body).encode()).decode())
         it.start().await_ready()
         it.await_states(failed_dead_lettered=1)
-        assert [message["reason"] for message in it.queue.dead_letters()] == ["unknown_version"]
+        assert [message["reason"] for message in it.queue.receive_dead_lettered()] == ["unknown_version"]
 
 
 def test_a_message_that_sqs_dead_letters_fails_its_video(rig, clips):

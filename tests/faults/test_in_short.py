@@ -29,7 +29,7 @@ def test_a_kill_a_failing_sqs_a_malformed_and_a_repeated_message_lose_and_duplic
         worker.children()[0].kill()
         it.await_states(done=3, seconds=60)
         until(
-            lambda: [message["reason"] for message in it.queue.dead_letters()] == ["bad_headers"],
+            lambda: [message["reason"] for message in it.queue.receive_dead_lettered()] == ["bad_headers"],
             "it is dead-lettered",
         )
         it.check()

@@ -20,7 +20,7 @@ def test_every_malformed_message_is_dead_lettered_with_its_reason(sqs_queue, emu
         for body, _reason in MALFORMED.values():
             send_body(queue, body)
         until(lambda: queue.counts()["dead"] == len(MALFORMED), "all are dead-lettered", seconds=40)
-        reasons = {message["body"]: message["reason"] for message in queue.dead_letters()}
+        reasons = {message["body"]: message["reason"] for message in queue.receive_dead_lettered()}
         assert {name: reasons.get(body) for name, (body, _) in MALFORMED.items()} == {
             name: reason for name, (_, reason) in MALFORMED.items()
         }

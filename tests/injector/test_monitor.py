@@ -1,5 +1,5 @@
 import pytest
-from sqlalchemy import insert, update
+from sqlalchemy import update
 
 from core.database import open_engine, open_sessions, upgrade_schema
 from core.errors import RunFailed
@@ -7,11 +7,7 @@ from core.models import RunRow, VideoRow
 from injector import monitor
 from injector.monitor import Display, RunProgress, StallWarning, follow
 from injector.own_videos import OwnVideos
-
-VIDEO = dict(
-    run_id="r", sequence=0, task_id="t", source_key="k", source_bytes=1, source_sha256="", profile="full",
-    uploaded_at=0.0, updated_at=0.0,
-)  # fmt: skip
+from testing.rows import run_row, video_row
 
 
 @pytest.fixture
@@ -19,10 +15,10 @@ def sessions(tmp_path):
     engine = open_engine(f"sqlite:///{tmp_path}/a.db")
     upgrade_schema(engine)
     sessions = open_sessions(engine)
-    facts = dict(size_label="5MB", size_bytes=5, count=2, concurrency=1, nodes=1, slots=1, profile="full")
     with sessions.begin() as session:
-        session.add(RunRow(id="r", status="running", mode="burst", source="", source_sha256="", created_at=0, **facts))
-        session.execute(insert(VideoRow), [VIDEO | {"id": f"v{k}", "state": "uploaded"} for k in range(2)])
+        session.add(run_row(count=2))
+        session.flush()
+        session.add_all(video_row(id=f"v{k}", sequence=k) for k in range(2))
     return sessions
 
 

@@ -19,6 +19,7 @@ from core.settings import Settings
 from injector.injection import Injection, Request, Source
 from injector.own_run import OwnRun
 from testing import postgresql
+from testing.rows import run_row
 
 REQUEST = Request(1, 10**6, Mode.BURST, None, None, None, "full", None, "")
 SOURCE = Source("uploads/a.mp4", 10**6, "", None, "generated 1MB")
@@ -49,15 +50,14 @@ def sessions(url):
     engine.dispose()
 
 
-def run_row(run_id, **more):
-    facts = dict(size_label="1MB", size_bytes=10**6, count=1, concurrency=1, nodes=1, slots=1, profile="full")
-    moments = dict(created_at=time.time(), heartbeat_at=time.time())
-    return RunRow(id=run_id, status="preparing", mode="burst", source="", source_sha256="", **facts | moments | more)
+def preparing(run_id, **changes):
+    now = time.time()
+    return run_row(**dict(id=run_id, status="preparing", created_at=now, heartbeat_at=now) | changes)
 
 
 def prepared(run_id, settings, sessions):
     """Return a run whose `prepare` saw no other run."""
-    return Injection(settings, REQUEST, run_id, SOURCE, sessions, None, run_row(run_id))
+    return Injection(settings, REQUEST, run_id, SOURCE, sessions, None, preparing(run_id))
 
 
 def statuses(sessions):
@@ -98,7 +98,7 @@ def test_a_refused_second_run_does_not_end_the_run_of_that_name(settings, sessio
 
 def test_a_run_between_two_slow_sends_is_active_and_a_dead_one_is_ended(settings, sessions):
     with sessions.begin() as session:
-        session.add(run_row("slow", heartbeat_at=time.time() - 119, rate_per_minute=0.5))
+        session.add(preparing("slow", heartbeat_at=time.time() - 119, rate_per_minute=0.5))
     with pytest.raises(EnvironmentFault, match=r"^run \(slow\); it is active"):
         enter(prepared("r", settings, sessions))
     with sessions.begin() as session:

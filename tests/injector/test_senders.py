@@ -6,16 +6,17 @@ from aforo.sqs.validation import Call, read_call
 from core.broker import make_celery
 from core.database import open_engine, open_sessions, upgrade_schema
 from core.errors import EnvironmentFault
-from core.models import RunRow, VideoRow
+from core.models import VideoRow
 from core.settings import Settings
 from injector.senders import NewVideo, VideoSender, encode_task
+from testing.rows import run_row
 from worker.payload import check_payload
 
 QUEUE_URL = "http://127.0.0.1:4566/000000000000/aforo-videos"
 
 
-class FakeSqs:
-    """Reject the first entries of a batch `rejections` times."""
+class BatchSqs:
+    """Reject the first entry of a batch, in the first `rejections` calls."""
 
     def __init__(self, rejections=0):
         self.rejections, self.bodies, self.calls = rejections, [], 0
@@ -31,11 +32,10 @@ class FakeSqs:
 def sessions(tmp_path):
     engine = open_engine(f"sqlite:///{tmp_path}/a.db")
     upgrade_schema(engine)
-    made = open_sessions(engine)
-    facts = dict(size_label="5MB", size_bytes=5, count=1, concurrency=1, nodes=1, slots=1, profile="full")
-    with made.begin() as session:
-        session.add(RunRow(id="r", status="running", mode="burst", source="", source_sha256="", created_at=0, **facts))
-    return made
+    sessions = open_sessions(engine)
+    with sessions.begin() as session:
+        session.add(run_row())
+    return sessions
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_kombu_reads_a_batched_message_as_one_of_its_own(app):
 
 
 def test_ten_tasks_are_sent_in_one_call_and_each_row_is_confirmed(app, sessions, monkeypatch):
-    sqs = FakeSqs()
+    sqs = BatchSqs()
     task_ids = VideoSender(app, sqs, QUEUE_URL, sessions).record_and_send(videos(23))
     with sessions() as session:
         rows = session.query(VideoRow).all()
@@ -68,7 +68,7 @@ def test_ten_tasks_are_sent_in_one_call_and_each_row_is_confirmed(app, sessions,
 
 def test_only_a_rejected_task_is_sent_again(app, sessions, monkeypatch):
     monkeypatch.setattr("injector.senders.time.sleep", lambda _: None)
-    sqs = FakeSqs(rejections=2)
+    sqs = BatchSqs(rejections=2)
     VideoSender(app, sqs, QUEUE_URL, sessions).record_and_send(videos(10))
     assert (sqs.calls, len(sqs.bodies), len(set(sqs.bodies))) == (3, 10, 10)
 
@@ -76,6 +76,6 @@ def test_only_a_rejected_task_is_sent_again(app, sessions, monkeypatch):
 def test_rows_of_rejected_tasks_stay_unconfirmed(app, sessions, monkeypatch):
     monkeypatch.setattr("injector.senders.time.sleep", lambda _: None)
     with pytest.raises(EnvironmentFault, match="1 of 10 tasks were rejected 5 times"):
-        VideoSender(app, FakeSqs(rejections=99), QUEUE_URL, sessions).record_and_send(videos(10))
+        VideoSender(app, BatchSqs(rejections=99), QUEUE_URL, sessions).record_and_send(videos(10))
     with sessions() as session:
         assert session.query(VideoRow).filter(VideoRow.sent_at.is_(None)).count() == 10

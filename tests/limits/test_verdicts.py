@@ -1,4 +1,4 @@
-"""Reports name the limit that was set on the run. Opt-in: `pytest -m limits`, 10 minutes."""
+"""The report names the limit that was imposed. Opt-in: `pytest -m limits`, about 10 minutes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from testing import hardware_limits
-from testing.limit_cases import CASES, judge
+from testing.limit_cases import CASES, diagnose
 from testing.native_stack import copied_stack
 
 pytestmark = [pytest.mark.limits, pytest.mark.timeout(600)]
@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.limits, pytest.mark.timeout(600)]
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):
-    if (reason := hardware_limits.why_not()) is not None:
+    if (reason := hardware_limits.missing_requirement()) is not None:
         pytest.skip(reason)
     for program in ("prometheus", "redis-server", "ffmpeg", "losetup", "mkfs.ext4"):
         if shutil.which(program) is None:
@@ -25,7 +25,7 @@ def base(tmp_path_factory):
 
 @pytest.mark.parametrize("label", CASES)
 def test_the_limit_that_was_injected_is_named(base, label):
-    judged = judge(CASES[label], base)
-    assert judged.with_sibling.cause is label, judged
-    assert judged.with_sibling.confidence in {"high", "medium"}, judged
-    assert judged.alone.cause in {label, "unclear"}, judged
+    diagnosis = diagnose(CASES[label], base)
+    assert diagnosis.with_comparable.cause is label, diagnosis
+    assert diagnosis.with_comparable.confidence in {"high", "medium"}, diagnosis
+    assert diagnosis.alone.cause in {label, "unclear"}, diagnosis

@@ -6,6 +6,7 @@ from sqlalchemy import select, update
 from core.database import open_engine, open_sessions, upgrade_schema
 from core.models import ExecutionRow, RunRow, VideoRow, WorkerRow
 from core.video import Outcome, Reason, VideoState
+from testing.rows import run_row, video_row
 from worker.claims import SILENCE_SECONDS, Claim, ClaimDenied, Claims
 from worker.slot import Slot
 
@@ -17,14 +18,10 @@ def claims(tmp_path):
     engine = open_engine(f"sqlite:///{tmp_path}/a.db")
     upgrade_schema(engine)
     sessions = open_sessions(engine)
-    run = dict(size_label="5MB", size_bytes=5, count=1, concurrency=1, nodes=1, slots=1, profile="full")
-    video = dict(
-        sequence=0, task_id="t", state="uploaded", source_key="k", source_bytes=5, source_sha256="", profile="full"
-    )
     with sessions.begin() as session:
-        session.add(RunRow(id="r", status="running", mode="burst", source="", source_sha256="", created_at=0, **run))
+        session.add(run_row())
         session.flush()
-        session.add(VideoRow(id="v", run_id="r", uploaded_at=1.0, updated_at=1.0, **video))
+        session.add(video_row())
     return Claims(sessions, lease_seconds=60, max_attempts=2, processed_prefix="processed/")
 
 

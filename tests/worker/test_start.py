@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 from prometheus_client import CollectorRegistry
+from sqlalchemy.exc import OperationalError
 
 from aforo.telemetry.worker_metrics import WorkerMetrics
 from core.queue_contract import Finding, Level
@@ -40,3 +43,20 @@ def test_a_failed_storage_cleanup_is_counted_and_the_worker_starts(monkeypatch, 
     app.clean_up(parts, Settings.from_env({"AFORO_WORKER_WORK_PATH": str(tmp_path)}))
     assert registry.get_sample_value("aforo_worker_handled_errors_total", {"operation": "clean_up"}) == 1
     assert logged(caplog) == ["could not abort abandoned uploads: storage; it is away; " + StorageUnavailable.remedy]
+
+
+def test_a_heartbeat_that_the_database_refuses_is_counted_and_the_worker_goes_on(monkeypatch, caplog):
+    class Claims:
+        def write_heartbeat(self, _owner):
+            raise OperationalError("INSERT", {}, Exception("database is locked"))
+
+    starts, timers = [], []
+    monkeypatch.setattr(app, "_claims", lambda _settings, forks: Claims())
+    monkeypatch.setattr(app, "worker_ready", SimpleNamespace(connect=lambda start, weak: starts.append(start)))
+    registry = CollectorRegistry()
+    parts = app.WorkerApp(None, registry, WorkerMetrics(registry), None, "url")
+    app.write_heartbeats(parts, Settings.from_env({}))
+    starts[0](SimpleNamespace(hub=SimpleNamespace(call_repeatedly=lambda *timer: timers.append(timer))))
+    assert registry.get_sample_value("aforo_worker_handled_errors_total", {"operation": "write_heartbeat"}) == 1
+    assert len(timers) == 1
+    assert "no heartbeat written" in caplog.text

@@ -14,9 +14,10 @@ from sqlalchemy import select, update
 from aforo.telemetry import event_channel
 from aforo.telemetry.request_counting import outcome_of
 from core.database import open_engine, open_sessions, upgrade_schema
-from core.models import ExecutionRow, RunRow, VideoRow
+from core.models import ExecutionRow, VideoRow
 from core.storage import DirectoryStorage
 from core.video import TASK_NAME, Reason, VideoFailed
+from testing.rows import run_row, video_row
 from worker import task
 from worker.claims import Claim, Claims
 from worker.slot import Slot
@@ -50,12 +51,10 @@ def context(tmp_path):
     sessions, storage = open_sessions(engine), DirectoryStorage(tmp_path / "videos")
     (tmp_path / "source").write_bytes(b"source")
     stored = storage.upload(tmp_path / "source", "uploads/v.mp4")
-    run = dict(size_label="1MB", size_bytes=6, count=1, concurrency=1, nodes=1, slots=1, profile="full", source="s")
-    video = dict(sequence=0, task_id="t", state="uploaded", source_key=stored.key, source_bytes=6, profile="full")
     with sessions.begin() as session:
-        session.add(RunRow(id="r", status="running", mode="burst", source_sha256="", created_at=0, **run))
+        session.add(run_row())
         session.flush()
-        session.add(VideoRow(id="v", run_id="r", source_sha256=stored.sha256, uploaded_at=1.0, updated_at=1.0, **video))
+        session.add(video_row(source_key=stored.key, source_bytes=6, source_sha256=stored.sha256))
     claims = Claims(sessions, lease_seconds=60, max_attempts=2, processed_prefix="processed/")
     return TaskContext(Slot.this(), claims, storage, Transcoder(), heartbeat=None, work_path=tmp_path)
 

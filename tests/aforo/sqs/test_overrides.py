@@ -13,6 +13,7 @@ from kombu.transport.SQS.exceptions import UndefinedQueueException
 
 from aforo.sqs.channel import Channel
 from aforo.sqs.hardening import register
+from testing.fake_sqs import FakeSqs
 from testing.messages import b64, envelope
 
 QUEUE, URL = "q", "http://sqs.test/1/q"
@@ -20,22 +21,6 @@ RECEIVED = {"MessageId": "m", "ReceiptHandle": "h", "Attributes": {"ApproximateR
 AWAY = EndpointConnectionError(endpoint_url=URL)
 #: the longest acceptable wait of a free slot
 SOON_SECONDS = 0.3
-
-
-class FakeSQS:
-    """Record the calls of a channel; with `error` each of them raises it."""
-
-    def __init__(self, error=None):
-        self.calls, self.error = [], error
-
-    def __getattr__(self, name):
-        return lambda **options: self._call(name, options)
-
-    def _call(self, name, options):
-        self.calls.append((name, options.get("VisibilityTimeout")))
-        if self.error is not None:
-            raise self.error
-        return {}
 
 
 @pytest.fixture
@@ -106,11 +91,11 @@ def idle_seconds(hub, channel, monkeypatch):
 
 
 def test_a_freed_slot_polls_immediately(channel, hub, monkeypatch):
-    assert idle_seconds(hub, channel(sqs=FakeSQS()), monkeypatch) < SOON_SECONDS
+    assert idle_seconds(hub, channel(sqs=FakeSqs()), monkeypatch) < SOON_SECONDS
 
 
 def test_control_kombus_slot_waits_for_the_next_polling_interval(channel, hub, monkeypatch):
-    assert idle_seconds(hub, channel(StockChannel, FakeSQS()), monkeypatch) > SOON_SECONDS
+    assert idle_seconds(hub, channel(StockChannel, FakeSqs()), monkeypatch) > SOON_SECONDS
 
 
 def test_control_without_the_waker_a_freed_slot_waits_for_the_next_event(channel, hub, monkeypatch):
@@ -118,7 +103,7 @@ def test_control_without_the_waker_a_freed_slot_waits_for_the_next_event(channel
         def _schedule_now(self, queue):
             self.hub.call_soon(self._schedule_queue, queue)
 
-    assert idle_seconds(hub, channel(WithoutWaker, FakeSQS()), monkeypatch) > SOON_SECONDS
+    assert idle_seconds(hub, channel(WithoutWaker, FakeSqs()), monkeypatch) > SOON_SECONDS
 
 
 def test_a_connection_without_a_host_leaves_the_endpoint_to_boto3(channel):
@@ -148,25 +133,25 @@ def test_control_a_call_of_kombus_client_takes_minutes(channel):
 
 @pytest.mark.parametrize("routing_key", [QUEUE, "celery"])
 def test_a_rejected_message_becomes_visible_whatever_queue_name_its_sender_used(routing_key, channel):
-    sqs = FakeSQS()
+    sqs = FakeSqs()
     reject(channel(sqs=sqs), routing_key)
-    ((name, pause_seconds),) = sqs.calls
-    assert name == "change_message_visibility"
-    assert 5 <= pause_seconds <= 10  # half of the long poll, and a random share
+    (call,) = sqs.calls
+    assert call.operation == "change_message_visibility"
+    assert 5 <= call.options["VisibilityTimeout"] <= 10  # half of the long poll, and a random share
 
 
 def test_a_rejected_message_that_cannot_be_made_visible_raises_nothing(channel):
-    reject(channel(sqs=FakeSQS(AWAY)))
+    reject(channel(sqs=FakeSqs(AWAY)))
 
 
 def test_control_kombu_raises_for_a_rejected_message_that_cannot_be_made_visible(channel):
     with pytest.raises(EndpointConnectionError):
-        reject(channel(StockChannel, FakeSQS(AWAY)))
+        reject(channel(StockChannel, FakeSqs(AWAY)))
 
 
 def test_control_kombu_raises_for_a_rejected_message_with_another_queue_name(channel):
     with pytest.raises(UndefinedQueueException):
-        reject(channel(StockChannel, FakeSQS()), "celery")
+        reject(channel(StockChannel, FakeSqs()), "celery")
 
 
 def reject(channel, routing_key=QUEUE):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
 from dataclasses import dataclass, field
 
 import pytest
@@ -14,24 +13,15 @@ from aforo.sqs import pending_deletes
 from aforo.sqs.message import ReceivedMessage
 from aforo.sqs.observer import SilentObserver
 from aforo.sqs.pending_deletes import PendingDeletes
+from testing.fake_sqs import FakeSqs
 from testing.polling import until
 
 
-@dataclass
-class FakeSqs:
-    """An SQS that rejects deletes of some queues: with a code, so many times (-1: always)."""
+def client_error(code):
+    return ClientError({"Error": {"Code": code}}, "DeleteMessage")
 
-    failing: dict[str, tuple[str, int]] = field(default_factory=dict)
-    deleted: list[str] = field(default_factory=list)
-    tries: Counter[str] = field(default_factory=Counter)
 
-    def delete_message(self, QueueUrl, ReceiptHandle):  # noqa: N803 (boto3's names)
-        self.tries[QueueUrl] += 1
-        code, left = self.failing.get(QueueUrl, ("", 0))
-        if left:
-            self.failing[QueueUrl] = code, left - 1
-            raise ClientError({"Error": {"Code": code}}, "DeleteMessage")
-        self.deleted.append(ReceiptHandle)
+DENIED, UNAVAILABLE = client_error("AccessDenied"), client_error("ServiceUnavailable")
 
 
 @pytest.fixture(autouse=True)
@@ -62,17 +52,17 @@ def deletes_of(sqs, counts=None):
 
 
 def test_a_failed_delete_is_retried_without_any_other_event():
-    sqs, counts = FakeSqs({"q": ("ServiceUnavailable", 3)}), Counts()
+    sqs, counts = FakeSqs(*[UNAVAILABLE] * 3, {}), Counts()
     deletes_of(sqs, counts).delete(of("q", "a"))
     until(lambda: sqs.deleted == ["a"], "the delete was retried")
     until(lambda: counts.pending[-1] == 0, "no delete is pending")
-    assert sqs.tries["q"] == 4
+    assert len(sqs.calls) == 4
     assert counts.pending[0] == 1
     assert counts.handled == ["delete"] * 3
 
 
 def test_a_queue_that_always_fails_does_not_delay_another_one():
-    sqs = FakeSqs({"denied": ("AccessDenied", -1), "flaky": ("ServiceUnavailable", 1)})
+    sqs = FakeSqs(denied=[DENIED], flaky=[UNAVAILABLE, {}])
     deletes = deletes_of(sqs)
     for queue in ("denied", "flaky", "good"):
         deletes.delete(of(queue, queue))
@@ -84,11 +74,11 @@ def test_a_queue_that_always_fails_does_not_delay_another_one():
 
 def test_while_a_delete_is_pending_the_caller_does_not_call_sqs(monkeypatch):
     monkeypatch.setattr(pending_deletes, "backoff_seconds", lambda *_options: 60.0)
-    sqs, counts = FakeSqs({"q": ("ServiceUnavailable", 1)}), Counts()
+    sqs, counts = FakeSqs(UNAVAILABLE, {}), Counts()
     deletes = deletes_of(sqs, counts)
     for handle in ("a", "b", "c"):
         deletes.delete(of("q", handle))
-    assert sqs.tries["q"] == 1
+    assert len(sqs.calls) == 1
     assert counts.pending == [1, 2, 3]
     deletes.close()
     assert sqs.deleted == ["a", "b", "c"]
@@ -96,18 +86,18 @@ def test_while_a_delete_is_pending_the_caller_does_not_call_sqs(monkeypatch):
 
 def test_on_close_each_queue_is_retried_until_it_fails(monkeypatch):
     monkeypatch.setattr(pending_deletes, "backoff_seconds", lambda *_options: 60.0)
-    sqs = FakeSqs({"denied": ("AccessDenied", -1), "back": ("ServiceUnavailable", 1)})
+    sqs = FakeSqs(denied=[DENIED], back=[UNAVAILABLE, {}])
     deletes = deletes_of(sqs)
     for number in range(2):
         deletes.delete(of("denied", f"denied-{number}"))
         deletes.delete(of("back", f"back-{number}"))
     deletes.close()
     assert sqs.deleted == ["back-0", "back-1"]
-    assert sqs.tries["denied"] == 2
+    assert [call.options["QueueUrl"] for call in sqs.calls].count("denied") == 2
 
 
 def test_a_permanent_error_leaves_no_pending_delete():
-    sqs, counts = FakeSqs({"q": ("ReceiptHandleIsInvalid", -1)}), Counts()
+    sqs, counts = FakeSqs(client_error("ReceiptHandleIsInvalid")), Counts()
     deletes_of(sqs, counts).delete(of("q", "a"))
     assert counts.pending == [0]
 

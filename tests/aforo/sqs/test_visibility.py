@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
+from unittest.mock import Mock
+
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from aforo.sqs.message import ReceivedMessage
 from aforo.sqs.observer import SilentObserver
 from aforo.sqs.visibility import VisibilityHeartbeat, _tick
+from testing.fake_sqs import FakeSqs
 
 MESSAGE = ReceivedMessage("q", "url", "handle")
 AWAY = EndpointConnectionError(endpoint_url="http://sqs.example")
 GONE = ClientError({"Error": {"Code": "MessageNotInflight"}}, "ChangeMessageVisibility")
-
-
-class Scripted:
-    """Return or raise one of `answers` per call, and the last one from then on; None is success."""
-
-    def __init__(self, *answers):
-        self.answers, self.calls = list(answers), 0
-
-    def __call__(self, **_options):
-        self.calls += 1
-        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-
-class Sqs:
-    def __init__(self, *answers):
-        self.change_message_visibility = Scripted(*answers)
 
 
 class Results(SilentObserver):
@@ -52,21 +36,21 @@ def run_ticks(sqs, renew, count):
 
 
 def test_after_its_message_is_gone_the_lease_is_still_renewed():
-    sqs, renew = Sqs(None, AWAY, GONE), Scripted(True)
+    sqs, renew = FakeSqs({}, AWAY, GONE), Mock(return_value=True)
     observed, goes_on = run_ticks(sqs, renew, 6)
     assert goes_on == [True] * 6
-    assert renew.calls == 6
-    assert sqs.change_message_visibility.calls == 3
+    assert renew.call_count == 6
+    assert len(sqs.calls) == 3
     assert observed == ["ok", "failed", "gone"]
 
 
 def test_the_ticks_end_with_the_lease():
-    observed, goes_on = run_ticks(Sqs(None), Scripted(True, False), 2)
+    observed, goes_on = run_ticks(FakeSqs({}), Mock(side_effect=[True, False]), 2)
     assert (observed, goes_on) == (["ok", "gone"], [True, False])
 
 
 def test_after_its_message_is_gone_only_failures_of_the_lease_are_observed():
-    observed, goes_on = run_ticks(Sqs(GONE), Scripted(True, True, RuntimeError("away"), True, False), 5)
+    observed, goes_on = run_ticks(FakeSqs(GONE), Mock(side_effect=[True, True, RuntimeError("away"), True, False]), 5)
     assert observed == ["gone", "failed", "gone"]
     assert goes_on == [True, True, True, True, False]
 
@@ -82,9 +66,9 @@ def test_the_lease_is_renewed_before_sqs_is_called():
     assert order == ["lease", "message"]
 
 
-@pytest.mark.parametrize("renew", [Scripted(False), Scripted(RuntimeError("away"))])
+@pytest.mark.parametrize("renew", [Mock(return_value=False), Mock(side_effect=RuntimeError("away"))])
 def test_no_failure_reaches_the_task(renew):
-    with VisibilityHeartbeat(Sqs(AWAY), MESSAGE, 60, renew) as heartbeat:
+    with VisibilityHeartbeat(FakeSqs(AWAY), MESSAGE, 60, renew) as heartbeat:
         heartbeat.tick()
     assert not heartbeat.tick()
 
@@ -95,5 +79,5 @@ def test_an_observer_that_raises_is_counted_and_the_ticks_go_on():
             raise RuntimeError(result)
 
     results = Broken()
-    assert 18 <= _tick(VisibilityHeartbeat(Sqs(None), MESSAGE, 60, observer=results)) <= 20
+    assert 18 <= _tick(VisibilityHeartbeat(FakeSqs({}), MESSAGE, 60, observer=results)) <= 20
     assert results.handled == ["extend_visibility"]

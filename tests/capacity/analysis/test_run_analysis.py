@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from capacity.analysis.baseline_costs import VideoCost, comparable_costs, usual_calibration_seconds
 from capacity.analysis.bottleneck_evidence import cell_evidence
-from capacity.analysis.comparable_runs import VideoCost, comparable_costs, usual_calibration_seconds
 from capacity.analysis.measured_run import measure
 from capacity.analysis.run_analysis import analyse
 from capacity.diagnosis.bottleneck import Cause

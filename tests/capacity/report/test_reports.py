@@ -21,7 +21,7 @@ from capacity.report.page import render_page
 from capacity.report.statements import answer
 from capacity.runs.archive import write_archive
 from capacity.runs.resource_samples import Resources
-from capacity.runs.store import reading
+from capacity.runs.sessions import reading
 from capacity.table.table_text import HEADER, RULE
 from core.errors import ExitCode, UsageError
 from core.models import RunRow

@@ -9,7 +9,7 @@ from capacity.report.written_files import write_results
 from capacity.runs.archive import is_archived, read_archive, write_archive
 from capacity.runs.recorded_run import load_run
 from capacity.runs.resource_samples import Resources
-from capacity.runs.store import reading
+from capacity.runs.sessions import reading
 from core.errors import UsageError
 from core.models import RunRow
 from core.results_folder import run_folder

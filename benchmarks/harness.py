@@ -1,4 +1,4 @@
-"""Shared parts of the benchmarks: AWS emulator, worker process, CPU accounting, formatting of results."""
+"""Shared parts of the benchmarks: AWS emulator, queues, CPU accounting, formatting of results."""
 
 from __future__ import annotations
 
@@ -11,25 +11,19 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 
-import boto3
 import psutil
 
-from benchmarks.programs import ROOT, running
+from benchmarks.programs import exit_on_sigterm
 from core.run import Host
-from testing.polling import seconds_until
-from testing.ports import free_port, is_open
-
-KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
+from testing.emulator import program, running_emulator, sqs_client
 
 
 @contextmanager
 def emulator() -> Iterator[str]:
     """Run an AWS emulator; yield its URL."""
-    port = free_port()
-    environment = {"GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1", "SERVICES": "sqs"}
-    with running([str(ROOT / ".tools/emulator/bin/ministack")], environment):
-        seconds_until(lambda: is_open(port), "the emulator listens")
-        yield f"http://127.0.0.1:{port}"
+    exit_on_sigterm()
+    with running_emulator(program() or "ministack") as url:
+        yield url
 
 
 def python(*words: str) -> list[str]:
@@ -39,9 +33,9 @@ def python(*words: str) -> list[str]:
 
 def read_metrics(port: int) -> bytes | None:
     """Return the /metrics of a program; None if it does not answer."""
-    asked = urllib.request.Request(f"http://127.0.0.1:{port}/metrics", headers={"Accept-Encoding": "gzip"})
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/metrics", headers={"Accept-Encoding": "gzip"})
     try:
-        with urllib.request.urlopen(asked, timeout=5) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310
             return bytes(answer.read())
     except OSError:
         return None
@@ -66,19 +60,19 @@ class Queue:
 
     @classmethod
     def make(cls, endpoint_url: str, name: str) -> Queue:
-        """Create it."""
-        return cls(_sqs(endpoint_url).create_queue(QueueName=name)["QueueUrl"], name, endpoint_url)
+        """Create a queue."""
+        return cls(sqs_client(endpoint_url).create_queue(QueueName=name)["QueueUrl"], name, endpoint_url)
 
     def send(self, bodies: Sequence[str]) -> None:
         """Send messages, ten per call."""
-        client = _sqs(self.endpoint_url)
+        client = sqs_client(self.endpoint_url)
         for k in range(0, len(bodies), 10):
             entries = [{"Id": str(i), "MessageBody": body} for i, body in enumerate(bodies[k : k + 10])]
             client.send_message_batch(QueueUrl=self.url, Entries=entries)
 
 
 def machine() -> str:
-    """Return a description of the machine, to print with every result."""
+    """Return the machine and the versions, to print with every result."""
     host = Host.this()
     packages = " ".join(f"{name} {version(name)}" for name in ("celery", "kombu", "boto3", "prometheus_client"))
     return f"{host.cpu_model}, {host.cpu_count} cores, {host.system}, Python {platform.python_version()}, {packages}"
@@ -93,8 +87,3 @@ def paired_ratio(above: Sequence[float], below: Sequence[float]) -> str:
     """Return the median and range of the ratios of neighbouring repetitions, as text."""
     ratios = [a / b for a, b in zip(above, below, strict=True)]
     return f"{statistics.median(ratios):.3f} (of {len(ratios)} pairs, {min(ratios):.3f} to {max(ratios):.3f})"
-
-
-def _sqs(endpoint_url: str):
-    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
-    return boto3.client("sqs", endpoint_url=endpoint_url, **keys)

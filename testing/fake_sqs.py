@@ -1,0 +1,41 @@
+"""A fake SQS client with a record of its calls and configurable errors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of the client, and what it returned or raised."""
+
+    operation: str
+    options: dict[str, Any]
+    result: Any
+
+
+class FakeSqs:
+    """Return or raise the next of `results` at each call; the last one repeats. `by_queue` overrides `results`."""
+
+    def __init__(self, *results: Any, **by_queue: list[Any]) -> None:
+        self.calls: list[Call] = []
+        self._results, self._by_queue = list(results) or [{}], by_queue
+
+    def __getattr__(self, operation: str) -> Any:
+        return partial(self._call, operation)
+
+    def _call(self, operation: str, **options: Any) -> Any:
+        results = self._by_queue.get(options.get("QueueUrl", ""), self._results)
+        result = results.pop(0) if len(results) > 1 else results[0]
+        self.calls.append(Call(operation, options, result))
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    @property
+    def deleted(self) -> list[str]:
+        """Return the receipt handles of the deleted messages."""
+        deletes = [call for call in list(self.calls) if call.operation == "delete_message"]
+        return [call.options["ReceiptHandle"] for call in deletes if not isinstance(call.result, Exception)]

@@ -1,0 +1,26 @@
+"""Rows of a small run for tests and benchmarks; each field can be changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.models import RunRow, VideoRow
+
+RUN = dict(
+    id="r", status="running", mode="burst", size_label="5MB", size_bytes=5, count=1, concurrency=1, nodes=1, slots=1,
+    profile="full", source="", source_sha256="", created_at=0.0,
+)  # fmt: skip
+VIDEO = dict(
+    id="v", run_id="r", sequence=0, task_id="t", state="uploaded", source_key="k", source_bytes=5, source_sha256="",
+    profile="full", uploaded_at=1.0, updated_at=1.0,
+)  # fmt: skip
+
+
+def run_row(**changes: Any) -> RunRow:
+    """Return a running burst of one video on one slot."""
+    return RunRow(**RUN | changes)
+
+
+def video_row(**changes: Any) -> VideoRow:
+    """Return an uploaded video of the run `r`."""
+    return VideoRow(**VIDEO | changes)
