@@ -25,7 +25,7 @@ def run(name: str) -> str:
 
 @pytest.mark.stack
 @pytest.mark.postgresql
-def test_the_database_exporter_exports_the_figures_of_its_peer() -> None:
+def test_the_database_exporter_exposes_the_values_of_its_peer() -> None:
     if postgresql.binaries() is None or shutil.which("prometheus-sql-exporter") is None:
         pytest.skip("needs PostgreSQL and the peer (Debian: apt install postgresql prometheus-sql-exporter)")
     assert "the figures of both agree" in run("db_exporter")

@@ -1,4 +1,4 @@
-"""The report names the limit that was imposed. Opt-in: `pytest -m limits`, about 10 minutes."""
+"""Reports name the limit that was set on the run. Opt-in: `pytest -m limits`, 10 minutes."""
 
 from __future__ import annotations
 
