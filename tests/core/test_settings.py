@@ -34,7 +34,7 @@ def test_a_dotenv_file_with_bom_crlf_quotes_and_export_is_read(tmp_path, monkeyp
 
 
 @pytest.mark.parametrize(("ours", "notes"), [(None, 1), ("sqlite:///a.db", 0)])
-def test_a_database_url_of_another_app_is_not_read_and_one_note_says_so(ours, notes, tmp_path, monkeypatch, capsys):
+def test_a_database_url_of_another_app_is_ignored_with_one_note(ours, notes, tmp_path, monkeypatch, capsys):
     module._note_other_database.cache_clear()
     monkeypatch.setenv("DATABASE_URL", "postgresql://app:hunter2@host/app")
     monkeypatch.delenv("AFORO_DATABASE_URL", raising=False)

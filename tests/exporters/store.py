@@ -59,7 +59,7 @@ class Store:
         """Claim as the worker does: set state and start, but not updated_at."""
         self._change(video_id, state="processing", started_at=at)
 
-    def give_back(self, video_id: str) -> None:
+    def return_to_queue(self, video_id: str) -> None:
         self._change(video_id, state="uploaded")
 
     def finish(self, video_id: str, at: float, state: str = "done", reason: str | None = None) -> None:

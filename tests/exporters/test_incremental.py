@@ -42,7 +42,7 @@ def test_a_claim_seen_long_after_the_upload_still_counts(store: Store) -> None:
     store.claim("v1", T0 + 1000)
     exporter.now = T0 + 1010
     assert exporter.samples()['aforo_run_videos{run_id="a",state="processing"}'] == 1
-    store.give_back("v1")
+    store.return_to_queue("v1")
     assert exporter.samples()['aforo_run_videos{run_id="a",state="uploaded"}'] == 1
 
 
@@ -192,7 +192,7 @@ def test_an_idle_scrape_reads_no_row(store: Store) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_any_history_gives_what_a_fresh_count_gives(store: Store, seed: int) -> None:
+def test_an_incremental_count_equals_a_full_count_after_any_history(store: Store, seed: int) -> None:
     history = History(store, random.Random(seed))
     exporter = Exporter(store)
     for _ in range(30):
@@ -240,7 +240,7 @@ class History:
     def _end(self, act: str, video: str, moment: float) -> None:
         run = self.states[video][0]
         if act == "give back":
-            self.store.give_back(video)
+            self.store.return_to_queue(video)
             self.store.execution(video, run, "retried", moment)
             self.states[video] = (run, "uploaded")
         elif act == "lose":

@@ -39,19 +39,19 @@ def test_a_terminated_worker_returns_its_waiting_messages(sqs_queue, emulator, t
     with tiny_worker(queue, emulator) as worker:
         send_task(queue, "held", seconds=60)
         until(lambda: "held" in worker.names("start"), "the task started")
-        begun = time.monotonic()
+        started = time.monotonic()
         assert worker.stop(signal.SIGQUIT) is not None
         until(lambda: queue.counts()["visible"] == 1, "the message is visible", seconds=VISIBLE_WITHIN_SECONDS)
-        assert time.monotonic() - begun <= VISIBLE_WITHIN_SECONDS
+        assert time.monotonic() - started <= VISIBLE_WITHIN_SECONDS
 
 
 def test_a_terminated_worker_finishes_its_running_task(sqs_queue, emulator, tiny_worker):
     queue = sqs_queue(visibility_timeout_seconds=60)
     with tiny_worker(queue, emulator) as worker:
-        send_task(queue, "begun", seconds=3)
-        until(lambda: "begun" in worker.names("start"), "the task started")
+        send_task(queue, "running", seconds=3)
+        until(lambda: "running" in worker.names("start"), "the task started")
         assert worker.stop() == 0
-        assert "begun" in worker.names("end")
+        assert "running" in worker.names("end")
         assert queue.counts() == {"visible": 0, "in_flight": 0, "dead": 0}
 
 
@@ -72,7 +72,7 @@ def test_a_message_sent_after_a_worker_has_ended_is_available_to_other_workers(s
     queue = sqs_queue(visibility_timeout_seconds=60)
     with tiny_worker(queue, proxy.url, TINY_STOCK=stock, TINY_WAIT_SECONDS="6") as worker:
         polls = proxy.count(RECEIVE)
-        until(lambda: proxy.count(RECEIVE) > polls, "a poll has just begun")
+        until(lambda: proxy.count(RECEIVE) > polls, "a poll has just started")
         worker.stop()
         send_task(queue, "late")
         time.sleep(1)  # time for an open poll to receive it

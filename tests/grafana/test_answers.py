@@ -244,10 +244,8 @@ def test_a_run_stays_in_the_table_while_the_exporter_restarts_and_an_active_run_
 
 def test_the_table_over_a_day_reads_only_minutes_of_each_run():
     """One scrape per second is 86,400 samples per day, run and column. For 200 runs a query takes seconds."""
-    looks_back = [
-        re.findall(r"\[(\w+)", query.expr) for panel in panels_of("aforo-capacity") for query in panel.queries
-    ]
-    assert {look for looks in looks_back for look in looks} == {"5m"}
+    ranges = [re.findall(r"\[(\w+)", query.expr) for panel in panels_of("aforo-capacity") for query in panel.queries]
+    assert {duration for durations in ranges for duration in durations} == {"5m"}
 
 
 def test_a_cells_bar_is_the_mean_of_its_complete_bursts(answers):

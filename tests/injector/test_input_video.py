@@ -74,7 +74,7 @@ def test_the_padding_is_small(tmp_path, size_bytes):
     assert padding_bytes(video.path) <= max(input_video.SMALLEST_PADDING_BYTES, 0.01 * size_bytes)
 
 
-def test_from_5_mb_on_it_is_what_a_camera_uploads(tmp_path):
+def test_from_5_mb_on_it_resembles_the_upload_of_a_camera(tmp_path):
     stream = probed(make_video(5_000_000, tmp_path, silent).path, "stream=width,height,bit_rate")["streams"][0]
     assert (stream["width"], stream["height"]) == (1920, 1080)
     assert int(stream["bit_rate"]) == pytest.approx(7_870_000, rel=0.15)

@@ -99,7 +99,7 @@ def test_only_the_panels_listed_here_with_a_reason_are_empty_after_a_run(rows, p
     assert empty == []
 
 
-def test_a_panel_that_may_be_empty_says_what_it_means():
+def test_a_panel_that_may_be_empty_explains_it_in_its_description():
     says_why = {f"{e.board} · {e.panel}": e.says_why for board in boards().values() for e in expressions(board)}
     assert {panel for panel in MAY_BE_EMPTY | OF_MODE if not says_why.get(panel)} == set()
 

@@ -96,7 +96,7 @@ def test_one_slot_is_not_compared_with_itself(tmp_path):
     assert analysis.gain_from_here == pytest.approx(0.9)
 
 
-def test_other_processes_are_what_neither_the_workers_nor_the_hypervisor_used(recorded):
+def test_cpu_of_other_processes_excludes_the_workers_and_the_hypervisor(recorded):
     window = (recorded.run.created_at, recorded.run.created_at + 60)
     assert with_samples(recorded).other_cpu_ratio(*window) is None
     assert with_samples(recorded, worker=1.5).other_cpu_ratio(*window) == pytest.approx(0.2)

@@ -53,7 +53,7 @@ def test_usl_reads_any_order_comments_and_columns(write):
     assert result["intervals"]["sigma"][0] < 0.0617 < result["intervals"]["sigma"][1]
 
 
-def test_usl_tells_a_person_in_spanish_why_not_to_use_it(write):
+def test_usl_explains_a_refused_fit_in_spanish(write):
     output = run(usl, write("n,x\n1,2\n2,3.9\n4,6.2\n")).output
     assert "NO USAR: por los 3 puntos pasaría sigma = -0.0455" in output
     assert "máximo " not in output

@@ -57,7 +57,7 @@ def test_a_measured_cell_predicts_its_burst():
     assert (prediction.seconds, prediction.basis) == (16 * 3 + 6 + OVERHEAD_SECONDS, Basis.MEASURED)
 
 
-def test_a_sustained_test_lasts_as_long_as_its_schedule_or_its_slots_need():
+def test_a_sustained_run_lasts_as_long_as_its_schedule_or_its_slots_need():
     assert predict(PLAN, SUSTAINED, {(5_000_000, 2): 6.0}, 2).seconds == 16 * 6 + 6 + OVERHEAD_SECONDS
     assert predict(PLAN, SUSTAINED, {(5_000_000, 2): 60.0}, 2).seconds == 16 * 30 + 60 + OVERHEAD_SECONDS
     automatic = MatrixPlan(PLAN.sizes, PLAN.concurrencies, PLAN.modes, 16, 1, None)

@@ -113,7 +113,7 @@ def test_the_report_states_the_true_reason_of_a_missing_capacity(executions, en)
     assert answer(analysed, "en") == [f"No finished run allows an estimate of the capacity: {en}."]
 
 
-def test_without_a_burst_the_answer_says_so_in_both_languages():
+def test_without_a_burst_the_answer_states_that_in_both_languages():
     nothing = SimpleNamespace(best=None, runs=())
     assert [answer(nothing, lang)[0].rsplit(": ")[-1] for lang in LANGUAGES] == [
         "no hay ninguna ráfaga.",

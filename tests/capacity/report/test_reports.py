@@ -135,7 +135,7 @@ def test_aforo_lang_sets_the_language_and_lang_overrides_it(stored):
     assert spanish.stdout.startswith(HEADER.es)
 
 
-def test_a_report_says_where_to_look_on_standard_error(stored):
+def test_a_report_prints_its_links_on_standard_error(stored):
     folder = stored[0]["AFORO_RESULTS_PATH"]
     assert ask(stored, "report", "b2").stderr == (
         f"\ninforme: {folder}/report.html · datos: {folder}/runs/b2/ · tabla: {folder}/table.md\n"

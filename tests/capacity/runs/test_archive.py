@@ -40,7 +40,7 @@ def test_the_files_alone_give_the_row_that_the_database_gave(folder):
     assert row.x_sat_per_minute == pytest.approx(3.934426, abs=1e-6)
 
 
-def test_resource_samples_come_back_with_what_was_unknown(folder):
+def test_resource_samples_are_restored_with_their_unknown_values(folder):
     _recorded, resources = read_archive(folder[0])
     np.testing.assert_array_equal(resources.times, RESOURCES.times)
     assert resources.samples.keys() == RESOURCES.samples.keys()
@@ -130,7 +130,7 @@ def test_archived_samples_of_an_open_run_stay_when_prometheus_has_none(interrupt
     np.testing.assert_array_equal(read_archive(folder)[1].times, RESOURCES.times)
 
 
-def test_run_json_holds_what_the_run_was(folder):
+def test_run_json_holds_the_properties_of_the_run(folder):
     assert json.loads((folder[0] / "run.json").read_text())["environment"]["host"]["cpu_count"] == 2
 
 

@@ -12,7 +12,7 @@ def ids(cell):
     return [run.run_id for run in cell.runs]
 
 
-def test_cells_stand_in_the_scenarios_order():
+def test_cells_are_in_the_order_of_the_scenario():
     rows = [
         row("d", size_label="10MB"),
         row("c", mode="sustained", rate_per_minute=10.0),
