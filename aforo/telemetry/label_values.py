@@ -1,4 +1,7 @@
-"""Label values of the library's metrics: a closed list for each label, or the words that say what bounds it."""
+"""Label values of the library's metrics.
+
+Each label has a closed list of values, or a text that names what limits its values.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ Values = tuple[str, ...] | str
 class Operation(Label):
     """Operation of a task or its worker during which an error was logged and ignored.
 
-    It is a label of aforo_worker_handled_errors_total, as are the operations of the SQS transport.
+    The operation is a label value of aforo_worker_handled_errors_total, as are the operations of the SQS transport.
     """
 
     WATCH_DEAD_LETTERS = "watch_dead_letters"  # read the dead-letter queue: the next look does
