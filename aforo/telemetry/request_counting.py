@@ -139,5 +139,8 @@ def _counting_success(on_success: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _is_acked_on_timeout(task: Any) -> bool:
-    """Return the task's setting for acknowledging on timeout, which is a separate setting since Celery 5.7."""
+    """Return True if a task that exceeded its hard time limit is acknowledged.
+
+    Since Celery 5.7, `acks_on_timeout` is a separate setting. Before, one setting covers failures and timeouts.
+    """
     return bool(getattr(task, "acks_on_timeout", getattr(task, "acks_on_failure_or_timeout", True)))

@@ -41,7 +41,7 @@ class MetricsServer(ThreadingWSGIServer):
         super().__init__(*args, **options)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Start a thread for a connection, after waiting for fewer than MAX_CONNECTIONS open connections."""
+        """Wait until fewer than MAX_CONNECTIONS threads run, then start a thread for this connection."""
         self._free.acquire()
         try:
             super().process_request(request, client_address)
