@@ -52,7 +52,10 @@ def client_options(read_timeout_seconds: float = 15) -> dict[str, Any]:
 
 
 def credentials(settings: Settings) -> dict[str, str]:
-    """Return the credentials of the native stack's emulator. Return an empty dict if boto3 finds others."""
+    """Return the credentials of the native stack's emulator.
+
+    Return an empty dict in other stacks, or if boto3 finds credentials.
+    """
     if settings.stack != "native" or boto3.Session().get_credentials() is not None:
         return {}
     return {"aws_access_key_id": EMULATOR_KEY, "aws_secret_access_key": EMULATOR_KEY}

@@ -88,7 +88,7 @@ class Storage(Protocol):
         """Delete the object, if it exists, and the unfinished uploads of its key."""
 
     def abort_uploads(self, prefix: str, older_than_seconds: float) -> int:
-        """Delete the unfinished uploads under `prefix` that exceed the given age. Return their number."""
+        """Delete the unfinished uploads under `prefix` older than this age. Return their number."""
 
 
 def open_storage(settings: Settings) -> Storage:

@@ -189,7 +189,7 @@ def _child(command: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def _environment() -> dict[str, str]:
-    """Return the environment of the child, without AWS_* and AFORO_DATABASE_URL.
+    """Return the environment of the child. It has no AWS_* and no AFORO_DATABASE_URL.
 
     A hostile file therefore cannot read secrets from the environment.
     """
