@@ -27,7 +27,7 @@ def good_mp4(folder: Path) -> Path:
 
 
 def cut(source: Path, ratio: float) -> Path:
-    """Truncate a file to its first part."""
+    """Write a copy of a file that ends at `ratio` of its length. Return the path of the copy."""
     content = source.read_bytes()
     target = source.with_name(f"cut-{source.name}")
     target.write_bytes(content[: round(len(content) * ratio)])
@@ -35,7 +35,7 @@ def cut(source: Path, ratio: float) -> Path:
 
 
 def overwrite(source: Path, at: float, count: int = 400) -> Path:
-    """Overwrite `count` bytes in the middle of a file."""
+    """Write a copy of a file with `count` bytes overwritten, starting at `at` (0 to 1) of its length."""
     content = bytearray(source.read_bytes())
     start = round(len(content) * at)
     content[start : start + count] = bytes((37 * i + 11) % 256 for i in range(count))
