@@ -31,10 +31,10 @@ class Outcome(StrEnum):
 
     DONE = "done"  # this execution made the video done
     FAILED = "failed"  # this execution made the video failed
-    RETRIED = "retried"  # gave up for a passing reason; the message will come again
+    RETRIED = "retried"  # failed for a temporary reason; the message is delivered again
     DUPLICATE = "duplicate"  # the video was final, or another execution holds it: no work was done
     SUPERSEDED = "superseded"  # worked, but another execution finished or claimed the video first
-    LOST = "lost"  # its process died before it could say anything
+    LOST = "lost"  # its process died before it recorded an outcome
 
 
 class Stage(StrEnum):
@@ -71,7 +71,7 @@ class Reason(StrEnum):
     INTERNAL = "internal"
 
 
-#: Reasons that another execution may cure; every other reason is final at once.
+#: Temporary reasons: another execution may succeed. Every other reason is final immediately.
 PASSING_REASONS = frozenset(
     {
         Reason.TIMEOUT,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-#: beyond it every pause is at its limit
+#: with more doublings, every pause is at its limit
 MOST_DOUBLINGS = 20
 
 

@@ -8,9 +8,9 @@ import boto3
 from botocore.config import Config
 from kombu.transport import SQS
 
-#: for calls in the event loop: 5 s, not repeated
+#: for calls in the event loop: 5 s, no retry
 SHORT = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 1})
-#: for all others: botocore's defaults are timeouts of 60 s and five attempts
+#: for all other calls: botocore's defaults are timeouts of 60 s and five attempts
 USUAL = Config(connect_timeout=3, read_timeout=15, retries={"mode": "standard", "total_max_attempts": 3})
 
 

@@ -59,7 +59,7 @@ class PollConnection(AsyncSQSConnection):
             return _failed_poll(response)
         try:
             return super()._on_list_ready(parent, markers, operation, response)
-        except Exception as error:  # an answer of something else, such as a proxy or a captive portal
+        except Exception as error:  # an answer that is not from SQS but from a proxy or a captive portal
             return FailedPoll(PollResult.ERROR, f"unreadable answer: {error}")
 
 

@@ -20,7 +20,7 @@ from aforo.sqs.observer import InvalidReason, Observer, Operation
 from aforo.sqs.redelivery import ClientOf
 
 logger = logging.getLogger(__name__)
-#: how long a redrive policy is remembered
+#: how long a redrive policy is cached
 POLICY_SECONDS = 300.0
 
 

@@ -18,9 +18,9 @@ from aforo.sqs.observer import PollResult
 
 logger = logging.getLogger(__name__)
 LONGEST_POLL_SECONDS = 10
-#: an empty answer that came sooner was no long poll: wait before the next one
+#: an empty answer before this time was no long poll, so the next poll waits
 SHORTEST_EMPTY_POLL_SECONDS = 0.5
-#: a safety net under the wake-up by a freed slot; nothing relies on it
+#: a fallback if the wake-up by a freed slot is missed
 RECHECK_SECONDS = 1.0
 FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 4.0

@@ -19,9 +19,9 @@ from aforo.sqs.observer import Observer, Operation
 logger = logging.getLogger(__name__)
 LONGEST_REDELIVERY_SECONDS = 300.0
 
-#: Errors of one message for good: it is gone, or its receipt handle has expired.
+#: Permanent errors of one message: the message no longer exists, or its receipt handle has expired.
 _PERMANENT = {"ReceiptHandleIsInvalid", "InvalidParameterValue", "InvalidIdFormat", "MessageNotInflight"}
-#: Returns an SQS client with short timeouts for the queue that kombu knows by this name.
+#: Returns an SQS client with short timeouts for the queue with this kombu name.
 ClientOf = Callable[[str], Any]
 
 

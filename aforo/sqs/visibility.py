@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from types_boto3_sqs.client import SQSClient
 
 logger = logging.getLogger(__name__)
-#: how long leaving waits for an extension in progress, which could undo what happens to the message next
+#: how long the end of the block waits for a tick in progress, which could undo the next visibility change
 LEAVE_SECONDS = 5.0
 _WORST_FIRST = (ExtensionResult.GONE, ExtensionResult.FAILED, ExtensionResult.OK)
 

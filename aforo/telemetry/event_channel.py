@@ -91,7 +91,7 @@ class EventChannel:
     def _handle_safely(self, event: Event) -> None:
         try:
             self._handle(event)
-        except Exception:  # one bad event must not end the reading of the next ones, nor the task that sent it
+        except Exception:  # an invalid event must end neither the reading thread nor the task that sent the event
             self._lose("a telemetry event of a task could not be counted")
 
     def _lose(self, text: str) -> None:

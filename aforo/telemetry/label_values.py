@@ -19,11 +19,11 @@ class Operation(Label):
     The operation is a label value of aforo_worker_handled_errors_total, as are the operations of the SQS transport.
     """
 
-    WATCH_DEAD_LETTERS = "watch_dead_letters"  # read the dead-letter queue: the next look does
-    DELETE_OUTPUTS = "delete_outputs"  # delete what a superseded execution uploaded: it stays
-    CLEAN_UP = "clean_up"  # remove unfinished uploads: the next start does
-    WRITE_HEARTBEAT = "write_heartbeat"  # show in the database that the worker lives: the next heartbeat does
-    TELEMETRY_EVENT = "telemetry_event"  # read an event of a task: it is counted as lost
+    WATCH_DEAD_LETTERS = "watch_dead_letters"  # reading the dead-letter queue failed: the next check retries
+    DELETE_OUTPUTS = "delete_outputs"  # deleting an outdated output failed: the output stays
+    CLEAN_UP = "clean_up"  # deleting unfinished uploads failed: the next start retries
+    WRITE_HEARTBEAT = "write_heartbeat"  # writing a worker heartbeat failed: the next one retries
+    TELEMETRY_EVENT = "telemetry_event"  # reading an event of a task failed: the event is lost
 
 
 #: Reasons of a failed task. An exception names one by its attribute `reason`; every other one counts as `internal`.

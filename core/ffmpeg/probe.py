@@ -25,7 +25,7 @@ INDEX_HEAD_BYTES = 65536
 MAX_PIXELS = 33_177_600  # 7680 × 4320
 MAX_STREAMS = 64
 TS_PACKET_BYTES = 188
-#: Decoders that may read a stranger's file: those for the formats of cameras, phones, editors and browsers. ffprobe
+#: Decoders that may read an untrusted file: those for the formats of cameras, phones, editors and browsers. ffprobe
 #: opens a decoder for every stream and fails at the first that is not listed, so subtitles are listed too.
 DECODERS = (
     *("h264", "hevc", "av1", "libdav1d", "libaom-av1", "vp8", "vp9", "libvpx", "libvpx-vp9", "mpeg4", "mpeg2video"),

@@ -38,7 +38,7 @@ REAP_SECONDS = 0.002  # pause between two checks for the child's end, once it ha
 BLOCK_BYTES = 512  # unit of ru_inblock, ru_oublock and `ulimit -f`
 OPEN_FILES = 256
 KEPT_VARIABLES = ("PATH", "TMPDIR")
-#: Signals whose Python handlers raise (Ctrl-C, Celery's soft time limit); held back while the child is being started.
+#: Signals whose Python handlers raise (Ctrl-C, Celery's soft time limit); blocked while the child is being started.
 RAISING_SIGNALS = frozenset({signal.SIGINT, signal.SIGUSR1})
 
 
