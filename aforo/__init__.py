@@ -1,4 +1,4 @@
-"""Aforo measures the workers of a Celery app: `instrument(app)`, `stage(name)`, and `harden(app)` for Amazon SQS.
+"""Measurement of Celery workers: `instrument(app)`, `stage(name)`, and `harden(app)` for Amazon SQS.
 
 Each function is imported when it is first used, so `import aforo` needs no other package.
 """

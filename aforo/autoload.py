@@ -1,7 +1,8 @@
-"""Entry point of `celery.commands`: Celery imports this module with its command line, before it loads the app.
+"""Entry point of `celery.commands`, which Celery imports with its command line.
 
-With AFORO_INSTRUMENT=1 the app of each worker that starts is instrumented. The import loads no other module of ours but
-the settings. `celery aforo` prints what is measured.
+Celery imports this module before it loads the app. With AFORO_INSTRUMENT=1, the app of each worker that starts is
+instrumented. Importing this module loads only one other module of the library, `aforo.settings`. The command `celery
+aforo` prints what is measured.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ def instrument_worker(instance: Any = None, **_signal: Any) -> None:
 
 @click.command("aforo")
 def command() -> None:
-    """Print what Aforo measures of a worker, and where."""
+    """Print which metrics Aforo exports for a worker, and where."""
     from aforo.telemetry.catalogue import NODE, WORKER  # noqa: PLC0415 (Celery imports this module for every command)
 
     state = "on" if settings.is_on(settings.INSTRUMENT) else f"off, set {settings.INSTRUMENT.name}=1"

@@ -1,4 +1,7 @@
-"""`aforo-instrument COMMAND…`: run a command with AFORO_INSTRUMENT=1, which measures the Celery workers it starts."""
+"""`aforo-instrument COMMAND…`: run a command with AFORO_INSTRUMENT=1.
+
+The variable makes every Celery worker that the command starts export metrics.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ NOT_FOUND, NOT_EXECUTABLE = 127, 126  # as a shell ends
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Replace this process by the command; exit if that is not possible."""
+    """Replace this process by the command. Exit with an error if the command cannot be started."""
     command = list(sys.argv[1:] if arguments is None else arguments)
     if not command or command[0].startswith("-"):
         print(USAGE, file=sys.stderr)

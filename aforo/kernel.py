@@ -1,4 +1,4 @@
-"""Facts that the Linux kernel publishes in /proc: the boot id and the counters of virtual memory."""
+"""Kernel values from /proc: the boot id and the virtual-memory counters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _VMSTAT = Path("/proc/vmstat")
 
 @lru_cache(maxsize=1)
 def boot_id() -> str | None:
-    """Return the id of this boot, the same in all containers of a machine; None where there is no /proc."""
+    """Return the boot id, which all containers of a machine share. Return None without /proc."""
     try:
         return _BOOT_ID.read_text(encoding="ascii").strip()
     except OSError:
@@ -19,7 +19,7 @@ def boot_id() -> str | None:
 
 
 def vmstat() -> dict[str, int]:
-    """Return the counters of /proc/vmstat, such as `oom_kill`; empty where there is no /proc."""
+    """Return the counters of /proc/vmstat, such as `oom_kill`. Return an empty dict without /proc."""
     try:
         pairs = (line.split() for line in _VMSTAT.read_text(encoding="ascii").splitlines())
     except OSError:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Declaration:
-    """One environment variable."""
+    """Declaration of one environment variable."""
 
     name: str
     default: str
@@ -35,7 +35,7 @@ DECLARATIONS = (INSTRUMENT, STRICT, METRICS_HOST, METRICS_PORT, EVENTS_REDIS_URL
 
 
 def read(declaration: Declaration, environ: Mapping[str, str] = os.environ) -> str:
-    """Return the value of a variable, its default if it is unset or empty."""
+    """Return the value of a variable, or its default if the variable is unset or empty."""
     return environ.get(declaration.name, "").strip() or declaration.default
 
 
@@ -45,7 +45,7 @@ def is_on(declaration: Declaration, environ: Mapping[str, str] = os.environ) -> 
 
 
 def port_range(text: str) -> range:
-    """Return the ports that `9101` or `9101-9110` names; raise ValueError for another text."""
+    """Return the ports of a text such as `9101` or `9101-9110`. Raise ValueError for any other text."""
     first, _, last = text.partition("-")
     try:
         ports = range(int(first), int(last or first) + 1)

@@ -1,4 +1,4 @@
-"""Code shared by all programs. It imports `aforo` and nothing else of ours."""
+"""Code shared by all programs. Of this repository's packages, `core` imports only `aforo`."""
 
 import aforo
 

@@ -1,4 +1,7 @@
-"""boto3 clients with short timeouts, few retries and, in the native stack, the credentials of the emulator."""
+"""boto3 clients with short timeouts and few retries.
+
+In the native stack, the clients use the credentials of the emulator.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +27,10 @@ def client(settings: Settings, service: Literal["sqs"], read_timeout_seconds: fl
 @overload
 def client(settings: Settings, service: Literal["s3"], read_timeout_seconds: float = ...) -> S3Client: ...
 def client(settings: Settings, service: Literal["sqs", "s3"], read_timeout_seconds: float = 15) -> Any:
-    """Return a client of `service`. Create it in the process that uses it, because it does not survive a fork.
+    """Return a client of the AWS service `service`.
 
-    Raise EnvironmentFault if AWS_* or the files under ~/.aws are invalid.
+    Create the client in the process that uses the client, because a client does not survive a fork. Raise
+    EnvironmentFault if AWS_* or the files under ~/.aws are invalid.
     """
     config = Config(**client_options(read_timeout_seconds))
     try:
@@ -39,20 +43,26 @@ def client(settings: Settings, service: Literal["sqs", "s3"], read_timeout_secon
 
 
 def client_options(read_timeout_seconds: float = 15) -> dict[str, Any]:
-    """Return timeouts that end a call within a minute. botocore's defaults are 60 s, with five attempts."""
+    """Return client options whose timeouts end a call within a minute.
+
+    botocore's defaults are 60 s, with five attempts.
+    """
     retries = {"mode": "standard", "total_max_attempts": 3}
     return {"connect_timeout": 3, "read_timeout": read_timeout_seconds, "retries": retries}
 
 
 def credentials(settings: Settings) -> dict[str, str]:
-    """Return the credentials of the native stack's emulator. Empty if boto3 finds other ones."""
+    """Return the credentials of the native stack's emulator.
+
+    Return an empty dict in other stacks, or if boto3 finds credentials.
+    """
     if settings.stack != "native" or boto3.Session().get_credentials() is not None:
         return {}
     return {"aws_access_key_id": EMULATOR_KEY, "aws_secret_access_key": EMULATOR_KEY}
 
 
 def aws_fault(error: Exception, service: str = "AWS", endpoint: str | None = None) -> EnvironmentFault:
-    """Return the one-line error for a failed call of `service`."""
+    """Return the one-line error for a failed call of the AWS service `service`."""
     why = error.response["Error"]["Code"] if isinstance(error, ClientError) else first_line(error)
     return EnvironmentFault(
         service,

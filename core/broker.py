@@ -12,7 +12,7 @@ from core.settings import Settings
 
 
 def make_celery(settings: Settings, queue_url: str, **options: Any) -> Celery:
-    """Return an application for the queue at `queue_url`. `options` are passed to `Celery`.
+    """Return a Celery application for the queue at `queue_url`. `options` are passed to `Celery`.
 
     With `predefined_queues` Celery does not list or create queues, so an IAM policy for one queue is enough.
     """

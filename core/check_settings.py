@@ -1,4 +1,7 @@
-"""`python -m core.check_settings`: validate all settings. deploy/compose/stack runs it before it starts the stack."""
+"""`python -m core.check_settings`: validate all settings.
+
+deploy/compose/stack runs this program before it starts the stack.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,15 @@ from core.settings import Settings
 
 @click.command()
 def main() -> None:
-    """Validate all settings. Exit code 2 for an invalid one."""
+    """Validate all settings. Exit with code 2 if a setting is invalid."""
     check_compose_exporters(Settings.from_process())
 
 
 def check_compose_exporters(settings: Settings) -> None:
-    """Raise UsageError for exporters with TLS or a password, which the Prometheus of compose does not support."""
+    """Raise UsageError if the settings give the exporters TLS or a password.
+
+    The Prometheus of the compose stack supports neither.
+    """
     files = {
         "AFORO_EXPORTER_TLS_CERTIFICATE": settings.exporters.tls_certificate,
         "AFORO_EXPORTER_TLS_KEY": settings.exporters.tls_key,

@@ -1,4 +1,7 @@
-"""Run a click command with our error form: one line on standard error and a named exit code."""
+"""Run a click command with Aforo's error format.
+
+An error is one line on standard error and a named exit code.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from core.errors import AforoError, ExitCode, UsageError, printable
 
 
 def run(command: click.Command, name: str, arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run `command` as program `name` and exit; no traceback reaches the user for an expected error."""
+    """Run `command` as program `name` and exit. For an expected error, the user sees no traceback."""
     try:
         code = command.main(args=arguments, prog_name=name, standalone_mode=False)
     except click.exceptions.Exit as end:
@@ -41,9 +44,10 @@ def run(command: click.Command, name: str, arguments: Sequence[str] | None = Non
 def env_option(
     flag: str, variable: str, text: str, *, default: Any = None, unset: str = "", **attributes: Any
 ) -> Callable[[Any], Any]:
-    """Return an option that `variable` can set and whose help ends in `[env: VARIABLE, default 8]`.
+    """Return a command-line option that the environment variable `variable` can also set.
 
-    `unset` replaces the default in the help where another setting decides. `attributes` go to click.
+    The help of the option ends in `[env: VARIABLE, default 8]`. `unset` replaces the default in the help if another
+    setting determines the default. `attributes` are passed to click.
     """
     if default is not None:
         unset, attributes = unset or f"default {default}", {"default": default, **attributes}
@@ -53,9 +57,9 @@ def env_option(
 
 
 class EnvironmentOption(click.Option):
-    """An option whose invalid value is a UsageError that names its environment variable.
+    """Option that raises a UsageError naming its environment variable for an invalid value.
 
-    With `empty_is_value`, an empty variable is a value to check. By default it counts as unset.
+    With `empty_is_value`, an empty variable is a value to check. Otherwise an empty variable counts as unset.
     """
 
     def __init__(self, *arguments: Any, empty_is_value: bool = False, **attributes: Any) -> None:
@@ -63,11 +67,11 @@ class EnvironmentOption(click.Option):
         super().__init__(*arguments, **attributes)
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
-        """Return the value of the variable, or None when it counts as unset."""
+        """Return the value of the variable, or None if the variable counts as unset."""
         return os.environ.get(str(self.envvar)) if self.empty_is_value else super().resolve_envvar_value(ctx)
 
     def type_cast_value(self, ctx: click.Context, value: Any) -> Any:
-        """Return the converted value; raise UsageError if its type does not allow it."""
+        """Return the converted value. Raise UsageError if the option's type does not allow the value."""
         try:
             return super().type_cast_value(ctx, value)
         except click.BadParameter as error:
@@ -76,22 +80,28 @@ class EnvironmentOption(click.Option):
 
 
 class WholeNumber(click.IntRange):
-    """A range of whole numbers in ASCII digits; `click.IntRange` also takes `1_000` and digits of other scripts."""
+    """A range of whole numbers in ASCII digits.
+
+    `click.IntRange` also accepts `1_000` and digits of other scripts.
+    """
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Return the number; fail for a text of anything but digits."""
+        """Return the number. Fail if the text contains anything but digits."""
         if isinstance(value, str) and not (value.isascii() and value.isdigit()):
             self.fail(f"{value!r} is not a whole number", param, ctx)
         return int(super().convert(value, param, ctx))
 
 
 def _metavar(variable: str, attributes: dict[str, Any]) -> str | None:
-    """Return the placeholder of a value in the help; a choice and a flag have their own."""
+    """Return the placeholder of a value in the help, or None where click has its own (choice, flag)."""
     return None if attributes.get("is_flag") or isinstance(attributes.get("type"), click.Choice) else variable
 
 
 def _allowed(kind: click.ParamType[Any]) -> tuple[str, str] | None:
-    """Return why a value of this type is invalid and what to give instead; None for a type with its own text."""
+    """Return the reason why a value of this type is invalid, and what to give instead.
+
+    Return None for a type that has its own error text.
+    """
     if isinstance(kind, click.Choice):
         return "it is unknown", f"use {' or '.join(str(choice) for choice in kind.choices)}"
     if isinstance(kind, click.IntRange):
@@ -101,7 +111,7 @@ def _allowed(kind: click.ParamType[Any]) -> tuple[str, str] | None:
 
 
 def usage_line(error: click.ClickException, name: str) -> str:
-    """Return a click error in our form, on one line."""
+    """Return a click error in Aforo's error format, on one line."""
     what = printable(error.format_message().rstrip("."), limit=300)
     return f"{what}; the command line was refused; see `{name} --help`"
 
@@ -112,6 +122,6 @@ def _print_error(line: str, code: ExitCode) -> ExitCode:
 
 
 def _leave_closed_pipe() -> int:
-    """Silence the interpreter's own complaint about a reader such as `head` that went away."""
+    """Suppress the interpreter's error message for a closed pipe, such as that to an ended `head`."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 128 + signal.SIGPIPE

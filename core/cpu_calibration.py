@@ -1,4 +1,7 @@
-"""CPU calibration: a fixed reference workload, timed before and after a run to detect a change of CPU speed."""
+"""CPU calibration: a fixed reference workload, timed before and after a run.
+
+Different timings show that the CPU speed has changed.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,10 @@ ITERATIONS = 300_000
 
 
 def calibration_seconds() -> float:
-    """Return the shortest of 20 timings of the workload on one core.
+    """Return the shortest of 20 timings of the reference workload on one core.
 
-    On an idle machine whose neighbours made single timings vary by 90 %, the minimum stayed within 1 %.
+    On an otherwise idle machine, other virtual machines made single timings vary by 90 %. The minimum stayed within 1
+    %.
     """
     return min(_timing_seconds() for _ in range(REPETITIONS))
 

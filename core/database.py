@@ -57,7 +57,7 @@ def open_sessions(engine: Engine) -> Sessions:
 
 
 def upgrade_schema(engine: Engine) -> None:
-    """Migrate the schema to the version of this program. Raise EnvironmentFault if the database refuses."""
+    """Migrate the schema to the version of this program. Raise EnvironmentFault if the migration fails."""
     configuration = Config()
     configuration.set_main_option("script_location", str(MIGRATIONS))
     with _explained(engine), engine.connect() as connection:
@@ -67,9 +67,9 @@ def upgrade_schema(engine: Engine) -> None:
 
 
 def take_turn(session: Session, key: int) -> None:
-    """Lock `key` until the end of the transaction. On SQLite, transactions that may write never overlap anyway.
+    """Lock `key` until the end of the transaction.
 
-    See docs/adr/0004.
+    On SQLite, transactions that may write never overlap, so no lock is needed. See docs/adr/0004.
     """
     if session.get_bind().dialect.name == "postgresql":
         session.execute(select(func.pg_advisory_xact_lock(key)))
@@ -114,7 +114,10 @@ def _make_folder(file: Path) -> None:
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
-    """Leave the begin of transactions to `_begin_immediate`. WAL lets readers work while one process writes."""
+    """Let `_begin_immediate` begin the transactions, and switch SQLite to WAL.
+
+    With WAL, other processes can read while one process writes.
+    """
     connection.isolation_level = None
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")
@@ -122,7 +125,10 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
 
 
 def _begin_immediate(connection: Any) -> None:
-    """Take the write lock at the begin. The driver's default loses updates or fails mid-way (docs/adr/0004)."""
+    """Take the write lock at the beginning of a transaction.
+
+    The driver's default loses updates or fails in the middle of the transaction (docs/adr/0004).
+    """
     read_only = connection.get_execution_options().get("read_only", False)
     connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
@@ -132,7 +138,7 @@ def _with_driver(url: URL) -> URL:
 
 
 def _timeouts(url: URL) -> dict[str, Any]:
-    """Return timeouts of libpq that detect a dead server within 25 s instead of hours."""
+    """Return libpq timeouts that detect a dead server within 25 s instead of hours."""
     if not url.get_backend_name().startswith("postgres"):
         return {}
     keepalives = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 25_000}
@@ -140,5 +146,8 @@ def _timeouts(url: URL) -> dict[str, Any]:
 
 
 def database_fault(error: DBAPIError, url: str | None = None) -> EnvironmentFault:
-    """Return the one-line error for a failed call of the database at `url`. `url` must not show a password."""
+    """Return the one-line error for a failed call of the database at `url`.
+
+    The password in `url` must be masked.
+    """
     return EnvironmentFault("database", first_line(error.orig), "check AFORO_DATABASE_URL and the server", value=url)

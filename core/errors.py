@@ -1,4 +1,4 @@
-"""The error classes of all programs, each shown to the user as one line."""
+"""The error classes of all programs. Each error is shown to the user as one line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class ExitCode(IntEnum):
 
 
 class AforoError(Exception):
-    """An error shown as one line: what (value); why; remedy."""
+    """Error shown as one line: the problem with its value, the reason and the remedy."""
 
     exit_code = ExitCode.RUN_FAILED
 

@@ -1,6 +1,7 @@
-"""Label values of every metric: a closed list for each label, or the words that say what bounds it.
+"""Label values of every metric.
 
-`docs/metrics.md` shows them. Those of a worker's own metrics come from the library (aforo.telemetry.label_values).
+Each label has a closed list of values, or a text that names what limits its values. `docs/metrics.md` shows them. The
+label values of a worker's own metrics come from the library (aforo.telemetry.label_values).
 """
 
 from __future__ import annotations
@@ -55,6 +56,6 @@ OF_FAMILY: dict[tuple[str, str], Values] = {
 
 
 def values_of(family: str, label: str) -> Values:
-    """Return the values `label` may have in `family`; raise KeyError if none are declared."""
+    """Return the values that `label` may have in `family`. Raise KeyError if no values are declared."""
     declared = OF_FAMILY.get((family, label))
     return VALUES[label] if declared is None else declared

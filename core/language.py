@@ -22,12 +22,12 @@ class Text:
     en: str
 
     def to(self, lang: Language) -> str:
-        """Return the sentence in `lang`."""
+        """Return the sentence in the language `lang`."""
         return self.es if lang == "es" else self.en
 
 
 def same(word: str) -> Text:
-    """Return a text that reads the same in both languages."""
+    """Return a text that is the same in both languages."""
     return Text(word, word)
 
 

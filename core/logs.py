@@ -13,7 +13,7 @@ class SecretScrubber(logging.Filter):
     """Filter that masks passwords in URLs and AWS keys."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Mask secrets in the formatted message. Always return True."""
+        """Mask secrets in the formatted message. Always return True, so that the record is logged."""
         record.msg, record.args = scrub(record.getMessage()), ()
         return True
 

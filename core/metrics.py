@@ -1,7 +1,8 @@
-"""The metric catalogue: every metric we emit, declared once with kind, help, labels, unit and buckets.
+"""The metric catalogue: every metric of Aforo with kind, help, labels, unit and buckets.
 
-The metrics of a worker and its machine are declared by the library (aforo.telemetry.catalogue), the others here.
-`docs/metrics.md` is generated from the catalogue, and a test compares dashboards, rules and alerts with it.
+Each metric is declared once. The library (aforo.telemetry.catalogue) declares the metrics of a worker and its machine.
+This module declares the other metrics. `docs/metrics.md` is generated from the catalogue, and a test compares
+dashboards, rules and alerts with the catalogue.
 """
 
 from __future__ import annotations
@@ -151,5 +152,8 @@ CATALOGUE: dict[str, Metric] = {m.name: m for m in (*WORKER, *NODE, *SQS, *RUN, 
 
 
 def family(name: str) -> GaugeMetricFamily | CounterMetricFamily:
-    """Return a family of the catalogue without samples, for a collector that computes them during the scrape."""
+    """Return the family `name` of the catalogue without samples.
+
+    A collector computes the samples during the scrape.
+    """
     return empty_family(CATALOGUE[name])

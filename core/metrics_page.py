@@ -1,4 +1,7 @@
-"""`python -m core.metrics_page`: print docs/metrics.md, all metrics with type, unit, labels and emitter."""
+"""`python -m core.metrics_page`: print docs/metrics.md.
+
+The page lists all metrics with type, unit, labels and emitter.
+"""
 
 from __future__ import annotations
 

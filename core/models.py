@@ -1,7 +1,7 @@
 """The tables `runs`, `videos`, `executions` and `workers`.
 
 Times are UTC seconds since the epoch in double precision (resolution 0.25 µs today) on every database. Differences and
-sums then agree in SQLite, PostgreSQL, Python and Prometheus. See docs/adr/0003.
+sums are therefore equal in SQLite, PostgreSQL, Python and Prometheus. See docs/adr/0003.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ HEARTBEAT_SECONDS = 60.0
 
 
 class Base(DeclarativeBase):
-    """Base class of the tables. Alembic compares its metadata."""
+    """Base class of the tables. Alembic compares its metadata with the migrated schema."""
 
 
 class RunRow(Base):
-    """One test: its parameters, the workers that ran it, and its environment."""
+    """One run: its parameters, the workers that processed it, and its environment."""
 
     __tablename__ = "runs"
 
@@ -61,13 +61,16 @@ class RunRow(Base):
     __table_args__ = (Index("runs_created_at", "created_at"),)
 
     def is_dead(self, now: float) -> bool:
-        """Return True if the injector died during the run. A paced injector writes its heartbeat with each send."""
+        """Return True if the injector died during the run.
+
+        A paced injector writes its heartbeat each time it sends a message.
+        """
         gap_seconds = 0.0 if self.rate_per_minute is None else 60 / self.rate_per_minute
         return now - (self.heartbeat_at or self.created_at) > max(HEARTBEAT_SECONDS, 2 * gap_seconds)
 
 
 class VideoRow(Base):
-    """One unit of work. `execution_number` is the fencing token of its state changes."""
+    """One video of a run. `execution_number` is the fencing token of the video's state changes."""
 
     __tablename__ = "videos"
 
@@ -103,7 +106,7 @@ class VideoRow(Base):
 
 
 class ExecutionRow(Base):
-    """One delivery that ran: its worker and slot, start, end and outcome."""
+    """One execution, that is one delivery of a task: its worker, slot, start, end and outcome."""
 
     __tablename__ = "executions"
 
@@ -139,7 +142,7 @@ class ExecutionRow(Base):
 
 
 class WorkerRow(Base):
-    """One worker, identified by node, pid and start of its main process, with its latest heartbeat."""
+    """One worker, identified by node, pid and start time of its main process, with its last heartbeat."""
 
     __tablename__ = "workers"
 

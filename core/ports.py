@@ -1,4 +1,4 @@
-"""Owners of TCP ports on this machine."""
+"""Check which process uses a TCP port of this machine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from core.errors import EnvironmentFault
 
 
 def require_free(host: str, port: int, owner: str, variable: str) -> None:
-    """Raise EnvironmentFault with the holder and the setting `variable` if `owner` cannot listen on `port`."""
+    """Raise EnvironmentFault if the program `owner` cannot listen on `port`.
+
+    The error names the process that uses the port and the setting `variable`.
+    """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -1,4 +1,4 @@
-"""Client of Prometheus and of /metrics pages."""
+"""Client of the Prometheus API and of /metrics pages."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class Series:
 
 
 def summed_over_machines(metric: str, *labels: str) -> str:
-    """Return the expression of `metric`, which workers report about their machine, summed over machines by `labels`.
+    """Return the expression of a machine metric, summed over machines by `labels`.
 
-    Workers on the same machine report the same value. Each machine counts once.
+    Workers on the same machine report the same value of `metric`. Each machine counts once.
     """
     by = f"by ({', '.join(labels)}) " if labels else ""
     per_host = ", ".join((*labels, "host"))
@@ -49,14 +49,17 @@ def query(base_url: str, expression: str) -> list[Sample]:
 
 
 def query_range(base_url: str, expression: str, start: float, end: float, step_seconds: float) -> list[Series]:
-    """Return the series of `expression` from `start` to `end`. Raise EnvironmentFault like `query`."""
+    """Return the series of `expression` from `start` to `end`. Raise EnvironmentFault as `query` does."""
     window = {"query": expression, "start": start, "end": end, "step": step_seconds}
     result = _request(base_url, "query_range", window)
     return [Series(each["metric"], tuple((float(t), float(v)) for t, v in each["values"])) for each in result]
 
 
 def single(base_url: str, expression: str) -> float | None:
-    """Return the only sample of `expression`. None without exactly one sample, or without Prometheus."""
+    """Return the only sample of `expression`.
+
+    Return None if there is not exactly one sample, or if Prometheus does not answer.
+    """
     try:
         samples = query(base_url, expression)
     except EnvironmentFault:
@@ -65,7 +68,7 @@ def single(base_url: str, expression: str) -> float | None:
 
 
 def scrape(host: str, port: int) -> dict[str, list[Sample]] | None:
-    """Return the samples of a program's /metrics by family. None if it does not answer."""
+    """Return the samples of a program's /metrics by family. Return None if the program does not answer."""
     try:
         text = _read(f"http://{host}:{port}/metrics").decode()
     except OSError:

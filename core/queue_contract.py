@@ -1,4 +1,7 @@
-"""Requirements on the SQS queue. The worker checks them before it receives a message, and `make doctor` shows them."""
+"""Requirements on the SQS queue.
+
+The worker checks the requirements before it receives a message. `make doctor` shows the results.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ FEWEST_RECEIVES = 5
 
 
 class Level(StrEnum):
-    """Severity of a finding. With an error the worker does not start."""
+    """Severity of a finding. A worker does not start if a finding is an error."""
 
     OK = "ok"
     WARN = "warn"
@@ -30,7 +33,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """Result of one check, with a remedy unless it is ok."""
+    """Result of one check. A finding that is not ok has a remedy."""
 
     subject: str
     level: Level
@@ -39,7 +42,7 @@ class Finding:
 
     @property
     def line(self) -> str:
-        """Detail and remedy on one line."""
+        """Return detail and remedy on one line."""
         return "; ".join(filter(None, (self.detail, self.remedy)))
 
 
@@ -53,7 +56,10 @@ def require_contract(client: SQSClient, settings: Settings) -> tuple[Finding, ..
 
 
 def check_contract(client: SQSClient, settings: Settings) -> tuple[Finding, ...]:
-    """Return one finding per requirement. Raise EnvironmentFault without a queue or an answer of SQS."""
+    """Return one finding per requirement.
+
+    Raise EnvironmentFault if the queue does not exist or SQS does not answer.
+    """
     queue = sqs_queue.read_attributes(client, sqs_queue.find_queue(client, settings.queue.name))
     return (
         _visibility(queue.visibility_timeout_seconds, settings.queue.visibility_timeout_seconds),

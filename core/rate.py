@@ -9,9 +9,10 @@ FASTEST_PER_MINUTE = 60_000.0
 
 
 def parse_rate(text: str, or_word: str = "") -> float:
-    """Return `text` in videos per minute. Raise UsageError if it is not a number in range.
+    """Return the rate in `text`, in videos per minute. Raise UsageError for an invalid rate.
 
-    `or_word` is another word that the caller accepts. The error text mentions it.
+    A rate is a number within the allowed range. `or_word` is another word that the caller accepts. The error text
+    mentions `or_word`.
     """
     try:
         rate = float(text)

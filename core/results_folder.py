@@ -9,12 +9,12 @@ from pathlib import Path
 
 
 def run_folder(results: Path, run_id: str) -> Path:
-    """Return the folder of a run's files."""
+    """Return the folder for the files of a run."""
     return results / "runs" / run_id
 
 
 def write_run_file(results: Path, run_id: str, facts: Mapping[str, object]) -> Path:
-    """Write `results/runs/<run_id>/run.json`; return its folder."""
+    """Write `results/runs/<run_id>/run.json`. Return the folder of the run."""
     folder = run_folder(results, run_id)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "run.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -22,6 +22,6 @@ def write_run_file(results: Path, run_id: str, facts: Mapping[str, object]) -> P
 
 
 def new_tasks_log(results: Path) -> Path:
-    """Return the path of a new log of task ids, named as the scenario requires."""
+    """Return the path of a new log of task ids, with the file name that the scenario requires."""
     results.mkdir(parents=True, exist_ok=True)
     return results / f"worker_tasks_{datetime.now(UTC):%Y%m%d_%H%M%S}.log"

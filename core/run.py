@@ -17,14 +17,14 @@ RUN_ID_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
 class Mode(StrEnum):
-    """Arrival of the videos: all at once, or at a fixed rate."""
+    """Arrival pattern of the videos: all at once, or at a fixed rate."""
 
     BURST = "burst"
     SUSTAINED = "sustained"
 
 
 class RunStatus(StrEnum):
-    """Status of a run. The last three are final."""
+    """Status of a run. The last three values are final."""
 
     PREPARING = "preparing"
     RUNNING = "running"
@@ -38,7 +38,7 @@ FINAL_STATUSES = frozenset({RunStatus.FINISHED, RunStatus.INTERRUPTED, RunStatus
 
 @dataclass(frozen=True)
 class Host:
-    """The machine of a program, recorded with every result."""
+    """The machine on which a program runs, recorded with every result."""
 
     name: str
     system: str
@@ -50,7 +50,7 @@ class Host:
 
     @classmethod
     def this(cls) -> Host:
-        """Return this machine."""
+        """Return the machine of this process."""
         return cls(
             name=platform.node(),
             system=platform.platform(),

@@ -1,4 +1,7 @@
-"""Make options that describe one run. They must not reach the programs of a stack, which outlive a run."""
+"""Make options that describe one run.
+
+They must not reach the programs of a stack, because these run longer than one run.
+"""
 
 RUN_OPTIONS = frozenset(
     {"SIZE", "COUNT", "MODE", "RATE", "FILE", "USER_ID", "PROFILE", "CONCURRENCY", "RUN_ID"}

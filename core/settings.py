@@ -1,7 +1,7 @@
 """All settings of the programs: name, default, meaning and allowed values.
 
-Each program calls `Settings.from_process()` once. `.env.example` is generated from this file. The few settings that
-the library reads in somebody else's process are in `aforo/settings.py`.
+Each program calls `Settings.from_process()` once. `.env.example` is generated from this file. The few settings that the
+library reads in the process of another application are in `aforo/settings.py`.
 """
 
 from __future__ import annotations
@@ -149,13 +149,13 @@ class Aws:
     )
 
     def endpoint_of(self, service: str) -> str | None:
-        """Return the endpoint of `service`. None means real AWS."""
+        """Return the endpoint of the AWS service `service`. None means real AWS."""
         return (self.s3_endpoint_url if service == "s3" else None) or self.endpoint_url
 
 
 @dataclass(frozen=True)
 class Queue:
-    """The SQS queue and the contract the worker checks at start."""
+    """The SQS queue, and the requirements on it that the worker checks at start."""
 
     name: str = setting("SQS_QUEUE_NAME", "aforo-videos", _queue_name, "queue that carries the tasks")
     visibility_timeout_seconds: int = setting(
@@ -173,7 +173,7 @@ class Queue:
 
     @property
     def dead_letter_name(self) -> str:
-        """Name of the dead-letter queue of this queue."""
+        """Return the name of this queue's dead-letter queue."""
         return f"{self.name[:76]}-dlq"
 
 
@@ -205,13 +205,13 @@ class Database:
 
     @property
     def reading_url(self) -> str:
-        """URL that the exporters connect to."""
+        """Return the database URL of the exporters."""
         return self.readonly_url or self.url
 
 
 @dataclass(frozen=True)
 class Worker:
-    """The worker and the ffmpeg it runs."""
+    """The worker and its ffmpeg."""
 
     concurrency: int = setting(
         "AFORO_WORKER_CONCURRENCY", "2", _whole(1, MOST_SLOTS), "slots (processes) of one worker node"
@@ -249,7 +249,7 @@ class Worker:
 
 @dataclass(frozen=True)
 class Events:
-    """The Redis that carries Celery events to celery-exporter."""
+    """The Redis that transports Celery events to celery-exporter."""
 
     redis_url: str | None = setting(
         "AFORO_EVENTS_REDIS_URL",
@@ -261,7 +261,7 @@ class Events:
 
 @dataclass(frozen=True)
 class Exporters:
-    """The SQS and the database exporter."""
+    """The SQS exporter and the database exporter."""
 
     host: str = setting("AFORO_EXPORTER_HOST", "127.0.0.1", _text, "address the exporters listen on")
     sqs_port: int = setting("AFORO_EXPORTER_SQS_PORT", "9102", _PORT, "port of `python -m exporters sqs`")
@@ -331,7 +331,7 @@ class Exporters:
 
 @dataclass(frozen=True)
 class Prometheus:
-    """Prometheus, Grafana and celery-exporter. The native stack listens on these ports."""
+    """Prometheus, Grafana and celery-exporter, with the ports on which the native stack runs them."""
 
     url: str = setting("AFORO_PROMETHEUS_URL", "http://127.0.0.1:9490", _url, "base URL of Prometheus")
     page: str | None = setting(
@@ -419,7 +419,7 @@ class Settings:
 
     @property
     def profile(self) -> str:
-        """Encoding of the next run."""
+        """Return the encoding profile of the next run."""
         return self.run_profile or self.worker.profile
 
     @classmethod
@@ -430,7 +430,10 @@ class Settings:
 
     @classmethod
     def from_process(cls, dotenv: Path = Path(".env")) -> Settings:
-        """Return the settings of this process: its environment, then `.env`. Export AWS_* of `.env` for boto3."""
+        """Return the settings of this process, from its environment and then from `.env`.
+
+        Export the AWS_* variables of `.env` for boto3.
+        """
         filed = {k: v for k, v in dotenv_values(dotenv, encoding="utf-8-sig").items() if v is not None}
         for name, value in filed.items():
             if name.startswith("AWS_"):
@@ -482,6 +485,6 @@ def _without_password(raw: str) -> str:
 
 
 def _with_emulator(settings: Settings) -> Settings:
-    """Point the native stack at its own emulator unless the user named another endpoint."""
+    """Make the native stack use its own emulator, unless the user set another endpoint."""
     aws = dataclasses.replace(settings.aws, endpoint_url=settings.aws.endpoint_url or EMULATOR_URL)
     return dataclasses.replace(settings, aws=aws)

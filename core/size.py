@@ -14,7 +14,7 @@ LARGEST_BYTES = 20 * 10**9
 
 
 def parse_size(text: str) -> int:
-    """Return `text` in bytes. Raise UsageError unless it is a number with a byte unit."""
+    """Return the size in `text`, in bytes. Raise UsageError unless it is a number with a byte unit."""
     match = _PATTERN.fullmatch(text.strip())
     if not text.strip():
         raise UsageError("SIZE", "it is empty", "give a size such as 50MB", value="")
@@ -32,7 +32,10 @@ def size_label(size_bytes: int) -> str:
 
 
 def label_bytes(label: str) -> int:
-    """Return the bytes of a label. A user's own file may be outside the limits of `parse_size`."""
+    """Return the number of bytes that a size label means.
+
+    A user's own file may be outside the limits of `parse_size`.
+    """
     return round(float(label[:-2]) * _UNITS[label[-2:].lower()])
 
 

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class QueueAttributes:
-    """Attributes of a queue. Without a redrive policy `max_receive_count` and `dead_letter_arn` are None.
+    """Attributes of a queue.
 
-    SQS counts messages approximately. `long_poll_seconds` is 0 for a queue that does not long-poll.
+    Without a redrive policy, `max_receive_count` and `dead_letter_arn` are None. SQS counts messages approximately.
+    `long_poll_seconds` is 0 for a queue without long polling.
     """
 
     url: str
@@ -34,7 +35,7 @@ class QueueAttributes:
 
     @property
     def total(self) -> int:
-        """Approximate number of all messages in the queue."""
+        """Return the approximate number of all messages in the queue."""
         return self.visible + self.in_flight + self.delayed
 
 
@@ -50,7 +51,7 @@ def find_queue(client: SQSClient, name: str) -> str:
 
 
 def url_of_arn(client: SQSClient, arn: str) -> str:
-    """Return the URL of the queue with that ARN. Errors of boto3 pass through."""
+    """Return the URL of the queue with this ARN. Errors of boto3 are not caught."""
     account, name = arn.split(":")[-2:]
     return client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"]
 
@@ -64,7 +65,7 @@ def read_attributes(client: SQSClient, url: str) -> QueueAttributes:
 
 
 def queue_attributes(client: SQSClient, url: str) -> QueueAttributes:
-    """Return the attributes of the queue at `url`. Errors of boto3 pass through."""
+    """Return the attributes of the queue at `url`. Errors of boto3 are not caught."""
     answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"]).get("Attributes", {})
     raw = {str(name): value for name, value in answer.items()}
     redrive = json.loads(raw.get("RedrivePolicy") or "{}")

@@ -1,4 +1,4 @@
-"""Storage of videos: a folder or an S3 bucket, behind one protocol of keys.
+"""Storage of videos in a folder or an S3 bucket, with one interface.
 
 A key is a relative path such as `uploads/50mb.mp4`. A partial object is never visible under its final key.
 """
@@ -34,7 +34,7 @@ PART_SUFFIX = ".part"
 
 
 class StorageError(EnvironmentFault):
-    """A storage call failed; `detail` is the message of the system or of S3."""
+    """A storage call failed. `detail` is the message of the operating system or of S3."""
 
     remedy = "check STORAGE_BACKEND and what it needs, and try again"
 
@@ -54,11 +54,11 @@ class AccessDenied(StorageError):
 
 
 class StorageUnavailable(StorageError):
-    """The storage did not answer, or only partly; a retry may work."""
+    """The storage did not answer, or answered only partly. A retry may succeed."""
 
 
 class StorageFull(StorageError):
-    """No space is left."""
+    """The storage has no space left."""
 
     remedy = "free some, or set UPLOAD_PATH"
 
@@ -73,22 +73,22 @@ class StoredObject:
 
 
 class Storage(Protocol):
-    """The storage operations of worker and injector."""
+    """The storage operations that the worker and the injector use."""
 
     def fetch(self, key: str, target: Path) -> StoredObject:
-        """Copy the object to the local file `target`; raise a StorageError, leaving no file, on failure."""
+        """Copy the object to the local file `target`. On failure, raise a StorageError and leave no file."""
 
     def upload(self, source: Path, key: str) -> StoredObject:
-        """Copy the local file to `key` atomically; raise a StorageError on failure."""
+        """Copy the local file to `key` atomically. Raise a StorageError on failure."""
 
     def exists(self, key: str) -> bool:
-        """Return True if `key` has a complete object that we may see."""
+        """Return True if `key` has a complete object that this program may read."""
 
     def delete(self, key: str) -> None:
-        """Delete the object, if it exists, and its unfinished uploads."""
+        """Delete the object, if it exists, and the unfinished uploads of its key."""
 
     def abort_uploads(self, prefix: str, older_than_seconds: float) -> int:
-        """Delete unfinished uploads under `prefix` that are older; return how many."""
+        """Delete the unfinished uploads under `prefix` older than this age. Return their number."""
 
 
 def open_storage(settings: Settings) -> Storage:
@@ -99,7 +99,7 @@ def open_storage(settings: Settings) -> Storage:
 
 
 def check_key(key: str) -> str:
-    """Return `key` if it cannot leave the storage; raise AccessDenied otherwise."""
+    """Return `key` if it stays inside the storage. Raise AccessDenied otherwise."""
     parts = key.split("/")
     bad = not key or len(key) > 1024 or not key.isprintable() or "\\" in key or key.startswith(("-", "/"))
     if bad or any(part in {"", ".", ".."} for part in parts):
@@ -109,12 +109,12 @@ def check_key(key: str) -> str:
 
 @dataclass(frozen=True)
 class DirectoryStorage:
-    """Objects as files under `root`; an upload is write, fsync, rename."""
+    """Objects as files under the folder `root`. An upload is write, fsync, rename."""
 
     root: Path
 
     def fetch(self, key: str, target: Path) -> StoredObject:
-        """Copy the file to `target`; deny symbolic links."""
+        """Copy the file to `target`. Deny symbolic links."""
         with _translated_os_errors(target):
             descriptor = os.open(self._path(key), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
             with os.fdopen(descriptor, "rb") as source, target.open("xb") as sink:
@@ -162,27 +162,36 @@ class DirectoryStorage:
 
 @dataclass(frozen=True)
 class S3Storage:
-    """Objects of one bucket. An upload is checked by a checksum and becomes visible only when it is complete."""
+    """Objects of one bucket.
+
+    An upload is verified by a checksum and becomes visible only when it is complete.
+    """
 
     client: S3Client
     bucket: str
 
     def fetch(self, key: str, target: Path) -> StoredObject:
-        """Download in parallel ranges of one version (s3transfer pins the ETag), each with its checksum."""
+        """Download one version of the object in parallel ranges, each with its checksum.
+
+        s3transfer pins the version by its ETag.
+        """
         with _translated_s3_errors(target):
             extra = {"ChecksumMode": "ENABLED"}
             self.client.download_file(self.bucket, check_key(key), str(target), Config=_TRANSFER, ExtraArgs=extra)
         return describe(target, key)
 
     def upload(self, source: Path, key: str) -> StoredObject:
-        """Upload the file; an interrupted upload leaves no object."""
+        """Upload the file. An interrupted upload leaves no object."""
         with _translated_s3_errors(None):
             extra = {"ChecksumAlgorithm": "SHA256", "ContentType": "video/mp4"}
             self.client.upload_file(str(source), self.bucket, check_key(key), Config=_TRANSFER, ExtraArgs=extra)
         return describe(source, key)
 
     def exists(self, key: str) -> bool:
-        """Request the object's head; without permission to list, S3 answers 403 for a missing object."""
+        """Return True if the object exists, by a HEAD request.
+
+        Without permission to list the bucket, S3 answers 403 for a missing object.
+        """
         checked = check_key(key)
         try:
             with _translated_s3_errors(None):
@@ -192,13 +201,13 @@ class S3Storage:
         return True
 
     def delete(self, key: str) -> None:
-        """Delete the object and abort its uploads."""
+        """Delete the object and abort the unfinished uploads of its key."""
         with _translated_s3_errors(None):
             self.client.delete_object(Bucket=self.bucket, Key=check_key(key))
             self._abort_uploads(key, older_than_seconds=0)
 
     def abort_uploads(self, prefix: str, older_than_seconds: float) -> int:
-        """Abort old multipart uploads, which are invisible but cost money."""
+        """Abort old multipart uploads. They are invisible, but cost money."""
         with _translated_s3_errors(None):
             return self._abort_uploads(prefix, older_than_seconds)
 
@@ -217,7 +226,7 @@ _DENIED_CODES = frozenset({"401", "403", "AccessDenied", "Forbidden", "InvalidAc
 
 
 def describe(file: Path, key: str) -> StoredObject:
-    """Return size and SHA-256 of a local file, as the object `key`."""
+    """Return size and SHA-256 of a local file as the stored object `key`."""
     with file.open("rb") as source:
         digest = hashlib.file_digest(source, "sha256").hexdigest()
     return StoredObject(key, file.stat().st_size, digest)

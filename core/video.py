@@ -1,4 +1,4 @@
-"""What a video is: its states, the ways an execution ends, and the payload of its task."""
+"""States of a video, outcomes of an execution, and the payload of the video task."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PAYLOAD_VERSION = 1
 
 
 class VideoState(StrEnum):
-    """Life of a video: `uploaded → processing → done | failed`; the last two are final."""
+    """State of a video: `uploaded → processing → done | failed`. The last two are final."""
 
     UPLOADED = "uploaded"
     PROCESSING = "processing"
@@ -19,7 +19,7 @@ class VideoState(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Say whether no later event may change this state."""
+        """Return True if no later event may change this state."""
         return self in FINAL_STATES
 
 
@@ -27,14 +27,14 @@ FINAL_STATES = frozenset({VideoState.DONE, VideoState.FAILED})
 
 
 class Outcome(StrEnum):
-    """How one execution (one delivery of a task) ended."""
+    """Outcome of one execution (one delivery of a task)."""
 
     DONE = "done"  # this execution made the video done
     FAILED = "failed"  # this execution made the video failed
-    RETRIED = "retried"  # gave up for a passing reason; the message will come again
+    RETRIED = "retried"  # failed for a temporary reason; the message is delivered again
     DUPLICATE = "duplicate"  # the video was final, or another execution holds it: no work was done
     SUPERSEDED = "superseded"  # worked, but another execution finished or claimed the video first
-    LOST = "lost"  # its process died before it could say anything
+    LOST = "lost"  # its process died before it recorded an outcome
 
 
 class Stage(StrEnum):
@@ -49,7 +49,7 @@ class Stage(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a video failed: the closed list every metric, row and report uses."""
+    """Reason why a video failed. Every metric, row and report uses this closed list."""
 
     NOT_MEDIA = "not_media"
     EMPTY = "empty"
@@ -71,7 +71,7 @@ class Reason(StrEnum):
     INTERNAL = "internal"
 
 
-#: Reasons that another execution may cure; every other reason is final at once.
+#: Temporary reasons: another execution may succeed. Every other reason is final immediately.
 PASSING_REASONS = frozenset(
     {
         Reason.TIMEOUT,
@@ -87,9 +87,9 @@ PASSING_REASONS = frozenset(
 
 
 class VideoFailed(Exception):
-    """A video cannot be processed: `reason` is counted, `detail` is for the log only.
+    """A video cannot be processed. `reason` is counted, `detail` is only logged.
 
-    `used` is what ffmpeg had used by then, under the names of the executions table's columns.
+    `used` is ffmpeg's resource usage up to the failure, keyed by the columns of the executions table.
     """
 
     def __init__(self, reason: Reason, detail: str = "") -> None:
@@ -104,7 +104,7 @@ class VideoFailed(Exception):
 
 @dataclass(frozen=True)
 class Payload:
-    """What a task message carries: identifiers only; the database row says what to do."""
+    """Payload of a task message. It has only ids. The parameters of the work are in the database row."""
 
     video_id: str
     run_id: str

@@ -1,1 +1,1 @@
-"""Test kit that tests and benchmarks share: polling, ports, services, fakes, proxies and limits."""
+"""Test kit for tests and benchmarks: polling, ports, services, fakes, proxies and limits."""

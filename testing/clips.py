@@ -16,18 +16,18 @@ KEY = "76a6c65c5ea762046bd749a2e632ccbb"
 
 
 def make(path: Path, *arguments: str) -> Path:
-    """Run ffmpeg with `arguments` into `path`."""
+    """Run ffmpeg with `arguments`, with `path` as the output file."""
     subprocess.run(["ffmpeg", "-nostdin", "-y", "-v", "error", *arguments, str(path)], check=True)
     return path
 
 
 def good_mp4(folder: Path) -> Path:
-    """Encode two seconds: 50 pictures, H.264 and AAC, index at the front."""
+    """Encode an MP4 of two seconds: 50 pictures, H.264 and AAC, index at the front."""
     return make(folder / "good.mp4", *PICTURE, *SOUND, *H264, *AAC, "-movflags", "+faststart")
 
 
 def cut(source: Path, ratio: float) -> Path:
-    """Keep the first part of a file."""
+    """Write a copy of a file that ends at `ratio` of its length. Return the path of the copy."""
     content = source.read_bytes()
     target = source.with_name(f"cut-{source.name}")
     target.write_bytes(content[: round(len(content) * ratio)])
@@ -35,7 +35,7 @@ def cut(source: Path, ratio: float) -> Path:
 
 
 def overwrite(source: Path, at: float, count: int = 400) -> Path:
-    """Overwrite `count` bytes in the middle of a file."""
+    """Write a copy of a file with `count` bytes overwritten, starting at `at` (0 to 1) of its length."""
     content = bytearray(source.read_bytes())
     start = round(len(content) * at)
     content[start : start + count] = bytes((37 * i + 11) % 256 for i in range(count))
@@ -45,7 +45,7 @@ def overwrite(source: Path, at: float, count: int = 400) -> Path:
 
 
 def put_fake_ffmpeg(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put a shell script called ffmpeg first on PATH."""
+    """Put a shell script named ffmpeg in the first folder of PATH."""
     fake = folder / "ffmpeg"
     fake.write_text(f"#!/bin/sh\n{script}\n")
     fake.chmod(0o755)

@@ -26,7 +26,7 @@ KEYS = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": KEY, "AWS_DEFAULT_REG
 
 
 def program() -> str | None:
-    """Return the emulator's program: the one from `make setup`, else the one on the path."""
+    """Return the path of the emulator from `make setup`, or else of the emulator in PATH."""
     installed = ROOT / ".tools/emulator/bin/ministack"
     return str(installed) if installed.exists() else shutil.which("ministack")
 

@@ -1,4 +1,4 @@
-"""A fake SQS client with a record of its calls and configurable errors."""
+"""A fake SQS client that records its calls and raises configured errors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Call:
-    """One call of the client, and what it returned or raised."""
+    """One call of the client, and its result or exception."""
 
     operation: str
     options: dict[str, Any]
@@ -17,7 +17,10 @@ class Call:
 
 
 class FakeSqs:
-    """Return or raise the next of `results` at each call; the last one repeats. `by_queue` overrides `results`."""
+    """Fake SQS client. Each call returns or raises the next item of `results`.
+
+    The last item is used for all later calls. `by_queue` overrides `results`.
+    """
 
     def __init__(self, *results: Any, **by_queue: list[Any]) -> None:
         self.calls: list[Call] = []

@@ -1,4 +1,7 @@
-"""A proxy between a worker and SQS or S3 that injects faults, for one SQS action, one HTTP method or all."""
+"""A proxy between a worker and SQS or S3 that injects faults.
+
+A fault applies to one SQS action, to one HTTP method, or to all requests.
+"""
 
 from __future__ import annotations
 
@@ -25,15 +28,15 @@ class Fault:
     """The fault applied to a request.
 
     - status: answer `status` with `code`
-    - reset: RST
+    - reset: end the connection with RST
     - hang: accept, never answer
     - latency: forward after `seconds`
-    - drop: forward, then RST, so that SQS acts and the client gets no answer
+    - drop: forward, then RST, so that SQS acts on the request and the client gets no answer
     - replay: answer with the previous answer
-    - s3_error: answer with the XML of S3
-    - shorten: half of the object, with its own length
-    - cut: half of the object with the length of all of it, then the end of the connection
-    - corrupt: the object with other first bytes
+    - s3_error: answer with the XML of an S3 error
+    - shorten: answer with half of the object and the length of that half
+    - cut: answer with half of the object and the length of the whole object, then close the connection
+    - corrupt: answer with the object after changing its first bytes
     """
 
     kind: str
@@ -44,7 +47,7 @@ class Fault:
 
 @dataclass
 class FaultProxy:
-    """Forward requests to `upstream`. `inject` and `heal` change the faults while the proxy runs."""
+    """HTTP proxy to `upstream`. `inject` and `heal` change the faults while the proxy runs."""
 
     upstream: str
     port: int = 0
@@ -73,22 +76,22 @@ class FaultProxy:
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def close(self) -> None:
-        """Refuse new connections, and end open ones at their next request."""
+        """Refuse new connections, and end open connections at their next request."""
         self.inject(Fault("reset"))
         self._server.shutdown()
         self._server.server_close()
 
     def inject(self, fault: Fault, action: str = ALL) -> None:
-        """Apply this fault to later requests for `action`."""
+        """Apply the fault to later requests for `action`."""
         self.faults[action] = fault
 
     def heal(self) -> float:
-        """Forward all later requests; return the time. Requests that hang continue to hang."""
+        """Forward all later requests. Return the current time. Requests that hang continue to hang."""
         self.faults.clear()
         return time.monotonic()
 
     def count(self, action: str, since: float = 0.0) -> int:
-        """Return how many requests for `action` have arrived since that time."""
+        """Return the number of requests for `action` that have arrived since the given time."""
         return sum(1 for at, name in list(self.seen) if name == action and at >= since)
 
     def fault_for(self, action: str) -> Fault | None:
@@ -96,7 +99,7 @@ class FaultProxy:
         return self.faults.get(action) or self.faults.get(ALL)
 
     def hang(self) -> None:
-        """Hold a request until the proxy stops."""
+        """Hold a request without an answer until the proxy stops."""
         self._healed.wait(LONGEST_HANG_SECONDS)
 
 
@@ -105,7 +108,7 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Log nothing: broken connections are the purpose of the proxy."""
+        """Log nothing, because the proxy breaks connections on purpose."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -187,4 +190,4 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(content[:sent])
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Log nothing."""
+        """Log nothing, because tests do not need an access log."""

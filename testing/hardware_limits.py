@@ -16,7 +16,7 @@ DISK_BYTES = 512 << 20
 
 
 def missing_requirement() -> str | None:
-    """Return why limits cannot be set on this machine; None if they can."""
+    """Return the reason why limits cannot be set on this machine, or None if they can."""
     if os.geteuid() != 0:
         return "only root can limit a disk and the CPU"
     if not (CPU / "cpu.cfs_quota_us").exists() and not (CPU / "cgroup.procs").exists():
@@ -26,7 +26,7 @@ def missing_requirement() -> str | None:
 
 @contextmanager
 def cpu_quota(cores: float) -> Iterator[Path]:
-    """Create a cgroup with a quota of `cores`; `enter` puts processes into it."""
+    """Create a cgroup with a quota of `cores`. `enter` puts processes into the cgroup."""
     with _cgroup(CPU) as group:
         (group / "cpu.cfs_period_us").write_text(str(PERIOD_MICROSECONDS))
         (group / "cpu.cfs_quota_us").write_text(str(round(cores * PERIOD_MICROSECONDS)))
@@ -34,7 +34,7 @@ def cpu_quota(cores: float) -> Iterator[Path]:
 
 
 def enter(group: Path, pid: int) -> None:
-    """Put a process and its descendants into the cgroup. Their later children inherit it."""
+    """Put a process and its descendants into the cgroup. Their later children inherit the cgroup."""
     process = psutil.Process(pid)
     for each in (process, *process.children(recursive=True)):
         (group / "cgroup.procs").write_text(str(each.pid))
@@ -42,7 +42,10 @@ def enter(group: Path, pid: int) -> None:
 
 @contextmanager
 def slow_disk(folder: Path, bytes_per_second: int) -> Iterator[Path]:
-    """Mount a write-through disk, limited to this rate for this process and its new children."""
+    """Mount a write-through disk with a limited rate.
+
+    The limit applies to this process and to its new children.
+    """
     image, mount_point = folder / "disk.img", folder / "disk"
     with image.open("wb") as file:
         file.truncate(DISK_BYTES)

@@ -1,4 +1,4 @@
-"""Six cells under an imposed limit, run by the real programs, and the diagnosis of `report`."""
+"""Six cells under an imposed limit, run by the real programs, and their diagnosis by `report`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ Limit = Callable[[Stack], AbstractContextManager[tuple[dict[str, str], Callable[
 
 @dataclass(frozen=True)
 class Case:
-    """A cell under a limit. Its run on `slots` is diagnosed alone, and with a comparable run on other slots."""
+    """A cell under an imposed limit.
+
+    The run on `slots` is diagnosed alone, and with a comparable run on another number of slots.
+    """
 
     label: Cause
     limit: Limit
@@ -33,7 +36,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The diagnosis in `report --json`."""
+    """The diagnosis of one run in the output of `report --json`."""
 
     cause: Cause
     confidence: str
@@ -51,7 +54,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """A case with its verdicts: from the files of its run, and with the comparable run."""
+    """A case with two verdicts: from the files of its run alone, and with the comparable run."""
 
     case: Case
     alone: Verdict
@@ -59,7 +62,10 @@ class Diagnosis:
 
 
 def diagnose(case: Case, base: Stack) -> Diagnosis:
-    """Run the cell and a comparable one under the limit, in a separate database, and return the verdicts."""
+    """Run the cell and a comparable one under the limit. Return the verdicts.
+
+    The runs use a separate database.
+    """
     with case.limit(base) as (settings, limit_worker):
         database = {"AFORO_DATABASE_URL": f"sqlite:///{base.folder}/.local/{case.label}.db"}
         stack = Stack(base.folder, base.environment | database | settings)
@@ -92,7 +98,7 @@ def _done(stack: Stack, *arguments: str) -> str:
 
 
 def _nothing(_stack: Stack) -> None:
-    """Leave the worker as it is."""
+    """Impose no limit on the worker."""
 
 
 @contextmanager

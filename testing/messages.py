@@ -1,4 +1,4 @@
-"""Test messages, as a Celery producer sends them and malformed, and functions that send them."""
+"""Test messages, valid as from a Celery producer or malformed, and functions that send them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ def b64(data: bytes | str) -> str:
 
 
 def envelope(name: str = "x", seconds: float = 0.0, **changes: Any) -> dict[str, Any]:
-    """Return kombu's envelope of a valid task message. `headers__eta=1` changes a header, `body=…` a field."""
+    """Return kombu's envelope of a valid task message.
+
+    `headers__eta=1` sets the header `eta`. `body=…` sets the field `body`.
+    """
     task_id = str(uuid.uuid4())
     message: dict[str, Any] = {
         "body": b64(json.dumps([[name, seconds], {}, {"callbacks": None, "errbacks": None}])),
@@ -63,7 +66,7 @@ def _encoded(message: dict[str, Any]) -> str:
 
 
 def zip_bomb(size_bytes: int = 100_000_000) -> str:
-    """Return a small message that a stock worker unpacks to `size_bytes`."""
+    """Return a small message that a worker without hardening unpacks to `size_bytes`."""
     bomb = b64(gzip.compress(b"0" * size_bytes, 9))
     return _encoded(envelope(body=bomb, headers__compression="application/x-gzip"))
 

@@ -1,4 +1,4 @@
-"""A native stack in a copy of the tree, on free ports, separate from a running stack."""
+"""A native stack in a copy of the source tree, on free ports, separate from a running stack."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ PORTS = {
 
 @dataclass(frozen=True)
 class Stack:
-    """A stack: its folder, and the environment of its programs."""
+    """A native stack: its folder, and the environment of its programs."""
 
     folder: Path
     environment: dict[str, str]
 
     def run(self, *arguments: str, **options: str) -> subprocess.CompletedProcess[str]:
-        """Run `python -m …` in the stack; options are the Make variables."""
+        """Run `python -m …` in the stack. `options` are the Make variables."""
         command = [str(ROOT / ".venv/bin/python"), "-m", *arguments]
         environment = self.environment | options
         return subprocess.run(
@@ -45,7 +45,7 @@ class Stack:
 
 
 def copied_stack(folder: Path) -> Stack:
-    """Copy the tree to `folder` and choose free ports; start nothing."""
+    """Copy the source tree to `folder` and choose free ports. Start nothing."""
     files = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
     )

@@ -1,4 +1,4 @@
-"""Polling for a condition, in tests and benchmarks."""
+"""Polling until a condition is true, in tests and benchmarks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ T = TypeVar("T")
 
 
 def until(condition: Callable[[], T], what: str, seconds: float = 30.0, every: float = 0.05) -> T:
-    """Return the first true value of `condition()`; raise AssertionError with `what` after the deadline."""
+    """Return the first true value of `condition()`.
+
+    After the deadline, raise AssertionError with the text `what`.
+    """
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         if time.monotonic() > deadline:
@@ -20,7 +23,7 @@ def until(condition: Callable[[], T], what: str, seconds: float = 30.0, every: f
 
 
 def seconds_until(condition: Callable[[], object], what: str, seconds: float = 120.0, every: float = 0.05) -> float:
-    """Wait for `condition()` as `until` does; return the seconds that it took."""
+    """Wait for `condition()` as `until` does. Return the elapsed seconds."""
     started = time.monotonic()
     until(condition, what, seconds, every)
     return time.monotonic() - started

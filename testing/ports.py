@@ -6,7 +6,7 @@ import socket
 
 
 def free_port() -> int:
-    """Return a TCP port without a listener."""
+    """Return a free TCP port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
 

@@ -17,7 +17,7 @@ OPTIONS = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max
 
 
 def binaries() -> Path | None:
-    """Return the folder of initdb and pg_ctl; None if PostgreSQL is not installed."""
+    """Return the folder of initdb and pg_ctl, or None if PostgreSQL is not installed."""
     on_path = shutil.which("initdb")
     folders = [Path(on_path).parent] if on_path else []
     for pattern in FOLDERS:
@@ -27,7 +27,7 @@ def binaries() -> Path | None:
 
 @contextmanager
 def running_server(folder: Path, more: str = "") -> Iterator[str]:
-    """Run a server with its data in `folder`; yield the URL of its database `postgres`."""
+    """Run a server with its data in `folder`. Yield the URL of its database `postgres`."""
     tools = binaries()
     assert tools is not None
     _let_postgres_in(folder)

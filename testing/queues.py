@@ -26,13 +26,13 @@ class TestQueue:
     endpoint_url: str
 
     def counts(self) -> dict[str, int]:
-        """Return how many messages are visible, in flight and dead-lettered."""
+        """Return the numbers of visible, in-flight and dead-lettered messages."""
         counts = self._read(self.url)
         counts["dead"] = self._read(self.dead_letter_url)["visible"] if self.dead_letter_url else 0
         return counts
 
     def receive_dead_lettered(self) -> list[dict[str, str]]:
-        """Receive all dead-lettered messages; return the body and the reason of each."""
+        """Receive all dead-lettered messages. Return the body and the reason of each message."""
         messages: list[dict[str, str]] = []
         while batch := self._receive(self.dead_letter_url):
             messages += [{"body": m["Body"], "reason": _reason(m)} for m in batch]
@@ -56,7 +56,7 @@ def _reason(message: dict[str, Any]) -> str:
 
 @dataclass
 class QueueFactory:
-    """Create queues with unique names."""
+    """Factory of queues with unique names."""
 
     endpoint_url: str
     numbers: Any = field(default_factory=lambda: itertools.count(1))
@@ -76,7 +76,7 @@ class QueueFactory:
 
 
 def take(queue) -> str:
-    """Receive and delete the only message of a queue; return its body."""
+    """Receive and delete the only message of a queue. Return its body."""
     messages = until(
         lambda: queue.client.receive_message(QueueUrl=queue.url, VisibilityTimeout=30).get("Messages"), "a message"
     )

@@ -1,4 +1,4 @@
-"""Rows of a small run for tests and benchmarks; each field can be changed."""
+"""Database rows of a small run for tests and benchmarks. A caller can change each field."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ VIDEO = dict(
 
 
 def run_row(**changes: Any) -> RunRow:
-    """Return a running burst of one video on one slot."""
+    """Return the row of a running burst run with one video and one slot."""
     return RunRow(**RUN | changes)
 
 
 def video_row(**changes: Any) -> VideoRow:
-    """Return an uploaded video of the run `r`."""
+    """Return the row of an uploaded video of the run `r`."""
     return VideoRow(**VIDEO | changes)

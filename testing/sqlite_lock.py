@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def locked(database):
-    """Hold the write lock of a SQLite file."""
+    """Hold the write lock of a SQLite file during the `with` block."""
     connection = sqlite3.connect(database, isolation_level=None)
     connection.execute("BEGIN EXCLUSIVE")
     try:

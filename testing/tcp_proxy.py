@@ -11,9 +11,9 @@ CHUNK_BYTES = 65536
 
 
 class TcpProxy:
-    """Forward to `host:port`. `delay_seconds`, `hold` and `cut` also apply to open connections.
+    """TCP proxy to `host:port`. `delay_seconds`, `hold` and `cut` also affect open connections.
 
-    Every request waits `delay_seconds`. All connections share `bytes_per_second` per direction; None is no limit.
+    Every request waits `delay_seconds`. All connections share `bytes_per_second` per direction. None means no limit.
     """
 
     def __init__(self, host: str, port: int, delay_seconds: float = 0.0, bytes_per_second: float | None = None) -> None:
@@ -45,11 +45,11 @@ class TcpProxy:
         self._loop.call_soon_threadsafe(self._flowing.clear)
 
     def release(self) -> None:
-        """Forward the held bytes, and all later ones."""
+        """Forward the held bytes, and all later bytes."""
         self._loop.call_soon_threadsafe(self._flowing.set)
 
     def cut(self) -> None:
-        """Abort every connection and each new one until `restore`, like a server that is down."""
+        """Abort every open connection, and each new one until `restore`, like a server that is down."""
 
         async def abort() -> None:
             self._cut = True
@@ -90,7 +90,7 @@ class TcpProxy:
         writer.close()
 
     async def _carry(self, direction: str, size_bytes: int) -> None:
-        """Wait for the bandwidth of the direction, which all connections share."""
+        """Wait until the shared bandwidth of this direction allows this chunk."""
         if self.bytes_per_second:
             now = self._loop.time()
             self._free_at[direction] = max(now, self._free_at[direction]) + size_bytes / self.bytes_per_second
@@ -98,7 +98,10 @@ class TcpProxy:
 
 
 class Sender:
-    """The sending side of a connection. A request begins when the client starts to send."""
+    """Direction of the last bytes on a connection.
+
+    A request begins when the client starts to send after the server.
+    """
 
     def __init__(self) -> None:
         self._current = "back"

@@ -54,7 +54,7 @@ def main(concurrency: int | None, pool: str, loglevel: str) -> None:
 
 
 def wait_for(what: str, check: Callable[[], object], seconds: float = START_SECONDS) -> None:
-    """Repeat a check until it passes; raise its EnvironmentFault after `seconds`."""
+    """Repeat a check until it passes. If it still fails after `seconds`, raise its EnvironmentFault."""
     deadline, is_logged = time.monotonic() + seconds, False
     while True:
         try:
@@ -85,7 +85,7 @@ def _with_concurrency(settings: Settings, concurrency: int | None) -> Settings:
 
 
 def _prepare(settings: Settings) -> IO[str]:
-    """Check the requirements of a worker and log problems; return the lock on the work folder."""
+    """Check the requirements of a worker and log problems. Return the lock on the work folder."""
     worker = settings.worker
     require_ffmpeg()
     ports.require_free(worker.metrics_host, worker.metrics_port, "the worker", "AFORO_WORKER_METRICS_PORT")

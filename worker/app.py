@@ -1,4 +1,4 @@
-"""Composition root: the Celery application with its task, transport, metrics and events."""
+"""Creation of the Celery application with its task, transport, metrics and events."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ CHECKS_PER_TIMEOUT = 4
 
 @dataclass(frozen=True)
 class WorkerApp:
-    """The Celery application and the parts that start with it in the main process."""
+    """The Celery application, and the parts that the main process starts with it."""
 
     celery: Celery
     registry: CollectorRegistry
@@ -55,7 +55,10 @@ class WorkerApp:
 
 
 def create_app(settings: Settings) -> WorkerApp:
-    """Wire the application for the queue in `settings`; raise EnvironmentFault if the queue does not exist."""
+    """Create the application for the queue in `settings`.
+
+    Raise EnvironmentFault if the queue does not exist.
+    """
     registry = CollectorRegistry()
     worker_metrics = WorkerMetrics(registry)
     queue_url = sqs_queue.find_queue(aws.client(settings, "sqs"), settings.queue.name)
@@ -95,7 +98,10 @@ def serve_metrics(parts: WorkerApp, settings: Settings) -> None:
 
 
 def watch_dead_letters(parts: WorkerApp, settings: Settings) -> None:
-    """Start the dead-letter watch in a thread: the event loop must not wait for SQS, the storage or the database."""
+    """Start the dead-letter watch in a thread.
+
+    The event loop must not wait for SQS, the storage or the database.
+    """
     delete_outputs = partial(cleanup.delete_outputs, open_storage(settings))
     client = aws.client(settings, "sqs", read_timeout_seconds=5)
     watch = DeadLetterWatch(client, parts.queue_url, _claims(settings, forks=True), delete_outputs)
@@ -125,7 +131,10 @@ def write_heartbeats(parts: WorkerApp, settings: Settings) -> None:
 
 
 def clean_up(parts: WorkerApp, settings: Settings) -> None:
-    """Delete leftovers of an earlier worker: its work files and, if the storage allows it, its unfinished uploads."""
+    """Delete the work files and the unfinished uploads that an earlier worker left.
+
+    The unfinished uploads remain if the storage does not allow deletes.
+    """
     cleanup.clean_up_work_folder(settings.worker.work_path)
     try:
         storage = open_storage(settings)
@@ -145,7 +154,7 @@ def clean_up_after_dead_slots(settings: Settings) -> None:
 
 
 def leave(settings: Settings) -> None:
-    """Free this worker's claims and remove its heartbeat; the last worker interrupts the open runs."""
+    """Free this worker's claims and remove its heartbeat row. The last worker interrupts the open runs."""
     claims = _claims(settings, forks=True)
     claims.release_dead_claims()
     if claims.remove_worker(Slot.this()):
@@ -159,7 +168,10 @@ def _claims(settings: Settings, *, forks: bool = False) -> Claims:
 
 
 def _one_per_process(settings: Settings, worker_metrics: WorkerMetrics) -> Callable[[], task.TaskContext]:
-    """Return a function that builds the context once per process; a fork has another pid, so it builds its own."""
+    """Return a function that builds the task context once per process.
+
+    A forked child has another pid, so it builds its own task context.
+    """
 
     @lru_cache(maxsize=1)
     def context_of(_pid: int) -> task.TaskContext:

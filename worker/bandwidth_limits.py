@@ -1,7 +1,7 @@
-"""Bandwidth limits of disk and storage, measured before any work, for comparison with a run's traffic.
+"""Bandwidth limits of disk and storage, measured before any work.
 
-A worker measures them when it starts, at most once a day per disk and bucket. A limit that cannot be measured is left
-out.
+An analysis compares them with the traffic of a run. A worker measures the limits when it starts, at most once a day per
+disk and bucket. A limit that cannot be measured is omitted.
 """
 
 from __future__ import annotations
@@ -43,7 +43,10 @@ ROUND_SECONDS = 1.0
 
 
 def bandwidth_limits(settings: Settings) -> Limits:
-    """Return measured bandwidth limits (bytes/s per resource), cached for a day per disk and bucket."""
+    """Return the measured bandwidth limits in bytes/s per resource.
+
+    The result is cached for a day per disk and bucket.
+    """
     folder = settings.worker.work_path
     file, place = folder.with_name(f"{folder.name}-ceilings.json"), _place(settings)
     limits = _read_cache(file, place)
@@ -71,7 +74,7 @@ def _measure(settings: Settings) -> Limits:
 
 
 def disk_limits(folder: Path) -> Limits:
-    """Return the rates of writing a file in `folder` with fsync, and of reading it without the page cache."""
+    """Return the rates of writing a file in `folder` with fsync and reading it without the page cache."""
     file = folder / f"ceiling-{uuid.uuid4().hex}"
     try:
         written, seconds = _write(file)
@@ -83,7 +86,10 @@ def disk_limits(folder: Path) -> Limits:
 
 
 def object_limits(client: S3Client, bucket: str, prefix: str) -> Limits:
-    """Return the rates of four parallel PUTs and GETs; object size grows until bandwidth, not latency, dominates."""
+    """Return the rates of four parallel PUTs and of four parallel GETs.
+
+    The object size grows until bandwidth, not latency, determines the time.
+    """
     names = [f"{prefix}ceiling-{uuid.uuid4().hex}" for _ in range(PARALLEL_OBJECTS)]
 
     def put(name: str, size_bytes: int) -> int:
@@ -125,7 +131,7 @@ def _write(file: Path) -> tuple[int, float]:
 
 
 def _read(file: Path, size_bytes: int) -> tuple[int, float]:
-    """Read the file without the page cache; without O_DIRECT, drop its pages first."""
+    """Read the file without the page cache. Without O_DIRECT, drop its cached pages first."""
     with mmap.mmap(-1, BLOCK_BYTES) as block, _opened_direct(file) as source:
         started, read = time.perf_counter(), 0
         while read < size_bytes and time.perf_counter() - started < DISK_SECONDS:

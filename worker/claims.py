@@ -1,7 +1,7 @@
-"""Claims on videos: the right to work on a video, and its final state, as compare-and-set with a fencing token.
+"""Claims on videos: the right to work on a video and to write its final state.
 
-A claim increments `videos.execution_number`. Every later write requires that number, so an execution that lost its
-claim changes nothing.
+Every write is a compare-and-set with a fencing token. A claim increments `videos.execution_number`. Every later write
+requires that number, so an execution that lost its claim changes nothing.
 """
 
 from __future__ import annotations
@@ -38,7 +38,10 @@ class ClaimDenied(StrEnum):
 
 @dataclass(frozen=True)
 class Claim:
-    """The right to work on a video: `execution` is the fencing token, `row` the execution's row id."""
+    """The right to work on a video.
+
+    `execution` is the fencing token. `row` is the row id of the execution.
+    """
 
     video_id: str
     run_id: str
@@ -52,7 +55,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class _Ending:
-    """The last values of an execution that ends now."""
+    """Values that are written when an execution ends."""
 
     measured: dict[str, Any]
     reason: Reason | None
@@ -60,14 +63,14 @@ class _Ending:
     started: float = field(default_factory=time.perf_counter)
 
     def columns(self) -> dict[str, Any]:
-        """Return the columns of the execution; `finish_seconds` excludes the commit that stores it."""
+        """Return the column values of the execution. `finish_seconds` excludes the commit that stores it."""
         finish_seconds = time.perf_counter() - self.started
         return self.measured | {"reason": self.reason, "ended_at": self.at, "finish_seconds": finish_seconds}
 
 
 @dataclass(frozen=True)
 class Claims:
-    """The worker's writes to the database: claims, executions, final states and worker heartbeats."""
+    """The worker's database writes: claims, executions, final states and worker heartbeats."""
 
     sessions: Sessions
     lease_seconds: float
@@ -75,7 +78,10 @@ class Claims:
     processed_prefix: str
 
     def claim(self, video_id: str, slot: Slot, receive_count: int | None, started_at: float) -> Claim | ClaimDenied:
-        """Claim the video for `slot`, or return why the claim is denied; a denied delivery is recorded too."""
+        """Claim the video for `slot`, or return the reason why the claim is denied.
+
+        A denied delivery is also recorded.
+        """
         with self.sessions.begin() as session:
             video = session.get(VideoRow, video_id, with_for_update=True)
             if video is None:
@@ -91,7 +97,7 @@ class Claims:
             return self._grant(session, video, slot, receive_count, started_at)
 
     def renew(self, claim: Claim) -> bool:
-        """Extend the claim's lease; return False if another execution has claimed the video since."""
+        """Extend the claim's lease. Return False if another execution has claimed the video since."""
         changed = update(VideoRow).where(*_is_current(claim)).values(lease_until=time.time() + self.lease_seconds)
         with self.sessions.begin() as session:
             return bool(session.execute(changed).rowcount)  # type: ignore[attr-defined]
@@ -99,7 +105,10 @@ class Claims:
     def finish(
         self, claim: Claim, state: VideoState, measured: dict[str, Any], reason: Reason | None = None
     ) -> Outcome:
-        """Give the video its final state unless the claim was lost; return the outcome of this execution."""
+        """Write the final state of the video, unless the claim was lost.
+
+        Return the outcome of this execution.
+        """
         ending = _Ending(measured, reason)
         values: dict[str, Any] = {"state": state, "reason": reason, "updated_at": ending.at, **_UNOWNED}
         if state is VideoState.DONE:
@@ -111,7 +120,10 @@ class Claims:
         return outcome
 
     def release(self, claim: Claim, reason: Reason, measured: dict[str, Any]) -> Outcome:
-        """End this execution and free its claim for the next delivery; fail the video after the last allowed one."""
+        """End this execution and free its claim for the next delivery.
+
+        After the last allowed execution, fail the video instead.
+        """
         if claim.execution_number >= self.max_attempts:
             return self.finish(claim, VideoState.FAILED, measured, reason)
         values, ending = {"state": VideoState.UPLOADED, **_UNOWNED}, _Ending(measured, reason)
@@ -122,13 +134,16 @@ class Claims:
         return outcome
 
     def output_key(self, run_id: str, video_id: str, execution: int) -> str:
-        """Return the output key of an execution; separate keys keep a stale worker from overwriting the winner."""
+        """Return the output key of an execution.
+
+        Each execution has its own key, so that a stale worker cannot overwrite the output of the final execution.
+        """
         return f"{self.processed_prefix}{run_id}/{video_id}.{execution}.mp4"
 
     def fail_dead_lettered(self, video_id: str, task_id: str) -> tuple[str, ...] | None:
-        """Fail the video of a dead-lettered message; return the output keys of its executions, for deletion.
+        """Fail the video of a dead-lettered message. Return the output keys of its executions.
 
-        While a live execution holds the claim, change nothing and return None.
+        The caller deletes these outputs. While a live execution holds the claim, change nothing and return None.
         """
         with self.sessions.begin() as session:
             video = session.get(VideoRow, video_id, with_for_update=True)
@@ -143,7 +158,10 @@ class Claims:
             )
 
     def release_dead_claims(self) -> int:
-        """Free the claims of this node's dead processes, so that no delivery waits for their lease; return how many."""
+        """Free the claims of this node's dead processes. Return their number.
+
+        Without this, the next delivery of each video would wait until the lease expires.
+        """
         of_this_node = select(VideoRow).where(
             VideoRow.state == VideoState.PROCESSING, VideoRow.owner.startswith(f"{platform.node()}|", autoescape=True)
         )
@@ -159,9 +177,10 @@ class Claims:
             session.merge(WorkerRow(owner=worker.owner, seen_at=time.time()))
 
     def remove_worker(self, worker: Slot) -> bool:
-        """Delete the rows of this worker and of silent workers; return True if no live worker is left.
+        """Delete the rows of this worker and of silent workers. Return True if no live worker is left.
 
-        Two transactions: if several workers stop together, the last one to check sees that all rows are gone.
+        The deletion and the check are two transactions. If several workers stop together, the last worker to check sees
+        that all rows are deleted.
         """
         oldest = time.time() - SILENCE_SECONDS
         with self.sessions.begin() as session:
@@ -170,7 +189,10 @@ class Claims:
             return not any(may_live(owner) for owner in session.scalars(select(WorkerRow.owner)))
 
     def interrupt_runs(self) -> int:
-        """Mark the runs with open videos as interrupted; return how many. For the last worker that stops."""
+        """Mark the runs with open videos as interrupted. Return their number.
+
+        Only the last worker that stops calls this method.
+        """
         ended = select(func.count()).where(
             VideoRow.run_id == RunRow.id, VideoRow.state.in_([state.value for state in FINAL_STATES])
         )
@@ -215,7 +237,10 @@ def _is_current(claim: Claim) -> tuple[Any, ...]:
 
 
 def _is_held(video: VideoRow) -> bool:
-    """Return True while a live execution holds the claim: the lease is valid and a local process is alive."""
+    """Return True while a live execution holds the claim.
+
+    The execution is live if its lease is valid and, on this node, its process is alive.
+    """
     if video.state != VideoState.PROCESSING or video.owner is None or (video.lease_until or 0.0) < time.time():
         return False
     return may_live(video.owner)
@@ -242,7 +267,10 @@ def _record_duplicate(
 
 
 def _close_lost_executions(session: Session, video: VideoRow) -> None:
-    """Mark executions without an outcome as lost; the time of their death is unknown, so `ended_at` stays empty."""
+    """Mark executions without an outcome as lost.
+
+    The time at which they died is unknown, so `ended_at` stays empty.
+    """
     lost = update(ExecutionRow).where(ExecutionRow.video_id == video.id, ExecutionRow.outcome.is_(None))
     session.execute(lost.values(outcome=Outcome.LOST, reason=Reason.WORKER_LOST))
 
@@ -253,7 +281,10 @@ def _finalise(video: VideoRow, state: VideoState, reason: Reason) -> None:
 
 
 def _end_execution(session: Session, claim: Claim, outcome: Outcome, ending: _Ending) -> None:
-    """Write how the execution ended; a stale worker may still do so after its execution was marked as lost."""
+    """Write how the execution ended.
+
+    A stale worker may write this even after its execution was marked as lost.
+    """
     values = {"outcome": outcome, **ending.columns()}
     open_execution = (ExecutionRow.id == claim.row, ExecutionRow.ended_at.is_(None))
     session.execute(update(ExecutionRow).where(*open_execution).values(values))

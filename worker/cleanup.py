@@ -1,4 +1,4 @@
-"""Cleanup: programs and files of a killed worker, and outputs of executions that cannot win."""
+"""Cleanup after a killed worker: its programs, its files, and outputs of outdated executions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ OURS = frozenset({"ffmpeg", "ffprobe"})
 
 
 def take_work_folder(folder: Path) -> IO[str]:
-    """Lock the folder for this worker while the returned file is open; raise EnvironmentFault if another holds it."""
+    """Lock the folder for this worker while the returned file is open.
+
+    Raise EnvironmentFault if another worker holds the lock.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / LOCK).open("a+", encoding="utf-8")
@@ -44,7 +47,7 @@ def take_work_folder(folder: Path) -> IO[str]:
 
 
 def clean_up_work_folder(folder: Path) -> None:
-    """End the programs of a killed worker and delete its files; the folder must be locked by this worker."""
+    """End the programs of a killed worker and delete its files. This worker must hold the folder's lock."""
     ended = end_orphans(folder)
     for leftover in folder.iterdir():
         if leftover.name != LOCK:
@@ -54,7 +57,10 @@ def clean_up_work_folder(folder: Path) -> None:
 
 
 def delete_outputs(storage: Storage, keys: Iterable[str]) -> None:
-    """Delete the outputs of executions that can no longer win; count an error, as the storage may forbid deletes."""
+    """Delete the outputs of executions that can no longer become final.
+
+    An error is counted and not raised, because the storage may forbid deletes.
+    """
     for key in keys:
         try:
             storage.delete(key)
@@ -64,14 +70,17 @@ def delete_outputs(storage: Storage, keys: Iterable[str]) -> None:
 
 
 def clean_up_dead_slots(folder: Path) -> None:
-    """Delete the temporary files of killed slots; each slot has a folder named by its pid."""
+    """Delete the temporary files of killed slots. Each slot has a folder named after its pid."""
     for leftover in folder.iterdir():
         if leftover.name.isdigit() and not psutil.pid_exists(int(leftover.name)):
             _remove(leftover)
 
 
 def end_orphans(folder: Path) -> int:
-    """Kill each ffmpeg that works in the folder; return how many. With setpriv, none outlives its worker."""
+    """Kill each ffmpeg that works in the folder. Return the number of killed processes.
+
+    On a machine with setpriv, no ffmpeg outlives its worker.
+    """
     argument_start, ended = f"file:{folder.resolve()}{os.sep}", 0
     for process in psutil.process_iter(["name", "cmdline"]):
         words = process.info["cmdline"] or []

@@ -1,7 +1,8 @@
 """Dead-letter watch: fail the videos whose messages are in the dead-letter queue.
 
-The transport moves invalid messages there, and SQS those that were received too often. The watch reads the queue, so
-it does not matter who moved a message, or when. Dead-lettered messages stay in the queue for people to examine.
+The transport moves invalid messages to the dead-letter queue. SQS moves messages there that were received too often.
+The watch reads the queue, so it handles both kinds, whenever they were moved. Dead-lettered messages stay in the queue
+for people to examine.
 """
 
 from __future__ import annotations
@@ -39,9 +40,10 @@ REREAD_SECONDS = 300.0
 
 @dataclass
 class DeadLetterWatch:
-    """A thread that checks the dead-letter queue; `delete_outputs` deletes the outputs of failed videos.
+    """Thread that checks the dead-letter queue.
 
-    The database is never open while this process forks: a child that inherits an open SQLite file shares its locks.
+    `delete_outputs` deletes the outputs of failed videos. The database is never open while this process forks, because
+    a child that inherits an open SQLite file shares its locks.
     """
 
     client: SQSClient
@@ -54,13 +56,13 @@ class DeadLetterWatch:
     _database: threading.Lock = field(default_factory=threading.Lock)
 
     def start(self, pause_seconds: float) -> None:
-        """Check the queue every `pause_seconds` for as long as this process lives."""
+        """Check the queue every `pause_seconds` until this process ends."""
         release = self._database.release
         os.register_at_fork(before=self._database.acquire, after_in_parent=release, after_in_child=release)
         threading.Thread(target=self._watch, args=(pause_seconds,), name="dead-letters", daemon=True).start()
 
     def check(self) -> None:
-        """Fail the videos of new dead-lettered messages; the next check retries after an error."""
+        """Fail the videos of new dead-lettered messages. After an error, the next check retries."""
         try:
             self._check()
         except (EnvironmentFault, ClientError, BotoCoreError, SQLAlchemyError) as error:
@@ -88,7 +90,10 @@ class DeadLetterWatch:
         self._handled, self._read_at = handled, time.monotonic()
 
     def _read(self, url: str, count: int) -> dict[str, VideoAndTask]:
-        """Read about `count` messages and make them visible again; return the video and task of each message id."""
+        """Read about `count` messages and make them visible again.
+
+        Return the video and the task of each message id.
+        """
         ids: dict[str, VideoAndTask] = {}
         receipt_handles: list[list[str]] = []
         try:
@@ -117,7 +122,10 @@ class DeadLetterWatch:
         )
 
     def _fail(self, ids: VideoAndTask) -> bool:
-        """Fail the video of a dead-lettered message; return False while a live execution holds the claim."""
+        """Fail the video of a dead-lettered message.
+
+        Return False while a live execution holds the claim.
+        """
         if ids is None:
             return True
         with self._database:

@@ -1,4 +1,4 @@
-"""The payload of the video task: its check before delivery, and what can be read of a dead-lettered one."""
+"""The payload of the video task: check before delivery, and parsing of dead-lettered messages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ def check_payload(call: Call) -> InvalidReason | None:
 
 
 def video_and_task_of(body: str) -> tuple[str, str] | None:
-    """Return the video id and the task id of a message, however broken the rest of it is; None without them."""
+    """Return the video id and the task id of a message, even if the rest of the message is malformed.
+
+    Return None if the message does not contain them.
+    """
     try:
         envelope = json.loads(json_text(body))
         _args, kwargs, _embed = json.loads(decode_base64(envelope["body"]))

@@ -1,4 +1,4 @@
-"""Slot: one worker process, identified independently of clock changes and of reused pids."""
+"""Slot: one worker process, with an identity that clock changes and reused pids do not affect."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _GONE = {b"Z", b"X"}
 
 @dataclass(frozen=True)
 class Slot:
-    """One worker process: node name, pid, and the start that makes the pid unambiguous."""
+    """One worker process: node name, pid, and the start time that makes the pid unique."""
 
     node: str
     pid: int
@@ -40,10 +40,10 @@ def may_live(owner: str) -> bool:
 
 
 def start_of(pid: int) -> str | None:
-    """Return the start of a process in a form that no clock change affects; None for a dead process.
+    """Return a process's start time, unaffected by clock changes. Return None for a dead process.
 
-    Linux counts it in ticks since boot. psutil adds the time of the boot, which moves with the clock. Other kernels
-    store the time of the start itself.
+    Linux counts the start time in ticks since boot. psutil adds the boot time, which changes with the clock. Other
+    kernels store the start time itself.
     """
     boot = boot_id()
     if boot is None:

@@ -1,4 +1,7 @@
-"""Stage durations of one execution, for the database; the metrics get each of them as a telemetry event."""
+"""Stage durations of one execution, for the database.
+
+Each duration is also sent to the metrics as a telemetry event.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,14 @@ from core.video import Stage
 
 
 class StageTimer:
-    """Sums the seconds of the stages of one execution."""
+    """Sum of the seconds of each stage of one execution."""
 
     def __init__(self) -> None:
         self.seconds: dict[Stage, float] = {}
 
     @contextmanager
     def __call__(self, name: Stage) -> Iterator[None]:
-        """Measure the `with` block."""
+        """Measure the `with` block as a stage."""
         start = time.perf_counter()
         try:
             with stage(name):
@@ -27,5 +30,5 @@ class StageTimer:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
 
     def columns(self) -> dict[str, float]:
-        """Return the seconds by the column names of the table `executions`."""
+        """Return the seconds, keyed by the columns of the executions table."""
         return {f"{name}_seconds": seconds for name, seconds in self.seconds.items()}

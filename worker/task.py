@@ -1,4 +1,7 @@
-"""The task: claim → fetch → probe → transcode → upload → finish, with one final state for every video."""
+"""The video task: claim → fetch → probe → transcode → upload → finish.
+
+Every video gets exactly one final state.
+"""
 
 from __future__ import annotations
 
@@ -37,20 +40,23 @@ _STORAGE_REASONS: dict[type[storage.StorageError], Reason] = {
 
 
 class ReturnedToQueue(Reject):
-    """The delivery has ended and its message is returned to the queue; the metrics count `outcome`."""
+    """The delivery has ended and its message returns to the queue. The metrics count `outcome`."""
 
     def __init__(self, outcome: str, why: str = "") -> None:
         super().__init__(why, requeue=True)
         self.outcome, self.why = outcome, why
 
     def __reduce__(self) -> tuple[type[ReturnedToQueue], tuple[str, str]]:
-        """Return the constructor call: `Reject` pickles with other arguments than ours."""
+        """Return the constructor call for pickle. Without it, `Reject` would pickle other arguments."""
         return type(self), (self.outcome, self.why)
 
 
 @dataclass
 class TaskContext:
-    """Dependencies of the task in one slot, created after the fork: clients and engines do not survive a fork."""
+    """Dependencies of the task in one slot.
+
+    They are created after the fork, because clients and engines do not survive a fork.
+    """
 
     slot: Slot
     claims: Claims
@@ -60,14 +66,14 @@ class TaskContext:
     work_path: Path
 
     def delete_outputs(self, run_id: str, video_id: str, executions: Iterable[int]) -> None:
-        """Delete the complete and partial outputs of executions that can no longer win."""
+        """Delete the complete and partial outputs of executions that can no longer become final."""
         cleanup.delete_outputs(
             self.storage, (self.claims.output_key(run_id, video_id, number) for number in executions)
         )
 
 
 def register(app: Celery, context: Callable[[], TaskContext]) -> None:
-    """Add the task to `app`; `context()` returns the context of the calling process.
+    """Add the video task to `app`. `context()` returns the task context of the calling process.
 
     The task raises VideoFailed when the video has its final state, and Celery then deletes the message. Every other
     error becomes a Reject, which returns the message to the queue.
@@ -75,7 +81,7 @@ def register(app: Celery, context: Callable[[], TaskContext]) -> None:
 
     @app.task(name=TASK_NAME, bind=True, shared=False, throws=(VideoFailed,))
     def process_video(self: Task, video_id: str, run_id: str, version: int) -> None:
-        """Process one delivery of a video; `version` is for people and programs that read the queue."""
+        """Process one delivery of a video. `version` is for people and programs that read the queue."""
         started_at = time.time()
         with _unexpected_errors_rejected():
             message = ReceivedMessage.from_request(self.request)
@@ -84,7 +90,10 @@ def register(app: Celery, context: Callable[[], TaskContext]) -> None:
 
 @contextmanager
 def _unexpected_errors_rejected() -> Iterator[None]:
-    """Turn an unexpected error, such as an unreachable database, into a Reject, counted as `rejected`."""
+    """Convert an unexpected error, such as an unreachable database, into a Reject.
+
+    The metrics count the outcome `rejected`.
+    """
     try:
         yield
     except (VideoFailed, Reject):
@@ -110,10 +119,11 @@ def _deliver(
 
 
 def _end_denied(context: TaskContext, denial: ClaimDenied, video_id: str, run_id: str) -> dict[str, Any]:
-    """End a delivery whose claim was denied.
+    """End a delivery with a denied claim.
 
-    The message of a held video returns to the queue, in case the holder dies. So does that of an unknown video, which
-    may be in another database. The queue's redrive policy ends it.
+    If another execution holds the video, the message returns to the queue, in case the holder dies. The message of an
+    unknown video also returns, because the video may be in another database. The queue's redrive policy ends these
+    retries.
     """
     if denial is ClaimDenied.HELD:
         raise ReturnedToQueue(Outcome.DUPLICATE, f"{video_id}: {denial}")
@@ -127,7 +137,7 @@ def _end_denied(context: TaskContext, denial: ClaimDenied, video_id: str, run_id
 
 @dataclass
 class Execution:
-    """The work on one claim; every way out of `run` is recorded in the database."""
+    """The work on one claim. Every way in which `run` can end is recorded in the database."""
 
     context: TaskContext
     claim: Claim
@@ -137,7 +147,10 @@ class Execution:
     output_bytes: int = 0
 
     def run(self) -> dict[str, Any]:
-        """Run the stages; return the report, or raise VideoFailed (final) or Reject (the message returns)."""
+        """Run the stages and return the task result.
+
+        Raise VideoFailed if the failure is final. Raise Reject if the message returns to the queue.
+        """
         try:
             self._work()
         except Exception as error:
@@ -147,7 +160,7 @@ class Execution:
         return self._end_in_success()
 
     def _reason_for(self, error: Exception) -> VideoFailed:
-        """Return the error as a failure of the video with its reason."""
+        """Convert the error into a VideoFailed with its reason."""
         if isinstance(error, VideoFailed):
             return error
         if isinstance(error, storage.StorageError):
@@ -188,7 +201,7 @@ class Execution:
         raise ReturnedToQueue(outcome, "another execution holds the claim; the message returns in case it dies")
 
     def _record_failure(self, failure: VideoFailed) -> Outcome:
-        """Record how the execution ended; a temporary reason frees the claim for another delivery."""
+        """Record how the execution ended. A temporary reason frees the claim for another delivery."""
         logger.warning("video %s execution %d: %s", self.claim.video_id, self.claim.execution_number, failure)
         columns = self.measured | self.timer.columns() | failure.used
         if failure.reason in PASSING_REASONS:
@@ -200,5 +213,8 @@ class Execution:
         return outcome
 
     def _delete_earlier_outputs(self) -> None:
-        """Delete outputs of earlier executions, before and after the work: a stale worker may upload in between."""
+        """Delete the outputs of earlier executions.
+
+        This is done before and after the work, because a stale worker may upload its output during the work.
+        """
         self.context.delete_outputs(self.claim.run_id, self.claim.video_id, range(1, self.claim.execution_number))

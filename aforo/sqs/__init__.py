@@ -1,7 +1,7 @@
 """A hardened SQS transport for any Celery app: `harden(app)`.
 
-Names are imported on first use, so that `import aforo.sqs` needs neither boto3 nor pycurl. A docstring that says
-"Defect:" describes kombu's own method, which ours replaces.
+Names are imported on first use, so that `import aforo.sqs` needs neither boto3 nor pycurl. In a docstring, "Defect:"
+describes the method of kombu that our method replaces.
 """
 
 from __future__ import annotations

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import random
 
-#: beyond it every pause is at its limit
+#: with more doublings, every pause is at its limit
 MOST_DOUBLINGS = 20
 
 
 def backoff_seconds(doublings: int, first_seconds: float, longest_seconds: float, jitter: float | None = None) -> float:
-    """Return the pause: doubled so many times, limited, and half of it random.
+    """Return the pause before the next attempt.
 
-    `jitter`, from 0 to 1, replaces the random share.
+    The pause doubles with each failure up to a limit. Half of the pause is random. `jitter`, from 0 to 1, replaces the
+    random share.
     """
     share = random.random() if jitter is None else jitter  # noqa: S311 (it spreads calls and hides nothing)
     limit = min(longest_seconds, first_seconds * 2.0 ** min(doublings, MOST_DOUBLINGS))

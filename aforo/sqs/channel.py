@@ -1,7 +1,7 @@
-"""The hardened channel: kombu's SQS transport, made to survive failures of SQS and malformed messages.
+"""The hardened channel: kombu's SQS channel, extended to survive SQS failures and malformed messages.
 
-It covers the event loop of the prefork, threads and solo pools. Under eventlet and gevent kombu receives by another
-path, which stays as it is. Each override names the defect of kombu 5.7.0 that it answers.
+The channel covers the event loop of the prefork, threads and solo pools. Under eventlet and gevent, kombu receives
+through other code, which this module does not change. Each override names the defect of kombu 5.7.0 that it fixes.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ logger = logging.getLogger(__name__)
 
 
 class Channel(FinishingChannel):
-    """A channel that delivers valid messages to Celery, each once, and dead-letters the others."""
+    """Channel that delivers each valid message to Celery once and dead-letters invalid messages."""
 
     def _on_messages_ready(self, queue: str, qname: str, messages: Any) -> int:
-        """Count the poll and deliver its messages one by one; `queue` is the URL of queue `qname`."""
+        """Count the poll and deliver its messages one by one. `queue` is the URL of the queue `qname`."""
         name = self.canonical_queue_name(qname)
         if isinstance(messages, FailedPoll):
             self._poll_failed(name, messages)
@@ -41,14 +41,15 @@ class Channel(FinishingChannel):
     def _is_duplicate(self, message: ReceivedMessage) -> bool:
         """Return True if this delivery is in progress or finished.
 
-        Defect: kombu counts by receipt handle, so each repeated answer starts one task more than there are slots.
+        Defect: kombu counts held messages by receipt handle. If SQS repeats an answer, kombu therefore starts one task
+        more than there are slots.
         """
         return message.receipt_handle in self.qos._delivered or self._deletes.includes(message)
 
     def _deliver_entry(self, message: ReceivedMessage, qname: str, entry: dict[str, Any]) -> None:
-        """Hand one message to Celery, or dead-letter it.
+        """Hand one message to Celery, or dead-letter the message if it is invalid.
 
-        Defect: what kombu or Celery raises here for a malformed message ends the worker.
+        Defect: an exception that kombu or Celery raises here for a malformed message ends the worker.
         """
         observer, body = self._hardening.observer, entry.get("Body")
         reason = self._hardening.policy.invalid_reason(body)

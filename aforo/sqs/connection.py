@@ -1,4 +1,4 @@
-"""A receive call to SQS that always ends: with messages, or with the reason why there are none."""
+"""Receive calls to SQS that always end: with messages, or with the reason for having none."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _DENIED = ("AccessDenied", "Expired", "InvalidClientTokenId", "Signature", "Unre
 
 
 class FailedPoll(dict[str, Any]):
-    """An answer without messages, and the reason.
+    """Result of a receive call without messages, with the reason.
 
-    It is a dict, because kombu reads it as the answer of SQS.
+    The class is a dict, because kombu reads the result as an SQS answer.
     """
 
     def __init__(self, result: PollResult, detail: str) -> None:
@@ -32,12 +32,12 @@ class FailedPoll(dict[str, Any]):
 
 
 class PollConnection(AsyncSQSConnection):
-    """The polling connection: it never raises into the event loop, and each call has a timeout."""
+    """Polling connection that never raises into the event loop and limits the time of each call."""
 
     _timeout_seconds = float(ANSWER_TIMEOUT_SECONDS)
 
     def receive_message(self, *args: Any, wait_time_seconds: int = 0, **options: Any) -> Any:
-        """Receive messages; curl's timeout is the long poll and ANSWER_TIMEOUT_SECONDS."""
+        """Receive messages. curl's timeout is the long-poll time plus ANSWER_TIMEOUT_SECONDS."""
         self._timeout_seconds = wait_time_seconds + ANSWER_TIMEOUT_SECONDS
         return super().receive_message(*args, wait_time_seconds=wait_time_seconds, **options)
 
@@ -52,14 +52,14 @@ class PollConnection(AsyncSQSConnection):
     def _on_list_ready(self, parent: Any, markers: Any, operation: str, response: Any) -> Any:
         """Return a FailedPoll for every answer that is not a list of messages.
 
-        Defect: for 5xx, 408 and 599 kombu returns a list, on which its channel calls `.get`. For any other status it
-        raises. Both end the worker.
+        Defect: for 5xx, 408 and 599, kombu returns a list, on which kombu's channel calls `.get`. For any other status,
+        kombu raises an exception. Both end the worker.
         """
         if response.status != self.STATUS_CODE_OK:
             return _failed_poll(response)
         try:
             return super()._on_list_ready(parent, markers, operation, response)
-        except Exception as error:  # an answer of something else, such as a proxy or a captive portal
+        except Exception as error:  # an answer that is not from SQS but from a proxy or a captive portal
             return FailedPoll(PollResult.ERROR, f"unreadable answer: {error}")
 
 
@@ -94,7 +94,7 @@ def _result_of(status: int, code: str) -> PollResult:
 
 
 def _error_code(body: bytes | None) -> str:
-    """Return the error code of a JSON error body, '' for another body."""
+    """Return the error code of a JSON error body, or '' for any other body."""
     try:
         return str(json.loads(body or b"").get("__type", "")).rpartition("#")[2][:80]
     except (ValueError, AttributeError):

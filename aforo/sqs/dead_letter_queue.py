@@ -1,6 +1,6 @@
 """Move invalid messages to the dead-letter queue, with the reason.
 
-Calls run in the worker's event loop, so they have short timeouts and do not raise.
+The calls run in the worker's event loop, so they have short timeouts and do not raise.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from aforo.sqs.observer import InvalidReason, Observer, Operation
 from aforo.sqs.redelivery import ClientOf
 
 logger = logging.getLogger(__name__)
-#: how long a redrive policy is remembered
+#: how long a redrive policy is cached
 POLICY_SECONDS = 300.0
 
 
 @dataclass
 class DeadLetterQueue:
-    """The dead-letter queues that the redrive policies of the consumed queues name."""
+    """Dead-letter queues named by the redrive policies of the consumed queues."""
 
     client_of: ClientOf
     delete: Callable[[ReceivedMessage], None]
@@ -34,9 +34,10 @@ class DeadLetterQueue:
     _targets: dict[str, tuple[str | None, float]] = field(default_factory=dict)  # queue URL -> its target, when read
 
     def move(self, message: ReceivedMessage, body: str, reason: InvalidReason) -> bool:
-        """Move the message and return True; without a dead-letter queue it stays where it is.
+        """Move the message and return True. Without a dead-letter queue, leave the message in its queue.
 
-        Defect: kombu acknowledges what it cannot decode, so the message is lost in spite of a redrive policy.
+        Defect: kombu acknowledges a message that it cannot decode. The message is lost even if the queue has a redrive
+        policy.
         """
         note = {"aforo_reason": {"DataType": "String", "StringValue": reason.value}}
         try:
@@ -54,7 +55,7 @@ class DeadLetterQueue:
     def is_configured_for(self, message: ReceivedMessage) -> bool:
         """Return True if SQS moves the messages of this queue to a dead-letter queue.
 
-        It is also True if the redrive policy cannot be read, so that the message is not deleted.
+        Also return True if the redrive policy cannot be read, so that the caller does not delete the message.
         """
         try:
             return self._target(message) is not None

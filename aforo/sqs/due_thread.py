@@ -1,4 +1,4 @@
-"""One background thread that serves whichever item is due next."""
+"""One background thread that serves items at their due times."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ Item = TypeVar("Item", bound=Hashable)
 
 
 class DueThread(Generic[Item]):
-    """Serve items when they are due, in a daemon thread that lives while there are any.
+    """Serve items at their due times, in a daemon thread that runs while items are scheduled.
 
-    `serve` must not raise. It returns the seconds until the item is due again, None to drop it.
+    `serve` must not raise. `serve` returns the seconds until the item is due again, or None to drop the item.
     """
 
     def __init__(self, name: str, serve: Callable[[Item], float | None]) -> None:
@@ -25,7 +25,7 @@ class DueThread(Generic[Item]):
         self._thread: threading.Thread | None = None
 
     def schedule(self, item: Item, seconds: float) -> None:
-        """Serve `item` after so many seconds; replaces what was scheduled for it."""
+        """Serve `item` after a delay. This replaces the earlier schedule of `item`."""
         with self._changed:
             self._due[item] = time.monotonic() + seconds
             if self._thread is None:
@@ -34,7 +34,7 @@ class DueThread(Generic[Item]):
             self._changed.notify()
 
     def cancel(self, item: Item) -> None:
-        """Forget `item`; if it is being served now, it is not scheduled again."""
+        """Remove `item` from the schedule. If `item` is being served now, it is not scheduled again."""
         with self._changed:
             self._due.pop(item, None)
             if self._in_service is item:
@@ -53,7 +53,7 @@ class DueThread(Generic[Item]):
                 self._in_service = None
 
     def _take_next(self) -> Item | None:
-        """Wait for the item that is due first; return None, and forget the thread, if there is none left."""
+        """Wait for the item that is due first. If no item is left, clear the thread and return None."""
         with self._changed:
             while self._due:
                 item = min(self._due, key=self._due.__getitem__)

@@ -19,14 +19,15 @@ logger = logging.getLogger(__name__)
 
 
 class QoS(SQS.QoS):
-    """The messages that the worker holds."""
+    """Messages that the worker has received and not finished."""
 
     def apply_backoff_policy(
         self, routing_key: str, delivery_tag: str, backoff_policy: Any, backoff_tasks: Any
     ) -> None:
-        """Make a rejected message visible after the pause of the app's own policy.
+        """Make a rejected message visible after the pause of the app's back-off policy.
 
-        Defect: if SQS rejects that, kombu raises into the event loop, or blocks it for botocore's timeouts.
+        Defect: if SQS rejects the visibility change, kombu raises into the event loop. If SQS does not answer, kombu
+        blocks the event loop for botocore's timeouts.
         """
         task, receives = self.extract_task_name_and_number_of_retries(delivery_tag)
         pause_seconds = backoff_policy.get(receives) if task in backoff_tasks else None
@@ -35,7 +36,7 @@ class QoS(SQS.QoS):
 
 
 class FinishingChannel(PollingChannel):
-    """A channel whose acknowledgements and rejections neither raise nor block for long."""
+    """Channel whose acknowledgements and rejections neither raise nor block for long."""
 
     QoS = QoS
 
@@ -45,9 +46,10 @@ class FinishingChannel(PollingChannel):
         self._dead_letters = DeadLetterQueue(self.short_client, self._deletes.delete, self._hardening.observer)
 
     def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:
-        """Delete a finished message, then poll for the free slot.
+        """Delete a finished message, then poll for the slot that became free.
 
-        Defect: a failed delete raises into the event loop, and with botocore's timeouts blocks it for minutes.
+        Defect: a failed delete raises into the event loop. With botocore's timeouts it blocks the event loop for
+        minutes.
         """
         message = self._message_of(delivery_tag)
         if message is not None:
@@ -56,7 +58,7 @@ class FinishingChannel(PollingChannel):
         self._wake()
 
     def basic_reject(self, delivery_tag: str, requeue: bool = False) -> None:
-        """Reject a message as kombu does, but do not raise, then poll for the free slot."""
+        """Reject a message as kombu does but without raising, then poll for the slot that became free."""
         try:
             super().basic_reject(delivery_tag, requeue=requeue)
         except (ClientError, BotoCoreError) as error:
@@ -66,7 +68,7 @@ class FinishingChannel(PollingChannel):
         self._wake()
 
     def close(self) -> None:
-        """Close as kombu does, after a last try of the pending deletes."""
+        """Retry the pending deletes once more, then close as kombu does."""
         if not self.closed:
             self._deletes.close()
         super().close()
@@ -74,7 +76,7 @@ class FinishingChannel(PollingChannel):
     def _delete_rejected_message(self, delivery_tag: str) -> None:
         """Delete a rejected message, unless its queue has a redrive policy.
 
-        Defect: kombu reads the policy with botocore's timeouts, which may block the event loop for five minutes.
+        Defect: kombu reads the policy with botocore's timeouts, which can block the event loop for five minutes.
         """
         message = self._message_of(delivery_tag)
         if message is not None and not self._dead_letters.is_configured_for(message):
@@ -83,10 +85,10 @@ class FinishingChannel(PollingChannel):
     def _restore(self, message: Any) -> None:
         """Return a rejected or unfinished message to its queue.
 
-        While this consumer shuts down the message is visible immediately, else after a pause. The pause doubles with
-        every delivery, so that a message that fails quickly does not use up its receives.
-        Defect: kombu pauses the same time after every failure, uses the sender's name of the queue, and raises if SQS
-        rejects the call.
+        While this consumer shuts down, the message becomes visible immediately. Otherwise it becomes visible after a
+        pause. The pause doubles with every delivery, so that a message that fails quickly does not use up its receives.
+        Defect: kombu pauses for the same time after every failure. kombu uses the queue name that the sender wrote, and
+        raises if SQS rejects the call.
         """
         received = ReceivedMessage.from_kombu(message, self._queue_cache)  # kombu has dropped its tag already
         if received is None:
@@ -100,6 +102,9 @@ class FinishingChannel(PollingChannel):
             make_visible(self.short_client, message, delay_seconds, self._hardening.observer)
 
     def _message_of(self, delivery_tag: str) -> ReceivedMessage | None:
-        """Return the message with this tag; None if it is finished or did not come from SQS."""
+        """Return the message with this delivery tag.
+
+        Return None if the message is finished or did not come from SQS.
+        """
         message = self.qos._delivered.get(delivery_tag)
         return None if message is None else ReceivedMessage.from_kombu(message, self._queue_cache)

@@ -1,4 +1,4 @@
-"""Put a Celery app on the hardened transport."""
+"""Configure a Celery app to use the hardened transport."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ OPTION = "aforo"
 
 
 class UnsupportedApp(ValueError):
-    """The transport cannot serve this app; the text says in one line why, and what to change."""
+    """Error for an app that the transport cannot serve. Its one-line text gives reason and remedy."""
 
 
 class Hardening:
     """The observer and the message policy of one app.
 
-    kombu's connection pools compare transport options by their `repr`. This class keeps the default one, so two apps
+    kombu's connection pools compare transport options by their `repr`. This class keeps the default `repr`, so two apps
     never share a connection.
     """
 
@@ -36,7 +36,7 @@ class Hardening:
 
 
 def harden(app: Celery, observer: Observer | None = None, policy: MessagePolicy | None = None) -> None:
-    """Put `app`, whose broker is SQS, on this transport; call it after configuring the app.
+    """Make `app`, whose broker is SQS, use the hardened transport. Call this after configuring the app.
 
     Without `policy`, every JSON call of a task of `app` is accepted. Raise UnsupportedApp for an app that the transport
     cannot serve.
@@ -49,7 +49,7 @@ def harden(app: Celery, observer: Observer | None = None, policy: MessagePolicy 
 
 
 def register() -> str:
-    """Register the transport with kombu; return the beginning of its broker URLs."""
+    """Register the transport with kombu. Return the prefix of its broker URLs."""
     kombu_transport.TRANSPORT_ALIASES[SCHEME] = "aforo.sqs.channel:Transport"
     return f"{SCHEME}://"
 

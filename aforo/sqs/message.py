@@ -1,4 +1,4 @@
-"""A received SQS message, as the transport and the tasks see it."""
+"""A received SQS message, as used by the transport and the tasks."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class ReceivedMessage:
-    """One delivery of a message; a message that is delivered again has another receipt handle.
+    """One delivery of a message. Every delivery of a message has another receipt handle.
 
-    `queue` is kombu's name of the queue, in a task the last part of its URL. `sent_at` is in epoch seconds, None
-    without the attribute SentTimestamp.
+    `queue` is kombu's name of the queue. In a task, `queue` is the last part of the queue URL. `sent_at` is in epoch
+    seconds, or None without the attribute SentTimestamp.
     """
 
     queue: str
@@ -22,7 +22,7 @@ class ReceivedMessage:
 
     @classmethod
     def from_sqs(cls, entry: dict[str, Any], queue: str, queue_url: str) -> ReceivedMessage:
-        """Read one entry of the answer to a receive call."""
+        """Create the message from one entry of the answer to a receive call."""
         attributes = entry.get("Attributes") or {}
         sent = attributes.get("SentTimestamp")
         return cls(
@@ -35,10 +35,10 @@ class ReceivedMessage:
 
     @classmethod
     def from_kombu(cls, message: Any, queue_names: dict[str, str]) -> ReceivedMessage | None:
-        """Read kombu's message; None if it did not come from SQS.
+        """Create the message from kombu's message. Return None if that did not come from SQS.
 
-        `queue_names` maps kombu's names of the queues to their URLs. The routing key is not used: it is the name that
-        the sender gave the queue.
+        `queue_names` maps kombu's names of the queues to their URLs. The routing key is not used, because it is the
+        queue name that the sender wrote.
         """
         url = message.delivery_info.get("sqs_queue")
         if url is None or not message.delivery_info.get("sqs_message"):
@@ -48,7 +48,7 @@ class ReceivedMessage:
 
     @classmethod
     def from_request(cls, request: Any) -> ReceivedMessage | None:
-        """Read the request of a running task (`self.request`); None if its broker is not SQS."""
+        """Create the message from a running task's `self.request`. Return None if its broker is not SQS."""
         info = (request.properties or {}).get("delivery_info") or {}
         if not info.get("sqs_message"):
             return None

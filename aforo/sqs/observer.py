@@ -1,4 +1,7 @@
-"""The observer of a hardened app: every poll, invalid message, pending delete and handled error."""
+"""The observer interface of a hardened app.
+
+The observer receives every poll, invalid message, pending delete and handled error.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,13 @@ from typing import Protocol
 
 
 class Label(str, Enum):  # not enum.StrEnum: the library runs on Python 3.10
-    """A closed set of label values; an instance is its text."""
+    """Base of the closed sets of label values. `str(member)` is the label value."""
 
     __str__ = str.__str__
 
 
 class PollResult(Label):
-    """How a receive call ended."""
+    """Result of a receive call."""
 
     MESSAGES = "messages"
     EMPTY = "empty"
@@ -24,7 +27,10 @@ class PollResult(Label):
 
 
 class InvalidReason(Label):
-    """Why a message is not delivered to Celery; the attribute `aforo_reason` of a dead-lettered one."""
+    """Reason for not delivering a message to Celery.
+
+    The dead-lettered message carries the reason in its attribute `aforo_reason`.
+    """
 
     TOO_LARGE = "too_large"
     BAD_JSON = "bad_json"
@@ -40,7 +46,7 @@ class InvalidReason(Label):
 
 
 class Operation(Label):
-    """What the transport was doing when it met an error that it logged and ignored."""
+    """Operation of the transport during which an error was logged and ignored."""
 
     DELETE = "delete"  # the delete is retried
     DEAD_LETTER = "dead_letter"  # SQS delivers the message again
@@ -50,7 +56,7 @@ class Operation(Label):
 
 
 class ExtensionResult(Label):
-    """Result of one heartbeat: the worse of extending the visibility and renewing the lease."""
+    """Result of one heartbeat tick: the worse of extending the visibility and renewing the lease."""
 
     OK = "ok"
     FAILED = "failed"  # the next tick tries again
@@ -58,41 +64,41 @@ class ExtensionResult(Label):
 
 
 class Observer(Protocol):
-    """What an app may want to count.
+    """Callbacks for the transport events that an app may want to count.
 
-    Background threads call it too. A heartbeat in a forked child calls the child's copy.
+    Background threads also call the methods. A heartbeat in a forked child calls the child's copy of the observer.
     """
 
     def polled(self, result: PollResult) -> None:
-        """Take the result of a receive call."""
+        """Handle the result of a receive call."""
 
     def invalid_message(self, reason: InvalidReason) -> None:
-        """Take the reason why a message was not delivered to Celery."""
+        """Handle the reason for not delivering a message to Celery."""
 
     def pending_deletes(self, count: int) -> None:
-        """Take the number of finished messages whose delete is being retried."""
+        """Handle the number of finished messages whose delete is being retried."""
 
     def handled_error(self, operation: Operation) -> None:
-        """Take the operation of an error that was logged and ignored."""
+        """Handle the operation of an error that was logged and ignored."""
 
     def visibility_extended(self, result: ExtensionResult) -> None:
-        """Take the result of a heartbeat tick."""
+        """Handle the result of a heartbeat tick."""
 
 
 class SilentObserver:
     """An observer that counts nothing."""
 
     def polled(self, result: PollResult) -> None:
-        """Ignore it."""
+        """Do nothing with the result of a receive call."""
 
     def invalid_message(self, reason: InvalidReason) -> None:
-        """Ignore it."""
+        """Do nothing with the reason of an invalid message."""
 
     def pending_deletes(self, count: int) -> None:
-        """Ignore it."""
+        """Do nothing with the number of pending deletes."""
 
     def handled_error(self, operation: Operation) -> None:
-        """Ignore it."""
+        """Do nothing with the operation of a handled error."""
 
     def visibility_extended(self, result: ExtensionResult) -> None:
-        """Ignore it."""
+        """Do nothing with the result of a heartbeat tick."""

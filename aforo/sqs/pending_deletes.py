@@ -1,6 +1,6 @@
-"""Delete finished messages, and retry the deletes that failed.
+"""Delete finished messages, and retry failed deletes.
 
-Defect: kombu tries once, for up to five minutes. If that fails, the finished task runs again.
+Defect: kombu tries a delete once, for up to five minutes. If the delete fails, the finished task runs again.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ CLOSE_SECONDS = 5.0
 
 @dataclass(eq=False)
 class _Queue:
-    """The pending deletes of one queue, oldest first, and how many calls for it failed in a row."""
+    """The pending deletes of one queue, oldest first, and the number of consecutive failed calls."""
 
     pending: dict[str, ReceivedMessage] = field(default_factory=dict)  # by receipt handle
     failures: int = 0
@@ -46,7 +46,7 @@ class _Queue:
         self.failures = 0
 
     def pause_seconds(self) -> float | None:
-        """Return the pause before the next retry, None if there is nothing to retry."""
+        """Return the pause before the next retry, or None without pending deletes."""
         if not self.pending:
             return None
         return backoff_seconds(self.failures, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS) if self.failures else 0.0
@@ -55,9 +55,9 @@ class _Queue:
 class PendingDeletes:
     """Delete a message immediately, unless earlier deletes for its queue are still failing.
 
-    A background thread retries those, queues in turn. Any thread may call the methods.
-    The retries are no timer of the event loop: without an answer from SQS each retry would block the loop, and in a
-    solo pool the task itself blocks it.
+    A background thread retries the pending deletes of each queue in turn. Any thread may call the methods. The retries
+    do not run as an event-loop timer for two reasons. Without an answer from SQS, each retry would block the loop. In a
+    solo pool, the task itself blocks the loop.
     """
 
     def __init__(self, client_of: ClientOf, observer: Observer | None = None) -> None:
@@ -68,7 +68,7 @@ class PendingDeletes:
         self._retries = DueThread("pending-deletes", self._retry)
 
     def delete(self, message: ReceivedMessage) -> None:
-        """Delete the message: now, or after the deletes of its queue that are pending."""
+        """Delete the message now, or after the earlier pending deletes of its queue."""
         with self._lock:
             _remember(self._handles, message.receipt_handle, None, MOST_REMEMBERED)
             queue = self._queues.setdefault(message.queue_url, _Queue())
@@ -88,7 +88,7 @@ class PendingDeletes:
         return message.receipt_handle in self._handles
 
     def close(self) -> None:
-        """Retry every pending delete once, for some seconds, and stop at the first failure of each queue."""
+        """Retry every pending delete once, for a few seconds, and stop at the first failure of each queue."""
         deadline = time.monotonic() + CLOSE_SECONDS
         with self._lock:
             queues = list(self._queues.values())
@@ -113,7 +113,7 @@ class PendingDeletes:
             return next(iter(queue.pending.values()), None)
 
     def _try(self, queue: _Queue, message: ReceivedMessage) -> bool:
-        """Delete the message; return False if the delete has to be retried."""
+        """Delete the message. Return False if the delete must be retried."""
         error = self._delete(message)
         is_finished = error is None or is_permanent(error)
         with self._lock:

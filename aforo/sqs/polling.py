@@ -1,4 +1,4 @@
-"""Polling: when a channel receives, and how long it pauses after failures."""
+"""Polling: the times of receive calls and the pauses after failed ones."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from aforo.sqs.observer import PollResult
 
 logger = logging.getLogger(__name__)
 LONGEST_POLL_SECONDS = 10
-#: an empty answer that came sooner was no long poll: wait before the next one
+#: an empty answer before this time was no long poll, so the next poll waits
 SHORTEST_EMPTY_POLL_SECONDS = 0.5
-#: a safety net under the wake-up by a freed slot; nothing relies on it
+#: a fallback if the wake-up by a freed slot is missed
 RECHECK_SECONDS = 1.0
 FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 4.0
@@ -28,7 +28,7 @@ SYSTEM_ATTRIBUTES = {"ApproximateReceiveCount", "SentTimestamp"}
 
 
 class PollingChannel(TimedChannel):
-    """A channel that polls as soon as a slot is free, and backs off after failed polls."""
+    """Channel that polls as soon as a slot is free, and backs off after failed polls."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self._failures: Counter[str] = Counter()  # queue -> failed polls in a row
@@ -39,18 +39,21 @@ class PollingChannel(TimedChannel):
 
     @property
     def wait_time_seconds(self) -> int:
-        """Return the long poll, limited: a poll that hangs must end within 15 s of the network's return."""
+        """Return the long-poll time, limited so that a stuck poll ends soon.
+
+        After a network outage, a stuck poll must end within 15 s of the return of the network.
+        """
         return min(LONGEST_POLL_SECONDS, int(super().wait_time_seconds))
 
     @property
     def get_message_attributes(self) -> dict[str, Any]:
-        """Request the send time too, where the queue wait begins."""
+        """Return the message attributes to request, with the send time, from which queue wait is measured."""
         requested = super().get_message_attributes
         names = SYSTEM_ATTRIBUTES.union(requested.get("MessageSystemAttributeNames") or ())
         return {**requested, "MessageSystemAttributeNames": sorted(names)}
 
     def asynsqs(self, queue: str | None = None) -> Any:
-        """Return the polling connection of a queue, a PollConnection."""
+        """Return the PollConnection of a queue."""
         stock = super().asynsqs(queue)
         if isinstance(stock, PollConnection):
             return stock
@@ -66,24 +69,24 @@ class PollingChannel(TimedChannel):
         return connection
 
     def basic_qos(self, *args: Any, **options: Any) -> None:
-        """Set the prefetch window, and poll for the slots that it may have added."""
+        """Set the prefetch window, and poll for slots that the new window adds."""
         super().basic_qos(*args, **options)
         self._wake()
 
     def basic_cancel(self, consumer_tag: str) -> None:
-        """Stop consuming, and wait for the open receive call: kombu then releases its messages.
+        """Stop consuming, and wait for the open receive call to end. kombu then releases its messages.
 
-        Defect: kombu leaves the call open in the server, which delivers the next message to it. That message stays
-        invisible for a visibility timeout.
+        Defect: kombu leaves the receive call open in SQS, which delivers the next message to that call. The message
+        stays invisible for the visibility timeout.
         """
         super().basic_cancel(consumer_tag)
         self._await_open_polls()
 
     def _schedule_queue(self, queue: str) -> None:
-        """Poll if a slot is free, else park the queue until one is.
+        """Poll if a slot is free. Otherwise park the queue until a slot is free.
 
-        Park first and check second, so that an acknowledgement in another thread is not missed.
-        Defect: while the prefetch window is full, kombu checks once per `polling_interval`, 1 s of each slot cycle.
+        The queue is parked before the check, so that an acknowledgement in another thread is not missed. Defect: while
+        the prefetch window is full, kombu checks once per `polling_interval`, which adds 1 s to each slot cycle.
         """
         if queue in self._polling or queue not in self._active_queues:
             return
@@ -99,15 +102,15 @@ class PollingChannel(TimedChannel):
         self._parked[queue] = self.hub.call_later(RECHECK_SECONDS, self._schedule_queue, queue)
 
     def _wake(self) -> None:
-        """Poll for the slot that has become free; any thread may call this."""
+        """Poll for the slot that has become free. Any thread may call this method."""
         for queue in list(self._parked):
             self._schedule_now(queue)
 
     def _schedule_now(self, queue: str) -> None:
-        """Schedule a poll for the next turn of the event loop.
+        """Schedule a poll for the next iteration of the event loop.
 
-        Defect: kombu's hub runs its `call_soon` calls, then its timers, then polls its sockets. What a timer or a
-        `call_soon` call schedules waits for the next event, up to 1 s. The hub's waker ends that wait.
+        Defect: kombu's hub runs its `call_soon` calls, then its timers, then polls its sockets. A call that a timer or
+        a `call_soon` call schedules waits up to 1 s for the next socket event. The hub's waker ends that wait.
         """
         self.hub.call_soon(self._schedule_queue, queue)
         if self.hub._waker is not None:
@@ -124,14 +127,17 @@ class PollingChannel(TimedChannel):
     def _get_from_sqs(
         self, queue_name: str, queue_url: str, connection: Any, count: int = 1, callback: Any = None
     ) -> Any:
-        """Receive with a long poll; while SQS fails with a short one, which shows its return sooner."""
+        """Receive with a long poll, or with a short poll while SQS fails.
+
+        A short poll detects sooner that SQS has recovered.
+        """
         wait = 0 if self._failures[queue_name] else self.wait_time_seconds
         return connection.receive_message(
             queue_name, queue_url, number_messages=count, wait_time_seconds=wait, callback=callback
         )
 
     def _loop1(self, queue: str, _message_count: Any = None) -> None:
-        """Schedule the next poll: now, or after a back-off while SQS fails."""
+        """Schedule the next poll: immediately, or after a back-off while SQS fails."""
         lasted = time.monotonic() - self._polling.pop(queue, 0.0)
         if failures := self._failures[self.canonical_queue_name(queue)]:
             pause_seconds = backoff_seconds(failures, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)

@@ -1,6 +1,6 @@
-"""Return a message to its queue, and tell the errors that no second try will change.
+"""Return a message to its queue, and recognise the errors that a retry cannot fix.
 
-Calls run in the worker's event loop, so they have short timeouts and do not raise.
+The calls run in the worker's event loop, so they have short timeouts and do not raise.
 """
 
 from __future__ import annotations
@@ -19,19 +19,25 @@ from aforo.sqs.observer import Observer, Operation
 logger = logging.getLogger(__name__)
 LONGEST_REDELIVERY_SECONDS = 300.0
 
-#: Errors of one message for good: it is gone, or its receipt handle has expired.
+#: Permanent errors of one message: the message no longer exists, or its receipt handle has expired.
 _PERMANENT = {"ReceiptHandleIsInvalid", "InvalidParameterValue", "InvalidIdFormat", "MessageNotInflight"}
-#: Returns an SQS client with short timeouts for the queue that kombu knows by this name.
+#: Returns an SQS client with short timeouts for the queue with this kombu name.
 ClientOf = Callable[[str], Any]
 
 
 def redelivery_seconds(receive_count: int, first_seconds: float, jitter: float | None = None) -> int:
-    """Return how long a returned message stays invisible: doubled per delivery, half of it random."""
+    """Return how long a returned message stays invisible.
+
+    The time doubles with each delivery. Half of the time is random.
+    """
     return math.ceil(backoff_seconds(receive_count - 1, first_seconds, LONGEST_REDELIVERY_SECONDS, jitter))
 
 
 def make_visible(client_of: ClientOf, message: ReceivedMessage, delay_seconds: int, observer: Observer) -> None:
-    """Make the message visible after a delay; if SQS rejects that, its visibility timeout returns it."""
+    """Make the message visible after a delay.
+
+    If SQS rejects the call, the message becomes visible when its visibility timeout ends.
+    """
     try:
         client_of(message.queue).change_message_visibility(
             QueueUrl=message.queue_url, ReceiptHandle=message.receipt_handle, VisibilityTimeout=delay_seconds

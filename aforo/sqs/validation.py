@@ -1,4 +1,7 @@
-"""Check a message before Celery decodes it: five malformed shapes end a stock worker, two are lost."""
+"""Check a message before Celery decodes it.
+
+Without this check, five malformed shapes end the worker and two lose the message.
+"""
 
 from __future__ import annotations
 
@@ -33,14 +36,17 @@ def accept_any(_call: Call) -> InvalidReason | None:
 
 @dataclass(frozen=True)
 class MessagePolicy:
-    """The messages that an app accepts: tasks (None means any), largest body, check of the call."""
+    """The messages that an app accepts: its tasks, the largest body, and a check of the call.
+
+    `None` as the tasks means any task.
+    """
 
     tasks: Container[str] | None = None
     largest_body_bytes: int = LARGEST_BODY_BYTES
     check: Callable[[Call], InvalidReason | None] = accept_any
 
     def invalid_reason(self, body: object) -> InvalidReason | None:
-        """Return why the app does not accept this SQS body, None if it does."""
+        """Return the reason for not accepting this SQS body, or None if the app accepts the body."""
         try:
             call = read_call(body, self.largest_body_bytes)
         except InvalidMessage as invalid:
@@ -51,7 +57,7 @@ class MessagePolicy:
 
 
 class InvalidMessage(Exception):
-    """A body that Celery must not see."""
+    """Error for a body that must not reach Celery."""
 
     def __init__(self, reason: InvalidReason) -> None:
         super().__init__(reason)
@@ -86,12 +92,15 @@ def _require(holds: bool, reason: InvalidReason) -> None:
 
 
 def json_text(body: str) -> str:
-    """Return the JSON text of a body, which kombu encodes as base64 by default; raise InvalidMessage."""
+    """Return the JSON text of a body. Raise InvalidMessage if the body cannot be decoded.
+
+    By default, kombu encodes the body as base64.
+    """
     return body if body.lstrip().startswith(("{", "[")) else decode_base64(body)
 
 
 def decode_base64(text: str) -> str:
-    """Return the text in base64 `text`; raise InvalidMessage."""
+    """Return the decoded text of the base64 `text`. Raise InvalidMessage if the decoding fails."""
     try:
         return base64.b64decode(text, validate=True).decode()
     except ValueError:
@@ -99,7 +108,10 @@ def decode_base64(text: str) -> str:
 
 
 def _parse(text: str) -> Any:
-    """Return the JSON value as kombu will read it; its type tags run decoders that may raise anything."""
+    """Return the JSON value as kombu will read it.
+
+    Type tags in the JSON make kombu run decoders, which may raise any exception.
+    """
     try:
         return kombu_json.loads(text)
     except Exception:

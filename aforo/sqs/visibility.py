@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from types_boto3_sqs.client import SQSClient
 
 logger = logging.getLogger(__name__)
-#: how long leaving waits for an extension in progress, which could undo what happens to the message next
+#: how long the end of the block waits for a tick in progress, which could undo the next visibility change
 LEAVE_SECONDS = 5.0
 _WORST_FIRST = (ExtensionResult.GONE, ExtensionResult.FAILED, ExtensionResult.OK)
 
@@ -31,13 +31,13 @@ _WORST_FIRST = (ExtensionResult.GONE, ExtensionResult.FAILED, ExtensionResult.OK
 class VisibilityHeartbeat:
     """Extend the visibility of a message while a `with` block runs, every third of the timeout.
 
-    `client` is an SQS client with short timeouts. Each tick also calls `renew`, which renews the lease that goes
-    with the message and returns False if it is lost. The observer gets the worst result of each tick. No failure
-    reaches the task.
+    `client` is an SQS client with short timeouts. Each tick also calls `renew`, which renews the lease of the message
+    and returns False if the lease is lost. The observer gets the worst result of each tick. No failure reaches the
+    task.
 
-    The ticks end with the lease, not with the message. After an outage longer than the timeout, SQS delivers the
-    message again. The lease is still renewed, so that the second delivery finds the work in progress. From then on the
-    observer gets only the failures of the lease.
+    The ticks end when the lease is lost, not when the message is. After an outage longer than the visibility timeout,
+    SQS delivers the message again. The lease is still renewed, so the second delivery detects that the work is in
+    progress. From then on the observer gets only the failures of the lease.
     """
 
     def __init__(
@@ -67,13 +67,13 @@ class VisibilityHeartbeat:
             self._in_tick.release()
 
     def interval_seconds(self) -> float:
-        """Return the time to the next tick: a third of the timeout, less up to a tenth of it at random."""
+        """Return the time to the next tick: a third of the timeout, less up to a random tenth of that."""
         return self._timeout_seconds / 3 * random.uniform(0.9, 1)  # noqa: S311 (it spreads the calls)
 
     def tick(self) -> bool:
-        """Renew the lease, then extend the visibility; return False if there is to be no further tick.
+        """Renew the lease, then extend the visibility. Return False after the last tick.
 
-        The lease is first, because SQS may not answer.
+        The lease is renewed first, because SQS may not answer.
         """
         with self._in_tick:
             if self._has_left:
@@ -108,7 +108,7 @@ class VisibilityHeartbeat:
 
 
 def _tick(heartbeat: VisibilityHeartbeat) -> float | None:
-    """Run one tick; return the time to the next one, None after the last.
+    """Run one tick. Return the time until the next tick, or None after the last tick.
 
     An observer that raises must not end the other heartbeats.
     """
@@ -124,5 +124,5 @@ def _tick(heartbeat: VisibilityHeartbeat) -> float | None:
 
 @lru_cache(maxsize=1)
 def _thread_of(_pid: int) -> DueThread[VisibilityHeartbeat]:
-    """Return the thread of this process; a forked child starts its own."""
+    """Return the heartbeat thread of this process. A forked child starts its own thread."""
     return DueThread("visibility", _tick)

@@ -1,7 +1,7 @@
-"""The library's part of the metric catalogue: what each worker exports of itself and of its machine.
+"""The library's part of the metric catalogue: the metrics of each worker and its machine.
 
-Each metric is declared once, with kind, help, labels and buckets. Nothing is registered on import: `counter`, `gauge`
-and `histogram` register one by its name, `family` returns one for a collector.
+Each metric is declared once, with kind, help, labels and buckets. Nothing is registered on import. `counter`, `gauge`
+and `histogram` register a metric by its name. `family` returns a metric family for a collector.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 
 class Kind(str, Enum):
-    """Prometheus metric types we use."""
+    """Prometheus metric types that Aforo uses."""
 
     COUNTER = "counter"
     GAUGE = "gauge"
@@ -25,7 +25,7 @@ class Kind(str, Enum):
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric family; `buckets` are upper bounds in the metric's unit."""
+    """One metric family. `buckets` are upper bounds in the metric's unit."""
 
     name: str
     kind: Kind

@@ -27,7 +27,10 @@ _TIMEOUTS = {"socket_timeout": 3, "socket_connect_timeout": 3}
 
 
 class Forwarder:
-    """A bounded queue and one thread that sends; an event that does not fit or cannot be sent is counted as dropped."""
+    """A bounded queue of events and one thread that sends them.
+
+    An event that does not fit into the queue, or cannot be sent, is counted as dropped.
+    """
 
     def __init__(self, redis_url: str, registry: CollectorRegistry, telemetry_cpu: Counter) -> None:
         self._url, self._telemetry_cpu = redis_url, telemetry_cpu
@@ -38,11 +41,11 @@ class Forwarder:
         self._clock = 0
 
     def start(self) -> None:
-        """Start the sending thread; call it in the main process only."""
+        """Start the sending thread. Call this in the main process only."""
         threading.Thread(target=self._run, name="celery-events", daemon=True).start()
 
     def put(self, kind: str, hostname: str, fields: dict[str, Any]) -> None:
-        """Queue one event without waiting."""
+        """Add one event to the queue without waiting."""
         self._clock += 1
         event = Event(kind, hostname=hostname, pid=os.getpid(), clock=self._clock, utcoffset=0, **fields)
         try:
@@ -81,7 +84,7 @@ class Forwarder:
 
 
 class ForwardingDispatcher:
-    """Replaces Celery's event dispatcher; without a forwarder it drops the events."""
+    """Replacement for Celery's event dispatcher. Without a forwarder, this dispatcher drops the events."""
 
     app: Any = None
     connection = None
@@ -100,21 +103,21 @@ class ForwardingDispatcher:
         self.on_disabled: set[Any] = set()
 
     def send(self, event: str, blind: bool = False, **fields: Any) -> None:
-        """Hand one event to the forwarder."""
+        """Pass one event to the forwarder."""
         if self._forwarder is not None:
             self._forwarder.put(event, self.hostname, fields)
 
     def flush(self, **_options: Any) -> None:
-        """Do nothing: no event is buffered here."""
+        """Do nothing, because this dispatcher buffers no events."""
 
     enable = disable = close = flush
 
     def extend_buffer(self, _other: Any) -> None:
-        """Do nothing: no event is buffered here."""
+        """Do nothing, because this dispatcher buffers no events."""
 
 
 class ForwardedEvents(Events):
-    """`app.events` with the forwarding dispatcher."""
+    """Replacement for `app.events` that uses the forwarding dispatcher."""
 
     def __init__(self, forwarder: Forwarder | None, app: Celery | None = None) -> None:
         super().__init__(app=app)
@@ -122,11 +125,14 @@ class ForwardedEvents(Events):
 
     @property
     def Dispatcher(self) -> partial[ForwardingDispatcher]:  # noqa: N802 (Celery's name)
-        """Return the factory of dispatchers."""
+        """Return the factory of event dispatchers."""
         return partial(ForwardingDispatcher, self._forwarder)
 
 
 def forward_events(app: Celery, forwarder: Forwarder | None) -> None:
-    """Send the Celery events of `app` by `forwarder`, or drop them; never to its broker: SQS carries no events."""
+    """Send the Celery events of `app` through `forwarder`. Without a forwarder, drop the events.
+
+    The events never go to the broker of `app`, because SQS cannot carry them.
+    """
     app.events_cls = partial(ForwardedEvents, forwarder)
     app.conf.worker_send_task_events = forwarder is not None

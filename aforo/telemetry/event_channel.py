@@ -1,8 +1,9 @@
-"""Telemetry events: what is measured where a task runs, on its way to the metrics in the main process.
+"""Telemetry events: measurements that the process of a task sends to the metrics in the main process.
 
-In the main process (threads, solo) an event is handled immediately. A prefork child sends it as one datagram on a
-socket pair that was opened before the fork. A datagram arrives whole or not at all, even if the child is killed, and it
-is in the main process's socket before `send` returns. So `drain` at the end of a task handles all events of the task.
+In the main process (threads, solo) an event is handled immediately. A prefork child sends the event as one datagram on
+a socket pair that was opened before the fork. A datagram arrives completely or not at all, even if the child is killed.
+The datagram is in the main process's socket before `send` returns. So `drain` at the end of a task handles all events
+of the task.
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ Event = dict[str, Any]
 
 
 class EventChannel:
-    """Carries events to `handle` in the process that opened the channel; open it before the pool forks."""
+    """Channel that carries events to `handle` in the process that opened the channel.
+
+    Open the channel before the pool forks.
+    """
 
     def __init__(self, handle: Callable[[Event], None]) -> None:
         self._handle, self._home, self._lost = handle, os.getpid(), 0
@@ -39,11 +43,11 @@ class EventChannel:
         self._handling = threading.Lock()
 
     def start(self) -> None:
-        """Start the thread that reads the children's events; call it in the main process."""
+        """Start the thread that reads the children's events. Call this in the main process."""
         threading.Thread(target=self._read, name="telemetry-events", daemon=True).start()
 
     def send(self, event: Event) -> None:
-        """Send the event without ever raising; an event that cannot be sent is counted with the next one."""
+        """Send the event without ever raising. An event that cannot be sent is counted with the next event."""
         if os.getpid() == self._home:
             self._handle_safely(event)
             return
@@ -58,7 +62,7 @@ class EventChannel:
             self._lost += 1
 
     def drain(self) -> None:
-        """Handle every event that has arrived; call it in the main process."""
+        """Handle every event that has arrived. Call this in the main process."""
         with self._handling:
             while (datagram := self._receive()) is not None:
                 self._decode(datagram)
@@ -87,7 +91,7 @@ class EventChannel:
     def _handle_safely(self, event: Event) -> None:
         try:
             self._handle(event)
-        except Exception:  # one bad event must not end the reading of the next ones, nor the task that sent it
+        except Exception:  # an invalid event must end neither the reading thread nor the task that sent the event
             self._lose("a telemetry event of a task could not be counted")
 
     def _lose(self, text: str) -> None:
@@ -99,13 +103,13 @@ _channel: EventChannel | None = None
 
 
 def use(channel: EventChannel | None) -> None:
-    """Let `send` in this process, and in the processes forked from it, use `channel`."""
+    """Make `send` use `channel`, in this process and in the processes forked from it."""
     global _channel  # noqa: PLW0603 (a stage timer in a task body has no other way to the channel of its worker)
     _channel = channel
 
 
 def send(kind: str, **facts: Any) -> None:
-    """Send an event to the worker's metrics; without instrumentation, do nothing."""
+    """Send an event to the worker's metrics. Without instrumentation, do nothing."""
     if _channel is not None:
         _channel.send({"kind": kind, **facts})
 

@@ -3,7 +3,8 @@
     import aforo
     aforo.instrument(app)
 
-What cannot be measured is logged in one line, and the worker runs unmeasured. With AFORO_STRICT=1 the worker ends.
+If an app cannot be measured, one line is logged and the worker runs without metrics. With AFORO_STRICT=1, the worker
+ends instead.
 """
 
 from __future__ import annotations
@@ -48,12 +49,13 @@ def instrument(
     places: Mapping[str, Path] | None = None,
     events_redis_url: str | None = None,
 ) -> WorkerMetrics | None:
-    """Measure the workers of `app`, and serve /metrics in each; call it where `app` is created. Twice is once.
+    """Measure the workers of `app`, and serve /metrics in each worker.
 
-    `port`, `host` and `events_redis_url` default to the variables of aforo.settings. `places` maps words to folders
-    whose free space is measured. With `events_redis_url`, Celery's events are sent to that Redis for celery-exporter.
-    Nothing is started in a process that only sends tasks. Return the metrics, which may observe
-    `aforo.harden(app, …)`, or None if `app` cannot be measured.
+    Call this where `app` is created. A second call has no effect. `port`, `host` and `events_redis_url` default to the
+    variables of aforo.settings. `places` maps label words to folders whose free space is measured. With
+    `events_redis_url`, Celery's events are sent to that Redis for celery-exporter. Nothing is started in a process that
+    only sends tasks. Return the metrics, which may be the observer of `aforo.harden(app, …)`, or None if `app` cannot
+    be measured.
     """
     with never_an_outage():
         if app not in _connected:
@@ -65,7 +67,7 @@ def instrument(
 
 
 def connect(app: Celery, worker_metrics: WorkerMetrics) -> None:
-    """Count the tasks that workers of `app` run in `worker_metrics`; call it before they start."""
+    """Count the tasks that workers of `app` run in `worker_metrics`. Call this before the workers start."""
     _connected[app] = worker_metrics
     before_task_publish.connect(_stamp, weak=False)
 
@@ -112,7 +114,7 @@ def serve_when_ready(
 
 @contextmanager
 def never_an_outage() -> Iterator[None]:
-    """Log an exception in one line instead of raising it; with AFORO_STRICT=1 raise SystemExit.
+    """Log an exception in one line instead of raising it. With AFORO_STRICT=1, raise SystemExit.
 
     Celery's signals swallow every Exception, but not SystemExit.
     """
@@ -181,13 +183,13 @@ def _serve(registry: CollectorRegistry, worker_metrics: WorkerMetrics, address: 
 
 
 def _queues(app: Celery) -> list[str]:
-    """Return the names of the queues that a worker of `app` reads, as its broker knows them."""
+    """Return the broker's names of the queues that a worker of `app` reads."""
     prefix = (app.conf.broker_transport_options or {}).get("queue_name_prefix", "")
     return [f"{prefix}{name}" for name in app.amqp.queues.consume_from]
 
 
 def _stamp(headers: dict[str, Any] | None = None, **_signal: Any) -> None:
-    """Write the send time into a message: brokers other than SQS do not store it."""
+    """Write the send time into a message, because only SQS stores the send time itself."""
     if headers is not None:
         headers[SENT_AT] = time.time()
 
@@ -208,7 +210,10 @@ def _follow_deliveries(app: Celery) -> None:
 
 
 def _request_send_time(app: Celery) -> None:
-    """Let kombu request SentTimestamp from SQS, unless the app sets the requested attributes itself."""
+    """Make kombu request SentTimestamp from SQS.
+
+    Do nothing if the app sets the requested attributes itself.
+    """
     options = dict(app.conf.broker_transport_options or {})
     options.setdefault("fetch_message_attributes", ["ApproximateReceiveCount", "SentTimestamp"])
     app.conf.broker_transport_options = options

@@ -1,4 +1,7 @@
-"""Label values of the library's metrics: a closed list for each label, or the words that say what bounds it."""
+"""Label values of the library's metrics.
+
+Each label has a closed list of values, or a text that names what limits its values.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +16,14 @@ Values = tuple[str, ...] | str
 class Operation(Label):
     """Operation of a task or its worker during which an error was logged and ignored.
 
-    It is a label of aforo_worker_handled_errors_total, as are the operations of the SQS transport.
+    The operation is a label value of aforo_worker_handled_errors_total, as are the operations of the SQS transport.
     """
 
-    WATCH_DEAD_LETTERS = "watch_dead_letters"  # read the dead-letter queue: the next look does
-    DELETE_OUTPUTS = "delete_outputs"  # delete what a superseded execution uploaded: it stays
-    CLEAN_UP = "clean_up"  # remove unfinished uploads: the next start does
-    WRITE_HEARTBEAT = "write_heartbeat"  # show in the database that the worker lives: the next heartbeat does
-    TELEMETRY_EVENT = "telemetry_event"  # read an event of a task: it is counted as lost
+    WATCH_DEAD_LETTERS = "watch_dead_letters"  # reading the dead-letter queue failed: the next check retries
+    DELETE_OUTPUTS = "delete_outputs"  # deleting an outdated output failed: the output stays
+    CLEAN_UP = "clean_up"  # deleting unfinished uploads failed: the next start retries
+    WRITE_HEARTBEAT = "write_heartbeat"  # writing a worker heartbeat failed: the next one retries
+    TELEMETRY_EVENT = "telemetry_event"  # reading an event of a task failed: the event is lost
 
 
 #: Reasons of a failed task. An exception names one by its attribute `reason`; every other one counts as `internal`.

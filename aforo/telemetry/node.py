@@ -1,4 +1,7 @@
-"""Metrics of the machine and its container, read at each scrape: CPU with steal, PSI, throttling, disk, network."""
+"""Metrics of the machine and its container, read at each scrape.
+
+They cover CPU with steal, PSI, throttling, disk and network.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ _COUNTED_ELSEWHERE = {"guest", "guest_nice"}
 
 
 class NodeCollector(Collector):
-    """Yields the NODE metrics; a metric without a source on this machine is absent, never 0."""
+    """Collector of the NODE metrics. A metric without a source on this machine is absent, never 0."""
 
     def __init__(
         self,
@@ -41,7 +44,7 @@ class NodeCollector(Collector):
         self._host = _host()
 
     def collect(self) -> Iterator[Metric]:
-        """Read every source once."""
+        """Read every source once and yield its metrics."""
         yield _pair("aforo_node_info", (self._host, 1))
         yield from _cpu()
         yield from _memory()
@@ -54,13 +57,19 @@ class NodeCollector(Collector):
         yield from self._container()
 
     def _worker_cpu(self) -> Metric:
-        """Sum this process, its slots and their ended children; the sum never decreases while a slot ends."""
+        """Sum the CPU seconds of this process, its slots and their ended children.
+
+        The sum does not decrease while a slot ends.
+        """
         used = sum(os.times()[:4]) + sum(_cpu_seconds(pid) for pid in self._slot_pids() if pid != os.getpid())
         self._worker_cpu_seconds = max(self._worker_cpu_seconds, used)
         return _single("aforo_worker_cpu_seconds_total", self._worker_cpu_seconds)
 
     def _container(self) -> Iterator[Metric]:
-        """Yield the tightest CPU quota of this process: that of its own cgroup or of one above it."""
+        """Yield the metrics of the tightest CPU quota of this process.
+
+        The tightest quota is that of the process's own cgroup or of one of its ancestors.
+        """
         groups = [(group, 1e-6) for group in _cgroups(self._v2, "", self._own_cgroups)]
         groups += [(group, 1e-9) for group in _cgroups(self._v1, "cpu", self._own_cgroups)]
         limited = [(limit, group, unit) for group, unit in groups if (limit := _limit_cores(group)) is not None]
@@ -76,12 +85,18 @@ class NodeCollector(Collector):
 
 
 def slot_pids(consumer: Any) -> Callable[[], Sequence[int]]:
-    """Return a function that lists the pids of a worker's slot processes; a pool of threads has none."""
+    """Return a function that lists the pids of a worker's slot processes.
+
+    The list is empty for a pool of threads.
+    """
     return lambda: consumer.pool.info.get("processes", ()) if consumer.pool else ()
 
 
 def _host() -> str:
-    """Return the boot id, the same in all containers of a machine; its name where the kernel has no boot id."""
+    """Return the boot id, which all containers of a machine share.
+
+    Return the machine's name where the kernel has no boot id.
+    """
     return boot_id() or platform.node()
 
 
@@ -107,7 +122,10 @@ def _memory() -> Iterator[Metric]:
 
 
 def _pressure(own_group: Path) -> Metric:
-    """Read the stall times of our cgroup; those of the machine where the cgroup has none (v1)."""
+    """Read the stall times of this process's cgroup.
+
+    Read those of the machine if the cgroup has none (cgroup v1).
+    """
     family = new_family("aforo_node_pressure_seconds_total")
     for resource in ("cpu", "io", "memory"):
         for line in _lines(own_group / f"{resource}.pressure") or _lines(Path("/proc/pressure") / resource):
@@ -135,7 +153,7 @@ def _free_space(places: Mapping[str, Path]) -> Metric:
 
 
 def _device(folder: Path) -> str:
-    """Return the block device that holds `folder`; '' for an overlay or a network filesystem."""
+    """Return the block device that holds `folder`, or '' for an overlay or a network filesystem."""
     if not folder.exists():
         return ""
     number = folder.stat().st_dev
@@ -144,7 +162,7 @@ def _device(folder: Path) -> str:
 
 
 def _cpu_seconds(pid: int) -> float:
-    """Return the CPU seconds of a process and of its ended children; 0 if the process has ended."""
+    """Return the CPU seconds of a process and of its ended children, or 0 if the process has ended."""
     try:
         return float(sum(psutil.Process(pid).cpu_times()[:4]))
     except psutil.Error:
@@ -152,7 +170,10 @@ def _cpu_seconds(pid: int) -> float:
 
 
 def _cgroups(root: Path, controller: str, own_cgroups: Path) -> list[Path]:
-    """Return our cgroup and those above it up to `root`; a container often sees its own cgroup as the root."""
+    """Return this process's cgroup and its ancestors up to `root`.
+
+    A container often sees its own cgroup as the root.
+    """
     lines = [line.split(":", 2) for line in _lines(own_cgroups)]
     own = next((path for _, names, path in lines if controller in names.split(",")), "/")
     here = root / own.strip("/")
@@ -161,7 +182,7 @@ def _cgroups(root: Path, controller: str, own_cgroups: Path) -> list[Path]:
 
 
 def _limit_cores(root: Path) -> float | None:
-    """Return the CPU quota of a cgroup in cores; None without a quota."""
+    """Return the CPU quota of a cgroup in cores, or None without a quota."""
     for line in _lines(root / "cpu.max"):
         quota, period = line.split()
         return None if quota == "max" else int(quota) / int(period)

@@ -1,6 +1,7 @@
-"""Celery's received task (`Request`), extended to count the start and the end of each delivery exactly once.
+"""A subclass of Celery's `Request` that counts the start and the end of each delivery exactly once.
 
-It runs in the main process. Celery's event dispatcher is not touched: the counts are exact with events off.
+A `Request` is a task that the worker has received. The counting runs in the main process. Celery's event dispatcher is
+not changed, so the counts are exact with events off.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ OUTCOMES: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
 
 
 class CountedRequest(Request):
-    """A received task that counts its start and its end in `metrics`."""
+    """Received task that counts its start and its end in `metrics`."""
 
     metrics: ClassVar[WorkerMetrics]
     _pid = 0
@@ -39,20 +40,23 @@ class CountedRequest(Request):
     _is_over = False
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """Count successes in the subclass that Celery creates for each task: its `on_success` does not call super."""
+        """Count successes in the subclass that Celery creates for each task.
+
+        The `on_success` of that subclass does not call super.
+        """
         super().__init_subclass__(**options)
         if "on_success" in cls.__dict__:
             cls.on_success = _counting_success(cls.on_success)
 
     def on_accepted(self, pid: int, time_accepted: float) -> None:
-        """Count the start."""
+        """Count the start of the task."""
         self._pid, self._started_at = pid, time.monotonic()
         with cpu_counted(self.metrics.telemetry_cpu):
             self.metrics.started(self.name)
         super().on_accepted(pid, time_accepted)  # it may revoke the task immediately
 
     def on_failure(self, exc_info: Any, *args: Any, **options: Any) -> Any:
-        """Count the end by an exception, whatever Celery makes of it."""
+        """Count the end of a task that raised an exception, however Celery handles the exception."""
         try:
             return super().on_failure(exc_info, *args, **options)
         finally:
@@ -60,7 +64,7 @@ class CountedRequest(Request):
             self.count_failure(error.exc if isinstance(error, ExceptionWithTraceback) else error)
 
     def on_timeout(self, soft: bool, timeout: float) -> None:
-        """Count the end by the hard time limit."""
+        """Count the end of a task that exceeded the hard time limit."""
         super().on_timeout(soft, timeout)
         if not soft:
             self.count_failure(TimeLimitExceeded(timeout))
@@ -70,14 +74,14 @@ class CountedRequest(Request):
         self.count_end("revoked")
 
     def count_failure(self, error: BaseException) -> None:
-        """Count the end by `error`, and its reason if the task failed."""
+        """Count the end of the task by `error`, and the reason if the task failed."""
         outcome = "lost" if self._returns_to_queue(error) else outcome_of(error)
         if outcome == "failed" and not self._is_over:
             self.metrics.failed(self.name, reason_of(error))
         self.count_end(outcome)
 
     def count_end(self, outcome: str) -> None:
-        """Count the end, unless it has been counted."""
+        """Count the end of the task, unless the end has already been counted."""
         if self._is_over:
             return
         self._is_over = True
@@ -90,17 +94,20 @@ class CountedRequest(Request):
         return delivery_key(self._pid, self.id, facts.get("properties"))
 
     def _returns_to_queue(self, error: BaseException) -> bool:
-        """Return True if the hard time limit killed the child, and the message is delivered again."""
+        """Return True if the hard time limit killed the child and the message is delivered again."""
         return isinstance(error, TimeLimitExceeded) and self.task.acks_late and not _is_acked_on_timeout(self.task)
 
 
 def counted(base: type[Any], worker_metrics: WorkerMetrics) -> type[Any]:
-    """Return the class of a task's received messages, `base`, with counting in `worker_metrics`."""
+    """Return a subclass of `base`, a task's request class, that counts in `worker_metrics`."""
     return type("CountedRequest", (CountedRequest, base), {"metrics": worker_metrics})
 
 
 def outcome_of(error: BaseException) -> str:
-    """Return the outcome that an exception means; a Reject may declare one by its attribute `outcome`."""
+    """Return the outcome of a task that raised this exception.
+
+    A Reject may declare the outcome in its attribute `outcome`.
+    """
     declared = str(getattr(error, "outcome", ""))
     if isinstance(error, Reject) and declared in DECLARED_OUTCOMES:
         return declared
@@ -108,7 +115,11 @@ def outcome_of(error: BaseException) -> str:
 
 
 def reason_of(error: BaseException) -> str:
-    """Return the exception's attribute `reason` if it is one of FAILURE_REASONS, else `timeout` or `internal`."""
+    """Return the failure reason of an exception.
+
+    The reason is the exception's attribute `reason` if it is one of FAILURE_REASONS. Otherwise it is `timeout` or
+    `internal`.
+    """
     if isinstance(error, TimeLimitExceeded):
         return "timeout"
     reason = str(getattr(get_pickled_exception(error), "reason", ""))
@@ -128,5 +139,8 @@ def _counting_success(on_success: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _is_acked_on_timeout(task: Any) -> bool:
-    """Return the task's setting, which Celery splits into two only since 5.7."""
+    """Return True if a task that exceeded its hard time limit is acknowledged.
+
+    Since Celery 5.7, `acks_on_timeout` is a separate setting. Before, one setting covers failures and timeouts.
+    """
     return bool(getattr(task, "acks_on_timeout", getattr(task, "acks_on_failure_or_timeout", True)))

@@ -1,4 +1,4 @@
-"""HTTP server of /metrics, in threads of its own whose CPU time is counted."""
+"""HTTP server of /metrics. Its threads count their own CPU time."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ IDLE_SECONDS = 3.0
 
 
 def serve(registry: CollectorRegistry, host: str, ports: Sequence[int], telemetry_cpu: Counter) -> int:
-    """Answer /metrics on the first free port and return it; raise OSError if all are taken."""
+    """Serve /metrics on the first free port and return that port. Raise OSError if no port is free."""
     wsgi_app = make_wsgi_app(registry, disable_compression=True)
 
     def answer(environ: dict[str, Any], start_response: Any) -> Any:
-        """Answer in the text format: OpenMetrics and compression would double the cost of a scrape."""
+        """Answer in the text format, because OpenMetrics and compression would double the cost of a scrape."""
         return wsgi_app(environ | {"HTTP_ACCEPT": "text/plain"}, start_response)
 
     server = _bind(host, ports, answer)
@@ -32,7 +32,7 @@ def serve(registry: CollectorRegistry, host: str, ports: Sequence[int], telemetr
 
 
 class MetricsServer(ThreadingWSGIServer):
-    """One thread per connection, at most MAX_CONNECTIONS; further connections wait."""
+    """Server with one thread per connection. After MAX_CONNECTIONS, further connections wait."""
 
     telemetry_cpu: Counter
 
@@ -41,7 +41,7 @@ class MetricsServer(ThreadingWSGIServer):
         super().__init__(*args, **options)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Start the thread of a connection as soon as one is free."""
+        """Wait until fewer than MAX_CONNECTIONS threads run, then start a thread for this connection."""
         self._free.acquire()
         try:
             super().process_request(request, client_address)
@@ -50,7 +50,7 @@ class MetricsServer(ThreadingWSGIServer):
             raise
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Answer one connection and count the CPU time."""
+        """Answer one connection and count the CPU time of its thread."""
         try:
             with cpu_counted(self.telemetry_cpu):
                 super().process_request_thread(request, client_address)
@@ -58,16 +58,16 @@ class MetricsServer(ThreadingWSGIServer):
             self._free.release()
 
     def handle_error(self, _request: Any, _client_address: Any) -> None:
-        """Log nothing about a client that was too slow or disconnected."""
+        """Ignore the error of a client that was too slow or disconnected."""
 
 
 class SilentHandler(WSGIRequestHandler):
-    """A request handler with a timeout and without an access log."""
+    """Request handler with a timeout and without an access log."""
 
     timeout = IDLE_SECONDS
 
     def log_message(self, *_args: Any) -> None:
-        """Log no scrape."""
+        """Log nothing, because there is no access log."""
 
 
 def _bind(host: str, ports: Sequence[int], answer: Any) -> MetricsServer:

@@ -1,4 +1,4 @@
-"""Stages of a task: the steps whose durations are measured."""
+"""Stages of a task: named steps with measured durations."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from aforo.telemetry import event_channel
 
 @contextmanager
 def stage(name: str) -> Iterator[None]:
-    """Measure the `with` block as a stage of the running task, also if it raises.
+    """Measure the `with` block as a stage of the running task, also if the block raises.
 
-    `name` becomes a label: a word of the code, such as `download`, never the name of a video.
+    `name` becomes a label value. Use a fixed word such as `download`, never the name of a video.
     """
     start = time.perf_counter()
     try:

@@ -1,4 +1,4 @@
-"""Result of the running task: its outcome, where it is not `succeeded`, and what it measured of its video."""
+"""Result of the running task: an outcome other than `succeeded`, and measurements of its video."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from aforo.telemetry import event_channel
 
 
 def record_result(outcome: str = "", **measurements: Any) -> None:
-    """Send the result of the running task; call it last, because a killed child has no outcome but `lost`.
+    """Send the result of the running task. Call this last.
 
-    `outcome` (one of DECLARED_OUTCOMES) replaces `succeeded` if the task returns. `measurements` are counted when they
-    arrive: `bytes` by direction, and `speed`, `cpu_seconds`, `cores` and `max_rss_bytes` of ffmpeg.
+    If the child is killed before the task ends, its outcome is `lost`, whatever it recorded. `outcome` (one of
+    DECLARED_OUTCOMES) replaces `succeeded` if the task returns. `measurements` are counted when they arrive. They are
+    `bytes` by direction, and `speed`, `cpu_seconds`, `cores` and `max_rss_bytes` of ffmpeg.
     """
     request = current_task.request if current_task else None
     delivery = delivery_key(os.getpid(), request.id, request.properties) if request else ""
@@ -22,5 +23,8 @@ def record_result(outcome: str = "", **measurements: Any) -> None:
 
 
 def delivery_key(pid: int, task_id: str, properties: dict[str, Any] | None) -> str:
-    """Return the key of one delivery of a task in one process: two deliveries of a task may run at the same time."""
+    """Return the key of one delivery of a task in one process.
+
+    The task id is not enough, because two deliveries of a task may run at the same time.
+    """
     return f"{pid} {(properties or {}).get('delivery_tag') or task_id}"

@@ -1,4 +1,7 @@
-"""Start of a task: the queue wait of its message, its receive count, and the idle time of the slot before it."""
+"""Measurements at the start of a task.
+
+They are the queue wait of the message, its receive count, and the idle time of the slot before the task.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +18,17 @@ SENT_AT = "aforo_sent_at"
 
 
 class Deliveries:
-    """Follows the tasks of each slot: a thread of this process, or of a child forked from it."""
+    """Record the start and end of the tasks of each slot.
+
+    A slot is a thread of this process, or of a child forked from this process.
+    """
 
     def __init__(self, send: Callable[..., None], clock: Callable[[], float] = time.time) -> None:
         self._send, self._clock = send, clock
         self._slot = threading.local()
 
     def begin(self, task: str, request: Any) -> None:
-        """Send the delivery event of `request`, Celery's `task.request`, whose task starts now."""
+        """Send the delivery event of a task that starts now. `request` is Celery's `task.request`."""
         now, message = self._clock(), ReceivedMessage.from_request(request)
         facts: dict[str, Any] = {"receive_count": message.receive_count if message else 1}
         ready_at = _ready_at(request, message.sent_at if message else None)
@@ -32,20 +38,24 @@ class Deliveries:
         self._send("delivery", task=task, **facts)
 
     def end(self) -> None:
-        """Note the end of this slot's task."""
+        """Record the end of this slot's task."""
         self._slot.idle_since = self._clock()
 
     def _idle(self, now: float, ready_at: float) -> dict[str, float]:
-        """Return the idle time of the slot while this message waited; nothing for the slot's first task.
+        """Return the idle time of the slot while this message waited. The slot's first task has none.
 
-        A slot without work is not idle: the time counts from the moment the message was ready.
+        A slot without work is not idle, so the idle time starts no earlier than the time at which the message was
+        ready.
         """
         idle_since = getattr(self._slot, "idle_since", None)
         return {} if idle_since is None else {"idle": max(0.0, now - max(idle_since, ready_at))}
 
 
 def _ready_at(request: Any, sent_at: float | None) -> float | None:
-    """Return when the task could have started: after the send, and after its `eta`; None if the send is unknown."""
+    """Return the time from which the task could start: after the send and after its `eta`.
+
+    Return None if the send time is unknown.
+    """
     stamp = sent_at or getattr(request, SENT_AT, None)
     if not isinstance(stamp, (int, float)):
         return None

@@ -1,6 +1,7 @@
 """Metrics of a worker, and the events that change them.
 
-All metrics live in the main process. Nothing is lost when a child dies, and nothing grows with the number of children.
+All metrics are in the main process. No data is lost when a child dies, and memory does not grow with the number of
+children.
 """
 
 from __future__ import annotations
@@ -27,7 +28,10 @@ _STAGE_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 
 class WorkerMetrics:
-    """The metrics of one worker, and the observer of its SQS transport; any thread or child process may call."""
+    """The metrics of one worker, and the observer of its SQS transport.
+
+    Any thread or child process may call the methods.
+    """
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.info = catalogue.gauge("aforo_worker_info", registry)
@@ -73,12 +77,15 @@ class WorkerMetrics:
         }
 
     def open_channel(self) -> EventChannel:
-        """Open the channel by which child processes send their events; call it before the pool forks."""
+        """Open the channel on which child processes send their events. Call this before the pool forks."""
         self.channel = EventChannel(self.handle)
         return self.channel
 
     def initialise_tasks(self, tasks: Iterable[str]) -> None:
-        """Initialise the counters of an app's tasks to 0: `increase()` misses a counter whose first sample is 1."""
+        """Initialise the counters of an app's tasks to 0.
+
+        `increase()` misses a counter whose first sample is 1.
+        """
         own = sorted(task for task in tasks if not task.startswith("celery."))
         if len(own) <= MAX_INITIAL_TASKS:
             for task in own:
@@ -92,7 +99,7 @@ class WorkerMetrics:
         _initialise(self.extensions, "aforo_worker_visibility_extensions_total", "result")
 
     def initialise_videos(self) -> None:
-        """Initialise the byte counters of an app whose task records the bytes of its videos to 0."""
+        """Initialise the byte counters to 0, for an app whose task records the bytes of its videos."""
         _initialise(self.video_bytes, "aforo_worker_video_bytes_total", "direction")
 
     def started(self, task: str) -> None:
@@ -102,10 +109,10 @@ class WorkerMetrics:
         self.slots_busy.inc()
 
     def ended(self, task: str, outcome: str, seconds: float | None, delivery: str = "") -> None:
-        """Count the end of a task, `seconds` after its start; None if it never started.
+        """Count the end of a task, `seconds` after its start. `seconds` is None if the task never started.
 
-        The outcome that the task recorded for `delivery` replaces `succeeded`. Its event was sent before the end, so it
-        is in the channel at the latest now.
+        The outcome that the task recorded for `delivery` replaces `succeeded`. The task sent that event before its end,
+        so the event is already in the channel.
         """
         if self.channel is not None:
             self.channel.drain()
@@ -165,7 +172,7 @@ class WorkerMetrics:
         self.stage_seconds.labels(event["task"], self._stage_label(event["stage"])).observe(event["seconds"])
 
     def _stage_label(self, name: str) -> str:
-        """Return `name` if it is a plain word and one of the first MAX_STAGES, else `other`."""
+        """Return `name` if it is a plain word and one of the first MAX_STAGES names, else `other`."""
         if name not in self._stages:
             if len(self._stages) >= MAX_STAGES or not _STAGE_NAME.fullmatch(name):
                 return OTHER

@@ -1,1 +1,4 @@
-"""ffmpeg and ffprobe as our programs run them: requirement, sandbox, guarded probe, progress, failure reasons."""
+"""ffmpeg and ffprobe as Aforo's programs run them.
+
+The modules are the requirement, the sandbox, the guarded probe, the progress and the failure reasons.
+"""

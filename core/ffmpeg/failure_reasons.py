@@ -1,4 +1,7 @@
-"""Failure reasons of ffmpeg and ffprobe: every way a program can end, mapped to the closed list of reasons."""
+"""Failure reasons of ffmpeg and ffprobe.
+
+Every way in which these programs can end is mapped to the closed list of reasons.
+"""
 
 from __future__ import annotations
 
@@ -71,6 +74,9 @@ def _reason_of_signal(finished: Finished) -> Reason:
 
 
 def _detail(finished: Finished) -> str:
-    """Return ending and standard error on one line, with a hostile file's control characters escaped."""
+    """Return how the program ended and its standard error, on one line.
+
+    Control characters are escaped, because they may come from a hostile file.
+    """
     stderr = printable(" | ".join(finished.stderr_tail.splitlines()), limit=DETAIL_CHARACTERS)
     return f"{finished.ending} {finished.returncode} after {finished.wall_seconds:.1f} s: {stderr}"

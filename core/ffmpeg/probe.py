@@ -1,7 +1,8 @@
-"""Guarded probe of a video: the container from its first bytes, the streams from a sandboxed ffprobe.
+"""Guarded probe of a video.
 
-ffmpeg guesses formats from content, and some formats (playlists, concat scripts) open other files or never end. So we
-choose the container here, from a short list, and ffmpeg may use only that demuxer.
+The container is identified from the first bytes of the file. The streams are read by a sandboxed ffprobe. ffmpeg
+guesses formats from content, and some formats (playlists, concat scripts) open other files or never end. So this module
+chooses the container from a short list, and ffmpeg may use only that demuxer.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ INDEX_HEAD_BYTES = 65536
 MAX_PIXELS = 33_177_600  # 7680 × 4320
 MAX_STREAMS = 64
 TS_PACKET_BYTES = 188
-#: Decoders that may read a stranger's file: those for the formats of cameras, phones, editors and browsers. ffprobe
+#: Decoders that may read an untrusted file: those for the formats of cameras, phones, editors and browsers. ffprobe
 #: opens a decoder for every stream and fails at the first that is not listed, so subtitles are listed too.
 DECODERS = (
     *("h264", "hevc", "av1", "libdav1d", "libaom-av1", "vp8", "vp9", "libvpx", "libvpx-vp9", "mpeg4", "mpeg2video"),
@@ -44,9 +45,10 @@ _CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 
 @dataclass(frozen=True)
 class MediaFacts:
-    """Properties of a video file; None for those that the container does not state.
+    """Properties of a video file. A property that the container does not state is None.
 
-    `duration_seconds` belongs to the longest stream, `video_seconds` to the picture. `frames` counts pictures.
+    `duration_seconds` is the length of the longest stream, `video_seconds` that of the video stream. `frames` is the
+    number of pictures.
     """
 
     container: str
@@ -62,12 +64,12 @@ class MediaFacts:
 
     @property
     def has_audio(self) -> bool:
-        """Return True if the file has sound."""
+        """Return True if the file has an audio stream."""
         return self.audio_codec is not None
 
 
 def probe(source: Path, limits: Limits) -> MediaFacts:
-    """Return the properties of a local file; raise VideoFailed unless it is a video that we accept."""
+    """Return the properties of a local file. Raise VideoFailed unless the file is an accepted video."""
     container = container_of(source)
     argv = ["ffprobe", "-hide_banner", "-v", "error", *input_guard(container), "-show_entries", _ENTRIES]
     deadline_seconds = min(PROBE_SECONDS, limits.deadline_seconds)
@@ -87,7 +89,10 @@ def input_guard(container: str) -> list[str]:
 
 
 def container_of(source: Path) -> str:
-    """Return the demuxer for the file's first bytes; raise VideoFailed if it is empty, truncated or no media."""
+    """Return the demuxer for the file's first bytes.
+
+    Raise VideoFailed if the file is empty, truncated or not a media file.
+    """
     with source.open("rb") as file:
         head = file.read(HEAD_BYTES)
         container = _demuxer(head)
@@ -111,9 +116,9 @@ def _demuxer(head: bytes) -> str:
 
 
 def _require_whole_boxes(file: BinaryIO, size_bytes: int) -> None:
-    """Raise VideoFailed if the file ends inside its media data or before its index, or is encrypted.
+    """Raise VideoFailed for a file that is encrypted, or ends inside its media data or before its index.
 
-    The sizes of the outermost boxes (ISO/IEC 14496-12, 4.2) show it at once. ffmpeg would fail only at the end.
+    The sizes of the outermost boxes (ISO/IEC 14496-12, 4.2) show this immediately. ffmpeg would fail only at the end.
     """
     kinds = set()
     for kind, start, end in _outer_boxes(file, size_bytes):
@@ -127,14 +132,17 @@ def _require_whole_boxes(file: BinaryIO, size_bytes: int) -> None:
 
 
 def _require_clear(file: BinaryIO, moov_start: int) -> None:
-    """Raise VideoFailed for encrypted video, which ffprobe shows as H.264 and which decodes to garbage."""
+    """Raise VideoFailed for encrypted video.
+
+    ffprobe reports encrypted video as H.264, which then decodes to garbage.
+    """
     file.seek(moov_start)
     if b"encv" in file.read(INDEX_HEAD_BYTES):
         raise VideoFailed(Reason.UNSUPPORTED, "it is encrypted")
 
 
 def _outer_boxes(file: BinaryIO, size_bytes: int) -> Iterator[tuple[bytes, int, int]]:
-    """Yield type, start and end of each outermost box, up to the first with an impossible size."""
+    """Yield type, start and end of each outermost box. Stop at the first box with an impossible size."""
     start = 0
     while start + 8 <= size_bytes:
         file.seek(start)
@@ -195,7 +203,7 @@ def _seconds(text: str | None) -> float | None:
 
 
 def _clock_seconds(text: str | None) -> float | None:
-    """Return the seconds of Matroska's `00:01:02.500000000`."""
+    """Return the seconds of a Matroska time such as `00:01:02.500000000`."""
     match = _CLOCK.fullmatch(text or "")
     return int(match[1]) * 3600 + int(match[2]) * 60 + float(match[3]) if match else None
 

@@ -1,10 +1,10 @@
-"""ffmpeg's own progress report, read from what `-progress pipe:1` writes."""
+"""ffmpeg's progress report, parsed from the output of `-progress pipe:1`."""
 
 from __future__ import annotations
 
 
 class Progress:
-    """The newest value of each `key=value` line; ffmpeg writes some twenty of them each half second."""
+    """The latest value of each `key=value` line. ffmpeg writes about twenty of these lines every 0.5 s."""
 
     def __init__(self) -> None:
         self._values: dict[str, str] = {}
@@ -24,12 +24,12 @@ class Progress:
 
     @property
     def pictures_seen(self) -> int:
-        """Return how many pictures came out of the decoder: encoded, plus dropped, less doubled ones."""
+        """Return the number of decoded pictures: encoded plus dropped, minus duplicated ones."""
         return self._count("frame") + self._count("drop_frames") - self._count("dup_frames")
 
     @property
     def bytes_written(self) -> int:
-        """Return the size of the output until now; 0 while ffmpeg does not know it."""
+        """Return the current size of the output, or 0 while ffmpeg does not report a size."""
         return self._count("total_size")
 
     def _count(self, key: str) -> int:

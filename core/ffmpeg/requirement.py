@@ -1,4 +1,4 @@
-"""The ffmpeg that our programs need: recent enough, with the encoders of our profiles."""
+"""Requirements on ffmpeg: a recent version with the encoders of Aforo's profiles."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ENCODERS = ("libx264", "aac")
 
 
 def require_ffmpeg() -> None:
-    """Raise EnvironmentFault unless ffmpeg and ffprobe run, are recent enough and have our encoders."""
+    """Raise EnvironmentFault unless ffmpeg and ffprobe run, are recent enough and have the encoders."""
     for program in ("ffmpeg", "ffprobe"):
         _require_version(program)
     lines = [line.split() for line in _output("ffmpeg", "-encoders").splitlines()]

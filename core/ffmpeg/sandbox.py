@@ -1,13 +1,14 @@
-"""Run ffmpeg or ffprobe in a sandbox: it cannot outlive us, exceed its limits, or hang.
+"""Run ffmpeg or ffprobe in a sandbox. The program cannot outlive this process, exceed limits or hang.
 
-The child starts through two tiny programs that replace themselves. No Python code runs between fork and exec, because
-a `preexec_fn` can deadlock in a process with threads:
+The child starts through two small programs, each of which replaces itself by the next. No Python code runs between fork
+and exec, because a `preexec_fn` can deadlock in a process with threads:
 
-    setpriv --pdeathsig KILL --no-new-privs  →  sh: is our parent still there? ulimit …  →  the program
+    setpriv --pdeathsig KILL --no-new-privs  →  sh: is the parent still alive? ulimit …  →  the program
 
-That costs about 2 ms. A launcher in Python costs 17 ms. PR_SET_PDEATHSIG fires when the *thread* that started the child
-ends. That thread waits in `run_sandboxed`, so it cannot end earlier. `sh` compares its parent with us, which detects a
-parent that died before the signal was armed. `missing_protections` names what a machine without setpriv lacks.
+This start costs about 2 ms. A launcher in Python costs 17 ms. PR_SET_PDEATHSIG fires when the *thread* that started the
+child ends. That thread waits in `run_sandboxed`, so it cannot end earlier. `sh` compares its parent's pid with this
+process's pid, which detects a parent that died before the signal was set up. `missing_protections` lists the
+protections that a machine without setpriv lacks.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ REAP_SECONDS = 0.002  # pause between two checks for the child's end, once it ha
 BLOCK_BYTES = 512  # unit of ru_inblock, ru_oublock and `ulimit -f`
 OPEN_FILES = 256
 KEPT_VARIABLES = ("PATH", "TMPDIR")
-#: Signals whose Python handlers raise (Ctrl-C, Celery's soft time limit); held back while the child is being started.
+#: Signals whose Python handlers raise (Ctrl-C, Celery's soft time limit); blocked while the child is being started.
 RAISING_SIGNALS = frozenset({signal.SIGINT, signal.SIGUSR1})
 
 
@@ -53,9 +54,10 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True)
 class Limits:
-    """Resource limits of one program; without `stall_seconds` it may be silent until the deadline.
+    """Resource limits of one program.
 
-    CPU time is limited to the deadline on every core. That still works while this process is stopped.
+    Without `stall_seconds`, the program may make no progress until the deadline. CPU time is limited to the deadline
+    times the number of cores. The CPU limit works even while this process is stopped.
     """
 
     deadline_seconds: float
@@ -67,9 +69,10 @@ class Limits:
 
 @dataclass(frozen=True)
 class Finished:
-    """Result of a program and its resource usage from wait4; a negative `returncode` is a signal's number.
+    """Result of a program and its resource usage from wait4.
 
-    Bytes are counted in the block layer. A read from the page cache is not counted.
+    A negative `returncode` is the number of the signal that ended the program. Bytes are counted in the block layer. A
+    read from the page cache is not counted.
     """
 
     ending: Ending
@@ -97,11 +100,12 @@ def run_sandboxed(
     *,
     on_stdout: Callable[[bytes], None] | None = None,
 ) -> Finished:
-    """Run `argv` until it ends or reaches its deadline; its whole process group is dead on return.
+    """Run `argv` until the program ends or exceeds a limit. On return, its process group is dead.
 
-    The program is stalled when `progress()` returns the same value for `stall_seconds`. `on_stdout` receives each
-    chunk of standard output. Without it the output is kept, up to `limits.stdout_bytes`. Raise EnvironmentFault if
-    the program is not installed. An exception from outside (soft time limit, Ctrl-C) passes through after the kill.
+    The program is stalled when `progress()` returns the same value for `stall_seconds`. `on_stdout` receives each chunk
+    of standard output. Without `on_stdout`, the output is stored, up to `limits.stdout_bytes`. Raise EnvironmentFault
+    if the program is not installed. An exception from outside (soft time limit, Ctrl-C) is raised again after the
+    program is killed.
     """
     command, oom_kills, started = _command(argv, limits), vmstat().get("oom_kill", 0), time.monotonic()
     with _child(command) as process:
@@ -122,7 +126,7 @@ def run_sandboxed(
 
 
 def missing_protections() -> tuple[str, ...]:
-    """Return the protections that this machine lacks; none on a Linux with util-linux."""
+    """Return the protections that this machine lacks. A Linux with util-linux lacks none."""
     missing = []
     if shutil.which("setpriv") is None:
         missing.append("ffmpeg outlives a killed worker (there is no setpriv)")
@@ -144,7 +148,10 @@ def _installed(program: str) -> str:
 
 
 def _launcher(limits: Limits) -> str:
-    """Return the shell script that exits if our process died, sets the limits and becomes the program."""
+    """Return the shell script that starts the program.
+
+    The script exits if this process has died. Otherwise it sets the limits and replaces itself by the program.
+    """
     limit_values = {
         "c": 0,
         "t": math.ceil(limits.deadline_seconds * (os.cpu_count() or 1)) + 1,
@@ -161,7 +168,7 @@ def _launcher(limits: Limits) -> str:
 
 @contextmanager
 def _child(command: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
-    """Start `command` in its own session; kill its whole process group at the end."""
+    """Start `command` in its own session. At the end, kill its whole process group."""
     process = None
     signal_mask = signal.pthread_sigmask(signal.SIG_BLOCK, RAISING_SIGNALS)
     try:
@@ -182,7 +189,10 @@ def _child(command: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def _environment() -> dict[str, str]:
-    """Return the child's environment: no AWS_*, no AFORO_DATABASE_URL, no secret for a hostile file to read."""
+    """Return the environment of the child. It has no AWS_* and no AFORO_DATABASE_URL.
+
+    A hostile file therefore cannot read secrets from the environment.
+    """
     return {"LANG": "C.UTF-8", **{name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}}
 
 
@@ -195,10 +205,10 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    """Kill all processes that are left of the group.
+    """Kill all remaining processes of the group.
 
-    The group's number stays in use while the group has members, even after its leader was reaped. Without members the
-    number was freed a moment ago. The kernel assigns numbers in rising order, so no new group has it yet.
+    The group's number stays in use while the group has members, even after the group leader was reaped. Without members
+    the number was freed a moment ago. The kernel assigns numbers in rising order, so no new group has that number yet.
     """
     with suppress(ProcessLookupError, PermissionError):  # PermissionError is how macOS names a group of zombies
         os.killpg(process.pid, signal.SIGKILL)
@@ -209,7 +219,7 @@ def _pipes(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
 
 
 class _Supervisor:
-    """Read the pipes of one child and kill the child when it exceeds a limit."""
+    """Reader of one child's pipes, which kills the child when it exceeds a limit."""
 
     def __init__(
         self,
@@ -228,7 +238,7 @@ class _Supervisor:
         self._started = self._advanced = time.monotonic()
 
     def wait(self) -> tuple[Ending, struct_rusage]:
-        """Return how the child ended and its resource usage; set the return code of the process object."""
+        """Return how the child ended and its resource usage. Set the return code of the process object."""
         ending = Ending.EXITED
         with selectors.DefaultSelector() as selector:
             for pipe in _pipes(self._process):
@@ -244,7 +254,7 @@ class _Supervisor:
         return ending, status[2]
 
     def _read(self, selector: selectors.BaseSelector, wait_seconds: float) -> bool:
-        """Read one chunk from every pipe that has data; return True if any had."""
+        """Read one chunk from every pipe that has data. Return True if any pipe had data."""
         ready = selector.select(wait_seconds)
         for key, _ in ready:
             chunk = os.read(key.fd, READ_BYTES)
@@ -257,7 +267,7 @@ class _Supervisor:
         return bool(ready)
 
     def _excess(self) -> Ending:
-        """Return the limit that the child exceeds, or EXITED if it exceeds none."""
+        """Return the limit that the child exceeds, or EXITED if the child exceeds none."""
         now = time.monotonic()
         if self._progress is not None and (mark := self._progress()) != self._mark:
             self._mark, self._advanced = mark, now

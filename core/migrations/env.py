@@ -1,4 +1,4 @@
-"""Alembic's entry point: migrates the connection that `core.database.upgrade_schema` hands over."""
+"""Alembic's entry point. It migrates the connection that `core.database.upgrade_schema` provides."""
 
 from alembic import context
 

@@ -1,8 +1,8 @@
 """Profiles: named sets of ffmpeg output options.
 
-Both profiles encode with x264's `veryfast` preset, as services that transcode on demand do. It needs about half the CPU
-of the default `medium` at the same quality setting, and its files are some 10 % larger. A run records the profile's
-name, so results of different presets are never mixed. A new preset needs a new name.
+Both profiles encode with x264's `veryfast` preset, as on-demand transcoding services do. The preset needs about half
+the CPU of the default `medium` at the same quality setting. Its files are about 10 % larger. A run records the
+profile's name, so results of different presets are never mixed. A new preset needs a new name.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _AAC = ("-c:a", "aac", "-b:a", "128k", "-ac", "2")
 
 @dataclass(frozen=True)
 class Profile:
-    """Output options; `longest_seconds` cuts the video, None keeps it whole."""
+    """ffmpeg output options. `longest_seconds` limits the length of the output. None means no limit."""
 
     name: str
     video_filter: str
@@ -48,7 +48,7 @@ PROFILES = {
 
 
 def profile_named(name: str) -> Profile:
-    """Return the profile; raise UsageError for an unknown name."""
+    """Return the profile with this name. Raise UsageError for an unknown name."""
     try:
         return PROFILES[name]
     except KeyError:

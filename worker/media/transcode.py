@@ -1,6 +1,7 @@
 """Transcode a video with a sandboxed ffmpeg and verify the output.
 
-Independent of Celery, database and metrics. We build the command line ourselves (docs/adr/0006-ffmpeg-by-hand.md).
+This module does not use Celery, the database or the metrics. It builds the ffmpeg command line itself
+(docs/adr/0006-ffmpeg-by-hand.md).
 """
 
 from __future__ import annotations
@@ -72,12 +73,12 @@ class Transcoder:
 
     @classmethod
     def from_settings(cls, worker: settings.Worker) -> Transcoder:
-        """Return the transcoder of one slot: its share of the cores unless the settings say otherwise."""
+        """Return the transcoder of one slot. By default, a slot uses its share of the cores."""
         threads = worker.threads or max(1, (os.cpu_count() or 1) // worker.concurrency)
         return cls(Limits(worker.deadline_seconds, worker.stall_seconds, worker.ffmpeg_memory_mib << 20), threads)
 
     def probe(self, source: Path) -> MediaFacts:
-        """Return the properties of a local file; raise VideoFailed unless it is a video that we accept."""
+        """Return the properties of a local file. Raise VideoFailed unless the file is an accepted video."""
         return guarded_probe.probe(source, self.limits)
 
     def transcode(self, source: Path, target: Path, profile: Profile, media: MediaFacts) -> TranscodeResult:
@@ -88,7 +89,7 @@ class Transcoder:
 def transcode(
     source: Path, target: Path, profile: Profile, media: MediaFacts, *, threads: int, limits: Limits
 ) -> TranscodeResult:
-    """Transcode `source` to `target`; delete `target` unless it was verified.
+    """Transcode `source` to `target`. Delete `target` unless its verification succeeded.
 
     `media` holds the properties of `source`. Raise VideoFailed with the reason when ffmpeg fails, is killed, or its
     output is shorter than the source.
@@ -118,7 +119,7 @@ def _usage(finished: Finished) -> dict[str, float]:
 
 @contextmanager
 def _usage_on_failure(finished: Finished) -> Iterator[None]:
-    """Add ffmpeg's resource usage to a failure."""
+    """Add ffmpeg's resource usage to a VideoFailed that the `with` block raises."""
     try:
         yield
     except VideoFailed as failure:
@@ -127,7 +128,10 @@ def _usage_on_failure(finished: Finished) -> Iterator[None]:
 
 
 def transcode_command(source: Path, target: Path, profile: Profile, media: MediaFacts, threads: int) -> list[str]:
-    """Return the ffmpeg argv; with `-xerror` and `explode` a damaged input fails instead of being skipped."""
+    """Return the ffmpeg argv. With `-xerror` and `explode`, ffmpeg fails on damaged input.
+
+    Without these options, ffmpeg skips the damaged parts.
+    """
     cut = [] if profile.longest_seconds is None else ["-t", f"{profile.longest_seconds:g}"]
     audio = ["-map", "0:a:0?"] if profile.keeps_audio else []
     return [
@@ -142,7 +146,10 @@ def transcode_command(source: Path, target: Path, profile: Profile, media: Media
 
 
 def require_whole(source: MediaFacts, output: MediaFacts, progress: Progress, profile: Profile) -> None:
-    """Raise VideoFailed(truncated) unless the output is as long as the source and every picture was decoded."""
+    """Raise VideoFailed(truncated) unless the output is complete.
+
+    A complete output is as long as the source, and every picture of the source was decoded.
+    """
     if profile.keeps_audio and source.has_audio and not output.has_audio:
         raise VideoFailed(Reason.CORRUPT, "the sound is missing from the output")
     _require_length(source, output, profile)
@@ -151,7 +158,7 @@ def require_whole(source: MediaFacts, output: MediaFacts, progress: Progress, pr
 
 
 def _require_length(source: MediaFacts, output: MediaFacts, profile: Profile) -> None:
-    """Compare the lengths of the pictures where both are stated, else those of the files."""
+    """Compare the video streams' lengths if both are known, else the lengths of the files."""
     source_seconds, output_seconds = source.video_seconds, output.video_seconds
     if source_seconds is None or output_seconds is None:
         source_seconds, output_seconds = source.duration_seconds, output.duration_seconds

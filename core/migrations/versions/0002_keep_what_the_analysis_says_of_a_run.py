@@ -1,4 +1,4 @@
-"""Keep what the analysis says of a run."""
+"""Store the results of the run analysis."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Know which workers live, so that the last one that leaves can tell."""
+"""Record the live workers, so that the last worker to stop knows that it is the last."""
 
 import sqlalchemy as sa
 from alembic import op

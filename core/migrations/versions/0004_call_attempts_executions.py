@@ -1,4 +1,4 @@
-"""Rename the table `attempts` to `executions`, and the number of an execution with it."""
+"""Rename the table `attempts` to `executions`, and its column for the number of the execution."""
 
 from alembic import op
 
