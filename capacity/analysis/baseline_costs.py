@@ -1,4 +1,7 @@
-"""Select comparable runs: same videos, same conditions, nearest in time first; the cost per video to compare."""
+"""Select comparable runs, and compute the cost per video that they are compared by.
+
+Comparable runs have the same videos and the same conditions. The nearest in time come first.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ CRITERION_STAGES: Mapping[str, tuple[Stage, ...]] = {
 
 @dataclass(frozen=True)
 class VideoCost:
-    """Mean cost of one video in a run; NaN is unknown. Runs are compared by these."""
+    """Mean costs of one video in a run, by which runs are compared; NaN is unknown."""
 
     slots: int
     capacity_per_minute: float | None

@@ -1,7 +1,8 @@
-"""Early stop of a burst: when its capacity is known well enough, and how its queued videos are cancelled.
+"""Early stop of a burst: the precision that allows a stop, and the cancelling of queued videos.
 
-A video is cancelled only while we hold its message and no worker has claimed it, so that the sum injected = done +
-failed + waiting + in flight + dead-lettered holds at every moment (docs/adr/0031).
+A burst may stop early when its X_sat is known precisely enough. Then the queued videos are cancelled. A video is
+cancelled only while we hold its message and no worker has claimed it, so that the sum injected = done + failed +
+waiting + in flight + dead-lettered holds at every moment (docs/adr/0031).
 """
 
 from __future__ import annotations
@@ -35,14 +36,20 @@ BATCH_MESSAGES = 10
 
 
 def knows_enough(executions: Executions, slots: int, unfinished_since: float | None) -> bool:
-    """Return True if a running burst may stop, by the executions that started before the first unfinished one."""
+    """Return True if a running burst may stop, because its X_sat is known precisely enough.
+
+    The decision uses only the executions that started before the first unfinished execution.
+    """
     cycles = slot_cycles(executions, slots)
     before = executions.finished().started_at < (math.inf if unfinished_since is None else unfinished_since)
     return may_stop(cycles.cycle_seconds[before])
 
 
 def may_stop(cycle_seconds: Floats, minimum: int = MINIMUM_VIDEOS, target: float = TARGET_PRECISION) -> bool:
-    """Return True if the mean cycle is known precisely enough; videos in flight should still finish and count."""
+    """Return True if the mean slot cycle is known precisely enough to stop.
+
+    Videos in flight should still finish and are counted.
+    """
     prefix = finished_prefix(cycle_seconds)
     return prefix.size >= minimum and precision(prefix) <= target
 

@@ -89,10 +89,11 @@ class Prediction:
 
 
 def ordered_runs(plan: MatrixPlan) -> list[PlannedRun]:
-    """Return the runs: repeat after repeat, cells shuffled within each, bursts before runs that need their X_sat.
+    """Return the runs of the plan in the order in which they are carried out.
 
-    Interleaving keeps a slow drift of the machine from looking like a difference between cells. The plan's name is
-    the seed, so a resumed matrix keeps its order.
+    All cells of one repeat come before the next repeat, shuffled. Bursts come before the runs whose rate needs the
+    X_sat of a burst. Interleaving keeps a slow drift of the machine from looking like a difference between cells.
+    The plan's name is the seed, so a resumed matrix keeps its order.
     """
     shuffled = random.Random(plan.name)  # noqa: S311 (an order, not a secret)
     runs: list[PlannedRun] = []
@@ -124,7 +125,10 @@ def total(predictions: Sequence[Prediction]) -> Prediction:
 
 
 def measured_services(measured: Iterable[tuple[str, int, float | None]]) -> dict[tuple[int, int], float]:
-    """Return service times by cell from size label, slots and mean seconds; later ones replace earlier ones."""
+    """Return service times by cell, from size label, slots and mean seconds.
+
+    A later value of the same cell replaces an earlier value.
+    """
     return {(label_bytes(size), slots): seconds for size, slots, seconds in measured if seconds is not None}
 
 

@@ -105,7 +105,11 @@ class MatrixRun:
         )
 
     def _automatic_rate(self, planned: PlannedRun) -> float:
-        """Return the rate of the cell's first repeat, so that repeats are comparable, else 0.8 of its burst's X_sat."""
+        """Return the automatic rate of a sustained run.
+
+        It is the rate of the cell's first repeat, so that repeats are comparable. For the first repeat it is 0.8
+        of the X_sat of the cell's burst.
+        """
         cell = (planned.size, planned.concurrency, planned.mode)
         same = [run for run in self.rows if (run.size, run.concurrency, run.mode) == cell]
         if same and (rate := self.rows[same[0]].rate_per_minute):

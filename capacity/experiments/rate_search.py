@@ -38,7 +38,10 @@ class StepResult:
 
 @dataclass(frozen=True, slots=True)
 class RateSearch:
-    """A search in progress: its steps, the highest stable rate and the lowest rate that counts as unstable."""
+    """State of a rate search.
+
+    It has the steps, the highest stable rate, and the lowest rate that counts as unstable.
+    """
 
     refine: bool = False
     capacity_per_minute: float | None = None

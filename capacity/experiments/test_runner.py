@@ -104,9 +104,10 @@ class TestRunner:
     def wait(
         self, run_id: str, progress: Progress, stuck_seconds: float = STUCK_SECONDS, *, adaptive: bool = False
     ) -> None:
-        """Wait until every video of the run is finished, and close the run; raise MeasurementFailed without progress.
+        """Wait until every video of the run is finished, and close the run.
 
-        With `adaptive`, cancel the queued videos as soon as the capacity is known precisely enough.
+        Raise MeasurementFailed if the run makes no progress. With `adaptive`, cancel the queued videos as soon as
+        the capacity is known precisely enough.
         """
         last, changed_at = -1, time.monotonic()
         while True:
@@ -126,7 +127,10 @@ class TestRunner:
             time.sleep(POLL_SECONDS)
 
     def adopt(self, run_id: str) -> bool:
-        """Return True if the run of an earlier call can be used; close a run whose injector died while sending."""
+        """Return True if the run of an earlier call can be used.
+
+        Close a run whose injector died while sending.
+        """
         while True:
             with reading(self.sessions) as session:
                 run = find_run(session, run_id)

@@ -1,6 +1,7 @@
-"""Charts as inline SVG that stretches to any width; labels are HTML, so that they keep their size on a phone.
+"""Charts as inline SVG that stretches to any width.
 
-Colours are CSS variables of the page, so one chart serves light theme, dark theme and print (docs/adr/0030).
+Labels are HTML, so that their size is the same on a phone. Colours are CSS variables of the page, so one chart
+serves light theme, dark theme and print (docs/adr/0030).
 """
 
 from __future__ import annotations

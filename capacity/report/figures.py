@@ -59,7 +59,10 @@ def _law(frame: Frame, curve: Curve, most: int, colour: str) -> str:
 
 
 def timeline(run: RunAnalysis, start: float, end: float, lang: Language) -> str:
-    """Draw the stages of each execution per slot, or the busy share per slot if there are too many executions."""
+    """Draw the stages of each execution per slot.
+
+    If there are too many executions, draw the busy share per slot instead.
+    """
     executions = run.recorded.executions
     if executions.slot is None or not executions.started_at.size:
         return ""
@@ -200,7 +203,10 @@ def _upper(point: Point) -> float:
 
 
 def _rates(resources: Resources, key: str) -> Floats:
-    """Return a counter's increase per second over several samples, because scrapes are not exactly periodic."""
+    """Return a counter's increase per second over several samples.
+
+    Several samples are needed because scrapes are not exactly periodic.
+    """
     values = resources.samples.get(key, np.full(resources.times.size, np.nan))
     rates = np.full(values.size, np.nan)
     span = min(RATE_SAMPLES, values.size - 1)

@@ -58,7 +58,10 @@ def write_archive(
 
 
 def read_archive(folder: Path) -> tuple[RecordedRun, Resources]:
-    """Return a run and its resource samples from its files; raise UsageError when one is missing or damaged."""
+    """Return a run and its resource samples from its archive files.
+
+    Raise UsageError when a file is missing or damaged.
+    """
     try:
         run = RunRow(**json.loads((folder / "run.json").read_text(encoding="utf-8")))
         videos = _columns(folder / "videos.csv", VIDEO_COLUMNS)

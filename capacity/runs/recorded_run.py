@@ -52,9 +52,10 @@ class VideoCounts:
 
 @dataclass(frozen=True)
 class RecordedRun:
-    """A run's row, one entry per video (NaN if it has not happened), and its executions without duplicates.
+    """A recorded run: its row, its videos, and its executions without duplicates.
 
-    `stage_seconds` and `ffmpeg_cpu_seconds` have one entry per execution, in the order of `executions`.
+    Arrays of videos have one entry per video. A time that has not happened is NaN. `stage_seconds` and
+    `ffmpeg_cpu_seconds` have one entry per execution, in the order of `executions`.
     """
 
     run: RunRow
@@ -81,7 +82,10 @@ class RecordedRun:
 
 
 def find_run(session: Session, run_id: str | None, tasks_log: str | None = None) -> RunRow:
-    """Return the run with this id, with this tasks log, or the newest; raise UsageError when there is none."""
+    """Return the run with this id or with this tasks log, else the newest run.
+
+    Raise UsageError when there is no such run.
+    """
     query = select(RunRow).order_by(RunRow.created_at.desc())
     if run_id:
         query = query.where(RunRow.id == run_id)

@@ -61,7 +61,10 @@ class ResultRow:
 
     @property
     def is_complete(self) -> bool:
-        """Return True if the run finished, every video is done once, and Prometheus does not contradict its figures."""
+        """Return True if the run is complete and its figures are consistent.
+
+        The run finished, every video is done exactly once, and Prometheus does not contradict the figures.
+        """
         finished = self.status == RunStatus.FINISHED and self.done == self.count
         return finished and not self.failed and not self.duplicates and self.agrees is not False
 

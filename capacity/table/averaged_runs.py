@@ -38,7 +38,10 @@ def averaged_runs(rows: Sequence[ResultRow], invalid: Collection[str]) -> Averag
 
 
 def _quality(row: ResultRow, invalid: Collection[str]) -> int:
-    """Return 0 for a complete and valid run, 1 for an invalid one, 2 for an incomplete one, 3 for one without X."""
+    """Return the quality class of a run; 0 is the best.
+
+    0 is a complete and valid run, 1 an invalid run, 2 an incomplete run, 3 a run without X.
+    """
     if row.x is None:
         return 3
     if not row.is_complete:

@@ -82,7 +82,10 @@ class TableCell:
 
 
 def fill(rows: Iterable[ResultRow], invalid: Collection[str] = ()) -> list[TableCell]:
-    """Return the cells in the scenario's order; `invalid` are the ids of runs with an invalidating warning."""
+    """Return the table's cells in the scenario's order.
+
+    `invalid` are the ids of runs with an invalidating data-quality warning.
+    """
     cells: dict[CellKey, list[ResultRow]] = {}
     for row in rows:
         cells.setdefault(key_of(row), []).append(row)
