@@ -108,6 +108,7 @@ def _facts(
         steal_mean_ratio=steal_mean,
         steal_worst_window_ratio=steal_worst,
         calibration_before_seconds=environment.get("canary_before_seconds"),
+        # the key keeps the old name of the CPU calibration, so that old runs can be read
         calibration_after_seconds=environment.get("canary_after_seconds"),
         calibration_usual_seconds=usual_calibration_seconds,
         clock_offset_seconds=during.clock_offset(),

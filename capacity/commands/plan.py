@@ -171,6 +171,7 @@ def _limit_as_json(limit: Limit) -> dict[str, Any]:
     return {
         "name": Reason(limit.part),
         "load": limit.load,
+        # the key `bears` (the limit) is kept for readers of old output
         "bears": limit.limit,
         "share": limit.share,
         "breaks_at_per_minute": limit.breaks_at_per_minute,

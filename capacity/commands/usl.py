@@ -51,7 +51,7 @@ def usl(file: Path | None, runs: str | None, unweighted: bool, as_json: bool, la
     Points are weighted by 1/se if given, else by 1/x. Intervals are 5-95 % of a bootstrap. If the law does not apply,
     the reason is printed with the coefficients.
 
-    Exit codes: 0 fitted or refused, 2 wrong input, 3 FILE cannot be read.
+    Exit codes: 0 the fit or the reason against it is printed, 2 wrong input, 3 FILE cannot be read.
     """
     points = _input(file, runs)
     fit = fit_usl(points.levels, weighted=not unweighted, cores=points.cores)
@@ -77,8 +77,9 @@ def fit_as_json(levels: Levels, fit: UslFit) -> dict[str, Any]:
         "dof": fit.dof,
         "max_relative_residual": fit.max_relative_residual,
         "efficiency": efficiency(levels).tolist(),
-        "refused": fit.refused,
-        "peak_refused": fit.peak_refused,
+        # the keys `refused` and `peak_refused` are kept for readers of old output
+        "refused": fit.unusable,
+        "peak_refused": fit.peak_reason,
     }
 
 
@@ -178,11 +179,11 @@ def _range(interval: Interval | None, lang: Language) -> str:
 
 def _consequences(levels: Levels, fit: UslFit, lang: Language) -> Iterator[LabelledValue]:
     model = fit.model
-    if model.peak is not None and fit.peak_refused is None:
+    if model.peak is not None and fit.peak_reason is None:
         below = max(1, int(model.peak))
         at = " · ".join(f"X({n}) = {significant(model.throughput(n), lang)}" for n in (below, below + 1))
         yield Text("máximo", "peak"), f"n = {below} ({significant(model.peak, lang)}) · {at}"
-    if fit.refused is None:
+    if fit.unusable is None:
         yield Text("límite λ/σ", "limit λ/σ"), significant(np.inf if model.limit is None else model.limit, lang)
     ratios = sorted(zip(levels.n.tolist(), efficiency(levels).tolist(), strict=True))
     yield Text("eficiencia", "efficiency"), " · ".join(f"{n:g}: {percent(ratio, lang, 0)}" for n, ratio in ratios)
@@ -190,11 +191,11 @@ def _consequences(levels: Levels, fit: UslFit, lang: Language) -> Iterator[Label
 
 
 def _notes(levels: Levels, fit: UslFit, lang: Language) -> Iterator[Text]:
-    if fit.refused is not None:
-        why = sentence(fit.refused, lang)
+    if fit.unusable is not None:
+        why = sentence(fit.unusable, lang)
         yield Text(f"NO USAR: {why}", f"DO NOT USE: {why}")
-    elif fit.peak_refused is not None:
-        why = sentence(fit.peak_refused, lang)
+    elif fit.peak_reason is not None:
+        why = sentence(fit.peak_reason, lang)
         yield Text(f"sin máximo que citar: {why}", f"no peak to quote: {why}")
     if levels.distinct == 3:
         sigma = significant(amdahl_sigma(levels), lang)

@@ -79,7 +79,7 @@ class UslIntervals:
 class UslFit:
     """A fit, its quality, and the reasons not to use it.
 
-    `refused` is why the law must not be used on these data, `peak_refused` why the peak must not be quoted. Both are
+    `unusable` is why the law must not be used on these data, `peak_reason` why the peak must not be quoted. Both are
     None when there is no such reason. `standard_errors` are (lambda, sigma, kappa), None without residual degrees of
     freedom.
     """
@@ -90,8 +90,8 @@ class UslFit:
     standard_errors: tuple[float, float, float] | None
     max_relative_residual: float
     intervals: UslIntervals | None
-    refused: Reason | None
-    peak_refused: Reason | None
+    unusable: Reason | None
+    peak_reason: Reason | None
 
 
 def fit_usl(levels: Levels, *, weighted: bool = True, cores: int | None = None, seed: int = 0) -> UslFit:
@@ -107,7 +107,7 @@ def fit_usl(levels: Levels, *, weighted: bool = True, cores: int | None = None, 
     dof = levels.n.size - (2 if levels.distinct < 3 else 3)
     rse, errors = _residual_errors(levels, model, weights, dof)
     intervals = _bootstrap(levels, model, weights, _noise(levels, rse, weighted), seed)
-    refused = refusal(levels, model)
+    unusable = reason_against_fit(levels, model)
     return UslFit(
         model=model,
         dof=dof,
@@ -115,8 +115,8 @@ def fit_usl(levels: Levels, *, weighted: bool = True, cores: int | None = None, 
         standard_errors=errors,
         max_relative_residual=float(_relative_residuals(levels, model).max()),
         intervals=intervals,
-        refused=refused,
-        peak_refused=refused or peak_refusal(levels, model, intervals, cores),
+        unusable=unusable,
+        peak_reason=unusable or reason_against_peak(levels, model, intervals, cores),
     )
 
 
@@ -132,7 +132,7 @@ def efficiency(levels: Levels) -> Floats:
     return relative
 
 
-def refusal(levels: Levels, model: Usl) -> Reason | None:
+def reason_against_fit(levels: Levels, model: Usl) -> Reason | None:
     """Return why the law must not be used on these data, or None."""
     if levels.distinct < FEWEST_LEVELS:
         values = {"levels": levels.distinct, "levels_needed": FEWEST_LEVELS}
@@ -143,7 +143,7 @@ def refusal(levels: Levels, model: Usl) -> Reason | None:
     return _negative_coefficient(levels) or _poor_fit(levels, model)
 
 
-def peak_refusal(levels: Levels, model: Usl, intervals: UslIntervals | None, cores: int | None) -> Reason | None:
+def reason_against_peak(levels: Levels, model: Usl, intervals: UslIntervals | None, cores: int | None) -> Reason | None:
     """Return why the peak must not be quoted although the fit may be used, or None."""
     if model.peak is None:
         return Reason(PeakRefusal.NO_PEAK)
@@ -248,5 +248,5 @@ def _quantiles(values: Floats) -> Interval:
 
 def _single_level(levels: Levels) -> UslFit:
     model = Usl(float((levels.x / levels.n).mean()), float("nan"), float("nan"))
-    refused = refusal(levels, model)
-    return UslFit(model, 0, None, None, float("nan"), None, refused, refused)
+    unusable = reason_against_fit(levels, model)
+    return UslFit(model, 0, None, None, float("nan"), None, unusable, unusable)

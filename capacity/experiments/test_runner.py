@@ -203,6 +203,7 @@ class TestRunner:
         seconds = calibration_seconds()
         with self.sessions.begin() as session:
             run = find_run(session, run_id)
+            # the key keeps the old name of the CPU calibration, for readers of old runs
             run.environment = {**run.environment, "canary_after_seconds": seconds}
 
     def _set_concurrency(self, request: RunRequest) -> None:

@@ -51,9 +51,9 @@ def unknowns(analysed: AnalysedRuns) -> Iterator[Conclusion]:
     """Yield what the measurements do not show."""
     yield from _of_few_runs(analysed.cells)
     for curve in curves(analysed):
-        if curve.fit is None or curve.fit.refused is not None:
-            refused = None if curve.fit is None else curve.fit.refused
-            yield Conclusion("no_fit", {"size": curve.size_label, "refused": refused})
+        if curve.fit is None or curve.fit.unusable is not None:
+            reason = None if curve.fit is None else curve.fit.unusable
+            yield Conclusion("no_fit", {"size": curve.size_label, "reason": reason})
     yield from _of_runs(analysed.newest_per_cell)
     yield Conclusion("other_conditions")
 

@@ -52,7 +52,7 @@ def throughput_chart(curves: Sequence[Curve], lang: Language) -> str:
 
 def _law(frame: Frame, curve: Curve, most: int, colour: str) -> str:
     """Return the fitted law as a dashed line; nothing if it does not apply."""
-    if curve.fit is not None and curve.fit.refused is None:
+    if curve.fit is not None and curve.fit.unusable is None:
         n = np.linspace(1, most, 60)
         return frame.line(n, np.array([curve.fit.model.throughput(float(v)) for v in n]), colour, dashed=True)
     return ""

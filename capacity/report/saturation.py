@@ -84,11 +84,11 @@ def _points(cells: Iterable[TableCell], invalid: Collection[str]) -> Iterator[Po
 
 
 def _fit_statement(fit: UslFit | None, lang: Language) -> str:
-    if fit is None or fit.refused is not None:
-        why = "" if fit is None or fit.refused is None else f": {sentence(fit.refused, lang)}"
+    if fit is None or fit.unusable is not None:
+        why = "" if fit is None or fit.unusable is None else f": {sentence(fit.unusable, lang)}"
         return Text(f"Sin ley de escalabilidad (USL){why}.", f"No scalability law (USL){why}.").to(lang)
     model = fit.model
-    peak = sentence(fit.peak_refused, lang) if fit.peak_refused else f"n = {number(model.peak, lang, 1)}"
+    peak = sentence(fit.peak_reason, lang) if fit.peak_reason else f"n = {number(model.peak, lang, 1)}"
     return Text(
         f"USL: σ = {model.sigma:.4f}, κ = {model.kappa:.5f}, λ = {model.scale:.3f}; máximo: {peak}.",
         f"USL: σ = {model.sigma:.4f}, κ = {model.kappa:.5f}, λ = {model.scale:.3f}; peak: {peak}.",

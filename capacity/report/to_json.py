@@ -17,7 +17,7 @@ from core.language import Language, Text
 
 #: version of the keys and codes of every `--json`; a key that changes its meaning raises it
 SCHEMA = 1
-#: keys that are older than the names of their fields
+#: keys by field name, where the key is kept for readers of old output: `suspects` are the candidate causes
 KEYS: Mapping[type, Mapping[str, str]] = {
     BottleneckVerdict: {"candidates": "suspects"},
     Decomposition: {"response_seconds": "cycle_seconds"},

@@ -42,6 +42,7 @@ class ResultRow:
     nodes: int = 1
     created_at: float = 0.0
     #: requested videos of a burst that stopped early and cancelled the rest
+    #: (the name is kept for readers of old row.json)
     asked: int | None = None
 
     @property
