@@ -33,7 +33,7 @@ class AnalysedRuns:
 
     @cached_property
     def analysed_cells(self) -> list[tuple[TableCell, RunAnalysis]]:
-        """Return the cells of the table, each with the newest of its runs that was analysed."""
+        """Return the table's cells with the newest analysed run of each; cells without one are left out."""
         analysed = {run.row.run_id: run for run in self.runs}
         newest = ((cell, [analysed[row.run_id] for row in cell.runs if row.run_id in analysed]) for cell in self.cells)
         return [(cell, runs[-1]) for cell, runs in newest if runs]

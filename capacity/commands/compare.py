@@ -1,4 +1,4 @@
-"""`compare`: test whether the runs B are slower than the runs A."""
+"""`compare`: test whether runs B are slower than runs A."""
 
 from __future__ import annotations
 
@@ -90,7 +90,10 @@ def _compare(a: Sequence[str], b: Sequence[str], margin: float, run_deviation: f
 
 
 def _reason_against(rows: Sequence[Sequence[ResultRow]]) -> Reason | None:
-    """Return why these runs must not be compared: no X_sat, incomplete, or different conditions."""
+    """Return the reason why these runs must not be compared, or None.
+
+    The reasons are an unknown X_sat, an incomplete run, and different conditions.
+    """
     for row in (row for side in rows for row in side):
         if row.x_sat_per_minute is None:
             return Reason(NotComparable.NO_X_SAT, {"run_id": row.run_id})

@@ -64,7 +64,7 @@ PLAN_OPTIONS = (
 
 
 def plan_options(command: Command) -> Command:
-    """Add the options whose defaults are settings."""
+    """Decorator: add the options of `plan` whose defaults are settings."""
     for option in reversed(PLAN_OPTIONS):
         command = option(command)
     return command
@@ -132,7 +132,7 @@ def _demand(
 
 
 def _measured(runs: str) -> ResultRow:
-    """Return the run with the highest capacity."""
+    """Return, of the given runs, the run with the highest X_sat."""
     rows = [row for row in load_rows(run_ids(runs)) if row.service_mean_seconds is not None]
     if not rows:
         raise UsageError("plan --runs", "none of the runs has a service time", "give runs that finished videos")

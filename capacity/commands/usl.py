@@ -1,4 +1,4 @@
-"""`usl`: fit the Universal Scalability Law, or print why it does not apply."""
+"""`usl`: fit the Universal Scalability Law (USL), or print why it does not apply."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from core.language import Language, Text
 
 @dataclass(frozen=True, slots=True)
 class FitInput:
-    """The points to fit, and the number of cores of the machine if known."""
+    """The points to fit, and the machine's number of cores if known."""
 
     levels: Levels
     cores: int | None = None
@@ -62,7 +62,10 @@ def usl(file: Path | None, runs: str | None, unweighted: bool, as_json: bool, la
 
 
 def fit_as_json(levels: Levels, fit: UslFit) -> dict[str, Any]:
-    """Return the fit under the names of the law; `n_peak` is not rounded and null when kappa is 0."""
+    """Return the fit as JSON values, with the names that the law uses.
+
+    `n_peak` is not rounded, and null when kappa is 0.
+    """
     model = fit.model
     return {
         "sigma": model.sigma,
@@ -123,7 +126,10 @@ def read_levels(file: Path) -> Levels:
 
 
 def levels_of_runs(rows: list[ResultRow]) -> FitInput:
-    """Return X_sat against slots, with standard errors from the 95 % intervals if every run has one."""
+    """Return X_sat against slots as the points to fit.
+
+    The standard errors come from the 95 % intervals, if every run has an interval.
+    """
     usable = [(row, row.x_sat_per_minute) for row in rows if row.x_sat_per_minute is not None]
     if not usable:
         raise UsageError("usl --runs", "none of the runs has an X_sat", "give bursts of more videos than slots")

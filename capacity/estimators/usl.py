@@ -52,7 +52,10 @@ class PeakRefusal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Levels:
-    """Throughput `x` at concurrency `n`, in any order, with repetitions; `se` are standard errors of `x`."""
+    """Points to fit: throughput `x` at concurrency `n`, in any order, with repetitions.
+
+    `se` are the standard errors of `x`.
+    """
 
     n: Floats
     x: Floats
@@ -77,7 +80,7 @@ class UslIntervals:
 
 @dataclass(frozen=True, slots=True)
 class UslFit:
-    """A fit, its quality, and the reasons not to use it.
+    """A fitted law, its quality, and the reasons not to use it.
 
     `unusable` is why the law must not be used on these data, `peak_reason` why the peak must not be quoted. Both are
     None when there is no such reason. `standard_errors` are (lambda, sigma, kappa), None without residual degrees of
@@ -133,7 +136,7 @@ def efficiency(levels: Levels) -> Floats:
 
 
 def reason_against_fit(levels: Levels, model: Usl) -> Reason | None:
-    """Return why the law must not be used on these data, or None."""
+    """Return the reason not to use the law on these data, or None."""
     if levels.distinct < FEWEST_LEVELS:
         values = {"levels": levels.distinct, "levels_needed": FEWEST_LEVELS}
         return Reason(FitRefusal.TOO_FEW_LEVELS, values)
@@ -144,7 +147,7 @@ def reason_against_fit(levels: Levels, model: Usl) -> Reason | None:
 
 
 def reason_against_peak(levels: Levels, model: Usl, intervals: UslIntervals | None, cores: int | None) -> Reason | None:
-    """Return why the peak must not be quoted although the fit may be used, or None."""
+    """Return the reason not to quote the peak, although the fit may be used, or None."""
     if model.peak is None:
         return Reason(PeakRefusal.NO_PEAK)
     reach = float(levels.n.max())
@@ -223,7 +226,7 @@ def _noise(levels: Levels, rse: float | None, weighted: bool) -> Floats | None:
 
 
 def _bootstrap(levels: Levels, model: Usl, weights: Floats, deviation: Floats | None, seed: int) -> UslIntervals | None:
-    """Return the 5-95 % intervals of refits to x + noise."""
+    """Return the 5-95 % bootstrap intervals: quantiles of refits to x with random noise added."""
     if deviation is None:
         return None
     noise = np.random.default_rng(seed).normal(size=(DRAWS, levels.x.size))
