@@ -64,7 +64,7 @@ PLAN_OPTIONS = (
 
 
 def plan_options(command: Command) -> Command:
-    """Decorator: add the options of `plan` whose defaults are settings."""
+    """Add the options whose defaults are settings to the verb `plan`."""
     for option in reversed(PLAN_OPTIONS):
         command = option(command)
     return command

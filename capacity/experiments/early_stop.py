@@ -55,7 +55,7 @@ def may_stop(cycle_seconds: Floats, minimum: int = MINIMUM_VIDEOS, target: float
 
 
 def finished_prefix(cycle_seconds: Floats) -> Floats:
-    """Return the cycles before the first unfinished one (NaN), in start order.
+    """Return the slot cycles before the first unfinished one (NaN), in start order.
 
     A selection of all finished cycles would favour short ones.
     """
@@ -64,7 +64,7 @@ def finished_prefix(cycle_seconds: Floats) -> Floats:
 
 
 def precision(cycle_seconds: Floats) -> float:
-    """Return the relative half width of the 95 % interval of the mean cycle; NaN below two cycles."""
+    """Return the relative half width of the 95 % interval of the mean slot cycle; NaN below two cycles."""
     return t_half_width(cycle_seconds) / float(cycle_seconds.mean()) if cycle_seconds.size > 1 else float("nan")
 
 
@@ -77,7 +77,7 @@ class QueuedVideos:
     sessions: Sessions
 
     def cancel(self, run_ids: Collection[str]) -> int:
-        """Remove the waiting videos of these runs with their messages; return their number.
+        """Delete the queued videos of these runs and their messages; return the number of videos.
 
         Other messages become visible only at the end. If they became visible after each batch, they would be received
         again and again until SQS moves them to the dead-letter queue.
@@ -107,9 +107,10 @@ class QueuedVideos:
         return answer.get("Messages", [])
 
     def _cancel_one(self, message: Any, run_ids: Collection[str]) -> bool:
-        """Remove the video, then its message.
+        """Delete the video's row, then its message; return True if the video was cancelled.
 
-        If we are killed between the two, a worker rejects the message. In the other order the video would wait forever.
+        If this process is killed between the two steps, a worker rejects the message. In the reverse order the
+        video would wait forever.
         """
         video_id, run_id = video_of(message["Body"])
         if run_id not in run_ids or not self._remove(video_id, run_id):
@@ -118,7 +119,10 @@ class QueuedVideos:
         return True
 
     def _make_visible(self, receipt_handles: Sequence[str]) -> None:
-        """Make the messages visible at once; a message whose receipt handle has expired is visible already."""
+        """Make the messages visible immediately.
+
+        A message whose receipt handle has expired is visible already.
+        """
         for first in range(0, len(receipt_handles), BATCH_MESSAGES):
             batch = enumerate(receipt_handles[first : first + BATCH_MESSAGES])
             self.client.change_message_visibility_batch(
@@ -138,7 +142,10 @@ class QueuedVideos:
 
 
 def video_of(body: str) -> tuple[str, str]:
-    """Return video id and run id of a message of the injector; empty strings for any other message."""
+    """Return the video id and run id of a message of the injector.
+
+    For any other message both are empty strings.
+    """
     try:
         envelope = json.loads(base64.b64decode(body))
         _args, kwargs, _embed = json.loads(base64.b64decode(envelope["body"]))

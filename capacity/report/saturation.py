@@ -1,4 +1,4 @@
-"""Capacity against slots per size: the points of the table, the fitted law, and their sentences."""
+"""Capacity against slots, per size: the points of the table, the fitted law, and their sentences."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ from core.run import Mode
 
 @dataclass(frozen=True)
 class Point:
-    """The capacity of one cell; with `between_runs` the interval includes differences between runs."""
+    """The capacity of one cell.
+
+    With `between_runs` the interval includes differences between runs.
+    """
 
     slots: int
     capacity: float
@@ -31,7 +34,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Curve:
-    """Points of one size in order of slots, with the law fitted to them; no fit under two levels."""
+    """The points of one size in order of slots, and the law fitted to them; no fit under two levels."""
 
     size_label: str
     points: tuple[Point, ...]
@@ -59,7 +62,7 @@ def curves(analysed: AnalysedRuns) -> list[Curve]:
 
 
 def statements(curve: Curve, lang: Language) -> Iterator[str]:
-    """Yield the sentences of a curve: efficiency, then the fit or why there is none."""
+    """Yield the sentences about a curve: efficiency, then the fit or the reason why there is none."""
     alone = efficiency(curve.levels)
     pairs = zip(curve.points, alone.tolist(), strict=True)
     shown = ", ".join(f"c={point.slots} {percent(share, lang, 0)}" for point, share in pairs)
