@@ -36,7 +36,10 @@ class Conclusion:
 
 
 def conclusions(analysed: AnalysedRuns) -> Iterator[Conclusion]:
-    """Yield the conclusions that intervals and verdicts support: per size, between sizes, per rate, per cause."""
+    """Yield the conclusions that intervals and verdicts support.
+
+    They are given per size, between sizes, per rate, and per bottleneck.
+    """
     sizes = curves(analysed)
     for curve in sizes:
         yield from _of_curve(curve)

@@ -26,7 +26,10 @@ KEYS: Mapping[type, Mapping[str, str]] = {
 
 
 def to_json(value: Any, lang: Language) -> Any:
-    """Return JSON values: reasons and measurements with a text, enums by value, NaN and infinity as null."""
+    """Return a result as JSON values.
+
+    Reasons and measurements get a text, enums are their values, NaN and infinity are null.
+    """
     if isinstance(value, Reason):
         return {"code": value.code.value, **to_json(value.values, lang), "text": sentence(value, lang)}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

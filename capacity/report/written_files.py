@@ -32,7 +32,7 @@ LARGEST_ARCHIVED_RUN = 200_000
 
 
 def write_results(sessions: Sessions, settings: Settings, analysed: AnalysedRuns, lang: Language) -> None:
-    """Store every verdict, archive finished runs, and write table and page."""
+    """Store the verdicts of the analysed runs, archive finished runs, and write the table and the page."""
     with sessions.begin() as session:
         for run in analysed.runs:
             store_verdicts(session, run)

@@ -46,5 +46,5 @@ def open_rows(session: Session, statement: Select[Any]) -> Iterator[Any]:
 
 
 def position_of(column: InstrumentedAttribute[Any], vocabulary: Sequence[str]) -> ColumnElement[Any]:
-    """Return the SQL of a word's position in `vocabulary`; -1 for null and any other word."""
+    """Return the SQL expression for a word's position in `vocabulary`; -1 for null and any other word."""
     return case({str(word): position for position, word in enumerate(vocabulary)}, value=column, else_=UNKNOWN_WORD)

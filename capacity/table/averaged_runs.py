@@ -1,4 +1,4 @@
-"""Which runs of a cell are averaged. Pure."""
+"""Choice of the runs of a cell that are averaged. Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class AveragedRuns:
 
 
 def averaged_runs(rows: Sequence[ResultRow], invalid: Collection[str]) -> AveragedRuns:
-    """Keep the runs of the best quality class that share the conditions of its reference run.
+    """Return the runs to average: those of the best quality class with the reference run's conditions.
 
     The reference run is the newest of those with the most videos. `invalid` are the ids of invalid runs.
     """
