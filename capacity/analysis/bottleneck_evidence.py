@@ -1,4 +1,4 @@
-"""Evidence for the bottleneck of one run: what was measured while videos were waiting."""
+"""Evidence for the bottleneck of one run: measurements from the time in which videos were waiting."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from capacity.runs.resource_samples import BUSY_MODES, Resources
 
 
 def cell_evidence(measured: MeasuredRun, resources: Resources, comparable: Sequence[VideoCost]) -> CellEvidence:
-    """Return what was measured while every slot was busy; None is unknown.
+    """Return the measurements from the time in which every slot was busy; None is unknown.
 
     The baseline is the nearest comparable run with one slot. A one-slot run has no baseline but itself, so its
     comparisons stay None.

@@ -1,4 +1,4 @@
-"""Everything derived from one recorded run: figures, checks, bottleneck and data quality."""
+"""Analysis of one recorded run: figures, checks, bottleneck and data quality."""
 
 from __future__ import annotations
 

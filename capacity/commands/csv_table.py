@@ -25,7 +25,7 @@ class Line:
     cells: Mapping[str, str]
 
     def parse(self, column: str, parse: Callable[[str], Value], allowed: str) -> Value:
-        """Return the parsed cell; raise UsageError with the line number if it is not allowed."""
+        """Return the parsed cell; raise UsageError with the line number for a value that is not allowed."""
         text = self.cells.get(column, "")
         try:
             return parse(text)

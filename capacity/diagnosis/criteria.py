@@ -69,9 +69,10 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
-    """Measurements against limits; `holds` is None when unknown, `sufficient` if it decides alone.
+    """Measurements compared with limits.
 
-    `measurements` are those that decide: all when the criterion holds, else only those that fail or are unknown.
+    `holds` is None when unknown. `sufficient` is true if the criterion decides alone. `measurements` are those
+    that decide: all when the criterion holds, else only those that fail or are unknown.
     """
 
     measurements: tuple[Measurement, ...]

@@ -96,7 +96,7 @@ def _starts(n: Floats, x: Floats, weights: Floats) -> Floats:
 
 
 def _best(n: Floats, x: Floats, weights: Floats, starts: Floats, upper: Floats) -> Usl:
-    """Return the fit of least cost over all starts; among equal costs, the first one."""
+    """Return the fit with the lowest cost over all starts; among equal costs, the first fit."""
     parameters, cost = least_squares(n, np.broadcast_to(x, (len(starts), x.size)), weights, starts, upper)
     scale, sigma, kappa = parameters[int(np.argmin(cost))]
     return Usl(float(scale), float(sigma), float(kappa))

@@ -55,7 +55,7 @@ def may_stop(cycle_seconds: Floats, minimum: int = MINIMUM_VIDEOS, target: float
 
 
 def finished_prefix(cycle_seconds: Floats) -> Floats:
-    """Return the slot cycles before the first unfinished one (NaN), in start order.
+    """Return the slot cycles before the first unfinished cycle (NaN), in start order.
 
     A selection of all finished cycles would favour short ones.
     """
@@ -70,7 +70,7 @@ def precision(cycle_seconds: Floats) -> float:
 
 @dataclass(frozen=True)
 class QueuedVideos:
-    """The videos that wait in one queue."""
+    """The queued videos of one queue."""
 
     client: SQSClient
     queue_url: str
