@@ -58,8 +58,12 @@ def comparable_costs(row: ResultRow, others: Iterable[tuple[ResultRow, VideoCost
 
 
 def usual_calibration_seconds(run: RunRow, others: Iterable[RunRow]) -> float | None:
-    """Return the median CPU calibration of the machine's other runs; None with too few runs."""
+    """Return the median of the CPU calibrations that ran before the machine's other runs.
+
+    None when there are too few calibrations.
+    """
     same_host = [other for other in others if other.id != run.id and _host(other) == _host(run)]
+    # the key keeps the old name of the CPU calibration, so that old runs can be read
     times = [seconds for other in same_host if (seconds := other.environment.get("canary_before_seconds")) is not None]
     return statistics.median(times) if len(times) >= FEWEST_CALIBRATIONS else None
 

@@ -36,7 +36,7 @@ class Quantity(click.ParamType[float]):
         self.pattern = re.compile(rf"(\d+(?:\.\d+)?(?:e\d+)?)\s*{'/' if rate else ''}\s*(s|min|h)")
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return videos per minute or seconds; a value without a valid unit fails with an example."""
+        """Return videos per minute or seconds; the error for any other value shows an example."""
         if isinstance(value, float):
             return value
         match = self.pattern.fullmatch(str(value).strip())
