@@ -1,4 +1,4 @@
-"""All runs of a report: every run's row, the analyses behind the table, and the table itself."""
+"""All runs of a report: the rows of all runs, the analyses behind the table, and the table itself."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from capacity.table.cells import TableCell, fill
 
 @dataclass(frozen=True)
 class AnalysedRuns:
-    """Every run's row, oldest first, and the analyses of the runs behind the table and of the newest runs."""
+    """Rows of all runs, oldest first, and the analyses of the table's runs and of the newest runs."""
 
     rows: tuple[ResultRow, ...]
     runs: tuple[RunAnalysis, ...]
@@ -28,12 +28,12 @@ class AnalysedRuns:
 
     @cached_property
     def cells(self) -> list[TableCell]:
-        """Return the table: the best evidence for each cell."""
+        """Return the cells of the table, each with its best runs."""
         return fill(self.rows, self.invalid)
 
     @cached_property
     def analysed_cells(self) -> list[tuple[TableCell, RunAnalysis]]:
-        """Return the cells of the table, each with the newest of its runs that was analysed."""
+        """Return the table's cells with the newest analysed run of each; cells without one are left out."""
         analysed = {run.row.run_id: run for run in self.runs}
         newest = ((cell, [analysed[row.run_id] for row in cell.runs if row.run_id in analysed]) for cell in self.cells)
         return [(cell, runs[-1]) for cell, runs in newest if runs]
@@ -45,7 +45,7 @@ class AnalysedRuns:
 
     @property
     def best_of_sizes(self) -> list[RunAnalysis]:
-        """Return per size a burst of the cell with the highest nominal capacity, in the table's order.
+        """Return, per size, a burst of the cell with the highest X_sat, in the table's order.
 
         Cells are compared by the means of their runs, because the highest single run is partly luck.
         """
@@ -64,7 +64,7 @@ class AnalysedRuns:
         return next((best[size] for size in reversed(newest) if size in best), None)
 
     def cell_of(self, run: RunAnalysis) -> TableCell | None:
-        """Return the cell whose figures include the run; None when better runs displaced it."""
+        """Return the cell whose figures include the run; None when better runs replaced that run."""
         return next((cell for cell in self.cells if run.row in cell.sources), None)
 
     def of_sizes(self, sizes: Collection[str]) -> AnalysedRuns:
@@ -73,5 +73,5 @@ class AnalysedRuns:
         return AnalysedRuns(rows, tuple(run for run in self.runs if run.row.size_label in sizes), self.drawn)
 
     def run(self, run_id: str) -> RunAnalysis:
-        """Return one of the analysed runs."""
+        """Return the analysed run with this id."""
         return next(run for run in self.runs if run.row.run_id == run_id)

@@ -1,4 +1,7 @@
-"""Select comparable runs: same videos, same conditions, nearest in time first; the cost per video to compare."""
+"""Select comparable runs, and compute the cost per video that they are compared by.
+
+Comparable runs have the same videos and the same conditions. The nearest in time come first.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ CRITERION_STAGES: Mapping[str, tuple[Stage, ...]] = {
 
 @dataclass(frozen=True)
 class VideoCost:
-    """Mean cost of one video in a run; NaN is unknown. Runs are compared by these."""
+    """Mean costs of one video in a run, by which runs are compared; NaN is unknown."""
 
     slots: int
     capacity_per_minute: float | None
@@ -55,8 +58,12 @@ def comparable_costs(row: ResultRow, others: Iterable[tuple[ResultRow, VideoCost
 
 
 def usual_calibration_seconds(run: RunRow, others: Iterable[RunRow]) -> float | None:
-    """Return the median CPU calibration before the machine's other runs; None when there are too few."""
+    """Return the median of the CPU calibrations that ran before the machine's other runs.
+
+    None when there are too few calibrations.
+    """
     same_host = [other for other in others if other.id != run.id and _host(other) == _host(run)]
+    # the key keeps the old name of the CPU calibration, so that old runs can be read
     times = [seconds for other in same_host if (seconds := other.environment.get("canary_before_seconds")) is not None]
     return statistics.median(times) if len(times) >= FEWEST_CALIBRATIONS else None
 

@@ -1,4 +1,4 @@
-"""Evidence for the bottleneck of one run: what was measured while videos were waiting."""
+"""Evidence for the bottleneck of one run: measurements from the time in which videos were waiting."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from capacity.runs.resource_samples import BUSY_MODES, Resources
 
 
 def cell_evidence(measured: MeasuredRun, resources: Resources, comparable: Sequence[VideoCost]) -> CellEvidence:
-    """Return what was measured while every slot was busy; None is unknown.
+    """Return the measurements from the time in which every slot was busy; None is unknown.
 
     The baseline is the nearest comparable run with one slot. A one-slot run has no baseline but itself, so its
     comparisons stay None.
@@ -70,7 +70,10 @@ def _gain(before: float | None, after: float | None) -> float | None:
 
 
 def _disk_utilisation(busy: Resources) -> float | None:
-    """Return the share of time that the device needs to read and to write, at its measured bandwidth limits."""
+    """Return the share of time that the disk is busy at its measured bandwidth limits.
+
+    The time is the sum of the time to read and the time to write.
+    """
     read = _ratio(busy.rate("disk.read"), busy.latest("ceiling.disk_read"))
     written = _ratio(busy.rate("disk.written"), busy.latest("ceiling.disk_write"))
     finite = [ratio for ratio in (read, written) if ratio is not None]
@@ -78,7 +81,10 @@ def _disk_utilisation(busy: Resources) -> float | None:
 
 
 def _network_utilisation(busy: Resources) -> float | None:
-    """Return the utilisation of the busier direction of the storage; the two do not share a channel."""
+    """Return the utilisation of the busier direction, upload or download, of the storage.
+
+    The two directions do not share a channel.
+    """
     used = [_ratio(busy.rate(f"videos.{way}"), busy.latest(f"ceiling.network_{way}")) for way in ("in", "out")]
     return max((ratio for ratio in used if ratio is not None), default=None)
 

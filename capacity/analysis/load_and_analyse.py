@@ -1,4 +1,4 @@
-"""Load runs from the database, Prometheus or an archive, and analyse as many as matter."""
+"""Load runs from the database, Prometheus or an archive, and analyse those that the report needs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,10 @@ HELD_VIDEOS = 1_000_000
 
 
 def load_rows(run_ids: Sequence[str] | None = None) -> list[ResultRow]:
-    """Return the rows of these runs in their order, or of all, oldest first; raise UsageError for an unknown id."""
+    """Return the rows of the runs with these ids, or of all runs.
+
+    Given ids keep their order. All runs come oldest first. Raise UsageError for an unknown id.
+    """
     settings = Settings.from_process()
     figures = read_figures(settings.prometheus.url)
     with reading(open_store(settings)) as session:
@@ -50,7 +53,7 @@ def load_rows(run_ids: Sequence[str] | None = None) -> list[ResultRow]:
 
 
 def load_and_analyse(session: Session, settings: Settings, run_id: str | None = None) -> AnalysedRuns:
-    """Analyse the recorded runs, or as many as matter; `run_id` is always among them."""
+    """Analyse the recorded runs, up to the maximum number; the run `run_id` is always included."""
     runs = {run.id: run for run in session.scalars(select(RunRow).order_by(RunRow.created_at, RunRow.id))}
     loader = _Loader(session, settings, read_figures(settings.prometheus.url))
     rows, costs = [], []
@@ -64,13 +67,17 @@ def load_and_analyse(session: Session, settings: Settings, run_id: str | None = 
 
 
 def analyse_archive(folder: Path) -> RunAnalysis:
-    """Analyse a run by its files alone, without comparable runs."""
+    """Analyse a run from its archive files alone, without comparable runs."""
     recorded, resources = read_archive(folder)
     return analyse(measure(recorded), resources)
 
 
 def load_resources(recorded: RecordedRun, settings: Settings) -> Resources:
-    """Return the samples of the run's time: from a final archive, else Prometheus, else an open archive, else none."""
+    """Return the resource samples of the run's time window from the best source.
+
+    The sources are, in this order, a final archive, Prometheus, and an archive that is not final. Without any
+    source, return no samples.
+    """
     folder = run_folder(settings.results.path, recorded.run.id)
     file = folder / "resources.csv"
     if is_archived(folder):
@@ -81,7 +88,7 @@ def load_resources(recorded: RecordedRun, settings: Settings) -> Resources:
 
 @dataclass
 class _Loader:
-    """Measured runs, the newest of those that were loaded still in memory."""
+    """Loader of measured runs; keeps the newest of the loaded runs in memory."""
 
     session: Session
     settings: Settings
@@ -101,7 +108,10 @@ class _Loader:
         return analyse(measured, resources, comparable_costs(measured.row, costs), usual_seconds)
 
     def _figures(self, run_id: str) -> ScenarioFigures:
-        """Return X and S of the recording rules, or those of the last report when Prometheus no longer has them."""
+        """Return X and S of the recording rules.
+
+        When Prometheus no longer has the values, return those of the last report.
+        """
         if run_id in self.figures:
             return self.figures[run_id]
         return ScenarioFigures(*archived_figures(run_folder(self.settings.results.path, run_id)))
@@ -115,7 +125,7 @@ class _Loader:
 
 
 def _query_resources(recorded: RecordedRun, prometheus_url: str) -> Resources:
-    """Return Prometheus' samples of the run's time; no samples when it does not answer."""
+    """Return Prometheus' samples of the run's time window; no samples when Prometheus does not answer."""
     try:
         return read_resources(lambda *window: promql.query_range(prometheus_url, *window), *run_window(recorded))
     except EnvironmentFault:
@@ -123,10 +133,11 @@ def _query_resources(recorded: RecordedRun, prometheus_url: str) -> Resources:
 
 
 def _choose(rows: Sequence[ResultRow], run_id: str | None) -> list[str]:
-    """Choose the requested run, then the runs behind the table, then the newest, among runs that have a video.
+    """Choose the runs to analyse, among runs that have a video.
 
-    The newest run of each cell comes first, then the next of each, because a cell without an analysed run would be
-    missing from every verdict.
+    The requested run comes first, then the runs behind the table, then the newest runs. The newest run of each
+    cell comes first, then the next of each, because a cell without an analysed run would be missing from every
+    verdict.
     """
     behind = [row for turn in zip_longest(*(reversed(cell.sources) for cell in fill(rows))) for row in turn if row]
     chosen, videos = [run_id] if run_id else [], 0

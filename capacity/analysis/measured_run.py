@@ -1,4 +1,4 @@
-"""Figures of a run from its own records alone, each computed once, and the result row made of them."""
+"""Figures of a run from its own records alone, each computed once, and its result row."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from capacity.runs.result_row import ResultRow
 
 
 class ScenarioFigures(NamedTuple):
-    """X and S of a run as the recording rules have them; None is unknown."""
+    """X and S of a run from Prometheus' recording rules; None is unknown."""
 
     x_per_minute: float | None = None
     s_seconds: float | None = None
@@ -38,7 +38,7 @@ class MeasuredRun:
 
     @cached_property
     def row(self) -> ResultRow:
-        """Return the result row, a view of the run and its figures."""
+        """Return the result row with the figures of the run."""
         recorded, run, saturated = self.recorded, self.recorded.run, self.saturated
         return ResultRow(
             run_id=run.id,

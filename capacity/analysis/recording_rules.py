@@ -45,7 +45,10 @@ def wait_settled(session: Session, run: RunRow, prometheus_url: str) -> None:
 
 
 def slots_per_node(prometheus_url: str) -> int | None:
-    """Return the slots of every worker node; None when the nodes differ or there is none."""
+    """Return the number of slots per worker node.
+
+    None when the nodes differ or there is no node.
+    """
     slots = {int(sample.value) for sample in promql.query(prometheus_url, "aforo_worker_slots > 0")}
     return slots.pop() if len(slots) == 1 else None
 

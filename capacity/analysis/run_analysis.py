@@ -1,4 +1,4 @@
-"""Everything derived from one recorded run: figures, checks, bottleneck and data quality."""
+"""Analysis of one recorded run: figures, checks, bottleneck and data quality."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ LITTLE_MINIMUM_SECONDS = 100.0
 
 @dataclass(frozen=True)
 class RunAnalysis(MeasuredRun):
-    """A measured run with what its resource samples and comparable runs add; `offered` is None for a burst."""
+    """A measured run with the results that need resource samples and comparable runs.
+
+    `offered` is None for a burst.
+    """
 
     resources: Resources
     parts: Decomposition
@@ -44,7 +47,10 @@ def analyse(
     comparable: Sequence[VideoCost] = (),
     usual_calibration_seconds: float | None = None,
 ) -> RunAnalysis:
-    """Analyse a run; `comparable` are bursts of the same videos with other numbers of slots, nearest in time first."""
+    """Analyse a run.
+
+    `comparable` are bursts of the same videos with other numbers of slots, nearest in time first.
+    """
     recorded = measured.recorded
     little, offered = _little(recorded, resources), _offered(recorded)
     return RunAnalysis(
@@ -59,7 +65,10 @@ def analyse(
 
 
 def _parts(recorded: RecordedRun) -> Decomposition:
-    """Return the mean parts of the response time; queue waits are exact per video and need no pairing."""
+    """Return the mean parts of the response time.
+
+    Queue waits are exact per video, so they do not depend on pairing a video with an execution.
+    """
     started = np.isfinite(recorded.started_at) & recorded.done
     wait = (recorded.started_at - recorded.uploaded_at)[started]
     executions, counted = recorded.executions, recorded.executions.counted
@@ -99,6 +108,7 @@ def _facts(
         steal_mean_ratio=steal_mean,
         steal_worst_window_ratio=steal_worst,
         calibration_before_seconds=environment.get("canary_before_seconds"),
+        # the key keeps the old name of the CPU calibration, so that old runs can be read
         calibration_after_seconds=environment.get("canary_after_seconds"),
         calibration_usual_seconds=usual_calibration_seconds,
         clock_offset_seconds=during.clock_offset(),
@@ -113,6 +123,6 @@ def _facts(
 
 
 def _counted_cpu_seconds(recorded: RecordedRun) -> Floats:
-    """Return ffmpeg's CPU seconds per execution that counts, without the unknown ones."""
+    """Return ffmpeg's CPU seconds of each counted execution; unknown values are left out."""
     seconds = recorded.ffmpeg_cpu_seconds[recorded.executions.counted]
     return seconds[np.isfinite(seconds)]

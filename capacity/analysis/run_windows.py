@@ -15,7 +15,10 @@ def run_window(recorded: RecordedRun) -> tuple[float, float]:
 
 
 def working_window(recorded: RecordedRun) -> tuple[float, float]:
-    """Return the time with every slot busy: from the first start to the last, or to the last end in a short run."""
+    """Return the time window with every slot busy.
+
+    The window goes from the first start to the last start, or to the last end in a short run.
+    """
     starts, ends = recorded.executions.started_at, recorded.executions.ended_at
     if not starts.size:
         return 0.0, 0.0

@@ -1,1 +1,1 @@
-"""Audit of a published result table: which rows cannot be true, and which need an explanation."""
+"""Audit of a published result table: find impossible rows, and rows that need an explanation."""

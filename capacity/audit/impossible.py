@@ -14,7 +14,7 @@ from core.run import Mode
 
 
 class Impossibility(StrEnum):
-    """Identities that a row breaks."""
+    """Identities that a row can break."""
 
     NOT_POSITIVE = "not_positive"
     S_BEYOND_TEST = "s_beyond_test"

@@ -24,7 +24,10 @@ class Printed:
 
     @classmethod
     def parse(cls, text: str) -> Printed:
-        """Return the number, and half a unit of its last digit on either side; raise ValueError for others."""
+        """Return the number with its rounding range: half a unit of its last digit on either side.
+
+        Raise ValueError for text that is not such a number.
+        """
         text = text.strip()
         if not text.isascii() or "_" in text:
             raise ValueError(f"not a plain number: {text!r}")
@@ -55,10 +58,13 @@ class PublishedRow:
 
     @property
     def makespan_seconds(self) -> float:
-        """Return the longest test that the count and the printed X allow, infinite when they set no bound."""
+        """Return the longest test duration that the count and the rounded X allow.
+
+        It is infinite when the two set no bound.
+        """
         return 60 * self.count / self.x.low if self.x is not None and self.x.low > 0 else math.inf
 
     @property
     def ladder(self) -> tuple[str, Mode]:
-        """Return size and mode in one spelling: the key of rows that are compared over concurrency."""
+        """Return size and mode in one spelling, the key of rows that differ only in concurrency or rate."""
         return self.size.replace(" ", "").casefold(), self.mode

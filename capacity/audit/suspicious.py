@@ -37,7 +37,7 @@ def oddities(row: PublishedRow) -> list[Reason]:
 
 
 def oddities_between(rows: Sequence[PublishedRow]) -> Iterator[tuple[int, Reason]]:
-    """Yield position and reason for the oddities that show only between rows of one size."""
+    """Yield position and reason of each suspicious pattern between rows of one size."""
     for ladder in _ladders(rows).values():
         yield from _indifferent_to_concurrency(rows, ladder)
         yield from _superlinear(rows, ladder)
@@ -63,7 +63,10 @@ def _unusual_burst_s(row: PublishedRow) -> Reason | None:
 
 
 def _growing_queue(row: PublishedRow) -> Reason | None:
-    """Compare with a system that keeps up, which holds about as many videos as it has slots."""
+    """Compare X S / 60, the videos present, with a system that keeps up.
+
+    Such a system holds about as many videos as it has slots.
+    """
     if row.mode is not Mode.SUSTAINED or row.x is None or row.s is None:
         return None
     keeps_up = row.rate is None or row.x.high >= KEEPS_UP * row.rate
@@ -97,7 +100,7 @@ _CHECKS = (_unknown_numbers, _unusual_burst_s, _growing_queue, _missing_wait)
 
 
 def _ladders(rows: Sequence[PublishedRow]) -> dict[tuple[str, Mode], list[int]]:
-    """Return the positions of complete rows by size and mode, in order of concurrency."""
+    """Return the positions of complete rows, by size and mode, in order of concurrency."""
     ladders: dict[tuple[str, Mode], list[int]] = defaultdict(list)
     for position, row in enumerate(rows):
         if row.x is not None and row.s is not None and row.x.value > 0:
@@ -108,9 +111,10 @@ def _ladders(rows: Sequence[PublishedRow]) -> dict[tuple[str, Mode], list[int]]:
 
 
 def _indifferent_to_concurrency(rows: Sequence[PublishedRow], ladder: list[int]) -> Iterator[tuple[int, Reason]]:
-    """Yield rows with more slots, the same X and a shorter S; with the same X, S should not fall.
+    """Yield rows with more slots than another row, the same X and a shorter S.
 
-    Sustained rows that keep up are exempt: there the generator sets X, and more slots may well shorten S.
+    With the same X, S should not fall. Sustained rows that keep up are exempt: there the generator sets X, and
+    more slots may well shorten S.
     """
     limited = [position for position in ladder if not _paced_by_generator(rows[position])]
     if len({rows[position].concurrency for position in limited}) < 2:

@@ -17,7 +17,7 @@ from capacity.estimators.reason import Reason
 
 
 class Plausibility(StrEnum):
-    """Verdict on a row."""
+    """Verdicts on a row."""
 
     OK = "ok"
     SUSPICIOUS = "suspicious"
@@ -33,7 +33,7 @@ class Audited:
 
 
 def audit_table(rows: Sequence[PublishedRow]) -> list[Audited]:
-    """Return a verdict per row, from its own arithmetic and from the other rows of the same size."""
+    """Return a verdict per row, from the row itself and from the other rows of the same size."""
     between: list[list[Reason]] = [[] for _ in rows]
     for position, reason in oddities_between(rows):
         between[position].append(reason)

@@ -49,7 +49,10 @@ def audit(context: click.Context, file: Path, as_json: bool, lang: Language) -> 
 
 
 def parse_row(line: Line) -> PublishedRow:
-    """Return the published row of a CSV line; raise UsageError with its number if a cell is not allowed."""
+    """Return the published row of a CSV line.
+
+    Raise UsageError with the line number if a cell has a value that is not allowed.
+    """
     return PublishedRow(
         size=line.parse("size", _text, "a size such as 50MB"),
         concurrency=line.parse("concurrency", _positive_whole, "a whole number over 0"),

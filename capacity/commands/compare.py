@@ -1,4 +1,4 @@
-"""`compare`: test whether the runs B are slower than the runs A."""
+"""`compare`: test whether runs B are slower than runs A."""
 
 from __future__ import annotations
 
@@ -72,9 +72,9 @@ def _sides(a: str, b: str) -> tuple[list[str], list[str]]:
 def _compare(a: Sequence[str], b: Sequence[str], margin: float, run_deviation: float | None) -> Comparison:
     with reading(open_store(Settings.from_process())) as session:
         rows = [[measure(load_run(session, find_run(session, run_id))).row for run_id in side] for side in (a, b)]
-    refusal = _refusal(rows)
-    if refusal is not None:
-        return not_comparable(refusal)
+    reason = _reason_against(rows)
+    if reason is not None:
+        return not_comparable(reason)
     capacity_a, capacity_b = ([row.x_sat_per_minute or 0.0 for row in side] for side in rows)
     if len(capacity_a) == len(capacity_b) == 1:
         first = rows[0][0]
@@ -89,8 +89,11 @@ def _compare(a: Sequence[str], b: Sequence[str], margin: float, run_deviation: f
     return compare_runs(capacity_a, capacity_b, margin)
 
 
-def _refusal(rows: Sequence[Sequence[ResultRow]]) -> Reason | None:
-    """Return why these runs must not be compared: no X_sat, incomplete, or different conditions."""
+def _reason_against(rows: Sequence[Sequence[ResultRow]]) -> Reason | None:
+    """Return the reason why these runs must not be compared, or None.
+
+    The reasons are an unknown X_sat, an incomplete run, and different conditions.
+    """
     for row in (row for side in rows for row in side):
         if row.x_sat_per_minute is None:
             return Reason(NotComparable.NO_X_SAT, {"run_id": row.run_id})

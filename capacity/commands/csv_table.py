@@ -15,14 +15,17 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One data line: its number in the file and its stripped cells by column; a missing column reads as ''."""
+    """One data line of a CSV file.
+
+    It has the line number in the file, and the stripped cells by column. A missing column reads as ''.
+    """
 
     file: str
     number: int
     cells: Mapping[str, str]
 
     def parse(self, column: str, parse: Callable[[str], Value], allowed: str) -> Value:
-        """Return the parsed cell; raise UsageError with the line number if it is not allowed."""
+        """Return the parsed cell; raise UsageError with the line number for a value that is not allowed."""
         text = self.cells.get(column, "")
         try:
             return parse(text)
@@ -72,7 +75,10 @@ def _separator(lines: list[str]) -> str:
 
 
 def _clean(cell: str, separator: str) -> str:
-    """Return the stripped cell; with another separator, a comma is a decimal comma."""
+    """Return the stripped cell.
+
+    If the separator is not a comma, a comma in a number is read as a decimal comma.
+    """
     cell = cell.strip()
     return cell if separator == "," else cell.replace(",", ".")
 

@@ -23,7 +23,10 @@ DOCUMENT = Path("capacity-planning/escenario_2_worker_throughput.md")
     "--output", type=click.Path(path_type=Path, dir_okay=False), default=DOCUMENT, show_default=True, help="The file."
 )
 def document(sizes: str | None, output: Path) -> None:
-    """Write the document of scenario 2, in Spanish, from the measurements; the same data give the same text."""
+    """Write the document of scenario 2, in Spanish, from the measurements.
+
+    The same data give the same text.
+    """
     settings = Settings.from_process()
     with reading(open_store(settings)) as session:
         analysed = load_and_analyse(session, settings)

@@ -1,4 +1,4 @@
-"""Where to look further at a run: files, dashboards, Prometheus' live page."""
+"""Links to a run's files, dashboards and live page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MARGIN_SECONDS = 30.0
 
 
 def links(settings: Settings, run: RunRow, lang: Language) -> str:
-    """Return the lines with files and pages of a run; Grafana only when it runs."""
+    """Return one line per file or page of a run; Grafana is included only when it runs."""
     folder, prometheus = settings.results.path, settings.prometheus
     page = _live_page(prometheus.page or prometheus.url, run.id, lang)
     dashboard = (
@@ -33,13 +33,13 @@ def links(settings: Settings, run: RunRow, lang: Language) -> str:
 
 
 def _live_page(prometheus: str, run_id: str, lang: Language) -> str:
-    """Return the URL of the run's row on Prometheus' live page, which is in Spanish by default."""
+    """Return the URL of the run on Prometheus' live page, which is in Spanish by default."""
     query = "?lang=en" if lang == "en" else ""
     return f"{prometheus.rstrip('/')}/consoles/index.html{query}#{quote(run_id)}"
 
 
 def _dashboard(grafana: str, run: RunRow) -> str:
-    """Return the URL of the run's dashboard over the whole time of the run."""
+    """Return the URL of the run's dashboard, with the run's whole time range."""
     start, end = run.started_at or run.created_at, run.finished_at or time.time()
     moments = {"from": start - MARGIN_SECONDS, "to": end + MARGIN_SECONDS}
     query = {"var-run_id": run.id} | {name: f"{1000 * moment:.0f}" for name, moment in moments.items()}

@@ -1,4 +1,4 @@
-"""`matrix`: measure every cell in a run of its own; resumable."""
+"""`matrix`: measure every cell in one run per repeat; resumable."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def _print_results(matrix_run: MatrixRun, as_json: bool, lang: Language) -> None
 
 
 def _outlook(matrix_run: MatrixRun, lang: Language) -> str:
-    """Return the plan: every run in order, with its id or its predicted duration."""
+    """Return the plan as text: every run in order, with its id or its predicted duration."""
     plan, runs, eta = matrix_run.plan, ordered_runs(matrix_run.plan), _eta(matrix_run.remaining_time(), lang)
     lines = [f"  {planned.label(plan).to(lang):<24} {_prospect(matrix_run, planned, lang)}" for planned in runs]
     done = len(matrix_run.rows)

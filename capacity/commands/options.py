@@ -1,4 +1,4 @@
-"""Options that every verb shares."""
+"""Options that the verbs share."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 def setting_option(
     flag: str, setting: str, read: Callable[[Settings], Any], text: str, *, type: Any
 ) -> Callable[[Command], Command]:
-    """Return an option whose default is a setting, from the environment or `.env`; its help shows the variable."""
+    """Return a click option whose default is a setting from the environment or `.env`.
+
+    The help text shows the name of the environment variable.
+    """
     variable, default = setting.split("=")
     names = ", ".join(filter(None, [variable, default and f"default {default}"]))
     return click.option(flag, type=type, default=lambda: read(Settings.from_process()), help=f"{text} [env: {names}].")
@@ -42,7 +45,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 
 
 class Finite(click.FloatRange):
-    """A range that rejects NaN, which `click.FloatRange` accepts."""
+    """A float range that also rejects NaN; `click.FloatRange` accepts NaN."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Return the number; fail when it is not finite or outside the range."""
@@ -53,7 +56,7 @@ class Finite(click.FloatRange):
 
 
 def run_ids(text: str) -> list[str]:
-    """Return the ids of `A,B,…`; raise UsageError when there is none or one is given twice."""
+    """Return the ids of `A,B,…`; raise UsageError for an empty list or a repeated id."""
     ids = [part.strip() for part in text.split(",") if part.strip()]
     if not ids or len(set(ids)) < len(ids):
         raise UsageError("runs", "it must be different ids separated by commas", "see `make table`", value=text)
@@ -61,5 +64,5 @@ def run_ids(text: str) -> list[str]:
 
 
 def with_examples(*examples: str) -> str:
-    """Return the epilog of a help text: real command lines."""
+    """Return the examples of a help text as its epilog."""
     return "\b\nExamples:\n" + "\n".join(f"  python -m capacity {example}" for example in examples)

@@ -36,7 +36,7 @@ class Quantity(click.ParamType[float]):
         self.pattern = re.compile(rf"(\d+(?:\.\d+)?(?:e\d+)?)\s*{'/' if rate else ''}\s*(s|min|h)")
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return videos per minute or seconds; fail with an example."""
+        """Return videos per minute or seconds; the error for any other value shows an example."""
         if isinstance(value, float):
             return value
         match = self.pattern.fullmatch(str(value).strip())
@@ -64,7 +64,7 @@ PLAN_OPTIONS = (
 
 
 def plan_options(command: Command) -> Command:
-    """Add the options whose defaults are settings."""
+    """Add the options whose defaults are settings to the verb `plan`."""
     for option in reversed(PLAN_OPTIONS):
         command = option(command)
     return command
@@ -132,7 +132,7 @@ def _demand(
 
 
 def _measured(runs: str) -> ResultRow:
-    """Return the run with the highest capacity."""
+    """Return, of the given runs, the run with the highest X_sat."""
     rows = [row for row in load_rows(run_ids(runs)) if row.service_mean_seconds is not None]
     if not rows:
         raise UsageError("plan --runs", "none of the runs has a service time", "give runs that finished videos")
@@ -171,6 +171,7 @@ def _limit_as_json(limit: Limit) -> dict[str, Any]:
     return {
         "name": Reason(limit.part),
         "load": limit.load,
+        # the key `bears` (the limit) is kept for readers of old output
         "bears": limit.limit,
         "share": limit.share,
         "breaks_at_per_minute": limit.breaks_at_per_minute,

@@ -14,7 +14,10 @@ from capacity.experiments.test_runner import Progress
 
 @contextmanager
 def progress_bar(description: Callable[[], str]) -> Iterator[Progress]:
-    """Show the videos of a run under `description()`, on a terminal only; yield the function that updates the bar."""
+    """Show a progress bar over the videos of a run; yield the function that updates the bar.
+
+    The text beside the bar is `description()`. The bar appears only on a terminal.
+    """
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with ProgressDisplay(*columns, console=console, transient=True, disable=not console.is_terminal) as display:

@@ -26,5 +26,8 @@ def print_facts(title: Text, values: Iterable[LabelledValue], lang: Language, no
 
 
 def print_json(content: Mapping[str, Any], lang: Language) -> None:
-    """Print one JSON object with the version of its schema; `to_json` converts its values."""
+    """Print one JSON object with the version of its schema.
+
+    `to_json` converts the values.
+    """
     click.echo(json.dumps({"schema": SCHEMA} | to_json(content, lang), ensure_ascii=False))

@@ -1,4 +1,4 @@
-"""`report`: what one run showed."""
+"""`report`: the figures, checks and bottleneck of one run."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def report(run: str | None, tasks_log: str | None, as_json: bool, lang: Language
 
 
 def _analyse_recorded(runner: TestRunner, run_id: str | None, tasks_log: str | None) -> RunAnalysis:
-    """Analyse the run with this id, else with this tasks log, else the newest, when its figures are final."""
+    """Analyse the run with this id or this tasks log, else the newest, once its figures are final."""
     with reading(runner.sessions) as session:
         recorded = find_run(session, run_id, tasks_log)
         recording_rules.wait_settled(session, recorded, runner.settings.prometheus.url)
@@ -61,7 +61,7 @@ def _analyse_recorded(runner: TestRunner, run_id: str | None, tasks_log: str | N
 
 
 def analysis_as_json(analysis: RunAnalysis) -> dict[str, object]:
-    """Return the result row of a run and everything derived from it."""
+    """Return the result row and the derived figures of a run as JSON values."""
     row = {name: getattr(analysis.row, name) for name in analysis.row.__dataclass_fields__}
     return row | {
         "x_sat_missing": missing_capacity(analysis),

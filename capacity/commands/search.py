@@ -35,9 +35,11 @@ RESULT = Text(
 @json_option
 @lang_option
 def search(size: str, concurrency: int, profile: str, refine: bool, as_json: bool, lang: Language) -> None:
-    """Find the highest rate that a sustained run shows to be stable: a burst, then a check at 95 % of its X_sat.
+    """Find the highest rate that a sustained run shows to be stable.
 
-    Exit codes: 0 a rate was verified, 1 none was, 2 wrong input.
+    The first run is a burst. Then sustained runs check rates from 95 % of the burst's X_sat downwards. The first
+    run is a burst. Then sustained runs check rates from 95 % of its X_sat downwards. Exit codes: 0 a rate was
+    verified, 1 none was, 2 wrong input.
     """
     parse_size(size)
     runner = TestRunner.open(lang)

@@ -1,4 +1,4 @@
-"""`usl`: fit the Universal Scalability Law, or print why it does not apply."""
+"""`usl`: fit the Universal Scalability Law (USL), or print why it does not apply."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from core.language import Language, Text
 
 @dataclass(frozen=True, slots=True)
 class FitInput:
-    """The points to fit, and the number of cores of the machine if known."""
+    """The points to fit, and the machine's number of cores if known."""
 
     levels: Levels
     cores: int | None = None
@@ -51,7 +51,7 @@ def usl(file: Path | None, runs: str | None, unweighted: bool, as_json: bool, la
     Points are weighted by 1/se if given, else by 1/x. Intervals are 5-95 % of a bootstrap. If the law does not apply,
     the reason is printed with the coefficients.
 
-    Exit codes: 0 fitted or refused, 2 wrong input, 3 FILE cannot be read.
+    Exit codes: 0 the fit or the reason against it is printed, 2 wrong input, 3 FILE cannot be read.
     """
     points = _input(file, runs)
     fit = fit_usl(points.levels, weighted=not unweighted, cores=points.cores)
@@ -62,7 +62,10 @@ def usl(file: Path | None, runs: str | None, unweighted: bool, as_json: bool, la
 
 
 def fit_as_json(levels: Levels, fit: UslFit) -> dict[str, Any]:
-    """Return the fit under the names of the law; `n_peak` is not rounded and null when kappa is 0."""
+    """Return the fit as JSON values, with the names that the law uses.
+
+    `n_peak` is not rounded, and null when kappa is 0.
+    """
     model = fit.model
     return {
         "sigma": model.sigma,
@@ -77,8 +80,9 @@ def fit_as_json(levels: Levels, fit: UslFit) -> dict[str, Any]:
         "dof": fit.dof,
         "max_relative_residual": fit.max_relative_residual,
         "efficiency": efficiency(levels).tolist(),
-        "refused": fit.refused,
-        "peak_refused": fit.peak_refused,
+        # the keys `refused` and `peak_refused` are kept for readers of old output
+        "refused": fit.unusable,
+        "peak_refused": fit.peak_reason,
     }
 
 
@@ -122,7 +126,10 @@ def read_levels(file: Path) -> Levels:
 
 
 def levels_of_runs(rows: list[ResultRow]) -> FitInput:
-    """Return X_sat against slots, with standard errors from the 95 % intervals if every run has one."""
+    """Return X_sat against slots as the points to fit.
+
+    The standard errors come from the 95 % intervals, if every run has an interval.
+    """
     usable = [(row, row.x_sat_per_minute) for row in rows if row.x_sat_per_minute is not None]
     if not usable:
         raise UsageError("usl --runs", "none of the runs has an X_sat", "give bursts of more videos than slots")
@@ -178,11 +185,11 @@ def _range(interval: Interval | None, lang: Language) -> str:
 
 def _consequences(levels: Levels, fit: UslFit, lang: Language) -> Iterator[LabelledValue]:
     model = fit.model
-    if model.peak is not None and fit.peak_refused is None:
+    if model.peak is not None and fit.peak_reason is None:
         below = max(1, int(model.peak))
         at = " · ".join(f"X({n}) = {significant(model.throughput(n), lang)}" for n in (below, below + 1))
         yield Text("máximo", "peak"), f"n = {below} ({significant(model.peak, lang)}) · {at}"
-    if fit.refused is None:
+    if fit.unusable is None:
         yield Text("límite λ/σ", "limit λ/σ"), significant(np.inf if model.limit is None else model.limit, lang)
     ratios = sorted(zip(levels.n.tolist(), efficiency(levels).tolist(), strict=True))
     yield Text("eficiencia", "efficiency"), " · ".join(f"{n:g}: {percent(ratio, lang, 0)}" for n, ratio in ratios)
@@ -190,11 +197,11 @@ def _consequences(levels: Levels, fit: UslFit, lang: Language) -> Iterator[Label
 
 
 def _notes(levels: Levels, fit: UslFit, lang: Language) -> Iterator[Text]:
-    if fit.refused is not None:
-        why = sentence(fit.refused, lang)
+    if fit.unusable is not None:
+        why = sentence(fit.unusable, lang)
         yield Text(f"NO USAR: {why}", f"DO NOT USE: {why}")
-    elif fit.peak_refused is not None:
-        why = sentence(fit.peak_refused, lang)
+    elif fit.peak_reason is not None:
+        why = sentence(fit.peak_reason, lang)
         yield Text(f"sin máximo que citar: {why}", f"no peak to quote: {why}")
     if levels.distinct == 3:
         sigma = significant(amdahl_sigma(levels), lang)

@@ -1,1 +1,1 @@
-"""Diagnosis of a run: what limits it, and how far its numbers can be used."""
+"""Diagnosis of a run: its bottleneck, and the quality of its data."""

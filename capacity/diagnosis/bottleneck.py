@@ -132,7 +132,11 @@ class BottleneckVerdict:
 
 
 def find_bottleneck(cell: CellEvidence) -> BottleneckVerdict:
-    """Return the candidate with most supporting criteria, else a clearly busiest resource, else UNCLEAR."""
+    """Return the verdict on the bottleneck of a cell.
+
+    The primary cause is the candidate with the most supporting criteria. Without such a candidate it is a resource
+    that is clearly the busiest, else UNCLEAR.
+    """
     judged = (_judge(cause, criteria(cell)) for cause, criteria in _CRITERIA.items())
     candidates = tuple(sorted(judged, key=_weight(cell)))
     best = candidates[0]
@@ -142,7 +146,10 @@ def find_bottleneck(cell: CellEvidence) -> BottleneckVerdict:
 
 
 def _judge(cause: Cause, criteria: list[Criterion]) -> Candidate:
-    """Return the candidate: HIGH for three criteria that hold or a sufficient one, MEDIUM for two."""
+    """Return the candidate with its confidence.
+
+    HIGH needs three criteria that hold, or a sufficient one. MEDIUM needs two.
+    """
     supporting = [criterion for criterion in criteria if criterion.holds]
     confidence = Confidence.LOW
     if len(supporting) >= 3 or any(criterion.sufficient for criterion in supporting):
@@ -154,13 +161,13 @@ def _judge(cause: Cause, criteria: list[Criterion]) -> Candidate:
 
 
 def _measurements(criteria: list[Criterion], holds: bool | None) -> tuple[Measurement, ...]:
-    """Return the measurements of the criteria in this state, each once."""
+    """Return the measurements of the criteria in this state, without repetitions."""
     chosen = (criterion.measurements for criterion in criteria if criterion.holds is holds)
     return tuple(dict.fromkeys(measurement for measurements in chosen for measurement in measurements))
 
 
 def _weight(cell: CellEvidence) -> Callable[[Candidate], tuple[int, int, float]]:
-    """Return the sort key: confidence, then precedence among equals, then utilisation."""
+    """Return the sort key of a candidate: confidence, then precedence of the cause, then utilisation."""
     rank = {Confidence.HIGH: 0, Confidence.MEDIUM: 1, Confidence.LOW: 2}
     precedence = {cause: position for position, cause in enumerate(_CRITERIA)}
     busy = cell.utilisations()
@@ -168,7 +175,10 @@ def _weight(cell: CellEvidence) -> Callable[[Candidate], tuple[int, int, float]]
 
 
 def _busiest(cell: CellEvidence, candidates: tuple[Candidate, ...]) -> BottleneckVerdict:
-    """Apply the utilisation rule: two of U >= 0.85, a lead >= 0.15, a gain < 25 % from doubling the slots."""
+    """Return the busiest resource if two of three conditions hold.
+
+    The conditions are U >= 0.85, a lead of >= 0.15, and a gain of < 25 % from doubling the slots.
+    """
     busy = sorted(cell.utilisations().items(), key=lambda item: -item[1])
     unclear = BottleneckVerdict(
         Cause.UNCLEAR, Confidence.LOW, tuple(cell.utilisation(cause) for cause, _ in busy), candidates
@@ -205,7 +215,10 @@ def _memory(cell: CellEvidence) -> list[Criterion]:
 
 
 def _disk(cell: CellEvidence) -> list[Criterion]:
-    """Test for a disk that work waits for; all work stopped for a quarter of the time is sufficient."""
+    """Test for a disk that the work waits for.
+
+    If all work was stopped for a quarter of the time, that alone is sufficient.
+    """
     download = Measurement(Quantity.DOWNLOAD_SLOWDOWN, cell.stage_slowdown.get("download"))
     slower = any_of(_ffmpeg_is_slower(cell), at_least(download, 1.25))
     full = Measurement(Quantity.IO_PRESSURE_FULL, cell.io_pressure_full)
@@ -219,7 +232,7 @@ def _disk(cell: CellEvidence) -> list[Criterion]:
 
 
 def _network(cell: CellEvidence) -> list[Criterion]:
-    """Test for transfers that fill their channel: with more slots no more bytes per second are moved.
+    """Test for transfers that fill their channel: more slots do not move more bytes per second.
 
     Slots in step download together and upload together, so each direction is full only half of the time. Then
     transfers that take longer with more slots are the evidence.
@@ -236,7 +249,7 @@ def _network(cell: CellEvidence) -> list[Criterion]:
 
 
 def _memory_bandwidth(cell: CellEvidence) -> list[Criterion]:
-    """Test for the same work at more CPU seconds; both criteria must hold."""
+    """Test for the same work at more CPU seconds than with one slot; both criteria must hold."""
     return jointly(_ffmpeg_is_slower(cell), at_least(_cpu_work(cell), 1.15))
 
 
@@ -250,10 +263,11 @@ def _cpu(cell: CellEvidence) -> list[Criterion]:
 
 
 def _single_thread(cell: CellEvidence) -> list[Criterion]:
-    """Test for one thread per video on idle cores; all criteria must hold, which excludes a full CPU.
+    """Test for one busy thread per video while other cores are idle; all criteria must hold.
 
-    They exclude a wait too: one busy thread uses one core, an ffmpeg that waits for a disk uses less. Under a quota
-    that throttles, ffmpeg uses few cores however many threads it has, so nothing can be concluded.
+    Together the criteria exclude a full CPU. They also exclude a wait: one busy thread uses one core, an ffmpeg
+    process that waits for a disk uses less. Under a quota that throttles, ffmpeg uses few cores however many
+    threads it has, so nothing can be concluded.
     """
     if (cell.throttled_period_ratio or 0.0) >= 0.05:
         return []
@@ -265,10 +279,10 @@ def _single_thread(cell: CellEvidence) -> list[Criterion]:
 
 
 def _slots(cell: CellEvidence) -> list[Criterion]:
-    """Test for a cell where no resource is busy and no stage has slowed down: it has room for more slots.
+    """Test for a cell that has room for more slots.
 
-    A resource that is 75 % busy caps the gain from doubling the slots at 1/0.75 - 1 = 33 %. A gain of 50 % rules it
-    out as the limit.
+    No resource is busy and no stage has slowed down. A resource that is 75 % busy caps the gain from doubling the
+    slots at 1/0.75 - 1 = 33 %. A gain of 50 % rules it out as the limit.
     """
     pressures = (cell.cpu_pressure_some, cell.io_pressure_some, cell.memory_pressure_full)
     highest = max((p for p in pressures if p is not None), default=None)
@@ -285,7 +299,10 @@ def _slots(cell: CellEvidence) -> list[Criterion]:
 
 
 def _serialisation(cell: CellEvidence) -> list[Criterion]:
-    """Test for slots that do not help while no measured resource is busy: the wait is unmeasured."""
+    """Test for slots that add no throughput while no measured resource is busy.
+
+    Then the slots wait for something that is not measured.
+    """
     if cell.has_remote_storage and all_of(_long_transfers(cell), _slower_transfers(cell)).holds:
         return []  # that wait is measured
     idle = _idle(cell, 0.70)
@@ -315,7 +332,10 @@ def _slower_transfers(cell: CellEvidence) -> Criterion:
 
 
 def _idle(cell: CellEvidence, limit: float) -> Criterion:
-    """Return the criterion that no resource is busier than the limit; unknown without that of the CPU."""
+    """Return the criterion that no resource is busier than the limit.
+
+    It is unknown when the CPU utilisation is unknown.
+    """
     busiest = max(cell.utilisations().values()) if cell.cpu_utilisation is not None else None
     return below(Measurement(Quantity.HIGHEST_UTILISATION, busiest), limit)
 

@@ -69,9 +69,10 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
-    """Measurements against limits; `holds` is None when unknown, `sufficient` if it decides alone.
+    """Measurements compared with limits.
 
-    `measurements` are those that decide: all when the criterion holds, else only those that fail or are unknown.
+    `holds` is None when unknown. `sufficient` is true if the criterion decides alone. `measurements` are those
+    that decide: all when the criterion holds, else only those that fail or are unknown.
     """
 
     measurements: tuple[Measurement, ...]
@@ -107,26 +108,32 @@ def between(measured: Measurement, low: float, high: float) -> Criterion:
 
 
 def sufficient(criterion: Criterion) -> Criterion:
-    """Return the criterion as one that makes the verdict certain by itself."""
+    """Return the criterion marked as sufficient: it makes the verdict certain by itself."""
     return replace(criterion, sufficient=True)
 
 
 def all_of(*criteria: Criterion) -> Criterion:
-    """Return a criterion that holds when all do; one that fails decides, one unknown leaves it open."""
+    """Return a criterion that holds when all of these hold.
+
+    It fails when one fails. Otherwise it is unknown when one is unknown.
+    """
     states = [criterion.holds for criterion in criteria]
     holds = False if False in states else None if None in states else True
     return Criterion(_measurements(c for c in criteria if c.holds is holds), holds)
 
 
 def any_of(*criteria: Criterion) -> Criterion:
-    """Return a criterion that holds when any does; one unknown leaves it open while none does."""
+    """Return a criterion that holds when any of these holds.
+
+    Otherwise it is unknown when one is unknown.
+    """
     states = [criterion.holds for criterion in criteria]
     holds = True if True in states else None if None in states else False
     return Criterion(_measurements(c for c in criteria if c.holds is holds), holds)
 
 
 def jointly(*criteria: Criterion) -> list[Criterion]:
-    """Return the criteria such that each holds only when all do."""
+    """Return these criteria changed so that each holds only when all of them hold."""
     holds = all_of(*criteria).holds
     return [replace(criterion, holds=holds) for criterion in criteria]
 

@@ -1,4 +1,4 @@
-"""Data-quality warnings: conditions that make a run invalid, and conditions that only need a note."""
+"""Data-quality warnings: conditions that make a run invalid or that need a note."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class RunFacts:
 
 
 def quality_warnings(facts: RunFacts) -> tuple[QualityWarning, ...]:
-    """Return the warnings that the facts raise, the most fundamental first."""
+    """Return the warnings that the facts of a run cause, the most fundamental first."""
     return tuple(warning for check in _CHECKS for warning in check(facts))
 
 
@@ -111,7 +111,7 @@ def autocorrelation(values: Floats) -> float:
 
 
 def drift(values: Floats) -> tuple[float, float]:
-    """Return the change from first to last by a fitted line, relative to the mean, and its p-value.
+    """Return the change over a run by a fitted line, relative to the mean, and its p-value.
 
     The size alone is not enough: at CV 0.3 thirty cycles without a trend change by over 10 % in 60 % of runs.
     """
@@ -156,7 +156,10 @@ def _other_processes(facts: RunFacts) -> Iterator[QualityWarning]:
 
 
 def _cost(facts: RunFacts) -> Iterator[QualityWarning]:
-    """Check that the same file costs the same CPU seconds; only this shows a neighbour on the host."""
+    """Check that the same file costs the same CPU seconds in every execution.
+
+    No other check shows the load of other virtual machines on the same host.
+    """
     cpu = facts.ffmpeg_cpu_seconds
     if cpu.size >= COST_VIDEOS and cpu.std(ddof=1) > COST_LIMIT * cpu.mean():
         least, most = float(cpu.min()), float(cpu.max())
@@ -188,7 +191,10 @@ def _size(facts: RunFacts) -> Iterator[QualityWarning]:
 
 
 def _sequence(facts: RunFacts) -> Iterator[QualityWarning]:
-    """Check the order of the slot cycles, which an interval for independent values does not see."""
+    """Check the order of the slot cycles for dependence and trend.
+
+    An interval for independent values does not show either.
+    """
     if facts.cycle_seconds.size < AUTOCORRELATION_VIDEOS:
         return
     correlation = autocorrelation(facts.cycle_seconds)

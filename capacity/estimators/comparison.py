@@ -44,7 +44,10 @@ class NotComparable(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`ratio` is X_sat of B over A with its 95 % interval, None when the runs allow none."""
+    """Result of a comparison: X_sat of B over A, with its interval and the outcome.
+
+    `ratio` has a 95 % interval. It is None when the runs allow none.
+    """
 
     gate: Gate
     ratio: float | None
@@ -77,7 +80,7 @@ def compare_single_runs(
 
 
 def judge_ratio(ratio: float, interval: Interval, margin: float = MARGIN) -> Gate:
-    """Return the gate for a ratio B / A and its interval."""
+    """Return the outcome (pass, fail or inconclusive) for a ratio B / A and its interval."""
     if interval.low > 1 - margin:
         return Gate.PASS
     if interval.high < 1 and ratio < 1 - margin:
@@ -86,7 +89,7 @@ def judge_ratio(ratio: float, interval: Interval, margin: float = MARGIN) -> Gat
 
 
 def not_comparable(reason: Reason, extra_runs: int = 0) -> Comparison:
-    """Return the comparison of runs that must not be compared."""
+    """Return the result for runs that must not be compared, with the reason."""
     return Comparison(Gate.NOT_COMPARABLE, None, None, reason, extra_runs)
 
 

@@ -48,7 +48,7 @@ def quantile_ranks(count: int, probability: float, confidence: float = 0.95) -> 
 
 
 def quantile_interval(values: Floats, probability: float, confidence: float = 0.95) -> Interval:
-    """Return the distribution-free interval of a quantile; an end without a rank is infinite."""
+    """Return the distribution-free interval of a quantile; an end without such a rank is infinite."""
     ordered = np.sort(values[np.isfinite(values)])
     low, high = quantile_ranks(ordered.size, probability, confidence)
     return Interval(

@@ -1,4 +1,4 @@
-"""Little's law, L = X R, from empty to empty: the recorded times against the counters of the queue."""
+"""Little's law, L = X R, over a run that starts and ends empty: recorded times against queue counters."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ class Agreement(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LittleCheck:
-    """Mean number of videos present, counted and implied; `mismatch` is implied / counted - 1."""
+    """Mean number of videos present: counted by the queue, and implied by the recorded times.
+
+    `mismatch` is implied / counted - 1.
+    """
 
     counted_mean: float
     implied_mean: float

@@ -1,4 +1,4 @@
-"""Reason: a code of a closed enum and its numbers.
+"""Reason of a result: a code of a closed enum, and its numbers.
 
 `capacity.report.messages` makes the sentence.
 """
@@ -12,7 +12,10 @@ from enum import StrEnum
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why a result is missing or doubtful; the names of `values` end in their units, ratios are of 1."""
+    """The reason why a result is missing or doubtful.
+
+    The names of `values` end in their units. Ratios are of 1.
+    """
 
     code: StrEnum
     values: Mapping[str, object] = field(default_factory=dict)

@@ -29,7 +29,7 @@ class Decomposition:
 
 
 def decompose(uploaded_at: Floats, started_at: Floats, ended_at: Floats, stages: Mapping[str, Floats]) -> Decomposition:
-    """Return the mean of each part of the response time, over the videos with all three times.
+    """Return the mean of each part, over the videos with upload, start and end times.
 
     All arrays have one entry per video, in seconds. NaN in a stage counts as 0 s.
     """

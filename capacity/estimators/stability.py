@@ -20,7 +20,7 @@ SAMPLE_POINTS = 500  # Theil-Sen looks at every pair; more points of a counted q
 
 
 class Stability(StrEnum):
-    """Verdict on a sustained run."""
+    """Verdicts on a sustained run."""
 
     STABLE = "STABLE"
     UNSTABLE = "UNSTABLE"
@@ -29,7 +29,7 @@ class Stability(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StabilityVerdict:
-    """Verdict with its evidence.
+    """Stability verdict with its evidence.
 
     `growth_ratio` is the slope of the waiting queue over the offered rate. `utilisation` is rho with its one-sided
     95 % ends. `not_fetching` is true when the queue grows although the slots have spare capacity.
@@ -136,14 +136,20 @@ def utilisation(rate_per_second: float, service_seconds: Floats, slots: int) -> 
 
 
 def arrivals_needed(cv: float, rho: float) -> int | None:
-    """Return the arrivals that distinguish rho from 1 with 90 % power, at least 60; None where rho is 1."""
+    """Return the number of arrivals that distinguish rho from 1 with 90 % power, at least 60.
+
+    It is None where rho is 1.
+    """
     if not math.isfinite(cv) or not math.isfinite(rho) or rho == 1:
         return None
     return max(MINIMUM_ARRIVALS, math.ceil((2.93 * cv * rho / (1 - rho)) ** 2))
 
 
 def offered_rate(sent_at: Floats, intended_at: Floats, target_per_minute: float) -> OfferedRate:
-    """Return the offered rate and the lateness; late sends mean that the generator set the rate."""
+    """Return the offered rate and the lateness.
+
+    If videos are sent late, the load generator set the rate.
+    """
     interval = SECONDS_PER_MINUTE / target_per_minute
     rate = SECONDS_PER_MINUTE * _rate_per_second(np.sort(sent_at[np.isfinite(sent_at)]))
     late = (sent_at - intended_at)[np.isfinite(sent_at) & np.isfinite(intended_at)]
@@ -159,13 +165,16 @@ def offered_rate(sent_at: Floats, intended_at: Floats, target_per_minute: float)
 
 
 def judged_window(arrivals: Floats, service_mean_seconds: float) -> tuple[float, float]:
-    """Return start and end of the judged part: the first 20 % or three service times are dropped."""
+    """Return start and end of the window that is judged.
+
+    The first 20 % of the run or three service times, whichever is longer, are left out.
+    """
     first, last = float(arrivals[0]), float(arrivals[-1])
     return min(first + max(0.2 * (last - first), 3 * service_mean_seconds), last), last
 
 
 def _rate_per_second(arrivals: Floats) -> float:
-    """Return (n-1) / (last - first): n events bound n-1 intervals."""
+    """Return the rate (n-1) / (last - first), because n events bound n-1 intervals."""
     if arrivals.size < 2 or arrivals[-1] <= arrivals[0]:
         return float("nan")
     return float((arrivals.size - 1) / (arrivals[-1] - arrivals[0]))

@@ -1,4 +1,4 @@
-"""The scenario's X and S, and X_sat, the throughput with every slot busy, with its interval.
+"""Throughput: the scenario's X and S, and X_sat (the throughput with every slot busy).
 
 All times are seconds on one clock, of any origin. NaN is a time that did not happen or is unknown. A video that was
 delivered twice has one entry in the per-video arrays and two executions, of which at most one is `counted`.
@@ -35,7 +35,7 @@ class NoCapacity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Executions:
-    """The deliveries of a run that ran, in any order; one entry per execution.
+    """The executions of a run, in any order: message deliveries that a worker started.
 
     `slot` is any integer code of the worker process, or None when it is unknown. `counted` is true for the execution
     that completed its video first: failures and duplicates are load but not output.
@@ -48,7 +48,7 @@ class Executions:
     uploaded_at: Floats | None = None
 
     def finished(self) -> Executions:
-        """Return the executions with both stamps, in start order."""
+        """Return the executions with start and end times, in start order."""
         finite = np.flatnonzero(np.isfinite(self.started_at) & np.isfinite(self.ended_at))
         order = finite[np.lexsort((self.ended_at[finite], self.started_at[finite]))]
         return Executions(
@@ -86,7 +86,7 @@ class SlotCycles:
 
 @dataclass(frozen=True, slots=True)
 class SaturatedThroughput:
-    """X_sat, videos per minute with every slot busy; `per_minute` is None where `reason` says why.
+    """X_sat in videos per minute, with its interval; `per_minute` is None where `reason` says why.
 
     The 95 % interval is of this run. It does not include differences between runs.
     """
@@ -157,7 +157,7 @@ def slot_cycles(executions: Executions, slots: int) -> SlotCycles:
 
 
 def saturated_throughput(executions: Executions, slots: int) -> SaturatedThroughput:
-    """Return X_sat of these executions; see `saturated_throughput_of_cycles`."""
+    """Return X_sat from executions; the method is that of `saturated_throughput_of_cycles`."""
     return saturated_throughput_of_cycles(slot_cycles(executions, slots), slots)
 
 
@@ -175,7 +175,10 @@ def saturated_throughput_of_cycles(cycles: SlotCycles, slots: int) -> SaturatedT
 
 
 def filling_efficiency(scenario_per_minute: float, saturated_per_minute: float | None) -> float:
-    """Return X / X_sat, the share of X_sat that a burst of this size shows; under 0.9 N is too small."""
+    """Return X / X_sat, the share of X_sat that a burst of this size shows.
+
+    Under 0.9 the number of videos is too small.
+    """
     return scenario_per_minute / saturated_per_minute if saturated_per_minute else float("nan")
 
 
@@ -192,7 +195,10 @@ def service_statistics(started_at: Floats, ended_at: Floats) -> ServiceStatistic
 
 
 def skewed_stamps(cycles: SlotCycles) -> int:
-    """Count the executions with a service time under 0 or a gap under -1 s: a clock ran backwards."""
+    """Count the executions whose times show that a clock ran backwards.
+
+    These have a service time under 0 or a gap under -1 s.
+    """
     return int(np.count_nonzero((cycles.service_seconds < 0) | (cycles.gap_seconds < -SKEW_SECONDS)))
 
 
@@ -216,11 +222,11 @@ def _rate(count: float, seconds: float) -> float:
 
 
 def _successors(finished: Executions, slots: int) -> Integers:
-    """Return the position of the next execution of the same slot, -1 for none, in start order.
+    """Return, for each execution, the position of the slot's next execution; -1 for none.
 
-    Recycled processes (more ids than slots) and unknown ids are chained by rank: the k-th end frees the place that
-    the (k+slots)-th start takes. The sum of the gaps, hence X_sat over all executions, is the same for every chaining
-    once each slot has started before any takes its second execution.
+    Executions are in start order. Recycled processes (more ids than slots) and unknown ids are chained by rank:
+    the k-th end frees the place that the (k+slots)-th start takes. The sum of the gaps, hence X_sat over all
+    executions, is the same for every chaining once each slot has started before any takes its second execution.
     """
     successor = np.full(finished.started_at.size, -1, dtype=np.int64)
     if finished.slot is None or np.unique(finished.slot).size > slots:
@@ -239,7 +245,10 @@ def _unknown(code: NoCapacity, **values: int) -> SaturatedThroughput:
 
 
 def _from_cycles(cycle: Floats, counted: Booleans, slots: int) -> SaturatedThroughput:
-    """Return X_sat by a ratio estimate: slot seconds per completed video, failures in the numerator only."""
+    """Return X_sat by a ratio estimate: slot seconds per completed video.
+
+    Failed executions count in the slot seconds only.
+    """
     share = float(counted.mean())
     if share == 0:
         return _unknown(NoCapacity.NO_COMPLETED_VIDEO, executions=cycle.size)

@@ -52,7 +52,10 @@ class PeakRefusal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Levels:
-    """Throughput `x` at concurrency `n`, in any order, with repetitions; `se` are standard errors of `x`."""
+    """Points to fit: throughput `x` at concurrency `n`, in any order, with repetitions.
+
+    `se` are the standard errors of `x`.
+    """
 
     n: Floats
     x: Floats
@@ -77,9 +80,9 @@ class UslIntervals:
 
 @dataclass(frozen=True, slots=True)
 class UslFit:
-    """A fit, its quality, and the reasons not to use it.
+    """A fitted law, its quality, and the reasons not to use it.
 
-    `refused` is why the law must not be used on these data, `peak_refused` why the peak must not be quoted. Both are
+    `unusable` is why the law must not be used on these data, `peak_reason` why the peak must not be quoted. Both are
     None when there is no such reason. `standard_errors` are (lambda, sigma, kappa), None without residual degrees of
     freedom.
     """
@@ -90,8 +93,8 @@ class UslFit:
     standard_errors: tuple[float, float, float] | None
     max_relative_residual: float
     intervals: UslIntervals | None
-    refused: Reason | None
-    peak_refused: Reason | None
+    unusable: Reason | None
+    peak_reason: Reason | None
 
 
 def fit_usl(levels: Levels, *, weighted: bool = True, cores: int | None = None, seed: int = 0) -> UslFit:
@@ -107,7 +110,7 @@ def fit_usl(levels: Levels, *, weighted: bool = True, cores: int | None = None, 
     dof = levels.n.size - (2 if levels.distinct < 3 else 3)
     rse, errors = _residual_errors(levels, model, weights, dof)
     intervals = _bootstrap(levels, model, weights, _noise(levels, rse, weighted), seed)
-    refused = refusal(levels, model)
+    unusable = reason_against_fit(levels, model)
     return UslFit(
         model=model,
         dof=dof,
@@ -115,8 +118,8 @@ def fit_usl(levels: Levels, *, weighted: bool = True, cores: int | None = None, 
         standard_errors=errors,
         max_relative_residual=float(_relative_residuals(levels, model).max()),
         intervals=intervals,
-        refused=refused,
-        peak_refused=refused or peak_refusal(levels, model, intervals, cores),
+        unusable=unusable,
+        peak_reason=unusable or reason_against_peak(levels, model, intervals, cores),
     )
 
 
@@ -132,8 +135,8 @@ def efficiency(levels: Levels) -> Floats:
     return relative
 
 
-def refusal(levels: Levels, model: Usl) -> Reason | None:
-    """Return why the law must not be used on these data, or None."""
+def reason_against_fit(levels: Levels, model: Usl) -> Reason | None:
+    """Return the reason not to use the law on these data, or None."""
     if levels.distinct < FEWEST_LEVELS:
         values = {"levels": levels.distinct, "levels_needed": FEWEST_LEVELS}
         return Reason(FitRefusal.TOO_FEW_LEVELS, values)
@@ -143,8 +146,8 @@ def refusal(levels: Levels, model: Usl) -> Reason | None:
     return _negative_coefficient(levels) or _poor_fit(levels, model)
 
 
-def peak_refusal(levels: Levels, model: Usl, intervals: UslIntervals | None, cores: int | None) -> Reason | None:
-    """Return why the peak must not be quoted although the fit may be used, or None."""
+def reason_against_peak(levels: Levels, model: Usl, intervals: UslIntervals | None, cores: int | None) -> Reason | None:
+    """Return the reason not to quote the peak, although the fit may be used, or None."""
     if model.peak is None:
         return Reason(PeakRefusal.NO_PEAK)
     reach = float(levels.n.max())
@@ -223,7 +226,7 @@ def _noise(levels: Levels, rse: float | None, weighted: bool) -> Floats | None:
 
 
 def _bootstrap(levels: Levels, model: Usl, weights: Floats, deviation: Floats | None, seed: int) -> UslIntervals | None:
-    """Return the 5-95 % intervals of refits to x + noise."""
+    """Return the 5-95 % bootstrap intervals: quantiles of refits to x with random noise added."""
     if deviation is None:
         return None
     noise = np.random.default_rng(seed).normal(size=(DRAWS, levels.x.size))
@@ -248,5 +251,5 @@ def _quantiles(values: Floats) -> Interval:
 
 def _single_level(levels: Levels) -> UslFit:
     model = Usl(float((levels.x / levels.n).mean()), float("nan"), float("nan"))
-    refused = refusal(levels, model)
-    return UslFit(model, 0, None, None, float("nan"), None, refused, refused)
+    unusable = reason_against_fit(levels, model)
+    return UslFit(model, 0, None, None, float("nan"), None, unusable, unusable)

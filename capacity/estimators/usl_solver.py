@@ -1,4 +1,4 @@
-"""Coefficients of the USL: bounded least squares for one data set or thousands of draws at once."""
+"""Coefficients of the USL by bounded least squares, for one data set or thousands of draws at once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NEGLIGIBLE_EFFECT = 1e-6  # of the throughput at the largest level: no measureme
 
 @dataclass(frozen=True, slots=True)
 class Usl:
-    """The three coefficients, and the throughput, peak and limit that follow from them."""
+    """The three coefficients of the law; throughput, peak and limit follow from them."""
 
     scale: float
     sigma: float
@@ -70,16 +70,20 @@ def fit_coefficients(n: Floats, x: Floats, weights: Floats, *, amdahl: bool = Fa
 
 
 def exact_three_point(n: Floats, x: Floats) -> Usl:
-    """Return the law through three points; a negative coefficient means that the law does not hold.
+    """Return the law that passes exactly through three points.
 
-    n/X = a + b (n-1) + c n (n-1) is linear; lambda = 1/a, sigma = b/a, kappa = c/a.
+    A negative coefficient means that the law does not hold. n/X = a + b (n-1) + c n (n-1) is linear; lambda = 1/a,
+    sigma = b/a, kappa = c/a.
     """
     a, b, c = (float(v) for v in np.linalg.solve(_design(n), n / x))
     return Usl(1 / a, b / a, c / a)
 
 
 def _starts(n: Floats, x: Floats, weights: Floats) -> Floats:
-    """Return starting points, shape (k, 3): the non-negative linearised fit and a grid of (sigma, kappa)."""
+    """Return the solver's starting points, shape (k, 3).
+
+    They are the linearised fit with non-negative coefficients, and a grid of (sigma, kappa).
+    """
     grid = [(sigma, kappa) for sigma in (0.0, 0.01, 0.1, 0.5) for kappa in (0.0, 1e-4, 1e-2, 0.2)]
     scale = weights * x**2 / n
     a, b, c = optimize.nnls(_design(n) * scale[:, None], n / x * scale)[0]
@@ -92,7 +96,7 @@ def _starts(n: Floats, x: Floats, weights: Floats) -> Floats:
 
 
 def _best(n: Floats, x: Floats, weights: Floats, starts: Floats, upper: Floats) -> Usl:
-    """Return the fit of least cost over all starts; the first of equals."""
+    """Return the fit with the lowest cost over all starts; among equal costs, the first fit."""
     parameters, cost = least_squares(n, np.broadcast_to(x, (len(starts), x.size)), weights, starts, upper)
     scale, sigma, kappa = parameters[int(np.argmin(cost))]
     return Usl(float(scale), float(sigma), float(kappa))

@@ -1,7 +1,8 @@
-"""Early stop of a burst: when its capacity is known well enough, and how its queued videos are cancelled.
+"""Early stop of a burst: the precision that allows a stop, and the cancelling of queued videos.
 
-A video is cancelled only while we hold its message and no worker has claimed it, so that the sum injected = done +
-failed + waiting + in flight + dead-lettered holds at every moment (docs/adr/0031).
+A burst may stop early when its X_sat is known precisely enough. Then the queued videos are cancelled. A video is
+cancelled only while we hold its message and no worker has claimed it, so that the sum injected = done + failed +
+waiting + in flight + dead-lettered holds at every moment (docs/adr/0031).
 """
 
 from __future__ import annotations
@@ -35,20 +36,26 @@ BATCH_MESSAGES = 10
 
 
 def knows_enough(executions: Executions, slots: int, unfinished_since: float | None) -> bool:
-    """Return True if a running burst may stop, by the executions that started before the first unfinished one."""
+    """Return True if a running burst may stop, because its X_sat is known precisely enough.
+
+    The decision uses only the executions that started before the first unfinished execution.
+    """
     cycles = slot_cycles(executions, slots)
     before = executions.finished().started_at < (math.inf if unfinished_since is None else unfinished_since)
     return may_stop(cycles.cycle_seconds[before])
 
 
 def may_stop(cycle_seconds: Floats, minimum: int = MINIMUM_VIDEOS, target: float = TARGET_PRECISION) -> bool:
-    """Return True if the mean cycle is known precisely enough; videos in flight should still finish and count."""
+    """Return True if the mean slot cycle is known precisely enough to stop.
+
+    Videos in flight should still finish and are counted.
+    """
     prefix = finished_prefix(cycle_seconds)
     return prefix.size >= minimum and precision(prefix) <= target
 
 
 def finished_prefix(cycle_seconds: Floats) -> Floats:
-    """Return the cycles before the first unfinished one (NaN), in start order.
+    """Return the slot cycles before the first unfinished cycle (NaN), in start order.
 
     A selection of all finished cycles would favour short ones.
     """
@@ -57,20 +64,20 @@ def finished_prefix(cycle_seconds: Floats) -> Floats:
 
 
 def precision(cycle_seconds: Floats) -> float:
-    """Return the relative half width of the 95 % interval of the mean cycle; NaN below two cycles."""
+    """Return the relative half width of the 95 % interval of the mean slot cycle; NaN below two cycles."""
     return t_half_width(cycle_seconds) / float(cycle_seconds.mean()) if cycle_seconds.size > 1 else float("nan")
 
 
 @dataclass(frozen=True)
 class QueuedVideos:
-    """The videos that wait in one queue."""
+    """The queued videos of one queue."""
 
     client: SQSClient
     queue_url: str
     sessions: Sessions
 
     def cancel(self, run_ids: Collection[str]) -> int:
-        """Remove the waiting videos of these runs with their messages; return their number.
+        """Delete the queued videos of these runs and their messages; return the number of videos.
 
         Other messages become visible only at the end. If they became visible after each batch, they would be received
         again and again until SQS moves them to the dead-letter queue.
@@ -100,9 +107,10 @@ class QueuedVideos:
         return answer.get("Messages", [])
 
     def _cancel_one(self, message: Any, run_ids: Collection[str]) -> bool:
-        """Remove the video, then its message.
+        """Delete the video's row, then its message; return True if the video was cancelled.
 
-        If we are killed between the two, a worker rejects the message. In the other order the video would wait forever.
+        If this process is killed between the two steps, a worker rejects the message. In the reverse order the
+        video would wait forever.
         """
         video_id, run_id = video_of(message["Body"])
         if run_id not in run_ids or not self._remove(video_id, run_id):
@@ -111,7 +119,10 @@ class QueuedVideos:
         return True
 
     def _make_visible(self, receipt_handles: Sequence[str]) -> None:
-        """Make the messages visible at once; a message whose receipt handle has expired is visible already."""
+        """Make the messages visible immediately.
+
+        A message whose receipt handle has expired is visible already.
+        """
         for first in range(0, len(receipt_handles), BATCH_MESSAGES):
             batch = enumerate(receipt_handles[first : first + BATCH_MESSAGES])
             self.client.change_message_visibility_batch(
@@ -131,7 +142,10 @@ class QueuedVideos:
 
 
 def video_of(body: str) -> tuple[str, str]:
-    """Return video id and run id of a message of the injector; empty strings for any other message."""
+    """Return the video id and run id of a message of the injector.
+
+    For any other message both are empty strings.
+    """
     try:
         envelope = json.loads(base64.b64decode(body))
         _args, kwargs, _embed = json.loads(base64.b64decode(envelope["body"]))

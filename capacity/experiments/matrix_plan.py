@@ -1,4 +1,4 @@
-"""The plan of a matrix: its runs, their order, and how long they will take. Pure."""
+"""Plan of a matrix run: its runs, their order, and their predicted durations. Pure."""
 
 from __future__ import annotations
 
@@ -36,7 +36,10 @@ class Basis(StrEnum):
 
 @dataclass(frozen=True)
 class MatrixPlan:
-    """Every size × concurrency × mode, `repeats` times; a rate of None is 0.8 of the burst's X_sat."""
+    """The options of a matrix run: every size × concurrency × mode, `repeats` times.
+
+    A rate of None is 0.8 of the burst's X_sat.
+    """
 
     sizes: tuple[str, ...]
     concurrencies: tuple[int, ...]
@@ -50,7 +53,10 @@ class MatrixPlan:
 
     @property
     def name(self) -> str:
-        """Return a short hash of how a cell is measured; the same options resume, more cells or repeats add."""
+        """Return a short hash of the options that define how a cell is measured.
+
+        A matrix run with the same name resumes the earlier one. More cells or repeats do not change the name.
+        """
         how = (self.count, self.arrivals, self.rate_per_minute, self.adaptive, self.profile)
         return hashlib.sha256(json.dumps(how).encode()).hexdigest()[:8]
 
@@ -69,11 +75,11 @@ class PlannedRun:
     repeat: int
 
     def note(self, plan: MatrixPlan) -> str:
-        """Return the note stored with the run, by which a resumed matrix finds it."""
+        """Return the note that is stored with the run; a resumed matrix run finds its runs by the note."""
         return f"matrix {plan.name} {self.size} c{self.concurrency} {self.mode} #{self.repeat}"
 
     def label(self, plan: MatrixPlan) -> Text:
-        """Return the run's name for people."""
+        """Return the name of the run that is shown to the user."""
         which = f" #{self.repeat}" if plan.repeats > 1 else ""
         mode = MODE_NAMES[self.mode]
         cell = f"{self.size} c={self.concurrency}"
@@ -89,10 +95,11 @@ class Prediction:
 
 
 def ordered_runs(plan: MatrixPlan) -> list[PlannedRun]:
-    """Return the runs: repeat after repeat, cells shuffled within each, bursts before runs that need their X_sat.
+    """Return the runs of the plan in the order in which they are carried out.
 
-    Interleaving keeps a slow drift of the machine from looking like a difference between cells. The plan's name is
-    the seed, so a resumed matrix keeps its order.
+    All cells of one repeat come before the next repeat, shuffled. Bursts come before the runs whose rate needs the
+    X_sat of a burst. Interleaving keeps a slow drift of the machine from looking like a difference between cells.
+    The plan's name is the seed, so a resumed matrix keeps its order.
     """
     shuffled = random.Random(plan.name)  # noqa: S311 (an order, not a secret)
     runs: list[PlannedRun] = []
@@ -105,7 +112,7 @@ def ordered_runs(plan: MatrixPlan) -> list[PlannedRun]:
 
 
 def predict(plan: MatrixPlan, run: PlannedRun, services: Services, cores: int) -> Prediction:
-    """Return the duration of a run with overhead; without an early stop."""
+    """Return the predicted duration of a run with its overhead, if it does not stop early."""
     service, basis = _service(parse_size(run.size), run.concurrency, services, cores)
     between = service / run.concurrency
     if run.mode == Mode.SUSTAINED:
@@ -117,21 +124,25 @@ def predict(plan: MatrixPlan, run: PlannedRun, services: Services, cores: int) -
 
 
 def total(predictions: Sequence[Prediction]) -> Prediction:
-    """Return the sum, with the least certain basis of its parts."""
+    """Return the sum of the predicted durations, with the least certain basis among them."""
     order = list(Basis)
     worst = max((order.index(p.basis) for p in predictions), default=0)
     return Prediction(sum(p.seconds for p in predictions), order[worst])
 
 
 def measured_services(measured: Iterable[tuple[str, int, float | None]]) -> dict[tuple[int, int], float]:
-    """Return service times by cell from size label, slots and mean seconds; later ones replace earlier ones."""
+    """Return service times by cell, from size label, slots and mean seconds.
+
+    A later value of the same cell replaces an earlier value.
+    """
     return {(label_bytes(size), slots): seconds for size, slots, seconds in measured if seconds is not None}
 
 
 def _service(size_bytes: int, slots: int, services: Services, cores: int) -> tuple[float, Basis]:
-    """Return the service time: measured, or scaled from the nearest cell, or guessed from size and cores.
+    """Return the service time and its basis.
 
-    Scaling is proportional to bytes and assumes that more slots do not raise the throughput. It rather overestimates.
+    It is measured, or scaled from the nearest measured cell, or guessed from size and cores. Scaling is
+    proportional to bytes and assumes that more slots do not raise the throughput. It rather overestimates.
     """
     if (size_bytes, slots) in services:
         return services[size_bytes, slots], Basis.MEASURED
@@ -150,7 +161,10 @@ def _distance(cell: tuple[int, int], other: tuple[int, int]) -> tuple[float, flo
 
 
 def _phases(plan: MatrixPlan) -> list[tuple[str, ...]]:
-    """Return the modes that may be mixed; with an automatic rate, bursts come first."""
+    """Return the groups of modes whose runs may be mixed.
+
+    With an automatic rate, bursts come first.
+    """
     if plan.rate_per_minute is None and set(plan.modes) == {"burst", "sustained"}:
         return [("burst",), ("sustained",)]
     return [plan.modes]

@@ -1,4 +1,4 @@
-"""A matrix run: carry out a plan, resume it after an interruption, go on after a failed run."""
+"""Matrix run: carry out a plan, resume after an interruption, continue after a failed run."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ FAILURES_IN_A_ROW = 2
 
 
 class NoRate(EnvironmentFault):
-    """The automatic rate of a run needs an X_sat that is unknown; this is no failure of the stack."""
+    """The X_sat for the automatic rate of a run is unknown.
+
+    The programs and the queue did not fail.
+    """
 
 
 @dataclass
@@ -46,7 +49,7 @@ class MatrixRun:
     _others: list[ResultRow] = field(default_factory=list)
 
     def resume(self) -> None:
-        """Load the runs of an earlier call, and wait for a run that is still in progress."""
+        """Load the runs of an earlier call, after waiting for a run that is still in progress."""
         for planned in ordered_runs(self.plan):
             run_id = self._newest_run(planned)
             if run_id is not None and self.runner.adopt(run_id):
@@ -54,7 +57,7 @@ class MatrixRun:
         self.load_finished()
 
     def load_finished(self) -> None:
-        """Load the finished runs of an earlier call; leave runs in progress alone."""
+        """Load the finished runs of an earlier call; do not wait for runs in progress."""
         self._others = load_rows()
         finished = {row.run_id: row for row in self._others if row.status == RunStatus.FINISHED}
         newest = {planned: self._newest_run(planned) for planned in ordered_runs(self.plan)}
@@ -65,7 +68,7 @@ class MatrixRun:
         return [run for run in ordered_runs(self.plan) if run not in self.rows and run not in self.errors]
 
     def predict(self, planned: PlannedRun) -> Prediction:
-        """Return the predicted duration of a run, by what has been measured here so far."""
+        """Return the predicted duration of a run, from the service times measured on this machine so far."""
         rows = [*self._others, *self.rows.values()]
         services = measured_services((row.size_label, row.slots, row.service_mean_seconds) for row in rows)
         return predict(self.plan, planned, services, os.cpu_count() or 1)
@@ -75,7 +78,10 @@ class MatrixRun:
         return total([self.predict(planned) for planned in self.remaining()])
 
     def run(self, progress: Progress, on_result: Callable[[PlannedRun, ResultRow | AforoError], None]) -> None:
-        """Carry out the remaining runs and report each; raise RunFailed after several failures in a row."""
+        """Carry out the remaining runs, and report each result.
+
+        Raise RunFailed after several failures in a row.
+        """
         in_a_row = 0
         for planned in self.remaining():
             try:
@@ -105,7 +111,11 @@ class MatrixRun:
         )
 
     def _automatic_rate(self, planned: PlannedRun) -> float:
-        """Return the rate of the cell's first repeat, so that repeats are comparable, else 0.8 of its burst's X_sat."""
+        """Return the automatic rate of a sustained run.
+
+        It is the rate of the cell's first repeat, so that repeats are comparable. For the first repeat it is 0.8
+        of the X_sat of the cell's burst.
+        """
         cell = (planned.size, planned.concurrency, planned.mode)
         same = [run for run in self.rows if (run.size, run.concurrency, run.mode) == cell]
         if same and (rate := self.rows[same[0]].rate_per_minute):

@@ -1,4 +1,4 @@
-"""Search for the highest sustainable rate: which run comes next. Pure; the caller runs each step."""
+"""Search for the highest sustainable rate: choose the next run. Pure; the caller carries out each run."""
 
 from __future__ import annotations
 
@@ -38,7 +38,10 @@ class StepResult:
 
 @dataclass(frozen=True, slots=True)
 class RateSearch:
-    """A search in progress: its steps, the highest stable rate and the lowest rate that counts as unstable."""
+    """State of a rate search.
+
+    It has the steps, the highest stable rate, and the lowest rate that counts as unstable.
+    """
 
     refine: bool = False
     capacity_per_minute: float | None = None
@@ -54,7 +57,7 @@ class RateSearch:
 
 
 def next_step(search: RateSearch) -> SearchStep | None:
-    """Return what to run next; None when the search has ended.
+    """Return the next step of the search; None when the search has ended.
 
     The first step is a burst. Then come rates from 0.95 of its X_sat down in steps of 0.05 until one run is stable.
     With `refine`, geometric bisection follows between the highest stable and the lowest unstable rate, until they are
@@ -71,7 +74,7 @@ def next_step(search: RateSearch) -> SearchStep | None:
 
 
 def advance(search: RateSearch, result: StepResult) -> RateSearch:
-    """Return the search after a step.
+    """Return the state of the search after a step with this result.
 
     A burst without X_sat ends the search. A second INCONCLUSIVE at one rate counts as not stable.
     """

@@ -1,4 +1,4 @@
-"""Run one test with the programs that a user runs, and return its row."""
+"""Run one test with the command-line programs that a user would run, and return its result row."""
 
 from __future__ import annotations
 
@@ -41,12 +41,15 @@ INJECTOR_END_SECONDS = 30.0
 
 
 class MeasurementFailed(AforoError):
-    """A program that the runner started failed, or the queue or the run does not progress."""
+    """A program that the runner started failed, or the queue or the run makes no progress."""
 
 
 @dataclass(frozen=True)
 class RunRequest:
-    """A run to carry out; `note` is stored with it, a profile of None is the injector's default."""
+    """A run to carry out.
+
+    `note` is stored with the run. A profile of None is the injector's default.
+    """
 
     size: str
     concurrency: int
@@ -63,12 +66,12 @@ Progress = Callable[[int, int], None]
 
 
 def no_progress(_finished: int, _expected: int) -> None:
-    """Show no progress."""
+    """Ignore the progress of a run."""
 
 
 @dataclass(frozen=True)
 class TestRunner:
-    """Runs tests on the stack of the settings."""
+    """Runner of tests on the configured stack (queue, database, workers)."""
 
     settings: Settings
     sessions: Sessions
@@ -76,12 +79,16 @@ class TestRunner:
 
     @classmethod
     def open(cls, lang: Language = DEFAULT_LANGUAGE) -> TestRunner:
-        """Return the runner of this process's settings."""
+        """Return a runner with the settings of this process."""
         settings = Settings.from_process()
         return cls(settings, open_store(settings), lang)
 
     def run(self, request: RunRequest, progress: Progress) -> ResultRow:
-        """Set the concurrency, wait for an empty queue, inject, wait for the last video, return the row."""
+        """Carry out one run and return its row.
+
+        The steps are to set the concurrency, wait for an empty queue, inject the videos, and wait for the last
+        video.
+        """
         self._set_concurrency(request)
         self.wait_for_empty_queue()
         run_id = self._inject(request, progress)
@@ -104,9 +111,10 @@ class TestRunner:
     def wait(
         self, run_id: str, progress: Progress, stuck_seconds: float = STUCK_SECONDS, *, adaptive: bool = False
     ) -> None:
-        """Wait until every video of the run is finished, and close the run; raise MeasurementFailed without progress.
+        """Wait until every video of the run is finished, and close the run.
 
-        With `adaptive`, cancel the queued videos as soon as the capacity is known precisely enough.
+        Raise MeasurementFailed if the run makes no progress. With `adaptive`, cancel the queued videos as soon as
+        the capacity is known precisely enough.
         """
         last, changed_at = -1, time.monotonic()
         while True:
@@ -126,7 +134,10 @@ class TestRunner:
             time.sleep(POLL_SECONDS)
 
     def adopt(self, run_id: str) -> bool:
-        """Return True if the run of an earlier call can be used; close a run whose injector died while sending."""
+        """Return True if the run of an earlier call can be used.
+
+        Close a run whose injector died while sending.
+        """
         while True:
             with reading(self.sessions) as session:
                 run = find_run(session, run_id)
@@ -155,7 +166,7 @@ class TestRunner:
 
     @cached_property
     def queued_videos(self) -> QueuedVideos:
-        """Return the videos that wait in the queue of the settings."""
+        """Return the queued videos of the configured queue."""
         client = aws.client(self.settings, "sqs")
         return QueuedVideos(client, sqs_queue.find_queue(client, self.settings.queue.name), self.sessions)
 
@@ -193,12 +204,16 @@ class TestRunner:
             return finished, run.count, closed
 
     def _store_calibration(self, run_id: str) -> None:
-        """Repeat the injector's CPU calibration now that the workers are idle, to detect a changed machine."""
+        """Repeat the CPU calibration that the injector ran before sending, to detect a changed machine.
+
+        The workers are idle now.
+        """
         if self.settings.stack == "aws":
             return
         seconds = calibration_seconds()
         with self.sessions.begin() as session:
             run = find_run(session, run_id)
+            # the key keeps the old name of the CPU calibration, for readers of old runs
             run.environment = {**run.environment, "canary_after_seconds": seconds}
 
     def _set_concurrency(self, request: RunRequest) -> None:
@@ -217,7 +232,7 @@ class TestRunner:
             raise EnvironmentFault("worker", f"its nodes have {slots} slots", remedy, value=self.settings.stack)
 
     def _inject(self, request: RunRequest, progress: Progress) -> str:
-        """Run the injector as a user would, with progress; return the id of the run."""
+        """Run the injector as a user would, and show its progress; return the id of the run."""
         run_id = new_run_id(request.mode, size_label(parse_size(request.size)), request.concurrency)
         with tempfile.TemporaryFile("w+") as stderr:
             injector = subprocess.Popen(_command("injector", *_injector_options(request), "--run-id", run_id),
@@ -262,13 +277,16 @@ def _command(*arguments: str) -> list[str]:
 
 
 def _environment(variables: dict[str, str]) -> dict[str, str]:
-    """Return our environment without the options that differ from run to run, which we pass as arguments."""
+    """Return this process's environment without the options that differ between runs.
+
+    These options are passed as arguments.
+    """
     hidden = RUN_OPTIONS - {"USER_ID"}
     return {key: value for key, value in os.environ.items() if key not in hidden} | variables
 
 
 def _interrupt(process: subprocess.Popen[bytes]) -> None:
-    """Let an injector that still runs mark its run as interrupted."""
+    """Interrupt an injector that is still running, so that it marks its run as interrupted."""
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
         process.wait(INJECTOR_END_SECONDS)

@@ -1,1 +1,1 @@
-"""Report: terminal, one HTML file that opens offline, document of the scenario."""
+"""Reports: text for the terminal, one HTML file that opens offline, the scenario's document."""

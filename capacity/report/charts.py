@@ -1,6 +1,7 @@
-"""Charts as inline SVG that stretches to any width; labels are HTML, so that they keep their size on a phone.
+"""Charts as inline SVG that stretches to any width.
 
-Colours are CSS variables of the page, so one chart serves light theme, dark theme and print (docs/adr/0030).
+Labels are HTML, so that their size is the same on a phone. Colours are CSS variables of the page, so one chart
+serves light theme, dark theme and print (docs/adr/0030).
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Frame:
-    """The plane of one chart; `pixels` is its height in CSS pixels."""
+    """The plotting area of one chart; `pixels` is its height in CSS pixels."""
 
     x: Axis
     y: Axis
@@ -57,7 +58,7 @@ class Frame:
         )
 
     def area(self, xs: Floats, ys: Floats, colour: str) -> str:
-        """Return the filled area under a line."""
+        """Return the area under a line, filled."""
         return "".join(
             f'<polygon points="{self.point(piece[0][0], self.y.low)} '
             f'{" ".join(self.point(x, y) for x, y in piece)} {self.point(piece[-1][0], self.y.low)}" '
@@ -89,7 +90,10 @@ class Frame:
 
 
 def draw(frame: Frame, name: str, shapes: Iterable[str], dots: Iterable[str] = (), names: Sequence[str] = ()) -> str:
-    """Return a chart; `names` label equal rows from the top and replace the values of the y axis."""
+    """Return a chart as HTML.
+
+    `names` label rows of equal height from the top, instead of the values of the y axis.
+    """
     grid = "".join(f'<line class="grid" {_across(frame, y)}/>' for y in ([] if names else frame.y.ticks()))
     return (
         f'<figure class="chart" role="img" aria-label="{escape(name)}"><figcaption>{escape(name)}</figcaption>'

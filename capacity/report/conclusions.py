@@ -1,4 +1,4 @@
-"""Conclusions that intervals and verdicts support, and what remains unknown: codes with their values.
+"""Conclusions that the measurements support, and open questions: codes with their values.
 
 The sentence of each code stands in templates/conclusiones.es.md.j2, as a macro of the same name.
 """
@@ -36,7 +36,10 @@ class Conclusion:
 
 
 def conclusions(analysed: AnalysedRuns) -> Iterator[Conclusion]:
-    """Yield what intervals and verdicts support: per size, between sizes, per rate, per cause."""
+    """Yield the conclusions that intervals and verdicts support.
+
+    They are given per size, between sizes, per rate, and per bottleneck.
+    """
     sizes = curves(analysed)
     for curve in sizes:
         yield from _of_curve(curve)
@@ -48,12 +51,12 @@ def conclusions(analysed: AnalysedRuns) -> Iterator[Conclusion]:
 
 
 def unknowns(analysed: AnalysedRuns) -> Iterator[Conclusion]:
-    """Yield what the measurements do not show."""
+    """Yield the questions that the measurements do not answer."""
     yield from _of_few_runs(analysed.cells)
     for curve in curves(analysed):
-        if curve.fit is None or curve.fit.refused is not None:
-            refused = None if curve.fit is None else curve.fit.refused
-            yield Conclusion("no_fit", {"size": curve.size_label, "refused": refused})
+        if curve.fit is None or curve.fit.unusable is not None:
+            reason = None if curve.fit is None else curve.fit.unusable
+            yield Conclusion("no_fit", {"size": curve.size_label, "reason": reason})
     yield from _of_runs(analysed.newest_per_cell)
     yield Conclusion("other_conditions")
 
@@ -101,7 +104,7 @@ def _of_rate(cell: TableCell) -> Conclusion:
 
 
 def _of_limits(analysed: AnalysedRuns) -> Iterator[Conclusion]:
-    """Group the cells by their limit."""
+    """Group the cells by their bottleneck."""
     by_cause: dict[str, list[RunAnalysis]] = {}
     for run in analysed.newest_per_cell:
         if kept_up(run) or run.bottleneck.cause is not Cause.UNCLEAR:

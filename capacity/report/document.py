@@ -69,7 +69,7 @@ def _name(run: RunAnalysis) -> str:
 
 
 def _setup(runs: Sequence[RunAnalysis]) -> list[tuple[str, str]]:
-    """Return machine, software and inputs; each different value once."""
+    """Return machine, software and inputs of the runs, without repeated values."""
     values: dict[str, dict[str, None]] = {}
     for run in runs:
         for name, value in _setup_of(run):

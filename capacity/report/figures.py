@@ -1,4 +1,4 @@
-"""The charts of the report: data of each chart."""
+"""Charts of the report: select the data of each chart, and draw it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ STAGE_COLOURS = {
 
 
 def throughput_chart(curves: Sequence[Curve], lang: Language) -> str:
-    """Draw X_sat with its intervals against slots, one colour per size, and each fitted law that applies."""
+    """Draw X_sat with its intervals against slots.
+
+    Each size has one colour. A fitted law is drawn if it applies.
+    """
     most = max(cell.slots for curve in curves for cell in curve.points)
     top = max(max(cell.capacity, _upper(cell)) for curve in curves for cell in curve.points)
     frame = Frame(Axis(0, most + 0.5, "slots"), Axis(0, 1.08 * top), 240)
@@ -51,15 +54,18 @@ def throughput_chart(curves: Sequence[Curve], lang: Language) -> str:
 
 
 def _law(frame: Frame, curve: Curve, most: int, colour: str) -> str:
-    """Return the fitted law as a dashed line; nothing if it does not apply."""
-    if curve.fit is not None and curve.fit.refused is None:
+    """Return the fitted scalability law as a dashed line; nothing if it does not apply."""
+    if curve.fit is not None and curve.fit.unusable is None:
         n = np.linspace(1, most, 60)
         return frame.line(n, np.array([curve.fit.model.throughput(float(v)) for v in n]), colour, dashed=True)
     return ""
 
 
 def timeline(run: RunAnalysis, start: float, end: float, lang: Language) -> str:
-    """Draw the stages of each execution per slot, or the busy share per slot if there are too many executions."""
+    """Draw the stages of each execution per slot.
+
+    If there are too many executions, draw the busy share per slot instead.
+    """
     executions = run.recorded.executions
     if executions.slot is None or not executions.started_at.size:
         return ""
@@ -91,7 +97,7 @@ def queue_chart(run: RunAnalysis, start: float, end: float, lang: Language) -> s
 
 
 def resource_charts(run: RunAnalysis, start: float, end: float, lang: Language) -> str:
-    """Draw CPU, pressure and disk over the run; leave out what was not recorded."""
+    """Draw CPU, pressure (PSI) and disk over the run; a resource without samples has no chart."""
     resources = run.resources.during(start, end)
     cores = resources.latest("cores")
     x = resources.times - start
@@ -160,7 +166,7 @@ def _stages(run: RunAnalysis, frame: Frame, chosen: Integers, start: float, bott
 
 
 def _busy(run: RunAnalysis, frame: Frame, chosen: Integers, start: float, bottom: float) -> list[str]:
-    """Return the busy share of the slot per interval, as bars of that height."""
+    """Return the busy share of the slot per time interval, as one bar per interval."""
     executions = run.recorded.executions
     edges = np.linspace(frame.x.low, frame.x.high, BARS_LIMIT // 2 + 1)
     moments = np.sort(np.concatenate([executions.started_at[chosen], executions.ended_at[chosen]])) - start
@@ -200,7 +206,10 @@ def _upper(point: Point) -> float:
 
 
 def _rates(resources: Resources, key: str) -> Floats:
-    """Return a counter's increase per second over several samples, because scrapes are not exactly periodic."""
+    """Return a counter's increase per second over several samples.
+
+    Several samples are needed because scrapes are not exactly periodic.
+    """
     values = resources.samples.get(key, np.full(resources.times.size, np.nan))
     rates = np.full(values.size, np.nan)
     span = min(RATE_SAMPLES, values.size - 1)

@@ -1,4 +1,4 @@
-"""Sentences in one language, made from the codes and numbers that the formulas return.
+"""Sentences in the user's language, made from the codes and numbers that the formulas return.
 
 A template is a format string over the values of a `Reason`. Two forms with a bar between them, as in
 `{count:video|videos}`, are the noun that agrees with the number.
@@ -298,7 +298,10 @@ SIGNS = {Relation.AT_LEAST: "≥", Relation.AT_MOST: "≤", Relation.ABOVE: ">",
 
 
 class _Template(Formatter):
-    """Format with Python's specifications and `one|many`, `percent1` (12.3 %), `change` (+12 %)."""
+    """Formatter of the templates.
+
+    It adds `one|many`, `percent1` (12.3 %) and `change` (+12 %) to Python's format specifications.
+    """
 
     def format_field(self, value: Any, format_spec: str) -> str:
         """Return one field as text."""
@@ -337,14 +340,14 @@ def in_its_unit(quantity: Quantity, value: float) -> str:
 
 
 def bottleneck_line(verdict: BottleneckVerdict, lang: Language) -> str:
-    """Return a verdict in a line: `CPU (high): CPU busy 97 % of 2 cores (≥ 90 %); …`."""
+    """Return a bottleneck verdict as one line: `CPU (high): CPU busy 97 % of 2 cores (≥ 90 %); …`."""
     evidence = measurements(verdict.evidence, lang) or NOTHING_MEASURED.to(lang)
     confidence = "" if verdict.cause is Cause.UNCLEAR else f" ({CONFIDENCE_NAMES[verdict.confidence].to(lang)})"
     return f"{CAUSE_NAMES[verdict.cause].to(lang)}{confidence}: {evidence}"
 
 
 def measurements(measured: tuple[Measurement, ...], lang: Language) -> str:
-    """Return measurements in a line."""
+    """Return the measurements as one line of text."""
     return "; ".join(measurement(one, lang) for one in measured)
 
 
@@ -358,7 +361,10 @@ def _limit(measured: Measurement) -> str:
 
 
 def _derived(reason: Reason) -> Mapping[str, object]:
-    """Return the values that a template shows in another form: lists in a line, known ratios only."""
+    """Return the values that a template shows in another form.
+
+    Lists are joined in one line, and unknown ratios are left out.
+    """
     values: Mapping[str, Any] = reason.values
     if reason.code is Problem.STEAL:
         return {"shown": ", ".join(f"{100 * value:.1f} %" for value in values.values() if value is not None)}

@@ -1,4 +1,4 @@
-"""The HTML page: the answer first, then table, limits, saturation, and every run with its evidence."""
+"""HTML page of the report: answer, table, limits, saturation, and every run with its evidence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Capacity against slots per size: the points of the table, the fitted law, and their sentences."""
+"""Capacity against slots, per size: the points of the table, the fitted law, and their sentences."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ from core.run import Mode
 
 @dataclass(frozen=True)
 class Point:
-    """The capacity of one cell; with `between_runs` the interval includes differences between runs."""
+    """The capacity of one cell.
+
+    With `between_runs` the interval includes differences between runs.
+    """
 
     slots: int
     capacity: float
@@ -31,7 +34,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Curve:
-    """Points of one size in order of slots, with the law fitted to them; no fit under two levels."""
+    """The points of one size in order of slots, and the law fitted to them; no fit under two levels."""
 
     size_label: str
     points: tuple[Point, ...]
@@ -59,7 +62,7 @@ def curves(analysed: AnalysedRuns) -> list[Curve]:
 
 
 def statements(curve: Curve, lang: Language) -> Iterator[str]:
-    """Yield the sentences of a curve: efficiency, then the fit or why there is none."""
+    """Yield the sentences about a curve: efficiency, then the fit or the reason why there is none."""
     alone = efficiency(curve.levels)
     pairs = zip(curve.points, alone.tolist(), strict=True)
     shown = ", ".join(f"c={point.slots} {percent(share, lang, 0)}" for point, share in pairs)
@@ -84,11 +87,11 @@ def _points(cells: Iterable[TableCell], invalid: Collection[str]) -> Iterator[Po
 
 
 def _fit_statement(fit: UslFit | None, lang: Language) -> str:
-    if fit is None or fit.refused is not None:
-        why = "" if fit is None or fit.refused is None else f": {sentence(fit.refused, lang)}"
+    if fit is None or fit.unusable is not None:
+        why = "" if fit is None or fit.unusable is None else f": {sentence(fit.unusable, lang)}"
         return Text(f"Sin ley de escalabilidad (USL){why}.", f"No scalability law (USL){why}.").to(lang)
     model = fit.model
-    peak = sentence(fit.peak_refused, lang) if fit.peak_refused else f"n = {number(model.peak, lang, 1)}"
+    peak = sentence(fit.peak_reason, lang) if fit.peak_reason else f"n = {number(model.peak, lang, 1)}"
     return Text(
         f"USL: σ = {model.sigma:.4f}, κ = {model.kappa:.5f}, λ = {model.scale:.3f}; máximo: {peak}.",
         f"USL: σ = {model.sigma:.4f}, κ = {model.kappa:.5f}, λ = {model.scale:.3f}; peak: {peak}.",

@@ -41,7 +41,10 @@ NO_COMPLETE_BURST = Text("ninguna ráfaga está completa", "no burst is complete
 
 
 def answer(analysed: AnalysedRuns, lang: Language) -> list[str]:
-    """Return the headline and the sentences under it: capacity, its limit, its interval, and reservations."""
+    """Return the answer of the report: capacity, bottleneck, interval, and data-quality warnings.
+
+    The first sentence is the headline.
+    """
     best = analysed.best
     if best is None:
         return [_no_capacity(analysed, lang)]
@@ -70,12 +73,15 @@ def best_sentence(analysed: AnalysedRuns, run: RunAnalysis, lang: Language) -> s
 
 
 def missing_capacity(run: RunAnalysis) -> Reason | None:
-    """Return why a burst has no X_sat; None when it has one, and for a sustained run."""
+    """Return the reason why a burst has no X_sat.
+
+    It is None when the burst has one, and for a sustained run.
+    """
     return run.saturated.reason if run.saturated else None
 
 
 def headline(row: ResultRow, lang: Language, missing: Reason | None = None) -> str:
-    """Return the result of a run in one sentence; `missing` is why it has no X_sat."""
+    """Return the result of a run in one sentence; `missing` is the reason why it has no X_sat."""
     size, slots = spaced(row.size_label), plural(row.slots, "slot", "slots")
     if row.rate_per_minute is not None:
         rate, verdict = number(row.rate_per_minute, lang, 1), STABILITY_NAMES[row.stability or Stability.INCONCLUSIVE]
@@ -98,18 +104,21 @@ def headline(row: ResultRow, lang: Language, missing: Reason | None = None) -> s
 
 
 def limit(run: RunAnalysis, lang: Language) -> str:
-    """Return the limit of the run, with its confidence and evidence, as a sentence."""
+    """Return the bottleneck of the run, with confidence and evidence, as a sentence."""
     return f"{Text('Límite', 'Limit').to(lang)}: {limit_line(run, lang)}."
 
 
 def limit_line(run: RunAnalysis, lang: Language) -> str:
-    """Return cause, confidence and evidence in a line."""
+    """Return cause, confidence and evidence of the bottleneck as one line."""
     name, _, evidence = (text.to(lang) for text in limit_parts(run))
     return f"{name}: {evidence}" if kept_up(run) else bottleneck_line(run.bottleneck, lang)
 
 
 def limit_parts(run: RunAnalysis) -> tuple[Text, Text, Text]:
-    """Return cause, confidence and evidence; a stable run is limited by its offered rate."""
+    """Return cause, confidence and evidence of the bottleneck.
+
+    The limit of a stable sustained run is its offered rate.
+    """
     verdict = run.bottleneck
     if kept_up(run) and run.stability is not None:
         rho = run.stability.utilisation
@@ -122,12 +131,12 @@ def limit_parts(run: RunAnalysis) -> tuple[Text, Text, Text]:
 
 
 def kept_up(run: RunAnalysis) -> bool:
-    """Return True if the workers kept up with the offered rate, which then was the limit."""
+    """Return True if the workers kept up with the offered rate; then the rate was the limit."""
     return run.stability is not None and run.stability.verdict is Stability.STABLE
 
 
 def conservation(run: RunAnalysis, lang: Language) -> str:
-    """Return the sum in which every injected video must appear once."""
+    """Return the sum of the videos by state, in which every injected video must appear once."""
     c = run.recorded.video_counts
     holds = c.is_conserved and c.injected == run.row.count
     es = (
@@ -145,7 +154,7 @@ def conservation(run: RunAnalysis, lang: Language) -> str:
 
 
 def littles_law(run: RunAnalysis, lang: Language) -> str:
-    """Return the agreement of the recorded times with the counters of the queue."""
+    """Return how far the recorded times agree with the counters of the queue (Little's law)."""
     check = run.little
     if check.agreement is Agreement.UNKNOWN:
         return Text(
@@ -161,7 +170,7 @@ def littles_law(run: RunAnalysis, lang: Language) -> str:
 
 
 def stability(run: RunAnalysis, lang: Language) -> str:
-    """Return the stability verdict with its numbers; it does not apply to a burst."""
+    """Return the stability verdict with its numbers; for a burst, that there is none."""
     verdict = run.stability
     if verdict is None:
         return Text("no aplica a una ráfaga", "does not apply to a burst").to(lang)
@@ -217,7 +226,7 @@ def machine(run: RunAnalysis, lang: Language) -> str:
 
 
 def reservations(run: RunAnalysis, lang: Language) -> str:
-    """Return the data-quality warnings of the run, or that there are none."""
+    """Return the data-quality warnings of the run, or the sentence that there are none."""
     if not run.warnings:
         return Text("Sin reservas sobre la medición.", "No reservations about the measurement.").to(lang)
     reasons = "; ".join(sentence(warning.evidence, lang) for warning in run.warnings)
@@ -227,7 +236,7 @@ def reservations(run: RunAnalysis, lang: Language) -> str:
 
 
 def _no_capacity(analysed: AnalysedRuns, lang: Language) -> str:
-    """Return the headline without a capacity, with the reason of the newest burst without one."""
+    """Return the headline when no capacity is known, with the reason from the newest burst."""
     bursts = [run for run in reversed(analysed.runs) if run.saturated is not None]
     missing = next((reason for run in bursts if (reason := missing_capacity(run))), None)
     why = sentence(missing, lang) if missing else (NO_COMPLETE_BURST if bursts else NO_BURST).to(lang)
@@ -238,7 +247,7 @@ def _no_capacity(analysed: AnalysedRuns, lang: Language) -> str:
 
 
 def _scope(analysed: AnalysedRuns, run: RunAnalysis, lang: Language) -> str:
-    """Return whether the interval includes differences between runs."""
+    """Return the sentence that says whether the interval includes differences between runs."""
     cell = analysed.cell_of(run)
     if cell is not None and cell.is_between_runs:
         return Text(
@@ -288,7 +297,10 @@ def _service(run: RunAnalysis, lang: Language) -> str:
 
 
 def _stages(run: RunAnalysis, lang: Language) -> str:
-    """Return the mean of each stage and the rest, which is marked where it hides an unmeasured stage."""
+    """Return the mean of each stage and of the remaining time.
+
+    The remaining time is marked where it hides an unmeasured stage.
+    """
     parts = run.parts
     stages = [
         f"{STAGE_NAMES[name].to(lang)} {number(seconds, lang, 3)} s"

@@ -1,4 +1,4 @@
-"""Report of one run for the terminal: the answer, the row of the table, every figure and check."""
+"""Report of one run for the terminal: the answer, the row of the table, all figures and checks."""
 
 from __future__ import annotations
 

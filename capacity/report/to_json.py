@@ -17,7 +17,7 @@ from core.language import Language, Text
 
 #: version of the keys and codes of every `--json`; a key that changes its meaning raises it
 SCHEMA = 1
-#: keys that are older than the names of their fields
+#: keys by field name, where the key is kept for readers of old output: `suspects` are the candidate causes
 KEYS: Mapping[type, Mapping[str, str]] = {
     BottleneckVerdict: {"candidates": "suspects"},
     Decomposition: {"response_seconds": "cycle_seconds"},
@@ -26,7 +26,10 @@ KEYS: Mapping[type, Mapping[str, str]] = {
 
 
 def to_json(value: Any, lang: Language) -> Any:
-    """Return JSON values: reasons and measurements with a text, enums by value, NaN and infinity as null."""
+    """Return a result as JSON values.
+
+    Reasons and measurements get a text, enums are their values, NaN and infinity are null.
+    """
     if isinstance(value, Reason):
         return {"code": value.code.value, **to_json(value.values, lang), "text": sentence(value, lang)}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

@@ -1,4 +1,4 @@
-"""What a report writes: verdicts in the run's row, archives and row.json, the table and the page."""
+"""Files and rows that a report writes: verdicts in the run's row, archives, row.json, table and page."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LARGEST_ARCHIVED_RUN = 200_000
 
 
 def write_results(sessions: Sessions, settings: Settings, analysed: AnalysedRuns, lang: Language) -> None:
-    """Store every verdict, archive finished runs, and write table and page."""
+    """Store the verdicts of the analysed runs, archive finished runs, and write the table and the page."""
     with sessions.begin() as session:
         for run in analysed.runs:
             store_verdicts(session, run)
@@ -66,7 +66,10 @@ def store_verdicts(session: Session, run: RunAnalysis) -> None:
 
 
 def archive_run(session: Session, settings: Settings, run: RunAnalysis) -> int:
-    """Write the files of a run that is over, again while some of its videos are open; return the videos written."""
+    """Archive a finished run; return the number of videos written.
+
+    While some of the run's videos are open, every call writes the files again.
+    """
     folder, written = run_folder(settings.results.path, run.row.run_id), 0
     if run.row.status in FINAL_STATUSES and not is_archived(folder):
         row = session.get_one(RunRow, run.row.run_id)
@@ -78,6 +81,9 @@ def archive_run(session: Session, settings: Settings, run: RunAnalysis) -> int:
 
 
 def _is_settled(session: Session, run: RunAnalysis) -> bool:
-    """Return True if no record of the run can change; workers may finish an interrupted run's videos much later."""
+    """Return True if no record of the run can change.
+
+    Workers may finish the videos of an interrupted run much later.
+    """
     counts = run.recorded.video_counts
     return not counts.waiting and not counts.in_flight and unfinished_since(session, run.row.run_id) is None

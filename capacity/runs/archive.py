@@ -31,7 +31,10 @@ LEFT_OUT = frozenset({"run_id", "source_sha256", "profile", "user_id", "owner", 
 
 
 def is_archived(folder: Path) -> bool:
-    """Return True if the archive is complete and final; an old archive has `attempts.csv`."""
+    """Return True if the archive is complete and final.
+
+    An archive of an older version has `attempts.csv`, and is read too.
+    """
     names = ("run.json", "videos.csv", _executions_file(folder).name, "resources.csv")
     return all((folder / name).exists() for name in names) and not (folder / OPEN).exists()
 
@@ -39,7 +42,10 @@ def is_archived(folder: Path) -> bool:
 def write_archive(
     session: Session, run: RunRow, resources: Resources, folder: Path, *, is_settled: bool = True
 ) -> None:
-    """Write the run as recorded now; final if it `is_settled`. Each file is replaced atomically."""
+    """Write the archive of a run as recorded now.
+
+    The archive is final if the run `is_settled`. Each file is replaced atomically.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / OPEN).touch()
     facts = {column.name: getattr(run, column.name) for column in RunRow.__table__.columns}
@@ -58,7 +64,10 @@ def write_archive(
 
 
 def read_archive(folder: Path) -> tuple[RecordedRun, Resources]:
-    """Return a run and its resource samples from its files; raise UsageError when one is missing or damaged."""
+    """Return a run and its resource samples from its archive files.
+
+    Raise UsageError when a file is missing or damaged.
+    """
     try:
         run = RunRow(**json.loads((folder / "run.json").read_text(encoding="utf-8")))
         videos = _columns(folder / "videos.csv", VIDEO_COLUMNS)
@@ -75,7 +84,7 @@ def _executions_file(folder: Path) -> Path:
 
 
 def archived_figures(folder: Path) -> tuple[float | None, float | None]:
-    """Return X and S of the recording rules at the last report of the run; None where unknown."""
+    """Return X and S of the recording rules as stored by the run's last report; None where unknown."""
     try:
         row = json.loads((folder / "row.json").read_text(encoding="utf-8"))
         return row["x_per_minute"], row["s_seconds"]
@@ -130,7 +139,10 @@ def _columns(path: Path, columns: Sequence[str]) -> list[Array]:
 
 
 def _as_numbers(name: str, cells: Sequence[Any]) -> Array:
-    """Return a column as the database query returns it: words by their position, slots numbered."""
+    """Return a column in the form of the database query.
+
+    Words become positions in a vocabulary, and slots become numbers.
+    """
     if name == "who":
         numbers = {slot: number for number, slot in enumerate(dict.fromkeys(cells))}
         return np.array([numbers[slot] for slot in cells], dtype=np.float64)

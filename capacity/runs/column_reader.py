@@ -32,7 +32,10 @@ def read_columns(session: Session, statement: Select[Any]) -> list[Array]:
 
 @contextmanager
 def open_rows(session: Session, statement: Select[Any]) -> Iterator[Any]:
-    """Open the driver's cursor on `statement`; on PostgreSQL a server-side one, whose rows arrive in chunks."""
+    """Open the database driver's own cursor on `statement`.
+
+    On PostgreSQL it is a server-side cursor, whose rows arrive in chunks.
+    """
     connection = session.connection()
     text = str(statement.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True}))
     options = {"name": "aforo_rows"} if connection.dialect.name == "postgresql" else {}
@@ -43,5 +46,5 @@ def open_rows(session: Session, statement: Select[Any]) -> Iterator[Any]:
 
 
 def position_of(column: InstrumentedAttribute[Any], vocabulary: Sequence[str]) -> ColumnElement[Any]:
-    """Return the SQL of a word's position in `vocabulary`; -1 for null and any other word."""
+    """Return the SQL expression for a word's position in `vocabulary`; -1 for null and any other word."""
     return case({str(word): position for position, word in enumerate(vocabulary)}, value=column, else_=UNKNOWN_WORD)

@@ -1,4 +1,7 @@
-"""Conditions of a run; only runs under equal conditions are averaged or compared. Pure."""
+"""Conditions of a run. Pure.
+
+Only runs under equal conditions are averaged or compared.
+"""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ MOST_PROCESSES = 1 << 32
 
 @dataclass(frozen=True)
 class VideoCounts:
-    """Videos of a run by state; the parts add up to `injected`."""
+    """Number of videos of a run by state; the states add up to `injected`."""
 
     injected: int
     done: int
@@ -52,9 +52,10 @@ class VideoCounts:
 
 @dataclass(frozen=True)
 class RecordedRun:
-    """A run's row, one entry per video (NaN if it has not happened), and its executions without duplicates.
+    """A recorded run: its row, its videos, and its executions without duplicates.
 
-    `stage_seconds` and `ffmpeg_cpu_seconds` have one entry per execution, in the order of `executions`.
+    Arrays of videos have one entry per video. A time that has not happened is NaN. `stage_seconds` and
+    `ffmpeg_cpu_seconds` have one entry per execution, in the order of `executions`.
     """
 
     run: RunRow
@@ -76,12 +77,15 @@ class RecordedRun:
 
     @property
     def failed(self) -> int:
-        """Return how many videos ended without a result, including dead-lettered ones."""
+        """Return the number of videos that ended without a result, including dead-lettered ones."""
         return self.video_counts.failed + self.video_counts.dead_lettered
 
 
 def find_run(session: Session, run_id: str | None, tasks_log: str | None = None) -> RunRow:
-    """Return the run with this id, with this tasks log, or the newest; raise UsageError when there is none."""
+    """Return the run with this id or with this tasks log, else the newest run.
+
+    Raise UsageError when there is no such run.
+    """
     query = select(RunRow).order_by(RunRow.created_at.desc())
     if run_id:
         query = query.where(RunRow.id == run_id)
@@ -100,7 +104,10 @@ def load_run(session: Session, run: RunRow) -> RecordedRun:
 
 
 def _executions(session: Session, run: RunRow) -> Select[Any]:
-    """Return the query of a run's executions; a burst needs no upload times, which saves the join."""
+    """Return the query of a run's executions.
+
+    For a burst the query needs no upload times, which saves a join.
+    """
     nodes = session.scalars(select(ExecutionRow.node).where(ExecutionRow.run_id == run.id).distinct()).all()
     node_and_slot = position_of(ExecutionRow.node, sorted(nodes)) * MOST_PROCESSES + ExecutionRow.slot
     who = node_and_slot if nodes else ExecutionRow.slot
@@ -124,7 +131,7 @@ def unfinished_since(session: Session, run_id: str) -> float | None:
 
 
 def assemble(run: RunRow, videos: Sequence[Array], executions: Sequence[Array]) -> RecordedRun:
-    """Build the run from columns in the order of VIDEO_COLUMNS and EXECUTION_COLUMNS."""
+    """Build the recorded run from columns in the order of VIDEO_COLUMNS and EXECUTION_COLUMNS."""
     intended, uploaded, started, updated, states, reasons = videos
     outcomes, slots, execution_uploaded, execution_started, ended, *spent = executions
     final = np.isin(states, [STATES.index(state) for state in FINAL_STATES])
@@ -165,7 +172,7 @@ def _video_counts(states: Array, dead: Booleans) -> VideoCounts:
 
 
 def _first_tasks(tasks_log: str) -> list[str]:
-    """Return the first ids of the log."""
+    """Return the first task ids of the tasks log."""
     try:
         with open(tasks_log, encoding="utf-8") as lines:
             return [line.strip() for line in islice(lines, LOOKED_UP_TASKS)]

@@ -1,4 +1,4 @@
-"""Prometheus' samples of the machines and of the queue during a run; a missing sample is unknown."""
+"""Prometheus' samples of the machines and the queue during a run; a missing sample is unknown."""
 
 from __future__ import annotations
 
@@ -46,7 +46,10 @@ GAUGES = {
 
 @dataclass(frozen=True)
 class Resources:
-    """Samples of a run's window on one time axis, NaN where missing; keys are `family.label`."""
+    """Resource samples of a run's time window on one time axis; a missing sample is NaN.
+
+    Keys are `family.label`.
+    """
 
     times: Floats
     samples: dict[str, Floats] = field(default_factory=dict)
@@ -73,18 +76,21 @@ class Resources:
         return float(values[-1]) if values.size else None
 
     def rates(self, key: str) -> Floats:
-        """Return a counter's increase per second between adjacent samples; NaN at the first and where unknown."""
+        """Return a counter's increase per second between adjacent samples.
+
+        The first value and unknown values are NaN.
+        """
         values = self.samples.get(key, np.full(self.times.size, np.nan))
         with np.errstate(divide="ignore", invalid="ignore"):
             steps = np.diff(values).clip(min=0) / np.diff(self.times)
         return np.concatenate([np.full(min(1, self.times.size), np.nan), steps])
 
     def cores(self) -> float | None:
-        """Return the cores that the workers may use: their quota, else those of the machine."""
+        """Return the number of cores that the workers may use: their CPU quota, else the machine's cores."""
         return self.latest("quota") or self.latest("cores")
 
     def clock_offset(self) -> float | None:
-        """Return the largest clock offset of a worker from Prometheus.
+        """Return the largest clock offset between a worker and Prometheus.
 
         Use the smallest offset per side, because a slow scrape adds its own delay.
         """
@@ -105,7 +111,7 @@ class Resources:
         return max(0.0, busy - ours / (end - start)) / cores
 
     def cpu_rate(self, modes: frozenset[str]) -> float | None:
-        """Return the mean number of cores in these modes; None when unknown."""
+        """Return the mean number of cores busy in these CPU modes; None when unknown."""
         rates = [self.rate(key) for key in self.samples if key.startswith("cpu.") and key[4:] in modes]
         finite = [rate for rate in rates if rate is not None]
         return sum(finite) if finite else None
@@ -131,7 +137,7 @@ class Resources:
 
 
 def read_resources(query: RangeQuery, start: float, end: float) -> Resources:
-    """Read the samples of a window and of the seconds after it.
+    """Read the samples of a time window and of the seconds after the window.
 
     `query` takes expression, start, end and step, and returns the series.
     """
@@ -145,7 +151,10 @@ def read_resources(query: RangeQuery, start: float, end: float) -> Resources:
 
 
 def _on(times: Floats, series: Series) -> Floats:
-    """Return the series on the axis; Prometheus answers at start + k x step and omits gaps."""
+    """Return the series on the time axis.
+
+    Prometheus answers at start + k x step and omits gaps.
+    """
     values = np.full(times.size, np.nan)
     if series.points:
         moments, finite = np.array(series.points).T

@@ -42,6 +42,7 @@ class ResultRow:
     nodes: int = 1
     created_at: float = 0.0
     #: requested videos of a burst that stopped early and cancelled the rest
+    #: (the name is kept for readers of old row.json)
     asked: int | None = None
 
     @property
@@ -61,7 +62,10 @@ class ResultRow:
 
     @property
     def is_complete(self) -> bool:
-        """Return True if the run finished, every video is done once, and Prometheus does not contradict its figures."""
+        """Return True if the run is complete and its figures are consistent.
+
+        The run finished, every video is done exactly once, and Prometheus does not contradict the figures.
+        """
         finished = self.status == RunStatus.FINISHED and self.done == self.count
         return finished and not self.failed and not self.duplicates and self.agrees is not False
 

@@ -12,7 +12,7 @@ from core.settings import Settings
 
 
 def open_store(settings: Settings) -> Sessions:
-    """Return sessions on the settings' database, its schema up to date."""
+    """Return a session factory for the settings' database, after updating its schema."""
     engine = open_engine(settings.database.url)
     upgrade_schema(engine)
     return open_sessions(engine)

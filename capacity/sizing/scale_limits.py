@@ -1,4 +1,4 @@
-"""Limits to growth: the load on each shared part against its published or assumed limit."""
+"""Limits to growth: the load on each shared part of the system against its published or assumed limit."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class SharedPart(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ScaleAssumptions:
-    """Figures that depend on the installation; the defaults are judgements, not measurements."""
+    """Figures that depend on the installation; the defaults are assumptions, not measurements."""
 
     prefetch_per_slot: int = 1
     series_per_worker: int = 300
@@ -49,14 +49,17 @@ class Limit:
 
     @property
     def share(self) -> float:
-        """Return load / limit; the part fails above 1."""
+        """Return load / limit; above 1 the part is overloaded."""
         return self.load / self.limit
 
 
 def scale_limits(
     per_minute: float, slots: int, slots_per_worker: int, assumptions: ScaleAssumptions
 ) -> tuple[Limit, ...]:
-    """Return the limits at this demand, the nearest first; loads grow in proportion to the demand."""
+    """Return the limits of the shared parts at this demand, the nearest first.
+
+    Loads grow in proportion to the demand.
+    """
     workers = slots / slots_per_worker
     per_second = per_minute / SECONDS_PER_MINUTE
     writes = per_second * assumptions.row_writes_per_video

@@ -1,4 +1,4 @@
-"""Workers for a demand: by queueing formula, checked by simulation."""
+"""Workers for a demand, computed by queueing formula and checked by simulation."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MOST_EXTRA_SLOTS = 20
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """Demand: videos per minute, the longest wait of 95 % of them, and the service time of a video.
+    """Demand: videos per minute, the queue wait that 95 % of them must not exceed, and the service time.
 
     `service_seconds` is measured at the operating concurrency, not with one slot. `arrival_cv` is 1 for real users.
     """
@@ -44,7 +44,7 @@ class Demand:
 
 @dataclass(frozen=True, slots=True)
 class QueueForecast:
-    """Utilisation and waits for a demand with `slots` slots, by formula."""
+    """Utilisation and queue waits for a demand with `slots` slots, by formula."""
 
     slots: int
     utilisation: float
@@ -55,7 +55,7 @@ class QueueForecast:
 
 @dataclass(frozen=True, slots=True)
 class SimulatedQueue:
-    """Waits from simulated arrivals with gamma-distributed gaps and log-normal service times."""
+    """Queue waits from simulated arrivals with gamma-distributed gaps and log-normal service times."""
 
     arrivals: int
     wait_mean_seconds: float
@@ -77,9 +77,10 @@ class WorkerPlan:
 
 
 def erlang_c(slots: int, load: float) -> float:
-    """Return the probability that an arrival waits in M/M/c; 1 when the load is not under the slots.
+    """Return the probability that an arrival waits in M/M/c (Erlang C).
 
-    Computed by the Erlang B recursion B_k = a B / (k + a B), which neither overflows nor underflows.
+    It is 1 when the load is not under the number of slots. Computed by the Erlang B recursion B_k = a B / (k + a
+    B), which neither overflows nor underflows.
     """
     if load >= slots:
         return 1.0
@@ -90,7 +91,10 @@ def erlang_c(slots: int, load: float) -> float:
 
 
 def forecast(demand: Demand, slots: int) -> QueueForecast:
-    """Return the Allen-Cunneen approximation for G/G/c; waits are infinite if the load reaches the slots."""
+    """Return utilisation and queue waits by the Allen-Cunneen approximation for G/G/c.
+
+    Waits are infinite if the offered load reaches the number of slots.
+    """
     load = demand.load
     waiting = erlang_c(slots, load)
     rho = load / slots
@@ -104,7 +108,10 @@ def forecast(demand: Demand, slots: int) -> QueueForecast:
 
 
 def make_plan(demand: Demand, seed: int = 0) -> WorkerPlan:
-    """Return the fewest slots within the utilisation and the wait, by formula and then by simulation."""
+    """Return the plan with the fewest slots that keep utilisation and queue wait within their limits.
+
+    The slots are computed by formula and then checked by simulation.
+    """
     slots = _fewest_slots(demand)
     simulated = simulate(demand, slots, seed)
     for _ in range(MOST_EXTRA_SLOTS):
@@ -126,7 +133,10 @@ def make_plan(demand: Demand, seed: int = 0) -> WorkerPlan:
 
 
 def simulate(demand: Demand, slots: int, seed: int = 0) -> SimulatedQueue | None:
-    """Return the waits of a simulated queue, None when a steady state would need too many arrivals."""
+    """Return the queue waits of a simulated queue.
+
+    None when a steady state would need too many arrivals.
+    """
     arrivals = max(SIMULATED_ARRIVALS, SIMULATED_PER_SLOT * slots)
     if arrivals > SIMULATED_MOST or demand.load >= slots:
         return None
@@ -166,7 +176,10 @@ def drain_minutes(backlog: float, capacity_per_minute: float, arriving_per_minut
 
 
 def _fewest_slots(demand: Demand) -> int:
-    """Return the fewest slots by formula, by doubling and bisection; the wait falls with more slots."""
+    """Return the fewest slots by formula.
+
+    The search doubles, then bisects, because the queue wait falls with more slots.
+    """
     low = max(1, math.ceil(demand.load / demand.max_utilisation - 1e-9))
     if _suffices(demand, low):
         return low

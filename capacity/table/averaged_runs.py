@@ -1,4 +1,4 @@
-"""Which runs of a cell are averaged. Pure."""
+"""Choice of the runs of a cell that are averaged. Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class AveragedRuns:
 
 
 def averaged_runs(rows: Sequence[ResultRow], invalid: Collection[str]) -> AveragedRuns:
-    """Keep the runs of the best quality class that share the conditions of its reference run.
+    """Return the runs to average: those of the best quality class with the reference run's conditions.
 
     The reference run is the newest of those with the most videos. `invalid` are the ids of invalid runs.
     """
@@ -38,7 +38,10 @@ def averaged_runs(rows: Sequence[ResultRow], invalid: Collection[str]) -> Averag
 
 
 def _quality(row: ResultRow, invalid: Collection[str]) -> int:
-    """Return 0 for a complete and valid run, 1 for an invalid one, 2 for an incomplete one, 3 for one without X."""
+    """Return the quality class of a run; 0 is the best.
+
+    0 is a complete and valid run, 1 an invalid run, 2 an incomplete run, 3 a run without X.
+    """
     if row.x is None:
         return 3
     if not row.is_complete:

@@ -40,7 +40,7 @@ class TableCell:
 
     @property
     def sources(self) -> tuple[ResultRow, ...]:
-        """Return every run that is part of a figure of the cell, oldest first."""
+        """Return every run that contributes to a figure of the cell, oldest first."""
         return by_age({row.run_id: row for row in (*self.x_sat_runs, *self.runs)}.values())
 
     @property
@@ -60,13 +60,17 @@ class TableCell:
 
     @property
     def x_sat(self) -> float | None:
-        """Return the nominal capacity, the geometric mean of its runs."""
+        """Return X_sat, the geometric mean over the cell's runs."""
         capacities = self._capacities()
         return math.exp(float(np.mean(np.log(capacities)))) if capacities else None
 
     @property
     def x_sat_interval(self) -> Interval | None:
-        """Return the 95 % interval: between runs if there are three, of the run if there is one, else None."""
+        """Return the 95 % interval of X_sat.
+
+        With three runs or more it is between runs. With one run it is the interval of that run. Otherwise it is
+        None.
+        """
         if self.is_between_runs:
             half = t_half_width(np.log(self._capacities()))
             return Interval((self.x_sat or 0.0) * math.exp(-half), (self.x_sat or 0.0) * math.exp(half))
@@ -82,7 +86,10 @@ class TableCell:
 
 
 def fill(rows: Iterable[ResultRow], invalid: Collection[str] = ()) -> list[TableCell]:
-    """Return the cells in the scenario's order; `invalid` are the ids of runs with an invalidating warning."""
+    """Return the table's cells in the scenario's order.
+
+    `invalid` are the ids of runs with an invalidating data-quality warning.
+    """
     cells: dict[CellKey, list[ResultRow]] = {}
     for row in rows:
         cells.setdefault(key_of(row), []).append(row)
@@ -90,7 +97,7 @@ def fill(rows: Iterable[ResultRow], invalid: Collection[str] = ()) -> list[Table
 
 
 def key_of(row: ResultRow) -> CellKey:
-    """Return the cell of a run."""
+    """Return the key of the cell that a run belongs to."""
     size = row.size_label
     return CellKey(label_bytes(size), size, row.mode, row.rate_per_minute or 0.0, row.concurrency, row.nodes)
 

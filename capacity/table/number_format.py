@@ -15,7 +15,10 @@ UNBOUNDED = Text("sin límite", "no limit")
 
 
 def number(value: float | None, lang: Language, digits: int = 2) -> str:
-    """Return a number with `digits` decimals and a space between thousands; None and NaN are unknown, never 0."""
+    """Return a number with `digits` decimals and a space between thousands.
+
+    None and NaN give the text for unknown, never 0.
+    """
     if value is None or math.isnan(value):
         return UNKNOWN.to(lang)
     if math.isinf(value):

@@ -45,7 +45,10 @@ def markdown(cells: Sequence[TableCell], lang: Language) -> str:
 
 
 def sources(cells: Sequence[TableCell], lang: Language) -> str:
-    """Return one line per cell with the ids of its runs; those of X_sat separately if they differ."""
+    """Return one line per cell with the ids of its runs.
+
+    The runs of X_sat are listed separately if they differ from those of X and S.
+    """
     return "".join(f"- {_source(cell, lang)}\n" for cell in cells) or "\n"
 
 
@@ -130,7 +133,11 @@ def _cell_notes(cell: TableCell, lang: Language) -> Iterator[Text]:
 
 
 def _scope(cell: TableCell) -> Text:
-    """Return which runs X_sat is the mean of, unless the note on X and S says it already."""
+    """Return the note on the runs whose mean is X_sat.
+
+    The number of runs is left out when the note on X and S gives the same number. It is empty when the note on X
+    and S says so already.
+    """
     runs = len(cell.x_sat_runs)
     if runs == len(cell.runs):
         return Text("entre pruebas", "between runs") if cell.is_between_runs else same("")

@@ -51,7 +51,7 @@ def test_the_ray_tracer_lies_on_the_boundary_and_has_no_peak():
     assert fit.model.kappa == 0.0
     assert (fit.model.scale, fit.model.sigma) == pytest.approx((21.8488, 0.0577708), rel=1e-4)
     assert fit.model.peak is None
-    assert fit.peak_refused is not None
+    assert fit.peak_reason is not None
 
 
 @pytest.mark.parametrize("data", [SPECSDM91, RAYTRACER, COEF])
@@ -75,7 +75,7 @@ def test_a_synthetic_law_is_recovered_exactly():
     assert (fit.model.scale, fit.model.sigma, fit.model.kappa) == pytest.approx((2, 0.05, 0.01), rel=1e-9)
     assert fit.model.peak == pytest.approx(9.746794, abs=1e-6)
     assert fit.model.throughput(fit.model.peak) == pytest.approx(8.512961, abs=1e-6)
-    assert (fit.refused, fit.peak_refused) == (None, None)
+    assert (fit.unusable, fit.peak_reason) == (None, None)
 
 
 @pytest.mark.parametrize("sigma", [0.0, 0.05, 0.3])
@@ -119,15 +119,15 @@ def test_three_points_have_an_exact_law():
 
 def test_three_points_carry_amdahl_and_no_quoted_peak():
     fit = fit_usl(levels([1, 2, 4], [2.0, 3.6, 5.4]))
-    assert fit.refused is None
-    assert fit.peak_refused.code is PeakRefusal.NO_INTERVAL
+    assert fit.unusable is None
+    assert fit.peak_reason.code is PeakRefusal.NO_INTERVAL
     assert fit.standard_errors is None
     assert 0.06 < amdahl_sigma(levels([1, 2, 4], [2.0, 3.6, 5.4])) < 0.2
 
 
 def test_three_precise_points_may_quote_a_peak_near_the_measured_levels():
     fit = fit_usl(levels([1, 2, 4], [2.0, 3.6, 5.4], [0.01, 0.018, 0.027]))
-    assert fit.peak_refused is None
+    assert fit.peak_reason is None
     assert fit.intervals.peak.low <= 6.164 <= fit.intervals.peak.high
 
 
@@ -143,7 +143,7 @@ def test_three_precise_points_may_quote_a_peak_near_the_measured_levels():
     ],
 )
 def test_data_the_law_does_not_describe_are_refused_with_the_reason(n, x, why):
-    assert why in sentence(fit_usl(levels(n, x)).refused, "en")
+    assert why in sentence(fit_usl(levels(n, x)).unusable, "en")
 
 
 def test_a_refused_fit_still_gives_its_coefficients():
@@ -153,23 +153,23 @@ def test_a_refused_fit_still_gives_its_coefficients():
 
 def test_a_residual_within_the_error_of_its_point_is_not_refused():
     data = ([1, 2, 4, 8], [2, 4, 4.4, 4.4])
-    assert fit_usl(levels(*data, [0.3, 0.6, 0.6, 0.6])).refused is None
+    assert fit_usl(levels(*data, [0.3, 0.6, 0.6, 0.6])).unusable is None
 
 
 def test_a_peak_far_beyond_the_measured_levels_is_not_quoted():
-    assert fit_usl(synthetic([1, 2, 3, 4])).peak_refused.code is PeakRefusal.EXTRAPOLATED
+    assert fit_usl(synthetic([1, 2, 3, 4])).peak_reason.code is PeakRefusal.EXTRAPOLATED
 
 
 def test_a_peak_without_a_level_above_the_cores_is_not_quoted():
-    refused = fit_usl(synthetic([1, 2, 4, 8]), cores=8).peak_refused
-    assert (refused.code, refused.values) == (PeakRefusal.NO_LEVEL_ABOVE_CORES, {"cores": 8})
-    assert fit_usl(synthetic([1, 2, 4, 8]), cores=4).peak_refused is None
+    reason = fit_usl(synthetic([1, 2, 4, 8]), cores=8).peak_reason
+    assert (reason.code, reason.values) == (PeakRefusal.NO_LEVEL_ABOVE_CORES, {"cores": 8})
+    assert fit_usl(synthetic([1, 2, 4, 8]), cores=4).peak_reason is None
 
 
 def test_kappa_that_may_be_zero_gives_no_peak():
     data = synthetic([1, 2, 4, 8])
-    refused = fit_usl(Levels(data.n, data.x, 0.15 * data.x)).peak_refused
-    assert refused.code is PeakRefusal.KAPPA_MAY_BE_ZERO
+    reason = fit_usl(Levels(data.n, data.x, 0.15 * data.x)).peak_reason
+    assert reason.code is PeakRefusal.KAPPA_MAY_BE_ZERO
 
 
 def test_the_bootstrap_counts_how_often_three_noisy_levels_lose_kappa():
