@@ -270,7 +270,7 @@ def _sidecar(path: Path) -> Path:
 
 
 def _fingerprint(recipe: Recipe) -> str:
-    """Return a digest of the ffmpeg commands. A changed recipe then does not reuse a file of the old recipe."""
+    """Return a digest of the ffmpeg commands, so that a changed recipe reuses no file of the old recipe."""
     arguments = [*_segment_command(recipe, Path("segment")), *_repeat_command(Path("segment"), 1.0, Path("whole"))]
     return hashlib.sha256(repr((asdict(recipe), arguments)).encode()).hexdigest()[:8]
 

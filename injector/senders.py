@@ -1,4 +1,4 @@
-"""Senders of tasks. They write the rows first, then send ten tasks per SQS call, then confirm the rows.
+"""Senders of tasks: write the rows, send ten tasks per SQS call, then confirm the rows.
 
 The rows are an outbox. A row exists before its task is sent, and `sent_at` stays empty until SQS has confirmed the
 task. So a failed send can be repeated. If a task is sent twice, the worker ends the second delivery as a duplicate.
@@ -57,8 +57,8 @@ class Sender:
     def send(self, messages: Mapping[str, str]) -> None:
         """Send up to ten messages by id and retry until SQS has confirmed each message.
 
-        If a response of SQS is lost, a message may be sent twice, which our task tolerates. Ids consist of letters, digits,
-        '-' and '_'. Raise EnvironmentFault when SQS rejects messages SEND_ATTEMPTS times.
+        If a response of SQS is lost, a message may be sent twice, which our task tolerates. Ids consist of
+        letters, digits, '-' and '_'. Raise EnvironmentFault when SQS rejects messages SEND_ATTEMPTS times.
         """
         unsent = dict(messages)
         for attempt in range(SEND_ATTEMPTS):

@@ -39,8 +39,8 @@ class OldestMessage:
     def poll(self, *, is_queue_empty: bool = False) -> None:
         """Read the newest runs and their oldest waiting video. `fetch` raises the error of a failed read.
 
-        Videos of an interrupted run or a purged queue stay in the state uploaded. So if the queue is empty, no video counts
-        as waiting.
+        Videos of an interrupted run or a purged queue stay in the state uploaded. So if the queue is empty,
+        no video counts as waiting.
         """
         try:
             sent_at, self.has_active_run = self._call.result(self.settings.exporters.timeout_seconds)
