@@ -42,7 +42,7 @@ def main() -> None:
     empty_is_value=True,
 )
 def up(concurrency: int | None, profile: str | None) -> None:
-    """Start the programs that are down, set the worker slots, and wait until Prometheus scrapes all programs."""
+    """Start the programs that are down, set the worker slots, and wait until Prometheus scrapes all."""
     settings = Settings.from_process()
     options = worker_options(settings, concurrency, profile)
     stack.up(settings, options)
@@ -121,7 +121,7 @@ def print_env_example() -> None:
 
 
 def video_folders(settings: Settings) -> list[Path]:
-    """Return the folders of runs under UPLOAD_PATH.
+    """Return the folders with input, uploaded and processed videos under UPLOAD_PATH.
 
     A storage prefix that leads outside UPLOAD_PATH is skipped.
     """

@@ -1,4 +1,4 @@
-"""`.env.example`: all settings with meaning and default, generated from the declarations of the settings."""
+"""`.env.example`: all settings with meaning and default, generated from their declarations."""
 
 from __future__ import annotations
 

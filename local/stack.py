@@ -68,7 +68,7 @@ def _stop(settings: Settings) -> int:
 
 
 def _is_up() -> bool:
-    """Return True if supervisord runs, or is still shutting down after an interrupted `make down`."""
+    """Return True if supervisord runs, or is still shutting down after a killed `make down`."""
     try:
         return supervisor.processes() is not None
     except supervisor.Stopping:
