@@ -1,4 +1,4 @@
-"""PromQL expressions of a dashboard's JSON, their macros and variables, and the metrics that they read."""
+"""PromQL expressions of a dashboard's JSON: their macros and variables, and the metrics they read."""
 
 from __future__ import annotations
 

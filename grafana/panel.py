@@ -121,9 +121,9 @@ def chart(title: Text, question: Text, queries: tuple[Query, ...], unit: Text | 
 
 
 def table(title: Text, question: Text, facts: str, key: str, columns: tuple[Column, ...], **more: Any) -> Panel:
-    """Return a table with one row per value of `key`.
+    """Return a table with one row per value of the label `key`.
 
-    The columns are the labels `facts`, and one value per expression, joined by `key`.
+    The cells are labels of the series of `facts`, and one value per column expression, joined by `key`.
     """
     queries = (Query(facts), *(Query(column.expr) for column in columns if column.expr))
     return Panel(Kind.TABLE, title, question, queries, "none", columns=columns, key=key, **{"width": 24, **more})

@@ -1,4 +1,4 @@
-"""Names of all series that dashboards, rules and alerts may read, by the program that exposes them."""
+"""Names of all series that dashboards, rules and alerts may read, by their source."""
 
 from __future__ import annotations
 

@@ -130,7 +130,7 @@ def restarts(name: str) -> int:
 
 
 def _is_ours(process: psutil.Process) -> bool:
-    """Return True if the process belongs to the stack of this checkout, which MARK in its environment shows.
+    """Return True if the process belongs to the stack of this checkout: its environment has MARK.
 
     Redis overwrites its environment with its process title, so its working directory is compared instead.
     """

@@ -15,8 +15,8 @@ CHOSEN = '{size=~"$size", mode=~"$mode"}'
 def _last(metric: str, *labels: str) -> str:
     """Return the last value of `metric` per run within 5 minutes before the end of the range.
 
-    The exporter exposes the newest runs all the time, so 5 minutes contain every run. A query over the whole range would
-    take seconds, because a day has 86,400 samples of each series.
+    The exporter exposes the newest runs all the time, so 5 minutes contain every run. A query over the whole range
+    would take seconds, because a day has 86,400 samples of each series.
     """
     by = ", ".join(("run_id", *labels))
     return f"max by ({by}) (last_over_time({metric}[5m]))"
