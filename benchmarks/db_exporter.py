@@ -202,7 +202,10 @@ class CostMeter:
         return int(self._connection.execute(query, [self.user, ONCE_A_REFRESH[self.user]]).fetchone()[0])  # type: ignore[index]
 
     def wait_for_refresh(self) -> None:
-        """Wait until the exporter finishes its next refresh, which the count of its last statement shows."""
+        """Wait until the exporter finishes its next refresh.
+
+        The refreshes are counted by the calls of a statement that runs once per refresh.
+        """
         before = self.refreshes()
         seconds_until(lambda: self.refreshes() > before, "a refresh", LONGEST_SECONDS)
 
