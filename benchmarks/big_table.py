@@ -1,4 +1,7 @@
-"""Tables with millions of videos in PostgreSQL, and a stream of changes like that of injector and workers."""
+"""Tables with millions of videos in PostgreSQL, and a stream of changes to their rows.
+
+The changes are like those that the injector and the workers make.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,7 @@ EXECUTIONS = """
 
 
 def fill(server: str, videos: int) -> float:
-    """Create the database `videos_<number>` if it is missing; return the seconds that took."""
+    """Create the database `videos_<number>` if it is missing. Return the seconds this took."""
     name, started = f"videos_{videos}", time.monotonic()
     with psycopg.connect(server, autocommit=True) as connection:
         if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
@@ -85,7 +88,7 @@ def _without_indexes(connection: psycopg.Connection) -> Iterator[None]:
 
 
 class Work:
-    """A run in progress. Each `tick` uploads, claims and finishes a few videos, like injector and workers."""
+    """A run in progress. Each `tick` uploads, claims and finishes a few videos."""
 
     def __init__(self, url: str, per_tick: int) -> None:
         self.connection, self.per_tick = psycopg.connect(url, autocommit=True), per_tick
@@ -96,7 +99,7 @@ class Work:
         self._upload(WAITING, time.time() - 60)
 
     def tick(self) -> None:
-        """Upload, claim and finish `per_tick` videos each, and add `per_tick` executions."""
+        """Upload `per_tick` videos, claim as many, finish as many, and add `per_tick` executions."""
         self._upload(self.per_tick, time.time())
         claimed = range(self.finished, self.finished + 2 * self.per_tick)
         now = time.time()

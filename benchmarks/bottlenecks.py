@@ -1,6 +1,8 @@
 """Compare the bottleneck that `report` names with six injected limits, and print the confusion table.
 
-Needs root and cgroup v1. `PYTHONPATH=. .venv/bin/python benchmarks/bottlenecks.py [cpu disk …]`, all six in 10 minutes.
+Needs root and cgroup v1. All six cases take 10 minutes.
+
+    PYTHONPATH=. .venv/bin/python benchmarks/bottlenecks.py [cpu disk …]
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from testing.native_stack import Stack, copied_stack
 
 
 def main() -> None:
-    """Run the given cases, or all."""
+    """Run the given cases, or all cases."""
     if (reason := hardware_limits.missing_requirement()) is not None:
         raise SystemExit(f"error: {reason}")
     causes = [Cause(name) for name in sys.argv[1:]] or list(CASES)

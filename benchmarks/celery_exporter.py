@@ -1,9 +1,15 @@
-"""Compare what task metrics cost and lose: ours in the worker, and celery-exporter's, fed by Celery's events.
+"""Compare what task metrics cost, and how many tasks they miss: our metrics and celery-exporter's.
 
-The same worker (prefork, 2 slots) runs the same no-op tasks from its own Redis: without metrics, with ours
-(`aforo.instrument`), and with Celery's events on and celery-exporter running. Each is scraped as in
-`prometheus/prometheus.yml`: the worker every second, celery-exporter every five. CPU is that of the worker with its
-children plus celery-exporter's. In the last row celery-exporter is killed and restarted half way, as in a deploy.
+Ours are counted in the worker. Celery-exporter counts Celery's events.
+The same worker (prefork, 2 slots) runs the same no-op tasks from its own Redis in three variants:
+
+- without metrics
+- with our metrics (`aforo.instrument`)
+- with Celery's events on and celery-exporter running
+
+Each variant is scraped as in `prometheus/prometheus.yml`: the worker every second, celery-exporter every five seconds.
+CPU is that of the worker with its children, plus celery-exporter's. In the last row celery-exporter is killed and
+restarted half way, as in a deploy.
 
     .venv/bin/python benchmarks/celery_exporter.py [--tasks 10000] [--repeats 3]
     .venv/bin/python benchmarks/celery_exporter.py --quick
@@ -49,7 +55,7 @@ FINAL_COUNT_SECONDS = 8.0
 
 
 def main() -> None:
-    """Measure and print; with --worker, be the worker."""
+    """Measure and print. With --worker, run as the worker process."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", type=int, default=10_000)
     parser.add_argument("--repeats", type=int, default=3)
@@ -134,7 +140,7 @@ def wait_until_done(broker: str) -> None:
 
 
 def final_count(kind: str, tasks: int) -> float:
-    """Return the number of tasks in the metrics when it is complete, or after FINAL_COUNT_SECONDS."""
+    """Return the number of tasks in the metrics when all tasks are counted, or after FINAL_COUNT_SECONDS."""
     if kind not in PORTS:
         return tasks
     end = time.monotonic() + FINAL_COUNT_SECONDS
@@ -161,7 +167,7 @@ def redis_server() -> Iterator[str]:
 
 @contextmanager
 def celery_exporter(broker: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run celery-exporter on the broker."""
+    """Run celery-exporter, connected to the broker."""
     program = [str(EXPORTER / "bin/python"), "-I", "-c", "from src.cli import cli; cli()"]
     address = ["--host=127.0.0.1", f"--port={PORTS[PEER]}"]
     with running([*program, f"--broker-url={broker}", "--retry-interval=1", *address]) as process:
@@ -171,7 +177,7 @@ def celery_exporter(broker: str) -> Iterator[subprocess.Popen[bytes]]:
 
 @contextmanager
 def scraping(kind: str) -> Iterator[None]:
-    """Scrape at the interval of Prometheus, in a thread."""
+    """Scrape in a thread, at the scrape interval of Prometheus."""
     stop = threading.Event()
 
     def keep_scraping() -> None:
@@ -199,7 +205,7 @@ def peer_version() -> str:
 
 
 def show(cpu: dict[str, list[float]], lost: dict[str, list[float]], tasks: int) -> None:
-    """Print every repetition, the medians relative to no metrics, and their ratio."""
+    """Print every repetition, the medians relative to the variant without metrics, and their ratio."""
     print(
         f"{platform.platform()}, {os.cpu_count()} cores, celery {version('celery')}, celery-exporter {peer_version()}"
     )

@@ -1,4 +1,7 @@
-"""Comparison of the samples of the database exporter with those of a SQL exporter with `sql_exporter.yml`."""
+"""Comparison of the samples of the database exporter with those of a SQL exporter.
+
+The SQL exporter runs with `sql_exporter.yml`.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,10 @@ def parsed(text: str) -> Samples:
 
 
 def compare(ours: Samples, peer: Samples) -> None:
-    """Raise AssertionError at the first difference in states, sums, executions or stages, per run and in total."""
+    """Raise AssertionError at the first difference between the samples of the two exporters.
+
+    States, sums, executions and stages are compared, per run and in total.
+    """
     pairs = [
         (sums(ours, "aforo_runs", "status"), sums(peer, "sql_runs", "status", col="runs")),
         (sums(ours, "aforo_videos", "state"), sums(peer, "sql_videos", "state", col="videos")),
@@ -39,7 +45,10 @@ def compare(ours: Samples, peer: Samples) -> None:
 
 
 def sums(samples: Samples, name: str, *keys: str, **fixed: str) -> Sums:
-    """Return the samples of a name that have the labels `fixed` and are not 0, summed by the labels `keys`."""
+    """Return the samples of a name, summed by the labels `keys`.
+
+    Only samples that have the labels `fixed` and are not 0 count.
+    """
     result: Sums = {}
     for (sample, labels), value in samples.items():
         given = dict(labels)

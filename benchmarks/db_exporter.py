@@ -1,8 +1,9 @@
 """Compare the database exporter with Debian's `prometheus-sql-exporter` for the same values.
 
-They run one after the other on a separate PostgreSQL server. First their values are compared. Then both are scraped
-over HTTP while 8 videos per second change (`big_table.Work`). The peer repeats its queries in the background and
-answers scrapes from its last result, so costs are given per refresh of all values. Ours refreshes at each scrape.
+The two exporters run one after the other on a separate PostgreSQL server. First their values are compared. Then both
+are scraped over HTTP while 8 videos per second change (`big_table.Work`). The peer is `prometheus-sql-exporter`. It
+repeats its queries in the background and answers scrapes from its last result. Our exporter refreshes its values at
+each scrape. So costs are given per refresh of all values.
 Database time is planning and execution time in pg_stat_statements, by user. CPU is that of the backends and of the
 parallel workers that ended in the meantime.
 
@@ -53,7 +54,7 @@ LONGEST_SECONDS = 400.0
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds that an exporter has used: of database time, of CPU of its backends, and of its own CPU."""
+    """Seconds that an exporter has used: database time, CPU of its database backends, and its own CPU."""
 
     database: float
     backends: float
@@ -128,7 +129,7 @@ def measured(url: str, arguments: argparse.Namespace) -> tuple[Side, Side]:
 
 @contextmanager
 def ours(url: str) -> Iterator[int]:
-    """Run our exporter as its own read-only user."""
+    """Run our exporter with a read-only database user of its own."""
     database = make_url(url).set(username=OURS).render_as_string()
     environment = {"AFORO_DATABASE_URL": database, "AFORO_EXPORTER_DB_PORT": str(PORTS[OURS])}
     with running([sys.executable, "-m", "exporters", "db"], environment) as process:
@@ -137,7 +138,7 @@ def ours(url: str) -> Iterator[int]:
 
 @contextmanager
 def peer(url: str) -> Iterator[int]:
-    """Run the peer as its own read-only user."""
+    """Run the peer with a read-only database user of its own."""
     database = make_url(url).set(username=PEER, drivername="postgres").render_as_string()
     config = (ROOT / "benchmarks/sql_exporter.yml").read_text(encoding="utf-8")
     address = f"127.0.0.1:{PORTS[PEER]}"
@@ -149,7 +150,10 @@ def peer(url: str) -> Iterator[int]:
 
 
 def side(watch: CostMeter, work: Work, scrapes: int, seconds: float) -> Side:
-    """Wait for the first values, then scrape while rows change, up to `scrapes` times or for `seconds`."""
+    """Measure one exporter: wait for its first values, then scrape while rows change.
+
+    Stop after `scrapes` scrapes or after `seconds`.
+    """
     port, before = PORTS[watch.user], watch.cost()
     started = seconds_until(lambda: READY[watch.user] in scrape(port, LONGEST_SECONDS), watch.user, LONGEST_SECONDS)
     start = watch.cost(before)
@@ -198,7 +202,10 @@ class CostMeter:
         return int(self._connection.execute(query, [self.user, ONCE_A_REFRESH[self.user]]).fetchone()[0])  # type: ignore[index]
 
     def wait_for_refresh(self) -> None:
-        """Wait for the next moment at which the statement of each refresh has ended."""
+        """Wait until the exporter finishes its next refresh.
+
+        The refreshes are counted by the calls of a statement that runs once per refresh.
+        """
         before = self.refreshes()
         seconds_until(lambda: self.refreshes() > before, "a refresh", LONGEST_SECONDS)
 
@@ -227,7 +234,7 @@ def _process_seconds(pid: int) -> float:
 
 
 def show(videos: int, one: Side, other: Side) -> None:
-    """Print both sides and their ratio."""
+    """Print the measurements of both exporters and their ratio."""
     print(f"\n{videos} videos: the figures of both agree")
     for side in (one, other):
         number = side.refreshes

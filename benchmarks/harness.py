@@ -27,12 +27,12 @@ def emulator() -> Iterator[str]:
 
 
 def python(*words: str) -> list[str]:
-    """Return the command `python -m WORDS`."""
+    """Return the command `python -m` followed by `words`."""
     return [sys.executable, "-m", *words]
 
 
 def read_metrics(port: int) -> bytes | None:
-    """Return the /metrics of a program; None if it does not answer."""
+    """Return the /metrics of a program, or None if the program does not answer."""
     request = urllib.request.Request(f"http://127.0.0.1:{port}/metrics", headers={"Accept-Encoding": "gzip"})
     try:
         with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310
@@ -42,7 +42,10 @@ def read_metrics(port: int) -> bytes | None:
 
 
 def cpu_seconds(main: psutil.Process) -> float:
-    """Return the CPU seconds of a process and its live descendants, including their reaped children."""
+    """Return the CPU seconds of a process and its live descendants.
+
+    The CPU seconds of children that have ended and been reaped are included.
+    """
     used = 0.0
     for process in (main, *main.children(recursive=True)):
         with suppress(psutil.NoSuchProcess):
@@ -72,14 +75,14 @@ class Queue:
 
 
 def machine() -> str:
-    """Return the machine and the versions, to print with every result."""
+    """Return a description of the machine and the versions, which is printed with every result."""
     host = Host.this()
     packages = " ".join(f"{name} {version(name)}" for name in ("celery", "kombu", "boto3", "prometheus_client"))
     return f"{host.cpu_model}, {host.cpu_count} cores, {host.system}, Python {platform.python_version()}, {packages}"
 
 
 def spread(values: Sequence[float], form: str = ".2f") -> str:
-    """Return the median and all repetitions in their order, as text."""
+    """Return the median, then all repetitions in the order of measurement, as text."""
     return f"{statistics.median(values):{form}} (" + " ".join(f"{value:{form}}" for value in values) + ")"
 
 

@@ -1,7 +1,8 @@
-"""Measure the cost of our metrics per task: CPU and end-to-end time of no-op tasks, with and without them.
+"""Measure the cost of our metrics per task: no-op tasks with and without metrics.
 
-One slot on our transport. The task has three stages. /metrics is not read while tasks run, which separates the cost of
-a task from that of a scrape. The scrapes are measured afterwards. The variants run in turns.
+The cost is CPU time and end-to-end time. The worker has one slot and uses our transport. The task has three stages.
+/metrics is not read while tasks run, which separates the cost of a task from that of a scrape. The scrapes are
+measured afterwards. The variants run in turns.
 
     PYTHONPATH=. .venv/bin/python benchmarks/instrumentation.py [--tasks 400] [--repeats 3]
 """
@@ -27,7 +28,10 @@ TASK_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Cost:
-    """Milliseconds per task (CPU of worker and child; time between tasks) and CPU milliseconds per scrape."""
+    """Milliseconds per task, and CPU milliseconds per scrape.
+
+    The times per task are the CPU time of worker and child, and the time between tasks.
+    """
 
     cpu_ms: float
     wall_ms: float
@@ -77,7 +81,7 @@ def scrape_cost(process, port: int) -> float:
 
 
 def show(costs: dict[bool, list[Cost]]) -> None:
-    """Print the differences, and their share of a task of five seconds with a scrape per second."""
+    """Print the differences, and their share of a five-second task at one scrape per second."""
     pairs = list(zip(costs[True], costs[False], strict=True))
     cpu = statistics.median(on.cpu_ms - off.cpu_ms for on, off in pairs)
     wall = statistics.median(on.wall_ms - off.wall_ms for on, off in pairs)

@@ -1,7 +1,7 @@
 """Check that a worker's /metrics stays fast and small after a thousand child processes.
 
-One slot with `--max-tasks-per-child=1`. The read time, memory of the main process, open files and files on disk are
-measured early and late in the same run.
+The worker has one slot and runs with `--max-tasks-per-child=1`. The read time, memory of the main process, open files
+and files on disk are measured early and late in the same run.
 
     PYTHONPATH=. .venv/bin/python benchmarks/many_children.py [--children 1000]
 """

@@ -1,4 +1,4 @@
-"""A worker of `noop_app` on a full queue, and the times of its tasks."""
+"""A worker of `noop_app` on a full queue, and the run times of its tasks."""
 
 from __future__ import annotations
 

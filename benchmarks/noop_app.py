@@ -1,6 +1,7 @@
-"""A Celery app whose task does nothing, configured by the benchmarks: `celery -A benchmarks.noop_app worker`.
+"""A Celery app whose task does nothing, started with `celery -A benchmarks.noop_app worker`.
 
-NOOP_HARDENED=1 selects our transport. NOOP_PORT instruments the app. Without both it is stock Celery.
+The benchmarks configure the app. NOOP_HARDENED=1 selects our transport. NOOP_PORT instruments the app. Without both
+variables it is stock Celery.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ if IS_HARDENED:
 
 @app.task(name="noop")
 def noop() -> None:
-    """Record the time of the task. It has three stages, like the task of a video."""
+    """Record the time of the task. The task has three stages, like the task of a video."""
     for name in ("fetch", "transcode", "publish"):
         with aforo.stage(name):
             pass

@@ -1,9 +1,10 @@
 """Compare the whole pipeline with a bare ffmpeg loop: same file, same command line, same concurrency.
 
-The bare side is `xargs -P`. The other is `python -m worker` behind an SQS emulator with SQLite, the filesystem storage
-and /metrics read each second. X = videos ÷ (last end − first upload), as in the table. The sides take turns, or run at
-the same time with --together, for a machine with other load. A virtual machine can change its speed between turns.
-A fixed piece of work is therefore timed twice per second during both sides, and X is also given per unit of that work.
+The bare side is `xargs -P`. The other side is `python -m worker` behind an SQS emulator, with SQLite and the
+filesystem storage. Its /metrics is read each second. X = videos ÷ (last end − first upload), as in the table.
+The sides take turns. With --together they run at the same time, for a machine with other load.
+A virtual machine can change its speed between turns. A fixed piece of work (a unit) is therefore timed twice per
+second during both sides, and X is also given per unit of that work.
 
     PYTHONPATH=. .venv/bin/python benchmarks/pipeline_efficiency.py [--concurrency 2] [--count 4] [--together]
 """
@@ -127,8 +128,9 @@ def at_once(turns: Mapping[str, Callable[[], Turn]]) -> dict[str, Turn]:
 
 @dataclass(frozen=True)
 class Turn:
-    """Throughput, and CPU seconds per video: of ffmpeg in the bare loop, of the whole worker in ours.
+    """Throughput, and CPU seconds per video.
 
+    The CPU is that of ffmpeg in the bare loop, and that of the whole worker in the pipeline.
     `unit_seconds` is the CPU time of a fixed piece of work during the turn. It shows the machine's speed.
     """
 
@@ -138,7 +140,10 @@ class Turn:
 
     @property
     def per_unit(self) -> float:
-        """Return the videos done in the time of 60 units of work: throughput without the machine's speed."""
+        """Return the videos done in the CPU time of 60 units of work.
+
+        This is the throughput independent of the machine's speed.
+        """
         return self.per_minute * self.unit_seconds
 
     def __str__(self) -> str:
@@ -147,7 +152,7 @@ class Turn:
 
 
 def timed(turn: Callable[[], Turn]) -> Callable[[], Turn]:
-    """Return `turn` with a measurement of the machine's speed during it."""
+    """Run and return `turn`, with a measurement of the machine's speed during the turn."""
 
     def measured() -> Turn:
         stop, units = threading.Event(), list[float]()
@@ -162,7 +167,10 @@ def timed(turn: Callable[[], Turn]) -> Callable[[], Turn]:
 
 
 def _measure_units(stop: threading.Event, units: list[float]) -> None:
-    """Time a unit of work twice per second (3 % of a core), in CPU seconds of this thread, without waiting."""
+    """Time a unit of work twice per second, which uses 3 % of a core.
+
+    The time is in CPU seconds of this thread, so time without the CPU does not count.
+    """
     while not stop.wait(0.5):
         started = time.thread_time()
         hashlib.pbkdf2_hmac("sha256", b"unit", b"of work", UNIT_ITERATIONS)
@@ -171,7 +179,7 @@ def _measure_units(stop: threading.Event, units: list[float]) -> None:
 
 @dataclass(frozen=True)
 class BareLoop:
-    """`xargs -P` over the worker's own ffmpeg command line."""
+    """`xargs -P` that runs the worker's own ffmpeg command line."""
 
     folder: Path
     concurrency: int
@@ -221,7 +229,7 @@ class Pipeline:
         return Turn(60 * count / seconds, (cpu_seconds(self.worker) - used) / count)
 
     def stages(self) -> str:
-        """Return the mean time of each stage of the counted turns."""
+        """Return the mean time of each stage over the counted turns."""
         means = [func.avg(getattr(ExecutionRow, f"{stage}_seconds")) for stage in STAGES]
         with self.sessions() as session:
             row = session.execute(select(*means).where(ExecutionRow.run_id != "warm-up")).one()
@@ -229,7 +237,10 @@ class Pipeline:
         return " ".join(f"{stage} {seconds:.3f}" for stage, seconds in shown if seconds is not None)
 
     def in_ffmpeg(self, run_id: str, turn: Turn, arguments: argparse.Namespace) -> tuple[float, float]:
-        """Return ffmpeg's share of the slots' time and of the worker's CPU, which do not depend on the speed."""
+        """Return ffmpeg's share of the slots' time, and its share of the worker's CPU time.
+
+        Both shares are independent of the machine's speed.
+        """
         sums = select(func.sum(ExecutionRow.transcode_seconds), func.sum(ExecutionRow.ffmpeg_cpu_seconds))
         with self.sessions() as session:
             seconds, cpu = session.execute(sums.where(ExecutionRow.run_id == run_id)).one()
@@ -277,7 +288,7 @@ def read_each_second(port: int) -> Iterator[None]:
 
 
 def surroundings(folder: Path, endpoint_url: str, concurrency: int) -> tuple[Settings, dict[str, str]]:
-    """Return the settings of both sides, and the worker's environment with them."""
+    """Return the settings that both sides use, and the environment that gives them to the worker."""
     environment = {
         **KEYS,
         "AWS_ENDPOINT_URL": endpoint_url,

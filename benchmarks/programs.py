@@ -1,4 +1,4 @@
-"""Processes under measurement: start, scrape, and percentiles of the times."""
+"""Processes under measurement: start, scrape, and percentiles of the scrape times."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ ROOT = Path(__file__).parents[1]
 
 
 def exit_on_sigterm() -> None:
-    """Make SIGTERM, as from `timeout`, end this process as an exception does: with its `finally` clauses."""
+    """Make SIGTERM end this process like an exception, so that its `finally` clauses run.
+
+    The command `timeout` sends SIGTERM.
+    """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
@@ -27,7 +30,7 @@ def exit_on_sigterm() -> None:
 def running(
     command: Sequence[str], environment: Mapping[str, str] | None = None, log: Path | None = None
 ) -> Iterator[psutil.Popen]:
-    """Run a program from the root of the project, in a process group that is killed at the end."""
+    """Run a program from the root of the project, in its own process group. Kill that group at the end."""
     exit_on_sigterm()
     settings = {**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})}
     output = log.open("ab") if log else subprocess.DEVNULL
@@ -41,7 +44,7 @@ def running(
 
 
 def scrape(port: int, timeout_seconds: float = 10) -> str:
-    """Return one scrape; empty if the exporter does not answer."""
+    """Return the text of one scrape, empty if the exporter does not answer."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_seconds)
     try:
         connection.request("GET", "/metrics")
@@ -53,7 +56,7 @@ def scrape(port: int, timeout_seconds: float = 10) -> str:
 
 
 def timed_scrape(port: int, timeout_seconds: float = 10) -> float:
-    """Return the seconds of one scrape."""
+    """Return the duration of one scrape in seconds."""
     started = time.perf_counter()
     assert scrape(port, timeout_seconds), "no answer"
     return time.perf_counter() - started

@@ -1,7 +1,7 @@
 """Compare sending ten tasks per SQS call with a loop of `apply_async`.
 
-Both send the same Celery messages to the same queue of one emulator, interleaved. Only the batched side writes rows
-in SQLite, as the injector does. Prints tasks per second of each repetition and the ratio.
+Both sides send the same Celery messages to the same queue of one emulator, interleaved. Only the batched side writes
+rows in SQLite, as the injector does. The output is tasks per second of each repetition, and the ratio.
 
     PYTHONPATH=. .venv/bin/python benchmarks/publish.py [--tasks 500] [--repeats 5]
 """
@@ -63,7 +63,7 @@ def timed_batches(sender: VideoSender, tasks: int, repeat: int) -> float:
 
 
 def database(settings: Settings) -> Sessions:
-    """Return sessions on a new database with a row for the run."""
+    """Return sessions on a new database that has a row for the run."""
     engine = open_engine(settings.database.url)
     upgrade_schema(engine)
     sessions = open_sessions(engine)

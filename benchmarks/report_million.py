@@ -2,9 +2,10 @@
 
     python benchmarks/report_million.py [--videos 1000000] [--runs 1]
 
-Fills a temporary database with `--runs` runs (one execution per video), then runs the real command in a separate
-process without Prometheus, and a bare SELECT of the same rows through the same driver. The first report also writes
-the files of runs up to 200,000 videos, the second reuses them. Nothing outside a temporary folder changes.
+A temporary database is filled with `--runs` runs and one execution per video. Then the real command runs in a
+separate process without Prometheus. For comparison, a bare SELECT reads the same rows through the same driver. The
+first report also writes the files of runs up to 200,000 videos. The second report reuses these files. Nothing outside
+a temporary folder changes.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def main() -> None:
 
 
 def fill(path: Path, environment: dict[str, str], runs: int, videos: int) -> None:
-    """Create the schema with the program itself, then insert the rows in bulk."""
+    """Create the schema with the real program, then insert the rows in bulk."""
     subprocess.run(
         [sys.executable, "-m", "capacity", "table"], cwd=ROOT, env=environment, check=True, capture_output=True
     )
@@ -66,7 +67,7 @@ def fill(path: Path, environment: dict[str, str], runs: int, videos: int) -> Non
 
 
 def insert(store: sqlite3.Connection, table: str, rows: Iterator[dict[str, object]] | list[dict[str, object]]) -> None:
-    """Insert dictionaries of equal keys."""
+    """Insert rows, given as dictionaries with the same keys."""
     rows = iter(rows)
     first = next(rows)
     names, marks = ", ".join(first), ", ".join(f":{name}" for name in first)
@@ -75,7 +76,7 @@ def insert(store: sqlite3.Connection, table: str, rows: Iterator[dict[str, objec
 
 
 def run_row(run_id: str, count: int, at: float) -> dict[str, object]:
-    """Return a finished burst."""
+    """Return the row of a finished burst."""
     host = {"name": "bench", "system": "bench", "cpu_model": "bench", "cpu_count": 64, "memory_bytes": 1}
     return dict(
         id=run_id, status="finished", mode="burst", size_label="5MB", size_bytes=5_000_000, count=count,
@@ -91,7 +92,7 @@ def stamps(run: dict[str, object], k: int) -> tuple[float, float]:
 
 
 def video_rows(run: dict[str, object], count: int) -> Iterator[dict[str, object]]:
-    """Yield the run's done videos."""
+    """Yield the rows of the run's videos, all of them done."""
     for k in range(count):
         start, end = stamps(run, k)
         yield dict(
@@ -103,7 +104,7 @@ def video_rows(run: dict[str, object], count: int) -> Iterator[dict[str, object]
 
 
 def execution_rows(run: dict[str, object], count: int) -> Iterator[dict[str, object]]:
-    """Yield one execution per video."""
+    """Yield one execution row per video."""
     for k in range(count):
         start, end = stamps(run, k)
         yield dict(
@@ -114,7 +115,7 @@ def execution_rows(run: dict[str, object], count: int) -> Iterator[dict[str, obj
 
 
 def bare_select(path: Path) -> str:
-    """Return a program that only reads every row."""
+    """Return the source of a program that only reads every row."""
     return (
         f"import sqlite3; rows = 0\nfor row in sqlite3.connect({str(path)!r}).execute({SELECT!r}): rows += 1\n"
         "assert rows > 0"
@@ -122,7 +123,7 @@ def bare_select(path: Path) -> str:
 
 
 def measure(name: str, command: list[str], environment: dict[str, str], reference: float | None) -> float:
-    """Run the command, print its time and memory, and return its seconds."""
+    """Run the command, print its time and memory, and return its duration in seconds."""
     started = time.perf_counter()
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     _, errors = process.communicate()

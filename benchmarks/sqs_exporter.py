@@ -1,8 +1,10 @@
 """Measure delay and scrape time of the SQS exporter, with 200 queues and 30 ms of latency to SQS.
 
-The AWS emulator is behind a TCP proxy that delays every request. One run measures the sequential reading of all queues,
-like an exporter that reads at scrape time. It also measures the time from a sent message to the scrape that shows
-it, while the exporter reads without a pause, and the scrapes in the meantime.
+The AWS emulator is behind a TCP proxy that delays every request. One run measures three times:
+
+- sequential reading of all queues, as by an exporter that reads at scrape time
+- from a sent message to the scrape that shows it, while the exporter reads without a pause
+- the scrapes in the meantime
 
     .venv/bin/python benchmarks/sqs_exporter.py [--queues 200] [--latency-ms 30] [--messages 30] [--scrapes 300]
     .venv/bin/python benchmarks/sqs_exporter.py --quick
@@ -94,7 +96,7 @@ def proxied(endpoint: str, delay_seconds: float) -> Iterator[str]:
 
 
 def serve_proxy(host: str, port: int, delay_seconds: float, parent: Connection) -> None:
-    """Run a proxy until it is killed; send its port to the parent process."""
+    """Run a delaying proxy until it is killed. Send its port to the parent process."""
     with TcpProxy(host, port, delay_seconds) as proxy:
         parent.send(proxy.port)
         threading.Event().wait()
@@ -115,12 +117,12 @@ def exporter(endpoint: str, schedule: dict[str, str]) -> Iterator[None]:
 
 
 def client(endpoint: str) -> SQSClient:
-    """Return a client of the emulator."""
+    """Return an SQS client for the emulator."""
     return aws.client(Settings.from_env({"AWS_ENDPOINT_URL": endpoint}), "sqs")
 
 
 def timed_loop(sqs: SQSClient, urls: Sequence[str]) -> float:
-    """Return the seconds of reading all queues sequentially."""
+    """Return the seconds that sequential reading of all queues takes."""
     started = time.perf_counter()
     for url in urls:
         read_attributes(sqs, url)
@@ -128,14 +130,17 @@ def timed_loop(sqs: SQSClient, urls: Sequence[str]) -> float:
 
 
 def timed_message(sqs: SQSClient, url: str) -> float:
-    """Return the seconds from a message's arrival in a queue to the scrape that shows it."""
+    """Return the seconds from sending a message to the scrape that shows it."""
     sample = f'{VISIBLE}queue="{url.rpartition("/")[2]}"}} 1.0'
     sqs.send_message(QueueUrl=url, MessageBody="m")
     return seconds_until(lambda: sample in scrape(PORT), "the message", every=0.005)
 
 
 def timed_readings(number: int) -> list[float]:
-    """Return the seconds of `number` readings of all queues. A reading sets one success time for all of them."""
+    """Return the durations in seconds of `number` readings of all queues.
+
+    A reading sets the same success time for all queues, so one queue shows when a reading ends.
+    """
     sample = 'aforo_sqs_last_success_timestamp_seconds{queue="bench-000"}'
     moments = [value_of(sample)]
     while len(moments) <= number:

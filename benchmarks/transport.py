@@ -1,6 +1,7 @@
-"""Compare no-op tasks per second of a worker on our SQS transport and on stock kombu.
+"""Compare the no-op tasks per second of a worker on our SQS transport and on stock kombu.
 
-Both sides run the same app on queues of one emulator, in turns, each for `--seconds` after its first task.
+Both sides run the same app on queues of one emulator. They take turns. Each turn lasts `--seconds` after the first
+task of the side.
 
     PYTHONPATH=. .venv/bin/python benchmarks/transport.py [--seconds 10] [--repeats 3]
 """

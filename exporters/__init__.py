@@ -1,4 +1,6 @@
-"""Prometheus exporters for the database and for SQS. A scrape runs through these modules in this order.
+"""Prometheus exporters for the database and for SQS.
+
+A scrape runs through these modules in this order.
 
 1. `http.server` and `http.application` receive `GET /metrics`.
 2. `exposition` calls `fetch` of each source and adds the self-metrics. `faults` gives the reason of a failure.

@@ -26,7 +26,10 @@ SWITCH_SECONDS = 0.0005
 
 @click.group(epilog="Examples: python -m exporters db; AFORO_EXPORTER_QUEUES='team-*' python -m exporters sqs")
 def main() -> None:
-    """Serve metrics for Prometheus until stopped. A failing source shows as a metric, not as a failed scrape."""
+    """Serve metrics for Prometheus until stopped.
+
+    A failing source shows as a metric, not as a failed scrape.
+    """
     logs.configure()
 
 

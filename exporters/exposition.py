@@ -1,4 +1,7 @@
-"""Exposition of an exporter: the families of its sources, and self-metrics on how each collection went."""
+"""Exposition of an exporter: the metric families of its sources, and its self-metrics.
+
+The self-metrics give the result of each collection.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ class Families(list[Metric]):
 
 
 def to_text(families: Iterable[Metric]) -> str:
-    """Return families in the text format. For gauges, OpenMetrics has the same lines."""
+    """Return families in the text format. Gauges have the same lines in OpenMetrics."""
     return generate_latest(Families(families)).decode()
 
 
@@ -54,7 +57,7 @@ class Source(Protocol):
 
 
 class Incomplete(Exception):
-    """Only a part of the families could be collected. `__cause__` is the error."""
+    """Error of a collection that returned only a part of the families. `__cause__` is the original error."""
 
     def __init__(self, collected: Collected, cause: BaseException) -> None:
         super().__init__(str(cause))
@@ -63,7 +66,7 @@ class Incomplete(Exception):
 
 @dataclass
 class Health:
-    """Outcome of the collections of one source. Moments are UTC epoch seconds."""
+    """Results of the collections of one source. Moments are UTC epoch seconds."""
 
     succeeded: bool = False
     duration_seconds: float | None = None
@@ -93,7 +96,7 @@ class Exposition:
     healths: dict[str, Health] = field(default_factory=dict)
 
     def render(self, encode: Callable[[Families], bytes], timeout_seconds: float = math.inf) -> bytes:
-        """Fetch every source, then encode the result. No family is truncated."""
+        """Fetch every source, then encode the families. No family is truncated."""
         results = [self._fetch(source, timeout_seconds) for source in self.sources]
         families = Families(metric for result in results for metric in result.families)
         families.extend(self_families(self.exporter, self.healths))

@@ -1,4 +1,7 @@
-"""Reasons of failed collections: the closed values of the label `reason`, and the error each stands for."""
+"""Reasons of failed collections, and the errors that each reason stands for.
+
+The reasons are the fixed set of values of the label `reason`.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +77,10 @@ def _of_database(error: DBAPIError) -> Fault:
 
 
 def _of_sqlite(message: str) -> Fault:
-    """Match the text of an error without SQLSTATE: from SQLite, or from libpq without a connection."""
+    """Return the reason by the text of an error that has no SQLSTATE.
+
+    Such errors come from SQLite, or from libpq without a connection.
+    """
     patterns = (
         (Fault.TIMEOUT, ("interrupted", "locked", "timeout expired")),
         (Fault.NOT_FOUND, ("no such table", "no such column")),

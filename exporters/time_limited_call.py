@@ -12,9 +12,10 @@ T = TypeVar("T")
 
 
 class TimeLimitedCall(Generic[T]):
-    """Runs one call at a time. Callers that arrive meanwhile share its result, and its time limit.
+    """Runs one blocking call at a time, each in a daemon thread.
 
-    The thread is a daemon, unlike an executor's: a database that hangs must not keep the program from exiting.
+    Callers that arrive during a call share its result and its time limit. An executor's thread would keep the program
+    from exiting while a database hangs.
     """
 
     def __init__(self, function: Callable[[], T], name: str) -> None:
@@ -23,7 +24,10 @@ class TimeLimitedCall(Generic[T]):
         self._started_at = 0.0
 
     def result(self, timeout_seconds: float) -> T:
-        """Return the result or raise the call's error; TimeoutError `timeout_seconds` after the call started."""
+        """Return the result, or raise the call's error.
+
+        Raise TimeoutError `timeout_seconds` after the call started.
+        """
         with self._lock:
             if self._pending is None or self._pending.done():
                 self._pending, self._started_at = self._start(), time.monotonic()

@@ -27,7 +27,7 @@ from grafana.series_names import series_names
 @click.group(invoke_without_command=True)
 @click.pass_context
 def main(context: click.Context) -> None:
-    """Write the dashboards' JSON, always in both languages; print the files that changed.
+    """Write the dashboards' JSON, always in both languages, and print the files that changed.
 
     The stack gives Grafana the folder of the language AFORO_LANG.
     """

@@ -1,4 +1,4 @@
-"""Bundle of rules, alerts and dashboards for a Prometheus and Grafana that exist already."""
+"""Bundle of rules, alerts and dashboards for an existing Prometheus and Grafana."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ In a Prometheus that has other targets too:
 
 
 def write(folder: Path, runbook: str = RUNBOOK) -> list[Path]:
-    """Replace `folder` by the bundle, whose alerts link to `runbook`; return its files."""
+    """Replace `folder` by the bundle and return the bundle's files. The alerts link to `runbook`."""
     shutil.rmtree(folder, ignore_errors=True)
     for source in (PROMETHEUS / "rules", PROMETHEUS / "alerts"):
         _copy(source, folder / source.name, "*.yml")

@@ -30,7 +30,10 @@ COUNTERS = ("_total", "_bucket", "_sum", "_count")
 
 
 def problems(board: Json, metrics: Collection[str], uids: Collection[str]) -> list[Problem]:
-    """Return the problems of a dashboard's JSON. `metrics` and `uids` are the names it may refer to."""
+    """Return the problems of a dashboard's JSON.
+
+    `metrics` and `uids` are the metric names and dashboard uids that the JSON may refer to.
+    """
     general = [problem for check in CHECKS for problem in check(board)]
     return [*general, *_unknown_metrics(board, metrics), *_broken_links(board, uids)]
 

@@ -1,4 +1,7 @@
-"""Files of the generated JSON: one folder per language, because one Grafana must not load a uid twice."""
+"""Files of the generated JSON, in one folder per language.
+
+Both languages share their uids, and one Grafana must not load a uid twice.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ def generate(lang: Language) -> dict[Path, str]:
 
 
 def stale(lang: Language) -> list[Path]:
-    """Return the files that differ from the generated text, missing and left-over ones included."""
+    """Return the files that differ from the generated text, including missing and left-over files."""
     generated = generate(lang)
     committed = {path: path.read_text(encoding="utf-8") for path in FOLDERS[lang].glob("*.json")}
     return sorted(path for path in generated.keys() | committed.keys() if generated.get(path) != committed.get(path))

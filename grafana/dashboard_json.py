@@ -1,7 +1,7 @@
 """JSON of a dashboard for Grafana's file provisioning.
 
-It has the classic v1 schema, version 39. Grafana 10 reads it, and newer versions migrate it when they load it. The
-SDK recommends the v2 schema, which file provisioning does not read before 12.1 nor in 13.0.
+The JSON has the classic v1 schema, version 39. Grafana 10 reads this schema. Newer versions migrate it when they
+load it. The SDK recommends the v2 schema, but file provisioning reads v2 neither before 12.1 nor in 13.0.
 """
 
 from __future__ import annotations
@@ -97,7 +97,10 @@ def _target(panel: Panel, query: Query, position: int, lang: Language) -> promet
 
 
 def _table_steps(panel: Panel, lang: Language) -> list[dashboard.DataTransformerConfig]:
-    """Return the transformations of a table: join by key, keep and rename the columns, sort by key descending."""
+    """Return the transformations of a table.
+
+    Join by key, keep and rename the columns, sort by key descending.
+    """
     if panel.kind is not Kind.TABLE:
         return []
     named = columns(panel)

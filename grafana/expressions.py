@@ -1,4 +1,4 @@
-"""PromQL expressions of a dashboard's JSON, their macros and variables, and the metrics they read."""
+"""PromQL expressions of a dashboard's JSON: their macros and variables, and the metrics they read."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def filled(text: str, values: Mapping[str, str] | None = None) -> str:
 
 
 def metric_names(text: str) -> set[str]:
-    """Return the metrics that `text` reads; raise ValueError if it is not PromQL."""
+    """Return the metrics that the expression `text` reads; raise ValueError if `text` is not PromQL."""
     return set(_selected(promql.parse(filled(text))))
 
 
@@ -66,7 +66,7 @@ def _names(text: str) -> set[str]:
 
 
 def _selected(node: Any) -> Iterator[str]:
-    """Yield the metric names in the syntax tree. The `$1` of label_replace is a string, not a selector."""
+    """Yield the metric names in the syntax tree. The `$1` of label_replace is a string and is ignored."""
     if isinstance(node, promql.VectorSelector):
         yield node.name or ""
     for child in _children(node):

@@ -1,4 +1,4 @@
-"""Types of a panel: its question, the queries that answer it, its unit and its options."""
+"""Types of a panel: the question that it answers, its queries, its unit and its options."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def series(title: Text, question: Text, queries: tuple[Query, ...], unit: Text |
 
 
 def states(title: Text, question: Text, queries: tuple[Query, ...], value_words: Words, **more: Any) -> Panel:
-    """Return a panel with one band per series over time, in the colour of each value."""
+    """Return a panel with one horizontal band per series over time. The colour shows the value."""
     return Panel(Kind.STATES, title, question, queries, "none", value_words=value_words, **more)
 
 
@@ -108,16 +108,22 @@ def bars(title: Text, question: Text, queries: tuple[Query, ...], unit: Text | s
 
 
 def heat(title: Text, question: Text, buckets: str, unit: str, **more: Any) -> Panel:
-    """Return a heat map of a distribution over time. `buckets` is a sum by (le)."""
+    """Return a heat map of a distribution over time. `buckets` is an expression `sum by (le) (...)`."""
     return Panel(Kind.HEAT, title, question, (Query(buckets, "{{le}}"),), unit, **more)
 
 
 def chart(title: Text, question: Text, queries: tuple[Query, ...], unit: Text | str, **more: Any) -> Panel:
-    """Return a bar chart over categories. After `transformations`, the first text column names the bars."""
+    """Return a bar chart over categories.
+
+    After `transformations`, the first text column names the bars.
+    """
     return Panel(Kind.CHART, title, question, queries, unit, **more)
 
 
 def table(title: Text, question: Text, facts: str, key: str, columns: tuple[Column, ...], **more: Any) -> Panel:
-    """Return a table with one row per `key`: labels of `facts`, and one joined value per expression."""
+    """Return a table with one row per value of the label `key`.
+
+    The cells are labels of the series of `facts`, and one value per column expression, joined by `key`.
+    """
     queries = (Query(facts), *(Query(column.expr) for column in columns if column.expr))
     return Panel(Kind.TABLE, title, question, queries, "none", columns=columns, key=key, **{"width": 24, **more})

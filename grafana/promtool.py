@@ -14,7 +14,7 @@ from grafana.expressions import filled
 
 
 def promtools(further: Iterable[str] = ()) -> list[str]:
-    """Return the system's promtool and the `further` ones, which are in the setting AFORO_PROMTOOLS."""
+    """Return the system's promtool and the `further` promtools, which the setting AFORO_PROMTOOLS lists."""
     return [path for path in (shutil.which("promtool"), *further) if path]
 
 

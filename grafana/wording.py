@@ -1,4 +1,7 @@
-"""Names and colours of label values on the dashboards, in both languages. One outcome has one colour everywhere."""
+"""Names and colours of label values on the dashboards, in both languages.
+
+One outcome has the same colour everywhere.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,10 @@ Words = Mapping[str, Word]
 
 
 def named(names: Mapping[str, Text], colors: Mapping[str, str]) -> Words:
-    """Return the shared names with their colours, by label value, which the exporter writes in lower case."""
+    """Return the shared names with their colours, by label value.
+
+    Label values are in lower case, as the exporter writes them.
+    """
     return {value.lower(): Word(names[value], color) for value, color in colors.items()}
 
 

@@ -1,1 +1,1 @@
-"""Injects a burst or a fixed rate of real videos."""
+"""Injector: sends a burst of real videos, or real videos at a fixed rate."""

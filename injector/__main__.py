@@ -1,4 +1,4 @@
-"""`python -m injector`: put a burst or a fixed rate of real videos on the queue."""
+"""`python -m injector`: send a burst of real videos to the queue, or videos at a fixed rate."""
 
 from __future__ import annotations
 

@@ -80,7 +80,10 @@ class Injection:
 
     @classmethod
     def prepare(cls, settings: Settings, request: Request, say: Callable[[str], None]) -> Injection:
-        """Check queue and workers and make the input; an AforoError leaves nothing behind but the input."""
+        """Check queue and workers and make the input.
+
+        If that raises an AforoError, only the input remains on disk.
+        """
         engine = database.open_engine(settings.database.url)
         database.upgrade_schema(engine)
         sessions = database.open_sessions(engine)
@@ -98,8 +101,9 @@ class Injection:
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
-        """Record the run; an exception in the body ends it, as interrupted after Ctrl-C, else as failed.
+        """Record the run while the body runs.
 
+        An exception in the body ends the run: as interrupted after Ctrl-C, else as failed.
         Raise an AforoError, and change no run, if another run has started in the meantime.
         """
         self._record()
@@ -145,7 +149,10 @@ class Injection:
         )
 
     def _record(self) -> None:
-        """Check and insert in one transaction, so that only one of two simultaneous injectors succeeds."""
+        """Check for other runs and insert this run in one transaction.
+
+        So only one of two simultaneous injectors succeeds.
+        """
         with self.sessions.begin() as session:
             database.take_turn(session, START_LOCK)
             _require_no_other_run(session, self.run_id)
@@ -181,7 +188,7 @@ def print_leftovers(messages: int, say: Callable[[str], None]) -> None:
 
 
 def paced(schedule: Schedule, started_at: float, make: Callable[[int, float | None], Video]) -> Iterator[list[Video]]:
-    """Yield the videos that are due, on an absolute schedule: a late send does not delay the next.
+    """Yield the videos that are due on an absolute schedule. A late send does not delay the next video.
 
     The schedule starts at `started_at`, not at the first call, and uses the monotonic clock.
     """
@@ -198,7 +205,7 @@ def paced(schedule: Schedule, started_at: float, make: Callable[[int, float | No
 
 
 def _require_no_other_run(session: Session, run_id: str | None) -> None:
-    """Raise an AforoError if the name is taken or a run is active; end runs whose injector is dead."""
+    """Raise an AforoError if the name is taken or a run is active. End runs whose injector is dead."""
     if run_id and session.get(RunRow, run_id) is not None:
         raise name_taken(run_id)
     active = select(RunRow).where(RunRow.status.not_in([s.value for s in FINAL_STATUSES]))
@@ -210,12 +217,12 @@ def _require_no_other_run(session: Session, run_id: str | None) -> None:
 
 
 def name_taken(run_id: str) -> UsageError:
-    """Return the error for a name that another run has."""
+    """Return the error for a name that another run already has."""
     return UsageError("RUN_ID", "a run of that name is recorded", "choose another or leave it out", value=run_id)
 
 
 def store_source(settings: Settings, request: Request, say: Callable[[str], None]) -> Source:
-    """Make or probe the input and upload it to the storage."""
+    """Make the input video, or probe the user's own file, and upload it to the storage."""
     storage = open_storage(settings)
     if request.file and request.file.startswith("s3://"):
         return _remote_source(settings, storage, request.file)
@@ -244,7 +251,10 @@ def require_space(settings: Settings, request: Request, size_bytes: int) -> None
 
 
 def _existing(folder: Path) -> Path:
-    """Return `folder` or its first existing parent; a user's own file may be the first file in it."""
+    """Return `folder`, or its first parent that exists.
+
+    If a user's own file is the first file of the storage, `folder` does not exist yet.
+    """
     return next(path for path in (folder, *folder.absolute().parents) if path.exists())
 
 
@@ -296,7 +306,10 @@ def _run_row(settings: Settings, run_id: str, request: Request, source: Source, 
 
 
 def _environment(settings: Settings, fleet: WorkerFleet) -> dict[str, Any]:
-    """Return the conditions of the run; the CPU calibration only where the workers share our CPU."""
+    """Return the conditions of the run.
+
+    The CPU calibration runs only if the workers share our CPU.
+    """
     return {
         "host": dataclasses.asdict(Host.this()),
         "python": sys.version.split()[0],

@@ -1,7 +1,8 @@
-"""Real MP4 input videos of an exact size, with moving picture and sound, made once per size.
+"""Real MP4 input videos of an exact size, with moving picture and sound. Each size is made once.
 
-A few seconds of noisy test picture are encoded once, then repeated by stream copy until the file has the size. A `free`
-box at the end, smaller than a picture, fills the file up to the byte. So 100 MB take seconds, not minutes.
+A segment, a few seconds of noisy test picture, is encoded once. Then it is repeated by stream copy until the file
+almost has the size. A `free` box at the end, smaller than a picture, fills the file to the exact byte. So 100 MB take
+seconds, not minutes.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ RECIPES = (
 
 @dataclass(frozen=True)
 class MediaFile:
-    """A probed local video; `duration_seconds` is None where the container does not state it."""
+    """A probed local video. `duration_seconds` is None if the container does not state the duration."""
 
     path: Path
     size_bytes: int
@@ -81,7 +82,7 @@ def recipe_for(size_bytes: int) -> Recipe:
 
 
 def make_video(size_bytes: int, folder: Path, say: Say, on_progress: OnProgress = lambda _: None) -> MediaFile:
-    """Return a video of exactly `size_bytes` from `folder`; make it there if it is missing.
+    """Return a video of exactly `size_bytes` from `folder`. Make the video if it is missing.
 
     A lock lets one process at a time make videos. Raise EnvironmentFault when ffmpeg is missing or fails, the disk
     is too small or the folder cannot be written.
@@ -100,7 +101,10 @@ def make_video(size_bytes: int, folder: Path, say: Say, on_progress: OnProgress 
 
 
 def inspect_file(path: Path) -> MediaFile:
-    """Return size, digest and length of a user's file; raise UsageError unless the worker would accept it."""
+    """Return size, digest and length of a user's file.
+
+    Raise UsageError unless the worker would accept the file.
+    """
     _require_file(path)
     try:
         facts = probe(path.absolute(), LIMITS)
@@ -112,7 +116,7 @@ def inspect_file(path: Path) -> MediaFile:
 
 
 def _require_file(path: Path) -> None:
-    """Raise UsageError unless `path` is a regular, readable file with something in it."""
+    """Raise UsageError unless `path` is a regular, readable file that is not empty."""
     try:
         why = _reason_to_refuse(path)
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
@@ -149,7 +153,7 @@ def _ratio(size_bytes: int, whole_bytes: float) -> float:
 
 
 def _forward_only(on_progress: OnProgress) -> OnProgress:
-    """Return a callback that forwards increasing values only, because each try starts from 0."""
+    """Return a callback that forwards only increasing values, because each attempt starts from 0 again."""
     furthest = 0.0
 
     def advance(part: float) -> None:
@@ -162,9 +166,10 @@ def _forward_only(on_progress: OnProgress) -> OnProgress:
 
 
 def _repeat_to_size(segment: Path, whole: Path, size_bytes: int, on_progress: OnProgress) -> None:
-    """Repeat the segment until the file nearly has the size, then fill it up to the byte.
+    """Repeat the encoded segment until the file almost has the size, then pad the file to the exact byte.
 
-    Each try corrects the length by the bytes that the last one missed. The end can only fall between two pictures.
+    Each attempt corrects the length by the bytes that the previous attempt missed. The video can only end between two
+    pictures.
     """
     bytes_per_second = segment.stat().st_size / SEGMENT_SECONDS
     allowed = max(SMALLEST_PADDING_BYTES, min(round(size_bytes * PADDING_RATIO), LARGEST_PADDING_BYTES))
@@ -189,11 +194,12 @@ def _pad(file: Path, missing: int) -> None:
 
 
 def _segment_command(recipe: Recipe, segment: Path) -> list[str]:
-    """Return the argv of the moving segment: no B-frames, so that it repeats and cuts cleanly, and no large pictures.
+    """Return the ffmpeg command that encodes the segment, a few seconds of moving test picture.
 
-    A buffer of a twelfth of a second keeps the key frame smaller than three pictures, so every size can be approached.
-    The same ffmpeg makes the same bytes each time: seeded noise, bit-exact muxing, and one thread, because x264's rate
-    control with `-maxrate` depends on the timing of its threads.
+    It uses no B-frames, so that the segment repeats and cuts cleanly. It makes no large pictures: a buffer of a twelfth
+    of a second keeps the key frame smaller than three pictures, so every size can be approached.
+    The same ffmpeg makes the same bytes each time. The reasons are seeded noise, bit-exact muxing and one thread. With
+    several threads, x264's rate control with `-maxrate` depends on the timing of the threads.
     """
     noise = "noise=all_seed=1:alls=14:allf=t:threads=1"
     picture = f"testsrc2=size={recipe.width}x{recipe.height}:rate={PICTURES_PER_SECOND},{noise}"
@@ -213,7 +219,10 @@ def _repeat_command(segment: Path, seconds: float, whole: Path) -> list[str]:
 
 
 def _run_ffmpeg(arguments: Sequence[str], on_bytes: Callable[[int], None]) -> None:
-    """Run ffmpeg and report the bytes it has written; raise EnvironmentFault when it is missing or fails."""
+    """Run ffmpeg and report the number of bytes written so far.
+
+    Raise EnvironmentFault when ffmpeg is missing or fails.
+    """
     progress = Progress()
 
     def read(chunk: bytes) -> None:
@@ -238,7 +247,7 @@ def _fault_of(stderr: str) -> EnvironmentFault:
 
 
 def _stored_video(path: Path) -> MediaFile | None:
-    """Return the stored video if it still matches its sidecar."""
+    """Return the video in the folder if it still matches its sidecar file."""
     try:
         sidecar = json.loads(_sidecar(path).read_text(encoding="utf-8"))
         stored = describe(path, path.name)
@@ -261,14 +270,14 @@ def _sidecar(path: Path) -> Path:
 
 
 def _fingerprint(recipe: Recipe) -> str:
-    """Return a digest of the commands, so that a changed recipe does not reuse a file of the old one."""
+    """Return a digest of the ffmpeg commands, so that a changed recipe reuses no file of the old recipe."""
     arguments = [*_segment_command(recipe, Path("segment")), *_repeat_command(Path("segment"), 1.0, Path("whole"))]
     return hashlib.sha256(repr((asdict(recipe), arguments)).encode()).hexdigest()[:8]
 
 
 @contextmanager
 def _exclusive(folder: Path) -> Iterator[None]:
-    """Lock the folder, so that a second injector waits and then reuses the video of the first."""
+    """Lock the folder, so that a second injector waits and then reuses the video of the first injector."""
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -288,7 +297,10 @@ def _one_line_os_errors(folder: Path) -> Iterator[None]:
 
 
 def _require_space(folder: Path, size_bytes: int, recipe: Recipe) -> None:
-    """Raise EnvironmentFault unless the disk has room for the video, its stored copy and its source segment."""
+    """Raise EnvironmentFault unless the disk has room for three files.
+
+    These are the video, its copy in the storage, and the segment from which it is made.
+    """
     free_bytes = shutil.disk_usage(folder).free
     needed_bytes = 2 * size_bytes + round(recipe.rate * SEGMENT_SECONDS / 8 * 1.2)
     if free_bytes < needed_bytes:

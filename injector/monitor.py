@@ -43,7 +43,10 @@ class RunProgress:
 
 
 def follow(sessions: Sessions, run_id: str) -> None:
-    """Show the run's videos by state once per second; raise RunFailed if the run ends before its videos."""
+    """Show the run's videos by state once per second.
+
+    Raise RunFailed if the run ends before all its videos have ended.
+    """
     with Display(run_id) as display:
         while True:
             progress = _run_progress(sessions, run_id, display.say)
@@ -59,7 +62,10 @@ def follow(sessions: Sessions, run_id: str) -> None:
 
 
 def follow_own(settings: Settings, count: int, before: OwnVideos, started: float) -> None:
-    """Show the foreign app's videos since `before`, then X and S; `started` is a time of the monotonic clock."""
+    """Show the states of the foreign app's videos since `before`, then X and S of these videos.
+
+    `started` is a time of the monotonic clock.
+    """
     with Display("your videos") as display:
         while True:
             now = read_own_videos(settings)
@@ -75,7 +81,10 @@ def follow_own(settings: Settings, count: int, before: OwnVideos, started: float
 
 
 def _own_figures(videos: OwnVideos, seconds: float) -> str:
-    """Return X and S of the foreign app's videos; X is accurate to a second of run time, S is exact."""
+    """Return X and S of the foreign app's videos.
+
+    The run time behind X is accurate to one second. S is exact.
+    """
     done, failed = videos.by_state[VideoState.DONE], videos.by_state[VideoState.FAILED]
     mean = f", S = {videos.response_seconds / done:.3f} s" if done else ""
     return f"{done} done, {failed} failed in {seconds:.0f} s: X ≈ {60 * done / seconds:.3g} videos/min{mean}"
@@ -90,7 +99,7 @@ class StallWarning:
         self._unchanged_since, self._limit_seconds = clock(), FIRST_WARNING_SECONDS
 
     def update(self, counts: Mapping[str, int]) -> None:
-        """Compare the present counts with the last ones; warn after the time limit without a change."""
+        """Compare the present counts with the previous ones. Warn if they do not change within the time limit."""
         if counts != self._last or counts.get(VideoState.PROCESSING):
             self._last, self._unchanged_since, self._limit_seconds = counts, self._clock(), FIRST_WARNING_SECONDS
         elif self._clock() - self._unchanged_since >= self._limit_seconds:
@@ -102,7 +111,7 @@ class StallWarning:
 
 
 class Display:
-    """A progress bar; without a terminal, one line per ten percent."""
+    """A progress bar. Without a terminal, print one line per ten percent."""
 
     def __init__(self, name: str) -> None:
         columns = (
@@ -137,14 +146,14 @@ class Display:
         self._stall_warning.update(progress.counts)
 
     def say(self, line: str) -> None:
-        """Print a note above the bar, unless it repeats the last one."""
+        """Print a note above the bar, unless it repeats the previous note."""
         if line != self._last_note:
             self._last_note = line
             self._progress.console.print(line, markup=False, soft_wrap=True)
 
 
 def _run_progress(sessions: Sessions, run_id: str, say: Callable[[str], None]) -> RunProgress | None:
-    """Return the progress of the run; None, with a note, while the database does not answer."""
+    """Return the progress of the run. While the database does not answer, print a note and return None."""
     by_state = (
         select(VideoRow.state, func.count().label("videos")).where(VideoRow.run_id == run_id).group_by(VideoRow.state)
     )

@@ -1,6 +1,7 @@
-"""One injection of a foreign app's task: files record what was sent, our database is not used.
+"""One injection of a foreign app's task.
 
-The foreign app processes the videos. `own_videos` reads their states where the database exporter can.
+Files record the sent videos. Our database is not used. The foreign app processes the videos. `own_videos` gets their
+states from the database exporter, if that can read the app's table.
 """
 
 from __future__ import annotations
@@ -64,7 +65,10 @@ class OwnRun:
 
     @classmethod
     def prepare(cls, settings: Settings, request: Request, say: Callable[[str], None]) -> OwnRun:
-        """Check the queue and make the input; an AforoError leaves nothing behind but the input."""
+        """Check the queue and make the input.
+
+        If that raises an AforoError, only the input remains on disk.
+        """
         assert request.own_task is not None  # noqa: S101 (the caller checks it)
         client = aws.client(settings, "sqs")
         url = sqs_queue.find_queue(client, settings.queue.name)
@@ -79,8 +83,9 @@ class OwnRun:
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
-        """Write `run.json`; an exception in the body ends the run, as interrupted after Ctrl-C, else as failed.
+        """Write `run.json` at the start and at the end of the body.
 
+        An exception in the body ends the run: as interrupted after Ctrl-C, else as failed.
         Raise UsageError, and change no file, if a run of that name has started in the meantime.
         """
         self._create_folder()
@@ -94,7 +99,10 @@ class OwnRun:
         self._record(status=RunStatus.FINISHED, finished_at=time.time())
 
     def send(self) -> Path:
-        """Send every task at its scheduled time; write `videos.csv` and return the path of the log of task ids."""
+        """Send every task at its scheduled time.
+
+        Write `videos.csv` and return the path of the log of task ids.
+        """
         schedule = Schedule(self.request.count, self.request.rate_per_minute)
         app = make_celery(self.settings, self.sender.queue_url)
         log, started_at = new_tasks_log(self.settings.results.path), time.time()

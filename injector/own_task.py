@@ -1,4 +1,7 @@
-"""A task of a foreign app: its name, and keyword arguments with placeholders for each video's values."""
+"""A task of a foreign app: its name and its keyword arguments.
+
+The arguments may hold placeholders, which each video's values replace.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +22,13 @@ EXAMPLE = """--payload '{"video_id": "{video_id}", "path": "{path}"}'"""
 
 @dataclass(frozen=True)
 class OwnTask:
-    """The task to send instead of ours; strings of `payload`, at any depth, may hold placeholders."""
+    """The task to send instead of ours. Strings of `payload`, at any depth, may hold placeholders."""
 
     name: str
     payload: dict[str, Any]
 
     def kwargs(self, facts: Mapping[str, str]) -> dict[str, Any]:
-        """Return the keyword arguments for one video; `facts` has a value for every placeholder."""
+        """Return the keyword arguments for one video. `facts` has a value for every placeholder."""
         return {key: _filled(value, facts) for key, value in self.payload.items()}
 
 

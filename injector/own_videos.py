@@ -1,4 +1,7 @@
-"""Videos of a foreign app by state, as the database exporter reads its table (AFORO_EXPORTER_VIDEOS_*)."""
+"""Counts of a foreign app's videos by state, read from the database exporter.
+
+The settings AFORO_EXPORTER_VIDEOS_* describe the app's table to that exporter.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,13 @@ from core.video import FINAL_STATES, VideoState
 
 @dataclass(frozen=True)
 class OwnVideos:
-    """All videos of the foreign table by state, and the sum of the response times of the done ones."""
+    """Counts of all videos in the foreign table by state, and the total response time of the done videos."""
 
     by_state: dict[str, int]
     response_seconds: float
 
     def since(self, before: OwnVideos) -> OwnVideos:
-        """Return the difference to `before`."""
+        """Return the difference between these values and the earlier values `before`."""
         states = {state.value: self.by_state.get(state, 0) - before.by_state.get(state, 0) for state in VideoState}
         return OwnVideos(states, self.response_seconds - before.response_seconds)
 
@@ -29,7 +32,7 @@ class OwnVideos:
 
 
 def require_own_videos(settings: Settings) -> OwnVideos:
-    """Return the present values of the exporter; raise EnvironmentFault if it has none."""
+    """Return the present values of the database exporter. Raise EnvironmentFault if it has none."""
     now = read_own_videos(settings)
     if now is None:
         raise EnvironmentFault(
@@ -42,7 +45,10 @@ def require_own_videos(settings: Settings) -> OwnVideos:
 
 
 def read_own_videos(settings: Settings) -> OwnVideos | None:
-    """Return the present values of the exporter; None if it does not answer or cannot read the table."""
+    """Return the present values of the database exporter.
+
+    Return None if the exporter does not answer or cannot read the table.
+    """
     families = promql.scrape(settings.exporters.host, settings.exporters.db_port) or {}
     videos, responses = families.get("aforo_videos"), families.get("aforo_videos_total_response_seconds")
     if not videos or not responses:

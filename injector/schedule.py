@@ -9,7 +9,10 @@ SECONDS_PER_MINUTE = 60.0
 
 @dataclass(frozen=True)
 class Schedule:
-    """`count` arrivals: all at once without a rate, else one every 60/rate seconds after the start."""
+    """Schedule of `count` arrivals.
+
+    Without a rate all videos arrive at once. Otherwise one video arrives every 60/rate seconds after the start.
+    """
 
     count: int
     rate_per_minute: float | None = None
@@ -20,7 +23,10 @@ class Schedule:
 
     @property
     def window_seconds(self) -> float | None:
-        """Return the length of the test window, count/rate; None for a burst, which ends with its last video."""
+        """Return the length of the test window, count/rate.
+
+        Return None for a burst, whose window ends with its last video.
+        """
         return None if self.rate_per_minute is None else self.intended_seconds(self.count)
 
     def due(self, sent: int, elapsed_seconds: float) -> int:

@@ -1,7 +1,7 @@
-"""Senders of tasks: rows first, then one SQS call per ten tasks, then the confirmation.
+"""Senders of tasks: write the rows, send ten tasks per SQS call, then confirm the rows.
 
 The rows are an outbox. A row exists before its task is sent, and `sent_at` stays empty until SQS has confirmed the
-task. So a failed send can be repeated; the worker ends the delivery of a second copy as a duplicate.
+task. So a failed send can be repeated. If a task is sent twice, the worker ends the second delivery as a duplicate.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ SEND_ATTEMPTS = 5
 
 @dataclass(frozen=True)
 class NewVideo:
-    """A video to inject; `intended_at` is in epoch seconds, None in a burst."""
+    """A video to inject. `intended_at` is in epoch seconds. It is None in a burst."""
 
     run_id: str
     sequence: int
@@ -55,10 +55,10 @@ class Sender:
     queue_url: str
 
     def send(self, messages: Mapping[str, str]) -> None:
-        """Send up to ten messages by id and retry until SQS has confirmed each.
+        """Send up to ten messages by id and retry until SQS has confirmed each message.
 
-        A lost answer may send a message twice, which our task tolerates. Ids consist of letters, digits, '-' and '_'.
-        Raise EnvironmentFault when SQS rejects messages SEND_ATTEMPTS times.
+        If a response of SQS is lost, a message may be sent twice, which our task tolerates. Ids consist of
+        letters, digits, '-' and '_'. Raise EnvironmentFault when SQS rejects messages SEND_ATTEMPTS times.
         """
         unsent = dict(messages)
         for attempt in range(SEND_ATTEMPTS):
@@ -93,7 +93,10 @@ class VideoSender:
     sessions: Sessions
 
     def record_and_send(self, videos: Sequence[NewVideo]) -> list[str]:
-        """Record and send `videos`; return their task ids; raise EnvironmentFault when SQS rejects them."""
+        """Record and send `videos`, and return their task ids.
+
+        Raise EnvironmentFault when SQS rejects the tasks.
+        """
         task_ids: list[str] = []
         remaining = iter(videos)
         while batch := list(islice(remaining, BATCH_SIZE)):
@@ -116,7 +119,10 @@ class VideoSender:
 
 
 def encode_task(app: Celery, name: str, task_id: str, kwargs: Mapping[str, Any], queue_url: str) -> str:
-    """Return the SQS body that kombu would send for this task: Celery's message, protocol 2, JSON in base64."""
+    """Return the SQS message body that kombu would send for this task.
+
+    It is a Celery message of protocol 2, as JSON in base64.
+    """
     message = app.amqp.as_task_v2(task_id, name, kwargs=dict(kwargs))
     body = json.dumps(message.body).encode()
     queue_name = queue_url.rsplit("/", 1)[-1]
@@ -138,7 +144,7 @@ def encode_task(app: Celery, name: str, task_id: str, kwargs: Mapping[str, Any],
 
 
 def write_tasks_log(lines: Iterable[str], file: object) -> None:
-    """Append task ids, one per line, as the scenario requires."""
+    """Append task ids to the log, one per line. The scenario requires this format."""
     print(*lines, sep="\n", file=file, flush=True)  # type: ignore[call-overload]
 
 

@@ -1,4 +1,7 @@
-"""Worker fleet: the running workers and their slots, from Prometheus or from the local worker's /metrics."""
+"""Worker fleet: the running workers and their slots.
+
+The values come from Prometheus, or from the local worker's /metrics.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,10 @@ BANDWIDTH_LIMIT = "aforo_node_bandwidth_limit_bytes_per_second"
 
 @dataclass(frozen=True)
 class WorkerFleet:
-    """Nodes, the sum of their slots, their versions, and their measured bandwidth limits in bytes/s by resource."""
+    """Nodes of the workers, the sum of their slots, their versions, and their measured bandwidth limits.
+
+    The limits are in bytes/s, by resource.
+    """
 
     nodes: int
     slots: int
@@ -23,7 +29,7 @@ class WorkerFleet:
 
     @property
     def slots_per_node(self) -> int:
-        """Return the scenario's concurrency: slots of one node."""
+        """Return the slots of one node, which the scenario calls concurrency."""
         return self.slots // self.nodes
 
 
@@ -40,7 +46,10 @@ def read_fleet(settings: Settings) -> WorkerFleet:
 
 
 def _local_slots(settings: Settings) -> WorkerFleet | None:
-    """Return the native stack's only worker from its own /metrics, which shows a restart at once."""
+    """Return the only worker of the native stack, from its own /metrics.
+
+    Unlike Prometheus, /metrics shows a restart immediately.
+    """
     if settings.stack != "native":
         return None
     families = promql.scrape(settings.worker.metrics_host, settings.worker.metrics_port)

@@ -1,1 +1,1 @@
-"""The native stack: processes under supervisord on this machine."""
+"""The native stack: the programs of Aforo under supervisord on this machine, without containers."""

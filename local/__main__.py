@@ -101,7 +101,10 @@ def doctor() -> None:
 @click.option("--results", is_flag=True, help="Remove results/ too: runs, table and report.")
 @click.option("--videos", is_flag=True, help="Remove the videos of runs under UPLOAD_PATH too.")
 def clean(results: bool, videos: bool) -> None:
-    """Stop all programs and remove their data: database, logs, metrics. Results and videos stay by default."""
+    """Stop all programs and remove their data: database, logs, metrics.
+
+    Results and videos stay by default.
+    """
     settings = Settings.from_process()
     stack.down(settings)
     extra = [*([settings.results.path] if results else ()), *(video_folders(settings) if videos else ())]
@@ -118,7 +121,10 @@ def print_env_example() -> None:
 
 
 def video_folders(settings: Settings) -> list[Path]:
-    """Return the folders of runs under UPLOAD_PATH. A prefix that leads elsewhere is skipped."""
+    """Return the folders with input, uploaded and processed videos under UPLOAD_PATH.
+
+    A storage prefix that leads outside UPLOAD_PATH is skipped.
+    """
     root = settings.storage.path.resolve()
     names = ("media", settings.storage.upload_prefix, settings.storage.processed_prefix)
     folders = [(root / name).resolve() for name in names]
@@ -126,7 +132,7 @@ def video_folders(settings: Settings) -> list[Path]:
 
 
 def worker_options(settings: Settings, concurrency: int | None, profile: str | None) -> stack.WorkerOptions:
-    """Return the worker options. An omitted option takes the setting."""
+    """Return the worker options. The settings give the values of omitted options."""
     slots = concurrency or settings.worker.concurrency
     return stack.WorkerOptions(slots, profile or settings.profile, settings.worker.threads)
 

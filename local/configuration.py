@@ -1,4 +1,7 @@
-"""Configuration of the programs of the native stack: environment, worker options, Prometheus configuration."""
+"""Configuration of the programs of the native stack.
+
+It consists of the environment, the worker options and the Prometheus configuration.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ def supervisord_environment(settings: Settings, environment: Mapping[str, str]) 
 
 
 def worker_options(concurrency: int, profile: str, threads: int) -> str:
-    """Return the text of `.local/worker.env`. A change of these options restarts the worker only."""
+    """Return the text of `.local/worker.env`. A change of these options restarts only the worker."""
     options = {
         "AFORO_WORKER_CONCURRENCY": str(concurrency),
         "AFORO_WORKER_PROFILE": profile,
@@ -59,7 +62,10 @@ def write_prometheus_config(scraped: Iterable[Program], source: Path = Path("pro
 
 
 def prometheus_config(source: str, scraped: Iterable[Program], folder: Path) -> str:
-    """Return `source` with each job's port, without the jobs that do not run, and rule files under `folder`."""
+    """Return the configuration `source`, adapted to this machine.
+
+    Each job gets its port, jobs that do not run are removed, and rule files are under `folder`.
+    """
     ports = {program.name: program.port for program in scraped}
     head, *jobs = re.split(r"(?m)^(?=  - job_name: )", source)
     blocks = [_with_port(job, ports[_job(job)]) for job in jobs if _job(job) in ports]

@@ -1,4 +1,4 @@
-"""`make doctor`: checks of this machine, its stack and its queue, each with a remedy."""
+"""`make doctor`: checks of this machine, its stack and its queue. Each check suggests a remedy."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FEWEST_FILES = 1024
 
 
 def findings(settings: Settings) -> Iterator[Finding]:
-    """Run all checks, one after the other. A failed check does not stop the next."""
+    """Run all checks, one after the other. A failed check does not stop the next check."""
     yield _run("tools", preflight.check_tools)
     yield _run("encoders", preflight.check_encoders)
     yield _process_groups()
@@ -84,7 +84,10 @@ def _queue(settings: Settings) -> Iterator[Finding]:
 
 
 def _clock(settings: Settings) -> str:
-    """Compare our clock with the time in an answer of SQS. AWS rejects signatures that differ by 5 minutes."""
+    """Compare our clock with the time in a response of SQS.
+
+    AWS rejects signatures whose time differs by 5 minutes.
+    """
     sqs = aws.client(settings, "sqs")
     sqs_queue.find_queue(sqs, settings.queue.name)
     headers = sqs.get_queue_url(QueueName=settings.queue.name)["ResponseMetadata"]["HTTPHeaders"]

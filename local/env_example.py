@@ -51,7 +51,10 @@ def render() -> str:
 
 
 def library_variables() -> list[tuple[str, str, str]]:
-    """Return name, default and meaning of the library's variables, without those that are settings of ours too."""
+    """Return name, default and meaning of the environment variables of the library `aforo`.
+
+    Variables that are also settings of ours are left out.
+    """
     ours = {entry["name"] for entry in declared()}
     return [(each.name, each.default, _as_comment(each.meaning)) for each in DECLARATIONS if each.name not in ours]
 

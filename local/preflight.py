@@ -17,7 +17,7 @@ LEAST_FREE_BYTES = 1_000_000_000
 
 
 def check_tools() -> str:
-    """Return the required tools. Raise EnvironmentFault with the package of the first missing one."""
+    """Return the required tools. Raise EnvironmentFault naming the package of the first missing tool."""
     for tool, package in PACKAGES.items():
         if shutil.which(tool) is None:
             raise EnvironmentFault(tool, "it is not installed", f"run `make setup`, or apt-get install {package}")
@@ -25,7 +25,10 @@ def check_tools() -> str:
 
 
 def check_encoders() -> str:
-    """Return the required encoders. Raise EnvironmentFault unless ffmpeg runs, is recent enough and has them."""
+    """Return the required encoders.
+
+    Raise EnvironmentFault unless ffmpeg runs, is recent enough and has these encoders.
+    """
     require_ffmpeg()
     return ", ".join(ENCODERS)
 

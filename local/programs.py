@@ -26,17 +26,20 @@ class Program:
 
     @property
     def url(self) -> str:
-        """URL of the page. Empty if there is none."""
+        """URL of the program's page. Empty if the program has no page."""
         return f"http://127.0.0.1:{self.port}{self.path}" if self.path else ""
 
     @property
     def log(self) -> Path:
-        """File with its output."""
+        """Log file with the program's output."""
         return STATE / "log" / f"{self.name}.log"
 
 
 def programs(settings: Settings) -> list[Program]:
-    """Return the programs of this machine in starting order, without those that a setting places elsewhere."""
+    """Return the programs of this machine in starting order.
+
+    Programs that a setting places on another machine are left out.
+    """
     return [*_foundations(settings), *_observers(settings), _worker(settings)]
 
 

@@ -1,4 +1,4 @@
-"""Waits for the native stack. A timeout names the program and shows the end of its log."""
+"""Waits for the native stack to be ready. A timeout names the program and shows the end of its log."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ LOG_LINES = 8
 
 
 def until(holds: Callable[[], bool], what: str, seconds: float, log: Path) -> None:
-    """Poll until `holds()`. After `seconds`, print the end of `log` and raise EnvironmentFault about `what`."""
+    """Poll until `holds()` is true.
+
+    After `seconds`, print the end of `log` and raise EnvironmentFault about `what`.
+    """
     deadline = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > deadline:
@@ -35,14 +38,17 @@ def listens(port: int) -> bool:
 
 
 def worker_slots(program: Program) -> int | None:
-    """Return the slots of the worker, from its /metrics. None while it does not answer."""
+    """Return the slots of the worker, from its /metrics. Return None while the worker does not answer."""
     families = promql.scrape("127.0.0.1", program.port) or {}
     slots = families.get("aforo_worker_slots")
     return int(slots[0].value) if slots else None
 
 
 def is_scraped(prometheus_url: str, job: str) -> bool:
-    """Return True if Prometheus has scraped every target of `job`. False while Prometheus does not answer."""
+    """Return True if Prometheus has scraped every target of `job`.
+
+    Return False while Prometheus does not answer.
+    """
     return promql.single(prometheus_url, f'min(up{{job="{job}"}})') == 1
 
 

@@ -35,7 +35,10 @@ class WorkerOptions:
 
 
 def up(settings: Settings, options: WorkerOptions) -> None:
-    """Start the stack with `settings` and the worker with `options`. Do nothing if it runs that way already."""
+    """Start the stack with `settings` and the worker with `options`.
+
+    Do nothing if the stack runs with these settings and options already.
+    """
     if settings.stack == "compose":
         raise UsageError("STACK", "this starts the native stack", "use `make up STACK=compose`", value=settings.stack)
     preflight.check_scrapes(settings)
@@ -65,7 +68,7 @@ def _stop(settings: Settings) -> int:
 
 
 def _is_up() -> bool:
-    """Return True if supervisord runs, or still shuts down after a killed `make down`."""
+    """Return True if supervisord runs, or is still shutting down after a killed `make down`."""
     try:
         return supervisor.processes() is not None
     except supervisor.Stopping:
@@ -73,7 +76,7 @@ def _is_up() -> bool:
 
 
 def _restart_if_settings_changed(settings: Settings) -> None:
-    """Stop a stack that runs with other settings, so that the next steps start it with the new ones."""
+    """Stop a stack that runs with other settings, so that the next steps start it with the new settings."""
     current = configuration.FINGERPRINT.read_text() if configuration.FINGERPRINT.exists() else ""
     if supervisor.processes() is not None and current != configuration.fingerprint(settings, os.environ):
         click.echo("settings changed: restarting the stack", err=True)
@@ -116,7 +119,10 @@ def _start_missing(required: list[Program]) -> None:
 
 
 def _run_worker(worker: Program, settings: Settings, options: WorkerOptions) -> None:
-    """Start the worker, or restart it if its options changed. Wait until its /metrics shows the slots."""
+    """Start the worker, or restart it if its options changed.
+
+    Wait until the worker's /metrics shows the slots.
+    """
     text = configuration.worker_options(options.concurrency, options.profile, options.threads)
     file = configuration.WORKER_OPTIONS
     current = file.read_text() if file.exists() else ""
@@ -139,7 +145,7 @@ def _wait_for_port(program: Program) -> None:
 
 
 def _wait_for_scrapes(prometheus_url: str, scraped: list[Program]) -> None:
-    """Wait until every job has `up == 1` in Prometheus, so that it misses nothing of a run."""
+    """Wait until every job has `up == 1` in Prometheus, so that Prometheus misses nothing of a run."""
     for program in scraped:
         readiness.until(
             partial(readiness.is_scraped, prometheus_url, program.name),
@@ -161,7 +167,7 @@ def _is_alive(name: str) -> bool:
 
 @contextmanager
 def _lock() -> Iterator[None]:
-    """Hold the lock of the stack, so that two calls of make do not start or stop it at the same time."""
+    """Hold the lock of the stack, so that two `make` commands do not start or stop it at the same time."""
     STATE.mkdir(parents=True, exist_ok=True)
     with (STATE / "stack.lock").open("a+") as lock:
         try:

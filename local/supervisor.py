@@ -1,4 +1,4 @@
-"""Client of the native stack's supervisord, and the end of processes that a dead supervisord left."""
+"""Client of the native stack's supervisord. It also ends processes that a dead supervisord left."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Stopping(EnvironmentFault):
 
 @dataclass(frozen=True)
 class Process:
-    """State of a program: `pid` is 0 without a process, `started_at` is an epoch time."""
+    """State of a program. `pid` is 0 without a process, `started_at` is an epoch time."""
 
     name: str
     state: str
@@ -44,12 +44,15 @@ class Process:
 
     @property
     def is_running(self) -> bool:
-        """True if it has a process, even one that has just started."""
+        """True if the program has a process, even one that has just started."""
         return self.state in {"RUNNING", "STARTING"}
 
 
 def processes() -> dict[str, Process] | None:
-    """Return the programs by name. None without a supervisord of ours. Raise Stopping while it shuts down."""
+    """Return the programs by name.
+
+    Return None if this checkout's supervisord does not run. Raise Stopping while it shuts down.
+    """
     if not SOCKET.exists():
         return None
     try:
@@ -62,7 +65,10 @@ def processes() -> dict[str, Process] | None:
 
 
 def launch(environment: Mapping[str, str]) -> None:
-    """Start supervisord in the background with `environment`. Raise EnvironmentFault if it does not start."""
+    """Start supervisord in the background with `environment`.
+
+    Raise EnvironmentFault if supervisord does not start.
+    """
     if len(str(SOCKET.resolve())) > LONGEST_SOCKET_PATH:
         raise EnvironmentFault("folder", "its path is too long for a socket", "move the checkout", value=Path.cwd())
     for folder in ("run", "log", "work", "prometheus"):
@@ -75,28 +81,37 @@ def launch(environment: Mapping[str, str]) -> None:
 
 
 def start(name: str) -> None:
-    """Start a program unless it runs. Supervisord retries if it dies immediately."""
+    """Start a program unless it runs. Supervisord starts a program again if it exits immediately."""
     _call_tolerantly("supervisor.startProcess", name, False)
 
 
 def stop(name: str) -> None:
-    """Begin to stop a program. `processes` shows when it has stopped."""
+    """Ask supervisord to stop a program, and do not wait. `processes` shows when the program has stopped."""
     _call_tolerantly("supervisor.stopProcess", name, False)
 
 
 def shut_down() -> None:
-    """Begin to shut down supervisord and its programs, last started first. Do nothing if this has begun."""
+    """Ask supervisord to stop all programs, last started first, and to exit. Do not wait.
+
+    Do nothing if supervisord is already shutting down.
+    """
     with suppress(Stopping):
         _call_tolerantly("supervisor.shutdown")
 
 
 def orphans() -> list[psutil.Process]:
-    """Return all processes of this checkout's stack. Pid files are not used, because they can be stale."""
+    """Return all processes of this checkout's stack, found by MARK or working directory.
+
+    Pid files are not used, because they can be stale.
+    """
     return [p for p in psutil.process_iter() if p.pid != os.getpid() and _is_ours(p)]
 
 
 def end_orphans(timeout_seconds: float = 10) -> int:
-    """End the processes that a dead supervisord left, with SIGTERM, then SIGKILL. Return their number."""
+    """End the processes that a dead supervisord left, with SIGTERM, then SIGKILL.
+
+    Return the number of these processes.
+    """
     processes = orphans()
     for process in processes:
         _end(process, kill=False)
@@ -108,14 +123,17 @@ def end_orphans(timeout_seconds: float = 10) -> int:
 
 
 def restarts(name: str) -> int:
-    """Return the number of crashes of `name` since supervisord started, from its log."""
+    """Return the number of crashes of `name` since supervisord started, from supervisord's log."""
     log = STATE / "log" / "supervisord.log"
     text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
     return text.rpartition("supervisord started")[2].count(f"exited: {name} ")
 
 
 def _is_ours(process: psutil.Process) -> bool:
-    """Match by MARK. Redis overwrites its environment with its process title, so match it by working directory."""
+    """Return True if the process belongs to the stack of this checkout: its environment has MARK.
+
+    Redis overwrites its environment with its process title, so its working directory is compared instead.
+    """
     try:
         if process.name() == "redis-server":
             return Path(process.cwd()) == SOCKET.parent.resolve()

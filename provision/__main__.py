@@ -1,4 +1,7 @@
-"""`python -m provision`: create the missing resources of a stack, as the service `resources` of compose does."""
+"""`python -m provision`: create the missing resources of a stack.
+
+The service `resources` of docker-compose.yml runs this command.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,10 @@ from provision.resources import create_resources
 
 @click.command()
 def main() -> None:
-    """Create queue, bucket, tables and the read-only database user if missing. On real AWS, require the queue."""
+    """Create queue, bucket, tables and the read-only database user if missing.
+
+    On real AWS, the queue must exist already.
+    """
     create_resources(Settings.from_process())
 
 

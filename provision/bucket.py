@@ -1,4 +1,4 @@
-"""Bucket of the s3 storage."""
+"""The S3 bucket, which only the storage `s3` needs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ EXISTS = frozenset({"BucketAlreadyOwnedByYou", "BucketAlreadyExists"})
 
 
 def ensure_bucket(settings: Settings) -> None:
-    """Create the bucket if it is missing and the storage is s3. Raise EnvironmentFault if S3 refuses."""
+    """Create the bucket if it is missing and the storage is s3.
+
+    Raise EnvironmentFault if S3 rejects the request.
+    """
     if settings.storage.backend != "s3":
         return
     try:

@@ -16,7 +16,7 @@ RETENTION_SECONDS = 14 * 24 * 3600
 
 
 def ensure_queue(client: SQSClient, settings: Queue) -> str:
-    """Return the URL of the queue. Create it and its dead-letter queue if it is missing."""
+    """Return the URL of the queue. If the queue is missing, create it and its dead-letter queue."""
     try:
         return find_queue(client, settings.name)
     except EnvironmentFault as fault:

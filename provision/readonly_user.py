@@ -21,9 +21,10 @@ COMMENT = "Made by Aforo for its exporters, which read only."
 
 
 def ensure_readonly_user(settings: Settings) -> None:
-    """Let the user of AFORO_DATABASE_READONLY_URL read our tables. Create that user on PostgreSQL if it is missing.
+    """Let the user of AFORO_DATABASE_READONLY_URL read our tables.
 
-    Raise EnvironmentFault if this user cannot be created or cannot read.
+    On PostgreSQL, create that user if it is missing. Raise EnvironmentFault if the user cannot be created
+    or cannot read.
     """
     owner, reader = make_url(settings.database.url), make_url(settings.database.reading_url)
     is_separate_user = owner.get_backend_name() in POSTGRESQL and reader.username not in {None, owner.username}

@@ -1,4 +1,4 @@
-"""Tables of the database."""
+"""Tables of our database."""
 
 from __future__ import annotations
 
@@ -7,5 +7,8 @@ from core.settings import Settings
 
 
 def ensure_tables(settings: Settings) -> None:
-    """Bring the schema to the version of this program. Raise EnvironmentFault if the database refuses."""
+    """Migrate the schema to the version of this program.
+
+    Raise EnvironmentFault if the database rejects the migration.
+    """
     upgrade_schema(open_engine(settings.database.url))

@@ -15,7 +15,10 @@ HEAD = "# Generated from prometheus/rules and prometheus/alerts by `python deplo
 
 
 def render(runbook: str = RUNBOOK) -> str:
-    """Return the text of prometheus-rules.yaml: one PrometheusRule per source file, with links to `runbook`."""
+    """Return the text of prometheus-rules.yaml.
+
+    It has one PrometheusRule per source file. The alerts link to `runbook`.
+    """
     sources = [*sorted((ROOT / "prometheus/rules").glob("*.yml")), *sorted((ROOT / "prometheus/alerts").glob("*.yml"))]
     rules = [_rule(source, runbook) for source in sources]
     return HEAD + yaml.dump_all(rules, Dumper=_Readable, sort_keys=False, width=120, allow_unicode=True)
@@ -32,7 +35,7 @@ def _rule(source: Path, runbook: str) -> dict[str, Any]:
 
 
 class _Readable(yaml.SafeDumper):
-    """Dumper that keeps multi-line expressions as blocks."""
+    """YAML dumper that writes multi-line expressions as block scalars."""
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:

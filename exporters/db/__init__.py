@@ -1,7 +1,30 @@
 """Database exporter: exact per-run values, updated by reading only changed rows (docs/adr/0008).
 
-1. `source` refreshes on each scrape, and runs full counts in the background.
+1. `source` reads the changed rows on each scrape, and runs full counts in the background.
 2. `reader` executes the statements of `sql/`, which `statements` adapts to the user's own table.
 3. `recount` feeds the rows into `run_aggregates`, whose sums are the tallies of `tally`.
 4. `families` turns the aggregates into metric families. `run_text` caches their text per run.
+
+Each metric family comes from these statements of `sql/`, which a method of `Reader` executes:
+
+| `sql/*.sql`                | method of `Reader`     | metric families                                             |
+|----------------------------|------------------------|-------------------------------------------------------------|
+| `runs_newest`              | `newest_runs`          | `aforo_run_info`, `_status`, `_expected_videos`,            |
+|                            |                        | `_offered_videos_per_second`, `_verdict`,                   |
+|                            |                        | `_capacity_videos_per_minute`, `aforo_runs`                 |
+| `runs_rest`                | `statuses_of_rest`     | `aforo_runs`                                                |
+| `videos_changed`           | `changed_videos`       | those of `videos_of_run` and `videos_rest` (changed rows)   |
+| `videos_live`              | `live_videos`          | the same, and `aforo_videos_oldest_waiting_timestamp_seconds` |
+| `videos_live_of_run`       | `live_videos_of`       | the same as `videos_live`, for one run                      |
+| `videos_of_run`            | `groups_of`            | `aforo_run_videos`, `_failed_videos`, `_videos_in_window`,  |
+|                            |                        | `_total_{response,queue_wait,service}_seconds`,             |
+|                            |                        | `_max_lateness_seconds`, `_window_*`, and `aforo_videos*`   |
+| `videos_rest`              | `groups_of_rest`       | `aforo_videos`, `aforo_videos_total_*_seconds`              |
+| `videos_processing`        | `processing`           | `aforo_run_videos`, `aforo_videos` (uploaded or processing) |
+| `executions_changed`       | `changed_executions`   | those of `executions_of_run` (changed rows)                 |
+| `executions_recent_of_run` | `recent_executions_of` | none: prevents that an execution is counted twice           |
+| `executions_of_run`        | `executions_of`        | `aforo_run_executions`, `_total_stage_seconds`,             |
+|                            |                        | `_total_ffmpeg_cpu_seconds`                                 |
+| `executions_lost`          | `lost_executions`      | `aforo_run_executions`                                      |
+| `waiting_oldest`           | `oldest_waiting`       | the oldest message of the SQS exporter                      |
 """

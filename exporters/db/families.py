@@ -19,7 +19,10 @@ Samples = dict[tuple[str, ...], float | None]
 
 
 def samples_of_run(run: Run, tally: Tally, executions: ExecutionTally, now: float) -> Samples:
-    """Return the values of the `aforo_run_*` families of one run. Its window may have ended before `now`."""
+    """Return the values of the `aforo_run_*` families of one run.
+
+    `now` decides whether the test window of a sustained run has ended.
+    """
     return {**_facts(run), **_videos(tally), **_window(run, tally, now), **_executions(executions), **_analysis(run)}
 
 

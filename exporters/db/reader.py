@@ -1,4 +1,4 @@
-"""Read-only snapshots of the database, each with a time limit, and the queries on them."""
+"""Read-only snapshots of the database, with a time limit per statement, and the queries on a snapshot."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Reader:
     statements: dict[str, TextClause]
 
     def newest_runs(self, limit: int) -> list[Run]:
-        """Return the newest runs, newest first; none if the videos table has no run_id."""
+        """Return the newest runs, newest first. Return no runs if the videos table has no run_id."""
         return [Run._make(row) for row in self._rows("runs_newest", limit=limit)] if self.table.has_runs else []
 
     def statuses_of_rest(self, runs: Iterable[str]) -> list[tuple[str, int]]:
@@ -73,7 +73,7 @@ class Reader:
         return self._videos(self._streamed("videos_live", since=since, final=self.table.final))
 
     def live_videos_of(self, run_id: str, since: float) -> Iterator[Video]:
-        """Yield the live videos of one run."""
+        """Yield one run's videos that are not final, or became final at `since` or later."""
         return self._videos(self._rows("videos_live_of_run", run_id=run_id, since=since, final=self.table.final))
 
     def groups_of(self, run_id: str, window_end: float) -> list[Group]:
@@ -100,11 +100,11 @@ class Reader:
         return [_execution(row) for row in self._rows("executions_recent_of_run", run_id=run_id, since=since)]
 
     def executions_of(self, run_id: str) -> list[tuple[str, int, tuple[float | None, ...]]]:
-        """Return one run's ended executions by outcome: number, and sums of stage and CPU seconds."""
+        """Return one run's ended executions: outcome, number, and sums of the stage and CPU seconds."""
         return [(row[0], row[1], tuple(row[2:])) for row in self._rows("executions_of_run", run_id=run_id)]
 
     def lost_executions(self) -> list[tuple[str, str, int]]:
-        """Return the number of executions with an outcome but no end, by run and outcome."""
+        """Return run, outcome and number of the executions that have an outcome but no end."""
         return [(run_id, outcome, count) for run_id, outcome, count in self._rows("executions_lost")]
 
     def oldest_waiting(self, runs: list[str]) -> float | None:

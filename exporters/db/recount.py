@@ -1,4 +1,7 @@
-"""Full count of the database once, then only its changed rows. Why that is correct: docs/adr/0008."""
+"""Count all rows of the database once, then read only its changed rows.
+
+docs/adr/0008 explains why the counts stay correct.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,10 @@ from exporters.db.run_aggregates import RunAggregates
 
 @dataclass
 class IncrementalCount:
-    """Aggregates and the moment up to which they are read, as UTC epoch seconds of the exporter's clock."""
+    """Aggregates, and the moment up to which the database has been read.
+
+    The moment is in UTC epoch seconds of the exporter's clock.
+    """
 
     runs: int
     overlap_seconds: float

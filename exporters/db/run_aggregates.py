@@ -62,7 +62,10 @@ class OpenVideo(NamedTuple):
 
 @dataclass
 class RunAggregates:
-    """Sums of each tracked (newest) run and of all other runs together, and the rows that may still change."""
+    """Sums of each tracked run, sums of all other runs together, and the rows that may still change.
+
+    The tracked runs are the newest ones.
+    """
 
     runs: dict[str, Run] = field(default_factory=dict)
     tallies: dict[str, Tally] = field(default_factory=dict)
@@ -122,7 +125,7 @@ class RunAggregates:
             self._change_state(video_id, VideoState.PROCESSING)
 
     def update_runs(self, newest: list[Run], limit: int, since: float) -> None:
-        """Track new runs, move those beyond `limit` to the rest, and drop deleted ones."""
+        """Track new runs, add the tracked runs beyond `limit` to the rest, and drop deleted runs."""
         counted_until = self._oldest_tracked()
         last = newest[-1].sort_key if len(newest) == limit else (-math.inf, "")
         for run_id in self.runs.keys() - {run.id for run in newest}:
@@ -143,7 +146,10 @@ class RunAggregates:
         self.executions[run.id] = ExecutionTally()
 
     def replace(self, run_id: str, groups: Iterable[Group], live: Iterable[Video]) -> None:
-        """Replace a run's sums by the database's, and its rows that may still change or be read again."""
+        """Replace the sums and the remembered rows of a run with values that the database has just returned.
+
+        The remembered rows are those that may still change or that the next query may return again.
+        """
         for video_id in list(self._open_of.get(run_id, ())):
             self._close(video_id)
         tally = self.tallies[run_id] = Tally(self.runs[run_id].window_end)
@@ -157,14 +163,17 @@ class RunAggregates:
     def replace_executions(
         self, run_id: str, sums: Iterable[tuple[str, int, tuple[float | None, ...]]], recent: Iterable[Execution]
     ) -> None:
-        """Replace the sums of a run's executions by the database's. `recent` ones may be read again."""
+        """Replace the execution sums of a run with those of the database.
+
+        The next query may return the `recent` executions again, so they are remembered as counted.
+        """
         tally = self.executions[run_id] = ExecutionTally(lost=self.executions[run_id].lost)
         for outcome, count, seconds in sums:
             tally.add(outcome, count, seconds)
         self._counted_executions.update({execution.id: execution.ended_at for execution in recent})
 
     def remember(self, live: Iterable[Video]) -> None:
-        """Record rows that the sums include already."""
+        """Record rows that the sums already include."""
         for video in live:
             if video.state in FINAL_STATES:
                 self._final[video.id] = (video.state, video.updated_at)
@@ -172,7 +181,7 @@ class RunAggregates:
                 self._add_open(video)
 
     def prune(self, since: float) -> None:
-        """Drop final rows that will be read again only if they change."""
+        """Forget final rows that the next query returns only if they change."""
         self._final = {key: row for key, row in self._final.items() if row[1] >= since}
         self._counted_executions = {
             key: ended_at for key, ended_at in self._counted_executions.items() if ended_at >= since
@@ -180,12 +189,15 @@ class RunAggregates:
 
     @property
     def due(self) -> set[str]:
-        """Return the runs for the database to sum: those marked, and ended ones changed since their last sum."""
+        """Return the runs that the database must sum again.
+
+        These are the runs marked for a recount, and the ended runs that changed after their last sum.
+        """
         return self.runs_to_recount | {run_id for run_id in self.runs if self._has_just_ended(run_id)}
 
     @property
     def open_runs(self) -> list[str]:
-        """Return the runs, tracked or not, with videos that are not final."""
+        """Return the runs with videos that are not final, including runs that are not tracked."""
         return list(self._open_of)
 
     @property
@@ -209,7 +221,7 @@ class RunAggregates:
         return self._waiting[0][0] if self._waiting else None
 
     def _oldest_tracked(self) -> float:
-        """Return the creation time of the oldest tracked run; -inf if the rest holds no run."""
+        """Return the creation time of the oldest tracked run, or -inf if all runs are tracked."""
         if not self.rest_statuses.total():
             return -math.inf
         return min((run.created_at for run in self.runs.values()), default=math.inf)
@@ -233,7 +245,10 @@ class RunAggregates:
         self.changed_runs.add(run_id)
 
     def _mark_for_recount(self, video: Video) -> None:
-        """Mark a final row that changed, or a row with an old timestamp: its previous contribution is not known."""
+        """Mark the run of a row whose previous contribution to the sums is not known.
+
+        Such a row is a final row that changed, or a row with an old timestamp.
+        """
         if video.run_id in self.tallies:
             self.runs_to_recount.add(video.run_id)
         else:

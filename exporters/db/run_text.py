@@ -1,6 +1,7 @@
-"""Cached text of the per-run families. 200 runs have 5,000 lines, of which about 30 change between two scrapes.
+"""Cached text of the per-run families.
 
-All of them are gauges, whose lines are the same in the text format and in OpenMetrics.
+200 runs have 5,000 lines, of which about 30 change between two scrapes. All these families are gauges. The lines of
+a gauge are the same in the text format and in OpenMetrics.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ HEADERS = {
 
 
 class RenderedRun(NamedTuple):
-    """One run's lines by family, and the values they were rendered from."""
+    """The rendered lines of one run by family, and the values from which they were rendered."""
 
     run: Run
     window: tuple[float | None, float | None]
@@ -37,7 +38,7 @@ class RunText:
     _cache: dict[str, RenderedRun] = field(default_factory=dict)
 
     def render(self, aggregates: RunAggregates, now: float) -> str:
-        """Return all families as text, and clear the set of changed runs."""
+        """Return all families as text, and empty `aggregates.changed_runs`."""
         changed, aggregates.changed_runs = aggregates.changed_runs, set()
         self._cache = {run_id: self._of_run(aggregates, run_id, run_id in changed, now) for run_id in aggregates.runs}
         return "".join(self._blocks())

@@ -1,4 +1,7 @@
-"""The database as a source: each scrape reads the changed rows, a background thread repeats the full count."""
+"""The database as a source of metrics.
+
+Each scrape reads the changed rows. A background thread repeats the full count.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +57,7 @@ class DatabaseSource:
     def fetch(self, timeout_seconds: float = math.inf) -> Collected:
         """Return the families; raise the database's error, or TimeoutError.
 
-        A result of the last `REPEAT_SECONDS` is attached to the error as Incomplete.
+        If the last result is at most `REPEAT_SECONDS` old, raise Incomplete with that result. Its cause is the error.
         """
         try:
             return self._call.result(min(timeout_seconds, self.settings.timeout_seconds))
@@ -82,7 +85,7 @@ class DatabaseSource:
         return collected
 
     def build(self) -> None:
-        """Do a full count, which replaces the current one at the next refresh; raise the database's error."""
+        """Do a full count, which replaces the current count at the next refresh; raise the database's error."""
         count = IncrementalCount(self.settings.runs, self.settings.overlap_seconds, self.clock())
         with self.database.snapshot(BUILD_TIMEOUT_SECONDS) as reader:
             count.build(reader)
@@ -110,7 +113,10 @@ class DatabaseSource:
         self.rebuild_requested.clear()
 
     def _take_candidate(self) -> IncrementalCount:
-        """Return the current count, after replacing it with a new full count and recording the difference."""
+        """Return the current count.
+
+        A new full count first replaces the current one. The difference between the two is recorded.
+        """
         current, candidate = self._count, self._candidate
         if candidate is None:
             assert current is not None  # noqa: S101 (`refresh` checks it)

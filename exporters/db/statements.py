@@ -40,7 +40,7 @@ _TIMES = {
 
 @dataclass(frozen=True)
 class VideosTable:
-    """Table of the videos: its name, its columns by our names, and our states by its own."""
+    """The videos table: its name, its columns by our column names, and our states by the table's states."""
 
     table: str
     columns: dict[str, str]
@@ -49,7 +49,7 @@ class VideosTable:
 
     @classmethod
     def of(cls, settings: Exporters) -> VideosTable:
-        """Return the table of the settings; raise UsageError naming an invalid setting."""
+        """Return the videos table of the settings; raise UsageError naming an invalid setting."""
         table = ".".join(_quoted(part, "AFORO_EXPORTER_VIDEOS_TABLE") for part in settings.videos_table.split("."))
         columns = {**{name: name for name in COLUMNS}, **_known_columns(settings.videos_columns)}
         if not columns["run_id"]:
@@ -67,16 +67,19 @@ class VideosTable:
         return self.named(*FINAL_STATES)
 
     def named(self, *states: VideoState) -> list[str]:
-        """Return the table's own names of `states`."""
+        """Return the table's own names of our `states`."""
         return [theirs for theirs, ours in self.states.items() if ours in states]
 
     def state(self, theirs: str | None) -> str:
-        """Return our name of a state of the table."""
+        """Return our name of a state in the table."""
         return self.states.get(theirs or "", OTHER)
 
 
 def load_all(table: VideosTable, dialect: str) -> dict[str, TextClause]:
-    """Return the statements of `sql/` by file stem, for this table and SQL dialect (`sqlite` or `postgresql`)."""
+    """Return the statements of `sql/` by file stem, for this videos table and SQL dialect.
+
+    The dialect is `sqlite` or `postgresql`.
+    """
     names = _names(table, dialect)
     sources = [file for file in files("exporters.db").joinpath("sql").iterdir() if file.name.endswith(".sql")]
     return {file.name.removesuffix(".sql"): _statement(file.read_text("utf-8"), names) for file in sources}
@@ -101,7 +104,7 @@ def _names(table: VideosTable, dialect: str) -> dict[str, str]:
 
 
 def _missing(column: str) -> str:
-    """Return the SQL for a missing column. PostgreSQL needs a type to do arithmetic with it."""
+    """Return the SQL that replaces a missing column. PostgreSQL needs a type for arithmetic with it."""
     if column in MOMENTS:
         return "CAST(NULL AS double precision)"
     return "''" if column == "run_id" else "NULL"

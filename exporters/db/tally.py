@@ -1,8 +1,9 @@
-"""Exact sums over videos and executions, built by adding single rows or groups that the database has summed.
+"""Exact sums over videos and executions.
 
-Moments are UTC epoch seconds as doubles. From 2004 to 2038 such a double is a multiple of 2**-22 s, and so are the
-differences of two; a sum of them below 2**31 s (68 years) therefore needs no rounding. Order
-and grouping make no difference: addition row by row here and SUM() in the database give the same bits (docs/adr/0008).
+The sums are built from single rows and from groups that the database has summed. Moments are UTC epoch seconds as
+doubles. From 2004 to 2038 such a double is a multiple of 2**-22 s, and so is the difference of two moments. A sum of
+such differences below 2**31 s (68 years) therefore needs no rounding. Order and grouping make no difference.
+Adding row by row here and SUM() in the database give the same bits (docs/adr/0008).
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ class Video(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Videos of one state and reason; the fields have the order of `videos_of_run.sql`. Sums are in seconds."""
+    """Videos of one state and failure reason. Sums are in seconds.
+
+    The fields have the order of the columns of `videos_of_run.sql`.
+    """
 
     state: str
     reason: str | None
@@ -45,7 +49,10 @@ class Group(NamedTuple):
 
 @dataclass
 class Tally:
-    """Sums over videos. `window_end` is the end of a sustained run's test window, infinite for a burst."""
+    """Sums over videos.
+
+    `window_end` is the end of a sustained run's test window. It is infinite for a burst.
+    """
 
     window_end: float = math.inf
     states: Counter[str] = field(default_factory=Counter)
@@ -118,7 +125,10 @@ class Execution(NamedTuple):
 
 @dataclass
 class ExecutionTally:
-    """Executions of one run by outcome, and the seconds of those that are done. `lost` ones have no end."""
+    """Executions of one run by outcome, and the sums of stage and CPU seconds of the done executions.
+
+    `lost` counts the executions that have an outcome but no end.
+    """
 
     outcomes: Counter[str] = field(default_factory=Counter)
     lost: Counter[str] = field(default_factory=Counter)

@@ -1,1 +1,4 @@
-"""HTTP side of the exporters: `server` accepts connections, `application` answers /metrics, /healthz and /."""
+"""HTTP side of the exporters.
+
+`server` accepts connections. `application` answers /metrics, /healthz and /.
+"""

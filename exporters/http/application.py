@@ -82,7 +82,10 @@ class Application:
 
 
 def collection_timeout_seconds(scrape_timeout: str) -> float:
-    """Return the time limit of a collection, from Prometheus's scrape timeout header; infinite without one."""
+    """Return the time limit of a collection, from the scrape timeout header of Prometheus.
+
+    The limit is infinite without that header.
+    """
     try:
         seconds = float(scrape_timeout)
     except ValueError:
@@ -100,7 +103,10 @@ def landing_page(exporter: str) -> bytes:
 
 
 def read_credentials(file: Path | None) -> bytes | None:
-    """Return the `user:password` line of `file`, None without a file; raise UsageError for any other content."""
+    """Return the `user:password` line of `file`, or None without a file.
+
+    Raise UsageError for any other content.
+    """
     if file is None:
         return None
     try:

@@ -32,7 +32,10 @@ HEADER_BYTES = 16 * 1024
 
 
 def listen(settings: Exporters, port: int, port_setting: str) -> socket.socket:
-    """Return a listening socket; raise EnvironmentFault naming `port_setting` if the port is not available."""
+    """Return a listening socket.
+
+    Raise EnvironmentFault naming `port_setting` if the port is not available.
+    """
     try:
         return socket.create_server((settings.host, port), family=_family(settings.host), backlog=128)
     except OSError as error:
@@ -46,7 +49,10 @@ def serve(application: Application, config: Config) -> None:
 
 
 def configuration(settings: Exporters, listener: socket.socket) -> Config:
-    """Return Hypercorn's configuration, which owns the socket; raise UsageError for an incomplete TLS pair."""
+    """Return Hypercorn's configuration, which owns the socket.
+
+    Raise UsageError if only one of TLS certificate and key is set.
+    """
     config = Config()
     config.certfile, config.keyfile = _tls_pair(settings)
     config.bind = [f"fd://{listener.detach()}"]

@@ -1,4 +1,4 @@
-"""SQS exporter: a background thread polls, scrapes answer from memory.
+"""SQS exporter: a background thread polls SQS, and scrapes return the last values from memory.
 
 1. `source` schedules the polls and renders the last reading.
 2. `queue_watcher` discovers queues and reads their attributes concurrently.

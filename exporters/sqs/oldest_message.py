@@ -1,4 +1,4 @@
-"""Send time of the oldest waiting message, from our database: SQS has no attribute for it."""
+"""Send time of the oldest waiting message, read from our database. SQS has no attribute for it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RUNS = 20
 
 @dataclass
 class OldestMessage:
-    """Source that reads the database on each SQS poll. Scrapes answer from memory."""
+    """Source that reads the database on each SQS poll. Scrapes return the last values from memory."""
 
     database: Database
     settings: Settings
@@ -37,9 +37,10 @@ class OldestMessage:
         return self.settings.queue.name
 
     def poll(self, *, is_queue_empty: bool = False) -> None:
-        """Read the newest runs and their oldest waiting video. Keep a failure for `fetch` to raise.
+        """Read the newest runs and their oldest waiting video. `fetch` raises the error of a failed read.
 
-        Videos of an interrupted run or a purged queue stay in the state uploaded, so an empty queue overrules them.
+        Videos of an interrupted run or a purged queue stay in the state uploaded. So if the queue is empty,
+        no video counts as waiting.
         """
         try:
             sent_at, self.has_active_run = self._call.result(self.settings.exporters.timeout_seconds)
@@ -50,7 +51,7 @@ class OldestMessage:
         self._was_polled = True
 
     def fetch(self, timeout_seconds: float = math.inf) -> Collected:
-        """Return the family of the oldest message; raise what the database raised."""
+        """Return the family of the oldest message; raise the error of the last poll if it failed."""
         if not self._was_polled:
             raise SourceNotReady("the database has not been read yet")
         if self._failure is not None:

@@ -1,4 +1,4 @@
-"""Discovery of the watched queues, and one concurrent reading of all of them."""
+"""Discovery of the watched queues, and concurrent reading of their attributes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class CallCounter:
     calls: Counter[str] = field(default_factory=Counter)
 
     def attach(self, client: SQSClient) -> None:
-        """Count this client's requests from now on."""
+        """Count the requests of this client from now on."""
         client.meta.events.register("before-send.sqs", self._count)
 
     def _count(self, event_name: str, **_: Any) -> None:
@@ -41,7 +41,7 @@ class CallCounter:
 
 @dataclass(frozen=True)
 class Reading:
-    """One reading of all watched queues, by queue name: attributes, DLQ depth, and errors."""
+    """One reading of all watched queues: attributes, DLQ depth and errors, each by queue name."""
 
     facts: dict[str, QueueAttributes]
     dead_letters: dict[str, int]
@@ -55,9 +55,10 @@ class Reading:
 
 @dataclass
 class QueueWatcher:
-    """Discovers queues by name or prefix and reads them. Only one thread may call it.
+    """Discovers queues by name or prefix and reads their attributes. Only one thread may call it.
 
-    A dead-letter queue counts as the depth of its source queue. It is not watched itself, since it has no consumer.
+    The depth of a dead-letter queue is a value of its source queue. A dead-letter queue has no consumer, so it is not
+    watched itself.
     """
 
     client: SQSClient
@@ -85,7 +86,7 @@ class QueueWatcher:
         return Reading(self._without_dead_letter_queues(facts), dead_letters, failures)
 
     def close(self) -> None:
-        """Cancel the calls that have not started, so that the program only waits for those in progress."""
+        """Cancel the calls that have not started, so that the program waits only for the calls in progress."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _names(self) -> list[str]:
@@ -106,7 +107,10 @@ class QueueWatcher:
         return {name: fact for name, fact in facts.items() if name not in dead_letter_queues}
 
     def _discover(self) -> dict[str, BaseException]:
-        """List the prefixes again when due; return the errors by pattern. A failed prefix keeps its last list."""
+        """List the queues of the prefixes again when due; return the errors by pattern.
+
+        If listing a prefix fails, its previous list of queues stays in use.
+        """
         now, failures = self.monotonic(), dict[str, BaseException]()
         if self._listed_at is not None and now - self._listed_at < DISCOVERY_SECONDS:
             return failures

@@ -1,4 +1,4 @@
-"""SQS queues as a source: polled in the background, more often while there is work."""
+"""SQS queues as a source of metrics: polled in the background, more often while there is work."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class QueueSource:
         return facts is not None and facts.total == 0
 
     def poll(self) -> None:
-        """Read every queue. Keep a failure for `fetch` to raise."""
+        """Read every queue. `fetch` raises the error of a failed poll."""
         self._history.append((self.clock(), self.counter.calls.total()))
         try:
             reading = self.watcher.read()
@@ -76,7 +76,10 @@ class QueueSource:
         self._polled_at = self.clock()
 
     def fetch(self, timeout_seconds: float = math.inf) -> Collected:
-        """Return the families from memory; raise Incomplete if a queue did not answer or the reading is too old."""
+        """Return the families from memory.
+
+        Raise Incomplete if a queue did not answer or the reading is too old.
+        """
         if self._reading is None or self._polled_at is None:
             raise SourceNotReady("SQS has not answered yet")
         collected = Collected(self._own_families(), self._queue_text + self._last_success_text)
@@ -97,7 +100,10 @@ class QueueSource:
             self._errors[name, fault_of(error)] += 1
 
     def _initialise_errors(self, names: Iterable[str]) -> None:
-        """Initialise the error counters of these queues to 0. `increase()` misses a counter whose first sample is 1."""
+        """Initialise the error counters of these queues to 0.
+
+        `increase()` misses a counter whose first sample is 1.
+        """
         for name in names:
             for reason in Fault:
                 self._errors.setdefault((name, reason), 0)
@@ -123,7 +129,7 @@ class QueueSource:
 
 @dataclass
 class SqsSources:
-    """Both sources of the SQS exporter and the poll schedule they share."""
+    """Both sources of the SQS exporter, and the poll schedule that the sources share."""
 
     queues: QueueSource
     oldest_message: OldestMessage
@@ -141,7 +147,7 @@ class SqsSources:
             stop.wait(self.interval_seconds)
 
     def poll(self) -> None:
-        """Read SQS, then the database. An empty queue in SQS overrules the database."""
+        """Read SQS, then the database. If SQS reports an empty queue, no video counts as waiting."""
         self.queues.poll()
         self.oldest_message.poll(is_queue_empty=self.queues.is_empty(self.oldest_message.queue))
 

@@ -1,4 +1,4 @@
-"""The five dashboards, from the result down to the instruments that measured it."""
+"""The five dashboards, in order from the capacity result to the instruments that measured it."""
 
 from grafana.board import Board
 from grafana.boards.bottleneck import BOTTLENECK

@@ -1,4 +1,7 @@
-"""Dashboard Bottleneck: each resource against its measured limit, on one time axis with throughput."""
+"""Dashboard Bottleneck: the use of each resource relative to its measured limit, and throughput.
+
+All panels have one time axis.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dashboard Capacity: X and X_sat of each run, by size, concurrency and mode."""
+"""Dashboard Capacity: X (throughput) and X_sat of each run, by size, concurrency and mode."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ CHOSEN = '{size=~"$size", mode=~"$mode"}'
 def _last(metric: str, *labels: str) -> str:
     """Return the last value of `metric` per run within 5 minutes before the end of the range.
 
-    The exporter exposes the newest runs all the time, so 5 minutes contain them. The whole range would cost seconds:
-    a day has 86,400 samples of each series.
+    The exporter exposes the newest runs all the time, so 5 minutes contain every run. A query over the whole range
+    would take seconds, because a day has 86,400 samples of each series.
     """
     by = ", ".join(("run_id", *labels))
     return f"max by ({by}) (last_over_time({metric}[5m]))"
@@ -25,7 +25,7 @@ def _last(metric: str, *labels: str) -> str:
 def _verdict(kind: str) -> str:
     """Return the current verdict in a label named `kind`, because joined frames must not share labels.
 
-    No range selector: after a second report, both verdicts would be in the range.
+    The query has no range selector. After a second report, the range would contain both verdicts.
     """
     verdict = f'run_id_kind_verdict:aforo_run_verdict:max{{kind="{kind}"}}'
     return f'max by (run_id, {kind}) (label_replace({verdict}, "{kind}", "$1", "verdict", "(.+)"))'

@@ -1,4 +1,7 @@
-"""Variables and selectors that several dashboards share. Links between dashboards keep the chosen values."""
+"""Variables and selectors that several dashboards share.
+
+Links between dashboards keep the chosen values.
+"""
 
 from __future__ import annotations
 

@@ -28,17 +28,17 @@ def _mean(histogram: str, by: str = "") -> str:
 
 
 def _nonzero_rate(counter: str, by: str) -> str:
-    """Return the rate above 0. Counters start at 0, and series that stay there would fill the legend."""
+    """Return the rate where it is above 0. Counters start at 0, and unused ones would fill the legend."""
     return f"{_rate(counter, by)} > 0"
 
 
 def _recent_mean(histogram: str, by: str) -> str:
-    """Return the mean over the last minute; no value if nothing ended."""
+    """Return the mean over the last minute, or no value if nothing ended in that minute."""
     return f"{_rate(f'{histogram}_sum', by)} / ({_rate(f'{histogram}_count', by)} > 0)"
 
 
 def _quantile(share: float, histogram: str, by: str = "") -> str:
-    """Return a quantile. The comparison drops the NaN of a minute in which nothing ended."""
+    """Return a quantile. Comparing with 0 drops the NaN of a minute in which nothing ended."""
     labels = ", ".join(filter(None, ("le", by)))
     return f"histogram_quantile({share}, sum by ({labels}) (rate({histogram}_bucket{{{HERE}}}[$__rate_interval]))) >= 0"
 

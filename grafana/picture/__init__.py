@@ -1,4 +1,5 @@
-"""Dashboards drawn as SVG, on their own grid and with the answers of a live Prometheus to their queries.
+"""Dashboards drawn as SVG, with the values that a live Prometheus returns for their queries.
 
-Grafana's looks are imitated, not copied: sizes, colours, words and figures are the dashboard's, the strokes are ours.
+Layout, sizes, colours, words and values are those of the dashboard. The drawing code is ours, so the pictures look
+like Grafana but are not screenshots.
 """

@@ -1,4 +1,4 @@
-"""Answers of Prometheus to the queries of a panel: lines over a window, or values at its end."""
+"""Results of Prometheus for the queries of a panel: lines over a time window, or values at its end."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Points = tuple[tuple[float, float], ...]
 
 @dataclass(frozen=True)
 class Look:
-    """Time window in epoch seconds, language, and values of the variables."""
+    """View of the data: time window in epoch seconds, language, and values of the variables."""
 
     url: str
     start: float
@@ -33,7 +33,10 @@ class Look:
 
 @dataclass(frozen=True)
 class Line:
-    """One series of an answer, with its name and colour on the panel. `labels` are those of Prometheus."""
+    """One series of a query result, with its name and colour on the panel.
+
+    `labels` are the labels in Prometheus.
+    """
 
     name: str
     color: str

@@ -1,4 +1,4 @@
-"""Scales and their marks: round steps on the value axis, moments on the time axis."""
+"""Scales and their tick marks: round steps on the value axis, times on the time axis."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Box:
     height: float
 
     def inside(self, left: float = 0, top: float = 0, right: float = 0, bottom: float = 0) -> Box:
-        """Return the box less a margin on each side."""
+        """Return the box reduced by a margin on each side."""
         return Box(self.x + left, self.y + top, self.width - left - right, self.height - top - bottom)
 
     @property
@@ -52,7 +52,10 @@ class Scale:
 
 
 def ticks(low: float, high: float, most: int = 5, base: int = 10) -> list[float]:
-    """Return round values that cover `low` to `high`, the first and last at or beyond them."""
+    """Return round values that cover `low` to `high`.
+
+    The first value is at or below `low`, the last at or above `high`.
+    """
     if high <= low:
         high = low + 1
     rough = (high - low) / most

@@ -1,4 +1,4 @@
-"""One horizontal bar per series, and bars by category."""
+"""Panel with one horizontal bar per series, and panel with bars by category."""
 
 from __future__ import annotations
 
@@ -76,7 +76,10 @@ def _group(
 
 
 def _grouped(panel: Panel, look: Look) -> tuple[dict[str, dict[str, float]], dict[str, str]]:
-    """Return bars by category and series, and each series' colour: by concurrency and size, or by run and query."""
+    """Return bars by category and series, and the colour of each series.
+
+    The bars are by concurrency and size, or by run and query.
+    """
     groups: dict[str, dict[str, float]] = {}
     series: dict[str, str] = {}
     for position, query in enumerate(panel.queries):

@@ -18,12 +18,12 @@ from grafana.picture.values import shown
 
 
 def draw_content(panel: Panel, look: Look, box: Box) -> Iterator[str]:
-    """Yield the marks of a panel's content."""
+    """Yield the SVG elements of a panel's content."""
     return _DRAWINGS[panel.kind](panel, look, box)
 
 
 def stat(panel: Panel, look: Look, box: Box) -> Iterator[str]:
-    """Draw one number, on the colour its thresholds give it."""
+    """Draw one number, on the background colour that its thresholds define."""
     found = [line for n, query in enumerate(panel.queries) for line in now(panel, query, look, n)]
     if panel.by_name:
         found = [line for line in found if line.last > 0]

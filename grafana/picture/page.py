@@ -1,4 +1,4 @@
-"""A whole dashboard as one SVG, with a caption on how it was drawn."""
+"""A whole dashboard as one SVG, with a caption that says how it was drawn."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def series(panel: Panel, look: Look, box: Box) -> Iterator[str]:
 
 
 def _parts(points: Sequence[tuple[float, float]]) -> Iterator[list[tuple[float, float]]]:
-    """Yield sequences of points without gaps."""
+    """Yield sequences of points without gaps in time."""
     usual = min((b[0] - a[0] for a, b in pairwise(points)), default=0)
     part = [points[0]]
     for before, point in pairwise(points):

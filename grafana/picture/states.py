@@ -15,7 +15,7 @@ BAND, NAME = 22.0, 12.0
 
 
 def states(panel: Panel, look: Look, box: Box) -> Iterator[str]:
-    """Draw a band per series, as many as fit, with gaps where a series has no samples."""
+    """Draw one band per series, as many as fit. A band has gaps where its series has no samples."""
     found = lines(panel, look)
     if not found:
         yield from nothing(panel, look, box)

@@ -14,7 +14,7 @@ _CHARACTER = 0.56
 def text(
     x: float, y: float, words: str, size: float = 12, color: str = INK, anchor: str = "start", weight: int = 400
 ) -> str:
-    """Return a text at a baseline."""
+    """Return a text whose baseline is at the given position."""
     look = f'font-size="{size:g}" fill="{color}" text-anchor="{anchor}" font-weight="{weight}"'
     return f'<text x="{x:.1f}" y="{y:.1f}" {look}>{escape(words)}</text>'
 
