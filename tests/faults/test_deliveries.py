@@ -130,7 +130,7 @@ def test_after_a_long_database_lock_the_message_returns_and_the_video_is_done(ri
         (video,) = it.send(it.store(clips(2)))
         it.await_running()
         with locked(it.folder / "aforo.db"):
-            until(lambda: "its message will come again" in worker.log_text(), "the result could not be written")
+            until(lambda: "its message returns to the queue" in worker.log_text(), "the result could not be written")
         assert "database is locked" in worker.log_text()
         it.await_states(done=1)
         assert it.outcomes(video)[0] == "lost"
