@@ -352,7 +352,7 @@ class Prometheus:
 
 @dataclass(frozen=True)
 class Results:
-    """Files that remain after a run."""
+    """Settings of the files that a run leaves behind."""
 
     path: Path = setting("AFORO_RESULTS_PATH", "results", _path, "folder of logs, runs, table and report")
 

@@ -190,7 +190,7 @@ class S3Storage:
     def exists(self, key: str) -> bool:
         """Return True if the object exists, by a HEAD request.
 
-        Without permission to list the bucket, S3 answers 403 for a missing object.
+        A 403 also returns False: S3 answers 403 for a missing object if listing the bucket is not allowed.
         """
         checked = check_key(key)
         try:

@@ -40,7 +40,7 @@ _STORAGE_REASONS: dict[type[storage.StorageError], Reason] = {
 
 
 class ReturnedToQueue(Reject):
-    """The delivery has ended and its message returns to the queue. The metrics count `outcome`."""
+    """Raised to end a delivery and return its message to the queue. The metrics count `outcome`."""
 
     def __init__(self, outcome: str, why: str = "") -> None:
         super().__init__(why, requeue=True)
@@ -66,7 +66,10 @@ class TaskContext:
     work_path: Path
 
     def delete_outputs(self, run_id: str, video_id: str, executions: Iterable[int]) -> None:
-        """Delete the complete and partial outputs of executions that can no longer become final."""
+        """Delete the outputs of executions that can no longer give their video its final state.
+
+        Partial outputs are deleted too.
+        """
         cleanup.delete_outputs(
             self.storage, (self.claims.output_key(run_id, video_id, number) for number in executions)
         )

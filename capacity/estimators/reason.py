@@ -14,7 +14,7 @@ from enum import StrEnum
 class Reason:
     """The reason why a result is missing or doubtful.
 
-    The names of `values` end in their units. Ratios are of 1.
+    The names of `values` end in their units. A `_ratio` of 1 means 100 %.
     """
 
     code: StrEnum

@@ -136,7 +136,7 @@ def efficiency(levels: Levels) -> Floats:
 
 
 def reason_against_fit(levels: Levels, model: Usl) -> Reason | None:
-    """Return the reason not to use the law on these data, or None."""
+    """Return the reason why the USL fit must not be used for these levels, or None."""
     if levels.distinct < FEWEST_LEVELS:
         values = {"levels": levels.distinct, "levels_needed": FEWEST_LEVELS}
         return Reason(FitRefusal.TOO_FEW_LEVELS, values)

@@ -55,9 +55,10 @@ class DatabaseSource:
         self._call = TimeLimitedCall(self.refresh, "database")
 
     def fetch(self, timeout_seconds: float = math.inf) -> Collected:
-        """Return the families; raise the database's error, or TimeoutError.
+        """Return the families of the database.
 
-        If the last result is at most `REPEAT_SECONDS` old, raise Incomplete with that result. Its cause is the error.
+        If the database fails or is too slow, raise Incomplete with the last result, if that is at most `REPEAT_SECONDS`
+        old. Otherwise raise the database's error, or TimeoutError.
         """
         try:
             return self._call.result(min(timeout_seconds, self.settings.timeout_seconds))

@@ -18,7 +18,10 @@ RUNS = 20
 
 @dataclass
 class OldestMessage:
-    """Source that reads the database on each SQS poll. Scrapes return the last values from memory."""
+    """Source of the send time of the oldest waiting message.
+
+    Each SQS poll reads the database. A scrape returns the last values from memory.
+    """
 
     database: Database
     settings: Settings

@@ -107,9 +107,9 @@ class QueueWatcher:
         return {name: fact for name, fact in facts.items() if name not in dead_letter_queues}
 
     def _discover(self) -> dict[str, BaseException]:
-        """List the queues of the prefixes again when due; return the errors by pattern.
+        """List the queues of each pattern that ends in `*`, if the last list is too old.
 
-        If listing a prefix fails, its previous list of queues stays in use.
+        Return the errors by pattern. A pattern that fails keeps its previous list of queues.
         """
         now, failures = self.monotonic(), dict[str, BaseException]()
         if self._listed_at is not None and now - self._listed_at < DISCOVERY_SECONDS:
