@@ -40,7 +40,7 @@ _STORAGE_REASONS: dict[type[storage.StorageError], Reason] = {
 
 
 class ReturnedToQueue(Reject):
-    """Raised to end a delivery and return its message to the queue. The metrics count `outcome`."""
+    """Raised to end a delivery and return its message to the queue. The metrics count the delivery under `outcome`."""
 
     def __init__(self, outcome: str, why: str = "") -> None:
         super().__init__(why, requeue=True)

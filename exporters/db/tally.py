@@ -81,7 +81,7 @@ class Tally:
             self.reasons[group.reason] += group.videos
 
     def add_video(self, video: Video) -> None:
-        """Add one video."""
+        """Add one video to the counts and sums."""
         self.add(group_of(video, self.window_end))
 
     def move(self, old: str, new: str) -> None:
