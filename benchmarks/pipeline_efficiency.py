@@ -31,6 +31,7 @@ from pathlib import Path
 import psutil
 from sqlalchemy import func, select
 
+from aforo.telemetry.ffmpeg import ffmpeg_version
 from benchmarks.harness import (
     cpu_seconds,
     emulator,
@@ -44,7 +45,6 @@ from benchmarks.programs import ROOT, running
 from core import aws
 from core.broker import make_celery
 from core.database import Sessions, open_engine, open_sessions, upgrade_schema
-from core.ffmpeg.requirement import ffmpeg_version
 from core.models import ExecutionRow, VideoRow
 from core.settings import Settings
 from core.size import parse_size

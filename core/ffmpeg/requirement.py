@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-from functools import lru_cache
 
 from core.errors import EnvironmentFault
 
@@ -22,15 +21,6 @@ def require_ffmpeg() -> None:
     for encoder in ENCODERS:
         if encoder not in available:
             raise EnvironmentFault("ffmpeg", f"it has no {encoder} encoder", "install Debian's or Ubuntu's own ffmpeg")
-
-
-@lru_cache(maxsize=1)
-def ffmpeg_version() -> str:
-    """Return ffmpeg's version, or `unknown`."""
-    try:
-        return _version("ffmpeg")
-    except (OSError, subprocess.SubprocessError, IndexError):
-        return "unknown"
 
 
 def _require_version(program: str) -> None:
