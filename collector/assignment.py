@@ -54,7 +54,7 @@ def assign_waiting(session: Session, now: float) -> None:
     """Assign executions whose video is recorded by now. Close those that can belong to no run any more."""
     joined = select(OtherExecutionRow, VideoRow).join(VideoRow, VideoRow.task_id == OtherExecutionRow.root_id)
     found = set()
-    for other, video in session.execute(joined).tuples():
+    for other, video in session.execute(joined):
         session.add(_execution(other.spool, other.node, other.record or {}, video))
         session.delete(other)
         found.add(video.id)

@@ -38,10 +38,12 @@ class InvalidPage(Exception):
 class Page:
     """Records with increasing numbers. `oldest` and `newest` are what the spool held at that moment.
 
-    `clock` is the worker's time of the answer in epoch seconds.
+    `served_by` is the spool of the worker that answered. It differs from `spool` for a dead process.
+    `clock` is the answering worker's time in epoch seconds.
     """
 
     spool: str
+    served_by: str
     node: str
     oldest: int
     newest: int
@@ -56,6 +58,7 @@ def parse(body: bytes) -> Page:
         answer = json.loads(body)
         return Page(
             spool=_text(answer["spool"], 32),
+            served_by=_text(answer["served_by"], 32),
             node=_text(answer["node"], 255),
             oldest=int(answer["oldest"]),
             newest=int(answer["newest"]),

@@ -136,7 +136,8 @@ def _first(file: Path) -> int:
 
 
 def _fitting(lines: list[bytes], max_bytes: int) -> list[bytes]:
-    size_bytes, fitting = 0, []
+    size_bytes = 0
+    fitting: list[bytes] = []
     for line in lines:
         size_bytes += len(line) + 1
         if fitting and size_bytes > max_bytes:

@@ -1,7 +1,7 @@
 """WSGI page `/executions?spool=ID&after=N`: the records of a spool whose numbers follow N, in JSON.
 
-The answer names the spool, its owner, its oldest and newest number, and the ids of spools of dead processes that this
-worker serves too. Asked with an unknown id, the worker answers with its own spool from the oldest record.
+The answer names the spool, the spool of the worker that answers, the owner, the oldest and newest number, and the ids of
+the spools of dead processes that this worker serves too. Asked with an unknown id, the worker answers with its own spool from the oldest record.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class ExecutionsPage:
     def _page(self, wanted: str, after: int) -> bytes:
         dead = {spool.id: spool for spool in self._dead()}
         if wanted in dead:
-            return self._encode(wanted, dead[wanted].owner, dead[wanted], after, [])
+            return self._encode(wanted, dead[wanted].owner, dead[wanted], after, list(dead))
         return self._encode(self.spool_id, self.owner, self.spool, after if wanted == self.spool_id else 0, list(dead))
 
     def _dead(self) -> list[Any]:
@@ -62,6 +62,7 @@ class ExecutionsPage:
         records = spool.after(after, MAX_PAGE_BYTES - HEAD_BYTES)
         head = {
             "spool": spool_id,
+            "served_by": self.spool_id,
             **owner,
             "oldest": records.oldest,
             "newest": records.newest,

@@ -68,7 +68,7 @@ class Spool:
         threading.Thread(target=self._run, name="execution-spool", daemon=True).start()
 
     def append(self, record: Mapping[str, Any]) -> None:
-        """Number the record and pass it to the writing thread. This never waits for the disk.
+        """Give the record a number and pass it to the writing thread. This never waits for the disk.
 
         If the disk has stopped, the oldest of more than `max_records` waiting records is lost.
         """

@@ -1,5 +1,7 @@
 """Store executions that the collector reads from instrumented workers."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -8,7 +10,7 @@ down_revision = "0005"
 branch_labels = None
 depends_on = None
 
-EXECUTION_COLUMNS = {
+EXECUTION_COLUMNS: dict[str, Any] = {
     "spool_number": sa.BigInteger(),
     "task": sa.String(length=255),
     "task_id": sa.String(length=255),

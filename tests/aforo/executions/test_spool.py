@@ -102,7 +102,15 @@ def test_the_writing_thread_writes_what_is_appended(tmp_path):
 def test_a_page_names_its_spool_and_begins_anew_for_another_id(tmp_path):
     page = ExecutionsPage("a1", OWNER, filled(tmp_path, 4), None, clock=lambda: 7.0)
     first = answer(page, "spool=a1&after=2")
-    head = {"spool": "a1", "node": "celery@host", "oldest": 1, "newest": 4, "clock": 7.0, "dead_spools": []}
+    head = {
+        "spool": "a1",
+        "served_by": "a1",
+        "node": "celery@host",
+        "oldest": 1,
+        "newest": 4,
+        "clock": 7.0,
+        "dead_spools": [],
+    }
     assert {key: first[key] for key in head} == head
     assert [record["number"] for record in first["records"]] == [3, 4]
     assert [record["number"] for record in answer(page, "spool=gone&after=3")["records"]] == [1, 2, 3, 4]
@@ -143,7 +151,8 @@ def test_the_spool_of_a_killed_process_is_served_by_another_worker(tmp_path):
     page = ExecutionsPage("own", OWNER, filled(own, 2), base)
     assert answer(page, "spool=own&after=2")["dead_spools"] == ["dead"]
     dead = answer(page, "spool=dead&after=25")
-    assert (dead["spool"], dead["node"], dead["newest"]) == ("dead", "celery@dead", 30)
+    assert (dead["spool"], dead["served_by"], dead["node"]) == ("dead", "own", "celery@dead")
+    assert (dead["oldest"], dead["newest"]) == (11, 30)
     assert [record["number"] for record in dead["records"]] == [26, 27, 28, 29, 30]
     os.utime(base / "dead" / "lock", (1, 1))
     for file in (base / "dead").iterdir():
