@@ -27,7 +27,8 @@ def delivered(metrics, *steps):
     A task with the end None is killed.
     """
     now, current = [0.0], [0]
-    for now[0], request, end, current[0] in steps:
+    for start, request, end, slot in steps:
+        now[0], current[0] = start, slot
         deliveries = Deliveries(partial(count, metrics), lambda: now[0], lambda: current[0])
         deliveries.begin("t", request)
         if end is not None:
