@@ -27,6 +27,8 @@ Parser = Callable[[str], Any]
 Record = TypeVar("Record")
 EMULATOR_URL = "http://127.0.0.1:4566"
 MOST_SLOTS = 512
+#: names of this machine for itself
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 #: the encodings of a video, defined in worker.media.profiles
 PROFILE_NAMES = ("full", "showcase")
 _SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}

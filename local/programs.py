@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from core.settings import Settings
+from core.settings import LOOPBACK, Settings
 
 STATE = Path(".local")
 LIVE_PAGE = "/consoles/index.html"
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 @dataclass(frozen=True)
