@@ -34,6 +34,17 @@ class RunStatus(StrEnum):
     FAILED = "failed"
 
 
+#: Key of `runs.environment` for an EndOfVideo. Runs of the reference worker have none: its worker writes the states.
+END_OF_VIDEO = "end_of_video"
+
+
+class EndOfVideo(StrEnum):
+    """What says that a video of a foreign app has ended."""
+
+    TABLE = "table"  # the app's own table of videos
+    EXECUTIONS = "executions"  # the recorded executions, for an app without such a table
+
+
 FINAL_STATUSES = frozenset({RunStatus.FINISHED, RunStatus.INTERRUPTED, RunStatus.FAILED})
 
 

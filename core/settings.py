@@ -73,6 +73,17 @@ def _queue_patterns(value: str) -> tuple[str, ...]:
     return patterns
 
 
+def _addresses(value: str) -> tuple[str, ...]:
+    addresses: list[str] = []
+    for part in filter(None, (part.strip() for part in value.split(","))):
+        host, _, ports = part.rpartition(":")
+        first, _, last = ports.partition("-")
+        if not host or not f"{first}{last}".isdigit() or not first or not 0 < int(first) <= int(last or first) < 2**16:
+            raise ValueError("HOST:PORT or HOST:PORT-PORT, separated by commas")
+        addresses += [f"{host}:{port}" for port in range(int(first), int(last or first) + 1)]
+    return tuple(addresses)
+
+
 def _pairs(value: str) -> Mapping[str, str]:
     pairs = [part.partition("=") for part in value.split(",") if part.strip()]
     if not all(key.strip() and equals for key, equals, _ in pairs):
@@ -333,6 +344,22 @@ class Exporters:
 
 
 @dataclass(frozen=True)
+class Collector:
+    """The collector of executions from instrumented workers."""
+
+    port: int = setting("AFORO_COLLECTOR_PORT", "9104", _PORT, "port of the metrics of `python -m collector serve`")
+    workers: tuple[str, ...] = setting(
+        "AFORO_COLLECTOR_WORKERS",
+        "",
+        _addresses,
+        "HOST:PORT or HOST:PORT-PORT of instrumented workers that are not targets of Prometheus, separated by commas",
+    )
+    interval_seconds: float = setting(
+        "AFORO_COLLECTOR_INTERVAL_SECONDS", "1", _number(0.05, 60), "time between two readings of all workers"
+    )
+
+
+@dataclass(frozen=True)
 class Prometheus:
     """Prometheus, Grafana and celery-exporter, with the ports on which the native stack runs them."""
 
@@ -401,6 +428,7 @@ class Settings:
     worker: Worker = field(default_factory=Worker)
     events: Events = field(default_factory=Events)
     exporters: Exporters = field(default_factory=Exporters)
+    collector: Collector = field(default_factory=Collector)
     prometheus: Prometheus = field(default_factory=Prometheus)
     results: Results = field(default_factory=Results)
     plan: Plan = field(default_factory=Plan)
