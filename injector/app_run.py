@@ -19,7 +19,7 @@ from core.app_file.videos_table import VideosTable
 from core.broker import make_celery
 from core.errors import UsageError
 from core.results_folder import run_folder
-from core.run import new_run_id
+from core.run import END_OF_VIDEO, EndOfVideo, new_run_id
 from core.settings import LOOPBACK, Settings
 from core.size import size_label
 from injector.app_inputs import PlacedInput, place_all, place_source
@@ -39,6 +39,7 @@ def prepare_app_run(settings: Settings, app: AppFile, request: Request, say: Say
 
     If that raises an AforoError, no row was inserted and no task was sent; only inputs remain on disk.
     """
+    _require_an_end(app)
     _require_user_id(app, request)
     require_other_database(settings, app)
     engine = database.open_engine(settings.database.url)
@@ -65,6 +66,8 @@ def prepare_app_run(settings: Settings, app: AppFile, request: Request, say: Say
     row = run_row(settings, run_id, request, source, fleet)
     elsewhere: dict[str, Any] = {} if app.worker.command else {"host": {}, "canary_before_seconds": None}
     row.environment = {**row.environment, **elsewhere, **worker_versions(app), "app": app_facts(app, table, fleet)}
+    row.environment[END_OF_VIDEO] = EndOfVideo.TABLE if table else EndOfVideo.EXECUTIONS
+    row.executions_missed = 0 if fleet.is_measured else None
     folder = run_folder(settings.results.path, run_id)
     sender = AppSender(
         app,
@@ -142,7 +145,6 @@ def app_facts(app: AppFile, table: VideosTable | None, fleet: WorkerFleet) -> di
         "sha256": app.sha256,
         "task": app.task,
         "queue": app.queue,
-        "ends_from": "executions" if table is None else "table",
         "instrumented": fleet.is_measured,
         "database_clock_offset_seconds": offset,
     }
@@ -169,6 +171,12 @@ def _try_row(app: AppFile, table: VideosTable | None, request: Request) -> None:
         return
     example = PlacedInput(f"{'x' * 40}.mp4", "x.mp4")
     table.try_insert(placeholder_values(0, str(uuid.uuid4()), example, "trial", request.user_id))
+
+
+def _require_an_end(app: AppFile) -> None:
+    if app.videos is None and not app.worker.instrument:
+        why = "without it nothing says when a video has ended"
+        raise UsageError(app.place("videos"), why, "describe their table, or set worker.instrument = true")
 
 
 def _require_user_id(app: AppFile, request: Request) -> None:

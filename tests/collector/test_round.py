@@ -17,7 +17,6 @@ from core.models import ExecutionRow, RunRow
 from testing.ports import free_port
 from tests.collector.records import page, record
 
-
 HEAD = {"spool": "s", "served_by": "s", "node": "n", "oldest": 1, "newest": 2, "clock": 1.0, "dead_spools": []}
 
 

@@ -79,7 +79,7 @@ def test_a_file_that_others_may_write_is_refused_because_it_runs_commands(team):
 
 
 def test_a_missing_file_says_how_to_write_one(tmp_path):
-    with pytest.raises(UsageError, match="No such file or directory; give the path of an aforo.toml, or write one"):
+    with pytest.raises(UsageError, match=r"No such file or directory; give the path of an aforo\.toml, or write one"):
         read_app_file(tmp_path / "none.toml")
 
 
