@@ -22,7 +22,13 @@ class ExportFile:
     def __init__(self, path: Path, head: Mapping[str, Any], on_lost: Callable[[], None]) -> None:
         self._path, self._head, self._on_lost = path, head, on_lost
         self._records: queue.Queue[Mapping[str, Any]] = queue.Queue(CAPACITY)
-        self._number = 0
+        self._number = self._done = 0
+        self._numbering = threading.Lock()
+
+    @property
+    def is_written(self) -> bool:
+        """Return True if no record waits for the disk."""
+        return self._done == self._number
 
     def start(self) -> None:
         """Start the thread that writes. Call this in the main process."""
@@ -30,11 +36,16 @@ class ExportFile:
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Pass the record to the writing thread without waiting."""
-        self._number += 1
         try:
-            self._records.put_nowait({**self._head, "number": self._number, **record})
+            with self._numbering:
+                self._number += 1
+                self._records.put_nowait({**self._head, "number": self._number, **record})
         except queue.Full:
-            self._on_lost()
+            self._lose()
+
+    def _lose(self) -> None:
+        self._done += 1
+        self._on_lost()
 
     def _run(self) -> None:
         while True:
@@ -43,7 +54,9 @@ class ExportFile:
                 self._write(json.dumps(record, separators=(",", ":")).encode() + b"\n")
             except OSError as error:
                 logger.warning("aforo cannot write an execution record to %s: %s", self._path, error)
-                self._on_lost()
+                self._lose()
+            else:
+                self._done += 1
 
     def _write(self, line: bytes) -> None:
         """Append the line in one call, so that several workers may share the file."""

@@ -1,7 +1,8 @@
 """WSGI page `/executions?spool=ID&after=N`: the records of a spool whose numbers follow N, in JSON.
 
-The answer names the spool, the spool of the worker that answers, the owner, the oldest and newest number, and the ids of
-the spools of dead processes that this worker serves too. Asked with an unknown id, the worker answers with its own spool from the oldest record.
+The answer names the spool, its owner, its oldest and newest number, the spool of the worker that answers, and the spools
+of dead processes that this worker serves too. Asked with an unknown id, the worker answers with its own spool, from the
+oldest record.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import parse_qs
@@ -21,6 +21,8 @@ MAX_PAGE_BYTES = 1 << 20
 #: Reserved for the head of a page.
 HEAD_BYTES = 16 << 10
 MAX_DEAD_SPOOLS = 100
+#: A reader that has not come for this long has gone.
+READER_SECONDS = 5.0
 
 
 class _Readable(Protocol):
@@ -28,15 +30,24 @@ class _Readable(Protocol):
         """Return the records whose numbers follow `number`."""
 
 
-@dataclass(frozen=True)
 class ExecutionsPage:
     """The page of one worker. `base` is the folder of all spools of this user, or None without one."""
 
-    spool_id: str
-    owner: Mapping[str, Any]
-    spool: Spool
-    base: Path | None
-    clock: Callable[[], float] = time.time
+    def __init__(
+        self,
+        spool_id: str,
+        owner: Mapping[str, Any],
+        spool: Spool,
+        base: Path | None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.spool_id, self.owner, self.spool, self.base, self.clock = spool_id, owner, spool, base, clock
+        self._read_at = -READER_SECONDS
+
+    @property
+    def has_reader(self) -> bool:
+        """Return True if somebody has read this page in the last seconds."""
+        return time.monotonic() - self._read_at < READER_SECONDS
 
     def __call__(self, environ: Mapping[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one request (WSGI)."""
@@ -45,6 +56,7 @@ class ExecutionsPage:
         if not after.isascii() or not after.isdigit() or len(after) > 18:
             start_response("400 Bad Request", [("Content-Type", "text/plain; charset=utf-8")])
             return [b"after is the number of a record\n"]
+        self._read_at = time.monotonic()
         body = self._page(query.get("spool", [""])[0], int(after))
         start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
         return [body]

@@ -23,7 +23,6 @@ class Identity:
     root_id: str | None
     run: str | None
     retries: int
-    receive_count: int | None
 
 
 @dataclass
@@ -31,6 +30,7 @@ class _Running:
     """What the process of the task has sent so far. Times are epoch seconds; None is unknown."""
 
     slot: int | None = None
+    receive_count: int | None = None
     started_at: float | None = None
     ended_at: float | None = None
     queue_wait_seconds: float | None = None
@@ -49,28 +49,18 @@ class Recorder:
     def __init__(self, keep: Callable[[Mapping[str, Any]], None], clock: Callable[[], float] = time.time) -> None:
         self._keep, self._clock = keep, clock
         self._running: OrderedDict[str, _Running] = OrderedDict()
+        self._handlers: Mapping[str, Callable[[_Running, Mapping[str, Any]], None]] = {
+            "delivery": _begin,
+            "stage": _add_stage,
+            "message_sent": _add_message,
+            "slot_free": _end,
+        }
 
-    def began(self, delivery: str, slot: int, started_at: float, queue_wait_seconds: float | None) -> None:
-        """Record the start of a delivery in its slot."""
-        running = self._of(delivery)
-        running.slot, running.started_at, running.queue_wait_seconds = slot, started_at, queue_wait_seconds
-
-    def spent(self, delivery: str, stage: str, seconds: float) -> None:
-        """Add the seconds of one stage."""
-        stages = self._of(delivery).stages
-        if stage in stages or len(stages) < MAX_STAGES:
-            stages[stage] = round(stages.get(stage, 0.0) + seconds, 6)
-
-    def sent(self, delivery: str, task_id: str) -> None:
-        """Record a message that the task sent."""
-        ids = self._of(delivery).sent
-        if len(ids) < MAX_SENT:
-            ids.append(task_id)
-
-    def returned(self, delivery: str, ended_at: float, cpu_seconds: float | None) -> None:
-        """Record the end of a delivery as its own process saw it."""
-        running = self._of(delivery)
-        running.ended_at, running.cpu_seconds = ended_at, cpu_seconds
+    def observe(self, event: Mapping[str, Any]) -> None:
+        """Take over what a telemetry event says of a delivery. Other events are ignored."""
+        handler = self._handlers.get(event["kind"])
+        if handler is not None and event.get("delivery"):
+            handler(self._of(event["delivery"]), event)
 
     def ended(self, delivery: str, identity: Identity, outcome: str, reason: str | None, accepted_at: float) -> None:
         """Complete the record of a delivery.
@@ -81,6 +71,7 @@ class Recorder:
         self._keep(
             {
                 **vars(identity),
+                "receive_count": running.receive_count,
                 "slot": running.slot,
                 "started_at": accepted_at if running.started_at is None else running.started_at,
                 "ended_at": self._clock() if running.ended_at is None else running.ended_at,
@@ -99,3 +90,25 @@ class Recorder:
             if len(self._running) > MAX_RUNNING:
                 self._running.popitem(last=False)
         return self._running[delivery]
+
+
+def _begin(running: _Running, event: Mapping[str, Any]) -> None:
+    running.slot, running.started_at = event["slot"], event["started_at"]
+    running.receive_count = event["receive_count"]
+    if "ready_at" in event:
+        running.queue_wait_seconds = max(0.0, event["started_at"] - event["ready_at"])
+
+
+def _add_stage(running: _Running, event: Mapping[str, Any]) -> None:
+    name, stages = event["stage"], running.stages
+    if name in stages or len(stages) < MAX_STAGES:
+        stages[name] = round(stages.get(name, 0.0) + event["seconds"], 6)
+
+
+def _add_message(running: _Running, event: Mapping[str, Any]) -> None:
+    if len(running.sent) < MAX_SENT:
+        running.sent.append(event["task_id"])
+
+
+def _end(running: _Running, event: Mapping[str, Any]) -> None:
+    running.ended_at, running.cpu_seconds = event["at"], event.get("cpu_seconds")

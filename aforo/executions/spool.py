@@ -61,6 +61,7 @@ class Spool:
         self._last_number = self._newest = self._read_up_to = 0
         self._oldest = 1
         self._reading_or_writing = threading.Lock()
+        self._numbering = threading.Lock()
         self._appended = threading.Event()
 
     def start(self) -> None:
@@ -72,8 +73,9 @@ class Spool:
 
         If the disk has stopped, the oldest of more than `max_records` waiting records is lost.
         """
-        self._last_number += 1
-        self._waiting.append((self._last_number, record))
+        with self._numbering:
+            self._last_number += 1
+            self._waiting.append((self._last_number, record))
         if len(self._waiting) > self._max_records:
             self._waiting.popleft()
         self._appended.set()
@@ -106,6 +108,11 @@ class Spool:
     def read_up_to(self) -> int:
         """Return the highest number that any reader has."""
         return self._read_up_to
+
+    @property
+    def newest(self) -> int:
+        """Return the number of the record that was written last."""
+        return self._newest
 
     @property
     def last_number(self) -> int:

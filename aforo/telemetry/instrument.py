@@ -19,19 +19,22 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import celery
-from celery import Celery, concurrency
+from celery import Celery, concurrency, current_task
 from celery.signals import before_task_publish, task_postrun, task_prerun, worker_init, worker_ready
 from kombu.utils.imports import symbol_by_name
 from prometheus_client import CollectorRegistry
 
 from aforo import __version__, settings
+from aforo.executions.page import ExecutionsPage
+from aforo.executions.recording import Recording
 from aforo.telemetry import event_channel
 from aforo.telemetry.celery_events import Forwarder, forward_events
 from aforo.telemetry.ffmpeg import ffmpeg_version
+from aforo.telemetry.label_values import Operation
 from aforo.telemetry.node import NodeCollector, slot_pids
 from aforo.telemetry.request_counting import counted
 from aforo.telemetry.server import serve
-from aforo.telemetry.task_start import SENT_AT, Deliveries
+from aforo.telemetry.task_start import SENT_AT, Deliveries, used_cpu_seconds
 from aforo.telemetry.worker_metrics import WorkerMetrics
 
 logger = logging.getLogger(__name__)
@@ -75,7 +78,7 @@ def connect(app: Celery, worker_metrics: WorkerMetrics) -> None:
         if sender.app is app:
             with never_an_outage():
                 _require_known_pool(getattr(sender, "pool_cls", None))
-                _count_tasks(app, worker_metrics)
+                _count_tasks(app, worker_metrics, sender.pool_cls)
 
     def start_reading(sender: Any = None, **_signal: Any) -> None:
         if sender.app is app and worker_metrics.channel is not None:
@@ -93,11 +96,12 @@ def serve_when_ready(
     node: Callable[[Any], NodeCollector],
     profile: str = "",
     forwarder: Forwarder | None = None,
+    recording: Recording | None = None,
 ) -> None:
-    """Serve /metrics and start `forwarder` in the main process, after its pool has forked.
+    """Serve /metrics, and start `forwarder` and `recording`, in the main process after its pool has forked.
 
     `address` is a host and the ports to try. `node` creates the collector of the machine's metrics from Celery's
-    consumer.
+    consumer. With `recording`, /executions is served too.
     """
 
     def start(sender: Any = None, **_signal: Any) -> None:
@@ -107,7 +111,8 @@ def serve_when_ready(
                 _describe(app, worker_metrics, sender, profile)
                 if forwarder is not None:
                     forwarder.start()
-                _serve(registry, worker_metrics, address)
+                page = recording.start(sender.hostname) if recording is not None else None
+                _serve(registry, worker_metrics, address, page)
 
     worker_ready.connect(start, weak=False)
 
@@ -139,11 +144,15 @@ def _instrument(
         forwarder = Forwarder(events_redis_url, registry, worker_metrics.telemetry_cpu)
         forward_events(app, forwarder)
     connect(app, worker_metrics)
+    recording = Recording(
+        worker_metrics.executions_lost.inc, lambda: worker_metrics.handled_error(Operation.WRITE_EXECUTION)
+    )
+    worker_metrics.recorder = recording.recorder
 
     def node(consumer: Any) -> NodeCollector:
         return NodeCollector(places, slot_pids(consumer))
 
-    serve_when_ready(app, worker_metrics, registry, address, node, forwarder=forwarder)
+    serve_when_ready(app, worker_metrics, registry, address, node, forwarder=forwarder, recording=recording)
 
 
 def _require_known_pool(pool: Any) -> None:
@@ -153,9 +162,15 @@ def _require_known_pool(pool: Any) -> None:
         raise ValueError(f"the pool {implementation.__module__} is none of prefork, threads and solo")
 
 
-def _count_tasks(app: Celery, worker_metrics: WorkerMetrics) -> None:
+def _has_threads(pool: Any) -> bool:
+    """Return True for a pool whose tasks share one process."""
+    implementation = concurrency.get_implementation(pool) if pool else None
+    return implementation is not None and implementation.__module__ == "celery.concurrency.thread"
+
+
+def _count_tasks(app: Celery, worker_metrics: WorkerMetrics, pool: Any) -> None:
     event_channel.use(worker_metrics.open_channel())
-    _follow_deliveries(app)
+    _follow_deliveries(app, pool)
     _request_send_time(app)
     for task in app.tasks.values():
         task.Request = counted(symbol_by_name(task.Request), worker_metrics)
@@ -172,10 +187,15 @@ def _describe(app: Celery, worker_metrics: WorkerMetrics, consumer: Any, profile
     worker_metrics.slots.set_function(lambda: consumer.pool.num_processes if consumer.pool else 0)
 
 
-def _serve(registry: CollectorRegistry, worker_metrics: WorkerMetrics, address: tuple[str, Sequence[int]]) -> None:
+def _serve(
+    registry: CollectorRegistry,
+    worker_metrics: WorkerMetrics,
+    address: tuple[str, Sequence[int]],
+    executions: ExecutionsPage | None,
+) -> None:
     host, ports = address
     try:
-        port = serve(registry, host, ports, worker_metrics.telemetry_cpu)
+        port = serve(registry, host, ports, worker_metrics.telemetry_cpu, executions)
     except OSError as error:
         span = f"{ports[0]}" if len(ports) == 1 else f"{ports[0]}-{ports[-1]}"
         raise OSError(f"cannot listen on {host}:{span} for /metrics: {error}") from error
@@ -194,8 +214,9 @@ def _stamp(headers: dict[str, Any] | None = None, **_signal: Any) -> None:
         headers[SENT_AT] = time.time()
 
 
-def _follow_deliveries(app: Celery) -> None:
-    deliveries = Deliveries(event_channel.send)
+def _follow_deliveries(app: Celery, pool: Any) -> None:
+    cpu_seconds = None if _has_threads(pool) else used_cpu_seconds
+    deliveries = Deliveries(event_channel.send, cpu_seconds=cpu_seconds)
 
     def begin(task: Any = None, **_signal: Any) -> None:
         if task.app is app and not task.request.is_eager:
@@ -203,10 +224,15 @@ def _follow_deliveries(app: Celery) -> None:
 
     def end(task: Any = None, **_signal: Any) -> None:
         if task.app is app and not task.request.is_eager:
-            deliveries.end()
+            deliveries.end(task.request)
+
+    def sent(headers: dict[str, Any] | None = None, **_signal: Any) -> None:
+        if headers is not None and current_task and current_task.app is app and not current_task.request.is_eager:
+            deliveries.sent(current_task.request, str(headers.get("id")))
 
     task_prerun.connect(begin, weak=False)
     task_postrun.connect(end, weak=False)
+    before_task_publish.connect(sent, weak=False)
 
 
 def _request_send_time(app: Celery) -> None:
