@@ -131,8 +131,8 @@ def _columns(path: Path, columns: Sequence[str]) -> list[Array]:
     names = next(rows)
     cells = dict(zip(names, zip(*rows, strict=True), strict=False))
     if "node" in names:
-        cells["who"] = tuple(zip(cells.get("node", ()), cells.get("slot", ()), strict=True))
-    missing = [name for name in columns if name not in {*names, "who"}]
+        cells["worker"] = cells.get("node", ())
+    missing = [name for name in columns if name not in {*names, "worker"}]
     if missing:
         raise ValueError(f"{path.name} has no column {', '.join(missing)}")
     return [_as_numbers(name, cells.get(name, ())) for name in columns]
@@ -141,11 +141,11 @@ def _columns(path: Path, columns: Sequence[str]) -> list[Array]:
 def _as_numbers(name: str, cells: Sequence[Any]) -> Array:
     """Return a column in the form of the database query.
 
-    Words become positions in a vocabulary, and slots become numbers.
+    Words become positions in a vocabulary, and names of workers become numbers.
     """
-    if name == "who":
-        numbers = {slot: number for number, slot in enumerate(dict.fromkeys(cells))}
-        return np.array([numbers[slot] for slot in cells], dtype=np.float64)
+    if name == "worker":
+        numbers = {worker: number for number, worker in enumerate(sorted(set(cells)))}
+        return np.array([numbers[worker] for worker in cells], dtype=np.float64)
     if name in VOCABULARIES:
         positions = {str(word): position for position, word in enumerate(VOCABULARIES[name])}
         return np.array([positions.get(word, UNKNOWN_WORD) for word in cells], dtype=np.float64)

@@ -11,8 +11,8 @@ import numpy as np
 from sqlalchemy import Select, func, null, select
 from sqlalchemy.orm import Session
 
-from capacity.estimators.interval import Booleans, Floats
-from capacity.estimators.throughput import Executions
+from capacity.estimators.interval import Booleans, Floats, Integers
+from capacity.estimators.slots import Executions
 from capacity.runs.column_reader import Array, position_of, read_columns
 from core.errors import UsageError
 from core.models import ExecutionRow, RunRow, VideoRow
@@ -26,11 +26,11 @@ LOOKED_UP_TASKS = 100
 DEAD_REASONS = [Reason.DEAD_LETTERED]
 VIDEO_COLUMNS = ("intended_at", "uploaded_at", "started_at", "updated_at", "state", "reason")
 STAGE_COLUMNS = tuple(f"{name}_seconds" for name in (*Stage, "ffmpeg_cpu"))
-EXECUTION_COLUMNS = ("outcome", "who", "uploaded_at", "started_at", "ended_at", *STAGE_COLUMNS)
+EXECUTION_COLUMNS = ("outcome", "worker", "slot", "uploaded_at", "started_at", "ended_at", *STAGE_COLUMNS)
 #: the words of a column by their position; any other word is -1
 VOCABULARIES: Mapping[str, Sequence[str]] = {"state": STATES, "reason": DEAD_REASONS, "outcome": OUTCOMES}
-#: above any process id, so that node and slot combine into one number
-MOST_PROCESSES = 1 << 32
+#: above any process or thread id, so that worker and slot combine into one number
+MOST_IDS = 1 << 47
 
 
 @dataclass(frozen=True)
@@ -109,9 +109,8 @@ def _executions(session: Session, run: RunRow) -> Select[Any]:
     For a burst the query needs no upload times, which saves a join.
     """
     nodes = session.scalars(select(ExecutionRow.node).where(ExecutionRow.run_id == run.id).distinct()).all()
-    node_and_slot = position_of(ExecutionRow.node, sorted(nodes)) * MOST_PROCESSES + ExecutionRow.slot
-    who = node_and_slot if nodes else ExecutionRow.slot
-    columns = {name: who if name == "who" else _column(ExecutionRow, name) for name in EXECUTION_COLUMNS}
+    worker = position_of(ExecutionRow.node, sorted(nodes)) if nodes else null()
+    columns = {name: worker if name == "worker" else _column(ExecutionRow, name) for name in EXECUTION_COLUMNS}
     if run.mode == Mode.BURST:
         return select(*(columns | {"uploaded_at": null()}).values()).where(ExecutionRow.run_id == run.id)
     joined = select(*columns.values()).outerjoin(VideoRow, VideoRow.id == ExecutionRow.video_id)
@@ -133,7 +132,7 @@ def unfinished_since(session: Session, run_id: str) -> float | None:
 def assemble(run: RunRow, videos: Sequence[Array], executions: Sequence[Array]) -> RecordedRun:
     """Build the recorded run from columns in the order of VIDEO_COLUMNS and EXECUTION_COLUMNS."""
     intended, uploaded, started, updated, states, reasons = videos
-    outcomes, slots, execution_uploaded, execution_started, ended, *spent = executions
+    outcomes, workers, slots, execution_uploaded, execution_started, ended, *spent = executions
     final = np.isin(states, [STATES.index(state) for state in FINAL_STATES])
     work = np.isfinite(ended) & (outcomes != OUTCOMES.index(Outcome.DUPLICATE))
     stages = {name: values[work] for name, values in zip((*Stage, "ffmpeg_cpu"), spent, strict=True)}
@@ -150,12 +149,20 @@ def assemble(run: RunRow, videos: Sequence[Array], executions: Sequence[Array]) 
             started_at=execution_started[work],
             ended_at=ended[work],
             counted=outcomes[work] == OUTCOMES.index(Outcome.DONE),
-            slot=slots[work].astype(np.int64),
+            slot=_slot_codes(workers[work], slots[work]),
             uploaded_at=execution_uploaded[work],
+            worker=workers[work].astype(np.int64),
         ),
         stage_seconds={stage.value: stages[stage] for stage in Stage},
         ffmpeg_cpu_seconds=stages["ffmpeg_cpu"],
     )
+
+
+def _slot_codes(workers: Array, slots: Array) -> Integers | None:
+    """Return one number per worker and slot; None if a slot was not recorded."""
+    if np.isnan(slots).any():
+        return None
+    return workers.astype(np.int64) * MOST_IDS + slots.astype(np.int64)
 
 
 def _video_counts(states: Array, dead: Booleans) -> VideoCounts:

@@ -13,7 +13,8 @@ from capacity.diagnosis.data_quality import Problem
 from capacity.estimators.comparison import Comparison, Gate
 from capacity.estimators.interval import Interval
 from capacity.estimators.reason import Reason
-from capacity.estimators.throughput import Executions, NoCapacity, saturated_throughput
+from capacity.estimators.slots import Executions
+from capacity.estimators.throughput import NoCapacity, saturated_throughput
 from capacity.report.messages import CONFIDENCE_NAMES, QUANTITIES, SENTENCES, measurement, sentence
 from capacity.report.statements import answer, headline, missing_capacity
 from capacity.report.to_json import to_json
