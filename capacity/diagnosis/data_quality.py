@@ -12,6 +12,7 @@ from scipy import stats
 from capacity.estimators.interval import Floats
 from capacity.estimators.littles_law import Agreement
 from capacity.estimators.reason import Reason
+from capacity.estimators.throughput import COLD_GENERATIONS, FEWEST_GENERATIONS
 
 STEAL_WARNING = 0.02
 STEAL_LIMIT = 0.05
@@ -29,7 +30,6 @@ AUTOCORRELATION_LIMIT = 0.3
 AUTOCORRELATION_VIDEOS = 30
 TREND_LIMIT = 0.10
 TREND_P_VALUE = 0.01
-FEW_GENERATIONS = 3
 
 
 class Severity(StrEnum):
@@ -212,8 +212,8 @@ def _little(facts: RunFacts) -> Iterator[QualityWarning]:
 
 def _size(facts: RunFacts) -> Iterator[QualityWarning]:
     count = facts.cycle_seconds.size
-    if 0 < count < FEW_GENERATIONS * facts.slots:
-        values = {"videos": count, "slots": facts.slots, "generations_needed": FEW_GENERATIONS}
+    if 0 < count < FEWEST_GENERATIONS * facts.slots:
+        values = {"videos": count, "slots": facts.slots, "generations_needed": FEWEST_GENERATIONS}
         yield _warning(Problem.FEW_VIDEOS, False, **values)
 
 
@@ -262,8 +262,13 @@ def _completeness(facts: RunFacts) -> Iterator[QualityWarning]:
         yield _warning(Problem.INTERRUPTED, False)
     if facts.failed_videos:
         yield _warning(Problem.FAILED_VIDEOS, False, videos=facts.failed_videos)
-    if facts.includes_cold_start and facts.cycle_seconds.size >= FEW_GENERATIONS * facts.slots:
-        yield _warning(Problem.COLD_START, False, videos=facts.cycle_seconds.size, slots=facts.slots)
+    if facts.includes_cold_start and facts.cycle_seconds.size >= FEWEST_GENERATIONS * facts.slots:
+        values = {
+            "videos": facts.cycle_seconds.size,
+            "slots": facts.slots,
+            "videos_needed": COLD_GENERATIONS * facts.slots,
+        }
+        yield _warning(Problem.COLD_START, False, **values)
 
 
 def _warning(name: Problem, severe: bool, **values: float | None) -> QualityWarning:

@@ -1,7 +1,7 @@
 """Validity of a result: whether it may be an answer, and the codes of the reasons against it.
 
-A valid result is an answer. An indicative one is an answer only where there is no valid one, and says so. An invalid one
-never is.
+A valid result is an answer. An indicative one is an answer only where there is no valid one, and says so. An invalid
+one never is.
 """
 
 from __future__ import annotations

@@ -37,6 +37,8 @@ class NotComparable(StrEnum):
 
     TOO_FEW_RUNS = "too_few_runs"
     NO_HISTORY = "no_history"
+    NO_VARIANCE = "no_variance"
+    INVALID_RUN = "invalid_run"
     NO_X_SAT = "no_x_sat"
     INCOMPLETE_RUN = "incomplete_run"
     DIFFERENT_CONDITIONS = "different_conditions"

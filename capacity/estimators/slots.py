@@ -17,9 +17,9 @@ from capacity.estimators.interval import Booleans, Floats, Integers
 class Executions:
     """The executions of a run, in any order: message deliveries that a worker started.
 
-    `slot` is any integer code of the slot, unique over all workers, or None when it is unknown. `worker` is a code of its
-    worker; without it, all slots are of one worker. `counted` is true for the execution that completed its video first:
-    failures and duplicates are load but not output.
+    `slot` is any integer code of the slot, unique over all workers, or None when it is unknown. `worker` is a code of
+    its worker; without it, all slots are of one worker. `counted` is true for the execution that completed its video
+    first: failures and duplicates are load but not output.
     """
 
     started_at: Floats

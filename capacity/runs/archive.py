@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,15 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from capacity.runs.column_reader import UNKNOWN_WORD, Array, open_rows
-from capacity.runs.recorded_run import EXECUTION_COLUMNS, VIDEO_COLUMNS, VOCABULARIES, RecordedRun, assemble
+from capacity.runs.recorded_run import (
+    EXECUTION_COLUMNS,
+    VIDEO_COLUMNS,
+    VOCABULARIES,
+    OtherWork,
+    RecordedRun,
+    assemble,
+    find_other_work,
+)
 from capacity.runs.resource_samples import Resources
 from core.errors import UsageError
 from core.models import ExecutionRow, RunRow, VideoRow
@@ -49,6 +58,7 @@ def write_archive(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / OPEN).touch()
     facts = {column.name: getattr(run, column.name) for column in RunRow.__table__.columns}
+    facts["environment"] = {**run.environment, "other_work": asdict(find_other_work(session, run))}
     _replace(folder / "run.json", [json.dumps(facts, indent=2, ensure_ascii=False) + "\n"])
     videos = {c.name: c for c in VideoRow.__table__.columns if c.name not in LEFT_OUT}
     _write_rows(folder / "videos.csv", session, list(videos), select(*videos.values()).where(VideoRow.run_id == run.id))
@@ -72,7 +82,9 @@ def read_archive(folder: Path) -> tuple[RecordedRun, Resources]:
         run = RunRow(**json.loads((folder / "run.json").read_text(encoding="utf-8")))
         videos = _columns(folder / "videos.csv", VIDEO_COLUMNS)
         executions = _columns(_executions_file(folder), EXECUTION_COLUMNS)
-        return assemble(run, videos, executions), read_resource_file(folder / "resources.csv")
+        other = run.environment.get("other_work")
+        recorded = replace(assemble(run, videos, executions), other_work=OtherWork(**other) if other else None)
+        return recorded, read_resource_file(folder / "resources.csv")
     except (OSError, ValueError, KeyError, TypeError, StopIteration) as error:
         why = getattr(error, "strerror", None) or str(error) or "a file is cut short"
         raise UsageError("run folder", why, "give results/runs/RUN_ID as `report` wrote it", value=folder) from error
