@@ -102,7 +102,7 @@ VALIDITY_REASON_NAMES: Mapping[str, Text] = {
     "lost_messages": Text("mensajes perdidos", "lost messages"),
     "other_messages": Text("mensajes de otras pruebas", "messages of other runs"),
     "sources_disagree": Text("Prometheus y la base de datos no coinciden", "Prometheus and database disagree"),
-    "interrupted": Text("prueba sin acabar", "unfinished run"),
+    "interrupted": Text("prueba no terminada", "run not finished"),
     "failed_videos": Text("videos fallidos", "failed videos"),
     "cold_start": Text("puede incluir el arranque en frío", "may include a cold start"),
 }

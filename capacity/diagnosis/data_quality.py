@@ -234,7 +234,8 @@ def _sequence(facts: RunFacts) -> Iterator[QualityWarning]:
 
 def _impossible(facts: RunFacts) -> Iterator[QualityWarning]:
     if facts.impossible is not None:
-        yield QualityWarning(Problem(facts.impossible.code.value), Severity.INVALID, facts.impossible)
+        problem = Problem(facts.impossible.code.value)
+        yield QualityWarning(problem, Severity.INVALID, Reason(problem, facts.impossible.values))
 
 
 def _executions(facts: RunFacts) -> Iterator[QualityWarning]:
@@ -263,12 +264,8 @@ def _completeness(facts: RunFacts) -> Iterator[QualityWarning]:
     if facts.failed_videos:
         yield _warning(Problem.FAILED_VIDEOS, False, videos=facts.failed_videos)
     if facts.includes_cold_start and facts.cycle_seconds.size >= FEWEST_GENERATIONS * facts.slots:
-        values = {
-            "videos": facts.cycle_seconds.size,
-            "slots": facts.slots,
-            "videos_needed": COLD_GENERATIONS * facts.slots,
-        }
-        yield _warning(Problem.COLD_START, False, **values)
+        videos, needed = facts.cycle_seconds.size, COLD_GENERATIONS * facts.slots
+        yield _warning(Problem.COLD_START, False, videos=videos, slots=facts.slots, videos_needed=needed)
 
 
 def _warning(name: Problem, severe: bool, **values: float | None) -> QualityWarning:

@@ -12,6 +12,7 @@ from typing import Any
 from capacity.analysis.analysed_runs import AnalysedRuns
 from capacity.analysis.bottleneck_evidence import cell_evidence
 from capacity.analysis.run_analysis import RunAnalysis
+from capacity.diagnosis.validity import Level
 from capacity.report import conclusions, saturation
 from capacity.report.messages import sentence
 from capacity.report.statements import CONSERVATION_NAMES, best_sentence, limit_parts, machine
@@ -95,8 +96,9 @@ def _capacity(cell: TableCell, run: RunAnalysis) -> tuple[str, ...]:
     rho = "—" if verdict is None else interval_text(verdict.utilisation_interval, LANG)
     queue = "—" if verdict is None else STABILITY_NAMES[verdict.verdict].to(LANG)
     times = f"{number(service.mean_seconds, LANG)} · {number(service.p95_seconds, LANG)}"
-    validity = VALIDITY_NAMES[cell.validity.level].es
-    return _name(run), validity, capacity, times, number(run.parts.wait_seconds, LANG), rho, queue
+    if cell.validity.level is not Level.VALID:
+        capacity += f" ({VALIDITY_NAMES[cell.validity.level].es})"
+    return _name(run), capacity, times, number(run.parts.wait_seconds, LANG), rho, queue
 
 
 def _findings(run: RunAnalysis) -> tuple[str, ...]:

@@ -159,6 +159,9 @@ PROBLEMS: Mapping[Problem, Text] = {
         "el ciclo cambia {change_ratio:change} durante la prueba (temperatura, créditos, disco)",
         "the cycle changes {change_ratio:change} along the run (heat, credits, disk)",
     ),
+    Problem.OVERLAPPING_EXECUTIONS: NO_CAPACITY[NoCapacity.OVERLAPPING_EXECUTIONS],
+    Problem.FASTER_THAN_SERVICE: NO_CAPACITY[NoCapacity.FASTER_THAN_SERVICE],
+    Problem.IDLE_SLOTS: NO_CAPACITY[NoCapacity.IDLE_SLOTS],
     Problem.WORK_DONE_TWICE: Text(
         "{executions} {executions:ejecución repitió|ejecuciones repitieron} el trabajo de otra",
         "{executions} {executions:execution|executions} repeated the work of another",
@@ -189,8 +192,8 @@ PROBLEMS: Mapping[Problem, Text] = {
     Problem.COLD_START: Text(
         "{videos} videos en {slots} {slots:slot|slots}: X_sat incluye el primer video de cada slot y quizá su arranque "
         "en frío; con {videos_needed} quedaría fuera",
-        "{videos} videos on {slots} {slots:slot|slots}: X_sat includes the first video of each slot, perhaps with a cold "
-        "start; with {videos_needed} it would be left out",
+        "{videos} videos on {slots} {slots:slot|slots}: X_sat includes the first video of each slot, perhaps with a "
+        "cold start; with {videos_needed} it would be left out",
     ),
 }
 IMPOSSIBILITIES: Mapping[Impossibility, Text] = {
@@ -420,7 +423,7 @@ def _derived(reason: Reason) -> Mapping[str, object]:
     values: Mapping[str, Any] = reason.values
     if reason.code is Problem.STEAL:
         return {"shown": ", ".join(f"{100 * value:.1f} %" for value in values.values() if value is not None)}
-    if reason.code is NoCapacity.IDLE_SLOTS:
+    if reason.code in {NoCapacity.IDLE_SLOTS, Problem.IDLE_SLOTS}:
         return {"shown": _rate_of_working_slots(values["working_per_minute"])}
     if reason.code is NotComparable.INVALID_RUN:
         return {"shown": ", ".join(values["reasons"])}

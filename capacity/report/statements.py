@@ -229,8 +229,8 @@ def stability(run: RunAnalysis, lang: Language) -> str:
 def facts(run: RunAnalysis, lang: Language) -> Iterator[NamedStatement]:
     """Yield the checks of a run: a name, and a value with its unit."""
     row = run.row
-    yield Text("X del escenario", "scenario's X"), f"{number(row.x, lang)} videos/min ({_agreement(run, lang)})"
     yield Text("validez", "validity"), validity_text(row.validity, lang)
+    yield Text("X del escenario", "scenario's X"), f"{number(row.x, lang)} videos/min ({_agreement(run, lang)})"
     yield Text("S del escenario", "scenario's S"), f"{bounded(row.s, row.s_is_lower_bound, lang)} s"
     if run.recorded.is_burst:
         yield Text("X_sat", "X_sat"), _capacity(run, lang)

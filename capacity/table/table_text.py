@@ -12,11 +12,14 @@ from capacity.table.cells import TableCell
 from capacity.table.number_format import bounded, number
 from capacity.table.phrases import plural, spaced, validity_text
 from core.language import STABILITY_NAMES, Language, Text, same
+from core.run import RunStatus
 
 HEADER = Text(
     "| Tamaño | Concurrencia | Modo | X (videos/min) | S promedio (s) | Notas |",
     "| Size | Concurrency | Mode | X (videos/min) | Mean S (s) | Notes |",
 )
+STOPPED_EARLY = Text("parada adaptativa", "adaptive stop")
+CANCELLED = Text("los demás se cancelaron", "the others were cancelled")
 RULE = "|---|---|---|---|---|---|"
 CSV_COLUMNS = (
     "size", "concurrency", "nodes", "mode", "rate_per_minute", "count", "x_per_minute", "s_seconds",
@@ -124,9 +127,10 @@ def _notes(cell: TableCell, lang: Language) -> Iterator[Text]:
 def _cell_notes(cell: TableCell, lang: Language) -> Iterator[Text]:
     newest, runs = cell.runs[-1], len(cell.runs)
     stopped = newest.asked is not None and newest.asked > newest.count
+    why = STOPPED_EARLY if newest.status == RunStatus.FINISHED else CANCELLED
     yield Text(
-        f"N={cell.count}" + (f" de {newest.asked} (parada adaptativa)" if stopped else ""),
-        f"N={cell.count}" + (f" of {newest.asked} (adaptive stop)" if stopped else ""),
+        f"N={cell.count}" + (f" de {newest.asked} ({why.es})" if stopped else ""),
+        f"N={cell.count}" + (f" of {newest.asked} ({why.en})" if stopped else ""),
     )
     if runs > 1:
         yield Text(f"media de {runs} pruebas", f"mean of {runs} runs")
@@ -160,6 +164,8 @@ def _scope(cell: TableCell) -> Text:
 def _warnings(row: ResultRow, lang: Language) -> Iterator[Text]:
     if row.unfinished:
         yield Text(f"{row.unfinished} sin terminar", f"{row.unfinished} unfinished")
+    if (unsent := row.count - row.done - row.failed - row.unfinished) > 0:
+        yield Text(f"{unsent} sin enviar", f"{unsent} not sent")
     if row.failed:
         yield Text(plural(row.failed, "fallido", "fallidos"), f"{row.failed} failed")
     if row.duplicates:
