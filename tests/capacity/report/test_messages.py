@@ -106,7 +106,10 @@ def test_a_reason_is_json_with_code_numbers_and_text():
             Executions(np.zeros(2), np.full(2, 30.0), np.ones(2, dtype=bool)),
             "2 executions on 2 slots: no second generation, more videos than slots are needed",
         ),
-        (Executions(np.array([0.0, 0, 30, 30]), np.array([30.0, 30, 60, 60]), np.zeros(4, dtype=bool)), "no execution completed a video"),
+        (
+            Executions(np.array([0.0, 0, 30, 30]), np.array([30.0, 30, 60, 60]), np.zeros(4, dtype=bool)),
+            "no execution completed a video",
+        ),
         (
             Executions(np.zeros(4), np.full(4, -1.0), np.ones(4, dtype=bool), np.array([0, 0, 1, 1])),
             "slot cycles are not positive: clock skew",
