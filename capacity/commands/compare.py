@@ -70,7 +70,9 @@ def compare(
     """Compare X_sat of the runs A with that of the runs B.
 
     Runs under different conditions are not compared, unless --allow names the condition that was changed on purpose.
-    Within a side the conditions are equal. Invalid runs are not compared. Exit codes: 0 B is not slower, 1 slower, inconclusive or not comparable, 2 wrong input.
+    Within a side the conditions are equal. Invalid runs are not compared.
+
+    Exit codes: 0 B is not slower, 1 slower, inconclusive or not comparable, 2 wrong input.
     """
     _require_conditions(allowed)
     comparison = _compare(_sides(a, b), margin, run_deviation, allowed)

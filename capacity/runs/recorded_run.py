@@ -125,7 +125,7 @@ def find_other_work(session: Session, run: RunRow) -> OtherWork:
     if start is None or end is None:
         return OtherWork(0, 0.0)
     nodes = select(ExecutionRow.node).where(ExecutionRow.run_id == run.id)
-    others = select(ExecutionRow.started_at, ExecutionRow.ended_at).where(
+    others: Select[Any] = select(ExecutionRow.started_at, ExecutionRow.ended_at).where(
         ExecutionRow.run_id != run.id,
         ExecutionRow.ended_at.between(start, end),
         ExecutionRow.outcome != Outcome.DUPLICATE,
@@ -140,8 +140,9 @@ def _executions(session: Session, run: RunRow) -> Select[Any]:
 
     For a burst the query needs no upload times, which saves a join.
     """
-    nodes = session.scalars(select(ExecutionRow.node).where(ExecutionRow.run_id == run.id).distinct()).all()
-    worker = position_of(ExecutionRow.node, sorted(nodes)) if nodes else null()
+    name = func.coalesce(ExecutionRow.worker, ExecutionRow.node)
+    names = session.scalars(select(name).where(ExecutionRow.run_id == run.id).distinct()).all()
+    worker = position_of(name, sorted(names)) if names else null()
     columns = {name: worker if name == "worker" else _column(ExecutionRow, name) for name in EXECUTION_COLUMNS}
     if run.mode == Mode.BURST:
         return select(*(columns | {"uploaded_at": null()}).values()).where(ExecutionRow.run_id == run.id)
