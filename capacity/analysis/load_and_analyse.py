@@ -17,10 +17,10 @@ from capacity.analysis.measured_run import UNKNOWN_FIGURES, MeasuredRun, Scenari
 from capacity.analysis.recording_rules import FiguresByRun, read_figures
 from capacity.analysis.run_analysis import RunAnalysis, analyse
 from capacity.analysis.run_windows import run_window
-from capacity.runs.archive import archived_figures, is_archived, read_archive, read_resource_file
 from capacity.runs.recorded_run import RecordedRun, find_run, load_run
 from capacity.runs.resource_samples import Resources, read_resources
 from capacity.runs.result_row import ResultRow
+from capacity.runs.run_files import archived_figures, is_archived, read_archive, read_resource_file
 from capacity.runs.sessions import open_store, reading
 from capacity.table.cells import fill
 from core import promql
@@ -50,6 +50,13 @@ def load_rows(run_ids: Sequence[str] | None = None) -> list[ResultRow]:
         else:
             runs = [find_run(session, run_id.strip()) for run_id in run_ids]
         return [measure(load_run(session, run), figures.get(run.id, UNKNOWN_FIGURES)).row for run in runs]
+
+
+def analyse_runs(session: Session, settings: Settings, run_ids: Sequence[str]) -> list[RunAnalysis]:
+    """Analyse the runs with these ids alone, without comparable runs. Raise UsageError for an unknown id."""
+    loader = _Loader(session, settings, read_figures(settings.prometheus.url))
+    runs = list(session.scalars(select(RunRow)))
+    return [loader.analyse(find_run(session, run_id), [], runs) for run_id in run_ids]
 
 
 def load_and_analyse(session: Session, settings: Settings, run_id: str | None = None) -> AnalysedRuns:
