@@ -7,10 +7,17 @@
 # By default make expands a value given on its command line, so that SIZE='$(shell rm -rf x)' would run. The `eval`
 # replaces each given option by its unexpanded text: $(value SIZE) is that text, and `override` beats the command line.
 # Only given options are exported, because an empty option differs from one that is not set.
-OPTIONS := SIZES MODES REPEATS LEVELS ADAPTIVE ARRIVALS SIZE COUNT CONCURRENCY RATE FILE USER_ID PROFILE RUN_ID STACK WORKERS ARGS
+OPTIONS := SIZES MODES REPEATS LEVELS ADAPTIVE ARRIVALS SIZE COUNT CONCURRENCY RATE FILE USER_ID PROFILE RUN_ID STACK WORKERS YES ARGS
 GIVEN := $(foreach o,$(OPTIONS),$(if $(filter-out undefined,$(origin $(o))),$(o)))
 $(foreach o,$(GIVEN),$(eval override $(o) := $$(value $(o))))
 export $(GIVEN)
+# Celery's own command line reads APP, CONFIG_MODULE and LOADER. Ours is handed on under another name, and an APP that is
+# in the environment is Celery's.
+ifeq ($(origin APP),command line)
+override APP := $(value APP)
+export AFORO_APP_FILE := $(abspath $(value APP))
+endif
+unexport APP CONFIG_MODULE LOADER
 
 # STACK=compose runs the programs in containers. native and aws run them from .venv.
 COMPOSE := $(filter compose,$(STACK))

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 from collector.executions_file import import_file
 from collector.metrics import CollectorMetrics
 from collector.round import Round
+from collector.table_states import TableStates
 from collector.workers import Workers
 from core import cli, database, logs
 from core.errors import EnvironmentFault
@@ -29,16 +30,20 @@ def main() -> None:
 
 @main.command()
 def serve() -> None:
-    """Read every worker's /executions until stopped, and serve /metrics (port AFORO_COLLECTOR_PORT)."""
+    """Read every worker's /executions and an app's table until stopped; serve /metrics on AFORO_COLLECTOR_PORT."""
     settings = Settings.from_process()
     registry = CollectorRegistry()
     sessions = database.open_sessions(database.open_engine(settings.database.url))
     reading = Round(sessions, CollectorMetrics(registry))
     workers = Workers(settings.prometheus.url, settings.collector.workers)
+    app = settings.app
+    states = None if app is None or app.videos is None else TableStates(settings, app, sessions)
     _serve_metrics(settings, registry)
     stop = _stop_signal()
     while not stop.wait(settings.collector.interval_seconds):
         reading.run(workers.addresses())
+        if states is not None:
+            states.run()
 
 
 @main.command("import")

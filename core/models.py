@@ -57,6 +57,9 @@ class RunRow(Base):
     capacity_high_per_minute: Mapped[float | None] = mapped_column(Double)
     stability: Mapped[str | None] = mapped_column(String(32))
     bottleneck: Mapped[str | None] = mapped_column(String(64))
+    #: valid, indicative or invalid, with the codes of the reasons
+    validity: Mapped[str | None] = mapped_column(String(16))
+    validity_reasons: Mapped[list[str] | None] = mapped_column(JSON)
 
     #: Executions that left a full spool while this run was active, before the collector had read them. Their run is not
     #: known. Null in a run whose executions do not come from the collector.

@@ -13,6 +13,7 @@ import psutil
 
 from core.errors import UsageError
 
+LONGEST_RUN_ID = 63
 RUN_ID_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
@@ -72,11 +73,14 @@ class Host:
         )
 
 
-def new_run_id(mode: Mode, size_label: str, concurrency: int, now: datetime | None = None) -> str:
-    """Return a readable, sortable id such as `20261124-051233-burst-50mb-c2`."""
+def new_run_id(
+    mode: Mode, size_label: str, concurrency: int, app: str | None = None, now: datetime | None = None
+) -> str:
+    """Return a readable, sortable id such as `20261124-051233-burst-50mb-c2`, followed by the name of an app."""
     moment = (now or datetime.now(UTC)).strftime("%Y%m%d-%H%M%S")
     size = re.sub(r"[^a-z0-9.]", "", size_label.lower())
-    return f"{moment}-{mode}-{size}-c{concurrency}"
+    cell = f"{moment}-{mode}-{size}-c{concurrency}"
+    return cell if app is None else f"{cell}-{app}"[:LONGEST_RUN_ID].rstrip("-.")
 
 
 def check_run_id(run_id: str) -> str:

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
+from core.app_file import AppFile, read_app_file
 from core.errors import UsageError
 from core.language import DEFAULT_LANGUAGE, LANGUAGES, Language
 
@@ -26,6 +27,8 @@ Parser = Callable[[str], Any]
 Record = TypeVar("Record")
 EMULATOR_URL = "http://127.0.0.1:4566"
 MOST_SLOTS = 512
+#: names of this machine for itself
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 #: the encodings of a video, defined in worker.media.profiles
 PROFILE_NAMES = ("full", "showcase")
 _SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
@@ -438,6 +441,12 @@ class Settings:
         _choice(*LANGUAGES),
         "language of results, progress, report, live page and dashboards: es or en (errors and logs are English)",
     )
+    app_file: Path | None = setting(
+        "AFORO_APP_FILE",
+        "",
+        _optional_path,
+        "aforo.toml of the worker under test, as `make … APP=` sets it; empty means our reference worker",
+    )
     run_profile: str = setting(
         "PROFILE", "", _choice("", *PROFILE_NAMES), "encoding of one run: full or showcase; empty means the worker's"
     )
@@ -450,19 +459,33 @@ class Settings:
         """Return the encoding profile of the next run."""
         return self.run_profile or self.worker.profile
 
+    @property
+    def app(self) -> AppFile | None:
+        """Return the app under test. None means our reference worker. Raise UsageError for a wrong aforo.toml."""
+        return None if self.app_file is None else read_app_file(self.app_file)
+
     @classmethod
     def from_env(cls, environment: Mapping[str, str]) -> Settings:
         """Return the settings in `environment`. Raise UsageError for the first invalid variable."""
         settings = _read(cls, environment)
+        if settings.app_file is not None and settings.stack == "compose":
+            why = "containers of ours see neither the app's folder nor its Docker"
+            raise UsageError("STACK", why, "use STACK=native or aws with APP", value=settings.stack)
+        if settings.app_file is not None:
+            return settings  # AWS is the app's, never our emulator unless the app names it
         return settings if settings.stack != "native" else _with_emulator(settings)
 
     @classmethod
     def from_process(cls, dotenv: Path = Path(".env")) -> Settings:
         """Return the settings of this process, from its environment and then from `.env`.
 
-        Export the AWS_* variables of `.env` for boto3.
+        Export the AWS_* variables of `.env` for boto3. With an app, its aforo.toml and its env_file give the queue and
+        all AWS_* variables, so that injector and worker use the same queue.
         """
         filed = {k: v for k, v in dotenv_values(dotenv, encoding="utf-8-sig").items() if v is not None}
+        app_file = os.environ.get("AFORO_APP_FILE", filed.get("AFORO_APP_FILE", "")).strip()
+        if app_file:
+            return cls.from_env(_environment_of_app(read_app_file(Path(app_file)), filed))
         for name, value in filed.items():
             if name.startswith("AWS_"):
                 os.environ.setdefault(name, value)
@@ -479,6 +502,17 @@ def declared() -> list[dict[str, str]]:
         if not group.metadata:
             fields += dataclasses.fields(get_type_hints(Settings)[group.name])
     return [{key: f.metadata[key] for key in ("name", "default", "meaning")} for f in fields]
+
+
+def _environment_of_app(app: AppFile, filed: Mapping[str, str]) -> dict[str, str]:
+    """Return our variables with the queue and the AWS_* variables of the app. Export these for boto3.
+
+    `filed` is our `.env`, whose AWS_* variables name our own emulator or account.
+    """
+    os.environ.update(app.aws_variables)
+    region = {"AWS_REGION": os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION", "")}
+    ours = {name: value for name, value in filed.items() if not name.startswith("AWS_")}
+    return {**ours, **os.environ, **({} if not region["AWS_REGION"] else region), "SQS_QUEUE_NAME": app.queue}
 
 
 @functools.cache

@@ -6,11 +6,11 @@ import dataclasses
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
@@ -27,7 +27,6 @@ from core.settings import Settings
 from core.size import size_label
 from core.storage import ObjectMissing, Storage, describe, open_storage
 from injector.input_video import MediaFile, inspect_file, make_video
-from injector.own_task import OwnTask
 from injector.schedule import Schedule
 from injector.senders import NewVideo, VideoSender, write_tasks_log
 from injector.worker_fleet import WorkerFleet, read_fleet
@@ -52,7 +51,11 @@ class Request:
     profile: str
     run_id: str | None
     note: str
-    own_task: OwnTask | None = None
+    #: declared slots per worker and number of workers of an app that is not instrumented
+    concurrency: int = 2
+    workers: int = 1
+    #: do not ask before sending to a queue of somebody else
+    assume_yes: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,13 @@ class Source:
     origin: str
 
 
+class RecordingSender(Protocol):
+    """Sender that records each video before it sends the video's task."""
+
+    def record_and_send(self, videos: Sequence[NewVideo]) -> list[str]:
+        """Record and send `videos`, and return their task ids."""
+
+
 @dataclass(frozen=True)
 class Injection:
     """A prepared run: the input is checked and stored, no task is sent yet."""
@@ -75,7 +85,7 @@ class Injection:
     run_id: str
     source: Source
     sessions: Sessions
-    sender: VideoSender
+    sender: RecordingSender
     row: RunRow
 
     @classmethod
@@ -88,14 +98,14 @@ class Injection:
         database.upgrade_schema(engine)
         sessions = database.open_sessions(engine)
         with sessions.begin() as session:  # `recorded` checks again, because making the input takes time
-            _require_no_other_run(session, request.run_id)
+            require_no_other_run(session, request.run_id)
         client = aws.client(settings, "sqs")
         url = sqs_queue.find_queue(client, settings.queue.name)
         fleet = read_fleet(settings)
         source = store_source(settings, request, say)
         run_id = request.run_id or new_run_id(request.mode, size_label(source.size_bytes), fleet.slots_per_node)
         print_leftovers(sqs_queue.read_attributes(client, url).total, say)
-        row = _run_row(settings, run_id, request, source, fleet)
+        row = run_row(settings, run_id, request, source, fleet)
         sender = VideoSender(make_celery(settings, url), client, url, sessions)
         return cls(settings, request, run_id, source, sessions, sender, row)
 
@@ -155,7 +165,7 @@ class Injection:
         """
         with self.sessions.begin() as session:
             database.take_turn(session, START_LOCK)
-            _require_no_other_run(session, self.run_id)
+            require_no_other_run(session, self.run_id)
             session.add(self.row)
 
     def _end(self, status: RunStatus) -> None:
@@ -204,7 +214,7 @@ def paced(schedule: Schedule, started_at: float, make: Callable[[int, float | No
         sent = batch.stop
 
 
-def _require_no_other_run(session: Session, run_id: str | None) -> None:
+def require_no_other_run(session: Session, run_id: str | None) -> None:
     """Raise an AforoError if the name is taken or a run is active. End runs whose injector is dead."""
     if run_id and session.get(RunRow, run_id) is not None:
         raise name_taken(run_id)
@@ -226,7 +236,7 @@ def store_source(settings: Settings, request: Request, say: Callable[[str], None
     storage = open_storage(settings)
     if request.file and request.file.startswith("s3://"):
         return _remote_source(settings, storage, request.file)
-    media = inspect_file(Path(request.file)) if request.file else _generate(settings, request, say)
+    media = input_media(settings, request, say)
     require_space(settings, request, media.size_bytes)
     stored = describe(media.path, f"{settings.storage.upload_prefix}{media.sha256[:16]}.mp4")
     if not storage.exists(stored.key):
@@ -237,7 +247,7 @@ def store_source(settings: Settings, request: Request, say: Callable[[str], None
 
 def require_space(settings: Settings, request: Request, size_bytes: int) -> None:
     """Raise EnvironmentFault if the disk has no room for the outputs of the whole run."""
-    if settings.storage.backend != "filesystem" or request.profile != "full" or request.own_task is not None:
+    if settings.storage.backend != "filesystem" or request.profile != "full":
         return
     free_bytes = shutil.disk_usage(_existing(settings.storage.path)).free
     needed_bytes = round(request.count * size_bytes * SMALLEST_OUTPUT_RATIO)
@@ -258,7 +268,10 @@ def _existing(folder: Path) -> Path:
     return next(path for path in (folder, *folder.absolute().parents) if path.exists())
 
 
-def _generate(settings: Settings, request: Request, say: Callable[[str], None]) -> MediaFile:
+def input_media(settings: Settings, request: Request, say: Callable[[str], None]) -> MediaFile:
+    """Return the user's own file after a check, or the video of the requested size, made once."""
+    if request.file:
+        return inspect_file(Path(request.file))
     assert request.size_bytes is not None  # noqa: S101 (a request names a file or a size)
     return make_video(request.size_bytes, settings.storage.path / "media", say)
 
@@ -279,7 +292,8 @@ def _remote_source(settings: Settings, storage: Storage, url: str) -> Source:
     return Source(key, stored.size_bytes, stored.sha256, media.duration_seconds, url)
 
 
-def _run_row(settings: Settings, run_id: str, request: Request, source: Source, fleet: WorkerFleet) -> RunRow:
+def run_row(settings: Settings, run_id: str, request: Request, source: Source, fleet: WorkerFleet) -> RunRow:
+    """Return the row of a run that has not started."""
     schedule = Schedule(request.count, request.rate_per_minute)
     return RunRow(
         id=run_id,

@@ -18,9 +18,7 @@ from core.database import Sessions
 from core.errors import RunFailed
 from core.models import RunRow, VideoRow
 from core.run import RunStatus
-from core.settings import Settings
 from core.video import FINAL_STATES, VideoState
-from injector.own_videos import OwnVideos, read_own_videos
 
 POLL_SECONDS = 1.0
 #: first warning after this time without a video in processing, then after twice the time, and so on
@@ -59,35 +57,6 @@ def follow(sessions: Sessions, run_id: str) -> None:
                     why = f"it was ended with {missing} of {progress.expected} videos open"
                     raise RunFailed("run", why, "see `make logs`, then inject again", value=run_id)
             time.sleep(POLL_SECONDS)
-
-
-def follow_own(settings: Settings, count: int, before: OwnVideos, started: float) -> None:
-    """Show the states of the foreign app's videos since `before`, then X and S of these videos.
-
-    `started` is a time of the monotonic clock.
-    """
-    with Display("your videos") as display:
-        while True:
-            now = read_own_videos(settings)
-            if now is None:
-                display.say("note: the database exporter does not answer")
-            else:
-                injected = now.since(before)
-                display.show(RunProgress(injected.by_state, count))
-                if injected.ended >= count:
-                    break
-            time.sleep(POLL_SECONDS)
-    click.echo(_own_figures(injected, time.monotonic() - started))
-
-
-def _own_figures(videos: OwnVideos, seconds: float) -> str:
-    """Return X and S of the foreign app's videos.
-
-    The run time behind X is accurate to one second. S is exact.
-    """
-    done, failed = videos.by_state[VideoState.DONE], videos.by_state[VideoState.FAILED]
-    mean = f", S = {videos.response_seconds / done:.3f} s" if done else ""
-    return f"{done} done, {failed} failed in {seconds:.0f} s: X ≈ {60 * done / seconds:.3g} videos/min{mean}"
 
 
 class StallWarning:

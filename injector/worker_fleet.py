@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from core import promql
+from core.app_file import AppFile
 from core.errors import EnvironmentFault
 from core.settings import Settings
 
@@ -26,6 +27,8 @@ class WorkerFleet:
     slots: int
     versions: dict[str, str] = field(default_factory=dict)
     bandwidth_limits: dict[str, float] = field(default_factory=dict)
+    #: the workers reported their slots; otherwise the slots are those that were requested
+    is_measured: bool = True
 
     @property
     def slots_per_node(self) -> int:
@@ -45,6 +48,34 @@ def read_fleet(settings: Settings) -> WorkerFleet:
     return WorkerFleet(len(values), sum(values), bandwidth_limits=_by_resource(limits))
 
 
+def read_app_fleet(settings: Settings, app: AppFile, concurrency: int, workers: int) -> WorkerFleet:
+    """Return the workers of an app that is not ours.
+
+    Workers that are not instrumented have the slots that were requested. Raise EnvironmentFault if instrumented workers
+    have other slots, or if there is none.
+    """
+    declared = WorkerFleet(workers, workers * concurrency, is_measured=False)
+    if not app.worker.instrument:
+        return declared
+    fleets = [fleet for address in _addresses(settings, app) if (fleet := _scraped(*address)) is not None]
+    if not fleets:
+        why = "no instrumented worker answers"
+        remedy = "start it with `make up APP=…`, or set worker.instrument = false"
+        raise EnvironmentFault("worker", why, remedy, value=app.name)
+    slots = sum(fleet.slots for fleet in fleets)
+    if (len(fleets), slots) != (declared.nodes, declared.slots):
+        why = f"{len(fleets)} workers with {slots} slots in all answer"
+        remedy = f"give CONCURRENCY and WORKERS as they are, or start {workers} with {concurrency} slots each"
+        raise EnvironmentFault("worker", why, remedy, value=app.name)
+    return WorkerFleet(len(fleets), slots, fleets[0].versions, fleets[0].bandwidth_limits)
+
+
+def _addresses(settings: Settings, app: AppFile) -> list[tuple[str, int]]:
+    if not app.worker.metrics:
+        return [(settings.worker.metrics_host, settings.worker.metrics_port)]
+    return [(host, int(port)) for host, _, port in (address.rpartition(":") for address in app.worker.metrics)]
+
+
 def _local_slots(settings: Settings) -> WorkerFleet | None:
     """Return the only worker of the native stack, from its own /metrics.
 
@@ -52,7 +83,12 @@ def _local_slots(settings: Settings) -> WorkerFleet | None:
     """
     if settings.stack != "native":
         return None
-    families = promql.scrape(settings.worker.metrics_host, settings.worker.metrics_port)
+    return _scraped(settings.worker.metrics_host, settings.worker.metrics_port)
+
+
+def _scraped(host: str, port: int) -> WorkerFleet | None:
+    """Return the worker whose /metrics are at this address, or None if there is none."""
+    families = promql.scrape(host, port)
     slots = int(families["aforo_worker_slots"][0].value) if families else 0
     if not families or not slots:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import sys
@@ -14,8 +15,8 @@ from core import cli
 from core.errors import ExitCode, UsageError
 from core.queue_contract import Level
 from core.settings import MOST_SLOTS, PROFILE_NAMES, Settings
+from local import app_worker, env_example, stack, supervisor
 from local import doctor as checks
-from local import env_example, stack, supervisor
 from local.programs import STATE, Program, programs
 
 
@@ -41,13 +42,31 @@ def main() -> None:
     type=click.Choice(PROFILE_NAMES),
     empty_is_value=True,
 )
-def up(concurrency: int | None, profile: str | None) -> None:
-    """Start the programs that are down, set the worker slots, and wait until Prometheus scrapes all."""
+@cli.env_option(
+    "--workers", "WORKERS", "Workers of an app that `scale` starts", default=1, type=cli.WholeNumber(1, 1000)
+)
+def up(concurrency: int | None, profile: str | None, workers: int) -> None:
+    """Start the programs that are down, set the worker slots, and wait until Prometheus scrapes all.
+
+    With AFORO_APP_FILE, start the app's worker instead of ours, which then does not run.
+    """
     settings = Settings.from_process()
-    options = worker_options(settings, concurrency, profile)
+    options = dataclasses.replace(worker_options(settings, concurrency, profile), workers=workers)
+    app = settings.app
+    if app is not None and app.worker.command and workers != 1:
+        raise UsageError("WORKERS", "worker.command starts one worker", "use scale for several", value=workers)
     stack.up(settings, options)
     pages = [f"{p.name} {p.url}" for p in programs(settings) if p.name in {"prometheus", "grafana"}]
-    click.echo(" · ".join([f"up: a worker with {options.concurrency} slots", *pages]))
+    whose = "a worker" if app is None else f"{workers} worker{'s' * (workers > 1)} of {app.name}"
+    click.echo(" · ".join([f"up: {whose} with {options.concurrency} slots", *pages]))
+
+
+@main.command(hidden=True)
+def restore() -> None:
+    """Run the `restore` line of aforo.toml, after a matrix."""
+    app = Settings.from_process().app
+    if app is not None:
+        app_worker.restore(app)
 
 
 @main.command()

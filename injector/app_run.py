@@ -1,0 +1,186 @@
+"""Preparation of a run of an app that is not ours: everything is checked before its first row is inserted."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import uuid
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+import click
+
+from core import aws, database, sqs_queue
+from core.app_file import AppFile
+from core.app_file.child_environment import child_environment
+from core.app_file.placeholders import placeholders
+from core.app_file.videos_table import VideosTable
+from core.broker import make_celery
+from core.errors import UsageError
+from core.results_folder import run_folder
+from core.run import END_OF_VIDEO, EndOfVideo, new_run_id
+from core.settings import LOOPBACK, Settings
+from core.size import size_label
+from injector.app_inputs import PlacedInput, place_all, place_source
+from injector.app_sender import AppSender, placeholder_values
+from injector.injection import Injection, Request, Source, input_media, require_no_other_run, run_row
+from injector.senders import Sender
+from injector.worker_fleet import WorkerFleet, read_app_fleet
+
+#: stored as the profile of a run whose encoding is the app's own
+PROFILE = "app"
+VERSIONS = "import sys,celery,kombu;print(sys.version.split()[0],celery.__version__,kombu.__version__)"
+Say = Callable[[str], None]
+
+
+def prepare_app_run(settings: Settings, app: AppFile, request: Request, say: Say) -> Injection:
+    """Check the app's queue, table and worker, ask if needed, and place its inputs.
+
+    If that raises an AforoError, no row was inserted and no task was sent; only inputs remain on disk.
+    """
+    _require_an_end(app)
+    _require_user_id(app, request)
+    require_other_database(settings, app)
+    engine = database.open_engine(settings.database.url)
+    database.upgrade_schema(engine)
+    sessions = database.open_sessions(engine)
+    with sessions.begin() as session:
+        require_no_other_run(session, request.run_id)
+    client = aws.client(settings, "sqs")
+    url = sqs_queue.find_queue(client, app.queue)
+    queue = sqs_queue.read_attributes(client, url)
+    fleet = read_app_fleet(settings, app, request.concurrency, request.workers)
+    table = None if app.videos is None else VideosTable.open(app)
+    _try_row(app, table, request)
+    confirm_target(settings, app, queue, table, request, say)
+    media = input_media(settings, request, say)
+    run_id = request.run_id or new_run_id(request.mode, size_label(media.size_bytes), fleet.slots_per_node, app.name)
+    name = f"aforo-{media.sha256[:16]}.mp4"
+    default_folder = settings.storage.path / settings.storage.upload_prefix
+    inputs = place_source(app, default_folder, media.path, name, lambda: aws.client(settings, "s3"))
+    placed = place_all(inputs, app, run_id, request.count)
+    origin = request.file or f"generated {size_label(media.size_bytes)}"
+    source = Source(placed[0].path, media.size_bytes, media.sha256, media.duration_seconds, origin)
+    request = dataclasses.replace(request, profile=PROFILE)
+    row = run_row(settings, run_id, request, source, fleet)
+    elsewhere: dict[str, Any] = {} if app.worker.command else {"host": {}, "canary_before_seconds": None}
+    row.environment = {**row.environment, **elsewhere, **worker_versions(app), "app": app_facts(app, table, fleet)}
+    row.environment[END_OF_VIDEO] = EndOfVideo.TABLE if table else EndOfVideo.EXECUTIONS
+    row.executions_missed = 0 if fleet.is_measured else None
+    folder = run_folder(settings.results.path, run_id)
+    sender = AppSender(
+        app,
+        make_celery(settings, url),
+        Sender(client, url),
+        sessions,
+        folder,
+        placed,
+        request.user_id,
+        table,
+    )
+    return Injection(settings, request, run_id, source, sessions, sender, row)
+
+
+def confirm_target(
+    settings: Settings,
+    app: AppFile,
+    queue: sqs_queue.QueueAttributes,
+    table: VideosTable | None,
+    request: Request,
+    say: Say,
+) -> None:
+    """Print where the videos go. Ask once if that is not this machine, or if the queue holds messages."""
+    endpoint = settings.aws.endpoint_of("sqs")
+    account = urlsplit(queue.url).path.split("/")[-2:-1]
+    place = endpoint or f"AWS, region {settings.aws.region}"
+    say(f"app {app.name}: {request.count} tasks {app.task}")
+    say(f"  queue {app.queue} at {place}, account {''.join(account)}: {queue.total} messages in it")
+    if table is not None:
+        say(f"  rows into {table.section.table} at {database.masked(table.section.url)}: {table.count()} there now")
+    is_here = endpoint is not None and urlsplit(endpoint).hostname in LOOPBACK
+    why = "; ".join(
+        [*([] if is_here else ["the queue is not on this machine"]), *(["it holds messages"] if queue.total else [])]
+    )
+    if not why or request.assume_yes:
+        return
+    try:
+        agreed = click.confirm(f"{why}; send {request.count} videos?", err=True)
+    except click.Abort:
+        agreed = False
+    if not agreed:
+        raise UsageError("queue", f"{why}; it was not confirmed", "answer y, or give YES=1", value=app.queue)
+
+
+def require_other_database(settings: Settings, app: AppFile) -> None:
+    """Raise UsageError if our tables would appear among theirs."""
+    if app.videos is None:
+        return
+    ours, theirs = (database.parse_url(url) for url in (settings.database.url, app.videos.url))
+    if (ours.host, ours.port, ours.database) == (theirs.host, theirs.port, theirs.database):
+        why = "it is the app's own database"
+        remedy = "leave it out, or give Aforo a database of its own"
+        raise UsageError("AFORO_DATABASE_URL", why, remedy, value=database.masked(settings.database.url))
+
+
+def worker_versions(app: AppFile) -> dict[str, str]:
+    """Return the versions in the worker's own environment, as far as its interpreter is on this machine."""
+    if app.worker.python is None:
+        return {"python": "unknown", "celery": "unknown", "kombu": "unknown"}
+    command = [str(app.worker.python), "-c", VERSIONS]
+    answer = subprocess.run(
+        command, cwd=app.worker.directory, env=child_environment(app), capture_output=True, text=True, check=False
+    )
+    words = answer.stdout.split() if answer.returncode == 0 else []
+    return dict(zip(("python", "celery", "kombu"), words or ["unknown"] * 3, strict=True))
+
+
+def app_facts(app: AppFile, table: VideosTable | None, fleet: WorkerFleet) -> dict[str, Any]:
+    """Return what the run stores about the app."""
+    offset = None if table is None else table.clock_offset_seconds()
+    return {
+        "name": app.name,
+        "version": app_version(app),
+        "file": str(app.path),
+        "sha256": app.sha256,
+        "task": app.task,
+        "queue": app.queue,
+        "instrumented": fleet.is_measured,
+        "database_clock_offset_seconds": offset,
+    }
+
+
+def app_version(app: AppFile) -> str:
+    """Return the app's version. `git` is the commit of its folder, marked if files were changed."""
+    if app.version != "git":
+        return app.version
+    git = ["git", "-C", str(app.worker.directory)]
+    try:
+        commit = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
+        changed = subprocess.run(
+            [*git, "status", "--porcelain", "-uno", "."], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return commit.stdout.strip() + ("-changed" if changed.stdout.strip() else "")
+
+
+def _try_row(app: AppFile, table: VideosTable | None, request: Request) -> None:
+    """Insert a row and roll it back, so that a refused one is known before anything is sent."""
+    if table is None or app.producer is not None:
+        return
+    example = PlacedInput(f"{'x' * 40}.mp4", "x.mp4")
+    table.try_insert(placeholder_values(0, str(uuid.uuid4()), example, "trial", request.user_id))
+
+
+def _require_an_end(app: AppFile) -> None:
+    if app.videos is None and not app.worker.instrument:
+        why = "without it nothing says when a video has ended"
+        raise UsageError(app.place("videos"), why, "describe their table, or set worker.instrument = true")
+
+
+def _require_user_id(app: AppFile, request: Request) -> None:
+    used = [*placeholders(app.args), *placeholders(app.kwargs), *placeholders(app.videos.insert if app.videos else {})]
+    if request.user_id is None and "user_id" in used:
+        remedy = "give USER_ID, the id of a user in their database"
+        raise UsageError("USER_ID", f"{app.path.name} uses {{user_id}}", remedy)
