@@ -447,6 +447,12 @@ class Settings:
         _optional_path,
         "aforo.toml of the worker under test, as `make … APP=` sets it; empty means our reference worker",
     )
+    app_stuck_seconds: float = setting(
+        "AFORO_APP_STUCK_SECONDS",
+        "1800",
+        _number(1, 86400),
+        "a run of an app ends as interrupted after this time without any change of its videos",
+    )
     run_profile: str = setting(
         "PROFILE", "", _choice("", *PROFILE_NAMES), "encoding of one run: full or showcase; empty means the worker's"
     )

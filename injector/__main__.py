@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,8 @@ def _inject(settings: Settings, request: Request, monitor: bool) -> None:
         log = injection.send()
         _print_sent(injection.run_id, request, time.monotonic() - started, log, injection.lateness_seconds())
         if monitor:
-            follow(injection.sessions, injection.run_id)
+            stuck_seconds = math.inf if settings.app is None else settings.app_stuck_seconds
+            follow(injection.sessions, injection.run_id, stuck_seconds)
 
 
 def _prepared(settings: Settings, request: Request) -> Injection:

@@ -22,6 +22,8 @@ CLOCK_OFFSET_SECONDS = 0.2
 CLOCK_OFFSET_SHARE = 0.01
 #: clocks are read over the network: a smaller offset may be the time of the request
 CLOCK_RESOLUTION_SECONDS = 0.05
+#: an upload time that differs more from the moment of the insert is not the time of the upload
+UPLOAD_OFFSET_SECONDS = 1.0
 OTHER_CPU_LIMIT = 0.05
 #: coefficient of variation of the CPU seconds that one and the same file costs; 0.02 is usual with full cores
 COST_LIMIT = 0.05
@@ -69,6 +71,9 @@ class Problem(StrEnum):
     INTERRUPTED = "interrupted"
     FAILED_VIDEOS = "failed_videos"
     COLD_START = "cold_start"
+    COMPLETION_TIMES = "completion_times"
+    UPLOAD_TIMES = "upload_times"
+    OBSERVED_ENDS = "observed_ends"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +123,12 @@ class RunFacts:
     failed_videos: int = 0
     #: X_sat includes the first video of each slot, although these slots had to start
     includes_cold_start: bool = False
+    #: no execution was recorded, so X_sat is from the ends of the videos
+    from_completion_times: bool = False
+    #: largest difference of an app's own upload time and our clock at the insert, without the offset of its clock
+    upload_offset_seconds: float | None = None
+    #: videos whose app left the time of the end alone; the collector's own clock was used
+    observed_ends: int = 0
 
 
 def quality_warnings(facts: RunFacts) -> tuple[QualityWarning, ...]:
@@ -268,6 +279,17 @@ def _completeness(facts: RunFacts) -> Iterator[QualityWarning]:
         yield _warning(Problem.COLD_START, False, videos=videos, slots=facts.slots, videos_needed=needed)
 
 
+def _app(facts: RunFacts) -> Iterator[QualityWarning]:
+    """Check what an app that is not ours tells of its videos."""
+    if facts.from_completion_times:
+        yield _warning(Problem.COMPLETION_TIMES, False)
+    offset = facts.upload_offset_seconds
+    if offset is not None and abs(offset) > UPLOAD_OFFSET_SECONDS:
+        yield _warning(Problem.UPLOAD_TIMES, True, offset_seconds=offset)
+    if facts.observed_ends:
+        yield _warning(Problem.OBSERVED_ENDS, False, videos=facts.observed_ends)
+
+
 def _warning(name: Problem, severe: bool, **values: float | None) -> QualityWarning:
     return QualityWarning(name, Severity.INVALID if severe else Severity.WARNING, Reason(name, values))
 
@@ -287,4 +309,5 @@ _CHECKS = (
     _executions,
     _conservation,
     _completeness,
+    _app,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -24,6 +25,7 @@ from capacity.runs.recorded_run import find_run, load_run, unfinished_since
 from capacity.runs.result_row import ResultRow
 from capacity.runs.sessions import open_store, reading
 from core import aws, sqs_queue
+from core.app_file.brake import Target, confirm
 from core.cpu_calibration import calibration_seconds
 from core.database import Sessions
 from core.errors import AforoError, EnvironmentFault
@@ -31,13 +33,15 @@ from core.language import DEFAULT_LANGUAGE, Language
 from core.models import RunRow, VideoRow
 from core.run import FINAL_STATUSES, Mode, RunStatus, new_run_id
 from core.run_options import RUN_OPTIONS
-from core.settings import Settings
+from core.settings import PROFILE_NAMES, Settings
 from core.size import parse_size, size_label
 from core.video import FINAL_STATES, VideoState
 
 POLL_SECONDS = 1.0
 STUCK_SECONDS = 1800.0
 INJECTOR_END_SECONDS = 30.0
+#: messages that stay in an app's queue for this long are not of our runs
+OTHERS_SECONDS = 60.0
 
 
 class MeasurementFailed(AforoError):
@@ -76,12 +80,14 @@ class RunLauncher:
     settings: Settings
     sessions: Sessions
     lang: Language = DEFAULT_LANGUAGE
+    #: send to an app's queue without asking
+    assume_yes: bool = False
 
     @classmethod
-    def open(cls, lang: Language = DEFAULT_LANGUAGE) -> RunLauncher:
+    def open(cls, lang: Language = DEFAULT_LANGUAGE, *, assume_yes: bool = False) -> RunLauncher:
         """Return a launcher with the settings of this process."""
         settings = Settings.from_process()
-        return cls(settings, open_store(settings), lang)
+        return cls(settings, open_store(settings), lang, assume_yes)
 
     def run(self, request: RunRequest, progress: Progress) -> ResultRow:
         """Carry out one run and return its row.
@@ -90,7 +96,11 @@ class RunLauncher:
         video.
         """
         self._set_concurrency(request)
-        self.wait_for_empty_queue()
+        if self.settings.app is None:
+            self.wait_for_empty_queue()
+        else:
+            self._wait_for_app_queue()
+            self._confirm_once(request.count)
         run_id = self._inject(request, progress)
         self.wait(run_id, progress, adaptive=request.adaptive)
         return self.row(run_id)
@@ -129,6 +139,8 @@ class RunLauncher:
                 if adaptive and self._knows_enough(run_id):
                     adaptive = self.queued_videos.cancel({run_id}) > 0
             if time.monotonic() - changed_at > stuck_seconds:
+                if self.settings.app is not None:
+                    self._close(run_id)
                 why = f"no video finished for {stuck_seconds / 60:g} min"
                 raise MeasurementFailed("run", why, "see `make logs`", value=run_id)
             time.sleep(POLL_SECONDS)
@@ -163,6 +175,28 @@ class RunLauncher:
                 why = f"{left} messages of earlier work remain in it"
                 raise MeasurementFailed("queue", why, "see `make logs`, or purge it", value=self.settings.queue.name)
             time.sleep(POLL_SECONDS)
+
+    def restore(self) -> None:
+        """Give an app's workers the state that its `restore` line says, after the last run."""
+        if self.settings.app is not None:
+            _run_program({}, "local", "restore")
+
+    def _wait_for_app_queue(self) -> None:
+        """Wait until an app's queue is empty, or no longer becomes emptier: the rest is work of somebody else.
+
+        Nothing is received or deleted there.
+        """
+        least, changed_at = math.inf, time.monotonic()
+        while (left := self._messages()) > 0 and time.monotonic() - changed_at < OTHERS_SECONDS:
+            if left < least:
+                least, changed_at = left, time.monotonic()
+            time.sleep(POLL_SECONDS)
+
+    def _confirm_once(self, videos: int) -> None:
+        app = self.settings.app
+        if app is not None and "is_confirmed" not in self.__dict__:
+            confirm(Target.read(self.settings, app), videos, assume_yes=self.assume_yes)
+            self.__dict__["is_confirmed"] = True
 
     @cached_property
     def queued_videos(self) -> QueuedVideos:
@@ -208,7 +242,8 @@ class RunLauncher:
 
         The workers are idle now.
         """
-        if self.settings.stack == "aws":
+        app = self.settings.app
+        if self.settings.stack == "aws" or (app is not None and app.worker.command is None):
             return
         seconds = calibration_seconds()
         with self.sessions.begin() as session:
@@ -217,8 +252,8 @@ class RunLauncher:
             run.environment = {**run.environment, "canary_after_seconds": seconds}
 
     def _set_concurrency(self, request: RunRequest) -> None:
-        if self.settings.stack == "native":
-            profile = {} if request.profile is None else {"PROFILE": request.profile}
+        if self.settings.stack == "native" or self.settings.app is not None:
+            profile = {"PROFILE": request.profile} if request.profile in PROFILE_NAMES else {}
             _run_program({"CONCURRENCY": str(request.concurrency), **profile}, "local", "up")
         else:
             self._require_concurrency(request.concurrency)
@@ -233,7 +268,9 @@ class RunLauncher:
 
     def _inject(self, request: RunRequest, progress: Progress) -> str:
         """Run the injector as a user would, and show its progress; return the id of the run."""
-        run_id = new_run_id(request.mode, size_label(parse_size(request.size)), request.concurrency)
+        app = self.settings.app
+        size = size_label(parse_size(request.size))
+        run_id = new_run_id(request.mode, size, request.concurrency, None if app is None else app.name)
         with tempfile.TemporaryFile("w+") as stderr:
             injector = subprocess.Popen(_command("injector", *_injector_options(request), "--run-id", run_id),
                                         env=_environment({}), stdout=subprocess.DEVNULL, stderr=stderr)  # fmt: skip
@@ -257,10 +294,10 @@ class RunLauncher:
 
 def _injector_options(request: RunRequest) -> list[str]:
     options = ["--count", str(request.count), "--size", request.size, "--mode", request.mode.value]
-    options += ["--note", request.note]
+    options += ["--note", request.note, "--concurrency", str(request.concurrency), "--yes"]
     if request.rate_per_minute is not None:
         options += ["--rate", f"{request.rate_per_minute:.4f}"]
-    if request.profile is not None:
+    if request.profile in PROFILE_NAMES:
         options += ["--profile", request.profile]
     return options
 

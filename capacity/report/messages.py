@@ -195,6 +195,22 @@ PROBLEMS: Mapping[Problem, Text] = {
         "{videos} videos on {slots} {slots:slot|slots}: X_sat includes the first video of each slot, perhaps with a "
         "cold start; with {videos_needed} it would be left out",
     ),
+    Problem.COMPLETION_TIMES: Text(
+        "X_sat solo por tiempos de finalización: slots, etapas y CPU desconocidos; con `pip install` de aforo en el "
+        "worker e instrument = true se miden",
+        "X_sat from completion times only: slots, stages and CPU are unknown; `pip install` aforo into the worker and "
+        "set instrument = true to measure them",
+    ),
+    Problem.UPLOAD_TIMES: Text(
+        "uploaded_at de la aplicación difiere {offset_seconds:.1f} s del momento de subida (¿now() de una transacción "
+        "larga?): S no vale",
+        "the app's uploaded_at is {offset_seconds:.1f} s off the moment of the upload (now() of a long transaction?): "
+        "S is not valid",
+    ),
+    Problem.OBSERVED_ENDS: Text(
+        "{videos} {videos:video|videos} sin updated_at al terminar: su final se observó, con 1 s de error",
+        "{videos} {videos:video|videos} without updated_at at the end: the end was observed, to 1 s",
+    ),
 }
 IMPOSSIBILITIES: Mapping[Impossibility, Text] = {
     Impossibility.NOT_POSITIVE: Text("{column} = {value:g} no es positivo", "{column} = {value:g} is not positive"),

@@ -27,11 +27,16 @@ class Conditions:
     cpu_count: int | None = None
     #: whole GB, because the memory that the kernel reserves varies by a few MB
     memory_gigabytes: int | None = None
+    #: name and version of an app that is not ours, and whether its worker was instrumented
+    app: str | None = None
+    app_version: str | None = None
+    instrumented: bool | None = None
 
     @classmethod
     def of(cls, profile: str, source_sha256: str, environment: Mapping[str, Any]) -> Conditions:
         """Return the conditions of a run from the columns of its row."""
         host = environment.get("host", {})
+        app = environment.get("app", {})
         memory = host.get("memory_bytes")
         return cls(
             profile,
@@ -43,4 +48,7 @@ class Conditions:
             cpu_model=host.get("cpu_model"),
             cpu_count=host.get("cpu_count"),
             memory_gigabytes=None if memory is None else round(memory / 1e9),
+            app=app.get("name"),
+            app_version=app.get("version"),
+            instrumented=app.get("instrumented"),
         )
