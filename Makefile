@@ -55,6 +55,9 @@ plan: setup ## Size the workers for a demand: ARGS='--demand 30/min'
 audit: setup ## Check a published table for contradictions: ARGS=table.csv
 usl: setup ## Fit throughput against concurrency: ARGS=levels.csv (columns n,x[,se])
 
+import-executions: setup ## Store the executions of a worker that nothing can reach: ARGS=its AFORO_EXECUTIONS_FILE
+	@set -f; $(PY) -m collector import $$ARGS
+
 matrix search table report document compare plan audit usl:
 	@set -f; $(RUN) capacity $@ $$ARGS
 

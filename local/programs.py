@@ -66,7 +66,7 @@ def _observers(settings: Settings) -> list[Program]:
         Program("db-exporter", settings.exporters.db_port, "AFORO_EXPORTER_DB_PORT"),
     ]
     if settings.app_file is not None:
-        result.append(Program("collector", settings.collector.port, "AFORO_COLLECTOR_PORT", scraped=False))
+        result.append(Program("collector", settings.collector.port, "AFORO_COLLECTOR_PORT"))
     if settings.events.redis_url:
         result.append(
             Program("celery-exporter", settings.prometheus.celery_exporter_port, "AFORO_CELERY_EXPORTER_PORT")

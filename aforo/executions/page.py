@@ -1,8 +1,8 @@
 """WSGI page `/executions?spool=ID&after=N`: the records of a spool whose numbers follow N, in JSON.
 
-The answer names the spool, its owner, its oldest and newest number, the spool of the worker that answers, and the spools
-of dead processes that this worker serves too. Asked with an unknown id, the worker answers with its own spool, from the
-oldest record.
+The answer names the spool, its owner, its oldest and newest number, and the spool of the worker that answers. It lists
+the spools of dead processes that this worker serves too. Asked with an unknown id, the worker answers with its own
+spool, from the oldest record.
 """
 
 from __future__ import annotations
