@@ -94,8 +94,13 @@ class Injection:
         fleet = read_fleet(settings)
         source = store_source(settings, request, say)
         run_id = request.run_id or new_run_id(request.mode, size_label(source.size_bytes), fleet.slots_per_node)
-        print_leftovers(sqs_queue.read_attributes(client, url).total, say)
+        queue = sqs_queue.read_attributes(client, url)
+        print_leftovers(queue.total, say)
         row = _run_row(settings, run_id, request, source, fleet)
+        row.environment |= {
+            "messages_before": queue.total,
+            "dead_letters_before": sqs_queue.dead_letter_depth(client, queue),
+        }
         sender = VideoSender(make_celery(settings, url), client, url, sessions)
         return cls(settings, request, run_id, source, sessions, sender, row)
 
@@ -184,7 +189,10 @@ def status_after(error: BaseException) -> RunStatus:
 def print_leftovers(messages: int, say: Callable[[str], None]) -> None:
     """Print a note if the queue is not empty."""
     if messages:
-        say(f"note: about {messages} messages of earlier work are in the queue; they are counted separately")
+        say(
+            f"note: about {messages} messages of earlier work are in the queue, so X and S will be invalid; "
+            "Ctrl-C and `python -m capacity wait --queue` first takes out those of ended runs and waits for the others"
+        )
 
 
 def paced(schedule: Schedule, started_at: float, make: Callable[[int, float | None], Video]) -> Iterator[list[Video]]:

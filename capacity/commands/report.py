@@ -59,6 +59,7 @@ def _analyse_recorded(launcher: RunLauncher, run_id: str | None, tasks_log: str 
     with reading(launcher.sessions) as session:
         recorded = find_run(session, run_id, tasks_log)
         recording_rules.wait_settled(session, recorded, launcher.settings.prometheus.url)
+    launcher.count_messages(recorded.id)
     return launcher.analyse(recorded.id).run(recorded.id)
 
 
