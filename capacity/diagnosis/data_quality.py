@@ -273,6 +273,7 @@ def _warning(name: Problem, severe: bool, **values: float | None) -> QualityWarn
 
 
 _CHECKS = (
+    _impossible,
     _steal,
     _calibration,
     _clock,
@@ -283,7 +284,6 @@ _CHECKS = (
     _little,
     _size,
     _sequence,
-    _impossible,
     _executions,
     _conservation,
     _completeness,
