@@ -4,6 +4,6 @@ They must not reach the programs of a stack, because these run longer than one r
 """
 
 RUN_OPTIONS = frozenset(
-    {"SIZE", "COUNT", "MODE", "RATE", "FILE", "USER_ID", "PROFILE", "CONCURRENCY", "RUN_ID"}
+    {"SIZE", "COUNT", "MODE", "RATE", "FILE", "USER_ID", "PROFILE", "CONCURRENCY", "RUN_ID", "WARMUP"}
     | {"SIZES", "MODES", "REPEATS", "LEVELS", "ADAPTIVE", "ARRIVALS"}
 )

@@ -53,6 +53,8 @@ class Request:
     run_id: str | None
     note: str
     own_task: OwnTask | None = None
+    #: process videos before the run, so that the slots are warm
+    warmup: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,7 @@ class Injection:
         row.environment |= {
             "messages_before": queue.total,
             "dead_letters_before": sqs_queue.dead_letter_depth(client, queue),
+            "is_warm": request.warmup,
         }
         sender = VideoSender(make_celery(settings, url), client, url, sessions)
         return cls(settings, request, run_id, source, sessions, sender, row)
@@ -115,7 +118,7 @@ class Injection:
         try:
             yield
         except BaseException as error:
-            self._end(status_after(error))
+            self.end(status_after(error))
             raise
         finally:
             self._write_run_file()
@@ -163,7 +166,7 @@ class Injection:
             _require_no_other_run(session, self.run_id)
             session.add(self.row)
 
-    def _end(self, status: RunStatus) -> None:
+    def end(self, status: RunStatus) -> None:
         """Set the final status of the run unless it has one."""
         open_run = (RunRow.id == self.run_id, RunRow.status.not_in([s.value for s in FINAL_STATUSES]))
         with self.sessions.begin() as session:

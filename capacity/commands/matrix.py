@@ -51,6 +51,7 @@ BASES = {
 @env_option("--repeats", "REPEATS", "Runs per cell", default=1, type=click.IntRange(1))
 @env_option("--rate", "RATE", "Videos per minute of a sustained run, or auto for 0.8 X_sat", default="10")
 @env_option("--adaptive", "ADAPTIVE", "Stop a burst early, at ±5 % from 12 videos on", is_flag=True, metavar=None)
+@env_option("--warmup", "WARMUP", "Before each run, two unmeasured videos per slot", is_flag=True, metavar=None)
 @profile_option
 @click.option("--plan-only", is_flag=True, help="Print the plan; start no run and change none.")
 @json_option

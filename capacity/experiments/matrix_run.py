@@ -108,6 +108,7 @@ class MatrixRun:
             note=planned.note(plan),
             adaptive=plan.adaptive and burst,
             profile=plan.profile,
+            warmup=plan.warmup,
         )
 
     def _automatic_rate(self, planned: PlannedRun) -> float:

@@ -59,6 +59,7 @@ class RunRequest:
     note: str = ""
     adaptive: bool = False
     profile: str | None = None
+    warmup: bool = False
 
 
 #: called with the number of finished and of expected videos
@@ -300,6 +301,8 @@ def _injector_options(request: RunRequest) -> list[str]:
         options += ["--rate", f"{request.rate_per_minute:.4f}"]
     if request.profile is not None:
         options += ["--profile", request.profile]
+    if request.warmup:
+        options += ["--warmup"]
     return options
 
 

@@ -27,6 +27,8 @@ class Conditions:
     cpu_count: int | None = None
     #: whole GB, because the memory that the kernel reserves varies by a few MB
     memory_gigabytes: int | None = None
+    #: the slots had processed videos before the run, on request
+    is_warm: bool = False
 
     @classmethod
     def of(cls, profile: str, source_sha256: str, environment: Mapping[str, Any]) -> Conditions:
@@ -43,4 +45,5 @@ class Conditions:
             cpu_model=host.get("cpu_model"),
             cpu_count=host.get("cpu_count"),
             memory_gigabytes=None if memory is None else round(memory / 1e9),
+            is_warm=bool(environment.get("is_warm")),
         )
