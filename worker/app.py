@@ -113,7 +113,10 @@ def watch_dead_letters(parts: WorkerApp, settings: Settings) -> None:
 
 
 def write_heartbeats(parts: WorkerApp, settings: Settings) -> None:
-    """Write a heartbeat row, so that other workers know on shutdown that they are not the last one."""
+    """Write a heartbeat row at intervals, so that other workers know that this worker is alive.
+
+    On shutdown, a worker thereby detects whether it is the last one.
+    """
     claims, worker = _claims(settings, forks=True), Slot.this()
 
     def write_heartbeat() -> None:
@@ -168,9 +171,9 @@ def _claims(settings: Settings, *, forks: bool = False) -> Claims:
 
 
 def _one_per_process(settings: Settings, worker_metrics: WorkerMetrics) -> Callable[[], task.TaskContext]:
-    """Return a function that builds the task context once per process.
+    """Return a function that returns the task context of the calling process.
 
-    A forked child has another pid, so it builds its own task context.
+    The first call in a process builds the context. A forked child has another pid, so it builds its own.
     """
 
     @lru_cache(maxsize=1)

@@ -16,7 +16,7 @@ _GONE = {b"Z", b"X"}
 
 @dataclass(frozen=True)
 class Slot:
-    """One worker process: node name, pid, and the start time that makes the pid unique."""
+    """One worker process: node name, pid, and the start time that tells two processes with one pid apart."""
 
     node: str
     pid: int
@@ -29,7 +29,7 @@ class Slot:
 
     @property
     def owner(self) -> str:
-        """Return the text that identifies this slot in a claim."""
+        """Return the text by which a claim names this slot as its owner."""
         return f"{self.node}|{self.pid}|{self.start}"
 
 
@@ -43,7 +43,7 @@ def start_of(pid: int) -> str | None:
     """Return a process's start time, unaffected by clock changes. Return None for a dead process.
 
     Linux counts the start time in ticks since boot. psutil adds the boot time, which changes with the clock. Other
-    kernels store the start time itself.
+    kernels store the start time as an epoch time.
     """
     boot = boot_id()
     if boot is None:

@@ -42,19 +42,19 @@ class Deliveries:
         self._slot.idle_since = self._clock()
 
     def _idle(self, now: float, ready_at: float) -> dict[str, float]:
-        """Return the idle time of the slot while this message waited. The slot's first task has none.
+        """Return the seconds for which the slot was idle while this message waited.
 
-        A slot without work is not idle, so the idle time starts no earlier than the time at which the message was
-        ready.
+        Before its first task, the idle time of a slot is unknown, and the result is empty. A slot without work is not
+        idle, so the idle time starts no earlier than the time at which the message was ready.
         """
         idle_since = getattr(self._slot, "idle_since", None)
         return {} if idle_since is None else {"idle": max(0.0, now - max(idle_since, ready_at))}
 
 
 def _ready_at(request: Any, sent_at: float | None) -> float | None:
-    """Return the time from which the task could start: after the send and after its `eta`.
+    """Return the epoch time from which the task could start.
 
-    Return None if the send time is unknown.
+    It is the later of the send time and the task's `eta`. Return None if the send time is unknown.
     """
     stamp = sent_at or getattr(request, SENT_AT, None)
     if not isinstance(stamp, (int, float)):
