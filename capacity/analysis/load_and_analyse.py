@@ -98,7 +98,7 @@ def load_resources(recorded: RecordedRun, settings: Settings) -> Resources:
 
 @dataclass
 class _Loader:
-    """Loader of measured runs; keeps the newest of the loaded runs in memory."""
+    """Loader of measured runs. It caches the newest loaded runs in memory."""
 
     session: Session
     settings: Settings
@@ -135,7 +135,10 @@ class _Loader:
 
 
 def _query_resources(recorded: RecordedRun, prometheus_url: str) -> Resources:
-    """Return Prometheus' samples of the run's time window; no samples when Prometheus does not answer."""
+    """Return Prometheus' samples of the run's time window.
+
+    Return no samples when Prometheus does not answer.
+    """
     try:
         return read_resources(lambda *window: promql.query_range(prometheus_url, *window), *run_window(recorded))
     except EnvironmentFault:

@@ -59,7 +59,7 @@ def search(size: str, concurrency: int, profile: str, refine: bool, as_json: boo
 
 
 def _search(state: RateSearch, run: Callable[[SearchStep], StepResult], lang: Language) -> RateSearch:
-    """Run step after step, with one line on standard error for each."""
+    """Carry out the steps of the search one after another. Print one line on standard error per step."""
     while (step := next_step(state)) is not None:
         result = run(step)
         click.echo(_line(result, lang), err=True)

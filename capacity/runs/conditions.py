@@ -1,7 +1,4 @@
-"""Conditions of a run. Pure.
-
-Only runs under equal conditions are averaged or compared.
-"""
+"""Conditions of a run. Only runs under equal conditions are averaged or compared."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Conditions:
-    """The video, its processing and the machine; None is unknown.
+    """The video, its processing and the machine. None is unknown.
 
     The host name is left out, because a container has another one in each run.
     """
