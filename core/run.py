@@ -81,6 +81,10 @@ class Host:
         )
 
 
+#: note of a run that only warms up the slots, and the beginning of its id; no table shows it
+WARM_UP = "warm-up"
+
+
 def new_run_id(
     mode: Mode, size_label: str, concurrency: int, app: str | None = None, now: datetime | None = None
 ) -> str:

@@ -66,7 +66,11 @@ def prepare_app_run(settings: Settings, app: AppFile, request: Request, say: Say
     elsewhere: dict[str, Any] = {} if app.worker.command else {"host": {}, "canary_before_seconds": None}
     row.environment = {**row.environment, **elsewhere, **worker_versions(app), "app": app_facts(app, table, fleet)}
     row.environment[END_OF_VIDEO] = EndOfVideo.TABLE if table else EndOfVideo.EXECUTIONS
-    row.environment["messages_before"] = queue.total
+    row.environment |= {
+        "messages_before": queue.total,
+        "dead_letters_before": sqs_queue.dead_letter_depth(client, queue),
+        "is_warm": request.warmup,
+    }
     row.executions_missed = 0 if fleet.is_measured else None
     folder = run_folder(settings.results.path, run_id)
     sender = AppSender(

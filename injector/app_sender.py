@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from celery import Celery
 from sqlalchemy import insert, update
@@ -25,6 +25,9 @@ from core.video import VideoState
 from injector.app_inputs import PlacedInput
 from injector.producer import produce
 from injector.senders import BATCH_SIZE, NewVideo, Sender, TaskMessage, encode_task, own_row
+
+if TYPE_CHECKING:
+    from types_boto3_sqs.client import SQSClient
 
 
 @dataclass
@@ -44,6 +47,16 @@ class AppSender:
     user_id: str | None
     table: VideosTable | None
     upload_offset_seconds: float = 0.0
+
+    @property
+    def client(self) -> SQSClient:
+        """Return the client of SQS."""
+        return self.sender.client
+
+    @property
+    def queue_url(self) -> str:
+        """Return the URL of the app's queue."""
+        return self.sender.queue_url
 
     def record_and_send(self, videos: Sequence[NewVideo]) -> list[str]:
         """Insert, record and send `videos`, and return their task ids.

@@ -46,7 +46,7 @@ def main() -> None:
     "--workers", "WORKERS", "Workers of an app that `scale` starts", default=1, type=cli.WholeNumber(1, 1000)
 )
 def up(concurrency: int | None, profile: str | None, workers: int) -> None:
-    """Start the programs that are down, set the worker slots, and wait until Prometheus scrapes all.
+    """Start the programs that are down, set the worker slots, and wait until Prometheus scrapes them.
 
     With AFORO_APP_FILE, start the app's worker instead of ours, which then does not run.
     """
@@ -78,7 +78,7 @@ def down() -> None:
 
 @main.command()
 def status() -> None:
-    """Show each program: state, process id, uptime, crashes since the start, page."""
+    """Show state, process id, uptime, crashes since the start, and page of each program."""
     try:
         processes = supervisor.processes()
     except supervisor.Stopping:

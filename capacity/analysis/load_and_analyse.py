@@ -27,9 +27,11 @@ from core import promql
 from core.errors import EnvironmentFault
 from core.models import RunRow
 from core.results_folder import run_folder
-from core.run import app_name
+from core.run import WARM_UP, app_name
 from core.settings import Settings
 
+#: all runs but those that only warm up the slots
+MEASURED_RUNS = select(RunRow).where(RunRow.note != WARM_UP)
 #: most runs that one report analyses: five of each of 16 cells and some more
 ANALYSED_RUNS = 96
 #: most runs that the page draws, at some 50 kB each
@@ -68,7 +70,7 @@ def runs_of(session: Session, settings: Settings, run_id: str | None = None) -> 
     app = settings.app.name if settings.app else None
     if run_id is not None:
         app = app_name(find_run(session, run_id).environment)
-    every = session.scalars(select(RunRow).order_by(RunRow.created_at, RunRow.id))
+    every = session.scalars(MEASURED_RUNS.order_by(RunRow.created_at, RunRow.id))
     return [run for run in every if app_name(run.environment) == app]
 
 
@@ -108,7 +110,7 @@ def load_resources(recorded: RecordedRun, settings: Settings) -> Resources:
 
 @dataclass
 class _Loader:
-    """Loader of measured runs; keeps the newest of the loaded runs in memory."""
+    """Loader of measured runs. It caches the newest loaded runs in memory."""
 
     session: Session
     settings: Settings
@@ -145,7 +147,10 @@ class _Loader:
 
 
 def _query_resources(recorded: RecordedRun, prometheus_url: str) -> Resources:
-    """Return Prometheus' samples of the run's time window; no samples when Prometheus does not answer."""
+    """Return Prometheus' samples of the run's time window.
+
+    Return no samples when Prometheus does not answer.
+    """
     try:
         return read_resources(lambda *window: promql.query_range(prometheus_url, *window), *run_window(recorded))
     except EnvironmentFault:

@@ -1,4 +1,4 @@
-"""`matrix`: measure every cell in one run per repeat; resumable."""
+"""`matrix`: measure every cell in one run per repeat. An interrupted matrix can be resumed."""
 
 from __future__ import annotations
 
@@ -52,6 +52,7 @@ BASES = {
 @env_option("--repeats", "REPEATS", "Runs per cell", default=1, type=click.IntRange(1))
 @env_option("--rate", "RATE", "Videos per minute of a sustained run, or auto for 0.8 X_sat", default="10")
 @env_option("--adaptive", "ADAPTIVE", "Stop a burst early, at ±5 % from 12 videos on", is_flag=True, metavar=None)
+@env_option("--warmup", "WARMUP", "Before each run, two unmeasured videos per slot", is_flag=True, metavar=None)
 @profile_option
 @yes_option
 @click.option("--plan-only", is_flag=True, help="Print the plan; start no run and change none.")
@@ -60,8 +61,8 @@ BASES = {
 def matrix(*, plan_only: bool, as_json: bool, lang: Language, yes: bool, **options: Any) -> None:
     """Run every size × concurrency × mode, and print the table of these cells.
 
-    After an interruption the same command continues at the cell where it stopped. With more sizes, slots, modes or
-    repeats it runs only those. A failed cell is reported and skipped; run the command again to retry it.
+    After an interruption, the same command continues with the next cell. With more sizes, slots, modes or repeats, it
+    runs only the new ones. A failed cell is reported and skipped. Run the command again to retry it.
 
     Exit codes: 0 every cell is measured, 1 some are not, 2 wrong input.
     """

@@ -1,7 +1,4 @@
-"""Conditions of a run. Pure.
-
-Only runs under equal conditions are averaged or compared.
-"""
+"""Conditions of a run. Only runs under equal conditions are averaged or compared."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Conditions:
-    """The video, its processing and the machine; None is unknown.
+    """The video, its processing and the machine. None is unknown.
 
     The host name is left out, because a container has another one in each run.
     """
@@ -31,6 +28,8 @@ class Conditions:
     app: str | None = None
     app_version: str | None = None
     instrumented: bool | None = None
+    #: the slots had processed videos before the run, on request
+    is_warm: bool = False
 
     @classmethod
     def of(cls, profile: str, source_sha256: str, environment: Mapping[str, Any]) -> Conditions:
@@ -51,4 +50,5 @@ class Conditions:
             app=app.get("name"),
             app_version=app.get("version"),
             instrumented=app.get("instrumented"),
+            is_warm=bool(environment.get("is_warm")),
         )
