@@ -11,9 +11,9 @@ from typing import Any
 from core import aws, database, sqs_queue
 from core.app_file import AppFile
 from core.app_file.brake import Target, confirm
-from core.app_file.child_environment import child_environment
 from core.app_file.placeholders import placeholders
 from core.app_file.videos_table import VideosTable
+from core.app_file.worker_probe import probe_worker
 from core.broker import make_celery
 from core.errors import UsageError
 from core.results_folder import run_folder
@@ -26,7 +26,6 @@ from injector.injection import Injection, Request, Source, input_media, require_
 from injector.senders import Sender
 from injector.worker_fleet import WorkerFleet, read_app_fleet
 
-VERSIONS = "import sys,celery,kombu;print(sys.version.split()[0],celery.__version__,kombu.__version__)"
 Say = Callable[[str], None]
 
 
@@ -63,8 +62,11 @@ def prepare_app_run(settings: Settings, app: AppFile, request: Request, say: Say
     source = Source(placed[0].path, media.size_bytes, media.sha256, media.duration_seconds, origin)
     request = dataclasses.replace(request, profile=app.name)
     row = run_row(settings, run_id, request, source, fleet)
+    worker = probe_worker(app)
+    versions = {name: getattr(worker, name) or "unknown" for name in ("python", "celery", "kombu")}
+    facts = app_facts(app, table, fleet) | {"acks_late": worker.acks_late}
     elsewhere: dict[str, Any] = {} if app.worker.command else {"host": {}, "canary_before_seconds": None}
-    row.environment = {**row.environment, **elsewhere, **worker_versions(app), "app": app_facts(app, table, fleet)}
+    row.environment = {**row.environment, **elsewhere, **versions, "app": facts}
     row.environment[END_OF_VIDEO] = EndOfVideo.TABLE if table else EndOfVideo.EXECUTIONS
     row.environment |= {
         "messages_before": queue.total,
@@ -95,18 +97,6 @@ def require_other_database(settings: Settings, app: AppFile) -> None:
         why = "it is the app's own database"
         remedy = "leave it out, or give Aforo a database of its own"
         raise UsageError("AFORO_DATABASE_URL", why, remedy, value=database.masked(settings.database.url))
-
-
-def worker_versions(app: AppFile) -> dict[str, str]:
-    """Return the versions in the worker's own environment, as far as its interpreter is on this machine."""
-    if app.worker.python is None:
-        return {"python": "unknown", "celery": "unknown", "kombu": "unknown"}
-    command = [str(app.worker.python), "-c", VERSIONS]
-    answer = subprocess.run(
-        command, cwd=app.worker.directory, env=child_environment(app), capture_output=True, text=True, check=False
-    )
-    words = answer.stdout.split() if answer.returncode == 0 else []
-    return dict(zip(("python", "celery", "kombu"), words or ["unknown"] * 3, strict=True))
 
 
 def app_facts(app: AppFile, table: VideosTable | None, fleet: WorkerFleet) -> dict[str, Any]:

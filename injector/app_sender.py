@@ -16,7 +16,7 @@ from sqlalchemy import insert, update
 from sqlalchemy.orm import Session
 
 from core.app_file import AppFile
-from core.app_file.injected import InjectedVideo, append
+from core.app_file.injected import InjectedVideo, append, header
 from core.app_file.placeholders import filled, row_values
 from core.app_file.videos_table import VideosTable
 from core.database import Sessions
@@ -75,7 +75,8 @@ class AppSender:
         copy = self.folder / self.app.path.name
         if not copy.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
-            copy.write_text(f"# sha256 of the original: {self.app.sha256}\n{self.app.redacted}", encoding="utf-8")
+            first_line = f"{header(self.app.name)}sha256 of the original: {self.app.sha256}\n"
+            copy.write_text(first_line + self.app.redacted, encoding="utf-8")
 
     def _send_batch(self, batch: Sequence[NewVideo]) -> list[str]:
         prepared = [self._prepare(video) for video in batch]
