@@ -18,6 +18,7 @@ from core.settings import MOST_SLOTS, PROFILE_NAMES, Settings
 from local import app_doctor, app_worker, env_example, stack, supervisor
 from local import doctor as checks
 from local.app_cleaning import asked, clean_app
+from local.app_file_wizard import write_app_file
 from local.app_sending import send_one
 from local.programs import STATE, Program, programs
 
@@ -154,6 +155,15 @@ def clean(results: bool, videos: bool, rows: bool, outputs: bool, yes: bool) -> 
         shutil.rmtree(folder, ignore_errors=True)
     remaining = [settings.results.path] * (not results) + [settings.storage.path] * (not videos)
     click.echo("clean" + "".join(f"; {folder}/ is kept" for folder in remaining))
+
+
+@main.command("app-file")
+@click.argument("folder", type=click.Path(path_type=Path), default=Path())
+def app_file(folder: Path) -> None:
+    """Write a first aforo.toml into FOLDER, the folder of your app, after five questions."""
+    ask = lambda question, default: str(click.prompt(question, default=default, err=True))  # noqa: E731
+    path = write_app_file(folder, ask)
+    click.echo(f"{path}; check it with `make doctor APP={path}`")
 
 
 @main.command("env-example")
