@@ -62,7 +62,7 @@ class Team:
         (folder / ".env").write_text(settings)
         (folder / ".venv").symlink_to(environment)
         self.python("-m", "core.create_tables")
-        stack.environment |= {"AFORO_APP_FILE": str(folder / "aforo.toml"), "STACK": "native"}
+        stack.environment.update(AFORO_APP_FILE=str(folder / "aforo.toml"), STACK="native")
 
     def python(self, *arguments):
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "AFORO_", "PYTHON"))}
