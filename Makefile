@@ -7,7 +7,7 @@
 # By default make expands a value given on its command line, so that SIZE='$(shell rm -rf x)' would run. The `eval`
 # replaces each given option by its unexpanded text: $(value SIZE) is that text, and `override` beats the command line.
 # Only given options are exported, because an empty option differs from one that is not set.
-OPTIONS := SIZES MODES REPEATS LEVELS ADAPTIVE ARRIVALS SIZE COUNT CONCURRENCY RATE FILE USER_ID PROFILE RUN_ID STACK WORKERS YES ARGS
+OPTIONS := SIZES MODES REPEATS LEVELS ADAPTIVE ARRIVALS SIZE COUNT CONCURRENCY RATE FILE USER_ID PROFILE RUN_ID WARMUP STACK WORKERS YES ARGS
 GIVEN := $(foreach o,$(OPTIONS),$(if $(filter-out undefined,$(origin $(o))),$(o)))
 $(foreach o,$(GIVEN),$(eval override $(o) := $$(value $(o))))
 export $(GIVEN)
@@ -25,25 +25,26 @@ PY := .venv/bin/python
 RUN := $(if $(COMPOSE),deploy/compose/stack run,$(PY) -m)
 LOCAL := $(if $(COMPOSE),deploy/compose/stack,$(PY) -m local)
 
-.PHONY: help setup setup-dev run-burst run-sustained up down status logs doctor table report document matrix search compare plan audit \
+.PHONY: help setup setup-dev run-burst run-sustained up down status logs doctor app-file table report document matrix search compare plan audit \
         usl clean test test-faults test-compose test-limits lint lint-python lint-prometheus lint-compose lint-kubernetes bundle wheel docs lock
 
 help: ## Show all verbs
 	@awk -F ':.*## ' '/^## /{print "\n" substr($$0, 4)} /^[a-z-]+:.*## /{printf "  %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@echo
+	@echo 'APP=path/aforo.toml measures your own worker instead of the reference worker: docs/your-own-worker.md'
 	@echo 'Options: SIZE (50MB) COUNT (8) CONCURRENCY (2) RATE (10 per minute) FILE USER_ID PROFILE (full | showcase)'
-	@echo '         RUN_ID (generated) STACK (native | compose | aws) WORKERS (1, compose) ARGS (further words for the program)'
+	@echo '         RUN_ID (generated) WARMUP=1 (unmeasured videos first) STACK (native | compose | aws) WORKERS (1) YES=1 (do not ask) ARGS (further words for the program)'
 
 ## Measure
-run-burst: setup ## Measure a burst: SIZE=50MB COUNT=8 CONCURRENCY=2 [FILE= PROFILE= USER_ID=]
-	@MODE=burst $(RUN) injector --check && $(LOCAL) up
+run-burst: setup ## Measure a burst: SIZE=50MB COUNT=8 CONCURRENCY=2 [FILE= PROFILE= USER_ID= WARMUP=1]
+	@MODE=burst $(RUN) injector --check && $(LOCAL) up && $(RUN) capacity wait --queue
 	@MODE=burst $(RUN) injector --monitor && $(RUN) capacity wait && $(RUN) capacity report
 
 run-sustained: setup ## Measure a fixed rate: SIZE=100MB COUNT=50 RATE=10 CONCURRENCY=2
-	@MODE=sustained $(RUN) injector --check && $(LOCAL) up
+	@MODE=sustained $(RUN) injector --check && $(LOCAL) up && $(RUN) capacity wait --queue
 	@MODE=sustained $(RUN) injector --monitor && $(RUN) capacity wait && $(RUN) capacity report
 
-matrix: setup ## Measure a matrix: SIZES=50MB,100MB CONCURRENCY=1,2,4 [COUNT= RATE=auto LEVELS=1 ADAPTIVE=1]
+matrix: setup ## Measure a matrix: SIZES=50MB,100MB CONCURRENCY=1,2,4 [COUNT= RATE=auto LEVELS=1 ADAPTIVE=1 WARMUP=1]
 search: setup ## Find the highest sustainable rate: SIZE=50MB CONCURRENCY=2
 
 ## Analyse
@@ -65,7 +66,7 @@ matrix search table report document compare plan audit usl:
 setup: ## Install missing programs (the other verbs do this too)
 	@$(if $(COMPOSE),docker compose version >/dev/null,local/setup.sh run)
 
-up: setup ## Start the stack, or give its worker CONCURRENCY=2 slots
+up: setup ## Start the stack, or give its worker (with APP=, yours) CONCURRENCY=2 slots
 	@$(LOCAL) up
 
 down: setup ## Stop the stack; data and results stay
@@ -77,11 +78,14 @@ status: setup ## Show the programs and their pages
 logs: setup ## Show the log of the worker: ARGS=-f follows, ARGS=prometheus shows another
 	@set -f; $(LOCAL) logs $$ARGS
 
-doctor: setup ## Check this machine, and show a remedy for each problem
-	@$(PY) -m local doctor
+doctor: setup ## Check this machine, or with APP= each line of aforo.toml [ARGS=--send sends one video]
+	@set -f; $(PY) -m local doctor $$ARGS
 
-clean: setup ## Stop the stack and remove its data; ARGS='--results --videos' removes those too
+clean: setup ## Remove the stack's data [ARGS='--results --videos'], or with APP= what its runs made: ARGS=--rows
 	@set -f; $(LOCAL) clean $$ARGS
+
+app-file: setup ## Write a first aforo.toml for your own worker, after five questions: ARGS=path/of/your/app
+	@set -f; $(PY) -m local app-file $$ARGS
 
 ## Develop
 setup-dev:

@@ -18,9 +18,9 @@ OLDEST, TOO_NEW = (5, 3), (6, 0)
 
 @contextmanager
 def never_an_outage() -> Iterator[None]:
-    """Log an exception in one line instead of raising it. With AFORO_STRICT=1, raise SystemExit.
+    """Context manager that logs an exception in one line instead of raising it.
 
-    Celery's signals swallow every Exception, but not SystemExit.
+    With AFORO_STRICT=1, it raises SystemExit instead. Celery's signals catch every Exception, but not SystemExit.
     """
     try:
         yield

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import platform
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Any
 
 import psutil
 
@@ -45,6 +47,12 @@ class EndOfVideo(StrEnum):
     EXECUTIONS = "executions"  # the recorded executions, for an app without such a table
 
 
+def app_name(environment: Mapping[str, Any]) -> str | None:
+    """Return the app whose worker processed a run with this recorded environment. None means our reference worker."""
+    name = environment.get("app", {}).get("name")
+    return None if name is None else str(name)
+
+
 FINAL_STATUSES = frozenset({RunStatus.FINISHED, RunStatus.INTERRUPTED, RunStatus.FAILED})
 
 
@@ -71,6 +79,10 @@ class Host:
             memory_bytes=psutil.virtual_memory().total,
             smt=_smt(),
         )
+
+
+#: note of a run that only warms up the slots, and the beginning of its id; no table shows it
+WARM_UP = "warm-up"
 
 
 def new_run_id(

@@ -1,7 +1,7 @@
 """All settings of the programs: name, default, meaning and allowed values.
 
-Each program calls `Settings.from_process()` once. `.env.example` is generated from this file. The few settings that the
-library reads in the process of another application are in `aforo/settings.py`.
+Each program calls `Settings.from_process()` once. `.env.example` is generated from this file. The library reads a few
+settings in the process of another application. Those are in `aforo/settings.py`.
 """
 
 from __future__ import annotations
@@ -447,6 +447,12 @@ class Settings:
         _optional_path,
         "aforo.toml of the worker under test, as `make … APP=` sets it; empty means our reference worker",
     )
+    app_stuck_seconds: float = setting(
+        "AFORO_APP_STUCK_SECONDS",
+        "1800",
+        _number(1, 86400),
+        "a run of an app ends as interrupted after this time without any change of its videos",
+    )
     run_profile: str = setting(
         "PROFILE", "", _choice("", *PROFILE_NAMES), "encoding of one run: full or showcase; empty means the worker's"
     )
@@ -477,7 +483,7 @@ class Settings:
 
     @classmethod
     def from_process(cls, dotenv: Path = Path(".env")) -> Settings:
-        """Return the settings of this process, from its environment and then from `.env`.
+        """Return the settings of this process: from its environment, and else from `.env`.
 
         Export the AWS_* variables of `.env` for boto3. With an app, its aforo.toml and its env_file give the queue and
         all AWS_* variables, so that injector and worker use the same queue.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from core.size import parse_size
 from injector.app_run import prepare_app_run
 from injector.injection import Injection, Request
 from injector.monitor import follow
+from injector.warm_up import warm_up
+from injector.worker_fleet import read_fleet
 
 MOST_VIDEOS = 1_000_000
 DEFAULT_RATE_PER_MINUTE = 10.0
@@ -67,8 +70,13 @@ def _note(text: str) -> str:
     "--profile", "PROFILE", "What the worker does", unset="then AFORO_WORKER_PROFILE", type=click.Choice(PROFILE_NAMES)
 )
 @env_option("--run-id", "RUN_ID", "Name of the run", unset="default mode, size, slots and time", type=check_run_id)
+@env_option("--warmup", "WARMUP", "First process two videos per slot that are not measured", is_flag=True, metavar=None)
 @env_option(
-    "--concurrency", "CONCURRENCY", "Slots of each worker of an app", default=2, type=WholeNumber(1, MOST_SLOTS)
+    "--concurrency",
+    "CONCURRENCY",
+    "Slots of each worker of an app",
+    unset="then AFORO_WORKER_CONCURRENCY",
+    type=WholeNumber(1, MOST_SLOTS),
 )
 @env_option("--workers", "WORKERS", "Workers of an app", default=1, type=WholeNumber(1, 1000))
 @env_option("--yes", "YES", "Send to an app's queue without asking", is_flag=True, metavar=None)
@@ -76,7 +84,7 @@ def _note(text: str) -> str:
 @click.option("--monitor", is_flag=True, help="Show live progress until every video has ended.")
 @click.option("--check", is_flag=True, help="Check the options and inject nothing.")
 def main(monitor: bool, check: bool, **options: Any) -> None:
-    """Inject real videos and record the run; the analysis follows with `python -m capacity`."""
+    """Inject real videos and record the run. `python -m capacity` analyses the run afterwards."""
     logs.configure("WARNING")
     settings = Settings.from_process()
     request = checked_request(settings, **options)
@@ -85,13 +93,17 @@ def main(monitor: bool, check: bool, **options: Any) -> None:
 
 
 def _inject(settings: Settings, request: Request, monitor: bool) -> None:
+    if request.warmup:
+        slots = None if settings.app is None else request.workers * request.concurrency
+        warm_up(request, slots or read_fleet(settings).slots, lambda videos: _prepared(settings, videos), click.echo)
     injection = _prepared(settings, request)
     with injection.recorded():
         started = time.monotonic()
         log = injection.send()
         _print_sent(injection.run_id, request, time.monotonic() - started, log, injection.lateness_seconds())
         if monitor:
-            follow(injection.sessions, injection.run_id)
+            stuck_seconds = math.inf if settings.app is None else settings.app_stuck_seconds
+            follow(injection.sessions, injection.run_id, stuck_seconds)
 
 
 def _prepared(settings: Settings, request: Request) -> Injection:
@@ -107,7 +119,10 @@ def _print_sent(run_id: str, request: Request, seconds: float, log: Path, late_s
 
 
 def checked_request(settings: Settings, *, size: int, rate: float | None, yes: bool, **options: Any) -> Request:
-    """Return the request; raise UsageError for options that contradict each other or the settings."""
+    """Return the request.
+
+    Raise UsageError for options that contradict each other or the settings.
+    """
     mode, file = Mode(options.pop("mode")), options["file"]
     if rate and mode == Mode.BURST:
         raise UsageError("RATE", "a burst has no rate", "leave it out or use MODE=sustained", value=f"{rate:g}")

@@ -7,20 +7,18 @@ import subprocess
 import uuid
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit
-
-import click
 
 from core import aws, database, sqs_queue
 from core.app_file import AppFile
-from core.app_file.child_environment import child_environment
+from core.app_file.brake import Target, confirm
 from core.app_file.placeholders import placeholders
 from core.app_file.videos_table import VideosTable
+from core.app_file.worker_probe import probe_worker
 from core.broker import make_celery
 from core.errors import UsageError
 from core.results_folder import run_folder
 from core.run import END_OF_VIDEO, EndOfVideo, new_run_id
-from core.settings import LOOPBACK, Settings
+from core.settings import Settings
 from core.size import size_label
 from injector.app_inputs import PlacedInput, place_all, place_source
 from injector.app_sender import AppSender, placeholder_values
@@ -28,9 +26,6 @@ from injector.injection import Injection, Request, Source, input_media, require_
 from injector.senders import Sender
 from injector.worker_fleet import WorkerFleet, read_app_fleet
 
-#: stored as the profile of a run whose encoding is the app's own
-PROFILE = "app"
-VERSIONS = "import sys,celery,kombu;print(sys.version.split()[0],celery.__version__,kombu.__version__)"
 Say = Callable[[str], None]
 
 
@@ -53,7 +48,10 @@ def prepare_app_run(settings: Settings, app: AppFile, request: Request, say: Say
     fleet = read_app_fleet(settings, app, request.concurrency, request.workers)
     table = None if app.videos is None else VideosTable.open(app)
     _try_row(app, table, request)
-    confirm_target(settings, app, queue, table, request, say)
+    target = Target(settings, app, queue, table)
+    for line in target.lines(request.count):
+        say(line)
+    confirm(target, request.count, assume_yes=request.assume_yes)
     media = input_media(settings, request, say)
     run_id = request.run_id or new_run_id(request.mode, size_label(media.size_bytes), fleet.slots_per_node, app.name)
     name = f"aforo-{media.sha256[:16]}.mp4"
@@ -62,11 +60,19 @@ def prepare_app_run(settings: Settings, app: AppFile, request: Request, say: Say
     placed = place_all(inputs, app, run_id, request.count)
     origin = request.file or f"generated {size_label(media.size_bytes)}"
     source = Source(placed[0].path, media.size_bytes, media.sha256, media.duration_seconds, origin)
-    request = dataclasses.replace(request, profile=PROFILE)
+    request = dataclasses.replace(request, profile=app.name)
     row = run_row(settings, run_id, request, source, fleet)
+    worker = probe_worker(app)
+    versions = {name: getattr(worker, name) or "unknown" for name in ("python", "celery", "kombu")}
+    facts = app_facts(app, table, fleet) | {"acks_late": worker.acks_late}
     elsewhere: dict[str, Any] = {} if app.worker.command else {"host": {}, "canary_before_seconds": None}
-    row.environment = {**row.environment, **elsewhere, **worker_versions(app), "app": app_facts(app, table, fleet)}
+    row.environment = {**row.environment, **elsewhere, **versions, "app": facts}
     row.environment[END_OF_VIDEO] = EndOfVideo.TABLE if table else EndOfVideo.EXECUTIONS
+    row.environment |= {
+        "messages_before": queue.total,
+        "dead_letters_before": sqs_queue.dead_letter_depth(client, queue),
+        "is_warm": request.warmup,
+    }
     row.executions_missed = 0 if fleet.is_measured else None
     folder = run_folder(settings.results.path, run_id)
     sender = AppSender(
@@ -82,36 +88,6 @@ def prepare_app_run(settings: Settings, app: AppFile, request: Request, say: Say
     return Injection(settings, request, run_id, source, sessions, sender, row)
 
 
-def confirm_target(
-    settings: Settings,
-    app: AppFile,
-    queue: sqs_queue.QueueAttributes,
-    table: VideosTable | None,
-    request: Request,
-    say: Say,
-) -> None:
-    """Print where the videos go. Ask once if that is not this machine, or if the queue holds messages."""
-    endpoint = settings.aws.endpoint_of("sqs")
-    account = urlsplit(queue.url).path.split("/")[-2:-1]
-    place = endpoint or f"AWS, region {settings.aws.region}"
-    say(f"app {app.name}: {request.count} tasks {app.task}")
-    say(f"  queue {app.queue} at {place}, account {''.join(account)}: {queue.total} messages in it")
-    if table is not None:
-        say(f"  rows into {table.section.table} at {database.masked(table.section.url)}: {table.count()} there now")
-    is_here = endpoint is not None and urlsplit(endpoint).hostname in LOOPBACK
-    why = "; ".join(
-        [*([] if is_here else ["the queue is not on this machine"]), *(["it holds messages"] if queue.total else [])]
-    )
-    if not why or request.assume_yes:
-        return
-    try:
-        agreed = click.confirm(f"{why}; send {request.count} videos?", err=True)
-    except click.Abort:
-        agreed = False
-    if not agreed:
-        raise UsageError("queue", f"{why}; it was not confirmed", "answer y, or give YES=1", value=app.queue)
-
-
 def require_other_database(settings: Settings, app: AppFile) -> None:
     """Raise UsageError if our tables would appear among theirs."""
     if app.videos is None:
@@ -121,18 +97,6 @@ def require_other_database(settings: Settings, app: AppFile) -> None:
         why = "it is the app's own database"
         remedy = "leave it out, or give Aforo a database of its own"
         raise UsageError("AFORO_DATABASE_URL", why, remedy, value=database.masked(settings.database.url))
-
-
-def worker_versions(app: AppFile) -> dict[str, str]:
-    """Return the versions in the worker's own environment, as far as its interpreter is on this machine."""
-    if app.worker.python is None:
-        return {"python": "unknown", "celery": "unknown", "kombu": "unknown"}
-    command = [str(app.worker.python), "-c", VERSIONS]
-    answer = subprocess.run(
-        command, cwd=app.worker.directory, env=child_environment(app), capture_output=True, text=True, check=False
-    )
-    words = answer.stdout.split() if answer.returncode == 0 else []
-    return dict(zip(("python", "celery", "kombu"), words or ["unknown"] * 3, strict=True))
 
 
 def app_facts(app: AppFile, table: VideosTable | None, fleet: WorkerFleet) -> dict[str, Any]:
@@ -145,6 +109,7 @@ def app_facts(app: AppFile, table: VideosTable | None, fleet: WorkerFleet) -> di
         "sha256": app.sha256,
         "task": app.task,
         "queue": app.queue,
+        "started_by": app.worker.command or app.worker.scale,
         "instrumented": fleet.is_measured,
         "database_clock_offset_seconds": offset,
     }

@@ -9,29 +9,33 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from celery import Celery
 from sqlalchemy import insert, update
+from sqlalchemy.orm import Session
 
 from core.app_file import AppFile
-from core.app_file.injected import InjectedVideo, append
+from core.app_file.injected import InjectedVideo, append, header
 from core.app_file.placeholders import filled, row_values
 from core.app_file.videos_table import VideosTable
 from core.database import Sessions
-from core.models import VideoRow
+from core.models import RunRow, VideoRow
 from core.video import VideoState
 from injector.app_inputs import PlacedInput
 from injector.producer import produce
 from injector.senders import BATCH_SIZE, NewVideo, Sender, TaskMessage, encode_task, own_row
 
+if TYPE_CHECKING:
+    from types_boto3_sqs.client import SQSClient
+
 
 @dataclass
 class AppSender:
-    """Record and send the videos of one run of an app.
+    """Record and send the videos of one run of an app. `inputs` has one entry per video.
 
-    `inputs` has one entry per video. `uploaded_at_offset_seconds` is the largest difference between the upload time in
-    an inserted row and our own clock at the insert.
+    `upload_offset_seconds` is the largest difference between the upload time in an inserted row and our clock at the
+    insert. The analysis refuses S if it is too large.
     """
 
     app: AppFile
@@ -42,7 +46,17 @@ class AppSender:
     inputs: Sequence[PlacedInput]
     user_id: str | None
     table: VideosTable | None
-    uploaded_at_offset_seconds: float = 0.0
+    upload_offset_seconds: float = 0.0
+
+    @property
+    def client(self) -> SQSClient:
+        """Return the client of SQS."""
+        return self.sender.client
+
+    @property
+    def queue_url(self) -> str:
+        """Return the URL of the app's queue."""
+        return self.sender.queue_url
 
     def record_and_send(self, videos: Sequence[NewVideo]) -> list[str]:
         """Insert, record and send `videos`, and return their task ids.
@@ -61,7 +75,8 @@ class AppSender:
         copy = self.folder / self.app.path.name
         if not copy.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
-            copy.write_text(f"# sha256 of the original: {self.app.sha256}\n{self.app.redacted}", encoding="utf-8")
+            first_line = f"{header(self.app.name)}sha256 of the original: {self.app.sha256}\n"
+            copy.write_text(first_line + self.app.redacted, encoding="utf-8")
 
     def _send_batch(self, batch: Sequence[NewVideo]) -> list[str]:
         prepared = [self._prepare(video) for video in batch]
@@ -73,7 +88,13 @@ class AppSender:
         sent = update(VideoRow).where(VideoRow.id.in_(list(bodies)))
         with self.sessions.begin() as session:
             session.execute(sent.values(sent_at=time.time()))
+            self._store_offset(session, batch[0].run_id)
         return [made.task_id for made, _, _ in prepared]
+
+    def _store_offset(self, session: Session, run_id: str) -> None:
+        run = session.get_one(RunRow, run_id)
+        app = {**run.environment["app"], "upload_offset_seconds": self.upload_offset_seconds}
+        run.environment = {**run.environment, "app": app}
 
     def _prepare(self, video: NewVideo) -> tuple[InjectedVideo, dict[str, object], TaskMessage]:
         """Insert the app's row of one video. Return what was made, our row, and the message."""
@@ -84,9 +105,7 @@ class AppSender:
         args, kwargs, key, status, uploaded_at = self._arguments(values)
         if uploaded_at is not None:
             row |= {"uploaded_at": uploaded_at, "updated_at": uploaded_at}
-            offset = uploaded_at - now
-            if abs(offset) > abs(self.uploaded_at_offset_seconds):
-                self.uploaded_at_offset_seconds = offset
+            self.upload_offset_seconds = max(self.upload_offset_seconds, uploaded_at - now, key=abs)
         made = InjectedVideo(str(row["id"]), str(row["task_id"]), key, status, placed.made)
         message = TaskMessage(
             name=self.app.task,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -28,7 +29,7 @@ ENDED_EARLY = {RunStatus.INTERRUPTED, RunStatus.FAILED}
 
 @dataclass(frozen=True)
 class RunProgress:
-    """Progress of a run: videos by state, their expected number, and the run's status."""
+    """Progress of a run: videos by state, the expected number of videos, and the run's status."""
 
     counts: Mapping[str, int]
     expected: int
@@ -36,21 +37,31 @@ class RunProgress:
 
     @property
     def ended(self) -> int:
-        """Return how many videos are done or failed."""
+        """Return the number of videos that are done or failed."""
         return sum(self.counts.get(state, 0) for state in FINAL_STATES)
 
 
-def follow(sessions: Sessions, run_id: str) -> None:
+def follow(sessions: Sessions, run_id: str, stuck_seconds: float = math.inf) -> None:
     """Show the run's videos by state once per second.
 
-    Raise RunFailed if the run ends before all its videos have ended.
+    Raise RunFailed if the run ends before all its videos have ended. A run without any change for `stuck_seconds` is
+    closed as interrupted: its app never ends the remaining videos.
     """
+    last: Mapping[str, int] = {}
+    changed_at = time.monotonic()
     with Display(run_id) as display:
         while True:
             progress = _run_progress(sessions, run_id, display.say)
             if progress is not None:
                 display.show(progress)
                 if progress.ended >= progress.expected:
+                    return
+                if progress.counts != last:
+                    last, changed_at = progress.counts, time.monotonic()
+                if time.monotonic() - changed_at > stuck_seconds:
+                    missing = progress.expected - progress.ended
+                    display.say(f"note: nothing changed for {stuck_seconds:.0f} s; {missing} videos never ended")
+                    _interrupt(sessions, run_id)
                     return
                 if progress.status in ENDED_EARLY:
                     missing = progress.expected - progress.ended
@@ -68,7 +79,7 @@ class StallWarning:
         self._unchanged_since, self._limit_seconds = clock(), FIRST_WARNING_SECONDS
 
     def update(self, counts: Mapping[str, int]) -> None:
-        """Compare the present counts with the previous ones. Warn if they do not change within the time limit."""
+        """Warn if the counts of videos by state have not changed within the time limit."""
         if counts != self._last or counts.get(VideoState.PROCESSING):
             self._last, self._unchanged_since, self._limit_seconds = counts, self._clock(), FIRST_WARNING_SECONDS
         elif self._clock() - self._unchanged_since >= self._limit_seconds:
@@ -135,6 +146,12 @@ def _run_progress(sessions: Sessions, run_id: str, say: Callable[[str], None]) -
     except SQLAlchemyError as error:
         say(f"note: the database does not answer ({type(error).__name__}); the videos continue")
         return None
+
+
+def _interrupt(sessions: Sessions, run_id: str) -> None:
+    values = {"status": RunStatus.INTERRUPTED, "finished_at": time.time()}
+    with sessions.begin() as session:
+        session.execute(update(RunRow).where(RunRow.id == run_id).values(values))
 
 
 def _line(name: str, counts: Mapping[str, int]) -> str:

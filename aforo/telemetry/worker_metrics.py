@@ -182,7 +182,7 @@ class WorkerMetrics:
         self.stage_seconds.labels(event["task"], self._stage_label(event["stage"])).observe(event["seconds"])
 
     def _stage_label(self, name: str) -> str:
-        """Return `name` if it is a plain word and one of the first MAX_STAGES names, else `other`."""
+        """Return `name` if it is a plain word and among the first MAX_STAGES names, else `other`."""
         if name not in self._stages:
             if len(self._stages) >= MAX_STAGES or not _STAGE_NAME.fullmatch(name):
                 return OTHER

@@ -13,15 +13,16 @@ from capacity.analysis.run_facts import recorded_facts
 from capacity.diagnosis.data_quality import RunFacts, quality_warnings
 from capacity.diagnosis.validity import Level, Validity, combined, judge_validity
 from capacity.estimators import throughput
+from capacity.estimators.completion_times import saturated_from_completions
 from capacity.estimators.stability import StabilityVerdict, judge_stability
 from capacity.runs.conditions import Conditions
 from capacity.runs.recorded_run import RecordedRun
 from capacity.runs.result_row import ResultRow
-from core.run import RunStatus
+from core.run import RunStatus, app_name
 
 
 class ScenarioFigures(NamedTuple):
-    """X and S of a run from Prometheus' recording rules; None is unknown."""
+    """X and S of a run from Prometheus' recording rules. None is unknown."""
 
     x_per_minute: float | None = None
     s_seconds: float | None = None
@@ -32,7 +33,10 @@ UNKNOWN_FIGURES = ScenarioFigures()
 
 @dataclass(frozen=True)
 class MeasuredRun:
-    """A recorded run with its throughput, service times and stability; `stability` is None for a burst."""
+    """A recorded run with its throughput, service times and stability.
+
+    `stability` is None for a burst.
+    """
 
     recorded: RecordedRun
     figures: ScenarioFigures
@@ -87,11 +91,13 @@ class MeasuredRun:
             asked=run.environment.get("asked_count"),
             unfinished=recorded.video_counts.open + cancelled_videos(recorded)[0],
             first_videos=saturated.first_videos.value if saturated and saturated.first_videos else None,
+            app=app_name(run.environment),
+            x_sat_source=saturated.source.value if saturated and saturated.per_minute else None,
         )
 
 
 def measure(recorded: RecordedRun, figures: ScenarioFigures = UNKNOWN_FIGURES) -> MeasuredRun:
-    """Compute the figures of a run; `figures` are X and S of the recording rules."""
+    """Compute the figures of a run. `figures` are X and S of the recording rules."""
     executions, slots = recorded.executions, recorded.run.slots
     cycles = throughput.slot_cycles(executions, slots, recorded.run.concurrency)
     return MeasuredRun(
@@ -134,6 +140,9 @@ def _scenario(recorded: RecordedRun) -> throughput.Scenario:
 
 
 def _saturated(recorded: RecordedRun) -> throughput.SaturatedThroughput:
+    """Return X_sat from the executions. A foreign worker without any recorded one has the ends of its videos only."""
+    if app_name(recorded.run.environment) is not None and not recorded.executions.started_at.size:
+        return saturated_from_completions(recorded.updated_at, recorded.done, recorded.run.slots)
     run, is_warm = recorded.run, bool(recorded.run.environment.get("is_warm"))
     return throughput.saturated_throughput(recorded.executions, run.slots, run.concurrency, is_warm=is_warm)
 

@@ -94,7 +94,9 @@ def _parts(recorded: RecordedRun) -> Decomposition:
 
 
 def _little(recorded: RecordedRun, resources: Resources) -> LittleCheck:
-    start, end = run_window(recorded)
+    app, (start, end) = recorded.run.environment.get("app"), run_window(recorded)
+    if app and not app.get("acks_late"):
+        resources = Resources(np.empty(0))  # SQS does not count running tasks that are acknowledged early
     polled = resources.during(start, end).samples.get("messages", np.empty(0))
     counted = polled if end - start >= LITTLE_MINIMUM_SECONDS else polled[:0]
     return check_littles_law(counted, recorded.uploaded_at, recorded.updated_at)

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from core.cli import env_option
 from core.errors import UsageError
 from core.language import LANGUAGES
 from core.settings import PROFILE_NAMES, Settings, declared
@@ -41,14 +42,15 @@ profile_option = setting_option(
     "Encoding of the videos, by default that of AFORO_WORKER_PROFILE",
     type=click.Choice(PROFILE_NAMES),
 )
+yes_option = env_option("--yes", "YES", "Send to an app's queue without asking", is_flag=True, metavar=None)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 
 
 class Finite(click.FloatRange):
-    """A float range that also rejects NaN; `click.FloatRange` accepts NaN."""
+    """A range of numbers without NaN, which `click.FloatRange` accepts."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return the number; fail when it is not finite or outside the range."""
+        """Return the number. Fail when it is not finite or outside the range."""
         number = float(super().convert(value, param, ctx))
         if not math.isfinite(number):
             self.fail(f"{value!r} is not a finite number", param, ctx)
@@ -56,7 +58,7 @@ class Finite(click.FloatRange):
 
 
 def run_ids(text: str) -> list[str]:
-    """Return the ids of `A,B,…`; raise UsageError for an empty list or a repeated id."""
+    """Return the ids in `A,B,…`. Raise UsageError for an empty list or a repeated id."""
     ids = [part.strip() for part in text.split(",") if part.strip()]
     if not ids or len(set(ids)) < len(ids):
         raise UsageError("runs", "it must be different ids separated by commas", "see `make table`", value=text)
@@ -64,5 +66,5 @@ def run_ids(text: str) -> list[str]:
 
 
 def with_examples(*examples: str) -> str:
-    """Return the examples of a help text as its epilog."""
+    """Return the examples as the epilog of a help text."""
     return "\b\nExamples:\n" + "\n".join(f"  python -m capacity {example}" for example in examples)

@@ -22,6 +22,8 @@ CLOCK_OFFSET_SECONDS = 0.2
 CLOCK_OFFSET_SHARE = 0.01
 #: clocks are read over the network: a smaller offset may be the time of the request
 CLOCK_RESOLUTION_SECONDS = 0.05
+#: an upload time that differs more from the moment of the insert is not the time of the upload
+UPLOAD_OFFSET_SECONDS = 1.0
 OTHER_CPU_LIMIT = 0.05
 #: coefficient of variation of the CPU seconds that one and the same file costs; 0.02 is usual with full cores
 COST_LIMIT = 0.05
@@ -69,11 +71,14 @@ class Problem(StrEnum):
     INTERRUPTED = "interrupted"
     FAILED_VIDEOS = "failed_videos"
     COLD_START = "cold_start"
+    COMPLETION_TIMES = "completion_times"
+    UPLOAD_TIMES = "upload_times"
+    OBSERVED_ENDS = "observed_ends"
 
 
 @dataclass(frozen=True, slots=True)
 class QualityWarning:
-    """One condition that weakens a run, with its numbers."""
+    """One condition that weakens a run, with the numbers that show it."""
 
     name: Problem
     severity: Severity
@@ -82,9 +87,9 @@ class QualityWarning:
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """Measured conditions of a run; None is unknown and raises no warning.
+    """Measured conditions of a run. None is unknown and causes no warning.
 
-    Ratios are of 1. Arrays have one entry per execution.
+    A ratio of 1 is 100 %. Arrays have one entry per execution.
     """
 
     slots: int
@@ -118,10 +123,16 @@ class RunFacts:
     failed_videos: int = 0
     #: X_sat includes the first video of each slot, although these slots had to start
     includes_cold_start: bool = False
+    #: no execution was recorded, so X_sat is from the ends of the videos
+    from_completion_times: bool = False
+    #: largest difference of an app's own upload time and our clock at the insert, without the offset of its clock
+    upload_offset_seconds: float | None = None
+    #: videos whose app left the time of the end alone; the collector's own clock was used
+    observed_ends: int = 0
 
 
 def quality_warnings(facts: RunFacts) -> tuple[QualityWarning, ...]:
-    """Return the warnings that the facts of a run cause, the most fundamental first."""
+    """Return the data-quality warnings of a run with these facts, in the order of the checks."""
     return tuple(warning for check in _CHECKS for warning in check(facts))
 
 
@@ -131,16 +142,16 @@ def is_valid(warnings: tuple[QualityWarning, ...]) -> bool:
 
 
 def autocorrelation(values: Floats) -> float:
-    """Return the lag-1 autocorrelation; NaN when it is not defined."""
+    """Return the lag-1 autocorrelation. It is NaN when it is not defined."""
     centred = values - values.mean() if values.size else values
     variance = float(centred @ centred)
     return float(centred[1:] @ centred[:-1]) / variance if values.size > 2 and variance > 0 else float("nan")
 
 
 def drift(values: Floats) -> tuple[float, float]:
-    """Return the change over a run by a fitted line, relative to the mean, and its p-value.
+    """Return the change over a run by a fitted line, relative to the mean, and the p-value of the trend.
 
-    The size alone is not enough: at CV 0.3 thirty cycles without a trend change by over 10 % in 60 % of runs.
+    The size alone is not enough: at CV 0.3, thirty cycles without a trend change by over 10 % in 60 % of runs.
     """
     if values.size < 3 or values.mean() == 0:
         return float("nan"), float("nan")
@@ -218,9 +229,9 @@ def _size(facts: RunFacts) -> Iterator[QualityWarning]:
 
 
 def _sequence(facts: RunFacts) -> Iterator[QualityWarning]:
-    """Check the order of the slot cycles for dependence and trend.
+    """Check the order of the slot cycles for autocorrelation and trend.
 
-    An interval for independent values does not show either.
+    An interval that assumes independent values shows neither.
     """
     if facts.cycle_seconds.size < AUTOCORRELATION_VIDEOS:
         return
@@ -268,11 +279,23 @@ def _completeness(facts: RunFacts) -> Iterator[QualityWarning]:
         yield _warning(Problem.COLD_START, False, videos=videos, slots=facts.slots, videos_needed=needed)
 
 
+def _app(facts: RunFacts) -> Iterator[QualityWarning]:
+    """Check what an app that is not ours tells of its videos."""
+    if facts.from_completion_times:
+        yield _warning(Problem.COMPLETION_TIMES, False)
+    offset = facts.upload_offset_seconds
+    if offset is not None and abs(offset) > UPLOAD_OFFSET_SECONDS:
+        yield _warning(Problem.UPLOAD_TIMES, True, offset_seconds=offset)
+    if facts.observed_ends:
+        yield _warning(Problem.OBSERVED_ENDS, False, videos=facts.observed_ends)
+
+
 def _warning(name: Problem, severe: bool, **values: float | None) -> QualityWarning:
     return QualityWarning(name, Severity.INVALID if severe else Severity.WARNING, Reason(name, values))
 
 
 _CHECKS = (
+    _impossible,
     _steal,
     _calibration,
     _clock,
@@ -283,8 +306,8 @@ _CHECKS = (
     _little,
     _size,
     _sequence,
-    _impossible,
     _executions,
     _conservation,
     _completeness,
+    _app,
 )

@@ -1,7 +1,8 @@
-"""Run one test with the command-line programs that a user would run, and return its result row."""
+"""Carry out one run with the command-line programs that a user would run. Return its result row."""
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -24,6 +25,7 @@ from capacity.runs.recorded_run import find_run, load_run, unfinished_since
 from capacity.runs.result_row import ResultRow
 from capacity.runs.sessions import open_store, reading
 from core import aws, sqs_queue
+from core.app_file.brake import Target, confirm
 from core.cpu_calibration import calibration_seconds
 from core.database import Sessions
 from core.errors import AforoError, EnvironmentFault
@@ -31,17 +33,19 @@ from core.language import DEFAULT_LANGUAGE, Language
 from core.models import RunRow, VideoRow
 from core.run import FINAL_STATUSES, Mode, RunStatus, new_run_id
 from core.run_options import RUN_OPTIONS
-from core.settings import Settings
+from core.settings import PROFILE_NAMES, Settings
 from core.size import parse_size, size_label
 from core.video import FINAL_STATES, VideoState
 
 POLL_SECONDS = 1.0
 STUCK_SECONDS = 1800.0
 INJECTOR_END_SECONDS = 30.0
+#: messages that stay in an app's queue for this long are not of our runs
+OTHERS_SECONDS = 60.0
 
 
 class MeasurementFailed(AforoError):
-    """A program that the launcher started failed, or the queue or the run makes no progress."""
+    """Error: a program of the run failed, or the queue or the run makes no progress."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,7 @@ class RunRequest:
     note: str = ""
     adaptive: bool = False
     profile: str | None = None
+    warmup: bool = False
 
 
 #: called with the number of finished and of expected videos
@@ -66,22 +71,24 @@ Progress = Callable[[int, int], None]
 
 
 def no_progress(_finished: int, _expected: int) -> None:
-    """Ignore the progress of a run."""
+    """Do nothing with the progress of a run."""
 
 
 @dataclass(frozen=True)
 class RunLauncher:
-    """Launcher of runs on the configured stack (queue, database, workers)."""
+    """Launcher of runs on the configured stack of queue, database and workers."""
 
     settings: Settings
     sessions: Sessions
     lang: Language = DEFAULT_LANGUAGE
+    #: send to an app's queue without asking
+    assume_yes: bool = False
 
     @classmethod
-    def open(cls, lang: Language = DEFAULT_LANGUAGE) -> RunLauncher:
+    def open(cls, lang: Language = DEFAULT_LANGUAGE, *, assume_yes: bool = False) -> RunLauncher:
         """Return a launcher with the settings of this process."""
         settings = Settings.from_process()
-        return cls(settings, open_store(settings), lang)
+        return cls(settings, open_store(settings), lang, assume_yes)
 
     def run(self, request: RunRequest, progress: Progress) -> ResultRow:
         """Carry out one run and return its row.
@@ -91,18 +98,19 @@ class RunLauncher:
         """
         self._set_concurrency(request)
         self.wait_for_empty_queue()
+        self._confirm_once(request.count)
         run_id = self._inject(request, progress)
         self.wait(run_id, progress, adaptive=request.adaptive)
         return self.row(run_id)
 
     def row(self, run_id: str) -> ResultRow:
-        """Return the final row of a finished run; store its verdicts, write table and report."""
+        """Return the final row of a finished run. Store its verdicts, and write table and report."""
         with reading(self.sessions) as session:
             recording_rules.wait_settled(session, find_run(session, run_id), self.settings.prometheus.url)
         return self.analyse(run_id).run(run_id).row
 
     def analyse(self, run_id: str | None = None) -> AnalysedRuns:
-        """Analyse the recorded runs, always including `run_id`; store verdicts, write table and report."""
+        """Analyse the recorded runs, always including `run_id`. Store verdicts, and write table and report."""
         with reading(self.sessions) as session:
             analysed = load_and_analyse(session, self.settings, run_id)
         write_results(self.sessions, self.settings, analysed, self.lang)
@@ -129,6 +137,8 @@ class RunLauncher:
                 if adaptive and self._knows_enough(run_id):
                     adaptive = self.queued_videos.cancel({run_id}) > 0
             if time.monotonic() - changed_at > stuck_seconds:
+                if self.settings.app is not None:
+                    self._close(run_id)
                 why = f"no video finished for {stuck_seconds / 60:g} min"
                 raise MeasurementFailed("run", why, "see `make logs`", value=run_id)
             time.sleep(POLL_SECONDS)
@@ -143,8 +153,7 @@ class RunLauncher:
                 run = find_run(session, run_id)
                 if run.status in FINAL_STATUSES:
                     return run.status == RunStatus.FINISHED
-                sent = select(func.count()).where(VideoRow.run_id == run_id, VideoRow.sent_at.is_not(None))
-                if session.scalar(sent) == run.count:
+                if self._is_sent(session, run):
                     return True
                 is_dead = run.is_dead(time.time())
             if is_dead:
@@ -154,9 +163,12 @@ class RunLauncher:
 
     def wait_for_empty_queue(self, stuck_seconds: float = STUCK_SECONDS) -> None:
         """Cancel the queued videos of interrupted runs, and wait until the queue holds no message."""
+        self._close_dead_runs()
+        if self.settings.app is not None:
+            return self._wait_for_app_queue()
         self._cancel_orphans()
         last, changed_at = -1, time.monotonic()
-        while (left := self._messages()) > 0:
+        while (left := self.messages()) > 0:
             if left != last:
                 last, changed_at = left, time.monotonic()
             if time.monotonic() - changed_at > stuck_seconds:
@@ -164,22 +176,84 @@ class RunLauncher:
                 raise MeasurementFailed("queue", why, "see `make logs`, or purge it", value=self.settings.queue.name)
             time.sleep(POLL_SECONDS)
 
+    def restore(self) -> None:
+        """Give an app's workers the state that its `restore` line says, after the last run."""
+        if self.settings.app is not None:
+            _run_program({}, "local", "restore")
+
+    def _wait_for_app_queue(self) -> None:
+        """Wait until an app's queue is empty, or no longer becomes emptier: the rest is work of somebody else.
+
+        Nothing is received or deleted there.
+        """
+        least, changed_at = math.inf, time.monotonic()
+        while (left := self.messages()) > 0 and time.monotonic() - changed_at < OTHERS_SECONDS:
+            if left < least:
+                least, changed_at = left, time.monotonic()
+            time.sleep(POLL_SECONDS)
+
+    def _confirm_once(self, videos: int) -> None:
+        app = self.settings.app
+        if app is not None and "is_confirmed" not in self.__dict__:
+            confirm(Target.read(self.settings, app), videos, assume_yes=self.assume_yes)
+            self.__dict__["is_confirmed"] = True
+
+    def count_messages(self, run_id: str) -> None:
+        """Store how many messages SQS has, if videos of the run are open; they stay uncounted without SQS.
+
+        The messages are counted before the rows are read again, because a video ends before its message is deleted.
+        """
+        if self.settings.app is not None:
+            return  # its task may be acknowledged before it runs: a missing message is then no lost video
+        open_videos = select(func.count()).where(VideoRow.run_id == run_id, VideoRow.state.not_in(FINAL_STATES))
+        with reading(self.sessions) as session:
+            if not session.scalar(open_videos):
+                return
+        at = time.time()
+        try:
+            in_queue, dead = self.messages(), self._dead_letters()
+        except EnvironmentFault:
+            return
+        with self.sessions.begin() as session:
+            run = session.get_one(RunRow, run_id)
+            gained = max(0, dead - run.environment.get("dead_letters_before", 0))
+            counted = {"in_queue": in_queue, "dead_lettered": gained, "at": at}
+            run.environment = {**run.environment, "messages": counted}
+
     @cached_property
     def queued_videos(self) -> QueuedVideos:
         """Return the queued videos of the configured queue."""
         client = aws.client(self.settings, "sqs")
         return QueuedVideos(client, sqs_queue.find_queue(client, self.settings.queue.name), self.sessions)
 
+    @staticmethod
+    def _is_sent(session: Session, run: RunRow) -> bool:
+        sent = select(func.count()).where(VideoRow.run_id == run.id, VideoRow.sent_at.is_not(None))
+        return session.scalar(sent) == run.count
+
+    def _close_dead_runs(self) -> None:
+        """Close the runs whose injector was killed while sending, so that their queued videos are cancelled."""
+        with reading(self.sessions) as session:
+            active = list(session.scalars(select(RunRow).where(RunRow.status.not_in(FINAL_STATUSES))))
+            dead = [run.id for run in active if run.is_dead(time.time()) and not self._is_sent(session, run)]
+        for run_id in dead:
+            self._close(run_id)
+
     def _cancel_orphans(self) -> None:
         orphaned = select(VideoRow.run_id).join(RunRow).where(VideoRow.state == VideoState.UPLOADED)
         of_ended_runs = orphaned.where(RunRow.status.in_([RunStatus.INTERRUPTED, RunStatus.FAILED])).distinct()
         with reading(self.sessions) as session:
             run_ids = set(session.scalars(of_ended_runs))
-        if run_ids and self._messages():
+        if run_ids and self.messages():
             self.queued_videos.cancel(run_ids)
 
-    def _messages(self) -> int:
+    def messages(self) -> int:
+        """Return the number of messages in the queue, as SQS counts them approximately."""
         return sqs_queue.read_attributes(self.queued_videos.client, self.queued_videos.queue_url).total
+
+    def _dead_letters(self) -> int:
+        client = self.queued_videos.client
+        return sqs_queue.dead_letter_depth(client, sqs_queue.read_attributes(client, self.queued_videos.queue_url))
 
     def _knows_enough(self, run_id: str) -> bool:
         with reading(self.sessions) as session:
@@ -208,7 +282,8 @@ class RunLauncher:
 
         The workers are idle now.
         """
-        if self.settings.stack == "aws":
+        app = self.settings.app
+        if self.settings.stack == "aws" or (app is not None and app.worker.command is None):
             return
         seconds = calibration_seconds()
         with self.sessions.begin() as session:
@@ -217,8 +292,8 @@ class RunLauncher:
             run.environment = {**run.environment, "canary_after_seconds": seconds}
 
     def _set_concurrency(self, request: RunRequest) -> None:
-        if self.settings.stack == "native":
-            profile = {} if request.profile is None else {"PROFILE": request.profile}
+        if self.settings.stack == "native" or self.settings.app is not None:
+            profile = {"PROFILE": request.profile} if request.profile in PROFILE_NAMES else {}
             _run_program({"CONCURRENCY": str(request.concurrency), **profile}, "local", "up")
         else:
             self._require_concurrency(request.concurrency)
@@ -232,8 +307,10 @@ class RunLauncher:
             raise EnvironmentFault("worker", f"its nodes have {slots} slots", remedy, value=self.settings.stack)
 
     def _inject(self, request: RunRequest, progress: Progress) -> str:
-        """Run the injector as a user would, and show its progress; return the id of the run."""
-        run_id = new_run_id(request.mode, size_label(parse_size(request.size)), request.concurrency)
+        """Run the injector as a user would, and show its progress. Return the id of the run."""
+        app = self.settings.app
+        size = size_label(parse_size(request.size))
+        run_id = new_run_id(request.mode, size, request.concurrency, None if app is None else app.name)
         with tempfile.TemporaryFile("w+") as stderr:
             injector = subprocess.Popen(_command("injector", *_injector_options(request), "--run-id", run_id),
                                         env=_environment({}), stdout=subprocess.DEVNULL, stderr=stderr)  # fmt: skip
@@ -257,11 +334,13 @@ class RunLauncher:
 
 def _injector_options(request: RunRequest) -> list[str]:
     options = ["--count", str(request.count), "--size", request.size, "--mode", request.mode.value]
-    options += ["--note", request.note]
+    options += ["--note", request.note, "--concurrency", str(request.concurrency), "--yes"]
     if request.rate_per_minute is not None:
         options += ["--rate", f"{request.rate_per_minute:.4f}"]
-    if request.profile is not None:
+    if request.profile in PROFILE_NAMES:
         options += ["--profile", request.profile]
+    if request.warmup:
+        options += ["--warmup"]
     return options
 
 

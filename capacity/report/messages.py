@@ -195,6 +195,22 @@ PROBLEMS: Mapping[Problem, Text] = {
         "{videos} videos on {slots} {slots:slot|slots}: X_sat includes the first video of each slot, perhaps with a "
         "cold start; with {videos_needed} it would be left out",
     ),
+    Problem.COMPLETION_TIMES: Text(
+        "X_sat solo por tiempos de finalización: slots, etapas y CPU desconocidos; con `pip install` de aforo en el "
+        "worker e instrument = true se miden",
+        "X_sat from completion times only: slots, stages and CPU are unknown; `pip install` aforo into the worker and "
+        "set instrument = true to measure them",
+    ),
+    Problem.UPLOAD_TIMES: Text(
+        "uploaded_at de la aplicación difiere {offset_seconds:.1f} s del momento de subida (¿now() de una transacción "
+        "larga?): S no vale",
+        "the app's uploaded_at is {offset_seconds:.1f} s off the moment of the upload (now() of a long transaction?): "
+        "S is not valid",
+    ),
+    Problem.OBSERVED_ENDS: Text(
+        "{videos} {videos:video|videos} sin updated_at al terminar: su final se observó, con 1 s de error",
+        "{videos} {videos:video|videos} without updated_at at the end: the end was observed, to 1 s",
+    ),
 }
 IMPOSSIBILITIES: Mapping[Impossibility, Text] = {
     Impossibility.NOT_POSITIVE: Text("{column} = {value:g} no es positivo", "{column} = {value:g} is not positive"),
@@ -355,7 +371,8 @@ SIGNS = {Relation.AT_LEAST: "≥", Relation.AT_MOST: "≤", Relation.ABOVE: ">",
 class _Template(Formatter):
     """Formatter of the templates.
 
-    It adds `one|many`, `percent1` (12.3 %) and `change` (+12 %) to Python's format specifications.
+    It adds three format specifications to those of Python. `one|many` selects the noun for a count, `percent1` gives
+    `12.3 %`, and `change` gives `+12 %`.
     """
 
     def format_field(self, value: Any, format_spec: str) -> str:
@@ -388,7 +405,7 @@ def measurement(measured: Measurement, lang: Language) -> str:
 
 
 def in_its_unit(quantity: Quantity, value: float) -> str:
-    """Return a value in the unit of its quantity: a percentage, a factor or a plain number."""
+    """Return a value as text in the unit of its quantity: a percentage, a factor or a number."""
     if quantity.endswith("_ratio"):
         return f"{100 * value:.3g} %"
     return f"×{value:.2f}" if quantity.endswith("_factor") else f"{value:.3g}"
@@ -416,7 +433,7 @@ def _limit(measured: Measurement) -> str:
 
 
 def _derived(reason: Reason) -> Mapping[str, object]:
-    """Return the values that a template shows in another form.
+    """Return the values of a reason that a template shows in another form.
 
     Lists are joined in one line, and unknown ratios are left out.
     """

@@ -1,4 +1,7 @@
-"""Files and rows that a report writes: verdicts in the run's row, archives, row.json, table and page."""
+"""Files and rows that a report writes.
+
+These are the verdicts in the run's row, the archives, row.json, the table and the page.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ LARGEST_ARCHIVED_RUN = 200_000
 
 
 def write_results(sessions: Sessions, settings: Settings, analysed: AnalysedRuns, lang: Language) -> None:
-    """Store the verdicts of the analysed runs, archive finished runs, and write the table and the page."""
+    """Store the verdicts of the analysed runs, archive finished runs, and write table and page."""
     with sessions.begin() as session:
         for run in analysed.runs:
             store_verdicts(session, run)
@@ -44,16 +47,24 @@ def write_results(sessions: Sessions, settings: Settings, analysed: AnalysedRuns
     write_pages(settings.results.path, analysed, lang)
 
 
+def file_suffix(app: str | None) -> str:
+    """Return what the names of an app's table and page end in, so that they never replace ours."""
+    return "" if app is None else f"-{app}"
+
+
 def write_pages(folder: Path, analysed: AnalysedRuns, lang: Language) -> None:
-    """Write table.md, table.csv and report.html."""
+    """Write table.md, table.csv and report.html, with the app's name in theirs."""
+    suffix = file_suffix(analysed.app)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "table.md").write_text(markdown(analysed.cells, lang) + "\n" + sources(analysed.cells, lang), "utf-8")
-    (folder / "table.csv").write_text(csv_text(analysed.cells), "utf-8")
-    (folder / "report.html").write_text(render_page(analysed, lang), "utf-8")
+    (folder / f"table{suffix}.md").write_text(
+        markdown(analysed.cells, lang) + "\n" + sources(analysed.cells, lang), "utf-8"
+    )
+    (folder / f"table{suffix}.csv").write_text(csv_text(analysed.cells), "utf-8")
+    (folder / f"report{suffix}.html").write_text(render_page(analysed, lang), "utf-8")
 
 
 def store_verdicts(session: Session, run: RunAnalysis) -> None:
-    """Write the verdicts on a run into its row, from which the database exporter reads them."""
+    """Write the verdicts on a run into its row. The database exporter reads the verdicts there."""
     interval = run.row.x_sat_interval
     values = {
         "capacity_per_minute": run.row.x_sat_per_minute,
@@ -68,7 +79,7 @@ def store_verdicts(session: Session, run: RunAnalysis) -> None:
 
 
 def archive_run(session: Session, settings: Settings, run: RunAnalysis) -> int:
-    """Archive a finished run; return the number of videos written.
+    """Archive a finished run. Return the number of videos written.
 
     While some of the run's videos are open, every call writes the files again.
     """
@@ -83,7 +94,7 @@ def archive_run(session: Session, settings: Settings, run: RunAnalysis) -> int:
 
 
 def _is_settled(session: Session, run: RunAnalysis) -> bool:
-    """Return True if no record of the run can change.
+    """Return True if no record of the run can change any more.
 
     Workers may finish the videos of an interrupted run much later.
     """

@@ -1,4 +1,4 @@
-"""Result row of a run: the scenario's figures, then the figures that support them. Pure."""
+"""Result row of a run: the scenario's figures, then the figures that support them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ AGREEMENT_RATIO = 0.001
 
 @dataclass(frozen=True)
 class ResultRow:
-    """Figures of one run; None is unknown. `x_per_minute` and `s_seconds` come from the recording rules."""
+    """Figures of one run. None is unknown. `x_per_minute` and `s_seconds` come from the recording rules."""
 
     run_id: str
     status: str
@@ -49,6 +49,10 @@ class ResultRow:
     unfinished: int = 0
     #: treatment of the first video of each slot in X_sat
     first_videos: str | None = None
+    #: name of the app whose worker was measured; None is our reference worker
+    app: str | None = None
+    #: records from which X_sat was computed
+    x_sat_source: str | None = None
     validity: Validity = Validity()
 
     @property

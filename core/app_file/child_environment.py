@@ -11,7 +11,7 @@ from core.run_options import RUN_OPTIONS
 
 #: Celery's command line reads these names. Ours must not change which app it loads.
 OF_CELERY = frozenset({"APP", "CONFIG_MODULE", "LOADER"})
-OF_MAKE = frozenset({"ARGS", "MAKEFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "MFLAGS", "STACK", "WORKERS", "YES"})
+OF_MAKE = frozenset({"ARGS", "MAKEFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "MFLAGS", "STACK", "WORKERS"})
 
 
 def child_environment(

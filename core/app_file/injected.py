@@ -38,6 +38,11 @@ def append(folder: Path, videos: Iterable[InjectedVideo]) -> None:
         file.writelines(lines)
 
 
+def header(app_name: str) -> str:
+    """Return how the copy of aforo.toml in a run's folder begins, which tells the app that the list is about."""
+    return f"# app {app_name}, "
+
+
 def injected(folder: Path) -> list[InjectedVideo]:
     """Return the videos of the run with this folder. A last line that is being written is left out."""
     try:

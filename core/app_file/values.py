@@ -19,6 +19,8 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _TASK = re.compile(r"[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*)*")
 _TARGET = re.compile(r"[A-Za-z0-9_.-]+:\d{1,5}(-\d{1,5})?")
 LONGEST_TASK = 255
+#: an app's name is stored where the encoding of our own worker is
+OUR_PROFILES = frozenset({"full", "showcase"})
 
 
 def text(value: Any) -> str:
@@ -30,7 +32,7 @@ def text(value: Any) -> str:
 
 def name(value: Any) -> str:
     """Accept the name of an app, which becomes a label value and part of file names."""
-    if not isinstance(value, str) or not _NAME.fullmatch(value):
+    if not isinstance(value, str) or not _NAME.fullmatch(value) or value in OUR_PROFILES:
         raise ValueError("1 to 32 of a-z, 0-9 and '-', such as mi-app")
     return value
 
