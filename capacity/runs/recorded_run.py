@@ -8,14 +8,14 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Select, func, null, select
+from sqlalchemy import Select, case, func, null, select
 from sqlalchemy.orm import Session
 
 from capacity.estimators.interval import Booleans, Floats, Integers
 from capacity.estimators.slots import Executions
 from capacity.runs.column_reader import Array, position_of, read_columns
 from core.errors import UsageError
-from core.models import ExecutionRow, RunRow, VideoRow
+from core.models import ExecutionRow, OtherExecutionRow, RunRow, VideoRow
 from core.run import Mode
 from core.video import FINAL_STATES, Outcome, Reason, Stage, VideoState
 
@@ -135,22 +135,41 @@ def find_other_work(session: Session, run: RunRow) -> OtherWork:
         ExecutionRow.node.in_(nodes),
     )
     began, ended = read_columns(session, others)
-    return OtherWork(began.size, float((ended - np.fmax(began, start)).sum()))
+    theirs: Select[Any] = select(OtherExecutionRow.started_at, OtherExecutionRow.ended_at).where(
+        OtherExecutionRow.run_id == run.id
+    )
+    their_start, their_end = read_columns(session, theirs)
+    began, ended = np.concatenate([began, their_start]), np.concatenate([ended, their_end])
+    return OtherWork(began.size, float((np.fmin(ended, end) - np.fmax(began, start)).clip(min=0).sum()))
 
 
 def _executions(session: Session, run: RunRow) -> Select[Any]:
     """Return the query of a run's executions.
 
-    For a burst the query needs no upload times, which saves a join.
+    For a burst the query needs no upload times, which saves a join. Executions that the collector read are joined with
+    their videos: what an app's table says of a video is its result, whatever its task returned.
     """
     name = func.coalesce(ExecutionRow.worker, ExecutionRow.node)
     names = session.scalars(select(name).where(ExecutionRow.run_id == run.id).distinct()).all()
     worker = position_of(name, sorted(names)) if names else null()
     columns = {name: worker if name == "worker" else _column(ExecutionRow, name) for name in EXECUTION_COLUMNS}
-    if run.mode == Mode.BURST:
+    if run.executions_missed is not None:
+        columns |= _collected_columns()
+    elif run.mode == Mode.BURST:
         return select(*(columns | {"uploaded_at": null()}).values()).where(ExecutionRow.run_id == run.id)
     joined = select(*columns.values()).outerjoin(VideoRow, VideoRow.id == ExecutionRow.video_id)
     return joined.where(ExecutionRow.run_id == run.id)
+
+
+def _collected_columns() -> dict[str, Any]:
+    """Return the columns that differ in executions from an app's worker. An unknown slot is null."""
+    not_done = (ExecutionRow.outcome == Outcome.DONE) & (VideoRow.state == VideoState.FAILED)
+    outcome = case((not_done, Outcome.FAILED.value), else_=ExecutionRow.outcome)
+    return {
+        "outcome": position_of(outcome, OUTCOMES),
+        "slot": case((ExecutionRow.slot >= 0, ExecutionRow.slot), else_=null()),
+        "ffmpeg_cpu_seconds": ExecutionRow.cpu_seconds,
+    }
 
 
 def _column(table: type[VideoRow | ExecutionRow], name: str) -> Any:
