@@ -65,7 +65,7 @@ class RecordedRun:
     """A recorded run: its row, its videos, and its executions without duplicates.
 
     Arrays of videos have one entry per video. A time that has not happened is NaN. `stage_seconds` and
-    `ffmpeg_cpu_seconds` have one entry per execution, in the order of `executions`.
+    `ffmpeg_cpu_seconds` have one entry per execution, in the order of `executions`, and so has `is_part`.
     """
 
     run: RunRow
@@ -81,6 +81,8 @@ class RecordedRun:
     #: executions by outcome, including those without an end
     outcomes: Mapping[Outcome, int]
     executions: Executions
+    #: True for an execution that ended one of several tasks of a video, and not the last one
+    is_part: Booleans
     stage_seconds: Mapping[str, Floats]
     ffmpeg_cpu_seconds: Floats
     #: None if unknown: the archive is of a version that did not look for it
@@ -127,20 +129,21 @@ def find_other_work(session: Session, run: RunRow) -> OtherWork:
     if start is None or end is None:
         return OtherWork(0, 0.0)
     nodes = select(ExecutionRow.node).where(ExecutionRow.run_id == run.id)
-    times: Select[Any] = select(*(getattr(ExecutionRow, name) for name in ("started_at", "ended_at")))
-    others = times.where(
+    others = _times(ExecutionRow).where(
         ExecutionRow.run_id != run.id,
         ExecutionRow.ended_at.between(start, end),
         ExecutionRow.outcome != Outcome.DUPLICATE,
         ExecutionRow.node.in_(nodes),
     )
     began, ended = read_columns(session, others)
-    theirs: Select[Any] = select(OtherExecutionRow.started_at, OtherExecutionRow.ended_at).where(
-        OtherExecutionRow.run_id == run.id
-    )
+    theirs = _times(OtherExecutionRow).where(OtherExecutionRow.run_id == run.id)
     their_start, their_end = read_columns(session, theirs)
     began, ended = np.concatenate([began, their_start]), np.concatenate([ended, their_end])
     return OtherWork(began.size, float((np.fmin(ended, end) - np.fmax(began, start)).clip(min=0).sum()))
+
+
+def _times(table: type[ExecutionRow | OtherExecutionRow]) -> Select[Any]:
+    return select(*(getattr(table, name) for name in ("started_at", "ended_at")))
 
 
 def _executions(session: Session, run: RunRow) -> Select[Any]:
@@ -210,6 +213,7 @@ def assemble(run: RunRow, videos: Sequence[Array], executions: Sequence[Array]) 
             uploaded_at=execution_uploaded[work],
             worker=workers[work].astype(np.int64),
         ),
+        is_part=outcomes[work] == OUTCOMES.index(Outcome.PART),
         stage_seconds={stage.value: stages[stage] for stage in Stage},
         ffmpeg_cpu_seconds=stages["ffmpeg_cpu"],
     )
