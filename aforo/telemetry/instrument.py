@@ -12,13 +12,13 @@ from __future__ import annotations
 import importlib.util
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import celery
+from billiard import get_start_method
 from celery import Celery, concurrency, current_task
 from celery.signals import before_task_publish, task_postrun, task_prerun, worker_init, worker_ready
 from kombu.utils.imports import symbol_by_name
@@ -33,9 +33,11 @@ from aforo.telemetry.ffmpeg import ffmpeg_version
 from aforo.telemetry.label_values import Operation
 from aforo.telemetry.node import NodeCollector, slot_pids
 from aforo.telemetry.request_counting import counted
+from aforo.telemetry.send_time import request_send_time
 from aforo.telemetry.server import serve
 from aforo.telemetry.task_start import SENT_AT, Deliveries, used_cpu_seconds
 from aforo.telemetry.worker_metrics import WorkerMetrics
+from aforo.unmeasured import never_an_outage
 
 logger = logging.getLogger(__name__)
 #: Start of a broker URL of aforo.sqs, which is not imported here because it needs pycurl.
@@ -78,6 +80,7 @@ def connect(app: Celery, worker_metrics: WorkerMetrics) -> None:
         if sender.app is app:
             with never_an_outage():
                 _require_known_pool(getattr(sender, "pool_cls", None))
+                _require_fork(app, getattr(sender, "pool_cls", None))
                 _count_tasks(app, worker_metrics, sender.pool_cls)
 
     def start_reading(sender: Any = None, **_signal: Any) -> None:
@@ -117,21 +120,6 @@ def serve_when_ready(
     worker_ready.connect(start, weak=False)
 
 
-@contextmanager
-def never_an_outage() -> Iterator[None]:
-    """Context manager that logs an exception in one line instead of raising it.
-
-    With AFORO_STRICT=1, it raises SystemExit instead. Celery's signals catch every Exception, but not SystemExit.
-    """
-    try:
-        yield
-    except Exception as error:
-        reason = str(error).strip().split("\n", 1)[0] or type(error).__name__
-        if settings.is_on(settings.STRICT):
-            raise SystemExit(f"error: aforo; {reason}; set {settings.STRICT.name}=0 to run unmeasured") from error
-        logger.error("aforo cannot measure this worker, which runs unmeasured: %s", reason)
-
-
 def _instrument(
     app: Celery, address: tuple[str, Sequence[int]], places: Mapping[str, Path], events_redis_url: str
 ) -> None:
@@ -162,16 +150,30 @@ def _require_known_pool(pool: Any) -> None:
         raise ValueError(f"the pool {implementation.__module__} is none of prefork, threads and solo")
 
 
+def _require_fork(app: Celery, pool: Any) -> None:
+    """Raise ValueError for a pool of processes that inherit nothing from the main process, so not its event channel."""
+    if not _is_in(pool, "celery.concurrency.prefork"):
+        return
+    methods = (app.conf.get("worker_pool_start_method") or "fork", get_start_method() or "fork")
+    if any(method != "fork" for method in methods):
+        raise ValueError("children of the pool are spawned, not forked (worker_pool_start_method)")
+
+
 def _has_threads(pool: Any) -> bool:
     """Return True for a pool whose tasks share one process."""
+    return _is_in(pool, "celery.concurrency.thread")
+
+
+def _is_in(pool: Any, module: str) -> bool:
+    """Return True if `pool`, a class or a name of it, is derived from the pool in `module`."""
     implementation = concurrency.get_implementation(pool) if pool else None
-    return implementation is not None and implementation.__module__ == "celery.concurrency.thread"
+    return implementation is not None and module in {parent.__module__ for parent in implementation.__mro__}
 
 
 def _count_tasks(app: Celery, worker_metrics: WorkerMetrics, pool: Any) -> None:
     event_channel.use(worker_metrics.open_channel())
     _follow_deliveries(app, pool)
-    _request_send_time(app)
+    request_send_time(app)
     for task in app.tasks.values():
         task.Request = counted(symbol_by_name(task.Request), worker_metrics)
     worker_metrics.initialise_tasks(app.tasks)
@@ -233,13 +235,3 @@ def _follow_deliveries(app: Celery, pool: Any) -> None:
     task_prerun.connect(begin, weak=False)
     task_postrun.connect(end, weak=False)
     before_task_publish.connect(sent, weak=False)
-
-
-def _request_send_time(app: Celery) -> None:
-    """Make kombu request SentTimestamp from SQS.
-
-    Do nothing if the app sets the requested attributes itself.
-    """
-    options = dict(app.conf.broker_transport_options or {})
-    options.setdefault("fetch_message_attributes", ["ApproximateReceiveCount", "SentTimestamp"])
-    app.conf.broker_transport_options = options
