@@ -1,4 +1,7 @@
-"""A `videos` table of another app: other names and states, timestamps, no runs, SELECT only."""
+"""A `videos` table of another app.
+
+It has other column names and states, timestamps, and no runs. The exporter may only read it.
+"""
 
 from __future__ import annotations
 

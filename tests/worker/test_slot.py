@@ -1,4 +1,4 @@
-"""Slot identity: the process that owns a claim is recognised without the clock."""
+"""Slot identity: the process that owns a claim is recognised, even if the clock changes."""
 
 from __future__ import annotations
 

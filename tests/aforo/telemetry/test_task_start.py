@@ -4,7 +4,7 @@ from aforo.telemetry.task_start import SENT_AT, Deliveries
 
 
 class TaskRequest:
-    """Celery's `task.request` of a message from SQS."""
+    """Fake of Celery's `task.request` for a message from SQS."""
 
     def __init__(self, sent_at=None, receive_count=1, eta=None, stamp=None):
         self.eta = eta
@@ -18,7 +18,10 @@ class TaskRequest:
 
 
 def delivered(*steps):
-    """Return the delivery events of tasks that start and end at the times of `steps`: (start, request, end)."""
+    """Return the delivery events of several tasks.
+
+    A step is the start time, the request and the end time of a task.
+    """
     events, now = [], [0.0]
     deliveries = Deliveries(lambda kind, **facts: events.append(facts), clock=lambda: now[0])
     for start, request, end in steps:
