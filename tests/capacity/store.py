@@ -162,7 +162,7 @@ def resources_of(row, seconds, busy=1.9):
 def burst(slots, count, service, created_at, run_id):
     """Return a burst with its starts, ends and slots.
 
-    Service times alternate between two values. The first start is after 2 s.
+    Service times alternate between 95 %, 100 % and 105 % of `service`. The first start is after 2 s.
     """
     services = service * (1 + 0.05 * (np.arange(count) % 3 - 1))
     free = np.full(slots, 2.0)

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.faults
 
 
 def spoil(body: str, **headers: object) -> str:
-    """Return a task's message with invalid headers."""
+    """Return a task's message with `headers` replaced."""
     envelope = json.loads(base64.b64decode(body))
     envelope["headers"] |= headers
     return base64.b64encode(json.dumps(envelope).encode()).decode()

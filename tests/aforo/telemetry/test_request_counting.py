@@ -17,7 +17,7 @@ from worker.task import ReturnedToQueue
 
 
 class StockRequest(Request):
-    """The methods of Celery's `Request` that the counting overrides."""
+    """Fake of Celery's `Request`, with the methods that the counting overrides."""
 
     id, name = "1", "t"
     task = SimpleNamespace(acks_late=True, acks_on_timeout=False)
