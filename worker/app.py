@@ -19,6 +19,7 @@ from aforo.telemetry import instrument
 from aforo.telemetry.celery_events import Forwarder, forward_events
 from aforo.telemetry.label_values import Operation
 from aforo.telemetry.node import NodeCollector, slot_pids
+from aforo.telemetry.slot_number import slot_number
 from aforo.telemetry.worker_metrics import WorkerMetrics
 from core import aws, database, sqs_queue
 from core.broker import make_celery
@@ -32,6 +33,7 @@ from worker.claims import BEAT_SECONDS, Claims
 from worker.dead_letter_watch import DeadLetterWatch
 from worker.media.transcode import Transcoder
 from worker.payload import check_payload
+from worker.process_identity import WorkerProcess
 from worker.slot import Slot
 
 logger = logging.getLogger(__name__)
@@ -113,11 +115,8 @@ def watch_dead_letters(parts: WorkerApp, settings: Settings) -> None:
 
 
 def write_heartbeats(parts: WorkerApp, settings: Settings) -> None:
-    """Write a heartbeat row at intervals, so that other workers know that this worker is alive.
-
-    On shutdown, a worker thereby detects whether it is the last one.
-    """
-    claims, worker = _claims(settings, forks=True), Slot.this()
+    """Write a heartbeat row, so that other workers know on shutdown that they are not the last one."""
+    claims, worker = _claims(settings, forks=True), WorkerProcess.this()
 
     def write_heartbeat() -> None:
         try:
@@ -160,7 +159,7 @@ def leave(settings: Settings) -> None:
     """Free this worker's claims and remove its heartbeat row. The last worker interrupts the open runs."""
     claims = _claims(settings, forks=True)
     claims.release_dead_claims()
-    if claims.remove_worker(Slot.this()):
+    if claims.remove_worker(WorkerProcess.this()):
         claims.interrupt_runs()
 
 
@@ -173,21 +172,23 @@ def _claims(settings: Settings, *, forks: bool = False) -> Claims:
 def _one_per_process(settings: Settings, worker_metrics: WorkerMetrics) -> Callable[[], task.TaskContext]:
     """Return a function that returns the task context of the calling process.
 
-    The first call in a process builds the context. A forked child has another pid, so it builds its own.
+    A forked child has another pid, so it builds its own task context. Call this in the worker's main process.
     """
+    worker = WorkerProcess.this()
 
     @lru_cache(maxsize=1)
     def context_of(_pid: int) -> task.TaskContext:
-        return _task_context(settings, worker_metrics)
+        return _task_context(settings, worker_metrics, worker)
 
     return lambda: context_of(os.getpid())
 
 
-def _task_context(settings: Settings, worker_metrics: WorkerMetrics) -> task.TaskContext:
+def _task_context(settings: Settings, worker_metrics: WorkerMetrics, worker: WorkerProcess) -> task.TaskContext:
     work_path = settings.worker.work_path.resolve() / str(os.getpid())
     work_path.mkdir(parents=True, exist_ok=True)
+    process = WorkerProcess.this()
     return task.TaskContext(
-        slot=Slot.this(),
+        slot=lambda: Slot(process, worker, slot_number()),
         claims=_claims(settings),
         storage=open_storage(settings),
         transcoder=Transcoder.from_settings(settings.worker),

@@ -56,12 +56,12 @@ class ReturnedToQueue(Reject):
 
 @dataclass
 class TaskContext:
-    """Dependencies of the task in one slot.
+    """Dependencies of the task in one process. `slot()` returns the slot of the calling thread.
 
     They are created after the fork, because clients and engines do not survive a fork.
     """
 
-    slot: Slot
+    slot: Callable[[], Slot]
     claims: Claims
     storage: Storage
     transcoder: Transcoder
@@ -114,7 +114,7 @@ def _deliver(
 ) -> dict[str, Any]:
     timer = StageTimer()
     with timer(Stage.CLAIM):
-        claim = context.claims.claim(video_id, context.slot, message.receive_count if message else None, started_at)
+        claim = context.claims.claim(video_id, context.slot(), message.receive_count if message else None, started_at)
     if isinstance(claim, ClaimDenied):
         return _end_denied(context, claim, video_id, run_id)
     execution = Execution(context, claim, timer)
