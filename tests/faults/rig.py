@@ -109,7 +109,10 @@ class Rig:
         return self.settings.worker.work_path
 
     def start(self, concurrency: int = 1, altered: str = "", pool: str = "prefork", **variables: str) -> Worker:
-        """Start a worker, altered as `tests.faults.altered` can; a second one needs an AFORO_WORKER_WORK_PATH."""
+        """Start a worker, altered as `tests.faults.altered` describes.
+
+        A second worker needs its own AFORO_WORKER_WORK_PATH.
+        """
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("AFORO_", "AWS_"))}
         environment |= self.variables | {"AFORO_WORKER_METRICS_PORT": str(free_port())} | variables
         output = self.folder / f"worker-{len(self.workers)}.out"
@@ -197,7 +200,7 @@ class Rig:
         return next(execution for execution in reversed(self.executions()) if execution.outcome is None)
 
     def task_process(self, execution: ExecutionRow) -> psutil.Process:
-        """Return the task process of a running execution: its pid is in the claim."""
+        """Return the task process of a running execution. Its pid is in the claim."""
         owner = self.video(execution.video_id).owner
         assert owner is not None
         return psutil.Process(int(owner.rsplit("|", 2)[1]))

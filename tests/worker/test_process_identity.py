@@ -1,8 +1,4 @@
-<<<<<<< HEAD:tests/worker/test_slot.py
-"""Slot identity: the process that owns a claim is recognised, even if the clock changes."""
-=======
 """Process identity: the process that owns a claim is recognised without the clock."""
->>>>>>> main:tests/worker/test_process_identity.py
 
 from __future__ import annotations
 
