@@ -39,9 +39,9 @@ def averaged_runs(rows: Sequence[ResultRow], invalid: Collection[str]) -> Averag
 
 
 def _quality(row: ResultRow, invalid: Collection[str]) -> int:
-    """Return the quality class of a run; 0 is the best.
+    """Return the quality class of a run. The best class is 0.
 
-    0 is a complete and valid run, 1 an invalid run, 2 an incomplete run, 3 a run without X.
+    Class 0 is a complete and valid run, 1 an invalid run, 2 an incomplete run, and 3 a run without X.
     """
     if row.x is None:
         return 3

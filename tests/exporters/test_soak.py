@@ -1,4 +1,4 @@
-"""30,000 random changes; after every 100 each value equals a plain SELECT on the stored rows."""
+"""30,000 random changes. After every 100 changes, each value equals a SELECT on the stored rows."""
 
 from __future__ import annotations
 
