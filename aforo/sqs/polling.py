@@ -49,7 +49,7 @@ class PollingChannel(TimedChannel):
     def get_message_attributes(self) -> dict[str, Any]:
         """Return the names of the message attributes to request.
 
-        They include the send time, from which the queue wait is measured.
+        One of them is the send time, from which the queue wait is measured.
         """
         requested = super().get_message_attributes
         names = SYSTEM_ATTRIBUTES.union(requested.get("MessageSystemAttributeNames") or ())

@@ -1,6 +1,6 @@
 """Metrics of the machine and its container, read at each scrape.
 
-They cover CPU with steal, pressure (PSI), throttling, disk and network.
+The metrics cover CPU with steal, pressure (PSI), throttling, disk and network.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ def finished_prefix(cycle_seconds: Floats) -> Floats:
 def precision(cycle_seconds: Floats) -> float:
     """Return the relative half width of the 95 % interval of the mean slot cycle.
 
-    It is NaN below two cycles.
+    The half width is NaN below two cycles.
     """
     return t_half_width(cycle_seconds) / float(cycle_seconds.mean()) if cycle_seconds.size > 1 else float("nan")
 

@@ -279,7 +279,7 @@ def _command(*arguments: str) -> list[str]:
 def _environment(variables: dict[str, str]) -> dict[str, str]:
     """Return this process's environment without the options that differ between runs.
 
-    These options are passed as arguments.
+    The programs get those options as arguments.
     """
     hidden = RUN_OPTIONS - {"USER_ID"}
     return {key: value for key, value in os.environ.items() if key not in hidden} | variables

@@ -82,8 +82,8 @@ class WorkerPlan:
 def erlang_c(slots: int, load: float) -> float:
     """Return the probability that an arrival waits in M/M/c (Erlang C).
 
-    It is 1 when the load is not under the number of slots. It is computed by the Erlang B recursion B_k = a B / (k + a
-    B), which neither overflows nor underflows.
+    The probability is 1 when the load is not under the number of slots. The Erlang B recursion B_k = a B / (k + a B)
+    neither overflows nor underflows.
     """
     if load >= slots:
         return 1.0
@@ -176,7 +176,7 @@ def cost_per_thousand(price_per_hour: float, worker_per_minute: float, utilisati
 def drain_minutes(backlog: float, capacity_per_minute: float, arriving_per_minute: float) -> float:
     """Return the minutes to drain a backlog while videos keep arriving.
 
-    They are infinite without spare capacity.
+    The result is infinite without spare capacity.
     """
     spare = capacity_per_minute - arriving_per_minute
     return backlog / spare if spare > 0 else math.inf

@@ -22,10 +22,9 @@ class AveragedRuns:
 
 
 def averaged_runs(rows: Sequence[ResultRow], invalid: Collection[str]) -> AveragedRuns:
-    """Return the runs to average.
+    """Return the runs of the best quality class that have the conditions of the reference run.
 
-    They are the runs of the best quality class that have the conditions of the reference run. The reference run is the
-    newest of those with the most videos. `invalid` has the ids of invalid runs.
+    The reference run is the newest of the runs with the most videos. `invalid` has the ids of invalid runs.
     """
     best = min(_quality(row, invalid) for row in rows)
     equals = by_age(row for row in rows if _quality(row, invalid) == best)

@@ -46,9 +46,9 @@ class Run(NamedTuple):
 
     @property
     def window_end(self) -> float:
-        """Return the end of a sustained run's schedule.
+        """Return the end of a sustained run's schedule, in epoch seconds.
 
-        It is infinite for a burst, and for a run that has not started.
+        The end is infinite for a burst, and for a run that has not started.
         """
         if self.mode == Mode.BURST or self.started_at is None or self.window_seconds is None:
             return math.inf
@@ -184,7 +184,10 @@ class RunAggregates:
                 self._add_open(video)
 
     def prune(self, since: float) -> None:
-        """Forget final rows that the next query returns only if they change."""
+        """Drop the remembered rows that are final and older than `since` (epoch seconds).
+
+        The next query returns such a row only if the row changes again.
+        """
         self._final = {key: row for key, row in self._final.items() if row[1] >= since}
         self._counted_executions = {
             key: ended_at for key, ended_at in self._counted_executions.items() if ended_at >= since
@@ -194,7 +197,7 @@ class RunAggregates:
     def due(self) -> set[str]:
         """Return the runs that the database must sum again.
 
-        These are the runs marked for a recount, and the ended runs that changed after their last sum.
+        A run is due if it is marked for a recount, or if it has ended and changed after its last sum.
         """
         return self.runs_to_recount | {run_id for run_id in self.runs if self._has_just_ended(run_id)}
 

@@ -1,6 +1,6 @@
 """The example app, run as its team would run it.
 
-It is measured exactly with every pool, without our database.
+Its metrics are exact with every pool, without our database.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A `videos` table of another app.
 
-It has other column names and states, timestamps, and no runs. The exporter may only read it.
+The table has other column names, other states, timestamps and no runs. The exporter may only read the table.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ def _allow_every_claim() -> None:
 def _limit_hard_before_the_deadline() -> None:
     """Kill a task 2 s before its deadline, without a soft limit before.
 
-    This is like a task that ignores its soft limit.
+    A task that ignores its soft limit ends like this.
     """
     create = app.create_app
 

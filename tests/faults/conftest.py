@@ -136,7 +136,7 @@ def clips(tmp_path_factory):
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill the worker and its children, which form one process group."""
+    """Kill the worker and its children, which are in one process group."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

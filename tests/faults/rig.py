@@ -224,10 +224,7 @@ class Rig:
         return counts["visible"] + counts["in_flight"]
 
     def leftovers(self) -> list[Path]:
-        """Return the files that must not be left.
-
-        They are temporary files, partial files, and outputs that belong to no video.
-        """
+        """Return the files that must not be left: temporary, partial, and outputs that belong to no video."""
         outputs = {self.settings.storage.path / v.output_key for v in self.videos() if v.output_key}
         unused = [p for p in (self.settings.storage.path / "processed").rglob("*") if p.is_file() and p not in outputs]
         return unused + [p for p in self.work_path.rglob("*") if p.is_file() and p.name != ".lock"]

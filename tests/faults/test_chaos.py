@@ -39,7 +39,8 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(1800)]
 class Kill:
     """One kill of the schedule.
 
-    It has the kind of process to kill, the choice among those processes, and the pause after the previous kill.
+    `victim` is the kind of process to kill. `choice` selects one of those processes. `pause_seconds` is the pause after
+    the previous kill.
     """
 
     victim: str

@@ -61,10 +61,7 @@ def memory_group(limit_bytes: int):
 
 
 def _own_memory_group() -> str:
-    """Return the folder of our memory cgroup.
-
-    It is that of cgroup v1 if v1 has the memory controller, else that of v2.
-    """
+    """Return the folder of our memory cgroup, of cgroup v1 if v1 has the memory controller, else of v2."""
     groups = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines()]
     for _, controllers, path in groups:
         if "memory" in controllers.split(","):

@@ -1,7 +1,4 @@
-"""F27, F28: an S3 that denies, fails, stalls, corrupts or disconnects.
-
-It is the emulator behind a proxy.
-"""
+"""F27, F28: S3 denies, fails, stalls, corrupts or disconnects (the emulator behind a proxy)."""
 
 from __future__ import annotations
 

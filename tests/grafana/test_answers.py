@@ -44,7 +44,10 @@ def on_the_live_page(metric):
 
 @pytest.fixture
 def answers(tmp_path):
-    """Check the results of expressions to 0.001, on samples 15 s apart."""
+    """Return a function that checks the results of expressions to 0.001.
+
+    The samples are 15 s apart.
+    """
 
     def check(series, expected, at="10m"):
         tests = [

@@ -1,6 +1,6 @@
 """Transcode a video with a sandboxed ffmpeg and verify the output.
 
-This module does not use Celery, the database or the metrics. It builds the ffmpeg command line itself
+This module does not use Celery, the database or the metrics. The ffmpeg command line is built here, without a wrapper
 (docs/adr/0006-ffmpeg-by-hand.md).
 """
 
