@@ -131,7 +131,7 @@ def _columns(path: Path, columns: Sequence[str]) -> list[Array]:
     rows = _rows(path)
     names = next(rows)
     cells = dict(zip(names, zip(*rows, strict=True), strict=False))
-    if "node" in names:
+    if "node" in cells:
         # old archives have no worker, and their slots are process ids
         workers = cells.get("worker", cells["node"])
         cells["who"] = tuple(zip(cells["node"], workers, cells.get("slot", ()), strict=True))
