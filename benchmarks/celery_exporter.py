@@ -156,7 +156,7 @@ def counted(kind: str) -> float:
 
 @contextmanager
 def redis_server() -> Iterator[str]:
-    """Run a Redis without persistence."""
+    """Run a Redis that stores nothing on disk."""
     port = free_port()
     command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
     with running(command):

@@ -112,8 +112,9 @@ class PollingChannel(TimedChannel):
     def _schedule_now(self, queue: str) -> None:
         """Schedule a poll for the next iteration of the event loop.
 
-        Defect: kombu's hub runs its `call_soon` calls, then its timers, then polls its sockets. A call that a timer or
-        a `call_soon` call schedules waits up to 1 s for the next socket event. The hub's waker ends that wait.
+        Defect: an iteration of kombu's hub runs the `call_soon` calls, then the timers, and then waits for its sockets.
+        If a timer schedules a call, that call waits up to 1 s for the next socket event. The hub's waker ends that
+        wait.
         """
         self.hub.call_soon(self._schedule_queue, queue)
         if self.hub._waker is not None:

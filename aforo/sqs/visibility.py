@@ -111,7 +111,7 @@ class VisibilityHeartbeat:
 
 
 def _tick(heartbeat: VisibilityHeartbeat) -> float | None:
-    """Run one tick. Return the time until the next tick, or None after the last tick.
+    """Run one tick. Return the seconds until the next tick, or None after the last tick.
 
     An observer that raises must not end the other heartbeats.
     """

@@ -122,9 +122,9 @@ def _memory() -> Iterator[Metric]:
 
 
 def _pressure(own_group: Path) -> Metric:
-    """Read the stall times of this process's cgroup.
+    """Read the stall times (PSI) of this process's cgroup.
 
-    Read those of the machine if the cgroup has none (cgroup v1).
+    If the cgroup has none (cgroup v1), read the stall times of the machine.
     """
     family = new_family("aforo_node_pressure_seconds_total")
     for resource in ("cpu", "io", "memory"):

@@ -70,7 +70,7 @@ def _gain(before: float | None, after: float | None) -> float | None:
 
 
 def _disk_utilisation(busy: Resources) -> float | None:
-    """Return the share of time that the disk is busy at its measured bandwidth limits.
+    """Return the share of the time for which the disk is busy, if it works at its measured limits.
 
     The busy time is the time to read the bytes plus the time to write the bytes.
     """

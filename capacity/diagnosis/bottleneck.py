@@ -161,7 +161,7 @@ def _judge(cause: Cause, criteria: list[Criterion]) -> Candidate:
 
 
 def _measurements(criteria: list[Criterion], holds: bool | None) -> tuple[Measurement, ...]:
-    """Return the measurements of the criteria in the state `holds`, without repetitions."""
+    """Return the measurements of the criteria whose `holds` has this value, without repetitions."""
     chosen = (criterion.measurements for criterion in criteria if criterion.holds is holds)
     return tuple(dict.fromkeys(measurement for measurements in chosen for measurement in measurements))
 

@@ -44,7 +44,7 @@ class NotComparable(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Result of a comparison: X_sat of B over A, with its interval and the outcome.
+    """Result of a comparison: X_sat of B divided by that of A, and the outcome.
 
     `ratio` has a 95 % interval. It is None when the runs allow none.
     """

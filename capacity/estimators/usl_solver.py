@@ -27,7 +27,7 @@ class Usl:
         return self.scale * n / (1 + self.sigma * (n - 1) + self.kappa * n * (n - 1))
 
     def concurrency(self, throughput: float) -> float | None:
-        """Return the smallest n with X(n) = `throughput`. Return None beyond the peak or the limit.
+        """Return the smallest n with X(n) = `throughput`. Return None if no n reaches that throughput.
 
         The root is written without a difference of close numbers, so the formula also holds for kappa = 0.
         """

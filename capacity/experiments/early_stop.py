@@ -57,7 +57,7 @@ def may_stop(cycle_seconds: Floats, minimum: int = MINIMUM_VIDEOS, target: float
 def finished_prefix(cycle_seconds: Floats) -> Floats:
     """Return the slot cycles before the first unfinished cycle (NaN), in start order.
 
-    A selection of all finished cycles would favour short ones.
+    A selection of all finished cycles would favour short cycles.
     """
     unfinished = np.flatnonzero(np.isnan(cycle_seconds))
     return cycle_seconds[: unfinished[0]] if unfinished.size else cycle_seconds

@@ -90,7 +90,10 @@ class RunAggregates:
     _summed_by_database: set[str] = field(default_factory=set)
 
     def apply_videos(self, videos: Iterable[Video], since: float) -> None:
-        """Count each change once. `since` is the lower limit of updated_at in the query."""
+        """Apply changed rows of videos to the sums. Each change counts once.
+
+        `since` is the lower limit of updated_at in the query that returned the rows.
+        """
         for video in videos:
             if video.id in self._open:
                 self._advance(video)
@@ -103,7 +106,7 @@ class RunAggregates:
                 self._count_video(video)
 
     def apply_executions(self, executions: Iterable[Execution]) -> None:
-        """Count each ended execution of a tracked run once."""
+        """Apply ended executions of tracked runs to the sums. Each execution counts once."""
         for execution in executions:
             if execution.id not in self._counted_executions and execution.run_id in self.executions:
                 self._counted_executions[execution.id] = execution.ended_at
@@ -176,7 +179,7 @@ class RunAggregates:
         self._counted_executions.update({execution.id: execution.ended_at for execution in recent})
 
     def remember(self, live: Iterable[Video]) -> None:
-        """Record rows that the sums already include."""
+        """Record rows as known, because the sums already include them."""
         for video in live:
             if video.state in FINAL_STATES:
                 self._final[video.id] = (video.state, video.updated_at)
