@@ -75,7 +75,7 @@ class Claims:
 
     sessions: Sessions
     lease_seconds: float
-    max_attempts: int
+    max_executions: int
     processed_prefix: str
 
     def claim(self, video_id: str, slot: Slot, receive_count: int | None, started_at: float) -> Claim | ClaimDenied:
@@ -92,7 +92,7 @@ class Claims:
                 _record_duplicate(session, video, slot, receive_count, started_at)
                 return denial
             _close_lost_executions(session, video)
-            if video.execution_number >= self.max_attempts:
+            if video.execution_number >= self.max_executions:
                 _finalise(video, VideoState.FAILED, Reason.WORKER_LOST)
                 return ClaimDenied.EXHAUSTED
             return self._grant(session, video, slot, receive_count, started_at)
@@ -125,7 +125,7 @@ class Claims:
 
         After the last allowed execution, fail the video instead.
         """
-        if claim.execution_number >= self.max_attempts:
+        if claim.execution_number >= self.max_executions:
             return self.finish(claim, VideoState.FAILED, measured, reason)
         values, ending = {"state": VideoState.UPLOADED, **_UNOWNED}, _Ending(measured, reason)
         with self.sessions.begin() as session:

@@ -133,7 +133,7 @@ def _end_denied(context: TaskContext, denial: ClaimDenied, video_id: str, run_id
     if denial is ClaimDenied.UNKNOWN:
         raise Reject(f"{video_id}: {denial}", requeue=True)
     if denial is ClaimDenied.EXHAUSTED:
-        context.delete_outputs(run_id, video_id, range(1, context.claims.max_attempts + 1))
+        context.delete_outputs(run_id, video_id, range(1, context.claims.max_executions + 1))
         raise VideoFailed(Reason.WORKER_LOST, f"{video_id}: no execution is left")
     return {"outcome": Outcome.DUPLICATE.value}
 

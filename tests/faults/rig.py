@@ -231,7 +231,7 @@ class Rig:
         assert self.has_ended(), self.states()
         assert done == Counter(v.id for v in videos if v.state == "done")
         assert all(v.reason for v in videos if v.state == "failed")
-        assert all(v.execution_number <= self.settings.worker.max_attempts for v in videos)
+        assert all(v.execution_number <= self.settings.worker.max_executions for v in videos)
         for video in videos:
             if video.state == "done":
                 output = self.settings.storage.path / str(video.output_key)

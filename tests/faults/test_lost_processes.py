@@ -31,7 +31,7 @@ def test_a_killed_task_process_loses_nothing_and_leaves_nothing(rig, clips):
 
 
 def test_a_video_whose_process_dies_every_time_fails_and_the_worker_continues(rig, clips):
-    with rig(slow=True, AFORO_WORKER_MAX_ATTEMPTS="2") as it:
+    with rig(slow=True, AFORO_WORKER_MAX_EXECUTIONS="2") as it:
         it.start().await_ready()
         (video,) = it.send(it.store(clips(4)))
         for executions in (1, 2):
@@ -102,7 +102,7 @@ def test_a_killed_ffmpeg_is_retried(number, rig, clips):
 
 
 def test_an_ffmpeg_killed_every_time_fails_its_video_with_the_reason(rig, clips):
-    with rig(slow=True, AFORO_WORKER_MAX_ATTEMPTS="1") as it:
+    with rig(slow=True, AFORO_WORKER_MAX_EXECUTIONS="1") as it:
         worker = it.start().await_ready()
         it.send(it.store(clips(3)))
         it.await_running()

@@ -23,7 +23,7 @@ def claims(tmp_path):
         session.add(run_row())
         session.flush()
         session.add(video_row())
-    return Claims(sessions, lease_seconds=60, max_attempts=2, processed_prefix="processed/")
+    return Claims(sessions, lease_seconds=60, max_executions=2, processed_prefix="processed/")
 
 
 def claim(claims, process=None, number=0):

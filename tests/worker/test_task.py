@@ -60,7 +60,7 @@ def context(tmp_path):
         session.add(run_row())
         session.flush()
         session.add(video_row(source_key=stored.key, source_bytes=6, source_sha256=stored.sha256))
-    claims = Claims(sessions, lease_seconds=60, max_attempts=2, processed_prefix="processed/")
+    claims = Claims(sessions, lease_seconds=60, max_executions=2, processed_prefix="processed/")
     return TaskContext(
         lambda: slot_of(WorkerProcess.this()), claims, storage, Transcoder(), heartbeat=None, work_path=tmp_path
     )
