@@ -14,6 +14,7 @@ from celery.signals import worker_process_init, worker_ready
 from prometheus_client import CollectorRegistry
 from sqlalchemy.exc import SQLAlchemyError
 
+from aforo.process_identity import WorkerProcess
 from aforo.sqs import MessagePolicy, ReceivedMessage, UnsupportedApp, VisibilityHeartbeat, harden
 from aforo.telemetry import instrument
 from aforo.telemetry.celery_events import Forwarder, forward_events
@@ -33,7 +34,6 @@ from worker.claims import BEAT_SECONDS, Claims
 from worker.dead_letter_watch import DeadLetterWatch
 from worker.media.transcode import Transcoder
 from worker.payload import check_payload
-from worker.process_identity import WorkerProcess
 from worker.slot import Slot
 
 logger = logging.getLogger(__name__)
