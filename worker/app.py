@@ -32,6 +32,7 @@ from worker import cleanup, task
 from worker.bandwidth_limits import bandwidth_limits
 from worker.claims import BEAT_SECONDS, Claims
 from worker.dead_letter_watch import DeadLetterWatch
+from worker.media.thread_budget import thread_budget
 from worker.media.transcode import Transcoder
 from worker.payload import check_payload
 from worker.slot import Slot
@@ -94,7 +95,7 @@ def serve_metrics(parts: WorkerApp, settings: Settings) -> None:
         parts.registry,
         (worker.metrics_host, [worker.metrics_port]),
         lambda consumer: NodeCollector(places, slot_pids(consumer), limits),
-        worker.profile,
+        {"profile": worker.profile, "threads": str(thread_budget(worker))},
         parts.forwarder,
     )
 

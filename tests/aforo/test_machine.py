@@ -39,7 +39,8 @@ def test_the_model_name_of_x86(model):
 
 
 @pytest.mark.parametrize(
-    ("part", "name"), [("0xd08", "Graviton 1"), ("0xd0c", "Graviton 2"), ("0xd40", "Graviton 3"), ("0xd4f", "Graviton 4")]
+    ("part", "name"),
+    [("0xd08", "Graviton 1"), ("0xd0c", "Graviton 2"), ("0xd40", "Graviton 3"), ("0xd4f", "Graviton 4")],
 )
 def test_the_generations_of_graviton_are_told_apart(model, part, name):
     assert model(arm64(part, part)).startswith(f"arm64 0x41 {part} (")
