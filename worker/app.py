@@ -95,7 +95,11 @@ def serve_metrics(parts: WorkerApp, settings: Settings) -> None:
         parts.registry,
         (worker.metrics_host, [worker.metrics_port]),
         lambda consumer: NodeCollector(places, slot_pids(consumer), limits),
-        {"profile": worker.profile, "threads": str(thread_budget(worker))},
+        {
+            "profile": worker.profile,
+            "threads_setting": str(worker.threads or "auto"),
+            "threads": str(thread_budget(worker)),
+        },
         parts.forwarder,
     )
 

@@ -53,9 +53,9 @@ WORKER = (
         G,
         "Always 1; the conditions of this worker: its programs, settings, machine and limits.",
         (
-            *("worker", "version", "python", "celery", "kombu", "transport", "pool", "profile", "threads", "ffmpeg"),
-            *("image", "cpu_model", "instance_type", "cores", "smt", "memory_bytes", "cpu_quota_cores"),
-            "memory_limit_bytes",
+            *("worker", "version", "python", "celery", "kombu", "transport", "pool", "profile", "threads_setting"),
+            *("threads", "ffmpeg", "image", "cpu_model", "instance_type", "cores", "smt", "memory_bytes"),
+            *("cpu_quota_cores", "memory_limit_bytes"),
         ),
     ),
     Metric("aforo_worker_queue_info", G, "Always 1; a queue that this worker reads.", ("queue",)),

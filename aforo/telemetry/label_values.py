@@ -65,6 +65,7 @@ VALUES: Mapping[str, Values] = {
     "stage": "the first words that the task passes to `stage`, and `other`",
     "task": "names of the tasks the worker knows",
     "threads": "ffmpeg's threads in one slot",
+    "threads_setting": "`auto` or the value of AFORO_WORKER_THREADS",
     "transport": "the scheme of the broker URL: `sqs` is that of kombu, `aforo-sqs` the hardened one",
     "version": "a version of Aforo",
     "worker": "node, pid and start time of the worker's main process; the column `executions.worker`",

@@ -25,8 +25,8 @@ POOLS = {"prefork": "prefork", "thread": "threads", "solo": "solo"}
 def worker_conditions(app: Any, pool: Any, facts: Mapping[str, str]) -> dict[str, str]:
     """Return the conditions of the worker whose main process is this one.
 
-    `pool` is the worker's Celery pool. `facts` are `profile` and `threads` of an app that knows them. A value that
-    cannot be known is `unknown`.
+    `pool` is the worker's Celery pool. `facts` are `profile`, `threads_setting` and `threads` of an app that knows
+    them. A value that cannot be known is `unknown`.
     """
     return {
         "worker": WorkerProcess.this().owner,
@@ -37,6 +37,7 @@ def worker_conditions(app: Any, pool: Any, facts: Mapping[str, str]) -> dict[str
         "transport": str(app.conf.broker_url or "").partition(":")[0] or UNKNOWN,
         "pool": _pool_name(pool),
         "profile": facts.get("profile", ""),
+        "threads_setting": facts.get("threads_setting", UNKNOWN),
         "threads": facts.get("threads", UNKNOWN),
         "ffmpeg": ffmpeg_version(),
         "image": settings.read(settings.IMAGE) or UNKNOWN,
