@@ -219,7 +219,12 @@ class Worker:
     profile: str = setting(
         "AFORO_WORKER_PROFILE", "full", _choice(*PROFILE_NAMES), "encoding of the videos: full or showcase"
     )
-    threads: int = setting("AFORO_WORKER_THREADS", "0", _whole(0, 256), "ffmpeg -threads; 0 means cores ÷ concurrency")
+    threads: int = setting(
+        "AFORO_WORKER_THREADS",
+        "0",
+        _whole(0, 256),
+        "ffmpeg -threads; 0 means the cores, or the CPU quota of the container, ÷ concurrency, as far as memory allows",
+    )
     work_path: Path = setting("AFORO_WORKER_WORK_PATH", ".local/work", _path, "folder of temporary files")
     metrics_host: str = setting("AFORO_WORKER_METRICS_HOST", "127.0.0.1", _text, "address /metrics listens on")
     metrics_port: int = setting("AFORO_WORKER_METRICS_PORT", "9101", _PORT, "port of /metrics")

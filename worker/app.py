@@ -14,6 +14,7 @@ from celery.signals import worker_process_init, worker_ready
 from prometheus_client import CollectorRegistry
 from sqlalchemy.exc import SQLAlchemyError
 
+from aforo.process_identity import WorkerProcess
 from aforo.sqs import MessagePolicy, ReceivedMessage, UnsupportedApp, VisibilityHeartbeat, harden
 from aforo.telemetry import instrument
 from aforo.telemetry.celery_events import Forwarder, forward_events
@@ -31,9 +32,9 @@ from worker import cleanup, task
 from worker.bandwidth_limits import bandwidth_limits
 from worker.claims import BEAT_SECONDS, Claims
 from worker.dead_letter_watch import DeadLetterWatch
+from worker.media.thread_budget import thread_budget
 from worker.media.transcode import Transcoder
 from worker.payload import check_payload
-from worker.process_identity import WorkerProcess
 from worker.slot import Slot
 
 logger = logging.getLogger(__name__)
@@ -94,7 +95,11 @@ def serve_metrics(parts: WorkerApp, settings: Settings) -> None:
         parts.registry,
         (worker.metrics_host, [worker.metrics_port]),
         lambda consumer: NodeCollector(places, slot_pids(consumer), limits),
-        worker.profile,
+        {
+            "profile": worker.profile,
+            "threads_setting": str(worker.threads or "auto"),
+            "threads": str(thread_budget(worker)),
+        },
         parts.forwarder,
     )
 

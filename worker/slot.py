@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from worker.process_identity import WorkerProcess
+from aforo.process_identity import WorkerProcess
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ class WorkerMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.info = catalogue.gauge("aforo_worker_info", registry)
+        self.queues = catalogue.gauge("aforo_worker_queue_info", registry)
         self.tasks_started = catalogue.counter("aforo_worker_tasks_started_total", registry)
         self.tasks_ended = catalogue.counter("aforo_worker_tasks_total", registry)
         self.task_seconds = catalogue.histogram("aforo_worker_task_seconds", registry)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from capacity.estimators import throughput
 from capacity.estimators.stability import StabilityVerdict, judge_stability
-from capacity.runs.conditions import Conditions
+from capacity.runs.conditions import Conditions, workers_at_start
 from capacity.runs.recorded_run import RecordedRun
 from capacity.runs.result_row import ResultRow
 
@@ -66,6 +66,7 @@ class MeasuredRun:
             stability=str(self.stability.verdict.value) if self.stability else None,
             conditions=Conditions.of(run.profile, run.source_sha256, run.environment),
             nodes=run.nodes,
+            worker_slots=tuple(sorted(worker["slots"] for worker in workers_at_start(run.environment) or ())),
             created_at=run.created_at,
             asked=run.environment.get("asked_count"),
         )

@@ -20,7 +20,7 @@ BUSY_MODES = frozenset({"user", "nice", "system", "irq", "softirq", "steal"})
 RangeQuery = Callable[[str, float, float, float], list[Series]]
 
 #: only queues that our workers read; other watched queues hold other people's messages
-_READ = "and on (queue) aforo_worker_info"
+_READ = "and on (queue) aforo_worker_queue_info"
 COUNTERS = {
     "cpu": summed_over_machines("aforo_node_cpu_seconds_total", "mode"),
     "pressure": "max by (resource, share) (aforo_node_pressure_seconds_total)",

@@ -133,8 +133,8 @@ def _columns(path: Path, columns: Sequence[str]) -> list[Array]:
     cells = dict(zip(names, zip(*rows, strict=True), strict=False))
     if "node" in cells:
         # old archives have no worker, and their slots are process ids
-        workers = cells.get("worker", cells["node"])
-        cells["who"] = tuple(zip(cells["node"], workers, cells.get("slot", ()), strict=True))
+        nodes = cells.get("node", ())
+        cells["who"] = tuple(zip(nodes, cells.get("worker", nodes), cells.get("slot", ()), strict=True))
     missing = [name for name in columns if name not in {*names, "who"}]
     if missing:
         raise ValueError(f"{path.name} has no column {', '.join(missing)}")

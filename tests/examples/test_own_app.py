@@ -135,7 +135,8 @@ def test_every_task_stage_and_wait_of_their_app_is_counted(own_app, pool, slots,
         port = own_app.metrics_port
         until(lambda: counts_of(port, "aforo_worker_stage_seconds", task=TASK) == 14, "the stages of eight tasks")
         assert own_app.value("aforo_worker_slots") == slots
-        assert own_app.value("aforo_worker_info", queue=own_app.queue.name) == 1
+        assert own_app.value("aforo_worker_info", pool=pool, transport="aforo-sqs", threads="unknown") == 1
+        assert own_app.value("aforo_worker_queue_info", queue=own_app.queue.name) == 1
         assert own_app.value("aforo_worker_children_lost", task=TASK) == 0
         assert own_app.value("aforo_worker_slots_busy") == 0
         assert own_app.value("aforo_worker_tasks_started", task=TASK) == 8

@@ -130,7 +130,7 @@ def test_messages_of_other_queues_do_not_count_for_the_run(answers):
     waiting, taken, dead = queries("aforo-capacity", "Queue now")
     visible, in_flight = queries("aforo-run", "Queue")
     (dead_lettered,) = queries("aforo-worker", "Dead-lettered messages")
-    series = {'aforo_worker_info{instance="a",queue="videos"}': "1x60"}
+    series = {'aforo_worker_queue_info{instance="a",queue="videos"}': "1x60"}
     for queue, values in (("videos", ("5x60", "2x60", "1x60")), ("of-others", ("500x60", "70x60", "9x60"))):
         for name, value in zip(("messages_visible", "messages_in_flight", "dead_letter_messages"), values, strict=True):
             series[f'aforo_sqs_{name}{{queue="{queue}"}}'] = value

@@ -14,6 +14,7 @@ from celery import Celery
 from celery.exceptions import Reject, SoftTimeLimitExceeded
 from sqlalchemy import select, update
 
+from aforo.process_identity import WorkerProcess
 from aforo.telemetry import event_channel
 from aforo.telemetry.request_counting import outcome_of
 from core.database import open_engine, open_sessions, upgrade_schema
@@ -23,7 +24,6 @@ from core.video import TASK_NAME, Reason, VideoFailed
 from testing.rows import run_row, video_row
 from worker import task
 from worker.claims import Claim, Claims
-from worker.process_identity import WorkerProcess
 from worker.slot import Slot
 from worker.task import TaskContext
 
