@@ -148,9 +148,8 @@ def _query_resources(recorded: RecordedRun, prometheus_url: str) -> Resources:
 def _choose(rows: Sequence[ResultRow], run_id: str | None) -> list[str]:
     """Choose the runs to analyse, among runs that have a video.
 
-    The requested run comes first, then the runs behind the table, then the newest runs. The newest run of each
-    cell comes first, then the next of each, because a cell without an analysed run would be missing from every
-    verdict.
+    The requested run comes first, then the runs behind the table, then the newest runs. Among the newest runs, the
+    newest run of each cell comes first. A cell without an analysed run would be missing from every verdict.
     """
     behind = [row for turn in zip_longest(*(reversed(cell.sources) for cell in fill(rows))) for row in turn if row]
     chosen, videos = [run_id] if run_id else [], 0

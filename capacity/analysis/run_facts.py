@@ -22,6 +22,7 @@ from capacity.estimators.throughput import (
     SlotCycles,
     skewed_stamps,
 )
+from capacity.runs.fleet_differences import fleet_differences
 from capacity.runs.recorded_run import RecordedRun
 from capacity.runs.resource_samples import Resources
 from capacity.runs.result_row import ResultRow
@@ -36,8 +37,11 @@ def recorded_facts(
     recorded: RecordedRun, row: ResultRow, cycles: SlotCycles, saturated: SaturatedThroughput | None
 ) -> RunFacts:
     """Return the facts that the run's records alone give."""
+    differences = fleet_differences(recorded.run.environment)
     return RunFacts(
         slots=row.slots,
+        mixed_conditions=differences.mixed,
+        changed_conditions=differences.changed,
         cycle_seconds=cycles.cycle_seconds,
         service_mean_seconds=row.service_mean_seconds,
         calibration_before_seconds=recorded.run.environment.get("canary_before_seconds"),

@@ -1,6 +1,6 @@
-"""Files and rows that a report writes.
+"""Write what a report leaves behind.
 
-These are the verdicts in the run's row, the archives, row.json, the table and the page.
+This is the verdicts in the run's row, the archives, row.json, the table and the page.
 """
 
 from __future__ import annotations

@@ -143,7 +143,7 @@ def _columns(path: Path, columns: Sequence[str]) -> list[Array]:
     rows = _rows(path)
     names = next(rows)
     cells = dict(zip(names, zip(*rows, strict=True), strict=False))
-    if "node" in names:
+    if "node" in cells:
         # old archives have no worker, and their slots are process ids
         workers = cells.get("worker", cells["node"])
         cells["worker"] = tuple(worker or node for worker, node in zip(workers, cells["node"], strict=True))
