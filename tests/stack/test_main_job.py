@@ -74,11 +74,11 @@ def test_a_second_run_is_refused_while_one_is_active(stack):
 
 def test_messages_of_an_interrupted_run_are_taken_out_or_make_the_next_run_invalid(stack):
     assert stack.run("local", "up", CONCURRENCY="1").returncode == 0
-    command = [str(ROOT / ".venv/bin/python"), "-m", "injector", "--count", "12", "--size", "1MB", "--monitor"]
-    older = subprocess.Popen(command, cwd=stack.folder, env=stack.environment, stdout=subprocess.PIPE, text=True)
-    older_id = older.stdout.readline().split("run ", 1)[1].split(":", 1)[0]
+    options = ["--count", "12", "--size", "1MB", "--monitor", "--run-id", "older"]
+    command = [str(ROOT / ".venv/bin/python"), "-m", "injector", *options]
+    older = subprocess.Popen(command, cwd=stack.folder, env=stack.environment)
     done = "SELECT count(*) FROM videos WHERE run_id = ? AND state = 'done'"
-    until(lambda: rows(stack, done, older_id)[0][0] >= 1, "a done video", 120)
+    until(lambda: rows(stack, done, "older")[0][0] >= 1, "a done video", 120)
     older.send_signal(signal.SIGINT)
     assert older.wait(60) == 130
     disturbed = report(stack, burst(stack, 4, 1))

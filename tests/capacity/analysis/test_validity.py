@@ -120,7 +120,9 @@ def test_executions_of_an_older_run_make_the_newer_run_invalid(sessions, tmp_pat
         add_run(session, run_row("old", count=8), 4.0 * np.arange(8), 4.0 * np.arange(8) + 3.9, slot=[0] * 8)
     assert reasons(analysed(sessions)) == (Level.INVALID, ("other_messages",))
     with sessions() as session:
-        write_archive(session, session.get_one(RunRow, "r1"), NO_RESOURCES, tmp_path / "r1")
+        run = session.get_one(RunRow, "r1")
+        other_work = load_run(session, run).other_work
+        write_archive(session, run, NO_RESOURCES, tmp_path / "r1", other_work=other_work)
     archived = analyse(measure(read_archive(tmp_path / "r1")[0]), NO_RESOURCES)
     assert reasons(archived) == (Level.INVALID, ("other_messages",))
 
