@@ -27,6 +27,10 @@ def test_a_burst_without_a_profile_leaves_rate_and_profile_to_the_injector():
     assert "--profile" not in options
 
 
+def test_a_warm_up_is_asked_of_the_injector():
+    assert _injector_options(RunRequest("5MB", 2, Mode.BURST, 16, warmup=True))[-1] == "--warmup"
+
+
 def test_run_options_of_the_caller_do_not_reach_the_programs(monkeypatch):
     monkeypatch.setenv("PROFILE", "showcase")
     monkeypatch.setenv("SIZE", "50MB")
