@@ -44,9 +44,12 @@ EXECUTIONS_FILE = Declaration(
     "",
     "File to which a worker that nothing can reach appends its execution records; `make import-executions` reads it.",
 )
+IMAGE = Declaration(
+    "AFORO_IMAGE", "", "Name or digest of the image in which the worker runs, recorded as a condition of each run."
+)
 DECLARATIONS = (
     *(INSTRUMENT, STRICT, METRICS_HOST, METRICS_PORT, EVENTS_REDIS_URL),
-    *(SPOOL_FOLDER, SPOOL_RECORDS, EXECUTIONS_FILE),
+    *(SPOOL_FOLDER, SPOOL_RECORDS, EXECUTIONS_FILE, IMAGE),
 )
 
 

@@ -13,11 +13,11 @@ from core.app_file import AppFile
 from core.app_file.brake import Target, confirm
 from core.app_file.placeholders import placeholders
 from core.app_file.videos_table import VideosTable
-from core.app_file.worker_probe import probe_worker
+from core.app_file.worker_probe import WorkerFacts, probe_worker
 from core.broker import make_celery
 from core.errors import UsageError
 from core.results_folder import run_folder
-from core.run import END_OF_VIDEO, EndOfVideo, new_run_id
+from core.run import END_OF_VIDEO, EndOfVideo, Host, new_run_id
 from core.settings import Settings
 from core.size import size_label
 from injector.app_inputs import PlacedInput, place_all, place_source
@@ -63,10 +63,12 @@ def prepare_app_run(settings: Settings, app: AppFile, request: Request, say: Say
     request = dataclasses.replace(request, profile=app.name)
     row = run_row(settings, run_id, request, source, fleet)
     worker = probe_worker(app)
-    versions = {name: getattr(worker, name) or "unknown" for name in ("python", "celery", "kombu")}
     facts = app_facts(app, table, fleet) | {"acks_late": worker.acks_late}
-    elsewhere: dict[str, Any] = {} if app.worker.command else {"host": {}, "canary_before_seconds": None}
-    row.environment = {**row.environment, **elsewhere, **versions, "app": facts}
+    row.environment["app"] = facts
+    if app.worker.command is None:
+        row.environment["canary_before_seconds"] = None  # the workers may run on another machine
+    elif not fleet.is_measured:
+        row.environment["workers"] = {"start": [declared_conditions(worker)]}
     row.environment[END_OF_VIDEO] = EndOfVideo.TABLE if table else EndOfVideo.EXECUTIONS
     row.environment |= {
         "messages_before": queue.total,
@@ -97,6 +99,14 @@ def require_other_database(settings: Settings, app: AppFile) -> None:
         why = "it is the app's own database"
         remedy = "leave it out, or give Aforo a database of its own"
         raise UsageError("AFORO_DATABASE_URL", why, remedy, value=database.masked(settings.database.url))
+
+
+def declared_conditions(worker: WorkerFacts) -> dict[str, Any]:
+    """Return the conditions of a worker that is not instrumented and runs on this machine, as far as they are known."""
+    host = Host.this()
+    versions = {name: getattr(worker, name) for name in ("python", "celery", "kombu")}
+    machine = {"cpu_model": host.cpu_model, "cores": str(host.cpu_count), "memory_bytes": str(host.memory_bytes)}
+    return {name: value for name, value in (versions | machine).items() if value is not None}
 
 
 def app_facts(app: AppFile, table: VideosTable | None, fleet: WorkerFleet) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from sqlalchemy import select
 from core import database
 from core.app_file import AppFile
 from core.errors import RunFailed, first_line
-from core.models import VideoRow
+from core.models import ExecutionRow, VideoRow
+from core.run import WARM_UP
 from core.settings import Settings
 from core.video import VideoState
 from local.app_worker import LOG
@@ -30,23 +31,27 @@ def send_one(settings: Settings, app: AppFile) -> None:
     Raise RunFailed with the worker's last error line, or with the state that the video is in.
     """
     start = LOG.stat().st_size if LOG.exists() else 0
-    run_id = _inject()
-    state, reason = _state(settings, run_id)
+    wait_seconds = min(WAIT_SECONDS, settings.app_stuck_seconds)
+    run_id = _inject(wait_seconds)
+    subprocess.run([sys.executable, "-m", "capacity", "wait", run_id], check=False)  # it closes the run
+    state, execution = _state(settings, run_id)
     if state == VideoState.DONE:
         click.echo(f"one video of {app.name} was processed from end to end; run {run_id}")
         return
-    cause = _worker_error(start) or reason or f"the worker's log, {LOG}, has no error"
+    cause = _worker_error(start) or execution or f"the worker's log, {LOG}, has no error"
     if state == VideoState.FAILED:
         raise RunFailed(
             app.task, f"the app ended the video as failed: {cause}", "correct the app or app.args", value=run_id
         )
-    why = f"the video is still {state} after {WAIT_SECONDS} s: {cause}"
+    why = f"the video is still {state} after {wait_seconds:g} s: {cause}"
     raise RunFailed(app.place("app.task"), why, "see app.args, app.queue and videos.status", value=run_id)
 
 
-def _inject() -> str:
-    command = [sys.executable, "-m", "injector", "--count", "1", "--size", VIDEO_SIZE, "--mode", "burst", "--monitor"]
-    environment = {**os.environ, "AFORO_APP_STUCK_SECONDS": str(WAIT_SECONDS)}
+def _inject(wait_seconds: float) -> str:
+    """Run the injector for one video that no table shows. Return the id of its run."""
+    options = ["--count", "1", "--size", VIDEO_SIZE, "--mode", "burst", "--note", WARM_UP, "--monitor"]
+    command = [sys.executable, "-m", "injector", *options]
+    environment = {**os.environ, "AFORO_APP_STUCK_SECONDS": str(wait_seconds)}
     ended = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=False)
     for line in ended.stdout.splitlines():
         click.echo(line)
@@ -56,10 +61,12 @@ def _inject() -> str:
 
 
 def _state(settings: Settings, run_id: str) -> tuple[str, str | None]:
+    """Return the state of the video, and how its execution ended if one was recorded."""
     sessions = database.open_sessions(database.open_engine(settings.database.url))
     with sessions() as session:
-        row = session.scalars(select(VideoRow).where(VideoRow.run_id == run_id)).one()
-        return row.state, row.reason
+        state = session.scalars(select(VideoRow.state).where(VideoRow.run_id == run_id)).one()
+        outcomes = session.scalars(select(ExecutionRow.outcome).where(ExecutionRow.run_id == run_id)).all()
+    return state, f"its task ended as {outcomes[-1]} and left the row as it was" if outcomes else None
 
 
 def _worker_error(start: int, log: Path = LOG) -> str | None:

@@ -8,7 +8,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from capacity.analysis.analysed_runs import AnalysedRuns
@@ -30,8 +30,6 @@ from core.results_folder import run_folder
 from core.run import WARM_UP, app_name
 from core.settings import Settings
 
-#: all runs but those that only warm up the slots
-MEASURED_RUNS = select(RunRow).where(RunRow.note != WARM_UP)
 #: most runs that one report analyses: five of each of 16 cells and some more
 ANALYSED_RUNS = 96
 #: most runs that the page draws, at some 50 kB each
@@ -65,17 +63,19 @@ def analyse_runs(session: Session, settings: Settings, run_ids: Sequence[str]) -
 def runs_of(session: Session, settings: Settings, run_id: str | None = None) -> list[RunRow]:
     """Return the runs of one worker, oldest first: that of the run `run_id`, else that of the settings.
 
-    Runs of different apps share no table, because their videos are not the same work.
+    Runs of different apps share no table, because their videos are not the same work. Warm-ups are left out, except
+    for `run_id`.
     """
     app = settings.app.name if settings.app else None
     if run_id is not None:
         app = app_name(find_run(session, run_id).environment)
-    every = session.scalars(MEASURED_RUNS.order_by(RunRow.created_at, RunRow.id))
+    wanted = select(RunRow).where(or_(RunRow.note != WARM_UP, RunRow.id == run_id))
+    every = session.scalars(wanted.order_by(RunRow.created_at, RunRow.id))
     return [run for run in every if app_name(run.environment) == app]
 
 
 def load_and_analyse(session: Session, settings: Settings, run_id: str | None = None) -> AnalysedRuns:
-    """Analyse the recorded runs, up to the maximum number; the run `run_id` is always included."""
+    """Analyse the recorded runs without warm-ups, up to the maximum number. The run `run_id` is always included."""
     runs = {run.id: run for run in runs_of(session, settings, run_id)}
     loader = _Loader(session, settings, read_figures(settings.prometheus.url))
     rows, costs = [], []
@@ -160,9 +160,8 @@ def _query_resources(recorded: RecordedRun, prometheus_url: str) -> Resources:
 def _choose(rows: Sequence[ResultRow], run_id: str | None) -> list[str]:
     """Choose the runs to analyse, among runs that have a video.
 
-    The requested run comes first, then the runs behind the table, then the newest runs. The newest run of each
-    cell comes first, then the next of each, because a cell without an analysed run would be missing from every
-    verdict.
+    The requested run comes first, then the runs behind the table, then the newest runs. Among the newest runs, the
+    newest run of each cell comes first. A cell without an analysed run would be missing from every verdict.
     """
     behind = [row for turn in zip_longest(*(reversed(cell.sources) for cell in fill(rows))) for row in turn if row]
     chosen, videos = [run_id] if run_id else [], 0

@@ -36,6 +36,7 @@ from core.run_options import RUN_OPTIONS
 from core.settings import PROFILE_NAMES, Settings
 from core.size import parse_size, size_label
 from core.video import FINAL_STATES, VideoState
+from core.worker_conditions import read_workers
 
 POLL_SECONDS = 1.0
 STUCK_SECONDS = 1800.0
@@ -131,7 +132,7 @@ class RunLauncher:
             if closed:
                 return
             if finished >= expected:
-                return self._store_calibration(run_id)
+                return self._store_end_conditions(run_id)
             if finished != last:
                 last, changed_at = finished, time.monotonic()
                 if adaptive and self._knows_enough(run_id):
@@ -277,19 +278,20 @@ class RunLauncher:
                     run.status, run.finished_at = RunStatus.FINISHED, time.time()
             return finished, run.count, closed
 
-    def _store_calibration(self, run_id: str) -> None:
-        """Repeat the CPU calibration that the injector ran before sending, to detect a changed machine.
+    def _store_end_conditions(self, run_id: str) -> None:
+        """Store the workers' conditions as they are now, and repeat the CPU calibration of the injector.
 
-        The workers are idle now.
+        Both detect a change since the start of the run. The workers are idle now.
         """
         app = self.settings.app
-        if self.settings.stack == "aws" or (app is not None and app.worker.command is None):
-            return
-        seconds = calibration_seconds()
+        workers = [] if app is not None and not app.worker.instrument else read_workers(self.settings)
+        is_here = self.settings.stack != "aws" and (app is None or app.worker.command is not None)
+        # the key keeps the old name of the CPU calibration, for readers of old runs
+        calibration = {"canary_after_seconds": calibration_seconds()} if is_here else {}
         with self.sessions.begin() as session:
             run = find_run(session, run_id)
-            # the key keeps the old name of the CPU calibration, for readers of old runs
-            run.environment = {**run.environment, "canary_after_seconds": seconds}
+            both = {**run.environment.get("workers", {}), **({"end": workers} if workers else {})}
+            run.environment = {**run.environment, **calibration, "workers": both}
 
     def _set_concurrency(self, request: RunRequest) -> None:
         if self.settings.stack == "native" or self.settings.app is not None:
@@ -358,7 +360,7 @@ def _command(*arguments: str) -> list[str]:
 def _environment(variables: dict[str, str]) -> dict[str, str]:
     """Return this process's environment without the options that differ between runs.
 
-    These options are passed as arguments.
+    The programs get those options as arguments.
     """
     hidden = RUN_OPTIONS - {"USER_ID"}
     return {key: value for key, value in os.environ.items() if key not in hidden} | variables

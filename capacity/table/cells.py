@@ -28,6 +28,8 @@ class CellKey:
     rate_per_minute: float
     concurrency: int
     nodes: int
+    #: over all nodes, because nodes may have different slots
+    slots: int
     #: app whose worker was measured; empty for our reference worker
     app: str = ""
 
@@ -109,9 +111,8 @@ def fill(rows: Iterable[ResultRow]) -> list[TableCell]:
 def key_of(row: ResultRow) -> CellKey:
     """Return the key of the cell that a run belongs to."""
     size = row.size_label
-    return CellKey(
-        label_bytes(size), size, row.mode, row.rate_per_minute or 0.0, row.concurrency, row.nodes, row.app or ""
-    )
+    rate = row.rate_per_minute or 0.0
+    return CellKey(label_bytes(size), size, row.mode, rate, row.concurrency, row.nodes, row.slots, row.app or "")
 
 
 def _cell(key: CellKey, averaged: AveragedRuns) -> TableCell:

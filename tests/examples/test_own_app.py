@@ -85,7 +85,10 @@ class Team:
         if not database.exists():
             return []
         with sqlite3.connect(database) as connection:
-            return connection.execute("SELECT id, status FROM runs ORDER BY created_at").fetchall()
+            try:
+                return connection.execute("SELECT id, status FROM runs ORDER BY created_at").fetchall()
+            except sqlite3.OperationalError:  # the tables are being made
+                return []
 
     def injected(self, run_id):
         file = self.stack.folder / f"results/runs/{run_id}/injected.jsonl"
