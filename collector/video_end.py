@@ -18,7 +18,7 @@ from core.video import Outcome, VideoState
 
 CHUNK = 500
 #: After one of these, no execution of the message follows unless it is delivered once more.
-FINAL_OUTCOMES = frozenset({Outcome.DONE, Outcome.FAILED})
+FINAL_OUTCOMES = frozenset({Outcome.DONE, Outcome.PART, Outcome.FAILED})
 
 
 def finish_videos(session: Session, video_ids: Iterable[str]) -> None:
@@ -38,6 +38,7 @@ def _finish_some(session: Session, video_ids: Sequence[str]) -> None:
     for video in videos:
         executions = of_video[video.id]
         video.started_at = min(execution.started_at for execution in executions)
+        name_parts(executions)
         if video.run_id in decided_here:
             _set_state(video, executions)
 
@@ -59,6 +60,19 @@ def _set_state(video: VideoRow, executions: Sequence[ExecutionRow]) -> None:
     video.reason = (failed[-1].reason or None) if state is VideoState.FAILED and failed else None
 
 
+def name_parts(executions: Sequence[ExecutionRow]) -> None:
+    """Correct the outcomes of all executions of a video but the last one, so that one execution made the video done.
+
+    Their slot time stays. A failed execution whose message was delivered once more is a retried one.
+    """
+    for number, execution in enumerate(executions):
+        later = {other.task_id for other in executions[number + 1 :]}
+        if execution.outcome == Outcome.FAILED and execution.task_id in later:
+            execution.outcome = Outcome.RETRIED
+        elif execution.outcome in {Outcome.DONE, Outcome.PART}:
+            execution.outcome = Outcome.PART if later else Outcome.DONE
+
+
 def final_state(task_id: str, executions: Sequence[ExecutionRow]) -> VideoState | None:
     """Return the final state of a video whose first message is `task_id`. Return None while a message has not ended.
 
@@ -68,4 +82,4 @@ def final_state(task_id: str, executions: Sequence[ExecutionRow]) -> VideoState 
     messages = {task_id}.union(*(execution.sent_task_ids or [] for execution in executions))
     if not all(outcomes.get(message) in FINAL_OUTCOMES for message in messages):
         return None
-    return VideoState.DONE if all(outcomes[message] == Outcome.DONE for message in messages) else VideoState.FAILED
+    return VideoState.FAILED if Outcome.FAILED in outcomes.values() else VideoState.DONE

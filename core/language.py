@@ -54,6 +54,7 @@ OUTCOME_NAMES: Mapping[str, Text] = {
     Outcome.FAILED: STATE_NAMES[VideoState.FAILED],
     Outcome.RETRIED: Text("reintentados", "retried"),
     Outcome.DUPLICATE: Text("duplicados", "duplicate"),
+    Outcome.PART: Text("partes", "parts"),
     Outcome.SUPERSEDED: Text("superados", "superseded"),
     Outcome.LOST: Text("perdidos", "lost"),
 }
@@ -100,6 +101,7 @@ VALIDITY_REASON_NAMES: Mapping[str, Text] = {
     "idle_slots": Text("slots que no trabajaron", "slots that did not work"),
     "work_done_twice": Text("trabajo hecho dos veces", "work done twice"),
     "lost_executions": Text("ejecuciones perdidas", "lost executions"),
+    "missed_executions": Text("ejecuciones no leídas", "executions not read"),
     "retried_executions": Text("ejecuciones reintentadas", "retried executions"),
     "lost_messages": Text("mensajes perdidos", "lost messages"),
     "other_messages": Text("mensajes de otras pruebas", "messages of other runs"),

@@ -54,6 +54,7 @@ def recorded_facts(
         impossible=_impossible(recorded, cycles, saturated),
         superseded_executions=recorded.outcomes[Outcome.SUPERSEDED],
         lost_executions=recorded.outcomes[Outcome.LOST],
+        missed_executions=recorded.run.executions_missed or 0,
         retried_executions=recorded.outcomes[Outcome.RETRIED],
         lost_messages=conservation(recorded).lost_messages,
         earlier_messages=_earlier_messages(recorded),

@@ -66,6 +66,7 @@ class Problem(StrEnum):
     IDLE_SLOTS = "idle_slots"
     WORK_DONE_TWICE = "work_done_twice"
     LOST_EXECUTIONS = "lost_executions"
+    MISSED_EXECUTIONS = "missed_executions"
     RETRIED_EXECUTIONS = "retried_executions"
     LOST_MESSAGES = "lost_messages"
     OTHER_MESSAGES = "other_messages"
@@ -117,6 +118,8 @@ class RunFacts:
     impossible: Reason | None = None
     superseded_executions: int = 0
     lost_executions: int = 0
+    #: executions that left a worker's full spool before the collector read them
+    missed_executions: int = 0
     retried_executions: int = 0
     #: videos without a final state and without a message
     lost_messages: int | None = None
@@ -270,6 +273,8 @@ def _executions(facts: RunFacts) -> Iterator[QualityWarning]:
         yield _warning(Problem.WORK_DONE_TWICE, True, executions=facts.superseded_executions)
     if facts.lost_executions:
         yield _warning(Problem.LOST_EXECUTIONS, True, executions=facts.lost_executions)
+    if facts.missed_executions:
+        yield _warning(Problem.MISSED_EXECUTIONS, True, executions=facts.missed_executions)
     if facts.retried_executions:
         yield _warning(Problem.RETRIED_EXECUTIONS, False, executions=facts.retried_executions)
 

@@ -174,6 +174,11 @@ PROBLEMS: Mapping[Problem, Text] = {
         "{executions} {executions:ejecución perdida|ejecuciones perdidas}: su proceso murió",
         "{executions} {executions:execution|executions} lost: the process died",
     ),
+    Problem.MISSED_EXECUTIONS: Text(
+        "{executions} {executions:ejecución perdida|ejecuciones perdidas}: se descartaron antes de leerlas, porque el "
+        "registro del worker estaba lleno",
+        "{executions} {executions:execution|executions} lost: they left the worker's full spool before they were read",
+    ),
     Problem.RETRIED_EXECUTIONS: Text(
         "{executions} {executions:ejecución reintentada|ejecuciones reintentadas}",
         "{executions} {executions:execution was|executions were} retried",
