@@ -40,7 +40,10 @@ class QueueAttributes:
 
 
 def find_queue(client: SQSClient, name: str) -> str:
-    """Return the URL of queue `name`. Raise EnvironmentFault if it does not exist or SQS does not answer."""
+    """Return the URL of queue `name`.
+
+    Raise EnvironmentFault if the queue does not exist or SQS does not answer.
+    """
     try:
         return client.get_queue_url(QueueName=name)["QueueUrl"]
     except client.exceptions.QueueDoesNotExist:

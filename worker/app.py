@@ -120,7 +120,10 @@ def watch_dead_letters(parts: WorkerApp, settings: Settings) -> None:
 
 
 def write_heartbeats(parts: WorkerApp, settings: Settings) -> None:
-    """Write a heartbeat row, so that other workers know on shutdown that they are not the last one."""
+    """Write a heartbeat row at intervals, so that other workers know that this worker is alive.
+
+    On shutdown, a worker thereby detects whether it is the last one.
+    """
     claims, worker = _claims(settings, forks=True), WorkerProcess.this()
 
     def write_heartbeat() -> None:
@@ -152,7 +155,7 @@ def clean_up(parts: WorkerApp, settings: Settings) -> None:
 
 
 def clean_up_after_dead_slots(settings: Settings) -> None:
-    """Delete the files of a killed slot when its replacement starts."""
+    """Delete the files of a killed task process when its replacement starts."""
 
     def clean_up(**_signal: object) -> None:
         cleanup.clean_up_dead_slots(settings.worker.work_path)
@@ -175,9 +178,10 @@ def _claims(settings: Settings, *, forks: bool = False) -> Claims:
 
 
 def _one_per_process(settings: Settings, worker_metrics: WorkerMetrics) -> Callable[[], task.TaskContext]:
-    """Return a function that builds the task context once per process.
+    """Return a function that returns the task context of the calling process.
 
-    A forked child has another pid, so it builds its own task context. Call this in the worker's main process.
+    The first call in a process builds the context. A forked child has another pid, so it builds its own. Create the
+    function in the worker's main process.
     """
     worker = WorkerProcess.this()
 

@@ -40,14 +40,17 @@ _STORAGE_REASONS: dict[type[storage.StorageError], Reason] = {
 
 
 class ReturnedToQueue(Reject):
-    """Raised to end a delivery and return its message to the queue. The metrics count the delivery under `outcome`."""
+    """Exception that ends a delivery and returns its message to the queue.
+
+    The metrics count the delivery under `outcome`.
+    """
 
     def __init__(self, outcome: str, why: str = "") -> None:
         super().__init__(why, requeue=True)
         self.outcome, self.why = outcome, why
 
     def __reduce__(self) -> tuple[type[ReturnedToQueue], tuple[str, str]]:
-        """Return the constructor call for pickle. Without it, `Reject` would pickle other arguments."""
+        """Return the constructor call for pickle, because `Reject` would pickle other arguments."""
         return type(self), (self.outcome, self.why)
 
 
@@ -55,7 +58,7 @@ class ReturnedToQueue(Reject):
 class TaskContext:
     """Dependencies of the task in one process. `slot()` returns the slot of the calling thread.
 
-    They are created after the fork, because clients and engines do not survive a fork.
+    Create a context after the fork, because clients and engines do not survive a fork.
     """
 
     slot: Callable[[], Slot]
@@ -218,6 +221,6 @@ class Execution:
     def _delete_earlier_outputs(self) -> None:
         """Delete the outputs of earlier executions.
 
-        This is done before and after the work, because a stale worker may upload its output during the work.
+        The task calls this before and after the work, because a stale worker may upload its output during the work.
         """
         self.context.delete_outputs(self.claim.run_id, self.claim.video_id, range(1, self.claim.execution_number))

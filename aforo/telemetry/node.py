@@ -1,6 +1,6 @@
 """Metrics of the machine and its container, read at each scrape.
 
-They cover CPU with steal, PSI, throttling, disk and network.
+The metrics cover CPU with steal, pressure (PSI), throttling, disk and network.
 """
 
 from __future__ import annotations
@@ -82,9 +82,9 @@ def slot_pids(consumer: Any) -> Callable[[], Sequence[int]]:
 
 
 def _host() -> str:
-    """Return the boot id, which all containers of a machine share.
+    """Return the boot id as the name of the machine, because all its containers share the boot id.
 
-    Return the machine's name where the kernel has no boot id.
+    Return the host name where the kernel has no boot id.
     """
     return boot_id() or platform.node()
 
@@ -111,9 +111,9 @@ def _memory() -> Iterator[Metric]:
 
 
 def _pressure(cgroup: Cgroup) -> Metric:
-    """Read the stall times of this process's cgroup.
+    """Read the stall times (PSI) of this process's cgroup.
 
-    Read those of the machine if the cgroup has none (cgroup v1).
+    If the cgroup has none (cgroup v1), read the stall times of the machine.
     """
     family = new_family("aforo_node_pressure_seconds_total")
     for resource in ("cpu", "io", "memory"):

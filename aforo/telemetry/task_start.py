@@ -47,7 +47,7 @@ class Deliveries:
 
 
 def _ready_at(request: Any, sent_at: float | None) -> float | None:
-    """Return the time from which the task could start: after the send and after its `eta`.
+    """Return the epoch time from which the task could start: its send time or its `eta`, the later one.
 
     Return None if the send time is unknown.
     """

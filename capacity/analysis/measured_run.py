@@ -15,7 +15,7 @@ from capacity.runs.result_row import ResultRow
 
 
 class ScenarioFigures(NamedTuple):
-    """X and S of a run from Prometheus' recording rules; None is unknown."""
+    """X and S of a run from Prometheus' recording rules. None is unknown."""
 
     x_per_minute: float | None = None
     s_seconds: float | None = None
@@ -26,7 +26,10 @@ UNKNOWN_FIGURES = ScenarioFigures()
 
 @dataclass(frozen=True)
 class MeasuredRun:
-    """A recorded run with its throughput, service times and stability; `stability` is None for a burst."""
+    """A recorded run with its throughput, service times and stability.
+
+    `stability` is None for a burst.
+    """
 
     recorded: RecordedRun
     figures: ScenarioFigures
@@ -70,7 +73,7 @@ class MeasuredRun:
 
 
 def measure(recorded: RecordedRun, figures: ScenarioFigures = UNKNOWN_FIGURES) -> MeasuredRun:
-    """Compute the figures of a run; `figures` are X and S of the recording rules."""
+    """Compute the figures of a run. `figures` are X and S of the recording rules."""
     executions, slots = recorded.executions, recorded.run.slots
     cycles = throughput.slot_cycles(executions, slots)
     return MeasuredRun(

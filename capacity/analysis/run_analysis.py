@@ -127,6 +127,6 @@ def _facts(
 
 
 def _counted_cpu_seconds(recorded: RecordedRun) -> Floats:
-    """Return ffmpeg's CPU seconds of each counted execution; unknown values are left out."""
+    """Return ffmpeg's CPU seconds of each counted execution, without the unknown values."""
     seconds = recorded.ffmpeg_cpu_seconds[recorded.executions.counted]
     return seconds[np.isfinite(seconds)]

@@ -28,7 +28,10 @@ MOST_LOAD = 1_000_000
 
 
 class Quantity(click.ParamType[float]):
-    """A positive number with a unit of time: `30/min` as a rate per minute, `60s` as seconds."""
+    """Type of an option: a positive number with a unit of time.
+
+    A rate such as `30/min` becomes videos per minute. A duration such as `60s` becomes seconds.
+    """
 
     def __init__(self, name: str, *, rate: bool) -> None:
         self.name = name
@@ -36,7 +39,7 @@ class Quantity(click.ParamType[float]):
         self.pattern = re.compile(rf"(\d+(?:\.\d+)?(?:e\d+)?)\s*{'/' if rate else ''}\s*(s|min|h)")
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return videos per minute or seconds; the error for any other value shows an example."""
+        """Return videos per minute or seconds. The error for any other value shows an example."""
         if isinstance(value, float):
             return value
         match = self.pattern.fullmatch(str(value).strip())
@@ -132,7 +135,7 @@ def _demand(
 
 
 def _measured(runs: str) -> ResultRow:
-    """Return, of the given runs, the run with the highest X_sat."""
+    """Return the run with the highest X_sat among the runs with these ids."""
     rows = [row for row in load_rows(run_ids(runs)) if row.service_mean_seconds is not None]
     if not rows:
         raise UsageError("plan --runs", "none of the runs has a service time", "give runs that finished videos")

@@ -1,4 +1,4 @@
-"""Run one test with the command-line programs that a user would run, and return its result row."""
+"""Carry out one run with the command-line programs that a user would run. Return its result row."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ INJECTOR_END_SECONDS = 30.0
 
 
 class MeasurementFailed(AforoError):
-    """A program that the launcher started failed, or the queue or the run makes no progress."""
+    """Error: a program of the run failed, or the queue or the run makes no progress."""
 
 
 @dataclass(frozen=True)
@@ -67,12 +67,12 @@ Progress = Callable[[int, int], None]
 
 
 def no_progress(_finished: int, _expected: int) -> None:
-    """Ignore the progress of a run."""
+    """Do nothing with the progress of a run."""
 
 
 @dataclass(frozen=True)
 class RunLauncher:
-    """Launcher of runs on the configured stack (queue, database, workers)."""
+    """Launcher of runs on the configured stack of queue, database and workers."""
 
     settings: Settings
     sessions: Sessions
@@ -97,13 +97,13 @@ class RunLauncher:
         return self.row(run_id)
 
     def row(self, run_id: str) -> ResultRow:
-        """Return the final row of a finished run; store its verdicts, write table and report."""
+        """Return the final row of a finished run. Store its verdicts, and write table and report."""
         with reading(self.sessions) as session:
             recording_rules.wait_settled(session, find_run(session, run_id), self.settings.prometheus.url)
         return self.analyse(run_id).run(run_id).row
 
     def analyse(self, run_id: str | None = None) -> AnalysedRuns:
-        """Analyse the recorded runs, always including `run_id`; store verdicts, write table and report."""
+        """Analyse the recorded runs, always including `run_id`. Store verdicts, and write table and report."""
         with reading(self.sessions) as session:
             analysed = load_and_analyse(session, self.settings, run_id)
         write_results(self.sessions, self.settings, analysed, self.lang)
@@ -233,7 +233,7 @@ class RunLauncher:
             raise EnvironmentFault("worker", f"its nodes have {slots} slots", remedy, value=self.settings.stack)
 
     def _inject(self, request: RunRequest, progress: Progress) -> str:
-        """Run the injector as a user would, and show its progress; return the id of the run."""
+        """Run the injector as a user would, and show its progress. Return the id of the run."""
         run_id = new_run_id(request.mode, size_label(parse_size(request.size)), request.concurrency)
         with tempfile.TemporaryFile("w+") as stderr:
             injector = subprocess.Popen(_command("injector", *_injector_options(request), "--run-id", run_id),
@@ -280,7 +280,7 @@ def _command(*arguments: str) -> list[str]:
 def _environment(variables: dict[str, str]) -> dict[str, str]:
     """Return this process's environment without the options that differ between runs.
 
-    These options are passed as arguments.
+    The programs get those options as arguments.
     """
     hidden = RUN_OPTIONS - {"USER_ID"}
     return {key: value for key, value in os.environ.items() if key not in hidden} | variables

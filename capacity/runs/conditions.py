@@ -1,7 +1,4 @@
-"""Conditions of a run. Pure.
-
-Only runs under equal conditions are averaged or compared.
-"""
+"""Conditions of a run. Only runs under equal conditions are averaged or compared."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ FROM_LABELS = (
 
 @dataclass(frozen=True)
 class Conditions:
-    """The video, its processing, and the machines of the workers; None is unknown.
+    """The video, its processing and the machines of the workers. None is unknown.
 
     The name of a machine is left out, because a container has another one in each run. Where workers differ, a value
     is the text of all their values, joined by ` + `.

@@ -35,7 +35,7 @@ MOST_SLOTS = 1 << 32
 
 @dataclass(frozen=True)
 class VideoCounts:
-    """Number of videos of a run by state; the states add up to `injected`."""
+    """Number of videos of a run by state. The states must add up to `injected`."""
 
     injected: int
     done: int
@@ -126,7 +126,7 @@ def _column(table: type[VideoRow | ExecutionRow], name: str) -> Any:
 
 
 def unfinished_since(session: Session, run_id: str) -> float | None:
-    """Return the start of the earliest execution that is still running; None when there is none."""
+    """Return the start of the earliest execution that is still running. Return None if none runs."""
     open_executions = (ExecutionRow.run_id == run_id, ExecutionRow.ended_at.is_(None), ExecutionRow.outcome.is_(None))
     return session.scalar(select(func.min(ExecutionRow.started_at)).where(*open_executions))
 

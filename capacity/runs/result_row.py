@@ -1,4 +1,4 @@
-"""Result row of a run: the scenario's figures, then the figures that support them. Pure."""
+"""Result row of a run: the scenario's figures, then the figures that support them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ AGREEMENT_RATIO = 0.001
 
 @dataclass(frozen=True)
 class ResultRow:
-    """Figures of one run; None is unknown. `x_per_minute` and `s_seconds` come from the recording rules."""
+    """Figures of one run. None is unknown. `x_per_minute` and `s_seconds` come from the recording rules."""
 
     run_id: str
     status: str
@@ -79,7 +79,7 @@ class ResultRow:
 
     @property
     def agrees(self) -> bool | None:
-        """Return True if Prometheus and database agree to 0.1 %; None when one of them is unknown."""
+        """Return True if Prometheus and database agree to 0.1 %. Return None if either is unknown."""
         pairs = ((self.x_per_minute, self.x_database), (self.s_seconds, self.s_database))
         if any(a is None or b is None for a, b in pairs):
             return None

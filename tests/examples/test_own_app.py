@@ -1,4 +1,7 @@
-"""The example app, run as its team would run it: measured exactly with every pool, without our database."""
+"""The example app, run as its team would run it.
+
+Its metrics are exact with every pool, without our database.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ TABLE = {
 
 
 class OwnApp:
-    """A queue, a worker of the example on it, and our programs."""
+    """The example app: a queue, a worker on the queue, and our programs."""
 
     def __init__(self, folder, queue):
         self.folder, self.queue = folder, queue
@@ -58,7 +61,7 @@ class OwnApp:
 
     @contextmanager
     def running(self, *command):
-        """Run `python -m COMMAND` during the test, in a process group that ends with it."""
+        """Run `python -m COMMAND` during the test. At the end, end its process group."""
         with (self.folder / f"{command[0]}.out").open("ab") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", *command],
@@ -88,7 +91,10 @@ class OwnApp:
         )
 
     def value(self, family, **labels):
-        """Return the sum of the worker's samples of a family that have `labels`; None if there are none."""
+        """Return the sum of the worker's samples of a family that have `labels`.
+
+        Return None if there are none.
+        """
         return total(self.metrics_port, family, **labels)
 
 
