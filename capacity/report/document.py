@@ -123,12 +123,12 @@ def _of_bandwidth(utilisation: float | None) -> str:
 def _check(run: RunAnalysis) -> tuple[str, ...]:
     counts, unknown = run.recorded.video_counts, UNKNOWN.to(LANG)
     holds = counts.is_conserved and counts.injected == run.row.count
-    mismatch = run.little.mismatch
+    excess = run.little.excess
     warnings = "; ".join(sentence(warning.evidence, LANG) for warning in run.warnings) or "sin reservas"
     return (
         run.row.run_id,
         f"{counts.done}/{run.row.count} {'se cumple' if holds else 'NO SE CUMPLE'}",
         {True: "sí", False: "NO", None: unknown}[run.row.agrees],
-        percent(mismatch, LANG) if math.isfinite(mismatch) else unknown,
+        percent(excess, LANG) if math.isfinite(excess) else unknown,
         warnings if is_valid(run.warnings) else f"**no confiable**: {warnings}",
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from capacity.estimators.interval import Floats
+from capacity.estimators.littles_law import QueueReadings
 from core.promql import Series, summed_over_machines
 
 #: time after a run in which the workers' last CPU seconds arrive; they are counted when ffmpeg ends
@@ -41,6 +42,7 @@ GAUGES = {
     "clock_ahead": "max (aforo_node_clock_timestamp_seconds - timestamp(aforo_node_clock_timestamp_seconds))",
     "clock_behind": "min (aforo_node_clock_timestamp_seconds - timestamp(aforo_node_clock_timestamp_seconds))",
     "messages": f"sum (aforo_sqs_messages_visible {_READ}) + sum (aforo_sqs_messages_in_flight {_READ})",
+    "messages_read_at": f"max (aforo_sqs_last_success_timestamp_seconds {_READ})",
 }
 
 
@@ -97,6 +99,17 @@ class Resources:
         offsets = [self._known(key) for key in ("clock_ahead", "clock_behind")]
         smallest = [float(values.min()) for values in offsets if values.size]
         return max(smallest, key=abs, default=None)
+
+    def queue_readings(self) -> QueueReadings:
+        """Return each reading of the queue once, by the time at which the exporter read it.
+
+        Several samples may repeat one reading. Samples without that time, of earlier versions, are left out.
+        """
+        unknown = np.full(self.times.size, np.nan)
+        at, messages = (self.samples.get(key, unknown) for key in ("messages_read_at", "messages"))
+        known = np.isfinite(at) & np.isfinite(messages)
+        moments, first = np.unique(at[known], return_index=True)
+        return QueueReadings(moments, messages[known][first])
 
     def other_cpu_ratio(self, start: float, end: float) -> float | None:
         """Return the share of the machine's CPU that other processes used from start to end.

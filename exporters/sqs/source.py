@@ -77,8 +77,9 @@ class QueueSource:
         else:
             self._failure, self._reading = next(iter(reading.failures.values()), None), reading
             self._record(reading)
-        self._queue_text = to_text(_queue_families(self._reading))
-        self._last_success_text = to_text([_per_queue("last_success_timestamp_seconds", self._answered)])
+        counts, moments = _queue_families(self._reading), [_per_queue("last_success_timestamp_seconds", self._answered)]
+        # in one statement, because a scrape between two would pair the counts with an older moment
+        self._queue_text, self._last_success_text = to_text(counts), to_text(moments)
         self._polled_at = self.clock()
 
     def fetch(self, timeout_seconds: float = math.inf) -> Collected:

@@ -10,6 +10,7 @@ from capacity.analysis.bottleneck_evidence import cell_evidence
 from capacity.analysis.measured_run import measure
 from capacity.analysis.run_analysis import analyse
 from capacity.diagnosis.bottleneck import Cause
+from capacity.estimators.littles_law import videos_present
 from capacity.estimators.stability import judge_stability
 from capacity.report.statements import bandwidth_limits, stability
 from capacity.runs.conditions import Conditions
@@ -126,6 +127,43 @@ def test_conditions_of_the_run_become_warnings(recorded):
     analysis = analyse(measure(recorded), samples, usual_calibration_seconds=0.20)
     assert [warning.name for warning in analysis.warnings] == ["canary_changed", "clock_offset", "other_processes"]
     assert analysis.bottleneck.cause is Cause.CPU
+
+
+def with_readings(recorded, share=1.0):
+    """Return a sample per second of a queue that is read every 0.7 s and counts `share` of the messages."""
+    times = recorded.run.created_at + np.arange(30.0)
+    read_at = recorded.run.created_at + 0.7 * np.floor(np.arange(30.0) / 0.7)
+    present = videos_present(recorded.uploaded_at, recorded.updated_at, read_at)
+    return Resources(times, {"messages": share * present, "messages_read_at": read_at})
+
+
+def test_each_reading_of_the_queue_counts_once_by_its_own_time():
+    samples = {
+        "messages": np.array([np.nan, 3, 3, 2, 5]),
+        "messages_read_at": np.array([np.nan, 1.2, 1.2, 3.1, np.nan]),
+    }
+    readings = Resources(np.arange(5.0), samples).queue_readings()
+    assert (readings.at.tolist(), readings.messages.tolist()) == ([1.2, 3.1], [3.0, 2.0])
+    undated = Resources(np.arange(5.0), {"messages": np.ones(5)}).queue_readings()
+    assert undated.at.size == 0
+
+
+def test_littles_law_compares_the_readings_with_the_records(recorded):
+    assert analyse(measure(recorded), with_readings(recorded)).little.excess == 0.0
+    more = analyse(measure(recorded), with_readings(recorded, share=1.2))
+    assert [warning.name for warning in more.warnings] == ["littles_law"]
+
+
+def test_littles_law_is_unknown_for_a_burst_that_stopped_early(recorded):
+    """The queue counted the cancelled videos until then, and their records are gone."""
+    recorded.run.environment = recorded.run.environment | {"asked_count": 24}
+    analysis = analyse(measure(recorded), with_readings(recorded, share=2.0))
+    assert (analysis.little.agreement, analysis.warnings) == ("unknown", ())
+
+
+def test_the_limit_is_wider_where_the_counters_of_aws_may_be_late(recorded):
+    recorded.run.environment = recorded.run.environment | {"stack": "aws"}
+    assert analyse(measure(recorded), with_readings(recorded)).little.limit > 0.5
 
 
 COST = VideoCost(1, 10.0, STAGES, 1.0)
