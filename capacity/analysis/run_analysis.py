@@ -126,6 +126,7 @@ def _facts(
 
 
 def _counted_cpu_seconds(recorded: RecordedRun) -> Floats:
-    """Return ffmpeg's CPU seconds of each counted execution; unknown values are left out."""
-    seconds = recorded.ffmpeg_cpu_seconds[recorded.executions.counted]
+    """Return ffmpeg's CPU seconds of each counted execution in start order; unknown values are left out."""
+    by_start = np.argsort(recorded.executions.started_at, kind="stable")
+    seconds = recorded.ffmpeg_cpu_seconds[by_start][recorded.executions.counted[by_start]]
     return seconds[np.isfinite(seconds)]

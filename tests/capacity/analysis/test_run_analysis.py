@@ -122,7 +122,7 @@ def test_the_clock_is_read_from_the_quickest_answer_of_the_farthest_node():
 
 def test_conditions_of_the_run_become_warnings(recorded):
     run = recorded.run
-    run.environment = {**run.environment, "canary_before_seconds": 0.20, "canary_after_seconds": 0.22}
+    run.environment = {**run.environment, "canary_before_seconds": 0.20, "canary_after_seconds": 0.23}
     samples = with_gauges(with_samples(recorded, worker=1.5), clock_ahead=0.4, clock_behind=0.01)
     analysis = analyse(measure(recorded), samples, usual_calibration_seconds=0.20)
     assert [warning.name for warning in analysis.warnings] == ["canary_changed", "clock_offset", "other_processes"]
