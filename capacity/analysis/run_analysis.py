@@ -115,7 +115,9 @@ def _facts(
         calibration_after_seconds=environment.get("canary_after_seconds"),
         calibration_usual_seconds=usual_calibration_seconds,
         clock_offset_seconds=during.clock_offset(),
-        other_cpu_ratio=resources.other_cpu_ratio(*window),
+        other_cpu_ratio=resources.other_cpu_ratio(
+            *window, recorded.executions.started_at, recorded.executions.ended_at
+        ),
         ffmpeg_cpu_seconds=_counted_cpu_seconds(recorded),
         skewed_stamps=throughput.skewed_stamps(measured.cycles),
         duplicate_deliveries=row.duplicates,

@@ -111,17 +111,31 @@ class Resources:
         moments, first = np.unique(at[known], return_index=True)
         return QueueReadings(moments, messages[known][first])
 
-    def other_cpu_ratio(self, start: float, end: float) -> float | None:
-        """Return the share of the machine's CPU that other processes used from start to end.
+    def other_cpu_ratio(self, start: float, end: float, started_at: Floats, ended_at: Floats) -> float | None:
+        """Return the share of the machine's CPU that other processes used from start to end; None when unknown.
 
-        The workers' CPU is read until a few seconds after the end, because ffmpeg's is counted when it ends.
+        `started_at` and `ended_at` are those of the workers' executions. The workers' counter shows the CPU of an
+        execution only when ffmpeg has ended. So their CPU per slot second is that of the executions that ended between
+        the counter's first and last sample, and both sides are compared over the samples of the machine.
         """
-        within = self.during(start, end)
-        ours = self.during(start, end + AFTERMATH_SECONDS).increase("worker")
-        cores, busy = within.latest("cores"), within.cpu_rate(BUSY_MODES - {"steal"})
-        if not cores or busy is None or ours is None:
+        within, until_counted = self.during(start, end), self.during(start, end + AFTERMATH_SECONDS)
+        cores, busy, span = within.latest("cores"), within.cpu_rate(BUSY_MODES - {"steal"}), within.span("cpu.user")
+        counted, ours = until_counted.span("worker"), until_counted.increase("worker")
+        if not cores or busy is None or span is None or counted is None or ours is None:
             return None
-        return max(0.0, busy - ours / (end - start)) / cores
+        complete = (ended_at > counted[0]) & (ended_at <= counted[1])
+        slot_seconds = float((ended_at - started_at)[complete].sum())
+        if slot_seconds <= 0:
+            return None
+        inside = (np.minimum(ended_at, span[1]) - np.maximum(started_at, span[0])).clip(min=0).sum()
+        our_cores = ours / slot_seconds * float(inside) / (span[1] - span[0])
+        return max(0.0, busy - our_cores) / cores
+
+    def span(self, key: str) -> tuple[float, float] | None:
+        """Return the times of the first and the last known sample; None when fewer than two are known."""
+        values = self.samples.get(key, np.full(self.times.size, np.nan))
+        known = self.times[np.isfinite(values)]
+        return (float(known[0]), float(known[-1])) if known.size > 1 else None
 
     def cpu_rate(self, modes: frozenset[str]) -> float | None:
         """Return the mean number of cores busy in these CPU modes; None when unknown."""
@@ -154,13 +168,20 @@ def read_resources(query: RangeQuery, start: float, end: float) -> Resources:
 
     `query` takes expression, start, end and step, and returns the series.
     """
-    step = max(1.0, round((end - start) / SAMPLE_POINTS))
-    times = np.arange(start, end + AFTERMATH_SECONDS + step / 2, step)
+    times = sample_times(start, end)
+    step = float(times[1] - times[0])
     samples: dict[str, Floats] = {}
     for family, expression in (COUNTERS | GAUGES).items():
         for series in query(expression, float(times[0]), float(times[-1]), step):
             samples[".".join([family, *(series.labels[label] for label in sorted(series.labels))])] = _on(times, series)
     return Resources(times, samples)
+
+
+def sample_times(start: float, end: float) -> Floats:
+    """Return evenly spaced times from start to exactly `AFTERMATH_SECONDS` after the end, 1 s or more apart."""
+    seconds = end + AFTERMATH_SECONDS - start
+    step = max(1.0, (end - start) / SAMPLE_POINTS)
+    return np.linspace(start, end + AFTERMATH_SECONDS, int(seconds // step) + 1)
 
 
 def _on(times: Floats, series: Series) -> Floats:

@@ -15,7 +15,7 @@ from capacity.estimators.stability import judge_stability
 from capacity.report.statements import bandwidth_limits, stability
 from capacity.runs.conditions import Conditions
 from capacity.runs.recorded_run import load_run
-from capacity.runs.resource_samples import Resources
+from capacity.runs.resource_samples import AFTERMATH_SECONDS, SAMPLE_POINTS, Resources, sample_times
 from core.models import RunRow
 from core.run import Mode, RunStatus
 from tests.capacity.result_rows import ELSEWHERE, row
@@ -97,19 +97,53 @@ def test_one_slot_is_not_compared_with_itself(tmp_path):
     assert analysis.gain_from_here == pytest.approx(0.9)
 
 
-def test_cpu_of_other_processes_excludes_the_workers_and_the_hypervisor(recorded):
+def machine(started, ended, end, *, other=0.0, since=0.0, overhead=0.02):
+    """Return samples of a machine with two cores, by a grid of the reader, on which only our videos and `other` run.
+
+    A running video uses one core, which the workers' counter shows when it has ended. `overhead` is the workers' own.
+    """
+    times = sample_times(0.0, end)
+    busy = np.clip(times[:, None] - started, 0, ended - started).sum(axis=1) + (other + overhead) * times
+    ours = ((ended <= times[:, None]) * (ended - started)).sum(axis=1) + overhead * times
+    seen = np.where(times >= since, 1.0, np.nan)
+    return Resources(times, {"cores": 2.0 * seen, "cpu.user": busy * seen, "worker": ours * seen})
+
+
+def test_the_cpu_of_other_processes_is_what_the_workers_did_not_use():
+    started = np.repeat(np.arange(0.0, 60, 6.0), 2)
+    for other, ratio in ((0.0, 0.0), (0.4, 0.2)):
+        resources = machine(started, started + 6, 60.0, other=other)
+        assert resources.other_cpu_ratio(0, 60, started, started + 6) == pytest.approx(ratio, abs=0.002)
+
+
+def test_without_samples_of_the_machine_or_the_workers_the_cpu_of_others_is_unknown(recorded):
+    executions = recorded.executions
     window = (recorded.run.created_at, recorded.run.created_at + 60)
-    assert with_samples(recorded).other_cpu_ratio(*window) is None
-    assert with_samples(recorded, worker=1.5).other_cpu_ratio(*window) == pytest.approx(0.2)
-    assert with_samples(recorded, worker=2.5).other_cpu_ratio(*window) == 0.0
+    for resources in (Resources(np.empty(0)), with_samples(recorded)):
+        assert resources.other_cpu_ratio(*window, executions.started_at, executions.ended_at) is None
 
 
-def test_the_workers_cpu_that_is_counted_when_the_last_ffmpeg_has_ended_is_no_other_process(recorded):
-    resources = with_samples(recorded, worker=1.0)
-    resources.samples["worker"][-1] += 22.5
-    start, end = resources.times[0], resources.times[-2]
-    assert resources.during(start, end).other_cpu_ratio(start, end) > 0.2
-    assert resources.other_cpu_ratio(start, end) == pytest.approx(0.2)
+def test_samples_that_begin_late_do_not_turn_our_cpu_into_that_of_others():
+    """Prometheus was absent for the first 60 of 300 s: 18.5 % before."""
+    started = np.repeat(np.arange(0.0, 300, 6.0), 2)
+    resources = machine(started, started + 6, 300.0, since=60.0)
+    assert resources.other_cpu_ratio(0, 300, started, started + 6) == pytest.approx(0.0, abs=0.002)
+
+
+def test_long_videos_that_end_between_two_samples_are_not_other_processes():
+    """80 minutes of 601 s videos, one sample every 16 s: 12.4 % before, because the last videos were missing."""
+    started = np.repeat(601.0 * np.arange(8), 2)
+    for since in (0.0, 300.0):
+        resources = machine(started, started + 601, 4808.0, since=since)
+        assert resources.other_cpu_ratio(0, 4808, started, started + 601) == pytest.approx(0.0, abs=0.002)
+
+
+def test_the_last_sample_is_some_seconds_after_the_run():
+    """The workers' counter shows the last videos only then."""
+    for end in (60.0, 300.0, 4800.0, 4803.3):
+        times = sample_times(0.0, end)
+        assert (times[0], times[-1]) == (0.0, pytest.approx(end + AFTERMATH_SECONDS))
+        assert times.size <= SAMPLE_POINTS + 7
 
 
 def test_the_clock_is_read_from_the_quickest_answer_of_the_farthest_node():
