@@ -232,15 +232,15 @@ class Worker:
     ffmpeg_memory_mib: int = setting(
         "AFORO_WORKER_FFMPEG_MEMORY_MIB", "4096", _whole(1024, 1048576), "address space one ffmpeg may use"
     )
-    ceilings: str = setting(
-        "AFORO_WORKER_CEILINGS",
+    bandwidth_limits: str = setting(
+        "AFORO_WORKER_BANDWIDTH_LIMITS",
         "local",
         _choice("none", "local", "all"),
         "which bandwidth limits a starting worker measures once per day: none; local, the disk and an S3 other than "
         "AWS's; all, real S3 too (writes, reads and deletes 4 objects under S3_PROCESSED_PREFIX)",
     )
-    max_attempts: int = setting(
-        "AFORO_WORKER_MAX_ATTEMPTS", "4", _whole(1, 100), "executions of one video before it fails"
+    max_executions: int = setting(
+        "AFORO_WORKER_MAX_EXECUTIONS", "4", _whole(1, 100), "executions of one video before it fails"
     )
     shutdown_seconds: int = setting(
         "AFORO_WORKER_SHUTDOWN_SECONDS", "20", _whole(0, 3600), "time for running tasks to finish after SIGTERM"

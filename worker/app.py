@@ -19,6 +19,7 @@ from aforo.telemetry import instrument
 from aforo.telemetry.celery_events import Forwarder, forward_events
 from aforo.telemetry.label_values import Operation
 from aforo.telemetry.node import NodeCollector, slot_pids
+from aforo.telemetry.slot_number import slot_number
 from aforo.telemetry.worker_metrics import WorkerMetrics
 from core import aws, database, sqs_queue
 from core.broker import make_celery
@@ -32,6 +33,7 @@ from worker.claims import BEAT_SECONDS, Claims
 from worker.dead_letter_watch import DeadLetterWatch
 from worker.media.transcode import Transcoder
 from worker.payload import check_payload
+from worker.process_identity import WorkerProcess
 from worker.slot import Slot
 
 logger = logging.getLogger(__name__)
@@ -114,7 +116,7 @@ def watch_dead_letters(parts: WorkerApp, settings: Settings) -> None:
 
 def write_heartbeats(parts: WorkerApp, settings: Settings) -> None:
     """Write a heartbeat row, so that other workers know on shutdown that they are not the last one."""
-    claims, worker = _claims(settings, forks=True), Slot.this()
+    claims, worker = _claims(settings, forks=True), WorkerProcess.this()
 
     def write_heartbeat() -> None:
         try:
@@ -157,34 +159,36 @@ def leave(settings: Settings) -> None:
     """Free this worker's claims and remove its heartbeat row. The last worker interrupts the open runs."""
     claims = _claims(settings, forks=True)
     claims.release_dead_claims()
-    if claims.remove_worker(Slot.this()):
+    if claims.remove_worker(WorkerProcess.this()):
         claims.interrupt_runs()
 
 
 def _claims(settings: Settings, *, forks: bool = False) -> Claims:
     sessions = database.open_sessions(database.open_engine(settings.database.url, forks=forks))
     lease = float(settings.queue.visibility_timeout_seconds)
-    return Claims(sessions, lease, settings.worker.max_attempts, settings.storage.processed_prefix)
+    return Claims(sessions, lease, settings.worker.max_executions, settings.storage.processed_prefix)
 
 
 def _one_per_process(settings: Settings, worker_metrics: WorkerMetrics) -> Callable[[], task.TaskContext]:
     """Return a function that builds the task context once per process.
 
-    A forked child has another pid, so it builds its own task context.
+    A forked child has another pid, so it builds its own task context. Call this in the worker's main process.
     """
+    worker = WorkerProcess.this()
 
     @lru_cache(maxsize=1)
     def context_of(_pid: int) -> task.TaskContext:
-        return _task_context(settings, worker_metrics)
+        return _task_context(settings, worker_metrics, worker)
 
     return lambda: context_of(os.getpid())
 
 
-def _task_context(settings: Settings, worker_metrics: WorkerMetrics) -> task.TaskContext:
+def _task_context(settings: Settings, worker_metrics: WorkerMetrics, worker: WorkerProcess) -> task.TaskContext:
     work_path = settings.worker.work_path.resolve() / str(os.getpid())
     work_path.mkdir(parents=True, exist_ok=True)
+    process = WorkerProcess.this()
     return task.TaskContext(
-        slot=Slot.this(),
+        slot=lambda: Slot(process, worker, slot_number()),
         claims=_claims(settings),
         storage=open_storage(settings),
         transcoder=Transcoder.from_settings(settings.worker),

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 from sqlalchemy.exc import SQLAlchemyError
 
+from aforo.sqs.redrive_policy import url_of_arn
 from aforo.telemetry import event_channel
 from aforo.telemetry.label_values import Operation
 from core import sqs_queue
@@ -78,7 +79,7 @@ class DeadLetterWatch:
         arn = sqs_queue.read_attributes(self.client, self.queue_url).dead_letter_arn
         if arn is None:
             return
-        url = sqs_queue.url_of_arn(self.client, arn)
+        url = url_of_arn(self.client, arn)
         depth = sqs_queue.read_attributes(self.client, url).total
         if depth == self._handled_depth and time.monotonic() - self._read_at < REREAD_SECONDS:
             return

@@ -53,12 +53,12 @@ class ReturnedToQueue(Reject):
 
 @dataclass
 class TaskContext:
-    """Dependencies of the task in one slot.
+    """Dependencies of the task in one process. `slot()` returns the slot of the calling thread.
 
     They are created after the fork, because clients and engines do not survive a fork.
     """
 
-    slot: Slot
+    slot: Callable[[], Slot]
     claims: Claims
     storage: Storage
     transcoder: Transcoder
@@ -111,7 +111,7 @@ def _deliver(
 ) -> dict[str, Any]:
     timer = StageTimer()
     with timer(Stage.CLAIM):
-        claim = context.claims.claim(video_id, context.slot, message.receive_count if message else None, started_at)
+        claim = context.claims.claim(video_id, context.slot(), message.receive_count if message else None, started_at)
     if isinstance(claim, ClaimDenied):
         return _end_denied(context, claim, video_id, run_id)
     execution = Execution(context, claim, timer)
@@ -133,7 +133,7 @@ def _end_denied(context: TaskContext, denial: ClaimDenied, video_id: str, run_id
     if denial is ClaimDenied.UNKNOWN:
         raise Reject(f"{video_id}: {denial}", requeue=True)
     if denial is ClaimDenied.EXHAUSTED:
-        context.delete_outputs(run_id, video_id, range(1, context.claims.max_attempts + 1))
+        context.delete_outputs(run_id, video_id, range(1, context.claims.max_executions + 1))
         raise VideoFailed(Reason.WORKER_LOST, f"{video_id}: no execution is left")
     return {"outcome": Outcome.DUPLICATE.value}
 

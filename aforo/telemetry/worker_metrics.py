@@ -64,10 +64,12 @@ class WorkerMetrics:
         self._stages: set[str] = set()
         self._initialised: set[str] = set()
         self._outcomes: dict[str, str] = {}
+        self._free_since: dict[int, float] = {}
         self._max_rss_bytes = 0
         self._handlers: dict[str, Callable[[Event], None]] = {
             "stage": self._count_stage,
             "delivery": self._count_delivery,
+            "slot_free": lambda event: self._free_since.update({event["slot"]: event["at"]}),
             "result": self._count_result,
             "polled": self._count_poll,
             "invalid_message": lambda event: self.invalid_messages.labels(event["reason"]).inc(),
@@ -180,11 +182,18 @@ class WorkerMetrics:
         return name
 
     def _count_delivery(self, event: Event) -> None:
+        """Count the start of a task, with the idle time of its slot while the message waited.
+
+        The slot's first task has no idle time, nor has the task after a killed one, whose end is unknown. A slot
+        without work is not idle, so the idle time starts no earlier than the time at which the message was ready.
+        """
         self._initialise_task(event["task"])
-        if "queue_wait" in event:
-            self.queue_wait.labels(event["task"]).observe(event["queue_wait"])
-        if "idle" in event:
-            self.idle.observe(event["idle"])
+        free_since = self._free_since.pop(event["slot"], None)
+        if "ready_at" in event:
+            started_at, ready_at = event["started_at"], event["ready_at"]
+            self.queue_wait.labels(event["task"]).observe(max(0.0, started_at - ready_at))
+            if free_since is not None:
+                self.idle.observe(max(0.0, started_at - max(free_since, ready_at)))
         if event["receive_count"] > 1:
             self.redeliveries.labels(event["task"]).inc()
 

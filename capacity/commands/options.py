@@ -10,33 +10,33 @@ import click
 
 from core.errors import UsageError
 from core.language import LANGUAGES
-from core.settings import PROFILE_NAMES, Settings
+from core.settings import PROFILE_NAMES, Settings, declared
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def setting_option(
-    flag: str, setting: str, read: Callable[[Settings], Any], text: str, *, type: Any
+    flag: str, variable: str, read: Callable[[Settings], Any], text: str, *, type: Any
 ) -> Callable[[Command], Command]:
     """Return a click option whose default is a setting from the environment or `.env`.
 
-    The help text shows the name of the environment variable.
+    The help text shows the name of the environment variable and the default that the setting declares.
     """
-    variable, default = setting.split("=")
+    default = next(entry["default"] for entry in declared() if entry["name"] == variable)
     names = ", ".join(filter(None, [variable, default and f"default {default}"]))
     return click.option(flag, type=type, default=lambda: read(Settings.from_process()), help=f"{text} [env: {names}].")
 
 
 lang_option = setting_option(
     "--lang",
-    "AFORO_LANG=es",
+    "AFORO_LANG",
     lambda settings: settings.lang,
     "Language of results and progress",
     type=click.Choice(LANGUAGES),
 )
 profile_option = setting_option(
     "--profile",
-    "PROFILE=",
+    "PROFILE",
     lambda settings: settings.profile,
     "Encoding of the videos, by default that of AFORO_WORKER_PROFILE",
     type=click.Choice(PROFILE_NAMES),

@@ -48,17 +48,17 @@ class Quantity(click.ParamType[float]):
 
 
 PLAN_OPTIONS = (
-    setting_option("--wait-p95", "AFORO_PLAN_WAIT_P95=60s", lambda s: s.plan.wait_p95_seconds,
+    setting_option("--wait-p95", "AFORO_PLAN_WAIT_P95", lambda s: s.plan.wait_p95_seconds,
                    "Queue wait that 95 % of the videos stay below", type=Quantity("duration", rate=False)),
-    setting_option("--arrival-cv", "AFORO_PLAN_ARRIVAL_CV=1.0", lambda s: s.plan.arrival_cv,
+    setting_option("--arrival-cv", "AFORO_PLAN_ARRIVAL_CV", lambda s: s.plan.arrival_cv,
                    "Coefficient of variation of the arrival intervals; 1 for independent users", type=Finite(0, 5)),
-    setting_option("--max-utilisation", "AFORO_PLAN_MAX_UTILISATION=0.8", lambda s: s.plan.max_utilisation,
+    setting_option("--max-utilisation", "AFORO_PLAN_MAX_UTILISATION", lambda s: s.plan.max_utilisation,
                    "Highest share of busy slots", type=Finite(0.05, 0.99)),
-    setting_option("--spare-workers", "AFORO_PLAN_SPARE_WORKERS=1", lambda s: s.plan.spare_workers,
+    setting_option("--spare-workers", "AFORO_PLAN_SPARE_WORKERS", lambda s: s.plan.spare_workers,
                    "Extra workers, so that one may fail", type=click.IntRange(0)),
-    setting_option("--price-per-hour", "AFORO_PLAN_PRICE_PER_HOUR=", lambda s: s.plan.price_per_hour,
+    setting_option("--price-per-hour", "AFORO_PLAN_PRICE_PER_HOUR", lambda s: s.plan.price_per_hour,
                    "Price of one worker, for the cost per 1,000 videos", type=Finite(0)),
-    setting_option("--backlog", "AFORO_PLAN_BACKLOG=0", lambda s: s.plan.backlog,
+    setting_option("--backlog", "AFORO_PLAN_BACKLOG", lambda s: s.plan.backlog,
                    "Videos already in the queue, for the time to drain them", type=click.IntRange(0)),
 )  # fmt: skip
 

@@ -29,8 +29,8 @@ STAGE_COLUMNS = tuple(f"{name}_seconds" for name in (*Stage, "ffmpeg_cpu"))
 EXECUTION_COLUMNS = ("outcome", "who", "uploaded_at", "started_at", "ended_at", *STAGE_COLUMNS)
 #: the words of a column by their position; any other word is -1
 VOCABULARIES: Mapping[str, Sequence[str]] = {"state": STATES, "reason": DEAD_REASONS, "outcome": OUTCOMES}
-#: above any process id, so that node and slot combine into one number
-MOST_PROCESSES = 1 << 32
+#: above any slot number or process id, so that worker and slot combine into one number
+MOST_SLOTS = 1 << 32
 
 
 @dataclass(frozen=True)
@@ -108,9 +108,10 @@ def _executions(session: Session, run: RunRow) -> Select[Any]:
 
     For a burst the query needs no upload times, which saves a join.
     """
-    nodes = session.scalars(select(ExecutionRow.node).where(ExecutionRow.run_id == run.id).distinct()).all()
-    node_and_slot = position_of(ExecutionRow.node, sorted(nodes)) * MOST_PROCESSES + ExecutionRow.slot
-    who = node_and_slot if nodes else ExecutionRow.slot
+    worker = func.coalesce(ExecutionRow.worker, ExecutionRow.node)
+    workers = session.scalars(select(worker).where(ExecutionRow.run_id == run.id).distinct()).all()
+    worker_and_slot = position_of(worker, sorted(workers)) * MOST_SLOTS + ExecutionRow.slot
+    who = worker_and_slot if workers else ExecutionRow.slot
     columns = {name: who if name == "who" else _column(ExecutionRow, name) for name in EXECUTION_COLUMNS}
     if run.mode == Mode.BURST:
         return select(*(columns | {"uploaded_at": null()}).values()).where(ExecutionRow.run_id == run.id)

@@ -110,10 +110,16 @@ def own_app(tmp_path, sqs_queue):
     return OwnApp(tmp_path, sqs_queue(visibility_timeout_seconds=60))
 
 
-@pytest.mark.parametrize(("pool", "slots"), [("prefork", 2), ("threads", 2), ("solo", 1)])
-def test_every_task_stage_and_wait_of_their_app_is_counted(own_app, pool, slots):
+RECYCLED = ("--max-tasks-per-child", "1")
+
+
+@pytest.mark.parametrize(
+    ("pool", "slots", "options"),
+    [("prefork", 2, ()), ("prefork", 1, RECYCLED), ("threads", 2, ()), ("solo", 1, ())],
+)
+def test_every_task_stage_and_wait_of_their_app_is_counted(own_app, pool, slots, options):
     worker = ("celery", "-A", "app.main", "worker", "--pool", pool, "--concurrency", str(slots), "--loglevel", "INFO")
-    with own_app.running(*worker):
+    with own_app.running(*worker, *options):
         until(lambda: own_app.value("aforo_worker_slots"), "the worker serves its metrics", seconds=60)
         for count, payload in ((6, GOOD), (2, BAD)):
             sent = own_app.inject(count, payload, "--run-id", f"r{count}")

@@ -105,13 +105,13 @@ class Rig:
         """Return the folder of temporary files."""
         return self.settings.worker.work_path
 
-    def start(self, concurrency: int = 1, altered: str = "", **variables: str) -> Worker:
+    def start(self, concurrency: int = 1, altered: str = "", pool: str = "prefork", **variables: str) -> Worker:
         """Start a worker, altered as `tests.faults.altered` can; a second one needs an AFORO_WORKER_WORK_PATH."""
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("AFORO_", "AWS_"))}
         environment |= self.variables | {"AFORO_WORKER_METRICS_PORT": str(free_port())} | variables
         output = self.folder / f"worker-{len(self.workers)}.out"
         module = ["tests.faults.altered", altered] if altered else ["worker"]
-        command = [sys.executable, "-m", *module, "--concurrency", str(concurrency)]
+        command = [sys.executable, "-m", *module, "--concurrency", str(concurrency), "--pool", pool]
         with output.open("wb") as stream:
             process = subprocess.Popen(
                 command, cwd=ROOT, env=environment, stdout=stream, stderr=stream, start_new_session=True
@@ -193,6 +193,12 @@ class Rig:
         until(self.ffmpegs, "an ffmpeg runs", seconds=30)
         return next(execution for execution in reversed(self.executions()) if execution.outcome is None)
 
+    def task_process(self, execution: ExecutionRow) -> psutil.Process:
+        """Return the task process of a running execution: its pid is in the claim."""
+        owner = self.video(execution.video_id).owner
+        assert owner is not None
+        return psutil.Process(int(owner.rsplit("|", 2)[1]))
+
     def ffmpegs(self) -> list[psutil.Process]:
         """Return the ffmpeg processes that transcode in this rig's folder."""
         processes = []
@@ -225,7 +231,7 @@ class Rig:
         assert self.has_ended(), self.states()
         assert done == Counter(v.id for v in videos if v.state == "done")
         assert all(v.reason for v in videos if v.state == "failed")
-        assert all(v.execution_number <= self.settings.worker.max_attempts for v in videos)
+        assert all(v.execution_number <= self.settings.worker.max_executions for v in videos)
         for video in videos:
             if video.state == "done":
                 output = self.settings.storage.path / str(video.output_key)

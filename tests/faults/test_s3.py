@@ -122,7 +122,7 @@ def test_an_upload_whose_parts_fail_is_aborted_by_itself(storage, proxy, emulato
 
 
 def test_our_worker_on_s3_logs_the_error_of_the_storage(rig, clips, storage):
-    with rig(STORAGE_BACKEND="s3", AFORO_WORKER_MAX_ATTEMPTS="1") as it:
+    with rig(STORAGE_BACKEND="s3", AFORO_WORKER_MAX_EXECUTIONS="1") as it:
         it.start().await_ready()
         stored = storage.upload(clips(1), "uploads/s3.mp4")
         it.send(stored, run_id="whole")
@@ -135,7 +135,7 @@ def test_our_worker_on_s3_logs_the_error_of_the_storage(rig, clips, storage):
 
 @pytest.mark.timeout(240)
 def test_our_worker_records_a_reason_for_each_storage_failure_and_keeps_running(rig, clips, storage, proxy):
-    with rig(endpoint_url=proxy.url, STORAGE_BACKEND="s3", AFORO_WORKER_MAX_ATTEMPTS="1") as it:
+    with rig(endpoint_url=proxy.url, STORAGE_BACKEND="s3", AFORO_WORKER_MAX_EXECUTIONS="1") as it:
         worker = it.start(altered="brief_s3_wait").await_ready()
         stored = storage.upload(clips(1), "uploads/s3.mp4")
         for name, (fault, _, _) in REFUSALS.items():

@@ -1,4 +1,4 @@
-"""Archive of a run under `results/runs/<run_id>/`, from which its analysis can be repeated.
+"""Files of a run in `results/runs/<run_id>/`, its archive, from which the analysis can be repeated.
 
 `run.json` holds the run's row, `videos.csv` and `executions.csv` its records, `resources.csv` the resource samples.
 """
@@ -131,7 +131,9 @@ def _columns(path: Path, columns: Sequence[str]) -> list[Array]:
     names = next(rows)
     cells = dict(zip(names, zip(*rows, strict=True), strict=False))
     if "node" in names:
-        cells["who"] = tuple(zip(cells.get("node", ()), cells.get("slot", ()), strict=True))
+        # old archives have no worker, and their slots are process ids
+        workers = cells.get("worker", cells["node"])
+        cells["who"] = tuple(zip(cells["node"], workers, cells.get("slot", ()), strict=True))
     missing = [name for name in columns if name not in {*names, "who"}]
     if missing:
         raise ValueError(f"{path.name} has no column {', '.join(missing)}")
