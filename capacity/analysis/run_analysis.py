@@ -14,10 +14,9 @@ from capacity.analysis.measured_run import MeasuredRun
 from capacity.analysis.run_windows import run_window
 from capacity.diagnosis.bottleneck import BottleneckVerdict, find_bottleneck
 from capacity.diagnosis.data_quality import QualityWarning, RunFacts, quality_warnings
-from capacity.estimators import throughput
 from capacity.estimators.interval import Floats
 from capacity.estimators.littles_law import NO_READINGS, LittleCheck, check_littles_law
-from capacity.estimators.response_time import Decomposition, decompose
+from capacity.estimators.response_time import Decomposition, decompose, reversed_times
 from capacity.estimators.stability import OfferedRate, offered_rate
 from capacity.runs.recorded_run import RecordedRun
 from capacity.runs.resource_samples import Resources
@@ -119,12 +118,23 @@ def _facts(
             *window, recorded.executions.started_at, recorded.executions.ended_at
         ),
         ffmpeg_cpu_seconds=_counted_cpu_seconds(recorded),
-        skewed_stamps=throughput.skewed_stamps(measured.cycles),
+        skewed_stamps=_skewed_stamps(recorded),
         duplicate_deliveries=row.duplicates,
         unfinished_videos=recorded.video_counts.waiting + recorded.video_counts.in_flight,
         generator_limited=offered.generator_limited if offered else None,
         littles_law=little.agreement,
     )
+
+
+def _skewed_stamps(recorded: RecordedRun) -> int:
+    """Count the videos that start or end before their upload, and the executions that end before their start.
+
+    A video has these times in this order on every clock that is right. The order of different executions is no
+    evidence: it depends on slots, and those of killed, added or threaded workers differ from the declared ones.
+    """
+    began = np.fmin(recorded.started_at, recorded.updated_at)
+    executions = recorded.executions
+    return reversed_times(recorded.uploaded_at, began) + reversed_times(executions.started_at, executions.ended_at)
 
 
 def _counted_cpu_seconds(recorded: RecordedRun) -> Floats:

@@ -12,6 +12,7 @@ from scipy import stats
 from capacity.estimators.interval import Floats
 from capacity.estimators.littles_law import Agreement
 from capacity.estimators.reason import Reason
+from capacity.estimators.response_time import CLOCK_RESOLUTION_SECONDS
 from capacity.estimators.speed_change import speed_change
 
 STEAL_WARNING = 0.02
@@ -22,8 +23,6 @@ CALIBRATION_LIMIT = 0.10
 SPEED_TOLERANCE = 0.05
 CLOCK_OFFSET_SECONDS = 0.2
 CLOCK_OFFSET_SHARE = 0.01
-#: clocks are read over the network: a smaller offset may be the time of the request
-CLOCK_RESOLUTION_SECONDS = 0.05
 OTHER_CPU_LIMIT = 0.05
 #: coefficient of variation of the CPU seconds that one and the same file costs; 0.02 is usual with full cores
 COST_LIMIT = 0.05

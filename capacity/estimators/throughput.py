@@ -22,8 +22,6 @@ from capacity.estimators.interval import (
 )
 from capacity.estimators.reason import Reason
 
-SKEW_SECONDS = 1.0
-
 
 class NoCapacity(StrEnum):
     """Reasons for an unknown X_sat."""
@@ -192,14 +190,6 @@ def service_statistics(started_at: Floats, ended_at: Floats) -> ServiceStatistic
     cv = float(service.std(ddof=1)) / mean if service.size > 1 and mean else float("nan")
     p50, p95 = (float(q) for q in np.quantile(service, (0.5, 0.95)))
     return ServiceStatistics(service.size, mean, cv, p50, p95, quantile_interval(service, 0.95))
-
-
-def skewed_stamps(cycles: SlotCycles) -> int:
-    """Count the executions whose times show that a clock ran backwards.
-
-    These have a service time under 0 or a gap under -1 s.
-    """
-    return int(np.count_nonzero((cycles.service_seconds < 0) | (cycles.gap_seconds < -SKEW_SECONDS)))
 
 
 def _completed(updated_at: Floats, done: Booleans | None) -> Booleans:

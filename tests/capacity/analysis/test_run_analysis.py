@@ -200,6 +200,45 @@ def test_the_limit_is_wider_where_the_counters_of_aws_may_be_late(recorded):
     assert analyse(measure(recorded), with_readings(recorded)).little.limit > 0.5
 
 
+def analysed_run(tmp_path, start, end, slot, uploaded=None):
+    """Return the analysis of a burst on two slots, with its times in seconds after its creation."""
+    with open_store(tmp_path / "times.db").begin() as session:
+        add_run(session, run_row(count=len(start)), start, end, uploaded=uploaded, slot=slot)
+        return analyse(measure(load_run(session, session.get_one(RunRow, "r1"))), Resources(np.empty(0)))
+
+
+@pytest.mark.parametrize(
+    ("start", "seconds", "slot"),
+    [
+        pytest.param([0, 0, 4, 5, 8, 9], [4, 12, 4, 4, 4, 4], [0, 1, 0, 2, 0, 2], id="a killed worker is replaced"),
+        pytest.param([0, 0, 4, 4, 8, 8], [4] * 6, [0] * 6, id="two threads of one process"),
+        pytest.param([0, 0, 2, 2, 4, 4, 6, 6], [4] * 8, [0, 1, 2, 3, 0, 1, 2, 3], id="a worker joins"),
+    ],
+)
+def test_slots_that_are_not_as_declared_are_no_clock_skew(tmp_path, start, seconds, slot):
+    warnings = analysed_run(tmp_path, start, np.add(start, seconds), slot).warnings
+    assert "clock_skew" not in [warning.name for warning in warnings]
+
+
+@pytest.mark.parametrize(
+    ("early_seconds", "executions"),
+    [pytest.param(0.5, 1, id="starts before its upload"), pytest.param(0.04, 0, id="within the clocks' resolution")],
+)
+def test_a_video_that_starts_before_its_upload_is_clock_skew(tmp_path, early_seconds, executions):
+    """S of -0.50 s was printed without a warning."""
+    start = np.array([0.0, 0.0, 4.0, 4.0])
+    uploaded = [-1.0, -1.0, -1.0, 4.0 + early_seconds]
+    warnings = analysed_run(tmp_path, start, start + 0.2, [0, 1, 0, 1], uploaded).warnings
+    found = [warning.evidence.values["executions"] for warning in warnings if warning.name == "clock_skew"]
+    assert sum(found) == executions
+
+
+def test_an_execution_that_ends_before_its_start_is_clock_skew(tmp_path):
+    start = np.array([0.0, 0.0, 4.0, 4.0])
+    warnings = analysed_run(tmp_path, start, np.add(start, [4, 4, 4, -1]), [0, 1, 0, 1], [-9.0] * 4).warnings
+    assert "clock_skew" in [warning.name for warning in warnings]
+
+
 COST = VideoCost(1, 10.0, STAGES, 1.0)
 
 
