@@ -52,6 +52,13 @@ def load_rows(run_ids: Sequence[str] | None = None) -> list[ResultRow]:
         return [measure(load_run(session, run), figures.get(run.id, UNKNOWN_FIGURES)).row for run in runs]
 
 
+def analyse_runs(session: Session, settings: Settings, run_ids: Sequence[str]) -> list[RunAnalysis]:
+    """Analyse the runs with these ids alone, without comparable runs. Raise UsageError for an unknown id."""
+    loader = _Loader(session, settings, read_figures(settings.prometheus.url))
+    runs = list(session.scalars(select(RunRow)))
+    return [loader.analyse(find_run(session, run_id), [], runs) for run_id in run_ids]
+
+
 def load_and_analyse(session: Session, settings: Settings, run_id: str | None = None) -> AnalysedRuns:
     """Analyse the recorded runs, up to the maximum number; the run `run_id` is always included."""
     runs = {run.id: run for run in session.scalars(select(RunRow).order_by(RunRow.created_at, RunRow.id))}

@@ -18,7 +18,8 @@ import numpy as np
 from sqlalchemy import delete
 
 from capacity.estimators.interval import Floats, t_half_width
-from capacity.estimators.throughput import Executions, slot_cycles
+from capacity.estimators.slots import Executions
+from capacity.estimators.throughput import slot_cycles
 from core.database import Sessions
 from core.models import RunRow, VideoRow
 from core.video import VideoState

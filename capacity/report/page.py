@@ -12,7 +12,7 @@ from capacity.analysis.analysed_runs import AnalysedRuns
 from capacity.analysis.run_analysis import RunAnalysis
 from capacity.analysis.run_windows import run_window
 from capacity.diagnosis.bottleneck import Confidence
-from capacity.diagnosis.data_quality import is_valid
+from capacity.diagnosis.validity import Level
 from capacity.report import figures, scalability_curves
 from capacity.report.messages import measurement
 from capacity.report.statements import answer, best_sentence, facts, limit_line, limit_parts, machine, reservations
@@ -41,7 +41,7 @@ def _page(analysed: AnalysedRuns, lang: Language) -> dict[str, Any]:
     drawn = [run for run in reversed(analysed.runs) if run.row.run_id in analysed.drawn]
     return {
         "answer": answer(analysed, lang),
-        "is_invalid": best is not None and not is_valid(best.warnings),
+        "is_invalid": best is None or best.row.validity.level is not Level.VALID,
         "other_sizes": [best_sentence(analysed, run, lang) for run in analysed.best_of_sizes if run is not best],
         "machine": machine(best, lang) if best else None,
         "table_names": [name.strip() for name in HEADER.to(lang).strip("|").split("|")],

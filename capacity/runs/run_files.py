@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,15 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from capacity.runs.column_reader import UNKNOWN_WORD, Array, open_rows
-from capacity.runs.recorded_run import EXECUTION_COLUMNS, VIDEO_COLUMNS, VOCABULARIES, RecordedRun, assemble
+from capacity.runs.recorded_run import (
+    EXECUTION_COLUMNS,
+    VIDEO_COLUMNS,
+    VOCABULARIES,
+    OtherWork,
+    RecordedRun,
+    assemble,
+    find_other_work,
+)
 from capacity.runs.resource_samples import Resources
 from core.errors import UsageError
 from core.models import ExecutionRow, RunRow, VideoRow
@@ -49,6 +58,7 @@ def write_archive(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / OPEN).touch()
     facts = {column.name: getattr(run, column.name) for column in RunRow.__table__.columns}
+    facts["environment"] = {**run.environment, "other_work": asdict(find_other_work(session, run))}
     _replace(folder / "run.json", [json.dumps(facts, indent=2, ensure_ascii=False) + "\n"])
     videos = {c.name: c for c in VideoRow.__table__.columns if c.name not in LEFT_OUT}
     _write_rows(folder / "videos.csv", session, list(videos), select(*videos.values()).where(VideoRow.run_id == run.id))
@@ -72,7 +82,9 @@ def read_archive(folder: Path) -> tuple[RecordedRun, Resources]:
         run = RunRow(**json.loads((folder / "run.json").read_text(encoding="utf-8")))
         videos = _columns(folder / "videos.csv", VIDEO_COLUMNS)
         executions = _columns(_executions_file(folder), EXECUTION_COLUMNS)
-        return assemble(run, videos, executions), read_resource_file(folder / "resources.csv")
+        other = run.environment.get("other_work")
+        recorded = replace(assemble(run, videos, executions), other_work=OtherWork(**other) if other else None)
+        return recorded, read_resource_file(folder / "resources.csv")
     except (OSError, ValueError, KeyError, TypeError, StopIteration) as error:
         why = getattr(error, "strerror", None) or str(error) or "a file is cut short"
         raise UsageError("run folder", why, "give results/runs/RUN_ID as `report` wrote it", value=folder) from error
@@ -133,8 +145,8 @@ def _columns(path: Path, columns: Sequence[str]) -> list[Array]:
     if "node" in names:
         # old archives have no worker, and their slots are process ids
         workers = cells.get("worker", cells["node"])
-        cells["who"] = tuple(zip(cells["node"], workers, cells.get("slot", ()), strict=True))
-    missing = [name for name in columns if name not in {*names, "who"}]
+        cells["worker"] = tuple(worker or node for worker, node in zip(workers, cells["node"], strict=True))
+    missing = [name for name in columns if name not in {*names, "worker"}]
     if missing:
         raise ValueError(f"{path.name} has no column {', '.join(missing)}")
     return [_as_numbers(name, cells.get(name, ())) for name in columns]
@@ -143,11 +155,11 @@ def _columns(path: Path, columns: Sequence[str]) -> list[Array]:
 def _as_numbers(name: str, cells: Sequence[Any]) -> Array:
     """Return a column in the form of the database query.
 
-    Words become positions in a vocabulary, and slots become numbers.
+    Words become positions in a vocabulary, and names of workers become numbers.
     """
-    if name == "who":
-        numbers = {slot: number for number, slot in enumerate(dict.fromkeys(cells))}
-        return np.array([numbers[slot] for slot in cells], dtype=np.float64)
+    if name == "worker":
+        numbers = {worker: number for number, worker in enumerate(sorted(set(cells)))}
+        return np.array([numbers[worker] for worker in cells], dtype=np.float64)
     if name in VOCABULARIES:
         positions = {str(word): position for position, word in enumerate(VOCABULARIES[name])}
         return np.array([positions.get(word, UNKNOWN_WORD) for word in cells], dtype=np.float64)

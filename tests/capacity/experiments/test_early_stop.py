@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from capacity.estimators.queue_simulation import lognormal
-from capacity.estimators.throughput import Executions
+from capacity.estimators.slots import Executions
 from capacity.experiments.early_stop import QueuedVideos, finished_prefix, knows_enough, may_stop, precision, video_of
 from core.models import RunRow, VideoRow
 from core.video import VideoState

@@ -88,7 +88,7 @@ def test_the_answer_counts_the_runs_that_the_capacity_is_the_mean_of(sessions, s
     ("services", "sentence"),
     [
         ((5.0,), "nominal capacity; 95 %: "),
-        ((5.0, 6.25), "10.59 videos of 5 MB per minute with 1 slot (nominal capacity, mean of 2 runs: 11.82, 9.49)"),
+        ((5.0, 6.25), "10.54 videos of 5 MB per minute with 1 slot (nominal capacity, mean of 2 runs: 11.76, 9.45)"),
         ((5.0, 6.25, 5.5), "nominal capacity, mean of 3 runs; 95 %: ["),
     ],
 )
@@ -208,7 +208,8 @@ def test_a_runs_folder_with_unfinished_videos_gives_exit_code_1(stored, tmp_path
         add_run(session, row, start, end, slot=slot)
         write_archive(session, row, Resources(np.empty(0)), tmp_path / "b1")
     shown = CliRunner().invoke(main, ["report", str(tmp_path / "b1"), "--lang", "en"])
-    assert "run interrupted; 2 unfinished" in shown.stdout
+    assert "indicative (run not finished); N=14; " in shown.stdout
+    assert "; 2 not sent; " in shown.stdout
     assert str(shown.exception) == "run (b1); 2 of 14 videos are not done; see `make logs`"
     assert shown.exception.exit_code == ExitCode.RUN_FAILED
 
