@@ -13,6 +13,7 @@ from capacity.analysis.baseline_costs import VideoCost
 from capacity.analysis.bottleneck_evidence import cell_evidence
 from capacity.analysis.measured_run import MeasuredRun
 from capacity.analysis.run_facts import conservation, with_conditions
+from capacity.analysis.run_windows import run_window
 from capacity.diagnosis.bottleneck import BottleneckVerdict, find_bottleneck
 from capacity.diagnosis.conservation import Conservation
 from capacity.diagnosis.data_quality import QualityWarning, quality_warnings
@@ -96,10 +97,10 @@ def _parts(recorded: RecordedRun) -> Decomposition:
 
 def _little(recorded: RecordedRun, resources: Resources) -> LittleCheck:
     """Check Little's law; unknown if queued videos were cancelled, because the queue counted them until then."""
-    environment = recorded.run.environment
+    environment, (start, end) = recorded.run.environment, run_window(recorded)
     delay = AWS_DELAY_SECONDS if environment.get("stack") == "aws" else EMULATOR_DELAY_SECONDS
-    readings = NO_READINGS if "asked_count" in environment else resources.queue_readings()
-    return check_littles_law(readings, recorded.uploaded_at, recorded.updated_at, delay)
+    readings = NO_READINGS if "asked_count" in environment else resources.queue_readings(start, end)
+    return check_littles_law(readings, recorded.uploaded_at, recorded.updated_at, end, delay)
 
 
 def _offered(recorded: RecordedRun) -> OfferedRate | None:

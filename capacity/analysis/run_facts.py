@@ -39,6 +39,7 @@ def recorded_facts(
     return RunFacts(
         slots=row.slots,
         cycle_seconds=cycles.cycle_seconds,
+        settled_cycle_seconds=cycles.cycle_seconds[: -row.slots][~cycles.is_first[: -row.slots]],
         service_mean_seconds=row.service_mean_seconds,
         calibration_before_seconds=recorded.run.environment.get("canary_before_seconds"),
         # the key keeps the old name of the CPU calibration, so that old runs can be read

@@ -30,6 +30,7 @@ COST_LIMIT = 0.05
 COST_VIDEOS = 3
 AUTOCORRELATION_LIMIT = 0.3
 AUTOCORRELATION_VIDEOS = 30
+AUTOCORRELATION_P_VALUE = 0.001
 TREND_LIMIT = 0.10
 TREND_P_VALUE = 0.01
 
@@ -92,6 +93,8 @@ class RunFacts:
 
     slots: int
     cycle_seconds: Floats = field(default_factory=lambda: np.empty(0))
+    #: without the first of each slot, which may include a cold start, and the last, of an emptying machine
+    settled_cycle_seconds: Floats = field(default_factory=lambda: np.empty(0))
     service_mean_seconds: float | None = None
     steal_mean_ratio: float | None = None
     steal_worst_window_ratio: float | None = None
@@ -238,11 +241,14 @@ def _sequence(facts: RunFacts) -> Iterator[QualityWarning]:
 
     An interval for independent values does not show either.
     """
-    if facts.cycle_seconds.size < AUTOCORRELATION_VIDEOS:
+    cycles = facts.settled_cycle_seconds
+    if cycles.size < AUTOCORRELATION_VIDEOS:
         return
-    correlation = autocorrelation(facts.cycle_seconds)
-    change, p_value = drift(facts.cycle_seconds)
-    if correlation > AUTOCORRELATION_LIMIT:
+    correlation = autocorrelation(cycles)
+    change, p_value = drift(cycles)
+    # of n independent values the correlation has a standard deviation of 1 / sqrt(n) (Bartlett 1946)
+    chance = float(stats.norm.isf(AUTOCORRELATION_P_VALUE)) / np.sqrt(cycles.size)
+    if correlation > max(AUTOCORRELATION_LIMIT, chance):
         yield _warning(Problem.AUTOCORRELATION, True, correlation=correlation)
     if abs(change) > TREND_LIMIT and p_value < TREND_P_VALUE:
         yield _warning(Problem.DRIFT, True, change_ratio=change, p_value=p_value)

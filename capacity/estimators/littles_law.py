@@ -33,11 +33,6 @@ class QueueReadings:
     at: Floats
     messages: Floats
 
-    def during(self, start: float, end: float) -> QueueReadings:
-        """Return the readings from start to end."""
-        inside = (self.at >= start) & (self.at <= end)
-        return QueueReadings(self.at[inside], self.messages[inside])
-
 
 NO_READINGS = QueueReadings(np.empty(0), np.empty(0))
 
@@ -60,28 +55,27 @@ class LittleCheck:
 
 
 def check_littles_law(
-    readings: QueueReadings, arrived_at: Floats, left_at: Floats, delay_seconds: float
+    readings: QueueReadings, arrived_at: Floats, left_at: Floats, run_end: float, delay_seconds: float
 ) -> LittleCheck:
-    """Compare the readings with the videos present by the records, from the first reading inside the run on.
+    """Compare the readings inside the run with the videos present by the records, from the first reading on.
 
     `arrived_at` and `left_at` have one entry per video, in seconds. `left_at` is NaN for a video that has not ended.
     The queue may count a message up to `delay_seconds` late.
     """
     known = np.isfinite(arrived_at)
     arrived, left = arrived_at[known], np.where(np.isfinite(left_at), left_at, np.inf)[known]
-    ended = left[np.isfinite(left)]
-    inside = readings.during(float(arrived.min()), float(ended.max())) if ended.size else NO_READINGS
-    recorded = videos_present(arrived, left, inside.at)
-    if inside.at.size < FEWEST_READINGS or not inside.messages.any() or not recorded.any():
+    recorded = videos_present(arrived, left, readings.at)
+    if readings.at.size < FEWEST_READINGS or not readings.messages.any() or not recorded.any():
         nan = float("nan")
-        return LittleCheck(nan, nan, nan, Agreement.UNKNOWN, nan, nan, inside.at.size)
-    counted = float(inside.messages.mean())
-    implied = implied_mean(arrived, left, float(inside.at[0]), float(ended.max()))
+        return LittleCheck(nan, nan, nan, Agreement.UNKNOWN, nan, nan, readings.at.size)
+    counted = float(readings.messages.mean())
+    implied = implied_mean(arrived, left, float(readings.at[0]), run_end)
     excess = float(recorded.mean()) / counted - 1
-    delay = largest_delay_excess(arrived, left, inside.at, delay_seconds)
-    agreement = judge_excess(excess, delay)
+    delay = largest_delay_excess(arrived, left, readings.at, delay_seconds)
     limit = max(LARGEST_EXCESS, delay)
-    return LittleCheck(counted, implied, implied / counted - 1, agreement, excess, limit, inside.at.size)
+    return LittleCheck(
+        counted, implied, implied / counted - 1, judge_excess(excess, delay), excess, limit, readings.at.size
+    )
 
 
 def videos_present(arrived_at: Floats, left_at: Floats, moments: Floats) -> Floats:

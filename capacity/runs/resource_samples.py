@@ -100,14 +100,14 @@ class Resources:
         smallest = [float(values.min()) for values in offsets if values.size]
         return max(smallest, key=abs, default=None)
 
-    def queue_readings(self) -> QueueReadings:
-        """Return each reading of the queue once, by the time at which the exporter read it.
+    def queue_readings(self, start: float, end: float) -> QueueReadings:
+        """Return each reading of the queue from start to end once, by the time at which the exporter read it.
 
         Several samples may repeat one reading. Samples without that time, of earlier versions, are left out.
         """
         unknown = np.full(self.times.size, np.nan)
         at, messages = (self.samples.get(key, unknown) for key in ("messages_read_at", "messages"))
-        known = np.isfinite(at) & np.isfinite(messages)
+        known = (at >= start) & (at <= end) & np.isfinite(messages)
         moments, first = np.unique(at[known], return_index=True)
         return QueueReadings(moments, messages[known][first])
 

@@ -176,9 +176,10 @@ def test_each_reading_of_the_queue_counts_once_by_its_own_time():
         "messages": np.array([np.nan, 3, 3, 2, 5]),
         "messages_read_at": np.array([np.nan, 1.2, 1.2, 3.1, np.nan]),
     }
-    readings = Resources(np.arange(5.0), samples).queue_readings()
+    readings = Resources(np.arange(5.0), samples).queue_readings(1.0, 4.0)
     assert (readings.at.tolist(), readings.messages.tolist()) == ([1.2, 3.1], [3.0, 2.0])
-    undated = Resources(np.arange(5.0), {"messages": np.ones(5)}).queue_readings()
+    assert Resources(np.arange(5.0), samples).queue_readings(2.0, 4.0).at.tolist() == [3.1]
+    undated = Resources(np.arange(5.0), {"messages": np.ones(5)}).queue_readings(0.0, 4.0)
     assert undated.at.size == 0
 
 

@@ -6,9 +6,10 @@ from capacity.estimators.speed_change import speed_change
 
 def test_the_ratio_of_the_halves_has_welchs_interval():
     change = speed_change(np.array([10, 11, 9, 10, 12, 13, 11, 12.0]))
-    # both halves have variance 2/3: parts 1/600 and 1.44/600, 5.81 degrees of freedom
+    # difference 2, variance 2/3 in each half: standard error 1 / sqrt(3), 6 degrees of freedom, t = 3.7074
+    half_width = 3.7074 / np.sqrt(3) / 10
     assert change.ratio == pytest.approx(1.2)
-    assert (change.interval.low, change.interval.high) == pytest.approx((0.961, 1.439), abs=0.002)
+    assert (change.interval.low, change.interval.high) == pytest.approx((1.2 - half_width, 1.2 + half_width), abs=1e-5)
     assert not change.exceeds(0.05)
 
 
