@@ -30,7 +30,7 @@ TASK_SECONDS = 5.0
 class Cost:
     """Milliseconds per task, and CPU milliseconds per scrape.
 
-    The times per task are the CPU time of worker and child, and the time between tasks.
+    There are two times per task: the CPU time of worker and child, and the time from one task to the next.
     """
 
     cpu_ms: float

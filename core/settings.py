@@ -1,7 +1,7 @@
 """All settings of the programs: name, default, meaning and allowed values.
 
-Each program calls `Settings.from_process()` once. `.env.example` is generated from this file. The few settings that the
-library reads in the process of another application are in `aforo/settings.py`.
+Each program calls `Settings.from_process()` once. `.env.example` is generated from this file. The library reads a few
+settings in the process of another application. Those are in `aforo/settings.py`.
 """
 
 from __future__ import annotations
@@ -436,9 +436,9 @@ class Settings:
 
     @classmethod
     def from_process(cls, dotenv: Path = Path(".env")) -> Settings:
-        """Return the settings of this process, from its environment and then from `.env`.
+        """Return the settings of this process: from its environment, and else from `.env`.
 
-        Export the AWS_* variables of `.env` for boto3.
+        The AWS_* variables of `.env` are also exported to the environment, because boto3 reads them there.
         """
         filed = {k: v for k, v in dotenv_values(dotenv, encoding="utf-8-sig").items() if v is not None}
         for name, value in filed.items():

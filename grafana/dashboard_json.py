@@ -99,7 +99,7 @@ def _target(panel: Panel, query: Query, position: int, lang: Language) -> promet
 def _table_steps(panel: Panel, lang: Language) -> list[dashboard.DataTransformerConfig]:
     """Return the transformations of a table.
 
-    Join by key, keep and rename the columns, sort by key descending.
+    They join the queries by key, keep and rename the columns, and sort by key descending.
     """
     if panel.kind is not Kind.TABLE:
         return []

@@ -1,8 +1,8 @@
-"""Real MP4 input videos of an exact size, with moving picture and sound. Each size is made once.
+"""Input videos of an exact size: real MP4 files with a moving picture and sound.
 
-A segment, a few seconds of noisy test picture, is encoded once. Then it is repeated by stream copy until the file
-almost has the size. A `free` box at the end, smaller than a picture, fills the file to the exact byte. So 100 MB take
-seconds, not minutes.
+Each size is made once. A segment, a few seconds of noisy test picture, is encoded. Then the segment is repeated without
+encoding until the file almost has the size. A `free` box at the end, smaller than a picture, fills the file to the
+exact byte. So 100 MB take seconds, not minutes.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Recipe:
 
     @property
     def rate(self) -> int:
-        """Return bits per second of the whole file."""
+        """Return the bit rate of the whole file, in bit/s."""
         return self.video_rate + self.audio_rate
 
 
@@ -101,7 +101,7 @@ def make_video(size_bytes: int, folder: Path, say: Say, on_progress: OnProgress 
 
 
 def inspect_file(path: Path) -> MediaFile:
-    """Return size, digest and length of a user's file.
+    """Return size, SHA-256 and length of a user's file.
 
     Raise UsageError unless the worker would accept the file.
     """
@@ -153,7 +153,7 @@ def _ratio(size_bytes: int, whole_bytes: float) -> float:
 
 
 def _forward_only(on_progress: OnProgress) -> OnProgress:
-    """Return a callback that forwards only increasing values, because each attempt starts from 0 again."""
+    """Return a callback that ignores decreasing progress, because each attempt starts from 0 again."""
     furthest = 0.0
 
     def advance(part: float) -> None:

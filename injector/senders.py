@@ -55,10 +55,10 @@ class Sender:
     queue_url: str
 
     def send(self, messages: Mapping[str, str]) -> None:
-        """Send up to ten messages by id and retry until SQS has confirmed each message.
+        """Send up to ten messages, keyed by id, and retry until SQS has confirmed each message.
 
-        If a response of SQS is lost, a message may be sent twice, which our task tolerates. Ids consist of
-        letters, digits, '-' and '_'. Raise EnvironmentFault when SQS rejects messages SEND_ATTEMPTS times.
+        If a response of SQS is lost, a message may be sent twice. Aforo's task tolerates that. Ids consist of letters,
+        digits, '-' and '_'. Raise EnvironmentFault when SQS rejects messages SEND_ATTEMPTS times.
         """
         unsent = dict(messages)
         for attempt in range(SEND_ATTEMPTS):

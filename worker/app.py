@@ -170,7 +170,7 @@ def _claims(settings: Settings, *, forks: bool = False) -> Claims:
 
 
 def _one_per_process(settings: Settings, worker_metrics: WorkerMetrics) -> Callable[[], task.TaskContext]:
-    """Return a function that builds the task context once per process.
+    """Return a function that returns the task context of the calling process.
 
     A forked child has another pid, so it builds its own task context. Call this in the worker's main process.
     """

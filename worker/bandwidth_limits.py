@@ -1,7 +1,7 @@
 """Bandwidth limits of disk and storage, measured before any work.
 
-An analysis compares them with the traffic of a run. A worker measures the limits when it starts, at most once a day per
-disk and bucket. A limit that cannot be measured is omitted.
+The analysis compares the traffic of a run with these limits. A worker measures the limits when it starts, at most once
+a day per disk and bucket. A limit that cannot be measured is omitted.
 """
 
 from __future__ import annotations

@@ -64,7 +64,10 @@ class _Ending:
     started: float = field(default_factory=time.perf_counter)
 
     def columns(self) -> dict[str, Any]:
-        """Return the column values of the execution. `finish_seconds` excludes the commit that stores it."""
+        """Return the column values of the execution.
+
+        `finish_seconds` cannot include the commit that stores it.
+        """
         finish_seconds = time.perf_counter() - self.started
         return self.measured | {"reason": self.reason, "ended_at": self.at, "finish_seconds": finish_seconds}
 
@@ -180,7 +183,7 @@ class Claims:
     def remove_worker(self, worker: WorkerProcess) -> bool:
         """Delete the rows of this worker and of silent workers. Return True if no live worker is left.
 
-        The deletion and the check are two transactions. If several workers stop together, the last worker to check sees
+        The deletion and the check are two transactions. If several workers stop together, the last one to check sees
         that all rows are deleted.
         """
         oldest = time.time() - SILENCE_SECONDS

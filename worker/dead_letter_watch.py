@@ -1,8 +1,7 @@
 """Dead-letter watch: fail the videos whose messages are in the dead-letter queue.
 
-The transport moves invalid messages to the dead-letter queue. SQS moves messages there that were received too often.
-The watch reads the queue, so it handles both kinds, whenever they were moved. Dead-lettered messages stay in the queue
-for people to examine.
+The transport moves invalid messages to the dead-letter queue. SQS moves messages there after too many receives. The
+watch reads the queue, so it handles both kinds. Dead-lettered messages stay in the queue for people to examine.
 """
 
 from __future__ import annotations

@@ -40,14 +40,17 @@ _STORAGE_REASONS: dict[type[storage.StorageError], Reason] = {
 
 
 class ReturnedToQueue(Reject):
-    """Raised to end a delivery and return its message to the queue. The metrics count the delivery under `outcome`."""
+    """Exception that ends a delivery and returns its message to the queue.
+
+    The metrics count the delivery under `outcome`.
+    """
 
     def __init__(self, outcome: str, why: str = "") -> None:
         super().__init__(why, requeue=True)
         self.outcome, self.why = outcome, why
 
     def __reduce__(self) -> tuple[type[ReturnedToQueue], tuple[str, str]]:
-        """Return the constructor call for pickle. Without it, `Reject` would pickle other arguments."""
+        """Return the constructor call for pickle, because `Reject` would pickle other arguments."""
         return type(self), (self.outcome, self.why)
 
 

@@ -114,9 +114,9 @@ def serve_when_ready(
 
 @contextmanager
 def never_an_outage() -> Iterator[None]:
-    """Log an exception in one line instead of raising it. With AFORO_STRICT=1, raise SystemExit.
+    """Context manager that logs an exception in one line instead of raising it.
 
-    Celery's signals swallow every Exception, but not SystemExit.
+    With AFORO_STRICT=1, it raises SystemExit instead. Celery's signals catch every Exception, but not SystemExit.
     """
     try:
         yield

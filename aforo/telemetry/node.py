@@ -1,6 +1,6 @@
 """Metrics of the machine and its container, read at each scrape.
 
-They cover CPU with steal, PSI, throttling, disk and network.
+They cover CPU with steal, pressure (PSI), throttling, disk and network.
 """
 
 from __future__ import annotations
@@ -93,9 +93,9 @@ def slot_pids(consumer: Any) -> Callable[[], Sequence[int]]:
 
 
 def _host() -> str:
-    """Return the boot id, which all containers of a machine share.
+    """Return the boot id as the name of the machine, because all its containers share the boot id.
 
-    Return the machine's name where the kernel has no boot id.
+    Return the host name where the kernel has no boot id.
     """
     return boot_id() or platform.node()
 

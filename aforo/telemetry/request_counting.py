@@ -106,7 +106,7 @@ def counted(base: type[Any], worker_metrics: WorkerMetrics) -> type[Any]:
 def outcome_of(error: BaseException) -> str:
     """Return the outcome of a task that raised this exception.
 
-    A Reject may declare the outcome in its attribute `outcome`.
+    Celery's exception `Reject` may carry the outcome in its attribute `outcome`.
     """
     declared = str(getattr(error, "outcome", ""))
     if isinstance(error, Reject) and declared in DECLARED_OUTCOMES:

@@ -113,8 +113,8 @@ class WorkerMetrics:
     def ended(self, task: str, outcome: str, seconds: float | None, delivery: str = "") -> None:
         """Count the end of a task, `seconds` after its start. `seconds` is None if the task never started.
 
-        The outcome that the task recorded for `delivery` replaces `succeeded`. The task sent that event before its end,
-        so the event is already in the channel.
+        The outcome that the task recorded for `delivery` replaces `succeeded`. The task sends that outcome before it
+        ends, so the outcome has already arrived.
         """
         if self.channel is not None:
             self.channel.drain()
@@ -174,7 +174,7 @@ class WorkerMetrics:
         self.stage_seconds.labels(event["task"], self._stage_label(event["stage"])).observe(event["seconds"])
 
     def _stage_label(self, name: str) -> str:
-        """Return `name` if it is a plain word and one of the first MAX_STAGES names, else `other`."""
+        """Return `name` if it is a plain word and among the first MAX_STAGES names, else `other`."""
         if name not in self._stages:
             if len(self._stages) >= MAX_STAGES or not _STAGE_NAME.fullmatch(name):
                 return OTHER

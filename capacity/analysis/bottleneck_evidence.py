@@ -15,10 +15,10 @@ from capacity.runs.resource_samples import BUSY_MODES, Resources
 
 
 def cell_evidence(measured: MeasuredRun, resources: Resources, comparable: Sequence[VideoCost]) -> CellEvidence:
-    """Return the measurements from the time in which every slot was busy; None is unknown.
+    """Return the measurements from the time in which every slot was busy. None is unknown.
 
-    The baseline is the nearest comparable run with one slot. A one-slot run has no baseline but itself, so its
-    comparisons stay None.
+    The baseline is the nearest comparable run with one slot. A one-slot run would be its own baseline, so its
+    comparisons are unknown.
     """
     recorded, row, ours = measured.recorded, measured.row, video_cost(measured)
     baseline = next((cost for cost in comparable if cost.slots == 1 < row.slots), UNMEASURED)
@@ -72,7 +72,7 @@ def _gain(before: float | None, after: float | None) -> float | None:
 def _disk_utilisation(busy: Resources) -> float | None:
     """Return the share of time that the disk is busy at its measured bandwidth limits.
 
-    The time is the sum of the time to read and the time to write.
+    The busy time is the time to read the bytes plus the time to write the bytes.
     """
     read = _ratio(busy.rate("disk.read"), busy.latest("ceiling.disk_read"))
     written = _ratio(busy.rate("disk.written"), busy.latest("ceiling.disk_write"))

@@ -27,8 +27,11 @@ from core import promql
 from core.errors import EnvironmentFault
 from core.models import RunRow
 from core.results_folder import run_folder
+from core.run import WARM_UP
 from core.settings import Settings
 
+#: all runs but those that only warm up the slots
+MEASURED_RUNS = select(RunRow).where(RunRow.note != WARM_UP)
 #: most runs that one report analyses: five of each of 16 cells and some more
 ANALYSED_RUNS = 96
 #: most runs that the page draws, at some 50 kB each
@@ -46,7 +49,7 @@ def load_rows(run_ids: Sequence[str] | None = None) -> list[ResultRow]:
     figures = read_figures(settings.prometheus.url)
     with reading(open_store(settings)) as session:
         if run_ids is None:
-            runs = list(session.scalars(select(RunRow).order_by(RunRow.created_at)))
+            runs = list(session.scalars(MEASURED_RUNS.order_by(RunRow.created_at)))
         else:
             runs = [find_run(session, run_id.strip()) for run_id in run_ids]
         return [measure(load_run(session, run), figures.get(run.id, UNKNOWN_FIGURES)).row for run in runs]
@@ -61,7 +64,7 @@ def analyse_runs(session: Session, settings: Settings, run_ids: Sequence[str]) -
 
 def load_and_analyse(session: Session, settings: Settings, run_id: str | None = None) -> AnalysedRuns:
     """Analyse the recorded runs, up to the maximum number; the run `run_id` is always included."""
-    runs = {run.id: run for run in session.scalars(select(RunRow).order_by(RunRow.created_at, RunRow.id))}
+    runs = {run.id: run for run in session.scalars(MEASURED_RUNS.order_by(RunRow.created_at, RunRow.id))}
     loader = _Loader(session, settings, read_figures(settings.prometheus.url))
     rows, costs = [], []
     for run in runs.values():
@@ -95,7 +98,7 @@ def load_resources(recorded: RecordedRun, settings: Settings) -> Resources:
 
 @dataclass
 class _Loader:
-    """Loader of measured runs; keeps the newest of the loaded runs in memory."""
+    """Loader of measured runs. It caches the newest loaded runs in memory."""
 
     session: Session
     settings: Settings
@@ -132,7 +135,10 @@ class _Loader:
 
 
 def _query_resources(recorded: RecordedRun, prometheus_url: str) -> Resources:
-    """Return Prometheus' samples of the run's time window; no samples when Prometheus does not answer."""
+    """Return Prometheus' samples of the run's time window.
+
+    Return no samples when Prometheus does not answer.
+    """
     try:
         return read_resources(lambda *window: promql.query_range(prometheus_url, *window), *run_window(recorded))
     except EnvironmentFault:

@@ -21,7 +21,7 @@ from core.run import RunStatus
 
 
 class ScenarioFigures(NamedTuple):
-    """X and S of a run from Prometheus' recording rules; None is unknown."""
+    """X and S of a run from Prometheus' recording rules. None is unknown."""
 
     x_per_minute: float | None = None
     s_seconds: float | None = None
@@ -32,7 +32,10 @@ UNKNOWN_FIGURES = ScenarioFigures()
 
 @dataclass(frozen=True)
 class MeasuredRun:
-    """A recorded run with its throughput, service times and stability; `stability` is None for a burst."""
+    """A recorded run with its throughput, service times and stability.
+
+    `stability` is None for a burst.
+    """
 
     recorded: RecordedRun
     figures: ScenarioFigures
@@ -91,7 +94,7 @@ class MeasuredRun:
 
 
 def measure(recorded: RecordedRun, figures: ScenarioFigures = UNKNOWN_FIGURES) -> MeasuredRun:
-    """Compute the figures of a run; `figures` are X and S of the recording rules."""
+    """Compute the figures of a run. `figures` are X and S of the recording rules."""
     executions, slots = recorded.executions, recorded.run.slots
     cycles = throughput.slot_cycles(executions, slots, recorded.run.concurrency)
     return MeasuredRun(

@@ -45,10 +45,10 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 
 
 class Finite(click.FloatRange):
-    """A float range that also rejects NaN; `click.FloatRange` accepts NaN."""
+    """A range of numbers without NaN, which `click.FloatRange` accepts."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return the number; fail when it is not finite or outside the range."""
+        """Return the number. Fail when it is not finite or outside the range."""
         number = float(super().convert(value, param, ctx))
         if not math.isfinite(number):
             self.fail(f"{value!r} is not a finite number", param, ctx)
@@ -56,7 +56,7 @@ class Finite(click.FloatRange):
 
 
 def run_ids(text: str) -> list[str]:
-    """Return the ids of `A,B,…`; raise UsageError for an empty list or a repeated id."""
+    """Return the ids in `A,B,…`. Raise UsageError for an empty list or a repeated id."""
     ids = [part.strip() for part in text.split(",") if part.strip()]
     if not ids or len(set(ids)) < len(ids):
         raise UsageError("runs", "it must be different ids separated by commas", "see `make table`", value=text)
@@ -64,5 +64,5 @@ def run_ids(text: str) -> list[str]:
 
 
 def with_examples(*examples: str) -> str:
-    """Return the examples of a help text as its epilog."""
+    """Return the examples as the epilog of a help text."""
     return "\b\nExamples:\n" + "\n".join(f"  python -m capacity {example}" for example in examples)

@@ -29,7 +29,10 @@ MOST_LOAD = 1_000_000
 
 
 class Quantity(click.ParamType[float]):
-    """A positive number with a unit of time: `30/min` as a rate per minute, `60s` as seconds."""
+    """Type of an option: a positive number with a unit of time.
+
+    A rate such as `30/min` becomes videos per minute. A duration such as `60s` becomes seconds.
+    """
 
     def __init__(self, name: str, *, rate: bool) -> None:
         self.name = name
@@ -37,7 +40,7 @@ class Quantity(click.ParamType[float]):
         self.pattern = re.compile(rf"(\d+(?:\.\d+)?(?:e\d+)?)\s*{'/' if rate else ''}\s*(s|min|h)")
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return videos per minute or seconds; the error for any other value shows an example."""
+        """Return videos per minute or seconds. The error for any other value shows an example."""
         if isinstance(value, float):
             return value
         match = self.pattern.fullmatch(str(value).strip())

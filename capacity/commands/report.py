@@ -55,10 +55,14 @@ def report(run: str | None, tasks_log: str | None, as_json: bool, lang: Language
 
 
 def _analyse_recorded(launcher: RunLauncher, run_id: str | None, tasks_log: str | None) -> RunAnalysis:
-    """Analyse the run with this id or this tasks log, else the newest, once its figures are final."""
+    """Analyse one run, once its figures are final.
+
+    It is the run with this id or this tasks log, else the newest run.
+    """
     with reading(launcher.sessions) as session:
         recorded = find_run(session, run_id, tasks_log)
         recording_rules.wait_settled(session, recorded, launcher.settings.prometheus.url)
+    launcher.count_messages(recorded.id)
     return launcher.analyse(recorded.id).run(recorded.id)
 
 

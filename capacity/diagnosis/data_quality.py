@@ -77,7 +77,7 @@ class Problem(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class QualityWarning:
-    """One condition that weakens a run, with its numbers."""
+    """One condition that weakens a run, with the numbers that show it."""
 
     name: Problem
     severity: Severity
@@ -86,9 +86,9 @@ class QualityWarning:
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """Measured conditions of a run; None is unknown and raises no warning.
+    """Measured conditions of a run. None is unknown and causes no warning.
 
-    Ratios are of 1. Arrays have one entry per execution, in start order.
+    A ratio of 1 is 100 %. Arrays have one entry per execution, in start order.
     """
 
     slots: int
@@ -127,7 +127,7 @@ class RunFacts:
 
 
 def quality_warnings(facts: RunFacts) -> tuple[QualityWarning, ...]:
-    """Return the warnings that the facts of a run cause, the most fundamental first."""
+    """Return the data-quality warnings of a run with these facts, in the order of the checks."""
     return tuple(warning for check in _CHECKS for warning in check(facts))
 
 
@@ -137,16 +137,16 @@ def is_valid(warnings: tuple[QualityWarning, ...]) -> bool:
 
 
 def autocorrelation(values: Floats) -> float:
-    """Return the lag-1 autocorrelation; NaN when it is not defined."""
+    """Return the lag-1 autocorrelation. It is NaN when it is not defined."""
     centred = values - values.mean() if values.size else values
     variance = float(centred @ centred)
     return float(centred[1:] @ centred[:-1]) / variance if values.size > 2 and variance > 0 else float("nan")
 
 
 def drift(values: Floats) -> tuple[float, float]:
-    """Return the change over a run by a fitted line, relative to the mean, and its p-value.
+    """Return the change over a run by a fitted line, relative to the mean, and the p-value of the trend.
 
-    The size alone is not enough: at CV 0.3 thirty cycles without a trend change by over 10 % in 60 % of runs.
+    The size alone is not enough: at CV 0.3, thirty cycles without a trend change by over 10 % in 60 % of runs.
     """
     if values.size < 3 or values.mean() == 0:
         return float("nan"), float("nan")
@@ -237,9 +237,9 @@ def _size(facts: RunFacts) -> Iterator[QualityWarning]:
 
 
 def _sequence(facts: RunFacts) -> Iterator[QualityWarning]:
-    """Check the order of the slot cycles for dependence and trend.
+    """Check the order of the slot cycles for autocorrelation and trend.
 
-    An interval for independent values does not show either.
+    An interval that assumes independent values shows neither.
     """
     cycles = facts.settled_cycle_seconds
     if cycles.size < AUTOCORRELATION_VIDEOS:
@@ -295,6 +295,7 @@ def _warning(name: Problem, severe: bool, **values: float | None) -> QualityWarn
 
 
 _CHECKS = (
+    _impossible,
     _steal,
     _calibration,
     _clock,
@@ -306,7 +307,6 @@ _CHECKS = (
     _little,
     _size,
     _sequence,
-    _impossible,
     _executions,
     _conservation,
     _completeness,

@@ -1,7 +1,7 @@
 """Comparison of two sets of runs: the test whether B is slower than A.
 
-The unit of replication is the run. The videos of one run share the state of its machine, and a test per video calls
-up to 40 % of equal systems different. The statistic of a run is ln X_sat.
+The unit of replication is the run. The videos of one run share the state of its machine, and a test per video would
+call up to 40 % of equal systems different. The statistic of a run is ln X_sat.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ class Comparison:
 def compare_runs(a: Sequence[float], b: Sequence[float], margin: float = MARGIN) -> Comparison:
     """Compare X_sat of at least two runs per side by Welch's t test on the logarithms.
 
-    Runs should be interleaved (ABBA). Pass: the whole interval lies above 1 - margin. Fail: the interval lies under 1
-    and the ratio under 1 - margin.
+    Runs should be interleaved (A B B A). The outcome is *pass* if the whole interval lies above 1 - margin. It is
+    *fail* if the interval lies under 1 and the ratio under 1 - margin.
     """
     if min(len(a), len(b)) < FEWEST_RUNS or min(*a, *b) <= 0:
         return not_comparable(Reason(NotComparable.TOO_FEW_RUNS, {"runs_per_side_needed": FEWEST_RUNS}), EXTRA_RUNS)

@@ -32,7 +32,7 @@ FAILURES_IN_A_ROW = 2
 
 
 class NoRate(EnvironmentFault):
-    """The X_sat for the automatic rate of a run is unknown.
+    """Error: the automatic rate of a run is unknown, because it needs an unknown X_sat.
 
     The programs and the queue did not fail.
     """
@@ -40,7 +40,7 @@ class NoRate(EnvironmentFault):
 
 @dataclass
 class MatrixRun:
-    """A plan with the rows of its finished runs and the errors of those that failed."""
+    """A plan, the rows of its finished runs, and the errors of its failed runs."""
 
     launcher: RunLauncher
     plan: MatrixPlan
@@ -57,7 +57,7 @@ class MatrixRun:
         self.load_finished()
 
     def load_finished(self) -> None:
-        """Load the finished runs of an earlier call; do not wait for runs in progress."""
+        """Load the finished runs of an earlier call. Do not wait for runs in progress."""
         self._others = load_rows()
         finished = {row.run_id: row for row in self._others if row.status == RunStatus.FINISHED}
         newest = {planned: self._newest_run(planned) for planned in ordered_runs(self.plan)}
@@ -108,22 +108,23 @@ class MatrixRun:
             note=planned.note(plan),
             adaptive=plan.adaptive and burst,
             profile=plan.profile,
+            warmup=plan.warmup,
         )
 
     def _automatic_rate(self, planned: PlannedRun) -> float:
-        """Return the automatic rate of a sustained run.
+        """Return the automatic rate of a sustained run, in videos per minute.
 
-        It is the rate of the cell's first repeat, so that repeats are comparable. For the first repeat it is 0.8
-        of the X_sat of the cell's burst.
+        It is the rate of the cell's first repeat, so that repeats are comparable. For the first repeat it is 0.8 × the
+        X_sat of the cell's burst.
         """
         cell = (planned.size, planned.concurrency, planned.mode)
         same = [run for run in self.rows if (run.size, run.concurrency, run.mode) == cell]
         if same and (rate := self.rows[same[0]].rate_per_minute):
             return rate
         burst = self._burst_of(planned) if Mode.BURST in self.plan.modes else self._earlier_burst(planned)
-        if burst is None or burst.x_sat_per_minute is None:
+        if burst is None or burst.x_sat_per_minute is None or burst.validity.is_invalid:
             remedy = "use more COUNT, measure bursts too, or give a rate"
-            raise NoRate("RATE", "no burst of this cell has an X_sat", remedy, value="auto")
+            raise NoRate("RATE", "no valid burst of this cell has an X_sat", remedy, value="auto")
         return AUTOMATIC_SHARE * burst.x_sat_per_minute
 
     def _burst_of(self, planned: PlannedRun) -> ResultRow | None:
@@ -132,7 +133,8 @@ class MatrixRun:
     def _earlier_burst(self, planned: PlannedRun) -> ResultRow | None:
         """Return the newest complete burst of the cell, for a plan that has no bursts itself."""
         cell = size_label(parse_size(planned.size)), planned.concurrency, self.plan.profile
-        complete = (row for row in reversed(self._others) if row.is_complete and row.x_sat_per_minute)
+        usable = (row for row in reversed(self._others) if row.is_complete and not row.validity.is_invalid)
+        complete = (row for row in usable if row.x_sat_per_minute)
         return next((r for r in complete if (r.size_label, r.concurrency, r.conditions.profile) == cell), None)
 
     def _newest_run(self, planned: PlannedRun) -> str | None:

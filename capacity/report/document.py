@@ -38,7 +38,7 @@ PROFILES = {
 
 
 def render_document(analysed: AnalysedRuns) -> str:
-    """Return the document as Markdown; the same runs give the same text."""
+    """Return the document as Markdown. The same runs always give the same text."""
     cells, runs, curves = analysed.cells, analysed.newest_per_cell, scalability_curves.curves(analysed)
     return template("escenario_2.es.md.j2").render(
         run_count=sum(len(cell.sources) for cell in cells),

@@ -361,7 +361,8 @@ SIGNS = {Relation.AT_LEAST: "≥", Relation.AT_MOST: "≤", Relation.ABOVE: ">",
 class _Template(Formatter):
     """Formatter of the templates.
 
-    It adds `one|many`, `percent1` (12.3 %) and `change` (+12 %) to Python's format specifications.
+    It adds three format specifications to those of Python. `one|many` selects the noun for a count, `percent1` gives
+    `12.3 %`, and `change` gives `+12 %`.
     """
 
     def format_field(self, value: Any, format_spec: str) -> str:
@@ -394,7 +395,7 @@ def measurement(measured: Measurement, lang: Language) -> str:
 
 
 def in_its_unit(quantity: Quantity, value: float) -> str:
-    """Return a value in the unit of its quantity: a percentage, a factor or a plain number."""
+    """Return a value as text in the unit of its quantity: a percentage, a factor or a number."""
     if quantity.endswith("_ratio"):
         return f"{100 * value:.3g} %"
     return f"×{value:.2f}" if quantity.endswith("_factor") else f"{value:.3g}"
@@ -422,7 +423,7 @@ def _limit(measured: Measurement) -> str:
 
 
 def _derived(reason: Reason) -> Mapping[str, object]:
-    """Return the values that a template shows in another form.
+    """Return the values of a reason that a template shows in another form.
 
     Lists are joined in one line, and unknown ratios are left out.
     """

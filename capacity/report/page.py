@@ -20,7 +20,7 @@ from capacity.report.template_loader import template
 from capacity.table.number_format import number
 from capacity.table.phrases import cell_name, spaced
 from capacity.table.table_text import HEADER, cells_of
-from core.language import CAUSE_NAMES, Language, Text
+from core.language import CAUSE_NAMES, VALIDITY_NAMES, Language, Text
 
 STYLE = Path(__file__).with_name("style.css")
 
@@ -66,8 +66,10 @@ def _run(run: RunAnalysis, lang: Language) -> dict[str, Any]:
     end = max(end, start + 1e-3)
     created = datetime.fromtimestamp(run.row.created_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
     rate = run.row.x if run.row.x_sat_per_minute is None else run.row.x_sat_per_minute
+    is_valid = run.row.validity.level is Level.VALID
+    judged = "" if is_valid else f" · {VALIDITY_NAMES[run.row.validity.level].to(lang)}"
     return {
-        "title": f"{cell_name(run.row, lang)} · {number(rate, lang)}/min",
+        "title": f"{cell_name(run.row, lang)} · {number(rate, lang)}/min{judged}",
         "subtitle": f"{run.row.run_id} · {created}",
         "facts": [(name.to(lang), value) for name, value in _facts(run, lang)],
         "charts": _svg(

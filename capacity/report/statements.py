@@ -1,4 +1,7 @@
-"""Sentences of the report, shared by page, terminal and document: the answer, and the checks of a run."""
+"""Sentences of the report: the answer, and the checks of a run.
+
+Page, terminal and document use the same sentences.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +78,7 @@ def answer(analysed: AnalysedRuns, lang: Language) -> list[str]:
 
 
 def best_sentence(analysed: AnalysedRuns, run: RunAnalysis, lang: Language) -> str:
-    """Return the capacity of the run's cell in one sentence: the mean over its runs."""
+    """Return one sentence with the capacity of the run's cell, which is the mean over its runs."""
     cell = analysed.cell_of(run)
     rows = (cell.x_sat_runs if cell else ()) or (run.row,)
     if cell is None or len(rows) == 1:
@@ -98,7 +101,7 @@ def _mean_capacity(cell: TableCell, run: RunAnalysis, lang: Language) -> str:
 def missing_capacity(run: RunAnalysis) -> Reason | None:
     """Return the reason why a burst has no X_sat.
 
-    It is None when the burst has one, and for a sustained run.
+    Return None if the burst has one, and for a sustained run.
     """
     return run.saturated.reason if run.saturated else None
 
@@ -163,12 +166,12 @@ def limit_parts(run: RunAnalysis) -> tuple[Text, Text, Text]:
 
 
 def kept_up(run: RunAnalysis) -> bool:
-    """Return True if the workers kept up with the offered rate; then the rate was the limit."""
+    """Return True if the workers kept up with the offered rate. The rate was then the limit."""
     return run.stability is not None and run.stability.verdict is Stability.STABLE
 
 
 def conservation(run: RunAnalysis, lang: Language) -> str:
-    """Return the sum of the videos by state, in which every injected video must appear once."""
+    """Return the sum of the videos by state. Every injected video must appear once in it."""
     c = run.recorded.video_counts
     es = (
         f"{plural(run.row.count, 'pedido', 'pedidos')}, {plural(c.injected, 'inyectado', 'inyectados')} = "
@@ -216,7 +219,7 @@ def littles_law(run: RunAnalysis, lang: Language) -> str:
 
 
 def stability(run: RunAnalysis, lang: Language) -> str:
-    """Return the stability verdict with its numbers; for a burst, that there is none."""
+    """Return the stability verdict with its numbers. For a burst, say that it has none."""
     verdict = run.stability
     if verdict is None:
         return Text("no aplica a una ráfaga", "does not apply to a burst").to(lang)
@@ -230,7 +233,7 @@ def stability(run: RunAnalysis, lang: Language) -> str:
 
 
 def facts(run: RunAnalysis, lang: Language) -> Iterator[NamedStatement]:
-    """Yield the checks of a run: a name, and a value with its unit."""
+    """Yield each check of a run: its name, and its value with the unit."""
     row = run.row
     yield Text("validez", "validity"), validity_text(row.validity, lang)
     yield Text("X del escenario", "scenario's X"), f"{number(row.x, lang)} videos/min ({_agreement(run, lang)})"
@@ -261,7 +264,7 @@ def bandwidth_limits(run: RunAnalysis, lang: Language) -> str:
 
 
 def machine(run: RunAnalysis, lang: Language) -> str:
-    """Return the machine and the ffmpeg version to quote with a run."""
+    """Return the machine and the ffmpeg version, which must be quoted with the figures of a run."""
     host = run.recorded.run.environment.get("host", {})
     unknown = UNKNOWN.to(lang)
     memory = host.get("memory_bytes")

@@ -1,4 +1,4 @@
-"""Results as JSON values; docs/json.md describes the schema."""
+"""Results as JSON values. docs/json.md describes the schema."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def row_to_json(row: ResultRow, lang: Language) -> dict[str, Any]:
 def to_json(value: Any, lang: Language) -> Any:
     """Return a result as JSON values.
 
-    Reasons and measurements get a text, enums are their values, NaN and infinity are null.
+    Reasons and measurements get a text. Enums become their values. NaN and infinity become null.
     """
     if isinstance(value, Reason):
         return {"code": value.code.value, **to_json(value.values, lang), "text": sentence(value, lang)}

@@ -1,7 +1,4 @@
-"""Conditions of a run. Pure.
-
-Only runs under equal conditions are averaged or compared.
-"""
+"""Conditions of a run. Only runs under equal conditions are averaged or compared."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Conditions:
-    """The video, its processing and the machine; None is unknown.
+    """The video, its processing and the machine. None is unknown.
 
     The host name is left out, because a container has another one in each run.
     """
@@ -27,6 +24,8 @@ class Conditions:
     cpu_count: int | None = None
     #: whole GB, because the memory that the kernel reserves varies by a few MB
     memory_gigabytes: int | None = None
+    #: the slots had processed videos before the run, on request
+    is_warm: bool = False
 
     @classmethod
     def of(cls, profile: str, source_sha256: str, environment: Mapping[str, Any]) -> Conditions:
@@ -43,4 +42,5 @@ class Conditions:
             cpu_model=host.get("cpu_model"),
             cpu_count=host.get("cpu_count"),
             memory_gigabytes=None if memory is None else round(memory / 1e9),
+            is_warm=bool(environment.get("is_warm")),
         )

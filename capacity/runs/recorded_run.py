@@ -23,6 +23,8 @@ STATES = list(VideoState)
 OUTCOMES = list(Outcome)
 #: how many ids of a tasks log identify its run; a burst that stopped early has cancelled some of its videos
 LOOKED_UP_TASKS = 100
+#: SQS counts messages approximately; a message sent within this time may not be counted yet
+CONSISTENCY_SECONDS = 60.0
 DEAD_REASONS = [Reason.DEAD_LETTERED]
 VIDEO_COLUMNS = ("intended_at", "uploaded_at", "sent_at", "started_at", "updated_at", "state", "reason")
 STAGE_COLUMNS = tuple(f"{name}_seconds" for name in (*Stage, "ffmpeg_cpu"))
@@ -35,7 +37,7 @@ MOST_IDS = 1 << 47
 
 @dataclass(frozen=True)
 class VideoCounts:
-    """Number of videos of a run by state; the states add up to `injected`."""
+    """Number of videos of a run by state. The states must add up to `injected`."""
 
     injected: int
     done: int
@@ -74,7 +76,7 @@ class RecordedRun:
     done: Booleans
     video_counts: VideoCounts
     duplicates: int
-    #: open videos whose message SQS has confirmed
+    #: open videos whose message was in the queue when the messages were counted
     open_sent: int
     #: executions by outcome, including those without an end
     outcomes: Mapping[Outcome, int]
@@ -125,7 +127,8 @@ def find_other_work(session: Session, run: RunRow) -> OtherWork:
     if start is None or end is None:
         return OtherWork(0, 0.0)
     nodes = select(ExecutionRow.node).where(ExecutionRow.run_id == run.id)
-    others: Select[Any] = select(ExecutionRow.started_at, ExecutionRow.ended_at).where(
+    times: Select[Any] = select(*(getattr(ExecutionRow, name) for name in ("started_at", "ended_at")))
+    others = times.where(
         ExecutionRow.run_id != run.id,
         ExecutionRow.ended_at.between(start, end),
         ExecutionRow.outcome != Outcome.DUPLICATE,
@@ -157,7 +160,7 @@ def _column(table: type[VideoRow | ExecutionRow], name: str) -> Any:
 
 
 def unfinished_since(session: Session, run_id: str) -> float | None:
-    """Return the start of the earliest execution that is still running; None when there is none."""
+    """Return the start of the earliest execution that is still running. Return None if none runs."""
     open_executions = (ExecutionRow.run_id == run_id, ExecutionRow.ended_at.is_(None), ExecutionRow.outcome.is_(None))
     return session.scalar(select(func.min(ExecutionRow.started_at)).where(*open_executions))
 
@@ -178,7 +181,7 @@ def assemble(run: RunRow, videos: Sequence[Array], executions: Sequence[Array]) 
         done=states == STATES.index(VideoState.DONE),
         video_counts=_video_counts(states, dead=reasons == 0),
         duplicates=int((outcomes == OUTCOMES.index(Outcome.DUPLICATE)).sum()),
-        open_sent=int((~final & np.isfinite(sent)).sum()),
+        open_sent=int((~final & (sent <= _counted_at(run) - CONSISTENCY_SECONDS)).sum()),
         outcomes={outcome: int((outcomes == code).sum()) for code, outcome in enumerate(OUTCOMES)},
         executions=Executions(
             started_at=execution_started[work],
@@ -191,6 +194,11 @@ def assemble(run: RunRow, videos: Sequence[Array], executions: Sequence[Array]) 
         stage_seconds={stage.value: stages[stage] for stage in Stage},
         ffmpeg_cpu_seconds=stages["ffmpeg_cpu"],
     )
+
+
+def _counted_at(run: RunRow) -> float:
+    """Return when the messages of the run were last counted; infinite if they were not."""
+    return float(run.environment.get("messages", {}).get("at", np.inf))
 
 
 def _slot_codes(workers: Array, slots: Array) -> Integers | None:

@@ -1,4 +1,4 @@
-"""Prometheus' samples of the machines and the queue during a run; a missing sample is unknown."""
+"""Prometheus' samples of the machines and the queue during a run. A missing sample is unknown."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ GAUGES = {
 
 @dataclass(frozen=True)
 class Resources:
-    """Resource samples of a run's time window on one time axis; a missing sample is NaN.
+    """Resource samples of a run's time window on one time axis. A missing sample is NaN.
 
-    Keys are `family.label`.
+    The keys have the form `family.label`.
     """
 
     times: Floats
@@ -62,18 +62,21 @@ class Resources:
         return Resources(self.times[inside], {key: values[inside] for key, values in self.samples.items()})
 
     def increase(self, key: str) -> float | None:
-        """Return a counter's increase, resets ignored; None when it has fewer than two samples."""
+        """Return a counter's increase over all samples. Return None below two samples.
+
+        A counter that starts again at 0 does not reduce the increase.
+        """
         values = self._known(key)
         return float(np.diff(values).clip(min=0).sum()) if values.size > 1 else None
 
     def rate(self, key: str) -> float | None:
-        """Return a counter's mean increase per second; None when unknown."""
+        """Return a counter's mean increase per second. Return None when unknown."""
         increase = self.increase(key)
         finite = self.times[np.isfinite(self.samples[key])] if increase is not None else self.times[:0]
         return None if increase is None or finite[-1] <= finite[0] else increase / float(finite[-1] - finite[0])
 
     def latest(self, key: str) -> float | None:
-        """Return the last known value of a gauge; None when unknown."""
+        """Return the last known value of a gauge. Return None when unknown."""
         values = self._known(key)
         return float(values[-1]) if values.size else None
 
@@ -88,13 +91,16 @@ class Resources:
         return np.concatenate([np.full(min(1, self.times.size), np.nan), steps])
 
     def cores(self) -> float | None:
-        """Return the number of cores that the workers may use: their CPU quota, else the machine's cores."""
+        """Return the number of cores that the workers may use.
+
+        It is their CPU quota, else the number of cores of the machine.
+        """
         return self.latest("quota") or self.latest("cores")
 
     def clock_offset(self) -> float | None:
-        """Return the largest clock offset between a worker and Prometheus.
+        """Return the largest clock offset between a worker and Prometheus, in seconds.
 
-        Use the smallest offset per side, because a slow scrape adds its own delay.
+        Each side counts with its smallest offset, because a slow scrape adds its own delay.
         """
         offsets = [self._known(key) for key in ("clock_ahead", "clock_behind")]
         smallest = [float(values.min()) for values in offsets if values.size]
@@ -138,13 +144,13 @@ class Resources:
         return (float(known[0]), float(known[-1])) if known.size > 1 else None
 
     def cpu_rate(self, modes: frozenset[str]) -> float | None:
-        """Return the mean number of cores busy in these CPU modes; None when unknown."""
+        """Return the mean number of cores that are busy in these CPU modes. Return None when unknown."""
         rates = [self.rate(key) for key in self.samples if key.startswith("cpu.") and key[4:] in modes]
         finite = [rate for rate in rates if rate is not None]
         return sum(finite) if finite else None
 
     def steal_ratios(self) -> tuple[float | None, float | None]:
-        """Return the share of CPU time stolen by the hypervisor: the mean, and in the worst 30 s."""
+        """Return the share of CPU time that the hypervisor took: the mean, and in the worst 30 s."""
         cores, stolen = self.latest("cores"), self.samples.get("cpu.steal")
         if not cores or stolen is None or self.rate("cpu.steal") is None:
             return None, None
@@ -166,7 +172,7 @@ class Resources:
 def read_resources(query: RangeQuery, start: float, end: float) -> Resources:
     """Read the samples of a time window and of the seconds after the window.
 
-    `query` takes expression, start, end and step, and returns the series.
+    `query` is called with expression, start, end and step, and returns the series.
     """
     times = sample_times(start, end)
     step = float(times[1] - times[0])
@@ -187,7 +193,7 @@ def sample_times(start: float, end: float) -> Floats:
 def _on(times: Floats, series: Series) -> Floats:
     """Return the series on the time axis.
 
-    Prometheus answers at start + k x step and omits gaps.
+    Prometheus answers at start + k × step, and omits times without a value.
     """
     values = np.full(times.size, np.nan)
     if series.points:

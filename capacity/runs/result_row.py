@@ -1,4 +1,4 @@
-"""Result row of a run: the scenario's figures, then the figures that support them. Pure."""
+"""Result row of a run: the scenario's figures, then the figures that support them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ AGREEMENT_RATIO = 0.001
 
 @dataclass(frozen=True)
 class ResultRow:
-    """Figures of one run; None is unknown. `x_per_minute` and `s_seconds` come from the recording rules."""
+    """Figures of one run. None is unknown. `x_per_minute` and `s_seconds` come from the recording rules."""
 
     run_id: str
     status: str

@@ -1,4 +1,4 @@
-"""Choice of the runs of a cell that are averaged. Pure."""
+"""Choice of the runs of a cell that are averaged."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from capacity.runs.result_row import ResultRow
 class AveragedRuns:
     """The runs averaged for X and S, the runs averaged for X_sat, and the number of unused runs.
 
-    X and S depend on the number of videos, so their runs have the same number. X_sat does not, so it includes shorter
-    runs.
+    X and S depend on the number of videos, so their runs have the same number of videos. X_sat does not depend on it,
+    so its runs include shorter ones.
     """
 
     runs: tuple[ResultRow, ...]

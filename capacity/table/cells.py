@@ -1,4 +1,4 @@
-"""Cells of the scenario's table, and the figures of each from its averaged runs. Pure."""
+"""Cells of the scenario's table, and the figures of each cell from its averaged runs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class CellKey:
 
 @dataclass(frozen=True)
 class TableCell:
-    """A cell with its averaged runs; the fields are those of `AveragedRuns`."""
+    """A cell with its averaged runs. The fields are those of `AveragedRuns`."""
 
     key: CellKey
     runs: tuple[ResultRow, ...]
@@ -51,12 +51,12 @@ class TableCell:
 
     @property
     def x(self) -> float | None:
-        """Return the scenario's X, the mean of the runs."""
+        """Return the scenario's X in videos per minute, the mean of the averaged runs."""
         return _mean(run.x for run in self.runs)
 
     @property
     def s(self) -> float | None:
-        """Return the scenario's S, the mean of the runs."""
+        """Return the scenario's S in seconds, the mean of the averaged runs."""
         return _mean(run.s for run in self.runs)
 
     @property
@@ -79,8 +79,8 @@ class TableCell:
     def x_sat_interval(self) -> Interval | None:
         """Return the 95 % interval of X_sat.
 
-        With three runs or more it is between runs. With one run it is the interval of that run. Otherwise it is
-        None.
+        With three runs or more, the interval includes the variation between runs. With one run, it is the interval of
+        that run. With two runs or none, it is None.
         """
         if self.is_between_runs:
             half = t_half_width(np.log(self._capacities()))

@@ -1,6 +1,6 @@
-"""Sums per run in memory, in which each change of a row is counted exactly once.
+"""Sums per run in memory. Each change of a row is counted exactly once.
 
-`recount` feeds the rows. docs/adr/0008 says why the sums are correct.
+`recount` passes the rows to this module. docs/adr/0008 explains why the sums are correct.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from exporters.db.tally import Execution, ExecutionTally, Group, Tally, Video
 
 
 class Run(NamedTuple):
-    """One row of `runs_newest.sql`; the fields have the order of its columns."""
+    """One row of `runs_newest.sql`. The fields have the order of its columns."""
 
     id: str
     status: str
@@ -49,14 +49,17 @@ class Run(NamedTuple):
 
     @property
     def window_end(self) -> float:
-        """Return the end of a sustained run's schedule; infinite for a burst or a run that has not started."""
+        """Return the end of a sustained run's schedule.
+
+        It is infinite for a burst, and for a run that has not started.
+        """
         if self.mode == Mode.BURST or self.started_at is None or self.window_seconds is None:
             return math.inf
         return self.started_at + self.window_seconds
 
 
 class OpenVideo(NamedTuple):
-    """The fields of a video that is not final."""
+    """Fields of a video that is not final: the values that its next change replaces."""
 
     run_id: str
     state: str
@@ -128,7 +131,7 @@ class RunAggregates:
             self._change_state(video_id, VideoState.PROCESSING)
 
     def update_runs(self, newest: list[Run], limit: int, since: float) -> None:
-        """Track new runs, add the tracked runs beyond `limit` to the rest, and drop deleted runs."""
+        """Track new runs, move the oldest tracked runs beyond `limit` to the rest, and drop deleted runs."""
         counted_until = self._oldest_tracked()
         last = newest[-1].sort_key if len(newest) == limit else (-math.inf, "")
         for run_id in self.runs.keys() - {run.id for run in newest}:
@@ -143,7 +146,7 @@ class RunAggregates:
                 self.needs_full_count = True
 
     def track(self, run: Run) -> None:
-        """Start exact sums for `run`."""
+        """Start exact sums for `run`, from 0."""
         self.runs[run.id] = run
         self.tallies[run.id] = Tally(run.window_end)
         self.executions[run.id] = ExecutionTally()
@@ -218,7 +221,7 @@ class RunAggregates:
 
     @property
     def oldest_waiting(self) -> float | None:
-        """Return the upload time of the oldest waiting video; None if none waits."""
+        """Return the upload time of the oldest waiting video. Return None if no video waits."""
         while self._waiting and not self._waits(self._waiting[0][1]):
             heapq.heappop(self._waiting)
         return self._waiting[0][0] if self._waiting else None
@@ -248,7 +251,7 @@ class RunAggregates:
         self.changed_runs.add(run_id)
 
     def _mark_for_recount(self, video: Video) -> None:
-        """Mark the run of a row whose previous contribution to the sums is not known.
+        """Mark the run of a row whose earlier contribution to the sums is not known.
 
         Such a row is a final row that changed, or a row with an old timestamp.
         """

@@ -1,4 +1,7 @@
-"""SQS queues as a source of metrics: polled in the background, more often while there is work."""
+"""SQS queues as a source of metrics.
+
+A background thread polls the queues, more often while there is work.
+"""
 
 from __future__ import annotations
 
@@ -125,7 +128,10 @@ class QueueSource:
         return [errors, calls, cost]
 
     def _usd_per_month(self) -> float | None:
-        """Return the cost per month at the call rate of the last polls; None before the second poll."""
+        """Return the cost per month in US dollars at the call rate of the last polls.
+
+        Return None before the second poll.
+        """
         if len(self._history) < 2:
             return None
         (first, before), (last, after) = self._history[0], self._history[-1]

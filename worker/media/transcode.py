@@ -42,12 +42,12 @@ class TranscodeResult:
 
     @property
     def speed(self) -> float:
-        """Return seconds of output video per second of work."""
+        """Return the speed: seconds of output video per second of ffmpeg's running time."""
         return (self.media.duration_seconds or 0.0) / self.finished.wall_seconds
 
     @property
     def cores_used(self) -> float:
-        """Return CPU seconds per second of work."""
+        """Return the mean number of busy cores: CPU seconds per second of ffmpeg's running time."""
         return self.finished.cpu_seconds / self.finished.wall_seconds
 
     def columns(self) -> dict[str, float]:
@@ -55,7 +55,7 @@ class TranscodeResult:
         return _usage(self.finished)
 
     def report(self) -> dict[str, float | int]:
-        """Return the values for the worker's metrics."""
+        """Return the values that are sent to the worker's metrics."""
         return {
             "speed": round(self.speed, 4),
             "cpu_seconds": round(self.finished.cpu_seconds, 4),
@@ -158,7 +158,10 @@ def require_whole(source: MediaFacts, output: MediaFacts, progress: Progress, pr
 
 
 def _require_length(source: MediaFacts, output: MediaFacts, profile: Profile) -> None:
-    """Compare the video streams' lengths if both are known, else the lengths of the files."""
+    """Raise VideoFailed if the output is shorter than the source.
+
+    Compare the lengths of the video streams if both are known, else the lengths of the files.
+    """
     source_seconds, output_seconds = source.video_seconds, output.video_seconds
     if source_seconds is None or output_seconds is None:
         source_seconds, output_seconds = source.duration_seconds, output.duration_seconds

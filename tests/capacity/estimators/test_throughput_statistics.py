@@ -6,7 +6,7 @@ import pytest
 from capacity.estimators.queue_simulation import lognormal
 from capacity.estimators.slots import Executions
 from capacity.estimators.throughput import saturated_throughput, scenario_burst
-from tests.capacity.burst_simulation import burst
+from testing.burst_simulation import burst
 
 REPETITIONS = 300
 
