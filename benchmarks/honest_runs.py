@@ -30,6 +30,9 @@ from capacity.estimators.speed_change import speed_change
 from testing.simulated_run import Load, SimulatedRun, simulate
 
 MOST_VIDEOS = 2000
+#: runs of --quick, a few seconds of CPU
+QUICK_RUNS = 40
+#: simulated runs of the speed alone, per simulated run
 SPEED_RUNS = 20
 #: runs of up to this length and longer ones are also counted apart
 SHORT_SECONDS = 150.0
@@ -63,7 +66,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--quick", action="store_true")
     arguments = parser.parse_args()
-    count = 100 if arguments.quick else arguments.runs
+    count = QUICK_RUNS if arguments.quick else arguments.runs
     print(f"seed {arguments.seed}, {count} runs; the conditions are in the first lines of benchmarks/honest_runs.py")
     rng = np.random.default_rng(arguments.seed)
     claims = [*honest_runs(rng, count), *speed_claims(rng, SPEED_RUNS * count)]

@@ -56,7 +56,7 @@ class Load:
 
 @dataclass(frozen=True)
 class SimulatedRun:
-    """A run as recorded, its resource samples, and the times at which its messages were in the queue."""
+    """A run as recorded, its resource samples, readings of the queue included."""
 
     recorded: RecordedRun
     resources: Resources
