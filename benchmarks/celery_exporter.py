@@ -156,7 +156,7 @@ def counted(kind: str) -> float:
 
 @contextmanager
 def redis_server() -> Iterator[str]:
-    """Run a Redis without persistence."""
+    """Run a Redis that stores nothing on disk."""
     port = free_port()
     command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
     with running(command):
@@ -205,10 +205,9 @@ def peer_version() -> str:
 
 
 def show(cpu: dict[str, list[float]], lost: dict[str, list[float]], tasks: int) -> None:
-    """Print every repetition and the medians.
+    """Print every repetition, the medians, and the ratio of the two costs.
 
-    The medians are relative to the variant without metrics. The last figure is the ratio of the two variants with
-    metrics.
+    The cost of a variant is its median minus the median of the variant without metrics.
     """
     print(
         f"{platform.platform()}, {os.cpu_count()} cores, celery {version('celery')}, celery-exporter {peer_version()}"

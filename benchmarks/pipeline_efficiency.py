@@ -140,9 +140,9 @@ class Turn:
 
     @property
     def per_unit(self) -> float:
-        """Return the videos done in the CPU time of 60 units of work.
+        """Return the throughput independent of the machine's speed.
 
-        This is the throughput independent of the machine's speed.
+        The unit is videos per CPU time of 60 units of work.
         """
         return self.per_minute * self.unit_seconds
 

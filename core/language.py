@@ -84,6 +84,8 @@ VALIDITY_REASON_NAMES: Mapping[str, Text] = {
     "canary_unusual": Text("CPU más lenta de lo usual", "slower CPU than usual"),
     "clock_offset": Text("reloj desviado", "clock offset"),
     "clock_skew": Text("tiempos negativos", "negative times"),
+    "mixed_fleet": Text("workers distintos", "different workers"),
+    "changed_fleet": Text("los workers cambiaron", "the workers changed"),
     "other_processes": Text("otros procesos", "other processes"),
     "machine_speed": Text("la CPU por video varía", "the CPU per video varies"),
     "speed_changed": Text("la máquina cambió de velocidad", "the machine changed its speed"),

@@ -44,21 +44,21 @@ class StorageError(EnvironmentFault):
 
 
 class ObjectMissing(StorageError):
-    """No object has this key."""
+    """Error: no object has this key."""
 
 
 class AccessDenied(StorageError):
-    """The storage denied access."""
+    """Error: the storage denied access."""
 
     remedy = "check the credentials and their policy, or the permissions of UPLOAD_PATH"
 
 
 class StorageUnavailable(StorageError):
-    """The storage did not answer, or answered only partly. A retry may succeed."""
+    """Error: the storage did not answer, or answered only partly. A retry may succeed."""
 
 
 class StorageFull(StorageError):
-    """The storage has no space left."""
+    """Error: the storage has no space left."""
 
     remedy = "free some, or set UPLOAD_PATH"
 

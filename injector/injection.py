@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -320,16 +319,16 @@ def _run_row(settings: Settings, run_id: str, request: Request, source: Source, 
 
 
 def _environment(settings: Settings, fleet: WorkerFleet) -> dict[str, Any]:
-    """Return the conditions of the run, as stored in its row.
+    """Return the conditions of the run. `host` is the machine of this injector, `workers` are those of the workers.
 
     The CPU calibration runs only if the workers run on this machine.
     """
     return {
         "host": dataclasses.asdict(Host.this()),
-        "python": sys.version.split()[0],
         "stack": settings.stack,
         "storage": settings.storage.backend,
         "ceilings": fleet.bandwidth_limits,
         "canary_before_seconds": calibration_seconds() if settings.stack != "aws" else None,
         **fleet.versions,
+        "workers": {"start": list(fleet.workers)},
     }

@@ -121,7 +121,7 @@ class VideoSender:
 def encode_task(app: Celery, name: str, task_id: str, kwargs: Mapping[str, Any], queue_url: str) -> str:
     """Return the SQS message body that kombu would send for this task.
 
-    It is a Celery message of protocol 2, as JSON in base64.
+    The body is a Celery message of protocol 2, as JSON in base64.
     """
     message = app.amqp.as_task_v2(task_id, name, kwargs=dict(kwargs))
     body = json.dumps(message.body).encode()

@@ -16,7 +16,7 @@ KEY = "76a6c65c5ea762046bd749a2e632ccbb"
 
 
 def make(path: Path, *arguments: str) -> Path:
-    """Run ffmpeg with `arguments`, with `path` as the output file."""
+    """Run ffmpeg with `arguments`. The output file is `path`."""
     subprocess.run(["ffmpeg", "-nostdin", "-y", "-v", "error", *arguments, str(path)], check=True)
     return path
 

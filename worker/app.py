@@ -14,6 +14,7 @@ from celery.signals import worker_process_init, worker_ready
 from prometheus_client import CollectorRegistry
 from sqlalchemy.exc import SQLAlchemyError
 
+from aforo.process_identity import WorkerProcess
 from aforo.sqs import MessagePolicy, ReceivedMessage, UnsupportedApp, VisibilityHeartbeat, harden
 from aforo.telemetry import instrument
 from aforo.telemetry.celery_events import Forwarder, forward_events
@@ -31,9 +32,9 @@ from worker import cleanup, task
 from worker.bandwidth_limits import bandwidth_limits
 from worker.claims import BEAT_SECONDS, Claims
 from worker.dead_letter_watch import DeadLetterWatch
+from worker.media.thread_budget import thread_budget
 from worker.media.transcode import Transcoder
 from worker.payload import check_payload
-from worker.process_identity import WorkerProcess
 from worker.slot import Slot
 
 logger = logging.getLogger(__name__)
@@ -94,7 +95,11 @@ def serve_metrics(parts: WorkerApp, settings: Settings) -> None:
         parts.registry,
         (worker.metrics_host, [worker.metrics_port]),
         lambda consumer: NodeCollector(places, slot_pids(consumer), limits),
-        worker.profile,
+        {
+            "profile": worker.profile,
+            "threads_setting": str(worker.threads or "auto"),
+            "threads": str(thread_budget(worker)),
+        },
         parts.forwarder,
     )
 
@@ -115,7 +120,10 @@ def watch_dead_letters(parts: WorkerApp, settings: Settings) -> None:
 
 
 def write_heartbeats(parts: WorkerApp, settings: Settings) -> None:
-    """Write a heartbeat row, so that other workers know on shutdown that they are not the last one."""
+    """Write a heartbeat row at intervals, so that other workers know that this worker is alive.
+
+    On shutdown, a worker thereby detects whether it is the last one.
+    """
     claims, worker = _claims(settings, forks=True), WorkerProcess.this()
 
     def write_heartbeat() -> None:
@@ -147,7 +155,7 @@ def clean_up(parts: WorkerApp, settings: Settings) -> None:
 
 
 def clean_up_after_dead_slots(settings: Settings) -> None:
-    """Delete the files of a killed slot when its replacement starts."""
+    """Delete the files of a killed task process when its replacement starts."""
 
     def clean_up(**_signal: object) -> None:
         cleanup.clean_up_dead_slots(settings.worker.work_path)
@@ -172,7 +180,8 @@ def _claims(settings: Settings, *, forks: bool = False) -> Claims:
 def _one_per_process(settings: Settings, worker_metrics: WorkerMetrics) -> Callable[[], task.TaskContext]:
     """Return a function that returns the task context of the calling process.
 
-    A forked child has another pid, so it builds its own task context. Call this in the worker's main process.
+    The first call in a process builds the context. A forked child has another pid, so it builds its own. Create the
+    function in the worker's main process.
     """
     worker = WorkerProcess.this()
 

@@ -15,11 +15,11 @@ from typing import Any
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
+from aforo.process_identity import WorkerProcess, may_live
 from core.database import Sessions
 from core.models import ExecutionRow, RunRow, VideoRow, WorkerRow
 from core.run import RunStatus
 from core.video import FINAL_STATES, Outcome, Reason, VideoState
-from worker.process_identity import WorkerProcess, may_live
 from worker.slot import Slot
 
 #: interval of a worker's heartbeats, and the age of the last one at which a worker counts as dead

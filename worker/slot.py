@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from worker.process_identity import WorkerProcess
+from aforo.process_identity import WorkerProcess
 
 
 @dataclass(frozen=True)
 class Slot:
-    """The process that runs the task, its worker's main process, and the slot's number in that worker.
+    """One place of a worker: its process, the worker's main process, and the slot's number.
 
-    The number is that of `aforo.telemetry.slot_number`: a replacement of a dead child has the number of that child.
+    The number is that of `aforo.telemetry.slot_number`. The replacement of a dead child has the number of that child.
     """
 
     process: WorkerProcess

@@ -58,7 +58,7 @@ class ReturnedToQueue(Reject):
 class TaskContext:
     """Dependencies of the task in one process. `slot()` returns the slot of the calling thread.
 
-    They are created after the fork, because clients and engines do not survive a fork.
+    Create a context after the fork, because clients and engines do not survive a fork.
     """
 
     slot: Callable[[], Slot]
@@ -221,6 +221,6 @@ class Execution:
     def _delete_earlier_outputs(self) -> None:
         """Delete the outputs of earlier executions.
 
-        This is done before and after the work, because a stale worker may upload its output during the work.
+        The task calls this before and after the work, because a stale worker may upload its output during the work.
         """
         self.context.delete_outputs(self.claim.run_id, self.claim.video_id, range(1, self.claim.execution_number))

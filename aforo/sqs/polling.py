@@ -49,7 +49,7 @@ class PollingChannel(TimedChannel):
     def get_message_attributes(self) -> dict[str, Any]:
         """Return the names of the message attributes to request.
 
-        They include the send time, from which the queue wait is measured.
+        One of them is the send time, from which the queue wait is measured.
         """
         requested = super().get_message_attributes
         names = SYSTEM_ATTRIBUTES.union(requested.get("MessageSystemAttributeNames") or ())
@@ -112,8 +112,9 @@ class PollingChannel(TimedChannel):
     def _schedule_now(self, queue: str) -> None:
         """Schedule a poll for the next iteration of the event loop.
 
-        Defect: kombu's hub runs its `call_soon` calls, then its timers, then polls its sockets. A call that a timer or
-        a `call_soon` call schedules waits up to 1 s for the next socket event. The hub's waker ends that wait.
+        Defect: an iteration of kombu's hub runs the `call_soon` calls, then the timers, and then waits for its sockets.
+        If a timer schedules a call, that call waits up to 1 s for the next socket event. The hub's waker ends that
+        wait.
         """
         self.hub.call_soon(self._schedule_queue, queue)
         if self.hub._waker is not None:

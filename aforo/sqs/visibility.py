@@ -69,7 +69,7 @@ class VisibilityHeartbeat:
     def interval_seconds(self) -> float:
         """Return the seconds until the next tick.
 
-        They are a third of the visibility timeout, shortened by a random 0 to 10 %.
+        The interval is a third of the visibility timeout, shortened by a random 0 to 10 %.
         """
         return self._timeout_seconds / 3 * random.uniform(0.9, 1)  # noqa: S311 (it spreads the calls)
 
@@ -111,7 +111,7 @@ class VisibilityHeartbeat:
 
 
 def _tick(heartbeat: VisibilityHeartbeat) -> float | None:
-    """Run one tick. Return the time until the next tick, or None after the last tick.
+    """Run one tick. Return the seconds until the next tick, or None after the last tick.
 
     An observer that raises must not end the other heartbeats.
     """

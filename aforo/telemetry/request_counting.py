@@ -56,7 +56,7 @@ class CountedRequest(Request):
         super().on_accepted(pid, time_accepted)  # it may revoke the task immediately
 
     def on_failure(self, exc_info: Any, *args: Any, **options: Any) -> Any:
-        """Count the end of a task that raised an exception, however Celery handles the exception."""
+        """Count the end of a task that raised an exception, whatever Celery does with the message."""
         try:
             return super().on_failure(exc_info, *args, **options)
         finally:

@@ -47,9 +47,9 @@ class Deliveries:
 
 
 def _ready_at(request: Any, sent_at: float | None) -> float | None:
-    """Return the epoch time from which the task could start.
+    """Return the epoch time from which the task could start: its send time or its `eta`, the later one.
 
-    It is the later of the send time and the task's `eta`. Return None if the send time is unknown.
+    Return None if the send time is unknown.
     """
     stamp = sent_at or getattr(request, SENT_AT, None)
     if not isinstance(stamp, (int, float)):

@@ -35,6 +35,7 @@ class WorkerMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.info = catalogue.gauge("aforo_worker_info", registry)
+        self.queues = catalogue.gauge("aforo_worker_queue_info", registry)
         self.tasks_started = catalogue.counter("aforo_worker_tasks_started_total", registry)
         self.tasks_ended = catalogue.counter("aforo_worker_tasks_total", registry)
         self.task_seconds = catalogue.histogram("aforo_worker_task_seconds", registry)
@@ -184,8 +185,8 @@ class WorkerMetrics:
     def _count_delivery(self, event: Event) -> None:
         """Count the start of a task, with the idle time of its slot while the message waited.
 
-        The slot's first task has no idle time, nor has the task after a killed one, whose end is unknown. A slot
-        without work is not idle, so the idle time starts no earlier than the time at which the message was ready.
+        The idle time is unknown for the slot's first task, and for a task after a killed one. A slot without work is
+        not idle, so the idle time starts no earlier than the time at which the message was ready.
         """
         self._initialise_task(event["task"])
         free_since = self._free_since.pop(event["slot"], None)

@@ -11,6 +11,7 @@ from capacity.analysis.measured_run import MeasuredRun
 from capacity.analysis.run_windows import working_window
 from capacity.diagnosis.bottleneck import CellEvidence
 from capacity.estimators.interval import SECONDS_PER_MINUTE
+from capacity.runs.conditions import has_smt
 from capacity.runs.resource_samples import BUSY_MODES, Resources
 
 
@@ -47,7 +48,7 @@ def cell_evidence(measured: MeasuredRun, resources: Resources, comparable: Seque
         memory_pressure_full=busy.rate("pressure.memory.full"),
         swapped_in_bytes=busy.increase("swap"),
         oom_kills=None if oom_kills is None else int(oom_kills),
-        smt=bool(environment.get("host", {}).get("smt")),
+        smt=has_smt(environment),
         has_remote_storage=environment.get("storage") != "filesystem",
         stage_seconds={name: seconds for name, seconds in ours.stage_seconds.items() if np.isfinite(seconds)},
         stage_slowdown=_slowdowns(ours, baseline),
@@ -70,7 +71,7 @@ def _gain(before: float | None, after: float | None) -> float | None:
 
 
 def _disk_utilisation(busy: Resources) -> float | None:
-    """Return the share of time that the disk is busy at its measured bandwidth limits.
+    """Return the share of the time for which the disk is busy, if it works at its measured limits.
 
     The busy time is the time to read the bytes plus the time to write the bytes.
     """

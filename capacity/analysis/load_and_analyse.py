@@ -8,7 +8,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from capacity.analysis.analysed_runs import AnalysedRuns
@@ -30,8 +30,6 @@ from core.results_folder import run_folder
 from core.run import WARM_UP
 from core.settings import Settings
 
-#: all runs but those that only warm up the slots
-MEASURED_RUNS = select(RunRow).where(RunRow.note != WARM_UP)
 #: most runs that one report analyses: five of each of 16 cells and some more
 ANALYSED_RUNS = 96
 #: most runs that the page draws, at some 50 kB each
@@ -49,7 +47,8 @@ def load_rows(run_ids: Sequence[str] | None = None) -> list[ResultRow]:
     figures = read_figures(settings.prometheus.url)
     with reading(open_store(settings)) as session:
         if run_ids is None:
-            runs = list(session.scalars(MEASURED_RUNS.order_by(RunRow.created_at)))
+            measured = select(RunRow).where(RunRow.note != WARM_UP)
+            runs = list(session.scalars(measured.order_by(RunRow.created_at)))
         else:
             runs = [find_run(session, run_id.strip()) for run_id in run_ids]
         return [measure(load_run(session, run), figures.get(run.id, UNKNOWN_FIGURES)).row for run in runs]
@@ -63,8 +62,9 @@ def analyse_runs(session: Session, settings: Settings, run_ids: Sequence[str]) -
 
 
 def load_and_analyse(session: Session, settings: Settings, run_id: str | None = None) -> AnalysedRuns:
-    """Analyse the recorded runs, up to the maximum number; the run `run_id` is always included."""
-    runs = {run.id: run for run in session.scalars(MEASURED_RUNS.order_by(RunRow.created_at, RunRow.id))}
+    """Analyse the recorded runs without warm-ups, up to the maximum number. The run `run_id` is always included."""
+    wanted = select(RunRow).where(or_(RunRow.note != WARM_UP, RunRow.id == run_id))
+    runs = {run.id: run for run in session.scalars(wanted.order_by(RunRow.created_at, RunRow.id))}
     loader = _Loader(session, settings, read_figures(settings.prometheus.url))
     rows, costs = [], []
     for run in runs.values():
@@ -148,9 +148,8 @@ def _query_resources(recorded: RecordedRun, prometheus_url: str) -> Resources:
 def _choose(rows: Sequence[ResultRow], run_id: str | None) -> list[str]:
     """Choose the runs to analyse, among runs that have a video.
 
-    The requested run comes first, then the runs behind the table, then the newest runs. The newest run of each
-    cell comes first, then the next of each, because a cell without an analysed run would be missing from every
-    verdict.
+    The requested run comes first, then the runs behind the table, then the newest runs. Among the newest runs, the
+    newest run of each cell comes first. A cell without an analysed run would be missing from every verdict.
     """
     behind = [row for turn in zip_longest(*(reversed(cell.sources) for cell in fill(rows))) for row in turn if row]
     chosen, videos = [run_id] if run_id else [], 0

@@ -14,7 +14,7 @@ from capacity.diagnosis.data_quality import RunFacts, quality_warnings
 from capacity.diagnosis.validity import Level, Validity, combined, judge_validity
 from capacity.estimators import throughput
 from capacity.estimators.stability import StabilityVerdict, judge_stability
-from capacity.runs.conditions import Conditions
+from capacity.runs.conditions import Conditions, workers_at_start
 from capacity.runs.recorded_run import RecordedRun
 from capacity.runs.result_row import ResultRow
 from core.run import RunStatus
@@ -86,6 +86,7 @@ class MeasuredRun:
             stability=str(self.stability.verdict.value) if self.stability else None,
             conditions=Conditions.of(run.profile, run.source_sha256, run.environment),
             nodes=run.nodes,
+            worker_slots=tuple(sorted(worker["slots"] for worker in workers_at_start(run.environment) or ())),
             created_at=run.created_at,
             asked=run.environment.get("asked_count"),
             unfinished=recorded.video_counts.open + cancelled_videos(recorded)[0],

@@ -22,10 +22,11 @@ from capacity.estimators.throughput import (
     SaturatedThroughput,
     SlotCycles,
 )
+from capacity.runs.fleet_differences import fleet_differences
 from capacity.runs.recorded_run import RecordedRun
 from capacity.runs.resource_samples import Resources
 from capacity.runs.result_row import ResultRow
-from core.run import RunStatus
+from core.run import FINAL_STATUSES, RunStatus
 from core.video import Outcome
 
 #: other work in the slots, as a share of the run's own, that changes X and S by more than their precision
@@ -36,8 +37,11 @@ def recorded_facts(
     recorded: RecordedRun, row: ResultRow, cycles: SlotCycles, saturated: SaturatedThroughput | None
 ) -> RunFacts:
     """Return the facts that the run's records alone give."""
+    differences = fleet_differences(recorded.run.environment)
     return RunFacts(
         slots=row.slots,
+        mixed_conditions=differences.mixed,
+        changed_conditions=differences.changed,
         cycle_seconds=cycles.cycle_seconds,
         settled_cycle_seconds=cycles.cycle_seconds[: -row.slots][~cycles.is_first[: -row.slots]],
         service_mean_seconds=row.service_mean_seconds,
@@ -55,7 +59,8 @@ def recorded_facts(
         lost_messages=conservation(recorded).lost_messages,
         earlier_messages=_earlier_messages(recorded),
         other_executions=_other_executions(recorded, cycles),
-        sources_agree=row.agrees,
+        # while a run is in progress, Prometheus is a few seconds behind the database
+        sources_agree=row.agrees if row.status in FINAL_STATUSES else None,
         is_finished=row.status == RunStatus.FINISHED,
         failed_videos=row.failed,
         includes_cold_start=saturated is not None and saturated.first_videos is FirstVideos.INCLUDED,

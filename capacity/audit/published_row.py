@@ -60,7 +60,7 @@ class PublishedRow:
     def makespan_seconds(self) -> float:
         """Return the longest test duration in seconds that the count and the rounded X allow.
 
-        It is infinite when count and X set no limit.
+        The duration is infinite when count and X set no limit.
         """
         return 60 * self.count / self.x.low if self.x is not None and self.x.low > 0 else math.inf
 

@@ -15,9 +15,9 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One data line of a CSV file.
+    """One data line of a CSV file: its line number, and its stripped cells by column.
 
-    It has the line number in the file, and the stripped cells by column. A missing column reads as ''.
+    A missing column reads as ''.
     """
 
     file: str

@@ -161,7 +161,7 @@ def _judge(cause: Cause, criteria: list[Criterion]) -> Candidate:
 
 
 def _measurements(criteria: list[Criterion], holds: bool | None) -> tuple[Measurement, ...]:
-    """Return the measurements of the criteria in the state `holds`, without repetitions."""
+    """Return the measurements of the criteria whose `holds` has this value, without repetitions."""
     chosen = (criterion.measurements for criterion in criteria if criterion.holds is holds)
     return tuple(dict.fromkeys(measurement for measurements in chosen for measurement in measurements))
 
@@ -177,8 +177,8 @@ def _weight(cell: CellEvidence) -> Callable[[Candidate], tuple[int, int, float]]
 def _busiest(cell: CellEvidence, candidates: tuple[Candidate, ...]) -> BottleneckVerdict:
     """Return the busiest resource if two of three conditions hold.
 
-    The conditions are a utilisation of at least 0.85, a lead of at least 0.15 over the next resource, and a gain under
-    25 % from doubling the slots.
+    The first condition is a utilisation of at least 0.85. The second is a lead of at least 0.15 over the next resource.
+    The third is a gain under 25 % from doubling the slots.
     """
     busy = sorted(cell.utilisations().items(), key=lambda item: -item[1])
     unclear = BottleneckVerdict(
@@ -218,7 +218,7 @@ def _memory(cell: CellEvidence) -> list[Criterion]:
 def _disk(cell: CellEvidence) -> list[Criterion]:
     """Test for a disk on which the tasks wait.
 
-    One criterion is sufficient: all tasks were stopped for a quarter of the time.
+    One criterion is sufficient alone: all tasks were stopped for a quarter of the time.
     """
     download = Measurement(Quantity.DOWNLOAD_SLOWDOWN, cell.stage_slowdown.get("download"))
     slower = any_of(_ffmpeg_is_slower(cell), at_least(download, 1.25))

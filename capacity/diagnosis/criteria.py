@@ -113,9 +113,9 @@ def sufficient(criterion: Criterion) -> Criterion:
 
 
 def all_of(*criteria: Criterion) -> Criterion:
-    """Return a criterion that holds when all of `criteria` hold.
+    """Return a criterion that holds when all of `criteria` hold, and fails when one of them fails.
 
-    It fails when one of them fails. Otherwise it is unknown when one of them is unknown.
+    Otherwise the criterion is unknown.
     """
     states = [criterion.holds for criterion in criteria]
     holds = False if False in states else None if None in states else True
@@ -123,9 +123,9 @@ def all_of(*criteria: Criterion) -> Criterion:
 
 
 def any_of(*criteria: Criterion) -> Criterion:
-    """Return a criterion that holds when any of `criteria` holds.
+    """Return a criterion that holds when any of `criteria` holds, and fails when all of them fail.
 
-    Otherwise it is unknown when one of them is unknown.
+    Otherwise the criterion is unknown.
     """
     states = [criterion.holds for criterion in criteria]
     holds = True if True in states else None if None in states else False

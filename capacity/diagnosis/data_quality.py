@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -51,6 +51,8 @@ class Problem(StrEnum):
     CALIBRATION_UNUSUAL = "canary_unusual"
     CLOCK_OFFSET = "clock_offset"
     CLOCK_SKEW = "clock_skew"
+    MIXED_FLEET = "mixed_fleet"
+    CHANGED_FLEET = "changed_fleet"
     OTHER_PROCESSES = "other_processes"
     MACHINE_SPEED = "machine_speed"
     SPEED_CHANGED = "speed_changed"
@@ -92,6 +94,9 @@ class RunFacts:
     """
 
     slots: int
+    #: conditions in which the workers differed, with the value of each node, and conditions that changed during the run
+    mixed_conditions: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    changed_conditions: tuple[str, ...] = ()
     cycle_seconds: Floats = field(default_factory=lambda: np.empty(0))
     #: without the first of each slot, which may include a cold start, and the last, of an emptying machine
     settled_cycle_seconds: Floats = field(default_factory=lambda: np.empty(0))
@@ -182,6 +187,16 @@ def _clock(facts: RunFacts) -> Iterator[QualityWarning]:
             yield _warning(Problem.CLOCK_OFFSET, True, offset_seconds=offset)
     if facts.skewed_stamps:
         yield _warning(Problem.CLOCK_SKEW, True, executions=facts.skewed_stamps)
+
+
+def _fleet(facts: RunFacts) -> Iterator[QualityWarning]:
+    """Check that the workers were alike and stayed as they were. The figures of a mixed fleet hold for that fleet."""
+    if facts.mixed_conditions:
+        mixed = {name: dict(values) for name, values in facts.mixed_conditions.items()}
+        yield QualityWarning(Problem.MIXED_FLEET, Severity.WARNING, Reason(Problem.MIXED_FLEET, {"conditions": mixed}))
+    if facts.changed_conditions:
+        values = {"names": list(facts.changed_conditions)}
+        yield QualityWarning(Problem.CHANGED_FLEET, Severity.INVALID, Reason(Problem.CHANGED_FLEET, values))
 
 
 def _other_processes(facts: RunFacts) -> Iterator[QualityWarning]:
@@ -299,6 +314,7 @@ _CHECKS = (
     _steal,
     _calibration,
     _clock,
+    _fleet,
     _other_processes,
     _speed,
     _cost,

@@ -1,6 +1,6 @@
 """Comparison of two sets of runs: the test whether B is slower than A.
 
-The unit of replication is the run. The videos of one run share the state of its machine, and a test per video would
+The unit of replication is the run, because the videos of one run share the state of its machine. A test per video would
 call up to 40 % of equal systems different. The statistic of a run is ln X_sat.
 """
 
@@ -46,7 +46,7 @@ class NotComparable(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Result of a comparison: X_sat of B over A, with its interval and the outcome.
+    """Result of a comparison: X_sat of B divided by that of A, and the outcome.
 
     `ratio` has a 95 % interval. It is None when the runs allow none.
     """

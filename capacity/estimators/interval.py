@@ -36,8 +36,8 @@ def t_half_width(values: Floats, confidence: float = 0.95) -> float:
 def quantile_ranks(count: int, probability: float, confidence: float = 0.95) -> tuple[int | None, int | None]:
     """Return the 1-based ranks of the two sorted values that enclose a quantile.
 
-    A rank is None where no value is extreme enough. Each side may miss the quantile with a probability of at most (1 -
-    confidence) / 2, by the binomial distribution of the number of values below the quantile.
+    A rank is None where no value is extreme enough. Each side misses the quantile with a probability of at most (1 -
+    confidence) / 2. The number of values below the quantile has a binomial distribution, which gives the ranks.
     """
     tail = (1 - confidence) / 2
     below = stats.binom(count, probability)

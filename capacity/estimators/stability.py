@@ -94,8 +94,8 @@ def judge_stability(
 def classify(growth: float, utilisation_interval: Interval) -> Stability:
     """Return the verdict for a growth ratio and an interval of rho.
 
-    There is no trend test: the queue length is an integrated series, on which a p-value calls 20-40 % of stable systems
-    growing.
+    A p-value of a trend test would call 20-40 % of stable systems growing, because a queue length is correlated in
+    time. So there is no trend test.
     """
     if growth <= GROWTH_TOLERANCE and utilisation_interval.high < 1:
         return Stability.STABLE
@@ -115,8 +115,9 @@ def waiting_videos(uploaded_at: Floats, started_at: Floats, times: Floats) -> Fl
 def growth_ratio(times: Floats, queue: Floats, rate_per_second: float) -> float:
     """Return the Theil-Sen slope of the queue divided by the offered rate.
 
-    It is NaN if all times are equal. The median of pairwise slopes ignores single wrong samples, such as an SQS counter
-    that reads 0 for a moment. Longer series are thinned evenly to a few hundred points.
+    The ratio is NaN if all times are equal. The slope is the median of the slopes between pairs of samples, so it
+    ignores single wrong samples, such as an SQS counter that reads 0 for a moment. Longer series are thinned evenly to
+    a few hundred points.
     """
     step = max(1, math.ceil(times.size / SAMPLE_POINTS))
     times, queue = times[::step], queue[::step]

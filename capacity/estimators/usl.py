@@ -218,9 +218,9 @@ def _residual_errors(
 
 
 def _noise(levels: Levels, rse: float | None, weighted: bool) -> Floats | None:
-    """Return the standard deviation of each point's x.
+    """Return the standard deviation of each point's x: the point's se, else that of the residuals.
 
-    It is the point's se, else that of the residuals. Return None if neither is known.
+    Return None if neither is known.
     """
     if levels.distinct < 3:
         return None

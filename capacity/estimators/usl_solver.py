@@ -27,7 +27,7 @@ class Usl:
         return self.scale * n / (1 + self.sigma * (n - 1) + self.kappa * n * (n - 1))
 
     def concurrency(self, throughput: float) -> float | None:
-        """Return the smallest n with X(n) = `throughput`. Return None beyond the peak or the limit.
+        """Return the smallest n with X(n) = `throughput`. Return None if no n reaches that throughput.
 
         The root is written without a difference of close numbers, so the formula also holds for kappa = 0.
         """
@@ -79,7 +79,7 @@ def exact_three_point(n: Floats, x: Floats) -> Usl:
     """Return the law that passes exactly through three points.
 
     A negative coefficient means that the law does not hold. The equation n/X = a + b (n-1) + c n (n-1) is linear in a,
-    b and c, with lambda = 1/a, sigma = b/a and kappa = c/a.
+    b and c. Its solution gives lambda = 1/a, sigma = b/a and kappa = c/a.
     """
     a, b, c = (float(v) for v in np.linalg.solve(_design(n), n / x))
     return Usl(1 / a, b / a, c / a)
@@ -88,7 +88,7 @@ def exact_three_point(n: Floats, x: Floats) -> Usl:
 def _starts(n: Floats, x: Floats, weights: Floats) -> Floats:
     """Return the solver's starting points, shape (k, 3).
 
-    They are the linearised fit with non-negative coefficients, and a grid of (sigma, kappa).
+    The first is the linearised fit with non-negative coefficients. The others form a grid of (sigma, kappa).
     """
     grid = [(sigma, kappa) for sigma in (0.0, 0.01, 0.1, 0.5) for kappa in (0.0, 1e-4, 1e-2, 0.2)]
     scale = weights * x**2 / n

@@ -60,7 +60,7 @@ def may_stop(cycle_seconds: Floats, minimum: int = MINIMUM_VIDEOS, target: float
 def finished_prefix(cycle_seconds: Floats) -> Floats:
     """Return the slot cycles before the first unfinished cycle (NaN), in start order.
 
-    A selection of all finished cycles would favour short ones.
+    A selection of all finished cycles would favour short cycles.
     """
     unfinished = np.flatnonzero(np.isnan(cycle_seconds))
     return cycle_seconds[: unfinished[0]] if unfinished.size else cycle_seconds
@@ -69,7 +69,7 @@ def finished_prefix(cycle_seconds: Floats) -> Floats:
 def precision(cycle_seconds: Floats) -> float:
     """Return the relative half width of the 95 % interval of the mean slot cycle.
 
-    It is NaN below two cycles.
+    The half width is NaN below two cycles.
     """
     return t_half_width(cycle_seconds) / float(cycle_seconds.mean()) if cycle_seconds.size > 1 else float("nan")
 

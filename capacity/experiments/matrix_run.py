@@ -114,8 +114,8 @@ class MatrixRun:
     def _automatic_rate(self, planned: PlannedRun) -> float:
         """Return the automatic rate of a sustained run, in videos per minute.
 
-        It is the rate of the cell's first repeat, so that repeats are comparable. For the first repeat it is 0.8 × the
-        X_sat of the cell's burst.
+        The first repeat of a cell gets 0.8 × the X_sat of the cell's burst. Further repeats get the rate of the first,
+        so that repeats are comparable.
         """
         cell = (planned.size, planned.concurrency, planned.mode)
         same = [run for run in self.rows if (run.size, run.concurrency, run.mode) == cell]

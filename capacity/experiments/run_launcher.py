@@ -34,6 +34,7 @@ from core.run_options import RUN_OPTIONS
 from core.settings import Settings
 from core.size import parse_size, size_label
 from core.video import FINAL_STATES, VideoState
+from core.worker_conditions import read_workers
 
 POLL_SECONDS = 1.0
 STUCK_SECONDS = 1800.0
@@ -124,7 +125,7 @@ class RunLauncher:
             if closed:
                 return
             if finished >= expected:
-                return self._store_calibration(run_id)
+                return self._store_end_conditions(run_id)
             if finished != last:
                 last, changed_at = finished, time.monotonic()
                 if adaptive and self._knows_enough(run_id):
@@ -242,18 +243,18 @@ class RunLauncher:
                     run.status, run.finished_at = RunStatus.FINISHED, time.time()
             return finished, run.count, closed
 
-    def _store_calibration(self, run_id: str) -> None:
-        """Repeat the CPU calibration that the injector ran before sending, to detect a changed machine.
+    def _store_end_conditions(self, run_id: str) -> None:
+        """Store the workers' conditions as they are now, and repeat the CPU calibration of the injector.
 
-        The workers are idle now.
+        Both detect a change since the start of the run. The workers are idle now.
         """
-        if self.settings.stack == "aws":
-            return
-        seconds = calibration_seconds()
+        workers = read_workers(self.settings)
+        # the key keeps the old name of the CPU calibration, for readers of old runs
+        calibration = {"canary_after_seconds": calibration_seconds()} if self.settings.stack != "aws" else {}
         with self.sessions.begin() as session:
             run = find_run(session, run_id)
-            # the key keeps the old name of the CPU calibration, for readers of old runs
-            run.environment = {**run.environment, "canary_after_seconds": seconds}
+            both = {**run.environment.get("workers", {}), "end": workers}
+            run.environment = {**run.environment, **calibration, "workers": both}
 
     def _set_concurrency(self, request: RunRequest) -> None:
         if self.settings.stack == "native":
@@ -320,7 +321,7 @@ def _command(*arguments: str) -> list[str]:
 def _environment(variables: dict[str, str]) -> dict[str, str]:
     """Return this process's environment without the options that differ between runs.
 
-    These options are passed as arguments.
+    The programs get those options as arguments.
     """
     hidden = RUN_OPTIONS - {"USER_ID"}
     return {key: value for key, value in os.environ.items() if key not in hidden} | variables

@@ -87,7 +87,7 @@ def _setup_of(run: RunAnalysis) -> Iterator[tuple[str, str]]:
     yield "Perfil de ffmpeg", PROFILES.get(row.profile, row.profile)
     seconds = f"{number(row.source_seconds, LANG, 1)} s de video" if row.source_seconds else "duración desconocida"
     yield "Videos", f"{spaced(row.size_label)}: {seconds}, sha256 {row.source_sha256[:12]}"
-    yield "Nodos × procesos", f"{row.nodes} × {row.concurrency}"
+    yield "Nodos × procesos", f"{row.nodes} × {run.row.concurrency_text}"
 
 
 def _capacity(cell: TableCell, run: RunAnalysis) -> tuple[str, ...]:

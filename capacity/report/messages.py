@@ -129,6 +129,10 @@ PROBLEMS: Mapping[Problem, Text] = {
         "{executions} {executions:ejecución|ejecuciones} con tiempo negativo",
         "{executions} {executions:execution|executions} with negative time",
     ),
+    Problem.MIXED_FLEET: Text("los workers no son iguales: {shown}", "the workers are not alike: {shown}"),
+    Problem.CHANGED_FLEET: Text(
+        "los workers cambiaron durante la prueba: {shown}", "the workers changed during the run: {shown}"
+    ),
     Problem.OTHER_PROCESSES: Text(
         "otros procesos usan {cpu_ratio:percent1} de CPU", "other processes use {cpu_ratio:percent1} CPU"
     ),
@@ -359,10 +363,9 @@ SIGNS = {Relation.AT_LEAST: "≥", Relation.AT_MOST: "≤", Relation.ABOVE: ">",
 
 
 class _Template(Formatter):
-    """Formatter of the templates.
+    """Formatter of the templates, with three format specifications besides those of Python.
 
-    It adds three format specifications to those of Python. `one|many` selects the noun for a count, `percent1` gives
-    `12.3 %`, and `change` gives `+12 %`.
+    `one|many` selects the noun for a count. `percent1` gives `12.3 %`. `change` gives `+12 %`.
     """
 
     def format_field(self, value: Any, format_spec: str) -> str:
@@ -438,6 +441,11 @@ def _derived(reason: Reason) -> Mapping[str, object]:
         return {"shown": _other_messages(values["messages"], values["executions"])}
     if reason.code is NotComparable.DIFFERENT_CONDITIONS:
         return {"shown": ", ".join(f"{name}: {a} ≠ {b}" for name, (a, b) in values["conditions"].items())}
+    if reason.code is Problem.MIXED_FLEET:
+        pairs = ((name, nodes.items()) for name, nodes in values["conditions"].items())
+        return {"shown": "; ".join(f"{name}: {', '.join(f'{n} {v}' for n, v in each)}" for name, each in pairs)}
+    if reason.code is Problem.CHANGED_FLEET:
+        return {"shown": ", ".join(values["names"])}
     if reason.code is Oddity.UNKNOWN_NUMBERS:
         return {"shown": ", ".join(values["columns"]), "count": len(values["columns"])}
     return {}

@@ -48,7 +48,7 @@ class Curve:
     def levels(self) -> Levels:
         """Return the points for the fit.
 
-        They have standard errors if every point has an interval.
+        The points have standard errors if every point has an interval.
         """
         widths = [point.interval.high - point.interval.low for point in self.points if point.interval is not None]
         bounded = len(widths) == len(self.points) and all(np.isfinite(widths)) and min(widths, default=0) > 0

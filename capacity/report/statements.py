@@ -5,7 +5,8 @@ Page, terminal and document use the same sentences.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from capacity.estimators.reason import Reason
 from capacity.estimators.stability import Stability
 from capacity.estimators.throughput import FirstVideos, filling_efficiency
 from capacity.report.messages import CONFIDENCE_NAMES, bottleneck_line, measurements, sentence
+from capacity.runs.conditions import workers_at_start
 from capacity.runs.result_row import ResultRow
 from capacity.table.cells import TableCell
 from capacity.table.number_format import UNKNOWN, bounded, interval_text, number, percent, significant
@@ -264,14 +266,38 @@ def bandwidth_limits(run: RunAnalysis, lang: Language) -> str:
 
 
 def machine(run: RunAnalysis, lang: Language) -> str:
-    """Return the machine and the ffmpeg version, which must be quoted with the figures of a run."""
-    host = run.recorded.run.environment.get("host", {})
-    unknown = UNKNOWN.to(lang)
+    """Return the machines of the workers and their ffmpeg, to quote with a run.
+
+    Runs from before the workers published their conditions have the machine of the injector.
+    """
+    conditions, environment, unknown = run.row.conditions, run.recorded.run.environment, UNKNOWN.to(lang)
+    if workers_at_start(environment) is None:
+        return _injector_machine(environment, unknown)
+    memory = conditions.memory_gigabytes
+    parts = (
+        conditions.cpu_model or unknown,
+        conditions.instance_type,
+        f"{conditions.cpu_count or unknown} CPU",
+        _limit(conditions.cpu_quota_cores, Text("cuota {} CPU", "quota {} CPU").to(lang)),
+        unknown if memory is None else f"{memory} GB",
+        _limit(conditions.memory_limit_bytes, Text("límite {} bytes", "limit {} bytes").to(lang)),
+        f"ffmpeg {conditions.ffmpeg or unknown}",
+    )
+    return " · ".join(part for part in parts if part)
+
+
+def _limit(value: str | None, template: str) -> str:
+    """Return a limit of the workers' containers, or nothing where none is set."""
+    return "" if value in {None, "none"} else template.format(value)
+
+
+def _injector_machine(environment: Mapping[str, Any], unknown: str) -> str:
+    host = environment.get("host", {})
     memory = host.get("memory_bytes")
     return (
         f"{host.get('cpu_model', unknown)} · {host.get('cpu_count', unknown)} CPU · "
         f"{unknown if memory is None else f'{memory / 1e9:.1f} GB'} · {host.get('system', unknown)} · "
-        f"ffmpeg {run.recorded.run.environment.get('ffmpeg', unknown)}"
+        f"ffmpeg {environment.get('ffmpeg', unknown)}"
     )
 
 

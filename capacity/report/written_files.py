@@ -1,6 +1,6 @@
-"""Files and rows that a report writes.
+"""Write what a report leaves behind.
 
-These are the verdicts in the run's row, the archives, row.json, the table and the page.
+This is the verdicts in the run's row, the archives, row.json, the table and the page.
 """
 
 from __future__ import annotations
@@ -78,7 +78,8 @@ def archive_run(session: Session, settings: Settings, run: RunAnalysis) -> int:
     folder, written = run_folder(settings.results.path, run.row.run_id), 0
     if run.row.status in FINAL_STATUSES and not is_archived(folder):
         row = session.get_one(RunRow, run.row.run_id)
-        write_archive(session, row, run.resources, folder, is_settled=_is_settled(session, run))
+        other_work = run.recorded.other_work
+        write_archive(session, row, run.resources, folder, is_settled=_is_settled(session, run), other_work=other_work)
         written = run.row.count
     if folder.exists():
         (folder / "row.json").write_text(json.dumps(row_to_json(run.row, "en"), indent=2) + "\n", "utf-8")

@@ -48,5 +48,8 @@ def open_rows(session: Session, statement: Select[Any]) -> Iterator[Any]:
 def position_of(
     column: InstrumentedAttribute[Any] | ColumnElement[Any], vocabulary: Sequence[str]
 ) -> ColumnElement[Any]:
-    """Return the SQL expression for a word's position in `vocabulary`; -1 for null and any other word."""
+    """Return the SQL expression for a word's position in `vocabulary`.
+
+    The position is -1 for null and for any other word.
+    """
     return case({str(word): position for position, word in enumerate(vocabulary)}, value=column, else_=UNKNOWN_WORD)

@@ -117,15 +117,15 @@ def load_run(session: Session, run: RunRow) -> RecordedRun:
     """Read every video and execution of `run`."""
     videos = select(*(_column(VideoRow, name) for name in VIDEO_COLUMNS)).where(VideoRow.run_id == run.id)
     recorded = assemble(run, read_columns(session, videos), read_columns(session, _executions(session, run)))
-    return replace(recorded, other_work=find_other_work(session, run))
+    return replace(recorded, other_work=_other_work(session, recorded))
 
 
-def find_other_work(session: Session, run: RunRow) -> OtherWork:
+def _other_work(session: Session, recorded: RecordedRun) -> OtherWork:
     """Return the executions of other runs that ended on the run's nodes between its first upload and its last end."""
-    start = session.scalar(select(func.min(VideoRow.uploaded_at)).where(VideoRow.run_id == run.id))
-    end = session.scalar(select(func.max(ExecutionRow.ended_at)).where(ExecutionRow.run_id == run.id))
-    if start is None or end is None:
+    run, ends = recorded.run, recorded.executions.ended_at
+    if not recorded.uploaded_at.size or not ends.size:
         return OtherWork(0, 0.0)
+    start, end = float(recorded.uploaded_at.min()), float(ends.max())
     nodes = select(ExecutionRow.node).where(ExecutionRow.run_id == run.id)
     times: Select[Any] = select(*(getattr(ExecutionRow, name) for name in ("started_at", "ended_at")))
     others = times.where(

@@ -21,7 +21,7 @@ BUSY_MODES = frozenset({"user", "nice", "system", "irq", "softirq", "steal"})
 RangeQuery = Callable[[str, float, float, float], list[Series]]
 
 #: only queues that our workers read; other watched queues hold other people's messages
-_READ = "and on (queue) aforo_worker_info"
+_READ = "and on (queue) aforo_worker_queue_info"
 COUNTERS = {
     "cpu": summed_over_machines("aforo_node_cpu_seconds_total", "mode"),
     "pressure": "max by (resource, share) (aforo_node_pressure_seconds_total)",
@@ -91,10 +91,7 @@ class Resources:
         return np.concatenate([np.full(min(1, self.times.size), np.nan), steps])
 
     def cores(self) -> float | None:
-        """Return the number of cores that the workers may use.
-
-        It is their CPU quota, else the number of cores of the machine.
-        """
+        """Return the number of cores that the workers may use: their CPU quota, else the machine's cores."""
         return self.latest("quota") or self.latest("cores")
 
     def clock_offset(self) -> float | None:

@@ -41,6 +41,8 @@ class ResultRow:
     stability: str | None
     conditions: Conditions = Conditions()
     nodes: int = 1
+    #: slots of each worker, ascending; empty for a run that did not record them
+    worker_slots: tuple[int, ...] = ()
     created_at: float = 0.0
     #: requested videos of a burst that stopped early and cancelled the rest
     #: (the name is kept for readers of old row.json)
@@ -70,9 +72,15 @@ class ResultRow:
         return self.unfinished > 0
 
     @property
+    def concurrency_text(self) -> str:
+        """Return the slots of one node, or `2+5` for nodes with different slots."""
+        different = len(set(self.worker_slots)) > 1
+        return "+".join(map(str, self.worker_slots)) if different else str(self.concurrency)
+
+    @property
     def cpu_count(self) -> int | None:
-        """Return the number of cores of the machine."""
-        return self.conditions.cpu_count
+        """Return the number of cores of each machine; None where they differ or are unknown."""
+        return self.conditions.cpu_count if isinstance(self.conditions.cpu_count, int) else None
 
     @property
     def is_complete(self) -> bool:

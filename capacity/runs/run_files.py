@@ -25,7 +25,6 @@ from capacity.runs.recorded_run import (
     OtherWork,
     RecordedRun,
     assemble,
-    find_other_work,
 )
 from capacity.runs.resource_samples import Resources
 from core.errors import UsageError
@@ -50,16 +49,24 @@ def is_archived(folder: Path) -> bool:
 
 
 def write_archive(
-    session: Session, run: RunRow, resources: Resources, folder: Path, *, is_settled: bool = True
+    session: Session,
+    run: RunRow,
+    resources: Resources,
+    folder: Path,
+    *,
+    is_settled: bool = True,
+    other_work: OtherWork | None = None,
 ) -> None:
     """Write the archive of a run as recorded now.
 
-    The archive is final if the run `is_settled`. Each file is replaced atomically.
+    The archive is final if the run `is_settled`. Each file is replaced atomically. `other_work` is stored with the
+    run, because it comes from the rows of other runs.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / OPEN).touch()
     facts = {column.name: getattr(run, column.name) for column in RunRow.__table__.columns}
-    facts["environment"] = {**run.environment, "other_work": asdict(find_other_work(session, run))}
+    if other_work is not None:
+        facts["environment"] = {**run.environment, "other_work": asdict(other_work)}
     _replace(folder / "run.json", [json.dumps(facts, indent=2, ensure_ascii=False) + "\n"])
     videos = {c.name: c for c in VideoRow.__table__.columns if c.name not in LEFT_OUT}
     _write_rows(folder / "videos.csv", session, list(videos), select(*videos.values()).where(VideoRow.run_id == run.id))
@@ -143,7 +150,7 @@ def _columns(path: Path, columns: Sequence[str]) -> list[Array]:
     rows = _rows(path)
     names = next(rows)
     cells = dict(zip(names, zip(*rows, strict=True), strict=False))
-    if "node" in names:
+    if "node" in cells:
         # old archives have no worker, and their slots are process ids
         workers = cells.get("worker", cells["node"])
         cells["worker"] = tuple(worker or node for worker, node in zip(workers, cells["node"], strict=True))

@@ -82,8 +82,8 @@ class WorkerPlan:
 def erlang_c(slots: int, load: float) -> float:
     """Return the probability that an arrival waits in M/M/c (Erlang C).
 
-    It is 1 when the load is not under the number of slots. It is computed by the Erlang B recursion B_k = a B / (k + a
-    B), which neither overflows nor underflows.
+    The probability is 1 when the load is not under the number of slots. The Erlang B recursion B_k = a B / (k + a B)
+    neither overflows nor underflows.
     """
     if load >= slots:
         return 1.0
@@ -161,8 +161,9 @@ def worker_capacity(demand: Demand) -> float:
 def keda_queue_length(demand: Demand, *, with_in_flight: bool = True) -> int:
     """Return KEDA's aws-sqs `queueLength` per worker that keeps the queue wait within the demand.
 
-    KEDA counts visible and in-flight messages, so it is c (W/S + 1). With `scaleOnInFlight` false KEDA counts only
-    visible messages, so it is c W/S.
+    c is the number of slots per worker, W the queue wait, and S the service time. KEDA counts visible and in-flight
+    messages, so the length is c (W/S + 1). With `scaleOnInFlight` false, KEDA counts only visible messages, so it is c
+    W/S.
     """
     per_slot = demand.wait_p95_seconds / demand.service_seconds + (1 if with_in_flight else 0)
     return max(1, math.floor(demand.slots_per_worker * per_slot + 1e-9))
@@ -176,16 +177,16 @@ def cost_per_thousand(price_per_hour: float, worker_per_minute: float, utilisati
 def drain_minutes(backlog: float, capacity_per_minute: float, arriving_per_minute: float) -> float:
     """Return the minutes to drain a backlog while videos keep arriving.
 
-    They are infinite without spare capacity.
+    The result is infinite without spare capacity.
     """
     spare = capacity_per_minute - arriving_per_minute
     return backlog / spare if spare > 0 else math.inf
 
 
 def _fewest_slots(demand: Demand) -> int:
-    """Return the fewest slots by formula.
+    """Return the smallest number of slots that suffices by the formula.
 
-    The search doubles, then bisects, because the queue wait falls with more slots.
+    The search doubles the number, then bisects. That finds the smallest, because the queue wait falls with more slots.
     """
     low = max(1, math.ceil(demand.load / demand.max_utilisation - 1e-9))
     if _suffices(demand, low):

@@ -28,6 +28,8 @@ class CellKey:
     rate_per_minute: float
     concurrency: int
     nodes: int
+    #: over all nodes, because nodes may have different slots
+    slots: int
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def fill(rows: Iterable[ResultRow]) -> list[TableCell]:
 def key_of(row: ResultRow) -> CellKey:
     """Return the key of the cell that a run belongs to."""
     size = row.size_label
-    return CellKey(label_bytes(size), size, row.mode, row.rate_per_minute or 0.0, row.concurrency, row.nodes)
+    return CellKey(label_bytes(size), size, row.mode, row.rate_per_minute or 0.0, row.concurrency, row.nodes, row.slots)
 
 
 def _cell(key: CellKey, averaged: AveragedRuns) -> TableCell:

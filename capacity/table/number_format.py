@@ -34,7 +34,7 @@ def bounded(value: float | None, is_lower_bound: bool, lang: Language, digits: i
 def significant(value: float | None, lang: Language, digits: int = 4) -> str:
     """Return a number as text with `digits` significant digits.
 
-    This suits quantities that span orders of magnitude.
+    Use this for quantities that span orders of magnitude.
     """
     if value is None or not math.isfinite(value):
         return number(value, lang)

@@ -33,7 +33,7 @@ def cells_of(cell: TableCell, lang: Language) -> tuple[str, ...]:
     """Return the scenario's columns of a cell."""
     return (
         spaced(cell.key.size_label),
-        str(cell.key.concurrency),
+        cell.runs[0].concurrency_text,
         cell.key.mode.capitalize(),
         number(cell.x, lang),
         bounded(cell.s, cell.s_is_lower_bound, lang, 1),

@@ -68,7 +68,7 @@ class Reader:
         return any(not is_heartbeat_overdue(heartbeat_at, rate, now) for heartbeat_at, rate in rows)
 
     def statuses_of_rest(self, runs: Iterable[str]) -> list[tuple[str, int]]:
-        """Return the number of runs that are not in `runs`, by status."""
+        """Return the number of all runs except `runs`, by status."""
         rows = self._rows("runs_rest", runs=list(runs)) if self.table.has_runs else ()
         return [(status, count) for status, count in rows]
 
@@ -89,7 +89,7 @@ class Reader:
         return self._groups("videos_of_run", run_id=run_id, window_end=window_end)
 
     def groups_of_rest(self, runs: Iterable[str]) -> list[Group]:
-        """Return the videos that are not of `runs`, grouped by state."""
+        """Return the videos of all runs except `runs`, grouped by state."""
         return self._groups("videos_rest", runs=list(runs))
 
     def processing(self, runs: list[str]) -> set[str]:

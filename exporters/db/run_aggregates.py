@@ -49,9 +49,9 @@ class Run(NamedTuple):
 
     @property
     def window_end(self) -> float:
-        """Return the end of a sustained run's schedule.
+        """Return the end of a sustained run's schedule, in epoch seconds.
 
-        It is infinite for a burst, and for a run that has not started.
+        The end is infinite for a burst, and for a run that has not started.
         """
         if self.mode == Mode.BURST or self.started_at is None or self.window_seconds is None:
             return math.inf
@@ -93,7 +93,10 @@ class RunAggregates:
     _summed_by_database: set[str] = field(default_factory=set)
 
     def apply_videos(self, videos: Iterable[Video], since: float) -> None:
-        """Count each change once. `since` is the lower limit of updated_at in the query."""
+        """Apply changed rows of videos to the sums. Each change counts once.
+
+        `since` is the lower limit of updated_at in the query that returned the rows.
+        """
         for video in videos:
             if video.id in self._open:
                 self._advance(video)
@@ -106,7 +109,7 @@ class RunAggregates:
                 self._count_video(video)
 
     def apply_executions(self, executions: Iterable[Execution]) -> None:
-        """Count each ended execution of a tracked run once."""
+        """Apply ended executions of tracked runs to the sums. Each execution counts once."""
         for execution in executions:
             if execution.id not in self._counted_executions and execution.run_id in self.executions:
                 self._counted_executions[execution.id] = execution.ended_at
@@ -179,7 +182,7 @@ class RunAggregates:
         self._counted_executions.update({execution.id: execution.ended_at for execution in recent})
 
     def remember(self, live: Iterable[Video]) -> None:
-        """Record rows that the sums already include."""
+        """Record rows as known, because the sums already include them."""
         for video in live:
             if video.state in FINAL_STATES:
                 self._final[video.id] = (video.state, video.updated_at)
@@ -187,7 +190,10 @@ class RunAggregates:
                 self._add_open(video)
 
     def prune(self, since: float) -> None:
-        """Forget final rows that the next query returns only if they change."""
+        """Drop the remembered rows that are final and older than `since` (epoch seconds).
+
+        The next query returns such a row only if the row changes again.
+        """
         self._final = {key: row for key, row in self._final.items() if row[1] >= since}
         self._counted_executions = {
             key: ended_at for key, ended_at in self._counted_executions.items() if ended_at >= since
@@ -197,7 +203,7 @@ class RunAggregates:
     def due(self) -> set[str]:
         """Return the runs that the database must sum again.
 
-        These are the runs marked for a recount, and the ended runs that changed after their last sum.
+        A run is due if it is marked for a recount, or if it has ended and changed after its last sum.
         """
         return self.runs_to_recount | {run_id for run_id in self.runs if self._has_just_ended(run_id)}
 

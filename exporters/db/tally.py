@@ -116,7 +116,7 @@ class Tally:
 class Execution(NamedTuple):
     """One ended execution.
 
-    `sums` are its stage seconds in the order of Stage, then ffmpeg's CPU seconds.
+    `sums` has the stage seconds in the order of Stage, then ffmpeg's CPU seconds.
     """
 
     id: int

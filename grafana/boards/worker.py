@@ -38,7 +38,7 @@ def _nonzero_rate(counter: str, by: str) -> str:
 def _recent_mean(histogram: str, by: str) -> str:
     """Return the query for the mean over the last minute.
 
-    It has no value if nothing ended in that minute.
+    The query has no result if nothing ended in that minute.
     """
     return f"{_rate(f'{histogram}_sum', by)} / ({_rate(f'{histogram}_count', by)} > 0)"
 

@@ -57,7 +57,7 @@ def _bound(line: Line) -> float:
 def _differences(found: Sequence[Line]) -> list[dict[float, float]]:
     """Return the number of events of each bucket.
 
-    It is the bucket's cumulative count minus that of the next lower bucket.
+    The number is the bucket's cumulative count minus that of the next lower bucket.
     """
     made: list[dict[float, float]] = []
     below: dict[float, float] = {}

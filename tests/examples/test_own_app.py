@@ -1,4 +1,7 @@
-"""The example app, run as its team would run it: measured exactly with every pool, without our database."""
+"""The example app, run as its team would run it.
+
+Its metrics are exact with every pool, without our database.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ TABLE = {
 
 
 class OwnApp:
-    """A queue, a worker of the example on it, and our programs."""
+    """The example app: a queue, a worker on the queue, and our programs."""
 
     def __init__(self, folder, queue):
         self.folder, self.queue = folder, queue
@@ -58,7 +61,7 @@ class OwnApp:
 
     @contextmanager
     def running(self, *command):
-        """Run `python -m COMMAND` during the test, in a process group that ends with it."""
+        """Run `python -m COMMAND` during the test. At the end, end its process group."""
         with (self.folder / f"{command[0]}.out").open("ab") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", *command],
@@ -88,7 +91,10 @@ class OwnApp:
         )
 
     def value(self, family, **labels):
-        """Return the sum of the worker's samples of a family that have `labels`; None if there are none."""
+        """Return the sum of the worker's samples of a family that have `labels`.
+
+        Return None if there are none.
+        """
         return total(self.metrics_port, family, **labels)
 
 
@@ -129,7 +135,8 @@ def test_every_task_stage_and_wait_of_their_app_is_counted(own_app, pool, slots,
         port = own_app.metrics_port
         until(lambda: counts_of(port, "aforo_worker_stage_seconds", task=TASK) == 14, "the stages of eight tasks")
         assert own_app.value("aforo_worker_slots") == slots
-        assert own_app.value("aforo_worker_info", queue=own_app.queue.name) == 1
+        assert own_app.value("aforo_worker_info", pool=pool, transport="aforo-sqs", threads="unknown") == 1
+        assert own_app.value("aforo_worker_queue_info", queue=own_app.queue.name) == 1
         assert own_app.value("aforo_worker_children_lost", task=TASK) == 0
         assert own_app.value("aforo_worker_slots_busy") == 0
         assert own_app.value("aforo_worker_tasks_started", task=TASK) == 8

@@ -1,4 +1,4 @@
-"""F5, F6, F8: ffmpeg out of memory, out of time, out of disk."""
+"""F5, F6, F8: ffmpeg runs out of memory, out of time, or out of disk."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def memory_group(limit_bytes: int):
 
 
 def _own_memory_group() -> str:
-    """Return the folder of our memory group: cgroup v1 if it has the controller, else v2."""
+    """Return the folder of our memory cgroup, of cgroup v1 if v1 has the memory controller, else of v2."""
     groups = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines()]
     for _, controllers, path in groups:
         if "memory" in controllers.split(","):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 
 import psutil
 import pytest
 
 from core.promql import scrape
+from testing.emulator import ROOT
 from testing.polling import until
 from tests.stack.runs import report, rows
 
@@ -68,6 +70,21 @@ def test_a_second_run_is_refused_while_one_is_active(stack):
     assert refused.returncode == 3
     assert refused.stderr.startswith(f"error: run ({run_id}); it is active;")
     report(stack, run_id)
+
+
+def test_messages_of_an_interrupted_run_are_taken_out_or_make_the_next_run_invalid(stack):
+    assert stack.run("local", "up", CONCURRENCY="1").returncode == 0
+    options = ["--count", "12", "--size", "1MB", "--monitor", "--run-id", "older"]
+    command = [str(ROOT / ".venv/bin/python"), "-m", "injector", *options]
+    older = subprocess.Popen(command, cwd=stack.folder, env=stack.environment)
+    done = "SELECT count(*) FROM videos WHERE run_id = ? AND state = 'done'"
+    until(lambda: rows(stack, done, "older")[0][0] >= 1, "a done video", 120)
+    older.send_signal(signal.SIGINT)
+    assert older.wait(60) == 130
+    disturbed = report(stack, burst(stack, 4, 1))
+    assert (disturbed["validity"], "other_messages" in disturbed["validity_reasons"]) == ("invalid", True)
+    assert stack.run("capacity", "wait", "--queue").returncode == 0
+    assert "other_messages" not in report(stack, burst(stack, 4, 1))["validity_reasons"]
 
 
 def test_an_old_log_of_task_ids_gives_the_same_row(stack):

@@ -20,7 +20,7 @@ def settings(folder, **changes):
 
 
 class Bucket:
-    """An S3 with a latency per object and one bandwidth that all objects share."""
+    """Fake S3 with a latency per object, and one bandwidth that all objects share."""
 
     def __init__(self, clock, latency_seconds, bytes_per_second):
         self.clock, self.latency, self.rate, self.sizes = clock, latency_seconds, bytes_per_second, {}
@@ -86,7 +86,7 @@ def test_the_rate_of_a_slow_line_is_measured(clock):
 
 
 def test_latency_does_not_count_as_low_bandwidth(clock):
-    """The latency of 1 s dominates with small objects; they grow until bandwidth dominates."""
+    """The latency is 1 s. It dominates small objects, so the objects must grow."""
     limits = object_limits(Bucket(clock, latency_seconds=1.0, bytes_per_second=50e6), "b", "processed/")
     assert limits["network_in"] == pytest.approx(50e6, rel=0.6)
 

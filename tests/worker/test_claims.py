@@ -3,12 +3,12 @@ import time
 import pytest
 from sqlalchemy import select, update
 
+from aforo.process_identity import WorkerProcess
 from core.database import open_engine, open_sessions, upgrade_schema
 from core.models import ExecutionRow, RunRow, VideoRow, WorkerRow
 from core.video import Outcome, Reason, VideoState
 from testing.rows import run_row, video_row
 from worker.claims import SILENCE_SECONDS, Claim, ClaimDenied, Claims
-from worker.process_identity import WorkerProcess
 from worker.slot import Slot
 
 DONE = {"output_bytes": 7}

@@ -1,4 +1,7 @@
-"""One delivery of the task: the state of its video, and whether its message is deleted or returned to the queue."""
+"""One delivery of the task: the state of its video, and what happens to its message.
+
+The message is deleted or returned to the queue.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from celery import Celery
 from celery.exceptions import Reject, SoftTimeLimitExceeded
 from sqlalchemy import select, update
 
+from aforo.process_identity import WorkerProcess
 from aforo.telemetry import event_channel
 from aforo.telemetry.request_counting import outcome_of
 from core.database import open_engine, open_sessions, upgrade_schema
@@ -20,7 +24,6 @@ from core.video import TASK_NAME, Reason, VideoFailed
 from testing.rows import run_row, video_row
 from worker import task
 from worker.claims import Claim, Claims
-from worker.process_identity import WorkerProcess
 from worker.slot import Slot
 from worker.task import TaskContext
 
@@ -29,7 +32,7 @@ DEAD = WorkerProcess(WorkerProcess.this().node, 2**22 - 1, "x")
 
 @dataclass
 class Transcoder:
-    """Call `meanwhile`, then write the output, or raise `failure`."""
+    """Fake transcoder: call `meanwhile`, then write the output, or raise `failure`."""
 
     failure: Exception | None = None
     meanwhile: object = field(default=lambda: None)
@@ -78,7 +81,7 @@ class ResultChannel:
 
 
 def deliver(context, video_id="v"):
-    """Run the task on a message without an SQS receipt; return the result that it sent to the metrics."""
+    """Run the task on a message without an SQS receipt. Return the result that it sent to the metrics."""
     app, channel = Celery("t", broker="memory://", set_as_current=False), ResultChannel()
     task.register(app, lambda: context)
     event_channel.use(channel)
@@ -91,7 +94,7 @@ def deliver(context, video_id="v"):
 
 
 def outcome_of_returned(context, video_id="v"):
-    """Deliver the message, which must return to the queue; return the outcome for the metrics."""
+    """Deliver a message that must return to the queue. Return its outcome in the metrics."""
     with pytest.raises(Reject) as rejected:
         deliver(context, video_id)
     assert rejected.value.requeue

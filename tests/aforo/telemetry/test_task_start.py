@@ -8,7 +8,7 @@ from aforo.telemetry.task_start import SENT_AT, Deliveries
 
 
 class TaskRequest:
-    """Celery's `task.request` of a message from SQS."""
+    """Fake of Celery's `task.request` for a message from SQS."""
 
     def __init__(self, sent_at=None, receive_count=1, eta=None, stamp=None):
         self.eta = eta
@@ -22,9 +22,9 @@ class TaskRequest:
 
 
 def delivered(metrics, *steps):
-    """Count the tasks of `steps`, each (start, request, end, slot). Each is of a child process of its own.
+    """Count the tasks of `steps`. A step is (start, request, end, slot).
 
-    A task with the end None is killed.
+    Each task runs in its own child process. A task whose end is None is killed.
     """
     now, current = [0.0], [0]
     for start, request, end, slot in steps:

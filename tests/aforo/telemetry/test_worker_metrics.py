@@ -13,7 +13,7 @@ from aforo.telemetry.worker_metrics import MAX_INITIAL_TASKS, MAX_PENDING_OUTCOM
 
 
 def exported(registry):
-    """Return every counter as (name, label values) → value."""
+    """Return the value of every counter by name and label values."""
     families = (family for family in registry.collect() if family.type == "counter")
     return {(s.name, *s.labels.values()): s.value for f in families for s in f.samples if s.name.endswith("_total")}
 

@@ -1,4 +1,4 @@
-"""Choice of the analysed runs when there are too many: a matrix of 12 cells with three runs each."""
+"""Choice of the analysed runs when there are too many. The matrix has 12 cells with three runs each."""
 
 import pytest
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from capacity.analysis.load_and_analyse import load_and_analyse
-from capacity.analysis.measured_run import measure
+from capacity.analysis.measured_run import ScenarioFigures, measure
 from capacity.analysis.run_analysis import analyse
 from capacity.diagnosis.validity import Level
 from capacity.estimators.throughput import NoCapacity
@@ -120,7 +120,9 @@ def test_executions_of_an_older_run_make_the_newer_run_invalid(sessions, tmp_pat
         add_run(session, run_row("old", count=8), 4.0 * np.arange(8), 4.0 * np.arange(8) + 3.9, slot=[0] * 8)
     assert reasons(analysed(sessions)) == (Level.INVALID, ("other_messages",))
     with sessions() as session:
-        write_archive(session, session.get_one(RunRow, "r1"), NO_RESOURCES, tmp_path / "r1")
+        run = session.get_one(RunRow, "r1")
+        other_work = load_run(session, run).other_work
+        write_archive(session, run, NO_RESOURCES, tmp_path / "r1", other_work=other_work)
     archived = analyse(measure(read_archive(tmp_path / "r1")[0]), NO_RESOURCES)
     assert reasons(archived) == (Level.INVALID, ("other_messages",))
 
@@ -219,3 +221,24 @@ def test_an_open_video_that_was_cancelled_at_an_unknown_time_makes_s_of_a_paced_
     with sessions.begin() as session:
         add_run(session, row, arrivals + 0.1, arrivals + 4.1, uploaded=arrivals)
     assert analysed(sessions).row.s is None
+
+
+def test_a_warm_up_is_in_no_table_and_can_be_reported_by_its_name(sessions, settings):
+    record(sessions, np.repeat(4.1 * np.arange(8), 2), 4.0, 2, [0, 1] * 8)
+    with sessions.begin() as session:
+        row = run_row("warm-up-1", count=4, note="warm-up", created_at=500.0)
+        add_run(session, row, [0.1, 0.1, 4.1, 4.1], [4.0, 4.0, 8.0, 8.0])
+    assert [row.run_id for row in analyse_all(sessions, settings).rows] == ["r1"]
+    with reading(sessions) as session:
+        assert load_and_analyse(session, settings, "warm-up-1").run("warm-up-1").row.done == 4
+
+
+def test_a_disagreement_with_prometheus_counts_once_the_run_has_ended(sessions):
+    record(sessions, np.repeat(4.1 * np.arange(8), 2), 4.0, 2, [0, 1] * 8)
+    with reading(sessions) as session:
+        recorded = load_run(session, session.get_one(RunRow, "r1"))
+    late = analyse(measure(recorded, ScenarioFigures(1.0, 1.0)), NO_RESOURCES)
+    assert reasons(late) == (Level.INVALID, ("sources_disagree",))
+    recorded.run.status = RunStatus.RUNNING
+    running = analyse(measure(recorded, ScenarioFigures(1.0, 1.0)), NO_RESOURCES)
+    assert reasons(running) == (Level.INDICATIVE, ("interrupted",))

@@ -10,7 +10,7 @@ from capacity.commands.compare import _verdict
 from capacity.diagnosis.bottleneck import Cause, Confidence
 from capacity.diagnosis.criteria import Measurement, Quantity, at_least
 from capacity.diagnosis.data_quality import Problem
-from capacity.diagnosis.validity import Validity
+from capacity.diagnosis.validity import Level, Validity
 from capacity.estimators.comparison import Comparison, Gate
 from capacity.estimators.interval import Interval
 from capacity.estimators.reason import Reason
@@ -19,7 +19,7 @@ from capacity.estimators.throughput import NoCapacity, saturated_throughput
 from capacity.report.messages import CONFIDENCE_NAMES, QUANTITIES, SENTENCES, measurement, sentence
 from capacity.report.statements import answer, headline, missing_capacity
 from capacity.report.to_json import to_json
-from core.language import CAUSE_NAMES, LANGUAGES
+from core.language import CAUSE_NAMES, LANGUAGES, VALIDITY_NAMES, VALIDITY_REASON_NAMES
 
 
 def burst(reason):
@@ -42,6 +42,8 @@ def test_every_code_has_its_sentence():
     assert set(QUANTITIES) == set(Quantity)
     assert set(CAUSE_NAMES) == set(Cause)
     assert set(CONFIDENCE_NAMES) == set(Confidence)
+    assert set(VALIDITY_REASON_NAMES) == {problem.value for problem in Problem}
+    assert set(VALIDITY_NAMES) == {level.value for level in Level}
 
 
 def test_a_code_of_two_enums_has_a_sentence_in_each():

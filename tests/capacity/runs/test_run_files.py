@@ -113,7 +113,10 @@ def test_slots_with_one_number_in_two_workers_of_a_node_are_two_slots(folder, tm
 
 @pytest.fixture
 def interrupted(sessions, settings):
-    """Return the sessions and settings of a burst that was interrupted with three of eight videos done."""
+    """Return the sessions and settings of an interrupted burst.
+
+    Three of its eight videos are done.
+    """
     with sessions.begin() as session:
         add_run(session, run_row(count=8, status=RunStatus.INTERRUPTED), [2.0, 3.0, 9.0], [9.0, 9.5, 16.0])
         session.add_all(waiting(k) for k in range(3, 8))
@@ -121,7 +124,10 @@ def interrupted(sessions, settings):
 
 
 def report(sessions, settings):
-    """Write the results as every report does; return the run's folder and its archived run."""
+    """Write the results as every report does.
+
+    Return the run's folder and its archived run.
+    """
     with reading(sessions) as session:
         analysed = load_and_analyse(session, settings)
     write_results(sessions, settings, analysed, "en")

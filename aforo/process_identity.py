@@ -16,7 +16,10 @@ _GONE = {b"Z", b"X"}
 
 @dataclass(frozen=True)
 class WorkerProcess:
-    """One process of a worker: node name, pid, and the start time that makes the pid unique."""
+    """One process of a worker: node name, pid, and the start time.
+
+    The start time tells two processes with the same pid apart.
+    """
 
     node: str
     pid: int
@@ -29,7 +32,7 @@ class WorkerProcess:
 
     @property
     def owner(self) -> str:
-        """Return the text that identifies this process in a claim, in an execution and in the list of workers."""
+        """Return the text that names this process in claims, in executions and in the table of workers."""
         return f"{self.node}|{self.pid}|{self.start}"
 
 
@@ -43,7 +46,7 @@ def start_of(pid: int) -> str | None:
     """Return a process's start time, unaffected by clock changes. Return None for a dead process.
 
     Linux counts the start time in ticks since boot. psutil adds the boot time, which changes with the clock. Other
-    kernels store the start time itself.
+    kernels store the start time as an epoch time.
     """
     boot = boot_id()
     if boot is None:

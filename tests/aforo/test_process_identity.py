@@ -10,9 +10,9 @@ import sys
 import psutil
 import pytest
 
+from aforo import process_identity
+from aforo.process_identity import WorkerProcess, may_live, start_of
 from testing.polling import until
-from worker import process_identity
-from worker.process_identity import WorkerProcess, may_live, start_of
 
 
 def test_a_clock_change_invalidates_no_claim(monkeypatch):
