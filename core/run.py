@@ -17,6 +17,8 @@ from aforo.machine import cpu_model, smt
 from core.errors import UsageError
 
 LONGEST_RUN_ID = 63
+#: Longest interval between heartbeats of a run while its injector, or a program that waits for the run, is alive.
+HEARTBEAT_SECONDS = 60.0
 RUN_ID_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
@@ -94,6 +96,15 @@ def new_run_id(
     size = re.sub(r"[^a-z0-9.]", "", size_label.lower())
     cell = f"{moment}-{mode}-{size}-c{concurrency}"
     return cell if app is None else f"{cell}-{app}"[:LONGEST_RUN_ID].rstrip("-.")
+
+
+def is_heartbeat_overdue(heartbeat_at: float, rate_per_minute: float | None, now: float) -> bool:
+    """Return True if the last heartbeat is so old that the injector must have died.
+
+    A paced injector writes a heartbeat each time it sends a message.
+    """
+    gap_seconds = 0.0 if rate_per_minute is None else 60 / rate_per_minute
+    return now - heartbeat_at > max(HEARTBEAT_SECONDS, 2 * gap_seconds)
 
 
 def check_run_id(run_id: str) -> str:

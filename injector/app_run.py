@@ -68,7 +68,7 @@ def prepare_app_run(settings: Settings, app: AppFile, request: Request, say: Say
     if app.worker.command is None:
         row.environment["canary_before_seconds"] = None  # the workers may run on another machine
     elif not fleet.is_measured:
-        row.environment["workers"] = {"start": [declared_conditions(worker)]}
+        row.environment["workers"] = {"start": [declared_conditions(worker, fleet.slots_per_node)]}
     row.environment[END_OF_VIDEO] = EndOfVideo.TABLE if table else EndOfVideo.EXECUTIONS
     row.environment |= {
         "messages_before": queue.total,
@@ -101,12 +101,12 @@ def require_other_database(settings: Settings, app: AppFile) -> None:
         raise UsageError("AFORO_DATABASE_URL", why, remedy, value=database.masked(settings.database.url))
 
 
-def declared_conditions(worker: WorkerFacts) -> dict[str, Any]:
+def declared_conditions(worker: WorkerFacts, slots: int) -> dict[str, Any]:
     """Return the conditions of a worker that is not instrumented and runs on this machine, as far as they are known."""
     host = Host.this()
     versions = {name: getattr(worker, name) for name in ("python", "celery", "kombu")}
     machine = {"cpu_model": host.cpu_model, "cores": str(host.cpu_count), "memory_bytes": str(host.memory_bytes)}
-    return {name: value for name, value in (versions | machine).items() if value is not None}
+    return {name: value for name, value in (versions | machine).items() if value is not None} | {"slots": slots}
 
 
 def app_facts(app: AppFile, table: VideosTable | None, fleet: WorkerFleet) -> dict[str, Any]:

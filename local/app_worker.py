@@ -21,6 +21,8 @@ from local.programs import STATE
 
 LOG = STATE / "log" / "worker.log"
 POLL_SECONDS = 0.5
+#: fails too where a package that measuring needs is missing
+IMPORT = "import aforo, aforo.telemetry.instrument; print(aforo.__version__)"
 #: A worker whose log does not say that it is ready counts as ready after this time.
 QUIET_START_SECONDS = 10.0
 STOP_MARGIN_SECONDS = 40.0
@@ -44,13 +46,14 @@ def restore(app: AppFile) -> None:
 
 def require_aforo(app: AppFile) -> str:
     """Return the version of aforo in the worker's environment. Raise EnvironmentFault if it is not there."""
-    command = [str(app.worker.python), "-m", "aforo", "version"]
+    command = [str(app.worker.python), "-c", IMPORT]
     answer = subprocess.run(
         command, cwd=app.worker.directory, env=child_environment(app), capture_output=True, text=True, check=False
     )
     if answer.returncode != 0:
         remedy = f"run `make wheel` and {app.worker.python} -m pip install dist/aforo-*.whl, or set instrument = false"
-        why = "aforo is not installed there"
+        last = (answer.stderr.strip().splitlines() or ["without a message"])[-1]
+        why = f"aforo is not installed there: {first_line(last)}"
         raise EnvironmentFault(app.place("worker.instrument"), why, remedy, value=app.worker.python)
     return answer.stdout.strip()
 

@@ -104,8 +104,9 @@ def team(tmp_path_factory, environment, wheel):
     for program in ("prometheus", "redis-server", "ffmpeg"):
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not installed; `make setup` installs it")
-    install = [environment / "bin/pip", "install", "-q", "--no-deps", "--force-reinstall", str(wheel)]
-    subprocess.run(install, check=True, timeout=120)
+    pip = [environment / "bin/pip", "install", "-q"]
+    subprocess.run([*pip, str(wheel)], check=True, timeout=300)
+    subprocess.run([*pip, "--no-deps", "--force-reinstall", str(wheel)], check=True, timeout=120)
     team = Team(tmp_path_factory.mktemp("team") / "service", copied_stack(tmp_path_factory.mktemp("st")), environment)
     yield team
     down = team.run("local", "down")
