@@ -112,6 +112,7 @@ VALIDITY_REASON_NAMES: Mapping[str, Text] = {
     "cold_start": Text("puede incluir el arranque en frío", "may include a cold start"),
     "completion_times": Text("solo por tiempos de finalización", "from completion times only"),
     "upload_times": Text("uploaded_at no es la hora de subida", "uploaded_at is not the time of the upload"),
+    "table_disagrees": Text("tabla y ejecuciones no coinciden", "table and executions disagree"),
     "observed_ends": Text("finales observados", "observed ends"),
 }
 #: By the value in `runs.bottleneck`, which is that of capacity's Cause.

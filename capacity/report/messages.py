@@ -222,6 +222,11 @@ PROBLEMS: Mapping[Problem, Text] = {
         "the app's uploaded_at is {offset_seconds:.1f} s off the moment of the upload (now() of a long transaction?): "
         "S is not valid",
     ),
+    Problem.TABLE_DISAGREES: Text(
+        "{videos} {videos:video termina|videos terminan} en la tabla de otro modo que su última ejecución: vale la "
+        "tabla",
+        "{videos} {videos:video ends|videos end} in the table otherwise than by the last execution: the table counts",
+    ),
     Problem.OBSERVED_ENDS: Text(
         "{videos} {videos:video|videos} sin updated_at al terminar: su final se observó, con 1 s de error",
         "{videos} {videos:video|videos} without updated_at at the end: the end was observed, to 1 s",
