@@ -92,13 +92,16 @@ setup-dev:
 	@local/setup.sh develop
 
 test: setup-dev ## Run the tests, including those of the native stack
-	@.venv/bin/pytest -q -m 'not faults and not compose and not limits'
+	@.venv/bin/pytest -q -m 'not faults and not compose and not limits and not versions'
 
 test-faults: setup-dev ## Inject faults into real processes
 	@.venv/bin/pytest -q -m faults
 
 test-compose: setup-dev ## Run the tests that need a Docker engine
 	@.venv/bin/pytest -q -m compose
+
+test-versions: setup-dev ## Test the library beside each supported Celery and Python (minutes)
+	@.venv/bin/pytest -q -m versions
 
 test-limits: setup-dev ## Test the bottleneck verdicts on injected limits (minutes, root)
 	@.venv/bin/pytest -q -m limits

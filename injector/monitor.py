@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
+from core.collected import wait_until_collected
 from core.database import Sessions
 from core.errors import RunFailed
 from core.models import RunRow, VideoRow
@@ -55,6 +56,7 @@ def follow(sessions: Sessions, run_id: str, stuck_seconds: float = math.inf) -> 
             if progress is not None:
                 display.show(progress)
                 if progress.ended >= progress.expected:
+                    wait_until_collected(sessions, run_id)
                     return
                 if progress.counts != last:
                     last, changed_at = progress.counts, time.monotonic()

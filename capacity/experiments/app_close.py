@@ -1,8 +1,7 @@
-"""Close of a run of an app: wait for its last executions, and compare them with the app's own table."""
+"""Close of a run of an app: its recorded executions are compared with the app's own table."""
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -12,9 +11,6 @@ from core.database import Sessions
 from core.models import ExecutionRow, RunRow, VideoRow
 from core.video import FINAL_STATES, Outcome, VideoState
 
-#: the collector reads every worker once per second
-LONGEST_WAIT_SECONDS = 10.0
-POLL_SECONDS = 0.5
 #: outcomes after which no execution of the same message follows
 ENDED = {Outcome.DONE: VideoState.DONE, Outcome.FAILED: VideoState.FAILED}
 
@@ -28,19 +24,16 @@ class Comparison:
 
 
 def close_app_run(sessions: Sessions, run_id: str) -> None:
-    """Wait until each final video of an instrumented run has its last execution, and store what is missing."""
-    deadline = time.monotonic() + LONGEST_WAIT_SECONDS
-    while True:
-        with sessions() as session:
-            if session.get_one(RunRow, run_id).executions_missed is None:
-                return
-            compared = compare(session, run_id)
-        if not compared.without_execution or time.monotonic() > deadline:
-            break
-        time.sleep(POLL_SECONDS)
+    """Store how many final videos of an instrumented run have no execution or another end than in the table.
+
+    Call this after the collector has read every worker.
+    """
     with sessions.begin() as session:
         run = session.get_one(RunRow, run_id)
-        run.executions_missed = (run.executions_missed or 0) + compared.without_execution
+        if run.executions_missed is None:
+            return
+        compared = compare(session, run_id)
+        run.executions_missed += compared.without_execution
         app = {**run.environment["app"], "disagreements": compared.disagreements}
         run.environment = {**run.environment, "app": app}
 

@@ -27,6 +27,7 @@ from capacity.runs.result_row import ResultRow
 from capacity.runs.sessions import open_store, reading
 from core import aws, sqs_queue
 from core.app_file.brake import Target, confirm
+from core.collected import wait_until_collected
 from core.cpu_calibration import calibration_seconds
 from core.database import Sessions
 from core.errors import AforoError, EnvironmentFault
@@ -133,6 +134,7 @@ class RunLauncher:
             if closed:
                 return
             if finished >= expected:
+                wait_until_collected(self.sessions, run_id)
                 if self.settings.app is not None:
                     close_app_run(self.sessions, run_id)
                 return self._store_end_conditions(run_id)

@@ -144,6 +144,7 @@ def test_a_killed_child_leaves_a_record_of_its_execution(lab):
     assert (killed.slot, next_one.slot) == (0, 0)  # the replacement has the slot of the killed child
 
 
+@pytest.mark.faults
 def test_with_collector_and_database_gone_no_task_notices_and_each_execution_comes_later_once(lab):
     _, port = lab.worker(slots=2, HARDEN="1")
     lab.send(*["quick"] * 300)
@@ -161,6 +162,7 @@ def test_with_collector_and_database_gone_no_task_notices_and_each_execution_com
     assert set(lab.states().values()) == {"done"}
 
 
+@pytest.mark.faults
 def test_a_full_spool_gives_what_it_holds_and_the_rest_is_counted_as_lost(lab):
     _, port = lab.worker(slots=2, HARDEN="1", AFORO_SPOOL_RECORDS="100")
     lab.send(*["quick"] * 300)
@@ -173,6 +175,7 @@ def test_a_full_spool_gives_what_it_holds_and_the_rest_is_counted_as_lost(lab):
         assert session.get(RunRow, "r").executions_missed == 200
 
 
+@pytest.mark.faults
 def test_the_finished_executions_of_a_killed_main_process_come_from_the_other_worker(lab):
     first, first_port = lab.worker("-n", "first@%h", slots=1, HARDEN="1")
     lab.send(*["quick"] * 20)
