@@ -12,7 +12,7 @@ from capacity.commands.progress import progress_bar
 from capacity.commands.rendering import print_json
 from capacity.experiments.matrix_plan import Basis, MatrixPlan, PlannedRun, Prediction, ordered_runs
 from capacity.experiments.matrix_run import MatrixRun
-from capacity.experiments.test_runner import TestRunner
+from capacity.experiments.run_launcher import RunLauncher
 from capacity.runs.result_row import ResultRow
 from capacity.table.cells import key_of
 from capacity.table.number_format import number
@@ -63,7 +63,7 @@ def matrix(*, plan_only: bool, as_json: bool, lang: Language, **options: Any) ->
 
     Exit codes: 0 every cell is measured, 1 some are not, 2 wrong input.
     """
-    matrix_run = MatrixRun(TestRunner.open(lang), _plan(**options))
+    matrix_run = MatrixRun(RunLauncher.open(lang), _plan(**options))
     if plan_only:
         _print_plan(matrix_run, as_json, lang)
     else:
@@ -89,7 +89,7 @@ def _carry_out(matrix_run: MatrixRun, lang: Language) -> None:
 
 def _print_results(matrix_run: MatrixRun, as_json: bool, lang: Language) -> None:
     keys = {key_of(row) for row in matrix_run.rows.values()}
-    cells = [cell for cell in matrix_run.runner.analyse().cells if cell.key in keys]
+    cells = [cell for cell in matrix_run.launcher.analyse().cells if cell.key in keys]
     if as_json:
         print_json({"plan": matrix_run.plan, "rows": [csv_row(cell) for cell in cells]}, lang)
     else:

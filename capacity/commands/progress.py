@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as ProgressDisplay
 
-from capacity.experiments.test_runner import Progress
+from capacity.experiments.run_launcher import Progress
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from capacity.analysis.run_analysis import RunAnalysis
 from capacity.commands.links import links
 from capacity.commands.options import json_option, lang_option, with_examples
 from capacity.commands.rendering import print_json
-from capacity.experiments.test_runner import TestRunner
+from capacity.experiments.run_launcher import RunLauncher
 from capacity.report.statements import missing_capacity
 from capacity.report.terminal import render_terminal
 from capacity.runs.recorded_run import find_run
@@ -43,21 +43,21 @@ def report(run: str | None, tasks_log: str | None, as_json: bool, lang: Language
     if run and Path(run).is_dir():
         analysis, where = analyse_archive(Path(run)), None
     else:
-        runner = TestRunner.open(lang)
-        analysis = _analyse_recorded(runner, run, tasks_log)
-        where = links(runner.settings, analysis.recorded.run, lang)
+        launcher = RunLauncher.open(lang)
+        analysis = _analyse_recorded(launcher, run, tasks_log)
+        where = links(launcher.settings, analysis.recorded.run, lang)
     _print(analysis, as_json, lang)
     if where is not None:
         click.echo(where, err=True)
     _fail_unless_done(analysis)
 
 
-def _analyse_recorded(runner: TestRunner, run_id: str | None, tasks_log: str | None) -> RunAnalysis:
+def _analyse_recorded(launcher: RunLauncher, run_id: str | None, tasks_log: str | None) -> RunAnalysis:
     """Analyse the run with this id or this tasks log, else the newest, once its figures are final."""
-    with reading(runner.sessions) as session:
+    with reading(launcher.sessions) as session:
         recorded = find_run(session, run_id, tasks_log)
-        recording_rules.wait_settled(session, recorded, runner.settings.prometheus.url)
-    return runner.analyse(recorded.id).run(recorded.id)
+        recording_rules.wait_settled(session, recorded, launcher.settings.prometheus.url)
+    return launcher.analyse(recorded.id).run(recorded.id)
 
 
 def analysis_as_json(analysis: RunAnalysis) -> dict[str, object]:

@@ -12,7 +12,7 @@ from capacity.commands.progress import progress_bar
 from capacity.commands.rendering import print_json
 from capacity.estimators.stability import Stability
 from capacity.experiments.rate_search import RateSearch, SearchStep, StepResult, advance, next_step
-from capacity.experiments.test_runner import RunRequest, TestRunner
+from capacity.experiments.run_launcher import RunLauncher, RunRequest
 from capacity.table.number_format import number
 from core.cli import env_option
 from core.errors import RunFailed
@@ -42,9 +42,9 @@ def search(size: str, concurrency: int, profile: str, refine: bool, as_json: boo
     verified, 1 none was, 2 wrong input.
     """
     parse_size(size)
-    runner = TestRunner.open(lang)
+    launcher = RunLauncher.open(lang)
     result = _search(
-        RateSearch(refine=refine), lambda step: _run(runner, step, (size, concurrency, profile), lang), lang
+        RateSearch(refine=refine), lambda step: _run(launcher, step, (size, concurrency, profile), lang), lang
     )
     _fail_without_rate(result, size)
     if as_json:
@@ -71,14 +71,14 @@ def _fail_without_rate(result: RateSearch, size: str) -> None:
         raise RunFailed("search", why, "look at the runs' reports", value=size)
 
 
-def _run(runner: TestRunner, step: SearchStep, cell: tuple[str, int, str], lang: Language) -> StepResult:
+def _run(launcher: RunLauncher, step: SearchStep, cell: tuple[str, int, str], lang: Language) -> StepResult:
     started = time.monotonic()
     size, concurrency, profile = cell
     request = RunRequest(
         size, concurrency, step.kind, step.videos, step.rate_per_minute, note="search", profile=profile
     )
     with progress_bar(lambda: _label(step, lang)) as progress:
-        row = runner.run(request, progress)
+        row = launcher.run(request, progress)
     verdict = Stability(row.stability) if row.stability else None
     capacity = row.x_sat_per_minute if step.kind is Mode.BURST else None
     return StepResult(step, time.monotonic() - started, capacity, verdict)

@@ -6,7 +6,7 @@ import click
 
 from capacity.commands.options import json_option, lang_option, with_examples
 from capacity.commands.rendering import print_json
-from capacity.experiments.test_runner import TestRunner
+from capacity.experiments.run_launcher import RunLauncher
 from capacity.table.cells import TableCell
 from capacity.table.table_text import csv_row, csv_text, markdown, sources
 from core.language import Language
@@ -22,7 +22,7 @@ def table(as_csv: bool, as_json: bool, lang: Language) -> None:
     The figures of a cell are the means of its finished, complete and valid runs. X and S are those of the runs with the
     most videos, X_sat is that of all. Other runs fill a cell only if it has no better ones, and the notes say so.
     """
-    cells = TestRunner.open(lang).analyse().cells
+    cells = RunLauncher.open(lang).analyse().cells
     if as_json:
         print_json({"rows": [_row_as_json(cell) for cell in cells]}, lang)
     elif as_csv:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from capacity.commands.options import with_examples
-from capacity.experiments.test_runner import TestRunner, no_progress
+from capacity.experiments.run_launcher import RunLauncher, no_progress
 from capacity.runs.recorded_run import find_run
 from capacity.runs.sessions import reading
 
@@ -17,7 +17,7 @@ from capacity.runs.sessions import reading
 )
 def wait(run_id: str | None, stuck_minutes: float) -> None:
     """Wait until every video of the run (default: the newest) is finished, and close the run."""
-    runner = TestRunner.open()
-    with reading(runner.sessions) as session:
+    launcher = RunLauncher.open()
+    with reading(launcher.sessions) as session:
         existing_id = find_run(session, run_id).id
-    runner.wait(existing_id, no_progress, stuck_minutes * 60)
+    launcher.wait(existing_id, no_progress, stuck_minutes * 60)

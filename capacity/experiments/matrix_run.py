@@ -19,7 +19,7 @@ from capacity.experiments.matrix_plan import (
     predict,
     total,
 )
-from capacity.experiments.test_runner import Progress, RunRequest, TestRunner, no_progress
+from capacity.experiments.run_launcher import Progress, RunLauncher, RunRequest, no_progress
 from capacity.runs.result_row import ResultRow
 from capacity.runs.sessions import reading
 from core.errors import AforoError, EnvironmentFault, RunFailed
@@ -42,7 +42,7 @@ class NoRate(EnvironmentFault):
 class MatrixRun:
     """A plan with the rows of its finished runs and the errors of those that failed."""
 
-    runner: TestRunner
+    launcher: RunLauncher
     plan: MatrixPlan
     rows: dict[PlannedRun, ResultRow] = field(default_factory=dict)
     errors: dict[PlannedRun, str] = field(default_factory=dict)
@@ -52,8 +52,8 @@ class MatrixRun:
         """Load the runs of an earlier call, after waiting for a run that is still in progress."""
         for planned in ordered_runs(self.plan):
             run_id = self._newest_run(planned)
-            if run_id is not None and self.runner.adopt(run_id):
-                self.runner.wait(run_id, no_progress, adaptive=self.plan.adaptive and planned.mode == Mode.BURST)
+            if run_id is not None and self.launcher.adopt(run_id):
+                self.launcher.wait(run_id, no_progress, adaptive=self.plan.adaptive and planned.mode == Mode.BURST)
         self.load_finished()
 
     def load_finished(self) -> None:
@@ -85,7 +85,7 @@ class MatrixRun:
         in_a_row = 0
         for planned in self.remaining():
             try:
-                self.rows[planned] = self.runner.run(self._request(planned), progress)
+                self.rows[planned] = self.launcher.run(self._request(planned), progress)
                 in_a_row = 0
                 on_result(planned, self.rows[planned])
             except AforoError as error:
@@ -137,5 +137,5 @@ class MatrixRun:
 
     def _newest_run(self, planned: PlannedRun) -> str | None:
         newest = select(RunRow.id).where(RunRow.note == planned.note(self.plan)).order_by(RunRow.created_at.desc())
-        with reading(self.runner.sessions) as session:
+        with reading(self.launcher.sessions) as session:
             return session.scalars(newest.limit(1)).first()

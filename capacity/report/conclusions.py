@@ -16,7 +16,7 @@ from capacity.diagnosis.bottleneck import Cause
 from capacity.diagnosis.data_quality import is_valid
 from capacity.estimators.littles_law import Agreement
 from capacity.estimators.stability import Stability
-from capacity.report.saturation import Curve, Point, curves
+from capacity.report.scalability_curves import Curve, Point, curves
 from capacity.report.statements import kept_up, limit_parts
 from capacity.table.cells import RUNS_FOR_INTERVAL, TableCell
 from core.language import Language

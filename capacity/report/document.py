@@ -13,7 +13,7 @@ from capacity.analysis.analysed_runs import AnalysedRuns
 from capacity.analysis.bottleneck_evidence import cell_evidence
 from capacity.analysis.run_analysis import RunAnalysis
 from capacity.diagnosis.data_quality import is_valid
-from capacity.report import conclusions, saturation
+from capacity.report import conclusions, scalability_curves
 from capacity.report.messages import sentence
 from capacity.report.statements import best_sentence, limit_parts, machine
 from capacity.report.template_loader import template
@@ -39,7 +39,7 @@ PROFILES = {
 
 def render_document(analysed: AnalysedRuns) -> str:
     """Return the document as Markdown; the same runs give the same text."""
-    cells, runs, curves = analysed.cells, analysed.newest_per_cell, saturation.curves(analysed)
+    cells, runs, curves = analysed.cells, analysed.newest_per_cell, scalability_curves.curves(analysed)
     return template("escenario_2.es.md.j2").render(
         run_count=sum(len(cell.sources) for cell in cells),
         answers=[f"{best_sentence(analysed, run, LANG)}." for run in analysed.best_of_sizes],
@@ -47,7 +47,7 @@ def render_document(analysed: AnalysedRuns) -> str:
         table=markdown(cells, LANG),
         sources=sources(cells, LANG),
         capacities=[_capacity(cell, run) for cell, run in analysed.analysed_cells],
-        saturation=[f"**{spaced(c.size_label)}.** {' '.join(saturation.statements(c, LANG))}" for c in curves],
+        saturation=[f"**{spaced(c.size_label)}.** {' '.join(scalability_curves.statements(c, LANG))}" for c in curves],
         verdicts=[(_name(run), *(text.to(LANG) for text in limit_parts(run))) for run in runs],
         findings=[_findings(run) for run in runs],
         checks=[_check(run) for run in runs],

@@ -10,7 +10,7 @@ from capacity.analysis.run_analysis import RunAnalysis
 from capacity.estimators.interval import Floats, Integers
 from capacity.estimators.stability import waiting_videos
 from capacity.report.charts import Axis, Frame, draw, legend, thinned
-from capacity.report.saturation import Curve, Point
+from capacity.report.scalability_curves import Curve, Point
 from capacity.runs.resource_samples import BUSY_MODES, Resources
 from capacity.table.number_format import number
 from capacity.table.phrases import spaced

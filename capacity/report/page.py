@@ -13,7 +13,7 @@ from capacity.analysis.run_analysis import RunAnalysis
 from capacity.analysis.run_windows import run_window
 from capacity.diagnosis.bottleneck import Confidence
 from capacity.diagnosis.data_quality import is_valid
-from capacity.report import figures, saturation
+from capacity.report import figures, scalability_curves
 from capacity.report.messages import measurement
 from capacity.report.statements import answer, best_sentence, facts, limit_line, limit_parts, machine, reservations
 from capacity.report.template_loader import template
@@ -37,7 +37,7 @@ def render_page(analysed: AnalysedRuns, lang: Language) -> str:
 
 def _page(analysed: AnalysedRuns, lang: Language) -> dict[str, Any]:
     best = analysed.best
-    curves = saturation.curves(analysed)
+    curves = scalability_curves.curves(analysed)
     drawn = [run for run in reversed(analysed.runs) if run.row.run_id in analysed.drawn]
     return {
         "answer": answer(analysed, lang),
@@ -47,7 +47,7 @@ def _page(analysed: AnalysedRuns, lang: Language) -> dict[str, Any]:
         "table_names": [name.strip() for name in HEADER.to(lang).strip("|").split("|")],
         "table_rows": [cells_of(cell, lang) for cell in analysed.cells],
         "limits": [_limit(run, lang) for run in analysed.newest_per_cell],
-        "saturation": [(spaced(c.size_label), " ".join(saturation.statements(c, lang))) for c in curves],
+        "saturation": [(spaced(c.size_label), " ".join(scalability_curves.statements(c, lang))) for c in curves],
         "saturation_chart": _svg(figures.throughput_chart(curves, lang)) if curves else "",
         "runs": [_run(run, lang) for run in drawn],
     }

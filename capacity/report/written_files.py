@@ -14,8 +14,8 @@ from capacity.analysis.run_analysis import RunAnalysis
 from capacity.report.page import render_page
 from capacity.report.statements import kept_up
 from capacity.report.to_json import to_json
-from capacity.runs.archive import is_archived, write_archive
 from capacity.runs.recorded_run import unfinished_since
+from capacity.runs.run_files import is_archived, write_archive
 from capacity.runs.sessions import reading
 from capacity.table.table_text import csv_text, markdown, sources
 from core.database import Sessions

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from capacity.runs.archive import write_archive
 from capacity.runs.resource_samples import Resources
+from capacity.runs.run_files import write_archive
 from core import database
 from core.models import ExecutionRow, RunRow, VideoRow
 from core.run import Mode, RunStatus

@@ -79,8 +79,8 @@ def test_a_burst_that_is_precise_enough_cancels_its_queued_videos(stack):
     done = "SELECT count(*) FROM videos WHERE run_id = ? AND state = 'done'"
     until(lambda: rows(stack, done, run_id)[0][0] >= 2, "two done videos", 180)
     code = (
-        "from capacity.experiments.test_runner import TestRunner; "
-        f"print(TestRunner.open().queued_videos.cancel({{{run_id!r}}}))"
+        "from capacity.experiments.run_launcher import RunLauncher; "
+        f"print(RunLauncher.open().queued_videos.cancel({{{run_id!r}}}))"
     )
     taken = int(python(stack, "-c", code).stdout)
     row = report(stack, run_id)

@@ -19,8 +19,8 @@ from capacity.report.conclusions import unknowns
 from capacity.report.document import conclusion_sentences, render_document
 from capacity.report.page import render_page
 from capacity.report.statements import answer
-from capacity.runs.archive import write_archive
 from capacity.runs.resource_samples import Resources
+from capacity.runs.run_files import write_archive
 from capacity.runs.sessions import reading
 from capacity.table.table_text import HEADER, RULE
 from core.errors import ExitCode, UsageError

@@ -1,4 +1,4 @@
-"""Archive of a run under `results/runs/<run_id>/`, from which its analysis can be repeated.
+"""Files of a run in `results/runs/<run_id>/`, its archive, from which the analysis can be repeated.
 
 `run.json` holds the run's row, `videos.csv` and `executions.csv` its records, `resources.csv` the resource samples.
 """

@@ -1,8 +1,8 @@
-"""Options and environment that the test runner gives to the injector."""
+"""Options and environment that the run launcher gives to the injector."""
 
 from __future__ import annotations
 
-from capacity.experiments.test_runner import RunRequest, _environment, _injector_options
+from capacity.experiments.run_launcher import RunRequest, _environment, _injector_options
 from core.run import Mode
 
 

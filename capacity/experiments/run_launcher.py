@@ -41,7 +41,7 @@ INJECTOR_END_SECONDS = 30.0
 
 
 class MeasurementFailed(AforoError):
-    """A program that the runner started failed, or the queue or the run makes no progress."""
+    """A program that the launcher started failed, or the queue or the run makes no progress."""
 
 
 @dataclass(frozen=True)
@@ -70,16 +70,16 @@ def no_progress(_finished: int, _expected: int) -> None:
 
 
 @dataclass(frozen=True)
-class TestRunner:
-    """Runner of tests on the configured stack (queue, database, workers)."""
+class RunLauncher:
+    """Launcher of runs on the configured stack (queue, database, workers)."""
 
     settings: Settings
     sessions: Sessions
     lang: Language = DEFAULT_LANGUAGE
 
     @classmethod
-    def open(cls, lang: Language = DEFAULT_LANGUAGE) -> TestRunner:
-        """Return a runner with the settings of this process."""
+    def open(cls, lang: Language = DEFAULT_LANGUAGE) -> RunLauncher:
+        """Return a launcher with the settings of this process."""
         settings = Settings.from_process()
         return cls(settings, open_store(settings), lang)
 

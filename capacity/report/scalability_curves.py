@@ -1,4 +1,4 @@
-"""Capacity against slots, per size: the points of the table, the fitted law, and their sentences."""
+"""Scalability curve per video size: its points, the fitted law, and the sentences about it."""
 
 from __future__ import annotations
 
