@@ -48,7 +48,7 @@ OF_FAMILY: dict[tuple[str, str], Values] = {
     ("aforo_run_verdict", "verdict"): (
         *("stable", "unstable", "inconclusive"),
         *("slots", "cpu", "cpu_quota", "memory_bandwidth", "single_thread", "disk", "network", "memory"),
-        *("serialisation", "unclear"),
+        *("database", "queue_polling", "serialisation", "unclear"),
     ),
     ("aforo_run_total_stage_seconds", "stage"): _of(Stage),
     ("aforo_videos", "state"): (*_of(VideoState), "other"),

@@ -254,9 +254,9 @@ QUANTITIES: Mapping[Quantity, Text] = {
     Quantity.SWAPPED_IN: Text(
         "{value} {value:byte leído|bytes leídos} de swap", "{value} {value:byte|bytes} read from swap"
     ),
-    Quantity.OOM_KILLS: Text(
-        "{value} {value:proceso muerto|procesos muertos} por falta de memoria",
-        "{value} {value:process|processes} killed for lack of memory",
+    Quantity.OWN_OOM_KILLS: Text(
+        "{value} {value:ffmpeg muerto|ffmpeg muertos} por falta de memoria",
+        "{value} ffmpeg {value:process|processes} killed for lack of memory",
     ),
     Quantity.FFMPEG_SLOWDOWN: Text("ffmpeg tarda {value} de lo que con c=1", "ffmpeg takes {value} of its time at c=1"),
     Quantity.DOWNLOAD_SLOWDOWN: Text(
@@ -275,6 +275,13 @@ QUANTITIES: Mapping[Quantity, Text] = {
     ),
     Quantity.DATABASE_SHARE: Text(
         "la base de datos ocupa {value} del servicio", "the database takes {value} of the service"
+    ),
+    Quantity.DATABASE_LOSS: Text(
+        "explica el {value} de lo perdido frente a c=1", "it explains {value} of the loss against c=1"
+    ),
+    Quantity.IDLE_GAP: Text(
+        "cada slot ocioso {value} del ciclo con mensajes en espera",
+        "each slot idle for {value} of its cycle while messages waited",
     ),
     Quantity.WAIT_SHARE: Text("{value} del servicio sin computar", "{value} of the service without computing"),
     Quantity.FFMPEG_CORES: Text(

@@ -23,12 +23,13 @@ STATES = list(VideoState)
 OUTCOMES = list(Outcome)
 #: how many ids of a tasks log identify its run; a burst that stopped early has cancelled some of its videos
 LOOKED_UP_TASKS = 100
-DEAD_REASONS = [Reason.DEAD_LETTERED]
+#: the reasons that the analysis distinguishes
+REASONS = [Reason.DEAD_LETTERED, Reason.OOM]
 VIDEO_COLUMNS = ("intended_at", "uploaded_at", "started_at", "updated_at", "state", "reason")
 STAGE_COLUMNS = tuple(f"{name}_seconds" for name in (*Stage, "ffmpeg_cpu"))
-EXECUTION_COLUMNS = ("outcome", "who", "uploaded_at", "started_at", "ended_at", *STAGE_COLUMNS)
+EXECUTION_COLUMNS = ("outcome", "reason", "who", "uploaded_at", "started_at", "ended_at", *STAGE_COLUMNS)
 #: the words of a column by their position; any other word is -1
-VOCABULARIES: Mapping[str, Sequence[str]] = {"state": STATES, "reason": DEAD_REASONS, "outcome": OUTCOMES}
+VOCABULARIES: Mapping[str, Sequence[str]] = {"state": STATES, "reason": REASONS, "outcome": OUTCOMES}
 #: above any process id, so that node and slot combine into one number
 MOST_PROCESSES = 1 << 32
 
@@ -55,7 +56,8 @@ class RecordedRun:
     """A recorded run: its row, its videos, and its executions without duplicates.
 
     Arrays of videos have one entry per video. A time that has not happened is NaN. `stage_seconds` and
-    `ffmpeg_cpu_seconds` have one entry per execution, in the order of `executions`.
+    `ffmpeg_cpu_seconds` have one entry per execution, in the order of `executions`. `oom_kills` counts the
+    executions whose ffmpeg was killed because memory ran out.
     """
 
     run: RunRow
@@ -66,6 +68,7 @@ class RecordedRun:
     done: Booleans
     video_counts: VideoCounts
     duplicates: int
+    oom_kills: int
     executions: Executions
     stage_seconds: Mapping[str, Floats]
     ffmpeg_cpu_seconds: Floats
@@ -133,7 +136,7 @@ def unfinished_since(session: Session, run_id: str) -> float | None:
 def assemble(run: RunRow, videos: Sequence[Array], executions: Sequence[Array]) -> RecordedRun:
     """Build the recorded run from columns in the order of VIDEO_COLUMNS and EXECUTION_COLUMNS."""
     intended, uploaded, started, updated, states, reasons = videos
-    outcomes, slots, execution_uploaded, execution_started, ended, *spent = executions
+    outcomes, execution_reasons, slots, execution_uploaded, execution_started, ended, *spent = executions
     final = np.isin(states, [STATES.index(state) for state in FINAL_STATES])
     work = np.isfinite(ended) & (outcomes != OUTCOMES.index(Outcome.DUPLICATE))
     stages = {name: values[work] for name, values in zip((*Stage, "ffmpeg_cpu"), spent, strict=True)}
@@ -144,8 +147,9 @@ def assemble(run: RunRow, videos: Sequence[Array], executions: Sequence[Array]) 
         started_at=started,
         updated_at=np.where(final, updated, np.nan),
         done=states == STATES.index(VideoState.DONE),
-        video_counts=_video_counts(states, dead=reasons == 0),
+        video_counts=_video_counts(states, dead=reasons == REASONS.index(Reason.DEAD_LETTERED)),
         duplicates=int((outcomes == OUTCOMES.index(Outcome.DUPLICATE)).sum()),
+        oom_kills=int((execution_reasons == REASONS.index(Reason.OOM)).sum()),
         executions=Executions(
             started_at=execution_started[work],
             ended_at=ended[work],
