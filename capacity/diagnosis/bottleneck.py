@@ -406,7 +406,12 @@ def _serialisation(cell: CellEvidence) -> list[Criterion]:
     Then the slots wait for something that is not measured. Waits for transfers, the database or the queue are.
     """
     transfers = all_of(_long_transfers(cell), _slower_transfers(cell)).holds and cell.has_remote_storage
-    if transfers or _slow_mounted_storage(cell).holds or _database_explains_the_loss(cell).holds or _idle_gap(cell).holds:
+    if (
+        transfers
+        or _slow_mounted_storage(cell).holds
+        or _database_explains_the_loss(cell).holds
+        or _idle_gap(cell).holds
+    ):
         return []
     return jointly(_idle(cell, 0.70), below(Measurement(Quantity.EFFICIENCY, cell.efficiency), 0.75))
 
