@@ -13,6 +13,8 @@ import psutil
 
 from core.errors import UsageError
 
+LEAST_ARRIVALS = 60
+ARRIVALS_PER_SLOT = 10
 RUN_ID_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
@@ -59,6 +61,15 @@ class Host:
             memory_bytes=psutil.virtual_memory().total,
             smt=_smt(),
         )
+
+
+def fewest_arrivals(slots: int) -> int:
+    """Return the fewest arrivals of a sustained run whose stability can be judged.
+
+    They are 60, or more where ten service times on all slots need more. Near full load far more are needed, as the
+    verdict says.
+    """
+    return max(LEAST_ARRIVALS, ARRIVALS_PER_SLOT * slots + 1)
 
 
 def new_run_id(mode: Mode, size_label: str, concurrency: int, now: datetime | None = None) -> str:

@@ -79,7 +79,7 @@ def measure(recorded: RecordedRun, figures: ScenarioFigures = UNKNOWN_FIGURES) -
         cycles=cycles,
         saturated=throughput.saturated_throughput_of_cycles(cycles, slots) if recorded.is_burst else None,
         service=throughput.service_statistics(executions.started_at, executions.ended_at),
-        stability=None if recorded.is_burst else _stability(recorded),
+        stability=None if recorded.is_burst else _stability(recorded, cycles),
     )
 
 
@@ -91,9 +91,10 @@ def _scenario(recorded: RecordedRun) -> throughput.Scenario:
     return throughput.scenario_sustained(recorded.uploaded_at, recorded.updated_at, run.started_at, end, recorded.done)
 
 
-def _stability(recorded: RecordedRun) -> StabilityVerdict:
-    service_seconds = recorded.executions.ended_at - recorded.executions.started_at
-    return judge_stability(recorded.uploaded_at, recorded.started_at, service_seconds, recorded.run.slots)
+def _stability(recorded: RecordedRun, cycles: throughput.SlotCycles) -> StabilityVerdict:
+    return judge_stability(
+        recorded.uploaded_at, recorded.started_at, cycles.service_seconds, cycles.cycle_seconds, recorded.run.slots
+    )
 
 
 def _finite(value: float) -> float | None:

@@ -200,8 +200,8 @@ def test_the_report_distinguishes_workers_that_do_not_fetch_from_workers_that_ca
     sent = np.arange(120) * 6.0
     half_started = np.where(np.arange(120) % 2 == 0, sent, np.nan)
     analysis = analyse(measure(recorded), Resources(np.empty(0)))
-    idle = replace(analysis, stability=judge_stability(sent, half_started, np.full(60, 5.0), 4))
-    full = replace(analysis, stability=judge_stability(sent, half_started, np.full(60, 30.0), 4))
+    idle = replace(analysis, stability=judge_stability(sent, half_started, np.full(60, 5.0), np.full(60, 5.0), 4))
+    full = replace(analysis, stability=judge_stability(sent, half_started, np.full(60, 30.0), np.full(60, 30.0), 4))
     assert stability(idle, "en").endswith("; it grows with slots free: the workers do not fetch")
     assert stability(full, "en").endswith(" arrivals of 60 needed")
 
