@@ -55,3 +55,10 @@ def test_at_least_nine_in_ten_described_situations_are_named_right_and_none_wron
     assert situations >= 30
     assert right >= 0.9 * situations
     assert confident == 0
+
+
+def test_no_verdict_on_a_modelled_cell_is_a_confident_opposite() -> None:
+    shares = dict(re.findall(r"\| ([a-z: ]+) \| ([\d.]+)% \|", run("bottleneck_counterfactuals")))
+    named = sum(float(share) for outcome, share in shares.items() if outcome != "unclear")
+    assert "confident opposite" not in shares
+    assert float(shares["right: the doubling pays"]) >= 0.85 * named

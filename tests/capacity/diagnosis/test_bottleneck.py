@@ -325,3 +325,14 @@ def test_waits_of_a_filer_are_not_those_of_the_local_disk():
 def test_throttling_at_the_start_of_ffmpeg_does_not_limit_a_cell_that_scales():
     cell = replace(FEW_SLOTS, gain_from_here=0.8, throttled_period_ratio=0.3, host_idle_ratio=0.6)
     assert find_bottleneck(cell).cause is Cause.SLOTS
+
+
+def test_one_slot_that_waits_for_its_disk_a_third_of_the_time_does_not_fill_it():
+    """All work stops whenever the only slot waits, so the pressure says nothing about a second slot."""
+    cell = replace(SLOW_DISK, efficiency=None, ffmpeg_slowdown=None, ffmpeg_cores_ratio=None, disk_utilisation=0.3)
+    assert find_bottleneck(replace(cell, io_pressure_full=0.3)).cause is Cause.UNCLEAR
+    assert find_bottleneck(replace(cell, io_pressure_full=0.5)).cause is Cause.DISK
+
+
+def test_a_resource_does_not_limit_a_cell_that_gains_half_from_twice_the_slots():
+    assert find_bottleneck(replace(SLOW_DISK, efficiency=0.9, gain_from_here=0.5)).cause is not Cause.DISK
