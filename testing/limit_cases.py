@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import psutil
 import psycopg
 
 from capacity.diagnosis.bottleneck import Cause
@@ -121,7 +123,7 @@ def _one_thread(stack: Stack) -> Iterator[tuple[dict[str, str], Callable[[Stack]
 @contextmanager
 def _quota(_stack: Stack) -> Iterator[tuple[dict[str, str], Callable[[Stack], None]]]:
     with hardware_limits.cpu_quota(cores=0.8) as group:
-        yield {}, lambda stack: hardware_limits.enter(group, stack.worker_pid())
+        yield {}, lambda stack: hardware_limits.enter(group, stack.pid("worker"))
 
 
 @contextmanager
@@ -152,7 +154,7 @@ def _download(stack: Stack) -> AbstractContextManager[tuple[dict[str, str], Call
 @contextmanager
 def _quota_on_a_full_host(stack: Stack) -> Iterator[tuple[dict[str, str], Callable[[Stack], None]]]:
     with hardware_limits.busy_cores(), hardware_limits.cpu_quota(cores=0.4) as group:
-        yield {}, lambda running: hardware_limits.enter(group, running.worker_pid())
+        yield {}, lambda running: hardware_limits.enter(group, running.pid("worker"))
 
 
 @contextmanager
@@ -175,10 +177,30 @@ def _one_ffmpeg_at_a_time(stack: Stack) -> Iterator[tuple[dict[str, str], Callab
 
 
 @contextmanager
-def _slow_polls(stack: Stack) -> Iterator[tuple[dict[str, str], Callable[[Stack], None]]]:
-    emulator = urlsplit(stack.environment["AWS_ENDPOINT_URL"])
-    with TcpProxy(emulator.hostname or "", emulator.port or 0, delay_seconds=3.0) as proxy:
-        yield {"AWS_ENDPOINT_URL_SQS": f"http://127.0.0.1:{proxy.port}"}, _nothing
+def _slow_polls(_stack: Stack) -> Iterator[tuple[dict[str, str], Callable[[Stack], None]]]:
+    """Freeze the queue for 4 s of every 4.5 s; the videos are on the filesystem."""
+    ended = threading.Event()
+    freezers: list[threading.Thread] = []
+
+    def freeze(running: Stack) -> None:
+        if not freezers:
+            freezers.append(threading.Thread(target=_freeze_at_intervals, args=(running.pid("emulator"), ended)))
+            freezers[0].start()
+
+    try:
+        yield {}, freeze
+    finally:
+        ended.set()
+        for freezer in freezers:
+            freezer.join()
+
+
+def _freeze_at_intervals(pid: int, ended: threading.Event) -> None:
+    queue = psutil.Process(pid)
+    while not ended.wait(0.5):
+        queue.suspend()
+        ended.wait(4.0)
+        queue.resume()
 
 
 @contextmanager
