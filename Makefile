@@ -46,7 +46,7 @@ document: setup ## Write the scenario's document: capacity-planning/escenario_2_
 compare: setup ## Test if B is slower than A: ARGS='RUN_A1,RUN_A2 RUN_B1,RUN_B2'
 plan: setup ## Size the workers for a demand: ARGS='--demand 30/min'
 audit: setup ## Check a published table for contradictions: ARGS=table.csv
-usl: setup ## Fit throughput against concurrency: ARGS=levels.csv
+usl: setup ## Fit throughput against concurrency: ARGS=levels.csv (columns n,x[,se])
 
 matrix search table report document compare plan audit usl:
 	@set -f; $(RUN) capacity $@ $$ARGS

@@ -37,7 +37,10 @@ def main() -> None:
 
 
 def _diagnosed(name: str, base: Stack) -> Diagnosis | None:
-    """Return and print the result of a case; None, with the reason printed, if its programs failed."""
+    """Return and print the result of a case.
+
+    If a program of the case failed, print the reason and return None.
+    """
     try:
         diagnosis = diagnose(CASES[name], base)
     except AssertionError as error:

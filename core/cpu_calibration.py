@@ -14,7 +14,7 @@ ITERATIONS = 300_000
 
 
 def calibration_seconds() -> float:
-    """Return the shortest of 20 timings of the reference workload on one core.
+    """Return the shortest of 20 timings of the reference workload on one core, in seconds.
 
     On an otherwise idle machine, other virtual machines made single timings vary by 90 %. The minimum stayed within 1
     %.

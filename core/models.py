@@ -116,6 +116,10 @@ class ExecutionRow(Base):
     #: Fencing token of the claim. 0 if the claim was denied.
     execution_number: Mapped[int] = mapped_column(Integer)
     node: Mapped[str] = mapped_column(String(64))
+    #: Worker that ran it: node, pid and start time of its main process. Null in rows from before this column.
+    worker: Mapped[str | None] = mapped_column(String(128))
+    #: Number of the slot in its worker, from 0. A replacement of a dead child has the number of that child. The slot is
+    #: a process id where `worker` is null.
     slot: Mapped[int] = mapped_column(Integer)
     receive_count: Mapped[int | None] = mapped_column(Integer)
     started_at: Mapped[float] = mapped_column(Double)

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 import psutil
 
+from aforo.machine import cpu_model, smt
 from core.errors import UsageError
 
 LEAST_ARRIVALS = 60
@@ -56,10 +57,10 @@ class Host:
         return cls(
             name=platform.node(),
             system=platform.platform(),
-            cpu_model=_cpu_model(),
+            cpu_model=cpu_model(),
             cpu_count=os.cpu_count() or 1,
             memory_bytes=psutil.virtual_memory().total,
-            smt=_smt(),
+            smt=smt(),
         )
 
 
@@ -89,19 +90,3 @@ def check_run_id(run_id: str) -> str:
             value=run_id,
         )
     return run_id
-
-
-def _smt() -> bool | None:
-    try:
-        with open("/sys/devices/system/cpu/smt/active", encoding="utf-8") as file:
-            return file.read().strip() == "1"
-    except OSError:
-        return None
-
-
-def _cpu_model() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as lines:
-            return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()

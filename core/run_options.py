@@ -1,6 +1,6 @@
-"""Make options that describe one run.
+"""Options of `make` that describe one run.
 
-They must not reach the programs of a stack, because these run longer than one run.
+The programs of a stack must not inherit these options, because the programs run longer than one run.
 """
 
 RUN_OPTIONS = frozenset(

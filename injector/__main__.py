@@ -76,7 +76,7 @@ def _note(text: str) -> str:
 @click.option("--monitor", is_flag=True, help="Show live progress until every video has ended.")
 @click.option("--check", is_flag=True, help="Check the options and inject nothing.")
 def main(monitor: bool, check: bool, **options: Any) -> None:
-    """Inject real videos and record the run; the analysis follows with `python -m capacity`."""
+    """Inject real videos and record the run. `python -m capacity` analyses the run afterwards."""
     logs.configure("WARNING")
     settings = Settings.from_process()
     request = checked_request(settings, **options)
@@ -117,7 +117,10 @@ def _print_sent(run_id: str, request: Request, seconds: float, log: Path, late_s
 def checked_request(
     settings: Settings, *, size: int, rate: float | None, task: str | None, payload: str | None, **options: Any
 ) -> Request:
-    """Return the request; raise UsageError for options that contradict each other or the settings."""
+    """Return the request.
+
+    Raise UsageError for options that contradict each other or the settings.
+    """
     mode, file = Mode(options.pop("mode")), options["file"]
     if rate and mode == Mode.BURST:
         raise UsageError("RATE", "a burst has no rate", "leave it out or use MODE=sustained", value=f"{rate:g}")

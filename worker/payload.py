@@ -10,7 +10,10 @@ from core.video import PAYLOAD_VERSION
 
 
 def check_payload(call: Call) -> InvalidReason | None:
-    """Accept only payloads of the video task, in the version that this worker supports."""
+    """Return the reason why the worker cannot process the payload of `call`, or None if it can.
+
+    Valid payloads are those of the video task, in the version that this worker supports.
+    """
     if call.kwargs.get("version") != PAYLOAD_VERSION:
         return InvalidReason.UNKNOWN_VERSION
     ids = (call.kwargs.get("video_id"), call.kwargs.get("run_id"))

@@ -5,19 +5,18 @@ The calls run in the worker's event loop, so they have short timeouts and do not
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from aforo.sqs.message import ReceivedMessage
 from aforo.sqs.observer import InvalidReason, Observer, Operation
 from aforo.sqs.redelivery import ClientOf
+from aforo.sqs.redrive_policy import RedrivePolicy, url_of_arn
 
 logger = logging.getLogger(__name__)
 #: how long a redrive policy is cached
@@ -74,11 +73,5 @@ class DeadLetterQueue:
     def _read_target(self, message: ReceivedMessage) -> str | None:
         client = self.client_of(message.queue)
         answer = client.get_queue_attributes(QueueUrl=message.queue_url, AttributeNames=["RedrivePolicy"])
-        policy = json.loads(answer.get("Attributes", {}).get("RedrivePolicy") or "{}")
-        arn = policy.get("deadLetterTargetArn")
-        return None if arn is None else _url_of_arn(client, arn)
-
-
-def _url_of_arn(client: Any, arn: str) -> str:
-    account, name = arn.split(":")[-2:]
-    return str(client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"])
+        policy = RedrivePolicy.of(answer.get("Attributes", {}))
+        return None if policy is None else url_of_arn(client, policy.dead_letter_arn)

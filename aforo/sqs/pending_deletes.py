@@ -84,7 +84,7 @@ class PendingDeletes:
             self._retries.schedule(queue, pause_seconds)
 
     def includes(self, message: ReceivedMessage) -> bool:
-        """Return True if `delete` was called for this delivery."""
+        """Return True if `delete` was called for this delivery, whether or not its delete has succeeded."""
         return message.receipt_handle in self._handles
 
     def close(self) -> None:

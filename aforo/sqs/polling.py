@@ -1,4 +1,4 @@
-"""Polling: the times of receive calls and the pauses after failed ones."""
+"""Polling: the times of the receive calls, and the pauses after failed receive calls."""
 
 from __future__ import annotations
 
@@ -39,15 +39,18 @@ class PollingChannel(TimedChannel):
 
     @property
     def wait_time_seconds(self) -> int:
-        """Return the long-poll time, limited so that a stuck poll ends soon.
+        """Return the long-poll time in seconds, limited so that a poll without an answer ends soon.
 
-        After a network outage, a stuck poll must end within 15 s of the return of the network.
+        After a network outage, such a poll must end within 15 s of the return of the network.
         """
         return min(LONGEST_POLL_SECONDS, int(super().wait_time_seconds))
 
     @property
     def get_message_attributes(self) -> dict[str, Any]:
-        """Return the message attributes to request, with the send time, from which queue wait is measured."""
+        """Return the names of the message attributes to request.
+
+        One of them is the send time, from which the queue wait is measured.
+        """
         requested = super().get_message_attributes
         names = SYSTEM_ATTRIBUTES.union(requested.get("MessageSystemAttributeNames") or ())
         return {**requested, "MessageSystemAttributeNames": sorted(names)}
@@ -74,10 +77,10 @@ class PollingChannel(TimedChannel):
         self._wake()
 
     def basic_cancel(self, consumer_tag: str) -> None:
-        """Stop consuming, and wait for the open receive call to end. kombu then releases its messages.
+        """Stop consuming, and wait for the open receive call to end.
 
-        Defect: kombu leaves the receive call open in SQS, which delivers the next message to that call. The message
-        stays invisible for the visibility timeout.
+        kombu then returns the messages of the channel to the queue. Defect: kombu leaves the receive call open in SQS,
+        which delivers the next message to that call. The message stays invisible for the visibility timeout.
         """
         super().basic_cancel(consumer_tag)
         self._await_open_polls()
@@ -109,8 +112,9 @@ class PollingChannel(TimedChannel):
     def _schedule_now(self, queue: str) -> None:
         """Schedule a poll for the next iteration of the event loop.
 
-        Defect: kombu's hub runs its `call_soon` calls, then its timers, then polls its sockets. A call that a timer or
-        a `call_soon` call schedules waits up to 1 s for the next socket event. The hub's waker ends that wait.
+        Defect: an iteration of kombu's hub runs the `call_soon` calls, then the timers, and then waits for its sockets.
+        If a timer schedules a call, that call waits up to 1 s for the next socket event. The hub's waker ends that
+        wait.
         """
         self.hub.call_soon(self._schedule_queue, queue)
         if self.hub._waker is not None:

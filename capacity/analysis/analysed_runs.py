@@ -33,7 +33,10 @@ class AnalysedRuns:
 
     @cached_property
     def analysed_cells(self) -> list[tuple[TableCell, RunAnalysis]]:
-        """Return the table's cells with the newest analysed run of each; cells without one are left out."""
+        """Return the table's cells with the newest analysed run of each.
+
+        Cells without an analysed run are left out.
+        """
         analysed = {run.row.run_id: run for run in self.runs}
         newest = ((cell, [analysed[row.run_id] for row in cell.runs if row.run_id in analysed]) for cell in self.cells)
         return [(cell, runs[-1]) for cell, runs in newest if runs]
@@ -47,7 +50,7 @@ class AnalysedRuns:
     def best_of_sizes(self) -> list[RunAnalysis]:
         """Return, per size, a burst of the cell with the highest X_sat, in the table's order.
 
-        Cells are compared by the means of their runs, because the highest single run is partly luck.
+        Cells are compared by the mean X_sat of their runs, because the highest single run is partly luck.
         """
         best: dict[str, tuple[float, RunAnalysis]] = {}
         for cell, run in self.analysed_cells:
@@ -58,13 +61,16 @@ class AnalysedRuns:
 
     @property
     def best(self) -> RunAnalysis | None:
-        """Return the best burst of the size that was measured last."""
+        """Return the best burst of the size that was measured most recently."""
         best = {run.row.size_label: run for run in self.best_of_sizes}
         newest = [run.row.size_label for run in self.runs if run.row.x_sat_per_minute and run.row.is_complete]
         return next((best[size] for size in reversed(newest) if size in best), None)
 
     def cell_of(self, run: RunAnalysis) -> TableCell | None:
-        """Return the cell whose figures include the run; None when better runs replaced that run."""
+        """Return the cell whose figures include the run.
+
+        Return None if the cell uses better runs instead.
+        """
         return next((cell for cell in self.cells if run.row in cell.sources), None)
 
     def of_sizes(self, sizes: Collection[str]) -> AnalysedRuns:

@@ -53,7 +53,7 @@ def load_rows(run_ids: Sequence[str] | None = None) -> list[ResultRow]:
 
 
 def load_and_analyse(session: Session, settings: Settings, run_id: str | None = None) -> AnalysedRuns:
-    """Analyse the recorded runs, up to the maximum number; the run `run_id` is always included."""
+    """Analyse the recorded runs, up to the maximum number. The run `run_id` is always included."""
     runs = {run.id: run for run in session.scalars(select(RunRow).order_by(RunRow.created_at, RunRow.id))}
     loader = _Loader(session, settings, read_figures(settings.prometheus.url))
     rows, costs = [], []
@@ -88,7 +88,7 @@ def load_resources(recorded: RecordedRun, settings: Settings) -> Resources:
 
 @dataclass
 class _Loader:
-    """Loader of measured runs; keeps the newest of the loaded runs in memory."""
+    """Loader of measured runs. It caches the newest loaded runs in memory."""
 
     session: Session
     settings: Settings
@@ -125,7 +125,10 @@ class _Loader:
 
 
 def _query_resources(recorded: RecordedRun, prometheus_url: str) -> Resources:
-    """Return Prometheus' samples of the run's time window; no samples when Prometheus does not answer."""
+    """Return Prometheus' samples of the run's time window.
+
+    Return no samples when Prometheus does not answer.
+    """
     try:
         return read_resources(lambda *window: promql.query_range(prometheus_url, *window), *run_window(recorded))
     except EnvironmentFault:
@@ -135,9 +138,8 @@ def _query_resources(recorded: RecordedRun, prometheus_url: str) -> Resources:
 def _choose(rows: Sequence[ResultRow], run_id: str | None) -> list[str]:
     """Choose the runs to analyse, among runs that have a video.
 
-    The requested run comes first, then the runs behind the table, then the newest runs. The newest run of each
-    cell comes first, then the next of each, because a cell without an analysed run would be missing from every
-    verdict.
+    The requested run comes first, then the runs behind the table, then the newest runs. Among the newest runs, the
+    newest run of each cell comes first. A cell without an analysed run would be missing from every verdict.
     """
     behind = [row for turn in zip_longest(*(reversed(cell.sources) for cell in fill(rows))) for row in turn if row]
     chosen, videos = [run_id] if run_id else [], 0

@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 from capacity.estimators import throughput
 from capacity.estimators.stability import StabilityVerdict, judge_stability
-from capacity.runs.conditions import Conditions
+from capacity.runs.conditions import Conditions, workers_at_start
 from capacity.runs.recorded_run import RecordedRun
 from capacity.runs.result_row import ResultRow
 
 
 class ScenarioFigures(NamedTuple):
-    """X and S of a run from Prometheus' recording rules; None is unknown."""
+    """X and S of a run from Prometheus' recording rules. None is unknown."""
 
     x_per_minute: float | None = None
     s_seconds: float | None = None
@@ -26,7 +26,10 @@ UNKNOWN_FIGURES = ScenarioFigures()
 
 @dataclass(frozen=True)
 class MeasuredRun:
-    """A recorded run with its throughput, service times and stability; `stability` is None for a burst."""
+    """A recorded run with its throughput, service times and stability.
+
+    `stability` is None for a burst.
+    """
 
     recorded: RecordedRun
     figures: ScenarioFigures
@@ -63,13 +66,14 @@ class MeasuredRun:
             stability=str(self.stability.verdict.value) if self.stability else None,
             conditions=Conditions.of(run.profile, run.source_sha256, run.environment),
             nodes=run.nodes,
+            worker_slots=tuple(sorted(worker["slots"] for worker in workers_at_start(run.environment) or ())),
             created_at=run.created_at,
             asked=run.environment.get("asked_count"),
         )
 
 
 def measure(recorded: RecordedRun, figures: ScenarioFigures = UNKNOWN_FIGURES) -> MeasuredRun:
-    """Compute the figures of a run; `figures` are X and S of the recording rules."""
+    """Compute the figures of a run. `figures` are X and S of the recording rules."""
     executions, slots = recorded.executions, recorded.run.slots
     cycles = throughput.slot_cycles(executions, slots)
     return MeasuredRun(

@@ -19,6 +19,7 @@ from capacity.estimators.interval import Floats
 from capacity.estimators.littles_law import LittleCheck, check_littles_law
 from capacity.estimators.response_time import Decomposition, decompose
 from capacity.estimators.stability import OfferedRate, offered_rate
+from capacity.runs.fleet_differences import fleet_differences
 from capacity.runs.recorded_run import RecordedRun
 from capacity.runs.resource_samples import Resources
 
@@ -101,8 +102,11 @@ def _facts(
     environment, window = recorded.run.environment, run_window(recorded)
     during = resources.during(*window)
     steal_mean, steal_worst = during.steal_ratios()
+    differences = fleet_differences(environment)
     return RunFacts(
         slots=row.slots,
+        mixed_conditions=differences.mixed,
+        changed_conditions=differences.changed,
         cycle_seconds=measured.cycles.cycle_seconds,
         service_mean_seconds=row.service_mean_seconds,
         steal_mean_ratio=steal_mean,
@@ -123,6 +127,6 @@ def _facts(
 
 
 def _counted_cpu_seconds(recorded: RecordedRun) -> Floats:
-    """Return ffmpeg's CPU seconds of each counted execution; unknown values are left out."""
+    """Return ffmpeg's CPU seconds of each counted execution, without the unknown values."""
     seconds = recorded.ffmpeg_cpu_seconds[recorded.executions.counted]
     return seconds[np.isfinite(seconds)]

@@ -1,4 +1,4 @@
-"""`matrix`: measure every cell in one run per repeat; resumable."""
+"""`matrix`: measure every cell in one run per repeat. An interrupted matrix can be resumed."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ BASES = {
 def matrix(*, plan_only: bool, as_json: bool, lang: Language, **options: Any) -> None:
     """Run every size × concurrency × mode, and print the table of these cells.
 
-    After an interruption the same command continues at the cell where it stopped. With more sizes, slots, modes or
-    repeats it runs only those. A failed cell is reported and skipped; run the command again to retry it.
+    After an interruption, the same command continues with the next cell. With more sizes, slots, modes or repeats, it
+    runs only the new ones. A failed cell is reported and skipped. Run the command again to retry it.
 
     Exit codes: 0 every cell is measured, 1 some are not, 2 wrong input.
     """

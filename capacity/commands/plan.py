@@ -28,7 +28,10 @@ MOST_LOAD = 1_000_000
 
 
 class Quantity(click.ParamType[float]):
-    """A positive number with a unit of time: `30/min` as a rate per minute, `60s` as seconds."""
+    """Type of an option: a positive number with a unit of time.
+
+    A rate such as `30/min` becomes videos per minute. A duration such as `60s` becomes seconds.
+    """
 
     def __init__(self, name: str, *, rate: bool) -> None:
         self.name = name
@@ -36,7 +39,7 @@ class Quantity(click.ParamType[float]):
         self.pattern = re.compile(rf"(\d+(?:\.\d+)?(?:e\d+)?)\s*{'/' if rate else ''}\s*(s|min|h)")
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return videos per minute or seconds; the error for any other value shows an example."""
+        """Return videos per minute or seconds. The error for any other value shows an example."""
         if isinstance(value, float):
             return value
         match = self.pattern.fullmatch(str(value).strip())
@@ -48,17 +51,17 @@ class Quantity(click.ParamType[float]):
 
 
 PLAN_OPTIONS = (
-    setting_option("--wait-p95", "AFORO_PLAN_WAIT_P95=60s", lambda s: s.plan.wait_p95_seconds,
+    setting_option("--wait-p95", "AFORO_PLAN_WAIT_P95", lambda s: s.plan.wait_p95_seconds,
                    "Queue wait that 95 % of the videos stay below", type=Quantity("duration", rate=False)),
-    setting_option("--arrival-cv", "AFORO_PLAN_ARRIVAL_CV=1.0", lambda s: s.plan.arrival_cv,
+    setting_option("--arrival-cv", "AFORO_PLAN_ARRIVAL_CV", lambda s: s.plan.arrival_cv,
                    "Coefficient of variation of the arrival intervals; 1 for independent users", type=Finite(0, 5)),
-    setting_option("--max-utilisation", "AFORO_PLAN_MAX_UTILISATION=0.8", lambda s: s.plan.max_utilisation,
+    setting_option("--max-utilisation", "AFORO_PLAN_MAX_UTILISATION", lambda s: s.plan.max_utilisation,
                    "Highest share of busy slots", type=Finite(0.05, 0.99)),
-    setting_option("--spare-workers", "AFORO_PLAN_SPARE_WORKERS=1", lambda s: s.plan.spare_workers,
+    setting_option("--spare-workers", "AFORO_PLAN_SPARE_WORKERS", lambda s: s.plan.spare_workers,
                    "Extra workers, so that one may fail", type=click.IntRange(0)),
-    setting_option("--price-per-hour", "AFORO_PLAN_PRICE_PER_HOUR=", lambda s: s.plan.price_per_hour,
+    setting_option("--price-per-hour", "AFORO_PLAN_PRICE_PER_HOUR", lambda s: s.plan.price_per_hour,
                    "Price of one worker, for the cost per 1,000 videos", type=Finite(0)),
-    setting_option("--backlog", "AFORO_PLAN_BACKLOG=0", lambda s: s.plan.backlog,
+    setting_option("--backlog", "AFORO_PLAN_BACKLOG", lambda s: s.plan.backlog,
                    "Videos already in the queue, for the time to drain them", type=click.IntRange(0)),
 )  # fmt: skip
 
@@ -132,7 +135,7 @@ def _demand(
 
 
 def _measured(runs: str) -> ResultRow:
-    """Return, of the given runs, the run with the highest X_sat."""
+    """Return the run with the highest X_sat among the runs with these ids."""
     rows = [row for row in load_rows(run_ids(runs)) if row.service_mean_seconds is not None]
     if not rows:
         raise UsageError("plan --runs", "none of the runs has a service time", "give runs that finished videos")

@@ -14,7 +14,7 @@ from capacity.experiments.run_launcher import Progress
 
 @contextmanager
 def progress_bar(description: Callable[[], str]) -> Iterator[Progress]:
-    """Show a progress bar over the videos of a run; yield the function that updates the bar.
+    """Context manager: show a progress bar over the videos of a run. Yield its update function.
 
     The text beside the bar is `description()`. The bar appears only on a terminal.
     """

@@ -54,7 +54,10 @@ def report(run: str | None, tasks_log: str | None, as_json: bool, lang: Language
 
 
 def _analyse_recorded(launcher: RunLauncher, run_id: str | None, tasks_log: str | None) -> RunAnalysis:
-    """Analyse the run with this id or this tasks log, else the newest, once its figures are final."""
+    """Analyse the run with this id or with this tasks log, else the newest run.
+
+    Wait first until the figures of the run are final.
+    """
     with reading(launcher.sessions) as session:
         recorded = find_run(session, run_id, tasks_log)
         recording_rules.wait_settled(session, recorded, launcher.settings.prometheus.url)

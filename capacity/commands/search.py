@@ -37,9 +37,9 @@ RESULT = Text(
 def search(size: str, concurrency: int, profile: str, refine: bool, as_json: bool, lang: Language) -> None:
     """Find the highest rate that a sustained run shows to be stable.
 
-    The first run is a burst. Then sustained runs check rates from 95 % of the burst's X_sat downwards. The first
-    run is a burst. Then sustained runs check rates from 95 % of its X_sat downwards. Exit codes: 0 a rate was
-    verified, 1 none was, 2 wrong input.
+    The first run is a burst. Then sustained runs check rates from 95 % of the burst's X_sat downwards.
+
+    Exit codes: 0 a rate was verified, 1 none was, 2 wrong input.
     """
     parse_size(size)
     launcher = RunLauncher.open(lang)
@@ -55,7 +55,7 @@ def search(size: str, concurrency: int, profile: str, refine: bool, as_json: boo
 
 
 def _search(state: RateSearch, run: Callable[[SearchStep], StepResult], lang: Language) -> RateSearch:
-    """Run step after step, with one line on standard error for each."""
+    """Carry out the steps of the search one after another. Print one line on standard error per step."""
     while (step := next_step(state)) is not None:
         result = run(step)
         click.echo(_line(result, lang), err=True)

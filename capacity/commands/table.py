@@ -19,8 +19,9 @@ from core.language import Language
 def table(as_csv: bool, as_json: bool, lang: Language) -> None:
     """Print the scenario's table from all runs, and write results/table.md and table.csv.
 
-    The figures of a cell are the means of its finished, complete and valid runs. X and S are those of the runs with the
-    most videos, X_sat is that of all. Other runs fill a cell only if it has no better ones, and the notes say so.
+    The figures of a cell are the means of its finished, complete and valid runs. X and S are means over the runs with
+    the most videos. X_sat is the mean over all runs. Other runs fill a cell only if it has no better ones, and the
+    notes say so.
     """
     cells = RunLauncher.open(lang).analyse().cells
     if as_json:
@@ -32,6 +33,6 @@ def table(as_csv: bool, as_json: bool, lang: Language) -> None:
 
 
 def _row_as_json(cell: TableCell) -> dict[str, object]:
-    """Return the CSV's row with the run ids as lists."""
+    """Return the cell's row of the CSV table, with the run ids as lists."""
     runs = {"runs": cell.runs, "x_sat_runs": cell.x_sat_runs}
     return csv_row(cell) | {name: [run.run_id for run in members] for name, members in runs.items()}

@@ -16,7 +16,7 @@ from capacity.runs.sessions import reading
     "--stuck-minutes", default=30.0, show_default=True, help="Give up after this time without any finished video."
 )
 def wait(run_id: str | None, stuck_minutes: float) -> None:
-    """Wait until every video of the run (default: the newest) is finished, and close the run."""
+    """Wait until every video of the run (default: the newest) is finished, then close the run."""
     launcher = RunLauncher.open()
     with reading(launcher.sessions) as session:
         existing_id = find_run(session, run_id).id

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -48,6 +48,8 @@ class Problem(StrEnum):
     CALIBRATION_UNUSUAL = "canary_unusual"
     CLOCK_OFFSET = "clock_offset"
     CLOCK_SKEW = "clock_skew"
+    MIXED_FLEET = "mixed_fleet"
+    CHANGED_FLEET = "changed_fleet"
     OTHER_PROCESSES = "other_processes"
     MACHINE_SPEED = "machine_speed"
     DUPLICATES = "duplicates"
@@ -61,7 +63,7 @@ class Problem(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class QualityWarning:
-    """One condition that weakens a run, with its numbers."""
+    """One condition that weakens a run, with the numbers that show it."""
 
     name: Problem
     severity: Severity
@@ -70,12 +72,15 @@ class QualityWarning:
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """Measured conditions of a run; None is unknown and raises no warning.
+    """Measured conditions of a run. None is unknown and causes no warning.
 
-    Ratios are of 1. Arrays have one entry per execution.
+    A ratio of 1 is 100 %. Arrays have one entry per execution.
     """
 
     slots: int
+    #: conditions in which the workers differed, with the value of each node, and conditions that changed during the run
+    mixed_conditions: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    changed_conditions: tuple[str, ...] = ()
     cycle_seconds: Floats = field(default_factory=lambda: np.empty(0))
     service_mean_seconds: float | None = None
     steal_mean_ratio: float | None = None
@@ -94,7 +99,7 @@ class RunFacts:
 
 
 def quality_warnings(facts: RunFacts) -> tuple[QualityWarning, ...]:
-    """Return the warnings that the facts of a run cause, the most fundamental first."""
+    """Return the data-quality warnings of a run with these facts, in the order of the checks."""
     return tuple(warning for check in _CHECKS for warning in check(facts))
 
 
@@ -104,16 +109,16 @@ def is_valid(warnings: tuple[QualityWarning, ...]) -> bool:
 
 
 def autocorrelation(values: Floats) -> float:
-    """Return the lag-1 autocorrelation; NaN when it is not defined."""
+    """Return the lag-1 autocorrelation. It is NaN when it is not defined."""
     centred = values - values.mean() if values.size else values
     variance = float(centred @ centred)
     return float(centred[1:] @ centred[:-1]) / variance if values.size > 2 and variance > 0 else float("nan")
 
 
 def drift(values: Floats) -> tuple[float, float]:
-    """Return the change over a run by a fitted line, relative to the mean, and its p-value.
+    """Return the change over a run by a fitted line, relative to the mean, and the p-value of the trend.
 
-    The size alone is not enough: at CV 0.3 thirty cycles without a trend change by over 10 % in 60 % of runs.
+    The size alone is not enough: at CV 0.3, thirty cycles without a trend change by over 10 % in 60 % of runs.
     """
     if values.size < 3 or values.mean() == 0:
         return float("nan"), float("nan")
@@ -148,6 +153,16 @@ def _clock(facts: RunFacts) -> Iterator[QualityWarning]:
             yield _warning(Problem.CLOCK_OFFSET, True, offset_seconds=offset)
     if facts.skewed_stamps:
         yield _warning(Problem.CLOCK_SKEW, True, executions=facts.skewed_stamps)
+
+
+def _fleet(facts: RunFacts) -> Iterator[QualityWarning]:
+    """Check that the workers were alike and stayed as they were. The figures of a mixed fleet hold for that fleet."""
+    if facts.mixed_conditions:
+        mixed = {name: dict(values) for name, values in facts.mixed_conditions.items()}
+        yield QualityWarning(Problem.MIXED_FLEET, Severity.WARNING, Reason(Problem.MIXED_FLEET, {"conditions": mixed}))
+    if facts.changed_conditions:
+        values = {"names": list(facts.changed_conditions)}
+        yield QualityWarning(Problem.CHANGED_FLEET, Severity.INVALID, Reason(Problem.CHANGED_FLEET, values))
 
 
 def _other_processes(facts: RunFacts) -> Iterator[QualityWarning]:
@@ -191,9 +206,9 @@ def _size(facts: RunFacts) -> Iterator[QualityWarning]:
 
 
 def _sequence(facts: RunFacts) -> Iterator[QualityWarning]:
-    """Check the order of the slot cycles for dependence and trend.
+    """Check the order of the slot cycles for autocorrelation and trend.
 
-    An interval for independent values does not show either.
+    An interval that assumes independent values shows neither.
     """
     if facts.cycle_seconds.size < AUTOCORRELATION_VIDEOS:
         return
@@ -213,6 +228,7 @@ _CHECKS = (
     _steal,
     _calibration,
     _clock,
+    _fleet,
     _other_processes,
     _cost,
     _messages,

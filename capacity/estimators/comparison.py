@@ -1,7 +1,7 @@
 """Comparison of two sets of runs: the test whether B is slower than A.
 
-The unit of replication is the run. The videos of one run share the state of its machine, and a test per video calls
-up to 40 % of equal systems different. The statistic of a run is ln X_sat.
+The unit of replication is the run, because the videos of one run share the state of its machine. A test per video would
+call up to 40 % of equal systems different. The statistic of a run is ln X_sat.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class NotComparable(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Result of a comparison: X_sat of B over A, with its interval and the outcome.
+    """Result of a comparison: X_sat of B divided by that of A, and the outcome.
 
     `ratio` has a 95 % interval. It is None when the runs allow none.
     """
@@ -59,8 +59,8 @@ class Comparison:
 def compare_runs(a: Sequence[float], b: Sequence[float], margin: float = MARGIN) -> Comparison:
     """Compare X_sat of at least two runs per side by Welch's t test on the logarithms.
 
-    Runs should be interleaved (ABBA). Pass: the whole interval lies above 1 - margin. Fail: the interval lies under 1
-    and the ratio under 1 - margin.
+    Runs should be interleaved (A B B A). The outcome is *pass* if the whole interval lies above 1 - margin. It is
+    *fail* if the interval lies under 1 and the ratio under 1 - margin.
     """
     if min(len(a), len(b)) < FEWEST_RUNS or min(*a, *b) <= 0:
         return not_comparable(Reason(NotComparable.TOO_FEW_RUNS, {"runs_per_side_needed": FEWEST_RUNS}), EXTRA_RUNS)
@@ -71,7 +71,10 @@ def compare_runs(a: Sequence[float], b: Sequence[float], margin: float = MARGIN)
 def compare_single_runs(
     a: float, b: float, *, run_deviation: float | None, cv: float, videos: int, margin: float = MARGIN
 ) -> Comparison:
-    """Compare one run per side, by the run-to-run deviation of ln X_sat over at least five earlier runs."""
+    """Compare X_sat of one run per side.
+
+    The interval comes from the deviation of ln X_sat between at least five earlier runs.
+    """
     if run_deviation is None:
         return not_comparable(Reason(NotComparable.NO_HISTORY, {"history_runs_needed": HISTORY_RUNS}), EXTRA_RUNS)
     half = float(stats.norm.ppf(0.975)) * math.sqrt(2 * (run_deviation**2 + cv**2 / videos))
@@ -94,7 +97,7 @@ def not_comparable(reason: Reason, extra_runs: int = 0) -> Comparison:
 
 
 def different_conditions(a: Mapping[str, object], b: Mapping[str, object]) -> Reason | None:
-    """Return the conditions of host and configuration that differ, None when all are equal."""
+    """Return the conditions of host and configuration that differ. Return None when all are equal."""
     names = sorted(name for name in a.keys() | b.keys() if a.get(name) != b.get(name))
     if not names:
         return None

@@ -1,4 +1,7 @@
-"""Little's law, L = X R, over a run that starts and ends empty: recorded times against queue counters."""
+"""Little's law, L = X R: compare recorded times with queue counters.
+
+The run must start and end with an empty system.
+"""
 
 from __future__ import annotations
 
@@ -36,9 +39,10 @@ class LittleCheck:
 
 
 def check_littles_law(counted: Floats, arrived_at: Floats, left_at: Floats) -> LittleCheck:
-    """Compare the polled counts (visible plus in flight) with the time that videos spent inside.
+    """Compare the polled counts (visible plus in flight) with the time that videos spent in the system.
 
-    `counted` has one entry per poll; `arrived_at` and `left_at` one per video, in seconds, NaN where unknown.
+    `counted` has one entry per poll. `arrived_at` and `left_at` have one entry per video, in seconds, NaN where
+    unknown.
     """
     finite = np.isfinite(arrived_at) & np.isfinite(left_at)
     samples = counted[np.isfinite(counted)]
@@ -51,13 +55,13 @@ def check_littles_law(counted: Floats, arrived_at: Floats, left_at: Floats) -> L
 
 
 def implied_mean(arrived_at: Floats, left_at: Floats, window_start: float, window_end: float) -> float:
-    """Return sum(time inside) / window, which is X R; NaN for an empty window."""
+    """Return sum(time in the system) / window, which is X R. It is NaN for an empty window."""
     window = window_end - window_start
     return float((left_at - arrived_at).sum()) / window if window > 0 else float("nan")
 
 
 def judge_mismatch(mismatch: float) -> Agreement:
-    """Return ok up to 5 %, warn up to 10 %, invalid beyond."""
+    """Return ok up to 5 %, warn up to 10 %, and invalid above 10 %."""
     if not np.isfinite(mismatch):
         return Agreement.UNKNOWN
     if abs(mismatch) <= OK_MISMATCH:

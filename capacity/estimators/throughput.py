@@ -37,8 +37,8 @@ class NoCapacity(StrEnum):
 class Executions:
     """The executions of a run, in any order: message deliveries that a worker started.
 
-    `slot` is any integer code of the worker process, or None when it is unknown. `counted` is true for the execution
-    that completed its video first: failures and duplicates are load but not output.
+    `slot` is any integer code of the worker and its slot, or None when it is unknown. `counted` is true for the
+    execution that completed its video first: failures and duplicates are load but not output.
     """
 
     started_at: Floats

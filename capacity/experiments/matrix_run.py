@@ -32,7 +32,7 @@ FAILURES_IN_A_ROW = 2
 
 
 class NoRate(EnvironmentFault):
-    """The X_sat for the automatic rate of a run is unknown.
+    """Error: the automatic rate of a run is unknown, because it needs an unknown X_sat.
 
     The programs and the queue did not fail.
     """
@@ -40,7 +40,7 @@ class NoRate(EnvironmentFault):
 
 @dataclass
 class MatrixRun:
-    """A plan with the rows of its finished runs and the errors of those that failed."""
+    """A plan, the rows of its finished runs, and the errors of its failed runs."""
 
     launcher: RunLauncher
     plan: MatrixPlan
@@ -57,7 +57,7 @@ class MatrixRun:
         self.load_finished()
 
     def load_finished(self) -> None:
-        """Load the finished runs of an earlier call; do not wait for runs in progress."""
+        """Load the finished runs of an earlier call. Do not wait for runs in progress."""
         self._others = load_rows()
         finished = {row.run_id: row for row in self._others if row.status == RunStatus.FINISHED}
         newest = {planned: self._newest_run(planned) for planned in ordered_runs(self.plan)}
@@ -111,10 +111,10 @@ class MatrixRun:
         )
 
     def _automatic_rate(self, planned: PlannedRun) -> float:
-        """Return the automatic rate of a sustained run.
+        """Return the automatic rate of a sustained run, in videos per minute.
 
-        It is the rate of the cell's first repeat, so that repeats are comparable. For the first repeat it is 0.8
-        of the X_sat of the cell's burst.
+        The first repeat of a cell gets 0.8 × the X_sat of the cell's burst. Further repeats get the rate of the first,
+        so that repeats are comparable.
         """
         cell = (planned.size, planned.concurrency, planned.mode)
         same = [run for run in self.rows if (run.size, run.concurrency, run.mode) == cell]

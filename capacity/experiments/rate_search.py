@@ -1,4 +1,4 @@
-"""Search for the highest sustainable rate: choose the next run. Pure; the caller carries out each run."""
+"""Search for the highest sustainable rate: choose the next run. The caller carries out each run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REFINE_RATIO = 1.05
 
 @dataclass(frozen=True, slots=True)
 class SearchStep:
-    """One run of a search; the rate of a burst is None."""
+    """One run of a search. A rate of None means a burst."""
 
     kind: Mode
     videos: int
@@ -28,7 +28,7 @@ class SearchStep:
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """Result and duration of a step; `capacity_per_minute` and `slots` are of a burst only."""
+    """Result and duration of a step. `capacity_per_minute` is X_sat, and only a burst has it and `slots`."""
 
     trial: SearchStep
     cost_seconds: float
@@ -39,10 +39,7 @@ class StepResult:
 
 @dataclass(frozen=True, slots=True)
 class RateSearch:
-    """State of a rate search.
-
-    It has the steps, the highest stable rate, and the lowest rate that counts as unstable.
-    """
+    """State of a rate search: the steps, the highest stable rate, and the lowest rate not stable."""
 
     refine: bool = False
     capacity_per_minute: float | None = None
@@ -63,7 +60,7 @@ class RateSearch:
 
 
 def next_step(search: RateSearch) -> SearchStep | None:
-    """Return the next step of the search; None when the search has ended.
+    """Return the next step of the search. Return None when the search has ended.
 
     The first step is a burst. Then come rates from 0.95 of its X_sat down in steps of 0.05 until one run is stable.
     With `refine`, geometric bisection follows between the highest stable and the lowest unstable rate, until they are

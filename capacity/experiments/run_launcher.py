@@ -1,4 +1,4 @@
-"""Run one test with the command-line programs that a user would run, and return its result row."""
+"""Carry out one run with the command-line programs that a user would run. Return its result row."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ from core.run_options import RUN_OPTIONS
 from core.settings import Settings
 from core.size import parse_size, size_label
 from core.video import FINAL_STATES, VideoState
+from core.worker_conditions import read_workers
 
 POLL_SECONDS = 1.0
 STUCK_SECONDS = 1800.0
@@ -41,7 +42,7 @@ INJECTOR_END_SECONDS = 30.0
 
 
 class MeasurementFailed(AforoError):
-    """A program that the launcher started failed, or the queue or the run makes no progress."""
+    """Error: a program of the run failed, or the queue or the run makes no progress."""
 
 
 @dataclass(frozen=True)
@@ -66,12 +67,12 @@ Progress = Callable[[int, int], None]
 
 
 def no_progress(_finished: int, _expected: int) -> None:
-    """Ignore the progress of a run."""
+    """Do nothing with the progress of a run."""
 
 
 @dataclass(frozen=True)
 class RunLauncher:
-    """Launcher of runs on the configured stack (queue, database, workers)."""
+    """Launcher of runs on the configured stack of queue, database and workers."""
 
     settings: Settings
     sessions: Sessions
@@ -96,13 +97,13 @@ class RunLauncher:
         return self.row(run_id)
 
     def row(self, run_id: str) -> ResultRow:
-        """Return the final row of a finished run; store its verdicts, write table and report."""
+        """Return the final row of a finished run. Store its verdicts, and write table and report."""
         with reading(self.sessions) as session:
             recording_rules.wait_settled(session, find_run(session, run_id), self.settings.prometheus.url)
         return self.analyse(run_id).run(run_id).row
 
     def analyse(self, run_id: str | None = None) -> AnalysedRuns:
-        """Analyse the recorded runs, always including `run_id`; store verdicts, write table and report."""
+        """Analyse the recorded runs, always including `run_id`. Store verdicts, and write table and report."""
         with reading(self.sessions) as session:
             analysed = load_and_analyse(session, self.settings, run_id)
         write_results(self.sessions, self.settings, analysed, self.lang)
@@ -123,7 +124,7 @@ class RunLauncher:
             if closed:
                 return
             if finished >= expected:
-                return self._store_calibration(run_id)
+                return self._store_end_conditions(run_id)
             if finished != last:
                 last, changed_at = finished, time.monotonic()
                 if adaptive and self._knows_enough(run_id):
@@ -203,18 +204,18 @@ class RunLauncher:
                     run.status, run.finished_at = RunStatus.FINISHED, time.time()
             return finished, run.count, closed
 
-    def _store_calibration(self, run_id: str) -> None:
-        """Repeat the CPU calibration that the injector ran before sending, to detect a changed machine.
+    def _store_end_conditions(self, run_id: str) -> None:
+        """Store the workers' conditions as they are now, and repeat the CPU calibration of the injector.
 
-        The workers are idle now.
+        Both detect a change since the start of the run. The workers are idle now.
         """
-        if self.settings.stack == "aws":
-            return
-        seconds = calibration_seconds()
+        workers = read_workers(self.settings)
+        # the key keeps the old name of the CPU calibration, for readers of old runs
+        calibration = {"canary_after_seconds": calibration_seconds()} if self.settings.stack != "aws" else {}
         with self.sessions.begin() as session:
             run = find_run(session, run_id)
-            # the key keeps the old name of the CPU calibration, for readers of old runs
-            run.environment = {**run.environment, "canary_after_seconds": seconds}
+            both = {**run.environment.get("workers", {}), "end": workers}
+            run.environment = {**run.environment, **calibration, "workers": both}
 
     def _set_concurrency(self, request: RunRequest) -> None:
         if self.settings.stack == "native":
@@ -232,7 +233,7 @@ class RunLauncher:
             raise EnvironmentFault("worker", f"its nodes have {slots} slots", remedy, value=self.settings.stack)
 
     def _inject(self, request: RunRequest, progress: Progress) -> str:
-        """Run the injector as a user would, and show its progress; return the id of the run."""
+        """Run the injector as a user would, and show its progress. Return the id of the run."""
         run_id = new_run_id(request.mode, size_label(parse_size(request.size)), request.concurrency)
         with tempfile.TemporaryFile("w+") as stderr:
             injector = subprocess.Popen(_command("injector", *_injector_options(request), "--run-id", run_id),
@@ -279,7 +280,7 @@ def _command(*arguments: str) -> list[str]:
 def _environment(variables: dict[str, str]) -> dict[str, str]:
     """Return this process's environment without the options that differ between runs.
 
-    These options are passed as arguments.
+    The programs get those options as arguments.
     """
     hidden = RUN_OPTIONS - {"USER_ID"}
     return {key: value for key, value in os.environ.items() if key not in hidden} | variables

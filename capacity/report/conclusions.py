@@ -38,7 +38,7 @@ class Conclusion:
 def conclusions(analysed: AnalysedRuns) -> Iterator[Conclusion]:
     """Yield the conclusions that intervals and verdicts support.
 
-    They are given per size, between sizes, per rate, and per bottleneck.
+    There are conclusions per size, between sizes, per rate, and per bottleneck.
     """
     sizes = curves(analysed)
     for curve in sizes:
@@ -77,7 +77,7 @@ def _of_curve(curve: Curve) -> Iterator[Conclusion]:
 
 
 def _gain(fewer: Point, more: Point) -> str:
-    """Classify the effect of more slots; only intervals between runs can distinguish two cells."""
+    """Classify the effect of more slots. Only intervals between runs can tell two cells apart."""
     if not (fewer.is_valid and more.is_valid):
         return "invalid"
     if fewer.interval is None or more.interval is None or not (fewer.between_runs and more.between_runs):
@@ -104,7 +104,7 @@ def _of_rate(cell: TableCell) -> Conclusion:
 
 
 def _of_limits(analysed: AnalysedRuns) -> Iterator[Conclusion]:
-    """Group the cells by their bottleneck."""
+    """Yield one conclusion per bottleneck, with the rows of the cells that it limits."""
     by_cause: dict[str, list[RunAnalysis]] = {}
     for run in analysed.newest_per_cell:
         if kept_up(run) or run.bottleneck.cause is not Cause.UNCLEAR:

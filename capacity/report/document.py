@@ -38,7 +38,7 @@ PROFILES = {
 
 
 def render_document(analysed: AnalysedRuns) -> str:
-    """Return the document as Markdown; the same runs give the same text."""
+    """Return the document as Markdown. The same runs always give the same text."""
     cells, runs, curves = analysed.cells, analysed.newest_per_cell, scalability_curves.curves(analysed)
     return template("escenario_2.es.md.j2").render(
         run_count=sum(len(cell.sources) for cell in cells),
@@ -88,7 +88,7 @@ def _setup_of(run: RunAnalysis) -> Iterator[tuple[str, str]]:
     yield "Perfil de ffmpeg", PROFILES.get(row.profile, row.profile)
     seconds = f"{number(row.source_seconds, LANG, 1)} s de video" if row.source_seconds else "duración desconocida"
     yield "Videos", f"{spaced(row.size_label)}: {seconds}, sha256 {row.source_sha256[:12]}"
-    yield "Nodos × procesos", f"{row.nodes} × {row.concurrency}"
+    yield "Nodos × procesos", f"{row.nodes} × {run.row.concurrency_text}"
 
 
 def _capacity(cell: TableCell, run: RunAnalysis) -> tuple[str, ...]:

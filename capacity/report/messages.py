@@ -111,6 +111,10 @@ PROBLEMS: Mapping[Problem, Text] = {
         "{executions} {executions:ejecución|ejecuciones} con tiempo negativo",
         "{executions} {executions:execution|executions} with negative time",
     ),
+    Problem.MIXED_FLEET: Text("los workers no son iguales: {shown}", "the workers are not alike: {shown}"),
+    Problem.CHANGED_FLEET: Text(
+        "los workers cambiaron durante la prueba: {shown}", "the workers changed during the run: {shown}"
+    ),
     Problem.OTHER_PROCESSES: Text(
         "otros procesos usan {cpu_ratio:percent1} de CPU", "other processes use {cpu_ratio:percent1} CPU"
     ),
@@ -366,9 +370,10 @@ SIGNS = {Relation.AT_LEAST: "≥", Relation.AT_MOST: "≤", Relation.ABOVE: ">",
 
 
 class _Template(Formatter):
-    """Formatter of the templates.
+    """Formatter of the templates, with three format specifications besides those of Python.
 
-    It adds `one|many`, `percent0` (12 %), `percent1` (12.3 %) and `change` (+12 %) to Python's format specifications.
+    It adds four format specifications to those of Python. `one|many` selects the noun for a count, `percent0` gives
+    `12 %`, `percent1` gives `12.3 %`, and `change` gives `+12 %`.
     """
 
     def format_field(self, value: Any, format_spec: str) -> str:
@@ -401,7 +406,7 @@ def measurement(measured: Measurement, lang: Language) -> str:
 
 
 def in_its_unit(quantity: Quantity, value: float) -> str:
-    """Return a value in the unit of its quantity: a percentage, a factor or a plain number."""
+    """Return a value as text in the unit of its quantity: a percentage, a factor or a number."""
     if quantity.endswith("_ratio"):
         return f"{100 * value:.3g} %"
     return f"×{value:.2f}" if quantity.endswith("_factor") else f"{value:.3g}"
@@ -429,7 +434,7 @@ def _limit(measured: Measurement) -> str:
 
 
 def _derived(reason: Reason) -> Mapping[str, object]:
-    """Return the values that a template shows in another form.
+    """Return the values of a reason that a template shows in another form.
 
     Lists are joined in one line, and unknown ratios are left out.
     """
@@ -438,6 +443,11 @@ def _derived(reason: Reason) -> Mapping[str, object]:
         return {"shown": ", ".join(f"{100 * value:.1f} %" for value in values.values() if value is not None)}
     if reason.code is NotComparable.DIFFERENT_CONDITIONS:
         return {"shown": ", ".join(f"{name}: {a} ≠ {b}" for name, (a, b) in values["conditions"].items())}
+    if reason.code is Problem.MIXED_FLEET:
+        pairs = ((name, nodes.items()) for name, nodes in values["conditions"].items())
+        return {"shown": "; ".join(f"{name}: {', '.join(f'{n} {v}' for n, v in each)}" for name, each in pairs)}
+    if reason.code is Problem.CHANGED_FLEET:
+        return {"shown": ", ".join(values["names"])}
     if reason.code is Oddity.UNKNOWN_NUMBERS:
         return {"shown": ", ".join(values["columns"]), "count": len(values["columns"])}
     return {}

@@ -34,7 +34,10 @@ class Point:
 
 @dataclass(frozen=True)
 class Curve:
-    """The points of one size in order of slots, and the law fitted to them; no fit under two levels."""
+    """The points of one size in order of slots, and the law fitted to them.
+
+    There is no fit with fewer than two numbers of slots.
+    """
 
     size_label: str
     points: tuple[Point, ...]
@@ -42,7 +45,10 @@ class Curve:
 
     @property
     def levels(self) -> Levels:
-        """Return the points for the fit, with standard errors where every point has an interval."""
+        """Return the points for the fit.
+
+        The points have standard errors if every point has an interval.
+        """
         widths = [point.interval.high - point.interval.low for point in self.points if point.interval is not None]
         bounded = len(widths) == len(self.points) and all(np.isfinite(widths)) and min(widths, default=0) > 0
         return Levels(
@@ -53,7 +59,7 @@ class Curve:
 
 
 def curves(analysed: AnalysedRuns) -> list[Curve]:
-    """Return a curve per size with a known capacity, in the order of the table."""
+    """Return one curve per size with a known capacity, in the order of the table."""
     bursts = [cell for cell in analysed.cells if cell.key.mode == Mode.BURST and cell.x_sat]
     invalid = analysed.invalid
     return [
@@ -62,7 +68,7 @@ def curves(analysed: AnalysedRuns) -> list[Curve]:
 
 
 def statements(curve: Curve, lang: Language) -> Iterator[str]:
-    """Yield the sentences about a curve: efficiency, then the fit or the reason why there is none."""
+    """Yield the sentences about a curve: its efficiency, then its fit or the reason for no fit."""
     alone = efficiency(curve.levels)
     pairs = zip(curve.points, alone.tolist(), strict=True)
     shown = ", ".join(f"c={point.slots} {percent(share, lang, 0)}" for point, share in pairs)

@@ -1,8 +1,12 @@
-"""Sentences of the report, shared by page, terminal and document: the answer, and the checks of a run."""
+"""Sentences of the report: the answer, and the checks of a run.
+
+Page, terminal and document use the same sentences.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +20,7 @@ from capacity.estimators.reason import Reason
 from capacity.estimators.stability import Stability
 from capacity.estimators.throughput import filling_efficiency
 from capacity.report.messages import CONFIDENCE_NAMES, bottleneck_line, measurements, sentence
+from capacity.runs.conditions import workers_at_start
 from capacity.runs.result_row import ResultRow
 from capacity.table.number_format import UNKNOWN, interval_text, number, percent, significant
 from capacity.table.phrases import plural, spaced
@@ -58,7 +63,7 @@ def answer(analysed: AnalysedRuns, lang: Language) -> list[str]:
 
 
 def best_sentence(analysed: AnalysedRuns, run: RunAnalysis, lang: Language) -> str:
-    """Return the capacity of the run's cell in one sentence: the mean over its runs."""
+    """Return one sentence with the capacity of the run's cell, which is the mean over its runs."""
     cell = analysed.cell_of(run)
     rows = (cell.x_sat_runs if cell else ()) or (run.row,)
     if cell is None or len(rows) == 1:
@@ -76,13 +81,13 @@ def best_sentence(analysed: AnalysedRuns, run: RunAnalysis, lang: Language) -> s
 def missing_capacity(run: RunAnalysis) -> Reason | None:
     """Return the reason why a burst has no X_sat.
 
-    It is None when the burst has one, and for a sustained run.
+    Return None if the burst has one, and for a sustained run.
     """
     return run.saturated.reason if run.saturated else None
 
 
 def headline(row: ResultRow, lang: Language, missing: Reason | None = None) -> str:
-    """Return the result of a run in one sentence; `missing` is the reason why it has no X_sat."""
+    """Return the result of a run in one sentence. `missing` is the reason why it has no X_sat."""
     size, slots = spaced(row.size_label), plural(row.slots, "slot", "slots")
     if row.rate_per_minute is not None:
         rate, verdict = number(row.rate_per_minute, lang, 1), STABILITY_NAMES[row.stability or Stability.INCONCLUSIVE]
@@ -147,12 +152,12 @@ def limit_parts(run: RunAnalysis) -> tuple[Text, Text, Text]:
 
 
 def kept_up(run: RunAnalysis) -> bool:
-    """Return True if the workers kept up with the offered rate; then the rate was the limit."""
+    """Return True if the workers kept up with the offered rate. The rate was then the limit."""
     return run.stability is not None and run.stability.verdict is Stability.STABLE
 
 
 def conservation(run: RunAnalysis, lang: Language) -> str:
-    """Return the sum of the videos by state, in which every injected video must appear once."""
+    """Return the sum of the videos by state. Every injected video must appear once in it."""
     c = run.recorded.video_counts
     holds = c.is_conserved and c.injected == run.row.count
     es = (
@@ -186,7 +191,7 @@ def littles_law(run: RunAnalysis, lang: Language) -> str:
 
 
 def stability(run: RunAnalysis, lang: Language) -> str:
-    """Return the stability verdict with its numbers; for a burst, that there is none."""
+    """Return the stability verdict with its numbers. For a burst, say that it has none."""
     verdict = run.stability
     if verdict is None:
         return Text("no aplica a una ráfaga", "does not apply to a burst").to(lang)
@@ -200,7 +205,7 @@ def stability(run: RunAnalysis, lang: Language) -> str:
 
 
 def facts(run: RunAnalysis, lang: Language) -> Iterator[NamedStatement]:
-    """Yield the checks of a run: a name, and a value with its unit."""
+    """Yield each check of a run: its name, and its value with the unit."""
     row = run.row
     yield Text("X del escenario", "scenario's X"), f"{number(row.x, lang)} videos/min ({_agreement(run, lang)})"
     yield Text("S del escenario", "scenario's S"), f"{number(row.s, lang)} s"
@@ -230,14 +235,38 @@ def bandwidth_limits(run: RunAnalysis, lang: Language) -> str:
 
 
 def machine(run: RunAnalysis, lang: Language) -> str:
-    """Return the machine and the ffmpeg version to quote with a run."""
-    host = run.recorded.run.environment.get("host", {})
-    unknown = UNKNOWN.to(lang)
+    """Return the machines of the workers and their ffmpeg, to quote with a run.
+
+    Runs from before the workers published their conditions have the machine of the injector.
+    """
+    conditions, environment, unknown = run.row.conditions, run.recorded.run.environment, UNKNOWN.to(lang)
+    if workers_at_start(environment) is None:
+        return _injector_machine(environment, unknown)
+    memory = conditions.memory_gigabytes
+    parts = (
+        conditions.cpu_model or unknown,
+        conditions.instance_type,
+        f"{conditions.cpu_count or unknown} CPU",
+        _limit(conditions.cpu_quota_cores, Text("cuota {} CPU", "quota {} CPU").to(lang)),
+        unknown if memory is None else f"{memory} GB",
+        _limit(conditions.memory_limit_bytes, Text("límite {} bytes", "limit {} bytes").to(lang)),
+        f"ffmpeg {conditions.ffmpeg or unknown}",
+    )
+    return " · ".join(part for part in parts if part)
+
+
+def _limit(value: str | None, template: str) -> str:
+    """Return a limit of the workers' containers, or nothing where none is set."""
+    return "" if value in {None, "none"} else template.format(value)
+
+
+def _injector_machine(environment: Mapping[str, Any], unknown: str) -> str:
+    host = environment.get("host", {})
     memory = host.get("memory_bytes")
     return (
         f"{host.get('cpu_model', unknown)} · {host.get('cpu_count', unknown)} CPU · "
         f"{unknown if memory is None else f'{memory / 1e9:.1f} GB'} · {host.get('system', unknown)} · "
-        f"ffmpeg {run.recorded.run.environment.get('ffmpeg', unknown)}"
+        f"ffmpeg {environment.get('ffmpeg', unknown)}"
     )
 
 

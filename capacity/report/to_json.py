@@ -1,4 +1,4 @@
-"""Results as JSON values; docs/json.md describes the schema."""
+"""Results as JSON values. docs/json.md describes the schema."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ KEYS: Mapping[type, Mapping[str, str]] = {
 def to_json(value: Any, lang: Language) -> Any:
     """Return a result as JSON values.
 
-    Reasons and measurements get a text, enums are their values, NaN and infinity are null.
+    Reasons and measurements get a text. Enums become their values. NaN and infinity become null.
     """
     if isinstance(value, Reason):
         return {"code": value.code.value, **to_json(value.values, lang), "text": sentence(value, lang)}

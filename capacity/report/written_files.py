@@ -1,4 +1,7 @@
-"""Files and rows that a report writes: verdicts in the run's row, archives, row.json, table and page."""
+"""Write what a report leaves behind.
+
+This is the verdicts in the run's row, the archives, row.json, the table and the page.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ LARGEST_ARCHIVED_RUN = 200_000
 
 
 def write_results(sessions: Sessions, settings: Settings, analysed: AnalysedRuns, lang: Language) -> None:
-    """Store the verdicts of the analysed runs, archive finished runs, and write the table and the page."""
+    """Store the verdicts of the analysed runs, archive finished runs, and write table and page."""
     with sessions.begin() as session:
         for run in analysed.runs:
             store_verdicts(session, run)
@@ -53,7 +56,7 @@ def write_pages(folder: Path, analysed: AnalysedRuns, lang: Language) -> None:
 
 
 def store_verdicts(session: Session, run: RunAnalysis) -> None:
-    """Write the verdicts on a run into its row, from which the database exporter reads them."""
+    """Write the verdicts on a run into its row. The database exporter reads the verdicts there."""
     interval = run.row.x_sat_interval
     values = {
         "capacity_per_minute": run.row.x_sat_per_minute,
@@ -66,7 +69,7 @@ def store_verdicts(session: Session, run: RunAnalysis) -> None:
 
 
 def archive_run(session: Session, settings: Settings, run: RunAnalysis) -> int:
-    """Archive a finished run; return the number of videos written.
+    """Archive a finished run. Return the number of videos written.
 
     While some of the run's videos are open, every call writes the files again.
     """
@@ -81,7 +84,7 @@ def archive_run(session: Session, settings: Settings, run: RunAnalysis) -> int:
 
 
 def _is_settled(session: Session, run: RunAnalysis) -> bool:
-    """Return True if no record of the run can change.
+    """Return True if no record of the run can change any more.
 
     Workers may finish the videos of an interrupted run much later.
     """

@@ -30,13 +30,13 @@ STAGE_COLUMNS = tuple(f"{name}_seconds" for name in (*Stage, "ffmpeg_cpu"))
 EXECUTION_COLUMNS = ("outcome", "reason", "who", "uploaded_at", "started_at", "ended_at", *STAGE_COLUMNS)
 #: the words of a column by their position; any other word is -1
 VOCABULARIES: Mapping[str, Sequence[str]] = {"state": STATES, "reason": REASONS, "outcome": OUTCOMES}
-#: above any process id, so that node and slot combine into one number
-MOST_PROCESSES = 1 << 32
+#: above any slot number or process id, so that worker and slot combine into one number
+MOST_SLOTS = 1 << 32
 
 
 @dataclass(frozen=True)
 class VideoCounts:
-    """Number of videos of a run by state; the states add up to `injected`."""
+    """Number of videos of a run by state. The states must add up to `injected`."""
 
     injected: int
     done: int
@@ -111,9 +111,10 @@ def _executions(session: Session, run: RunRow) -> Select[Any]:
 
     For a burst the query needs no upload times, which saves a join.
     """
-    nodes = session.scalars(select(ExecutionRow.node).where(ExecutionRow.run_id == run.id).distinct()).all()
-    node_and_slot = position_of(ExecutionRow.node, sorted(nodes)) * MOST_PROCESSES + ExecutionRow.slot
-    who = node_and_slot if nodes else ExecutionRow.slot
+    worker = func.coalesce(ExecutionRow.worker, ExecutionRow.node)
+    workers = session.scalars(select(worker).where(ExecutionRow.run_id == run.id).distinct()).all()
+    worker_and_slot = position_of(worker, sorted(workers)) * MOST_SLOTS + ExecutionRow.slot
+    who = worker_and_slot if workers else ExecutionRow.slot
     columns = {name: who if name == "who" else _column(ExecutionRow, name) for name in EXECUTION_COLUMNS}
     if run.mode == Mode.BURST:
         return select(*(columns | {"uploaded_at": null()}).values()).where(ExecutionRow.run_id == run.id)
@@ -128,7 +129,7 @@ def _column(table: type[VideoRow | ExecutionRow], name: str) -> Any:
 
 
 def unfinished_since(session: Session, run_id: str) -> float | None:
-    """Return the start of the earliest execution that is still running; None when there is none."""
+    """Return the start of the earliest execution that is still running. Return None if none runs."""
     open_executions = (ExecutionRow.run_id == run_id, ExecutionRow.ended_at.is_(None), ExecutionRow.outcome.is_(None))
     return session.scalar(select(func.min(ExecutionRow.started_at)).where(*open_executions))
 

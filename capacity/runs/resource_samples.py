@@ -1,4 +1,4 @@
-"""Prometheus' samples of the machines and the queue during a run; a missing sample is unknown."""
+"""Prometheus' samples of the machines and the queue during a run. A missing sample is unknown."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BUSY_MODES = frozenset({"user", "nice", "system", "irq", "softirq", "steal"})
 RangeQuery = Callable[[str, float, float, float], list[Series]]
 
 #: only queues that our workers read; other watched queues hold other people's messages
-_READ = "and on (queue) aforo_worker_info"
+_READ = "and on (queue) aforo_worker_queue_info"
 COUNTERS = {
     "cpu": summed_over_machines("aforo_node_cpu_seconds_total", "mode"),
     "pressure": "max by (resource, share) (aforo_node_pressure_seconds_total)",
@@ -45,9 +45,9 @@ GAUGES = {
 
 @dataclass(frozen=True)
 class Resources:
-    """Resource samples of a run's time window on one time axis; a missing sample is NaN.
+    """Resource samples of a run's time window on one time axis. A missing sample is NaN.
 
-    Keys are `family.label`.
+    The keys have the form `family.label`.
     """
 
     times: Floats
@@ -59,18 +59,21 @@ class Resources:
         return Resources(self.times[inside], {key: values[inside] for key, values in self.samples.items()})
 
     def increase(self, key: str) -> float | None:
-        """Return a counter's increase, resets ignored; None when it has fewer than two samples."""
+        """Return a counter's increase over all samples. Return None below two samples.
+
+        A counter that starts again at 0 does not reduce the increase.
+        """
         values = self._known(key)
         return float(np.diff(values).clip(min=0).sum()) if values.size > 1 else None
 
     def rate(self, key: str) -> float | None:
-        """Return a counter's mean increase per second; None when unknown."""
+        """Return a counter's mean increase per second. Return None when unknown."""
         increase = self.increase(key)
         finite = self.times[np.isfinite(self.samples[key])] if increase is not None else self.times[:0]
         return None if increase is None or finite[-1] <= finite[0] else increase / float(finite[-1] - finite[0])
 
     def latest(self, key: str) -> float | None:
-        """Return the last known value of a gauge; None when unknown."""
+        """Return the last known value of a gauge. Return None when unknown."""
         values = self._known(key)
         return float(values[-1]) if values.size else None
 
@@ -89,9 +92,9 @@ class Resources:
         return self.latest("quota") or self.latest("cores")
 
     def clock_offset(self) -> float | None:
-        """Return the largest clock offset between a worker and Prometheus.
+        """Return the largest clock offset between a worker and Prometheus, in seconds.
 
-        Use the smallest offset per side, because a slow scrape adds its own delay.
+        Each side counts with its smallest offset, because a slow scrape adds its own delay.
         """
         offsets = [self._known(key) for key in ("clock_ahead", "clock_behind")]
         smallest = [float(values.min()) for values in offsets if values.size]
@@ -100,7 +103,8 @@ class Resources:
     def other_cpu_ratio(self, start: float, end: float) -> float | None:
         """Return the share of the machine's CPU that other processes used from start to end.
 
-        The workers' CPU is read until a few seconds after the end, because ffmpeg's is counted when it ends.
+        The workers' CPU is read until a few seconds after the end. The CPU time of an ffmpeg counts only when the
+        ffmpeg has ended.
         """
         within = self.during(start, end)
         ours = self.during(start, end + AFTERMATH_SECONDS).increase("worker")
@@ -110,13 +114,13 @@ class Resources:
         return max(0.0, busy - ours / (end - start)) / cores
 
     def cpu_rate(self, modes: frozenset[str]) -> float | None:
-        """Return the mean number of cores busy in these CPU modes; None when unknown."""
+        """Return the mean number of cores that are busy in these CPU modes. Return None when unknown."""
         rates = [self.rate(key) for key in self.samples if key.startswith("cpu.") and key[4:] in modes]
         finite = [rate for rate in rates if rate is not None]
         return sum(finite) if finite else None
 
     def steal_ratios(self) -> tuple[float | None, float | None]:
-        """Return the share of CPU time stolen by the hypervisor: the mean, and in the worst 30 s."""
+        """Return the share of CPU time that the hypervisor took: the mean, and in the worst 30 s."""
         cores, stolen = self.latest("cores"), self.samples.get("cpu.steal")
         if not cores or stolen is None or self.rate("cpu.steal") is None:
             return None, None
@@ -138,7 +142,7 @@ class Resources:
 def read_resources(query: RangeQuery, start: float, end: float) -> Resources:
     """Read the samples of a time window and of the seconds after the window.
 
-    `query` takes expression, start, end and step, and returns the series.
+    `query` is called with expression, start, end and step, and returns the series.
     """
     step = max(1.0, round((end - start) / SAMPLE_POINTS))
     times = np.arange(start, end + AFTERMATH_SECONDS + step / 2, step)
@@ -152,7 +156,7 @@ def read_resources(query: RangeQuery, start: float, end: float) -> Resources:
 def _on(times: Floats, series: Series) -> Floats:
     """Return the series on the time axis.
 
-    Prometheus answers at start + k x step and omits gaps.
+    Prometheus answers at start + k × step, and omits times without a value.
     """
     values = np.full(times.size, np.nan)
     if series.points:

@@ -1,4 +1,4 @@
-"""Result row of a run: the scenario's figures, then the figures that support them. Pure."""
+"""Result row of a run: the scenario's figures, then the figures that support them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ AGREEMENT_RATIO = 0.001
 
 @dataclass(frozen=True)
 class ResultRow:
-    """Figures of one run; None is unknown. `x_per_minute` and `s_seconds` come from the recording rules."""
+    """Figures of one run. None is unknown. `x_per_minute` and `s_seconds` come from the recording rules."""
 
     run_id: str
     status: str
@@ -40,6 +40,8 @@ class ResultRow:
     stability: str | None
     conditions: Conditions = Conditions()
     nodes: int = 1
+    #: slots of each worker, ascending; empty for a run that did not record them
+    worker_slots: tuple[int, ...] = ()
     created_at: float = 0.0
     #: requested videos of a burst that stopped early and cancelled the rest
     #: (the name is kept for readers of old row.json)
@@ -56,9 +58,15 @@ class ResultRow:
         return self.s_database if self.s_seconds is None else self.s_seconds
 
     @property
+    def concurrency_text(self) -> str:
+        """Return the slots of one node, or `2+5` for nodes with different slots."""
+        different = len(set(self.worker_slots)) > 1
+        return "+".join(map(str, self.worker_slots)) if different else str(self.concurrency)
+
+    @property
     def cpu_count(self) -> int | None:
-        """Return the number of cores of the machine."""
-        return self.conditions.cpu_count
+        """Return the number of cores of each machine; None where they differ or are unknown."""
+        return self.conditions.cpu_count if isinstance(self.conditions.cpu_count, int) else None
 
     @property
     def is_complete(self) -> bool:
@@ -71,7 +79,7 @@ class ResultRow:
 
     @property
     def agrees(self) -> bool | None:
-        """Return True if Prometheus and database agree to 0.1 %; None when one of them is unknown."""
+        """Return True if Prometheus and database agree to 0.1 %. Return None if either is unknown."""
         pairs = ((self.x_per_minute, self.x_database), (self.s_seconds, self.s_database))
         if any(a is None or b is None for a, b in pairs):
             return None

@@ -1,6 +1,7 @@
-"""Files of a run in `results/runs/<run_id>/`, its archive, from which the analysis can be repeated.
+"""Archive of a run: files in `results/runs/<run_id>/`, from which its analysis can be repeated.
 
-`run.json` holds the run's row, `videos.csv` and `executions.csv` its records, `resources.csv` the resource samples.
+`run.json` holds the run's row. `videos.csv` and `executions.csv` hold its records. `resources.csv` holds the resource
+samples.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ LEFT_OUT = frozenset({"run_id", "source_sha256", "profile", "user_id", "owner", 
 def is_archived(folder: Path) -> bool:
     """Return True if the archive is complete and final.
 
-    An archive of an older version has `attempts.csv`, and is read too.
+    Archives of an older version have `attempts.csv` instead of `executions.csv`, and are read too.
     """
     names = ("run.json", "videos.csv", _executions_file(folder).name, "resources.csv")
     return all((folder / name).exists() for name in names) and not (folder / OPEN).exists()
@@ -84,7 +85,7 @@ def _executions_file(folder: Path) -> Path:
 
 
 def archived_figures(folder: Path) -> tuple[float | None, float | None]:
-    """Return X and S of the recording rules as stored by the run's last report; None where unknown."""
+    """Return X and S of the recording rules as stored by the run's last report. None is unknown."""
     try:
         row = json.loads((folder / "row.json").read_text(encoding="utf-8"))
         return row["x_per_minute"], row["s_seconds"]
@@ -93,7 +94,7 @@ def archived_figures(folder: Path) -> tuple[float | None, float | None]:
 
 
 def read_resource_file(path: Path) -> Resources:
-    """Return the samples of a `resources.csv`; an empty cell is unknown."""
+    """Return the samples of a `resources.csv`. An empty cell is unknown."""
     rows = _rows(path)
     names = next(rows)
     values = np.array([[_number(cell) for cell in row] for row in rows], dtype=np.float64).reshape(-1, len(names))
@@ -130,8 +131,10 @@ def _columns(path: Path, columns: Sequence[str]) -> list[Array]:
     rows = _rows(path)
     names = next(rows)
     cells = dict(zip(names, zip(*rows, strict=True), strict=False))
-    if "node" in names:
-        cells["who"] = tuple(zip(cells.get("node", ()), cells.get("slot", ()), strict=True))
+    if "node" in cells:
+        # old archives have no worker, and their slots are process ids
+        nodes = cells.get("node", ())
+        cells["who"] = tuple(zip(nodes, cells.get("worker", nodes), cells.get("slot", ()), strict=True))
     missing = [name for name in columns if name not in {*names, "who"}]
     if missing:
         raise ValueError(f"{path.name} has no column {', '.join(missing)}")
@@ -139,7 +142,7 @@ def _columns(path: Path, columns: Sequence[str]) -> list[Array]:
 
 
 def _as_numbers(name: str, cells: Sequence[Any]) -> Array:
-    """Return a column in the form of the database query.
+    """Return a column of an archive file in the form of the database query.
 
     Words become positions in a vocabulary, and slots become numbers.
     """

@@ -1,4 +1,4 @@
-"""Choice of the runs of a cell that are averaged. Pure."""
+"""Choice of the runs of a cell that are averaged."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from capacity.runs.result_row import ResultRow
 class AveragedRuns:
     """The runs averaged for X and S, the runs averaged for X_sat, and the number of unused runs.
 
-    X and S depend on the number of videos, so their runs have the same number. X_sat does not, so it includes shorter
-    runs.
+    X and S depend on the number of videos, so their runs have the same number of videos. X_sat does not depend on it,
+    so its runs include shorter ones.
     """
 
     runs: tuple[ResultRow, ...]
@@ -22,9 +22,9 @@ class AveragedRuns:
 
 
 def averaged_runs(rows: Sequence[ResultRow], invalid: Collection[str]) -> AveragedRuns:
-    """Return the runs to average: those of the best quality class with the reference run's conditions.
+    """Return the runs of the best quality class that have the conditions of the reference run.
 
-    The reference run is the newest of those with the most videos. `invalid` are the ids of invalid runs.
+    The reference run is the newest of the runs with the most videos. `invalid` has the ids of invalid runs.
     """
     best = min(_quality(row, invalid) for row in rows)
     equals = by_age(row for row in rows if _quality(row, invalid) == best)
@@ -38,9 +38,9 @@ def averaged_runs(rows: Sequence[ResultRow], invalid: Collection[str]) -> Averag
 
 
 def _quality(row: ResultRow, invalid: Collection[str]) -> int:
-    """Return the quality class of a run; 0 is the best.
+    """Return the quality class of a run. The best class is 0.
 
-    0 is a complete and valid run, 1 an invalid run, 2 an incomplete run, 3 a run without X.
+    Class 0 is a complete and valid run, 1 an invalid run, 2 an incomplete run, and 3 a run without X.
     """
     if row.x is None:
         return 3

@@ -1,4 +1,4 @@
-"""Cells of the scenario's table, and the figures of each from its averaged runs. Pure."""
+"""Cells of the scenario's table, and the figures of each cell from its averaged runs."""
 
 from __future__ import annotations
 
@@ -27,11 +27,13 @@ class CellKey:
     rate_per_minute: float
     concurrency: int
     nodes: int
+    #: over all nodes, because nodes may have different slots
+    slots: int
 
 
 @dataclass(frozen=True)
 class TableCell:
-    """A cell with its averaged runs; the fields are those of `AveragedRuns`."""
+    """A cell with its averaged runs. The fields are those of `AveragedRuns`."""
 
     key: CellKey
     runs: tuple[ResultRow, ...]
@@ -45,12 +47,12 @@ class TableCell:
 
     @property
     def x(self) -> float | None:
-        """Return the scenario's X, the mean of the runs."""
+        """Return the scenario's X in videos per minute, the mean of the averaged runs."""
         return _mean(run.x for run in self.runs)
 
     @property
     def s(self) -> float | None:
-        """Return the scenario's S, the mean of the runs."""
+        """Return the scenario's S in seconds, the mean of the averaged runs."""
         return _mean(run.s for run in self.runs)
 
     @property
@@ -68,8 +70,8 @@ class TableCell:
     def x_sat_interval(self) -> Interval | None:
         """Return the 95 % interval of X_sat.
 
-        With three runs or more it is between runs. With one run it is the interval of that run. Otherwise it is
-        None.
+        With three runs or more, the interval includes the variation between runs. With one run, it is the interval of
+        that run. With two runs or none, it is None.
         """
         if self.is_between_runs:
             half = t_half_width(np.log(self._capacities()))
@@ -88,7 +90,7 @@ class TableCell:
 def fill(rows: Iterable[ResultRow], invalid: Collection[str] = ()) -> list[TableCell]:
     """Return the table's cells in the scenario's order.
 
-    `invalid` are the ids of runs with an invalidating data-quality warning.
+    `invalid` has the ids of runs with an invalidating data-quality warning.
     """
     cells: dict[CellKey, list[ResultRow]] = {}
     for row in rows:
@@ -99,7 +101,7 @@ def fill(rows: Iterable[ResultRow], invalid: Collection[str] = ()) -> list[Table
 def key_of(row: ResultRow) -> CellKey:
     """Return the key of the cell that a run belongs to."""
     size = row.size_label
-    return CellKey(label_bytes(size), size, row.mode, row.rate_per_minute or 0.0, row.concurrency, row.nodes)
+    return CellKey(label_bytes(size), size, row.mode, row.rate_per_minute or 0.0, row.concurrency, row.nodes, row.slots)
 
 
 def _cell(key: CellKey, averaged: AveragedRuns) -> TableCell:

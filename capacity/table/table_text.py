@@ -30,7 +30,7 @@ def cells_of(cell: TableCell, lang: Language) -> tuple[str, ...]:
     """Return the scenario's columns of a cell."""
     return (
         spaced(cell.key.size_label),
-        str(cell.key.concurrency),
+        cell.runs[0].concurrency_text,
         cell.key.mode.capitalize(),
         number(cell.x, lang),
         number(cell.s, lang, 1),
@@ -53,7 +53,7 @@ def sources(cells: Sequence[TableCell], lang: Language) -> str:
 
 
 def csv_text(cells: Sequence[TableCell]) -> str:
-    """Return the table as CSV; unknown is empty, run ids are separated by spaces."""
+    """Return the table as CSV. An unknown value is empty, and run ids are separated by spaces."""
     file = StringIO()
     writer = csv.DictWriter(file, CSV_COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -62,7 +62,7 @@ def csv_text(cells: Sequence[TableCell]) -> str:
 
 
 def csv_row(cell: TableCell) -> dict[str, object]:
-    """Return every figure of a cell by CSV column; None is unknown."""
+    """Return every figure of a cell by CSV column. None is unknown."""
     newest, interval = cell.runs[-1], cell.x_sat_interval
     return {
         "size": cell.key.size_label,
@@ -133,10 +133,9 @@ def _cell_notes(cell: TableCell, lang: Language) -> Iterator[Text]:
 
 
 def _scope(cell: TableCell) -> Text:
-    """Return the note on the runs whose mean is X_sat.
+    """Return the note on the runs behind X_sat: their number, and if its interval is between runs.
 
-    The number of runs is left out when the note on X and S gives the same number. It is empty when the note on X
-    and S says so already.
+    The number of runs is left out if X and S have the same number of runs.
     """
     runs = len(cell.x_sat_runs)
     if runs == len(cell.runs):

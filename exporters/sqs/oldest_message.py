@@ -54,7 +54,7 @@ class OldestMessage:
         self._was_polled = True
 
     def fetch(self, timeout_seconds: float = math.inf) -> Collected:
-        """Return the family of the oldest message; raise the error of the last poll if it failed."""
+        """Return the family of the oldest message. Raise the error of the last poll if that poll failed."""
         if not self._was_polled:
             raise SourceNotReady("the database has not been read yet")
         if self._failure is not None:

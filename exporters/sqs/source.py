@@ -1,4 +1,7 @@
-"""SQS queues as a source of metrics: polled in the background, more often while there is work."""
+"""SQS queues as a source of metrics.
+
+A background thread polls the queues, more often while there is work.
+"""
 
 from __future__ import annotations
 
@@ -118,7 +121,10 @@ class QueueSource:
         return [errors, calls, cost]
 
     def _usd_per_month(self) -> float | None:
-        """Return the cost per month at the call rate of the last polls; None before the second poll."""
+        """Return the cost per month in US dollars at the call rate of the last polls.
+
+        Return None before the second poll.
+        """
         if len(self._history) < 2:
             return None
         (first, before), (last, after) = self._history[0], self._history[-1]
@@ -153,7 +159,7 @@ class SqsSources:
 
     @property
     def interval_seconds(self) -> float:
-        """Return the time to the next poll."""
+        """Return the seconds until the next poll."""
         busy = self.queues.is_busy or self.oldest_message.has_active_run
         return self.settings.busy_seconds if busy else self.settings.idle_seconds
 

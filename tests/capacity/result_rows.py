@@ -1,4 +1,7 @@
-"""Result rows for tests: `row()` is a complete burst; ELSEWHERE are conditions unlike its own."""
+"""Result rows for tests.
+
+`row()` is a complete burst. ELSEWHERE has conditions that differ from those of `row()`.
+"""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def test_the_row_of_a_burst_agrees_with_prometheus_the_database_and_the_timestam
 
 def test_a_killed_task_process_loses_nothing_and_leaves_no_ffmpeg(stack):
     run_id = burst(stack, 4, 2)
-    main = psutil.Process(stack.worker_pid())
+    main = psutil.Process(stack.pid("worker"))
     working = "SELECT slot FROM executions WHERE run_id = ? AND outcome IS NULL"
     until(lambda: rows(stack, working, run_id), "a running execution")
     victim = psutil.Process(rows(stack, working, run_id)[0][0])

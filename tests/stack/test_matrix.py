@@ -27,7 +27,7 @@ def table_now(stack):
 
 
 def python(stack, *arguments):
-    """Run Python in the stack for as long as a busy machine needs."""
+    """Run Python in the stack, with a time limit that suits a busy machine."""
     command = [str(ROOT / ".venv/bin/python"), *arguments]
     return subprocess.run(
         command, cwd=stack.folder, env=stack.environment, capture_output=True, text=True, timeout=400, check=False
@@ -36,7 +36,7 @@ def python(stack, *arguments):
 
 @pytest.fixture
 def matrix(stack):
-    """Start the matrix in a process group of its own, as a shell would."""
+    """Start the matrix in its own process group, as a shell would."""
     command = [str(ROOT / ".venv/bin/python"), "-m", *MATRIX]
     with open(stack.folder / "matrix.log", "w") as log:
         started = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Choice of the analysed runs when there are too many: a matrix of 12 cells with three runs each."""
+"""Choice of the analysed runs when there are too many. The matrix has 12 cells with three runs each."""
 
 import pytest
 
@@ -16,7 +16,10 @@ CELLS = [(size, slots) for size in SIZES for slots in SERVICE_SECONDS]
 
 @pytest.fixture(scope="module")
 def matrix(tmp_path_factory):
-    """Return the sessions of a store with the matrix, the oldest run of whose last cell ran on a slower machine."""
+    """Return the sessions of a store with the matrix.
+
+    The oldest run of the last cell ran on a slower machine.
+    """
     sessions = open_store(tmp_path_factory.mktemp("matrix") / "store.db")
     order = [(size, slots, repeat) for repeat in (1, 2, 3) for size, slots in CELLS]
     with sessions.begin() as session:

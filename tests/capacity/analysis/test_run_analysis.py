@@ -1,4 +1,7 @@
-"""Evidence and warnings of a run from samples, comparable runs and CPU calibration; unmeasured values stay None."""
+"""Evidence and warnings of a run from samples, comparable runs and CPU calibration.
+
+Values that were not measured stay None.
+"""
 
 from dataclasses import replace
 
@@ -28,7 +31,10 @@ START = np.repeat(np.arange(2.0, 26.0, 4.0), 2)
 
 @pytest.fixture
 def recorded(tmp_path):
-    """Six pairs of 4 s on two slots; ffmpeg used 3.2 CPU seconds of each."""
+    """Return a run of six pairs of videos on two slots.
+
+    Each video takes 4 s, and its ffmpeg uses 3.2 CPU seconds.
+    """
     with open_store(tmp_path / "a.db").begin() as session:
         add_run(session, run_row(count=12), START, START + 4)
         session.flush()
@@ -40,7 +46,7 @@ def cell(recorded, resources, comparable=()):
 
 
 def with_samples(recorded, **rates):
-    """Return a minute of samples with further counters of these rates per second."""
+    """Return the samples of a minute, plus counters that increase at the given rates per second."""
     resources = resources_of(recorded.run, 60)
     elapsed = resources.times - resources.times[0]
     return replace(

@@ -83,7 +83,7 @@ def test_drift_is_the_change_from_first_to_last():
 
 
 def test_trendless_noise_is_rarely_called_a_drift():
-    """Without the p-value sixty percent of such runs would be invalid."""
+    """Without the p-value, 60 % of such runs would be invalid."""
     rng = np.random.default_rng(0)
     runs = rng.normal(30, 9, (200, 30))
     large = np.mean([abs(drift(run)[0]) > 0.10 for run in runs])

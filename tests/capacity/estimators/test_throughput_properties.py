@@ -1,4 +1,4 @@
-"""Invariants of the throughput estimators, for any burst that a system of slots can produce."""
+"""Invariants of the throughput estimators, for any burst that a system with slots can produce."""
 
 import numpy as np
 import pytest

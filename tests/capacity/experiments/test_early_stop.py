@@ -20,7 +20,10 @@ def body(video_id, run_id):
 
 
 class Queue:
-    """A standard queue: a received message is invisible until it is deleted or made visible."""
+    """Fake of an SQS standard queue.
+
+    A received message is invisible until it is deleted or made visible.
+    """
 
     def __init__(self, bodies):
         self.visible, self.held, self.receives = dict(enumerate(bodies)), {}, Counter()
@@ -42,12 +45,18 @@ class Queue:
 
 @pytest.fixture
 def sessions(tmp_path):
-    """A run of 14 videos: two done, one in process, eleven waiting."""
+    """Return the sessions of a store with a run of 14 videos.
+
+    Two are done, one is in process, and eleven wait.
+    """
     return store_with(14, tmp_path)
 
 
 def store_with(count, folder):
-    """Return a store with a run of `count` videos: two done, the third in process, the others waiting."""
+    """Return a store with a run of `count` videos.
+
+    Two are done, the third is in process, and the others wait.
+    """
     sessions = open_store(folder / "w.db")
     with sessions.begin() as session:
         add_run(session, run_row(count=count), [2.0, 3.0], [9.0, 9.5])

@@ -15,7 +15,7 @@ PLAN = MatrixPlan(("5MB",), (1, 2), ("burst", "sustained"), count=16, repeats=2,
 
 @dataclass
 class FakeLauncher:
-    """A run launcher whose runs take no time; the runs with a number in `failing` fail."""
+    """A run launcher whose runs take no time. The runs with a number in `failing` fail."""
 
     failing: frozenset[int] = frozenset()
     requests: list[object] = field(default_factory=list)
@@ -97,7 +97,10 @@ def test_a_burst_is_adaptive_only_on_request_and_a_sustained_run_never():
 
 @pytest.fixture
 def earlier(sessions, tmp_path, monkeypatch):
-    """Return the sessions of a store with a burst of 5MB on two slots, which this process's settings name."""
+    """Return the sessions of a store with a burst of 5MB videos on two slots.
+
+    The settings of this process name the store.
+    """
     record_bursts(sessions, [burst(2, 12, 5.0, 1e9, "b2")])
     monkeypatch.setenv("AFORO_DATABASE_URL", f"sqlite:///{tmp_path}/store.db")
     monkeypatch.setenv("AFORO_PROMETHEUS_URL", "http://127.0.0.1:9")
@@ -105,7 +108,10 @@ def earlier(sessions, tmp_path, monkeypatch):
 
 
 def sustained_alone(sessions, **more):
-    """Carry out a plan without bursts, given the recorded runs; return the planned runs and their results."""
+    """Carry out a plan without bursts on the recorded runs.
+
+    Return the planned runs and their results.
+    """
     plan = MatrixPlan(**dict(sizes=("5MB",), concurrencies=(2,), modes=("sustained",), count=16, repeats=2,
                        rate_per_minute=None) | more)  # fmt: skip
     launcher, results = FakeLauncher(), []

@@ -12,7 +12,10 @@ from core.run import Mode
 
 
 def explore(answer, *, refine=False, capacity=10.0):
-    """Run a search against a system that answers each rate; return the search and the rates tried."""
+    """Run a search against a system that answers each rate.
+
+    Return the search and the rates that it tried.
+    """
     search, rates = RateSearch(refine=refine), []
     while (trial := next_step(search)) is not None:
         if trial.kind is Mode.BURST:

@@ -34,7 +34,10 @@ GOLDEN = Path(__file__).parent / "golden_files"
 
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory):
-    """Environment and settings of a store with bursts of 1, 2 and 4 slots and a sustained run."""
+    """Return the environment and settings of a store.
+
+    The store has bursts of 1, 2 and 4 slots and a sustained run.
+    """
     folder = tmp_path_factory.mktemp("store")
     environment = {
         "AFORO_DATABASE_URL": f"sqlite:///{folder}/store.db",
@@ -68,7 +71,10 @@ def analyse_bursts(sessions, settings, bursts):
 
 
 def same_as_golden(name, text):
-    """Compare with the golden file; AFORO_KEEP_GOLDEN=1 writes it, to be read before it is committed."""
+    """Compare with the golden file.
+
+    With AFORO_KEEP_GOLDEN=1, write the golden file. Read it before you commit it.
+    """
     if os.environ.get("AFORO_KEEP_GOLDEN"):
         (GOLDEN / name).write_text(text, "utf-8")
     assert text == (GOLDEN / name).read_text("utf-8")
@@ -234,7 +240,7 @@ def test_the_table_is_written_in_both_forms_with_its_runs(stored):
 
 
 class Page(HTMLParser):
-    """Collects the references, open tags and rectangles of a page."""
+    """Parser that collects the references, open tags and rectangles of a page."""
 
     VOID = frozenset({"meta", "link", "br", "polyline", "polygon", "rect", "line"})
 

@@ -69,7 +69,7 @@ def test_two_repeats_have_no_interval():
 
 
 def stopped(run_id, count, capacity, **more):
-    """Return a burst of 100 that stopped early at `count`."""
+    """Return a burst of 100 videos that stopped early after `count` videos."""
     return row(run_id, count=count, done=count, asked=100, x_sat_per_minute=capacity, x_per_minute=capacity - 1,
                x_database=capacity - 1, **more)  # fmt: skip
 
