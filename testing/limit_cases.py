@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -200,10 +200,11 @@ def _slow_polls(_stack: Stack) -> Iterator[tuple[dict[str, str], Callable[[Stack
 
 def _freeze_at_intervals(pid: int, ended: threading.Event) -> None:
     queue = psutil.Process(pid)
-    while not ended.wait(0.5):
-        queue.suspend()
-        ended.wait(4.0)
-        queue.resume()
+    with suppress(psutil.NoSuchProcess):  # the stack stops before the limit ends
+        while not ended.wait(0.5):
+            queue.suspend()
+            ended.wait(4.0)
+            queue.resume()
 
 
 @contextmanager
