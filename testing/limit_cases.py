@@ -163,7 +163,7 @@ def _quota_on_a_full_host(stack: Stack) -> Iterator[tuple[dict[str, str], Callab
 @contextmanager
 def _slow_storage(stack: Stack) -> Iterator[tuple[dict[str, str], Callable[[Stack], None]]]:
     """Keep the videos on a slow mounted filesystem, and the temporary files on the machine's own disk."""
-    with hardware_limits.slow_disk(stack.folder, bytes_per_second=60_000) as place:
+    with hardware_limits.slow_disk(stack.folder, bytes_per_second=200_000) as place:
         yield {"UPLOAD_PATH": f"{place}/videos"}, _nothing
 
 
