@@ -38,6 +38,9 @@ class Run(NamedTuple):
     capacity_high: float | None
     stability: str | None
     bottleneck: str | None
+    #: Level, and a JSON list of reason codes.
+    validity: str | None
+    validity_reasons: str | list[str] | None
 
     @property
     def sort_key(self) -> tuple[float, str]:

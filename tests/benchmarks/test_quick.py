@@ -62,3 +62,11 @@ def test_no_verdict_on_a_modelled_cell_is_a_confident_opposite() -> None:
     named = sum(float(share) for outcome, share in shares.items() if outcome != "unclear")
     assert "confident opposite" not in shares
     assert float(shares["right: the doubling pays"]) >= 0.85 * named
+
+
+def test_the_interval_of_x_sat_has_the_coverage_that_the_documentation_states() -> None:
+    assert "0 of 72 lines outside the claim" in run("interval_coverage")
+
+
+def test_the_claims_about_false_alarms_hold_in_few_runs() -> None:
+    assert "DOES NOT HOLD" not in run("honest_runs")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from sqlalchemy import select
 
 from capacity.runs.resource_samples import Resources
 from capacity.runs.run_files import write_archive
@@ -120,6 +121,15 @@ def _execution(row, k, start, end, slot):
     )
 
 
+def slow_down(session, run_id, factor=1.5):
+    """Let ffmpeg cost `factor` times the CPU in the second half of a run, which makes the run invalid."""
+    executions = session.scalars(select(ExecutionRow).where(ExecutionRow.run_id == run_id)).all()
+    by_start = sorted(executions, key=lambda execution: execution.started_at)
+    slots = session.get_one(RunRow, run_id).slots
+    for execution in by_start[(len(by_start) - slots) // 2 :]:
+        execution.ffmpeg_cpu_seconds *= factor
+
+
 def waiting(k):
     """Return the k-th video of run r1, uploaded and unclaimed."""
     return VideoRow(
@@ -188,7 +198,7 @@ def fill_store(folder, settings):
     Return the sessions.
     """
     sessions = open_store(folder / "store.db")
-    runs = [burst(1, 12, 5.0, 1e9, "b1"), burst(2, 12, 5.2, 1e9 + 1000, "b2"), burst(4, 12, 10.4, 1e9 + 2000, "b4")]
+    runs = [burst(1, 12, 5.0, 1e9, "b1"), burst(2, 12, 5.2, 1e9 + 1000, "b2"), burst(4, 16, 10.4, 1e9 + 2000, "b4")]
     for row, start, end, slot in runs:
         record_bursts(sessions, [(row, start, end, slot)])
         _archive(sessions, row.id, float(end.max()), settings, busy=1.9 if row.id != "b1" else 1.0)
