@@ -319,7 +319,7 @@ def _run_row(settings: Settings, run_id: str, request: Request, source: Source, 
 
 
 def _environment(settings: Settings, fleet: WorkerFleet) -> dict[str, Any]:
-    """Return the conditions of the run. `host` is the machine of this injector, `workers` are those of the workers.
+    """Return the conditions of the run, as stored in its row. `host` is the machine of this injector.
 
     The CPU calibration runs only if the workers run on this machine.
     """

@@ -263,7 +263,7 @@ def bandwidth_limits(run: RunAnalysis, lang: Language) -> str:
 
 
 def machine(run: RunAnalysis, lang: Language) -> str:
-    """Return the machines of the workers and their ffmpeg, to quote with a run.
+    """Return the machines of the workers and their ffmpeg, which must be quoted with the figures of a run.
 
     Runs from before the workers published their conditions have the machine of the injector.
     """

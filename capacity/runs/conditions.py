@@ -17,7 +17,7 @@ FROM_LABELS = (
 
 @dataclass(frozen=True)
 class Conditions:
-    """The video, its processing, and the machines of the workers; None is unknown.
+    """The video, its processing and the machines of the workers. None is unknown.
 
     The name of a machine is left out, because a container has another one in each run. Where workers differ, a value
     is the text of all their values, joined by ` + `.

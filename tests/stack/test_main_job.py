@@ -50,9 +50,9 @@ def test_the_row_of_a_burst_agrees_with_prometheus_the_database_and_the_timestam
 def test_a_killed_task_process_loses_nothing_and_leaves_no_ffmpeg(stack):
     run_id = burst(stack, 4, 2)
     main = psutil.Process(stack.worker_pid())
-    working = "SELECT slot FROM executions WHERE run_id = ? AND outcome IS NULL"
+    working = "SELECT owner FROM videos WHERE run_id = ? AND state = 'processing'"
     until(lambda: rows(stack, working, run_id), "a running execution")
-    victim = psutil.Process(rows(stack, working, run_id)[0][0])
+    victim = psutil.Process(int(rows(stack, working, run_id)[0][0].rsplit("|", 2)[1]))
     assert victim.ppid() == main.pid
     orphans = victim.children(recursive=True)
     os.kill(victim.pid, signal.SIGKILL)
@@ -62,6 +62,21 @@ def test_a_killed_task_process_loses_nothing_and_leaves_no_ffmpeg(stack):
     assert rows(stack, "SELECT count(*) FROM executions WHERE run_id = ? AND outcome = 'done'", run_id) == [(4,)]
     assert not any(process.is_running() for process in orphans)
     assert total(stack, "AFORO_WORKER_METRICS_PORT", "aforo_worker_children_lost") == 1
+
+
+def test_the_conditions_of_the_worker_at_the_start_and_the_end_are_in_the_archive(stack):
+    run_id = burst(stack, 2, 2)
+    assert stack.run("capacity", "wait", run_id).returncode == 0
+    conditions = report(stack, run_id)["conditions"]
+    archived = json.loads((stack.folder / "results" / "runs" / run_id / "run.json").read_text(encoding="utf-8"))
+    start, end = (archived["environment"]["workers"][moment] for moment in ("start", "end"))
+    assert start == end
+    (worker,) = start
+    assert (worker["slots"], worker["pool"], worker["transport"]) == (2, "prefork", "aforo-sqs")
+    assert worker["worker"].split("|")[1] == str(stack.worker_pid())
+    assert rows(stack, "SELECT DISTINCT worker FROM executions WHERE run_id = ?", run_id) == [(worker["worker"],)]
+    assert conditions["cpu_count"] == int(worker["cores"])
+    assert (conditions["ffmpeg"], conditions["kombu"]) == (worker["ffmpeg"], worker["kombu"])
 
 
 def test_a_second_run_is_refused_while_one_is_active(stack):
