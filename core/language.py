@@ -80,14 +80,15 @@ VALIDITY_NAMES: Mapping[str, Text] = {
 #: By the codes in `runs.validity_reasons`, which are those of capacity's Problem.
 VALIDITY_REASON_NAMES: Mapping[str, Text] = {
     "steal": Text("CPU robada", "stolen CPU"),
-    "canary_changed": Text("la CPU cambió", "the CPU changed"),
-    "canary_unusual": Text("CPU inusual", "unusual CPU"),
+    "canary_changed": Text("CPU más lenta al final", "slower CPU at the end"),
+    "canary_unusual": Text("CPU más lenta de lo usual", "slower CPU than usual"),
     "clock_offset": Text("reloj desviado", "clock offset"),
     "clock_skew": Text("tiempos negativos", "negative times"),
     "mixed_fleet": Text("workers distintos", "different workers"),
     "changed_fleet": Text("los workers cambiaron", "the workers changed"),
     "other_processes": Text("otros procesos", "other processes"),
-    "machine_speed": Text("la máquina cambió de velocidad", "the machine changed its speed"),
+    "machine_speed": Text("la CPU por video varía", "the CPU per video varies"),
+    "speed_changed": Text("la máquina cambió de velocidad", "the machine changed its speed"),
     "duplicates": Text("entregas repetidas", "duplicate deliveries"),
     "unfinished": Text("videos sin terminar", "unfinished videos"),
     "generator_limited": Text("el inyector se retrasó", "the injector was late"),

@@ -11,8 +11,7 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, Double, ForeignKey, Index, Integer, String, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-#: Longest interval between heartbeats of a run while its injector, or a program that waits for the run, is alive.
-HEARTBEAT_SECONDS = 60.0
+from core.run import is_heartbeat_overdue
 
 
 class Base(DeclarativeBase):
@@ -68,8 +67,7 @@ class RunRow(Base):
 
         A paced injector writes its heartbeat each time it sends a message.
         """
-        gap_seconds = 0.0 if self.rate_per_minute is None else 60 / self.rate_per_minute
-        return now - (self.heartbeat_at or self.created_at) > max(HEARTBEAT_SECONDS, 2 * gap_seconds)
+        return is_heartbeat_overdue(self.heartbeat_at or self.created_at, self.rate_per_minute, now)
 
 
 class VideoRow(Base):

@@ -14,6 +14,8 @@ import psutil
 from aforo.machine import cpu_model, smt
 from core.errors import UsageError
 
+#: Longest interval between heartbeats of a run while its injector, or a program that waits for the run, is alive.
+HEARTBEAT_SECONDS = 60.0
 RUN_ID_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
@@ -71,6 +73,15 @@ def new_run_id(mode: Mode, size_label: str, concurrency: int, now: datetime | No
     moment = (now or datetime.now(UTC)).strftime("%Y%m%d-%H%M%S")
     size = re.sub(r"[^a-z0-9.]", "", size_label.lower())
     return f"{moment}-{mode}-{size}-c{concurrency}"
+
+
+def is_heartbeat_overdue(heartbeat_at: float, rate_per_minute: float | None, now: float) -> bool:
+    """Return True if the last heartbeat is so old that the injector must have died.
+
+    A paced injector writes a heartbeat each time it sends a message.
+    """
+    gap_seconds = 0.0 if rate_per_minute is None else 60 / rate_per_minute
+    return now - heartbeat_at > max(HEARTBEAT_SECONDS, 2 * gap_seconds)
 
 
 def check_run_id(run_id: str) -> str:

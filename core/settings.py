@@ -297,6 +297,12 @@ class Exporters:
         _number(0.1, 3600),
         "time between reads of SQS while the queue holds messages",
     )
+    run_seconds: float = setting(
+        "AFORO_EXPORTER_RUN_SECONDS",
+        "1",
+        _number(0.1, 3600),
+        "mean time between reads of SQS while a run is active; each wait is half to one and a half times as long",
+    )
     idle_seconds: float = setting(
         "AFORO_EXPORTER_IDLE_SECONDS", "15", _number(0.1, 3600), "time between reads of SQS while the queue is empty"
     )

@@ -216,14 +216,6 @@ def service_statistics(started_at: Floats, ended_at: Floats) -> ServiceStatistic
     return ServiceStatistics(service.size, mean, cv, p50, p95, quantile_interval(service, 0.95))
 
 
-def skewed_stamps(cycles: SlotCycles) -> int:
-    """Count the executions whose times show that a clock ran backwards.
-
-    These have a service time under 0 or a gap under -1 s.
-    """
-    return int(np.count_nonzero((cycles.service_seconds < 0) | (cycles.gap_seconds < -SKEW_SECONDS)))
-
-
 def _completed(updated_at: Floats, done: Booleans | None) -> Booleans:
     ended: Booleans = np.isfinite(updated_at)
     return ended if done is None else ended & done

@@ -124,12 +124,12 @@ def _of_bandwidth(utilisation: float | None) -> str:
 
 def _check(run: RunAnalysis) -> tuple[str, ...]:
     counts, unknown = run.recorded.video_counts, UNKNOWN.to(LANG)
-    mismatch = run.little.mismatch
+    excess = run.little.excess
     warnings = "; ".join(sentence(warning.evidence, LANG) for warning in run.warnings) or "sin reservas"
     return (
         run.row.run_id,
         f"{counts.done}/{run.row.count} {CONSERVATION_NAMES[run.conservation.holds].es}",
         {True: "sí", False: "NO", None: unknown}[run.row.agrees],
-        percent(mismatch, LANG) if math.isfinite(mismatch) else unknown,
+        percent(excess, LANG) if math.isfinite(excess) else unknown,
         f"{VALIDITY_NAMES[run.row.validity.level].es}: {warnings}",
     )

@@ -142,6 +142,12 @@ PROBLEMS: Mapping[Problem, Text] = {
         "the same video cost {least_cpu_seconds:.2f} … {most_cpu_seconds:.2f} s of CPU: the machine changed its speed, "
         "repeat the cell",
     ),
+    Problem.SPEED_CHANGED: Text(
+        "la segunda mitad de la prueba costó {ratio:.2f} veces la CPU por video de la primera (99 %: {low_ratio:.2f} a "
+        "{high_ratio:.2f}): la máquina cambió de velocidad",
+        "the second half of the run cost {ratio:.2f} times the CPU per video of the first (99 %: {low_ratio:.2f} to "
+        "{high_ratio:.2f}): the machine changed its speed",
+    ),
     Problem.DUPLICATES: Text(
         "{deliveries} {deliveries:entrega repetida|entregas repetidas}",
         "{deliveries} {deliveries:duplicate delivery|duplicate deliveries}",

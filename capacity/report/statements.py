@@ -16,7 +16,7 @@ from capacity.diagnosis.bottleneck import Confidence
 from capacity.diagnosis.conservation import Conservation
 from capacity.diagnosis.data_quality import is_valid
 from capacity.diagnosis.validity import Level, Validity
-from capacity.estimators.littles_law import Agreement
+from capacity.estimators.littles_law import FEWEST_READINGS, Agreement
 from capacity.estimators.reason import Reason
 from capacity.estimators.stability import Stability
 from capacity.estimators.throughput import FirstVideos, filling_efficiency
@@ -206,14 +206,17 @@ def littles_law(run: RunAnalysis, lang: Language) -> str:
     check = run.little
     if check.agreement is Agreement.UNKNOWN:
         return Text(
-            "no se puede comparar con la cola SQS (prueba de menos de 100 s, o sin muestras)",
-            "not comparable with the SQS queue (run under 100 s, or no samples)",
+            f"no se puede comparar con la cola SQS (menos de {FEWEST_READINGS} lecturas, o videos cancelados)",
+            f"not comparable with the SQS queue (under {FEWEST_READINGS} readings, or cancelled videos)",
         ).to(lang)
     counted, implied = number(check.counted_mean, lang), number(check.implied_mean, lang)
-    mismatch, name = percent(check.mismatch, lang), AGREEMENTS[check.agreement]
+    excess, limit = percent(check.excess, lang, 1), percent(check.limit, lang, 0)
+    name = AGREEMENTS[check.agreement]
     return Text(
-        f"cola SQS: {counted} videos contados, {implied} según X·R ({mismatch}: {name.es})",
-        f"SQS queue: {counted} videos counted, {implied} by X·R ({mismatch}: {name.en})",
+        f"cola SQS: {counted} videos contados, {implied} según X·R; diferencia en los momentos de las "
+        f"{check.readings} lecturas: {excess} (límite {limit}, {name.es})",
+        f"SQS queue: {counted} videos counted, {implied} by X·R; difference at the moments of the "
+        f"{check.readings} readings: {excess} (limit {limit}, {name.en})",
     ).to(lang)
 
 
