@@ -123,8 +123,10 @@ CAUSE_NAMES: Mapping[str, Text] = {
     "memory_bandwidth": Text("ancho de banda de memoria, caché o SMT", "memory bandwidth, cache or SMT"),
     "single_thread": Text("ffmpeg en un solo hilo", "single-threaded ffmpeg"),
     "disk": Text("disco", "disk"),
-    "network": Text("red o S3", "network or S3"),
+    "network": Text("red o almacenamiento", "network or storage"),
     "memory": Text("memoria", "memory"),
+    "database": Text("base de datos", "database"),
+    "queue_polling": Text("sondeo de la cola", "queue polling"),
     "serialisation": Text("serialización no medida", "unmeasured serialisation"),
     "unclear": Text("sin cuello de botella claro", "no clear bottleneck"),
 }
