@@ -49,7 +49,7 @@ OF_FAMILY: dict[tuple[str, str], Values] = {
     ("aforo_run_verdict", "verdict"): (
         *("stable", "unstable", "inconclusive"),
         *("slots", "cpu", "cpu_quota", "memory_bandwidth", "single_thread", "disk", "network", "memory"),
-        *("serialisation", "unclear"),
+        *("database", "queue_polling", "serialisation", "unclear"),
     ),
     ("aforo_run_validity_info", "validity"): ("valid", "indicative", "invalid"),
     ("aforo_run_validity_info", "reasons"): "codes of data-quality flags (docs/json.md), empty for a valid run",

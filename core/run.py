@@ -17,6 +17,8 @@ from aforo.machine import cpu_model, smt
 from core.errors import UsageError
 
 LONGEST_RUN_ID = 63
+LEAST_ARRIVALS = 60
+ARRIVALS_PER_SLOT = 10
 #: Longest interval between heartbeats of a run while its injector, or a program that waits for the run, is alive.
 HEARTBEAT_SECONDS = 60.0
 RUN_ID_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
@@ -86,6 +88,15 @@ class Host:
 
 #: note of a run that only warms up the slots, and the beginning of its id; no table shows it
 WARM_UP = "warm-up"
+
+
+def fewest_arrivals(slots: int) -> int:
+    """Return the fewest arrivals of a sustained run whose stability can be judged.
+
+    They are 60, or more where ten service times on all slots need more. Near full load far more are needed, as the
+    verdict says.
+    """
+    return max(LEAST_ARRIVALS, ARRIVALS_PER_SLOT * slots + 1)
 
 
 def new_run_id(

@@ -125,6 +125,8 @@ BOTTLENECKS = named(
         "disk": RED,
         "network": BLUE,
         "memory": PURPLE,
+        "database": BLUE,
+        "queue_polling": YELLOW,
         "serialisation": PINK,
         "unclear": GREY,
     },

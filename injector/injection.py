@@ -21,7 +21,7 @@ from core.database import Sessions
 from core.errors import EnvironmentFault, UsageError
 from core.models import RunRow, VideoRow
 from core.results_folder import new_tasks_log, write_run_file
-from core.run import FINAL_STATUSES, Host, Mode, RunStatus, new_run_id
+from core.run import FINAL_STATUSES, Host, Mode, RunStatus, fewest_arrivals, new_run_id
 from core.settings import Settings
 from core.size import size_label
 from core.storage import ObjectMissing, Storage, describe, open_storage
@@ -114,6 +114,7 @@ class Injection:
         client = aws.client(settings, "sqs")
         url = sqs_queue.find_queue(client, settings.queue.name)
         fleet = read_fleet(settings)
+        print_too_few_arrivals(request, fleet.slots, say)
         source = store_source(settings, request, say)
         run_id = request.run_id or new_run_id(request.mode, size_label(source.size_bytes), fleet.slots_per_node)
         queue = sqs_queue.read_attributes(client, url)
@@ -215,6 +216,16 @@ def print_leftovers(messages: int, say: Callable[[str], None]) -> None:
         say(
             f"note: about {messages} messages of earlier work are in the queue, so X and S will be invalid; "
             "Ctrl-C and `python -m capacity wait --queue` first takes out those of ended runs and waits for the others"
+        )
+
+
+def print_too_few_arrivals(request: Request, slots: int, say: Callable[[str], None]) -> None:
+    """Print a note if a sustained run has too few videos for a verdict on its stability."""
+    needed = fewest_arrivals(slots)
+    if request.mode == Mode.SUSTAINED and request.count < needed:
+        say(
+            f"note: COUNT={request.count} is too few to tell whether the queue is stable: "
+            f"on {slots} slots a verdict needs {needed} videos, and more near the capacity"
         )
 
 

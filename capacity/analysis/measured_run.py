@@ -108,7 +108,7 @@ def measure(recorded: RecordedRun, figures: ScenarioFigures = UNKNOWN_FIGURES) -
         cycles=cycles,
         saturated=_saturated(recorded) if recorded.is_burst else None,
         service=throughput.service_statistics(executions.started_at, executions.ended_at),
-        stability=None if recorded.is_burst else _stability(recorded),
+        stability=None if recorded.is_burst else _stability(recorded, cycles),
     )
 
 
@@ -153,9 +153,10 @@ def _stored_validity(recorded: RecordedRun) -> Validity:
     return Validity(Level(level), tuple(reasons or ())) if level else Validity()
 
 
-def _stability(recorded: RecordedRun) -> StabilityVerdict:
-    service_seconds = recorded.executions.ended_at - recorded.executions.started_at
-    return judge_stability(recorded.uploaded_at, recorded.started_at, service_seconds, recorded.run.slots)
+def _stability(recorded: RecordedRun, cycles: throughput.SlotCycles) -> StabilityVerdict:
+    return judge_stability(
+        recorded.uploaded_at, recorded.started_at, cycles.service_seconds, cycles.cycle_seconds, recorded.run.slots
+    )
 
 
 def _finite(value: float) -> float | None:

@@ -68,6 +68,7 @@ def recorded_facts(
         from_completion_times=row.app is not None and not recorded.executions.started_at.size,
         upload_offset_seconds=_upload_offset(recorded),
         observed_ends=recorded.run.environment.get("app", {}).get("observed_ends", 0),
+        table_disagreements=recorded.run.environment.get("app", {}).get("disagreements", 0),
     )
 
 

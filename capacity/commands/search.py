@@ -91,7 +91,7 @@ def _run(launcher: RunLauncher, step: SearchStep, cell: tuple[str, int, str], la
         row = launcher.run(request, progress)
     verdict = Stability(row.stability) if row.stability else None
     capacity = row.x_sat_per_minute if step.kind is Mode.BURST else None
-    return StepResult(step, time.monotonic() - started, capacity, verdict, row.validity)
+    return StepResult(step, time.monotonic() - started, capacity, row.slots, verdict, row.validity)
 
 
 def _summary(result: RateSearch, lang: Language) -> str:

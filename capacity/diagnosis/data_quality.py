@@ -81,6 +81,7 @@ class Problem(StrEnum):
     COMPLETION_TIMES = "completion_times"
     UPLOAD_TIMES = "upload_times"
     OBSERVED_ENDS = "observed_ends"
+    TABLE_DISAGREES = "table_disagrees"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,8 @@ class RunFacts:
     upload_offset_seconds: float | None = None
     #: videos whose app left the time of the end alone; the collector's own clock was used
     observed_ends: int = 0
+    #: videos that the app's table and their last execution end differently
+    table_disagreements: int = 0
 
 
 def quality_warnings(facts: RunFacts) -> tuple[QualityWarning, ...]:
@@ -330,6 +333,8 @@ def _app(facts: RunFacts) -> Iterator[QualityWarning]:
         yield _warning(Problem.UPLOAD_TIMES, True, offset_seconds=offset)
     if facts.observed_ends:
         yield _warning(Problem.OBSERVED_ENDS, False, videos=facts.observed_ends)
+    if facts.table_disagreements:
+        yield _warning(Problem.TABLE_DISAGREES, False, videos=facts.table_disagreements)
 
 
 def _warning(name: Problem, severe: bool, **values: float | None) -> QualityWarning:

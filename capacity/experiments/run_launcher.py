@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from capacity.analysis import recording_rules
 from capacity.analysis.analysed_runs import AnalysedRuns
 from capacity.analysis.load_and_analyse import load_and_analyse
+from capacity.experiments.app_close import close_app_run
 from capacity.experiments.early_stop import QueuedVideos, knows_enough
 from capacity.report.written_files import write_results
 from capacity.runs.recorded_run import find_run, load_run, unfinished_since
@@ -134,6 +135,8 @@ class RunLauncher:
                 return
             if finished >= expected:
                 wait_until_collected(self.sessions, run_id)
+                if self.settings.app is not None:
+                    close_app_run(self.sessions, run_id)
                 return self._store_end_conditions(run_id)
             if finished != last:
                 last, changed_at = finished, time.monotonic()

@@ -15,7 +15,7 @@ from capacity.analysis.run_analysis import RunAnalysis
 from capacity.diagnosis.validity import Level
 from capacity.report import conclusions, scalability_curves
 from capacity.report.messages import sentence
-from capacity.report.statements import CONSERVATION_NAMES, best_sentence, limit_parts, machine
+from capacity.report.statements import CONSERVATION_NAMES, best_sentence, limit_parts, machine, next_step
 from capacity.report.template_loader import template
 from capacity.table.cells import TableCell
 from capacity.table.number_format import UNKNOWN, interval_text, number, percent
@@ -49,6 +49,7 @@ def render_document(analysed: AnalysedRuns) -> str:
         capacities=[_capacity(cell, run) for cell, run in analysed.analysed_cells],
         saturation=[f"**{spaced(c.size_label)}.** {' '.join(scalability_curves.statements(c, LANG))}" for c in curves],
         verdicts=[(_name(run), *(text.to(LANG) for text in limit_parts(run))) for run in runs],
+        next_steps=_next_steps(runs),
         findings=[_findings(run) for run in runs],
         checks=[_check(run) for run in runs],
         conclusions=conclusion_sentences(conclusions.conclusions(analysed)),
@@ -113,6 +114,12 @@ def _capacity(cell: TableCell, run: RunAnalysis) -> tuple[str, ...]:
     if cell.validity.level is not Level.VALID:
         capacity += f" ({VALIDITY_NAMES[cell.validity.level].es})"
     return _name(run), capacity, times, number(run.parts.wait_seconds, LANG), rho, queue
+
+
+def _next_steps(runs: Sequence[RunAnalysis]) -> list[str]:
+    """Return what to try next for each bottleneck, once per cause."""
+    steps = {limit_parts(run)[0].to(LANG): next_step(run, LANG) for run in runs}
+    return [f"**{cause}**: {step}." for cause, step in steps.items() if step is not None]
 
 
 def _findings(run: RunAnalysis) -> tuple[str, ...]:

@@ -25,12 +25,13 @@ OUTCOMES = list(Outcome)
 LOOKED_UP_TASKS = 100
 #: SQS counts messages approximately; a message sent within this time may not be counted yet
 CONSISTENCY_SECONDS = 60.0
-DEAD_REASONS = [Reason.DEAD_LETTERED]
+#: the reasons that the analysis distinguishes
+REASONS = [Reason.DEAD_LETTERED, Reason.OOM]
 VIDEO_COLUMNS = ("intended_at", "uploaded_at", "sent_at", "started_at", "updated_at", "state", "reason")
 STAGE_COLUMNS = tuple(f"{name}_seconds" for name in (*Stage, "ffmpeg_cpu"))
-EXECUTION_COLUMNS = ("outcome", "worker", "slot", "uploaded_at", "started_at", "ended_at", *STAGE_COLUMNS)
+EXECUTION_COLUMNS = ("outcome", "reason", "worker", "slot", "uploaded_at", "started_at", "ended_at", *STAGE_COLUMNS)
 #: the words of a column by their position; any other word is -1
-VOCABULARIES: Mapping[str, Sequence[str]] = {"state": STATES, "reason": DEAD_REASONS, "outcome": OUTCOMES}
+VOCABULARIES: Mapping[str, Sequence[str]] = {"state": STATES, "reason": REASONS, "outcome": OUTCOMES}
 #: above any process or thread id, so that worker and slot combine into one number
 MOST_IDS = 1 << 47
 
@@ -66,6 +67,7 @@ class RecordedRun:
 
     Arrays of videos have one entry per video. A time that has not happened is NaN. `stage_seconds` and
     `ffmpeg_cpu_seconds` have one entry per execution, in the order of `executions`, and so has `is_part`.
+    `oom_kills` counts the executions whose ffmpeg was killed because memory ran out.
     """
 
     run: RunRow
@@ -76,6 +78,7 @@ class RecordedRun:
     done: Booleans
     video_counts: VideoCounts
     duplicates: int
+    oom_kills: int
     #: open videos whose message was in the queue when the messages were counted
     open_sent: int
     #: executions by outcome, including those without an end
@@ -190,7 +193,7 @@ def unfinished_since(session: Session, run_id: str) -> float | None:
 def assemble(run: RunRow, videos: Sequence[Array], executions: Sequence[Array]) -> RecordedRun:
     """Build the recorded run from columns in the order of VIDEO_COLUMNS and EXECUTION_COLUMNS."""
     intended, uploaded, sent, started, updated, states, reasons = videos
-    outcomes, workers, slots, execution_uploaded, execution_started, ended, *spent = executions
+    outcomes, execution_reasons, workers, slots, execution_uploaded, execution_started, ended, *spent = executions
     final = np.isin(states, [STATES.index(state) for state in FINAL_STATES])
     work = np.isfinite(ended) & (outcomes != OUTCOMES.index(Outcome.DUPLICATE))
     stages = {name: values[work] for name, values in zip((*Stage, "ffmpeg_cpu"), spent, strict=True)}
@@ -201,8 +204,9 @@ def assemble(run: RunRow, videos: Sequence[Array], executions: Sequence[Array]) 
         started_at=started,
         updated_at=np.where(final, updated, np.nan),
         done=states == STATES.index(VideoState.DONE),
-        video_counts=_video_counts(states, dead=reasons == 0),
+        video_counts=_video_counts(states, dead=reasons == REASONS.index(Reason.DEAD_LETTERED)),
         duplicates=int((outcomes == OUTCOMES.index(Outcome.DUPLICATE)).sum()),
+        oom_kills=int((execution_reasons == REASONS.index(Reason.OOM)).sum()),
         open_sent=int((~final & (sent <= _counted_at(run) - CONSISTENCY_SECONDS)).sum()),
         outcomes={outcome: int((outcomes == code).sum()) for code, outcome in enumerate(OUTCOMES)},
         executions=Executions(

@@ -71,7 +71,7 @@ def probe_worker(app: AppFile) -> WorkerFacts:
 def celery_app(app: AppFile) -> str | None:
     """Return the value of `-A` in the worker's command."""
     words = shlex.split(app.worker.command or "")
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in zip(words, [*words[1:], ""], strict=False):
         if word in {"-A", "--app"}:
             return following
         if word.startswith("--app="):

@@ -17,6 +17,7 @@ import pytest
 from testing.emulator import ROOT
 from testing.native_stack import copied_stack
 from testing.polling import until
+from testing.ports import free_port
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(1200)]
 APP = ROOT / "examples/own_app"
@@ -205,3 +206,51 @@ def test_clean_removes_exactly_the_rows_that_runs_inserted(team, table):
     shown = team.run("local", "clean", "--rows", YES="1")
     assert shown.returncode == 0, shown.stderr
     assert team.select("SELECT id FROM videos") == [(9000,)]
+
+
+SCALE = """#!/bin/sh
+# The team's own way to run its workers. Usage: scale.sh CONCURRENCY WORKERS
+cd "$(dirname "$0")"
+celery=.venv/bin/celery
+$celery multi stopwait 2 --pidfile="$PWD/%n.pid" --logfile="$PWD/%n.log"
+[ "$2" = 0 ] || AFORO_INSTRUMENT=1 AFORO_METRICS_PORT=PORTS $celery multi start "$2" -A worker.main \\
+  --concurrency="$1" --pidfile="$PWD/%n.pid" --logfile="$PWD/%n.log"
+"""
+
+
+@pytest.fixture
+def scaled(team):
+    """Return an aforo.toml whose two workers are started by a script of the team."""
+    first = free_port()
+    script = team.folder / "scale.sh"
+    script.write_text(SCALE.replace("PORTS", f"{first}-{first + 3}"))
+    script.chmod(0o755)
+    text = (team.folder / "aforo.toml").read_text()
+    start = text.index("command =")
+    lines = [
+        'scale = "./scale.sh {concurrency} {workers}"',
+        'restore = "./scale.sh 0 0"',
+        f'metrics = ["127.0.0.1:{first}-{first + 3}"]',
+    ]
+    path = team.folder / "scaled.toml"
+    rest = text[text.index("\n", start) :]
+    path.write_text(text[:start].replace("own-app", "own-scaled") + "\n".join(lines) + rest)
+    yield path
+    subprocess.run([script, "0", "0"], check=True, timeout=120, capture_output=True)
+
+
+def test_two_workers_elsewhere_are_scaled_measured_together_and_restored(team, table, scaled):
+    options = {"AFORO_APP_FILE": str(scaled), "CONCURRENCY": "1", "WORKERS": "2", "YES": "1"}
+    steps = (
+        ("local", "up"),
+        ("injector", "--count", "6", "--size", "1MB", "--monitor"),
+        ("capacity", "wait"),
+        ("capacity", "table", "--json"),
+        ("local", "restore"),
+    )
+    shown = {step[:2]: team.run(*step, **options) for step in steps}
+    assert [(step, ended.stderr) for step, ended in shown.items() if ended.returncode != 0] == []
+    (row,) = json.loads(shown["capacity", "table"].stdout)["rows"]
+    assert (row["app"], row["nodes"], row["concurrency"], row["done"]) == ("own-scaled", 2, 1, 6)
+    assert row["x_sat_source"] == "slots"
+    assert not list(team.folder.glob("*.pid"))
