@@ -14,8 +14,7 @@ export $(GIVEN)
 # Celery's own command line reads APP, CONFIG_MODULE and LOADER. Ours is handed on under another name, and an APP that is
 # in the environment is Celery's.
 ifeq ($(origin APP),command line)
-override APP := $(value APP)
-export AFORO_APP_FILE := $(abspath $(value APP))
+export AFORO_APP_FILE := $(value APP)
 endif
 unexport APP CONFIG_MODULE LOADER
 
