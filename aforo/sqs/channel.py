@@ -39,12 +39,12 @@ class Channel(FinishingChannel):
         return len(new)
 
     def _is_duplicate(self, message: ReceivedMessage) -> bool:
-        """Return True if this delivery is in progress or finished.
+        """Return True if this delivery is in progress or its message is finished.
 
         Defect: kombu counts held messages by receipt handle. If SQS repeats an answer, kombu therefore starts one task
         more than there are slots.
         """
-        return message.receipt_handle in self.qos._delivered or self._deletes.includes(message)
+        return message.receipt_handle in self.qos._delivered or self._deletes.delete_again(message)
 
     def _deliver_entry(self, message: ReceivedMessage, qname: str, entry: dict[str, Any]) -> None:
         """Hand one message to Celery, or dead-letter the message if it is invalid.
