@@ -68,8 +68,9 @@ class FinishingChannel(PollingChannel):
         self._wake()
 
     def close(self) -> None:
-        """Retry the pending deletes once more, then close as kombu does."""
+        """End the moves and deletes that wait, retry the failed deletes once more, then close as kombu does."""
         if not self.closed:
+            self._dead_letters.close()
             self._deletes.close()
         super().close()
 
