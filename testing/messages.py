@@ -97,6 +97,8 @@ MALFORMED: dict[str, tuple[str, str]] = {
     "garbage retries": (_encoded(envelope(headers__retries="many")), "bad_headers"),
     "garbage timelimit": (_encoded(envelope(headers__timelimit="soon")), "bad_headers"),
     "infinite timelimit": (_encoded(envelope(headers__timelimit=[float("inf"), None])), "bad_headers"),
+    "stamped headers a number": (_encoded(envelope(headers__stamped_headers=5)), "bad_headers"),
+    "task id that is no text": (_encoded(envelope(headers__id="\ud800")), "bad_headers"),
     "unknown type tag": (_encoded(envelope(headers__stamps={"__type__": "gun", "__value__": "x"})), "bad_json"),
     "deep nesting": ("[" * 100_000, "bad_json"),
     "routing to nowhere": (_encoded(envelope(properties__delivery_info=[1])), "bad_properties"),

@@ -77,7 +77,8 @@ def create_app(settings: Settings) -> WorkerApp:
 
 def _harden(app: Celery, worker_metrics: WorkerMetrics) -> None:
     try:
-        harden(app, worker_metrics, MessagePolicy(tasks={TASK_NAME}, check=check_payload))
+        policy = MessagePolicy(tasks={TASK_NAME}, allows_compression=False, check=check_payload)
+        harden(app, worker_metrics, policy)
     except UnsupportedApp as error:
         raise EnvironmentFault("SQS transport", str(error), "install the versions in requirements/") from error
 

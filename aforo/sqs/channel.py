@@ -59,10 +59,18 @@ class Channel(FinishingChannel):
             return
         try:
             super()._on_messages_ready(message.queue_url, qname, {"Messages": [entry]})
-        except Exception:  # an error of Celery or of the message: the redrive policy allows a few more deliveries
+        except Exception:
             logger.exception("could not deliver a valid message to Celery")
-            observer.invalid_message(InvalidReason.UNDELIVERABLE)
-            self.qos.ack(message.receipt_handle)
+            self.undeliverable(message.receipt_handle)
+
+    def undeliverable(self, delivery_tag: str) -> None:
+        """Forget a message for which Celery raised. The redrive policy allows a few more deliveries.
+
+        The error may be one of Celery or of the message, so the message is not dead-lettered at once.
+        """
+        self._hardening.observer.invalid_message(InvalidReason.UNDELIVERABLE)
+        self.qos.ack(delivery_tag)
+        self._wake()
 
 
 class Transport(SQS.Transport):

@@ -98,9 +98,9 @@ class DeadLetterQueue:
 
     def _keep(self, batch: list[_Move], error: Exception) -> None:
         self.observer.handled_error(Operation.DEAD_LETTER)
-        logger.warning(
-            "could not dead-letter %d messages (%s), SQS will redeliver them: %s", len(batch), batch[0].reason, error
-        )
+        others = f" and {len(batch) - 1} more" if len(batch) > 1 else ""
+        reason = batch[0].reason
+        logger.warning("could not dead-letter a message (%s)%s, SQS will redeliver it: %s", reason, others, error)
 
     def is_configured_for(self, message: ReceivedMessage) -> bool:
         """Return True if SQS moves the messages of this queue to a dead-letter queue.

@@ -9,6 +9,7 @@ from celery import Celery
 from kombu import transport as kombu_transport
 
 from aforo.sqs.observer import Observer, SilentObserver
+from aforo.sqs.slots import keep_slots
 from aforo.sqs.validation import MessagePolicy
 
 SCHEME = "aforo-sqs"
@@ -38,13 +39,14 @@ class Hardening:
 def harden(app: Celery, observer: Observer | None = None, policy: MessagePolicy | None = None) -> None:
     """Make `app`, whose broker is SQS, use the hardened transport. Call this after configuring the app.
 
-    Without `policy`, every JSON call of a task of `app` is accepted. Raise UnsupportedApp for an app that the transport
-    cannot serve.
+    Without `policy`, every message that Celery can deliver is accepted. Raise UnsupportedApp for an app that the
+    transport cannot serve.
     """
-    _require_support(app)
+    hardening = Hardening(observer, policy)
+    _require_support(app, hardening.policy)
+    keep_slots(app)
     app.conf.broker_url = register() + (app.conf.broker_url or "").partition("://")[2]
     app.conf.broker_read_url = app.conf.broker_write_url = app.conf.broker_url
-    hardening = Hardening(observer, policy or MessagePolicy(tasks=app.tasks))
     app.conf.broker_transport_options = {**app.conf.broker_transport_options, OPTION: hardening}
 
 
@@ -54,7 +56,7 @@ def register() -> str:
     return f"{SCHEME}://"
 
 
-def _require_support(app: Celery) -> None:
+def _require_support(app: Celery, policy: MessagePolicy) -> None:
     conf, url = app.conf, app.conf.broker_url or ""
     if tuple(kombu.VERSION[:2]) != KOMBU_SERIES:
         series = ".".join(map(str, KOMBU_SERIES))
@@ -67,5 +69,7 @@ def _require_support(app: Celery) -> None:
         raise UnsupportedApp(f"accept_content ({', '.join(others)}); only JSON is delivered; use ['json']")
     if conf.task_serializer not in _JSON:
         raise UnsupportedApp(f"task_serializer ({conf.task_serializer}); only JSON is delivered; use 'json'")
-    if conf.task_compression:
-        raise UnsupportedApp(f"task_compression ({conf.task_compression}); nothing is decompressed; remove it")
+    if conf.task_compression and not policy.allows_compression:
+        raise UnsupportedApp(
+            f"task_compression ({conf.task_compression}); the message policy refuses compressed messages; remove it"
+        )

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-from celery import Celery
+from celery import Celery, Task
 from celery.utils.log import get_task_logger
+from celery.worker.request import Request
 
 from aforo.sqs import MessagePolicy, ReceivedMessage, VisibilityHeartbeat, harden
 
@@ -73,7 +74,7 @@ class Log:
 
 
 if not IS_STOCK:
-    harden(app, Log(), MessagePolicy(app.tasks, largest_body_bytes=256 * 1024))
+    harden(app, Log(), MessagePolicy(app.tasks, largest_body_bytes=256 * 1024, allows_compression=False))
 
 
 @lru_cache(maxsize=1)
@@ -82,7 +83,20 @@ def sqs_of_process(_pid: int) -> Any:
     return boto3.client("sqs", endpoint_url=ENDPOINT, **KEYS)
 
 
-@app.task(name="tiny.work", bind=True)
+class Raising(Request):
+    """A request that raises while Celery holds a slot for it, if its task is named `raises…`."""
+
+    def revoked(self) -> bool:
+        if str(self.args[0]).startswith("raises"):
+            raise RuntimeError("whatever Celery raises")
+        return bool(super().revoked())
+
+
+class RaisingTask(Task):
+    Request = Raising
+
+
+@app.task(name="tiny.work", bind=True, base=RaisingTask)
 def work(self, name: str, seconds: float = 0.0) -> None:
     write("start", name, time.time())
     message = ReceivedMessage.from_request(self.request)
