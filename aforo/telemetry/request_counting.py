@@ -31,7 +31,11 @@ OUTCOMES: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
 
 
 class CountedRequest(Request):
-    """Received task that counts its start and its end in `metrics`."""
+    """Received task that counts its start and its end in `metrics`.
+
+    The label is the name under which the task is registered. Celery's `name` may come from the header `shadow`, which
+    can differ in each message.
+    """
 
     metrics: ClassVar[WorkerMetrics]
     _pid = 0
@@ -52,7 +56,7 @@ class CountedRequest(Request):
         """Count the start of the task."""
         self._pid, self._started_at = pid, time.monotonic()
         with cpu_counted(self.metrics.telemetry_cpu):
-            self.metrics.started(self.name)
+            self.metrics.started(self.task.name)
         super().on_accepted(pid, time_accepted)  # it may revoke the task immediately
 
     def on_failure(self, exc_info: Any, *args: Any, **options: Any) -> Any:
@@ -77,7 +81,7 @@ class CountedRequest(Request):
         """Count the end of the task by `error`, and the reason if the task failed."""
         outcome = "lost" if self._returns_to_queue(error) else outcome_of(error)
         if outcome == "failed" and not self._is_over:
-            self.metrics.failed(self.name, reason_of(error))
+            self.metrics.failed(self.task.name, reason_of(error))
         self.count_end(outcome)
 
     def count_end(self, outcome: str) -> None:
@@ -87,7 +91,7 @@ class CountedRequest(Request):
         self._is_over = True
         seconds = None if self._started_at is None else self._seconds or time.monotonic() - self._started_at
         with cpu_counted(self.metrics.telemetry_cpu):
-            self.metrics.ended(self.name, outcome, seconds, self._delivery())
+            self.metrics.ended(self.task.name, outcome, seconds, self._delivery())
 
     def _delivery(self) -> str:
         facts = getattr(self, "_request_dict", None) or {}
