@@ -30,13 +30,19 @@ class Channel(FinishingChannel):
             return 0
         entries = messages.get("Messages") or []
         self._poll_succeeded(name, PollResult.MESSAGES if entries else PollResult.EMPTY)
-        if qname not in self.connection._callbacks:
-            return int(super()._on_messages_ready(queue, qname, messages))
         received = [(ReceivedMessage.from_sqs(entry, name, queue), entry) for entry in entries]
+        if qname not in self.connection._callbacks:
+            return self._release([message for message, _ in received])
         new = [(message, entry) for message, entry in received if not self._is_duplicate(message)]
         for message, entry in new:
             self._deliver_entry(message, qname, entry)
         return len(new)
+
+    def _release(self, messages: list[ReceivedMessage]) -> int:
+        """Return messages that arrived after the end of their consumer."""
+        for message in messages:
+            self._make_visible(message, 0)
+        return 0
 
     def _is_duplicate(self, message: ReceivedMessage) -> bool:
         """Return True if this delivery is in progress or its message is finished.

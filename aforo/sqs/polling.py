@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Callable
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from vine import promise
 
+from aforo.sqs.answer_time import AnswerTime
 from aforo.sqs.backoff import backoff_seconds
 from aforo.sqs.clients import TimedChannel
 from aforo.sqs.connection import FailedPoll, PollConnection
@@ -24,6 +26,7 @@ SHORTEST_EMPTY_POLL_SECONDS = 0.5
 RECHECK_SECONDS = 1.0
 FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 4.0
+SYSTEM = "MessageSystemAttributeNames"
 SYSTEM_ATTRIBUTES = {"ApproximateReceiveCount", "SentTimestamp"}
 
 
@@ -33,6 +36,7 @@ class PollingChannel(TimedChannel):
     def __init__(self, *args: Any, **options: Any) -> None:
         self._failures: Counter[str] = Counter()  # queue -> failed polls in a row
         self._polling: dict[str, float] = {}  # queue -> when its receive call was sent, monotonic
+        self._answer_times: defaultdict[str, AnswerTime] = defaultdict(AnswerTime)
         self._parked: dict[str, Any] = {}  # queue -> the timer that checks again
         super().__init__(*args, **options)
         self._hardening = self.transport_options.get(OPTION) or Hardening()
@@ -46,22 +50,24 @@ class PollingChannel(TimedChannel):
         return min(LONGEST_POLL_SECONDS, int(super().wait_time_seconds))
 
     @property
-    def get_message_attributes(self) -> dict[str, Any]:
-        """Return the message attributes to request, with the send time, from which queue wait is measured."""
-        requested = super().get_message_attributes
-        names = SYSTEM_ATTRIBUTES.union(requested.get("MessageSystemAttributeNames") or ())
-        return {**requested, "MessageSystemAttributeNames": sorted(names)}
+    def requested_attributes(self) -> dict[str, list[str]]:
+        """Return the attributes to request by the parameters of the call.
+
+        They include the send time, from which queue wait is measured. The option `fetch_message_attributes` may add
+        names, as a list of system attributes or as a dict.
+        """
+        option = self.transport_options.get("fetch_message_attributes") or []
+        names = option if isinstance(option, dict) else {SYSTEM: [option] if isinstance(option, str) else option}
+        system = sorted(SYSTEM_ATTRIBUTES.union(names.get(SYSTEM) or ()))
+        own = sorted(names.get("MessageAttributeNames") or ())
+        return {SYSTEM: system, "AttributeNames": system} | ({"MessageAttributeNames": own} if own else {})
 
     def asynsqs(self, queue: str | None = None) -> Any:
         """Return the PollConnection of a queue."""
         stock = super().asynsqs(queue)
         if isinstance(stock, PollConnection):
             return stock
-        connection = PollConnection(
-            stock.sqs_connection,
-            message_system_attribute_names=stock.message_system_attribute_names,
-            message_attribute_names=stock.message_attribute_names,
-        )
+        connection = PollConnection(stock.sqs_connection)
         if queue is not None and self.predefined_queues:
             self._predefined_queue_async_clients[queue] = connection
         else:
@@ -117,11 +123,44 @@ class PollingChannel(TimedChannel):
             self.hub._waker.wake()
 
     def _receive(self, queue: str) -> None:
+        """Receive, after a probe if the last answer did not come.
+
+        SQS may have delivered messages in the answer that did not come. A message that is delivered without being taken
+        comes closer to the dead-letter queue each time.
+        """
         self._polling[queue] = time.monotonic()
+        if self._answer_time(queue).is_known:
+            self._call(queue, self._receive_now, queue)
+        else:
+            self._call(queue, self._probe, queue)
+
+    def _receive_now(self, queue: str) -> None:
+        self._get_bulk_async(queue, callback=promise(self._loop1, (queue,)))
+
+    def _probe(self, queue: str) -> None:
+        connection = self.asynsqs(queue=self.canonical_queue_name(queue))
+        timeout_seconds = self._answer_time(queue).timeout_seconds
+        connection.probe(self._new_queue(queue), timeout_seconds, promise(self._probed, (queue,)))
+
+    def _probed(self, queue: str, answer: Any) -> None:
+        """Receive if SQS answered the probe, with an error or without."""
+        if isinstance(answer, FailedPoll) and answer.result is PollResult.TIMEOUT:
+            self._poll_failed(self.canonical_queue_name(queue), answer)
+            self._loop1(queue)
+        elif queue in self._active_queues:
+            self._polling[queue] = time.monotonic()
+            self._call(queue, self._receive_now, queue)
+        else:
+            self._polling.pop(queue, None)
+
+    def _call(self, queue: str, send: Callable[[str], None], *args: Any) -> None:
+        """Send a call. An error before anything is sent, such as expired credentials, is a failed poll."""
         try:
-            self._get_bulk_async(queue, callback=promise(self._loop1, (queue,)))
-        except (BotoCoreError, ClientError) as error:  # missing or expired credentials, before anything is sent
-            self._poll_failed(self.canonical_queue_name(queue), FailedPoll(PollResult.DENIED, str(error)))
+            send(*args)
+        except Exception as error:
+            is_of_aws = isinstance(error, (BotoCoreError, ClientError))
+            result = PollResult.DENIED if is_of_aws else PollResult.ERROR
+            self._poll_failed(self.canonical_queue_name(queue), FailedPoll(result, str(error) or repr(error)))
             self._loop1(queue)
 
     def _get_from_sqs(
@@ -131,10 +170,16 @@ class PollingChannel(TimedChannel):
 
         A short poll detects sooner that SQS has recovered.
         """
-        wait = 0 if self._failures[queue_name] else self.wait_time_seconds
+        answer_time = self._answer_times[queue_name]
+        wait = 0 if self._failures[queue_name] else answer_time.long_poll_seconds(self.wait_time_seconds)
+        answer_time.sent(wait)
+        attributes = self.requested_attributes
         return connection.receive_message(
-            queue_name, queue_url, number_messages=count, wait_time_seconds=wait, callback=callback
+            queue_url, count, wait, answer_time.timeout_seconds, attributes, callback=callback
         )
+
+    def _answer_time(self, queue: str) -> AnswerTime:
+        return self._answer_times[self.canonical_queue_name(queue)]
 
     def _loop1(self, queue: str, _message_count: Any = None) -> None:
         """Schedule the next poll: immediately, or after a back-off while SQS fails."""
@@ -158,9 +203,11 @@ class PollingChannel(TimedChannel):
         if not self._failures[queue]:
             logger.warning("receive calls for queue %s fail, retrying with back-off: %s", queue, poll.detail)
         self._failures[queue] += 1
+        self._answer_times[queue].failed(is_timeout=poll.result is PollResult.TIMEOUT)
         self._hardening.observer.polled(poll.result)
 
     def _poll_succeeded(self, queue: str, result: PollResult) -> None:
         if failures := self._failures.pop(queue, 0):
             logger.warning("receive calls for queue %s succeed again, after %d failures", queue, failures)
+        self._answer_times[queue].answered(has_messages=result is PollResult.MESSAGES)
         self._hardening.observer.polled(result)

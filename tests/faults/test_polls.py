@@ -48,6 +48,65 @@ def test_a_worker_keeps_running_while_polls_fail_and_resumes(name, sqs_queue, pr
         assert sorted(worker.names("start")) == ["after-0", "after-1", "after-2", "warm-up"]
 
 
+#: name → an answer that SQS never gives, but a proxy, an emulator or a captive portal may
+STRANGE = {
+    "null": (200, b"null"),
+    "a message without fields": (200, b'{"Messages": [{}]}'),
+    "a message without a body": (200, b'{"Messages": [{"MessageId": "m", "ReceiptHandle": "h"}]}'),
+    "messages that are no list": (200, b'{"Messages": {"a": 1}}'),
+    "a count that is no number": (
+        200,
+        b'{"Messages": [{"Body": "x", "ReceiptHandle": "h", "Attributes": {"ApproximateReceiveCount": "x"}}]}',
+    ),
+    "a list": (200, b"[]"),
+    "a string": (200, b'"ok"'),
+    "deep nesting": (500, b"[" * 100_000),
+    "a deep error code": (500, b'{"__type": ' + b"[" * 500 + b"]" * 500 + b"}"),
+    "a number as the error code": (500, b'{"__type": 5}'),
+}
+
+
+@pytest.mark.timeout(120)
+def test_a_strange_answer_is_a_failed_poll_like_any_other(sqs_queue, proxy, tiny_worker):
+    queue = sqs_queue()
+    with tiny_worker(queue, proxy.url) as worker:
+        errors = lambda: worker.lines("polled").count(["error"])  # noqa: E731
+        for name, (status, content) in STRANGE.items():
+            before = errors()
+            proxy.inject(Fault("content", status, content=content), POLL)
+            until(lambda before=before: errors() >= before + 1, f"a poll fails: {name}")
+        proxy.heal()
+        send_task(queue, "after")
+        until(lambda: "after" in worker.names("end"), "a task ran after healing", seconds=RECOVERY_SECONDS)
+        assert worker.is_alive()
+
+
+@pytest.mark.timeout(120)
+def test_messages_whose_answers_are_late_are_taken(sqs_queue, proxy, tiny_worker):
+    queue = sqs_queue(visibility_timeout_seconds=2, max_receive_count=3)
+    with tiny_worker(queue, proxy.url) as worker:
+        proxy.inject(Fault("latency", seconds=5), POLL)
+        until(lambda: ["timeout"] in worker.lines("polled"), "a poll timed out", seconds=60)
+        for number in range(3):
+            send_task(queue, f"n{number}")
+        until(lambda: len(worker.names("end")) == 4, "every task ran", seconds=60)
+        until(lambda: queue.counts() == {"visible": 0, "in_flight": 0, "dead": 0}, "nothing is left", seconds=30)
+
+
+@pytest.mark.timeout(120)
+def test_while_sqs_does_not_answer_at_all_nothing_is_received(sqs_queue, proxy, tiny_worker):
+    queue = sqs_queue(visibility_timeout_seconds=2)
+    with tiny_worker(queue, proxy.url) as worker:
+        proxy.inject(Fault("latency", seconds=40))  # each request reaches SQS, after its answer is no longer taken
+        until(lambda: worker.lines("polled").count(["timeout"]) >= 2, "two polls timed out", seconds=60)
+        since = time.monotonic()
+        until(lambda: worker.lines("polled").count(["timeout"]) >= 4, "two more polls timed out", seconds=60)
+        assert proxy.count(POLL, since) == 0
+        proxy.heal()
+        send_task(queue, "after")
+        until(lambda: "after" in worker.names("end"), "a task ran after healing", seconds=RECOVERY_SECONDS)
+
+
 @pytest.mark.timeout(240)
 def test_our_worker_keeps_running_through_each_kind_of_poll_failure_and_resumes(rig, clips, proxy):
     with rig(endpoint_url=proxy.url) as it:
