@@ -10,6 +10,7 @@ from kombu import transport as kombu_transport
 
 from aforo.sqs.observer import Observer, SilentObserver
 from aforo.sqs.slots import keep_slots
+from aforo.sqs.stall import StallWatch, watch_for_stalls
 from aforo.sqs.validation import MessagePolicy
 
 SCHEME = "aforo-sqs"
@@ -25,7 +26,7 @@ class UnsupportedApp(ValueError):
 
 
 class Hardening:
-    """The observer and the message policy of one app.
+    """The observer, the message policy and the stall watch of one app.
 
     kombu's connection pools compare transport options by their `repr`. This class keeps the default `repr`, so two apps
     never share a connection.
@@ -34,6 +35,7 @@ class Hardening:
     def __init__(self, observer: Observer | None = None, policy: MessagePolicy | None = None) -> None:
         self.observer = observer or SilentObserver()
         self.policy = policy or MessagePolicy()
+        self.stall = StallWatch()
 
 
 def harden(app: Celery, observer: Observer | None = None, policy: MessagePolicy | None = None) -> None:
@@ -45,6 +47,7 @@ def harden(app: Celery, observer: Observer | None = None, policy: MessagePolicy 
     hardening = Hardening(observer, policy)
     _require_support(app, hardening.policy)
     keep_slots(app)
+    watch_for_stalls(app, hardening.stall)
     app.conf.broker_url = register() + (app.conf.broker_url or "").partition("://")[2]
     app.conf.broker_read_url = app.conf.broker_write_url = app.conf.broker_url
     app.conf.broker_transport_options = {**app.conf.broker_transport_options, OPTION: hardening}

@@ -204,10 +204,14 @@ class PollingChannel(TimedChannel):
             logger.warning("receive calls for queue %s fail, retrying with back-off: %s", queue, poll.detail)
         self._failures[queue] += 1
         self._answer_times[queue].failed(is_timeout=poll.result is PollResult.TIMEOUT)
-        self._hardening.observer.polled(poll.result)
+        self._polled(poll.result)
 
     def _poll_succeeded(self, queue: str, result: PollResult) -> None:
         if failures := self._failures.pop(queue, 0):
             logger.warning("receive calls for queue %s succeed again, after %d failures", queue, failures)
         self._answer_times[queue].answered(has_messages=result is PollResult.MESSAGES)
+        self._polled(result)
+
+    def _polled(self, result: PollResult) -> None:
+        self._hardening.stall.polled()
         self._hardening.observer.polled(result)

@@ -71,9 +71,7 @@ class InvalidMessage(Exception):
         self.reason = reason
 
 
-def read_call(
-    body: object, largest_body_bytes: int = LARGEST_BODY_BYTES, allows_compression: bool = False
-) -> Call:
+def read_call(body: object, largest_body_bytes: int = LARGEST_BODY_BYTES, allows_compression: bool = False) -> Call:
     """Return the call in a Celery message; raise InvalidMessage.
 
     The message is JSON of protocol 2, in kombu's envelope for SQS. Everything is checked before Celery's own decoders

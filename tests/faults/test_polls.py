@@ -198,3 +198,13 @@ def test_a_worker_keeps_running_while_connections_are_refused_and_resumes(sqs_qu
             send_task(queue, "after")
             until(lambda: "after" in worker.names("end"), "a task ran after healing", seconds=RECOVERY_SECONDS)
         assert worker.is_alive()
+
+
+def test_a_worker_that_no_longer_receives_restarts_itself_and_says_so(sqs_queue, emulator, tiny_worker):
+    queue = sqs_queue()
+    with tiny_worker(queue, emulator, TINY_LOSE_POLL="1") as worker:
+        until(lambda: "although slots are free; the worker restarts" in worker.log_text(), "it restarts")
+        send_task(queue, "after")
+        until(lambda: "after" in worker.names("end"), "a task ran after the restart")
+        assert worker.is_alive()
+        assert worker.log_text().count(" ready.") == 2
