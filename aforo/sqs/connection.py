@@ -70,7 +70,7 @@ class PollConnection(AsyncSQSConnection):
         request = _signed(client, operation, {**params, "QueueUrl": queue_url})
         http = _TimedConnection(timeout=timeout_seconds, http_client=self._httpclient)
         http.trusted = client._endpoint.http_session._verify
-        http.request(request.method, request.url, request.body, request.headers)
+        http.request(request.method, request.url, request.body.decode(), request.headers)  # kombu < 5.5 wants a text
         http.getresponse(callback=transform(self._read, callback, operation))
         return callback
 

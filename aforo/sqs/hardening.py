@@ -15,7 +15,7 @@ from aforo.sqs.validation import MessagePolicy
 
 SCHEME = "aforo-sqs"
 #: the transport overrides private methods of kombu, so it supports the series that it is tested with
-KOMBU_SERIES = (5, 7)
+OLDEST_KOMBU, NEWEST_KOMBU = (5, 3), (5, 7)
 _JSON = {"json", "application/json"}
 #: the transport option that carries the Hardening of an app to its channels
 OPTION = "aforo"
@@ -61,9 +61,8 @@ def register() -> str:
 
 def _require_support(app: Celery, policy: MessagePolicy) -> None:
     conf, url = app.conf, app.conf.broker_url or ""
-    if tuple(kombu.VERSION[:2]) != KOMBU_SERIES:
-        series = ".".join(map(str, KOMBU_SERIES))
-        raise UnsupportedApp(f"kombu ({kombu.__version__}); it was not tested; install kombu {series}.x")
+    if not OLDEST_KOMBU <= tuple(kombu.VERSION[:2]) <= NEWEST_KOMBU:
+        raise UnsupportedApp(f"kombu ({kombu.__version__}); it was not tested; install kombu 5.3 to 5.7")
     if find_spec("pycurl") is None:
         raise UnsupportedApp("pycurl; it is not installed; install aforo[sqs]")
     if not url.startswith(("sqs:", f"{SCHEME}:")):

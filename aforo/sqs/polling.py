@@ -17,6 +17,7 @@ from aforo.sqs.clients import TimedChannel
 from aforo.sqs.connection import FailedPoll, PollConnection
 from aforo.sqs.hardening import OPTION, Hardening
 from aforo.sqs.observer import PollResult
+from aforo.sqs.waker import waker_of
 
 logger = logging.getLogger(__name__)
 LONGEST_POLL_SECONDS = 10
@@ -116,11 +117,10 @@ class PollingChannel(TimedChannel):
         """Schedule a poll for the next iteration of the event loop.
 
         Defect: kombu's hub runs its `call_soon` calls, then its timers, then polls its sockets. A call that a timer or
-        a `call_soon` call schedules waits up to 1 s for the next socket event. The hub's waker ends that wait.
+        a `call_soon` call schedules waits up to 1 s for the next socket event. The waker ends that wait.
         """
         self.hub.call_soon(self._schedule_queue, queue)
-        if self.hub._waker is not None:
-            self.hub._waker.wake()
+        waker_of(self.hub).wake()
 
     def _receive(self, queue: str) -> None:
         """Receive, after a probe if the last answer did not come.
@@ -195,7 +195,7 @@ class PollingChannel(TimedChannel):
     def _await_open_polls(self) -> None:
         for client in {self.asynsqs(queue)._httpclient for queue in map(self.canonical_queue_name, self._polling)}:
             deadline = time.monotonic() + self.wait_time_seconds + 1
-            while self._polling and not client._closed and time.monotonic() < deadline:
+            while self._polling and not getattr(client, "_closed", False) and time.monotonic() < deadline:
                 client._multi.select(0.1)
                 client._timeout_check()
 
