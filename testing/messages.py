@@ -7,6 +7,7 @@ import gzip
 import json
 import pickle
 import uuid
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from testing.queues import TestQueue
@@ -51,9 +52,11 @@ def without(name: str) -> dict[str, Any]:
     return message
 
 
-def send_task(queue: TestQueue, name: str, seconds: float = 0.0) -> None:
-    """Send one valid task."""
-    send_body(queue, _encoded(envelope(name, seconds, properties__delivery_info__routing_key=queue.name)))
+def send_task(queue: TestQueue, name: str, seconds: float = 0.0, countdown: float | None = None) -> None:
+    """Send one valid task, which is due after `countdown` seconds."""
+    eta = None if countdown is None else (datetime.now(UTC) + timedelta(seconds=countdown)).isoformat()
+    changes = {"properties__delivery_info__routing_key": queue.name, "headers__eta": eta}
+    send_body(queue, _encoded(envelope(name, seconds, **changes)))
 
 
 def send_body(queue: TestQueue, body: str) -> None:

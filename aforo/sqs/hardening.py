@@ -11,6 +11,7 @@ from kombu import transport as kombu_transport
 from aforo.sqs.observer import Observer, SilentObserver
 from aforo.sqs.slots import keep_slots
 from aforo.sqs.stall import StallWatch, watch_for_stalls
+from aforo.sqs.timer_holds import LONGEST_INVISIBLE_SECONDS
 from aforo.sqs.validation import MessagePolicy
 
 SCHEME = "aforo-sqs"
@@ -71,6 +72,9 @@ def _require_support(app: Celery, policy: MessagePolicy) -> None:
         raise UnsupportedApp(f"accept_content ({', '.join(others)}); only JSON is delivered; use ['json']")
     if conf.task_serializer not in _JSON:
         raise UnsupportedApp(f"task_serializer ({conf.task_serializer}); only JSON is delivered; use 'json'")
+    timeout = (conf.broker_transport_options or {}).get("visibility_timeout", 0)
+    if timeout > LONGEST_INVISIBLE_SECONDS:
+        raise UnsupportedApp(f"visibility_timeout ({timeout}); SQS allows 12 h; use at most 43200")
     if conf.task_compression and not policy.allows_compression:
         raise UnsupportedApp(
             f"task_compression ({conf.task_compression}); the message policy refuses compressed messages; remove it"

@@ -9,7 +9,7 @@ import base64
 import math
 from collections.abc import Callable, Container
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any
 
 from kombu.utils import json as kombu_json
@@ -31,6 +31,7 @@ class Call:
     args: list[Any]
     kwargs: dict[str, Any]
     options: frozenset[str] = frozenset()
+    due_at: float | None = None  # epoch seconds, of a countdown or an eta
 
 
 def accept_any(_call: Call) -> InvalidReason | None:
@@ -55,12 +56,18 @@ class MessagePolicy:
     def invalid_reason(self, body: object) -> InvalidReason | None:
         """Return the reason for not accepting this SQS body, or None if the app accepts the body."""
         try:
-            call = read_call(body, self.largest_body_bytes, self.allows_compression)
+            self.accept(body)
         except InvalidMessage as invalid:
             return invalid.reason
-        if self.tasks is not None and call.task not in self.tasks:
-            return InvalidReason.UNKNOWN_TASK
-        return self.check(call)
+        return None
+
+    def accept(self, body: object) -> Call:
+        """Return the call in this SQS body. Raise InvalidMessage if the app does not accept the body."""
+        call = read_call(body, self.largest_body_bytes, self.allows_compression)
+        _require(self.tasks is None or call.task in self.tasks, InvalidReason.UNKNOWN_TASK)
+        if (reason := self.check(call)) is not None:
+            raise InvalidMessage(reason)
+        return call
 
 
 class InvalidMessage(Exception):
@@ -91,7 +98,7 @@ def read_call(body: object, largest_body_bytes: int = LARGEST_BODY_BYTES, allows
     _require(envelope.get("content-type") == "application/json", InvalidReason.BAD_CONTENT_TYPE)
     _require(envelope.get("content-encoding") == "utf-8", InvalidReason.BAD_CONTENT_TYPE)
     args, kwargs, embed = ([], {}, {}) if is_compressed else _arguments(envelope["body"])
-    return Call(headers["task"], args, kwargs, _options(headers | embed))
+    return Call(headers["task"], args, kwargs, _options(headers | embed), _epoch(headers.get("eta")))
 
 
 def _require(holds: bool, reason: InvalidReason) -> None:
@@ -183,6 +190,14 @@ def _is_moment(value: object) -> bool:
         return bool(datetime.fromisoformat(value))  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return False
+
+
+def _epoch(moment: str | None) -> float | None:
+    """Return an ISO moment in epoch seconds. Celery's senders write UTC."""
+    if moment is None:
+        return None
+    parsed = datetime.fromisoformat(moment)
+    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=timezone.utc)).timestamp()
 
 
 def _is_expiry(value: object) -> bool:

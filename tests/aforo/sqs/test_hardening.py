@@ -33,7 +33,7 @@ class Counts(SilentObserver):
 def app_with(**conf):
     options = {"region": "us-east-1", "predefined_queues": {QUEUE: {"url": URL}}}
     app = Celery("x", broker="sqs://k:s@sqs.test:4100", set_as_current=False)
-    app.conf.update(broker_transport_options=options, **conf)
+    app.conf.update(**{"broker_transport_options": options, **conf})
     return app
 
 
@@ -100,6 +100,10 @@ def test_a_body_as_large_as_sqs_accepts_is_read():
         (
             {"task_compression": "gzip"},
             "task_compression (gzip); the message policy refuses compressed messages; remove it",
+        ),
+        (
+            {"broker_transport_options": {"visibility_timeout": 43201}},
+            "visibility_timeout (43201); SQS allows 12 h; use at most 43200",
         ),
         ({"broker_url": "redis://u:secret@host:1/0"}, "broker_url (host:1/0); it is not SQS; use sqs://"),
     ],
