@@ -15,14 +15,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as NoConnection
-
 from aforo.telemetry import event_channel
 from aforo.telemetry.label_values import Operation
 from core import sqs_queue
 from core.storage import StorageError
 from worker.claims import Claims
+from worker.outage_log import DATABASE_AWAY, OutageLog
 from worker.payload import video_and_task_of
 
 if TYPE_CHECKING:
@@ -35,7 +33,7 @@ READING_SECONDS = 60
 #: ids of a video and of its task; None for a message without them
 VideoAndTask = tuple[str, str] | None
 #: errors of a service that is away, after which the next check retries the message
-AWAY = (OperationalError, InterfaceError, NoConnection, StorageError, OSError)
+AWAY = (*DATABASE_AWAY, StorageError, OSError)
 #: the queue is read again after this time even if its depth is the same: one message may have replaced another
 REREAD_SECONDS = 300.0
 
@@ -52,6 +50,7 @@ class DeadLetterWatch:
     queue_url: str
     claims: Claims
     delete_outputs: Callable[[Iterable[str]], None]
+    outages: OutageLog
     _handled: set[str] = field(default_factory=set)
     _handled_depth: int = 0
     _read_at: float = field(default_factory=time.monotonic)
@@ -67,6 +66,9 @@ class DeadLetterWatch:
         """Fail the videos of new dead-lettered messages. After an error, the next check retries."""
         try:
             self._check()
+        except DATABASE_AWAY as error:
+            event_channel.handled_error(Operation.WATCH_DEAD_LETTERS)
+            self.outages.note("dead-lettered videos stay open", error)
         except Exception as error:  # the watch must not end: without it, dead-lettered videos never end
             event_channel.handled_error(Operation.WATCH_DEAD_LETTERS)
             logger.warning("could not check the dead-letter queue: %r", error)

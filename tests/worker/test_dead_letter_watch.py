@@ -14,6 +14,7 @@ from sqlalchemy.exc import OperationalError
 
 from aforo.telemetry import event_channel
 from worker.dead_letter_watch import DeadLetterWatch
+from worker.outage_log import OutageLog
 
 ARN = "arn:aws:sqs:us-east-1:1:dead"
 
@@ -85,7 +86,7 @@ class FakeClaims:
 @pytest.fixture
 def watch():
     removed = []
-    watch = DeadLetterWatch(Queues(), "q", FakeClaims(), removed.extend)
+    watch = DeadLetterWatch(Queues(), "q", FakeClaims(), removed.extend, OutageLog())
     watch.removed = removed
     return watch
 
