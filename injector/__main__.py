@@ -95,7 +95,7 @@ def _inject(settings: Settings, request: Request, monitor: bool) -> None:
         log = injection.send()
         _print_sent(injection.run_id, request, time.monotonic() - started, log, injection.lateness_seconds())
         if monitor:
-            follow(injection.sessions, injection.run_id)
+            follow(injection.sessions, injection.run_id, injection.loss_watch())
 
 
 def _inject_own(settings: Settings, request: Request, monitor: bool) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from core.database import Sessions
 from core.errors import RunFailed
+from core.lost_videos import LossWatch, require_no_loss
 from core.models import RunRow, VideoRow
 from core.run import RunStatus
 from core.settings import Settings
@@ -42,10 +43,10 @@ class RunProgress:
         return sum(self.counts.get(state, 0) for state in FINAL_STATES)
 
 
-def follow(sessions: Sessions, run_id: str) -> None:
+def follow(sessions: Sessions, run_id: str, losses: LossWatch) -> None:
     """Show the run's videos by state once per second.
 
-    Raise RunFailed if the run ends before all its videos have ended.
+    Raise RunFailed if the run ends before all its videos have ended, or if the queue loses videos.
     """
     with Display(run_id) as display:
         while True:
@@ -58,6 +59,7 @@ def follow(sessions: Sessions, run_id: str) -> None:
                     missing = progress.expected - progress.ended
                     why = f"it was ended with {missing} of {progress.expected} videos open"
                     raise RunFailed("run", why, "see `make logs`, then inject again", value=run_id)
+                require_no_loss(losses, sessions, run_id)
             time.sleep(POLL_SECONDS)
 
 

@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
@@ -26,8 +26,9 @@ from capacity.runs.sessions import open_store, reading
 from core import aws, sqs_queue
 from core.cpu_calibration import calibration_seconds
 from core.database import Sessions
-from core.errors import AforoError, EnvironmentFault
+from core.errors import AforoError, EnvironmentFault, RunFailed
 from core.language import DEFAULT_LANGUAGE, Language
+from core.lost_videos import LossWatch, look_at, require_no_loss
 from core.models import RunRow, VideoRow
 from core.run import FINAL_STATUSES, Mode, RunStatus, new_run_id
 from core.run_options import RUN_OPTIONS
@@ -113,10 +114,12 @@ class TestRunner:
     ) -> None:
         """Wait until every video of the run is finished, and close the run.
 
-        Raise MeasurementFailed if the run makes no progress. With `adaptive`, cancel the queued videos as soon as
+        Raise MeasurementFailed if the run makes no progress, and RunFailed if the queue loses videos. With `adaptive`,
+        cancel the queued videos as soon as
         the capacity is known precisely enough.
         """
         last, changed_at = -1, time.monotonic()
+        losses = self._loss_watch(run_id)
         while True:
             finished, expected, closed = self._state(run_id)
             progress(finished, expected)
@@ -131,6 +134,7 @@ class TestRunner:
             if time.monotonic() - changed_at > stuck_seconds:
                 why = f"no video finished for {stuck_seconds / 60:g} min"
                 raise MeasurementFailed("run", why, "see `make logs`", value=run_id)
+            self._require_no_loss(losses, run_id)
             time.sleep(POLL_SECONDS)
 
     def adopt(self, run_id: str) -> bool:
@@ -148,7 +152,7 @@ class TestRunner:
                     return True
                 is_dead = run.is_dead(time.time())
             if is_dead:
-                self._close(run_id)
+                self._close(run_id, RunStatus.INTERRUPTED)
                 return False
             time.sleep(POLL_SECONDS)
 
@@ -170,6 +174,18 @@ class TestRunner:
         client = aws.client(self.settings, "sqs")
         return QueuedVideos(client, sqs_queue.find_queue(client, self.settings.queue.name), self.sessions)
 
+    def _loss_watch(self, run_id: str) -> LossWatch:
+        videos = self.queued_videos
+        look = partial(look_at, videos.client, videos.queue_url, self.sessions, run_id)
+        return LossWatch(look, self.settings.queue.visibility_timeout_seconds)
+
+    def _require_no_loss(self, losses: LossWatch, run_id: str) -> None:
+        try:
+            require_no_loss(losses, self.sessions, run_id)
+        except RunFailed:
+            self._close(run_id, RunStatus.FAILED)
+            raise
+
     def _cancel_orphans(self) -> None:
         orphaned = select(VideoRow.run_id).join(RunRow).where(VideoRow.state == VideoState.UPLOADED)
         of_ended_runs = orphaned.where(RunRow.status.in_([RunStatus.INTERRUPTED, RunStatus.FAILED])).distinct()
@@ -187,8 +203,8 @@ class TestRunner:
             until = unfinished_since(session, run_id)
         return knows_enough(recorded.executions, recorded.run.slots, until)
 
-    def _close(self, run_id: str) -> None:
-        values = {"status": RunStatus.INTERRUPTED, "finished_at": time.time()}
+    def _close(self, run_id: str, status: RunStatus) -> None:
+        values = {"status": status, "finished_at": time.time()}
         with self.sessions.begin() as session:
             session.execute(update(RunRow).where(RunRow.id == run_id).values(values))
 
