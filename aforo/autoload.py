@@ -1,7 +1,7 @@
-"""Entry point of `celery.commands`, which Celery imports with its command line.
+"""Entry point `celery.commands`: Celery imports this module when its command line starts.
 
-Celery imports this module before it loads the app. With AFORO_INSTRUMENT=1, the app of each worker that starts is
-instrumented. Importing this module loads only one other module of the library, `aforo.settings`. The command `celery
+The import happens before Celery loads the app. With AFORO_INSTRUMENT=1, this module instruments the app of each worker
+that starts. Importing this module loads only one other module of the library, `aforo.settings`. The command `celery
 aforo` prints what is measured.
 """
 

@@ -16,7 +16,7 @@ NOT_FOUND, NOT_EXECUTABLE = 127, 126  # as a shell ends
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Replace this process by the command. Exit with an error if the command cannot be started."""
+    """Replace this process by the user's command. Exit with an error if that command cannot be started."""
     command = list(sys.argv[1:] if arguments is None else arguments)
     if not command or command[0].startswith("-"):
         print(USAGE, file=sys.stderr)

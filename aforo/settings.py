@@ -31,7 +31,10 @@ EVENTS_REDIS_URL = Declaration(
     "Redis that receives Celery's events for celery-exporter; empty sends none.",
     is_secret=True,
 )
-DECLARATIONS = (INSTRUMENT, STRICT, METRICS_HOST, METRICS_PORT, EVENTS_REDIS_URL)
+IMAGE = Declaration(
+    "AFORO_IMAGE", "", "Name or digest of the image in which the worker runs, recorded as a condition of each run."
+)
+DECLARATIONS = (INSTRUMENT, STRICT, METRICS_HOST, METRICS_PORT, EVENTS_REDIS_URL, IMAGE)
 
 
 def read(declaration: Declaration, environ: Mapping[str, str] = os.environ) -> str:

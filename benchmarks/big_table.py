@@ -43,7 +43,7 @@ EXECUTIONS = """
 
 
 def fill(server: str, videos: int) -> float:
-    """Create the database `videos_<number>` if it is missing. Return the seconds this took."""
+    """Create the database `videos_<number>` if it is missing. Return the seconds that this took."""
     name, started = f"videos_{videos}", time.monotonic()
     with psycopg.connect(server, autocommit=True) as connection:
         if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():

@@ -36,7 +36,10 @@ def main() -> None:
 
 
 def _diagnosed(label: Cause, base: Stack) -> Diagnosis | None:
-    """Return and print the result of a case; None, with the reason printed, if its programs failed."""
+    """Return and print the result of a case.
+
+    If a program of the case failed, print the reason and return None.
+    """
     try:
         diagnosis = diagnose(CASES[label], base)
     except AssertionError as error:

@@ -55,7 +55,7 @@ FINAL_COUNT_SECONDS = 8.0
 
 
 def main() -> None:
-    """Measure and print. With --worker, run as the worker process."""
+    """Measure and print. With --worker, run as the worker process that is measured."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", type=int, default=10_000)
     parser.add_argument("--repeats", type=int, default=3)
@@ -100,7 +100,7 @@ def run_worker(kind: str, broker: str) -> None:
 
 
 def measured(kind: str, tasks: int) -> tuple[float, float]:
-    """Return the CPU seconds of worker and exporter for the tasks, and the number of tasks in the metrics."""
+    """Return the CPU seconds of worker and exporter for the tasks, and the number of counted tasks."""
     with ExitStack() as stack:
         broker = stack.enter_context(redis_server())
         exporter = stack.enter_context(celery_exporter(broker)) if kind in {PEER, RESTARTED} else None
@@ -125,7 +125,7 @@ def measured(kind: str, tasks: int) -> tuple[float, float]:
 
 
 def send(app: Celery, tasks: int) -> None:
-    """Send tasks."""
+    """Send `tasks` tasks."""
     with app.producer_pool.acquire(block=True) as producer:
         for _ in range(tasks):
             app.send_task(TASK, producer=producer)
@@ -156,7 +156,7 @@ def counted(kind: str) -> float:
 
 @contextmanager
 def redis_server() -> Iterator[str]:
-    """Run a Redis without persistence."""
+    """Run a Redis that stores nothing on disk."""
     port = free_port()
     command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
     with running(command):
@@ -177,7 +177,7 @@ def celery_exporter(broker: str) -> Iterator[subprocess.Popen[bytes]]:
 
 @contextmanager
 def scraping(kind: str) -> Iterator[None]:
-    """Scrape in a thread, at the scrape interval of Prometheus."""
+    """Scrape in a thread, at Prometheus' scrape interval for this kind."""
     stop = threading.Event()
 
     def keep_scraping() -> None:
@@ -205,7 +205,10 @@ def peer_version() -> str:
 
 
 def show(cpu: dict[str, list[float]], lost: dict[str, list[float]], tasks: int) -> None:
-    """Print every repetition, the medians relative to the variant without metrics, and their ratio."""
+    """Print every repetition, the medians, and the ratio of the two costs.
+
+    The cost of a variant is its median minus the median of the variant without metrics.
+    """
     print(
         f"{platform.platform()}, {os.cpu_count()} cores, celery {version('celery')}, celery-exporter {peer_version()}"
     )

@@ -1,4 +1,4 @@
-"""Comparison of the samples of the database exporter with those of a SQL exporter.
+"""Compare the samples of the database exporter with those of a SQL exporter.
 
 The SQL exporter runs with `sql_exporter.yml`.
 """
@@ -45,9 +45,9 @@ def compare(ours: Samples, peer: Samples) -> None:
 
 
 def sums(samples: Samples, name: str, *keys: str, **fixed: str) -> Sums:
-    """Return the samples of a name, summed by the labels `keys`.
+    """Return the samples named `name`, summed by the labels `keys`.
 
-    Only samples that have the labels `fixed` and are not 0 count.
+    Only samples that have the labels `fixed` and are not 0 are included.
     """
     result: Sums = {}
     for (sample, labels), value in samples.items():

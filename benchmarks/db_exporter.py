@@ -104,7 +104,7 @@ def main() -> None:
 
 @contextmanager
 def server(folder: Path) -> Iterator[str]:
-    """Run a server with its data in `folder` and yield the URL of its database `postgres`."""
+    """Run a PostgreSQL server with its data in `folder`. Yield the URL of its database `postgres`."""
     folder.mkdir(parents=True, exist_ok=True)
     with postgresql.running_server(folder, SERVER) as url:
         with psycopg.connect(url, autocommit=True) as connection:
@@ -116,7 +116,7 @@ def server(folder: Path) -> Iterator[str]:
 
 
 def measured(url: str, arguments: argparse.Namespace) -> tuple[Side, Side]:
-    """Measure both exporters on one database; raise AssertionError if their values differ."""
+    """Measure both exporters on one database. Raise AssertionError if their values differ."""
     work = Work(url, PER_TICK)
     with ours(url) as own_pid:
         one = side(CostMeter(url, OURS, own_pid), work, arguments.scrapes, 10 * arguments.seconds)
@@ -129,7 +129,7 @@ def measured(url: str, arguments: argparse.Namespace) -> tuple[Side, Side]:
 
 @contextmanager
 def ours(url: str) -> Iterator[int]:
-    """Run our exporter with a read-only database user of its own."""
+    """Run our exporter with its own read-only database user."""
     database = make_url(url).set(username=OURS).render_as_string()
     environment = {"AFORO_DATABASE_URL": database, "AFORO_EXPORTER_DB_PORT": str(PORTS[OURS])}
     with running([sys.executable, "-m", "exporters", "db"], environment) as process:
@@ -138,7 +138,7 @@ def ours(url: str) -> Iterator[int]:
 
 @contextmanager
 def peer(url: str) -> Iterator[int]:
-    """Run the peer with a read-only database user of its own."""
+    """Run the peer with its own read-only database user."""
     database = make_url(url).set(username=PEER, drivername="postgres").render_as_string()
     config = (ROOT / "benchmarks/sql_exporter.yml").read_text(encoding="utf-8")
     address = f"127.0.0.1:{PORTS[PEER]}"
@@ -185,7 +185,7 @@ class CostMeter:
         self._postmaster = int(Path(f"/proc/{self._connection.info.backend_pid}/stat").read_text().split()[3])
 
     def cost(self, before: Cost | None = None) -> Cost:
-        """Return the cost so far, or since `before`."""
+        """Return the cost since the start of the exporter, or since `before`."""
         early = before or Cost(0, 0, 0)
         return Cost(
             self._database_seconds() - early.database,
@@ -194,7 +194,7 @@ class CostMeter:
         )
 
     def refreshes(self) -> int:
-        """Return the number of refreshes of the exporter."""
+        """Return the number of refreshes that the exporter has finished."""
         query = (
             "SELECT COALESCE(SUM(calls), 0) FROM pg_stat_statements s JOIN pg_roles r ON s.userid = r.oid"
             " WHERE rolname = %s AND query LIKE %s"

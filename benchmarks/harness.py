@@ -20,7 +20,7 @@ from testing.emulator import program, running_emulator, sqs_client
 
 @contextmanager
 def emulator() -> Iterator[str]:
-    """Run an AWS emulator; yield its URL."""
+    """Run an AWS emulator. Yield its URL."""
     exit_on_sigterm()
     with running_emulator(program() or "ministack") as url:
         yield url
@@ -32,7 +32,7 @@ def python(*words: str) -> list[str]:
 
 
 def read_metrics(port: int) -> bytes | None:
-    """Return the /metrics of a program, or None if the program does not answer."""
+    """Return the text of a program's /metrics, or None if the program does not answer."""
     request = urllib.request.Request(f"http://127.0.0.1:{port}/metrics", headers={"Accept-Encoding": "gzip"})
     try:
         with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310
@@ -44,7 +44,7 @@ def read_metrics(port: int) -> bytes | None:
 def cpu_seconds(main: psutil.Process) -> float:
     """Return the CPU seconds of a process and its live descendants.
 
-    The CPU seconds of children that have ended and been reaped are included.
+    Children that have ended count too, once their parent has reaped them.
     """
     used = 0.0
     for process in (main, *main.children(recursive=True)):
@@ -82,11 +82,14 @@ def machine() -> str:
 
 
 def spread(values: Sequence[float], form: str = ".2f") -> str:
-    """Return the median, then all repetitions in the order of measurement, as text."""
+    """Return a text with the median, then all repetitions in the order of measurement."""
     return f"{statistics.median(values):{form}} (" + " ".join(f"{value:{form}}" for value in values) + ")"
 
 
 def paired_ratio(above: Sequence[float], below: Sequence[float]) -> str:
-    """Return the median and range of the ratios of neighbouring repetitions, as text."""
+    """Return a text with the median and the range of `above` / `below`.
+
+    Repetitions that ran one after the other form a pair.
+    """
     ratios = [a / b for a, b in zip(above, below, strict=True)]
     return f"{statistics.median(ratios):.3f} (of {len(ratios)} pairs, {min(ratios):.3f} to {max(ratios):.3f})"

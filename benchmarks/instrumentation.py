@@ -30,7 +30,7 @@ TASK_SECONDS = 5.0
 class Cost:
     """Milliseconds per task, and CPU milliseconds per scrape.
 
-    The times per task are the CPU time of worker and child, and the time between tasks.
+    There are two times per task: the CPU time of worker and child, and the time from one task to the next.
     """
 
     cpu_ms: float
@@ -81,7 +81,7 @@ def scrape_cost(process, port: int) -> float:
 
 
 def show(costs: dict[bool, list[Cost]]) -> None:
-    """Print the differences, and their share of a five-second task at one scrape per second."""
+    """Print the cost of the metrics, and its share of a task of 5 s at one scrape per second."""
     pairs = list(zip(costs[True], costs[False], strict=True))
     cpu = statistics.median(on.cpu_ms - off.cpu_ms for on, off in pairs)
     wall = statistics.median(on.wall_ms - off.wall_ms for on, off in pairs)

@@ -26,13 +26,13 @@ class NoopWorker:
     log: Path
 
     def moments(self) -> list[float]:
-        """Return when each task ran, in order."""
+        """Return the times at which the tasks ran, in order."""
         return sorted(map(float, self.log.read_text().split())) if self.log.exists() else []
 
 
 @contextmanager
 def worker(queue: Queue, folder: Path, tasks: int, *flags: str, **environment: str) -> Iterator[NoopWorker]:
-    """Send `tasks` messages and start a worker; yield it when its first task has run."""
+    """Send `tasks` messages and start a worker. Yield the worker when its first task has run."""
     queue.send([message(queue) for _ in range(tasks)])
     log = folder / f"{queue.name}.log"
     variables = {

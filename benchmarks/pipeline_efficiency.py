@@ -128,10 +128,10 @@ def at_once(turns: Mapping[str, Callable[[], Turn]]) -> dict[str, Turn]:
 
 @dataclass(frozen=True)
 class Turn:
-    """Throughput, and CPU seconds per video.
+    """Result of one side's turn: throughput, and CPU seconds per video.
 
-    The CPU is that of ffmpeg in the bare loop, and that of the whole worker in the pipeline.
-    `unit_seconds` is the CPU time of a fixed piece of work during the turn. It shows the machine's speed.
+    The CPU is that of ffmpeg in the bare loop, and that of the whole worker in the pipeline. `unit_seconds` is the CPU
+    time of a fixed piece of work during the turn. It shows the machine's speed.
     """
 
     per_minute: float
@@ -140,9 +140,9 @@ class Turn:
 
     @property
     def per_unit(self) -> float:
-        """Return the videos done in the CPU time of 60 units of work.
+        """Return the throughput independent of the machine's speed.
 
-        This is the throughput independent of the machine's speed.
+        The unit is videos per CPU time of 60 units of work.
         """
         return self.per_minute * self.unit_seconds
 
@@ -152,7 +152,7 @@ class Turn:
 
 
 def timed(turn: Callable[[], Turn]) -> Callable[[], Turn]:
-    """Run and return `turn`, with a measurement of the machine's speed during the turn."""
+    """Run `turn` and return its result, with a measurement of the machine's speed during the turn."""
 
     def measured() -> Turn:
         stop, units = threading.Event(), list[float]()
@@ -167,7 +167,7 @@ def timed(turn: Callable[[], Turn]) -> Callable[[], Turn]:
 
 
 def _measure_units(stop: threading.Event, units: list[float]) -> None:
-    """Time a unit of work twice per second, which uses 3 % of a core.
+    """Time a fixed piece of work (a unit) twice per second, which uses 3 % of a core.
 
     The time is in CPU seconds of this thread, so time without the CPU does not count.
     """
@@ -186,7 +186,7 @@ class BareLoop:
     threads: int
 
     def turn(self, source: MediaFile, count: int) -> Turn:
-        """Transcode the file `count` times."""
+        """Transcode the file `count` times. Return the result."""
         self.folder.mkdir(exist_ok=True)
         media = Transcoder.from_settings(Settings().worker).probe(source.path)
         target = self.folder / "NUMBER.mp4"
@@ -215,7 +215,7 @@ class Pipeline:
     worker: psutil.Process
 
     def turn(self, source: MediaFile, count: int, run_id: str) -> Turn:
-        """Send `count` videos and wait until they are done."""
+        """Send `count` videos and wait until they are done. Return the result."""
         with self.sessions.begin() as session:
             session.add(run_row(id=run_id, count=count, source_sha256=source.sha256, created_at=time.time()))
         used = cpu_seconds(self.worker)
@@ -239,7 +239,7 @@ class Pipeline:
     def in_ffmpeg(self, run_id: str, turn: Turn, arguments: argparse.Namespace) -> tuple[float, float]:
         """Return ffmpeg's share of the slots' time, and its share of the worker's CPU time.
 
-        Both shares are independent of the machine's speed.
+        Neither share depends on the machine's speed.
         """
         sums = select(func.sum(ExecutionRow.transcode_seconds), func.sum(ExecutionRow.ffmpeg_cpu_seconds))
         with self.sessions() as session:

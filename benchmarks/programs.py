@@ -1,4 +1,4 @@
-"""Processes under measurement: start, scrape, and percentiles of the scrape times."""
+"""Start and scrape the processes under measurement, and print percentiles of the scrape times."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def running(
 
 
 def scrape(port: int, timeout_seconds: float = 10) -> str:
-    """Return the text of one scrape, empty if the exporter does not answer."""
+    """Return the text of one scrape, or '' if the exporter does not answer."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_seconds)
     try:
         connection.request("GET", "/metrics")
@@ -63,7 +63,7 @@ def timed_scrape(port: int, timeout_seconds: float = 10) -> float:
 
 
 def percentiles(values: Sequence[float], unit: str) -> str:
-    """Return median, 99th percentile and maximum as text."""
+    """Return a text with the median, the 99th percentile and the maximum."""
     ordered = sorted(values)
     p99 = statistics.quantiles(ordered, n=100, method="inclusive")[98]
     return f"p50 {statistics.median(ordered):.2f} p99 {p99:.2f} max {ordered[-1]:.2f} {unit} ({len(ordered)} times)"

@@ -63,7 +63,7 @@ def timed_batches(sender: VideoSender, tasks: int, repeat: int) -> float:
 
 
 def database(settings: Settings) -> Sessions:
-    """Return sessions on a new database that has a row for the run."""
+    """Return a session factory on a new database that has a row for the run."""
     engine = open_engine(settings.database.url)
     upgrade_schema(engine)
     sessions = open_sessions(engine)

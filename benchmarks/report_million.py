@@ -86,7 +86,10 @@ def run_row(run_id: str, count: int, at: float) -> dict[str, object]:
 
 
 def stamps(run: dict[str, object], k: int) -> tuple[float, float]:
-    """Return start and end of video k: six seconds of service, and 0.1 s more for one in eight."""
+    """Return start and end of video k.
+
+    The service time is 6 s, and 6.1 s for one video in eight.
+    """
     start = float(str(run["created_at"])) + 1 + 6.2 * (k // SLOTS) + 0.01 * (k % SLOTS)
     return start, start + 6 + 0.1 * (k % 8 == 0)
 

@@ -150,7 +150,10 @@ def timed_readings(number: int) -> list[float]:
 
 
 def paced_scrape() -> float:
-    """Return the seconds of one scrape after a pause, so that some scrapes fall into a reading."""
+    """Return the seconds of one scrape after a pause.
+
+    The pause lets some scrapes fall into a reading of the queues.
+    """
     time.sleep(0.05)
     return timed_scrape(PORT)
 

@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def rate(queue: Queue, folder: Path, slots: int, prefetch: int, hardened: bool, seconds: float) -> float:
-    """Return tasks per second in the `seconds` after the first task."""
+    """Return the tasks per second in the `seconds` after the first task."""
     options = {"NOOP_HARDENED": str(int(hardened)), "NOOP_PREFETCH": str(prefetch)}
     tasks = int(seconds * MOST_TASKS_PER_SECOND)
     with worker(queue, folder, tasks, "--concurrency", str(slots), **options) as noop_worker:

@@ -1,1 +1,1 @@
-"""Turns recorded data into the result table, verdicts and the report."""
+"""Analyse recorded data: the result table, verdicts and the report."""

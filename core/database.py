@@ -30,7 +30,7 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 def open_engine(url: str, *, forks: bool = False) -> Engine:
     """Return an engine for `url`. Raise UsageError for an invalid URL.
 
-    With `forks`, no connection is pooled, because a child that inherits one can corrupt a SQLite file.
+    With `forks`, no connection is pooled, because a child process that inherits one can corrupt a SQLite file.
     """
     parsed = parse_url(url)
     try:
@@ -67,7 +67,7 @@ def upgrade_schema(engine: Engine) -> None:
 
 
 def take_turn(session: Session, key: int) -> None:
-    """Lock `key` until the end of the transaction.
+    """Wait for the lock `key`, and hold it until the end of the transaction.
 
     On SQLite, transactions that may write never overlap, so no lock is needed. See docs/adr/0004.
     """
@@ -114,7 +114,7 @@ def _make_folder(file: Path) -> None:
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
-    """Let `_begin_immediate` begin the transactions, and switch SQLite to WAL.
+    """Switch SQLite to WAL, and leave the begin of a transaction to `_begin_immediate`.
 
     With WAL, other processes can read while one process writes.
     """

@@ -26,19 +26,19 @@ class AforoError(Exception):
 
 
 class UsageError(AforoError):
-    """Invalid input: an option, an argument or a setting."""
+    """Error: invalid input, that is an option, an argument or a setting."""
 
     exit_code = ExitCode.USAGE
 
 
 class EnvironmentFault(AforoError):
-    """The machine, a service or its configuration does not meet a requirement."""
+    """Error: the machine, a service or its configuration does not meet a requirement."""
 
     exit_code = ExitCode.ENVIRONMENT
 
 
 class RunFailed(AforoError):
-    """A run did not end successfully."""
+    """Error: a run did not end successfully."""
 
 
 def printable(value: object, limit: int = 80) -> str:

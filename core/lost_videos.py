@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from aforo.sqs.redrive_policy import url_of_arn
 from core import sqs_queue
 from core.database import Sessions
 from core.errors import RunFailed
@@ -113,7 +114,7 @@ def _count_messages(client: SQSClient, queue_url: str) -> tuple[int, int]:
     if queue.dead_letter_arn is None:
         return queue.total, 0
     try:
-        dead_letter_url = sqs_queue.url_of_arn(client, queue.dead_letter_arn)
+        dead_letter_url = url_of_arn(client, queue.dead_letter_arn)
         return queue.total, sqs_queue.queue_attributes(client, dead_letter_url).total
     except client.exceptions.QueueDoesNotExist:
         return queue.total, 0

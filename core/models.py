@@ -11,8 +11,7 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, Double, ForeignKey, Index, Integer, String, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-#: Longest interval between heartbeats of a run while its injector, or a program that waits for the run, is alive.
-HEARTBEAT_SECONDS = 60.0
+from core.run import is_heartbeat_overdue
 
 
 class Base(DeclarativeBase):
@@ -57,6 +56,9 @@ class RunRow(Base):
     capacity_high_per_minute: Mapped[float | None] = mapped_column(Double)
     stability: Mapped[str | None] = mapped_column(String(32))
     bottleneck: Mapped[str | None] = mapped_column(String(64))
+    #: valid, indicative or invalid, with the codes of the reasons
+    validity: Mapped[str | None] = mapped_column(String(16))
+    validity_reasons: Mapped[list[str] | None] = mapped_column(JSON)
 
     __table_args__ = (Index("runs_created_at", "created_at"),)
 
@@ -65,8 +67,7 @@ class RunRow(Base):
 
         A paced injector writes its heartbeat each time it sends a message.
         """
-        gap_seconds = 0.0 if self.rate_per_minute is None else 60 / self.rate_per_minute
-        return now - (self.heartbeat_at or self.created_at) > max(HEARTBEAT_SECONDS, 2 * gap_seconds)
+        return is_heartbeat_overdue(self.heartbeat_at or self.created_at, self.rate_per_minute, now)
 
 
 class VideoRow(Base):
@@ -116,6 +117,10 @@ class ExecutionRow(Base):
     #: Fencing token of the claim. 0 if the claim was denied.
     execution_number: Mapped[int] = mapped_column(Integer)
     node: Mapped[str] = mapped_column(String(64))
+    #: Worker that ran it: node, pid and start time of its main process. Null in rows from before this column.
+    worker: Mapped[str | None] = mapped_column(String(128))
+    #: Number of the slot in its worker, from 0. A replacement of a dead child has the number of that child. The slot is
+    #: a process id where `worker` is null.
     slot: Mapped[int] = mapped_column(Integer)
     receive_count: Mapped[int | None] = mapped_column(Integer)
     started_at: Mapped[float] = mapped_column(Double)

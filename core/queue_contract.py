@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from aforo.sqs.redrive_policy import url_of_arn
 from core import sqs_queue
 from core.errors import EnvironmentFault
 from core.settings import Settings
@@ -98,7 +99,7 @@ def _redrive(client: SQSClient, queue: QueueAttributes) -> Iterator[Finding]:
 def _dead_letter_queue(client: SQSClient, arn: str, retention_seconds: int) -> Finding:
     subject, name = "dead-letter queue", arn.rpartition(":")[2]
     try:
-        queue = sqs_queue.queue_attributes(client, sqs_queue.url_of_arn(client, arn))
+        queue = sqs_queue.queue_attributes(client, url_of_arn(client, arn))
     except client.exceptions.QueueDoesNotExist:
         return Finding(subject, Level.ERROR, f"its dead-letter queue {name} does not exist", f"create {name}")
     except (ClientError, BotoCoreError) as error:

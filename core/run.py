@@ -11,8 +11,11 @@ from enum import StrEnum
 
 import psutil
 
+from aforo.machine import cpu_model, smt
 from core.errors import UsageError
 
+#: Longest interval between heartbeats of a run while its injector, or a program that waits for the run, is alive.
+HEARTBEAT_SECONDS = 60.0
 RUN_ID_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
@@ -54,11 +57,15 @@ class Host:
         return cls(
             name=platform.node(),
             system=platform.platform(),
-            cpu_model=_cpu_model(),
+            cpu_model=cpu_model(),
             cpu_count=os.cpu_count() or 1,
             memory_bytes=psutil.virtual_memory().total,
-            smt=_smt(),
+            smt=smt(),
         )
+
+
+#: note of a run that only warms up the slots, and the beginning of its id; no table shows it
+WARM_UP = "warm-up"
 
 
 def new_run_id(mode: Mode, size_label: str, concurrency: int, now: datetime | None = None) -> str:
@@ -66,6 +73,15 @@ def new_run_id(mode: Mode, size_label: str, concurrency: int, now: datetime | No
     moment = (now or datetime.now(UTC)).strftime("%Y%m%d-%H%M%S")
     size = re.sub(r"[^a-z0-9.]", "", size_label.lower())
     return f"{moment}-{mode}-{size}-c{concurrency}"
+
+
+def is_heartbeat_overdue(heartbeat_at: float, rate_per_minute: float | None, now: float) -> bool:
+    """Return True if the last heartbeat is so old that the injector must have died.
+
+    A paced injector writes a heartbeat each time it sends a message.
+    """
+    gap_seconds = 0.0 if rate_per_minute is None else 60 / rate_per_minute
+    return now - heartbeat_at > max(HEARTBEAT_SECONDS, 2 * gap_seconds)
 
 
 def check_run_id(run_id: str) -> str:
@@ -78,19 +94,3 @@ def check_run_id(run_id: str) -> str:
             value=run_id,
         )
     return run_id
-
-
-def _smt() -> bool | None:
-    try:
-        with open("/sys/devices/system/cpu/smt/active", encoding="utf-8") as file:
-            return file.read().strip() == "1"
-    except OSError:
-        return None
-
-
-def _cpu_model() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as lines:
-            return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()

@@ -1,9 +1,9 @@
-"""Make options that describe one run.
+"""Options of `make` that describe one run.
 
-They must not reach the programs of a stack, because these run longer than one run.
+The programs of a stack must not inherit these options, because the programs run longer than one run.
 """
 
 RUN_OPTIONS = frozenset(
-    {"SIZE", "COUNT", "MODE", "RATE", "FILE", "USER_ID", "PROFILE", "CONCURRENCY", "RUN_ID"}
+    {"SIZE", "COUNT", "MODE", "RATE", "FILE", "USER_ID", "PROFILE", "CONCURRENCY", "RUN_ID", "WARMUP"}
     | {"SIZES", "MODES", "REPEATS", "LEVELS", "ADAPTIVE", "ARRIVALS"}
 )

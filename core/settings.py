@@ -1,7 +1,7 @@
 """All settings of the programs: name, default, meaning and allowed values.
 
-Each program calls `Settings.from_process()` once. `.env.example` is generated from this file. The few settings that the
-library reads in the process of another application are in `aforo/settings.py`.
+Each program calls `Settings.from_process()` once. `.env.example` is generated from this file. The library reads a few
+settings in the process of another application. Those are in `aforo/settings.py`.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ _PORT = _whole(1, 65535)
 
 @dataclass(frozen=True)
 class Aws:
-    """Endpoints of AWS or of its local emulator. boto3 reads the credentials itself."""
+    """Settings of AWS, or of its local emulator. boto3 reads the credentials itself."""
 
     region: str = setting("AWS_REGION", "us-east-1", _text, "AWS region of the queue and the bucket")
     endpoint_url: str | None = setting(
@@ -155,7 +155,7 @@ class Aws:
 
 @dataclass(frozen=True)
 class Queue:
-    """The SQS queue, and the requirements on it that the worker checks at start."""
+    """Settings of the SQS queue. The worker checks at start that the queue meets them."""
 
     name: str = setting("SQS_QUEUE_NAME", "aforo-videos", _queue_name, "queue that carries the tasks")
     visibility_timeout_seconds: int = setting(
@@ -179,7 +179,7 @@ class Queue:
 
 @dataclass(frozen=True)
 class Storage:
-    """Storage of input and output videos."""
+    """Settings of the storage of input and output videos."""
 
     backend: str = setting(
         "STORAGE_BACKEND", "filesystem", _choice("filesystem", "s3"), "kind of storage: filesystem or s3"
@@ -192,7 +192,7 @@ class Storage:
 
 @dataclass(frozen=True)
 class Database:
-    """The database of runs, videos and executions."""
+    """Settings of the database with the runs, videos and executions."""
 
     url: str = setting("AFORO_DATABASE_URL", "sqlite:///.local/aforo.db", _url, "any SQLAlchemy URL")
     readonly_url: str | None = setting(
@@ -211,7 +211,7 @@ class Database:
 
 @dataclass(frozen=True)
 class Worker:
-    """The worker and its ffmpeg."""
+    """Settings of the worker and its ffmpeg."""
 
     concurrency: int = setting(
         "AFORO_WORKER_CONCURRENCY", "2", _whole(1, MOST_SLOTS), "slots (processes) of one worker node"
@@ -219,7 +219,12 @@ class Worker:
     profile: str = setting(
         "AFORO_WORKER_PROFILE", "full", _choice(*PROFILE_NAMES), "encoding of the videos: full or showcase"
     )
-    threads: int = setting("AFORO_WORKER_THREADS", "0", _whole(0, 256), "ffmpeg -threads; 0 means cores ÷ concurrency")
+    threads: int = setting(
+        "AFORO_WORKER_THREADS",
+        "0",
+        _whole(0, 256),
+        "ffmpeg -threads; 0 means the cores, or the CPU quota of the container, ÷ concurrency, as far as memory allows",
+    )
     work_path: Path = setting("AFORO_WORKER_WORK_PATH", ".local/work", _path, "folder of temporary files")
     metrics_host: str = setting("AFORO_WORKER_METRICS_HOST", "127.0.0.1", _text, "address /metrics listens on")
     metrics_port: int = setting("AFORO_WORKER_METRICS_PORT", "9101", _PORT, "port of /metrics")
@@ -232,15 +237,15 @@ class Worker:
     ffmpeg_memory_mib: int = setting(
         "AFORO_WORKER_FFMPEG_MEMORY_MIB", "4096", _whole(1024, 1048576), "address space one ffmpeg may use"
     )
-    ceilings: str = setting(
-        "AFORO_WORKER_CEILINGS",
+    bandwidth_limits: str = setting(
+        "AFORO_WORKER_BANDWIDTH_LIMITS",
         "local",
         _choice("none", "local", "all"),
         "which bandwidth limits a starting worker measures once per day: none; local, the disk and an S3 other than "
         "AWS's; all, real S3 too (writes, reads and deletes 4 objects under S3_PROCESSED_PREFIX)",
     )
-    max_attempts: int = setting(
-        "AFORO_WORKER_MAX_ATTEMPTS", "4", _whole(1, 100), "executions of one video before it fails"
+    max_executions: int = setting(
+        "AFORO_WORKER_MAX_EXECUTIONS", "4", _whole(1, 100), "executions of one video before it fails"
     )
     shutdown_seconds: int = setting(
         "AFORO_WORKER_SHUTDOWN_SECONDS", "20", _whole(0, 3600), "time for running tasks to finish after SIGTERM"
@@ -249,7 +254,7 @@ class Worker:
 
 @dataclass(frozen=True)
 class Events:
-    """The Redis that transports Celery events to celery-exporter."""
+    """Settings of the Redis that transports Celery events to celery-exporter."""
 
     redis_url: str | None = setting(
         "AFORO_EVENTS_REDIS_URL",
@@ -261,7 +266,7 @@ class Events:
 
 @dataclass(frozen=True)
 class Exporters:
-    """The SQS exporter and the database exporter."""
+    """Settings of the SQS exporter and of the database exporter."""
 
     host: str = setting("AFORO_EXPORTER_HOST", "127.0.0.1", _text, "address the exporters listen on")
     sqs_port: int = setting("AFORO_EXPORTER_SQS_PORT", "9102", _PORT, "port of `python -m exporters sqs`")
@@ -291,6 +296,12 @@ class Exporters:
         "5",
         _number(0.1, 3600),
         "time between reads of SQS while the queue holds messages",
+    )
+    run_seconds: float = setting(
+        "AFORO_EXPORTER_RUN_SECONDS",
+        "1",
+        _number(0.1, 3600),
+        "mean time between reads of SQS while a run is active; each wait is half to one and a half times as long",
     )
     idle_seconds: float = setting(
         "AFORO_EXPORTER_IDLE_SECONDS", "15", _number(0.1, 3600), "time between reads of SQS while the queue is empty"
@@ -331,7 +342,7 @@ class Exporters:
 
 @dataclass(frozen=True)
 class Prometheus:
-    """Prometheus, Grafana and celery-exporter, with the ports on which the native stack runs them."""
+    """Settings of Prometheus, Grafana and celery-exporter: URLs, and ports in the native stack."""
 
     url: str = setting("AFORO_PROMETHEUS_URL", "http://127.0.0.1:9490", _url, "base URL of Prometheus")
     page: str | None = setting(
@@ -359,7 +370,7 @@ class Results:
 
 @dataclass(frozen=True)
 class Plan:
-    """Defaults of `make plan`."""
+    """Settings with the defaults of `make plan`."""
 
     wait_p95_seconds: float = setting(
         "AFORO_PLAN_WAIT_P95", "60s", _duration, "queue wait that 95 % of the videos stay below"
@@ -430,9 +441,9 @@ class Settings:
 
     @classmethod
     def from_process(cls, dotenv: Path = Path(".env")) -> Settings:
-        """Return the settings of this process, from its environment and then from `.env`.
+        """Return the settings of this process: from its environment, and else from `.env`.
 
-        Export the AWS_* variables of `.env` for boto3.
+        The AWS_* variables of `.env` are also exported to the environment, because boto3 reads them there.
         """
         filed = {k: v for k, v in dotenv_values(dotenv, encoding="utf-8-sig").items() if v is not None}
         for name, value in filed.items():

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from aforo.sqs.redrive_policy import RedrivePolicy, url_of_arn
 from core.aws import aws_fault
 from core.errors import EnvironmentFault
 
@@ -40,7 +40,10 @@ class QueueAttributes:
 
 
 def find_queue(client: SQSClient, name: str) -> str:
-    """Return the URL of queue `name`. Raise EnvironmentFault if it does not exist or SQS does not answer."""
+    """Return the URL of queue `name`.
+
+    Raise EnvironmentFault if the queue does not exist or SQS does not answer.
+    """
     try:
         return client.get_queue_url(QueueName=name)["QueueUrl"]
     except client.exceptions.QueueDoesNotExist:
@@ -48,12 +51,6 @@ def find_queue(client: SQSClient, name: str) -> str:
         raise EnvironmentFault("SQS queue", "it does not exist", remedy, value=name) from None
     except (ClientError, BotoCoreError) as error:
         raise _unreachable(client, error) from error
-
-
-def url_of_arn(client: SQSClient, arn: str) -> str:
-    """Return the URL of the queue with this ARN. Errors of boto3 are not caught."""
-    account, name = arn.split(":")[-2:]
-    return client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"]
 
 
 def read_attributes(client: SQSClient, url: str) -> QueueAttributes:
@@ -68,18 +65,28 @@ def queue_attributes(client: SQSClient, url: str) -> QueueAttributes:
     """Return the attributes of the queue at `url`. Errors of boto3 are not caught."""
     answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"]).get("Attributes", {})
     raw = {str(name): value for name, value in answer.items()}
-    redrive = json.loads(raw.get("RedrivePolicy") or "{}")
+    redrive = RedrivePolicy.of(raw)
     return QueueAttributes(
         url=url,
         visible=int(raw["ApproximateNumberOfMessages"]),
         in_flight=int(raw["ApproximateNumberOfMessagesNotVisible"]),
         delayed=int(raw.get("ApproximateNumberOfMessagesDelayed", 0)),
         visibility_timeout_seconds=int(raw["VisibilityTimeout"]),
-        max_receive_count=int(redrive["maxReceiveCount"]) if redrive else None,
-        dead_letter_arn=redrive.get("deadLetterTargetArn"),
+        max_receive_count=redrive.max_receive_count if redrive else None,
+        dead_letter_arn=redrive.dead_letter_arn if redrive else None,
         long_poll_seconds=int(raw.get("ReceiveMessageWaitTimeSeconds", 0)),
         retention_seconds=int(raw["MessageRetentionPeriod"]) if "MessageRetentionPeriod" in raw else None,
     )
+
+
+def dead_letter_depth(client: SQSClient, queue: QueueAttributes) -> int:
+    """Return the approximate number of messages in the dead-letter queue of `queue`; 0 without one."""
+    if queue.dead_letter_arn is None:
+        return 0
+    try:
+        return queue_attributes(client, url_of_arn(client, queue.dead_letter_arn)).total
+    except (ClientError, BotoCoreError) as error:
+        raise _unreachable(client, error) from error
 
 
 def _unreachable(client: SQSClient, error: Exception) -> EnvironmentFault:

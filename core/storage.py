@@ -34,7 +34,7 @@ PART_SUFFIX = ".part"
 
 
 class StorageError(EnvironmentFault):
-    """A storage call failed. `detail` is the message of the operating system or of S3."""
+    """Error of a storage call. `detail` is the message of the operating system or of S3."""
 
     remedy = "check STORAGE_BACKEND and what it needs, and try again"
 
@@ -44,21 +44,21 @@ class StorageError(EnvironmentFault):
 
 
 class ObjectMissing(StorageError):
-    """No object has this key."""
+    """Error: no object has this key."""
 
 
 class AccessDenied(StorageError):
-    """The storage denied access."""
+    """Error: the storage denied access."""
 
     remedy = "check the credentials and their policy, or the permissions of UPLOAD_PATH"
 
 
 class StorageUnavailable(StorageError):
-    """The storage did not answer, or answered only partly. A retry may succeed."""
+    """Error: the storage did not answer, or answered only partly. A retry may succeed."""
 
 
 class StorageFull(StorageError):
-    """The storage has no space left."""
+    """Error: the storage has no space left."""
 
     remedy = "free some, or set UPLOAD_PATH"
 
@@ -226,7 +226,7 @@ _DENIED_CODES = frozenset({"401", "403", "AccessDenied", "Forbidden", "InvalidAc
 
 
 def describe(file: Path, key: str) -> StoredObject:
-    """Return size and SHA-256 of a local file as the stored object `key`."""
+    """Return the stored object `key` that has the size and SHA-256 of a local file."""
     with file.open("rb") as source:
         digest = hashlib.file_digest(source, "sha256").hexdigest()
     return StoredObject(key, file.stat().st_size, digest)
@@ -251,7 +251,7 @@ def _sync_folder(folder: Path) -> None:
 
 @contextmanager
 def _translated_os_errors(leftover: Path) -> Iterator[None]:
-    """Raise OS errors as StorageErrors and delete a partial file."""
+    """Raise errors of the operating system as StorageErrors, and delete a partial file."""
     try:
         yield
     except OSError as error:
@@ -274,7 +274,7 @@ def _from_os_error(error: OSError) -> StorageError:
 
 @contextmanager
 def _translated_s3_errors(leftover: Path | None) -> Iterator[None]:
-    """Raise boto3's errors as StorageErrors and delete a partial file."""
+    """Raise boto3's errors as StorageErrors, and delete a partial file."""
     try:
         yield
     except (ClientError, BotoCoreError, Boto3Error, OSError) as error:

@@ -87,7 +87,7 @@ PASSING_REASONS = frozenset(
 
 
 class VideoFailed(Exception):
-    """A video cannot be processed. `reason` is counted, `detail` is only logged.
+    """Error for a video that cannot be processed. `reason` is counted, `detail` is only logged.
 
     `used` is ffmpeg's resource usage up to the failure, keyed by the columns of the executions table.
     """
@@ -104,7 +104,7 @@ class VideoFailed(Exception):
 
 @dataclass(frozen=True)
 class Payload:
-    """Payload of a task message. It has only ids. The parameters of the work are in the database row."""
+    """Payload of a task message. It has only ids. The parameters of the work are in the database."""
 
     video_id: str
     run_id: str

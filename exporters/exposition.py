@@ -33,7 +33,7 @@ class Families(list[Metric]):
 
 
 def to_text(families: Iterable[Metric]) -> str:
-    """Return families in the text format. Gauges have the same lines in OpenMetrics."""
+    """Return families in Prometheus' text format. Gauges have the same lines in OpenMetrics."""
     return generate_latest(Families(families)).decode()
 
 
@@ -53,7 +53,7 @@ class Source(Protocol):
         """Return the source's name."""
 
     def fetch(self, timeout_seconds: float) -> Collected:
-        """Return all families of the source; raise if that takes longer than `timeout_seconds`."""
+        """Return all families of the source. Raise an error if that takes longer than `timeout_seconds`."""
 
 
 class Incomplete(Exception):
@@ -66,7 +66,7 @@ class Incomplete(Exception):
 
 @dataclass
 class Health:
-    """Results of the collections of one source. Moments are UTC epoch seconds."""
+    """Results of the collections of one source. Times are in epoch seconds."""
 
     succeeded: bool = False
     duration_seconds: float | None = None

@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 
 
 class Fault(StrEnum):
-    """Reason of a failed collection or poll."""
+    """Reason of a failed collection or of a failed poll."""
 
     STARTING = "starting"
     TIMEOUT = "timeout"
@@ -77,7 +77,7 @@ def _of_database(error: DBAPIError) -> Fault:
 
 
 def _of_sqlite(message: str) -> Fault:
-    """Return the reason by the text of an error that has no SQLSTATE.
+    """Return the reason for an error that has no SQLSTATE, from its text.
 
     Such errors come from SQLite, or from libpq without a connection.
     """

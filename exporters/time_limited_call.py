@@ -24,7 +24,7 @@ class TimeLimitedCall(Generic[T]):
         self._started_at = 0.0
 
     def result(self, timeout_seconds: float) -> T:
-        """Return the result, or raise the call's error.
+        """Return the result of the call, or raise its error.
 
         Raise TimeoutError `timeout_seconds` after the call started.
         """

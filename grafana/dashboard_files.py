@@ -23,14 +23,17 @@ def generate(lang: Language) -> dict[Path, str]:
 
 
 def stale(lang: Language) -> list[Path]:
-    """Return the files that differ from the generated text, including missing and left-over files."""
+    """Return the files that differ from the generated text.
+
+    Missing files and files without a dashboard count too.
+    """
     generated = generate(lang)
     committed = {path: path.read_text(encoding="utf-8") for path in FOLDERS[lang].glob("*.json")}
     return sorted(path for path in generated.keys() | committed.keys() if generated.get(path) != committed.get(path))
 
 
 def write_all() -> list[Path]:
-    """Write every dashboard in both languages; return the files that changed."""
+    """Write every dashboard in both languages. Return the files that changed."""
     changed = []
     for lang in LANGUAGES:
         FOLDERS[lang].mkdir(exist_ok=True)

@@ -97,9 +97,9 @@ def _target(panel: Panel, query: Query, position: int, lang: Language) -> promet
 
 
 def _table_steps(panel: Panel, lang: Language) -> list[dashboard.DataTransformerConfig]:
-    """Return the transformations of a table.
+    """Return the transformations that make a table of the results.
 
-    Join by key, keep and rename the columns, sort by key descending.
+    The transformations join the queries by key, keep and rename the columns, and sort by key descending.
     """
     if panel.kind is not Kind.TABLE:
         return []

@@ -51,13 +51,13 @@ def variables_of(text: str) -> set[str]:
 
 
 def filled(text: str, values: Mapping[str, str] | None = None) -> str:
-    """Return `text` with macros and variables replaced. A variable without a value becomes `.+`."""
+    """Return `text` with Grafana's macros and variables replaced. A variable without a value becomes `.+`."""
     replacements = MACROS | dict(values or {})
     return VARIABLE.sub(lambda match: replacements.get(match[1] or match[2], ".+"), text)
 
 
 def metric_names(text: str) -> set[str]:
-    """Return the metrics that the expression `text` reads; raise ValueError if `text` is not PromQL."""
+    """Return the metrics that the expression `text` reads. Raise ValueError if `text` is not PromQL."""
     return set(_selected(promql.parse(filled(text))))
 
 
@@ -66,7 +66,10 @@ def _names(text: str) -> set[str]:
 
 
 def _selected(node: Any) -> Iterator[str]:
-    """Yield the metric names in the syntax tree. The `$1` of label_replace is a string and is ignored."""
+    """Yield the metric names in the syntax tree.
+
+    The `$1` in an argument of label_replace is a string and no metric, so it is ignored.
+    """
     if isinstance(node, promql.VectorSelector):
         yield node.name or ""
     for child in _children(node):

@@ -54,7 +54,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Panel:
-    """One panel. `question` becomes its description. `empty` is the text shown without data."""
+    """One panel. `question` becomes its description. `empty` is the text shown when there are no data."""
 
     kind: Kind
     title: Text
@@ -115,7 +115,7 @@ def heat(title: Text, question: Text, buckets: str, unit: str, **more: Any) -> P
 def chart(title: Text, question: Text, queries: tuple[Query, ...], unit: Text | str, **more: Any) -> Panel:
     """Return a bar chart over categories.
 
-    After `transformations`, the first text column names the bars.
+    The first text column of the result of `transformations` names the bars.
     """
     return Panel(Kind.CHART, title, question, queries, unit, **more)
 
@@ -123,7 +123,8 @@ def chart(title: Text, question: Text, queries: tuple[Query, ...], unit: Text | 
 def table(title: Text, question: Text, facts: str, key: str, columns: tuple[Column, ...], **more: Any) -> Panel:
     """Return a table with one row per value of the label `key`.
 
-    The cells are labels of the series of `facts`, and one value per column expression, joined by `key`.
+    The first columns are labels of the series of `facts`. Each other column has the values of its own expression,
+    joined by `key`.
     """
     queries = (Query(facts), *(Query(column.expr) for column in columns if column.expr))
     return Panel(Kind.TABLE, title, question, queries, "none", columns=columns, key=key, **{"width": 24, **more})

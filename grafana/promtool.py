@@ -14,12 +14,15 @@ from grafana.expressions import filled
 
 
 def promtools(further: Iterable[str] = ()) -> list[str]:
-    """Return the system's promtool and the `further` promtools, which the setting AFORO_PROMTOOLS lists."""
+    """Return the system's promtool and the promtools in `further`.
+
+    `further` comes from the setting AFORO_PROMTOOLS.
+    """
     return [path for path in (shutil.which("promtool"), *further) if path]
 
 
 def promtool_errors(promtool: str, texts: Iterable[str]) -> str:
-    """Return promtool's errors on these expressions; empty if it accepts all."""
+    """Return promtool's errors on these expressions. Return '' if promtool accepts all of them."""
     rules = [{"record": f"expression:{number}", "expr": filled(text)} for number, text in enumerate(sorted(set(texts)))]
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "expressions.yml")

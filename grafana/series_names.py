@@ -35,14 +35,14 @@ def series_names() -> set[str]:
 
 
 def series_of(metric: Metric) -> tuple[str, ...]:
-    """Return the names of a family's series in Prometheus."""
+    """Return the series names that a metric family has in Prometheus."""
     if metric.kind is Kind.HISTOGRAM:
         return tuple(f"{metric.name}_{part}" for part in ("bucket", "sum", "count"))
     return (metric.name,)
 
 
 def rules(folder: str) -> list[dict[str, Any]]:
-    """Return the rules of `prometheus/rules` or `prometheus/alerts`."""
+    """Return the rules in a folder such as `prometheus/rules` or `prometheus/alerts`."""
     files = sorted((PROMETHEUS / folder).glob("*.yml"))
     groups = [group for file in files for group in yaml.safe_load(file.read_text(encoding="utf-8"))["groups"]]
     return [rule for group in groups for rule in group["rules"]]

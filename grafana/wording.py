@@ -37,7 +37,7 @@ Words = Mapping[str, Word]
 def named(names: Mapping[str, Text], colors: Mapping[str, str]) -> Words:
     """Return the shared names with their colours, by label value.
 
-    Label values are in lower case, as the exporter writes them.
+    The label values are in lower case, as the exporter writes them.
     """
     return {value.lower(): Word(names[value], color) for value, color in colors.items()}
 

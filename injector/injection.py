@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -56,6 +55,8 @@ class Request:
     run_id: str | None
     note: str
     own_task: OwnTask | None = None
+    #: process videos before the run, so that the slots are warm
+    warmup: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Injection:
-    """A prepared run: the input is checked and stored, no task is sent yet."""
+    """A prepared run: its input is checked and stored, and no task has been sent."""
 
     settings: Settings
     request: Request
@@ -83,9 +84,9 @@ class Injection:
 
     @classmethod
     def prepare(cls, settings: Settings, request: Request, say: Callable[[str], None]) -> Injection:
-        """Check queue and workers and make the input.
+        """Check the queue and the workers, and make the input.
 
-        If that raises an AforoError, only the input remains on disk.
+        If this raises an AforoError, only the input remains on disk.
         """
         engine = database.open_engine(settings.database.url)
         database.upgrade_schema(engine)
@@ -102,27 +103,32 @@ class Injection:
         if (retention := check_retention(queue)).level is not Level.OK:
             say(f"warning: queue {settings.queue.name}, {retention.line}")
         row = _run_row(settings, run_id, request, source, fleet)
+        row.environment |= {
+            "messages_before": queue.total,
+            "dead_letters_before": sqs_queue.dead_letter_depth(client, queue),
+            "is_warm": request.warmup,
+        }
         sender = VideoSender(make_celery(settings, url), client, url, sessions)
         return cls(settings, request, run_id, source, sessions, sender, row)
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
-        """Record the run while the body runs.
+        """Context manager: record the run at the start, and its status at the end of the `with` block.
 
-        An exception in the body ends the run: as interrupted after Ctrl-C, else as failed.
-        Raise an AforoError, and change no run, if another run has started in the meantime.
+        An exception ends the run as interrupted (Ctrl-C) or as failed. Raise an AforoError, and change no run, if
+        another run has started in the meantime.
         """
         self._record()
         try:
             yield
         except BaseException as error:
-            self._end(status_after(error))
+            self.end(status_after(error))
             raise
         finally:
             self._write_run_file()
 
     def send(self) -> Path:
-        """Send every video at its scheduled time; return the path of the log of task ids."""
+        """Send every video at its scheduled time. Return the path of the log of task ids."""
         log = new_tasks_log(self.settings.results.path)
         started_at = time.time()
         self._set(status=RunStatus.RUNNING, started_at=started_at, heartbeat_at=started_at, tasks_log=str(log))
@@ -139,7 +145,7 @@ class Injection:
         return LossWatch(look, queue.visibility_timeout_seconds)
 
     def lateness_seconds(self) -> float | None:
-        """Return the largest delay between schedule and send; None for a burst."""
+        """Return the largest delay between schedule and send, in seconds. Return None for a burst."""
         late = select(func.max(VideoRow.uploaded_at - VideoRow.intended_at)).where(VideoRow.run_id == self.run_id)
         with self.sessions() as session:
             return session.scalar(late)
@@ -161,16 +167,16 @@ class Injection:
         )
 
     def _record(self) -> None:
-        """Check for other runs and insert this run in one transaction.
+        """Insert the run unless another run is active, in one transaction.
 
-        So only one of two simultaneous injectors succeeds.
+        Therefore only one of two injectors that start at the same time succeeds.
         """
         with self.sessions.begin() as session:
             database.take_turn(session, START_LOCK)
             _require_no_other_run(session, self.run_id)
             session.add(self.row)
 
-    def _end(self, status: RunStatus) -> None:
+    def end(self, status: RunStatus) -> None:
         """Set the final status of the run unless it has one."""
         open_run = (RunRow.id == self.run_id, RunRow.status.not_in([s.value for s in FINAL_STATUSES]))
         with self.sessions.begin() as session:
@@ -189,20 +195,23 @@ class Injection:
 
 
 def status_after(error: BaseException) -> RunStatus:
-    """Return the status of a run that `error` ended."""
+    """Return the status of a run that ended with the exception `error`."""
     return RunStatus.INTERRUPTED if isinstance(error, KeyboardInterrupt) else RunStatus.FAILED
 
 
 def print_leftovers(messages: int, say: Callable[[str], None]) -> None:
-    """Print a note if the queue is not empty."""
+    """Print a note if the queue holds messages of earlier work."""
     if messages:
-        say(f"note: about {messages} messages of earlier work are in the queue; they are counted separately")
+        say(
+            f"note: about {messages} messages of earlier work are in the queue, so X and S will be invalid; "
+            "Ctrl-C and `python -m capacity wait --queue` first takes out those of ended runs and waits for the others"
+        )
 
 
 def paced(schedule: Schedule, started_at: float, make: Callable[[int, float | None], Video]) -> Iterator[list[Video]]:
-    """Yield the videos that are due on an absolute schedule. A late send does not delay the next video.
+    """Yield the videos that are due by the schedule. A late send does not delay the next video.
 
-    The schedule starts at `started_at`, not at the first call, and uses the monotonic clock.
+    The schedule starts at `started_at`, a time of the monotonic clock, not at the first call.
     """
     started, sent = time.monotonic() - (time.time() - started_at), 0
     while sent < schedule.count:
@@ -217,7 +226,10 @@ def paced(schedule: Schedule, started_at: float, make: Callable[[int, float | No
 
 
 def _require_no_other_run(session: Session, run_id: str | None) -> None:
-    """Raise an AforoError if the name is taken or a run is active. End runs whose injector is dead."""
+    """Raise an AforoError if the run id is taken or another run is active.
+
+    A run whose injector is dead is not active, and is ended here.
+    """
     if run_id and session.get(RunRow, run_id) is not None:
         raise name_taken(run_id)
     active = select(RunRow).where(RunRow.status.not_in([s.value for s in FINAL_STATUSES]))
@@ -229,7 +241,7 @@ def _require_no_other_run(session: Session, run_id: str | None) -> None:
 
 
 def name_taken(run_id: str) -> UsageError:
-    """Return the error for a name that another run already has."""
+    """Return the error for a run id that another run already has."""
     return UsageError("RUN_ID", "a run of that name is recorded", "choose another or leave it out", value=run_id)
 
 
@@ -248,7 +260,7 @@ def store_source(settings: Settings, request: Request, say: Callable[[str], None
 
 
 def require_space(settings: Settings, request: Request, size_bytes: int) -> None:
-    """Raise EnvironmentFault if the disk has no room for the outputs of the whole run."""
+    """Raise EnvironmentFault if the disk has no space for the outputs of the whole run."""
     if settings.storage.backend != "filesystem" or request.profile != "full" or request.own_task is not None:
         return
     free_bytes = shutil.disk_usage(_existing(settings.storage.path)).free
@@ -263,7 +275,7 @@ def require_space(settings: Settings, request: Request, size_bytes: int) -> None
 
 
 def _existing(folder: Path) -> Path:
-    """Return `folder`, or its first parent that exists.
+    """Return `folder`, or its nearest parent that exists.
 
     If a user's own file is the first file of the storage, `folder` does not exist yet.
     """
@@ -318,16 +330,16 @@ def _run_row(settings: Settings, run_id: str, request: Request, source: Source, 
 
 
 def _environment(settings: Settings, fleet: WorkerFleet) -> dict[str, Any]:
-    """Return the conditions of the run.
+    """Return the conditions of the run, as stored in its row. `host` is the machine of this injector.
 
-    The CPU calibration runs only if the workers share our CPU.
+    The CPU calibration runs only if the workers run on this machine.
     """
     return {
         "host": dataclasses.asdict(Host.this()),
-        "python": sys.version.split()[0],
         "stack": settings.stack,
         "storage": settings.storage.backend,
         "ceilings": fleet.bandwidth_limits,
         "canary_before_seconds": calibration_seconds() if settings.stack != "aws" else None,
         **fleet.versions,
+        "workers": {"start": list(fleet.workers)},
     }

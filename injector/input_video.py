@@ -1,8 +1,8 @@
-"""Real MP4 input videos of an exact size, with moving picture and sound. Each size is made once.
+"""Input videos of an exact size: real MP4 files with a moving picture and sound.
 
-A segment, a few seconds of noisy test picture, is encoded once. Then it is repeated by stream copy until the file
-almost has the size. A `free` box at the end, smaller than a picture, fills the file to the exact byte. So 100 MB take
-seconds, not minutes.
+Each size is made once. A segment, a few seconds of noisy test picture, is encoded. Then the segment is repeated without
+encoding until the file almost has the size. A `free` box at the end, smaller than a picture, fills the file to the
+exact byte. So 100 MB take seconds, not minutes.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Recipe:
 
     @property
     def rate(self) -> int:
-        """Return bits per second of the whole file."""
+        """Return the bit rate of the whole file, in bit/s."""
         return self.video_rate + self.audio_rate
 
 
@@ -101,7 +101,7 @@ def make_video(size_bytes: int, folder: Path, say: Say, on_progress: OnProgress 
 
 
 def inspect_file(path: Path) -> MediaFile:
-    """Return size, digest and length of a user's file.
+    """Return size, SHA-256 and length of a user's file.
 
     Raise UsageError unless the worker would accept the file.
     """
@@ -153,7 +153,7 @@ def _ratio(size_bytes: int, whole_bytes: float) -> float:
 
 
 def _forward_only(on_progress: OnProgress) -> OnProgress:
-    """Return a callback that forwards only increasing values, because each attempt starts from 0 again."""
+    """Return a callback that ignores decreasing progress, because each attempt starts from 0 again."""
     furthest = 0.0
 
     def advance(part: float) -> None:
@@ -196,10 +196,12 @@ def _pad(file: Path, missing: int) -> None:
 def _segment_command(recipe: Recipe, segment: Path) -> list[str]:
     """Return the ffmpeg command that encodes the segment, a few seconds of moving test picture.
 
-    It uses no B-frames, so that the segment repeats and cuts cleanly. It makes no large pictures: a buffer of a twelfth
-    of a second keeps the key frame smaller than three pictures, so every size can be approached.
-    The same ffmpeg makes the same bytes each time. The reasons are seeded noise, bit-exact muxing and one thread. With
-    several threads, x264's rate control with `-maxrate` depends on the timing of the threads.
+    The segment has no B-frames, so that it can be repeated and cut without artefacts. A rate buffer of a twelfth of a
+    second limits the key frame to the size of three pictures. Because all pictures are small, every file size can be
+    approached.
+
+    The same ffmpeg makes the same bytes each time, because the noise is seeded, the muxing is bit-exact, and there is
+    one thread. With several threads, x264's rate control with `-maxrate` depends on the timing of the threads.
     """
     noise = "noise=all_seed=1:alls=14:allf=t:threads=1"
     picture = f"testsrc2=size={recipe.width}x{recipe.height}:rate={PICTURES_PER_SECOND},{noise}"
@@ -299,7 +301,7 @@ def _one_line_os_errors(folder: Path) -> Iterator[None]:
 def _require_space(folder: Path, size_bytes: int, recipe: Recipe) -> None:
     """Raise EnvironmentFault unless the disk has room for three files.
 
-    These are the video, its copy in the storage, and the segment from which it is made.
+    The files are the video, its copy in the storage, and the segment from which the video is made.
     """
     free_bytes = shutil.disk_usage(folder).free
     needed_bytes = 2 * size_bytes + round(recipe.rate * SEGMENT_SECONDS / 8 * 1.2)

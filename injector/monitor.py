@@ -31,7 +31,7 @@ ENDED_EARLY = {RunStatus.INTERRUPTED, RunStatus.FAILED}
 
 @dataclass(frozen=True)
 class RunProgress:
-    """Progress of a run: videos by state, their expected number, and the run's status."""
+    """Progress of a run: videos by state, the expected number of videos, and the run's status."""
 
     counts: Mapping[str, int]
     expected: int
@@ -39,7 +39,7 @@ class RunProgress:
 
     @property
     def ended(self) -> int:
-        """Return how many videos are done or failed."""
+        """Return the number of videos that are done or failed."""
         return sum(self.counts.get(state, 0) for state in FINAL_STATES)
 
 
@@ -101,7 +101,7 @@ class StallWarning:
         self._unchanged_since, self._limit_seconds = clock(), FIRST_WARNING_SECONDS
 
     def update(self, counts: Mapping[str, int]) -> None:
-        """Compare the present counts with the previous ones. Warn if they do not change within the time limit."""
+        """Warn if the counts of videos by state have not changed within the time limit."""
         if counts != self._last or counts.get(VideoState.PROCESSING):
             self._last, self._unchanged_since, self._limit_seconds = counts, self._clock(), FIRST_WARNING_SECONDS
         elif self._clock() - self._unchanged_since >= self._limit_seconds:

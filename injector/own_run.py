@@ -41,7 +41,7 @@ COLUMNS = ("sequence", "video_id", "task_id", "intended_at", "uploaded_at")
 
 @dataclass(frozen=True)
 class OwnVideo:
-    """One message; its fields are the columns of `videos.csv`."""
+    """One message of the run. The fields are the columns of `videos.csv`."""
 
     sequence: int
     video_id: str
@@ -52,7 +52,7 @@ class OwnVideo:
 
 @dataclass
 class OwnRun:
-    """A prepared injection; no task is sent yet."""
+    """A prepared injection: its input is stored, and no task has been sent."""
 
     settings: Settings
     request: Request
@@ -67,7 +67,7 @@ class OwnRun:
     def prepare(cls, settings: Settings, request: Request, say: Callable[[str], None]) -> OwnRun:
         """Check the queue and make the input.
 
-        If that raises an AforoError, only the input remains on disk.
+        If this raises an AforoError, only the input remains on disk.
         """
         assert request.own_task is not None  # noqa: S101 (the caller checks it)
         client = aws.client(settings, "sqs")
@@ -83,10 +83,10 @@ class OwnRun:
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
-        """Write `run.json` at the start and at the end of the body.
+        """Context manager: write `run.json` at the start and at the end of the `with` block.
 
-        An exception in the body ends the run: as interrupted after Ctrl-C, else as failed.
-        Raise UsageError, and change no file, if a run of that name has started in the meantime.
+        An exception ends the run as interrupted (Ctrl-C) or as failed. Raise UsageError, and change no file, if a run
+        with this id has started in the meantime.
         """
         self._create_folder()
         self._record(status=RunStatus.RUNNING, mode=self.request.mode, count=self.request.count, note=self.request.note)

@@ -1,6 +1,6 @@
 """A task of a foreign app: its name and its keyword arguments.
 
-The arguments may hold placeholders, which each video's values replace.
+The arguments may contain placeholders, which are replaced by the values of each video.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ EXAMPLE = """--payload '{"video_id": "{video_id}", "path": "{path}"}'"""
 
 @dataclass(frozen=True)
 class OwnTask:
-    """The task to send instead of ours. Strings of `payload`, at any depth, may hold placeholders."""
+    """The foreign task to send instead of Aforo's.
+
+    Strings of `payload`, at any depth, may contain placeholders.
+    """
 
     name: str
     payload: dict[str, Any]
@@ -33,7 +36,7 @@ class OwnTask:
 
 
 def parse_own_task(name: str, payload: str) -> OwnTask:
-    """Return the task; raise UsageError for an invalid name or payload."""
+    """Return the task. Raise UsageError for an invalid name or payload."""
     if len(name) > LONGEST_NAME or not _TASK_NAME.fullmatch(name):
         raise UsageError("TASK", "it is not the name of a task", "give one such as app.tasks.process_video", value=name)
     if not payload:

@@ -21,13 +21,13 @@ class OwnVideos:
     response_seconds: float
 
     def since(self, before: OwnVideos) -> OwnVideos:
-        """Return the difference between these values and the earlier values `before`."""
+        """Return the values of the videos since `before`: the present values minus the earlier ones."""
         states = {state.value: self.by_state.get(state, 0) - before.by_state.get(state, 0) for state in VideoState}
         return OwnVideos(states, self.response_seconds - before.response_seconds)
 
     @property
     def ended(self) -> int:
-        """Return how many videos are done or failed."""
+        """Return the number of videos that are done or failed."""
         return sum(self.by_state.get(state, 0) for state in FINAL_STATES)
 
 

@@ -1,4 +1,4 @@
-"""Schedule of a run: pure arithmetic on seconds since the start."""
+"""Schedule of a run: send times in seconds since the start of the run."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Schedule:
         return None if self.rate_per_minute is None else self.intended_seconds(self.count)
 
     def due(self, sent: int, elapsed_seconds: float) -> int:
-        """Return how many unsent videos are due."""
+        """Return the number of unsent videos that are due `elapsed_seconds` after the start."""
         if self.rate_per_minute is None:
             return self.count - sent
         passed = int(elapsed_seconds * self.rate_per_minute / SECONDS_PER_MINUTE + 1e-9) + 1

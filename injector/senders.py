@@ -55,10 +55,10 @@ class Sender:
     queue_url: str
 
     def send(self, messages: Mapping[str, str]) -> None:
-        """Send up to ten messages by id and retry until SQS has confirmed each message.
+        """Send up to ten messages, keyed by id, and retry until SQS has confirmed each message.
 
-        If a response of SQS is lost, a message may be sent twice, which our task tolerates. Ids consist of
-        letters, digits, '-' and '_'. Raise EnvironmentFault when SQS rejects messages SEND_ATTEMPTS times.
+        If a response of SQS is lost, a message may be sent twice. Aforo's task tolerates that. Ids consist of letters,
+        digits, '-' and '_'. Raise EnvironmentFault when SQS rejects messages SEND_ATTEMPTS times.
         """
         unsent = dict(messages)
         for attempt in range(SEND_ATTEMPTS):
@@ -121,7 +121,7 @@ class VideoSender:
 def encode_task(app: Celery, name: str, task_id: str, kwargs: Mapping[str, Any], queue_url: str) -> str:
     """Return the SQS message body that kombu would send for this task.
 
-    It is a Celery message of protocol 2, as JSON in base64.
+    The body is a Celery message of protocol 2, as JSON in base64.
     """
     message = app.amqp.as_task_v2(task_id, name, kwargs=dict(kwargs))
     body = json.dumps(message.body).encode()

@@ -42,7 +42,7 @@ def main() -> None:
     empty_is_value=True,
 )
 def up(concurrency: int | None, profile: str | None) -> None:
-    """Start the programs that are down, set the worker slots, and wait until Prometheus scrapes all."""
+    """Start the programs that are down, set the worker slots, and wait until Prometheus scrapes them."""
     settings = Settings.from_process()
     options = worker_options(settings, concurrency, profile)
     stack.up(settings, options)
@@ -59,7 +59,7 @@ def down() -> None:
 
 @main.command()
 def status() -> None:
-    """Show each program: state, process id, uptime, crashes since the start, page."""
+    """Show state, process id, uptime, crashes since the start, and page of each program."""
     try:
         processes = supervisor.processes()
     except supervisor.Stopping:

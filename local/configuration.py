@@ -1,7 +1,4 @@
-"""Configuration of the programs of the native stack.
-
-It consists of the environment, the worker options and the Prometheus configuration.
-"""
+"""Configuration of the programs of the native stack: environment, worker options, Prometheus."""
 
 from __future__ import annotations
 

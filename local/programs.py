@@ -26,12 +26,12 @@ class Program:
 
     @property
     def url(self) -> str:
-        """URL of the program's page. Empty if the program has no page."""
+        """Return the URL of the program's page. Return '' if the program has no page."""
         return f"http://127.0.0.1:{self.port}{self.path}" if self.path else ""
 
     @property
     def log(self) -> Path:
-        """Log file with the program's output."""
+        """Return the path of the log file with the program's output."""
         return STATE / "log" / f"{self.name}.log"
 
 

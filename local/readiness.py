@@ -1,4 +1,7 @@
-"""Waits for the native stack to be ready. A timeout names the program and shows the end of its log."""
+"""Wait until the native stack is ready.
+
+A timeout error names the program and shows the end of its log.
+"""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ def _start_missing(required: list[Program]) -> None:
 def _run_worker(worker: Program, settings: Settings, options: WorkerOptions) -> None:
     """Start the worker, or restart it if its options changed.
 
-    Wait until the worker's /metrics shows the slots.
+    Wait until the worker's /metrics shows the number of slots.
     """
     text = configuration.worker_options(options.concurrency, options.profile, options.threads)
     file = configuration.WORKER_OPTIONS

@@ -30,12 +30,12 @@ NO_SUCH_PROCESS_STATE = {60: "ALREADY_STARTED", 70: "NOT_RUNNING"}
 
 
 class Stopping(EnvironmentFault):
-    """Supervisord is shutting down and answers no requests."""
+    """Error: supervisord is shutting down and answers no requests."""
 
 
 @dataclass(frozen=True)
 class Process:
-    """State of a program. `pid` is 0 without a process, `started_at` is an epoch time."""
+    """State of a program. `pid` is 0 without a process. `started_at` is in epoch seconds."""
 
     name: str
     state: str
@@ -44,7 +44,7 @@ class Process:
 
     @property
     def is_running(self) -> bool:
-        """True if the program has a process, even one that has just started."""
+        """Return True if the program has a process, even one that has just started."""
         return self.state in {"RUNNING", "STARTING"}
 
 
@@ -108,7 +108,7 @@ def orphans() -> list[psutil.Process]:
 
 
 def end_orphans(timeout_seconds: float = 10) -> int:
-    """End the processes that a dead supervisord left, with SIGTERM, then SIGKILL.
+    """End the processes that a dead supervisord left running, by SIGTERM, then SIGKILL.
 
     Return the number of these processes.
     """

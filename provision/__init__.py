@@ -1,4 +1,4 @@
-"""Create what a stack needs before its programs start.
+"""Create the queue, the bucket, the tables and the read-only database user of a stack.
 
-These are the queue, the bucket, the tables and the read-only database user.
+The programs of the stack start afterwards.
 """

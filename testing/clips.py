@@ -16,7 +16,7 @@ KEY = "76a6c65c5ea762046bd749a2e632ccbb"
 
 
 def make(path: Path, *arguments: str) -> Path:
-    """Run ffmpeg with `arguments`, with `path` as the output file."""
+    """Run ffmpeg with `arguments`. The output file is `path`."""
     subprocess.run(["ffmpeg", "-nostdin", "-y", "-v", "error", *arguments, str(path)], check=True)
     return path
 
@@ -35,7 +35,7 @@ def cut(source: Path, ratio: float) -> Path:
 
 
 def overwrite(source: Path, at: float, count: int = 400) -> Path:
-    """Write a copy of a file with `count` bytes overwritten, starting at `at` (0 to 1) of its length."""
+    """Write a copy of a file with `count` bytes overwritten, from the share `at` of its length (0 to 1)."""
     content = bytearray(source.read_bytes())
     start = round(len(content) * at)
     content[start : start + count] = bytes((37 * i + 11) % 256 for i in range(count))

@@ -26,14 +26,14 @@ KEYS = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": KEY, "AWS_DEFAULT_REG
 
 
 def program() -> str | None:
-    """Return the path of the emulator from `make setup`, or else of the emulator in PATH."""
+    """Return the path of the emulator that `make setup` installed, else of the emulator in PATH."""
     installed = ROOT / ".tools/emulator/bin/ministack"
     return str(installed) if installed.exists() else shutil.which("ministack")
 
 
 @contextmanager
 def running_emulator(command: str) -> Iterator[str]:
-    """Run the emulator in a temporary folder; yield its endpoint URL."""
+    """Context manager: run the emulator in a temporary folder. Yield its endpoint URL."""
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="emulator-") as folder:
         environment = os.environ | {

@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Call:
-    """One call of the client, and its result or exception."""
+    """One recorded call of the client, with its result or its exception."""
 
     operation: str
     options: dict[str, Any]

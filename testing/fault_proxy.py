@@ -84,11 +84,14 @@ class FaultProxy:
         self._server.server_close()
 
     def inject(self, fault: Fault, action: str = ALL) -> None:
-        """Apply the fault to later requests for `action`."""
+        """Apply the fault to all later requests for `action`."""
         self.faults[action] = fault
 
     def heal(self) -> float:
-        """Forward all later requests. Return the current time. Requests that hang continue to hang."""
+        """Forward all later requests. Return the current time.
+
+        Requests that hang already continue to hang.
+        """
         self.faults.clear()
         return time.monotonic()
 
@@ -97,7 +100,7 @@ class FaultProxy:
         return sum(1 for at, name in list(self.seen) if name == action and at >= since)
 
     def fault_for(self, action: str) -> Fault | None:
-        """Return the fault for a request for `action`."""
+        """Return the fault that applies to a request for `action`."""
         return self.faults.get(action) or self.faults.get(ALL)
 
     def hang(self) -> None:

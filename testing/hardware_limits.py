@@ -34,7 +34,7 @@ def cpu_quota(cores: float) -> Iterator[Path]:
 
 
 def enter(group: Path, pid: int) -> None:
-    """Put a process and its descendants into the cgroup. Their later children inherit the cgroup."""
+    """Put a process and its descendants into the cgroup. Their later children are in the cgroup too."""
     process = psutil.Process(pid)
     for each in (process, *process.children(recursive=True)):
         (group / "cgroup.procs").write_text(str(each.pid))
@@ -42,7 +42,7 @@ def enter(group: Path, pid: int) -> None:
 
 @contextmanager
 def slow_disk(folder: Path, bytes_per_second: int) -> Iterator[Path]:
-    """Mount a write-through disk with a limited rate.
+    """Mount a disk without write cache, and limit the rate of its reads and writes.
 
     The limit applies to this process and to its new children.
     """

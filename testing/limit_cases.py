@@ -1,4 +1,7 @@
-"""Six cells under an imposed limit, run by the real programs, and their diagnosis by `report`."""
+"""Six cells whose bottleneck is known, because a limit is imposed on it.
+
+The real programs run each cell, and `report` diagnoses it.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ Limit = Callable[[Stack], AbstractContextManager[tuple[dict[str, str], Callable[
 class Case:
     """A cell under an imposed limit.
 
-    The run on `slots` is diagnosed alone, and with a comparable run on another number of slots.
+    The run with `slots` slots is diagnosed alone, and with a comparable run with another number of slots.
     """
 
     label: Cause
@@ -62,7 +65,7 @@ class Diagnosis:
 
 
 def diagnose(case: Case, base: Stack) -> Diagnosis:
-    """Run the cell and a comparable one under the limit. Return the verdicts.
+    """Run the cell and a comparable cell under the limit. Return the verdicts.
 
     The runs use a separate database.
     """

@@ -1,4 +1,7 @@
-"""Test messages, valid as from a Celery producer or malformed, and functions that send them."""
+"""Test messages and functions that send them.
+
+The messages are valid, as from a Celery producer, or malformed.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +72,7 @@ def _encoded(message: dict[str, Any]) -> str:
 
 
 def zip_bomb(size_bytes: int = 100_000_000) -> str:
-    """Return a small message that a worker without hardening unpacks to `size_bytes`."""
+    """Return a small message that becomes `size_bytes` large when kombu decompresses it."""
     bomb = b64(gzip.compress(b"0" * size_bytes, 9))
     return _encoded(envelope(body=bomb, headers__compression="application/x-gzip"))
 

@@ -30,7 +30,7 @@ class Stack:
     environment: dict[str, str]
 
     def run(self, *arguments: str, **options: str) -> subprocess.CompletedProcess[str]:
-        """Run `python -m …` in the stack. `options` are the Make variables."""
+        """Run `python -m …` in the stack. `options` are the options that `make` would pass."""
         command = [str(ROOT / ".venv/bin/python"), "-m", *arguments]
         environment = self.environment | options
         return subprocess.run(

@@ -10,9 +10,9 @@ T = TypeVar("T")
 
 
 def until(condition: Callable[[], T], what: str, seconds: float = 30.0, every: float = 0.05) -> T:
-    """Return the first true value of `condition()`.
+    """Poll `condition()` until its value is true, and return that value.
 
-    After the deadline, raise AssertionError with the text `what`.
+    After `seconds`, raise AssertionError with the text `what`.
     """
     deadline = time.monotonic() + seconds
     while not (value := condition()):

@@ -74,7 +74,7 @@ def test_every_path_of_the_repository_in_a_page_exists(path: Path) -> None:
 
 @pytest.mark.parametrize("path", WRITTEN, ids=str)
 def test_text_is_wrapped(path: Path) -> None:
-    """Tables, pictures, code and lines that hold one long link cannot be wrapped."""
+    """Tables, pictures, code and lines with one long link are exempt, because they cannot be wrapped."""
     lines = without_code(text_of(path)).splitlines()
     prose = [line for line in lines if not re.match(r"\||!\[|\[!\[| {4}|#", line) and "](" not in line]
     assert [line for line in prose if len(line) > COLUMNS] == []
@@ -124,7 +124,7 @@ def make_environment(command: str) -> dict[str, str]:
 
 
 def parsed(arguments: list[str], environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> tuple:
-    """Return the request and the monitor flag that the injector's command line is parsed to."""
+    """Return the request and the monitor flag that the injector reads from its command line."""
     requests = []
     with monkeypatch.context() as patch:
         for name in ("COUNT", "SIZE", "MODE", "RATE", "FILE", "USER_ID", "PROFILE", "RUN_ID", "TASK", "PAYLOAD"):

@@ -1,4 +1,4 @@
-"""Third-party images are named in three files. They must agree, and each tag must be an exact version."""
+"""The three files that name third-party images agree, and each tag is an exact version."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Make options are data. They are not executed, and an empty one stays empty."""
+"""Make options are data: they are not executed, and an empty option stays empty."""
 
 import os
 import re
@@ -11,7 +11,7 @@ PROBE = "\nprobe:\n\t@printf '%s|' \"$$SIZE\"\nwords:\n\t@set -f; printf '%s|' $
 
 
 def outside(**variables):
-    """Return this environment without the variables of a surrounding make."""
+    """Return this environment without the variables of a `make` that runs the tests."""
     return {key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS"))} | variables
 
 

@@ -1,4 +1,4 @@
-"""The permissions in docs/operating.md: each role is allowed every AWS call of its program."""
+"""The permissions in docs/operating.md allow each role every AWS call of its program."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def _with_concurrency(settings: Settings, concurrency: int | None) -> Settings:
 
 
 def _prepare(settings: Settings) -> IO[str]:
-    """Check the requirements of a worker and log problems. Return the lock on the work folder."""
+    """Check the requirements of a worker and log problems. Return the open lock file of the work folder."""
     worker = settings.worker
     require_ffmpeg()
     ports.require_free(worker.metrics_host, worker.metrics_port, "the worker", "AFORO_WORKER_METRICS_PORT")

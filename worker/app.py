@@ -14,11 +14,13 @@ from celery.signals import worker_process_init, worker_ready
 from prometheus_client import CollectorRegistry
 from sqlalchemy.exc import SQLAlchemyError
 
+from aforo.process_identity import WorkerProcess
 from aforo.sqs import MessagePolicy, ReceivedMessage, UnsupportedApp, VisibilityHeartbeat, harden
 from aforo.telemetry import instrument
 from aforo.telemetry.celery_events import Forwarder, forward_events
 from aforo.telemetry.label_values import Operation
 from aforo.telemetry.node import NodeCollector, slot_pids
+from aforo.telemetry.slot_number import slot_number
 from aforo.telemetry.worker_metrics import WorkerMetrics
 from core import aws, database, sqs_queue
 from core.broker import make_celery
@@ -30,6 +32,7 @@ from worker import cleanup, task
 from worker.bandwidth_limits import bandwidth_limits
 from worker.claims import BEAT_SECONDS, Claims
 from worker.dead_letter_watch import DeadLetterWatch
+from worker.media.thread_budget import thread_budget
 from worker.media.transcode import Transcoder
 from worker.outage_log import OutageLog, RejectedTasks
 from worker.payload import check_payload
@@ -97,7 +100,11 @@ def serve_metrics(parts: WorkerApp, settings: Settings) -> None:
         parts.registry,
         (worker.metrics_host, [worker.metrics_port]),
         lambda consumer: NodeCollector(places, slot_pids(consumer), limits),
-        worker.profile,
+        {
+            "profile": worker.profile,
+            "threads_setting": str(worker.threads or "auto"),
+            "threads": str(thread_budget(worker)),
+        },
         parts.forwarder,
     )
 
@@ -118,8 +125,11 @@ def watch_dead_letters(parts: WorkerApp, settings: Settings) -> None:
 
 
 def write_heartbeats(parts: WorkerApp, settings: Settings) -> None:
-    """Write a heartbeat row, so that other workers know on shutdown that they are not the last one."""
-    claims, worker = _claims(settings, forks=True), Slot.this()
+    """Write a heartbeat row at intervals, so that other workers know that this worker is alive.
+
+    On shutdown, a worker thereby detects whether it is the last one.
+    """
+    claims, worker = _claims(settings, forks=True), WorkerProcess.this()
 
     def write_heartbeat() -> None:
         try:
@@ -150,7 +160,7 @@ def clean_up(parts: WorkerApp, settings: Settings) -> None:
 
 
 def clean_up_after_dead_slots(settings: Settings) -> None:
-    """Delete the files of a killed slot when its replacement starts."""
+    """Delete the files of a killed task process when its replacement starts."""
 
     def clean_up(**_signal: object) -> None:
         cleanup.clean_up_dead_slots(settings.worker.work_path)
@@ -162,34 +172,37 @@ def leave(settings: Settings) -> None:
     """Free this worker's claims and remove its heartbeat row. The last worker interrupts the open runs."""
     claims = _claims(settings, forks=True)
     claims.release_dead_claims()
-    if claims.remove_worker(Slot.this()):
+    if claims.remove_worker(WorkerProcess.this()):
         claims.interrupt_runs()
 
 
 def _claims(settings: Settings, *, forks: bool = False) -> Claims:
     sessions = database.open_sessions(database.open_engine(settings.database.url, forks=forks))
     lease = float(settings.queue.visibility_timeout_seconds)
-    return Claims(sessions, lease, settings.worker.max_attempts, settings.storage.processed_prefix)
+    return Claims(sessions, lease, settings.worker.max_executions, settings.storage.processed_prefix)
 
 
 def _one_per_process(settings: Settings, worker_metrics: WorkerMetrics) -> Callable[[], task.TaskContext]:
-    """Return a function that builds the task context once per process.
+    """Return a function that returns the task context of the calling process.
 
-    A forked child has another pid, so it builds its own task context.
+    The first call in a process builds the context. A forked child has another pid, so it builds its own. Create the
+    function in the worker's main process.
     """
+    worker = WorkerProcess.this()
 
     @lru_cache(maxsize=1)
     def context_of(_pid: int) -> task.TaskContext:
-        return _task_context(settings, worker_metrics)
+        return _task_context(settings, worker_metrics, worker)
 
     return lambda: context_of(os.getpid())
 
 
-def _task_context(settings: Settings, worker_metrics: WorkerMetrics) -> task.TaskContext:
+def _task_context(settings: Settings, worker_metrics: WorkerMetrics, worker: WorkerProcess) -> task.TaskContext:
     work_path = settings.worker.work_path.resolve() / str(os.getpid())
     work_path.mkdir(parents=True, exist_ok=True)
+    process = WorkerProcess.this()
     return task.TaskContext(
-        slot=Slot.this(),
+        slot=lambda: Slot(process, worker, slot_number()),
         claims=_claims(settings),
         storage=open_storage(settings),
         transcoder=Transcoder.from_settings(settings.worker),

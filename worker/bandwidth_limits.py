@@ -1,7 +1,7 @@
 """Bandwidth limits of disk and storage, measured before any work.
 
-An analysis compares them with the traffic of a run. A worker measures the limits when it starts, at most once a day per
-disk and bucket. A limit that cannot be measured is omitted.
+The analysis compares the traffic of a run with these limits. A worker measures the limits when it starts, at most once
+a day per disk and bucket. A limit that cannot be measured is omitted.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def bandwidth_limits(settings: Settings) -> Limits:
     The result is cached for a day per disk and bucket.
     """
     folder = settings.worker.work_path
-    file, place = folder.with_name(f"{folder.name}-ceilings.json"), _place(settings)
+    file, place = folder.with_name(f"{folder.name}-bandwidth-limits.json"), _place(settings)
     limits = _read_cache(file, place)
     if limits is None:
         limits = _measure(settings)
@@ -60,11 +60,11 @@ def _place(settings: Settings) -> str:
     """Return the cache key: disk, bucket and setting."""
     device, source = settings.worker.work_path.stat().st_dev, settings.aws.endpoint_of("s3")
     bucket = f"{source} {settings.storage.bucket}" if settings.storage.backend == "s3" else ""
-    return f"{device} {bucket} {settings.worker.ceilings}"
+    return f"{device} {bucket} {settings.worker.bandwidth_limits}"
 
 
 def _measure(settings: Settings) -> Limits:
-    scope = settings.worker.ceilings
+    scope = settings.worker.bandwidth_limits
     limits = _tolerant(lambda: disk_limits(settings.worker.work_path)) if scope != "none" else {}
     is_own = settings.aws.endpoint_of("s3") is not None  # an emulator or a test server, where objects trigger nothing
     if settings.storage.backend == "s3" and (scope == "all" or (scope == "local" and is_own)):
@@ -165,13 +165,13 @@ def _read_cache(file: Path, place: str) -> Limits | None:
     try:
         cached = json.loads(file.read_text(encoding="utf-8"))
         is_valid = cached["place"] == place and 0 <= time.time() - cached["measured_at"] < VALID_SECONDS
-        return dict(cached["ceilings"]) if is_valid else None
+        return dict(cached["limits"]) if is_valid else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 def _write_cache(file: Path, place: str, limits: Limits) -> None:
-    content = {"place": place, "measured_at": time.time(), "ceilings": limits}
+    content = {"place": place, "measured_at": time.time(), "limits": limits}
     try:
         file.write_text(json.dumps(content), encoding="utf-8")
     except OSError as error:

@@ -15,11 +15,12 @@ from typing import Any
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
+from aforo.process_identity import WorkerProcess, may_live
 from core.database import Sessions
 from core.models import ExecutionRow, RunRow, VideoRow, WorkerRow
 from core.run import RunStatus
 from core.video import FINAL_STATES, Outcome, Reason, VideoState
-from worker.slot import Slot, may_live
+from worker.slot import Slot
 
 #: interval of a worker's heartbeats, and the age of the last one at which a worker counts as dead
 BEAT_SECONDS = 20.0
@@ -63,7 +64,10 @@ class _Ending:
     started: float = field(default_factory=time.perf_counter)
 
     def columns(self) -> dict[str, Any]:
-        """Return the column values of the execution. `finish_seconds` excludes the commit that stores it."""
+        """Return the column values of the execution.
+
+        `finish_seconds` cannot include the commit that stores it.
+        """
         finish_seconds = time.perf_counter() - self.started
         return self.measured | {"reason": self.reason, "ended_at": self.at, "finish_seconds": finish_seconds}
 
@@ -74,7 +78,7 @@ class Claims:
 
     sessions: Sessions
     lease_seconds: float
-    max_attempts: int
+    max_executions: int
     processed_prefix: str
 
     def claim(self, video_id: str, slot: Slot, receive_count: int | None, started_at: float) -> Claim | ClaimDenied:
@@ -91,7 +95,7 @@ class Claims:
                 _record_duplicate(session, video, slot, receive_count, started_at)
                 return denial
             _close_lost_executions(session, video)
-            if video.execution_number >= self.max_attempts:
+            if video.execution_number >= self.max_executions:
                 _finalise(video, VideoState.FAILED, Reason.WORKER_LOST)
                 return ClaimDenied.EXHAUSTED
             return self._grant(session, video, slot, receive_count, started_at)
@@ -124,7 +128,7 @@ class Claims:
 
         After the last allowed execution, fail the video instead.
         """
-        if claim.execution_number >= self.max_attempts:
+        if claim.execution_number >= self.max_executions:
             return self.finish(claim, VideoState.FAILED, measured, reason)
         values, ending = {"state": VideoState.UPLOADED, **_UNOWNED}, _Ending(measured, reason)
         with self.sessions.begin() as session:
@@ -171,15 +175,15 @@ class Claims:
                 video.lease_until = 0.0
         return len(dead)
 
-    def write_heartbeat(self, worker: Slot) -> None:
+    def write_heartbeat(self, worker: WorkerProcess) -> None:
         """Record that this worker is alive."""
         with self.sessions.begin() as session:
             session.merge(WorkerRow(owner=worker.owner, seen_at=time.time()))
 
-    def remove_worker(self, worker: Slot) -> bool:
+    def remove_worker(self, worker: WorkerProcess) -> bool:
         """Delete the rows of this worker and of silent workers. Return True if no live worker is left.
 
-        The deletion and the check are two transactions. If several workers stop together, the last worker to check sees
+        The deletion and the check are two transactions. If several workers stop together, the last one to check sees
         that all rows are deleted.
         """
         oldest = time.time() - SILENCE_SECONDS
@@ -212,7 +216,7 @@ class Claims:
         video.execution_number += 1
         video.state = VideoState.PROCESSING
         video.started_at = video.started_at or started_at
-        video.owner, video.lease_until = slot.owner, time.time() + self.lease_seconds
+        video.owner, video.lease_until = slot.process.owner, time.time() + self.lease_seconds
         row = _execution_row(video, slot, receive_count, started_at)
         session.add(row)
         session.flush()
@@ -251,8 +255,9 @@ def _execution_row(video: VideoRow, slot: Slot, receive_count: int | None, start
         run_id=video.run_id,
         video_id=video.id,
         execution_number=video.execution_number,
-        node=slot.node,
-        slot=slot.pid,
+        node=slot.process.node,
+        worker=slot.worker.owner,
+        slot=slot.number,
         receive_count=receive_count,
         started_at=started_at,
     )

@@ -1,4 +1,4 @@
-"""Cleanup after a killed worker: its programs, its files, and outputs of outdated executions."""
+"""Cleanup after a killed worker: its processes, its files, and outputs of outdated executions."""
 
 from __future__ import annotations
 
@@ -47,7 +47,10 @@ def take_work_folder(folder: Path) -> IO[str]:
 
 
 def clean_up_work_folder(folder: Path) -> None:
-    """End the programs of a killed worker and delete its files. This worker must hold the folder's lock."""
+    """Kill the processes of a killed worker and delete its files.
+
+    The calling worker must hold the lock of the folder.
+    """
     ended = end_orphans(folder)
     for leftover in folder.iterdir():
         if leftover.name != LOCK:

@@ -1,8 +1,7 @@
 """Dead-letter watch: fail the videos whose messages are in the dead-letter queue.
 
-The transport moves invalid messages to the dead-letter queue. SQS moves messages there that were received too often.
-The watch reads the queue, so it handles both kinds, whenever they were moved. Dead-lettered messages stay in the queue
-for people to examine.
+The transport moves invalid messages to the dead-letter queue. SQS moves messages there after too many receives. The
+watch reads the queue, so it handles both kinds. Dead-lettered messages stay in the queue for people to examine.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from aforo.sqs.redrive_policy import url_of_arn
 from aforo.telemetry import event_channel
 from aforo.telemetry.label_values import Operation
 from core import sqs_queue
@@ -82,7 +82,7 @@ class DeadLetterWatch:
         arn = sqs_queue.read_attributes(self.client, self.queue_url).dead_letter_arn
         if arn is None:
             return
-        url = sqs_queue.url_of_arn(self.client, arn)
+        url = url_of_arn(self.client, arn)
         depth = sqs_queue.read_attributes(self.client, url).total
         if depth == self._handled_depth and time.monotonic() - self._read_at < REREAD_SECONDS:
             return

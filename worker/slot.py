@@ -1,63 +1,19 @@
-"""Slot: one worker process, with an identity that clock changes and reused pids do not affect."""
+"""Slot: one place of a worker, which runs one task at a time."""
 
 from __future__ import annotations
 
-import os
-import platform
 from dataclasses import dataclass
-from pathlib import Path
 
-import psutil
-
-from aforo.kernel import boot_id
-
-_GONE = {b"Z", b"X"}
+from aforo.process_identity import WorkerProcess
 
 
 @dataclass(frozen=True)
 class Slot:
-    """One worker process: node name, pid, and the start time that makes the pid unique."""
+    """One place of a worker: its process, the worker's main process, and the slot's number.
 
-    node: str
-    pid: int
-    start: str
-
-    @classmethod
-    def this(cls) -> Slot:
-        """Return the slot of the calling process."""
-        return cls(platform.node(), os.getpid(), start_of(os.getpid()) or "")
-
-    @property
-    def owner(self) -> str:
-        """Return the text that identifies this slot in a claim."""
-        return f"{self.node}|{self.pid}|{self.start}"
-
-
-def may_live(owner: str) -> bool:
-    """Return True if the slot that owns a claim is on another node, or its process is alive."""
-    node, pid, start = owner.rsplit("|", 2)
-    return node != platform.node() or start_of(int(pid)) == start
-
-
-def start_of(pid: int) -> str | None:
-    """Return a process's start time, unaffected by clock changes. Return None for a dead process.
-
-    Linux counts the start time in ticks since boot. psutil adds the boot time, which changes with the clock. Other
-    kernels store the start time itself.
+    The number is that of `aforo.telemetry.slot_number`. The replacement of a dead child has the number of that child.
     """
-    boot = boot_id()
-    if boot is None:
-        return _start_by_clock(pid)
-    try:
-        state, *others = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-    except OSError:
-        return None
-    return None if state in _GONE else f"{boot[:8]}:{int(others[18])}"  # field 22 of proc(5); `state` is the third
 
-
-def _start_by_clock(pid: int) -> str | None:
-    try:
-        process = psutil.Process(pid)
-        return None if process.status() == psutil.STATUS_ZOMBIE else f"{process.create_time():.2f}"
-    except psutil.NoSuchProcess:
-        return None
+    process: WorkerProcess
+    worker: WorkerProcess
+    number: int

@@ -41,25 +41,28 @@ _STORAGE_REASONS: dict[type[storage.StorageError], Reason] = {
 
 
 class ReturnedToQueue(Reject):
-    """Raised to end a delivery and return its message to the queue. The metrics count the delivery under `outcome`."""
+    """Exception that ends a delivery and returns its message to the queue.
+
+    The metrics count the delivery under `outcome`.
+    """
 
     def __init__(self, outcome: str, why: str = "") -> None:
         super().__init__(why, requeue=True)
         self.outcome, self.why = outcome, why
 
     def __reduce__(self) -> tuple[type[ReturnedToQueue], tuple[str, str]]:
-        """Return the constructor call for pickle. Without it, `Reject` would pickle other arguments."""
+        """Return the constructor call for pickle, because `Reject` would pickle other arguments."""
         return type(self), (self.outcome, self.why)
 
 
 @dataclass
 class TaskContext:
-    """Dependencies of the task in one slot.
+    """Dependencies of the task in one process. `slot()` returns the slot of the calling thread.
 
-    They are created after the fork, because clients and engines do not survive a fork.
+    Create a context after the fork, because clients and engines do not survive a fork.
     """
 
-    slot: Slot
+    slot: Callable[[], Slot]
     claims: Claims
     storage: Storage
     transcoder: Transcoder
@@ -115,7 +118,7 @@ def _deliver(
 ) -> dict[str, Any]:
     timer = StageTimer()
     with timer(Stage.CLAIM):
-        claim = context.claims.claim(video_id, context.slot, message.receive_count if message else None, started_at)
+        claim = context.claims.claim(video_id, context.slot(), message.receive_count if message else None, started_at)
     if isinstance(claim, ClaimDenied):
         return _end_denied(context, claim, video_id, run_id)
     execution = Execution(context, claim, timer)
@@ -137,7 +140,7 @@ def _end_denied(context: TaskContext, denial: ClaimDenied, video_id: str, run_id
     if denial is ClaimDenied.UNKNOWN:
         raise Reject(f"{video_id}: {denial}", requeue=True)
     if denial is ClaimDenied.EXHAUSTED:
-        context.delete_outputs(run_id, video_id, range(1, context.claims.max_attempts + 1))
+        context.delete_outputs(run_id, video_id, range(1, context.claims.max_executions + 1))
         raise VideoFailed(Reason.WORKER_LOST, f"{video_id}: no execution is left")
     return {"outcome": Outcome.DUPLICATE.value}
 
@@ -222,6 +225,6 @@ class Execution:
     def _delete_earlier_outputs(self) -> None:
         """Delete the outputs of earlier executions.
 
-        This is done before and after the work, because a stale worker may upload its output during the work.
+        The task calls this before and after the work, because a stale worker may upload its output during the work.
         """
         self.context.delete_outputs(self.claim.run_id, self.claim.video_id, range(1, self.claim.execution_number))

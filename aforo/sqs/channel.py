@@ -1,4 +1,4 @@
-"""The hardened channel: kombu's SQS channel, extended to survive SQS failures and malformed messages.
+"""The hardened channel: kombu's SQS channel, which survives SQS failures and malformed messages.
 
 The channel covers the event loop of the prefork, threads and solo pools. Under eventlet and gevent, kombu receives
 through other code, which this module does not change. Each override names the defect of kombu 5.7.0 that it fixes.
@@ -57,10 +57,10 @@ class Channel(FinishingChannel):
         return 0
 
     def _is_duplicate(self, message: ReceivedMessage) -> bool:
-        """Return True if this delivery is in progress or its message is finished.
+        """Return True if this worker is already processing this delivery, or has finished its message.
 
-        Defect: kombu counts held messages by receipt handle. If SQS repeats an answer, kombu therefore starts one task
-        more than there are slots.
+        Defect: kombu counts the messages of a worker by receipt handle. If SQS repeats an answer, kombu therefore
+        starts one task more than there are slots.
         """
         return message.receipt_handle in self.qos._delivered or self._deletes.delete_again(message)
 

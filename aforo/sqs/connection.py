@@ -1,4 +1,4 @@
-"""Receive calls to SQS that always end: with messages, or with the reason for having none."""
+"""Receive calls to SQS. Each call ends with messages, or with the reason why there are none."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _DENIED = ("AccessDenied", "Expired", "InvalidClientTokenId", "Signature", "Unre
 
 
 class FailedPoll(dict[str, Any]):
-    """Result of a receive call without messages, with the reason.
+    """Result of a failed receive call: no messages, and the reason.
 
     The class is a dict, because kombu reads the result as an SQS answer.
     """

@@ -6,7 +6,6 @@ policy is also read in the worker's event loop, so all calls have short timeouts
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import time
@@ -20,6 +19,7 @@ from aforo.sqs.batch_threads import BatchThreads
 from aforo.sqs.message import ReceivedMessage
 from aforo.sqs.observer import InvalidReason, Observer, Operation
 from aforo.sqs.redelivery import ClientOf, batch_error
+from aforo.sqs.redrive_policy import RedrivePolicy, url_of_arn
 
 logger = logging.getLogger(__name__)
 #: how long a redrive policy is cached
@@ -124,14 +124,8 @@ class DeadLetterQueue:
     def _read_target(self, message: ReceivedMessage) -> str | None:
         client = self.client_of(message.queue)
         answer = client.get_queue_attributes(QueueUrl=message.queue_url, AttributeNames=["RedrivePolicy"])
-        policy = json.loads(answer.get("Attributes", {}).get("RedrivePolicy") or "{}")
-        arn = policy.get("deadLetterTargetArn")
-        return None if arn is None else _url_of_arn(client, arn)
-
-
-def _url_of_arn(client: Any, arn: str) -> str:
-    account, name = arn.split(":")[-2:]
-    return str(client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"])
+        policy = RedrivePolicy.of(answer.get("Attributes", {}))
+        return None if policy is None else url_of_arn(client, policy.dead_letter_arn)
 
 
 def _split(moves: list[_Move]) -> Iterator[list[_Move]]:

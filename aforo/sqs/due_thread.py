@@ -1,4 +1,4 @@
-"""One background thread that serves items at their due times."""
+"""A background thread that processes each item at its due time."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ Item = TypeVar("Item", bound=Hashable)
 
 
 class DueThread(Generic[Item]):
-    """Serve items at their due times, in a daemon thread that runs while items are scheduled.
+    """Call `serve` with each scheduled item at its due time, in one daemon thread.
 
-    `serve` must not raise. `serve` returns the seconds until the item is due again, or None to drop the item.
+    The thread runs while items are scheduled. `serve` must not raise. It returns the seconds until the item is due
+    again, or None to drop the item.
     """
 
     def __init__(self, name: str, serve: Callable[[Item], float | None]) -> None:
@@ -25,7 +26,7 @@ class DueThread(Generic[Item]):
         self._thread: threading.Thread | None = None
 
     def schedule(self, item: Item, seconds: float) -> None:
-        """Serve `item` after a delay. This replaces the earlier schedule of `item`."""
+        """Serve `item` after `seconds`. This replaces the earlier schedule of `item`."""
         with self._changed:
             self._due[item] = time.monotonic() + seconds
             if self._thread is None:

@@ -1,4 +1,4 @@
-"""Finishing: acknowledge, reject or return received messages."""
+"""Acknowledge, reject or return the messages that the worker has received."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 class QoS(SQS.QoS):
-    """Messages that the worker has received and not finished."""
+    """Messages that the worker has received and not finished. kombu names this class QoS."""
 
     def apply_backoff_policy(
         self, routing_key: str, delivery_tag: str, backoff_policy: Any, backoff_tasks: Any

@@ -8,10 +8,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class ReceivedMessage:
-    """One delivery of a message. Every delivery of a message has another receipt handle.
+    """One delivery of a message. Each delivery of the same message has its own receipt handle.
 
     `queue` is kombu's name of the queue. In a task, `queue` is the last part of the queue URL. `sent_at` is in epoch
-    seconds, or None without the attribute SentTimestamp.
+    seconds, or None if SQS did not return the attribute SentTimestamp.
     """
 
     queue: str
@@ -42,7 +42,7 @@ class ReceivedMessage:
 
     @classmethod
     def from_kombu(cls, message: Any, queue_names: dict[str, str]) -> ReceivedMessage | None:
-        """Create the message from kombu's message. Return None if that did not come from SQS.
+        """Convert kombu's message. Return None if the message did not come from SQS.
 
         `queue_names` maps kombu's names of the queues to their URLs. The routing key is not used, because it is the
         queue name that the sender wrote.
@@ -55,7 +55,7 @@ class ReceivedMessage:
 
     @classmethod
     def from_request(cls, request: Any) -> ReceivedMessage | None:
-        """Create the message from a running task's `self.request`. Return None if its broker is not SQS."""
+        """Convert a running task's `self.request`. Return None if the task's broker is not SQS."""
         info = (request.properties or {}).get("delivery_info") or {}
         if not info.get("sqs_message"):
             return None

@@ -10,7 +10,7 @@ from typing import Protocol
 
 
 class Label(str, Enum):  # not enum.StrEnum: the library runs on Python 3.10
-    """Base of the closed sets of label values. `str(member)` is the label value."""
+    """Base class of the closed sets of label values. `str(member)` is the label value."""
 
     __str__ = str.__str__
 
@@ -47,7 +47,7 @@ class InvalidReason(Label):
 
 
 class Operation(Label):
-    """Operation of the transport during which an error was logged and ignored."""
+    """Operation of the transport. The label of an error that was logged and ignored."""
 
     DELETE = "delete"  # the delete is retried
     DEAD_LETTER = "dead_letter"  # SQS delivers the message again
@@ -57,7 +57,10 @@ class Operation(Label):
 
 
 class ExtensionResult(Label):
-    """Result of one heartbeat tick: the worse of extending the visibility and renewing the lease."""
+    """Result of one heartbeat tick: the worse of two results.
+
+    One result is that of extending the visibility, the other is that of renewing the lease.
+    """
 
     OK = "ok"
     FAILED = "failed"  # the next tick tries again
@@ -67,7 +70,8 @@ class ExtensionResult(Label):
 class Observer(Protocol):
     """Callbacks for the transport events that an app may want to count.
 
-    Background threads also call the methods. A heartbeat in a forked child calls the child's copy of the observer.
+    Background threads also call these methods. In a forked child, the visibility heartbeat calls the child's own copy
+    of the observer.
     """
 
     def polled(self, result: PollResult) -> None:

@@ -1,4 +1,4 @@
-"""Polling: the times of receive calls and the pauses after failed ones."""
+"""Polling: the times of the receive calls, and the pauses after failed receive calls."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ class PollingChannel(TimedChannel):
 
     @property
     def wait_time_seconds(self) -> int:
-        """Return the long-poll time, limited so that a stuck poll ends soon.
+        """Return the long-poll time in seconds, limited so that a poll without an answer ends soon.
 
-        After a network outage, a stuck poll must end within 15 s of the return of the network.
+        After a network outage, such a poll must end within 15 s of the return of the network.
         """
         return min(LONGEST_POLL_SECONDS, int(super().wait_time_seconds))
 
@@ -81,10 +81,10 @@ class PollingChannel(TimedChannel):
         self._wake()
 
     def basic_cancel(self, consumer_tag: str) -> None:
-        """Stop consuming, and wait for the open receive call to end. kombu then releases its messages.
+        """Stop consuming, and wait for the open receive call to end.
 
-        Defect: kombu leaves the receive call open in SQS, which delivers the next message to that call. The message
-        stays invisible for the visibility timeout.
+        kombu then returns the messages of the channel to the queue. Defect: kombu leaves the receive call open in SQS,
+        which delivers the next message to that call. The message stays invisible for the visibility timeout.
         """
         super().basic_cancel(consumer_tag)
         self._await_open_polls()

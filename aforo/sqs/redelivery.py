@@ -1,6 +1,6 @@
 """Return a message to its queue, and recognise the errors that a retry cannot fix.
 
-The calls run in the worker's event loop, so they have short timeouts and do not raise.
+The calls to SQS run in the worker's event loop, so they have short timeouts and do not raise.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ClientOf = Callable[[str], Any]
 
 
 def redelivery_seconds(receive_count: int, first_seconds: float, jitter: float | None = None) -> int:
-    """Return how long a returned message stays invisible.
+    """Return the time in seconds for which a returned message stays invisible.
 
     The time doubles with each delivery. Half of the time is random.
     """

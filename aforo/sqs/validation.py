@@ -1,6 +1,6 @@
 """Check a message before Celery decodes it.
 
-Without this check, five malformed shapes end the worker and two lose the message.
+Without this check, five kinds of malformed message end the worker, and two kinds are lost.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class InvalidMessage(Exception):
 
 
 def read_call(body: object, largest_body_bytes: int = LARGEST_BODY_BYTES, allows_compression: bool = False) -> Call:
-    """Return the call in a Celery message; raise InvalidMessage.
+    """Return the call in a Celery message. Raise InvalidMessage if the message is malformed.
 
     The message is JSON of protocol 2, in kombu's envelope for SQS. Everything is checked before Celery's own decoders
     run. Nothing is decompressed or unpickled here.

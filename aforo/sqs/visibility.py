@@ -29,15 +29,15 @@ _WORST_FIRST = (ExtensionResult.GONE, ExtensionResult.FAILED, ExtensionResult.OK
 
 
 class VisibilityHeartbeat:
-    """Extend the visibility of a message while a `with` block runs, every third of the timeout.
+    """Keep a message invisible while a `with` block runs, by a tick every third of the timeout.
 
-    `client` is an SQS client with short timeouts. Each tick also calls `renew`, which renews the lease of the message
-    and returns False if the lease is lost. The observer gets the worst result of each tick. No failure reaches the
-    task.
+    Each tick extends the visibility and calls `renew`. `renew` renews the lease of the message and returns False if the
+    lease is lost. `client` is an SQS client with short timeouts. The observer gets the worse result of each tick. No
+    failure reaches the task.
 
-    The ticks end when the lease is lost, not when the message is. After an outage longer than the visibility timeout,
-    SQS delivers the message again. The lease is still renewed, so the second delivery detects that the work is in
-    progress. From then on the observer gets only the failures of the lease.
+    After an outage longer than the visibility timeout, SQS delivers the message again. The ticks then go on and renew
+    the lease, so the second delivery detects that the work is in progress. From then on the observer gets only the
+    failures of the lease. The ticks end when the lease is lost.
     """
 
     def __init__(
@@ -67,7 +67,10 @@ class VisibilityHeartbeat:
             self._in_tick.release()
 
     def interval_seconds(self) -> float:
-        """Return the time to the next tick: a third of the timeout, less up to a random tenth of that."""
+        """Return the seconds until the next tick.
+
+        The interval is a third of the visibility timeout, shortened by a random 0 to 10 %.
+        """
         return self._timeout_seconds / 3 * random.uniform(0.9, 1)  # noqa: S311 (it spreads the calls)
 
     def tick(self) -> bool:
@@ -109,7 +112,7 @@ class VisibilityHeartbeat:
 
 
 def _tick(heartbeat: VisibilityHeartbeat) -> float | None:
-    """Run one tick. Return the time until the next tick, or None after the last tick.
+    """Run one tick. Return the seconds until the next tick, or None after the last tick.
 
     An observer that raises must not end the other heartbeats.
     """

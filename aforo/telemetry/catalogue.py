@@ -51,9 +51,14 @@ WORKER = (
     Metric(
         "aforo_worker_info",
         G,
-        "Always 1; versions and profile of this worker, one series per queue it reads.",
-        ("version", "celery", "ffmpeg", "profile", "queue"),
+        "Always 1; the conditions of this worker: its programs, settings, machine and limits.",
+        (
+            *("worker", "version", "python", "celery", "kombu", "transport", "pool", "profile", "threads_setting"),
+            *("threads", "ffmpeg", "image", "cpu_model", "instance_type", "cores", "smt", "memory_bytes"),
+            *("cpu_quota_cores", "memory_limit_bytes"),
+        ),
     ),
+    Metric("aforo_worker_queue_info", G, "Always 1; a queue that this worker reads.", ("queue",)),
     Metric("aforo_worker_started_timestamp_seconds", G, "Start time of this worker's main process."),
     Metric("aforo_worker_slots", G, "Slots (processes or threads for tasks) of this worker."),
     Metric("aforo_worker_slots_busy", G, "Slots that are running a task."),

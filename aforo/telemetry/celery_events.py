@@ -147,7 +147,7 @@ class ForwardedEvents(Events):
 def forward_events(app: Celery, forwarder: Forwarder | None) -> None:
     """Send the Celery events of `app` through `forwarder`. Without a forwarder, drop the events.
 
-    The events never go to the broker of `app`, because SQS cannot carry them.
+    The events never go to the broker of `app`, because SQS cannot transport them.
     """
     app.events_cls = partial(ForwardedEvents, forwarder)
     app.conf.worker_send_task_events = forwarder is not None

@@ -2,8 +2,8 @@
 
 In the main process (threads, solo) an event is handled immediately. A prefork child sends the event as one datagram on
 a socket pair that was opened before the fork. A datagram arrives completely or not at all, even if the child is killed.
-The datagram is in the main process's socket before `send` returns. So `drain` at the end of a task handles all events
-of the task.
+When `send` returns, the datagram is already in the main process's socket. So `drain` at the end of a task handles all
+events of the task.
 """
 
 from __future__ import annotations
@@ -47,7 +47,10 @@ class EventChannel:
         threading.Thread(target=self._read, name="telemetry-events", daemon=True).start()
 
     def send(self, event: Event) -> None:
-        """Send the event without ever raising. An event that cannot be sent is counted with the next event."""
+        """Send the event without ever raising.
+
+        If the event cannot be sent, the next event carries the number of lost events.
+        """
         if os.getpid() == self._home:
             self._handle_safely(event)
             return

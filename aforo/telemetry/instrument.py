@@ -15,23 +15,23 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from weakref import WeakKeyDictionary
 
-import celery
 from celery import Celery, concurrency
 from celery.signals import before_task_publish, task_postrun, task_prerun, worker_init, worker_ready
 from kombu.utils.imports import symbol_by_name
 from prometheus_client import CollectorRegistry
 
-from aforo import __version__, settings
+from aforo import settings
 from aforo.telemetry import event_channel
 from aforo.telemetry.celery_events import Forwarder, forward_events
-from aforo.telemetry.ffmpeg import ffmpeg_version
 from aforo.telemetry.node import NodeCollector, slot_pids
 from aforo.telemetry.request_counting import counted
 from aforo.telemetry.server import serve
 from aforo.telemetry.task_start import SENT_AT, Deliveries
+from aforo.telemetry.worker_conditions import worker_conditions
 from aforo.telemetry.worker_metrics import WorkerMetrics
 
 logger = logging.getLogger(__name__)
@@ -91,20 +91,20 @@ def serve_when_ready(
     registry: CollectorRegistry,
     address: tuple[str, Sequence[int]],
     node: Callable[[Any], NodeCollector],
-    profile: str = "",
+    facts: Mapping[str, str] = MappingProxyType({}),
     forwarder: Forwarder | None = None,
 ) -> None:
     """Serve /metrics and start `forwarder` in the main process, after its pool has forked.
 
     `address` is a host and the ports to try. `node` creates the collector of the machine's metrics from Celery's
-    consumer.
+    consumer. `facts` are conditions of the worker that only the app knows (`worker_conditions`).
     """
 
     def start(sender: Any = None, **_signal: Any) -> None:
         if sender.app is app and worker_metrics.channel is not None:
             with never_an_outage():
                 registry.register(node(sender))
-                _describe(app, worker_metrics, sender, profile)
+                _describe(app, worker_metrics, sender, facts)
                 if forwarder is not None:
                     forwarder.start()
                 _serve(registry, worker_metrics, address)
@@ -114,9 +114,9 @@ def serve_when_ready(
 
 @contextmanager
 def never_an_outage() -> Iterator[None]:
-    """Log an exception in one line instead of raising it. With AFORO_STRICT=1, raise SystemExit.
+    """Context manager that logs an exception in one line instead of raising it.
 
-    Celery's signals swallow every Exception, but not SystemExit.
+    With AFORO_STRICT=1, it raises SystemExit instead. Celery's signals catch every Exception, but not SystemExit.
     """
     try:
         yield
@@ -165,10 +165,10 @@ def _count_tasks(app: Celery, worker_metrics: WorkerMetrics) -> None:
     worker_metrics.started_at.set(time.time())
 
 
-def _describe(app: Celery, worker_metrics: WorkerMetrics, consumer: Any, profile: str) -> None:
-    versions = (__version__, celery.__version__, ffmpeg_version(), profile)
+def _describe(app: Celery, worker_metrics: WorkerMetrics, consumer: Any, facts: Mapping[str, str]) -> None:
+    worker_metrics.info.labels(**worker_conditions(app, consumer.pool, facts)).set(1)
     for queue in _queues(app):
-        worker_metrics.info.labels(*versions, queue).set(1)
+        worker_metrics.queues.labels(queue).set(1)
     worker_metrics.slots.set_function(lambda: consumer.pool.num_processes if consumer.pool else 0)
 
 

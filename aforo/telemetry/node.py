@@ -1,6 +1,6 @@
 """Metrics of the machine and its container, read at each scrape.
 
-They cover CPU with steal, PSI, throttling, disk and network.
+The metrics cover CPU with steal, pressure (PSI), throttling, disk and network.
 """
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ import psutil
 from prometheus_client import Metric
 from prometheus_client.registry import Collector
 
+from aforo.cgroup import Cgroup, lines_of
 from aforo.kernel import boot_id, vmstat
 from aforo.telemetry.catalogue import family as new_family
 
-_V2 = Path("/sys/fs/cgroup")
-_V1 = Path("/sys/fs/cgroup/cpu")
 #: Modes that /proc/stat includes in `user` and `nice`.
 _COUNTED_ELSEWHERE = {"guest", "guest_nice"}
 
@@ -33,13 +32,11 @@ class NodeCollector(Collector):
         places: Mapping[str, Path],
         slot_pids: Callable[[], Sequence[int]],
         bandwidth_limits: Mapping[str, float] | None = None,
-        cgroup_v2: Path = _V2,
-        cgroup_v1: Path = _V1,
-        own_cgroups: Path = Path("/proc/self/cgroup"),
+        cgroup: Cgroup | None = None,
     ) -> None:
         self._places, self._slot_pids = places, slot_pids
         self._bandwidth_limits = bandwidth_limits or {}
-        self._v2, self._v1, self._own_cgroups = cgroup_v2, cgroup_v1, own_cgroups
+        self._cgroup = cgroup or Cgroup()
         self._worker_cpu_seconds = 0.0
         self._host = _host()
 
@@ -48,7 +45,7 @@ class NodeCollector(Collector):
         yield _pair("aforo_node_info", (self._host, 1))
         yield from _cpu()
         yield from _memory()
-        yield _pressure(_cgroups(self._v2, "", self._own_cgroups)[0])
+        yield _pressure(self._cgroup)
         yield from _traffic(self._places.get("work"))
         yield _free_space(self._places)
         yield _single("aforo_node_clock_timestamp_seconds", time.time())
@@ -66,22 +63,14 @@ class NodeCollector(Collector):
         return _single("aforo_worker_cpu_seconds_total", self._worker_cpu_seconds)
 
     def _container(self) -> Iterator[Metric]:
-        """Yield the metrics of the tightest CPU quota of this process.
-
-        The tightest quota is that of the process's own cgroup or of one of its ancestors.
-        """
-        groups = [(group, 1e-6) for group in _cgroups(self._v2, "", self._own_cgroups)]
-        groups += [(group, 1e-9) for group in _cgroups(self._v1, "cpu", self._own_cgroups)]
-        limited = [(limit, group, unit) for group, unit in groups if (limit := _limit_cores(group)) is not None]
-        if not limited:
+        """Yield the metrics of the tightest CPU quota of this process."""
+        quota = self._cgroup.cpu_quota()
+        if quota is None:
             return
-        limit, group, unit = min(limited)
-        statistics = _key_values(group / "cpu.stat")
-        yield _single("aforo_node_cgroup_cpu_limit_cores", limit)
-        yield _single("aforo_node_cgroup_periods_total", statistics["nr_periods"])
-        yield _single("aforo_node_cgroup_throttled_periods_total", statistics["nr_throttled"])
-        throttled = statistics.get("throttled_usec", statistics.get("throttled_time", 0))
-        yield _single("aforo_node_cgroup_throttled_seconds_total", throttled * unit)
+        yield _single("aforo_node_cgroup_cpu_limit_cores", quota.cores)
+        yield _single("aforo_node_cgroup_periods_total", quota.periods)
+        yield _single("aforo_node_cgroup_throttled_periods_total", quota.throttled_periods)
+        yield _single("aforo_node_cgroup_throttled_seconds_total", quota.throttled_seconds)
 
 
 def slot_pids(consumer: Any) -> Callable[[], Sequence[int]]:
@@ -93,9 +82,9 @@ def slot_pids(consumer: Any) -> Callable[[], Sequence[int]]:
 
 
 def _host() -> str:
-    """Return the boot id, which all containers of a machine share.
+    """Return the boot id as the name of the machine, because all its containers share the boot id.
 
-    Return the machine's name where the kernel has no boot id.
+    Return the host name where the kernel has no boot id.
     """
     return boot_id() or platform.node()
 
@@ -121,14 +110,14 @@ def _memory() -> Iterator[Metric]:
         yield _single("aforo_node_oom_kills_total", counts["oom_kill"])
 
 
-def _pressure(own_group: Path) -> Metric:
-    """Read the stall times of this process's cgroup.
+def _pressure(cgroup: Cgroup) -> Metric:
+    """Read the stall times (PSI) of this process's cgroup.
 
-    Read those of the machine if the cgroup has none (cgroup v1).
+    If the cgroup has none (cgroup v1), read the stall times of the machine.
     """
     family = new_family("aforo_node_pressure_seconds_total")
     for resource in ("cpu", "io", "memory"):
-        for line in _lines(own_group / f"{resource}.pressure") or _lines(Path("/proc/pressure") / resource):
+        for line in cgroup.pressure(resource) or lines_of(Path("/proc/pressure") / resource):
             share, *pairs = line.split()
             total = dict(pair.split("=") for pair in pairs)["total"]
             family.add_metric([resource, share], int(total) * 1e-6)
@@ -167,40 +156,6 @@ def _cpu_seconds(pid: int) -> float:
         return float(sum(psutil.Process(pid).cpu_times()[:4]))
     except psutil.Error:
         return 0.0
-
-
-def _cgroups(root: Path, controller: str, own_cgroups: Path) -> list[Path]:
-    """Return this process's cgroup and its ancestors up to `root`.
-
-    A container often sees its own cgroup as the root.
-    """
-    lines = [line.split(":", 2) for line in _lines(own_cgroups)]
-    own = next((path for _, names, path in lines if controller in names.split(",")), "/")
-    here = root / own.strip("/")
-    inside = [group for group in (here, *here.parents) if group.is_relative_to(root)]
-    return inside if here.is_dir() else [root]
-
-
-def _limit_cores(root: Path) -> float | None:
-    """Return the CPU quota of a cgroup in cores, or None without a quota."""
-    for line in _lines(root / "cpu.max"):
-        quota, period = line.split()
-        return None if quota == "max" else int(quota) / int(period)
-    quotas = [int(line) for line in _lines(root / "cpu.cfs_quota_us")]
-    periods = [int(line) for line in _lines(root / "cpu.cfs_period_us")]
-    return quotas[0] / periods[0] if quotas and periods and quotas[0] > 0 else None
-
-
-def _key_values(file: Path) -> dict[str, int]:
-    pairs = (line.split() for line in _lines(file))
-    return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2}
-
-
-def _lines(file: Path) -> list[str]:
-    try:
-        return file.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return []
 
 
 def _single(name: str, value: float) -> Metric:

@@ -60,7 +60,7 @@ class CountedRequest(Request):
         super().on_accepted(pid, time_accepted)  # it may revoke the task immediately
 
     def on_failure(self, exc_info: Any, *args: Any, **options: Any) -> Any:
-        """Count the end of a task that raised an exception, however Celery handles the exception."""
+        """Count the end of a task that raised an exception, whatever Celery does with the message."""
         try:
             return super().on_failure(exc_info, *args, **options)
         finally:
@@ -110,7 +110,7 @@ def counted(base: type[Any], worker_metrics: WorkerMetrics) -> type[Any]:
 def outcome_of(error: BaseException) -> str:
     """Return the outcome of a task that raised this exception.
 
-    A Reject may declare the outcome in its attribute `outcome`.
+    Celery's exception `Reject` may carry the outcome in its attribute `outcome`.
     """
     declared = str(getattr(error, "outcome", ""))
     if isinstance(error, Reject) and declared in DECLARED_OUTCOMES:

@@ -11,11 +11,11 @@ from aforo.telemetry import event_channel
 
 
 def record_result(outcome: str = "", **measurements: Any) -> None:
-    """Send the result of the running task. Call this last.
+    """Send the result of the running task. Call this as the last step of the task.
 
-    If the child is killed before the task ends, its outcome is `lost`, whatever it recorded. `outcome` (one of
-    DECLARED_OUTCOMES) replaces `succeeded` if the task returns. `measurements` are counted when they arrive. They are
-    `bytes` by direction, and `speed`, `cpu_seconds`, `cores` and `max_rss_bytes` of ffmpeg.
+    `outcome` (one of DECLARED_OUTCOMES) replaces `succeeded` if the task returns. If the child is killed before the
+    task ends, the outcome is `lost` instead. `measurements` are counted when they arrive. They are `bytes` by
+    direction, and `speed`, `cpu_seconds`, `cores` and `max_rss_bytes` of ffmpeg.
     """
     request = current_task.request if current_task else None
     delivery = delivery_key(os.getpid(), request.id, request.properties) if request else ""

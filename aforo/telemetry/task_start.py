@@ -1,58 +1,53 @@
-"""Measurements at the start of a task.
+"""Measurements at the start and the end of a task: its slot, its receive count, and its times.
 
-They are the queue wait of the message, its receive count, and the idle time of the slot before the task.
+The main process derives the queue wait of the message and the idle time of the slot from them.
 """
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 from aforo.sqs.message import ReceivedMessage
+from aforo.telemetry.slot_number import slot_number
 
 #: Header with the send time, for brokers that do not store it, and for kombu before 5.5; SQS has SentTimestamp.
 SENT_AT = "aforo_sent_at"
 
 
 class Deliveries:
-    """Record the start and end of the tasks of each slot.
+    """Send the start and the end of each task of this process, with the number of its slot."""
 
-    A slot is a thread of this process, or of a child forked from this process.
-    """
-
-    def __init__(self, send: Callable[..., None], clock: Callable[[], float] = time.time) -> None:
-        self._send, self._clock = send, clock
-        self._slot = threading.local()
+    def __init__(
+        self,
+        send: Callable[..., None],
+        clock: Callable[[], float] = time.time,
+        slot: Callable[[], int] = slot_number,
+    ) -> None:
+        self._send, self._clock, self._slot = send, clock, slot
 
     def begin(self, task: str, request: Any) -> None:
-        """Send the delivery event of a task that starts now. `request` is Celery's `task.request`."""
-        now, message = self._clock(), ReceivedMessage.from_request(request)
-        facts: dict[str, Any] = {"receive_count": message.receive_count if message else 1}
+        """Send the delivery event of a task that starts now. `request` is Celery's `task.request`.
+
+        The times are left out for a redelivery and where the send time is unknown.
+        """
+        message = ReceivedMessage.from_request(request)
+        receive_count = message.receive_count if message else 1
         ready_at = _ready_at(request, message.sent_at if message else None)
-        if ready_at is not None and facts["receive_count"] == 1:
-            facts["queue_wait"] = max(0.0, now - ready_at)
-            facts |= self._idle(now, ready_at)
-        self._send("delivery", task=task, **facts)
+        times = (
+            {"ready_at": ready_at, "started_at": self._clock()} if ready_at is not None and receive_count == 1 else {}
+        )
+        self._send("delivery", task=task, slot=self._slot(), receive_count=receive_count, **times)
 
     def end(self) -> None:
-        """Record the end of this slot's task."""
-        self._slot.idle_since = self._clock()
-
-    def _idle(self, now: float, ready_at: float) -> dict[str, float]:
-        """Return the idle time of the slot while this message waited. The slot's first task has none.
-
-        A slot without work is not idle, so the idle time starts no earlier than the time at which the message was
-        ready.
-        """
-        idle_since = getattr(self._slot, "idle_since", None)
-        return {} if idle_since is None else {"idle": max(0.0, now - max(idle_since, ready_at))}
+        """Send the time from which the slot of this task is free."""
+        self._send("slot_free", slot=self._slot(), at=self._clock())
 
 
 def _ready_at(request: Any, sent_at: float | None) -> float | None:
-    """Return the time from which the task could start: after the send and after its `eta`.
+    """Return the epoch time from which the task could start: its send time or its `eta`, the later one.
 
     Return None if the send time is unknown.
     """

@@ -35,6 +35,7 @@ class WorkerMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.info = catalogue.gauge("aforo_worker_info", registry)
+        self.queues = catalogue.gauge("aforo_worker_queue_info", registry)
         self.tasks_started = catalogue.counter("aforo_worker_tasks_started_total", registry)
         self.tasks_ended = catalogue.counter("aforo_worker_tasks_total", registry)
         self.task_seconds = catalogue.histogram("aforo_worker_task_seconds", registry)
@@ -64,10 +65,12 @@ class WorkerMetrics:
         self._stages: set[str] = set()
         self._initialised: set[str] = set()
         self._outcomes: dict[str, str] = {}
+        self._free_since: dict[int, float] = {}
         self._max_rss_bytes = 0
         self._handlers: dict[str, Callable[[Event], None]] = {
             "stage": self._count_stage,
             "delivery": self._count_delivery,
+            "slot_free": lambda event: self._free_since.update({event["slot"]: event["at"]}),
             "result": self._count_result,
             "polled": self._count_poll,
             "invalid_message": lambda event: self.invalid_messages.labels(event["reason"]).inc(),
@@ -111,8 +114,8 @@ class WorkerMetrics:
     def ended(self, task: str, outcome: str, seconds: float | None, delivery: str = "") -> None:
         """Count the end of a task, `seconds` after its start. `seconds` is None if the task never started.
 
-        The outcome that the task recorded for `delivery` replaces `succeeded`. The task sent that event before its end,
-        so the event is already in the channel.
+        The outcome that the task recorded for `delivery` replaces `succeeded`. The task sends that outcome before it
+        ends, so the outcome has already arrived.
         """
         if self.channel is not None:
             self.channel.drain()
@@ -172,7 +175,7 @@ class WorkerMetrics:
         self.stage_seconds.labels(event["task"], self._stage_label(event["stage"])).observe(event["seconds"])
 
     def _stage_label(self, name: str) -> str:
-        """Return `name` if it is a plain word and one of the first MAX_STAGES names, else `other`."""
+        """Return `name` if it is a plain word and among the first MAX_STAGES names, else `other`."""
         if name not in self._stages:
             if len(self._stages) >= MAX_STAGES or not _STAGE_NAME.fullmatch(name):
                 return OTHER
@@ -180,11 +183,18 @@ class WorkerMetrics:
         return name
 
     def _count_delivery(self, event: Event) -> None:
+        """Count the start of a task, with the idle time of its slot while the message waited.
+
+        The idle time is unknown for the slot's first task, and for a task after a killed one. A slot without work is
+        not idle, so the idle time starts no earlier than the time at which the message was ready.
+        """
         self._initialise_task(event["task"])
-        if "queue_wait" in event:
-            self.queue_wait.labels(event["task"]).observe(event["queue_wait"])
-        if "idle" in event:
-            self.idle.observe(event["idle"])
+        free_since = self._free_since.pop(event["slot"], None)
+        if "ready_at" in event:
+            started_at, ready_at = event["started_at"], event["ready_at"]
+            self.queue_wait.labels(event["task"]).observe(max(0.0, started_at - ready_at))
+            if free_since is not None:
+                self.idle.observe(max(0.0, started_at - max(free_since, ready_at)))
         if event["receive_count"] > 1:
             self.redeliveries.labels(event["task"]).inc()
 

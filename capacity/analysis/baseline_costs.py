@@ -1,4 +1,4 @@
-"""Select comparable runs, and compute the cost per video that they are compared by.
+"""Select comparable runs, and compute the costs per video by which runs are compared.
 
 Comparable runs have the same videos and the same conditions. The nearest in time come first.
 """
@@ -32,7 +32,7 @@ CRITERION_STAGES: Mapping[str, tuple[Stage, ...]] = {
 
 @dataclass(frozen=True)
 class VideoCost:
-    """Mean costs of one video in a run, by which runs are compared; NaN is unknown."""
+    """Mean costs of one video in a run, by which runs are compared. NaN is unknown."""
 
     slots: int
     capacity_per_minute: float | None
@@ -58,9 +58,9 @@ def comparable_costs(row: ResultRow, others: Iterable[tuple[ResultRow, VideoCost
 
 
 def usual_calibration_seconds(run: RunRow, others: Iterable[RunRow]) -> float | None:
-    """Return the median of the CPU calibrations that ran before the machine's other runs.
+    """Return the median time of the CPU calibrations before the machine's other runs, in seconds.
 
-    None when there are too few calibrations.
+    Return None when there are too few calibrations.
     """
     same_host = [other for other in others if other.id != run.id and _host(other) == _host(run)]
     # the key keeps the old name of the CPU calibration, so that old runs can be read

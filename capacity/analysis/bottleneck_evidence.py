@@ -11,14 +11,15 @@ from capacity.analysis.measured_run import MeasuredRun
 from capacity.analysis.run_windows import working_window
 from capacity.diagnosis.bottleneck import CellEvidence
 from capacity.estimators.interval import SECONDS_PER_MINUTE
+from capacity.runs.conditions import has_smt
 from capacity.runs.resource_samples import BUSY_MODES, Resources
 
 
 def cell_evidence(measured: MeasuredRun, resources: Resources, comparable: Sequence[VideoCost]) -> CellEvidence:
-    """Return the measurements from the time in which every slot was busy; None is unknown.
+    """Return the measurements from the time in which every slot was busy. None is unknown.
 
-    The baseline is the nearest comparable run with one slot. A one-slot run has no baseline but itself, so its
-    comparisons stay None.
+    The baseline is the nearest comparable run with one slot. A one-slot run would be its own baseline, so its
+    comparisons are unknown.
     """
     recorded, row, ours = measured.recorded, measured.row, video_cost(measured)
     baseline = next((cost for cost in comparable if cost.slots == 1 < row.slots), UNMEASURED)
@@ -47,7 +48,7 @@ def cell_evidence(measured: MeasuredRun, resources: Resources, comparable: Seque
         memory_pressure_full=busy.rate("pressure.memory.full"),
         swapped_in_bytes=busy.increase("swap"),
         oom_kills=None if oom_kills is None else int(oom_kills),
-        smt=bool(environment.get("host", {}).get("smt")),
+        smt=has_smt(environment),
         has_remote_storage=environment.get("storage") != "filesystem",
         stage_seconds={name: seconds for name, seconds in ours.stage_seconds.items() if np.isfinite(seconds)},
         stage_slowdown=_slowdowns(ours, baseline),
@@ -70,9 +71,9 @@ def _gain(before: float | None, after: float | None) -> float | None:
 
 
 def _disk_utilisation(busy: Resources) -> float | None:
-    """Return the share of time that the disk is busy at its measured bandwidth limits.
+    """Return the share of the time for which the disk is busy, if it works at its measured limits.
 
-    The time is the sum of the time to read and the time to write.
+    The busy time is the time to read the bytes plus the time to write the bytes.
     """
     read = _ratio(busy.rate("disk.read"), busy.latest("ceiling.disk_read"))
     written = _ratio(busy.rate("disk.written"), busy.latest("ceiling.disk_write"))

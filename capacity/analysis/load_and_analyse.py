@@ -8,7 +8,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from capacity.analysis.analysed_runs import AnalysedRuns
@@ -17,16 +17,17 @@ from capacity.analysis.measured_run import UNKNOWN_FIGURES, MeasuredRun, Scenari
 from capacity.analysis.recording_rules import FiguresByRun, read_figures
 from capacity.analysis.run_analysis import RunAnalysis, analyse
 from capacity.analysis.run_windows import run_window
-from capacity.runs.archive import archived_figures, is_archived, read_archive, read_resource_file
 from capacity.runs.recorded_run import RecordedRun, find_run, load_run
 from capacity.runs.resource_samples import Resources, read_resources
 from capacity.runs.result_row import ResultRow
+from capacity.runs.run_files import archived_figures, is_archived, read_archive, read_resource_file
 from capacity.runs.sessions import open_store, reading
 from capacity.table.cells import fill
 from core import promql
 from core.errors import EnvironmentFault
 from core.models import RunRow
 from core.results_folder import run_folder
+from core.run import WARM_UP
 from core.settings import Settings
 
 #: most runs that one report analyses: five of each of 16 cells and some more
@@ -46,15 +47,24 @@ def load_rows(run_ids: Sequence[str] | None = None) -> list[ResultRow]:
     figures = read_figures(settings.prometheus.url)
     with reading(open_store(settings)) as session:
         if run_ids is None:
-            runs = list(session.scalars(select(RunRow).order_by(RunRow.created_at)))
+            measured = select(RunRow).where(RunRow.note != WARM_UP)
+            runs = list(session.scalars(measured.order_by(RunRow.created_at)))
         else:
             runs = [find_run(session, run_id.strip()) for run_id in run_ids]
         return [measure(load_run(session, run), figures.get(run.id, UNKNOWN_FIGURES)).row for run in runs]
 
 
+def analyse_runs(session: Session, settings: Settings, run_ids: Sequence[str]) -> list[RunAnalysis]:
+    """Analyse the runs with these ids alone, without comparable runs. Raise UsageError for an unknown id."""
+    loader = _Loader(session, settings, read_figures(settings.prometheus.url))
+    runs = list(session.scalars(select(RunRow)))
+    return [loader.analyse(find_run(session, run_id), [], runs) for run_id in run_ids]
+
+
 def load_and_analyse(session: Session, settings: Settings, run_id: str | None = None) -> AnalysedRuns:
-    """Analyse the recorded runs, up to the maximum number; the run `run_id` is always included."""
-    runs = {run.id: run for run in session.scalars(select(RunRow).order_by(RunRow.created_at, RunRow.id))}
+    """Analyse the recorded runs without warm-ups, up to the maximum number. The run `run_id` is always included."""
+    wanted = select(RunRow).where(or_(RunRow.note != WARM_UP, RunRow.id == run_id))
+    runs = {run.id: run for run in session.scalars(wanted.order_by(RunRow.created_at, RunRow.id))}
     loader = _Loader(session, settings, read_figures(settings.prometheus.url))
     rows, costs = [], []
     for run in runs.values():
@@ -88,7 +98,7 @@ def load_resources(recorded: RecordedRun, settings: Settings) -> Resources:
 
 @dataclass
 class _Loader:
-    """Loader of measured runs; keeps the newest of the loaded runs in memory."""
+    """Loader of measured runs. It caches the newest loaded runs in memory."""
 
     session: Session
     settings: Settings
@@ -125,7 +135,10 @@ class _Loader:
 
 
 def _query_resources(recorded: RecordedRun, prometheus_url: str) -> Resources:
-    """Return Prometheus' samples of the run's time window; no samples when Prometheus does not answer."""
+    """Return Prometheus' samples of the run's time window.
+
+    Return no samples when Prometheus does not answer.
+    """
     try:
         return read_resources(lambda *window: promql.query_range(prometheus_url, *window), *run_window(recorded))
     except EnvironmentFault:
@@ -135,9 +148,8 @@ def _query_resources(recorded: RecordedRun, prometheus_url: str) -> Resources:
 def _choose(rows: Sequence[ResultRow], run_id: str | None) -> list[str]:
     """Choose the runs to analyse, among runs that have a video.
 
-    The requested run comes first, then the runs behind the table, then the newest runs. The newest run of each
-    cell comes first, then the next of each, because a cell without an analysed run would be missing from every
-    verdict.
+    The requested run comes first, then the runs behind the table, then the newest runs. Among the newest runs, the
+    newest run of each cell comes first. A cell without an analysed run would be missing from every verdict.
     """
     behind = [row for turn in zip_longest(*(reversed(cell.sources) for cell in fill(rows))) for row in turn if row]
     chosen, videos = [run_id] if run_id else [], 0

@@ -27,7 +27,7 @@ FiguresByRun = Mapping[str, ScenarioFigures]
 
 
 def read_figures(prometheus_url: str) -> dict[str, ScenarioFigures]:
-    """Return X and S by run id; empty when Prometheus does not answer."""
+    """Return X and S by run id. The result is empty when Prometheus does not answer."""
     return _query_figures(prometheus_url) or {}
 
 
@@ -47,7 +47,7 @@ def wait_settled(session: Session, run: RunRow, prometheus_url: str) -> None:
 def slots_per_node(prometheus_url: str) -> int | None:
     """Return the number of slots per worker node.
 
-    None when the nodes differ or there is no node.
+    Return None when the nodes differ or there is no node.
     """
     slots = {int(sample.value) for sample in promql.query(prometheus_url, "aforo_worker_slots > 0")}
     return slots.pop() if len(slots) == 1 else None

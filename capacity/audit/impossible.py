@@ -38,7 +38,10 @@ def _not_positive(row: PublishedRow) -> Reason | None:
 
 
 def _s_beyond_test(row: PublishedRow) -> Reason | None:
-    """S <= 60 N / X: response times lie inside the test. By Little's law X S / 60 <= N."""
+    """Check S <= 60 N / X: the mean response time is not longer than the test.
+
+    By Little's law, X S / 60 <= N.
+    """
     if row.x is None or row.s is None or row.s.low <= row.makespan_seconds:
         return None
     return Reason(
@@ -54,7 +57,10 @@ def _s_beyond_test(row: PublishedRow) -> Reason | None:
 
 
 def _more_present_than_sent(row: PublishedRow) -> Reason | None:
-    """In a paced test video k is sent 60 k / rate after the first, so S <= 60 N / X - 30 (N - 1) / rate."""
+    """Check S <= 60 N / X - 30 (N - 1) / rate, for a test with a fixed rate.
+
+    Video k is sent 60 k / rate seconds after the first, so later videos have less time.
+    """
     if row.mode is not Mode.SUSTAINED or row.rate is None or row.x is None or row.s is None or row.x.low <= 0:
         return None
     paced = 30 * (row.count - 1) / row.rate
@@ -71,7 +77,10 @@ def _more_present_than_sent(row: PublishedRow) -> Reason | None:
 
 
 def _x_above_rate(row: PublishedRow) -> Reason | None:
-    """X <= rate N / (N - 1): N arrivals span N - 1 intervals, and no video ends before it is sent."""
+    """Check X <= rate N / (N - 1).
+
+    N arrivals span N - 1 intervals, and no video ends before it is sent.
+    """
     if row.mode is not Mode.SUSTAINED or row.rate is None or row.x is None:
         return None
     most = row.rate * RATE_SLACK * row.count / (row.count - 1) if row.count > 1 else math.inf
@@ -82,7 +91,10 @@ def _x_above_rate(row: PublishedRow) -> Reason | None:
 
 
 def _median_beyond_mean(row: PublishedRow) -> Reason | None:
-    """p50 <= 2 S (Markov): at least half of the response times are >= p50, so the mean is >= p50 / 2."""
+    """Check p50 <= 2 S (Markov's inequality).
+
+    At least half of the response times are p50 or longer, so the mean is at least p50 / 2.
+    """
     if row.p50 is None or row.s is None or row.p50.low <= 2 * row.s.high:
         return None
     values = {"p50_seconds": row.p50.value, "twice_s_seconds": 2 * row.s.value}
@@ -90,7 +102,7 @@ def _median_beyond_mean(row: PublishedRow) -> Reason | None:
 
 
 def _median_beyond_test(row: PublishedRow) -> Reason | None:
-    """p50 <= 60 N / X: the median response time lies inside the test."""
+    """Check p50 <= 60 N / X: the median response time is not longer than the test."""
     if row.p50 is None or row.x is None or row.p50.low <= row.makespan_seconds:
         return None
     return Reason(
@@ -105,7 +117,10 @@ def _median_beyond_test(row: PublishedRow) -> Reason | None:
 
 
 def _s_beyond_median_and_test(row: PublishedRow) -> Reason | None:
-    """S <= (p50 + makespan) / 2: half of the response times are <= p50, the others end within the test."""
+    """Check S <= (p50 + makespan) / 2.
+
+    Half of the response times are at most p50, and the others are at most the length of the test.
+    """
     if row.p50 is None or row.s is None or row.x is None:
         return None
     if row.s.low <= (row.p50.high + row.makespan_seconds) / 2 or row.s.low > row.makespan_seconds:

@@ -45,7 +45,7 @@ class Printed:
 
 @dataclass(frozen=True, slots=True)
 class PublishedRow:
-    """One row as published; None marks a blank cell."""
+    """One row as published. None marks a blank cell."""
 
     size: str
     concurrency: int
@@ -58,13 +58,16 @@ class PublishedRow:
 
     @property
     def makespan_seconds(self) -> float:
-        """Return the longest test duration that the count and the rounded X allow.
+        """Return the longest test duration in seconds that the count and the rounded X allow.
 
-        It is infinite when the two set no bound.
+        The duration is infinite when count and X set no limit.
         """
         return 60 * self.count / self.x.low if self.x is not None and self.x.low > 0 else math.inf
 
     @property
     def ladder(self) -> tuple[str, Mode]:
-        """Return size and mode in one spelling, the key of rows that differ only in concurrency or rate."""
+        """Return size and mode in one spelling.
+
+        Rows with the same size and mode differ only in concurrency or rate.
+        """
         return self.size.replace(" ", "").casefold(), self.mode

@@ -50,7 +50,7 @@ def _unknown_numbers(row: PublishedRow) -> Reason | None:
 
 
 def _unusual_burst_s(row: PublishedRow) -> Reason | None:
-    """Compare S with makespan (N + c) / (2 N), the S of a burst at constant service time."""
+    """Compare S with makespan (N + c) / (2 N), the S of a burst with a constant service time."""
     if row.mode is not Mode.BURST or row.x is None or row.s is None or row.x.low <= 0:
         return None
     slots = min(row.concurrency, row.count)
@@ -63,7 +63,7 @@ def _unusual_burst_s(row: PublishedRow) -> Reason | None:
 
 
 def _growing_queue(row: PublishedRow) -> Reason | None:
-    """Compare X S / 60, the videos present, with a system that keeps up.
+    """Compare the mean number of videos present, X S / 60, with that of a system that keeps up.
 
     Such a system holds about as many videos as it has slots.
     """
@@ -77,7 +77,10 @@ def _growing_queue(row: PublishedRow) -> Reason | None:
 
 
 def _missing_wait(row: PublishedRow) -> Reason | None:
-    """Expect a mean wait of about N/2 (60/X - 60/rate) from a system slower than the offered rate."""
+    """Check that a system slower than the offered rate shows a queue wait.
+
+    Its mean wait is about N/2 (60/X - 60/rate) seconds.
+    """
     if row.mode is not Mode.SUSTAINED or row.rate is None or row.x is None or row.s is None:
         return None
     if row.x.high >= KEEPS_UP * row.rate or row.x.low <= 0:
@@ -113,8 +116,8 @@ def _ladders(rows: Sequence[PublishedRow]) -> dict[tuple[str, Mode], list[int]]:
 def _indifferent_to_concurrency(rows: Sequence[PublishedRow], ladder: list[int]) -> Iterator[tuple[int, Reason]]:
     """Yield rows with more slots than another row, the same X and a shorter S.
 
-    With the same X, S should not fall. Sustained rows that keep up are exempt: there the generator sets X, and
-    more slots may well shorten S.
+    With the same X, S should not fall. Sustained rows that keep up are exempt. There the load generator sets X, and
+    more slots may shorten S.
     """
     limited = [position for position in ladder if not _paced_by_generator(rows[position])]
     if len({rows[position].concurrency for position in limited}) < 2:

@@ -1,7 +1,7 @@
 """Verdict of the audit on each row of a published result table: ok, suspicious or impossible.
 
-*Impossible* rows break identities that hold for every system. *Suspicious* rows show patterns that queues seldom
-show; they may have an innocent reason.
+*Impossible* rows break identities that hold for every system. *Suspicious* rows show patterns that queues seldom show.
+Such a pattern may have an innocent reason.
 """
 
 from __future__ import annotations

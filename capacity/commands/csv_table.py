@@ -1,4 +1,4 @@
-"""Read a small CSV file written by a person; every error is one line with the line number."""
+"""Read a small CSV file written by a person. Every error is one line with the line number."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One data line of a CSV file.
+    """One data line of a CSV file: its line number, and its stripped cells by column.
 
-    It has the line number in the file, and the stripped cells by column. A missing column reads as ''.
+    A missing column reads as ''.
     """
 
     file: str
@@ -25,7 +25,7 @@ class Line:
     cells: Mapping[str, str]
 
     def parse(self, column: str, parse: Callable[[str], Value], allowed: str) -> Value:
-        """Return the parsed cell; raise UsageError with the line number for a value that is not allowed."""
+        """Return the parsed cell. Raise UsageError with the line number if the value is not allowed."""
         text = self.cells.get(column, "")
         try:
             return parse(text)
@@ -42,7 +42,7 @@ class Line:
 
 
 def read_table(path: Path, required: tuple[str, ...], optional: tuple[str, ...]) -> list[Line]:
-    """Return the data lines of a CSV file with a header; skip blank lines and # comments."""
+    """Return the data lines of a CSV file with a header. Blank lines and # comments are skipped."""
     numbered = [(number, cells) for number, cells in _records(path) if any(cells) and not cells[0].startswith("#")]
     if not numbered:
         raise UsageError(str(path), "it has no header", f"begin with {','.join(required)}")

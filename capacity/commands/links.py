@@ -16,7 +16,7 @@ MARGIN_SECONDS = 30.0
 
 
 def links(settings: Settings, run: RunRow, lang: Language) -> str:
-    """Return one line per file or page of a run; Grafana is included only when it runs."""
+    """Return one line per file or page of a run. Grafana is included only when it runs."""
     folder, prometheus = settings.results.path, settings.prometheus
     page = _live_page(prometheus.page or prometheus.url, run.id, lang)
     dashboard = (

@@ -1,4 +1,4 @@
-"""`matrix`: measure every cell in one run per repeat; resumable."""
+"""`matrix`: measure every cell in one run per repeat. An interrupted matrix can be resumed."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import click
 from capacity.commands.options import json_option, lang_option, profile_option, with_examples
 from capacity.commands.progress import progress_bar
 from capacity.commands.rendering import print_json
+from capacity.diagnosis.validity import Level
 from capacity.experiments.matrix_plan import Basis, MatrixPlan, PlannedRun, Prediction, ordered_runs
 from capacity.experiments.matrix_run import MatrixRun
-from capacity.experiments.test_runner import TestRunner
+from capacity.experiments.run_launcher import RunLauncher
 from capacity.runs.result_row import ResultRow
 from capacity.table.cells import key_of
 from capacity.table.number_format import number
-from capacity.table.phrases import plural
+from capacity.table.phrases import plural, validity_text
 from capacity.table.table_text import capacity_text, csv_row, markdown, sources
 from core.cli import env_option
 from core.errors import AforoError, RunFailed, UsageError
@@ -51,6 +52,7 @@ BASES = {
 @env_option("--repeats", "REPEATS", "Runs per cell", default=1, type=click.IntRange(1))
 @env_option("--rate", "RATE", "Videos per minute of a sustained run, or auto for 0.8 X_sat", default="10")
 @env_option("--adaptive", "ADAPTIVE", "Stop a burst early, at ±5 % from 12 videos on", is_flag=True, metavar=None)
+@env_option("--warmup", "WARMUP", "Before each run, two unmeasured videos per slot", is_flag=True, metavar=None)
 @profile_option
 @click.option("--plan-only", is_flag=True, help="Print the plan; start no run and change none.")
 @json_option
@@ -58,12 +60,12 @@ BASES = {
 def matrix(*, plan_only: bool, as_json: bool, lang: Language, **options: Any) -> None:
     """Run every size × concurrency × mode, and print the table of these cells.
 
-    After an interruption the same command continues at the cell where it stopped. With more sizes, slots, modes or
-    repeats it runs only those. A failed cell is reported and skipped; run the command again to retry it.
+    After an interruption, the same command continues with the next cell. With more sizes, slots, modes or repeats, it
+    runs only the new ones. A failed cell is reported and skipped. Run the command again to retry it.
 
     Exit codes: 0 every cell is measured, 1 some are not, 2 wrong input.
     """
-    matrix_run = MatrixRun(TestRunner.open(lang), _plan(**options))
+    matrix_run = MatrixRun(RunLauncher.open(lang), _plan(**options))
     if plan_only:
         _print_plan(matrix_run, as_json, lang)
     else:
@@ -89,7 +91,7 @@ def _carry_out(matrix_run: MatrixRun, lang: Language) -> None:
 
 def _print_results(matrix_run: MatrixRun, as_json: bool, lang: Language) -> None:
     keys = {key_of(row) for row in matrix_run.rows.values()}
-    cells = [cell for cell in matrix_run.runner.analyse().cells if cell.key in keys]
+    cells = [cell for cell in matrix_run.launcher.analyse().cells if cell.key in keys]
     if as_json:
         print_json({"plan": matrix_run.plan, "rows": [csv_row(cell) for cell in cells]}, lang)
     else:
@@ -143,6 +145,8 @@ def _line(matrix_run: MatrixRun, planned: PlannedRun, result: ResultRow | AforoE
     figures = f"X {number(result.x, lang)}/min"
     if result.x_sat_per_minute is not None:
         figures += f" · X_sat {capacity_text(result.x_sat_per_minute, result.x_sat_interval, lang)}/min"
+    if result.validity.level is not Level.VALID:
+        figures += f" · {validity_text(result.validity, lang)}"
     return f"{start}: {figures} · {_eta(matrix_run.remaining_time(), lang)}"
 
 

@@ -10,33 +10,33 @@ import click
 
 from core.errors import UsageError
 from core.language import LANGUAGES
-from core.settings import PROFILE_NAMES, Settings
+from core.settings import PROFILE_NAMES, Settings, declared
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def setting_option(
-    flag: str, setting: str, read: Callable[[Settings], Any], text: str, *, type: Any
+    flag: str, variable: str, read: Callable[[Settings], Any], text: str, *, type: Any
 ) -> Callable[[Command], Command]:
     """Return a click option whose default is a setting from the environment or `.env`.
 
-    The help text shows the name of the environment variable.
+    The help text shows the name of the environment variable and the default that the setting declares.
     """
-    variable, default = setting.split("=")
+    default = next(entry["default"] for entry in declared() if entry["name"] == variable)
     names = ", ".join(filter(None, [variable, default and f"default {default}"]))
     return click.option(flag, type=type, default=lambda: read(Settings.from_process()), help=f"{text} [env: {names}].")
 
 
 lang_option = setting_option(
     "--lang",
-    "AFORO_LANG=es",
+    "AFORO_LANG",
     lambda settings: settings.lang,
     "Language of results and progress",
     type=click.Choice(LANGUAGES),
 )
 profile_option = setting_option(
     "--profile",
-    "PROFILE=",
+    "PROFILE",
     lambda settings: settings.profile,
     "Encoding of the videos, by default that of AFORO_WORKER_PROFILE",
     type=click.Choice(PROFILE_NAMES),
@@ -45,10 +45,10 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 
 
 class Finite(click.FloatRange):
-    """A float range that also rejects NaN; `click.FloatRange` accepts NaN."""
+    """A range of numbers without NaN, which `click.FloatRange` accepts."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return the number; fail when it is not finite or outside the range."""
+        """Return the number. Fail when it is not finite or outside the range."""
         number = float(super().convert(value, param, ctx))
         if not math.isfinite(number):
             self.fail(f"{value!r} is not a finite number", param, ctx)
@@ -56,7 +56,7 @@ class Finite(click.FloatRange):
 
 
 def run_ids(text: str) -> list[str]:
-    """Return the ids of `A,B,…`; raise UsageError for an empty list or a repeated id."""
+    """Return the ids in `A,B,…`. Raise UsageError for an empty list or a repeated id."""
     ids = [part.strip() for part in text.split(",") if part.strip()]
     if not ids or len(set(ids)) < len(ids):
         raise UsageError("runs", "it must be different ids separated by commas", "see `make table`", value=text)
@@ -64,5 +64,5 @@ def run_ids(text: str) -> list[str]:
 
 
 def with_examples(*examples: str) -> str:
-    """Return the examples of a help text as its epilog."""
+    """Return the examples as the epilog of a help text."""
     return "\b\nExamples:\n" + "\n".join(f"  python -m capacity {example}" for example in examples)

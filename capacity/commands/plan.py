@@ -12,6 +12,7 @@ import click
 from capacity.analysis.load_and_analyse import load_rows
 from capacity.commands.options import Command, Finite, json_option, lang_option, run_ids, setting_option, with_examples
 from capacity.commands.rendering import LabelledValue, print_facts, print_json
+from capacity.diagnosis.validity import combined
 from capacity.estimators.reason import Reason
 from capacity.report.messages import SHARED_PARTS
 from capacity.runs.result_row import ResultRow
@@ -28,7 +29,10 @@ MOST_LOAD = 1_000_000
 
 
 class Quantity(click.ParamType[float]):
-    """A positive number with a unit of time: `30/min` as a rate per minute, `60s` as seconds."""
+    """Type of an option: a positive number with a unit of time.
+
+    A rate such as `30/min` becomes videos per minute. A duration such as `60s` becomes seconds.
+    """
 
     def __init__(self, name: str, *, rate: bool) -> None:
         self.name = name
@@ -36,7 +40,7 @@ class Quantity(click.ParamType[float]):
         self.pattern = re.compile(rf"(\d+(?:\.\d+)?(?:e\d+)?)\s*{'/' if rate else ''}\s*(s|min|h)")
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return videos per minute or seconds; the error for any other value shows an example."""
+        """Return videos per minute or seconds. The error for any other value shows an example."""
         if isinstance(value, float):
             return value
         match = self.pattern.fullmatch(str(value).strip())
@@ -48,17 +52,17 @@ class Quantity(click.ParamType[float]):
 
 
 PLAN_OPTIONS = (
-    setting_option("--wait-p95", "AFORO_PLAN_WAIT_P95=60s", lambda s: s.plan.wait_p95_seconds,
+    setting_option("--wait-p95", "AFORO_PLAN_WAIT_P95", lambda s: s.plan.wait_p95_seconds,
                    "Queue wait that 95 % of the videos stay below", type=Quantity("duration", rate=False)),
-    setting_option("--arrival-cv", "AFORO_PLAN_ARRIVAL_CV=1.0", lambda s: s.plan.arrival_cv,
+    setting_option("--arrival-cv", "AFORO_PLAN_ARRIVAL_CV", lambda s: s.plan.arrival_cv,
                    "Coefficient of variation of the arrival intervals; 1 for independent users", type=Finite(0, 5)),
-    setting_option("--max-utilisation", "AFORO_PLAN_MAX_UTILISATION=0.8", lambda s: s.plan.max_utilisation,
+    setting_option("--max-utilisation", "AFORO_PLAN_MAX_UTILISATION", lambda s: s.plan.max_utilisation,
                    "Highest share of busy slots", type=Finite(0.05, 0.99)),
-    setting_option("--spare-workers", "AFORO_PLAN_SPARE_WORKERS=1", lambda s: s.plan.spare_workers,
+    setting_option("--spare-workers", "AFORO_PLAN_SPARE_WORKERS", lambda s: s.plan.spare_workers,
                    "Extra workers, so that one may fail", type=click.IntRange(0)),
-    setting_option("--price-per-hour", "AFORO_PLAN_PRICE_PER_HOUR=", lambda s: s.plan.price_per_hour,
+    setting_option("--price-per-hour", "AFORO_PLAN_PRICE_PER_HOUR", lambda s: s.plan.price_per_hour,
                    "Price of one worker, for the cost per 1,000 videos", type=Finite(0)),
-    setting_option("--backlog", "AFORO_PLAN_BACKLOG=0", lambda s: s.plan.backlog,
+    setting_option("--backlog", "AFORO_PLAN_BACKLOG", lambda s: s.plan.backlog,
                    "Videos already in the queue, for the time to drain them", type=click.IntRange(0)),
 )  # fmt: skip
 
@@ -132,11 +136,18 @@ def _demand(
 
 
 def _measured(runs: str) -> ResultRow:
-    """Return, of the given runs, the run with the highest X_sat."""
+    """Return, of the given runs, the run with the highest X_sat, of the valid runs if there are any.
+
+    Raise UsageError if all are invalid or have no service time.
+    """
     rows = [row for row in load_rows(run_ids(runs)) if row.service_mean_seconds is not None]
     if not rows:
         raise UsageError("plan --runs", "none of the runs has a service time", "give runs that finished videos")
-    return max(rows, key=lambda row: row.x_sat_per_minute or 0.0)
+    usable = [row for row in rows if not row.validity.is_invalid]
+    if not usable:
+        why = f"no run is valid ({', '.join(combined(row.validity for row in rows).reasons)})"
+        raise UsageError("plan --runs", why, "see `make report` for the reasons, and measure again", value=runs)
+    return max(usable, key=lambda row: (-row.validity.level.rank, row.x_sat_per_minute or 0.0))
 
 
 def _economy(planned: WorkerPlan, price: float | None, backlog: int, assumptions: ScaleAssumptions) -> dict[str, Any]:

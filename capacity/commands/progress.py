@@ -9,12 +9,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as ProgressDisplay
 
-from capacity.experiments.test_runner import Progress
+from capacity.experiments.run_launcher import Progress
 
 
 @contextmanager
 def progress_bar(description: Callable[[], str]) -> Iterator[Progress]:
-    """Show a progress bar over the videos of a run; yield the function that updates the bar.
+    """Context manager: show a progress bar over the videos of a run. Yield its update function.
 
     The text beside the bar is `description()`. The bar appears only on a terminal.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -12,9 +13,10 @@ from capacity.analysis.run_analysis import RunAnalysis
 from capacity.commands.links import links
 from capacity.commands.options import json_option, lang_option, with_examples
 from capacity.commands.rendering import print_json
-from capacity.experiments.test_runner import TestRunner
+from capacity.experiments.run_launcher import RunLauncher
 from capacity.report.statements import missing_capacity
 from capacity.report.terminal import render_terminal
+from capacity.report.to_json import row_to_json
 from capacity.runs.recorded_run import find_run
 from capacity.runs.sessions import reading
 from core.errors import RunFailed
@@ -43,31 +45,35 @@ def report(run: str | None, tasks_log: str | None, as_json: bool, lang: Language
     if run and Path(run).is_dir():
         analysis, where = analyse_archive(Path(run)), None
     else:
-        runner = TestRunner.open(lang)
-        analysis = _analyse_recorded(runner, run, tasks_log)
-        where = links(runner.settings, analysis.recorded.run, lang)
+        launcher = RunLauncher.open(lang)
+        analysis = _analyse_recorded(launcher, run, tasks_log)
+        where = links(launcher.settings, analysis.recorded.run, lang)
     _print(analysis, as_json, lang)
     if where is not None:
         click.echo(where, err=True)
     _fail_unless_done(analysis)
 
 
-def _analyse_recorded(runner: TestRunner, run_id: str | None, tasks_log: str | None) -> RunAnalysis:
-    """Analyse the run with this id or this tasks log, else the newest, once its figures are final."""
-    with reading(runner.sessions) as session:
+def _analyse_recorded(launcher: RunLauncher, run_id: str | None, tasks_log: str | None) -> RunAnalysis:
+    """Analyse the run with this id or with this tasks log, else the newest run.
+
+    Wait first until the figures of the run are final.
+    """
+    with reading(launcher.sessions) as session:
         recorded = find_run(session, run_id, tasks_log)
-        recording_rules.wait_settled(session, recorded, runner.settings.prometheus.url)
-    return runner.analyse(recorded.id).run(recorded.id)
+        recording_rules.wait_settled(session, recorded, launcher.settings.prometheus.url)
+    launcher.count_messages(recorded.id)
+    return launcher.analyse(recorded.id).run(recorded.id)
 
 
-def analysis_as_json(analysis: RunAnalysis) -> dict[str, object]:
+def analysis_as_json(analysis: RunAnalysis, lang: Language) -> dict[str, object]:
     """Return the result row and the derived figures of a run as JSON values."""
-    row = {name: getattr(analysis.row, name) for name in analysis.row.__dataclass_fields__}
-    return row | {
+    return row_to_json(analysis.row, lang) | {
         "x_sat_missing": missing_capacity(analysis),
         "service": analysis.service,
         "parts": analysis.parts,
         "conservation": analysis.recorded.video_counts,
+        "conservation_check": {"holds": analysis.conservation.holds} | asdict(analysis.conservation),
         "littles_law": analysis.little,
         "stability_evidence": analysis.stability,
         "offered": analysis.offered,
@@ -79,7 +85,7 @@ def analysis_as_json(analysis: RunAnalysis) -> dict[str, object]:
 
 def _print(analysis: RunAnalysis, as_json: bool, lang: Language) -> None:
     if as_json:
-        print_json(analysis_as_json(analysis), lang)
+        print_json(analysis_as_json(analysis, lang), lang)
     else:
         click.echo(render_terminal(analysis, lang))
 

@@ -6,7 +6,7 @@ import click
 
 from capacity.commands.options import json_option, lang_option, with_examples
 from capacity.commands.rendering import print_json
-from capacity.experiments.test_runner import TestRunner
+from capacity.experiments.run_launcher import RunLauncher
 from capacity.table.cells import TableCell
 from capacity.table.table_text import csv_row, csv_text, markdown, sources
 from core.language import Language
@@ -19,10 +19,11 @@ from core.language import Language
 def table(as_csv: bool, as_json: bool, lang: Language) -> None:
     """Print the scenario's table from all runs, and write results/table.md and table.csv.
 
-    The figures of a cell are the means of its finished, complete and valid runs. X and S are those of the runs with the
-    most videos, X_sat is that of all. Other runs fill a cell only if it has no better ones, and the notes say so.
+    The figures of a cell are the means of its finished, complete and valid runs. X and S are means over the runs with
+    the most videos. X_sat is the mean over all runs. Other runs fill a cell only if it has no better ones, and the
+    notes say so.
     """
-    cells = TestRunner.open(lang).analyse().cells
+    cells = RunLauncher.open(lang).analyse().cells
     if as_json:
         print_json({"rows": [_row_as_json(cell) for cell in cells]}, lang)
     elif as_csv:
@@ -32,6 +33,7 @@ def table(as_csv: bool, as_json: bool, lang: Language) -> None:
 
 
 def _row_as_json(cell: TableCell) -> dict[str, object]:
-    """Return the CSV's row with the run ids as lists."""
+    """Return the CSV's row with the run ids and the reasons as lists."""
     runs = {"runs": cell.runs, "x_sat_runs": cell.x_sat_runs}
-    return csv_row(cell) | {name: [run.run_id for run in members] for name, members in runs.items()}
+    lists = {name: [run.run_id for run in members] for name, members in runs.items()}
+    return csv_row(cell) | lists | {"validity_reasons": list(cell.validity.reasons)}

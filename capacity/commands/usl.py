@@ -34,7 +34,7 @@ class FitInput:
 
 @click.command(
     epilog=with_examples(
-        "usl puntos.csv",
+        "usl levels.csv",
         "usl specsdm91.csv --unweighted --json",
         "usl --runs burst-50mb-c1,burst-50mb-c2,burst-50mb-c4",
     )
@@ -47,7 +47,9 @@ class FitInput:
 def usl(file: Path | None, runs: str | None, unweighted: bool, as_json: bool, lang: Language) -> None:
     """Fit throughput against concurrency with the Universal Scalability Law.
 
-    FILE is CSV with header n,x[,se]: concurrency, throughput and its standard error, in any order, with repetitions.
+    FILE is a CSV file with the header n,x or n,x,se. Each line is one measured level: concurrency, throughput, and the
+    standard error of the throughput. Lines may come in any order, and a level may be repeated.
+
     Points are weighted by 1/se if given, else by 1/x. Intervals are 5-95 % of a bootstrap. If the law does not apply,
     the reason is printed with the coefficients.
 
@@ -112,7 +114,11 @@ def _input(file: Path | None, runs: str | None) -> FitInput:
         raise UsageError("usl", "it needs points from one source", "give FILE or --runs, not both")
     if file is not None:
         return FitInput(read_levels(file))
-    return levels_of_runs(load_rows(run_ids(runs or "")))
+    rows = load_rows(run_ids(runs or ""))
+    if invalid := [row.run_id for row in rows if row.validity.is_invalid]:
+        remedy = "leave it out, and see `make report` for the reasons"
+        raise UsageError("usl --runs", "an invalid run gives no level", remedy, value=", ".join(invalid))
+    return levels_of_runs(rows)
 
 
 def read_levels(file: Path) -> Levels:

@@ -1,8 +1,8 @@
 """Bottleneck of a cell: the cause that limits its throughput, the evidence, and the confidence.
 
-Each candidate cause has criteria. They compare the cell with a one-slot baseline and with bandwidth limits measured
-before the run. A criterion that was not measured counts neither for nor against a candidate. A run without comparable
-runs has fewer known criteria, so its verdict is less certain.
+Each candidate cause has criteria. The criteria compare the cell with a one-slot baseline and with bandwidth limits
+measured before the run. A criterion that was not measured counts neither for nor against a candidate. A run without
+comparable runs has fewer known criteria, so its verdict is less certain.
 """
 
 from __future__ import annotations
@@ -54,11 +54,11 @@ class Confidence(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CellEvidence:
-    """Measurements of a cell while work was waiting; None is unknown. Ratios are of 1.
+    """Measurements of a cell while work was waiting. None is unknown, and a ratio of 1 is 100 %.
 
-    Slowdown factors are against one slot (c = 1). `cpu_utilisation` counts user, nice, system, interrupts and steal
-    against the cores or quota, never iowait. `host_idle_ratio` is of the whole machine. Disk and network utilisation
-    are of the bandwidth limits measured before the run.
+    A slowdown factor is a duration divided by the duration with one slot (c = 1). `cpu_utilisation` counts user, nice,
+    system, interrupts and steal, as a share of the cores or the quota. It never counts iowait. `host_idle_ratio` is of
+    the whole machine. Disk and network utilisation are shares of the bandwidth limits measured before the run.
     """
 
     cores: float | None = None
@@ -88,7 +88,7 @@ class CellEvidence:
     service_seconds: float | None = None
 
     def share(self, *stages: str) -> float | None:
-        """Return the share of the mean service time that the stages take."""
+        """Return the share of the mean service time that these stages take."""
         seconds = [self.stage_seconds[stage] for stage in stages if stage in self.stage_seconds]
         return sum(seconds) / self.service_seconds if seconds and self.service_seconds else None
 
@@ -123,7 +123,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class BottleneckVerdict:
-    """The primary cause, or UNCLEAR, with all candidates, the most convincing first."""
+    """The primary cause, or UNCLEAR, and all candidates, the best supported first."""
 
     cause: Cause
     confidence: Confidence
@@ -148,7 +148,7 @@ def find_bottleneck(cell: CellEvidence) -> BottleneckVerdict:
 def _judge(cause: Cause, criteria: list[Criterion]) -> Candidate:
     """Return the candidate with its confidence.
 
-    HIGH needs three criteria that hold, or a sufficient one. MEDIUM needs two.
+    HIGH needs three criteria that hold, or one that is sufficient alone. MEDIUM needs two.
     """
     supporting = [criterion for criterion in criteria if criterion.holds]
     confidence = Confidence.LOW
@@ -161,7 +161,7 @@ def _judge(cause: Cause, criteria: list[Criterion]) -> Candidate:
 
 
 def _measurements(criteria: list[Criterion], holds: bool | None) -> tuple[Measurement, ...]:
-    """Return the measurements of the criteria in this state, without repetitions."""
+    """Return the measurements of the criteria whose `holds` has this value, without repetitions."""
     chosen = (criterion.measurements for criterion in criteria if criterion.holds is holds)
     return tuple(dict.fromkeys(measurement for measurements in chosen for measurement in measurements))
 
@@ -177,7 +177,8 @@ def _weight(cell: CellEvidence) -> Callable[[Candidate], tuple[int, int, float]]
 def _busiest(cell: CellEvidence, candidates: tuple[Candidate, ...]) -> BottleneckVerdict:
     """Return the busiest resource if two of three conditions hold.
 
-    The conditions are U >= 0.85, a lead of >= 0.15, and a gain of < 25 % from doubling the slots.
+    The first condition is a utilisation of at least 0.85. The second is a lead of at least 0.15 over the next resource.
+    The third is a gain under 25 % from doubling the slots.
     """
     busy = sorted(cell.utilisations().items(), key=lambda item: -item[1])
     unclear = BottleneckVerdict(
@@ -200,7 +201,7 @@ def _busiest(cell: CellEvidence, candidates: tuple[Candidate, ...]) -> Bottlenec
 
 
 def _quota(cell: CellEvidence) -> list[Criterion]:
-    """Test for a quota that throttles while the machine has idle time."""
+    """Test for a CPU quota that throttles while the machine has idle time."""
     throttled = Measurement(Quantity.THROTTLED_PERIODS, cell.throttled_period_ratio)
     idle = above(Measurement(Quantity.HOST_IDLE, cell.host_idle_ratio), 0.10)
     return [sufficient(all_of(at_least(throttled, 0.25), idle)), *jointly(at_least(throttled, 0.05), idle)]
@@ -215,9 +216,9 @@ def _memory(cell: CellEvidence) -> list[Criterion]:
 
 
 def _disk(cell: CellEvidence) -> list[Criterion]:
-    """Test for a disk that the work waits for.
+    """Test for a disk on which the tasks wait.
 
-    If all work was stopped for a quarter of the time, that alone is sufficient.
+    One criterion is sufficient alone: all tasks were stopped for a quarter of the time.
     """
     download = Measurement(Quantity.DOWNLOAD_SLOWDOWN, cell.stage_slowdown.get("download"))
     slower = any_of(_ffmpeg_is_slower(cell), at_least(download, 1.25))
@@ -232,10 +233,10 @@ def _disk(cell: CellEvidence) -> list[Criterion]:
 
 
 def _network(cell: CellEvidence) -> list[Criterion]:
-    """Test for transfers that fill their channel: more slots do not move more bytes per second.
+    """Test for transfers that fill the network: more slots do not move more bytes per second.
 
-    Slots in step download together and upload together, so each direction is full only half of the time. Then
-    transfers that take longer with more slots are the evidence.
+    If slots download together and upload together, each direction is full only half of the time. Then the evidence is
+    that transfers take longer with more slots.
     """
     if not cell.has_remote_storage:
         return []
@@ -249,7 +250,7 @@ def _network(cell: CellEvidence) -> list[Criterion]:
 
 
 def _memory_bandwidth(cell: CellEvidence) -> list[Criterion]:
-    """Test for the same work at more CPU seconds than with one slot; both criteria must hold."""
+    """Test for work that needs more CPU seconds than with one slot. Both criteria must hold."""
     return jointly(_ffmpeg_is_slower(cell), at_least(_cpu_work(cell), 1.15))
 
 
@@ -263,11 +264,11 @@ def _cpu(cell: CellEvidence) -> list[Criterion]:
 
 
 def _single_thread(cell: CellEvidence) -> list[Criterion]:
-    """Test for one busy thread per video while other cores are idle; all criteria must hold.
+    """Test for one busy thread per video while other cores are idle. All criteria must hold.
 
-    Together the criteria exclude a full CPU. They also exclude a wait: one busy thread uses one core, an ffmpeg
-    process that waits for a disk uses less. Under a quota that throttles, ffmpeg uses few cores however many
-    threads it has, so nothing can be concluded.
+    The criteria exclude a full CPU. They also exclude a wait: one busy thread uses a whole core, and an ffmpeg process
+    that waits for a disk uses less. Under a quota that throttles, ffmpeg uses few cores whatever its number of threads,
+    so nothing can be concluded.
     """
     if (cell.throttled_period_ratio or 0.0) >= 0.05:
         return []
@@ -301,7 +302,7 @@ def _slots(cell: CellEvidence) -> list[Criterion]:
 def _serialisation(cell: CellEvidence) -> list[Criterion]:
     """Test for slots that add no throughput while no measured resource is busy.
 
-    Then the slots wait for something that is not measured.
+    If the test holds, the slots wait for something that is not measured.
     """
     if cell.has_remote_storage and all_of(_long_transfers(cell), _slower_transfers(cell)).holds:
         return []  # that wait is measured
@@ -332,9 +333,9 @@ def _slower_transfers(cell: CellEvidence) -> Criterion:
 
 
 def _idle(cell: CellEvidence, limit: float) -> Criterion:
-    """Return the criterion that no resource is busier than the limit.
+    """Return the criterion that every resource has a utilisation of at most `limit`.
 
-    It is unknown when the CPU utilisation is unknown.
+    The criterion is unknown when the CPU utilisation is unknown.
     """
     busiest = max(cell.utilisations().values()) if cell.cpu_utilisation is not None else None
     return below(Measurement(Quantity.HIGHEST_UTILISATION, busiest), limit)

@@ -1,4 +1,4 @@
-"""Criteria: measured quantities against limits; unknown when a quantity was not measured."""
+"""Criteria: measured quantities compared with limits. A quantity without a measurement is unknown."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class Quantity(StrEnum):
-    """Measured quantities; ratios are of 1, slowdown factors are against one slot."""
+    """Measured quantities. A ratio of 1 is 100 %. Slowdown factors are relative to one slot."""
 
     CPU_UTILISATION = "cpu_utilisation_ratio"
     DISK_UTILISATION = "disk_utilisation_ratio"
@@ -54,9 +54,9 @@ class Relation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """A quantity, its value (None when not measured), and the limit that it was compared with, if any.
+    """A quantity, its value (None when not measured), and the limit that it is compared with, if any.
 
-    `upper_limit` belongs to `between`; `cores` are those that a CPU utilisation refers to.
+    `upper_limit` belongs to `between`. `cores` is the number of cores that a CPU utilisation is a share of.
     """
 
     quantity: Quantity
@@ -71,8 +71,8 @@ class Measurement:
 class Criterion:
     """Measurements compared with limits.
 
-    `holds` is None when unknown. `sufficient` is true if the criterion decides alone. `measurements` are those
-    that decide: all when the criterion holds, else only those that fail or are unknown.
+    `holds` is None when unknown. `sufficient` is true if the criterion makes the verdict certain alone. If the
+    criterion holds, `measurements` are all of its measurements. Otherwise they are only those that fail or are unknown.
     """
 
     measurements: tuple[Measurement, ...]
@@ -108,14 +108,14 @@ def between(measured: Measurement, low: float, high: float) -> Criterion:
 
 
 def sufficient(criterion: Criterion) -> Criterion:
-    """Return the criterion marked as sufficient: it makes the verdict certain by itself."""
+    """Return the criterion marked as sufficient. A sufficient criterion makes the verdict certain alone."""
     return replace(criterion, sufficient=True)
 
 
 def all_of(*criteria: Criterion) -> Criterion:
-    """Return a criterion that holds when all of these hold.
+    """Return a criterion that holds when all of `criteria` hold, and fails when one of them fails.
 
-    It fails when one fails. Otherwise it is unknown when one is unknown.
+    Otherwise the criterion is unknown.
     """
     states = [criterion.holds for criterion in criteria]
     holds = False if False in states else None if None in states else True
@@ -123,9 +123,9 @@ def all_of(*criteria: Criterion) -> Criterion:
 
 
 def any_of(*criteria: Criterion) -> Criterion:
-    """Return a criterion that holds when any of these holds.
+    """Return a criterion that holds when any of `criteria` holds, and fails when all of them fail.
 
-    Otherwise it is unknown when one is unknown.
+    Otherwise the criterion is unknown.
     """
     states = [criterion.holds for criterion in criteria]
     holds = True if True in states else None if None in states else False
@@ -133,7 +133,7 @@ def any_of(*criteria: Criterion) -> Criterion:
 
 
 def jointly(*criteria: Criterion) -> list[Criterion]:
-    """Return these criteria changed so that each holds only when all of them hold."""
+    """Return `criteria` changed so that each one holds only when all of them hold."""
     holds = all_of(*criteria).holds
     return [replace(criterion, holds=holds) for criterion in criteria]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -12,24 +12,27 @@ from scipy import stats
 from capacity.estimators.interval import Floats
 from capacity.estimators.littles_law import Agreement
 from capacity.estimators.reason import Reason
+from capacity.estimators.response_time import CLOCK_RESOLUTION_SECONDS
+from capacity.estimators.speed_change import speed_change
+from capacity.estimators.throughput import COLD_GENERATIONS, FEWEST_GENERATIONS
 
 STEAL_WARNING = 0.02
 STEAL_LIMIT = 0.05
 STEAL_WINDOW_LIMIT = 0.20
-CALIBRATION_LIMIT = 0.05
+#: a slower machine only; neighbouring calibrations of an idle machine differed by over 5 % in 11 of 23 pairs
+CALIBRATION_LIMIT = 0.10
+SPEED_TOLERANCE = 0.05
 CLOCK_OFFSET_SECONDS = 0.2
 CLOCK_OFFSET_SHARE = 0.01
-#: clocks are read over the network: a smaller offset may be the time of the request
-CLOCK_RESOLUTION_SECONDS = 0.05
 OTHER_CPU_LIMIT = 0.05
 #: coefficient of variation of the CPU seconds that one and the same file costs; 0.02 is usual with full cores
 COST_LIMIT = 0.05
 COST_VIDEOS = 3
 AUTOCORRELATION_LIMIT = 0.3
 AUTOCORRELATION_VIDEOS = 30
+AUTOCORRELATION_P_VALUE = 0.001
 TREND_LIMIT = 0.10
 TREND_P_VALUE = 0.01
-FEW_GENERATIONS = 3
 
 
 class Severity(StrEnum):
@@ -48,8 +51,11 @@ class Problem(StrEnum):
     CALIBRATION_UNUSUAL = "canary_unusual"
     CLOCK_OFFSET = "clock_offset"
     CLOCK_SKEW = "clock_skew"
+    MIXED_FLEET = "mixed_fleet"
+    CHANGED_FLEET = "changed_fleet"
     OTHER_PROCESSES = "other_processes"
     MACHINE_SPEED = "machine_speed"
+    SPEED_CHANGED = "speed_changed"
     DUPLICATES = "duplicates"
     UNFINISHED = "unfinished"
     GENERATOR_LIMITED = "generator_limited"
@@ -57,11 +63,23 @@ class Problem(StrEnum):
     FEW_VIDEOS = "few_videos"
     AUTOCORRELATION = "autocorrelation"
     DRIFT = "drift"
+    OVERLAPPING_EXECUTIONS = "overlapping_executions"
+    FASTER_THAN_SERVICE = "faster_than_service"
+    IDLE_SLOTS = "idle_slots"
+    WORK_DONE_TWICE = "work_done_twice"
+    LOST_EXECUTIONS = "lost_executions"
+    RETRIED_EXECUTIONS = "retried_executions"
+    LOST_MESSAGES = "lost_messages"
+    OTHER_MESSAGES = "other_messages"
+    SOURCES_DISAGREE = "sources_disagree"
+    INTERRUPTED = "interrupted"
+    FAILED_VIDEOS = "failed_videos"
+    COLD_START = "cold_start"
 
 
 @dataclass(frozen=True, slots=True)
 class QualityWarning:
-    """One condition that weakens a run, with its numbers."""
+    """One condition that weakens a run, with the numbers that show it."""
 
     name: Problem
     severity: Severity
@@ -70,13 +88,18 @@ class QualityWarning:
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """Measured conditions of a run; None is unknown and raises no warning.
+    """Measured conditions of a run. None is unknown and causes no warning.
 
-    Ratios are of 1. Arrays have one entry per execution.
+    A ratio of 1 is 100 %. Arrays have one entry per execution, in start order.
     """
 
     slots: int
+    #: conditions in which the workers differed, with the value of each node, and conditions that changed during the run
+    mixed_conditions: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    changed_conditions: tuple[str, ...] = ()
     cycle_seconds: Floats = field(default_factory=lambda: np.empty(0))
+    #: without the first of each slot, which may include a cold start, and the last, of an emptying machine
+    settled_cycle_seconds: Floats = field(default_factory=lambda: np.empty(0))
     service_mean_seconds: float | None = None
     steal_mean_ratio: float | None = None
     steal_worst_window_ratio: float | None = None
@@ -91,10 +114,25 @@ class RunFacts:
     unfinished_videos: int = 0
     generator_limited: bool | None = None
     littles_law: Agreement = Agreement.UNKNOWN
+    #: why the recorded executions are impossible on the declared slots
+    impossible: Reason | None = None
+    superseded_executions: int = 0
+    lost_executions: int = 0
+    retried_executions: int = 0
+    #: videos without a final state and without a message
+    lost_messages: int | None = None
+    #: messages that were in the queue before the run, and executions of other runs during it
+    earlier_messages: int | None = None
+    other_executions: int = 0
+    sources_agree: bool | None = None
+    is_finished: bool = True
+    failed_videos: int = 0
+    #: X_sat includes the first video of each slot, although these slots had to start
+    includes_cold_start: bool = False
 
 
 def quality_warnings(facts: RunFacts) -> tuple[QualityWarning, ...]:
-    """Return the warnings that the facts of a run cause, the most fundamental first."""
+    """Return the data-quality warnings of a run with these facts, in the order of the checks."""
     return tuple(warning for check in _CHECKS for warning in check(facts))
 
 
@@ -104,16 +142,16 @@ def is_valid(warnings: tuple[QualityWarning, ...]) -> bool:
 
 
 def autocorrelation(values: Floats) -> float:
-    """Return the lag-1 autocorrelation; NaN when it is not defined."""
+    """Return the lag-1 autocorrelation. It is NaN when it is not defined."""
     centred = values - values.mean() if values.size else values
     variance = float(centred @ centred)
     return float(centred[1:] @ centred[:-1]) / variance if values.size > 2 and variance > 0 else float("nan")
 
 
 def drift(values: Floats) -> tuple[float, float]:
-    """Return the change over a run by a fitted line, relative to the mean, and its p-value.
+    """Return the change over a run by a fitted line, relative to the mean, and the p-value of the trend.
 
-    The size alone is not enough: at CV 0.3 thirty cycles without a trend change by over 10 % in 60 % of runs.
+    The size alone is not enough: at CV 0.3, thirty cycles without a trend change by over 10 % in 60 % of runs.
     """
     if values.size < 3 or values.mean() == 0:
         return float("nan"), float("nan")
@@ -130,14 +168,15 @@ def _steal(facts: RunFacts) -> Iterator[QualityWarning]:
 
 
 def _calibration(facts: RunFacts) -> Iterator[QualityWarning]:
+    """Check for a calibration that became slower. It ran outside the run, so it says nothing certain about the run."""
     before, after = facts.calibration_before_seconds, facts.calibration_after_seconds
     pairs = (
         (Problem.CALIBRATION_CHANGED, before, after),
         (Problem.CALIBRATION_UNUSUAL, facts.calibration_usual_seconds, before),
     )
     for name, reference, value in pairs:
-        if reference and value and abs(value / reference - 1) > CALIBRATION_LIMIT:
-            yield _warning(name, True, reference_seconds=reference, measured_seconds=value)
+        if reference and value and value / reference - 1 > CALIBRATION_LIMIT:
+            yield _warning(name, False, reference_seconds=reference, measured_seconds=value)
 
 
 def _clock(facts: RunFacts) -> Iterator[QualityWarning]:
@@ -148,6 +187,16 @@ def _clock(facts: RunFacts) -> Iterator[QualityWarning]:
             yield _warning(Problem.CLOCK_OFFSET, True, offset_seconds=offset)
     if facts.skewed_stamps:
         yield _warning(Problem.CLOCK_SKEW, True, executions=facts.skewed_stamps)
+
+
+def _fleet(facts: RunFacts) -> Iterator[QualityWarning]:
+    """Check that the workers were alike and stayed as they were. The figures of a mixed fleet hold for that fleet."""
+    if facts.mixed_conditions:
+        mixed = {name: dict(values) for name, values in facts.mixed_conditions.items()}
+        yield QualityWarning(Problem.MIXED_FLEET, Severity.WARNING, Reason(Problem.MIXED_FLEET, {"conditions": mixed}))
+    if facts.changed_conditions:
+        values = {"names": list(facts.changed_conditions)}
+        yield QualityWarning(Problem.CHANGED_FLEET, Severity.INVALID, Reason(Problem.CHANGED_FLEET, values))
 
 
 def _other_processes(facts: RunFacts) -> Iterator[QualityWarning]:
@@ -164,6 +213,18 @@ def _cost(facts: RunFacts) -> Iterator[QualityWarning]:
     if cpu.size >= COST_VIDEOS and cpu.std(ddof=1) > COST_LIMIT * cpu.mean():
         least, most = float(cpu.min()), float(cpu.max())
         yield _warning(Problem.MACHINE_SPEED, False, least_cpu_seconds=least, most_cpu_seconds=most)
+
+
+def _speed(facts: RunFacts) -> Iterator[QualityWarning]:
+    """Check that the machine kept its speed from the first half of the run to the second.
+
+    As for X_sat, the last executions are left out, because they run in an emptying machine.
+    """
+    cpu, slots = facts.ffmpeg_cpu_seconds, facts.slots
+    change = speed_change(cpu[: cpu.size - slots] if cpu.size >= FEWEST_GENERATIONS * slots else cpu)
+    if change is not None and change.exceeds(SPEED_TOLERANCE):
+        values = {"ratio": change.ratio, "low_ratio": change.interval.low, "high_ratio": change.interval.high}
+        yield _warning(Problem.SPEED_CHANGED, True, **values)
 
 
 def _messages(facts: RunFacts) -> Iterator[QualityWarning]:
@@ -185,24 +246,63 @@ def _little(facts: RunFacts) -> Iterator[QualityWarning]:
 
 def _size(facts: RunFacts) -> Iterator[QualityWarning]:
     count = facts.cycle_seconds.size
-    if 0 < count < FEW_GENERATIONS * facts.slots:
-        values = {"videos": count, "slots": facts.slots, "generations_needed": FEW_GENERATIONS}
+    if 0 < count < FEWEST_GENERATIONS * facts.slots:
+        values = {"videos": count, "slots": facts.slots, "generations_needed": FEWEST_GENERATIONS}
         yield _warning(Problem.FEW_VIDEOS, False, **values)
 
 
 def _sequence(facts: RunFacts) -> Iterator[QualityWarning]:
-    """Check the order of the slot cycles for dependence and trend.
+    """Check the order of the slot cycles for autocorrelation and trend.
 
-    An interval for independent values does not show either.
+    An interval that assumes independent values shows neither.
     """
-    if facts.cycle_seconds.size < AUTOCORRELATION_VIDEOS:
+    cycles = facts.settled_cycle_seconds
+    if cycles.size < AUTOCORRELATION_VIDEOS:
         return
-    correlation = autocorrelation(facts.cycle_seconds)
-    change, p_value = drift(facts.cycle_seconds)
-    if correlation > AUTOCORRELATION_LIMIT:
+    correlation = autocorrelation(cycles)
+    change, p_value = drift(cycles)
+    # of n independent values the correlation has a standard deviation of 1 / sqrt(n) (Bartlett 1946)
+    chance = float(stats.norm.isf(AUTOCORRELATION_P_VALUE)) / np.sqrt(cycles.size)
+    if correlation > max(AUTOCORRELATION_LIMIT, chance):
         yield _warning(Problem.AUTOCORRELATION, True, correlation=correlation)
     if abs(change) > TREND_LIMIT and p_value < TREND_P_VALUE:
         yield _warning(Problem.DRIFT, True, change_ratio=change, p_value=p_value)
+
+
+def _impossible(facts: RunFacts) -> Iterator[QualityWarning]:
+    if facts.impossible is not None:
+        problem = Problem(facts.impossible.code.value)
+        yield QualityWarning(problem, Severity.INVALID, Reason(problem, facts.impossible.values))
+
+
+def _executions(facts: RunFacts) -> Iterator[QualityWarning]:
+    """Check for executions that took slot time and gave no video."""
+    if facts.superseded_executions:
+        yield _warning(Problem.WORK_DONE_TWICE, True, executions=facts.superseded_executions)
+    if facts.lost_executions:
+        yield _warning(Problem.LOST_EXECUTIONS, True, executions=facts.lost_executions)
+    if facts.retried_executions:
+        yield _warning(Problem.RETRIED_EXECUTIONS, False, executions=facts.retried_executions)
+
+
+def _conservation(facts: RunFacts) -> Iterator[QualityWarning]:
+    if facts.lost_messages:
+        yield _warning(Problem.LOST_MESSAGES, True, videos=facts.lost_messages)
+    if facts.earlier_messages or facts.other_executions:
+        values = {"messages": facts.earlier_messages, "executions": facts.other_executions}
+        yield _warning(Problem.OTHER_MESSAGES, True, **values)
+    if facts.sources_agree is False:
+        yield _warning(Problem.SOURCES_DISAGREE, True)
+
+
+def _completeness(facts: RunFacts) -> Iterator[QualityWarning]:
+    if not facts.is_finished:
+        yield _warning(Problem.INTERRUPTED, False)
+    if facts.failed_videos:
+        yield _warning(Problem.FAILED_VIDEOS, False, videos=facts.failed_videos)
+    if facts.includes_cold_start and facts.cycle_seconds.size >= FEWEST_GENERATIONS * facts.slots:
+        videos, needed = facts.cycle_seconds.size, COLD_GENERATIONS * facts.slots
+        yield _warning(Problem.COLD_START, False, videos=videos, slots=facts.slots, videos_needed=needed)
 
 
 def _warning(name: Problem, severe: bool, **values: float | None) -> QualityWarning:
@@ -210,14 +310,20 @@ def _warning(name: Problem, severe: bool, **values: float | None) -> QualityWarn
 
 
 _CHECKS = (
+    _impossible,
     _steal,
     _calibration,
     _clock,
+    _fleet,
     _other_processes,
+    _speed,
     _cost,
     _messages,
     _generator,
     _little,
     _size,
     _sequence,
+    _executions,
+    _conservation,
+    _completeness,
 )

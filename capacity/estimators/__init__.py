@@ -1,1 +1,1 @@
-"""Estimates with their intervals, and a code with its numbers where there is none."""
+"""Estimates with their intervals. A missing estimate has a reason: a code with its numbers."""

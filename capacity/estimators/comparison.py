@@ -1,13 +1,13 @@
 """Comparison of two sets of runs: the test whether B is slower than A.
 
-The unit of replication is the run. The videos of one run share the state of its machine, and a test per video calls
-up to 40 % of equal systems different. The statistic of a run is ln X_sat.
+The unit of replication is the run, because the videos of one run share the state of its machine. A test per video would
+call up to 40 % of equal systems different. The statistic of a run is ln X_sat.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -37,6 +37,8 @@ class NotComparable(StrEnum):
 
     TOO_FEW_RUNS = "too_few_runs"
     NO_HISTORY = "no_history"
+    NO_VARIANCE = "no_variance"
+    INVALID_RUN = "invalid_run"
     NO_X_SAT = "no_x_sat"
     INCOMPLETE_RUN = "incomplete_run"
     DIFFERENT_CONDITIONS = "different_conditions"
@@ -44,7 +46,7 @@ class NotComparable(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Result of a comparison: X_sat of B over A, with its interval and the outcome.
+    """Result of a comparison: X_sat of B divided by that of A, and the outcome.
 
     `ratio` has a 95 % interval. It is None when the runs allow none.
     """
@@ -59,8 +61,8 @@ class Comparison:
 def compare_runs(a: Sequence[float], b: Sequence[float], margin: float = MARGIN) -> Comparison:
     """Compare X_sat of at least two runs per side by Welch's t test on the logarithms.
 
-    Runs should be interleaved (ABBA). Pass: the whole interval lies above 1 - margin. Fail: the interval lies under 1
-    and the ratio under 1 - margin.
+    Runs should be interleaved (A B B A). The outcome is *pass* if the whole interval lies above 1 - margin. It is
+    *fail* if the interval lies under 1 and the ratio under 1 - margin.
     """
     if min(len(a), len(b)) < FEWEST_RUNS or min(*a, *b) <= 0:
         return not_comparable(Reason(NotComparable.TOO_FEW_RUNS, {"runs_per_side_needed": FEWEST_RUNS}), EXTRA_RUNS)
@@ -68,15 +70,37 @@ def compare_runs(a: Sequence[float], b: Sequence[float], margin: float = MARGIN)
     return _judged(*_welch_ratio(log_a, log_b), margin)
 
 
+@dataclass(frozen=True, slots=True)
+class SingleRun:
+    """X_sat of one run, with the number of its videos and the CV of their service time; a CV of None is unknown."""
+
+    run_id: str
+    per_minute: float
+    cv: float | None
+    videos: int
+
+    @property
+    def variance(self) -> float:
+        """Return the variance of ln X_sat from the spread of the videos; NaN if unknown."""
+        return self.cv**2 / self.videos if self.cv is not None and self.videos else math.nan
+
+
 def compare_single_runs(
-    a: float, b: float, *, run_deviation: float | None, cv: float, videos: int, margin: float = MARGIN
+    a: SingleRun, b: SingleRun, *, run_deviation: float | None, margin: float = MARGIN
 ) -> Comparison:
-    """Compare one run per side, by the run-to-run deviation of ln X_sat over at least five earlier runs."""
+    """Compare one run per side, by the run-to-run deviation of ln X_sat over at least five earlier runs.
+
+    The variance of the ratio has the deviation twice, and the spread of the videos of each side.
+    """
     if run_deviation is None:
         return not_comparable(Reason(NotComparable.NO_HISTORY, {"history_runs_needed": HISTORY_RUNS}), EXTRA_RUNS)
-    half = float(stats.norm.ppf(0.975)) * math.sqrt(2 * (run_deviation**2 + cv**2 / videos))
-    middle = math.log(b / a)
-    return _judged(b / a, Interval(math.exp(middle - half), math.exp(middle + half)), margin)
+    unknown = next((run.run_id for run in (a, b) if math.isnan(run.variance)), None)
+    if unknown is not None:
+        return not_comparable(Reason(NotComparable.NO_VARIANCE, {"run_id": unknown}))
+    half = float(stats.norm.ppf(0.975)) * math.sqrt(2 * run_deviation**2 + a.variance + b.variance)
+    middle = math.log(b.per_minute / a.per_minute)
+    ratio = b.per_minute / a.per_minute
+    return _judged(ratio, Interval(math.exp(middle - half), math.exp(middle + half)), margin)
 
 
 def judge_ratio(ratio: float, interval: Interval, margin: float = MARGIN) -> Gate:
@@ -93,9 +117,11 @@ def not_comparable(reason: Reason, extra_runs: int = 0) -> Comparison:
     return Comparison(Gate.NOT_COMPARABLE, None, None, reason, extra_runs)
 
 
-def different_conditions(a: Mapping[str, object], b: Mapping[str, object]) -> Reason | None:
-    """Return the conditions of host and configuration that differ, None when all are equal."""
-    names = sorted(name for name in a.keys() | b.keys() if a.get(name) != b.get(name))
+def different_conditions(
+    a: Mapping[str, object], b: Mapping[str, object], allowed: Collection[str] = ()
+) -> Reason | None:
+    """Return the conditions of host and configuration that differ and are not allowed to; None without any."""
+    names = sorted(name for name in a.keys() | b.keys() if name not in allowed and a.get(name) != b.get(name))
     if not names:
         return None
     pairs = {name: (a.get(name), b.get(name)) for name in names}

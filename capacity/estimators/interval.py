@@ -1,4 +1,4 @@
-"""Array types, intervals, and the intervals of a mean and of a quantile."""
+"""Array types, and intervals: of a mean and of a quantile."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ SECONDS_PER_MINUTE = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A closed interval; an end may be infinite when the data bound only one side."""
+    """A closed interval. An end is infinite when the data limit only the other side."""
 
     low: float
     high: float
 
 
 def t_half_width(values: Floats, confidence: float = 0.95) -> float:
-    """Return the half width of the two-sided t interval of the mean; NaN under two values."""
+    """Return the half width of the two-sided t interval of the mean. It is NaN under two values."""
     if values.size < 2:
         return float("nan")
     quantile = stats.t.ppf(0.5 + confidence / 2, values.size - 1)
@@ -34,9 +34,10 @@ def t_half_width(values: Floats, confidence: float = 0.95) -> float:
 
 @lru_cache  # runs of a matrix have the same count, and scipy takes 2 ms
 def quantile_ranks(count: int, probability: float, confidence: float = 0.95) -> tuple[int | None, int | None]:
-    """Return the 1-based order-statistic ranks around a quantile, None where no rank is extreme enough.
+    """Return the 1-based ranks of the two sorted values that enclose a quantile.
 
-    Each side may miss with at most (1 - confidence) / 2, by the binomial distribution of the number of values below.
+    A rank is None where no value is extreme enough. Each side misses the quantile with a probability of at most (1 -
+    confidence) / 2. The number of values below the quantile has a binomial distribution, which gives the ranks.
     """
     tail = (1 - confidence) / 2
     below = stats.binom(count, probability)
@@ -48,7 +49,10 @@ def quantile_ranks(count: int, probability: float, confidence: float = 0.95) -> 
 
 
 def quantile_interval(values: Floats, probability: float, confidence: float = 0.95) -> Interval:
-    """Return the distribution-free interval of a quantile; an end without such a rank is infinite."""
+    """Return the distribution-free interval of a quantile.
+
+    An end is infinite when no value is extreme enough.
+    """
     ordered = np.sort(values[np.isfinite(values)])
     low, high = quantile_ranks(ordered.size, probability, confidence)
     return Interval(

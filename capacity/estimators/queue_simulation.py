@@ -1,4 +1,4 @@
-"""Simulated queue with several servers: the check of the formulas for sizing."""
+"""Simulated queue with several servers, which checks the sizing formulas."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from capacity.estimators.interval import Floats
 def ggc(arrivals: Floats, services: Floats, slots: int) -> Floats:
     """Return the start time of each job of a first-come first-served queue with `slots` servers (G/G/c).
 
-    `arrivals` must be sorted; both arrays have one entry per job, in seconds.
+    `arrivals` must be sorted. Both arrays have one entry per job, in seconds.
     """
     free = [0.0] * slots
     starts = np.empty(arrivals.size)
@@ -24,6 +24,6 @@ def ggc(arrivals: Floats, services: Floats, slots: int) -> Floats:
 
 
 def lognormal(rng: np.random.Generator, mean: float, cv: float, size: int | tuple[int, ...]) -> Floats:
-    """Draw log-normal service times of the given mean and coefficient of variation."""
+    """Draw log-normal service times with this mean (seconds) and coefficient of variation."""
     spread = np.sqrt(np.log1p(cv**2))
     return mean * rng.lognormal(-(spread**2) / 2, spread, size) if cv > 0 else np.full(size, float(mean))

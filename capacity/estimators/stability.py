@@ -31,8 +31,8 @@ class Stability(StrEnum):
 class StabilityVerdict:
     """Stability verdict with its evidence.
 
-    `growth_ratio` is the slope of the waiting queue over the offered rate. `utilisation` is rho with its one-sided
-    95 % ends. `not_fetching` is true when the queue grows although the slots have spare capacity.
+    `growth_ratio` is the slope of the number of waiting videos divided by the offered rate. `utilisation` is rho with
+    its one-sided 95 % ends. `not_fetching` is true when the queue grows although the slots have spare capacity.
     """
 
     verdict: Stability
@@ -47,7 +47,7 @@ class StabilityVerdict:
 
 @dataclass(frozen=True, slots=True)
 class OfferedRate:
-    """Measured rate of the load generator; lateness is against the intended times, in seconds."""
+    """Measured rate of the load generator, and its lateness against the intended times in seconds."""
 
     per_minute: float
     target_per_minute: float
@@ -65,8 +65,8 @@ def judge_stability(
 ) -> StabilityVerdict:
     """Return the verdict on a sustained run.
 
-    `uploaded_at` and `started_at` have one entry per video, in seconds (first start, NaN when it never started).
-    `service_seconds` has one entry per finished execution.
+    `uploaded_at` and `started_at` have one entry per video, in seconds. `started_at` is the first start, or NaN for a
+    video that never started. `service_seconds` has one entry per finished execution.
     """
     arrivals = np.sort(uploaded_at[np.isfinite(uploaded_at)])
     service = service_seconds[np.isfinite(service_seconds)]
@@ -94,7 +94,8 @@ def judge_stability(
 def classify(growth: float, utilisation_interval: Interval) -> Stability:
     """Return the verdict for a growth ratio and an interval of rho.
 
-    No trend test: on an integrated series a p-value calls 20-40 % of stable systems growing.
+    A p-value of a trend test would call 20-40 % of stable systems growing, because a queue length is correlated in
+    time. So there is no trend test.
     """
     if growth <= GROWTH_TOLERANCE and utilisation_interval.high < 1:
         return Stability.STABLE
@@ -112,10 +113,11 @@ def waiting_videos(uploaded_at: Floats, started_at: Floats, times: Floats) -> Fl
 
 
 def growth_ratio(times: Floats, queue: Floats, rate_per_second: float) -> float:
-    """Return the Theil-Sen slope of the queue divided by the offered rate; NaN without a spread of times.
+    """Return the Theil-Sen slope of the queue divided by the offered rate.
 
-    The median of pairwise slopes ignores single wrong samples, such as an SQS counter that reads 0 for a moment.
-    Longer series are thinned evenly to a few hundred points.
+    The ratio is NaN if all times are equal. The slope is the median of the slopes between pairs of samples, so it
+    ignores single wrong samples, such as an SQS counter that reads 0 for a moment. Longer series are thinned evenly to
+    a few hundred points.
     """
     step = max(1, math.ceil(times.size / SAMPLE_POINTS))
     times, queue = times[::step], queue[::step]
@@ -138,7 +140,7 @@ def utilisation(rate_per_second: float, service_seconds: Floats, slots: int) -> 
 def arrivals_needed(cv: float, rho: float) -> int | None:
     """Return the number of arrivals that distinguish rho from 1 with 90 % power, at least 60.
 
-    It is None where rho is 1.
+    Return None where rho is 1.
     """
     if not math.isfinite(cv) or not math.isfinite(rho) or rho == 1:
         return None
@@ -148,7 +150,7 @@ def arrivals_needed(cv: float, rho: float) -> int | None:
 def offered_rate(sent_at: Floats, intended_at: Floats, target_per_minute: float) -> OfferedRate:
     """Return the offered rate and the lateness.
 
-    If videos are sent late, the load generator set the rate.
+    If videos are sent late, the load generator limited the rate.
     """
     interval = SECONDS_PER_MINUTE / target_per_minute
     rate = SECONDS_PER_MINUTE * _rate_per_second(np.sort(sent_at[np.isfinite(sent_at)]))

@@ -54,7 +54,7 @@ class PeakRefusal(StrEnum):
 class Levels:
     """Points to fit: throughput `x` at concurrency `n`, in any order, with repetitions.
 
-    `se` are the standard errors of `x`.
+    `se` has the standard errors of `x`, in the unit of `x`.
     """
 
     n: Floats
@@ -69,7 +69,10 @@ class Levels:
 
 @dataclass(frozen=True, slots=True)
 class UslIntervals:
-    """5-95 % bootstrap quantiles; the peak's upper end is infinite when the draws include kappa = 0."""
+    """5-95 % quantiles from the bootstrap.
+
+    The upper end of the peak is infinite when some draws have kappa = 0.
+    """
 
     scale: Interval
     sigma: Interval
@@ -82,9 +85,9 @@ class UslIntervals:
 class UslFit:
     """A fitted law, its quality, and the reasons not to use it.
 
-    `unusable` is why the law must not be used on these data, `peak_reason` why the peak must not be quoted. Both are
-    None when there is no such reason. `standard_errors` are (lambda, sigma, kappa), None without residual degrees of
-    freedom.
+    `unusable` is the reason why the law must not be used on these data. `peak_reason` is the reason why the peak must
+    not be quoted. Each is None when there is no such reason. `standard_errors` are those of lambda, sigma and kappa, or
+    None without residual degrees of freedom.
     """
 
     model: Usl
@@ -100,8 +103,8 @@ class UslFit:
 def fit_usl(levels: Levels, *, weighted: bool = True, cores: int | None = None, seed: int = 0) -> UslFit:
     """Fit the law, bootstrap it, and decide whether the fit and its peak may be used.
 
-    Residuals are weighted by 1/se where given, else by 1/x; `weighted=False` reproduces the fits of R's `usl`.
-    `cores` are those of the machine, None when unknown. Without a level above `cores` the peak is an extrapolation.
+    Residuals are weighted by 1/se where given, else by 1/x. `weighted=False` reproduces the fits of R's `usl`. `cores`
+    is the machine's number of cores, or None when unknown. Without a level above `cores`, the peak is an extrapolation.
     """
     if levels.distinct < 2:
         return _single_level(levels)
@@ -129,7 +132,7 @@ def amdahl_sigma(levels: Levels) -> float:
 
 
 def efficiency(levels: Levels) -> Floats:
-    """Return x / n relative to the mean of the smallest level: E(c) = X(c) / (c X(1))."""
+    """Return E(c) = X(c) / (c X(1)) for each point: x / n relative to that of the smallest level."""
     per_slot: Floats = levels.x / levels.n
     relative: Floats = per_slot / per_slot[levels.n == levels.n.min()].mean()
     return relative
@@ -147,7 +150,7 @@ def reason_against_fit(levels: Levels, model: Usl) -> Reason | None:
 
 
 def reason_against_peak(levels: Levels, model: Usl, intervals: UslIntervals | None, cores: int | None) -> Reason | None:
-    """Return the reason not to quote the peak, although the fit may be used, or None."""
+    """Return the reason not to quote the peak of a fit that may be used, or None."""
     if model.peak is None:
         return Reason(PeakRefusal.NO_PEAK)
     reach = float(levels.n.max())
@@ -215,7 +218,10 @@ def _residual_errors(
 
 
 def _noise(levels: Levels, rse: float | None, weighted: bool) -> Floats | None:
-    """Return the standard deviation of each point: its se, else that of the residuals, else None."""
+    """Return the standard deviation of each point's x: the point's se, else that of the residuals.
+
+    Return None if neither is known.
+    """
     if levels.distinct < 3:
         return None
     if levels.se is not None:
@@ -226,7 +232,7 @@ def _noise(levels: Levels, rse: float | None, weighted: bool) -> Floats | None:
 
 
 def _bootstrap(levels: Levels, model: Usl, weights: Floats, deviation: Floats | None, seed: int) -> UslIntervals | None:
-    """Return the 5-95 % bootstrap intervals: quantiles of refits to x with random noise added."""
+    """Return the 5-95 % quantiles of refits to x with random noise added."""
     if deviation is None:
         return None
     noise = np.random.default_rng(seed).normal(size=(DRAWS, levels.x.size))

@@ -16,7 +16,7 @@ NEGLIGIBLE_EFFECT = 1e-6  # of the throughput at the largest level: no measureme
 
 @dataclass(frozen=True, slots=True)
 class Usl:
-    """The three coefficients of the law; throughput, peak and limit follow from them."""
+    """The three coefficients of the law. Throughput, peak and limit follow from them."""
 
     scale: float
     sigma: float
@@ -27,9 +27,9 @@ class Usl:
         return self.scale * n / (1 + self.sigma * (n - 1) + self.kappa * n * (n - 1))
 
     def concurrency(self, throughput: float) -> float | None:
-        """Return the smallest n with X(n) = `throughput`, None beyond the peak or the limit.
+        """Return the smallest n with X(n) = `throughput`. Return None if no n reaches that throughput.
 
-        The root is written without cancellation, so that kappa = 0 is the same formula.
+        The root is written without a difference of close numbers, so the formula also holds for kappa = 0.
         """
         linear = self.scale + (self.kappa - self.sigma) * throughput
         discriminant = linear**2 - 4 * self.kappa * throughput**2 * (1 - self.sigma)
@@ -39,22 +39,28 @@ class Usl:
 
     @property
     def peak(self) -> float | None:
-        """Return the concurrency of highest throughput, not floored; None when throughput never falls."""
+        """Return the concurrency of the highest throughput, not rounded.
+
+        Return None when the throughput never falls.
+        """
         if self.kappa == 0:
             return None
         return 1.0 if self.sigma >= 1 else math.sqrt((1 - self.sigma) / self.kappa)
 
     @property
     def limit(self) -> float | None:
-        """Return lambda / sigma, the throughput that contention alone would allow; None when sigma is 0."""
+        """Return lambda / sigma, the throughput that contention alone would allow.
+
+        Return None when sigma is 0.
+        """
         return self.scale / self.sigma if self.sigma > 0 else None
 
 
 def fit_coefficients(n: Floats, x: Floats, weights: Floats, *, amdahl: bool = False) -> Usl:
-    """Return the weighted least-squares coefficients; kappa is fixed at 0 for `amdahl`.
+    """Return the weighted least-squares coefficients. With `amdahl`, kappa is fixed at 0.
 
-    `n`, `x` and `weights` have one entry per point. The solver starts from the linearised law and from a grid, and
-    the best fit wins. A coefficient whose effect on the largest level cannot be measured is set to exactly 0.
+    `n`, `x` and `weights` have one entry per point. The solver starts from the linearised law and from a grid, and the
+    best fit is taken. A coefficient whose effect on the largest level cannot be measured is set to exactly 0.
     """
     starts = _starts(n, x, weights)
     upper = np.array([np.inf, 1.0, 0.0 if amdahl else 1.0])
@@ -72,8 +78,8 @@ def fit_coefficients(n: Floats, x: Floats, weights: Floats, *, amdahl: bool = Fa
 def exact_three_point(n: Floats, x: Floats) -> Usl:
     """Return the law that passes exactly through three points.
 
-    A negative coefficient means that the law does not hold. n/X = a + b (n-1) + c n (n-1) is linear; lambda = 1/a,
-    sigma = b/a, kappa = c/a.
+    A negative coefficient means that the law does not hold. The equation n/X = a + b (n-1) + c n (n-1) is linear in a,
+    b and c. Its solution gives lambda = 1/a, sigma = b/a and kappa = c/a.
     """
     a, b, c = (float(v) for v in np.linalg.solve(_design(n), n / x))
     return Usl(1 / a, b / a, c / a)
@@ -82,7 +88,7 @@ def exact_three_point(n: Floats, x: Floats) -> Usl:
 def _starts(n: Floats, x: Floats, weights: Floats) -> Floats:
     """Return the solver's starting points, shape (k, 3).
 
-    They are the linearised fit with non-negative coefficients, and a grid of (sigma, kappa).
+    The first is the linearised fit with non-negative coefficients. The others form a grid of (sigma, kappa).
     """
     grid = [(sigma, kappa) for sigma in (0.0, 0.01, 0.1, 0.5) for kappa in (0.0, 1e-4, 1e-2, 0.2)]
     scale = weights * x**2 / n
@@ -96,7 +102,7 @@ def _starts(n: Floats, x: Floats, weights: Floats) -> Floats:
 
 
 def _best(n: Floats, x: Floats, weights: Floats, starts: Floats, upper: Floats) -> Usl:
-    """Return the fit with the lowest cost over all starts; among equal costs, the first fit."""
+    """Return the fit with the lowest cost over all starts. Among equal costs, take the first fit."""
     parameters, cost = least_squares(n, np.broadcast_to(x, (len(starts), x.size)), weights, starts, upper)
     scale, sigma, kappa = parameters[int(np.argmin(cost))]
     return Usl(float(scale), float(sigma), float(kappa))

@@ -1,8 +1,8 @@
-"""Early stop of a burst: the precision that allows a stop, and the cancelling of queued videos.
+"""Early stop of a burst: the precision that allows a stop, and cancelling the queued videos.
 
 A burst may stop early when its X_sat is known precisely enough. Then the queued videos are cancelled. A video is
-cancelled only while we hold its message and no worker has claimed it, so that the sum injected = done + failed +
-waiting + in flight + dead-lettered holds at every moment (docs/adr/0031).
+cancelled only while this process holds its message and no worker has claimed it. Therefore the sum injected = done +
+failed + waiting + in flight + dead-lettered holds at every moment (docs/adr/0031).
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 
 from capacity.estimators.interval import Floats, t_half_width
-from capacity.estimators.throughput import Executions, slot_cycles
+from capacity.estimators.slots import Executions
+from capacity.estimators.throughput import COLD_GENERATIONS, slot_cycles
 from core.database import Sessions
 from core.models import RunRow, VideoRow
 from core.video import VideoState
@@ -38,17 +39,19 @@ BATCH_MESSAGES = 10
 def knows_enough(executions: Executions, slots: int, unfinished_since: float | None) -> bool:
     """Return True if a running burst may stop, because its X_sat is known precisely enough.
 
-    The decision uses only the executions that started before the first unfinished execution.
+    The decision uses only the executions that started before the first unfinished execution, without the first of each
+    slot. These are the ones that X_sat is computed from if the burst stops now, because those in flight still end.
     """
     cycles = slot_cycles(executions, slots)
     before = executions.finished().started_at < (math.inf if unfinished_since is None else unfinished_since)
-    return may_stop(cycles.cycle_seconds[before])
+    fewest = max(MINIMUM_VIDEOS, (COLD_GENERATIONS - 2) * slots)
+    return may_stop(cycles.cycle_seconds[before & ~cycles.is_first], fewest)
 
 
 def may_stop(cycle_seconds: Floats, minimum: int = MINIMUM_VIDEOS, target: float = TARGET_PRECISION) -> bool:
     """Return True if the mean slot cycle is known precisely enough to stop.
 
-    Videos in flight should still finish and are counted.
+    The videos in flight still finish after the stop, and are counted.
     """
     prefix = finished_prefix(cycle_seconds)
     return prefix.size >= minimum and precision(prefix) <= target
@@ -57,14 +60,17 @@ def may_stop(cycle_seconds: Floats, minimum: int = MINIMUM_VIDEOS, target: float
 def finished_prefix(cycle_seconds: Floats) -> Floats:
     """Return the slot cycles before the first unfinished cycle (NaN), in start order.
 
-    A selection of all finished cycles would favour short ones.
+    A selection of all finished cycles would favour short cycles.
     """
     unfinished = np.flatnonzero(np.isnan(cycle_seconds))
     return cycle_seconds[: unfinished[0]] if unfinished.size else cycle_seconds
 
 
 def precision(cycle_seconds: Floats) -> float:
-    """Return the relative half width of the 95 % interval of the mean slot cycle; NaN below two cycles."""
+    """Return the relative half width of the 95 % interval of the mean slot cycle.
+
+    The half width is NaN below two cycles.
+    """
     return t_half_width(cycle_seconds) / float(cycle_seconds.mean()) if cycle_seconds.size > 1 else float("nan")
 
 
@@ -77,10 +83,10 @@ class QueuedVideos:
     sessions: Sessions
 
     def cancel(self, run_ids: Collection[str]) -> int:
-        """Delete the queued videos of these runs and their messages; return the number of videos.
+        """Delete the queued videos of these runs and their messages. Return the number of videos.
 
-        Other messages become visible only at the end. If they became visible after each batch, they would be received
-        again and again until SQS moves them to the dead-letter queue.
+        Messages of other runs become visible only at the end. If they became visible after each batch, they would be
+        received again and again until SQS moves them to the dead-letter queue.
         """
         total = fruitless = 0
         others: list[str] = []
@@ -107,10 +113,10 @@ class QueuedVideos:
         return answer.get("Messages", [])
 
     def _cancel_one(self, message: Any, run_ids: Collection[str]) -> bool:
-        """Delete the video's row, then its message; return True if the video was cancelled.
+        """Delete the video's row, then its message. Return True if the video was cancelled.
 
-        If this process is killed between the two steps, a worker rejects the message. In the reverse order the
-        video would wait forever.
+        If this process is killed between the two steps, a worker rejects the message. In the reverse order the video
+        would wait forever.
         """
         video_id, run_id = video_of(message["Body"])
         if run_id not in run_ids or not self._remove(video_id, run_id):
@@ -133,16 +139,28 @@ class QueuedVideos:
     def _remove(self, video_id: str, run_id: str) -> bool:
         unclaimed = (VideoRow.id == video_id, VideoRow.state == VideoState.UPLOADED, VideoRow.execution_number == 0)
         with self.sessions.begin() as session:
+            uploaded_at = session.scalar(select(VideoRow.uploaded_at).where(*unclaimed))
             if not session.execute(delete(VideoRow).where(*unclaimed)).rowcount:  # type: ignore[attr-defined]
                 return False
             run = session.get_one(RunRow, run_id, with_for_update=True)
-            run.environment = {"asked_count": run.count, **run.environment}
+            run.environment = _after_cancelling(run, uploaded_at or run.created_at)
             run.count -= 1
             return True
 
 
+def _after_cancelling(run: RunRow, uploaded_at: float) -> dict[str, Any]:
+    """Return the environment of the run with the requested count and the mean upload time of cancelled videos.
+
+    S of an interrupted run needs the upload times: its cancelled videos have waited, too.
+    """
+    environment = {"asked_count": run.count, **run.environment}
+    before = environment["asked_count"] - run.count
+    mean = environment.get("cancelled_uploaded_at_mean", uploaded_at)
+    return environment | {"cancelled_uploaded_at_mean": mean + (uploaded_at - mean) / (before + 1)}
+
+
 def video_of(body: str) -> tuple[str, str]:
-    """Return the video id and run id of a message of the injector.
+    """Return the video id and run id of a message that the injector sent.
 
     For any other message both are empty strings.
     """

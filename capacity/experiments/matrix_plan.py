@@ -1,4 +1,4 @@
-"""Plan of a matrix run: its runs, their order, and their predicted durations. Pure."""
+"""Plan of a matrix run: its runs, their order, and their predicted durations."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Services = Mapping[tuple[int, int], float]
 
 
 class Basis(StrEnum):
-    """Basis of a prediction, the most certain first."""
+    """What a predicted duration is based on, the most certain basis first."""
 
     MEASURED = "measured"
     SCALED = "scaled"
@@ -38,7 +38,7 @@ class Basis(StrEnum):
 class MatrixPlan:
     """The options of a matrix run: every size × concurrency × mode, `repeats` times.
 
-    A rate of None is 0.8 of the burst's X_sat.
+    A rate of None means 0.8 × the X_sat of the burst.
     """
 
     sizes: tuple[str, ...]
@@ -50,6 +50,7 @@ class MatrixPlan:
     adaptive: bool = False
     arrivals: int | None = None
     profile: str = "full"
+    warmup: bool = False
 
     @property
     def name(self) -> str:
@@ -57,11 +58,12 @@ class MatrixPlan:
 
         A matrix run with the same name resumes the earlier one. More cells or repeats do not change the name.
         """
-        how = (self.count, self.arrivals, self.rate_per_minute, self.adaptive, self.profile)
+        how = [self.count, self.arrivals, self.rate_per_minute, self.adaptive, self.profile]
+        how += ["warm-up"] if self.warmup else []
         return hashlib.sha256(json.dumps(how).encode()).hexdigest()[:8]
 
     def videos(self, mode: str) -> int:
-        """Return the number of videos of a run in this mode."""
+        """Return the number of videos of one run in this mode."""
         return self.arrivals if mode == Mode.SUSTAINED and self.arrivals else self.count
 
 
@@ -75,11 +77,11 @@ class PlannedRun:
     repeat: int
 
     def note(self, plan: MatrixPlan) -> str:
-        """Return the note that is stored with the run; a resumed matrix run finds its runs by the note."""
+        """Return the note that is stored with the run. A resumed matrix run finds its runs by the note."""
         return f"matrix {plan.name} {self.size} c{self.concurrency} {self.mode} #{self.repeat}"
 
     def label(self, plan: MatrixPlan) -> Text:
-        """Return the name of the run that is shown to the user."""
+        """Return the name by which the user sees the run."""
         which = f" #{self.repeat}" if plan.repeats > 1 else ""
         mode = MODE_NAMES[self.mode]
         cell = f"{self.size} c={self.concurrency}"
@@ -97,9 +99,9 @@ class Prediction:
 def ordered_runs(plan: MatrixPlan) -> list[PlannedRun]:
     """Return the runs of the plan in the order in which they are carried out.
 
-    All cells of one repeat come before the next repeat, shuffled. Bursts come before the runs whose rate needs the
-    X_sat of a burst. Interleaving keeps a slow drift of the machine from looking like a difference between cells.
-    The plan's name is the seed, so a resumed matrix keeps its order.
+    All cells of one repeat come before the next repeat. Within a repeat the order is random, but bursts come before the
+    runs whose rate needs the X_sat of a burst. Interleaving prevents that a slow drift of the machine looks like a
+    difference between cells. The plan's name is the seed, so a resumed matrix keeps its order.
     """
     shuffled = random.Random(plan.name)  # noqa: S311 (an order, not a secret)
     runs: list[PlannedRun] = []
@@ -112,7 +114,7 @@ def ordered_runs(plan: MatrixPlan) -> list[PlannedRun]:
 
 
 def predict(plan: MatrixPlan, run: PlannedRun, services: Services, cores: int) -> Prediction:
-    """Return the predicted duration of a run with its overhead, if it does not stop early."""
+    """Return the predicted duration of a run, with its overhead. An early stop is not predicted."""
     service, basis = _service(parse_size(run.size), run.concurrency, services, cores)
     between = service / run.concurrency
     if run.mode == Mode.SUSTAINED:
@@ -124,7 +126,7 @@ def predict(plan: MatrixPlan, run: PlannedRun, services: Services, cores: int) -
 
 
 def total(predictions: Sequence[Prediction]) -> Prediction:
-    """Return the sum of the predicted durations, with the least certain basis among them."""
+    """Return the sum of the predicted durations, and the least certain basis among them."""
     order = list(Basis)
     worst = max((order.index(p.basis) for p in predictions), default=0)
     return Prediction(sum(p.seconds for p in predictions), order[worst])
@@ -139,10 +141,10 @@ def measured_services(measured: Iterable[tuple[str, int, float | None]]) -> dict
 
 
 def _service(size_bytes: int, slots: int, services: Services, cores: int) -> tuple[float, Basis]:
-    """Return the service time and its basis.
+    """Return the service time in seconds and its basis.
 
-    It is measured, or scaled from the nearest measured cell, or guessed from size and cores. Scaling is
-    proportional to bytes and assumes that more slots do not raise the throughput. It rather overestimates.
+    The time is measured, or scaled from the nearest measured cell, or guessed from size and cores. Scaling is
+    proportional to bytes and assumes that more slots do not raise the throughput. It tends to overestimate.
     """
     if (size_bytes, slots) in services:
         return services[size_bytes, slots], Basis.MEASURED

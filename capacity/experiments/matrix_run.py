@@ -19,7 +19,7 @@ from capacity.experiments.matrix_plan import (
     predict,
     total,
 )
-from capacity.experiments.test_runner import Progress, RunRequest, TestRunner, no_progress
+from capacity.experiments.run_launcher import Progress, RunLauncher, RunRequest, no_progress
 from capacity.runs.result_row import ResultRow
 from capacity.runs.sessions import reading
 from core.errors import AforoError, EnvironmentFault, RunFailed
@@ -32,7 +32,7 @@ FAILURES_IN_A_ROW = 2
 
 
 class NoRate(EnvironmentFault):
-    """The X_sat for the automatic rate of a run is unknown.
+    """Error: the automatic rate of a run is unknown, because it needs an unknown X_sat.
 
     The programs and the queue did not fail.
     """
@@ -40,9 +40,9 @@ class NoRate(EnvironmentFault):
 
 @dataclass
 class MatrixRun:
-    """A plan with the rows of its finished runs and the errors of those that failed."""
+    """A plan, the rows of its finished runs, and the errors of its failed runs."""
 
-    runner: TestRunner
+    launcher: RunLauncher
     plan: MatrixPlan
     rows: dict[PlannedRun, ResultRow] = field(default_factory=dict)
     errors: dict[PlannedRun, str] = field(default_factory=dict)
@@ -52,12 +52,12 @@ class MatrixRun:
         """Load the runs of an earlier call, after waiting for a run that is still in progress."""
         for planned in ordered_runs(self.plan):
             run_id = self._newest_run(planned)
-            if run_id is not None and self.runner.adopt(run_id):
-                self.runner.wait(run_id, no_progress, adaptive=self.plan.adaptive and planned.mode == Mode.BURST)
+            if run_id is not None and self.launcher.adopt(run_id):
+                self.launcher.wait(run_id, no_progress, adaptive=self.plan.adaptive and planned.mode == Mode.BURST)
         self.load_finished()
 
     def load_finished(self) -> None:
-        """Load the finished runs of an earlier call; do not wait for runs in progress."""
+        """Load the finished runs of an earlier call. Do not wait for runs in progress."""
         self._others = load_rows()
         finished = {row.run_id: row for row in self._others if row.status == RunStatus.FINISHED}
         newest = {planned: self._newest_run(planned) for planned in ordered_runs(self.plan)}
@@ -85,7 +85,7 @@ class MatrixRun:
         in_a_row = 0
         for planned in self.remaining():
             try:
-                self.rows[planned] = self.runner.run(self._request(planned), progress)
+                self.rows[planned] = self.launcher.run(self._request(planned), progress)
                 in_a_row = 0
                 on_result(planned, self.rows[planned])
             except AforoError as error:
@@ -108,22 +108,23 @@ class MatrixRun:
             note=planned.note(plan),
             adaptive=plan.adaptive and burst,
             profile=plan.profile,
+            warmup=plan.warmup,
         )
 
     def _automatic_rate(self, planned: PlannedRun) -> float:
-        """Return the automatic rate of a sustained run.
+        """Return the automatic rate of a sustained run, in videos per minute.
 
-        It is the rate of the cell's first repeat, so that repeats are comparable. For the first repeat it is 0.8
-        of the X_sat of the cell's burst.
+        The first repeat of a cell gets 0.8 × the X_sat of the cell's burst. Further repeats get the rate of the first,
+        so that repeats are comparable.
         """
         cell = (planned.size, planned.concurrency, planned.mode)
         same = [run for run in self.rows if (run.size, run.concurrency, run.mode) == cell]
         if same and (rate := self.rows[same[0]].rate_per_minute):
             return rate
         burst = self._burst_of(planned) if Mode.BURST in self.plan.modes else self._earlier_burst(planned)
-        if burst is None or burst.x_sat_per_minute is None:
+        if burst is None or burst.x_sat_per_minute is None or burst.validity.is_invalid:
             remedy = "use more COUNT, measure bursts too, or give a rate"
-            raise NoRate("RATE", "no burst of this cell has an X_sat", remedy, value="auto")
+            raise NoRate("RATE", "no valid burst of this cell has an X_sat", remedy, value="auto")
         return AUTOMATIC_SHARE * burst.x_sat_per_minute
 
     def _burst_of(self, planned: PlannedRun) -> ResultRow | None:
@@ -132,10 +133,11 @@ class MatrixRun:
     def _earlier_burst(self, planned: PlannedRun) -> ResultRow | None:
         """Return the newest complete burst of the cell, for a plan that has no bursts itself."""
         cell = size_label(parse_size(planned.size)), planned.concurrency, self.plan.profile
-        complete = (row for row in reversed(self._others) if row.is_complete and row.x_sat_per_minute)
+        usable = (row for row in reversed(self._others) if row.is_complete and not row.validity.is_invalid)
+        complete = (row for row in usable if row.x_sat_per_minute)
         return next((r for r in complete if (r.size_label, r.concurrency, r.conditions.profile) == cell), None)
 
     def _newest_run(self, planned: PlannedRun) -> str | None:
         newest = select(RunRow.id).where(RunRow.note == planned.note(self.plan)).order_by(RunRow.created_at.desc())
-        with reading(self.runner.sessions) as session:
+        with reading(self.launcher.sessions) as session:
             return session.scalars(newest.limit(1)).first()

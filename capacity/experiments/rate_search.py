@@ -1,10 +1,11 @@
-"""Search for the highest sustainable rate: choose the next run. Pure; the caller carries out each run."""
+"""Search for the highest sustainable rate: choose the next run. The caller carries out each run."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
 
+from capacity.diagnosis.validity import Validity, combined
 from capacity.estimators.stability import Stability
 from core.run import Mode
 
@@ -19,7 +20,7 @@ REFINE_RATIO = 1.05
 
 @dataclass(frozen=True, slots=True)
 class SearchStep:
-    """One run of a search; the rate of a burst is None."""
+    """One run of a search. A rate of None means a burst."""
 
     kind: Mode
     videos: int
@@ -28,20 +29,18 @@ class SearchStep:
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """Result and duration of a step; `capacity_per_minute` is X_sat, of a burst only."""
+    """Result, validity and duration of a step; `capacity_per_minute` is X_sat, of a burst only."""
 
     trial: SearchStep
     cost_seconds: float
     capacity_per_minute: float | None = None
     verdict: Stability | None = None
+    validity: Validity = Validity()
 
 
 @dataclass(frozen=True, slots=True)
 class RateSearch:
-    """State of a rate search.
-
-    It has the steps, the highest stable rate, and the lowest rate that counts as unstable.
-    """
+    """State of a rate search: the steps, the highest stable rate, and the lowest rate not stable."""
 
     refine: bool = False
     capacity_per_minute: float | None = None
@@ -55,16 +54,24 @@ class RateSearch:
         """Return the duration of all steps."""
         return sum(result.cost_seconds for result in self.results)
 
+    @property
+    def validity(self) -> Validity:
+        """Return the worst validity of the results that the answer is made of; invalid ones are not used."""
+        return combined(result.validity for result in self.results if not result.validity.is_invalid)
+
 
 def next_step(search: RateSearch) -> SearchStep | None:
-    """Return the next step of the search; None when the search has ended.
+    """Return the next step of the search. Return None when the search has ended.
 
+    A step with an invalid result is repeated once.
     The first step is a burst. Then come rates from 0.95 of its X_sat down in steps of 0.05 until one run is stable.
     With `refine`, geometric bisection follows between the highest stable and the lowest unstable rate, until they are
     within 5 %.
     """
     if search.failed:
         return None
+    if search.results and search.results[-1].validity.is_invalid:
+        return search.results[-1].trial
     if search.capacity_per_minute is None:
         return SearchStep(Mode.BURST, BURST_VIDEOS)
     if (prolonged := _prolonged(search)) is not None:
@@ -76,9 +83,13 @@ def next_step(search: RateSearch) -> SearchStep | None:
 def advance(search: RateSearch, result: StepResult) -> RateSearch:
     """Return the state of the search after a step with this result.
 
-    A burst without X_sat ends the search. A second INCONCLUSIVE at one rate counts as not stable.
+    A burst without X_sat ends the search, and so does a second invalid result of one step. A second INCONCLUSIVE at one
+    rate counts as not stable.
     """
+    is_repeated = bool(search.results) and search.results[-1].validity.is_invalid
     search = replace(search, results=(*search.results, result))
+    if result.validity.is_invalid:
+        return replace(search, failed=is_repeated)
     rate = result.trial.rate_per_minute
     if rate is None:
         return replace(

@@ -1,7 +1,7 @@
 """Charts as inline SVG that stretches to any width.
 
-Labels are HTML, so that their size is the same on a phone. Colours are CSS variables of the page, so one chart
-serves light theme, dark theme and print (docs/adr/0030).
+Labels are HTML, so that they have the same size on a phone. Colours are CSS variables of the page, so one chart fits
+the light theme, the dark theme and print (docs/adr/0030).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ TICKS = 5
 
 @dataclass(frozen=True)
 class Axis:
-    """A linear axis; its last label shows the unit."""
+    """A linear axis. Its last label shows the unit."""
 
     low: float
     high: float
@@ -39,7 +39,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Frame:
-    """The plotting area of one chart; `pixels` is its height in CSS pixels."""
+    """The plotting area of one chart. `pixels` is its height in CSS pixels."""
 
     x: Axis
     y: Axis
@@ -50,7 +50,7 @@ class Frame:
         return f"{WIDTH * self.x.share(x):.1f},{HEIGHT * (1 - self.y.share(y)):.2f}"
 
     def line(self, xs: Floats, ys: Floats, colour: str, dashed: bool = False) -> str:
-        """Return a line through the points, with a gap at NaN."""
+        """Return a line through the points. It has a gap at each NaN."""
         style = ' stroke-dasharray="6 5"' if dashed else ""
         return "".join(
             f'<polyline points="{" ".join(self.point(x, y) for x, y in piece)}" stroke="var(--{colour})"{style}/>'
@@ -58,7 +58,7 @@ class Frame:
         )
 
     def area(self, xs: Floats, ys: Floats, colour: str) -> str:
-        """Return the area under a line, filled."""
+        """Return the filled area under a line through the points."""
         return "".join(
             f'<polygon points="{self.point(piece[0][0], self.y.low)} '
             f'{" ".join(self.point(x, y) for x, y in piece)} {self.point(piece[-1][0], self.y.low)}" '
@@ -67,7 +67,7 @@ class Frame:
         )
 
     def box(self, x0: float, x1: float, y0: float, y1: float, colour: str, title: str = "") -> str:
-        """Return a filled rectangle with a minimum width."""
+        """Return a filled rectangle, wide enough to be seen."""
         left, right = WIDTH * self.x.share(x0), WIDTH * self.x.share(x1)
         top, bottom = HEIGHT * (1 - self.y.share(y1)), HEIGHT * (1 - self.y.share(y0))
         tooltip = f"<title>{escape(title)}</title>" if title else ""
@@ -77,13 +77,16 @@ class Frame:
         )
 
     def whisker(self, x: float, low: float, high: float, colour: str) -> str:
-        """Return an interval as a vertical line with two caps; HTML, so that the caps keep their size."""
+        """Return an interval as a vertical line with two caps.
+
+        The caps are HTML, so that they keep their size when the chart stretches.
+        """
         bottom, height = 100 * self.y.share(low), 100 * (self.y.share(high) - self.y.share(low))
         place = f"left:{100 * self.x.share(x):.2f}%;bottom:{bottom:.2f}%;height:{height:.2f}%;color:var(--{colour})"
         return f'<i class="whisker" style="{place}"></i>'
 
     def dot(self, x: float, y: float, colour: str, title: str) -> str:
-        """Return a point; HTML, so that it stays round when the chart stretches."""
+        """Return a point. It is HTML, so that it stays round when the chart stretches."""
         left, bottom = 100 * self.x.share(x), 100 * self.y.share(y)
         place = f"left:{left:.2f}%;bottom:{bottom:.2f}%;background:var(--{colour})"
         return f'<i class="dot" style="{place}" title="{escape(title)}"></i>'
@@ -92,7 +95,7 @@ class Frame:
 def draw(frame: Frame, name: str, shapes: Iterable[str], dots: Iterable[str] = (), names: Sequence[str] = ()) -> str:
     """Return a chart as HTML.
 
-    `names` label rows of equal height from the top, instead of the values of the y axis.
+    If `names` are given, they label rows of equal height from the top, instead of the values of the y axis.
     """
     grid = "".join(f'<line class="grid" {_across(frame, y)}/>' for y in ([] if names else frame.y.ticks()))
     return (

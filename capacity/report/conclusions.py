@@ -13,10 +13,9 @@ from typing import Any
 from capacity.analysis.analysed_runs import AnalysedRuns
 from capacity.analysis.run_analysis import RunAnalysis
 from capacity.diagnosis.bottleneck import Cause
-from capacity.diagnosis.data_quality import is_valid
 from capacity.estimators.littles_law import Agreement
 from capacity.estimators.stability import Stability
-from capacity.report.saturation import Curve, Point, curves
+from capacity.report.scalability_curves import Curve, Point, curves
 from capacity.report.statements import kept_up, limit_parts
 from capacity.table.cells import RUNS_FOR_INTERVAL, TableCell
 from core.language import Language
@@ -38,14 +37,14 @@ class Conclusion:
 def conclusions(analysed: AnalysedRuns) -> Iterator[Conclusion]:
     """Yield the conclusions that intervals and verdicts support.
 
-    They are given per size, between sizes, per rate, and per bottleneck.
+    There are conclusions per size, between sizes, per rate, and per bottleneck.
     """
     sizes = curves(analysed)
     for curve in sizes:
         yield from _of_curve(curve)
     yield from _of_sizes(sizes)
     for cell in analysed.cells:
-        if cell.key.mode == Mode.SUSTAINED and cell.runs[-1].is_complete:
+        if cell.key.mode == Mode.SUSTAINED and cell.runs[-1].is_complete and not cell.validity.is_invalid:
             yield _of_rate(cell)
     yield from _of_limits(analysed)
 
@@ -77,7 +76,7 @@ def _of_curve(curve: Curve) -> Iterator[Conclusion]:
 
 
 def _gain(fewer: Point, more: Point) -> str:
-    """Classify the effect of more slots; only intervals between runs can distinguish two cells."""
+    """Classify the effect of more slots. Only intervals between runs can tell two cells apart."""
     if not (fewer.is_valid and more.is_valid):
         return "invalid"
     if fewer.interval is None or more.interval is None or not (fewer.between_runs and more.between_runs):
@@ -104,7 +103,7 @@ def _of_rate(cell: TableCell) -> Conclusion:
 
 
 def _of_limits(analysed: AnalysedRuns) -> Iterator[Conclusion]:
-    """Group the cells by their bottleneck."""
+    """Yield one conclusion per bottleneck, with the rows of the cells that it limits."""
     by_cause: dict[str, list[RunAnalysis]] = {}
     for run in analysed.newest_per_cell:
         if kept_up(run) or run.bottleneck.cause is not Cause.UNCLEAR:
@@ -116,7 +115,7 @@ def _of_limits(analysed: AnalysedRuns) -> Iterator[Conclusion]:
 def _of_runs(runs: Sequence[RunAnalysis]) -> Iterator[Conclusion]:
     groups = {
         "unclear_limit": [run for run in runs if run.bottleneck.cause is Cause.UNCLEAR and not kept_up(run)],
-        "invalid_runs": [run for run in runs if not is_valid(run.warnings)],
+        "invalid_runs": [run for run in runs if run.row.validity.is_invalid],
         "no_littles_law": [run for run in runs if run.little.agreement is Agreement.UNKNOWN],
         "few_arrivals": [run for run in runs if run.stability is not None and not run.stability.long_enough],
     }

@@ -10,7 +10,7 @@ from capacity.analysis.run_analysis import RunAnalysis
 from capacity.estimators.interval import Floats, Integers
 from capacity.estimators.stability import waiting_videos
 from capacity.report.charts import Axis, Frame, draw, legend, thinned
-from capacity.report.saturation import Curve, Point
+from capacity.report.scalability_curves import Curve, Point
 from capacity.runs.resource_samples import BUSY_MODES, Resources
 from capacity.table.number_format import number
 from capacity.table.phrases import spaced
@@ -34,7 +34,7 @@ STAGE_COLOURS = {
 def throughput_chart(curves: Sequence[Curve], lang: Language) -> str:
     """Draw X_sat with its intervals against slots.
 
-    Each size has one colour. A fitted law is drawn if it applies.
+    Each size has one colour. The scalability law is drawn if it applies.
     """
     most = max(cell.slots for curve in curves for cell in curve.points)
     top = max(max(cell.capacity, _upper(cell)) for curve in curves for cell in curve.points)
@@ -54,7 +54,7 @@ def throughput_chart(curves: Sequence[Curve], lang: Language) -> str:
 
 
 def _law(frame: Frame, curve: Curve, most: int, colour: str) -> str:
-    """Return the fitted scalability law as a dashed line; nothing if it does not apply."""
+    """Return the fitted scalability law as a dashed line. Return nothing if the law does not apply."""
     if curve.fit is not None and curve.fit.unusable is None:
         n = np.linspace(1, most, 60)
         return frame.line(n, np.array([curve.fit.model.throughput(float(v)) for v in n]), colour, dashed=True)
@@ -97,7 +97,7 @@ def queue_chart(run: RunAnalysis, start: float, end: float, lang: Language) -> s
 
 
 def resource_charts(run: RunAnalysis, start: float, end: float, lang: Language) -> str:
-    """Draw CPU, pressure (PSI) and disk over the run; a resource without samples has no chart."""
+    """Draw CPU, pressure (PSI) and disk over the run. A resource without samples has no chart."""
     resources = run.resources.during(start, end)
     cores = resources.latest("cores")
     x = resources.times - start
@@ -166,7 +166,7 @@ def _stages(run: RunAnalysis, frame: Frame, chosen: Integers, start: float, bott
 
 
 def _busy(run: RunAnalysis, frame: Frame, chosen: Integers, start: float, bottom: float) -> list[str]:
-    """Return the busy share of the slot per time interval, as one bar per interval."""
+    """Return the busy share of one slot per time interval, as one bar per interval."""
     executions = run.recorded.executions
     edges = np.linspace(frame.x.low, frame.x.high, BARS_LIMIT // 2 + 1)
     moments = np.sort(np.concatenate([executions.started_at[chosen], executions.ended_at[chosen]])) - start
@@ -201,12 +201,12 @@ def _disk_chart(x: Floats, disk: dict[str, Floats], axis: Axis, lang: Language) 
 
 
 def _upper(point: Point) -> float:
-    """Return the upper end of the interval, limited to twice the capacity."""
+    """Return the upper end of the interval, at most twice the capacity."""
     return point.capacity if point.interval is None else min(point.interval.high, 2 * point.capacity)
 
 
 def _rates(resources: Resources, key: str) -> Floats:
-    """Return a counter's increase per second over several samples.
+    """Return a counter's increase per second, each over several samples.
 
     Several samples are needed because scrapes are not exactly periodic.
     """

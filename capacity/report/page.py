@@ -12,15 +12,15 @@ from capacity.analysis.analysed_runs import AnalysedRuns
 from capacity.analysis.run_analysis import RunAnalysis
 from capacity.analysis.run_windows import run_window
 from capacity.diagnosis.bottleneck import Confidence
-from capacity.diagnosis.data_quality import is_valid
-from capacity.report import figures, saturation
+from capacity.diagnosis.validity import Level
+from capacity.report import figures, scalability_curves
 from capacity.report.messages import measurement
 from capacity.report.statements import answer, best_sentence, facts, limit_line, limit_parts, machine, reservations
 from capacity.report.template_loader import template
 from capacity.table.number_format import number
 from capacity.table.phrases import cell_name, spaced
 from capacity.table.table_text import HEADER, cells_of
-from core.language import CAUSE_NAMES, Language, Text
+from core.language import CAUSE_NAMES, VALIDITY_NAMES, Language, Text
 
 STYLE = Path(__file__).with_name("style.css")
 
@@ -37,17 +37,17 @@ def render_page(analysed: AnalysedRuns, lang: Language) -> str:
 
 def _page(analysed: AnalysedRuns, lang: Language) -> dict[str, Any]:
     best = analysed.best
-    curves = saturation.curves(analysed)
+    curves = scalability_curves.curves(analysed)
     drawn = [run for run in reversed(analysed.runs) if run.row.run_id in analysed.drawn]
     return {
         "answer": answer(analysed, lang),
-        "is_invalid": best is not None and not is_valid(best.warnings),
+        "is_invalid": best is None or best.row.validity.level is not Level.VALID,
         "other_sizes": [best_sentence(analysed, run, lang) for run in analysed.best_of_sizes if run is not best],
         "machine": machine(best, lang) if best else None,
         "table_names": [name.strip() for name in HEADER.to(lang).strip("|").split("|")],
         "table_rows": [cells_of(cell, lang) for cell in analysed.cells],
         "limits": [_limit(run, lang) for run in analysed.newest_per_cell],
-        "saturation": [(spaced(c.size_label), " ".join(saturation.statements(c, lang))) for c in curves],
+        "saturation": [(spaced(c.size_label), " ".join(scalability_curves.statements(c, lang))) for c in curves],
         "saturation_chart": _svg(figures.throughput_chart(curves, lang)) if curves else "",
         "runs": [_run(run, lang) for run in drawn],
     }
@@ -66,8 +66,10 @@ def _run(run: RunAnalysis, lang: Language) -> dict[str, Any]:
     end = max(end, start + 1e-3)
     created = datetime.fromtimestamp(run.row.created_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
     rate = run.row.x if run.row.x_sat_per_minute is None else run.row.x_sat_per_minute
+    is_valid = run.row.validity.level is Level.VALID
+    judged = "" if is_valid else f" · {VALIDITY_NAMES[run.row.validity.level].to(lang)}"
     return {
-        "title": f"{cell_name(run.row, lang)} · {number(rate, lang)}/min",
+        "title": f"{cell_name(run.row, lang)} · {number(rate, lang)}/min{judged}",
         "subtitle": f"{run.row.run_id} · {created}",
         "facts": [(name.to(lang), value) for name, value in _facts(run, lang)],
         "charts": _svg(

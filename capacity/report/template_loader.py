@@ -1,4 +1,4 @@
-"""Jinja templates of page and document; HTML is escaped automatically."""
+"""Jinja templates of page and document. HTML is escaped automatically."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results as JSON values; docs/json.md describes the schema."""
+"""Results as JSON values. docs/json.md describes the schema."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from capacity.diagnosis.criteria import Measurement
 from capacity.estimators.reason import Reason
 from capacity.estimators.response_time import Decomposition
 from capacity.report.messages import measurement, sentence
+from capacity.runs.result_row import ResultRow
 from core.language import Language, Text
 
 #: version of the keys and codes of every `--json`; a key that changes its meaning raises it
@@ -25,10 +26,16 @@ KEYS: Mapping[type, Mapping[str, str]] = {
 }
 
 
+def row_to_json(row: ResultRow, lang: Language) -> dict[str, Any]:
+    """Return a result row as JSON values; its validity is a level and a list of codes."""
+    validity = {"validity": row.validity.level.value, "validity_reasons": list(row.validity.reasons)}
+    return {**_fields(row, lang), **validity, "s_is_lower_bound": row.s_is_lower_bound}
+
+
 def to_json(value: Any, lang: Language) -> Any:
     """Return a result as JSON values.
 
-    Reasons and measurements get a text, enums are their values, NaN and infinity are null.
+    Reasons and measurements get a text. Enums become their values. NaN and infinity become null.
     """
     if isinstance(value, Reason):
         return {"code": value.code.value, **to_json(value.values, lang), "text": sentence(value, lang)}

@@ -1,4 +1,7 @@
-"""Files and rows that a report writes: verdicts in the run's row, archives, row.json, table and page."""
+"""Write what a report leaves behind.
+
+This is the verdicts in the run's row, the archives, row.json, the table and the page.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,9 @@ from capacity.analysis.analysed_runs import AnalysedRuns
 from capacity.analysis.run_analysis import RunAnalysis
 from capacity.report.page import render_page
 from capacity.report.statements import kept_up
-from capacity.report.to_json import to_json
-from capacity.runs.archive import is_archived, write_archive
+from capacity.report.to_json import row_to_json
 from capacity.runs.recorded_run import unfinished_since
+from capacity.runs.run_files import is_archived, write_archive
 from capacity.runs.sessions import reading
 from capacity.table.table_text import csv_text, markdown, sources
 from core.database import Sessions
@@ -32,7 +35,7 @@ LARGEST_ARCHIVED_RUN = 200_000
 
 
 def write_results(sessions: Sessions, settings: Settings, analysed: AnalysedRuns, lang: Language) -> None:
-    """Store the verdicts of the analysed runs, archive finished runs, and write the table and the page."""
+    """Store the verdicts of the analysed runs, archive finished runs, and write table and page."""
     with sessions.begin() as session:
         for run in analysed.runs:
             store_verdicts(session, run)
@@ -53,7 +56,7 @@ def write_pages(folder: Path, analysed: AnalysedRuns, lang: Language) -> None:
 
 
 def store_verdicts(session: Session, run: RunAnalysis) -> None:
-    """Write the verdicts on a run into its row, from which the database exporter reads them."""
+    """Write the verdicts on a run into its row. The database exporter reads the verdicts there."""
     interval = run.row.x_sat_interval
     values = {
         "capacity_per_minute": run.row.x_sat_per_minute,
@@ -61,27 +64,30 @@ def store_verdicts(session: Session, run: RunAnalysis) -> None:
         "capacity_high_per_minute": interval.high if interval and math.isfinite(interval.high) else None,
         "stability": run.row.stability,
         "bottleneck": None if kept_up(run) else run.bottleneck.cause.value,
+        "validity": run.row.validity.level.value,
+        "validity_reasons": list(run.row.validity.reasons),
     }
     session.execute(update(RunRow).where(RunRow.id == run.row.run_id).values(values))
 
 
 def archive_run(session: Session, settings: Settings, run: RunAnalysis) -> int:
-    """Archive a finished run; return the number of videos written.
+    """Archive a finished run. Return the number of videos written.
 
     While some of the run's videos are open, every call writes the files again.
     """
     folder, written = run_folder(settings.results.path, run.row.run_id), 0
     if run.row.status in FINAL_STATUSES and not is_archived(folder):
         row = session.get_one(RunRow, run.row.run_id)
-        write_archive(session, row, run.resources, folder, is_settled=_is_settled(session, run))
+        other_work = run.recorded.other_work
+        write_archive(session, row, run.resources, folder, is_settled=_is_settled(session, run), other_work=other_work)
         written = run.row.count
     if folder.exists():
-        (folder / "row.json").write_text(json.dumps(to_json(run.row, "en"), indent=2) + "\n", "utf-8")
+        (folder / "row.json").write_text(json.dumps(row_to_json(run.row, "en"), indent=2) + "\n", "utf-8")
     return written
 
 
 def _is_settled(session: Session, run: RunAnalysis) -> bool:
-    """Return True if no record of the run can change.
+    """Return True if no record of the run can change any more.
 
     Workers may finish the videos of an interrupted run much later.
     """

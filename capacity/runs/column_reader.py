@@ -1,7 +1,7 @@
-"""Query results as arrays, read in chunks, so that a million rows never exist as Python objects.
+"""Query results as arrays, read in chunks. A million rows never exist as Python objects.
 
-Rows come from the driver's own cursor and hold only numbers; a word is its position in a vocabulary. numpy then takes
-a chunk in one call, ten times as fast as through SQLAlchemy's rows (benchmarks/report_million.py).
+The rows come from the driver's own cursor and hold only numbers. A word is represented by its position in a vocabulary.
+numpy reads a chunk in one call, ten times as fast as through SQLAlchemy's rows (benchmarks/report_million.py).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Array = npt.NDArray[np.float64]
 
 
 def read_columns(session: Session, statement: Select[Any]) -> list[Array]:
-    """Return one array per column of `statement`; columns must be numeric, and null becomes NaN."""
+    """Return one array per column of `statement`. Columns must be numeric, and null becomes NaN."""
     width = len(statement.selected_columns)
     with open_rows(session, statement) as cursor:
         chunks = [np.array(rows, dtype=np.float64) for rows in iter(lambda: cursor.fetchmany(CHUNK_ROWS), [])]
@@ -45,6 +45,11 @@ def open_rows(session: Session, statement: Select[Any]) -> Iterator[Any]:
         yield cursor
 
 
-def position_of(column: InstrumentedAttribute[Any], vocabulary: Sequence[str]) -> ColumnElement[Any]:
-    """Return the SQL expression for a word's position in `vocabulary`; -1 for null and any other word."""
+def position_of(
+    column: InstrumentedAttribute[Any] | ColumnElement[Any], vocabulary: Sequence[str]
+) -> ColumnElement[Any]:
+    """Return the SQL expression for a word's position in `vocabulary`.
+
+    The position is -1 for null and for any other word.
+    """
     return case({str(word): position for position, word in enumerate(vocabulary)}, value=column, else_=UNKNOWN_WORD)

@@ -1,20 +1,26 @@
-"""Conditions of a run. Pure.
-
-Only runs under equal conditions are averaged or compared.
-"""
+"""Conditions of a run. Only runs under equal conditions are averaged or compared."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
+
+#: the label of a condition that the worker could not know
+UNKNOWN = "unknown"
+#: conditions that are labels of `aforo_worker_info`, under the same names
+FROM_LABELS = (
+    *("ffmpeg", "celery", "kombu", "python", "transport", "pool", "threads_setting", "cpu_model", "instance_type"),
+    *("cpu_quota_cores", "memory_limit_bytes", "image", "version"),
+)
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """The video, its processing and the machine; None is unknown.
+    """The video, its processing and the machines of the workers. None is unknown.
 
-    The host name is left out, because a container has another one in each run.
+    The name of a machine is left out, because a container has another one in each run. Where workers differ, a value
+    is the text of all their values, joined by ` + `.
     """
 
     profile: str = "full"
@@ -24,23 +30,83 @@ class Conditions:
     ffmpeg: str | None = None
     celery: str | None = None
     cpu_model: str | None = None
-    cpu_count: int | None = None
+    cpu_count: int | str | None = None
     #: whole GB, because the memory that the kernel reserves varies by a few MB
-    memory_gigabytes: int | None = None
+    memory_gigabytes: int | str | None = None
+    kombu: str | None = None
+    python: str | None = None
+    transport: str | None = None
+    pool: str | None = None
+    #: `auto`, or the number of ffmpeg's threads in one slot
+    threads_setting: str | None = None
+    instance_type: str | None = None
+    #: limits of the container; `none` is known
+    cpu_quota_cores: str | None = None
+    memory_limit_bytes: str | None = None
+    image: str | None = None
+    #: Aforo's version
+    version: str | None = None
+    #: the slots had processed videos before the run, on request
+    is_warm: bool = False
 
     @classmethod
     def of(cls, profile: str, source_sha256: str, environment: Mapping[str, Any]) -> Conditions:
-        """Return the conditions of a run from the columns of its row."""
-        host = environment.get("host", {})
-        memory = host.get("memory_bytes")
-        return cls(
+        """Return the conditions of a run from the columns of its row.
+
+        Runs from before the workers published their conditions have those of the injector's machine.
+        """
+        known = cls(
             profile,
             source_sha256,
             stack=environment.get("stack"),
             storage=environment.get("storage"),
-            ffmpeg=environment.get("ffmpeg"),
-            celery=environment.get("celery"),
-            cpu_model=host.get("cpu_model"),
-            cpu_count=host.get("cpu_count"),
-            memory_gigabytes=None if memory is None else round(memory / 1e9),
+            is_warm=bool(environment.get("is_warm")),
         )
+        workers = workers_at_start(environment)
+        return replace(known, **(_of_host(environment) if workers is None else _of_workers(workers)))
+
+
+def workers_at_start(environment: Mapping[str, Any]) -> Sequence[Mapping[str, Any]] | None:
+    """Return the records of the workers at the start of a run, or None for a run that recorded none."""
+    records: Sequence[Mapping[str, Any]] | None = environment.get("workers", {}).get("start")
+    return records
+
+
+def has_smt(environment: Mapping[str, Any]) -> bool:
+    """Return True if two logical cores of a worker's machine share a physical one; False where it is unknown."""
+    workers = workers_at_start(environment)
+    if workers is None:
+        return bool(environment.get("host", {}).get("smt"))
+    return any(worker.get("smt") == "on" for worker in workers)
+
+
+def _of_host(environment: Mapping[str, Any]) -> dict[str, Any]:
+    host = environment.get("host", {})
+    return {
+        "ffmpeg": environment.get("ffmpeg"),
+        "celery": environment.get("celery"),
+        "cpu_model": host.get("cpu_model"),
+        "cpu_count": host.get("cpu_count"),
+        "memory_gigabytes": _gigabytes(host.get("memory_bytes")),
+    }
+
+
+def _of_workers(workers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    values = {name: _joined(workers, name, str) for name in FROM_LABELS}
+    return values | {
+        "cpu_count": _joined(workers, "cores", int),
+        "memory_gigabytes": _joined(workers, "memory_bytes", _gigabytes),
+    }
+
+
+def _joined(workers: Sequence[Mapping[str, Any]], name: str, convert: Callable[[Any], Any]) -> Any:
+    """Return the converted value that all workers have. Join different values; any unknown value makes it unknown."""
+    texts = [worker.get(name, UNKNOWN) for worker in workers]
+    if not texts or UNKNOWN in texts:
+        return None
+    values = sorted({convert(text) for text in texts})
+    return values[0] if len(values) == 1 else " + ".join(map(str, values))
+
+
+def _gigabytes(memory_bytes: Any) -> int | None:
+    return None if memory_bytes is None else round(float(memory_bytes) / 1e9)

@@ -1,4 +1,4 @@
-"""Prometheus' samples of the machines and the queue during a run; a missing sample is unknown."""
+"""Prometheus' samples of the machines and the queue during a run. A missing sample is unknown."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from capacity.estimators.interval import Floats
+from capacity.estimators.littles_law import QueueReadings
 from core.promql import Series, summed_over_machines
 
 #: time after a run in which the workers' last CPU seconds arrive; they are counted when ffmpeg ends
@@ -20,7 +21,7 @@ BUSY_MODES = frozenset({"user", "nice", "system", "irq", "softirq", "steal"})
 RangeQuery = Callable[[str, float, float, float], list[Series]]
 
 #: only queues that our workers read; other watched queues hold other people's messages
-_READ = "and on (queue) aforo_worker_info"
+_READ = "and on (queue) aforo_worker_queue_info"
 COUNTERS = {
     "cpu": summed_over_machines("aforo_node_cpu_seconds_total", "mode"),
     "pressure": "max by (resource, share) (aforo_node_pressure_seconds_total)",
@@ -41,14 +42,15 @@ GAUGES = {
     "clock_ahead": "max (aforo_node_clock_timestamp_seconds - timestamp(aforo_node_clock_timestamp_seconds))",
     "clock_behind": "min (aforo_node_clock_timestamp_seconds - timestamp(aforo_node_clock_timestamp_seconds))",
     "messages": f"sum (aforo_sqs_messages_visible {_READ}) + sum (aforo_sqs_messages_in_flight {_READ})",
+    "messages_read_at": f"max (aforo_sqs_last_success_timestamp_seconds {_READ})",
 }
 
 
 @dataclass(frozen=True)
 class Resources:
-    """Resource samples of a run's time window on one time axis; a missing sample is NaN.
+    """Resource samples of a run's time window on one time axis. A missing sample is NaN.
 
-    Keys are `family.label`.
+    The keys have the form `family.label`.
     """
 
     times: Floats
@@ -60,18 +62,21 @@ class Resources:
         return Resources(self.times[inside], {key: values[inside] for key, values in self.samples.items()})
 
     def increase(self, key: str) -> float | None:
-        """Return a counter's increase, resets ignored; None when it has fewer than two samples."""
+        """Return a counter's increase over all samples. Return None below two samples.
+
+        A counter that starts again at 0 does not reduce the increase.
+        """
         values = self._known(key)
         return float(np.diff(values).clip(min=0).sum()) if values.size > 1 else None
 
     def rate(self, key: str) -> float | None:
-        """Return a counter's mean increase per second; None when unknown."""
+        """Return a counter's mean increase per second. Return None when unknown."""
         increase = self.increase(key)
         finite = self.times[np.isfinite(self.samples[key])] if increase is not None else self.times[:0]
         return None if increase is None or finite[-1] <= finite[0] else increase / float(finite[-1] - finite[0])
 
     def latest(self, key: str) -> float | None:
-        """Return the last known value of a gauge; None when unknown."""
+        """Return the last known value of a gauge. Return None when unknown."""
         values = self._known(key)
         return float(values[-1]) if values.size else None
 
@@ -90,34 +95,59 @@ class Resources:
         return self.latest("quota") or self.latest("cores")
 
     def clock_offset(self) -> float | None:
-        """Return the largest clock offset between a worker and Prometheus.
+        """Return the largest clock offset between a worker and Prometheus, in seconds.
 
-        Use the smallest offset per side, because a slow scrape adds its own delay.
+        Each side counts with its smallest offset, because a slow scrape adds its own delay.
         """
         offsets = [self._known(key) for key in ("clock_ahead", "clock_behind")]
         smallest = [float(values.min()) for values in offsets if values.size]
         return max(smallest, key=abs, default=None)
 
-    def other_cpu_ratio(self, start: float, end: float) -> float | None:
-        """Return the share of the machine's CPU that other processes used from start to end.
+    def queue_readings(self, start: float, end: float) -> QueueReadings:
+        """Return each reading of the queue from start to end once, by the time at which the exporter read it.
 
-        The workers' CPU is read until a few seconds after the end, because ffmpeg's is counted when it ends.
+        Several samples may repeat one reading. Samples without that time, of earlier versions, are left out.
         """
-        within = self.during(start, end)
-        ours = self.during(start, end + AFTERMATH_SECONDS).increase("worker")
-        cores, busy = within.latest("cores"), within.cpu_rate(BUSY_MODES - {"steal"})
-        if not cores or busy is None or ours is None:
+        unknown = np.full(self.times.size, np.nan)
+        at, messages = (self.samples.get(key, unknown) for key in ("messages_read_at", "messages"))
+        known = (at >= start) & (at <= end) & np.isfinite(messages)
+        moments, first = np.unique(at[known], return_index=True)
+        return QueueReadings(moments, messages[known][first])
+
+    def other_cpu_ratio(self, start: float, end: float, started_at: Floats, ended_at: Floats) -> float | None:
+        """Return the share of the machine's CPU that other processes used from start to end; None when unknown.
+
+        `started_at` and `ended_at` are those of the workers' executions. The workers' counter shows the CPU of an
+        execution only when ffmpeg has ended. So their CPU per slot second is that of the executions that ended between
+        the counter's first and last sample, and both sides are compared over the samples of the machine.
+        """
+        within, until_counted = self.during(start, end), self.during(start, end + AFTERMATH_SECONDS)
+        cores, busy, span = within.latest("cores"), within.cpu_rate(BUSY_MODES - {"steal"}), within.span("cpu.user")
+        counted, ours = until_counted.span("worker"), until_counted.increase("worker")
+        if not cores or busy is None or span is None or counted is None or ours is None:
             return None
-        return max(0.0, busy - ours / (end - start)) / cores
+        complete = (ended_at > counted[0]) & (ended_at <= counted[1])
+        slot_seconds = float((ended_at - started_at)[complete].sum())
+        if slot_seconds <= 0:
+            return None
+        inside = (np.minimum(ended_at, span[1]) - np.maximum(started_at, span[0])).clip(min=0).sum()
+        our_cores = ours / slot_seconds * float(inside) / (span[1] - span[0])
+        return max(0.0, busy - our_cores) / cores
+
+    def span(self, key: str) -> tuple[float, float] | None:
+        """Return the times of the first and the last known sample; None when fewer than two are known."""
+        values = self.samples.get(key, np.full(self.times.size, np.nan))
+        known = self.times[np.isfinite(values)]
+        return (float(known[0]), float(known[-1])) if known.size > 1 else None
 
     def cpu_rate(self, modes: frozenset[str]) -> float | None:
-        """Return the mean number of cores busy in these CPU modes; None when unknown."""
+        """Return the mean number of cores that are busy in these CPU modes. Return None when unknown."""
         rates = [self.rate(key) for key in self.samples if key.startswith("cpu.") and key[4:] in modes]
         finite = [rate for rate in rates if rate is not None]
         return sum(finite) if finite else None
 
     def steal_ratios(self) -> tuple[float | None, float | None]:
-        """Return the share of CPU time stolen by the hypervisor: the mean, and in the worst 30 s."""
+        """Return the share of CPU time that the hypervisor took: the mean, and in the worst 30 s."""
         cores, stolen = self.latest("cores"), self.samples.get("cpu.steal")
         if not cores or stolen is None or self.rate("cpu.steal") is None:
             return None, None
@@ -139,10 +169,10 @@ class Resources:
 def read_resources(query: RangeQuery, start: float, end: float) -> Resources:
     """Read the samples of a time window and of the seconds after the window.
 
-    `query` takes expression, start, end and step, and returns the series.
+    `query` is called with expression, start, end and step, and returns the series.
     """
-    step = max(1.0, round((end - start) / SAMPLE_POINTS))
-    times = np.arange(start, end + AFTERMATH_SECONDS + step / 2, step)
+    times = sample_times(start, end)
+    step = float(times[1] - times[0])
     samples: dict[str, Floats] = {}
     for family, expression in (COUNTERS | GAUGES).items():
         for series in query(expression, float(times[0]), float(times[-1]), step):
@@ -150,10 +180,17 @@ def read_resources(query: RangeQuery, start: float, end: float) -> Resources:
     return Resources(times, samples)
 
 
+def sample_times(start: float, end: float) -> Floats:
+    """Return evenly spaced times from start to exactly `AFTERMATH_SECONDS` after the end, 1 s or more apart."""
+    seconds = end + AFTERMATH_SECONDS - start
+    step = max(1.0, (end - start) / SAMPLE_POINTS)
+    return np.linspace(start, end + AFTERMATH_SECONDS, int(seconds // step) + 1)
+
+
 def _on(times: Floats, series: Series) -> Floats:
     """Return the series on the time axis.
 
-    Prometheus answers at start + k x step and omits gaps.
+    Prometheus answers at start + k × step, and omits times without a value.
     """
     values = np.full(times.size, np.nan)
     if series.points:

@@ -1,9 +1,10 @@
-"""Result row of a run: the scenario's figures, then the figures that support them. Pure."""
+"""Result row of a run: the scenario's figures, then the figures that support them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from capacity.diagnosis.validity import Validity
 from capacity.estimators.interval import Interval
 from capacity.runs.conditions import Conditions
 from core.run import RunStatus
@@ -14,7 +15,7 @@ AGREEMENT_RATIO = 0.001
 
 @dataclass(frozen=True)
 class ResultRow:
-    """Figures of one run; None is unknown. `x_per_minute` and `s_seconds` come from the recording rules."""
+    """Figures of one run. None is unknown. `x_per_minute` and `s_seconds` come from the recording rules."""
 
     run_id: str
     status: str
@@ -40,10 +41,17 @@ class ResultRow:
     stability: str | None
     conditions: Conditions = Conditions()
     nodes: int = 1
+    #: slots of each worker, ascending; empty for a run that did not record them
+    worker_slots: tuple[int, ...] = ()
     created_at: float = 0.0
     #: requested videos of a burst that stopped early and cancelled the rest
     #: (the name is kept for readers of old row.json)
     asked: int | None = None
+    #: videos without a final state, and cancelled videos of an interrupted run
+    unfinished: int = 0
+    #: treatment of the first video of each slot in X_sat
+    first_videos: str | None = None
+    validity: Validity = Validity()
 
     @property
     def x(self) -> float | None:
@@ -52,13 +60,27 @@ class ResultRow:
 
     @property
     def s(self) -> float | None:
-        """Return S of the recording rules, else of the database."""
-        return self.s_database if self.s_seconds is None else self.s_seconds
+        """Return S of the recording rules, else of the database.
+
+        The rules average finished videos only, so they give no lower bound of S.
+        """
+        return self.s_database if self.s_seconds is None or self.s_is_lower_bound else self.s_seconds
+
+    @property
+    def s_is_lower_bound(self) -> bool:
+        """Return True if some videos have not ended; each counts with the time that it has waited so far."""
+        return self.unfinished > 0
+
+    @property
+    def concurrency_text(self) -> str:
+        """Return the slots of one node, or `2+5` for nodes with different slots."""
+        different = len(set(self.worker_slots)) > 1
+        return "+".join(map(str, self.worker_slots)) if different else str(self.concurrency)
 
     @property
     def cpu_count(self) -> int | None:
-        """Return the number of cores of the machine."""
-        return self.conditions.cpu_count
+        """Return the number of cores of each machine; None where they differ or are unknown."""
+        return self.conditions.cpu_count if isinstance(self.conditions.cpu_count, int) else None
 
     @property
     def is_complete(self) -> bool:
@@ -72,7 +94,9 @@ class ResultRow:
     @property
     def agrees(self) -> bool | None:
         """Return True if Prometheus and database agree to 0.1 %; None when one of them is unknown."""
-        pairs = ((self.x_per_minute, self.x_database), (self.s_seconds, self.s_database))
+        pairs = [(self.x_per_minute, self.x_database)]
+        if not self.s_is_lower_bound:
+            pairs.append((self.s_seconds, self.s_database))
         if any(a is None or b is None for a, b in pairs):
             return None
         return all(_near(a, b) for a, b in pairs if a is not None and b is not None)

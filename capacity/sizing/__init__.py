@@ -1,1 +1,1 @@
-"""Sizing: workers for a demand, and the shared parts that set a limit to it."""
+"""Sizing: workers for a demand, and the limits of the parts that all workers share."""

@@ -1,4 +1,7 @@
-"""Limits to growth: the load on each shared part of the system against its published or assumed limit."""
+"""Limits to growth: the load on each part that all workers share, against the limit of that part.
+
+A limit is a published quota, or an assumption.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ S3_WRITES_PER_SECOND = 3_500  # AWS: PUT per prefix
 
 
 class SharedPart(StrEnum):
-    """Parts that all workers share, by the unit of their load."""
+    """Parts that all workers share. Each value names the unit in which load and limit are given."""
 
     SQS_IN_FLIGHT = "sqs_messages_in_flight"
     S3_READS = "s3_reads_per_second_per_prefix"
@@ -24,7 +27,7 @@ class SharedPart(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ScaleAssumptions:
-    """Figures that depend on the installation; the defaults are assumptions, not measurements."""
+    """Figures that depend on the installation. The defaults are assumptions, not measurements."""
 
     prefetch_per_slot: int = 1
     series_per_worker: int = 300
@@ -36,9 +39,9 @@ class ScaleAssumptions:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """One shared part: its load, its limit, and the demand per minute at which the two are equal.
+    """One shared part: its load, its limit, and the demand per minute at which load and limit are equal.
 
-    `assumed` marks a limit that is a judgement, not a published quota.
+    `assumed` marks a limit that is an estimate of ours, not a published quota.
     """
 
     part: SharedPart
@@ -49,14 +52,14 @@ class Limit:
 
     @property
     def share(self) -> float:
-        """Return load / limit; above 1 the part is overloaded."""
+        """Return load / limit. Above 1, the part is overloaded."""
         return self.load / self.limit
 
 
 def scale_limits(
     per_minute: float, slots: int, slots_per_worker: int, assumptions: ScaleAssumptions
 ) -> tuple[Limit, ...]:
-    """Return the limits of the shared parts at this demand, the nearest first.
+    """Return the limits of the shared parts at this demand, the one reached first at the top.
 
     Loads grow in proportion to the demand.
     """
@@ -78,5 +81,8 @@ def scale_limits(
 
 
 def requests_per_video(service_seconds: float, assumptions: ScaleAssumptions) -> float:
-    """Return the SQS requests per video: one send, receive and delete, and the visibility extensions."""
+    """Return the SQS requests per video.
+
+    They are one send, one receive, one delete, and the visibility extensions.
+    """
     return 3 + service_seconds // assumptions.visibility_extension_seconds

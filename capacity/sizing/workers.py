@@ -1,4 +1,4 @@
-"""Workers for a demand, computed by queueing formula and checked by simulation."""
+"""Workers for a demand, computed by a queueing formula and checked by simulation."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Demand:
 
     @property
     def load(self) -> float:
-        """Return the offered load in erlangs, rate x service time: slots that are busy on average."""
+        """Return the offered load in erlangs: rate × service time, the mean number of busy slots."""
         return self.per_minute / SECONDS_PER_MINUTE * self.service_seconds
 
 
@@ -64,7 +64,10 @@ class SimulatedQueue:
 
 @dataclass(frozen=True, slots=True)
 class WorkerPlan:
-    """Slots and workers for a demand; `simulated` is None when the system is too large to simulate."""
+    """Slots and workers for a demand.
+
+    `simulated` is None when the system is too large to simulate.
+    """
 
     demand: Demand
     slots: int
@@ -79,8 +82,8 @@ class WorkerPlan:
 def erlang_c(slots: int, load: float) -> float:
     """Return the probability that an arrival waits in M/M/c (Erlang C).
 
-    It is 1 when the load is not under the number of slots. Computed by the Erlang B recursion B_k = a B / (k + a
-    B), which neither overflows nor underflows.
+    The probability is 1 when the load is not under the number of slots. The Erlang B recursion B_k = a B / (k + a B)
+    neither overflows nor underflows.
     """
     if load >= slots:
         return 1.0
@@ -135,7 +138,7 @@ def make_plan(demand: Demand, seed: int = 0) -> WorkerPlan:
 def simulate(demand: Demand, slots: int, seed: int = 0) -> SimulatedQueue | None:
     """Return the queue waits of a simulated queue.
 
-    None when a steady state would need too many arrivals.
+    Return None when a steady state would need too many arrivals.
     """
     arrivals = max(SIMULATED_ARRIVALS, SIMULATED_PER_SLOT * slots)
     if arrivals > SIMULATED_MOST or demand.load >= slots:
@@ -151,34 +154,39 @@ def simulate(demand: Demand, slots: int, seed: int = 0) -> SimulatedQueue | None
 
 
 def worker_capacity(demand: Demand) -> float:
-    """Return the videos per minute of one busy worker."""
+    """Return the videos per minute that one worker processes with all slots busy."""
     return SECONDS_PER_MINUTE * demand.slots_per_worker / demand.service_seconds
 
 
 def keda_queue_length(demand: Demand, *, with_in_flight: bool = True) -> int:
-    """Return KEDA's aws-sqs `queueLength` per worker that keeps the wait within the demand.
+    """Return KEDA's aws-sqs `queueLength` per worker that keeps the queue wait within the demand.
 
-    KEDA counts visible and in-flight messages: c (W/S + 1). With `scaleOnInFlight` false only visible ones: c W/S.
+    c is the number of slots per worker, W the queue wait, and S the service time. KEDA counts visible and in-flight
+    messages, so the length is c (W/S + 1). With `scaleOnInFlight` false, KEDA counts only visible messages, so it is c
+    W/S.
     """
     per_slot = demand.wait_p95_seconds / demand.service_seconds + (1 if with_in_flight else 0)
     return max(1, math.floor(demand.slots_per_worker * per_slot + 1e-9))
 
 
 def cost_per_thousand(price_per_hour: float, worker_per_minute: float, utilisation: float = 1.0) -> float:
-    """Return the cost of 1,000 videos at a worker's price per hour."""
+    """Return the cost of 1,000 videos, in the currency of the worker's price per hour."""
     return 1000 * price_per_hour / (60 * worker_per_minute * utilisation)
 
 
 def drain_minutes(backlog: float, capacity_per_minute: float, arriving_per_minute: float) -> float:
-    """Return the minutes to drain a backlog while videos keep arriving; infinite without spare capacity."""
+    """Return the minutes to drain a backlog while videos keep arriving.
+
+    The result is infinite without spare capacity.
+    """
     spare = capacity_per_minute - arriving_per_minute
     return backlog / spare if spare > 0 else math.inf
 
 
 def _fewest_slots(demand: Demand) -> int:
-    """Return the fewest slots by formula.
+    """Return the smallest number of slots that suffices by the formula.
 
-    The search doubles, then bisects, because the queue wait falls with more slots.
+    The search doubles the number, then bisects. That finds the smallest, because the queue wait falls with more slots.
     """
     low = max(1, math.ceil(demand.load / demand.max_utilisation - 1e-9))
     if _suffices(demand, low):

@@ -1,1 +1,1 @@
-"""The scenario's table: which runs fill a cell, and the table as text."""
+"""The scenario's table: the choice of the runs for each cell, and the table as text."""

@@ -1,13 +1,14 @@
-"""Cells of the scenario's table, and the figures of each from its averaged runs. Pure."""
+"""Cells of the scenario's table, and the figures of each cell from its averaged runs."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
+from capacity.diagnosis.validity import Validity, combined
 from capacity.estimators.interval import Interval, t_half_width
 from capacity.runs.result_row import ResultRow
 from capacity.table.averaged_runs import AveragedRuns, averaged_runs, by_age
@@ -27,11 +28,13 @@ class CellKey:
     rate_per_minute: float
     concurrency: int
     nodes: int
+    #: over all nodes, because nodes may have different slots
+    slots: int
 
 
 @dataclass(frozen=True)
 class TableCell:
-    """A cell with its averaged runs; the fields are those of `AveragedRuns`."""
+    """A cell with its averaged runs. The fields are those of `AveragedRuns`."""
 
     key: CellKey
     runs: tuple[ResultRow, ...]
@@ -44,14 +47,24 @@ class TableCell:
         return by_age({row.run_id: row for row in (*self.x_sat_runs, *self.runs)}.values())
 
     @property
+    def validity(self) -> Validity:
+        """Return the worst validity of the runs that contribute to the cell."""
+        return combined(row.validity for row in self.sources)
+
+    @property
     def x(self) -> float | None:
-        """Return the scenario's X, the mean of the runs."""
+        """Return the scenario's X in videos per minute, the mean of the averaged runs."""
         return _mean(run.x for run in self.runs)
 
     @property
     def s(self) -> float | None:
-        """Return the scenario's S, the mean of the runs."""
+        """Return the scenario's S in seconds, the mean of the averaged runs."""
         return _mean(run.s for run in self.runs)
+
+    @property
+    def s_is_lower_bound(self) -> bool:
+        """Return True if videos of a run have not ended."""
+        return any(run.s_is_lower_bound for run in self.runs)
 
     @property
     def count(self) -> int:
@@ -68,8 +81,8 @@ class TableCell:
     def x_sat_interval(self) -> Interval | None:
         """Return the 95 % interval of X_sat.
 
-        With three runs or more it is between runs. With one run it is the interval of that run. Otherwise it is
-        None.
+        With three runs or more, the interval includes the variation between runs. With one run, it is the interval of
+        that run. With two runs or none, it is None.
         """
         if self.is_between_runs:
             half = t_half_width(np.log(self._capacities()))
@@ -85,21 +98,18 @@ class TableCell:
         return [run.x_sat_per_minute for run in self.x_sat_runs if run.x_sat_per_minute]
 
 
-def fill(rows: Iterable[ResultRow], invalid: Collection[str] = ()) -> list[TableCell]:
-    """Return the table's cells in the scenario's order.
-
-    `invalid` are the ids of runs with an invalidating data-quality warning.
-    """
+def fill(rows: Iterable[ResultRow]) -> list[TableCell]:
+    """Return the table's cells in the scenario's order."""
     cells: dict[CellKey, list[ResultRow]] = {}
     for row in rows:
         cells.setdefault(key_of(row), []).append(row)
-    return [_cell(key, averaged_runs(members, invalid)) for key, members in sorted(cells.items())]
+    return [_cell(key, averaged_runs(members)) for key, members in sorted(cells.items())]
 
 
 def key_of(row: ResultRow) -> CellKey:
     """Return the key of the cell that a run belongs to."""
     size = row.size_label
-    return CellKey(label_bytes(size), size, row.mode, row.rate_per_minute or 0.0, row.concurrency, row.nodes)
+    return CellKey(label_bytes(size), size, row.mode, row.rate_per_minute or 0.0, row.concurrency, row.nodes, row.slots)
 
 
 def _cell(key: CellKey, averaged: AveragedRuns) -> TableCell:

@@ -15,7 +15,7 @@ UNBOUNDED = Text("sin límite", "no limit")
 
 
 def number(value: float | None, lang: Language, digits: int = 2) -> str:
-    """Return a number with `digits` decimals and a space between thousands.
+    """Return a number as text, with `digits` decimals and a space between thousands.
 
     None and NaN give the text for unknown, never 0.
     """
@@ -26,8 +26,16 @@ def number(value: float | None, lang: Language, digits: int = 2) -> str:
     return f"{value:,.{digits}f}".replace(",", " ")  # a space: a comma would read as a decimal in Spanish
 
 
+def bounded(value: float | None, is_lower_bound: bool, lang: Language, digits: int = 2) -> str:
+    """Return a number, with ≥ if it is a lower bound."""
+    return f"{'≥ ' if is_lower_bound and value is not None else ''}{number(value, lang, digits)}"
+
+
 def significant(value: float | None, lang: Language, digits: int = 4) -> str:
-    """Return a number with `digits` significant digits, for quantities that span magnitudes."""
+    """Return a number as text with `digits` significant digits.
+
+    Use this for quantities that span orders of magnitude.
+    """
     if value is None or not math.isfinite(value):
         return number(value, lang)
     rounded = float(f"{value:.{digits}g}")
@@ -35,14 +43,14 @@ def significant(value: float | None, lang: Language, digits: int = 4) -> str:
 
 
 def interval_text(interval: Interval | None, lang: Language, digits: int = 2) -> str:
-    """Return `[low, high]`, or unknown."""
+    """Return `[low, high]`, or the text for unknown."""
     if interval is None:
         return UNKNOWN.to(lang)
     return f"[{number(interval.low, lang, digits)}, {number(interval.high, lang, digits)}]"
 
 
 def percent(ratio: float | None, lang: Language, digits: int = 1) -> str:
-    """Return a ratio as a percentage."""
+    """Return a ratio as the text of a percentage."""
     if ratio is None or not math.isfinite(ratio):
         return number(ratio, lang)
     return f"{round(100 * ratio, digits) + 0.0:.{digits}f} %"  # + 0.0: no "-0.0 %"

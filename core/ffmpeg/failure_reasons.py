@@ -50,7 +50,7 @@ _SIGNALS = {signal.SIGXFSZ: Reason.TOO_LARGE, signal.SIGXCPU: Reason.TIMEOUT}
 
 
 def require_success(finished: Finished) -> None:
-    """Raise VideoFailed with the reason unless the program exited with status 0."""
+    """Raise VideoFailed with the failure reason unless the program exited with status 0."""
     if not finished.succeeded:
         raise VideoFailed(reason_of(finished), _detail(finished))
 

@@ -207,8 +207,9 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
     """Kill all remaining processes of the group.
 
-    The group's number stays in use while the group has members, even after the group leader was reaped. Without members
-    the number was freed a moment ago. The kernel assigns numbers in rising order, so no new group has that number yet.
+    While the group has members, the kernel keeps its number, even after the group leader was reaped. If the group has
+    no member, its number has just become free. The kernel assigns numbers in rising order, so no new group has that
+    number yet.
     """
     with suppress(ProcessLookupError, PermissionError):  # PermissionError is how macOS names a group of zombies
         os.killpg(process.pid, signal.SIGKILL)

@@ -17,7 +17,7 @@ HEAD = "# Generated from prometheus/rules and prometheus/alerts by `python deplo
 def render(runbook: str = RUNBOOK) -> str:
     """Return the text of prometheus-rules.yaml.
 
-    It has one PrometheusRule per source file. The alerts link to `runbook`.
+    The text has one PrometheusRule per source file. The alerts link to `runbook`.
     """
     sources = [*sorted((ROOT / "prometheus/rules").glob("*.yml")), *sorted((ROOT / "prometheus/alerts").glob("*.yml"))]
     rules = [_rule(source, runbook) for source in sources]

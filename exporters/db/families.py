@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
@@ -21,7 +22,7 @@ Samples = dict[tuple[str, ...], float | None]
 def samples_of_run(run: Run, tally: Tally, executions: ExecutionTally, now: float) -> Samples:
     """Return the values of the `aforo_run_*` families of one run.
 
-    `now` decides whether the test window of a sustained run has ended.
+    `now` (epoch seconds) decides whether the test window of a sustained run has ended.
     """
     return {**_facts(run), **_videos(tally), **_window(run, tally, now), **_executions(executions), **_analysis(run)}
 
@@ -54,10 +55,10 @@ def database_families(aggregates: RunAggregates) -> list[Metric]:
 
 
 def window(run: Run, tally: Tally, now: float) -> tuple[float | None, float | None]:
-    """Return start and end of a run's test window, each None while unknown.
+    """Return start and end of a run's test window in epoch seconds, each None while unknown.
 
-    A burst's window is from the first upload to the last completion, and known once every expected video is final.
-    A sustained run's window is its schedule.
+    The window of a burst goes from the first upload to the last completion. It is known when every expected video is
+    final. The window of a sustained run is its schedule.
     """
     if run.mode == Mode.BURST:
         return tally.first_upload, tally.last_done if tally.final >= run.expected else None
@@ -106,4 +107,10 @@ def _analysis(run: Run) -> Samples:
     return {
         **{("capacity_videos_per_minute", bound): value for bound, value in bounds.items()},
         **{("verdict", kind, verdict.lower()): 1 for kind, verdict in verdicts.items() if verdict},
+        **({("validity_info", run.validity, _reasons(run.validity_reasons)): 1} if run.validity else {}),
     }
+
+
+def _reasons(stored: str | list[str] | None) -> str:
+    """Return the reason codes separated by commas. SQLite returns a JSON column as text, PostgreSQL as a list."""
+    return ",".join(json.loads(stored) or [] if isinstance(stored, str) else stored or [])

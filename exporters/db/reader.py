@@ -1,4 +1,4 @@
-"""Read-only snapshots of the database, with a time limit per statement, and the queries on a snapshot."""
+"""Read-only snapshots of the database, and the queries on a snapshot. Each query has a time limit."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from sqlalchemy.engine import URL
 
 from core.database import POSTGRESQL, masked, open_engine, parse_url
 from core.errors import UsageError
+from core.run import FINAL_STATUSES, is_heartbeat_overdue
 from core.video import VideoState
 from exporters.db.run_aggregates import Run
 from exporters.db.statements import VideosTable, load_all
@@ -28,7 +29,7 @@ _ROWS_AT_ONCE = 10_000
 
 @dataclass(frozen=True)
 class Database:
-    """Opens snapshots of one database."""
+    """One database, of which snapshots can be opened."""
 
     engine: Engine
     table: VideosTable
@@ -36,7 +37,7 @@ class Database:
 
     @property
     def place(self) -> str:
-        """Return the URL without its password, for messages."""
+        """Return the database URL without its password, for error messages."""
         return self.engine.url.render_as_string(hide_password=True)
 
     @contextmanager
@@ -59,13 +60,20 @@ class Reader:
         """Return the newest runs, newest first. Return no runs if the videos table has no run_id."""
         return [Run._make(row) for row in self._rows("runs_newest", limit=limit)] if self.table.has_runs else []
 
+    def has_active_run(self, now: float) -> bool:
+        """Return True if a run of any app is active. A run whose injector died is not."""
+        if not self.table.has_runs:
+            return False
+        rows = self._rows("runs_active", ended=sorted(FINAL_STATUSES))
+        return any(not is_heartbeat_overdue(heartbeat_at, rate, now) for heartbeat_at, rate in rows)
+
     def statuses_of_rest(self, runs: Iterable[str]) -> list[tuple[str, int]]:
-        """Return the number of runs that are not in `runs`, by status."""
+        """Return the number of all runs except `runs`, by status."""
         rows = self._rows("runs_rest", runs=list(runs)) if self.table.has_runs else ()
         return [(status, count) for status, count in rows]
 
     def changed_videos(self, since: float) -> Iterator[Video]:
-        """Yield videos with an updated_at of `since` or later."""
+        """Yield the videos that changed at `since` (epoch seconds) or later."""
         return self._videos(self._rows("videos_changed", since=since))
 
     def live_videos(self, since: float) -> Iterator[Video]:
@@ -81,11 +89,11 @@ class Reader:
         return self._groups("videos_of_run", run_id=run_id, window_end=window_end)
 
     def groups_of_rest(self, runs: Iterable[str]) -> list[Group]:
-        """Return the videos that are not of `runs`, grouped by state."""
+        """Return the videos of all runs except `runs`, grouped by state."""
         return self._groups("videos_rest", runs=list(runs))
 
     def processing(self, runs: list[str]) -> set[str]:
-        """Return the ids of the videos of `runs` in the state processing."""
+        """Return the ids of those videos of `runs` that are in the state processing."""
         if not runs:
             return set()
         states = self.table.named(VideoState.PROCESSING)
@@ -108,7 +116,7 @@ class Reader:
         return [(run_id, outcome, count) for run_id, outcome, count in self._rows("executions_lost")]
 
     def oldest_waiting(self, runs: list[str]) -> float | None:
-        """Return the send time of the oldest waiting task of `runs`; None if none waits."""
+        """Return the send time of the oldest waiting task of `runs`. Return None if no task waits."""
         if not runs:
             return None
         states = self.table.named(VideoState.UPLOADED)
@@ -134,7 +142,10 @@ class Reader:
 
 
 def open_database(url: str, table: VideosTable) -> Database:
-    """Return the database at `url`, read-only; raise UsageError unless it is SQLite or PostgreSQL."""
+    """Return the read-only database at `url`.
+
+    Raise UsageError unless `url` is SQLite or PostgreSQL.
+    """
     parsed = parse_url(url)
     backend = parsed.get_backend_name()
     if backend == "sqlite":
@@ -147,7 +158,10 @@ def open_database(url: str, table: VideosTable) -> Database:
 
 
 def _sqlite(url: URL) -> Engine:
-    """Open the file read-only. core.database would create a missing file and change its journal mode."""
+    """Open the SQLite file read-only.
+
+    `core.database` is not used here, because it would create a missing file and change its journal mode.
+    """
     file = Path(url.database or "").absolute()
 
     def connect() -> sqlite3.Connection:

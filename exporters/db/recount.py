@@ -14,9 +14,9 @@ from exporters.db.run_aggregates import RunAggregates
 
 @dataclass
 class IncrementalCount:
-    """Aggregates, and the moment up to which the database has been read.
+    """Aggregates, and the time up to which the database has been read.
 
-    The moment is in UTC epoch seconds of the exporter's clock.
+    The time is in epoch seconds of the exporter's clock.
     """
 
     runs: int
@@ -31,7 +31,7 @@ class IncrementalCount:
         return self.read_at - self.overlap_seconds
 
     def build(self, reader: Reader) -> None:
-        """Do the full count. The snapshot of `reader` must have been opened after `read_at`."""
+        """Do the full count. The snapshot of `reader` must have been opened after the time `read_at`."""
         for run in reader.newest_runs(self.runs):
             self.aggregates.track(run)
         tracked = list(self.aggregates.runs)
@@ -46,7 +46,7 @@ class IncrementalCount:
         self._read_unstamped(reader)
 
     def refresh(self, reader: Reader, now: float) -> None:
-        """Read the changed rows. `now` is a moment before the snapshot of `reader` was opened."""
+        """Read the changed rows. `now` is a time before the snapshot of `reader` was opened."""
         since = self.since
         self.aggregates.update_runs(reader.newest_runs(self.runs), self.runs, since)
         changed = list(reader.changed_videos(since))
@@ -78,7 +78,7 @@ class IncrementalCount:
 
 
 def difference(current: RunAggregates, recounted: RunAggregates) -> int:
-    """Return the number of videos whose state differs between two aggregates of the same moment."""
+    """Return the number of videos whose state differs between two aggregates of the same time."""
     one, other = current.all_videos.states, recounted.all_videos.states
     more = sum((one - other).values())
     fewer = sum((other - one).values())

@@ -1,6 +1,6 @@
-"""Sums per run in memory, in which each change of a row is counted exactly once.
+"""Sums per run in memory. Each change of a row is counted exactly once.
 
-`recount` feeds the rows. docs/adr/0008 says why the sums are correct.
+`recount` passes the rows to this module. docs/adr/0008 explains why the sums are correct.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from exporters.db.tally import Execution, ExecutionTally, Group, Tally, Video
 
 
 class Run(NamedTuple):
-    """One row of `runs_newest.sql`; the fields have the order of its columns."""
+    """One row of `runs_newest.sql`. The fields have the order of its columns."""
 
     id: str
     status: str
@@ -38,6 +38,9 @@ class Run(NamedTuple):
     capacity_high: float | None
     stability: str | None
     bottleneck: str | None
+    #: Level, and a JSON list of reason codes.
+    validity: str | None
+    validity_reasons: str | list[str] | None
 
     @property
     def sort_key(self) -> tuple[float, str]:
@@ -46,14 +49,17 @@ class Run(NamedTuple):
 
     @property
     def window_end(self) -> float:
-        """Return the end of a sustained run's schedule; infinite for a burst or a run that has not started."""
+        """Return the end of a sustained run's schedule, in epoch seconds.
+
+        The end is infinite for a burst, and for a run that has not started.
+        """
         if self.mode == Mode.BURST or self.started_at is None or self.window_seconds is None:
             return math.inf
         return self.started_at + self.window_seconds
 
 
 class OpenVideo(NamedTuple):
-    """The fields of a video that is not final."""
+    """Fields of a video that is not final: the values that its next change replaces."""
 
     run_id: str
     state: str
@@ -87,7 +93,10 @@ class RunAggregates:
     _summed_by_database: set[str] = field(default_factory=set)
 
     def apply_videos(self, videos: Iterable[Video], since: float) -> None:
-        """Count each change once. `since` is the lower limit of updated_at in the query."""
+        """Apply changed rows of videos to the sums. Each change counts once.
+
+        `since` is the lower limit of updated_at in the query that returned the rows.
+        """
         for video in videos:
             if video.id in self._open:
                 self._advance(video)
@@ -100,7 +109,7 @@ class RunAggregates:
                 self._count_video(video)
 
     def apply_executions(self, executions: Iterable[Execution]) -> None:
-        """Count each ended execution of a tracked run once."""
+        """Apply ended executions of tracked runs to the sums. Each execution counts once."""
         for execution in executions:
             if execution.id not in self._counted_executions and execution.run_id in self.executions:
                 self._counted_executions[execution.id] = execution.ended_at
@@ -125,7 +134,7 @@ class RunAggregates:
             self._change_state(video_id, VideoState.PROCESSING)
 
     def update_runs(self, newest: list[Run], limit: int, since: float) -> None:
-        """Track new runs, add the tracked runs beyond `limit` to the rest, and drop deleted runs."""
+        """Track new runs, move the oldest tracked runs beyond `limit` to the rest, and drop deleted runs."""
         counted_until = self._oldest_tracked()
         last = newest[-1].sort_key if len(newest) == limit else (-math.inf, "")
         for run_id in self.runs.keys() - {run.id for run in newest}:
@@ -140,7 +149,7 @@ class RunAggregates:
                 self.needs_full_count = True
 
     def track(self, run: Run) -> None:
-        """Start exact sums for `run`."""
+        """Start exact sums for `run`, from 0."""
         self.runs[run.id] = run
         self.tallies[run.id] = Tally(run.window_end)
         self.executions[run.id] = ExecutionTally()
@@ -173,7 +182,7 @@ class RunAggregates:
         self._counted_executions.update({execution.id: execution.ended_at for execution in recent})
 
     def remember(self, live: Iterable[Video]) -> None:
-        """Record rows that the sums already include."""
+        """Record rows as known, because the sums already include them."""
         for video in live:
             if video.state in FINAL_STATES:
                 self._final[video.id] = (video.state, video.updated_at)
@@ -181,7 +190,10 @@ class RunAggregates:
                 self._add_open(video)
 
     def prune(self, since: float) -> None:
-        """Forget final rows that the next query returns only if they change."""
+        """Drop the remembered rows that are final and older than `since` (epoch seconds).
+
+        The next query returns such a row only if the row changes again.
+        """
         self._final = {key: row for key, row in self._final.items() if row[1] >= since}
         self._counted_executions = {
             key: ended_at for key, ended_at in self._counted_executions.items() if ended_at >= since
@@ -191,7 +203,7 @@ class RunAggregates:
     def due(self) -> set[str]:
         """Return the runs that the database must sum again.
 
-        These are the runs marked for a recount, and the ended runs that changed after their last sum.
+        A run is due if it is marked for a recount, or if it has ended and changed after its last sum.
         """
         return self.runs_to_recount | {run_id for run_id in self.runs if self._has_just_ended(run_id)}
 
@@ -215,7 +227,7 @@ class RunAggregates:
 
     @property
     def oldest_waiting(self) -> float | None:
-        """Return the upload time of the oldest waiting video; None if none waits."""
+        """Return the upload time of the oldest waiting video. Return None if no video waits."""
         while self._waiting and not self._waits(self._waiting[0][1]):
             heapq.heappop(self._waiting)
         return self._waiting[0][0] if self._waiting else None
@@ -245,7 +257,7 @@ class RunAggregates:
         self.changed_runs.add(run_id)
 
     def _mark_for_recount(self, video: Video) -> None:
-        """Mark the run of a row whose previous contribution to the sums is not known.
+        """Mark the run of a row whose earlier contribution to the sums is not known.
 
         Such a row is a final row that changed, or a row with an old timestamp.
         """

@@ -86,7 +86,10 @@ class DatabaseSource:
         return collected
 
     def build(self) -> None:
-        """Do a full count, which replaces the current count at the next refresh; raise the database's error."""
+        """Do a full count, which replaces the current count at the next refresh.
+
+        Raise the database's error if the count fails.
+        """
         count = IncrementalCount(self.settings.runs, self.settings.overlap_seconds, self.clock())
         with self.database.snapshot(BUILD_TIMEOUT_SECONDS) as reader:
             count.build(reader)

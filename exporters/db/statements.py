@@ -23,7 +23,7 @@ OF_RUNS = frozenset({"reason", "sent_at", "intended_at"})
 #: State of a row whose own state is not in the mapping.
 OTHER = "other"
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
-_LISTS = ("runs", "final", "uploaded", "processing")
+_LISTS = ("runs", "final", "uploaded", "processing", "ended")
 #: SQL of a moment as epoch seconds, and of `:since` in the type of the column. `{}` is the column.
 _TIMES = {
     ("epoch", "sqlite"): ("{}", ":since"),
@@ -40,7 +40,10 @@ _TIMES = {
 
 @dataclass(frozen=True)
 class VideosTable:
-    """The videos table: its name, its columns by our column names, and our states by the table's states."""
+    """The videos table: its name, and the names of its columns and states.
+
+    `columns` has the table's column names by ours. `states` has our states by the table's.
+    """
 
     table: str
     columns: dict[str, str]
@@ -49,7 +52,7 @@ class VideosTable:
 
     @classmethod
     def of(cls, settings: Exporters) -> VideosTable:
-        """Return the videos table of the settings; raise UsageError naming an invalid setting."""
+        """Return the videos table that the settings describe. Raise UsageError naming an invalid setting."""
         table = ".".join(_quoted(part, "AFORO_EXPORTER_VIDEOS_TABLE") for part in settings.videos_table.split("."))
         columns = {**{name: name for name in COLUMNS}, **_known_columns(settings.videos_columns)}
         if not columns["run_id"]:
@@ -63,15 +66,15 @@ class VideosTable:
 
     @property
     def final(self) -> list[str]:
-        """Return the table's own names of final states."""
+        """Return the table's own names of the final states."""
         return self.named(*FINAL_STATES)
 
     def named(self, *states: VideoState) -> list[str]:
-        """Return the table's own names of our `states`."""
+        """Return the table's own names of `states`, which are given by our names."""
         return [theirs for theirs, ours in self.states.items() if ours in states]
 
     def state(self, theirs: str | None) -> str:
-        """Return our name of a state in the table."""
+        """Return our name of a state, given by the table's own name."""
         return self.states.get(theirs or "", OTHER)
 
 
@@ -93,7 +96,7 @@ def _statement(source: str, names: dict[str, str]) -> TextClause:
 
 
 def _names(table: VideosTable, dialect: str) -> dict[str, str]:
-    """Return the values of the placeholders in the SQL files."""
+    """Return the value of each placeholder in the SQL files."""
     moment, since = _TIMES[table.times, dialect]
     names = {"videos": table.table, "since": since}
     for ours, theirs in table.columns.items():

@@ -17,7 +17,7 @@ from core.video import Outcome, Stage, VideoState
 
 
 class Video(NamedTuple):
-    """One row of `videos_*.sql`; the fields have the order of its columns. `state` is one of VideoState."""
+    """One row of `videos_*.sql`. The fields have the order of its columns. `state` is one of VideoState."""
 
     id: str
     run_id: str
@@ -85,7 +85,7 @@ class Tally:
         self.add(group_of(video, self.window_end))
 
     def move(self, old: str, new: str) -> None:
-        """Move one video from a state to another, both not final."""
+        """Move one video from one state to another. Neither state is final."""
         self.states[old] -= 1
         self.states[new] += 1
 
@@ -114,7 +114,10 @@ class Tally:
 
 
 class Execution(NamedTuple):
-    """One ended execution. `sums` are its stage seconds in the order of Stage, then ffmpeg's CPU seconds."""
+    """One ended execution.
+
+    `sums` has the stage seconds in the order of Stage, then ffmpeg's CPU seconds.
+    """
 
     id: int
     run_id: str
@@ -151,15 +154,15 @@ def group_of(video: Video, window_end: float) -> Group:
 
 
 def smaller(one: float | None, other: float | None) -> float | None:
-    """Return the smaller of two numbers, either of which may be unknown."""
+    """Return the smaller of two numbers. An unknown number (None) is ignored."""
     return other if one is None else one if other is None else min(one, other)
 
 
 def larger(one: float | None, other: float | None) -> float | None:
-    """Return the larger of two numbers, either of which may be unknown."""
+    """Return the larger of two numbers. An unknown number (None) is ignored."""
     return other if one is None else one if other is None else max(one, other)
 
 
 def total(one: float | None, other: float | None) -> float | None:
-    """Return the sum of two numbers, ignoring an unknown one; None if both are unknown."""
+    """Return the sum of two numbers. An unknown number is ignored. Return None if both are unknown."""
     return other if one is None else one if other is None else one + other

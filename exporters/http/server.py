@@ -1,7 +1,7 @@
-"""HTTP server with bounded threads, in which slow and idle clients do not delay other scrapes.
+"""HTTP server with a limited number of threads. Slow and idle clients do not delay other scrapes.
 
-Hypercorn reads requests and does TLS handshakes on one event loop. An idle client therefore costs one socket, which
-is closed after `IDLE_SECONDS`. Only complete requests occupy one of the `THREADS`.
+Hypercorn reads requests and does TLS handshakes on one event loop. An idle client therefore costs one socket, which is
+closed after `IDLE_SECONDS`. Only complete requests occupy one of the `THREADS`.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ DISCOVERY_SECONDS = 60.0
 
 @dataclass
 class CallCounter:
-    """Counts the HTTP requests of a client, retries included, because AWS charges each."""
+    """Counter of the HTTP requests of a client. Retries count too, because AWS charges each request."""
 
     calls: Counter[str] = field(default_factory=Counter)
 
@@ -55,7 +55,7 @@ class Reading:
 
 @dataclass
 class QueueWatcher:
-    """Discovers queues by name or prefix and reads their attributes. Only one thread may call it.
+    """Discover queues by name or prefix, and read their attributes. Only one thread may call its methods.
 
     The depth of a dead-letter queue is a value of its source queue. A dead-letter queue has no consumer, so it is not
     watched itself.
@@ -145,7 +145,7 @@ class QueueWatcher:
     def _read_all(
         self, keys: Iterable[str], read: Callable[[str], QueueAttributes]
     ) -> tuple[dict[str, QueueAttributes], dict[str, BaseException]]:
-        """Read all keys concurrently; return the attributes and the errors by key."""
+        """Read all keys concurrently. Return the attributes and the errors by key."""
         pending = {key: self._pool.submit(read, key) for key in keys}
         facts: dict[str, QueueAttributes] = {}
         failures: dict[str, BaseException] = {}

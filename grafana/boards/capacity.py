@@ -13,7 +13,7 @@ CHOSEN = '{size=~"$size", mode=~"$mode"}'
 
 
 def _last(metric: str, *labels: str) -> str:
-    """Return the last value of `metric` per run within 5 minutes before the end of the range.
+    """Return the query for the last value of `metric` per run, in the 5 minutes before the range ends.
 
     The exporter exposes the newest runs all the time, so 5 minutes contain every run. A query over the whole range
     would take seconds, because a day has 86,400 samples of each series.
@@ -23,16 +23,17 @@ def _last(metric: str, *labels: str) -> str:
 
 
 def _verdict(kind: str) -> str:
-    """Return the current verdict in a label named `kind`, because joined frames must not share labels.
+    """Return the query for the current verdicts, with the verdict in a label named `kind`.
 
-    The query has no range selector. After a second report, the range would contain both verdicts.
+    Each query has its own label, because joined frames must not share labels. The query has no range selector. After a
+    second report, a range would contain both verdicts.
     """
     verdict = f'run_id_kind_verdict:aforo_run_verdict:max{{kind="{kind}"}}'
     return f'max by (run_id, {kind}) (label_replace({verdict}, "{kind}", "$1", "verdict", "(.+)"))'
 
 
 def _by_cell(metric: str) -> str:
-    """Return the mean of `metric` over the complete bursts of a cell."""
+    """Return the query for the mean of `metric` over the complete bursts of each cell."""
     bursts = FACTS.replace('mode=~"$mode"', 'mode="burst"')
     complete = _last("run_id:aforo_run_complete:bool")
     return (

@@ -9,7 +9,7 @@ from core.language import Text
 from grafana.board import Variable
 
 #: Queues that workers read come first, so that the default is not a queue of another team.
-QUEUES = "sort_desc(count by (queue) (aforo_worker_info) or 0 * max by (queue) (aforo_sqs_messages_visible))"
+QUEUES = "sort_desc(count by (queue) (aforo_worker_queue_info) or 0 * max by (queue) (aforo_sqs_messages_visible))"
 QUEUE = Variable("queue", Text("Cola", "Queue"), f"query_result({QUEUES})")
 OF_QUEUE = '{queue=~"$queue"}'
 HERE = 'instance=~"$instance"'

@@ -28,23 +28,32 @@ def _mean(histogram: str, by: str = "") -> str:
 
 
 def _nonzero_rate(counter: str, by: str) -> str:
-    """Return the rate where it is above 0. Counters start at 0, and unused ones would fill the legend."""
+    """Return the query for the rates above 0.
+
+    Counters start at 0, and unused counters would fill the legend.
+    """
     return f"{_rate(counter, by)} > 0"
 
 
 def _recent_mean(histogram: str, by: str) -> str:
-    """Return the mean over the last minute, or no value if nothing ended in that minute."""
+    """Return the query for the mean over the last minute.
+
+    The query has no result if nothing ended in that minute.
+    """
     return f"{_rate(f'{histogram}_sum', by)} / ({_rate(f'{histogram}_count', by)} > 0)"
 
 
 def _quantile(share: float, histogram: str, by: str = "") -> str:
-    """Return a quantile. Comparing with 0 drops the NaN of a minute in which nothing ended."""
+    """Return the query for a quantile over the last minute.
+
+    Comparing with 0 removes the NaN of a minute in which nothing ended.
+    """
     labels = ", ".join(filter(None, ("le", by)))
     return f"histogram_quantile({share}, sum by ({labels}) (rate({histogram}_bucket{{{HERE}}}[$__rate_interval]))) >= 0"
 
 
 def _failed_share() -> str:
-    """Return the share of failed tasks in the last minute, by task."""
+    """Return the query for the share of failed tasks in the last minute, by task."""
     ended = _rate("aforo_worker_tasks_total", "task")
     failed = ended.replace(HERE, f"{HERE}, {FAILED}")
     return f"{failed} / ({ended} > 0)"

@@ -1,4 +1,4 @@
-"""Results of Prometheus for the queries of a panel: lines over a time window, or values at its end."""
+"""Prometheus' results for the queries of a panel: lines over a time window, or values at its end."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Look:
 class Line:
     """One series of a query result, with its name and colour on the panel.
 
-    `labels` are the labels in Prometheus.
+    `labels` are the series' labels in Prometheus.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Line:
 
 
 def lines(panel: Panel, look: Look) -> list[Line]:
-    """Return the panel's series over the window."""
+    """Return the panel's series over the time window."""
     made: list[Line] = []
     for query in panel.queries:
         made += _lines_of(panel, query, look, _step(query, look), len(made))
@@ -59,7 +59,7 @@ def lines(panel: Panel, look: Look) -> list[Line]:
 
 
 def now(panel: Panel, query: Query, look: Look, position: int = 0) -> list[Line]:
-    """Return the series of one query at the end of the window."""
+    """Return the series of one query at the end of the time window."""
     moment = Look(look.url, look.end, look.end, look.lang, {**look.variables, "__range": _span(look)})
     return _lines_of(panel, query, moment, 1.0, position)
 

@@ -1,4 +1,4 @@
-"""Panel with one horizontal bar per series, and panel with bars by category."""
+"""Two kinds of panel: one horizontal bar per series, and bars by category."""
 
 from __future__ import annotations
 

@@ -28,12 +28,12 @@ def nothing(panel: Panel, look: Look, box: Box) -> Iterator[str]:
 
 
 def threshold(panel: Panel, value: float) -> str:
-    """Return the colour of a value by the thresholds; empty without thresholds."""
+    """Return the colour of a value by the panel's thresholds. Return '' without thresholds."""
     return next((color for start, color in reversed(panel.thresholds) if start is None or value >= start), "")
 
 
 def value_axis(panel: Panel, look: Look, plot: Box, low: float, high: float) -> Generator[str, None, tuple[Scale, Box]]:
-    """Draw a value axis; return its scale and the remaining box of the plot."""
+    """Draw a value axis. Return its scale and the part of the plot that is left for the lines."""
     marks = ticks(low, high, 4, 1024 if unit(panel, look) in BINARY else 10)
     labels = [_mark(panel, look, mark) for mark in marks]
     plot = plot.inside(left=max(svg.width_of(label, AXIS) for label in labels) + 8, right=6)
@@ -57,7 +57,7 @@ def ink_on(color: str) -> str:
 
 
 def legend(entries: Sequence[tuple[str, str]], box: Box) -> Iterator[str]:
-    """Draw names and colours along the bottom, as many as fit."""
+    """Draw names and colours along the lower edge of the box, as many as fit."""
     x, y = box.x, box.bottom - 3
     for name, color in entries:
         words = svg.cut(name, AXIS, box.width / 2)

@@ -21,7 +21,7 @@ FEW = 4.0
 
 
 def heat(panel: Panel, look: Look, box: Box) -> Iterator[str]:
-    """Draw the buckets with events, and one empty bucket below and above these buckets."""
+    """Draw the buckets that have events, with one empty bucket below them and one above."""
     found = sorted(lines(panel, look), key=_bound)
     if not found:
         yield from nothing(panel, look, box)
@@ -55,7 +55,10 @@ def _bound(line: Line) -> float:
 
 
 def _differences(found: Sequence[Line]) -> list[dict[float, float]]:
-    """Return the events of each bucket: its cumulative count minus that of the next lower bucket."""
+    """Return the number of events of each bucket.
+
+    The number is the bucket's cumulative count minus that of the next lower bucket.
+    """
     made: list[dict[float, float]] = []
     below: dict[float, float] = {}
     for line in found:

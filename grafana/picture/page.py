@@ -1,4 +1,4 @@
-"""A whole dashboard as one SVG, with a caption that says how it was drawn."""
+"""A whole dashboard as one SVG, with a caption that explains how it was drawn."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WIDTH, CELL, GAP, HEAD, FOOT = 1440.0, 38.0, 8.0, 56.0, 40.0
 
 
 def picture(board: Board, look: Look) -> str:
-    """Return the dashboard over the window as the text of an SVG file."""
+    """Return the text of an SVG file with the dashboard over the time window."""
     parts = list(placed(board))
     height = HEAD + max(place.y + place.height for _, place in parts) * CELL + FOOT
     marks = [svg.rect(0, 0, WIDTH, height, svg.PAPER), *_head(board, look)]

@@ -13,7 +13,7 @@ from grafana.picture.frame import LEGEND, legend, nothing, value_axis
 
 
 def series(panel: Panel, look: Look, box: Box) -> Iterator[str]:
-    """Draw lines, or stacked bands, over the window."""
+    """Draw lines, or stacked bands, over the time window."""
     found = lines(panel, look)
     if not found:
         yield from nothing(panel, look, box)
@@ -50,7 +50,7 @@ def _parts(points: Sequence[tuple[float, float]]) -> Iterator[list[tuple[float, 
 
 
 def _stack(found: Sequence[Line]) -> list[tuple[Line, list[tuple[float, float, float]]]]:
-    """Return each line with the lower and upper limit of its band at each moment."""
+    """Return each line with the lower and upper edge of its band at each time."""
     moments = sorted({t for line in found for t, _ in line.points})
     ground, made = dict.fromkeys(moments, 0.0), []
     for line in found:

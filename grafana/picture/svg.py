@@ -14,7 +14,7 @@ _CHARACTER = 0.56
 def text(
     x: float, y: float, words: str, size: float = 12, color: str = INK, anchor: str = "start", weight: int = 400
 ) -> str:
-    """Return a text whose baseline is at the given position."""
+    """Return a text element whose baseline starts, ends or is centred at the given position."""
     look = f'font-size="{size:g}" fill="{color}" text-anchor="{anchor}" font-weight="{weight}"'
     return f'<text x="{x:.1f}" y="{y:.1f}" {look}>{escape(words)}</text>'
 
@@ -46,6 +46,6 @@ def width_of(words: str, size: float) -> float:
 
 
 def cut(words: str, size: float, room: float) -> str:
-    """Return the text, truncated to the width `room`."""
+    """Return the text, truncated so that its estimated width is at most `room`."""
     most = int(room / (size * _CHARACTER))
     return words if len(words) <= most else words[: max(0, most - 1)].rstrip() + "…"

@@ -16,7 +16,7 @@ from grafana.wording import Word
 
 
 def table(panel: Panel, look: Look, box: Box) -> Iterator[str]:
-    """Draw as many rows as fit."""
+    """Draw the table's first rows, as many as fit."""
     rows = _rows(panel, look)
     titles = [in_language(column.title, look.lang) for column in panel.columns]
     wanted = [max(8.0, len(title) + 2, *(len(row[n][0]) + 2 for row in rows), 0) for n, title in enumerate(titles)]

@@ -9,7 +9,7 @@ _BINARY = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
 def shown(value: float | None, unit: str, decimals: int | None = None) -> str:
-    """Return the value in Grafana's unit `unit`; a dash for an unknown value."""
+    """Return the value as text in Grafana's unit `unit`. Return a dash for an unknown value."""
     if value is None or not math.isfinite(value):
         return "–"
     if unit.startswith("suffix:"):

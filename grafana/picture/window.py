@@ -16,7 +16,7 @@ FIRST_OF = {"queue": QUEUES, "job": "prometheus_tsdb_head_series"}
 
 
 def looks_at(url: str, run_id: str | None, share: float, lang: Language, now: float) -> tuple[Look, Look]:
-    """Return the view of one run up to `share` of its duration, and the view of all runs until `now`."""
+    """Return two views: one of the run, up to `share` of its duration, and one of all runs until `now`."""
     starts = {sample.labels["run_id"]: sample.value for sample in promql.query(url, STARTS)}
     lengths = {sample.labels["run_id"]: sample.value for sample in promql.query(url, LENGTHS)}
     chosen = run_id or max(starts, key=lambda run: starts[run], default="")
@@ -33,5 +33,5 @@ def looks_at(url: str, run_id: str | None, share: float, lang: Language, now: fl
 
 
 def _first(url: str, series: str, label: str) -> str:
-    """Return the default value in Grafana; empty if there is none."""
+    """Return the value that Grafana selects first for a variable. Return '' if there is none."""
     return next((sample.labels[label] for sample in promql.query(url, series)), "")

@@ -53,7 +53,10 @@ def wheel(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def binaries(wheel, tmp_path_factory):
-    """The commands of an environment with the wheel. Its dependencies are those of this environment."""
+    """Return the commands of an environment with the wheel.
+
+    The wheel's dependencies are those of this environment.
+    """
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, with_pip=False, symlinks=True)
     site = sysconfig.get_path("purelib", vars={"base": str(folder)})

@@ -10,13 +10,13 @@ from tests.capacity.store import NO_SERVER, open_store
 
 @pytest.fixture
 def sessions(tmp_path):
-    """Sessions on an empty store, `store.db`."""
+    """Return sessions on an empty store, `store.db`."""
     return open_store(tmp_path / "store.db")
 
 
 @pytest.fixture
 def environment(tmp_path):
-    """Environment variables that name the store, without Prometheus or Grafana."""
+    """Return environment variables that name the store, without Prometheus or Grafana."""
     return {
         "AFORO_DATABASE_URL": f"sqlite:///{tmp_path}/store.db",
         "AFORO_RESULTS_PATH": str(tmp_path / "results"),
@@ -27,5 +27,5 @@ def environment(tmp_path):
 
 @pytest.fixture
 def settings(environment):
-    """Settings of `environment`."""
+    """Return the settings of `environment`."""
     return Settings.from_env(environment)

@@ -1,11 +1,12 @@
-"""Stores with recorded runs, written as injector and worker write them."""
+"""Stores with recorded runs. The rows are like those that injector and worker write."""
 
 from __future__ import annotations
 
 import numpy as np
+from sqlalchemy import select
 
-from capacity.runs.archive import write_archive
 from capacity.runs.resource_samples import Resources
+from capacity.runs.run_files import write_archive
 from core import database
 from core.models import ExecutionRow, RunRow, VideoRow
 from core.run import Mode, RunStatus
@@ -61,7 +62,10 @@ def run_row(run_id="r1", *, count, mode=Mode.BURST, slots=2, created_at=1000.0, 
 
 
 def add_run(session, row, start, end, uploaded=None, slot=None):
-    """Record `row` with one done video for each start and end, both seconds after its creation."""
+    """Record `row`, with one done video for each start and end.
+
+    Starts and ends are seconds after the creation of the run.
+    """
     start, end = np.asarray(start, float) + row.created_at, np.asarray(end, float) + row.created_at
     uploaded = np.full(start.size, row.created_at) if uploaded is None else np.asarray(uploaded) + row.created_at
     session.add(row)
@@ -117,6 +121,15 @@ def _execution(row, k, start, end, slot):
     )
 
 
+def slow_down(session, run_id, factor=1.5):
+    """Let ffmpeg cost `factor` times the CPU in the second half of a run, which makes the run invalid."""
+    executions = session.scalars(select(ExecutionRow).where(ExecutionRow.run_id == run_id)).all()
+    by_start = sorted(executions, key=lambda execution: execution.started_at)
+    slots = session.get_one(RunRow, run_id).slots
+    for execution in by_start[(len(by_start) - slots) // 2 :]:
+        execution.ffmpeg_cpu_seconds *= factor
+
+
 def waiting(k):
     """Return the k-th video of run r1, uploaded and unclaimed."""
     return VideoRow(
@@ -135,7 +148,7 @@ def finish(session, run_id, k, start, end):
 
 
 def resources_of(row, seconds, busy=1.9):
-    """Return samples of a machine with two cores, `busy` of them in use, every 5 s of a run."""
+    """Return samples of a machine with two cores, of which `busy` are used, every 5 s of a run."""
     times = row.created_at + np.arange(0.0, seconds + 1, 5.0)
     elapsed = times - times[0]
     idle = 2.0 - busy
@@ -157,7 +170,10 @@ def resources_of(row, seconds, busy=1.9):
 
 
 def burst(slots, count, service, created_at, run_id):
-    """Return a burst with its starts, ends and slots; service times alternate, the first start is after 2 s."""
+    """Return a burst with its starts, ends and slots.
+
+    Service times alternate between 95 %, 100 % and 105 % of `service`. The first start is after 2 s.
+    """
     services = service * (1 + 0.05 * (np.arange(count) % 3 - 1))
     free = np.full(slots, 2.0)
     start, slot = np.empty(count), np.empty(count, dtype=int)
@@ -170,16 +186,19 @@ def burst(slots, count, service, created_at, run_id):
 
 
 def record_bursts(sessions, bursts):
-    """Record bursts as `burst` returns them."""
+    """Record bursts that have the form of the results of `burst`."""
     for row, start, end, slot in bursts:
         with sessions.begin() as session:
             add_run(session, row, start, end, slot=slot)
 
 
 def fill_store(folder, settings):
-    """Record bursts of 1, 2 and 4 slots and a sustained run, with their files; return the sessions."""
+    """Record bursts of 1, 2 and 4 slots and a sustained run, with their files.
+
+    Return the sessions.
+    """
     sessions = open_store(folder / "store.db")
-    runs = [burst(1, 12, 5.0, 1e9, "b1"), burst(2, 12, 5.2, 1e9 + 1000, "b2"), burst(4, 12, 10.4, 1e9 + 2000, "b4")]
+    runs = [burst(1, 12, 5.0, 1e9, "b1"), burst(2, 12, 5.2, 1e9 + 1000, "b2"), burst(4, 16, 10.4, 1e9 + 2000, "b4")]
     for row, start, end, slot in runs:
         record_bursts(sessions, [(row, start, end, slot)])
         _archive(sessions, row.id, float(end.max()), settings, busy=1.9 if row.id != "b1" else 1.0)

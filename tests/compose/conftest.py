@@ -1,4 +1,7 @@
-"""A compose stack for one test session, with its own project name, port and results folder, removed at the end."""
+"""A compose stack for one test session.
+
+The stack has its own project name, ports and results folder. It is removed at the end of the session.
+"""
 
 from __future__ import annotations
 
@@ -33,11 +36,11 @@ class ComposeStack:
 
     @property
     def prometheus_url(self) -> str:
-        """Published URL of Prometheus."""
+        """Return the URL at which the stack publishes Prometheus."""
         return f"http://127.0.0.1:{self.environment['AFORO_COMPOSE_PROMETHEUS_PORT']}"
 
     def make(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Run make in the copy of the tree."""
+        """Run make in the copy of the source tree."""
         return self._run("make", *words, "STACK=compose")
 
     def sql(self, query: str) -> list[list[str]]:
@@ -89,7 +92,10 @@ def _copy_of_the_tree(folder: Path) -> Path:
 
 
 def _environment() -> dict[str, str]:
-    """Return an environment without this machine's settings and without Grafana, with stand-in images if present."""
+    """Return an environment without the settings of this machine and without Grafana.
+
+    If stand-in images are present, they are used.
+    """
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "AFORO_", "MAKE", "COMPOSE_"))}
     own = {
         "COMPOSE_PROJECT_NAME": f"aforo-test-{os.getpid()}",

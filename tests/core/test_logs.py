@@ -8,7 +8,7 @@ from core import logs
 
 @pytest.fixture
 def root():
-    """The root logger, restored after the test."""
+    """Return the root logger, which is restored after the test."""
     logger = logging.getLogger()
     saved = logger.handlers[:], logger.level
     yield logger

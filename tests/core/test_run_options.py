@@ -1,4 +1,7 @@
-"""The Makefile and deploy/compose/stack cannot import the list of run options. They must name the same ones."""
+"""The options of one run are listed in three places, which must name the same options.
+
+The Makefile and deploy/compose/stack cannot import the list in `core/run_options.py`.
+"""
 
 import re
 from pathlib import Path

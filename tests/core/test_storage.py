@@ -38,7 +38,7 @@ def test_a_symbolic_link_is_not_followed(storage, tmp_path):
 
 
 class RefusingS3:
-    """Answer every HEAD request with one error code."""
+    """Fake S3 client that answers every HEAD request with one error code."""
 
     def __init__(self, code):
         self.code = code

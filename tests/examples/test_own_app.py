@@ -1,4 +1,7 @@
-"""The example app, run as its team would run it: measured exactly with every pool, without our database."""
+"""The example app, run as its team would run it.
+
+Its metrics are exact with every pool, without our database.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ TABLE = {
 
 
 class OwnApp:
-    """A queue, a worker of the example on it, and our programs."""
+    """The example app: a queue, a worker on the queue, and our programs."""
 
     def __init__(self, folder, queue):
         self.folder, self.queue = folder, queue
@@ -58,7 +61,7 @@ class OwnApp:
 
     @contextmanager
     def running(self, *command):
-        """Run `python -m COMMAND` during the test, in a process group that ends with it."""
+        """Run `python -m COMMAND` during the test. At the end, end its process group."""
         with (self.folder / f"{command[0]}.out").open("ab") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", *command],
@@ -88,7 +91,10 @@ class OwnApp:
         )
 
     def value(self, family, **labels):
-        """Return the sum of the worker's samples of a family that have `labels`; None if there are none."""
+        """Return the sum of the worker's samples of a family that have `labels`.
+
+        Return None if there are none.
+        """
         return total(self.metrics_port, family, **labels)
 
 
@@ -110,10 +116,16 @@ def own_app(tmp_path, sqs_queue):
     return OwnApp(tmp_path, sqs_queue(visibility_timeout_seconds=60))
 
 
-@pytest.mark.parametrize(("pool", "slots"), [("prefork", 2), ("threads", 2), ("solo", 1)])
-def test_every_task_stage_and_wait_of_their_app_is_counted(own_app, pool, slots):
+RECYCLED = ("--max-tasks-per-child", "1")
+
+
+@pytest.mark.parametrize(
+    ("pool", "slots", "options"),
+    [("prefork", 2, ()), ("prefork", 1, RECYCLED), ("threads", 2, ()), ("solo", 1, ())],
+)
+def test_every_task_stage_and_wait_of_their_app_is_counted(own_app, pool, slots, options):
     worker = ("celery", "-A", "app.main", "worker", "--pool", pool, "--concurrency", str(slots), "--loglevel", "INFO")
-    with own_app.running(*worker):
+    with own_app.running(*worker, *options):
         until(lambda: own_app.value("aforo_worker_slots"), "the worker serves its metrics", seconds=60)
         for count, payload in ((6, GOOD), (2, BAD)):
             sent = own_app.inject(count, payload, "--run-id", f"r{count}")
@@ -123,7 +135,8 @@ def test_every_task_stage_and_wait_of_their_app_is_counted(own_app, pool, slots)
         port = own_app.metrics_port
         until(lambda: counts_of(port, "aforo_worker_stage_seconds", task=TASK) == 14, "the stages of eight tasks")
         assert own_app.value("aforo_worker_slots") == slots
-        assert own_app.value("aforo_worker_info", queue=own_app.queue.name) == 1
+        assert own_app.value("aforo_worker_info", pool=pool, transport="aforo-sqs", threads="unknown") == 1
+        assert own_app.value("aforo_worker_queue_info", queue=own_app.queue.name) == 1
         assert own_app.value("aforo_worker_children_lost", task=TASK) == 0
         assert own_app.value("aforo_worker_slots_busy") == 0
         assert own_app.value("aforo_worker_tasks_started", task=TASK) == 8

@@ -34,7 +34,7 @@ VIDEO = {
 
 
 class Store:
-    """A database with the writes of injector and worker."""
+    """A database, and methods that write what injector and worker would write."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -56,7 +56,7 @@ class Store:
         self._write(insert(VideoRow).values(VIDEO | {"id": video_id, "run_id": run_id} | times | values))
 
     def claim(self, video_id: str, at: float) -> None:
-        """Claim as the worker does: set state and start, but not updated_at."""
+        """Claim a video as the worker does: set state and start, but not updated_at."""
         self._change(video_id, state="processing", started_at=at)
 
     def return_to_queue(self, video_id: str) -> None:

@@ -1,4 +1,4 @@
-"""X and S from the exported gauges equal the same arithmetic on the stored rows, bit for bit."""
+"""X and S from the exported gauges equal X and S from the stored rows, bit for bit."""
 
 from __future__ import annotations
 

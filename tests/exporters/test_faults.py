@@ -63,7 +63,10 @@ def scrape(server: Server, timeout_seconds: float = 1) -> str:
 
 
 def scrape_until_it_works(server: Server) -> str:
-    """Return the first successful scrape. Earlier ones must have no value: a 0 would be a counter reset."""
+    """Return the first successful scrape.
+
+    The failed scrapes before must have no value, because a 0 would look like a counter reset.
+    """
     text = ""
 
     def works() -> bool:

@@ -203,7 +203,10 @@ def test_an_incremental_count_equals_a_full_count_after_any_history(store: Store
 
 
 class History:
-    """Random changes by injector and workers, some committed late, on clocks that differ by seconds."""
+    """Random changes by injector and workers.
+
+    Some changes are committed late. The clocks differ by seconds.
+    """
 
     def __init__(self, store: Store, chance: random.Random) -> None:
         self.store, self.random, self.runs = store, chance, 0

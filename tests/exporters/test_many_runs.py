@@ -1,4 +1,4 @@
-"""Over 1,000 runs: the newest 200 have own series, all are in the sums."""
+"""More than 1,000 runs. The newest 200 have their own series, and all runs are in the sums."""
 
 from __future__ import annotations
 
@@ -58,7 +58,10 @@ def exposition(store: Store) -> str:
 
 
 def fill(store: Store) -> None:
-    """Record runs with a failed video per reason and an execution per outcome, with every stage timed."""
+    """Record runs with one failed video per reason and one execution per outcome.
+
+    Every stage has a time.
+    """
     runs = [
         RUN
         | {"id": f"r{number:04d}", "created_at": T0 + number, "started_at": T0 + number, "count": len(Reason)}

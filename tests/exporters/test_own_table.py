@@ -1,4 +1,7 @@
-"""A `videos` table of another app: other names and states, timestamps, no runs, SELECT only."""
+"""A `videos` table of another app.
+
+The table has other column names, other states, timestamps and no runs. The exporter may only read the table.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""30,000 random changes; after every 100 each value equals a plain SELECT on the stored rows."""
+"""30,000 random changes. After every 100 changes, each value equals a SELECT on the stored rows."""
 
 from __future__ import annotations
 
@@ -78,7 +78,10 @@ COUNTED = ("aforo_videos{", "aforo_runs{", "aforo_run_videos{", "aforo_run_faile
 
 
 def exposed(source: DatabaseSource) -> dict[str, float]:
-    """Return the samples, after a full count if the aggregates request one, as the background thread does."""
+    """Return the samples.
+
+    If the aggregates request a full count, do it first, as the background thread does.
+    """
     values = samples(source)
     if source.rebuild_requested.is_set():
         source.rebuild_requested.clear()
@@ -117,7 +120,7 @@ class Past:
         self.connection.commit()
 
     def truth(self) -> dict[str, float]:
-        """Return the values that SELECTs on the stored rows give."""
+        """Return the values of SELECT statements on the stored rows."""
         values: dict[str, float] = {}
         for series, select in TRUTH:
             rows = self.connection.execute(select.replace("NEWEST", NEWEST), [RUNS] * select.count("NEWEST"))

@@ -1,4 +1,4 @@
-"""The real server on a real port: its answers, and its independence of slow clients."""
+"""The real server on a real port: its answers, with and without slow clients."""
 
 from __future__ import annotations
 

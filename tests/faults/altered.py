@@ -1,6 +1,7 @@
 """Our worker with altered parts: `python -m tests.faults.altered no_queue_contract,… --concurrency 1`.
 
-Names with `no_` remove a protection, for the controls. The others shorten times that would take minutes.
+A name that starts with `no_` removes a protection, for the controls. Every other name shortens a time that would take
+minutes.
 """
 
 from __future__ import annotations
@@ -34,7 +35,10 @@ def _allow_every_claim() -> None:
 
 
 def _limit_hard_before_the_deadline() -> None:
-    """Kill a task 2 s before its deadline, without a soft limit, as if it had ignored that."""
+    """Kill a task 2 s before its deadline, without a soft limit before.
+
+    A task that ignores its soft limit ends like this.
+    """
     create = app.create_app
 
     def created(settings: Settings) -> app.WorkerApp:

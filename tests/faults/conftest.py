@@ -1,4 +1,7 @@
-"""Workers for fault tests: `tiny_app`, which also runs on the transport of kombu, and our own worker."""
+"""Workers for fault tests: our own worker, and `tiny_app`.
+
+`tiny_app` also runs on kombu's own transport.
+"""
 
 from __future__ import annotations
 
@@ -35,12 +38,12 @@ class TinyWorker:
     output: Path
 
     def lines(self, word: str) -> list[list[str]]:
-        """Return the words after `word` of each log line that starts with it."""
+        """Return the words after `word` in each log line that starts with `word`."""
         text = self.log.read_text() if self.log.exists() else ""
         return [line.split()[1:] for line in text.splitlines() if line.split()[0] == word]
 
     def names(self, word: str) -> list[str]:
-        """Return which tasks wrote `start` or `end`, in order."""
+        """Return the names of the tasks that wrote `start` or `end`, in order."""
         return [words[0] for words in self.lines(word)]
 
     def is_alive(self) -> bool:
@@ -56,7 +59,7 @@ class TinyWorker:
         return self.output.read_text(errors="replace")
 
     def stop(self, signal_number: int = signal.SIGTERM) -> int:
-        """Send a signal and wait for the end; return the exit status."""
+        """Send a signal and wait for the end of the worker. Return its exit status."""
         self.process.send_signal(signal_number)
         return self.process.wait(timeout=30)
 
@@ -122,7 +125,7 @@ def rig(tmp_path, sqs_queue):
 
 @pytest.fixture(scope="session")
 def clips(tmp_path_factory):
-    """Return small real videos by their length in seconds, encoded at the first use."""
+    """Return small real videos by their length in seconds. Each video is encoded when it is first used."""
     folder = tmp_path_factory.mktemp("clips")
 
     def clip(seconds: float, size: str = "160x90") -> Path:
@@ -136,7 +139,7 @@ def clips(tmp_path_factory):
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill the worker and its children, which form one process group."""
+    """Kill the worker and its children, which are in one process group."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

@@ -1,4 +1,7 @@
-"""Our real worker on its own queue, database and storage folder: no supervisor, no Prometheus."""
+"""Our real worker with its own queue, database and storage folder.
+
+There is no supervisor and no Prometheus.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,7 @@ SLOW_FFMPEG = '#!/bin/sh\ncase "$*" in *-progress*) exec {real} -re "$@";; esac\
 
 @dataclass
 class Worker:
-    """A started worker; `output` is the file of its output."""
+    """A started worker. `output` is the file with its output."""
 
     process: subprocess.Popen[bytes]
     output: Path
@@ -51,35 +54,35 @@ class Worker:
         return self.output.read_text(errors="replace")
 
     def is_alive(self) -> bool:
-        """Return True if its main process runs."""
+        """Return True if the worker's main process runs."""
         return self.process.poll() is None
 
     def children(self) -> list[psutil.Process]:
-        """Return its task processes."""
+        """Return the worker's task processes."""
         try:
             return [p for p in psutil.Process(self.process.pid).children() if "ffmpeg" not in p.name()]
         except psutil.NoSuchProcess:
             return []
 
     def await_ready(self) -> Worker:
-        """Wait until it takes messages; return it."""
+        """Wait until the worker takes messages. Return the worker."""
         until(lambda: READY in self.log_text() or not self.is_alive(), "the worker is ready", seconds=60)
         assert self.is_alive(), self.log_text()
         return self
 
     def await_end(self, seconds: float = 40.0) -> int:
-        """Return its exit status."""
+        """Wait until the worker ends. Return its exit status."""
         return self.process.wait(timeout=seconds)
 
     def count(self, metric: str, **labels: str) -> float:
-        """Return one value of its /metrics, 0 while it has none."""
+        """Return one value of the worker's /metrics. Return 0 while there is none."""
         with urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=5) as answer:
             families = text_string_to_metric_families(answer.read().decode())
             samples = [s for family in families for s in family.samples if s.name == metric]
         return sum(s.value for s in samples if labels.items() <= s.labels.items())
 
     def send(self, number: int) -> None:
-        """Send its main process a signal."""
+        """Send a signal to the worker's main process."""
         self.process.send_signal(number)
 
 
@@ -105,13 +108,16 @@ class Rig:
         """Return the folder of temporary files."""
         return self.settings.worker.work_path
 
-    def start(self, concurrency: int = 1, altered: str = "", **variables: str) -> Worker:
-        """Start a worker, altered as `tests.faults.altered` can; a second one needs an AFORO_WORKER_WORK_PATH."""
+    def start(self, concurrency: int = 1, altered: str = "", pool: str = "prefork", **variables: str) -> Worker:
+        """Start a worker, altered as `tests.faults.altered` describes.
+
+        A second worker needs its own AFORO_WORKER_WORK_PATH.
+        """
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("AFORO_", "AWS_"))}
         environment |= self.variables | {"AFORO_WORKER_METRICS_PORT": str(free_port())} | variables
         output = self.folder / f"worker-{len(self.workers)}.out"
         module = ["tests.faults.altered", altered] if altered else ["worker"]
-        command = [sys.executable, "-m", *module, "--concurrency", str(concurrency)]
+        command = [sys.executable, "-m", *module, "--concurrency", str(concurrency), "--pool", pool]
         with output.open("wb") as stream:
             process = subprocess.Popen(
                 command, cwd=ROOT, env=environment, stdout=stream, stderr=stream, start_new_session=True
@@ -131,7 +137,7 @@ class Rig:
         return DirectoryStorage(self.settings.storage.path).upload(clip, key)
 
     def send(self, stored: StoredObject, count: int = 1, run_id: str = "run", endpoint_url: str = "") -> list[str]:
-        """Record and send videos of one source as the injector does; return their ids, in order."""
+        """Record and send videos of one source as the injector does. Return their ids, in order."""
         with self.sessions.begin() as session:
             if session.get(RunRow, run_id) is None:
                 session.add(_run(run_id, count, stored))
@@ -161,18 +167,18 @@ class Rig:
             return session.get_one(RunRow, run_id)
 
     def executions(self, video_id: str | None = None) -> list[ExecutionRow]:
-        """Return the executions, of one video or of all, in order."""
+        """Return the executions of one video, or of all videos, in order."""
         with self.sessions() as session:
             query = select(ExecutionRow).order_by(ExecutionRow.id)
             rows = session.scalars(query if video_id is None else query.where(ExecutionRow.video_id == video_id))
             return list(rows)
 
     def outcomes(self, video_id: str | None = None) -> list[str | None]:
-        """Return how the executions ended; None for a running or an unfinished one."""
+        """Return the outcomes of the executions. The outcome of a running execution is None."""
         return [execution.outcome for execution in self.executions(video_id)]
 
     def states(self) -> Counter[str]:
-        """Return how many videos are in which state, a failed one with its reason."""
+        """Return the number of videos by state. A failed video counts under its reason."""
         return Counter(f"failed({v.reason})" if v.reason else v.state for v in self.videos())
 
     def has_ended(self) -> bool:
@@ -180,7 +186,7 @@ class Rig:
         return all(video.state in {"done", "failed"} for video in self.videos())
 
     def await_states(self, seconds: float = 40.0, **expected: int) -> None:
-        """Wait until the videos are in these states: `done=3, failed_corrupt=1`."""
+        """Wait until the videos have these states, such as `done=3, failed_corrupt=1`."""
         states = {k if not k.startswith("failed_") else f"failed({k[7:]})": v for k, v in expected.items()}
         try:
             until(lambda: self.states() == states, f"videos are {states}", seconds, 0.1)
@@ -189,9 +195,15 @@ class Rig:
             pytest.fail(f"{late.msg}: {dict(self.states())}; log of the worker:\n{log}")
 
     def await_running(self) -> ExecutionRow:
-        """Return an execution whose ffmpeg runs."""
+        """Wait for an execution whose ffmpeg runs. Return the execution."""
         until(self.ffmpegs, "an ffmpeg runs", seconds=30)
         return next(execution for execution in reversed(self.executions()) if execution.outcome is None)
+
+    def task_process(self, execution: ExecutionRow) -> psutil.Process:
+        """Return the task process of a running execution. Its pid is in the claim."""
+        owner = self.video(execution.video_id).owner
+        assert owner is not None
+        return psutil.Process(int(owner.rsplit("|", 2)[1]))
 
     def ffmpegs(self) -> list[psutil.Process]:
         """Return the ffmpeg processes that transcode in this rig's folder."""
@@ -203,29 +215,29 @@ class Rig:
         return processes
 
     def await_empty(self, seconds: float = 20.0) -> None:
-        """Wait until the queue holds nothing."""
+        """Wait until the queue holds no message."""
         until(lambda: self.waiting() == 0, "the queue is empty", seconds, 0.1)
 
     def waiting(self) -> int:
-        """Return how many messages the queue holds, including those in flight."""
+        """Return the number of messages in the queue, including those in flight."""
         counts = self.queue.counts()
         return counts["visible"] + counts["in_flight"]
 
     def leftovers(self) -> list[Path]:
-        """Return the leftover files: temporary files, partial files, outputs that belong to no video."""
+        """Return the files that must not be left: temporary, partial, and outputs that belong to no video."""
         outputs = {self.settings.storage.path / v.output_key for v in self.videos() if v.output_key}
         unused = [p for p in (self.settings.storage.path / "processed").rglob("*") if p.is_file() and p not in outputs]
         return unused + [p for p in self.work_path.rglob("*") if p.is_file() and p.name != ".lock"]
 
     def check(self) -> None:
-        """Assert the four invariants after every video has ended."""
+        """Assert the four invariants, after every video has ended."""
         self.await_empty()
         videos, executions = self.videos(), self.executions()
         done = Counter(a.video_id for a in executions if a.outcome == "done")
         assert self.has_ended(), self.states()
         assert done == Counter(v.id for v in videos if v.state == "done")
         assert all(v.reason for v in videos if v.state == "failed")
-        assert all(v.execution_number <= self.settings.worker.max_attempts for v in videos)
+        assert all(v.execution_number <= self.settings.worker.max_executions for v in videos)
         for video in videos:
             if video.state == "done":
                 output = self.settings.storage.path / str(video.output_key)
@@ -236,7 +248,7 @@ class Rig:
 
 @contextmanager
 def new_rig(folder: Path, queue: TestQueue, *, slow: bool = False, **variables: str) -> Iterator[Rig]:
-    """Yield a rig; with `slow` its ffmpeg takes as long as the video lasts."""
+    """Yield a rig. With `slow`, its ffmpeg takes as long as the video lasts."""
     environment = {
         "STACK": "native",
         "AWS_ENDPOINT_URL": queue.endpoint_url,

@@ -1,4 +1,7 @@
-"""F16: deletes that fail before, after, or without an answer."""
+"""F16: deletes that fail.
+
+SQS fails before the delete, after the delete, or does not answer.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""Seeded random kills during bursts of short videos: every video ends once and no file is left.
+"""Random kills with a seed, during bursts of short videos.
 
-`AFORO_CHAOS_KILLS=200 AFORO_CHAOS_SEED=7 pytest -m faults -k chaos` sets how many, and replays a schedule.
+Every video ends once, and no file is left. `AFORO_CHAOS_KILLS=200 AFORO_CHAOS_SEED=7 pytest -m faults -k chaos` sets
+the number of kills and repeats a schedule.
 """
 
 from __future__ import annotations
@@ -36,7 +37,11 @@ pytestmark = [pytest.mark.faults, pytest.mark.timeout(1800)]
 
 @dataclass(frozen=True)
 class Kill:
-    """One kill of the schedule: kind of victim, pause after the previous kill, and which victim."""
+    """One kill of the schedule.
+
+    `victim` is the kind of process to kill. `choice` selects one of those processes. `pause_seconds` is the pause after
+    the previous kill.
+    """
 
     victim: str
     pause_seconds: float
@@ -49,14 +54,14 @@ def schedule(chance: random.Random, count: int) -> list[Kill]:
 
 @dataclass
 class Chaos:
-    """The kills so far, and the worker that runs now."""
+    """The kills that have been done, and the worker that runs now."""
 
     rig: Rig
     worker: Worker
     killed: Counter[str] = field(default_factory=Counter)
 
     def strike(self, kill: Kill) -> bool:
-        """Wait for a victim and kill it; return False if the burst ended first."""
+        """Wait for a process to kill, and kill it. Return False if the burst ended first."""
         while self.rig.waiting():
             if self._strike(kill):
                 self.killed[kill.victim] += 1
@@ -144,7 +149,10 @@ def test_chaos_conserves_every_video(rig, clips):
 
 
 def strike_in_a_burst(chaos: Chaos, kills: list[Kill]) -> None:
-    """Perform the next kills during the burst. A kill without a victim is the first of the next burst."""
+    """Do the next kills during the burst.
+
+    A kill that finds no process becomes the first kill of the next burst.
+    """
     first = chaos.killed.total()
     for kill in kills[first : first + KILLS_PER_BURST]:
         time.sleep(kill.pause_seconds)  # part of the schedule, not a wait for a condition

@@ -1,4 +1,4 @@
-"""F22, F23: dead-lettered messages, by us or by SQS, and the states of their videos."""
+"""F22, F23: messages that we or SQS dead-letter, and the states of their videos."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.faults
 
 
 def spoil(body: str, **headers: object) -> str:
-    """Return a task's message with other headers."""
+    """Return a task's message with `headers` replaced."""
     envelope = json.loads(base64.b64decode(body))
     envelope["headers"] |= headers
     return base64.b64encode(json.dumps(envelope).encode()).decode()
@@ -73,7 +73,7 @@ def test_control_a_message_received_less_often_is_processed(rig, clips):
 
 
 def allow_receives(queue, count: int) -> None:
-    """Let the queue dead-letter a message after this number of receives."""
+    """Set the number of receives after which the queue dead-letters a message."""
     attributes = queue.client.get_queue_attributes(QueueUrl=queue.url, AttributeNames=["RedrivePolicy"])["Attributes"]
     policy = json.loads(attributes["RedrivePolicy"]) | {"maxReceiveCount": str(count)}
     queue.client.set_queue_attributes(QueueUrl=queue.url, Attributes={"RedrivePolicy": json.dumps(policy)})

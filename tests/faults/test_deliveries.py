@@ -7,7 +7,6 @@ import sqlite3
 import threading
 import time
 
-import psutil
 import pytest
 
 from testing.fault_proxy import Fault
@@ -65,7 +64,7 @@ def test_a_stale_worker_overwrites_nothing(rig, clips):
     with rig(slow=True) as it:
         it.start().await_ready()
         (video,) = it.send(it.store(clips(3)))
-        slot = psutil.Process(it.await_running().slot)
+        slot = it.task_process(it.await_running())
         suspended = [slot.parent(), slot, *it.ffmpegs()]
         for process in suspended:
             process.suspend()

@@ -1,4 +1,4 @@
-"""The fast fault test, without the marker: one worker, the most common faults at the same time."""
+"""The fast fault test, which has no marker: one worker, and the most common faults at the same time."""
 
 from __future__ import annotations
 

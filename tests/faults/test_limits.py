@@ -1,4 +1,4 @@
-"""F5, F6, F8: ffmpeg out of memory, out of time, out of disk."""
+"""F5, F6, F8: ffmpeg runs out of memory, out of time, or out of disk."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def memory_group(limit_bytes: int):
 
 
 def _own_memory_group() -> str:
-    """Return the folder of our memory group: cgroup v1 if it has the controller, else v2."""
+    """Return the folder of our memory cgroup, of cgroup v1 if v1 has the memory controller, else of v2."""
     groups = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines()]
     for _, controllers, path in groups:
         if "memory" in controllers.split(","):
@@ -70,7 +70,7 @@ def _own_memory_group() -> str:
 
 
 def test_an_ffmpeg_without_memory_fails_its_video_and_not_the_concurrent_one(rig, clips):
-    tight = {"AFORO_WORKER_FFMPEG_MEMORY_MIB": "1024", "AFORO_WORKER_THREADS": "8", "AFORO_WORKER_MAX_ATTEMPTS": "1"}
+    tight = {"AFORO_WORKER_FFMPEG_MEMORY_MIB": "1024", "AFORO_WORKER_THREADS": "8", "AFORO_WORKER_MAX_EXECUTIONS": "1"}
     with rig(slow=True, **tight) as it:
         worker = it.start(concurrency=2).await_ready()
         (concurrent,) = it.send(it.store(clips(12)), run_id="concurrent")
@@ -89,7 +89,7 @@ def test_an_ffmpeg_that_the_kernel_kills_for_its_memory_fails_its_video_as_oom(r
         program = tmp_path / "bin/ffmpeg"
         program.write_text(GROUPED_FFMPEG.format(group=group, real=shutil.which("ffmpeg")))
         program.chmod(0o755)
-        with rig(PATH=f"{program.parent}:{os.environ['PATH']}", AFORO_WORKER_MAX_ATTEMPTS="1") as it:
+        with rig(PATH=f"{program.parent}:{os.environ['PATH']}", AFORO_WORKER_MAX_EXECUTIONS="1") as it:
             worker = it.start().await_ready()
             it.send(it.store(clips(0.5, "7680x4320"), "uploads/huge.mp4"), run_id="huge")
             it.await_states(failed_oom=1, seconds=60)
@@ -108,7 +108,7 @@ def test_control_with_more_memory_the_same_video_is_done(rig, clips):
 
 
 def test_an_ffmpeg_out_of_time_fails_its_video_and_leaves_nothing(rig, clips):
-    with rig(slow=True, AFORO_WORKER_DEADLINE_SECONDS="5", AFORO_WORKER_MAX_ATTEMPTS="2") as it:
+    with rig(slow=True, AFORO_WORKER_DEADLINE_SECONDS="5", AFORO_WORKER_MAX_EXECUTIONS="2") as it:
         it.start().await_ready()
         (video,) = it.send(it.store(clips(20)))
         it.await_states(failed_timeout=1, seconds=60)
@@ -126,7 +126,7 @@ def test_control_with_more_time_it_is_done(rig, clips):
 
 
 def test_our_task_that_hangs_is_interrupted_retried_and_then_a_timeout(rig, clips):
-    limits = {"AFORO_WORKER_DEADLINE_SECONDS": "6", "AFORO_WORKER_MAX_ATTEMPTS": "2"}
+    limits = {"AFORO_WORKER_DEADLINE_SECONDS": "6", "AFORO_WORKER_MAX_EXECUTIONS": "2"}
     with rig(slow=True, **limits) as it:
         worker = it.start(altered="hang_before_deadline").await_ready()
         (video,) = it.send(it.store(clips(20)))
@@ -138,7 +138,7 @@ def test_our_task_that_hangs_is_interrupted_retried_and_then_a_timeout(rig, clip
 
 
 def test_our_task_over_its_hard_limit_is_killed_delivered_again_and_then_fails(rig, clips):
-    limits = {"AFORO_WORKER_DEADLINE_SECONDS": "6", "AFORO_WORKER_MAX_ATTEMPTS": "2"}
+    limits = {"AFORO_WORKER_DEADLINE_SECONDS": "6", "AFORO_WORKER_MAX_EXECUTIONS": "2"}
     with rig(slow=True, **limits) as it:
         worker = it.start(altered="hard_limit_before_deadline").await_ready()
         (video,) = it.send(it.store(clips(20)))
@@ -172,7 +172,7 @@ def test_control_with_stock_settings_a_task_over_its_hard_limit_is_lost(sqs_queu
 
 
 def test_a_disk_too_small_for_the_source_fails_the_large_video_and_the_next_small_one_works(rig, clips, disk):
-    with rig(AFORO_WORKER_WORK_PATH=str(disk(SMALL_DISK_BYTES)), AFORO_WORKER_MAX_ATTEMPTS="2") as it:
+    with rig(AFORO_WORKER_WORK_PATH=str(disk(SMALL_DISK_BYTES)), AFORO_WORKER_MAX_EXECUTIONS="2") as it:
         it.start().await_ready()
         large = clips(12, "640x360")
         assert large.stat().st_size > SMALL_DISK_BYTES
@@ -189,7 +189,7 @@ def test_a_disk_too_small_for_the_source_fails_the_large_video_and_the_next_smal
 def test_a_disk_too_small_for_the_output_fails_the_video_in_ffmpeg_and_leaves_nothing(rig, clips, disk):
     large = clips(12, "640x360")
     work = disk(large.stat().st_size + ROOM_BYTES)
-    with rig(AFORO_WORKER_WORK_PATH=str(work), AFORO_WORKER_MAX_ATTEMPTS="1") as it:
+    with rig(AFORO_WORKER_WORK_PATH=str(work), AFORO_WORKER_MAX_EXECUTIONS="1") as it:
         worker = it.start().await_ready()
         (video,) = it.send(it.store(large, "uploads/large.mp4"), run_id="large")
         it.await_states(failed_disk_full=1)

@@ -20,8 +20,9 @@ def test_a_killed_task_process_loses_nothing_and_leaves_nothing(rig, clips):
         it.start(concurrency=2).await_ready()
         (video,) = it.send(it.store(clips(4)))
         execution = it.await_running()
-        orphans = psutil.Process(execution.slot).children(recursive=True)
-        os.kill(execution.slot, signal.SIGKILL)
+        child = it.task_process(execution)
+        orphans = child.children(recursive=True)
+        child.kill()
         psutil.wait_procs(orphans, timeout=5)
         assert not any(orphan.is_running() for orphan in orphans)
         it.await_states(done=1)
@@ -30,15 +31,37 @@ def test_a_killed_task_process_loses_nothing_and_leaves_nothing(rig, clips):
 
 
 def test_a_video_whose_process_dies_every_time_fails_and_the_worker_continues(rig, clips):
-    with rig(slow=True, AFORO_WORKER_MAX_ATTEMPTS="2") as it:
+    with rig(slow=True, AFORO_WORKER_MAX_EXECUTIONS="2") as it:
         it.start().await_ready()
         (video,) = it.send(it.store(clips(4)))
         for executions in (1, 2):
             until(lambda n=executions: len(it.executions()) == n and it.ffmpegs(), "an execution runs", seconds=30)
-            os.kill(it.executions()[-1].slot, signal.SIGKILL)
+            it.task_process(it.executions()[-1]).kill()
         it.await_states(failed_worker_lost=1)
         assert it.outcomes(video) == ["lost", "lost"]
         it.check()
+
+
+def test_the_replacement_of_a_killed_task_process_is_the_same_slot_of_the_same_worker(rig, clips):
+    with rig(slow=True) as it:
+        worker = it.start().await_ready()
+        (video,) = it.send(it.store(clips(2)))
+        first = it.await_running()
+        it.task_process(first).kill()
+        it.await_states(done=1)
+        lost, done = it.executions(video)
+        assert (lost.slot, done.slot) == (0, 0)
+        assert lost.worker == done.worker
+        assert lost.worker.split("|")[1] == str(worker.process.pid)
+
+
+@pytest.mark.parametrize(("pool", "slots"), [("prefork", 4), ("threads", 4), ("solo", 1)])
+def test_the_slots_of_a_worker_are_numbered_from_0(pool, slots, rig, clips):
+    with rig(slow=True) as it:
+        it.start(concurrency=slots, pool=pool).await_ready()
+        it.send(it.store(clips(2)), count=2 * slots)
+        it.await_states(done=2 * slots)
+        assert {execution.slot for execution in it.executions()} == set(range(slots))
 
 
 def test_control_with_stock_settings_a_killed_task_process_loses_its_task(sqs_queue, emulator, tiny_worker):
@@ -79,7 +102,7 @@ def test_a_killed_ffmpeg_is_retried(number, rig, clips):
 
 
 def test_an_ffmpeg_killed_every_time_fails_its_video_with_the_reason(rig, clips):
-    with rig(slow=True, AFORO_WORKER_MAX_ATTEMPTS="1") as it:
+    with rig(slow=True, AFORO_WORKER_MAX_EXECUTIONS="1") as it:
         worker = it.start().await_ready()
         it.send(it.store(clips(3)))
         it.await_running()

@@ -1,4 +1,4 @@
-"""F13, F14: receive calls that fail, with kombu's own transport as the control."""
+"""F13, F14: receive calls that fail. Kombu's own transport is the control."""
 
 from __future__ import annotations
 
@@ -120,7 +120,10 @@ def test_our_worker_keeps_running_through_each_kind_of_poll_failure_and_resumes(
 
 
 def recovery_seconds(it, worker, proxy, broken, stored, number) -> float:
-    """Break the polls until two have failed; return how long after healing the next video was done."""
+    """Break the polls until two have failed, then heal them.
+
+    Return the seconds from healing to the end of the next video.
+    """
     fault, result = broken
     failed = lambda: worker.count("aforo_worker_polls_total", result=result)  # noqa: E731
     before = failed()
@@ -134,7 +137,7 @@ def recovery_seconds(it, worker, proxy, broken, stored, number) -> float:
 
 @pytest.mark.parametrize("name", ["500", "reset", "403", "throttled", "expired token"])
 def test_control_the_stock_transport_ends_or_stops_polling(name, sqs_queue, proxy, tiny_worker):
-    """The worker ends if kombu's hub reads the answer. Within a timer it runs on without polling."""
+    """kombu's worker ends if the event loop reads the answer. Within a timer, it runs without polling."""
     with tiny_worker(sqs_queue(), proxy.url, TINY_STOCK="1") as worker:
         proxy.inject(FAULTS[name][0], POLL)
         await_lost_poll(worker)
@@ -168,12 +171,12 @@ def test_control_the_stock_transport_waits_for_a_silent_answer_longer_than_recov
 
 
 def await_lost_poll(worker) -> None:
-    """Wait until a stock worker has ended, or has stopped polling after an error within a timer."""
+    """Wait until kombu's worker has ended, or has stopped polling after an error within a timer."""
     until(worker.has_stopped_working, "the stock worker lost its poll", seconds=30)
 
 
 def polls_of(proxy, seconds: float) -> int:
-    """Return how many polls reach a healthy SQS in this time."""
+    """Return the number of polls that reach a healthy SQS in this time."""
     healed = proxy.heal()
     time.sleep(seconds)  # the absence of polls needs an observation time
     return proxy.count(POLL, healed)

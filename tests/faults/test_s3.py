@@ -1,4 +1,4 @@
-"""F27, F28: an S3 that denies, fails, stalls, corrupts or disconnects (the emulator behind a proxy)."""
+"""F27, F28: S3 denies, fails, stalls, corrupts or disconnects (the emulator behind a proxy)."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_an_upload_whose_parts_fail_is_aborted_by_itself(storage, proxy, emulato
 
 
 def test_our_worker_on_s3_logs_the_error_of_the_storage(rig, clips, storage):
-    with rig(STORAGE_BACKEND="s3", AFORO_WORKER_MAX_ATTEMPTS="1") as it:
+    with rig(STORAGE_BACKEND="s3", AFORO_WORKER_MAX_EXECUTIONS="1") as it:
         it.start().await_ready()
         stored = storage.upload(clips(1), "uploads/s3.mp4")
         it.send(stored, run_id="whole")
@@ -135,7 +135,7 @@ def test_our_worker_on_s3_logs_the_error_of_the_storage(rig, clips, storage):
 
 @pytest.mark.timeout(240)
 def test_our_worker_records_a_reason_for_each_storage_failure_and_keeps_running(rig, clips, storage, proxy):
-    with rig(endpoint_url=proxy.url, STORAGE_BACKEND="s3", AFORO_WORKER_MAX_ATTEMPTS="1") as it:
+    with rig(endpoint_url=proxy.url, STORAGE_BACKEND="s3", AFORO_WORKER_MAX_EXECUTIONS="1") as it:
         worker = it.start(altered="brief_s3_wait").await_ready()
         stored = storage.upload(clips(1), "uploads/s3.mp4")
         for name, (fault, _, _) in REFUSALS.items():
@@ -154,14 +154,14 @@ def test_our_worker_records_a_reason_for_each_storage_failure_and_keeps_running(
 
 @pytest.fixture(scope="session")
 def noise(tmp_path_factory):
-    """A video whose output is larger than one part of a multipart upload."""
+    """Return a video whose output is larger than one part of a multipart upload."""
     picture = "color=gray:size=1280x720:rate=10:duration=4,noise=alls=100:allf=t"
     return make(tmp_path_factory.mktemp("noise") / "noise.mp4", "-f", "lavfi", "-i", picture, *H264)
 
 
 @pytest.fixture
 def cut_upload(rig, noise, storage, emulator, proxy):
-    """A rig whose worker was killed during the upload of part 2 of its output."""
+    """Return a rig whose worker was killed while it uploaded part 2 of its output."""
     with rig(endpoint_url=proxy.url, STORAGE_BACKEND="s3") as it:
         worker = it.start(altered="small_parts").await_ready()
         stored = storage.upload(noise, "uploads/noise.mp4")

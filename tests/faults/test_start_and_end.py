@@ -239,7 +239,10 @@ def test_a_worker_that_starts_first_waits_for_a_database_that_is_locked(rig, cli
 
 @pytest.fixture
 def postgresql():
-    """URL of a server whose folder is outside pytest's own, which other users cannot read."""
+    """Yield the URL of a server whose folder is outside pytest's folder.
+
+    Other users cannot read pytest's folder, and the server runs as another user.
+    """
     if binaries() is None:
         pytest.skip("PostgreSQL is not installed")
     with TemporaryDirectory() as folder, running_server(Path(folder)) as url:

@@ -1,4 +1,4 @@
-"""F20: a task longer than its message's visibility timeout. F7: a worker that receives SIGTERM."""
+"""F20 and F7: a task longer than its message's visibility timeout, and a worker that receives SIGTERM."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_a_message_sent_while_a_worker_stops_is_not_lost(sqs_queue, emulator, ti
 
 @pytest.mark.parametrize("stock", ["0", "1"], ids=["ours", "control: kombu's"])
 def test_a_message_sent_after_a_worker_has_ended_is_available_to_other_workers(stock, sqs_queue, proxy, tiny_worker):
-    """The worker of kombu leaves a poll open in the server. That poll receives the message, and it is lost."""
+    """kombu's worker leaves a receive call open in SQS, which delivers the next message to it."""
     queue = sqs_queue(visibility_timeout_seconds=60)
     with tiny_worker(queue, proxy.url, TINY_STOCK=stock, TINY_WAIT_SECONDS="6") as worker:
         polls = proxy.count(RECEIVE)

@@ -1,6 +1,6 @@
-"""A minimal Celery app on our transport or, with TINY_STOCK=1, on that of kombu.
+"""A minimal Celery app on our transport or, with TINY_STOCK=1, on kombu's own transport.
 
-Its task writes one line per start and end to TINY_LOG. Run as `celery -A tests.faults.tiny_app worker`.
+Its task writes one line per start and end to TINY_LOG. Run it as `celery -A tests.faults.tiny_app worker`.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ if os.environ.get("TINY_LOSE_POLL") == "1":
 
 @lru_cache(maxsize=1)
 def sqs_of_process(_pid: int) -> Any:
-    """Return the client of a process; clients do not cross a fork."""
+    """Return the SQS client of a process, because a client does not survive a fork."""
     return boto3.client("sqs", endpoint_url=ENDPOINT, **KEYS)
 
 

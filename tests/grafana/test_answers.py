@@ -1,4 +1,4 @@
-"""Results of the dashboards' expressions on given series, evaluated by promtool."""
+"""Results of the dashboards' expressions on given series. promtool evaluates the expressions."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def panels_of(uid):
 
 
 def queries(uid, title):
-    """Return a panel's expressions as Grafana would send them."""
+    """Return a panel's expressions in the form that Grafana would send."""
     return [
         filled(query.expr, CHOSEN) for panel in panels_of(uid) if panel.title.en == title for query in panel.queries
     ]
 
 
 def on_the_live_page(metric):
-    """Return the one query of the live page that reads `metric`."""
+    """Return the only query of the live page that reads `metric`."""
     page = (Path(RULES[0]).parents[1] / "consoles/index.html").read_text(encoding="utf-8")
     (expression,) = [text for text in re.findall(r'query "([^"]+)"', page) if metric in text]
     return expression
@@ -44,7 +44,10 @@ def on_the_live_page(metric):
 
 @pytest.fixture
 def answers(tmp_path):
-    """Check the results of expressions, to the thousandth, on samples 15 s apart."""
+    """Return a function that checks the results of expressions to 0.001.
+
+    The samples are 15 s apart.
+    """
 
     def check(series, expected, at="10m"):
         tests = [
@@ -127,7 +130,7 @@ def test_messages_of_other_queues_do_not_count_for_the_run(answers):
     waiting, taken, dead = queries("aforo-capacity", "Queue now")
     visible, in_flight = queries("aforo-run", "Queue")
     (dead_lettered,) = queries("aforo-worker", "Dead-lettered messages")
-    series = {'aforo_worker_info{instance="a",queue="videos"}': "1x60"}
+    series = {'aforo_worker_queue_info{instance="a",queue="videos"}': "1x60"}
     for queue, values in (("videos", ("5x60", "2x60", "1x60")), ("of-others", ("500x60", "70x60", "9x60"))):
         for name, value in zip(("messages_visible", "messages_in_flight", "dead_letter_messages"), values, strict=True):
             series[f'aforo_sqs_{name}{{queue="{queue}"}}'] = value
@@ -215,7 +218,7 @@ def test_the_age_of_queue_data_counts_from_the_last_answer_not_the_last_scrape(a
 
 
 def runs(**series):
-    """Return the info series of each run, and its recorded series by rule."""
+    """Return the info series of each run, and its series of recording rules by rule."""
     samples = {}
     for name, figures in series.items():
         samples[f'aforo_run_info{{run_id="{name}",size="50MB",concurrency="2",mode="burst"}}'] = figures["info"]
@@ -243,7 +246,7 @@ def test_a_run_stays_in_the_table_while_the_exporter_restarts_and_an_active_run_
 
 
 def test_the_table_over_a_day_reads_only_minutes_of_each_run():
-    """One scrape per second is 86,400 samples per day, run and column. For 200 runs a query takes seconds."""
+    """A day has 86,400 samples per run and column. A query over 200 runs would take seconds."""
     ranges = [re.findall(r"\[(\w+)", query.expr) for panel in panels_of("aforo-capacity") for query in panel.queries]
     assert {duration for durations in ranges for duration in durations} == {"5m"}
 

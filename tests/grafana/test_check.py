@@ -1,4 +1,4 @@
-"""The check of dashboards: a valid one passes, and each seeded fault is named."""
+"""The check of dashboards: a valid dashboard passes, and each fault put into it is named."""
 
 from __future__ import annotations
 

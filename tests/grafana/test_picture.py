@@ -1,4 +1,4 @@
-"""The pictures: each panel is drawn from the answers of Prometheus, in its unit."""
+"""The pictures: each panel is drawn from Prometheus' results, in the panel's unit."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 class FakePrometheus:
-    """Answer every range query with the values of a rule for its expression; record the queries."""
+    """Fake Prometheus that answers range queries and records them.
+
+    The values come from a rule for the expression of the query.
+    """
 
     def __init__(self, monkeypatch, answer) -> None:
         self.queries: list[tuple[str, float, float]] = []

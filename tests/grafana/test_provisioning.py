@@ -21,7 +21,10 @@ ASKED = set(re.findall(r"^[^#\n]*\$\{(\w+)\}", TEXT, re.MULTILINE))
 
 
 def native() -> dict[str, str]:
-    """Return the environment of the native Grafana, supervisord's own variables filled in."""
+    """Return the environment of the native Grafana.
+
+    Supervisord's own variables are replaced by their values.
+    """
     parser = RawConfigParser(comment_prefixes=(";",), inline_comment_prefixes=None)
     parser.read(ROOT / "local/supervisord.conf")
     environment = supervisord_environment(Settings.from_env({}), {})

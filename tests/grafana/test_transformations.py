@@ -25,7 +25,10 @@ def panel(title: str, board: str = "aforo-capacity"):
 
 
 def frame(ref_id: str, *rows: dict, value: str = "Value #{}", late_ms: int = 0):
-    """Return the table frame of one query: time, labels by name, value. It is empty without samples."""
+    """Return the table frame of one query: time, labels by name, value.
+
+    The frame is empty without samples.
+    """
     labels = sorted({name for row in rows for name in row} - {"="})
     columns = [("Time", "time", [TIME + late_ms for _ in rows])]
     columns += [(name, "string", [row.get(name, "") for row in rows]) for name in labels]
@@ -48,7 +51,7 @@ def fact(run_id: str, concurrency: str = "2", size: str = "50MB", **more):
 
 
 def of_runs(ref_id: str, **values: float):
-    """Return one value per run, with a time a little later than that of the query before."""
+    """Return one value per run. Its time is a little later than that of the previous query."""
     rows = [{"run_id": run_id, "=": value} for run_id, value in values.items()]
     return frame(ref_id, *rows, late_ms=ord(ref_id))
 

@@ -6,7 +6,7 @@ from injector.schedule import Schedule
 
 
 class Clock:
-    """A clock that only sleep advances."""
+    """A clock that advances only by `sleep`."""
 
     def __init__(self):
         self.now = 1_000_000.0

@@ -56,7 +56,7 @@ def preparing(run_id, **changes):
 
 
 def prepared(run_id, settings, sessions):
-    """Return a run whose `prepare` saw no other run."""
+    """Return a prepared run. When it was prepared, no other run was active."""
     return Injection(settings, REQUEST, run_id, SOURCE, sessions, None, preparing(run_id))
 
 

@@ -16,7 +16,7 @@ QUEUE_URL = "http://127.0.0.1:4566/000000000000/aforo-videos"
 
 
 class BatchSqs:
-    """Reject the first entry of a batch, in the first `rejections` calls."""
+    """Fake SQS client that rejects the first entry of a batch in the first `rejections` calls."""
 
     def __init__(self, rejections=0):
         self.rejections, self.bodies, self.calls = rejections, [], 0

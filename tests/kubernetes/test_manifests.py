@@ -1,4 +1,7 @@
-"""The manifests agree with each other, with the settings and with their sources, which no schema can check."""
+"""The manifests agree with each other, with the settings and with their sources.
+
+No schema can check this.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""Every manifest matches its schema, of Kubernetes or of its custom resource. Unknown fields are errors.
+"""Every manifest matches its schema. Unknown fields are errors.
 
-schemas/ holds the schemas of KEDA 2.17.2 and prometheus-operator 0.80.1, less their descriptions, objects closed.
+schemas/ holds the schemas of KEDA 2.17.2 and prometheus-operator 0.80.1. Their descriptions are removed, and their
+objects allow no other fields.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Reports name the limit that was set on the run. Opt-in: `pytest -m limits`, 10 minutes."""
+"""Reports name the limit that was imposed on the run. Opt-in: `pytest -m limits`, 10 minutes."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ def taken_port():
 
 
 def program(tmp_path, monkeypatch, name, script):
-    """Make a program of that name the only one on PATH."""
+    """Create a program with this name and script. No other program is in PATH."""
     file = tmp_path / name
     file.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
     file.chmod(0o755)

@@ -1,4 +1,4 @@
-"""Start of the worker in every state that an earlier command can leave, with a fake supervisord."""
+"""Start of the worker from every state that an earlier command can leave. Supervisord is a fake."""
 
 from pathlib import Path
 
@@ -13,7 +13,10 @@ WORKER = Program("worker", 9101, "AFORO_WORKER_METRICS_PORT")
 
 
 class Supervisord:
-    """A stopping worker ends after three calls of `processes`, and cannot be started before."""
+    """Fake supervisord.
+
+    A stopping worker ends after three calls of `processes`. It cannot be started before.
+    """
 
     def __init__(self, state):
         self.state, self.polls, self.calls = state, 0, []

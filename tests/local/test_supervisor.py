@@ -54,7 +54,7 @@ def test_crashes_are_counted_since_the_last_start(checkout):
 
 @pytest.fixture
 def answers(checkout, monkeypatch):
-    """Let supervisord answer every call with a fault of the given code."""
+    """Make supervisord answer every call with a fault that has the given code."""
     (checkout / ".local/run/supervisor.sock").touch()
 
     def refuse(code, text):

@@ -1,4 +1,4 @@
-"""The promtools of the tests: the system's, and those of AFORO_PROMTOOLS."""
+"""The promtools of the tests: the system's promtool, and those of AFORO_PROMTOOLS."""
 
 import os
 

@@ -24,7 +24,7 @@ Samples = dict[str, float]
 
 
 class Worker:
-    """Metrics of a worker after its start, without the worker."""
+    """The metrics that a worker has after its start, without a worker process."""
 
     def __init__(self) -> None:
         self.app, self.registry = Celery(broker="sqs://", set_as_current=False), CollectorRegistry()
@@ -39,7 +39,7 @@ class Worker:
         self.metrics.ended(TASK_NAME, "lost", 1.0)
 
     def exported(self) -> Samples:
-        """Return the series the alert reads, as Prometheus would store them."""
+        """Return the series that the alert reads, as Prometheus would store them."""
         return {
             f"{sample.name}{{{_selected(sample.labels)}}}": sample.value
             for family in self.registry.collect()
@@ -65,7 +65,7 @@ def _task() -> None:
 
 
 def _promtool(folder: Path, before: Samples, after: Samples) -> None:
-    """Evaluate `before` for two minutes, then `after`. The alert must fire only then."""
+    """Evaluate `before` for two minutes, then `after`. The alert must fire only for `after`."""
     if not promtools(Settings.from_process().promtools):
         pytest.skip("promtool is not installed (Debian: apt-get install prometheus)")
     series = [{"series": name, "values": f"{before.get(name, '_')}x7 {value}x20"} for name, value in after.items()]
@@ -84,7 +84,7 @@ def _look(moment: str, labels: list[dict[str, str]]) -> dict[str, Any]:
 
 
 def _bare_alert(folder: Path) -> Path:
-    """Write the alert without its texts, which other tests compare."""
+    """Write the alert without its texts. Other tests compare the texts."""
     (group,) = yaml.safe_load(ALERTS.read_text(encoding="utf-8"))["groups"]
     rules = [rule | {"annotations": {}} for rule in group["rules"] if rule["alert"] == "TaskProcessesDying"]
     file = folder / "alerts.yml"

@@ -1,4 +1,4 @@
-"""The live page shows label values under the names of core/language.py, in both languages."""
+"""The live page shows label values by the names in core/language.py, in both languages."""
 
 from __future__ import annotations
 

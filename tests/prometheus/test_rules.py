@@ -23,7 +23,7 @@ ALERT_NAMES = [rule["alert"] for rule in rules("alerts")]
 
 @pytest.fixture(params=[0, 1])
 def promtool(request: pytest.FixtureRequest) -> str:
-    """Return the system's promtool, then that of another major version."""
+    """Return the system's promtool, then a promtool of another major version."""
     if request.param >= len(PROMTOOLS):
         pytest.skip("too few promtools; AFORO_PROMTOOLS=/path/promtool-2:/path/promtool-3 adds others")
     return PROMTOOLS[request.param]

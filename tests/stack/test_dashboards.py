@@ -56,7 +56,7 @@ def run(stack, *options, **more):
 
 @pytest.fixture(scope="module")
 def rows(stack):
-    """The rows of a burst and of a short sustained run, as `capacity report --json` printed them."""
+    """Return the rows of a burst and of a short sustained run, as `capacity report --json` printed them."""
     assert stack.run("local", "up", CONCURRENCY="2").returncode == 0
     burst = run(stack, "--count", "6")
     sustained = run(stack, "--mode", "sustained", "--rate", "20", "--count", "6")
@@ -73,7 +73,10 @@ def boards():
 
 
 def answered(url, text, is_instant=True):
-    """Query as Grafana does until there is an answer: rates need two scrapes, rules an evaluation."""
+    """Query as Grafana does until there is a result.
+
+    Rates need two scrapes, and recording rules need an evaluation.
+    """
     deadline = time.monotonic() + 20
     while not (samples := ask(url, text, is_instant)) and time.monotonic() < deadline:
         time.sleep(1)
@@ -124,7 +127,7 @@ def test_table_rule_dashboard_and_report_show_one_number_to_the_last_digit(stack
 
 
 def is_row(expression):
-    """Return True if a query has one value per run, unlike the mean of a cell."""
+    """Return True if a query has one value per run. The mean of a cell does not."""
     return "avg by" not in expression.text
 
 

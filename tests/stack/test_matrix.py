@@ -27,7 +27,7 @@ def table_now(stack):
 
 
 def python(stack, *arguments):
-    """Run Python in the stack for as long as a busy machine needs."""
+    """Run Python in the stack, with a time limit that suits a busy machine."""
     command = [str(ROOT / ".venv/bin/python"), *arguments]
     return subprocess.run(
         command, cwd=stack.folder, env=stack.environment, capture_output=True, text=True, timeout=400, check=False
@@ -36,7 +36,7 @@ def python(stack, *arguments):
 
 @pytest.fixture
 def matrix(stack):
-    """Start the matrix in a process group of its own, as a shell would."""
+    """Start the matrix in its own process group, as a shell would."""
     command = [str(ROOT / ".venv/bin/python"), "-m", *MATRIX]
     with open(stack.folder / "matrix.log", "w") as log:
         started = subprocess.Popen(
@@ -79,8 +79,8 @@ def test_a_burst_that_is_precise_enough_cancels_its_queued_videos(stack):
     done = "SELECT count(*) FROM videos WHERE run_id = ? AND state = 'done'"
     until(lambda: rows(stack, done, run_id)[0][0] >= 2, "two done videos", 180)
     code = (
-        "from capacity.experiments.test_runner import TestRunner; "
-        f"print(TestRunner.open().queued_videos.cancel({{{run_id!r}}}))"
+        "from capacity.experiments.run_launcher import RunLauncher; "
+        f"print(RunLauncher.open().queued_videos.cancel({{{run_id!r}}}))"
     )
     taken = int(python(stack, "-c", code).stdout)
     row = report(stack, run_id)

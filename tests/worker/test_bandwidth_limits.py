@@ -20,7 +20,7 @@ def settings(folder, **changes):
 
 
 class Bucket:
-    """An S3 with a latency per object and one bandwidth that all objects share."""
+    """Fake S3 with a latency per object, and one bandwidth that all objects share."""
 
     def __init__(self, clock, latency_seconds, bytes_per_second):
         self.clock, self.latency, self.rate, self.sizes = clock, latency_seconds, bytes_per_second, {}
@@ -86,7 +86,7 @@ def test_the_rate_of_a_slow_line_is_measured(clock):
 
 
 def test_latency_does_not_count_as_low_bandwidth(clock):
-    """The latency of 1 s dominates with small objects; they grow until bandwidth dominates."""
+    """The latency is 1 s. It dominates small objects, so the objects must grow."""
     limits = object_limits(Bucket(clock, latency_seconds=1.0, bytes_per_second=50e6), "b", "processed/")
     assert limits["network_in"] == pytest.approx(50e6, rel=0.6)
 
@@ -94,7 +94,7 @@ def test_latency_does_not_count_as_low_bandwidth(clock):
 def test_limits_are_measured_once_a_day_per_disk_and_bucket(tmp_path, monkeypatch):
     calls = []
     monkeypatch.setattr(module, "disk_limits", lambda folder: calls.append(folder) or {"disk_write": 7.0})
-    cache = tmp_path / "work-ceilings.json"
+    cache = tmp_path / "work-bandwidth-limits.json"
     assert [bandwidth_limits(settings(tmp_path)) for _ in range(2)] == [{"disk_write": 7.0}] * 2
     assert len(calls) == 1
     old = json.loads(cache.read_text()) | {"measured_at": time.time() - module.VALID_SECONDS - 1}
@@ -122,7 +122,7 @@ def test_a_real_bucket_is_written_to_only_with_the_setting_all(tmp_path, monkeyp
     monkeypatch.setattr(module, "disk_limits", lambda _folder: {})
     monkeypatch.setattr(module, "object_limits", lambda *_place: {"bucket": 1.0})
     monkeypatch.setattr(module.aws, "client", lambda *_args, **_options: None)
-    given = {"STORAGE_BACKEND": "s3", "AFORO_WORKER_CEILINGS": scope, "AWS_ENDPOINT_URL": endpoint}
+    given = {"STORAGE_BACKEND": "s3", "AFORO_WORKER_BANDWIDTH_LIMITS": scope, "AWS_ENDPOINT_URL": endpoint}
     assert bandwidth_limits(settings(tmp_path, **given)).keys() == expected
 
 

@@ -3,6 +3,7 @@ import time
 import pytest
 from sqlalchemy import select, update
 
+from aforo.process_identity import WorkerProcess
 from core.database import open_engine, open_sessions, upgrade_schema
 from core.models import ExecutionRow, RunRow, VideoRow, WorkerRow
 from core.video import Outcome, Reason, VideoState
@@ -22,11 +23,12 @@ def claims(tmp_path):
         session.add(run_row())
         session.flush()
         session.add(video_row())
-    return Claims(sessions, lease_seconds=60, max_attempts=2, processed_prefix="processed/")
+    return Claims(sessions, lease_seconds=60, max_executions=2, processed_prefix="processed/")
 
 
-def claim(claims, slot=None):
-    return claims.claim("v", slot or Slot.this(), 1, time.time())
+def claim(claims, process=None, number=0):
+    this = WorkerProcess.this()
+    return claims.claim("v", Slot(process or this, this, number), 1, time.time())
 
 
 def video(claims):
@@ -49,8 +51,8 @@ def test_a_video_is_claimed_once_and_done_once(claims):
 
 
 def test_a_claim_of_a_dead_process_of_this_node_is_free_immediately(claims):
-    this = Slot.this()
-    dead = Slot(this.node, 2**22 - 1, this.start)
+    this = WorkerProcess.this()
+    dead = WorkerProcess(this.node, 2**22 - 1, this.start)
     assert isinstance(claim(claims, dead), Claim)
     second = claim(claims)
     assert isinstance(second, Claim)
@@ -59,13 +61,13 @@ def test_a_claim_of_a_dead_process_of_this_node_is_free_immediately(claims):
 
 
 def test_a_reused_pid_does_not_keep_a_dead_claim_alive(claims):
-    this = Slot.this()
-    claim(claims, Slot(this.node, this.pid, "another"))
+    this = WorkerProcess.this()
+    claim(claims, WorkerProcess(this.node, this.pid, "another"))
     assert isinstance(claim(claims), Claim)
 
 
 def test_a_claim_of_another_node_is_valid_until_its_lease_ends(claims):
-    claim(claims, Slot("elsewhere", 1, "x"))
+    claim(claims, WorkerProcess("elsewhere", 1, "x"))
     assert claim(claims) is ClaimDenied.HELD
     with claims.sessions.begin() as session:
         session.execute(update(VideoRow).values(lease_until=time.time() - 1))
@@ -73,7 +75,7 @@ def test_a_claim_of_another_node_is_valid_until_its_lease_ends(claims):
 
 
 def test_a_stale_worker_cannot_overwrite_the_winner(claims):
-    stale = claim(claims, Slot(Slot.this().node, 2**22 - 1, "x"))
+    stale = claim(claims, WorkerProcess(WorkerProcess.this().node, 2**22 - 1, "x"))
     winner = claim(claims)
     assert claims.finish(winner, VideoState.DONE, dict(DONE)) is Outcome.DONE
     assert claims.finish(stale, VideoState.FAILED, {}, Reason.CORRUPT) is Outcome.SUPERSEDED
@@ -89,7 +91,7 @@ def test_a_temporary_reason_leaves_the_video_to_the_next_delivery_until_no_execu
 
 
 def test_a_video_whose_workers_die_every_time_is_failed(claims):
-    dead = Slot(Slot.this().node, 2**22 - 1, "x")
+    dead = WorkerProcess(WorkerProcess.this().node, 2**22 - 1, "x")
     claim(claims, dead), claim(claims, dead)
     assert claim(claims) is ClaimDenied.EXHAUSTED
     assert (video(claims).state, video(claims).reason) == ("failed", "worker_lost")
@@ -113,7 +115,7 @@ def test_a_dead_lettered_message_waits_for_the_end_of_a_live_execution(claims):
 
 
 def test_failing_a_dead_lettered_video_returns_the_keys_of_its_outputs(claims):
-    dead = Slot(Slot.this().node, 2**22 - 1, "x")
+    dead = WorkerProcess(WorkerProcess.this().node, 2**22 - 1, "x")
     claim(claims, dead), claim(claims, dead)
     assert claims.fail_dead_lettered("v", "t") == ("processed/r/v.1.mp4", "processed/r/v.2.mp4")
     assert claims.fail_dead_lettered("v", "t") == ()
@@ -132,7 +134,7 @@ def test_a_worker_that_stops_frees_the_claims_of_its_dead_slots_only(claims):
     assert claims.release_dead_claims() == 0
     assert claims.renew(live)
     with claims.sessions.begin() as session:
-        session.execute(update(VideoRow).values(owner=Slot(Slot.this().node, 2**22 - 1, "x").owner))
+        session.execute(update(VideoRow).values(owner=WorkerProcess(WorkerProcess.this().node, 2**22 - 1, "x").owner))
     assert claims.release_dead_claims() == 1
     assert video(claims).lease_until == 0
 
@@ -146,14 +148,14 @@ def test_a_run_with_open_videos_is_interrupted_and_a_complete_one_is_not(claims)
     assert claims.interrupt_runs() == 0
 
 
-ELSEWHERE, DEAD_HERE = Slot("elsewhere", 1, "x"), Slot(Slot.this().node, 2**22 - 1, "x")
+ELSEWHERE, DEAD_HERE = WorkerProcess("elsewhere", 1, "x"), WorkerProcess(WorkerProcess.this().node, 2**22 - 1, "x")
 
 
 def test_only_the_last_worker_to_stop_is_the_last(claims):
-    claims.write_heartbeat(Slot.this())
+    claims.write_heartbeat(WorkerProcess.this())
     claims.write_heartbeat(ELSEWHERE)
     claims.write_heartbeat(DEAD_HERE)
-    assert not claims.remove_worker(Slot.this())
+    assert not claims.remove_worker(WorkerProcess.this())
     assert claims.remove_worker(ELSEWHERE)
 
 
@@ -161,12 +163,12 @@ def test_a_worker_without_recent_heartbeat_does_not_count(claims):
     claims.write_heartbeat(ELSEWHERE)
     with claims.sessions.begin() as session:
         session.execute(update(WorkerRow).values(seen_at=time.time() - SILENCE_SECONDS - 1))
-    assert claims.remove_worker(Slot.this())
+    assert claims.remove_worker(WorkerProcess.this())
     claims.write_heartbeat(ELSEWHERE)
-    assert not claims.remove_worker(Slot.this())
+    assert not claims.remove_worker(WorkerProcess.this())
 
 
 def test_each_execution_has_its_own_output_key(claims):
-    first = claim(claims, Slot(Slot.this().node, 2**22 - 1, "x"))
+    first = claim(claims, WorkerProcess(WorkerProcess.this().node, 2**22 - 1, "x"))
     second = claim(claims)
     assert (first.output_key, second.output_key) == ("processed/r/v.1.mp4", "processed/r/v.2.mp4")

@@ -1,4 +1,4 @@
-"""Dead-letter watch: it reads new messages among any number of old ones, and blocks neither reader nor fork."""
+"""Dead-letter watch: it finds new messages among many old ones, and blocks no reader and no fork."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ def message(number, video="v"):
 
 @dataclass
 class Queues:
-    """A queue with dead-lettered `messages`; a received message is invisible until it becomes visible again."""
+    """Fake of a queue with dead-lettered `messages`.
+
+    A received message is invisible until it is made visible.
+    """
 
     messages: list = field(default_factory=list)
     hidden: set = field(default_factory=set)

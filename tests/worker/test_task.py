@@ -1,4 +1,7 @@
-"""One delivery of the task: the state of its video, and whether its message is deleted or returned to the queue."""
+"""One delivery of the task: the state of its video, and what happens to its message.
+
+The message is deleted or returned to the queue.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from celery import Celery
 from celery.exceptions import Reject, SoftTimeLimitExceeded
 from sqlalchemy import select, update
 
+from aforo.process_identity import WorkerProcess
 from aforo.telemetry import event_channel
 from aforo.telemetry.request_counting import outcome_of
 from core.database import open_engine, open_sessions, upgrade_schema
@@ -24,12 +28,12 @@ from worker.outage_log import OutageLog
 from worker.slot import Slot
 from worker.task import TaskContext
 
-DEAD = Slot(Slot.this().node, 2**22 - 1, "x")
+DEAD = WorkerProcess(WorkerProcess.this().node, 2**22 - 1, "x")
 
 
 @dataclass
 class Transcoder:
-    """Call `meanwhile`, then write the output, or raise `failure`."""
+    """Fake transcoder: call `meanwhile`, then write the output, or raise `failure`."""
 
     failure: Exception | None = None
     meanwhile: object = field(default=lambda: None)
@@ -45,6 +49,10 @@ class Transcoder:
         return SimpleNamespace(columns=dict, report=dict)
 
 
+def slot_of(process):
+    return Slot(process, WorkerProcess.this(), 0)
+
+
 @pytest.fixture
 def context(tmp_path):
     engine = open_engine(f"sqlite:///{tmp_path}/a.db")
@@ -56,8 +64,10 @@ def context(tmp_path):
         session.add(run_row())
         session.flush()
         session.add(video_row(source_key=stored.key, source_bytes=6, source_sha256=stored.sha256))
-    claims = Claims(sessions, lease_seconds=60, max_attempts=2, processed_prefix="processed/")
-    return TaskContext(Slot.this(), claims, storage, Transcoder(), heartbeat=None, work_path=tmp_path)
+    claims = Claims(sessions, lease_seconds=60, max_executions=2, processed_prefix="processed/")
+    return TaskContext(
+        lambda: slot_of(WorkerProcess.this()), claims, storage, Transcoder(), heartbeat=None, work_path=tmp_path
+    )
 
 
 class ResultChannel:
@@ -72,7 +82,7 @@ class ResultChannel:
 
 
 def deliver(context, video_id="v"):
-    """Run the task on a message without an SQS receipt; return the result that it sent to the metrics."""
+    """Run the task on a message without an SQS receipt. Return the result that it sent to the metrics."""
     app, channel = Celery("t", broker="memory://", set_as_current=False), ResultChannel()
     task.register(app, lambda: context, OutageLog())
     event_channel.use(channel)
@@ -85,7 +95,7 @@ def deliver(context, video_id="v"):
 
 
 def outcome_of_returned(context, video_id="v"):
-    """Deliver the message, which must return to the queue; return the outcome for the metrics."""
+    """Deliver a message that must return to the queue. Return its outcome in the metrics."""
     with pytest.raises(Reject) as rejected:
         deliver(context, video_id)
     assert rejected.value.requeue
@@ -107,8 +117,8 @@ def outputs(context):
     return sorted(p.name for p in (context.storage.root / "processed").rglob("*") if p.is_file())
 
 
-def claim(context, slot):
-    result = context.claims.claim("v", slot, 1, 1.0)
+def claim(context, process):
+    result = context.claims.claim("v", slot_of(process), 1, 1.0)
     assert isinstance(result, Claim)
     return result
 
@@ -121,7 +131,7 @@ def test_a_good_video_is_done_and_a_second_delivery_is_a_duplicate(context):
 
 
 def test_the_messages_of_a_held_and_of_an_unknown_video_return_to_the_queue(context):
-    claim(context, Slot.this())
+    claim(context, WorkerProcess.this())
     assert outcome_of_returned(context) == "duplicate"
     assert outcome_of_returned(context, "unknown") == "rejected"
 
@@ -211,7 +221,7 @@ def test_a_superseded_execution_deletes_its_output_and_returns_the_message(conte
     def supersede():
         with context.claims.sessions.begin() as session:
             session.execute(update(VideoRow).values(owner=DEAD.owner))
-        winner = claim(context, Slot.this())
+        winner = claim(context, WorkerProcess.this())
         context.storage.upload(context.work_path / "source", winner.output_key)
 
     context.transcoder.meanwhile = supersede
@@ -224,7 +234,7 @@ def test_a_superseded_execution_that_fails_does_not_fail_the_video(context):
     def supersede():
         with context.claims.sessions.begin() as session:
             session.execute(update(VideoRow).values(owner=DEAD.owner))
-        claim(context, Slot.this())
+        claim(context, WorkerProcess.this())
 
     context.transcoder = Transcoder(VideoFailed(Reason.CORRUPT), supersede)
     assert outcome_of_returned(context) == "superseded"

@@ -1,12 +1,11 @@
 """Transcode a video with a sandboxed ffmpeg and verify the output.
 
-This module does not use Celery, the database or the metrics. It builds the ffmpeg command line itself
+This module does not use Celery, the database or the metrics. The ffmpeg command line is built here, without a wrapper
 (docs/adr/0006-ffmpeg-by-hand.md).
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from core.ffmpeg.progress import Progress
 from core.ffmpeg.sandbox import Finished, Limits, run_sandboxed
 from core.video import Reason, VideoFailed
 from worker.media.profiles import Profile
+from worker.media.thread_budget import thread_budget
 
 #: Tolerated difference between output length and expected length. An input that lost more is truncated.
 #: Half a second: encoder delay, B-frames at the edges and edit lists shift ends by some frames.
@@ -42,12 +42,12 @@ class TranscodeResult:
 
     @property
     def speed(self) -> float:
-        """Return seconds of output video per second of work."""
+        """Return the speed: seconds of output video per second of ffmpeg's running time."""
         return (self.media.duration_seconds or 0.0) / self.finished.wall_seconds
 
     @property
     def cores_used(self) -> float:
-        """Return CPU seconds per second of work."""
+        """Return the mean number of busy cores: CPU seconds per second of ffmpeg's running time."""
         return self.finished.cpu_seconds / self.finished.wall_seconds
 
     def columns(self) -> dict[str, float]:
@@ -55,7 +55,7 @@ class TranscodeResult:
         return _usage(self.finished)
 
     def report(self) -> dict[str, float | int]:
-        """Return the values for the worker's metrics."""
+        """Return the values that are sent to the worker's metrics."""
         return {
             "speed": round(self.speed, 4),
             "cpu_seconds": round(self.finished.cpu_seconds, 4),
@@ -73,9 +73,9 @@ class Transcoder:
 
     @classmethod
     def from_settings(cls, worker: settings.Worker) -> Transcoder:
-        """Return the transcoder of one slot. By default, a slot uses its share of the cores."""
-        threads = worker.threads or max(1, (os.cpu_count() or 1) // worker.concurrency)
-        return cls(Limits(worker.deadline_seconds, worker.stall_seconds, worker.ffmpeg_memory_mib << 20), threads)
+        """Return the transcoder of one slot."""
+        limits = Limits(worker.deadline_seconds, worker.stall_seconds, worker.ffmpeg_memory_mib << 20)
+        return cls(limits, thread_budget(worker))
 
     def probe(self, source: Path) -> MediaFacts:
         """Return the properties of a local file. Raise VideoFailed unless the file is an accepted video."""
@@ -158,7 +158,10 @@ def require_whole(source: MediaFacts, output: MediaFacts, progress: Progress, pr
 
 
 def _require_length(source: MediaFacts, output: MediaFacts, profile: Profile) -> None:
-    """Compare the video streams' lengths if both are known, else the lengths of the files."""
+    """Raise VideoFailed if the output is shorter than the source.
+
+    Compare the lengths of the video streams if both are known, else the lengths of the files.
+    """
     source_seconds, output_seconds = source.video_seconds, output.video_seconds
     if source_seconds is None or output_seconds is None:
         source_seconds, output_seconds = source.duration_seconds, output.duration_seconds

@@ -1,4 +1,4 @@
-"""Record the live workers, so that the last worker to stop knows that it is the last."""
+"""Record the live workers, so that the last worker that stops can detect that it is the last."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -12,7 +12,7 @@ OUTPUT = Path(os.environ["OUTPUT_PATH"])
 
 
 class TranscodeFailed(Exception):
-    """ffmpeg failed on the video."""
+    """Error: ffmpeg failed on the video."""
 
 
 @celery.task(name="app.tasks.process_video")
@@ -29,7 +29,7 @@ def process_video(video_id: str, path: str, uploaded_at: float) -> Path:
 
 
 def transcode(path: str, target: Path) -> Path:
-    """Write `target` and return its path."""
+    """Write the small version of `path` to `target`. Return `target`."""
     partial = target.with_suffix(".part")
     options = ["-vf", "scale=-2:180", "-c:v", "libx264", "-preset", "ultrafast", "-an", "-f", "mp4"]
     command = ["ffmpeg", "-nostdin", "-loglevel", "error", "-y", "-i", f"file:{path}", *options, f"file:{partial}"]

@@ -1,4 +1,4 @@
-"""Back-off: doubling, limited, half of it random."""
+"""Back-off: the pause doubles up to a limit, and half of the pause is random."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def channel():
 
 
 def poll_each(channel):
-    """Poll each queue once; the bad one fails."""
+    """Poll each queue once. The queue `bad` fails."""
     channel._on_messages_ready(URLS["bad"], "bad", FAILED)
     channel._on_messages_ready(URLS["good"], "good", {})
 
@@ -89,7 +89,7 @@ class Silent:
 
 
 def deliver(channel, name="good"):
-    """Deliver a message of queue `name` to the channel; return its tag."""
+    """Deliver a message of queue `name` to the channel. Return the message's delivery tag."""
     info = {"sqs_message": {"ReceiptHandle": "h", "Attributes": {"ApproximateReceiveCount": "2"}}}
     info |= {"sqs_queue": URLS[name], "routing_key": name}
     message = SimpleNamespace(delivery_info=info, delivery_tag="h", headers={"task": "t"})

@@ -15,7 +15,7 @@ QUEUE = {"url": "http://sqs.example/1/q", "access_key_id": "k", "secret_access_k
 
 
 def channel(**options):
-    """Return the channel of an app with these transport options; nothing is sent until it is used."""
+    """Return the channel of an app with these transport options. Nothing is sent yet."""
     merged = {"region": "us-east-1", "predefined_queues": {"q": QUEUE}} | options
     return Connection(f"{register()}k:s@", transport_options=merged).channel()
 

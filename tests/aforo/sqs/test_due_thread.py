@@ -1,4 +1,4 @@
-"""The thread that serves items in the order of their due times."""
+"""The thread that processes items in the order of their due times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`harden`: each app has its own observer and policy; an app that cannot be served is refused in one line."""
+"""`harden`: each app has its own observer and policy. Apps that cannot be served are refused."""
 
 from __future__ import annotations
 

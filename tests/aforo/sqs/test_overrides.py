@@ -1,4 +1,7 @@
-"""Overrides of kombu's SQS channel, each with a control on kombu's own; `tests/faults` breaks whole workers."""
+"""Overrides of kombu's SQS channel.
+
+Each test has a control on kombu's own channel. The tests of whole workers are in `tests/faults`.
+"""
 
 import json
 import socket
@@ -25,7 +28,7 @@ SOON_SECONDS = 0.3
 
 @pytest.fixture
 def hub():
-    """An event loop with a socket, as in a worker: it sleeps until the next event."""
+    """Return an event loop with a socket, as in a worker. The loop sleeps until the next event."""
     earlier, loop = get_event_loop(), Hub()
     set_event_loop(loop)
     silent, other = socket.socketpair()
@@ -39,7 +42,10 @@ def hub():
 
 @pytest.fixture
 def channel(hub, monkeypatch):
-    """Return a factory of channels with a prefetch window of one message: ours, kombu's, or another class."""
+    """Return a factory of channels whose prefetch window is one message.
+
+    The class of the channel is ours, kombu's, or another one.
+    """
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
 
@@ -62,7 +68,7 @@ def channel(hub, monkeypatch):
 
 
 def consume(channel):
-    """Start consuming."""
+    """Start consuming on the channel."""
     channel.basic_consume(QUEUE, False, lambda _message: None, "tag")
 
 
@@ -80,7 +86,7 @@ def run(hub, seconds):
 
 
 def idle_seconds(hub, channel, monkeypatch):
-    """Return how long a slot, freed by a timer, waits for the next poll."""
+    """Return the seconds from the time a timer frees a slot to the next poll."""
     consume(channel)
     polls, freed = [], []
     monkeypatch.setattr(channel, "_get_bulk_async", lambda _queue, callback=None: polls.append(time.monotonic()))
@@ -117,7 +123,10 @@ def test_control_kombu_uses_its_default_host_as_the_endpoint(channel):
 
 
 def longest_seconds(client):
-    """Return how long one call of a client may take, without the pauses between attempts."""
+    """Return the longest time in seconds that one call of a client may take.
+
+    The pauses between attempts are not included.
+    """
     config = client.meta.config
     attempts = (config.retries or {}).get("total_max_attempts") or 5  # botocore's legacy mode
     return attempts * (config.connect_timeout + config.read_timeout)

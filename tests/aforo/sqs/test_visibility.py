@@ -1,4 +1,4 @@
-"""Ticks of the visibility heartbeat: the lease outlives its message."""
+"""Ticks of the visibility heartbeat. The lease is renewed even after the message is visible again."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Results(SilentObserver):
 
 
 def run_ticks(sqs, renew, count):
-    """Return the observed results of `count` ticks, and whether each allows another one."""
+    """Return the observed results of `count` ticks, and for each tick if it allows another one."""
     results = Results()
     heartbeat = VisibilityHeartbeat(sqs, MESSAGE, 60, renew, results)
     return results.extended, [heartbeat.tick() for _ in range(count)]

@@ -17,7 +17,7 @@ def metrics(registry):
 
 @pytest.fixture
 def channel(metrics):
-    """The open channel of the metrics, in use by this process."""
+    """Return the open channel of the metrics, which this process uses."""
     event_channel.use(metrics.open_channel())
     yield metrics.channel
     event_channel.use(None)

@@ -12,7 +12,7 @@ from testing.polling import until
 
 
 def as_child(channel):
-    """Let the channel send as it does in a child."""
+    """Make the channel send as it does in a child process."""
     channel._home = -1
     return channel
 

@@ -19,7 +19,7 @@ BLOCKED = "import sys; sys.modules.update(dict.fromkeys(('boto3', 'botocore', 'p
 
 
 class Worker:
-    """What Celery sends as the sender of `worker_init`."""
+    """The sender of Celery's signal `worker_init`."""
 
     def __init__(self, app, pool_cls):
         self.app, self.pool_cls = app, pool_cls
@@ -80,7 +80,7 @@ def test_with_strict_a_worker_that_cannot_be_measured_ends(app, monkeypatch):
 
 def test_an_unsupported_pool_is_one_line_and_its_tasks_are_not_counted(app, errors):
     class Pool:
-        """A pool of another package."""
+        """A pool class of another package."""
 
     metrics = aforo.instrument(app)
     worker_init.send(sender=Worker(app, Pool))

@@ -2,14 +2,15 @@ import time
 
 import pytest
 
+from aforo.cgroup import Cgroup
 from aforo.telemetry.node import NodeCollector
 
 
-def collect(tmp_path, own="", pids=(), **places):
+def collect(tmp_path, own="", pids=()):
     own_cgroups = tmp_path / "own"
     own_cgroups.write_text(own)
-    roots = {"cgroup_v2": tmp_path / "v2", "cgroup_v1": tmp_path / "v1", **places}
-    collector = NodeCollector({"work": tmp_path}, lambda: pids, {"disk_write": 5e6}, own_cgroups=own_cgroups, **roots)
+    cgroup = Cgroup(tmp_path / "v2", tmp_path / "v1", tmp_path / "v1-memory", own_cgroups)
+    collector = NodeCollector({"work": tmp_path}, lambda: pids, {"disk_write": 5e6}, cgroup)
     return samples(collector)
 
 

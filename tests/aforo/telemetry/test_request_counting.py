@@ -17,7 +17,7 @@ from worker.task import ReturnedToQueue
 
 
 class StockRequest(Request):
-    """The part of Celery's class of a received message that matters here."""
+    """Fake of Celery's `Request`, with the methods that the counting overrides."""
 
     id, name = "1", "a name from the header `shadow`"
     task = SimpleNamespace(name="t", acks_late=True, acks_on_timeout=False)
@@ -39,7 +39,10 @@ class StockRequest(Request):
 
 
 def request_in(metrics, pid=None):
-    """Return a received message whose class Celery has subclassed for its task, as `create_request_cls` does."""
+    """Return a received message of the class that Celery creates for its task.
+
+    Celery creates that subclass in `create_request_cls`.
+    """
 
     class OfTask(counted(StockRequest, metrics)):
         def on_success(self, failed__retval__runtime, **options):
@@ -60,7 +63,7 @@ def raised(error):
 
 
 def in_child(action):
-    """Run `action` in a forked child and wait until it has ended; return its pid."""
+    """Run `action` in a forked child and wait until the child has ended. Return the child's pid."""
     child = os.fork()
     if child == 0:
         action()
@@ -150,7 +153,10 @@ def test_each_outcome_is_counted_by_its_name_and_frees_the_slot(registry, metric
 
 
 def hit_the_hard_limit(request):
-    """End a request as Celery's pool does: error of the job, signal of the time limit, death of the child."""
+    """End a request as Celery's pool does at the hard time limit.
+
+    The steps are the error of the job, the signal of the time limit, and the death of the child.
+    """
     request.on_failure(raised(TimeLimitExceeded(10)))
     request.on_timeout(False, 10)
     request.on_failure(raised(WorkerLostError("killed for its time limit")))

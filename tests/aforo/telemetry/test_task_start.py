@@ -1,10 +1,14 @@
-"""Queue wait, idle time and receive count at the start of a task."""
+"""Events at the start and the end of a task, and the queue wait and idle time that follow from them."""
+
+from functools import partial
+
+import pytest
 
 from aforo.telemetry.task_start import SENT_AT, Deliveries
 
 
 class TaskRequest:
-    """Celery's `task.request` of a message from SQS."""
+    """Fake of Celery's `task.request` for a message from SQS."""
 
     def __init__(self, sent_at=None, receive_count=1, eta=None, stamp=None):
         self.eta = eta
@@ -17,45 +21,86 @@ class TaskRequest:
             setattr(self, SENT_AT, stamp)
 
 
-def delivered(*steps):
-    """Return the delivery events of tasks that start and end at the times of `steps`: (start, request, end)."""
-    events, now = [], [0.0]
-    deliveries = Deliveries(lambda kind, **facts: events.append(facts), clock=lambda: now[0])
-    for start, request, end in steps:
-        now[0] = start
+def delivered(metrics, *steps):
+    """Count the tasks of `steps`. A step is (start, request, end, slot).
+
+    Each task runs in its own child process. A task whose end is None is killed.
+    """
+    now, current = [0.0], [0]
+    for start, request, end, slot in steps:
+        now[0], current[0] = start, slot
+        deliveries = Deliveries(partial(count, metrics), lambda: now[0], lambda: current[0])
         deliveries.begin("t", request)
-        now[0] = end
-        deliveries.end()
-    return events
+        if end is not None:
+            now[0] = end
+            deliveries.end()
 
 
-def test_the_whole_gap_is_idle_if_the_message_was_waiting_all_the_time():
-    events = delivered((10, TaskRequest(sent_at=1), 20), (21.5, TaskRequest(sent_at=2), 30))
-    assert [event.get("idle") for event in events] == [None, 1.5]
-    assert [event["queue_wait"] for event in events] == [9, 19.5]
+def count(metrics, kind, **facts):
+    metrics.handle({"kind": kind, **facts})
 
 
-def test_the_time_in_which_the_queue_was_empty_is_not_idle():
-    events = delivered((10, TaskRequest(sent_at=1), 20), (500.25, TaskRequest(sent_at=500), 501))
-    assert events[1]["idle"] == 0.25
+@pytest.fixture
+def value(registry):
+    """Return a function that gives the sum and the count of a histogram."""
+
+    def read(family, **labels):
+        return tuple(registry.get_sample_value(f"{family}_{part}", labels) for part in ("sum", "count"))
+
+    return read
 
 
-def test_a_redelivered_message_has_no_queue_wait_and_no_idle_time():
-    events = delivered((10, TaskRequest(sent_at=1), 20), (60, TaskRequest(sent_at=2, receive_count=2), 61))
-    assert events[1] == {"task": "t", "receive_count": 2}
+IDLE, WAIT = "aforo_worker_slot_idle_seconds", "aforo_worker_queue_wait_seconds"
 
 
-def test_a_task_with_an_eta_waits_from_its_eta():
-    events = delivered((100, TaskRequest(sent_at=1, eta="1970-01-01T00:01:30+00:00"), 101))
-    assert events[0]["queue_wait"] == 10
+def test_the_whole_gap_is_idle_if_the_message_was_waiting_all_the_time(metrics, value):
+    delivered(metrics, (10, TaskRequest(sent_at=1), 20, 0), (21.5, TaskRequest(sent_at=2), 30, 0))
+    assert value(IDLE) == (1.5, 1)
+    assert value(WAIT, task="t") == (9 + 19.5, 2)
 
 
-def test_without_a_send_time_from_the_broker_the_header_of_the_sender_counts():
-    assert delivered((10, TaskRequest(stamp=4.0), 11))[0]["queue_wait"] == 6
-    assert "queue_wait" not in delivered((10, TaskRequest(), 11))[0]
+def test_the_idle_time_of_a_slot_continues_in_the_replacement_of_its_child(metrics, value):
+    """Celery's `--max-tasks-per-child 1` runs every task in another process."""
+    steps = [(10 * k, TaskRequest(sent_at=1), 10 * k + 6, 3) for k in range(1, 4)]
+    delivered(metrics, *steps)
+    assert value(IDLE) == (8, 2)
 
 
-def test_a_request_of_another_broker_has_the_header_too():
+def test_each_slot_has_its_own_idle_time(metrics, value):
+    delivered(metrics, (10, TaskRequest(sent_at=1), 20, 0), (25, TaskRequest(sent_at=1), 26, 1))
+    assert value(IDLE) == (0, 0)
+
+
+def test_a_killed_task_leaves_its_slot_without_a_known_end(metrics, value):
+    first, killed, third = (10, 20, 0), (21, None, 0), (90, 95, 0)
+    delivered(metrics, *((start, TaskRequest(sent_at=1), end, slot) for start, end, slot in (first, killed, third)))
+    assert value(IDLE) == (1, 1)
+
+
+def test_the_time_in_which_the_queue_was_empty_is_not_idle(metrics, value):
+    delivered(metrics, (10, TaskRequest(sent_at=1), 20, 0), (500.25, TaskRequest(sent_at=500), 501, 0))
+    assert value(IDLE) == (0.25, 1)
+
+
+def test_a_redelivered_message_has_no_queue_wait_and_no_idle_time(metrics, value):
+    again = TaskRequest(sent_at=2, receive_count=2)
+    delivered(metrics, (10, TaskRequest(sent_at=1), 20, 0), (60, again, 61, 0))
+    assert value(IDLE) == (0, 0)
+    assert value(WAIT, task="t") == (9, 1)
+
+
+def test_a_task_with_an_eta_waits_from_its_eta(metrics, value):
+    delivered(metrics, (100, TaskRequest(sent_at=1, eta="1970-01-01T00:01:30+00:00"), 101, 0))
+    assert value(WAIT, task="t") == (10, 1)
+
+
+def test_without_a_send_time_from_the_broker_the_header_of_the_sender_counts(metrics, value):
+    delivered(metrics, (10, TaskRequest(stamp=4.0), 11, 0), (10, TaskRequest(), 11, 0))
+    assert value(WAIT, task="t") == (6, 1)
+
+
+def test_a_request_of_another_broker_has_the_header_too(metrics, value):
     request = TaskRequest(stamp=4.0)
     request.properties = None
-    assert delivered((10, request, 11))[0] == {"task": "t", "receive_count": 1, "queue_wait": 6}
+    delivered(metrics, (10, request, 11, 0))
+    assert value(WAIT, task="t") == (6, 1)

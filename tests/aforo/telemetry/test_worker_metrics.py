@@ -13,7 +13,7 @@ from aforo.telemetry.worker_metrics import MAX_INITIAL_TASKS, MAX_PENDING_OUTCOM
 
 
 def exported(registry):
-    """Return every counter as (name, label values) → value."""
+    """Return the value of every counter by name and label values."""
     families = (family for family in registry.collect() if family.type == "counter")
     return {(s.name, *s.labels.values()): s.value for f in families for s in f.samples if s.name.endswith("_total")}
 
@@ -74,7 +74,7 @@ def test_every_counter_of_a_known_task_exists_before_its_first_event(registry, m
     metrics.ended("t", "failed", 1.0)
     metrics.started("t")
     metrics.ended("t", "lost", 1.0)
-    metrics.handle({"kind": "delivery", "task": "t", "receive_count": 2})
+    metrics.handle({"kind": "delivery", "task": "t", "slot": 0, "receive_count": 2})
     after = exported(registry)
     assert before.keys() == after.keys()
     assert {name[1] for name in before if len(name) > 1} == {"t"}

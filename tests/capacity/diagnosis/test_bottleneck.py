@@ -101,7 +101,7 @@ def test_throttling_on_a_full_machine_is_not_attributed_to_the_quota():
 
 
 def test_a_throttled_ffmpeg_on_a_machine_full_of_other_processes_is_not_called_single_threaded():
-    """Seen in a run under a quota of 0.8 cores while other processes used 66 % of the machine."""
+    """Measured with a quota of 0.8 cores, while other processes used 66 % of the machine."""
     cell = replace(ONE_THREAD, cpu_utilisation=0.637, throttled_period_ratio=0.385, host_idle_ratio=0.063)
     assert find_bottleneck(replace(cell, throttled_period_ratio=None)).cause is Cause.SINGLE_THREAD
     assert find_bottleneck(replace(cell, efficiency=None, ffmpeg_slowdown=None, cpu_pressure_some=0.867)).cause is (
@@ -110,7 +110,10 @@ def test_a_throttled_ffmpeg_on_a_machine_full_of_other_processes_is_not_called_s
 
 
 def test_synchronised_slots_use_each_direction_of_a_narrow_line_half_of_the_time():
-    """Seen in a run of four slots behind 0.4 MB/s: neither direction over 52 %, and the database's 0.06 s doubled."""
+    """Measured with four slots behind 0.4 MB/s.
+
+    Neither direction was busier than 52 %, and the database time of 0.06 s doubled.
+    """
     cell = CellEvidence(
         efficiency=0.45,
         cpu_utilisation=0.499,
@@ -123,7 +126,10 @@ def test_synchronised_slots_use_each_direction_of_a_narrow_line_half_of_the_time
 
 
 def test_an_ffmpeg_that_waits_for_a_disk_is_not_called_single_threaded():
-    """Seen in a run of three slots on a disk of 1 MB/s: each ffmpeg used 0.59 cores with one slot, 0.20 with three."""
+    """Measured with three slots on a disk of 1 MB/s.
+
+    Each ffmpeg used 0.59 cores with one slot and 0.20 cores with three slots.
+    """
     alone = CellEvidence(
         cpu_utilisation=0.344,
         cpu_pressure_some=0.144,
@@ -140,7 +146,10 @@ def test_an_ffmpeg_that_waits_for_a_disk_is_not_called_single_threaded():
 
 
 def test_slots_are_named_if_one_more_raises_throughput_even_without_doubling_it():
-    """Seen with one slot and S3 a second away: the second slot gave 78 % more, the emulator taking the rest."""
+    """Measured with one slot and 1 s of latency to S3.
+
+    The second slot gave 78 % more throughput. The emulator used the remaining CPU.
+    """
     cell = CellEvidence(
         gain_from_here=0.781,
         cpu_utilisation=0.35,

@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 
 from capacity.estimators.queue_simulation import ggc, lognormal
-from tests.capacity.burst_simulation import burst
+from testing.burst_simulation import burst
 
 ARRIVALS = 100_000
 WARM_UP = ARRIVALS // 20
 
 
 def mean_wait(slots, rho, cv_arrivals, cv_service, seed):
-    """Return Wq in units of the mean service time."""
+    """Return the mean queue wait as a multiple of the mean service time."""
     rng = np.random.default_rng(seed)
     arrivals = np.cumsum(draw(rng, cv_arrivals, 1 / (slots * rho)))
     starts = ggc(arrivals, draw(rng, cv_service, 1.0), slots)

@@ -138,7 +138,7 @@ def test_a_punctual_generator_is_on_target():
 
 
 def test_a_generator_that_sleeps_after_each_send_is_limited():
-    """A 0.4 s send before a 6 s sleep and one stall of 60 s."""
+    """Each send takes 0.4 s before a sleep of 6 s, and the generator stalls once for 60 s."""
     intended = np.arange(60) * 6.0
     sent = np.arange(60) * 6.4 + np.where(np.arange(60) > 30, 60.0, 0.0)
     rate = offered_rate(sent, intended, 10.0)

@@ -4,14 +4,18 @@ import numpy as np
 import pytest
 
 from capacity.estimators.queue_simulation import lognormal
-from capacity.estimators.throughput import Executions, saturated_throughput, scenario_burst
-from tests.capacity.burst_simulation import burst
+from capacity.estimators.slots import Executions
+from capacity.estimators.throughput import saturated_throughput, scenario_burst
+from testing.burst_simulation import burst
 
 REPETITIONS = 300
 
 
 def simulated_bursts(seed, count, slots, cv):
-    """Yield runs with unit mean service, start lag .15+U(0,.3) and poll gap U(0,.04)."""
+    """Yield bursts with a mean service time of 1 s.
+
+    The start lag is 0.15 s + U(0, 0.3), and the poll gap is U(0, 0.04) s.
+    """
     rng = np.random.default_rng(seed)
     for _ in range(REPETITIONS):
         yield burst(

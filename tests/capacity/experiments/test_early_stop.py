@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from capacity.estimators.queue_simulation import lognormal
-from capacity.estimators.throughput import Executions
+from capacity.estimators.slots import Executions
 from capacity.experiments.early_stop import QueuedVideos, finished_prefix, knows_enough, may_stop, precision, video_of
 from core.models import RunRow, VideoRow
 from core.video import VideoState
@@ -20,7 +20,10 @@ def body(video_id, run_id):
 
 
 class Queue:
-    """A standard queue: a received message is invisible until it is deleted or made visible."""
+    """Fake of an SQS standard queue.
+
+    A received message is invisible until it is deleted or made visible.
+    """
 
     def __init__(self, bodies):
         self.visible, self.held, self.receives = dict(enumerate(bodies)), {}, Counter()
@@ -42,12 +45,18 @@ class Queue:
 
 @pytest.fixture
 def sessions(tmp_path):
-    """A run of 14 videos: two done, one in process, eleven waiting."""
+    """Return the sessions of a store with a run of 14 videos.
+
+    Two are done, one is in process, and eleven wait.
+    """
     return store_with(14, tmp_path)
 
 
 def store_with(count, folder):
-    """Return a store with a run of `count` videos: two done, the third in process, the others waiting."""
+    """Return a store with a run of `count` videos.
+
+    Two are done, the third is in process, and the others wait.
+    """
     sessions = open_store(folder / "w.db")
     with sessions.begin() as session:
         add_run(session, run_row(count=count), [2.0, 3.0], [9.0, 9.5])
@@ -112,6 +121,15 @@ def test_a_second_cancelling_keeps_the_count_first_requested(sessions):
     for k in (3, 4):
         QueuedVideos(Queue([body(f"r1-v{k}", "r1")]), "url", sessions).cancel({"r1"})
     assert videos(sessions)[:2] == (12, 14)
+
+
+def test_the_upload_times_of_cancelled_videos_are_kept_as_their_mean(sessions):
+    with sessions.begin() as session:
+        for k, seconds in ((3, 6.0), (4, 0.0), (5, 3.0)):
+            session.get_one(VideoRow, f"r1-v{k}").uploaded_at = 1000.0 + seconds
+    QueuedVideos(Queue([body(f"r1-v{k}", "r1") for k in (3, 4, 5)]), "url", sessions).cancel({"r1"})
+    with sessions() as session:
+        assert session.get_one(RunRow, "r1").environment["cancelled_uploaded_at_mean"] == pytest.approx(1003.0)
 
 
 def test_only_the_unbroken_prefix_in_start_order_counts():

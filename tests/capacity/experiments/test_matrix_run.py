@@ -5,7 +5,7 @@ import pytest
 from capacity.analysis.load_and_analyse import load_rows
 from capacity.experiments.matrix_plan import Basis, MatrixPlan, ordered_runs
 from capacity.experiments.matrix_run import MatrixRun
-from capacity.experiments.test_runner import MeasurementFailed, no_progress
+from capacity.experiments.run_launcher import MeasurementFailed, no_progress
 from core.errors import AforoError, RunFailed
 from tests.capacity.result_rows import row
 from tests.capacity.store import burst, record_bursts
@@ -14,8 +14,8 @@ PLAN = MatrixPlan(("5MB",), (1, 2), ("burst", "sustained"), count=16, repeats=2,
 
 
 @dataclass
-class FakeRunner:
-    """A test runner whose runs take no time; the runs with a number in `failing` fail."""
+class FakeLauncher:
+    """A run launcher whose runs take no time. The runs with a number in `failing` fail."""
 
     failing: frozenset[int] = frozenset()
     requests: list[object] = field(default_factory=list)
@@ -32,24 +32,24 @@ class FakeRunner:
         )  # fmt: skip
 
 
-def carry_out(runner, plan=PLAN):
-    matrix_run, results = MatrixRun(runner, plan), []
+def carry_out(launcher, plan=PLAN):
+    matrix_run, results = MatrixRun(launcher, plan), []
     matrix_run.run(no_progress, lambda test, result: results.append((test, result)))
     return matrix_run, results
 
 
 def test_every_planned_run_is_carried_out_once_with_its_note_and_profile():
-    runner = FakeRunner()
-    matrix_run, results = carry_out(runner)
-    assert [test.note for test in runner.requests] == [test.note(PLAN) for test in ordered_runs(PLAN)]
-    assert {test.profile for test in runner.requests} == {PLAN.profile}
+    launcher = FakeLauncher()
+    matrix_run, results = carry_out(launcher)
+    assert [test.note for test in launcher.requests] == [test.note(PLAN) for test in ordered_runs(PLAN)]
+    assert {test.profile for test in launcher.requests} == {PLAN.profile}
     assert [test for test, _ in results] == ordered_runs(PLAN)
     assert matrix_run.remaining() == []
 
 
 def test_an_automatic_rate_is_0_8_of_its_burst_and_the_same_in_every_repeat():
-    runner = FakeRunner()
-    matrix_run, _ = carry_out(runner)
+    launcher = FakeLauncher()
+    matrix_run, _ = carry_out(launcher)
     for slots in (1, 2):
         tests = [t for t in ordered_runs(PLAN) if t.concurrency == slots]
         first = next(t for t in tests if t.mode == "burst")
@@ -58,7 +58,7 @@ def test_an_automatic_rate_is_0_8_of_its_burst_and_the_same_in_every_repeat():
 
 
 def test_a_failed_run_is_a_result_and_does_not_stop_the_others():
-    matrix_run, results = carry_out(FakeRunner(frozenset({2})))
+    matrix_run, results = carry_out(FakeLauncher(frozenset({2})))
     failed = [test for test, result in results if isinstance(result, AforoError)]
     assert list(matrix_run.errors) == failed
     assert len(matrix_run.rows) == len(ordered_runs(PLAN)) - len(failed)
@@ -66,14 +66,14 @@ def test_a_failed_run_is_a_result_and_does_not_stop_the_others():
 
 
 def test_two_failures_one_after_the_other_stop_the_matrix():
-    runner = FakeRunner(frozenset({2, 3}))
+    launcher = FakeLauncher(frozenset({2, 3}))
     with pytest.raises(RunFailed, match="2 runs failed in a row"):
-        carry_out(runner)
-    assert len(runner.requests) == 3
+        carry_out(launcher)
+    assert len(launcher.requests) == 3
 
 
 def test_a_cell_with_losses_counts_as_measured():
-    class Lossy(FakeRunner):
+    class Lossy(FakeLauncher):
         def run(self, test, progress):
             return row(**{**super().run(test, progress).__dict__, "done": 14, "failed": 2})
 
@@ -82,7 +82,7 @@ def test_a_cell_with_losses_counts_as_measured():
 
 
 def test_the_remaining_runs_are_predicted_from_those_measured_so_far():
-    matrix_run = MatrixRun(FakeRunner(), PLAN)
+    matrix_run = MatrixRun(FakeLauncher(), PLAN)
     assert matrix_run.remaining_time().basis is Basis.GUESSED
     first = ordered_runs(PLAN)[0]
     matrix_run.rows[first] = row(slots=first.concurrency, concurrency=first.concurrency, service_mean_seconds=6.0)
@@ -90,14 +90,17 @@ def test_the_remaining_runs_are_predicted_from_those_measured_so_far():
 
 
 def test_a_burst_is_adaptive_only_on_request_and_a_sustained_run_never():
-    runner = FakeRunner()
-    carry_out(runner, MatrixPlan(("5MB",), (1,), ("burst", "sustained"), 16, 1, 10.0, adaptive=True, arrivals=60))
-    assert {(t.mode, t.adaptive, t.count) for t in runner.requests} == {("burst", True, 16), ("sustained", False, 60)}
+    launcher = FakeLauncher()
+    carry_out(launcher, MatrixPlan(("5MB",), (1,), ("burst", "sustained"), 16, 1, 10.0, adaptive=True, arrivals=60))
+    assert {(t.mode, t.adaptive, t.count) for t in launcher.requests} == {("burst", True, 16), ("sustained", False, 60)}
 
 
 @pytest.fixture
 def earlier(sessions, tmp_path, monkeypatch):
-    """Return the sessions of a store with a burst of 5MB on two slots, which this process's settings name."""
+    """Return the sessions of a store with a burst of 5MB videos on two slots.
+
+    The settings of this process name the store.
+    """
     record_bursts(sessions, [burst(2, 12, 5.0, 1e9, "b2")])
     monkeypatch.setenv("AFORO_DATABASE_URL", f"sqlite:///{tmp_path}/store.db")
     monkeypatch.setenv("AFORO_PROMETHEUS_URL", "http://127.0.0.1:9")
@@ -105,15 +108,18 @@ def earlier(sessions, tmp_path, monkeypatch):
 
 
 def sustained_alone(sessions, **more):
-    """Carry out a plan without bursts, given the recorded runs; return the planned runs and their results."""
+    """Carry out a plan without bursts on the recorded runs.
+
+    Return the planned runs and their results.
+    """
     plan = MatrixPlan(**dict(sizes=("5MB",), concurrencies=(2,), modes=("sustained",), count=16, repeats=2,
                        rate_per_minute=None) | more)  # fmt: skip
-    runner, results = FakeRunner(), []
-    runner.sessions = sessions
-    matrix_run = MatrixRun(runner, plan)
+    launcher, results = FakeLauncher(), []
+    launcher.sessions = sessions
+    matrix_run = MatrixRun(launcher, plan)
     matrix_run.load_finished()
     matrix_run.run(no_progress, lambda _, result: results.append(result))
-    return runner.requests, results
+    return launcher.requests, results
 
 
 def test_a_plan_without_bursts_takes_its_automatic_rate_from_an_earlier_burst_of_the_cell(earlier):
@@ -127,5 +133,5 @@ def test_a_burst_of_another_cell_or_profile_gives_no_rate(earlier, other):
     tests, results = sustained_alone(earlier, **other)
     assert tests == []
     assert {str(fault) for fault in results} == {
-        "RATE (auto); no burst of this cell has an X_sat; use more COUNT, measure bursts too, or give a rate"
+        "RATE (auto); no valid burst of this cell has an X_sat; use more COUNT, measure bursts too, or give a rate"
     }

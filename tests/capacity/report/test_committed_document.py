@@ -1,4 +1,4 @@
-"""The committed document of scenario 2 has the prose that the generator writes today."""
+"""The committed document of scenario 2 has the prose that the generator writes now."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ EXPRESSION = re.compile(r"{{.*?}}|{%.*?%}|{#.*?#}", re.S)
 
 
 def fixed_lines(template):
-    """Return the lines of a template that hold neither expression nor statement, without the fallback texts."""
+    """Return the lines of a template that contain neither an expression nor a statement.
+
+    Fallback texts are left out.
+    """
     body = template.read_text("utf-8").split("{%- endmacro %}")[-1]
     return [line for line in body.splitlines() if line.strip() and not EXPRESSION.search(line)]
 

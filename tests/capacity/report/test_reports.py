@@ -19,8 +19,8 @@ from capacity.report.conclusions import unknowns
 from capacity.report.document import conclusion_sentences, render_document
 from capacity.report.page import render_page
 from capacity.report.statements import answer
-from capacity.runs.archive import write_archive
 from capacity.runs.resource_samples import Resources
+from capacity.runs.run_files import write_archive
 from capacity.runs.sessions import reading
 from capacity.table.table_text import HEADER, RULE
 from core.errors import ExitCode, UsageError
@@ -34,7 +34,10 @@ GOLDEN = Path(__file__).parent / "golden_files"
 
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory):
-    """Environment and settings of a store with bursts of 1, 2 and 4 slots and a sustained run."""
+    """Return the environment and settings of a store.
+
+    The store has bursts of 1, 2 and 4 slots and a sustained run.
+    """
     folder = tmp_path_factory.mktemp("store")
     environment = {
         "AFORO_DATABASE_URL": f"sqlite:///{folder}/store.db",
@@ -68,7 +71,10 @@ def analyse_bursts(sessions, settings, bursts):
 
 
 def same_as_golden(name, text):
-    """Compare with the golden file; AFORO_KEEP_GOLDEN=1 writes it, to be read before it is committed."""
+    """Compare with the golden file.
+
+    With AFORO_KEEP_GOLDEN=1, write the golden file. Read it before you commit it.
+    """
     if os.environ.get("AFORO_KEEP_GOLDEN"):
         (GOLDEN / name).write_text(text, "utf-8")
     assert text == (GOLDEN / name).read_text("utf-8")
@@ -88,7 +94,7 @@ def test_the_answer_counts_the_runs_that_the_capacity_is_the_mean_of(sessions, s
     ("services", "sentence"),
     [
         ((5.0,), "nominal capacity; 95 %: "),
-        ((5.0, 6.25), "10.59 videos of 5 MB per minute with 1 slot (nominal capacity, mean of 2 runs: 11.82, 9.49)"),
+        ((5.0, 6.25), "10.54 videos of 5 MB per minute with 1 slot (nominal capacity, mean of 2 runs: 11.76, 9.45)"),
         ((5.0, 6.25, 5.5), "nominal capacity, mean of 3 runs; 95 %: ["),
     ],
 )
@@ -208,7 +214,8 @@ def test_a_runs_folder_with_unfinished_videos_gives_exit_code_1(stored, tmp_path
         add_run(session, row, start, end, slot=slot)
         write_archive(session, row, Resources(np.empty(0)), tmp_path / "b1")
     shown = CliRunner().invoke(main, ["report", str(tmp_path / "b1"), "--lang", "en"])
-    assert "run interrupted; 2 unfinished" in shown.stdout
+    assert "indicative (run not finished); N=14; " in shown.stdout
+    assert "; 2 not sent; " in shown.stdout
     assert str(shown.exception) == "run (b1); 2 of 14 videos are not done; see `make logs`"
     assert shown.exception.exit_code == ExitCode.RUN_FAILED
 
@@ -234,7 +241,7 @@ def test_the_table_is_written_in_both_forms_with_its_runs(stored):
 
 
 class Page(HTMLParser):
-    """Collects the references, open tags and rectangles of a page."""
+    """Parser that collects the references, open tags and rectangles of a page."""
 
     VOID = frozenset({"meta", "link", "br", "polyline", "polygon", "rect", "line"})
 
@@ -330,6 +337,24 @@ def test_runs_on_another_storage_are_not_compared(sessions, environment):
     assert refused.output == "not comparable: the runs differ in storage: filesystem ≠ s3\n"
     alike = compare("r0", "r1", "--run-deviation", "0.01")
     assert alike.output.startswith("B is not slower than A: B/A = 1 ")
+    allowed = compare("r0,r1", "r2,r3", "--allow", "storage")
+    assert (allowed.exit_code, allowed.output[:39]) == (0, "B is not slower than A: B/A = 1 [1.0000")
+    within_a_side = compare("r0,r2", "r1,r3", "--allow", "storage")
+    assert within_a_side.output == refused.output
+    with pytest.raises(UsageError, match="there is no such condition"):
+        CliRunner().invoke(
+            main, ["compare", "r0", "r1", "--allow", "weather"], env=environment, standalone_mode=False,
+            catch_exceptions=False,
+        )  # fmt: skip
+
+
+def test_an_invalid_run_is_not_compared(sessions, environment):
+    for number in range(2):
+        row, *times = burst(1, 12, 5.0, 1e9 + 1000 * number, f"r{number}")
+        row.environment = {**row.environment, "messages_before": 6 * number}
+        record_bursts(sessions, [(row, *times)])
+    refused = CliRunner().invoke(main, ["compare", "r0", "r1", "--lang", "en"], env=environment)
+    assert (refused.exit_code, refused.output) == (1, "not comparable: r1 is invalid: other_messages\n")
 
 
 def test_figures_of_the_last_report_are_used_when_prometheus_has_none(stored, tmp_path):

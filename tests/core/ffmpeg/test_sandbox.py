@@ -32,7 +32,7 @@ sandbox.run_sandboxed(
 
 
 class Interrupted(Exception):
-    """Exception of a signal handler, as Celery's soft time limit raises one."""
+    """Exception that a signal handler raises, like Celery's soft time limit."""
 
 
 def is_alive(pid: int) -> bool:

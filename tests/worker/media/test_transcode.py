@@ -6,12 +6,10 @@ import pytest
 
 from core.ffmpeg.probe import MediaFacts, probe
 from core.ffmpeg.progress import Progress
-from core.settings import Worker
 from core.video import Reason, VideoFailed
 from testing import clips
-from worker.media import transcode as module
 from worker.media.profiles import PROFILES
-from worker.media.transcode import Transcoder, TranscodeResult, require_whole, transcode
+from worker.media.transcode import TranscodeResult, require_whole, transcode
 
 FULL, SHOWCASE = PROFILES["full"], PROFILES["showcase"]
 FACTS = MediaFacts("mov", 60.0, 60.0, 1800, 30.0, 1920, 1080, "yuv420p", "h264", "aac")
@@ -222,9 +220,3 @@ def test_an_incomplete_output_fails(source, output, progress, reason):
     with pytest.raises(VideoFailed) as failure:
         require_whole(source, output, progress, FULL)
     assert failure.value.reason is reason
-
-
-@pytest.mark.parametrize(("threads", "concurrency", "expected"), [(3, 2, 3), (0, 1, 8), (0, 3, 2), (0, 100, 1)])
-def test_the_thread_budget_is_the_setting_or_the_share_of_the_cores(monkeypatch, threads, concurrency, expected):
-    monkeypatch.setattr(module.os, "cpu_count", lambda: 8)
-    assert Transcoder.from_settings(Worker(threads=threads, concurrency=concurrency)).threads == expected

@@ -1,4 +1,4 @@
-"""Simulated bursts with a given true capacity, for tests of the estimators."""
+"""Simulated bursts with a given true capacity, for tests and benchmarks of the estimators."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ def burst(
     poll_gaps: Floats | None = None,
     contention: float = 0.0,
 ) -> SimulatedBurst:
-    """Run a burst of `services.size` videos on `slots` slots.
+    """Simulate a burst of `services.size` videos on `slots` slots.
 
-    Each slot begins after its start lag and idles one poll gap before every further video; `contention` sigma slows
-    all running videos to 1 / (1 + sigma (busy - 1)) of their speed. Lags have `slots` entries, gaps one per video.
+    Each slot starts after its start lag and is idle for one poll gap before every further video. `contention` sigma
+    slows all running videos to 1 / (1 + sigma (busy - 1)) of their speed. Lags have one entry per slot, gaps one per
+    video.
     """
     lags = np.zeros(slots) if start_lags is None else start_lags
     gaps = np.zeros(services.size) if poll_gaps is None else poll_gaps
@@ -52,7 +53,10 @@ def _independent_burst(services: Floats, lags: Floats, gaps: Floats) -> Simulate
 
 
 def _contended_burst(services: Floats, lags: Floats, gaps: Floats, contention: float) -> SimulatedBurst:
-    """Advance from event to event; between two events every running video progresses at the same rate."""
+    """Simulate the burst from event to event.
+
+    Between two events, every running video progresses at the same rate.
+    """
     slots, count = lags.size, services.size
     starts, ends, taken = np.empty(count), np.empty(count), np.empty(count, dtype=np.int64)
     left, ready, running = np.full(slots, np.inf), lags.astype(np.float64), np.full(slots, -1)

@@ -1,4 +1,4 @@
-"""Run one test with the command-line programs that a user would run, and return its result row."""
+"""Carry out one run with the command-line programs that a user would run. Return its result row."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ from core.run_options import RUN_OPTIONS
 from core.settings import Settings
 from core.size import parse_size, size_label
 from core.video import FINAL_STATES, VideoState
+from core.worker_conditions import read_workers
 
 POLL_SECONDS = 1.0
 STUCK_SECONDS = 1800.0
@@ -42,7 +43,7 @@ INJECTOR_END_SECONDS = 30.0
 
 
 class MeasurementFailed(AforoError):
-    """A program that the runner started failed, or the queue or the run makes no progress."""
+    """Error: a program of the run failed, or the queue or the run makes no progress."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class RunRequest:
     note: str = ""
     adaptive: bool = False
     profile: str | None = None
+    warmup: bool = False
 
 
 #: called with the number of finished and of expected videos
@@ -67,20 +69,20 @@ Progress = Callable[[int, int], None]
 
 
 def no_progress(_finished: int, _expected: int) -> None:
-    """Ignore the progress of a run."""
+    """Do nothing with the progress of a run."""
 
 
 @dataclass(frozen=True)
-class TestRunner:
-    """Runner of tests on the configured stack (queue, database, workers)."""
+class RunLauncher:
+    """Launcher of runs on the configured stack of queue, database and workers."""
 
     settings: Settings
     sessions: Sessions
     lang: Language = DEFAULT_LANGUAGE
 
     @classmethod
-    def open(cls, lang: Language = DEFAULT_LANGUAGE) -> TestRunner:
-        """Return a runner with the settings of this process."""
+    def open(cls, lang: Language = DEFAULT_LANGUAGE) -> RunLauncher:
+        """Return a launcher with the settings of this process."""
         settings = Settings.from_process()
         return cls(settings, open_store(settings), lang)
 
@@ -97,13 +99,13 @@ class TestRunner:
         return self.row(run_id)
 
     def row(self, run_id: str) -> ResultRow:
-        """Return the final row of a finished run; store its verdicts, write table and report."""
+        """Return the final row of a finished run. Store its verdicts, and write table and report."""
         with reading(self.sessions) as session:
             recording_rules.wait_settled(session, find_run(session, run_id), self.settings.prometheus.url)
         return self.analyse(run_id).run(run_id).row
 
     def analyse(self, run_id: str | None = None) -> AnalysedRuns:
-        """Analyse the recorded runs, always including `run_id`; store verdicts, write table and report."""
+        """Analyse the recorded runs, always including `run_id`. Store verdicts, and write table and report."""
         with reading(self.sessions) as session:
             analysed = load_and_analyse(session, self.settings, run_id)
         write_results(self.sessions, self.settings, analysed, self.lang)
@@ -126,7 +128,7 @@ class TestRunner:
             if closed:
                 return
             if finished >= expected:
-                return self._store_calibration(run_id)
+                return self._store_end_conditions(run_id)
             if finished != last:
                 last, changed_at = finished, time.monotonic()
                 if adaptive and self._knows_enough(run_id):
@@ -147,8 +149,7 @@ class TestRunner:
                 run = find_run(session, run_id)
                 if run.status in FINAL_STATUSES:
                     return run.status == RunStatus.FINISHED
-                sent = select(func.count()).where(VideoRow.run_id == run_id, VideoRow.sent_at.is_not(None))
-                if session.scalar(sent) == run.count:
+                if self._is_sent(session, run):
                     return True
                 is_dead = run.is_dead(time.time())
             if is_dead:
@@ -158,15 +159,36 @@ class TestRunner:
 
     def wait_for_empty_queue(self, stuck_seconds: float = STUCK_SECONDS) -> None:
         """Cancel the queued videos of interrupted runs, and wait until the queue holds no message."""
+        self._close_dead_runs()
         self._cancel_orphans()
         last, changed_at = -1, time.monotonic()
-        while (left := self._messages()) > 0:
+        while (left := self.messages()) > 0:
             if left != last:
                 last, changed_at = left, time.monotonic()
             if time.monotonic() - changed_at > stuck_seconds:
                 why = f"{left} messages of earlier work remain in it"
                 raise MeasurementFailed("queue", why, "see `make logs`, or purge it", value=self.settings.queue.name)
             time.sleep(POLL_SECONDS)
+
+    def count_messages(self, run_id: str) -> None:
+        """Store how many messages SQS has, if videos of the run are open; they stay uncounted without SQS.
+
+        The messages are counted before the rows are read again, because a video ends before its message is deleted.
+        """
+        open_videos = select(func.count()).where(VideoRow.run_id == run_id, VideoRow.state.not_in(FINAL_STATES))
+        with reading(self.sessions) as session:
+            if not session.scalar(open_videos):
+                return
+        at = time.time()
+        try:
+            in_queue, dead = self.messages(), self._dead_letters()
+        except EnvironmentFault:
+            return
+        with self.sessions.begin() as session:
+            run = session.get_one(RunRow, run_id)
+            gained = max(0, dead - run.environment.get("dead_letters_before", 0))
+            counted = {"in_queue": in_queue, "dead_lettered": gained, "at": at}
+            run.environment = {**run.environment, "messages": counted}
 
     @cached_property
     def queued_videos(self) -> QueuedVideos:
@@ -186,16 +208,34 @@ class TestRunner:
             self._close(run_id, RunStatus.FAILED)
             raise
 
+    @staticmethod
+    def _is_sent(session: Session, run: RunRow) -> bool:
+        sent = select(func.count()).where(VideoRow.run_id == run.id, VideoRow.sent_at.is_not(None))
+        return session.scalar(sent) == run.count
+
+    def _close_dead_runs(self) -> None:
+        """Close the runs whose injector was killed while sending, so that their queued videos are cancelled."""
+        with reading(self.sessions) as session:
+            active = list(session.scalars(select(RunRow).where(RunRow.status.not_in(FINAL_STATUSES))))
+            dead = [run.id for run in active if run.is_dead(time.time()) and not self._is_sent(session, run)]
+        for run_id in dead:
+            self._close(run_id, RunStatus.INTERRUPTED)
+
     def _cancel_orphans(self) -> None:
         orphaned = select(VideoRow.run_id).join(RunRow).where(VideoRow.state == VideoState.UPLOADED)
         of_ended_runs = orphaned.where(RunRow.status.in_([RunStatus.INTERRUPTED, RunStatus.FAILED])).distinct()
         with reading(self.sessions) as session:
             run_ids = set(session.scalars(of_ended_runs))
-        if run_ids and self._messages():
+        if run_ids and self.messages():
             self.queued_videos.cancel(run_ids)
 
-    def _messages(self) -> int:
+    def messages(self) -> int:
+        """Return the number of messages in the queue, as SQS counts them approximately."""
         return sqs_queue.read_attributes(self.queued_videos.client, self.queued_videos.queue_url).total
+
+    def _dead_letters(self) -> int:
+        client = self.queued_videos.client
+        return sqs_queue.dead_letter_depth(client, sqs_queue.read_attributes(client, self.queued_videos.queue_url))
 
     def _knows_enough(self, run_id: str) -> bool:
         with reading(self.sessions) as session:
@@ -219,18 +259,18 @@ class TestRunner:
                     run.status, run.finished_at = RunStatus.FINISHED, time.time()
             return finished, run.count, closed
 
-    def _store_calibration(self, run_id: str) -> None:
-        """Repeat the CPU calibration that the injector ran before sending, to detect a changed machine.
+    def _store_end_conditions(self, run_id: str) -> None:
+        """Store the workers' conditions as they are now, and repeat the CPU calibration of the injector.
 
-        The workers are idle now.
+        Both detect a change since the start of the run. The workers are idle now.
         """
-        if self.settings.stack == "aws":
-            return
-        seconds = calibration_seconds()
+        workers = read_workers(self.settings)
+        # the key keeps the old name of the CPU calibration, for readers of old runs
+        calibration = {"canary_after_seconds": calibration_seconds()} if self.settings.stack != "aws" else {}
         with self.sessions.begin() as session:
             run = find_run(session, run_id)
-            # the key keeps the old name of the CPU calibration, for readers of old runs
-            run.environment = {**run.environment, "canary_after_seconds": seconds}
+            both = {**run.environment.get("workers", {}), "end": workers}
+            run.environment = {**run.environment, **calibration, "workers": both}
 
     def _set_concurrency(self, request: RunRequest) -> None:
         if self.settings.stack == "native":
@@ -248,7 +288,7 @@ class TestRunner:
             raise EnvironmentFault("worker", f"its nodes have {slots} slots", remedy, value=self.settings.stack)
 
     def _inject(self, request: RunRequest, progress: Progress) -> str:
-        """Run the injector as a user would, and show its progress; return the id of the run."""
+        """Run the injector as a user would, and show its progress. Return the id of the run."""
         run_id = new_run_id(request.mode, size_label(parse_size(request.size)), request.concurrency)
         with tempfile.TemporaryFile("w+") as stderr:
             injector = subprocess.Popen(_command("injector", *_injector_options(request), "--run-id", run_id),
@@ -278,6 +318,8 @@ def _injector_options(request: RunRequest) -> list[str]:
         options += ["--rate", f"{request.rate_per_minute:.4f}"]
     if request.profile is not None:
         options += ["--profile", request.profile]
+    if request.warmup:
+        options += ["--warmup"]
     return options
 
 
@@ -295,7 +337,7 @@ def _command(*arguments: str) -> list[str]:
 def _environment(variables: dict[str, str]) -> dict[str, str]:
     """Return this process's environment without the options that differ between runs.
 
-    These options are passed as arguments.
+    The programs get those options as arguments.
     """
     hidden = RUN_OPTIONS - {"USER_ID"}
     return {key: value for key, value in os.environ.items() if key not in hidden} | variables

@@ -1,14 +1,15 @@
-"""Capacity against slots, per size: the points of the table, the fitted law, and their sentences."""
+"""Scalability curve per video size: its points, the fitted law, and the sentences about it."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 import numpy as np
 
 from capacity.analysis.analysed_runs import AnalysedRuns
+from capacity.diagnosis.validity import Level
 from capacity.estimators.interval import Interval
 from capacity.estimators.usl import Levels, UslFit, efficiency, fit_usl
 from capacity.report.messages import sentence
@@ -34,7 +35,10 @@ class Point:
 
 @dataclass(frozen=True)
 class Curve:
-    """The points of one size in order of slots, and the law fitted to them; no fit under two levels."""
+    """The points of one size in order of slots, and the law fitted to them.
+
+    There is no fit with fewer than two numbers of slots.
+    """
 
     size_label: str
     points: tuple[Point, ...]
@@ -42,7 +46,10 @@ class Curve:
 
     @property
     def levels(self) -> Levels:
-        """Return the points for the fit, with standard errors where every point has an interval."""
+        """Return the points for the fit.
+
+        The points have standard errors if every point has an interval.
+        """
         widths = [point.interval.high - point.interval.low for point in self.points if point.interval is not None]
         bounded = len(widths) == len(self.points) and all(np.isfinite(widths)) and min(widths, default=0) > 0
         return Levels(
@@ -54,15 +61,14 @@ class Curve:
 
 def curves(analysed: AnalysedRuns) -> list[Curve]:
     """Return a curve per size with a known capacity, in the order of the table."""
-    bursts = [cell for cell in analysed.cells if cell.key.mode == Mode.BURST and cell.x_sat]
-    invalid = analysed.invalid
-    return [
-        _curve(label, list(cells), invalid) for label, cells in groupby(bursts, key=lambda cell: cell.key.size_label)
+    bursts = [
+        cell for cell in analysed.cells if cell.key.mode == Mode.BURST and cell.x_sat and not cell.validity.is_invalid
     ]
+    return [_curve(label, list(cells)) for label, cells in groupby(bursts, key=lambda cell: cell.key.size_label)]
 
 
 def statements(curve: Curve, lang: Language) -> Iterator[str]:
-    """Yield the sentences about a curve: efficiency, then the fit or the reason why there is none."""
+    """Yield the sentences about a curve: its efficiency, then its fit or the reason for no fit."""
     alone = efficiency(curve.levels)
     pairs = zip(curve.points, alone.tolist(), strict=True)
     shown = ", ".join(f"c={point.slots} {percent(share, lang, 0)}" for point, share in pairs)
@@ -71,8 +77,8 @@ def statements(curve: Curve, lang: Language) -> Iterator[str]:
     yield _fit_statement(curve.fit, lang)
 
 
-def _curve(label: str, cells: Sequence[TableCell], invalid: Collection[str]) -> Curve:
-    points = tuple(_points(cells, invalid))
+def _curve(label: str, cells: Sequence[TableCell]) -> Curve:
+    points = tuple(_points(cells))
     curve = Curve(label, points, None)
     if len({point.slots for point in points}) < 2:
         return curve
@@ -80,9 +86,9 @@ def _curve(label: str, cells: Sequence[TableCell], invalid: Collection[str]) -> 
     return Curve(label, points, fit_usl(curve.levels, cores=cores.pop() if len(cores) == 1 else None))
 
 
-def _points(cells: Iterable[TableCell], invalid: Collection[str]) -> Iterator[Point]:
+def _points(cells: Iterable[TableCell]) -> Iterator[Point]:
     for cell in sorted(cells, key=lambda cell: cell.runs[0].slots):
-        is_valid = not any(run.run_id in invalid for run in cell.x_sat_runs)
+        is_valid = cell.validity.level is Level.VALID
         yield Point(cell.runs[0].slots, cell.x_sat or 0.0, cell.x_sat_interval, cell.is_between_runs, is_valid)
 
 

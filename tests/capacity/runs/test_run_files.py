@@ -1,17 +1,19 @@
+import csv
 import json
 
 import numpy as np
 import pytest
+from sqlalchemy import select
 
 from capacity.analysis.load_and_analyse import load_and_analyse
 from capacity.analysis.measured_run import measure
 from capacity.report.written_files import write_results
-from capacity.runs.archive import is_archived, read_archive, write_archive
 from capacity.runs.recorded_run import load_run
 from capacity.runs.resource_samples import Resources
+from capacity.runs.run_files import is_archived, read_archive, write_archive
 from capacity.runs.sessions import reading
 from core.errors import UsageError
-from core.models import RunRow
+from core.models import ExecutionRow, RunRow
 from core.results_folder import run_folder
 from core.run import RunStatus
 from testing import postgresql
@@ -37,7 +39,7 @@ def test_the_files_alone_give_the_row_that_the_database_gave(folder):
     recorded, _resources = read_archive(path)
     assert is_archived(path)
     assert measure(recorded).row == row
-    assert row.x_sat_per_minute == pytest.approx(3.934426, abs=1e-6)
+    assert row.x_sat_per_minute == pytest.approx(3.913043, abs=1e-6)
 
 
 def test_resource_samples_are_restored_with_their_unknown_values(folder):
@@ -82,9 +84,39 @@ def test_an_old_archive_with_attempts_csv_gives_the_same_row_and_is_final(folder
     assert measure(read_archive(path)[0]).row == row
 
 
+def test_an_old_archive_with_process_ids_as_slots_gives_the_same_row(folder):
+    path, row = folder
+    with (path / "executions.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    names = [name for name in rows[0] if name != "worker"]
+    with (path / "executions.csv").open("w", newline="", encoding="utf-8") as file:
+        old = csv.DictWriter(file, names, extrasaction="ignore")
+        old.writeheader()
+        old.writerows(each | {"slot": 40_000 + int(each["slot"])} for each in rows)
+    assert measure(read_archive(path)[0]).row == row
+
+
+def test_slots_with_one_number_in_two_workers_of_a_node_are_two_slots(folder, tmp_path):
+    sessions = open_store(tmp_path / "a.db")
+    with sessions.begin() as session:
+        executions = list(session.scalars(select(ExecutionRow).order_by(ExecutionRow.id)))
+        for execution in executions:
+            execution.slot, execution.worker = 0, f"mesa|{execution.slot}|start"
+    with sessions() as session:
+        run = session.get_one(RunRow, "r1")
+        write_archive(session, run, RESOURCES, tmp_path / "two")
+        slot = load_run(session, run).executions.slot
+    assert (np.unique(slot, return_inverse=True)[1] == SLOT).all()
+    archived = read_archive(tmp_path / "two")[0].executions.slot
+    assert (np.unique(archived, return_inverse=True)[1] == SLOT).all()
+
+
 @pytest.fixture
 def interrupted(sessions, settings):
-    """Return the sessions and settings of a burst that was interrupted with three of eight videos done."""
+    """Return the sessions and settings of an interrupted burst.
+
+    Three of its eight videos are done.
+    """
     with sessions.begin() as session:
         add_run(session, run_row(count=8, status=RunStatus.INTERRUPTED), [2.0, 3.0, 9.0], [9.0, 9.5, 16.0])
         session.add_all(waiting(k) for k in range(3, 8))
@@ -92,7 +124,10 @@ def interrupted(sessions, settings):
 
 
 def report(sessions, settings):
-    """Write the results as every report does; return the run's folder and its archived run."""
+    """Write the results as every report does.
+
+    Return the run's folder and its archived run.
+    """
     with reading(sessions) as session:
         analysed = load_and_analyse(session, settings)
     write_results(sessions, settings, analysed, "en")

@@ -1,0 +1,41 @@
+"""Number of a slot, which stays the same when a child process is replaced."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+
+from billiard.process import current_process
+
+
+class ThreadNumbers:
+    """Numbers of the threads that run tasks, from 0. A new thread takes the lowest number that no live thread has."""
+
+    def __init__(self) -> None:
+        self._threads: dict[int, threading.Thread] = {}
+        self._own, self._lock = threading.local(), threading.Lock()
+
+    def own(self) -> int:
+        """Return the number of the calling thread."""
+        if not hasattr(self._own, "number"):
+            with self._lock:
+                self._own.number = next(number for number in itertools.count() if self._is_free(number))
+                self._threads[self._own.number] = threading.current_thread()
+        return int(self._own.number)
+
+    def _is_free(self, number: int) -> bool:
+        thread = self._threads.get(number)
+        return thread is None or not thread.is_alive()
+
+
+_thread_numbers = ThreadNumbers()
+
+
+def slot_number() -> int:
+    """Return the number of the slot that runs this code. Call this in the thread of the task.
+
+    In a prefork child, it is billiard's index of the process, which a replacement inherits. In a pool of threads, it is
+    the number of the thread. In a solo worker, it is 0.
+    """
+    index = getattr(current_process(), "index", None)
+    return _thread_numbers.own() if index is None else int(index)
