@@ -28,7 +28,7 @@ def warm_up(settings: Settings, request: Request, say: Callable[[str], None]) ->
     injection = Injection.prepare(settings, dataclasses.replace(videos, run_id=run_id, note=WARM_UP), say)
     with injection.recorded():
         injection.send()
-        follow(injection.sessions, run_id)
+        follow(injection.sessions, run_id, injection.loss_watch())
         injection.end(RunStatus.FINISHED)
     _await_empty_queue(injection)
 

@@ -14,7 +14,9 @@ from aforo.sqs.message import ReceivedMessage
 from aforo.sqs.observer import InvalidReason, SilentObserver
 from testing.polling import until
 
-POLICY = {"Attributes": {"RedrivePolicy": json.dumps({"deadLetterTargetArn": "arn:aws:sqs:r:1:dlq"})}}
+POLICY = {
+    "Attributes": {"RedrivePolicy": json.dumps({"deadLetterTargetArn": "arn:aws:sqs:r:1:dlq", "maxReceiveCount": 5})}
+}
 
 
 class Sqs:
