@@ -12,14 +12,14 @@ from email.utils import parsedate_to_datetime
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from core import aws, database, sqs_queue
+from core import aws, database, promql, sqs_queue
 from core.errors import AforoError, EnvironmentFault, first_line
 from core.lost_videos import LOST_VIDEOS, REMEDY
 from core.models import RunRow
 from core.queue_contract import Finding, Level, check_contract
 from core.settings import Settings
 from local import preflight, supervisor
-from local.programs import programs
+from local.programs import STATE, programs
 
 MOST_SKEW_SECONDS = 300
 FEWEST_FILES = 1024
@@ -34,6 +34,8 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield _run("open files", _open_files)
     yield _run("stack", lambda: _stack(settings))
     yield _run("database", lambda: _database(settings))
+    if settings.app_file is not None:
+        yield from _collector(settings)
     yield from _queue(settings)
     yield _run("clock", lambda: _clock(settings))
     yield _lost_videos(settings)
@@ -72,6 +74,22 @@ def _stack(settings: Settings) -> str:
             state = processes[program.name].state
             raise EnvironmentFault(program.name, f"it is {state}", f"see `make logs ARGS={program.name}`")
     return f"up; {len(programs(settings))} programs run"
+
+
+def _collector(settings: Settings) -> Iterator[Finding]:
+    """Say how many workers the collector reads. A stack that is down has no collector."""
+    app, families = settings.app, promql.scrape("127.0.0.1", settings.collector.port)
+    if families is None or app is None:
+        return
+    workers = int(sum(sample.value for sample in families.get("aforo_collector_workers", [])))
+    if workers or not app.worker.instrument:
+        yield Finding("collector", Level.OK, f"it reads the executions of {workers} workers")
+        return
+    failures = families.get("aforo_collector_errors", [])
+    reasons = sorted({s.labels["reason"] for s in failures if "reason" in s.labels and 0 < s.value < 1e9})
+    remedy = f"install aforo in the worker's environment and start it, or see {STATE / 'log' / 'collector.log'}"
+    why = ", ".join(reasons) or "none has answered"
+    yield Finding("collector", Level.WARN, f"it reads the executions of no worker ({why})", remedy)
 
 
 def _database(settings: Settings) -> str:

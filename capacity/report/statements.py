@@ -15,6 +15,7 @@ from capacity.analysis.run_analysis import RunAnalysis
 from capacity.diagnosis.bottleneck import Confidence
 from capacity.diagnosis.conservation import Conservation
 from capacity.diagnosis.data_quality import is_valid
+from capacity.diagnosis.next_steps import advice
 from capacity.diagnosis.validity import Level, Validity
 from capacity.estimators.littles_law import FEWEST_READINGS, Agreement
 from capacity.estimators.reason import Reason
@@ -149,6 +150,21 @@ def limit_line(run: RunAnalysis, lang: Language) -> str:
     """Return cause, confidence and evidence of the bottleneck as one line."""
     name, _, evidence = (text.to(lang) for text in limit_parts(run))
     return f"{name}: {evidence}" if kept_up(run) else bottleneck_line(run.bottleneck, lang)
+
+
+def next_step(run: RunAnalysis, lang: Language) -> str | None:
+    """Return what to try next, and which result would prove the bottleneck wrong.
+
+    None for a stable sustained run: its limit is the offered rate.
+    """
+    if kept_up(run):
+        return None
+    advised = advice(run.bottleneck.cause)
+    text = sentence(advised.next_step, lang)
+    if advised.disproof is None:
+        return text
+    result = sentence(advised.disproof, lang)
+    return f"{text}; " + Text(f"si {result}, este veredicto es falso", f"if {result}, this verdict is wrong").to(lang)
 
 
 def limit_parts(run: RunAnalysis) -> tuple[Text, Text, Text]:

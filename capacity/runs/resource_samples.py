@@ -30,7 +30,6 @@ COUNTERS = {
     "videos": "sum by (direction) (aforo_worker_video_bytes_total)",
     "worker": "sum (aforo_worker_cpu_seconds_total)",
     "swap": summed_over_machines("aforo_node_swap_in_bytes_total"),
-    "oom": summed_over_machines("aforo_node_oom_kills_total"),
     "periods": "sum (aforo_node_cgroup_periods_total)",
     "throttled": "sum (aforo_node_cgroup_throttled_periods_total)",
 }

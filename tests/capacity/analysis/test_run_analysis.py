@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from sqlalchemy import update
 
 from capacity.analysis.baseline_costs import VideoCost, comparable_costs, usual_calibration_seconds
 from capacity.analysis.bottleneck_evidence import cell_evidence
@@ -19,8 +20,9 @@ from capacity.report.statements import bandwidth_limits, stability
 from capacity.runs.conditions import Conditions
 from capacity.runs.recorded_run import load_run
 from capacity.runs.resource_samples import AFTERMATH_SECONDS, SAMPLE_POINTS, Resources, sample_times
-from core.models import RunRow
+from core.models import ExecutionRow, RunRow
 from core.run import Mode, RunStatus
+from core.video import Outcome, Reason
 from tests.capacity.result_rows import ELSEWHERE, row
 from tests.capacity.store import HOST, add_run, open_store, resources_of, run_row
 
@@ -61,7 +63,8 @@ def with_gauges(resources, **values):
 def test_without_samples_and_comparable_runs_only_the_runs_own_figures_are_known(recorded):
     analysis = cell(recorded, Resources(np.empty(0)))
     assert (analysis.cpu_utilisation, analysis.disk_utilisation, analysis.network_utilisation) == (None, None, None)
-    assert (analysis.efficiency, analysis.ffmpeg_slowdown, analysis.gain_up_to_here, analysis.oom_kills) == (None,) * 4
+    assert (analysis.efficiency, analysis.ffmpeg_slowdown, analysis.gain_up_to_here) == (None, None, None)
+    assert analysis.own_oom_kills == 0
     assert analysis.service_seconds == pytest.approx(4.0)
     assert analysis.ffmpeg_cores == pytest.approx(0.8 / 0.88)
 
@@ -72,6 +75,28 @@ def test_the_cpu_is_that_of_the_machine_by_samples_and_of_ffmpeg_under_a_quota(r
     # 2 slots of 4 s are half a video per second, at 3.2 CPU seconds each
     limited = cell(recorded, with_gauges(free, quota=1.7))
     assert (limited.cores, limited.cpu_utilisation) == (1.7, pytest.approx(0.5 * 3.2 / 1.7))
+
+
+def test_a_slot_that_is_idle_while_messages_wait_has_an_idle_gap(tmp_path):
+    """Two slots work for 4 s and then wait for 1 s, so a fifth of each cycle is idle."""
+    with open_store(tmp_path / "a.db").begin() as session:
+        start = np.repeat(np.arange(6) * 5.0, 2)
+        add_run(session, run_row(count=12), start, start + 4)
+        session.flush()
+        polled = load_run(session, session.get_one(RunRow, "r1"))
+    assert cell(polled, Resources(np.empty(0))).idle_gap_ratio == pytest.approx(0.2)
+
+
+def test_only_the_runs_own_executions_count_as_killed_for_lack_of_memory(tmp_path):
+    with open_store(tmp_path / "a.db").begin() as session:
+        for run_id in ("r1", "r2"):
+            add_run(session, run_row(run_id, count=12), START, START + 4)
+        killed = {"outcome": Outcome.RETRIED, "reason": Reason.OOM}
+        session.execute(update(ExecutionRow).where(ExecutionRow.run_id == "r2").values(killed))
+        session.flush()
+        ours, theirs = (load_run(session, session.get_one(RunRow, run_id)) for run_id in ("r1", "r2"))
+    resources = with_samples(ours, oom=1.0)
+    assert (cell(ours, resources).own_oom_kills, cell(theirs, resources).own_oom_kills) == (0, 12)
 
 
 def test_disk_time_adds_up_and_the_fuller_direction_of_the_storage_counts(recorded):
@@ -293,8 +318,8 @@ def test_the_report_distinguishes_workers_that_do_not_fetch_from_workers_that_ca
     sent = np.arange(120) * 6.0
     half_started = np.where(np.arange(120) % 2 == 0, sent, np.nan)
     analysis = analyse(measure(recorded), Resources(np.empty(0)))
-    idle = replace(analysis, stability=judge_stability(sent, half_started, np.full(60, 5.0), 4))
-    full = replace(analysis, stability=judge_stability(sent, half_started, np.full(60, 30.0), 4))
+    idle = replace(analysis, stability=judge_stability(sent, half_started, np.full(60, 5.0), np.full(60, 5.0), 4))
+    full = replace(analysis, stability=judge_stability(sent, half_started, np.full(60, 30.0), np.full(60, 30.0), 4))
     assert stability(idle, "en").endswith("; it grows with slots free: the workers do not fetch")
     assert stability(full, "en").endswith(" arrivals of 60 needed")
 
