@@ -126,8 +126,7 @@ class RunLauncher:
         """Wait until every video of the run is finished, and close the run.
 
         Raise MeasurementFailed if the run makes no progress, and RunFailed if the queue loses videos. With `adaptive`,
-        cancel the queued videos as soon as
-        the capacity is known precisely enough.
+        cancel the queued videos as soon as the capacity is known precisely enough.
         """
         last, changed_at = -1, time.monotonic()
         losses = self._loss_watch(run_id)

@@ -27,9 +27,9 @@ def app():
 def test_a_received_task_is_named_as_it_is_registered_whatever_its_shadow(app):
     forwarder = Recorder()
     forward_events(app, forwarder)
+    dispatcher = app.events.Dispatcher(None, hostname="h")
     request = SimpleNamespace(app=app, id="1", name="shadow", task=SimpleNamespace(name="videos.process"))
     task_received.send(sender=None, request=request)
-    dispatcher = app.events.Dispatcher(None, hostname="h")
     dispatcher.send("task-received", uuid="1", name="shadow")
     dispatcher.send("task-received", uuid="2", name="other")
     assert [fields["name"] for _, fields in forwarder.events] == ["videos.process", "other"]
