@@ -80,7 +80,6 @@ class AppSender:
 
     def _send_batch(self, batch: Sequence[NewVideo]) -> list[str]:
         prepared = [self._prepare(video) for video in batch]
-        append(self.folder, [made for made, _, _ in prepared])
         with self.sessions.begin() as session:
             session.execute(insert(VideoRow), [row for _, row, _ in prepared])
         bodies = {made.video_id: encode_task(self.celery, message) for made, _, message in prepared}
@@ -107,6 +106,7 @@ class AppSender:
             row |= {"uploaded_at": uploaded_at, "updated_at": uploaded_at}
             self.upload_offset_seconds = max(self.upload_offset_seconds, uploaded_at - now, key=abs)
         made = InjectedVideo(str(row["id"]), str(row["task_id"]), key, status, placed.made)
+        append(self.folder, [made])  # at once: a row that is inserted and not listed could never be removed
         message = TaskMessage(
             name=self.app.task,
             task_id=made.task_id,

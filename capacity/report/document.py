@@ -92,7 +92,7 @@ def _setup_of(run: RunAnalysis) -> Iterator[tuple[str, str]]:
     profile = "el de la aplicación" if run.row.app else PROFILES.get(row.profile, row.profile)
     yield "Perfil de ffmpeg", profile
     seconds = f"{number(row.source_seconds, LANG, 1)} s de video" if row.source_seconds else "duración desconocida"
-    yield "Videos", f"{spaced(row.size_label)}: {seconds}, sha256 {row.source_sha256[:12]}"
+    yield "Videos", f"{spaced(row.size_label)}: {seconds}, sha256 {row.source_sha256[:12] or unknown}"
     yield "Nodos × procesos", f"{row.nodes} × {run.row.concurrency_text}"
 
 

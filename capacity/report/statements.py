@@ -5,6 +5,7 @@ Page, terminal and document use the same sentences.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -174,10 +175,10 @@ def limit_parts(run: RunAnalysis) -> tuple[Text, Text, Text]:
     """
     verdict = run.bottleneck
     if kept_up(run) and run.stability is not None:
-        rho = run.stability.utilisation
-        evidence = Text(
-            f"la cola no crece; slots ocupados al {100 * rho:.0f} %", f"no growth; slots {100 * rho:.0f} % busy"
-        )
+        busy = Text(*(percent(run.stability.utilisation, lang, 0) for lang in LANGUAGES))
+        evidence = Text(f"la cola no crece; slots ocupados al {busy.es}", f"no growth; slots {busy.en} busy")
+        if math.isnan(run.stability.utilisation):
+            evidence = Text("la cola no crece; ocupación desconocida", "no growth; busy share unknown")
         return OFFERED_RATE, CONFIDENCE_NAMES[Confidence.HIGH], evidence
     evidence = Text(*(measurements(verdict.evidence, lang) or "—" for lang in LANGUAGES))
     return CAUSE_NAMES[verdict.cause], CONFIDENCE_NAMES[verdict.confidence], evidence
