@@ -17,8 +17,12 @@ from core.video import FINAL_STATES, VideoState
 from exporters.db.tally import Execution, ExecutionTally, Group, Tally, Video
 
 
+#: Name of the reference worker's app in the label `app`.
+OWN_APP = "aforo"
+
+
 class Run(NamedTuple):
-    """One row of `runs_newest.sql`. The fields have the order of its columns."""
+    """One row of `runs_newest.sql` and the run's app. The fields have the order of the columns."""
 
     id: str
     status: str
@@ -38,6 +42,7 @@ class Run(NamedTuple):
     capacity_high: float | None
     stability: str | None
     bottleneck: str | None
+    app: str = OWN_APP
 
     @property
     def sort_key(self) -> tuple[float, str]:

@@ -5,13 +5,37 @@ Links between dashboards keep the chosen values.
 
 from __future__ import annotations
 
-from core.language import Text
+from core.language import Text, same
 from grafana.board import Variable
 
 #: Queues that workers read come first, so that the default is not a queue of another team.
 QUEUES = "sort_desc(count by (queue) (aforo_worker_queue_info) or 0 * max by (queue) (aforo_sqs_messages_visible))"
 QUEUE = Variable("queue", Text("Cola", "Queue"), f"query_result({QUEUES})")
+APP = Variable("app", Text("Aplicación", "App"), "label_values(aforo_run_info, app)", multiple=True)
+#: Workers that read the chosen queue.
+INSTANCE = Variable(
+    "instance",
+    same("Worker"),
+    'label_values(aforo_worker_queue_info{queue=~"$queue"}, instance)',
+    multiple=True,
+    only_listed=True,
+)
 OF_QUEUE = '{queue=~"$queue"}'
 HERE = 'instance=~"$instance"'
 #: Only our alerts, because a shared Prometheus has others too.
 FIRING = 'ALERTS{alertstate="firing", product="aforo"}'
+#: An alert of a queue counts on the boards of that queue. An alert without a queue counts everywhere.
+FIRING_HERE = 'ALERTS{alertstate="firing", product="aforo", queue=~"$queue|"}'
+
+VIDEOS_PER_MINUTE = same("videos/min")
+SECONDS = same("s")
+CORES = Text("núcleos", "cores")
+CALLS_PER_SECOND = Text("llamadas/s", "calls/s")
+
+NO_WORKER = Text("ningún worker", "no worker")
+NO_RUN = Text("aún sin pruebas: make run-burst", "no run yet: make run-burst")
+
+
+def of_queue_readers(metric: str) -> str:
+    """Return the expression of a worker metric, only for the workers that read the chosen queue."""
+    return f"({metric} and on (job, instance) aforo_worker_queue_info{OF_QUEUE})"
