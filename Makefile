@@ -7,7 +7,7 @@
 # By default make expands a value given on its command line, so that SIZE='$(shell rm -rf x)' would run. The `eval`
 # replaces each given option by its unexpanded text: $(value SIZE) is that text, and `override` beats the command line.
 # Only given options are exported, because an empty option differs from one that is not set.
-OPTIONS := SIZES MODES REPEATS LEVELS ADAPTIVE ARRIVALS SIZE COUNT CONCURRENCY RATE FILE USER_ID PROFILE RUN_ID STACK WORKERS ARGS
+OPTIONS := SIZES MODES REPEATS LEVELS ADAPTIVE ARRIVALS SIZE COUNT CONCURRENCY RATE FILE USER_ID PROFILE RUN_ID WARMUP STACK WORKERS ARGS
 GIVEN := $(foreach o,$(OPTIONS),$(if $(filter-out undefined,$(origin $(o))),$(o)))
 $(foreach o,$(GIVEN),$(eval override $(o) := $$(value $(o))))
 export $(GIVEN)
@@ -25,18 +25,18 @@ help: ## Show all verbs
 	@awk -F ':.*## ' '/^## /{print "\n" substr($$0, 4)} /^[a-z-]+:.*## /{printf "  %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@echo
 	@echo 'Options: SIZE (50MB) COUNT (8) CONCURRENCY (2) RATE (10 per minute) FILE USER_ID PROFILE (full | showcase)'
-	@echo '         RUN_ID (generated) STACK (native | compose | aws) WORKERS (1, compose) ARGS (further words for the program)'
+	@echo '         RUN_ID (generated) WARMUP=1 (unmeasured videos first) STACK (native | compose | aws) WORKERS (1, compose) ARGS (further words for the program)'
 
 ## Measure
-run-burst: setup ## Measure a burst: SIZE=50MB COUNT=8 CONCURRENCY=2 [FILE= PROFILE= USER_ID=]
-	@MODE=burst $(RUN) injector --check && $(LOCAL) up
+run-burst: setup ## Measure a burst: SIZE=50MB COUNT=8 CONCURRENCY=2 [FILE= PROFILE= USER_ID= WARMUP=1]
+	@MODE=burst $(RUN) injector --check && $(LOCAL) up && $(RUN) capacity wait --queue
 	@MODE=burst $(RUN) injector --monitor && $(RUN) capacity wait && $(RUN) capacity report
 
 run-sustained: setup ## Measure a fixed rate: SIZE=100MB COUNT=50 RATE=10 CONCURRENCY=2
-	@MODE=sustained $(RUN) injector --check && $(LOCAL) up
+	@MODE=sustained $(RUN) injector --check && $(LOCAL) up && $(RUN) capacity wait --queue
 	@MODE=sustained $(RUN) injector --monitor && $(RUN) capacity wait && $(RUN) capacity report
 
-matrix: setup ## Measure a matrix: SIZES=50MB,100MB CONCURRENCY=1,2,4 [COUNT= RATE=auto LEVELS=1 ADAPTIVE=1]
+matrix: setup ## Measure a matrix: SIZES=50MB,100MB CONCURRENCY=1,2,4 [COUNT= RATE=auto LEVELS=1 ADAPTIVE=1 WARMUP=1]
 search: setup ## Find the highest sustainable rate: SIZE=50MB CONCURRENCY=2
 
 ## Analyse

@@ -51,6 +51,8 @@ OF_FAMILY: dict[tuple[str, str], Values] = {
         *("slots", "cpu", "cpu_quota", "memory_bandwidth", "single_thread", "disk", "network", "memory"),
         *("serialisation", "unclear"),
     ),
+    ("aforo_run_validity_info", "validity"): ("valid", "indicative", "invalid"),
+    ("aforo_run_validity_info", "reasons"): "codes of data-quality flags (docs/json.md), empty for a valid run",
     ("aforo_run_total_stage_seconds", "stage"): _of(Stage),
     ("aforo_run_info", "queue"): "the queue SQS_QUEUE_NAME, which carries the tasks",
     ("aforo_videos", "queue"): "the queue SQS_QUEUE_NAME, which carries the tasks",

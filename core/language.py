@@ -71,6 +71,43 @@ STABILITY_NAMES: Mapping[str, Text] = {
     "UNSTABLE": Text("inestable", "unstable"),
     "INCONCLUSIVE": Text("no concluyente", "inconclusive"),
 }
+#: By the value in `runs.validity`, which is that of capacity's Level.
+VALIDITY_NAMES: Mapping[str, Text] = {
+    "valid": Text("válida", "valid"),
+    "indicative": Text("indicativa", "indicative"),
+    "invalid": Text("NO VÁLIDA", "INVALID"),
+}
+#: By the codes in `runs.validity_reasons`, which are those of capacity's Problem.
+VALIDITY_REASON_NAMES: Mapping[str, Text] = {
+    "steal": Text("CPU robada", "stolen CPU"),
+    "canary_changed": Text("la CPU cambió", "the CPU changed"),
+    "canary_unusual": Text("CPU inusual", "unusual CPU"),
+    "clock_offset": Text("reloj desviado", "clock offset"),
+    "clock_skew": Text("tiempos negativos", "negative times"),
+    "mixed_fleet": Text("workers distintos", "different workers"),
+    "changed_fleet": Text("los workers cambiaron", "the workers changed"),
+    "other_processes": Text("otros procesos", "other processes"),
+    "machine_speed": Text("la máquina cambió de velocidad", "the machine changed its speed"),
+    "duplicates": Text("entregas repetidas", "duplicate deliveries"),
+    "unfinished": Text("videos sin terminar", "unfinished videos"),
+    "generator_limited": Text("el inyector se retrasó", "the injector was late"),
+    "littles_law": Text("la cola y el registro no coinciden", "queue and records disagree"),
+    "few_videos": Text("pocos videos", "few videos"),
+    "autocorrelation": Text("ciclos correlacionados", "correlated cycles"),
+    "drift": Text("deriva", "drift"),
+    "overlapping_executions": Text("ejecuciones solapadas", "overlapping executions"),
+    "faster_than_service": Text("X_sat imposible", "impossible X_sat"),
+    "idle_slots": Text("slots que no trabajaron", "slots that did not work"),
+    "work_done_twice": Text("trabajo hecho dos veces", "work done twice"),
+    "lost_executions": Text("ejecuciones perdidas", "lost executions"),
+    "retried_executions": Text("ejecuciones reintentadas", "retried executions"),
+    "lost_messages": Text("mensajes perdidos", "lost messages"),
+    "other_messages": Text("mensajes de otras pruebas", "messages of other runs"),
+    "sources_disagree": Text("Prometheus y la base de datos no coinciden", "Prometheus and database disagree"),
+    "interrupted": Text("prueba no terminada", "run not finished"),
+    "failed_videos": Text("videos fallidos", "failed videos"),
+    "cold_start": Text("puede incluir el arranque en frío", "may include a cold start"),
+}
 #: By the value in `runs.bottleneck`, which is that of capacity's Cause.
 CAUSE_NAMES: Mapping[str, Text] = {
     "slots": Text("faltan slots", "too few slots"),

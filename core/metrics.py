@@ -110,6 +110,13 @@ RUN = (
         "1 for the current verdict of each kind, as `capacity report` stored it.",
         ("run_id", "kind", "verdict"),
     ),
+    Metric(
+        "aforo_run_validity_info",
+        G,
+        "Always 1; validity of the run's figures and the codes of the reasons against it, separated by commas, as "
+        "`capacity report` stored them. An answer leaves out invalid runs.",
+        ("run_id", "validity", "reasons"),
+    ),
 )
 
 DATABASE = (

@@ -57,6 +57,9 @@ class RunRow(Base):
     capacity_high_per_minute: Mapped[float | None] = mapped_column(Double)
     stability: Mapped[str | None] = mapped_column(String(32))
     bottleneck: Mapped[str | None] = mapped_column(String(64))
+    #: valid, indicative or invalid, with the codes of the reasons
+    validity: Mapped[str | None] = mapped_column(String(16))
+    validity_reasons: Mapped[list[str] | None] = mapped_column(JSON)
 
     __table_args__ = (Index("runs_created_at", "created_at"),)
 

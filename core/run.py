@@ -62,6 +62,10 @@ class Host:
         )
 
 
+#: note of a run that only warms up the slots, and the beginning of its id; no table shows it
+WARM_UP = "warm-up"
+
+
 def new_run_id(mode: Mode, size_label: str, concurrency: int, now: datetime | None = None) -> str:
     """Return a readable, sortable id such as `20261124-051233-burst-50mb-c2`."""
     moment = (now or datetime.now(UTC)).strftime("%Y%m%d-%H%M%S")

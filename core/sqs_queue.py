@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from aforo.sqs.redrive_policy import RedrivePolicy
+from aforo.sqs.redrive_policy import RedrivePolicy, url_of_arn
 from core.aws import aws_fault
 from core.errors import EnvironmentFault
 
@@ -77,6 +77,16 @@ def queue_attributes(client: SQSClient, url: str) -> QueueAttributes:
         long_poll_seconds=int(raw.get("ReceiveMessageWaitTimeSeconds", 0)),
         retention_seconds=int(raw["MessageRetentionPeriod"]) if "MessageRetentionPeriod" in raw else None,
     )
+
+
+def dead_letter_depth(client: SQSClient, queue: QueueAttributes) -> int:
+    """Return the approximate number of messages in the dead-letter queue of `queue`; 0 without one."""
+    if queue.dead_letter_arn is None:
+        return 0
+    try:
+        return queue_attributes(client, url_of_arn(client, queue.dead_letter_arn)).total
+    except (ClientError, BotoCoreError) as error:
+        raise _unreachable(client, error) from error
 
 
 def _unreachable(client: SQSClient, error: Exception) -> EnvironmentFault:

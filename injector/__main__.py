@@ -20,6 +20,7 @@ from injector.monitor import follow, follow_own
 from injector.own_run import OwnRun
 from injector.own_task import PLACEHOLDERS, parse_own_task
 from injector.own_videos import require_own_videos
+from injector.warm_up import warm_up
 
 MOST_VIDEOS = 1_000_000
 DEFAULT_RATE_PER_MINUTE = 10.0
@@ -70,6 +71,7 @@ def _note(text: str) -> str:
     "--profile", "PROFILE", "What the worker does", unset="then AFORO_WORKER_PROFILE", type=click.Choice(PROFILE_NAMES)
 )
 @env_option("--run-id", "RUN_ID", "Name of the run", unset="default mode, size, slots and time", type=check_run_id)
+@env_option("--warmup", "WARMUP", "First process two videos per slot that are not measured", is_flag=True, metavar=None)
 @env_option("--task", "TASK", "Task of your own app to send instead of ours; our database is not used")
 @env_option("--payload", "PAYLOAD", f"Its keyword arguments, JSON with placeholders {', '.join(PLACEHOLDERS)}")
 @click.option("--note", default="", type=_note, metavar="TEXT", help="A remark stored with the run.")
@@ -89,6 +91,8 @@ def main(monitor: bool, check: bool, **options: Any) -> None:
 
 
 def _inject(settings: Settings, request: Request, monitor: bool) -> None:
+    if request.warmup:
+        warm_up(settings, request, click.echo)
     injection = Injection.prepare(settings, request, click.echo)
     with injection.recorded():
         started = time.monotonic()
@@ -126,6 +130,9 @@ def checked_request(
         raise UsageError("RATE", "a burst has no rate", "leave it out or use MODE=sustained", value=f"{rate:g}")
     if payload and not task:
         raise UsageError("PAYLOAD", "it is for a task of your own", "give TASK too, or leave it out", value=payload)
+    if task and options["warmup"]:
+        remedy = "leave it out, or send a run before"
+        raise UsageError("WARMUP", "the videos of a task of your own are not followed", remedy, value=task)
     if file and file.startswith("s3://") and settings.storage.backend != "s3":
         raise UsageError("FILE", "the storage is the filesystem", "set STORAGE_BACKEND=s3 or give a path", value=file)
     return Request(

@@ -52,6 +52,8 @@ class Request:
     run_id: str | None
     note: str
     own_task: OwnTask | None = None
+    #: process videos before the run, so that the slots are warm
+    warmup: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,14 @@ class Injection:
         fleet = read_fleet(settings)
         source = store_source(settings, request, say)
         run_id = request.run_id or new_run_id(request.mode, size_label(source.size_bytes), fleet.slots_per_node)
-        print_leftovers(sqs_queue.read_attributes(client, url).total, say)
+        queue = sqs_queue.read_attributes(client, url)
+        print_leftovers(queue.total, say)
         row = _run_row(settings, run_id, request, source, fleet)
+        row.environment |= {
+            "messages_before": queue.total,
+            "dead_letters_before": sqs_queue.dead_letter_depth(client, queue),
+            "is_warm": request.warmup,
+        }
         sender = VideoSender(make_celery(settings, url), client, url, sessions)
         return cls(settings, request, run_id, source, sessions, sender, row)
 
@@ -109,7 +117,7 @@ class Injection:
         try:
             yield
         except BaseException as error:
-            self._end(status_after(error))
+            self.end(status_after(error))
             raise
         finally:
             self._write_run_file()
@@ -157,7 +165,7 @@ class Injection:
             _require_no_other_run(session, self.run_id)
             session.add(self.row)
 
-    def _end(self, status: RunStatus) -> None:
+    def end(self, status: RunStatus) -> None:
         """Set the final status of the run unless it has one."""
         open_run = (RunRow.id == self.run_id, RunRow.status.not_in([s.value for s in FINAL_STATUSES]))
         with self.sessions.begin() as session:
@@ -183,7 +191,10 @@ def status_after(error: BaseException) -> RunStatus:
 def print_leftovers(messages: int, say: Callable[[str], None]) -> None:
     """Print a note if the queue holds messages of earlier work."""
     if messages:
-        say(f"note: about {messages} messages of earlier work are in the queue; they are counted separately")
+        say(
+            f"note: about {messages} messages of earlier work are in the queue, so X and S will be invalid; "
+            "Ctrl-C and `python -m capacity wait --queue` first takes out those of ended runs and waits for the others"
+        )
 
 
 def paced(schedule: Schedule, started_at: float, make: Callable[[int, float | None], Video]) -> Iterator[list[Video]]:
@@ -308,7 +319,7 @@ def _run_row(settings: Settings, run_id: str, request: Request, source: Source, 
 
 
 def _environment(settings: Settings, fleet: WorkerFleet) -> dict[str, Any]:
-    """Return the conditions of the run. `host` is the machine of this injector, `workers` are those of the workers.
+    """Return the conditions of the run, as stored in its row. `host` is the machine of this injector.
 
     The CPU calibration runs only if the workers run on this machine.
     """

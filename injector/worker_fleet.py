@@ -21,7 +21,7 @@ BANDWIDTH_LIMIT = "aforo_node_bandwidth_limit_bytes_per_second"
 class WorkerFleet:
     """Nodes of the workers, the sum of their slots, the record of each worker, and their measured bandwidth limits.
 
-    The records are those of `core.worker_conditions`. The limits are in bytes/s, by resource.
+    The records are those of `core.worker_conditions`. The bandwidth limits are in bytes/s, keyed by resource.
     """
 
     nodes: int
@@ -42,7 +42,7 @@ class WorkerFleet:
 
 
 def read_fleet(settings: Settings) -> WorkerFleet:
-    """Return the workers that are up; raise EnvironmentFault if there is none."""
+    """Return the workers that are up. Raise EnvironmentFault if no worker is up."""
     local = _local_worker(settings)
     if local is not None:
         return local
@@ -55,7 +55,7 @@ def read_fleet(settings: Settings) -> WorkerFleet:
 
 
 def _local_worker(settings: Settings) -> WorkerFleet | None:
-    """Return the only worker of the native stack, from its own /metrics.
+    """Return the fleet of the native stack, one worker, from that worker's /metrics.
 
     Unlike Prometheus, /metrics shows a restart immediately.
     """

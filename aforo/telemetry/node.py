@@ -111,7 +111,7 @@ def _memory() -> Iterator[Metric]:
 
 
 def _pressure(cgroup: Cgroup) -> Metric:
-    """Read the stall times of this process's cgroup.
+    """Read the stall times (PSI) of this process's cgroup.
 
     If the cgroup has none (cgroup v1), read the stall times of the machine.
     """

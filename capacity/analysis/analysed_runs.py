@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from capacity.analysis.run_analysis import RunAnalysis
-from capacity.diagnosis.data_quality import is_valid
 from capacity.runs.result_row import ResultRow
 from capacity.table.cells import TableCell, fill
 
@@ -22,14 +21,10 @@ class AnalysedRuns:
     drawn: frozenset[str] = frozenset()
 
     @cached_property
-    def invalid(self) -> frozenset[str]:
-        """Return the ids of the runs with an invalidating data-quality warning."""
-        return frozenset(run.row.run_id for run in self.runs if not is_valid(run.warnings))
-
-    @cached_property
     def cells(self) -> list[TableCell]:
         """Return the cells of the table, each with its best runs."""
-        return fill(self.rows, self.invalid)
+        analysed = {run.row.run_id: run.row for run in self.runs}
+        return fill(analysed.get(row.run_id, row) for row in self.rows)
 
     @cached_property
     def analysed_cells(self) -> list[tuple[TableCell, RunAnalysis]]:
@@ -48,14 +43,15 @@ class AnalysedRuns:
 
     @property
     def best_of_sizes(self) -> list[RunAnalysis]:
-        """Return, per size, a burst of the cell with the highest X_sat, in the table's order.
+        """Return, per size, a burst of the valid cell with the highest X_sat, in the table's order.
 
-        Cells are compared by the mean X_sat of their runs, because the highest single run is partly luck.
+        A size without a valid cell is answered by an indicative one, never by an invalid one. Cells are compared by the
+        means of their runs, because the highest single run is partly luck.
         """
-        best: dict[str, tuple[float, RunAnalysis]] = {}
+        best: dict[str, tuple[tuple[int, float], RunAnalysis]] = {}
         for cell, run in self.analysed_cells:
-            entry = (cell.x_sat or 0.0, run)
-            if entry[0] and run.row.is_complete:
+            if cell.x_sat and not cell.validity.is_invalid:
+                entry = ((-cell.validity.level.rank, cell.x_sat), run)
                 best[run.row.size_label] = max(best.get(run.row.size_label, entry), entry, key=lambda e: e[0])
         return [run for _, run in best.values()]
 
@@ -63,7 +59,7 @@ class AnalysedRuns:
     def best(self) -> RunAnalysis | None:
         """Return the best burst of the size that was measured most recently."""
         best = {run.row.size_label: run for run in self.best_of_sizes}
-        newest = [run.row.size_label for run in self.runs if run.row.x_sat_per_minute and run.row.is_complete]
+        newest = [run.row.size_label for run in self.runs if run.row.x_sat_per_minute]
         return next((best[size] for size in reversed(newest) if size in best), None)
 
     def cell_of(self, run: RunAnalysis) -> TableCell | None:

@@ -8,7 +8,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from capacity.analysis.analysed_runs import AnalysedRuns
@@ -27,6 +27,7 @@ from core import promql
 from core.errors import EnvironmentFault
 from core.models import RunRow
 from core.results_folder import run_folder
+from core.run import WARM_UP
 from core.settings import Settings
 
 #: most runs that one report analyses: five of each of 16 cells and some more
@@ -46,15 +47,24 @@ def load_rows(run_ids: Sequence[str] | None = None) -> list[ResultRow]:
     figures = read_figures(settings.prometheus.url)
     with reading(open_store(settings)) as session:
         if run_ids is None:
-            runs = list(session.scalars(select(RunRow).order_by(RunRow.created_at)))
+            measured = select(RunRow).where(RunRow.note != WARM_UP)
+            runs = list(session.scalars(measured.order_by(RunRow.created_at)))
         else:
             runs = [find_run(session, run_id.strip()) for run_id in run_ids]
         return [measure(load_run(session, run), figures.get(run.id, UNKNOWN_FIGURES)).row for run in runs]
 
 
+def analyse_runs(session: Session, settings: Settings, run_ids: Sequence[str]) -> list[RunAnalysis]:
+    """Analyse the runs with these ids alone, without comparable runs. Raise UsageError for an unknown id."""
+    loader = _Loader(session, settings, read_figures(settings.prometheus.url))
+    runs = list(session.scalars(select(RunRow)))
+    return [loader.analyse(find_run(session, run_id), [], runs) for run_id in run_ids]
+
+
 def load_and_analyse(session: Session, settings: Settings, run_id: str | None = None) -> AnalysedRuns:
-    """Analyse the recorded runs, up to the maximum number. The run `run_id` is always included."""
-    runs = {run.id: run for run in session.scalars(select(RunRow).order_by(RunRow.created_at, RunRow.id))}
+    """Analyse the recorded runs without warm-ups, up to the maximum number. The run `run_id` is always included."""
+    wanted = select(RunRow).where(or_(RunRow.note != WARM_UP, RunRow.id == run_id))
+    runs = {run.id: run for run in session.scalars(wanted.order_by(RunRow.created_at, RunRow.id))}
     loader = _Loader(session, settings, read_figures(settings.prometheus.url))
     rows, costs = [], []
     for run in runs.values():

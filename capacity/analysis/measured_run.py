@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
+import numpy as np
+
+from capacity.analysis.run_facts import recorded_facts
+from capacity.diagnosis.data_quality import RunFacts, quality_warnings
+from capacity.diagnosis.validity import Level, Validity, combined, judge_validity
 from capacity.estimators import throughput
 from capacity.estimators.stability import StabilityVerdict, judge_stability
 from capacity.runs.conditions import Conditions, workers_at_start
 from capacity.runs.recorded_run import RecordedRun
 from capacity.runs.result_row import ResultRow
+from core.run import RunStatus
 
 
 class ScenarioFigures(NamedTuple):
@@ -41,7 +47,21 @@ class MeasuredRun:
 
     @cached_property
     def row(self) -> ResultRow:
-        """Return the result row with the figures of the run."""
+        """Return the result row.
+
+        Its validity is the worse of that by the run's own records and that of the run's last report.
+        """
+        recorded = judge_validity(quality_warnings(self.facts))
+        return replace(self.unjudged_row, validity=combined([recorded, _stored_validity(self.recorded)]))
+
+    @cached_property
+    def facts(self) -> RunFacts:
+        """Return the facts that the run's records alone give."""
+        return recorded_facts(self.recorded, self.unjudged_row, self.cycles, self.saturated)
+
+    @cached_property
+    def unjudged_row(self) -> ResultRow:
+        """Return the figures of the run, without their validity."""
         recorded, run, saturated = self.recorded, self.recorded.run, self.saturated
         return ResultRow(
             run_id=run.id,
@@ -69,30 +89,62 @@ class MeasuredRun:
             worker_slots=tuple(sorted(worker["slots"] for worker in workers_at_start(run.environment) or ())),
             created_at=run.created_at,
             asked=run.environment.get("asked_count"),
+            unfinished=recorded.video_counts.open + cancelled_videos(recorded)[0],
+            first_videos=saturated.first_videos.value if saturated and saturated.first_videos else None,
         )
 
 
 def measure(recorded: RecordedRun, figures: ScenarioFigures = UNKNOWN_FIGURES) -> MeasuredRun:
     """Compute the figures of a run. `figures` are X and S of the recording rules."""
     executions, slots = recorded.executions, recorded.run.slots
-    cycles = throughput.slot_cycles(executions, slots)
+    cycles = throughput.slot_cycles(executions, slots, recorded.run.concurrency)
     return MeasuredRun(
         recorded=recorded,
         figures=figures,
         scenario=_scenario(recorded),
         cycles=cycles,
-        saturated=throughput.saturated_throughput_of_cycles(cycles, slots) if recorded.is_burst else None,
+        saturated=_saturated(recorded) if recorded.is_burst else None,
         service=throughput.service_statistics(executions.started_at, executions.ended_at),
         stability=None if recorded.is_burst else _stability(recorded),
     )
 
 
-def _scenario(recorded: RecordedRun) -> throughput.Scenario:
+def cancelled_videos(recorded: RecordedRun) -> tuple[int, float]:
+    """Return how many videos were cancelled after an interruption, and the mean of their upload times.
+
+    The rows of cancelled videos are deleted. Without a recorded upload time, those of a burst were uploaded with its
+    first video. A burst that stopped early on purpose is complete, so it has no cancelled videos.
+    """
     run = recorded.run
+    cancelled = (run.environment.get("asked_count") or run.count) - run.count
+    if run.status not in {RunStatus.INTERRUPTED, RunStatus.FAILED} or cancelled <= 0:
+        return 0, float("nan")
+    first = float(np.nanmin(recorded.uploaded_at)) if recorded.is_burst and recorded.uploaded_at.size else float("nan")
+    return cancelled, run.environment.get("cancelled_uploaded_at_mean") or first
+
+
+def _scenario(recorded: RecordedRun) -> throughput.Scenario:
+    run, (cancelled, uploaded_mean) = recorded.run, cancelled_videos(recorded)
+    uploaded = np.append(recorded.uploaded_at, np.full(cancelled, uploaded_mean))
+    updated = np.append(recorded.updated_at, np.full(cancelled, np.nan))
+    done = np.append(recorded.done, np.zeros(cancelled, dtype=bool))
     if recorded.is_burst or run.started_at is None or run.window_seconds is None:
-        return throughput.scenario_burst(recorded.uploaded_at, recorded.updated_at, recorded.done)
-    end = run.started_at + run.window_seconds
-    return throughput.scenario_sustained(recorded.uploaded_at, recorded.updated_at, run.started_at, end, recorded.done)
+        scenario = throughput.scenario_burst(uploaded, updated, done)
+    else:
+        end = run.started_at + run.window_seconds
+        scenario = throughput.scenario_sustained(uploaded, updated, run.started_at, end, done)
+    is_unknown = cancelled and math.isnan(uploaded_mean)
+    return replace(scenario, response_mean_seconds=float("nan")) if is_unknown else scenario
+
+
+def _saturated(recorded: RecordedRun) -> throughput.SaturatedThroughput:
+    run, is_warm = recorded.run, bool(recorded.run.environment.get("is_warm"))
+    return throughput.saturated_throughput(recorded.executions, run.slots, run.concurrency, is_warm=is_warm)
+
+
+def _stored_validity(recorded: RecordedRun) -> Validity:
+    level, reasons = recorded.run.validity, recorded.run.validity_reasons
+    return Validity(Level(level), tuple(reasons or ())) if level else Validity()
 
 
 def _stability(recorded: RecordedRun) -> StabilityVerdict:

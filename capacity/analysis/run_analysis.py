@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from capacity.analysis.baseline_costs import VideoCost
 from capacity.analysis.bottleneck_evidence import cell_evidence
 from capacity.analysis.measured_run import MeasuredRun
+from capacity.analysis.run_facts import conservation, with_conditions
 from capacity.analysis.run_windows import run_window
 from capacity.diagnosis.bottleneck import BottleneckVerdict, find_bottleneck
-from capacity.diagnosis.data_quality import QualityWarning, RunFacts, quality_warnings
-from capacity.estimators import throughput
-from capacity.estimators.interval import Floats
+from capacity.diagnosis.conservation import Conservation
+from capacity.diagnosis.data_quality import QualityWarning, quality_warnings
+from capacity.diagnosis.validity import judge_validity
 from capacity.estimators.littles_law import LittleCheck, check_littles_law
 from capacity.estimators.response_time import Decomposition, decompose
 from capacity.estimators.stability import OfferedRate, offered_rate
-from capacity.runs.fleet_differences import fleet_differences
 from capacity.runs.recorded_run import RecordedRun
 from capacity.runs.resource_samples import Resources
+from capacity.runs.result_row import ResultRow
 
 #: the queue is read every 5 s; over a shorter time its mean has too few samples to be compared
 LITTLE_MINIMUM_SECONDS = 100.0
@@ -40,6 +42,16 @@ class RunAnalysis(MeasuredRun):
     offered: OfferedRate | None
     bottleneck: BottleneckVerdict
     warnings: tuple[QualityWarning, ...]
+
+    @cached_property
+    def row(self) -> ResultRow:
+        """Return the result row with the validity by all warnings."""
+        return replace(self.unjudged_row, validity=judge_validity(self.warnings))
+
+    @property
+    def conservation(self) -> Conservation:
+        """Return the sum of the run's videos, messages and executions."""
+        return conservation(self.recorded)
 
 
 def analyse(
@@ -61,7 +73,9 @@ def analyse(
         little=little,
         offered=offered,
         bottleneck=find_bottleneck(cell_evidence(measured, resources, comparable)),
-        warnings=quality_warnings(_facts(measured, resources, little, offered, usual_calibration_seconds)),
+        warnings=quality_warnings(
+            with_conditions(measured.facts, recorded, resources, little, offered, usual_calibration_seconds)
+        ),
     )
 
 
@@ -89,44 +103,3 @@ def _little(recorded: RecordedRun, resources: Resources) -> LittleCheck:
 def _offered(recorded: RecordedRun) -> OfferedRate | None:
     rate = recorded.run.rate_per_minute
     return offered_rate(recorded.uploaded_at, recorded.intended_at, rate) if rate and not recorded.is_burst else None
-
-
-def _facts(
-    measured: MeasuredRun,
-    resources: Resources,
-    little: LittleCheck,
-    offered: OfferedRate | None,
-    usual_calibration_seconds: float | None,
-) -> RunFacts:
-    recorded, row = measured.recorded, measured.row
-    environment, window = recorded.run.environment, run_window(recorded)
-    during = resources.during(*window)
-    steal_mean, steal_worst = during.steal_ratios()
-    differences = fleet_differences(environment)
-    return RunFacts(
-        slots=row.slots,
-        mixed_conditions=differences.mixed,
-        changed_conditions=differences.changed,
-        cycle_seconds=measured.cycles.cycle_seconds,
-        service_mean_seconds=row.service_mean_seconds,
-        steal_mean_ratio=steal_mean,
-        steal_worst_window_ratio=steal_worst,
-        calibration_before_seconds=environment.get("canary_before_seconds"),
-        # the key keeps the old name of the CPU calibration, so that old runs can be read
-        calibration_after_seconds=environment.get("canary_after_seconds"),
-        calibration_usual_seconds=usual_calibration_seconds,
-        clock_offset_seconds=during.clock_offset(),
-        other_cpu_ratio=resources.other_cpu_ratio(*window),
-        ffmpeg_cpu_seconds=_counted_cpu_seconds(recorded),
-        skewed_stamps=throughput.skewed_stamps(measured.cycles),
-        duplicate_deliveries=row.duplicates,
-        unfinished_videos=recorded.video_counts.waiting + recorded.video_counts.in_flight,
-        generator_limited=offered.generator_limited if offered else None,
-        littles_law=little.agreement,
-    )
-
-
-def _counted_cpu_seconds(recorded: RecordedRun) -> Floats:
-    """Return ffmpeg's CPU seconds of each counted execution, without the unknown values."""
-    seconds = recorded.ffmpeg_cpu_seconds[recorded.executions.counted]
-    return seconds[np.isfinite(seconds)]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 import click
 
-from capacity.analysis.measured_run import measure
+from capacity.analysis.load_and_analyse import analyse_runs
 from capacity.commands.options import Finite, json_option, lang_option, run_ids, with_examples
 from capacity.commands.rendering import print_json
 from capacity.estimators.comparison import (
@@ -16,6 +16,7 @@ from capacity.estimators.comparison import (
     Comparison,
     Gate,
     NotComparable,
+    SingleRun,
     compare_runs,
     compare_single_runs,
     different_conditions,
@@ -23,7 +24,7 @@ from capacity.estimators.comparison import (
 )
 from capacity.estimators.reason import Reason
 from capacity.report.messages import sentence
-from capacity.runs.recorded_run import find_run, load_run
+from capacity.runs.conditions import Conditions
 from capacity.runs.result_row import ResultRow
 from capacity.runs.sessions import open_store, reading
 from capacity.table.number_format import interval_text, percent, significant
@@ -31,6 +32,8 @@ from core.errors import ExitCode, UsageError
 from core.language import Language, Text
 from core.settings import Settings
 
+ROW_CONDITIONS = ("mode", "slots")
+CONDITIONS = (*(field.name for field in fields(Conditions)), *ROW_CONDITIONS)
 VERDICTS = {
     Gate.PASS: Text("B no es más lento que A", "B is not slower than A"),
     Gate.FAIL: Text("B es más lento que A", "B is slower than A"),
@@ -41,19 +44,38 @@ VERDICTS = {
 MORE_RUNS = Text("haga {} pruebas más por lado", "run {} more per side")
 
 
-@click.command(epilog=with_examples("compare RUN_A1,RUN_A2,RUN_A3 RUN_B1,RUN_B2,RUN_B3", "compare A B --margin 0.03"))
+@click.command(
+    epilog=with_examples(
+        "compare RUN_A1,RUN_A2,RUN_A3 RUN_B1,RUN_B2,RUN_B3",
+        "compare A B --margin 0.03",
+        "compare A1,A2 B1,B2 --allow ffmpeg",
+    )
+)
 @click.argument("a", metavar="RUN[,RUN…]")
 @click.argument("b", metavar="RUN[,RUN…]")
 @click.option("--margin", type=Finite(0, 0.5), default=MARGIN, show_default=True, help="Allowed loss.")
+@click.option(
+    "--allow",
+    "allowed",
+    multiple=True,
+    metavar="NAME",
+    help=f"Condition that may differ between the sides, such as ffmpeg; repeatable: {', '.join(sorted(CONDITIONS))}.",
+)
 @click.option("--run-deviation", type=Finite(0), help="Standard deviation of ln X_sat of 5 or more runs.")
 @json_option
 @lang_option
-def compare(a: str, b: str, margin: float, run_deviation: float | None, as_json: bool, lang: Language) -> None:
+def compare(
+    a: str, b: str, margin: float, allowed: tuple[str, ...], run_deviation: float | None, as_json: bool, lang: Language
+) -> None:
     """Compare X_sat of the runs A with that of the runs B.
+
+    Runs under different conditions are not compared, unless --allow names the condition that was changed on purpose.
+    Within a side the conditions are equal. Invalid runs are not compared.
 
     Exit codes: 0 B is not slower, 1 slower, inconclusive or not comparable, 2 wrong input.
     """
-    comparison = _compare(*_sides(a, b), margin, run_deviation)
+    _require_conditions(allowed)
+    comparison = _compare(_sides(a, b), margin, run_deviation, allowed)
     if as_json:
         print_json({"comparison": comparison}, lang)
     else:
@@ -69,42 +91,55 @@ def _sides(a: str, b: str) -> tuple[list[str], list[str]]:
     return both
 
 
-def _compare(a: Sequence[str], b: Sequence[str], margin: float, run_deviation: float | None) -> Comparison:
-    with reading(open_store(Settings.from_process())) as session:
-        rows = [[measure(load_run(session, find_run(session, run_id))).row for run_id in side] for side in (a, b)]
-    reason = _reason_against(rows)
+def _require_conditions(names: Sequence[str]) -> None:
+    if unknown := [name for name in names if name not in CONDITIONS]:
+        allowed = f"give one of {', '.join(sorted(CONDITIONS))}"
+        raise UsageError("--allow", "there is no such condition", allowed, value=", ".join(unknown))
+
+
+def _compare(
+    sides: tuple[Sequence[str], Sequence[str]], margin: float, run_deviation: float | None, allowed: Sequence[str]
+) -> Comparison:
+    settings = Settings.from_process()
+    with reading(open_store(settings)) as session:
+        rows = [[run.row for run in analyse_runs(session, settings, side)] for side in sides]
+    reason = _reason_against(rows, allowed)
     if reason is not None:
         return not_comparable(reason)
-    capacity_a, capacity_b = ([row.x_sat_per_minute or 0.0 for row in side] for side in rows)
-    if len(capacity_a) == len(capacity_b) == 1:
-        first = rows[0][0]
-        return compare_single_runs(
-            capacity_a[0],
-            capacity_b[0],
-            run_deviation=run_deviation,
-            cv=first.service_cv or 0.0,
-            videos=first.done,
-            margin=margin,
-        )
-    return compare_runs(capacity_a, capacity_b, margin)
+    a, b = ([_single(row) for row in side] for side in rows)
+    if len(a) == len(b) == 1:
+        return compare_single_runs(a[0], b[0], run_deviation=run_deviation, margin=margin)
+    return compare_runs([run.per_minute for run in a], [run.per_minute for run in b], margin)
 
 
-def _reason_against(rows: Sequence[Sequence[ResultRow]]) -> Reason | None:
+def _single(row: ResultRow) -> SingleRun:
+    return SingleRun(row.run_id, row.x_sat_per_minute or 0.0, row.service_cv, row.done)
+
+
+def _reason_against(rows: Sequence[Sequence[ResultRow]], allowed: Sequence[str]) -> Reason | None:
     """Return the reason why these runs must not be compared, or None.
 
-    The reasons are an unknown X_sat, an incomplete run, and different conditions.
+    The reasons are an invalid run, an unknown X_sat, an incomplete run, and different conditions.
     """
     for row in (row for side in rows for row in side):
+        if row.validity.is_invalid:
+            return Reason(NotComparable.INVALID_RUN, {"run_id": row.run_id, "reasons": list(row.validity.reasons)})
         if row.x_sat_per_minute is None:
             return Reason(NotComparable.NO_X_SAT, {"run_id": row.run_id})
         if row.done < row.count:
             return Reason(NotComparable.INCOMPLETE_RUN, {"run_id": row.run_id})
-    first, *others = [_conditions(row) for side in rows for row in side]
-    return next((reason for other in others if (reason := different_conditions(first, other))), None)
+    return _difference(rows, allowed)
+
+
+def _difference(rows: Sequence[Sequence[ResultRow]], allowed: Sequence[str]) -> Reason | None:
+    """Return the conditions that differ within a side, or between the sides without being allowed to."""
+    (first, *rest), (other, *others) = ([_conditions(row) for row in side] for side in rows)
+    pairs = [(first, row, ()) for row in rest] + [(other, row, ()) for row in others] + [(first, other, allowed)]
+    return next((reason for a, b, names in pairs if (reason := different_conditions(a, b, names))), None)
 
 
 def _conditions(row: ResultRow) -> dict[str, Any]:
-    return asdict(row.conditions) | {"mode": row.mode, "slots": row.slots}
+    return {name: getattr(row if name in ROW_CONDITIONS else row.conditions, name) for name in CONDITIONS}
 
 
 def _verdict(comparison: Comparison, lang: Language) -> str:

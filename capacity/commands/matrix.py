@@ -10,13 +10,14 @@ import click
 from capacity.commands.options import json_option, lang_option, profile_option, with_examples
 from capacity.commands.progress import progress_bar
 from capacity.commands.rendering import print_json
+from capacity.diagnosis.validity import Level
 from capacity.experiments.matrix_plan import Basis, MatrixPlan, PlannedRun, Prediction, ordered_runs
 from capacity.experiments.matrix_run import MatrixRun
 from capacity.experiments.run_launcher import RunLauncher
 from capacity.runs.result_row import ResultRow
 from capacity.table.cells import key_of
 from capacity.table.number_format import number
-from capacity.table.phrases import plural
+from capacity.table.phrases import plural, validity_text
 from capacity.table.table_text import capacity_text, csv_row, markdown, sources
 from core.cli import env_option
 from core.errors import AforoError, RunFailed, UsageError
@@ -51,6 +52,7 @@ BASES = {
 @env_option("--repeats", "REPEATS", "Runs per cell", default=1, type=click.IntRange(1))
 @env_option("--rate", "RATE", "Videos per minute of a sustained run, or auto for 0.8 X_sat", default="10")
 @env_option("--adaptive", "ADAPTIVE", "Stop a burst early, at ±5 % from 12 videos on", is_flag=True, metavar=None)
+@env_option("--warmup", "WARMUP", "Before each run, two unmeasured videos per slot", is_flag=True, metavar=None)
 @profile_option
 @click.option("--plan-only", is_flag=True, help="Print the plan; start no run and change none.")
 @json_option
@@ -143,6 +145,8 @@ def _line(matrix_run: MatrixRun, planned: PlannedRun, result: ResultRow | AforoE
     figures = f"X {number(result.x, lang)}/min"
     if result.x_sat_per_minute is not None:
         figures += f" · X_sat {capacity_text(result.x_sat_per_minute, result.x_sat_interval, lang)}/min"
+    if result.validity.level is not Level.VALID:
+        figures += f" · {validity_text(result.validity, lang)}"
     return f"{start}: {figures} · {_eta(matrix_run.remaining_time(), lang)}"
 
 

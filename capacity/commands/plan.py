@@ -12,6 +12,7 @@ import click
 from capacity.analysis.load_and_analyse import load_rows
 from capacity.commands.options import Command, Finite, json_option, lang_option, run_ids, setting_option, with_examples
 from capacity.commands.rendering import LabelledValue, print_facts, print_json
+from capacity.diagnosis.validity import combined
 from capacity.estimators.reason import Reason
 from capacity.report.messages import SHARED_PARTS
 from capacity.runs.result_row import ResultRow
@@ -135,11 +136,18 @@ def _demand(
 
 
 def _measured(runs: str) -> ResultRow:
-    """Return the run with the highest X_sat among the runs with these ids."""
+    """Return, of the given runs, the run with the highest X_sat, of the valid runs if there are any.
+
+    Raise UsageError if all are invalid or have no service time.
+    """
     rows = [row for row in load_rows(run_ids(runs)) if row.service_mean_seconds is not None]
     if not rows:
         raise UsageError("plan --runs", "none of the runs has a service time", "give runs that finished videos")
-    return max(rows, key=lambda row: row.x_sat_per_minute or 0.0)
+    usable = [row for row in rows if not row.validity.is_invalid]
+    if not usable:
+        why = f"no run is valid ({', '.join(combined(row.validity for row in rows).reasons)})"
+        raise UsageError("plan --runs", why, "see `make report` for the reasons, and measure again", value=runs)
+    return max(usable, key=lambda row: (-row.validity.level.rank, row.x_sat_per_minute or 0.0))
 
 
 def _economy(planned: WorkerPlan, price: float | None, backlog: int, assumptions: ScaleAssumptions) -> dict[str, Any]:

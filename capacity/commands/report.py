@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -15,6 +16,7 @@ from capacity.commands.rendering import print_json
 from capacity.experiments.run_launcher import RunLauncher
 from capacity.report.statements import missing_capacity
 from capacity.report.terminal import render_terminal
+from capacity.report.to_json import row_to_json
 from capacity.runs.recorded_run import find_run
 from capacity.runs.sessions import reading
 from core.errors import RunFailed
@@ -60,17 +62,18 @@ def _analyse_recorded(launcher: RunLauncher, run_id: str | None, tasks_log: str 
     with reading(launcher.sessions) as session:
         recorded = find_run(session, run_id, tasks_log)
         recording_rules.wait_settled(session, recorded, launcher.settings.prometheus.url)
+    launcher.count_messages(recorded.id)
     return launcher.analyse(recorded.id).run(recorded.id)
 
 
-def analysis_as_json(analysis: RunAnalysis) -> dict[str, object]:
+def analysis_as_json(analysis: RunAnalysis, lang: Language) -> dict[str, object]:
     """Return the result row and the derived figures of a run as JSON values."""
-    row = {name: getattr(analysis.row, name) for name in analysis.row.__dataclass_fields__}
-    return row | {
+    return row_to_json(analysis.row, lang) | {
         "x_sat_missing": missing_capacity(analysis),
         "service": analysis.service,
         "parts": analysis.parts,
         "conservation": analysis.recorded.video_counts,
+        "conservation_check": {"holds": analysis.conservation.holds} | asdict(analysis.conservation),
         "littles_law": analysis.little,
         "stability_evidence": analysis.stability,
         "offered": analysis.offered,
@@ -82,7 +85,7 @@ def analysis_as_json(analysis: RunAnalysis) -> dict[str, object]:
 
 def _print(analysis: RunAnalysis, as_json: bool, lang: Language) -> None:
     if as_json:
-        print_json(analysis_as_json(analysis), lang)
+        print_json(analysis_as_json(analysis, lang), lang)
     else:
         click.echo(render_terminal(analysis, lang))
 

@@ -10,10 +10,12 @@ import click
 from capacity.commands.options import json_option, lang_option, profile_option, with_examples
 from capacity.commands.progress import progress_bar
 from capacity.commands.rendering import print_json
+from capacity.diagnosis.validity import Level
 from capacity.estimators.stability import Stability
 from capacity.experiments.rate_search import RateSearch, SearchStep, StepResult, advance, next_step
 from capacity.experiments.run_launcher import RunLauncher, RunRequest
 from capacity.table.number_format import number
+from capacity.table.phrases import validity_text
 from core.cli import env_option
 from core.errors import RunFailed
 from core.language import MODE_NAMES, STABILITY_NAMES, Language, Text
@@ -37,7 +39,8 @@ RESULT = Text(
 def search(size: str, concurrency: int, profile: str, refine: bool, as_json: bool, lang: Language) -> None:
     """Find the highest rate that a sustained run shows to be stable.
 
-    The first run is a burst. Then sustained runs check rates from 95 % of the burst's X_sat downwards.
+    The first run is a burst. Then sustained runs check rates from 95 % of its X_sat downwards. An invalid run is
+    repeated once, and a second one ends the search.
 
     Exit codes: 0 a rate was verified, 1 none was, 2 wrong input.
     """
@@ -49,7 +52,8 @@ def search(size: str, concurrency: int, profile: str, refine: bool, as_json: boo
     _fail_without_rate(result, size)
     if as_json:
         cell = {"size": size, "concurrency": concurrency}
-        print_json({**cell, "search": result, "cost_seconds": result.cost_seconds}, lang)
+        judged = {"validity": result.validity.level, "validity_reasons": list(result.validity.reasons)}
+        print_json({**cell, "search": result, "cost_seconds": result.cost_seconds, **judged}, lang)
     else:
         click.echo(_summary(result, lang))
 
@@ -64,6 +68,9 @@ def _search(state: RateSearch, run: Callable[[SearchStep], StepResult], lang: La
 
 
 def _fail_without_rate(result: RateSearch, size: str) -> None:
+    if result.failed and (last := result.results[-1]).validity.is_invalid:
+        why = f"a run was invalid twice ({', '.join(last.validity.reasons)})"
+        raise RunFailed("search", why, "look at its report, and search again", value=size)
     if result.failed:
         raise RunFailed("search", "the burst gave no X_sat", "see `make logs`", value=size)
     if result.stable_per_minute is None:
@@ -81,21 +88,23 @@ def _run(launcher: RunLauncher, step: SearchStep, cell: tuple[str, int, str], la
         row = launcher.run(request, progress)
     verdict = Stability(row.stability) if row.stability else None
     capacity = row.x_sat_per_minute if step.kind is Mode.BURST else None
-    return StepResult(step, time.monotonic() - started, capacity, verdict)
+    return StepResult(step, time.monotonic() - started, capacity, verdict, row.validity)
 
 
 def _summary(result: RateSearch, lang: Language) -> str:
-    return RESULT.to(lang).format(
+    text = RESULT.to(lang).format(
         rate=number(result.stable_per_minute, lang),
         capacity=number(result.capacity_per_minute, lang),
         minutes=number(result.cost_seconds / 60, lang, 1),
     )
+    return text if result.validity.level is Level.VALID else f"{text}; {validity_text(result.validity, lang)}"
 
 
 def _line(result: StepResult, lang: Language) -> str:
     capacity = f"X_sat {number(result.capacity_per_minute, lang)}/min"
     shown = STABILITY_NAMES[result.verdict].to(lang) if result.verdict else capacity
-    return f"{_label(result.trial, lang)}: {shown} ({result.cost_seconds:.0f} s)"
+    judged = "" if result.validity.level is Level.VALID else f"; {validity_text(result.validity, lang)}"
+    return f"{_label(result.trial, lang)}: {shown} ({result.cost_seconds:.0f} s){judged}"
 
 
 def _label(step: SearchStep, lang: Language) -> str:

@@ -33,6 +33,7 @@ def table(as_csv: bool, as_json: bool, lang: Language) -> None:
 
 
 def _row_as_json(cell: TableCell) -> dict[str, object]:
-    """Return the cell's row of the CSV table, with the run ids as lists."""
+    """Return the CSV's row with the run ids and the reasons as lists."""
     runs = {"runs": cell.runs, "x_sat_runs": cell.x_sat_runs}
-    return csv_row(cell) | {name: [run.run_id for run in members] for name, members in runs.items()}
+    lists = {name: [run.run_id for run in members] for name, members in runs.items()}
+    return csv_row(cell) | lists | {"validity_reasons": list(cell.validity.reasons)}

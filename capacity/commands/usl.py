@@ -114,7 +114,11 @@ def _input(file: Path | None, runs: str | None) -> FitInput:
         raise UsageError("usl", "it needs points from one source", "give FILE or --runs, not both")
     if file is not None:
         return FitInput(read_levels(file))
-    return levels_of_runs(load_rows(run_ids(runs or "")))
+    rows = load_rows(run_ids(runs or ""))
+    if invalid := [row.run_id for row in rows if row.validity.is_invalid]:
+        remedy = "leave it out, and see `make report` for the reasons"
+        raise UsageError("usl --runs", "an invalid run gives no level", remedy, value=", ".join(invalid))
+    return levels_of_runs(rows)
 
 
 def read_levels(file: Path) -> Levels:

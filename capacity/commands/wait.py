@@ -1,23 +1,45 @@
-"""`wait`: wait for the end of a run."""
+"""`wait`: wait for the end of a run, or for an empty queue."""
 
 from __future__ import annotations
 
 import click
 
-from capacity.commands.options import with_examples
+from capacity.commands.options import lang_option, with_examples
 from capacity.experiments.run_launcher import RunLauncher, no_progress
 from capacity.runs.recorded_run import find_run
 from capacity.runs.sessions import reading
+from core.errors import UsageError
+from core.language import Language, Text
+
+EARLIER_WORK = Text(
+    "unos {} mensajes de trabajo anterior en la cola: se retiran los de pruebas terminadas y se espera a los demás",
+    "about {} messages of earlier work in the queue: those of ended runs are cancelled, the others are waited for",
+)
 
 
-@click.command(epilog=with_examples("wait", "wait 20261124-051233-burst-50mb-c2"))
+@click.command(epilog=with_examples("wait", "wait 20261124-051233-burst-50mb-c2", "wait --queue"))
 @click.argument("run_id", required=False)
+@click.option("--queue", "for_queue", is_flag=True, help="Wait until the queue is empty instead, before a run.")
 @click.option(
     "--stuck-minutes", default=30.0, show_default=True, help="Give up after this time without any finished video."
 )
-def wait(run_id: str | None, stuck_minutes: float) -> None:
-    """Wait until every video of the run (default: the newest) is finished, then close the run."""
-    launcher = RunLauncher.open()
+@lang_option
+def wait(run_id: str | None, for_queue: bool, stuck_minutes: float, lang: Language) -> None:
+    """Wait until every video of the run (default: the newest) is finished, and close the run.
+
+    With --queue, take the queued videos of ended runs out of the queue, and wait until it holds no message.
+    """
+    launcher = RunLauncher.open(lang)
+    if for_queue:
+        return _empty_queue(launcher, run_id, stuck_minutes, lang)
     with reading(launcher.sessions) as session:
         existing_id = find_run(session, run_id).id
-    launcher.wait(existing_id, no_progress, stuck_minutes * 60)
+    return launcher.wait(existing_id, no_progress, stuck_minutes * 60)
+
+
+def _empty_queue(launcher: RunLauncher, run_id: str | None, stuck_minutes: float, lang: Language) -> None:
+    if run_id is not None:
+        raise UsageError("wait", "--queue concerns no run", "leave the run out", value=run_id)
+    if messages := launcher.messages():
+        click.echo(EARLIER_WORK.to(lang).format(messages), err=True)
+    launcher.wait_for_empty_queue(stuck_minutes * 60)

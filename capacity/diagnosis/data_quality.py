@@ -12,6 +12,7 @@ from scipy import stats
 from capacity.estimators.interval import Floats
 from capacity.estimators.littles_law import Agreement
 from capacity.estimators.reason import Reason
+from capacity.estimators.throughput import COLD_GENERATIONS, FEWEST_GENERATIONS
 
 STEAL_WARNING = 0.02
 STEAL_LIMIT = 0.05
@@ -29,7 +30,6 @@ AUTOCORRELATION_LIMIT = 0.3
 AUTOCORRELATION_VIDEOS = 30
 TREND_LIMIT = 0.10
 TREND_P_VALUE = 0.01
-FEW_GENERATIONS = 3
 
 
 class Severity(StrEnum):
@@ -59,6 +59,18 @@ class Problem(StrEnum):
     FEW_VIDEOS = "few_videos"
     AUTOCORRELATION = "autocorrelation"
     DRIFT = "drift"
+    OVERLAPPING_EXECUTIONS = "overlapping_executions"
+    FASTER_THAN_SERVICE = "faster_than_service"
+    IDLE_SLOTS = "idle_slots"
+    WORK_DONE_TWICE = "work_done_twice"
+    LOST_EXECUTIONS = "lost_executions"
+    RETRIED_EXECUTIONS = "retried_executions"
+    LOST_MESSAGES = "lost_messages"
+    OTHER_MESSAGES = "other_messages"
+    SOURCES_DISAGREE = "sources_disagree"
+    INTERRUPTED = "interrupted"
+    FAILED_VIDEOS = "failed_videos"
+    COLD_START = "cold_start"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +108,21 @@ class RunFacts:
     unfinished_videos: int = 0
     generator_limited: bool | None = None
     littles_law: Agreement = Agreement.UNKNOWN
+    #: why the recorded executions are impossible on the declared slots
+    impossible: Reason | None = None
+    superseded_executions: int = 0
+    lost_executions: int = 0
+    retried_executions: int = 0
+    #: videos without a final state and without a message
+    lost_messages: int | None = None
+    #: messages that were in the queue before the run, and executions of other runs during it
+    earlier_messages: int | None = None
+    other_executions: int = 0
+    sources_agree: bool | None = None
+    is_finished: bool = True
+    failed_videos: int = 0
+    #: X_sat includes the first video of each slot, although these slots had to start
+    includes_cold_start: bool = False
 
 
 def quality_warnings(facts: RunFacts) -> tuple[QualityWarning, ...]:
@@ -200,8 +227,8 @@ def _little(facts: RunFacts) -> Iterator[QualityWarning]:
 
 def _size(facts: RunFacts) -> Iterator[QualityWarning]:
     count = facts.cycle_seconds.size
-    if 0 < count < FEW_GENERATIONS * facts.slots:
-        values = {"videos": count, "slots": facts.slots, "generations_needed": FEW_GENERATIONS}
+    if 0 < count < FEWEST_GENERATIONS * facts.slots:
+        values = {"videos": count, "slots": facts.slots, "generations_needed": FEWEST_GENERATIONS}
         yield _warning(Problem.FEW_VIDEOS, False, **values)
 
 
@@ -220,11 +247,48 @@ def _sequence(facts: RunFacts) -> Iterator[QualityWarning]:
         yield _warning(Problem.DRIFT, True, change_ratio=change, p_value=p_value)
 
 
+def _impossible(facts: RunFacts) -> Iterator[QualityWarning]:
+    if facts.impossible is not None:
+        problem = Problem(facts.impossible.code.value)
+        yield QualityWarning(problem, Severity.INVALID, Reason(problem, facts.impossible.values))
+
+
+def _executions(facts: RunFacts) -> Iterator[QualityWarning]:
+    """Check for executions that took slot time and gave no video."""
+    if facts.superseded_executions:
+        yield _warning(Problem.WORK_DONE_TWICE, True, executions=facts.superseded_executions)
+    if facts.lost_executions:
+        yield _warning(Problem.LOST_EXECUTIONS, True, executions=facts.lost_executions)
+    if facts.retried_executions:
+        yield _warning(Problem.RETRIED_EXECUTIONS, False, executions=facts.retried_executions)
+
+
+def _conservation(facts: RunFacts) -> Iterator[QualityWarning]:
+    if facts.lost_messages:
+        yield _warning(Problem.LOST_MESSAGES, True, videos=facts.lost_messages)
+    if facts.earlier_messages or facts.other_executions:
+        values = {"messages": facts.earlier_messages, "executions": facts.other_executions}
+        yield _warning(Problem.OTHER_MESSAGES, True, **values)
+    if facts.sources_agree is False:
+        yield _warning(Problem.SOURCES_DISAGREE, True)
+
+
+def _completeness(facts: RunFacts) -> Iterator[QualityWarning]:
+    if not facts.is_finished:
+        yield _warning(Problem.INTERRUPTED, False)
+    if facts.failed_videos:
+        yield _warning(Problem.FAILED_VIDEOS, False, videos=facts.failed_videos)
+    if facts.includes_cold_start and facts.cycle_seconds.size >= FEWEST_GENERATIONS * facts.slots:
+        videos, needed = facts.cycle_seconds.size, COLD_GENERATIONS * facts.slots
+        yield _warning(Problem.COLD_START, False, videos=videos, slots=facts.slots, videos_needed=needed)
+
+
 def _warning(name: Problem, severe: bool, **values: float | None) -> QualityWarning:
     return QualityWarning(name, Severity.INVALID if severe else Severity.WARNING, Reason(name, values))
 
 
 _CHECKS = (
+    _impossible,
     _steal,
     _calibration,
     _clock,
@@ -236,4 +300,7 @@ _CHECKS = (
     _little,
     _size,
     _sequence,
+    _executions,
+    _conservation,
+    _completeness,
 )

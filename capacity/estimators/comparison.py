@@ -7,7 +7,7 @@ call up to 40 % of equal systems different. The statistic of a run is ln X_sat.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -37,6 +37,8 @@ class NotComparable(StrEnum):
 
     TOO_FEW_RUNS = "too_few_runs"
     NO_HISTORY = "no_history"
+    NO_VARIANCE = "no_variance"
+    INVALID_RUN = "invalid_run"
     NO_X_SAT = "no_x_sat"
     INCOMPLETE_RUN = "incomplete_run"
     DIFFERENT_CONDITIONS = "different_conditions"
@@ -68,18 +70,37 @@ def compare_runs(a: Sequence[float], b: Sequence[float], margin: float = MARGIN)
     return _judged(*_welch_ratio(log_a, log_b), margin)
 
 
-def compare_single_runs(
-    a: float, b: float, *, run_deviation: float | None, cv: float, videos: int, margin: float = MARGIN
-) -> Comparison:
-    """Compare X_sat of one run per side.
+@dataclass(frozen=True, slots=True)
+class SingleRun:
+    """X_sat of one run, with the number of its videos and the CV of their service time; a CV of None is unknown."""
 
-    The interval comes from the deviation of ln X_sat between at least five earlier runs.
+    run_id: str
+    per_minute: float
+    cv: float | None
+    videos: int
+
+    @property
+    def variance(self) -> float:
+        """Return the variance of ln X_sat from the spread of the videos; NaN if unknown."""
+        return self.cv**2 / self.videos if self.cv is not None and self.videos else math.nan
+
+
+def compare_single_runs(
+    a: SingleRun, b: SingleRun, *, run_deviation: float | None, margin: float = MARGIN
+) -> Comparison:
+    """Compare one run per side, by the run-to-run deviation of ln X_sat over at least five earlier runs.
+
+    The variance of the ratio has the deviation twice, and the spread of the videos of each side.
     """
     if run_deviation is None:
         return not_comparable(Reason(NotComparable.NO_HISTORY, {"history_runs_needed": HISTORY_RUNS}), EXTRA_RUNS)
-    half = float(stats.norm.ppf(0.975)) * math.sqrt(2 * (run_deviation**2 + cv**2 / videos))
-    middle = math.log(b / a)
-    return _judged(b / a, Interval(math.exp(middle - half), math.exp(middle + half)), margin)
+    unknown = next((run.run_id for run in (a, b) if math.isnan(run.variance)), None)
+    if unknown is not None:
+        return not_comparable(Reason(NotComparable.NO_VARIANCE, {"run_id": unknown}))
+    half = float(stats.norm.ppf(0.975)) * math.sqrt(2 * run_deviation**2 + a.variance + b.variance)
+    middle = math.log(b.per_minute / a.per_minute)
+    ratio = b.per_minute / a.per_minute
+    return _judged(ratio, Interval(math.exp(middle - half), math.exp(middle + half)), margin)
 
 
 def judge_ratio(ratio: float, interval: Interval, margin: float = MARGIN) -> Gate:
@@ -96,9 +117,11 @@ def not_comparable(reason: Reason, extra_runs: int = 0) -> Comparison:
     return Comparison(Gate.NOT_COMPARABLE, None, None, reason, extra_runs)
 
 
-def different_conditions(a: Mapping[str, object], b: Mapping[str, object]) -> Reason | None:
-    """Return the conditions of host and configuration that differ. Return None when all are equal."""
-    names = sorted(name for name in a.keys() | b.keys() if a.get(name) != b.get(name))
+def different_conditions(
+    a: Mapping[str, object], b: Mapping[str, object], allowed: Collection[str] = ()
+) -> Reason | None:
+    """Return the conditions of host and configuration that differ and are not allowed to; None without any."""
+    names = sorted(name for name in a.keys() | b.keys() if name not in allowed and a.get(name) != b.get(name))
     if not names:
         return None
     pairs = {name: (a.get(name), b.get(name)) for name in names}

@@ -6,7 +6,7 @@ delivered twice has one entry in the per-video arrays and two executions, of whi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -15,14 +15,20 @@ from capacity.estimators.interval import (
     SECONDS_PER_MINUTE,
     Booleans,
     Floats,
-    Integers,
     Interval,
     quantile_interval,
     t_half_width,
 )
 from capacity.estimators.reason import Reason
+from capacity.estimators.slots import Executions, successors, working_slots
 
 SKEW_SECONDS = 1.0
+#: generations (videos per slot) from which the last `slots` executions are left out, and the interval holds
+FEWEST_GENERATIONS = 3
+#: generations from which the first execution of each slot is left out as well
+COLD_GENERATIONS = 4
+#: start and end of an execution are read from clocks; a smaller negative gap is not a contradiction
+CLOCK_RESOLUTION_RATIO = 0.001
 
 
 class NoCapacity(StrEnum):
@@ -31,33 +37,22 @@ class NoCapacity(StrEnum):
     NO_SECOND_GENERATION = "no_second_generation"
     NO_COMPLETED_VIDEO = "no_completed_video"
     CLOCK_SKEW = "clock_skew"
+    OVERLAPPING_EXECUTIONS = "overlapping_executions"
+    FASTER_THAN_SERVICE = "faster_than_service"
+    IDLE_SLOTS = "idle_slots"
+
+    @property
+    def is_impossible(self) -> bool:
+        """Return True if the records contradict themselves or the declared slots; such a run is invalid."""
+        return self not in {NoCapacity.NO_SECOND_GENERATION, NoCapacity.NO_COMPLETED_VIDEO}
 
 
-@dataclass(frozen=True, slots=True)
-class Executions:
-    """The executions of a run, in any order: message deliveries that a worker started.
+class FirstVideos(StrEnum):
+    """Treatment of the first video of each slot in X_sat; a cold start makes these videos slower."""
 
-    `slot` is any integer code of the worker and its slot, or None when it is unknown. `counted` is true for the
-    execution that completed its video first: failures and duplicates are load but not output.
-    """
-
-    started_at: Floats
-    ended_at: Floats
-    counted: Booleans
-    slot: Integers | None = None
-    uploaded_at: Floats | None = None
-
-    def finished(self) -> Executions:
-        """Return the executions with start and end times, in start order."""
-        finite = np.flatnonzero(np.isfinite(self.started_at) & np.isfinite(self.ended_at))
-        order = finite[np.lexsort((self.ended_at[finite], self.started_at[finite]))]
-        return Executions(
-            self.started_at[order],
-            self.ended_at[order],
-            self.counted[order],
-            None if self.slot is None else self.slot[order],
-            None if self.uploaded_at is None else self.uploaded_at[order],
-        )
+    LEFT_OUT = "left_out"
+    INCLUDED = "included"
+    WARM = "warm"  # the slots had processed warm-up videos before the run
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +70,15 @@ class Scenario:
 class SlotCycles:
     """Service time plus idle time with work waiting, per execution in start order.
 
-    `gap_seconds` is that idle time, NaN for the last execution of a slot.
+    `gap_seconds` is that idle time, NaN for the last execution of a slot. `is_first` marks the first execution of each
+    slot.
     """
 
     cycle_seconds: Floats
     gap_seconds: Floats
     service_seconds: Floats
     counted: Booleans
+    is_first: Booleans
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +91,7 @@ class SaturatedThroughput:
     per_minute: float | None
     interval: Interval | None
     reason: Reason | None = None
+    first_videos: FirstVideos | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,14 +135,15 @@ def scenario_sustained(
     return Scenario(_rate(inside.sum(), window_end - window_start), response)
 
 
-def slot_cycles(executions: Executions, slots: int) -> SlotCycles:
+def slot_cycles(executions: Executions, slots: int, slots_per_worker: int | None = None) -> SlotCycles:
     """Return the slot cycle per execution: service plus idle time of its slot while a video waited.
 
-    The last execution of a slot has no successor and takes the mean observed gap (0 when none was observed).
+    `slots_per_worker` is the declared number, by default all `slots`. The last execution of a slot has no successor and
+    takes the mean observed gap (0 when none was observed).
     """
     finished = executions.finished()
     service = finished.ended_at - finished.started_at
-    successor = _successors(finished, slots)
+    successor = successors(finished, slots, slots_per_worker or slots)
     gap = np.full(service.size, np.nan)
     followed = successor >= 0
     after = successor[followed]
@@ -153,25 +152,46 @@ def slot_cycles(executions: Executions, slots: int) -> SlotCycles:
         free_at = np.fmax(free_at, finished.uploaded_at[after])  # a slot with an empty queue has no work to start
     gap[followed] = finished.started_at[after] - free_at
     typical = float(gap[followed].mean()) if followed.any() else 0.0
-    return SlotCycles(service + np.where(followed, gap, typical), gap, service, finished.counted)
+    is_first = np.ones(service.size, dtype=bool)
+    is_first[after] = False
+    return SlotCycles(service + np.where(followed, gap, typical), gap, service, finished.counted, is_first)
 
 
-def saturated_throughput(executions: Executions, slots: int) -> SaturatedThroughput:
-    """Return X_sat from executions; the method is that of `saturated_throughput_of_cycles`."""
-    return saturated_throughput_of_cycles(slot_cycles(executions, slots), slots)
+def saturated_throughput(
+    executions: Executions, slots: int, slots_per_worker: int | None = None, *, is_warm: bool = False
+) -> SaturatedThroughput:
+    """Return X_sat from executions; the method is that of `saturated_throughput_of_cycles`.
+
+    X_sat is refused if a declared slot never worked. That is for runs in which messages waited.
+    """
+    cycles = slot_cycles(executions, slots, slots_per_worker)
+    working = working_slots(executions, slots, slots_per_worker or slots)
+    saturated = saturated_throughput_of_cycles(cycles, slots, is_warm=is_warm)
+    if working == slots or saturated.per_minute is None or cycles.cycle_seconds.size < FEWEST_GENERATIONS * slots:
+        return saturated
+    values = {"working": working, "slots": slots, "working_per_minute": saturated.per_minute}
+    return SaturatedThroughput(None, None, Reason(NoCapacity.IDLE_SLOTS, values))
 
 
-def saturated_throughput_of_cycles(cycles: SlotCycles, slots: int) -> SaturatedThroughput:
+def saturated_throughput_of_cycles(cycles: SlotCycles, slots: int, *, is_warm: bool = False) -> SaturatedThroughput:
     """Return X_sat = slots / mean slot cycle per completed video, with its t interval.
 
     Executions are selected by start rank, which does not depend on their own duration. The last `slots` of them run
-    in an emptying machine and are left out once there are three generations. X_sat is unknown for N <= slots.
+    in an emptying machine and are left out from three generations on. The first of each slot may include a cold start
+    and are left out from four generations on, unless the slots are warm. X_sat is unknown for N <= slots, and refused
+    for records that no slot can have.
     """
     count = cycles.cycle_seconds.size
     if count <= slots:
         return _unknown(NoCapacity.NO_SECOND_GENERATION, executions=count, slots=slots)
-    used = slice(0, count - slots) if count >= 3 * slots else slice(None)
-    return _from_cycles(cycles.cycle_seconds[used], cycles.counted[used], slots)
+    if overlaps := int(np.count_nonzero(cycles.gap_seconds < -SKEW_SECONDS)):
+        return _unknown(NoCapacity.OVERLAPPING_EXECUTIONS, executions=overlaps, slots=slots)
+    first_videos = _treatment(count, slots, is_warm)
+    used = np.arange(count) < (count - slots if count >= FEWEST_GENERATIONS * slots else count)
+    if first_videos is FirstVideos.LEFT_OUT:
+        used &= ~cycles.is_first
+    saturated = _from_cycles(cycles.cycle_seconds[used], cycles.counted[used], slots)
+    return _possible(replace(saturated, first_videos=first_videos), cycles, used, slots)
 
 
 def filling_efficiency(scenario_per_minute: float, saturated_per_minute: float | None) -> float:
@@ -221,23 +241,22 @@ def _rate(count: float, seconds: float) -> float:
     return SECONDS_PER_MINUTE * float(count) / seconds if seconds > 0 else float("nan")
 
 
-def _successors(finished: Executions, slots: int) -> Integers:
-    """Return, for each execution, the position of the slot's next execution; -1 for none.
+def _treatment(count: int, slots: int, is_warm: bool) -> FirstVideos:
+    if is_warm:
+        return FirstVideos.WARM
+    return FirstVideos.LEFT_OUT if count >= COLD_GENERATIONS * slots else FirstVideos.INCLUDED
 
-    Executions are in start order. Recycled processes (more ids than slots) and unknown ids are chained by rank:
-    the k-th end frees the place that the (k+slots)-th start takes. The sum of the gaps, hence X_sat over all
-    executions, is the same for every chaining once each slot has started before any takes its second execution.
-    """
-    successor = np.full(finished.started_at.size, -1, dtype=np.int64)
-    if finished.slot is None or np.unique(finished.slot).size > slots:
-        by_end = np.argsort(finished.ended_at, kind="stable")
-        taken = np.arange(slots, by_end.size)
-        successor[by_end[: taken.size]] = taken
-        return successor
-    by_slot = np.argsort(finished.slot, kind="stable")
-    same = finished.slot[by_slot][:-1] == finished.slot[by_slot][1:]
-    successor[by_slot[:-1][same]] = by_slot[1:][same]
-    return successor
+
+def _possible(saturated: SaturatedThroughput, cycles: SlotCycles, used: Booleans, slots: int) -> SaturatedThroughput:
+    """Refuse an X_sat above 60 * slots / mean service time of the same executions, its largest possible value."""
+    if saturated.per_minute is None:
+        return saturated
+    service = float(cycles.service_seconds[used].mean()) / float(cycles.counted[used].mean())
+    bound = SECONDS_PER_MINUTE * slots / service if service > 0 else 0.0
+    if saturated.per_minute <= bound * (1 + CLOCK_RESOLUTION_RATIO):
+        return saturated
+    values = {"x_sat_per_minute": saturated.per_minute, "most_per_minute": bound}
+    return SaturatedThroughput(None, None, Reason(NoCapacity.FASTER_THAN_SERVICE, values))
 
 
 def _unknown(code: NoCapacity, **values: int) -> SaturatedThroughput:

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 
 from capacity.estimators.interval import Floats, t_half_width
-from capacity.estimators.throughput import Executions, slot_cycles
+from capacity.estimators.slots import Executions
+from capacity.estimators.throughput import COLD_GENERATIONS, slot_cycles
 from core.database import Sessions
 from core.models import RunRow, VideoRow
 from core.video import VideoState
@@ -38,11 +39,13 @@ BATCH_MESSAGES = 10
 def knows_enough(executions: Executions, slots: int, unfinished_since: float | None) -> bool:
     """Return True if a running burst may stop, because its X_sat is known precisely enough.
 
-    The decision uses only the executions that started before the first unfinished execution.
+    The decision uses only the executions that started before the first unfinished execution, without the first of each
+    slot. These are the ones that X_sat is computed from if the burst stops now, because those in flight still end.
     """
     cycles = slot_cycles(executions, slots)
     before = executions.finished().started_at < (math.inf if unfinished_since is None else unfinished_since)
-    return may_stop(cycles.cycle_seconds[before])
+    fewest = max(MINIMUM_VIDEOS, (COLD_GENERATIONS - 2) * slots)
+    return may_stop(cycles.cycle_seconds[before & ~cycles.is_first], fewest)
 
 
 def may_stop(cycle_seconds: Floats, minimum: int = MINIMUM_VIDEOS, target: float = TARGET_PRECISION) -> bool:
@@ -136,12 +139,24 @@ class QueuedVideos:
     def _remove(self, video_id: str, run_id: str) -> bool:
         unclaimed = (VideoRow.id == video_id, VideoRow.state == VideoState.UPLOADED, VideoRow.execution_number == 0)
         with self.sessions.begin() as session:
+            uploaded_at = session.scalar(select(VideoRow.uploaded_at).where(*unclaimed))
             if not session.execute(delete(VideoRow).where(*unclaimed)).rowcount:  # type: ignore[attr-defined]
                 return False
             run = session.get_one(RunRow, run_id, with_for_update=True)
-            run.environment = {"asked_count": run.count, **run.environment}
+            run.environment = _after_cancelling(run, uploaded_at or run.created_at)
             run.count -= 1
             return True
+
+
+def _after_cancelling(run: RunRow, uploaded_at: float) -> dict[str, Any]:
+    """Return the environment of the run with the requested count and the mean upload time of cancelled videos.
+
+    S of an interrupted run needs the upload times: its cancelled videos have waited, too.
+    """
+    environment = {"asked_count": run.count, **run.environment}
+    before = environment["asked_count"] - run.count
+    mean = environment.get("cancelled_uploaded_at_mean", uploaded_at)
+    return environment | {"cancelled_uploaded_at_mean": mean + (uploaded_at - mean) / (before + 1)}
 
 
 def video_of(body: str) -> tuple[str, str]:

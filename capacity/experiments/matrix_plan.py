@@ -50,6 +50,7 @@ class MatrixPlan:
     adaptive: bool = False
     arrivals: int | None = None
     profile: str = "full"
+    warmup: bool = False
 
     @property
     def name(self) -> str:
@@ -57,7 +58,8 @@ class MatrixPlan:
 
         A matrix run with the same name resumes the earlier one. More cells or repeats do not change the name.
         """
-        how = (self.count, self.arrivals, self.rate_per_minute, self.adaptive, self.profile)
+        how = [self.count, self.arrivals, self.rate_per_minute, self.adaptive, self.profile]
+        how += ["warm-up"] if self.warmup else []
         return hashlib.sha256(json.dumps(how).encode()).hexdigest()[:8]
 
     def videos(self, mode: str) -> int:

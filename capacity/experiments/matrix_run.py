@@ -108,6 +108,7 @@ class MatrixRun:
             note=planned.note(plan),
             adaptive=plan.adaptive and burst,
             profile=plan.profile,
+            warmup=plan.warmup,
         )
 
     def _automatic_rate(self, planned: PlannedRun) -> float:
@@ -121,9 +122,9 @@ class MatrixRun:
         if same and (rate := self.rows[same[0]].rate_per_minute):
             return rate
         burst = self._burst_of(planned) if Mode.BURST in self.plan.modes else self._earlier_burst(planned)
-        if burst is None or burst.x_sat_per_minute is None:
+        if burst is None or burst.x_sat_per_minute is None or burst.validity.is_invalid:
             remedy = "use more COUNT, measure bursts too, or give a rate"
-            raise NoRate("RATE", "no burst of this cell has an X_sat", remedy, value="auto")
+            raise NoRate("RATE", "no valid burst of this cell has an X_sat", remedy, value="auto")
         return AUTOMATIC_SHARE * burst.x_sat_per_minute
 
     def _burst_of(self, planned: PlannedRun) -> ResultRow | None:
@@ -132,7 +133,8 @@ class MatrixRun:
     def _earlier_burst(self, planned: PlannedRun) -> ResultRow | None:
         """Return the newest complete burst of the cell, for a plan that has no bursts itself."""
         cell = size_label(parse_size(planned.size)), planned.concurrency, self.plan.profile
-        complete = (row for row in reversed(self._others) if row.is_complete and row.x_sat_per_minute)
+        usable = (row for row in reversed(self._others) if row.is_complete and not row.validity.is_invalid)
+        complete = (row for row in usable if row.x_sat_per_minute)
         return next((r for r in complete if (r.size_label, r.concurrency, r.conditions.profile) == cell), None)
 
     def _newest_run(self, planned: PlannedRun) -> str | None:

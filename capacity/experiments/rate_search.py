@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+from capacity.diagnosis.validity import Validity, combined
 from capacity.estimators.stability import Stability
 from core.run import Mode
 
@@ -28,12 +29,13 @@ class SearchStep:
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """Result and duration of a step. `capacity_per_minute` is X_sat, and only a burst has it."""
+    """Result, validity and duration of a step; `capacity_per_minute` is X_sat, of a burst only."""
 
     trial: SearchStep
     cost_seconds: float
     capacity_per_minute: float | None = None
     verdict: Stability | None = None
+    validity: Validity = Validity()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +54,24 @@ class RateSearch:
         """Return the duration of all steps."""
         return sum(result.cost_seconds for result in self.results)
 
+    @property
+    def validity(self) -> Validity:
+        """Return the worst validity of the results that the answer is made of; invalid ones are not used."""
+        return combined(result.validity for result in self.results if not result.validity.is_invalid)
+
 
 def next_step(search: RateSearch) -> SearchStep | None:
     """Return the next step of the search. Return None when the search has ended.
 
+    A step with an invalid result is repeated once.
     The first step is a burst. Then come rates from 0.95 of its X_sat down in steps of 0.05 until one run is stable.
     With `refine`, geometric bisection follows between the highest stable and the lowest unstable rate, until they are
     within 5 %.
     """
     if search.failed:
         return None
+    if search.results and search.results[-1].validity.is_invalid:
+        return search.results[-1].trial
     if search.capacity_per_minute is None:
         return SearchStep(Mode.BURST, BURST_VIDEOS)
     if (prolonged := _prolonged(search)) is not None:
@@ -73,9 +83,13 @@ def next_step(search: RateSearch) -> SearchStep | None:
 def advance(search: RateSearch, result: StepResult) -> RateSearch:
     """Return the state of the search after a step with this result.
 
-    A burst without X_sat ends the search. A second INCONCLUSIVE at one rate counts as not stable.
+    A burst without X_sat ends the search, and so does a second invalid result of one step. A second INCONCLUSIVE at one
+    rate counts as not stable.
     """
+    is_repeated = bool(search.results) and search.results[-1].validity.is_invalid
     search = replace(search, results=(*search.results, result))
+    if result.validity.is_invalid:
+        return replace(search, failed=is_repeated)
     rate = result.trial.rate_per_minute
     if rate is None:
         return replace(

@@ -60,6 +60,7 @@ class RunRequest:
     note: str = ""
     adaptive: bool = False
     profile: str | None = None
+    warmup: bool = False
 
 
 #: called with the number of finished and of expected videos
@@ -144,8 +145,7 @@ class RunLauncher:
                 run = find_run(session, run_id)
                 if run.status in FINAL_STATUSES:
                     return run.status == RunStatus.FINISHED
-                sent = select(func.count()).where(VideoRow.run_id == run_id, VideoRow.sent_at.is_not(None))
-                if session.scalar(sent) == run.count:
+                if self._is_sent(session, run):
                     return True
                 is_dead = run.is_dead(time.time())
             if is_dead:
@@ -155,9 +155,10 @@ class RunLauncher:
 
     def wait_for_empty_queue(self, stuck_seconds: float = STUCK_SECONDS) -> None:
         """Cancel the queued videos of interrupted runs, and wait until the queue holds no message."""
+        self._close_dead_runs()
         self._cancel_orphans()
         last, changed_at = -1, time.monotonic()
-        while (left := self._messages()) > 0:
+        while (left := self.messages()) > 0:
             if left != last:
                 last, changed_at = left, time.monotonic()
             if time.monotonic() - changed_at > stuck_seconds:
@@ -165,22 +166,60 @@ class RunLauncher:
                 raise MeasurementFailed("queue", why, "see `make logs`, or purge it", value=self.settings.queue.name)
             time.sleep(POLL_SECONDS)
 
+    def count_messages(self, run_id: str) -> None:
+        """Store how many messages SQS has, if videos of the run are open; they stay uncounted without SQS.
+
+        The messages are counted before the rows are read again, because a video ends before its message is deleted.
+        """
+        open_videos = select(func.count()).where(VideoRow.run_id == run_id, VideoRow.state.not_in(FINAL_STATES))
+        with reading(self.sessions) as session:
+            if not session.scalar(open_videos):
+                return
+        at = time.time()
+        try:
+            in_queue, dead = self.messages(), self._dead_letters()
+        except EnvironmentFault:
+            return
+        with self.sessions.begin() as session:
+            run = session.get_one(RunRow, run_id)
+            gained = max(0, dead - run.environment.get("dead_letters_before", 0))
+            counted = {"in_queue": in_queue, "dead_lettered": gained, "at": at}
+            run.environment = {**run.environment, "messages": counted}
+
     @cached_property
     def queued_videos(self) -> QueuedVideos:
         """Return the queued videos of the configured queue."""
         client = aws.client(self.settings, "sqs")
         return QueuedVideos(client, sqs_queue.find_queue(client, self.settings.queue.name), self.sessions)
 
+    @staticmethod
+    def _is_sent(session: Session, run: RunRow) -> bool:
+        sent = select(func.count()).where(VideoRow.run_id == run.id, VideoRow.sent_at.is_not(None))
+        return session.scalar(sent) == run.count
+
+    def _close_dead_runs(self) -> None:
+        """Close the runs whose injector was killed while sending, so that their queued videos are cancelled."""
+        with reading(self.sessions) as session:
+            active = list(session.scalars(select(RunRow).where(RunRow.status.not_in(FINAL_STATUSES))))
+            dead = [run.id for run in active if run.is_dead(time.time()) and not self._is_sent(session, run)]
+        for run_id in dead:
+            self._close(run_id)
+
     def _cancel_orphans(self) -> None:
         orphaned = select(VideoRow.run_id).join(RunRow).where(VideoRow.state == VideoState.UPLOADED)
         of_ended_runs = orphaned.where(RunRow.status.in_([RunStatus.INTERRUPTED, RunStatus.FAILED])).distinct()
         with reading(self.sessions) as session:
             run_ids = set(session.scalars(of_ended_runs))
-        if run_ids and self._messages():
+        if run_ids and self.messages():
             self.queued_videos.cancel(run_ids)
 
-    def _messages(self) -> int:
+    def messages(self) -> int:
+        """Return the number of messages in the queue, as SQS counts them approximately."""
         return sqs_queue.read_attributes(self.queued_videos.client, self.queued_videos.queue_url).total
+
+    def _dead_letters(self) -> int:
+        client = self.queued_videos.client
+        return sqs_queue.dead_letter_depth(client, sqs_queue.read_attributes(client, self.queued_videos.queue_url))
 
     def _knows_enough(self, run_id: str) -> bool:
         with reading(self.sessions) as session:
@@ -263,6 +302,8 @@ def _injector_options(request: RunRequest) -> list[str]:
         options += ["--rate", f"{request.rate_per_minute:.4f}"]
     if request.profile is not None:
         options += ["--profile", request.profile]
+    if request.warmup:
+        options += ["--warmup"]
     return options
 
 

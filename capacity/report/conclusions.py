@@ -13,7 +13,6 @@ from typing import Any
 from capacity.analysis.analysed_runs import AnalysedRuns
 from capacity.analysis.run_analysis import RunAnalysis
 from capacity.diagnosis.bottleneck import Cause
-from capacity.diagnosis.data_quality import is_valid
 from capacity.estimators.littles_law import Agreement
 from capacity.estimators.stability import Stability
 from capacity.report.scalability_curves import Curve, Point, curves
@@ -45,7 +44,7 @@ def conclusions(analysed: AnalysedRuns) -> Iterator[Conclusion]:
         yield from _of_curve(curve)
     yield from _of_sizes(sizes)
     for cell in analysed.cells:
-        if cell.key.mode == Mode.SUSTAINED and cell.runs[-1].is_complete:
+        if cell.key.mode == Mode.SUSTAINED and cell.runs[-1].is_complete and not cell.validity.is_invalid:
             yield _of_rate(cell)
     yield from _of_limits(analysed)
 
@@ -116,7 +115,7 @@ def _of_limits(analysed: AnalysedRuns) -> Iterator[Conclusion]:
 def _of_runs(runs: Sequence[RunAnalysis]) -> Iterator[Conclusion]:
     groups = {
         "unclear_limit": [run for run in runs if run.bottleneck.cause is Cause.UNCLEAR and not kept_up(run)],
-        "invalid_runs": [run for run in runs if not is_valid(run.warnings)],
+        "invalid_runs": [run for run in runs if run.row.validity.is_invalid],
         "no_littles_law": [run for run in runs if run.little.agreement is Agreement.UNKNOWN],
         "few_arrivals": [run for run in runs if run.stability is not None and not run.stability.long_enough],
     }

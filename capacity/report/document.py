@@ -12,16 +12,16 @@ from typing import Any
 from capacity.analysis.analysed_runs import AnalysedRuns
 from capacity.analysis.bottleneck_evidence import cell_evidence
 from capacity.analysis.run_analysis import RunAnalysis
-from capacity.diagnosis.data_quality import is_valid
+from capacity.diagnosis.validity import Level
 from capacity.report import conclusions, scalability_curves
 from capacity.report.messages import sentence
-from capacity.report.statements import best_sentence, limit_parts, machine
+from capacity.report.statements import CONSERVATION_NAMES, best_sentence, limit_parts, machine
 from capacity.report.template_loader import template
 from capacity.table.cells import TableCell
 from capacity.table.number_format import UNKNOWN, interval_text, number, percent
 from capacity.table.phrases import cell_name, spaced
 from capacity.table.table_text import capacity_text, markdown, sources
-from core.language import STABILITY_NAMES, Language
+from core.language import STABILITY_NAMES, VALIDITY_NAMES, Language
 from core.run import Mode
 
 LANG: Language = "es"
@@ -96,6 +96,8 @@ def _capacity(cell: TableCell, run: RunAnalysis) -> tuple[str, ...]:
     rho = "—" if verdict is None else interval_text(verdict.utilisation_interval, LANG)
     queue = "—" if verdict is None else STABILITY_NAMES[verdict.verdict].to(LANG)
     times = f"{number(service.mean_seconds, LANG)} · {number(service.p95_seconds, LANG)}"
+    if cell.validity.level is not Level.VALID:
+        capacity += f" ({VALIDITY_NAMES[cell.validity.level].es})"
     return _name(run), capacity, times, number(run.parts.wait_seconds, LANG), rho, queue
 
 
@@ -122,13 +124,12 @@ def _of_bandwidth(utilisation: float | None) -> str:
 
 def _check(run: RunAnalysis) -> tuple[str, ...]:
     counts, unknown = run.recorded.video_counts, UNKNOWN.to(LANG)
-    holds = counts.is_conserved and counts.injected == run.row.count
     mismatch = run.little.mismatch
     warnings = "; ".join(sentence(warning.evidence, LANG) for warning in run.warnings) or "sin reservas"
     return (
         run.row.run_id,
-        f"{counts.done}/{run.row.count} {'se cumple' if holds else 'NO SE CUMPLE'}",
+        f"{counts.done}/{run.row.count} {CONSERVATION_NAMES[run.conservation.holds].es}",
         {True: "sí", False: "NO", None: unknown}[run.row.agrees],
         percent(mismatch, LANG) if math.isfinite(mismatch) else unknown,
-        warnings if is_valid(run.warnings) else f"**no confiable**: {warnings}",
+        f"{VALIDITY_NAMES[run.row.validity.level].es}: {warnings}",
     )

@@ -42,6 +42,20 @@ NO_CAPACITY: Mapping[NoCapacity, Text] = {
     NoCapacity.CLOCK_SKEW: Text(
         "ciclos no positivos: relojes desajustados", "slot cycles are not positive: clock skew"
     ),
+    NoCapacity.OVERLAPPING_EXECUTIONS: Text(
+        "{executions} {executions:ejecución empieza|ejecuciones empiezan} antes de que su slot quede libre: hubo más "
+        "ejecuciones a la vez que los {slots} slots declarados, o el número de slot no es fiable",
+        "{executions} {executions:execution starts|executions start} before its slot is free: more ran at a time than "
+        "the {slots} declared slots, or the recorded slot is wrong",
+    ),
+    NoCapacity.FASTER_THAN_SERVICE: Text(
+        "X_sat = {x_sat_per_minute:.2f} supera {most_per_minute:.2f}/min, el máximo que permite el tiempo de servicio",
+        "X_sat = {x_sat_per_minute:.2f} exceeds {most_per_minute:.2f}/min, the most that the service time allows",
+    ),
+    NoCapacity.IDLE_SLOTS: Text(
+        "solo {working:trabajó|trabajaron} {working} de {slots} slots aunque había mensajes en espera{shown}",
+        "only {working} of {slots} slots worked although messages waited{shown}",
+    ),
 }
 NOT_COMPARABLE: Mapping[NotComparable, Text] = {
     NotComparable.TOO_FEW_RUNS: Text(
@@ -52,6 +66,11 @@ NOT_COMPARABLE: Mapping[NotComparable, Text] = {
         "una prueba por lado no basta sin un historial de {history_runs_needed} pruebas",
         "one run per side is not enough without a history of {history_runs_needed} runs",
     ),
+    NotComparable.NO_VARIANCE: Text(
+        "{run_id} no tiene coeficiente de variación: hacen falta dos ejecuciones",
+        "{run_id} has no coefficient of variation: it needs two executions",
+    ),
+    NotComparable.INVALID_RUN: Text("{run_id} no es válida: {shown}", "{run_id} is invalid: {shown}"),
     NotComparable.NO_X_SAT: Text("{run_id} no tiene X_sat", "{run_id} has no X_sat"),
     NotComparable.INCOMPLETE_RUN: Text("{run_id} no está completa", "{run_id} is not complete"),
     NotComparable.DIFFERENT_CONDITIONS: Text(
@@ -143,6 +162,42 @@ PROBLEMS: Mapping[Problem, Text] = {
     Problem.DRIFT: Text(
         "el ciclo cambia {change_ratio:change} durante la prueba (temperatura, créditos, disco)",
         "the cycle changes {change_ratio:change} along the run (heat, credits, disk)",
+    ),
+    Problem.OVERLAPPING_EXECUTIONS: NO_CAPACITY[NoCapacity.OVERLAPPING_EXECUTIONS],
+    Problem.FASTER_THAN_SERVICE: NO_CAPACITY[NoCapacity.FASTER_THAN_SERVICE],
+    Problem.IDLE_SLOTS: NO_CAPACITY[NoCapacity.IDLE_SLOTS],
+    Problem.WORK_DONE_TWICE: Text(
+        "{executions} {executions:ejecución repitió|ejecuciones repitieron} el trabajo de otra",
+        "{executions} {executions:execution|executions} repeated the work of another",
+    ),
+    Problem.LOST_EXECUTIONS: Text(
+        "{executions} {executions:ejecución perdida|ejecuciones perdidas}: su proceso murió",
+        "{executions} {executions:execution|executions} lost: the process died",
+    ),
+    Problem.RETRIED_EXECUTIONS: Text(
+        "{executions} {executions:ejecución reintentada|ejecuciones reintentadas}",
+        "{executions} {executions:execution was|executions were} retried",
+    ),
+    Problem.LOST_MESSAGES: Text(
+        "{videos} {videos:video|videos} sin mensaje en la cola ni en la cola muerta",
+        "{videos} {videos:video has|videos have} no message in the queue or the dead-letter queue",
+    ),
+    Problem.OTHER_MESSAGES: Text(
+        "los workers atendieron otras pruebas a la vez{shown}",
+        "the workers processed other runs at the same time{shown}",
+    ),
+    Problem.SOURCES_DISAGREE: Text(
+        "Prometheus y la base de datos no dan los mismos X y S", "Prometheus and the database differ in X or S"
+    ),
+    Problem.INTERRUPTED: Text("la prueba no llegó al final", "the run did not reach its end"),
+    Problem.FAILED_VIDEOS: Text(
+        "{videos} {videos:video fallido|videos fallidos}", "{videos} failed {videos:video|videos}"
+    ),
+    Problem.COLD_START: Text(
+        "{videos} videos en {slots} {slots:slot|slots}: X_sat incluye el primer video de cada slot y quizá su arranque "
+        "en frío; con {videos_needed} quedaría fuera",
+        "{videos} videos on {slots} {slots:slot|slots}: X_sat includes the first video of each slot, perhaps with a "
+        "cold start; with {videos_needed} it would be left out",
     ),
 }
 IMPOSSIBILITIES: Mapping[Impossibility, Text] = {
@@ -372,6 +427,12 @@ def _derived(reason: Reason) -> Mapping[str, object]:
     values: Mapping[str, Any] = reason.values
     if reason.code is Problem.STEAL:
         return {"shown": ", ".join(f"{100 * value:.1f} %" for value in values.values() if value is not None)}
+    if reason.code in {NoCapacity.IDLE_SLOTS, Problem.IDLE_SLOTS}:
+        return {"shown": _rate_of_working_slots(values["working_per_minute"])}
+    if reason.code is NotComparable.INVALID_RUN:
+        return {"shown": ", ".join(values["reasons"])}
+    if reason.code is Problem.OTHER_MESSAGES:
+        return {"shown": _other_messages(values["messages"], values["executions"])}
     if reason.code is NotComparable.DIFFERENT_CONDITIONS:
         return {"shown": ", ".join(f"{name}: {a} ≠ {b}" for name, (a, b) in values["conditions"].items())}
     if reason.code is Problem.MIXED_FLEET:
@@ -382,3 +443,13 @@ def _derived(reason: Reason) -> Mapping[str, object]:
     if reason.code is Oddity.UNKNOWN_NUMBERS:
         return {"shown": ", ".join(values["columns"]), "count": len(values["columns"])}
     return {}
+
+
+def _rate_of_working_slots(per_minute: float | None) -> str:
+    return "" if per_minute is None else f" ({per_minute:.1f}/min)"
+
+
+def _other_messages(messages: int | None, executions: int) -> str:
+    counts = {"SQS": messages, "videos": executions}
+    shown = ", ".join(f"{name}: {count}" for name, count in counts.items() if count)
+    return f" ({shown})"

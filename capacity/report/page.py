@@ -12,7 +12,7 @@ from capacity.analysis.analysed_runs import AnalysedRuns
 from capacity.analysis.run_analysis import RunAnalysis
 from capacity.analysis.run_windows import run_window
 from capacity.diagnosis.bottleneck import Confidence
-from capacity.diagnosis.data_quality import is_valid
+from capacity.diagnosis.validity import Level
 from capacity.report import figures, scalability_curves
 from capacity.report.messages import measurement
 from capacity.report.statements import answer, best_sentence, facts, limit_line, limit_parts, machine, reservations
@@ -20,7 +20,7 @@ from capacity.report.template_loader import template
 from capacity.table.number_format import number
 from capacity.table.phrases import cell_name, spaced
 from capacity.table.table_text import HEADER, cells_of
-from core.language import CAUSE_NAMES, Language, Text
+from core.language import CAUSE_NAMES, VALIDITY_NAMES, Language, Text
 
 STYLE = Path(__file__).with_name("style.css")
 
@@ -41,7 +41,7 @@ def _page(analysed: AnalysedRuns, lang: Language) -> dict[str, Any]:
     drawn = [run for run in reversed(analysed.runs) if run.row.run_id in analysed.drawn]
     return {
         "answer": answer(analysed, lang),
-        "is_invalid": best is not None and not is_valid(best.warnings),
+        "is_invalid": best is None or best.row.validity.level is not Level.VALID,
         "other_sizes": [best_sentence(analysed, run, lang) for run in analysed.best_of_sizes if run is not best],
         "machine": machine(best, lang) if best else None,
         "table_names": [name.strip() for name in HEADER.to(lang).strip("|").split("|")],
@@ -66,8 +66,10 @@ def _run(run: RunAnalysis, lang: Language) -> dict[str, Any]:
     end = max(end, start + 1e-3)
     created = datetime.fromtimestamp(run.row.created_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
     rate = run.row.x if run.row.x_sat_per_minute is None else run.row.x_sat_per_minute
+    is_valid = run.row.validity.level is Level.VALID
+    judged = "" if is_valid else f" · {VALIDITY_NAMES[run.row.validity.level].to(lang)}"
     return {
-        "title": f"{cell_name(run.row, lang)} · {number(rate, lang)}/min",
+        "title": f"{cell_name(run.row, lang)} · {number(rate, lang)}/min{judged}",
         "subtitle": f"{run.row.run_id} · {created}",
         "facts": [(name.to(lang), value) for name, value in _facts(run, lang)],
         "charts": _svg(

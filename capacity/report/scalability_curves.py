@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 import numpy as np
 
 from capacity.analysis.analysed_runs import AnalysedRuns
+from capacity.diagnosis.validity import Level
 from capacity.estimators.interval import Interval
 from capacity.estimators.usl import Levels, UslFit, efficiency, fit_usl
 from capacity.report.messages import sentence
@@ -59,12 +60,11 @@ class Curve:
 
 
 def curves(analysed: AnalysedRuns) -> list[Curve]:
-    """Return one curve per size with a known capacity, in the order of the table."""
-    bursts = [cell for cell in analysed.cells if cell.key.mode == Mode.BURST and cell.x_sat]
-    invalid = analysed.invalid
-    return [
-        _curve(label, list(cells), invalid) for label, cells in groupby(bursts, key=lambda cell: cell.key.size_label)
+    """Return a curve per size with a known capacity, in the order of the table."""
+    bursts = [
+        cell for cell in analysed.cells if cell.key.mode == Mode.BURST and cell.x_sat and not cell.validity.is_invalid
     ]
+    return [_curve(label, list(cells)) for label, cells in groupby(bursts, key=lambda cell: cell.key.size_label)]
 
 
 def statements(curve: Curve, lang: Language) -> Iterator[str]:
@@ -77,8 +77,8 @@ def statements(curve: Curve, lang: Language) -> Iterator[str]:
     yield _fit_statement(curve.fit, lang)
 
 
-def _curve(label: str, cells: Sequence[TableCell], invalid: Collection[str]) -> Curve:
-    points = tuple(_points(cells, invalid))
+def _curve(label: str, cells: Sequence[TableCell]) -> Curve:
+    points = tuple(_points(cells))
     curve = Curve(label, points, None)
     if len({point.slots for point in points}) < 2:
         return curve
@@ -86,9 +86,9 @@ def _curve(label: str, cells: Sequence[TableCell], invalid: Collection[str]) -> 
     return Curve(label, points, fit_usl(curve.levels, cores=cores.pop() if len(cores) == 1 else None))
 
 
-def _points(cells: Iterable[TableCell], invalid: Collection[str]) -> Iterator[Point]:
+def _points(cells: Iterable[TableCell]) -> Iterator[Point]:
     for cell in sorted(cells, key=lambda cell: cell.runs[0].slots):
-        is_valid = not any(run.run_id in invalid for run in cell.x_sat_runs)
+        is_valid = cell.validity.level is Level.VALID
         yield Point(cell.runs[0].slots, cell.x_sat or 0.0, cell.x_sat_interval, cell.is_between_runs, is_valid)
 
 

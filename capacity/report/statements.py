@@ -13,17 +13,20 @@ import numpy as np
 from capacity.analysis.analysed_runs import AnalysedRuns
 from capacity.analysis.run_analysis import RunAnalysis
 from capacity.diagnosis.bottleneck import Confidence
+from capacity.diagnosis.conservation import Conservation
 from capacity.diagnosis.data_quality import is_valid
+from capacity.diagnosis.validity import Level, Validity
 from capacity.estimators.littles_law import Agreement
 from capacity.estimators.reason import Reason
 from capacity.estimators.stability import Stability
-from capacity.estimators.throughput import filling_efficiency
+from capacity.estimators.throughput import FirstVideos, filling_efficiency
 from capacity.report.messages import CONFIDENCE_NAMES, bottleneck_line, measurements, sentence
 from capacity.runs.conditions import workers_at_start
 from capacity.runs.result_row import ResultRow
-from capacity.table.number_format import UNKNOWN, interval_text, number, percent, significant
-from capacity.table.phrases import plural, spaced
-from core.language import CAUSE_NAMES, LANGUAGES, STABILITY_NAMES, STAGE_NAMES, Language, Text
+from capacity.table.cells import TableCell
+from capacity.table.number_format import UNKNOWN, bounded, interval_text, number, percent, significant
+from capacity.table.phrases import plural, spaced, validity_text
+from core.language import CAUSE_NAMES, LANGUAGES, STABILITY_NAMES, STAGE_NAMES, Language, Text, same
 
 NamedStatement = tuple[Text, str]
 AGREEMENTS = {
@@ -41,8 +44,23 @@ BANDWIDTH_LIMITS = {
     "network_in": Text("descarga", "download"),
     "network_out": Text("subida", "upload"),
 }
+CONSERVATION_NAMES = {
+    True: Text("se cumple", "holds"),
+    False: Text("NO SE CUMPLE", "DOES NOT HOLD"),
+    None: Text("desconocido", "unknown"),
+}
+FIRST_VIDEOS = {
+    FirstVideos.LEFT_OUT: Text("; sin el primer video de cada slot", "; without the first video of each slot"),
+    FirstVideos.INCLUDED: Text("; con el primer video de cada slot", "; with the first video of each slot"),
+    FirstVideos.WARM: Text("; slots calentados antes", "; slots warmed up before"),
+}
 NO_BURST = Text("no hay ninguna ráfaga", "there is no burst")
 NO_COMPLETE_BURST = Text("ninguna ráfaga está completa", "no burst is complete")
+
+
+def _judged(statement: str, validity: Validity, lang: Language) -> str:
+    """Return the statement, with the level and the reasons where it is not valid."""
+    return statement if validity.level is Level.VALID else f"{statement}; {validity_text(validity, lang)}"
 
 
 def answer(analysed: AnalysedRuns, lang: Language) -> list[str]:
@@ -67,6 +85,11 @@ def best_sentence(analysed: AnalysedRuns, run: RunAnalysis, lang: Language) -> s
     rows = (cell.x_sat_runs if cell else ()) or (run.row,)
     if cell is None or len(rows) == 1:
         return headline(rows[0], lang, missing_capacity(run))
+    return _judged(_mean_capacity(cell, run, lang), cell.validity, lang)
+
+
+def _mean_capacity(cell: TableCell, run: RunAnalysis, lang: Language) -> str:
+    rows = cell.x_sat_runs
     rate, size = number(cell.x_sat, lang), spaced(run.row.size_label)
     slots, runs = plural(run.row.slots, "slot", "slots"), len(rows)
     each = ", ".join(number(row.x_sat_per_minute, lang) for row in rows)
@@ -86,7 +109,16 @@ def missing_capacity(run: RunAnalysis) -> Reason | None:
 
 
 def headline(row: ResultRow, lang: Language, missing: Reason | None = None) -> str:
-    """Return the result of a run in one sentence. `missing` is the reason why it has no X_sat."""
+    """Return the result of a run in one sentence, with its validity; `missing` is the reason for an unknown X_sat."""
+    if row.validity.is_invalid:
+        judged = validity_text(row.validity, lang)
+        return Text(
+            f"Prueba {judged}: sus cifras no son una respuesta", f"The run is {judged}: its figures are no answer"
+        ).to(lang)
+    return _judged(_result(row, lang, missing), row.validity, lang)
+
+
+def _result(row: ResultRow, lang: Language, missing: Reason | None) -> str:
     size, slots = spaced(row.size_label), plural(row.slots, "slot", "slots")
     if row.rate_per_minute is not None:
         rate, verdict = number(row.rate_per_minute, lang, 1), STABILITY_NAMES[row.stability or Stability.INCONCLUSIVE]
@@ -143,7 +175,6 @@ def kept_up(run: RunAnalysis) -> bool:
 def conservation(run: RunAnalysis, lang: Language) -> str:
     """Return the sum of the videos by state. Every injected video must appear once in it."""
     c = run.recorded.video_counts
-    holds = c.is_conserved and c.injected == run.row.count
     es = (
         f"{plural(run.row.count, 'pedido', 'pedidos')}, {plural(c.injected, 'inyectado', 'inyectados')} = "
         f"{plural(c.done, 'terminado', 'terminados')} + {plural(c.failed, 'fallido', 'fallidos')} + "
@@ -153,9 +184,21 @@ def conservation(run: RunAnalysis, lang: Language) -> str:
         f"{run.row.count} requested, {c.injected} injected = {c.done} done + {c.failed} failed + "
         f"{c.waiting} in queue + {c.in_flight} in flight + {c.dead_lettered} dead-lettered"
     )
-    return Text(
-        f"{es}: {'se cumple' if holds else 'NO SE CUMPLE'}", f"{en}: {'holds' if holds else 'DOES NOT HOLD'}"
-    ).to(lang)
+    holds = CONSERVATION_NAMES[run.conservation.holds]
+    return Text(f"{es}: {holds.es}", f"{en}: {holds.en}").to(lang) + _losses(run.conservation, lang)
+
+
+def _losses(sums: Conservation, lang: Language) -> str:
+    """Return what is missing or was done twice, or why that is unknown."""
+    counts = {
+        Text("mensajes perdidos", "messages lost"): sums.lost_messages,
+        Text("ejecuciones repetidas", "executions repeated"): sums.repeated,
+        Text("ejecuciones perdidas", "executions lost"): sums.lost,
+    }
+    shown = [f"{name.to(lang)}: {count}" for name, count in counts.items() if count]
+    if sums.holds is None:
+        shown.append(Text("los mensajes no se contaron en SQS", "the messages were not counted in SQS").to(lang))
+    return f" ({', '.join(shown)})" if shown else ""
 
 
 def littles_law(run: RunAnalysis, lang: Language) -> str:
@@ -191,8 +234,9 @@ def stability(run: RunAnalysis, lang: Language) -> str:
 def facts(run: RunAnalysis, lang: Language) -> Iterator[NamedStatement]:
     """Yield each check of a run: its name, and its value with the unit."""
     row = run.row
+    yield Text("validez", "validity"), validity_text(row.validity, lang)
     yield Text("X del escenario", "scenario's X"), f"{number(row.x, lang)} videos/min ({_agreement(run, lang)})"
-    yield Text("S del escenario", "scenario's S"), f"{number(row.s, lang)} s"
+    yield Text("S del escenario", "scenario's S"), f"{bounded(row.s, row.s_is_lower_bound, lang)} s"
     if run.recorded.is_burst:
         yield Text("X_sat", "X_sat"), _capacity(run, lang)
     yield Text("servicio", "service"), _service(run, lang)
@@ -219,7 +263,7 @@ def bandwidth_limits(run: RunAnalysis, lang: Language) -> str:
 
 
 def machine(run: RunAnalysis, lang: Language) -> str:
-    """Return the machines of the workers and their ffmpeg, to quote with a run.
+    """Return the machines of the workers and their ffmpeg, which must be quoted with the figures of a run.
 
     Runs from before the workers published their conditions have the machine of the injector.
     """
@@ -260,13 +304,15 @@ def reservations(run: RunAnalysis, lang: Language) -> str:
         return Text("Sin reservas sobre la medición.", "No reservations about the measurement.").to(lang)
     reasons = "; ".join(sentence(warning.evidence, lang) for warning in run.warnings)
     valid = Text("Con reservas", "With reservations")
-    heading = valid if is_valid(run.warnings) else Text("NO CONFIABLE", "INVALID")
+    heading = valid if is_valid(run.warnings) else Text("NO VÁLIDA", "INVALID")
     return f"{heading.to(lang)}: {reasons}."
 
 
 def _no_capacity(analysed: AnalysedRuns, lang: Language) -> str:
     """Return the headline when no capacity is known, with the reason from the newest burst."""
     bursts = [run for run in reversed(analysed.runs) if run.saturated is not None]
+    if bursts and bursts[0].row.validity.is_invalid:
+        return headline(bursts[0].row, lang)
     missing = next((reason for run in bursts if (reason := missing_capacity(run))), None)
     why = sentence(missing, lang) if missing else (NO_COMPLETE_BURST if bursts else NO_BURST).to(lang)
     return Text(
@@ -310,9 +356,10 @@ def _capacity(run: RunAnalysis, lang: Language) -> str:
         return UNKNOWN.to(lang) + (f": {sentence(missing, lang)}" if missing else "")
     share = percent(filling_efficiency(row.x or float("nan"), row.x_sat_per_minute), lang, 0)
     bounds, rate = interval_text(row.x_sat_interval, lang), number(row.x_sat_per_minute, lang)
+    first = FIRST_VIDEOS[FirstVideos(row.first_videos)] if row.first_videos else same("")
     return Text(
-        f"{rate} videos/min, 95 % {bounds} (de esta prueba); X llega al {share} de ella",
-        f"{rate} videos/min, 95 % {bounds} (of this run); X reaches {share} of it",
+        f"{rate} videos/min, 95 % {bounds} (de esta prueba); X llega al {share} de ella{first.es}",
+        f"{rate} videos/min, 95 % {bounds} (of this run); X reaches {share} of it{first.en}",
     ).to(lang)
 
 

@@ -13,6 +13,7 @@ from capacity.diagnosis.criteria import Measurement
 from capacity.estimators.reason import Reason
 from capacity.estimators.response_time import Decomposition
 from capacity.report.messages import measurement, sentence
+from capacity.runs.result_row import ResultRow
 from core.language import Language, Text
 
 #: version of the keys and codes of every `--json`; a key that changes its meaning raises it
@@ -23,6 +24,12 @@ KEYS: Mapping[type, Mapping[str, str]] = {
     Decomposition: {"response_seconds": "cycle_seconds"},
     Measurement: {"quantity": "code"},
 }
+
+
+def row_to_json(row: ResultRow, lang: Language) -> dict[str, Any]:
+    """Return a result row as JSON values; its validity is a level and a list of codes."""
+    validity = {"validity": row.validity.level.value, "validity_reasons": list(row.validity.reasons)}
+    return {**_fields(row, lang), **validity, "s_is_lower_bound": row.s_is_lower_bound}
 
 
 def to_json(value: Any, lang: Language) -> Any:

@@ -16,7 +16,7 @@ from capacity.analysis.analysed_runs import AnalysedRuns
 from capacity.analysis.run_analysis import RunAnalysis
 from capacity.report.page import render_page
 from capacity.report.statements import kept_up
-from capacity.report.to_json import to_json
+from capacity.report.to_json import row_to_json
 from capacity.runs.recorded_run import unfinished_since
 from capacity.runs.run_files import is_archived, write_archive
 from capacity.runs.sessions import reading
@@ -64,6 +64,8 @@ def store_verdicts(session: Session, run: RunAnalysis) -> None:
         "capacity_high_per_minute": interval.high if interval and math.isfinite(interval.high) else None,
         "stability": run.row.stability,
         "bottleneck": None if kept_up(run) else run.bottleneck.cause.value,
+        "validity": run.row.validity.level.value,
+        "validity_reasons": list(run.row.validity.reasons),
     }
     session.execute(update(RunRow).where(RunRow.id == run.row.run_id).values(values))
 
@@ -76,10 +78,11 @@ def archive_run(session: Session, settings: Settings, run: RunAnalysis) -> int:
     folder, written = run_folder(settings.results.path, run.row.run_id), 0
     if run.row.status in FINAL_STATUSES and not is_archived(folder):
         row = session.get_one(RunRow, run.row.run_id)
-        write_archive(session, row, run.resources, folder, is_settled=_is_settled(session, run))
+        other_work = run.recorded.other_work
+        write_archive(session, row, run.resources, folder, is_settled=_is_settled(session, run), other_work=other_work)
         written = run.row.count
     if folder.exists():
-        (folder / "row.json").write_text(json.dumps(to_json(run.row, "en"), indent=2) + "\n", "utf-8")
+        (folder / "row.json").write_text(json.dumps(row_to_json(run.row, "en"), indent=2) + "\n", "utf-8")
     return written
 
 

@@ -17,7 +17,7 @@ FROM_LABELS = (
 
 @dataclass(frozen=True)
 class Conditions:
-    """The video, its processing, and the machines of the workers; None is unknown.
+    """The video, its processing and the machines of the workers. None is unknown.
 
     The name of a machine is left out, because a container has another one in each run. Where workers differ, a value
     is the text of all their values, joined by ` + `.
@@ -46,6 +46,8 @@ class Conditions:
     image: str | None = None
     #: Aforo's version
     version: str | None = None
+    #: the slots had processed videos before the run, on request
+    is_warm: bool = False
 
     @classmethod
     def of(cls, profile: str, source_sha256: str, environment: Mapping[str, Any]) -> Conditions:
@@ -53,7 +55,13 @@ class Conditions:
 
         Runs from before the workers published their conditions have those of the injector's machine.
         """
-        known = cls(profile, source_sha256, stack=environment.get("stack"), storage=environment.get("storage"))
+        known = cls(
+            profile,
+            source_sha256,
+            stack=environment.get("stack"),
+            storage=environment.get("storage"),
+            is_warm=bool(environment.get("is_warm")),
+        )
         workers = workers_at_start(environment)
         return replace(known, **(_of_host(environment) if workers is None else _of_workers(workers)))
 

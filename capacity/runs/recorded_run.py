@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -11,8 +11,8 @@ import numpy as np
 from sqlalchemy import Select, func, null, select
 from sqlalchemy.orm import Session
 
-from capacity.estimators.interval import Booleans, Floats
-from capacity.estimators.throughput import Executions
+from capacity.estimators.interval import Booleans, Floats, Integers
+from capacity.estimators.slots import Executions
 from capacity.runs.column_reader import Array, position_of, read_columns
 from core.errors import UsageError
 from core.models import ExecutionRow, RunRow, VideoRow
@@ -23,14 +23,16 @@ STATES = list(VideoState)
 OUTCOMES = list(Outcome)
 #: how many ids of a tasks log identify its run; a burst that stopped early has cancelled some of its videos
 LOOKED_UP_TASKS = 100
+#: SQS counts messages approximately; a message sent within this time may not be counted yet
+CONSISTENCY_SECONDS = 60.0
 DEAD_REASONS = [Reason.DEAD_LETTERED]
-VIDEO_COLUMNS = ("intended_at", "uploaded_at", "started_at", "updated_at", "state", "reason")
+VIDEO_COLUMNS = ("intended_at", "uploaded_at", "sent_at", "started_at", "updated_at", "state", "reason")
 STAGE_COLUMNS = tuple(f"{name}_seconds" for name in (*Stage, "ffmpeg_cpu"))
-EXECUTION_COLUMNS = ("outcome", "who", "uploaded_at", "started_at", "ended_at", *STAGE_COLUMNS)
+EXECUTION_COLUMNS = ("outcome", "worker", "slot", "uploaded_at", "started_at", "ended_at", *STAGE_COLUMNS)
 #: the words of a column by their position; any other word is -1
 VOCABULARIES: Mapping[str, Sequence[str]] = {"state": STATES, "reason": DEAD_REASONS, "outcome": OUTCOMES}
-#: above any slot number or process id, so that worker and slot combine into one number
-MOST_SLOTS = 1 << 32
+#: above any process or thread id, so that worker and slot combine into one number
+MOST_IDS = 1 << 47
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,17 @@ class VideoCounts:
     dead_lettered: int
 
     @property
-    def is_conserved(self) -> bool:
-        """Return True if no video is missing or counted twice."""
-        return self.injected == self.done + self.failed + self.waiting + self.in_flight + self.dead_lettered
+    def open(self) -> int:
+        """Return the number of videos without a final state."""
+        return self.waiting + self.in_flight
+
+
+@dataclass(frozen=True)
+class OtherWork:
+    """Executions of other runs on the same nodes during a run, and their slot time within it."""
+
+    executions: int
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -66,9 +76,15 @@ class RecordedRun:
     done: Booleans
     video_counts: VideoCounts
     duplicates: int
+    #: open videos whose message was in the queue when the messages were counted
+    open_sent: int
+    #: executions by outcome, including those without an end
+    outcomes: Mapping[Outcome, int]
     executions: Executions
     stage_seconds: Mapping[str, Floats]
     ffmpeg_cpu_seconds: Floats
+    #: None if unknown: the archive is of a version that did not look for it
+    other_work: OtherWork | None = None
 
     @property
     def is_burst(self) -> bool:
@@ -100,7 +116,26 @@ def find_run(session: Session, run_id: str | None, tasks_log: str | None = None)
 def load_run(session: Session, run: RunRow) -> RecordedRun:
     """Read every video and execution of `run`."""
     videos = select(*(_column(VideoRow, name) for name in VIDEO_COLUMNS)).where(VideoRow.run_id == run.id)
-    return assemble(run, read_columns(session, videos), read_columns(session, _executions(session, run)))
+    recorded = assemble(run, read_columns(session, videos), read_columns(session, _executions(session, run)))
+    return replace(recorded, other_work=_other_work(session, recorded))
+
+
+def _other_work(session: Session, recorded: RecordedRun) -> OtherWork:
+    """Return the executions of other runs that ended on the run's nodes between its first upload and its last end."""
+    run, ends = recorded.run, recorded.executions.ended_at
+    if not recorded.uploaded_at.size or not ends.size:
+        return OtherWork(0, 0.0)
+    start, end = float(recorded.uploaded_at.min()), float(ends.max())
+    nodes = select(ExecutionRow.node).where(ExecutionRow.run_id == run.id)
+    times: Select[Any] = select(*(getattr(ExecutionRow, name) for name in ("started_at", "ended_at")))
+    others = times.where(
+        ExecutionRow.run_id != run.id,
+        ExecutionRow.ended_at.between(start, end),
+        ExecutionRow.outcome != Outcome.DUPLICATE,
+        ExecutionRow.node.in_(nodes),
+    )
+    began, ended = read_columns(session, others)
+    return OtherWork(began.size, float((ended - np.fmax(began, start)).sum()))
 
 
 def _executions(session: Session, run: RunRow) -> Select[Any]:
@@ -108,11 +143,10 @@ def _executions(session: Session, run: RunRow) -> Select[Any]:
 
     For a burst the query needs no upload times, which saves a join.
     """
-    worker = func.coalesce(ExecutionRow.worker, ExecutionRow.node)
-    workers = session.scalars(select(worker).where(ExecutionRow.run_id == run.id).distinct()).all()
-    worker_and_slot = position_of(worker, sorted(workers)) * MOST_SLOTS + ExecutionRow.slot
-    who = worker_and_slot if workers else ExecutionRow.slot
-    columns = {name: who if name == "who" else _column(ExecutionRow, name) for name in EXECUTION_COLUMNS}
+    name = func.coalesce(ExecutionRow.worker, ExecutionRow.node)
+    names = session.scalars(select(name).where(ExecutionRow.run_id == run.id).distinct()).all()
+    worker = position_of(name, sorted(names)) if names else null()
+    columns = {name: worker if name == "worker" else _column(ExecutionRow, name) for name in EXECUTION_COLUMNS}
     if run.mode == Mode.BURST:
         return select(*(columns | {"uploaded_at": null()}).values()).where(ExecutionRow.run_id == run.id)
     joined = select(*columns.values()).outerjoin(VideoRow, VideoRow.id == ExecutionRow.video_id)
@@ -133,8 +167,8 @@ def unfinished_since(session: Session, run_id: str) -> float | None:
 
 def assemble(run: RunRow, videos: Sequence[Array], executions: Sequence[Array]) -> RecordedRun:
     """Build the recorded run from columns in the order of VIDEO_COLUMNS and EXECUTION_COLUMNS."""
-    intended, uploaded, started, updated, states, reasons = videos
-    outcomes, slots, execution_uploaded, execution_started, ended, *spent = executions
+    intended, uploaded, sent, started, updated, states, reasons = videos
+    outcomes, workers, slots, execution_uploaded, execution_started, ended, *spent = executions
     final = np.isin(states, [STATES.index(state) for state in FINAL_STATES])
     work = np.isfinite(ended) & (outcomes != OUTCOMES.index(Outcome.DUPLICATE))
     stages = {name: values[work] for name, values in zip((*Stage, "ffmpeg_cpu"), spent, strict=True)}
@@ -147,16 +181,31 @@ def assemble(run: RunRow, videos: Sequence[Array], executions: Sequence[Array]) 
         done=states == STATES.index(VideoState.DONE),
         video_counts=_video_counts(states, dead=reasons == 0),
         duplicates=int((outcomes == OUTCOMES.index(Outcome.DUPLICATE)).sum()),
+        open_sent=int((~final & (sent <= _counted_at(run) - CONSISTENCY_SECONDS)).sum()),
+        outcomes={outcome: int((outcomes == code).sum()) for code, outcome in enumerate(OUTCOMES)},
         executions=Executions(
             started_at=execution_started[work],
             ended_at=ended[work],
             counted=outcomes[work] == OUTCOMES.index(Outcome.DONE),
-            slot=slots[work].astype(np.int64),
+            slot=_slot_codes(workers[work], slots[work]),
             uploaded_at=execution_uploaded[work],
+            worker=workers[work].astype(np.int64),
         ),
         stage_seconds={stage.value: stages[stage] for stage in Stage},
         ffmpeg_cpu_seconds=stages["ffmpeg_cpu"],
     )
+
+
+def _counted_at(run: RunRow) -> float:
+    """Return when the messages of the run were last counted; infinite if they were not."""
+    return float(run.environment.get("messages", {}).get("at", np.inf))
+
+
+def _slot_codes(workers: Array, slots: Array) -> Integers | None:
+    """Return one number per worker and slot; None if a slot was not recorded."""
+    if np.isnan(slots).any():
+        return None
+    return workers.astype(np.int64) * MOST_IDS + slots.astype(np.int64)
 
 
 def _video_counts(states: Array, dead: Booleans) -> VideoCounts:

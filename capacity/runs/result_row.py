@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from capacity.diagnosis.validity import Validity
 from capacity.estimators.interval import Interval
 from capacity.runs.conditions import Conditions
 from core.run import RunStatus
@@ -46,6 +47,11 @@ class ResultRow:
     #: requested videos of a burst that stopped early and cancelled the rest
     #: (the name is kept for readers of old row.json)
     asked: int | None = None
+    #: videos without a final state, and cancelled videos of an interrupted run
+    unfinished: int = 0
+    #: treatment of the first video of each slot in X_sat
+    first_videos: str | None = None
+    validity: Validity = Validity()
 
     @property
     def x(self) -> float | None:
@@ -54,8 +60,16 @@ class ResultRow:
 
     @property
     def s(self) -> float | None:
-        """Return S of the recording rules, else of the database."""
-        return self.s_database if self.s_seconds is None else self.s_seconds
+        """Return S of the recording rules, else of the database.
+
+        The rules average finished videos only, so they give no lower bound of S.
+        """
+        return self.s_database if self.s_seconds is None or self.s_is_lower_bound else self.s_seconds
+
+    @property
+    def s_is_lower_bound(self) -> bool:
+        """Return True if some videos have not ended; each counts with the time that it has waited so far."""
+        return self.unfinished > 0
 
     @property
     def concurrency_text(self) -> str:
@@ -79,8 +93,10 @@ class ResultRow:
 
     @property
     def agrees(self) -> bool | None:
-        """Return True if Prometheus and database agree to 0.1 %. Return None if either is unknown."""
-        pairs = ((self.x_per_minute, self.x_database), (self.s_seconds, self.s_database))
+        """Return True if Prometheus and database agree to 0.1 %; None when one of them is unknown."""
+        pairs = [(self.x_per_minute, self.x_database)]
+        if not self.s_is_lower_bound:
+            pairs.append((self.s_seconds, self.s_database))
         if any(a is None or b is None for a, b in pairs):
             return None
         return all(_near(a, b) for a, b in pairs if a is not None and b is not None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,14 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from capacity.runs.column_reader import UNKNOWN_WORD, Array, open_rows
-from capacity.runs.recorded_run import EXECUTION_COLUMNS, VIDEO_COLUMNS, VOCABULARIES, RecordedRun, assemble
+from capacity.runs.recorded_run import (
+    EXECUTION_COLUMNS,
+    VIDEO_COLUMNS,
+    VOCABULARIES,
+    OtherWork,
+    RecordedRun,
+    assemble,
+)
 from capacity.runs.resource_samples import Resources
 from core.errors import UsageError
 from core.models import ExecutionRow, RunRow, VideoRow
@@ -41,15 +49,24 @@ def is_archived(folder: Path) -> bool:
 
 
 def write_archive(
-    session: Session, run: RunRow, resources: Resources, folder: Path, *, is_settled: bool = True
+    session: Session,
+    run: RunRow,
+    resources: Resources,
+    folder: Path,
+    *,
+    is_settled: bool = True,
+    other_work: OtherWork | None = None,
 ) -> None:
     """Write the archive of a run as recorded now.
 
-    The archive is final if the run `is_settled`. Each file is replaced atomically.
+    The archive is final if the run `is_settled`. Each file is replaced atomically. `other_work` is stored with the
+    run, because it comes from the rows of other runs.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / OPEN).touch()
     facts = {column.name: getattr(run, column.name) for column in RunRow.__table__.columns}
+    if other_work is not None:
+        facts["environment"] = {**run.environment, "other_work": asdict(other_work)}
     _replace(folder / "run.json", [json.dumps(facts, indent=2, ensure_ascii=False) + "\n"])
     videos = {c.name: c for c in VideoRow.__table__.columns if c.name not in LEFT_OUT}
     _write_rows(folder / "videos.csv", session, list(videos), select(*videos.values()).where(VideoRow.run_id == run.id))
@@ -73,7 +90,9 @@ def read_archive(folder: Path) -> tuple[RecordedRun, Resources]:
         run = RunRow(**json.loads((folder / "run.json").read_text(encoding="utf-8")))
         videos = _columns(folder / "videos.csv", VIDEO_COLUMNS)
         executions = _columns(_executions_file(folder), EXECUTION_COLUMNS)
-        return assemble(run, videos, executions), read_resource_file(folder / "resources.csv")
+        other = run.environment.get("other_work")
+        recorded = replace(assemble(run, videos, executions), other_work=OtherWork(**other) if other else None)
+        return recorded, read_resource_file(folder / "resources.csv")
     except (OSError, ValueError, KeyError, TypeError, StopIteration) as error:
         why = getattr(error, "strerror", None) or str(error) or "a file is cut short"
         raise UsageError("run folder", why, "give results/runs/RUN_ID as `report` wrote it", value=folder) from error
@@ -133,9 +152,9 @@ def _columns(path: Path, columns: Sequence[str]) -> list[Array]:
     cells = dict(zip(names, zip(*rows, strict=True), strict=False))
     if "node" in cells:
         # old archives have no worker, and their slots are process ids
-        nodes = cells.get("node", ())
-        cells["who"] = tuple(zip(nodes, cells.get("worker", nodes), cells.get("slot", ()), strict=True))
-    missing = [name for name in columns if name not in {*names, "who"}]
+        workers = cells.get("worker", cells["node"])
+        cells["worker"] = tuple(worker or node for worker, node in zip(workers, cells["node"], strict=True))
+    missing = [name for name in columns if name not in {*names, "worker"}]
     if missing:
         raise ValueError(f"{path.name} has no column {', '.join(missing)}")
     return [_as_numbers(name, cells.get(name, ())) for name in columns]
@@ -144,11 +163,11 @@ def _columns(path: Path, columns: Sequence[str]) -> list[Array]:
 def _as_numbers(name: str, cells: Sequence[Any]) -> Array:
     """Return a column of an archive file in the form of the database query.
 
-    Words become positions in a vocabulary, and slots become numbers.
+    Words become positions in a vocabulary, and names of workers become numbers.
     """
-    if name == "who":
-        numbers = {slot: number for number, slot in enumerate(dict.fromkeys(cells))}
-        return np.array([numbers[slot] for slot in cells], dtype=np.float64)
+    if name == "worker":
+        numbers = {worker: number for number, worker in enumerate(sorted(set(cells)))}
+        return np.array([numbers[worker] for worker in cells], dtype=np.float64)
     if name in VOCABULARIES:
         positions = {str(word): position for position, word in enumerate(VOCABULARIES[name])}
         return np.array([positions.get(word, UNKNOWN_WORD) for word in cells], dtype=np.float64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from capacity.runs.result_row import ResultRow
@@ -21,13 +21,14 @@ class AveragedRuns:
     left_out: int
 
 
-def averaged_runs(rows: Sequence[ResultRow], invalid: Collection[str]) -> AveragedRuns:
-    """Return the runs of the best quality class that have the conditions of the reference run.
+def averaged_runs(rows: Sequence[ResultRow]) -> AveragedRuns:
+    """Return the runs to average: those of the best quality class with the reference run's conditions.
 
-    The reference run is the newest of the runs with the most videos. `invalid` has the ids of invalid runs.
+    The reference run is the newest of those with the most videos. Incomplete and invalid runs are not averaged: their
+    class is represented by the reference run alone.
     """
-    best = min(_quality(row, invalid) for row in rows)
-    equals = by_age(row for row in rows if _quality(row, invalid) == best)
+    best = min(_quality(row) for row in rows)
+    equals = by_age(row for row in rows if _quality(row) == best)
     most = max(row.count for row in equals)
     reference = [row for row in equals if row.count == most][-1]
     comparable = [row for row in equals if row.conditions == reference.conditions] if best < 2 else [reference]
@@ -37,16 +38,17 @@ def averaged_runs(rows: Sequence[ResultRow], invalid: Collection[str]) -> Averag
     return AveragedRuns(longest, with_capacity, len(rows) - len(used))
 
 
-def _quality(row: ResultRow, invalid: Collection[str]) -> int:
-    """Return the quality class of a run. The best class is 0.
+def _quality(row: ResultRow) -> int:
+    """Return the quality class of a run; 0 is the best.
 
-    Class 0 is a complete and valid run, 1 an invalid run, 2 an incomplete run, and 3 a run without X.
+    0 is a valid and complete run, 1 an indicative complete run, 2 an incomplete run, 3 an invalid run, 4 a run without
+    X.
     """
     if row.x is None:
+        return 4
+    if row.validity.is_invalid:
         return 3
-    if not row.is_complete:
-        return 2
-    return 1 if row.run_id in invalid else 0
+    return row.validity.level.rank if row.is_complete else 2
 
 
 def by_age(rows: Iterable[ResultRow]) -> tuple[ResultRow, ...]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
+from capacity.diagnosis.validity import Validity, combined
 from capacity.estimators.interval import Interval, t_half_width
 from capacity.runs.result_row import ResultRow
 from capacity.table.averaged_runs import AveragedRuns, averaged_runs, by_age
@@ -46,6 +47,11 @@ class TableCell:
         return by_age({row.run_id: row for row in (*self.x_sat_runs, *self.runs)}.values())
 
     @property
+    def validity(self) -> Validity:
+        """Return the worst validity of the runs that contribute to the cell."""
+        return combined(row.validity for row in self.sources)
+
+    @property
     def x(self) -> float | None:
         """Return the scenario's X in videos per minute, the mean of the averaged runs."""
         return _mean(run.x for run in self.runs)
@@ -54,6 +60,11 @@ class TableCell:
     def s(self) -> float | None:
         """Return the scenario's S in seconds, the mean of the averaged runs."""
         return _mean(run.s for run in self.runs)
+
+    @property
+    def s_is_lower_bound(self) -> bool:
+        """Return True if videos of a run have not ended."""
+        return any(run.s_is_lower_bound for run in self.runs)
 
     @property
     def count(self) -> int:
@@ -87,15 +98,12 @@ class TableCell:
         return [run.x_sat_per_minute for run in self.x_sat_runs if run.x_sat_per_minute]
 
 
-def fill(rows: Iterable[ResultRow], invalid: Collection[str] = ()) -> list[TableCell]:
-    """Return the table's cells in the scenario's order.
-
-    `invalid` has the ids of runs with an invalidating data-quality warning.
-    """
+def fill(rows: Iterable[ResultRow]) -> list[TableCell]:
+    """Return the table's cells in the scenario's order."""
     cells: dict[CellKey, list[ResultRow]] = {}
     for row in rows:
         cells.setdefault(key_of(row), []).append(row)
-    return [_cell(key, averaged_runs(members, invalid)) for key, members in sorted(cells.items())]
+    return [_cell(key, averaged_runs(members)) for key, members in sorted(cells.items())]
 
 
 def key_of(row: ResultRow) -> CellKey:

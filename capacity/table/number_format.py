@@ -26,6 +26,11 @@ def number(value: float | None, lang: Language, digits: int = 2) -> str:
     return f"{value:,.{digits}f}".replace(",", " ")  # a space: a comma would read as a decimal in Spanish
 
 
+def bounded(value: float | None, is_lower_bound: bool, lang: Language, digits: int = 2) -> str:
+    """Return a number, with ≥ if it is a lower bound."""
+    return f"{'≥ ' if is_lower_bound and value is not None else ''}{number(value, lang, digits)}"
+
+
 def significant(value: float | None, lang: Language, digits: int = 4) -> str:
     """Return a number as text with `digits` significant digits.
 

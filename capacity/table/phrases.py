@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from capacity.diagnosis.validity import Validity
 from capacity.runs.result_row import ResultRow
 from capacity.table.number_format import number
-from core.language import Language
+from core.language import VALIDITY_NAMES, VALIDITY_REASON_NAMES, Language
+
+
+def validity_text(validity: Validity, lang: Language) -> str:
+    """Return the level with its reasons: `indicative (few videos, failed videos)`."""
+    reasons = ", ".join(VALIDITY_REASON_NAMES[reason].to(lang) for reason in validity.reasons)
+    return VALIDITY_NAMES[validity.level].to(lang) + (f" ({reasons})" if reasons else "")
 
 
 def plural(count: int, one: str, many: str) -> str:

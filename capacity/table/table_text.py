@@ -9,20 +9,23 @@ from io import StringIO
 from capacity.estimators.interval import Interval
 from capacity.runs.result_row import ResultRow
 from capacity.table.cells import TableCell
-from capacity.table.number_format import number
-from capacity.table.phrases import plural, spaced
-from core.language import STABILITY_NAMES, STATUS_NAMES, Language, Text, same
+from capacity.table.number_format import bounded, number
+from capacity.table.phrases import plural, spaced, validity_text
+from core.language import STABILITY_NAMES, Language, Text, same
 from core.run import RunStatus
 
 HEADER = Text(
     "| Tamaño | Concurrencia | Modo | X (videos/min) | S promedio (s) | Notas |",
     "| Size | Concurrency | Mode | X (videos/min) | Mean S (s) | Notes |",
 )
+STOPPED_EARLY = Text("parada adaptativa", "adaptive stop")
+CANCELLED = Text("los demás se cancelaron", "the others were cancelled")
 RULE = "|---|---|---|---|---|---|"
 CSV_COLUMNS = (
     "size", "concurrency", "nodes", "mode", "rate_per_minute", "count", "x_per_minute", "s_seconds",
     "x_sat_per_minute", "x_sat_low", "x_sat_high", "interval_between_runs", "stability", "done", "failed",
-    "duplicates", "agrees", "runs", "x_sat_runs", "left_out",
+    "duplicates", "agrees", "runs", "x_sat_runs", "left_out", "validity", "validity_reasons", "s_is_lower_bound",
+    "first_videos",
 )  # fmt: skip
 
 
@@ -33,7 +36,7 @@ def cells_of(cell: TableCell, lang: Language) -> tuple[str, ...]:
         cell.runs[0].concurrency_text,
         cell.key.mode.capitalize(),
         number(cell.x, lang),
-        number(cell.s, lang, 1),
+        bounded(cell.s, cell.s_is_lower_bound, lang, 1),
         "; ".join(text.to(lang) for text in _notes(cell, lang)),
     )
 
@@ -85,6 +88,10 @@ def csv_row(cell: TableCell) -> dict[str, object]:
         "runs": " ".join(run.run_id for run in cell.runs),
         "x_sat_runs": " ".join(run.run_id for run in cell.x_sat_runs),
         "left_out": cell.left_out,
+        "validity": cell.validity.level.value,
+        "validity_reasons": " ".join(cell.validity.reasons),
+        "s_is_lower_bound": cell.s_is_lower_bound,
+        "first_videos": _first_videos(cell),
     }
 
 
@@ -104,7 +111,14 @@ def _source(cell: TableCell, lang: Language) -> str:
     return f"{size}, c={slots}, {mode}: {ids}{left}"
 
 
+def _first_videos(cell: TableCell) -> str | None:
+    """Return the treatment of the first videos in X_sat, joined with spaces where the runs differ."""
+    treatments = dict.fromkeys(run.first_videos for run in cell.x_sat_runs if run.first_videos)
+    return " ".join(treatments) or None
+
+
 def _notes(cell: TableCell, lang: Language) -> Iterator[Text]:
+    yield same(validity_text(cell.validity, lang))
     yield from _cell_notes(cell, lang)
     for row in cell.runs:
         yield from _warnings(row, lang)
@@ -113,9 +127,10 @@ def _notes(cell: TableCell, lang: Language) -> Iterator[Text]:
 def _cell_notes(cell: TableCell, lang: Language) -> Iterator[Text]:
     newest, runs = cell.runs[-1], len(cell.runs)
     stopped = newest.asked is not None and newest.asked > newest.count
+    why = STOPPED_EARLY if newest.status == RunStatus.FINISHED else CANCELLED
     yield Text(
-        f"N={cell.count}" + (f" de {newest.asked} (parada adaptativa)" if stopped else ""),
-        f"N={cell.count}" + (f" of {newest.asked} (adaptive stop)" if stopped else ""),
+        f"N={cell.count}" + (f" de {newest.asked} ({why.es})" if stopped else ""),
+        f"N={cell.count}" + (f" of {newest.asked} ({why.en})" if stopped else ""),
     )
     if runs > 1:
         yield Text(f"media de {runs} pruebas", f"mean of {runs} runs")
@@ -146,12 +161,10 @@ def _scope(cell: TableCell) -> Text:
 
 
 def _warnings(row: ResultRow, lang: Language) -> Iterator[Text]:
-    if row.status != RunStatus.FINISHED:
-        status = STATUS_NAMES[row.status]
-        yield Text(f"prueba {status.es}", f"run {status.en}")
-    if row.done + row.failed < row.count:
-        missing = row.count - row.done - row.failed
-        yield Text(f"{missing} sin terminar: S es ≥", f"{missing} unfinished: S is ≥")
+    if row.unfinished:
+        yield Text(f"{row.unfinished} sin terminar", f"{row.unfinished} unfinished")
+    if (unsent := row.count - row.done - row.failed - row.unfinished) > 0:
+        yield Text(f"{unsent} sin enviar", f"{unsent} not sent")
     if row.failed:
         yield Text(plural(row.failed, "fallido", "fallidos"), f"{row.failed} failed")
     if row.duplicates:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
@@ -106,4 +107,10 @@ def _analysis(run: Run) -> Samples:
     return {
         **{("capacity_videos_per_minute", bound): value for bound, value in bounds.items()},
         **{("verdict", kind, verdict.lower()): 1 for kind, verdict in verdicts.items() if verdict},
+        **({("validity_info", run.validity, _reasons(run.validity_reasons)): 1} if run.validity else {}),
     }
+
+
+def _reasons(stored: str | list[str] | None) -> str:
+    """Return the reason codes separated by commas. SQLite returns a JSON column as text, PostgreSQL as a list."""
+    return ",".join(json.loads(stored) or [] if isinstance(stored, str) else stored or [])

@@ -42,6 +42,9 @@ class Run(NamedTuple):
     capacity_high: float | None
     stability: str | None
     bottleneck: str | None
+    #: Level, and a JSON list of reason codes.
+    validity: str | None
+    validity_reasons: str | list[str] | None
     app: str = OWN_APP
 
     @property

@@ -40,3 +40,7 @@ def test_the_sqs_exporter_benchmark_runs() -> None:
 def test_the_celery_exporter_benchmark_loses_no_event_of_ours() -> None:
     ours = next(line for line in run("celery_exporter").splitlines() if line.strip().startswith("ours:"))
     assert ours.endswith("events lost of 200: 0")
+
+
+def test_the_interval_of_x_sat_has_the_coverage_that_the_documentation_states() -> None:
+    assert "0 of 72 lines outside the claim" in run("interval_coverage")

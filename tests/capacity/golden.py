@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from capacity.estimators.throughput import Executions
+from capacity.estimators.slots import Executions
 
 SLOTS = 2
 UPLOADED = np.zeros(10)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from capacity.diagnosis.validity import Level, Validity
 from capacity.estimators.interval import Interval
 from capacity.runs.conditions import Conditions
 from capacity.runs.result_row import ResultRow
@@ -32,4 +33,15 @@ def row(run_id="a", **more):
         s_database=60.0, x_sat_per_minute=8.2, x_sat_interval=Interval(7.7, 8.8), service_mean_seconds=14.0,
         service_cv=0.1, stability=None, conditions=HERE, created_at=1.0,
     )  # fmt: skip
-    return ResultRow(**{**facts, **more})
+    facts |= more
+    return ResultRow(**{"unfinished": facts["count"] - facts["done"] - facts["failed"], **facts})
+
+
+def invalid_row(run_id="a", reason="littles_law", **more):
+    """Return a complete burst that a data-quality flag makes invalid."""
+    return row(run_id, validity=Validity(Level.INVALID, (reason,)), **more)
+
+
+def indicative_row(run_id="a", reason="few_videos", **more):
+    """Return a complete burst with a warning."""
+    return row(run_id, validity=Validity(Level.INDICATIVE, (reason,)), **more)

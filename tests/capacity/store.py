@@ -188,7 +188,7 @@ def fill_store(folder, settings):
     Return the sessions.
     """
     sessions = open_store(folder / "store.db")
-    runs = [burst(1, 12, 5.0, 1e9, "b1"), burst(2, 12, 5.2, 1e9 + 1000, "b2"), burst(4, 12, 10.4, 1e9 + 2000, "b4")]
+    runs = [burst(1, 12, 5.0, 1e9, "b1"), burst(2, 12, 5.2, 1e9 + 1000, "b2"), burst(4, 16, 10.4, 1e9 + 2000, "b4")]
     for row, start, end, slot in runs:
         record_bursts(sessions, [(row, start, end, slot)])
         _archive(sessions, row.id, float(end.max()), settings, busy=1.9 if row.id != "b1" else 1.0)

@@ -24,6 +24,7 @@ T0 = 1_790_000_000.0
 
 def test_the_database_exporters_whole_exposition(store: Store) -> None:
     reported = {"capacity_per_minute": 6.0, "capacity_low_per_minute": 5.5, "capacity_high_per_minute": 6.25}
+    reported |= {"validity": "indicative", "validity_reasons": ["few_videos", "unfinished"]}
     store.run("20260921-141320-burst-50mb-c2", T0, 2, status="finished", bottleneck="cpu", **reported)
     store.run(
         "20260921-141500-sustained-50mb-c2",
@@ -33,6 +34,8 @@ def test_the_database_exporters_whole_exposition(store: Store) -> None:
         rate_per_minute=6.0,
         window_seconds=30.0,
         stability="STABLE",
+        validity="valid",
+        validity_reasons=[],
     )
     burst, sustained = "20260921-141320-burst-50mb-c2", "20260921-141500-sustained-50mb-c2"
     for name, end in (("a", T0 + 20.5), ("b", T0 + 41.25)):

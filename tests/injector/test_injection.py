@@ -158,3 +158,22 @@ def test_the_disk_of_a_storage_folder_that_does_not_exist_yet_is_checked(tmp_pat
     require_space(settings, request, 1)
     with pytest.raises(EnvironmentFault, match=r"^disk \("):
         require_space(settings, request, 10**15)
+
+
+def test_a_warm_up_ends_before_the_measured_run_is_sent(injector):
+    process = injector.start("--size", "300KB", "--count", "3", "--run-id", "r", "--warmup")
+    until(lambda: injector.queue.counts()["visible"] == 4, "two warm-up videos for each of two slots")
+    with sqlite3.connect(injector.folder / "aforo.db") as database:
+        ((run_id, note),) = database.execute("SELECT id, note FROM runs").fetchall()
+        assert (run_id.startswith("warm-up-2"), note) == (True, "warm-up")
+        client, url = injector.queue.client, injector.queue.url
+        for message in client.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]:
+            client.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        database.execute("UPDATE videos SET state = 'done'")
+    assert process.wait(60) == 0
+    with sqlite3.connect(injector.folder / "aforo.db") as database:
+        runs = dict(database.execute("SELECT id, status FROM runs"))
+        (text,) = database.execute("SELECT environment FROM runs WHERE id = 'r'").fetchone()
+    assert runs == {run_id: "finished", "r": "running"}
+    environment = json.loads(text)
+    assert (environment["is_warm"], environment["messages_before"], injector.queue.counts()["visible"]) == (True, 0, 3)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 
 import psutil
 import pytest
 
 from core.promql import scrape
+from testing.emulator import ROOT
 from testing.polling import until
 from tests.stack.runs import report, rows
 
@@ -48,9 +50,9 @@ def test_the_row_of_a_burst_agrees_with_prometheus_the_database_and_the_timestam
 def test_a_killed_task_process_loses_nothing_and_leaves_no_ffmpeg(stack):
     run_id = burst(stack, 4, 2)
     main = psutil.Process(stack.worker_pid())
-    working = "SELECT slot FROM executions WHERE run_id = ? AND outcome IS NULL"
+    working = "SELECT owner FROM videos WHERE run_id = ? AND state = 'processing'"
     until(lambda: rows(stack, working, run_id), "a running execution")
-    victim = psutil.Process(rows(stack, working, run_id)[0][0])
+    victim = psutil.Process(int(rows(stack, working, run_id)[0][0].rsplit("|", 2)[1]))
     assert victim.ppid() == main.pid
     orphans = victim.children(recursive=True)
     os.kill(victim.pid, signal.SIGKILL)
@@ -62,12 +64,42 @@ def test_a_killed_task_process_loses_nothing_and_leaves_no_ffmpeg(stack):
     assert total(stack, "AFORO_WORKER_METRICS_PORT", "aforo_worker_children_lost") == 1
 
 
+def test_the_conditions_of_the_worker_at_the_start_and_the_end_are_in_the_archive(stack):
+    run_id = burst(stack, 2, 2)
+    assert stack.run("capacity", "wait", run_id).returncode == 0
+    conditions = report(stack, run_id)["conditions"]
+    archived = json.loads((stack.folder / "results" / "runs" / run_id / "run.json").read_text(encoding="utf-8"))
+    start, end = (archived["environment"]["workers"][moment] for moment in ("start", "end"))
+    assert start == end
+    (worker,) = start
+    assert (worker["slots"], worker["pool"], worker["transport"]) == (2, "prefork", "aforo-sqs")
+    assert worker["worker"].split("|")[1] == str(stack.worker_pid())
+    assert rows(stack, "SELECT DISTINCT worker FROM executions WHERE run_id = ?", run_id) == [(worker["worker"],)]
+    assert conditions["cpu_count"] == int(worker["cores"])
+    assert (conditions["ffmpeg"], conditions["kombu"]) == (worker["ffmpeg"], worker["kombu"])
+
+
 def test_a_second_run_is_refused_while_one_is_active(stack):
     run_id = burst(stack, 4, 1)
     refused = stack.run("injector", "--count", "1", "--size", "1MB")
     assert refused.returncode == 3
     assert refused.stderr.startswith(f"error: run ({run_id}); it is active;")
     report(stack, run_id)
+
+
+def test_messages_of_an_interrupted_run_are_taken_out_or_make_the_next_run_invalid(stack):
+    assert stack.run("local", "up", CONCURRENCY="1").returncode == 0
+    options = ["--count", "12", "--size", "1MB", "--monitor", "--run-id", "older"]
+    command = [str(ROOT / ".venv/bin/python"), "-m", "injector", *options]
+    older = subprocess.Popen(command, cwd=stack.folder, env=stack.environment)
+    done = "SELECT count(*) FROM videos WHERE run_id = ? AND state = 'done'"
+    until(lambda: rows(stack, done, "older")[0][0] >= 1, "a done video", 120)
+    older.send_signal(signal.SIGINT)
+    assert older.wait(60) == 130
+    disturbed = report(stack, burst(stack, 4, 1))
+    assert (disturbed["validity"], "other_messages" in disturbed["validity_reasons"]) == ("invalid", True)
+    assert stack.run("capacity", "wait", "--queue").returncode == 0
+    assert "other_messages" not in report(stack, burst(stack, 4, 1))["validity_reasons"]
 
 
 def test_an_old_log_of_task_ids_gives_the_same_row(stack):

@@ -25,7 +25,9 @@ def matrix(tmp_path_factory):
     with sessions.begin() as session:
         for number, (size, slots, repeat) in enumerate(order):
             run_id = f"{size.lower()}-c{slots}-{repeat}"
-            row, start, end, slot = burst(slots, 12, SERVICE_SECONDS[slots], 1e9 + 1000 * number, run_id)
+            row, start, end, slot = burst(
+                slots, 16 if slots == 4 else 12, SERVICE_SECONDS[slots], 1e9 + 1000 * number, run_id
+            )
             row.size_label = size
             if run_id == "100mb-c4-1":
                 row.environment = row.environment | {"canary_before_seconds": 0.2, "canary_after_seconds": 0.3}
@@ -46,7 +48,7 @@ def cells_of(analysis):
 def test_every_run_of_a_matrix_is_analysed(matrix, tmp_path):
     analysis = analysed(matrix, tmp_path)
     assert len(analysis.runs) == 36
-    assert analysis.invalid == {"100mb-c4-1"}
+    assert {run.row.run_id for run in analysis.runs if run.row.validity.is_invalid} == {"100mb-c4-1"}
     last = analysis.cells[-1]
     assert [row.run_id for row in last.sources] == ["100mb-c4-2", "100mb-c4-3"]
     assert [run.row.slots for run in analysis.best_of_sizes] == [4, 4, 4, 4]

@@ -4,6 +4,7 @@ import pytest
 from capacity.estimators.comparison import (
     Gate,
     NotComparable,
+    SingleRun,
     compare_runs,
     compare_single_runs,
     different_conditions,
@@ -11,6 +12,10 @@ from capacity.estimators.comparison import (
 )
 from capacity.estimators.interval import Interval
 from capacity.report.messages import sentence
+
+
+def one(per_minute, cv=0.1, videos=50):
+    return SingleRun("r", per_minute, cv, videos)
 
 
 def test_equal_runs_pass():
@@ -36,14 +41,32 @@ def test_identical_runs_have_a_ratio_without_width():
 
 def test_one_run_per_side_needs_a_history():
     single = compare_runs([8.0], [7.0])
-    without_history = compare_single_runs(8.0, 7.0, run_deviation=None, cv=0.1, videos=50)
+    without_history = compare_single_runs(one(8.0), one(7.0), run_deviation=None)
     assert (single.gate, without_history.gate) == (Gate.NOT_COMPARABLE, Gate.NOT_COMPARABLE)
     assert (single.reason.code, without_history.reason.code) == (NotComparable.TOO_FEW_RUNS, NotComparable.NO_HISTORY)
 
 
 def test_one_run_per_side_is_compared_with_the_spread_of_its_history():
-    assert compare_single_runs(8.0, 7.0, run_deviation=0.02, cv=0.1, videos=50).gate is Gate.FAIL
-    assert compare_single_runs(8.0, 7.6, run_deviation=0.04, cv=0.1, videos=50).gate is Gate.INCONCLUSIVE
+    assert compare_single_runs(one(8.0), one(7.0), run_deviation=0.02).gate is Gate.FAIL
+    assert compare_single_runs(one(8.0), one(7.6), run_deviation=0.04).gate is Gate.INCONCLUSIVE
+
+
+def test_the_interval_of_single_runs_has_the_variance_of_both_sides():
+    wide = compare_single_runs(one(8.0, cv=0.0, videos=1000), one(7.0, cv=0.6, videos=9), run_deviation=0.0)
+    half = np.log(wide.interval.high / wide.ratio)
+    assert half == pytest.approx(1.959964 * 0.6 / 3)
+    assert wide.gate is Gate.INCONCLUSIVE, "the variance of A alone is 0, and would fail B"
+
+
+def test_a_single_run_of_unknown_variance_is_not_compared():
+    comparison = compare_single_runs(one(8.0), one(7.0, cv=None), run_deviation=0.02)
+    assert (comparison.reason.code, comparison.reason.values) == (NotComparable.NO_VARIANCE, {"run_id": "r"})
+
+
+def test_a_condition_may_differ_on_purpose():
+    old, new = {"ffmpeg": "6.1", "cpu": "a"}, {"ffmpeg": "7.0", "cpu": "b"}
+    assert different_conditions(old, new, ["ffmpeg", "cpu"]) is None
+    assert different_conditions(old, new, ["ffmpeg"]).values == {"conditions": {"cpu": ("a", "b")}}
 
 
 @pytest.mark.parametrize(

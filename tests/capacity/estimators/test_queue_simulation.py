@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from capacity.estimators.queue_simulation import ggc, lognormal
-from tests.capacity.burst_simulation import burst
+from testing.burst_simulation import burst
 
 ARRIVALS = 100_000
 WARM_UP = ARRIVALS // 20

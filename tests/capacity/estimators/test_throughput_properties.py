@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capacity.estimators.throughput import Executions, saturated_throughput, scenario_burst
-from tests.capacity.burst_simulation import burst
+from capacity.estimators.slots import Executions
+from capacity.estimators.throughput import saturated_throughput, scenario_burst
+from testing.burst_simulation import burst
 
 SEEDS = st.integers(0, 2**32 - 1)
 SLOTS = st.integers(1, 6)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from capacity.estimators.queue_simulation import lognormal
-from capacity.estimators.throughput import Executions, saturated_throughput, scenario_burst
-from tests.capacity.burst_simulation import burst
+from capacity.estimators.slots import Executions
+from capacity.estimators.throughput import saturated_throughput, scenario_burst
+from testing.burst_simulation import burst
 
 REPETITIONS = 300
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from capacity.estimators.queue_simulation import lognormal
-from capacity.estimators.throughput import Executions
+from capacity.estimators.slots import Executions
 from capacity.experiments.early_stop import QueuedVideos, finished_prefix, knows_enough, may_stop, precision, video_of
 from core.models import RunRow, VideoRow
 from core.video import VideoState
@@ -121,6 +121,15 @@ def test_a_second_cancelling_keeps_the_count_first_requested(sessions):
     for k in (3, 4):
         QueuedVideos(Queue([body(f"r1-v{k}", "r1")]), "url", sessions).cancel({"r1"})
     assert videos(sessions)[:2] == (12, 14)
+
+
+def test_the_upload_times_of_cancelled_videos_are_kept_as_their_mean(sessions):
+    with sessions.begin() as session:
+        for k, seconds in ((3, 6.0), (4, 0.0), (5, 3.0)):
+            session.get_one(VideoRow, f"r1-v{k}").uploaded_at = 1000.0 + seconds
+    QueuedVideos(Queue([body(f"r1-v{k}", "r1") for k in (3, 4, 5)]), "url", sessions).cancel({"r1"})
+    with sessions() as session:
+        assert session.get_one(RunRow, "r1").environment["cancelled_uploaded_at_mean"] == pytest.approx(1003.0)
 
 
 def test_only_the_unbroken_prefix_in_start_order_counts():

@@ -88,3 +88,7 @@ def test_service_times_are_looked_up_by_size_and_slots():
 
 def test_a_file_smaller_than_any_generated_video_has_a_service_time_too():
     assert measured_services([("50KB", 2, 6.0), ("30GB", 2, 7.0)]) == {(50_000, 2): 6.0, (30 * 10**9, 2): 7.0}
+
+
+def test_runs_with_and_without_a_warm_up_are_different_matrix_runs():
+    assert replace(PLAN, warmup=True).name != PLAN.name

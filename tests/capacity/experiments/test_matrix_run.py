@@ -133,5 +133,5 @@ def test_a_burst_of_another_cell_or_profile_gives_no_rate(earlier, other):
     tests, results = sustained_alone(earlier, **other)
     assert tests == []
     assert {str(fault) for fault in results} == {
-        "RATE (auto); no burst of this cell has an X_sat; use more COUNT, measure bursts too, or give a rate"
+        "RATE (auto); no valid burst of this cell has an X_sat; use more COUNT, measure bursts too, or give a rate"
     }

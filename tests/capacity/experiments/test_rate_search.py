@@ -1,5 +1,6 @@
 import pytest
 
+from capacity.diagnosis.validity import Level, Validity
 from capacity.estimators.stability import Stability
 from capacity.experiments.rate_search import (
     RateSearch,
@@ -90,3 +91,29 @@ def test_a_burst_without_a_capacity_ends_the_search():
     search = advance(RateSearch(), StepResult(SearchStep(Mode.BURST, 24), 60.0))
     assert search.failed
     assert next_step(search) is None
+
+
+INVALID = Validity(Level.INVALID, ("idle_slots",))
+
+
+def test_an_invalid_burst_is_repeated_once_and_does_not_give_the_capacity():
+    burst = next_step(RateSearch())
+    search = advance(RateSearch(), StepResult(burst, 60.0, capacity_per_minute=95.8, validity=INVALID))
+    assert (search.capacity_per_minute, next_step(search)) == (None, burst)
+    again = advance(search, StepResult(burst, 60.0, capacity_per_minute=24.0))
+    assert (again.capacity_per_minute, again.failed, again.validity.level) == (24.0, False, Level.VALID)
+
+
+def test_a_step_that_is_invalid_twice_ends_the_search():
+    search = advance(RateSearch(), StepResult(next_step(RateSearch()), 60.0, capacity_per_minute=10.0))
+    for _ in range(2):
+        step = next_step(search)
+        assert step.rate_per_minute == pytest.approx(9.5)
+        search = advance(search, StepResult(step, 60.0, verdict=Stability.STABLE, validity=INVALID))
+    assert (search.failed, search.stable_per_minute, next_step(search)) == (True, None, None)
+
+
+def test_an_indicative_step_makes_the_answer_indicative():
+    few = Validity(Level.INDICATIVE, ("few_videos",))
+    search = advance(RateSearch(), StepResult(next_step(RateSearch()), 60.0, capacity_per_minute=10.0, validity=few))
+    assert search.validity == few

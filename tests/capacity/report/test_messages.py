@@ -10,19 +10,28 @@ from capacity.commands.compare import _verdict
 from capacity.diagnosis.bottleneck import Cause, Confidence
 from capacity.diagnosis.criteria import Measurement, Quantity, at_least
 from capacity.diagnosis.data_quality import Problem
+from capacity.diagnosis.validity import Level, Validity
 from capacity.estimators.comparison import Comparison, Gate
 from capacity.estimators.interval import Interval
 from capacity.estimators.reason import Reason
-from capacity.estimators.throughput import Executions, NoCapacity, saturated_throughput
+from capacity.estimators.slots import Executions
+from capacity.estimators.throughput import NoCapacity, saturated_throughput
 from capacity.report.messages import CONFIDENCE_NAMES, QUANTITIES, SENTENCES, measurement, sentence
 from capacity.report.statements import answer, headline, missing_capacity
 from capacity.report.to_json import to_json
-from core.language import CAUSE_NAMES, LANGUAGES
+from core.language import CAUSE_NAMES, LANGUAGES, VALIDITY_NAMES, VALIDITY_REASON_NAMES
 
 
 def burst(reason):
     row = SimpleNamespace(
-        size_label="5MB", slots=2, rate_per_minute=None, x_sat_per_minute=None, x=21.0, run_id="b2", count=4
+        size_label="5MB",
+        slots=2,
+        rate_per_minute=None,
+        x_sat_per_minute=None,
+        x=21.0,
+        run_id="b2",
+        count=4,
+        validity=Validity(),
     )
     return SimpleNamespace(row=row, saturated=SimpleNamespace(reason=reason))
 
@@ -33,6 +42,8 @@ def test_every_code_has_its_sentence():
     assert set(QUANTITIES) == set(Quantity)
     assert set(CAUSE_NAMES) == set(Cause)
     assert set(CONFIDENCE_NAMES) == set(Confidence)
+    assert set(VALIDITY_REASON_NAMES) == {problem.value for problem in Problem}
+    assert set(VALIDITY_NAMES) == {level.value for level in Level}
 
 
 def test_a_code_of_two_enums_has_a_sentence_in_each():
@@ -97,7 +108,10 @@ def test_a_reason_is_json_with_code_numbers_and_text():
             Executions(np.zeros(2), np.full(2, 30.0), np.ones(2, dtype=bool)),
             "2 executions on 2 slots: no second generation, more videos than slots are needed",
         ),
-        (Executions(np.arange(4.0), np.arange(4.0) + 30, np.zeros(4, dtype=bool)), "no execution completed a video"),
+        (
+            Executions(np.array([0.0, 0, 30, 30]), np.array([30.0, 30, 60, 60]), np.zeros(4, dtype=bool)),
+            "no execution completed a video",
+        ),
         (
             Executions(np.zeros(4), np.full(4, -1.0), np.ones(4, dtype=bool), np.array([0, 0, 1, 1])),
             "slot cycles are not positive: clock skew",

@@ -94,7 +94,7 @@ def test_the_answer_counts_the_runs_that_the_capacity_is_the_mean_of(sessions, s
     ("services", "sentence"),
     [
         ((5.0,), "nominal capacity; 95 %: "),
-        ((5.0, 6.25), "10.59 videos of 5 MB per minute with 1 slot (nominal capacity, mean of 2 runs: 11.82, 9.49)"),
+        ((5.0, 6.25), "10.54 videos of 5 MB per minute with 1 slot (nominal capacity, mean of 2 runs: 11.76, 9.45)"),
         ((5.0, 6.25, 5.5), "nominal capacity, mean of 3 runs; 95 %: ["),
     ],
 )
@@ -214,7 +214,8 @@ def test_a_runs_folder_with_unfinished_videos_gives_exit_code_1(stored, tmp_path
         add_run(session, row, start, end, slot=slot)
         write_archive(session, row, Resources(np.empty(0)), tmp_path / "b1")
     shown = CliRunner().invoke(main, ["report", str(tmp_path / "b1"), "--lang", "en"])
-    assert "run interrupted; 2 unfinished" in shown.stdout
+    assert "indicative (run not finished); N=14; " in shown.stdout
+    assert "; 2 not sent; " in shown.stdout
     assert str(shown.exception) == "run (b1); 2 of 14 videos are not done; see `make logs`"
     assert shown.exception.exit_code == ExitCode.RUN_FAILED
 
@@ -336,6 +337,24 @@ def test_runs_on_another_storage_are_not_compared(sessions, environment):
     assert refused.output == "not comparable: the runs differ in storage: filesystem ≠ s3\n"
     alike = compare("r0", "r1", "--run-deviation", "0.01")
     assert alike.output.startswith("B is not slower than A: B/A = 1 ")
+    allowed = compare("r0,r1", "r2,r3", "--allow", "storage")
+    assert (allowed.exit_code, allowed.output[:39]) == (0, "B is not slower than A: B/A = 1 [1.0000")
+    within_a_side = compare("r0,r2", "r1,r3", "--allow", "storage")
+    assert within_a_side.output == refused.output
+    with pytest.raises(UsageError, match="there is no such condition"):
+        CliRunner().invoke(
+            main, ["compare", "r0", "r1", "--allow", "weather"], env=environment, standalone_mode=False,
+            catch_exceptions=False,
+        )  # fmt: skip
+
+
+def test_an_invalid_run_is_not_compared(sessions, environment):
+    for number in range(2):
+        row, *times = burst(1, 12, 5.0, 1e9 + 1000 * number, f"r{number}")
+        row.environment = {**row.environment, "messages_before": 6 * number}
+        record_bursts(sessions, [(row, *times)])
+    refused = CliRunner().invoke(main, ["compare", "r0", "r1", "--lang", "en"], env=environment)
+    assert (refused.exit_code, refused.output) == (1, "not comparable: r1 is invalid: other_messages\n")
 
 
 def test_figures_of_the_last_report_are_used_when_prometheus_has_none(stored, tmp_path):

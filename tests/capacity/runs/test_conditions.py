@@ -53,7 +53,7 @@ def test_without_an_answer_of_the_workers_nothing_of_the_host_is_taken_for_their
 def test_runs_under_different_conditions_of_the_workers_are_not_averaged(name):
     one = row("a", conditions=conditions([WORKER]))
     other = row("b", conditions=conditions([WORKER | {name: "another"}]), created_at=2.0)
-    assert [run.run_id for run in averaged_runs([one, other], set()).runs] == ["b"]
+    assert [run.run_id for run in averaged_runs([one, other]).runs] == ["b"]
 
 
 def test_the_number_of_threads_that_follows_from_the_concurrency_is_no_condition():

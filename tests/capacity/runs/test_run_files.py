@@ -39,7 +39,7 @@ def test_the_files_alone_give_the_row_that_the_database_gave(folder):
     recorded, _resources = read_archive(path)
     assert is_archived(path)
     assert measure(recorded).row == row
-    assert row.x_sat_per_minute == pytest.approx(3.934426, abs=1e-6)
+    assert row.x_sat_per_minute == pytest.approx(3.913043, abs=1e-6)
 
 
 def test_resource_samples_are_restored_with_their_unknown_values(folder):
@@ -107,7 +107,8 @@ def test_slots_with_one_number_in_two_workers_of_a_node_are_two_slots(folder, tm
         write_archive(session, run, RESOURCES, tmp_path / "two")
         slot = load_run(session, run).executions.slot
     assert (np.unique(slot, return_inverse=True)[1] == SLOT).all()
-    assert (read_archive(tmp_path / "two")[0].executions.slot == SLOT).all()
+    archived = read_archive(tmp_path / "two")[0].executions.slot
+    assert (np.unique(archived, return_inverse=True)[1] == SLOT).all()
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from capacity.sizing.workers import (
     simulate,
 )
 from core.errors import UsageError
+from tests.capacity.result_rows import indicative_row, invalid_row, row
 
 EXAMPLE = Demand(per_minute=10, wait_p95_seconds=20, service_seconds=30, service_cv=0.3, slots_per_worker=4)
 
@@ -141,14 +142,19 @@ def test_plan_as_json_at_internet_scale():
 
 
 def test_plan_takes_service_from_the_fastest_recorded_run(monkeypatch):
-    class Recorded:
-        def __init__(self, x, service):
-            self.x_sat_per_minute, self.service_mean_seconds = x, service
-            self.service_cv, self.concurrency = 0.1, 2
-
-    monkeypatch.setattr(plan_module, "load_rows", lambda runs: [Recorded(2.0, 30.0), Recorded(3.4, 35.0)])
+    rows = [row("a", x_sat_per_minute=2.0, service_mean_seconds=30.0),
+            row("b", x_sat_per_minute=3.4, service_mean_seconds=35.0),
+            indicative_row("c", x_sat_per_minute=9.0, service_mean_seconds=9.0),
+            invalid_row("d", x_sat_per_minute=99.0, service_mean_seconds=1.0)]  # fmt: skip
+    monkeypatch.setattr(plan_module, "load_rows", lambda runs: rows)
     result = json.loads(run("--demand", "30/min", "--runs", "a,b", "--json").output)
     assert (result["demand"]["service_seconds"], result["demand"]["slots_per_worker"]) == (35.0, 2)
+
+
+def test_plan_refuses_runs_that_are_all_invalid(monkeypatch):
+    monkeypatch.setattr(plan_module, "load_rows", lambda runs: [invalid_row(reason="idle_slots")])
+    with pytest.raises(UsageError, match=r"no run is valid \(idle_slots\)"):
+        run("--demand", "30/min", "--runs", "a")
 
 
 def test_plan_without_a_service_time_says_how_to_give_one():

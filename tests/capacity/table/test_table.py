@@ -1,11 +1,14 @@
+import csv
 import math
 from dataclasses import replace
+from io import StringIO
 
 import pytest
 
+from capacity.diagnosis.validity import Level, Validity
 from capacity.table.cells import fill
 from capacity.table.table_text import csv_text, markdown, sources
-from tests.capacity.result_rows import ELSEWHERE, HERE, row
+from tests.capacity.result_rows import ELSEWHERE, HERE, indicative_row, invalid_row, row
 
 
 def ids(cell):
@@ -45,8 +48,29 @@ def test_an_older_run_under_other_conditions_does_not_enter_the_cell(conditions)
 
 
 def test_an_invalid_run_gives_way_to_a_valid_older_one_and_fills_a_cell_without_better_runs():
-    assert ids(fill([row(), row("b", created_at=9.0)], invalid={"b"})[0]) == ["a"]
-    assert ids(fill([row("b")], invalid={"b"})[0]) == ["b"]
+    assert ids(fill([row(), invalid_row("b", created_at=9.0)])[0]) == ["a"]
+    assert ids(fill([invalid_row("b")])[0]) == ["b"]
+
+
+def test_a_valid_run_comes_before_indicative_ones_and_an_incomplete_one_before_an_invalid_one():
+    (cell,) = fill([indicative_row("b", created_at=9.0), row(), invalid_row("c", created_at=10.0)])
+    assert (ids(cell), cell.left_out, cell.validity.level) == (["a"], 2, Level.VALID)
+    assert ids(fill([invalid_row("c"), row("d", status="interrupted", done=10)])[0]) == ["d"]
+
+
+def test_the_notes_begin_with_the_validity_and_its_reasons():
+    assert "| 60.0 | válida; N=16;" in markdown(fill([row()]), "es")
+    assert "| indicative (few videos); N=16;" in markdown(fill([indicative_row()]), "en")
+    assert "| NO VÁLIDA (slots que no trabajaron); N=16;" in markdown(fill([invalid_row(reason="idle_slots")]), "es")
+    (line,) = csv.DictReader(StringIO(csv_text(fill([invalid_row()]))))
+    assert (line["validity"], line["validity_reasons"]) == ("invalid", "littles_law")
+
+
+def test_a_lower_bound_of_s_is_printed_as_one():
+    lower = row(status="interrupted", count=8, done=5, s_seconds=7.25, s_database=9.05)
+    text = markdown(fill([lower]), "es")
+    assert "| ≥ 9.1 |" in text
+    assert "la base de datos da" not in text, "Prometheus averages finished videos: no contradiction"
 
 
 def test_repeats_are_averaged_and_three_of_them_have_an_interval_between_runs():
@@ -83,8 +107,8 @@ def test_bursts_that_stopped_at_different_counts_are_all_averaged_for_the_capaci
     assert cell.x_sat_interval.low == pytest.approx(8 * math.exp(-4.302653 * math.log(2) / math.sqrt(3)), rel=1e-6)
     assert "N=17 de 100 (parada adaptativa); X_sat=8.00 [1.43–44.76] entre 3 pruebas |" in markdown([cell], "es")
     assert sources([cell], "en") == "- 5 MB, c=2, Burst: b; X_sat of a, b, c\n"
-    line = csv_text([cell]).splitlines()[1].split(",")
-    assert line[-3:] == ["b", "a b c", "0"]
+    (line,) = csv.DictReader(StringIO(csv_text([cell])))
+    assert [line[name] for name in ("runs", "x_sat_runs", "left_out")] == ["b", "a b c", "0"]
 
 
 def test_two_bursts_of_different_counts_have_a_mean_capacity_and_no_interval():
@@ -95,14 +119,18 @@ def test_two_bursts_of_different_counts_have_a_mean_capacity_and_no_interval():
 
 def test_a_shorter_burst_that_is_invalid_or_under_other_conditions_does_not_enter_the_capacity():
     other = stopped("b", 14, 4.0, conditions=replace(HERE, storage="s3"))
-    (cell,) = fill([stopped("a", 17, 9.0), other, stopped("c", 14, 5.0)], invalid={"c"})
+    broken = stopped("c", 14, 5.0, validity=Validity(Level.INVALID, ("drift",)))
+    (cell,) = fill([stopped("a", 17, 9.0), other, broken])
     assert [run.run_id for run in cell.x_sat_runs] == ["a"]
     assert (cell.x_sat, cell.left_out) == (pytest.approx(9.0), 2)
 
 
 def test_figures_that_prometheus_no_longer_has_come_from_the_database_with_a_note():
     text = markdown(fill([row(x_per_minute=None, s_seconds=None)]), "es")
-    assert "| 8.00 | 60.0 | N=16; X_sat=8.20 [7.70–8.80]; solo base de datos, sin contraste con Prometheus |" in text
+    assert (
+        "| 8.00 | 60.0 | válida; N=16; X_sat=8.20 [7.70–8.80]; solo base de datos, sin contraste con Prometheus |"
+        in text
+    )
 
 
 def test_the_table_and_its_sources_as_a_person_reads_them():
@@ -118,8 +146,8 @@ def test_the_table_and_its_sources_as_a_person_reads_them():
     assert markdown(cells, "es") == (
         "| Tamaño | Concurrencia | Modo | X (videos/min) | S promedio (s) | Notas |\n"
         "|---|---|---|---|---|---|\n"
-        "| 5 MB | 2 | Burst | 8.00 | 60.0 | N=12 de 24 (parada adaptativa); X_sat=8.20 [7.70–8.80] |\n"
-        "| 5 MB | 4 | Sustained | 8.00 | 60.0 | N=16; tasa=10/min; cola inestable |\n"
+        "| 5 MB | 2 | Burst | 8.00 | 60.0 | válida; N=12 de 24 (parada adaptativa); X_sat=8.20 [7.70–8.80] |\n"
+        "| 5 MB | 4 | Sustained | 8.00 | 60.0 | válida; N=16; tasa=10/min; cola inestable |\n"
     )
     assert sources(cells, "es") == "- 5 MB, c=2, Burst: r1\n- 5 MB, c=4, Sustained: r2 (sin usar: 1)\n"
     assert "N=12 of 24 (adaptive stop)" in markdown(cells, "en")
@@ -127,7 +155,7 @@ def test_the_table_and_its_sources_as_a_person_reads_them():
 
 def test_losses_are_in_the_notes_with_agreeing_nouns():
     text = markdown(fill([row(status="interrupted", done=10, failed=2, duplicates=3)]), "es")
-    assert "prueba interrumpida; 4 sin terminar: S es ≥; 2 fallidos; 3 entregas repetidas" in text
+    assert "4 sin terminar; 2 fallidos; 3 entregas repetidas" in text
     one = markdown(fill([row(done=15, failed=1, duplicates=1)]), "es")
     assert "1 fallido; 1 entrega repetida |" in one.replace("; solo base de datos", "")
 

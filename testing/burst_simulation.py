@@ -1,4 +1,4 @@
-"""Simulated bursts with a given true capacity, for tests of the estimators."""
+"""Simulated bursts with a given true capacity, for tests and benchmarks of the estimators."""
 
 from __future__ import annotations
 

@@ -1,0 +1,142 @@
+"""Facts of a run that data-quality warnings are about: from its own records, and from resource samples."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from capacity.analysis.run_windows import run_window
+from capacity.diagnosis.conservation import Conservation, MessageCounts, lost_messages
+from capacity.diagnosis.data_quality import RunFacts
+from capacity.estimators.interval import Floats
+from capacity.estimators.littles_law import LittleCheck
+from capacity.estimators.reason import Reason
+from capacity.estimators.slots import working_slots
+from capacity.estimators.stability import OfferedRate
+from capacity.estimators.throughput import (
+    FEWEST_GENERATIONS,
+    FirstVideos,
+    NoCapacity,
+    SaturatedThroughput,
+    SlotCycles,
+    skewed_stamps,
+)
+from capacity.runs.fleet_differences import fleet_differences
+from capacity.runs.recorded_run import RecordedRun
+from capacity.runs.resource_samples import Resources
+from capacity.runs.result_row import ResultRow
+from core.run import FINAL_STATUSES, RunStatus
+from core.video import Outcome
+
+#: other work in the slots, as a share of the run's own, that changes X and S by more than their precision
+OTHER_WORK_RATIO = 0.02
+
+
+def recorded_facts(
+    recorded: RecordedRun, row: ResultRow, cycles: SlotCycles, saturated: SaturatedThroughput | None
+) -> RunFacts:
+    """Return the facts that the run's records alone give."""
+    differences = fleet_differences(recorded.run.environment)
+    return RunFacts(
+        slots=row.slots,
+        mixed_conditions=differences.mixed,
+        changed_conditions=differences.changed,
+        cycle_seconds=cycles.cycle_seconds,
+        service_mean_seconds=row.service_mean_seconds,
+        calibration_before_seconds=recorded.run.environment.get("canary_before_seconds"),
+        # the key keeps the old name of the CPU calibration, so that old runs can be read
+        calibration_after_seconds=recorded.run.environment.get("canary_after_seconds"),
+        ffmpeg_cpu_seconds=_counted_cpu_seconds(recorded),
+        skewed_stamps=skewed_stamps(cycles),
+        duplicate_deliveries=row.duplicates,
+        unfinished_videos=row.unfinished,
+        impossible=_impossible(recorded, cycles, saturated),
+        superseded_executions=recorded.outcomes[Outcome.SUPERSEDED],
+        lost_executions=recorded.outcomes[Outcome.LOST],
+        retried_executions=recorded.outcomes[Outcome.RETRIED],
+        lost_messages=conservation(recorded).lost_messages,
+        earlier_messages=_earlier_messages(recorded),
+        other_executions=_other_executions(recorded, cycles),
+        # while a run is in progress, Prometheus is a few seconds behind the database
+        sources_agree=row.agrees if row.status in FINAL_STATUSES else None,
+        is_finished=row.status == RunStatus.FINISHED,
+        failed_videos=row.failed,
+        includes_cold_start=saturated is not None and saturated.first_videos is FirstVideos.INCLUDED,
+    )
+
+
+def with_conditions(
+    facts: RunFacts,
+    recorded: RecordedRun,
+    resources: Resources,
+    little: LittleCheck,
+    offered: OfferedRate | None,
+    usual_calibration_seconds: float | None,
+) -> RunFacts:
+    """Return the facts with those that need resource samples or other runs."""
+    window = run_window(recorded)
+    during = resources.during(*window)
+    steal_mean, steal_worst = during.steal_ratios()
+    return replace(
+        facts,
+        steal_mean_ratio=steal_mean,
+        steal_worst_window_ratio=steal_worst,
+        calibration_usual_seconds=usual_calibration_seconds,
+        clock_offset_seconds=during.clock_offset(),
+        other_cpu_ratio=resources.other_cpu_ratio(*window),
+        generator_limited=offered.generator_limited if offered else None,
+        littles_law=little.agreement,
+    )
+
+
+def conservation(recorded: RecordedRun) -> Conservation:
+    """Return the sum of the run's videos, messages and executions."""
+    counts, counted = recorded.video_counts, recorded.run.environment.get("messages")
+    messages = MessageCounts(counted["in_queue"], counted["dead_lettered"]) if counted else None
+    return Conservation(
+        requested=recorded.run.count,
+        injected=counts.injected,
+        lost_messages=lost_messages(recorded.open_sent, counts.dead_lettered, messages),
+        repeated=recorded.outcomes[Outcome.SUPERSEDED],
+        lost=recorded.outcomes[Outcome.LOST],
+    )
+
+
+def _impossible(recorded: RecordedRun, cycles: SlotCycles, saturated: SaturatedThroughput | None) -> Reason | None:
+    """Return why the executions are impossible on the declared slots, or None."""
+    if saturated is not None:
+        reason = saturated.reason
+        return reason if reason is not None and isinstance(reason.code, NoCapacity) and _is_ours(reason.code) else None
+    run, executions = recorded.run, recorded.executions
+    working = working_slots(executions, run.slots, run.concurrency)
+    waited = np.nanmax(recorded.started_at - recorded.uploaded_at, initial=0.0)
+    service = cycles.service_seconds
+    if working == run.slots or service.size < FEWEST_GENERATIONS * run.slots or waited <= service.mean():
+        return None
+    return Reason(NoCapacity.IDLE_SLOTS, {"working": working, "slots": run.slots, "working_per_minute": None})
+
+
+def _is_ours(code: NoCapacity) -> bool:
+    """Return True for an impossible record that no other check reports."""
+    return code.is_impossible and code is not NoCapacity.CLOCK_SKEW
+
+
+def _earlier_messages(recorded: RecordedRun) -> int | None:
+    messages = recorded.run.environment.get("messages_before")
+    if messages is None:
+        return None
+    return messages if messages > OTHER_WORK_RATIO * recorded.run.count else 0
+
+
+def _other_executions(recorded: RecordedRun, cycles: SlotCycles) -> int:
+    other = recorded.other_work
+    if other is None or other.seconds <= OTHER_WORK_RATIO * float(cycles.service_seconds.sum()):
+        return 0
+    return other.executions
+
+
+def _counted_cpu_seconds(recorded: RecordedRun) -> Floats:
+    """Return ffmpeg's CPU seconds of each counted execution; unknown values are left out."""
+    seconds = recorded.ffmpeg_cpu_seconds[recorded.executions.counted]
+    return seconds[np.isfinite(seconds)]

@@ -1,0 +1,96 @@
+"""Executions of a run, and the slot of each.
+
+A worker that numbers its slots records the number. Old records have process ids, which change when a process is
+replaced. Others have one id for all slots, or thread ids. Only numbers of slots show that a slot never worked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from capacity.estimators.interval import Booleans, Floats, Integers
+
+
+@dataclass(frozen=True, slots=True)
+class Executions:
+    """The executions of a run, in any order: message deliveries that a worker started.
+
+    `slot` is any integer code of the slot, unique over all workers, or None when it is unknown. `worker` is a code of
+    its worker; without it, all slots are of one worker. `counted` is true for the execution that completed its video
+    first: failures and duplicates are load but not output.
+    """
+
+    started_at: Floats
+    ended_at: Floats
+    counted: Booleans
+    slot: Integers | None = None
+    uploaded_at: Floats | None = None
+    worker: Integers | None = None
+
+    def finished(self) -> Executions:
+        """Return the executions with start and end times, in start order."""
+        finite = np.flatnonzero(np.isfinite(self.started_at) & np.isfinite(self.ended_at))
+        order = finite[np.lexsort((self.ended_at[finite], self.started_at[finite]))]
+        return Executions(
+            self.started_at[order],
+            self.ended_at[order],
+            self.counted[order],
+            None if self.slot is None else self.slot[order],
+            None if self.uploaded_at is None else self.uploaded_at[order],
+            None if self.worker is None else self.worker[order],
+        )
+
+
+def successors(finished: Executions, slots: int, slots_per_worker: int) -> Integers:
+    """Return, for each execution in start order, the position of its slot's next execution; -1 for none.
+
+    Where not every declared slot is known, each start is chained to the slot that was free longest: the k-th end frees
+    the slot of the (k + slots)-th start. A slot that never worked then counts as idle.
+    """
+    successor = np.full(finished.started_at.size, -1, dtype=np.int64)
+    slot = known_slots(finished, slots_per_worker)
+    if slot is None or np.unique(slot).size < slots:
+        by_end = np.argsort(finished.ended_at, kind="stable")
+        taken = np.arange(slots, by_end.size)
+        successor[by_end[: taken.size]] = taken
+        return successor
+    before, after = _neighbours(slot)
+    successor[before] = after
+    return successor
+
+
+def working_slots(executions: Executions, slots: int, slots_per_worker: int) -> int:
+    """Return how many of the declared slots worked; all where the slots are not known."""
+    slot = known_slots(executions.finished(), slots_per_worker)
+    return slots if slot is None else min(slots, np.unique(slot).size)
+
+
+def known_slots(finished: Executions, slots_per_worker: int) -> Integers | None:
+    """Return the slot of each execution in start order, or None if the recorded codes do not identify slots.
+
+    They do not if a worker has more codes than slots (processes that were replaced, threads), or one code for several
+    executions at a time.
+    """
+    if finished.slot is None or not finished.slot.size:
+        return None
+    worker = np.zeros_like(finished.slot) if finished.worker is None else finished.worker
+    for one in np.unique(worker):
+        codes = np.unique(finished.slot[worker == one])
+        if codes.size > slots_per_worker or (codes.size == 1 < slots_per_worker and _overlap(finished, worker == one)):
+            return None
+    return finished.slot
+
+
+def _overlap(finished: Executions, chosen: Booleans) -> bool:
+    """Return True if an execution starts before an earlier one has ended."""
+    latest_end = np.maximum.accumulate(finished.ended_at[chosen])[:-1]
+    return bool((finished.started_at[chosen][1:] < latest_end).any())
+
+
+def _neighbours(slot: Integers) -> tuple[Integers, Integers]:
+    """Return the positions of neighbouring executions of the same slot: each one, and the next."""
+    by_slot = np.argsort(slot, kind="stable")
+    same = slot[by_slot][:-1] == slot[by_slot][1:]
+    return by_slot[:-1][same], by_slot[1:][same]

@@ -1,0 +1,42 @@
+"""Warm-up: videos before the measured run, so that its first videos meet no cold start."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+
+from core import sqs_queue
+from core.run import WARM_UP, Mode, RunStatus
+from core.settings import Settings
+from injector.injection import Injection, Request
+from injector.monitor import follow
+from injector.worker_fleet import read_fleet
+
+#: two videos per slot, because a slot that is free early may take a second one
+VIDEOS_PER_SLOT = 2
+#: SQS counts messages approximately, and deletes the last ones after their videos have ended
+LONGEST_COUNT_SECONDS = 60.0
+
+
+def warm_up(settings: Settings, request: Request, say: Callable[[str], None]) -> None:
+    """Process videos of the requested size as a run of its own, which no table shows, and wait until they ended."""
+    count = VIDEOS_PER_SLOT * read_fleet(settings).slots
+    say(f"warm-up: {count} videos")
+    run_id = time.strftime(f"{WARM_UP}-%Y%m%d-%H%M%S", time.gmtime())
+    videos = dataclasses.replace(request, mode=Mode.BURST, count=count, rate_per_minute=None, warmup=False)
+    injection = Injection.prepare(settings, dataclasses.replace(videos, run_id=run_id, note=WARM_UP), say)
+    with injection.recorded():
+        injection.send()
+        follow(injection.sessions, run_id)
+        injection.end(RunStatus.FINISHED)
+    _await_empty_queue(injection)
+
+
+def _await_empty_queue(injection: Injection) -> None:
+    """Wait until SQS counts no message, so that the last messages of the warm-up are not taken for earlier work."""
+    deadline = time.monotonic() + LONGEST_COUNT_SECONDS
+    while time.monotonic() < deadline:
+        if not sqs_queue.read_attributes(injection.sender.client, injection.sender.queue_url).total:
+            return
+        time.sleep(1)
