@@ -42,7 +42,10 @@ def field_config(panel: Panel, model: dashboard.Panel, lang: Language) -> dashbo
     defaults.min_val, defaults.max_val = panel.minimum, panel.maximum
     defaults.no_value = panel.empty.to(lang)
     defaults.thresholds = _thresholds(panel.thresholds)
-    defaults.mappings = [*_mappings(panel.value_words, lang), *([_unknown(panel, lang)] if panel.kind in COLOURED else [])]
+    defaults.mappings = [
+        *_mappings(panel.value_words, lang),
+        *([_unknown(panel, lang)] if panel.kind in COLOURED else []),
+    ]
     defaults.display_name = _label_as_name(panel)
     defaults.color = _color(panel)
     source.overrides = [
@@ -138,6 +141,7 @@ def _column(column: Column, lang: Language) -> Override:
         properties["custom.width"] = column.width
     if column.words:
         properties["mappings"] = _mappings(column.words, lang)
+        properties["custom.align"] = "left"  # Grafana aligns by the value, which may be a number
     if column.thresholds:
         properties["thresholds"] = _thresholds(column.thresholds)
         properties["color"] = {"mode": "thresholds"}

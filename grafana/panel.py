@@ -86,8 +86,6 @@ class Panel:
     thresholds: Thresholds = ()
     empty: Text = NO_DATA
     columns: tuple[Column, ...] = ()
-    #: Shows the names of the series instead of their values, for a status.
-    by_name: bool = False
     #: Shows the names of the series beside their values, even of a single one.
     is_named: bool = False
     #: The table has one row per value of this label.
@@ -101,8 +99,6 @@ class Panel:
     compared: bool = False
     #: Draws each sample as a bar, so that one sample alone is visible.
     as_bars: bool = False
-    #: The axis is logarithmic, for series that differ by factors.
-    is_logarithmic: bool = False
     #: Shows the recent course behind the number.
     sparkline: bool = False
 

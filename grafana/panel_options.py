@@ -21,16 +21,15 @@ def panel_model(panel: Panel) -> dashboard.Panel:
 
 
 def _stat(panel: Panel) -> dashboard.Panel:
-    mode = kinds.BigValueTextMode.NAME if panel.by_name else kinds.BigValueTextMode.AUTO
-    if panel.is_named or (len(panel.queries) > 1 and not panel.by_name):
-        mode = kinds.BigValueTextMode.VALUE_AND_NAME
+    is_named = panel.is_named or len(panel.queries) > 1
+    mode = kinds.BigValueTextMode.VALUE_AND_NAME if is_named else kinds.BigValueTextMode.AUTO
     return (
         stat.Panel()
         .reduce_options(_last("last" if panel.sparkline else "lastNotNull"))
         .text_mode(mode)
         .graph_mode(kinds.BigValueGraphMode.AREA if panel.sparkline else kinds.BigValueGraphMode.NONE)
         .text(_text_size())
-        .color_mode(_BACKGROUND if panel.thresholds or panel.by_name or panel.value_words else _VALUE)
+        .color_mode(_BACKGROUND if panel.thresholds or panel.value_words else _VALUE)
         .build()
     )
 
@@ -51,9 +50,6 @@ def _series(panel: Panel) -> dashboard.Panel:
         model = model.axis_soft_max(1)
     if panel.thresholds:
         model = model.thresholds_style(common.GraphThresholdsStyleConfig().mode(kinds.GraphThresholdsStyleMode.DASHED))
-    if panel.is_logarithmic:
-        scale = common.ScaleDistributionConfig().type(kinds.ScaleDistribution.LOG).log(10)
-        model = model.scale_distribution(scale)
     return model.build()
 
 
@@ -121,7 +117,7 @@ def _last(calculation: str = "lastNotNull") -> common.ReduceDataOptions:
 
 def _text_size(pixels: float = 34) -> common.VizTextDisplayOptions:
     """Return one text size for all tiles. Grafana would fit each text to its tile, the longest being the smallest."""
-    return common.VizTextDisplayOptions().value_size(pixels).title_size(14)
+    return common.VizTextDisplayOptions().value_size(pixels).title_size(12)
 
 
 def _compared() -> common.VizLegendOptions:

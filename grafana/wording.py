@@ -160,7 +160,10 @@ VALIDITY_REASONS: dict[str, Text] = {
 #: The reasons as the metric has them: separated by commas. A cell names the first and says that there are more.
 VALIDITY_WORDS: Words = {
     **{code: Word(text) for code, text in VALIDITY_REASONS.items()},
-    **{f"/^{code},.*/": Word(Text(f"{text.es} y más", f"{text.en} and more")) for code, text in VALIDITY_REASONS.items()},
+    **{
+        f"/^{code},.*/": Word(Text(f"{text.es} y más", f"{text.en} and more"))
+        for code, text in VALIDITY_REASONS.items()
+    },
 }
 #: Validity of a cell's mean as a number: that of its runs.
 VALIDITY_NUMBERS: Words = {
@@ -185,6 +188,8 @@ BOTTLENECKS = named(
         "unclear": GREY,
     },
 )
+#: The same by position, for a tile.
+BOTTLENECK_NUMBERS: Words = {str(number): word for number, word in enumerate(BOTTLENECKS.values())}
 RESOURCES: Words = {
     "cpu": Word(same("CPU"), ORANGE),
     "io": Word(Text("disco", "disk"), RED),

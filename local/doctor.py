@@ -84,7 +84,9 @@ def grafana_finding(settings: Settings) -> Finding:
         return Finding("grafana", Level.OK, "installed; `make up` starts it")
     if int(version.partition(".")[0]) < OLDEST_GRAFANA:
         remedy = f"install Grafana {OLDEST_GRAFANA} or later"
-        return Finding("grafana", Level.WARN, f"version {version} at {url} may show parts of the boards wrongly", remedy)
+        return Finding(
+            "grafana", Level.WARN, f"version {version} at {url} may show parts of the boards wrongly", remedy
+        )
     return Finding("grafana", Level.OK, f"version {version} at {url}")
 
 

@@ -24,7 +24,13 @@ def samples_of_run(run: Run, tally: Tally, executions: ExecutionTally, now: floa
 
     `now` (epoch seconds) decides whether the test window of a sustained run has ended. `queue` carries the tasks.
     """
-    return {**_facts(run, queue), **_videos(tally), **_window(run, tally, now), **_executions(executions), **_analysis(run)}
+    return {
+        **_facts(run, queue),
+        **_videos(tally),
+        **_window(run, tally, now),
+        **_executions(executions),
+        **_analysis(run),
+    }
 
 
 def families_of_run(run_id: str, samples: Samples) -> list[Metric]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 from core.language import Text, same
 from core.promql import summed_over_machines
 from grafana.board import Board, Row
-from grafana.boards.choices import CORES, HERE, INSTANCE, OF_QUEUE, QUEUE, VIDEOS_PER_MINUTE
+from grafana.boards.choices import CORES, HERE, INSTANCE, OF_QUEUE, QUEUE, VIDEOS_PER_MINUTE, numbered
 from grafana.panel import Kind, Panel, Query, series, stat
 from grafana.wording import (
     BLUE,
+    BOTTLENECK_NUMBERS,
     BOTTLENECKS,
     CPU_MODES,
     DIRECTIONS,
@@ -78,11 +79,12 @@ BOTTLENECK = Board(
                         "¿Qué limitó la última prueba con informe de la cola elegida? Las demás cifras son de ahora.",
                         "What limited the last reported run of the chosen queue? The other figures are of now.",
                     ),
-                    (Query(VERDICT, "{{verdict}}"),),
+                    (Query(numbered(VERDICT, "verdict", BOTTLENECKS)),),
                     "none",
                     width=6,
-                    by_name=True,
-                    words=BOTTLENECKS,
+                    minimum=None,
+                    value_words=BOTTLENECK_NUMBERS,
+                    empty=Text("aún sin informe", "no report yet"),
                 ),
                 stat(
                     Text("CPU en uso", "CPU in use"),

@@ -13,6 +13,7 @@ from grafana.boards.choices import (
     QUEUE,
     SECONDS,
     VIDEOS_PER_MINUTE,
+    numbered,
 )
 from grafana.boards.run_figures import (
     FACTS,
@@ -35,6 +36,7 @@ from grafana.boards.run_figures import (
 from grafana.panel import Column, Kind, Panel, Query, bars, chart, stat, table
 from grafana.wording import (
     BLUE,
+    BOTTLENECK_NUMBERS,
     BOTTLENECKS,
     GREEN,
     GREY,
@@ -53,9 +55,9 @@ from grafana.wording import (
 )
 
 CELL = (
-    Column(Text("Tamaño", "Size"), label="size", width=90, words=SIZES),
-    Column(Text("Concurrencia", "Concurrency"), label="concurrency", width=110),
-    Column(Text("Modo", "Mode"), label="mode", width=100, words=MODES),
+    Column(Text("Tamaño", "Size"), label="size", width=75, words=SIZES),
+    Column(Text("Concurrencia", "Concurrency"), label="concurrency", width=105),
+    Column(Text("Modo", "Mode"), label="mode", width=90, words=MODES),
 )
 NOT_REPORTED = Text("sin informe", "not reported")
 TRUST = (
@@ -64,10 +66,10 @@ TRUST = (
         label="validity",
         expr=VALIDITY,
         words=VALIDITIES,
-        width=110,
+        width=95,
         empty=NOT_REPORTED,
     ),
-    Column(Text("Motivo", "Reason"), label="reasons", words=VALIDITY_WORDS, width=230),
+    Column(Text("Motivo", "Reason"), label="reasons", words=VALIDITY_WORDS, width=220),
 )
 #: Half a minute around the run, for its link.
 START = f"{last('aforo_run_window_start_timestamp_seconds')} * 1000 - 15000"
@@ -84,8 +86,14 @@ RUN_LINK = Column(
     label="run_id",
     link="/d/aforo-run?var-run_id=${__value.raw}&${datasource:queryparam}"
     "&from=${__data.fields.start_ms.numeric}&to=${__data.fields.end_ms.numeric}",
-    width=290,
+    width=265,
 )
+
+
+def _seconds(title: Text, rule: str) -> Column:
+    return Column(title, expr=last(rule), decimals=1, width=95)
+
+
 RESULTS = table(
     Text("Resultados", "Results"),
     Text(
@@ -97,19 +105,19 @@ RESULTS = table(
     FACTS,
     key="run_id",
     columns=(
+        RUN_LINK,
         *CELL,
-        Column(Text("Estado", "Status"), expr=state(), words=RUN_STATES, width=170),
+        Column(Text("Estado", "Status"), expr=state(), words=RUN_STATES, width=165),
         *TRUST,
-        Column(same("X (videos/min)"), expr=X, decimals=2),
-        Column(Text("S promedio (s)", "Mean S (s)"), expr=last("run_id:aforo_run_response_seconds:mean"), decimals=1),
-        Column(Text("Espera (s)", "Wait (s)"), expr=last("run_id:aforo_run_queue_wait_seconds:mean"), decimals=1),
-        Column(Text("Servicio (s)", "Service (s)"), expr=last("run_id:aforo_run_service_seconds:mean"), decimals=1),
-        Column(Text("Terminados", "Done"), expr=last('aforo_run_videos{state="done"}'), decimals=0),
+        Column(same("X (videos/min)"), expr=X, decimals=2, width=110),
+        _seconds(Text("S media (s)", "Mean S (s)"), "run_id:aforo_run_response_seconds:mean"),
+        _seconds(Text("Espera (s)", "Wait (s)"), "run_id:aforo_run_queue_wait_seconds:mean"),
+        _seconds(Text("Servicio (s)", "Service (s)"), "run_id:aforo_run_service_seconds:mean"),
+        Column(Text("Terminados", "Done"), expr=last('aforo_run_videos{state="done"}'), decimals=0, width=95),
         Column(
-            Text("Fallidos", "Failed"), expr=last(FAILED), decimals=0, thresholds=((None, "text"), (1, RED))
+            Text("Fallidos", "Failed"), expr=last(FAILED), decimals=0, width=80, thresholds=((None, "text"), (1, RED))
         ),
         *RANGE,
-        RUN_LINK,
     ),
     empty=NO_RUN,
 )
@@ -126,17 +134,19 @@ VERDICTS_OF_RUNS = table(
     FACTS,
     key="run_id",
     columns=(
+        RUN_LINK,
         *CELL,
         *TRUST,
-        Column(Text("X_sat (videos/min)", "X_sat (videos/min)"), expr=capacity("estimate"), decimals=2),
-        Column(Text("X_sat desde", "X_sat from"), expr=capacity("lower"), decimals=2),
-        Column(Text("X_sat hasta", "X_sat to"), expr=capacity("upper"), decimals=2),
-        Column(Text("Estabilidad", "Stability"), label="stability", expr=verdict("stability"), words=VERDICTS),
+        Column(Text("X_sat (videos/min)", "X_sat (videos/min)"), expr=capacity("estimate"), decimals=2, width=140),
+        Column(Text("X_sat desde", "X_sat from"), expr=capacity("lower"), decimals=2, width=110),
+        Column(Text("X_sat hasta", "X_sat to"), expr=capacity("upper"), decimals=2, width=110),
+        Column(
+            Text("Estabilidad", "Stability"), label="stability", expr=verdict("stability"), words=VERDICTS, width=120
+        ),
         Column(
             Text("Cuello de botella", "Bottleneck"), label="bottleneck", expr=verdict("bottleneck"), words=BOTTLENECKS
         ),
         *RANGE,
-        RUN_LINK,
     ),
     empty=NO_RUN,
 )
@@ -191,12 +201,12 @@ ANSWER = (
             "¿Qué impide ir más rápido en esa celda? El veredicto más frecuente de sus pruebas.",
             "What keeps that cell from going faster? The most frequent verdict of its runs.",
         ),
-        (Query(spaced(of_best_cell(bottleneck_of_cell())), "{{bottleneck}}"),),
+        (Query(spaced(numbered(of_best_cell(bottleneck_of_cell()), "bottleneck", BOTTLENECKS)), "{{size}}"),),
         "none",
         width=6,
+        minimum=None,
         empty=NO_ANSWER,
-        by_name=True,
-        words=BOTTLENECKS,
+        value_words=BOTTLENECK_NUMBERS,
     ),
     Panel(
         Kind.STAT,
@@ -266,7 +276,11 @@ IN_ORDER = (
     bars(
         Text("Pruebas", "Runs"),
         Text("¿Cuántas pruebas hay y cómo acabaron?", "How many runs are there and how did they end?"),
-        (Query(f"count by (status) ({last('aforo_run_status', 'status')} and on (run_id) {FACTS})", "{{status}}"),),
+        (
+            Query(
+                f"count by (status) (max by (run_id, status) (aforo_run_status) and on (run_id) {FACTS})", "{{status}}"
+            ),
+        ),
         "none",
         width=6,
         words=STATUSES,

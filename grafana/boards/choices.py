@@ -5,6 +5,8 @@ Links between dashboards keep the chosen values.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from core.language import Text, same
 from grafana.board import Variable
 
@@ -34,6 +36,15 @@ CALLS_PER_SECOND = Text("llamadas/s", "calls/s")
 
 NO_WORKER = Text("ningún worker", "no worker")
 NO_RUN = Text("aún sin pruebas: make run-burst", "no run yet: make run-burst")
+
+
+def numbered(expression: str, label: str, names: Iterable[str]) -> str:
+    """Return the query for the position of the value of `label` among `names`, for a tile with words.
+
+    A tile with a number shows an absent value in grey and says so. A tile with a name would be an empty block.
+    """
+    numbers = (f'label_replace(vector({number}), "{label}", "{name}", "", "")' for number, name in enumerate(names))
+    return f"0 * ({expression}) + on ({label}) group_left () ({' or '.join(numbers)})"
 
 
 def of_queue_readers(metric: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from core.language import Language, Text, same
 from grafana.board import Board, Row, Variable
 from grafana.boards.choices import NO_RUN, OF_QUEUE, SECONDS, VIDEOS_PER_MINUTE, of_queue_readers
-from grafana.panel import Kind, Panel, Query, bars, heat, series, stat
+from grafana.panel import DASH, Kind, Panel, Query, bars, heat, series, stat
 from grafana.wording import (
     BLUE,
     GREEN,
@@ -66,6 +66,7 @@ def _stage_names(lang: Language) -> str:
         named = f'label_replace({named}, "name", "{word.text.to(lang)}", "stage", "{stage}")'
     return f"query_result({named})"
 
+
 RUN = Board(
     uid="aforo-run",
     title=Text("Aforo · Prueba", "Aforo · Run"),
@@ -117,7 +118,7 @@ RUN = Board(
                     f"run_id:aforo_run_remaining_seconds:estimate{OF_RUN}",
                     "dthms",
                     width=3,
-                    empty=Text("sin prueba en curso", "not running"),
+                    empty=DASH,
                 ),
                 stat(
                     same("X"),
@@ -221,7 +222,9 @@ RUN = Board(
                     Text("¿Trabaja cada slot mientras hay cola?", "Is every slot busy while messages wait?"),
                     (
                         Query(f"sum{of_queue_readers('aforo_worker_slots_busy')}", Text("ocupados", "busy"), GREEN),
-                        Query(f"sum(queue:aforo_worker_slots:sum{OF_QUEUE})", Text("slots", "slots"), GREY, is_limit=True),
+                        Query(
+                            f"sum(queue:aforo_worker_slots:sum{OF_QUEUE})", Text("slots", "slots"), GREY, is_limit=True
+                        ),
                     ),
                     "none",
                 ),

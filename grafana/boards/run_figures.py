@@ -103,9 +103,12 @@ def invalid_runs() -> str:
 
 def bottleneck_of_cell() -> str:
     """Return the query for the most frequent bottleneck of each cell's valid and indicative bursts, as a label."""
-    found = 'label_replace(run_id_kind_verdict:aforo_run_verdict:max{kind="bottleneck"}, "bottleneck", "$1", "verdict", "(.+)")'
+    stored = 'run_id_kind_verdict:aforo_run_verdict:max{kind="bottleneck"}'
+    found = f'label_replace({stored}, "bottleneck", "$1", "verdict", "(.+)")'
     usable = f"({bursts('valid')} or {bursts('indicative')})"
-    counted = f"count by (size, concurrency, bottleneck) ({found} * on (run_id) group_left (size, concurrency) {usable})"
+    counted = (
+        f"count by (size, concurrency, bottleneck) ({found} * on (run_id) group_left (size, concurrency) {usable})"
+    )
     return f"topk by (size, concurrency) (1, {counted})"
 
 

@@ -83,7 +83,10 @@ def test_a_change_in_a_row_of_such_a_table_is_counted(clips: Engine) -> None:
     assert samples(exporter)['aforo_videos{queue="",state="processing"}'] == 1
     put(clips, 2, "completed", "2025-12-31 23:50:00", "2025-12-31 23:59:55", "2025-12-31 23:59:59")
     values = samples(exporter)
-    assert (values['aforo_videos{queue="",state="processing"}'], values['aforo_videos{queue="",state="done"}']) == (0, 1)
+    assert (values['aforo_videos{queue="",state="processing"}'], values['aforo_videos{queue="",state="done"}']) == (
+        0,
+        1,
+    )
 
 
 def test_runs_count_processed_videos_in_a_table_with_other_names(store: Store) -> None:
