@@ -164,11 +164,11 @@ def _drawing(board: Json) -> Iterator[Problem]:
             yield f"{title!r} would omit the name of a single bar"
         if panel["type"] == Kind.SERIES and fields["defaults"].get("decimals") is not None:
             yield f"{title!r} fixes the decimals of its axis"
-        if custom.get("stacking", {}).get("mode") == "normal":
-            if panel["type"] == Kind.SERIES and custom.get("lineWidth") != 0:
-                yield f"{title!r} would outline its areas in the colour of series that are 0"
-            if panel["type"] == Kind.CHART and options.get("showValue") != "never":
-                yield f"{title!r} would write the number of the last part on a whole stack"
+        is_stacked = "normal" in {options.get("stacking"), (custom.get("stacking") or {}).get("mode")}
+        if panel["type"] == Kind.SERIES and is_stacked and custom.get("lineWidth") != 0:
+            yield f"{title!r} would outline its areas in the colour of series that are 0"
+        if panel["type"] == Kind.CHART and is_stacked and options.get("showValue") != "never":
+            yield f"{title!r} would write the number of the last part on a whole stack"
         if panel["type"] == Kind.CHART and not _has_override(panel, "byType", "string", "unit"):
             yield f"{title!r} would write the unit of the values behind its categories"
         if panel["type"] == Kind.STAT and not options.get("text", {}).get("valueSize"):

@@ -9,7 +9,6 @@ from typing import Any
 from core.language import Text, same
 from grafana.wording import Words
 
-
 #: (lower limit, colour). The first limit is None.
 Thresholds = tuple[tuple[float | None, str], ...]
 NO_DATA = Text("sin datos", "no data")

@@ -16,7 +16,6 @@ from core.run import FINAL_STATUSES, Mode
 from core.video import FINAL_STATES, VideoState
 from exporters.db.tally import Execution, ExecutionTally, Group, Tally, Video
 
-
 #: Name of the reference worker's app in the label `app`.
 OWN_APP = "aforo"
 

@@ -56,7 +56,7 @@ from grafana.wording import (
 
 CELL = (
     Column(Text("Tamaño", "Size"), label="size", width=75, words=SIZES),
-    Column(Text("Concurrencia", "Concurrency"), label="concurrency", width=105),
+    Column(Text("Concurrencia", "Concurrency"), label="concurrency", width=110),
     Column(Text("Modo", "Mode"), label="mode", width=90, words=MODES),
 )
 NOT_REPORTED = Text("sin informe", "not reported")
@@ -69,7 +69,7 @@ TRUST = (
         width=95,
         empty=NOT_REPORTED,
     ),
-    Column(Text("Motivo", "Reason"), label="reasons", words=VALIDITY_WORDS, width=220),
+    Column(Text("Motivo", "Reason"), label="reasons", words=VALIDITY_WORDS, width=180),
 )
 #: Half a minute around the run, for its link.
 START = f"{last('aforo_run_window_start_timestamp_seconds')} * 1000 - 15000"
@@ -86,12 +86,12 @@ RUN_LINK = Column(
     label="run_id",
     link="/d/aforo-run?var-run_id=${__value.raw}&${datasource:queryparam}"
     "&from=${__data.fields.start_ms.numeric}&to=${__data.fields.end_ms.numeric}",
-    width=265,
+    width=285,
 )
 
 
 def _seconds(title: Text, rule: str) -> Column:
-    return Column(title, expr=last(rule), decimals=1, width=95)
+    return Column(title, expr=last(rule), decimals=1, width=90)
 
 
 RESULTS = table(
@@ -107,15 +107,15 @@ RESULTS = table(
     columns=(
         RUN_LINK,
         *CELL,
-        Column(Text("Estado", "Status"), expr=state(), words=RUN_STATES, width=165),
+        Column(Text("Estado", "Status"), expr=state(), words=RUN_STATES, width=150),
         *TRUST,
-        Column(same("X (videos/min)"), expr=X, decimals=2, width=110),
+        Column(same("X (videos/min)"), expr=X, decimals=2, width=115),
         _seconds(Text("S media (s)", "Mean S (s)"), "run_id:aforo_run_response_seconds:mean"),
         _seconds(Text("Espera (s)", "Wait (s)"), "run_id:aforo_run_queue_wait_seconds:mean"),
         _seconds(Text("Servicio (s)", "Service (s)"), "run_id:aforo_run_service_seconds:mean"),
         Column(Text("Terminados", "Done"), expr=last('aforo_run_videos{state="done"}'), decimals=0, width=95),
         Column(
-            Text("Fallidos", "Failed"), expr=last(FAILED), decimals=0, width=80, thresholds=((None, "text"), (1, RED))
+            Text("Fallidos", "Failed"), expr=last(FAILED), decimals=0, width=75, thresholds=((None, "text"), (1, RED))
         ),
         *RANGE,
     ),
@@ -137,7 +137,7 @@ VERDICTS_OF_RUNS = table(
         RUN_LINK,
         *CELL,
         *TRUST,
-        Column(Text("X_sat (videos/min)", "X_sat (videos/min)"), expr=capacity("estimate"), decimals=2, width=140),
+        Column(Text("X_sat (videos/min)", "X_sat (videos/min)"), expr=capacity("estimate"), decimals=2, width=145),
         Column(Text("X_sat desde", "X_sat from"), expr=capacity("lower"), decimals=2, width=110),
         Column(Text("X_sat hasta", "X_sat to"), expr=capacity("upper"), decimals=2, width=110),
         Column(

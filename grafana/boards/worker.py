@@ -297,8 +297,8 @@ WORKER = Board(
                 series(
                     Text("≈ p95 por etapa", "≈ p95 by stage"),
                     Text(
-                        "¿Hay etapas que a veces tardan mucho más? En el último minuto. El percentil sale de intervalos "
-                        "y puede errar en una cuarta parte.",
+                        "¿Hay etapas que a veces tardan mucho más? En el último minuto. El percentil sale de "
+                        "intervalos y puede errar en una cuarta parte.",
                         "Do stages sometimes take much longer? In the last minute. The percentile comes from buckets "
                         "and may be a quarter off.",
                     ),
