@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from core import aws, database, sqs_queue
+from core import aws, database, promql, sqs_queue
 from core.errors import AforoError, EnvironmentFault
 from core.queue_contract import Finding, Level, check_contract
 from core.settings import Settings
 from local import preflight, supervisor
-from local.programs import programs
+from local.programs import STATE, programs
 
 MOST_SKEW_SECONDS = 300
 FEWEST_FILES = 1024
@@ -35,6 +35,8 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield _run("stack", lambda: _stack(settings))
     yield grafana_finding(settings)
     yield _run("database", lambda: _database(settings))
+    if settings.app_file is not None:
+        yield from _collector(settings)
     yield from _queue(settings)
     yield _run("clock", lambda: _clock(settings))
 
@@ -97,6 +99,22 @@ def grafana_version(url: str) -> str | None:
             return str(json.load(answer)["version"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _collector(settings: Settings) -> Iterator[Finding]:
+    """Say how many workers the collector reads. A stack that is down has no collector."""
+    app, families = settings.app, promql.scrape("127.0.0.1", settings.collector.port)
+    if families is None or app is None:
+        return
+    workers = int(sum(sample.value for sample in families.get("aforo_collector_workers", [])))
+    if workers or not app.worker.instrument:
+        yield Finding("collector", Level.OK, f"it reads the executions of {workers} workers")
+        return
+    failures = families.get("aforo_collector_errors", [])
+    reasons = sorted({s.labels["reason"] for s in failures if "reason" in s.labels and 0 < s.value < 1e9})
+    remedy = f"install aforo in the worker's environment and start it, or see {STATE / 'log' / 'collector.log'}"
+    why = ", ".join(reasons) or "none has answered"
+    yield Finding("collector", Level.WARN, f"it reads the executions of no worker ({why})", remedy)
 
 
 def _database(settings: Settings) -> str:

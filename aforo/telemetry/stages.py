@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from celery import current_task
 
 from aforo.telemetry import event_channel
+from aforo.telemetry.task_result import current_delivery
 
 
 @contextmanager
@@ -22,4 +23,5 @@ def stage(name: str) -> Iterator[None]:
         yield
     finally:
         seconds = round(time.perf_counter() - start, 6)
-        event_channel.send("stage", task=current_task.name if current_task else "", stage=name, seconds=seconds)
+        task = current_task.name if current_task else ""
+        event_channel.send("stage", delivery=current_delivery(), task=task, stage=name, seconds=seconds)

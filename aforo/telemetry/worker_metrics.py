@@ -13,6 +13,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter
 
+from aforo.executions.record import Recorder
 from aforo.telemetry import catalogue
 from aforo.telemetry.cpu_time import cpu_counted
 from aforo.telemetry.event_channel import Event, EventChannel
@@ -61,7 +62,10 @@ class WorkerMetrics:
         self.events_lost = catalogue.counter("aforo_worker_telemetry_events_lost_total", registry)
         self.deletes_pending = catalogue.gauge("aforo_worker_pending_deletes", registry)
         self.handled_errors = catalogue.counter("aforo_worker_handled_errors_total", registry)
+        self.executions_lost = catalogue.counter("aforo_worker_executions_lost_total", registry)
         self.channel: EventChannel | None = None
+        #: Receives every event too, if the executions of this worker are recorded.
+        self.recorder: Recorder | None = None
         self._stages: set[str] = set()
         self._initialised: set[str] = set()
         self._outcomes: dict[str, str] = {}
@@ -70,6 +74,7 @@ class WorkerMetrics:
         self._handlers: dict[str, Callable[[Event], None]] = {
             "stage": self._count_stage,
             "delivery": self._count_delivery,
+            "message_sent": lambda _event: None,  # only the recorder uses it
             "slot_free": lambda event: self._free_since.update({event["slot"]: event["at"]}),
             "result": self._count_result,
             "polled": self._count_poll,
@@ -111,11 +116,11 @@ class WorkerMetrics:
         self.tasks_started.labels(task).inc()
         self.slots_busy.inc()
 
-    def ended(self, task: str, outcome: str, seconds: float | None, delivery: str = "") -> None:
+    def ended(self, task: str, outcome: str, seconds: float | None, delivery: str = "") -> str:
         """Count the end of a task, `seconds` after its start. `seconds` is None if the task never started.
 
-        The outcome that the task recorded for `delivery` replaces `succeeded`. The task sends that outcome before it
-        ends, so the outcome has already arrived.
+        Return the outcome that was counted. The outcome that the task recorded for `delivery` replaces `succeeded`. The
+        task sent that event before its end, so the event is already in the channel.
         """
         if self.channel is not None:
             self.channel.drain()
@@ -128,6 +133,7 @@ class WorkerMetrics:
             self.task_seconds.labels(task, outcome).observe(seconds)
         if outcome == "lost":
             self.children_lost.labels(task).inc()
+        return outcome
 
     def failed(self, task: str, reason: str) -> None:
         """Count the reason of a failed task."""
@@ -158,6 +164,8 @@ class WorkerMetrics:
         with cpu_counted(self.telemetry_cpu):
             self.events_lost.inc(event.get("lost", 0))
             self._handlers[event["kind"]](event)
+            if self.recorder is not None:
+                self.recorder.observe(event)
 
     def _send(self, kind: str, **facts: Any) -> None:
         (self.channel.send if self.channel else self.handle)({"kind": kind, **facts})

@@ -6,7 +6,6 @@ from core.errors import RunFailed
 from core.models import RunRow, VideoRow
 from injector import monitor
 from injector.monitor import Display, RunProgress, StallWarning, follow
-from injector.own_videos import OwnVideos
 from testing.rows import run_row, video_row
 
 
@@ -39,6 +38,15 @@ def test_the_monitor_ends_when_the_run_was_ended(sessions):
         session.execute(update(RunRow).values(status="interrupted"))
     with pytest.raises(RunFailed, match="2 of 2 videos open"):
         follow(sessions, "r")
+
+
+def test_videos_that_an_app_never_ends_end_the_run_as_interrupted(sessions, capsys):
+    with sessions.begin() as session:
+        session.execute(update(VideoRow).where(VideoRow.id == "v0").values(state="done"))
+    follow(sessions, "r", stuck_seconds=0)
+    with sessions() as session:
+        assert session.get_one(RunRow, "r").status == "interrupted"
+    assert "1 videos never ended" in capsys.readouterr().err
 
 
 def test_an_unreachable_database_is_a_note_and_is_waited_for(sessions, monkeypatch):
@@ -85,9 +93,3 @@ def test_a_stalled_run_is_reported_on_the_terminal(capsys, monkeypatch):
         for _ in range(3):
             display.show(RunProgress({"uploaded": 8}, 8))
     assert capsys.readouterr().err.count("note: no worker has taken a video for 0 s (8 wait)") == 1
-
-
-def test_figures_of_own_videos_are_differences():
-    come = OwnVideos({"done": 9, "failed": 1}, 100.0).since(OwnVideos({"done": 1}, 20.0))
-    assert (come.ended, come.response_seconds) == (9, 80.0)
-    assert monitor._own_figures(come, 60.0) == "8 done, 1 failed in 60 s: X ≈ 8 videos/min, S = 10.000 s"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
+from core.promql import Sample
 from core.queue_contract import Level
 from core.settings import Settings
 from local import doctor
@@ -73,3 +76,25 @@ def test_doctor_reads_the_version_of_a_running_grafana(monkeypatch):
     old = doctor.grafana_finding(Settings.from_env({}))
     assert old.level is Level.WARN
     assert "10" in old.line
+
+
+def test_a_collector_that_reads_no_worker_is_a_warning_with_its_reason(monkeypatch):
+    """The collector's /metrics are those of a running one without workers, then with two."""
+    app = SimpleNamespace(worker=SimpleNamespace(instrument=True))
+    settings = SimpleNamespace(app=app, collector=SimpleNamespace(port=1))
+    pages = iter(
+        [
+            None,
+            {
+                "aforo_collector_workers": [Sample({}, 0)],
+                "aforo_collector_errors": [Sample({"reason": "unreachable"}, 3), Sample({"reason": "invalid"}, 0)],
+            },
+            {"aforo_collector_workers": [Sample({}, 2)]},
+        ]
+    )
+    monkeypatch.setattr(doctor.promql, "scrape", lambda _host, _port: next(pages))
+    assert list(doctor._collector(settings)) == []
+    (warning,) = doctor._collector(settings)
+    assert (warning.level, warning.detail) == (Level.WARN, "it reads the executions of no worker (unreachable)")
+    (fine,) = doctor._collector(settings)
+    assert (fine.level, fine.detail) == (Level.OK, "it reads the executions of 2 workers")
