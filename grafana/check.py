@@ -189,7 +189,7 @@ def _has_override(panel: Json, matcher: str, options: str, name: str) -> bool:
 
 
 def _has_sparkline(panel: Json) -> bool:
-    return panel["type"] == Kind.STAT and panel.get("options", {}).get("graphMode") == "area"
+    return bool(panel["type"] == Kind.STAT and panel.get("options", {}).get("graphMode") == "area")
 
 
 def _placement(board: Json) -> Iterator[Problem]:

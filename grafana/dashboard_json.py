@@ -72,7 +72,7 @@ def _row(row: Row, place: Place, number: int, lang: Language) -> dashboard.RowPa
 
 
 def _panel(panel: Panel, place: Place, number: int, lang: Language) -> dashboard.Panel:
-    model = panel_model(panel)
+    model = panel_model(panel, lang)
     model.id_val, model.grid_pos, model.datasource = number, _grid(place), SOURCE
     model.title, model.description = _title(panel, lang), panel.question.to(lang)
     model.targets = [_target(panel, query, position, lang) for position, query in enumerate(panel.queries)]

@@ -55,8 +55,6 @@ def field_config(panel: Panel, model: dashboard.Panel, lang: Language) -> dashbo
     ]
     if panel.kind is Kind.CHART:  # the categories are texts, and Grafana would write the unit of the values behind them
         source.overrides.append(_override("byType", "string", unit="string"))
-    if panel.kind is Kind.SERIES and panel.unit_text:
-        defaults.custom.axis_label = panel.unit_text.to(lang)
     return source
 
 

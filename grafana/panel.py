@@ -137,7 +137,7 @@ def bars(title: Text, question: Text, queries: tuple[Query, ...], unit: Text | s
     return Panel(Kind.BARS, title, question, queries, unit, **more)
 
 
-def heat(title: Text, question: Text, buckets: str, unit: str, **more: Any) -> Panel:
+def heat(title: Text, question: Text, buckets: str, unit: Text, **more: Any) -> Panel:
     """Return a heat map of a distribution over time. `buckets` is an expression `sum by (le) (...)`."""
     return Panel(Kind.HEAT, title, question, (Query(buckets, "{{le}}"),), unit, **more)
 

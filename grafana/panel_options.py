@@ -9,15 +9,16 @@ from grafana_foundation_sdk.models import common as kinds
 from grafana_foundation_sdk.models import dashboard
 from grafana_foundation_sdk.models import heatmap as heat_kinds
 
+from core.language import Language
 from grafana.panel import Kind, Panel
 
 #: Longest label of a bar in characters. With the SDK's default 0, Grafana writes "..." under every bar.
 LONGEST_LABEL = 60
 
 
-def panel_model(panel: Panel) -> dashboard.Panel:
-    """Return Grafana's panel with type and options, without queries, texts and position."""
-    return _MODELS[panel.kind](panel)
+def panel_model(panel: Panel, lang: Language) -> dashboard.Panel:
+    """Return Grafana's panel with type and options, without queries, title and position."""
+    return _series(panel, lang) if panel.kind is Kind.SERIES else _MODELS[panel.kind](panel)
 
 
 def _stat(panel: Panel) -> dashboard.Panel:
@@ -34,7 +35,7 @@ def _stat(panel: Panel) -> dashboard.Panel:
     )
 
 
-def _series(panel: Panel) -> dashboard.Panel:
+def _series(panel: Panel, lang: Language) -> dashboard.Panel:
     stacking = kinds.StackingMode.NORMAL if panel.stacked else kinds.StackingMode.NONE
     model = (
         timeseries.Panel()
@@ -46,6 +47,8 @@ def _series(panel: Panel) -> dashboard.Panel:
         .show_points(kinds.VisibilityMode.NEVER)
         .stacking(common.StackingConfig().mode(stacking).group("A"))
     )
+    if panel.unit_text:
+        model = model.axis_label(panel.unit_text.to(lang))
     if panel.unit == "none":  # counts: a flat zero would get an axis up to 100
         model = model.axis_soft_max(1)
     if panel.thresholds:
@@ -136,7 +139,6 @@ def _legend() -> common.VizLegendOptions:
 _VALUE, _BACKGROUND = kinds.BigValueColorMode.VALUE, kinds.BigValueColorMode.BACKGROUND
 _MODELS: dict[Kind, Callable[[Panel], dashboard.Panel]] = {
     Kind.STAT: _stat,
-    Kind.SERIES: _series,
     Kind.BARS: _bars,
     Kind.CHART: _chart,
     Kind.TABLE: _table,

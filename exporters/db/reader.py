@@ -16,7 +16,7 @@ from sqlalchemy.engine import URL
 
 from core.database import POSTGRESQL, masked, open_engine, parse_url
 from core.errors import UsageError
-from core.run import FINAL_STATUSES, is_heartbeat_overdue
+from core.run import FINAL_STATUSES, app_name, is_heartbeat_overdue
 from core.video import VideoState
 from exporters.db.run_aggregates import OWN_APP, Run
 from exporters.db.statements import VideosTable, load_all
@@ -67,13 +67,13 @@ class Reader:
         rows = self._rows("runs_newest", limit=limit)
         if unknown := [row[0] for row in rows if row[0] not in self.apps]:
             self.apps.update(self._apps_of(unknown))
-        return [Run(*row, self.apps[row[0]]) for row in rows]
+        return [Run._make((*row, self.apps[row[0]])) for row in rows]
 
     def _apps_of(self, runs: list[str]) -> dict[str, str]:
         """Return the app of each run. SQLite returns a JSON column as text, PostgreSQL as a dictionary."""
         rows = self._rows("runs_environment", runs=runs)
         environments = {key: json.loads(found) if isinstance(found, str) else found for key, found in rows}
-        return {key: str((found or {}).get("app", {}).get("name", OWN_APP)) for key, found in environments.items()}
+        return {key: app_name(found or {}) or OWN_APP for key, found in environments.items()}
 
     def has_active_run(self, now: float) -> bool:
         """Return True if a run of any app is active. A run whose injector died is not."""

@@ -199,8 +199,10 @@ BOTTLENECK = Board(
                 series(
                     Text("Presión (PSI)", "Pressure (PSI)"),
                     Text(
-                        "¿Qué parte del tiempo esperó alguna tarea por un recurso? Desde la línea, la de la CPU cuenta para el veredicto.",
-                        "What share of the time did some task wait for a resource? From the line on, that of the CPU counts for the verdict.",
+                        "¿Qué parte del tiempo esperó alguna tarea por un recurso? Desde la línea, la de la CPU "
+                        "cuenta para el veredicto.",
+                        "What share of the time did some task wait for a resource? From the line on, that of the CPU "
+                        "counts for the verdict.",
                     ),
                     (
                         Query(

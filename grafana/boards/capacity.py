@@ -162,8 +162,10 @@ ANSWER = (
         Kind.STAT,
         Text("Capacidad: X_sat", "Capacity: X_sat"),
         Text(
-            f"¿Cuántos videos por minuto puede hacer, y con qué concurrencia? La mejor celda de cada tamaño. {AVERAGED.es}",
-            f"How many videos per minute can it do, and at which concurrency? The best cell of each size. {AVERAGED.en}",
+            "¿Cuántos videos por minuto puede hacer, y con qué concurrencia? La mejor celda de cada tamaño. "
+            f"{AVERAGED.es}",
+            "How many videos per minute can it do, and at which concurrency? The best cell of each size. "
+            f"{AVERAGED.en}",
         ),
         (
             Query(
@@ -382,8 +384,8 @@ PARTS_OF_S = chart(
     Text(
         "¿Espera o servicio, en las 20 pruebas más recientes? En una ráfaga la espera crece con el número de videos, "
         "aunque el sistema no cambie.",
-        "Queue wait or service, in the 20 newest runs? In a burst, the wait grows with the number of videos even if the "
-        "system stays the same.",
+        "Queue wait or service, in the 20 newest runs? In a burst, the wait grows with the number of videos even if "
+        "the system stays the same.",
     ),
     (
         Query(f"{last('run_id:aforo_run_queue_wait_seconds:mean')} and on (run_id) {FACTS}"),

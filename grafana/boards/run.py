@@ -278,8 +278,8 @@ RUN = Board(
                 bars(
                     Text("Conservación", "Conservation"),
                     Text(
-                        "¿Pedidos = por subir + en espera + en proceso + terminados + fallidos? Cuando la prueba acaba, "
-                        "«sin cuenta» debe ser 0.",
+                        "¿Pedidos = por subir + en espera + en proceso + terminados + fallidos? Cuando la prueba "
+                        "acaba, «sin cuenta» debe ser 0.",
                         "Expected = to upload + waiting + in process + done + failed? When the run is over, "
                         "'unaccounted' must be 0.",
                     ),

@@ -44,7 +44,8 @@ ALERTS_NOW = table(
     Text("Alertas activas", "Firing alerts"),
     Text(
         "¿Qué hay que atender? docs/runbook.md explica cada alerta. Solo las de Aforo, sin las de otras colas.",
-        "What needs attention? docs/runbook.md explains each alert. Only those of Aforo, without those of other queues.",
+        "What needs attention? docs/runbook.md explains each alert. Only those of Aforo, without those of "
+        "other queues.",
     ),
     WITH_REMEDY,
     key="alertname",
@@ -256,10 +257,10 @@ STACK_HEALTH = Board(
                 series(
                     Text("Duración de la recogida", "Scrape duration"),
                     Text(
-                        "¿Cabe cada recogida en su intervalo de 1 s? Falta la de celery-exporter, que tarda siempre 2 s, "
-                        "porque pregunta a los workers, y se hace cada 10 s.",
-                        "Does each scrape fit its interval of 1 s? That of celery-exporter is left out: it always takes "
-                        "2 s, because it asks the workers, every 10 s.",
+                        "¿Cabe cada recogida en su intervalo de 1 s? Falta la de celery-exporter, que tarda siempre "
+                        "2 s, porque pregunta a los workers, y se hace cada 10 s.",
+                        "Does each scrape fit its interval of 1 s? That of celery-exporter is left out: it always "
+                        "takes 2 s, because it asks the workers, every 10 s.",
                     ),
                     (
                         Query(
