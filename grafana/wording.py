@@ -156,6 +156,12 @@ VALIDITY_REASONS: dict[str, Text] = {
     "sources_disagree": Text("las fuentes no coinciden", "sources disagree"),
     "interrupted": Text("prueba interrumpida", "run interrupted"),
     "failed_videos": Text("videos fallidos", "failed videos"),
+    "missed_executions": Text("faltan ejecuciones", "executions are missing"),
+    "table_disagrees": Text("su tabla no coincide", "the app's table disagrees"),
+    "completion_times": Text("solo horas de fin", "only times of completion"),
+    "observed_ends": Text("fines observados desde fuera", "ends observed from outside"),
+    "upload_times": Text("horas de subida inciertas", "uncertain upload times"),
+    "speed_changed": Text("la velocidad cambió", "the speed changed"),
     "cold_start": Text("arranque en frío", "cold start"),
 }
 #: The reasons as the metric has them: separated by commas. A cell names the first and says that there are more.
@@ -273,6 +279,11 @@ OPERATIONS: Words = {
         "write_heartbeat": Text("escribir el latido", "write the heartbeat"),
         "telemetry_event": Text("enviar una medida", "send a measurement"),
     }.items()
+}
+EXTENSIONS: Words = {
+    "ok": Word(Text("logradas", "extended"), GREEN),
+    "failed": Word(Text("fallidas", "failed"), RED),
+    "gone": Word(Text("mensaje ya borrado", "message gone"), GREY),
 }
 #: A size as the table writes it: with a space between number and unit.
 SIZES: Words = {"/^([0-9.]+)(KB|MB|GB)$/": Word(same("$1 $2"))}

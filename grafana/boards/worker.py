@@ -9,6 +9,7 @@ from grafana.panel import Query, bars, heat, series, stat
 from grafana.wording import (
     BLUE,
     DIRECTIONS,
+    EXTENSIONS,
     GREEN,
     GREY,
     OPERATIONS,
@@ -20,7 +21,6 @@ from grafana.wording import (
     STAGES,
     TASK_ENDS,
     YELLOW,
-    Word,
 )
 
 TASKS_PER_MINUTE = Text("tareas/min", "tasks/min")
@@ -84,11 +84,6 @@ def _increase(counter: str, by: str = "") -> str:
     return f"sum{over} (increase({counter}{{{HERE}}}[$__range]))"
 
 
-EXTENSIONS = {
-    "ok": Word(Text("logradas", "extended"), GREEN),
-    "failed": Word(Text("fallidas", "failed"), RED),
-    "gone": Word(Text("mensaje ya borrado", "message gone"), GREY),
-}
 NO_VIDEO = Text("aún sin videos", "no video yet")
 NONE_HAPPENED = Text("ninguno", "none")
 NONE_ENDED = Text("en el último minuto no acabó ninguna", "none ended in the last minute")
