@@ -69,7 +69,7 @@ TRUST = (
         width=95,
         empty=NOT_REPORTED,
     ),
-    Column(Text("Motivo", "Reason"), label="reasons", words=VALIDITY_WORDS, width=180),
+    Column(Text("Motivo", "Reason"), label="reasons", words=VALIDITY_WORDS, width=165),
 )
 #: Half a minute around the run, for its link.
 START = f"{last('aforo_run_window_start_timestamp_seconds')} * 1000 - 15000"
@@ -91,7 +91,7 @@ RUN_LINK = Column(
 
 
 def _seconds(title: Text, rule: str) -> Column:
-    return Column(title, expr=last(rule), decimals=1, width=90)
+    return Column(title, expr=last(rule), decimals=1, width=97)
 
 
 RESULTS = table(

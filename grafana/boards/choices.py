@@ -10,8 +10,12 @@ from collections.abc import Iterable
 from core.language import Text, same
 from grafana.board import Variable
 
-#: Queues that workers read come first, so that the default is not a queue of another team.
-QUEUES = "sort_desc(count by (queue) (aforo_worker_queue_info) or 0 * max by (queue) (aforo_sqs_messages_visible))"
+#: Queues that workers read come first, so that the default is not a queue of another team. Then that of the database,
+#: whose runs are shown although no worker is there.
+QUEUES = (
+    "sort_desc(count by (queue) (aforo_worker_queue_info) or 0 * max by (queue) (aforo_videos)"
+    " or 0 * max by (queue) (aforo_sqs_messages_visible) - 1)"
+)
 QUEUE = Variable("queue", Text("Cola", "Queue"), f"query_result({QUEUES})")
 APP = Variable("app", Text("Aplicación", "App"), "label_values(aforo_run_info, app)", multiple=True)
 #: Workers that read the chosen queue.
@@ -35,7 +39,9 @@ CORES = Text("núcleos", "cores")
 CALLS_PER_SECOND = Text("llamadas/s", "calls/s")
 
 NO_WORKER = Text("ningún worker", "no worker")
-NO_RUN = Text("aún sin pruebas: make run-burst", "no run yet: make run-burst")
+#: Also shown while Prometheus does not answer, so it does not say that there is no run.
+NO_RUN = Text("sin datos; ¿aún sin pruebas? make run-burst", "no data; no run yet? make run-burst")
+NONE_KNOWN = Text("ninguno conocido", "none known")
 
 
 def numbered(expression: str, label: str, names: Iterable[str]) -> str:

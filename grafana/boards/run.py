@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.language import Language, Text, same
 from grafana.board import Board, Row, Variable
-from grafana.boards.choices import NO_RUN, OF_QUEUE, SECONDS, VIDEOS_PER_MINUTE, of_queue_readers
+from grafana.boards.choices import NO_RUN, NONE_KNOWN, OF_QUEUE, SECONDS, VIDEOS_PER_MINUTE, of_queue_readers
 from grafana.panel import DASH, Kind, Panel, Query, bars, heat, series, stat
 from grafana.wording import (
     BLUE,
@@ -60,8 +60,9 @@ VALIDITY_STATES = {str(number): word for number, word in enumerate(VALIDITIES.va
 
 
 def _stage_names(lang: Language) -> str:
-    """Return the query for the stages that exist, each with its name in `lang` as the label `name`."""
-    named = 'label_replace(count by (stage) (aforo_worker_stage_seconds_count), "name", "$1", "stage", "(.+)")'
+    """Return the query for the stages in the shown range, each with its name in `lang` as the label `name`."""
+    shown = "count by (stage) (last_over_time(aforo_worker_stage_seconds_count[$__range]))"
+    named = f'label_replace({shown}, "name", "$1", "stage", "(.+)")'
     for stage, word in STAGES.items():
         named = f'label_replace({named}, "name", "{word.text.to(lang)}", "stage", "{stage}")'
     return f"query_result({named})"
@@ -308,7 +309,7 @@ RUN = Board(
                     "none",
                     words=REASONS,
                     width=6,
-                    empty=Text("ningún fallo", "no failure"),
+                    empty=NONE_KNOWN,
                 ),
                 stat(
                     Text("Mayor retraso", "Largest lateness"),

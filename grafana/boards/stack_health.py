@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from core.language import Text, same
 from grafana.board import Board, Row, Variable
-from grafana.boards.choices import CALLS_PER_SECOND, CORES, FIRING_HERE, OF_QUEUE, QUEUE, SECONDS, of_queue_readers
+from grafana.boards.choices import (
+    CALLS_PER_SECOND,
+    CORES,
+    FIRING_HERE,
+    NONE_KNOWN,
+    OF_QUEUE,
+    QUEUE,
+    SECONDS,
+    of_queue_readers,
+)
 from grafana.panel import Column, Query, bars, series, stat, states, table
 from grafana.wording import (
     ALERTS,
@@ -36,9 +45,13 @@ WITH_REMEDY = (
 )
 #: A queue's limit of SQS age is 30 s; a database that is older than this is not read any more.
 STALE_SECONDS = 30
-AGE = (
-    f"max(time() - aforo_exporter_last_success_timestamp_seconds{READ_PER_SCRAPE}"
-    f" or time() - aforo_sqs_last_success_timestamp_seconds{OF_QUEUE})"
+DATABASE_AGE = f"max(time() - aforo_exporter_last_success_timestamp_seconds{READ_PER_SCRAPE})"
+QUEUE_AGE = f"max(time() - aforo_sqs_last_success_timestamp_seconds{OF_QUEUE})"
+#: Unknown if one of the two is unknown.
+AGE = f"({DATABASE_AGE} > {QUEUE_AGE}) or ({QUEUE_AGE} + 0 * {DATABASE_AGE})"
+#: Every collector has a bar, in grey if its exporter is gone.
+COLLECTORS_NOW = "min by (collector) (aforo_exporter_collector_success) or " + " or ".join(
+    f'label_replace(vector(NaN), "collector", "{name}", "", "")' for name in COLLECTORS
 )
 ALERTS_NOW = table(
     Text("Alertas activas", "Firing alerts"),
@@ -71,7 +84,7 @@ ALERTS_NOW = table(
         Column(Text("Lugar", "Place"), label="place", words=PLACES),
     ),
     width=16,
-    empty=Text("ninguna", "none"),
+    empty=Text("ninguna conocida", "none known"),
 )
 #: Videos without a message that stayed for two minutes, since messages and rows are counted at different moments.
 LASTING_DIFFERENCE = (
@@ -127,7 +140,6 @@ IS_FINE = (
         decimals=0,
         thresholds=((None, GREEN), (1, RED)),
         width=4,
-        empty=NOT_SCRAPED,
     ),
     stat(
         Text("Videos sin mensaje", "Videos without a message"),
@@ -181,7 +193,7 @@ STACK_HEALTH = Board(
                 bars(
                     Text("Lecturas correctas", "Successful collections"),
                     Text("¿Puede cada exportador leer su fuente?", "Can each exporter read its source?"),
-                    (Query("min by (collector) (aforo_exporter_collector_success)", "{{collector}}"),),
+                    (Query(COLLECTORS_NOW, "{{collector}}"),),
                     "none",
                     maximum=1,
                     words=COLLECTORS,
@@ -247,7 +259,7 @@ STACK_HEALTH = Board(
                     "none",
                     width=6,
                     as_bars=True,
-                    empty=Text("ninguno", "none"),
+                    empty=NONE_KNOWN,
                 ),
             ),
         ),

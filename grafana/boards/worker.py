@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from core.language import Text, same
 from grafana.board import Board, Row
-from grafana.boards.choices import CALLS_PER_SECOND, CORES, HERE, INSTANCE, NO_WORKER, OF_QUEUE, QUEUE, SECONDS
+from grafana.boards.choices import (
+    CALLS_PER_SECOND,
+    CORES,
+    HERE,
+    INSTANCE,
+    NO_WORKER,
+    NONE_KNOWN,
+    OF_QUEUE,
+    QUEUE,
+    SECONDS,
+)
 from grafana.panel import Query, bars, heat, series, stat
 from grafana.wording import (
     BLUE,
@@ -85,7 +95,6 @@ def _increase(counter: str, by: str = "") -> str:
 
 
 NO_VIDEO = Text("aún sin videos", "no video yet")
-NONE_HAPPENED = Text("ninguno", "none")
 NONE_ENDED = Text("en el último minuto no acabó ninguna", "none ended in the last minute")
 
 WORKER = Board(
@@ -151,7 +160,7 @@ WORKER = Board(
                     width=3,
                     decimals=1,
                     thresholds=((None, GREEN), (0.0001, YELLOW), (0.05, RED)),
-                    empty=Text("aún sin tareas", "no task yet"),
+                    empty=Text("sin tareas", "no tasks"),
                 ),
                 stat(
                     Text("Procesos caídos", "Processes lost"),
@@ -385,7 +394,7 @@ WORKER = Board(
                     CALLS_PER_SECOND,
                     stacked=True,
                     words=POLLS,
-                    empty=Text("ninguna", "none"),
+                    empty=Text("ninguna conocida", "none known"),
                 ),
                 series(
                     Text("Prórrogas de visibilidad", "Visibility extensions"),
@@ -437,7 +446,7 @@ WORKER = Board(
                     Text("por minuto", "per minute"),
                     words={**REASONS, **OPERATIONS},
                     as_bars=True,
-                    empty=NONE_HAPPENED,
+                    empty=NONE_KNOWN,
                 ),
                 bars(
                     Text("Comparación con celery-exporter", "Comparison with celery-exporter"),

@@ -145,11 +145,24 @@ def test_messages_of_other_queues_do_not_count_for_the_run(answers):
             (in_flight, {"{}": 2}),
             (dead, {"{}": 1}),
             (dead_lettered, {"{}": 1}),
-            (QUEUES, {'{queue="videos"}': 1, '{queue="of-others"}': 0}),
+            (QUEUES, {'{queue="videos"}': 1, '{queue="of-others"}': -1}),
             (GAUGES["messages"], {"{}": 7}),
             (on_the_live_page("aforo_sqs_messages_visible"), {'{queue="videos"}': 5}),
         ],
     )
+
+
+def test_the_queue_of_the_runs_can_be_chosen_while_no_worker_and_no_sqs_exporter_answers(answers):
+    answers({'aforo_videos{queue="videos",state="done"}': "1x60"}, [(QUEUES, {'{queue="videos"}': 0})])
+
+
+def test_the_age_of_the_data_is_unknown_while_an_exporter_is_gone(answers):
+    (age,) = queries("aforo-stack-health", "Greatest age of the data")
+    database = {'aforo_exporter_last_success_timestamp_seconds{collector="db"}': "590x60"}
+    queue = {'aforo_sqs_last_success_timestamp_seconds{queue="videos"}': "570x60"}
+    answers(database | queue, [(age, {"{}": 30})])
+    for one in (database, queue):
+        answers(one, [(f"count(({age}) != ({age}))", {"{}": 1})])
 
 
 def test_alerts_of_other_programs_are_not_counted(answers):
