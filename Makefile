@@ -14,8 +14,7 @@ export $(GIVEN)
 # Celery's own command line reads APP, CONFIG_MODULE and LOADER. Ours is handed on under another name, and an APP that is
 # in the environment is Celery's.
 ifeq ($(origin APP),command line)
-override APP := $(value APP)
-export AFORO_APP_FILE := $(abspath $(value APP))
+export AFORO_APP_FILE := $(value APP)
 endif
 unexport APP CONFIG_MODULE LOADER
 
@@ -25,7 +24,7 @@ PY := .venv/bin/python
 RUN := $(if $(COMPOSE),deploy/compose/stack run,$(PY) -m)
 LOCAL := $(if $(COMPOSE),deploy/compose/stack,$(PY) -m local)
 
-.PHONY: help setup setup-dev run-burst run-sustained up down status logs doctor app-file table report document matrix search compare plan audit \
+.PHONY: help setup setup-dev run-burst run-sustained up down status logs doctor app-file table report document import matrix search compare plan audit \
         usl clean test test-faults test-compose test-limits lint lint-python lint-prometheus lint-compose lint-kubernetes bundle wheel docs lock
 
 help: ## Show all verbs
@@ -51,6 +50,7 @@ search: setup ## Find the highest sustainable rate: SIZE=50MB CONCURRENCY=2
 table: setup ## Print the result table of all runs
 report: setup ## Print the row of a run: ARGS=RUN_ID, or ARGS='--tasks-log FILE'
 document: setup ## Write the scenario's document: capacity-planning/escenario_2_worker_throughput.md
+import: setup ## Make a run of your own scripts a row: APP=… SIZE= CONCURRENCY= ARGS='--tasks-log FILE' (or --ids, --from --to)
 compare: setup ## Test if B is slower than A: ARGS='RUN_A1,RUN_A2 RUN_B1,RUN_B2'
 plan: setup ## Size the workers for a demand: ARGS='--demand 30/min'
 audit: setup ## Check a published table for contradictions: ARGS=table.csv
@@ -59,7 +59,7 @@ usl: setup ## Fit throughput against concurrency: ARGS=levels.csv (columns n,x[,
 import-executions: setup ## Store the executions of a worker that nothing can reach: ARGS=its AFORO_EXECUTIONS_FILE
 	@set -f; $(PY) -m collector import $$ARGS
 
-matrix search table report document compare plan audit usl:
+matrix search table report document import compare plan audit usl:
 	@set -f; $(RUN) capacity $@ $$ARGS
 
 ## Stack

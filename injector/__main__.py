@@ -103,7 +103,7 @@ def _inject(settings: Settings, request: Request, monitor: bool) -> None:
         _print_sent(injection.run_id, request, time.monotonic() - started, log, injection.lateness_seconds())
         if monitor:
             stuck_seconds = math.inf if settings.app is None else settings.app_stuck_seconds
-            follow(injection.sessions, injection.run_id, stuck_seconds)
+            follow(injection.sessions, injection.run_id, injection.loss_watch(), stuck_seconds)
 
 
 def _prepared(settings: Settings, request: Request) -> Injection:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -19,7 +20,9 @@ from core.broker import make_celery
 from core.cpu_calibration import calibration_seconds
 from core.database import Sessions
 from core.errors import EnvironmentFault, UsageError
+from core.lost_videos import LossWatch, look_at
 from core.models import RunRow, VideoRow
+from core.queue_contract import Level, check_retention
 from core.results_folder import new_tasks_log, write_run_file
 from core.run import FINAL_STATUSES, Host, Mode, RunStatus, fewest_arrivals, new_run_id
 from core.settings import Settings
@@ -119,6 +122,8 @@ class Injection:
         run_id = request.run_id or new_run_id(request.mode, size_label(source.size_bytes), fleet.slots_per_node)
         queue = sqs_queue.read_attributes(client, url)
         print_leftovers(queue.total, say)
+        if (retention := check_retention(queue)).level is not Level.OK:
+            say(f"warning: queue {settings.queue.name}, {retention.line}")
         row = run_row(settings, run_id, request, source, fleet)
         row.environment |= {
             "messages_before": queue.total,
@@ -154,6 +159,17 @@ class Injection:
                 write_tasks_log(self.sender.record_and_send(videos), file)
                 self._set(heartbeat_at=time.time())
         return log
+
+    def loss_watch(self) -> LossWatch | None:
+        """Return a watch for videos of this run that the queue loses.
+
+        Return None for a foreign app: it has no claims, and may acknowledge a message before its work.
+        """
+        if self.settings.app is not None:
+            return None
+        sender, queue = self.sender, self.settings.queue
+        look = partial(look_at, sender.client, sender.queue_url, self.sessions, self.run_id)
+        return LossWatch(look, queue.visibility_timeout_seconds)
 
     def lateness_seconds(self) -> float | None:
         """Return the largest delay between schedule and send, in seconds. Return None for a burst."""

@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from core.collected import wait_until_collected
 from core.database import Sessions
 from core.errors import RunFailed
+from core.lost_videos import LossWatch, require_no_loss
 from core.models import RunRow, VideoRow
 from core.run import RunStatus
 from core.video import FINAL_STATES, VideoState
@@ -42,11 +43,11 @@ class RunProgress:
         return sum(self.counts.get(state, 0) for state in FINAL_STATES)
 
 
-def follow(sessions: Sessions, run_id: str, stuck_seconds: float = math.inf) -> None:
+def follow(sessions: Sessions, run_id: str, losses: LossWatch | None = None, stuck_seconds: float = math.inf) -> None:
     """Show the run's videos by state once per second.
 
-    Raise RunFailed if the run ends before all its videos have ended. A run without any change for `stuck_seconds` is
-    closed as interrupted: its app never ends the remaining videos.
+    Raise RunFailed if the run ends before all its videos have ended, or if `losses` finds that the queue lost videos. A
+    run without any change for `stuck_seconds` is closed as interrupted: its app never ends the remaining videos.
     """
     last: Mapping[str, int] = {}
     changed_at = time.monotonic()
@@ -69,6 +70,8 @@ def follow(sessions: Sessions, run_id: str, stuck_seconds: float = math.inf) -> 
                     missing = progress.expected - progress.ended
                     why = f"it was ended with {missing} of {progress.expected} videos open"
                     raise RunFailed("run", why, "see `make logs`, then inject again", value=run_id)
+                if losses is not None:
+                    require_no_loss(losses, sessions, run_id)
             time.sleep(POLL_SECONDS)
 
 

@@ -26,7 +26,7 @@ def warm_up(request: Request, slots: int, prepare: Callable[[Request], Injection
     injection = prepare(dataclasses.replace(videos, run_id=run_id, note=WARM_UP))
     with injection.recorded():
         injection.send()
-        follow(injection.sessions, run_id)
+        follow(injection.sessions, run_id, injection.loss_watch())
         injection.end(RunStatus.FINISHED)
     _await_empty_queue(injection)
 

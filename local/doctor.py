@@ -11,8 +11,13 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+
 from core import aws, database, promql, sqs_queue
-from core.errors import AforoError, EnvironmentFault
+from core.errors import AforoError, EnvironmentFault, first_line
+from core.lost_videos import LOST_VIDEOS, REMEDY
+from core.models import RunRow
 from core.queue_contract import Finding, Level, check_contract
 from core.settings import Settings
 from local import preflight, supervisor
@@ -39,6 +44,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
         yield from _collector(settings)
     yield from _queue(settings)
     yield _run("clock", lambda: _clock(settings))
+    yield _lost_videos(settings)
 
 
 def _run(subject: str, check: Callable[[], str]) -> Finding:
@@ -130,6 +136,19 @@ def _queue(settings: Settings) -> Iterator[Finding]:
         return
     for finding in contract:
         yield dataclasses.replace(finding, subject=f"queue, {finding.subject}")
+
+
+def _lost_videos(settings: Settings) -> Finding:
+    """Return whether the queue has lost videos of the newest run, as the program that waited for it found."""
+    subject = "lost videos"
+    try:
+        with database.open_sessions(database.open_engine(settings.database.url))() as session:
+            run = session.scalars(select(RunRow).order_by(RunRow.created_at.desc()).limit(1)).first()
+            lost = run.environment.get(LOST_VIDEOS) if run else None
+            detail = f"{lost} of {run.count} videos of run {run.id} were lost by the queue" if run and lost else ""
+    except SQLAlchemyError as error:
+        return Finding(subject, Level.OK, f"unknown: {first_line(error)}")
+    return Finding(subject, Level.WARN, detail, REMEDY) if detail else Finding(subject, Level.OK, "none are known")
 
 
 def _clock(settings: Settings) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -11,6 +12,9 @@ from typing import Any
 #: Deliveries whose start was seen and whose end was not. The oldest of more than these belong to killed children.
 MAX_RUNNING = 10_000
 MAX_STAGES = 32
+#: A stage is a plain word. Any other name, which could be that of a video, counts as `other`.
+STAGE_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
+OTHER = "other"
 MAX_SENT = 1000
 
 
@@ -100,7 +104,8 @@ def _begin(running: _Running, event: Mapping[str, Any]) -> None:
 
 
 def _add_stage(running: _Running, event: Mapping[str, Any]) -> None:
-    name, stages = event["stage"], running.stages
+    stages = running.stages
+    name = event["stage"] if STAGE_NAME.fullmatch(event["stage"]) else OTHER
     if name in stages or len(stages) < MAX_STAGES:
         stages[name] = round(stages.get(name, 0.0) + event["seconds"], 6)
 

@@ -33,7 +33,11 @@ OUTCOMES: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
 
 
 class CountedRequest(Request):
-    """Received task that counts its start and its end in `metrics`."""
+    """Received task that counts its start and its end in `metrics`.
+
+    The label is the name under which the task is registered. Celery's `name` may come from the header `shadow`, which
+    can differ in each message.
+    """
 
     metrics: ClassVar[WorkerMetrics]
     _pid = 0
@@ -55,7 +59,7 @@ class CountedRequest(Request):
         """Count the start of the task."""
         self._pid, self._started_at, self._accepted_at = pid, time.monotonic(), time.time()
         with cpu_counted(self.metrics.telemetry_cpu):
-            self.metrics.started(self.name)
+            self.metrics.started(self.task.name)
         super().on_accepted(pid, time_accepted)  # it may revoke the task immediately
 
     def on_failure(self, exc_info: Any, *args: Any, **options: Any) -> Any:
@@ -81,7 +85,7 @@ class CountedRequest(Request):
         outcome = "lost" if self._returns_to_queue(error) else outcome_of(error)
         reason = reason_of(error) if outcome == "failed" else None
         if reason and not self._is_over:
-            self.metrics.failed(self.name, reason)
+            self.metrics.failed(self.task.name, reason)
         self.count_end(outcome, reason)
 
     def count_end(self, outcome: str, reason: str | None = None) -> None:
@@ -91,7 +95,7 @@ class CountedRequest(Request):
         self._is_over = True
         seconds = None if self._started_at is None else self._seconds or time.monotonic() - self._started_at
         with cpu_counted(self.metrics.telemetry_cpu):
-            counted_outcome = self.metrics.ended(self.name, outcome, seconds, self._delivery())
+            counted_outcome = self.metrics.ended(self.task.name, outcome, seconds, self._delivery())
             if self.metrics.recorder is not None and seconds is not None:
                 delivery, identity = self._delivery(), self._identity()
                 self.metrics.recorder.ended(delivery, identity, counted_outcome, reason, self._accepted_at)

@@ -6,26 +6,22 @@ children.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter
 
-from aforo.executions.record import Recorder
+from aforo.executions.record import MAX_STAGES, OTHER, STAGE_NAME, Recorder
 from aforo.telemetry import catalogue
 from aforo.telemetry.cpu_time import cpu_counted
 from aforo.telemetry.event_channel import Event, EventChannel
 from aforo.telemetry.label_values import OF_FAMILY
 
-MAX_STAGES = 32
 #: An app with more tasks has the counters of each task initialised when it first runs: /metrics stays small.
 MAX_INITIAL_TASKS = 20
 #: Outcomes that wait for the end of their task; the oldest of more than these belong to killed children.
 MAX_PENDING_OUTCOMES = 1000
-OTHER = "other"
-_STAGE_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 
 class WorkerMetrics:
@@ -185,7 +181,7 @@ class WorkerMetrics:
     def _stage_label(self, name: str) -> str:
         """Return `name` if it is a plain word and among the first MAX_STAGES names, else `other`."""
         if name not in self._stages:
-            if len(self._stages) >= MAX_STAGES or not _STAGE_NAME.fullmatch(name):
+            if len(self._stages) >= MAX_STAGES or not STAGE_NAME.fullmatch(name):
                 return OTHER
             self._stages.add(name)
         return name

@@ -14,7 +14,7 @@ from capacity.diagnosis.data_quality import RunFacts, quality_warnings
 from capacity.diagnosis.validity import Level, Validity, combined, judge_validity
 from capacity.estimators import throughput
 from capacity.estimators.completion_times import saturated_from_completions
-from capacity.estimators.stability import StabilityVerdict, judge_stability
+from capacity.estimators.stability import StabilityVerdict, judge_backlog, judge_stability
 from capacity.runs.conditions import Conditions, workers_at_start
 from capacity.runs.recorded_run import RecordedRun
 from capacity.runs.result_row import ResultRow
@@ -154,6 +154,8 @@ def _stored_validity(recorded: RecordedRun) -> Validity:
 
 
 def _stability(recorded: RecordedRun, cycles: throughput.SlotCycles) -> StabilityVerdict:
+    if app_name(recorded.run.environment) is not None and not recorded.executions.started_at.size:
+        return judge_backlog(recorded.uploaded_at, recorded.updated_at, recorded.run.slots)
     return judge_stability(
         recorded.uploaded_at, recorded.started_at, cycles.service_seconds, cycles.cycle_seconds, recorded.run.slots
     )

@@ -33,17 +33,18 @@ def close_app_run(sessions: Sessions, run_id: str) -> None:
         if run.executions_missed is None:
             return
         compared = compare(session, run_id)
-        run.executions_missed += compared.without_execution
+        # executions that left a full spool may be those that are missing here
+        run.executions_missed = max(run.executions_missed, compared.without_execution)
         app = {**run.environment["app"], "disagreements": compared.disagreements}
         run.environment = {**run.environment, "app": app}
 
 
 def compare(session: Session, run_id: str) -> Comparison:
-    """Compare the states of a run's videos with the last outcomes of their own messages."""
-    executions = select(ExecutionRow.task_id, ExecutionRow.outcome).where(ExecutionRow.run_id == run_id)
+    """Compare the states of a run's videos with the outcomes of their last executions."""
+    executions = select(ExecutionRow.video_id, ExecutionRow.outcome).where(ExecutionRow.run_id == run_id)
     outcomes = dict(session.execute(executions.order_by(ExecutionRow.ended_at)).tuples().all())
     final = (VideoRow.run_id == run_id, VideoRow.state.in_([state.value for state in FINAL_STATES]))
-    ended = session.execute(select(VideoRow.task_id, VideoRow.state).where(*final)).all()
+    ended = session.execute(select(VideoRow.id, VideoRow.state).where(*final)).all()
     ends = [(state, ENDED.get(Outcome(outcome))) for key, state in ended if (outcome := outcomes.get(key))]
     known = [(state, end) for state, end in ends if end is not None]
     return Comparison(len(ended) - len(known), sum(state != end for state, end in known))

@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
@@ -30,8 +30,9 @@ from core.app_file.brake import Target, confirm
 from core.collected import wait_until_collected
 from core.cpu_calibration import calibration_seconds
 from core.database import Sessions
-from core.errors import AforoError, EnvironmentFault
+from core.errors import AforoError, EnvironmentFault, RunFailed
 from core.language import DEFAULT_LANGUAGE, Language
+from core.lost_videos import LossWatch, look_at, require_no_loss
 from core.models import RunRow, VideoRow
 from core.run import FINAL_STATUSES, Mode, RunStatus, new_run_id
 from core.run_options import RUN_OPTIONS
@@ -124,10 +125,11 @@ class RunLauncher:
     ) -> None:
         """Wait until every video of the run is finished, and close the run.
 
-        Raise MeasurementFailed if the run makes no progress. With `adaptive`, cancel the queued videos as soon as
-        the capacity is known precisely enough.
+        Raise MeasurementFailed if the run makes no progress, and RunFailed if the queue loses videos. With `adaptive`,
+        cancel the queued videos as soon as the capacity is known precisely enough.
         """
         last, changed_at = -1, time.monotonic()
+        losses = self._loss_watch(run_id)
         while True:
             finished, expected, closed = self._state(run_id)
             progress(finished, expected)
@@ -144,9 +146,10 @@ class RunLauncher:
                     adaptive = self.queued_videos.cancel({run_id}) > 0
             if time.monotonic() - changed_at > stuck_seconds:
                 if self.settings.app is not None:
-                    self._close(run_id)
+                    self._close(run_id, RunStatus.INTERRUPTED)
                 why = f"no video finished for {stuck_seconds / 60:g} min"
                 raise MeasurementFailed("run", why, "see `make logs`", value=run_id)
+            self._require_no_loss(losses, run_id)
             time.sleep(POLL_SECONDS)
 
     def adopt(self, run_id: str) -> bool:
@@ -163,7 +166,7 @@ class RunLauncher:
                     return True
                 is_dead = run.is_dead(time.time())
             if is_dead:
-                self._close(run_id)
+                self._close(run_id, RunStatus.INTERRUPTED)
                 return False
             time.sleep(POLL_SECONDS)
 
@@ -232,6 +235,22 @@ class RunLauncher:
         client = aws.client(self.settings, "sqs")
         return QueuedVideos(client, sqs_queue.find_queue(client, self.settings.queue.name), self.sessions)
 
+    def _loss_watch(self, run_id: str) -> LossWatch | None:
+        if self.settings.app is not None:  # a foreign app has no claims, and may acknowledge before its work
+            return None
+        videos = self.queued_videos
+        look = partial(look_at, videos.client, videos.queue_url, self.sessions, run_id)
+        return LossWatch(look, self.settings.queue.visibility_timeout_seconds)
+
+    def _require_no_loss(self, losses: LossWatch | None, run_id: str) -> None:
+        if losses is None:
+            return
+        try:
+            require_no_loss(losses, self.sessions, run_id)
+        except RunFailed:
+            self._close(run_id, RunStatus.FAILED)
+            raise
+
     @staticmethod
     def _is_sent(session: Session, run: RunRow) -> bool:
         sent = select(func.count()).where(VideoRow.run_id == run.id, VideoRow.sent_at.is_not(None))
@@ -243,7 +262,7 @@ class RunLauncher:
             active = list(session.scalars(select(RunRow).where(RunRow.status.not_in(FINAL_STATUSES))))
             dead = [run.id for run in active if run.is_dead(time.time()) and not self._is_sent(session, run)]
         for run_id in dead:
-            self._close(run_id)
+            self._close(run_id, RunStatus.INTERRUPTED)
 
     def _cancel_orphans(self) -> None:
         orphaned = select(VideoRow.run_id).join(RunRow).where(VideoRow.state == VideoState.UPLOADED)
@@ -267,8 +286,8 @@ class RunLauncher:
             until = unfinished_since(session, run_id)
         return knows_enough(recorded.executions, recorded.run.slots, until)
 
-    def _close(self, run_id: str) -> None:
-        values = {"status": RunStatus.INTERRUPTED, "finished_at": time.time()}
+    def _close(self, run_id: str, status: RunStatus) -> None:
+        values = {"status": status, "finished_at": time.time()}
         with self.sessions.begin() as session:
             session.execute(update(RunRow).where(RunRow.id == run_id).values(values))
 

@@ -139,7 +139,8 @@ def _other_work(session: Session, recorded: RecordedRun) -> OtherWork:
         ExecutionRow.node.in_(nodes),
     )
     began, ended = read_columns(session, others)
-    theirs = _times(OtherExecutionRow).where(OtherExecutionRow.run_id == run.id)
+    unassigned = OtherExecutionRow.run_id.is_(None) & OtherExecutionRow.ended_at.between(start, end)
+    theirs = _times(OtherExecutionRow).where((OtherExecutionRow.run_id == run.id) | unassigned)
     their_start, their_end = read_columns(session, theirs)
     began, ended = np.concatenate([began, their_start]), np.concatenate([ended, their_end])
     return OtherWork(began.size, float((np.fmin(ended, end) - np.fmax(began, start)).clip(min=0).sum()))

@@ -98,6 +98,27 @@ class VideosTable:
                     found[plain(row[0])] = TheirVideo(plain(row[1]), moments[0], moments[1])
         return found
 
+    def key(self, text: Any) -> Any:
+        """Return a key as the database returns it."""
+        return plain(self._key(text))
+
+    def keys_of(self, column: str, wanted: Sequence[str]) -> list[Any]:
+        """Return the keys of the rows in which `column` has one of these values."""
+        kind, keys = self.table.c[column].type, []
+        with self.engine.connect() as connection:
+            for part in batched_keys([_as(kind, value) for value in wanted]):
+                rows = select(self._raw(self.section.id)).where(self.table.c[column].in_(part))
+                keys += [plain(key) for key in connection.scalars(rows)]
+        return keys
+
+    def keys_between(self, since: float, until: float) -> list[Any]:
+        """Return the keys of the rows that were uploaded between two epoch times, the first upload first."""
+        uploaded = self._raw(self.section.uploaded_at)
+        with self.engine.connect() as connection:
+            rows = connection.execute(select(self._raw(self.section.id), uploaded)).all()
+        timed = [(moment, plain(key)) for key, value in rows if (moment := self._epoch(value)) is not None]
+        return [key for moment, key in sorted(timed, key=lambda pair: pair[0]) if since <= moment <= until]
+
     def delete(self, keys: Sequence[Any]) -> int:
         """Delete the rows with these keys. Return how many there were."""
         deleted = 0

@@ -65,6 +65,12 @@ def test_events_of_other_kinds_and_outside_of_a_task_are_ignored(recorder, kept)
     assert kept[0]["stages"] == {}
 
 
+def test_a_stage_name_that_is_no_word_does_not_leave_the_worker(recorder, kept):
+    recorder.observe({"kind": "stage", "delivery": "9 a", "stage": "my holiday.mp4", "seconds": 1.0})
+    recorder.ended("9 a", IDENTITY, "succeeded", None, accepted_at=9.9)
+    assert kept[0]["stages"] == {"other": 1.0}
+
+
 def test_deliveries_without_an_end_take_a_limited_memory(recorder, kept):
     for number in range(MAX_RUNNING + 5):
         recorder.observe({**DELIVERY, "delivery": f"9 {number}"})

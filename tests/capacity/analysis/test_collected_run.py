@@ -6,9 +6,10 @@ import pytest
 from capacity.analysis.measured_run import measure
 from capacity.analysis.run_analysis import analyse
 from capacity.report.figures import timeline
-from capacity.runs.recorded_run import load_run
+from capacity.runs.recorded_run import OtherWork, load_run
 from capacity.runs.resource_samples import Resources
 from capacity.runs.sessions import reading
+from collector.assignment import assign_waiting
 from core.models import RunRow
 from core.video import VideoState
 from testing.collected import collect
@@ -61,6 +62,19 @@ def test_a_video_whose_app_says_failed_is_not_a_result_although_its_task_returne
         session.get(RunRow, "r1").environment = {"end_of_video": "table"}
         session.get(type(video_row()), "v0").state = VideoState.FAILED
     assert analysed(run).recorded.executions.counted.sum() == 15
+
+
+def test_work_of_others_in_the_slots_is_flagged_before_and_after_the_collector_has_closed_it(run):
+    others = [
+        {"task_id": f"o{k}", "root_id": f"o{k}", "slot": 0, "start": 1000.0 + 4 * k, "sent": [], "number": 100 + k}
+        for k in range(3)
+    ]
+    collect(run, [*records(), *others], seconds=2.0)
+    assert analysed(run).recorded.other_work == OtherWork(3, 6.0)
+    with run.begin() as session:
+        assign_waiting(session, 1_000_000.0)
+    assert analysed(run).recorded.other_work == OtherWork(3, 6.0)
+    assert "other_messages" in analysed(run).row.validity.reasons
 
 
 def test_executions_that_were_missed_make_the_run_invalid(run):
