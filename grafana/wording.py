@@ -261,6 +261,7 @@ REASONS: Words = {
         "compressed": Text("mensaje comprimido", "compressed message"),
         "unknown_task": Text("tarea desconocida", "unknown task"),
         "unknown_version": Text("versión desconocida", "unknown version"),
+        "unexpected_option": Text("opción inesperada", "unexpected option"),
         "undeliverable": Text("imposible de entregar", "undeliverable"),
     }.items()
 }
@@ -276,6 +277,7 @@ OPERATIONS: Words = {
         "watch_dead_letters": Text("vigilar los mensajes muertos", "watch the dead letters"),
         "delete_outputs": Text("borrar las salidas", "delete the outputs"),
         "clean_up": Text("limpiar los temporales", "clean up temporary files"),
+        "write_execution": Text("anotar la ejecución", "record the execution"),
         "write_heartbeat": Text("escribir el latido", "write the heartbeat"),
         "telemetry_event": Text("enviar una medida", "send a measurement"),
     }.items()
