@@ -215,7 +215,7 @@ def _links(board: Board, lang: Language) -> list[dashboard.DashboardLink]:
         include_vars=True,
     )
     newest = dashboard.DashboardLink(
-        title=Text("Prueba más reciente", "Newest run").to(lang),
+        title=Text("La última", "Newest").to(lang),
         type_val=dashboard.DashboardLinkType.LINK,
         icon="bolt",
         url=f"/d/{board.uid}?${{datasource:queryparam}}",

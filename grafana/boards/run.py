@@ -258,6 +258,11 @@ RUN = Board(
                     words=STAGES,
                     empty=NO_RUN,
                 ),
+            ),
+        ),
+        Row(
+            Text("¿Hay videos que tardan mucho más?", "Do some videos take much longer?"),
+            (
                 heat(
                     Text("Duración de la etapa", "Duration of the stage"),
                     Text(
@@ -272,6 +277,7 @@ RUN = Board(
                     width=24,
                 ),
             ),
+            height=12,
         ),
         Row(
             Text("¿Cuadra todo?", "Does it add up?"),
