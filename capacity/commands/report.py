@@ -15,8 +15,9 @@ from capacity.commands.options import json_option, lang_option, with_examples
 from capacity.commands.rendering import print_json
 from capacity.diagnosis.next_steps import advice
 from capacity.experiments.run_launcher import RunLauncher
+from capacity.report.answer import next_step
 from capacity.report.statements import kept_up, missing_capacity
-from capacity.report.terminal import render_terminal
+from capacity.report.terminal import output_width, render_terminal
 from capacity.report.to_json import row_to_json
 from capacity.runs.recorded_run import find_run
 from capacity.runs.sessions import reading
@@ -80,6 +81,7 @@ def analysis_as_json(analysis: RunAnalysis, lang: Language) -> dict[str, object]
         "offered": analysis.offered,
         "bottleneck": analysis.bottleneck,
         "advice": None if kept_up(analysis) else advice(analysis.bottleneck.cause),
+        "next_step": next_step(analysis),
         "flags": analysis.warnings,
         "agrees": analysis.row.agrees,
     }
@@ -89,7 +91,7 @@ def _print(analysis: RunAnalysis, as_json: bool, lang: Language) -> None:
     if as_json:
         print_json(analysis_as_json(analysis, lang), lang)
     else:
-        click.echo(render_terminal(analysis, lang))
+        click.echo(render_terminal(analysis, lang, output_width()))
 
 
 def _fail_unless_done(analysis: RunAnalysis) -> None:

@@ -14,15 +14,15 @@ from capacity.analysis.run_windows import run_window
 from capacity.diagnosis.bottleneck import Confidence
 from capacity.diagnosis.validity import Level
 from capacity.report import figures, scalability_curves
+from capacity.report.answer import answer
 from capacity.report.messages import measurement
 from capacity.report.statements import (
-    answer,
+    advice_text,
     best_sentence,
     facts,
     limit_line,
     limit_parts,
     machine,
-    next_step,
     reservations,
 )
 from capacity.report.template_loader import template
@@ -68,7 +68,7 @@ def _svg(*charts: str) -> Markup:
 
 def _limit(run: RunAnalysis, lang: Language) -> tuple[str, ...]:
     parts = (text.to(lang) for text in limit_parts(run))
-    return cell_name(run.row, lang), *parts, next_step(run, lang) or "—"
+    return cell_name(run.row, lang), *parts, advice_text(run, lang) or "—"
 
 
 def _run(run: RunAnalysis, lang: Language) -> dict[str, Any]:

@@ -15,10 +15,10 @@ from click.testing import CliRunner
 from capacity.__main__ import main
 from capacity.analysis.load_and_analyse import load_and_analyse
 from capacity.commands import links
+from capacity.report.answer import answer
 from capacity.report.conclusions import unknowns
 from capacity.report.document import conclusion_sentences, render_document
 from capacity.report.page import render_page
-from capacity.report.statements import answer
 from capacity.runs.resource_samples import Resources
 from capacity.runs.run_files import write_archive
 from capacity.runs.sessions import reading
@@ -84,9 +84,9 @@ def test_the_answer_counts_the_runs_that_the_capacity_is_the_mean_of(sessions, s
     counts = enumerate((12, 14, 13))
     bursts = [burst(1, count, 5.0 + number / 10, 1e9 + 1000 * number, f"r{number}") for number, count in counts]
     analysis = analyse_bursts(sessions, settings, bursts)
-    first, _, scope, _ = answer(analysis, "en")
+    first, trust, _, _ = answer(analysis, "en")
     assert "nominal capacity, mean of 3 runs; 95 %: [" in first
-    assert scope == "The interval includes differences between runs."
+    assert trust == "Trust: no reservations about the measurement. The interval includes differences between runs."
     assert "a partir de 3 pruebas medidas" in render_document(analysis)
 
 
