@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -12,6 +13,7 @@ from core.errors import UsageError
 from core.language import LANGUAGES
 from core.settings import PROFILE_NAMES, Settings, declared
 
+_UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -53,6 +55,29 @@ class Finite(click.FloatRange):
         if not math.isfinite(number):
             self.fail(f"{value!r} is not a finite number", param, ctx)
         return number
+
+
+class Quantity(click.ParamType[float]):
+    """Type of an option: a positive number with a unit of time.
+
+    A rate such as `30/min` becomes videos per minute. A duration such as `60s` becomes seconds.
+    """
+
+    def __init__(self, name: str, *, rate: bool) -> None:
+        self.name = name
+        self.rate = rate
+        self.pattern = re.compile(rf"(\d+(?:\.\d+)?(?:e\d+)?)\s*{'/' if rate else ''}\s*(s|min|h)")
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return videos per minute or seconds. The error for any other value shows an example."""
+        if isinstance(value, float):
+            return value
+        match = self.pattern.fullmatch(str(value).strip())
+        if match is None or not 0 < float(match[1]) < math.inf:
+            example = "30/min" if self.rate else "60s or 5min"
+            self.fail(f"{value!r} is not a {self.name} such as {example}", param, ctx)
+        unit = _UNITS[match[2]]
+        return float(match[1]) * (60 / unit if self.rate else unit)
 
 
 def run_ids(text: str) -> list[str]:

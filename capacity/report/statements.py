@@ -21,7 +21,7 @@ from capacity.estimators.littles_law import FEWEST_READINGS, Agreement
 from capacity.estimators.reason import Reason
 from capacity.estimators.response_time import Decomposition
 from capacity.estimators.stability import GROWTH_TOLERANCE, Stability, StabilityVerdict
-from capacity.estimators.tails import Tail
+from capacity.estimators.tails import Goodput, Tail
 from capacity.estimators.throughput import FirstVideos, filling_efficiency
 from capacity.report.messages import CONFIDENCE_NAMES, bottleneck_line, measurements, sentence
 from capacity.runs.conditions import workers_at_start
@@ -295,6 +295,17 @@ def tail_text(tail: Tail | None, lang: Language) -> str:
         f"{name} {bounded(value, tail.is_lower_bound, lang)} s (95 % {interval_text(interval, lang)})"
         for name, value, interval in parts
     )
+
+
+def goodput_text(reached: Goodput, lang: Language) -> str:
+    """Return the share of the videos that were done within the goal."""
+    share, bounds = percent(reached.ratio, lang), reached.interval
+    interval = f"[{percent(bounds.low, lang)}, {percent(bounds.high, lang)}]"
+    seconds, counts = number(reached.goal_seconds, lang, 1), f"{reached.within}/{reached.count}"
+    return Text(
+        f"{share} de los videos terminados en {seconds} s o menos ({counts}; 95 %: {interval})",
+        f"{share} of the videos done within {seconds} s ({counts}; 95 %: {interval})",
+    ).to(lang)
 
 
 def bandwidth_limits(run: RunAnalysis, lang: Language) -> str:
