@@ -13,7 +13,12 @@ from core.language import Language
 
 
 @click.command(epilog=with_examples("table", "table --csv", "table --json --lang en"))
-@click.option("--csv", "as_csv", is_flag=True, help="Print CSV instead, with every figure and the run ids.")
+@click.option(
+    "--csv",
+    "as_csv",
+    is_flag=True,
+    help="Print CSV instead, with every figure and run id; in Spanish with decimal comma and semicolons.",
+)
 @json_option
 @lang_option
 def table(as_csv: bool, as_json: bool, lang: Language) -> None:
@@ -27,7 +32,7 @@ def table(as_csv: bool, as_json: bool, lang: Language) -> None:
     if as_json:
         print_json({"rows": [_row_as_json(cell) for cell in cells]}, lang)
     elif as_csv:
-        click.echo(csv_text(cells), nl=False)
+        click.echo(csv_text(cells, lang), nl=False)
     else:
         click.echo(f"{markdown(cells, lang)}\n{sources(cells, lang)}", nl=False)
 

@@ -11,7 +11,7 @@ from capacity.diagnosis.bottleneck import Cause
 from capacity.diagnosis.data_quality import Problem
 from capacity.diagnosis.next_steps import NextStep, advice
 from capacity.estimators.reason import Reason
-from capacity.estimators.stability import Stability
+from capacity.estimators.stability import Stability, StabilityVerdict
 from capacity.report.messages import sentence
 from capacity.report.statements import (
     NO_BURST,
@@ -66,13 +66,13 @@ def next_step(run: RunAnalysis) -> Reason:
 
 def _next_rate(run: RunAnalysis) -> Reason:
     verdict = run.stability
-    if verdict is None or kept_up(run):
+    if verdict is None:
         return Reason(NextStep.NOTHING)
-    if verdict.verdict is Stability.INCONCLUSIVE:
-        needed = verdict.arrivals_needed
-        if needed is not None and verdict.arrivals < needed:
-            return Reason(NextStep.MORE_ARRIVALS, {"arrivals_needed": needed})
-        return Reason(NextStep.LOWER_RATE)
+    needed, is_unstable = verdict.arrivals_needed, verdict.verdict is Stability.UNSTABLE
+    if needed is not None and verdict.arrivals < needed and not is_unstable:
+        return Reason(NextStep.MORE_ARRIVALS, {"arrivals_needed": needed})
+    if not is_unstable:
+        return Reason(NextStep.NOTHING if kept_up(run) else NextStep.LOWER_RATE)
     cause = run.bottleneck.cause
     return Reason(NextStep.LOWER_RATE) if cause is Cause.UNCLEAR else advice(cause).next_step
 
@@ -111,9 +111,19 @@ def _scope(run: RunAnalysis, cell: TableCell | None, lang: Language) -> str:
 
 def _run_headline(run: RunAnalysis, lang: Language) -> str:
     verdict = run.stability
-    if run.row.validity.is_invalid or verdict is None or verdict.verdict is not Stability.INCONCLUSIVE:
+    if run.row.validity.is_invalid or verdict is None:
         return headline(run.row, lang, missing_capacity(run))
-    return _undecided(run, lang)
+    if verdict.verdict is Stability.INCONCLUSIVE:
+        return _undecided(run, lang)
+    return headline(run.row, lang) + ("" if verdict.long_enough else _few_arrivals(verdict, lang))
+
+
+def _few_arrivals(verdict: StabilityVerdict, lang: Language) -> str:
+    arrivals, needed = verdict.arrivals, verdict.arrivals_needed or UNKNOWN.to(lang)
+    return Text(
+        f", según {arrivals} llegadas: un veredicto firme necesita {needed}",
+        f", by {arrivals} arrivals: a firm verdict takes {needed}",
+    ).to(lang)
 
 
 def _undecided(run: RunAnalysis, lang: Language) -> str:

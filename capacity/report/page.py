@@ -13,7 +13,7 @@ from capacity.analysis.run_analysis import RunAnalysis
 from capacity.analysis.run_windows import run_window
 from capacity.diagnosis.bottleneck import Confidence
 from capacity.diagnosis.validity import Level
-from capacity.report import figures, scalability_curves
+from capacity.report import figures, level_table, scalability_curves
 from capacity.report.answer import answer
 from capacity.report.messages import measurement
 from capacity.report.statements import (
@@ -26,7 +26,7 @@ from capacity.report.statements import (
     reservations,
 )
 from capacity.report.template_loader import template
-from capacity.table.number_format import number
+from capacity.table.number_format import number, unbroken
 from capacity.table.phrases import cell_name, spaced
 from capacity.table.table_text import HEADER, cells_of
 from core.language import CAUSE_NAMES, VALIDITY_NAMES, Language, Text
@@ -34,17 +34,20 @@ from core.language import CAUSE_NAMES, VALIDITY_NAMES, Language, Text
 STYLE = Path(__file__).with_name("style.css")
 
 
-def render_page(analysed: AnalysedRuns, lang: Language) -> str:
-    """Return the whole report as one HTML document."""
+def render_page(analysed: AnalysedRuns, lang: Language, price_per_hour: float | None = None) -> str:
+    """Return the whole report as one HTML document.
+
+    With the price of a worker, the table of the levels has the cost per 1,000 videos.
+    """
     return template("page.html.j2").render(
         lang=lang,
         t=lambda es, en: es if lang == "es" else en,
         style=Markup(STYLE.read_text(encoding="utf-8")),  # noqa: S704 (our own file)
-        page=_page(analysed, lang) if analysed.rows else None,
+        page=_unbroken(_page(analysed, lang, price_per_hour)) if analysed.rows else None,
     )
 
 
-def _page(analysed: AnalysedRuns, lang: Language) -> dict[str, Any]:
+def _page(analysed: AnalysedRuns, lang: Language, price_per_hour: float | None) -> dict[str, Any]:
     best = analysed.best
     curves = scalability_curves.curves(analysed)
     drawn = [run for run in reversed(analysed.runs) if run.row.run_id in analysed.drawn]
@@ -56,10 +59,21 @@ def _page(analysed: AnalysedRuns, lang: Language) -> dict[str, Any]:
         "table_names": [name.strip() for name in HEADER.to(lang).strip("|").split("|")],
         "table_rows": [cells_of(cell, lang) for cell in analysed.cells],
         "limits": [_limit(run, lang) for run in analysed.newest_per_cell],
+        "level_names": level_table.names(lang, price_per_hour),
+        "levels": list(level_table.rows(curves, lang, price_per_hour)),
         "saturation": [(spaced(c.size_label), " ".join(scalability_curves.statements(c, lang))) for c in curves],
         "saturation_chart": _svg(figures.throughput_chart(curves, lang)) if curves else "",
         "runs": [_run(run, lang) for run in drawn],
     }
+
+
+def _unbroken(value: Any) -> Any:
+    """Return texts whose numbers stay beside their units. Charts stay as they are."""
+    if isinstance(value, dict):
+        return {name: _unbroken(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_unbroken(item) for item in value]
+    return unbroken(value) if type(value) is str else value
 
 
 def _svg(*charts: str) -> Markup:

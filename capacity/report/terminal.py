@@ -10,6 +10,7 @@ from capacity.analysis.run_analysis import RunAnalysis
 from capacity.report.answer import run_answer
 from capacity.report.statements import facts
 from capacity.table.cells import TableCell, fill
+from capacity.table.number_format import unbroken
 from capacity.table.table_text import HEADER, cells_of, markdown
 from core.language import Language
 
@@ -30,7 +31,7 @@ def render_terminal(run: RunAnalysis, lang: Language, width: int = WIDEST) -> st
     The row of the table is Markdown to be copied. Where it does not fit a narrow terminal, its columns are lines.
     """
     named = [(name.to(lang), value) for name, value in facts(run, lang)]
-    answers = [line for text in run_answer(run, lang) for line in wrap(text, width, subsequent_indent="  ")]
+    answers = [line for text in run_answer(run, lang) for line in _wrapped(text, width, "  ")]
     return "\n".join([*answers, "", _row(fill([run.row]), lang, width), *aligned(named, width)])
 
 
@@ -47,6 +48,12 @@ def _row(cells: list[TableCell], lang: Language, width: int) -> str:
     return "\n".join([*aligned(list(zip(names, cells_of(cells[0], lang), strict=True)), width), ""])
 
 
+def _wrapped(text: str, width: int, indent: str = "") -> list[str]:
+    """Return the text in lines that do not end between a number and its unit."""
+    lines = wrap(unbroken(text), width, subsequent_indent=indent, break_on_hyphens=False)
+    return [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines]
+
+
 def _fact(name: str, value: str, column: int, width: int) -> list[str]:
-    lines = wrap(value, width - column - 4, break_on_hyphens=False) or [""]
+    lines = _wrapped(value, width - column - 4) or [""]
     return [f"  {label:<{column}}  {line}" for label, line in zip([name] + [""] * len(lines), lines, strict=False)]

@@ -60,9 +60,19 @@ def test_with_too_few_arrivals_the_headline_says_what_is_known(monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("arrivals", "end"), [(60, "the queue is stable"), (16, "by 16 arrivals: a firm verdict takes 60")]
+)
+def test_a_verdict_of_few_arrivals_says_so_in_the_headline(monkeypatch, arrivals, end):
+    monkeypatch.setattr("capacity.report.answer.limit", lambda run, lang: "-")
+    run = sustained(verdict(Stability.STABLE, 0.0, 0.3, 0.4, arrivals=arrivals))
+    assert run_answer(run, "en")[0].endswith(end)
+
+
+@pytest.mark.parametrize(
     ("judged", "cause", "step"),
     [
-        (verdict(Stability.STABLE, 0.0, 0.5, 0.6), Cause.CPU, NextStep.NOTHING),
+        (verdict(Stability.STABLE, 0.0, 0.5, 0.6, arrivals=60), Cause.CPU, NextStep.NOTHING),
+        (verdict(Stability.STABLE, 0.0, 0.5, 0.6), Cause.CPU, NextStep.MORE_ARRIVALS),
         (verdict(Stability.INCONCLUSIVE, 0.0, 0.9, 1.1, arrivals=90), Cause.CPU, NextStep.LOWER_RATE),
         (verdict(Stability.UNSTABLE, 0.2, 1.1, 1.2), Cause.UNCLEAR, NextStep.LOWER_RATE),
         (verdict(Stability.UNSTABLE, 0.2, 1.1, 1.2), Cause.SLOTS, NextStep.DOUBLE_SLOTS),
