@@ -19,13 +19,19 @@ from core.size import label_bytes
 NAMES = (
     Text("Tamaño", "Size"),
     Text("Slots", "Slots"),
-    Text("X_sat (videos/min), 95 %", "X_sat (videos/min), 95 %"),
+    Text("X_sat, 95 % (videos/min)", "X_sat, 95 % (videos/min)"),
     Text("MB/min", "MB/min"),
     Text("Ganancia sobre el nivel anterior", "Gain over the previous level"),
-    Text("X_sat por slot, frente al primer nivel", "X_sat per slot, against the first level"),
+    Text("Eficiencia por slot", "Efficiency per slot"),
 )
 COST = Text("Costo de 1 000 videos", "Cost of 1 000 videos")
-INDICATIVE = Text("indicativa: hacen falta tres pruebas por nivel", "indicative: it takes three runs per level")
+INDICATIVE = Text("indicativa", "indicative")
+NOTE = Text(
+    "Una ganancia es firme con tres pruebas o más en los dos niveles; si no, es indicativa. La eficiencia es X_sat por "
+    "slot frente al primer nivel.",
+    "A gain is firm with three runs or more at both levels, otherwise it is indicative. The efficiency is X_sat per "
+    "slot against the first level.",
+)
 
 
 @dataclass(frozen=True)

@@ -20,17 +20,20 @@ from capacity.report.statements import (
     advice_text,
     best_sentence,
     facts,
+    limit_check,
     limit_line,
     limit_parts,
     machine,
     reservations,
 )
 from capacity.report.template_loader import template
+from capacity.table.cells import TableCell
 from capacity.table.number_format import number, unbroken
-from capacity.table.phrases import cell_name, spaced
+from capacity.table.phrases import cell_name, spaced, validity_text
 from capacity.table.table_text import HEADER, cells_of
 from core.language import CAUSE_NAMES, VALIDITY_NAMES, Language, Text
 
+VALIDITY_CLASSES = {Level.VALID: "good", Level.INDICATIVE: "warn", Level.INVALID: "bad"}
 STYLE = Path(__file__).with_name("style.css")
 
 
@@ -56,10 +59,11 @@ def _page(analysed: AnalysedRuns, lang: Language, price_per_hour: float | None) 
         "is_invalid": best is None or best.row.validity.level is not Level.VALID,
         "other_sizes": [best_sentence(analysed, run, lang) for run in analysed.best_of_sizes if run is not best],
         "machine": machine(best, lang) if best else None,
-        "table_names": [name.strip() for name in HEADER.to(lang).strip("|").split("|")],
-        "table_rows": [cells_of(cell, lang) for cell in analysed.cells],
+        "table_names": _table_names(lang),
+        "table_rows": [_table_row(cell, lang) for cell in analysed.cells],
         "limits": [_limit(run, lang) for run in analysed.newest_per_cell],
         "level_names": level_table.names(lang, price_per_hour),
+        "level_note": level_table.NOTE.to(lang),
         "levels": list(level_table.rows(curves, lang, price_per_hour)),
         "saturation": [(spaced(c.size_label), " ".join(scalability_curves.statements(c, lang))) for c in curves],
         "saturation_chart": _svg(figures.throughput_chart(curves, lang)) if curves else "",
@@ -78,6 +82,19 @@ def _unbroken(value: Any) -> Any:
 
 def _svg(*charts: str) -> Markup:
     return Markup("".join(charts))  # noqa: S704 (charts.py escapes its texts)
+
+
+def _table_names(lang: Language) -> list[str]:
+    """Return the columns of the scenario's table, with the validity before the notes."""
+    *names, notes = (name.strip() for name in HEADER.to(lang).strip("|").split("|"))
+    return [*names, Text("Validez", "Validity").to(lang), notes]
+
+
+def _table_row(cell: TableCell, lang: Language) -> list[str]:
+    *values, notes = cells_of(cell, lang)
+    judged, level = validity_text(cell.validity, lang), cell.validity.level
+    coloured = Markup('<span class="{}">{}</span>').format(VALIDITY_CLASSES[level], unbroken(judged))
+    return [*values, coloured, notes.removeprefix(judged).removeprefix("; ")]
 
 
 def _limit(run: RunAnalysis, lang: Language) -> tuple[str, ...]:
@@ -109,6 +126,7 @@ def _facts(run: RunAnalysis, lang: Language) -> list[tuple[Text, str]]:
     return [
         *facts(run, lang),
         (Text("límite", "limit"), limit_line(run, lang)),
+        *limit_check(run, lang),
         (Text("descartado", "ruled out"), _ruled_out(run, lang)),
         (Text("fiabilidad", "data quality"), reservations(run, lang)),
     ]

@@ -282,8 +282,6 @@ def facts(run: RunAnalysis, lang: Language) -> Iterator[NamedStatement]:
     if run.stability is not None:
         yield Text("estabilidad", "stability"), stability(run, lang)
     yield Text("ancho de banda", "bandwidth limits"), bandwidth_limits(run, lang)
-    if not row.validity.is_invalid and (check := advice_text(run, lang)) is not None:
-        yield Text("comprobar límite", "test the limit"), check
 
 
 def tail_text(tail: Tail | None, lang: Language) -> str:
@@ -295,6 +293,13 @@ def tail_text(tail: Tail | None, lang: Language) -> str:
         f"{name} {bounded(value, tail.is_lower_bound, lang)} s (95 % {interval_text(interval, lang)})"
         for name, value, interval in parts
     )
+
+
+def limit_check(run: RunAnalysis, lang: Language) -> Iterator[NamedStatement]:
+    """Yield how to test the bottleneck. An invalid run has none to test."""
+    check = None if run.row.validity.is_invalid else advice_text(run, lang)
+    if check is not None:
+        yield Text("comprobar límite", "test the limit"), check
 
 
 def goodput_text(reached: Goodput, lang: Language) -> str:

@@ -8,7 +8,7 @@ from textwrap import wrap
 
 from capacity.analysis.run_analysis import RunAnalysis
 from capacity.report.answer import run_answer
-from capacity.report.statements import facts
+from capacity.report.statements import facts, limit_check
 from capacity.table.cells import TableCell, fill
 from capacity.table.number_format import unbroken
 from capacity.table.table_text import HEADER, cells_of, markdown
@@ -30,7 +30,7 @@ def render_terminal(run: RunAnalysis, lang: Language, width: int = WIDEST) -> st
 
     The row of the table is Markdown to be copied. Where it does not fit a narrow terminal, its columns are lines.
     """
-    named = [(name.to(lang), value) for name, value in facts(run, lang)]
+    named = [(name.to(lang), value) for name, value in (*facts(run, lang), *limit_check(run, lang))]
     answers = [line for text in run_answer(run, lang) for line in _wrapped(text, width, "  ")]
     return "\n".join([*answers, "", _row(fill([run.row]), lang, width), *aligned(named, width)])
 

@@ -138,6 +138,8 @@ def _notes(cell: TableCell, lang: Language) -> Iterator[Text]:
     yield from _cell_notes(cell, lang)
     for row in cell.runs:
         yield from _warnings(row, lang)
+    if _agreement(cell) is None:
+        yield Text("solo base de datos, sin contraste con Prometheus", "database only, not compared with Prometheus")
 
 
 def _cell_notes(cell: TableCell, lang: Language) -> Iterator[Text]:
@@ -188,9 +190,7 @@ def _warnings(row: ResultRow, lang: Language) -> Iterator[Text]:
             plural(row.duplicates, "entrega repetida", "entregas repetidas"),
             plural(row.duplicates, "duplicate delivery", "duplicate deliveries"),
         )
-    if row.agrees is None:
-        yield Text("solo base de datos, sin contraste con Prometheus", "database only, not compared with Prometheus")
-    elif not row.agrees:
+    if row.agrees is False:
         x, s = number(row.x_database, lang, 3), number(row.s_database, lang, 2)
         yield Text(f"la base de datos da X={x}, S={s}", f"the database says X={x}, S={s}")
 

@@ -44,7 +44,7 @@ def test_the_cost_counts_the_workers_of_the_level():
 def test_a_gain_within_single_runs_is_marked_as_indicative():
     points = (Point(1, 10.0, Interval(9.0, 11.0)), Point(2, 18.0, Interval(17.0, 19.0)))
     *_, last = rows([Curve("50MB", points, None)], "en", None)
-    assert last[4].endswith("with ×2 slots (indicative: it takes three runs per level)")
+    assert last[4].endswith("with ×2 slots (indicative)")
 
 
 def test_one_number_of_slots_gives_the_reason_for_no_law():
