@@ -15,7 +15,7 @@ from core.language import Language, Text
 _BREAKS = re.compile(
     r"(?<=\d) (?=\d{3}(?!\d))"
     r"|(?<=\d) (?=(?:%|(?:ms|s|min|h|MB|GB|MB/s|MB/min|CPU|bytes|slots?|videos?)\b))"
-    r"|(?<=[≥≤≈×ρ]) "
+    r"|(?<=[≥≤<>≈×ρ]) "
 )
 UNKNOWN = Text("desconocido", "unknown")
 UNBOUNDED = Text("sin límite", "no limit")
