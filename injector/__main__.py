@@ -32,7 +32,8 @@ MODES = tuple(mode.value for mode in Mode)
 EXAMPLES = """\b
 Examples:
   python -m injector --count 100 --size 50MB --mode burst --monitor
-  python -m injector --count 50 --size 100MB --mode sustained --rate 10 --monitor
+  python -m injector --count 50 --size 100MB --mode sustained --rate 10 \\
+      --monitor
   python -m injector --count 8 --file /videos/mine.mp4
   python -m injector --count 8 --task app.tasks.process_video \\
       --payload '{"video_id": "{video_id}", "path": "{path}"}'

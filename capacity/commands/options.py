@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from textwrap import wrap
 from typing import Any, TypeVar
 
 import click
@@ -13,6 +14,8 @@ from core.errors import UsageError
 from core.language import LANGUAGES
 from core.settings import PROFILE_NAMES, Settings, declared
 
+#: so that a help text fits 80 columns
+EXAMPLE_WIDTH = 72
 _UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -89,5 +92,6 @@ def run_ids(text: str) -> list[str]:
 
 
 def with_examples(*examples: str) -> str:
-    """Return the examples as the epilog of a help text."""
-    return "\b\nExamples:\n" + "\n".join(f"  python -m capacity {example}" for example in examples)
+    """Return the examples as the epilog of a help text. A long one continues on the next line."""
+    lines = [wrap(f"python -m capacity {example}", EXAMPLE_WIDTH, break_on_hyphens=False) for example in examples]
+    return "\b\nExamples:\n" + "\n".join("  " + " \\\n      ".join(parts) for parts in lines)

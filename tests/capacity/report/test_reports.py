@@ -290,6 +290,15 @@ def test_the_page_starts_with_the_answer(analysed):
     )
 
 
+def test_an_empty_table_names_the_archived_runs(environment, tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / "results/runs" / name).mkdir(parents=True)
+        (tmp_path / "results/runs" / name / "run.json").write_text("{}")
+    shown = CliRunner().invoke(main, ["table", "--lang", "en"], env=environment, catch_exceptions=False)
+    folder = tmp_path / "results/runs/b"
+    assert shown.stderr == f"the database has no runs, but 2 are archived; read each with `make report ARGS={folder}`\n"
+
+
 def test_an_empty_store_gives_a_page_a_table_and_no_document(environment, tmp_path):
     shown = CliRunner().invoke(main, ["table"], env=environment, catch_exceptions=False)
     assert (shown.exit_code, shown.stdout) == (0, f"{HEADER.es}\n{RULE}\n\n\n")
