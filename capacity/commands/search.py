@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from capacity.commands.goals import Goals, goal_options, goals_as_json, require_met
-from capacity.commands.options import json_option, lang_option, profile_option, with_examples
+from capacity.commands.options import json_option, lang_option, profile_option, with_examples, yes_option
 from capacity.commands.progress import progress_bar
 from capacity.commands.rendering import print_json
 from capacity.diagnosis.goals import Figure, GoalResult
@@ -36,12 +36,13 @@ RESULT = Text(
 @env_option("--size", "SIZE", "Size of the videos", default="50MB")
 @env_option("--concurrency", "CONCURRENCY", "Slots per worker", default=2, type=click.IntRange(1, MOST_SLOTS))
 @profile_option
+@yes_option
 @click.option("--refine", is_flag=True, help="Narrow the answer to 5 % by bisection; takes several times as long.")
 @goal_options
 @json_option
 @lang_option
 def search(
-    size: str, concurrency: int, profile: str, refine: bool, as_json: bool, lang: Language, **goals: Any
+    size: str, concurrency: int, profile: str, yes: bool, refine: bool, as_json: bool, lang: Language, **goals: Any
 ) -> None:
     """Find the highest rate that a sustained run shows to be stable.
 
@@ -51,17 +52,18 @@ def search(
     Exit codes: 0 a rate was verified, 1 none was, 2 wrong input, 4 a goal is missed.
     """
     parse_size(size)
-    launcher = RunLauncher.open(lang)
-    result = _search(
-        RateSearch(refine=refine), lambda step: _run(launcher, step, (size, concurrency, profile), lang), lang
-    )
+    launcher = RunLauncher.open(lang, assume_yes=yes)
+    cell = (size, concurrency, profile)
+    try:
+        result = _search(RateSearch(refine=refine), lambda step: _run(launcher, step, cell, lang), lang)
+    finally:
+        launcher.restore()
     judged = _judge(Goals(**goals), result, f"{size} c={concurrency}", lang)
     _fail_without_rate(result, size)
     if as_json:
-        cell = {"size": size, "concurrency": concurrency}
+        found = {"search": result, "cost_seconds": result.cost_seconds, "goals": goals_as_json(judged)}
         validity = {"validity": result.validity.level, "validity_reasons": list(result.validity.reasons)}
-        goals_met = {"goals": goals_as_json(judged)}
-        print_json({**cell, "search": result, "cost_seconds": result.cost_seconds, **validity, **goals_met}, lang)
+        print_json({"size": size, "concurrency": concurrency, **found, **validity}, lang)
     else:
         click.echo(_summary(result, lang))
     require_met(judged)
