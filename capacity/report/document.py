@@ -15,7 +15,7 @@ from capacity.analysis.run_analysis import RunAnalysis
 from capacity.diagnosis.validity import Level
 from capacity.report import conclusions, scalability_curves
 from capacity.report.messages import sentence
-from capacity.report.statements import CONSERVATION_NAMES, best_sentence, limit_parts, machine, next_step
+from capacity.report.statements import CONSERVATION_NAMES, advice_text, best_sentence, limit_parts, machine
 from capacity.report.template_loader import template
 from capacity.table.cells import TableCell
 from capacity.table.number_format import UNKNOWN, interval_text, number, percent
@@ -118,7 +118,7 @@ def _capacity(cell: TableCell, run: RunAnalysis) -> tuple[str, ...]:
 
 def _next_steps(runs: Sequence[RunAnalysis]) -> list[str]:
     """Return what to try next for each bottleneck, once per cause."""
-    steps = {limit_parts(run)[0].to(LANG): next_step(run, LANG) for run in runs}
+    steps = {limit_parts(run)[0].to(LANG): advice_text(run, LANG) for run in runs}
     return [f"**{cause}**: {step}." for cause, step in steps.items() if step is not None]
 
 
