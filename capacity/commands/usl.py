@@ -12,9 +12,9 @@ import numpy as np
 
 from capacity.analysis.load_and_analyse import load_rows
 from capacity.audit.published_row import Printed
-from capacity.commands.csv_table import Line, read_table
 from capacity.commands.options import json_option, lang_option, run_ids, with_examples
 from capacity.commands.rendering import LabelledValue, print_facts, print_json
+from capacity.commands.table_file import Columns, Line, read_table
 from capacity.estimators.interval import Interval
 from capacity.estimators.usl import Levels, UslFit, UslIntervals, amdahl_sigma, efficiency, fit_usl
 from capacity.report.messages import sentence
@@ -22,6 +22,9 @@ from capacity.runs.result_row import ResultRow
 from capacity.table.number_format import UNKNOWN, percent, significant
 from core.errors import UsageError
 from core.language import Language, Text
+
+COLUMNS = Columns(required=("n", "x"), optional=("se",))
+MOST_POINTS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +126,7 @@ def _input(file: Path | None, runs: str | None) -> FitInput:
 
 def read_levels(file: Path) -> Levels:
     """Return the points of a CSV file with header n,x[,se]."""
-    lines = read_table(file, ("n", "x"), ("se",))
+    lines = read_table(file, COLUMNS, most_lines=MOST_POINTS)
     n = [_number(line, "n", at_least=1) for line in lines]
     x = [_number(line, "x") for line in lines]
     if not any(line.cells.get("se") for line in lines):
@@ -160,8 +163,8 @@ def _standard_error(row: ResultRow) -> float | None:
 
 def _number(line: Line, column: str, at_least: float = 0.0) -> float:
     allowed = f"a number of {at_least:g} or more" if at_least else "a number over 0"
-    value = line.parse(column, lambda text: Printed.parse(text).value, allowed)
-    if value < at_least or value == 0:
+    value = line.number_in(column, lambda text: Printed.parse(text).value, allowed)
+    if value is None or value < at_least or value == 0:
         raise line.fault(column, allowed, line.cells[column])
     return value
 

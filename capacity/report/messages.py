@@ -202,6 +202,12 @@ PROBLEMS: Mapping[Problem, Text] = {
 }
 IMPOSSIBILITIES: Mapping[Impossibility, Text] = {
     Impossibility.NOT_POSITIVE: Text("{column} = {value:g} no es positivo", "{column} = {value:g} is not positive"),
+    Impossibility.S_UNDER_INTERVAL: Text(
+        "S = {s_seconds:g} s < 60/X = {least_seconds:.2f} s: en una ráfaga de X = {x_per_minute:g}/min siempre hay al "
+        "menos un video en el sistema",
+        "S = {s_seconds:g} s < 60/X = {least_seconds:.2f} s: a burst with X = {x_per_minute:g}/min always has at least "
+        "one video in the system",
+    ),
     Impossibility.S_BEYOND_TEST: Text(
         "el tiempo de respuesta medio {s_seconds:g} s supera la prueba entera, 60·{count}/{x_per_minute:g} = "
         "{makespan_seconds:.1f} s (X·S/60 = {videos_present:.1f} > {count} videos en el sistema)",
@@ -240,6 +246,10 @@ ODDITIES: Mapping[Oddity, Text] = {
     Oddity.UNKNOWN_NUMBERS: Text(
         "{shown} {count:desconocido|desconocidos}: nada que comprobar", "{shown} unknown: nothing to check"
     ),
+    Oddity.ROUNDED_TO_ZERO: Text(
+        "{shown} = 0: no es una medida; publíquese con más cifras",
+        "{shown} = 0: not a measurement; print more digits",
+    ),
     Oddity.S_WITHOUT_WAIT: Text(
         "S = {s_seconds:g} s, cuando una ráfaga así da ~{usual_seconds:.0f} s: ¿es S sin la espera en cola?",
         "S = {s_seconds:g} s where such a burst gives ~{usual_seconds:.0f} s: is S without the wait in the queue?",
@@ -251,6 +261,12 @@ ODDITIES: Mapping[Oddity, Text] = {
     Oddity.GROWING_QUEUE: Text(
         "X·S/60 = {videos_present:.1f} videos en el sistema con c={concurrency}: la cola crecía, no es estable",
         "X·S/60 = {videos_present:.1f} videos in the system with c={concurrency}: the queue was growing, not steady",
+    ),
+    Oddity.S_BEYOND_WINDOW: Text(
+        "S = {s_seconds:g} s > 60·N/X = {makespan_seconds:.1f} s: solo es posible si X no cuenta los videos que "
+        "acabaron tras la ventana, y estos tardaron mucho más",
+        "S = {s_seconds:g} s > 60·N/X = {makespan_seconds:.1f} s: only possible if X leaves out the videos that ended "
+        "after the window, and those took much longer",
     ),
     Oddity.MISSING_WAIT: Text(
         "X = {x_per_minute:g} < {rate_per_minute:g}/min, S = {s_seconds:g} s: faltan ~{missing_wait_seconds:.0f} s de "
@@ -267,6 +283,28 @@ ODDITIES: Mapping[Oddity, Text] = {
     Oddity.SUPERLINEAR: Text(
         "{slots_factor:g}x slots dan {x_factor:.2f}x X: más que lineal, ¿calentamiento o caché?",
         "{slots_factor:g}x slots give {x_factor:.2f}x X: superlinear, warm-up or a cache?",
+    ),
+    Oddity.S_IS_THE_INTERVAL: Text(
+        "S = 60/X en todas las filas: es el intervalo entre dos finales, no el tiempo de ningún video",
+        "S = 60/X in every row: that is the interval between two ends, not the time of any video",
+    ),
+    Oddity.RATE_NOT_KEPT: Text(
+        "X = {x_per_minute:g}/min con una tasa de {rate_per_minute:g}/min, cuando la ráfaga con los mismos slots da "
+        "{burst_per_minute:g}/min",
+        "X = {x_per_minute:g}/min at a rate of {rate_per_minute:g}/min, where the burst on the same slots gives "
+        "{burst_per_minute:g}/min",
+    ),
+    Oddity.FASTER_THAN_BURST: Text(
+        "S = {s_seconds:g} s < 60/X = {least_seconds:.1f} s de la ráfaga ({burst_per_minute:g}/min): un video solo no "
+        "puede tardar menos",
+        "S = {s_seconds:g} s < 60/X = {least_seconds:.1f} s of the burst ({burst_per_minute:g}/min): a video alone "
+        "cannot take less",
+    ),
+    Oddity.LARGER_IS_FASTER: Text(
+        "{size}: X = {x_per_minute:g}/min, S = {s_seconds:g} s; {smaller_size}: X = {x_smaller_per_minute:g}/min, "
+        "S = {s_smaller_seconds:g} s: el archivo mayor no puede ser el más rápido",
+        "{size}: X = {x_per_minute:g}/min, S = {s_seconds:g} s; {smaller_size}: X = {x_smaller_per_minute:g}/min, "
+        "S = {s_smaller_seconds:g} s: the larger file should not be the faster one",
     ),
     Oddity.RATE_ABOVE_BURST: Text(
         "sostiene {x_per_minute:g}/min cuando la ráfaga con los mismos slots da {burst_per_minute:g}/min",
@@ -440,7 +478,7 @@ def _derived(reason: Reason) -> Mapping[str, object]:
         return {"shown": "; ".join(f"{name}: {', '.join(f'{n} {v}' for n, v in each)}" for name, each in pairs)}
     if reason.code is Problem.CHANGED_FLEET:
         return {"shown": ", ".join(values["names"])}
-    if reason.code is Oddity.UNKNOWN_NUMBERS:
+    if reason.code in {Oddity.UNKNOWN_NUMBERS, Oddity.ROUNDED_TO_ZERO}:
         return {"shown": ", ".join(values["columns"]), "count": len(values["columns"])}
     return {}
 

@@ -11,7 +11,6 @@ from core.errors import EnvironmentFault, UsageError
 from tests.capacity.result_rows import row
 
 SPECSDM91 = "n,x\n1,64.9\n18,995.9\n36,1652.4\n72,1853.2\n108,1828.9\n144,1775.0\n216,1702.2\n"
-TABLE = "size,concurrency,mode,count,x_per_min,s_mean_s,rate\n"
 
 
 @pytest.fixture
@@ -128,46 +127,6 @@ def test_runs_without_a_capacity_cannot_be_fitted(monkeypatch):
     monkeypatch.setattr(usl_module, "load_rows", lambda run_ids: [with_capacity("a", 1, None)])
     with pytest.raises(UsageError, match="none of the runs has an X_sat"):
         run(usl, "--runs", "a")
-
-
-def test_audit_prints_a_line_for_each_row_and_fails_on_an_impossible_one(write):
-    result = run(audit, write(TABLE + "50MB,4,burst,100,8.00,390,\n50MB,4,Burst,100,8.00,751,\n"))
-    assert result.exit_code == 1
-    assert result.output == (
-        "50MB c=4 burst n=100: correcta\n"
-        "50MB c=4 burst n=100: imposible (el tiempo de respuesta medio 751 s supera la prueba entera, "
-        "60·100/8 = 750.0 s (X·S/60 = 100.1 > 100 videos en el sistema))\n"
-    )
-
-
-def test_audit_as_json(write):
-    result = run(audit, write(TABLE + "50MB,4,sustained,50,9.8,20,10\n50MB,4,burst,100,,,\n"), "--json", "--lang", "en")
-    assert result.exit_code == 0
-    unknown = {"code": "unknown_numbers", "columns": ["X", "S"], "text": "X, S unknown: nothing to check"}
-    assert json.loads(result.output) == {
-        "schema": 1,
-        "rows": [
-            {"verdict": "ok", "reasons": []},
-            {"verdict": "suspicious", "reasons": [unknown]},
-        ],
-    }
-
-
-@pytest.mark.parametrize(
-    ("row", "message"),
-    [
-        ("50MB,0,burst,100,8,390,", "line 2 (0); concurrency must be a whole number over 0"),
-        ("50MB,4,bursty,100,8,390,", "line 2 (bursty); mode must be burst or sustained"),
-        ("50MB,4,burst,1.5,8,390,", "line 2 (1.5); count must be a whole number over 0"),
-        ("50MB,4,burst,100,8,x,", "line 2 (x); s_mean_s must be a number"),
-        (",4,burst,100,8,3,", "line 2 (); size must be"),
-        ("50MB,4,sustained,100,8,3,0", "line 2 (0); rate must be a number over 0"),
-    ],
-)
-def test_the_error_for_an_invalid_table_names_the_line(write, row, message):
-    with pytest.raises(UsageError) as caught:
-        run(audit, write(TABLE + row + "\n"))
-    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("command", [usl, audit])
