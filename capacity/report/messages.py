@@ -19,7 +19,7 @@ from capacity.diagnosis.data_quality import Problem
 from capacity.estimators.comparison import NotComparable
 from capacity.estimators.reason import Reason
 from capacity.estimators.throughput import NoCapacity
-from capacity.estimators.usl import FitRefusal, PeakRefusal
+from capacity.estimators.usl import FitCaution, FitRefusal, PeakRefusal
 from capacity.sizing.scale_limits import SharedPart
 from core.language import CAUSE_NAMES, Language, Text
 
@@ -87,13 +87,21 @@ FIT_REFUSALS: Mapping[FitRefusal, Text] = {
         "error",
         "efficiency {efficiency_ratio:.3f} > {limit_ratio}: superlinear, which means warm-up or a measurement error",
     ),
-    FitRefusal.NEGATIVE_COEFFICIENT: Text(
-        "por los 3 puntos pasaría sigma = {sigma:.4f}, kappa = {kappa:.4f}: negativo no tiene sentido",
-        "through the 3 points sigma = {sigma:.4f}, kappa = {kappa:.4f}: negative has no meaning",
-    ),
     FitRefusal.POOR_FIT: Text(
         "residuo de {residual_ratio:percent1} en n = {n:g}: la USL no describe estos datos; use la cota",
         "residual of {residual_ratio:percent1} at n = {n:g}: the USL does not describe these data; use the bound",
+    ),
+    FitRefusal.BEYOND_ERRORS: Text(
+        "los puntos se apartan de la USL hasta {residual_ratio:percent1}, más de lo que permiten sus errores (χ² = "
+        "{chi_square:.1f}, {dof} {dof:grado|grados} de libertad, p = {p_value:.2g} < 0.01); use la cota",
+        "the points are up to {residual_ratio:percent1} off the USL, more than their errors allow (χ² = "
+        "{chi_square:.1f}, {dof} {dof:degree|degrees} of freedom, p = {p_value:.2g} < 0.01); use the bound",
+    ),
+}
+FIT_CAUTIONS: Mapping[FitCaution, Text] = {
+    FitCaution.LOOSE_FIT: Text(
+        "residuo de {residual_ratio:percent1} en n = {n:g}: la USL solo describe estos datos a grandes rasgos",
+        "residual of {residual_ratio:percent1} at n = {n:g}: the USL describes these data only roughly",
     ),
 }
 PEAK_REFUSALS: Mapping[PeakRefusal, Text] = {
@@ -104,13 +112,6 @@ PEAK_REFUSALS: Mapping[PeakRefusal, Text] = {
     ),
     PeakRefusal.NO_LEVEL_ABOVE_CORES: Text(
         "ningún nivel supera los {cores} núcleos de la máquina", "no level exceeds the machine's {cores} cores"
-    ),
-    PeakRefusal.NO_INTERVAL: Text(
-        "sin grados de libertad ni errores estándar no hay intervalo para el máximo",
-        "without degrees of freedom or standard errors the peak has no interval",
-    ),
-    PeakRefusal.WIDE_INTERVAL: Text(
-        "con 3 niveles el máximo es incierto en más de 2x", "with 3 levels the peak is uncertain by over 2x"
     ),
     PeakRefusal.KAPPA_MAY_BE_ZERO: Text("kappa no se distingue de 0", "kappa cannot be distinguished from 0"),
 }
@@ -323,6 +324,7 @@ SENTENCES: Mapping[type[StrEnum], Mapping[Any, Text]] = {
     NoCapacity: NO_CAPACITY,
     NotComparable: NOT_COMPARABLE,
     FitRefusal: FIT_REFUSALS,
+    FitCaution: FIT_CAUTIONS,
     PeakRefusal: PEAK_REFUSALS,
     Problem: PROBLEMS,
     Impossibility: IMPOSSIBILITIES,
