@@ -26,7 +26,8 @@ WITHIN = 0.20
 #: smallest share of cases within 20 %, as docs/method.md states it
 CLAIM = 0.95
 NEGLIGIBLE = 0.01 * SERVICE_SECONDS
-SEED = 0
+#: seeds of the answers; those of the reference follow them
+SEEDS = range(3)
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def p95(case: Case, seed: int, arrivals: int = SIMULATED_ARRIVALS) -> float:
 
 def reference(case: Case, seeds: int, arrivals: int) -> float:
     """Return the median over simulations that are longer than those of `plan`."""
-    return float(np.median([p95(case, SEED + 1 + seed, arrivals) for seed in range(seeds)]))
+    return float(np.median([p95(case, len(SEEDS) + seed, arrivals) for seed in range(seeds)]))
 
 
 def is_close(answer: float, true: float) -> bool:
@@ -71,13 +72,16 @@ def is_close(answer: float, true: float) -> bool:
 def main(seeds: int, arrivals: int) -> int:
     """Print the share of cases within 20 % per kind of arrivals. Return the number of lines outside the claim."""
     outside = 0
-    print(f"reference: median of {seeds} simulations of {arrivals:,} arrivals; seed of the answer {SEED}")
+    print(
+        f"reference: median of {seeds} simulations of {arrivals:,} arrivals; seeds of the answers {SEEDS.start} to {SEEDS[-1]}"
+    )
     print(f"slots {SLOTS}, utilisation {UTILISATIONS}, CV of the service time {SERVICE_CVS}")
     print("arrivals       cases  claimed  simulation within 20 %  formula within 20 %")
     for name in ARRIVALS:
         each = list(cases(name))
         truths = [reference(case, seeds, arrivals) for case in each]
-        by_simulation = np.mean([is_close(p95(c, SEED), t) for c, t in zip(each, truths, strict=True)])
+        answers = [is_close(p95(c, seed), t) for c, t in zip(each, truths, strict=True) for seed in SEEDS]
+        by_simulation = np.mean(answers)
         formulas = [forecast(case.demand, case.slots).wait_p95_seconds for case in each]
         by_formula = np.mean([is_close(f, t) for f, t in zip(formulas, truths, strict=True)])
         holds = by_simulation >= CLAIM
@@ -88,4 +92,4 @@ def main(seeds: int, arrivals: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(1 if main(*((1, 40_000) if "--quick" in sys.argv else (3, 200_000))) else 0)
+    sys.exit(1 if main(*((2, 200_000) if "--quick" in sys.argv else (3, 400_000))) else 0)

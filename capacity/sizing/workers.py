@@ -14,9 +14,9 @@ from capacity.estimators.queue_simulation import ggc, lognormal
 WAIT_QUANTILE = 0.95
 LIGHT_LOAD = 0.75
 LIGHT_LOAD_FACTOR = 1.3  # under LIGHT_LOAD the p95 formula is up to a third too short (docs/method.md#planning)
-SIMULATED_ARRIVALS = 20_000
+SIMULATED_ARRIVALS = 60_000
 SIMULATED_PER_SLOT = 20
-SIMULATED_PER_BATCH_VIDEO = 4_000  # as many batches, or else too few for a 95th percentile
+SIMULATED_BATCHES = 20_000  # fewer make the 95th percentile too uncertain
 SIMULATED_MOST = 400_000
 WARM_UP_SHARE = 0.2
 
@@ -157,7 +157,7 @@ def simulate(
 
 
 def _simulated_arrivals(demand: Demand, slots: int) -> int:
-    in_batches = min(SIMULATED_PER_BATCH_VIDEO * demand.batch, SIMULATED_MOST)
+    in_batches = min(SIMULATED_BATCHES * demand.batch, SIMULATED_MOST) if demand.batch > 1 else 0
     return max(SIMULATED_ARRIVALS, SIMULATED_PER_SLOT * slots, in_batches)
 
 

@@ -44,3 +44,8 @@ def test_the_celery_exporter_benchmark_loses_no_event_of_ours() -> None:
 
 def test_the_interval_of_x_sat_has_the_coverage_that_the_documentation_states() -> None:
     assert "0 of 72 lines outside the claim" in run("interval_coverage")
+
+
+def test_the_waits_of_a_plan_are_as_accurate_as_the_documentation_states() -> None:
+    lines = run("plan_accuracy").splitlines()
+    assert [line.split()[0] for line in lines[3:]] == ["Poisson", "paced", "batches"]
