@@ -1,8 +1,8 @@
-"""Compare the bottleneck that `report` names with six injected limits, and print the confusion table.
+"""Compare the bottleneck that `report` names with twelve injected limits, and print the confusion table.
 
-Needs root and cgroup v1. All six cases take 10 minutes.
+Needs root, cgroup v1 and PostgreSQL. All cases take 20 minutes.
 
-    PYTHONPATH=. .venv/bin/python benchmarks/bottlenecks.py [cpu disk …]
+    PYTHONPATH=. .venv/bin/python benchmarks/bottlenecks.py [cpu disk download …]
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-from capacity.diagnosis.bottleneck import Cause
 from core.run import Host
 from testing import hardware_limits
 from testing.limit_cases import CASES, Diagnosis, diagnose
@@ -22,10 +21,12 @@ def main() -> None:
     """Run the given cases, or all cases."""
     if (reason := hardware_limits.missing_requirement()) is not None:
         raise SystemExit(f"error: {reason}")
-    causes = [Cause(name) for name in sys.argv[1:]] or list(CASES)
+    names = sys.argv[1:] or list(CASES)
+    if unknown := [name for name in names if name not in CASES]:
+        raise SystemExit(f"error: case ({unknown[0]}); there is none of that name; give some of {', '.join(CASES)}")
     with tempfile.TemporaryDirectory(prefix="limits-") as folder:
         base = copied_stack(Path(folder))
-        diagnoses = [each for label in causes if (each := _diagnosed(label, base)) is not None]
+        diagnoses = [each for name in names if (each := _diagnosed(name, base)) is not None]
     host, correct = Host.this(), sum(each.with_comparable.cause is each.case.label for each in diagnoses)
     print(f"\n{correct} of {len(diagnoses)} named correctly on {host.cpu_model}, {host.cpu_count} cores, {host.system}")
     print(
@@ -35,15 +36,15 @@ def main() -> None:
         print(_line(each))
 
 
-def _diagnosed(label: Cause, base: Stack) -> Diagnosis | None:
+def _diagnosed(name: str, base: Stack) -> Diagnosis | None:
     """Return and print the result of a case.
 
     If a program of the case failed, print the reason and return None.
     """
     try:
-        diagnosis = diagnose(CASES[label], base)
+        diagnosis = diagnose(CASES[name], base)
     except AssertionError as error:
-        print(f"{label}: not run: {error}", file=sys.stderr, flush=True)
+        print(f"{name}: not run: {error}", file=sys.stderr, flush=True)
         return None
     print(_line(diagnosis), file=sys.stderr, flush=True)
     return diagnosis
@@ -52,7 +53,7 @@ def _diagnosed(label: Cause, base: Stack) -> Diagnosis | None:
 def _line(diagnosis: Diagnosis) -> str:
     case, alone, whole = diagnosis.case, diagnosis.alone, diagnosis.with_comparable
     cells = (
-        case.label,
+        case.name,
         f"{case.slots}, compared with {case.comparable_slots}",
         f"{alone.cause} ({alone.confidence})",
         f"{whole.cause} ({whole.confidence})",

@@ -42,13 +42,14 @@ VALUES: dict[str, Values] = {
 #: Values by family and label, where a family's label has a meaning of its own.
 OF_FAMILY: dict[tuple[str, str], Values] = {
     **library.OF_FAMILY,
+    ("aforo_collector_errors_total", "reason"): ("unreachable", "invalid", "balanced", "database"),
     ("aforo_exporter_errors_total", "reason"): _FAULTS,
     ("aforo_sqs_poll_errors_total", "reason"): _FAULTS,
     ("aforo_run_verdict", "kind"): ("stability", "bottleneck"),
     ("aforo_run_verdict", "verdict"): (
         *("stable", "unstable", "inconclusive"),
         *("slots", "cpu", "cpu_quota", "memory_bandwidth", "single_thread", "disk", "network", "memory"),
-        *("serialisation", "unclear"),
+        *("database", "queue_polling", "serialisation", "unclear"),
     ),
     ("aforo_run_validity_info", "validity"): ("valid", "indicative", "invalid"),
     ("aforo_run_validity_info", "reasons"): "codes of data-quality flags (docs/json.md), empty for a valid run",

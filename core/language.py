@@ -54,6 +54,7 @@ OUTCOME_NAMES: Mapping[str, Text] = {
     Outcome.FAILED: STATE_NAMES[VideoState.FAILED],
     Outcome.RETRIED: Text("reintentados", "retried"),
     Outcome.DUPLICATE: Text("duplicados", "duplicate"),
+    Outcome.PART: Text("partes", "parts"),
     Outcome.SUPERSEDED: Text("superados", "superseded"),
     Outcome.LOST: Text("perdidos", "lost"),
 }
@@ -80,14 +81,15 @@ VALIDITY_NAMES: Mapping[str, Text] = {
 #: By the codes in `runs.validity_reasons`, which are those of capacity's Problem.
 VALIDITY_REASON_NAMES: Mapping[str, Text] = {
     "steal": Text("CPU robada", "stolen CPU"),
-    "canary_changed": Text("la CPU cambió", "the CPU changed"),
-    "canary_unusual": Text("CPU inusual", "unusual CPU"),
+    "canary_changed": Text("CPU más lenta al final", "slower CPU at the end"),
+    "canary_unusual": Text("CPU más lenta de lo usual", "slower CPU than usual"),
     "clock_offset": Text("reloj desviado", "clock offset"),
     "clock_skew": Text("tiempos negativos", "negative times"),
     "mixed_fleet": Text("workers distintos", "different workers"),
     "changed_fleet": Text("los workers cambiaron", "the workers changed"),
     "other_processes": Text("otros procesos", "other processes"),
-    "machine_speed": Text("la máquina cambió de velocidad", "the machine changed its speed"),
+    "machine_speed": Text("la CPU por video varía", "the CPU per video varies"),
+    "speed_changed": Text("la máquina cambió de velocidad", "the machine changed its speed"),
     "duplicates": Text("entregas repetidas", "duplicate deliveries"),
     "unfinished": Text("videos sin terminar", "unfinished videos"),
     "generator_limited": Text("el inyector se retrasó", "the injector was late"),
@@ -100,6 +102,7 @@ VALIDITY_REASON_NAMES: Mapping[str, Text] = {
     "idle_slots": Text("slots que no trabajaron", "slots that did not work"),
     "work_done_twice": Text("trabajo hecho dos veces", "work done twice"),
     "lost_executions": Text("ejecuciones perdidas", "lost executions"),
+    "missed_executions": Text("ejecuciones no leídas", "executions not read"),
     "retried_executions": Text("ejecuciones reintentadas", "retried executions"),
     "lost_messages": Text("mensajes perdidos", "lost messages"),
     "other_messages": Text("mensajes de otras pruebas", "messages of other runs"),
@@ -107,6 +110,10 @@ VALIDITY_REASON_NAMES: Mapping[str, Text] = {
     "interrupted": Text("prueba no terminada", "run not finished"),
     "failed_videos": Text("videos fallidos", "failed videos"),
     "cold_start": Text("puede incluir el arranque en frío", "may include a cold start"),
+    "completion_times": Text("solo por tiempos de finalización", "from completion times only"),
+    "upload_times": Text("uploaded_at no es la hora de subida", "uploaded_at is not the time of the upload"),
+    "table_disagrees": Text("tabla y ejecuciones no coinciden", "table and executions disagree"),
+    "observed_ends": Text("finales observados", "observed ends"),
 }
 #: By the value in `runs.bottleneck`, which is that of capacity's Cause.
 CAUSE_NAMES: Mapping[str, Text] = {
@@ -116,8 +123,10 @@ CAUSE_NAMES: Mapping[str, Text] = {
     "memory_bandwidth": Text("ancho de banda de memoria, caché o SMT", "memory bandwidth, cache or SMT"),
     "single_thread": Text("ffmpeg en un solo hilo", "single-threaded ffmpeg"),
     "disk": Text("disco", "disk"),
-    "network": Text("red o S3", "network or S3"),
+    "network": Text("red o almacenamiento", "network or storage"),
     "memory": Text("memoria", "memory"),
+    "database": Text("base de datos", "database"),
+    "queue_polling": Text("sondeo de la cola", "queue polling"),
     "serialisation": Text("serialización no medida", "unmeasured serialisation"),
     "unclear": Text("sin cuello de botella claro", "no clear bottleneck"),
 }

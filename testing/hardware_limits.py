@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,19 @@ def cpu_quota(cores: float) -> Iterator[Path]:
         (group / "cpu.cfs_period_us").write_text(str(PERIOD_MICROSECONDS))
         (group / "cpu.cfs_quota_us").write_text(str(round(cores * PERIOD_MICROSECONDS)))
         yield group
+
+
+@contextmanager
+def busy_cores() -> Iterator[None]:
+    """Keep every core busy with processes of others."""
+    loop = [sys.executable, "-c", "while True: pass"]
+    neighbours = [subprocess.Popen(loop) for _ in range(os.cpu_count() or 1)]
+    try:
+        yield
+    finally:
+        for neighbour in neighbours:
+            neighbour.kill()
+            neighbour.wait()
 
 
 def enter(group: Path, pid: int) -> None:

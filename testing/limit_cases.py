@@ -1,4 +1,4 @@
-"""Six cells whose bottleneck is known, because a limit is imposed on it.
+"""Twelve cells whose bottleneck is known, because a limit is imposed on it.
 
 The real programs run each cell, and `report` diagnoses it.
 """
@@ -6,14 +6,21 @@ The real programs run each cell, and `report` diagnoses it.
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import psutil
+import psycopg
+
 from capacity.diagnosis.bottleneck import Cause
-from testing import hardware_limits
+from testing import hardware_limits, postgresql
 from testing.native_stack import Stack
 from testing.tcp_proxy import TcpProxy
 
@@ -28,6 +35,7 @@ class Case:
     The run with `slots` slots is diagnosed alone, and with a comparable run with another number of slots.
     """
 
+    name: str
     label: Cause
     limit: Limit
     slots: int
@@ -70,7 +78,7 @@ def diagnose(case: Case, base: Stack) -> Diagnosis:
     The runs use a separate database.
     """
     with case.limit(base) as (settings, limit_worker):
-        database = {"AFORO_DATABASE_URL": f"sqlite:///{base.folder}/.local/{case.label}.db"}
+        database = {"AFORO_DATABASE_URL": f"sqlite:///{base.folder}/.local/{case.name}.db"}
         stack = Stack(base.folder, base.environment | database | settings)
         try:
             _run(stack, limit_worker, case.comparable_slots, case.comparable_count, case.size)
@@ -118,7 +126,7 @@ def _one_thread(stack: Stack) -> Iterator[tuple[dict[str, str], Callable[[Stack]
 @contextmanager
 def _quota(_stack: Stack) -> Iterator[tuple[dict[str, str], Callable[[Stack], None]]]:
     with hardware_limits.cpu_quota(cores=0.8) as group:
-        yield {}, lambda stack: hardware_limits.enter(group, stack.worker_pid())
+        yield {}, lambda stack: hardware_limits.enter(group, stack.pid("worker"))
 
 
 @contextmanager
@@ -128,7 +136,7 @@ def _slow_disk(stack: Stack) -> Iterator[tuple[dict[str, str], Callable[[Stack],
 
 
 @contextmanager
-def _bad_network(stack: Stack, **line: float) -> Iterator[tuple[dict[str, str], Callable[[Stack], None]]]:
+def _bad_network(stack: Stack, **line: Any) -> Iterator[tuple[dict[str, str], Callable[[Stack], None]]]:
     emulator = urlsplit(stack.environment["AWS_ENDPOINT_URL"])
     with TcpProxy(emulator.hostname or "", emulator.port or 0, **line) as proxy:
         yield {"STORAGE_BACKEND": "s3", "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{proxy.port}"}, _nothing
@@ -142,14 +150,112 @@ def _distant(stack: Stack) -> AbstractContextManager[tuple[dict[str, str], Calla
     return _bad_network(stack, delay_seconds=1.0)
 
 
+def _download(stack: Stack) -> AbstractContextManager[tuple[dict[str, str], Callable[[Stack], None]]]:
+    return _bad_network(stack, bytes_per_second=250_000, only_back=True)
+
+
+@contextmanager
+def _quota_on_a_full_host(stack: Stack) -> Iterator[tuple[dict[str, str], Callable[[Stack], None]]]:
+    with hardware_limits.busy_cores(), hardware_limits.cpu_quota(cores=0.4) as group:
+        yield {}, lambda running: hardware_limits.enter(group, running.pid("worker"))
+
+
+@contextmanager
+def _slow_storage(stack: Stack) -> Iterator[tuple[dict[str, str], Callable[[Stack], None]]]:
+    """Keep the videos on a slow mounted filesystem, and the temporary files on the machine's own disk."""
+    with hardware_limits.slow_disk(stack.folder, bytes_per_second=200_000) as place:
+        yield {"UPLOAD_PATH": f"{place}/videos"}, _nothing
+
+
+@contextmanager
+def _one_ffmpeg_at_a_time(stack: Stack) -> Iterator[tuple[dict[str, str], Callable[[Stack], None]]]:
+    """Put a program named ffmpeg on the path that takes a lock before it starts the real one."""
+    folder = stack.folder / "locked"
+    folder.mkdir(exist_ok=True)
+    program, real = folder / "ffmpeg", shutil.which("ffmpeg")
+    program.write_text(f'#!/bin/sh\nexec flock {folder}/lock {real} "$@"\n', encoding="utf-8")
+    program.chmod(0o755)
+    path = f"{folder}:{stack.environment['PATH']}"
+    yield {"PATH": path, "AFORO_WORKER_THREADS": "1"}, _nothing
+
+
+@contextmanager
+def _slow_polls(_stack: Stack) -> Iterator[tuple[dict[str, str], Callable[[Stack], None]]]:
+    """Freeze the queue for 4 s of every 4.5 s; the videos are on the filesystem."""
+    ended = threading.Event()
+    freezers: list[threading.Thread] = []
+
+    def freeze(running: Stack) -> None:
+        if not freezers:
+            freezers.append(threading.Thread(target=_freeze_at_intervals, args=(running.pid("emulator"), ended)))
+            freezers[0].start()
+
+    try:
+        yield {}, freeze
+    finally:
+        ended.set()
+        for freezer in freezers:
+            freezer.join()
+
+
+def _freeze_at_intervals(pid: int, ended: threading.Event) -> None:
+    queue = psutil.Process(pid)
+    with suppress(psutil.NoSuchProcess):  # the stack stops before the limit ends
+        while not ended.wait(0.5):
+            queue.suspend()
+            ended.wait(4.0)
+            queue.resume()
+
+
+@contextmanager
+def _slow_database(stack: Stack) -> Iterator[tuple[dict[str, str], Callable[[Stack], None]]]:
+    """Let each claim hold a lock of the database for 3 s."""
+    folder = tempfile.TemporaryDirectory(prefix="limits-postgresql-")
+    with folder as name, postgresql.running_server(Path(name)) as url:
+        yield {"AFORO_DATABASE_URL": url}, lambda _running: _lock_claims(url)
+
+
+def _lock_claims(url: str) -> None:
+    with psycopg.connect(url) as connection:
+        connection.execute(
+            "CREATE OR REPLACE FUNCTION wait_in_turn() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN PERFORM pg_advisory_xact_lock(77); PERFORM pg_sleep(3); RETURN NEW; END $$"
+        )
+        connection.execute(
+            "CREATE OR REPLACE TRIGGER wait_in_turn BEFORE INSERT ON executions "
+            "FOR EACH ROW EXECUTE FUNCTION wait_in_turn()"
+        )
+
+
 CASES = {
-    case.label: case
+    case.name: case
     for case in (
-        Case(Cause.CPU, _no_limit, slots=4, count=16, comparable_slots=1, comparable_count=6),
-        Case(Cause.CPU_QUOTA, _quota, slots=2, count=6, comparable_slots=1, comparable_count=4, size="1MB"),
-        Case(Cause.DISK, _slow_disk, slots=3, count=9, comparable_slots=1, comparable_count=4, size="1MB"),
-        Case(Cause.NETWORK, _narrow, slots=4, count=12, comparable_slots=1, comparable_count=4, size="1MB"),
-        Case(Cause.SINGLE_THREAD, _one_thread, slots=1, count=6, comparable_slots=2, comparable_count=8),
-        Case(Cause.SLOTS, _distant, slots=1, count=5, comparable_slots=2, comparable_count=8, size="1MB"),
+        Case("cpu", Cause.CPU, _no_limit, slots=4, count=16, comparable_slots=1, comparable_count=6),
+        Case(
+            "cpu_quota", Cause.CPU_QUOTA, _quota, slots=2, count=6, comparable_slots=1, comparable_count=4, size="1MB"
+        ),
+        Case("disk", Cause.DISK, _slow_disk, slots=3, count=9, comparable_slots=1, comparable_count=4, size="1MB"),
+        Case("network", Cause.NETWORK, _narrow, slots=4, count=12, comparable_slots=1, comparable_count=4, size="1MB"),
+        Case(
+            "single_thread", Cause.SINGLE_THREAD, _one_thread, slots=1, count=6, comparable_slots=2, comparable_count=8
+        ),
+        Case("slots", Cause.SLOTS, _distant, slots=1, count=5, comparable_slots=2, comparable_count=8, size="1MB"),
+        Case("database", Cause.DATABASE, _slow_database, 3, 9, comparable_slots=1, comparable_count=4, size="1MB"),
+        Case(
+            "queue_polling", Cause.QUEUE_POLLING, _slow_polls, 1, 5, comparable_slots=2, comparable_count=8, size="1MB"
+        ),
+        Case("lock", Cause.SERIALISATION, _one_ffmpeg_at_a_time, 3, 9, comparable_slots=1, comparable_count=4),
+        Case(
+            "quota_full_host",
+            Cause.CPU_QUOTA,
+            _quota_on_a_full_host,
+            2,
+            6,
+            comparable_slots=1,
+            comparable_count=4,
+            size="1MB",
+        ),
+        Case("slow_storage", Cause.NETWORK, _slow_storage, 3, 9, comparable_slots=1, comparable_count=4, size="1MB"),
+        Case("download", Cause.NETWORK, _download, 4, 12, comparable_slots=1, comparable_count=4, size="1MB"),
     )
 }

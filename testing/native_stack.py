@@ -19,6 +19,7 @@ PORTS = {
     "AFORO_EXPORTER_SQS_PORT": "{}",
     "AFORO_EXPORTER_DB_PORT": "{}",
     "AFORO_CELERY_EXPORTER_PORT": "{}",
+    "AFORO_COLLECTOR_PORT": "{}",
 }
 
 
@@ -37,10 +38,10 @@ class Stack:
             command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=110, check=False
         )
 
-    def worker_pid(self) -> int:
-        """Return the pid of the worker's main process."""
+    def pid(self, program: str) -> int:
+        """Return the pid of a program of the stack; the worker's is that of its main process."""
         socket_url = f"unix://{self.folder}/.local/run/supervisor.sock"
-        command = [str(ROOT / ".venv/bin/supervisorctl"), "-s", socket_url, "pid", "worker"]
+        command = [str(ROOT / ".venv/bin/supervisorctl"), "-s", socket_url, "pid", program]
         return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 

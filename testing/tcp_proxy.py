@@ -14,11 +14,20 @@ class TcpProxy:
     """TCP proxy to `host:port`. `delay_seconds`, `hold` and `cut` also affect open connections.
 
     Every request waits `delay_seconds`. All connections share `bytes_per_second` per direction. None means no limit.
+    With `only_back`, the limit is on answers alone.
     """
 
-    def __init__(self, host: str, port: int, delay_seconds: float = 0.0, bytes_per_second: float | None = None) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        delay_seconds: float = 0.0,
+        bytes_per_second: float | None = None,
+        *,
+        only_back: bool = False,
+    ) -> None:
         self.upstream, self.delay_seconds, self.bytes_per_second = (host, port), delay_seconds, bytes_per_second
-        self._free_at = {"there": 0.0, "back": 0.0}
+        self._free_at = {"back": 0.0} if only_back else {"there": 0.0, "back": 0.0}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._flowing, self._cut = asyncio.Event(), False
@@ -91,7 +100,7 @@ class TcpProxy:
 
     async def _carry(self, direction: str, size_bytes: int) -> None:
         """Wait until the shared bandwidth of this direction allows this chunk."""
-        if self.bytes_per_second:
+        if self.bytes_per_second and direction in self._free_at:
             now = self._loop.time()
             self._free_at[direction] = max(now, self._free_at[direction]) + size_bytes / self.bytes_per_second
             await asyncio.sleep(self._free_at[direction] - now)

@@ -11,6 +11,7 @@ from capacity.analysis.measured_run import MeasuredRun
 from capacity.analysis.run_windows import working_window
 from capacity.diagnosis.bottleneck import CellEvidence
 from capacity.estimators.interval import SECONDS_PER_MINUTE
+from capacity.estimators.throughput import SlotCycles
 from capacity.runs.conditions import has_smt
 from capacity.runs.resource_samples import BUSY_MODES, Resources
 
@@ -26,7 +27,6 @@ def cell_evidence(measured: MeasuredRun, resources: Resources, comparable: Seque
     busy, environment = resources.during(*working_window(recorded)), recorded.run.environment
     cores, bound_ratio = busy.cores(), _bound_ratio(ours, busy.cores())
     baseline_cores = _cores_used(baseline)
-    oom_kills = busy.increase("oom")
     return CellEvidence(
         cores=cores,
         efficiency=_efficiency(ours, baseline),
@@ -47,7 +47,8 @@ def cell_evidence(measured: MeasuredRun, resources: Resources, comparable: Seque
         network_utilisation=_network_utilisation(busy),
         memory_pressure_full=busy.rate("pressure.memory.full"),
         swapped_in_bytes=busy.increase("swap"),
-        oom_kills=None if oom_kills is None else int(oom_kills),
+        own_oom_kills=recorded.oom_kills,
+        idle_gap_ratio=_idle_gap(measured.cycles),
         smt=has_smt(environment),
         has_remote_storage=environment.get("storage") != "filesystem",
         stage_seconds={name: seconds for name, seconds in ours.stage_seconds.items() if np.isfinite(seconds)},
@@ -64,6 +65,14 @@ def _efficiency(ours: VideoCost, baseline: VideoCost) -> float | None:
 
 def _capacity(comparable: Sequence[VideoCost], slots: float) -> float | None:
     return next((cost.capacity_per_minute for cost in comparable if cost.slots == slots), None)
+
+
+def _idle_gap(cycles: SlotCycles) -> float | None:
+    """Return the share of the slot cycles in which the slot was idle while a message waited."""
+    known = np.isfinite(cycles.gap_seconds)
+    if not known.any():
+        return None
+    return _ratio(float(cycles.gap_seconds[known].mean()), float(cycles.cycle_seconds[known].mean()))
 
 
 def _gain(before: float | None, after: float | None) -> float | None:

@@ -18,15 +18,17 @@ from capacity.diagnosis.bottleneck import BottleneckVerdict, find_bottleneck
 from capacity.diagnosis.conservation import Conservation
 from capacity.diagnosis.data_quality import QualityWarning, quality_warnings
 from capacity.diagnosis.validity import judge_validity
-from capacity.estimators.littles_law import LittleCheck, check_littles_law
+from capacity.estimators.littles_law import NO_READINGS, LittleCheck, check_littles_law
 from capacity.estimators.response_time import Decomposition, decompose
 from capacity.estimators.stability import OfferedRate, offered_rate
 from capacity.runs.recorded_run import RecordedRun
 from capacity.runs.resource_samples import Resources
 from capacity.runs.result_row import ResultRow
 
-#: the queue is read every 5 s; over a shorter time its mean has too few samples to be compared
-LITTLE_MINIMUM_SECONDS = 100.0
+#: largest delay between a change of the queue and its counters: an emulator's, with the time of the calls
+EMULATOR_DELAY_SECONDS = 0.25
+#: AWS calls its counters approximate and states no delay; this is an assumption
+AWS_DELAY_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
@@ -94,10 +96,17 @@ def _parts(recorded: RecordedRun) -> Decomposition:
 
 
 def _little(recorded: RecordedRun, resources: Resources) -> LittleCheck:
-    start, end = run_window(recorded)
-    polled = resources.during(start, end).samples.get("messages", np.empty(0))
-    counted = polled if end - start >= LITTLE_MINIMUM_SECONDS else polled[:0]
-    return check_littles_law(counted, recorded.uploaded_at, recorded.updated_at)
+    """Check Little's law.
+
+    It is unknown if queued videos were cancelled, because the queue counted them until then, and if an app's tasks are
+    acknowledged early, because SQS does not count running ones.
+    """
+    environment, (start, end) = recorded.run.environment, run_window(recorded)
+    delay = AWS_DELAY_SECONDS if environment.get("stack") == "aws" else EMULATOR_DELAY_SECONDS
+    app = environment.get("app")
+    is_unknown = "asked_count" in environment or (app is not None and not app.get("acks_late"))
+    readings = NO_READINGS if is_unknown else resources.queue_readings(start, end)
+    return check_littles_law(readings, recorded.uploaded_at, recorded.updated_at, end, delay)
 
 
 def _offered(recorded: RecordedRun) -> OfferedRate | None:

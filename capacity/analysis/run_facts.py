@@ -12,6 +12,7 @@ from capacity.diagnosis.data_quality import RunFacts
 from capacity.estimators.interval import Floats
 from capacity.estimators.littles_law import LittleCheck
 from capacity.estimators.reason import Reason
+from capacity.estimators.response_time import reversed_times
 from capacity.estimators.slots import working_slots
 from capacity.estimators.stability import OfferedRate
 from capacity.estimators.throughput import (
@@ -20,7 +21,6 @@ from capacity.estimators.throughput import (
     NoCapacity,
     SaturatedThroughput,
     SlotCycles,
-    skewed_stamps,
 )
 from capacity.runs.fleet_differences import fleet_differences
 from capacity.runs.recorded_run import RecordedRun
@@ -43,17 +43,19 @@ def recorded_facts(
         mixed_conditions=differences.mixed,
         changed_conditions=differences.changed,
         cycle_seconds=cycles.cycle_seconds,
+        settled_cycle_seconds=cycles.cycle_seconds[: -row.slots][~cycles.is_first[: -row.slots]],
         service_mean_seconds=row.service_mean_seconds,
         calibration_before_seconds=recorded.run.environment.get("canary_before_seconds"),
         # the key keeps the old name of the CPU calibration, so that old runs can be read
         calibration_after_seconds=recorded.run.environment.get("canary_after_seconds"),
         ffmpeg_cpu_seconds=_counted_cpu_seconds(recorded),
-        skewed_stamps=skewed_stamps(cycles),
+        skewed_stamps=_skewed_stamps(recorded),
         duplicate_deliveries=row.duplicates,
         unfinished_videos=row.unfinished,
         impossible=_impossible(recorded, cycles, saturated),
         superseded_executions=recorded.outcomes[Outcome.SUPERSEDED],
         lost_executions=recorded.outcomes[Outcome.LOST],
+        missed_executions=recorded.run.executions_missed or 0,
         retried_executions=recorded.outcomes[Outcome.RETRIED],
         lost_messages=conservation(recorded).lost_messages,
         earlier_messages=_earlier_messages(recorded),
@@ -63,6 +65,10 @@ def recorded_facts(
         is_finished=row.status == RunStatus.FINISHED,
         failed_videos=row.failed,
         includes_cold_start=saturated is not None and saturated.first_videos is FirstVideos.INCLUDED,
+        from_completion_times=row.app is not None and not recorded.executions.started_at.size,
+        upload_offset_seconds=_upload_offset(recorded),
+        observed_ends=recorded.run.environment.get("app", {}).get("observed_ends", 0),
+        table_disagreements=recorded.run.environment.get("app", {}).get("disagreements", 0),
     )
 
 
@@ -84,7 +90,9 @@ def with_conditions(
         steal_worst_window_ratio=steal_worst,
         calibration_usual_seconds=usual_calibration_seconds,
         clock_offset_seconds=during.clock_offset(),
-        other_cpu_ratio=resources.other_cpu_ratio(*window),
+        other_cpu_ratio=resources.other_cpu_ratio(
+            *window, recorded.executions.started_at, recorded.executions.ended_at
+        ),
         generator_limited=offered.generator_limited if offered else None,
         littles_law=little.agreement,
     )
@@ -129,6 +137,12 @@ def _earlier_messages(recorded: RecordedRun) -> int | None:
     return messages if messages > OTHER_WORK_RATIO * recorded.run.count else 0
 
 
+def _upload_offset(recorded: RecordedRun) -> float | None:
+    app = recorded.run.environment.get("app", {})
+    offset = app.get("upload_offset_seconds")
+    return None if offset is None else offset - (app.get("database_clock_offset_seconds") or 0.0)
+
+
 def _other_executions(recorded: RecordedRun, cycles: SlotCycles) -> int:
     other = recorded.other_work
     if other is None or other.seconds <= OTHER_WORK_RATIO * float(cycles.service_seconds.sum()):
@@ -136,7 +150,19 @@ def _other_executions(recorded: RecordedRun, cycles: SlotCycles) -> int:
     return other.executions
 
 
+def _skewed_stamps(recorded: RecordedRun) -> int:
+    """Count the videos that start or end before their upload, and the executions that end before their start.
+
+    A video has these times in this order on every clock that is right. The order of different executions is no
+    evidence: it depends on slots, and those of killed, added or threaded workers differ from the declared ones.
+    """
+    began = np.fmin(recorded.started_at, recorded.updated_at)
+    executions = recorded.executions
+    return reversed_times(recorded.uploaded_at, began) + reversed_times(executions.started_at, executions.ended_at)
+
+
 def _counted_cpu_seconds(recorded: RecordedRun) -> Floats:
-    """Return ffmpeg's CPU seconds of each counted execution; unknown values are left out."""
-    seconds = recorded.ffmpeg_cpu_seconds[recorded.executions.counted]
+    """Return ffmpeg's CPU seconds of each counted execution in start order; unknown values are left out."""
+    by_start = np.argsort(recorded.executions.started_at, kind="stable")
+    seconds = recorded.ffmpeg_cpu_seconds[by_start][recorded.executions.counted[by_start]]
     return seconds[np.isfinite(seconds)]

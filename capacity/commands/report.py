@@ -13,8 +13,9 @@ from capacity.analysis.run_analysis import RunAnalysis
 from capacity.commands.links import links
 from capacity.commands.options import json_option, lang_option, with_examples
 from capacity.commands.rendering import print_json
+from capacity.diagnosis.next_steps import advice
 from capacity.experiments.run_launcher import RunLauncher
-from capacity.report.statements import missing_capacity
+from capacity.report.statements import kept_up, missing_capacity
 from capacity.report.terminal import render_terminal
 from capacity.report.to_json import row_to_json
 from capacity.runs.recorded_run import find_run
@@ -78,6 +79,7 @@ def analysis_as_json(analysis: RunAnalysis, lang: Language) -> dict[str, object]
         "stability_evidence": analysis.stability,
         "offered": analysis.offered,
         "bottleneck": analysis.bottleneck,
+        "advice": None if kept_up(analysis) else advice(analysis.bottleneck.cause),
         "flags": analysis.warnings,
         "agrees": analysis.row.agrees,
     }

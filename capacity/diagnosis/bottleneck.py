@@ -40,6 +40,8 @@ class Cause(StrEnum):
     DISK = "disk"
     NETWORK = "network"
     MEMORY = "memory"
+    DATABASE = "database"
+    QUEUE_POLLING = "queue_polling"
     SERIALISATION = "serialisation"
     UNCLEAR = "unclear"
 
@@ -59,6 +61,8 @@ class CellEvidence:
     A slowdown factor is a duration divided by the duration with one slot (c = 1). `cpu_utilisation` counts user, nice,
     system, interrupts and steal, as a share of the cores or the quota. It never counts iowait. `host_idle_ratio` is of
     the whole machine. Disk and network utilisation are shares of the bandwidth limits measured before the run.
+    `idle_gap_ratio` is the share of a slot's cycle in which the slot was idle while a message waited. `own_oom_kills`
+    counts executions of this run, not other processes.
     """
 
     cores: float | None = None
@@ -80,7 +84,8 @@ class CellEvidence:
     network_utilisation: float | None = None
     memory_pressure_full: float | None = None
     swapped_in_bytes: float | None = None
-    oom_kills: int | None = None
+    own_oom_kills: int | None = None
+    idle_gap_ratio: float | None = None
     smt: bool = False
     has_remote_storage: bool = True
     stage_seconds: Mapping[str, float] = field(default_factory=dict)
@@ -91,6 +96,19 @@ class CellEvidence:
         """Return the share of the mean service time that these stages take."""
         seconds = [self.stage_seconds[stage] for stage in stages if stage in self.stage_seconds]
         return sum(seconds) / self.service_seconds if seconds and self.service_seconds else None
+
+    def loss_explained_by(self, stage: str) -> float | None:
+        """Return the share of the throughput lost against one slot (1 - efficiency) that a slower stage explains."""
+        share, slowdown = self.share(stage), self.stage_slowdown.get(stage)
+        if share is None or not slowdown or self.efficiency is None or self.efficiency >= 1:
+            return None
+        working = 1 - (self.idle_gap_ratio or 0.0)
+        return working * share * (1 - 1 / slowdown) / (1 - self.efficiency)
+
+    @property
+    def last_gain(self) -> float | None:
+        """Return the gain from doubling the slots from here, else up to here."""
+        return self.gain_up_to_here if self.gain_from_here is None else self.gain_from_here
 
     def utilisations(self) -> dict[Cause, float]:
         """Return the known utilisations of the shared resources."""
@@ -135,14 +153,36 @@ def find_bottleneck(cell: CellEvidence) -> BottleneckVerdict:
     """Return the verdict on the bottleneck of a cell.
 
     The primary cause is the candidate with the most supporting criteria. Without such a candidate it is a resource
-    that is clearly the busiest, else UNCLEAR.
+    that is clearly the busiest, else UNCLEAR. An unrelated cause with as much confidence leaves medium confidence. One
+    with less does so too, unless a sufficient criterion decides.
     """
-    judged = (_judge(cause, criteria(cell)) for cause, criteria in _CRITERIA.items())
+    criteria = {cause: _vetoes(cause, cell) or criteria_of(cell) for cause, criteria_of in _CRITERIA.items()}
+    judged = (_judge(cause, tests) for cause, tests in criteria.items())
     candidates = tuple(sorted(judged, key=_weight(cell)))
     best = candidates[0]
-    if best.confidence is not Confidence.LOW:
-        return BottleneckVerdict(best.cause, best.confidence, best.evidence, candidates)
-    return _busiest(cell, candidates)
+    if best.confidence is Confidence.LOW:
+        return _busiest(cell, candidates)
+    rivals = _rivals(best, candidates)
+    is_certain = best.confidence not in rivals and (_is_decided(criteria[best.cause]) or not rivals)
+    return BottleneckVerdict(
+        best.cause, best.confidence if is_certain else Confidence.MEDIUM, best.evidence, candidates
+    )
+
+
+def _vetoes(cause: Cause, cell: CellEvidence) -> list[Criterion]:
+    """Return the failed criterion of a cause that would cap the gain from twice the slots, where they gain 50 %."""
+    small_gain = below(Measurement(Quantity.GAIN_FROM_HERE, cell.gain_from_here), 0.50)
+    return [small_gain] if cause not in _MORE_SLOTS_HELP and small_gain.holds is False else []
+
+
+def _is_decided(criteria: list[Criterion]) -> bool:
+    return any(criterion.sufficient and criterion.holds for criterion in criteria)
+
+
+def _rivals(best: Candidate, candidates: tuple[Candidate, ...]) -> set[Confidence]:
+    """Return the confidence, medium or high, of the supported causes that are not of the same kind."""
+    others = [candidate for candidate in candidates if _KINDS[candidate.cause] != _KINDS[best.cause]]
+    return {candidate.confidence for candidate in others} - {Confidence.LOW}
 
 
 def _judge(cause: Cause, criteria: list[Criterion]) -> Candidate:
@@ -152,7 +192,7 @@ def _judge(cause: Cause, criteria: list[Criterion]) -> Candidate:
     """
     supporting = [criterion for criterion in criteria if criterion.holds]
     confidence = Confidence.LOW
-    if len(supporting) >= 3 or any(criterion.sufficient for criterion in supporting):
+    if len(supporting) >= 3 or _is_decided(criteria):
         confidence = Confidence.HIGH
     elif len(supporting) == 2:
         confidence = Confidence.MEDIUM
@@ -188,47 +228,80 @@ def _busiest(cell: CellEvidence, candidates: tuple[Candidate, ...]) -> Bottlenec
         return unclear
     cause, top = busy[0]
     lead = top - busy[1][1] if len(busy) > 1 else None
-    gain = cell.gain_from_here if cell.gain_from_here is not None else cell.gain_up_to_here
     criteria = [
         at_least(cell.utilisation(cause), 0.85),
         at_least(Measurement(Quantity.UTILISATION_LEAD, lead), 0.15),
-        below(Measurement(Quantity.GAIN, gain), 0.25),
+        below(Measurement(Quantity.GAIN, cell.last_gain), 0.25),
     ]
     busiest = _judge(cause, criteria)
-    if busiest.confidence is Confidence.LOW or top < 0.7:
+    if busiest.confidence is Confidence.LOW or top < 0.7 or _vetoes(cause, cell):
         return unclear
     return BottleneckVerdict(cause, busiest.confidence, busiest.evidence, candidates)
 
 
 def _quota(cell: CellEvidence) -> list[Criterion]:
-    """Test for a CPU quota that throttles while the machine has idle time."""
+    """Test for a quota that throttles, whatever the rest of the machine does.
+
+    Throttling in half of the periods is sufficient. Less than that counts if the quota is used up, or if the machine
+    has idle time.
+    """
     throttled = Measurement(Quantity.THROTTLED_PERIODS, cell.throttled_period_ratio)
     idle = above(Measurement(Quantity.HOST_IDLE, cell.host_idle_ratio), 0.10)
-    return [sufficient(all_of(at_least(throttled, 0.25), idle)), *jointly(at_least(throttled, 0.05), idle)]
+    binding = any_of(at_least(cell.utilisation(Cause.CPU), 0.85), idle)
+    return [
+        sufficient(at_least(throttled, 0.50)),
+        sufficient(all_of(at_least(throttled, 0.25), binding)),
+        *jointly(at_least(throttled, 0.05), binding),
+    ]
 
 
 def _memory(cell: CellEvidence) -> list[Criterion]:
+    """Test for too little memory.
+
+    If all work was stopped for memory for a tenth of the time, that alone is sufficient. Pages read from swap count
+    together with memory pressure, because Linux swaps out cold pages without a shortage.
+    """
+    pressure = Measurement(Quantity.MEMORY_PRESSURE, cell.memory_pressure_full)
     return [
-        at_least(Measurement(Quantity.MEMORY_PRESSURE, cell.memory_pressure_full), 0.02),
-        above(Measurement(Quantity.SWAPPED_IN, cell.swapped_in_bytes), 0),
-        sufficient(above(Measurement(Quantity.OOM_KILLS, cell.oom_kills), 0)),
+        at_least(pressure, 0.02),
+        sufficient(_stops_for_memory(cell)),
+        all_of(at_least(pressure, 0.02), above(Measurement(Quantity.SWAPPED_IN, cell.swapped_in_bytes), 0)),
+        sufficient(above(Measurement(Quantity.OWN_OOM_KILLS, cell.own_oom_kills), 0)),
     ]
+
+
+def _stops_for_memory(cell: CellEvidence) -> Criterion:
+    """Return the criterion that the work stops for memory, and no more for other I/O than for memory.
+
+    A wait for swap counts as memory pressure and as I/O pressure.
+    """
+    least = max(0.10, 0.5 * (cell.io_pressure_full or 0.0))
+    return at_least(Measurement(Quantity.MEMORY_PRESSURE, cell.memory_pressure_full), least)
 
 
 def _disk(cell: CellEvidence) -> list[Criterion]:
     """Test for a disk on which the tasks wait.
 
-    One criterion is sufficient alone: all tasks were stopped for a quarter of the time.
+    All tasks stopped for half of the time is sufficient: a disk twice as fast gives 33 % more. A quarter of the time is
+    sufficient together with a busy disk or a slower ffmpeg, because one slot alone stops all work whenever it waits.
+    Waits for swap and for a mounted remote storage count as I/O pressure too. They are not waits for the local disk.
     """
+    memory = Measurement(Quantity.MEMORY_PRESSURE, cell.memory_pressure_full)
+    if (swapping := _stops_for_memory(cell)).holds:
+        return [below(memory, swapping.measurements[0].limit or 0.0)]
+    if _slow_mounted_storage(cell).holds:
+        return [at_least(cell.utilisation(Cause.DISK), 0.50)]
     download = Measurement(Quantity.DOWNLOAD_SLOWDOWN, cell.stage_slowdown.get("download"))
     slower = any_of(_ffmpeg_is_slower(cell), at_least(download, 1.25))
     full = Measurement(Quantity.IO_PRESSURE_FULL, cell.io_pressure_full)
     some = Measurement(Quantity.IO_PRESSURE_SOME, cell.io_pressure_some)
+    waits = all_of(slower, at_most(Measurement(Quantity.FFMPEG_CORES_KEPT, cell.ffmpeg_cores_ratio), 0.80))
     return [
         any_of(at_least(full, 0.10), at_least(some, 0.20)),
-        sufficient(at_least(full, 0.25)),
+        sufficient(at_least(full, 0.50)),
+        sufficient(all_of(at_least(full, 0.25), any_of(at_least(cell.utilisation(Cause.DISK), 0.50), waits))),
         at_least(cell.utilisation(Cause.DISK), 0.80),
-        all_of(slower, at_most(Measurement(Quantity.FFMPEG_CORES_KEPT, cell.ffmpeg_cores_ratio), 0.80)),
+        waits,
     ]
 
 
@@ -236,10 +309,11 @@ def _network(cell: CellEvidence) -> list[Criterion]:
     """Test for transfers that fill the network: more slots do not move more bytes per second.
 
     If slots download together and upload together, each direction is full only half of the time. Then the evidence is
-    that transfers take longer with more slots.
+    that transfers take longer with more slots. Copies to a local filesystem are no transfers, but a mounted filesystem
+    may be remote (NFS).
     """
     if not cell.has_remote_storage:
-        return []
+        return jointly(*_slow_mounted_storage_criteria(cell))
     long = _long_transfers(cell)
     return [
         long,
@@ -263,6 +337,29 @@ def _cpu(cell: CellEvidence) -> list[Criterion]:
     ]
 
 
+def _database(cell: CellEvidence) -> list[Criterion]:
+    """Test for a database that takes a large part of the service, and longer with more slots."""
+    share = Measurement(Quantity.DATABASE_SHARE, cell.share("db"))
+    return [
+        at_least(share, 0.20),
+        all_of(
+            at_least(share, 0.10), at_least(Measurement(Quantity.DATABASE_SLOWDOWN, cell.stage_slowdown.get("db")), 1.5)
+        ),
+        all_of(_database_explains_the_loss(cell), below(Measurement(Quantity.EFFICIENCY, cell.efficiency), 0.75)),
+    ]
+
+
+def _queue_polling(cell: CellEvidence) -> list[Criterion]:
+    """Test for slots that are idle while messages wait. Half of the time is sufficient."""
+    gap = _idle_gap(cell)
+    return [
+        gap,
+        sufficient(at_least(Measurement(Quantity.IDLE_GAP, cell.idle_gap_ratio), 0.50)),
+        all_of(gap, _idle(cell, 0.70)),
+        all_of(gap, below(Measurement(Quantity.EFFICIENCY, cell.efficiency), 0.75)),
+    ]
+
+
 def _single_thread(cell: CellEvidence) -> list[Criterion]:
     """Test for one busy thread per video while other cores are idle. All criteria must hold.
 
@@ -272,7 +369,7 @@ def _single_thread(cell: CellEvidence) -> list[Criterion]:
     """
     if (cell.throttled_period_ratio or 0.0) >= 0.05:
         return []
-    return jointly(
+    return _vetoes_of_more_slots(cell) or jointly(
         at_least(Measurement(Quantity.FFMPEG_SHARE, cell.share("transcode")), 0.60),
         between(Measurement(Quantity.FFMPEG_CORES, cell.ffmpeg_cores), 0.8, 1.3),
         below(cell.utilisation(Cause.CPU), 0.75),
@@ -290,7 +387,7 @@ def _slots(cell: CellEvidence) -> list[Criterion]:
     computing = cell.share("transcode")
     waiting = None if computing is None else 1 - computing
     idle = _idle(cell, 0.75)
-    return [
+    return _vetoes_of_more_slots(cell) or [
         all_of(idle, at_least(Measurement(Quantity.GAIN_FROM_HERE, cell.gain_from_here), 0.50)),
         all_of(idle, at_least(Measurement(Quantity.EFFICIENCY, cell.efficiency), 0.90)),
         all_of(idle, below(Measurement(Quantity.FFMPEG_SLOWDOWN, cell.ffmpeg_slowdown), 1.10)),
@@ -299,20 +396,56 @@ def _slots(cell: CellEvidence) -> list[Criterion]:
     ]
 
 
+def _vetoes_of_more_slots(cell: CellEvidence) -> list[Criterion]:
+    """Return the failed criteria that rule out too few slots, or one thread per video, as the limit.
+
+    More slots help only where they have added throughput so far, and where the slots are not idle already.
+    """
+    criteria = (
+        at_least(Measurement(Quantity.EFFICIENCY, cell.efficiency), 0.75),
+        at_least(Measurement(Quantity.GAIN, cell.last_gain), 0.25),
+        below(Measurement(Quantity.IDLE_GAP, cell.idle_gap_ratio), 0.25),
+    )
+    return [criterion for criterion in criteria if criterion.holds is False]
+
+
 def _serialisation(cell: CellEvidence) -> list[Criterion]:
     """Test for slots that add no throughput while no measured resource is busy.
 
-    If the test holds, the slots wait for something that is not measured.
+    If the test holds, the slots wait for something that is not measured. Waits for transfers, the database or the
+    queue are measured.
     """
-    if cell.has_remote_storage and all_of(_long_transfers(cell), _slower_transfers(cell)).holds:
-        return []  # that wait is measured
-    idle = _idle(cell, 0.70)
-    database = all_of(
-        at_least(Measurement(Quantity.DATABASE_SHARE, cell.share("db")), 0.10),
-        at_least(Measurement(Quantity.DATABASE_SLOWDOWN, cell.stage_slowdown.get("db")), 1.25),
-    )
-    inefficient = below(Measurement(Quantity.EFFICIENCY, cell.efficiency), 0.75)
-    return [*jointly(idle, inefficient), all_of(idle, database)]
+    transfers = all_of(_long_transfers(cell), _slower_transfers(cell)).holds and cell.has_remote_storage
+    if (
+        transfers
+        or _slow_mounted_storage(cell).holds
+        or _database_explains_the_loss(cell).holds
+        or _idle_gap(cell).holds
+    ):
+        return []
+    return jointly(_idle(cell, 0.70), below(Measurement(Quantity.EFFICIENCY, cell.efficiency), 0.75))
+
+
+def _database_explains_the_loss(cell: CellEvidence) -> Criterion:
+    return at_least(Measurement(Quantity.DATABASE_LOSS, cell.loss_explained_by("db")), 0.50)
+
+
+def _idle_gap(cell: CellEvidence) -> Criterion:
+    return at_least(Measurement(Quantity.IDLE_GAP, cell.idle_gap_ratio), 0.25)
+
+
+def _slow_mounted_storage(cell: CellEvidence) -> Criterion:
+    return all_of(*_slow_mounted_storage_criteria(cell))
+
+
+def _slow_mounted_storage_criteria(cell: CellEvidence) -> list[Criterion]:
+    """Return the criteria of a filesystem whose copies are slow while ffmpeg and the local disk are not."""
+    return [
+        _long_transfers(cell),
+        _slower_transfers(cell),
+        below(cell.utilisation(Cause.DISK), 0.50),
+        below(Measurement(Quantity.FFMPEG_SLOWDOWN, cell.ffmpeg_slowdown), 1.25),
+    ]
 
 
 def _ffmpeg_is_slower(cell: CellEvidence) -> Criterion:
@@ -348,7 +481,26 @@ _CRITERIA: Mapping[Cause, Callable[[CellEvidence], list[Criterion]]] = {
     Cause.DISK: _disk,
     Cause.MEMORY_BANDWIDTH: _memory_bandwidth,
     Cause.CPU: _cpu,
+    Cause.DATABASE: _database,
+    Cause.QUEUE_POLLING: _queue_polling,
     Cause.SINGLE_THREAD: _single_thread,
     Cause.SLOTS: _slots,
     Cause.SERIALISATION: _serialisation,
+}
+
+#: the causes under which twice the slots may give twice the throughput
+_MORE_SLOTS_HELP = frozenset({Cause.SLOTS, Cause.SINGLE_THREAD, Cause.QUEUE_POLLING, Cause.MEMORY})
+#: causes of one kind do not contradict each other: their evidence overlaps
+_KINDS: Mapping[Cause, str] = {
+    Cause.MEMORY: "storage",
+    Cause.DISK: "storage",
+    Cause.CPU_QUOTA: "cpu",
+    Cause.MEMORY_BANDWIDTH: "cpu",
+    Cause.CPU: "cpu",
+    Cause.NETWORK: "transfers",
+    Cause.DATABASE: "database",
+    Cause.QUEUE_POLLING: "queue",
+    Cause.SINGLE_THREAD: "slots",
+    Cause.SLOTS: "slots",
+    Cause.SERIALISATION: "unmeasured",
 }

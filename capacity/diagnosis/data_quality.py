@@ -12,22 +12,27 @@ from scipy import stats
 from capacity.estimators.interval import Floats
 from capacity.estimators.littles_law import Agreement
 from capacity.estimators.reason import Reason
+from capacity.estimators.response_time import CLOCK_RESOLUTION_SECONDS
+from capacity.estimators.speed_change import speed_change
 from capacity.estimators.throughput import COLD_GENERATIONS, FEWEST_GENERATIONS
 
 STEAL_WARNING = 0.02
 STEAL_LIMIT = 0.05
 STEAL_WINDOW_LIMIT = 0.20
-CALIBRATION_LIMIT = 0.05
+#: a slower machine only; neighbouring calibrations of an idle machine differed by over 5 % in 11 of 23 pairs
+CALIBRATION_LIMIT = 0.10
+SPEED_TOLERANCE = 0.05
 CLOCK_OFFSET_SECONDS = 0.2
 CLOCK_OFFSET_SHARE = 0.01
-#: clocks are read over the network: a smaller offset may be the time of the request
-CLOCK_RESOLUTION_SECONDS = 0.05
+#: an upload time that differs more from the moment of the insert is not the time of the upload
+UPLOAD_OFFSET_SECONDS = 1.0
 OTHER_CPU_LIMIT = 0.05
 #: coefficient of variation of the CPU seconds that one and the same file costs; 0.02 is usual with full cores
 COST_LIMIT = 0.05
 COST_VIDEOS = 3
 AUTOCORRELATION_LIMIT = 0.3
 AUTOCORRELATION_VIDEOS = 30
+AUTOCORRELATION_P_VALUE = 0.001
 TREND_LIMIT = 0.10
 TREND_P_VALUE = 0.01
 
@@ -52,6 +57,7 @@ class Problem(StrEnum):
     CHANGED_FLEET = "changed_fleet"
     OTHER_PROCESSES = "other_processes"
     MACHINE_SPEED = "machine_speed"
+    SPEED_CHANGED = "speed_changed"
     DUPLICATES = "duplicates"
     UNFINISHED = "unfinished"
     GENERATOR_LIMITED = "generator_limited"
@@ -64,6 +70,7 @@ class Problem(StrEnum):
     IDLE_SLOTS = "idle_slots"
     WORK_DONE_TWICE = "work_done_twice"
     LOST_EXECUTIONS = "lost_executions"
+    MISSED_EXECUTIONS = "missed_executions"
     RETRIED_EXECUTIONS = "retried_executions"
     LOST_MESSAGES = "lost_messages"
     OTHER_MESSAGES = "other_messages"
@@ -71,6 +78,10 @@ class Problem(StrEnum):
     INTERRUPTED = "interrupted"
     FAILED_VIDEOS = "failed_videos"
     COLD_START = "cold_start"
+    COMPLETION_TIMES = "completion_times"
+    UPLOAD_TIMES = "upload_times"
+    OBSERVED_ENDS = "observed_ends"
+    TABLE_DISAGREES = "table_disagrees"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +97,7 @@ class QualityWarning:
 class RunFacts:
     """Measured conditions of a run. None is unknown and causes no warning.
 
-    A ratio of 1 is 100 %. Arrays have one entry per execution.
+    A ratio of 1 is 100 %. Arrays have one entry per execution, in start order.
     """
 
     slots: int
@@ -94,6 +105,8 @@ class RunFacts:
     mixed_conditions: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     changed_conditions: tuple[str, ...] = ()
     cycle_seconds: Floats = field(default_factory=lambda: np.empty(0))
+    #: without the first of each slot, which may include a cold start, and the last, of an emptying machine
+    settled_cycle_seconds: Floats = field(default_factory=lambda: np.empty(0))
     service_mean_seconds: float | None = None
     steal_mean_ratio: float | None = None
     steal_worst_window_ratio: float | None = None
@@ -112,6 +125,8 @@ class RunFacts:
     impossible: Reason | None = None
     superseded_executions: int = 0
     lost_executions: int = 0
+    #: executions that left a worker's full spool before the collector read them
+    missed_executions: int = 0
     retried_executions: int = 0
     #: videos without a final state and without a message
     lost_messages: int | None = None
@@ -123,6 +138,14 @@ class RunFacts:
     failed_videos: int = 0
     #: X_sat includes the first video of each slot, although these slots had to start
     includes_cold_start: bool = False
+    #: no execution was recorded, so X_sat is from the ends of the videos
+    from_completion_times: bool = False
+    #: largest difference of an app's own upload time and our clock at the insert, without the offset of its clock
+    upload_offset_seconds: float | None = None
+    #: videos whose app left the time of the end alone; the collector's own clock was used
+    observed_ends: int = 0
+    #: videos that the app's table and their last execution end differently
+    table_disagreements: int = 0
 
 
 def quality_warnings(facts: RunFacts) -> tuple[QualityWarning, ...]:
@@ -162,14 +185,15 @@ def _steal(facts: RunFacts) -> Iterator[QualityWarning]:
 
 
 def _calibration(facts: RunFacts) -> Iterator[QualityWarning]:
+    """Check for a calibration that became slower. It ran outside the run, so it says nothing certain about the run."""
     before, after = facts.calibration_before_seconds, facts.calibration_after_seconds
     pairs = (
         (Problem.CALIBRATION_CHANGED, before, after),
         (Problem.CALIBRATION_UNUSUAL, facts.calibration_usual_seconds, before),
     )
     for name, reference, value in pairs:
-        if reference and value and abs(value / reference - 1) > CALIBRATION_LIMIT:
-            yield _warning(name, True, reference_seconds=reference, measured_seconds=value)
+        if reference and value and value / reference - 1 > CALIBRATION_LIMIT:
+            yield _warning(name, False, reference_seconds=reference, measured_seconds=value)
 
 
 def _clock(facts: RunFacts) -> Iterator[QualityWarning]:
@@ -208,6 +232,18 @@ def _cost(facts: RunFacts) -> Iterator[QualityWarning]:
         yield _warning(Problem.MACHINE_SPEED, False, least_cpu_seconds=least, most_cpu_seconds=most)
 
 
+def _speed(facts: RunFacts) -> Iterator[QualityWarning]:
+    """Check that the machine kept its speed from the first half of the run to the second.
+
+    As for X_sat, the last executions are left out, because they run in an emptying machine.
+    """
+    cpu, slots = facts.ffmpeg_cpu_seconds, facts.slots
+    change = speed_change(cpu[: cpu.size - slots] if cpu.size >= FEWEST_GENERATIONS * slots else cpu)
+    if change is not None and change.exceeds(SPEED_TOLERANCE):
+        values = {"ratio": change.ratio, "low_ratio": change.interval.low, "high_ratio": change.interval.high}
+        yield _warning(Problem.SPEED_CHANGED, True, **values)
+
+
 def _messages(facts: RunFacts) -> Iterator[QualityWarning]:
     if facts.duplicate_deliveries:
         yield _warning(Problem.DUPLICATES, True, deliveries=facts.duplicate_deliveries)
@@ -237,11 +273,14 @@ def _sequence(facts: RunFacts) -> Iterator[QualityWarning]:
 
     An interval that assumes independent values shows neither.
     """
-    if facts.cycle_seconds.size < AUTOCORRELATION_VIDEOS:
+    cycles = facts.settled_cycle_seconds
+    if cycles.size < AUTOCORRELATION_VIDEOS:
         return
-    correlation = autocorrelation(facts.cycle_seconds)
-    change, p_value = drift(facts.cycle_seconds)
-    if correlation > AUTOCORRELATION_LIMIT:
+    correlation = autocorrelation(cycles)
+    change, p_value = drift(cycles)
+    # of n independent values the correlation has a standard deviation of 1 / sqrt(n) (Bartlett 1946)
+    chance = float(stats.norm.isf(AUTOCORRELATION_P_VALUE)) / np.sqrt(cycles.size)
+    if correlation > max(AUTOCORRELATION_LIMIT, chance):
         yield _warning(Problem.AUTOCORRELATION, True, correlation=correlation)
     if abs(change) > TREND_LIMIT and p_value < TREND_P_VALUE:
         yield _warning(Problem.DRIFT, True, change_ratio=change, p_value=p_value)
@@ -259,6 +298,8 @@ def _executions(facts: RunFacts) -> Iterator[QualityWarning]:
         yield _warning(Problem.WORK_DONE_TWICE, True, executions=facts.superseded_executions)
     if facts.lost_executions:
         yield _warning(Problem.LOST_EXECUTIONS, True, executions=facts.lost_executions)
+    if facts.missed_executions:
+        yield _warning(Problem.MISSED_EXECUTIONS, True, executions=facts.missed_executions)
     if facts.retried_executions:
         yield _warning(Problem.RETRIED_EXECUTIONS, False, executions=facts.retried_executions)
 
@@ -283,6 +324,19 @@ def _completeness(facts: RunFacts) -> Iterator[QualityWarning]:
         yield _warning(Problem.COLD_START, False, videos=videos, slots=facts.slots, videos_needed=needed)
 
 
+def _app(facts: RunFacts) -> Iterator[QualityWarning]:
+    """Check what an app that is not ours tells of its videos."""
+    if facts.from_completion_times:
+        yield _warning(Problem.COMPLETION_TIMES, False)
+    offset = facts.upload_offset_seconds
+    if offset is not None and abs(offset) > UPLOAD_OFFSET_SECONDS:
+        yield _warning(Problem.UPLOAD_TIMES, True, offset_seconds=offset)
+    if facts.observed_ends:
+        yield _warning(Problem.OBSERVED_ENDS, False, videos=facts.observed_ends)
+    if facts.table_disagreements:
+        yield _warning(Problem.TABLE_DISAGREES, False, videos=facts.table_disagreements)
+
+
 def _warning(name: Problem, severe: bool, **values: float | None) -> QualityWarning:
     return QualityWarning(name, Severity.INVALID if severe else Severity.WARNING, Reason(name, values))
 
@@ -294,6 +348,7 @@ _CHECKS = (
     _clock,
     _fleet,
     _other_processes,
+    _speed,
     _cost,
     _messages,
     _generator,
@@ -303,4 +358,5 @@ _CHECKS = (
     _executions,
     _conservation,
     _completeness,
+    _app,
 )

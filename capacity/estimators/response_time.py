@@ -11,6 +11,8 @@ from capacity.estimators.interval import Floats
 
 UNMEASURED_SHARE = 0.02
 UNMEASURED_SECONDS = 0.5
+#: clocks are compared over the network: a smaller difference may be the time of the request
+CLOCK_RESOLUTION_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +45,11 @@ def decompose(uploaded_at: Floats, started_at: Floats, ended_at: Floats, stages:
     other = service - sum(means.values())
     allowed = max(UNMEASURED_SHARE * service, UNMEASURED_SECONDS)
     return Decomposition(wait + service, wait, service, means, other, abs(other) < allowed)
+
+
+def reversed_times(earlier: Floats, later: Floats) -> int:
+    """Count the pairs of times in the wrong order: `later` is the smaller one by more than the clocks' resolution.
+
+    Both arrays are in seconds and have one entry per video or execution. NaN is unknown.
+    """
+    return int(np.count_nonzero(later < earlier - CLOCK_RESOLUTION_SECONDS))

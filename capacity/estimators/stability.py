@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
 from scipy import stats
 
 from capacity.estimators.interval import SECONDS_PER_MINUTE, Floats, Interval
+from core.run import fewest_arrivals
 
 GROWTH_TOLERANCE = 0.05
+#: growth below which a backlog does not grow, where no service time is known
+BACKLOG_TOLERANCE = 0.01
 RATE_TOLERANCE = 0.01
 LATENESS_P99_SHARE = 0.10
-MINIMUM_ARRIVALS = 60
-MINIMUM_SERVICE_TIMES = 10
 SAMPLE_POINTS = 500  # Theil-Sen looks at every pair; more points of a counted queue add no information
 
 
@@ -32,7 +33,8 @@ class StabilityVerdict:
     """Stability verdict with its evidence.
 
     `growth_ratio` is the slope of the number of waiting videos divided by the offered rate. `utilisation` is rho with
-    its one-sided 95 % ends. `not_fetching` is true when the queue grows although the slots have spare capacity.
+    its one-sided 95 % ends. `not_fetching` is true when the queue grows although the service times alone would leave
+    slots free.
     """
 
     verdict: Stability
@@ -61,24 +63,27 @@ def judge_stability(
     uploaded_at: Floats,
     started_at: Floats,
     service_seconds: Floats,
+    cycle_seconds: Floats,
     slots: int,
 ) -> StabilityVerdict:
     """Return the verdict on a sustained run.
 
     `uploaded_at` and `started_at` have one entry per video, in seconds. `started_at` is the first start, or NaN for a
-    video that never started. `service_seconds` has one entry per finished execution.
+    video that never started. `service_seconds` and `cycle_seconds` have one entry per finished execution. A cycle is
+    the service time plus the idle time of the slot while a message waited, as `throughput.slot_cycles` returns it.
     """
     arrivals = np.sort(uploaded_at[np.isfinite(uploaded_at)])
-    service = service_seconds[np.isfinite(service_seconds)]
+    known = np.isfinite(service_seconds) & np.isfinite(cycle_seconds)
+    service, cycles = service_seconds[known], cycle_seconds[known]
     rate = _rate_per_second(arrivals)
     if not math.isfinite(rate) or service.size < 2:
-        return _unjudged(arrivals.size)
+        return _unjudged(arrivals.size, slots)
     start, end = judged_window(arrivals, float(service.mean()))
     times = np.linspace(start, end, SAMPLE_POINTS)
     growth = growth_ratio(times, waiting_videos(uploaded_at, started_at, times), rate)
-    rho, interval = utilisation(rate, service, slots)
-    needed = arrivals_needed(float(service.std(ddof=1) / service.mean()), rho)
-    lasts = arrivals[-1] - arrivals[0] >= MINIMUM_SERVICE_TIMES * service.mean()
+    rho, interval = utilisation(rate, cycles, slots)
+    _, of_work = utilisation(rate, service, slots)
+    needed = arrivals_needed(float(cycles.std(ddof=1) / cycles.mean()), rho, slots)
     return StabilityVerdict(
         verdict=classify(growth, interval),
         growth_ratio=growth,
@@ -86,9 +91,30 @@ def judge_stability(
         utilisation_interval=interval,
         arrivals=arrivals.size,
         arrivals_needed=needed,
-        long_enough=bool(lasts and needed is not None and arrivals.size >= needed),
-        not_fetching=bool(growth > GROWTH_TOLERANCE and interval.high < 1),
+        long_enough=needed is not None and arrivals.size >= needed,
+        not_fetching=bool(growth > GROWTH_TOLERANCE and of_work.high < 1),
     )
+
+
+def judge_backlog(uploaded_at: Floats, ended_at: Floats, slots: int) -> StabilityVerdict:
+    """Return the verdict on a sustained run of which only uploads and ends of its videos are known.
+
+    The growth is that of the videos that have not ended. Utilisation is unknown. An overload of under 5 % grows too
+    slowly to be told from chance, so only a backlog that does not grow at all is stable.
+    """
+    arrivals = np.sort(uploaded_at[np.isfinite(uploaded_at)])
+    rate = _rate_per_second(arrivals)
+    unjudged = _unjudged(arrivals.size, slots)
+    if not math.isfinite(rate):
+        return unjudged
+    start, end = judged_window(arrivals, 0.0)
+    times = np.linspace(start, end, SAMPLE_POINTS)
+    growth = growth_ratio(times, waiting_videos(uploaded_at, ended_at, times), rate)
+    long_enough = arrivals.size >= fewest_arrivals(slots)
+    verdict = Stability.UNSTABLE if growth > GROWTH_TOLERANCE else Stability.INCONCLUSIVE
+    if growth <= BACKLOG_TOLERANCE and long_enough:
+        verdict = Stability.STABLE
+    return replace(unjudged, verdict=verdict, growth_ratio=growth, long_enough=long_enough)
 
 
 def classify(growth: float, utilisation_interval: Interval) -> Stability:
@@ -126,25 +152,25 @@ def growth_ratio(times: Floats, queue: Floats, rate_per_second: float) -> float:
     return float(stats.theilslopes(queue, times)[0]) / rate_per_second
 
 
-def utilisation(rate_per_second: float, service_seconds: Floats, slots: int) -> tuple[float, Interval]:
-    """Return rho = rate x mean service / slots and its 90 % interval (95 % on each side)."""
-    rho = rate_per_second * float(service_seconds.mean()) / slots
-    count = service_seconds.size
+def utilisation(rate_per_second: float, cycle_seconds: Floats, slots: int) -> tuple[float, Interval]:
+    """Return rho = rate x mean slot cycle / slots and its 90 % interval (95 % on each side)."""
+    rho = rate_per_second * float(cycle_seconds.mean()) / slots
+    count = cycle_seconds.size
     if count < 2:
         return rho, Interval(0.0, float("inf"))
-    spread = float(stats.t.ppf(0.95, count - 1) * service_seconds.std(ddof=1) / np.sqrt(count))
+    spread = float(stats.t.ppf(0.95, count - 1) * cycle_seconds.std(ddof=1) / np.sqrt(count))
     half = rate_per_second * spread / slots
     return rho, Interval(rho - half, rho + half)
 
 
-def arrivals_needed(cv: float, rho: float) -> int | None:
-    """Return the number of arrivals that distinguish rho from 1 with 90 % power, at least 60.
+def arrivals_needed(cv: float, rho: float, slots: int) -> int | None:
+    """Return the number of arrivals that distinguish rho from 1 with 90 % power, at least `fewest_arrivals`.
 
     Return None where rho is 1.
     """
     if not math.isfinite(cv) or not math.isfinite(rho) or rho == 1:
         return None
-    return max(MINIMUM_ARRIVALS, math.ceil((2.93 * cv * rho / (1 - rho)) ** 2))
+    return max(fewest_arrivals(slots), math.ceil((2.93 * cv * rho / (1 - rho)) ** 2))
 
 
 def offered_rate(sent_at: Floats, intended_at: Floats, target_per_minute: float) -> OfferedRate:
@@ -182,6 +208,7 @@ def _rate_per_second(arrivals: Floats) -> float:
     return float((arrivals.size - 1) / (arrivals[-1] - arrivals[0]))
 
 
-def _unjudged(arrivals: int) -> StabilityVerdict:
-    nan = float("nan")
-    return StabilityVerdict(Stability.INCONCLUSIVE, nan, nan, Interval(0.0, float("inf")), arrivals, None, False, False)
+def _unjudged(arrivals: int, slots: int) -> StabilityVerdict:
+    nan, needed = float("nan"), fewest_arrivals(slots)
+    unknown = Interval(0.0, float("inf"))
+    return StabilityVerdict(Stability.INCONCLUSIVE, nan, nan, unknown, arrivals, needed, False, False)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from capacity.diagnosis.validity import Validity, combined
 from capacity.estimators.stability import Stability
-from core.run import Mode
+from core.run import Mode, fewest_arrivals
 
 BURST_VIDEOS = 24
 SUSTAINED_ARRIVALS = 120
@@ -29,11 +29,12 @@ class SearchStep:
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """Result, validity and duration of a step; `capacity_per_minute` is X_sat, of a burst only."""
+    """Result, validity and duration of a step. `capacity_per_minute` is X_sat, and only a burst has it and `slots`."""
 
     trial: SearchStep
     cost_seconds: float
     capacity_per_minute: float | None = None
+    slots: int = 1
     verdict: Stability | None = None
     validity: Validity = Validity()
 
@@ -48,6 +49,11 @@ class RateSearch:
     unstable_per_minute: float | None = None
     results: tuple[StepResult, ...] = ()
     failed: bool = False
+
+    @property
+    def arrivals(self) -> int:
+        """Return the videos of a sustained step: enough for a verdict on the slots of the burst."""
+        return max(SUSTAINED_ARRIVALS, fewest_arrivals(self.results[0].slots))
 
     @property
     def cost_seconds(self) -> float:
@@ -77,7 +83,7 @@ def next_step(search: RateSearch) -> SearchStep | None:
     if (prolonged := _prolonged(search)) is not None:
         return prolonged
     rate = _next_rate(search, search.capacity_per_minute)
-    return None if rate is None else SearchStep(Mode.SUSTAINED, SUSTAINED_ARRIVALS, rate)
+    return None if rate is None else SearchStep(Mode.SUSTAINED, search.arrivals, rate)
 
 
 def advance(search: RateSearch, result: StepResult) -> RateSearch:
@@ -97,15 +103,15 @@ def advance(search: RateSearch, result: StepResult) -> RateSearch:
         )
     if result.verdict is Stability.STABLE:
         return replace(search, stable_per_minute=max(rate, search.stable_per_minute or 0.0))
-    if result.verdict is Stability.INCONCLUSIVE and result.trial.videos == SUSTAINED_ARRIVALS:
+    if result.verdict is Stability.INCONCLUSIVE and result.trial.videos == search.arrivals:
         return search
     return replace(search, unstable_per_minute=min(rate, search.unstable_per_minute or math.inf))
 
 
 def _prolonged(search: RateSearch) -> SearchStep | None:
     last = search.results[-1]
-    doubtful = last.verdict is Stability.INCONCLUSIVE and last.trial.videos == SUSTAINED_ARRIVALS
-    return replace(last.trial, videos=2 * SUSTAINED_ARRIVALS) if doubtful else None
+    doubtful = last.verdict is Stability.INCONCLUSIVE and last.trial.videos == search.arrivals
+    return replace(last.trial, videos=2 * search.arrivals) if doubtful else None
 
 
 def _next_rate(search: RateSearch, capacity: float) -> float | None:

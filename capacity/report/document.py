@@ -6,7 +6,7 @@ Its prose stands in templates/escenario_2.es.md.j2 and templates/conclusiones.es
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from capacity.analysis.analysed_runs import AnalysedRuns
@@ -15,7 +15,7 @@ from capacity.analysis.run_analysis import RunAnalysis
 from capacity.diagnosis.validity import Level
 from capacity.report import conclusions, scalability_curves
 from capacity.report.messages import sentence
-from capacity.report.statements import CONSERVATION_NAMES, best_sentence, limit_parts, machine
+from capacity.report.statements import CONSERVATION_NAMES, best_sentence, limit_parts, machine, next_step
 from capacity.report.template_loader import template
 from capacity.table.cells import TableCell
 from capacity.table.number_format import UNKNOWN, interval_text, number, percent
@@ -49,6 +49,7 @@ def render_document(analysed: AnalysedRuns) -> str:
         capacities=[_capacity(cell, run) for cell, run in analysed.analysed_cells],
         saturation=[f"**{spaced(c.size_label)}.** {' '.join(scalability_curves.statements(c, LANG))}" for c in curves],
         verdicts=[(_name(run), *(text.to(LANG) for text in limit_parts(run))) for run in runs],
+        next_steps=_next_steps(runs),
         findings=[_findings(run) for run in runs],
         checks=[_check(run) for run in runs],
         conclusions=conclusion_sentences(conclusions.conclusions(analysed)),
@@ -80,14 +81,28 @@ def _setup(runs: Sequence[RunAnalysis]) -> list[tuple[str, str]]:
 def _setup_of(run: RunAnalysis) -> Iterator[tuple[str, str]]:
     row, environment = run.recorded.run, run.recorded.run.environment
     unknown = UNKNOWN.to(LANG)
+    yield from _app_of(environment.get("app", {}))
     yield "Máquina", machine(run, LANG)
     yield "Pila", STACKS.get(environment.get("stack", ""), unknown)
-    yield "Almacenamiento", STORAGES.get(environment.get("storage", ""), unknown)
+    yield (
+        "Almacenamiento",
+        "el de la aplicación" if run.row.app else STORAGES.get(environment.get("storage", ""), unknown),
+    )
     yield "Celery · Python", f"{environment.get('celery', unknown)} · {environment.get('python', unknown)}"
-    yield "Perfil de ffmpeg", PROFILES.get(row.profile, row.profile)
+    profile = "el de la aplicación" if run.row.app else PROFILES.get(row.profile, row.profile)
+    yield "Perfil de ffmpeg", profile
     seconds = f"{number(row.source_seconds, LANG, 1)} s de video" if row.source_seconds else "duración desconocida"
     yield "Videos", f"{spaced(row.size_label)}: {seconds}, sha256 {row.source_sha256[:12]}"
     yield "Nodos × procesos", f"{row.nodes} × {run.row.concurrency_text}"
+
+
+def _app_of(app: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Return the app whose worker was measured; nothing for our reference worker."""
+    if app:
+        yield "Aplicación", f"{app['name']}, versión {app['version']}, tarea `{app['task']}`, cola `{app['queue']}`"
+        yield "Worker", f"`{app['started_by']}`"
+        measured = "aforo instalado en el worker: slots y ejecuciones exactos"
+        yield "Medición", measured if app["instrumented"] else "sin instrumentar: solo por tiempos de finalización"
 
 
 def _capacity(cell: TableCell, run: RunAnalysis) -> tuple[str, ...]:
@@ -99,6 +114,12 @@ def _capacity(cell: TableCell, run: RunAnalysis) -> tuple[str, ...]:
     if cell.validity.level is not Level.VALID:
         capacity += f" ({VALIDITY_NAMES[cell.validity.level].es})"
     return _name(run), capacity, times, number(run.parts.wait_seconds, LANG), rho, queue
+
+
+def _next_steps(runs: Sequence[RunAnalysis]) -> list[str]:
+    """Return what to try next for each bottleneck, once per cause."""
+    steps = {limit_parts(run)[0].to(LANG): next_step(run, LANG) for run in runs}
+    return [f"**{cause}**: {step}." for cause, step in steps.items() if step is not None]
 
 
 def _findings(run: RunAnalysis) -> tuple[str, ...]:
@@ -124,12 +145,12 @@ def _of_bandwidth(utilisation: float | None) -> str:
 
 def _check(run: RunAnalysis) -> tuple[str, ...]:
     counts, unknown = run.recorded.video_counts, UNKNOWN.to(LANG)
-    mismatch = run.little.mismatch
+    excess = run.little.excess
     warnings = "; ".join(sentence(warning.evidence, LANG) for warning in run.warnings) or "sin reservas"
     return (
         run.row.run_id,
         f"{counts.done}/{run.row.count} {CONSERVATION_NAMES[run.conservation.holds].es}",
         {True: "sí", False: "NO", None: unknown}[run.row.agrees],
-        percent(mismatch, LANG) if math.isfinite(mismatch) else unknown,
+        percent(excess, LANG) if math.isfinite(excess) else unknown,
         f"{VALIDITY_NAMES[run.row.validity.level].es}: {warnings}",
     )

@@ -16,6 +16,7 @@ from capacity.audit.suspicious import Oddity
 from capacity.diagnosis.bottleneck import BottleneckVerdict, Cause, Confidence
 from capacity.diagnosis.criteria import Measurement, Quantity, Relation
 from capacity.diagnosis.data_quality import Problem
+from capacity.diagnosis.next_steps import Disproof, NextStep
 from capacity.estimators.comparison import NotComparable
 from capacity.estimators.reason import Reason
 from capacity.estimators.throughput import NoCapacity
@@ -143,6 +144,12 @@ PROBLEMS: Mapping[Problem, Text] = {
         "the same video cost {least_cpu_seconds:.2f} … {most_cpu_seconds:.2f} s of CPU: the machine changed its speed, "
         "repeat the cell",
     ),
+    Problem.SPEED_CHANGED: Text(
+        "la segunda mitad de la prueba costó {ratio:.2f} veces la CPU por video de la primera (99 %: {low_ratio:.2f} a "
+        "{high_ratio:.2f}): la máquina cambió de velocidad",
+        "the second half of the run cost {ratio:.2f} times the CPU per video of the first (99 %: {low_ratio:.2f} to "
+        "{high_ratio:.2f}): the machine changed its speed",
+    ),
     Problem.DUPLICATES: Text(
         "{deliveries} {deliveries:entrega repetida|entregas repetidas}",
         "{deliveries} {deliveries:duplicate delivery|duplicate deliveries}",
@@ -175,6 +182,11 @@ PROBLEMS: Mapping[Problem, Text] = {
         "{executions} {executions:ejecución perdida|ejecuciones perdidas}: su proceso murió",
         "{executions} {executions:execution|executions} lost: the process died",
     ),
+    Problem.MISSED_EXECUTIONS: Text(
+        "{executions} {executions:ejecución perdida|ejecuciones perdidas}: se descartaron antes de leerlas, porque el "
+        "registro del worker estaba lleno",
+        "{executions} {executions:execution|executions} lost: they left the worker's full spool before they were read",
+    ),
     Problem.RETRIED_EXECUTIONS: Text(
         "{executions} {executions:ejecución reintentada|ejecuciones reintentadas}",
         "{executions} {executions:execution was|executions were} retried",
@@ -199,6 +211,27 @@ PROBLEMS: Mapping[Problem, Text] = {
         "en frío; con {videos_needed} quedaría fuera",
         "{videos} videos on {slots} {slots:slot|slots}: X_sat includes the first video of each slot, perhaps with a "
         "cold start; with {videos_needed} it would be left out",
+    ),
+    Problem.COMPLETION_TIMES: Text(
+        "X_sat solo por tiempos de finalización: slots, etapas y CPU desconocidos; con `pip install` de aforo en el "
+        "worker e instrument = true se miden",
+        "X_sat from completion times only: slots, stages and CPU are unknown; `pip install` aforo into the worker and "
+        "set instrument = true to measure them",
+    ),
+    Problem.UPLOAD_TIMES: Text(
+        "uploaded_at de la aplicación difiere {offset_seconds:.1f} s del momento de subida (¿now() de una transacción "
+        "larga?): S no vale",
+        "the app's uploaded_at is {offset_seconds:.1f} s off the moment of the upload (now() of a long transaction?): "
+        "S is not valid",
+    ),
+    Problem.TABLE_DISAGREES: Text(
+        "{videos} {videos:video termina|videos terminan} en la tabla de otro modo que su última ejecución: vale la "
+        "tabla",
+        "{videos} {videos:video ends|videos end} in the table otherwise than by the last execution: the table counts",
+    ),
+    Problem.OBSERVED_ENDS: Text(
+        "{videos} {videos:video|videos} sin updated_at al terminar: su final se observó, con 1 s de error",
+        "{videos} {videos:video|videos} without updated_at at the end: the end was observed, to 1 s",
     ),
 }
 IMPOSSIBILITIES: Mapping[Impossibility, Text] = {
@@ -319,6 +352,64 @@ SHARED_PARTS: Mapping[SharedPart, Text] = {
     SharedPart.PROMETHEUS_SERIES: Text("series de Prometheus", "Prometheus series"),
     SharedPart.DATABASE_WRITES: Text("escrituras/s en la base de datos", "database writes/s"),
 }
+NEXT_STEPS: Mapping[NextStep, Text] = {
+    NextStep.DOUBLE_SLOTS: Text("repetir la prueba con el doble de slots", "repeat the run with twice the slots"),
+    NextStep.DOUBLE_CORES: Text(
+        "repetir la prueba en una máquina con el doble de núcleos y nada más en ella",
+        "repeat the run on a machine with twice the cores and nothing else on it",
+    ),
+    NextStep.RAISE_QUOTA: Text(
+        "duplicar el límite de CPU del contenedor y repetir la prueba",
+        "double the CPU limit of the container and repeat the run",
+    ),
+    NextStep.SLOT_PER_CORE: Text(
+        "repetir la prueba con un slot por núcleo físico y un hilo por ffmpeg (AFORO_WORKER_THREADS=1)",
+        "repeat the run with one slot per physical core and one thread per ffmpeg (AFORO_WORKER_THREADS=1)",
+    ),
+    NextStep.FASTER_WORK_FOLDER: Text(
+        "poner la carpeta temporal (AFORO_WORKER_WORK_PATH) en un disco más rápido y repetir la prueba",
+        "put the work folder (AFORO_WORKER_WORK_PATH) on a faster disk and repeat the run",
+    ),
+    NextStep.LOCAL_STORAGE: Text(
+        "repetir la prueba con los videos en un disco local (STORAGE_BACKEND=filesystem)",
+        "repeat the run with the videos on a local disk (STORAGE_BACKEND=filesystem)",
+    ),
+    NextStep.HALVE_SLOTS: Text(
+        "repetir la prueba con la mitad de slots, o con el doble de memoria",
+        "repeat the run with half the slots, or with twice the memory",
+    ),
+    NextStep.FASTER_DATABASE: Text(
+        "buscar esperas por bloqueos en la base de datos y repetir la prueba con una más rápida",
+        "look for lock waits in the database, and repeat the run with a faster one",
+    ),
+    NextStep.LONGER_VIDEOS: Text(
+        "repetir la prueba con videos el doble de largos", "repeat the run with videos twice as long"
+    ),
+    NextStep.DUMP_STACKS: Text(
+        "mirar en qué esperan los procesos (py-spy dump): un bloqueo, una GPU, una licencia",
+        "look at what the processes wait for (py-spy dump): a lock, a GPU, a licence",
+    ),
+    NextStep.COMPARE_SLOTS: Text(
+        "medir el mismo tamaño con 1, 2 y 4 slots: las pruebas comparables dan más criterios",
+        "measure the same size on 1, 2 and 4 slots: comparable runs add criteria",
+    ),
+}
+DISPROOFS: Mapping[Disproof, Text] = {
+    Disproof.LITTLE_GAIN: Text(
+        "X_sat sube menos del {gain_ratio:percent0}", "X_sat rises by less than {gain_ratio:percent0}"
+    ),
+    Disproof.SAME_CPU_WORK: Text("el CPU por video sigue igual de alto", "the CPU seconds per video stay as high"),
+    Disproof.STILL_OUT_OF_MEMORY: Text(
+        "la presión de memoria o los procesos muertos siguen igual",
+        "memory pressure or killed processes stay the same",
+    ),
+    Disproof.STILL_IDLE: Text(
+        "los slots siguen ociosos la misma parte del ciclo", "the slots are idle for the same share of the cycle"
+    ),
+    Disproof.WAITS_ALONE: Text(
+        "un video solo, con un slot, tarda lo mismo", "a video alone, on one slot, takes as long"
+    ),
+}
 #: by class, because two enums may have a member of the same value, and such members are equal
 SENTENCES: Mapping[type[StrEnum], Mapping[Any, Text]] = {
     NoCapacity: NO_CAPACITY,
@@ -330,6 +421,8 @@ SENTENCES: Mapping[type[StrEnum], Mapping[Any, Text]] = {
     Impossibility: IMPOSSIBILITIES,
     Oddity: ODDITIES,
     SharedPart: SHARED_PARTS,
+    NextStep: NEXT_STEPS,
+    Disproof: DISPROOFS,
 }
 QUANTITIES: Mapping[Quantity, Text] = {
     Quantity.CPU_UTILISATION: Text("CPU ocupada {value}{of_cores}", "CPU busy {value}{of_cores}"),
@@ -353,9 +446,9 @@ QUANTITIES: Mapping[Quantity, Text] = {
     Quantity.SWAPPED_IN: Text(
         "{value} {value:byte leído|bytes leídos} de swap", "{value} {value:byte|bytes} read from swap"
     ),
-    Quantity.OOM_KILLS: Text(
-        "{value} {value:proceso muerto|procesos muertos} por falta de memoria",
-        "{value} {value:process|processes} killed for lack of memory",
+    Quantity.OWN_OOM_KILLS: Text(
+        "{value} {value:ffmpeg muerto|ffmpeg muertos} por falta de memoria",
+        "{value} ffmpeg {value:process|processes} killed for lack of memory",
     ),
     Quantity.FFMPEG_SLOWDOWN: Text("ffmpeg tarda {value} de lo que con c=1", "ffmpeg takes {value} of its time at c=1"),
     Quantity.DOWNLOAD_SLOWDOWN: Text(
@@ -374,6 +467,13 @@ QUANTITIES: Mapping[Quantity, Text] = {
     ),
     Quantity.DATABASE_SHARE: Text(
         "la base de datos ocupa {value} del servicio", "the database takes {value} of the service"
+    ),
+    Quantity.DATABASE_LOSS: Text(
+        "explica el {value} de lo perdido frente a c=1", "it explains {value} of the loss against c=1"
+    ),
+    Quantity.IDLE_GAP: Text(
+        "cada slot ocioso {value} del ciclo con mensajes en espera",
+        "each slot idle for {value} of its cycle while messages waited",
     ),
     Quantity.WAIT_SHARE: Text("{value} del servicio sin computar", "{value} of the service without computing"),
     Quantity.FFMPEG_CORES: Text(
@@ -399,7 +499,8 @@ SIGNS = {Relation.AT_LEAST: "≥", Relation.AT_MOST: "≤", Relation.ABOVE: ">",
 class _Template(Formatter):
     """Formatter of the templates, with three format specifications besides those of Python.
 
-    `one|many` selects the noun for a count. `percent1` gives `12.3 %`. `change` gives `+12 %`.
+    It adds four format specifications to those of Python. `one|many` selects the noun for a count, `percent0` gives
+    `12 %`, `percent1` gives `12.3 %`, and `change` gives `+12 %`.
     """
 
     def format_field(self, value: Any, format_spec: str) -> str:
@@ -407,8 +508,8 @@ class _Template(Formatter):
         if "|" in format_spec:
             one, many = format_spec.split("|")
             return one if value in {1, "1"} else many
-        if format_spec == "percent1":
-            return f"{100 * value:.1f} %"
+        if format_spec in {"percent0", "percent1"}:
+            return f"{100 * value:.{format_spec[-1]}f} %"
         return f"{100 * value:+.0f} %" if format_spec == "change" else str(super().format_field(value, format_spec))
 
 

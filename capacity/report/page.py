@@ -15,7 +15,16 @@ from capacity.diagnosis.bottleneck import Confidence
 from capacity.diagnosis.validity import Level
 from capacity.report import figures, scalability_curves
 from capacity.report.messages import measurement
-from capacity.report.statements import answer, best_sentence, facts, limit_line, limit_parts, machine, reservations
+from capacity.report.statements import (
+    answer,
+    best_sentence,
+    facts,
+    limit_line,
+    limit_parts,
+    machine,
+    next_step,
+    reservations,
+)
 from capacity.report.template_loader import template
 from capacity.table.number_format import number
 from capacity.table.phrases import cell_name, spaced
@@ -58,7 +67,8 @@ def _svg(*charts: str) -> Markup:
 
 
 def _limit(run: RunAnalysis, lang: Language) -> tuple[str, ...]:
-    return cell_name(run.row, lang), *(text.to(lang) for text in limit_parts(run))
+    parts = (text.to(lang) for text in limit_parts(run))
+    return cell_name(run.row, lang), *parts, next_step(run, lang) or "—"
 
 
 def _run(run: RunAnalysis, lang: Language) -> dict[str, Any]:

@@ -15,8 +15,9 @@ from capacity.analysis.run_analysis import RunAnalysis
 from capacity.diagnosis.bottleneck import Confidence
 from capacity.diagnosis.conservation import Conservation
 from capacity.diagnosis.data_quality import is_valid
+from capacity.diagnosis.next_steps import advice
 from capacity.diagnosis.validity import Level, Validity
-from capacity.estimators.littles_law import Agreement
+from capacity.estimators.littles_law import FEWEST_READINGS, Agreement
 from capacity.estimators.reason import Reason
 from capacity.estimators.stability import Stability
 from capacity.estimators.throughput import FirstVideos, filling_efficiency
@@ -151,6 +152,21 @@ def limit_line(run: RunAnalysis, lang: Language) -> str:
     return f"{name}: {evidence}" if kept_up(run) else bottleneck_line(run.bottleneck, lang)
 
 
+def next_step(run: RunAnalysis, lang: Language) -> str | None:
+    """Return what to try next, and which result would prove the bottleneck wrong.
+
+    None for a stable sustained run: its limit is the offered rate.
+    """
+    if kept_up(run):
+        return None
+    advised = advice(run.bottleneck.cause)
+    text = sentence(advised.next_step, lang)
+    if advised.disproof is None:
+        return text
+    result = sentence(advised.disproof, lang)
+    return f"{text}; " + Text(f"si {result}, este veredicto es falso", f"if {result}, this verdict is wrong").to(lang)
+
+
 def limit_parts(run: RunAnalysis) -> tuple[Text, Text, Text]:
     """Return cause, confidence and evidence of the bottleneck.
 
@@ -206,14 +222,17 @@ def littles_law(run: RunAnalysis, lang: Language) -> str:
     check = run.little
     if check.agreement is Agreement.UNKNOWN:
         return Text(
-            "no se puede comparar con la cola SQS (prueba de menos de 100 s, o sin muestras)",
-            "not comparable with the SQS queue (run under 100 s, or no samples)",
+            f"no se puede comparar con la cola SQS (menos de {FEWEST_READINGS} lecturas, o videos cancelados)",
+            f"not comparable with the SQS queue (under {FEWEST_READINGS} readings, or cancelled videos)",
         ).to(lang)
     counted, implied = number(check.counted_mean, lang), number(check.implied_mean, lang)
-    mismatch, name = percent(check.mismatch, lang), AGREEMENTS[check.agreement]
+    excess, limit = percent(check.excess, lang, 1), percent(check.limit, lang, 0)
+    name = AGREEMENTS[check.agreement]
     return Text(
-        f"cola SQS: {counted} videos contados, {implied} según X·R ({mismatch}: {name.es})",
-        f"SQS queue: {counted} videos counted, {implied} by X·R ({mismatch}: {name.en})",
+        f"cola SQS: {counted} videos contados, {implied} según X·R; diferencia en los momentos de las "
+        f"{check.readings} lecturas: {excess} (límite {limit}, {name.es})",
+        f"SQS queue: {counted} videos counted, {implied} by X·R; difference at the moments of the "
+        f"{check.readings} readings: {excess} (limit {limit}, {name.en})",
     ).to(lang)
 
 

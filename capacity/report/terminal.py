@@ -5,17 +5,21 @@ from __future__ import annotations
 from textwrap import wrap
 
 from capacity.analysis.run_analysis import RunAnalysis
-from capacity.report.statements import facts, headline, limit, missing_capacity, reservations
+from capacity.report.statements import facts, headline, limit, missing_capacity, next_step, reservations
 from capacity.table.cells import fill
 from capacity.table.table_text import markdown
-from core.language import Language
+from core.language import Language, Text
 
 WIDTH = 118
+TO_TRY = Text("Qué probar", "To try next")
 
 
 def render_terminal(run: RunAnalysis, lang: Language) -> str:
     """Return the report of one run as text."""
-    first = [headline(run.row, lang, missing_capacity(run)), limit(run, lang), reservations(run, lang)]
+    first = [headline(run.row, lang, missing_capacity(run)), limit(run, lang)]
+    if (step := next_step(run, lang)) is not None:
+        first.append(f"{TO_TRY.to(lang)}: {step}.")
+    first.append(reservations(run, lang))
     named = [(name.to(lang), value) for name, value in facts(run, lang)]
     column = max(len(name) for name, _ in named)
     lines = [line for name, value in named for line in _fact(name, value, column)]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from capacity.estimators.interval import Floats
+from capacity.estimators.littles_law import QueueReadings
 from core.promql import Series, summed_over_machines
 
 #: time after a run in which the workers' last CPU seconds arrive; they are counted when ffmpeg ends
@@ -29,7 +30,6 @@ COUNTERS = {
     "videos": "sum by (direction) (aforo_worker_video_bytes_total)",
     "worker": "sum (aforo_worker_cpu_seconds_total)",
     "swap": summed_over_machines("aforo_node_swap_in_bytes_total"),
-    "oom": summed_over_machines("aforo_node_oom_kills_total"),
     "periods": "sum (aforo_node_cgroup_periods_total)",
     "throttled": "sum (aforo_node_cgroup_throttled_periods_total)",
 }
@@ -41,6 +41,7 @@ GAUGES = {
     "clock_ahead": "max (aforo_node_clock_timestamp_seconds - timestamp(aforo_node_clock_timestamp_seconds))",
     "clock_behind": "min (aforo_node_clock_timestamp_seconds - timestamp(aforo_node_clock_timestamp_seconds))",
     "messages": f"sum (aforo_sqs_messages_visible {_READ}) + sum (aforo_sqs_messages_in_flight {_READ})",
+    "messages_read_at": f"max (aforo_sqs_last_success_timestamp_seconds {_READ})",
 }
 
 
@@ -101,18 +102,42 @@ class Resources:
         smallest = [float(values.min()) for values in offsets if values.size]
         return max(smallest, key=abs, default=None)
 
-    def other_cpu_ratio(self, start: float, end: float) -> float | None:
-        """Return the share of the machine's CPU that other processes used from start to end.
+    def queue_readings(self, start: float, end: float) -> QueueReadings:
+        """Return each reading of the queue from start to end once, by the time at which the exporter read it.
 
-        The workers' CPU is read until a few seconds after the end. The CPU time of an ffmpeg counts only when the
-        ffmpeg has ended.
+        Several samples may repeat one reading. Samples without that time, of earlier versions, are left out.
         """
-        within = self.during(start, end)
-        ours = self.during(start, end + AFTERMATH_SECONDS).increase("worker")
-        cores, busy = within.latest("cores"), within.cpu_rate(BUSY_MODES - {"steal"})
-        if not cores or busy is None or ours is None:
+        unknown = np.full(self.times.size, np.nan)
+        at, messages = (self.samples.get(key, unknown) for key in ("messages_read_at", "messages"))
+        known = (at >= start) & (at <= end) & np.isfinite(messages)
+        moments, first = np.unique(at[known], return_index=True)
+        return QueueReadings(moments, messages[known][first])
+
+    def other_cpu_ratio(self, start: float, end: float, started_at: Floats, ended_at: Floats) -> float | None:
+        """Return the share of the machine's CPU that other processes used from start to end; None when unknown.
+
+        `started_at` and `ended_at` are those of the workers' executions. The workers' counter shows the CPU of an
+        execution only when ffmpeg has ended. So their CPU per slot second is that of the executions that ended between
+        the counter's first and last sample, and both sides are compared over the samples of the machine.
+        """
+        within, until_counted = self.during(start, end), self.during(start, end + AFTERMATH_SECONDS)
+        cores, busy, span = within.latest("cores"), within.cpu_rate(BUSY_MODES - {"steal"}), within.span("cpu.user")
+        counted, ours = until_counted.span("worker"), until_counted.increase("worker")
+        if not cores or busy is None or span is None or counted is None or ours is None:
             return None
-        return max(0.0, busy - ours / (end - start)) / cores
+        complete = (ended_at > counted[0]) & (ended_at <= counted[1])
+        slot_seconds = float((ended_at - started_at)[complete].sum())
+        if slot_seconds <= 0:
+            return None
+        inside = (np.minimum(ended_at, span[1]) - np.maximum(started_at, span[0])).clip(min=0).sum()
+        our_cores = ours / slot_seconds * float(inside) / (span[1] - span[0])
+        return max(0.0, busy - our_cores) / cores
+
+    def span(self, key: str) -> tuple[float, float] | None:
+        """Return the times of the first and the last known sample; None when fewer than two are known."""
+        values = self.samples.get(key, np.full(self.times.size, np.nan))
+        known = self.times[np.isfinite(values)]
+        return (float(known[0]), float(known[-1])) if known.size > 1 else None
 
     def cpu_rate(self, modes: frozenset[str]) -> float | None:
         """Return the mean number of cores that are busy in these CPU modes. Return None when unknown."""
@@ -145,13 +170,20 @@ def read_resources(query: RangeQuery, start: float, end: float) -> Resources:
 
     `query` is called with expression, start, end and step, and returns the series.
     """
-    step = max(1.0, round((end - start) / SAMPLE_POINTS))
-    times = np.arange(start, end + AFTERMATH_SECONDS + step / 2, step)
+    times = sample_times(start, end)
+    step = float(times[1] - times[0])
     samples: dict[str, Floats] = {}
     for family, expression in (COUNTERS | GAUGES).items():
         for series in query(expression, float(times[0]), float(times[-1]), step):
             samples[".".join([family, *(series.labels[label] for label in sorted(series.labels))])] = _on(times, series)
     return Resources(times, samples)
+
+
+def sample_times(start: float, end: float) -> Floats:
+    """Return evenly spaced times from start to exactly `AFTERMATH_SECONDS` after the end, 1 s or more apart."""
+    seconds = end + AFTERMATH_SECONDS - start
+    step = max(1.0, (end - start) / SAMPLE_POINTS)
+    return np.linspace(start, end + AFTERMATH_SECONDS, int(seconds // step) + 1)
 
 
 def _on(times: Floats, series: Series) -> Floats:

@@ -15,6 +15,7 @@ from sqlalchemy.engine import URL
 
 from core.database import POSTGRESQL, masked, open_engine, parse_url
 from core.errors import UsageError
+from core.run import FINAL_STATUSES, is_heartbeat_overdue
 from core.video import VideoState
 from exporters.db.run_aggregates import Run
 from exporters.db.statements import VideosTable, load_all
@@ -58,6 +59,13 @@ class Reader:
     def newest_runs(self, limit: int) -> list[Run]:
         """Return the newest runs, newest first. Return no runs if the videos table has no run_id."""
         return [Run._make(row) for row in self._rows("runs_newest", limit=limit)] if self.table.has_runs else []
+
+    def has_active_run(self, now: float) -> bool:
+        """Return True if a run of any app is active. A run whose injector died is not."""
+        if not self.table.has_runs:
+            return False
+        rows = self._rows("runs_active", ended=sorted(FINAL_STATUSES))
+        return any(not is_heartbeat_overdue(heartbeat_at, rate, now) for heartbeat_at, rate in rows)
 
     def statuses_of_rest(self, runs: Iterable[str]) -> list[tuple[str, int]]:
         """Return the number of all runs except `runs`, by status."""

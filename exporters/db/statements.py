@@ -23,7 +23,7 @@ OF_RUNS = frozenset({"reason", "sent_at", "intended_at"})
 #: State of a row whose own state is not in the mapping.
 OTHER = "other"
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
-_LISTS = ("runs", "final", "uploaded", "processing")
+_LISTS = ("runs", "final", "uploaded", "processing", "ended")
 #: SQL of a moment as epoch seconds, and of `:since` in the type of the column. `{}` is the column.
 _TIMES = {
     ("epoch", "sqlite"): ("{}", ":since"),

@@ -2,5 +2,6 @@
 
 1. `source` schedules the polls and renders the last reading.
 2. `queue_watcher` discovers queues and reads their attributes concurrently.
-3. `oldest_message` reads the age of the oldest message from our database, because SQS does not report it.
+3. `active_runs` reads from our database whether a run is active, because a run needs readings at short intervals.
+4. `oldest_message` reads the age of the oldest message from our database, because SQS does not report it.
 """

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from core.run import FINAL_STATUSES
 from core.settings import Settings
 from exporters.db.reader import Database
 from exporters.exposition import Collected, gauge_family
@@ -26,7 +25,6 @@ class OldestMessage:
     database: Database
     settings: Settings
     name: str = "waiting"
-    has_active_run: bool = False
     _sent_at: float | None = None
     _failure: BaseException | None = None
     _was_polled: bool = False
@@ -46,11 +44,11 @@ class OldestMessage:
         no video counts as waiting.
         """
         try:
-            sent_at, self.has_active_run = self._call.result(self.settings.exporters.timeout_seconds)
+            sent_at = self._call.result(self.settings.exporters.timeout_seconds)
             self._sent_at = None if is_queue_empty else sent_at
             self._failure = None
         except Exception as error:  # raised by `fetch`; the SQS polls go on
-            self._sent_at, self.has_active_run, self._failure = None, False, error
+            self._sent_at, self._failure = None, error
         self._was_polled = True
 
     def fetch(self, timeout_seconds: float = math.inf) -> Collected:
@@ -62,8 +60,6 @@ class OldestMessage:
         name = "aforo_sqs_oldest_message_timestamp_seconds"
         return Collected([gauge_family(name, self._sent_at, [self.queue])])
 
-    def _read(self) -> tuple[float | None, bool]:
+    def _read(self) -> float | None:
         with self.database.snapshot(self.settings.exporters.timeout_seconds) as reader:
-            runs = reader.newest_runs(RUNS)
-            active = any(run.status not in FINAL_STATUSES for run in runs)
-            return reader.oldest_waiting([run.id for run in runs]), active
+            return reader.oldest_waiting([run.id for run in reader.newest_runs(RUNS)])

@@ -6,6 +6,7 @@ A background thread polls the queues, more often while there is work.
 from __future__ import annotations
 
 import math
+import random
 import threading
 import time
 from collections import Counter, deque
@@ -22,6 +23,7 @@ from exporters.db.reader import open_database
 from exporters.db.statements import VideosTable
 from exporters.exposition import Clock, Collected, Incomplete, Source, gauge_family, to_text
 from exporters.faults import Fault, SourceNotReady, fault_of
+from exporters.sqs.active_runs import ActiveRuns
 from exporters.sqs.oldest_message import OldestMessage
 from exporters.sqs.queue_watcher import CallCounter, QueueWatcher, Reading
 
@@ -31,6 +33,10 @@ RATE_POLLS = 20
 #: A reading older than this many idle intervals is not exposed.
 STALE_INTERVALS = 4
 READ_TIMEOUT_SECONDS = 5
+#: Interval at which the database is checked for the start of a run. It costs no call to SQS.
+RUN_CHECK_SECONDS = 1.0
+#: Shortest and longest wait between polls during a run, as shares of the configured one.
+JITTER = (0.5, 1.5)
 #: With more queues, error counters start at their first error instead of 0, to keep /metrics small.
 MOST_EXPECTED_QUEUES = 20
 
@@ -74,8 +80,9 @@ class QueueSource:
         else:
             self._failure, self._reading = next(iter(reading.failures.values()), None), reading
             self._record(reading)
-        self._queue_text = to_text(_queue_families(self._reading))
-        self._last_success_text = to_text([_per_queue("last_success_timestamp_seconds", self._answered)])
+        counts, moments = _queue_families(self._reading), [_per_queue("last_success_timestamp_seconds", self._answered)]
+        # in one statement, because a scrape between two would pair the counts with an older moment
+        self._queue_text, self._last_success_text = to_text(counts), to_text(moments)
         self._polled_at = self.clock()
 
     def fetch(self, timeout_seconds: float = math.inf) -> Collected:
@@ -139,7 +146,9 @@ class SqsSources:
 
     queues: QueueSource
     oldest_message: OldestMessage
+    active_runs: ActiveRuns
     settings: Exporters
+    monotonic: Clock = time.monotonic
 
     @property
     def all(self) -> list[Source]:
@@ -147,21 +156,29 @@ class SqsSources:
         return [self.queues, self.oldest_message]
 
     def keep_polling(self, stop: threading.Event) -> None:
-        """Poll until `stop` is set, more often while there are messages or an active run."""
+        """Poll until `stop` is set, more often while there are messages, and most often during a run."""
         while not stop.is_set():
             self.poll()
-            stop.wait(self.interval_seconds)
+            self._wait(stop)
 
     def poll(self) -> None:
         """Read SQS, then the database. If SQS reports an empty queue, no video counts as waiting."""
         self.queues.poll()
         self.oldest_message.poll(is_queue_empty=self.queues.is_empty(self.oldest_message.queue))
 
-    @property
-    def interval_seconds(self) -> float:
-        """Return the seconds until the next poll."""
-        busy = self.queues.is_busy or self.oldest_message.has_active_run
-        return self.settings.busy_seconds if busy else self.settings.idle_seconds
+    def _wait(self, stop: threading.Event) -> None:
+        """Wait until the next poll is due. The start of a run ends the wait.
+
+        During a run each wait is drawn anew. A fixed interval aliases with paced arrivals: polls every 5 s always see
+        the same moment of an arrival every 5 s.
+        """
+        if self.active_runs.exist():
+            stop.wait(self.settings.run_seconds * random.uniform(*JITTER))  # noqa: S311 - not a secret
+            return
+        due = self.monotonic() + (self.settings.busy_seconds if self.queues.is_busy else self.settings.idle_seconds)
+        while (left := due - self.monotonic()) > 0 and not stop.wait(min(left, RUN_CHECK_SECONDS)):
+            if self.active_runs.exist():
+                return
 
 
 def open_sources(settings: Settings) -> SqsSources:
@@ -172,7 +189,8 @@ def open_sources(settings: Settings) -> SqsSources:
     watcher = QueueWatcher(client, settings.exporters.queues or (settings.queue.name,))
     database = open_database(settings.database.reading_url, VideosTable.of(settings.exporters))
     queues = QueueSource(watcher, counter, settings.exporters)
-    return SqsSources(queues, OldestMessage(database, settings), settings.exporters)
+    active_runs = ActiveRuns(database, settings.exporters.timeout_seconds, time.time)
+    return SqsSources(queues, OldestMessage(database, settings), active_runs, settings.exporters)
 
 
 def _queue_families(reading: Reading) -> list[Metric]:

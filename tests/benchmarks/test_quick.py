@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -42,6 +43,27 @@ def test_the_celery_exporter_benchmark_loses_no_event_of_ours() -> None:
     assert ours.endswith("events lost of 200: 0")
 
 
+def test_the_stability_benchmark_meets_its_claims() -> None:
+    measured = run("stability")
+    assert "met |" in measured
+    assert "NOT MET" not in measured
+
+
+def test_at_least_nine_in_ten_described_situations_are_named_right_and_none_wrong_with_high_confidence() -> None:
+    score = run("bottleneck_situations").splitlines()[-1]
+    right, situations, confident = (int(number) for number in re.findall(r"(\d+)(?= of| \(|$)", score))
+    assert situations >= 30
+    assert right >= 0.9 * situations
+    assert confident == 0
+
+
+def test_no_verdict_on_a_modelled_cell_is_a_confident_opposite() -> None:
+    shares = dict(re.findall(r"\| ([a-z: ]+) \| ([\d.]+)% \|", run("bottleneck_counterfactuals")))
+    named = sum(float(share) for outcome, share in shares.items() if outcome != "unclear")
+    assert "confident opposite" not in shares
+    assert float(shares["right: the doubling pays"]) >= 0.85 * named
+
+
 def test_the_interval_of_x_sat_has_the_coverage_that_the_documentation_states() -> None:
     assert "0 of 72 lines outside the claim" in run("interval_coverage")
 
@@ -49,3 +71,7 @@ def test_the_interval_of_x_sat_has_the_coverage_that_the_documentation_states() 
 def test_the_waits_of_a_plan_are_as_accurate_as_the_documentation_states() -> None:
     lines = run("plan_accuracy").splitlines()
     assert [line.split()[0] for line in lines[3:]] == ["Poisson", "paced", "batches"]
+
+
+def test_the_claims_about_false_alarms_hold_in_few_runs() -> None:
+    assert "DOES NOT HOLD" not in run("honest_runs")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from sqlalchemy import select
 
 from capacity.runs.resource_samples import Resources
 from capacity.runs.run_files import write_archive
@@ -118,6 +119,15 @@ def _execution(row, k, start, end, slot):
         finish_seconds=0.01,
         ffmpeg_cpu_seconds=0.8 * service,
     )
+
+
+def slow_down(session, run_id, factor=1.5):
+    """Let ffmpeg cost `factor` times the CPU in the second half of a run, which makes the run invalid."""
+    executions = session.scalars(select(ExecutionRow).where(ExecutionRow.run_id == run_id)).all()
+    by_start = sorted(executions, key=lambda execution: execution.started_at)
+    slots = session.get_one(RunRow, run_id).slots
+    for execution in by_start[(len(by_start) - slots) // 2 :]:
+        execution.ffmpeg_cpu_seconds *= factor
 
 
 def waiting(k):

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from threading import Event, Thread
 
+import numpy as np
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
@@ -178,21 +180,57 @@ def test_a_clock_set_back_makes_no_negative_cost() -> None:
     assert values(exporter.source.fetch(), "aforo_sqs_api_cost_usd_per_month") == {}
 
 
-def test_polls_are_more_frequent_while_there_is_a_message_or_a_run(store: Store) -> None:
+class Stop(Event):
+    """An event whose waits pass on a clock of the test, and that is set after `seconds`."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.now, self.end, self.at = T0, T0 + seconds, dict[float, Callable[[], None]]()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.now += timeout or 0.0
+        for moment in [moment for moment in self.at if moment <= self.now]:
+            self.at.pop(moment)()
+        return self.is_set()
+
+    def is_set(self) -> bool:
+        return self.now >= self.end
+
+
+def poll_times(fake: FakeQueues, store: Store, stop: Stop) -> list[float]:
+    """Return the seconds at which SQS was polled until `stop` is set."""
+    watch, moments = watching(fake, of_store(store), clock=lambda: stop.now), list[float]()
+    read = watch.queues.poll
+    watch.queues.poll = lambda: (moments.append(stop.now - T0), read())[1]  # type: ignore[method-assign]
+    watch.keep_polling(stop)
+    return moments
+
+
+def test_the_start_of_a_run_of_any_app_wakes_the_polls_and_its_end_slows_them(store: Store) -> None:
+    fake, stop = FakeQueues(), Stop(200)
+    fake.make("videos")
+    stop.at[T0 + 31] = lambda: store.run("theirs", T0 + 31, count=1)
+    stop.at[T0 + 91] = lambda: store.change_run("theirs", status="finished")
+    moments = np.array(poll_times(fake, store, stop))
+    during = moments[(moments >= 31) & (moments < 91)]
+    assert moments[:4].tolist() == [0, 15, 30, 31]
+    assert 48 <= during.size <= 72
+    assert 0.5 <= np.diff(during).min() < np.diff(during).max() <= 1.5
+    assert np.diff(moments[moments > 93]).tolist() == [15.0] * 6
+
+
+def test_a_run_whose_injector_died_does_not_keep_the_polls_frequent(store: Store) -> None:
     fake = FakeQueues()
     fake.make("videos")
-    watch = watching(fake, of_store(store))
-    watch.poll()
-    assert watch.interval_seconds == 15
-    store.run("a", T0, count=1)
-    watch.poll()
-    assert watch.interval_seconds == 5
-    store.change_run("a", status="finished")
-    watch.poll()
-    assert watch.interval_seconds == 15
+    store.run("dead", T0 - 100, count=1)
+    store.run("paced", T0 - 3600, count=1, rate_per_minute=0.1, status="interrupted")
+    assert poll_times(fake, store, Stop(60)) == [0, 15, 30, 45]
+
+
+def test_messages_without_a_run_are_polled_at_the_busy_interval(store: Store) -> None:
+    fake = FakeQueues()
     fake.make("videos", in_flight=1)
-    watch.poll()
-    assert watch.interval_seconds == 5
+    assert poll_times(fake, store, Stop(20)) == [0, 5, 10, 15]
 
 
 def test_the_oldest_message_is_the_first_sent_task_that_no_worker_has_claimed(store: Store) -> None:

@@ -18,7 +18,7 @@ from core.errors import EnvironmentFault
 from core.run import Mode
 from core.settings import Settings
 from injector import injection
-from injector.injection import Request, require_space
+from injector.injection import Request, print_too_few_arrivals, require_space
 from testing.emulator import KEY, REGION, ROOT
 from testing.polling import until
 from testing.ports import free_port
@@ -158,6 +158,21 @@ def test_the_disk_of_a_storage_folder_that_does_not_exist_yet_is_checked(tmp_pat
     require_space(settings, request, 1)
     with pytest.raises(EnvironmentFault, match=r"^disk \("):
         require_space(settings, request, 10**15)
+
+
+@pytest.mark.parametrize(
+    ("mode", "count", "slots", "needed"),
+    [
+        (Mode.SUSTAINED, 12, 4, 60),
+        (Mode.SUSTAINED, 100, 32, 321),
+        (Mode.SUSTAINED, 60, 4, None),
+        (Mode.BURST, 8, 4, None),
+    ],
+)
+def test_a_sustained_run_with_too_few_videos_says_how_many_a_verdict_needs(mode, count, slots, needed):
+    said = []
+    print_too_few_arrivals(Request(count, 10**6, mode, 10.0, None, None, "full", None, ""), slots, said.append)
+    assert [line.split(" needs ")[1].split(" videos")[0] for line in said] == ([] if needed is None else [str(needed)])
 
 
 def test_a_warm_up_ends_before_the_measured_run_is_sent(injector):

@@ -1,4 +1,4 @@
-"""Reports name the limit that was imposed on the run. Opt-in: `pytest -m limits`, 10 minutes."""
+"""Reports name the limit that was imposed on the run. Opt-in: `pytest -m limits`, 20 minutes."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def base(tmp_path_factory):
     return copied_stack(tmp_path_factory.mktemp("limits"))
 
 
-@pytest.mark.parametrize("label", CASES)
-def test_the_limit_that_was_injected_is_named(base, label):
-    diagnosis = diagnose(CASES[label], base)
+@pytest.mark.parametrize("name", CASES)
+def test_the_limit_that_was_injected_is_named(base, name):
+    diagnosis, label = diagnose(CASES[name], base), CASES[name].label
     assert diagnosis.with_comparable.cause is label, diagnosis
     assert diagnosis.with_comparable.confidence in {"high", "medium"}, diagnosis
     assert diagnosis.alone.cause in {label, "unclear"}, diagnosis

@@ -7,7 +7,7 @@ from capacity.analysis.load_and_analyse import load_and_analyse
 from capacity.report.page import render_page
 from capacity.runs.sessions import reading
 from core.settings import Settings
-from tests.capacity.store import NO_SERVER, add_run, burst, open_store
+from tests.capacity.store import NO_SERVER, add_run, burst, open_store, slow_down
 
 SIZES = ("5MB", "10MB", "50MB", "100MB")
 SERVICE_SECONDS = {1: 5.0, 2: 5.2, 4: 6.0}
@@ -16,10 +16,7 @@ CELLS = [(size, slots) for size in SIZES for slots in SERVICE_SECONDS]
 
 @pytest.fixture(scope="module")
 def matrix(tmp_path_factory):
-    """Return the sessions of a store with the matrix.
-
-    The oldest run of the last cell ran on a slower machine.
-    """
+    """Return the sessions of a store with the matrix, whose run 100mb-c4-1 slowed down."""
     sessions = open_store(tmp_path_factory.mktemp("matrix") / "store.db")
     order = [(size, slots, repeat) for repeat in (1, 2, 3) for size, slots in CELLS]
     with sessions.begin() as session:
@@ -29,9 +26,8 @@ def matrix(tmp_path_factory):
                 slots, 16 if slots == 4 else 12, SERVICE_SECONDS[slots], 1e9 + 1000 * number, run_id
             )
             row.size_label = size
-            if run_id == "100mb-c4-1":
-                row.environment = row.environment | {"canary_before_seconds": 0.2, "canary_after_seconds": 0.3}
             add_run(session, row, start, end, slot=slot)
+        slow_down(session, "100mb-c4-1")
     return sessions
 
 

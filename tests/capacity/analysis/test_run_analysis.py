@@ -7,19 +7,22 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from sqlalchemy import update
 
 from capacity.analysis.baseline_costs import VideoCost, comparable_costs, usual_calibration_seconds
 from capacity.analysis.bottleneck_evidence import cell_evidence
 from capacity.analysis.measured_run import measure
 from capacity.analysis.run_analysis import analyse
 from capacity.diagnosis.bottleneck import Cause
+from capacity.estimators.littles_law import videos_present
 from capacity.estimators.stability import judge_stability
 from capacity.report.statements import bandwidth_limits, stability
 from capacity.runs.conditions import Conditions
 from capacity.runs.recorded_run import load_run
-from capacity.runs.resource_samples import Resources
-from core.models import RunRow
+from capacity.runs.resource_samples import AFTERMATH_SECONDS, SAMPLE_POINTS, Resources, sample_times
+from core.models import ExecutionRow, RunRow
 from core.run import Mode, RunStatus
+from core.video import Outcome, Reason
 from tests.capacity.result_rows import ELSEWHERE, row
 from tests.capacity.store import HOST, add_run, open_store, resources_of, run_row
 
@@ -60,7 +63,8 @@ def with_gauges(resources, **values):
 def test_without_samples_and_comparable_runs_only_the_runs_own_figures_are_known(recorded):
     analysis = cell(recorded, Resources(np.empty(0)))
     assert (analysis.cpu_utilisation, analysis.disk_utilisation, analysis.network_utilisation) == (None, None, None)
-    assert (analysis.efficiency, analysis.ffmpeg_slowdown, analysis.gain_up_to_here, analysis.oom_kills) == (None,) * 4
+    assert (analysis.efficiency, analysis.ffmpeg_slowdown, analysis.gain_up_to_here) == (None, None, None)
+    assert analysis.own_oom_kills == 0
     assert analysis.service_seconds == pytest.approx(4.0)
     assert analysis.ffmpeg_cores == pytest.approx(0.8 / 0.88)
 
@@ -71,6 +75,28 @@ def test_the_cpu_is_that_of_the_machine_by_samples_and_of_ffmpeg_under_a_quota(r
     # 2 slots of 4 s are half a video per second, at 3.2 CPU seconds each
     limited = cell(recorded, with_gauges(free, quota=1.7))
     assert (limited.cores, limited.cpu_utilisation) == (1.7, pytest.approx(0.5 * 3.2 / 1.7))
+
+
+def test_a_slot_that_is_idle_while_messages_wait_has_an_idle_gap(tmp_path):
+    """Two slots work for 4 s and then wait for 1 s, so a fifth of each cycle is idle."""
+    with open_store(tmp_path / "a.db").begin() as session:
+        start = np.repeat(np.arange(6) * 5.0, 2)
+        add_run(session, run_row(count=12), start, start + 4)
+        session.flush()
+        polled = load_run(session, session.get_one(RunRow, "r1"))
+    assert cell(polled, Resources(np.empty(0))).idle_gap_ratio == pytest.approx(0.2)
+
+
+def test_only_the_runs_own_executions_count_as_killed_for_lack_of_memory(tmp_path):
+    with open_store(tmp_path / "a.db").begin() as session:
+        for run_id in ("r1", "r2"):
+            add_run(session, run_row(run_id, count=12), START, START + 4)
+        killed = {"outcome": Outcome.RETRIED, "reason": Reason.OOM}
+        session.execute(update(ExecutionRow).where(ExecutionRow.run_id == "r2").values(killed))
+        session.flush()
+        ours, theirs = (load_run(session, session.get_one(RunRow, run_id)) for run_id in ("r1", "r2"))
+    resources = with_samples(ours, oom=1.0)
+    assert (cell(ours, resources).own_oom_kills, cell(theirs, resources).own_oom_kills) == (0, 12)
 
 
 def test_disk_time_adds_up_and_the_fuller_direction_of_the_storage_counts(recorded):
@@ -102,19 +128,53 @@ def test_one_slot_is_not_compared_with_itself(tmp_path):
     assert analysis.gain_from_here == pytest.approx(0.9)
 
 
-def test_cpu_of_other_processes_excludes_the_workers_and_the_hypervisor(recorded):
+def machine(started, ended, end, *, other=0.0, since=0.0, overhead=0.02):
+    """Return samples of a machine with two cores, by a grid of the reader, on which only our videos and `other` run.
+
+    A running video uses one core, which the workers' counter shows when it has ended. `overhead` is the workers' own.
+    """
+    times = sample_times(0.0, end)
+    busy = np.clip(times[:, None] - started, 0, ended - started).sum(axis=1) + (other + overhead) * times
+    ours = ((ended <= times[:, None]) * (ended - started)).sum(axis=1) + overhead * times
+    seen = np.where(times >= since, 1.0, np.nan)
+    return Resources(times, {"cores": 2.0 * seen, "cpu.user": busy * seen, "worker": ours * seen})
+
+
+def test_the_cpu_of_other_processes_is_what_the_workers_did_not_use():
+    started = np.repeat(np.arange(0.0, 60, 6.0), 2)
+    for other, ratio in ((0.0, 0.0), (0.4, 0.2)):
+        resources = machine(started, started + 6, 60.0, other=other)
+        assert resources.other_cpu_ratio(0, 60, started, started + 6) == pytest.approx(ratio, abs=0.002)
+
+
+def test_without_samples_of_the_machine_or_the_workers_the_cpu_of_others_is_unknown(recorded):
+    executions = recorded.executions
     window = (recorded.run.created_at, recorded.run.created_at + 60)
-    assert with_samples(recorded).other_cpu_ratio(*window) is None
-    assert with_samples(recorded, worker=1.5).other_cpu_ratio(*window) == pytest.approx(0.2)
-    assert with_samples(recorded, worker=2.5).other_cpu_ratio(*window) == 0.0
+    for resources in (Resources(np.empty(0)), with_samples(recorded)):
+        assert resources.other_cpu_ratio(*window, executions.started_at, executions.ended_at) is None
 
 
-def test_the_workers_cpu_that_is_counted_when_the_last_ffmpeg_has_ended_is_no_other_process(recorded):
-    resources = with_samples(recorded, worker=1.0)
-    resources.samples["worker"][-1] += 22.5
-    start, end = resources.times[0], resources.times[-2]
-    assert resources.during(start, end).other_cpu_ratio(start, end) > 0.2
-    assert resources.other_cpu_ratio(start, end) == pytest.approx(0.2)
+def test_samples_that_begin_late_do_not_turn_our_cpu_into_that_of_others():
+    """Prometheus was absent for the first 60 of 300 s: 18.5 % before."""
+    started = np.repeat(np.arange(0.0, 300, 6.0), 2)
+    resources = machine(started, started + 6, 300.0, since=60.0)
+    assert resources.other_cpu_ratio(0, 300, started, started + 6) == pytest.approx(0.0, abs=0.002)
+
+
+def test_long_videos_that_end_between_two_samples_are_not_other_processes():
+    """80 minutes of 601 s videos, one sample every 16 s: 12.4 % before, because the last videos were missing."""
+    started = np.repeat(601.0 * np.arange(8), 2)
+    for since in (0.0, 300.0):
+        resources = machine(started, started + 601, 4808.0, since=since)
+        assert resources.other_cpu_ratio(0, 4808, started, started + 601) == pytest.approx(0.0, abs=0.002)
+
+
+def test_the_last_sample_is_some_seconds_after_the_run():
+    """The workers' counter shows the last videos only then."""
+    for end in (60.0, 300.0, 4800.0, 4803.3):
+        times = sample_times(0.0, end)
+        assert (times[0], times[-1]) == (0.0, pytest.approx(end + AFTERMATH_SECONDS))
+        assert times.size <= SAMPLE_POINTS + 7
 
 
 def test_the_clock_is_read_from_the_quickest_answer_of_the_farthest_node():
@@ -127,11 +187,88 @@ def test_the_clock_is_read_from_the_quickest_answer_of_the_farthest_node():
 
 def test_conditions_of_the_run_become_warnings(recorded):
     run = recorded.run
-    run.environment = {**run.environment, "canary_before_seconds": 0.20, "canary_after_seconds": 0.22}
+    run.environment = {**run.environment, "canary_before_seconds": 0.20, "canary_after_seconds": 0.23}
     samples = with_gauges(with_samples(recorded, worker=1.5), clock_ahead=0.4, clock_behind=0.01)
     analysis = analyse(measure(recorded), samples, usual_calibration_seconds=0.20)
     assert [warning.name for warning in analysis.warnings] == ["canary_changed", "clock_offset", "other_processes"]
     assert analysis.bottleneck.cause is Cause.CPU
+
+
+def with_readings(recorded, share=1.0):
+    """Return a sample per second of a queue that is read every 0.7 s and counts `share` of the messages."""
+    times = recorded.run.created_at + np.arange(30.0)
+    read_at = recorded.run.created_at + 0.7 * np.floor(np.arange(30.0) / 0.7)
+    present = videos_present(recorded.uploaded_at, recorded.updated_at, read_at)
+    return Resources(times, {"messages": share * present, "messages_read_at": read_at})
+
+
+def test_each_reading_of_the_queue_counts_once_by_its_own_time():
+    samples = {
+        "messages": np.array([np.nan, 3, 3, 2, 5]),
+        "messages_read_at": np.array([np.nan, 1.2, 1.2, 3.1, np.nan]),
+    }
+    readings = Resources(np.arange(5.0), samples).queue_readings(1.0, 4.0)
+    assert (readings.at.tolist(), readings.messages.tolist()) == ([1.2, 3.1], [3.0, 2.0])
+    assert Resources(np.arange(5.0), samples).queue_readings(2.0, 4.0).at.tolist() == [3.1]
+    undated = Resources(np.arange(5.0), {"messages": np.ones(5)}).queue_readings(0.0, 4.0)
+    assert undated.at.size == 0
+
+
+def test_littles_law_compares_the_readings_with_the_records(recorded):
+    assert analyse(measure(recorded), with_readings(recorded)).little.excess == 0.0
+    more = analyse(measure(recorded), with_readings(recorded, share=1.2))
+    assert [warning.name for warning in more.warnings] == ["littles_law"]
+
+
+def test_littles_law_is_unknown_for_a_burst_that_stopped_early(recorded):
+    """The queue counted the cancelled videos until then, and their records are gone."""
+    recorded.run.environment = recorded.run.environment | {"asked_count": 24}
+    analysis = analyse(measure(recorded), with_readings(recorded, share=2.0))
+    assert (analysis.little.agreement, analysis.warnings) == ("unknown", ())
+
+
+def test_the_limit_is_wider_where_the_counters_of_aws_may_be_late(recorded):
+    recorded.run.environment = recorded.run.environment | {"stack": "aws"}
+    assert analyse(measure(recorded), with_readings(recorded)).little.limit > 0.5
+
+
+def analysed_run(tmp_path, start, end, slot, uploaded=None):
+    """Return the analysis of a burst on two slots, with its times in seconds after its creation."""
+    with open_store(tmp_path / "times.db").begin() as session:
+        add_run(session, run_row(count=len(start)), start, end, uploaded=uploaded, slot=slot)
+        return analyse(measure(load_run(session, session.get_one(RunRow, "r1"))), Resources(np.empty(0)))
+
+
+@pytest.mark.parametrize(
+    ("start", "seconds", "slot"),
+    [
+        pytest.param([0, 0, 4, 5, 8, 9], [4, 12, 4, 4, 4, 4], [0, 1, 0, 2, 0, 2], id="a killed worker is replaced"),
+        pytest.param([0, 0, 4, 4, 8, 8], [4] * 6, [0] * 6, id="two threads of one process"),
+        pytest.param([0, 0, 2, 2, 4, 4, 6, 6], [4] * 8, [0, 1, 2, 3, 0, 1, 2, 3], id="a worker joins"),
+    ],
+)
+def test_slots_that_are_not_as_declared_are_no_clock_skew(tmp_path, start, seconds, slot):
+    warnings = analysed_run(tmp_path, start, np.add(start, seconds), slot).warnings
+    assert "clock_skew" not in [warning.name for warning in warnings]
+
+
+@pytest.mark.parametrize(
+    ("early_seconds", "executions"),
+    [pytest.param(0.5, 1, id="starts before its upload"), pytest.param(0.04, 0, id="within the clocks' resolution")],
+)
+def test_a_video_that_starts_before_its_upload_is_clock_skew(tmp_path, early_seconds, executions):
+    """S of -0.50 s was printed without a warning."""
+    start = np.array([0.0, 0.0, 4.0, 4.0])
+    uploaded = [-1.0, -1.0, -1.0, 4.0 + early_seconds]
+    warnings = analysed_run(tmp_path, start, start + 0.2, [0, 1, 0, 1], uploaded).warnings
+    found = [warning.evidence.values["executions"] for warning in warnings if warning.name == "clock_skew"]
+    assert sum(found) == executions
+
+
+def test_an_execution_that_ends_before_its_start_is_clock_skew(tmp_path):
+    start = np.array([0.0, 0.0, 4.0, 4.0])
+    warnings = analysed_run(tmp_path, start, np.add(start, [4, 4, 4, -1]), [0, 1, 0, 1], [-9.0] * 4).warnings
+    assert "clock_skew" in [warning.name for warning in warnings]
 
 
 COST = VideoCost(1, 10.0, STAGES, 1.0)
@@ -181,8 +318,8 @@ def test_the_report_distinguishes_workers_that_do_not_fetch_from_workers_that_ca
     sent = np.arange(120) * 6.0
     half_started = np.where(np.arange(120) % 2 == 0, sent, np.nan)
     analysis = analyse(measure(recorded), Resources(np.empty(0)))
-    idle = replace(analysis, stability=judge_stability(sent, half_started, np.full(60, 5.0), 4))
-    full = replace(analysis, stability=judge_stability(sent, half_started, np.full(60, 30.0), 4))
+    idle = replace(analysis, stability=judge_stability(sent, half_started, np.full(60, 5.0), np.full(60, 5.0), 4))
+    full = replace(analysis, stability=judge_stability(sent, half_started, np.full(60, 30.0), np.full(60, 30.0), 4))
     assert stability(idle, "en").endswith("; it grows with slots free: the workers do not fetch")
     assert stability(full, "en").endswith(" arrivals of 60 needed")
 

@@ -9,9 +9,8 @@ from capacity.__main__ import main
 from capacity.experiments.matrix_plan import MatrixPlan, PlannedRun
 from core.models import RunRow
 from core.run import RunStatus
-from tests.capacity.store import HOST, burst, record_bursts
+from tests.capacity.store import burst, record_bursts, slow_down
 
-SLOWED = {"host": HOST, "ffmpeg": "5.1", "celery": "5.7", "canary_before_seconds": 0.2, "canary_after_seconds": 0.3}
 PLAN = MatrixPlan(("5MB",), (1, 2), ("burst",), count=12, repeats=2, rate_per_minute=10.0)
 MATRIX = ("matrix", "--sizes", "5MB", "--concurrencies", "1,2", "--modes", "burst", "--count", "12", "--repeats", "2")
 
@@ -43,7 +42,9 @@ def test_a_plan_lists_the_remaining_runs_and_does_not_change_the_run_of_a_dead_i
 def test_the_printed_table_is_the_written_one_without_the_invalid_run(environment, sessions):
     for slots in (1, 2):
         leave(sessions, slots, 1)
-    leave(sessions, 1, 2, seconds=9.0, environment=SLOWED)
+    leave(sessions, 1, 2, seconds=9.0)
+    with sessions.begin() as session:
+        slow_down(session, "c1-2")
     leave(sessions, 2, 2, seconds=5.5)
     shown = ask(environment)
     written = Path(environment["AFORO_RESULTS_PATH"], "table.md").read_text("utf-8")

@@ -70,7 +70,7 @@ FEW_SLOTS = CellEvidence(
         (SLOW_STORAGE, Cause.NETWORK),
         (ONE_THREAD, Cause.SINGLE_THREAD),
         (FEW_SLOTS, Cause.SLOTS),
-        (CellEvidence(oom_kills=1), Cause.MEMORY),
+        (CellEvidence(own_oom_kills=1), Cause.MEMORY),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -95,9 +95,9 @@ def test_a_clearly_busiest_resource_is_named_even_without_other_criteria():
     assert (verdict.cause, verdict.confidence) == (Cause.CPU, Confidence.HIGH)
 
 
-def test_throttling_on_a_full_machine_is_not_attributed_to_the_quota():
+def test_a_quota_that_is_used_up_is_named_on_a_full_machine_too():
     cell = CellEvidence(throttled_period_ratio=0.3, host_idle_ratio=0.02, cpu_utilisation=0.98, cpu_pressure_some=0.5)
-    assert find_bottleneck(cell).cause is not Cause.CPU_QUOTA
+    assert find_bottleneck(cell).cause is Cause.CPU_QUOTA
 
 
 def test_a_throttled_ffmpeg_on_a_machine_full_of_other_processes_is_not_called_single_threaded():
@@ -242,3 +242,106 @@ def test_slots_that_wait_for_a_distant_storage_are_too_few_not_a_full_network():
 def test_copies_within_a_local_filesystem_are_no_network():
     cell = replace(SLOW_STORAGE, has_remote_storage=False, network_utilisation=None)
     assert find_bottleneck(cell).cause is not Cause.NETWORK
+
+
+IDLE = {"cpu_utilisation": 0.3, "ffmpeg_slowdown": 1.03, "ffmpeg_cores": 1.1, **QUIET}
+SLOW_DATABASE = CellEvidence(
+    efficiency=0.45,
+    gain_up_to_here=0.05,
+    stage_seconds={"download": 0.6, "transcode": 6.0, "upload": 0.6, "db": 4.8},
+    stage_slowdown={"db": 6.0},
+    service_seconds=12.0,
+    **IDLE,
+)
+NFS = CellEvidence(
+    efficiency=0.40,
+    disk_utilisation=0.02,
+    has_remote_storage=False,
+    stage_seconds={"download": 26.0, "transcode": 17.0, "upload": 6.5},
+    stage_slowdown={"download": 4.6, "upload": 4.2},
+    service_seconds=50.0,
+    **IDLE,
+)
+POLL_GAP = replace(ONE_THREAD, efficiency=0.95, idle_gap_ratio=0.7)
+
+
+@pytest.mark.parametrize(
+    ("cell", "cause"),
+    [
+        (SLOW_DATABASE, Cause.DATABASE),
+        (NFS, Cause.NETWORK),
+        (POLL_GAP, Cause.QUEUE_POLLING),
+        (replace(QUOTA, throttled_period_ratio=0.92, host_idle_ratio=0.02), Cause.CPU_QUOTA),
+    ],
+    ids=["database", "nfs", "poll gap", "quota on a full host"],
+)
+def test_no_verdict_says_the_opposite_of_the_truth(cell, cause):
+    """The cases of issue 13, each called too few slots, single-threaded ffmpeg or CPU before."""
+    assert (find_bottleneck(cell).cause, find_bottleneck(cell).confidence) == (cause, Confidence.HIGH)
+
+
+def test_a_foreign_oom_kill_is_no_lack_of_memory():
+    assert find_bottleneck(replace(CPU_BOUND, own_oom_kills=0)).cause is Cause.CPU
+    assert find_bottleneck(replace(CPU_BOUND, own_oom_kills=1)).cause is Cause.MEMORY
+
+
+def test_swap_that_fills_the_disk_is_a_lack_of_memory():
+    cell = replace(SLOW_DISK, memory_pressure_full=0.3, swapped_in_bytes=9e9)
+    assert (find_bottleneck(cell).cause, find_bottleneck(cell).confidence) == (Cause.MEMORY, Confidence.HIGH)
+    assert find_bottleneck(replace(SLOW_DISK, memory_pressure_full=0.03, swapped_in_bytes=3e7)).cause is Cause.DISK
+
+
+@pytest.mark.parametrize("scaling", [{"efficiency": 0.74}, {"gain_up_to_here": 0.24}, {"gain_from_here": 0.24}])
+@pytest.mark.parametrize("cell", [FEW_SLOTS, ONE_THREAD], ids=["slots", "single thread"])
+def test_slots_that_added_little_throughput_are_not_too_few(cell, scaling):
+    verdict = find_bottleneck(replace(cell, **scaling))
+    assert verdict.cause not in {Cause.SLOTS, Cause.SINGLE_THREAD}
+    vetoed = next(candidate for candidate in verdict.candidates if candidate.cause is Cause.SLOTS)
+    assert [measured.limit for measured in vetoed.against] in ([0.75], [0.25])
+
+
+def test_a_gain_from_here_outweighs_a_small_gain_up_to_here():
+    assert find_bottleneck(replace(FEW_SLOTS, gain_up_to_here=0.1, gain_from_here=0.9)).cause is Cause.SLOTS
+
+
+def test_a_slower_database_that_explains_little_of_the_loss_is_not_the_cause_with_high_confidence():
+    cell = replace(SLOW_DATABASE, efficiency=0.2, stage_slowdown={"db": 1.5})
+    assert find_bottleneck(cell).confidence is not Confidence.HIGH
+
+
+def test_two_causes_at_once_are_no_certainty():
+    """Slots in step: the line is full while they download, the cores while they compute."""
+    cell = CellEvidence(
+        efficiency=0.52,
+        gain_up_to_here=0.04,
+        cpu_utilisation=0.52,
+        cpu_pressure_some=0.24,
+        ffmpeg_slowdown=1.9,
+        cpu_work_slowdown=1.04,
+        network_utilisation=0.45,
+        stage_seconds={"download": 12.0, "transcode": 20.0, "upload": 6.0},
+        stage_slowdown={"download": 1.9, "upload": 1.9},
+        service_seconds=38.2,
+    )
+    assert (find_bottleneck(cell).cause, find_bottleneck(cell).confidence) == (Cause.NETWORK, Confidence.MEDIUM)
+
+
+def test_waits_of_a_filer_are_not_those_of_the_local_disk():
+    cell = replace(NFS, io_pressure_some=0.6, io_pressure_full=0.3)
+    assert find_bottleneck(cell).cause is Cause.NETWORK
+
+
+def test_throttling_at_the_start_of_ffmpeg_does_not_limit_a_cell_that_scales():
+    cell = replace(FEW_SLOTS, gain_from_here=0.8, throttled_period_ratio=0.3, host_idle_ratio=0.6)
+    assert find_bottleneck(cell).cause is Cause.SLOTS
+
+
+def test_one_slot_that_waits_for_its_disk_a_third_of_the_time_does_not_fill_it():
+    """All work stops whenever the only slot waits, so the pressure says nothing about a second slot."""
+    cell = replace(SLOW_DISK, efficiency=None, ffmpeg_slowdown=None, ffmpeg_cores_ratio=None, disk_utilisation=0.3)
+    assert find_bottleneck(replace(cell, io_pressure_full=0.3)).cause is Cause.UNCLEAR
+    assert find_bottleneck(replace(cell, io_pressure_full=0.5)).cause is Cause.DISK
+
+
+def test_a_resource_does_not_limit_a_cell_that_gains_half_from_twice_the_slots():
+    assert find_bottleneck(replace(SLOW_DISK, efficiency=0.9, gain_from_here=0.5)).cause is not Cause.DISK

@@ -36,6 +36,14 @@ def test_a_search_starts_with_a_burst():
     assert next_step(RateSearch()) == SearchStep(Mode.BURST, 24)
 
 
+def test_many_slots_get_enough_videos_for_a_verdict():
+    search = advance(RateSearch(), StepResult(SearchStep(Mode.BURST, 24), 60.0, capacity_per_minute=10.0, slots=32))
+    step = next_step(search)
+    assert step.videos == 321
+    doubtful = advance(search, StepResult(step, 60.0, verdict=Stability.INCONCLUSIVE))
+    assert next_step(doubtful) == SearchStep(Mode.SUSTAINED, 642, step.rate_per_minute)
+
+
 def test_one_stable_run_at_095_ends_it():
     search, rates = explore(limited_to(10.0))
     assert rates == [9.5]

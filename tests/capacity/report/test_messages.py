@@ -10,6 +10,7 @@ from capacity.commands.compare import _verdict
 from capacity.diagnosis.bottleneck import Cause, Confidence
 from capacity.diagnosis.criteria import Measurement, Quantity, at_least
 from capacity.diagnosis.data_quality import Problem
+from capacity.diagnosis.next_steps import advice
 from capacity.diagnosis.validity import Level, Validity
 from capacity.estimators.comparison import Comparison, Gate
 from capacity.estimators.interval import Interval
@@ -41,6 +42,7 @@ def test_every_code_has_its_sentence():
         assert set(sentences) == set(codes)
     assert set(QUANTITIES) == set(Quantity)
     assert set(CAUSE_NAMES) == set(Cause)
+    assert all(advice(cause).next_step for cause in Cause)
     assert set(CONFIDENCE_NAMES) == set(Confidence)
     assert set(VALIDITY_REASON_NAMES) == {problem.value for problem in Problem}
     assert set(VALIDITY_NAMES) == {level.value for level in Level}

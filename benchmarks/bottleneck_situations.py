@@ -1,0 +1,95 @@
+"""Compare the diagnosis with the labels of the described situations, and print the confusion table.
+
+Takes a second, needs no other program.
+
+    PYTHONPATH=. .venv/bin/python benchmarks/bottleneck_situations.py
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from capacity.diagnosis.bottleneck import BottleneckVerdict, Cause, CellEvidence, Confidence, find_bottleneck
+
+SITUATIONS = Path(__file__).with_suffix(".toml")
+
+
+@dataclass(frozen=True)
+class Situation:
+    """A described situation: its measurements, its label, and other verdicts that are acceptable."""
+
+    name: str
+    label: str
+    also: frozenset[str]
+    given: CellEvidence
+
+    def judge(self) -> Judged:
+        """Return the verdict on the measurements."""
+        return Judged(self, find_bottleneck(self.given))
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A situation with the verdict on it."""
+
+    situation: Situation
+    verdict: BottleneckVerdict
+
+    @property
+    def is_right(self) -> bool:
+        """Return True if the verdict is the label, or an acceptable one.
+
+        Where the measurements cannot decide, high confidence is wrong.
+        """
+        cause, label = self.verdict.cause, self.situation.label
+        if label == Cause.UNCLEAR and cause is not Cause.UNCLEAR and self.verdict.confidence is Confidence.HIGH:
+            return False
+        return cause == label or cause in self.situation.also
+
+    @property
+    def is_confidently_wrong(self) -> bool:
+        """Return True if the verdict is wrong with high confidence: it sends its reader the wrong way."""
+        return not self.is_right and self.verdict.confidence is Confidence.HIGH
+
+
+def read_situations(path: Path = SITUATIONS) -> list[Situation]:
+    """Read the described situations. Inputs that the diagnosis does not know are left out."""
+    known = {field.name for field in fields(CellEvidence)}
+    return [_situation(entry, known) for entry in tomllib.loads(path.read_text(encoding="utf-8"))["situation"]]
+
+
+def _situation(entry: Mapping[str, Any], known: set[str]) -> Situation:
+    given = {name: value for name, value in entry["given"].items() if name in known}
+    return Situation(entry["name"], entry["label"], frozenset(entry.get("also", ())), CellEvidence(**given))
+
+
+def main() -> None:
+    """Print the wrong verdicts, the confusion table and the score."""
+    judged = [situation.judge() for situation in read_situations()]
+    wrong = [each for each in judged if not each.is_right]
+    for each in wrong:
+        mark = "CONFIDENTLY WRONG" if each.is_confidently_wrong else "wrong"
+        verdict = each.verdict
+        print(f"{mark}: {each.situation.name}: {each.situation.label} called {verdict.cause} ({verdict.confidence})")
+    print(f"\n{confusion_table(judged)}\n")
+    confident = sum(each.is_confidently_wrong for each in judged)
+    right = len(judged) - len(wrong)
+    print(f"right {right} of {len(judged)} ({right / len(judged):.0%}); wrong with high confidence {confident}")
+
+
+def confusion_table(judged: list[Judged]) -> str:
+    """Return the verdicts by label as a Markdown table; an acceptable verdict counts as its label."""
+    cells = Counter((j.situation.label, j.situation.label if j.is_right else j.verdict.cause) for j in judged)
+    causes = sorted({str(cause) for pair in cells for cause in pair})
+    rows = [[label, *(str(cells[label, cause] or "") for cause in causes)] for label in causes]
+    header = ["Label \\ verdict", *causes]
+    return "\n".join("| " + " | ".join(row) + " |" for row in (header, ["---"] * len(header), *rows))
+
+
+if __name__ == "__main__":
+    main()

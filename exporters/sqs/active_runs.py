@@ -1,0 +1,36 @@
+"""Check for an active run in our database, of any app and on any queue."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from exporters.db.reader import Database
+from exporters.exposition import Clock
+from exporters.time_limited_call import TimeLimitedCall
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class ActiveRuns:
+    """Active runs of our database. While it does not answer, no run counts as active."""
+
+    database: Database
+    timeout_seconds: float
+    clock: Clock
+
+    def __post_init__(self) -> None:
+        self._call = TimeLimitedCall(self._read, "active runs")
+
+    def exist(self) -> bool:
+        """Return True if a run is active."""
+        try:
+            return self._call.result(self.timeout_seconds)
+        except Exception as error:  # the collector of the oldest message reports the database's state
+            log.debug("active runs: %s: %s", type(error).__name__, error)
+            return False
+
+    def _read(self) -> bool:
+        with self.database.snapshot(self.timeout_seconds) as reader:
+            return reader.has_active_run(self.clock())
