@@ -72,9 +72,8 @@ def is_close(answer: float, true: float) -> bool:
 def main(seeds: int, arrivals: int) -> int:
     """Print the share of cases within 20 % per kind of arrivals. Return the number of lines outside the claim."""
     outside = 0
-    print(
-        f"reference: median of {seeds} simulations of {arrivals:,} arrivals; seeds of the answers {SEEDS.start} to {SEEDS[-1]}"
-    )
+    seeded = f"seeds of the answers {SEEDS.start} to {SEEDS[-1]}"
+    print(f"reference: median of {seeds} simulations of {arrivals:,} arrivals; {seeded}")
     print(f"slots {SLOTS}, utilisation {UTILISATIONS}, CV of the service time {SERVICE_CVS}")
     print("arrivals       cases  claimed  simulation within 20 %  formula within 20 %")
     for name in ARRIVALS:
