@@ -235,8 +235,9 @@ def _sizing(planned: WorkerPlan, lang: Language) -> Iterator[LabelledValue]:
     yield Text("capacidad", "capacity"), f"{number(planned.capacity_per_minute, lang, 1)} videos/min"
     yield Text("llegadas", "arrivals"), _arrivals(planned.demand, lang)
     yield Text("espera p95, simulada", "wait p95, simulated"), _simulated(planned, lang)
-    formula = f"{number(planned.forecast.wait_p95_seconds, lang, 1)} s"
-    yield Text("comprobación, fórmula", "check, by formula"), formula
+    if planned.demand.batch == 1 or planned.simulated is None:  # the formula does not know the wait within a batch
+        formula = f"{number(planned.forecast.wait_p95_seconds, lang, 1)} s"
+        yield Text("comprobación, fórmula", "check, by formula"), formula
     yield Text("KEDA queueLength", "KEDA queueLength"), str(planned.keda_queue_length)
 
 

@@ -195,6 +195,7 @@ def test_the_requests_of_idle_workers_are_in_the_plan():
 def test_a_plan_for_batches_says_so():
     output = run("--demand", "10/min", "--service", "30s", "--batch", "10", "--lang", "en").output
     assert "in batches of 10, random (Poisson)" in output
+    assert "check, by formula" not in output
 
 
 def test_plan_as_json_at_internet_scale():
