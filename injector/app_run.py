@@ -77,7 +77,7 @@ def prepare_app_run(settings: Settings, app: AppFile, request: Request, say: Say
     }
     row.executions_missed = 0 if fleet.is_measured else None
     folder = run_folder(settings.results.path, run_id)
-    sender = AppSender(
+    maker = AppSender(
         app,
         make_celery(settings, url),
         Sender(client, url),
@@ -87,7 +87,7 @@ def prepare_app_run(settings: Settings, app: AppFile, request: Request, say: Say
         request.user_id,
         table,
     )
-    return Injection(settings, request, run_id, source, sessions, sender, row)
+    return Injection(settings, request, run_id, source, sessions, maker, row)
 
 
 def require_other_database(settings: Settings, app: AppFile) -> None:

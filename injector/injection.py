@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
@@ -29,12 +29,10 @@ from core.settings import Settings
 from core.size import size_label
 from core.storage import ObjectMissing, Storage, describe, open_storage
 from injector.input_video import MediaFile, inspect_file, make_video
+from injector.parallel_sender import BatchMaker, ParallelSender
 from injector.schedule import Schedule
-from injector.senders import NewVideo, VideoSender, write_tasks_log
+from injector.senders import BATCH_SIZE, NewVideo, Sender, VideoSender, write_tasks_log
 from injector.worker_fleet import WorkerFleet, read_fleet
-
-if TYPE_CHECKING:
-    from types_boto3_sqs.client import SQSClient
 
 #: number of the PostgreSQL advisory lock under which a run starts; unique in our database
 START_LOCK = 0xAF0120
@@ -76,21 +74,6 @@ class Source:
     origin: str
 
 
-class RecordingSender(Protocol):
-    """Sender that records each video before it sends the video's task."""
-
-    @property
-    def client(self) -> SQSClient:
-        """Return the client of SQS."""
-
-    @property
-    def queue_url(self) -> str:
-        """Return the URL of the queue."""
-
-    def record_and_send(self, videos: Sequence[NewVideo]) -> list[str]:
-        """Record and send `videos`, and return their task ids."""
-
-
 @dataclass(frozen=True)
 class Injection:
     """A prepared run: its input is checked and stored, and no task has been sent."""
@@ -100,7 +83,7 @@ class Injection:
     run_id: str
     source: Source
     sessions: Sessions
-    sender: RecordingSender
+    maker: BatchMaker
     row: RunRow
 
     @classmethod
@@ -130,8 +113,8 @@ class Injection:
             "dead_letters_before": sqs_queue.dead_letter_depth(client, queue),
             "is_warm": request.warmup,
         }
-        sender = VideoSender(make_celery(settings, url), client, url, sessions)
-        return cls(settings, request, run_id, source, sessions, sender, row)
+        maker = VideoSender(make_celery(settings, url), Sender(client, url), sessions)
+        return cls(settings, request, run_id, source, sessions, maker, row)
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
@@ -154,10 +137,12 @@ class Injection:
         log = new_tasks_log(self.settings.results.path)
         started_at = time.time()
         self._set(status=RunStatus.RUNNING, started_at=started_at, heartbeat_at=started_at, tasks_log=str(log))
-        with log.open("a", encoding="utf-8") as file:
-            for videos in self._batches(started_at):
-                write_tasks_log(self.sender.record_and_send(videos), file)
-                self._set(heartbeat_at=time.time())
+        with (
+            log.open("a", encoding="utf-8") as file,
+            ParallelSender(self.maker, self.run_id, partial(write_tasks_log, file=file)) as sender,
+        ):
+            for videos in paced(self._schedule, started_at, self._video, sender.rest):
+                sender.send(videos)
         return log
 
     def loss_watch(self) -> LossWatch | None:
@@ -167,7 +152,7 @@ class Injection:
         """
         if self.settings.app is not None:
             return None
-        sender, queue = self.sender, self.settings.queue
+        sender, queue = self.maker.sender, self.settings.queue
         look = partial(look_at, sender.client, sender.queue_url, self.sessions, self.run_id)
         return LossWatch(look, queue.visibility_timeout_seconds)
 
@@ -177,8 +162,9 @@ class Injection:
         with self.sessions() as session:
             return session.scalar(late)
 
-    def _batches(self, started_at: float) -> Iterator[list[NewVideo]]:
-        return paced(Schedule(self.request.count, self.request.rate_per_minute), started_at, self._video)
+    @property
+    def _schedule(self) -> Schedule:
+        return Schedule(self.request.count, self.request.rate_per_minute)
 
     def _video(self, sequence: int, intended_at: float | None) -> NewVideo:
         source, request = self.source, self.request
@@ -245,19 +231,25 @@ def print_too_few_arrivals(request: Request, slots: int, say: Callable[[str], No
         )
 
 
-def paced(schedule: Schedule, started_at: float, make: Callable[[int, float | None], Video]) -> Iterator[list[Video]]:
+def paced(
+    schedule: Schedule,
+    started_at: float,
+    make: Callable[[int, float | None], Video],
+    rest: Callable[[float], None],
+) -> Iterator[list[Video]]:
     """Yield the videos that are due by the schedule. A late send does not delay the next video.
 
-    The schedule starts at `started_at`, a time of the monotonic clock, not at the first call.
+    The schedule starts at `started_at`, in epoch seconds, not at the first call. `rest` waits at most the
+    seconds that it is given.
     """
     started, sent = time.monotonic() - (time.time() - started_at), 0
     while sent < schedule.count:
         due = schedule.due(sent, time.monotonic() - started)
         if due == 0:
-            time.sleep(max(0.0, min(0.5, schedule.intended_seconds(sent) - (time.monotonic() - started))))
+            rest(max(0.0, min(0.5, schedule.intended_seconds(sent) - (time.monotonic() - started))))
             continue
         paced = schedule.rate_per_minute is not None
-        batch = range(sent, sent + min(due, 10))
+        batch = range(sent, sent + min(due, BATCH_SIZE))
         yield [make(k, started_at + schedule.intended_seconds(k) if paced else None) for k in batch]
         sent = batch.stop
 

@@ -33,8 +33,8 @@ def warm_up(request: Request, slots: int, prepare: Callable[[Request], Injection
 
 def _await_empty_queue(injection: Injection) -> None:
     """Wait until SQS counts no message, so that the last messages of the warm-up are not taken for earlier work."""
-    deadline = time.monotonic() + LONGEST_COUNT_SECONDS
+    sender, deadline = injection.maker.sender, time.monotonic() + LONGEST_COUNT_SECONDS
     while time.monotonic() < deadline:
-        if not sqs_queue.read_attributes(injection.sender.client, injection.sender.queue_url).total:
+        if not sqs_queue.read_attributes(sender.client, sender.queue_url).total:
             return
         time.sleep(1)
