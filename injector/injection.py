@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +24,17 @@ from core.lost_videos import LossWatch, look_at
 from core.models import RunRow, VideoRow
 from core.queue_contract import Level, check_retention
 from core.results_folder import new_tasks_log, write_run_file
-from core.run import FINAL_STATUSES, Host, Mode, RunStatus, fewest_arrivals, new_run_id
+from core.run import (
+    FINAL_STATUSES,
+    SEED,
+    SHAPE,
+    Host,
+    Mode,
+    RunStatus,
+    fewest_arrivals,
+    has_constant_rate,
+    new_run_id,
+)
 from core.settings import Settings
 from core.size import size_label
 from core.storage import ObjectMissing, Storage, describe, open_storage
@@ -48,6 +58,7 @@ class Request:
     count: int
     size_bytes: int | None
     mode: Mode
+    #: mean rate of a sustained run
     rate_per_minute: float | None
     file: str | None
     user_id: str | None
@@ -61,6 +72,15 @@ class Request:
     assume_yes: bool = False
     #: process videos before the run, so that the slots are warm
     warmup: bool = False
+    #: load shape, the seed of its random arrivals, and its arrivals in seconds after the start
+    shape: str | None = None
+    seed: int | None = None
+    arrivals: Sequence[float] | None = None
+
+    @property
+    def schedule(self) -> Schedule:
+        """Return the schedule of the sends."""
+        return Schedule(self.count, self.rate_per_minute, self.arrivals)
 
 
 @dataclass(frozen=True)
@@ -141,7 +161,7 @@ class Injection:
             log.open("a", encoding="utf-8") as file,
             ParallelSender(self.maker, self.run_id, partial(write_tasks_log, file=file)) as sender,
         ):
-            for videos in paced(self._schedule, started_at, self._video, sender.rest):
+            for videos in paced(self.request.schedule, started_at, self._video, sender.rest):
                 sender.send(videos)
         return log
 
@@ -161,10 +181,6 @@ class Injection:
         late = select(func.max(VideoRow.uploaded_at - VideoRow.intended_at)).where(VideoRow.run_id == self.run_id)
         with self.sessions() as session:
             return session.scalar(late)
-
-    @property
-    def _schedule(self) -> Schedule:
-        return Schedule(self.request.count, self.request.rate_per_minute)
 
     def _video(self, sequence: int, intended_at: float | None) -> NewVideo:
         source, request = self.source, self.request
@@ -222,9 +238,11 @@ def print_leftovers(messages: int, say: Callable[[str], None]) -> None:
 
 
 def print_too_few_arrivals(request: Request, slots: int, say: Callable[[str], None]) -> None:
-    """Print a note if a sustained run has too few videos for a verdict on its stability."""
+    """Print a note if there will be no verdict on the stability of a sustained run."""
     needed = fewest_arrivals(slots)
-    if request.mode == Mode.SUSTAINED and request.count < needed:
+    if not has_constant_rate(request.shape):
+        say(f"note: the rate of {request.shape} changes during the run, so its stability is not judged")
+    elif request.mode == Mode.SUSTAINED and request.count < needed:
         say(
             f"note: COUNT={request.count} is too few to tell whether the queue is stable: "
             f"on {slots} slots a verdict needs {needed} videos, and more near the capacity"
@@ -337,7 +355,6 @@ def _remote_source(settings: Settings, storage: Storage, url: str) -> Source:
 
 def run_row(settings: Settings, run_id: str, request: Request, source: Source, fleet: WorkerFleet) -> RunRow:
     """Return the row of a run that has not started."""
-    schedule = Schedule(request.count, request.rate_per_minute)
     return RunRow(
         id=run_id,
         status=RunStatus.PREPARING,
@@ -350,7 +367,7 @@ def run_row(settings: Settings, run_id: str, request: Request, source: Source, f
         slots=fleet.slots,
         profile=request.profile,
         rate_per_minute=request.rate_per_minute,
-        window_seconds=schedule.window_seconds,
+        window_seconds=request.schedule.window_seconds,
         source=source.origin,
         source_sha256=source.sha256,
         source_seconds=source.seconds,
@@ -358,8 +375,13 @@ def run_row(settings: Settings, run_id: str, request: Request, source: Source, f
         created_at=time.time(),
         heartbeat_at=time.time(),
         note=request.note,
-        environment=_environment(settings, fleet),
+        environment=_environment(settings, fleet) | _shape(request),
     )
+
+
+def _shape(request: Request) -> dict[str, Any]:
+    """Return the load shape as stored in the run's row. Videos at equal intervals store none."""
+    return {key: value for key, value in ((SHAPE, request.shape), (SEED, request.seed)) if value is not None}
 
 
 def _environment(settings: Settings, fleet: WorkerFleet) -> dict[str, Any]:

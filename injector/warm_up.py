@@ -23,6 +23,7 @@ def warm_up(request: Request, slots: int, prepare: Callable[[Request], Injection
     say(f"warm-up: {count} videos")
     run_id = time.strftime(f"{WARM_UP}-%Y%m%d-%H%M%S", time.gmtime())
     videos = dataclasses.replace(request, mode=Mode.BURST, count=count, rate_per_minute=None, warmup=False)
+    videos = dataclasses.replace(videos, shape=None, seed=None, arrivals=None)
     injection = prepare(dataclasses.replace(videos, run_id=run_id, note=WARM_UP))
     with injection.recorded():
         injection.send()
