@@ -180,8 +180,8 @@ def arrivals_needed(cv: float, rho: float, slots: int) -> int | None:
 def offered_rate(sent_at: Floats, intended_at: Floats, target_per_minute: float) -> OfferedRate:
     """Return the offered rate and the lateness.
 
-    The rate is on target if it is that of the planned times. Random arrivals have another rate between the first and the
-    last of them than the requested one. If videos are sent late, the load generator limited the rate.
+    The rate is on target if it is that of the planned times. Between the first and the last of random
+    arrivals, the rate differs from the requested one. If videos are sent late, the load generator limited the rate.
     """
     interval = SECONDS_PER_MINUTE / target_per_minute
     planned = SECONDS_PER_MINUTE * _rate_per_second(np.sort(intended_at[np.isfinite(intended_at)]))

@@ -20,10 +20,11 @@ from tests.capacity.store import add_run, run_row
 COUNT, RATE = 240, 60.0
 
 
-def analysed(sessions, run_id, **environment):
+def analysed(sessions, run_id, created_at=1000.0, **environment):
     """Store and analyse a run of 240 arrivals per 240 s, each served at once by one of 8 slots in 1 s."""
     uploaded = np.sort(np.random.default_rng(5).random(COUNT) * COUNT)
-    row = run_row(run_id, count=COUNT, mode=Mode.SUSTAINED, rate=RATE, slots=8, environment=environment)
+    facts = dict(count=COUNT, mode=Mode.SUSTAINED, rate=RATE, slots=8, created_at=created_at)
+    row = run_row(run_id, **facts, environment=environment)
     with sessions.begin() as session:
         add_run(session, row, uploaded, uploaded + 1.0, uploaded=uploaded, slot=[k % 8 for k in range(COUNT)])
     with reading(sessions) as session:
@@ -40,7 +41,7 @@ def test_a_run_whose_rate_changes_has_no_verdict_on_stability_or_bottleneck_and_
 
 
 def test_poisson_arrivals_are_judged_and_need_more_arrivals_than_equal_intervals(sessions):
-    poisson = analysed(sessions, "poisson", shape="poisson", seed=7)
+    poisson = analysed(sessions, "poisson", 2000.0, shape="poisson", seed=7)
     equal = analysed(sessions, "equal")
     assert poisson.stability.verdict is equal.stability.verdict is Stability.STABLE
     assert poisson.row.rate_per_minute == RATE
@@ -49,8 +50,8 @@ def test_poisson_arrivals_are_judged_and_need_more_arrivals_than_equal_intervals
 
 
 def test_each_shape_is_a_cell_of_its_own_and_is_in_its_notes(sessions):
-    rows = [analysed(sessions, "a").row, analysed(sessions, "b", shape="poisson", seed=1).row]
-    rows.append(analysed(sessions, "c", shape="poisson", seed=2).row)  # another seed is the same cell
+    rows = [analysed(sessions, "a").row, analysed(sessions, "b", 2000.0, shape="poisson", seed=1).row]
+    rows.append(analysed(sessions, "c", 3000.0, shape="poisson", seed=2).row)  # another seed is the same cell
     assert [key_of(row).shape for row in rows] == ["", "poisson", "poisson"]
     equal, poisson = fill(rows)
     assert (len(equal.runs), len(poisson.runs)) == (1, 2)
