@@ -76,8 +76,10 @@ def test_integers_stay_integers_and_each_row_is_committed_before_its_message(rig
     task_ids = sent.send(12)
     assert sorted(sent.sqs.rows_at_call)[-1] == 12
     assert min(sent.sqs.rows_at_call) >= 10
-    headers, (args, kwargs, _embed) = sent.messages()[0]
-    assert (args, kwargs) == ([1, "/in/0.mp4"], {})
+    headers, (args, kwargs, _embed) = next(m for m in sent.messages() if m[0]["id"] == task_ids[0])
+    number = int(args[0])  # the two batches are sent at the same time
+    assert (args, kwargs) == ([number, f"/in/{number - 1}.mp4"], {})
+    assert sorted(body[0][0] for _, body in sent.messages()) == list(range(1, 13))
     assert (headers["task"], headers["id"], headers["root_id"]) == ("app.tasks.process_video", task_ids[0], task_ids[0])
     assert isinstance(headers["aforo_sent_at"], float)
 
