@@ -122,7 +122,7 @@ def headline(row: ResultRow, lang: Language, missing: Reason | None = None) -> s
 
 def _result(row: ResultRow, lang: Language, missing: Reason | None) -> str:
     size, slots = spaced(row.size_label), plural(row.slots, "slot", "slots")
-    if not has_constant_rate(row.conditions.shape):
+    if row.rate_per_minute is not None and not has_constant_rate(row.conditions.shape):
         x, shape = number(row.x, lang), row.conditions.shape
         return Text(
             f"{x} videos de {size} por minuto con {slots} y llegadas {shape}; la tasa cambia, así que no hay veredicto "
