@@ -27,12 +27,34 @@ LOCAL := $(if $(COMPOSE),deploy/compose/stack,$(PY) -m local)
 .PHONY: help setup setup-dev run-burst run-sustained up down status logs doctor app-file table report document import matrix search compare plan audit \
         usl clean test test-faults test-compose test-limits lint lint-python lint-prometheus lint-compose lint-kubernetes bundle wheel docs lock
 
+# Lines fit 80 columns: a long text continues under its first line.
+WRAP = function show(name, text, words, line, n, i) { n = split(text, words, " "); \
+  for (i = 1; i <= n; i++) { if (length(line " " words[i]) > 61) { printf "  %-16s%s\n", name, line; name = line = "" } line = line " " words[i] } \
+  printf "  %-16s%s\n", name, line }
+
 help: ## Show all verbs
-	@awk -F ':.*## ' '/^## /{print "\n" substr($$0, 4)} /^[a-z-]+:.*## /{printf "  %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
-	@echo
-	@echo 'APP=path/aforo.toml measures your own worker instead of the reference worker: docs/your-own-worker.md'
-	@echo 'Options: SIZE (50MB) COUNT (8) CONCURRENCY (2) RATE (10 per minute) SHAPE (equal intervals) SEED (1) TRACE FILE USER_ID PROFILE (full | showcase)'
-	@echo '         RUN_ID (generated) WARMUP=1 (unmeasured videos first) STACK (native | compose | aws) WORKERS (1) YES=1 (do not ask) ARGS (further words for the program)'
+	@awk -F ':.*## ' '$(WRAP) /^## /{print "\n" substr($$0, 4)} /^[a-z-]+:.*## /{show($$1, $$2)} \
+	  /^#: /{option[++n] = substr($$0, 4)} END{print "\nOptions"; for (k = 1; k <= n; k++) {split(option[k], o, " = "); show(o[1], o[2])}}' \
+	  $(firstword $(MAKEFILE_LIST))
+
+#: SIZE, COUNT = size (50MB) and number (8) of the videos
+#: CONCURRENCY = slots of the worker (2)
+#: RATE = videos per minute of a sustained run (10)
+#: SHAPE, SEED = poisson (seed 1), ramp:5-30, steps:5,10,20 or spike:5-60 per minute
+#: TRACE = send at the times of this CSV
+#: FILE, USER_ID = your own input file; user id stored with the videos
+#: PROFILE = encoding: full or showcase
+#: RUN_ID, WARMUP = id of the run (generated); 1 sends unmeasured videos first
+#: APP = your own worker, in place of ours: path/aforo.toml, see docs/your-own-worker.md
+#: STACK, WORKERS = native, compose or aws; number of workers (1)
+#: YES = 1 does not ask
+#: ARGS = further words for the program
+
+# The verb is data, as the options are.
+export MAKE_VERB := $(value MAKECMDGOALS)
+.DEFAULT:
+	@similar=$$(awk -F: '/^[a-z-]+:.*## / && index($$1, ENVIRON["MAKE_VERB"]) == 1 {printf "%smake %s", n++ ? ", " : "", $$1}' $(firstword $(MAKEFILE_LIST))); \
+	  printf 'error: make (%s); there is no such verb; use %s\n' "$$MAKE_VERB" "$${similar:-one of \`make help\`}" >&2; exit 2
 
 ## Measure
 run-burst: setup ## Measure a burst: SIZE=50MB COUNT=8 CONCURRENCY=2 [FILE= PROFILE= USER_ID= WARMUP=1]

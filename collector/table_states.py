@@ -40,7 +40,10 @@ FINAL = tuple(state.value for state in FINAL_STATES)
 
 @dataclass
 class TableStates:
-    """Reads the states of one app's open videos. All positions are in the database, so it may be lost at any time."""
+    """Reads the states of one app's open videos.
+
+    All positions are in the database, so this object may be lost at any time.
+    """
 
     settings: Settings
     app: AppFile

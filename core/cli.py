@@ -18,10 +18,12 @@ from sqlalchemy.exc import DBAPIError
 from core.aws import aws_fault
 from core.database import database_fault
 from core.errors import AforoError, ExitCode, UsageError, printable
+from core.plain_text import spell_missing_characters
 
 
 def run(command: click.Command, name: str, arguments: Sequence[str] | None = None) -> NoReturn:
     """Run `command` as program `name` and exit. For an expected error, the user sees no traceback."""
+    spell_missing_characters(sys.stdout, sys.stderr)
     try:
         code = command.main(args=arguments, prog_name=name, standalone_mode=False)
     except click.exceptions.Exit as end:

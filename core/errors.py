@@ -12,6 +12,7 @@ class ExitCode(IntEnum):
     RUN_FAILED = 1
     USAGE = 2
     ENVIRONMENT = 3
+    GOAL_MISSED = 4
     INTERRUPTED = 130
 
 
@@ -39,6 +40,12 @@ class EnvironmentFault(AforoError):
 
 class RunFailed(AforoError):
     """Error: a run did not end successfully."""
+
+
+class GoalMissed(AforoError):
+    """Error: a result does not meet a goal of the user, or that is unknown."""
+
+    exit_code = ExitCode.GOAL_MISSED
 
 
 def printable(value: object, limit: int = 80) -> str:

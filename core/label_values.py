@@ -23,6 +23,7 @@ def _of(kinds: Iterable[str]) -> tuple[str, ...]:
 #: Values by label.
 VALUES: dict[str, Values] = {
     **library.VALUES,
+    "app": "the app whose worker processed the run: that of its aforo.toml, or `aforo` for the reference worker",
     "bound": ("estimate", "lower", "upper"),
     "collector": ("db", "sqs", "waiting"),
     "concurrency": "slots of one node, as requested",
@@ -54,6 +55,8 @@ OF_FAMILY: dict[tuple[str, str], Values] = {
     ("aforo_run_validity_info", "validity"): ("valid", "indicative", "invalid"),
     ("aforo_run_validity_info", "reasons"): "codes of data-quality flags (docs/json.md), empty for a valid run",
     ("aforo_run_total_stage_seconds", "stage"): _of(Stage),
+    ("aforo_run_info", "queue"): "the queue SQS_QUEUE_NAME, which carries the tasks",
+    ("aforo_videos", "queue"): "the queue SQS_QUEUE_NAME, which carries the tasks",
     ("aforo_videos", "state"): (*_of(VideoState), "other"),
 }
 

@@ -56,7 +56,7 @@ RUN = (
         "aforo_run_info",
         G,
         "Always 1; the parameters of the run.",
-        ("run_id", "size", "concurrency", "slots", "mode", "profile"),
+        ("run_id", "size", "concurrency", "slots", "mode", "profile", "app", "queue"),
     ),
     Metric("aforo_run_status", G, "1 for the run's current status.", ("run_id", "status")),
     Metric("aforo_run_expected_videos", G, "Videos that the run injects in total.", ("run_id",)),
@@ -120,7 +120,7 @@ RUN = (
 )
 
 DATABASE = (
-    Metric("aforo_videos", G, "Videos of all runs by state.", ("state",)),
+    Metric("aforo_videos", G, "Videos of all runs by state.", ("queue", "state")),
     Metric("aforo_runs", G, "Runs by status.", ("status",)),
     Metric(
         "aforo_videos_oldest_waiting_timestamp_seconds",

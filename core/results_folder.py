@@ -13,6 +13,11 @@ def run_folder(results: Path, run_id: str) -> Path:
     return results / "runs" / run_id
 
 
+def archived_runs(results: Path) -> list[Path]:
+    """Return the folders of archived runs, oldest first."""
+    return sorted(file.parent for file in (results / "runs").glob("*/run.json"))
+
+
 def write_run_file(results: Path, run_id: str, facts: Mapping[str, object]) -> Path:
     """Write `results/runs/<run_id>/run.json`. Return the folder of the run."""
     folder = run_folder(results, run_id)

@@ -38,7 +38,8 @@ def db() -> None:
     """Serve exact values of the newest runs and sums over all runs (port AFORO_EXPORTER_DB_PORT)."""
     settings = Settings.from_process()
     table = VideosTable.of(settings.exporters)
-    source = DatabaseSource(open_database(settings.database.reading_url, table), settings.exporters)
+    database = open_database(settings.database.reading_url, table)
+    source = DatabaseSource(database, settings.exporters, settings.queue.name)
     port = settings.exporters.db_port
     _serve(settings, "db", [source], source.keep_building, port, "AFORO_EXPORTER_DB_PORT")
 

@@ -20,9 +20,15 @@ class Variable:
 
     name: str
     title: Text
-    query: str
+    query: Text | str
     #: Allows several values, and "all".
     multiple: bool = False
+    #: "All" means the listed values, not any value.
+    only_listed: bool = False
+    #: Text and value that are chosen first. Without them, Grafana chooses the first value.
+    default: tuple[Text, str] | None = None
+    #: A `query_result` has the shown text of each value in this label.
+    shown_label: str = ""
     #: Sorts descending: newest first, for values that start with a date.
     newest_first: bool = False
 

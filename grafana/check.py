@@ -16,10 +16,20 @@ Json = Mapping[str, Any]
 Problem = str
 
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
-UNITS = frozenset({"none", "s", "bytes", "Bps", "percentunit", "currencyUSD"})
+#: Grafana writes seconds from a minute on in minutes, and loses digits, so seconds are a text beside the axis.
+UNITS = frozenset({"none", "dthms", "bytes", "Bps", "percentunit", "currencyUSD"})
 TRANSFORMATIONS = frozenset(
-    {"joinByField", "organize", "sortBy", "filterFieldsByName", "convertFieldType", "groupingToMatrix"}
+    {"joinByField", "organize", "sortBy", "filterFieldsByName", "convertFieldType", "groupingToMatrix", "limit"}
 )
+#: Variables that choose among series, by the beginnings of the metric names that they apply to.
+FILTERS = {
+    "size": ("aforo_run_", "run_id"),
+    "mode": ("aforo_run_", "run_id"),
+    "app": ("aforo_run_", "run_id"),
+    "run_id": ("aforo_run_", "run_id"),
+    "instance": ("aforo_worker_", "aforo_node_", "instance"),
+    "queue": ("aforo_sqs_messages", "aforo_sqs_dead", "aforo_sqs_oldest", "aforo_sqs_last", "queue:"),
+}
 UID = re.compile(r"[a-z0-9-]{1,40}")
 #: Filled in by the import dialog only, not by provisioning.
 OF_THE_DIALOG = ("__inputs", "__requires", "id", "version")
@@ -81,7 +91,7 @@ def _words(board: Json) -> Iterator[Problem]:
         if "?" not in panel.get("description", ""):
             yield f"{title!r} has no question in its description"
         unit = panel.get("fieldConfig", {}).get("defaults", {}).get("unit", "")
-        if unit not in UNITS and not unit.startswith("suffix: "):
+        if unit not in UNITS:
             yield f"{title!r} has the unknown unit {unit!r}"
 
 
@@ -115,7 +125,7 @@ def _queries(board: Json) -> Iterator[Problem]:
             yield f"{panel.get('title')!r} has no query"
         if len(set(letters)) < len(letters):
             yield f"{panel.get('title')!r} uses a refId twice"
-        over_time = panel["type"] in OVER_TIME
+        over_time = panel["type"] in OVER_TIME or _has_sparkline(panel)
         modes = {(target.get("range"), target.get("instant")) for target in panel.get("targets", [])}
         if modes - {(over_time, not over_time)}:
             yield f"{panel.get('title')!r} must use {'range' if over_time else 'instant'} queries"
@@ -126,6 +136,83 @@ def _queries(board: Json) -> Iterator[Problem]:
         for name in COUNTED.findall(filled(expression.text)):
             if not name.endswith(COUNTERS):
                 yield f"{expression}: {name} is not a counter, so it has no rate"
+
+
+def _unknown_values(board: Json) -> Iterator[Problem]:
+    """Yield the places at which an absent value would look like a good one."""
+    for panel in panels(board):
+        title, defaults, options = panel.get("title"), panel["fieldConfig"]["defaults"], panel.get("options", {})
+        if not defaults.get("noValue"):
+            yield f"{title!r} has no words for the case without data"
+        if panel["type"] in {Kind.STAT, Kind.BARS}:
+            matches = [step["options"].get("match") for step in defaults.get("mappings", [])]
+            if "null+nan" not in matches:
+                yield f"{title!r} would colour an absent value like its lowest threshold"
+        if _has_sparkline(panel):
+            if not all(target["expr"].endswith(" or vector(NaN)") for target in panel["targets"]):
+                yield f"{title!r} would show the last value of an ended series as the current one"
+            if options.get("reduceOptions", {}).get("calcs") != ["last"]:
+                yield f"{title!r} would skip an absent last value"
+
+
+def _drawing(board: Json) -> Iterator[Problem]:
+    """Yield what Grafana would draw in a misleading way."""
+    for panel in panels(board):
+        title, fields, options = panel.get("title"), panel["fieldConfig"], panel.get("options", {})
+        custom = fields["defaults"].get("custom") or {}
+        if panel["type"] == Kind.BARS and not _bars_are_named(panel):
+            yield f"{title!r} would omit the name of a single bar"
+        if panel["type"] == Kind.SERIES and fields["defaults"].get("decimals") is not None:
+            yield f"{title!r} fixes the decimals of its axis"
+        is_stacked = "normal" in {options.get("stacking"), (custom.get("stacking") or {}).get("mode")}
+        if panel["type"] == Kind.SERIES and is_stacked and custom.get("lineWidth") != 0:
+            yield f"{title!r} would outline its areas in the colour of series that are 0"
+        if panel["type"] == Kind.CHART and is_stacked and options.get("showValue") != "never":
+            yield f"{title!r} would write the number of the last part on a whole stack"
+        if panel["type"] == Kind.CHART and not _has_override(panel, "byType", "string", "unit"):
+            yield f"{title!r} would write the unit of the values behind its categories"
+        if panel["type"] == Kind.STAT and not options.get("text", {}).get("valueSize"):
+            yield f"{title!r} would have a text size of its own"
+
+
+def _bars_are_named(panel: Json) -> bool:
+    """Return True if each bar has a configured name, or there are always several bars."""
+    return len(panel["targets"]) > 1 or bool(panel["fieldConfig"]["defaults"].get("displayName"))
+
+
+def _has_override(panel: Json, matcher: str, options: str, name: str) -> bool:
+    return any(
+        (each["matcher"]["id"], each["matcher"].get("options")) == (matcher, options)
+        and name in {each_property["id"] for each_property in each["properties"]}
+        for each in panel["fieldConfig"].get("overrides", [])
+    )
+
+
+def _has_sparkline(panel: Json) -> bool:
+    return bool(panel["type"] == Kind.STAT and panel.get("options", {}).get("graphMode") == "area")
+
+
+def _placement(board: Json) -> Iterator[Problem]:
+    for part in (*board["links"], *board["annotations"]["list"]):
+        if "placement" in part:
+            yield f"{part.get('title') or part.get('name')!r} has a placement, so Grafana 12 does not draw it"
+
+
+def _ignored_variables(board: Json) -> Iterator[Problem]:
+    """Yield the queries that ignore a variable of the dashboard, although it chooses among their series."""
+    names = {variable["name"] for variable in board["templating"]["list"]}
+    chosen = {name: FILTERS[name] for name in names & FILTERS.keys()}
+    if "queue" in names and "instance" not in names:
+        chosen["queue"] += FILTERS["instance"]
+    for expression in expressions(board):
+        try:
+            read = metric_names(expression.text)
+        except ValueError:
+            continue  # `_unknown_metrics` says it
+        named = variables_of(expression.text)
+        for name, beginnings in chosen.items():
+            if name not in named and any(metric.startswith(beginnings) for metric in read):
+                yield f"{expression}: it ignores the variable ${name}"
 
 
 def _unknown_metrics(board: Json, metrics: Collection[str]) -> Iterator[Problem]:
@@ -148,8 +235,13 @@ def _broken_links(board: Json, uids: Collection[str]) -> Iterator[Problem]:
                 if "${datasource:queryparam}" not in chosen.split("&"):
                     yield f"{panel.get('title')!r} links to {target!r} without the chosen data source"
     yield from (
-        f"link {link['title']!r} drops the chosen variables" for link in board["links"] if not link.get("includeVars")
+        f"link {link['title']!r} drops the chosen variables"
+        for link in board["links"]
+        if link["type"] == "dashboards" and not link.get("includeVars")
     )
 
 
-CHECKS: tuple[Callable[[Json], Iterator[Problem]], ...] = (_identity, _ids, _grid, _words, _kinds, _sources, _queries)
+CHECKS: tuple[Callable[[Json], Iterator[Problem]], ...] = (
+    *(_identity, _ids, _grid, _words, _kinds, _sources, _queries),
+    *(_unknown_values, _drawing, _placement, _ignored_variables),
+)

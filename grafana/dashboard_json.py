@@ -24,7 +24,8 @@ TAG = "aforo"
 #: Grafana's rate interval is four times the shortest step, so rates look back a minute: tasks end rarely.
 SHORTEST_STEP_OF_RATES = "15s"
 SORTED = {True: dashboard.VariableSort.ALPHABETICAL_DESC, False: dashboard.VariableSort.NATURAL_ASC}
-RUN_STARTED = "1000 * max by (run_id) (aforo_run_window_start_timestamp_seconds)"
+#: Kinds without an axis of their own for the unit of their values.
+WITHOUT_AXIS = frozenset({Kind.STAT, Kind.BARS, Kind.HEAT, Kind.CHART})
 
 
 def board_json(board: Board, lang: Language) -> str:
@@ -46,15 +47,16 @@ def _dashboard(board: Board, lang: Language) -> dashboard.Dashboard:
         schema_version=SCHEMA_VERSION,
         panels=_panels(board, lang),
         templating=dashboard.DashboardDashboardTemplating(list_val=_variables(board, lang)),
-        annotations=dashboard.AnnotationContainer(list_val=_annotations(lang)),
-        links=[_links(lang)],
+        annotations=dashboard.AnnotationContainer(list_val=_annotations(board, lang)),
+        links=_links(board, lang),
     )
 
 
 def _encoded(model: dashboard.Dashboard) -> str:
-    return (
-        json.dumps(json.loads(json.dumps(model, cls=JSONEncoder)), indent=2, ensure_ascii=False, sort_keys=True) + "\n"
-    )
+    board = json.loads(json.dumps(model, cls=JSONEncoder))
+    for part in (*board["links"], *board["annotations"]["list"]):
+        part.pop("placement", None)  # set by the SDK only; with it, Grafana 12 does not draw links
+    return json.dumps(board, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
 
 
 def _panels(board: Board, lang: Language) -> list[dashboard.Panel | dashboard.RowPanel]:
@@ -70,14 +72,20 @@ def _row(row: Row, place: Place, number: int, lang: Language) -> dashboard.RowPa
 
 
 def _panel(panel: Panel, place: Place, number: int, lang: Language) -> dashboard.Panel:
-    model = panel_model(panel)
+    model = panel_model(panel, lang)
     model.id_val, model.grid_pos, model.datasource = number, _grid(place), SOURCE
-    model.title, model.description = panel.title.to(lang), panel.question.to(lang)
+    model.title, model.description = _title(panel, lang), panel.question.to(lang)
     model.targets = [_target(panel, query, position, lang) for position, query in enumerate(panel.queries)]
     model.field_config = field_config(panel, model, lang)
     model.transformations = [*_table_steps(panel, lang), *(_transformation(t) for t in panel.transformations)]
     model.interval = "1s"
     return model
+
+
+def _title(panel: Panel, lang: Language) -> str:
+    """Return the title, with the unit behind it if the panel has no axis that names the unit."""
+    unit = f" ({panel.unit_text.to(lang)})" if panel.unit_text and panel.kind in WITHOUT_AXIS else ""
+    return panel.title.to(lang) + unit
 
 
 def _target(panel: Panel, query: Query, position: int, lang: Language) -> prometheus.Dataquery:
@@ -139,49 +147,80 @@ def _variables(board: Board, lang: Language) -> list[dashboard.VariableModel]:
 
 
 def _variable(variable: Variable, lang: Language) -> dashboard.VariableModel:
-    asks_series = variable.query.startswith("query_result(")
+    query = in_language(variable.query, lang)
+    asks_series = query.startswith("query_result(")
     return dashboard.VariableModel(
         type_val=dashboard.VariableType.QUERY,
         name=variable.name,
         label=variable.title.to(lang),
-        query={"qryType": 3 if asks_series else 1, "query": variable.query, "refId": f"variable-{variable.name}"},
-        regex=f'/{variable.name}="([^"]+)"/' if asks_series else None,
-        definition=variable.query,
+        query={"qryType": 3 if asks_series else 1, "query": query, "refId": f"variable-{variable.name}"},
+        regex=_pattern(variable) if asks_series else None,
+        definition=query,
         datasource=SOURCE,
         refresh=dashboard.VariableRefresh.ON_TIME_RANGE_CHANGED,
         sort=dashboard.VariableSort.DISABLED if asks_series else SORTED[variable.newest_first],
         multi=variable.multiple,
         include_all=variable.multiple,
-        all_value=".+" if variable.multiple else None,
-        current=dashboard.VariableOption(text="All", value="$__all") if variable.multiple else None,
+        all_value=".+" if variable.multiple and not variable.only_listed else None,
+        current=_current(variable, lang),
     )
 
 
-def _annotations(lang: Language) -> list[dashboard.AnnotationQuery]:
+def _pattern(variable: Variable) -> str:
+    """Return the pattern that takes value and text from a series. Grafana writes the labels in alphabetical order."""
+    value = f'{variable.name}="(?<value>[^"]+)"'
+    return f'/{variable.shown_label}="(?<text>[^"]+)", ?{value}/' if variable.shown_label else f"/{value}/"
+
+
+def _current(variable: Variable, lang: Language) -> dashboard.VariableOption | None:
+    if variable.multiple:
+        return dashboard.VariableOption(text=Text("Todo", "All").to(lang), value="$__all")
+    if variable.default:
+        return dashboard.VariableOption(text=variable.default[0].to(lang), value=variable.default[1])
+    return None
+
+
+def _annotations(board: Board, lang: Language) -> list[dashboard.AnnotationQuery]:
+    """Return the marks of the starts of runs: of the chosen run if the dashboard shows one.
+
+    Starts before the shown range are left out, because Grafana would put their marks on its left edge.
+    """
+    chosen = '{run_id="$run_id"}' if "run_id" in {variable.name for variable in board.variables} else ""
+    started = f"1000 * max by (run_id) (aforo_run_window_start_timestamp_seconds{chosen})"
     return [
         dashboard.AnnotationQuery(
             name=Text("Inicio de prueba", "Start of run").to(lang),
             datasource=SOURCE,
             icon_color="#3274D9",
-            expr=RUN_STARTED,
+            expr=f"{started} > $__from",
             title_format=Text("Inicio", "Start").to(lang),
             text_format="{{run_id}}",
-            tag_keys="run_id",
             step="5s",
             use_value_for_time=True,
         )
     ]
 
 
-def _links(lang: Language) -> dashboard.DashboardLink:
-    return dashboard.DashboardLink(
+def _links(board: Board, lang: Language) -> list[dashboard.DashboardLink]:
+    """Return the links: to the other dashboards, and to the newest run from a dashboard of one run.
+
+    Each dashboard keeps its own time range, because a day of runs and the minutes of one need different ranges.
+    """
+    others = dashboard.DashboardLink(
         title=Text("Otros tableros", "Other dashboards").to(lang),
         type_val=dashboard.DashboardLinkType.DASHBOARDS,
         icon="external link",
         tags=[TAG],
-        keep_time=True,
+        as_dropdown=True,
         include_vars=True,
     )
+    newest = dashboard.DashboardLink(
+        title=Text("La última", "Newest").to(lang),
+        type_val=dashboard.DashboardLinkType.LINK,
+        icon="bolt",
+        url=f"/d/{board.uid}?${{datasource:queryparam}}",
+    )
+    return [others, newest] if "run_id" in {variable.name for variable in board.variables} else [others]
 
 
 def _grid(place: Place) -> dashboard.GridPos:

@@ -10,7 +10,7 @@ from typing import Any
 import promql_parser as promql
 
 #: Grafana's values at the shortest step of rates and a range of one hour.
-MACROS = {"__range": "1h", "__rate_interval": "1m", "__interval": "15s"}
+MACROS = {"__range": "1h", "__rate_interval": "1m", "__interval": "15s", "__from": "0"}
 VARIABLE = re.compile(r"\$(?:\{([A-Za-z_]\w*)(?::\w+)?\}|([A-Za-z_]\w*))")
 
 

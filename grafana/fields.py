@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import re
+
 from grafana_foundation_sdk.models import dashboard
 
 from core.language import Language, Text
-from grafana.panel import Column, Panel, Query
+from grafana.panel import Column, Kind, Panel, Query, Thresholds
 from grafana.wording import GREY, Word, Words
 
 Override = dashboard.DashboardFieldConfigSourceOverrides
 Property = dashboard.DynamicConfigValue
+Mapping = dashboard.ValueMap | dashboard.RegexMap | dashboard.SpecialValueMap
 
 #: Name of the value column of a joined query.
 VALUE_OF = "Value #{}"
+#: Grafana's colour of text, which is readable in the dark and in the light theme.
+TEXT_COLOR = "text"
+#: A legend that is the value of one label.
+ONE_LABEL = re.compile(r"\{\{(\w+)\}\}")
+#: Kinds whose background or bar takes the colour of the lowest threshold when there is no value.
+COLOURED = frozenset({Kind.STAT, Kind.BARS})
 
 
 def in_language(text: Text | str, lang: Language) -> str:
@@ -29,21 +38,23 @@ def field_config(panel: Panel, model: dashboard.Panel, lang: Language) -> dashbo
     """Return the field configuration of `panel`, added to the options in `model`."""
     source = model.field_config or dashboard.FieldConfigSource()
     defaults = source.defaults
-    defaults.unit, defaults.decimals = in_language(panel.unit, lang), panel.decimals
+    defaults.unit, defaults.decimals = "none" if isinstance(panel.unit, Text) else panel.unit, panel.decimals
     defaults.min_val, defaults.max_val = panel.minimum, panel.maximum
-    defaults.no_value = in_language(panel.empty, lang) if panel.empty else None
-    defaults.thresholds = _thresholds(panel)
-    if panel.value_words:
-        defaults.mappings = [_mapping(panel.value_words, lang)]
-    if panel.thresholds:
-        defaults.color = dashboard.FieldColor(mode=dashboard.FieldColorModeId.THRESHOLDS)
-    elif panel.value_words:  # with thresholds, Grafana's state timeline would show those instead of the words
-        defaults.color = dashboard.FieldColor(mode=dashboard.FieldColorModeId.FIXED, fixed_color=GREY)
+    defaults.no_value = panel.empty.to(lang)
+    defaults.thresholds = _thresholds(panel.thresholds)
+    defaults.mappings = [
+        *_mappings(panel.value_words, lang),
+        *([_unknown(panel, lang)] if panel.kind in COLOURED else []),
+    ]
+    defaults.display_name = _label_as_name(panel)
+    defaults.color = _color(panel)
     source.overrides = [
         *(_named(value, word, lang) for value, word in panel.words.items()),
         *(o for i, query in enumerate(panel.queries) for o in _of_query(ref_id_of(i), query)),
         *(_column(column, lang) for column in panel.columns),
     ]
+    if panel.kind is Kind.CHART:  # the categories are texts, and Grafana would write the unit of the values behind them
+        source.overrides.append(_override("byType", "string", unit="string"))
     return source
 
 
@@ -56,19 +67,52 @@ def columns(panel: Panel) -> list[tuple[str, Column]]:
     return named
 
 
-def _thresholds(panel: Panel) -> dashboard.ThresholdsConfig:
-    steps = [dashboard.Threshold(value, color) for value, color in panel.thresholds] or [
-        dashboard.Threshold(None, GREY)
+def _color(panel: Panel) -> dashboard.FieldColor | None:
+    if panel.thresholds and panel.kind is not Kind.SERIES:
+        return dashboard.FieldColor(mode=dashboard.FieldColorModeId.THRESHOLDS)
+    if panel.kind is Kind.STATES:  # with thresholds, Grafana's state timeline would show those instead of the words
+        return dashboard.FieldColor(mode=dashboard.FieldColorModeId.FIXED, fixed_color=GREY)
+    if panel.kind is Kind.STAT:
+        return dashboard.FieldColor(mode=dashboard.FieldColorModeId.FIXED, fixed_color=TEXT_COLOR)
+    return None
+
+
+def _label_as_name(panel: Panel) -> str | None:
+    """Return the name of a bar from its label. Grafana omits the name of the only bar unless it is configured."""
+    if panel.kind is not Kind.BARS or len(panel.queries) > 1:
+        return None
+    label = ONE_LABEL.fullmatch(str(panel.queries[0].legend))
+    return f"${{__field.labels.{label[1]}}}" if label else None
+
+
+def _thresholds(steps: Thresholds) -> dashboard.ThresholdsConfig:
+    made = [dashboard.Threshold(value, color) for value, color in steps or ((None, TEXT_COLOR),)]
+    return dashboard.ThresholdsConfig(mode=dashboard.ThresholdsMode.ABSOLUTE, steps=made)
+
+
+def _mappings(words: Words, lang: Language) -> list[Mapping]:
+    """Return Grafana's mappings of `words`. A value in slashes is a regular expression."""
+    patterns = {value: word for value, word in words.items() if value.startswith("/")}
+    plain = {value: word for value, word in words.items() if value not in patterns}
+    results = {value: _result(word, lang, index) for index, (value, word) in enumerate(plain.items())}
+    return [
+        *([dashboard.ValueMap(options=results)] if results else []),
+        *(
+            dashboard.RegexMap(dashboard.DashboardRegexMapOptions(value, _result(word, lang, len(plain) + index)))
+            for index, (value, word) in enumerate(patterns.items())
+        ),
     ]
-    return dashboard.ThresholdsConfig(mode=dashboard.ThresholdsMode.ABSOLUTE, steps=steps)
 
 
-def _mapping(words: Words, lang: Language) -> dashboard.ValueMap:
-    results = {
-        value: dashboard.ValueMappingResult(text=word.text.to(lang), color=word.color, index=index)
-        for index, (value, word) in enumerate(words.items())
-    }
-    return dashboard.ValueMap(options=results)
+def _result(word: Word, lang: Language, index: int) -> dashboard.ValueMappingResult:
+    return dashboard.ValueMappingResult(text=word.text.to(lang), color=word.color or None, index=index)
+
+
+def _unknown(panel: Panel, lang: Language) -> Mapping:
+    """Return the mapping that shows an absent value in grey."""
+    result = dashboard.ValueMappingResult(text=panel.empty.to(lang), color=GREY, index=len(panel.value_words))
+    match = dashboard.SpecialValueMatch.NULL_AND_NAN
+    return dashboard.SpecialValueMap(dashboard.DashboardSpecialValueMapOptions(match, result))
 
 
 def _named(value: str, word: Word, lang: Language) -> Override:
@@ -88,16 +132,23 @@ def _of_query(ref_id: str, query: Query) -> list[Override]:
 
 
 def _column(column: Column, lang: Language) -> Override:
-    properties: dict[str, object] = {"unit": column.unit}
+    properties: dict[str, object] = {"unit": column.unit, "noValue": column.empty.to(lang)}
     if column.decimals is not None:
         properties["decimals"] = column.decimals
     if column.width:
         properties["custom.width"] = column.width
     if column.words:
-        properties["mappings"] = [_mapping(column.words, lang)]
+        properties["mappings"] = _mappings(column.words, lang)
+        properties["custom.align"] = "left"  # Grafana aligns by the value, which may be a number
+    if column.thresholds:
+        properties["thresholds"] = _thresholds(column.thresholds)
+        properties["color"] = {"mode": "thresholds"}
+    if column.thresholds or any(word.color for word in column.words.values()):
         properties["custom.cellOptions"] = {"type": "color-text"}
     if column.link:
         properties["links"] = [{"title": in_language(column.title, lang), "url": column.link}]
+    if column.is_hidden:
+        properties["custom.hidden"] = True
     return _override("byName", in_language(column.title, lang), **properties)
 
 

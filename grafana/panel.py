@@ -6,8 +6,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from core.language import Text
+from core.language import Text, same
 from grafana.wording import Words
+
+#: (lower limit, colour). The first limit is None.
+Thresholds = tuple[tuple[float | None, str], ...]
+NO_DATA = Text("sin datos", "no data")
+DASH = same("–")
 
 
 class Kind(StrEnum):
@@ -47,14 +52,23 @@ class Column:
     unit: str = "none"
     decimals: int | None = None
     words: Words = field(default_factory=dict)
+    #: (lower limit, colour) of the text. The first limit is None.
+    thresholds: Thresholds = ()
     #: URL that the cell opens, with Grafana's `${__value.raw}`.
     link: str = ""
     width: int | None = None
+    #: The column is not shown. Its values are for the links of other columns.
+    is_hidden: bool = False
+    empty: Text = DASH
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One panel. `question` becomes its description. `empty` is the text shown when there are no data."""
+    """One panel. `question` becomes its description. `empty` is the text shown when there are no data.
+
+    `unit` is one of Grafana's units, or a text. A text is written beside the axis or behind the title, because Grafana
+    would repeat it at every number.
+    """
 
     kind: Kind
     title: Text
@@ -67,29 +81,45 @@ class Panel:
     maximum: float | None = None
     stacked: bool = False
     words: Words = field(default_factory=dict)
-    #: (lower limit, colour). The first limit is None.
-    thresholds: tuple[tuple[float | None, str], ...] = ()
-    empty: Text | None = None
+    #: A series panel draws them as lines.
+    thresholds: Thresholds = ()
+    empty: Text = NO_DATA
     columns: tuple[Column, ...] = ()
-    #: Shows the names of the series instead of their values, for a status.
-    by_name: bool = False
+    #: Shows the names of the series beside their values, even of a single one.
+    is_named: bool = False
     #: The table has one row per value of this label.
     key: str = ""
     transformations: tuple[dict[str, Any], ...] = ()
     #: Shows the values 0 and 1 as words such as up and down.
     value_words: Words = field(default_factory=dict)
-    #: Width of a label below a bar, in pixels. If bars are closer, some labels are omitted.
-    label_width: int = 0
+    #: The bars of a chart are horizontal.
+    is_horizontal: bool = False
+    #: The legend shows last and highest value of each series, for comparing them.
+    compared: bool = False
+    #: Draws each sample as a bar, so that one sample alone is visible.
+    as_bars: bool = False
+    #: Shows the recent course behind the number.
+    sparkline: bool = False
 
     @property
     def is_instant(self) -> bool:
         """Return True if the queries are evaluated at the end of the range only."""
-        return self.kind not in OVER_TIME
+        return self.kind not in OVER_TIME and not self.sparkline
+
+    @property
+    def unit_text(self) -> Text | None:
+        """Return the unit if it is a text, and None if it is one of Grafana's units."""
+        return self.unit if isinstance(self.unit, Text) else None
 
 
 def stat(title: Text, question: Text, expr: str, unit: Text | str, **more: Any) -> Panel:
-    """Return a panel with one number, at the end of the range."""
-    return Panel(Kind.STAT, title, question, (Query(expr, more.pop("legend", title)),), unit, **{"width": 4, **more})
+    """Return a panel with one number, at the end of the range.
+
+    With `sparkline`, `expr` must return one series without labels. NaN fills the times without a value. Without NaN,
+    Grafana would show the last value of a series that ended.
+    """
+    text = f"({expr}) or vector(NaN)" if more.get("sparkline") else expr
+    return Panel(Kind.STAT, title, question, (Query(text, more.pop("legend", title)),), unit, **{"width": 4, **more})
 
 
 def series(title: Text, question: Text, queries: tuple[Query, ...], unit: Text | str, **more: Any) -> Panel:
@@ -107,7 +137,7 @@ def bars(title: Text, question: Text, queries: tuple[Query, ...], unit: Text | s
     return Panel(Kind.BARS, title, question, queries, unit, **more)
 
 
-def heat(title: Text, question: Text, buckets: str, unit: str, **more: Any) -> Panel:
+def heat(title: Text, question: Text, buckets: str, unit: Text, **more: Any) -> Panel:
     """Return a heat map of a distribution over time. `buckets` is an expression `sum by (le) (...)`."""
     return Panel(Kind.HEAT, title, question, (Query(buckets, "{{le}}"),), unit, **more)
 
@@ -124,7 +154,8 @@ def table(title: Text, question: Text, facts: str, key: str, columns: tuple[Colu
     """Return a table with one row per value of the label `key`.
 
     The first columns are labels of the series of `facts`. Each other column has the values of its own expression,
-    joined by `key`.
+    joined by `key`, for the rows of `facts` only.
     """
-    queries = (Query(facts), *(Query(column.expr) for column in columns if column.expr))
+    chosen = f"and on ({key}) ({facts})"
+    queries = (Query(facts), *(Query(f"({column.expr}) {chosen}") for column in columns if column.expr))
     return Panel(Kind.TABLE, title, question, queries, "none", columns=columns, key=key, **{"width": 24, **more})

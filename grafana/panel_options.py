@@ -9,43 +9,51 @@ from grafana_foundation_sdk.models import common as kinds
 from grafana_foundation_sdk.models import dashboard
 from grafana_foundation_sdk.models import heatmap as heat_kinds
 
+from core.language import Language
 from grafana.panel import Kind, Panel
 
 #: Longest label of a bar in characters. With the SDK's default 0, Grafana writes "..." under every bar.
 LONGEST_LABEL = 60
 
 
-def panel_model(panel: Panel) -> dashboard.Panel:
-    """Return Grafana's panel with type and options, without queries, texts and position."""
-    return _MODELS[panel.kind](panel)
+def panel_model(panel: Panel, lang: Language) -> dashboard.Panel:
+    """Return Grafana's panel with type and options, without queries, title and position."""
+    return _series(panel, lang) if panel.kind is Kind.SERIES else _MODELS[panel.kind](panel)
 
 
 def _stat(panel: Panel) -> dashboard.Panel:
-    mode = kinds.BigValueTextMode.NAME if panel.by_name else kinds.BigValueTextMode.AUTO
-    if len(panel.queries) > 1 and not panel.by_name:
-        mode = kinds.BigValueTextMode.VALUE_AND_NAME
+    is_named = panel.is_named or len(panel.queries) > 1
+    mode = kinds.BigValueTextMode.VALUE_AND_NAME if is_named else kinds.BigValueTextMode.AUTO
     return (
         stat.Panel()
-        .reduce_options(_last())
+        .reduce_options(_last("last" if panel.sparkline else "lastNotNull"))
         .text_mode(mode)
-        .graph_mode(kinds.BigValueGraphMode.NONE)
-        .color_mode(kinds.BigValueColorMode.BACKGROUND if panel.thresholds or panel.by_name else _VALUE)
+        .graph_mode(kinds.BigValueGraphMode.AREA if panel.sparkline else kinds.BigValueGraphMode.NONE)
+        .text(_text_size())
+        .color_mode(_BACKGROUND if panel.thresholds or panel.value_words else _VALUE)
         .build()
     )
 
 
-def _series(panel: Panel) -> dashboard.Panel:
+def _series(panel: Panel, lang: Language) -> dashboard.Panel:
     stacking = kinds.StackingMode.NORMAL if panel.stacked else kinds.StackingMode.NONE
-    return (
+    model = (
         timeseries.Panel()
-        .legend(_legend())
+        .legend(_compared() if panel.compared else _legend())
         .tooltip(common.VizTooltipOptions().mode(kinds.TooltipDisplayMode.MULTI).sort(kinds.SortOrder.DESCENDING))
-        .line_width(1 if panel.stacked else 2)
-        .fill_opacity(60 if panel.stacked else 8)
+        .draw_style(kinds.GraphDrawStyle.BARS if panel.as_bars else kinds.GraphDrawStyle.LINE)
+        .line_width(0 if panel.stacked or panel.as_bars else 2)
+        .fill_opacity(60 if panel.stacked or panel.as_bars else 8)
         .show_points(kinds.VisibilityMode.NEVER)
         .stacking(common.StackingConfig().mode(stacking).group("A"))
-        .build()
     )
+    if panel.unit_text:
+        model = model.axis_label(panel.unit_text.to(lang))
+    if panel.unit == "none":  # counts: a flat zero would get an axis up to 100
+        model = model.axis_soft_max(1)
+    if panel.thresholds:
+        model = model.thresholds_style(common.GraphThresholdsStyleConfig().mode(kinds.GraphThresholdsStyleMode.DASHED))
+    return model.build()
 
 
 def _states(_panel: Panel) -> dashboard.Panel:
@@ -69,6 +77,7 @@ def _bars(panel: Panel) -> dashboard.Panel:
         .orientation(kinds.VizOrientation.HORIZONTAL)
         .display_mode(kinds.BarGaugeDisplayMode.BASIC)
         .show_unfilled(True)
+        .text(_text_size(18))
         .build()
     )
 
@@ -77,12 +86,12 @@ def _chart(panel: Panel) -> dashboard.Panel:
     return (
         barchart.Panel()
         .legend(_legend())
-        .orientation(kinds.VizOrientation.VERTICAL)
+        .orientation(kinds.VizOrientation.HORIZONTAL if panel.is_horizontal else kinds.VizOrientation.VERTICAL)
         .stacking(kinds.StackingMode.NORMAL if panel.stacked else kinds.StackingMode.NONE)
-        .show_value(kinds.VisibilityMode.AUTO)
+        # the number in a stack is that of its uppermost part, not of the whole
+        .show_value(kinds.VisibilityMode.NEVER if panel.stacked else kinds.VisibilityMode.AUTO)
         .x_tick_label_rotation(0)
         .x_tick_label_max_length(LONGEST_LABEL)
-        .x_tick_label_spacing(panel.label_width)
         .fill_opacity(80)
         .build()
     )
@@ -92,21 +101,30 @@ def _table(panel: Panel) -> dashboard.Panel:
     return table.Panel().show_header(True).cell_height(kinds.TableCellHeight.SM).build()
 
 
-def _heat(panel: Panel) -> dashboard.Panel:
+def _heat(_panel: Panel) -> dashboard.Panel:
     return (
         heatmap.Panel()
         .calculate(False)
         .color(heatmap.HeatmapColorOptions().mode(heat_kinds.HeatmapColorMode.SCHEME).scheme("Oranges").steps(32))
-        .y_axis(heatmap.YAxisConfig().unit(str(panel.unit)))
+        .y_axis(heatmap.YAxisConfig().unit("none"))
         .rows_frame(heatmap.RowsHeatmapOptions().layout(kinds.HeatmapCellLayout.AUTO))
         .cell_gap(1)
-        .show_legend()
+        .hide_legend()  # without data it reads from ∞ to −∞
         .build()
     )
 
 
-def _last() -> common.ReduceDataOptions:
-    return common.ReduceDataOptions().calcs(["lastNotNull"]).values(False)
+def _last(calculation: str = "lastNotNull") -> common.ReduceDataOptions:
+    return common.ReduceDataOptions().calcs([calculation]).values(False)
+
+
+def _text_size(pixels: float = 34) -> common.VizTextDisplayOptions:
+    """Return one text size for all tiles. Grafana would fit each text to its tile, the longest being the smallest."""
+    return common.VizTextDisplayOptions().value_size(pixels).title_size(12)
+
+
+def _compared() -> common.VizLegendOptions:
+    return _legend().display_mode(kinds.LegendDisplayMode.TABLE).calcs(["lastNotNull", "max"])
 
 
 def _legend() -> common.VizLegendOptions:
@@ -118,10 +136,9 @@ def _legend() -> common.VizLegendOptions:
     )
 
 
-_VALUE = kinds.BigValueColorMode.VALUE
+_VALUE, _BACKGROUND = kinds.BigValueColorMode.VALUE, kinds.BigValueColorMode.BACKGROUND
 _MODELS: dict[Kind, Callable[[Panel], dashboard.Panel]] = {
     Kind.STAT: _stat,
-    Kind.SERIES: _series,
     Kind.BARS: _bars,
     Kind.CHART: _chart,
     Kind.TABLE: _table,

@@ -25,10 +25,10 @@ from core.video import Outcome, Stage, VideoState
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """Name and colour of a label value."""
+    """Name and colour of a label value. Without a colour, the value has the colour of its place."""
 
     text: Text
-    color: str
+    color: str = ""
 
 
 Words = Mapping[str, Word]
@@ -42,9 +42,10 @@ def named(names: Mapping[str, Text], colors: Mapping[str, str]) -> Words:
     return {value.lower(): Word(names[value], color) for value, color in colors.items()}
 
 
-GREEN, RED, ORANGE, YELLOW = "#56A64B", "#E02F44", "#FF780A", "#F2CC0C"
-BLUE, PURPLE, GREY = "#3274D9", "#8F3BB8", "#9FA7B3"
-DARK_RED, DARK_PURPLE, TEAL, PINK = "#AD0317", "#5B2A86", "#0A9396", "#E377C2"
+#: As digits, each has a contrast of 3 : 1 or more to the panels of the dark and of the light theme.
+GREEN, RED, ORANGE, YELLOW = "#3E9B35", "#E8384F", "#E8680A", "#B58B00"
+BLUE, PURPLE, GREY = "#4180E0", "#A352CC", "#7F8894"
+DARK_RED, DARK_PURPLE, TEAL, PINK = "#D0453C", "#8A63D2", "#0A9396", "#D65DB1"
 
 STATES = named(
     STATE_NAMES,
@@ -112,6 +113,71 @@ STATUSES = named(
         RunStatus.FAILED: RED,
     },
 )
+#: What a run has come to, by the number that the dashboards compute. A finished run with failed videos is not fine.
+RUN_STATES: Words = {
+    "1": STATUSES["preparing"],
+    "2": STATUSES["running"],
+    "3": STATUSES["finished"],
+    "4": Word(Text("terminada con fallos", "finished with failures"), ORANGE),
+    "5": STATUSES["interrupted"],
+    "6": STATUSES["failed"],
+}
+VALIDITIES: Words = {
+    "valid": Word(Text("fiable", "valid"), GREEN),
+    "indicative": Word(Text("orientativa", "indicative"), ORANGE),
+    "invalid": Word(Text("no válida", "invalid"), RED),
+}
+#: Reasons against a run's figures, by the codes that `capacity report` stores.
+VALIDITY_REASONS: dict[str, Text] = {
+    "steal": Text("CPU robada por el anfitrión", "CPU stolen by the host"),
+    "canary_changed": Text("la CPU cambió de velocidad", "the CPU changed its speed"),
+    "canary_unusual": Text("la CPU va a otra velocidad que de costumbre", "the CPU has an unusual speed"),
+    "clock_offset": Text("relojes distintos", "clocks differ"),
+    "clock_skew": Text("horas imposibles", "impossible times"),
+    "mixed_fleet": Text("workers distintos", "workers differ"),
+    "changed_fleet": Text("los workers cambiaron", "workers changed"),
+    "other_processes": Text("otros programas gastaron CPU", "other programs used CPU"),
+    "machine_speed": Text("velocidad irregular de la máquina", "machine speed varied"),
+    "duplicates": Text("entregas duplicadas", "duplicate deliveries"),
+    "unfinished": Text("videos sin acabar", "unfinished videos"),
+    "generator_limited": Text("el inyector no llegó a su ritmo", "injector below its rate"),
+    "littles_law": Text("no cumple la ley de Little", "Little's law does not hold"),
+    "few_videos": Text("pocos videos", "few videos"),
+    "autocorrelation": Text("tiempos correlados", "correlated times"),
+    "drift": Text("deriva durante la prueba", "drift during the run"),
+    "overlapping_executions": Text("ejecuciones solapadas", "overlapping executions"),
+    "faster_than_service": Text("más rápido de lo posible", "faster than possible"),
+    "idle_slots": Text("slots parados", "idle slots"),
+    "work_done_twice": Text("trabajo hecho dos veces", "work done twice"),
+    "lost_executions": Text("ejecuciones perdidas", "lost executions"),
+    "retried_executions": Text("ejecuciones repetidas", "retried executions"),
+    "lost_messages": Text("mensajes perdidos", "lost messages"),
+    "other_messages": Text("mensajes de otro trabajo", "messages of other work"),
+    "sources_disagree": Text("las fuentes no coinciden", "sources disagree"),
+    "interrupted": Text("prueba interrumpida", "run interrupted"),
+    "failed_videos": Text("videos fallidos", "failed videos"),
+    "missed_executions": Text("faltan ejecuciones", "executions are missing"),
+    "table_disagrees": Text("su tabla no coincide", "the app's table disagrees"),
+    "completion_times": Text("solo horas de fin", "only times of completion"),
+    "observed_ends": Text("fines observados desde fuera", "ends observed from outside"),
+    "upload_times": Text("horas de subida inciertas", "uncertain upload times"),
+    "speed_changed": Text("la velocidad cambió", "the speed changed"),
+    "cold_start": Text("arranque en frío", "cold start"),
+}
+#: The reasons as the metric has them: separated by commas. A cell names the first and says that there are more.
+VALIDITY_WORDS: Words = {
+    **{code: Word(text) for code, text in VALIDITY_REASONS.items()},
+    **{
+        f"/^{code},.*/": Word(Text(f"{text.es} y más", f"{text.en} and more"))
+        for code, text in VALIDITY_REASONS.items()
+    },
+}
+#: Validity of a cell's mean as a number: that of its runs.
+VALIDITY_NUMBERS: Words = {
+    "2": VALIDITIES["valid"],
+    "1": VALIDITIES["indicative"],
+    "0": Word(Text("solo pruebas no válidas", "only invalid runs"), RED),
+}
 MODES = named(MODE_NAMES, {Mode.BURST: BLUE, Mode.SUSTAINED: PURPLE})
 VERDICTS = named(STABILITY_NAMES, {"STABLE": GREEN, "UNSTABLE": RED, "INCONCLUSIVE": ORANGE})
 BOTTLENECKS = named(
@@ -131,6 +197,8 @@ BOTTLENECKS = named(
         "unclear": GREY,
     },
 )
+#: The same by position, for a tile.
+BOTTLENECK_NUMBERS: Words = {str(number): word for number, word in enumerate(BOTTLENECKS.values())}
 RESOURCES: Words = {
     "cpu": Word(same("CPU"), ORANGE),
     "io": Word(Text("disco", "disk"), RED),
@@ -143,3 +211,148 @@ DIRECTIONS: Words = {
     "written": Word(Text("escritura", "written"), ORANGE),
 }
 UP: Words = {"1": Word(Text("responde", "up"), GREEN), "0": Word(Text("no responde", "down"), RED)}
+COLLECTORS: Words = {
+    "db": Word(Text("base de datos", "database"), BLUE),
+    "sqs": Word(Text("colas de SQS", "SQS queues"), ORANGE),
+    "waiting": Word(Text("espera en la base de datos", "waiting in the database"), TEAL),
+}
+PLACES: Words = {
+    "work": Word(Text("archivos temporales", "temporary files"), BLUE),
+    "storage": Word(Text("almacén de videos", "video storage"), ORANGE),
+}
+LIMITS: Words = {
+    "disk_read": Word(Text("límite de lectura", "read limit"), BLUE),
+    "disk_write": Word(Text("límite de escritura", "write limit"), ORANGE),
+    "network_in": Word(Text("límite de entrada", "limit in"), BLUE),
+    "network_out": Word(Text("límite de salida", "limit out"), ORANGE),
+}
+SEVERITIES: Words = {
+    "critical": Word(Text("crítica", "critical"), RED),
+    "warning": Word(Text("aviso", "warning"), ORANGE),
+}
+#: Why a video failed, or a message was refused.
+REASONS: Words = {
+    reason: Word(text, RED)
+    for reason, text in {
+        "not_media": Text("no es un video", "not a video"),
+        "empty": Text("archivo vacío", "empty file"),
+        "truncated": Text("archivo cortado", "truncated file"),
+        "corrupt": Text("archivo dañado", "corrupt file"),
+        "too_large": Text("demasiado grande", "too large"),
+        "unsupported": Text("formato no admitido", "unsupported format"),
+        "timeout": Text("tiempo agotado", "out of time"),
+        "stalled": Text("ffmpeg sin avance", "ffmpeg stalled"),
+        "oom": Text("sin memoria", "out of memory"),
+        "disk_full": Text("disco lleno", "disk full"),
+        "storage_missing": Text("falta en el almacén", "missing in storage"),
+        "storage_denied": Text("almacén sin permiso", "storage denied"),
+        "storage_unavailable": Text("almacén sin respuesta", "storage unavailable"),
+        "ffmpeg_signal": Text("ffmpeg, por una señal", "ffmpeg, by a signal"),
+        "ffmpeg_error": Text("error de ffmpeg", "ffmpeg error"),
+        "worker_lost": Text("worker perdido", "worker lost"),
+        "dead_lettered": Text("mensaje muerto", "dead-lettered"),
+        "internal": Text("error interno", "internal error"),
+        "bad_json": Text("JSON inválido", "invalid JSON"),
+        "bad_envelope": Text("sobre inválido", "invalid envelope"),
+        "bad_headers": Text("cabeceras inválidas", "invalid headers"),
+        "bad_properties": Text("propiedades inválidas", "invalid properties"),
+        "bad_content_type": Text("tipo de contenido inválido", "invalid content type"),
+        "bad_arguments": Text("argumentos inválidos", "invalid arguments"),
+        "compressed": Text("mensaje comprimido", "compressed message"),
+        "unknown_task": Text("tarea desconocida", "unknown task"),
+        "unknown_version": Text("versión desconocida", "unknown version"),
+        "unexpected_option": Text("opción inesperada", "unexpected option"),
+        "undeliverable": Text("imposible de entregar", "undeliverable"),
+    }.items()
+}
+#: Operations that failed without stopping the worker.
+OPERATIONS: Words = {
+    operation: Word(text, ORANGE)
+    for operation, text in {
+        "delete": Text("borrar el mensaje", "delete the message"),
+        "dead_letter": Text("apartar el mensaje", "dead-letter the message"),
+        "reject": Text("devolver el mensaje", "return the message"),
+        "make_visible": Text("hacer visible el mensaje", "make the message visible"),
+        "extend_visibility": Text("prorrogar la visibilidad", "extend the visibility"),
+        "watch_dead_letters": Text("vigilar los mensajes muertos", "watch the dead letters"),
+        "delete_outputs": Text("borrar las salidas", "delete the outputs"),
+        "clean_up": Text("limpiar los temporales", "clean up temporary files"),
+        "write_execution": Text("anotar la ejecución", "record the execution"),
+        "write_heartbeat": Text("escribir el latido", "write the heartbeat"),
+        "telemetry_event": Text("enviar una medida", "send a measurement"),
+    }.items()
+}
+EXTENSIONS: Words = {
+    "ok": Word(Text("logradas", "extended"), GREEN),
+    "failed": Word(Text("fallidas", "failed"), RED),
+    "gone": Word(Text("mensaje ya borrado", "message gone"), GREY),
+}
+#: A size as the table writes it: with a space between number and unit.
+SIZES: Words = {"/^([0-9.]+)(KB|MB|GB)$/": Word(same("$1 $2"))}
+#: Each alert: its meaning, and what to do.
+ALERTS: dict[str, tuple[Text, Text]] = {
+    "QueueNotConsumed": (
+        Text("Nadie recibe los mensajes", "Messages are not received"),
+        Text("arranque un worker para esta cola", "start a worker for this queue"),
+    ),
+    "DeadLettersPresent": (
+        Text("Mensajes muertos", "Dead letters"),
+        Text("lea uno antes de purgarlos", "read one before purging"),
+    ),
+    "OldestMessageTooOld": (
+        Text("Espera demasiado larga", "Oldest message too old"),
+        Text("añada slots o purgue mensajes viejos", "add slots, or purge old messages"),
+    ),
+    "SlotsIdleWithBacklog": (
+        Text("Slots parados con cola", "Slots idle with backlog"),
+        Text("mire las recepciones en Worker", "see the polls on Worker"),
+    ),
+    "QueueBacklogGrowing": (
+        Text("La cola crece", "Backlog grows"),
+        Text("baje RATE o suba CONCURRENCY", "lower RATE or raise CONCURRENCY"),
+    ),
+    "VideosFailing": (
+        Text("Fallan videos", "Videos fail"),
+        Text("mire los motivos en Prueba", "see the reasons on Run"),
+    ),
+    "DeliveriesDuplicated": (
+        Text("Entregas duplicadas", "Duplicate deliveries"),
+        Text("compare la visibilidad con la duración", "compare visibility with duration"),
+    ),
+    "RunStuck": (
+        Text("La prueba no avanza", "Run is stuck"),
+        Text("compruebe workers y mensajes", "check workers and messages"),
+    ),
+    "InjectionLate": (
+        Text("El inyector va tarde", "Injector is late"),
+        Text("baje RATE o use otra máquina", "lower RATE or use another machine"),
+    ),
+    "RunDoesNotAddUp": (
+        Text("La prueba no cuadra", "Run does not add up"),
+        Text("no use su resultado; repítala", "do not use its result; repeat it"),
+    ),
+    "TargetDown": (
+        Text("Un exportador no responde", "An exporter is down"),
+        Text("lea su registro y arránquelo", "read its log and start it"),
+    ),
+    "ExporterSourceUnreachable": (
+        Text("Fuente sin respuesta", "Source unreachable"),
+        Text("compruebe dirección y credenciales", "check address and credentials"),
+    ),
+    "WorkerAbsent": (
+        Text("Ningún worker responde", "No worker answers"),
+        Text("arranque un worker", "start a worker"),
+    ),
+    "TaskProcessesDying": (
+        Text("Mueren procesos de tareas", "Task processes die"),
+        Text("mire la memoria en Cuello de botella", "see the memory on Bottleneck"),
+    ),
+    "DiskNearlyFull": (
+        Text("Disco casi lleno", "Disk nearly full"),
+        Text("borre resultados antiguos", "delete old results"),
+    ),
+    "CpuStolen": (
+        Text("CPU robada", "CPU stolen"),
+        Text("repita la prueba más tarde", "repeat the run later"),
+    ),
+}

@@ -35,7 +35,8 @@ MODES = tuple(mode.value for mode in Mode)
 EXAMPLES = """\b
 Examples:
   python -m injector --count 100 --size 50MB --mode burst --monitor
-  python -m injector --count 50 --size 100MB --mode sustained --rate 10 --monitor
+  python -m injector --count 50 --size 100MB --mode sustained --rate 10 \\
+      --monitor
   python -m injector --count 8 --file /videos/mine.mp4
   python -m injector --count 240 --size 5MB --mode sustained --rate 20 --shape poisson --monitor
   AFORO_APP_FILE=../proyecto/aforo.toml python -m injector --count 8 --monitor

@@ -1,4 +1,4 @@
-"""Preparation of a run of an app that is not ours: everything is checked before its first row is inserted."""
+"""Preparation of a run of an app that is not ours. All checks precede its first row."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from core.app_file.placeholders import placeholders
 from core.app_file.videos_table import VideosTable
 from core.app_file.worker_probe import WorkerFacts, probe_worker
 from core.broker import make_celery
+from core.database import Sessions
 from core.errors import UsageError
 from core.results_folder import run_folder
 from core.run import END_OF_VIDEO, EndOfVideo, Host, new_run_id
@@ -32,62 +33,75 @@ Say = Callable[[str], None]
 def prepare_app_run(settings: Settings, app: AppFile, request: Request, say: Say) -> Injection:
     """Check the app's queue, table and worker, ask if needed, and place its inputs.
 
-    If that raises an AforoError, no row was inserted and no task was sent; only inputs remain on disk.
+    If that raises an AforoError, no row was inserted and no task was sent. Only inputs remain on disk.
     """
     _require_an_end(app)
     _require_user_id(app, request)
+    sessions = _open_store(settings, app, request)
+    fleet = read_app_fleet(settings, app, request.concurrency, request.workers)
+    target = Target.read(settings, app)
+    _try_row(app, target.table, request)
+    for line in target.lines(request.count):
+        say(line)
+    confirm(target, request.count, assume_yes=request.assume_yes)
+    run_id, source, placed = _place_inputs(settings, app, request, fleet, say)
+    request = dataclasses.replace(request, profile=app.name)
+    row = run_row(settings, run_id, request, source, fleet)
+    row.environment |= _environment(settings, app, target, fleet) | {"is_warm": request.warmup}
+    row.executions_missed = 0 if fleet.is_measured else None
+    maker = AppSender(
+        app=app,
+        celery=make_celery(settings, target.queue.url),
+        sender=Sender(aws.client(settings, "sqs"), target.queue.url),
+        sessions=sessions,
+        folder=run_folder(settings.results.path, run_id),
+        inputs=placed,
+        user_id=request.user_id,
+        table=target.table,
+    )
+    return Injection(settings, request, run_id, source, sessions, maker, row)
+
+
+def _open_store(settings: Settings, app: AppFile, request: Request) -> Sessions:
+    """Return sessions on our own database. Raise an AforoError if it is the app's, or if another run is active."""
     require_other_database(settings, app)
     engine = database.open_engine(settings.database.url)
     database.upgrade_schema(engine)
     sessions = database.open_sessions(engine)
     with sessions.begin() as session:
         require_no_other_run(session, request.run_id)
-    client = aws.client(settings, "sqs")
-    url = sqs_queue.find_queue(client, app.queue)
-    queue = sqs_queue.read_attributes(client, url)
-    fleet = read_app_fleet(settings, app, request.concurrency, request.workers)
-    table = None if app.videos is None else VideosTable.open(app)
-    _try_row(app, table, request)
-    target = Target(settings, app, queue, table)
-    for line in target.lines(request.count):
-        say(line)
-    confirm(target, request.count, assume_yes=request.assume_yes)
+    return sessions
+
+
+def _place_inputs(
+    settings: Settings, app: AppFile, request: Request, fleet: WorkerFleet, say: Say
+) -> tuple[str, Source, list[PlacedInput]]:
+    """Make or check the input, and put it where the app expects it. Return run id, source and inputs."""
     media = input_media(settings, request, say)
-    run_id = request.run_id or new_run_id(request.mode, size_label(media.size_bytes), fleet.slots_per_node, app.name)
+    label = size_label(media.size_bytes)
+    run_id = request.run_id or new_run_id(request.mode, label, fleet.slots_per_node, app.name)
     name = f"aforo-{media.sha256[:16]}.mp4"
     default_folder = settings.storage.path / settings.storage.upload_prefix
     inputs = place_source(app, default_folder, media.path, name, lambda: aws.client(settings, "s3"))
     placed = place_all(inputs, app, run_id, request.count)
-    origin = request.file or f"generated {size_label(media.size_bytes)}"
-    source = Source(placed[0].path, media.size_bytes, media.sha256, media.duration_seconds, origin)
-    request = dataclasses.replace(request, profile=app.name)
-    row = run_row(settings, run_id, request, source, fleet)
+    origin = request.file or f"generated {label}"
+    return run_id, Source(placed[0].path, media.size_bytes, media.sha256, media.duration_seconds, origin), placed
+
+
+def _environment(settings: Settings, app: AppFile, target: Target, fleet: WorkerFleet) -> dict[str, Any]:
+    """Return the conditions that only a run of an app has, or has in another way."""
     worker = probe_worker(app)
-    facts = app_facts(app, table, fleet) | {"acks_late": worker.acks_late}
-    row.environment["app"] = facts
-    if app.worker.command is None:
-        row.environment["canary_before_seconds"] = None  # the workers may run on another machine
-    elif not fleet.is_measured:
-        row.environment["workers"] = {"start": [declared_conditions(worker, fleet.slots_per_node)]}
-    row.environment[END_OF_VIDEO] = EndOfVideo.TABLE if table else EndOfVideo.EXECUTIONS
-    row.environment |= {
-        "messages_before": queue.total,
-        "dead_letters_before": sqs_queue.dead_letter_depth(client, queue),
-        "is_warm": request.warmup,
+    environment: dict[str, Any] = {
+        "app": app_facts(app, target.table, fleet) | {"acks_late": worker.acks_late},
+        END_OF_VIDEO: EndOfVideo.TABLE if target.table else EndOfVideo.EXECUTIONS,
+        "messages_before": target.queue.total,
+        "dead_letters_before": sqs_queue.dead_letter_depth(aws.client(settings, "sqs"), target.queue),
     }
-    row.executions_missed = 0 if fleet.is_measured else None
-    folder = run_folder(settings.results.path, run_id)
-    maker = AppSender(
-        app,
-        make_celery(settings, url),
-        Sender(client, url),
-        sessions,
-        folder,
-        placed,
-        request.user_id,
-        table,
-    )
-    return Injection(settings, request, run_id, source, sessions, maker, row)
+    if app.worker.command is None:
+        environment["canary_before_seconds"] = None  # the workers may run on another machine
+    elif not fleet.is_measured:
+        environment["workers"] = {"start": [declared_conditions(worker, fleet.slots_per_node)]}
+    return environment
 
 
 def require_other_database(settings: Settings, app: AppFile) -> None:
@@ -102,7 +116,7 @@ def require_other_database(settings: Settings, app: AppFile) -> None:
 
 
 def declared_conditions(worker: WorkerFacts, slots: int) -> dict[str, Any]:
-    """Return the conditions of a worker that is not instrumented and runs on this machine, as far as they are known."""
+    """Return the known conditions of a worker on this machine that is not instrumented."""
     host = Host.this()
     versions = {name: getattr(worker, name) for name in ("python", "celery", "kombu")}
     machine = {"cpu_model": host.cpu_model, "cores": str(host.cpu_count), "memory_bytes": str(host.memory_bytes)}

@@ -48,7 +48,6 @@ class AppSender:
         """
         self._copy_app_file()
         prepared = [self._prepare(video) for video in videos]
-        append(self.folder, [made for made, _, _ in prepared])
         facts = {"upload_offset_seconds": self.upload_offset_seconds}
         return Batch([row for _, row, _ in prepared], [message for _, _, message in prepared], facts)
 
@@ -75,6 +74,7 @@ class AppSender:
             row |= {"uploaded_at": uploaded_at, "updated_at": uploaded_at}
             self.upload_offset_seconds = max(self.upload_offset_seconds, uploaded_at - now, key=abs)
         made = InjectedVideo(str(row["id"]), str(row["task_id"]), key, status, placed.made)
+        append(self.folder, [made])  # at once: a row that is inserted and not listed could never be removed
         message = TaskMessage(
             name=self.app.task,
             task_id=made.task_id,

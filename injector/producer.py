@@ -1,4 +1,4 @@
-"""A team's own script that makes the row and the arguments of a video where a template cannot say them."""
+"""Script of a team that makes row and arguments of a video, where a template cannot."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Produced:
 
 
 def produce(app: AppFile, video: Mapping[str, Any]) -> Produced:
-    """Run the script with one video as JSON on its standard input, and read its answer from standard output.
+    """Run the script with one video as JSON on its standard input, and read its answer.
 
     The answer is `{"args": […], "kwargs": {…}, "row": KEY}`. Raise EnvironmentFault if the script fails or answers
     something else.

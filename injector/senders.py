@@ -87,7 +87,10 @@ class Sender:
 
 @dataclass(frozen=True)
 class TaskMessage:
-    """One task to send: its arguments, the headers added to Celery's own, and its version of Celery's protocol."""
+    """One task to send.
+
+    `headers` are added to those of Celery. `protocol` is the version of Celery's message.
+    """
 
     name: str
     task_id: str

@@ -1,4 +1,4 @@
-"""Removal of what runs made in an app's systems: exactly the rows, files and keys that the runs' folders list."""
+"""Removal of the rows, files and keys that runs of an app made, exactly as their folders list them."""
 
 from __future__ import annotations
 

@@ -31,7 +31,10 @@ def main() -> None:
 
 
 def words_of(app: AppFile, concurrency: int) -> list[str]:
-    """Return the command's words. A bare program name is looked for beside `worker.python` first, then on PATH."""
+    """Return the words of the command.
+
+    A bare program name is looked for beside `worker.python` first, then on PATH.
+    """
     first, *others = shlex.split(substituted(str(app.worker.command), concurrency))
     beside = Path(str(app.worker.python)).with_name(first)
     if "/" not in first:

@@ -1,4 +1,4 @@
-"""`make doctor APP=…`: checks of every line of an aforo.toml. Each problem names its line and a remedy."""
+"""`make doctor APP=…`: checks of every line of an aforo.toml, each with a remedy."""
 
 from __future__ import annotations
 
@@ -63,7 +63,10 @@ def _worker(app: AppFile) -> Iterator[Finding]:
 
 
 def _task(app: AppFile, facts: WorkerFacts) -> str:
-    """Return the versions, and raise an error for an app that cannot be imported or does not know the task."""
+    """Return task and versions.
+
+    Raise an AforoError for an app that cannot be imported or does not know the task.
+    """
     if facts.error is not None:
         why = f"it cannot be imported: {printable(facts.error, limit=300)}"
         remedy = "correct the app, -A or env_file"

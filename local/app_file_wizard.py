@@ -1,4 +1,7 @@
-"""`make app-file`: write a first aforo.toml. Five questions, each with a default that is read from the app's folder."""
+"""`make app-file`: write a first aforo.toml after five questions.
+
+The defaults are read from the app's folder.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +50,10 @@ class Found:
 
 
 def write_app_file(folder: Path, ask: Ask) -> Path:
-    """Ask, and write `aforo.toml` into the app's folder. Raise UsageError if it exists or the folder does not."""
+    """Ask, and write `aforo.toml` into the app's folder.
+
+    Raise UsageError if the file exists or the folder does not.
+    """
     if not folder.is_dir():
         raise UsageError("app-file", "there is no such folder", "give the folder of your app", value=folder)
     path = folder / NAME

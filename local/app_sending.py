@@ -1,4 +1,4 @@
-"""`make doctor APP=… ARGS=--send`: one small video from end to end, and the line that is wrong if it does not end."""
+"""`make doctor APP=… ARGS=--send`: one small video from end to end, or the line that is wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Start of an app's worker with a number of slots: its command under our supervision, or its `scale` line."""
+"""Start of an app's worker: its command under our supervision, or its `scale` line."""
 
 from __future__ import annotations
 
@@ -88,7 +88,10 @@ def _scale(settings: Settings, app: AppFile, concurrency: int, workers: int) -> 
 
 
 def _run_line(app: AppFile, key: str, line: str) -> None:
-    """Run one shell line of the file in the file's folder. Raise EnvironmentFault with its last output if it fails."""
+    """Run one shell line of the file in the file's folder.
+
+    Raise EnvironmentFault with its last output if it fails.
+    """
     click.echo(f"{key}: {line}", err=True)
     environment = child_environment(app, {"AFORO_STOP_SECONDS": str(app.worker.stop_seconds)})
     ended = subprocess.run(

@@ -61,15 +61,19 @@ def app_worker_options(app: AppFile, concurrency: int) -> str:
 
 
 def fingerprint(settings: Settings, environment: Mapping[str, str]) -> str:
-    """Return a hash of all settings that a running stack cannot change, credentials included."""
+    """Return a hash of all settings that a running stack cannot change, credentials included.
+
+    A program that is installed or removed counts too, because supervisord gets all ports and the PATH at its start.
+    """
     keys = {name: value for name, value in environment.items() if name.startswith("AWS_")}
+    wanted = [program.name for program in programs(settings)]
     worker = dataclasses.replace(settings.worker, concurrency=1, profile="full", threads=0)
     app = settings.app
     supervised = [] if app is None else [app.worker.stop_seconds, app.worker.metrics, app.worker.instrument]
     shown = repr(supervised) + repr(
         dataclasses.replace(settings, worker=worker, plan=Plan(), run_profile="", promtools=())
     )
-    return hashlib.sha256(json.dumps([shown, keys], sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([shown, keys, wanted], sort_keys=True).encode()).hexdigest()
 
 
 def write_prometheus_config(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import resource
 import shutil
+import urllib.request
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -23,6 +25,9 @@ from local.programs import STATE, programs
 
 MOST_SKEW_SECONDS = 300
 FEWEST_FILES = 1024
+#: The dashboards' JSON has a schema that every Grafana from this version on reads.
+OLDEST_GRAFANA = 10
+ANSWER_SECONDS = 3.0
 
 
 def findings(settings: Settings) -> Iterator[Finding]:
@@ -33,6 +38,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield _run("disk", preflight.check_disk)
     yield _run("open files", _open_files)
     yield _run("stack", lambda: _stack(settings))
+    yield grafana_finding(settings)
     yield _run("database", lambda: _database(settings))
     if settings.app_file is not None:
         yield from _collector(settings)
@@ -74,6 +80,31 @@ def _stack(settings: Settings) -> str:
             state = processes[program.name].state
             raise EnvironmentFault(program.name, f"it is {state}", f"see `make logs ARGS={program.name}`")
     return f"up; {len(programs(settings))} programs run"
+
+
+def grafana_finding(settings: Settings) -> Finding:
+    """Return whether Grafana answers, its version and what to do. The stack works without Grafana."""
+    url = settings.prometheus.grafana_url
+    version = grafana_version(url) if url else None
+    if version is None and shutil.which("grafana") is None:
+        return Finding("grafana", Level.OK, "not installed, so `make up` starts none; the live page shows the runs")
+    if version is None:
+        return Finding("grafana", Level.OK, "installed; `make up` starts it")
+    if int(version.partition(".")[0]) < OLDEST_GRAFANA:
+        remedy = f"install Grafana {OLDEST_GRAFANA} or later"
+        return Finding(
+            "grafana", Level.WARN, f"version {version} at {url} may show parts of the boards wrongly", remedy
+        )
+    return Finding("grafana", Level.OK, f"version {version} at {url}")
+
+
+def grafana_version(url: str) -> str | None:
+    """Return the version of the Grafana at `url`. Return None if none answers."""
+    try:
+        with urllib.request.urlopen(f"{url}/api/health", timeout=ANSWER_SECONDS) as answer:  # noqa: S310 (a setting)
+            return str(json.load(answer)["version"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _collector(settings: Settings) -> Iterator[Finding]:

@@ -47,12 +47,12 @@ def worker_slots(program: Program) -> int | None:
     return int(slots[0].value) if slots else None
 
 
-def is_scraped(prometheus_url: str, job: str) -> bool:
-    """Return True if Prometheus has scraped every target of `job`.
+def is_scraped(prometheus_url: str, job: str, port: int) -> bool:
+    """Return True if Prometheus has scraped the target of `job` on `port`. Return False while it does not answer.
 
-    Return False while Prometheus does not answer.
+    The samples of targets that a stack had before its restart stay for five minutes, so the port is named.
     """
-    return promql.single(prometheus_url, f'min(up{{job="{job}"}})') == 1
+    return promql.single(prometheus_url, f'up{{job="{job}",instance="127.0.0.1:{port}"}}') == 1
 
 
 def _tail(log: Path) -> str:

@@ -178,7 +178,7 @@ def _wait_for_scrapes(prometheus_url: str, scraped: list[Program]) -> None:
     """Wait until every job has `up == 1` in Prometheus, so that Prometheus misses nothing of a run."""
     for program in scraped:
         readiness.until(
-            partial(readiness.is_scraped, prometheus_url, program.name),
+            partial(readiness.is_scraped, prometheus_url, program.name, program.port),
             f"{program.name} in Prometheus",
             SCRAPE_SECONDS,
             program.log,

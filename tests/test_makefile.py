@@ -94,3 +94,20 @@ def test_make_without_a_verb_prints_the_help():
     shown = subprocess.run(["make"], capture_output=True, text=True, check=True).stdout
     assert "run-burst" in shown
     assert "run-sustained" in shown
+
+
+def test_the_help_fits_80_columns():
+    shown = subprocess.run(["make", "help"], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert [line for line in shown if len(line) > 80] == []
+    assert "  RATE             videos per minute of a sustained run (10)" in shown
+
+
+@pytest.mark.parametrize(
+    ("verb", "remedy"),
+    [("run", "use make run-burst, make run-sustained\n"), ("$(shell touch x)", "use one of `make help`\n")],
+)
+def test_an_unknown_verb_is_refused_with_the_similar_ones(verb, remedy):
+    refused = subprocess.run(["make", verb], capture_output=True, text=True, check=False)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith(f"error: make ({verb}); there is no such verb; {remedy}")
+    assert not Path("x").exists()

@@ -34,10 +34,12 @@ class Metric:
     buckets: tuple[float, ...] = ()
 
 
-#: "Does a task take a second or half an hour?"
-DURATION_BUCKETS = (0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0)
+#: "Does a task take a second or half an hour?" From 2 s to 2 min, where videos lie, each bound is at most 1.5 times the
+#: one before: a quantile is interpolated in its bucket, and with wider ones p95 was up to 2.3 times too high.
+_SECONDS_TO_MINUTES = (2.0, 3.0, 4.5, 6.5, 9.5, 14.0, 20.0, 30.0, 45.0, 60.0, 90.0, 120.0)
+DURATION_BUCKETS = (0.1, 0.5, 1.0, *_SECONDS_TO_MINUTES, 180.0, 300.0, 600.0, 1200.0, 1800.0)
 #: "Does a stage of a task take milliseconds or minutes?"
-STAGE_BUCKETS = (0.005, 0.02, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0)
+STAGE_BUCKETS = (0.005, 0.02, 0.1, 0.5, 1.0, *_SECONDS_TO_MINUTES, 180.0, 300.0, 600.0, 1800.0)
 #: "How long is a slot idle while messages wait?" Stock Celery: 1 s.
 IDLE_BUCKETS = (0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0)
 #: "How many seconds of video does ffmpeg process per second?"

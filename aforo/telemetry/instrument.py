@@ -79,9 +79,10 @@ def connect(app: Celery, worker_metrics: WorkerMetrics) -> None:
     def begin(sender: Any = None, **_signal: Any) -> None:
         if sender.app is app:
             with never_an_outage():
-                _require_known_pool(getattr(sender, "pool_cls", None))
-                _require_fork(app, getattr(sender, "pool_cls", None))
-                _count_tasks(app, worker_metrics, sender.pool_cls)
+                pool = getattr(sender, "pool_cls", None)
+                _require_known_pool(pool)
+                _require_fork(app, pool)
+                _count_tasks(app, worker_metrics, pool)
 
     def start_reading(sender: Any = None, **_signal: Any) -> None:
         if sender.app is app and worker_metrics.channel is not None:

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from capacity.analysis.run_analysis import RunAnalysis
 from capacity.runs.result_row import ResultRow
-from capacity.table.cells import TableCell, fill
+from capacity.table.cells import CellKey, TableCell, fill, key_of
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,11 @@ class AnalysedRuns:
         """Return the runs of these sizes only."""
         rows = tuple(row for row in self.rows if row.size_label in sizes)
         return AnalysedRuns(rows, tuple(run for run in self.runs if run.row.size_label in sizes), self.drawn)
+
+    def of_cells(self, keys: Collection[CellKey]) -> AnalysedRuns:
+        """Return the runs of these cells only."""
+        rows = tuple(row for row in self.rows if key_of(row) in keys)
+        return AnalysedRuns(rows, tuple(run for run in self.runs if key_of(run.row) in keys), self.drawn)
 
     def run(self, run_id: str) -> RunAnalysis:
         """Return the analysed run with this id."""

@@ -15,6 +15,7 @@ from capacity.diagnosis.validity import Level, Validity, combined, judge_validit
 from capacity.estimators import throughput
 from capacity.estimators.completion_times import saturated_from_completions
 from capacity.estimators.stability import StabilityVerdict, judge_backlog, judge_stability
+from capacity.estimators.tails import Tail, response_times, tail
 from capacity.runs.conditions import Conditions, workers_at_start
 from capacity.runs.recorded_run import RecordedRun
 from capacity.runs.result_row import ResultRow
@@ -92,6 +93,9 @@ class MeasuredRun:
             asked=run.environment.get("asked_count"),
             unfinished=recorded.video_counts.open + cancelled_videos(recorded)[0],
             first_videos=saturated.first_videos.value if saturated and saturated.first_videos else None,
+            video_megabytes=run.size_bytes / 1e6 if run.size_bytes else None,
+            response=_response(recorded),
+            queue_wait=tail((recorded.started_at - recorded.uploaded_at)[recorded.done]),
             app=app_name(run.environment),
             x_sat_source=saturated.source.value if saturated and saturated.per_minute else None,
         )
@@ -138,6 +142,11 @@ def _scenario(recorded: RecordedRun) -> throughput.Scenario:
         scenario = throughput.scenario_sustained(uploaded, updated, run.started_at, end, done)
     is_unknown = cancelled and math.isnan(uploaded_mean)
     return replace(scenario, response_mean_seconds=float("nan")) if is_unknown else scenario
+
+
+def _response(recorded: RecordedRun) -> Tail:
+    seconds, has_open = response_times(recorded.uploaded_at, recorded.updated_at, recorded.done)
+    return tail(seconds, is_lower_bound=has_open or cancelled_videos(recorded)[0] > 0)
 
 
 def _saturated(recorded: RecordedRun) -> throughput.SaturatedThroughput:

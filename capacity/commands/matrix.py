@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import click
 
+from capacity.commands.goals import Goals, goal_options, goals_as_json, require_met
 from capacity.commands.options import json_option, lang_option, profile_option, with_examples, yes_option
 from capacity.commands.progress import progress_bar
 from capacity.commands.rendering import print_json
+from capacity.diagnosis.goals import Condition
 from capacity.diagnosis.validity import Level
 from capacity.experiments.matrix_plan import Basis, MatrixPlan, PlannedRun, Prediction, ordered_runs
 from capacity.experiments.matrix_run import MatrixRun
 from capacity.experiments.run_launcher import RunLauncher
+from capacity.report.answer import answer
+from capacity.report.goal_files import goal_table
 from capacity.runs.result_row import ResultRow
+from capacity.table.cell_figures import cell_figures
 from capacity.table.cells import key_of
 from capacity.table.number_format import number
-from capacity.table.phrases import plural, validity_text
+from capacity.table.phrases import cell_name, plural, validity_text
 from capacity.table.table_text import capacity_text, csv_row, markdown, sources
 from core.app_file import AppFile
 from core.cli import env_option
@@ -56,16 +62,27 @@ BASES = {
 @env_option("--warmup", "WARMUP", "Before each run, two unmeasured videos per slot", is_flag=True, metavar=None)
 @profile_option
 @yes_option
+@goal_options
 @click.option("--plan-only", is_flag=True, help="Print the plan; start no run and change none.")
 @json_option
 @lang_option
-def matrix(*, plan_only: bool, as_json: bool, lang: Language, yes: bool, **options: Any) -> None:
+def matrix(
+    *,
+    plan_only: bool,
+    yes: bool,
+    fail_if: tuple[Condition, ...],
+    junit: Path | None,
+    summary: Path | None,
+    as_json: bool,
+    lang: Language,
+    **options: Any,
+) -> None:
     """Run every size × concurrency × mode, and print the table of these cells.
 
     After an interruption, the same command continues with the next cell. With more sizes, slots, modes or repeats, it
     runs only the new ones. A failed cell is reported and skipped. Run the command again to retry it.
 
-    Exit codes: 0 every cell is measured, 1 some are not, 2 wrong input.
+    Exit codes: 0 every cell is measured, 1 some are not, 2 wrong input, 4 a goal is missed.
     """
     launcher = RunLauncher.open(lang, assume_yes=yes)
     matrix_run = MatrixRun(launcher, _plan(**_of_app(launcher.settings.app, options)))
@@ -73,7 +90,7 @@ def matrix(*, plan_only: bool, as_json: bool, lang: Language, yes: bool, **optio
         _print_plan(matrix_run, as_json, lang)
     else:
         _carry_out(matrix_run, lang)
-        _print_results(matrix_run, as_json, lang)
+        _print_results(matrix_run, Goals(fail_if, junit, summary), as_json, lang)
 
 
 def _of_app(app: AppFile | None, options: dict[str, Any]) -> dict[str, Any]:
@@ -105,13 +122,23 @@ def _carry_out(matrix_run: MatrixRun, lang: Language) -> None:
         matrix_run.launcher.restore()
 
 
-def _print_results(matrix_run: MatrixRun, as_json: bool, lang: Language) -> None:
+def _print_results(matrix_run: MatrixRun, goals: Goals, as_json: bool, lang: Language) -> None:
     keys = {key_of(row) for row in matrix_run.rows.values()}
-    cells = [cell for cell in matrix_run.launcher.analyse().cells if cell.key in keys]
+    analysed = matrix_run.launcher.analyse()
+    cells = [cell for cell in analysed.cells if cell.key in keys]
+    judged = goals.judge({cell_name(cell.runs[-1], lang): cell_figures(cell) for cell in cells})
+    goals.write("matrix", judged, answer(analysed.of_cells(keys), lang), markdown(cells, lang), lang)
     if as_json:
-        print_json({"plan": matrix_run.plan, "rows": [csv_row(cell) for cell in cells]}, lang)
+        rows = [csv_row(cell) for cell in cells]
+        print_json({"plan": matrix_run.plan, "rows": rows, "goals": goals_as_json(judged)}, lang)
     else:
-        click.echo(f"{markdown(cells, lang)}\n{sources(cells, lang)}", nl=False)
+        goal_text = f"\n{goal_table(judged, lang)}" if judged else ""
+        click.echo(f"{markdown(cells, lang)}\n{sources(cells, lang)}{goal_text}", nl=False)
+    _fail_unless_measured(matrix_run)
+    require_met(judged)
+
+
+def _fail_unless_measured(matrix_run: MatrixRun) -> None:
     if matrix_run.errors:
         runs = ", ".join(planned.label(matrix_run.plan).en for planned in matrix_run.errors)
         raise RunFailed("matrix", f"not measured: {runs}", "fix that and run it again", value=matrix_run.plan.name)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
+from textwrap import wrap
 from typing import Any, TypeVar
 
 import click
@@ -13,6 +15,9 @@ from core.errors import UsageError
 from core.language import LANGUAGES
 from core.settings import PROFILE_NAMES, Settings, declared
 
+#: so that a help text fits 80 columns
+EXAMPLE_WIDTH = 72
+_UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -57,6 +62,29 @@ class Finite(click.FloatRange):
         return number
 
 
+class Quantity(click.ParamType[float]):
+    """Type of an option: a positive number with a unit of time.
+
+    A rate such as `30/min` becomes videos per minute. A duration such as `60s` becomes seconds.
+    """
+
+    def __init__(self, name: str, *, rate: bool) -> None:
+        self.name = name
+        self.rate = rate
+        self.pattern = re.compile(rf"(\d+(?:\.\d+)?(?:e\d+)?)\s*{'/' if rate else ''}\s*(s|min|h)")
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return videos per minute or seconds. The error for any other value shows an example."""
+        if isinstance(value, float):
+            return value
+        match = self.pattern.fullmatch(str(value).strip())
+        if match is None or not 0 < float(match[1]) < math.inf:
+            example = "30/min" if self.rate else "60s or 5min"
+            self.fail(f"{value!r} is not a {self.name} such as {example}", param, ctx)
+        unit = _UNITS[match[2]]
+        return float(match[1]) * (60 / unit if self.rate else unit)
+
+
 def run_ids(text: str) -> list[str]:
     """Return the ids in `A,B,…`. Raise UsageError for an empty list or a repeated id."""
     ids = [part.strip() for part in text.split(",") if part.strip()]
@@ -66,5 +94,6 @@ def run_ids(text: str) -> list[str]:
 
 
 def with_examples(*examples: str) -> str:
-    """Return the examples as the epilog of a help text."""
-    return "\b\nExamples:\n" + "\n".join(f"  python -m capacity {example}" for example in examples)
+    """Return the examples as the epilog of a help text. A long one continues on the next line."""
+    lines = [wrap(f"python -m capacity {example}", EXAMPLE_WIDTH, break_on_hyphens=False) for example in examples]
+    return "\b\nExamples:\n" + "\n".join("  " + " \\\n      ".join(parts) for parts in lines)

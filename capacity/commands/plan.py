@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Iterator
 from typing import Any
 
 import click
 
 from capacity.analysis.load_and_analyse import load_rows
-from capacity.commands.options import Command, Finite, json_option, lang_option, run_ids, setting_option, with_examples
+from capacity.commands.options import (
+    Command,
+    Finite,
+    Quantity,
+    json_option,
+    lang_option,
+    run_ids,
+    setting_option,
+    with_examples,
+)
 from capacity.commands.rendering import LabelledValue, print_facts, print_json
 from capacity.diagnosis.validity import combined
 from capacity.estimators.reason import Reason
@@ -24,31 +31,7 @@ from core.language import Language, Text
 
 #: without recorded runs
 DEFAULT_CV, DEFAULT_SLOTS = 0.3, 4
-_UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 MOST_LOAD = 1_000_000
-
-
-class Quantity(click.ParamType[float]):
-    """Type of an option: a positive number with a unit of time.
-
-    A rate such as `30/min` becomes videos per minute. A duration such as `60s` becomes seconds.
-    """
-
-    def __init__(self, name: str, *, rate: bool) -> None:
-        self.name = name
-        self.rate = rate
-        self.pattern = re.compile(rf"(\d+(?:\.\d+)?(?:e\d+)?)\s*{'/' if rate else ''}\s*(s|min|h)")
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return videos per minute or seconds. The error for any other value shows an example."""
-        if isinstance(value, float):
-            return value
-        match = self.pattern.fullmatch(str(value).strip())
-        if match is None or not 0 < float(match[1]) < math.inf:
-            example = "30/min" if self.rate else "60s or 5min"
-            self.fail(f"{value!r} is not a {self.name} such as {example}", param, ctx)
-        unit = _UNITS[match[2]]
-        return float(match[1]) * (60 / unit if self.rate else unit)
 
 
 PLAN_OPTIONS = (

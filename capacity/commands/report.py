@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
 from capacity.analysis import recording_rules
 from capacity.analysis.load_and_analyse import analyse_archive
 from capacity.analysis.run_analysis import RunAnalysis
+from capacity.commands.goals import Goals, goal_options, goals_as_json, require_met
 from capacity.commands.links import links
-from capacity.commands.options import json_option, lang_option, with_examples
+from capacity.commands.options import Quantity, json_option, lang_option, with_examples
 from capacity.commands.rendering import print_json
+from capacity.diagnosis.goals import Figure, GoalResult
 from capacity.diagnosis.next_steps import advice
+from capacity.estimators.tails import Goodput, goodput
 from capacity.experiments.run_launcher import RunLauncher
-from capacity.report.statements import kept_up, missing_capacity
-from capacity.report.terminal import render_terminal
-from capacity.report.to_json import row_to_json
+from capacity.report.answer import next_step, run_answer
+from capacity.report.goal_files import goal_table
+from capacity.report.statements import goodput_text, kept_up, missing_capacity
+from capacity.report.terminal import output_width, render_terminal
+from capacity.report.to_json import row_to_json, to_json
 from capacity.runs.recorded_run import find_run
 from capacity.runs.sessions import reading
+from capacity.table.cell_figures import cell_figures
+from capacity.table.cells import fill
+from capacity.table.table_text import markdown
 from core.errors import RunFailed
 from core.language import Language
 
@@ -30,18 +40,28 @@ from core.language import Language
         "report 20261124-051233-burst-50mb-c2 --lang en",
         "report --tasks-log results/worker_tasks_20261124_051233.log --json",
         "report results/runs/20261124-051233-burst-50mb-c2",
+        "report --fail-if 'x_sat<20' --fail-if 'response_p95>120s' --junit report.xml",
+        "report --goal 60s --fail-if 'goodput<95%'",
     )
 )
 @click.argument("run", required=False, metavar="[RUN_ID|FOLDER]")
 @click.option("--tasks-log", help="Tasks log of the run, one task id per line, instead of RUN_ID.")
+@click.option(
+    "--goal",
+    type=Quantity("duration", rate=False),
+    help="Response time that a video should not exceed: prints goodput.",
+)
+@goal_options
 @json_option
 @lang_option
-def report(run: str | None, tasks_log: str | None, as_json: bool, lang: Language) -> None:
+def report(
+    run: str | None, tasks_log: str | None, goal: float | None, as_json: bool, lang: Language, **goals: Any
+) -> None:
     """Report on a run (default: the newest), and write its files, the table and report.html.
 
     A FOLDER under results/runs/ is analysed without database or Prometheus, and nothing is written.
 
-    Exit codes: 0 every video is done, 1 some are not, 2 no such run.
+    Exit codes: 0 every video is done, 1 some are not, 2 no such run, 4 a goal is missed.
     """
     if run and Path(run).is_dir():
         analysis, where = analyse_archive(Path(run)), None
@@ -49,10 +69,30 @@ def report(run: str | None, tasks_log: str | None, as_json: bool, lang: Language
         launcher = RunLauncher.open(lang)
         analysis = _analyse_recorded(launcher, run, tasks_log)
         where = links(launcher.settings, analysis.recorded.run, lang)
-    _print(analysis, as_json, lang)
+    reached = None if goal is None else _goodput(analysis, goal)
+    judged = _judge(Goals(**goals), analysis, reached, lang)
+    _print(analysis, reached, judged, as_json, lang)
     if where is not None:
         click.echo(where, err=True)
     _fail_unless_done(analysis)
+    require_met(judged)
+
+
+def _goodput(analysis: RunAnalysis, goal_seconds: float) -> Goodput:
+    recorded = analysis.recorded
+    seconds = (recorded.updated_at - recorded.uploaded_at)[recorded.done]
+    return goodput(seconds, recorded.run.count, goal_seconds)
+
+
+def _judge(goals: Goals, analysis: RunAnalysis, reached: Goodput | None, lang: Language) -> list[GoalResult]:
+    """Judge the goals on the run, and write the files for continuous integration."""
+    (cell,) = cells = fill([analysis.row])
+    figures = cell_figures(cell)
+    if reached is not None:
+        figures["goodput"] = Figure(None if analysis.row.validity.is_invalid else reached.ratio)
+    judged = goals.judge({analysis.row.run_id: figures})
+    goals.write("report", judged, run_answer(analysis, lang), markdown(cells, lang), lang)
+    return judged
 
 
 def _analyse_recorded(launcher: RunLauncher, run_id: str | None, tasks_log: str | None) -> RunAnalysis:
@@ -80,16 +120,27 @@ def analysis_as_json(analysis: RunAnalysis, lang: Language) -> dict[str, object]
         "offered": analysis.offered,
         "bottleneck": analysis.bottleneck,
         "advice": None if kept_up(analysis) else advice(analysis.bottleneck.cause),
+        "next_step": next_step(analysis),
         "flags": analysis.warnings,
         "agrees": analysis.row.agrees,
     }
 
 
-def _print(analysis: RunAnalysis, as_json: bool, lang: Language) -> None:
+def _print(
+    analysis: RunAnalysis, reached: Goodput | None, judged: Sequence[GoalResult], as_json: bool, lang: Language
+) -> None:
     if as_json:
-        print_json(analysis_as_json(analysis, lang), lang)
-    else:
-        click.echo(render_terminal(analysis, lang))
+        extra = {
+            "goodput": reached and to_json(reached, lang) | {"ratio": reached.ratio},
+            "goals": goals_as_json(judged),
+        }
+        print_json(analysis_as_json(analysis, lang) | extra, lang)
+        return
+    click.echo(render_terminal(analysis, lang, output_width()))
+    if reached is not None:
+        click.echo(f"  {goodput_text(reached, lang)}")
+    if judged:
+        click.echo(f"\n{goal_table(judged, lang)}", nl=False)
 
 
 def _fail_unless_done(analysis: RunAnalysis) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import click
 
+from capacity.commands.goals import Goals, goal_options, goals_as_json, require_met
 from capacity.commands.options import json_option, lang_option, profile_option, with_examples, yes_option
 from capacity.commands.progress import progress_bar
 from capacity.commands.rendering import print_json
+from capacity.diagnosis.goals import Figure, GoalResult
 from capacity.diagnosis.validity import Level
 from capacity.estimators.stability import Stability
 from capacity.experiments.rate_search import RateSearch, SearchStep, StepResult, advance, next_step
@@ -35,15 +38,18 @@ RESULT = Text(
 @profile_option
 @yes_option
 @click.option("--refine", is_flag=True, help="Narrow the answer to 5 % by bisection; takes several times as long.")
+@goal_options
 @json_option
 @lang_option
-def search(size: str, concurrency: int, profile: str, yes: bool, refine: bool, as_json: bool, lang: Language) -> None:
+def search(
+    size: str, concurrency: int, profile: str, yes: bool, refine: bool, as_json: bool, lang: Language, **goals: Any
+) -> None:
     """Find the highest rate that a sustained run shows to be stable.
 
     The first run is a burst. Then sustained runs check rates from 95 % of its X_sat downwards. An invalid run is
     repeated once, and a second one ends the search.
 
-    Exit codes: 0 a rate was verified, 1 none was, 2 wrong input.
+    Exit codes: 0 a rate was verified, 1 none was, 2 wrong input, 4 a goal is missed.
     """
     parse_size(size)
     launcher = RunLauncher.open(lang, assume_yes=yes)
@@ -52,13 +58,32 @@ def search(size: str, concurrency: int, profile: str, yes: bool, refine: bool, a
         result = _search(RateSearch(refine=refine), lambda step: _run(launcher, step, cell, lang), lang)
     finally:
         launcher.restore()
+    judged = _judge(Goals(**goals), result, f"{size} c={concurrency}", lang)
     _fail_without_rate(result, size)
     if as_json:
-        found = {"search": result, "cost_seconds": result.cost_seconds}
-        judged = {"validity": result.validity.level, "validity_reasons": list(result.validity.reasons)}
-        print_json({"size": size, "concurrency": concurrency, **found, **judged}, lang)
+        found = {"search": result, "cost_seconds": result.cost_seconds, "goals": goals_as_json(judged)}
+        validity = {"validity": result.validity.level, "validity_reasons": list(result.validity.reasons)}
+        print_json({"size": size, "concurrency": concurrency, **found, **validity}, lang)
     else:
         click.echo(_summary(result, lang))
+    require_met(judged)
+
+
+def _judge(goals: Goals, result: RateSearch, cell: str, lang: Language) -> list[GoalResult]:
+    """Judge the goals on the search, and write the files for continuous integration.
+
+    An invalid search has no rate and no X_sat.
+    """
+    is_answer = not result.failed and not result.validity.is_invalid
+    figures = {
+        "rate": Figure(result.stable_per_minute if is_answer else None),
+        "x_sat": Figure(result.capacity_per_minute if is_answer else None),
+        "stable": Figure("yes" if is_answer and result.stable_per_minute is not None else "no"),
+        "validity": Figure(result.validity.level.value),
+    }
+    judged = goals.judge({cell: figures})
+    goals.write("search", judged, [_summary(result, lang)], "", lang)
+    return judged
 
 
 def _search(state: RateSearch, run: Callable[[SearchStep], StepResult], lang: Language) -> RateSearch:

@@ -9,11 +9,23 @@ from capacity.commands.rendering import print_json
 from capacity.experiments.run_launcher import RunLauncher
 from capacity.table.cells import TableCell
 from capacity.table.table_text import csv_row, csv_text, markdown, sources
-from core.language import Language
+from core.language import Language, Text
+from core.results_folder import archived_runs
+
+ARCHIVES_KEPT = Text(
+    "la base de datos no tiene pruebas, pero quedan {count} archivadas; cada una se lee con "
+    "`make report ARGS={folder}`",
+    "the database has no runs, but {count} are archived; read each with `make report ARGS={folder}`",
+)
 
 
 @click.command(epilog=with_examples("table", "table --csv", "table --json --lang en"))
-@click.option("--csv", "as_csv", is_flag=True, help="Print CSV instead, with every figure and the run ids.")
+@click.option(
+    "--csv",
+    "as_csv",
+    is_flag=True,
+    help="Print CSV instead, with every figure and run id; in Spanish with decimal comma and semicolons.",
+)
 @json_option
 @lang_option
 def table(as_csv: bool, as_json: bool, lang: Language) -> None:
@@ -23,11 +35,14 @@ def table(as_csv: bool, as_json: bool, lang: Language) -> None:
     the most videos. X_sat is the mean over all runs. Other runs fill a cell only if it has no better ones, and the
     notes say so.
     """
-    cells = RunLauncher.open(lang).analyse().cells
+    launcher = RunLauncher.open(lang)
+    cells = launcher.analyse().cells
+    if not cells and (kept := archived_runs(launcher.settings.results.path)):
+        click.echo(ARCHIVES_KEPT.to(lang).format(count=len(kept), folder=kept[-1]), err=True)
     if as_json:
         print_json({"rows": [_row_as_json(cell) for cell in cells]}, lang)
     elif as_csv:
-        click.echo(csv_text(cells), nl=False)
+        click.echo(csv_text(cells, lang), nl=False)
     else:
         click.echo(f"{markdown(cells, lang)}\n{sources(cells, lang)}", nl=False)
 

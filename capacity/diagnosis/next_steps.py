@@ -27,6 +27,11 @@ class NextStep(StrEnum):
     LONGER_VIDEOS = "longer_videos"
     DUMP_STACKS = "dump_stacks"
     COMPARE_SLOTS = "compare_slots"
+    REPEAT_RUN = "repeat_run"
+    MORE_VIDEOS = "more_videos"
+    MORE_ARRIVALS = "more_arrivals"
+    LOWER_RATE = "lower_rate"
+    NOTHING = "nothing"
 
 
 class Disproof(StrEnum):

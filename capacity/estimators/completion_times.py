@@ -1,4 +1,4 @@
-"""X_sat from completion times alone, for a worker whose executions were not recorded (METHOD 1.2, `lag-c`)."""
+"""X_sat from completion times alone (METHOD 1.2, `lag-c`), for a worker without recorded executions."""
 
 from __future__ import annotations
 

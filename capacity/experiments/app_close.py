@@ -17,14 +17,14 @@ ENDED = {Outcome.DONE: VideoState.DONE, Outcome.FAILED: VideoState.FAILED}
 
 @dataclass(frozen=True)
 class Comparison:
-    """Final videos without a recorded execution, and videos that the table and the last execution end differently."""
+    """Final videos without an execution, and those that table and last execution end differently."""
 
     without_execution: int
     disagreements: int
 
 
 def close_app_run(sessions: Sessions, run_id: str) -> None:
-    """Store how many final videos of an instrumented run have no execution or another end than in the table.
+    """Store how many final videos have no execution, or another end than in the table.
 
     Call this after the collector has read every worker.
     """

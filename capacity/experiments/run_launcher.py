@@ -129,7 +129,7 @@ class RunLauncher:
         cancel the queued videos as soon as the capacity is known precisely enough.
         """
         last, changed_at = -1, time.monotonic()
-        losses = self._loss_watch(run_id)
+        losses: LossWatch | None = None
         while True:
             finished, expected, closed = self._state(run_id)
             progress(finished, expected)
@@ -149,6 +149,7 @@ class RunLauncher:
                     self._close(run_id, RunStatus.INTERRUPTED)
                 why = f"no video finished for {stuck_seconds / 60:g} min"
                 raise MeasurementFailed("run", why, "see `make logs`", value=run_id)
+            losses = losses or self._loss_watch(run_id)  # here, because a finished run needs no queue
             self._require_no_loss(losses, run_id)
             time.sleep(POLL_SECONDS)
 

@@ -79,11 +79,16 @@ class Frame:
     def whisker(self, x: float, low: float, high: float, colour: str) -> str:
         """Return an interval as a vertical line with two caps.
 
-        The caps are HTML, so that they keep their size when the chart stretches.
+        An end outside the axis has an arrow in place of its cap. Caps and arrows are HTML, so that they keep their size
+        when the chart stretches.
         """
+        cuts = "".join(
+            name for name, is_cut in ((" cut-high", high > self.y.high), (" cut-low", low < self.y.low)) if is_cut
+        )
+        low, high = max(low, self.y.low), min(high, self.y.high)
         bottom, height = 100 * self.y.share(low), 100 * (self.y.share(high) - self.y.share(low))
         place = f"left:{100 * self.x.share(x):.2f}%;bottom:{bottom:.2f}%;height:{height:.2f}%;color:var(--{colour})"
-        return f'<i class="whisker" style="{place}"></i>'
+        return f'<i class="whisker{cuts}" style="{place}"></i>'
 
     def dot(self, x: float, y: float, colour: str, title: str) -> str:
         """Return a point. It is HTML, so that it stays round when the chart stretches."""

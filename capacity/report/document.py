@@ -15,7 +15,7 @@ from capacity.analysis.run_analysis import RunAnalysis
 from capacity.diagnosis.validity import Level
 from capacity.report import conclusions, scalability_curves
 from capacity.report.messages import sentence
-from capacity.report.statements import CONSERVATION_NAMES, best_sentence, limit_parts, machine, next_step
+from capacity.report.statements import CONSERVATION_NAMES, advice_text, best_sentence, limit_parts, machine
 from capacity.report.template_loader import template
 from capacity.table.cells import TableCell
 from capacity.table.number_format import UNKNOWN, interval_text, number, percent
@@ -92,7 +92,7 @@ def _setup_of(run: RunAnalysis) -> Iterator[tuple[str, str]]:
     profile = "el de la aplicación" if run.row.app else PROFILES.get(row.profile, row.profile)
     yield "Perfil de ffmpeg", profile
     seconds = f"{number(row.source_seconds, LANG, 1)} s de video" if row.source_seconds else "duración desconocida"
-    yield "Videos", f"{spaced(row.size_label)}: {seconds}, sha256 {row.source_sha256[:12]}"
+    yield "Videos", f"{spaced(row.size_label)}: {seconds}, sha256 {row.source_sha256[:12] or unknown}"
     yield "Nodos × procesos", f"{row.nodes} × {run.row.concurrency_text}"
 
 
@@ -118,7 +118,7 @@ def _capacity(cell: TableCell, run: RunAnalysis) -> tuple[str, ...]:
 
 def _next_steps(runs: Sequence[RunAnalysis]) -> list[str]:
     """Return what to try next for each bottleneck, once per cause."""
-    steps = {limit_parts(run)[0].to(LANG): next_step(run, LANG) for run in runs}
+    steps = {limit_parts(run)[0].to(LANG): advice_text(run, LANG) for run in runs}
     return [f"**{cause}**: {step}." for cause, step in steps.items() if step is not None]
 
 

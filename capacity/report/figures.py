@@ -12,8 +12,8 @@ from capacity.estimators.stability import waiting_videos
 from capacity.report.charts import Axis, Frame, draw, legend, thinned
 from capacity.report.scalability_curves import Curve, Point
 from capacity.runs.resource_samples import BUSY_MODES, Resources
-from capacity.table.number_format import number
 from capacity.table.phrases import spaced
+from capacity.table.table_text import capacity_text
 from core.language import STAGE_NAMES, Language, Text
 from core.video import Stage
 
@@ -45,8 +45,9 @@ def throughput_chart(curves: Sequence[Curve], lang: Language) -> str:
         names.append((colour, spaced(curve.size_label)))
         for point in curve.points:
             if point.interval is not None:
-                marks.append(frame.whisker(point.slots, point.interval.low, _upper(point), colour))
-            marks.append(frame.dot(point.slots, point.capacity, colour, f"{number(point.capacity, lang)}/min"))
+                marks.append(frame.whisker(point.slots, point.interval.low, point.interval.high, colour))
+            title = capacity_text(point.capacity, point.interval, lang)
+            marks.append(frame.dot(point.slots, point.capacity, colour, f"{title}/min"))
     name = Text(
         "Capacidad nominal (videos/min) por número de slots", "Nominal capacity (videos/min) by number of slots"
     )
@@ -201,7 +202,7 @@ def _disk_chart(x: Floats, disk: dict[str, Floats], axis: Axis, lang: Language) 
 
 
 def _upper(point: Point) -> float:
-    """Return the upper end of the interval, at most twice the capacity."""
+    """Return the upper end that the axis shows: that of the interval, at most twice the capacity."""
     return point.capacity if point.interval is None else min(point.interval.high, 2 * point.capacity)
 
 

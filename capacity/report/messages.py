@@ -354,6 +354,18 @@ NEXT_STEPS: Mapping[NextStep, Text] = {
         "medir el mismo tamaño con 1, 2 y 4 slots: las pruebas comparables dan más criterios",
         "measure the same size on 1, 2 and 4 slots: comparable runs add criteria",
     ),
+    NextStep.REPEAT_RUN: Text("quitar la causa y repetir la prueba", "remove the cause and repeat the run"),
+    NextStep.MORE_VIDEOS: Text(
+        "repetir la prueba con COUNT={videos_needed} o más", "repeat the run with COUNT={videos_needed} or more"
+    ),
+    NextStep.MORE_ARRIVALS: Text(
+        "repetir la prueba con COUNT={arrivals_needed} o más llegadas",
+        "repeat the run with COUNT={arrivals_needed} or more arrivals",
+    ),
+    NextStep.LOWER_RATE: Text(
+        "añadir workers, o repetir la prueba con un RATE menor", "add workers, or repeat the run with a lower RATE"
+    ),
+    NextStep.NOTHING: Text("ninguno: los workers siguen esta tasa", "none: the workers keep up with this rate"),
 }
 DISPROOFS: Mapping[Disproof, Text] = {
     Disproof.LITTLE_GAIN: Text(

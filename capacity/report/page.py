@@ -13,38 +13,44 @@ from capacity.analysis.run_analysis import RunAnalysis
 from capacity.analysis.run_windows import run_window
 from capacity.diagnosis.bottleneck import Confidence
 from capacity.diagnosis.validity import Level
-from capacity.report import figures, scalability_curves
+from capacity.report import figures, level_table, scalability_curves
+from capacity.report.answer import answer
 from capacity.report.messages import measurement
 from capacity.report.statements import (
-    answer,
+    advice_text,
     best_sentence,
     facts,
+    limit_check,
     limit_line,
     limit_parts,
     machine,
-    next_step,
     reservations,
 )
 from capacity.report.template_loader import template
-from capacity.table.number_format import number
-from capacity.table.phrases import cell_name, spaced
+from capacity.table.cells import TableCell
+from capacity.table.number_format import number, unbroken
+from capacity.table.phrases import cell_name, spaced, validity_text
 from capacity.table.table_text import HEADER, cells_of
 from core.language import CAUSE_NAMES, VALIDITY_NAMES, Language, Text
 
+VALIDITY_CLASSES = {Level.VALID: "good", Level.INDICATIVE: "warn", Level.INVALID: "bad"}
 STYLE = Path(__file__).with_name("style.css")
 
 
-def render_page(analysed: AnalysedRuns, lang: Language) -> str:
-    """Return the whole report as one HTML document."""
+def render_page(analysed: AnalysedRuns, lang: Language, price_per_hour: float | None = None) -> str:
+    """Return the whole report as one HTML document.
+
+    With the price of a worker, the table of the levels has the cost per 1,000 videos.
+    """
     return template("page.html.j2").render(
         lang=lang,
         t=lambda es, en: es if lang == "es" else en,
         style=Markup(STYLE.read_text(encoding="utf-8")),  # noqa: S704 (our own file)
-        page=_page(analysed, lang) if analysed.rows else None,
+        page=_unbroken(_page(analysed, lang, price_per_hour)) if analysed.rows else None,
     )
 
 
-def _page(analysed: AnalysedRuns, lang: Language) -> dict[str, Any]:
+def _page(analysed: AnalysedRuns, lang: Language, price_per_hour: float | None) -> dict[str, Any]:
     best = analysed.best
     curves = scalability_curves.curves(analysed)
     drawn = [run for run in reversed(analysed.runs) if run.row.run_id in analysed.drawn]
@@ -53,22 +59,47 @@ def _page(analysed: AnalysedRuns, lang: Language) -> dict[str, Any]:
         "is_invalid": best is None or best.row.validity.level is not Level.VALID,
         "other_sizes": [best_sentence(analysed, run, lang) for run in analysed.best_of_sizes if run is not best],
         "machine": machine(best, lang) if best else None,
-        "table_names": [name.strip() for name in HEADER.to(lang).strip("|").split("|")],
-        "table_rows": [cells_of(cell, lang) for cell in analysed.cells],
+        "table_names": _table_names(lang),
+        "table_rows": [_table_row(cell, lang) for cell in analysed.cells],
         "limits": [_limit(run, lang) for run in analysed.newest_per_cell],
+        "level_names": level_table.names(lang, price_per_hour),
+        "level_note": level_table.NOTE.to(lang),
+        "levels": list(level_table.rows(curves, lang, price_per_hour)),
         "saturation": [(spaced(c.size_label), " ".join(scalability_curves.statements(c, lang))) for c in curves],
         "saturation_chart": _svg(figures.throughput_chart(curves, lang)) if curves else "",
         "runs": [_run(run, lang) for run in drawn],
     }
 
 
+def _unbroken(value: Any) -> Any:
+    """Return texts whose numbers stay beside their units. Charts stay as they are."""
+    if isinstance(value, dict):
+        return {name: _unbroken(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_unbroken(item) for item in value]
+    return unbroken(value) if type(value) is str else value
+
+
 def _svg(*charts: str) -> Markup:
     return Markup("".join(charts))  # noqa: S704 (charts.py escapes its texts)
 
 
+def _table_names(lang: Language) -> list[str]:
+    """Return the columns of the scenario's table, with the validity before the notes."""
+    *names, notes = (name.strip() for name in HEADER.to(lang).strip("|").split("|"))
+    return [*names, Text("Validez", "Validity").to(lang), notes]
+
+
+def _table_row(cell: TableCell, lang: Language) -> list[str]:
+    *values, notes = cells_of(cell, lang)
+    judged, level = validity_text(cell.validity, lang), cell.validity.level
+    coloured = Markup('<span class="{}">{}</span>').format(VALIDITY_CLASSES[level], unbroken(judged))
+    return [*values, coloured, notes.removeprefix(judged).removeprefix("; ")]
+
+
 def _limit(run: RunAnalysis, lang: Language) -> tuple[str, ...]:
     parts = (text.to(lang) for text in limit_parts(run))
-    return cell_name(run.row, lang), *parts, next_step(run, lang) or "—"
+    return cell_name(run.row, lang), *parts, advice_text(run, lang) or "—"
 
 
 def _run(run: RunAnalysis, lang: Language) -> dict[str, Any]:
@@ -95,6 +126,7 @@ def _facts(run: RunAnalysis, lang: Language) -> list[tuple[Text, str]]:
     return [
         *facts(run, lang),
         (Text("límite", "limit"), limit_line(run, lang)),
+        *limit_check(run, lang),
         (Text("descartado", "ruled out"), _ruled_out(run, lang)),
         (Text("fiabilidad", "data quality"), reservations(run, lang)),
     ]

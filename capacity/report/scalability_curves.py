@@ -31,6 +31,7 @@ class Point:
     interval: Interval | None
     between_runs: bool = False
     is_valid: bool = True
+    nodes: int = 1
 
 
 @dataclass(frozen=True)
@@ -89,13 +90,19 @@ def _curve(label: str, cells: Sequence[TableCell]) -> Curve:
 def _points(cells: Iterable[TableCell]) -> Iterator[Point]:
     for cell in sorted(cells, key=lambda cell: cell.runs[0].slots):
         is_valid = cell.validity.level is Level.VALID
-        yield Point(cell.runs[0].slots, cell.x_sat or 0.0, cell.x_sat_interval, cell.is_between_runs, is_valid)
+        x_sat, nodes = cell.x_sat or 0.0, cell.key.nodes
+        yield Point(cell.runs[0].slots, x_sat, cell.x_sat_interval, cell.is_between_runs, is_valid, nodes)
 
 
 def _fit_statement(fit: UslFit | None, lang: Language) -> str:
-    if fit is None or fit.unusable is not None:
-        why = "" if fit is None or fit.unusable is None else f": {sentence(fit.unusable, lang)}"
-        return Text(f"Sin ley de escalabilidad (USL){why}.", f"No scalability law (USL){why}.").to(lang)
+    if fit is None:
+        return Text(
+            "Sin ley de escalabilidad (USL): solo hay un número de slots.",
+            "No scalability law (USL): there is only one number of slots.",
+        ).to(lang)
+    if fit.unusable is not None:
+        why = sentence(fit.unusable, lang)
+        return Text(f"Sin ley de escalabilidad (USL): {why}.", f"No scalability law (USL): {why}.").to(lang)
     model = fit.model
     peak = sentence(fit.peak_reason, lang) if fit.peak_reason else f"n = {number(model.peak, lang, 1)}"
     return Text(

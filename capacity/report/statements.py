@@ -5,6 +5,7 @@ Page, terminal and document use the same sentences.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -19,7 +20,9 @@ from capacity.diagnosis.next_steps import advice
 from capacity.diagnosis.validity import Level, Validity
 from capacity.estimators.littles_law import FEWEST_READINGS, Agreement
 from capacity.estimators.reason import Reason
-from capacity.estimators.stability import Stability
+from capacity.estimators.response_time import Decomposition
+from capacity.estimators.stability import GROWTH_TOLERANCE, Stability, StabilityVerdict
+from capacity.estimators.tails import Goodput, Tail
 from capacity.estimators.throughput import FirstVideos, filling_efficiency
 from capacity.report.messages import CONFIDENCE_NAMES, bottleneck_line, measurements, sentence
 from capacity.runs.conditions import workers_at_start
@@ -39,6 +42,17 @@ AGREEMENTS = {
 NOT_FETCHING = Text(
     "crece con slots libres: los workers no toman los mensajes", "it grows with slots free: the workers do not fetch"
 )
+RHO_DECIDES = Text(
+    "decide ρ > 1: cada slot tarda más de lo que hay entre sus videos, y la cola crecerá aunque en la parte juzgada "
+    "todavía no creció",
+    "ρ > 1 decides: a slot takes longer than the time between its videos, and the queue will grow although it did not "
+    "yet in the judged part",
+)
+GROWS_WITH_SPARE_SLOTS = Text(
+    "la cola creció, pero por ρ < 1 no debería seguir creciendo",
+    "the queue grew, but by ρ < 1 it should not go on growing",
+)
+RHO_MAY_BE_ONE = Text("la cola no crece, pero ρ puede ser 1 o más", "no growth, but ρ may be 1 or more")
 OFFERED_RATE = Text("la tasa ofrecida", "the offered rate")
 BANDWIDTH_LIMITS = {
     "disk_read": Text("lectura de disco", "disk read"),
@@ -63,22 +77,6 @@ NO_COMPLETE_BURST = Text("ninguna ráfaga está completa", "no burst is complete
 def _judged(statement: str, validity: Validity, lang: Language) -> str:
     """Return the statement, with the level and the reasons where it is not valid."""
     return statement if validity.level is Level.VALID else f"{statement}; {validity_text(validity, lang)}"
-
-
-def answer(analysed: AnalysedRuns, lang: Language) -> list[str]:
-    """Return the answer of the report: capacity, bottleneck, interval, and data-quality warnings.
-
-    The first sentence is the headline.
-    """
-    best = analysed.best
-    if best is None:
-        return [_no_capacity(analysed, lang)]
-    return [
-        best_sentence(analysed, best, lang),
-        limit(best, lang),
-        _scope(analysed, best, lang),
-        reservations(best, lang),
-    ]
 
 
 def best_sentence(analysed: AnalysedRuns, run: RunAnalysis, lang: Language) -> str:
@@ -161,8 +159,8 @@ def limit_line(run: RunAnalysis, lang: Language) -> str:
     return f"{name}: {evidence}" if kept_up(run) else bottleneck_line(run.bottleneck, lang)
 
 
-def next_step(run: RunAnalysis, lang: Language) -> str | None:
-    """Return what to try next, and which result would prove the bottleneck wrong.
+def advice_text(run: RunAnalysis, lang: Language) -> str | None:
+    """Return what to try next against the bottleneck, and which result would prove it wrong.
 
     None for a stable sustained run: its limit is the offered rate.
     """
@@ -183,10 +181,10 @@ def limit_parts(run: RunAnalysis) -> tuple[Text, Text, Text]:
     """
     verdict = run.bottleneck
     if kept_up(run) and run.stability is not None:
-        rho = run.stability.utilisation
-        evidence = Text(
-            f"la cola no crece; slots ocupados al {100 * rho:.0f} %", f"no growth; slots {100 * rho:.0f} % busy"
-        )
+        busy = Text(*(percent(run.stability.utilisation, lang, 0) for lang in LANGUAGES))
+        evidence = Text(f"la cola no crece; slots ocupados al {busy.es}", f"no growth; slots {busy.en} busy")
+        if math.isnan(run.stability.utilisation):
+            evidence = Text("la cola no crece; ocupación desconocida", "no growth; busy share unknown")
         return OFFERED_RATE, CONFIDENCE_NAMES[Confidence.HIGH], evidence
     evidence = Text(*(measurements(verdict.evidence, lang) or "—" for lang in LANGUAGES))
     return CAUSE_NAMES[verdict.cause], CONFIDENCE_NAMES[verdict.confidence], evidence
@@ -260,7 +258,18 @@ def stability(run: RunAnalysis, lang: Language) -> str:
         f"{name.es}: la cola crece un {growth} de la tasa, ρ {rho}; {arrivals} llegadas de {needed} necesarias",
         f"{name.en}: the queue grows by {growth} of the rate, ρ {rho}; {arrivals} arrivals of {needed} needed",
     )
-    return judged.to(lang) + (f"; {NOT_FETCHING.to(lang)}" if verdict.not_fetching else "")
+    remarks = [_tension(verdict), NOT_FETCHING if verdict.not_fetching else None]
+    return judged.to(lang) + "".join(f"; {remark.to(lang)}" for remark in remarks if remark)
+
+
+def _tension(verdict: StabilityVerdict) -> Text | None:
+    """Return what decides where growth and ρ point in different directions, else None."""
+    grows, rho = verdict.growth_ratio > GROWTH_TOLERANCE, verdict.utilisation_interval
+    if verdict.verdict is Stability.UNSTABLE and not grows:
+        return RHO_DECIDES
+    if verdict.verdict is Stability.INCONCLUSIVE and grows:
+        return GROWS_WITH_SPARE_SLOTS
+    return RHO_MAY_BE_ONE if verdict.verdict is Stability.INCONCLUSIVE and rho.high >= 1 else None
 
 
 def facts(run: RunAnalysis, lang: Language) -> Iterator[NamedStatement]:
@@ -269,10 +278,13 @@ def facts(run: RunAnalysis, lang: Language) -> Iterator[NamedStatement]:
     yield Text("validez", "validity"), validity_text(row.validity, lang)
     yield Text("X del escenario", "scenario's X"), f"{number(row.x, lang)} videos/min ({_agreement(run, lang)})"
     yield Text("S del escenario", "scenario's S"), f"{bounded(row.s, row.s_is_lower_bound, lang)} s"
+    yield Text("datos", "data"), f"{number(row.megabytes_per_minute, lang, 1)} MB/min"
     if run.recorded.is_burst:
         yield Text("X_sat", "X_sat"), _capacity(run, lang)
     yield Text("servicio", "service"), _service(run, lang)
-    yield Text("espera en cola", "queue wait"), f"{_mean(lang)} {number(run.parts.wait_seconds, lang)} s"
+    yield Text("respuesta", "response time"), tail_text(row.response, lang)
+    wait = f"{_mean(lang)} {number(run.parts.wait_seconds, lang)} s · {tail_text(row.queue_wait, lang)}"
+    yield Text("espera en cola", "queue wait"), wait
     yield Text("etapas", "stages"), _stages(run, lang)
     yield Text("conservación", "conservation"), conservation(run, lang)
     yield Text("ley de Little", "Little's law"), littles_law(run, lang)
@@ -288,6 +300,35 @@ def facts(run: RunAnalysis, lang: Language) -> Iterator[NamedStatement]:
     if not run.recorded.is_burst:
         yield Text("estabilidad", "stability"), stability(run, lang)
     yield Text("ancho de banda", "bandwidth limits"), bandwidth_limits(run, lang)
+
+
+def tail_text(tail: Tail | None, lang: Language) -> str:
+    """Return median and 95th percentile with their intervals, with ≥ while videos are open."""
+    if tail is None or not tail.count:
+        return f"p50 {UNKNOWN.to(lang)}"
+    parts = (("p50", tail.p50_seconds, tail.p50_interval), ("p95", tail.p95_seconds, tail.p95_interval))
+    return " · ".join(
+        f"{name} {bounded(value, tail.is_lower_bound, lang)} s (95 % {interval_text(interval, lang)})"
+        for name, value, interval in parts
+    )
+
+
+def limit_check(run: RunAnalysis, lang: Language) -> Iterator[NamedStatement]:
+    """Yield how to test the bottleneck. An invalid run has none to test."""
+    check = None if run.row.validity.is_invalid else advice_text(run, lang)
+    if check is not None:
+        yield Text("comprobar límite", "test the limit"), check
+
+
+def goodput_text(reached: Goodput, lang: Language) -> str:
+    """Return the share of the videos that were done within the goal."""
+    share, bounds = percent(reached.ratio, lang), reached.interval
+    interval = f"[{percent(bounds.low, lang)}, {percent(bounds.high, lang)}]"
+    seconds, counts = number(reached.goal_seconds, lang, 1), f"{reached.within}/{reached.count}"
+    return Text(
+        f"{share} de los videos terminados en {seconds} s o menos ({counts}; 95 %: {interval})",
+        f"{share} of the videos done within {seconds} s ({counts}; 95 %: {interval})",
+    ).to(lang)
 
 
 def bandwidth_limits(run: RunAnalysis, lang: Language) -> str:
@@ -344,37 +385,6 @@ def reservations(run: RunAnalysis, lang: Language) -> str:
     return f"{heading.to(lang)}: {reasons}."
 
 
-def _no_capacity(analysed: AnalysedRuns, lang: Language) -> str:
-    """Return the headline when no capacity is known, with the reason from the newest burst."""
-    bursts = [run for run in reversed(analysed.runs) if run.saturated is not None]
-    if bursts and bursts[0].row.validity.is_invalid:
-        return headline(bursts[0].row, lang)
-    missing = next((reason for run in bursts if (reason := missing_capacity(run))), None)
-    why = sentence(missing, lang) if missing else (NO_COMPLETE_BURST if bursts else NO_BURST).to(lang)
-    return Text(
-        f"Ninguna prueba terminada permite estimar la capacidad: {why}.",
-        f"No finished run allows an estimate of the capacity: {why}.",
-    ).to(lang)
-
-
-def _scope(analysed: AnalysedRuns, run: RunAnalysis, lang: Language) -> str:
-    """Return the sentence that says whether the interval includes differences between runs."""
-    cell = analysed.cell_of(run)
-    if cell is not None and cell.is_between_runs:
-        return Text(
-            "El intervalo incluye cómo varían unas pruebas de otras.", "The interval includes differences between runs."
-        ).to(lang)
-    if cell is not None and len(cell.x_sat_runs) > 1:
-        return Text(
-            "Dos pruebas no dan un intervalo entre pruebas: hacen falta tres.",
-            "Two runs give no interval between runs: three are needed.",
-        ).to(lang)
-    return Text(
-        "El intervalo es de una sola prueba: no incluye cómo varían unas pruebas de otras.",
-        "The interval is of one run: it does not include differences between runs.",
-    ).to(lang)
-
-
 def _agreement(run: RunAnalysis, lang: Language) -> str:
     row = run.row
     if row.agrees is None:
@@ -390,13 +400,22 @@ def _capacity(run: RunAnalysis, lang: Language) -> str:
     if row.x_sat_per_minute is None:
         missing = missing_capacity(run)
         return UNKNOWN.to(lang) + (f": {sentence(missing, lang)}" if missing else "")
-    share = percent(filling_efficiency(row.x or float("nan"), row.x_sat_per_minute), lang, 0)
+    reached = _reached(filling_efficiency(row.x or float("nan"), row.x_sat_per_minute), lang)
     bounds, rate = interval_text(row.x_sat_interval, lang), number(row.x_sat_per_minute, lang)
     first = FIRST_VIDEOS[FirstVideos(row.first_videos)] if row.first_videos else same("")
     return Text(
-        f"{rate} videos/min, 95 % {bounds} (de esta prueba); X llega al {share} de ella{first.es}",
-        f"{rate} videos/min, 95 % {bounds} (of this run); X reaches {share} of it{first.en}",
+        f"{rate} videos/min, 95 % {bounds} (de esta prueba); {reached.es}{first.es}",
+        f"{rate} videos/min, 95 % {bounds} (of this run); {reached.en}{first.en}",
     ).to(lang)
+
+
+def _reached(share: float, lang: Language) -> Text:
+    """Return how close X came to X_sat. It can be larger by chance."""
+    if share > 1:
+        excess = percent(share - 1, lang, 0)
+        return Text(f"X es un {excess} mayor que X_sat", f"X is {excess} above X_sat")
+    shown = percent(share, lang, 0)
+    return Text(f"X es el {shown} de X_sat", f"X is {shown} of X_sat")
 
 
 def _service(run: RunAnalysis, lang: Language) -> str:
@@ -419,8 +438,18 @@ def _stages(run: RunAnalysis, lang: Language) -> str:
         for name, seconds in parts.stage_seconds.items()
         if np.isfinite(seconds)
     ]
+    return " · ".join([*stages, _rest(parts, lang)])
+
+
+def _rest(parts: Decomposition, lang: Language) -> str:
+    """Return the time that no stage covers. A stage total above the service time is a difference of clocks."""
+    if parts.fully_measured and parts.other_seconds < 0:
+        seconds = number(-parts.other_seconds, lang, 3)
+        return Text(
+            f"las etapas suman {seconds} s de más (relojes)", f"the stages sum to {seconds} s too much (clocks)"
+        ).to(lang)
     rest = Text("resto", "rest") if parts.fully_measured else Text("SIN MEDIR", "UNMEASURED")
-    return " · ".join([*stages, f"{rest.to(lang)} {number(parts.other_seconds, lang, 3)} s"])
+    return f"{rest.to(lang)} {number(parts.other_seconds, lang, 3)} s"
 
 
 def _mean(lang: Language) -> str:

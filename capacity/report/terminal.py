@@ -2,34 +2,58 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from textwrap import wrap
 
 from capacity.analysis.run_analysis import RunAnalysis
-from capacity.report.statements import facts, headline, limit, missing_capacity, next_step, reservations
-from capacity.table.cells import fill
-from capacity.table.table_text import markdown
-from core.language import Language, Text
+from capacity.report.answer import run_answer
+from capacity.report.statements import facts, limit_check
+from capacity.table.cells import TableCell, fill
+from capacity.table.number_format import unbroken
+from capacity.table.table_text import HEADER, cells_of, markdown
+from core.language import Language
 
-WIDTH = 118
-TO_TRY = Text("Qué probar", "To try next")
+WIDEST = 118
+#: a narrower terminal gets lines of this width
+NARROWEST = 40
 
 
-def render_terminal(run: RunAnalysis, lang: Language) -> str:
-    """Return the report of one run as text."""
-    first = [headline(run.row, lang, missing_capacity(run)), limit(run, lang)]
-    if (step := next_step(run, lang)) is not None:
-        first.append(f"{TO_TRY.to(lang)}: {step}.")
-    first.append(reservations(run, lang))
-    named = [(name.to(lang), value) for name, value in facts(run, lang)]
+def output_width() -> int:
+    """Return the width of lines on standard output: that of the terminal, within limits; without one, the limit."""
+    columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDEST
+    return min(WIDEST, max(NARROWEST, columns))
+
+
+def render_terminal(run: RunAnalysis, lang: Language, width: int = WIDEST) -> str:
+    """Return the report of one run as text, in lines of at most `width` characters.
+
+    The row of the table is Markdown to be copied. Where it does not fit a narrow terminal, its columns are lines.
+    """
+    named = [(name.to(lang), value) for name, value in (*facts(run, lang), *limit_check(run, lang))]
+    answers = [line for text in run_answer(run, lang) for line in _wrapped(text, width, "  ")]
+    return "\n".join([*answers, "", _row(fill([run.row]), lang, width), *aligned(named, width)])
+
+
+def aligned(named: list[tuple[str, str]], width: int) -> list[str]:
+    """Return one line per name and value, wrapped beside the longest name."""
     column = max(len(name) for name, _ in named)
-    lines = [line for name, value in named for line in _fact(name, value, column)]
-    return "\n".join([*_wrapped(first), "", markdown(fill([run.row]), lang), *lines])
+    return [line for name, value in named for line in _fact(name, value, column, width)]
 
 
-def _wrapped(sentences: list[str]) -> list[str]:
-    return [line for sentence in sentences for line in wrap(sentence, WIDTH, subsequent_indent="  ")]
+def _row(cells: list[TableCell], lang: Language, width: int) -> str:
+    if width == WIDEST:
+        return markdown(cells, lang)
+    names = [name.strip() for name in HEADER.to(lang).strip("|").split("|")]
+    return "\n".join([*aligned(list(zip(names, cells_of(cells[0], lang), strict=True)), width), ""])
 
 
-def _fact(name: str, value: str, column: int) -> list[str]:
-    lines = wrap(value, WIDTH - column - 4, break_on_hyphens=False) or [""]
+def _wrapped(text: str, width: int, indent: str = "") -> list[str]:
+    """Return the text in lines that do not end between a number and its unit."""
+    lines = wrap(unbroken(text), width, subsequent_indent=indent, break_on_hyphens=False)
+    return [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines]
+
+
+def _fact(name: str, value: str, column: int, width: int) -> list[str]:
+    lines = _wrapped(value, width - column - 4) or [""]
     return [f"  {label:<{column}}  {line}" for label, line in zip([name] + [""] * len(lines), lines, strict=False)]

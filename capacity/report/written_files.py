@@ -44,7 +44,7 @@ def write_results(sessions: Sessions, settings: Settings, analysed: AnalysedRuns
         for run in reversed(analysed.runs):
             if run.row.count <= (left if left < ARCHIVED_VIDEOS else LARGEST_ARCHIVED_RUN):
                 left -= archive_run(session, settings, run)
-    write_pages(settings.results.path, analysed, lang)
+    write_pages(settings.results.path, analysed, lang, settings.plan.price_per_hour)
 
 
 def file_suffix(app: str | None) -> str:
@@ -52,15 +52,15 @@ def file_suffix(app: str | None) -> str:
     return "" if app is None else f"-{app}"
 
 
-def write_pages(folder: Path, analysed: AnalysedRuns, lang: Language) -> None:
+def write_pages(folder: Path, analysed: AnalysedRuns, lang: Language, price_per_hour: float | None) -> None:
     """Write table.md, table.csv and report.html, with the app's name in theirs."""
     suffix = file_suffix(analysed.app)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"table{suffix}.md").write_text(
         markdown(analysed.cells, lang) + "\n" + sources(analysed.cells, lang), "utf-8"
     )
-    (folder / f"table{suffix}.csv").write_text(csv_text(analysed.cells), "utf-8")
-    (folder / f"report{suffix}.html").write_text(render_page(analysed, lang), "utf-8")
+    (folder / f"table{suffix}.csv").write_text(csv_text(analysed.cells, lang), "utf-8")
+    (folder / f"report{suffix}.html").write_text(render_page(analysed, lang, price_per_hour), "utf-8")
 
 
 def store_verdicts(session: Session, run: RunAnalysis) -> None:

@@ -68,7 +68,7 @@ def _run(app: AppFile, found: Mapping[Any, TheirVideo], request: ImportRequest) 
     label = size_label(request.size_bytes)
     facts: dict[str, Any] = {
         "name": app.name,
-        "version": app.version,
+        "version": "unknown",
         "file": str(app.path),
         "sha256": app.sha256,
         "task": app.task,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from capacity.diagnosis.validity import Validity
 from capacity.estimators.interval import Interval
+from capacity.estimators.tails import Tail
 from capacity.runs.conditions import Conditions
 from core.run import RunStatus
 
@@ -56,6 +57,11 @@ class ResultRow:
     #: records from which X_sat was computed
     x_sat_source: str | None = None
     validity: Validity = Validity()
+    #: megabytes (10^6 bytes) of one input video
+    video_megabytes: float | None = None
+    #: upload to final state, and upload to start; None for a row that did not measure them
+    response: Tail | None = None
+    queue_wait: Tail | None = None
 
     @property
     def x(self) -> float | None:
@@ -69,6 +75,11 @@ class ResultRow:
         The rules average finished videos only, so they give no lower bound of S.
         """
         return self.s_database if self.s_seconds is None or self.s_is_lower_bound else self.s_seconds
+
+    @property
+    def megabytes_per_minute(self) -> float | None:
+        """Return the input data that X stands for, in megabytes per minute."""
+        return None if self.x is None or self.video_megabytes is None else self.x * self.video_megabytes
 
     @property
     def s_is_lower_bound(self) -> bool:

@@ -6,10 +6,17 @@ Both languages use the decimal point, so that a cell can be pasted into any prog
 from __future__ import annotations
 
 import math
+import re
 
 from capacity.estimators.interval import Interval
 from core.language import Language, Text
 
+#: spaces at which a line must not end: between thousands, before a unit, after a sign of comparison
+_BREAKS = re.compile(
+    r"(?<=\d) (?=\d{3}(?!\d))"
+    r"|(?<=\d) (?=(?:%|(?:ms|s|min|h|MB|GB|MB/s|MB/min|CPU|bytes|slots?|videos?)\b))"
+    r"|(?<=[≥≤<>≈×ρ]) "
+)
 UNKNOWN = Text("desconocido", "unknown")
 UNBOUNDED = Text("sin límite", "no limit")
 
@@ -24,6 +31,11 @@ def number(value: float | None, lang: Language, digits: int = 2) -> str:
     if math.isinf(value):
         return UNBOUNDED.to(lang)
     return f"{value:,.{digits}f}".replace(",", " ")  # a space: a comma would read as a decimal in Spanish
+
+
+def unbroken(text: str) -> str:
+    """Return the text with no-break spaces inside numbers, before their units, and after signs such as ≥."""
+    return _BREAKS.sub("\N{NO-BREAK SPACE}", text)
 
 
 def bounded(value: float | None, is_lower_bound: bool, lang: Language, digits: int = 2) -> str:

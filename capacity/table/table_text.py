@@ -8,6 +8,7 @@ from io import StringIO
 
 from capacity.estimators.interval import Interval
 from capacity.runs.result_row import ResultRow
+from capacity.table.cell_figures import cell_figures
 from capacity.table.cells import TableCell
 from capacity.table.number_format import bounded, number
 from capacity.table.phrases import plural, spaced, validity_text
@@ -25,7 +26,8 @@ CSV_COLUMNS = (
     "size", "concurrency", "nodes", "mode", "rate_per_minute", "count", "x_per_minute", "s_seconds",
     "x_sat_per_minute", "x_sat_low", "x_sat_high", "interval_between_runs", "stability", "done", "failed",
     "duplicates", "agrees", "runs", "x_sat_runs", "left_out", "validity", "validity_reasons", "s_is_lower_bound",
-    "first_videos", "app", "x_sat_source", "shape",
+    "first_videos", "app", "x_sat_source", "mb_per_minute", "response_p50_seconds", "response_p95_seconds",
+    "queue_wait_p50_seconds", "queue_wait_p95_seconds", "shape",
 )  # fmt: skip
 
 
@@ -55,18 +57,27 @@ def sources(cells: Sequence[TableCell], lang: Language) -> str:
     return "".join(f"- {_source(cell, lang)}\n" for cell in cells) or "\n"
 
 
-def csv_text(cells: Sequence[TableCell]) -> str:
-    """Return the table as CSV. An unknown value is empty, and run ids are separated by spaces."""
+def csv_text(cells: Sequence[TableCell], lang: Language) -> str:
+    """Return the table as CSV for a spreadsheet with the settings of the language.
+
+    In Spanish, numbers have a decimal comma and columns are separated by semicolons (docs/adr/0087). An unknown value
+    is empty, and run ids are separated by spaces.
+    """
     file = StringIO()
-    writer = csv.DictWriter(file, CSV_COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(file, CSV_COLUMNS, lineterminator="\n", delimiter=";" if lang == "es" else ",")
     writer.writeheader()
-    writer.writerows(csv_row(cell) for cell in cells)
+    for cell in cells:
+        writer.writerow({name: _csv_value(value, lang) for name, value in csv_row(cell).items()})
     return file.getvalue()
+
+
+def _csv_value(value: object, lang: Language) -> object:
+    return str(value).replace(".", ",") if isinstance(value, float) and lang == "es" else value
 
 
 def csv_row(cell: TableCell) -> dict[str, object]:
     """Return every figure of a cell by CSV column. None is unknown."""
-    newest, interval = cell.runs[-1], cell.x_sat_interval
+    newest, interval, figures = cell.runs[-1], cell.x_sat_interval, cell_figures(cell)
     return {
         "size": cell.key.size_label,
         "concurrency": cell.key.concurrency,
@@ -95,6 +106,11 @@ def csv_row(cell: TableCell) -> dict[str, object]:
         "app": cell.key.app or None,
         "shape": cell.key.shape or None,
         "x_sat_source": _joined(run.x_sat_source for run in cell.x_sat_runs),
+        "mb_per_minute": figures["mb_per_minute"].value,
+        "response_p50_seconds": figures["response_p50"].value,
+        "response_p95_seconds": figures["response_p95"].value,
+        "queue_wait_p50_seconds": figures["wait_p50"].value,
+        "queue_wait_p95_seconds": figures["wait_p95"].value,
     }
 
 
@@ -126,6 +142,8 @@ def _notes(cell: TableCell, lang: Language) -> Iterator[Text]:
     yield from _cell_notes(cell, lang)
     for row in cell.runs:
         yield from _warnings(row, lang)
+    if _agreement(cell) is None:
+        yield Text("solo base de datos, sin contraste con Prometheus", "database only, not compared with Prometheus")
 
 
 def _cell_notes(cell: TableCell, lang: Language) -> Iterator[Text]:
@@ -178,9 +196,7 @@ def _warnings(row: ResultRow, lang: Language) -> Iterator[Text]:
             plural(row.duplicates, "entrega repetida", "entregas repetidas"),
             plural(row.duplicates, "duplicate delivery", "duplicate deliveries"),
         )
-    if row.agrees is None:
-        yield Text("solo base de datos, sin contraste con Prometheus", "database only, not compared with Prometheus")
-    elif not row.agrees:
+    if row.agrees is False:
         x, s = number(row.x_database, lang, 3), number(row.s_database, lang, 2)
         yield Text(f"la base de datos da X={x}, S={s}", f"the database says X={x}, S={s}")
 

@@ -1,4 +1,7 @@
-"""Brake before load is sent to a queue of somebody else: what will happen is printed, and asked once if needed."""
+"""Brake before load is sent to a queue of somebody else.
+
+What will be sent where is printed. The user confirms once if there is a doubt.
+"""
 
 from __future__ import annotations
 

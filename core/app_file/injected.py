@@ -1,4 +1,4 @@
-"""List of what a run made in the app's systems: `injected.jsonl` in the run's folder, one line per video.
+"""List of what a run made in the app's systems: `injected.jsonl`, one line per video.
 
 A line is written before the video's message is sent, so that the list is complete after a crash. The end of a video is
 read by the key in it, and `clean` deletes only what it lists.
@@ -39,7 +39,7 @@ def append(folder: Path, videos: Iterable[InjectedVideo]) -> None:
 
 
 def header(app_name: str) -> str:
-    """Return how the copy of aforo.toml in a run's folder begins, which tells the app that the list is about."""
+    """Return the beginning of the copy of aforo.toml in a run's folder. It names the app of the list."""
     return f"# app {app_name}, "
 
 

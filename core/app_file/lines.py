@@ -9,7 +9,7 @@ _KEY = re.compile(r"\s*(?:\"([^\"]+)\"|([A-Za-z0-9_-]+))\s*[.=]")
 
 
 def key_lines(text: str) -> dict[str, int]:
-    """Return the line of each `table`, of each `table.key` and of each key outside a table, counted from 1."""
+    """Return the line, from 1, of each `table`, each `table.key` and each key outside a table."""
     lines: dict[str, int] = {}
     table = ""
     for number, line in enumerate(text.splitlines(), 1):

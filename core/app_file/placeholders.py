@@ -25,12 +25,18 @@ def placeholders(value: Any) -> Iterator[str]:
 
 
 def is_known(name: str, *, with_row: bool) -> bool:
-    """Return True if a placeholder of this name exists. `with_row` also allows columns of the inserted row."""
+    """Return True if a placeholder of this name exists.
+
+    `with_row` also allows columns of the inserted row.
+    """
     return name in NAMES or (with_row and name.startswith(ROW) and len(name) > len(ROW))
 
 
 def filled(value: Any, values: Mapping[str, Any]) -> Any:
-    """Return `value` with its placeholders replaced. A text that is one placeholder takes that value's type."""
+    """Return `value` with its placeholders replaced.
+
+    A text that is one placeholder takes the type of its value.
+    """
     if isinstance(value, str):
         alone = _PLACEHOLDER.fullmatch(value)
         if alone:

@@ -1,4 +1,4 @@
-"""Reader of `aforo.toml`. Each wrong line is one UsageError with its line, key, value and what is allowed."""
+"""Reader of `aforo.toml`. A wrong line is a UsageError with line, key, value and what is allowed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ REQUIRED = object()
 
 @functools.cache
 def read_app_file(path: Path) -> AppFile:
-    """Return the checked file. Raise UsageError for the first wrong line, EnvironmentFault if it cannot be read."""
+    """Return the checked file.
+
+    Raise UsageError for the first wrong line, and EnvironmentFault if the file cannot be read.
+    """
     path = path.expanduser().absolute()
     _require_safe(path)
     text = _read(path)

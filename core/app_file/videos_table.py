@@ -86,7 +86,10 @@ class VideosTable:
             raise table_fault(self.app, error, "videos.insert") from None
 
     def read(self, keys: Sequence[Any]) -> dict[Any, TheirVideo]:
-        """Return the present state of the rows with these keys. A deleted row is missing. Raise SQLAlchemyError."""
+        """Return the present state of the rows with these keys.
+
+        A deleted row is missing. Raise SQLAlchemyError if the database does not answer.
+        """
         names = (self.section.id, self.section.status.column, self.section.uploaded_at, self.section.updated_at)
         key, status, uploaded, updated = (self._raw(name) for name in names)
         found: dict[Any, TheirVideo] = {}
@@ -268,7 +271,10 @@ def _python_type(kind: TypeEngine[Any]) -> type | None:
 
 
 def _as(kind: TypeEngine[Any], value: Any) -> Any:
-    """Return a text as the type of a column; any other value is unchanged. Raise ValueError if it does not fit."""
+    """Return a text as the type of a column. Other values are unchanged.
+
+    Raise ValueError if the text does not fit.
+    """
     target = _python_type(kind)
     if target is str and value is not None and not isinstance(value, str):
         return str(value)

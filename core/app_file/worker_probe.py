@@ -1,4 +1,4 @@
-"""Facts of an app from the worker's own interpreter: versions, registered tasks, and early or late acknowledgement."""
+"""Facts of an app from its own interpreter: versions, registered tasks, early or late acknowledgement."""
 
 from __future__ import annotations
 
@@ -36,7 +36,10 @@ print("\\n" + json.dumps(facts))
 
 @dataclass(frozen=True)
 class WorkerFacts:
-    """What the worker's interpreter told; None is unknown. `error` is the exception of the app's own import."""
+    """Facts from the worker's interpreter. None is unknown.
+
+    `error` is the exception of the app's own import.
+    """
 
     python: str | None = None
     celery: str | None = None
@@ -47,7 +50,10 @@ class WorkerFacts:
 
 
 def probe_worker(app: AppFile) -> WorkerFacts:
-    """Import the app in the worker's own interpreter. Everything is unknown where that is not on this machine."""
+    """Import the app in the worker's own interpreter.
+
+    All facts are unknown where that interpreter is not on this machine.
+    """
     if app.worker.python is None:
         return WorkerFacts()
     command = [str(app.worker.python), "-c", SCRIPT, celery_app(app) or "", app.task]

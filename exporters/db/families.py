@@ -19,12 +19,18 @@ from exporters.exposition import gauge_family
 Samples = dict[tuple[str, ...], float | None]
 
 
-def samples_of_run(run: Run, tally: Tally, executions: ExecutionTally, now: float) -> Samples:
+def samples_of_run(run: Run, tally: Tally, executions: ExecutionTally, now: float, queue: str) -> Samples:
     """Return the values of the `aforo_run_*` families of one run.
 
-    `now` (epoch seconds) decides whether the test window of a sustained run has ended.
+    `now` (epoch seconds) decides whether the test window of a sustained run has ended. `queue` carries the tasks.
     """
-    return {**_facts(run), **_videos(tally), **_window(run, tally, now), **_executions(executions), **_analysis(run)}
+    return {
+        **_facts(run, queue),
+        **_videos(tally),
+        **_window(run, tally, now),
+        **_executions(executions),
+        **_analysis(run),
+    }
 
 
 def families_of_run(run_id: str, samples: Samples) -> list[Metric]:
@@ -36,11 +42,11 @@ def families_of_run(run_id: str, samples: Samples) -> list[Metric]:
     return list(families.values())
 
 
-def database_families(aggregates: RunAggregates) -> list[Metric]:
-    """Return the families over all videos and runs."""
+def database_families(aggregates: RunAggregates, queue: str) -> list[Metric]:
+    """Return the families over all videos and runs. `queue` carries the tasks of the videos."""
     videos, runs, total = metrics.family("aforo_videos"), metrics.family("aforo_runs"), aggregates.all_videos
     for state in dict.fromkeys([*VideoState, *total.states]):
-        videos.add_metric([state], total.states[state])
+        videos.add_metric([queue, state], total.states[state])
     statuses = aggregates.statuses
     for status in RunStatus:
         runs.add_metric([status], statuses[status])
@@ -66,9 +72,9 @@ def window(run: Run, tally: Tally, now: float) -> tuple[float | None, float | No
     return run.started_at, run.window_end if ended else None
 
 
-def _facts(run: Run) -> Samples:
+def _facts(run: Run, queue: str) -> Samples:
     return {
-        ("info", run.size_label, str(run.concurrency), str(run.slots), run.mode, run.profile): 1,
+        ("info", run.size_label, str(run.concurrency), str(run.slots), run.mode, run.profile, run.app, queue): 1,
         ("status", run.status): 1,
         ("expected_videos",): run.expected,
         ("offered_videos_per_second",): run.rate_per_minute and run.rate_per_minute / 60,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,9 @@ from sqlalchemy.engine import URL
 
 from core.database import POSTGRESQL, masked, open_engine, parse_url
 from core.errors import UsageError
-from core.run import FINAL_STATUSES, is_heartbeat_overdue
+from core.run import FINAL_STATUSES, app_name, is_heartbeat_overdue
 from core.video import VideoState
-from exporters.db.run_aggregates import Run
+from exporters.db.run_aggregates import OWN_APP, Run
 from exporters.db.statements import VideosTable, load_all
 from exporters.db.tally import Execution, Group, Video
 
@@ -34,6 +35,8 @@ class Database:
     engine: Engine
     table: VideosTable
     statements: dict[str, TextClause]
+    #: App of each run that was read. A run never changes its app.
+    apps: dict[str, str] = field(default_factory=dict)
 
     @property
     def place(self) -> str:
@@ -45,7 +48,7 @@ class Database:
         """Yield a reader of one database snapshot. Each statement is limited to `timeout_seconds`."""
         with self.engine.connect() as connection:
             _limit(connection, timeout_seconds)
-            yield Reader(connection, self.table, self.statements)
+            yield Reader(connection, self.table, self.statements, self.apps)
 
 
 @dataclass(frozen=True)
@@ -55,10 +58,22 @@ class Reader:
     connection: Connection
     table: VideosTable
     statements: dict[str, TextClause]
+    apps: dict[str, str]
 
     def newest_runs(self, limit: int) -> list[Run]:
         """Return the newest runs, newest first. Return no runs if the videos table has no run_id."""
-        return [Run._make(row) for row in self._rows("runs_newest", limit=limit)] if self.table.has_runs else []
+        if not self.table.has_runs:
+            return []
+        rows = self._rows("runs_newest", limit=limit)
+        if unknown := [row[0] for row in rows if row[0] not in self.apps]:
+            self.apps.update(self._apps_of(unknown))
+        return [Run._make((*row, self.apps[row[0]])) for row in rows]
+
+    def _apps_of(self, runs: list[str]) -> dict[str, str]:
+        """Return the app of each run. SQLite returns a JSON column as text, PostgreSQL as a dictionary."""
+        rows = self._rows("runs_environment", runs=runs)
+        environments = {key: json.loads(found) if isinstance(found, str) else found for key, found in rows}
+        return {key: app_name(found or {}) or OWN_APP for key, found in environments.items()}
 
     def has_active_run(self, now: float) -> bool:
         """Return True if a run of any app is active. A run whose injector died is not."""

@@ -16,9 +16,12 @@ from core.run import FINAL_STATUSES, Mode
 from core.video import FINAL_STATES, VideoState
 from exporters.db.tally import Execution, ExecutionTally, Group, Tally, Video
 
+#: Name of the reference worker's app in the label `app`.
+OWN_APP = "aforo"
+
 
 class Run(NamedTuple):
-    """One row of `runs_newest.sql`. The fields have the order of its columns."""
+    """One row of `runs_newest.sql` and the run's app. The fields have the order of the columns."""
 
     id: str
     status: str
@@ -41,6 +44,7 @@ class Run(NamedTuple):
     #: Level, and a JSON list of reason codes.
     validity: str | None
     validity_reasons: str | list[str] | None
+    app: str = OWN_APP
 
     @property
     def sort_key(self) -> tuple[float, str]:

@@ -35,6 +35,8 @@ class RenderedRun(NamedTuple):
 class RunText:
     """Renders the `aforo_run_*` families and caches each run's lines until the run changes."""
 
+    #: Queue that carries the tasks, for the label of the runs.
+    queue: str = ""
     _cache: dict[str, RenderedRun] = field(default_factory=dict)
 
     def render(self, aggregates: RunAggregates, now: float) -> str:
@@ -50,7 +52,7 @@ class RunText:
         span = window(run, tally, now)
         if cached is not None and not has_changed and cached[:2] == (run, span):
             return cached
-        samples = samples_of_run(run, tally, aggregates.executions[run_id], now)
+        samples = samples_of_run(run, tally, aggregates.executions[run_id], now, self.queue)
         if cached is not None and cached.samples == samples:
             return cached._replace(run=run, window=span)
         return RenderedRun(run, span, samples, {f.name: sample_lines(f) for f in families_of_run(run_id, samples)})

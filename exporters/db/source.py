@@ -39,13 +39,15 @@ class DatabaseSource:
 
     database: Database
     settings: Exporters
+    #: Queue that carries the tasks of the videos, so that boards and rules can keep installations apart.
+    queue: str = ""
     clock: Clock = time.time
     name: str = "db"
     rebuilds: int = 0
     corrected: int = 0
     #: Set to start the next full count early.
     rebuild_requested: threading.Event = field(default_factory=threading.Event)
-    _run_text: RunText = field(default_factory=RunText)
+    _run_text: RunText = field(init=False)
     _count: IncrementalCount | None = None
     _candidate: IncrementalCount | None = None
     _failure: BaseException | None = None
@@ -53,6 +55,7 @@ class DatabaseSource:
 
     def __post_init__(self) -> None:
         self._call = TimeLimitedCall(self.refresh, "database")
+        self._run_text = RunText(self.queue)
 
     def fetch(self, timeout_seconds: float = math.inf) -> Collected:
         """Return the families of the database.
@@ -80,7 +83,7 @@ class DatabaseSource:
         count = self._take_candidate()
         if count.aggregates.needs_full_count:
             self.rebuild_requested.set()
-        families = [*database_families(count.aggregates), *self._own_families(count)]
+        families = [*database_families(count.aggregates, self.queue), *self._own_families(count)]
         collected = Collected(families, self._run_text.render(count.aggregates, now))
         self._last_result = (now, collected)
         return collected

@@ -7,19 +7,52 @@ from __future__ import annotations
 
 from core.language import Text, same
 from core.promql import summed_over_machines
-from grafana.board import Board, Row, Variable
-from grafana.boards.capacity import VIDEOS_PER_MINUTE
-from grafana.boards.choices import HERE
-from grafana.panel import Query, series, stat
-from grafana.wording import BLUE, CPU_MODES, DIRECTIONS, GREEN, GREY, ORANGE, RED, RESOURCES, YELLOW
+from grafana.board import Board, Row
+from grafana.boards.choices import CORES, HERE, INSTANCE, OF_QUEUE, QUEUE, VIDEOS_PER_MINUTE, numbered
+from grafana.panel import Kind, Panel, Query, series, stat
+from grafana.wording import (
+    BLUE,
+    BOTTLENECK_NUMBERS,
+    BOTTLENECKS,
+    CPU_MODES,
+    DIRECTIONS,
+    GREEN,
+    GREY,
+    LIMITS,
+    ORANGE,
+    PLACES,
+    RED,
+    RESOURCES,
+    YELLOW,
+    Word,
+)
 
-CORES = Text("suffix: núcleos", "suffix: cores")
+#: From this share of waiting on, the pressure on the CPU counts as evidence of the verdict.
+PRESSURE_LIMIT = 0.2
 
 
-def _bandwidth_limit(resource: str) -> Query:
-    limit = f'aforo_node_bandwidth_limit_bytes_per_second{{{HERE}, resource=~"{resource}.*"}}'
-    name = Text("límite {{resource}}", "limit {{resource}}")
-    return Query(summed_over_machines(limit, "resource"), name, GREY, is_limit=True)
+def _bandwidth_limits(resource: str) -> tuple[Query, ...]:
+    """Return the limits of both directions, each in the colour of its direction."""
+    return tuple(
+        Query(
+            summed_over_machines(f'aforo_node_bandwidth_limit_bytes_per_second{{{HERE}, resource="{name}"}}'),
+            word.text,
+            word.color,
+            is_limit=True,
+        )
+        for name, word in LIMITS.items()
+        if name.startswith(resource)
+    )
+
+
+#: The stored verdicts of the newest run of the chosen queue that has one.
+VERDICT = (
+    'run_id_kind_verdict:aforo_run_verdict:max{kind="bottleneck"} and on (run_id) topk(1, '
+    "max by (run_id) (aforo_run_window_start_timestamp_seconds) and on (run_id)"
+    f" aforo_run_info{OF_QUEUE} and on (run_id)"
+    ' run_id_kind_verdict:aforo_run_verdict:max{kind="bottleneck"})'
+)
+OF_RUNS_HERE = f"and on (run_id) aforo_run_info{OF_QUEUE}"
 
 
 MACHINE_CORES = Query(
@@ -34,16 +67,32 @@ BOTTLENECK = Board(
         "Which resource is at its limit while X stops growing. A machine counts once, however many workers it has.",
     ),
     time_from="now-15m",
-    variables=(Variable("instance", same("Worker"), "label_values(aforo_node_cores, instance)", multiple=True),),
+    variables=(QUEUE, INSTANCE),
     rows=(
         Row(
             Text("¿Qué está al límite?", "What is at its limit?"),
             (
+                Panel(
+                    Kind.STAT,
+                    Text("Veredicto de la última prueba", "Verdict of the last run"),
+                    Text(
+                        "¿Qué limitó la última prueba con informe de la cola elegida? Las demás cifras son de ahora.",
+                        "What limited the last reported run of the chosen queue? The other figures are of now.",
+                    ),
+                    (Query(numbered(VERDICT, "verdict", BOTTLENECKS)),),
+                    "none",
+                    width=6,
+                    minimum=None,
+                    value_words=BOTTLENECK_NUMBERS,
+                    empty=Text("aún sin informe", "no report yet"),
+                ),
                 stat(
                     Text("CPU en uso", "CPU in use"),
                     Text("¿Están los núcleos ocupados?", "Are the cores busy?"),
                     f"max(instance:aforo_node_cpu_busy:ratio1m{{{HERE}}})",
                     "percentunit",
+                    width=3,
+                    sparkline=True,
                     maximum=1,
                     decimals=0,
                     thresholds=((None, GREEN), (0.8, YELLOW), (0.95, RED)),
@@ -56,23 +105,31 @@ BOTTLENECK = Board(
                     ),
                     f"max(instance:aforo_node_cpu_steal:ratio1m{{{HERE}}})",
                     "percentunit",
+                    width=3,
                     decimals=1,
+                    sparkline=True,
                     thresholds=((None, GREEN), (0.02, YELLOW), (0.05, RED)),
                 ),
                 stat(
                     Text("Periodos frenados", "Throttled periods"),
                     Text("¿Frena al contenedor su cuota de CPU?", "Does its CPU quota slow the container?"),
-                    f"max(instance:aforo_node_cgroup_throttled_periods:ratio1m{{{HERE}}})",
+                    # a worker without a quota has the value -1, and without a worker there is no value
+                    f"max(instance:aforo_node_cgroup_throttled_periods:ratio1m{{{HERE}}})"
+                    f" or - max(aforo_node_cores{{{HERE}}} > bool 0)",
                     "percentunit",
+                    width=3,
+                    minimum=None,
                     decimals=0,
+                    value_words={"-1": Word(Text("sin cuota", "no quota"), GREY)},
                     thresholds=((None, GREEN), (0.05, YELLOW), (0.25, RED)),
-                    empty=Text("sin cuota", "no quota"),
                 ),
                 stat(
                     Text("Memoria disponible", "Memory available"),
                     Text("¿Cuánta memoria queda?", "How much memory is left?"),
                     f'min(aforo_node_memory_bytes{{kind="available", {HERE}}})',
                     "bytes",
+                    width=3,
+                    decimals=1,
                 ),
                 stat(
                     Text("Muertes por memoria", "OOM kills"),
@@ -82,6 +139,7 @@ BOTTLENECK = Board(
                     ),
                     summed_over_machines(f"increase(aforo_node_oom_kills_total{{{HERE}}}[$__range])"),
                     "none",
+                    width=3,
                     decimals=0,
                     thresholds=((None, GREEN), (1, RED)),
                 ),
@@ -90,6 +148,8 @@ BOTTLENECK = Board(
                     Text("¿Hay espacio para los archivos de la prueba?", "Is there space for the files of the run?"),
                     f"min(aforo_node_filesystem_free_bytes{{{HERE}}})",
                     "bytes",
+                    width=3,
+                    decimals=1,
                     thresholds=((None, RED), (2 * 1024**3, YELLOW), (10 * 1024**3, GREEN)),
                 ),
             ),
@@ -101,10 +161,16 @@ BOTTLENECK = Board(
                 series(
                     Text("Ritmo", "Throughput"),
                     Text(
-                        "¿Cuántos videos acabaron en el último minuto? Compárese con los recursos de abajo.",
-                        "How many videos finished in the last minute? Compare with the resources below.",
+                        "¿Cuántos videos terminaron en el último minuto, sin los fallidos? Compárese con los recursos "
+                        "de abajo.",
+                        "How many videos were done in the last minute, without failed ones? Compare with the resources "
+                        "below.",
                     ),
-                    (Query("sum(run_id:aforo_run_videos_final:increase1m)", same("videos/min"), GREEN),),
+                    (
+                        Query(
+                            f"sum(run_id:aforo_run_videos_per_minute:recent {OF_RUNS_HERE})", same("videos/min"), GREEN
+                        ),
+                    ),
                     VIDEOS_PER_MINUTE,
                     width=24,
                 ),
@@ -129,13 +195,14 @@ BOTTLENECK = Board(
                     CORES,
                     stacked=True,
                     words=CPU_MODES,
-                    decimals=2,
                 ),
                 series(
                     Text("Presión (PSI)", "Pressure (PSI)"),
                     Text(
-                        "¿Qué parte del tiempo esperó alguna tarea por un recurso?",
-                        "What share of the time did some task wait for a resource?",
+                        "¿Qué parte del tiempo esperó alguna tarea por un recurso? Desde la línea, la de la CPU "
+                        "cuenta para el veredicto.",
+                        "What share of the time did some task wait for a resource? From the line on, that of the CPU "
+                        "counts for the verdict.",
                     ),
                     (
                         Query(
@@ -145,10 +212,10 @@ BOTTLENECK = Board(
                     ),
                     "percentunit",
                     words=RESOURCES,
-                    decimals=1,
+                    thresholds=((None, "transparent"), (PRESSURE_LIMIT, ORANGE)),
                 ),
                 series(
-                    Text("Memoria y muertes por memoria", "Memory and OOM kills"),
+                    Text("Memoria y swap", "Memory and swap"),
                     Text("¿Se agota la memoria, o se usa swap?", "Does memory run out, or is swap used?"),
                     (
                         Query(
@@ -187,7 +254,7 @@ BOTTLENECK = Board(
                             ),
                             "{{direction}}",
                         ),
-                        _bandwidth_limit("disk"),
+                        *_bandwidth_limits("disk"),
                     ),
                     "Bps",
                     words=DIRECTIONS,
@@ -200,7 +267,7 @@ BOTTLENECK = Board(
                             f"sum by (direction) (instance_direction:aforo_node_network_bytes:rate1m{{{HERE}}})",
                             "{{direction}}",
                         ),
-                        _bandwidth_limit("network"),
+                        *_bandwidth_limits("network"),
                     ),
                     "Bps",
                     words=DIRECTIONS,
@@ -210,6 +277,7 @@ BOTTLENECK = Board(
                     Text("¿Se llena un disco durante la prueba?", "Does a disk fill up during the run?"),
                     (Query(f"min by (place) (aforo_node_filesystem_free_bytes{{{HERE}}})", "{{place}}"),),
                     "bytes",
+                    words=PLACES,
                 ),
             ),
         ),
@@ -255,9 +323,9 @@ BOTTLENECK = Board(
                         Query(f"sum(aforo_worker_slots_busy{{{HERE}}})", Text("slots ocupados", "busy slots"), BLUE),
                         MACHINE_CORES,
                     ),
-                    CORES,
+                    Text("núcleos o slots", "cores or slots"),
                     width=12,
-                    decimals=2,
+                    compared=True,
                 ),
             ),
         ),

@@ -1,62 +1,99 @@
-"""Dashboard Capacity: X (throughput) and X_sat of each run, by size, concurrency and mode."""
+"""Dashboard Capacity: the answer, and X (throughput) and X_sat of each run by size, concurrency and mode."""
 
 from __future__ import annotations
 
 from core.language import Text, same
 from grafana.board import Board, Row, Variable
-from grafana.boards.choices import FIRING, OF_QUEUE, QUEUE
-from grafana.panel import Column, Query, bars, chart, series, stat, table
-from grafana.wording import BLUE, BOTTLENECKS, GREEN, MODES, RED, STATES, STATUSES, VERDICTS, YELLOW, Word
+from grafana.boards.choices import (
+    APP,
+    FIRING_HERE,
+    NO_RUN,
+    NO_WORKER,
+    OF_QUEUE,
+    QUEUE,
+    SECONDS,
+    VIDEOS_PER_MINUTE,
+    numbered,
+)
+from grafana.boards.run_figures import (
+    FACTS,
+    FAILED,
+    VALIDITY,
+    X,
+    as_cell,
+    best_cell,
+    bottleneck_of_cell,
+    by_cell,
+    capacity,
+    invalid_runs,
+    last,
+    of_best_cell,
+    spaced,
+    state,
+    validity_of_cell,
+    verdict,
+)
+from grafana.panel import Column, Kind, Panel, Query, bars, chart, stat, table
+from grafana.wording import (
+    BLUE,
+    BOTTLENECK_NUMBERS,
+    BOTTLENECKS,
+    GREEN,
+    GREY,
+    MODES,
+    RED,
+    RUN_STATES,
+    SIZES,
+    STATES,
+    STATUSES,
+    VALIDITIES,
+    VALIDITY_NUMBERS,
+    VALIDITY_WORDS,
+    VERDICTS,
+    YELLOW,
+    Word,
+)
 
-VIDEOS_PER_MINUTE = "suffix: videos/min"
-CHOSEN = '{size=~"$size", mode=~"$mode"}'
-
-
-def _last(metric: str, *labels: str) -> str:
-    """Return the query for the last value of `metric` per run, in the 5 minutes before the range ends.
-
-    The exporter exposes the newest runs all the time, so 5 minutes contain every run. A query over the whole range
-    would take seconds, because a day has 86,400 samples of each series.
-    """
-    by = ", ".join(("run_id", *labels))
-    return f"max by ({by}) (last_over_time({metric}[5m]))"
-
-
-def _verdict(kind: str) -> str:
-    """Return the query for the current verdicts, with the verdict in a label named `kind`.
-
-    Each query has its own label, because joined frames must not share labels. The query has no range selector. After a
-    second report, a range would contain both verdicts.
-    """
-    verdict = f'run_id_kind_verdict:aforo_run_verdict:max{{kind="{kind}"}}'
-    return f'max by (run_id, {kind}) (label_replace({verdict}, "{kind}", "$1", "verdict", "(.+)"))'
-
-
-def _by_cell(metric: str) -> str:
-    """Return the query for the mean of `metric` over the complete bursts of each cell."""
-    bursts = FACTS.replace('mode=~"$mode"', 'mode="burst"')
-    complete = _last("run_id:aforo_run_complete:bool")
-    return (
-        f"avg by (size, concurrency) ({_last(metric)} * on (run_id) group_right () {bursts} and on (run_id) {complete})"
-    )
-
-
-def _capacity(bound: str) -> str:
-    return f'run_id_bound:aforo_run_capacity_videos_per_minute:max{{bound="{bound}"}}'
-
-
-FACTS = _last(f"aforo_run_info{CHOSEN}", "size", "concurrency", "mode")
 CELL = (
-    Column(Text("Tamaño", "Size"), label="size", width=90),
+    Column(Text("Tamaño", "Size"), label="size", width=75, words=SIZES),
     Column(Text("Concurrencia", "Concurrency"), label="concurrency", width=110),
-    Column(Text("Modo", "Mode"), label="mode", width=100, words=MODES),
+    Column(Text("Modo", "Mode"), label="mode", width=90, words=MODES),
+)
+NOT_REPORTED = Text("sin informe", "not reported")
+TRUST = (
+    Column(
+        Text("Confianza", "Trust"),
+        label="validity",
+        expr=VALIDITY,
+        words=VALIDITIES,
+        width=95,
+        empty=NOT_REPORTED,
+    ),
+    Column(Text("Motivo", "Reason"), label="reasons", words=VALIDITY_WORDS, width=165),
+)
+#: Half a minute around the run, for its link.
+START = f"{last('aforo_run_window_start_timestamp_seconds')} * 1000 - 15000"
+END = (
+    f"({last('aforo_run_window_end_timestamp_seconds')} or {last('aforo_run_window_start_timestamp_seconds')} * 0"
+    " + time()) * 1000 + 15000"
+)
+RANGE = (
+    Column(same("start_ms"), expr=START, is_hidden=True),
+    Column(same("end_ms"), expr=END, is_hidden=True),
 )
 RUN_LINK = Column(
     Text("Prueba", "Run"),
     label="run_id",
-    link="/d/aforo-run?var-run_id=${__value.raw}&${datasource:queryparam}&${queue:queryparam}&${__url_time_range}",
-    width=310,
+    link="/d/aforo-run?var-run_id=${__value.raw}&${datasource:queryparam}"
+    "&from=${__data.fields.start_ms.numeric}&to=${__data.fields.end_ms.numeric}",
+    width=285,
 )
+
+
+def _seconds(title: Text, rule: str) -> Column:
+    return Column(title, expr=last(rule), decimals=1, width=97)
+
+
 RESULTS = table(
     Text("Resultados", "Results"),
     Text(
@@ -68,44 +105,189 @@ RESULTS = table(
     FACTS,
     key="run_id",
     columns=(
-        *CELL,
-        Column(same("X (videos/min)"), expr=_last("run_id:aforo_run_videos_per_minute:ratio"), decimals=2),
-        Column(Text("S promedio (s)", "Mean S (s)"), expr=_last("run_id:aforo_run_response_seconds:mean"), decimals=1),
-        Column(Text("Espera (s)", "Wait (s)"), expr=_last("run_id:aforo_run_queue_wait_seconds:mean"), decimals=1),
-        Column(Text("Servicio (s)", "Service (s)"), expr=_last("run_id:aforo_run_service_seconds:mean"), decimals=1),
-        Column(Text("Terminados", "Done"), expr=_last('aforo_run_videos{state="done"}'), decimals=0),
-        Column(Text("Fallidos", "Failed"), expr=_last('aforo_run_videos{state="failed"}'), decimals=0),
         RUN_LINK,
+        *CELL,
+        Column(Text("Estado", "Status"), expr=state(), words=RUN_STATES, width=150),
+        *TRUST,
+        Column(same("X (videos/min)"), expr=X, decimals=2, width=115),
+        _seconds(Text("S media (s)", "Mean S (s)"), "run_id:aforo_run_response_seconds:mean"),
+        _seconds(Text("Espera (s)", "Wait (s)"), "run_id:aforo_run_queue_wait_seconds:mean"),
+        _seconds(Text("Servicio (s)", "Service (s)"), "run_id:aforo_run_service_seconds:mean"),
+        Column(Text("Terminados", "Done"), expr=last('aforo_run_videos{state="done"}'), decimals=0, width=95),
+        Column(
+            Text("Fallidos", "Failed"), expr=last(FAILED), decimals=0, width=75, thresholds=((None, "text"), (1, RED))
+        ),
+        *RANGE,
     ),
+    empty=NO_RUN,
 )
 VERDICTS_OF_RUNS = table(
     Text("Capacidad nominal y veredictos", "Nominal capacity and verdicts"),
     Text(
         "¿Cuánto daría la celda sin arranque ni vaciado, se sostuvo la tasa y qué impidió ir más rápido? "
-        "`capacity report` guarda X_sat con su intervalo del 95 %, la estabilidad y el cuello de botella.",
+        "`capacity report` guarda X_sat con su intervalo del 95 %, la estabilidad y el cuello de botella. Una raya es "
+        "lo que no se aplica o no se pudo estimar: la estabilidad de una ráfaga, X_sat de una prueba sostenida.",
         "What would the cell process without ramp-up and drain, was the rate sustained, and what limited it? "
-        "`capacity report` stores X_sat with its 95 % interval, the stability and the bottleneck.",
+        "`capacity report` stores X_sat with its 95 % interval, the stability and the bottleneck. A dash is what does "
+        "not apply or could not be estimated: the stability of a burst, X_sat of a sustained run.",
     ),
     FACTS,
     key="run_id",
     columns=(
-        *CELL,
-        Column(Text("X_sat (videos/min)", "X_sat (videos/min)"), expr=_last(_capacity("estimate")), decimals=2),
-        Column(Text("X_sat desde", "X_sat from"), expr=_last(_capacity("lower")), decimals=2),
-        Column(Text("X_sat hasta", "X_sat to"), expr=_last(_capacity("upper")), decimals=2),
-        Column(Text("Estabilidad", "Stability"), label="stability", expr=_verdict("stability"), words=VERDICTS),
-        Column(
-            Text("Cuello de botella", "Bottleneck"), label="bottleneck", expr=_verdict("bottleneck"), words=BOTTLENECKS
-        ),
         RUN_LINK,
+        *CELL,
+        *TRUST,
+        Column(Text("X_sat (videos/min)", "X_sat (videos/min)"), expr=capacity("estimate"), decimals=2, width=145),
+        Column(Text("X_sat desde", "X_sat from"), expr=capacity("lower"), decimals=2, width=110),
+        Column(Text("X_sat hasta", "X_sat to"), expr=capacity("upper"), decimals=2, width=110),
+        Column(
+            Text("Estabilidad", "Stability"), label="stability", expr=verdict("stability"), words=VERDICTS, width=120
+        ),
+        Column(
+            Text("Cuello de botella", "Bottleneck"), label="bottleneck", expr=verdict("bottleneck"), words=BOTTLENECKS
+        ),
+        *RANGE,
     ),
-    empty=Text("sin informe", "not reported"),
+    empty=NO_RUN,
 )
-
-NO_WORKER = Text("ningún worker", "no worker")
 AVERAGED = Text(
-    "Media de las ráfagas completas de la celda. `make table` descarta además las inválidas y las más cortas.",
-    "Mean over the complete bursts of a cell. `make table` also leaves out invalid and shorter runs.",
+    "Media de las ráfagas completas y fiables de la celda; si no las hay, de las orientativas; nunca de una no válida. "
+    "`make table` exige además las mismas condiciones.",
+    "Mean over the complete valid bursts of a cell; without any, over the indicative ones; never over an invalid one. "
+    "`make table` also asks for equal conditions.",
+)
+NO_ANSWER = Text("aún sin respuesta", "no answer yet")
+ANSWER = (
+    Panel(
+        Kind.STAT,
+        Text("Capacidad: X_sat", "Capacity: X_sat"),
+        Text(
+            "¿Cuántos videos por minuto puede hacer, y con qué concurrencia? La mejor celda de cada tamaño. "
+            f"{AVERAGED.es}",
+            "How many videos per minute can it do, and at which concurrency? The best cell of each size. "
+            f"{AVERAGED.en}",
+        ),
+        (
+            Query(
+                spaced(best_cell()),
+                Text("{{size}} con concurrencia {{concurrency}}", "{{size}} at concurrency {{concurrency}}"),
+            ),
+        ),
+        VIDEOS_PER_MINUTE,
+        width=7,
+        decimals=1,
+        empty=NO_ANSWER,
+        is_named=True,
+    ),
+    Panel(
+        Kind.STAT,
+        Text("Intervalo del 95 %", "95 % interval"),
+        Text(
+            "¿Entre qué valores está X_sat de esa celda? Media de los límites de sus pruebas.",
+            "Between which values is X_sat of that cell? Mean of the bounds of its runs.",
+        ),
+        (
+            Query(spaced(of_best_cell(by_cell(capacity("lower")))), Text("{{size}} desde", "{{size}} from")),
+            Query(spaced(of_best_cell(by_cell(capacity("upper")))), Text("{{size}} hasta", "{{size}} to")),
+        ),
+        VIDEOS_PER_MINUTE,
+        width=5,
+        decimals=1,
+        empty=NO_ANSWER,
+        is_named=True,
+    ),
+    Panel(
+        Kind.STAT,
+        Text("La limita", "Limited by"),
+        Text(
+            "¿Qué impide ir más rápido en esa celda? El veredicto más frecuente de sus pruebas.",
+            "What keeps that cell from going faster? The most frequent verdict of its runs.",
+        ),
+        (Query(spaced(numbered(of_best_cell(bottleneck_of_cell()), "bottleneck", BOTTLENECKS)), "{{size}}"),),
+        "none",
+        width=6,
+        minimum=None,
+        empty=NO_ANSWER,
+        value_words=BOTTLENECK_NUMBERS,
+    ),
+    Panel(
+        Kind.STAT,
+        Text("Confianza", "Trust"),
+        Text(
+            "¿Cuánto vale esa respuesta? Orientativa: ninguna prueba de la celda es fiable. Las columnas Confianza y "
+            "Motivo de abajo dicen por qué.",
+            "How good is that answer? Indicative: no run of the cell is valid. The columns Trust and Reason below say "
+            "why.",
+        ),
+        (
+            Query(
+                spaced(f"{of_best_cell(validity_of_cell())} or on (size) max by (size) ({invalid_runs()})"), "{{size}}"
+            ),
+        ),
+        "none",
+        width=6,
+        minimum=None,
+        empty=NO_ANSWER,
+        value_words=VALIDITY_NUMBERS,
+        thresholds=((None, GREY),),
+    ),
+)
+IN_ORDER = (
+    stat(
+        Text("Alertas activas", "Firing alerts"),
+        Text(
+            "¿Hay algo que atender antes de usar los números? Las alertas de Aforo, sin las de otras colas.",
+            "Is there a problem to fix before using the numbers? Aforo's alerts, without those of other queues.",
+        ),
+        f"count({FIRING_HERE}) or vector(0)",
+        "none",
+        thresholds=((None, GREEN), (1, RED)),
+    ),
+    stat(
+        same("Slots"),
+        Text("¿Con cuántos procesos se mide ahora la cola elegida?", "How many processes run tasks of the queue now?"),
+        f"sum(queue:aforo_worker_slots:sum{OF_QUEUE})",
+        "none",
+        empty=NO_WORKER,
+    ),
+    stat(
+        Text("Slots ocupados", "Busy slots"),
+        Text("¿Trabajan todos?", "Are all of them busy?"),
+        f"max(queue:aforo_worker_slots_busy:ratio{OF_QUEUE})",
+        "percentunit",
+        maximum=1,
+        decimals=0,
+        empty=NO_WORKER,
+    ),
+    bars(
+        Text("Cola ahora", "Queue now"),
+        Text(
+            "¿Cuántos mensajes esperan y cuántos están en vuelo en la cola elegida, según SQS? ¿Y en su "
+            "cola de mensajes muertos?",
+            "How many messages wait and are in flight in the chosen queue, as SQS counts? And in its "
+            "dead-letter queue?",
+        ),
+        (
+            Query(f"sum(aforo_sqs_messages_visible{OF_QUEUE})", STATES["uploaded"].text, BLUE),
+            Query(f"sum(aforo_sqs_messages_in_flight{OF_QUEUE})", STATES["processing"].text, YELLOW),
+            Query(f"sum(aforo_sqs_dead_letter_messages{OF_QUEUE})", Text("muertos", "dead-lettered"), RED),
+        ),
+        "none",
+        width=6,
+    ),
+    bars(
+        Text("Pruebas", "Runs"),
+        Text("¿Cuántas pruebas hay y cómo acabaron?", "How many runs are there and how did they end?"),
+        (
+            Query(
+                f"count by (status) (max by (run_id, status) (aforo_run_status) and on (run_id) {FACTS})", "{{status}}"
+            ),
+        ),
+        "none",
+        width=6,
+        words=STATUSES,
+        empty=NO_RUN,
+    ),
 )
 #: One bar per concurrency and one colour per size. Sorted as a number, because as text 16 comes before 2.
 BY_CONCURRENCY = (
@@ -123,151 +305,138 @@ BY_CONCURRENCY = (
         "options": {"rowField": "concurrency", "columnField": "size", "valueField": "Value", "emptyValue": "null"},
     },
 )
+#: A bar to the lower bound, and on it the width of the interval, in the order of concurrency.
+INTERVALS = (
+    {"id": "joinByField", "options": {"byField": "cell", "mode": "outer"}},
+    {"id": "sortBy", "options": {"sort": [{"field": "Value #C"}]}},
+    {"id": "filterFieldsByName", "options": {"include": {"names": ["cell", "Value #A", "Value #B"]}}},
+)
+SCALES = (
+    chart(
+        Text("X_sat e intervalo", "X_sat and interval"),
+        Text(
+            "¿Cuánto daría cada celda sin arranque ni vaciado? La parte llena llega hasta el límite inferior del "
+            f"intervalo del 95 %, la otra hasta el superior. {AVERAGED.es}",
+            "What would each cell process without ramp-up and drain? The solid part ends at the lower bound of the "
+            f"95 % interval, the other part at the upper bound. {AVERAGED.en}",
+        ),
+        (
+            Query(as_cell(by_cell(capacity("lower")))),
+            Query(as_cell(f"({by_cell(capacity('upper'))}) - ({by_cell(capacity('lower'))})")),
+            Query(f"sort({as_cell(by_cell(capacity('estimate')))})"),
+        ),
+        VIDEOS_PER_MINUTE,
+        width=12,
+        decimals=1,
+        stacked=True,
+        transformations=INTERVALS,
+        words={
+            "Value #A": Word(Text("al menos", "at least"), GREEN),
+            "Value #B": Word(Text("hasta", "up to"), GREY),
+        },
+        empty=Text("Aún no hay filas guardadas", "No rows are stored yet"),
+    ),
+    chart(
+        Text("X según la concurrencia", "X by concurrency"),
+        Text(
+            f"¿Crece X con la concurrencia en cada tamaño? {AVERAGED.es}",
+            f"Does X grow with concurrency at each size? {AVERAGED.en}",
+        ),
+        (Query(spaced(by_cell(X))),),
+        VIDEOS_PER_MINUTE,
+        width=12,
+        decimals=2,
+        transformations=BY_CONCURRENCY,
+        empty=NO_RUN,
+    ),
+)
+CELLS = table(
+    Text("Celdas", "Cells"),
+    Text(
+        f"¿Qué limita cada celda, y desde qué concurrencia no merece la pena subirla? {AVERAGED.es}",
+        f"What limits each cell, and from which concurrency on does more not pay? {AVERAGED.en}",
+    ),
+    as_cell(f"count by (size, concurrency) ({FACTS})"),
+    key="cell",
+    columns=(
+        Column(Text("Celda", "Cell"), label="cell"),
+        Column(same("X_sat (videos/min)"), expr=as_cell(by_cell(capacity("estimate"))), decimals=2),
+        Column(Text("X_sat desde", "X_sat from"), expr=as_cell(by_cell(capacity("lower"))), decimals=2),
+        Column(Text("X_sat hasta", "X_sat to"), expr=as_cell(by_cell(capacity("upper"))), decimals=2),
+        Column(same("X (videos/min)"), expr=as_cell(by_cell(X)), decimals=2),
+        Column(
+            Text("La limita", "Limited by"),
+            label="bottleneck",
+            expr=as_cell(bottleneck_of_cell()),
+            words=BOTTLENECKS,
+        ),
+        Column(
+            Text("Confianza", "Trust"),
+            expr=as_cell(validity_of_cell()),
+            words=VALIDITY_NUMBERS,
+            empty=NOT_REPORTED,
+        ),
+    ),
+    empty=NO_RUN,
+)
+PARTS_OF_S = chart(
+    Text("De qué se compone S", "What S is made of"),
+    Text(
+        "¿Espera o servicio, en las 20 pruebas más recientes? En una ráfaga la espera crece con el número de videos, "
+        "aunque el sistema no cambie.",
+        "Queue wait or service, in the 20 newest runs? In a burst, the wait grows with the number of videos even if "
+        "the system stays the same.",
+    ),
+    (
+        Query(f"{last('run_id:aforo_run_queue_wait_seconds:mean')} and on (run_id) {FACTS}"),
+        Query(f"{last('run_id:aforo_run_service_seconds:mean')} and on (run_id) {FACTS}"),
+    ),
+    SECONDS,
+    width=24,
+    stacked=True,
+    is_horizontal=True,
+    empty=NO_RUN,
+    transformations=(
+        {"id": "joinByField", "options": {"byField": "run_id", "mode": "outer"}},
+        {"id": "filterFieldsByName", "options": {"include": {"names": ["run_id", "Value #A", "Value #B"]}}},
+        {"id": "sortBy", "options": {"sort": [{"field": "run_id", "desc": True}]}},
+        {"id": "limit", "options": {"limitField": 20}},
+    ),
+    words={
+        "Value #A": Word(Text("espera", "wait"), BLUE),
+        "Value #B": Word(Text("servicio", "service"), GREEN),
+    },
+)
 
 CAPACITY = Board(
     uid="aforo-capacity",
     title=Text("Aforo · Capacidad", "Aforo · Capacity"),
     description=Text(
-        "La tabla de resultados: una fila por prueba, y cómo crece X con la concurrencia.",
-        "The result table: one row per run, and how X grows with concurrency.",
+        "La respuesta, la tabla de resultados con una fila por prueba, y cómo crece X con la concurrencia.",
+        "The answer, the result table with one row per run, and how X grows with concurrency.",
     ),
     time_from="now-24h",
     refresh="15s",
     variables=(
         Variable("size", Text("Tamaño", "Size"), "label_values(aforo_run_info, size)", multiple=True),
         Variable("mode", Text("Modo", "Mode"), "label_values(aforo_run_info, mode)", multiple=True),
+        APP,
         QUEUE,
     ),
     rows=(
         Row(
-            Text("¿Está todo en orden?", "Is it fine?"),
-            (
-                stat(
-                    Text("Alertas activas", "Firing alerts"),
-                    Text(
-                        "¿Hay algo que atender antes de usar los números? Solo cuentan las alertas de Aforo.",
-                        "Is there a problem to fix before using the numbers? Only Aforo's own alerts count.",
-                    ),
-                    f"count({FIRING}) or vector(0)",
-                    "none",
-                    thresholds=((None, GREEN), (1, RED)),
-                ),
-                stat(
-                    Text("Slots", "Slots"),
-                    Text("¿Con cuántos procesos se mide ahora?", "How many processes run tasks now?"),
-                    "aforo_worker_slots:sum",
-                    "none",
-                    empty=NO_WORKER,
-                ),
-                stat(
-                    Text("Slots ocupados", "Busy slots"),
-                    Text("¿Trabajan todos?", "Are all of them busy?"),
-                    "aforo_worker_slots_busy:ratio",
-                    "percentunit",
-                    maximum=1,
-                    decimals=0,
-                    empty=NO_WORKER,
-                ),
-                bars(
-                    Text("Cola ahora", "Queue now"),
-                    Text(
-                        "¿Cuántos mensajes esperan y cuántos están en vuelo en la cola elegida, según SQS? ¿Y en su "
-                        "cola de mensajes muertos?",
-                        "How many messages wait and are in flight in the chosen queue, as SQS counts? And in its "
-                        "dead-letter queue?",
-                    ),
-                    (
-                        Query(f"sum(aforo_sqs_messages_visible{OF_QUEUE})", STATES["uploaded"].text, BLUE),
-                        Query(f"sum(aforo_sqs_messages_in_flight{OF_QUEUE})", STATES["processing"].text, YELLOW),
-                        Query(f"sum(aforo_sqs_dead_letter_messages{OF_QUEUE})", Text("muertos", "dead-lettered"), RED),
-                    ),
-                    "none",
-                    width=6,
-                ),
-                bars(
-                    Text("Pruebas", "Runs"),
-                    Text("¿Cuántas pruebas hay y cómo acabaron?", "How many runs are there and how did they end?"),
-                    (Query("max by (status) (aforo_runs)", "{{status}}"),),
-                    "none",
-                    width=6,
-                    words=STATUSES,
-                ),
+            Text(
+                "¿Cuántos videos por minuto, con qué concurrencia, qué lo limita y cuánto vale la respuesta?",
+                "How many videos per minute, at which concurrency, limited by what, and how sure?",
             ),
+            ANSWER,
             height=5,
         ),
-        Row(Text("¿Qué capacidad tiene?", "What is its capacity?"), (RESULTS,), height=9),
-        Row(Text("¿Qué la limita?", "What limits it?"), (VERDICTS_OF_RUNS,), height=9),
-        Row(
-            Text("¿Cómo escala?", "How does it scale?"),
-            (
-                chart(
-                    Text("X según la concurrencia", "X by concurrency"),
-                    Text(
-                        f"¿Crece X con la concurrencia en cada tamaño? {AVERAGED.es}",
-                        f"Does X grow with concurrency at each size? {AVERAGED.en}",
-                    ),
-                    (Query(_by_cell("run_id:aforo_run_videos_per_minute:ratio")),),
-                    VIDEOS_PER_MINUTE,
-                    decimals=2,
-                    transformations=BY_CONCURRENCY,
-                ),
-                chart(
-                    Text("X_sat según la concurrencia", "X_sat by concurrency"),
-                    Text(
-                        "¿Cuánto daría la celda sin arranque ni vaciado? Capacidad nominal de las filas guardadas. "
-                        f"{AVERAGED.es}",
-                        "What would the cell process without ramp-up and drain? Nominal capacity of the stored rows. "
-                        f"{AVERAGED.en}",
-                    ),
-                    (Query(_by_cell(_capacity("estimate"))),),
-                    VIDEOS_PER_MINUTE,
-                    decimals=2,
-                    transformations=BY_CONCURRENCY,
-                    empty=Text("Aún no hay filas guardadas", "No rows are stored yet"),
-                ),
-                series(
-                    Text("X de cada prueba", "X of each run"),
-                    Text("¿Se estabilizó X durante la prueba?", "Did X become steady during the run?"),
-                    (Query("run_id:aforo_run_videos_per_minute:ratio", "{{run_id}}"),),
-                    VIDEOS_PER_MINUTE,
-                    decimals=2,
-                ),
-            ),
-            height=9,
-        ),
-        Row(
-            Text("¿Dónde se va el tiempo?", "Where does the time go?"),
-            (
-                chart(
-                    Text("De qué se compone S", "What S is made of"),
-                    Text(
-                        "¿Espera o servicio? En una ráfaga la espera crece con el número de videos, aunque el sistema "
-                        "no cambie.",
-                        "Queue wait or service? In a burst, the wait grows with the number of videos even if the "
-                        "system stays the same.",
-                    ),
-                    (
-                        Query(_last("run_id:aforo_run_queue_wait_seconds:mean")),
-                        Query(_last("run_id:aforo_run_service_seconds:mean")),
-                    ),
-                    "s",
-                    width=24,
-                    stacked=True,
-                    label_width=200,
-                    transformations=(
-                        {"id": "joinByField", "options": {"byField": "run_id", "mode": "outer"}},
-                        {
-                            "id": "filterFieldsByName",
-                            "options": {"include": {"names": ["run_id", "Value #A", "Value #B"]}},
-                        },
-                        {"id": "sortBy", "options": {"sort": [{"field": "run_id"}]}},
-                    ),
-                    words={
-                        "Value #A": Word(Text("espera", "wait"), BLUE),
-                        "Value #B": Word(Text("servicio", "service"), GREEN),
-                    },
-                ),
-            ),
-        ),
+        Row(Text("¿Está todo en orden?", "Is it fine?"), IN_ORDER, height=5),
+        Row(Text("¿Qué midió cada prueba?", "What did each run measure?"), (RESULTS,), height=9),
+        Row(Text("¿Cómo escala?", "How does it scale?"), SCALES, height=9),
+        Row(Text("¿Qué limita cada celda?", "What limits each cell?"), (CELLS,), height=6),
+        Row(Text("¿Qué limitó cada prueba?", "What limited each run?"), (VERDICTS_OF_RUNS,), height=9),
+        Row(Text("¿Dónde se va el tiempo?", "Where does the time go?"), (PARTS_OF_S,), height=12),
     ),
 )

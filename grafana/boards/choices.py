@@ -5,13 +5,54 @@ Links between dashboards keep the chosen values.
 
 from __future__ import annotations
 
-from core.language import Text
+from collections.abc import Iterable
+
+from core.language import Text, same
 from grafana.board import Variable
 
-#: Queues that workers read come first, so that the default is not a queue of another team.
-QUEUES = "sort_desc(count by (queue) (aforo_worker_queue_info) or 0 * max by (queue) (aforo_sqs_messages_visible))"
+#: Queues that workers read come first, so that the default is not a queue of another team. Then that of the database,
+#: whose runs are shown although no worker is there.
+QUEUES = (
+    "sort_desc(count by (queue) (aforo_worker_queue_info) or 0 * max by (queue) (aforo_videos)"
+    " or 0 * max by (queue) (aforo_sqs_messages_visible) - 1)"
+)
 QUEUE = Variable("queue", Text("Cola", "Queue"), f"query_result({QUEUES})")
+APP = Variable("app", Text("Aplicación", "App"), "label_values(aforo_run_info, app)", multiple=True)
+#: Workers that read the chosen queue.
+INSTANCE = Variable(
+    "instance",
+    same("Worker"),
+    'label_values(aforo_worker_queue_info{queue=~"$queue"}, instance)',
+    multiple=True,
+    only_listed=True,
+)
 OF_QUEUE = '{queue=~"$queue"}'
 HERE = 'instance=~"$instance"'
 #: Only our alerts, because a shared Prometheus has others too.
 FIRING = 'ALERTS{alertstate="firing", product="aforo"}'
+#: An alert of a queue counts on the boards of that queue. An alert without a queue counts everywhere.
+FIRING_HERE = 'ALERTS{alertstate="firing", product="aforo", queue=~"$queue|"}'
+
+VIDEOS_PER_MINUTE = same("videos/min")
+SECONDS = same("s")
+CORES = Text("núcleos", "cores")
+CALLS_PER_SECOND = Text("llamadas/s", "calls/s")
+
+NO_WORKER = Text("ningún worker", "no worker")
+#: Also shown while Prometheus does not answer, so it does not say that there is no run.
+NO_RUN = Text("sin datos; ¿aún sin pruebas? make run-burst", "no data; no run yet? make run-burst")
+NONE_KNOWN = Text("ninguno conocido", "none known")
+
+
+def numbered(expression: str, label: str, names: Iterable[str]) -> str:
+    """Return the query for the position of the value of `label` among `names`, for a tile with words.
+
+    A tile with a number shows an absent value in grey and says so. A tile with a name would be an empty block.
+    """
+    numbers = (f'label_replace(vector({number}), "{label}", "{name}", "", "")' for number, name in enumerate(names))
+    return f"0 * ({expression}) + on ({label}) group_left () ({' or '.join(numbers)})"
+
+
+def of_queue_readers(metric: str) -> str:
+    """Return the expression of a worker metric, only for the workers that read the chosen queue."""
+    return f"({metric} and on (job, instance) aforo_worker_queue_info{OF_QUEUE})"

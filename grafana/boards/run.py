@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from core.language import Text, same
+from core.language import Language, Text, same
 from grafana.board import Board, Row, Variable
-from grafana.boards.capacity import VIDEOS_PER_MINUTE
-from grafana.boards.choices import OF_QUEUE, QUEUE
-from grafana.panel import Query, bars, heat, series, stat
-from grafana.wording import BLUE, GREEN, GREY, OUTCOMES, RED, STAGES, STATES, STATUSES, YELLOW
+from grafana.boards.choices import NO_RUN, NONE_KNOWN, OF_QUEUE, SECONDS, VIDEOS_PER_MINUTE, of_queue_readers
+from grafana.panel import DASH, Kind, Panel, Query, bars, heat, series, stat
+from grafana.wording import (
+    BLUE,
+    GREEN,
+    GREY,
+    OUTCOMES,
+    REASONS,
+    RED,
+    RUN_STATES,
+    STAGES,
+    STATES,
+    VALIDITIES,
+    YELLOW,
+)
 
 OF_RUN = '{run_id="$run_id"}'
 
@@ -20,6 +31,42 @@ def _of_run(metric: str, **labels: str) -> str:
 STATE_NOW = tuple(
     Query(_of_run("aforo_run_videos", state=state), word.text, word.color) for state, word in STATES.items()
 )
+#: Expected videos that are not in the database: to be uploaded while the run is active, unaccounted once it is over.
+MISSING = f"({_of_run('aforo_run_expected_videos')} - sum(max by (state) (aforo_run_videos{OF_RUN})))"
+ACTIVE, OVER = "preparing|running", "finished|interrupted|failed"
+STAGE_BUCKETS = 'aforo_worker_stage_seconds_bucket{stage="$stage"}'
+
+
+def _while(status: str) -> str:
+    return f'and on () (max(aforo_run_status{{run_id="$run_id", status=~"{status}"}}) == 1)'
+
+
+def _state() -> str:
+    """Return the query for the number of the run's state, as in wording.RUN_STATES."""
+    codes = {"preparing": 1, "running": 2, "finished": 3, "interrupted": 5, "failed": 6}
+    numbered = " or ".join(f"{code} * {_of_run('aforo_run_status', status=name)}" for name, code in codes.items())
+    failed = _of_run("aforo_run_videos", state="failed")
+    return f"4 * (({_of_run('aforo_run_status', status='finished')} == 1) and on () ({failed} > 0)) or {numbered}"
+
+
+def _validity() -> str:
+    """Return the query for the number of the run's validity, as in VALIDITY_STATES."""
+    return " or ".join(
+        f"{number} * {_of_run('aforo_run_validity_info', validity=name)}" for number, name in enumerate(VALIDITIES)
+    )
+
+
+VALIDITY_STATES = {str(number): word for number, word in enumerate(VALIDITIES.values())}
+
+
+def _stage_names(lang: Language) -> str:
+    """Return the query for the stages in the shown range, each with its name in `lang` as the label `name`."""
+    shown = "count by (stage) (last_over_time(aforo_worker_stage_seconds_count[$__range]))"
+    named = f'label_replace({shown}, "name", "$1", "stage", "(.+)")'
+    for stage, word in STAGES.items():
+        named = f'label_replace({named}, "name", "{word.text.to(lang)}", "stage", "{stage}")'
+    return f"query_result({named})"
+
 
 RUN = Board(
     uid="aforo-run",
@@ -31,27 +78,38 @@ RUN = Board(
     time_from="now-15m",
     variables=(
         Variable("run_id", Text("Prueba", "Run"), "label_values(aforo_run_info, run_id)", newest_first=True),
-        Variable("stage", Text("Etapa", "Stage"), "label_values(aforo_worker_stage_seconds_count, stage)"),
-        QUEUE,
+        Variable(
+            "stage",
+            Text("Etapa", "Stage"),
+            Text(_stage_names("es"), _stage_names("en")),
+            default=(STAGES["transcode"].text, "transcode"),
+            shown_label="name",
+        ),
+        Variable("queue", Text("Cola", "Queue"), 'label_values(aforo_run_info{run_id="$run_id"}, queue)'),
     ),
     rows=(
         Row(
-            Text("¿Va bien?", "Is it fine?"),
+            Text("¿Va bien $run_id?", "Is $run_id fine?"),
             (
                 stat(
                     Text("Estado", "Status"),
-                    Text("¿En qué punto está la prueba?", "What is the status of the run?"),
-                    f"max by (status) (aforo_run_status{OF_RUN})",
+                    Text(
+                        "¿En qué punto está la prueba, y acabó sin fallos?",
+                        "What is the status of the run, and did it end without failures?",
+                    ),
+                    _state(),
                     "none",
-                    legend="{{status}}",
-                    by_name=True,
-                    words=STATUSES,
+                    width=5,
+                    minimum=None,
+                    value_words=RUN_STATES,
+                    empty=NO_RUN,
                 ),
                 stat(
                     Text("Progreso", "Progress"),
                     Text("¿Qué parte de los videos ha acabado?", "What share of the videos is finished?"),
                     f"run_id:aforo_run_progress:ratio{OF_RUN}",
                     "percentunit",
+                    width=3,
                     maximum=1,
                     decimals=0,
                 ),
@@ -59,9 +117,9 @@ RUN = Board(
                     Text("Tiempo restante", "Time left"),
                     Text("¿Cuánto falta al ritmo medio hasta ahora?", "How long will it take at the mean rate so far?"),
                     f"run_id:aforo_run_remaining_seconds:estimate{OF_RUN}",
-                    "s",
-                    decimals=0,
-                    empty=Text("sin prueba en curso", "not running"),
+                    "dthms",
+                    width=3,
+                    empty=DASH,
                 ),
                 stat(
                     same("X"),
@@ -69,23 +127,42 @@ RUN = Board(
                         "¿Cuántos videos por minuto? El valor de la tabla.",
                         "How many videos per minute? As in the table.",
                     ),
-                    f"run_id:aforo_run_videos_per_minute:ratio{OF_RUN}",
+                    f"max(run_id:aforo_run_videos_per_minute:ratio{OF_RUN})",
                     VIDEOS_PER_MINUTE,
+                    width=4,
                     decimals=2,
+                    sparkline=True,
                 ),
                 stat(
                     Text("S promedio", "Mean S"),
                     Text("¿Cuánto tarda un video desde que se sube?", "How long does a video take from its upload?"),
-                    f"run_id:aforo_run_response_seconds:mean{OF_RUN}",
-                    "s",
+                    f"max(run_id:aforo_run_response_seconds:mean{OF_RUN})",
+                    SECONDS,
+                    width=3,
                     decimals=1,
+                    sparkline=True,
                 ),
                 stat(
                     Text("Fallidos", "Failed"),
                     Text("¿Qué parte de los acabados ha fallado?", "What share of the finished videos failed?"),
                     f"run_id:aforo_run_failed_videos:ratio{OF_RUN}",
                     "percentunit",
+                    width=3,
                     thresholds=((None, GREEN), (0.0001, YELLOW), (0.05, RED)),
+                ),
+                Panel(
+                    Kind.STAT,
+                    Text("Confianza", "Trust"),
+                    Text(
+                        "¿Vale el resultado? El informe guarda el veredicto y sus motivos.",
+                        "Is the result good? The report stores the verdict and its reasons.",
+                    ),
+                    (Query(_validity()),),
+                    "none",
+                    width=3,
+                    minimum=None,
+                    value_words=VALIDITY_STATES,
+                    empty=Text("sin informe", "not reported"),
                 ),
             ),
             height=4,
@@ -102,6 +179,7 @@ RUN = Board(
                     "none",
                     stacked=True,
                     words=STATES,
+                    empty=NO_RUN,
                 ),
                 series(
                     Text("Cola", "Queue"),
@@ -120,19 +198,20 @@ RUN = Board(
                 series(
                     Text("Ritmo", "Throughput"),
                     Text(
-                        "¿A qué ritmo acaban los videos: en el último minuto y de media?",
-                        "At what rate do videos finish, in the last minute and on average?",
+                        "¿A qué ritmo terminan los videos, sin los fallidos: en el último minuto y de media?",
+                        "At what rate are videos done, without failed ones, in the last minute and on average?",
                     ),
                     (
                         Query(
-                            f"run_id:aforo_run_videos_final:increase1m{OF_RUN}",
+                            f"run_id:aforo_run_videos_per_minute:recent{OF_RUN}",
                             Text("último minuto", "last minute"),
                             BLUE,
                         ),
                         Query(f"run_id:aforo_run_videos_per_minute:ratio{OF_RUN}", same("X"), GREEN),
                     ),
                     VIDEOS_PER_MINUTE,
-                    decimals=2,
+                    compared=True,
+                    empty=NO_RUN,
                 ),
             ),
         ),
@@ -143,8 +222,10 @@ RUN = Board(
                     Text("Slots ocupados", "Busy slots"),
                     Text("¿Trabaja cada slot mientras hay cola?", "Is every slot busy while messages wait?"),
                     (
-                        Query("sum(aforo_worker_slots_busy)", Text("ocupados", "busy"), GREEN),
-                        Query("aforo_worker_slots:sum", Text("slots", "slots"), GREY, is_limit=True),
+                        Query(f"sum{of_queue_readers('aforo_worker_slots_busy')}", Text("ocupados", "busy"), GREEN),
+                        Query(
+                            f"sum(queue:aforo_worker_slots:sum{OF_QUEUE})", Text("slots", "slots"), GREY, is_limit=True
+                        ),
                     ),
                     "none",
                 ),
@@ -160,8 +241,9 @@ RUN = Board(
                             GREY,
                         ),
                     ),
-                    "s",
+                    SECONDS,
                     decimals=2,
+                    empty=NO_RUN,
                 ),
                 series(
                     Text("Etapas", "Stages"),
@@ -171,23 +253,31 @@ RUN = Board(
                         "time.",
                     ),
                     (Query(f"max by (stage) (run_id_stage:aforo_run_stage_seconds:mean{OF_RUN})", "{{stage}}"),),
-                    "s",
+                    SECONDS,
                     stacked=True,
-                    decimals=3,
                     words=STAGES,
+                    empty=NO_RUN,
                 ),
+            ),
+        ),
+        Row(
+            Text("¿Hay videos que tardan mucho más?", "Do some videos take much longer?"),
+            (
                 heat(
                     Text("Duración de la etapa", "Duration of the stage"),
                     Text(
                         "¿Son parecidas las duraciones de la etapa elegida, o algunas mucho más largas? De todos los "
-                        "workers.",
-                        "Are the durations of the chosen stage similar, or are some much longer? Of all workers.",
+                        "workers de la cola.",
+                        "Are the durations of the chosen stage similar, or are some much longer? Of all workers of the "
+                        "queue.",
                     ),
-                    'sum by (le) (increase(aforo_worker_stage_seconds_bucket{stage="$stage"}[$__interval]))',
-                    "s",
+                    f"sum by (le) (increase({STAGE_BUCKETS}[$__interval])"
+                    f" and on (job, instance) aforo_worker_queue_info{OF_QUEUE})",
+                    SECONDS,
                     width=24,
                 ),
             ),
+            height=12,
         ),
         Row(
             Text("¿Cuadra todo?", "Does it add up?"),
@@ -195,19 +285,19 @@ RUN = Board(
                 bars(
                     Text("Conservación", "Conservation"),
                     Text(
-                        "¿Pedidos = en espera + en proceso + terminados + fallidos? «Sin cuenta» debe acabar en 0.",
-                        "Expected = waiting + in process + done + failed? 'Unaccounted' must end at 0.",
+                        "¿Pedidos = por subir + en espera + en proceso + terminados + fallidos? Cuando la prueba "
+                        "acaba, «sin cuenta» debe ser 0.",
+                        "Expected = to upload + waiting + in process + done + failed? When the run is over, "
+                        "'unaccounted' must be 0.",
                     ),
                     (
                         Query(_of_run("aforo_run_expected_videos"), Text("pedidos", "expected"), GREY),
+                        Query(f"{MISSING} {_while(ACTIVE)}", Text("por subir", "to upload"), GREY),
                         *STATE_NOW,
-                        Query(
-                            f"run_id:aforo_run_unaccounted_videos:difference{OF_RUN}",
-                            Text("sin cuenta", "unaccounted"),
-                            RED,
-                        ),
+                        Query(f"{MISSING} {_while(OVER)}", Text("sin cuenta", "unaccounted"), RED),
                     ),
                     "none",
+                    empty=NO_RUN,
                 ),
                 bars(
                     Text("Ejecuciones", "Executions"),
@@ -216,14 +306,16 @@ RUN = Board(
                     "none",
                     words=OUTCOMES,
                     width=6,
+                    empty=NO_RUN,
                 ),
                 bars(
                     Text("Fallos por motivo", "Failures by reason"),
                     Text("¿Por qué fallaron?", "Why did they fail?"),
                     (Query(f"max by (reason) (aforo_run_failed_videos{OF_RUN})", "{{reason}}", RED),),
                     "none",
+                    words=REASONS,
                     width=6,
-                    empty=Text("ningún fallo", "no failure"),
+                    empty=NONE_KNOWN,
                 ),
                 stat(
                     Text("Mayor retraso", "Largest lateness"),
@@ -232,7 +324,7 @@ RUN = Board(
                         "Did the injector keep its rate? Above one interval, the run measures the injector.",
                     ),
                     f"max(aforo_run_max_lateness_seconds{OF_RUN})",
-                    "s",
+                    SECONDS,
                     decimals=3,
                     empty=Text("ráfaga: sin horario", "burst: no schedule"),
                 ),

@@ -3,12 +3,37 @@
 from __future__ import annotations
 
 from core.language import Text, same
-from grafana.board import Board, Row, Variable
-from grafana.boards.choices import HERE, OF_QUEUE, QUEUE
+from grafana.board import Board, Row
+from grafana.boards.choices import (
+    CALLS_PER_SECOND,
+    CORES,
+    HERE,
+    INSTANCE,
+    NO_WORKER,
+    NONE_KNOWN,
+    OF_QUEUE,
+    QUEUE,
+    SECONDS,
+)
 from grafana.panel import Query, bars, heat, series, stat
-from grafana.wording import BLUE, DIRECTIONS, GREEN, GREY, ORANGE, POLLS, PURPLE, RED, STAGES, TASK_ENDS
+from grafana.wording import (
+    BLUE,
+    DIRECTIONS,
+    EXTENSIONS,
+    GREEN,
+    GREY,
+    OPERATIONS,
+    ORANGE,
+    POLLS,
+    PURPLE,
+    REASONS,
+    RED,
+    STAGES,
+    TASK_ENDS,
+    YELLOW,
+)
 
-TASKS_PER_MINUTE = Text("suffix: tareas/min", "suffix: tasks/min")
+TASKS_PER_MINUTE = Text("tareas/min", "tasks/min")
 STAGE = "aforo_worker_stage_seconds"
 #: A lost task is a failure too. A retried or rejected task is delivered again and has not failed yet.
 FAILED = 'outcome=~"failed|lost"'
@@ -33,6 +58,11 @@ def _nonzero_rate(counter: str, by: str) -> str:
     Counters start at 0, and unused counters would fill the legend.
     """
     return f"{_rate(counter, by)} > 0"
+
+
+def _per_minute(counter: str, by: str) -> str:
+    """Return the query for the number per minute, above 0."""
+    return f"60 * {_nonzero_rate(counter, by)}"
 
 
 def _recent_mean(histogram: str, by: str) -> str:
@@ -64,7 +94,7 @@ def _increase(counter: str, by: str = "") -> str:
     return f"sum{over} (increase({counter}{{{HERE}}}[$__range]))"
 
 
-NONE_HAPPENED = Text("ninguno", "none")
+NO_VIDEO = Text("aún sin videos", "no video yet")
 NONE_ENDED = Text("en el último minuto no acabó ninguna", "none ended in the last minute")
 
 WORKER = Board(
@@ -76,34 +106,71 @@ WORKER = Board(
     ),
     time_from="now-15m",
     variables=(
-        Variable("instance", same("Worker"), "label_values(aforo_worker_slots, instance)", multiple=True),
         QUEUE,
+        INSTANCE,
     ),
     rows=(
         Row(
             Text("¿Va bien?", "Is it fine?"),
             (
                 stat(
-                    Text("Workers", "Workers"),
+                    same("Workers"),
                     Text("¿Cuántos workers responden?", "How many workers answer?"),
                     f"count(aforo_worker_slots{{{HERE}}}) or vector(0)",
                     "none",
+                    width=3,
                     thresholds=((None, RED), (1, GREEN)),
                 ),
                 stat(
-                    Text("Slots", "Slots"),
-                    Text("¿Cuántos procesos de tareas tienen?", "How many task processes do they have?"),
-                    f"sum(aforo_worker_slots{{{HERE}}})",
-                    "none",
-                    empty=Text("ningún worker", "no worker"),
+                    Text("Slots en uso", "Slots in use"),
+                    Text(
+                        "¿Qué parte de los slots trabaja? Con cola, deben ser todos.",
+                        "What share of the slots is busy? While messages wait, all should be.",
+                    ),
+                    f"sum(aforo_worker_slots_busy{{{HERE}}}) / (sum(aforo_worker_slots{{{HERE}}}) > 0)",
+                    "percentunit",
+                    width=3,
+                    maximum=1,
+                    decimals=0,
+                    sparkline=True,
+                    empty=NO_WORKER,
+                ),
+                stat(
+                    Text("Ritmo", "Rate"),
+                    Text(
+                        "¿Cuántas tareas por minuto acabaron en el último minuto?",
+                        "How many tasks per minute ended in the last minute?",
+                    ),
+                    "60 * " + _rate("aforo_worker_tasks_total"),
+                    TASKS_PER_MINUTE,
+                    width=3,
+                    decimals=1,
+                    sparkline=True,
+                    empty=NO_WORKER,
+                ),
+                stat(
+                    Text("Fallidas", "Failed"),
+                    Text(
+                        "¿Qué parte de las tareas del rango mostrado falló o se perdió?",
+                        "What share of the tasks in the range shown failed or was lost?",
+                    ),
+                    f"({_increase('aforo_worker_tasks_total').replace(HERE, f'{HERE}, {FAILED}')} or vector(0))"
+                    f" / ({_increase('aforo_worker_tasks_total')} > 0)",
+                    "percentunit",
+                    width=3,
+                    decimals=1,
+                    thresholds=((None, GREEN), (0.0001, YELLOW), (0.05, RED)),
+                    empty=Text("sin tareas", "no tasks"),
                 ),
                 stat(
                     Text("Procesos caídos", "Processes lost"),
                     Text("¿Murió algún proceso durante una tarea?", "Did a process die while it ran a task?"),
-                    f"{_increase('aforo_worker_children_lost_total')} or vector(0)",
+                    _increase("aforo_worker_children_lost_total"),
                     "none",
+                    width=3,
                     decimals=0,
                     thresholds=((None, GREEN), (1, RED)),
+                    empty=NO_WORKER,
                 ),
                 stat(
                     Text("Mensajes muertos", "Dead-lettered messages"),
@@ -112,6 +179,7 @@ WORKER = Board(
                     ),
                     f"sum(aforo_sqs_dead_letter_messages{OF_QUEUE})",
                     "none",
+                    width=3,
                     thresholds=((None, GREEN), (1, RED)),
                 ),
                 stat(
@@ -121,14 +189,18 @@ WORKER = Board(
                         "How long ago did SQS answer? While all slots are busy, the worker does not poll.",
                     ),
                     f"time() - max(aforo_worker_last_poll_timestamp_seconds{{{HERE}}})",
-                    "s",
-                    decimals=0,
+                    "dthms",
+                    width=3,
+                    empty=NO_WORKER,
                 ),
                 stat(
                     Text("Memoria de ffmpeg", "ffmpeg memory"),
                     Text("¿Cuánta memoria llegó a usar un ffmpeg?", "How much memory did one ffmpeg use at most?"),
-                    f"max(aforo_worker_ffmpeg_max_rss_bytes{{{HERE}}})",
+                    f"max(aforo_worker_ffmpeg_max_rss_bytes{{{HERE}}}) > 0",
                     "bytes",
+                    width=3,
+                    decimals=0,
+                    empty=NO_VIDEO,
                 ),
             ),
             height=4,
@@ -139,11 +211,11 @@ WORKER = Board(
                 series(
                     Text("Tareas por desenlace", "Tasks by outcome"),
                     Text("¿Cuántas acaban por minuto y cómo?", "How many end per minute, and how?"),
-                    (Query("60 * " + _rate("aforo_worker_tasks_total", "outcome"), "{{outcome}}"),),
+                    (Query(f"60 * {_nonzero_rate('aforo_worker_tasks_total', 'outcome')}", "{{outcome}}"),),
                     TASKS_PER_MINUTE,
                     stacked=True,
                     words=TASK_ENDS,
-                    decimals=1,
+                    empty=NONE_ENDED,
                 ),
                 series(
                     Text("Ritmo por tarea", "Rate by task"),
@@ -151,7 +223,7 @@ WORKER = Board(
                     (Query("60 * " + _rate("aforo_worker_tasks_total", "task"), "{{task}}"),),
                     TASKS_PER_MINUTE,
                     stacked=True,
-                    decimals=1,
+                    empty=NONE_ENDED,
                 ),
                 series(
                     Text("Fallos por tarea", "Failures by task"),
@@ -162,37 +234,32 @@ WORKER = Board(
                     (Query(_failed_share(), "{{task}}"),),
                     "percentunit",
                     maximum=1,
-                    decimals=1,
+                    thresholds=((None, "transparent"), (0.05, RED)),
                     empty=NONE_ENDED,
-                ),
-                series(
-                    Text("Fallos por motivo", "Failures by reason"),
-                    Text("¿Qué falla y cuándo empezó?", "What fails, and since when?"),
-                    (Query("60 * " + _nonzero_rate("aforo_worker_failures_total", "reason"), "{{reason}}"),),
-                    TASKS_PER_MINUTE,
-                    empty=NONE_HAPPENED,
-                    decimals=1,
                 ),
                 series(
                     Text("Duración por tarea", "Duration by task"),
                     Text(
-                        "¿Cuánto tarda cada tarea (media y percentil 95), y cuánto esperó su mensaje (mediana)? En el "
-                        "último minuto.",
-                        "How long does each task take (mean and 95th percentile), and how long did its message wait "
-                        "(median)? In the last minute.",
+                        "¿Cuánto tarda cada tarea, y cuánto esperó su mensaje? En el último minuto, también las "
+                        "fallidas. La media es exacta; percentil 95 y mediana salen de intervalos y pueden errar en "
+                        "una cuarta parte.",
+                        "How long does each task take, and how long did its message wait? In the last minute, failed "
+                        "tasks too. The mean is exact. 95th percentile and median come from buckets and may be a "
+                        "quarter off.",
                     ),
                     (
                         Query(
                             _recent_mean("aforo_worker_task_seconds", "task"), Text("{{task}} media", "{{task}} mean")
                         ),
-                        Query(_quantile(0.95, "aforo_worker_task_seconds", "task"), same("{{task}} p95")),
+                        Query(_quantile(0.95, "aforo_worker_task_seconds", "task"), same("{{task}} ≈ p95")),
                         Query(
                             _quantile(0.5, "aforo_worker_queue_wait_seconds", "task"),
-                            Text("{{task}} espera p50", "{{task}} wait p50"),
+                            Text("{{task}} espera ≈ p50", "{{task}} wait ≈ p50"),
                         ),
                     ),
-                    "s",
-                    width=16,
+                    SECONDS,
+                    width=24,
+                    compared=True,
                     empty=NONE_ENDED,
                 ),
             ),
@@ -227,21 +294,21 @@ WORKER = Board(
                         "How long does each stage take? Mean over the last minute.",
                     ),
                     (Query(_recent_mean(STAGE, "stage"), "{{stage}}"),),
-                    "s",
+                    SECONDS,
                     words=STAGES,
-                    decimals=3,
                     empty=NONE_ENDED,
                 ),
                 series(
-                    Text("p95 por etapa", "p95 by stage"),
+                    Text("≈ p95 por etapa", "≈ p95 by stage"),
                     Text(
-                        "¿Hay etapas que a veces tardan mucho más? En el último minuto.",
-                        "Do stages sometimes take much longer? In the last minute.",
+                        "¿Hay etapas que a veces tardan mucho más? En el último minuto. El percentil sale de "
+                        "intervalos y puede errar en una cuarta parte.",
+                        "Do stages sometimes take much longer? In the last minute. The percentile comes from buckets "
+                        "and may be a quarter off.",
                     ),
                     (Query(_quantile(0.95, STAGE, "stage"), "{{stage}}"),),
-                    "s",
+                    SECONDS,
                     words=STAGES,
-                    decimals=3,
                     empty=NONE_ENDED,
                 ),
                 series(
@@ -253,9 +320,8 @@ WORKER = Board(
                         "up.",
                     ),
                     (Query("60 * " + _rate(f"{STAGE}_count", "stage"), "{{stage}}"),),
-                    Text("suffix: etapas/min", "suffix: stages/min"),
+                    Text("etapas/min", "stages/min"),
                     words=STAGES,
-                    decimals=1,
                 ),
                 series(
                     Text("Slots ocupados", "Busy slots"),
@@ -285,23 +351,23 @@ WORKER = Board(
                         "How many seconds of video does it process per second?",
                     ),
                     f"sum by (le) (increase(aforo_worker_ffmpeg_speed_ratio_bucket{{{HERE}}}[$__interval]))",
-                    "suffix: ×",
+                    same("×"),
                 ),
                 stat(
                     Text("CPU por video", "CPU per video"),
                     Text("¿Cuántos segundos de CPU cuesta un video?", "How many CPU seconds does a video cost?"),
                     _mean("aforo_worker_ffmpeg_cpu_seconds"),
-                    "s",
+                    SECONDS,
                     decimals=2,
-                    empty=Text("aún sin videos", "no video yet"),
+                    empty=NO_VIDEO,
                 ),
                 stat(
                     Text("Núcleos por ffmpeg", "Cores per ffmpeg"),
                     Text("¿Usa un ffmpeg un núcleo o todos?", "Does one ffmpeg use one core or all?"),
                     _mean("aforo_worker_ffmpeg_cores"),
-                    Text("suffix: núcleos", "suffix: cores"),
+                    CORES,
                     decimals=2,
-                    empty=Text("aún sin videos", "no video yet"),
+                    empty=NO_VIDEO,
                 ),
                 series(
                     Text("Pausa de un slot", "Idle time of a slot"),
@@ -310,11 +376,10 @@ WORKER = Board(
                         "How long is a slot idle between two tasks while messages wait? This is lost capacity.",
                     ),
                     (
-                        Query(_quantile(0.5, "aforo_worker_slot_idle_seconds"), same("p50"), GREEN),
-                        Query(_quantile(0.95, "aforo_worker_slot_idle_seconds"), same("p95"), ORANGE),
+                        Query(_quantile(0.5, "aforo_worker_slot_idle_seconds"), same("≈ p50"), GREEN),
+                        Query(_quantile(0.95, "aforo_worker_slot_idle_seconds"), same("≈ p95"), ORANGE),
                     ),
-                    "s",
-                    decimals=3,
+                    SECONDS,
                     empty=Text("ningún slot tomó dos tareas seguidas", "no slot took two tasks in a row"),
                 ),
             ),
@@ -325,11 +390,11 @@ WORKER = Board(
                 series(
                     Text("Recepciones", "Polls"),
                     Text("¿Cómo responde SQS a cada consulta?", "How does SQS answer each poll?"),
-                    (Query(_rate("aforo_worker_polls_total", "result"), "{{result}}"),),
-                    Text("suffix: llamadas/s", "suffix: calls/s"),
+                    (Query(_nonzero_rate("aforo_worker_polls_total", "result"), "{{result}}"),),
+                    CALLS_PER_SECOND,
                     stacked=True,
                     words=POLLS,
-                    decimals=2,
+                    empty=Text("ninguna conocida", "none known"),
                 ),
                 series(
                     Text("Prórrogas de visibilidad", "Visibility extensions"),
@@ -339,8 +404,8 @@ WORKER = Board(
                         "Do messages of running tasks stay invisible? After a failure, SQS delivers a duplicate.",
                     ),
                     (Query(_nonzero_rate("aforo_worker_visibility_extensions_total", "result"), "{{result}}"),),
-                    Text("suffix: llamadas/s", "suffix: calls/s"),
-                    decimals=2,
+                    CALLS_PER_SECOND,
+                    words=EXTENSIONS,
                     empty=Text("ninguna tarea duró lo bastante", "no task lasted long enough"),
                 ),
                 series(
@@ -364,27 +429,24 @@ WORKER = Board(
                         ),
                     ),
                     "none",
-                    decimals=0,
                 ),
                 series(
-                    Text("Errores tratados", "Handled errors"),
+                    Text("Problemas", "Problems"),
                     Text(
-                        "¿Qué operación falló sin parar al worker?",
-                        "Which operation failed without stopping the worker?",
+                        "¿Qué salió mal y cuándo? Videos que fallan, mensajes inválidos apartados, y errores que el "
+                        "worker trató sin parar.",
+                        "What went wrong, and when? Videos that fail, invalid messages that were dead-lettered, and "
+                        "errors that the worker handled without stopping.",
                     ),
-                    (Query(_nonzero_rate("aforo_worker_handled_errors_total", "operation"), "{{operation}}"),),
-                    Text("suffix: errores/s", "suffix: errors/s"),
-                    empty=NONE_HAPPENED,
-                ),
-                series(
-                    Text("Mensajes inválidos", "Invalid messages"),
-                    Text(
-                        "¿Por qué pasó un mensaje a la cola de mensajes muertos?",
-                        "Why was a message moved to the dead-letter queue?",
+                    (
+                        Query(_per_minute("aforo_worker_failures_total", "reason"), "{{reason}}"),
+                        Query(_per_minute("aforo_worker_invalid_messages_total", "reason"), "{{reason}}"),
+                        Query(_per_minute("aforo_worker_handled_errors_total", "operation"), "{{operation}}"),
                     ),
-                    (Query(_nonzero_rate("aforo_worker_invalid_messages_total", "reason"), "{{reason}}"),),
-                    Text("suffix: mensajes/s", "suffix: messages/s"),
-                    empty=NONE_HAPPENED,
+                    Text("por minuto", "per minute"),
+                    words={**REASONS, **OPERATIONS},
+                    as_bars=True,
+                    empty=NONE_KNOWN,
                 ),
                 bars(
                     Text("Comparación con celery-exporter", "Comparison with celery-exporter"),
@@ -425,8 +487,7 @@ WORKER = Board(
                         Query(_rate("aforo_worker_events_forwarded_total"), Text("entregados", "forwarded"), GREEN),
                         Query(_rate("aforo_worker_events_dropped_total"), Text("perdidos", "dropped"), RED),
                     ),
-                    Text("suffix: eventos/s", "suffix: events/s"),
-                    decimals=2,
+                    Text("eventos/s", "events/s"),
                 ),
             ),
         ),

@@ -124,14 +124,14 @@ def test_every_execution_of_every_video_is_collected(lab, pool, slots):
     assert [e.outcome for e in of_video["x2"]] == ["retried", "done"]
     assert [e.retries for e in of_video["x2"]] == [0, 1]
     parent = of_video["x0"][0]
-    assert parent.stage_seconds["download"] == pytest.approx(0.05, abs=0.05)
+    assert 0.05 <= parent.stage_seconds["download"] <= parent.ended_at - parent.started_at
     assert len(parent.sent_task_ids) == 2
     assert {e.slot for e in lab.executions()} <= set(range(slots))
     assert all(
         e.ended_at >= e.started_at and e.queue_wait_seconds >= 0 for e in lab.executions() if e.receive_count == 1
     )
     burning = of_video["x4"][0]
-    assert burning.cpu_seconds is None if pool == "threads" else 0.3 <= burning.cpu_seconds < 2
+    assert burning.cpu_seconds is None if pool == "threads" else burning.cpu_seconds >= 0.3
 
 
 def test_a_killed_child_leaves_a_record_of_its_execution(lab):

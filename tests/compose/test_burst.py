@@ -55,7 +55,7 @@ def test_no_video_is_lost_or_done_twice(stack, row):
     assert stack.sql("SELECT count(*), count(DISTINCT video_id) FROM executions WHERE outcome = 'done'") == [
         [str(COUNT), str(COUNT)]
     ]
-    until(lambda: promql.single(stack.prometheus_url, "aforo_sqs_messages:sum") == 0, "an empty queue", 40)
+    until(lambda: promql.single(stack.prometheus_url, "sum(queue:aforo_sqs_messages:sum)") == 0, "an empty queue", 40)
 
 
 def test_both_nodes_worked(stack, row):

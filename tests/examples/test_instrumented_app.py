@@ -101,7 +101,7 @@ def test_every_task_stage_and_wait_of_their_app_is_counted(app, pool, slots, opt
         until(lambda: app.value("aforo_worker_tasks", task=TASK) == 8, "the end of eight tasks", seconds=60)
         until(lambda: app.count("aforo_worker_stage_seconds", task=TASK) == 14, "the stages of eight tasks")
         assert app.value("aforo_worker_slots") == slots
-        assert app.value("aforo_worker_info", queue=app.queue.name) == 1
+        assert app.value("aforo_worker_queue_info", queue=app.queue.name) == 1
         assert app.value("aforo_worker_children_lost", task=TASK) == 0
         assert app.value("aforo_worker_slots_busy") == 0
         assert app.value("aforo_worker_tasks_started", task=TASK) == 8

@@ -47,7 +47,9 @@ def test_the_database_exporters_whole_exposition(store: Store) -> None:
     store.finish("c", T0 + 103, "failed", "truncated")
     store.upload("d", sustained, T0 + 110, intended_at=T0 + 110)
     settings = Settings.from_env({}).exporters
-    source = DatabaseSource(open_database(store.url, VideosTable.of(settings)), settings, clock=lambda: T0 + 115)
+    source = DatabaseSource(
+        open_database(store.url, VideosTable.of(settings)), settings, "videos", clock=lambda: T0 + 115
+    )
     source.build()
     assert_golden(Exposition("db", [source], clock=lambda: T0 + 115), "db.prom")
 

@@ -92,12 +92,12 @@ def test_deleted_runs_are_forgotten_and_pushed_out_ones_stay_in_the_totals(store
         store.upload(f"v{number}", f"r{number}", T0 + number)
         exporter.now = T0 + number + 1
         assert exporter.samples() == exporter.fresh()
-    assert exporter.samples()['aforo_videos{state="uploaded"}'] == 4
+    assert exporter.samples()['aforo_videos{queue="",state="uploaded"}'] == 4
     store.delete_run("r3")
-    assert exporter.samples()['aforo_videos{state="uploaded"}'] == 3
+    assert exporter.samples()['aforo_videos{queue="",state="uploaded"}'] == 3
     exporter.source.build()
     assert exporter.samples() == exporter.fresh()
-    assert exporter.samples()['aforo_videos{state="uploaded"}'] == 3
+    assert exporter.samples()['aforo_videos{queue="",state="uploaded"}'] == 3
 
 
 def test_the_oldest_of_few_runs_is_forgotten_when_it_is_deleted(store: Store) -> None:
@@ -108,7 +108,7 @@ def test_the_oldest_of_few_runs_is_forgotten_when_it_is_deleted(store: Store) ->
     exporter.now = T0 + 1
     exporter.samples()
     store.delete_run("r0")
-    assert exporter.samples()['aforo_videos{state="uploaded"}'] == 1
+    assert exporter.samples()['aforo_videos{queue="",state="uploaded"}'] == 1
     assert exporter.samples() == exporter.fresh()
 
 

@@ -30,7 +30,7 @@ def test_the_newest_200_of_1100_runs_are_exposed_and_the_sums_include_all(store:
     exposed = [line for line in lines if line.startswith("aforo_run_info{")]
     assert len(exposed) == 200
     assert all(any(f'run_id="r{number:04d}"' in line for line in exposed) for number in range(900, RUNS))
-    assert f'aforo_videos{{state="failed"}} {RUNS * len(Reason)}.0' in lines
+    assert f'aforo_videos{{queue="",state="failed"}} {RUNS * len(Reason)}.0' in lines
     assert f'aforo_runs{{status="running"}} {RUNS}.0' in lines
 
 

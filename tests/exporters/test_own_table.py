@@ -62,11 +62,11 @@ def test_states_and_sums_of_a_table_with_other_names(clips: Engine) -> None:
     exporter = source(clips)
     values = samples(exporter)
     assert values == {
-        'aforo_videos{state="uploaded"}': 1,
-        'aforo_videos{state="processing"}': 0,
-        'aforo_videos{state="done"}': 1,
-        'aforo_videos{state="failed"}': 0,
-        'aforo_videos{state="other"}': 1,
+        'aforo_videos{queue="",state="uploaded"}': 1,
+        'aforo_videos{queue="",state="processing"}': 0,
+        'aforo_videos{queue="",state="done"}': 1,
+        'aforo_videos{queue="",state="failed"}': 0,
+        'aforo_videos{queue="",state="other"}': 1,
         **{f'aforo_runs{{status="{s}"}}': 0 for s in ("preparing", "running", "finished", "interrupted", "failed")},
         "aforo_videos_oldest_waiting_timestamp_seconds": pytest.approx(1_767_225_000.0, abs=0.001),
         "aforo_videos_total_response_seconds": pytest.approx(60, abs=0.001),
@@ -80,10 +80,13 @@ def test_a_change_in_a_row_of_such_a_table_is_counted(clips: Engine) -> None:
     exporter = source(clips)
     samples(exporter)
     put(clips, 2, "running", "2025-12-31 23:50:00", "2025-12-31 23:59:55", "2025-12-31 23:59:55")
-    assert samples(exporter)['aforo_videos{state="processing"}'] == 1
+    assert samples(exporter)['aforo_videos{queue="",state="processing"}'] == 1
     put(clips, 2, "completed", "2025-12-31 23:50:00", "2025-12-31 23:59:55", "2025-12-31 23:59:59")
     values = samples(exporter)
-    assert (values['aforo_videos{state="processing"}'], values['aforo_videos{state="done"}']) == (0, 1)
+    assert (values['aforo_videos{queue="",state="processing"}'], values['aforo_videos{queue="",state="done"}']) == (
+        0,
+        1,
+    )
 
 
 def test_runs_count_processed_videos_in_a_table_with_other_names(store: Store) -> None:

@@ -22,7 +22,7 @@ CHANGES, BATCH, RUNS = 30_000, 100, 20
 NEWEST = "(SELECT id FROM runs ORDER BY created_at DESC, id DESC LIMIT ?)"
 #: The expected series: name and labels, then the SELECT whose last column is the value.
 TRUTH = (
-    ('aforo_videos{{state="{0}"}}', "SELECT state, COUNT(*) FROM videos GROUP BY state"),
+    ('aforo_videos{{queue="",state="{0}"}}', "SELECT state, COUNT(*) FROM videos GROUP BY state"),
     ('aforo_runs{{status="{0}"}}', "SELECT status, COUNT(*) FROM runs GROUP BY status"),
     ("aforo_videos_total_response_seconds", "SELECT TOTAL(updated_at - uploaded_at) FROM videos WHERE state = 'done'"),
     (

@@ -35,7 +35,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def test_metrics_have_the_content_type_that_prometheus_3_requires(server: Server) -> None:
     status, content_type, body = server.get()
     assert (status, content_type) == (200, "text/plain; version=0.0.4; charset=utf-8")
-    assert 'aforo_videos{state="done"} 0.0' in body.splitlines()
+    assert 'aforo_videos{queue="aforo-videos",state="done"} 0.0' in body.splitlines()
 
 
 def test_openmetrics_is_served_on_request(server: Server) -> None:
@@ -85,7 +85,10 @@ def test_a_lost_database_sets_a_metric_and_its_values_are_absent(tmp_path: Path)
         assert (status, 'aforo_exporter_collector_success{collector="db"} 0.0' in body) == (200, True)
         assert "aforo_videos" not in body
         upgrade_schema(open_engine(f"sqlite:///{tmp_path}/none.db"))
-        until(lambda: 'aforo_videos{state="done"} 0.0' in running.get()[2], "the database that came back")
+        until(
+            lambda: 'aforo_videos{queue="aforo-videos",state="done"} 0.0' in running.get()[2],
+            "the database that came back",
+        )
 
 
 def test_basic_auth_guards_all_but_the_health_check(tmp_path: Path) -> None:

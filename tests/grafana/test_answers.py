@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 import yaml
 
+from aforo.telemetry.catalogue import DURATION_BUCKETS, STAGE_BUCKETS
 from capacity.runs.resource_samples import COUNTERS, GAUGES
 from core.promql import summed_over_machines
 from grafana.board import Row, placed
 from grafana.boards import BOARDS
 from grafana.boards.choices import QUEUES
 from grafana.expressions import filled
+from grafana.wording import BOTTLENECKS
 from injector.worker_fleet import BANDWIDTH_LIMIT
 from tests.prometheus.promtools import PROMTOOLS
 
@@ -90,8 +92,8 @@ MEMORY = {kind: machines(aforo_node_memory_bytes=(f',kind="{kind}"', "8x60")) fo
 
 
 def test_a_machine_counts_once_on_the_bottleneck_board_however_many_workers_it_has(answers):
-    (cpu, cores), (disk, ceiling) = (queries("aforo-bottleneck", title) for title in ("CPU", "Disk"))
-    free, total, swapped = queries("aforo-bottleneck", "Memory and OOM kills")
+    (cpu, cores), (disk, ceiling, _write) = (queries("aforo-bottleneck", title) for title in ("CPU", "Disk"))
+    free, total, swapped = queries("aforo-bottleneck", "Memory and swap")
     programs, _slots, limit = queries("aforo-bottleneck", "Slots and cores")
     (killed,) = queries("aforo-bottleneck", "OOM kills")
     answers(
@@ -102,7 +104,7 @@ def test_a_machine_counts_once_on_the_bottleneck_board_however_many_workers_it_h
             (limit, {"{}": 4}),
             (programs, {"{}": 2}),
             (disk, {'{direction="read"}': 20}),
-            (ceiling, {'{resource="disk_read"}': 200}),
+            (ceiling, {"{}": 200}),
             (free, {"{}": 16}),
             (total, {"{}": 16}),
             (swapped, {"{}": 2 * 60}),
@@ -142,11 +144,24 @@ def test_messages_of_other_queues_do_not_count_for_the_run(answers):
             (in_flight, {"{}": 2}),
             (dead, {"{}": 1}),
             (dead_lettered, {"{}": 1}),
-            (QUEUES, {'{queue="videos"}': 1, '{queue="of-others"}': 0}),
+            (QUEUES, {'{queue="videos"}': 1, '{queue="of-others"}': -1}),
             (GAUGES["messages"], {"{}": 7}),
             (on_the_live_page("aforo_sqs_messages_visible"), {'{queue="videos"}': 5}),
         ],
     )
+
+
+def test_the_queue_of_the_runs_can_be_chosen_while_no_worker_and_no_sqs_exporter_answers(answers):
+    answers({'aforo_videos{queue="videos",state="done"}': "1x60"}, [(QUEUES, {'{queue="videos"}': 0})])
+
+
+def test_the_age_of_the_data_is_unknown_while_an_exporter_is_gone(answers):
+    (age,) = queries("aforo-stack-health", "Greatest age of the data")
+    database = {'aforo_exporter_last_success_timestamp_seconds{collector="db"}': "590x60"}
+    queue = {'aforo_sqs_last_success_timestamp_seconds{queue="videos"}': "570x60"}
+    answers(database | queue, [(age, {"{}": 30})])
+    for one in (database, queue):
+        answers(one, [(f"count(({age}) != ({age}))", {"{}": 1})])
 
 
 def test_alerts_of_other_programs_are_not_counted(answers):
@@ -217,20 +232,26 @@ def test_the_age_of_queue_data_counts_from_the_last_answer_not_the_last_scrape(a
 
 
 def runs(**series):
-    """Return the info series of each run, and its series of recording rules by rule."""
-    samples = {}
+    """Return the info series of each run, its validity, and its series of recording rules by rule."""
+    samples, apart = {}, {"info", "queue", "validity"}
     for name, figures in series.items():
-        samples[f'aforo_run_info{{run_id="{name}",size="50MB",concurrency="2",mode="burst"}}'] = figures["info"]
-        samples |= {f'run_id:{rule}{{run_id="{name}"}}': values for rule, values in figures.items() if rule != "info"}
+        queue, validity = figures.get("queue", "videos"), figures.get("validity", "valid")
+        labels = f'size="50MB",concurrency="2",mode="burst",app="aforo",queue="{queue}"'
+        samples[f'aforo_run_info{{run_id="{name}",{labels}}}'] = figures["info"]
+        samples[f'aforo_run_validity_info{{run_id="{name}",validity="{validity}",reasons=""}}'] = figures["info"]
+        samples |= {
+            f'run_id:{rule}{{run_id="{name}"}}': values for rule, values in figures.items() if rule not in apart
+        }
     return samples
 
 
 def test_a_run_stays_in_the_table_while_the_exporter_restarts_and_an_active_run_shows_its_current_values(answers):
-    facts, x, *_ = queries("aforo-capacity", "Results")
+    facts, _state, _validity, x, *_ = queries("aforo-capacity", "Results")
     figure = "aforo_run_videos_per_minute:ratio"
     series = runs(
         ended={"info": "1x20 stale", figure: "7x20 stale"},
         running={"info": "1x60", figure: "0+1x60"},
+        theirs={"info": "1x60", figure: "99x60", "queue": "of-others"},
     )
     labels = '{{run_id="{}",size="50MB",concurrency="2",mode="burst"}}'
     answers(
@@ -246,7 +267,9 @@ def test_a_run_stays_in_the_table_while_the_exporter_restarts_and_an_active_run_
 
 def test_the_table_over_a_day_reads_only_minutes_of_each_run():
     """A day has 86,400 samples per run and column. A query over 200 runs would take seconds."""
-    ranges = [re.findall(r"\[(\w+)", query.expr) for panel in panels_of("aforo-capacity") for query in panel.queries]
+    ranges = [
+        re.findall(r"\[(\d+[a-z])\]", query.expr) for panel in panels_of("aforo-capacity") for query in panel.queries
+    ]
     assert {duration for durations in ranges for duration in durations} == {"5m"}
 
 
@@ -257,5 +280,121 @@ def test_a_cells_bar_is_the_mean_of_its_complete_bursts(answers):
         one={"info": "1x60", figure: "6x60", whole: "1x60"},
         two={"info": "1x60", figure: "8x60", whole: "1x60"},
         cut_short={"info": "1x60", figure: "1x60"},
+        theirs={"info": "1x60", figure: "90x60", whole: "1x60", "queue": "of-others"},
+        indicative={"info": "1x60", figure: "20x60", whole: "1x60", "validity": "indicative"},
+        invalid={"info": "1x60", figure: "50x60", whole: "1x60", "validity": "invalid"},
     )
-    answers(series, [(mean, {'{size="50MB",concurrency="2"}': 7})])
+    answers(series, [(mean, {'{size="50 MB",concurrency="2"}': 7})])
+
+
+def cell(capacity, validity, **labels):
+    """Return the series of one complete and reported burst that has the labels `labels`."""
+    run = "-".join((validity, *labels.values(), str(capacity)))
+
+    def series(name, value="1x60", **more):
+        values = {"run_id": run, **more}
+        return {name + "{" + ",".join(f'{label}="{text}"' for label, text in values.items()) + "}": value}
+
+    samples = series("aforo_run_info", **{"size": "50MB", "mode": "burst", "app": "aforo", "queue": "videos", **labels})
+    samples |= series("aforo_run_validity_info", validity=validity)
+    samples |= series("run_id:aforo_run_complete:bool")
+    samples |= series("run_id_kind_verdict:aforo_run_verdict:max", kind="bottleneck", verdict="cpu")
+    for bound, value in (("lower", capacity - 1), ("estimate", capacity), ("upper", capacity + 1)):
+        samples |= series("run_id_bound:aforo_run_capacity_videos_per_minute:max", f"{value}x60", bound=bound)
+    return samples
+
+
+def test_the_answer_is_the_best_cell_of_valid_runs_and_says_what_limits_it(answers):
+    (best,), bounds, (limited,), (trust,) = (
+        queries("aforo-capacity", title) for title in ("Capacity: X_sat", "95 % interval", "Limited by", "Trust")
+    )
+    series = {
+        **cell(6, "valid", concurrency="2"),
+        **cell(8, "valid", concurrency="2"),
+        **cell(5, "valid", concurrency="4"),
+        **cell(70, "invalid", concurrency="4"),
+        **cell(60, "indicative", concurrency="2"),
+        **cell(90, "invalid", concurrency="8"),
+        **cell(99, "valid", concurrency="8", queue="of-others"),
+    }
+    labels = '{size="50 MB",concurrency="2"}'
+    numbered = '{size="50 MB",concurrency="2",bottleneck="cpu"}'
+    answers(
+        series,
+        [
+            (best, {labels: 7}),
+            (bounds[0], {labels: 6}),
+            (bounds[1], {labels: 8}),
+            (limited, {numbered: list(BOTTLENECKS).index("cpu")}),
+            (trust, {labels: 2}),
+        ],
+    )
+
+
+def test_an_indicative_cell_answers_only_where_no_valid_one_does_and_an_invalid_one_never(answers):
+    (best,), (trust,) = (queries("aforo-capacity", title) for title in ("Capacity: X_sat", "Trust"))
+    answers(
+        {**cell(6, "indicative", concurrency="2"), **cell(90, "invalid", concurrency="4")},
+        [(best, {'{size="50 MB",concurrency="2"}': 6}), (trust, {'{size="50 MB",concurrency="2"}': 1})],
+    )
+    answers(cell(90, "invalid", concurrency="4"), [(best, {}), (trust, {'{size="50 MB"}': 0})])
+
+
+@pytest.mark.parametrize(
+    ("status", "failed", "number"),
+    [
+        ("preparing", 0, 1),
+        ("running", 2, 2),
+        ("finished", 0, 3),
+        ("finished", 2, 4),
+        ("interrupted", 2, 5),
+        ("failed", 0, 6),
+    ],
+)
+def test_a_finished_run_with_failed_videos_is_not_simply_finished(answers, status, failed, number):
+    (of_run,), (_facts, of_table, *_) = queries("aforo-run", "Status"), queries("aforo-capacity", "Results")
+    series = runs(r={"info": "1x60"}) | {
+        f'aforo_run_status{{run_id="r",status="{status}"}}': "1x60",
+        'aforo_run_videos{run_id="r",state="failed"}': f"{failed}x60",
+    }
+    answers(series, [(of_run, {"{}": number}), (of_table, {'{run_id="r"}': number})])
+
+
+def test_videos_that_are_not_uploaded_yet_are_not_unaccounted(answers):
+    _expected, to_upload, *_states, unaccounted = queries("aforo-run", "Conservation")
+    series = {
+        'aforo_run_expected_videos{run_id="r"}': "45x60",
+        'aforo_run_videos{run_id="r",state="done"}': "21x60",
+        'aforo_run_status{run_id="r",status="running"}': "1x20 stale",
+        'aforo_run_status{run_id="r",status="finished"}': "_x21 1x39",
+    }
+    answers(series, [(to_upload, {"{}": 24}), (unaccounted, {})], at="4m")
+    answers(series, [(to_upload, {}), (unaccounted, {"{}": 24})])
+
+
+def test_a_worker_that_is_gone_has_no_value_in_a_tile_with_a_sparkline(answers):
+    (busy,) = queries("aforo-worker", "Slots in use")
+    answers({}, [(f"count(({busy}) != ({busy}))", {"{}": 1})])  # only NaN differs from itself
+    answers(
+        {'aforo_worker_slots{instance="a"}': "4x60", 'aforo_worker_slots_busy{instance="a"}': "1x60"},
+        [(busy, {"{}": 0.25})],
+    )
+
+
+@pytest.mark.parametrize("seconds", [2.4, 7.34, 11.6, 17.9, 33.0, 75.0, 119.0])
+def test_a_percentile_of_equal_durations_is_at_most_half_again_as_high(seconds):
+    """PromQL interpolates in the bucket, so the widest bucket decides: from 10 to 30 s, p95 was 2.3 times too high."""
+    for bounds in (DURATION_BUCKETS, STAGE_BUCKETS):
+        below, above = max(b for b in bounds if b < seconds), min(b for b in bounds if b >= seconds)
+        assert (below + 0.95 * (above - below)) / seconds < 1.5
+        assert above <= 1.5 * below
+
+
+def test_two_queues_on_one_prometheus_keep_their_slots_apart(answers):
+    (slots,), (busy, limit) = queries("aforo-capacity", "Slots"), queries("aforo-run", "Busy slots")
+    series = {}
+    for instance, queue, number in (("a", "videos", 2), ("b", "of-others", 64)):
+        series[f'aforo_worker_queue_info{{instance="{instance}",queue="{queue}"}}'] = "1x60"
+        series[f'aforo_worker_slots{{instance="{instance}"}}'] = f"{number}x60"
+        series[f'aforo_worker_slots_busy{{instance="{instance}"}}'] = f"{number}x60"
+    answers(series, [(slots, {"{}": 2}), (busy, {"{}": 2}), (limit, {"{}": 2})])

@@ -11,10 +11,12 @@ import yaml
 
 from aforo.sqs.observer import PollResult
 from capacity.diagnosis.bottleneck import Cause
+from capacity.diagnosis.data_quality import Problem
+from capacity.diagnosis.validity import Level
 from capacity.estimators.stability import Stability
 from core.label_values import values_of
 from core.run import Mode, RunStatus
-from core.video import Outcome, Stage, VideoState
+from core.video import Outcome, Reason, Stage, VideoState
 from grafana import wording
 from grafana.boards import BOARDS
 from grafana.check import problems
@@ -116,6 +118,34 @@ def test_the_table_of_alerts_shows_every_label_that_distinguishes_alerts_of_one_
     assert {"collector", "place", "job"} <= named <= set(by.split(", ")) == set(included["options"]["include"]["names"])
 
 
+def test_every_alert_has_a_meaning_and_a_remedy_on_the_board():
+    assert set(wording.ALERTS) == {rule["alert"] for rule in rules("alerts")}
+    assert set(wording.SEVERITIES) == {rule["labels"]["severity"] for rule in rules("alerts")}
+
+
+def contrast(one: str, other: str) -> float:
+    """Return the contrast of two colours `#rrggbb`, as WCAG 2 defines it: from 1 to 21."""
+
+    def luminance(color: str) -> float:
+        parts = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+    darker, lighter = sorted((luminance(one), luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+@pytest.mark.parametrize("panel_color", ["#181b1f", "#ffffff"], ids=["dark", "light"])
+def test_every_colour_can_be_read_on_the_panels_of_both_themes(panel_color):
+    colors = {name: value for name, value in vars(wording).items() if re.fullmatch("#[0-9A-F]{6}", str(value))}
+    assert len(colors) >= 11
+    assert {
+        name: round(contrast(value, panel_color), 2)
+        for name, value in colors.items()
+        if contrast(value, panel_color) < 3
+    } == {}
+
+
 def test_tasks_and_stages_each_have_rate_errors_and_duration():
     texts = [e.text for e in expressions(load(FOLDERS["es"] / "aforo-worker.json"))]
     for by, counted, timed in (
@@ -145,6 +175,14 @@ def test_every_label_value_is_shown_in_words():
     assert set(wording.POLLS) == set(PollResult)
     assert set(wording.BOTTLENECKS) == set(Cause)
     assert set(wording.VERDICTS) == {verdict.lower() for verdict in Stability}
+    assert set(wording.VALIDITIES) == set(Level) == set(values_of("aforo_run_validity_info", "validity"))
+    assert set(wording.VALIDITY_REASONS) == set(Problem)
+    assert set(wording.REASONS) == {*Reason, *values_of("aforo_worker_invalid_messages_total", "reason")}
+    assert set(wording.OPERATIONS) == set(values_of("aforo_worker_handled_errors_total", "operation"))
+    assert set(wording.COLLECTORS) == set(values_of("aforo_exporter_collector_success", "collector"))
+    assert set(wording.PLACES) == set(values_of("aforo_node_filesystem_free_bytes", "place"))
+    assert set(wording.LIMITS) == set(values_of("aforo_node_bandwidth_limit_bytes_per_second", "resource"))
+    assert set(wording.EXTENSIONS) == set(values_of("aforo_worker_visibility_extensions_total", "result"))
 
 
 def test_each_state_has_the_same_colour_everywhere():

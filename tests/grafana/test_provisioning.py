@@ -78,3 +78,15 @@ def test_the_dashboards_default_to_the_provisioned_datasource():
     for path in FOLDERS["es"].glob("*.json"):
         variable = json.loads(path.read_text(encoding="utf-8"))["templating"]["list"][0]
         assert (variable["name"], variable["current"]["value"]) == ("datasource", source["uid"])
+
+
+@pytest.mark.parametrize("environment", [native(), compose()], ids=["native", "compose"])
+def test_grafana_opens_on_our_first_dashboard_and_asks_nobody_for_news(environment):
+    home = environment["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+    assert home == environment["AFORO_DASHBOARDS"] + "/aforo-capacity.json"
+    assert environment["GF_NEWS_NEWS_FEED_ENABLED"] == "false"
+
+
+def test_the_folders_that_grafana_looks_for_exist():
+    """Without them it logs errors at each start."""
+    assert {path.name for path in (ROOT / "grafana/provisioning").iterdir()} >= {"plugins", "alerting"}

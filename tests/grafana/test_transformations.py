@@ -58,53 +58,79 @@ def of_runs(ref_id: str, **values: float):
 
 def test_the_result_table_has_one_row_per_run_newest_first_whatever_the_sample_times():
     shown = panel("Resultados")
-    values = [of_runs(name, r1=n, r2=n + 0.5, r3=n + 0.25) for n, name in enumerate("BCDEFG")]
-    columns, rows = applied(shown, frame("A", fact("r1"), fact("r2"), fact("r3", "4")), *values)
+    values = [of_runs(name, r1=n, r2=n + 0.5, r3=n + 0.25) for n, name in enumerate("DEFGHIJK")]
+    states = of_runs("B", r1=3, r2=4, r3=2)
+    trust = frame("C", *({"run_id": run, "validity": "valid", "reasons": "", "=": 1} for run in ("r1", "r2", "r3")))
+    columns, rows = applied(shown, frame("A", fact("r1"), fact("r2"), fact("r3", "4")), states, trust, *values)
     assert columns == [
-        *("Tamaño", "Concurrencia", "Modo", "X (videos/min)", "S promedio (s)"),
-        *("Espera (s)", "Servicio (s)", "Terminados", "Fallidos", "Prueba"),
+        *("Prueba", "Tamaño", "Concurrencia", "Modo", "Estado", "Confianza", "Motivo", "X (videos/min)"),
+        *("S media (s)", "Espera (s)", "Servicio (s)", "Terminados", "Fallidos", "start_ms", "end_ms"),
     ]
     assert rows == [
-        ["50MB", "4", "burst", 0.25, 1.25, 2.25, 3.25, 4.25, 5.25, "r3"],
-        ["50MB", "2", "burst", 0.5, 1.5, 2.5, 3.5, 4.5, 5.5, "r2"],
-        ["50MB", "2", "burst", 0, 1, 2, 3, 4, 5, "r1"],
+        ["r3", "50MB", "4", "burst", 2, "valid", "", *(n + 0.25 for n in range(8))],
+        ["r2", "50MB", "2", "burst", 4, "valid", "", *(n + 0.5 for n in range(8))],
+        ["r1", "50MB", "2", "burst", 3, "valid", "", *range(8)],
     ]
 
 
 def test_a_run_without_a_report_is_in_the_verdict_table_with_empty_cells():
     verdicts = (
-        frame("E", {"run_id": "r2", "stability": "stable", "=": 1}),
-        frame("F", {"run_id": "r1", "bottleneck": "cpu", "=": 1}),
+        frame("F", {"run_id": "r2", "stability": "stable", "=": 1}),
+        frame("G", {"run_id": "r1", "bottleneck": "cpu", "=": 1}),
     )
-    numbers = [of_runs("B", r1=6.5), of_runs("C", r1=6.0), of_runs("D", r1=7.0)]
+    trust = frame("B", {"run_id": "r1", "validity": "invalid", "reasons": "drift", "=": 1})
+    numbers = [of_runs("C", r1=6.5), of_runs("D", r1=6.0), of_runs("E", r1=7.0)]
     facts = frame("A", fact("r1"), fact("r2", mode="sustained"), fact("r3"))
-    columns, rows = applied(panel("Capacidad nominal y veredictos"), facts, *numbers, *verdicts)
-    assert columns[3:8] == ["X_sat (videos/min)", "X_sat desde", "X_sat hasta", "Estabilidad", "Cuello de botella"]
+    columns, rows = applied(panel("Capacidad nominal y veredictos"), facts, trust, *numbers, *verdicts)
+    assert columns[4:11] == [
+        *(
+            "Confianza",
+            "Motivo",
+            "X_sat (videos/min)",
+            "X_sat desde",
+            "X_sat hasta",
+            "Estabilidad",
+            "Cuello de botella",
+        ),
+    ]
     assert rows == [
-        ["50MB", "2", "burst", None, None, None, None, None, "r3"],
-        ["50MB", "2", "sustained", None, None, None, "stable", None, "r2"],
-        ["50MB", "2", "burst", 6.5, 6, 7, None, "cpu", "r1"],
+        ["r3", "50MB", "2", "burst", None, None, None, None, None, None, None],
+        ["r2", "50MB", "2", "sustained", None, None, None, None, None, "stable", None],
+        ["r1", "50MB", "2", "burst", "invalid", "drift", 6.5, 6, 7, None, "cpu"],
     ]
 
 
 def test_before_any_report_the_verdict_table_lists_the_runs():
     _, rows = applied(panel("Capacidad nominal y veredictos"), frame("A", fact("r1")))
-    assert rows == [["50MB", "2", "burst", "r1"]]
+    assert rows == [["r1", "50MB", "2", "burst"]]
 
 
 def test_concurrency_counts_as_a_number_and_sizes_are_series():
     cells = []
     for concurrency, size, x in (("16", "50MB", 9.0), ("2", "50MB", 3.0), ("2", "100MB", 1.5)):
         cells.append({"concurrency": concurrency, "size": size, "=": x})
-    columns, rows = applied(panel("X según la concurrencia"), frame("A", *cells, value="Value"))
+    columns, rows = applied(panel("X según la concurrencia (videos/min)"), frame("A", *cells, value="Value"))
     assert columns == ["concurrency\\size", "50MB", "100MB"]
     assert rows == [["2", 3, 1.5], ["16", 9, None]]
 
 
+def test_an_interval_is_stacked_on_its_lower_bound_in_the_order_of_x_sat():
+    def cells(ref_id, **values):
+        rows = [{"cell": name, "size": "50 MB", "concurrency": "2", "=": value} for name, value in values.items()]
+        return frame(ref_id, *rows)
+
+    frames = [cells("A", b=5.0, a=3.0), cells("B", b=2.0, a=1.0), cells("C", b=6.0, a=3.5)]
+    columns, rows = applied(panel("X_sat e intervalo (videos/min)"), *frames)
+    assert columns == ["cell", "Value #A", "Value #B"]
+    assert rows == [["a", 3, 1], ["b", 5, 2]]
+
+
 def test_wait_and_service_of_a_run_are_in_one_row():
-    columns, rows = applied(panel("De qué se compone S"), of_runs("A", r2=5.0, r1=4.0), of_runs("B", r1=2.0, r2=2.5))
+    columns, rows = applied(
+        panel("De qué se compone S (s)"), of_runs("A", r2=5.0, r1=4.0), of_runs("B", r1=2.0, r2=2.5)
+    )
     assert columns == ["run_id", "Value #A", "Value #B"]
-    assert rows == [["r1", 4, 2], ["r2", 5, 2.5]]
+    assert rows == [["r2", 5, 2.5], ["r1", 4, 2]]
 
 
 def test_two_alerts_of_one_name_are_two_rows():

@@ -11,7 +11,7 @@ from core.app_file import read_app_file
 from core.app_file.injected import injected
 from core.app_file.videos_table import VideosTable
 from core.broker import make_celery
-from core.errors import AforoError
+from core.errors import AforoError, EnvironmentFault
 from core.models import RunRow, VideoRow
 from core.settings import Settings
 from injector.app_inputs import FolderInputs, PlacedInput, place_all
@@ -120,6 +120,24 @@ def test_a_row_that_the_database_refuses_sends_nothing(rig):
     sent = rig(', owner_id = "{user_id}"', "")
     with pytest.raises(AforoError, match=r"their database says: NOT NULL constraint failed: videos\.owner_id"):
         sent.send(1)
+    assert sent.sqs.bodies == []
+
+
+def test_a_row_is_listed_as_soon_as_it_is_inserted(rig, monkeypatch):
+    sent = rig()
+    insert = sent.sender.table.insert
+    calls = []
+
+    def insert_twice(self, values):
+        calls.append(values)
+        if len(calls) == 3:
+            raise EnvironmentFault("videos.insert", "the database is gone", "start it")
+        return insert(values)
+
+    monkeypatch.setattr(type(sent.sender.table), "insert", insert_twice)
+    with pytest.raises(EnvironmentFault):
+        sent.send(5)
+    assert [video.row for video in injected(sent.folder)] == [1, 2]
     assert sent.sqs.bodies == []
 
 

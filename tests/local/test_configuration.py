@@ -62,3 +62,13 @@ def test_slots_profile_and_threads_do_not_change_the_fingerprint_but_every_other
     assert fingerprint(for_one_run, {}) == fingerprint(Settings.from_env({}), {})
     assert fingerprint(other_stall, {}) != fingerprint(base, {})
     assert fingerprint(base, {"AWS_PROFILE": "team"}) != fingerprint(base, {})
+
+
+def test_a_program_installed_while_the_stack_is_up_changes_the_fingerprint(tmp_path, monkeypatch):
+    """supervisord knows only the ports and the PATH of its start, so a new program needs a new supervisord."""
+    before = fingerprint(Settings.from_env({}), {})
+    installed = tmp_path / "grafana"
+    installed.write_text("#!/bin/sh\n")
+    installed.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert fingerprint(Settings.from_env({}), {}) != before

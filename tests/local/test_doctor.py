@@ -83,6 +83,27 @@ def test_a_missing_queue_is_one_line(sqs_queue, monkeypatch, tmp_path):
     )
 
 
+def test_doctor_says_whether_grafana_is_installed_and_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    settings = Settings.from_env({})
+    missing = doctor.grafana_finding(settings)
+    assert (missing.level, missing.subject) == (Level.OK, "grafana")
+    assert "not installed" in missing.line
+    installed = tmp_path / "grafana"
+    installed.write_text("#!/bin/sh\n")
+    installed.chmod(0o755)
+    assert "make up" in doctor.grafana_finding(settings).line
+
+
+def test_doctor_reads_the_version_of_a_running_grafana(monkeypatch):
+    monkeypatch.setattr(doctor, "grafana_version", lambda url: "12.3.0")
+    assert "12.3.0" in doctor.grafana_finding(Settings.from_env({})).line
+    monkeypatch.setattr(doctor, "grafana_version", lambda url: "9.4.0")
+    old = doctor.grafana_finding(Settings.from_env({}))
+    assert old.level is Level.WARN
+    assert "10" in old.line
+
+
 def test_a_collector_that_reads_no_worker_is_a_warning_with_its_reason(monkeypatch):
     """The collector's /metrics are those of a running one without workers, then with two."""
     app = SimpleNamespace(worker=SimpleNamespace(instrument=True))

@@ -24,20 +24,24 @@ CHOSEN = {"stage": "transcode", "job": "prometheus", "__range": "10m", "__rate_i
 MAY_BE_EMPTY = {
     "aforo-run · Tiempo restante": "both runs are over",
     "aforo-run · Fallos por motivo": "no video failed",
-    "aforo-worker · Fallos por motivo": "no video failed",
-    "aforo-worker · Mensajes inválidos": "no malformed message was sent",
-    "aforo-worker · Errores tratados": "no call failed",
+    "aforo-worker · Problemas": "no video failed, no malformed message was sent and no call failed",
+    "aforo-capacity · Capacidad: X_sat (videos/min)": "on a busy machine the runs are invalid",
+    "aforo-capacity · Intervalo del 95 % (videos/min)": "on a busy machine the runs are invalid",
+    "aforo-capacity · La limita": "on a busy machine the runs are invalid",
+    "aforo-capacity · X_sat e intervalo (videos/min)": "on a busy machine the runs are invalid",
+    "aforo-capacity · X según la concurrencia (videos/min)": "on a busy machine the runs are invalid",
+    "aforo-capacity · Celdas": "on a busy machine the runs are invalid",
     "aforo-worker · Prórrogas de visibilidad": "a video of 2 MB ends before its message must be extended",
-    "aforo-bottleneck · Periodos frenados": "a machine without a CPU quota",
     "aforo-bottleneck · Cuota de CPU": "a machine without a CPU quota",
     "aforo-stack-health · Alertas activas": "nothing is wrong",
     "aforo-stack-health · Errores por motivo": "no read failed",
 }
 #: panels with data in only one of the two modes
-OF_MODE = {"aforo-run · Mayor retraso": "sustained"}
+OF_MODE = {"aforo-run · Mayor retraso (s)": "sustained"}
 #: queries without data in a panel whose other queries have some
 QUERIES_THAT_MAY_BE_EMPTY = {
     "aforo_node_bandwidth_limit_bytes_per_second": "no ceiling of this machine's disk or network was measured",
+    'status=~"preparing|running"': "the run is over, so no video is still to be uploaded",
 }
 WITHOUT_QUOTA = "aforo_node_cgroup_"  # a machine without a CPU quota has none of these
 #: suffixes that only the series of a histogram have

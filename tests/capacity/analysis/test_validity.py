@@ -8,7 +8,8 @@ from capacity.analysis.measured_run import ScenarioFigures, measure
 from capacity.analysis.run_analysis import analyse
 from capacity.diagnosis.validity import Level
 from capacity.estimators.throughput import NoCapacity
-from capacity.report.statements import answer, conservation, headline
+from capacity.report.answer import answer
+from capacity.report.statements import conservation, headline
 from capacity.report.terminal import render_terminal
 from capacity.runs.recorded_run import load_run
 from capacity.runs.resource_samples import Resources

@@ -27,6 +27,7 @@ def theirs(tmp_path, team, monkeypatch):  # noqa: F811
     monkeypatch.setenv("AFORO_DATABASE_URL", f"sqlite:///{tmp_path}/ours.db")
     monkeypatch.setenv("AFORO_PROMETHEUS_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")  # reading the app's settings exports its own
     (tmp_path / "tasks.log").write_text("".join(f"t{k}\n" for k in range(12)))
     (tmp_path / "ids.txt").write_text("".join(f"{k + 1}\n" for k in range(12)))
     return tmp_path

@@ -16,8 +16,8 @@ from tests.capacity.store import add_run, run_row, waiting
 def test_the_injector_gets_rate_and_profile_of_the_requested_run():
     request = RunRequest("5MB", 2, Mode.SUSTAINED, 16, 10.0, note="n", profile="showcase")
     assert _injector_options(request) == [
-        "--count", "16", "--size", "5MB", "--mode", "sustained", "--note", "n", "--rate", "10.0000",
-        "--profile", "showcase",
+        "--count", "16", "--size", "5MB", "--mode", "sustained", "--note", "n", "--concurrency", "2",
+        "--yes", "--rate", "10.0000", "--profile", "showcase",
     ]  # fmt: skip
 
 

@@ -17,8 +17,9 @@ from capacity.estimators.interval import Interval
 from capacity.estimators.reason import Reason
 from capacity.estimators.slots import Executions
 from capacity.estimators.throughput import NoCapacity, saturated_throughput
+from capacity.report.answer import answer
 from capacity.report.messages import CONFIDENCE_NAMES, QUANTITIES, SENTENCES, measurement, sentence
-from capacity.report.statements import answer, headline, missing_capacity
+from capacity.report.statements import headline, missing_capacity
 from capacity.report.to_json import to_json
 from core.language import CAUSE_NAMES, LANGUAGES, VALIDITY_NAMES, VALIDITY_REASON_NAMES
 

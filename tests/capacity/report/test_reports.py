@@ -15,10 +15,10 @@ from click.testing import CliRunner
 from capacity.__main__ import main
 from capacity.analysis.load_and_analyse import load_and_analyse
 from capacity.commands import links
+from capacity.report.answer import answer
 from capacity.report.conclusions import unknowns
 from capacity.report.document import conclusion_sentences, render_document
 from capacity.report.page import render_page
-from capacity.report.statements import answer
 from capacity.runs.resource_samples import Resources
 from capacity.runs.run_files import write_archive
 from capacity.runs.sessions import reading
@@ -84,9 +84,9 @@ def test_the_answer_counts_the_runs_that_the_capacity_is_the_mean_of(sessions, s
     counts = enumerate((12, 14, 13))
     bursts = [burst(1, count, 5.0 + number / 10, 1e9 + 1000 * number, f"r{number}") for number, count in counts]
     analysis = analyse_bursts(sessions, settings, bursts)
-    first, _, scope, _ = answer(analysis, "en")
+    first, trust, _, _ = answer(analysis, "en")
     assert "nominal capacity, mean of 3 runs; 95 %: [" in first
-    assert scope == "The interval includes differences between runs."
+    assert trust == "Trust: no reservations about the measurement. The interval includes differences between runs."
     assert "a partir de 3 pruebas medidas" in render_document(analysis)
 
 
@@ -282,12 +282,21 @@ def test_every_bar_lies_on_its_plane(analysed):
 
 def test_the_page_starts_with_the_answer(analysed):
     text = render_page(analysed, "es")
-    body = text[text.index("<body>") :]
+    body = text[text.index("<body>") :].replace("\N{NO-BREAK SPACE}", " ")
     assert body.startswith('<body><h1>Capacidad de la capa de workers</h1><section class="answer"><strong>')
     assert "videos de 5 MB por minuto con 4 slots" in body[:300]
     assert (
         body.index("Tabla de resultados") < body.index("Qué limita cada configuración") < body.index("<h2>Pruebas</h2>")
     )
+
+
+def test_an_empty_table_names_the_archived_runs(environment, tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / "results/runs" / name).mkdir(parents=True)
+        (tmp_path / "results/runs" / name / "run.json").write_text("{}")
+    shown = CliRunner().invoke(main, ["table", "--lang", "en"], env=environment, catch_exceptions=False)
+    folder = tmp_path / "results/runs/b"
+    assert shown.stderr == f"the database has no runs, but 2 are archived; read each with `make report ARGS={folder}`\n"
 
 
 def test_an_empty_store_gives_a_page_a_table_and_no_document(environment, tmp_path):

@@ -1,6 +1,6 @@
 import pytest
 
-from capacity.table.number_format import significant
+from capacity.table.number_format import significant, unbroken
 
 
 @pytest.mark.parametrize(
@@ -16,3 +16,17 @@ from capacity.table.number_format import significant
 )
 def test_a_number_to_three_digits_is_never_a_power_of_ten(value, shown):
     assert significant(value, "es", 3) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("CPU al 95 % de 2 110 MB/s", "CPU al 95~% de 2~110~MB/s"),
+        ("20.4 s (≥ 9.0)", "20.4~s (≥~9.0)"),
+        ("5 MB por minuto con 4 slots", "5~MB por minuto con 4~slots"),
+        ("12 de 60 llegadas", "12 de 60 llegadas"),
+        ("ρ [0.9, 1.1]", "ρ~[0.9, 1.1]"),
+    ],
+)
+def test_a_number_stays_beside_its_unit(text, lines):
+    assert unbroken(text) == lines.replace("~", "\N{NO-BREAK SPACE}")

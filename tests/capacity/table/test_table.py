@@ -62,7 +62,7 @@ def test_the_notes_begin_with_the_validity_and_its_reasons():
     assert "| 60.0 | válida; N=16;" in markdown(fill([row()]), "es")
     assert "| indicative (few videos); N=16;" in markdown(fill([indicative_row()]), "en")
     assert "| NO VÁLIDA (slots que no trabajaron); N=16;" in markdown(fill([invalid_row(reason="idle_slots")]), "es")
-    (line,) = csv.DictReader(StringIO(csv_text(fill([invalid_row()]))))
+    (line,) = csv.DictReader(StringIO(csv_text(fill([invalid_row()]), "en")))
     assert (line["validity"], line["validity_reasons"]) == ("invalid", "littles_law")
 
 
@@ -107,7 +107,7 @@ def test_bursts_that_stopped_at_different_counts_are_all_averaged_for_the_capaci
     assert cell.x_sat_interval.low == pytest.approx(8 * math.exp(-4.302653 * math.log(2) / math.sqrt(3)), rel=1e-6)
     assert "N=17 de 100 (parada adaptativa); X_sat=8.00 [1.43–44.76] entre 3 pruebas |" in markdown([cell], "es")
     assert sources([cell], "en") == "- 5 MB, c=2, Burst: b; X_sat of a, b, c\n"
-    (line,) = csv.DictReader(StringIO(csv_text([cell])))
+    (line,) = csv.DictReader(StringIO(csv_text([cell], "en")))
     assert [line[name] for name in ("runs", "x_sat_runs", "left_out")] == ["b", "a b c", "0"]
 
 
@@ -161,7 +161,16 @@ def test_losses_are_in_the_notes_with_agreeing_nouns():
 
 
 def test_csv_has_every_figure_and_the_run_ids_with_unknown_blank():
-    header, first, *_ = csv_text(fill([row("a"), row("b", s_seconds=None, s_database=None)])).splitlines()
+    header, first, *_ = csv_text(fill([row("a"), row("b", s_seconds=None, s_database=None)]), "en").splitlines()
     cells = dict(zip(header.split(","), first.split(","), strict=True))
     assert (cells["runs"], cells["x_per_minute"], cells["rate_per_minute"], cells["agrees"]) == ("a b", "8.0", "", "")
     assert cells["x_sat_low"] == ""
+
+
+def test_in_spanish_csv_has_decimal_commas_and_semicolons():
+    (cell,) = fill([row("a", s_seconds=None, s_database=1063.5)])
+    (line,) = csv.DictReader(StringIO(csv_text([cell], "es")), delimiter=";")
+    assert (line["x_per_minute"], line["s_seconds"], line["count"]) == ("8,0", "1063,5", "16")
+    assert (line["size"], line["runs"]) == ("5MB", "a")
+    (english,) = csv.DictReader(StringIO(csv_text([cell], "en")))
+    assert english["s_seconds"] == "1063.5"

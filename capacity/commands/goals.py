@@ -1,0 +1,101 @@
+"""`--fail-if`, `--junit` and `--summary`: the user's goals as an exit code and as files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from capacity.commands.options import Command
+from capacity.diagnosis.goals import Condition, Figure, GoalResult, Outcome, judge, parse_condition
+from capacity.report.goal_files import junit_xml, shown_value, summary, write_file
+from core.errors import GoalMissed, UsageError
+from core.language import Language
+
+
+class ConditionType(click.ParamType[Condition]):
+    """Type of an option: a condition such as `x_sat<20`."""
+
+    name = "condition"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Condition:
+        """Return the condition. Raise UsageError for any other text."""
+        return value if isinstance(value, Condition) else parse_condition(value)
+
+
+class WritableFile(click.Path):
+    """Type of an option: the path of a file that can be written. It is checked before a run starts."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Return the path. Raise UsageError if its folder does not exist or is not writable."""
+        path = Path(str(super().convert(value, param, ctx)))
+        if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
+            name = param.opts[0] if param else "file"
+            raise UsageError(name, "it cannot be written", "give a path in an existing folder", value=path)
+        return path
+
+
+@dataclass(frozen=True)
+class Goals:
+    """Conditions under which a result fails, and the files for continuous integration."""
+
+    fail_if: tuple[Condition, ...] = ()
+    junit: Path | None = None
+    summary: Path | None = None
+
+    def judge(self, results: Mapping[str, Mapping[str, Figure]]) -> list[GoalResult]:
+        """Judge the conditions on the results, which map their name to their figures."""
+        return judge(self.fail_if, results)
+
+    def write(
+        self, verb: str, results: Sequence[GoalResult], answers: Sequence[str], table: str, lang: Language
+    ) -> None:
+        """Write the JUnit file, and add to the Markdown summary, where they are asked for."""
+        if self.junit is not None:
+            write_file(self.junit, junit_xml(results, f"aforo.{verb}"))
+        if self.summary is not None:
+            write_file(self.summary, summary(answers, table, results, lang), append=True)
+
+
+def goal_options(command: Command) -> Command:
+    """Add the options of `Goals` to a verb. They reach it as `fail_if`, `junit` and `summary`."""
+    path = WritableFile(dir_okay=False)
+    for option in (
+        click.option("--summary", type=path, help="Append a Markdown summary, for example to $GITHUB_STEP_SUMMARY."),
+        click.option("--junit", type=path, help="Write the outcome of --fail-if as JUnit XML."),
+        click.option(
+            "--fail-if",
+            multiple=True,
+            type=ConditionType(),
+            metavar="CONDITION",
+            help="Exit with 4 if it holds or its figure is unknown; repeatable: 'x_sat<20' 'response_p95>120s' "
+            "'failed>0' 'stable=no'.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def require_met(results: Sequence[GoalResult]) -> None:
+    """Raise GoalMissed if a goal was missed, or if that is unknown."""
+    missed = [result for result in results if result.fails]
+    if missed:
+        shown = "; ".join(f"{result.subject}: {result.condition.text} ({_why(result)})" for result in missed)
+        raise GoalMissed("goals", shown, "see the report", value=f"{len(missed)} of {len(results)} missed")
+
+
+def goals_as_json(results: Sequence[GoalResult]) -> list[dict[str, object]]:
+    """Return the outcomes as JSON values."""
+    return [
+        {"condition": r.condition.text, "subject": r.subject, "outcome": r.outcome.value, "value": r.value}
+        for r in results
+    ]
+
+
+def _why(result: GoalResult) -> str:
+    value = shown_value(result, "en")
+    return value if result.outcome is Outcome.MISSED or result.value is None else f"unknown, at least {value}"

@@ -1,0 +1,154 @@
+"""Goals of the user: conditions such as `x_sat<20` under which a result fails."""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from core.errors import UsageError
+
+
+class Kind(StrEnum):
+    """Kinds of figures, which decide the units of a condition."""
+
+    NUMBER = "number"
+    SECONDS = "seconds"
+    RATIO = "ratio"
+    WORD = "word"
+
+
+#: figures that a condition can name; the others of docs/json.md are no goals
+KINDS: Mapping[str, Kind] = {
+    "x": Kind.NUMBER,
+    "x_sat": Kind.NUMBER,
+    "mb_per_minute": Kind.NUMBER,
+    "rate": Kind.NUMBER,
+    "failed": Kind.NUMBER,
+    "unfinished": Kind.NUMBER,
+    "duplicates": Kind.NUMBER,
+    "s": Kind.SECONDS,
+    "service": Kind.SECONDS,
+    "response_p50": Kind.SECONDS,
+    "response_p95": Kind.SECONDS,
+    "wait_p50": Kind.SECONDS,
+    "wait_p95": Kind.SECONDS,
+    "goodput": Kind.RATIO,
+    "stable": Kind.WORD,
+    "validity": Kind.WORD,
+}
+WORDS: Mapping[str, tuple[str, ...]] = {"stable": ("yes", "no"), "validity": ("valid", "indicative", "invalid")}
+UNITS: Mapping[Kind, Mapping[str, float]] = {
+    Kind.NUMBER: {"": 1.0},
+    Kind.SECONDS: {"": 1.0, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0},
+    Kind.RATIO: {"": 1.0, "%": 0.01},
+}
+OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
+    "<=": operator.le, ">=": operator.ge, "!=": operator.ne, "<": operator.lt, ">": operator.gt, "=": operator.eq,
+}  # fmt: skip
+PATTERN = re.compile(r"\s*([a-z_0-9]+)\s*(<=|>=|!=|<|>|=)\s*(\S+)\s*")
+NUMBER = re.compile(r"(\d+(?:\.\d+)?)(ms|s|min|h|%)?")
+
+
+class Outcome(StrEnum):
+    """Outcome of one condition on one result. An unknown figure is not a goal that was met."""
+
+    MET = "met"
+    MISSED = "missed"
+    UNKNOWN = "unknown"
+    NOT_APPLICABLE = "not_applicable"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure of a result: a number in base units, or a word; None is unknown."""
+
+    value: float | str | None
+    is_lower_bound: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A condition under which a result fails, with its text."""
+
+    text: str
+    name: str
+    sign: str
+    limit: float | str
+
+    def holds(self, value: float | str) -> bool:
+        """Return True if the value makes the result fail."""
+        if isinstance(value, str) or isinstance(self.limit, str):
+            return (value == self.limit) is (self.sign == "=")
+        return OPERATORS[self.sign](value, self.limit)
+
+
+@dataclass(frozen=True, slots=True)
+class GoalResult:
+    """Outcome of a condition on the result with the name `subject`."""
+
+    condition: Condition
+    subject: str
+    outcome: Outcome
+    value: float | str | None = None
+
+    @property
+    def fails(self) -> bool:
+        """Return True if the goal was missed, or if that is unknown."""
+        return self.outcome in {Outcome.MISSED, Outcome.UNKNOWN}
+
+
+def parse_condition(text: str) -> Condition:
+    """Return the condition that a text such as `response_p95>2min` describes. Raise UsageError for any other text."""
+    match = PATTERN.fullmatch(text)
+    if match is None:
+        raise UsageError("--fail-if", "it is no condition", "write one such as 'x_sat<20'", value=text)
+    name, sign, limit = match.groups()
+    if name not in KINDS:
+        raise UsageError("--fail-if", "there is no such figure", f"use one of {', '.join(sorted(KINDS))}", value=name)
+    return Condition(text.strip(), name, sign, _limit(name, sign, limit, text))
+
+
+def judge(conditions: Sequence[Condition], results: Mapping[str, Mapping[str, Figure]]) -> list[GoalResult]:
+    """Judge every condition on every result, which is a mapping of its figures.
+
+    A condition does not apply to a result without its figure. If it applies to none, it is unknown.
+    """
+    return [judged for condition in conditions for judged in _judge_one(condition, results)]
+
+
+def _judge_one(condition: Condition, results: Mapping[str, Mapping[str, Figure]]) -> list[GoalResult]:
+    name = condition.name
+    if not any(name in figures for figures in results.values()):
+        return [GoalResult(condition, ", ".join(results) or "-", Outcome.UNKNOWN)]
+    return [
+        _outcome(condition, subject, figures[name]) if name in figures
+        else GoalResult(condition, subject, Outcome.NOT_APPLICABLE)
+        for subject, figures in results.items()
+    ]  # fmt: skip
+
+
+def _outcome(condition: Condition, subject: str, figure: Figure) -> GoalResult:
+    value = figure.value
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return GoalResult(condition, subject, Outcome.UNKNOWN)
+    if figure.is_lower_bound and not (condition.sign in {">", ">="} and condition.holds(value)):
+        return GoalResult(condition, subject, Outcome.UNKNOWN, value)
+    return GoalResult(condition, subject, Outcome.MISSED if condition.holds(value) else Outcome.MET, value)
+
+
+def _limit(name: str, sign: str, limit: str, text: str) -> float | str:
+    kind = KINDS[name]
+    if kind is Kind.WORD:
+        if limit not in WORDS[name] or sign not in {"=", "!="}:
+            raise UsageError("--fail-if", f"{name} is a word", f"write {name}={'|'.join(WORDS[name])}", value=text)
+        return limit
+    match = NUMBER.fullmatch(limit)
+    units = UNITS[kind]
+    if match is None or (match[2] or "") not in units:
+        allowed = " or ".join(filter(None, units)) or "no unit"
+        raise UsageError("--fail-if", f"the limit of {name} is a number with {allowed}", "see --help", value=text)
+    return float(match[1]) * units[match[2] or ""]

@@ -1,0 +1,155 @@
+"""First lines of a report: the answer, how sure it is, what limits, and what to do next.
+
+Page and terminal begin with the same lines.
+"""
+
+from __future__ import annotations
+
+from capacity.analysis.analysed_runs import AnalysedRuns
+from capacity.analysis.run_analysis import RunAnalysis
+from capacity.diagnosis.bottleneck import Cause
+from capacity.diagnosis.data_quality import Problem
+from capacity.diagnosis.next_steps import NextStep, advice
+from capacity.estimators.reason import Reason
+from capacity.estimators.stability import Stability, StabilityVerdict
+from capacity.report.messages import sentence
+from capacity.report.statements import (
+    NO_BURST,
+    NO_COMPLETE_BURST,
+    best_sentence,
+    headline,
+    kept_up,
+    limit,
+    missing_capacity,
+    reservations,
+)
+from capacity.table.cells import RUNS_FOR_INTERVAL, TableCell
+from capacity.table.number_format import UNKNOWN, interval_text, number
+from capacity.table.phrases import plural, spaced
+from core.language import Language, Text
+
+TRUST = Text("Fiabilidad", "Trust")
+NEXT_STEP = Text("Siguiente paso", "Next step")
+#: warnings that more videos remove
+TOO_FEW = {Problem.FEW_VIDEOS.value, Problem.COLD_START.value}
+#: videos per slot that leave neither warning
+VIDEOS_PER_SLOT = 5
+
+
+def answer(analysed: AnalysedRuns, lang: Language) -> list[str]:
+    """Return the answer of all runs in four sentences. Return one sentence if no capacity is known."""
+    best = analysed.best
+    if best is None:
+        return [_no_capacity(analysed, lang)]
+    return [best_sentence(analysed, best, lang), *_support(best, analysed.cell_of(best), lang)]
+
+
+def run_answer(run: RunAnalysis, lang: Language) -> list[str]:
+    """Return the answer of one run in four sentences."""
+    return [_run_headline(run, lang), *_support(run, None, lang)]
+
+
+def next_step(run: RunAnalysis) -> Reason:
+    """Return the one thing to do next.
+
+    A run that is no answer is repeated first. Then the bottleneck decides.
+    """
+    validity = run.row.validity
+    if validity.is_invalid:
+        return Reason(NextStep.REPEAT_RUN)
+    if run.stability is not None:
+        return _next_rate(run)
+    if TOO_FEW & set(validity.reasons):
+        return Reason(NextStep.MORE_VIDEOS, {"videos_needed": VIDEOS_PER_SLOT * run.row.slots})
+    return advice(run.bottleneck.cause).next_step
+
+
+def _next_rate(run: RunAnalysis) -> Reason:
+    verdict = run.stability
+    if verdict is None:
+        return Reason(NextStep.NOTHING)
+    needed, is_unstable = verdict.arrivals_needed, verdict.verdict is Stability.UNSTABLE
+    if needed is not None and verdict.arrivals < needed and not is_unstable:
+        return Reason(NextStep.MORE_ARRIVALS, {"arrivals_needed": needed})
+    if not is_unstable:
+        return Reason(NextStep.NOTHING if kept_up(run) else NextStep.LOWER_RATE)
+    cause = run.bottleneck.cause
+    return Reason(NextStep.LOWER_RATE) if cause is Cause.UNCLEAR else advice(cause).next_step
+
+
+def _support(run: RunAnalysis, cell: TableCell | None, lang: Language) -> list[str]:
+    step = sentence(next_step(run), lang)
+    return [_trust(run, cell, lang), limit(run, lang), f"{NEXT_STEP.to(lang)}: {step}."]
+
+
+def _trust(run: RunAnalysis, cell: TableCell | None, lang: Language) -> str:
+    judged = reservations(run, lang)
+    lowered = judged if judged[:2].isupper() else judged[0].lower() + judged[1:]
+    return f"{TRUST.to(lang)}: {lowered}{_scope(run, cell, lang)}"
+
+
+def _scope(run: RunAnalysis, cell: TableCell | None, lang: Language) -> str:
+    """Return the sentence that says whether the interval includes differences between runs."""
+    if run.row.x_sat_per_minute is None or run.row.validity.is_invalid:
+        return ""
+    if cell is not None and cell.is_between_runs:
+        text = Text(
+            "El intervalo incluye cómo varían unas pruebas de otras", "The interval includes differences between runs"
+        )
+    elif cell is not None and len(cell.x_sat_runs) > 1:
+        text = Text(
+            f"Dos pruebas no dan un intervalo entre pruebas: hacen falta {RUNS_FOR_INTERVAL}",
+            f"Two runs give no interval between runs: {RUNS_FOR_INTERVAL} are needed",
+        )
+    else:
+        text = Text(
+            f"El intervalo es de una sola prueba; uno entre pruebas necesita {RUNS_FOR_INTERVAL}",
+            f"The interval is of one run; one between runs takes {RUNS_FOR_INTERVAL} runs",
+        )
+    return f" {text.to(lang)}."
+
+
+def _run_headline(run: RunAnalysis, lang: Language) -> str:
+    verdict = run.stability
+    if run.row.validity.is_invalid or verdict is None:
+        return headline(run.row, lang, missing_capacity(run))
+    if verdict.verdict is Stability.INCONCLUSIVE:
+        return _undecided(run, lang)
+    return headline(run.row, lang) + ("" if verdict.long_enough else _few_arrivals(verdict, lang))
+
+
+def _few_arrivals(verdict: StabilityVerdict, lang: Language) -> str:
+    arrivals, needed = verdict.arrivals, verdict.arrivals_needed or UNKNOWN.to(lang)
+    return Text(
+        f", según {arrivals} llegadas: un veredicto firme necesita {needed}",
+        f", by {arrivals} arrivals: a firm verdict takes {needed}",
+    ).to(lang)
+
+
+def _undecided(run: RunAnalysis, lang: Language) -> str:
+    """Return the headline of an inconclusive run: what is known, and how many arrivals a verdict takes."""
+    verdict, row = run.stability, run.row
+    if verdict is None:
+        return ""
+    rate, size, slots = number(row.rate_per_minute, lang, 1), spaced(row.size_label), plural(row.slots, "slot", "slots")
+    rho, needed = interval_text(verdict.utilisation_interval, lang), verdict.arrivals_needed or UNKNOWN.to(lang)
+    done = number(row.x, lang)
+    return Text(
+        f"A {rate} videos de {size} por minuto con {slots} no se sabe si la cola es estable: {verdict.arrivals} "
+        f"llegadas de {needed} necesarias; salieron {done} videos/min, ρ {rho}",
+        f"At {rate} videos of {size} per minute with {slots} it is unknown if the queue is stable: {verdict.arrivals} "
+        f"arrivals of {needed} needed; {done} videos/min left it, ρ {rho}",
+    ).to(lang)
+
+
+def _no_capacity(analysed: AnalysedRuns, lang: Language) -> str:
+    """Return the headline when no capacity is known, with the reason from the newest burst."""
+    bursts = [run for run in reversed(analysed.runs) if run.saturated is not None]
+    if bursts and bursts[0].row.validity.is_invalid:
+        return headline(bursts[0].row, lang)
+    missing = next((reason for run in bursts if (reason := missing_capacity(run))), None)
+    why = sentence(missing, lang) if missing else (NO_COMPLETE_BURST if bursts else NO_BURST).to(lang)
+    return Text(
+        f"Ninguna prueba terminada permite estimar la capacidad: {why}.",
+        f"No finished run allows an estimate of the capacity: {why}.",
+    ).to(lang)

@@ -1,0 +1,90 @@
+"""Outcome of the user's goals as JUnit XML and as a Markdown summary, for continuous integration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from xml.sax.saxutils import quoteattr
+
+from capacity.diagnosis.goals import KINDS, GoalResult, Kind, Outcome
+from capacity.table.number_format import UNKNOWN, number, percent
+from core.errors import UsageError, first_line
+from core.language import Language, Text
+
+OUTCOMES = {
+    Outcome.MET: Text("cumplido", "met"),
+    Outcome.MISSED: Text("NO CUMPLIDO", "MISSED"),
+    Outcome.UNKNOWN: Text("DESCONOCIDO", "UNKNOWN"),
+    Outcome.NOT_APPLICABLE: Text("no aplica", "not applicable"),
+}
+HEADER = Text("| Falla si | Prueba | Valor | Resultado |", "| Fails if | Run | Value | Outcome |")
+
+
+def shown_value(result: GoalResult, lang: Language) -> str:
+    """Return the measured value in the unit of its figure."""
+    if result.outcome is Outcome.NOT_APPLICABLE:
+        return "—"
+    if isinstance(result.value, str):
+        return result.value
+    if result.value is None:
+        return UNKNOWN.to(lang)
+    kind = KINDS[result.condition.name]
+    if kind is Kind.RATIO:
+        return percent(result.value, lang)
+    return number(result.value, lang) + (" s" if kind is Kind.SECONDS else "")
+
+
+def goal_table(results: Sequence[GoalResult], lang: Language) -> str:
+    """Return the outcomes as a Markdown table."""
+    lines = [
+        f"| `{result.condition.text}` | {result.subject} | {shown_value(result, lang)} | "
+        f"{OUTCOMES[result.outcome].to(lang)} |"
+        for result in results
+    ]
+    return "\n".join([HEADER.to(lang), "|---|---|---|---|", *lines]) + "\n"
+
+
+def summary(answers: Sequence[str], table: str, results: Sequence[GoalResult], lang: Language) -> str:
+    """Return the Markdown summary: the answer, the result table, and the outcomes of the goals."""
+    heading, *others = [*answers, ""]
+    goals = goal_table(results, lang) if results else ""
+    parts = [f"### {heading}", *(line for line in others if line), table.strip(), goals]
+    return "\n\n".join(part for part in parts if part).rstrip() + "\n"
+
+
+def junit_xml(results: Sequence[GoalResult], suite: str) -> str:
+    """Return one test case per condition and result.
+
+    A missed goal is a failure, an unknown figure an error, and a goal that does not apply is skipped.
+    """
+    count = {outcome: sum(result.outcome is outcome for result in results) for outcome in Outcome}
+    attributes = (
+        f'tests="{len(results)}" failures="{count[Outcome.MISSED]}" errors="{count[Outcome.UNKNOWN]}" '
+        f'skipped="{count[Outcome.NOT_APPLICABLE]}"'
+    )
+    cases = "".join(_case(result, suite) for result in results)
+    head = f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuite name={quoteattr(suite)} {attributes}>\n'
+    return f"{head}{cases}</testsuite>\n"
+
+
+def write_file(path: Path, text: str, *, append: bool = False) -> None:
+    """Write a file for continuous integration. Raise UsageError if that is not possible."""
+    try:
+        with path.open("a" if append else "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise UsageError(
+            "file", f"it cannot be written: {first_line(error)}", "give another path", value=path
+        ) from error
+
+
+def _case(result: GoalResult, suite: str) -> str:
+    message = quoteattr(f"{result.condition.text}: {shown_value(result, 'en')}")
+    inner = {
+        Outcome.MET: "",
+        Outcome.MISSED: f"<failure message={message}/>",
+        Outcome.UNKNOWN: f"<error message={message}/>",
+        Outcome.NOT_APPLICABLE: "<skipped/>",
+    }[result.outcome]
+    names = f"classname={quoteattr(f'{suite}.{result.subject}')} name={quoteattr(result.condition.text)}"
+    return f"  <testcase {names}>{inner}</testcase>\n"

@@ -1,0 +1,106 @@
+"""Table of the levels of concurrency: X_sat of each size and number of slots, and the gain of each step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from capacity.estimators.interval import Interval
+from capacity.estimators.usl import efficiency
+from capacity.report.scalability_curves import Curve, Point
+from capacity.sizing.workers import cost_per_thousand
+from capacity.table.number_format import number, percent
+from capacity.table.phrases import spaced
+from core.language import Language, Text
+from core.size import label_bytes
+
+NAMES = (
+    Text("Tamaño", "Size"),
+    Text("Slots", "Slots"),
+    Text("X_sat, 95 % (videos/min)", "X_sat, 95 % (videos/min)"),
+    Text("MB/min", "MB/min"),
+    Text("Ganancia sobre el nivel anterior", "Gain over the previous level"),
+    Text("Eficiencia por slot", "Efficiency per slot"),
+)
+COST = Text("Costo de 1 000 videos", "Cost of 1 000 videos")
+INDICATIVE = Text("indicativa", "indicative")
+NOTE = Text(
+    "Una ganancia es firme con tres pruebas o más en los dos niveles; si no, es indicativa. La eficiencia es X_sat por "
+    "slot frente al primer nivel.",
+    "A gain is firm with three runs or more at both levels, otherwise it is indicative. The efficiency is X_sat per "
+    "slot against the first level.",
+)
+
+
+@dataclass(frozen=True)
+class Gain:
+    """X_sat of a level divided by that of the previous level, with a 95 % interval where both levels have one."""
+
+    slots_factor: float
+    ratio: float
+    interval: Interval | None
+    between_runs: bool
+
+
+def gain(fewer: Point, more: Point) -> Gain:
+    """Return the gain of the step between two levels.
+
+    The interval adds the variances of both logarithms, because the runs of the levels are independent.
+    """
+    factor, ratio = more.slots / fewer.slots, more.capacity / fewer.capacity
+    halves = [_half_width(point) for point in (fewer, more)]
+    if any(half is None or not math.isfinite(half) for half in halves):
+        return Gain(factor, ratio, None, between_runs=False)
+    half = math.hypot(*(half for half in halves if half is not None))
+    interval = Interval(ratio * math.exp(-half), ratio * math.exp(half))
+    return Gain(factor, ratio, interval, fewer.between_runs and more.between_runs)
+
+
+def names(lang: Language, price_per_hour: float | None) -> list[str]:
+    """Return the names of the columns. The cost has one where a price is given."""
+    return [name.to(lang) for name in (*NAMES, *([] if price_per_hour is None else [COST]))]
+
+
+def rows(curves: Sequence[Curve], lang: Language, price_per_hour: float | None) -> Iterator[tuple[str, ...]]:
+    """Yield one row per size and number of slots. The price is that of one worker for an hour."""
+    for curve in curves:
+        shares = efficiency(curve.levels).tolist()
+        gains = [None, *(gain(fewer, more) for fewer, more in pairwise(curve.points))]
+        for point, share, step in zip(curve.points, shares, gains, strict=True):
+            cells = (
+                spaced(curve.size_label),
+                str(point.slots),
+                _capacity(point, lang),
+                number(point.capacity * label_bytes(curve.size_label) / 1e6, lang, 0),
+                "—" if step is None else _gain(step, lang),
+                percent(share, lang, 0),
+            )
+            yield cells if price_per_hour is None else (*cells, _cost(point, price_per_hour, lang))
+
+
+def _half_width(point: Point) -> float | None:
+    """Return the half width of the interval of ln X_sat, from its lower end, which is always finite."""
+    if point.interval is None or not point.interval.low > 0 or not math.isfinite(point.interval.high):
+        return None
+    return (math.log(point.interval.high) - math.log(point.interval.low)) / 2
+
+
+def _capacity(point: Point, lang: Language) -> str:
+    rate = number(point.capacity, lang)
+    if point.interval is None:
+        return rate
+    return f"{rate} [{number(point.interval.low, lang)}, {number(point.interval.high, lang)}]"
+
+
+def _gain(step: Gain, lang: Language) -> str:
+    ratio = f"×{number(step.ratio, lang)}"
+    if step.interval is not None:
+        ratio += f" [{number(step.interval.low, lang)}, {number(step.interval.high, lang)}]"
+    slots = Text(f"con ×{step.slots_factor:.3g} slots", f"with ×{step.slots_factor:.3g} slots").to(lang)
+    return f"{ratio} {slots}" + ("" if step.between_runs else f" ({INDICATIVE.to(lang)})")
+
+
+def _cost(point: Point, price_per_hour: float, lang: Language) -> str:
+    return number(cost_per_thousand(price_per_hour * point.nodes, point.capacity), lang, 3)

@@ -1,0 +1,43 @@
+"""Output in an encoding without some of our characters: they are spelled in ASCII instead of ending in a traceback."""
+
+from __future__ import annotations
+
+import codecs
+import io
+from typing import TextIO
+
+HANDLER = "aforo-spelled"
+#: a character without an entry becomes a question mark
+SPELLINGS = {
+    "≥": ">=",
+    "≤": "<=",
+    "≠": "!=",
+    "≈": "~",
+    "→": "->",
+    "−": "-",
+    "–": "-",
+    "—": "-",
+    "…": "...",
+    "“": '"',
+    "”": '"',
+    "ρ": "rho",
+    "σ": "sigma",
+    "κ": "kappa",
+    "λ": "lambda",
+    "×": "x",
+}
+
+
+def spell_missing_characters(*streams: TextIO) -> None:
+    """Let the streams write every text, whatever their encoding."""
+    codecs.register_error(HANDLER, _spelled)
+    for stream in streams:
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors=HANDLER)
+
+
+def _spelled(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    missing = error.object[error.start : error.end]
+    return "".join(SPELLINGS.get(character, "?") for character in missing), error.end
