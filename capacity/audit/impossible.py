@@ -1,6 +1,7 @@
 """Impossible rows: identities of times and counts that every published row must satisfy.
 
-Each printed number may be off by its rounding, half a unit of its last digit.
+Each printed number may be off by its rounding, half a unit of its last digit. The mean of several runs need not satisfy
+an identity that bounds S from above by 1 / X, because the mean of 1 / X exceeds 1 / mean X.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ class Impossibility(StrEnum):
     """Identities that a row can break."""
 
     NOT_POSITIVE = "not_positive"
+    S_UNDER_INTERVAL = "s_under_interval"
     S_BEYOND_TEST = "s_beyond_test"
     MORE_PRESENT_THAN_SENT = "more_present_than_sent"
     X_ABOVE_RATE = "x_above_rate"
@@ -25,9 +27,18 @@ class Impossibility(StrEnum):
     S_BEYOND_MEDIAN_AND_TEST = "s_beyond_median_and_test"
 
 
+#: identities that the means of several runs satisfy too
+HOLD_FOR_MEANS = frozenset({Impossibility.NOT_POSITIVE, Impossibility.S_UNDER_INTERVAL, Impossibility.X_ABOVE_RATE})
+
+
 def impossibilities(row: PublishedRow) -> list[Reason]:
     """Return every identity that the row breaks, with the arithmetic."""
     return [reason for check in _CHECKS if (reason := check(row)) is not None]
+
+
+def is_certain(row: PublishedRow, reason: Reason) -> bool:
+    """Return True if no set of runs gives this row. A mean of several runs may break some identities by a little."""
+    return row.runs == 1 or reason.code in HOLD_FOR_MEANS
 
 
 def _not_positive(row: PublishedRow) -> Reason | None:
@@ -37,12 +48,27 @@ def _not_positive(row: PublishedRow) -> Reason | None:
     return None
 
 
+def _s_under_interval(row: PublishedRow) -> Reason | None:
+    """Check S >= 60 / X in a burst: the mean number of videos present, X S / 60, is at least 1.
+
+    The last video is present from the start of a burst to its end.
+    """
+    if row.mode is not Mode.BURST or row.x is None or row.s is None or row.x.high <= 0:
+        return None
+    if row.s.high >= 60 / row.x.high or row.s.high <= 0:
+        return None
+    values = {"s_seconds": row.s.value, "x_per_minute": row.x.value, "least_seconds": 60 / row.x.high}
+    return Reason(Impossibility.S_UNDER_INTERVAL, values)
+
+
 def _s_beyond_test(row: PublishedRow) -> Reason | None:
     """Check S <= 60 N / X: the mean response time is not longer than the test.
 
     By Little's law, X S / 60 <= N.
     """
-    if row.x is None or row.s is None or row.s.low <= row.makespan_seconds:
+    if row.x is None or row.s is None or row.count is None or not row.all_end_in_test:
+        return None
+    if row.s.low <= row.makespan_seconds:
         return None
     return Reason(
         Impossibility.S_BEYOND_TEST,
@@ -61,7 +87,9 @@ def _more_present_than_sent(row: PublishedRow) -> Reason | None:
 
     Video k is sent 60 k / rate seconds after the first, so later videos have less time.
     """
-    if row.mode is not Mode.SUSTAINED or row.rate is None or row.x is None or row.s is None or row.x.low <= 0:
+    if row.mode is not Mode.SUSTAINED or row.rate is None or row.x is None or row.s is None or row.count is None:
+        return None
+    if row.x.low <= 0 or not row.all_end_in_test:
         return None
     paced = 30 * (row.count - 1) / row.rate
     if row.s.low > row.makespan_seconds or row.s.low <= row.makespan_seconds - paced / RATE_SLACK:
@@ -81,7 +109,7 @@ def _x_above_rate(row: PublishedRow) -> Reason | None:
 
     N arrivals span N - 1 intervals, and no video ends before it is sent.
     """
-    if row.mode is not Mode.SUSTAINED or row.rate is None or row.x is None:
+    if row.mode is not Mode.SUSTAINED or row.rate is None or row.x is None or row.count is None:
         return None
     most = row.rate * RATE_SLACK * row.count / (row.count - 1) if row.count > 1 else math.inf
     if row.x.low <= most:
@@ -103,7 +131,9 @@ def _median_beyond_mean(row: PublishedRow) -> Reason | None:
 
 def _median_beyond_test(row: PublishedRow) -> Reason | None:
     """Check p50 <= 60 N / X: the median response time is not longer than the test."""
-    if row.p50 is None or row.x is None or row.p50.low <= row.makespan_seconds:
+    if row.p50 is None or row.x is None or row.count is None or not row.all_end_in_test:
+        return None
+    if row.p50.low <= row.makespan_seconds:
         return None
     return Reason(
         Impossibility.MEDIAN_BEYOND_TEST,
@@ -121,7 +151,7 @@ def _s_beyond_median_and_test(row: PublishedRow) -> Reason | None:
 
     Half of the response times are at most p50, and the others are at most the length of the test.
     """
-    if row.p50 is None or row.s is None or row.x is None:
+    if row.p50 is None or row.s is None or row.x is None or row.count is None or not row.all_end_in_test:
         return None
     if row.s.low <= (row.p50.high + row.makespan_seconds) / 2 or row.s.low > row.makespan_seconds:
         return None
@@ -131,6 +161,7 @@ def _s_beyond_median_and_test(row: PublishedRow) -> Reason | None:
 
 _CHECKS = (
     _not_positive,
+    _s_under_interval,
     _s_beyond_test,
     _more_present_than_sent,
     _x_above_rate,

@@ -6,12 +6,16 @@ import math
 from dataclasses import dataclass
 from decimal import Decimal
 
+from core.errors import UsageError
 from core.run import Mode
+from core.size import parse_size
 
 RATE_SLACK = 1.01  # a generator within 1 % of its target is on target
 
-#: numbers outside are typing errors, and their squares would overflow a double
-SMALLEST, LARGEST = Decimal("1e-12"), Decimal("1e15")
+#: decimal exponents of a measurement; other numbers are typing errors, and their squares would overflow a double
+SMALLEST_EXPONENT, LARGEST_EXPONENT = -12, 15
+#: least relative rounding range: figures printed in full have the rounding of the sums behind them
+FULL_PRECISION = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,35 +30,37 @@ class Printed:
     def parse(cls, text: str) -> Printed:
         """Return the number with its rounding range: half a unit of its last digit on either side.
 
-        Raise ValueError for text that is not such a number.
+        `≥ 9.05` has no upper end. Raise ValueError for text that is not such a number.
         """
-        text = text.strip()
-        if not text.isascii() or "_" in text:
-            raise ValueError(f"not a plain number: {text!r}")
-        try:
-            exact = Decimal(text)
-        except ArithmeticError as error:
-            raise ValueError(f"not a number: {text!r}") from error
-        if not exact.is_finite():
-            raise ValueError(f"not a finite number: {text!r}")
-        if exact and not SMALLEST <= abs(exact) <= LARGEST:
-            raise ValueError(f"outside the range of a measurement: {text!r}")
-        half = 0.5 * 10.0 ** int(exact.as_tuple().exponent)
-        return cls(float(exact), float(exact) - half, float(exact) + half)
+        digits = text.strip()
+        is_bound = digits.startswith("≥")
+        exact = _exact(digits.removeprefix("≥").strip())
+        half = max(0.5 * 10.0 ** int(exact.as_tuple().exponent), FULL_PRECISION * abs(float(exact)))
+        return cls(float(exact), float(exact) - half, math.inf if is_bound else float(exact) + half)
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedRow:
-    """One row as published. None marks a blank cell."""
+    """One row as published. None marks a blank cell.
+
+    `concurrency` is the number of slots of one worker. `runs` is the number of runs whose mean the row is.
+    """
 
     size: str
     concurrency: int
     mode: Mode
-    count: int
+    count: int | None
     x: Printed | None
     s: Printed | None
     p50: Printed | None = None
     rate: float | None = None
+    workers: int = 1
+    runs: int = 1
+
+    @property
+    def slots(self) -> int:
+        """Return the slots of all workers."""
+        return self.concurrency * self.workers
 
     @property
     def makespan_seconds(self) -> float:
@@ -62,12 +68,49 @@ class PublishedRow:
 
         The duration is infinite when count and X set no limit.
         """
-        return 60 * self.count / self.x.low if self.x is not None and self.x.low > 0 else math.inf
+        if self.count is None or self.x is None or self.x.low <= 0:
+            return math.inf
+        return 60 * self.count / self.x.low
+
+    @property
+    def all_end_in_test(self) -> bool:
+        """Return True if every video surely ended within 60 N / X seconds.
+
+        X of a sustained test may count the videos that ended in the sending window of 60 N / rate seconds. Videos that
+        ended later are then in S, but not in X. Only an X above rate (N-1) / N counts all of them.
+        """
+        if self.mode is Mode.BURST:
+            return True
+        if self.rate is None or self.x is None or self.count is None:
+            return False
+        return self.x.low > RATE_SLACK * self.rate * (self.count - 1) / self.count
+
+    @property
+    def size_bytes(self) -> int | None:
+        """Return the file size, or None if it is not written as a number with a byte unit."""
+        try:
+            return parse_size(self.size)
+        except UsageError:
+            return None
 
     @property
     def ladder(self) -> tuple[str, Mode]:
         """Return size and mode in one spelling.
 
-        Rows with the same size and mode differ only in concurrency or rate.
+        Rows with the same size and mode differ only in slots or rate.
         """
         return self.size.replace(" ", "").casefold(), self.mode
+
+
+def _exact(digits: str) -> Decimal:
+    if not digits.isascii() or "_" in digits:
+        raise ValueError(f"not a plain number: {digits!r}")
+    try:
+        exact = Decimal(digits)
+    except ArithmeticError as error:
+        raise ValueError(f"not a number: {digits!r}") from error
+    if not exact.is_finite():
+        raise ValueError(f"not a finite number: {digits!r}")
+    if (exact and exact.adjusted() < SMALLEST_EXPONENT) or exact.adjusted() > LARGEST_EXPONENT:
+        raise ValueError(f"outside the range of a measurement: {digits!r}")
+    return exact

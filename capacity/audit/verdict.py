@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from capacity.audit.impossible import impossibilities
+from capacity.audit.contradictions import contradictions
+from capacity.audit.impossible import impossibilities, is_certain
 from capacity.audit.published_row import PublishedRow
-from capacity.audit.suspicious import oddities, oddities_between
+from capacity.audit.suspicious import oddities
 from capacity.estimators.reason import Reason
 
 
@@ -33,16 +34,16 @@ class Audited:
 
 
 def audit_table(rows: Sequence[PublishedRow]) -> list[Audited]:
-    """Return a verdict per row, from the row itself and from the other rows of the same size."""
+    """Return a verdict per row, from the row itself and from the other rows."""
     between: list[list[Reason]] = [[] for _ in rows]
-    for position, reason in oddities_between(rows):
+    for position, reason in contradictions(rows):
         between[position].append(reason)
     return [_audit_row(row, neighbours) for row, neighbours in zip(rows, between, strict=True)]
 
 
 def _audit_row(row: PublishedRow, neighbours: list[Reason]) -> Audited:
-    impossible = impossibilities(row)
-    if impossible:
-        return Audited(Plausibility.IMPOSSIBLE, (*impossible, *neighbours))
-    odd = (*oddities(row), *neighbours)
+    broken = impossibilities(row)
+    if any(is_certain(row, reason) for reason in broken):
+        return Audited(Plausibility.IMPOSSIBLE, (*broken, *neighbours))
+    odd = (*broken, *oddities(row), *neighbours)
     return Audited(Plausibility.SUSPICIOUS if odd else Plausibility.OK, odd)

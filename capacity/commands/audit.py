@@ -6,18 +6,17 @@ from pathlib import Path
 
 import click
 
-from capacity.audit.published_row import Printed, PublishedRow
+from capacity.audit.published_row import PublishedRow
 from capacity.audit.verdict import Audited, Plausibility, audit_table
-from capacity.commands.csv_table import Line, read_table
 from capacity.commands.options import json_option, lang_option, with_examples
+from capacity.commands.published_table import published_rows
 from capacity.commands.rendering import print_json
 from capacity.report.messages import sentence
+from capacity.table.number_format import UNKNOWN
+from capacity.table.phrases import plural
 from core.errors import ExitCode
 from core.language import Language, Text
-from core.run import Mode
 
-REQUIRED = ("size", "concurrency", "mode", "count", "x_per_min", "s_mean_s")
-OPTIONAL = ("s_p50_s", "rate")
 VERDICTS = {
     Plausibility.OK: Text("correcta", "ok"),
     Plausibility.SUSPICIOUS: Text("sospechosa", "suspicious"),
@@ -33,59 +32,44 @@ VERDICTS = {
 def audit(context: click.Context, file: Path, as_json: bool, lang: Language) -> None:
     """Check the result table in FILE for impossible and suspicious rows.
 
-    FILE is CSV with header size,concurrency,mode,count,x_per_min,s_mean_s and optionally s_p50_s and rate
-    (offered videos per minute of a sustained run). Every number may be rounded.
+    FILE is a CSV or Markdown table, or a document with such a table. Columns are the scenario's, those of Aforo's
+    table.csv and table.md, or size,concurrency,mode,x_per_min,s_mean_s and optionally count (videos of the test),
+    s_p50_s, rate (offered videos per minute of a sustained run), workers and notes. Notes may say N=100, rate=10/min
+    and 2 nodes, in English or Spanish. Every number may be rounded.
 
     Exit codes: 0 no row is impossible, 1 at least one is, 2 FILE is not such a table, 3 FILE cannot be read.
     """
-    rows = [parse_row(line) for line in read_table(file, REQUIRED, OPTIONAL)]
+    rows = published_rows(file)
     audited = audit_table(rows)
+    without_count = sum(row.count is None for row in rows)
     if as_json:
-        print_json({"rows": audited}, lang)
+        print_json({"rows": audited, "rows_without_count": without_count}, lang)
     else:
         _print_rows(rows, audited, lang)
+        _print_note(without_count, lang)
     if any(row.verdict is Plausibility.IMPOSSIBLE for row in audited):
         context.exit(ExitCode.RUN_FAILED)
 
 
-def parse_row(line: Line) -> PublishedRow:
-    """Return the published row of a CSV line.
-
-    Raise UsageError with the line number if a cell has a value that is not allowed.
-    """
-    return PublishedRow(
-        size=line.parse("size", _text, "a size such as 50MB"),
-        concurrency=line.parse("concurrency", _positive_whole, "a whole number over 0"),
-        mode=line.parse("mode", lambda text: Mode(text.casefold()), "burst or sustained"),
-        count=line.parse("count", _positive_whole, "a whole number over 0"),
-        x=line.optional("x_per_min", Printed.parse, "a number with a decimal point"),
-        s=line.optional("s_mean_s", Printed.parse, "a number with a decimal point"),
-        p50=line.optional("s_p50_s", Printed.parse, "a number with a decimal point"),
-        rate=line.optional("rate", _positive, "a number over 0"),
-    )
-
-
 def _print_rows(rows: list[PublishedRow], audited: list[Audited], lang: Language) -> None:
     for row, checked in zip(rows, audited, strict=True):
-        name = f"{row.size} c={row.concurrency} {row.mode} n={row.count}"
+        name = _name(row, lang)
         why = "; ".join(sentence(reason, lang) for reason in checked.reasons)
         click.echo(f"{name}: {VERDICTS[checked.verdict].to(lang)}" + (f" ({why})" if why else ""))
 
 
-def _text(text: str) -> str:
-    if not text or not text.isprintable():
-        raise ValueError(text)
-    return text
+def _name(row: PublishedRow, lang: Language) -> str:
+    workers = f" × {row.workers} workers" if row.workers > 1 else ""
+    count = UNKNOWN.to(lang) if row.count is None else row.count
+    return f"{row.size} c={row.concurrency}{workers} {row.mode} n={count}"
 
 
-def _positive_whole(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise ValueError(text)
-    return int(text)
-
-
-def _positive(text: str) -> float:
-    value = Printed.parse(text).value
-    if value <= 0:
-        raise ValueError(text)
-    return value
+def _print_note(without_count: int, lang: Language) -> None:
+    if without_count:
+        text = Text(
+            f"{plural(without_count, 'fila', 'filas')} sin el número de videos N: no se comprobó lo "
+            "que depende de él (S ≤ 60·N/X); añada la columna count, o N=100 en las notas",
+            f"{plural(without_count, 'row', 'rows')} without the number of videos N: what depends on "
+            "it was not checked (S ≤ 60·N/X); add the column count, or N=100 in the notes",
+        )
+        click.echo(text.to(lang))

@@ -23,22 +23,33 @@ from capacity.diagnosis.validity import combined
 from capacity.estimators.reason import Reason
 from capacity.report.messages import SHARED_PARTS
 from capacity.runs.result_row import ResultRow
-from capacity.sizing.scale_limits import Limit, ScaleAssumptions, requests_per_video, scale_limits
+from capacity.sizing.scale_limits import (
+    Limit,
+    ScaleAssumptions,
+    idle_requests_per_minute,
+    requests_per_video,
+    scale_limits,
+)
 from capacity.sizing.workers import Demand, WorkerPlan, cost_per_thousand, drain_minutes, make_plan, worker_capacity
 from capacity.table.number_format import number, percent
 from core.errors import UsageError
 from core.language import Language, Text
+from core.settings import Settings
 
 #: without recorded runs
 DEFAULT_CV, DEFAULT_SLOTS = 0.3, 4
 MOST_LOAD = 1_000_000
+MOST_BATCH = 10_000
+MINUTES_PER_MONTH = 60 * 24 * 30
+S3_REQUESTS_PER_VIDEO = 2  # one GET and one PUT at least
 
 
 PLAN_OPTIONS = (
     setting_option("--wait-p95", "AFORO_PLAN_WAIT_P95", lambda s: s.plan.wait_p95_seconds,
                    "Queue wait that 95 % of the videos stay below", type=Quantity("duration", rate=False)),
     setting_option("--arrival-cv", "AFORO_PLAN_ARRIVAL_CV", lambda s: s.plan.arrival_cv,
-                   "Coefficient of variation of the arrival intervals; 1 for independent users", type=Finite(0, 5)),
+                   "Coefficient of variation of the arrival intervals; 1 for independent users (Poisson), 0 for paced",
+                   type=Finite(0, 5)),
     setting_option("--max-utilisation", "AFORO_PLAN_MAX_UTILISATION", lambda s: s.plan.max_utilisation,
                    "Highest share of busy slots", type=Finite(0.05, 0.99)),
     setting_option("--spare-workers", "AFORO_PLAN_SPARE_WORKERS", lambda s: s.plan.spare_workers,
@@ -61,6 +72,7 @@ def plan_options(command: Command) -> Command:
     epilog=with_examples(
         "plan --demand 30/min --wait-p95 60s --service 30s",
         "plan --demand 30/min --wait-p95 5min --runs burst-50mb-c4 --price-per-hour 0.17 --backlog 5000",
+        "plan --demand 30/min --batch 10 --service 30s",
         "plan --demand 30000/min --wait-p95 5min --service 30s --json",
     )
 )
@@ -69,19 +81,25 @@ def plan_options(command: Command) -> Command:
 @click.option("--cv", type=Finite(0, 5), help=f"Coefficient of variation of the service time.  [default: {DEFAULT_CV}]")
 @click.option("--runs", metavar="RUN,RUN…", help="Take service time, CV and concurrency from recorded runs.")
 @click.option("--concurrency", type=click.IntRange(1), help=f"Slots per worker.  [default: {DEFAULT_SLOTS}]")
+@click.option(
+    "--batch", type=click.IntRange(1, MOST_BATCH), default=1, show_default=True, help="Videos that arrive at once."
+)
 @plan_options
 @json_option
 @lang_option
 def plan(*, price_per_hour: float | None, backlog: int, as_json: bool, lang: Language, **options: Any) -> None:
     """Size the worker layer for a demand, and show which limit is reached first.
 
-    Give the service time, or recorded runs to take it from. The size is computed by Erlang C with the Allen-Cunneen
-    correction, and checked by simulation where the system is small enough.
+    Give the service time, or recorded runs to take it from. The size is that of a simulated queue. Erlang C with the
+    Allen-Cunneen correction is printed beside it, and is the answer only where the system is too large to simulate.
 
     Exit codes: 0 planned, 2 wrong input.
     """
     planned = make_plan(_demand(**options))
-    assumptions = ScaleAssumptions()
+    queue = Settings.from_process().queue
+    assumptions = ScaleAssumptions(
+        visibility_timeout_seconds=queue.visibility_timeout_seconds, long_poll_seconds=queue.long_poll_seconds
+    )
     limits = scale_limits(planned.demand.per_minute, planned.slots, planned.demand.slots_per_worker, assumptions)
     economy = _economy(planned, price_per_hour, backlog, assumptions)
     if as_json:
@@ -137,11 +155,18 @@ def _economy(planned: WorkerPlan, price: float | None, backlog: int, assumptions
     demand, per_worker = planned.demand, worker_capacity(planned.demand)
     used = demand.per_minute / planned.capacity_per_minute
     requests = requests_per_video(demand.service_seconds, assumptions)
+    of_videos = requests * demand.per_minute * MINUTES_PER_MONTH
+    idle = planned.workers * idle_requests_per_minute(assumptions) * MINUTES_PER_MONTH
     return {
         "cost_per_thousand": None if price is None else cost_per_thousand(price, per_worker, used),
         "cost_per_thousand_fully_used": None if price is None else cost_per_thousand(price, per_worker),
+        "cost_includes": ["workers", "spare_workers"],
+        "cost_excludes": ["sqs_requests", "s3_requests", "storage", "traffic", "database", "monitoring"],
         "sqs_requests_per_video": requests,
-        "sqs_requests_per_month": requests * demand.per_minute * 60 * 24 * 30,
+        "sqs_requests_per_month": of_videos + idle,
+        "sqs_requests_per_month_of_videos": of_videos,
+        "sqs_requests_per_month_idle": idle,
+        "s3_requests_per_month": S3_REQUESTS_PER_VIDEO * demand.per_minute * MINUTES_PER_MONTH,
         "backlog": backlog,
         "drain_minutes": drain_minutes(backlog, planned.capacity_per_minute, demand.per_minute),
     }
@@ -191,21 +216,49 @@ def _sizing(planned: WorkerPlan, lang: Language) -> Iterator[LabelledValue]:
     yield Text("slots necesarios", "slots needed"), str(planned.slots)
     yield Text("utilización", "utilisation"), percent(planned.forecast.utilisation, lang)
     yield Text("capacidad", "capacity"), f"{number(planned.capacity_per_minute, lang, 1)} videos/min"
-    yield Text("espera p95, fórmula", "wait p95, formula"), f"{number(planned.forecast.wait_p95_seconds, lang, 1)} s"
+    yield Text("llegadas", "arrivals"), _arrivals(planned.demand, lang)
     yield Text("espera p95, simulada", "wait p95, simulated"), _simulated(planned, lang)
+    if planned.demand.batch == 1 or planned.simulated is None:  # the formula does not know the wait within a batch
+        formula = f"{number(planned.forecast.wait_p95_seconds, lang, 1)} s"
+        yield Text("comprobación, fórmula", "check, by formula"), formula
     yield Text("KEDA queueLength", "KEDA queueLength"), str(planned.keda_queue_length)
+
+
+def _arrivals(demand: Demand, lang: Language) -> str:
+    shapes = {0.0: Text("a intervalos iguales", "paced"), 1.0: Text("al azar (Poisson)", "random (Poisson)")}
+    other = Text(f"con CV {demand.arrival_cv:g}", f"with CV {demand.arrival_cv:g}")
+    shape = shapes.get(demand.arrival_cv, other)
+    if demand.batch == 1:
+        return shape.to(lang)
+    return Text(f"de {demand.batch} en {demand.batch}, {shape.es}", f"in batches of {demand.batch}, {shape.en}").to(
+        lang
+    )
 
 
 def _simulated(planned: WorkerPlan, lang: Language) -> str:
     if planned.simulated is None:
-        return Text("demasiado grande para simular", "too large to simulate").to(lang)
+        text = Text("demasiado grande para simular: vale la fórmula", "too large to simulate: the formula holds")
+        return text.to(lang)
     return f"{number(planned.simulated.wait_p95_seconds, lang, 1)} s"
 
 
 def _money(economy: dict[str, Any], lang: Language) -> Iterator[LabelledValue]:
     cost = economy["cost_per_thousand"]
-    yield Text("coste por 1000 videos", "cost per 1,000 videos"), number(cost, lang, 3)
-    yield Text("peticiones SQS por mes", "SQS requests per month"), number(economy["sqs_requests_per_month"], lang, 0)
+    included = Text(
+        " (workers, también los de reserva; sin SQS, S3, almacenamiento, tráfico, base de datos ni monitorización)",
+        " (workers, spare ones too; without SQS, S3, storage, traffic, database and monitoring)",
+    )
+    yield Text("coste por 1000 videos", "cost per 1,000 videos"), f"{number(cost, lang, 3)}{included.to(lang)}"
+    videos, idle = economy["sqs_requests_per_month_of_videos"], economy["sqs_requests_per_month_idle"]
+    of_videos, most_idle = number(videos, lang, 0), number(idle, lang, 0)
+    parts = Text(
+        f"{number(videos + idle, lang, 0)}: {of_videos} de los videos, hasta {most_idle} de workers ociosos",
+        f"{number(videos + idle, lang, 0)}: {of_videos} for videos, up to {most_idle} of idle workers",
+    )
+    yield Text("peticiones SQS por mes", "SQS requests per month"), parts.to(lang)
+    s3 = number(economy["s3_requests_per_month"], lang, 0)
+    at_least = Text(f"desde {s3} (más si el archivo va en partes)", f"from {s3} (more if a file is sent in parts)")
+    yield Text("peticiones S3 por mes", "S3 requests per month"), at_least.to(lang)
     if economy["backlog"]:
         minutes = f"{number(economy['drain_minutes'], lang, 1)} min"
         yield Text(f"vaciar {economy['backlog']} videos", f"drain {economy['backlog']} videos"), minutes

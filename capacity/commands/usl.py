@@ -12,16 +12,22 @@ import numpy as np
 
 from capacity.analysis.load_and_analyse import load_rows
 from capacity.audit.published_row import Printed
-from capacity.commands.csv_table import Line, read_table
 from capacity.commands.options import json_option, lang_option, run_ids, with_examples
 from capacity.commands.rendering import LabelledValue, print_facts, print_json
-from capacity.estimators.interval import Interval
-from capacity.estimators.usl import Levels, UslFit, UslIntervals, amdahl_sigma, efficiency, fit_usl
+from capacity.commands.table_file import Columns, Line, read_table
+from capacity.estimators.interval import Floats, Interval
+from capacity.estimators.pooled_error import pooled_error
+from capacity.estimators.scaling_bound import ScalingBound, scaling_bound
+from capacity.estimators.usl import Levels, UslFit, UslIntervals, efficiency, fit_usl
 from capacity.report.messages import sentence
+from capacity.report.scalability_curves import bound_text, capacity_levels
 from capacity.runs.result_row import ResultRow
-from capacity.table.number_format import UNKNOWN, percent, significant
+from capacity.table.number_format import percent, significant
 from core.errors import UsageError
 from core.language import Language, Text
+
+COLUMNS = Columns(required=("n", "x"), optional=("se", "runs"))
+MOST_POINTS, MOST_RUNS = 200, 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +53,12 @@ class FitInput:
 def usl(file: Path | None, runs: str | None, unweighted: bool, as_json: bool, lang: Language) -> None:
     """Fit throughput against concurrency with the Universal Scalability Law.
 
-    FILE is a CSV file with the header n,x or n,x,se. Each line is one measured level: concurrency, throughput, and the
-    standard error of the throughput. Lines may come in any order, and a level may be repeated.
+    FILE is a CSV file with the header n,x or n,x,se or n,x,se,runs. Each line is one measured level: concurrency,
+    throughput, the standard error of the throughput, and the number of runs behind it. Errors from a few runs are
+    pooled over the levels. Lines may come in any order, and a level may be repeated.
 
-    Points are weighted by 1/se if given, else by 1/x. Intervals are 5-95 % of a bootstrap. If the law does not apply,
-    the reason is printed with the coefficients.
+    Points are weighted by 1/se if given, else by 1/x. Intervals are 5-95 % of a bootstrap. With fewer than four levels
+    there is a bound, and no law. If the law does not apply, the reason is printed with the coefficients.
 
     Exit codes: 0 the fit or the reason against it is printed, 2 wrong input, 3 FILE cannot be read.
     """
@@ -70,7 +77,7 @@ def fit_as_json(levels: Levels, fit: UslFit) -> dict[str, Any]:
     """
     model = fit.model
     return {
-        "sigma": model.sigma,
+        "sigma": model.sigma,  # NaN, printed as null, under four levels
         "kappa": model.kappa,
         "lambda": model.scale,
         "n_peak": model.peak,
@@ -80,12 +87,18 @@ def fit_as_json(levels: Levels, fit: UslFit) -> dict[str, Any]:
         "standard_errors": _errors_as_json(fit.standard_errors),
         "residual_standard_error": fit.residual_standard_error,
         "dof": fit.dof,
+        "bound": _bound_as_json(scaling_bound(levels)),
+        "caution": fit.caution,
         "max_relative_residual": fit.max_relative_residual,
         "efficiency": efficiency(levels).tolist(),
         # the keys `refused` and `peak_refused` are kept for readers of old output
         "refused": fit.unusable,
         "peak_refused": fit.peak_reason,
     }
+
+
+def _bound_as_json(bound: ScalingBound) -> dict[str, Any]:
+    return {"per_slot": bound.per_slot, "ceiling": bound.ceiling, "knee": bound.knee}
 
 
 def _intervals_as_json(intervals: UslIntervals | None) -> dict[str, Any] | None:
@@ -97,6 +110,7 @@ def _intervals_as_json(intervals: UslIntervals | None) -> dict[str, Any] | None:
         "kappa": _ends(intervals.kappa),
         "lambda": _ends(intervals.scale),
         "n_peak": _ends(intervals.peak),
+        "x_peak": _ends(intervals.peak_throughput),
         "kappa_zero_probability": intervals.kappa_zero_probability,
     }
 
@@ -122,46 +136,51 @@ def _input(file: Path | None, runs: str | None) -> FitInput:
 
 
 def read_levels(file: Path) -> Levels:
-    """Return the points of a CSV file with header n,x[,se]."""
-    lines = read_table(file, ("n", "x"), ("se",))
+    """Return the points of a CSV file with header n,x[,se[,runs]]."""
+    lines = read_table(file, COLUMNS, most_lines=MOST_POINTS)
     n = [_number(line, "n", at_least=1) for line in lines]
     x = [_number(line, "x") for line in lines]
     if not any(line.cells.get("se") for line in lines):
         return Levels(np.array(n), np.array(x))
-    return Levels(np.array(n), np.array(x), np.array([_number(line, "se") for line in lines]))
+    se = np.array([_number(line, "se") for line in lines])
+    if not any(line.cells.get("runs") for line in lines):
+        return Levels(np.array(n), np.array(x), se)
+    return _pooled(np.array(n), np.array(x), se, np.array([_runs(line) for line in lines]))
+
+
+def _pooled(n: Floats, x: Floats, se: Floats, runs: Floats) -> Levels:
+    """Return the levels with errors that are pooled over them, or without errors if they have too few runs."""
+    pooled = pooled_error(x, se * np.sqrt(runs) / x, runs)
+    return Levels(n, x) if pooled is None else Levels(n, x, pooled.se, pooled.dof)
+
+
+def _runs(line: Line) -> float:
+    allowed = f"a whole number from 1 to {MOST_RUNS}"
+    runs = _number(line, "runs", at_least=1)
+    if runs > MOST_RUNS or runs != int(runs):
+        raise line.fault("runs", allowed, line.cells["runs"])
+    return runs
 
 
 def levels_of_runs(rows: list[ResultRow]) -> FitInput:
-    """Return X_sat against slots as the points to fit.
+    """Return X_sat against slots as the points to fit, one per number of slots.
 
-    The standard errors come from the 95 % intervals, if every run has an interval.
+    The standard errors come from the differences between runs with the same slots.
     """
-    usable = [(row, row.x_sat_per_minute) for row in rows if row.x_sat_per_minute is not None]
-    if not usable:
+    capacities: dict[int, list[float]] = {}
+    for row in rows:
+        if row.x_sat_per_minute is not None:
+            capacities.setdefault(row.slots, []).append(row.x_sat_per_minute)
+    if not capacities:
         raise UsageError("usl --runs", "none of the runs has an X_sat", "give bursts of more videos than slots")
-    widths = [_standard_error(row) for row, _ in usable]
-    present = [width for width in widths if width is not None]
-    cores = {row.cpu_count for row, _ in usable}
-    return FitInput(
-        Levels(
-            np.array([float(row.slots) for row, _ in usable]),
-            np.array([x for _, x in usable]),
-            np.array(present) if len(present) == len(usable) else None,
-        ),
-        cores=cores.pop() if len(cores) == 1 else None,
-    )
-
-
-def _standard_error(row: ResultRow) -> float | None:
-    interval = row.x_sat_interval
-    width = np.inf if interval is None else interval.high - interval.low
-    return float(width) / (2 * 1.96) if np.isfinite(width) and width > 0 else None
+    cores = {row.cpu_count for row in rows if row.x_sat_per_minute is not None}
+    return FitInput(capacity_levels(sorted(capacities.items())), cores=cores.pop() if len(cores) == 1 else None)
 
 
 def _number(line: Line, column: str, at_least: float = 0.0) -> float:
     allowed = f"a number of {at_least:g} or more" if at_least else "a number over 0"
-    value = line.parse(column, lambda text: Printed.parse(text).value, allowed)
-    if value < at_least or value == 0:
+    value = line.number_in(column, lambda text: Printed.parse(text).value, allowed)
+    if value is None or value < at_least or value == 0:
         raise line.fault(column, allowed, line.cells[column])
     return value
 
@@ -171,47 +190,60 @@ def _result(levels: Levels, fit: UslFit, lang: Language) -> tuple[Text, list[Lab
         "Ley Universal de Escalabilidad: X(n) = λn / (1 + σ(n-1) + κn(n-1))",
         "Universal Scalability Law: X(n) = λn / (1 + σ(n-1) + κn(n-1))",
     )
-    return title, [*_coefficients(fit, lang), *_consequences(levels, fit, lang)], lang, list(_notes(levels, fit, lang))
+    return title, [*_coefficients(fit, lang), *_consequences(levels, fit, lang)], lang, list(_notes(fit, lang))
 
 
 def _coefficients(fit: UslFit, lang: Language) -> Iterator[LabelledValue]:
     intervals = fit.intervals
-    ranges = (None, None, None) if intervals is None else (intervals.sigma, intervals.kappa, intervals.scale)
+    if intervals is None:
+        return
+    ranges = (intervals.sigma, intervals.kappa, intervals.scale)
     names = (Text("σ contención", "σ contention"), Text("κ coherencia", "κ coherency"), Text("λ un slot", "λ one slot"))
     values = (fit.model.sigma, fit.model.kappa, fit.model.scale)
     for name, value, interval in zip(names, values, ranges, strict=True):
         yield name, f"{significant(value, lang)}  90 % {_range(interval, lang)}"
 
 
-def _range(interval: Interval | None, lang: Language) -> str:
-    if interval is None:
-        return UNKNOWN.to(lang)
+def _range(interval: Interval, lang: Language) -> str:
     return f"[{significant(interval.low, lang)}, {significant(interval.high, lang)}]"
 
 
 def _consequences(levels: Levels, fit: UslFit, lang: Language) -> Iterator[LabelledValue]:
-    model = fit.model
-    if model.peak is not None and fit.peak_reason is None:
-        below = max(1, int(model.peak))
-        at = " · ".join(f"X({n}) = {significant(model.throughput(n), lang)}" for n in (below, below + 1))
-        yield Text("máximo", "peak"), f"n = {below} ({significant(model.peak, lang)}) · {at}"
+    yield from _peak(fit, lang)
     if fit.unusable is None:
-        yield Text("límite λ/σ", "limit λ/σ"), significant(np.inf if model.limit is None else model.limit, lang)
-    ratios = sorted(zip(levels.n.tolist(), efficiency(levels).tolist(), strict=True))
-    yield Text("eficiencia", "efficiency"), " · ".join(f"{n:g}: {percent(ratio, lang, 0)}" for n, ratio in ratios)
-    yield Text("mayor residuo", "largest residual"), percent(fit.max_relative_residual, lang)
+        limit = fit.model.limit
+        yield Text("límite λ/σ", "limit λ/σ"), significant(np.inf if limit is None else limit, lang)
+    yield Text("cota", "bound"), bound_text(scaling_bound(levels), lang)
+    points = sorted(zip(levels.n.tolist(), levels.x.tolist(), efficiency(levels).tolist(), strict=True))
+    if fit.unusable is not None:
+        yield Text("puntos", "points"), " · ".join(f"X({n:g}) = {significant(x, lang)}" for n, x, _ in points)
+    yield Text("eficiencia", "efficiency"), " · ".join(f"{n:g}: {percent(ratio, lang, 0)}" for n, _, ratio in points)
+    if fit.intervals is not None:
+        yield Text("mayor residuo", "largest residual"), percent(fit.max_relative_residual, lang)
 
 
-def _notes(levels: Levels, fit: UslFit, lang: Language) -> Iterator[Text]:
+def _peak(fit: UslFit, lang: Language) -> Iterator[LabelledValue]:
+    model = fit.model
+    if model.peak is None or fit.intervals is None or fit.peak_reason is not None:
+        return
+    below = max(1, int(model.peak))
+    at = " · ".join(f"X({n}) = {significant(model.throughput(n), lang)}" for n in (below, below + 1))
+    n_range, x_range = _range(fit.intervals.peak, lang), _range(fit.intervals.peak_throughput, lang)
+    yield Text("máximo", "peak"), f"n = {below} ({significant(model.peak, lang)})  90 % {n_range} · {at}"
+    yield Text("X en el máximo", "X at the peak"), f"{significant(model.throughput(model.peak), lang)}  90 % {x_range}"
+
+
+def _notes(fit: UslFit, lang: Language) -> Iterator[Text]:
     if fit.unusable is not None:
         why = sentence(fit.unusable, lang)
-        yield Text(f"NO USAR: {why}", f"DO NOT USE: {why}")
+        yield (
+            Text(f"NO USAR: {why}", f"DO NOT USE: {why}")
+            if fit.intervals
+            else Text(f"sin ley: {why}", f"no law: {why}")
+        )
     elif fit.peak_reason is not None:
         why = sentence(fit.peak_reason, lang)
         yield Text(f"sin máximo que citar: {why}", f"no peak to quote: {why}")
-    if levels.distinct == 3:
-        sigma = significant(amdahl_sigma(levels), lang)
-        yield Text(
-            f"con 3 niveles la USL es orientativa; con κ = 0 (Amdahl) σ = {sigma}",
-            f"with 3 levels the USL is indicative; with κ = 0 (Amdahl) σ = {sigma}",
-        )
+    if fit.caution is not None:
+        why = sentence(fit.caution, lang)
+        yield Text(f"con cautela: {why}", f"with caution: {why}")

@@ -11,22 +11,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
+from scipy import stats
 
 from capacity.estimators.interval import Floats, Interval
 from capacity.estimators.reason import Reason
-from capacity.estimators.usl_solver import (
-    NEGLIGIBLE_EFFECT,
-    Usl,
-    exact_three_point,
-    fit_coefficients,
-    least_squares,
-    linearise,
-)
+from capacity.estimators.usl_solver import Usl, fit_coefficients, least_squares, linearise
 
 DRAWS = 2000
-FEWEST_LEVELS = 3
+FEWEST_LEVELS = 4  # three coefficients pass through three levels, whatever the law
 SUPERLINEAR = 1.05
-RESIDUAL_TOLERANCE = 0.05
+#: share of X that the law may miss: without a word, and at all where the errors of the points are unknown
+LOOSE_RESIDUAL, LARGEST_RESIDUAL = 0.05, 0.10
+FIT_PROBABILITY = 0.01  # of a worse fit, by the errors of the points
 EXTRAPOLATION = 2.0
 
 
@@ -35,8 +31,14 @@ class FitRefusal(StrEnum):
 
     TOO_FEW_LEVELS = "too_few_levels"
     SUPERLINEAR = "superlinear"
-    NEGATIVE_COEFFICIENT = "negative_coefficient"
     POOR_FIT = "poor_fit"
+    BEYOND_ERRORS = "beyond_errors"
+
+
+class FitCaution(StrEnum):
+    """Warnings about a fit that may be used."""
+
+    LOOSE_FIT = "loose_fit"
 
 
 class PeakRefusal(StrEnum):
@@ -45,8 +47,6 @@ class PeakRefusal(StrEnum):
     NO_PEAK = "no_peak"
     EXTRAPOLATED = "extrapolated"
     NO_LEVEL_ABOVE_CORES = "no_level_above_cores"
-    NO_INTERVAL = "no_interval"
-    WIDE_INTERVAL = "wide_interval"
     KAPPA_MAY_BE_ZERO = "kappa_may_be_zero"
 
 
@@ -54,12 +54,14 @@ class PeakRefusal(StrEnum):
 class Levels:
     """Points to fit: throughput `x` at concurrency `n`, in any order, with repetitions.
 
-    `se` has the standard errors of `x`, in the unit of `x`.
+    `se` has the standard errors of `x`, in the unit of `x`. `se_dof` is the number of degrees of freedom that they were
+    estimated with, or None if they are known exactly.
     """
 
     n: Floats
     x: Floats
     se: Floats | None = None
+    se_dof: int | None = None
 
     @property
     def distinct(self) -> int:
@@ -71,13 +73,14 @@ class Levels:
 class UslIntervals:
     """5-95 % quantiles from the bootstrap.
 
-    The upper end of the peak is infinite when some draws have kappa = 0.
+    The upper ends of the peak and of its throughput are infinite when some draws have no peak.
     """
 
     scale: Interval
     sigma: Interval
     kappa: Interval
     peak: Interval
+    peak_throughput: Interval
     kappa_zero_probability: float
 
 
@@ -86,8 +89,8 @@ class UslFit:
     """A fitted law, its quality, and the reasons not to use it.
 
     `unusable` is the reason why the law must not be used on these data. `peak_reason` is the reason why the peak must
-    not be quoted. Each is None when there is no such reason. `standard_errors` are those of lambda, sigma and kappa, or
-    None without residual degrees of freedom.
+    not be quoted. `caution` is a warning about a law that may be used. Each is None when there is no such reason.
+    Without a fit, the coefficients are NaN and the standard errors and intervals None.
     """
 
     model: Usl
@@ -98,37 +101,35 @@ class UslFit:
     intervals: UslIntervals | None
     unusable: Reason | None
     peak_reason: Reason | None
+    caution: Reason | None = None
 
 
-def fit_usl(levels: Levels, *, weighted: bool = True, cores: int | None = None, seed: int = 0) -> UslFit:
+def fit_usl(
+    levels: Levels, *, weighted: bool = True, cores: int | None = None, seed: int = 0, draws: int = DRAWS
+) -> UslFit:
     """Fit the law, bootstrap it, and decide whether the fit and its peak may be used.
 
     Residuals are weighted by 1/se where given, else by 1/x. `weighted=False` reproduces the fits of R's `usl`. `cores`
     is the machine's number of cores, or None when unknown. Without a level above `cores`, the peak is an extrapolation.
     """
-    if levels.distinct < 2:
-        return _single_level(levels)
+    if levels.distinct < FEWEST_LEVELS:
+        return _no_fit(levels)
     weights = _weights(levels, weighted)
-    model = fit_coefficients(levels.n, levels.x, weights, amdahl=levels.distinct < 3)
-    dof = levels.n.size - (2 if levels.distinct < 3 else 3)
-    rse, errors = _residual_errors(levels, model, weights, dof)
-    intervals = _bootstrap(levels, model, weights, _noise(levels, rse, weighted), seed)
-    unusable = reason_against_fit(levels, model)
+    model = fit_coefficients(levels.n, levels.x, weights)
+    rse, errors = _residual_errors(levels, model, weights)
+    intervals = _bootstrap(levels, model, weights, _noise(levels, rse, weighted, seed, draws))
+    unusable = reason_against_fit(levels, model, weighted=weighted)
     return UslFit(
         model=model,
-        dof=dof,
+        dof=levels.n.size - 3,
         residual_standard_error=rse,
         standard_errors=errors,
         max_relative_residual=float(_relative_residuals(levels, model).max()),
         intervals=intervals,
         unusable=unusable,
         peak_reason=unusable or reason_against_peak(levels, model, intervals, cores),
+        caution=None if unusable else _loose_fit(levels, model),
     )
-
-
-def amdahl_sigma(levels: Levels) -> float:
-    """Return sigma of the fit with kappa = 0, which leaves three levels one degree of freedom."""
-    return fit_coefficients(levels.n, levels.x, _weights(levels, True), amdahl=True).sigma
 
 
 def efficiency(levels: Levels) -> Floats:
@@ -138,18 +139,15 @@ def efficiency(levels: Levels) -> Floats:
     return relative
 
 
-def reason_against_fit(levels: Levels, model: Usl) -> Reason | None:
+def reason_against_fit(levels: Levels, model: Usl, *, weighted: bool = True) -> Reason | None:
     """Return the reason why the USL fit must not be used for these levels, or None."""
-    if levels.distinct < FEWEST_LEVELS:
-        values = {"levels": levels.distinct, "levels_needed": FEWEST_LEVELS}
-        return Reason(FitRefusal.TOO_FEW_LEVELS, values)
     best = float(efficiency(levels).max())
     if best > SUPERLINEAR:
         return Reason(FitRefusal.SUPERLINEAR, {"efficiency_ratio": best, "limit_ratio": SUPERLINEAR})
-    return _negative_coefficient(levels) or _poor_fit(levels, model)
+    return _poor_fit(levels, model, weighted) if levels.se is None else _beyond_errors(levels, levels.se, model)
 
 
-def reason_against_peak(levels: Levels, model: Usl, intervals: UslIntervals | None, cores: int | None) -> Reason | None:
+def reason_against_peak(levels: Levels, model: Usl, intervals: UslIntervals, cores: int | None) -> Reason | None:
     """Return the reason not to quote the peak of a fit that may be used, or None."""
     if model.peak is None:
         return Reason(PeakRefusal.NO_PEAK)
@@ -158,43 +156,54 @@ def reason_against_peak(levels: Levels, model: Usl, intervals: UslIntervals | No
         return Reason(PeakRefusal.EXTRAPOLATED, {"n_peak": model.peak, "n_largest": reach})
     if cores is not None and reach < cores + 1:
         return Reason(PeakRefusal.NO_LEVEL_ABOVE_CORES, {"cores": cores})
-    return _uncertain_peak(levels, intervals)
-
-
-def _uncertain_peak(levels: Levels, intervals: UslIntervals | None) -> Reason | None:
-    if intervals is None:
-        return Reason(PeakRefusal.NO_INTERVAL)
-    if levels.distinct == 3 and intervals.peak.high > 2 * intervals.peak.low:
-        return Reason(PeakRefusal.WIDE_INTERVAL, {"n_peak_low": intervals.peak.low, "n_peak_high": intervals.peak.high})
-    if levels.distinct > 3 and intervals.kappa.low <= 0:
+    if intervals.kappa.low <= 0:
         return Reason(PeakRefusal.KAPPA_MAY_BE_ZERO, {"kappa_low": intervals.kappa.low})
     return None
 
 
-def _negative_coefficient(levels: Levels) -> Reason | None:
-    if levels.distinct != 3:
+def _poor_fit(levels: Levels, model: Usl, weighted: bool) -> Reason | None:
+    """Compare the residuals with 10 % of X, or of the largest X in a fit that gives all points the same weight."""
+    relative = _relative_residuals(levels, model)
+    shares = relative if weighted else relative * levels.x / levels.x.max()
+    worst = int(np.argmax(shares))
+    if shares[worst] <= LARGEST_RESIDUAL:
         return None
-    n = np.unique(levels.n)
-    exact = exact_three_point(n, np.array([levels.x[levels.n == level].mean() for level in n]))
-    if min(exact.sigma, exact.kappa) >= -NEGLIGIBLE_EFFECT:
-        return None
-    return Reason(FitRefusal.NEGATIVE_COEFFICIENT, {"sigma": exact.sigma, "kappa": exact.kappa})
+    return Reason(FitRefusal.POOR_FIT, {"residual_ratio": float(relative[worst]), "n": float(levels.n[worst])})
 
 
-def _poor_fit(levels: Levels, model: Usl) -> Reason | None:
+def _beyond_errors(levels: Levels, se: Floats, model: Usl) -> Reason | None:
+    """Test the sum of squared residuals over errors: chi-square, or F where the errors are estimates themselves.
+
+    A coefficient at its bound of 0 was not fitted, so it takes no degree of freedom.
+    """
+    squares = float((((_fitted(levels, model) - levels.x) / se) ** 2).sum())
+    dof = levels.n.size - 1 - (model.sigma > 0) - (model.kappa > 0)
+    if levels.se_dof is None:
+        probability = float(stats.chi2.sf(squares, dof))
+    else:
+        probability = float(stats.f.sf(squares / dof, dof, levels.se_dof))
+    if probability >= FIT_PROBABILITY:
+        return None
+    worst = float(_relative_residuals(levels, model).max())
+    values = {"residual_ratio": worst, "chi_square": squares, "dof": dof, "p_value": probability}
+    return Reason(FitRefusal.BEYOND_ERRORS, values)
+
+
+def _loose_fit(levels: Levels, model: Usl) -> Reason | None:
     residual = _relative_residuals(levels, model)
-    allowed = np.full(residual.size, RESIDUAL_TOLERANCE)
-    if levels.se is not None:
-        allowed = np.maximum(allowed, 2 * 1.96 * levels.se / levels.x)
-    worst = int(np.argmax(residual - allowed))
-    if residual[worst] <= allowed[worst]:
+    worst = int(np.argmax(residual))
+    if residual[worst] <= LOOSE_RESIDUAL:
         return None
-    return Reason(FitRefusal.POOR_FIT, {"residual_ratio": float(residual[worst]), "n": float(levels.n[worst])})
+    return Reason(FitCaution.LOOSE_FIT, {"residual_ratio": float(residual[worst]), "n": float(levels.n[worst])})
+
+
+def _fitted(levels: Levels, model: Usl) -> Floats:
+    return np.array([model.throughput(n) for n in levels.n])
 
 
 def _relative_residuals(levels: Levels, model: Usl) -> Floats:
-    fitted = np.array([model.throughput(n) for n in levels.n])
-    return np.abs(fitted / levels.x - 1)
+    residuals: Floats = np.abs(_fitted(levels, model) / levels.x - 1)
+    return residuals
 
 
 def _weights(levels: Levels, weighted: bool) -> Floats:
@@ -203,51 +212,64 @@ def _weights(levels: Levels, weighted: bool) -> Floats:
     return 1 / levels.x if levels.se is None else 1 / levels.se
 
 
-def _residual_errors(
-    levels: Levels, model: Usl, weights: Floats, dof: int
-) -> tuple[float | None, tuple[float, float, float] | None]:
+def _residual_errors(levels: Levels, model: Usl, weights: Floats) -> tuple[float, tuple[float, float, float]]:
     """Return the standard errors of the residuals and of (lambda, sigma, kappa), as R's `nls` does."""
-    if dof <= 0 or levels.distinct < 3:
-        return None, None
     parameters = np.array([[model.scale, model.sigma, model.kappa]])
     residual, jacobian = linearise(levels.n, levels.x[None, :], weights, parameters)
-    rse = float(np.sqrt((residual**2).sum() / dof))
+    rse = float(np.sqrt((residual**2).sum() / (levels.n.size - 3)))
     covariance = np.linalg.pinv(jacobian[0].T @ jacobian[0], rcond=1e-20) * rse**2
     scale, sigma, kappa = (float(v) for v in np.sqrt(np.diag(covariance)))
     return rse, (scale, sigma, kappa)
 
 
-def _noise(levels: Levels, rse: float | None, weighted: bool) -> Floats | None:
-    """Return the standard deviation of each point's x: the point's se, else that of the residuals.
+def _noise(levels: Levels, rse: float, weighted: bool, seed: int, draws: int) -> Floats:
+    """Return random errors of x, one row per draw: normal with the standard errors, or with that of the residuals.
 
-    Return None if neither is known.
+    An error that was estimated with few degrees of freedom varies itself. Each draw then has another one, so that the
+    errors have Student's t distribution.
     """
-    if levels.distinct < 3:
-        return None
+    rng = np.random.default_rng(seed)
+    normal: Floats = rng.normal(size=(draws, levels.x.size))
     if levels.se is not None:
-        return levels.se
-    if rse is None:
-        return None
-    return rse * levels.x if weighted else np.full_like(levels.x, rse)
+        deviation, dof = levels.se, levels.se_dof
+    else:
+        deviation = rse * (levels.x if weighted else np.ones_like(levels.x))
+        dof = levels.n.size - 3
+    if dof is not None:
+        normal *= np.sqrt(dof / rng.chisquare(dof, draws))[:, None]
+    return normal * deviation
 
 
-def _bootstrap(levels: Levels, model: Usl, weights: Floats, deviation: Floats | None, seed: int) -> UslIntervals | None:
+def _bootstrap(levels: Levels, model: Usl, weights: Floats, noise: Floats) -> UslIntervals:
     """Return the 5-95 % quantiles of refits to x with random noise added."""
-    if deviation is None:
-        return None
-    noise = np.random.default_rng(seed).normal(size=(DRAWS, levels.x.size))
-    drawn = np.maximum(levels.x + noise * deviation, 1e-9 * levels.x)
-    starts = np.tile([model.scale, model.sigma, model.kappa], (DRAWS, 1))
+    drawn = np.maximum(levels.x + noise, 1e-9 * levels.x)
+    starts = np.tile([model.scale, model.sigma, model.kappa], (len(drawn), 1))
     fits, _ = least_squares(levels.n, drawn, weights, starts, np.array([np.inf, 1.0, 1.0]))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        peaks = np.where(fits[:, 1] >= 1, 1.0, np.sqrt((1 - fits[:, 1]) / fits[:, 2]))
+    peaks = _peaks(fits)
     return UslIntervals(
         scale=_quantiles(fits[:, 0]),
         sigma=_quantiles(fits[:, 1]),
         kappa=_quantiles(fits[:, 2]),
         peak=_quantiles(peaks),
+        peak_throughput=_quantiles(_peak_throughputs(fits, peaks)),
         kappa_zero_probability=float((fits[:, 2] == 0).mean()),
     )
+
+
+def _peaks(fits: Floats) -> Floats:
+    """Return the concurrency of each fit's peak, infinite for kappa = 0."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        peaks: Floats = np.where(fits[:, 1] >= 1, 1.0, np.sqrt((1 - fits[:, 1]) / fits[:, 2]))
+    return peaks
+
+
+def _peak_throughputs(fits: Floats, peaks: Floats) -> Floats:
+    """Return the highest throughput of each fit: at its peak, or the limit lambda / sigma without one."""
+    scale, sigma, kappa = fits.T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        at_peak = scale * peaks / (1 + sigma * (peaks - 1) + kappa * peaks * (peaks - 1))
+        highest: Floats = np.where(np.isfinite(peaks), at_peak, scale / sigma)
+    return highest
 
 
 def _quantiles(values: Floats) -> Interval:
@@ -255,7 +277,8 @@ def _quantiles(values: Floats) -> Interval:
     return Interval(float(low), float(high))
 
 
-def _single_level(levels: Levels) -> UslFit:
-    model = Usl(float((levels.x / levels.n).mean()), float("nan"), float("nan"))
-    unusable = reason_against_fit(levels, model)
-    return UslFit(model, 0, None, None, float("nan"), None, unusable, unusable)
+def _no_fit(levels: Levels) -> UslFit:
+    """Return the reason for no fit. The coefficients are NaN, because fewer levels do not determine them."""
+    unusable = Reason(FitRefusal.TOO_FEW_LEVELS, {"levels": levels.distinct, "levels_needed": FEWEST_LEVELS})
+    unknown = float("nan")
+    return UslFit(Usl(unknown, unknown, unknown), 0, None, None, unknown, None, unusable, unusable)

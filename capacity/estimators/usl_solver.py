@@ -56,14 +56,14 @@ class Usl:
         return self.scale / self.sigma if self.sigma > 0 else None
 
 
-def fit_coefficients(n: Floats, x: Floats, weights: Floats, *, amdahl: bool = False) -> Usl:
-    """Return the weighted least-squares coefficients. With `amdahl`, kappa is fixed at 0.
+def fit_coefficients(n: Floats, x: Floats, weights: Floats) -> Usl:
+    """Return the weighted least-squares coefficients.
 
     `n`, `x` and `weights` have one entry per point. The solver starts from the linearised law and from a grid, and the
     best fit is taken. A coefficient whose effect on the largest level cannot be measured is set to exactly 0.
     """
     starts = _starts(n, x, weights)
-    upper = np.array([np.inf, 1.0, 0.0 if amdahl else 1.0])
+    upper = np.array([np.inf, 1.0, 1.0])
     best = _best(n, x, weights, starts, upper)
     reach = float(n.max())
     if best.kappa * reach * (reach - 1) < NEGLIGIBLE_EFFECT * (1 + best.sigma * (reach - 1)):
@@ -73,16 +73,6 @@ def fit_coefficients(n: Floats, x: Floats, weights: Floats, *, amdahl: bool = Fa
         upper[1] = 0.0
         best = _best(n, x, weights, starts, upper)
     return best
-
-
-def exact_three_point(n: Floats, x: Floats) -> Usl:
-    """Return the law that passes exactly through three points.
-
-    A negative coefficient means that the law does not hold. The equation n/X = a + b (n-1) + c n (n-1) is linear in a,
-    b and c. Its solution gives lambda = 1/a, sigma = b/a and kappa = c/a.
-    """
-    a, b, c = (float(v) for v in np.linalg.solve(_design(n), n / x))
-    return Usl(1 / a, b / a, c / a)
 
 
 def _starts(n: Floats, x: Floats, weights: Floats) -> Floats:

@@ -54,9 +54,8 @@ def unknowns(analysed: AnalysedRuns) -> Iterator[Conclusion]:
     """Yield the questions that the measurements do not answer."""
     yield from _of_few_runs(analysed.cells)
     for curve in curves(analysed):
-        if curve.fit is None or curve.fit.unusable is not None:
-            reason = None if curve.fit is None else curve.fit.unusable
-            yield Conclusion("no_fit", {"size": curve.size_label, "reason": reason})
+        if curve.fit.unusable is not None:
+            yield Conclusion("no_fit", {"size": curve.size_label, "reason": curve.fit.unusable})
     yield from _of_runs(analysed.newest_per_cell)
     yield Conclusion("other_conditions")
 

@@ -56,7 +56,7 @@ def throughput_chart(curves: Sequence[Curve], lang: Language) -> str:
 
 def _law(frame: Frame, curve: Curve, most: int, colour: str) -> str:
     """Return the fitted scalability law as a dashed line. Return nothing if the law does not apply."""
-    if curve.fit is not None and curve.fit.unusable is None:
+    if curve.fit.unusable is None:
         n = np.linspace(1, most, 60)
         return frame.line(n, np.array([curve.fit.model.throughput(float(v)) for v in n]), colour, dashed=True)
     return ""

@@ -20,7 +20,7 @@ from capacity.diagnosis.next_steps import Disproof, NextStep
 from capacity.estimators.comparison import NotComparable
 from capacity.estimators.reason import Reason
 from capacity.estimators.throughput import NoCapacity
-from capacity.estimators.usl import FitRefusal, PeakRefusal
+from capacity.estimators.usl import FitCaution, FitRefusal, PeakRefusal
 from capacity.sizing.scale_limits import SharedPart
 from core.language import CAUSE_NAMES, Language, Text
 
@@ -88,13 +88,21 @@ FIT_REFUSALS: Mapping[FitRefusal, Text] = {
         "error",
         "efficiency {efficiency_ratio:.3f} > {limit_ratio}: superlinear, which means warm-up or a measurement error",
     ),
-    FitRefusal.NEGATIVE_COEFFICIENT: Text(
-        "por los 3 puntos pasaría sigma = {sigma:.4f}, kappa = {kappa:.4f}: negativo no tiene sentido",
-        "through the 3 points sigma = {sigma:.4f}, kappa = {kappa:.4f}: negative has no meaning",
-    ),
     FitRefusal.POOR_FIT: Text(
         "residuo de {residual_ratio:percent1} en n = {n:g}: la USL no describe estos datos; use la cota",
         "residual of {residual_ratio:percent1} at n = {n:g}: the USL does not describe these data; use the bound",
+    ),
+    FitRefusal.BEYOND_ERRORS: Text(
+        "los puntos se apartan de la USL hasta {residual_ratio:percent1}, más de lo que permiten sus errores (χ² = "
+        "{chi_square:.1f}, {dof} {dof:grado|grados} de libertad, p = {p_value:.2g} < 0.01); use la cota",
+        "the points are up to {residual_ratio:percent1} off the USL, more than their errors allow (χ² = "
+        "{chi_square:.1f}, {dof} {dof:degree|degrees} of freedom, p = {p_value:.2g} < 0.01); use the bound",
+    ),
+}
+FIT_CAUTIONS: Mapping[FitCaution, Text] = {
+    FitCaution.LOOSE_FIT: Text(
+        "residuo de {residual_ratio:percent1} en n = {n:g}: la USL solo describe estos datos a grandes rasgos",
+        "residual of {residual_ratio:percent1} at n = {n:g}: the USL describes these data only roughly",
     ),
 }
 PEAK_REFUSALS: Mapping[PeakRefusal, Text] = {
@@ -105,13 +113,6 @@ PEAK_REFUSALS: Mapping[PeakRefusal, Text] = {
     ),
     PeakRefusal.NO_LEVEL_ABOVE_CORES: Text(
         "ningún nivel supera los {cores} núcleos de la máquina", "no level exceeds the machine's {cores} cores"
-    ),
-    PeakRefusal.NO_INTERVAL: Text(
-        "sin grados de libertad ni errores estándar no hay intervalo para el máximo",
-        "without degrees of freedom or standard errors the peak has no interval",
-    ),
-    PeakRefusal.WIDE_INTERVAL: Text(
-        "con 3 niveles el máximo es incierto en más de 2x", "with 3 levels the peak is uncertain by over 2x"
     ),
     PeakRefusal.KAPPA_MAY_BE_ZERO: Text("kappa no se distingue de 0", "kappa cannot be distinguished from 0"),
 }
@@ -235,6 +236,12 @@ PROBLEMS: Mapping[Problem, Text] = {
 }
 IMPOSSIBILITIES: Mapping[Impossibility, Text] = {
     Impossibility.NOT_POSITIVE: Text("{column} = {value:g} no es positivo", "{column} = {value:g} is not positive"),
+    Impossibility.S_UNDER_INTERVAL: Text(
+        "S = {s_seconds:g} s < 60/X = {least_seconds:.2f} s: en una ráfaga de X = {x_per_minute:g}/min siempre hay al "
+        "menos un video en el sistema",
+        "S = {s_seconds:g} s < 60/X = {least_seconds:.2f} s: a burst with X = {x_per_minute:g}/min always has at least "
+        "one video in the system",
+    ),
     Impossibility.S_BEYOND_TEST: Text(
         "el tiempo de respuesta medio {s_seconds:g} s supera la prueba entera, 60·{count}/{x_per_minute:g} = "
         "{makespan_seconds:.1f} s (X·S/60 = {videos_present:.1f} > {count} videos en el sistema)",
@@ -273,6 +280,10 @@ ODDITIES: Mapping[Oddity, Text] = {
     Oddity.UNKNOWN_NUMBERS: Text(
         "{shown} {count:desconocido|desconocidos}: nada que comprobar", "{shown} unknown: nothing to check"
     ),
+    Oddity.ROUNDED_TO_ZERO: Text(
+        "{shown} = 0: no es una medida; publíquese con más cifras",
+        "{shown} = 0: not a measurement; print more digits",
+    ),
     Oddity.S_WITHOUT_WAIT: Text(
         "S = {s_seconds:g} s, cuando una ráfaga así da ~{usual_seconds:.0f} s: ¿es S sin la espera en cola?",
         "S = {s_seconds:g} s where such a burst gives ~{usual_seconds:.0f} s: is S without the wait in the queue?",
@@ -284,6 +295,12 @@ ODDITIES: Mapping[Oddity, Text] = {
     Oddity.GROWING_QUEUE: Text(
         "X·S/60 = {videos_present:.1f} videos en el sistema con c={concurrency}: la cola crecía, no es estable",
         "X·S/60 = {videos_present:.1f} videos in the system with c={concurrency}: the queue was growing, not steady",
+    ),
+    Oddity.S_BEYOND_WINDOW: Text(
+        "S = {s_seconds:g} s > 60·N/X = {makespan_seconds:.1f} s: solo es posible si X no cuenta los videos que "
+        "acabaron tras la ventana, y estos tardaron mucho más",
+        "S = {s_seconds:g} s > 60·N/X = {makespan_seconds:.1f} s: only possible if X leaves out the videos that ended "
+        "after the window, and those took much longer",
     ),
     Oddity.MISSING_WAIT: Text(
         "X = {x_per_minute:g} < {rate_per_minute:g}/min, S = {s_seconds:g} s: faltan ~{missing_wait_seconds:.0f} s de "
@@ -300,6 +317,28 @@ ODDITIES: Mapping[Oddity, Text] = {
     Oddity.SUPERLINEAR: Text(
         "{slots_factor:g}x slots dan {x_factor:.2f}x X: más que lineal, ¿calentamiento o caché?",
         "{slots_factor:g}x slots give {x_factor:.2f}x X: superlinear, warm-up or a cache?",
+    ),
+    Oddity.S_IS_THE_INTERVAL: Text(
+        "S = 60/X en todas las filas: es el intervalo entre dos finales, no el tiempo de ningún video",
+        "S = 60/X in every row: that is the interval between two ends, not the time of any video",
+    ),
+    Oddity.RATE_NOT_KEPT: Text(
+        "X = {x_per_minute:g}/min con una tasa de {rate_per_minute:g}/min, cuando la ráfaga con los mismos slots da "
+        "{burst_per_minute:g}/min",
+        "X = {x_per_minute:g}/min at a rate of {rate_per_minute:g}/min, where the burst on the same slots gives "
+        "{burst_per_minute:g}/min",
+    ),
+    Oddity.FASTER_THAN_BURST: Text(
+        "S = {s_seconds:g} s < 60/X = {least_seconds:.1f} s de la ráfaga ({burst_per_minute:g}/min): un video solo no "
+        "puede tardar menos",
+        "S = {s_seconds:g} s < 60/X = {least_seconds:.1f} s of the burst ({burst_per_minute:g}/min): a video alone "
+        "cannot take less",
+    ),
+    Oddity.LARGER_IS_FASTER: Text(
+        "{size}: X = {x_per_minute:g}/min, S = {s_seconds:g} s; {smaller_size}: X = {x_smaller_per_minute:g}/min, "
+        "S = {s_smaller_seconds:g} s: el archivo mayor no puede ser el más rápido",
+        "{size}: X = {x_per_minute:g}/min, S = {s_seconds:g} s; {smaller_size}: X = {x_smaller_per_minute:g}/min, "
+        "S = {s_smaller_seconds:g} s: the larger file should not be the faster one",
     ),
     Oddity.RATE_ABOVE_BURST: Text(
         "sostiene {x_per_minute:g}/min cuando la ráfaga con los mismos slots da {burst_per_minute:g}/min",
@@ -388,6 +427,7 @@ SENTENCES: Mapping[type[StrEnum], Mapping[Any, Text]] = {
     NoCapacity: NO_CAPACITY,
     NotComparable: NOT_COMPARABLE,
     FitRefusal: FIT_REFUSALS,
+    FitCaution: FIT_CAUTIONS,
     PeakRefusal: PEAK_REFUSALS,
     Problem: PROBLEMS,
     Impossibility: IMPOSSIBILITIES,
@@ -553,7 +593,7 @@ def _derived(reason: Reason) -> Mapping[str, object]:
         return {"shown": "; ".join(f"{name}: {', '.join(f'{n} {v}' for n, v in each)}" for name, each in pairs)}
     if reason.code is Problem.CHANGED_FLEET:
         return {"shown": ", ".join(values["names"])}
-    if reason.code is Oddity.UNKNOWN_NUMBERS:
+    if reason.code in {Oddity.UNKNOWN_NUMBERS, Oddity.ROUNDED_TO_ZERO}:
         return {"shown": ", ".join(values["columns"]), "count": len(values["columns"])}
     return {}
 

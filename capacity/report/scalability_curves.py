@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
 
 import numpy as np
@@ -11,17 +12,19 @@ import numpy as np
 from capacity.analysis.analysed_runs import AnalysedRuns
 from capacity.diagnosis.validity import Level
 from capacity.estimators.interval import Interval
+from capacity.estimators.pooled_error import pooled_error
+from capacity.estimators.scaling_bound import ScalingBound, scaling_bound
 from capacity.estimators.usl import Levels, UslFit, efficiency, fit_usl
 from capacity.report.messages import sentence
 from capacity.table.cells import TableCell
-from capacity.table.number_format import number, percent
+from capacity.table.number_format import interval_text, number, percent, significant
 from core.language import Language, Text
 from core.run import Mode
 
 
 @dataclass(frozen=True)
 class Point:
-    """The capacity of one cell.
+    """The capacity of one cell, and X_sat of each of its runs.
 
     With `between_runs` the interval includes differences between runs.
     """
@@ -29,6 +32,7 @@ class Point:
     slots: int
     capacity: float
     interval: Interval | None
+    capacities: tuple[float, ...]
     between_runs: bool = False
     is_valid: bool = True
     nodes: int = 1
@@ -36,28 +40,34 @@ class Point:
 
 @dataclass(frozen=True)
 class Curve:
-    """The points of one size in order of slots, and the law fitted to them.
-
-    There is no fit with fewer than two numbers of slots.
-    """
+    """The points of one size in order of slots, and the law fitted to them."""
 
     size_label: str
     points: tuple[Point, ...]
-    fit: UslFit | None
+    cores: int | None = None
+
+    @cached_property
+    def fit(self) -> UslFit:
+        """Return the law with the reasons not to use it."""
+        return fit_usl(self.levels, cores=self.cores)
 
     @property
     def levels(self) -> Levels:
-        """Return the points for the fit.
+        """Return the points for the fit, with standard errors if they were measured in several runs."""
+        return capacity_levels([(point.slots, point.capacities) for point in self.points])
 
-        The points have standard errors if every point has an interval.
-        """
-        widths = [point.interval.high - point.interval.low for point in self.points if point.interval is not None]
-        bounded = len(widths) == len(self.points) and all(np.isfinite(widths)) and min(widths, default=0) > 0
-        return Levels(
-            np.array([float(point.slots) for point in self.points]),
-            np.array([point.capacity for point in self.points]),
-            np.array(widths) / (2 * 1.96) if bounded else None,
-        )
+
+def capacity_levels(capacities: Sequence[tuple[int, Sequence[float]]]) -> Levels:
+    """Return one point per pair of slots and X_sat of its runs: their geometric mean, with its standard error.
+
+    Errors are the differences between runs, pooled over the levels. The interval of a single run is no such error,
+    because it lacks those differences.
+    """
+    logs = [np.log(each) for _, each in capacities]
+    n, x = np.array([float(slots) for slots, _ in capacities]), np.array([np.exp(each.mean()) for each in logs])
+    deviations = np.array([each.std(ddof=1) if each.size > 1 else 0.0 for each in logs])
+    pooled = pooled_error(x, deviations, np.array([float(each.size) for each in logs]))
+    return Levels(n, x) if pooled is None else Levels(n, x, pooled.se, pooled.dof)
 
 
 def curves(analysed: AnalysedRuns) -> list[Curve]:
@@ -75,37 +85,63 @@ def statements(curve: Curve, lang: Language) -> Iterator[str]:
     shown = ", ".join(f"c={point.slots} {percent(share, lang, 0)}" for point, share in pairs)
     if len(curve.points) > 1:
         yield Text(f"Eficiencia por slot: {shown}.", f"Efficiency per slot: {shown}.").to(lang)
-    yield _fit_statement(curve.fit, lang)
+    if curve.points:
+        yield _fit_statement(curve.fit, scaling_bound(curve.levels), lang)
+
+
+def bound_text(bound: ScalingBound, lang: Language) -> str:
+    """Return the bound of a system with a hard ceiling, and its knee."""
+    slope = f"X(n) ≤ {significant(bound.per_slot, lang)}·n"
+    if bound.ceiling is None or bound.knee is None:
+        return Text(
+            f"{slope}, sin techo hasta el mayor nivel medido", f"{slope}, no ceiling up to the largest level"
+        ).to(lang)
+    knee, ceiling = number(bound.knee, lang, 1), significant(bound.ceiling, lang)
+    return Text(f"{slope} hasta n = {knee}; después, {ceiling}", f"{slope} up to n = {knee}; then {ceiling}").to(lang)
 
 
 def _curve(label: str, cells: Sequence[TableCell]) -> Curve:
     points = tuple(_points(cells))
-    curve = Curve(label, points, None)
-    if len({point.slots for point in points}) < 2:
-        return curve
     cores = {run.cpu_count for cell in cells for run in cell.x_sat_runs}
-    return Curve(label, points, fit_usl(curve.levels, cores=cores.pop() if len(cores) == 1 else None))
+    return Curve(label, points, cores.pop() if len(cores) == 1 else None)
 
 
 def _points(cells: Iterable[TableCell]) -> Iterator[Point]:
     for cell in sorted(cells, key=lambda cell: cell.runs[0].slots):
         is_valid = cell.validity.level is Level.VALID
-        x_sat, nodes = cell.x_sat or 0.0, cell.key.nodes
-        yield Point(cell.runs[0].slots, x_sat, cell.x_sat_interval, cell.is_between_runs, is_valid, nodes)
+        capacities = tuple(run.x_sat_per_minute for run in cell.x_sat_runs if run.x_sat_per_minute)
+        yield Point(
+            cell.runs[0].slots,
+            cell.x_sat or 0.0,
+            cell.x_sat_interval,
+            capacities,
+            cell.is_between_runs,
+            is_valid,
+            cell.key.nodes,
+        )
 
 
-def _fit_statement(fit: UslFit | None, lang: Language) -> str:
-    if fit is None:
-        return Text(
-            "Sin ley de escalabilidad (USL): solo hay un número de slots.",
-            "No scalability law (USL): there is only one number of slots.",
-        ).to(lang)
+def _fit_statement(fit: UslFit, bound: ScalingBound, lang: Language) -> str:
     if fit.unusable is not None:
-        why = sentence(fit.unusable, lang)
-        return Text(f"Sin ley de escalabilidad (USL): {why}.", f"No scalability law (USL): {why}.").to(lang)
+        why, shown = sentence(fit.unusable, lang), bound_text(bound, lang)
+        text = Text(
+            f"Sin ley de escalabilidad (USL): {why}. Cota: {shown}.",
+            f"No scalability law (USL): {why}. Bound: {shown}.",
+        )
+        return text.to(lang)
     model = fit.model
-    peak = sentence(fit.peak_reason, lang) if fit.peak_reason else f"n = {number(model.peak, lang, 1)}"
+    caution = f" ({sentence(fit.caution, lang)})" if fit.caution else ""
+    peak = sentence(fit.peak_reason, lang) if fit.peak_reason else _peak_text(fit, lang)
     return Text(
-        f"USL: σ = {model.sigma:.4f}, κ = {model.kappa:.5f}, λ = {model.scale:.3f}; máximo: {peak}.",
-        f"USL: σ = {model.sigma:.4f}, κ = {model.kappa:.5f}, λ = {model.scale:.3f}; peak: {peak}.",
+        f"USL: σ = {model.sigma:.4f}, κ = {model.kappa:.5f}, λ = {model.scale:.3f}{caution}; máximo: {peak}.",
+        f"USL: σ = {model.sigma:.4f}, κ = {model.kappa:.5f}, λ = {model.scale:.3f}{caution}; peak: {peak}.",
     ).to(lang)
+
+
+def _peak_text(fit: UslFit, lang: Language) -> str:
+    model, intervals = fit.model, fit.intervals
+    if model.peak is None or intervals is None:
+        return number(None, lang)
+    n_range, x_range = interval_text(intervals.peak, lang, 1), interval_text(intervals.peak_throughput, lang)
+    x = number(model.throughput(model.peak), lang)
+    return f"n = {number(model.peak, lang, 1)} {n_range}, X = {x} {x_range} (90 %)"

@@ -11,6 +11,8 @@ from enum import StrEnum
 from capacity.estimators.interval import SECONDS_PER_MINUTE
 
 SQS_IN_FLIGHT = 120_000  # AWS quota of a standard queue
+DEAD_LETTER_CHECKS_PER_TIMEOUT = 4  # of each worker, in a visibility timeout
+REQUESTS_PER_DEAD_LETTER_CHECK = 3  # attributes of the queue, URL and attributes of the dead-letter queue
 S3_READS_PER_SECOND = 5_500  # AWS: GET per prefix
 S3_WRITES_PER_SECOND = 3_500  # AWS: PUT per prefix
 
@@ -34,7 +36,13 @@ class ScaleAssumptions:
     prometheus_series: int = 2_000_000
     row_writes_per_video: int = 5
     database_writes_per_second: int = 5_000
-    visibility_extension_seconds: float = 30.0
+    visibility_timeout_seconds: float = 60.0
+    long_poll_seconds: float = 5.0
+
+    @property
+    def visibility_extension_seconds(self) -> float:
+        """Return the mean time between two extensions: a third of the timeout, shortened by 0 to 10 % at random."""
+        return self.visibility_timeout_seconds / 3 * 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,3 +94,12 @@ def requests_per_video(service_seconds: float, assumptions: ScaleAssumptions) ->
     They are one send, one receive, one delete, and the visibility extensions.
     """
     return 3 + service_seconds // assumptions.visibility_extension_seconds
+
+
+def idle_requests_per_minute(assumptions: ScaleAssumptions) -> float:
+    """Return the most SQS requests per minute of one worker without videos: empty polls and dead-letter checks.
+
+    A poll waits for a message as long as it may. A worker whose slots are all busy does not poll, so it makes fewer.
+    """
+    checks = DEAD_LETTER_CHECKS_PER_TIMEOUT * SECONDS_PER_MINUTE / assumptions.visibility_timeout_seconds
+    return SECONDS_PER_MINUTE / assumptions.long_poll_seconds + REQUESTS_PER_DEAD_LETTER_CHECK * checks

@@ -1,30 +1,33 @@
-"""Workers for a demand, computed by a queueing formula and checked by simulation."""
+"""Workers for a demand, by simulation of its queue. A queueing formula is printed beside it as a check."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from capacity.estimators.interval import SECONDS_PER_MINUTE
+from capacity.estimators.interval import SECONDS_PER_MINUTE, Floats
 from capacity.estimators.queue_simulation import ggc, lognormal
 
 WAIT_QUANTILE = 0.95
 LIGHT_LOAD = 0.75
 LIGHT_LOAD_FACTOR = 1.3  # under LIGHT_LOAD the p95 formula is up to a third too short (docs/method.md#planning)
-SIMULATED_ARRIVALS = 20_000
+SIMULATED_ARRIVALS = 60_000
 SIMULATED_PER_SLOT = 20
+SIMULATED_BATCHES = 20_000  # fewer make the 95th percentile too uncertain
 SIMULATED_MOST = 400_000
 WARM_UP_SHARE = 0.2
-MOST_EXTRA_SLOTS = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Demand:
     """Demand: videos per minute, the queue wait that 95 % of them must not exceed, and the service time.
 
-    `service_seconds` is measured at the operating concurrency, not with one slot. `arrival_cv` is 1 for real users.
+    `service_seconds` is measured at the operating concurrency, not with one slot. `arrival_cv` is 1 for real users
+    (Poisson arrivals) and 0 for paced ones. Videos arrive in batches of `batch`, all of a batch at once, and
+    `arrival_cv` is then that of the batches.
     """
 
     per_minute: float
@@ -35,11 +38,17 @@ class Demand:
     arrival_cv: float = 1.0
     max_utilisation: float = 0.8
     spare_workers: int = 1
+    batch: int = 1
 
     @property
     def load(self) -> float:
         """Return the offered load in erlangs: rate × service time, the mean number of busy slots."""
         return self.per_minute / SECONDS_PER_MINUTE * self.service_seconds
+
+    @property
+    def arrival_dispersion(self) -> float:
+        """Return the variance of the arrivals in a long time over their mean: B cv² for batches of B videos."""
+        return self.batch * self.arrival_cv**2
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +112,7 @@ def forecast(demand: Demand, slots: int) -> QueueForecast:
     rho = load / slots
     if load >= slots:
         return QueueForecast(slots, rho, 1.0, math.inf, math.inf)
-    spread = (demand.arrival_cv**2 + demand.service_cv**2) / 2
+    spread = (demand.arrival_dispersion + demand.service_cv**2) / 2
     scale = spread * demand.service_seconds / (slots - load)
     tail = 1 - WAIT_QUANTILE
     p95 = scale * math.log(waiting / tail) if waiting > tail else 0.0
@@ -113,15 +122,10 @@ def forecast(demand: Demand, slots: int) -> QueueForecast:
 def make_plan(demand: Demand, seed: int = 0) -> WorkerPlan:
     """Return the plan with the fewest slots that keep utilisation and queue wait within their limits.
 
-    The slots are computed by formula and then checked by simulation.
+    The waits are those of a simulation, or of the formula where the system is too large to simulate.
     """
-    slots = _fewest_slots(demand)
+    slots = _fewest_slots(demand, seed)
     simulated = simulate(demand, slots, seed)
-    for _ in range(MOST_EXTRA_SLOTS):
-        if simulated is None or simulated.wait_p95_seconds <= demand.wait_p95_seconds:
-            break
-        slots += 1
-        simulated = simulate(demand, slots, seed)
     workers = math.ceil(slots / demand.slots_per_worker) + demand.spare_workers
     return WorkerPlan(
         demand=demand,
@@ -135,22 +139,36 @@ def make_plan(demand: Demand, seed: int = 0) -> WorkerPlan:
     )
 
 
-def simulate(demand: Demand, slots: int, seed: int = 0) -> SimulatedQueue | None:
+def simulate(
+    demand: Demand, slots: int, seed: int = 0, least_arrivals: int = SIMULATED_ARRIVALS
+) -> SimulatedQueue | None:
     """Return the queue waits of a simulated queue.
 
     Return None when a steady state would need too many arrivals.
     """
-    arrivals = max(SIMULATED_ARRIVALS, SIMULATED_PER_SLOT * slots)
+    arrivals = max(least_arrivals, _simulated_arrivals(demand, slots))
     if arrivals > SIMULATED_MOST or demand.load >= slots:
         return None
     rng = np.random.default_rng(seed)
-    gap = SECONDS_PER_MINUTE / demand.per_minute
-    shape = 1 / demand.arrival_cv**2 if demand.arrival_cv > 0 else math.inf
-    gaps = rng.gamma(shape, gap / shape, arrivals) if math.isfinite(shape) else np.full(arrivals, gap)
-    arrived = np.cumsum(gaps)
+    arrived = _arrival_times(demand, arrivals, rng)
     starts = ggc(arrived, lognormal(rng, demand.service_seconds, demand.service_cv, arrivals), slots)
     waits = (starts - arrived)[int(WARM_UP_SHARE * arrivals) :]
     return SimulatedQueue(arrivals, float(waits.mean()), float(np.quantile(waits, WAIT_QUANTILE)))
+
+
+def _simulated_arrivals(demand: Demand, slots: int) -> int:
+    in_batches = min(SIMULATED_BATCHES * demand.batch, SIMULATED_MOST) if demand.batch > 1 else 0
+    return max(SIMULATED_ARRIVALS, SIMULATED_PER_SLOT * slots, in_batches)
+
+
+def _arrival_times(demand: Demand, arrivals: int, rng: np.random.Generator) -> Floats:
+    """Return the arrival times in seconds: batches with gamma-distributed gaps, or at even intervals for a CV of 0."""
+    batches = math.ceil(arrivals / demand.batch)
+    gap = SECONDS_PER_MINUTE * demand.batch / demand.per_minute
+    shape = 1 / demand.arrival_cv**2 if demand.arrival_cv > 0 else math.inf
+    gaps = rng.gamma(shape, gap / shape, batches) if math.isfinite(shape) else np.full(batches, gap)
+    times: Floats = np.repeat(np.cumsum(gaps), demand.batch)[:arrivals]
+    return times
 
 
 def worker_capacity(demand: Demand) -> float:
@@ -183,22 +201,27 @@ def drain_minutes(backlog: float, capacity_per_minute: float, arriving_per_minut
     return backlog / spare if spare > 0 else math.inf
 
 
-def _fewest_slots(demand: Demand) -> int:
-    """Return the smallest number of slots that suffices by the formula.
+def _fewest_slots(demand: Demand, seed: int) -> int:
+    """Return the smallest number of slots that suffices, by simulation if that is possible.
 
     The search doubles the number, then bisects. That finds the smallest, because the queue wait falls with more slots.
     """
-    low = max(1, math.ceil(demand.load / demand.max_utilisation - 1e-9))
-    if _suffices(demand, low):
+    least = max(1, math.ceil(demand.load / demand.max_utilisation - 1e-9))
+
+    def suffices(slots: int) -> bool:
+        simulated = simulate(demand, slots, seed)
+        return (simulated or forecast(demand, slots)).wait_p95_seconds <= demand.wait_p95_seconds
+
+    return _smallest(least, suffices)
+
+
+def _smallest(low: int, suffices: Callable[[int], bool]) -> int:
+    if suffices(low):
         return low
     high = 2 * low
-    while not _suffices(demand, high):
-        high *= 2
+    while not suffices(high):
+        low, high = high, 2 * high
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if _suffices(demand, middle) else (middle, high)
+        low, high = (low, middle) if suffices(middle) else (middle, high)
     return high
-
-
-def _suffices(demand: Demand, slots: int) -> bool:
-    return forecast(demand, slots).wait_p95_seconds <= demand.wait_p95_seconds

@@ -12,12 +12,12 @@ def printed(text):
     return None if text is None else Printed.parse(text)
 
 
-def burst(concurrency, x, s, *, count=100, p50=None, size="50MB"):
-    return PublishedRow(size, concurrency, Mode.BURST, count, printed(x), printed(s), printed(p50))
+def burst(concurrency, x, s, *, count=100, p50=None, size="50MB", **more):
+    return PublishedRow(size, concurrency, Mode.BURST, count, printed(x), printed(s), printed(p50), **more)
 
 
-def sustained(concurrency, x, s, *, rate=10.0, count=50, size="50MB"):
-    return PublishedRow(size, concurrency, Mode.SUSTAINED, count, printed(x), printed(s), rate=rate)
+def sustained(concurrency, x, s, *, rate=10.0, count=50, size="50MB", **more):
+    return PublishedRow(size, concurrency, Mode.SUSTAINED, count, printed(x), printed(s), rate=rate, **more)
 
 
 def only(row):
@@ -49,7 +49,8 @@ def test_rows_of_ordinary_runs_are_ok(row):
     ("row", "arithmetic"),
     [
         (burst(4, "8.00", "751"), "exceeds the whole test, 60·100/8 = 750.0 s (X·S/60 = 100.1 > 100"),
-        (sustained(4, "9.8", "400"), "exceeds the whole test"),
+        (sustained(4, "10.0", "400"), "exceeds the whole test"),
+        (burst(4, "8.00", "7.4"), "S = 7.4 s < 60/X = 7.50 s: a burst with X = 8/min always has at least one"),
         (sustained(4, "10.0", "160.0"), "X·S/60 = 26.7 > 25.5: sent at 10/min"),
         (sustained(4, "12.1", "6"), "X = 12.1 > 10.31/min: more videos leave than enter at 10/min"),
         (burst(2, "4.0", "765", p50="1600"), "p50 = 1600 s > 2·S = 1530 s"),
@@ -78,6 +79,28 @@ def test_rounding_never_makes_a_row_impossible(row):
     assert only(row).verdict is not Plausibility.IMPOSSIBLE
 
 
+def test_a_sustained_row_whose_x_leaves_out_a_late_video_is_not_impossible():
+    # 11 of 12 videos took 5 s, the last one 600 s: it ended after the window of 72 s in which X is counted
+    audited = only(sustained(4, "9.17", "54.6", count=12))
+    assert audited.verdict is Plausibility.OK
+    late = only(sustained(4, "9.17", "84.6", count=12))
+    assert late.verdict is Plausibility.SUSPICIOUS
+    assert "only possible if X leaves out the videos that ended after the window" in sentence(late.reasons[0], "en")
+
+
+def test_the_mean_of_runs_may_break_an_identity_of_one_run():
+    # runs of one video: X = 1, S = 60 and X = 3, S = 20
+    assert only(burst(1, "2.0", "40.0", count=1)).verdict is Plausibility.IMPOSSIBLE
+    assert only(burst(1, "2.0", "40.0", count=1, runs=2)).verdict is Plausibility.SUSPICIOUS
+    assert only(burst(1, "2.0", "20.0", count=1, runs=2)).verdict is Plausibility.IMPOSSIBLE
+
+
+def test_rows_without_a_count_are_checked_as_far_as_possible():
+    assert only(burst(4, "8.00", "751", count=None)).verdict is Plausibility.OK
+    assert only(burst(4, "8.00", "7.4", count=None)).verdict is Plausibility.IMPOSSIBLE
+    assert only(sustained(4, "5.0", "7.4", count=None)).verdict is Plausibility.OK
+
+
 def test_a_sustained_row_without_a_rate_is_not_compared_with_one():
     assert only(sustained(4, "12.1", "6", rate=None)).verdict is Plausibility.OK
 
@@ -90,6 +113,7 @@ def test_a_sustained_row_without_a_rate_is_not_compared_with_one():
         (sustained(2, "9.8", "60"), "the queue was growing, not steady"),
         (sustained(1, "5.0", "12"), "~150 s of waiting are missing"),
         (burst(2, "4.0", None), "S unknown: nothing to check"),
+        (sustained(2, "0", "0"), "X, S = 0: not a measurement"),
     ],
 )
 def test_unusual_rows_are_suspicious(row, why):
@@ -152,3 +176,43 @@ def test_reasons_are_codes_with_numbers():
     )
     assert only(burst(2, "4.0", None)).reasons[0].values == {"columns": ["S"]}
     assert only(burst(2, "4.0", "30")).reasons[0].code is Oddity.S_WITHOUT_WAIT
+
+
+def oddity_codes(rows):
+    return [[reason.code for reason in audited.reasons] for audited in audit_table(rows)]
+
+
+def test_the_slots_of_all_workers_count():
+    # two workers of two slots: four videos in parallel, so S of a burst is 60 N / X (N + 4) / 2N
+    assert oddity_codes([burst(2, "4.0", "105", count=10, workers=2)]) == [[]]
+    assert oddity_codes([sustained(2, "9.8", "40", workers=2), sustained(2, "9.8", "40")]) == [
+        [],
+        [Oddity.GROWING_QUEUE],
+    ]
+    assert oddity_codes([burst(2, "2.0", "1515"), burst(2, "4.0", "765", workers=2)]) == [[], []]
+
+
+@pytest.mark.parametrize(("x", "s"), [("8.0", "390"), ("4.0", "500")])
+def test_a_larger_file_that_is_faster_is_suspicious(x, s):
+    codes = oddity_codes([burst(4, x, s, size="100 MB"), burst(4, "4.0", "780")])
+    assert codes[0][-1] is Oddity.LARGER_IS_FASTER
+    assert codes[1] == []
+
+
+def test_sizes_are_compared_at_the_same_slots_and_count():
+    rows = [burst(4, "4.0", "780"), burst(8, "6.0", "540", size="100MB"), burst(4, "3.8", "82.9", size="1GB", count=10)]
+    assert oddity_codes(rows) == [[], [], []]
+
+
+def test_a_sustained_row_that_contradicts_its_burst_is_suspicious():
+    base = burst(4, "20.0", "156")
+    assert oddity_codes([base, sustained(4, "6.0", "250")])[1] == [Oddity.RATE_NOT_KEPT]
+    assert oddity_codes([base, sustained(4, "10.0", "1.5")])[1] == [Oddity.FASTER_THAN_BURST]
+    assert oddity_codes([base, sustained(4, "10.0", "9.5"), sustained(4, "9.4", "12.0", count=16)]) == [[], [], []]
+
+
+def test_s_of_60_over_x_in_every_row_is_no_time_of_a_video():
+    rows = [burst(1, "8.00", "7.5"), burst(2, "14.2", "4.2"), sustained(2, "10.0", "6.0")]
+    assert all(codes[-1] is Oddity.S_IS_THE_INTERVAL for codes in oddity_codes(rows))
+    assert Oddity.S_IS_THE_INTERVAL not in oddity_codes([*rows, burst(4, "20.0", "156")])[0]
+    assert oddity_codes([burst(1, "8.00", "7.5", count=1), burst(1, "14.2", "4.2", count=1, size="5MB")]) == [[], []]

@@ -11,7 +11,6 @@ from core.errors import EnvironmentFault, UsageError
 from tests.capacity.result_rows import row
 
 SPECSDM91 = "n,x\n1,64.9\n18,995.9\n36,1652.4\n72,1853.2\n108,1828.9\n144,1775.0\n216,1702.2\n"
-TABLE = "size,concurrency,mode,count,x_per_min,s_mean_s,rate\n"
 
 
 @pytest.fixture
@@ -33,11 +32,10 @@ def test_usl_gives_the_published_coefficients_as_json(write):
     assert (result["sigma"], result["kappa"], result["lambda"]) == pytest.approx((0.02773, 1.044e-4, 90.0), rel=1e-3)
     assert (result["n_peak"], result["limit"]) == pytest.approx((96.51956, 3245.589), rel=1e-6)
     assert result["x_peak"] == pytest.approx(1884, rel=1e-3)
-    assert (result["schema"], result["refused"]["code"], result["refused"]["n"]) == (1, "poor_fit", 1.0)
-    assert result["refused"]["residual_ratio"] == pytest.approx(0.387, abs=1e-3)
-    assert result["refused"]["text"] == (
-        "residual of 38.7 % at n = 1: the USL does not describe these data; use the bound"
-    )
+    assert result["intervals"]["x_peak"][0] < result["x_peak"] < result["intervals"]["x_peak"][1]
+    assert (result["schema"], result["refused"], result["caution"]["code"]) == (1, None, "loose_fit")
+    assert result["caution"]["residual_ratio"] == pytest.approx(0.387, abs=1e-3)
+    assert result["caution"]["text"] == "residual of 38.7 % at n = 1: the USL describes these data only roughly"
 
 
 def test_usl_gives_null_where_there_is_no_peak(write):
@@ -47,30 +45,51 @@ def test_usl_gives_null_where_there_is_no_peak(write):
 
 
 def test_usl_reads_any_order_comments_and_columns(write):
-    text = "\ufeffx, se ,N\n# warm-up dropped\n5.4,0.03,4\n\n2,0.01,1\n3.6,0.02,2\n"
+    text = "\ufeffx, se ,N\n# warm-up dropped\n6.299213,0.03,4\n\n2,0.01,1\n8.376963,0.04,8\n3.738318,0.02,2\n"
     result = json.loads(run(usl, write(text), "--json").output)
-    assert result["sigma"] == pytest.approx(0.0617284, abs=1e-6)
-    assert result["intervals"]["sigma"][0] < 0.0617 < result["intervals"]["sigma"][1]
+    assert result["sigma"] == pytest.approx(0.05, abs=1e-6)
+    assert result["intervals"]["sigma"][0] < 0.05 < result["intervals"]["sigma"][1]
 
 
-def test_usl_explains_a_refused_fit_in_spanish(write):
-    output = run(usl, write("n,x\n1,2\n2,3.9\n4,6.2\n")).output
-    assert "NO USAR: por los 3 puntos pasaría sigma = -0.0455" in output
-    assert "máximo " not in output
+def test_usl_pools_the_errors_of_a_few_runs(write):
+    known = "n,x,se\n1,2,0.02\n2,3.738318,0.04\n4,6.299213,0.06\n8,8.376963,0.08\n"
+    of_three = known.replace("se\n", "se,runs\n").replace("2\n", "2,3\n").replace("4\n", "4,3\n")
+    of_three = of_three.replace("6\n", "6,3\n").replace("8\n", "8,3\n")
+    exact, pooled = (json.loads(run(usl, write(text), "--json").output) for text in (known, of_three))
+    assert pooled["sigma"] == pytest.approx(0.05, abs=1e-6)
+    assert pooled["intervals"]["sigma"] != exact["intervals"]["sigma"]
+    with pytest.raises(UsageError, match="runs must be a whole number"):
+        run(usl, write(of_three.replace(",3\n", ",2.5\n")))
+
+
+def test_usl_with_three_levels_prints_the_points_and_the_bound(write):
+    result = run(usl, write("n,x\n1,2\n2,3.9\n4,4.0\n"))
+    assert "sin ley: niveles de concurrencia: 3; hacen falta 4" in result.output
+    assert "X(n) ≤ 2·n hasta n = 2.0; después, 4" in result.output
+    assert "X(1) = 2 · X(2) = 3.9 · X(4) = 4" in result.output
+    assert not any(symbol in result.output.split("\n", 1)[1] for symbol in ("σ", "κ", "λ", "máximo "))
+    values = json.loads(run(usl, write("n,x\n1,2\n2,3.9\n4,4.0\n"), "--json").output)
+    assert (values["sigma"], values["kappa"], values["lambda"], values["intervals"]) == (None, None, None, None)
+    assert values["bound"] == {"per_slot": 2.0, "ceiling": 4.0, "knee": 2.0}
 
 
 def test_usl_prints_a_peak_with_its_neighbours(write):
     output = run(usl, write("n,x\n1,2\n2,3.738318\n4,6.299213\n8,8.376963\n"), "--lang", "en").output
-    assert "peak              n = 9 (9.747) · X(9) = 8.491 · X(10) = 8.511" in output
+    assert "n = 9 (9.747)  90 % [9.747, 9.747] · X(9) = 8.491 · X(10) = 8.511" in output
+    assert "8.513  90 % [8.513, 8.513]" in output
 
 
 @pytest.mark.parametrize(
     "text",
-    ["n;x\n1;2,0\n2;3,6\n4;5,4\n", "n\tx\n1\t2.0\n2\t3.6\n4\t5.4\n", "\ufeffn,x\r\n1,2.0\r\n2,3.6\r\n4,5.4\r\n"],
+    [
+        "n;x\n1;2,0\n2;3,738318\n4;6,299213\n8;8,376963\n",
+        "n\tx\n1\t2.0\n2\t3.738318\n4\t6.299213\n8\t8.376963\n",
+        "\ufeffn,x\r\n1,2.0\r\n2,3.738318\r\n4,6.299213\r\n8,8.376963\r\n",
+    ],
 )
 def test_a_spreadsheets_semicolons_tabs_and_line_ends_are_read(write, text):
     result = json.loads(run(usl, write(text), "--json").output)
-    assert (result["sigma"], result["kappa"]) == pytest.approx((0.0617284, 0.0246914), abs=1e-6)
+    assert (result["sigma"], result["kappa"]) == pytest.approx((0.05, 0.01), abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -124,50 +143,20 @@ def test_usl_fits_the_capacity_of_recorded_runs(monkeypatch):
     assert (result["sigma"], result["kappa"]) == pytest.approx((0.05, 0.01), rel=1e-4)
 
 
+def test_usl_takes_the_errors_from_runs_of_the_same_slots():
+    capacities = {1: (2.0, 2.04), 2: (3.7, 3.78), 4: (6.3,), 8: (8.4, 8.36)}
+    rows = [with_capacity(f"{slots}-{x}", slots, x) for slots, each in capacities.items() for x in each]
+    levels = usl_module.levels_of_runs(rows).levels
+    assert levels.n.tolist() == [1, 2, 4, 8]
+    assert levels.x[0] == pytest.approx((2.0 * 2.04) ** 0.5)
+    assert levels.se_dof == 3
+    assert levels.se[2] / levels.x[2] == pytest.approx(2**0.5 * levels.se[0] / levels.x[0])  # one run, not two
+
+
 def test_runs_without_a_capacity_cannot_be_fitted(monkeypatch):
     monkeypatch.setattr(usl_module, "load_rows", lambda run_ids: [with_capacity("a", 1, None)])
     with pytest.raises(UsageError, match="none of the runs has an X_sat"):
         run(usl, "--runs", "a")
-
-
-def test_audit_prints_a_line_for_each_row_and_fails_on_an_impossible_one(write):
-    result = run(audit, write(TABLE + "50MB,4,burst,100,8.00,390,\n50MB,4,Burst,100,8.00,751,\n"))
-    assert result.exit_code == 1
-    assert result.output == (
-        "50MB c=4 burst n=100: correcta\n"
-        "50MB c=4 burst n=100: imposible (el tiempo de respuesta medio 751 s supera la prueba entera, "
-        "60·100/8 = 750.0 s (X·S/60 = 100.1 > 100 videos en el sistema))\n"
-    )
-
-
-def test_audit_as_json(write):
-    result = run(audit, write(TABLE + "50MB,4,sustained,50,9.8,20,10\n50MB,4,burst,100,,,\n"), "--json", "--lang", "en")
-    assert result.exit_code == 0
-    unknown = {"code": "unknown_numbers", "columns": ["X", "S"], "text": "X, S unknown: nothing to check"}
-    assert json.loads(result.output) == {
-        "schema": 1,
-        "rows": [
-            {"verdict": "ok", "reasons": []},
-            {"verdict": "suspicious", "reasons": [unknown]},
-        ],
-    }
-
-
-@pytest.mark.parametrize(
-    ("row", "message"),
-    [
-        ("50MB,0,burst,100,8,390,", "line 2 (0); concurrency must be a whole number over 0"),
-        ("50MB,4,bursty,100,8,390,", "line 2 (bursty); mode must be burst or sustained"),
-        ("50MB,4,burst,1.5,8,390,", "line 2 (1.5); count must be a whole number over 0"),
-        ("50MB,4,burst,100,8,x,", "line 2 (x); s_mean_s must be a number"),
-        (",4,burst,100,8,3,", "line 2 (); size must be"),
-        ("50MB,4,sustained,100,8,3,0", "line 2 (0); rate must be a number over 0"),
-    ],
-)
-def test_the_error_for_an_invalid_table_names_the_line(write, row, message):
-    with pytest.raises(UsageError) as caught:
-        run(audit, write(TABLE + row + "\n"))
-    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("command", [usl, audit])

@@ -50,3 +50,10 @@ def test_every_conclusion_of_the_committed_document_has_the_form_of_a_template_s
 
 def test_the_committed_document_has_one_word_for_a_run():
     assert "corrida" not in DOCUMENT.read_text("utf-8").lower()
+
+
+def test_the_committed_document_has_no_law_of_fewer_than_four_levels():
+    """Only three numbers of slots were measured."""
+    text = DOCUMENT.read_text("utf-8")
+    assert "hacen falta 4. Cota: X(n) ≤" in text
+    assert "σ =" not in text

@@ -1,12 +1,19 @@
 import json
 import math
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
 
 from capacity.commands import plan as plan_module
 from capacity.commands.plan import plan
-from capacity.sizing.scale_limits import ScaleAssumptions, SharedPart, requests_per_video, scale_limits
+from capacity.sizing.scale_limits import (
+    ScaleAssumptions,
+    SharedPart,
+    idle_requests_per_minute,
+    requests_per_video,
+    scale_limits,
+)
 from capacity.sizing.workers import (
     Demand,
     cost_per_thousand,
@@ -75,6 +82,39 @@ def test_the_example_needs_seven_slots():
     assert sized.simulated.wait_p95_seconds <= 20
 
 
+def test_the_simulation_is_the_answer():
+    """At seven slots the formula alone gives 19.9 s at p95, and 15.3 s without its correction at light load."""
+    for wait in (5, 17, 45):
+        sized = make_plan(replace(EXAMPLE, wait_p95_seconds=wait))
+        assert sized.simulated.wait_p95_seconds <= wait
+        fewer = simulate(EXAMPLE, sized.slots - 1)
+        assert fewer is None or fewer.wait_p95_seconds > wait or sized.slots - 1 < EXAMPLE.load / 0.8
+
+
+@pytest.mark.parametrize("slots", [6, 7])
+def test_paced_arrivals_wait_less_and_batches_more(slots):
+    paced, poisson, batches = (
+        simulate(replace(EXAMPLE, **arrivals), slots).wait_p95_seconds
+        for arrivals in ({"arrival_cv": 0.0}, {}, {"batch": 10})
+    )
+    assert paced < 0.3 * poisson
+    assert batches > 2 * poisson
+
+
+def test_the_wait_of_paced_batches_is_exact():
+    """Ten videos at once per minute on five slots of 6 s: five start at once, five after 6 s."""
+    demand = Demand(10, 60, 6, 0.0, 5, arrival_cv=0.0, batch=10)
+    simulated = simulate(demand, 5)
+    assert (simulated.wait_mean_seconds, simulated.wait_p95_seconds) == pytest.approx((3.0, 6.0), abs=1e-6)
+
+
+def test_batches_need_more_slots_than_single_arrivals():
+    single, batches = make_plan(EXAMPLE), make_plan(replace(EXAMPLE, batch=10))
+    assert batches.slots > single.slots + 2
+    assert batches.simulated.wait_p95_seconds <= 20
+    assert simulate(replace(EXAMPLE, batch=10), single.slots).wait_p95_seconds > 40
+
+
 def test_an_overload_has_an_infinite_wait():
     assert forecast(EXAMPLE, 5).wait_p95_seconds == math.inf
     assert simulate(EXAMPLE, 5) is None
@@ -117,7 +157,15 @@ def test_long_videos_at_internet_scale_exceed_the_messages_in_flight():
 
 def test_a_long_video_extends_its_message():
     assert requests_per_video(10, ScaleAssumptions()) == 3
-    assert requests_per_video(95, ScaleAssumptions()) == 6
+    assert requests_per_video(18.9, ScaleAssumptions()) == 3
+    assert requests_per_video(95, ScaleAssumptions()) == 8  # one extension per 19 s
+    assert requests_per_video(95, ScaleAssumptions(visibility_timeout_seconds=300)) == 4
+
+
+def test_an_idle_worker_makes_120_requests_in_five_minutes_half_of_them_dead_letter_checks():
+    assert 5 * idle_requests_per_minute(ScaleAssumptions()) == 120
+    assert 5 * idle_requests_per_minute(ScaleAssumptions(long_poll_seconds=10)) == 90
+    assert 5 * idle_requests_per_minute(ScaleAssumptions(visibility_timeout_seconds=120)) == 90
 
 
 def run(*arguments):
@@ -128,7 +176,26 @@ def test_plan_prints_the_workers_in_spanish():
     output = run("--demand", "10/min", "--wait-p95", "20s", "--service", "30s", "--price-per-hour", "0.17").output
     assert "workers                 3 (concurrencia 4, 1 de reserva)" in output
     assert "slots necesarios        7" in output
+    assert "llegadas                al azar (Poisson)" in output
+    assert "sin SQS, S3, almacenamiento, tráfico, base de datos ni monitorización" in output
     assert "Qué se rompe primero" in output
+
+
+def test_the_requests_of_idle_workers_are_in_the_plan():
+    result = json.loads(run("--demand", "10/h", "--service", "30s", "--price-per-hour", "1", "--json").output)
+    assert result["workers"] == 2
+    assert result["sqs_requests_per_month_of_videos"] == 4 * 7200
+    assert result["sqs_requests_per_month_idle"] == 2 * 24 * 43_200  # 2.07 million
+    assert result["sqs_requests_per_month"] == 28_800 + 2_073_600
+    assert result["s3_requests_per_month"] == 14_400
+    assert result["cost_includes"] == ["workers", "spare_workers"]
+    assert {"sqs_requests", "s3_requests", "traffic"} <= set(result["cost_excludes"])
+
+
+def test_a_plan_for_batches_says_so():
+    output = run("--demand", "10/min", "--service", "30s", "--batch", "10", "--lang", "en").output
+    assert "in batches of 10, random (Poisson)" in output
+    assert "check, by formula" not in output
 
 
 def test_plan_as_json_at_internet_scale():
