@@ -7,7 +7,7 @@
 # By default make expands a value given on its command line, so that SIZE='$(shell rm -rf x)' would run. The `eval`
 # replaces each given option by its unexpanded text: $(value SIZE) is that text, and `override` beats the command line.
 # Only given options are exported, because an empty option differs from one that is not set.
-OPTIONS := SIZES MODES REPEATS LEVELS ADAPTIVE ARRIVALS SIZE COUNT CONCURRENCY RATE FILE USER_ID PROFILE RUN_ID WARMUP STACK WORKERS YES ARGS
+OPTIONS := SIZES MODES REPEATS LEVELS ADAPTIVE ARRIVALS SIZE COUNT CONCURRENCY RATE SHAPE SEED TRACE FILE USER_ID PROFILE RUN_ID WARMUP STACK WORKERS YES ARGS
 GIVEN := $(foreach o,$(OPTIONS),$(if $(filter-out undefined,$(origin $(o))),$(o)))
 $(foreach o,$(GIVEN),$(eval override $(o) := $$(value $(o))))
 export $(GIVEN)
@@ -40,6 +40,8 @@ help: ## Show all verbs
 #: SIZE, COUNT = size (50MB) and number (8) of the videos
 #: CONCURRENCY = slots of the worker (2)
 #: RATE = videos per minute of a sustained run (10)
+#: SHAPE, SEED = poisson (seed 1), ramp:5-30, steps:5,10,20 or spike:5-60 per minute
+#: TRACE = send at the times of this CSV
 #: FILE, USER_ID = your own input file; user id stored with the videos
 #: PROFILE = encoding: full or showcase
 #: RUN_ID, WARMUP = id of the run (generated); 1 sends unmeasured videos first
@@ -59,7 +61,7 @@ run-burst: setup ## Measure a burst: SIZE=50MB COUNT=8 CONCURRENCY=2 [FILE= PROF
 	@MODE=burst $(RUN) injector --check && $(LOCAL) up && $(RUN) capacity wait --queue
 	@MODE=burst $(RUN) injector --monitor && $(RUN) capacity wait && $(RUN) capacity report
 
-run-sustained: setup ## Measure a fixed rate: SIZE=100MB COUNT=50 RATE=10 CONCURRENCY=2
+run-sustained: setup ## Measure a fixed rate: SIZE=100MB COUNT=50 RATE=10 CONCURRENCY=2 [SHAPE= TRACE=]
 	@MODE=sustained $(RUN) injector --check && $(LOCAL) up && $(RUN) capacity wait --queue
 	@MODE=sustained $(RUN) injector --monitor && $(RUN) capacity wait && $(RUN) capacity report
 

@@ -50,7 +50,8 @@ from core.settings import Settings
 from core.size import parse_size
 from core.storage import Storage, open_storage
 from injector.input_video import MediaFile, make_video
-from injector.senders import NewVideo, VideoSender
+from injector.parallel_sender import send_videos
+from injector.senders import NewVideo, Sender, VideoSender
 from provision.queue import ensure_queue
 from testing.emulator import KEYS
 from testing.polling import seconds_until
@@ -221,7 +222,7 @@ class Pipeline:
         used = cpu_seconds(self.worker)
         stored = self.storage.upload(source.path, f"uploads/{source.sha256[:16]}.mp4")
         fields = (stored.key, stored.size_bytes, stored.sha256, "full", None, None)
-        self.sender.record_and_send([NewVideo(run_id, k, *fields) for k in range(count)])
+        send_videos(self.sender, [NewVideo(run_id, k, *fields) for k in range(count)])
         seconds_until(lambda: self._done(run_id) == count, "the videos are done", seconds=600, every=0.2)
         with self.sessions() as session:
             window = select(func.max(VideoRow.updated_at) - func.min(VideoRow.uploaded_at))
@@ -265,7 +266,10 @@ def pipeline(settings: Settings, environment: dict[str, str], folder: Path) -> I
     with running(python("worker"), environment, folder / "worker.log") as main, read_each_second(port):
         seconds_until(lambda: read_metrics(port), "the worker serves its metrics")
         yield Pipeline(
-            sessions, VideoSender(make_celery(settings, url), client, url, sessions), open_storage(settings), main
+            sessions,
+            VideoSender(make_celery(settings, url), Sender(client, url), sessions),
+            open_storage(settings),
+            main,
         )
 
 

@@ -1,17 +1,23 @@
-"""Compare sending ten tasks per SQS call with a loop of `apply_async`.
+"""Compare sending several batches of ten tasks at once with a loop of `apply_async`.
 
-Both sides send the same Celery messages to the same queue of one emulator, interleaved. Only the batched side writes
-rows in SQLite, as the injector does. The output is tasks per second of each repetition, and the ratio.
+Both sides send the same Celery messages to the same queue of one emulator, interleaved, behind a proxy that delays each
+call by the latency of a real service. Only the batched side writes rows in SQLite, as the injector does. The output is
+tasks per second of each repetition, and the ratio.
 
-    PYTHONPATH=. .venv/bin/python benchmarks/publish.py [--tasks 500] [--repeats 5]
+    PYTHONPATH=. .venv/bin/python benchmarks/publish.py [--tasks 2000] [--loop 200] [--repeats 5] [--delay 0.015]
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import subprocess
+import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 from celery import Celery
 
@@ -21,7 +27,8 @@ from core.broker import make_celery
 from core.database import Sessions, open_engine, open_sessions, upgrade_schema
 from core.settings import Settings
 from core.video import TASK_NAME, Payload
-from injector.senders import NewVideo, VideoSender
+from injector.parallel_sender import send_videos
+from injector.senders import NewVideo, Sender, VideoSender
 from provision.queue import ensure_queue
 from testing.emulator import KEYS
 from testing.rows import run_row
@@ -30,20 +37,42 @@ from testing.rows import run_row
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tasks", type=int, default=500)
+    parser.add_argument("--tasks", type=int, default=2000, help="tasks of one repetition in batches")
+    parser.add_argument("--loop", type=int, default=200, help="tasks of one repetition of apply_async")
+    parser.add_argument("--delay", type=float, default=0.015, help="seconds that the proxy delays each call")
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
-    with emulator() as endpoint, tempfile.TemporaryDirectory() as folder:
+    with (
+        emulator() as emulator_url,
+        delayed(emulator_url, arguments.delay) as endpoint,
+        tempfile.TemporaryDirectory() as folder,
+    ):
         os.environ.update(KEYS, AWS_ENDPOINT_URL_SQS=endpoint)
         settings = Settings.from_env({"AWS_ENDPOINT_URL": endpoint, "AFORO_DATABASE_URL": f"sqlite:///{folder}/a.db"})
         client = aws.client(settings, "sqs")
         app = make_celery(settings, ensure_queue(client, settings.queue))
-        sender = VideoSender(app, client, sqs_queue.find_queue(client, settings.queue.name), database(settings))
+        url = sqs_queue.find_queue(client, settings.queue.name)
+        sender = VideoSender(app, Sender(client, url), database(settings))
         rates: dict[str, list[float]] = {"apply_async": [], "batched": []}
         for repeat in range(arguments.repeats):
-            rates["apply_async"].append(arguments.tasks / timed_loop(app, arguments.tasks))
+            rates["apply_async"].append(arguments.loop / timed_loop(app, arguments.loop))
             rates["batched"].append(arguments.tasks / timed_batches(sender, arguments.tasks, repeat))
-        show(rates, arguments.tasks)
+        show(rates, arguments.delay)
+
+
+@contextmanager
+def delayed(upstream: str, seconds: float) -> Iterator[str]:
+    """Run a proxy to `upstream` in a process of its own, so that it takes no time from the senders. Yield its URL."""
+    address = urlsplit(upstream)
+    code = "import sys,time;from testing.tcp_proxy import TcpProxy\nwith TcpProxy(sys.argv[1],int(sys.argv[2]),"
+    code += "float(sys.argv[3])) as proxy:\n print(proxy.port,flush=True);sys.stdin.read()"
+    command = [sys.executable, "-c", code, address.hostname or "", str(address.port), str(seconds)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as proxy:
+        try:
+            assert proxy.stdout is not None
+            yield f"http://127.0.0.1:{int(proxy.stdout.readline())}"
+        finally:
+            proxy.terminate()
 
 
 def timed_loop(app: Celery, tasks: int) -> float:
@@ -58,7 +87,7 @@ def timed_batches(sender: VideoSender, tasks: int, repeat: int) -> float:
     """Return the seconds that recording and sending `tasks` videos takes."""
     videos = [NewVideo("run", repeat * tasks + k, "uploads/a.mp4", 1, "", "full", None, None) for k in range(tasks)]
     started = time.perf_counter()
-    sender.record_and_send(videos)
+    send_videos(sender, videos)
     return time.perf_counter() - started
 
 
@@ -72,11 +101,11 @@ def database(settings: Settings) -> Sessions:
     return sessions
 
 
-def show(rates: dict[str, list[float]], tasks: int) -> None:
+def show(rates: dict[str, list[float]], delay_seconds: float) -> None:
     """Print every repetition, the medians and their ratio."""
-    print(machine())
+    print(f"{machine()}, load {os.getloadavg()[0]:.1f}, {delay_seconds * 1000:g} ms per call")
     for name, values in rates.items():
-        print(f"{name:>12}: {spread(values, '.0f')} tasks/s of {tasks}")
+        print(f"{name:>12}: {spread(values, '.0f')} tasks/s")
     print(f"ratio batched / apply_async: {paired_ratio(rates['batched'], rates['apply_async'])}")
 
 

@@ -31,6 +31,15 @@ CLAIMS = (
     (1.25, 120, 0.3, Stability.UNSTABLE, 0.99, False),
     (0.95, 12, 0.3, Stability.UNSTABLE, 0.05, True),
 )
+#: the same for Poisson arrivals
+POISSON_CLAIMS = (
+    (0.80, 120, 0.3, Stability.STABLE, 0.95, False),
+    (0.90, 120, 0.3, Stability.UNSTABLE, 0.02, True),
+    (0.95, 120, 0.3, Stability.UNSTABLE, 0.25, True),
+    (0.95, 400, 0.3, Stability.UNSTABLE, 0.03, True),
+    (1.02, 120, 0.3, Stability.STABLE, 0.05, True),
+    (1.10, 120, 0.3, Stability.UNSTABLE, 0.95, False),
+)
 
 
 def simulate(rng: np.random.Generator, sent: Floats, cv: float) -> Executions:
@@ -40,12 +49,16 @@ def simulate(rng: np.random.Generator, sent: Floats, cv: float) -> Executions:
     return Executions(started, started + (1 - GAP) * cycle, np.ones(sent.size, bool), uploaded_at=sent)
 
 
-def verdict(rng: np.random.Generator, load: float, arrivals: int, cv: float) -> StabilityVerdict:
-    """Return the verdict on a paced run at this share of the true capacity."""
-    sent = np.arange(arrivals) / (load * SLOTS)
+def verdict(
+    rng: np.random.Generator, load: float, arrivals: int, cv: float, *, poisson: bool = False
+) -> StabilityVerdict:
+    """Return the verdict on a paced or a Poisson run at this share of the true capacity."""
+    sent = (np.sort(rng.random(arrivals) * arrivals) if poisson else np.arange(arrivals)) / (load * SLOTS)
     run = simulate(rng, sent, cv)
     cycles = slot_cycles(run, SLOTS)
-    return judge_stability(sent, run.started_at, cycles.service_seconds, cycles.cycle_seconds, SLOTS)
+    return judge_stability(
+        sent, run.started_at, cycles.service_seconds, cycles.cycle_seconds, SLOTS, arrival_cv=float(poisson)
+    )
 
 
 def searched(rng: np.random.Generator, cv: float, *, refine: bool) -> float | None:
@@ -75,12 +88,15 @@ def main() -> None:
 
 def _claims(runs: int) -> Iterator[str]:
     rng = np.random.default_rng(0)
-    for load, arrivals, cv, claimed, limit, is_upper in CLAIMS:
-        share = float(np.mean([verdict(rng, load, arrivals, cv).verdict is claimed for _ in range(runs)]))
+    claims = [(*claim, False) for claim in CLAIMS] + [(*claim, True) for claim in POISSON_CLAIMS]
+    for load, arrivals, cv, claimed, limit, is_upper, poisson in claims:
+        verdicts = [verdict(rng, load, arrivals, cv, poisson=poisson).verdict for _ in range(runs)]
+        share = float(np.mean([each is claimed for each in verdicts]))
         met = share <= limit if is_upper else share >= limit
         sign = "≤" if is_upper else "≥"
         mark = "met" if met else "NOT MET"
-        yield f"| {load} | {arrivals} | {cv} | {claimed} | {sign} {limit:.0%} | {share:.1%} | {mark} |"
+        kind = f"{arrivals} Poisson" if poisson else arrivals
+        yield f"| {load} | {kind} | {cv} | {claimed} | {sign} {limit:.0%} | {share:.1%} | {mark} |"
 
 
 def _searches(searches: int) -> Iterator[str]:

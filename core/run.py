@@ -31,6 +31,19 @@ class Mode(StrEnum):
     SUSTAINED = "sustained"
 
 
+#: Key of `runs.environment` for the load shape of a sustained run. Runs at equal intervals have none.
+SHAPE = "shape"
+#: key of `runs.environment` for the seed of random arrivals
+SEED = "seed"
+#: the shape of random arrivals at a constant rate
+POISSON = "poisson"
+
+
+def has_constant_rate(shape: str | None) -> bool:
+    """Return True if the expected rate is the same in the whole run, so that its stability can be judged."""
+    return shape in {None, POISSON}
+
+
 class RunStatus(StrEnum):
     """Status of a run. The last three values are final."""
 

@@ -4,6 +4,21 @@ The programs of a stack must not inherit these options, because the programs run
 """
 
 RUN_OPTIONS = frozenset(
-    {"SIZE", "COUNT", "MODE", "RATE", "FILE", "USER_ID", "PROFILE", "CONCURRENCY", "RUN_ID", "WARMUP", "YES"}
+    {
+        "SIZE",
+        "COUNT",
+        "MODE",
+        "RATE",
+        "SHAPE",
+        "SEED",
+        "TRACE",
+        "FILE",
+        "USER_ID",
+        "PROFILE",
+        "CONCURRENCY",
+        "RUN_ID",
+        "WARMUP",
+        "YES",
+    }
     | {"SIZES", "MODES", "REPEATS", "LEVELS", "ADAPTIVE", "ARRIVALS"}
 )

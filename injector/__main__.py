@@ -13,17 +13,20 @@ from core import cli, logs
 from core.cli import WholeNumber, env_option
 from core.errors import UsageError
 from core.rate import parse_rate
-from core.run import Mode, check_run_id
+from core.run import POISSON, Mode, check_run_id
 from core.settings import MOST_SLOTS, PROFILE_NAMES, Settings
 from core.size import parse_size
 from injector.app_run import prepare_app_run
 from injector.injection import Injection, Request
+from injector.load_shape import FORMS, arrivals_of_parts, parse_shape, poisson_arrivals, read_trace
 from injector.monitor import follow
 from injector.warm_up import warm_up
 from injector.worker_fleet import read_fleet
 
 MOST_VIDEOS = 1_000_000
+DEFAULT_COUNT = 8
 DEFAULT_RATE_PER_MINUTE = 10.0
+DEFAULT_SEED = 1
 LONGEST_USER_ID = 64
 #: length of the column `runs.note`
 LONGEST_NOTE = 256
@@ -35,6 +38,7 @@ Examples:
   python -m injector --count 50 --size 100MB --mode sustained --rate 10 \\
       --monitor
   python -m injector --count 8 --file /videos/mine.mp4
+  python -m injector --count 240 --size 5MB --mode sustained --rate 20 --shape poisson --monitor
   AFORO_APP_FILE=../proyecto/aforo.toml python -m injector --count 8 --monitor
 """
 
@@ -59,12 +63,22 @@ def _note(text: str) -> str:
 
 
 @click.command(epilog=EXAMPLES)
-@env_option("--count", "COUNT", "Videos to inject", default=8, type=WholeNumber(1, MOST_VIDEOS), empty_is_value=True)
+@env_option(
+    "--count",
+    "COUNT",
+    "Videos to inject",
+    unset=f"default {DEFAULT_COUNT}",
+    type=WholeNumber(1, MOST_VIDEOS),
+    empty_is_value=True,
+)
 @env_option("--size", "SIZE", "Size of each video", default="50MB", type=parse_size, empty_is_value=True)
 @env_option(
     "--mode", "MODE", "Send all at once, or at RATE", default="burst", type=click.Choice(MODES), empty_is_value=True
 )
 @env_option("--rate", "RATE", "Videos per minute of a sustained run", unset="default 10", type=parse_rate)
+@env_option("--shape", "SHAPE", f"Load shape of a sustained run: {FORMS}", unset="default equal intervals")
+@env_option("--seed", "SEED", "Seed of SHAPE=poisson", unset="default 1", type=WholeNumber(0, 2**32 - 1))
+@env_option("--trace", "TRACE", "Send at the times in the first column of this CSV")
 @env_option("--file", "FILE", "Your own video instead of SIZE: a path or s3://bucket/key", type=_file)
 @env_option("--user-id", "USER_ID", "User id stored with the videos", type=_user_id)
 @env_option(
@@ -119,14 +133,13 @@ def _print_sent(run_id: str, request: Request, seconds: float, log: Path, late_s
     click.echo(f"run {run_id}: {request.count} tasks sent in {seconds:.1f} s{late}; ids in {log}")
 
 
-def checked_request(settings: Settings, *, size: int, rate: float | None, yes: bool, **options: Any) -> Request:
+def checked_request(settings: Settings, *, size: int, yes: bool, **options: Any) -> Request:
     """Return the request.
 
     Raise UsageError for options that contradict each other or the settings.
     """
     mode, file = Mode(options.pop("mode")), options["file"]
-    if rate and mode == Mode.BURST:
-        raise UsageError("RATE", "a burst has no rate", "leave it out or use MODE=sustained", value=f"{rate:g}")
+    load = _load(mode, **{name: options.pop(name) for name in ("count", "rate", "shape", "seed", "trace")})
     app = settings.app
     if app is not None and options["profile"]:
         raise UsageError("PROFILE", "the encoding is the app's own", "leave it out with APP", value=options["profile"])
@@ -137,14 +150,53 @@ def checked_request(settings: Settings, *, size: int, rate: float | None, yes: b
     return Request(
         size_bytes=None if file else size,
         mode=mode,
-        rate_per_minute=rate or DEFAULT_RATE_PER_MINUTE if mode == Mode.SUSTAINED else None,
         assume_yes=yes,
+        **load,
         **{
             **options,
             "profile": options["profile"] or settings.profile,
             "concurrency": options["concurrency"] or settings.worker.concurrency,
         },
     )
+
+
+def _load(
+    mode: Mode, *, count: int | None, rate: float | None, shape: str | None, seed: int | None, trace: str | None
+) -> dict[str, Any]:
+    """Return the fields of the request that say how many videos are sent, and when."""
+    given = {"RATE": rate, "SHAPE": shape, "SEED": seed, "TRACE": trace}
+    if mode == Mode.BURST:
+        _refuse(given, "a burst sends all at once", "leave it out or use MODE=sustained")
+        return {"count": count or DEFAULT_COUNT, "rate_per_minute": None}
+    if trace is not None:
+        del given["TRACE"]
+        _refuse({**given, "COUNT": count}, "the trace gives the arrivals", "leave it out with TRACE")
+        replayed = read_trace(Path(trace))
+        arrivals, per_minute = replayed.arrivals, replayed.rate_per_minute
+        return {"count": len(arrivals), "rate_per_minute": per_minute, "shape": replayed.name, "arrivals": arrivals}
+    if seed is not None and shape != POISSON:
+        _refuse({"SEED": seed}, "only SHAPE=poisson is random", "leave it out")
+    return _shaped(count or DEFAULT_COUNT, rate, shape, DEFAULT_SEED if seed is None else seed)
+
+
+def _shaped(count: int, rate: float | None, shape: str | None, seed: int) -> dict[str, Any]:
+    load = {"count": count, "rate_per_minute": rate or DEFAULT_RATE_PER_MINUTE}
+    if shape is None:
+        return load
+    parsed = parse_shape(shape)
+    if parsed.mean_rate_per_minute is None:
+        arrivals = poisson_arrivals(count, load["rate_per_minute"], seed)
+        return {**load, "shape": shape, "seed": seed, "arrivals": arrivals}
+    _refuse({"RATE": rate}, "SHAPE gives the rates", "leave it out")
+    arrivals = arrivals_of_parts(parsed.parts, count)
+    return {**load, "rate_per_minute": parsed.mean_rate_per_minute, "shape": shape, "arrivals": arrivals}
+
+
+def _refuse(given: dict[str, Any], why: str, remedy: str) -> None:
+    """Raise UsageError for the first option that was given."""
+    for name, value in given.items():
+        if value is not None:
+            raise UsageError(name, why, remedy, value=f"{value:g}" if isinstance(value, float) else value)
 
 
 if __name__ == "__main__":

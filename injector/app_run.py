@@ -49,7 +49,7 @@ def prepare_app_run(settings: Settings, app: AppFile, request: Request, say: Say
     row = run_row(settings, run_id, request, source, fleet)
     row.environment |= _environment(settings, app, target, fleet) | {"is_warm": request.warmup}
     row.executions_missed = 0 if fleet.is_measured else None
-    sender = AppSender(
+    maker = AppSender(
         app=app,
         celery=make_celery(settings, target.queue.url),
         sender=Sender(aws.client(settings, "sqs"), target.queue.url),
@@ -59,7 +59,7 @@ def prepare_app_run(settings: Settings, app: AppFile, request: Request, say: Say
         user_id=request.user_id,
         table=target.table,
     )
-    return Injection(settings, request, run_id, source, sessions, sender, row)
+    return Injection(settings, request, run_id, source, sessions, maker, row)
 
 
 def _open_store(settings: Settings, app: AppFile, request: Request) -> Sessions:

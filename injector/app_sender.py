@@ -7,32 +7,25 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from celery import Celery
-from sqlalchemy import insert, update
-from sqlalchemy.orm import Session
 
 from core.app_file import AppFile
 from core.app_file.injected import InjectedVideo, append, header
 from core.app_file.placeholders import filled, row_values
 from core.app_file.videos_table import VideosTable
 from core.database import Sessions
-from core.models import RunRow, VideoRow
 from core.video import VideoState
 from injector.app_inputs import PlacedInput
 from injector.producer import produce
-from injector.senders import BATCH_SIZE, NewVideo, Sender, TaskMessage, encode_task, own_row
-
-if TYPE_CHECKING:
-    from types_boto3_sqs.client import SQSClient
+from injector.senders import Batch, NewVideo, Sender, TaskMessage, encode_batch, own_row
 
 
 @dataclass
 class AppSender:
-    """Record and send the videos of one run of an app. `inputs` has one entry per video.
+    """Make the rows and messages of one run of an app. `inputs` has one entry per video.
 
     `upload_offset_seconds` is the largest difference between the upload time in an inserted row and our clock at the
     insert. The analysis refuses S if it is too large.
@@ -48,27 +41,19 @@ class AppSender:
     table: VideosTable | None
     upload_offset_seconds: float = 0.0
 
-    @property
-    def client(self) -> SQSClient:
-        """Return the client of SQS."""
-        return self.sender.client
+    def make(self, videos: Sequence[NewVideo]) -> Batch:
+        """Insert the app's rows of `videos` and return their batch.
 
-    @property
-    def queue_url(self) -> str:
-        """Return the URL of the app's queue."""
-        return self.sender.queue_url
-
-    def record_and_send(self, videos: Sequence[NewVideo]) -> list[str]:
-        """Insert, record and send `videos`, and return their task ids.
-
-        Raise an AforoError when the database or the producer refuses a row, or SQS refuses the tasks.
+        Raise an AforoError when the app's database or the producer refuses a row.
         """
         self._copy_app_file()
-        task_ids: list[str] = []
-        remaining = iter(videos)
-        while batch := list(islice(remaining, BATCH_SIZE)):
-            task_ids += self._send_batch(batch)
-        return task_ids
+        prepared = [self._prepare(video) for video in videos]
+        facts = {"upload_offset_seconds": self.upload_offset_seconds}
+        return Batch([row for _, row, _ in prepared], [message for _, _, message in prepared], facts)
+
+    def encode(self, batch: Batch) -> dict[str, str]:
+        """Return the message bodies, keyed by video id."""
+        return encode_batch(self.celery, batch)
 
     def _copy_app_file(self) -> None:
         """Keep the file with which this run was made in the run's folder, without passwords."""
@@ -77,23 +62,6 @@ class AppSender:
             self.folder.mkdir(parents=True, exist_ok=True)
             first_line = f"{header(self.app.name)}sha256 of the original: {self.app.sha256}\n"
             copy.write_text(first_line + self.app.redacted, encoding="utf-8")
-
-    def _send_batch(self, batch: Sequence[NewVideo]) -> list[str]:
-        prepared = [self._prepare(video) for video in batch]
-        with self.sessions.begin() as session:
-            session.execute(insert(VideoRow), [row for _, row, _ in prepared])
-        bodies = {made.video_id: encode_task(self.celery, message) for made, _, message in prepared}
-        self.sender.send(bodies)
-        sent = update(VideoRow).where(VideoRow.id.in_(list(bodies)))
-        with self.sessions.begin() as session:
-            session.execute(sent.values(sent_at=time.time()))
-            self._store_offset(session, batch[0].run_id)
-        return [made.task_id for made, _, _ in prepared]
-
-    def _store_offset(self, session: Session, run_id: str) -> None:
-        run = session.get_one(RunRow, run_id)
-        app = {**run.environment["app"], "upload_offset_seconds": self.upload_offset_seconds}
-        run.environment = {**run.environment, "app": app}
 
     def _prepare(self, video: NewVideo) -> tuple[InjectedVideo, dict[str, object], TaskMessage]:
         """Insert the app's row of one video. Return what was made, our row, and the message."""

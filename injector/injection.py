@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
@@ -24,17 +24,25 @@ from core.lost_videos import LossWatch, look_at
 from core.models import RunRow, VideoRow
 from core.queue_contract import Level, check_retention
 from core.results_folder import new_tasks_log, write_run_file
-from core.run import FINAL_STATUSES, Host, Mode, RunStatus, fewest_arrivals, new_run_id
+from core.run import (
+    FINAL_STATUSES,
+    SEED,
+    SHAPE,
+    Host,
+    Mode,
+    RunStatus,
+    fewest_arrivals,
+    has_constant_rate,
+    new_run_id,
+)
 from core.settings import Settings
 from core.size import size_label
 from core.storage import ObjectMissing, Storage, describe, open_storage
 from injector.input_video import MediaFile, inspect_file, make_video
+from injector.parallel_sender import BatchMaker, ParallelSender
 from injector.schedule import Schedule
-from injector.senders import NewVideo, VideoSender, write_tasks_log
+from injector.senders import BATCH_SIZE, NewVideo, Sender, VideoSender, write_tasks_log
 from injector.worker_fleet import WorkerFleet, read_fleet
-
-if TYPE_CHECKING:
-    from types_boto3_sqs.client import SQSClient
 
 #: number of the PostgreSQL advisory lock under which a run starts; unique in our database
 START_LOCK = 0xAF0120
@@ -50,6 +58,7 @@ class Request:
     count: int
     size_bytes: int | None
     mode: Mode
+    #: mean rate of a sustained run
     rate_per_minute: float | None
     file: str | None
     user_id: str | None
@@ -63,6 +72,15 @@ class Request:
     assume_yes: bool = False
     #: process videos before the run, so that the slots are warm
     warmup: bool = False
+    #: load shape, the seed of its random arrivals, and its arrivals in seconds after the start
+    shape: str | None = None
+    seed: int | None = None
+    arrivals: Sequence[float] | None = None
+
+    @property
+    def schedule(self) -> Schedule:
+        """Return the schedule of the sends."""
+        return Schedule(self.count, self.rate_per_minute, self.arrivals)
 
 
 @dataclass(frozen=True)
@@ -76,21 +94,6 @@ class Source:
     origin: str
 
 
-class RecordingSender(Protocol):
-    """Sender that records each video before it sends the video's task."""
-
-    @property
-    def client(self) -> SQSClient:
-        """Return the client of SQS."""
-
-    @property
-    def queue_url(self) -> str:
-        """Return the URL of the queue."""
-
-    def record_and_send(self, videos: Sequence[NewVideo]) -> list[str]:
-        """Record and send `videos`, and return their task ids."""
-
-
 @dataclass(frozen=True)
 class Injection:
     """A prepared run: its input is checked and stored, and no task has been sent."""
@@ -100,7 +103,7 @@ class Injection:
     run_id: str
     source: Source
     sessions: Sessions
-    sender: RecordingSender
+    maker: BatchMaker
     row: RunRow
 
     @classmethod
@@ -130,8 +133,8 @@ class Injection:
             "dead_letters_before": sqs_queue.dead_letter_depth(client, queue),
             "is_warm": request.warmup,
         }
-        sender = VideoSender(make_celery(settings, url), client, url, sessions)
-        return cls(settings, request, run_id, source, sessions, sender, row)
+        maker = VideoSender(make_celery(settings, url), Sender(client, url), sessions)
+        return cls(settings, request, run_id, source, sessions, maker, row)
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
@@ -154,10 +157,12 @@ class Injection:
         log = new_tasks_log(self.settings.results.path)
         started_at = time.time()
         self._set(status=RunStatus.RUNNING, started_at=started_at, heartbeat_at=started_at, tasks_log=str(log))
-        with log.open("a", encoding="utf-8") as file:
-            for videos in self._batches(started_at):
-                write_tasks_log(self.sender.record_and_send(videos), file)
-                self._set(heartbeat_at=time.time())
+        with (
+            log.open("a", encoding="utf-8") as file,
+            ParallelSender(self.maker, self.run_id, partial(write_tasks_log, file=file)) as sender,
+        ):
+            for videos in paced(self.request.schedule, started_at, self._video, sender.rest):
+                sender.send(videos)
         return log
 
     def loss_watch(self) -> LossWatch | None:
@@ -167,7 +172,7 @@ class Injection:
         """
         if self.settings.app is not None:
             return None
-        sender, queue = self.sender, self.settings.queue
+        sender, queue = self.maker.sender, self.settings.queue
         look = partial(look_at, sender.client, sender.queue_url, self.sessions, self.run_id)
         return LossWatch(look, queue.visibility_timeout_seconds)
 
@@ -176,9 +181,6 @@ class Injection:
         late = select(func.max(VideoRow.uploaded_at - VideoRow.intended_at)).where(VideoRow.run_id == self.run_id)
         with self.sessions() as session:
             return session.scalar(late)
-
-    def _batches(self, started_at: float) -> Iterator[list[NewVideo]]:
-        return paced(Schedule(self.request.count, self.request.rate_per_minute), started_at, self._video)
 
     def _video(self, sequence: int, intended_at: float | None) -> NewVideo:
         source, request = self.source, self.request
@@ -236,28 +238,36 @@ def print_leftovers(messages: int, say: Callable[[str], None]) -> None:
 
 
 def print_too_few_arrivals(request: Request, slots: int, say: Callable[[str], None]) -> None:
-    """Print a note if a sustained run has too few videos for a verdict on its stability."""
+    """Print a note if there will be no verdict on the stability of a sustained run."""
     needed = fewest_arrivals(slots)
-    if request.mode == Mode.SUSTAINED and request.count < needed:
+    if not has_constant_rate(request.shape):
+        say(f"note: the rate of {request.shape} changes during the run, so its stability is not judged")
+    elif request.mode == Mode.SUSTAINED and request.count < needed:
         say(
             f"note: COUNT={request.count} is too few to tell whether the queue is stable: "
             f"on {slots} slots a verdict needs {needed} videos, and more near the capacity"
         )
 
 
-def paced(schedule: Schedule, started_at: float, make: Callable[[int, float | None], Video]) -> Iterator[list[Video]]:
+def paced(
+    schedule: Schedule,
+    started_at: float,
+    make: Callable[[int, float | None], Video],
+    rest: Callable[[float], None],
+) -> Iterator[list[Video]]:
     """Yield the videos that are due by the schedule. A late send does not delay the next video.
 
-    The schedule starts at `started_at`, a time of the monotonic clock, not at the first call.
+    The schedule starts at `started_at`, in epoch seconds, not at the first call. `rest` waits at most the
+    seconds that it is given.
     """
     started, sent = time.monotonic() - (time.time() - started_at), 0
     while sent < schedule.count:
         due = schedule.due(sent, time.monotonic() - started)
         if due == 0:
-            time.sleep(max(0.0, min(0.5, schedule.intended_seconds(sent) - (time.monotonic() - started))))
+            rest(max(0.0, min(0.5, schedule.intended_seconds(sent) - (time.monotonic() - started))))
             continue
         paced = schedule.rate_per_minute is not None
-        batch = range(sent, sent + min(due, 10))
+        batch = range(sent, sent + min(due, BATCH_SIZE))
         yield [make(k, started_at + schedule.intended_seconds(k) if paced else None) for k in batch]
         sent = batch.stop
 
@@ -345,7 +355,6 @@ def _remote_source(settings: Settings, storage: Storage, url: str) -> Source:
 
 def run_row(settings: Settings, run_id: str, request: Request, source: Source, fleet: WorkerFleet) -> RunRow:
     """Return the row of a run that has not started."""
-    schedule = Schedule(request.count, request.rate_per_minute)
     return RunRow(
         id=run_id,
         status=RunStatus.PREPARING,
@@ -358,7 +367,7 @@ def run_row(settings: Settings, run_id: str, request: Request, source: Source, f
         slots=fleet.slots,
         profile=request.profile,
         rate_per_minute=request.rate_per_minute,
-        window_seconds=schedule.window_seconds,
+        window_seconds=request.schedule.window_seconds,
         source=source.origin,
         source_sha256=source.sha256,
         source_seconds=source.seconds,
@@ -366,8 +375,13 @@ def run_row(settings: Settings, run_id: str, request: Request, source: Source, f
         created_at=time.time(),
         heartbeat_at=time.time(),
         note=request.note,
-        environment=_environment(settings, fleet),
+        environment=_environment(settings, fleet) | _shape(request),
     )
+
+
+def _shape(request: Request) -> dict[str, Any]:
+    """Return the load shape as stored in the run's row. Videos at equal intervals store none."""
+    return {key: value for key, value in ((SHAPE, request.shape), (SEED, request.seed)) if value is not None}
 
 
 def _environment(settings: Settings, fleet: WorkerFleet) -> dict[str, Any]:

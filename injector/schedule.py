@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 SECONDS_PER_MINUTE = 60.0
+#: a time that is this close counts as reached, because a sum of doubles may be a little too small
+ROUNDING_SECONDS = 1e-9
 
 
 @dataclass(frozen=True)
 class Schedule:
     """Schedule of `count` arrivals.
 
-    Without a rate all videos arrive at once. Otherwise one video arrives every 60/rate seconds after the start.
+    Without a rate all videos arrive at once. Otherwise one video arrives every 60/rate seconds after the start, or at
+    the times `arrivals`, in seconds after the start and ascending, whose mean rate is `rate_per_minute`.
     """
 
     count: int
     rate_per_minute: float | None = None
+    arrivals: Sequence[float] | None = None
 
     def intended_seconds(self, sequence: int) -> float:
         """Return the send time of video `sequence` (from 0), in seconds after the start."""
+        if self.arrivals is not None:
+            return self.arrivals[sequence]
         return 0.0 if self.rate_per_minute is None else sequence * SECONDS_PER_MINUTE / self.rate_per_minute
 
     @property
@@ -27,11 +35,13 @@ class Schedule:
 
         Return None for a burst, whose window ends with its last video.
         """
-        return None if self.rate_per_minute is None else self.intended_seconds(self.count)
+        return None if self.rate_per_minute is None else self.count * SECONDS_PER_MINUTE / self.rate_per_minute
 
     def due(self, sent: int, elapsed_seconds: float) -> int:
         """Return the number of unsent videos that are due `elapsed_seconds` after the start."""
         if self.rate_per_minute is None:
             return self.count - sent
-        passed = int(elapsed_seconds * self.rate_per_minute / SECONDS_PER_MINUTE + 1e-9) + 1
+        if self.arrivals is not None:
+            return bisect_right(self.arrivals, elapsed_seconds + ROUNDING_SECONDS) - sent
+        passed = int(elapsed_seconds * self.rate_per_minute / SECONDS_PER_MINUTE + ROUNDING_SECONDS) + 1
         return max(0, min(self.count, passed) - sent)

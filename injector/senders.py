@@ -1,4 +1,4 @@
-"""Senders of tasks: write the rows, send ten tasks per SQS call, then confirm the rows.
+"""Rows and messages of tasks, and the SQS call that sends ten of them.
 
 The rows are an outbox. A row exists before its task is sent, and `sent_at` stays empty until SQS has confirmed the
 task. So a failed send can be repeated. If a task is sent twice, the worker ends the second delivery as a duplicate.
@@ -13,17 +13,15 @@ import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from celery import Celery
-from sqlalchemy import insert, update
 
 from aforo.telemetry.task_start import SENT_AT
 from core.database import Sessions
 from core.errors import EnvironmentFault
-from core.models import VideoRow
 from core.video import TASK_NAME, Payload, VideoState
 
 if TYPE_CHECKING:
@@ -32,6 +30,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 BATCH_SIZE = 10
 SEND_ATTEMPTS = 5
+#: wait before the second attempt; each later wait is as much longer
+RETRY_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -55,21 +55,22 @@ class Sender:
     client: SQSClient
     queue_url: str
 
-    def send(self, messages: Mapping[str, str]) -> None:
-        """Send up to ten messages, keyed by id, and retry until SQS has confirmed each message.
+    def send(self, messages: Mapping[str, str], stopping: Event | None = None) -> None:
+        """Send up to ten messages, keyed by id, and retry until SQS has confirmed each message or `stopping` is set.
 
         If a response of SQS is lost, a message may be sent twice. Aforo's task tolerates that. Ids consist of letters,
         digits, '-' and '_'. Raise EnvironmentFault when SQS rejects messages SEND_ATTEMPTS times.
         """
-        unsent = dict(messages)
+        unsent, stopping = dict(messages), stopping or Event()
         for attempt in range(SEND_ATTEMPTS):
-            time.sleep(0.5 * attempt)
+            if attempt and stopping.wait(RETRY_SECONDS * attempt):
+                break
             unsent = self._try_send(unsent)
             if not unsent:
                 return
         raise EnvironmentFault(
             "SQS",
-            f"{len(unsent)} of {len(messages)} tasks were rejected {SEND_ATTEMPTS} times",
+            f"{len(unsent)} of {len(messages)} tasks were rejected {attempt + 1} times",
             "check the queue and its policy; their rows stay",
             value=self.queue_url,
         )
@@ -82,42 +83,6 @@ class Sender:
             logger.warning("sending %d tasks failed: %s", len(entries), error)
             return messages
         return {failed["Id"]: messages[failed["Id"]] for failed in answer.get("Failed", [])}
-
-
-@dataclass(frozen=True)
-class VideoSender:
-    """Record and send the videos of one run."""
-
-    app: Celery
-    client: SQSClient
-    queue_url: str
-    sessions: Sessions
-
-    def record_and_send(self, videos: Sequence[NewVideo]) -> list[str]:
-        """Record and send `videos`, and return their task ids.
-
-        Raise EnvironmentFault when SQS rejects the tasks.
-        """
-        task_ids: list[str] = []
-        remaining = iter(videos)
-        while batch := list(islice(remaining, BATCH_SIZE)):
-            task_ids += self._send_batch(batch)
-        return task_ids
-
-    def _send_batch(self, batch: Sequence[NewVideo]) -> list[str]:
-        rows = [own_row(video, time.time()) for video in batch]
-        with self.sessions.begin() as session:
-            session.execute(insert(VideoRow), rows)
-        Sender(self.client, self.queue_url).send({str(row["id"]): self._message(row) for row in rows})
-        sent = update(VideoRow).where(VideoRow.id.in_([row["id"] for row in rows]))
-        with self.sessions.begin() as session:
-            session.execute(sent.values(sent_at=time.time()))
-        return [str(row["task_id"]) for row in rows]
-
-    def _message(self, row: dict[str, object]) -> str:
-        payload = Payload(video_id=str(row["id"]), run_id=str(row["run_id"]))
-        message = TaskMessage(TASK_NAME, str(row["task_id"]), self.queue_url, kwargs=payload.as_kwargs())
-        return encode_task(self.app, message)
 
 
 @dataclass(frozen=True)
@@ -135,6 +100,53 @@ class TaskMessage:
     headers: Mapping[str, Any] = field(default_factory=dict)
     protocol: int = 2
     priority: int = 0
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Up to ten videos: their rows in our table, their messages in the same order, and facts to store about the app."""
+
+    rows: list[dict[str, object]]
+    messages: list[TaskMessage]
+    app_facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def video_ids(self) -> list[str]:
+        """Return the ids of the videos."""
+        return [str(row["id"]) for row in self.rows]
+
+    @property
+    def task_ids(self) -> list[str]:
+        """Return the ids of the tasks."""
+        return [message.task_id for message in self.messages]
+
+
+@dataclass(frozen=True)
+class VideoSender:
+    """Make the rows and messages of one run of our own task."""
+
+    app: Celery
+    sender: Sender
+    sessions: Sessions
+
+    def make(self, videos: Sequence[NewVideo]) -> Batch:
+        """Return the batch of `videos`, each with the present time as its upload."""
+        rows = [own_row(video, time.time()) for video in videos]
+        return Batch(rows, [self._message(row) for row in rows])
+
+    def encode(self, batch: Batch) -> dict[str, str]:
+        """Return the message bodies, keyed by video id."""
+        return encode_batch(self.app, batch)
+
+    def _message(self, row: dict[str, object]) -> TaskMessage:
+        payload = Payload(video_id=str(row["id"]), run_id=str(row["run_id"]))
+        return TaskMessage(TASK_NAME, str(row["task_id"]), self.sender.queue_url, kwargs=payload.as_kwargs())
+
+
+def encode_batch(app: Celery, batch: Batch) -> dict[str, str]:
+    """Return the message bodies of a batch, keyed by video id."""
+    pairs = zip(batch.video_ids, batch.messages, strict=True)
+    return {video_id: encode_task(app, message) for video_id, message in pairs}
 
 
 def encode_task(app: Celery, task: TaskMessage) -> str:

@@ -23,6 +23,7 @@ def warm_up(request: Request, slots: int, prepare: Callable[[Request], Injection
     say(f"warm-up: {count} videos")
     run_id = time.strftime(f"{WARM_UP}-%Y%m%d-%H%M%S", time.gmtime())
     videos = dataclasses.replace(request, mode=Mode.BURST, count=count, rate_per_minute=None, warmup=False)
+    videos = dataclasses.replace(videos, shape=None, seed=None, arrivals=None)
     injection = prepare(dataclasses.replace(videos, run_id=run_id, note=WARM_UP))
     with injection.recorded():
         injection.send()
@@ -33,8 +34,8 @@ def warm_up(request: Request, slots: int, prepare: Callable[[Request], Injection
 
 def _await_empty_queue(injection: Injection) -> None:
     """Wait until SQS counts no message, so that the last messages of the warm-up are not taken for earlier work."""
-    deadline = time.monotonic() + LONGEST_COUNT_SECONDS
+    sender, deadline = injection.maker.sender, time.monotonic() + LONGEST_COUNT_SECONDS
     while time.monotonic() < deadline:
-        if not sqs_queue.read_attributes(injection.sender.client, injection.sender.queue_url).total:
+        if not sqs_queue.read_attributes(sender.client, sender.queue_url).total:
             return
         time.sleep(1)

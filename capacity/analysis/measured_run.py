@@ -19,7 +19,7 @@ from capacity.estimators.tails import Tail, response_times, tail
 from capacity.runs.conditions import Conditions, workers_at_start
 from capacity.runs.recorded_run import RecordedRun
 from capacity.runs.result_row import ResultRow
-from core.run import RunStatus, app_name
+from core.run import POISSON, SHAPE, RunStatus, app_name, has_constant_rate
 
 
 class ScenarioFigures(NamedTuple):
@@ -36,7 +36,7 @@ UNKNOWN_FIGURES = ScenarioFigures()
 class MeasuredRun:
     """A recorded run with its throughput, service times and stability.
 
-    `stability` is None for a burst.
+    `stability` is None for a burst, and for a load shape whose rate changes during the run.
     """
 
     recorded: RecordedRun
@@ -112,7 +112,7 @@ def measure(recorded: RecordedRun, figures: ScenarioFigures = UNKNOWN_FIGURES) -
         cycles=cycles,
         saturated=_saturated(recorded) if recorded.is_burst else None,
         service=throughput.service_statistics(executions.started_at, executions.ended_at),
-        stability=None if recorded.is_burst else _stability(recorded, cycles),
+        stability=_stability(recorded, cycles),
     )
 
 
@@ -162,11 +162,19 @@ def _stored_validity(recorded: RecordedRun) -> Validity:
     return Validity(Level(level), tuple(reasons or ())) if level else Validity()
 
 
-def _stability(recorded: RecordedRun, cycles: throughput.SlotCycles) -> StabilityVerdict:
+def _stability(recorded: RecordedRun, cycles: throughput.SlotCycles) -> StabilityVerdict | None:
+    shape = recorded.run.environment.get(SHAPE)
+    if recorded.is_burst or not has_constant_rate(shape):
+        return None
     if app_name(recorded.run.environment) is not None and not recorded.executions.started_at.size:
         return judge_backlog(recorded.uploaded_at, recorded.updated_at, recorded.run.slots)
     return judge_stability(
-        recorded.uploaded_at, recorded.started_at, cycles.service_seconds, cycles.cycle_seconds, recorded.run.slots
+        recorded.uploaded_at,
+        recorded.started_at,
+        cycles.service_seconds,
+        cycles.cycle_seconds,
+        recorded.run.slots,
+        arrival_cv=1.0 if shape == POISSON else 0.0,
     )
 
 

@@ -14,7 +14,7 @@ from capacity.analysis.bottleneck_evidence import cell_evidence
 from capacity.analysis.measured_run import MeasuredRun
 from capacity.analysis.run_facts import conservation, with_conditions
 from capacity.analysis.run_windows import run_window
-from capacity.diagnosis.bottleneck import BottleneckVerdict, find_bottleneck
+from capacity.diagnosis.bottleneck import BottleneckVerdict, Cause, Confidence, find_bottleneck
 from capacity.diagnosis.conservation import Conservation
 from capacity.diagnosis.data_quality import QualityWarning, quality_warnings
 from capacity.diagnosis.validity import judge_validity
@@ -24,6 +24,7 @@ from capacity.estimators.stability import OfferedRate, offered_rate
 from capacity.runs.recorded_run import RecordedRun
 from capacity.runs.resource_samples import Resources
 from capacity.runs.result_row import ResultRow
+from core.run import SHAPE, has_constant_rate
 
 #: largest delay between a change of the queue and its counters: an emulator's, with the time of the calls
 EMULATOR_DELAY_SECONDS = 0.25
@@ -74,11 +75,18 @@ def analyse(
         parts=_parts(recorded),
         little=little,
         offered=offered,
-        bottleneck=find_bottleneck(cell_evidence(measured, resources, comparable)),
+        bottleneck=_bottleneck(measured, resources, comparable),
         warnings=quality_warnings(
             with_conditions(measured.facts, recorded, resources, little, offered, usual_calibration_seconds)
         ),
     )
+
+
+def _bottleneck(measured: MeasuredRun, resources: Resources, comparable: Sequence[VideoCost]) -> BottleneckVerdict:
+    """Return the verdict on the bottleneck. It is unclear if the rate changed: the means then mix calm and overload."""
+    if not has_constant_rate(measured.recorded.run.environment.get(SHAPE)):
+        return BottleneckVerdict(Cause.UNCLEAR, Confidence.LOW, (), ())
+    return find_bottleneck(cell_evidence(measured, resources, comparable))
 
 
 def _parts(recorded: RecordedRun) -> Decomposition:

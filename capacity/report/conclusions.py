@@ -19,7 +19,7 @@ from capacity.report.scalability_curves import Curve, Point, curves
 from capacity.report.statements import kept_up, limit_parts
 from capacity.table.cells import RUNS_FOR_INTERVAL, TableCell
 from core.language import Language
-from core.run import Mode
+from core.run import Mode, has_constant_rate
 
 LANG: Language = "es"
 #: below this share of X_sat, a burst spends much of its time filling and draining the slots
@@ -44,7 +44,8 @@ def conclusions(analysed: AnalysedRuns) -> Iterator[Conclusion]:
         yield from _of_curve(curve)
     yield from _of_sizes(sizes)
     for cell in analysed.cells:
-        if cell.key.mode == Mode.SUSTAINED and cell.runs[-1].is_complete and not cell.validity.is_invalid:
+        is_judged = cell.key.mode == Mode.SUSTAINED and has_constant_rate(cell.key.shape or None)
+        if is_judged and cell.runs[-1].is_complete and not cell.validity.is_invalid:
             yield _of_rate(cell)
     yield from _of_limits(analysed)
 

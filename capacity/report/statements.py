@@ -31,6 +31,7 @@ from capacity.table.cells import TableCell
 from capacity.table.number_format import UNKNOWN, bounded, interval_text, number, percent, significant
 from capacity.table.phrases import plural, spaced, validity_text
 from core.language import CAUSE_NAMES, LANGUAGES, STABILITY_NAMES, STAGE_NAMES, Language, Text, same
+from core.run import SEED, has_constant_rate
 
 NamedStatement = tuple[Text, str]
 AGREEMENTS = {
@@ -119,6 +120,14 @@ def headline(row: ResultRow, lang: Language, missing: Reason | None = None) -> s
 
 def _result(row: ResultRow, lang: Language, missing: Reason | None) -> str:
     size, slots = spaced(row.size_label), plural(row.slots, "slot", "slots")
+    if row.rate_per_minute is not None and not has_constant_rate(row.conditions.shape):
+        x, shape = number(row.x, lang), row.conditions.shape
+        return Text(
+            f"{x} videos de {size} por minuto con {slots} y llegadas {shape}; la tasa cambia, así que no hay veredicto "
+            "de estabilidad",
+            f"{x} videos of {size} per minute with {slots} and arrivals {shape}; the rate changes, so there is no "
+            "verdict on stability",
+        ).to(lang)
     if row.rate_per_minute is not None:
         rate, verdict = number(row.rate_per_minute, lang, 1), STABILITY_NAMES[row.stability or Stability.INCONCLUSIVE]
         return Text(
@@ -235,8 +244,12 @@ def littles_law(run: RunAnalysis, lang: Language) -> str:
 
 
 def stability(run: RunAnalysis, lang: Language) -> str:
-    """Return the stability verdict with its numbers. For a burst, say that it has none."""
+    """Return the stability verdict with its numbers. Where there is none, say why."""
     verdict = run.stability
+    if verdict is None and not run.recorded.is_burst:
+        return Text(
+            "no aplica: la tasa cambia durante la prueba", "does not apply: the rate changes during the run"
+        ).to(lang)
     if verdict is None:
         return Text("no aplica a una ráfaga", "does not apply to a burst").to(lang)
     rho, needed = interval_text(verdict.utilisation_interval, lang), verdict.arrivals_needed or UNKNOWN.to(lang)
@@ -275,12 +288,16 @@ def facts(run: RunAnalysis, lang: Language) -> Iterator[NamedStatement]:
     yield Text("etapas", "stages"), _stages(run, lang)
     yield Text("conservación", "conservation"), conservation(run, lang)
     yield Text("ley de Little", "Little's law"), littles_law(run, lang)
+    if row.conditions.shape is not None:
+        seed = run.recorded.run.environment.get(SEED)
+        seeded = "" if seed is None else Text(f" (semilla {seed})", f" (seed {seed})").to(lang)
+        yield Text("llegadas", "arrivals"), f"{row.conditions.shape}{seeded}"
     if run.offered is not None:
         late = number(run.offered.lateness_max_seconds, lang, 3)
         offered = number(run.offered.per_minute, lang)
         worst = Text("mayor retraso", "largest lateness").to(lang)
         yield Text("tasa ofrecida", "offered rate"), f"{offered} videos/min; {worst} {late} s"
-    if run.stability is not None:
+    if not run.recorded.is_burst:
         yield Text("estabilidad", "stability"), stability(run, lang)
     yield Text("ancho de banda", "bandwidth limits"), bandwidth_limits(run, lang)
 

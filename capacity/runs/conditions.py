@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from core.run import SHAPE
+
 #: the label of a condition that the worker could not know
 UNKNOWN = "unknown"
 #: conditions that are labels of `aforo_worker_info`, under the same names
@@ -52,6 +54,8 @@ class Conditions:
     instrumented: bool | None = None
     #: the slots had processed videos before the run, on request
     is_warm: bool = False
+    #: load shape of a sustained run, as the injector's SHAPE names it; None is equal intervals
+    shape: str | None = None
 
     @classmethod
     def of(cls, profile: str, source_sha256: str, environment: Mapping[str, Any]) -> Conditions:
@@ -69,6 +73,7 @@ class Conditions:
             app_version=app.get("version"),
             instrumented=app.get("instrumented"),
             is_warm=bool(environment.get("is_warm")),
+            shape=environment.get(SHAPE),
         )
         workers = workers_at_start(environment)
         return replace(known, **(_of_host(environment) if workers is None else _of_workers(workers)))

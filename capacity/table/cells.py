@@ -20,7 +20,7 @@ RUNS_FOR_INTERVAL = 3
 
 @dataclass(frozen=True, order=True)
 class CellKey:
-    """One combination of the matrix: size × slots × mode, and the rate of a sustained run."""
+    """One combination of the matrix: size × slots × mode, and the rate and load shape of a sustained run."""
 
     size_bytes: int
     size_label: str
@@ -32,6 +32,8 @@ class CellKey:
     slots: int
     #: app whose worker was measured; empty for our reference worker
     app: str = ""
+    #: load shape of a sustained run; empty for equal intervals
+    shape: str = ""
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,8 @@ def key_of(row: ResultRow) -> CellKey:
     """Return the key of the cell that a run belongs to."""
     size = row.size_label
     rate = row.rate_per_minute or 0.0
-    return CellKey(label_bytes(size), size, row.mode, rate, row.concurrency, row.nodes, row.slots, row.app or "")
+    shape = row.conditions.shape or ""
+    return CellKey(label_bytes(size), size, row.mode, rate, row.concurrency, row.nodes, row.slots, row.app or "", shape)
 
 
 def _cell(key: CellKey, averaged: AveragedRuns) -> TableCell:

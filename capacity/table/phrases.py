@@ -27,4 +27,5 @@ def spaced(size_label: str) -> str:
 def cell_name(row: ResultRow, lang: Language) -> str:
     """Return the cell of a run as the report names it: `5 MB · c=2 · Sustained 10/min`."""
     rate = "" if row.rate_per_minute is None else f" {number(row.rate_per_minute, lang, 0)}/min"
-    return f"{spaced(row.size_label)} · c={row.concurrency_text} · {row.mode.capitalize()}{rate}"
+    shape = f" {row.conditions.shape}" if row.conditions.shape else ""
+    return f"{spaced(row.size_label)} · c={row.concurrency_text} · {row.mode.capitalize()}{rate}{shape}"

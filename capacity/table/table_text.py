@@ -27,7 +27,7 @@ CSV_COLUMNS = (
     "x_sat_per_minute", "x_sat_low", "x_sat_high", "interval_between_runs", "stability", "done", "failed",
     "duplicates", "agrees", "runs", "x_sat_runs", "left_out", "validity", "validity_reasons", "s_is_lower_bound",
     "first_videos", "app", "x_sat_source", "mb_per_minute", "response_p50_seconds", "response_p95_seconds",
-    "queue_wait_p50_seconds", "queue_wait_p95_seconds",
+    "queue_wait_p50_seconds", "queue_wait_p95_seconds", "shape",
 )  # fmt: skip
 
 
@@ -104,6 +104,7 @@ def csv_row(cell: TableCell) -> dict[str, object]:
         "s_is_lower_bound": cell.s_is_lower_bound,
         "first_videos": _joined(run.first_videos for run in cell.x_sat_runs),
         "app": cell.key.app or None,
+        "shape": cell.key.shape or None,
         "x_sat_source": _joined(run.x_sat_source for run in cell.x_sat_runs),
         "mb_per_minute": figures["mb_per_minute"].value,
         "response_p50_seconds": figures["response_p50"].value,
@@ -159,6 +160,8 @@ def _cell_notes(cell: TableCell, lang: Language) -> Iterator[Text]:
         yield Text(f"{cell.key.nodes} nodos", f"{cell.key.nodes} nodes")
     if newest.rate_per_minute is not None:
         yield Text(f"tasa={newest.rate_per_minute:.4g}/min", f"rate={newest.rate_per_minute:.4g}/min")
+    if cell.key.shape:
+        yield Text(f"llegadas={cell.key.shape}", f"arrivals={cell.key.shape}")
     if newest.stability is not None:
         verdicts = list(dict.fromkeys(run.stability for run in cell.runs if run.stability))
         names = [STABILITY_NAMES[verdict] for verdict in verdicts]

@@ -14,7 +14,7 @@ def test_the_makefile_exports_every_run_option_but_the_mode_which_its_verbs_set(
     assert set(line.split()) == RUN_OPTIONS - {"MODE"} | {"STACK", "WORKERS", "ARGS"}
 
 
-def test_the_compose_stack_passes_every_run_option_but_the_file_which_it_mounts():
+def test_the_compose_stack_passes_every_run_option_but_the_files_which_it_mounts():
     text = Path("deploy/compose/stack").read_text(encoding="utf-8")
     (words,) = re.findall(r"(?m)^RUN_OPTIONS=\(([^)]+)\)$", text)
-    assert set(words.split()) == RUN_OPTIONS - {"FILE"}
+    assert set(words.split()) == RUN_OPTIONS - {"FILE", "TRACE"}

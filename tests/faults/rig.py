@@ -27,7 +27,8 @@ from core.database import Sessions, open_engine, open_sessions, upgrade_schema
 from core.models import ExecutionRow, RunRow, VideoRow
 from core.settings import Settings
 from core.storage import DirectoryStorage, StoredObject, describe
-from injector.senders import NewVideo, VideoSender
+from injector.parallel_sender import send_videos
+from injector.senders import NewVideo, Sender, VideoSender
 from testing.emulator import KEY, REGION, ROOT, sqs_client
 from testing.polling import until
 from testing.ports import free_port
@@ -141,7 +142,7 @@ class Rig:
         with self.sessions.begin() as session:
             if session.get(RunRow, run_id) is None:
                 session.add(_run(run_id, count, stored))
-        self.video_sender(endpoint_url).record_and_send([_video(run_id, k, stored) for k in range(count)])
+        send_videos(self.video_sender(endpoint_url), [_video(run_id, k, stored) for k in range(count)])
         with self.sessions() as session:
             query = select(VideoRow.id).where(VideoRow.run_id == run_id).order_by(VideoRow.sequence)
             return list(session.scalars(query))
@@ -149,7 +150,7 @@ class Rig:
     def video_sender(self, endpoint_url: str = "") -> VideoSender:
         """Return the injector's own sender."""
         client = sqs_client(endpoint_url or self.queue.endpoint_url)
-        return VideoSender(make_celery(self.settings, self.queue.url), client, self.queue.url, self.sessions)
+        return VideoSender(make_celery(self.settings, self.queue.url), Sender(client, self.queue.url), self.sessions)
 
     def video(self, video_id: str) -> VideoRow:
         """Return a video's row."""

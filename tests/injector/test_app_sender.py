@@ -16,6 +16,7 @@ from core.models import RunRow, VideoRow
 from core.settings import Settings
 from injector.app_inputs import FolderInputs, PlacedInput, place_all
 from injector.app_sender import AppSender
+from injector.parallel_sender import send_videos
 from injector.senders import NewVideo, Sender
 from testing.rows import run_row
 from tests.core.app_file.conftest import CREATE, team  # noqa: F401 (a fixture)
@@ -57,7 +58,8 @@ class Rig:
         )
 
     def send(self, count):
-        return self.sender.record_and_send([NewVideo("r", k, "", 5, "", "mi-app", None, None) for k in range(count)])
+        videos = [NewVideo("r", k, "", 5, "", "mi-app", None, None) for k in range(count)]
+        return send_videos(self.sender, videos)
 
     def messages(self):
         envelopes = [json.loads(base64.b64decode(body)) for body in self.sqs.bodies]
@@ -72,9 +74,12 @@ def rig(tmp_path, team):  # noqa: F811
 def test_integers_stay_integers_and_each_row_is_committed_before_its_message(rig):
     sent = rig()
     task_ids = sent.send(12)
-    assert sent.sqs.rows_at_call == [10, 12]
-    headers, (args, kwargs, _embed) = sent.messages()[0]
-    assert (args, kwargs) == ([1, "/in/0.mp4"], {})
+    assert sorted(sent.sqs.rows_at_call)[-1] == 12
+    assert min(sent.sqs.rows_at_call) >= 10
+    headers, (args, kwargs, _embed) = next(m for m in sent.messages() if m[0]["id"] == task_ids[0])
+    number = int(args[0])  # the two batches are sent at the same time
+    assert (args, kwargs) == ([number, f"/in/{number - 1}.mp4"], {})
+    assert sorted(body[0][0] for _, body in sent.messages()) == list(range(1, 13))
     assert (headers["task"], headers["id"], headers["root_id"]) == ("app.tasks.process_video", task_ids[0], task_ids[0])
     assert isinstance(headers["aforo_sent_at"], float)
 

@@ -192,3 +192,18 @@ def test_a_warm_up_ends_before_the_measured_run_is_sent(injector):
     assert runs == {run_id: "finished", "r": "running"}
     environment = json.loads(text)
     assert (environment["is_warm"], environment["messages_before"], injector.queue.counts()["visible"]) == (True, 0, 3)
+
+
+def test_a_trace_is_replayed_at_its_times_and_recorded_as_the_shape_of_the_run(injector):
+    (injector.folder / "t.csv").write_text("time\n7.0\n7.2\n8.0\n")
+    process = injector.start("--size", "300KB", "--run-id", "r", "--mode", "sustained", "--trace", "t.csv")
+    stdout, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stderr) == (0, "")
+    assert "the rate of trace:" in stdout
+    with sqlite3.connect(injector.folder / "aforo.db") as database:
+        times = "SELECT v.intended_at - r.started_at, v.uploaded_at >= v.intended_at FROM videos v JOIN runs r"
+        sent = database.execute(f"{times} ON v.run_id = r.id ORDER BY v.sequence").fetchall()
+        window, environment = database.execute("SELECT window_seconds, environment FROM runs").fetchone()
+    assert [at for at, _ in sent] == pytest.approx([0.0, 0.2, 1.0], abs=1e-5)
+    assert all(not_early for _, not_early in sent)
+    assert (window, json.loads(environment)["shape"][:6]) == (1.5, "trace:")

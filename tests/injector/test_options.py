@@ -17,6 +17,20 @@ def test_a_sustained_run_without_rate_has_the_scenarios_ten_per_minute():
     assert parse(mode="sustained").rate_per_minute == 10.0
 
 
+def test_a_shape_gives_the_arrivals_and_the_mean_rate():
+    ramp = parse(mode="sustained", shape="ramp:6-18", count="120")
+    assert (ramp.rate_per_minute, len(ramp.arrivals), ramp.shape, ramp.seed) == (12.0, 120, "ramp:6-18", None)
+    poisson = parse(mode="sustained", shape="poisson", rate="20", count="40")
+    assert (poisson.rate_per_minute, len(poisson.arrivals), poisson.seed) == (20.0, 40, 1)
+    assert poisson.schedule.window_seconds == 120.0
+
+
+def test_a_trace_gives_the_number_of_videos_and_their_mean_rate(tmp_path):
+    (tmp_path / "t.csv").write_text("seconds\n0\n10\n20\n60\n")
+    replayed = parse(mode="sustained", trace=tmp_path / "t.csv")
+    assert (replayed.count, replayed.rate_per_minute, replayed.arrivals) == (4, 3.0, (0.0, 10.0, 20.0, 60.0))
+
+
 @pytest.mark.parametrize("count", ["0", "-5", "1.5", "1e6", "abc", "1000000000000", "", "٣"])
 def test_a_count_must_be_a_positive_whole_number(count):
     with pytest.raises(UsageError, match="COUNT"):
@@ -40,7 +54,13 @@ def test_an_invalid_run_id_is_refused(run_id):
     [
         ({"mode": "bursts"}, "MODE"),
         ({"profile": "4k"}, "PROFILE"),
-        ({"rate": "10"}, "a burst has no rate"),
+        ({"rate": "10"}, "^RATE .10.; a burst sends all at once"),
+        ({"shape": "poisson"}, "^SHAPE .*a burst sends all at once"),
+        ({"mode": "sustained", "shape": "ramp:5-30", "rate": "9"}, "^RATE .9.; SHAPE gives the rates"),
+        ({"mode": "sustained", "shape": "ramp:5-30", "seed": "3"}, "^SEED .3.; only SHAPE=poisson is random"),
+        ({"mode": "sustained", "shape": "saw"}, "^SHAPE .saw.; there is no such shape"),
+        ({"mode": "sustained", "trace": "no.csv"}, "^TRACE .no.csv.; it cannot be read"),
+        ({"mode": "sustained", "trace": "no.csv", "count": "9"}, "^COUNT .9.; the trace gives the arrivals"),
         ({"file": "/no/such.mp4"}, "there is no such file"),
         ({"file": "s3://bucket/key"}, "the storage is the filesystem"),
     ],

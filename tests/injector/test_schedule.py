@@ -48,5 +48,6 @@ def test_work_between_the_start_and_the_first_send_delays_no_later_send(monkeypa
     monkeypatch.setattr(injection, "time", clock)
     started_at = clock.now
     clock.sleep(0.2)  # the commit that sets the run to running
-    batches = paced(Schedule(count=3, rate_per_minute=60), started_at, lambda _, intended_at: clock.now - intended_at)
+    late = lambda _, intended_at: clock.now - intended_at  # noqa: E731
+    batches = paced(Schedule(count=3, rate_per_minute=60), started_at, late, clock.sleep)
     assert [late for batch in batches for late in batch] == pytest.approx([0.2, 0.0, 0.0], abs=1e-6)

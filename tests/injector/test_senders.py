@@ -1,3 +1,6 @@
+import threading
+import time
+
 import pytest
 from kombu.transport.SQS import Channel
 from kombu.utils.json import loads
@@ -6,9 +9,10 @@ from aforo.sqs.validation import Call, read_call
 from core.broker import make_celery
 from core.database import open_engine, open_sessions, upgrade_schema
 from core.errors import EnvironmentFault
-from core.models import VideoRow
+from core.models import RunRow, VideoRow
 from core.settings import Settings
-from injector.senders import NewVideo, TaskMessage, VideoSender, encode_task
+from injector.parallel_sender import MOST_CALLS, ParallelSender, send_videos
+from injector.senders import NewVideo, Sender, TaskMessage, VideoSender, encode_task
 from testing.rows import run_row
 from worker.payload import check_payload
 
@@ -16,14 +20,20 @@ QUEUE_URL = "http://127.0.0.1:4566/000000000000/aforo-videos"
 
 
 class BatchSqs:
-    """Fake SQS client that rejects the first entry of a batch in the first `rejections` calls."""
+    """Fake SQS client that rejects the first entry of a batch in the first `rejections` calls.
 
-    def __init__(self, rejections=0):
-        self.rejections, self.bodies, self.calls = rejections, [], 0
+    `on_call` is called with the ids of the entries of each call before it is answered.
+    """
+
+    def __init__(self, rejections=0, on_call=lambda ids: None):
+        self.rejections, self.bodies, self.calls, self.on_call = rejections, [], 0, on_call
+        self.lock = threading.Lock()
 
     def send_message_batch(self, QueueUrl, Entries):  # noqa: N803
-        self.calls += 1
-        failed = Entries[:1] if self.calls <= self.rejections else []
+        with self.lock:
+            self.calls += 1
+            failed = Entries[:1] if self.calls <= self.rejections else []
+        self.on_call([e["Id"] for e in Entries])
         self.bodies += [e["MessageBody"] for e in Entries if e not in failed]
         return {"Failed": [{"Id": e["Id"]} for e in failed]}
 
@@ -58,25 +68,73 @@ def test_kombu_reads_a_batched_message_as_one_of_its_own(app):
     assert envelope["properties"]["correlation_id"] == "task-1"
 
 
-def test_ten_tasks_are_sent_in_one_call_and_each_row_is_confirmed(app, sessions, monkeypatch):
+@pytest.fixture
+def maker(app, sessions, monkeypatch):
+    monkeypatch.setattr("injector.senders.RETRY_SECONDS", 0.0)
+    return lambda sqs: VideoSender(app, Sender(sqs, QUEUE_URL), sessions)
+
+
+def test_ten_tasks_are_sent_in_one_call_and_each_row_is_confirmed(maker, sessions):
     sqs = BatchSqs()
-    task_ids = VideoSender(app, sqs, QUEUE_URL, sessions).record_and_send(videos(23))
+    task_ids = send_videos(maker(sqs), videos(23))
     with sessions() as session:
         rows = session.query(VideoRow).all()
     assert (sqs.calls, len(set(task_ids)), len(rows)) == (3, 23, 23)
     assert all(row.sent_at >= row.uploaded_at for row in rows)
+    assert len({row.uploaded_at for row in rows}) == 23
 
 
-def test_only_a_rejected_task_is_sent_again(app, sessions, monkeypatch):
-    monkeypatch.setattr("injector.senders.time.sleep", lambda _: None)
+def test_rows_are_committed_before_their_batch_is_sent(maker, sessions):
+    seen = []
+
+    def count(ids):
+        with sessions() as session:
+            seen.append(session.query(VideoRow).filter(VideoRow.id.in_(ids), VideoRow.sent_at.is_(None)).count())
+
+    send_videos(maker(BatchSqs(on_call=count)), videos(25))
+    assert sorted(seen) == [5, 10, 10]
+
+
+def test_several_batches_are_sent_at_the_same_time(maker):
+    all_called = threading.Barrier(MOST_CALLS, timeout=30)  # a call is answered only when all the others have begun
+    sqs = BatchSqs(on_call=lambda _: all_called.wait())
+    send_videos(maker(sqs), videos(10 * MOST_CALLS))
+    assert sqs.calls == MOST_CALLS
+
+
+def test_a_batch_is_confirmed_and_the_run_has_a_heartbeat_while_the_next_video_is_not_due(maker, sessions):
+    with ParallelSender(maker(BatchSqs()), "r", lambda _: None) as sender:
+        before = time.time()
+        sender.send(videos(1))
+        sender.rest(30.0)
+        with sessions() as session:
+            assert session.query(VideoRow).one().sent_at is not None
+            assert session.get_one(RunRow, "r").heartbeat_at >= before
+
+
+def test_after_an_error_the_calls_under_way_are_confirmed_and_none_is_repeated(maker, sessions):
+    begun, release = threading.Event(), threading.Event()
+    sqs = BatchSqs(rejections=1, on_call=lambda _: (begun.set(), release.wait(30)))
+    with pytest.raises(KeyboardInterrupt), ParallelSender(maker(sqs), "r", lambda _: None) as sender:
+        sender.send(videos(10))
+        begun.wait(30)
+        sender.send(videos(10))
+        sender._stopping.set()  # as the end of the block does while the calls wait
+        release.set()
+        raise KeyboardInterrupt
+    with sessions() as session:
+        confirmed = session.query(VideoRow).filter(VideoRow.sent_at.is_not(None)).count()
+    assert (sqs.calls, confirmed) == (2, 10)
+
+
+def test_only_a_rejected_task_is_sent_again(maker):
     sqs = BatchSqs(rejections=2)
-    VideoSender(app, sqs, QUEUE_URL, sessions).record_and_send(videos(10))
+    send_videos(maker(sqs), videos(10))
     assert (sqs.calls, len(sqs.bodies), len(set(sqs.bodies))) == (3, 10, 10)
 
 
-def test_rows_of_rejected_tasks_stay_unconfirmed(app, sessions, monkeypatch):
-    monkeypatch.setattr("injector.senders.time.sleep", lambda _: None)
+def test_rows_of_rejected_tasks_stay_unconfirmed(maker, sessions):
     with pytest.raises(EnvironmentFault, match="1 of 10 tasks were rejected 5 times"):
-        VideoSender(app, BatchSqs(rejections=99), QUEUE_URL, sessions).record_and_send(videos(10))
+        send_videos(maker(BatchSqs(rejections=99)), videos(10))
     with sessions() as session:
         assert session.query(VideoRow).filter(VideoRow.sent_at.is_(None)).count() == 10

@@ -196,3 +196,10 @@ def test_a_generator_that_sleeps_after_each_send_is_limited():
     assert rate.per_minute == pytest.approx(8.09, abs=0.01)
     assert not rate.on_target
     assert rate.generator_limited
+
+
+def test_random_arrivals_are_on_target_when_they_are_sent_as_planned():
+    planned = np.sort(np.random.default_rng(3).random(60) * 360)  # 10 per minute, of which a mean gap is at the ends
+    rate = offered_rate(planned + 0.01, planned, 10.0)
+    assert (rate.on_target, rate.generator_limited) == (True, False)
+    assert not offered_rate(planned * 1.05, planned, 10.0).on_target

@@ -1,0 +1,158 @@
+"""Several batches at once: commit the rows of a batch, send it in a thread, and confirm its rows when SQS accepted it.
+
+A call to SQS takes 10 to 20 ms, so one connection sends at most 10 messages per round trip. The database is written by
+the caller's thread alone, because SQLite has one writer at a time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from threading import Event
+from typing import TYPE_CHECKING, Any, Protocol
+
+from sqlalchemy import insert, update
+
+from core.database import Sessions
+from core.models import RunRow, VideoRow
+from injector.senders import BATCH_SIZE, Batch, NewVideo, Sender
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+#: Calls to SQS at the same time. botocore keeps 10 connections.
+MOST_CALLS = 10
+#: Interval between heartbeats of the run. A run without one for `core.run.HEARTBEAT_SECONDS` is dead.
+HEARTBEAT_INTERVAL_SECONDS = 10.0
+
+
+class BatchMaker(Protocol):
+    """What makes the rows and messages of the videos: our own task's, or those of an app."""
+
+    @property
+    def sender(self) -> Sender:
+        """Return the sender to the queue."""
+
+    @property
+    def sessions(self) -> Sessions:
+        """Return the sessions of our database."""
+
+    def make(self, videos: Sequence[NewVideo]) -> Batch:
+        """Return the batch of `videos`. Write nothing to our database."""
+
+    def encode(self, batch: Batch) -> dict[str, str]:
+        """Return the message bodies, keyed by video id, with the present time as the time of the send."""
+
+
+@dataclass(frozen=True)
+class SentBatch:
+    """A batch that SQS accepted at `sent_at`, in epoch seconds."""
+
+    batch: Batch
+    sent_at: float
+
+
+class ParallelSender:
+    """Record and send batches. `on_sent` gets the task ids of each batch after its rows are confirmed.
+
+    As a context manager, wait at the end for the calls that are under way and confirm them, also after an exception.
+    Then no call is repeated.
+    """
+
+    def __init__(self, maker: BatchMaker, run_id: str, on_sent: Callable[[list[str]], None]) -> None:
+        self._maker, self._run_id, self._on_sent = maker, run_id, on_sent
+        self._stopping, self._calls = Event(), set[Future[SentBatch]]()
+        self._threads = ThreadPoolExecutor(MOST_CALLS, "send")
+        self._heartbeat_at = 0.0
+
+    def __enter__(self) -> ParallelSender:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_error: object) -> None:
+        if kind is not None:
+            self._stopping.set()
+        self._threads.shutdown(wait=True)
+        error = self._confirm()
+        if error is not None and kind is None:
+            raise error
+
+    def send(self, videos: Sequence[NewVideo]) -> None:
+        """Commit the rows of up to ten videos, then send them. Wait while MOST_CALLS calls are under way.
+
+        Raise an AforoError when an earlier batch has failed.
+        """
+        while len(self._calls) >= MOST_CALLS:
+            self.rest(None)
+        batch = self._maker.make(videos)
+        error = self._confirm(batch)
+        bodies = self._maker.encode(batch)
+        self._calls.add(self._threads.submit(self._call, batch, bodies))
+        if error is not None:
+            raise error
+
+    def rest(self, seconds: float | None) -> None:
+        """Wait until a batch is sent, at most `seconds`, and confirm it. Write the heartbeat of the run when it is due.
+
+        Raise an AforoError when a batch has failed.
+        """
+        if self._calls:
+            wait(self._calls, seconds, FIRST_COMPLETED)
+        else:
+            time.sleep(seconds or 0.0)
+        error = self._confirm()
+        if error is not None:
+            raise error
+
+    def _call(self, batch: Batch, bodies: dict[str, str]) -> SentBatch:
+        self._maker.sender.send(bodies, self._stopping)
+        return SentBatch(batch, time.time())
+
+    def _confirm(self, new: Batch | None = None) -> BaseException | None:
+        """Confirm the batches that are sent and insert the rows of `new`, in one transaction.
+
+        Return the error of a batch that failed.
+        """
+        ended = {call for call in self._calls if call.done()}
+        self._calls -= ended
+        errors = [error for call in ended if (error := call.exception()) is not None]
+        sent = [call.result() for call in ended if call.exception() is None]
+        if new is not None or sent or self._is_heartbeat_due():
+            with self._maker.sessions.begin() as session:
+                self._write(session, sent, new)
+        for each in sent:
+            self._on_sent(each.batch.task_ids)
+        return errors[0] if errors else None
+
+    def _write(self, session: Session, sent: Sequence[SentBatch], new: Batch | None) -> None:
+        for each in sent:
+            rows = update(VideoRow).where(VideoRow.id.in_(each.batch.video_ids))
+            session.execute(rows.values(sent_at=each.sent_at))
+        if new is not None:
+            session.execute(insert(VideoRow), new.rows)
+            self._store_facts(session, new.app_facts)
+        if self._is_heartbeat_due():
+            self._heartbeat_at = time.time()
+            run = update(RunRow).where(RunRow.id == self._run_id)
+            session.execute(run.values(heartbeat_at=self._heartbeat_at))
+
+    def _store_facts(self, session: Session, facts: dict[str, Any]) -> None:
+        if facts:
+            run = session.get_one(RunRow, self._run_id)
+            run.environment = {**run.environment, "app": {**run.environment["app"], **facts}}
+
+    def _is_heartbeat_due(self) -> bool:
+        return time.time() - self._heartbeat_at >= HEARTBEAT_INTERVAL_SECONDS
+
+
+def send_videos(maker: BatchMaker, videos: Sequence[NewVideo]) -> list[str]:
+    """Record and send videos of one run as fast as possible. Return their task ids, in the order of their sends.
+
+    Raise an AforoError when a database refuses a row, or SQS refuses the tasks.
+    """
+    task_ids: list[str] = []
+    with ParallelSender(maker, videos[0].run_id, task_ids.extend) as sender:
+        for first in range(0, len(videos), BATCH_SIZE):
+            sender.send(videos[first : first + BATCH_SIZE])
+    return task_ids
