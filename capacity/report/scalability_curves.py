@@ -85,7 +85,12 @@ def statements(curve: Curve, lang: Language) -> Iterator[str]:
     shown = ", ".join(f"c={point.slots} {percent(share, lang, 0)}" for point, share in pairs)
     if len(curve.points) > 1:
         yield Text(f"Eficiencia por slot: {shown}.", f"Efficiency per slot: {shown}.").to(lang)
-    if curve.points:
+    if len(curve.points) == 1:
+        yield Text(
+            "Sin ley de escalabilidad (USL): solo hay un número de slots.",
+            "No scalability law (USL): there is only one number of slots.",
+        ).to(lang)
+    elif curve.points:
         yield _fit_statement(curve.fit, scaling_bound(curve.levels), lang)
 
 

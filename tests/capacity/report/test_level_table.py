@@ -10,8 +10,8 @@ from capacity.report.figures import throughput_chart
 from capacity.report.level_table import gain, names, rows
 from capacity.report.scalability_curves import Curve, Point, statements
 
-ONE = Point(1, 10.0, Interval(9.0, 100 / 9), between_runs=True)
-TWO = Point(2, 18.0, Interval(16.0, 20.25), between_runs=True)
+ONE = Point(1, 10.0, Interval(9.0, 100 / 9), between_runs=True, capacities=(10.0,))
+TWO = Point(2, 18.0, Interval(16.0, 20.25), between_runs=True, capacities=(18.0,))
 
 
 def test_the_gain_of_a_doubling_has_the_variance_of_both_levels():
