@@ -46,6 +46,10 @@ _ENDINGS = {
     Ending.STALLED: Reason.STALLED,
     Ending.FLOODED: Reason.CORRUPT,  # only a malicious file makes ffprobe print a mebibyte
 }
+#: Reasons that a program gives when it was refused memory: its decoders and threads fail, hang or crash, often silently.
+_REASONS_WITHOUT_MEMORY = frozenset(
+    {Reason.CORRUPT, Reason.TRUNCATED, Reason.FFMPEG_ERROR, Reason.FFMPEG_SIGNAL, Reason.STALLED}
+)
 _SIGNALS = {signal.SIGXFSZ: Reason.TOO_LARGE, signal.SIGXCPU: Reason.TIMEOUT}
 
 
@@ -57,6 +61,12 @@ def require_success(finished: Finished) -> None:
 
 def reason_of(finished: Finished) -> Reason:
     """Return the reason for a program that did not succeed."""
+    reason = _stated_reason(finished)
+    return Reason.OOM if finished.memory_exhausted and reason in _REASONS_WITHOUT_MEMORY else reason
+
+
+def _stated_reason(finished: Finished) -> Reason:
+    """Return the reason that the ending and the messages of the program give."""
     if finished.ending in _ENDINGS:
         return _ENDINGS[finished.ending]
     message_reason = next((reason for text, reason in _MESSAGES if text in finished.stderr_tail), None)

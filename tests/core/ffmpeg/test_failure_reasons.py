@@ -7,8 +7,10 @@ from core.ffmpeg.sandbox import Ending, Finished
 from core.video import Reason, VideoFailed
 
 
-def finished(ending=Ending.EXITED, returncode=1, stderr="", oom_killer_struck=False) -> Finished:
-    return Finished(ending, returncode, 1.5, 1.0, 1 << 20, 0, 0, "", stderr, oom_killer_struck)
+def finished(
+    ending=Ending.EXITED, returncode=1, stderr="", oom_killer_struck=False, memory_exhausted=False
+) -> Finished:
+    return Finished(ending, returncode, 1.5, 1.0, 1 << 20, 0, 0, "", stderr, oom_killer_struck, memory_exhausted)
 
 
 @pytest.mark.parametrize(
@@ -36,6 +38,22 @@ def finished(ending=Ending.EXITED, returncode=1, stderr="", oom_killer_struck=Fa
     ],
 )
 def test_every_end_has_a_reason(end, reason):
+    assert reason_of(end) is reason
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [
+        (finished(memory_exhausted=True), Reason.OOM),  # silent: the encoder's threads did not start
+        (finished(stderr="[hevc @ 0x5] get_buffer() failed", memory_exhausted=True), Reason.OOM),
+        (finished(Ending.STALLED, -9, memory_exhausted=True), Reason.OOM),
+        (finished(Ending.SIGNALLED, -signal.SIGSEGV, memory_exhausted=True), Reason.OOM),
+        (finished(Ending.DEADLINE, -9, memory_exhausted=True), Reason.TIMEOUT),
+        (finished(stderr="No space left on device", memory_exhausted=True), Reason.DISK_FULL),
+        (finished(stderr="[hevc @ 0x5] get_buffer() failed"), Reason.FFMPEG_ERROR),
+    ],
+)
+def test_a_program_at_its_memory_limit_is_out_of_memory_whatever_it_says(end, reason):
     assert reason_of(end) is reason
 
 

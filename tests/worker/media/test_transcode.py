@@ -20,8 +20,10 @@ def good(tmp_path_factory):
     return clips.good_mp4(tmp_path_factory.mktemp("transcode"))
 
 
-def run(source: Path, target: Path, profile=FULL, limits=clips.LIMITS, media=None) -> TranscodeResult:
-    return transcode(source, target, profile, media or probe(source, limits), threads=1, limits=limits)
+def run(
+    source: Path, target: Path, profile=FULL, limits=clips.LIMITS, media=None, threads=1
+) -> TranscodeResult:
+    return transcode(source, target, profile, media or probe(source, clips.LIMITS), threads=threads, limits=limits)
 
 
 def failure_of(source: Path, target: Path, **options) -> Reason:
@@ -155,6 +157,14 @@ def test_too_little_memory_is_oom(good, tmp_path):
     media = probe(good, clips.LIMITS)
     limits = replace(clips.LIMITS, memory_bytes=100 << 20)
     assert failure_of(good, tmp_path / "out.mp4", limits=limits, media=media) is Reason.OOM
+
+
+@pytest.mark.parametrize(("memory_mib", "threads"), [(1024, 16), (1024, 12), (768, 16)])
+def test_4k_in_10_bits_with_too_many_threads_for_its_memory_is_oom(tmp_path, memory_mib, threads):
+    picture = ("-f", "lavfi", "-i", "testsrc2=size=3840x2160:rate=25:duration=0.8")
+    source = clips.high_dynamic_range(tmp_path / "4k.mp4", "bt709", *picture)
+    limits = replace(clips.LIMITS, memory_bytes=memory_mib << 20)
+    assert failure_of(source, tmp_path / "out.mp4", limits=limits, threads=threads) is Reason.OOM
 
 
 def test_an_output_over_the_file_limit_is_too_large(good, tmp_path):
