@@ -56,7 +56,7 @@ from testing.emulator import KEYS
 from testing.polling import seconds_until
 from testing.ports import free_port
 from testing.rows import run_row
-from worker.media.profiles import profile_named
+from core.ffmpeg.profiles import profile_named
 from worker.media.transcode import Transcoder, transcode_command
 
 WARM_UP_SIZE = "1MB"

@@ -27,7 +27,7 @@ Record = TypeVar("Record")
 EMULATOR_URL = "http://127.0.0.1:4566"
 MOST_SLOTS = 512
 #: the encodings of a video, defined in worker.media.profiles
-PROFILE_NAMES = ("full", "showcase")
+PROFILE_NAMES = ("full", "showcase", "hevc", "av1", "nvenc")
 _SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 
 

@@ -20,11 +20,11 @@ from celery.exceptions import Reject, SoftTimeLimitExceeded
 from aforo.sqs import ReceivedMessage, VisibilityHeartbeat
 from aforo.telemetry.task_result import record_result
 from core import storage
+from core.ffmpeg.profiles import profile_named
 from core.storage import Storage
 from core.video import PASSING_REASONS, TASK_NAME, Outcome, Reason, Stage, VideoFailed, VideoState
 from worker import cleanup
 from worker.claims import Claim, ClaimDenied, Claims
-from worker.media.profiles import profile_named
 from worker.media.transcode import Transcoder
 from worker.slot import Slot
 from worker.stage_timer import StageTimer

@@ -46,7 +46,7 @@ _ENDINGS = {
     Ending.STALLED: Reason.STALLED,
     Ending.FLOODED: Reason.CORRUPT,  # only a malicious file makes ffprobe print a mebibyte
 }
-#: Reasons that a program gives when it was refused memory: its decoders and threads fail, hang or crash, often silently.
+#: Reasons that a program gives when it was refused memory: its decoders and threads fail, hang or crash, mostly silent.
 _REASONS_WITHOUT_MEMORY = frozenset(
     {Reason.CORRUPT, Reason.TRUNCATED, Reason.FFMPEG_ERROR, Reason.FFMPEG_SIGNAL, Reason.STALLED}
 )
