@@ -86,6 +86,11 @@ def _choice(*allowed: str) -> Parser:
     return parse
 
 
+def _profile(value: str) -> str:
+    """Return a profile's name or the path of a TOML file, whose content is read when a run starts."""
+    return value if value.endswith(".toml") else _choice("", *PROFILE_NAMES)(value)
+
+
 def _whole(low: int, high: int) -> Parser:
     def parse(value: str) -> int:
         if not value.isascii() or not value.isdigit() or not low <= int(value) <= high:
@@ -217,7 +222,10 @@ class Worker:
         "AFORO_WORKER_CONCURRENCY", "2", _whole(1, MOST_SLOTS), "slots (processes) of one worker node"
     )
     profile: str = setting(
-        "AFORO_WORKER_PROFILE", "full", _choice(*PROFILE_NAMES), "encoding of the videos: full or showcase"
+        "AFORO_WORKER_PROFILE",
+        "full",
+        _choice(*PROFILE_NAMES),
+        "encoding of the videos: full, showcase, hevc, av1 or nvenc",
     )
     threads: int = setting(
         "AFORO_WORKER_THREADS",
@@ -422,7 +430,10 @@ class Settings:
         "language of results, progress, report, live page and dashboards: es or en (errors and logs are English)",
     )
     run_profile: str = setting(
-        "PROFILE", "", _choice("", *PROFILE_NAMES), "encoding of one run: full or showcase; empty means the worker's"
+        "PROFILE",
+        "",
+        _profile,
+        "encoding of one run: full, showcase, hevc, av1, nvenc or a path ending in .toml; empty means the worker's",
     )
     promtools: tuple[str, ...] = setting(
         "AFORO_PROMTOOLS", "", _programs, "further promtool programs for the rule tests, separated by ':'"

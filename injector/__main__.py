@@ -11,9 +11,11 @@ import click
 from core import cli, logs
 from core.cli import WholeNumber, env_option
 from core.errors import UsageError
+from core.ffmpeg.encoding_check import require_encoding
+from core.ffmpeg.profiles import PROFILES, find_profile
 from core.rate import parse_rate
 from core.run import Mode, check_run_id
-from core.settings import PROFILE_NAMES, Settings
+from core.settings import Settings
 from core.size import parse_size
 from injector.injection import Injection, Request
 from injector.monitor import follow, follow_own
@@ -68,7 +70,12 @@ def _note(text: str) -> str:
 @env_option("--file", "FILE", "Your own video instead of SIZE: a path or s3://bucket/key", type=_file)
 @env_option("--user-id", "USER_ID", "User id stored with the videos", type=_user_id)
 @env_option(
-    "--profile", "PROFILE", "What the worker does", unset="then AFORO_WORKER_PROFILE", type=click.Choice(PROFILE_NAMES)
+    "--profile",
+    "PROFILE",
+    f"Encoding: {', '.join(PROFILES)} or the path of your own .toml",
+    unset="then AFORO_WORKER_PROFILE",
+    type=find_profile,
+    metavar="NAME|PATH",
 )
 @env_option("--run-id", "RUN_ID", "Name of the run", unset="default mode, size, slots and time", type=check_run_id)
 @env_option("--warmup", "WARMUP", "First process two videos per slot that are not measured", is_flag=True, metavar=None)
@@ -82,6 +89,8 @@ def main(monitor: bool, check: bool, **options: Any) -> None:
     logs.configure("WARNING")
     settings = Settings.from_process()
     request = checked_request(settings, **options)
+    if request.own_task is None and settings.stack != "aws":
+        require_encoding(request.profile)
     if check:
         return
     if request.own_task is not None:
@@ -140,7 +149,7 @@ def checked_request(
         mode=mode,
         rate_per_minute=rate or DEFAULT_RATE_PER_MINUTE if mode == Mode.SUSTAINED else None,
         own_task=parse_own_task(task, payload or "") if task else None,
-        **{**options, "profile": options["profile"] or settings.profile},
+        **{**options, "profile": options["profile"] or find_profile(settings.profile)},
     )
 
 

@@ -19,6 +19,7 @@ from core.broker import make_celery
 from core.cpu_calibration import calibration_seconds
 from core.database import Sessions
 from core.errors import EnvironmentFault, UsageError
+from core.ffmpeg.profiles import PROFILES, Profile
 from core.models import RunRow, VideoRow
 from core.results_folder import new_tasks_log, write_run_file
 from core.run import FINAL_STATUSES, Host, Mode, RunStatus, fewest_arrivals, new_run_id
@@ -48,7 +49,7 @@ class Request:
     rate_per_minute: float | None
     file: str | None
     user_id: str | None
-    profile: str
+    profile: Profile
     run_id: str | None
     note: str
     own_task: OwnTask | None = None
@@ -103,6 +104,7 @@ class Injection:
             "messages_before": queue.total,
             "dead_letters_before": sqs_queue.dead_letter_depth(client, queue),
             "is_warm": request.warmup,
+            **({} if request.profile.name in PROFILES else {"profile": request.profile.to_dict()}),
         }
         sender = VideoSender(make_celery(settings, url), client, url, sessions)
         return cls(settings, request, run_id, source, sessions, sender, row)
@@ -151,7 +153,7 @@ class Injection:
             source_key=source.key,
             source_bytes=source.size_bytes,
             source_sha256=source.sha256,
-            profile=request.profile,
+            profile=request.profile.name,
             user_id=request.user_id,
             intended_at=intended_at,
         )
@@ -261,7 +263,7 @@ def store_source(settings: Settings, request: Request, say: Callable[[str], None
 
 def require_space(settings: Settings, request: Request, size_bytes: int) -> None:
     """Raise EnvironmentFault if the disk has no space for the outputs of the whole run."""
-    if settings.storage.backend != "filesystem" or request.profile != "full" or request.own_task is not None:
+    if settings.storage.backend != "filesystem" or request.profile.name != "full" or request.own_task is not None:
         return
     free_bytes = shutil.disk_usage(_existing(settings.storage.path)).free
     needed_bytes = round(request.count * size_bytes * SMALLEST_OUTPUT_RATIO)
@@ -315,7 +317,7 @@ def _run_row(settings: Settings, run_id: str, request: Request, source: Source, 
         concurrency=fleet.slots_per_node,
         nodes=fleet.nodes,
         slots=fleet.slots,
-        profile=request.profile,
+        profile=request.profile.name,
         rate_per_minute=request.rate_per_minute,
         window_seconds=schedule.window_seconds,
         source=source.origin,

@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 import click
 
 from core.errors import UsageError
+from core.ffmpeg.profiles import profile_text
 from core.language import LANGUAGES
-from core.settings import PROFILE_NAMES, Settings, declared
+from core.settings import Settings, declared
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -39,7 +40,7 @@ profile_option = setting_option(
     "PROFILE",
     lambda settings: settings.profile,
     "Encoding of the videos, by default that of AFORO_WORKER_PROFILE",
-    type=click.Choice(PROFILE_NAMES),
+    type=profile_text,
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 

@@ -16,6 +16,12 @@ SILENT_EXIT = 1
 
 #: Messages of ffmpeg 4 to 7 on standard error. The most specific is first: one broken file causes several of them.
 _MESSAGES = (
+    ("OpenEncodeSessionEx failed: out of memory", Reason.ENCODER_SESSIONS),  # NVENC's answer beyond its session limit
+    ("OpenEncodeSessionEx failed: incompatible client key", Reason.ENCODER_SESSIONS),
+    ("Unknown encoder", Reason.UNSUPPORTED),
+    ("Cannot load libcuda", Reason.UNSUPPORTED),
+    ("Cannot load libnvidia-encode", Reason.UNSUPPORTED),
+    ("No capable devices found", Reason.UNSUPPORTED),
     ("No space left on device", Reason.DISK_FULL),
     ("Disk quota exceeded", Reason.DISK_FULL),
     ("File too large", Reason.TOO_LARGE),

@@ -33,13 +33,10 @@ with _without_future():
 
 Stream = Any  # ffmpeg-python has no types
 
-#: At most 1280 × 720, or 720 × 1280 when upright. Never enlarged; even sides (4:2:0 needs them), at least 2 pixels.
-_INSIDE_720P = {
-    "w": "max(2,if(gte(iw,ih),min(1280,iw),min(720,iw)))",
-    "h": "max(2,if(gte(iw,ih),min(720,ih),min(1280,ih)))",
-    "force_original_aspect_ratio": "decrease",
-    "force_divisible_by": 2,
-}
+#: How much a picture shrinks to fit into 1280 × 720, or into 720 × 1280 when upright. Never enlarged.
+_INSIDE_720P = "min(1,min(if(gte(iw,ih),1280,720)/iw,if(gte(iw,ih),720,1280)/ih))"
+#: How much it shrinks or grows to fit into 1280 × 720.
+_WITHIN_720P = "min(1280/iw,720/ih)"
 _INTRO_COLOR, _OUTRO_COLOR = "0x12222F", "0x2F1222"
 _BAR_HEIGHTS = (120, 200, 280, 360)
 #: Rate of the cards where the source states none, and its limit, because a file may claim 1,000 pictures per second.
@@ -84,7 +81,7 @@ def picture(source: Stream, profile: Profile, media: MediaFacts) -> Stream:
         for each in profile.filters:
             film = film.filter(each.name, **each.options)
         return _tagged(film.filter("format", "yuv420p"), media)
-    return _tagged(_standard_color(film.filter("scale", **_INSIDE_720P), media).filter("format", "yuv420p"), media)
+    return _tagged(_standard_color(_scaled(film, _INSIDE_720P), media).filter("format", "yuv420p"), media)
 
 
 def _showcase(film: Stream, profile: Profile, media: MediaFacts) -> Stream:
@@ -97,11 +94,18 @@ def _showcase(film: Stream, profile: Profile, media: MediaFacts) -> Stream:
     return _tagged(ffmpeg.concat(intro, film.filter("setsar", 1), outro, v=1, a=0), media)
 
 
+def _scaled(film: Stream, factor: str) -> Stream:
+    """Return the film at `factor` times its size, with even sides of at least 2 pixels (4:2:0 needs them).
+
+    `force_original_aspect_ratio` would round a side of a very flat picture to 0.
+    """
+    width, height = (f"max(2,2*trunc(round({side}*{factor})/2))" for side in ("iw", "ih"))
+    return film.filter("scale", w=width, h=height)
+
+
 def _boxed(film: Stream) -> Stream:
     """Return the picture at exactly 1280 × 720, with square pixels and black bars."""
-    fitted = film.filter("scale", w="max(2,iw*sar)", h="max(2,ih)").filter(
-        "scale", w=1280, h=720, force_original_aspect_ratio="decrease", force_divisible_by=2
-    )
+    fitted = _scaled(film.filter("scale", w="max(2,iw*sar)", h="max(2,ih)"), _WITHIN_720P)
     return fitted.filter("pad", w=1280, h=720, x="(ow-iw)/2", y="(oh-ih)/2").filter("setsar", 1)
 
 

@@ -115,6 +115,17 @@ def find_profile(text: str) -> Profile:
     return read_profile(Path(text)) if text.endswith(".toml") else profile_named(text)
 
 
+def recorded_name(text: str) -> str:
+    """Return the name under which a run with `PROFILE=text` is recorded. Raise UsageError."""
+    return find_profile(text).name
+
+
+def profile_text(text: str) -> str:
+    """Return `text` unchanged if it names a profile or a valid file. Raise UsageError otherwise."""
+    find_profile(text)
+    return text
+
+
 def read_profile(path: Path) -> Profile:
     """Return the profile in a TOML file. Raise UsageError for the first thing that is wrong in it."""
     try:

@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from core.database import open_engine, open_sessions, upgrade_schema
 from core.errors import AforoError, EnvironmentFault, UsageError
+from core.ffmpeg.profiles import PROFILES
 from core.models import RunRow
 from core.run import Mode
 from core.settings import Settings
@@ -21,7 +22,7 @@ from injector.own_run import OwnRun
 from testing import postgresql
 from testing.rows import run_row
 
-REQUEST = Request(1, 10**6, Mode.BURST, None, None, None, "full", None, "")
+REQUEST = Request(1, 10**6, Mode.BURST, None, None, None, PROFILES["full"], None, "")
 SOURCE = Source("uploads/a.mp4", 10**6, "", None, "generated 1MB")
 
 

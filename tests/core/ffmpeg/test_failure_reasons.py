@@ -31,6 +31,12 @@ def finished(
         (finished(stderr="stream 0, offset 0x8000: partial file"), Reason.TRUNCATED),
         (finished(stderr="moov atom not found\nin.bin: Invalid data found when processing input"), Reason.TRUNCATED),
         (finished(stderr="Invalid data found when processing input"), Reason.CORRUPT),
+        (
+            finished(stderr="[h264_nvenc @ 0x5] OpenEncodeSessionEx failed: out of memory (10): (no details)"),
+            Reason.ENCODER_SESSIONS,
+        ),
+        (finished(stderr="[h264_nvenc @ 0x5] Cannot load libcuda.so.1"), Reason.UNSUPPORTED),
+        (finished(stderr="Unknown encoder 'libx265'"), Reason.UNSUPPORTED),
         (finished(stderr=""), Reason.CORRUPT),  # -xerror exits without a message
         (finished(returncode=127, stderr="libx.so: failed to map segment from shared object"), Reason.OOM),
         (finished(returncode=69, stderr="something new"), Reason.FFMPEG_ERROR),

@@ -40,7 +40,7 @@ def test_full_fits_the_picture_into_720p_without_enlarging_it(tmp_path, size, wi
     assert size_after(tmp_path, "full", size) == (width, height, "yuv420p")
 
 
-@pytest.mark.parametrize("size", ["1920x1080", "1080x1920", "320x240"])
+@pytest.mark.parametrize("size", ["1920x1080", "1080x1920", "320x240", "4096x2"])
 def test_showcase_is_always_1280_by_720(tmp_path, size):
     assert size_after(tmp_path, "showcase", size) == (1280, 720, "yuv420p")
 
@@ -164,8 +164,7 @@ def test_a_profile_that_is_no_file_is_one_line(path):
 
 def test_the_package_future_is_never_imported():
     """The worker's modules and the injector load ffmpeg-python; `future` would stay in their process."""
-    program = (
-        "import sys, worker.app, injector.__main__; print([m for m in ('ffmpeg','past','future') if m in sys.modules])"
-    )
+    names = "[m for m in ('ffmpeg', 'past', 'future') if m in sys.modules]"
+    program = f"import sys, worker.task, injector.__main__; print({names})"
     seen = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert seen == "['ffmpeg']\n"
