@@ -24,7 +24,7 @@ LOCAL := $(if $(COMPOSE),deploy/compose/stack,$(PY) -m local)
 help: ## Show all verbs
 	@awk -F ':.*## ' '/^## /{print "\n" substr($$0, 4)} /^[a-z-]+:.*## /{printf "  %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@echo
-	@echo 'Options: SIZE (50MB) COUNT (8) CONCURRENCY (2) RATE (10 per minute) FILE USER_ID PROFILE (full | showcase)'
+	@echo 'Options: SIZE (50MB) COUNT (8) CONCURRENCY (2) RATE (10 per minute) FILE USER_ID PROFILE (full | showcase | hevc | av1 | nvenc | path.toml)'
 	@echo '         RUN_ID (generated) WARMUP=1 (unmeasured videos first) STACK (native | compose | aws) WORKERS (1, compose) ARGS (further words for the program)'
 
 ## Measure

@@ -107,7 +107,8 @@ def profile_named(name: str) -> Profile:
     try:
         return PROFILES[name]
     except KeyError:
-        raise UsageError("profile", "it is unknown", f"use {' or '.join(PROFILES)}", value=name) from None
+        remedy = f"use {', '.join(PROFILES)} or the path of a file that ends in .toml"
+        raise UsageError("PROFILE", "it is unknown", remedy, value=name) from None
 
 
 def find_profile(text: str) -> Profile:
