@@ -10,7 +10,8 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, create_engine, event, func, select
+from alembic.util.exc import CommandError
+from sqlalchemy import Connection, Engine, create_engine, event, func, inspect, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, NoSuchModuleError
 from sqlalchemy.orm import Session, sessionmaker
@@ -57,13 +58,28 @@ def open_sessions(engine: Engine) -> Sessions:
 
 
 def upgrade_schema(engine: Engine) -> None:
-    """Migrate the schema to the version of this program. Raise EnvironmentFault if the migration fails."""
+    """Migrate the schema to the version of this program.
+
+    Raise EnvironmentFault if the migration fails, or for a database of another app, in which our tables would be lost
+    among its own.
+    """
     configuration = Config()
     configuration.set_main_option("script_location", str(MIGRATIONS))
     with _explained(engine), engine.connect() as connection:
+        _require_ours(connection)
         configuration.attributes["connection"] = connection
         command.upgrade(configuration, "head")
         connection.commit()
+
+
+def _require_ours(connection: Connection) -> None:
+    """Raise EnvironmentFault if the database holds tables, but none of ours."""
+    tables = set(inspect(connection).get_table_names())
+    connection.rollback()
+    if tables and "runs" not in tables and tables != {"alembic_version"}:
+        why = f"it holds tables of another app ({', '.join(sorted(tables)[:3])})"
+        url = connection.engine.url.render_as_string(hide_password=True)
+        raise EnvironmentFault("AFORO_DATABASE_URL", why, "give Aforo a database of its own", value=url)
 
 
 def take_turn(session: Session, key: int) -> None:
@@ -93,6 +109,11 @@ def _explained(engine: Engine) -> Iterator[None]:
         yield
     except DatabaseError as error:
         raise database_fault(error, engine.url.render_as_string(hide_password=True)) from error
+    except CommandError as error:
+        why = f"its history is not that of Aforo: {first_line(error)}"
+        url = engine.url.render_as_string(hide_password=True)
+        remedy = "give Aforo a database of its own, or the version of Aforo that made it"
+        raise EnvironmentFault("AFORO_DATABASE_URL", why, remedy, value=url) from error
 
 
 def _sqlite_engine(url: URL, timeout_seconds: float, pool: dict[str, Any]) -> Engine:

@@ -42,6 +42,21 @@ def test_no_verb_executes_an_option_from_the_command_line_or_the_environment(tmp
     assert not Path("pwned").exists()
 
 
+def test_the_app_file_is_handed_on_under_a_name_that_celery_does_not_read(tmp_path):
+    path = "../my app/$(shell touch pwned).toml"
+    wanted = ("AFORO_APP_FILE", "APP", "LOADER", "CONFIG_MODULE")
+    lines = [f"\t@printf '%s|' \"$${{{name}-}}\"" for name in wanted]
+    makefile = tmp_path / "Makefile"
+    text = Path("Makefile").read_text(encoding="utf-8")
+    makefile.write_text("\n".join([text, "names:", *lines, ""]), encoding="utf-8")
+    theirs = outside(APP="app.main", LOADER="x", CONFIG_MODULE="y")
+    for arguments, expected in (([f"APP={path}"], f"{path}||||"), ([], "||||")):
+        command = ["make", "-f", str(makefile), "names", *arguments]
+        shown = subprocess.run(command, capture_output=True, text=True, env=theirs, check=True).stdout
+        assert shown == expected
+    assert not Path("pwned").exists()
+
+
 def test_words_in_args_are_plain_arguments(tmp_path):
     shown = make(tmp_path, "ARGS=$(shell touch pwned) `touch pwned` ; touch pwned", verb="words")
     assert shown == "$(shell|touch|pwned)|`touch|pwned`|;|touch|pwned|"

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from core.cli import env_option
 from core.errors import UsageError
 from core.ffmpeg.profiles import profile_text
 from core.language import LANGUAGES
@@ -42,6 +43,7 @@ profile_option = setting_option(
     "Encoding of the videos, by default that of AFORO_WORKER_PROFILE",
     type=profile_text,
 )
+yes_option = env_option("--yes", "YES", "Send to an app's queue without asking", is_flag=True, metavar=None)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 
 

@@ -47,6 +47,13 @@ class NoCapacity(StrEnum):
         return self not in {NoCapacity.NO_SECOND_GENERATION, NoCapacity.NO_COMPLETED_VIDEO}
 
 
+class CapacitySource(StrEnum):
+    """Records from which X_sat was computed."""
+
+    SLOTS = "slots"  # start and end of every execution
+    COMPLETION_TIMES = "completion_times"  # ends of the videos alone; the worker was not instrumented
+
+
 class FirstVideos(StrEnum):
     """Treatment of the first video of each slot in X_sat; a cold start makes these videos slower."""
 
@@ -92,6 +99,7 @@ class SaturatedThroughput:
     interval: Interval | None
     reason: Reason | None = None
     first_videos: FirstVideos | None = None
+    source: CapacitySource = CapacitySource.SLOTS
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,3 +50,24 @@ def test_an_invalid_url_is_an_error_that_hides_the_password(url):
     with pytest.raises(UsageError, match=r"^AFORO_DATABASE_URL \(") as refusal:
         open_engine(url)
     assert "hunter2" not in str(refusal.value)
+
+
+def test_a_database_of_another_app_is_refused_in_one_line_and_stays_as_it_was(tmp_path):
+    engine = open_engine(f"sqlite:///{tmp_path}/theirs.db")
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE users (id INTEGER)")
+    with pytest.raises(
+        EnvironmentFault, match="it holds tables of another app \\(users\\); give Aforo a database of its"
+    ):
+        upgrade_schema(engine)
+    with engine.begin() as connection:
+        assert connection.exec_driver_sql("SELECT name FROM sqlite_master").scalars().all() == ["users"]
+
+
+def test_a_database_with_another_alembic_history_is_refused_in_one_line(tmp_path):
+    engine = open_engine(f"sqlite:///{tmp_path}/theirs.db")
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE alembic_version (version_num VARCHAR(32))")
+        connection.exec_driver_sql("INSERT INTO alembic_version VALUES ('1f2e3d')")
+    with pytest.raises(EnvironmentFault, match="its history is not that of Aforo: Can't locate revision identified by"):
+        upgrade_schema(engine)

@@ -31,9 +31,7 @@ def test_what_ffmpeg_rejects_is_a_usage_error_in_one_line(changes):
 
 @pytest.mark.skipif(Path("/dev/nvidia0").exists(), reason="there is a card")
 def test_nvenc_without_a_card_is_a_fault_of_the_environment():
-    with pytest.raises(
-        EnvironmentFault, match=r"^profile \(nvenc\); h264_nvenc is not available here: .*; use another"
-    ):
+    with pytest.raises(EnvironmentFault, match=r"^profile \(nvenc\); h264_nvenc is not available here: .*; use "):
         require_encoding(PROFILES["nvenc"])
 
 
