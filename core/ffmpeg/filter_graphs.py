@@ -12,7 +12,6 @@ from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-from unittest.mock import patch
 
 from core.ffmpeg.probe import Color, MediaFacts, input_guard
 from core.ffmpeg.profiles import CARD_SECONDS, Profile
@@ -24,8 +23,13 @@ def _without_future() -> Iterator[None]:
     """Let ffmpeg-python find its one name of the package `future`, so that `future` is never imported."""
     past, builtins = ModuleType("past"), ModuleType("past.builtins")
     builtins.basestring = (str, bytes)  # type: ignore[attr-defined]
-    with patch.dict(sys.modules, {"past": past, "past.builtins": builtins}):
+    stand_ins = {"past": past, "past.builtins": builtins}
+    sys.modules.update(stand_ins)
+    try:
         yield
+    finally:
+        for name in stand_ins:
+            del sys.modules[name]
 
 
 with _without_future():
