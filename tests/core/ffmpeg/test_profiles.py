@@ -84,7 +84,7 @@ def has_encoder(name: str) -> bool:
 
 def test_the_error_for_an_unknown_profile_lists_the_profiles():
     with pytest.raises(
-        UsageError, match=r"^profile \(4k\); it is unknown; use full or showcase or hevc or av1 or nvenc$"
+        UsageError, match=r"^PROFILE \(4k\); it is unknown; use full, showcase, hevc, av1, nvenc or the path"
     ):
         profile_named("4k")
 
