@@ -43,7 +43,7 @@ help: ## Show all verbs
 #: SHAPE, SEED = poisson (seed 1), ramp:5-30, steps:5,10,20 or spike:5-60 per minute
 #: TRACE = send at the times of this CSV
 #: FILE, USER_ID = your own input file; user id stored with the videos
-#: PROFILE = encoding: full or showcase
+#: PROFILE = encoding: full, showcase, hevc, av1, nvenc or path.toml
 #: RUN_ID, WARMUP = id of the run (generated); 1 sends unmeasured videos first
 #: APP = your own worker, in place of ours: path/aforo.toml, see docs/your-own-worker.md
 #: STACK, WORKERS = native, compose or aws; number of workers (1)

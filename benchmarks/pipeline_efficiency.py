@@ -45,6 +45,7 @@ from benchmarks.programs import ROOT, running
 from core import aws
 from core.broker import make_celery
 from core.database import Sessions, open_engine, open_sessions, upgrade_schema
+from core.ffmpeg.profiles import profile_named
 from core.models import ExecutionRow, VideoRow
 from core.settings import Settings
 from core.size import parse_size
@@ -57,7 +58,6 @@ from testing.emulator import KEYS
 from testing.polling import seconds_until
 from testing.ports import free_port
 from testing.rows import run_row
-from worker.media.profiles import profile_named
 from worker.media.transcode import Transcoder, transcode_command
 
 WARM_UP_SIZE = "1MB"

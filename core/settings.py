@@ -30,7 +30,7 @@ MOST_SLOTS = 512
 #: names of this machine for itself
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 #: the encodings of a video, defined in worker.media.profiles
-PROFILE_NAMES = ("full", "showcase")
+PROFILE_NAMES = ("full", "showcase", "hevc", "av1", "nvenc")
 _SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 
 
@@ -98,6 +98,11 @@ def _choice(*allowed: str) -> Parser:
         return value
 
     return parse
+
+
+def _profile(value: str) -> str:
+    """Return a profile's name or the path of a TOML file, whose content is read when a run starts."""
+    return value if value.endswith(".toml") else _choice("", *PROFILE_NAMES)(value)
 
 
 def _whole(low: int, high: int) -> Parser:
@@ -231,7 +236,10 @@ class Worker:
         "AFORO_WORKER_CONCURRENCY", "2", _whole(1, MOST_SLOTS), "slots (processes) of one worker node"
     )
     profile: str = setting(
-        "AFORO_WORKER_PROFILE", "full", _choice(*PROFILE_NAMES), "encoding of the videos: full or showcase"
+        "AFORO_WORKER_PROFILE",
+        "full",
+        _choice(*PROFILE_NAMES),
+        "encoding of the videos: full, showcase, hevc, av1 or nvenc",
     )
     threads: int = setting(
         "AFORO_WORKER_THREADS",
@@ -465,7 +473,10 @@ class Settings:
         "a run of an app ends as interrupted after this time without any change of its videos",
     )
     run_profile: str = setting(
-        "PROFILE", "", _choice("", *PROFILE_NAMES), "encoding of one run: full or showcase; empty means the worker's"
+        "PROFILE",
+        "",
+        _profile,
+        "encoding of one run: full, showcase, hevc, av1, nvenc or a path ending in .toml; empty means the worker's",
     )
     promtools: tuple[str, ...] = setting(
         "AFORO_PROMTOOLS", "", _programs, "further promtool programs for the rule tests, separated by ':'"

@@ -65,6 +65,7 @@ class Reason(StrEnum):
     STORAGE_MISSING = "storage_missing"
     STORAGE_DENIED = "storage_denied"
     STORAGE_UNAVAILABLE = "storage_unavailable"
+    ENCODER_SESSIONS = "encoder_sessions"  # the graphics card encodes as many videos as its driver allows
     FFMPEG_SIGNAL = "ffmpeg_signal"
     FFMPEG_ERROR = "ffmpeg_error"
     WORKER_LOST = "worker_lost"
@@ -80,6 +81,7 @@ PASSING_REASONS = frozenset(
         Reason.OOM,
         Reason.DISK_FULL,
         Reason.STORAGE_UNAVAILABLE,
+        Reason.ENCODER_SESSIONS,
         Reason.FFMPEG_SIGNAL,
         Reason.WORKER_LOST,
         Reason.INTERNAL,

@@ -12,9 +12,11 @@ import click
 from core import cli, logs
 from core.cli import WholeNumber, env_option
 from core.errors import UsageError
+from core.ffmpeg.encoding_check import require_encoding
+from core.ffmpeg.profiles import PROFILES, find_profile
 from core.rate import parse_rate
 from core.run import POISSON, Mode, check_run_id
-from core.settings import MOST_SLOTS, PROFILE_NAMES, Settings
+from core.settings import MOST_SLOTS, Settings
 from core.size import parse_size
 from injector.app_run import prepare_app_run
 from injector.injection import Injection, Request
@@ -82,7 +84,12 @@ def _note(text: str) -> str:
 @env_option("--file", "FILE", "Your own video instead of SIZE: a path or s3://bucket/key", type=_file)
 @env_option("--user-id", "USER_ID", "User id stored with the videos", type=_user_id)
 @env_option(
-    "--profile", "PROFILE", "What the worker does", unset="then AFORO_WORKER_PROFILE", type=click.Choice(PROFILE_NAMES)
+    "--profile",
+    "PROFILE",
+    f"Encoding: {', '.join(PROFILES)} or the path of your own .toml",
+    unset="then AFORO_WORKER_PROFILE",
+    type=find_profile,
+    metavar="NAME|PATH",
 )
 @env_option("--run-id", "RUN_ID", "Name of the run", unset="default mode, size, slots and time", type=check_run_id)
 @env_option("--warmup", "WARMUP", "First process two videos per slot that are not measured", is_flag=True, metavar=None)
@@ -103,6 +110,8 @@ def main(monitor: bool, check: bool, **options: Any) -> None:
     logs.configure("WARNING")
     settings = Settings.from_process()
     request = checked_request(settings, **options)
+    if settings.app is None and settings.stack != "aws":
+        require_encoding(request.profile)
     if not check:
         _inject(settings, request, monitor)
 
@@ -154,7 +163,7 @@ def checked_request(settings: Settings, *, size: int, yes: bool, **options: Any)
         **load,
         **{
             **options,
-            "profile": options["profile"] or settings.profile,
+            "profile": options["profile"] or find_profile(settings.profile),
             "concurrency": options["concurrency"] or settings.worker.concurrency,
         },
     )

@@ -45,7 +45,7 @@ def prepare_app_run(settings: Settings, app: AppFile, request: Request, say: Say
         say(line)
     confirm(target, request.count, assume_yes=request.assume_yes)
     run_id, source, placed = _place_inputs(settings, app, request, fleet, say)
-    request = dataclasses.replace(request, profile=app.name)
+    request = dataclasses.replace(request, profile=dataclasses.replace(request.profile, name=app.name))
     row = run_row(settings, run_id, request, source, fleet)
     row.environment |= _environment(settings, app, target, fleet) | {"is_warm": request.warmup}
     row.executions_missed = 0 if fleet.is_measured else None

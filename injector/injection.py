@@ -20,6 +20,7 @@ from core.broker import make_celery
 from core.cpu_calibration import calibration_seconds
 from core.database import Sessions
 from core.errors import EnvironmentFault, UsageError
+from core.ffmpeg.profiles import PROFILES, Profile
 from core.lost_videos import LossWatch, look_at
 from core.models import RunRow, VideoRow
 from core.queue_contract import Level, check_retention
@@ -62,7 +63,7 @@ class Request:
     rate_per_minute: float | None
     file: str | None
     user_id: str | None
-    profile: str
+    profile: Profile
     run_id: str | None
     note: str
     #: declared slots per worker and number of workers of an app that is not instrumented
@@ -132,6 +133,7 @@ class Injection:
             "messages_before": queue.total,
             "dead_letters_before": sqs_queue.dead_letter_depth(client, queue),
             "is_warm": request.warmup,
+            **({} if request.profile.name in PROFILES else {"profile": request.profile.to_dict()}),
         }
         maker = VideoSender(make_celery(settings, url), Sender(client, url), sessions)
         return cls(settings, request, run_id, source, sessions, maker, row)
@@ -190,7 +192,7 @@ class Injection:
             source_key=source.key,
             source_bytes=source.size_bytes,
             source_sha256=source.sha256,
-            profile=request.profile,
+            profile=request.profile.name,
             user_id=request.user_id,
             intended_at=intended_at,
         )
@@ -308,7 +310,7 @@ def store_source(settings: Settings, request: Request, say: Callable[[str], None
 
 def require_space(settings: Settings, request: Request, size_bytes: int) -> None:
     """Raise EnvironmentFault if the disk has no space for the outputs of the whole run."""
-    if settings.storage.backend != "filesystem" or request.profile != "full":
+    if settings.storage.backend != "filesystem" or request.profile.name != "full":
         return
     free_bytes = shutil.disk_usage(_existing(settings.storage.path)).free
     needed_bytes = round(request.count * size_bytes * SMALLEST_OUTPUT_RATIO)
@@ -365,7 +367,7 @@ def run_row(settings: Settings, run_id: str, request: Request, source: Source, f
         concurrency=fleet.slots_per_node,
         nodes=fleet.nodes,
         slots=fleet.slots,
-        profile=request.profile,
+        profile=request.profile.name,
         rate_per_minute=request.rate_per_minute,
         window_seconds=request.schedule.window_seconds,
         source=source.origin,

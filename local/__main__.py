@@ -13,8 +13,9 @@ import click
 
 from core import cli
 from core.errors import ExitCode, UsageError
+from core.ffmpeg.profiles import PROFILES, profile_text
 from core.queue_contract import Level
-from core.settings import MOST_SLOTS, PROFILE_NAMES, Settings
+from core.settings import MOST_SLOTS, Settings
 from local import app_doctor, app_worker, env_example, stack, supervisor
 from local import doctor as checks
 from local.app_cleaning import asked, clean_app
@@ -42,7 +43,8 @@ def main() -> None:
     "PROFILE",
     "Encoding of the videos",
     unset="then AFORO_WORKER_PROFILE",
-    type=click.Choice(PROFILE_NAMES),
+    type=profile_text,
+    metavar="NAME|PATH",
     empty_is_value=True,
 )
 @cli.env_option(
@@ -184,9 +186,15 @@ def video_folders(settings: Settings) -> list[Path]:
 
 
 def worker_options(settings: Settings, concurrency: int | None, profile: str | None) -> stack.WorkerOptions:
-    """Return the worker options. The settings give the values of omitted options."""
+    """Return the worker options. The settings give the values of omitted options.
+
+    A profile of the user's own is stored with its run, so the worker keeps its default.
+    """
     slots = concurrency or settings.worker.concurrency
-    return stack.WorkerOptions(slots, profile or settings.profile, settings.worker.threads)
+    chosen = profile or settings.profile
+    return stack.WorkerOptions(
+        slots, chosen if chosen in PROFILES else settings.worker.profile, settings.worker.threads
+    )
 
 
 def _row(program: Program, process: supervisor.Process) -> str:

@@ -26,6 +26,33 @@ def good_mp4(folder: Path) -> Path:
     return make(folder / "good.mp4", *PICTURE, *SOUND, *H264, *AAC, "-movflags", "+faststart")
 
 
+def with_apac(folder: Path, *second_sound: str) -> Path:
+    """Encode a QuickTime file whose first sound is `apac`, which no ffmpeg can decode. Return its path."""
+    plain = make(folder / "plain.mov", *PICTURE, *SOUND, *second_sound, *_maps(bool(second_sound)), *H264, *AAC)
+    apac = folder / "apac.mov"
+    # the three names of the codec in the sample entry, and the box that states AAC a second time
+    apac.write_bytes(plain.read_bytes().replace(b"mp4a", b"apac", 3).replace(b"esds", b"dapa", 1))
+    return apac
+
+
+def _maps(has_second_sound: bool) -> tuple[str, ...]:
+    return ("-map", "0", "-map", "1", *(("-map", "2") if has_second_sound else ()))
+
+
+def interlaced(path: Path, size: str = "720x576", *codec: str) -> Path:
+    """Encode one second of 25 interlaced pictures per second, whose two fields differ. Return the path."""
+    fields = ("-f", "lavfi", "-i", f"testsrc2=size={size}:rate=50:duration=1", "-vf", "tinterlace=interleave_top")
+    flags = ("-flags", "+ildct+ilme", "-top", "1")
+    return make(path, *fields, *flags, *(codec or (*H264, "-x264opts", "tff=1")))
+
+
+def high_dynamic_range(path: Path, transfer: str, *picture: str) -> Path:
+    """Encode HEVC of 10 bits in BT.2020 with this transfer function, as phones do. Return the path."""
+    tags = ("-color_primaries", "bt2020", "-color_trc", transfer, "-colorspace", "bt2020nc", "-color_range", "tv")
+    codec = ("-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none", "-pix_fmt", "yuv420p10le")
+    return make(path, *(picture or PICTURE), *codec, *tags)
+
+
 def cut(source: Path, ratio: float) -> Path:
     """Write a copy of a file that ends at `ratio` of its length. Return the path of the copy."""
     content = source.read_bytes()

@@ -51,6 +51,8 @@ class Claim:
     source_key: str
     source_sha256: str
     profile: str
+    #: the content of a profile of the user's own; None for a profile with a name of ours
+    profile_content: dict[str, Any] | None
     output_key: str
 
 
@@ -228,8 +230,15 @@ class Claims:
             source_key=video.source_key,
             source_sha256=video.source_sha256,
             profile=video.profile,
+            profile_content=_profile_content(session, video.run_id),
             output_key=self.output_key(video.run_id, video.id, video.execution_number),
         )
+
+
+def _profile_content(session: Session, run_id: str) -> dict[str, Any] | None:
+    environment = session.scalar(select(RunRow.environment).where(RunRow.id == run_id)) or {}
+    content: dict[str, Any] | None = environment.get("profile")
+    return content
 
 
 def _is_current(claim: Claim) -> tuple[Any, ...]:

@@ -20,11 +20,11 @@ from celery.exceptions import Reject, SoftTimeLimitExceeded
 from aforo.sqs import ReceivedMessage, VisibilityHeartbeat
 from aforo.telemetry.task_result import record_result
 from core import storage
+from core.ffmpeg.profiles import Profile, profile_named
 from core.storage import Storage
 from core.video import PASSING_REASONS, TASK_NAME, Outcome, Reason, Stage, VideoFailed, VideoState
 from worker import cleanup
 from worker.claims import Claim, ClaimDenied, Claims
-from worker.media.profiles import profile_named
 from worker.media.transcode import Transcoder
 from worker.outage_log import DATABASE_AWAY, OutageLog
 from worker.slot import Slot
@@ -145,6 +145,10 @@ def _end_denied(context: TaskContext, denial: ClaimDenied, video_id: str, run_id
     return {"outcome": Outcome.DUPLICATE.value}
 
 
+def _profile(claim: Claim) -> Profile:
+    return profile_named(claim.profile) if claim.profile_content is None else Profile.from_dict(claim.profile_content)
+
+
 @dataclass
 class Execution:
     """The work on one claim. Every way in which `run` can end is recorded in the database."""
@@ -189,7 +193,7 @@ class Execution:
                 fetched = context.storage.fetch(claim.source_key, source)
                 if fetched.sha256 != claim.source_sha256:
                     raise VideoFailed(Reason.CORRUPT, "the stored file is not the one that was uploaded")
-            profile = profile_named(claim.profile)
+            profile = _profile(claim)
             with timer(Stage.PROBE):
                 media = context.transcoder.probe(source)
             with timer(Stage.TRANSCODE):

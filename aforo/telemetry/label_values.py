@@ -30,8 +30,8 @@ class Operation(Label):
 #: Reasons of a failed task. An exception names one by its attribute `reason`; every other one counts as `internal`.
 FAILURE_REASONS = (
     *("not_media", "empty", "truncated", "corrupt", "too_large", "unsupported", "timeout", "stalled", "oom"),
-    *("disk_full", "storage_missing", "storage_denied", "storage_unavailable", "ffmpeg_signal", "ffmpeg_error"),
-    *("worker_lost", "dead_lettered", "internal"),
+    *("disk_full", "storage_missing", "storage_denied", "storage_unavailable", "encoder_sessions", "ffmpeg_signal"),
+    *("ffmpeg_error", "worker_lost", "dead_lettered", "internal"),
 )
 #: Outcomes that a task may declare for itself: by `record_result`, or by the attribute `outcome` of a Reject.
 DECLARED_OUTCOMES = ("retried", "duplicate", "superseded")

@@ -12,8 +12,9 @@ import click
 
 from core.cli import env_option
 from core.errors import UsageError
+from core.ffmpeg.profiles import profile_text
 from core.language import LANGUAGES
-from core.settings import PROFILE_NAMES, Settings, declared
+from core.settings import Settings, declared
 
 #: so that a help text fits 80 columns
 EXAMPLE_WIDTH = 72
@@ -45,7 +46,7 @@ profile_option = setting_option(
     "PROFILE",
     lambda settings: settings.profile,
     "Encoding of the videos, by default that of AFORO_WORKER_PROFILE",
-    type=click.Choice(PROFILE_NAMES),
+    type=profile_text,
 )
 yes_option = env_option("--yes", "YES", "Send to an app's queue without asking", is_flag=True, metavar=None)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")

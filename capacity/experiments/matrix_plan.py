@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from capacity.estimators.interval import SECONDS_PER_MINUTE
+from core.ffmpeg.profiles import recorded_name
 from core.language import MODE_NAMES, Text
 from core.run import Mode
 from core.size import label_bytes, parse_size
@@ -58,7 +59,7 @@ class MatrixPlan:
 
         A matrix run with the same name resumes the earlier one. More cells or repeats do not change the name.
         """
-        how = [self.count, self.arrivals, self.rate_per_minute, self.adaptive, self.profile]
+        how = [self.count, self.arrivals, self.rate_per_minute, self.adaptive, recorded_name(self.profile)]
         how += ["warm-up"] if self.warmup else []
         return hashlib.sha256(json.dumps(how).encode()).hexdigest()[:8]
 

@@ -23,6 +23,7 @@ from capacity.experiments.run_launcher import Progress, RunLauncher, RunRequest,
 from capacity.runs.result_row import ResultRow
 from capacity.runs.sessions import reading
 from core.errors import AforoError, EnvironmentFault, RunFailed
+from core.ffmpeg.profiles import recorded_name
 from core.models import RunRow
 from core.run import Mode, RunStatus
 from core.size import parse_size, size_label
@@ -132,7 +133,7 @@ class MatrixRun:
 
     def _earlier_burst(self, planned: PlannedRun) -> ResultRow | None:
         """Return the newest complete burst of the cell, for a plan that has no bursts itself."""
-        cell = size_label(parse_size(planned.size)), planned.concurrency, self.plan.profile
+        cell = size_label(parse_size(planned.size)), planned.concurrency, recorded_name(self.plan.profile)
         usable = (row for row in reversed(self._others) if row.is_complete and not row.validity.is_invalid)
         complete = (row for row in usable if row.x_sat_per_minute)
         return next((r for r in complete if (r.size_label, r.concurrency, r.conditions.profile) == cell), None)

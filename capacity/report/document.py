@@ -33,7 +33,10 @@ STACKS = {
 STORAGES = {"filesystem": "sistema de archivos", "s3": "S3"}
 PROFILES = {
     "full": "`full`: el archivo entero, a 720p",
-    "showcase": "`showcase`: 30 s a 720p con marca de agua, sin audio",
+    "showcase": "`showcase`: 30 s a 720p con marca de agua, cortinillas de apertura y cierre, sin audio",
+    "hevc": "`hevc`: el archivo entero, a 720p en HEVC",
+    "av1": "`av1`: el archivo entero, a 720p en AV1",
+    "nvenc": "`nvenc`: el archivo entero, a 720p con la tarjeta NVIDIA",
 }
 
 

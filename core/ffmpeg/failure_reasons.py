@@ -16,6 +16,12 @@ SILENT_EXIT = 1
 
 #: Messages of ffmpeg 4 to 7 on standard error. The most specific is first: one broken file causes several of them.
 _MESSAGES = (
+    ("OpenEncodeSessionEx failed: out of memory", Reason.ENCODER_SESSIONS),  # NVENC's answer beyond its session limit
+    ("OpenEncodeSessionEx failed: incompatible client key", Reason.ENCODER_SESSIONS),
+    ("Unknown encoder", Reason.UNSUPPORTED),
+    ("Cannot load libcuda", Reason.UNSUPPORTED),
+    ("Cannot load libnvidia-encode", Reason.UNSUPPORTED),
+    ("No capable devices found", Reason.UNSUPPORTED),
     ("No space left on device", Reason.DISK_FULL),
     ("Disk quota exceeded", Reason.DISK_FULL),
     ("File too large", Reason.TOO_LARGE),
@@ -46,6 +52,10 @@ _ENDINGS = {
     Ending.STALLED: Reason.STALLED,
     Ending.FLOODED: Reason.CORRUPT,  # only a malicious file makes ffprobe print a mebibyte
 }
+#: Reasons that a program gives when it was refused memory: its decoders and threads fail, hang or crash, mostly silent.
+_REASONS_WITHOUT_MEMORY = frozenset(
+    {Reason.CORRUPT, Reason.TRUNCATED, Reason.FFMPEG_ERROR, Reason.FFMPEG_SIGNAL, Reason.STALLED}
+)
 _SIGNALS = {signal.SIGXFSZ: Reason.TOO_LARGE, signal.SIGXCPU: Reason.TIMEOUT}
 
 
@@ -57,6 +67,12 @@ def require_success(finished: Finished) -> None:
 
 def reason_of(finished: Finished) -> Reason:
     """Return the reason for a program that did not succeed."""
+    reason = _stated_reason(finished)
+    return Reason.OOM if finished.memory_exhausted and reason in _REASONS_WITHOUT_MEMORY else reason
+
+
+def _stated_reason(finished: Finished) -> Reason:
+    """Return the reason that the ending and the messages of the program give."""
     if finished.ending in _ENDINGS:
         return _ENDINGS[finished.ending]
     message_reason = next((reason for text, reason in _MESSAGES if text in finished.stderr_tail), None)

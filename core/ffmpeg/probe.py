@@ -37,10 +37,36 @@ DECODERS = (
 )
 _MOV_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
 _ENTRIES = (
-    "format=duration:stream=codec_type,codec_name,width,height,pix_fmt,avg_frame_rate,nb_frames,duration"
-    ":stream_tags=DURATION:stream_disposition=attached_pic"
+    "format=duration,start_time:stream=index,codec_type,codec_name,width,height,pix_fmt,avg_frame_rate,nb_frames"
+    ",start_time,duration,field_order,color_range,color_space,color_transfer,color_primaries"
+    ":stream_tags=DURATION:stream_disposition=default,attached_pic,timed_thumbnails,still_image"
 )
+_STILL_DISPOSITIONS = ("attached_pic", "timed_thumbnails", "still_image")
+_STILL_CODECS = frozenset({"mjpeg", "png"})
+#: A video stream shorter than this share of the longest one is a cover or a preview.
+_SHORT_RATIO = 0.5
+_INTERLACED = frozenset({"tt", "bb", "tb", "bt"})  # DV, too, has two fields; ffprobe states no field order for it
 _CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
+
+
+@dataclass(frozen=True)
+class Color:
+    """Colour description of a video stream, in ffprobe's names. None is not stated."""
+
+    range: str | None = None
+    matrix: str | None = None
+    transfer: str | None = None
+    primaries: str | None = None
+
+    @property
+    def is_high_dynamic_range(self) -> bool:
+        """Return True for HLG and PQ, the transfer functions of HLG and HDR10 video (ITU-R BT.2100)."""
+        return self.transfer in {"arib-std-b67", "smpte2084"}
+
+    @property
+    def is_wide(self) -> bool:
+        """Return True for colours beyond BT.709: high dynamic range, or BT.2020 in standard dynamic range."""
+        return self.is_high_dynamic_range or "bt2020" in {self.primaries, (self.matrix or "").removesuffix("nc")}
 
 
 @dataclass(frozen=True)
@@ -48,7 +74,8 @@ class MediaFacts:
     """Properties of a video file. A property that the container does not state is None.
 
     `duration_seconds` is the length of the longest stream, `video_seconds` that of the video stream. `frames` is the
-    number of pictures.
+    number of pictures. `video_index` and `audio_index` are the numbers of the chosen streams. `audio_codec` is
+    `unknown` if no sound can be decoded.
     """
 
     container: str
@@ -61,6 +88,10 @@ class MediaFacts:
     pixel_format: str
     video_codec: str
     audio_codec: str | None
+    video_index: int = 0
+    audio_index: int | None = None
+    is_interlaced: bool = False
+    color: Color = Color()
 
     @property
     def has_audio(self) -> bool:
@@ -159,12 +190,12 @@ def _outer_boxes(file: BinaryIO, size_bytes: int) -> Iterator[tuple[bytes, int, 
 
 
 def _media_facts(container: str, probed: dict[str, Any]) -> MediaFacts:
-    picture, sound = _picture(probed["streams"]), _first(probed["streams"], "audio")
+    picture, sound = _picture(probed["streams"]), _sound(probed["streams"])
     rate = _fraction(picture.get("avg_frame_rate"))
     facts = MediaFacts(
         container=container,
-        duration_seconds=_seconds(probed.get("format", {}).get("duration")),
-        video_seconds=_seconds(picture.get("duration")) or _clock_seconds(picture.get("tags", {}).get("DURATION")),
+        duration_seconds=_file_seconds(container, probed.get("format", {})),
+        video_seconds=_stream_seconds(picture),
         frames=int(picture["nb_frames"]) if picture.get("nb_frames", "").isdigit() else None,
         frames_per_second=float(rate) if rate else None,
         width=int(picture.get("width", 0)),
@@ -172,16 +203,51 @@ def _media_facts(container: str, probed: dict[str, Any]) -> MediaFacts:
         pixel_format=picture.get("pix_fmt", "unknown"),
         video_codec=picture.get("codec_name", "unknown"),
         audio_codec=sound.get("codec_name", "unknown") if sound else None,
+        video_index=picture["index"],
+        audio_index=sound["index"] if sound else None,
+        is_interlaced=picture.get("field_order") in _INTERLACED or picture.get("codec_name") == "dvvideo",
+        color=Color(*(picture.get(f"color_{name}") for name in ("range", "space", "transfer", "primaries"))),
     )
     return _decodable(facts)
 
 
 def _picture(streams: list[dict[str, Any]]) -> dict[str, Any]:
-    moving = [s for s in streams if not s.get("disposition", {}).get("attached_pic")]
-    picture = _first(moving, "video")
-    if picture is None:
+    """Return the film: the largest of the default video streams, or of all if none is the default.
+
+    Covers, thumbnails and single pictures are skipped. Raise VideoFailed if there is no video stream.
+    """
+    moving = [s for s in streams if s.get("codec_type") == "video" and not _has_disposition(s, *_STILL_DISPOSITIONS)]
+    if not moving:
         raise VideoFailed(Reason.UNSUPPORTED, "there is no moving picture in it")
-    return picture
+    films = [s for s in moving if s.get("codec_name") not in _STILL_CODECS] or moving
+    longest = max(_stream_seconds(s) or 0.0 for s in films)
+    films = [s for s in films if (_stream_seconds(s) or longest) >= longest * _SHORT_RATIO]
+    defaults = [s for s in films if _has_disposition(s, "default")]
+    return max(defaults or films, key=lambda s: s.get("width", 0) * s.get("height", 0))
+
+
+def _sound(streams: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Return the first audio stream that can be decoded, else the first one. ffprobe names no codec it lacks."""
+    sounds = [s for s in streams if s.get("codec_type") == "audio"]
+    return next((s for s in sounds if s.get("codec_name", "unknown") != "unknown"), sounds[0] if sounds else None)
+
+
+def _has_disposition(stream: dict[str, Any], *names: str) -> bool:
+    return any(stream.get("disposition", {}).get(name) for name in names)
+
+
+def _stream_seconds(stream: dict[str, Any]) -> float | None:
+    """Return the length of a stream. Matroska's tag DURATION, as ffmpeg writes it, is the end of the stream."""
+    if (seconds := _seconds(stream.get("duration"))) is not None:
+        return seconds
+    end = _clock_seconds(stream.get("tags", {}).get("DURATION"))
+    return None if end is None else end - (_seconds(stream.get("start_time")) or 0.0)
+
+
+def _file_seconds(container: str, file: dict[str, Any]) -> float | None:
+    """Return the length of the file. Matroska states its end, which differs in a segment that starts late."""
+    seconds, start = _seconds(file.get("duration")), _seconds(file.get("start_time"))
+    return seconds if seconds is None or container != "matroska" else seconds - (start or 0.0)
 
 
 def _decodable(facts: MediaFacts) -> MediaFacts:
@@ -192,10 +258,6 @@ def _decodable(facts: MediaFacts) -> MediaFacts:
     if facts.video_codec == "unknown" or facts.width * facts.height == 0:
         raise VideoFailed(Reason.UNSUPPORTED, f"its picture ({facts.video_codec}) cannot be decoded")
     return facts
-
-
-def _first(streams: list[dict[str, Any]], kind: str) -> dict[str, Any] | None:
-    return next((s for s in streams if s.get("codec_type") == kind), None)
 
 
 def _seconds(text: str | None) -> float | None:

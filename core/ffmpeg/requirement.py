@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from functools import lru_cache
 
 from core.errors import EnvironmentFault
 
@@ -21,6 +22,13 @@ def require_ffmpeg() -> None:
     for encoder in ENCODERS:
         if encoder not in available:
             raise EnvironmentFault("ffmpeg", f"it has no {encoder} encoder", "install Debian's or Ubuntu's own ffmpeg")
+
+
+@lru_cache(maxsize=64)
+def has_filter(name: str) -> bool:
+    """Return True if this ffmpeg has the filter."""
+    lines = [line.split() for line in _output("ffmpeg", "-filters").splitlines()]
+    return any(len(words) > 1 and words[1] == name for words in lines)
 
 
 def _require_version(program: str) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from core.database import open_engine, open_sessions, upgrade_schema
 from core.errors import EnvironmentFault, UsageError
+from core.ffmpeg.profiles import PROFILES
 from core.models import RunRow
 from core.run import Mode
 from core.settings import Settings
@@ -20,7 +21,7 @@ from injector.injection import Injection, Request, Source
 from testing import postgresql
 from testing.rows import run_row
 
-REQUEST = Request(1, 10**6, Mode.BURST, None, None, None, "full", None, "")
+REQUEST = Request(1, 10**6, Mode.BURST, None, None, None, PROFILES["full"], None, "")
 SOURCE = Source("uploads/a.mp4", 10**6, "", None, "generated 1MB")
 
 

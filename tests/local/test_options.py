@@ -30,7 +30,7 @@ def test_an_empty_variable_is_an_error(name, monkeypatch):
 
 
 def test_an_unknown_profile_is_an_error():
-    with pytest.raises(UsageError, match=r"^PROFILE \(4k\); it is unknown; use full or showcase"):
+    with pytest.raises(UsageError, match=r"^PROFILE \(4k\); it is unknown; use full, showcase"):
         up.make_context("up", ["--profile", "4k"])
 
 

@@ -6,7 +6,7 @@ The message is deleted or returned to the queue.
 from __future__ import annotations
 
 import pickle
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 
 import pytest
@@ -18,7 +18,8 @@ from aforo.process_identity import WorkerProcess
 from aforo.telemetry import event_channel
 from aforo.telemetry.request_counting import outcome_of
 from core.database import open_engine, open_sessions, upgrade_schema
-from core.models import ExecutionRow, VideoRow
+from core.ffmpeg.profiles import PROFILES, Profile
+from core.models import ExecutionRow, RunRow, VideoRow
 from core.storage import DirectoryStorage
 from core.video import TASK_NAME, Reason, VideoFailed
 from testing.rows import run_row, video_row
@@ -37,11 +38,13 @@ class Transcoder:
 
     failure: Exception | None = None
     meanwhile: object = field(default=lambda: None)
+    profile: Profile | None = None
 
     def probe(self, source):
         return source
 
-    def transcode(self, _source, target, _profile, _media):
+    def transcode(self, _source, target, profile, _media):
+        self.profile = profile
         self.meanwhile()
         if self.failure:
             raise self.failure
@@ -246,3 +249,17 @@ def test_a_denied_delete_does_not_fail_the_video(context, monkeypatch):
     monkeypatch.setattr(DirectoryStorage, "delete", lambda *_: (_ for _ in ()).throw(PermissionError("no")))
     deliver(context)
     assert video(context).state == "done"
+
+
+def test_a_profile_of_the_users_own_comes_from_the_run(context):
+    own = replace(PROFILES["hevc"], name="own-12345678", crf=31)
+    with context.claims.sessions.begin() as session:
+        session.execute(update(RunRow).values(environment={"profile": own.to_dict()}))
+        session.execute(update(VideoRow).values(profile=own.name))
+    deliver(context)
+    assert context.transcoder.profile == own
+
+
+def test_a_profile_with_a_name_is_ours(context):
+    deliver(context)
+    assert context.transcoder.profile == PROFILES["full"]

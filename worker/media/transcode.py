@@ -1,7 +1,6 @@
 """Transcode a video with a sandboxed ffmpeg and verify the output.
 
-This module does not use Celery, the database or the metrics. The ffmpeg command line is built here, without a wrapper
-(docs/adr/0006-ffmpeg-by-hand.md).
+This module does not use Celery, the database or the metrics.
 """
 
 from __future__ import annotations
@@ -14,11 +13,12 @@ from pathlib import Path
 from core import settings
 from core.ffmpeg import probe as guarded_probe
 from core.ffmpeg.failure_reasons import require_success
+from core.ffmpeg.filter_graphs import transcode_command
 from core.ffmpeg.probe import MediaFacts
+from core.ffmpeg.profiles import Profile
 from core.ffmpeg.progress import Progress
 from core.ffmpeg.sandbox import Finished, Limits, run_sandboxed
 from core.video import Reason, VideoFailed
-from worker.media.profiles import Profile
 from worker.media.thread_budget import thread_budget
 
 #: Tolerated difference between output length and expected length. An input that lost more is truncated.
@@ -94,6 +94,7 @@ def transcode(
     `media` holds the properties of `source`. Raise VideoFailed with the reason when ffmpeg fails, is killed, or its
     output is shorter than the source.
     """
+    _require_sound(profile, media)
     progress = Progress()
     argv = transcode_command(source, target, profile, media, threads)
     try:
@@ -106,6 +107,12 @@ def transcode(
         target.unlink(missing_ok=True)
         raise
     return TranscodeResult(output, finished)
+
+
+def _require_sound(profile: Profile, media: MediaFacts) -> None:
+    """Raise VideoFailed if the profile keeps the sound and no sound of the source can be decoded."""
+    if profile.keeps_audio and media.audio_codec == "unknown":
+        raise VideoFailed(Reason.UNSUPPORTED, "none of its sounds can be decoded by this ffmpeg")
 
 
 def _usage(finished: Finished) -> dict[str, float]:
@@ -125,24 +132,6 @@ def _usage_on_failure(finished: Finished) -> Iterator[None]:
     except VideoFailed as failure:
         failure.used = _usage(finished)
         raise
-
-
-def transcode_command(source: Path, target: Path, profile: Profile, media: MediaFacts, threads: int) -> list[str]:
-    """Return the ffmpeg argv. With `-xerror` and `explode`, ffmpeg fails on damaged input.
-
-    Without these options, ffmpeg skips the damaged parts.
-    """
-    cut = [] if profile.longest_seconds is None else ["-t", f"{profile.longest_seconds:g}"]
-    audio = ["-map", "0:a:0?"] if profile.keeps_audio else []
-    return [
-        *("ffmpeg", "-hide_banner", "-nostdin", "-y", "-loglevel", "error", "-nostats", "-progress", "pipe:1"),
-        *("-xerror", "-err_detect", "explode", "-filter_threads", str(threads)),
-        *(*guarded_probe.input_guard(media.container), "-threads", str(threads), "-i", f"file:{source}", *cut),
-        *("-map", "0:V:0", *audio, "-sn", "-dn", "-map_metadata", "-1", "-map_chapters", "-1"),
-        # each picture keeps its time: a constant rate would multiply those of a file that claims 1,000 per second
-        *("-fps_mode", "vfr", "-vf", profile.video_filter, *profile.codec_options, "-threads", str(threads)),
-        *("-movflags", "+faststart", "-f", "mp4", f"file:{target}"),
-    ]
 
 
 def require_whole(source: MediaFacts, output: MediaFacts, progress: Progress, profile: Profile) -> None:
@@ -167,7 +156,7 @@ def _require_length(source: MediaFacts, output: MediaFacts, profile: Profile) ->
         source_seconds, output_seconds = source.duration_seconds, output.duration_seconds
     if source_seconds is None or output_seconds is None:
         return  # a browser's recording states no length
-    expected = source_seconds if profile.longest_seconds is None else min(source_seconds, profile.longest_seconds)
+    expected = profile.expected_seconds(source_seconds)
     pictures_seconds = TOLERATED_PICTURES / source.frames_per_second if source.frames_per_second else 0.0
     if output_seconds < expected * (1 - TOLERATED_RATIO) - TOLERATED_SECONDS - pictures_seconds:
         raise VideoFailed(Reason.TRUNCATED, f"the output has {output_seconds:.2f} of {expected:.2f} s")

@@ -7,8 +7,10 @@ from core.ffmpeg.sandbox import Ending, Finished
 from core.video import Reason, VideoFailed
 
 
-def finished(ending=Ending.EXITED, returncode=1, stderr="", oom_killer_struck=False) -> Finished:
-    return Finished(ending, returncode, 1.5, 1.0, 1 << 20, 0, 0, "", stderr, oom_killer_struck)
+def finished(
+    ending=Ending.EXITED, returncode=1, stderr="", oom_killer_struck=False, memory_exhausted=False
+) -> Finished:
+    return Finished(ending, returncode, 1.5, 1.0, 1 << 20, 0, 0, "", stderr, oom_killer_struck, memory_exhausted)
 
 
 @pytest.mark.parametrize(
@@ -29,6 +31,12 @@ def finished(ending=Ending.EXITED, returncode=1, stderr="", oom_killer_struck=Fa
         (finished(stderr="stream 0, offset 0x8000: partial file"), Reason.TRUNCATED),
         (finished(stderr="moov atom not found\nin.bin: Invalid data found when processing input"), Reason.TRUNCATED),
         (finished(stderr="Invalid data found when processing input"), Reason.CORRUPT),
+        (
+            finished(stderr="[h264_nvenc @ 0x5] OpenEncodeSessionEx failed: out of memory (10): (no details)"),
+            Reason.ENCODER_SESSIONS,
+        ),
+        (finished(stderr="[h264_nvenc @ 0x5] Cannot load libcuda.so.1"), Reason.UNSUPPORTED),
+        (finished(stderr="Unknown encoder 'libx265'"), Reason.UNSUPPORTED),
         (finished(stderr=""), Reason.CORRUPT),  # -xerror exits without a message
         (finished(returncode=127, stderr="libx.so: failed to map segment from shared object"), Reason.OOM),
         (finished(returncode=69, stderr="something new"), Reason.FFMPEG_ERROR),
@@ -36,6 +44,22 @@ def finished(ending=Ending.EXITED, returncode=1, stderr="", oom_killer_struck=Fa
     ],
 )
 def test_every_end_has_a_reason(end, reason):
+    assert reason_of(end) is reason
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [
+        (finished(memory_exhausted=True), Reason.OOM),  # silent: the encoder's threads did not start
+        (finished(stderr="[hevc @ 0x5] get_buffer() failed", memory_exhausted=True), Reason.OOM),
+        (finished(Ending.STALLED, -9, memory_exhausted=True), Reason.OOM),
+        (finished(Ending.SIGNALLED, -signal.SIGSEGV, memory_exhausted=True), Reason.OOM),
+        (finished(Ending.DEADLINE, -9, memory_exhausted=True), Reason.TIMEOUT),
+        (finished(stderr="No space left on device", memory_exhausted=True), Reason.DISK_FULL),
+        (finished(stderr="[hevc @ 0x5] get_buffer() failed"), Reason.FFMPEG_ERROR),
+    ],
+)
+def test_a_program_at_its_memory_limit_is_out_of_memory_whatever_it_says(end, reason):
     assert reason_of(end) is reason
 
 

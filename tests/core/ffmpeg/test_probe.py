@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from core.ffmpeg.probe import container_of, input_guard, probe
+from core.ffmpeg.probe import Color, container_of, input_guard, probe
 from core.video import Reason, VideoFailed
 from testing import clips
 
@@ -139,3 +139,73 @@ def test_a_transport_stream_needs_its_sync_byte_in_every_packet(tmp_path):
     (tmp_path / "g.bin").write_bytes(b"G" + bytes(187) + b"G" + bytes(187) + b"X" + bytes(187))
     with pytest.raises(VideoFailed, match="not_media"):
         container_of(tmp_path / "g.bin")
+
+
+def late_picture(folder):
+    """Encode three seconds of picture that start 3.07 s after the sound."""
+    late = ("-itsoffset", "3.07", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=3")
+    return clips.make(folder / "late.mkv", *late, "-f", "lavfi", "-i", "sine=duration=6", *clips.H264, *clips.AAC)
+
+
+def test_the_length_of_a_picture_in_matroska_excludes_its_start(tmp_path):
+    facts = probe(late_picture(tmp_path), clips.LIMITS)
+    assert facts.video_seconds == pytest.approx(3.0, abs=0.05)
+    assert facts.duration_seconds == pytest.approx(6.1, abs=0.05)
+
+
+def test_a_later_segment_of_matroska_has_the_length_of_the_segment(tmp_path):
+    six_seconds = ("-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=6", *clips.H264, "-g", "25")
+    clips.make(tmp_path / "seg%03d.mkv", *six_seconds, "-f", "segment", "-segment_time", "3")
+    facts = probe(tmp_path / "seg001.mkv", clips.LIMITS)
+    assert (facts.video_seconds, facts.duration_seconds) == (3.0, 3.0)
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory):
+    """Encode a film of 640 × 360, one picture of 320 × 180 and a small film of 320 × 180."""
+    folder = tmp_path_factory.mktemp("film")
+    large = ("-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25:duration=2")
+    clips.make(folder / "cover.jpg", *clips.PICTURE, "-frames:v", "1", "-update", "1")
+    clips.make(folder / "small.mp4", *clips.PICTURE, *clips.H264)
+    return clips.make(folder / "film.mp4", *large, *clips.SOUND, *clips.H264, *clips.AAC)
+
+
+@pytest.mark.parametrize(
+    ("first", "name"),
+    [("cover.jpg", "a.mkv"), ("cover.jpg", "a.mp4"), ("small.mp4", "a.mkv"), ("small.mp4", "a.mp4")],
+)
+def test_a_picture_or_a_smaller_film_ahead_of_the_film_is_not_chosen(film, tmp_path, first, name):
+    both = ("-i", str(film.parent / first), "-i", str(film), "-map", "0", "-map", "1", "-c", "copy")
+    facts = probe(clips.make(tmp_path / name, *both), clips.LIMITS)
+    assert (facts.video_index, facts.width, facts.video_codec) == (1, 640, "h264")
+    assert facts.video_seconds == pytest.approx(2.0, abs=0.05)
+
+
+def test_thumbnails_ahead_of_the_film_are_not_chosen(film, tmp_path):
+    thumbnails = ("-f", "lavfi", "-i", "testsrc2=size=1280x720:rate=1:duration=2", "-i", str(film))
+    clip = clips.make(tmp_path / "a.mkv", *thumbnails, "-map", "0", "-map", "1", "-c", "copy", "-c:v:0", "mjpeg")
+    assert probe(clip, clips.LIMITS).video_index == 1
+
+
+def test_the_default_film_is_chosen_before_a_larger_one(film, tmp_path):
+    both = ("-i", str(film), "-i", str(film.parent / "small.mp4"), "-map", "0", "-map", "1", "-c", "copy")
+    default = ("-disposition:v:0", "0", "-disposition:v:1", "default")
+    assert probe(clips.make(tmp_path / "a.mkv", *both, *default), clips.LIMITS).width == 320
+
+
+def test_motion_jpeg_alone_is_a_film(tmp_path):
+    facts = probe(clips.make(tmp_path / "a.avi", *clips.PICTURE, "-c:v", "mjpeg"), clips.LIMITS)
+    assert (facts.video_codec, facts.video_index) == ("mjpeg", 0)
+
+
+def test_the_first_decodable_sound_is_chosen(tmp_path):
+    facts = probe(clips.with_apac(tmp_path, *clips.SOUND), clips.LIMITS)
+    assert (facts.audio_codec, facts.audio_index) == ("aac", 2)
+    facts = probe(clips.with_apac(tmp_path), clips.LIMITS)
+    assert (facts.audio_codec, facts.audio_index) == ("unknown", 1)
+
+
+def test_interlacing_and_colours_are_read(tmp_path):
+    assert probe(clips.interlaced(tmp_path / "a.mp4"), clips.LIMITS).is_interlaced
+    facts = probe(clips.high_dynamic_range(tmp_path / "a.mov", "arib-std-b67"), clips.LIMITS)
+    assert (facts.is_interlaced, facts.color) == (False, Color("tv", "bt2020nc", "arib-std-b67", "bt2020"))

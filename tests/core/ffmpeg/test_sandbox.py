@@ -128,6 +128,14 @@ def test_memory_is_limited():
     assert "MemoryError" in finished.stderr_tail
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="there is no RLIMIT_AS")
+def test_a_program_at_its_memory_limit_has_exhausted_it():
+    reserve = "import mmap, sys, time\nm = mmap.mmap(-1, int(sys.argv[1]) << 20)\nprint(1, flush=True)\ntime.sleep(0.5)"
+    limits = replace(LIMITS, memory_bytes=1 << 30)
+    assert run_sandboxed([sys.executable, "-c", reserve, "970"], limits).memory_exhausted
+    assert not run_sandboxed([sys.executable, "-c", reserve, "500"], limits).memory_exhausted
+
+
 def test_the_size_of_a_file_is_limited(tmp_path):
     command = ["dd", "if=/dev/zero", f"of={tmp_path}/zeros", "bs=64k", "count=64"]
     finished = run_sandboxed(command, replace(LIMITS, file_bytes=1 << 20))

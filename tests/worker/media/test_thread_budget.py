@@ -8,12 +8,12 @@ import pytest
 from aforo.cgroup import Cgroup
 from core.ffmpeg import sandbox
 from core.ffmpeg.probe import probe
+from core.ffmpeg.profiles import PROFILES
 from core.ffmpeg.sandbox import Limits
 from core.settings import Worker
 from core.video import Reason, VideoFailed
 from testing import clips
 from worker.media import thread_budget as module
-from worker.media.profiles import PROFILES
 from worker.media.thread_budget import MIB, HostLimits, thread_budget
 from worker.media.transcode import Transcoder, transcode
 

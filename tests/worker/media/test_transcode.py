@@ -1,14 +1,17 @@
+import re
 import subprocess
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from core.ffmpeg.probe import MediaFacts, probe
+from core.ffmpeg import filter_graphs
+from core.ffmpeg.probe import Color, MediaFacts, probe
+from core.ffmpeg.profiles import PROFILES
 from core.ffmpeg.progress import Progress
+from core.ffmpeg.requirement import has_filter
 from core.video import Reason, VideoFailed
 from testing import clips
-from worker.media.profiles import PROFILES
 from worker.media.transcode import TranscodeResult, require_whole, transcode
 
 FULL, SHOWCASE = PROFILES["full"], PROFILES["showcase"]
@@ -20,8 +23,8 @@ def good(tmp_path_factory):
     return clips.good_mp4(tmp_path_factory.mktemp("transcode"))
 
 
-def run(source: Path, target: Path, profile=FULL, limits=clips.LIMITS, media=None) -> TranscodeResult:
-    return transcode(source, target, profile, media or probe(source, limits), threads=1, limits=limits)
+def run(source: Path, target: Path, profile=FULL, limits=clips.LIMITS, media=None, threads=1) -> TranscodeResult:
+    return transcode(source, target, profile, media or probe(source, clips.LIMITS), threads=threads, limits=limits)
 
 
 def failure_of(source: Path, target: Path, **options) -> Reason:
@@ -47,11 +50,13 @@ def test_the_index_comes_first_so_that_the_output_can_be_streamed(good, tmp_path
 
 def test_showcase_is_720p_and_silent(good, tmp_path):
     media = run(good, tmp_path / "out.mp4", SHOWCASE).media
-    assert (media.width, media.height, media.frames, media.audio_codec) == (1280, 720, 50, None)
+    assert (media.width, media.height, media.frames, media.audio_codec) == (1280, 720, 150, None)
 
 
-def test_showcase_ends_after_its_longest_seconds(good, tmp_path):
-    assert run(good, tmp_path / "out.mp4", replace(SHOWCASE, longest_seconds=1.0)).media.frames == 25
+def test_a_longest_length_cuts_picture_and_sound(good, tmp_path):
+    media = run(good, tmp_path / "out.mp4", replace(FULL, longest_seconds=1.0)).media
+    assert (media.frames, media.audio_codec) == (25, "aac")
+    assert media.duration_seconds == pytest.approx(1.0, abs=0.05)
 
 
 FOREIGN = {
@@ -92,6 +97,91 @@ def test_a_rotated_video_comes_out_upright(good, tmp_path):
 def test_variable_frame_rate_keeps_the_pictures_it_has(tmp_path):
     source = clips.make(tmp_path / "vfr.mp4", *FOREIGN["vfr.mp4"])
     assert run(source, tmp_path / "out.mp4").media.frames == probe(source, clips.LIMITS).frames
+
+
+def test_a_matroska_picture_that_starts_after_its_sound_is_whole(tmp_path):
+    late = ("-itsoffset", "3.07", *clips.PICTURE, "-f", "lavfi", "-i", "sine=duration=6")
+    source = clips.make(tmp_path / "late.mkv", *late, *clips.H264, *clips.AAC)
+    assert run(source, tmp_path / "out.mp4").media.frames == 50
+
+
+def test_the_film_behind_a_cover_is_transcoded(good, tmp_path):
+    clips.make(tmp_path / "cover.jpg", *clips.PICTURE, "-frames:v", "1", "-update", "1")
+    both = ("-i", str(tmp_path / "cover.jpg"), "-i", str(good), "-map", "0", "-map", "1", "-c", "copy")
+    media = run(clips.make(tmp_path / "a.mkv", *both), tmp_path / "out.mp4").media
+    assert (media.frames, media.video_seconds, media.audio_codec) == (50, 2.0, "aac")
+
+
+def luma(path: Path) -> float:
+    """Return the mean luma of the first picture, from 16 (black) to 235 (white)."""
+    raw = ["ffmpeg", "-v", "error", "-i", str(path), "-frames:v", "1", "-vf", "extractplanes=y", "-f", "rawvideo", "-"]
+    levels = subprocess.run(raw, capture_output=True, check=True).stdout
+    return sum(levels) / len(levels)
+
+
+@pytest.mark.parametrize(
+    ("transfer", "darkest", "brightest"),
+    [("arib-std-b67", 115, 135), ("bt2020-10", 122, 128), ("smpte2084", 140, 235)],  # half of PQ is 92 cd/m²
+)
+def test_wide_colours_are_converted_to_bt709(tmp_path, transfer, darkest, brightest):
+    grey = ("-f", "lavfi", "-i", "color=0x808080:size=320x180:rate=25:duration=1")
+    source = clips.high_dynamic_range(tmp_path / "a.mov", transfer, *grey)
+    media = run(source, tmp_path / "out.mp4").media
+    assert media.color == Color("tv", "bt709", "bt709", "bt709")
+    assert (media.pixel_format, media.frames, media.video_seconds) == ("yuv420p", 25, 1.0)
+    if has_filter("zscale"):
+        assert darkest <= luma(tmp_path / "out.mp4") <= brightest
+
+
+def test_without_zscale_wide_colours_are_converted_by_matrix(tmp_path, monkeypatch):
+    monkeypatch.setattr(filter_graphs, "has_filter", lambda name: False)
+    source = clips.high_dynamic_range(tmp_path / "a.mov", "arib-std-b67")
+    media = run(source, tmp_path / "out.mp4").media
+    assert (media.color, media.frames) == (Color("tv", "bt709", "bt709", "bt709"), 50)
+
+
+def test_full_range_becomes_limited_range(tmp_path):
+    full = ("-f", "lavfi", "-i", "color=white:size=320x180:rate=25:duration=1", "-pix_fmt", "yuvj420p")
+    source = clips.make(tmp_path / "a.mp4", *full, "-c:v", "libx264", "-color_range", "pc")
+    assert run(source, tmp_path / "out.mp4").media.color.range in {None, "tv"}  # x264 leaves out the default
+    assert luma(tmp_path / "out.mp4") == pytest.approx(235, abs=2)
+
+
+INTERLACED = {
+    "576i.mp4": ("720x576",),
+    "720i.mp4": ("1280x720",),
+    "1080i.mp4": ("1920x1080",),
+    "576i.ts": ("720x576", "-c:v", "mpeg2video", "-q:v", "3"),
+    "576i.avi": ("720x576", "-c:v", "dvvideo", "-pix_fmt", "yuv420p"),
+}
+
+
+def combed_pictures(path: Path) -> int:
+    """Return how many pictures ffmpeg's `idet` sees as interlaced."""
+    command = ["ffmpeg", "-hide_banner", "-i", str(path), "-vf", "idet", "-f", "null", "-"]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+    counts = re.search(r"Multi frame detection: TFF:\s*(\d+) BFF:\s*(\d+)", text)
+    return int(counts[1]) + int(counts[2])
+
+
+@pytest.mark.parametrize("name", INTERLACED)
+def test_interlaced_video_comes_out_progressive(tmp_path, name):
+    source = clips.interlaced(tmp_path / name, *INTERLACED[name])
+    assert combed_pictures(source) > 20
+    media = run(source, tmp_path / "out.mp4", replace(FULL, preset="ultrafast")).media
+    assert combed_pictures(tmp_path / "out.mp4") <= 5  # `idet` takes some lines of the test picture for combs
+    assert (media.is_interlaced, media.frames, media.frames_per_second) == (False, 25, 25.0)
+
+
+def test_a_second_sound_that_can_be_decoded_is_kept(tmp_path):
+    media = run(clips.with_apac(tmp_path, *clips.SOUND), tmp_path / "out.mp4").media
+    assert (media.audio_codec, media.frames) == ("aac", 50)
+
+
+def test_a_sound_that_cannot_be_decoded_is_unsupported_unless_the_profile_is_silent(tmp_path):
+    source = clips.with_apac(tmp_path)
+    assert failure_of(source, tmp_path / "out.mp4") is Reason.UNSUPPORTED
+    assert run(source, tmp_path / "out.mp4", replace(FULL, audio_bitrate=None)).media.frames == 50
 
 
 @pytest.mark.parametrize("at", [0.3, 0.5, 0.7])
@@ -155,6 +245,14 @@ def test_too_little_memory_is_oom(good, tmp_path):
     media = probe(good, clips.LIMITS)
     limits = replace(clips.LIMITS, memory_bytes=100 << 20)
     assert failure_of(good, tmp_path / "out.mp4", limits=limits, media=media) is Reason.OOM
+
+
+@pytest.mark.parametrize(("memory_mib", "threads"), [(1024, 16), (1024, 12), (768, 16)])
+def test_4k_in_10_bits_with_too_many_threads_for_its_memory_is_oom(tmp_path, memory_mib, threads):
+    picture = ("-f", "lavfi", "-i", "testsrc2=size=3840x2160:rate=25:duration=0.8")
+    source = clips.high_dynamic_range(tmp_path / "4k.mp4", "bt709", *picture)
+    limits = replace(clips.LIMITS, memory_bytes=memory_mib << 20)
+    assert failure_of(source, tmp_path / "out.mp4", limits=limits, threads=threads) is Reason.OOM
 
 
 def test_an_output_over_the_file_limit_is_too_large(good, tmp_path):

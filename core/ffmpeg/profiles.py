@@ -1,0 +1,216 @@
+"""Profiles: how a video is encoded. Five have a name, and a TOML file describes one of your own.
+
+The H.264 profiles encode with x264's `veryfast` preset, as on-demand transcoding services do. The preset needs about
+half the CPU of the default `medium` at the same quality setting. Its files are about 10 % larger. A run records the
+profile's name, so results of different presets are never mixed. A new preset needs a new name. The name of a profile
+of your own ends with a digest of its content.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from core.errors import UsageError, first_line
+
+#: Length of the intro card, and of the outro card.
+CARD_SECONDS = 2.0
+LARGEST_FILE_BYTES = 65536
+MOST_FILTERS = 32
+#: The ffmpeg encoder of each codec.
+ENCODERS = {
+    "h264": "libx264",
+    "hevc": "libx265",
+    "av1": "libsvtav1",
+    "h264_nvenc": "h264_nvenc",
+    "hevc_nvenc": "hevc_nvenc",
+}
+#: Filters of a profile of your own: one picture in, one picture out, and no access to files or the network.
+FILTERS = frozenset(
+    {
+        *("bwdif", "crop", "deband", "deblock", "drawbox", "eq", "fps", "gblur", "hflip", "hqdn3d", "hue", "nlmeans"),
+        *("noise", "pad", "rotate", "scale", "setdar", "setsar", "transpose", "unsharp", "vflip", "yadif"),
+    }
+)
+_OPTION = re.compile(r"[a-z][a-z0-9_]{0,31}")
+_BIT_RATE = re.compile(r"[1-9][0-9]{0,6}[kM]")
+
+
+@dataclass(frozen=True)
+class Filter:
+    """One ffmpeg filter with its options."""
+
+    name: str
+    options: Mapping[str, str | int | float]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """An encoding. It has either a `crf` (constant quality) or a `bitrate`.
+
+    Without filters, the picture is fitted into 720p. `longest_seconds` limits the film; None is no limit. A profile
+    with cards shows 1280 × 720 with a watermark, between an intro and an outro. `audio_bitrate` None is no sound.
+    """
+
+    name: str
+    codec: str
+    preset: str
+    crf: int | None = None
+    bitrate: str | None = None
+    audio_bitrate: str | None = None
+    longest_seconds: float | None = None
+    filters: tuple[Filter, ...] = ()
+    has_cards: bool = False
+
+    @property
+    def keeps_audio(self) -> bool:
+        """Return True if the output has the sound of the source."""
+        return self.audio_bitrate is not None
+
+    @property
+    def encoder(self) -> str:
+        """Return ffmpeg's name of the video encoder."""
+        return ENCODERS[self.codec]
+
+    def expected_seconds(self, source_seconds: float) -> float:
+        """Return the length of the output for a source of this length."""
+        film = source_seconds if self.longest_seconds is None else min(source_seconds, self.longest_seconds)
+        return film + (2 * CARD_SECONDS if self.has_cards else 0.0)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the profile as JSON values, as `from_dict` reads them."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Profile:
+        """Return the profile that `to_dict` wrote."""
+        return cls(**{**values, "filters": tuple(Filter(**each) for each in values["filters"])})
+
+
+PROFILES = {
+    "full": Profile("full", "h264", "veryfast", crf=26, audio_bitrate="128k"),
+    "showcase": Profile("showcase", "h264", "veryfast", crf=26, longest_seconds=30.0, has_cards=True),
+    "hevc": Profile("hevc", "hevc", "veryfast", crf=28, audio_bitrate="128k"),
+    "av1": Profile("av1", "av1", "10", crf=35, audio_bitrate="128k"),
+    "nvenc": Profile("nvenc", "h264_nvenc", "p4", crf=28, audio_bitrate="128k"),
+}
+
+
+def profile_named(name: str) -> Profile:
+    """Return the profile with this name. Raise UsageError for an unknown name."""
+    try:
+        return PROFILES[name]
+    except KeyError:
+        remedy = f"use {', '.join(PROFILES)} or the path of a file that ends in .toml"
+        raise UsageError("PROFILE", "it is unknown", remedy, value=name) from None
+
+
+def find_profile(text: str) -> Profile:
+    """Return the profile of `PROFILE=text`: a name, or the path of a TOML file. Raise UsageError."""
+    return read_profile(Path(text)) if text.endswith(".toml") else profile_named(text)
+
+
+def recorded_name(text: str) -> str:
+    """Return the name under which a run with `PROFILE=text` is recorded. Raise UsageError."""
+    return find_profile(text).name
+
+
+def profile_text(text: str) -> str:
+    """Return `text` unchanged if it names a profile or a valid file. Raise UsageError otherwise."""
+    find_profile(text)
+    return text
+
+
+def read_profile(path: Path) -> Profile:
+    """Return the profile in a TOML file. Raise UsageError for the first thing that is wrong in it."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST_FILE_BYTES + 1) if path.is_file() else b""
+        if not path.is_file() or len(content) > LARGEST_FILE_BYTES:
+            raise _invalid(path, f"it is no file of at most {LARGEST_FILE_BYTES} bytes", "give a TOML file")
+        values = tomllib.loads(content.decode("utf-8"))
+    except OSError as error:
+        reason = error.strerror or first_line(error)
+        raise _invalid(path, f"it cannot be read: {reason}", "give the path of a TOML file") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _invalid(path, f"it is no TOML: {first_line(error)}", "see profiles in docs/operating.md") from error
+    return _own_profile(path, values)
+
+
+def _own_profile(path: Path, values: dict[str, Any]) -> Profile:
+    known = _checked(path, values)
+    digest = hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:8]
+    stem = re.sub(r"[^a-z0-9]+", "-", path.stem.lower()).strip("-")[:23] or "own"
+    filters = tuple(Filter(each["name"], {k: v for k, v in each.items() if k != "name"}) for each in known["filters"])
+    return Profile(**{**known, "filters": filters, "name": f"{stem}-{digest}"})
+
+
+def _checked(path: Path, values: dict[str, Any]) -> dict[str, Any]:
+    """Return the valid values of the file, with the defaults of those it leaves out."""
+    unknown = next((name for name in values if name not in _CHECKS), None)
+    if unknown is not None:
+        raise _invalid(path, f"{unknown} is unknown", f"use {', '.join(_CHECKS)}")
+    for name, (is_valid, remedy) in _CHECKS.items():
+        if name in values and not is_valid(values[name]):
+            raise _invalid(path, f"{name} is {json.dumps(values[name], default=str)[:60]}", remedy)
+    for name in ("codec", "preset"):
+        if name not in values:
+            raise _invalid(path, f"{name} is missing", _CHECKS[name][1])
+    if ("crf" in values) == ("bitrate" in values):
+        raise _invalid(path, "it needs either crf or bitrate", "give one of the two")
+    return {"audio_bitrate": "128k", "filters": [], **values} | (
+        {"audio_bitrate": None} if values.get("audio_bitrate") == "" else {}
+    )
+
+
+def _invalid(path: Path, why: str, remedy: str) -> UsageError:
+    return UsageError("PROFILE", why, remedy, value=path)
+
+
+def _is_bit_rate(value: Any) -> bool:
+    return isinstance(value, str) and _BIT_RATE.fullmatch(value) is not None
+
+
+def _is_whole(value: Any, low: int, high: int) -> bool:
+    return type(value) is int and low <= value <= high
+
+
+def _are_filters(value: Any) -> bool:
+    return isinstance(value, list) and len(value) <= MOST_FILTERS and all(map(_is_filter, value))
+
+
+def _is_filter(value: Any) -> bool:
+    if not isinstance(value, dict) or value.get("name") not in FILTERS:
+        return False
+    return all(_OPTION.fullmatch(k) and type(v) in (str, int, float) for k, v in value.items())
+
+
+_Check = Callable[[Any], bool]
+#: What a file may hold: the check of each value, and what to write instead.
+_CHECKS: dict[str, tuple[_Check, str]] = {
+    "codec": (lambda v: v in tuple(ENCODERS), f"write one of {', '.join(ENCODERS)}"),
+    "preset": (
+        lambda v: isinstance(v, str) and re.fullmatch(r"[a-z0-9]{1,16}", v) is not None,
+        'write a preset of the encoder, such as "medium" or "8"',
+    ),
+    "crf": (lambda v: _is_whole(v, 0, 63), "write a whole number from 0 to 63"),
+    "bitrate": (_is_bit_rate, 'write a number with k or M, such as "3M"'),
+    "audio_bitrate": (
+        lambda v: v == "" or _is_bit_rate(v),
+        'write a number with k, such as "128k", or "" for no sound',
+    ),
+    "longest_seconds": (
+        lambda v: type(v) in (int, float) and 0.1 <= v <= 86400,
+        "write a number from 0.1 to 86400",
+    ),
+    "filters": (
+        _are_filters,
+        f"write tables with name and options of at most {MOST_FILTERS} of the filters {', '.join(sorted(FILTERS))}",
+    ),
+}
