@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,13 +11,16 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, create_engine, event, func, select
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event, func, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, NoSuchModuleError
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import NullPool
 
-from core.errors import EnvironmentFault, UsageError, first_line
+from core.errors import EnvironmentFault, UsageError, first_line, printable
+from core.passwords import without_passwords
 
 Sessions = sessionmaker[Session]
 BUSY_TIMEOUT_SECONDS = 70
@@ -57,13 +61,32 @@ def open_sessions(engine: Engine) -> Sessions:
 
 
 def upgrade_schema(engine: Engine) -> None:
-    """Migrate the schema to the version of this program. Raise EnvironmentFault if the migration fails."""
+    """Migrate the schema to the version of this program.
+
+    Raise EnvironmentFault if the migration fails, or another program or a newer Aforo has made the tables.
+    """
     configuration = Config()
     configuration.set_main_option("script_location", str(MIGRATIONS))
     with _explained(engine), engine.connect() as connection:
         configuration.attributes["connection"] = connection
+        _require_known_revision(connection, configuration, masked(str(engine.url)))
         command.upgrade(configuration, "head")
         connection.commit()
+
+
+def _require_known_revision(connection: Connection, configuration: Config, url: str) -> None:
+    """Raise EnvironmentFault unless the database is empty or has a revision of ours."""
+    scripts = ScriptDirectory.from_config(configuration)
+    known = {script.revision for script in scripts.walk_revisions()}
+    found = set(MigrationContext.configure(connection).get_current_heads()) - known
+    if not found:
+        return
+    revision = ", ".join(sorted(found))
+    if re.fullmatch(r"\d{4}", revision) and revision > max(known):
+        why = f"a newer Aforo has changed its tables (version {revision}, this one knows {max(known)})"
+        raise EnvironmentFault("database", why, "update Aforo, or set another AFORO_DATABASE_URL", value=url)
+    why = f"it has the tables of another application (alembic version {printable(revision)})"
+    raise EnvironmentFault("database", why, "set AFORO_DATABASE_URL to a database of its own", value=url)
 
 
 def take_turn(session: Session, key: int) -> None:
@@ -76,11 +99,8 @@ def take_turn(session: Session, key: int) -> None:
 
 
 def masked(url: str) -> str:
-    """Return `url` with its password masked."""
-    try:
-        return make_url(url).render_as_string(hide_password=True)
-    except (ArgumentError, ValueError):
-        return url.rsplit("@", maxsplit=1)[-1]
+    """Return `url` with its password masked, also one among its parameters."""
+    return without_passwords(url)
 
 
 def _url_error(error: Exception, url: str) -> UsageError:
@@ -92,7 +112,7 @@ def _explained(engine: Engine) -> Iterator[None]:
     try:
         yield
     except DatabaseError as error:
-        raise database_fault(error, engine.url.render_as_string(hide_password=True)) from error
+        raise database_fault(error, masked(engine.url.render_as_string(hide_password=True))) from error
 
 
 def _sqlite_engine(url: URL, timeout_seconds: float, pool: dict[str, Any]) -> Engine:

@@ -14,6 +14,8 @@ import psutil
 from aforo.machine import cpu_model, smt
 from core.errors import UsageError
 
+#: most videos of one run
+MOST_VIDEOS = 1_000_000
 LEAST_ARRIVALS = 60
 ARRIVALS_PER_SLOT = 10
 #: Longest interval between heartbeats of a run while its injector, or a program that waits for the run, is alive.

@@ -12,9 +12,10 @@ from core import cli, logs
 from core.cli import WholeNumber, env_option
 from core.errors import UsageError
 from core.rate import parse_rate
-from core.run import Mode, check_run_id
+from core.run import MOST_VIDEOS, Mode, check_run_id
 from core.settings import PROFILE_NAMES, Settings
-from core.size import parse_size
+from core.size import parse_size, size_label
+from core.user_files import require_file, require_usable_folder
 from injector.injection import Injection, Request
 from injector.monitor import follow, follow_own
 from injector.own_run import OwnRun
@@ -22,7 +23,7 @@ from injector.own_task import PLACEHOLDERS, parse_own_task
 from injector.own_videos import require_own_videos
 from injector.warm_up import warm_up
 
-MOST_VIDEOS = 1_000_000
+DEFAULT_SIZE = "50MB"
 DEFAULT_RATE_PER_MINUTE = 10.0
 LONGEST_USER_ID = 64
 #: length of the column `runs.note`
@@ -40,9 +41,7 @@ Examples:
 
 
 def _file(text: str) -> str:
-    if not text.startswith("s3://") and not Path(text).is_file():
-        raise UsageError("FILE", "there is no such file", "give the path of a video", value=text)
-    return text
+    return text if text.startswith("s3://") else str(require_file("FILE", text, "give the path of a video"))
 
 
 def _user_id(text: str) -> str:
@@ -60,7 +59,9 @@ def _note(text: str) -> str:
 
 @click.command(epilog=EXAMPLES)
 @env_option("--count", "COUNT", "Videos to inject", default=8, type=WholeNumber(1, MOST_VIDEOS), empty_is_value=True)
-@env_option("--size", "SIZE", "Size of each video", default="50MB", type=parse_size, empty_is_value=True)
+@env_option(
+    "--size", "SIZE", "Size of each video", unset=f"default {DEFAULT_SIZE}", type=parse_size, empty_is_value=True
+)
 @env_option(
     "--mode", "MODE", "Send all at once, or at RATE", default="burst", type=click.Choice(MODES), empty_is_value=True
 )
@@ -82,6 +83,7 @@ def main(monitor: bool, check: bool, **options: Any) -> None:
     logs.configure("WARNING")
     settings = Settings.from_process()
     request = checked_request(settings, **options)
+    require_usable_folder("results folder", settings.results.path, "AFORO_RESULTS_PATH")
     if check:
         return
     if request.own_task is not None:
@@ -119,7 +121,7 @@ def _print_sent(run_id: str, request: Request, seconds: float, log: Path, late_s
 
 
 def checked_request(
-    settings: Settings, *, size: int, rate: float | None, task: str | None, payload: str | None, **options: Any
+    settings: Settings, *, size: int | None, rate: float | None, task: str | None, payload: str | None, **options: Any
 ) -> Request:
     """Return the request.
 
@@ -135,8 +137,11 @@ def checked_request(
         raise UsageError("WARMUP", "the videos of a task of your own are not followed", remedy, value=task)
     if file and file.startswith("s3://") and settings.storage.backend != "s3":
         raise UsageError("FILE", "the storage is the filesystem", "set STORAGE_BACKEND=s3 or give a path", value=file)
+    if file and size is not None:
+        why = "FILE is given too, and has its own size"
+        raise UsageError("SIZE", why, "leave one of them out", value=size_label(size))
     return Request(
-        size_bytes=None if file else size,
+        size_bytes=None if file else size or parse_size(DEFAULT_SIZE),
         mode=mode,
         rate_per_minute=rate or DEFAULT_RATE_PER_MINUTE if mode == Mode.SUSTAINED else None,
         own_task=parse_own_task(task, payload or "") if task else None,

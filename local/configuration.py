@@ -30,7 +30,8 @@ def supervisord_environment(settings: Settings, environment: Mapping[str, str]) 
     stop_seconds = str(settings.worker.shutdown_seconds + 20)
     fixed = {"AFORO_BIN": str(Path(sys.executable).parent), "AFORO_WORKER_STOP_SECONDS": stop_seconds}
     fixed |= {"AFORO_PROMETHEUS_URL": settings.prometheus.url, "AFORO_DASHBOARDS": f"dashboards-{settings.lang}"}
-    fixed["AFORO_EVENTS_BROKER"] = settings.events.redis_url or "redis://127.0.0.1:0/0"
+    fixed["CE_BROKER_URL"] = settings.events.redis_url or "redis://127.0.0.1:0/0"
+    fixed["LOGURU_DIAGNOSE"] = "NO"
     return inherited | ports | fixed
 
 

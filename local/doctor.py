@@ -5,14 +5,19 @@ from __future__ import annotations
 import dataclasses
 import resource
 import shutil
+import tempfile
+import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 
 from core import aws, database, sqs_queue
 from core.errors import AforoError, EnvironmentFault
 from core.queue_contract import Finding, Level, check_contract
 from core.settings import Settings
+from core.storage import open_storage
+from core.user_files import require_usable_folder
 from local import preflight, supervisor
 from local.programs import programs
 
@@ -28,6 +33,13 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield _run("disk", preflight.check_disk)
     yield _run("open files", _open_files)
     yield _run("stack", lambda: _stack(settings))
+    yield _run(
+        "results folder", lambda: require_usable_folder("results folder", settings.results.path, "AFORO_RESULTS_PATH")
+    )
+    yield _run(
+        "work folder", lambda: require_usable_folder("work folder", settings.worker.work_path, "AFORO_WORKER_WORK_PATH")
+    )
+    yield _run("storage", lambda: _storage(settings))
     yield _run("database", lambda: _database(settings))
     yield from _queue(settings)
     yield _run("clock", lambda: _clock(settings))
@@ -66,6 +78,23 @@ def _stack(settings: Settings) -> str:
             state = processes[program.name].state
             raise EnvironmentFault(program.name, f"it is {state}", f"see `make logs ARGS={program.name}`")
     return f"up; {len(programs(settings))} programs run"
+
+
+def _storage(settings: Settings) -> str:
+    """Upload, fetch and delete a small object under each prefix, as injector and worker do."""
+    place = f"bucket {settings.storage.bucket}"
+    if settings.storage.backend == "filesystem":
+        place = require_usable_folder("storage folder", settings.storage.path, "UPLOAD_PATH")
+    storage = open_storage(settings)
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "probe")
+        source.write_bytes(b"aforo doctor")
+        for prefix in (settings.storage.upload_prefix, settings.storage.processed_prefix):
+            key = f"{prefix}aforo-doctor-{uuid.uuid4().hex}"
+            storage.upload(source, key)
+            storage.fetch(key, Path(folder, uuid.uuid4().hex))
+            storage.delete(key)
+    return f"{place}: an object was uploaded, fetched and deleted under each prefix"
 
 
 def _database(settings: Settings) -> str:

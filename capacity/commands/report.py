@@ -22,6 +22,7 @@ from capacity.runs.recorded_run import find_run
 from capacity.runs.sessions import reading
 from core.errors import RunFailed
 from core.language import Language
+from core.user_files import is_folder
 
 
 @click.command(
@@ -43,7 +44,7 @@ def report(run: str | None, tasks_log: str | None, as_json: bool, lang: Language
 
     Exit codes: 0 every video is done, 1 some are not, 2 no such run.
     """
-    if run and Path(run).is_dir():
+    if run and is_folder(run):
         analysis, where = analyse_archive(Path(run)), None
     else:
         launcher = RunLauncher.open(lang)
