@@ -7,13 +7,19 @@
 # By default make expands a value given on its command line, so that SIZE='$(shell rm -rf x)' would run. The `eval`
 # replaces each given option by its unexpanded text: $(value SIZE) is that text, and `override` beats the command line.
 # Only given options are exported, because an empty option differs from one that is not set.
-OPTIONS := SIZES MODES REPEATS LEVELS ADAPTIVE ARRIVALS SIZE COUNT CONCURRENCY RATE FILE USER_ID PROFILE RUN_ID WARMUP STACK WORKERS ARGS
+OPTIONS := SIZES MODES REPEATS LEVELS ADAPTIVE ARRIVALS SIZE COUNT CONCURRENCY RATE FILE USER_ID PROFILE RUN_ID WARMUP STACK WORKERS YES ARGS
 # Names of all variables on the command line: `override` below changes their origin. local/check_options.sh refuses those
 # that the verbs do not use, before anything starts.
 COMMAND_LINE := $(foreach v,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(v)))),$(v)))
 GIVEN := $(foreach o,$(OPTIONS),$(if $(filter-out undefined,$(origin $(o))),$(o)))
 $(foreach o,$(GIVEN),$(eval override $(o) := $$(value $(o))))
 export $(GIVEN)
+# Celery's own command line reads APP, CONFIG_MODULE and LOADER. Ours is handed on under another name, and an APP that is
+# in the environment is Celery's.
+ifeq ($(origin APP),command line)
+export AFORO_APP_FILE := $(value APP)
+endif
+unexport APP CONFIG_MODULE LOADER
 
 # STACK=compose runs the programs in containers. native and aws run them from .venv.
 COMPOSE := $(filter compose,$(STACK))
@@ -21,14 +27,15 @@ PY := .venv/bin/python
 RUN := $(if $(COMPOSE),deploy/compose/stack run,$(PY) -m)
 LOCAL := $(if $(COMPOSE),deploy/compose/stack,$(PY) -m local)
 
-.PHONY: help options setup setup-dev run-burst run-sustained up down status logs doctor table report document matrix search compare plan audit \
+.PHONY: help options setup setup-dev run-burst run-sustained up down status logs doctor app-file table report document import matrix search compare plan audit \
         usl clean test test-faults test-compose test-limits lint lint-python lint-prometheus lint-compose lint-kubernetes bundle wheel docs lock
 
 help: ## Show all verbs
 	@awk -F ':.*## ' '/^## /{print "\n" substr($$0, 4)} /^[a-z-]+:.*## /{printf "  %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@echo
+	@echo 'APP=path/aforo.toml measures your own worker instead of the reference worker: docs/your-own-worker.md'
 	@echo 'Options: SIZE (50MB) COUNT (8) CONCURRENCY (2) RATE (10 per minute) FILE USER_ID PROFILE (full | showcase)'
-	@echo '         RUN_ID (generated) WARMUP=1 (unmeasured videos first) STACK (native | compose | aws) WORKERS (1, compose) ARGS (further words for the program)'
+	@echo '         RUN_ID (generated) WARMUP=1 (unmeasured videos first) STACK (native | compose | aws) WORKERS (1) YES=1 (do not ask) ARGS (further words for the program)'
 
 ## Measure
 run-burst: setup ## Measure a burst: SIZE=50MB COUNT=8 CONCURRENCY=2 [FILE= PROFILE= USER_ID= WARMUP=1]
@@ -46,12 +53,16 @@ search: setup ## Find the highest sustainable rate: SIZE=50MB CONCURRENCY=2
 table: setup ## Print the result table of all runs
 report: setup ## Print the row of a run: ARGS=RUN_ID, or ARGS='--tasks-log FILE'
 document: setup ## Write the scenario's document: capacity-planning/escenario_2_worker_throughput.md
+import: setup ## Make a run of your own scripts a row: APP=… SIZE= CONCURRENCY= ARGS='--tasks-log FILE' (or --ids, --from --to)
 compare: setup ## Test if B is slower than A: ARGS='RUN_A1,RUN_A2 RUN_B1,RUN_B2'
 plan: setup ## Size the workers for a demand: ARGS='--demand 30/min'
 audit: setup ## Check a published table for contradictions: ARGS=table.csv
 usl: setup ## Fit throughput against concurrency: ARGS=levels.csv (columns n,x[,se])
 
-matrix search table report document compare plan audit usl:
+import-executions: setup ## Store the executions of a worker that nothing can reach: ARGS=its AFORO_EXECUTIONS_FILE
+	@set -f; $(PY) -m collector import $$ARGS
+
+matrix search table report document import compare plan audit usl:
 	@set -f; $(RUN) capacity $@ $$ARGS
 
 ## Stack
@@ -63,7 +74,7 @@ options:
 setup: options ## Install missing programs (the other verbs do this too)
 	@$(if $(COMPOSE),docker compose version >/dev/null,local/setup.sh run)
 
-up: setup ## Start the stack, or give its worker CONCURRENCY=2 slots
+up: setup ## Start the stack, or give its worker (with APP=, yours) CONCURRENCY=2 slots
 	@$(LOCAL) up
 
 down: setup ## Stop the stack; data and results stay
@@ -75,24 +86,30 @@ status: setup ## Show the programs and their pages
 logs: setup ## Show the log of the worker: ARGS=-f follows, ARGS=prometheus shows another
 	@set -f; $(LOCAL) logs $$ARGS
 
-doctor: setup ## Check this machine, and show a remedy for each problem
-	@$(PY) -m local doctor
+doctor: setup ## Check this machine, or with APP= each line of aforo.toml [ARGS=--send sends one video]
+	@set -f; $(PY) -m local doctor $$ARGS
 
-clean: setup ## Stop the stack and remove its data; ARGS='--results --videos' removes those too
+clean: setup ## Remove the stack's data [ARGS='--results --videos'], or with APP= what its runs made: ARGS=--rows
 	@set -f; $(LOCAL) clean $$ARGS
+
+app-file: setup ## Write a first aforo.toml for your own worker, after five questions: ARGS=path/of/your/app
+	@set -f; $(PY) -m local app-file $$ARGS
 
 ## Develop
 setup-dev: options
 	@local/setup.sh develop
 
 test: setup-dev ## Run the tests, including those of the native stack
-	@.venv/bin/pytest -q -m 'not faults and not compose and not limits'
+	@.venv/bin/pytest -q -m 'not faults and not compose and not limits and not versions'
 
 test-faults: setup-dev ## Inject faults into real processes
 	@.venv/bin/pytest -q -m faults
 
 test-compose: setup-dev ## Run the tests that need a Docker engine
 	@.venv/bin/pytest -q -m compose
+
+test-versions: setup-dev ## Test the library beside each supported Celery and Python (minutes)
+	@.venv/bin/pytest -q -m versions
 
 test-limits: setup-dev ## Test the bottleneck verdicts on injected limits (minutes, root)
 	@.venv/bin/pytest -q -m limits

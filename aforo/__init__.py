@@ -1,6 +1,7 @@
 """Measurement of Celery workers: `instrument(app)`, `stage(name)`, and `harden(app)` for Amazon SQS.
 
-Each function is imported when it is first used, so `import aforo` needs no other package.
+Each function is imported when it is first used, so `import aforo` needs no other package. With a Celery or Python that
+the telemetry does not know, `instrument` and `stage` log one line and do nothing.
 """
 
 from __future__ import annotations
@@ -26,4 +27,17 @@ def __getattr__(name: str) -> Any:
     """Import a public function from the module that defines it."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_MODULES[name]), name)
+    if name == "harden":  # asked for by name, so it is refused loudly
+        return getattr(import_module(_MODULES[name]), name)
+    return _measuring(name)
+
+
+def _measuring(name: str) -> Any:
+    """Return a function of the telemetry. Where it cannot be imported, return a function that does nothing."""
+    unmeasured = import_module("aforo.unmeasured")
+    found = {"instrument": unmeasured.instrument_nothing, "stage": unmeasured.stage_of_nothing}[name]
+    with unmeasured.never_an_outage():
+        unmeasured.require_known_version()
+        found = getattr(import_module(_MODULES[name]), name)
+    globals()[name] = found  # so that a failure is logged once
+    return found

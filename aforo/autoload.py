@@ -12,14 +12,13 @@ from typing import Any
 import click
 from celery.signals import celeryd_init
 
+import aforo
 from aforo import __version__, settings
 
 
 def instrument_worker(instance: Any = None, **_signal: Any) -> None:
     """Instrument the app of a Celery worker that is starting."""
-    from aforo.telemetry.instrument import instrument  # noqa: PLC0415 (only a measured worker loads it)
-
-    instrument(instance.app)
+    aforo.instrument(instance.app)  # imports the telemetry: only a measured worker loads it
 
 
 @click.command("aforo")

@@ -31,10 +31,26 @@ EVENTS_REDIS_URL = Declaration(
     "Redis that receives Celery's events for celery-exporter; empty sends none.",
     is_secret=True,
 )
+SPOOL_FOLDER = Declaration(
+    "AFORO_SPOOL_FOLDER",
+    "",
+    "Folder of the execution records of all workers of a user; empty is a folder in the one for temporary files.",
+)
+SPOOL_RECORDS = Declaration(
+    "AFORO_SPOOL_RECORDS", "100000", "Execution records that a worker keeps; the oldest of more are lost."
+)
+EXECUTIONS_FILE = Declaration(
+    "AFORO_EXECUTIONS_FILE",
+    "",
+    "File to which a worker that nothing can reach appends its execution records; `make import-executions` reads it.",
+)
 IMAGE = Declaration(
     "AFORO_IMAGE", "", "Name or digest of the image in which the worker runs, recorded as a condition of each run."
 )
-DECLARATIONS = (INSTRUMENT, STRICT, METRICS_HOST, METRICS_PORT, EVENTS_REDIS_URL, IMAGE)
+DECLARATIONS = (
+    *(INSTRUMENT, STRICT, METRICS_HOST, METRICS_PORT, EVENTS_REDIS_URL),
+    *(SPOOL_FOLDER, SPOOL_RECORDS, EXECUTIONS_FILE, IMAGE),
+)
 
 
 def read(declaration: Declaration, environ: Mapping[str, str] = os.environ) -> str:
@@ -45,6 +61,14 @@ def read(declaration: Declaration, environ: Mapping[str, str] = os.environ) -> s
 def is_on(declaration: Declaration, environ: Mapping[str, str] = os.environ) -> bool:
     """Return True unless the value is empty, 0, false, no or off."""
     return read(declaration, environ).lower() not in {"", "0", "false", "no", "off"}
+
+
+def whole(declaration: Declaration, environ: Mapping[str, str] = os.environ) -> int:
+    """Return the value of a variable that is a whole number above 0. Raise ValueError for any other text."""
+    text = read(declaration, environ)
+    if not text.isascii() or not text.isdigit() or int(text) == 0:
+        raise ValueError(f"{declaration.name} ({text}) is not a whole number above 0")
+    return int(text)
 
 
 def port_range(text: str) -> range:

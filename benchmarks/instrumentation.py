@@ -1,19 +1,26 @@
-"""Measure the cost of our metrics per task: no-op tasks with and without metrics.
+"""Measure the cost of our metrics and execution records per task: no-op tasks with and without them.
 
 The cost is CPU time and end-to-end time. The worker has one slot and uses our transport. The task has three stages.
-/metrics is not read while tasks run, which separates the cost of a task from that of a scrape. The scrapes are
-measured afterwards. The variants run in turns.
+Neither /metrics nor /executions is read while tasks run, which separates the cost of a task from that of a reading.
+The readings are measured afterwards. The variants run in turns, and the bound is that of their paired differences.
 
-    PYTHONPATH=. .venv/bin/python benchmarks/instrumentation.py [--tasks 400] [--repeats 3]
+    PYTHONPATH=. .venv/bin/python benchmarks/instrumentation.py [--tasks 400] [--repeats 30]
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import math
 import statistics
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+from scipy import stats
 
 from benchmarks.harness import Queue, cpu_seconds, emulator, machine, read_metrics, spread
 from benchmarks.noop import message, worker
@@ -42,7 +49,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", type=int, default=400)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=30)
     arguments = parser.parse_args()
     print(machine())
     costs: dict[bool, list[Cost]] = {True: [], False: []}
@@ -72,22 +79,42 @@ def cost(queue: Queue, folder: Path, tasks: int, attached: bool) -> Cost:
 
 
 def scrape_cost(process, port: int) -> float:
-    """Return the CPU milliseconds of one read of /metrics."""
+    """Return the CPU milliseconds of one read of /metrics, and of one of /executions without a new record."""
     read_metrics(port)
+    page = read_executions(port, "", 0)
     before = cpu_seconds(process)
     for _ in range(SCRAPES):
         assert read_metrics(port)
+        assert not read_executions(port, page["spool"], page["newest"])["records"]
     return 1000 * (cpu_seconds(process) - before) / SCRAPES
+
+
+def read_executions(port: int, spool: str, after: int) -> dict[str, Any]:
+    """Return one page of execution records."""
+    with urlopen(f"http://127.0.0.1:{port}/executions?spool={spool}&after={after}", timeout=10) as answer:
+        return dict(json.load(answer))
+
+
+def upper_bound(differences: Sequence[float]) -> float:
+    """Return the upper end of the 95 % interval of a mean difference (t distribution); infinite for one pair."""
+    if len(differences) < 2:
+        return math.inf
+    half = stats.t.ppf(0.975, len(differences) - 1) * statistics.stdev(differences) / math.sqrt(len(differences))
+    return statistics.fmean(differences) + float(half)
 
 
 def show(costs: dict[bool, list[Cost]]) -> None:
     """Print the cost of the metrics, and its share of a task of 5 s at one scrape per second."""
     pairs = list(zip(costs[True], costs[False], strict=True))
     cpu = statistics.median(on.cpu_ms - off.cpu_ms for on, off in pairs)
-    wall = statistics.median(on.wall_ms - off.wall_ms for on, off in pairs)
+    walls = [on.wall_ms - off.wall_ms for on, off in pairs]
+    wall, bound = statistics.median(walls), upper_bound(walls)
     scrape = statistics.median(each.scrape_ms for each in costs[True])
     whole = cpu + TASK_SECONDS * scrape
     print(f"metrics add {cpu:.2f} ms CPU and {wall:.2f} ms of time per task; a scrape costs {scrape:.2f} ms CPU")
+    print(
+        f"upper 95 % bound of the time, {len(pairs)} pairs: {bound:.2f} ms, {bound / TASK_SECONDS / 10:.3f} % of a task"
+    )
     print(f"of a task of {TASK_SECONDS:.0f} s: time {wall / TASK_SECONDS / 10:.3f} %, ", end="")
     print(f"CPU with a scrape per second {whole / TASK_SECONDS / 10:.2f} % of a core")
 

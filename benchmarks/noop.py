@@ -13,7 +13,7 @@ from celery import Celery
 
 from benchmarks.harness import Queue, python
 from benchmarks.programs import running
-from injector.senders import encode_task
+from injector.senders import TaskMessage, encode_task
 from testing.emulator import KEYS
 from testing.polling import seconds_until
 
@@ -53,4 +53,5 @@ def worker(queue: Queue, folder: Path, tasks: int, *flags: str, **environment: s
 
 def message(queue: Queue) -> str:
     """Return one message for the task, as kombu would send it."""
-    return encode_task(Celery("noop", set_as_current=False), "noop", os.urandom(8).hex(), {}, queue.url)
+    task = TaskMessage("noop", os.urandom(8).hex(), queue.url)
+    return encode_task(Celery("noop", set_as_current=False), task)

@@ -54,9 +54,9 @@ def client_options(read_timeout_seconds: float = 15) -> dict[str, Any]:
 def credentials(settings: Settings) -> dict[str, str]:
     """Return the credentials of the native stack's emulator.
 
-    Return an empty dict in other stacks, or if boto3 finds credentials.
+    Return an empty dict in other stacks, with an app that is not ours, or if boto3 finds credentials.
     """
-    if settings.stack != "native" or boto3.Session().get_credentials() is not None:
+    if settings.stack != "native" or settings.app_file is not None or boto3.Session().get_credentials() is not None:
         return {}
     return {"aws_access_key_id": EMULATOR_KEY, "aws_secret_access_key": EMULATOR_KEY}
 

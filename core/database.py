@@ -13,7 +13,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, func, select
+from sqlalchemy import Connection, Engine, create_engine, event, func, inspect, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, NoSuchModuleError
 from sqlalchemy.orm import Session, sessionmaker
@@ -63,30 +63,34 @@ def open_sessions(engine: Engine) -> Sessions:
 def upgrade_schema(engine: Engine) -> None:
     """Migrate the schema to the version of this program.
 
-    Raise EnvironmentFault if the migration fails, or another program or a newer Aforo has made the tables.
+    Raise EnvironmentFault if the migration fails, if a newer Aforo has made the tables, or for a database of another
+    app, in which our tables would be lost among its own.
     """
     configuration = Config()
     configuration.set_main_option("script_location", str(MIGRATIONS))
     with _explained(engine), engine.connect() as connection:
+        _require_ours(connection, configuration, masked(str(engine.url)))
         configuration.attributes["connection"] = connection
-        _require_known_revision(connection, configuration, masked(str(engine.url)))
         command.upgrade(configuration, "head")
         connection.commit()
 
 
-def _require_known_revision(connection: Connection, configuration: Config, url: str) -> None:
-    """Raise EnvironmentFault unless the database is empty or has a revision of ours."""
-    scripts = ScriptDirectory.from_config(configuration)
-    known = {script.revision for script in scripts.walk_revisions()}
-    found = set(MigrationContext.configure(connection).get_current_heads()) - known
-    if not found:
-        return
-    revision = ", ".join(sorted(found))
+def _require_ours(connection: Connection, configuration: Config, url: str) -> None:
+    """Raise EnvironmentFault unless the database is empty or has tables of a version that this program knows."""
+    tables = set(inspect(connection).get_table_names())
+    heads = set(MigrationContext.configure(connection).get_current_heads())
+    connection.rollback()
+    if tables and "runs" not in tables and tables != {"alembic_version"}:
+        why = f"it holds tables of another app ({', '.join(sorted(tables)[:3])})"
+        raise EnvironmentFault("AFORO_DATABASE_URL", why, "give Aforo a database of its own", value=url)
+    known = {script.revision for script in ScriptDirectory.from_config(configuration).walk_revisions()}
+    revision = ", ".join(sorted(heads - known))
     if re.fullmatch(r"\d{4}", revision) and revision > max(known):
         why = f"a newer Aforo has changed its tables (version {revision}, this one knows {max(known)})"
-        raise EnvironmentFault("database", why, "update Aforo, or set another AFORO_DATABASE_URL", value=url)
-    why = f"it has the tables of another application (alembic version {printable(revision)})"
-    raise EnvironmentFault("database", why, "set AFORO_DATABASE_URL to a database of its own", value=url)
+        raise EnvironmentFault("AFORO_DATABASE_URL", why, "update Aforo, or set another database", value=url)
+    if revision:
+        why = f"its history is not that of Aforo (alembic version {printable(revision)})"
+        raise EnvironmentFault("AFORO_DATABASE_URL", why, "give Aforo a database of its own", value=url)
 
 
 def take_turn(session: Session, key: int) -> None:

@@ -54,6 +54,7 @@ OUTCOME_NAMES: Mapping[str, Text] = {
     Outcome.FAILED: STATE_NAMES[VideoState.FAILED],
     Outcome.RETRIED: Text("reintentados", "retried"),
     Outcome.DUPLICATE: Text("duplicados", "duplicate"),
+    Outcome.PART: Text("partes", "parts"),
     Outcome.SUPERSEDED: Text("superados", "superseded"),
     Outcome.LOST: Text("perdidos", "lost"),
 }
@@ -101,6 +102,7 @@ VALIDITY_REASON_NAMES: Mapping[str, Text] = {
     "idle_slots": Text("slots que no trabajaron", "slots that did not work"),
     "work_done_twice": Text("trabajo hecho dos veces", "work done twice"),
     "lost_executions": Text("ejecuciones perdidas", "lost executions"),
+    "missed_executions": Text("ejecuciones no leídas", "executions not read"),
     "retried_executions": Text("ejecuciones reintentadas", "retried executions"),
     "lost_messages": Text("mensajes perdidos", "lost messages"),
     "other_messages": Text("mensajes de otras pruebas", "messages of other runs"),
@@ -108,6 +110,10 @@ VALIDITY_REASON_NAMES: Mapping[str, Text] = {
     "interrupted": Text("prueba no terminada", "run not finished"),
     "failed_videos": Text("videos fallidos", "failed videos"),
     "cold_start": Text("puede incluir el arranque en frío", "may include a cold start"),
+    "completion_times": Text("solo por tiempos de finalización", "from completion times only"),
+    "upload_times": Text("uploaded_at no es la hora de subida", "uploaded_at is not the time of the upload"),
+    "table_disagrees": Text("tabla y ejecuciones no coinciden", "table and executions disagree"),
+    "observed_ends": Text("finales observados", "observed ends"),
 }
 #: By the value in `runs.bottleneck`, which is that of capacity's Cause.
 CAUSE_NAMES: Mapping[str, Text] = {

@@ -11,7 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from aforo.telemetry.catalogue import NODE, WORKER, Kind, Metric, empty_family
 
-__all__ = ["CATALOGUE", "DATABASE", "EXPORTER", "NODE", "RUN", "SQS", "WORKER", "Kind", "Metric", "family"]
+__all__ = ["CATALOGUE", "COLLECTOR", "DATABASE", "EXPORTER", "NODE", "RUN", "SQS", "WORKER", "Kind", "Metric", "family"]
 C, G = Kind.COUNTER, Kind.GAUGE
 
 SQS = (
@@ -155,7 +155,19 @@ EXPORTER = (
     Metric("aforo_exporter_corrected_videos_total", C, "Videos whose state a full count corrected."),
 )
 
-CATALOGUE: dict[str, Metric] = {m.name: m for m in (*WORKER, *NODE, *SQS, *RUN, *DATABASE, *EXPORTER)}
+COLLECTOR = (
+    Metric("aforo_collector_workers", G, "Workers whose executions the collector read in its last round."),
+    Metric("aforo_collector_executions_total", C, "Executions that the collector stored."),
+    Metric(
+        "aforo_collector_executions_missed_total",
+        C,
+        "Executions that left a worker's full spool before the collector had read them.",
+    ),
+    Metric("aforo_collector_errors_total", C, "Workers or database not read in a round, by reason.", ("reason",)),
+    Metric("aforo_collector_last_success_timestamp_seconds", G, "Time of the last round that reached the database."),
+)
+
+CATALOGUE: dict[str, Metric] = {m.name: m for m in (*WORKER, *NODE, *SQS, *RUN, *DATABASE, *EXPORTER, *COLLECTOR)}
 
 
 def family(name: str) -> GaugeMetricFamily | CounterMetricFamily:

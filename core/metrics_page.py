@@ -31,6 +31,7 @@ SECTIONS = (
     ),
     ("Database", "the database exporter", metrics.DATABASE),
     ("Exporters themselves", "both exporters; rows, rebuilds and corrections the database exporter", metrics.EXPORTER),
+    ("Collector", "the collector (`python -m collector serve`, port AFORO_COLLECTOR_PORT)", metrics.COLLECTOR),
 )
 #: Unit by the suffix of the name, longer suffixes first.
 UNITS = (

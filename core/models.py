@@ -1,4 +1,4 @@
-"""The tables `runs`, `videos`, `executions` and `workers`.
+"""The tables of Aforo: runs, videos, executions, workers, and what the collector has read.
 
 Times are UTC seconds since the epoch in double precision (resolution 0.25 µs today) on every database. Differences and
 sums are therefore equal in SQLite, PostgreSQL, Python and Prometheus. See docs/adr/0003.
@@ -60,6 +60,10 @@ class RunRow(Base):
     validity: Mapped[str | None] = mapped_column(String(16))
     validity_reasons: Mapped[list[str] | None] = mapped_column(JSON)
 
+    #: Executions that left a full spool while this run was active, before the collector had read them. Their run is not
+    #: known. Null in a run whose executions do not come from the collector.
+    executions_missed: Mapped[int | None] = mapped_column(Integer)
+
     __table_args__ = (Index("runs_created_at", "created_at"),)
 
     def is_dead(self, now: float) -> bool:
@@ -103,6 +107,7 @@ class VideoRow(Base):
     __table_args__ = (
         Index("videos_run_state", "run_id", "state"),
         Index("videos_updated_at", "updated_at"),
+        Index("videos_task", "task_id"),
     )
 
 
@@ -138,8 +143,22 @@ class ExecutionRow(Base):
     ffmpeg_max_rss_bytes: Mapped[int | None] = mapped_column(BigInteger)
     ffmpeg_read_bytes: Mapped[int | None] = mapped_column(BigInteger)
     ffmpeg_written_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    #: Only executions that the collector read from an instrumented worker have the following columns. `worker` is then
+    #: the id of the spool, and `spool_number` the number of the record in it.
+    spool_number: Mapped[int | None] = mapped_column(BigInteger)
+    task: Mapped[str | None] = mapped_column(String(255))
+    task_id: Mapped[str | None] = mapped_column(String(255))
+    retries: Mapped[int | None] = mapped_column(Integer)
+    queue_wait_seconds: Mapped[float | None] = mapped_column(Double)
+    #: CPU time of the slot's process and its ended child programs. Null where it cannot be known (threads).
+    cpu_seconds: Mapped[float | None] = mapped_column(Double)
+    #: Exclusive seconds by stage name, as the task named them.
+    stage_seconds: Mapped[dict[str, float] | None] = mapped_column(JSON)
+    #: Ids of the messages that the task sent. A video without a table ends when all of them have ended.
+    sent_task_ids: Mapped[list[str] | None] = mapped_column(JSON)
 
     __table_args__ = (
+        Index("executions_spool_number", "worker", "spool_number", unique=True),
         Index("executions_run", "run_id"),
         Index("executions_video", "video_id"),
         Index("executions_ended_at", "ended_at"),
@@ -153,3 +172,46 @@ class WorkerRow(Base):
 
     owner: Mapped[str] = mapped_column(String(128), primary_key=True)
     seen_at: Mapped[float] = mapped_column(Double)
+
+
+class SpoolRow(Base):
+    """How far the collector has read the execution records of one main process of a worker."""
+
+    __tablename__ = "spools"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    #: Celery's name of the worker. Two workers of a host may share it.
+    node: Mapped[str] = mapped_column(String(64))
+    #: Address at which the spool was read last: HOST:PORT, or the name of a file.
+    address: Mapped[str] = mapped_column(String(255))
+    last_number: Mapped[int] = mapped_column(BigInteger)
+    #: Records that left the full spool before the collector had read them.
+    missed: Mapped[int] = mapped_column(BigInteger)
+    #: Start of the last reading that reached the newest record of that moment.
+    complete_at: Mapped[float | None] = mapped_column(Double)
+    read_at: Mapped[float] = mapped_column(Double)
+    #: The worker's clock minus the collector's, from the reading with the shortest round trip.
+    clock_offset_seconds: Mapped[float | None] = mapped_column(Double)
+    round_trip_seconds: Mapped[float | None] = mapped_column(Double)
+
+
+class OtherExecutionRow(Base):
+    """One execution that belongs to no video of ours.
+
+    While `run_id` is null, its video may still be recorded, so `record` holds everything. After the end of the runs
+    that it could belong to, the row is deleted or keeps only its times as other work of a run.
+    """
+
+    __tablename__ = "other_executions"
+
+    spool: Mapped[str] = mapped_column(String(32), primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    root_id: Mapped[str | None] = mapped_column(String(255))
+    record: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    run_id: Mapped[str | None] = mapped_column(String(63))
+    node: Mapped[str] = mapped_column(String(64))
+    slot: Mapped[int | None] = mapped_column(Integer)
+    started_at: Mapped[float] = mapped_column(Double)
+    ended_at: Mapped[float] = mapped_column(Double)
+
+    __table_args__ = (Index("other_executions_root", "root_id"), Index("other_executions_run", "run_id"))

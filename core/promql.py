@@ -6,6 +6,7 @@ import json
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,6 +68,13 @@ def single(base_url: str, expression: str) -> float | None:
     return samples[0].value if len(samples) == 1 else None
 
 
+def targets(base_url: str, jobs: Collection[str]) -> list[str]:
+    """Return HOST:PORT of every target of these jobs. Raise EnvironmentFault as `query` does."""
+    active = _request(base_url, "targets", {"state": "active"}, "activeTargets")
+    addresses = (urllib.parse.urlsplit(each["scrapeUrl"]).netloc for each in active if each["scrapePool"] in jobs)
+    return sorted(set(addresses))
+
+
 def scrape(host: str, port: int) -> dict[str, list[Sample]] | None:
     """Return the samples of a program's /metrics by family. Return None if the program does not answer."""
     try:
@@ -77,10 +85,10 @@ def scrape(host: str, port: int) -> dict[str, list[Sample]] | None:
     return {f.name: [Sample(dict(s.labels), s.value) for s in f.samples] for f in families}
 
 
-def _request(base_url: str, endpoint: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
+def _request(base_url: str, endpoint: str, parameters: dict[str, Any], key: str = "result") -> list[dict[str, Any]]:
     url = f"{base_url}/api/v1/{endpoint}?" + urllib.parse.urlencode(parameters)
     try:
-        result: list[dict[str, Any]] = json.loads(_read(url))["data"]["result"]
+        result: list[dict[str, Any]] = json.loads(_read(url))["data"][key]
     except urllib.error.HTTPError as error:
         remedy = "look at the expression and at Prometheus' log"
         raise EnvironmentFault("Prometheus", f"it rejects a query: {error}", remedy, value=base_url) from error

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from types_boto3_sqs.client import SQSClient
 
 FEWEST_RECEIVES = 5
+#: longer than a usual run; the default of SQS is 4 days
+SHORTEST_RETENTION_SECONDS = 24 * 3600
 
 
 class Level(StrEnum):
@@ -65,6 +67,7 @@ def check_contract(client: SQSClient, settings: Settings) -> tuple[Finding, ...]
     return (
         _visibility(queue.visibility_timeout_seconds, settings.queue.visibility_timeout_seconds),
         *_redrive(client, queue),
+        check_retention(queue),
         _long_poll(queue.long_poll_seconds),
         _leftovers(queue),
     )
@@ -111,6 +114,18 @@ def _dead_letter_queue(client: SQSClient, arn: str, retention_seconds: int) -> F
             subject, Level.WARN, f"{name} holds {queue.visible} messages", "read their aforo_reason, then purge it"
         )
     return Finding(subject, Level.OK, f"{name} exists and is empty")
+
+
+def check_retention(queue: QueueAttributes) -> Finding:
+    """Return the finding about the time after which the queue deletes a message."""
+    subject, seconds = "retention period", queue.retention_seconds
+    if seconds is None:
+        return Finding(subject, Level.OK, "its retention period is unknown")
+    detail = f"its retention period is {seconds} s"
+    if seconds >= SHORTEST_RETENTION_SECONDS:
+        return Finding(subject, Level.OK, detail)
+    remedy = "raise it to 4 days, the default: SQS deletes older messages, so a longer run loses videos"
+    return Finding(subject, Level.WARN, detail, remedy)
 
 
 def _long_poll(wait_seconds: int) -> Finding:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import platform
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Any
 
 import psutil
 
@@ -16,6 +18,7 @@ from core.errors import UsageError
 
 #: most videos of one run
 MOST_VIDEOS = 1_000_000
+LONGEST_RUN_ID = 63
 LEAST_ARRIVALS = 60
 ARRIVALS_PER_SLOT = 10
 #: Longest interval between heartbeats of a run while its injector, or a program that waits for the run, is alive.
@@ -38,6 +41,23 @@ class RunStatus(StrEnum):
     FINISHED = "finished"
     INTERRUPTED = "interrupted"
     FAILED = "failed"
+
+
+#: Key of `runs.environment` for an EndOfVideo. Runs of the reference worker have none: its worker writes the states.
+END_OF_VIDEO = "end_of_video"
+
+
+class EndOfVideo(StrEnum):
+    """What says that a video of a foreign app has ended."""
+
+    TABLE = "table"  # the app's own table of videos
+    EXECUTIONS = "executions"  # the recorded executions, for an app without such a table
+
+
+def app_name(environment: Mapping[str, Any]) -> str | None:
+    """Return the app whose worker processed a run with this recorded environment. None means our reference worker."""
+    name = environment.get("app", {}).get("name")
+    return None if name is None else str(name)
 
 
 FINAL_STATUSES = frozenset({RunStatus.FINISHED, RunStatus.INTERRUPTED, RunStatus.FAILED})
@@ -81,11 +101,14 @@ def fewest_arrivals(slots: int) -> int:
     return max(LEAST_ARRIVALS, ARRIVALS_PER_SLOT * slots + 1)
 
 
-def new_run_id(mode: Mode, size_label: str, concurrency: int, now: datetime | None = None) -> str:
-    """Return a readable, sortable id such as `20261124-051233-burst-50mb-c2`."""
+def new_run_id(
+    mode: Mode, size_label: str, concurrency: int, app: str | None = None, now: datetime | None = None
+) -> str:
+    """Return a readable, sortable id such as `20261124-051233-burst-50mb-c2`, followed by the name of an app."""
     moment = (now or datetime.now(UTC)).strftime("%Y%m%d-%H%M%S")
     size = re.sub(r"[^a-z0-9.]", "", size_label.lower())
-    return f"{moment}-{mode}-{size}-c{concurrency}"
+    cell = f"{moment}-{mode}-{size}-c{concurrency}"
+    return cell if app is None else f"{cell}-{app}"[:LONGEST_RUN_ID].rstrip("-.")
 
 
 def is_heartbeat_overdue(heartbeat_at: float, rate_per_minute: float | None, now: float) -> bool:

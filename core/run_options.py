@@ -4,6 +4,6 @@ The programs of a stack must not inherit these options, because the programs run
 """
 
 RUN_OPTIONS = frozenset(
-    {"SIZE", "COUNT", "MODE", "RATE", "FILE", "USER_ID", "PROFILE", "CONCURRENCY", "RUN_ID", "WARMUP"}
+    {"SIZE", "COUNT", "MODE", "RATE", "FILE", "USER_ID", "PROFILE", "CONCURRENCY", "RUN_ID", "WARMUP", "YES"}
     | {"SIZES", "MODES", "REPEATS", "LEVELS", "ADAPTIVE", "ARRIVALS"}
 )

@@ -18,6 +18,7 @@ from typing import Any, TypeVar, get_type_hints
 
 from dotenv import dotenv_values
 
+from core.app_file import AppFile, read_app_file
 from core.errors import UsageError
 from core.language import DEFAULT_LANGUAGE, LANGUAGES, Language
 from core.plain_number import plain_number
@@ -27,6 +28,8 @@ Parser = Callable[[str], Any]
 Record = TypeVar("Record")
 EMULATOR_URL = "http://127.0.0.1:4566"
 MOST_SLOTS = 512
+#: names of this machine for itself
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 #: the encodings of a video, defined in worker.media.profiles
 PROFILE_NAMES = ("full", "showcase")
 _SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
@@ -73,6 +76,17 @@ def _queue_patterns(value: str) -> tuple[str, ...]:
     for pattern in patterns:
         _queue_name(pattern.removesuffix("*"))
     return patterns
+
+
+def _addresses(value: str) -> tuple[str, ...]:
+    addresses: list[str] = []
+    for part in filter(None, (part.strip() for part in value.split(","))):
+        host, _, ports = part.rpartition(":")
+        first, _, last = ports.partition("-")
+        if not host or not f"{first}{last}".isdigit() or not first or not 0 < int(first) <= int(last or first) < 2**16:
+            raise ValueError("HOST:PORT or HOST:PORT-PORT, separated by commas")
+        addresses += [f"{host}:{port}" for port in range(int(first), int(last or first) + 1)]
+    return tuple(addresses)
 
 
 def _pairs(value: str) -> Mapping[str, str]:
@@ -347,6 +361,22 @@ class Exporters:
 
 
 @dataclass(frozen=True)
+class Collector:
+    """The collector of executions from instrumented workers."""
+
+    port: int = setting("AFORO_COLLECTOR_PORT", "9104", _PORT, "port of the metrics of `python -m collector serve`")
+    workers: tuple[str, ...] = setting(
+        "AFORO_COLLECTOR_WORKERS",
+        "",
+        _addresses,
+        "HOST:PORT or HOST:PORT-PORT of instrumented workers that are not targets of Prometheus, separated by commas",
+    )
+    interval_seconds: float = setting(
+        "AFORO_COLLECTOR_INTERVAL_SECONDS", "1", _number(0.05, 60), "time between two readings of all workers"
+    )
+
+
+@dataclass(frozen=True)
 class Prometheus:
     """Settings of Prometheus, Grafana and celery-exporter: URLs, and ports in the native stack."""
 
@@ -415,6 +445,7 @@ class Settings:
     worker: Worker = field(default_factory=Worker)
     events: Events = field(default_factory=Events)
     exporters: Exporters = field(default_factory=Exporters)
+    collector: Collector = field(default_factory=Collector)
     prometheus: Prometheus = field(default_factory=Prometheus)
     results: Results = field(default_factory=Results)
     plan: Plan = field(default_factory=Plan)
@@ -426,6 +457,18 @@ class Settings:
         DEFAULT_LANGUAGE,
         _choice(*LANGUAGES),
         "language of results, progress, report, live page and dashboards: es or en (errors and logs are English)",
+    )
+    app_file: Path | None = setting(
+        "AFORO_APP_FILE",
+        "",
+        _optional_path,
+        "aforo.toml of the worker under test, as `make … APP=` sets it; empty means our reference worker",
+    )
+    app_stuck_seconds: float = setting(
+        "AFORO_APP_STUCK_SECONDS",
+        "1800",
+        _number(1, 86400),
+        "a run of an app ends as interrupted after this time without any change of its videos",
     )
     run_profile: str = setting(
         "PROFILE", "", _choice("", *PROFILE_NAMES), "encoding of one run: full or showcase; empty means the worker's"
@@ -439,19 +482,33 @@ class Settings:
         """Return the encoding profile of the next run."""
         return self.run_profile or self.worker.profile
 
+    @property
+    def app(self) -> AppFile | None:
+        """Return the app under test. None means our reference worker. Raise UsageError for a wrong aforo.toml."""
+        return None if self.app_file is None else read_app_file(self.app_file)
+
     @classmethod
     def from_env(cls, environment: Mapping[str, str]) -> Settings:
         """Return the settings in `environment`. Raise UsageError for the first invalid variable."""
         settings = _read(cls, environment)
+        if settings.app_file is not None and settings.stack == "compose":
+            why = "containers of ours see neither the app's folder nor its Docker"
+            raise UsageError("STACK", why, "use STACK=native or aws with APP", value=settings.stack)
+        if settings.app_file is not None:
+            return settings  # AWS is the app's, never our emulator unless the app names it
         return settings if settings.stack != "native" else _with_emulator(settings)
 
     @classmethod
     def from_process(cls, dotenv: Path = Path(".env")) -> Settings:
         """Return the settings of this process: from its environment, and else from `.env`.
 
-        The AWS_* variables of `.env` are also exported to the environment, because boto3 reads them there.
+        Export the AWS_* variables of `.env` for boto3. With an app, its aforo.toml and its env_file give the queue and
+        all AWS_* variables, so that injector and worker use the same queue.
         """
         filed = {k: v for k, v in dotenv_values(dotenv, encoding="utf-8-sig").items() if v is not None}
+        app_file = os.environ.get("AFORO_APP_FILE", filed.get("AFORO_APP_FILE", "")).strip()
+        if app_file:
+            return cls.from_env(_environment_of_app(read_app_file(Path(app_file)), filed))
         for name, value in filed.items():
             if name.startswith("AWS_"):
                 os.environ.setdefault(name, value)
@@ -468,6 +525,17 @@ def declared() -> list[dict[str, str]]:
         if not group.metadata:
             fields += dataclasses.fields(get_type_hints(Settings)[group.name])
     return [{key: f.metadata[key] for key in ("name", "default", "meaning")} for f in fields]
+
+
+def _environment_of_app(app: AppFile, filed: Mapping[str, str]) -> dict[str, str]:
+    """Return our variables with the queue and the AWS_* variables of the app. Export these for boto3.
+
+    `filed` is our `.env`, whose AWS_* variables name our own emulator or account.
+    """
+    os.environ.update(app.aws_variables)
+    region = {"AWS_REGION": os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION", "")}
+    ours = {name: value for name, value in filed.items() if not name.startswith("AWS_")}
+    return {**ours, **os.environ, **({} if not region["AWS_REGION"] else region), "SQS_QUEUE_NAME": app.queue}
 
 
 @functools.cache

@@ -32,6 +32,7 @@ class Outcome(StrEnum):
     DONE = "done"  # this execution made the video done
     FAILED = "failed"  # this execution made the video failed
     RETRIED = "retried"  # failed for a temporary reason; the message is delivered again
+    PART = "part"  # ended one of several messages of the video, and not the last one
     DUPLICATE = "duplicate"  # the video was final, or another execution holds it: no work was done
     SUPERSEDED = "superseded"  # worked, but another execution finished or claimed the video first
     LOST = "lost"  # its process died before it recorded an outcome

@@ -38,11 +38,15 @@ def read_workers(settings: Settings) -> list[WorkerRecord]:
 
 
 def record_of_page(families: Mapping[str, Sequence[promql.Sample]]) -> WorkerRecord | None:
-    """Return the record of the worker with this /metrics, or None if no worker with slots answers there."""
+    """Return the record of the worker with this /metrics, or None if no worker with slots answers there.
+
+    Empty labels are left out, as Prometheus does.
+    """
     slots = next((int(sample.value) for sample in families.get(SLOTS, ())), 0)
     if not slots:
         return None
-    return {**next((sample.labels for sample in families.get(INFO, ())), {}), "slots": slots}
+    labels = next((sample.labels for sample in families.get(INFO, ())), {})
+    return {name: value for name, value in labels.items() if value} | {"slots": slots}
 
 
 def records_in_prometheus(url: str) -> list[WorkerRecord]:

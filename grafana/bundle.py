@@ -20,9 +20,9 @@ Written by `make bundle`. The files are those tested in the repository, on Prome
          - aforo-bundle/rules/*.yml
          - aforo-bundle/alerts/*.yml
 
-2. Name the scrape jobs `worker`, `sqs-exporter`, `db-exporter` and, if you run it, `celery-exporter`. The alert
-   TargetDown and three panels of Stack health (*Targets* and the two on scrapes) select by job name. Everything else
-   selects by metric, for any job name.
+2. Name the scrape jobs `worker`, `sqs-exporter`, `db-exporter` and, if you run them, `collector` and
+   `celery-exporter`. The alert TargetDown and three panels of Stack health (*Targets* and the two on scrapes) select by
+   job name. Everything else selects by metric, for any job name.
 3. Grafana 10 or later: provision `dashboards-es` or `dashboards-en` from files, or import the JSON by hand. Do not load
    both languages, because they share their uids. The data source is a variable: choose your Prometheus there.
 4. Alerts link to `{runbook}`. The meaning of each metric is in `docs/metrics.md`.

@@ -56,6 +56,7 @@ OUTCOMES = named(
         Outcome.DONE: GREEN,
         Outcome.FAILED: RED,
         Outcome.RETRIED: ORANGE,
+        Outcome.PART: TEAL,
         Outcome.DUPLICATE: PURPLE,
         Outcome.SUPERSEDED: DARK_PURPLE,
         Outcome.LOST: DARK_RED,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,14 @@ from core.cli import WholeNumber, env_option
 from core.errors import UsageError
 from core.rate import parse_rate
 from core.run import MOST_VIDEOS, Mode, check_run_id
-from core.settings import PROFILE_NAMES, Settings
+from core.settings import MOST_SLOTS, PROFILE_NAMES, Settings
 from core.size import parse_size, size_label
 from core.user_files import require_file, require_usable_folder
+from injector.app_run import prepare_app_run
 from injector.injection import Injection, Request
-from injector.monitor import follow, follow_own
-from injector.own_run import OwnRun
-from injector.own_task import PLACEHOLDERS, parse_own_task
-from injector.own_videos import require_own_videos
+from injector.monitor import follow
 from injector.warm_up import warm_up
+from injector.worker_fleet import read_fleet
 
 DEFAULT_SIZE = "50MB"
 DEFAULT_RATE_PER_MINUTE = 10.0
@@ -35,8 +35,7 @@ Examples:
   python -m injector --count 100 --size 50MB --mode burst --monitor
   python -m injector --count 50 --size 100MB --mode sustained --rate 10 --monitor
   python -m injector --count 8 --file /videos/mine.mp4
-  python -m injector --count 8 --task app.tasks.process_video \\
-      --payload '{"video_id": "{video_id}", "path": "{path}"}'
+  AFORO_APP_FILE=../proyecto/aforo.toml python -m injector --count 8 --monitor
 """
 
 
@@ -73,8 +72,15 @@ def _note(text: str) -> str:
 )
 @env_option("--run-id", "RUN_ID", "Name of the run", unset="default mode, size, slots and time", type=check_run_id)
 @env_option("--warmup", "WARMUP", "First process two videos per slot that are not measured", is_flag=True, metavar=None)
-@env_option("--task", "TASK", "Task of your own app to send instead of ours; our database is not used")
-@env_option("--payload", "PAYLOAD", f"Its keyword arguments, JSON with placeholders {', '.join(PLACEHOLDERS)}")
+@env_option(
+    "--concurrency",
+    "CONCURRENCY",
+    "Slots of each worker of an app",
+    unset="then AFORO_WORKER_CONCURRENCY",
+    type=WholeNumber(1, MOST_SLOTS),
+)
+@env_option("--workers", "WORKERS", "Workers of an app", default=1, type=WholeNumber(1, 1000))
+@env_option("--yes", "YES", "Send to an app's queue without asking", is_flag=True, metavar=None)
 @click.option("--note", default="", type=_note, metavar="TEXT", help="A remark stored with the run.")
 @click.option("--monitor", is_flag=True, help="Show live progress until every video has ended.")
 @click.option("--check", is_flag=True, help="Check the options and inject nothing.")
@@ -84,35 +90,29 @@ def main(monitor: bool, check: bool, **options: Any) -> None:
     settings = Settings.from_process()
     request = checked_request(settings, **options)
     require_usable_folder("results folder", settings.results.path, "AFORO_RESULTS_PATH")
-    if check:
-        return
-    if request.own_task is not None:
-        _inject_own(settings, request, monitor)
-    else:
+    if not check:
         _inject(settings, request, monitor)
 
 
 def _inject(settings: Settings, request: Request, monitor: bool) -> None:
     if request.warmup:
-        warm_up(settings, request, click.echo)
-    injection = Injection.prepare(settings, request, click.echo)
+        slots = None if settings.app is None else request.workers * request.concurrency
+        warm_up(request, slots or read_fleet(settings).slots, lambda videos: _prepared(settings, videos), click.echo)
+    injection = _prepared(settings, request)
     with injection.recorded():
         started = time.monotonic()
         log = injection.send()
         _print_sent(injection.run_id, request, time.monotonic() - started, log, injection.lateness_seconds())
         if monitor:
-            follow(injection.sessions, injection.run_id)
+            stuck_seconds = math.inf if settings.app is None else settings.app_stuck_seconds
+            follow(injection.sessions, injection.run_id, injection.loss_watch(), stuck_seconds)
 
 
-def _inject_own(settings: Settings, request: Request, monitor: bool) -> None:
-    run = OwnRun.prepare(settings, request, click.echo)
-    before = require_own_videos(settings) if monitor else None
-    with run.recorded():
-        started = time.monotonic()
-        log = run.send()
-        _print_sent(run.run_id, request, time.monotonic() - started, log, run.lateness_seconds)
-        if before is not None:
-            follow_own(settings, request.count, before, started)
+def _prepared(settings: Settings, request: Request) -> Injection:
+    app = settings.app
+    if app is None:
+        return Injection.prepare(settings, request, click.echo)
+    return prepare_app_run(settings, app, request, click.echo)
 
 
 def _print_sent(run_id: str, request: Request, seconds: float, log: Path, late_seconds: float | None) -> None:
@@ -120,9 +120,7 @@ def _print_sent(run_id: str, request: Request, seconds: float, log: Path, late_s
     click.echo(f"run {run_id}: {request.count} tasks sent in {seconds:.1f} s{late}; ids in {log}")
 
 
-def checked_request(
-    settings: Settings, *, size: int | None, rate: float | None, task: str | None, payload: str | None, **options: Any
-) -> Request:
+def checked_request(settings: Settings, *, size: int | None, rate: float | None, yes: bool, **options: Any) -> Request:
     """Return the request.
 
     Raise UsageError for options that contradict each other or the settings.
@@ -130,11 +128,11 @@ def checked_request(
     mode, file = Mode(options.pop("mode")), options["file"]
     if rate and mode == Mode.BURST:
         raise UsageError("RATE", "a burst has no rate", "leave it out or use MODE=sustained", value=f"{rate:g}")
-    if payload and not task:
-        raise UsageError("PAYLOAD", "it is for a task of your own", "give TASK too, or leave it out", value=payload)
-    if task and options["warmup"]:
-        remedy = "leave it out, or send a run before"
-        raise UsageError("WARMUP", "the videos of a task of your own are not followed", remedy, value=task)
+    app = settings.app
+    if app is not None and options["profile"]:
+        raise UsageError("PROFILE", "the encoding is the app's own", "leave it out with APP", value=options["profile"])
+    if app is not None and file and file.startswith("s3://"):
+        raise UsageError("FILE", "an app's input is placed from a local file", "give a path", value=file)
     if file and file.startswith("s3://") and settings.storage.backend != "s3":
         raise UsageError("FILE", "the storage is the filesystem", "set STORAGE_BACKEND=s3 or give a path", value=file)
     if file and size is not None:
@@ -144,8 +142,12 @@ def checked_request(
         size_bytes=None if file else size or parse_size(DEFAULT_SIZE),
         mode=mode,
         rate_per_minute=rate or DEFAULT_RATE_PER_MINUTE if mode == Mode.SUSTAINED else None,
-        own_task=parse_own_task(task, payload or "") if task else None,
-        **{**options, "profile": options["profile"] or settings.profile},
+        assume_yes=yes,
+        **{
+            **options,
+            "profile": options["profile"] or settings.profile,
+            "concurrency": options["concurrency"] or settings.worker.concurrency,
+        },
     )
 
 

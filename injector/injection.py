@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
@@ -19,17 +20,21 @@ from core.broker import make_celery
 from core.cpu_calibration import calibration_seconds
 from core.database import Sessions
 from core.errors import EnvironmentFault, UsageError
+from core.lost_videos import LossWatch, look_at
 from core.models import RunRow, VideoRow
+from core.queue_contract import Level, check_retention
 from core.results_folder import new_tasks_log, write_run_file
 from core.run import FINAL_STATUSES, Host, Mode, RunStatus, fewest_arrivals, new_run_id
 from core.settings import Settings
 from core.size import size_label
 from core.storage import ObjectMissing, Storage, describe, open_storage
 from injector.input_video import MediaFile, inspect_file, make_video
-from injector.own_task import OwnTask
 from injector.schedule import Schedule
 from injector.senders import NewVideo, VideoSender, write_tasks_log
 from injector.worker_fleet import WorkerFleet, read_fleet
+
+if TYPE_CHECKING:
+    from types_boto3_sqs.client import SQSClient
 
 #: number of the PostgreSQL advisory lock under which a run starts; unique in our database
 START_LOCK = 0xAF0120
@@ -51,7 +56,11 @@ class Request:
     profile: str
     run_id: str | None
     note: str
-    own_task: OwnTask | None = None
+    #: declared slots per worker and number of workers of an app that is not instrumented
+    concurrency: int = 2
+    workers: int = 1
+    #: do not ask before sending to a queue of somebody else
+    assume_yes: bool = False
     #: process videos before the run, so that the slots are warm
     warmup: bool = False
 
@@ -67,6 +76,21 @@ class Source:
     origin: str
 
 
+class RecordingSender(Protocol):
+    """Sender that records each video before it sends the video's task."""
+
+    @property
+    def client(self) -> SQSClient:
+        """Return the client of SQS."""
+
+    @property
+    def queue_url(self) -> str:
+        """Return the URL of the queue."""
+
+    def record_and_send(self, videos: Sequence[NewVideo]) -> list[str]:
+        """Record and send `videos`, and return their task ids."""
+
+
 @dataclass(frozen=True)
 class Injection:
     """A prepared run: its input is checked and stored, and no task has been sent."""
@@ -76,7 +100,7 @@ class Injection:
     run_id: str
     source: Source
     sessions: Sessions
-    sender: VideoSender
+    sender: RecordingSender
     row: RunRow
 
     @classmethod
@@ -89,7 +113,7 @@ class Injection:
         database.upgrade_schema(engine)
         sessions = database.open_sessions(engine)
         with sessions.begin() as session:  # `recorded` checks again, because making the input takes time
-            _require_no_other_run(session, request.run_id)
+            require_no_other_run(session, request.run_id)
         client = aws.client(settings, "sqs")
         url = sqs_queue.find_queue(client, settings.queue.name)
         fleet = read_fleet(settings)
@@ -98,7 +122,9 @@ class Injection:
         run_id = request.run_id or new_run_id(request.mode, size_label(source.size_bytes), fleet.slots_per_node)
         queue = sqs_queue.read_attributes(client, url)
         print_leftovers(queue.total, say)
-        row = _run_row(settings, run_id, request, source, fleet)
+        if (retention := check_retention(queue)).level is not Level.OK:
+            say(f"warning: queue {settings.queue.name}, {retention.line}")
+        row = run_row(settings, run_id, request, source, fleet)
         row.environment |= {
             "messages_before": queue.total,
             "dead_letters_before": sqs_queue.dead_letter_depth(client, queue),
@@ -134,6 +160,17 @@ class Injection:
                 self._set(heartbeat_at=time.time())
         return log
 
+    def loss_watch(self) -> LossWatch | None:
+        """Return a watch for videos of this run that the queue loses.
+
+        Return None for a foreign app: it has no claims, and may acknowledge a message before its work.
+        """
+        if self.settings.app is not None:
+            return None
+        sender, queue = self.sender, self.settings.queue
+        look = partial(look_at, sender.client, sender.queue_url, self.sessions, self.run_id)
+        return LossWatch(look, queue.visibility_timeout_seconds)
+
     def lateness_seconds(self) -> float | None:
         """Return the largest delay between schedule and send, in seconds. Return None for a burst."""
         late = select(func.max(VideoRow.uploaded_at - VideoRow.intended_at)).where(VideoRow.run_id == self.run_id)
@@ -163,7 +200,7 @@ class Injection:
         """
         with self.sessions.begin() as session:
             database.take_turn(session, START_LOCK)
-            _require_no_other_run(session, self.run_id)
+            require_no_other_run(session, self.run_id)
             session.add(self.row)
 
     def end(self, status: RunStatus) -> None:
@@ -225,7 +262,7 @@ def paced(schedule: Schedule, started_at: float, make: Callable[[int, float | No
         sent = batch.stop
 
 
-def _require_no_other_run(session: Session, run_id: str | None) -> None:
+def require_no_other_run(session: Session, run_id: str | None) -> None:
     """Raise an AforoError if another run is active or the run id is taken.
 
     A run whose injector is dead is not active, and is ended here.
@@ -251,7 +288,7 @@ def store_source(settings: Settings, request: Request, say: Callable[[str], None
     storage = open_storage(settings)
     if request.file and request.file.startswith("s3://"):
         return _remote_source(settings, storage, request.file)
-    media = inspect_file(Path(request.file)) if request.file else _generate(settings, request, say)
+    media = input_media(settings, request, say)
     require_space(settings, request, media.size_bytes)
     stored = describe(media.path, f"{settings.storage.upload_prefix}{media.sha256[:16]}.mp4")
     if not storage.exists(stored.key):
@@ -262,7 +299,7 @@ def store_source(settings: Settings, request: Request, say: Callable[[str], None
 
 def require_space(settings: Settings, request: Request, size_bytes: int) -> None:
     """Raise EnvironmentFault if the disk has no space for the outputs of the whole run."""
-    if settings.storage.backend != "filesystem" or request.profile != "full" or request.own_task is not None:
+    if settings.storage.backend != "filesystem" or request.profile != "full":
         return
     free_bytes = shutil.disk_usage(_existing(settings.storage.path)).free
     needed_bytes = round(request.count * size_bytes * SMALLEST_OUTPUT_RATIO)
@@ -283,7 +320,10 @@ def _existing(folder: Path) -> Path:
     return next(path for path in (folder, *folder.absolute().parents) if path.exists())
 
 
-def _generate(settings: Settings, request: Request, say: Callable[[str], None]) -> MediaFile:
+def input_media(settings: Settings, request: Request, say: Callable[[str], None]) -> MediaFile:
+    """Return the user's own file after a check, or the video of the requested size, made once."""
+    if request.file:
+        return inspect_file(Path(request.file))
     assert request.size_bytes is not None  # noqa: S101 (a request names a file or a size)
     return make_video(request.size_bytes, settings.storage.path / "media", say)
 
@@ -304,7 +344,8 @@ def _remote_source(settings: Settings, storage: Storage, url: str) -> Source:
     return Source(key, stored.size_bytes, stored.sha256, media.duration_seconds, url)
 
 
-def _run_row(settings: Settings, run_id: str, request: Request, source: Source, fleet: WorkerFleet) -> RunRow:
+def run_row(settings: Settings, run_id: str, request: Request, source: Source, fleet: WorkerFleet) -> RunRow:
+    """Return the row of a run that has not started."""
     schedule = Schedule(request.count, request.rate_per_minute)
     return RunRow(
         id=run_id,

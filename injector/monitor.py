@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -14,13 +15,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
+from core.collected import wait_until_collected
 from core.database import Sessions
 from core.errors import RunFailed
+from core.lost_videos import LossWatch, require_no_loss
 from core.models import RunRow, VideoRow
 from core.run import RunStatus
-from core.settings import Settings
 from core.video import FINAL_STATES, VideoState
-from injector.own_videos import OwnVideos, read_own_videos
 
 POLL_SECONDS = 1.0
 #: first warning after this time without a video in processing, then after twice the time, and so on
@@ -42,52 +43,36 @@ class RunProgress:
         return sum(self.counts.get(state, 0) for state in FINAL_STATES)
 
 
-def follow(sessions: Sessions, run_id: str) -> None:
+def follow(sessions: Sessions, run_id: str, losses: LossWatch | None = None, stuck_seconds: float = math.inf) -> None:
     """Show the run's videos by state once per second.
 
-    Raise RunFailed if the run ends before all its videos have ended.
+    Raise RunFailed if the run ends before all its videos have ended, or if `losses` finds that the queue lost videos. A
+    run without any change for `stuck_seconds` is closed as interrupted: its app never ends the remaining videos.
     """
+    last: Mapping[str, int] = {}
+    changed_at = time.monotonic()
     with Display(run_id) as display:
         while True:
             progress = _run_progress(sessions, run_id, display.say)
             if progress is not None:
                 display.show(progress)
                 if progress.ended >= progress.expected:
+                    wait_until_collected(sessions, run_id)
+                    return
+                if progress.counts != last:
+                    last, changed_at = progress.counts, time.monotonic()
+                if time.monotonic() - changed_at > stuck_seconds:
+                    missing = progress.expected - progress.ended
+                    display.say(f"note: nothing changed for {stuck_seconds:.0f} s; {missing} videos never ended")
+                    _interrupt(sessions, run_id)
                     return
                 if progress.status in ENDED_EARLY:
                     missing = progress.expected - progress.ended
                     why = f"it was ended with {missing} of {progress.expected} videos open"
                     raise RunFailed("run", why, "see `make logs`, then inject again", value=run_id)
+                if losses is not None:
+                    require_no_loss(losses, sessions, run_id)
             time.sleep(POLL_SECONDS)
-
-
-def follow_own(settings: Settings, count: int, before: OwnVideos, started: float) -> None:
-    """Show the states of the foreign app's videos since `before`, then X and S of these videos.
-
-    `started` is a time of the monotonic clock.
-    """
-    with Display("your videos") as display:
-        while True:
-            now = read_own_videos(settings)
-            if now is None:
-                display.say("note: the database exporter does not answer")
-            else:
-                injected = now.since(before)
-                display.show(RunProgress(injected.by_state, count))
-                if injected.ended >= count:
-                    break
-            time.sleep(POLL_SECONDS)
-    click.echo(_own_figures(injected, time.monotonic() - started))
-
-
-def _own_figures(videos: OwnVideos, seconds: float) -> str:
-    """Return X and S of the foreign app's videos.
-
-    The run time behind X is accurate to one second. S is exact.
-    """
-    done, failed = videos.by_state[VideoState.DONE], videos.by_state[VideoState.FAILED]
-    mean = f", S = {videos.response_seconds / done:.3f} s" if done else ""
-    return f"{done} done, {failed} failed in {seconds:.0f} s: X ≈ {60 * done / seconds:.3g} videos/min{mean}"
 
 
 class StallWarning:
@@ -166,6 +151,12 @@ def _run_progress(sessions: Sessions, run_id: str, say: Callable[[str], None]) -
     except SQLAlchemyError as error:
         say(f"note: the database does not answer ({type(error).__name__}); the videos continue")
         return None
+
+
+def _interrupt(sessions: Sessions, run_id: str) -> None:
+    values = {"status": RunStatus.INTERRUPTED, "finished_at": time.time()}
+    with sessions.begin() as session:
+        session.execute(update(RunRow).where(RunRow.id == run_id).values(values))
 
 
 def _line(name: str, counts: Mapping[str, int]) -> str:

@@ -12,7 +12,7 @@ import logging
 import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from celery import Celery
 from sqlalchemy import insert, update
 
+from aforo.telemetry.task_start import SENT_AT
 from core.database import Sessions
 from core.errors import EnvironmentFault
 from core.models import VideoRow
@@ -104,7 +105,7 @@ class VideoSender:
         return task_ids
 
     def _send_batch(self, batch: Sequence[NewVideo]) -> list[str]:
-        rows = [_row(video, time.time()) for video in batch]
+        rows = [own_row(video, time.time()) for video in batch]
         with self.sessions.begin() as session:
             session.execute(insert(VideoRow), rows)
         Sender(self.client, self.queue_url).send({str(row["id"]): self._message(row) for row in rows})
@@ -115,27 +116,43 @@ class VideoSender:
 
     def _message(self, row: dict[str, object]) -> str:
         payload = Payload(video_id=str(row["id"]), run_id=str(row["run_id"]))
-        return encode_task(self.app, TASK_NAME, str(row["task_id"]), payload.as_kwargs(), self.queue_url)
+        message = TaskMessage(TASK_NAME, str(row["task_id"]), self.queue_url, kwargs=payload.as_kwargs())
+        return encode_task(self.app, message)
 
 
-def encode_task(app: Celery, name: str, task_id: str, kwargs: Mapping[str, Any], queue_url: str) -> str:
-    """Return the SQS message body that kombu would send for this task.
+@dataclass(frozen=True)
+class TaskMessage:
+    """One task to send: its arguments, the headers added to Celery's own, and its version of Celery's protocol."""
 
-    The body is a Celery message of protocol 2, as JSON in base64.
+    name: str
+    task_id: str
+    queue_url: str
+    args: Sequence[Any] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, Any] = field(default_factory=dict)
+    protocol: int = 2
+    priority: int = 0
+
+
+def encode_task(app: Celery, task: TaskMessage) -> str:
+    """Return the SQS message body that kombu would send for this task, as JSON in base64.
+
+    A header holds the send time, because kombu before 5.5 does not request that of SQS.
     """
-    message = app.amqp.as_task_v2(task_id, name, kwargs=dict(kwargs))
+    encode = app.amqp.as_task_v2 if task.protocol == 2 else app.amqp.as_task_v1
+    message = encode(task.task_id, task.name, args=list(task.args), kwargs=dict(task.kwargs))
     body = json.dumps(message.body).encode()
-    queue_name = queue_url.rsplit("/", 1)[-1]
+    queue_name = task.queue_url.rsplit("/", 1)[-1]
     envelope = {
         "body": base64.b64encode(body).decode(),
         "content-encoding": "utf-8",
         "content-type": "application/json",
-        "headers": message.headers,
+        "headers": {**message.headers, **task.headers, SENT_AT: time.time()},
         "properties": {
             **message.properties,
             "delivery_mode": 2,
             "delivery_info": {"exchange": "", "routing_key": queue_name},
-            "priority": 0,
+            "priority": task.priority,
             "body_encoding": "base64",
             "delivery_tag": str(uuid.uuid4()),
         },
@@ -148,7 +165,8 @@ def write_tasks_log(lines: Iterable[str], file: object) -> None:
     print(*lines, sep="\n", file=file, flush=True)  # type: ignore[call-overload]
 
 
-def _row(video: NewVideo, now: float) -> dict[str, object]:
+def own_row(video: NewVideo, now: float) -> dict[str, object]:
+    """Return the columns of a new video in our table, with fresh ids."""
     return {
         "id": uuid.uuid4().hex,
         "run_id": video.run_id,

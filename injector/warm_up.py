@@ -8,10 +8,8 @@ from collections.abc import Callable
 
 from core import sqs_queue
 from core.run import WARM_UP, Mode, RunStatus
-from core.settings import Settings
 from injector.injection import Injection, Request
 from injector.monitor import follow
-from injector.worker_fleet import read_fleet
 
 #: two videos per slot, because a slot that is free early may take a second one
 VIDEOS_PER_SLOT = 2
@@ -19,16 +17,16 @@ VIDEOS_PER_SLOT = 2
 LONGEST_COUNT_SECONDS = 60.0
 
 
-def warm_up(settings: Settings, request: Request, say: Callable[[str], None]) -> None:
+def warm_up(request: Request, slots: int, prepare: Callable[[Request], Injection], say: Callable[[str], None]) -> None:
     """Process videos of the requested size as a run of its own, which no table shows, and wait until they ended."""
-    count = VIDEOS_PER_SLOT * read_fleet(settings).slots
+    count = VIDEOS_PER_SLOT * slots
     say(f"warm-up: {count} videos")
     run_id = time.strftime(f"{WARM_UP}-%Y%m%d-%H%M%S", time.gmtime())
     videos = dataclasses.replace(request, mode=Mode.BURST, count=count, rate_per_minute=None, warmup=False)
-    injection = Injection.prepare(settings, dataclasses.replace(videos, run_id=run_id, note=WARM_UP), say)
+    injection = prepare(dataclasses.replace(videos, run_id=run_id, note=WARM_UP))
     with injection.recorded():
         injection.send()
-        follow(injection.sessions, run_id)
+        follow(injection.sessions, run_id, injection.loss_watch())
         injection.end(RunStatus.FINISHED)
     _await_empty_queue(injection)
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from core import promql
+from core.app_file import AppFile
 from core.errors import EnvironmentFault
 from core.settings import Settings
 from core.worker_conditions import WorkerRecord, record_of_page, records_in_prometheus
@@ -28,6 +29,8 @@ class WorkerFleet:
     slots: int
     workers: tuple[WorkerRecord, ...] = ()
     bandwidth_limits: dict[str, float] = field(default_factory=dict)
+    #: the workers reported their slots; otherwise the slots are those that were requested
+    is_measured: bool = True
 
     @property
     def slots_per_node(self) -> int:
@@ -54,6 +57,35 @@ def read_fleet(settings: Settings) -> WorkerFleet:
     return WorkerFleet(len(workers), slots, tuple(workers), _by_resource(limits))
 
 
+def read_app_fleet(settings: Settings, app: AppFile, concurrency: int, workers: int) -> WorkerFleet:
+    """Return the workers of an app that is not ours.
+
+    Workers that are not instrumented have the slots that were requested. Raise EnvironmentFault if instrumented workers
+    have other slots, or if there is none.
+    """
+    declared = WorkerFleet(workers, workers * concurrency, is_measured=False)
+    if not app.worker.instrument:
+        return declared
+    fleets = [fleet for address in _addresses(settings, app) if (fleet := _scraped(*address)) is not None]
+    if not fleets:
+        why = "no instrumented worker answers"
+        remedy = "start it with `make up APP=…`, or set worker.instrument = false"
+        raise EnvironmentFault("worker", why, remedy, value=app.name)
+    slots = sum(fleet.slots for fleet in fleets)
+    if (len(fleets), slots) != (declared.nodes, declared.slots):
+        why = f"{len(fleets)} workers with {slots} slots in all answer"
+        remedy = f"give CONCURRENCY and WORKERS as they are, or start {workers} with {concurrency} slots each"
+        raise EnvironmentFault("worker", why, remedy, value=app.name)
+    records = tuple(record for fleet in fleets for record in fleet.workers)
+    return WorkerFleet(len(fleets), slots, records, fleets[0].bandwidth_limits)
+
+
+def _addresses(settings: Settings, app: AppFile) -> list[tuple[str, int]]:
+    if not app.worker.metrics:
+        return [(settings.worker.metrics_host, settings.worker.metrics_port)]
+    return [(host, int(port)) for host, _, port in (address.rpartition(":") for address in app.worker.metrics)]
+
+
 def _local_worker(settings: Settings) -> WorkerFleet | None:
     """Return the fleet of the native stack, one worker, from that worker's /metrics.
 
@@ -61,7 +93,12 @@ def _local_worker(settings: Settings) -> WorkerFleet | None:
     """
     if settings.stack != "native":
         return None
-    families = promql.scrape(settings.worker.metrics_host, settings.worker.metrics_port) or {}
+    return _scraped(settings.worker.metrics_host, settings.worker.metrics_port)
+
+
+def _scraped(host: str, port: int) -> WorkerFleet | None:
+    """Return the worker whose /metrics are at this address, or None if there is none."""
+    families = promql.scrape(host, port) or {}
     worker = record_of_page(families)
     if worker is None:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import sys
@@ -14,8 +15,11 @@ from core import cli
 from core.errors import ExitCode, UsageError
 from core.queue_contract import Level
 from core.settings import MOST_SLOTS, PROFILE_NAMES, Settings
+from local import app_doctor, app_worker, env_example, stack, supervisor
 from local import doctor as checks
-from local import env_example, stack, supervisor
+from local.app_cleaning import asked, clean_app
+from local.app_file_wizard import write_app_file
+from local.app_sending import send_one
 from local.programs import STATE, Program, programs
 
 
@@ -41,13 +45,31 @@ def main() -> None:
     type=click.Choice(PROFILE_NAMES),
     empty_is_value=True,
 )
-def up(concurrency: int | None, profile: str | None) -> None:
-    """Start the programs that are down, set the worker slots, and wait until Prometheus scrapes them."""
+@cli.env_option(
+    "--workers", "WORKERS", "Workers of an app that `scale` starts", default=1, type=cli.WholeNumber(1, 1000)
+)
+def up(concurrency: int | None, profile: str | None, workers: int) -> None:
+    """Start the programs that are down, set the worker slots, and wait until Prometheus scrapes them.
+
+    With AFORO_APP_FILE, start the app's worker instead of ours, which then does not run.
+    """
     settings = Settings.from_process()
-    options = worker_options(settings, concurrency, profile)
+    options = dataclasses.replace(worker_options(settings, concurrency, profile), workers=workers)
+    app = settings.app
+    if app is not None and app.worker.command and workers != 1:
+        raise UsageError("WORKERS", "worker.command starts one worker", "use scale for several", value=workers)
     stack.up(settings, options)
     pages = [f"{p.name} {p.url}" for p in programs(settings) if p.name in {"prometheus", "grafana"}]
-    click.echo(" · ".join([f"up: a worker with {options.concurrency} slots", *pages]))
+    whose = "a worker" if app is None else f"{workers} worker{'s' * (workers > 1)} of {app.name}"
+    click.echo(" · ".join([f"up: {whose} with {options.concurrency} slots", *pages]))
+
+
+@main.command(hidden=True)
+def restore() -> None:
+    """Run the `restore` line of aforo.toml, after a matrix."""
+    app = Settings.from_process().app
+    if app is not None:
+        app_worker.restore(app)
 
 
 @main.command()
@@ -88,10 +110,21 @@ def logs(program: str, follow: bool, lines: int) -> None:
 
 
 @main.command()
-def doctor() -> None:
-    """Check what a run needs and show a remedy for each problem. Exit code 3 if there is an error."""
-    levels = set()
-    for finding in checks.findings(Settings.from_process()):
+@click.option("--send", is_flag=True, help="With an app: send one small video from end to end.")
+@cli.env_option("--user-id", "USER_ID", "User id of that video")
+def doctor(send: bool, user_id: str | None) -> None:
+    """Check what a run needs and show a remedy for each problem. Exit code 3 if there is an error.
+
+    With AFORO_APP_FILE, check every line of that aforo.toml instead.
+    """
+    settings, levels = Settings.from_process(), set()
+    app = settings.app
+    if send:
+        if app is None:
+            raise UsageError("doctor", "--send is for an app", "give APP=path/aforo.toml too")
+        send_one(settings, app)
+        return
+    for finding in checks.findings(settings) if app is None else app_doctor.findings(settings, app, user_id):
         levels.add(finding.level)
         click.echo(f"{finding.level:<6}{finding.subject}: {finding.line}")
     sys.exit(ExitCode.ENVIRONMENT if Level.ERROR in levels else ExitCode.DONE)
@@ -100,18 +133,37 @@ def doctor() -> None:
 @main.command()
 @click.option("--results", is_flag=True, help="Remove results/ too: runs, table and report.")
 @click.option("--videos", is_flag=True, help="Remove the videos of runs under UPLOAD_PATH too.")
-def clean(results: bool, videos: bool) -> None:
+@click.option("--rows", is_flag=True, help="With an app: remove the rows and inputs that its runs made, nothing else.")
+@click.option("--outputs", is_flag=True, help="With an app: remove the outputs of its runs.")
+@cli.env_option("--yes", "YES", "Do not ask before that", is_flag=True, metavar=None)
+def clean(results: bool, videos: bool, rows: bool, outputs: bool, yes: bool) -> None:
     """Stop all programs and remove their data: database, logs, metrics.
 
-    Results and videos stay by default.
+    Results and videos stay by default. With AFORO_APP_FILE, remove what runs made in the app's systems instead.
     """
     settings = Settings.from_process()
+    app = settings.app
+    if app is not None:
+        removed = clean_app(settings, app, rows=rows, outputs=outputs, ask=lambda question: asked(question, yes))
+        click.echo(f"removed {removed}")
+        return
+    if rows or outputs:
+        raise UsageError("clean", "--rows and --outputs are for an app", "give APP=path/aforo.toml too")
     stack.down(settings)
     extra = [*([settings.results.path] if results else ()), *(video_folders(settings) if videos else ())]
     for folder in (STATE, *extra):
         shutil.rmtree(folder, ignore_errors=True)
     remaining = [settings.results.path] * (not results) + [settings.storage.path] * (not videos)
     click.echo("clean" + "".join(f"; {folder}/ is kept" for folder in remaining))
+
+
+@main.command("app-file")
+@click.argument("folder", type=click.Path(path_type=Path), default=Path())
+def app_file(folder: Path) -> None:
+    """Write a first aforo.toml into FOLDER, the folder of your app, after five questions."""
+    ask = lambda question, default: str(click.prompt(question, default=default, err=True))  # noqa: E731
+    path = write_app_file(folder, ask)
+    click.echo(f"{path}; check it with `make doctor APP={path}`")
 
 
 @main.command("env-example")

@@ -5,19 +5,28 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-RUN="SIZE COUNT RATE CONCURRENCY FILE USER_ID PROFILE RUN_ID WARMUP STACK WORKERS"
+RUN="SIZE COUNT RATE CONCURRENCY FILE USER_ID PROFILE RUN_ID WARMUP STACK WORKERS APP YES"
+MATRIX="SIZES MODES REPEATS LEVELS ADAPTIVE ARRIVALS COUNT RATE CONCURRENCY USER_ID PROFILE WARMUP STACK WORKERS APP YES ARGS"
 
 options_of() { # options_of VERB: print its options
   case $1 in
     run-burst | run-sustained) echo "$RUN" ;;
-    matrix) echo "SIZES MODES REPEATS LEVELS ADAPTIVE ARRIVALS COUNT RATE CONCURRENCY PROFILE WARMUP STACK WORKERS ARGS" ;;
-    search) echo "SIZE CONCURRENCY PROFILE STACK WORKERS ARGS" ;;
-    table | report | document | compare | plan | audit | usl | logs | clean) echo "STACK ARGS" ;;
-    up) echo "CONCURRENCY PROFILE STACK WORKERS" ;;
-    down | status | doctor | setup) echo "STACK" ;;
-    bundle) echo "ARGS" ;;
+    matrix) echo "$MATRIX" ;;
+    search) echo "SIZE CONCURRENCY USER_ID PROFILE STACK WORKERS APP YES ARGS" ;;
+    import) echo "SIZE CONCURRENCY RATE WORKERS STACK APP ARGS" ;;
+    up) echo "CONCURRENCY PROFILE STACK WORKERS APP" ;;
+    doctor) echo "USER_ID STACK APP ARGS" ;;
+    clean) echo "STACK APP YES ARGS" ;;
+    table | report | document | compare | plan | audit | usl | logs | import-executions) echo "STACK APP ARGS" ;;
+    down | status | setup) echo "STACK APP" ;;
+    bundle | app-file) echo "ARGS" ;;
   esac
 }
+
+has_app() { [ -n "${AFORO_APP_FILE:-}" ] || grep -qE '^(export )?AFORO_APP_FILE=.' .env 2>/dev/null; }
+
+# The reference worker has several nodes only in containers. An app starts its own.
+has_several_workers() { [ "${STACK:-}" = compose ] || has_app; }
 
 fault() { # fault WHAT NAME WHY REMEDY
   local name=$2
@@ -71,13 +80,13 @@ similar() { # similar NAME NAMES SHORTEST: print the first of NAMES, of SHORTEST
 check_name() { # check_name NAME: of the command line
   local guess
   if is_among "$1" "$allowed"; then
-    [ "$1" != WORKERS ] || [ "${STACK:-}" = compose ] ||
-      refuse WORKERS "only STACK=compose starts several workers" "leave it out, or add STACK=compose"
+    [ "$1" != WORKERS ] || has_several_workers ||
+      refuse WORKERS "only STACK=compose or an APP has several workers" "leave it out, or add STACK=compose"
     return
   fi
   is_setting "$1" && return
   guess=$(similar "$1" "$allowed" 4)
-  if is_among "$1" "$RUN $(options_of matrix)"; then
+  if is_among "$1" "$RUN $MATRIX"; then
     refuse "$1" "\`make $verbs\` does not use it" "leave it out; it uses ${allowed:-no option}"
   fi
   refuse "$1" "it is neither an option of \`make $verbs\` nor a setting" \
@@ -87,9 +96,9 @@ check_name() { # check_name NAME: of the command line
 note_environment() { # an unused option in the environment is not an error, but it may be meant
   local name guess
   for name in $(compgen -e); do
-    if [ "$name" = WORKERS ] && [ "${STACK:-}" != compose ] && ! is_among WORKERS "$GIVEN_OPTIONS"; then
-      echo "note: WORKERS of the environment is not used; only STACK=compose starts several workers" >&2
-    elif ! is_among "$name" "$allowed $RUN $(options_of matrix) GIVEN_OPTIONS" && ! is_setting "$name"; then
+    if [ "$name" = WORKERS ] && ! has_several_workers && ! is_among WORKERS "$GIVEN_OPTIONS"; then
+      echo "note: WORKERS of the environment is not used; only STACK=compose or an APP has several workers" >&2
+    elif ! is_among "$name" "$allowed $RUN $MATRIX GIVEN_OPTIONS" && ! is_setting "$name"; then
       guess=$(similar "$name" "$allowed" 5)
       [ -z "$guess" ] || echo "note: $name of the environment is not used; did you mean $guess?" >&2
     fi

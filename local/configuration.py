@@ -8,9 +8,10 @@ import json
 import re
 import shlex
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from core.app_file import AppFile
 from core.run_options import RUN_OPTIONS
 from core.settings import Plan, Settings
 from local.programs import STATE, Program, programs
@@ -27,17 +28,26 @@ def supervisord_environment(settings: Settings, environment: Mapping[str, str]) 
     inherited = {name: value for name, value in environment.items() if name not in MAKE_VARIABLES}
     optional = ("emulator", "events", "prometheus", "celery-exporter", "grafana")
     ports = {_port_name(name): "0" for name in optional} | {_port_name(p.name): str(p.port) for p in programs(settings)}
-    stop_seconds = str(settings.worker.shutdown_seconds + 20)
-    fixed = {"AFORO_BIN": str(Path(sys.executable).parent), "AFORO_WORKER_STOP_SECONDS": stop_seconds}
+    fixed = {"AFORO_BIN": str(Path(sys.executable).parent)}
+    fixed["AFORO_WORKER_STOP_SECONDS"] = str(worker_stop_seconds(settings))
+    if settings.app_file is not None:
+        fixed["AFORO_APP_FILE"] = str(settings.app_file.absolute())
     fixed |= {"AFORO_PROMETHEUS_URL": settings.prometheus.url, "AFORO_DASHBOARDS": f"dashboards-{settings.lang}"}
     fixed["CE_BROKER_URL"] = settings.events.redis_url or "redis://127.0.0.1:0/0"
     fixed["LOGURU_DIAGNOSE"] = "NO"
     return inherited | ports | fixed
 
 
+def worker_stop_seconds(settings: Settings) -> int:
+    """Return how long a worker may take to stop before supervisord kills it."""
+    app = settings.app
+    return settings.worker.shutdown_seconds + 20 if app is None else app.worker.stop_seconds
+
+
 def worker_options(concurrency: int, profile: str, threads: int) -> str:
     """Return the text of `.local/worker.env`. A change of these options restarts only the worker."""
     options = {
+        "AFORO_WORKER_PROGRAM": "worker",
         "AFORO_WORKER_CONCURRENCY": str(concurrency),
         "AFORO_WORKER_PROFILE": profile,
         "AFORO_WORKER_THREADS": str(threads),
@@ -45,28 +55,45 @@ def worker_options(concurrency: int, profile: str, threads: int) -> str:
     return "".join(f"{name}={shlex.quote(value)}\n" for name, value in options.items())
 
 
+def app_worker_options(app: AppFile, concurrency: int) -> str:
+    """Return the text of `.local/worker.env` for an app's worker. It changes with aforo.toml and its env_file."""
+    settings_of_app = hashlib.sha256(json.dumps([app.text, dict(app.environment)], sort_keys=True).encode()).hexdigest()
+    return f"AFORO_WORKER_PROGRAM=local.app_command\nAFORO_WORKER_CONCURRENCY={concurrency}\n# {settings_of_app[:16]}\n"
+
+
 def fingerprint(settings: Settings, environment: Mapping[str, str]) -> str:
     """Return a hash of all settings that a running stack cannot change, credentials included."""
     keys = {name: value for name, value in environment.items() if name.startswith("AWS_")}
     worker = dataclasses.replace(settings.worker, concurrency=1, profile="full", threads=0)
-    shown = repr(dataclasses.replace(settings, worker=worker, plan=Plan(), run_profile="", promtools=()))
+    app = settings.app
+    supervised = [] if app is None else [app.worker.stop_seconds, app.worker.metrics, app.worker.instrument]
+    shown = repr(supervised) + repr(
+        dataclasses.replace(settings, worker=worker, plan=Plan(), run_profile="", promtools=())
+    )
     return hashlib.sha256(json.dumps([shown, keys], sort_keys=True).encode()).hexdigest()
 
 
-def write_prometheus_config(scraped: Iterable[Program], source: Path = Path("prometheus/prometheus.yml")) -> None:
-    """Write the configuration of Prometheus: absolute rule paths, our ports, only the jobs that run."""
+def write_prometheus_config(
+    scraped: Iterable[Program], workers: Sequence[str] = (), source: Path = Path("prometheus/prometheus.yml")
+) -> None:
+    """Write the configuration of Prometheus: absolute rule paths, our ports, only the jobs that run.
+
+    `workers` are the addresses of an app's workers, if they are not the one of this stack.
+    """
     text = source.read_text(encoding="utf-8")
-    PROMETHEUS_CONFIG.write_text(prometheus_config(text, scraped, source.parent.resolve()), encoding="utf-8")
+    PROMETHEUS_CONFIG.write_text(prometheus_config(text, scraped, source.parent.resolve(), workers), encoding="utf-8")
 
 
-def prometheus_config(source: str, scraped: Iterable[Program], folder: Path) -> str:
+def prometheus_config(source: str, scraped: Iterable[Program], folder: Path, workers: Sequence[str] = ()) -> str:
     """Return the configuration `source`, adapted to this machine.
 
     Each job gets its port, jobs that do not run are removed, and rule files are under `folder`.
     """
-    ports = {program.name: program.port for program in scraped}
+    ports = {program.name: program.port for program in scraped if program.scraped or program.name == "prometheus"}
     head, *jobs = re.split(r"(?m)^(?=  - job_name: )", source)
     blocks = [_with_port(job, ports[_job(job)]) for job in jobs if _job(job) in ports]
+    if workers:
+        blocks.append(f"  - job_name: worker\n    static_configs: [{{targets: {json.dumps(list(workers))}}}]\n")
     return re.sub(r"(?m)^  - (rules|alerts)/", rf"  - {folder}/\1/", head) + "".join(blocks)
 
 

@@ -12,14 +12,19 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
-from core import aws, database, sqs_queue
-from core.errors import AforoError, EnvironmentFault
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+
+from core import aws, database, promql, sqs_queue
+from core.errors import AforoError, EnvironmentFault, first_line
+from core.lost_videos import LOST_VIDEOS, REMEDY
+from core.models import RunRow
 from core.queue_contract import Finding, Level, check_contract
 from core.settings import Settings
 from core.storage import open_storage
 from core.user_files import require_usable_folder
 from local import preflight, supervisor
-from local.programs import programs
+from local.programs import STATE, programs
 
 MOST_SKEW_SECONDS = 300
 FEWEST_FILES = 1024
@@ -41,8 +46,11 @@ def findings(settings: Settings) -> Iterator[Finding]:
     )
     yield _run("storage", lambda: _storage(settings))
     yield _run("database", lambda: _database(settings))
+    if settings.app_file is not None:
+        yield from _collector(settings)
     yield from _queue(settings)
     yield _run("clock", lambda: _clock(settings))
+    yield _lost_videos(settings)
 
 
 def _run(subject: str, check: Callable[[], str]) -> Finding:
@@ -97,6 +105,22 @@ def _storage(settings: Settings) -> str:
     return f"{place}: an object was uploaded, fetched and deleted under each prefix"
 
 
+def _collector(settings: Settings) -> Iterator[Finding]:
+    """Say how many workers the collector reads. A stack that is down has no collector."""
+    app, families = settings.app, promql.scrape("127.0.0.1", settings.collector.port)
+    if families is None or app is None:
+        return
+    workers = int(sum(sample.value for sample in families.get("aforo_collector_workers", [])))
+    if workers or not app.worker.instrument:
+        yield Finding("collector", Level.OK, f"it reads the executions of {workers} workers")
+        return
+    failures = families.get("aforo_collector_errors", [])
+    reasons = sorted({s.labels["reason"] for s in failures if "reason" in s.labels and 0 < s.value < 1e9})
+    remedy = f"install aforo in the worker's environment and start it, or see {STATE / 'log' / 'collector.log'}"
+    why = ", ".join(reasons) or "none has answered"
+    yield Finding("collector", Level.WARN, f"it reads the executions of no worker ({why})", remedy)
+
+
 def _database(settings: Settings) -> str:
     database.upgrade_schema(database.open_engine(settings.database.url))
     return database.masked(settings.database.url)
@@ -110,6 +134,19 @@ def _queue(settings: Settings) -> Iterator[Finding]:
         return
     for finding in contract:
         yield dataclasses.replace(finding, subject=f"queue, {finding.subject}")
+
+
+def _lost_videos(settings: Settings) -> Finding:
+    """Return whether the queue has lost videos of the newest run, as the program that waited for it found."""
+    subject = "lost videos"
+    try:
+        with database.open_sessions(database.open_engine(settings.database.url))() as session:
+            run = session.scalars(select(RunRow).order_by(RunRow.created_at.desc()).limit(1)).first()
+            lost = run.environment.get(LOST_VIDEOS) if run else None
+            detail = f"{lost} of {run.count} videos of run {run.id} were lost by the queue" if run and lost else ""
+    except SQLAlchemyError as error:
+        return Finding(subject, Level.OK, f"unknown: {first_line(error)}")
+    return Finding(subject, Level.WARN, detail, REMEDY) if detail else Finding(subject, Level.OK, "none are known")
 
 
 def _clock(settings: Settings) -> str:

@@ -9,7 +9,7 @@ from core import ports
 from core.errors import EnvironmentFault, UsageError
 from core.ffmpeg.requirement import ENCODERS, require_ffmpeg
 from core.settings import Settings
-from local.programs import Program, programs
+from local.programs import NO_PORT, Program, programs
 
 #: Program on PATH → its Debian package.
 PACKAGES = {"ffmpeg": "ffmpeg", "ffprobe": "ffmpeg", "prometheus": "prometheus", "redis-server": "redis-server"}
@@ -37,6 +37,8 @@ def check_ports(required: Iterable[Program]) -> None:
     """Raise EnvironmentFault for the first port that is configured twice, forbidden or taken."""
     owners: dict[int, Program] = {}
     for program in required:
+        if program.port == NO_PORT:
+            continue
         other = owners.setdefault(program.port, program)
         if other is not program:
             raise EnvironmentFault(

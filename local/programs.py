@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from core.settings import Settings
+from core.settings import LOOPBACK, Settings
 
 STATE = Path(".local")
+#: port of a program that listens on none
+NO_PORT = 0
 LIVE_PAGE = "/consoles/index.html"
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,12 @@ def programs(settings: Settings) -> list[Program]:
 
     Programs that a setting places on another machine are left out.
     """
-    return [*_foundations(settings), *_observers(settings), _worker(settings)]
+    return [*_foundations(settings), *_observers(settings), *_worker(settings)]
 
 
 def _foundations(settings: Settings) -> list[Program]:
     result = []
-    if settings.stack == "native" and _is_here(settings.aws.endpoint_url):
+    if settings.stack == "native" and _is_here(settings.aws.endpoint_url):  # with an app: its own endpoint
         port = _port(settings.aws.endpoint_url, 4566)
         result.append(Program("emulator", port, "AWS_ENDPOINT_URL", "", scraped=False))
     if _is_here(settings.events.redis_url):
@@ -64,6 +65,8 @@ def _observers(settings: Settings) -> list[Program]:
         Program("sqs-exporter", settings.exporters.sqs_port, "AFORO_EXPORTER_SQS_PORT"),
         Program("db-exporter", settings.exporters.db_port, "AFORO_EXPORTER_DB_PORT"),
     ]
+    if settings.app_file is not None:
+        result.append(Program("collector", settings.collector.port, "AFORO_COLLECTOR_PORT"))
     if settings.events.redis_url:
         result.append(
             Program("celery-exporter", settings.prometheus.celery_exporter_port, "AFORO_CELERY_EXPORTER_PORT")
@@ -74,8 +77,16 @@ def _observers(settings: Settings) -> list[Program]:
     return result
 
 
-def _worker(settings: Settings) -> Program:
-    return Program("worker", settings.worker.metrics_port, "AFORO_WORKER_METRICS_PORT")
+def _worker(settings: Settings) -> list[Program]:
+    """Return the worker of this stack: ours, or that of an app. None if the app's worker is somewhere else."""
+    app, port = settings.app, settings.worker.metrics_port
+    if app is None:
+        return [Program("worker", port, "AFORO_WORKER_METRICS_PORT")]
+    if app.worker.command is None:
+        return []
+    if app.worker.instrument:
+        return [Program("worker", port, "AFORO_WORKER_METRICS_PORT", scraped=not app.worker.metrics)]
+    return [Program("worker", NO_PORT, "", "", scraped=False)]
 
 
 def _is_here(url: str | None) -> bool:

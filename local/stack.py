@@ -14,14 +14,17 @@ import click
 from core.errors import UsageError
 from core.settings import Settings
 from local import configuration, preflight, readiness, supervisor
+from local.app_worker import run_app_worker
 from local.programs import STATE, Program, programs
-from provision.resources import create_resources
+from provision.resources import create_own_resources, create_resources
 
 FOUNDATION_SECONDS = 60.0
 #: On a busy machine a cold start of Celery took 40 s.
 WORKER_SECONDS = 120.0
 SCRAPE_SECONDS = 60.0
 STOP_MARGIN_SECONDS = 40.0
+#: file with the time that supervisord gives the running worker to stop
+STOP_SECONDS = STATE / "run" / "stop_seconds"
 FOUNDATIONS = frozenset({"emulator", "events", "prometheus", "grafana"})
 
 
@@ -32,6 +35,8 @@ class WorkerOptions:
     concurrency: int
     profile: str
     threads: int
+    #: workers of an app that is scaled elsewhere
+    workers: int = 1
 
 
 def up(settings: Settings, options: WorkerOptions) -> None:
@@ -47,7 +52,10 @@ def up(settings: Settings, options: WorkerOptions) -> None:
         if supervisor.processes() is None:
             _launch(settings)
         _start_foundations(settings)
-        create_resources(settings)
+        if settings.app_file is None:
+            create_resources(settings)
+        else:
+            create_own_resources(settings)  # the queue and the bucket are the app's
         _start_programs(settings, options)
 
 
@@ -60,11 +68,19 @@ def down(settings: Settings) -> int:
 def _stop(settings: Settings) -> int:
     if _is_up():
         supervisor.shut_down()
-        timeout_seconds = settings.worker.shutdown_seconds + STOP_MARGIN_SECONDS
+        timeout_seconds = _stop_seconds() + STOP_MARGIN_SECONDS
         log = STATE / "log" / "supervisord.log"
         readiness.until(lambda: not supervisor.orphans(), "the end of all processes", timeout_seconds, log)
         return 0
     return supervisor.end_orphans()
+
+
+def _stop_seconds() -> float:
+    """Return how long the worker of the running stack may take to stop, whoever's worker it is."""
+    try:
+        return float(STOP_SECONDS.read_text())
+    except (FileNotFoundError, ValueError):
+        return Settings().worker.shutdown_seconds + 20.0
 
 
 def _is_up() -> bool:
@@ -89,15 +105,17 @@ def _launch(settings: Settings) -> None:
     preflight.check_tools()
     preflight.check_encoders()
     preflight.check_disk()
-    preflight.check_ports(programs(settings))
+    preflight.check_ports(_own_programs(settings))
     click.echo("starting the stack", err=True)
     supervisor.launch(configuration.supervisord_environment(settings, os.environ))
     configuration.FINGERPRINT.write_text(configuration.fingerprint(settings, os.environ))
-    configuration.write_prometheus_config(programs(settings))
+    STOP_SECONDS.write_text(str(configuration.worker_stop_seconds(settings)))
+    app = settings.app
+    configuration.write_prometheus_config(programs(settings), () if app is None else app.worker.metrics)
 
 
 def _start_foundations(settings: Settings) -> None:
-    foundations = [program for program in programs(settings) if program.name in FOUNDATIONS]
+    foundations = [program for program in _own_programs(settings) if program.name in FOUNDATIONS]
     _start_missing(foundations)
     for program in foundations:
         _wait_for_port(program)
@@ -105,10 +123,22 @@ def _start_foundations(settings: Settings) -> None:
 
 def _start_programs(settings: Settings, options: WorkerOptions) -> None:
     every = programs(settings)
-    worker = next(program for program in every if program.name == "worker")
-    _start_missing([p for p in every if p.name not in FOUNDATIONS and p is not worker])
-    _run_worker(worker, settings, options)
+    _start_missing([p for p in every if p.name not in FOUNDATIONS and p.name != "worker"])
+    app = settings.app
+    if app is None:
+        _run_worker(next(program for program in every if program.name == "worker"), settings, options)
+    else:
+        run_app_worker(settings, app, options.concurrency, options.workers)
     _wait_for_scrapes(settings.prometheus.url, [p for p in every if p.scraped])
+
+
+def _own_programs(settings: Settings) -> list[Program]:
+    """Return the programs of this stack, without an emulator that an app already runs itself at its endpoint."""
+    every = programs(settings)
+    emulator = next((program for program in every if program.name == "emulator"), None)
+    if settings.app_file is None or emulator is None or _is_running("emulator"):
+        return every
+    return [p for p in every if p is not emulator] if readiness.listens(emulator.port) else every
 
 
 def _start_missing(required: list[Program]) -> None:

@@ -18,5 +18,10 @@ def create_resources(settings: Settings) -> None:
         ensure_bucket(settings)
     else:
         sqs_queue.find_queue(client, settings.queue.name)
+    create_own_resources(settings)
+
+
+def create_own_resources(settings: Settings) -> None:
+    """Create what is in our database only, for an app whose queue and bucket are its own."""
     ensure_tables(settings)
     ensure_readonly_user(settings)

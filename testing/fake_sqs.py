@@ -40,5 +40,15 @@ class FakeSqs:
     @property
     def deleted(self) -> list[str]:
         """Return the receipt handles of the deleted messages."""
-        deletes = [call for call in list(self.calls) if call.operation == "delete_message"]
-        return [call.options["ReceiptHandle"] for call in deletes if not isinstance(call.result, Exception)]
+        return [handle for call in list(self.calls) for handle in _deleted_by(call)]
+
+
+def _deleted_by(call: Call) -> list[str]:
+    if isinstance(call.result, Exception):
+        return []
+    if call.operation == "delete_message":
+        return [call.options["ReceiptHandle"]]
+    if call.operation != "delete_message_batch":
+        return []
+    failed = {entry["Id"] for entry in call.result.get("Failed", ())}
+    return [entry["ReceiptHandle"] for entry in call.options["Entries"] if entry["Id"] not in failed]

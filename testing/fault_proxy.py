@@ -28,6 +28,7 @@ class Fault:
     """The fault applied to a request.
 
     - status: answer `status` with `code`
+    - content: answer `status` with `content`
     - reset: end the connection with RST
     - hang: accept, never answer
     - latency: forward after `seconds`
@@ -43,6 +44,7 @@ class Fault:
     status: int = 500
     code: str = "InternalFailure"
     seconds: float = 0.0
+    content: bytes = b""
 
 
 @dataclass
@@ -131,6 +133,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _status(self, fault: Fault, _action: str, _body: bytes) -> None:
         self._answer(fault.status, json.dumps({"__type": f"com.amazonaws.sqs#{fault.code}"}).encode())
+
+    def _content(self, fault: Fault, _action: str, _body: bytes) -> None:
+        self._answer(fault.status, fault.content)
 
     def _reset(self, _fault: Fault, _action: str, _body: bytes) -> None:
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -10,6 +10,7 @@ import gzip
 import json
 import pickle
 import uuid
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from testing.queues import TestQueue
@@ -54,9 +55,11 @@ def without(name: str) -> dict[str, Any]:
     return message
 
 
-def send_task(queue: TestQueue, name: str, seconds: float = 0.0) -> None:
-    """Send one valid task."""
-    send_body(queue, _encoded(envelope(name, seconds, properties__delivery_info__routing_key=queue.name)))
+def send_task(queue: TestQueue, name: str, seconds: float = 0.0, countdown: float | None = None) -> None:
+    """Send one valid task, which is due after `countdown` seconds."""
+    eta = None if countdown is None else (datetime.now(UTC) + timedelta(seconds=countdown)).isoformat()
+    changes = {"properties__delivery_info__routing_key": queue.name, "headers__eta": eta}
+    send_body(queue, _encoded(envelope(name, seconds, **changes)))
 
 
 def send_body(queue: TestQueue, body: str) -> None:
@@ -100,6 +103,8 @@ MALFORMED: dict[str, tuple[str, str]] = {
     "garbage retries": (_encoded(envelope(headers__retries="many")), "bad_headers"),
     "garbage timelimit": (_encoded(envelope(headers__timelimit="soon")), "bad_headers"),
     "infinite timelimit": (_encoded(envelope(headers__timelimit=[float("inf"), None])), "bad_headers"),
+    "stamped headers a number": (_encoded(envelope(headers__stamped_headers=5)), "bad_headers"),
+    "task id that is no text": (_encoded(envelope(headers__id="\ud800")), "bad_headers"),
     "unknown type tag": (_encoded(envelope(headers__stamps={"__type__": "gun", "__value__": "x"})), "bad_json"),
     "deep nesting": ("[" * 100_000, "bad_json"),
     "routing to nowhere": (_encoded(envelope(properties__delivery_info=[1])), "bad_properties"),

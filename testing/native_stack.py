@@ -19,6 +19,7 @@ PORTS = {
     "AFORO_EXPORTER_SQS_PORT": "{}",
     "AFORO_EXPORTER_DB_PORT": "{}",
     "AFORO_CELERY_EXPORTER_PORT": "{}",
+    "AFORO_COLLECTOR_PORT": "{}",
 }
 
 

@@ -42,6 +42,21 @@ def test_no_verb_executes_an_option_from_the_command_line_or_the_environment(tmp
     assert not Path("pwned").exists()
 
 
+def test_the_app_file_is_handed_on_under_a_name_that_celery_does_not_read(tmp_path):
+    path = "../my app/$(shell touch pwned).toml"
+    wanted = ("AFORO_APP_FILE", "APP", "LOADER", "CONFIG_MODULE")
+    lines = [f"\t@printf '%s|' \"$${{{name}-}}\"" for name in wanted]
+    makefile = tmp_path / "Makefile"
+    text = Path("Makefile").read_text(encoding="utf-8")
+    makefile.write_text("\n".join([text, "names:", *lines, ""]), encoding="utf-8")
+    theirs = outside(APP="app.main", LOADER="x", CONFIG_MODULE="y")
+    for arguments, expected in (([f"APP={path}"], f"{path}||||"), ([], "||||")):
+        command = ["make", "-f", str(makefile), "names", *arguments]
+        shown = subprocess.run(command, capture_output=True, text=True, env=theirs, check=True).stdout
+        assert shown == expected
+    assert not Path("pwned").exists()
+
+
 def test_words_in_args_are_plain_arguments(tmp_path):
     shown = make(tmp_path, "ARGS=$(shell touch pwned) `touch pwned` ; touch pwned", verb="words")
     assert shown == "$(shell|touch|pwned)|`touch|pwned`|;|touch|pwned|"
@@ -100,8 +115,8 @@ def ask(tmp_path, *words, **variables):
         ),
         ("run-burst CONCURENCY=4", "did you mean CONCURRENCY?"),
         ("run-burst COUTN=4", "did you mean COUNT?"),
-        ("run-burst WORKERS=3", "option (WORKERS); only STACK=compose starts several workers"),
-        ("up WORKERS=3 STACK=aws", "option (WORKERS); only STACK=compose starts several workers"),
+        ("run-burst WORKERS=3", "option (WORKERS); only STACK=compose or an APP has several workers"),
+        ("up WORKERS=3 STACK=aws", "option (WORKERS); only STACK=compose or an APP has several workers"),
         ("run-burst SIZES=5MB", "option (SIZES); `make run-burst` does not use it; leave it out"),
         ("run-burst MODE=sustained", "option (MODE); it is neither an option"),
         ("run-burst ARGS=5MB", "option (ARGS); `make run-burst` does not use it"),
@@ -133,6 +148,9 @@ def test_an_unknown_or_useless_option_is_refused_before_anything_starts(tmp_path
         "search SIZE=5MB CONCURRENCY=2 ARGS=--refine",
         "report ARGS=x STACK=compose",
         "down status logs ARGS=-f",
+        "run-burst APP=../x/aforo.toml WORKERS=2 YES=1 USER_ID=ana",
+        "import APP=../x/aforo.toml SIZE=5MB CONCURRENCY=2 WORKERS=2 RATE=10 ARGS=--ids",
+        "clean APP=../x/aforo.toml YES=1 ARGS=--rows",
     ],
 )
 def test_the_options_of_a_verb_and_all_settings_are_accepted(tmp_path, words):

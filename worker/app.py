@@ -34,6 +34,7 @@ from worker.claims import BEAT_SECONDS, Claims
 from worker.dead_letter_watch import DeadLetterWatch
 from worker.media.thread_budget import thread_budget
 from worker.media.transcode import Transcoder
+from worker.outage_log import OutageLog, RejectedTasks
 from worker.payload import check_payload
 from worker.slot import Slot
 
@@ -55,6 +56,7 @@ class WorkerApp:
     metrics: WorkerMetrics
     forwarder: Forwarder | None
     queue_url: str
+    outages: OutageLog
 
 
 def create_app(settings: Settings) -> WorkerApp:
@@ -72,15 +74,18 @@ def create_app(settings: Settings) -> WorkerApp:
     forward_events(app, forwarder)
     instrument.connect(app, worker_metrics)
     worker_metrics.initialise_videos()
-    task.register(app, _one_per_process(settings, worker_metrics))
+    outages = OutageLog()
+    task.register(app, _one_per_process(settings, worker_metrics), outages)
+    logging.getLogger("celery.app.trace").addFilter(RejectedTasks())
     app.conf.task_soft_time_limit = settings.worker.deadline_seconds + HANG_SECONDS
     app.conf.task_time_limit = app.conf.task_soft_time_limit + KILL_SECONDS
-    return WorkerApp(app, registry, worker_metrics, forwarder, queue_url)
+    return WorkerApp(app, registry, worker_metrics, forwarder, queue_url, outages)
 
 
 def _harden(app: Celery, worker_metrics: WorkerMetrics) -> None:
     try:
-        harden(app, worker_metrics, MessagePolicy(tasks={TASK_NAME}, check=check_payload))
+        policy = MessagePolicy(tasks={TASK_NAME}, allows_compression=False, check=check_payload)
+        harden(app, worker_metrics, policy)
     except UnsupportedApp as error:
         raise EnvironmentFault("SQS transport", str(error), "install the versions in requirements/") from error
 
@@ -111,7 +116,7 @@ def watch_dead_letters(parts: WorkerApp, settings: Settings) -> None:
     """
     delete_outputs = partial(cleanup.delete_outputs, open_storage(settings))
     client = aws.client(settings, "sqs", read_timeout_seconds=5)
-    watch = DeadLetterWatch(client, parts.queue_url, _claims(settings, forks=True), delete_outputs)
+    watch = DeadLetterWatch(client, parts.queue_url, _claims(settings, forks=True), delete_outputs, parts.outages)
 
     def start(**_signal: object) -> None:
         watch.start(settings.queue.visibility_timeout_seconds / CHECKS_PER_TIMEOUT)
@@ -131,7 +136,7 @@ def write_heartbeats(parts: WorkerApp, settings: Settings) -> None:
             claims.write_heartbeat(worker)
         except SQLAlchemyError as error:
             parts.metrics.handled_error(Operation.WRITE_HEARTBEAT)
-            logger.warning("no heartbeat written, a worker that stops may interrupt our runs: %s", error)
+            parts.outages.note("without heartbeats, a worker that stops may interrupt our runs", error)
 
     def start(sender: Any = None, **_signal: object) -> None:
         write_heartbeat()

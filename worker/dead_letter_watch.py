@@ -14,15 +14,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
-from sqlalchemy.exc import SQLAlchemyError
-
 from aforo.sqs.redrive_policy import url_of_arn
 from aforo.telemetry import event_channel
 from aforo.telemetry.label_values import Operation
 from core import sqs_queue
-from core.errors import EnvironmentFault
+from core.storage import StorageError
 from worker.claims import Claims
+from worker.outage_log import DATABASE_AWAY, OutageLog
 from worker.payload import video_and_task_of
 
 if TYPE_CHECKING:
@@ -34,6 +32,8 @@ logger = logging.getLogger(__name__)
 READING_SECONDS = 60
 #: ids of a video and of its task; None for a message without them
 VideoAndTask = tuple[str, str] | None
+#: errors of a service that is away, after which the next check retries the message
+AWAY = (*DATABASE_AWAY, StorageError, OSError)
 #: the queue is read again after this time even if its depth is the same: one message may have replaced another
 REREAD_SECONDS = 300.0
 
@@ -50,6 +50,7 @@ class DeadLetterWatch:
     queue_url: str
     claims: Claims
     delete_outputs: Callable[[Iterable[str]], None]
+    outages: OutageLog
     _handled: set[str] = field(default_factory=set)
     _handled_depth: int = 0
     _read_at: float = field(default_factory=time.monotonic)
@@ -65,9 +66,12 @@ class DeadLetterWatch:
         """Fail the videos of new dead-lettered messages. After an error, the next check retries."""
         try:
             self._check()
-        except (EnvironmentFault, ClientError, BotoCoreError, SQLAlchemyError) as error:
+        except DATABASE_AWAY as error:
             event_channel.handled_error(Operation.WATCH_DEAD_LETTERS)
-            logger.warning("could not check the dead-letter queue: %s", error)
+            self.outages.note("dead-lettered videos stay open", error)
+        except Exception as error:  # the watch must not end: without it, dead-lettered videos never end
+            event_channel.handled_error(Operation.WATCH_DEAD_LETTERS)
+            logger.warning("could not check the dead-letter queue: %r", error)
 
     def _watch(self, pause_seconds: float) -> None:
         while True:
@@ -83,9 +87,8 @@ class DeadLetterWatch:
         if depth == self._handled_depth and time.monotonic() - self._read_at < REREAD_SECONDS:
             return
         messages = self._read(url, depth)
-        handled = {message_id for message_id, ids in messages.items() if message_id in self._handled or self._fail(ids)}
-        # a message that another reader keeps invisible is not waited for
-        is_complete = len(messages) >= depth or handled == self._handled
+        handled = {one for one, ids in messages.items() if one in self._handled or self._is_handled(one, ids)}
+        is_complete = len(messages) >= depth  # otherwise another reader holds messages, which the next check reads
         self._handled_depth = depth if is_complete and len(handled) == len(messages) else -1
         self._handled, self._read_at = handled, time.monotonic()
 
@@ -120,6 +123,20 @@ class DeadLetterWatch:
                 for number, handle in enumerate(receipt_handles)
             ],
         )
+
+    def _is_handled(self, message_id: str, ids: VideoAndTask) -> bool:
+        """Fail the video of a message. Return False if a later check must retry.
+
+        A message that cannot be handled is skipped, because it would block the messages after it.
+        """
+        try:
+            return self._fail(ids)
+        except AWAY:
+            raise
+        except Exception as error:
+            event_channel.handled_error(Operation.WATCH_DEAD_LETTERS)
+            logger.warning("skipped the dead-lettered message %s: %r", message_id, error)
+            return True
 
     def _fail(self, ids: VideoAndTask) -> bool:
         """Fail the video of a dead-lettered message.

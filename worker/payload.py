@@ -5,34 +5,34 @@ from __future__ import annotations
 import json
 
 from aforo.sqs.observer import InvalidReason
-from aforo.sqs.validation import Call, InvalidMessage, decode_base64, json_text
+from aforo.sqs.validation import Call, InvalidMessage, decode_base64, is_storable, json_text
 from core.video import PAYLOAD_VERSION
 
 
 def check_payload(call: Call) -> InvalidReason | None:
-    """Return the reason why the worker cannot process the payload of `call`, or None if it can.
+    """Accept only payloads of the video task, in the version that this worker supports, and no option of Celery.
 
-    Valid payloads are those of the video task, in the version that this worker supports.
+    A time limit would kill a child, a callback would run another call, an eta would hold the message, and an expired
+    message would leave its video without a final state.
     """
+    if call.options:
+        return InvalidReason.UNEXPECTED_OPTION
     if call.kwargs.get("version") != PAYLOAD_VERSION:
         return InvalidReason.UNKNOWN_VERSION
     ids = (call.kwargs.get("video_id"), call.kwargs.get("run_id"))
-    is_complete = not call.args and len(call.kwargs) == 3 and all(_is_id(value) for value in ids)
+    is_complete = not call.args and len(call.kwargs) == 3 and all(map(is_storable, ids))
     return None if is_complete else InvalidReason.BAD_ARGUMENTS
 
 
 def video_and_task_of(body: str) -> tuple[str, str] | None:
     """Return the video id and the task id of a message, even if the rest of the message is malformed.
 
-    Return None if the message does not contain them.
+    Return None if the message does not contain them, or if no database could contain them.
     """
     try:
         envelope = json.loads(json_text(body))
         _args, kwargs, _embed = json.loads(decode_base64(envelope["body"]))
-        return str(kwargs["video_id"]), str(envelope["headers"]["id"])
+        ids = str(kwargs["video_id"]), str(envelope["headers"]["id"])
     except (InvalidMessage, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
-
-
-def _is_id(value: object) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= 255
+    return ids if all(map(is_storable, ids)) else None

@@ -26,6 +26,7 @@ from worker import cleanup
 from worker.claims import Claim, ClaimDenied, Claims
 from worker.media.profiles import profile_named
 from worker.media.transcode import Transcoder
+from worker.outage_log import DATABASE_AWAY, OutageLog
 from worker.slot import Slot
 from worker.stage_timer import StageTimer
 
@@ -78,7 +79,7 @@ class TaskContext:
         )
 
 
-def register(app: Celery, context: Callable[[], TaskContext]) -> None:
+def register(app: Celery, context: Callable[[], TaskContext], outages: OutageLog) -> None:
     """Add the video task to `app`. `context()` returns the task context of the calling process.
 
     The task raises VideoFailed when the video has its final state, and Celery then deletes the message. Every other
@@ -89,13 +90,13 @@ def register(app: Celery, context: Callable[[], TaskContext]) -> None:
     def process_video(self: Task, video_id: str, run_id: str, version: int) -> None:
         """Process one delivery of a video. `version` is for people and programs that read the queue."""
         started_at = time.time()
-        with _unexpected_errors_rejected():
+        with _unexpected_errors_rejected(outages):
             message = ReceivedMessage.from_request(self.request)
             record_result(**_deliver(context(), video_id, run_id, message, started_at))
 
 
 @contextmanager
-def _unexpected_errors_rejected() -> Iterator[None]:
+def _unexpected_errors_rejected(outages: OutageLog) -> Iterator[None]:
     """Convert an unexpected error, such as an unreachable database, into a Reject.
 
     The metrics count the outcome `rejected`.
@@ -104,6 +105,9 @@ def _unexpected_errors_rejected() -> Iterator[None]:
         yield
     except (VideoFailed, Reject):
         raise
+    except DATABASE_AWAY as error:
+        outages.note("each delivery returns to the queue", error)
+        raise Reject("the database is away", requeue=True) from error
     except Exception as error:
         logger.exception("a delivery failed; its message returns to the queue")
         raise Reject(str(error), requeue=True) from error

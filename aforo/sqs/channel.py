@@ -7,6 +7,7 @@ through other code, which this module does not change. Each override names the d
 from __future__ import annotations
 
 import logging
+import time
 from typing import Any
 
 from kombu.transport import SQS
@@ -15,12 +16,23 @@ from aforo.sqs.connection import FailedPoll
 from aforo.sqs.finishing import FinishingChannel
 from aforo.sqs.message import ReceivedMessage
 from aforo.sqs.observer import InvalidReason, PollResult
+from aforo.sqs.timer_holds import LONGEST_HOLD_SECONDS, TimerHolds
+from aforo.sqs.validation import InvalidMessage
 
 logger = logging.getLogger(__name__)
 
 
 class Channel(FinishingChannel):
     """Channel that delivers each valid message to Celery once and dead-letters invalid messages."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._timer_holds = TimerHolds(self.short_client, self.visibility_timeout, self._hardening.observer)
+
+    def close(self) -> None:
+        """End the holds, then close as the finishing channel does."""
+        self._timer_holds.close()
+        super().close()
 
     def _on_messages_ready(self, queue: str, qname: str, messages: Any) -> int:
         """Count the poll and deliver its messages one by one. `queue` is the URL of the queue `qname`."""
@@ -30,39 +42,71 @@ class Channel(FinishingChannel):
             return 0
         entries = messages.get("Messages") or []
         self._poll_succeeded(name, PollResult.MESSAGES if entries else PollResult.EMPTY)
-        if qname not in self.connection._callbacks:
-            return int(super()._on_messages_ready(queue, qname, messages))
         received = [(ReceivedMessage.from_sqs(entry, name, queue), entry) for entry in entries]
+        if qname not in self.connection._callbacks:
+            return self._release([message for message, _ in received])
         new = [(message, entry) for message, entry in received if not self._is_duplicate(message)]
         for message, entry in new:
             self._deliver_entry(message, qname, entry)
         return len(new)
 
+    def _release(self, messages: list[ReceivedMessage]) -> int:
+        """Return messages that arrived after the end of their consumer."""
+        for message in messages:
+            self._make_visible(message, 0)
+        return 0
+
     def _is_duplicate(self, message: ReceivedMessage) -> bool:
-        """Return True if this worker is already processing this delivery, or has finished it.
+        """Return True if this worker is already processing this delivery, or has finished its message.
 
         Defect: kombu counts the messages of a worker by receipt handle. If SQS repeats an answer, kombu therefore
         starts one task more than there are slots.
         """
-        return message.receipt_handle in self.qos._delivered or self._deletes.includes(message)
+        return message.receipt_handle in self.qos._delivered or self._deletes.delete_again(message)
 
     def _deliver_entry(self, message: ReceivedMessage, qname: str, entry: dict[str, Any]) -> None:
         """Hand one message to Celery, or dead-letter the message if it is invalid.
 
         Defect: an exception that kombu or Celery raises here for a malformed message ends the worker.
         """
-        observer, body = self._hardening.observer, entry.get("Body")
-        reason = self._hardening.policy.invalid_reason(body)
-        if reason is not None:
-            observer.invalid_message(reason)
-            self._dead_letters.move(message, str(body), reason)
+        body = entry["Body"]
+        try:
+            call = self._hardening.policy.accept(body)
+        except InvalidMessage as invalid:
+            self._hardening.observer.invalid_message(invalid.reason)
+            self._dead_letters.move(message, body, invalid.reason)
             return
+        delay_seconds = 0.0 if call.due_at is None else call.due_at - time.time()
+        if delay_seconds > LONGEST_HOLD_SECONDS:
+            self._postpone(message, delay_seconds)
+            return
+        self._deliver(message, qname, entry)
+        if delay_seconds > 0 and message.receipt_handle in self.qos._delivered:
+            self._timer_holds.hold(message, delay_seconds)
+
+    def _postpone(self, message: ReceivedMessage, delay_seconds: float) -> None:
+        """Leave a message in its queue whose task is due later than SQS can keep a message invisible."""
+        logger.warning(
+            "a task is due in %.1f h; SQS keeps a message invisible for 12 h at most, so each 11 h use one receive",
+            delay_seconds / 3600,
+        )
+        self._make_visible(message, LONGEST_HOLD_SECONDS)
+
+    def _deliver(self, message: ReceivedMessage, qname: str, entry: dict[str, Any]) -> None:
         try:
             super()._on_messages_ready(message.queue_url, qname, {"Messages": [entry]})
-        except Exception:  # an error of Celery or of the message: the redrive policy allows a few more deliveries
+        except Exception:
             logger.exception("could not deliver a valid message to Celery")
-            observer.invalid_message(InvalidReason.UNDELIVERABLE)
-            self.qos.ack(message.receipt_handle)
+            self.undeliverable(message.receipt_handle)
+
+    def undeliverable(self, delivery_tag: str) -> None:
+        """Forget a message for which Celery raised. The redrive policy allows a few more deliveries.
+
+        The error may be one of Celery or of the message, so the message is not dead-lettered at once.
+        """
+        self._hardening.observer.invalid_message(InvalidReason.UNDELIVERABLE)
+        self.qos.ack(delivery_tag)
+        self._wake()
 
 
 class Transport(SQS.Transport):

@@ -17,8 +17,6 @@ USUAL = Config(connect_timeout=3, read_timeout=15, retries={"mode": "standard", 
 class TimedChannel(SQS.Channel):
     """kombu's channel with timeouts of a few seconds and a configurable endpoint."""
 
-    release_client_config = SHORT
-
     def __init__(self, *args: Any, **options: Any) -> None:
         self._short_clients: dict[str, tuple[Any, Any]] = {}  # queue -> kombu's client, its short copy
         super().__init__(*args, **options)
@@ -42,10 +40,10 @@ class TimedChannel(SQS.Channel):
         if queue not in self._short_clients:
             options = self.predefined_queues.get(queue, {})
             client = self._new_boto_client(
-                service="sqs",
-                region=options.get("region", self.region),
-                access_key_id=options.get("access_key_id", self.conninfo.userid),
-                secret_access_key=options.get("secret_access_key", self.conninfo.password),
+                "sqs",
+                options.get("region", self.region),
+                options.get("access_key_id", self.conninfo.userid),
+                options.get("secret_access_key", self.conninfo.password),
                 config=SHORT,
             )
             self._short_clients[queue] = client, client
@@ -58,17 +56,40 @@ class TimedChannel(SQS.Channel):
         """
         original, copy = self._short_clients.get(queue, (None, None))
         if original is not client:
-            copy = self._new_release_client(client)
+            keys = client._request_signer._credentials.get_frozen_credentials()
+            region = client.meta.region_name
+            copy = self._new_boto_client("sqs", region, keys.access_key, keys.secret_key, keys.token, SHORT)
             self._short_clients[queue] = client, copy
         return copy
 
-    def _new_boto_client(self, *args: Any, config: Config | None = None, **options: Any) -> Any:
-        """Return a client whose calls end within a minute, unless the app sets `client-config`.
+    def new_sqs_client(
+        self, region: str, access_key_id: str, secret_access_key: str, session_token: str | None = None
+    ) -> Any:
+        """Return a client whose calls end within a minute, unless the app sets `client-config`."""
+        return self._new_boto_client("sqs", region, access_key_id, secret_access_key, session_token)
+
+    def _new_boto_client(
+        self,
+        service: str,
+        region: str,
+        access_key_id: str,
+        secret_access_key: str,
+        session_token: str | None = None,
+        config: Config | None = None,
+    ) -> Any:
+        """Return a client of any service.
 
         Defect: kombu uses botocore's defaults, a timeout of 60 s and five attempts.
         """
         of_app = Config(**(self.transport_options.get("client-config") or {}))
-        return super()._new_boto_client(*args, config=config or USUAL.merge(of_app), **options)
+        session: Any = boto3.Session(
+            region_name=region,
+            aws_access_key_id=access_key_id,
+            aws_secret_access_key=secret_access_key,
+            aws_session_token=session_token,
+        )
+        options = {"use_ssl": self.is_secure is not False, "endpoint_url": self.endpoint_url or None}
+        return session.client(service, config=config or USUAL.merge(of_app), **options)
 
     @staticmethod
     def generate_sts_session_token(role_arn: str, token_expiry_seconds: int) -> Any:

@@ -34,6 +34,11 @@ class QoS(SQS.QoS):
         if pause_seconds is not None:
             self.channel._make_visible(self.channel._message_of(delivery_tag), pause_seconds)
 
+    def has_backoff_policy(self, delivery_tag: str) -> bool:
+        """Return True if the app's back-off policy retries the task of this message."""
+        _, message, tasks, policy = self._extract_backoff_policy_configuration_and_message(delivery_tag)
+        return bool(message and policy and (message.headers or {}).get("task") in (tasks or ()))
+
 
 class FinishingChannel(PollingChannel):
     """Channel whose acknowledgements and rejections neither raise nor block for long."""
@@ -58,9 +63,15 @@ class FinishingChannel(PollingChannel):
         self._wake()
 
     def basic_reject(self, delivery_tag: str, requeue: bool = False) -> None:
-        """Reject a message as kombu does but without raising, then poll for the slot that became free."""
+        """Reject a message as kombu 5.7 does but without raising, then poll for the slot that became free.
+
+        A message rejected without `requeue` is deleted if its queue has neither a redrive policy nor a back-off policy.
+        Defect: before 5.7, kombu never deletes such a message, so it is delivered until it expires.
+        """
         try:
-            super().basic_reject(delivery_tag, requeue=requeue)
+            if not requeue and not self.qos.has_backoff_policy(delivery_tag):
+                self._delete_rejected_message(delivery_tag)
+            virtual.Channel.basic_reject(self, delivery_tag, requeue=requeue)
         except (ClientError, BotoCoreError) as error:
             self._hardening.observer.handled_error(Operation.REJECT)
             logger.warning("could not reject a message, its visibility timeout will return it: %s", error)
@@ -68,8 +79,9 @@ class FinishingChannel(PollingChannel):
         self._wake()
 
     def close(self) -> None:
-        """Retry the pending deletes once more, then close the channel as kombu does."""
+        """End the moves and deletes that wait, retry the failed deletes once more, then close as kombu does."""
         if not self.closed:
+            self._dead_letters.close()
             self._deletes.close()
         super().close()
 

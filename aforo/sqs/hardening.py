@@ -9,11 +9,14 @@ from celery import Celery
 from kombu import transport as kombu_transport
 
 from aforo.sqs.observer import Observer, SilentObserver
+from aforo.sqs.slots import keep_slots
+from aforo.sqs.stall import StallWatch, watch_for_stalls
+from aforo.sqs.timer_holds import LONGEST_INVISIBLE_SECONDS
 from aforo.sqs.validation import MessagePolicy
 
 SCHEME = "aforo-sqs"
 #: the transport overrides private methods of kombu, so it supports the series that it is tested with
-KOMBU_SERIES = (5, 7)
+OLDEST_KOMBU, NEWEST_KOMBU = (5, 3), (5, 7)
 _JSON = {"json", "application/json"}
 #: the transport option that carries the Hardening of an app to its channels
 OPTION = "aforo"
@@ -24,7 +27,7 @@ class UnsupportedApp(ValueError):
 
 
 class Hardening:
-    """The observer and the message policy of one app.
+    """The observer, the message policy and the stall watch of one app.
 
     kombu's connection pools compare transport options by their `repr`. This class keeps the default `repr`, so two apps
     never share a connection.
@@ -33,18 +36,21 @@ class Hardening:
     def __init__(self, observer: Observer | None = None, policy: MessagePolicy | None = None) -> None:
         self.observer = observer or SilentObserver()
         self.policy = policy or MessagePolicy()
+        self.stall = StallWatch()
 
 
 def harden(app: Celery, observer: Observer | None = None, policy: MessagePolicy | None = None) -> None:
     """Make `app`, whose broker is SQS, use the hardened transport. Call this after configuring the app.
 
-    Without `policy`, every JSON call of a task of `app` is accepted. Raise UnsupportedApp for an app that the transport
-    cannot serve.
+    Without `policy`, every message that Celery can deliver is accepted. Raise UnsupportedApp for an app that the
+    transport cannot serve.
     """
-    _require_support(app)
+    hardening = Hardening(observer, policy)
+    _require_support(app, hardening.policy)
+    keep_slots(app)
+    watch_for_stalls(app, hardening.stall)
     app.conf.broker_url = register() + (app.conf.broker_url or "").partition("://")[2]
     app.conf.broker_read_url = app.conf.broker_write_url = app.conf.broker_url
-    hardening = Hardening(observer, policy or MessagePolicy(tasks=app.tasks))
     app.conf.broker_transport_options = {**app.conf.broker_transport_options, OPTION: hardening}
 
 
@@ -54,11 +60,10 @@ def register() -> str:
     return f"{SCHEME}://"
 
 
-def _require_support(app: Celery) -> None:
+def _require_support(app: Celery, policy: MessagePolicy) -> None:
     conf, url = app.conf, app.conf.broker_url or ""
-    if tuple(kombu.VERSION[:2]) != KOMBU_SERIES:
-        series = ".".join(map(str, KOMBU_SERIES))
-        raise UnsupportedApp(f"kombu ({kombu.__version__}); it was not tested; install kombu {series}.x")
+    if not OLDEST_KOMBU <= tuple(kombu.VERSION[:2]) <= NEWEST_KOMBU:
+        raise UnsupportedApp(f"kombu ({kombu.__version__}); it was not tested; install kombu 5.3 to 5.7")
     if find_spec("pycurl") is None:
         raise UnsupportedApp("pycurl; it is not installed; install aforo[sqs]")
     if not url.startswith(("sqs:", f"{SCHEME}:")):
@@ -67,5 +72,10 @@ def _require_support(app: Celery) -> None:
         raise UnsupportedApp(f"accept_content ({', '.join(others)}); only JSON is delivered; use ['json']")
     if conf.task_serializer not in _JSON:
         raise UnsupportedApp(f"task_serializer ({conf.task_serializer}); only JSON is delivered; use 'json'")
-    if conf.task_compression:
-        raise UnsupportedApp(f"task_compression ({conf.task_compression}); nothing is decompressed; remove it")
+    timeout = (conf.broker_transport_options or {}).get("visibility_timeout", 0)
+    if timeout > LONGEST_INVISIBLE_SECONDS:
+        raise UnsupportedApp(f"visibility_timeout ({timeout}); SQS allows 12 h; use at most 43200")
+    if conf.task_compression and not policy.allows_compression:
+        raise UnsupportedApp(
+            f"task_compression ({conf.task_compression}); the message policy refuses compressed messages; remove it"
+        )

@@ -19,6 +19,12 @@ class ReceivedMessage:
     receipt_handle: str
     receive_count: int = 1
     sent_at: float | None = None
+    message_id: str = ""
+
+    @property
+    def id(self) -> str:
+        """Return the id that all deliveries of the message share. Without one, each delivery is a message."""
+        return self.message_id or self.receipt_handle
 
     @classmethod
     def from_sqs(cls, entry: dict[str, Any], queue: str, queue_url: str) -> ReceivedMessage:
@@ -31,6 +37,7 @@ class ReceivedMessage:
             receipt_handle=entry["ReceiptHandle"],
             receive_count=int(attributes.get("ApproximateReceiveCount", 1)),
             sent_at=int(sent) / 1000 if sent else None,
+            message_id=entry.get("MessageId") or "",
         )
 
     @classmethod

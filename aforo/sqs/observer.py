@@ -41,6 +41,7 @@ class InvalidReason(Label):
     BAD_ARGUMENTS = "bad_arguments"
     COMPRESSED = "compressed"
     UNKNOWN_TASK = "unknown_task"
+    UNEXPECTED_OPTION = "unexpected_option"  # for an app's own check: a time limit, a callback, an eta …
     UNKNOWN_VERSION = "unknown_version"  # for an app's own check
     UNDELIVERABLE = "undeliverable"  # valid, but Celery raised: left to the redrive policy of the queue
 

@@ -9,19 +9,23 @@ import logging
 import threading
 import time
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from aforo.sqs.backoff import backoff_seconds
+from aforo.sqs.batch_threads import LARGEST_BATCH, BatchThreads
 from aforo.sqs.due_thread import DueThread
 from aforo.sqs.message import ReceivedMessage
 from aforo.sqs.observer import Observer, Operation, SilentObserver
-from aforo.sqs.redelivery import ClientOf, is_permanent
+from aforo.sqs.redelivery import ClientOf, batch_error, is_permanent
 
 logger = logging.getLogger(__name__)
+#: open calls for new deletes of one queue; with more new deletes than that, each call deletes a batch
+NEW_DELETE_THREADS = 4
 FIRST_PAUSE_SECONDS = 0.25
 #: shorter than what the visibility heartbeat leaves of a usual visibility timeout
 LONGEST_PAUSE_SECONDS = 15.0
-#: how many pending deletes of one queue, and how many receipt handles, are remembered; the oldest are dropped
+#: how many pending deletes of one queue, and how many finished messages, are remembered; the oldest are dropped
 MOST_PENDING = 10_000
 MOST_REMEMBERED = 10_000
 CLOSE_SECONDS = 5.0
@@ -29,21 +33,15 @@ CLOSE_SECONDS = 5.0
 
 @dataclass(eq=False)
 class _Queue:
-    """The pending deletes of one queue, oldest first, and the number of consecutive failed calls."""
+    """The failed deletes of one queue, oldest first, and the number of consecutive failed retries."""
 
-    pending: dict[str, ReceivedMessage] = field(default_factory=dict)  # by receipt handle
+    url: str
+    pending: dict[str, ReceivedMessage] = field(default_factory=dict)  # by message id
     failures: int = 0
 
-    def add(self, message: ReceivedMessage) -> None:
-        _remember(self.pending, message.receipt_handle, message, MOST_PENDING)
-
-    def failed(self, message: ReceivedMessage) -> None:
-        self.add(message)
-        self.failures += 1
-
-    def finished(self, message: ReceivedMessage) -> None:
-        self.pending.pop(message.receipt_handle, None)
-        self.failures = 0
+    def remove(self, message: ReceivedMessage) -> None:
+        if self.pending.get(message.id) == message:
+            del self.pending[message.id]
 
     def pause_seconds(self) -> float | None:
         """Return the pause before the next retry, or None without pending deletes."""
@@ -53,90 +51,128 @@ class _Queue:
 
 
 class PendingDeletes:
-    """Delete a message immediately, unless earlier deletes for its queue are still failing.
+    """Delete each finished message immediately, and retry failed deletes in batches at the same time.
 
-    A background thread retries the pending deletes of each queue in turn. Any thread may call the methods. The retries
-    do not run as an event-loop timer for two reasons. Without an answer from SQS, each retry would block the loop. In a
-    solo pool, the task itself blocks the loop.
+    All calls are in background threads, because the event loop must not wait for SQS. Any thread may call the methods.
+    A retry that waits does not delay a new delete. After `close`, each delete is one call of the caller.
     """
 
     def __init__(self, client_of: ClientOf, observer: Observer | None = None) -> None:
         self._client_of, self._observer = client_of, observer or SilentObserver()
-        self._handles: dict[str, None] = {}
+        self._finished: dict[str, str] = {}  # message id -> its newest receipt handle
         self._queues: dict[str, _Queue] = {}  # by URL
         self._lock = threading.Lock()
+        self._is_closed = False
+        self._new = BatchThreads("deletes", self._delete_new, NEW_DELETE_THREADS)
         self._retries = DueThread("pending-deletes", self._retry)
 
     def delete(self, message: ReceivedMessage) -> None:
-        """Delete the message now, or after the earlier pending deletes of its queue."""
+        """Delete a finished message."""
         with self._lock:
-            _remember(self._handles, message.receipt_handle, None, MOST_REMEMBERED)
-            queue = self._queues.setdefault(message.queue_url, _Queue())
-            must_wait = bool(queue.pending)
-            if must_wait:
-                queue.add(message)
-                self._report()
-        if must_wait:
-            return
-        self._try(queue, message)
-        pause_seconds = queue.pause_seconds()
-        if pause_seconds is not None:
-            self._retries.schedule(queue, pause_seconds)
+            _remember(self._finished, message.id, message.receipt_handle, MOST_REMEMBERED)
+            is_closed = self._is_closed
+        if is_closed:
+            self._delete_new(message.queue_url, [message])
+        else:
+            self._new.add(message.queue_url, message)
 
-    def includes(self, message: ReceivedMessage) -> bool:
-        """Return True if `delete` was called for this delivery, whether or not its delete has succeeded."""
-        return message.receipt_handle in self._handles
+    def delete_again(self, message: ReceivedMessage) -> bool:
+        """Return True if the task of this message is finished. Delete the message by its new receipt handle.
+
+        SQS delivers a finished message again if its delete failed or came too late. The earlier receipt handle may then
+        not delete the message, so it is dropped.
+        """
+        with self._lock:
+            newest = self._finished.get(message.id)
+        if newest is None:
+            return False
+        if newest != message.receipt_handle:
+            self.delete(message)
+        return True
 
     def close(self) -> None:
-        """Retry every pending delete once, for a few seconds, and stop at the first failure of each queue."""
+        """End the open deletes and retry each pending one once, for a few seconds. Stop at the first failed retry."""
         deadline = time.monotonic() + CLOSE_SECONDS
+        with self._lock:
+            self._is_closed = True
+        self._new.wait_until_empty(CLOSE_SECONDS)
         with self._lock:
             queues = list(self._queues.values())
         for queue in queues:
             self._retries.cancel(queue)
-            while (message := self._oldest(queue)) and time.monotonic() < deadline:
-                if not self._try(queue, message):
+            while queue.pending and time.monotonic() < deadline:
+                self._retry(queue)
+                if queue.failures:
                     break
-        with self._lock:
-            left = sum(len(queue.pending) for queue in queues)
-            self._queues.clear()
+        left = sum(len(queue.pending) for queue in queues) + self._new.count()
         if left:
             logger.error("%d finished messages could not be deleted and will be delivered again", left)
 
+    def _delete_new(self, url: str, batch: list[ReceivedMessage]) -> None:
+        errors = self._delete(batch)
+        with self._lock:
+            queue = self._queues.setdefault(url, _Queue(url))
+            was_pending = bool(queue.pending)
+            self._record(queue, batch, errors)
+            is_first = bool(errors) and not was_pending
+            if is_first:
+                queue.failures = 1
+            pause_seconds = queue.pause_seconds()
+        if is_first:
+            logger.warning("could not delete a finished message of %s: %s", batch[0].queue, next(iter(errors.values())))
+        if is_first and pause_seconds is not None and not self._is_closed:
+            self._retries.schedule(queue, pause_seconds)
+
     def _retry(self, queue: _Queue) -> float | None:
-        if message := self._oldest(queue):
-            self._try(queue, message)
-        return queue.pause_seconds()
-
-    def _oldest(self, queue: _Queue) -> ReceivedMessage | None:
         with self._lock:
-            return next(iter(queue.pending.values()), None)
-
-    def _try(self, queue: _Queue, message: ReceivedMessage) -> bool:
-        """Delete the message. Return False if the delete must be retried."""
-        error = self._delete(message)
-        is_finished = error is None or is_permanent(error)
+            batch = list(islice(queue.pending.values(), LARGEST_BATCH))
+        errors = self._delete(batch) if batch else {}
         with self._lock:
-            if error is not None and not queue.failures:
-                logger.warning("could not delete a finished message of %s: %s", message.queue, error)
-            (queue.finished if is_finished else queue.failed)(message)
-            self._report()
-        return is_finished
+            queue.failures = queue.failures + 1 if errors else 0
+            self._record(queue, batch, errors)
+            return queue.pause_seconds()
 
-    def _delete(self, message: ReceivedMessage) -> Exception | None:
+    def _record(self, queue: _Queue, batch: list[ReceivedMessage], errors: dict[str, Exception]) -> None:
+        """Remove the deleted messages from the pending ones. Put the others at the end, so that none delays the rest.
+
+        A message that was delivered again is pending by its newest receipt handle only.
+        """
+        for message in batch:
+            queue.remove(message)
+            is_newest = self._finished.get(message.id, message.receipt_handle) == message.receipt_handle
+            if message.id in errors and is_newest:
+                _remember(queue.pending, message.id, message, MOST_PENDING)
+            elif is_newest:
+                queue.pending.pop(message.id, None)
+        self._observer.pending_deletes(sum(len(each.pending) for each in self._queues.values()))
+
+    def _delete(self, batch: list[ReceivedMessage]) -> dict[str, Exception]:
+        """Delete the messages in one call. Return the errors by message id, without the permanent ones."""
         try:
-            client = self._client_of(message.queue)
-            client.delete_message(QueueUrl=message.queue_url, ReceiptHandle=message.receipt_handle)
+            client = self._client_of(batch[0].queue)
+            errors = _delete_one(client, *batch) if len(batch) == 1 else _delete_batch(client, batch)
         except Exception as error:  # also a client that cannot be created: neither may end the worker
+            errors = dict.fromkeys((message.id for message in batch), error)
+        if errors:
             self._observer.handled_error(Operation.DELETE)
-            return error
-        return None
+        return {message_id: error for message_id, error in errors.items() if not is_permanent(error)}
 
-    def _report(self) -> None:
-        self._observer.pending_deletes(sum(len(queue.pending) for queue in self._queues.values()))
+
+def _delete_one(client: Any, message: ReceivedMessage) -> dict[str, Exception]:
+    client.delete_message(QueueUrl=message.queue_url, ReceiptHandle=message.receipt_handle)
+    return {}
+
+
+def _delete_batch(client: Any, batch: list[ReceivedMessage]) -> dict[str, Exception]:
+    entries = [{"Id": str(k), "ReceiptHandle": message.receipt_handle} for k, message in enumerate(batch)]
+    answer = client.delete_message_batch(QueueUrl=batch[0].queue_url, Entries=entries)
+    failed = {batch[int(entry["Id"])].id: entry for entry in answer.get("Failed") or ()}
+    return {message_id: batch_error(entry, "DeleteMessageBatch") for message_id, entry in failed.items()}
 
 
 def _remember(entries: dict[str, Any], key: str, value: Any, most: int) -> None:
+    """Add an entry at the end. Drop the oldest entry if there are more than `most`."""
+    entries.pop(key, None)
     entries[key] = value
     if len(entries) > most:
         entries.pop(next(iter(entries)))

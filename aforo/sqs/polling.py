@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Callable
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from vine import promise
 
+from aforo.sqs.answer_time import AnswerTime
 from aforo.sqs.backoff import backoff_seconds
 from aforo.sqs.clients import TimedChannel
 from aforo.sqs.connection import FailedPoll, PollConnection
 from aforo.sqs.hardening import OPTION, Hardening
 from aforo.sqs.observer import PollResult
+from aforo.sqs.waker import waker_of
 
 logger = logging.getLogger(__name__)
 LONGEST_POLL_SECONDS = 10
@@ -24,6 +27,7 @@ SHORTEST_EMPTY_POLL_SECONDS = 0.5
 RECHECK_SECONDS = 1.0
 FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 4.0
+SYSTEM = "MessageSystemAttributeNames"
 SYSTEM_ATTRIBUTES = {"ApproximateReceiveCount", "SentTimestamp"}
 
 
@@ -33,6 +37,7 @@ class PollingChannel(TimedChannel):
     def __init__(self, *args: Any, **options: Any) -> None:
         self._failures: Counter[str] = Counter()  # queue -> failed polls in a row
         self._polling: dict[str, float] = {}  # queue -> when its receive call was sent, monotonic
+        self._answer_times: defaultdict[str, AnswerTime] = defaultdict(AnswerTime)
         self._parked: dict[str, Any] = {}  # queue -> the timer that checks again
         super().__init__(*args, **options)
         self._hardening = self.transport_options.get(OPTION) or Hardening()
@@ -46,25 +51,24 @@ class PollingChannel(TimedChannel):
         return min(LONGEST_POLL_SECONDS, int(super().wait_time_seconds))
 
     @property
-    def get_message_attributes(self) -> dict[str, Any]:
-        """Return the names of the message attributes to request.
+    def requested_attributes(self) -> dict[str, list[str]]:
+        """Return the attributes to request by the parameters of the call.
 
-        One of them is the send time, from which the queue wait is measured.
+        They include the send time, from which queue wait is measured. The option `fetch_message_attributes` may add
+        names, as a list of system attributes or as a dict.
         """
-        requested = super().get_message_attributes
-        names = SYSTEM_ATTRIBUTES.union(requested.get("MessageSystemAttributeNames") or ())
-        return {**requested, "MessageSystemAttributeNames": sorted(names)}
+        option = self.transport_options.get("fetch_message_attributes") or []
+        names = option if isinstance(option, dict) else {SYSTEM: [option] if isinstance(option, str) else option}
+        system = sorted(SYSTEM_ATTRIBUTES.union(names.get(SYSTEM) or ()))
+        own = sorted(names.get("MessageAttributeNames") or ())
+        return {SYSTEM: system, "AttributeNames": system} | ({"MessageAttributeNames": own} if own else {})
 
     def asynsqs(self, queue: str | None = None) -> Any:
         """Return the PollConnection of a queue."""
         stock = super().asynsqs(queue)
         if isinstance(stock, PollConnection):
             return stock
-        connection = PollConnection(
-            stock.sqs_connection,
-            message_system_attribute_names=stock.message_system_attribute_names,
-            message_attribute_names=stock.message_attribute_names,
-        )
+        connection = PollConnection(stock.sqs_connection)
         if queue is not None and self.predefined_queues:
             self._predefined_queue_async_clients[queue] = connection
         else:
@@ -112,20 +116,51 @@ class PollingChannel(TimedChannel):
     def _schedule_now(self, queue: str) -> None:
         """Schedule a poll for the next iteration of the event loop.
 
-        Defect: an iteration of kombu's hub runs the `call_soon` calls, then the timers, and then waits for its sockets.
-        If a timer schedules a call, that call waits up to 1 s for the next socket event. The hub's waker ends that
-        wait.
+        Defect: kombu's hub runs its `call_soon` calls, then its timers, then polls its sockets. A call that a timer or
+        a `call_soon` call schedules waits up to 1 s for the next socket event. The waker ends that wait.
         """
         self.hub.call_soon(self._schedule_queue, queue)
-        if self.hub._waker is not None:
-            self.hub._waker.wake()
+        waker_of(self.hub).wake()
 
     def _receive(self, queue: str) -> None:
+        """Receive, after a probe if the last answer did not come.
+
+        SQS may have delivered messages in the answer that did not come. A message that is delivered without being taken
+        comes closer to the dead-letter queue each time.
+        """
         self._polling[queue] = time.monotonic()
+        if self._answer_time(queue).is_known:
+            self._call(queue, self._receive_now, queue)
+        else:
+            self._call(queue, self._probe, queue)
+
+    def _receive_now(self, queue: str) -> None:
+        self._get_bulk_async(queue, callback=promise(self._loop1, (queue,)))
+
+    def _probe(self, queue: str) -> None:
+        connection = self.asynsqs(queue=self.canonical_queue_name(queue))
+        timeout_seconds = self._answer_time(queue).timeout_seconds
+        connection.probe(self._new_queue(queue), timeout_seconds, promise(self._probed, (queue,)))
+
+    def _probed(self, queue: str, answer: Any) -> None:
+        """Receive if SQS answered the probe, with an error or without."""
+        if isinstance(answer, FailedPoll) and answer.result is PollResult.TIMEOUT:
+            self._poll_failed(self.canonical_queue_name(queue), answer)
+            self._loop1(queue)
+        elif queue in self._active_queues:
+            self._polling[queue] = time.monotonic()
+            self._call(queue, self._receive_now, queue)
+        else:
+            self._polling.pop(queue, None)
+
+    def _call(self, queue: str, send: Callable[[str], None], *args: Any) -> None:
+        """Send a call. An error before anything is sent, such as expired credentials, is a failed poll."""
         try:
-            self._get_bulk_async(queue, callback=promise(self._loop1, (queue,)))
-        except (BotoCoreError, ClientError) as error:  # missing or expired credentials, before anything is sent
-            self._poll_failed(self.canonical_queue_name(queue), FailedPoll(PollResult.DENIED, str(error)))
+            send(*args)
+        except Exception as error:
+            is_of_aws = isinstance(error, (BotoCoreError, ClientError))
+            result = PollResult.DENIED if is_of_aws else PollResult.ERROR
+            self._poll_failed(self.canonical_queue_name(queue), FailedPoll(result, str(error) or repr(error)))
             self._loop1(queue)
 
     def _get_from_sqs(
@@ -135,10 +170,16 @@ class PollingChannel(TimedChannel):
 
         A short poll detects sooner that SQS has recovered.
         """
-        wait = 0 if self._failures[queue_name] else self.wait_time_seconds
+        answer_time = self._answer_times[queue_name]
+        wait = 0 if self._failures[queue_name] else answer_time.long_poll_seconds(self.wait_time_seconds)
+        answer_time.sent(wait)
+        attributes = self.requested_attributes
         return connection.receive_message(
-            queue_name, queue_url, number_messages=count, wait_time_seconds=wait, callback=callback
+            queue_url, count, wait, answer_time.timeout_seconds, attributes, callback=callback
         )
+
+    def _answer_time(self, queue: str) -> AnswerTime:
+        return self._answer_times[self.canonical_queue_name(queue)]
 
     def _loop1(self, queue: str, _message_count: Any = None) -> None:
         """Schedule the next poll: immediately, or after a back-off while SQS fails."""
@@ -154,7 +195,7 @@ class PollingChannel(TimedChannel):
     def _await_open_polls(self) -> None:
         for client in {self.asynsqs(queue)._httpclient for queue in map(self.canonical_queue_name, self._polling)}:
             deadline = time.monotonic() + self.wait_time_seconds + 1
-            while self._polling and not client._closed and time.monotonic() < deadline:
+            while self._polling and not getattr(client, "_closed", False) and time.monotonic() < deadline:
                 client._multi.select(0.1)
                 client._timeout_check()
 
@@ -162,9 +203,15 @@ class PollingChannel(TimedChannel):
         if not self._failures[queue]:
             logger.warning("receive calls for queue %s fail, retrying with back-off: %s", queue, poll.detail)
         self._failures[queue] += 1
-        self._hardening.observer.polled(poll.result)
+        self._answer_times[queue].failed(is_timeout=poll.result is PollResult.TIMEOUT)
+        self._polled(poll.result)
 
     def _poll_succeeded(self, queue: str, result: PollResult) -> None:
         if failures := self._failures.pop(queue, 0):
             logger.warning("receive calls for queue %s succeed again, after %d failures", queue, failures)
+        self._answer_times[queue].answered(has_messages=result is PollResult.MESSAGES)
+        self._polled(result)
+
+    def _polled(self, result: PollResult) -> None:
+        self._hardening.stall.polled()
         self._hardening.observer.polled(result)

@@ -50,3 +50,8 @@ def make_visible(client_of: ClientOf, message: ReceivedMessage, delay_seconds: i
 def is_permanent(error: Exception) -> bool:
     """Return True if SQS will reject every further call for this message."""
     return isinstance(error, ClientError) and error.response["Error"]["Code"].rpartition(".")[2] in _PERMANENT
+
+
+def batch_error(entry: dict[str, Any], operation: str) -> ClientError:
+    """Return the error of a failed entry of a batch, as the call for one message would raise it."""
+    return ClientError({"Error": {"Code": entry.get("Code", ""), "Message": entry.get("Message", "")}}, operation)

@@ -9,7 +9,7 @@ import base64
 import math
 from collections.abc import Callable, Container
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any
 
 from kombu.utils import json as kombu_json
@@ -22,11 +22,16 @@ LARGEST_BODY_BYTES = 1024 * 1024
 
 @dataclass(frozen=True)
 class Call:
-    """The task and the arguments of a message."""
+    """The task and the arguments of a message, and the names of the options that the message sets.
+
+    An option is one of `OPTIONS`. A compressed message has no arguments here, because it is not decompressed.
+    """
 
     task: str
     args: list[Any]
     kwargs: dict[str, Any]
+    options: frozenset[str] = frozenset()
+    due_at: float | None = None  # epoch seconds, of a countdown or an eta
 
 
 def accept_any(_call: Call) -> InvalidReason | None:
@@ -36,24 +41,33 @@ def accept_any(_call: Call) -> InvalidReason | None:
 
 @dataclass(frozen=True)
 class MessagePolicy:
-    """The messages that an app accepts: its tasks, the largest body, and a check of the call.
+    """The messages that an app accepts, beyond those that would end its worker.
 
-    `None` as the tasks means any task.
+    By default an app accepts every other message that Celery accepts. `tasks` limits the tasks; None means any task,
+    and Celery handles unknown ones. Without `allows_compression`, nothing is decompressed. `check` is a check of the
+    call.
     """
 
     tasks: Container[str] | None = None
     largest_body_bytes: int = LARGEST_BODY_BYTES
+    allows_compression: bool = True
     check: Callable[[Call], InvalidReason | None] = accept_any
 
     def invalid_reason(self, body: object) -> InvalidReason | None:
         """Return the reason for not accepting this SQS body, or None if the app accepts the body."""
         try:
-            call = read_call(body, self.largest_body_bytes)
+            self.accept(body)
         except InvalidMessage as invalid:
             return invalid.reason
-        if self.tasks is not None and call.task not in self.tasks:
-            return InvalidReason.UNKNOWN_TASK
-        return self.check(call)
+        return None
+
+    def accept(self, body: object) -> Call:
+        """Return the call in this SQS body. Raise InvalidMessage if the app does not accept the body."""
+        call = read_call(body, self.largest_body_bytes, self.allows_compression)
+        _require(self.tasks is None or call.task in self.tasks, InvalidReason.UNKNOWN_TASK)
+        if (reason := self.check(call)) is not None:
+            raise InvalidMessage(reason)
+        return call
 
 
 class InvalidMessage(Exception):
@@ -64,11 +78,11 @@ class InvalidMessage(Exception):
         self.reason = reason
 
 
-def read_call(body: object, largest_body_bytes: int = LARGEST_BODY_BYTES) -> Call:
+def read_call(body: object, largest_body_bytes: int = LARGEST_BODY_BYTES, allows_compression: bool = False) -> Call:
     """Return the call in a Celery message. Raise InvalidMessage if the message is malformed.
 
     The message is JSON of protocol 2, in kombu's envelope for SQS. Everything is checked before Celery's own decoders
-    run. Nothing is decompressed or unpickled.
+    run. Nothing is decompressed or unpickled here.
     """
     _require(isinstance(body, str), InvalidReason.BAD_ENVELOPE)
     _require(len(str(body).encode("utf-8", "replace")) <= largest_body_bytes, InvalidReason.TOO_LARGE)
@@ -76,14 +90,15 @@ def read_call(body: object, largest_body_bytes: int = LARGEST_BODY_BYTES) -> Cal
     _require(isinstance(envelope, dict) and isinstance(envelope.get("body"), str), InvalidReason.BAD_ENVELOPE)
     headers = envelope.get("headers")
     _require(isinstance(headers, dict), InvalidReason.BAD_HEADERS)
-    _require("compression" not in headers, InvalidReason.COMPRESSED)
+    is_compressed = "compression" in headers
+    _require(allows_compression or not is_compressed, InvalidReason.COMPRESSED)
     for name, is_good in _HEADERS.items():
         _require(is_good(headers.get(name)), InvalidReason.BAD_HEADERS)
     _check_properties(envelope.get("properties"))
     _require(envelope.get("content-type") == "application/json", InvalidReason.BAD_CONTENT_TYPE)
     _require(envelope.get("content-encoding") == "utf-8", InvalidReason.BAD_CONTENT_TYPE)
-    args, kwargs = _arguments(envelope["body"])
-    return Call(headers["task"], args, kwargs)
+    args, kwargs, embed = ([], {}, {}) if is_compressed else _arguments(envelope["body"])
+    return Call(headers["task"], args, kwargs, _options(headers | embed), _epoch(headers.get("eta")))
 
 
 def _require(holds: bool, reason: InvalidReason) -> None:
@@ -126,17 +141,38 @@ def _check_properties(properties: object) -> None:
         _require(is_good(properties.get(name)), InvalidReason.BAD_PROPERTIES)
 
 
-def _arguments(body: str) -> tuple[list[Any], dict[str, Any]]:
+def _arguments(body: str) -> tuple[list[Any], dict[str, Any], dict[str, Any]]:
     payload = _parse(decode_base64(body))
     _require(isinstance(payload, list) and len(payload) == 3, InvalidReason.BAD_ARGUMENTS)
     args, kwargs, embed = payload
     _require(isinstance(args, list) and isinstance(kwargs, dict), InvalidReason.BAD_ARGUMENTS)
     _require(embed is None or isinstance(embed, dict), InvalidReason.BAD_ARGUMENTS)
-    return args, kwargs
+    return args, kwargs, embed or {}
 
 
-def _is_name(value: object) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= 255
+def _options(fields: dict[str, Any]) -> frozenset[str]:
+    """Return which OPTIONS the fields set. A time limit is a pair, which may be empty."""
+    values = {name: fields.get(name) for name in OPTIONS}
+    values["timelimit"] = any(values["timelimit"] or ())
+    return frozenset(name for name, value in values.items() if value)
+
+
+def is_storable(text: object) -> bool:
+    """Return True for a text of up to 255 characters that logs and databases can store.
+
+    They cannot store a lone surrogate, which JSON can contain, nor the character NUL.
+    """
+    if not isinstance(text, str) or not 0 < len(text) <= 255 or "\0" in text:
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _are_names(value: object) -> bool:
+    return value is None or (isinstance(value, list) and all(isinstance(name, str) for name in value))
 
 
 def _is_text(value: object) -> bool:
@@ -154,6 +190,14 @@ def _is_moment(value: object) -> bool:
         return bool(datetime.fromisoformat(value))  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return False
+
+
+def _epoch(moment: str | None) -> float | None:
+    """Return an ISO moment in epoch seconds. Celery's senders write UTC."""
+    if moment is None:
+        return None
+    parsed = datetime.fromisoformat(moment)
+    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=timezone.utc)).timestamp()
 
 
 def _is_expiry(value: object) -> bool:
@@ -180,10 +224,23 @@ def _is_mapping(value: object) -> bool:
     return value is None or isinstance(value, dict)
 
 
+#: what a message can ask of Celery beyond the call itself
+OPTIONS = (
+    "shadow",
+    "eta",
+    "expires",
+    "timelimit",
+    "group",
+    "stamped_headers",
+    "callbacks",
+    "errbacks",
+    "chain",
+    "chord",
+)
 #: Every header that Celery's `Request` reads in the main process, with a check for what it can read.
 _HEADERS: dict[str, Callable[[object], bool]] = {
-    "task": _is_name,
-    "id": _is_name,
+    "task": is_storable,
+    "id": is_storable,
     "root_id": _is_text,
     "parent_id": _is_text,
     "group": _is_text,
@@ -196,6 +253,7 @@ _HEADERS: dict[str, Callable[[object], bool]] = {
     "expires": _is_expiry,
     "timelimit": _is_time_limit,
     "stamps": _is_mapping,
+    "stamped_headers": _are_names,
 }
 _PROPERTIES: dict[str, Callable[[object], bool]] = {
     "delivery_info": _is_routing,

@@ -90,8 +90,9 @@ class VisibilityHeartbeat:
     def _renew_lease(self) -> ExtensionResult:
         try:
             return ExtensionResult.OK if self._renew() else ExtensionResult.GONE
-        except Exception:  # the lease may still be renewed by the next tick
-            logger.warning("could not renew the lease of a running task", exc_info=True)
+        except Exception as error:  # the lease may still be renewed by the next tick
+            reason = str(error).strip().split("\n", 1)[0] or repr(error)
+            logger.warning("could not renew the lease of a running task: %s", reason)
             return ExtensionResult.FAILED
 
     def _extend(self) -> ExtensionResult:

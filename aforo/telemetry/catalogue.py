@@ -122,6 +122,11 @@ WORKER = (
         C,
         "Telemetry events that could not be sent to the main process or could not be read there.",
     ),
+    Metric(
+        "aforo_worker_executions_lost_total",
+        C,
+        "Execution records that left the full spool unread, or that the executions file did not take.",
+    ),
     Metric("aforo_worker_pending_deletes", G, "Finished messages whose delete is being retried."),
     Metric(
         "aforo_worker_handled_errors_total",

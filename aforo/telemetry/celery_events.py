@@ -14,6 +14,7 @@ from celery import Celery
 from celery.app.events import Events
 from celery.events import Event
 from celery.events.event import get_exchange
+from celery.signals import task_received
 from kombu import Connection, Producer
 from prometheus_client import CollectorRegistry, Counter
 
@@ -101,11 +102,25 @@ class ForwardingDispatcher:
         self.enabled = forwarder is not None
         self.on_enabled: set[Any] = set()
         self.on_disabled: set[Any] = set()
+        self._received = "", ""  # id and registered name of the last received task
+        task_received.connect(self._note_task)  # a weak reference: the connection ends with this dispatcher
 
     def send(self, event: str, blind: bool = False, **fields: Any) -> None:
-        """Pass one event to the forwarder."""
-        if self._forwarder is not None:
-            self._forwarder.put(event, self.hostname, fields)
+        """Pass one event to the forwarder.
+
+        A received task is named as it is registered. Celery uses the header `shadow`, which can differ in each message,
+        and celery-exporter would create a series for each name.
+        """
+        if self._forwarder is None:
+            return
+        task_id, name = self._received
+        if event == "task-received" and fields.get("uuid") == task_id:
+            fields["name"] = name
+        self._forwarder.put(event, self.hostname, fields)
+
+    def _note_task(self, request: Any = None, **_signal: Any) -> None:
+        """Note the task whose event Celery sends next."""
+        self._received = request.id, request.task.name
 
     def flush(self, **_options: Any) -> None:
         """Do nothing, because this dispatcher buffers no events."""

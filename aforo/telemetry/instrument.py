@@ -12,27 +12,32 @@ from __future__ import annotations
 import importlib.util
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from celery import Celery, concurrency
+from billiard import get_start_method
+from celery import Celery, concurrency, current_task
 from celery.signals import before_task_publish, task_postrun, task_prerun, worker_init, worker_ready
 from kombu.utils.imports import symbol_by_name
 from prometheus_client import CollectorRegistry
 
 from aforo import settings
+from aforo.executions.page import ExecutionsPage
+from aforo.executions.recording import Recording
 from aforo.telemetry import event_channel
 from aforo.telemetry.celery_events import Forwarder, forward_events
+from aforo.telemetry.label_values import Operation
 from aforo.telemetry.node import NodeCollector, slot_pids
 from aforo.telemetry.request_counting import counted
+from aforo.telemetry.send_time import request_send_time
 from aforo.telemetry.server import serve
-from aforo.telemetry.task_start import SENT_AT, Deliveries
+from aforo.telemetry.task_start import SENT_AT, Deliveries, used_cpu_seconds
 from aforo.telemetry.worker_conditions import worker_conditions
 from aforo.telemetry.worker_metrics import WorkerMetrics
+from aforo.unmeasured import never_an_outage
 
 logger = logging.getLogger(__name__)
 #: Start of a broker URL of aforo.sqs, which is not imported here because it needs pycurl.
@@ -75,7 +80,8 @@ def connect(app: Celery, worker_metrics: WorkerMetrics) -> None:
         if sender.app is app:
             with never_an_outage():
                 _require_known_pool(getattr(sender, "pool_cls", None))
-                _count_tasks(app, worker_metrics)
+                _require_fork(app, getattr(sender, "pool_cls", None))
+                _count_tasks(app, worker_metrics, sender.pool_cls)
 
     def start_reading(sender: Any = None, **_signal: Any) -> None:
         if sender.app is app and worker_metrics.channel is not None:
@@ -93,11 +99,13 @@ def serve_when_ready(
     node: Callable[[Any], NodeCollector],
     facts: Mapping[str, str] = MappingProxyType({}),
     forwarder: Forwarder | None = None,
+    recording: Recording | None = None,
 ) -> None:
-    """Serve /metrics and start `forwarder` in the main process, after its pool has forked.
+    """Serve /metrics, and start `forwarder` and `recording`, in the main process after its pool has forked.
 
     `address` is a host and the ports to try. `node` creates the collector of the machine's metrics from Celery's
-    consumer. `facts` are conditions of the worker that only the app knows (`worker_conditions`).
+    consumer. `facts` are conditions of the worker that only the app knows (`worker_conditions`). With `recording`,
+    /executions is served too.
     """
 
     def start(sender: Any = None, **_signal: Any) -> None:
@@ -107,24 +115,10 @@ def serve_when_ready(
                 _describe(app, worker_metrics, sender, facts)
                 if forwarder is not None:
                     forwarder.start()
-                _serve(registry, worker_metrics, address)
+                page = recording.start(sender.hostname) if recording is not None else None
+                _serve(registry, worker_metrics, address, page)
 
     worker_ready.connect(start, weak=False)
-
-
-@contextmanager
-def never_an_outage() -> Iterator[None]:
-    """Context manager that logs an exception in one line instead of raising it.
-
-    With AFORO_STRICT=1, it raises SystemExit instead. Celery's signals catch every Exception, but not SystemExit.
-    """
-    try:
-        yield
-    except Exception as error:
-        reason = str(error).strip().split("\n", 1)[0] or type(error).__name__
-        if settings.is_on(settings.STRICT):
-            raise SystemExit(f"error: aforo; {reason}; set {settings.STRICT.name}=0 to run unmeasured") from error
-        logger.error("aforo cannot measure this worker, which runs unmeasured: %s", reason)
 
 
 def _instrument(
@@ -139,11 +133,15 @@ def _instrument(
         forwarder = Forwarder(events_redis_url, registry, worker_metrics.telemetry_cpu)
         forward_events(app, forwarder)
     connect(app, worker_metrics)
+    recording = Recording(
+        worker_metrics.executions_lost.inc, lambda: worker_metrics.handled_error(Operation.WRITE_EXECUTION)
+    )
+    worker_metrics.recorder = recording.recorder
 
     def node(consumer: Any) -> NodeCollector:
         return NodeCollector(places, slot_pids(consumer))
 
-    serve_when_ready(app, worker_metrics, registry, address, node, forwarder=forwarder)
+    serve_when_ready(app, worker_metrics, registry, address, node, forwarder=forwarder, recording=recording)
 
 
 def _require_known_pool(pool: Any) -> None:
@@ -153,10 +151,30 @@ def _require_known_pool(pool: Any) -> None:
         raise ValueError(f"the pool {implementation.__module__} is none of prefork, threads and solo")
 
 
-def _count_tasks(app: Celery, worker_metrics: WorkerMetrics) -> None:
+def _require_fork(app: Celery, pool: Any) -> None:
+    """Raise ValueError for a pool of processes that inherit nothing from the main process, so not its event channel."""
+    if not _is_in(pool, "celery.concurrency.prefork"):
+        return
+    methods = (app.conf.get("worker_pool_start_method") or "fork", get_start_method() or "fork")
+    if any(method != "fork" for method in methods):
+        raise ValueError("children of the pool are spawned, not forked (worker_pool_start_method)")
+
+
+def _has_threads(pool: Any) -> bool:
+    """Return True for a pool whose tasks share one process."""
+    return _is_in(pool, "celery.concurrency.thread")
+
+
+def _is_in(pool: Any, module: str) -> bool:
+    """Return True if `pool`, a class or a name of it, is derived from the pool in `module`."""
+    implementation = concurrency.get_implementation(pool) if pool else None
+    return implementation is not None and module in {parent.__module__ for parent in implementation.__mro__}
+
+
+def _count_tasks(app: Celery, worker_metrics: WorkerMetrics, pool: Any) -> None:
     event_channel.use(worker_metrics.open_channel())
-    _follow_deliveries(app)
-    _request_send_time(app)
+    _follow_deliveries(app, pool)
+    request_send_time(app)
     for task in app.tasks.values():
         task.Request = counted(symbol_by_name(task.Request), worker_metrics)
     worker_metrics.initialise_tasks(app.tasks)
@@ -172,10 +190,15 @@ def _describe(app: Celery, worker_metrics: WorkerMetrics, consumer: Any, facts: 
     worker_metrics.slots.set_function(lambda: consumer.pool.num_processes if consumer.pool else 0)
 
 
-def _serve(registry: CollectorRegistry, worker_metrics: WorkerMetrics, address: tuple[str, Sequence[int]]) -> None:
+def _serve(
+    registry: CollectorRegistry,
+    worker_metrics: WorkerMetrics,
+    address: tuple[str, Sequence[int]],
+    executions: ExecutionsPage | None,
+) -> None:
     host, ports = address
     try:
-        port = serve(registry, host, ports, worker_metrics.telemetry_cpu)
+        port = serve(registry, host, ports, worker_metrics.telemetry_cpu, executions)
     except OSError as error:
         span = f"{ports[0]}" if len(ports) == 1 else f"{ports[0]}-{ports[-1]}"
         raise OSError(f"cannot listen on {host}:{span} for /metrics: {error}") from error
@@ -194,8 +217,9 @@ def _stamp(headers: dict[str, Any] | None = None, **_signal: Any) -> None:
         headers[SENT_AT] = time.time()
 
 
-def _follow_deliveries(app: Celery) -> None:
-    deliveries = Deliveries(event_channel.send)
+def _follow_deliveries(app: Celery, pool: Any) -> None:
+    cpu_seconds = None if _has_threads(pool) else used_cpu_seconds
+    deliveries = Deliveries(event_channel.send, cpu_seconds=cpu_seconds)
 
     def begin(task: Any = None, **_signal: Any) -> None:
         if task.app is app and not task.request.is_eager:
@@ -203,17 +227,12 @@ def _follow_deliveries(app: Celery) -> None:
 
     def end(task: Any = None, **_signal: Any) -> None:
         if task.app is app and not task.request.is_eager:
-            deliveries.end()
+            deliveries.end(task.request)
+
+    def sent(headers: dict[str, Any] | None = None, **_signal: Any) -> None:
+        if headers is not None and current_task and current_task.app is app and not current_task.request.is_eager:
+            deliveries.sent(current_task.request, str(headers.get("id")))
 
     task_prerun.connect(begin, weak=False)
     task_postrun.connect(end, weak=False)
-
-
-def _request_send_time(app: Celery) -> None:
-    """Make kombu request SentTimestamp from SQS.
-
-    Do nothing if the app sets the requested attributes itself.
-    """
-    options = dict(app.conf.broker_transport_options or {})
-    options.setdefault("fetch_message_attributes", ["ApproximateReceiveCount", "SentTimestamp"])
-    app.conf.broker_transport_options = options
+    before_task_publish.connect(sent, weak=False)

@@ -16,9 +16,11 @@ from celery.exceptions import Ignore, Reject, Retry, TimeLimitExceeded, WorkerLo
 from celery.utils.serialization import get_pickled_exception
 from celery.worker.request import Request
 
+from aforo.executions.record import Identity
 from aforo.telemetry.cpu_time import cpu_counted
 from aforo.telemetry.label_values import DECLARED_OUTCOMES, FAILURE_REASONS
 from aforo.telemetry.task_result import delivery_key
+from aforo.telemetry.task_start import RUN_ID
 from aforo.telemetry.worker_metrics import WorkerMetrics
 
 OUTCOMES: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
@@ -31,10 +33,15 @@ OUTCOMES: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
 
 
 class CountedRequest(Request):
-    """Received task that counts its start and its end in `metrics`."""
+    """Received task that counts its start and its end in `metrics`.
+
+    The label is the name under which the task is registered. Celery's `name` may come from the header `shadow`, which
+    can differ in each message.
+    """
 
     metrics: ClassVar[WorkerMetrics]
     _pid = 0
+    _accepted_at = 0.0  # in epoch seconds
     _started_at: float | None = None  # of this delivery: another delivery of the task may run at the same time
     _seconds: float | None = None
     _is_over = False
@@ -50,9 +57,9 @@ class CountedRequest(Request):
 
     def on_accepted(self, pid: int, time_accepted: float) -> None:
         """Count the start of the task."""
-        self._pid, self._started_at = pid, time.monotonic()
+        self._pid, self._started_at, self._accepted_at = pid, time.monotonic(), time.time()
         with cpu_counted(self.metrics.telemetry_cpu):
-            self.metrics.started(self.name)
+            self.metrics.started(self.task.name)
         super().on_accepted(pid, time_accepted)  # it may revoke the task immediately
 
     def on_failure(self, exc_info: Any, *args: Any, **options: Any) -> Any:
@@ -76,22 +83,36 @@ class CountedRequest(Request):
     def count_failure(self, error: BaseException) -> None:
         """Count the end of the task by `error`, and the reason if the task failed."""
         outcome = "lost" if self._returns_to_queue(error) else outcome_of(error)
-        if outcome == "failed" and not self._is_over:
-            self.metrics.failed(self.name, reason_of(error))
-        self.count_end(outcome)
+        reason = reason_of(error) if outcome == "failed" else None
+        if reason and not self._is_over:
+            self.metrics.failed(self.task.name, reason)
+        self.count_end(outcome, reason)
 
-    def count_end(self, outcome: str) -> None:
-        """Count the end of the task, unless the end has already been counted."""
+    def count_end(self, outcome: str, reason: str | None = None) -> None:
+        """Count the end of the task, and record its execution, unless the end has already been counted."""
         if self._is_over:
             return
         self._is_over = True
         seconds = None if self._started_at is None else self._seconds or time.monotonic() - self._started_at
         with cpu_counted(self.metrics.telemetry_cpu):
-            self.metrics.ended(self.name, outcome, seconds, self._delivery())
+            counted_outcome = self.metrics.ended(self.task.name, outcome, seconds, self._delivery())
+            if self.metrics.recorder is not None and seconds is not None:
+                delivery, identity = self._delivery(), self._identity()
+                self.metrics.recorder.ended(delivery, identity, counted_outcome, reason, self._accepted_at)
 
     def _delivery(self) -> str:
         facts = getattr(self, "_request_dict", None) or {}
         return delivery_key(self._pid, self.id, facts.get("properties"))
+
+    def _identity(self) -> Identity:
+        facts = getattr(self, "_request_dict", None) or {}
+        return Identity(
+            task=self.name,
+            task_id=self.id,
+            root_id=facts.get("root_id"),
+            run=facts.get(RUN_ID),
+            retries=facts.get("retries") or 0,
+        )
 
     def _returns_to_queue(self, error: BaseException) -> bool:
         """Return True if the hard time limit killed the child and the message is delivered again."""

@@ -1,9 +1,9 @@
-"""HTTP server of /metrics. Its threads count their own CPU time."""
+"""HTTP server of /metrics and /executions. Its threads count their own CPU time."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
@@ -17,12 +17,23 @@ MAX_CONNECTIONS = 8
 IDLE_SECONDS = 3.0
 
 
-def serve(registry: CollectorRegistry, host: str, ports: Sequence[int], telemetry_cpu: Counter) -> int:
-    """Serve /metrics on the first free port and return that port. Raise OSError if no port is free."""
+def serve(
+    registry: CollectorRegistry,
+    host: str,
+    ports: Sequence[int],
+    telemetry_cpu: Counter,
+    executions: Callable[..., Any] | None = None,
+) -> int:
+    """Serve /metrics on the first free port and return that port. Raise OSError if no port is free.
+
+    `executions` is the WSGI page of /executions. Without it, that path is not found.
+    """
     wsgi_app = make_wsgi_app(registry, disable_compression=True)
 
     def answer(environ: dict[str, Any], start_response: Any) -> Any:
         """Answer in the text format, because OpenMetrics and compression would double the cost of a scrape."""
+        if environ.get("PATH_INFO") == "/executions":
+            return (executions or _not_found)(environ, start_response)
         return wsgi_app(environ | {"HTTP_ACCEPT": "text/plain"}, start_response)
 
     server = _bind(host, ports, answer)
@@ -68,6 +79,11 @@ class SilentHandler(WSGIRequestHandler):
 
     def log_message(self, *_args: Any) -> None:
         """Log nothing, because there is no access log."""
+
+
+def _not_found(_environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    start_response("404 Not Found", [("Content-Type", "text/plain; charset=utf-8")])
+    return [b"this worker records no executions\n"]
 
 
 def _bind(host: str, ports: Sequence[int], answer: Any) -> MetricsServer:

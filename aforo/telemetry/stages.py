@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,17 +10,26 @@ from contextlib import contextmanager
 from celery import current_task
 
 from aforo.telemetry import event_channel
+from aforo.telemetry.task_result import current_delivery
+
+#: Seconds of the stages that have ended inside the current one, in each thread.
+_inner = threading.local()
 
 
 @contextmanager
 def stage(name: str) -> Iterator[None]:
     """Measure the `with` block as a stage of the running task, also if the block raises.
 
+    A stage inside another one has its time to itself, so the stages of a task add up to no more than its duration.
     `name` becomes a label value. Use a fixed word such as `download`, never the name of a video.
     """
-    start = time.perf_counter()
+    start, outer_seconds = time.perf_counter(), getattr(_inner, "seconds", 0.0)
+    _inner.seconds = 0.0
     try:
         yield
     finally:
-        seconds = round(time.perf_counter() - start, 6)
-        event_channel.send("stage", task=current_task.name if current_task else "", stage=name, seconds=seconds)
+        whole_seconds = time.perf_counter() - start
+        seconds = round(whole_seconds - _inner.seconds, 6)
+        _inner.seconds = outer_seconds + whole_seconds
+        task = current_task.name if current_task else ""
+        event_channel.send("stage", delivery=current_delivery(), task=task, stage=name, seconds=seconds)

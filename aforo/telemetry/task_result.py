@@ -17,9 +17,17 @@ def record_result(outcome: str = "", **measurements: Any) -> None:
     task ends, the outcome is `lost` instead. `measurements` are counted when they arrive. They are `bytes` by
     direction, and `speed`, `cpu_seconds`, `cores` and `max_rss_bytes` of ffmpeg.
     """
-    request = current_task.request if current_task else None
-    delivery = delivery_key(os.getpid(), request.id, request.properties) if request else ""
-    event_channel.send("result", delivery=delivery, outcome=outcome, **measurements)
+    event_channel.send("result", delivery=current_delivery(), outcome=outcome, **measurements)
+
+
+def current_delivery() -> str:
+    """Return the key of the delivery that runs in this thread, or '' outside of a task."""
+    return delivery_of(current_task.request) if current_task else ""
+
+
+def delivery_of(request: Any) -> str:
+    """Return the key of a delivery that runs in this process. `request` is Celery's `task.request`."""
+    return delivery_key(os.getpid(), request.id, request.properties)
 
 
 def delivery_key(pid: int, task_id: str, properties: dict[str, Any] | None) -> str:

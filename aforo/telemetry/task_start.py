@@ -5,6 +5,7 @@ The main process derives the queue wait of the message and the idle time of the 
 
 from __future__ import annotations
 
+import resource
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -12,38 +13,67 @@ from typing import Any
 
 from aforo.sqs.message import ReceivedMessage
 from aforo.telemetry.slot_number import slot_number
+from aforo.telemetry.task_result import delivery_of
 
 #: Header with the send time, for brokers that do not store it, and for kombu before 5.5; SQS has SentTimestamp.
 SENT_AT = "aforo_sent_at"
+#: Header with the id of the run, which the injector writes into the messages of an app's task.
+RUN_ID = "aforo_run_id"
 
 
 class Deliveries:
-    """Send the start and the end of each task of this process, with the number of its slot."""
+    """Send the start and the end of each task of this process, with the number of its slot.
+
+    `cpu_seconds` returns the CPU time of this process and its ended children. It is None for a pool of threads, whose
+    tasks share one process.
+    """
 
     def __init__(
         self,
         send: Callable[..., None],
         clock: Callable[[], float] = time.time,
         slot: Callable[[], int] = slot_number,
+        cpu_seconds: Callable[[], float] | None = None,
     ) -> None:
-        self._send, self._clock, self._slot = send, clock, slot
+        self._send, self._clock, self._slot, self._cpu_seconds = send, clock, slot, cpu_seconds
+        self._cpu_at_start: float | None = None
 
     def begin(self, task: str, request: Any) -> None:
         """Send the delivery event of a task that starts now. `request` is Celery's `task.request`.
 
-        The times are left out for a redelivery and where the send time is unknown.
+        `ready_at` is left out for a redelivery and where the send time is unknown.
         """
         message = ReceivedMessage.from_request(request)
         receive_count = message.receive_count if message else 1
         ready_at = _ready_at(request, message.sent_at if message else None)
-        times = (
-            {"ready_at": ready_at, "started_at": self._clock()} if ready_at is not None and receive_count == 1 else {}
+        facts = {"ready_at": ready_at} if ready_at is not None and receive_count == 1 else {}
+        self._cpu_at_start = self._cpu_seconds() if self._cpu_seconds else None
+        self._send(
+            "delivery",
+            delivery=delivery_of(request),
+            task=task,
+            slot=self._slot(),
+            receive_count=receive_count,
+            started_at=self._clock(),
+            **facts,
         )
-        self._send("delivery", task=task, slot=self._slot(), receive_count=receive_count, **times)
 
-    def end(self) -> None:
-        """Send the time from which the slot of this task is free."""
-        self._send("slot_free", slot=self._slot(), at=self._clock())
+    def end(self, request: Any) -> None:
+        """Send the time from which the slot of this task is free, and the CPU time that the task used."""
+        facts = {}
+        if self._cpu_seconds is not None and self._cpu_at_start is not None:
+            facts["cpu_seconds"] = round(self._cpu_seconds() - self._cpu_at_start, 6)
+        self._send("slot_free", delivery=delivery_of(request), slot=self._slot(), at=self._clock(), **facts)
+
+    def sent(self, request: Any, task_id: str) -> None:
+        """Send the id of a message that the task of `request` sent."""
+        self._send("message_sent", delivery=delivery_of(request), task_id=task_id)
+
+
+def used_cpu_seconds() -> float:
+    """Return the CPU seconds of this process and of its ended child programs."""
+    used = (resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN))
+    return sum(each.ru_utime + each.ru_stime for each in used)
 
 
 def _ready_at(request: Any, sent_at: float | None) -> float | None:

@@ -6,25 +6,22 @@ children.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter
 
+from aforo.executions.record import MAX_STAGES, OTHER, STAGE_NAME, Recorder
 from aforo.telemetry import catalogue
 from aforo.telemetry.cpu_time import cpu_counted
 from aforo.telemetry.event_channel import Event, EventChannel
 from aforo.telemetry.label_values import OF_FAMILY
 
-MAX_STAGES = 32
 #: An app with more tasks has the counters of each task initialised when it first runs: /metrics stays small.
 MAX_INITIAL_TASKS = 20
 #: Outcomes that wait for the end of their task; the oldest of more than these belong to killed children.
 MAX_PENDING_OUTCOMES = 1000
-OTHER = "other"
-_STAGE_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 
 class WorkerMetrics:
@@ -61,7 +58,10 @@ class WorkerMetrics:
         self.events_lost = catalogue.counter("aforo_worker_telemetry_events_lost_total", registry)
         self.deletes_pending = catalogue.gauge("aforo_worker_pending_deletes", registry)
         self.handled_errors = catalogue.counter("aforo_worker_handled_errors_total", registry)
+        self.executions_lost = catalogue.counter("aforo_worker_executions_lost_total", registry)
         self.channel: EventChannel | None = None
+        #: Receives every event too, if the executions of this worker are recorded.
+        self.recorder: Recorder | None = None
         self._stages: set[str] = set()
         self._initialised: set[str] = set()
         self._outcomes: dict[str, str] = {}
@@ -70,6 +70,7 @@ class WorkerMetrics:
         self._handlers: dict[str, Callable[[Event], None]] = {
             "stage": self._count_stage,
             "delivery": self._count_delivery,
+            "message_sent": lambda _event: None,  # only the recorder uses it
             "slot_free": lambda event: self._free_since.update({event["slot"]: event["at"]}),
             "result": self._count_result,
             "polled": self._count_poll,
@@ -111,11 +112,11 @@ class WorkerMetrics:
         self.tasks_started.labels(task).inc()
         self.slots_busy.inc()
 
-    def ended(self, task: str, outcome: str, seconds: float | None, delivery: str = "") -> None:
+    def ended(self, task: str, outcome: str, seconds: float | None, delivery: str = "") -> str:
         """Count the end of a task, `seconds` after its start. `seconds` is None if the task never started.
 
-        The outcome that the task recorded for `delivery` replaces `succeeded`. The task sends that outcome before it
-        ends, so the outcome has already arrived.
+        Return the outcome that was counted. The outcome that the task recorded for `delivery` replaces `succeeded`. The
+        task sent that event before its end, so the event is already in the channel.
         """
         if self.channel is not None:
             self.channel.drain()
@@ -128,6 +129,7 @@ class WorkerMetrics:
             self.task_seconds.labels(task, outcome).observe(seconds)
         if outcome == "lost":
             self.children_lost.labels(task).inc()
+        return outcome
 
     def failed(self, task: str, reason: str) -> None:
         """Count the reason of a failed task."""
@@ -158,6 +160,8 @@ class WorkerMetrics:
         with cpu_counted(self.telemetry_cpu):
             self.events_lost.inc(event.get("lost", 0))
             self._handlers[event["kind"]](event)
+            if self.recorder is not None:
+                self.recorder.observe(event)
 
     def _send(self, kind: str, **facts: Any) -> None:
         (self.channel.send if self.channel else self.handle)({"kind": kind, **facts})
@@ -177,7 +181,7 @@ class WorkerMetrics:
     def _stage_label(self, name: str) -> str:
         """Return `name` if it is a plain word and among the first MAX_STAGES names, else `other`."""
         if name not in self._stages:
-            if len(self._stages) >= MAX_STAGES or not _STAGE_NAME.fullmatch(name):
+            if len(self._stages) >= MAX_STAGES or not STAGE_NAME.fullmatch(name):
                 return OTHER
             self._stages.add(name)
         return name

@@ -20,6 +20,11 @@ class AnalysedRuns:
     #: ids of the runs whose charts the page shows
     drawn: frozenset[str] = frozenset()
 
+    @property
+    def app(self) -> str | None:
+        """Return the app whose worker processed the runs. None means our reference worker."""
+        return self.rows[-1].app if self.rows else None
+
     @cached_property
     def cells(self) -> list[TableCell]:
         """Return the cells of the table, each with its best runs."""

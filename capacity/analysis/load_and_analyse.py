@@ -27,7 +27,7 @@ from core import promql
 from core.errors import EnvironmentFault
 from core.models import RunRow
 from core.results_folder import run_folder
-from core.run import WARM_UP
+from core.run import WARM_UP, app_name
 from core.settings import Settings
 
 #: most runs that one report analyses: five of each of 16 cells and some more
@@ -47,8 +47,7 @@ def load_rows(run_ids: Sequence[str] | None = None) -> list[ResultRow]:
     figures = read_figures(settings.prometheus.url)
     with reading(open_store(settings)) as session:
         if run_ids is None:
-            measured = select(RunRow).where(RunRow.note != WARM_UP)
-            runs = list(session.scalars(measured.order_by(RunRow.created_at)))
+            runs = runs_of(session, settings)
         else:
             runs = [find_run(session, run_id.strip()) for run_id in run_ids]
         return [measure(load_run(session, run), figures.get(run.id, UNKNOWN_FIGURES)).row for run in runs]
@@ -61,10 +60,23 @@ def analyse_runs(session: Session, settings: Settings, run_ids: Sequence[str]) -
     return [loader.analyse(find_run(session, run_id), [], runs) for run_id in run_ids]
 
 
+def runs_of(session: Session, settings: Settings, run_id: str | None = None) -> list[RunRow]:
+    """Return the runs of one worker, oldest first: that of the run `run_id`, else that of the settings.
+
+    Runs of different apps share no table, because their videos are not the same work. Warm-ups are left out, except
+    for `run_id`.
+    """
+    app = settings.app.name if settings.app else None
+    if run_id is not None:
+        app = app_name(find_run(session, run_id).environment)
+    wanted = select(RunRow).where(or_(RunRow.note != WARM_UP, RunRow.id == run_id))
+    every = session.scalars(wanted.order_by(RunRow.created_at, RunRow.id))
+    return [run for run in every if app_name(run.environment) == app]
+
+
 def load_and_analyse(session: Session, settings: Settings, run_id: str | None = None) -> AnalysedRuns:
     """Analyse the recorded runs without warm-ups, up to the maximum number. The run `run_id` is always included."""
-    wanted = select(RunRow).where(or_(RunRow.note != WARM_UP, RunRow.id == run_id))
-    runs = {run.id: run for run in session.scalars(wanted.order_by(RunRow.created_at, RunRow.id))}
+    runs = {run.id: run for run in runs_of(session, settings, run_id)}
     loader = _Loader(session, settings, read_figures(settings.prometheus.url))
     rows, costs = [], []
     for run in runs.values():

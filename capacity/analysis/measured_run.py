@@ -13,11 +13,12 @@ from capacity.analysis.run_facts import recorded_facts
 from capacity.diagnosis.data_quality import RunFacts, quality_warnings
 from capacity.diagnosis.validity import Level, Validity, combined, judge_validity
 from capacity.estimators import throughput
-from capacity.estimators.stability import StabilityVerdict, judge_stability
+from capacity.estimators.completion_times import saturated_from_completions
+from capacity.estimators.stability import StabilityVerdict, judge_backlog, judge_stability
 from capacity.runs.conditions import Conditions, workers_at_start
 from capacity.runs.recorded_run import RecordedRun
 from capacity.runs.result_row import ResultRow
-from core.run import RunStatus
+from core.run import RunStatus, app_name
 
 
 class ScenarioFigures(NamedTuple):
@@ -91,6 +92,8 @@ class MeasuredRun:
             asked=run.environment.get("asked_count"),
             unfinished=recorded.video_counts.open + cancelled_videos(recorded)[0],
             first_videos=saturated.first_videos.value if saturated and saturated.first_videos else None,
+            app=app_name(run.environment),
+            x_sat_source=saturated.source.value if saturated and saturated.per_minute else None,
         )
 
 
@@ -138,6 +141,9 @@ def _scenario(recorded: RecordedRun) -> throughput.Scenario:
 
 
 def _saturated(recorded: RecordedRun) -> throughput.SaturatedThroughput:
+    """Return X_sat from the executions. A foreign worker without any recorded one has the ends of its videos only."""
+    if app_name(recorded.run.environment) is not None and not recorded.executions.started_at.size:
+        return saturated_from_completions(recorded.updated_at, recorded.done, recorded.run.slots)
     run, is_warm = recorded.run, bool(recorded.run.environment.get("is_warm"))
     return throughput.saturated_throughput(recorded.executions, run.slots, run.concurrency, is_warm=is_warm)
 
@@ -148,6 +154,8 @@ def _stored_validity(recorded: RecordedRun) -> Validity:
 
 
 def _stability(recorded: RecordedRun, cycles: throughput.SlotCycles) -> StabilityVerdict:
+    if app_name(recorded.run.environment) is not None and not recorded.executions.started_at.size:
+        return judge_backlog(recorded.uploaded_at, recorded.updated_at, recorded.run.slots)
     return judge_stability(
         recorded.uploaded_at, recorded.started_at, cycles.service_seconds, cycles.cycle_seconds, recorded.run.slots
     )

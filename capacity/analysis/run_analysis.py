@@ -96,10 +96,16 @@ def _parts(recorded: RecordedRun) -> Decomposition:
 
 
 def _little(recorded: RecordedRun, resources: Resources) -> LittleCheck:
-    """Check Little's law; unknown if queued videos were cancelled, because the queue counted them until then."""
+    """Check Little's law.
+
+    It is unknown if queued videos were cancelled, because the queue counted them until then, and if an app's tasks are
+    acknowledged early, because SQS does not count running ones.
+    """
     environment, (start, end) = recorded.run.environment, run_window(recorded)
     delay = AWS_DELAY_SECONDS if environment.get("stack") == "aws" else EMULATOR_DELAY_SECONDS
-    readings = NO_READINGS if "asked_count" in environment else resources.queue_readings(start, end)
+    app = environment.get("app")
+    is_unknown = "asked_count" in environment or (app is not None and not app.get("acks_late"))
+    readings = NO_READINGS if is_unknown else resources.queue_readings(start, end)
     return check_littles_law(readings, recorded.uploaded_at, recorded.updated_at, end, delay)
 
 

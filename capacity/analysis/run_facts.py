@@ -55,6 +55,7 @@ def recorded_facts(
         impossible=_impossible(recorded, cycles, saturated),
         superseded_executions=recorded.outcomes[Outcome.SUPERSEDED],
         lost_executions=recorded.outcomes[Outcome.LOST],
+        missed_executions=recorded.run.executions_missed or 0,
         retried_executions=recorded.outcomes[Outcome.RETRIED],
         lost_messages=conservation(recorded).lost_messages,
         earlier_messages=_earlier_messages(recorded),
@@ -64,6 +65,10 @@ def recorded_facts(
         is_finished=row.status == RunStatus.FINISHED,
         failed_videos=row.failed,
         includes_cold_start=saturated is not None and saturated.first_videos is FirstVideos.INCLUDED,
+        from_completion_times=row.app is not None and not recorded.executions.started_at.size,
+        upload_offset_seconds=_upload_offset(recorded),
+        observed_ends=recorded.run.environment.get("app", {}).get("observed_ends", 0),
+        table_disagreements=recorded.run.environment.get("app", {}).get("disagreements", 0),
     )
 
 
@@ -130,6 +135,12 @@ def _earlier_messages(recorded: RecordedRun) -> int | None:
     if messages is None:
         return None
     return messages if messages > OTHER_WORK_RATIO * recorded.run.count else 0
+
+
+def _upload_offset(recorded: RecordedRun) -> float | None:
+    app = recorded.run.environment.get("app", {})
+    offset = app.get("upload_offset_seconds")
+    return None if offset is None else offset - (app.get("database_clock_offset_seconds") or 0.0)
 
 
 def _other_executions(recorded: RecordedRun, cycles: SlotCycles) -> int:

@@ -21,14 +21,18 @@ DOCUMENT = Path("capacity-planning/escenario_2_worker_throughput.md")
 @click.command(epilog=with_examples("document", "document --sizes 50MB,100MB"))
 @click.option("--sizes", help="Only these sizes.  [default: all measured sizes]")
 @click.option(
-    "--output", type=click.Path(path_type=Path, dir_okay=False), default=DOCUMENT, show_default=True, help="The file."
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help=f"The file.  [default: {DOCUMENT}; with an app, {DOCUMENT.name} beside its aforo.toml]",
 )
-def document(sizes: str | None, output: Path) -> None:
+def document(sizes: str | None, output: Path | None) -> None:
     """Write the document of scenario 2, in Spanish, from the measurements.
 
     The same data give the same text.
     """
     settings = Settings.from_process()
+    app = settings.app
+    output = output or (DOCUMENT if app is None else app.folder / DOCUMENT.name)
     with reading(open_store(settings)) as session:
         analysed = load_and_analyse(session, settings)
     chosen = analysed if sizes is None else analysed.of_sizes(_labels(sizes))

@@ -6,8 +6,10 @@ import socket
 import time
 from urllib.parse import quote, urlencode, urlsplit
 
+from capacity.report.written_files import file_suffix
 from core.language import Language, Text
 from core.models import RunRow
+from core.run import app_name
 from core.settings import Settings
 
 PORTS = {"http": 80, "https": 443}
@@ -17,6 +19,7 @@ MARGIN_SECONDS = 30.0
 
 def links(settings: Settings, run: RunRow, lang: Language) -> str:
     """Return one line per file or page of a run. Grafana is included only when it runs."""
+    suffix = file_suffix(app_name(run.environment))
     folder, prometheus = settings.results.path, settings.prometheus
     page = _live_page(prometheus.page or prometheus.url, run.id, lang)
     dashboard = (
@@ -25,9 +28,9 @@ def links(settings: Settings, run: RunRow, lang: Language) -> str:
         else Text("Grafana no está en marcha", "Grafana is not running").to(lang)
     )
     return Text(
-        f"\ninforme: {folder}/report.html · datos: {folder}/runs/{run.id}/ · tabla: {folder}/table.md\n"
+        f"\ninforme: {folder}/report{suffix}.html · datos: {folder}/runs/{run.id}/ · tabla: {folder}/table{suffix}.md\n"
         f"tableros: {dashboard} · Prometheus: {page}",
-        f"\nreport: {folder}/report.html · data: {folder}/runs/{run.id}/ · table: {folder}/table.md\n"
+        f"\nreport: {folder}/report{suffix}.html · data: {folder}/runs/{run.id}/ · table: {folder}/table{suffix}.md\n"
         f"dashboards: {dashboard} · Prometheus: {page}",
     ).to(lang)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from capacity.commands.options import json_option, lang_option, profile_option, with_examples
+from capacity.commands.options import json_option, lang_option, profile_option, with_examples, yes_option
 from capacity.commands.progress import progress_bar
 from capacity.commands.rendering import print_json
 from capacity.diagnosis.validity import Level
@@ -19,6 +19,7 @@ from capacity.table.cells import key_of
 from capacity.table.number_format import number
 from capacity.table.phrases import plural, validity_text
 from capacity.table.table_text import capacity_text, csv_row, markdown, sources
+from core.app_file import AppFile
 from core.cli import WholeNumber, env_option
 from core.errors import AforoError, RunFailed, UsageError
 from core.language import Language, Text
@@ -56,10 +57,11 @@ BASES = {
 @env_option("--adaptive", "ADAPTIVE", "Stop a burst early, at ±5 % from 12 videos on", is_flag=True, metavar=None)
 @env_option("--warmup", "WARMUP", "Before each run, two unmeasured videos per slot", is_flag=True, metavar=None)
 @profile_option
+@yes_option
 @click.option("--plan-only", is_flag=True, help="Print the plan; start no run and change none.")
 @json_option
 @lang_option
-def matrix(*, plan_only: bool, as_json: bool, lang: Language, **options: Any) -> None:
+def matrix(*, plan_only: bool, as_json: bool, lang: Language, yes: bool, **options: Any) -> None:
     """Run every size × concurrency × mode, and print the table of these cells.
 
     After an interruption, the same command continues with the next cell. With more sizes, slots, modes or repeats, it
@@ -67,12 +69,23 @@ def matrix(*, plan_only: bool, as_json: bool, lang: Language, **options: Any) ->
 
     Exit codes: 0 every cell is measured, 1 some are not, 2 wrong input.
     """
-    matrix_run = MatrixRun(RunLauncher.open(lang), _plan(**options))
+    launcher = RunLauncher.open(lang, assume_yes=yes)
+    matrix_run = MatrixRun(launcher, _plan(**_of_app(launcher.settings.app, options)))
     if plan_only:
         _print_plan(matrix_run, as_json, lang)
     else:
         _carry_out(matrix_run, lang)
         _print_results(matrix_run, as_json, lang)
+
+
+def _of_app(app: AppFile | None, options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options for an app that is not ours. Raise UsageError for one that would change its queue."""
+    if app is None:
+        return options
+    if options["adaptive"]:
+        why = "it deletes queued messages, which are the app's own"
+        raise UsageError("ADAPTIVE", why, "leave it out with APP", value=app.name)
+    return options | {"profile": app.name}
 
 
 def _print_plan(matrix_run: MatrixRun, as_json: bool, lang: Language) -> None:
@@ -87,8 +100,11 @@ def _carry_out(matrix_run: MatrixRun, lang: Language) -> None:
     matrix_run.resume()
     click.echo(_outlook(matrix_run, lang), err=True)
     on_result = lambda planned, result: click.echo(_line(matrix_run, planned, result, lang), err=True)  # noqa: E731
-    with progress_bar(lambda: _now(matrix_run, lang)) as progress:
-        matrix_run.run(progress, on_result)
+    try:
+        with progress_bar(lambda: _now(matrix_run, lang)) as progress:
+            matrix_run.run(progress, on_result)
+    finally:
+        matrix_run.launcher.restore()
 
 
 def _print_results(matrix_run: MatrixRun, as_json: bool, lang: Language) -> None:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from core.cli import env_option
 from core.errors import UsageError, printable
 from core.language import LANGUAGES
 from core.plain_number import plain_number
@@ -41,6 +42,7 @@ profile_option = setting_option(
     "Encoding of the videos, by default that of AFORO_WORKER_PROFILE",
     type=click.Choice(PROFILE_NAMES),
 )
+yes_option = env_option("--yes", "YES", "Send to an app's queue without asking", is_flag=True, metavar=None)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 
 

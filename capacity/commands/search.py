@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import click
 
-from capacity.commands.options import json_option, lang_option, profile_option, with_examples
+from capacity.commands.options import json_option, lang_option, profile_option, with_examples, yes_option
 from capacity.commands.progress import progress_bar
 from capacity.commands.rendering import print_json
 from capacity.diagnosis.validity import Level
@@ -33,10 +33,11 @@ RESULT = Text(
 @env_option("--size", "SIZE", "Size of the videos", default="50MB")
 @env_option("--concurrency", "CONCURRENCY", "Slots per worker", default=2, type=WholeNumber(1, MOST_SLOTS))
 @profile_option
+@yes_option
 @click.option("--refine", is_flag=True, help="Narrow the answer to 5 % by bisection; takes several times as long.")
 @json_option
 @lang_option
-def search(size: str, concurrency: int, profile: str, refine: bool, as_json: bool, lang: Language) -> None:
+def search(size: str, concurrency: int, profile: str, yes: bool, refine: bool, as_json: bool, lang: Language) -> None:
     """Find the highest rate that a sustained run shows to be stable.
 
     The first run is a burst. Then sustained runs check rates from 95 % of its X_sat downwards. An invalid run is
@@ -45,15 +46,17 @@ def search(size: str, concurrency: int, profile: str, refine: bool, as_json: boo
     Exit codes: 0 a rate was verified, 1 none was, 2 wrong input.
     """
     parse_size(size)
-    launcher = RunLauncher.open(lang)
-    result = _search(
-        RateSearch(refine=refine), lambda step: _run(launcher, step, (size, concurrency, profile), lang), lang
-    )
+    launcher = RunLauncher.open(lang, assume_yes=yes)
+    cell = (size, concurrency, profile)
+    try:
+        result = _search(RateSearch(refine=refine), lambda step: _run(launcher, step, cell, lang), lang)
+    finally:
+        launcher.restore()
     _fail_without_rate(result, size)
     if as_json:
-        cell = {"size": size, "concurrency": concurrency}
+        found = {"search": result, "cost_seconds": result.cost_seconds}
         judged = {"validity": result.validity.level, "validity_reasons": list(result.validity.reasons)}
-        print_json({**cell, "search": result, "cost_seconds": result.cost_seconds, **judged}, lang)
+        print_json({"size": size, "concurrency": concurrency, **found, **judged}, lang)
     else:
         click.echo(_summary(result, lang))
 

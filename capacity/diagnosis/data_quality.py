@@ -24,6 +24,8 @@ CALIBRATION_LIMIT = 0.10
 SPEED_TOLERANCE = 0.05
 CLOCK_OFFSET_SECONDS = 0.2
 CLOCK_OFFSET_SHARE = 0.01
+#: an upload time that differs more from the moment of the insert is not the time of the upload
+UPLOAD_OFFSET_SECONDS = 1.0
 OTHER_CPU_LIMIT = 0.05
 #: coefficient of variation of the CPU seconds that one and the same file costs; 0.02 is usual with full cores
 COST_LIMIT = 0.05
@@ -68,6 +70,7 @@ class Problem(StrEnum):
     IDLE_SLOTS = "idle_slots"
     WORK_DONE_TWICE = "work_done_twice"
     LOST_EXECUTIONS = "lost_executions"
+    MISSED_EXECUTIONS = "missed_executions"
     RETRIED_EXECUTIONS = "retried_executions"
     LOST_MESSAGES = "lost_messages"
     OTHER_MESSAGES = "other_messages"
@@ -75,6 +78,10 @@ class Problem(StrEnum):
     INTERRUPTED = "interrupted"
     FAILED_VIDEOS = "failed_videos"
     COLD_START = "cold_start"
+    COMPLETION_TIMES = "completion_times"
+    UPLOAD_TIMES = "upload_times"
+    OBSERVED_ENDS = "observed_ends"
+    TABLE_DISAGREES = "table_disagrees"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +125,8 @@ class RunFacts:
     impossible: Reason | None = None
     superseded_executions: int = 0
     lost_executions: int = 0
+    #: executions that left a worker's full spool before the collector read them
+    missed_executions: int = 0
     retried_executions: int = 0
     #: videos without a final state and without a message
     lost_messages: int | None = None
@@ -129,6 +138,14 @@ class RunFacts:
     failed_videos: int = 0
     #: X_sat includes the first video of each slot, although these slots had to start
     includes_cold_start: bool = False
+    #: no execution was recorded, so X_sat is from the ends of the videos
+    from_completion_times: bool = False
+    #: largest difference of an app's own upload time and our clock at the insert, without the offset of its clock
+    upload_offset_seconds: float | None = None
+    #: videos whose app left the time of the end alone; the collector's own clock was used
+    observed_ends: int = 0
+    #: videos that the app's table and their last execution end differently
+    table_disagreements: int = 0
 
 
 def quality_warnings(facts: RunFacts) -> tuple[QualityWarning, ...]:
@@ -281,6 +298,8 @@ def _executions(facts: RunFacts) -> Iterator[QualityWarning]:
         yield _warning(Problem.WORK_DONE_TWICE, True, executions=facts.superseded_executions)
     if facts.lost_executions:
         yield _warning(Problem.LOST_EXECUTIONS, True, executions=facts.lost_executions)
+    if facts.missed_executions:
+        yield _warning(Problem.MISSED_EXECUTIONS, True, executions=facts.missed_executions)
     if facts.retried_executions:
         yield _warning(Problem.RETRIED_EXECUTIONS, False, executions=facts.retried_executions)
 
@@ -305,6 +324,19 @@ def _completeness(facts: RunFacts) -> Iterator[QualityWarning]:
         yield _warning(Problem.COLD_START, False, videos=videos, slots=facts.slots, videos_needed=needed)
 
 
+def _app(facts: RunFacts) -> Iterator[QualityWarning]:
+    """Check what an app that is not ours tells of its videos."""
+    if facts.from_completion_times:
+        yield _warning(Problem.COMPLETION_TIMES, False)
+    offset = facts.upload_offset_seconds
+    if offset is not None and abs(offset) > UPLOAD_OFFSET_SECONDS:
+        yield _warning(Problem.UPLOAD_TIMES, True, offset_seconds=offset)
+    if facts.observed_ends:
+        yield _warning(Problem.OBSERVED_ENDS, False, videos=facts.observed_ends)
+    if facts.table_disagreements:
+        yield _warning(Problem.TABLE_DISAGREES, False, videos=facts.table_disagreements)
+
+
 def _warning(name: Problem, severe: bool, **values: float | None) -> QualityWarning:
     return QualityWarning(name, Severity.INVALID if severe else Severity.WARNING, Reason(name, values))
 
@@ -326,4 +358,5 @@ _CHECKS = (
     _executions,
     _conservation,
     _completeness,
+    _app,
 )

@@ -1,7 +1,7 @@
 """Comparison of two sets of runs: the test whether B is slower than A.
 
 The unit of replication is the run, because the videos of one run share the state of its machine. A test per video would
-call up to 40 % of equal systems different. The statistic of a run is ln X_sat.
+call equal systems different far too often. The statistic of a run is ln X_sat.
 """
 
 from __future__ import annotations

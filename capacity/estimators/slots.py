@@ -62,9 +62,22 @@ def successors(finished: Executions, slots: int, slots_per_worker: int) -> Integ
 
 
 def working_slots(executions: Executions, slots: int, slots_per_worker: int) -> int:
-    """Return how many of the declared slots worked; all where the slots are not known."""
-    slot = known_slots(executions.finished(), slots_per_worker)
-    return slots if slot is None else min(slots, np.unique(slot).size)
+    """Return how many of the declared slots worked until the last start; all where the slots are not known.
+
+    A slot has stopped if it was free for over a mean service time, and its longest gap, while the message of the last
+    start waited.
+    """
+    finished = executions.finished()
+    slot = known_slots(finished, slots_per_worker)
+    if slot is None:
+        return slots
+    before, after = _neighbours(slot)
+    gap = float((finished.started_at[after] - finished.ended_at[before]).max(initial=0.0))
+    patience = float((finished.ended_at - finished.started_at).mean()) + gap
+    free_at = np.array([finished.ended_at[slot == one].max() for one in np.unique(slot)])
+    if finished.uploaded_at is not None:
+        free_at = np.fmax(free_at, finished.uploaded_at[-1])
+    return min(slots, int((finished.started_at[-1] - free_at <= patience).sum()))
 
 
 def known_slots(finished: Executions, slots_per_worker: int) -> Integers | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -13,6 +13,8 @@ from capacity.estimators.interval import SECONDS_PER_MINUTE, Floats, Interval
 from core.run import fewest_arrivals
 
 GROWTH_TOLERANCE = 0.05
+#: growth below which a backlog does not grow, where no service time is known
+BACKLOG_TOLERANCE = 0.01
 RATE_TOLERANCE = 0.01
 LATENESS_P99_SHARE = 0.10
 SAMPLE_POINTS = 500  # Theil-Sen looks at every pair; more points of a counted queue add no information
@@ -92,6 +94,27 @@ def judge_stability(
         long_enough=needed is not None and arrivals.size >= needed,
         not_fetching=bool(growth > GROWTH_TOLERANCE and of_work.high < 1),
     )
+
+
+def judge_backlog(uploaded_at: Floats, ended_at: Floats, slots: int) -> StabilityVerdict:
+    """Return the verdict on a sustained run of which only uploads and ends of its videos are known.
+
+    The growth is that of the videos that have not ended. Utilisation is unknown. An overload of under 5 % grows too
+    slowly to be told from chance, so only a backlog that does not grow at all is stable.
+    """
+    arrivals = np.sort(uploaded_at[np.isfinite(uploaded_at)])
+    rate = _rate_per_second(arrivals)
+    unjudged = _unjudged(arrivals.size, slots)
+    if not math.isfinite(rate):
+        return unjudged
+    start, end = judged_window(arrivals, 0.0)
+    times = np.linspace(start, end, SAMPLE_POINTS)
+    growth = growth_ratio(times, waiting_videos(uploaded_at, ended_at, times), rate)
+    long_enough = arrivals.size >= fewest_arrivals(slots)
+    verdict = Stability.UNSTABLE if growth > GROWTH_TOLERANCE else Stability.INCONCLUSIVE
+    if growth <= BACKLOG_TOLERANCE and long_enough:
+        verdict = Stability.STABLE
+    return replace(unjudged, verdict=verdict, growth_ratio=growth, long_enough=long_enough)
 
 
 def classify(growth: float, utilisation_interval: Interval) -> Stability:

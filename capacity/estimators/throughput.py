@@ -47,6 +47,13 @@ class NoCapacity(StrEnum):
         return self not in {NoCapacity.NO_SECOND_GENERATION, NoCapacity.NO_COMPLETED_VIDEO}
 
 
+class CapacitySource(StrEnum):
+    """Records from which X_sat was computed."""
+
+    SLOTS = "slots"  # start and end of every execution
+    COMPLETION_TIMES = "completion_times"  # ends of the videos alone; the worker was not instrumented
+
+
 class FirstVideos(StrEnum):
     """Treatment of the first video of each slot in X_sat; a cold start makes these videos slower."""
 
@@ -92,6 +99,7 @@ class SaturatedThroughput:
     interval: Interval | None
     reason: Reason | None = None
     first_videos: FirstVideos | None = None
+    source: CapacitySource = CapacitySource.SLOTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,14 +170,16 @@ def saturated_throughput(
 ) -> SaturatedThroughput:
     """Return X_sat from executions; the method is that of `saturated_throughput_of_cycles`.
 
-    X_sat is refused if a declared slot never worked. That is for runs in which messages waited.
+    X_sat is refused if a declared slot never worked, or stopped. That is for runs in which messages waited.
     """
     cycles = slot_cycles(executions, slots, slots_per_worker)
     working = working_slots(executions, slots, slots_per_worker or slots)
     saturated = saturated_throughput_of_cycles(cycles, slots, is_warm=is_warm)
     if working == slots or saturated.per_minute is None or cycles.cycle_seconds.size < FEWEST_GENERATIONS * slots:
         return saturated
-    values = {"working": working, "slots": slots, "working_per_minute": saturated.per_minute}
+    # a chain by rank counts the idle time of slots that never worked or stopped
+    others = saturated_throughput_of_cycles(slot_cycles(replace(executions, slot=None), slots), slots, is_warm=is_warm)
+    values = {"working": working, "slots": slots, "working_per_minute": others.per_minute}
     return SaturatedThroughput(None, None, Reason(NoCapacity.IDLE_SLOTS, values))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -10,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
@@ -18,20 +19,24 @@ from sqlalchemy.orm import Session
 from capacity.analysis import recording_rules
 from capacity.analysis.analysed_runs import AnalysedRuns
 from capacity.analysis.load_and_analyse import load_and_analyse
+from capacity.experiments.app_close import close_app_run
 from capacity.experiments.early_stop import QueuedVideos, knows_enough
 from capacity.report.written_files import write_results
 from capacity.runs.recorded_run import find_run, load_run, unfinished_since
 from capacity.runs.result_row import ResultRow
 from capacity.runs.sessions import open_store, reading
 from core import aws, sqs_queue
+from core.app_file.brake import Target, confirm
+from core.collected import wait_until_collected
 from core.cpu_calibration import calibration_seconds
 from core.database import Sessions
-from core.errors import AforoError, EnvironmentFault
+from core.errors import AforoError, EnvironmentFault, RunFailed
 from core.language import DEFAULT_LANGUAGE, Language
+from core.lost_videos import LossWatch, look_at, require_no_loss
 from core.models import RunRow, VideoRow
 from core.run import FINAL_STATUSES, Mode, RunStatus, new_run_id
 from core.run_options import RUN_OPTIONS
-from core.settings import Settings
+from core.settings import PROFILE_NAMES, Settings
 from core.size import parse_size, size_label
 from core.user_files import require_usable_folder
 from core.video import FINAL_STATES, VideoState
@@ -40,6 +45,8 @@ from core.worker_conditions import read_workers
 POLL_SECONDS = 1.0
 STUCK_SECONDS = 1800.0
 INJECTOR_END_SECONDS = 30.0
+#: messages that stay in an app's queue for this long are not of our runs
+OTHERS_SECONDS = 60.0
 
 
 class MeasurementFailed(AforoError):
@@ -79,16 +86,18 @@ class RunLauncher:
     settings: Settings
     sessions: Sessions
     lang: Language = DEFAULT_LANGUAGE
+    #: send to an app's queue without asking
+    assume_yes: bool = False
 
     @classmethod
-    def open(cls, lang: Language = DEFAULT_LANGUAGE) -> RunLauncher:
+    def open(cls, lang: Language = DEFAULT_LANGUAGE, *, assume_yes: bool = False) -> RunLauncher:
         """Return a launcher with the settings of this process.
 
         Raise EnvironmentFault if the results cannot be written: after the run it would be too late.
         """
         settings = Settings.from_process()
         require_usable_folder("results folder", settings.results.path, "AFORO_RESULTS_PATH")
-        return cls(settings, open_store(settings), lang)
+        return cls(settings, open_store(settings), lang, assume_yes)
 
     def run(self, request: RunRequest, progress: Progress) -> ResultRow:
         """Carry out one run and return its row.
@@ -98,6 +107,7 @@ class RunLauncher:
         """
         self._set_concurrency(request)
         self.wait_for_empty_queue()
+        self._confirm_once(request.count)
         run_id = self._inject(request, progress)
         self.wait(run_id, progress, adaptive=request.adaptive)
         return self.row(run_id)
@@ -120,24 +130,31 @@ class RunLauncher:
     ) -> None:
         """Wait until every video of the run is finished, and close the run.
 
-        Raise MeasurementFailed if the run makes no progress. With `adaptive`, cancel the queued videos as soon as
-        the capacity is known precisely enough.
+        Raise MeasurementFailed if the run makes no progress, and RunFailed if the queue loses videos. With `adaptive`,
+        cancel the queued videos as soon as the capacity is known precisely enough.
         """
         last, changed_at = -1, time.monotonic()
+        losses = self._loss_watch(run_id)
         while True:
             finished, expected, closed = self._state(run_id)
             progress(finished, expected)
             if closed:
                 return
             if finished >= expected:
+                wait_until_collected(self.sessions, run_id)
+                if self.settings.app is not None:
+                    close_app_run(self.sessions, run_id)
                 return self._store_end_conditions(run_id)
             if finished != last:
                 last, changed_at = finished, time.monotonic()
                 if adaptive and self._knows_enough(run_id):
                     adaptive = self.queued_videos.cancel({run_id}) > 0
             if time.monotonic() - changed_at > stuck_seconds:
+                if self.settings.app is not None:
+                    self._close(run_id, RunStatus.INTERRUPTED)
                 why = f"no video finished for {stuck_seconds / 60:g} min"
                 raise MeasurementFailed("run", why, "see `make logs`", value=run_id)
+            self._require_no_loss(losses, run_id)
             time.sleep(POLL_SECONDS)
 
     def adopt(self, run_id: str) -> bool:
@@ -154,13 +171,15 @@ class RunLauncher:
                     return True
                 is_dead = run.is_dead(time.time())
             if is_dead:
-                self._close(run_id)
+                self._close(run_id, RunStatus.INTERRUPTED)
                 return False
             time.sleep(POLL_SECONDS)
 
     def wait_for_empty_queue(self, stuck_seconds: float = STUCK_SECONDS) -> None:
         """Cancel the queued videos of interrupted runs, and wait until the queue holds no message."""
         self._close_dead_runs()
+        if self.settings.app is not None:
+            return self._wait_for_app_queue()
         self._cancel_orphans()
         last, changed_at = -1, time.monotonic()
         while (left := self.messages()) > 0:
@@ -171,11 +190,35 @@ class RunLauncher:
                 raise MeasurementFailed("queue", why, "see `make logs`, or purge it", value=self.settings.queue.name)
             time.sleep(POLL_SECONDS)
 
+    def restore(self) -> None:
+        """Give an app's workers the state that its `restore` line says, after the last run."""
+        if self.settings.app is not None:
+            _run_program({}, "local", "restore")
+
+    def _wait_for_app_queue(self) -> None:
+        """Wait until an app's queue is empty, or no longer becomes emptier: the rest is work of somebody else.
+
+        Nothing is received or deleted there.
+        """
+        least, changed_at = math.inf, time.monotonic()
+        while (left := self.messages()) > 0 and time.monotonic() - changed_at < OTHERS_SECONDS:
+            if left < least:
+                least, changed_at = left, time.monotonic()
+            time.sleep(POLL_SECONDS)
+
+    def _confirm_once(self, videos: int) -> None:
+        app = self.settings.app
+        if app is not None and "is_confirmed" not in self.__dict__:
+            confirm(Target.read(self.settings, app), videos, assume_yes=self.assume_yes)
+            self.__dict__["is_confirmed"] = True
+
     def count_messages(self, run_id: str) -> None:
         """Store how many messages SQS has, if videos of the run are open; they stay uncounted without SQS.
 
         The messages are counted before the rows are read again, because a video ends before its message is deleted.
         """
+        if self.settings.app is not None:
+            return  # its task may be acknowledged before it runs: a missing message is then no lost video
         open_videos = select(func.count()).where(VideoRow.run_id == run_id, VideoRow.state.not_in(FINAL_STATES))
         with reading(self.sessions) as session:
             if not session.scalar(open_videos):
@@ -197,6 +240,22 @@ class RunLauncher:
         client = aws.client(self.settings, "sqs")
         return QueuedVideos(client, sqs_queue.find_queue(client, self.settings.queue.name), self.sessions)
 
+    def _loss_watch(self, run_id: str) -> LossWatch | None:
+        if self.settings.app is not None:  # a foreign app has no claims, and may acknowledge before its work
+            return None
+        videos = self.queued_videos
+        look = partial(look_at, videos.client, videos.queue_url, self.sessions, run_id)
+        return LossWatch(look, self.settings.queue.visibility_timeout_seconds)
+
+    def _require_no_loss(self, losses: LossWatch | None, run_id: str) -> None:
+        if losses is None:
+            return
+        try:
+            require_no_loss(losses, self.sessions, run_id)
+        except RunFailed:
+            self._close(run_id, RunStatus.FAILED)
+            raise
+
     @staticmethod
     def _is_sent(session: Session, run: RunRow) -> bool:
         sent = select(func.count()).where(VideoRow.run_id == run.id, VideoRow.sent_at.is_not(None))
@@ -208,7 +267,7 @@ class RunLauncher:
             active = list(session.scalars(select(RunRow).where(RunRow.status.not_in(FINAL_STATUSES))))
             dead = [run.id for run in active if run.is_dead(time.time()) and not self._is_sent(session, run)]
         for run_id in dead:
-            self._close(run_id)
+            self._close(run_id, RunStatus.INTERRUPTED)
 
     def _cancel_orphans(self) -> None:
         orphaned = select(VideoRow.run_id).join(RunRow).where(VideoRow.state == VideoState.UPLOADED)
@@ -232,8 +291,8 @@ class RunLauncher:
             until = unfinished_since(session, run_id)
         return knows_enough(recorded.executions, recorded.run.slots, until)
 
-    def _close(self, run_id: str) -> None:
-        values = {"status": RunStatus.INTERRUPTED, "finished_at": time.time()}
+    def _close(self, run_id: str, status: RunStatus) -> None:
+        values = {"status": status, "finished_at": time.time()}
         with self.sessions.begin() as session:
             session.execute(update(RunRow).where(RunRow.id == run_id).values(values))
 
@@ -253,17 +312,19 @@ class RunLauncher:
 
         Both detect a change since the start of the run. The workers are idle now.
         """
-        workers = read_workers(self.settings)
+        app = self.settings.app
+        workers = [] if app is not None and not app.worker.instrument else read_workers(self.settings)
+        is_here = self.settings.stack != "aws" and (app is None or app.worker.command is not None)
         # the key keeps the old name of the CPU calibration, for readers of old runs
-        calibration = {"canary_after_seconds": calibration_seconds()} if self.settings.stack != "aws" else {}
+        calibration = {"canary_after_seconds": calibration_seconds()} if is_here else {}
         with self.sessions.begin() as session:
             run = find_run(session, run_id)
-            both = {**run.environment.get("workers", {}), "end": workers}
+            both = {**run.environment.get("workers", {}), **({"end": workers} if workers else {})}
             run.environment = {**run.environment, **calibration, "workers": both}
 
     def _set_concurrency(self, request: RunRequest) -> None:
-        if self.settings.stack == "native":
-            profile = {} if request.profile is None else {"PROFILE": request.profile}
+        if self.settings.stack == "native" or self.settings.app is not None:
+            profile = {"PROFILE": request.profile} if request.profile in PROFILE_NAMES else {}
             _run_program({"CONCURRENCY": str(request.concurrency), **profile}, "local", "up")
         else:
             self._require_concurrency(request.concurrency)
@@ -278,7 +339,9 @@ class RunLauncher:
 
     def _inject(self, request: RunRequest, progress: Progress) -> str:
         """Run the injector as a user would, and show its progress. Return the id of the run."""
-        run_id = new_run_id(request.mode, size_label(parse_size(request.size)), request.concurrency)
+        app = self.settings.app
+        size = size_label(parse_size(request.size))
+        run_id = new_run_id(request.mode, size, request.concurrency, None if app is None else app.name)
         with tempfile.TemporaryFile("w+") as stderr:
             injector = subprocess.Popen(_command("injector", *_injector_options(request), "--run-id", run_id),
                                         env=_environment({}), stdout=subprocess.DEVNULL, stderr=stderr)  # fmt: skip
@@ -302,10 +365,10 @@ class RunLauncher:
 
 def _injector_options(request: RunRequest) -> list[str]:
     options = ["--count", str(request.count), "--size", request.size, "--mode", request.mode.value]
-    options += ["--note", request.note]
+    options += ["--note", request.note, "--concurrency", str(request.concurrency), "--yes"]
     if request.rate_per_minute is not None:
         options += ["--rate", f"{request.rate_per_minute:.4f}"]
-    if request.profile is not None:
+    if request.profile in PROFILE_NAMES:
         options += ["--profile", request.profile]
     if request.warmup:
         options += ["--warmup"]

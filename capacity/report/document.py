@@ -6,7 +6,7 @@ Its prose stands in templates/escenario_2.es.md.j2 and templates/conclusiones.es
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from capacity.analysis.analysed_runs import AnalysedRuns
@@ -81,14 +81,28 @@ def _setup(runs: Sequence[RunAnalysis]) -> list[tuple[str, str]]:
 def _setup_of(run: RunAnalysis) -> Iterator[tuple[str, str]]:
     row, environment = run.recorded.run, run.recorded.run.environment
     unknown = UNKNOWN.to(LANG)
+    yield from _app_of(environment.get("app", {}))
     yield "Máquina", machine(run, LANG)
     yield "Pila", STACKS.get(environment.get("stack", ""), unknown)
-    yield "Almacenamiento", STORAGES.get(environment.get("storage", ""), unknown)
+    yield (
+        "Almacenamiento",
+        "el de la aplicación" if run.row.app else STORAGES.get(environment.get("storage", ""), unknown),
+    )
     yield "Celery · Python", f"{environment.get('celery', unknown)} · {environment.get('python', unknown)}"
-    yield "Perfil de ffmpeg", PROFILES.get(row.profile, row.profile)
+    profile = "el de la aplicación" if run.row.app else PROFILES.get(row.profile, row.profile)
+    yield "Perfil de ffmpeg", profile
     seconds = f"{number(row.source_seconds, LANG, 1)} s de video" if row.source_seconds else "duración desconocida"
     yield "Videos", f"{spaced(row.size_label)}: {seconds}, sha256 {row.source_sha256[:12]}"
     yield "Nodos × procesos", f"{row.nodes} × {run.row.concurrency_text}"
+
+
+def _app_of(app: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Return the app whose worker was measured; nothing for our reference worker."""
+    if app:
+        yield "Aplicación", f"{app['name']}, versión {app['version']}, tarea `{app['task']}`, cola `{app['queue']}`"
+        yield "Worker", f"`{app['started_by']}`"
+        measured = "aforo instalado en el worker: slots y ejecuciones exactos"
+        yield "Medición", measured if app["instrumented"] else "sin instrumentar: solo por tiempos de finalización"
 
 
 def _capacity(cell: TableCell, run: RunAnalysis) -> tuple[str, ...]:

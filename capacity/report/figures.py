@@ -153,7 +153,7 @@ def _stages(run: RunAnalysis, frame: Frame, chosen: Integers, start: float, bott
     executions, boxes = run.recorded.executions, []
     for i in chosen.tolist():
         begin, end = float(executions.started_at[i] - start), float(executions.ended_at[i] - start)
-        done = bool(executions.counted[i])
+        done = bool(executions.counted[i] or run.recorded.is_part[i])
         boxes.append(frame.box(begin, end, bottom, bottom + 0.7, "grey" if done else "red", f"{end - begin:.2f} s"))
         for stage in Stage if done else ():
             seconds = float(np.nan_to_num(run.recorded.stage_seconds[stage.value][i]))

@@ -181,6 +181,11 @@ PROBLEMS: Mapping[Problem, Text] = {
         "{executions} {executions:ejecución perdida|ejecuciones perdidas}: su proceso murió",
         "{executions} {executions:execution|executions} lost: the process died",
     ),
+    Problem.MISSED_EXECUTIONS: Text(
+        "{executions} {executions:ejecución perdida|ejecuciones perdidas}: se descartaron antes de leerlas, porque el "
+        "registro del worker estaba lleno",
+        "{executions} {executions:execution|executions} lost: they left the worker's full spool before they were read",
+    ),
     Problem.RETRIED_EXECUTIONS: Text(
         "{executions} {executions:ejecución reintentada|ejecuciones reintentadas}",
         "{executions} {executions:execution was|executions were} retried",
@@ -205,6 +210,27 @@ PROBLEMS: Mapping[Problem, Text] = {
         "en frío; con {videos_needed} quedaría fuera",
         "{videos} videos on {slots} {slots:slot|slots}: X_sat includes the first video of each slot, perhaps with a "
         "cold start; with {videos_needed} it would be left out",
+    ),
+    Problem.COMPLETION_TIMES: Text(
+        "X_sat solo por tiempos de finalización: slots, etapas y CPU desconocidos; con `pip install` de aforo en el "
+        "worker e instrument = true se miden",
+        "X_sat from completion times only: slots, stages and CPU are unknown; `pip install` aforo into the worker and "
+        "set instrument = true to measure them",
+    ),
+    Problem.UPLOAD_TIMES: Text(
+        "uploaded_at de la aplicación difiere {offset_seconds:.1f} s del momento de subida (¿now() de una transacción "
+        "larga?): S no vale",
+        "the app's uploaded_at is {offset_seconds:.1f} s off the moment of the upload (now() of a long transaction?): "
+        "S is not valid",
+    ),
+    Problem.TABLE_DISAGREES: Text(
+        "{videos} {videos:video termina|videos terminan} en la tabla de otro modo que su última ejecución: vale la "
+        "tabla",
+        "{videos} {videos:video ends|videos end} in the table otherwise than by the last execution: the table counts",
+    ),
+    Problem.OBSERVED_ENDS: Text(
+        "{videos} {videos:video|videos} sin updated_at al terminar: su final se observó, con 1 s de error",
+        "{videos} {videos:video|videos} without updated_at at the end: the end was observed, to 1 s",
     ),
 }
 IMPOSSIBILITIES: Mapping[Impossibility, Text] = {

@@ -47,12 +47,20 @@ def write_results(sessions: Sessions, settings: Settings, analysed: AnalysedRuns
     write_pages(settings.results.path, analysed, lang)
 
 
+def file_suffix(app: str | None) -> str:
+    """Return what the names of an app's table and page end in, so that they never replace ours."""
+    return "" if app is None else f"-{app}"
+
+
 def write_pages(folder: Path, analysed: AnalysedRuns, lang: Language) -> None:
-    """Write table.md, table.csv and report.html."""
+    """Write table.md, table.csv and report.html, with the app's name in theirs."""
+    suffix = file_suffix(analysed.app)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "table.md").write_text(markdown(analysed.cells, lang) + "\n" + sources(analysed.cells, lang), "utf-8")
-    (folder / "table.csv").write_text(csv_text(analysed.cells), "utf-8")
-    (folder / "report.html").write_text(render_page(analysed, lang), "utf-8")
+    (folder / f"table{suffix}.md").write_text(
+        markdown(analysed.cells, lang) + "\n" + sources(analysed.cells, lang), "utf-8"
+    )
+    (folder / f"table{suffix}.csv").write_text(csv_text(analysed.cells), "utf-8")
+    (folder / f"report{suffix}.html").write_text(render_page(analysed, lang), "utf-8")
 
 
 def store_verdicts(session: Session, run: RunAnalysis) -> None:

@@ -46,6 +46,10 @@ class Conditions:
     image: str | None = None
     #: Aforo's version
     version: str | None = None
+    #: name and version of an app that is not ours, and whether its worker was instrumented
+    app: str | None = None
+    app_version: str | None = None
+    instrumented: bool | None = None
     #: the slots had processed videos before the run, on request
     is_warm: bool = False
 
@@ -55,11 +59,15 @@ class Conditions:
 
         Runs from before the workers published their conditions have those of the injector's machine.
         """
+        app = environment.get("app", {})
         known = cls(
             profile,
             source_sha256,
             stack=environment.get("stack"),
             storage=environment.get("storage"),
+            app=app.get("name"),
+            app_version=app.get("version"),
+            instrumented=app.get("instrumented"),
             is_warm=bool(environment.get("is_warm")),
         )
         workers = workers_at_start(environment)

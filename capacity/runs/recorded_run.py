@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Select, func, null, select
+from sqlalchemy import Select, case, func, null, select
 from sqlalchemy.orm import Session
 
 from capacity.estimators.interval import Booleans, Floats, Integers
 from capacity.estimators.slots import Executions
 from capacity.runs.column_reader import Array, position_of, read_columns
 from core.errors import UsageError
-from core.models import ExecutionRow, RunRow, VideoRow
+from core.models import ExecutionRow, OtherExecutionRow, RunRow, VideoRow
 from core.run import Mode
 from core.user_files import require_file
 from core.video import FINAL_STATES, Outcome, Reason, Stage, VideoState
@@ -67,8 +67,8 @@ class RecordedRun:
     """A recorded run: its row, its videos, and its executions without duplicates.
 
     Arrays of videos have one entry per video. A time that has not happened is NaN. `stage_seconds` and
-    `ffmpeg_cpu_seconds` have one entry per execution, in the order of `executions`. `oom_kills` counts the
-    executions whose ffmpeg was killed because memory ran out.
+    `ffmpeg_cpu_seconds` have one entry per execution, in the order of `executions`, and so has `is_part`.
+    `oom_kills` counts the executions whose ffmpeg was killed because memory ran out.
     """
 
     run: RunRow
@@ -85,6 +85,8 @@ class RecordedRun:
     #: executions by outcome, including those without an end
     outcomes: Mapping[Outcome, int]
     executions: Executions
+    #: True for an execution that ended one of several tasks of a video, and not the last one
+    is_part: Booleans
     stage_seconds: Mapping[str, Floats]
     ffmpeg_cpu_seconds: Floats
     #: None if unknown: the archive is of a version that did not look for it
@@ -131,30 +133,51 @@ def _other_work(session: Session, recorded: RecordedRun) -> OtherWork:
         return OtherWork(0, 0.0)
     start, end = float(recorded.uploaded_at.min()), float(ends.max())
     nodes = select(ExecutionRow.node).where(ExecutionRow.run_id == run.id)
-    times: Select[Any] = select(*(getattr(ExecutionRow, name) for name in ("started_at", "ended_at")))
-    others = times.where(
+    others = _times(ExecutionRow).where(
         ExecutionRow.run_id != run.id,
         ExecutionRow.ended_at.between(start, end),
         ExecutionRow.outcome != Outcome.DUPLICATE,
         ExecutionRow.node.in_(nodes),
     )
     began, ended = read_columns(session, others)
-    return OtherWork(began.size, float((ended - np.fmax(began, start)).sum()))
+    unassigned = OtherExecutionRow.run_id.is_(None) & OtherExecutionRow.ended_at.between(start, end)
+    theirs = _times(OtherExecutionRow).where((OtherExecutionRow.run_id == run.id) | unassigned)
+    their_start, their_end = read_columns(session, theirs)
+    began, ended = np.concatenate([began, their_start]), np.concatenate([ended, their_end])
+    return OtherWork(began.size, float((np.fmin(ended, end) - np.fmax(began, start)).clip(min=0).sum()))
+
+
+def _times(table: type[ExecutionRow | OtherExecutionRow]) -> Select[Any]:
+    return select(*(getattr(table, name) for name in ("started_at", "ended_at")))
 
 
 def _executions(session: Session, run: RunRow) -> Select[Any]:
     """Return the query of a run's executions.
 
-    For a burst the query needs no upload times, which saves a join.
+    For a burst the query needs no upload times, which saves a join. Executions that the collector read are joined with
+    their videos: what an app's table says of a video is its result, whatever its task returned.
     """
     name = func.coalesce(ExecutionRow.worker, ExecutionRow.node)
     names = session.scalars(select(name).where(ExecutionRow.run_id == run.id).distinct()).all()
     worker = position_of(name, sorted(names)) if names else null()
     columns = {name: worker if name == "worker" else _column(ExecutionRow, name) for name in EXECUTION_COLUMNS}
-    if run.mode == Mode.BURST:
+    if run.executions_missed is not None:
+        columns |= _collected_columns()
+    elif run.mode == Mode.BURST:
         return select(*(columns | {"uploaded_at": null()}).values()).where(ExecutionRow.run_id == run.id)
     joined = select(*columns.values()).outerjoin(VideoRow, VideoRow.id == ExecutionRow.video_id)
     return joined.where(ExecutionRow.run_id == run.id)
+
+
+def _collected_columns() -> dict[str, Any]:
+    """Return the columns that differ in executions from an app's worker. An unknown slot is null."""
+    not_done = (ExecutionRow.outcome == Outcome.DONE) & (VideoRow.state == VideoState.FAILED)
+    outcome = case((not_done, Outcome.FAILED.value), else_=ExecutionRow.outcome)
+    return {
+        "outcome": position_of(outcome, OUTCOMES),
+        "slot": case((ExecutionRow.slot >= 0, ExecutionRow.slot), else_=null()),
+        "ffmpeg_cpu_seconds": ExecutionRow.cpu_seconds,
+    }
 
 
 def _column(table: type[VideoRow | ExecutionRow], name: str) -> Any:
@@ -196,6 +219,7 @@ def assemble(run: RunRow, videos: Sequence[Array], executions: Sequence[Array]) 
             uploaded_at=execution_uploaded[work],
             worker=workers[work].astype(np.int64),
         ),
+        is_part=outcomes[work] == OUTCOMES.index(Outcome.PART),
         stage_seconds={stage.value: stages[stage] for stage in Stage},
         ffmpeg_cpu_seconds=stages["ffmpeg_cpu"],
     )

@@ -51,6 +51,10 @@ class ResultRow:
     unfinished: int = 0
     #: treatment of the first video of each slot in X_sat
     first_videos: str | None = None
+    #: name of the app whose worker was measured; None is our reference worker
+    app: str | None = None
+    #: records from which X_sat was computed
+    x_sat_source: str | None = None
     validity: Validity = Validity()
 
     @property

@@ -30,6 +30,8 @@ class CellKey:
     nodes: int
     #: over all nodes, because nodes may have different slots
     slots: int
+    #: app whose worker was measured; empty for our reference worker
+    app: str = ""
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,8 @@ def fill(rows: Iterable[ResultRow]) -> list[TableCell]:
 def key_of(row: ResultRow) -> CellKey:
     """Return the key of the cell that a run belongs to."""
     size = row.size_label
-    return CellKey(label_bytes(size), size, row.mode, row.rate_per_minute or 0.0, row.concurrency, row.nodes, row.slots)
+    rate = row.rate_per_minute or 0.0
+    return CellKey(label_bytes(size), size, row.mode, rate, row.concurrency, row.nodes, row.slots, row.app or "")
 
 
 def _cell(key: CellKey, averaged: AveragedRuns) -> TableCell:

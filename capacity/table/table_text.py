@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from io import StringIO
 
 from capacity.estimators.interval import Interval
@@ -25,7 +25,7 @@ CSV_COLUMNS = (
     "size", "concurrency", "nodes", "mode", "rate_per_minute", "count", "x_per_minute", "s_seconds",
     "x_sat_per_minute", "x_sat_low", "x_sat_high", "interval_between_runs", "stability", "done", "failed",
     "duplicates", "agrees", "runs", "x_sat_runs", "left_out", "validity", "validity_reasons", "s_is_lower_bound",
-    "first_videos",
+    "first_videos", "app", "x_sat_source",
 )  # fmt: skip
 
 
@@ -91,7 +91,9 @@ def csv_row(cell: TableCell) -> dict[str, object]:
         "validity": cell.validity.level.value,
         "validity_reasons": " ".join(cell.validity.reasons),
         "s_is_lower_bound": cell.s_is_lower_bound,
-        "first_videos": _first_videos(cell),
+        "first_videos": _joined(run.first_videos for run in cell.x_sat_runs),
+        "app": cell.key.app or None,
+        "x_sat_source": _joined(run.x_sat_source for run in cell.x_sat_runs),
     }
 
 
@@ -111,13 +113,14 @@ def _source(cell: TableCell, lang: Language) -> str:
     return f"{size}, c={slots}, {mode}: {ids}{left}"
 
 
-def _first_videos(cell: TableCell) -> str | None:
-    """Return the treatment of the first videos in X_sat, joined with spaces where the runs differ."""
-    treatments = dict.fromkeys(run.first_videos for run in cell.x_sat_runs if run.first_videos)
-    return " ".join(treatments) or None
+def _joined(values: Iterable[str | None]) -> str | None:
+    """Return the different values of a cell's runs, joined with spaces."""
+    return " ".join(dict.fromkeys(value for value in values if value)) or None
 
 
 def _notes(cell: TableCell, lang: Language) -> Iterator[Text]:
+    if cell.key.app:
+        yield same(cell.key.app)
     yield same(validity_text(cell.validity, lang))
     yield from _cell_notes(cell, lang)
     for row in cell.runs:

@@ -11,7 +11,7 @@ from grafana.wording import BLUE, GREEN, ORANGE, RED, UP, YELLOW
 SELF = '{job=~"$job"}'
 NOT_SCRAPED = Text("Prometheus no se recoge a sí mismo", "Prometheus does not scrape itself")
 #: The jobs of prometheus/*.yml. The job of Prometheus itself is a variable.
-OURS = '{job=~"worker|sqs-exporter|db-exporter|celery-exporter|$job"}'
+OURS = '{job=~"worker|sqs-exporter|db-exporter|collector|celery-exporter|$job"}'
 RULE_SECONDS = f"prometheus_rule_group_last_duration_seconds{SELF}"
 RULE_INTERVAL = f"prometheus_rule_group_interval_seconds{SELF}"
 #: The collectors `sqs` and `waiting` answer from memory, so the duration of their scrape is not that of a read.

@@ -56,7 +56,7 @@ def test_an_invalid_url_is_an_error_that_hides_the_password(url):
     ("revision", "line"),
     [
         ("9999", r"a newer Aforo has changed its tables \(version 9999, this one knows \d{4}\); update Aforo"),
-        ("ae1027a6acf", r"it has the tables of another application \(alembic version ae1027a6acf\); set AFORO_DATABASE"),
+        ("ae1027a6acf", r"its history is not that of Aforo \(alembic version ae1027a6acf\); give"),
     ],
 )
 def test_tables_of_a_newer_version_or_another_application_are_refused_and_left_alone(tmp_path, revision, line):
@@ -64,7 +64,7 @@ def test_tables_of_a_newer_version_or_another_application_are_refused_and_left_a
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)"))
         connection.execute(text("INSERT INTO alembic_version VALUES (:revision)"), {"revision": revision})
-    with pytest.raises(EnvironmentFault, match=rf"^database \(sqlite:///{tmp_path}/x.db\); {line}"):
+    with pytest.raises(EnvironmentFault, match=rf"^AFORO_DATABASE_URL \(sqlite:///{tmp_path}/x.db\); {line}"):
         upgrade_schema(engine)
     with engine.begin() as connection:
         tables = connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'table'")).scalars().all()
@@ -75,3 +75,15 @@ def test_a_damaged_file_is_one_line_that_names_it(tmp_path):
     (tmp_path / "x.db").write_bytes(b"not a database" * 1000)
     with pytest.raises(EnvironmentFault, match=rf"^database \(sqlite:///{tmp_path}/x.db\); file is not a database"):
         upgrade_schema(open_engine(f"sqlite:///{tmp_path}/x.db"))
+
+
+def test_a_database_of_another_app_is_refused_in_one_line_and_stays_as_it_was(tmp_path):
+    engine = open_engine(f"sqlite:///{tmp_path}/theirs.db")
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE users (id INTEGER)")
+    with pytest.raises(
+        EnvironmentFault, match="it holds tables of another app \\(users\\); give Aforo a database of its"
+    ):
+        upgrade_schema(engine)
+    with engine.begin() as connection:
+        assert connection.exec_driver_sql("SELECT name FROM sqlite_master").scalars().all() == ["users"]

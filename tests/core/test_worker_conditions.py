@@ -8,8 +8,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from prometheus_client import CollectorRegistry, Gauge, start_http_server
 
+from core.promql import Sample
 from core.settings import Settings
-from core.worker_conditions import read_workers, records_in_prometheus
+from core.worker_conditions import read_workers, record_of_page, records_in_prometheus
 from testing.ports import free_port
 
 
@@ -87,3 +88,11 @@ def test_the_local_worker_is_read_from_its_own_page(prometheus):
 
 def test_without_any_answer_the_workers_are_unknown():
     assert read_workers(settings("native", f"http://127.0.0.1:{free_port()}")) == []
+
+
+def test_a_record_of_a_page_has_no_empty_labels_because_prometheus_keeps_none():
+    families = {
+        "aforo_worker_info": [Sample({"celery": "5.4.0", "profile": ""}, 1.0)],
+        "aforo_worker_slots": [Sample({}, 2.0)],
+    }
+    assert record_of_page(families) == {"celery": "5.4.0", "slots": 2}

@@ -20,6 +20,6 @@ aforo.instrument(app, port=int(os.environ["METRICS_PORT"]))
 
 
 @app.task(name="app.tasks.process_video")
-def process_video(**_arguments: str) -> object:
+def process_video(*_arguments: object) -> object:
     """Return something that JSON cannot represent."""
     return object()

@@ -1,208 +1,256 @@
-"""The example app, run as its team would run it.
-
-Its metrics are exact with every pool, without our database.
-"""
+"""The example app through every verb, as a team would use them: its own environment, its code unchanged."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
-from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import pytest
 
-from core.promql import scrape
-from testing.emulator import KEY, REGION, ROOT
+from testing.emulator import ROOT
+from testing.native_stack import copied_stack
 from testing.polling import until
 from testing.ports import free_port
 
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(1200)]
 APP = ROOT / "examples/own_app"
-TASK = "app.tasks.process_video"
-GOOD = '{"video_id": "{video_id}", "path": "{path}", "uploaded_at": "{uploaded_at}"}'
-BAD = '{"video_id": "{video_id}", "path": "/no/such.mp4", "uploaded_at": "{uploaded_at}"}'
-#: Settings of the database exporter for their table.
-TABLE = {
-    "AFORO_EXPORTER_VIDEOS_TABLE": "clips",
-    "AFORO_EXPORTER_VIDEOS_COLUMNS": "id=clip_id,run_id=,state=status,uploaded_at=created,started_at=started,"
-    "updated_at=changed",
-    "AFORO_EXPORTER_VIDEOS_STATES": "running=processing,completed=done,error=failed",
-}
+PYTHON = str(ROOT / ".venv/bin/python")
+MATRIX = ("capacity", "matrix", "--sizes", "1MB", "--concurrencies", "1,2", "--modes", "burst", "--count", "8")
+#: X and S as anybody would ask the app's own database for them
+SELECT = """
+SELECT count(*) * 60.0 / ((max(julianday(updated_at)) - min(julianday(uploaded_at))) * 86400),
+       avg((julianday(updated_at) - julianday(uploaded_at)) * 86400)
+FROM videos WHERE status = 'done' AND id IN ({keys})"""
 
 
-class OwnApp:
-    """The example app: a queue, a worker on the queue, and our programs."""
+@pytest.fixture(scope="session")
+def environment():
+    """Return a virtual environment with the app's own requirements and Aforo's wheel, made once per requirements."""
+    requirements = APP / "requirements.txt"
+    digest = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()[:12]
+    folder = ROOT / ".local" / f"own-app-{digest}"
+    if not (folder / "ready").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True, timeout=120)
+        subprocess.run([folder / "bin/pip", "install", "-q", "-r", str(requirements)], check=True, timeout=600)
+        (folder / "ready").touch()
+    return folder
 
-    def __init__(self, folder, queue):
-        self.folder, self.queue = folder, queue
-        self.metrics_port, self.exporter_port = free_port(), free_port()
-        inherited = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "AFORO_"))}
-        self.environment = inherited | {
-            "PYTHONPATH": f"{APP}:{ROOT}",
-            "AWS_ENDPOINT_URL": queue.endpoint_url,
-            "AWS_DEFAULT_REGION": REGION,
-            "AWS_ACCESS_KEY_ID": KEY,
-            "AWS_SECRET_ACCESS_KEY": KEY,
-            "QUEUE_NAME": queue.name,
-            "QUEUE_URL": queue.url,
-            "METRICS_PORT": str(self.metrics_port),
-            "OUTPUT_PATH": str(folder / "out"),
-            "CLIPS_DATABASE": str(folder / "clips.db"),
-            "SQS_QUEUE_NAME": queue.name,
-            "AFORO_DATABASE_URL": f"sqlite:///{folder}/clips.db",
-            "AFORO_WORKER_METRICS_PORT": str(self.metrics_port),
-            "AFORO_EXPORTER_DB_PORT": str(self.exporter_port),
-            **TABLE,
-        }
-        (folder / "out").mkdir()
 
-    @contextmanager
-    def running(self, *command):
-        """Run `python -m COMMAND` during the test. At the end, end its process group."""
-        with (self.folder / f"{command[0]}.out").open("ab") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", *command],
-                cwd=self.folder,
-                env=self.environment,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
-        try:
-            yield process
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("dist")
+    options = ["--no-deps", "--no-build-isolation", "--no-index", "-w", str(folder)]
+    subprocess.run([PYTHON, "-m", "pip", "wheel", "-q", *options, "."], cwd=ROOT, check=True, timeout=300)
+    return next(folder.glob("aforo-*.whl"))
 
-    def inject(self, count, payload, *more):
-        command = [sys.executable, "-m", "injector", "--count", str(count), "--size", "300KB", "--task", TASK]
+
+class Team:
+    """A team's folder with the app, and Aforo beside it on free ports."""
+
+    def __init__(self, folder, stack, environment):
+        self.folder, self.stack = folder, stack
+        shutil.copytree(APP, folder, ignore=shutil.ignore_patterns(".venv", "*.db", "uploads", "processed"))
+        endpoint = stack.environment.pop("AWS_ENDPOINT_URL")
+        settings = (APP / ".env.example").read_text().replace("http://127.0.0.1:4566", endpoint)
+        (folder / ".env").write_text(settings)
+        (folder / ".venv").symlink_to(environment)
+        self.python("-m", "core.create_tables")
+        stack.environment.update(AFORO_APP_FILE=str(folder / "aforo.toml"), STACK="native")
+
+    def python(self, *arguments):
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "AFORO_", "PYTHON"))}
+        subprocess.run([self.folder / ".venv/bin/python", *arguments], cwd=self.folder, env=inherited, check=True)
+
+    def run(self, *arguments, **options):
+        """Run `python -m …` of Aforo for as long as a busy machine needs."""
+        environment = self.stack.environment | options
+        command = [PYTHON, "-m", *arguments]
         return subprocess.run(
-            [*command, "--payload", payload, *more],
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=100,
-            check=False,
+            command, cwd=self.stack.folder, env=environment, capture_output=True, text=True, timeout=500, check=False
         )
 
-    def value(self, family, **labels):
-        """Return the sum of the worker's samples of a family that have `labels`.
+    def select(self, statement):
+        with sqlite3.connect(self.folder / "service.db") as connection:
+            return connection.execute(statement).fetchall()
 
-        Return None if there are none.
-        """
-        return total(self.metrics_port, family, **labels)
+    def runs(self):
+        database = self.stack.folder / ".local/aforo.db"
+        if not database.exists():
+            return []
+        with sqlite3.connect(database) as connection:
+            try:
+                return connection.execute("SELECT id, status FROM runs ORDER BY created_at").fetchall()
+            except sqlite3.OperationalError:  # the tables are being made
+                return []
+
+    def injected(self, run_id):
+        file = self.stack.folder / f"results/runs/{run_id}/injected.jsonl"
+        return [json.loads(line) for line in file.read_text().splitlines()]
+
+    def x_and_s(self, run_id):
+        keys = ",".join(str(video["row"]) for video in self.injected(run_id))
+        return self.select(SELECT.format(keys=keys))[0]
 
 
-def total(port, family, **labels):
-    families = scrape("127.0.0.1", port) or {}
-    values = [s.value for s in families.get(family, []) if labels.items() <= s.labels.items() and s.value < 1e9]
-    return sum(values) if values else None
+@pytest.fixture(scope="module")
+def team(tmp_path_factory, environment, wheel):
+    for program in ("prometheus", "redis-server", "ffmpeg"):
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed; `make setup` installs it")
+    pip = [environment / "bin/pip", "install", "-q"]
+    subprocess.run([*pip, str(wheel)], check=True, timeout=300)
+    subprocess.run([*pip, "--no-deps", "--force-reinstall", str(wheel)], check=True, timeout=120)
+    team = Team(tmp_path_factory.mktemp("team") / "service", copied_stack(tmp_path_factory.mktemp("st")), environment)
+    yield team
+    down = team.run("local", "down")
+    assert down.returncode == 0, down.stderr
 
 
-def counts_of(port, family, **labels):
-    """Return the number of observations of a histogram."""
-    families = scrape("127.0.0.1", port) or {}
-    infinite = {"le": "+Inf"} | labels
-    return sum(s.value for s in families.get(family, []) if infinite.items() <= s.labels.items())
+@pytest.fixture(scope="module")
+def table(team):
+    """Run the matrix, kill it in the middle, and run it again. Return its rows."""
+    with open(team.stack.folder / "matrix.log", "w", encoding="utf-8") as log:
+        started = subprocess.Popen(
+            [PYTHON, "-m", *MATRIX],
+            cwd=team.stack.folder,
+            env=team.stack.environment,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        second_runs = lambda: [status for _, status in team.runs()] == ["finished", "running"]  # noqa: E731
+        until(second_runs, "the second cell's run", 400)
+    finally:
+        os.killpg(started.pid, signal.SIGKILL)
+        started.wait()
+    resumed = team.run(*MATRIX, "--json", YES="1")
+    assert resumed.returncode == 0, resumed.stderr
+    return {row["concurrency"]: row for row in json.loads(resumed.stdout)["rows"]}
+
+
+def test_the_matrix_of_their_worker_has_x_and_s_as_a_select_on_their_table(team, table):
+    assert sorted(table) == [1, 2]
+    for row in table.values():
+        run_id = row["runs"].split()[0]
+        x, s = team.x_and_s(run_id)
+        assert row["x_per_minute"] == pytest.approx(x, rel=0.001)
+        assert row["s_seconds"] == pytest.approx(s, rel=0.001)
+        assert (row["app"], row["done"], row["failed"], row["duplicates"]) == ("own-app", 8, 0, 0)
+        assert run_id.endswith("-own-app")
+
+
+def test_x_sat_comes_from_the_recorded_executions(table):
+    assert {row["x_sat_source"] for row in table.values()} == {"slots"}
+    assert all(row["x_sat_low"] < row["x_sat_per_minute"] < row["x_sat_high"] for row in table.values())
+
+
+def test_our_worker_never_reads_their_queue(team, table):
+    command = [PYTHON, "-c", "import local.supervisor as s; print(s.processes()['worker'].pid)"]
+    shown = subprocess.run(command, cwd=team.stack.folder, capture_output=True, text=True, check=True)
+    words = Path(f"/proc/{int(shown.stdout)}/cmdline").read_bytes().split(b"\0")
+    assert b"worker.main" in words
+    environment = Path(f"/proc/{int(shown.stdout)}/environ").read_bytes().split(b"\0")
+    names = {variable.split(b"=")[0] for variable in environment}
+    assert not names & {b"APP", b"CONFIG_MODULE", b"LOADER", b"AFORO_APP_FILE", b"YES"}
+    assert b"AFORO_INSTRUMENT" in names
+
+
+def test_the_files_of_the_app_have_names_of_their_own(team, table):
+    results = team.stack.folder / "results"
+    assert "own-app" in (results / "table-own-app.md").read_text()
+    assert (results / "report-own-app.html").exists()
+    assert not (results / "table.md").exists()
+    written = team.run("capacity", "document")
+    assert written.returncode == 0, written.stderr
+    document = (team.folder / "escenario_2_worker_throughput.md").read_text()
+    assert "own-app, versión" in document
+    assert "celery -A worker.main worker" in document
+
+
+def test_doctor_checks_every_line_and_names_the_wrong_one(team, table):
+    shown = team.run("local", "doctor")
+    assert shown.returncode == 0, shown.stdout
+    assert "worker.tasks.process_video, Celery 5.4.0" in shown.stdout
+    assert "no redrive policy" in shown.stdout
+    broken = team.folder / "broken.toml"
+    broken.write_text((team.folder / "aforo.toml").read_text().replace("tasks.process_video", "tasks.process"))
+    wrong = team.run("local", "doctor", AFORO_APP_FILE=str(broken))
+    assert wrong.returncode == 3
+    assert (
+        "app.task (worker.tasks.process); the app has no such task; it has worker.tasks.process_video" in wrong.stdout
+    )
+
+
+def test_a_worker_that_ends_at_its_start_is_one_line_with_its_last_log_line(team, table):
+    broken = team.folder / "broken.toml"
+    text = (team.folder / "aforo.toml").read_text()
+    broken.write_text(text.replace("--loglevel=INFO", "--loglevel=LOUD"))
+    shown = team.run("local", "up", AFORO_APP_FILE=str(broken))
+    assert shown.returncode == 3
+    assert "error: worker; it ended at its start: " in shown.stderr
+    assert "LOUD" in shown.stderr
+    assert "Traceback" not in shown.stderr
+
+
+def test_clean_removes_exactly_the_rows_that_runs_inserted(team, table):
+    team.select("INSERT INTO videos VALUES (9000, 1, 'theirs', '/x', NULL, 'done', NULL, '2026-01-01', '2026-01-01')")
+    shown = team.run("local", "clean", "--rows", YES="1")
+    assert shown.returncode == 0, shown.stderr
+    assert team.select("SELECT id FROM videos") == [(9000,)]
+
+
+SCALE = """#!/bin/sh
+# The team's own way to run its workers. Usage: scale.sh CONCURRENCY WORKERS
+cd "$(dirname "$0")"
+celery=.venv/bin/celery
+$celery multi stopwait 2 --pidfile="$PWD/%n.pid" --logfile="$PWD/%n.log"
+[ "$2" = 0 ] || AFORO_INSTRUMENT=1 AFORO_METRICS_PORT=PORTS $celery multi start "$2" -A worker.main \\
+  --concurrency="$1" --pidfile="$PWD/%n.pid" --logfile="$PWD/%n.log"
+"""
 
 
 @pytest.fixture
-def own_app(tmp_path, sqs_queue):
-    return OwnApp(tmp_path, sqs_queue(visibility_timeout_seconds=60))
+def scaled(team):
+    """Return an aforo.toml whose two workers are started by a script of the team."""
+    first = free_port()
+    script = team.folder / "scale.sh"
+    script.write_text(SCALE.replace("PORTS", f"{first}-{first + 3}"))
+    script.chmod(0o755)
+    text = (team.folder / "aforo.toml").read_text()
+    start = text.index("command =")
+    lines = [
+        'scale = "./scale.sh {concurrency} {workers}"',
+        'restore = "./scale.sh 0 0"',
+        f'metrics = ["127.0.0.1:{first}-{first + 3}"]',
+    ]
+    path = team.folder / "scaled.toml"
+    rest = text[text.index("\n", start) :]
+    path.write_text(text[:start].replace("own-app", "own-scaled") + "\n".join(lines) + rest)
+    yield path
+    subprocess.run([script, "0", "0"], check=True, timeout=120, capture_output=True)
 
 
-RECYCLED = ("--max-tasks-per-child", "1")
-
-
-@pytest.mark.parametrize(
-    ("pool", "slots", "options"),
-    [("prefork", 2, ()), ("prefork", 1, RECYCLED), ("threads", 2, ()), ("solo", 1, ())],
-)
-def test_every_task_stage_and_wait_of_their_app_is_counted(own_app, pool, slots, options):
-    worker = ("celery", "-A", "app.main", "worker", "--pool", pool, "--concurrency", str(slots), "--loglevel", "INFO")
-    with own_app.running(*worker, *options):
-        until(lambda: own_app.value("aforo_worker_slots"), "the worker serves its metrics", seconds=60)
-        for count, payload in ((6, GOOD), (2, BAD)):
-            sent = own_app.inject(count, payload, "--run-id", f"r{count}")
-            assert sent.returncode == 0, sent.stderr
-        ended = lambda: own_app.value("aforo_worker_tasks", task=TASK) == 8  # noqa: E731
-        until(ended, "the end of eight tasks", seconds=60)
-        port = own_app.metrics_port
-        until(lambda: counts_of(port, "aforo_worker_stage_seconds", task=TASK) == 14, "the stages of eight tasks")
-        assert own_app.value("aforo_worker_slots") == slots
-        assert own_app.value("aforo_worker_info", pool=pool, transport="aforo-sqs", threads="unknown") == 1
-        assert own_app.value("aforo_worker_queue_info", queue=own_app.queue.name) == 1
-        assert own_app.value("aforo_worker_children_lost", task=TASK) == 0
-        assert own_app.value("aforo_worker_slots_busy") == 0
-        assert own_app.value("aforo_worker_tasks_started", task=TASK) == 8
-        assert own_app.value("aforo_worker_tasks", task=TASK, outcome="succeeded") == 6
-        assert own_app.value("aforo_worker_failures", task=TASK, reason="internal") == 2
-        assert counts_of(port, "aforo_worker_task_seconds", task=TASK, outcome="succeeded") == 6
-        assert counts_of(port, "aforo_worker_stage_seconds", stage="transcode") == 8
-        assert counts_of(port, "aforo_worker_stage_seconds", stage="publish") == 6
-        assert counts_of(port, "aforo_worker_queue_wait_seconds", task=TASK) == 8
-        assert 8 - slots <= counts_of(port, "aforo_worker_slot_idle_seconds") <= 7
-        assert own_app.value("aforo_worker_telemetry_cpu_seconds") > 0
-    with sqlite3.connect(own_app.folder / "clips.db") as database:
-        states = dict(database.execute("SELECT status, count(*) FROM clips GROUP BY status"))
-    assert states == {"completed": 6, "error": 2}
-    assert own_app.queue.counts() == {"visible": 0, "in_flight": 0, "dead": 0}
-
-
-def test_an_app_on_stock_transport_and_settings_is_measured_too(own_app):
-    worker = ("celery", "-A", "tests.examples.stock_app", "worker", "--concurrency", "2", "--loglevel", "INFO")
-    assert own_app.inject(3, GOOD).returncode == 0
-    with own_app.running(*worker):
-        ended = lambda: own_app.value("aforo_worker_tasks", task=TASK, outcome="succeeded") == 3  # noqa: E731
-        until(ended, "the end of three tasks", seconds=60)
-        waits = lambda: counts_of(own_app.metrics_port, "aforo_worker_queue_wait_seconds", task=TASK)  # noqa: E731
-        assert until(waits, "their waits: SentTimestamp was requested from SQS") == 3
-
-
-def test_the_monitor_reads_completion_from_their_own_table(own_app):
-    make_table = "import app.videos as v; v.begin('old', 1.0); v.finish('old', 'completed')"
-    subprocess.run([sys.executable, "-c", make_table], env=own_app.environment, cwd=own_app.folder, check=True)
-    with (
-        own_app.running("celery", "-A", "app.main", "worker", "--concurrency", "2"),
-        own_app.running("exporters", "db"),
-    ):
-        counted = lambda: total(own_app.exporter_port, "aforo_videos", state="done") == 1  # noqa: E731
-        until(counted, "the exporter reads their table", seconds=60)
-        completed = own_app.inject(4, GOOD, "--monitor", "--run-id", "own")
-        assert completed.returncode == 0, completed.stderr
-    assert "4 done, 0 failed in " in completed.stdout
-    assert "S = " in completed.stdout
-    lines = (own_app.folder / "results/runs/own/videos.csv").read_text().splitlines()
-    with sqlite3.connect(own_app.folder / "clips.db") as database:
-        ids = {row[0] for row in database.execute("SELECT clip_id FROM clips WHERE clip_id <> 'old'")}
-    assert {line.split(",")[1] for line in lines[1:]} == ids
-
-
-def test_a_run_that_the_monitor_cannot_follow_is_not_sent(own_app):
-    shown = own_app.inject(2, GOOD, "--monitor")
-    assert (shown.returncode, shown.stdout.count("\n")) == (3, 2)  # the video exists; slots are unknown
-    assert shown.stderr.startswith(
-        f"error: database exporter (127.0.0.1:{own_app.exporter_port}); it has no metrics of your videos"
+def test_two_workers_elsewhere_are_scaled_measured_together_and_restored(team, table, scaled):
+    options = {"AFORO_APP_FILE": str(scaled), "CONCURRENCY": "1", "WORKERS": "2", "YES": "1"}
+    steps = (
+        ("local", "up"),
+        ("injector", "--count", "6", "--size", "1MB", "--monitor"),
+        ("capacity", "wait"),
+        ("capacity", "table", "--json"),
+        ("local", "restore"),
     )
-    assert own_app.queue.counts()["visible"] == 0
-
-
-def test_without_a_monitor_an_injection_needs_no_worker_and_no_database(own_app):
-    sent = own_app.inject(2, GOOD, "--run-id", "own", "--mode", "sustained", "--rate", "600")
-    assert sent.returncode == 0, sent.stderr
-    assert own_app.queue.counts()["visible"] == 2
-    assert not (own_app.folder / "clips.db").exists()
-    run = json.loads((own_app.folder / "results/runs/own/run.json").read_text())
-    assert (run["status"], run["slots"], run["task"]) == ("finished", None, TASK)
-    assert run["lateness_seconds"] >= 0
-
-
-def test_instrumentation_imports_no_database_driver():
-    code = "import sys, aforo; aforo.instrument; print('sqlalchemy' in sys.modules, 'alembic' in sys.modules)"
-    completed = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert completed.stdout == "False False\n"
+    shown = {step[:2]: team.run(*step, **options) for step in steps}
+    assert [(step, ended.stderr) for step, ended in shown.items() if ended.returncode != 0] == []
+    (row,) = json.loads(shown["capacity", "table"].stdout)["rows"]
+    assert (row["app"], row["nodes"], row["concurrency"], row["done"]) == ("own-scaled", 2, 1, 6)
+    assert row["x_sat_source"] == "slots"
+    assert not list(team.folder.glob("*.pid"))

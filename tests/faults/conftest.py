@@ -24,6 +24,9 @@ from testing.polling import until
 from testing.queues import TestQueue
 from tests.faults.rig import VISIBILITY_SECONDS, Rig, new_rig
 
+#: the Python of the tiny workers, for the tests of other versions of Celery and kombu
+PYTHON = os.environ.get("AFORO_FAULTS_PYTHON", sys.executable)
+
 
 @dataclass
 class TinyWorker:
@@ -86,7 +89,7 @@ def tiny_worker(tmp_path):
             **extra,
         }
         flags = ["-c", str(concurrency), "-Ofair", "--without-gossip", "--without-mingle", "-l", "INFO"]
-        command = [sys.executable, "-m", "celery", "-A", "tests.faults.tiny_app", "worker", *flags, "-n", f"w{number}"]
+        command = [PYTHON, "-m", "celery", "-A", "tests.faults.tiny_app", "worker", *flags, "-n", f"w{number}"]
         with output.open("wb") as stream:
             process = subprocess.Popen(
                 command, cwd=ROOT, env=environment, stdout=stream, stderr=stream, start_new_session=True
@@ -95,6 +98,8 @@ def tiny_worker(tmp_path):
         try:
             send_task(queue, "warm-up")
             until(lambda: "warm-up" in worker.names("end"), "the worker did its first task", seconds=40)
+            if extra.get("TINY_STOCK") != "1":  # so that a fault of deletes does not hit this one
+                until(lambda: ["0"] in worker.lines("pending"), "the message of its first task is deleted")
             yield worker
         finally:
             _end(process)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sqlite3
 import threading
 import time
@@ -20,10 +21,12 @@ pytestmark = pytest.mark.faults
 
 def test_a_lost_delete_causes_a_duplicate_that_is_counted_and_not_processed(rig, clips, proxy):
     with rig(endpoint_url=proxy.url, AFORO_QUEUE_VISIBILITY_TIMEOUT_SECONDS="4") as it:
-        it.start().await_ready()
+        first = it.start().await_ready()
         proxy.inject(Fault("reset"), "DeleteMessage")
         (video,) = it.send(it.store(clips(1)))
         it.await_states(done=1)
+        first.send(signal.SIGKILL)  # this worker would delete the message instead of recording a duplicate
+        it.start(AFORO_WORKER_WORK_PATH=str(it.folder / "second")).await_ready()
         until(lambda: it.outcomes(video) == ["done", "duplicate"], "the duplicate was recorded", seconds=30)
         proxy.heal()
         it.check()

@@ -37,7 +37,7 @@ def test_without_a_dead_letter_queue_the_worker_keeps_running_and_the_message_st
         until(lambda: ["bad_json"] in worker.lines("invalid"), "it was counted as invalid")
         send_task(queue, "after")
         until(lambda: "after" in worker.names("end"), "the worker processes the next task")
-        assert queue.counts()["in_flight"] == 1
+        until(lambda: queue.counts()["in_flight"] == 1, "only the invalid message is left")
 
 
 def test_a_deleted_dead_letter_queue_does_not_stop_the_worker(sqs_queue, emulator, tiny_worker):
@@ -51,6 +51,18 @@ def test_a_deleted_dead_letter_queue_does_not_stop_the_worker(sqs_queue, emulato
         )
         send_task(queue, "after")
         until(lambda: "after" in worker.names("end"), "the worker processes the next task")
+
+
+def test_a_slot_is_never_lost_whatever_celery_raises(sqs_queue, emulator, tiny_worker):
+    queue = sqs_queue(visibility_timeout_seconds=2, max_receive_count=2)
+    with tiny_worker(queue, emulator, concurrency=2) as worker:
+        for number in range(6):
+            send_task(queue, f"raises-{number}")
+        until(lambda: queue.counts()["dead"] == 6, "the redrive policy has moved them", seconds=40)
+        for number in range(4):
+            send_task(queue, f"after-{number}")
+        until(lambda: len(worker.names("end")) == 5, "both slots work")
+        assert worker.lines("invalid").count(["undeliverable"]) == 12
 
 
 @pytest.mark.parametrize("name", FATAL_TO_STOCK)

@@ -14,6 +14,8 @@ pytestmark = pytest.mark.faults
 RECOVERY_SECONDS = 15
 #: kombu's own `polling_interval`
 STOCK_POLLING_SECONDS = 1.0
+#: what the controls break: a delete of the warm-up task that gets no answer would block kombu's event loop for minutes
+POLL = "ReceiveMessage"
 
 FAULTS = {
     "500": (Fault("status", 500), "error"),
@@ -44,6 +46,65 @@ def test_a_worker_keeps_running_while_polls_fail_and_resumes(name, sqs_queue, pr
         assert time.monotonic() - healed <= RECOVERY_SECONDS
         assert worker.is_alive()
         assert sorted(worker.names("start")) == ["after-0", "after-1", "after-2", "warm-up"]
+
+
+#: name → an answer that SQS never gives, but a proxy, an emulator or a captive portal may
+STRANGE = {
+    "null": (200, b"null"),
+    "a message without fields": (200, b'{"Messages": [{}]}'),
+    "a message without a body": (200, b'{"Messages": [{"MessageId": "m", "ReceiptHandle": "h"}]}'),
+    "messages that are no list": (200, b'{"Messages": {"a": 1}}'),
+    "a count that is no number": (
+        200,
+        b'{"Messages": [{"Body": "x", "ReceiptHandle": "h", "Attributes": {"ApproximateReceiveCount": "x"}}]}',
+    ),
+    "a list": (200, b"[]"),
+    "a string": (200, b'"ok"'),
+    "deep nesting": (500, b"[" * 100_000),
+    "a deep error code": (500, b'{"__type": ' + b"[" * 500 + b"]" * 500 + b"}"),
+    "a number as the error code": (500, b'{"__type": 5}'),
+}
+
+
+@pytest.mark.timeout(120)
+def test_a_strange_answer_is_a_failed_poll_like_any_other(sqs_queue, proxy, tiny_worker):
+    queue = sqs_queue()
+    with tiny_worker(queue, proxy.url) as worker:
+        errors = lambda: worker.lines("polled").count(["error"])  # noqa: E731
+        for name, (status, content) in STRANGE.items():
+            before = errors()
+            proxy.inject(Fault("content", status, content=content), POLL)
+            until(lambda before=before: errors() >= before + 1, f"a poll fails: {name}")
+        proxy.heal()
+        send_task(queue, "after")
+        until(lambda: "after" in worker.names("end"), "a task ran after healing", seconds=RECOVERY_SECONDS)
+        assert worker.is_alive()
+
+
+@pytest.mark.timeout(120)
+def test_messages_whose_answers_are_late_are_taken(sqs_queue, proxy, tiny_worker):
+    queue = sqs_queue(visibility_timeout_seconds=2, max_receive_count=3)
+    with tiny_worker(queue, proxy.url) as worker:
+        proxy.inject(Fault("latency", seconds=5), POLL)
+        until(lambda: ["timeout"] in worker.lines("polled"), "a poll timed out", seconds=60)
+        for number in range(3):
+            send_task(queue, f"n{number}")
+        until(lambda: len(worker.names("end")) == 4, "every task ran", seconds=60)
+        until(lambda: queue.counts() == {"visible": 0, "in_flight": 0, "dead": 0}, "nothing is left", seconds=30)
+
+
+@pytest.mark.timeout(120)
+def test_while_sqs_does_not_answer_at_all_nothing_is_received(sqs_queue, proxy, tiny_worker):
+    queue = sqs_queue(visibility_timeout_seconds=2)
+    with tiny_worker(queue, proxy.url) as worker:
+        proxy.inject(Fault("latency", seconds=40))  # each request reaches SQS, after its answer is no longer taken
+        until(lambda: worker.lines("polled").count(["timeout"]) >= 2, "two polls timed out", seconds=60)
+        since = time.monotonic()
+        until(lambda: worker.lines("polled").count(["timeout"]) >= 4, "two more polls timed out", seconds=60)
+        assert proxy.count(POLL, since) == 0
+        proxy.heal()
+        send_task(queue, "after")
+        until(lambda: "after" in worker.names("end"), "a task ran after healing", seconds=RECOVERY_SECONDS)
 
 
 @pytest.mark.timeout(240)
@@ -78,7 +139,7 @@ def recovery_seconds(it, worker, proxy, broken, stored, number) -> float:
 def test_control_the_stock_transport_ends_or_stops_polling(name, sqs_queue, proxy, tiny_worker):
     """kombu's worker ends if the event loop reads the answer. Within a timer, it runs without polling."""
     with tiny_worker(sqs_queue(), proxy.url, TINY_STOCK="1") as worker:
-        proxy.inject(FAULTS[name][0])
+        proxy.inject(FAULTS[name][0], POLL)
         await_lost_poll(worker)
         if worker.is_alive():
             assert polls_of(proxy, seconds=4 * STOCK_POLLING_SECONDS) == 0
@@ -100,8 +161,8 @@ def test_control_the_stock_transport_waits_for_a_silent_answer_longer_than_recov
     queue = sqs_queue()
     with tiny_worker(queue, proxy.url, TINY_STOCK="1") as worker:
         started = time.monotonic()
-        proxy.inject(Fault("hang"))
-        until(lambda: proxy.count("ReceiveMessage", started), "a poll hangs")
+        proxy.inject(Fault("hang"), POLL)
+        until(lambda: proxy.count(POLL, started), "a poll hangs")
         proxy.heal()
         send_task(queue, "after")
         assert polls_of(proxy, seconds=RECOVERY_SECONDS) == 0
@@ -118,14 +179,14 @@ def polls_of(proxy, seconds: float) -> int:
     """Return the number of polls that reach a healthy SQS in this time."""
     healed = proxy.heal()
     time.sleep(seconds)  # the absence of polls needs an observation time
-    return proxy.count("ReceiveMessage", healed)
+    return proxy.count(POLL, healed)
 
 
 def test_failing_polls_are_spaced_out(sqs_queue, proxy, tiny_worker):
     with tiny_worker(sqs_queue(), proxy.url) as worker:
         proxy.inject(Fault("status", 500))
         started = time.monotonic()
-        until(lambda: proxy.count("ReceiveMessage", started) >= 6, "six polls")
+        until(lambda: proxy.count(POLL, started) >= 6, "six polls")
         assert time.monotonic() - started > 4
         assert worker.log_text().count("receive calls for queue") == 1
 
@@ -140,3 +201,13 @@ def test_a_worker_keeps_running_while_connections_are_refused_and_resumes(sqs_qu
             send_task(queue, "after")
             until(lambda: "after" in worker.names("end"), "a task ran after healing", seconds=RECOVERY_SECONDS)
         assert worker.is_alive()
+
+
+def test_a_worker_that_no_longer_receives_restarts_itself_and_says_so(sqs_queue, emulator, tiny_worker):
+    queue = sqs_queue()
+    with tiny_worker(queue, emulator, TINY_LOSE_POLL="1") as worker:
+        until(lambda: "although slots are free; the worker restarts" in worker.log_text(), "it restarts")
+        send_task(queue, "after")
+        until(lambda: "after" in worker.names("end"), "a task ran after the restart")
+        assert worker.is_alive()
+        assert worker.log_text().count(" ready.") == 2

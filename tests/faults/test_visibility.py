@@ -78,3 +78,43 @@ def test_a_message_sent_after_a_worker_has_ended_is_available_to_other_workers(s
         time.sleep(1)  # time for an open poll to receive it
         is_lost = stock == "1"
         assert queue.counts() == {"visible": int(not is_lost), "in_flight": int(is_lost), "dead": 0}
+
+
+COUNTDOWN_SECONDS = 12
+
+
+def starts_of(worker, name):
+    """Return the epoch seconds at which a task started."""
+    return [float(words[1]) for words in worker.lines("start") if words[0] == name]
+
+
+def test_a_task_with_a_countdown_longer_than_the_timeout_runs_once_and_when_it_is_due(sqs_queue, emulator, tiny_worker):
+    queue = sqs_queue(visibility_timeout_seconds=SHORT_SECONDS, max_receive_count=2)
+    with tiny_worker(queue, emulator, concurrency=2) as worker:
+        due_at = time.time() + COUNTDOWN_SECONDS
+        send_task(queue, "later", countdown=COUNTDOWN_SECONDS)
+        send_task(queue, "now")
+        until(lambda: "now" in worker.names("end"), "the other slot works meanwhile")
+        until(lambda: "later" in worker.names("end"), "the task ended")
+        until(lambda: not any(queue.counts().values()), "the message was deleted")
+        time.sleep(SHORT_SECONDS)  # the absence of a second delivery needs an observation time
+        (started_at,) = starts_of(worker, "later")
+        assert started_at >= due_at
+
+
+def test_a_worker_that_ends_returns_the_messages_of_its_timer(sqs_queue, emulator, tiny_worker):
+    queue = sqs_queue(visibility_timeout_seconds=SHORT_SECONDS)
+    with tiny_worker(queue, emulator) as first:
+        send_task(queue, "later", countdown=COUNTDOWN_SECONDS)
+        until(lambda: "received" in first.log_text() and queue.counts()["in_flight"] == 1, "the worker holds it")
+        first.stop()
+        with tiny_worker(queue, emulator) as second:
+            until(lambda: "later" in second.names("end"), "the other worker ran it", seconds=40)
+            assert len(starts_of(second, "later")) == 1
+
+
+def test_control_the_stock_transport_runs_a_task_with_a_countdown_several_times(sqs_queue, emulator, tiny_worker):
+    queue = sqs_queue(visibility_timeout_seconds=SHORT_SECONDS)
+    with tiny_worker(queue, emulator, TINY_STOCK="1") as worker:
+        send_task(queue, "later", countdown=COUNTDOWN_SECONDS)
+        until(lambda: len(starts_of(worker, "later")) >= 2, "it ran again", seconds=60)

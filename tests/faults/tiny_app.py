@@ -5,6 +5,7 @@ Its task writes one line per start and end to TINY_LOG. Run it as `celery -A tes
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from functools import lru_cache
@@ -12,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-from celery import Celery
+from celery import Celery, Task
 from celery.utils.log import get_task_logger
+from celery.worker.request import Request
 
-from aforo.sqs import MessagePolicy, ReceivedMessage, VisibilityHeartbeat, harden
+from aforo.sqs import MessagePolicy, ReceivedMessage, VisibilityHeartbeat, harden, stall
+from aforo.sqs.polling import PollingChannel
 
 logger = get_task_logger(__name__)
 LOG = Path(os.environ["TINY_LOG"])
@@ -73,7 +76,25 @@ class Log:
 
 
 if not IS_STOCK:
-    harden(app, Log(), MessagePolicy(app.tasks, largest_body_bytes=256 * 1024))
+    harden(app, Log(), MessagePolicy(app.tasks, largest_body_bytes=256 * 1024, allows_compression=False))
+
+
+def lose_one_poll() -> None:
+    """Lose the callback of the first answer after the warm-up, in the first process only. Shorten the stall times."""
+    mark, loop, answers = LOG.with_suffix(".lost"), PollingChannel._loop1, itertools.count()
+    stall.STALL_SECONDS, stall.CHECK_SECONDS = 3.0, 0.5
+
+    def loop_or_lose(self: Any, queue: str, count: Any = None) -> None:
+        if not mark.exists() and next(answers):
+            mark.touch()
+        else:
+            loop(self, queue, count)
+
+    PollingChannel._loop1 = loop_or_lose
+
+
+if os.environ.get("TINY_LOSE_POLL") == "1":
+    lose_one_poll()
 
 
 @lru_cache(maxsize=1)
@@ -82,7 +103,20 @@ def sqs_of_process(_pid: int) -> Any:
     return boto3.client("sqs", endpoint_url=ENDPOINT, **KEYS)
 
 
-@app.task(name="tiny.work", bind=True)
+class Raising(Request):
+    """A request that raises while Celery holds a slot for it, if its task is named `raises…`."""
+
+    def revoked(self) -> bool:
+        if str(self.args[0]).startswith("raises"):
+            raise RuntimeError("whatever Celery raises")
+        return bool(super().revoked())
+
+
+class RaisingTask(Task):
+    Request = Raising
+
+
+@app.task(name="tiny.work", bind=True, base=RaisingTask)
 def work(self, name: str, seconds: float = 0.0) -> None:
     write("start", name, time.time())
     message = ReceivedMessage.from_request(self.request)

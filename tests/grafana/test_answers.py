@@ -118,7 +118,6 @@ def test_a_machine_counts_once_in_the_report_and_in_the_record_of_the_injector(a
             (COUNTERS["cpu"], {'{mode="user"}': 2 * 600}),
             (COUNTERS["disk"], {'{direction="read"}': 2 * 6000}),
             (COUNTERS["swap"], {"{}": 2 * 600}),
-            (COUNTERS["oom"], {"{}": 2 * 40}),
             (GAUGES["cores"], {"{}": 4}),
             (GAUGES["ceiling"], {'{resource="disk_read"}': 200}),
             (summed_over_machines(BANDWIDTH_LIMIT, "resource"), {'{resource="disk_read"}': 200}),

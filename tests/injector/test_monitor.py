@@ -1,13 +1,16 @@
 import pytest
 from sqlalchemy import update
 
+from core import lost_videos
 from core.database import open_engine, open_sessions, upgrade_schema
 from core.errors import RunFailed
+from core.lost_videos import Look, LossWatch
 from core.models import RunRow, VideoRow
 from injector import monitor
 from injector.monitor import Display, RunProgress, StallWarning, follow
-from injector.own_videos import OwnVideos
 from testing.rows import run_row, video_row
+
+NO_LOSS = LossWatch(lambda: None, 0)
 
 
 @pytest.fixture
@@ -30,7 +33,7 @@ def settle(sessions, **values):
 
 def test_the_monitor_ends_with_the_last_video_and_prints_lines_without_a_terminal(sessions, capsys):
     settle(sessions)
-    follow(sessions, "r")
+    follow(sessions, "r", NO_LOSS)
     assert capsys.readouterr().err == "r: 2/2 ended\n"
 
 
@@ -38,7 +41,24 @@ def test_the_monitor_ends_when_the_run_was_ended(sessions):
     with sessions.begin() as session:
         session.execute(update(RunRow).values(status="interrupted"))
     with pytest.raises(RunFailed, match="2 of 2 videos open"):
-        follow(sessions, "r")
+        follow(sessions, "r", NO_LOSS)
+
+
+def test_the_monitor_ends_when_the_queue_has_lost_the_videos(sessions, monkeypatch):
+    monkeypatch.setattr(lost_videos, "SHORTEST_SILENCE_SECONDS", 0)
+    monkeypatch.setattr(lost_videos, "LOOK_SECONDS", 0)
+    losses = LossWatch(lambda: Look(messages=0, dead_letters=0, open_videos=2, live_claims=0), 0)
+    with pytest.raises(RunFailed, match="2 of 2 videos were lost by the queue"):
+        follow(sessions, "r", losses)
+
+
+def test_videos_that_an_app_never_ends_end_the_run_as_interrupted(sessions, capsys):
+    with sessions.begin() as session:
+        session.execute(update(VideoRow).where(VideoRow.id == "v0").values(state="done"))
+    follow(sessions, "r", stuck_seconds=0)
+    with sessions() as session:
+        assert session.get_one(RunRow, "r").status == "interrupted"
+    assert "1 videos never ended" in capsys.readouterr().err
 
 
 def test_an_unreachable_database_is_a_note_and_is_waited_for(sessions, monkeypatch):
@@ -85,9 +105,3 @@ def test_a_stalled_run_is_reported_on_the_terminal(capsys, monkeypatch):
         for _ in range(3):
             display.show(RunProgress({"uploaded": 8}, 8))
     assert capsys.readouterr().err.count("note: no worker has taken a video for 0 s (8 wait)") == 1
-
-
-def test_figures_of_own_videos_are_differences():
-    come = OwnVideos({"done": 9, "failed": 1}, 100.0).since(OwnVideos({"done": 1}, 20.0))
-    assert (come.ended, come.response_seconds) == (9, 80.0)
-    assert monitor._own_figures(come, 60.0) == "8 done, 1 failed in 60 s: X ≈ 8 videos/min, S = 10.000 s"

@@ -7,7 +7,9 @@ from injector.__main__ import LONGEST_NOTE, checked_request, main
 
 
 def parse(**options):
-    arguments = [f"--{name.replace('_', '-')}={value}" for name, value in {"size": "5MB", **options}.items() if value is not None]
+    arguments = [
+        f"--{name.replace('_', '-')}={value}" for name, value in {"size": "5MB", **options}.items() if value is not None
+    ]
     parameters = main.make_context("injector", arguments).params
     del parameters["monitor"], parameters["check"]
     return checked_request(Settings.from_env({}), **parameters)

@@ -12,12 +12,11 @@ import pytest
 from sqlalchemy import select
 
 from core.database import open_engine, open_sessions, upgrade_schema
-from core.errors import AforoError, EnvironmentFault, UsageError
+from core.errors import EnvironmentFault, UsageError
 from core.models import RunRow
 from core.run import Mode
 from core.settings import Settings
 from injector.injection import Injection, Request, Source
-from injector.own_run import OwnRun
 from testing import postgresql
 from testing.rows import run_row
 
@@ -105,15 +104,6 @@ def test_a_run_between_two_slow_sends_is_active_and_a_dead_one_is_ended(settings
         session.get_one(RunRow, "slow").heartbeat_at = time.time() - 300
     enter(prepared("r", settings, sessions))
     assert statuses(sessions) == {"slow": "interrupted", "r": "preparing"}
-
-
-def test_an_own_run_does_not_change_the_files_of_a_run_of_the_same_name(settings):
-    runs = [OwnRun(settings, REQUEST, None, "r", SOURCE, None, {"id": "r", "slots": k}) for k in range(2)]
-    with runs[0].recorded():
-        before = (settings.results.path / "runs/r/run.json").read_text()
-        with pytest.raises(AforoError, match="a run of that name is recorded"):
-            enter(runs[1])
-        assert (settings.results.path / "runs/r/run.json").read_text() == before
 
 
 def enter(run):

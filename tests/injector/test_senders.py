@@ -8,7 +8,7 @@ from core.database import open_engine, open_sessions, upgrade_schema
 from core.errors import EnvironmentFault
 from core.models import VideoRow
 from core.settings import Settings
-from injector.senders import NewVideo, VideoSender, encode_task
+from injector.senders import NewVideo, TaskMessage, VideoSender, encode_task
 from testing.rows import run_row
 from worker.payload import check_payload
 
@@ -48,7 +48,8 @@ def videos(count):
 
 
 def test_kombu_reads_a_batched_message_as_one_of_its_own(app):
-    body = encode_task(app, "aforo.process_video", "task-1", {"video_id": "v", "run_id": "r", "version": 1}, QUEUE_URL)
+    kwargs = {"video_id": "v", "run_id": "r", "version": 1}
+    body = encode_task(app, TaskMessage("aforo.process_video", "task-1", QUEUE_URL, kwargs=kwargs))
     call = read_call(body)
     assert call == Call("aforo.process_video", [], {"video_id": "v", "run_id": "r", "version": 1})
     assert check_payload(call) is None

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from core import aws
-from core.queue_contract import Level
+from core.database import open_engine, open_sessions, upgrade_schema
+from core.promql import Sample
+from core.queue_contract import Finding, Level
 from core.settings import Settings
 from local import doctor
 from testing.emulator import KEY, REGION
+from testing.rows import run_row
 
 
 def findings_by_subject(queue, monkeypatch, tmp_path, about="queue", **variables):
@@ -27,6 +32,7 @@ def test_every_check_of_a_correct_queue_is_ok(sqs_queue, monkeypatch, tmp_path):
         "queue, visibility timeout": Level.OK,
         "queue, redrive policy": Level.OK,
         "queue, dead-letter queue": Level.OK,
+        "queue, retention period": Level.OK,
         "queue, long poll": Level.OK,
         "queue, leftover messages": Level.OK,
     }
@@ -41,6 +47,29 @@ def test_a_problem_is_shown_with_its_remedy(sqs_queue, monkeypatch, tmp_path):
     assert timeout.line.endswith("; set AFORO_QUEUE_VISIBILITY_TIMEOUT_SECONDS to 20, or change the queue's")
     assert findings["queue, redrive policy"].line.startswith("it has no redrive policy; give it a dead-letter queue")
     assert findings["queue, leftover messages"].level is Level.WARN
+
+
+def test_a_retention_period_shorter_than_a_run_is_a_warning(sqs_queue, monkeypatch, tmp_path):
+    queue = sqs_queue(60)
+    queue.client.set_queue_attributes(QueueUrl=queue.url, Attributes={"MessageRetentionPeriod": "60"})
+    finding = findings_by_subject(queue, monkeypatch, tmp_path)["queue, retention period"]
+    assert (finding.level, finding.line) == (
+        Level.WARN,
+        "its retention period is 60 s; raise it to 4 days, the default: "
+        "SQS deletes older messages, so a longer run loses videos",
+    )
+
+
+def test_videos_of_the_newest_run_that_the_queue_lost_are_shown(tmp_path):
+    settings = Settings.from_env({"AFORO_DATABASE_URL": f"sqlite:///{tmp_path}/a.db"})
+    engine = open_engine(settings.database.url)
+    upgrade_schema(engine)
+    with open_sessions(engine).begin() as session:
+        session.add(run_row(id="old", count=30, environment={"lost_videos": 26}, created_at=1.0))
+    assert doctor._lost_videos(settings).line.startswith("26 of 30 videos of run old were lost by the queue; see")
+    with open_sessions(engine).begin() as session:
+        session.add(run_row(id="new", created_at=2.0))
+    assert doctor._lost_videos(settings) == Finding("lost videos", Level.OK, "none are known")
 
 
 def test_too_few_receives_are_an_error(sqs_queue, monkeypatch, tmp_path):
@@ -85,3 +114,25 @@ def test_usable_storage_is_ok_and_left_as_it_was(sqs_queue, monkeypatch, tmp_pat
     (finding,) = findings_by_subject(queue, monkeypatch, tmp_path, about="storage", **usable).values()
     assert (finding.level, finding.detail[:14]) == (Level.OK, "bucket usable:")
     assert "Contents" not in s3.list_objects_v2(Bucket="usable")
+
+
+def test_a_collector_that_reads_no_worker_is_a_warning_with_its_reason(monkeypatch):
+    """The collector's /metrics are those of a running one without workers, then with two."""
+    app = SimpleNamespace(worker=SimpleNamespace(instrument=True))
+    settings = SimpleNamespace(app=app, collector=SimpleNamespace(port=1))
+    pages = iter(
+        [
+            None,
+            {
+                "aforo_collector_workers": [Sample({}, 0)],
+                "aforo_collector_errors": [Sample({"reason": "unreachable"}, 3), Sample({"reason": "invalid"}, 0)],
+            },
+            {"aforo_collector_workers": [Sample({}, 2)]},
+        ]
+    )
+    monkeypatch.setattr(doctor.promql, "scrape", lambda _host, _port: next(pages))
+    assert list(doctor._collector(settings)) == []
+    (warning,) = doctor._collector(settings)
+    assert (warning.level, warning.detail) == (Level.WARN, "it reads the executions of no worker (unreachable)")
+    (fine,) = doctor._collector(settings)
+    assert (fine.level, fine.detail) == (Level.OK, "it reads the executions of 2 workers")

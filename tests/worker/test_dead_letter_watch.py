@@ -10,8 +10,11 @@ from dataclasses import dataclass, field
 
 import pytest
 from botocore.exceptions import ClientError
+from sqlalchemy.exc import OperationalError
 
+from aforo.telemetry import event_channel
 from worker.dead_letter_watch import DeadLetterWatch
+from worker.outage_log import OutageLog
 
 ARN = "arn:aws:sqs:us-east-1:1:dead"
 
@@ -35,8 +38,11 @@ class Queues:
     held_by_others: int = 0
     receives: int = 0
     is_away: bool = False
+    errors: list = field(default_factory=list)
 
     def get_queue_attributes(self, QueueUrl, AttributeNames):  # noqa: N803 (boto3's names)
+        if self.errors:
+            raise self.errors.pop()
         if self.is_away:
             raise ClientError({"Error": {"Code": "ServiceUnavailable"}}, "GetQueueAttributes")
         count = len(self.messages) + self.held_by_others if QueueUrl == "dead" else 0
@@ -62,12 +68,18 @@ class Queues:
 
 @dataclass
 class FakeClaims:
-    """Fake claims that fail every video, except the videos that a live execution holds."""
+    """Fail every video except those that a live execution holds or that the database cannot contain."""
 
     live: set = field(default_factory=set)
+    unstorable: set = field(default_factory=set)
     failed: list = field(default_factory=list)
+    errors: list = field(default_factory=list)
 
     def fail_dead_lettered(self, video_id, _task_id):
+        if self.errors:
+            raise self.errors.pop()
+        if video_id in self.unstorable:
+            raise UnicodeEncodeError("utf-8", video_id, 0, 1, "surrogates not allowed")
         if video_id in self.live:
             return None
         self.failed.append(video_id)
@@ -77,9 +89,16 @@ class FakeClaims:
 @pytest.fixture
 def watch():
     removed = []
-    watch = DeadLetterWatch(Queues(), "q", FakeClaims(), removed.extend)
+    watch = DeadLetterWatch(Queues(), "q", FakeClaims(), removed.extend, OutageLog())
     watch.removed = removed
     return watch
+
+
+@pytest.fixture
+def handled_errors(monkeypatch):
+    handled = []
+    monkeypatch.setattr(event_channel, "handled_error", lambda operation: handled.append(str(operation)))
+    return handled
 
 
 def test_a_new_message_is_read_behind_hundreds_of_old_ones(watch):
@@ -116,13 +135,34 @@ def test_a_message_whose_video_is_held_is_read_again_until_the_execution_ends(wa
     assert watch.claims.failed == ["v2", "v1"]
 
 
-def test_a_message_that_another_reader_holds_is_waited_for_once(watch):
-    watch.client.messages, watch.client.held_by_others = [message(1)], 1
+def test_messages_that_another_reader_holds_are_looked_at_again(watch):
+    watch.client.held_by_others = 1
     watch.check()
+    watch.check()
+    watch.client.messages, watch.client.held_by_others = [message(1)], 0
+    watch.check()
+    assert watch.claims.failed == ["v1"]
+
+
+def test_a_message_that_cannot_be_handled_is_counted_and_skipped(watch, handled_errors):
+    watch.client.messages, watch.claims.unstorable = [message(1), message(2)], {"v1"}
     watch.check()
     receives = watch.client.receives
     watch.check()
+    assert watch.claims.failed == ["v2"]
     assert watch.client.receives == receives
+    assert handled_errors == ["watch_dead_letters"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("unexpected"), OperationalError("x", {}, OSError("gone"))])
+def test_no_error_ends_the_watch(error, watch, handled_errors):
+    watch.client.messages = [message(1)]
+    watch.claims.errors = [error] if isinstance(error, OperationalError) else []
+    watch.client.errors = [] if isinstance(error, OperationalError) else [error]
+    watch.check()
+    watch.check()
+    assert watch.claims.failed == ["v1"]
+    assert handled_errors == ["watch_dead_letters"]
 
 
 def test_a_message_without_a_video_is_not_read_again(watch):

@@ -24,6 +24,7 @@ from core.video import TASK_NAME, Reason, VideoFailed
 from testing.rows import run_row, video_row
 from worker import task
 from worker.claims import Claim, Claims
+from worker.outage_log import OutageLog
 from worker.slot import Slot
 from worker.task import TaskContext
 
@@ -83,7 +84,7 @@ class ResultChannel:
 def deliver(context, video_id="v"):
     """Run the task on a message without an SQS receipt. Return the result that it sent to the metrics."""
     app, channel = Celery("t", broker="memory://", set_as_current=False), ResultChannel()
-    task.register(app, lambda: context)
+    task.register(app, lambda: context, OutageLog())
     event_channel.use(channel)
     try:
         assert app.tasks[TASK_NAME].run(video_id=video_id, run_id="r", version=1) is None

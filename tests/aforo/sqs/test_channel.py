@@ -23,8 +23,8 @@ class Receives:
     def __init__(self):
         self.waits = []
 
-    def receive_message(self, queue_name, _url, number_messages, wait_time_seconds, callback):
-        self.waits.append((queue_name, wait_time_seconds))
+    def receive_message(self, url, _count, wait_time_seconds, _timeout, _attributes, callback):
+        self.waits.append((url.rpartition("/")[2], wait_time_seconds))
 
 
 @pytest.fixture

@@ -7,12 +7,13 @@ from types import SimpleNamespace
 from aforo.sqs import ReceivedMessage
 
 URL = "http://sqs.example/1/videos"
-ENTRY = {"ReceiptHandle": "h", "Attributes": {"ApproximateReceiveCount": "3", "SentTimestamp": "1700000000500"}}
+ATTRIBUTES = {"ApproximateReceiveCount": "3", "SentTimestamp": "1700000000500"}
+ENTRY = {"MessageId": "m", "ReceiptHandle": "h", "Attributes": ATTRIBUTES}
 INFO = {"sqs_message": ENTRY, "sqs_queue": URL, "routing_key": "celery"}
 
 
 def test_the_three_sources_give_the_same_message():
-    expected = ReceivedMessage("videos", URL, "h", 3, 1_700_000_000.5)
+    expected = ReceivedMessage("videos", URL, "h", 3, 1_700_000_000.5, "m")
     assert ReceivedMessage.from_sqs(ENTRY, "videos", URL) == expected
     assert ReceivedMessage.from_kombu(SimpleNamespace(delivery_info=INFO), {"videos": URL}) == expected
     assert ReceivedMessage.from_request(SimpleNamespace(properties={"delivery_info": INFO})) == expected

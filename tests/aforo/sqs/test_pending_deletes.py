@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from dataclasses import dataclass, field
 
 import pytest
@@ -72,34 +71,129 @@ def test_a_queue_that_always_fails_does_not_delay_another_one():
     deletes.close()
 
 
-def test_while_a_delete_is_pending_the_caller_does_not_call_sqs(monkeypatch):
+def test_a_new_delete_goes_out_while_earlier_ones_wait_for_their_retry(monkeypatch):
     monkeypatch.setattr(pending_deletes, "backoff_seconds", lambda *_options: 60.0)
     sqs, counts = FakeSqs(UNAVAILABLE, {}), Counts()
     deletes = deletes_of(sqs, counts)
-    for handle in ("a", "b", "c"):
-        deletes.delete(of("q", handle))
-    assert len(sqs.calls) == 1
-    assert counts.pending == [1, 2, 3]
+    deletes.delete(of("q", "a"))
+    until(lambda: counts.pending == [1], "the first delete failed")
+    deletes.delete(of("q", "b"))
+    until(lambda: sqs.deleted == ["b"], "the second is deleted")
+    until(lambda: counts.pending == [1, 1], "the first is still pending")
     deletes.close()
-    assert sqs.deleted == ["a", "b", "c"]
+    assert sqs.deleted == ["b", "a"]
+
+
+class Gate:
+    """A client whose calls wait until it opens."""
+
+    def __init__(self):
+        self.opened, self.batches = threading.Event(), []
+
+    def delete_message(self, QueueUrl, ReceiptHandle):  # noqa: N803 (boto3's names)
+        self.batches.append([ReceiptHandle])
+        self.opened.wait()
+
+    def delete_message_batch(self, QueueUrl, Entries):  # noqa: N803 (boto3's names)
+        self.batches.append([entry["ReceiptHandle"] for entry in Entries])
+        self.opened.wait()
+        return {}
+
+
+def test_deletes_that_wait_for_a_free_call_go_out_in_batches():
+    gate = Gate()
+    deletes = deletes_of(gate)
+    singles = [f"{number}" for number in range(pending_deletes.NEW_DELETE_THREADS)]
+    for number, handle in enumerate(singles, start=1):
+        deletes.delete(of("q", handle))
+        until(lambda number=number: len(gate.batches) == number, "it has a call of its own")
+    waiting = [f"waiting-{number}" for number in range(10)]
+    for handle in waiting:
+        deletes.delete(of("q", handle))
+    gate.opened.set()
+    until(lambda: len(gate.batches) == len(singles) + 1, "one more call")
+    assert gate.batches == [*([handle] for handle in singles), waiting]
+
+
+def test_only_the_failed_messages_of_a_batch_are_retried(monkeypatch):
+    sqs = FakeSqs({"Failed": [{"Id": "1", "Code": "InternalError"}, {"Id": "2", "Code": "ReceiptHandleIsInvalid"}]}, {})
+    counts = Counts()
+    deletes = deletes_of(sqs, counts)
+    deletes._delete_new("q", [of("q", handle) for handle in "abc"])
+    until(lambda: sqs.deleted == ["a", "b"], "the second is deleted too; the third no longer exists")
+    until(lambda: counts.pending[-1] == 0, "no delete is pending")
+    assert counts.handled == ["delete"]
+
+
+def test_retries_are_batches_and_a_message_that_always_fails_does_not_delay_the_others(monkeypatch):
+    monkeypatch.setattr(pending_deletes, "LARGEST_BATCH", 1)
+    sqs = FakeSqs(UNAVAILABLE, UNAVAILABLE, {})
+    deletes = deletes_of(sqs)
+    queue = pending_deletes._Queue("q", {handle: of("q", handle) for handle in "abc"})
+    for _ in range(4):
+        deletes._retry(queue)
+    assert [call.options["ReceiptHandle"] for call in sqs.calls] == ["a", "b", "c", "a"]
+    assert list(queue.pending) == ["b"]
+
+
+def again(handle, message_id="m"):
+    return ReceivedMessage("q", "q", handle, message_id=message_id)
+
+
+def test_a_finished_message_that_is_delivered_again_is_deleted_by_its_new_receipt_handle():
+    sqs, counts = FakeSqs(UNAVAILABLE, {}), Counts()
+    deletes = deletes_of(sqs, counts)
+    deletes._retries.schedule = lambda *_retry: None
+    deletes.delete(again("old"))
+    until(lambda: counts.pending == [1], "the delete failed")
+    assert deletes.delete_again(again("new"))
+    until(lambda: sqs.deleted == ["new"], "it is deleted")
+    until(lambda: counts.pending[-1] == 0, "the stale receipt handle is dropped")
+    assert not deletes.delete_again(again("other", "other"))
+
+
+def test_a_repeated_answer_causes_no_further_delete():
+    sqs = FakeSqs()
+    deletes = deletes_of(sqs)
+    deletes.delete(again("a"))
+    until(lambda: sqs.deleted == ["a"], "it is deleted")
+    assert deletes.delete_again(again("a"))
+    deletes.close()
+    assert len(sqs.calls) == 1
+
+
+def test_a_retry_of_a_stale_receipt_handle_that_fails_late_is_not_repeated():
+    deletes = deletes_of(FakeSqs())
+    queue = deletes._queues["q"] = pending_deletes._Queue("q", {"m": again("old")})
+    deletes._finished["m"] = "new"
+    deletes._record(queue, [again("old")], {"m": UNAVAILABLE})
+    assert queue.pending == {}
 
 
 def test_on_close_each_queue_is_retried_until_it_fails(monkeypatch):
     monkeypatch.setattr(pending_deletes, "backoff_seconds", lambda *_options: 60.0)
-    sqs = FakeSqs(denied=[DENIED], back=[UNAVAILABLE, {}])
-    deletes = deletes_of(sqs)
-    for number in range(2):
-        deletes.delete(of("denied", f"denied-{number}"))
-        deletes.delete(of("back", f"back-{number}"))
+    sqs, counts = FakeSqs(denied=[DENIED], back=[UNAVAILABLE, UNAVAILABLE, {}]), Counts()
+    deletes = deletes_of(sqs, counts)
+    for number in range(4):
+        deletes.delete(of(["denied", "back"][number % 2], f"{number}"))
+        until(lambda number=number: len(counts.pending) == number + 1, "the delete failed")
     deletes.close()
-    assert sqs.deleted == ["back-0", "back-1"]
-    assert [call.options["QueueUrl"] for call in sqs.calls].count("denied") == 2
+    assert sqs.deleted == ["1", "3"]
+    assert [call.options["QueueUrl"] for call in sqs.calls].count("denied") == 3
+
+
+def test_a_delete_after_close_is_one_call_of_the_caller():
+    sqs = FakeSqs()
+    deletes = deletes_of(sqs)
+    deletes.close()
+    deletes.delete(of("q", "a"))
+    assert sqs.deleted == ["a"]
 
 
 def test_a_permanent_error_leaves_no_pending_delete():
     sqs, counts = FakeSqs(client_error("ReceiptHandleIsInvalid")), Counts()
     deletes_of(sqs, counts).delete(of("q", "a"))
-    assert counts.pending == [0]
+    until(lambda: counts.pending == [0], "no delete is pending")
 
 
 def test_a_client_that_cannot_be_created_is_retried():
@@ -114,38 +208,19 @@ def test_a_client_that_cannot_be_created_is_retried():
     until(lambda: sqs.deleted == ["a"], "the next client deletes it")
 
 
-class Slow(dict):
-    """A dict that lets other threads run while it removes a key."""
-
-    def pop(self, key):
-        time.sleep(0.0005)
-        return super().pop(key)
-
-
 def test_many_threads_may_delete_together(monkeypatch):
     monkeypatch.setattr(pending_deletes, "MOST_REMEMBERED", 1)
-    sqs, errors = FakeSqs(), []
+    sqs = FakeSqs()
     deletes = deletes_of(sqs)
-    deletes._handles = Slow()
 
     def work(name):
-        try:
-            for number in range(50):
-                deletes.delete(of("q", f"{name}-{number}"))
-        except KeyError as error:
-            errors.append(error)
+        for number in range(50):
+            deletes.delete(of("q", f"{name}-{number}"))
 
     threads = [threading.Thread(target=work, args=(name,)) for name in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert not errors
+    deletes.close()
     assert len(sqs.deleted) == 400
-
-
-def test_a_deleted_message_is_remembered():
-    deletes = deletes_of(FakeSqs())
-    deletes.delete(of("q", "a"))
-    assert deletes.includes(of("q", "a"))
-    assert not deletes.includes(of("q", "b"))

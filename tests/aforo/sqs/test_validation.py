@@ -11,7 +11,7 @@ from aforo.sqs.observer import InvalidReason
 from aforo.sqs.validation import Call, read_call
 from testing.messages import MALFORMED, TASK, b64, envelope
 
-POLICY = MessagePolicy(tasks={TASK}, largest_body_bytes=256 * 1024)
+POLICY = MessagePolicy(tasks={TASK}, largest_body_bytes=256 * 1024, allows_compression=False)
 
 
 @pytest.mark.parametrize("name", MALFORMED)
@@ -31,3 +31,17 @@ def test_an_apps_own_check_comes_last():
     policy = MessagePolicy(tasks={TASK}, check=lambda call: InvalidReason.UNKNOWN_VERSION if call.args else None)
     assert policy.invalid_reason(json.dumps(envelope("x"))) == "unknown_version"
     assert policy.invalid_reason(MALFORMED["unknown task"][0]) == "unknown_task"
+
+
+@pytest.mark.parametrize(
+    ("changes", "options"),
+    [
+        ({"headers__timelimit": [0.001, None]}, {"timelimit"}),
+        ({"headers__eta": "2100-01-01T00:00:00+00:00"}, {"eta"}),
+        ({"headers__shadow": "x"}, {"shadow"}),
+        ({"body": b64(json.dumps([[], {}, {"callbacks": [{"task": "other"}], "chain": []}]))}, {"callbacks"}),
+        ({}, set()),
+    ],
+)
+def test_the_options_that_a_message_sets_are_named(changes, options):
+    assert read_call(json.dumps(envelope(**changes))).options == options

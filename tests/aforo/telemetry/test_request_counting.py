@@ -19,8 +19,8 @@ from worker.task import ReturnedToQueue
 class StockRequest(Request):
     """Fake of Celery's `Request`, with the methods that the counting overrides."""
 
-    id, name = "1", "t"
-    task = SimpleNamespace(acks_late=True, acks_on_timeout=False)
+    id, name = "1", "a name from the header `shadow`"
+    task = SimpleNamespace(name="t", acks_late=True, acks_on_timeout=False)
 
     def __init__(self):
         self._request_dict = {"properties": {"delivery_tag": "receipt"}}
@@ -179,7 +179,7 @@ def test_a_hard_time_limit_whose_message_is_delivered_again_is_a_lost_child_and_
     ],
 )
 def test_a_hard_time_limit_that_ends_the_task_for_good_is_one_failure(registry, metrics, monkeypatch, settings):
-    monkeypatch.setattr(StockRequest, "task", SimpleNamespace(**settings))
+    monkeypatch.setattr(StockRequest, "task", SimpleNamespace(name="t", **settings))
     hit_the_hard_limit(request_in(metrics))
     assert tasks(registry, "failed") == 1
     assert tasks(registry, "lost") == 0

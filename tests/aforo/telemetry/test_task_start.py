@@ -10,6 +10,8 @@ from aforo.telemetry.task_start import SENT_AT, Deliveries
 class TaskRequest:
     """Fake of Celery's `task.request` for a message from SQS."""
 
+    id = "1"
+
     def __init__(self, sent_at=None, receive_count=1, eta=None, stamp=None):
         self.eta = eta
         attributes = {"ApproximateReceiveCount": str(receive_count)}
@@ -33,7 +35,7 @@ def delivered(metrics, *steps):
         deliveries.begin("t", request)
         if end is not None:
             now[0] = end
-            deliveries.end()
+            deliveries.end(request)
 
 
 def count(metrics, kind, **facts):

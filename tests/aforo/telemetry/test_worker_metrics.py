@@ -5,7 +5,7 @@ import os
 import pytest
 
 from aforo.sqs.hardening import SCHEME
-from aforo.telemetry import event_channel
+from aforo.telemetry import event_channel, stages
 from aforo.telemetry.instrument import HARDENED
 from aforo.telemetry.label_values import Operation
 from aforo.telemetry.stages import stage
@@ -50,6 +50,20 @@ def test_a_stage_whose_block_raises_is_measured_too(registry, channel):
     with pytest.raises(ValueError, match="x"), stage("download"):
         raise ValueError("x")
     assert registry.get_sample_value("aforo_worker_stage_seconds_count", {"task": "", "stage": "download"}) == 1
+
+
+def test_a_stage_inside_another_has_its_time_to_itself(registry, channel, monkeypatch):
+    seconds = iter([0.0, 1.0, 3.5, 4.0, 4.25, 10.0, 20.0, 21.0])
+    monkeypatch.setattr(stages.time, "perf_counter", lambda: next(seconds))
+    with stage("outer"):
+        with stage("inner"):
+            pass
+        with stage("inner"):
+            pass
+    with stage("next"):
+        pass
+    spent = lambda name: registry.get_sample_value("aforo_worker_stage_seconds_sum", {"task": "", "stage": name})  # noqa: E731
+    assert (spent("inner"), spent("outer"), spent("next")) == (2.75, 7.25, 1.0)
 
 
 def test_stage_names_that_are_no_words_or_too_many_become_other(registry, metrics):

@@ -122,6 +122,25 @@ def test_declared_slots_that_never_worked_are_refused_with_the_rate_of_the_other
     assert reason.values["working_per_minute"] == pytest.approx(29.9, abs=0.05)
 
 
+def test_a_slot_that_stops_while_messages_wait_is_refused():
+    started = [0.0, 0.0, 0.0, 0.0, *np.repeat(4.0 * np.arange(1, 10), 3)]
+    slot = [0, 1, 2, 3, *[0, 1, 2] * 9]
+    reason = saturated_throughput(all_done(started, np.array(started) + 4, slot=slot), 4).reason
+    assert (reason.code, reason.values["working"]) == (NoCapacity.IDLE_SLOTS, 3)
+    assert reason.values["working_per_minute"] == pytest.approx(45, rel=0.05), "not 60"
+
+
+def test_a_worker_that_restarts_has_as_many_working_slots_as_before():
+    started = np.repeat(10.0 * np.arange(8), 2)
+    worker, slot = [0] * 8 + [1] * 8, [0, 1] * 4 + [10, 11] * 4
+    assert saturated_throughput(all_done(started, started + 10, slot, worker), 2).per_minute == pytest.approx(12.0)
+
+
+def test_slots_with_long_gaps_between_short_videos_have_not_stopped():
+    started = np.array([0.0, 0.3, 1.2, 1.5, 2.4, 2.7, 3.6, 3.9])
+    assert saturated_throughput(all_done(started, started + 0.2, slot=[0, 1] * 4), 2).reason is None
+
+
 def test_slots_are_counted_on_each_worker():
     started = np.repeat(10.0 * np.arange(8), 2)
     worker, slot = [0, 1] * 8, [0, 10] * 8

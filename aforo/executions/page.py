@@ -1,0 +1,84 @@
+"""WSGI page `/executions?spool=ID&after=N`: the records of a spool whose numbers follow N, in JSON.
+
+The answer names the spool, its owner, its oldest and newest number, and the spool of the worker that answers. It lists
+the spools of dead processes that this worker serves too. Asked with an unknown id, the worker answers with its own
+spool, from the oldest record.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import parse_qs
+
+from aforo.executions.folder import dead_spools
+from aforo.executions.spool import Slice, Spool
+
+MAX_PAGE_BYTES = 1 << 20
+#: Reserved for the head of a page.
+HEAD_BYTES = 16 << 10
+MAX_DEAD_SPOOLS = 100
+#: A reader that has not come for this long has gone.
+READER_SECONDS = 5.0
+
+
+class _Readable(Protocol):
+    def after(self, number: int, max_bytes: int) -> Slice:
+        """Return the records whose numbers follow `number`."""
+
+
+class ExecutionsPage:
+    """The page of one worker. `base` is the folder of all spools of this user, or None without one."""
+
+    def __init__(
+        self,
+        spool_id: str,
+        owner: Mapping[str, Any],
+        spool: Spool,
+        base: Path | None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.spool_id, self.owner, self.spool, self.base, self.clock = spool_id, owner, spool, base, clock
+        self._read_at = -READER_SECONDS
+
+    @property
+    def has_reader(self) -> bool:
+        """Return True if somebody has read this page in the last seconds."""
+        return time.monotonic() - self._read_at < READER_SECONDS
+
+    def __call__(self, environ: Mapping[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answer one request (WSGI)."""
+        query = parse_qs(environ.get("QUERY_STRING", ""))
+        after = query.get("after", ["0"])[0]
+        if not after.isascii() or not after.isdigit() or len(after) > 18:
+            start_response("400 Bad Request", [("Content-Type", "text/plain; charset=utf-8")])
+            return [b"after is the number of a record\n"]
+        self._read_at = time.monotonic()
+        body = self._page(query.get("spool", [""])[0], int(after))
+        start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+        return [body]
+
+    def _page(self, wanted: str, after: int) -> bytes:
+        dead = {spool.id: spool for spool in self._dead()}
+        if wanted in dead:
+            return self._encode(wanted, dead[wanted].owner, dead[wanted], after, list(dead))
+        return self._encode(self.spool_id, self.owner, self.spool, after if wanted == self.spool_id else 0, list(dead))
+
+    def _dead(self) -> list[Any]:
+        return dead_spools(self.base, self.spool_id)[:MAX_DEAD_SPOOLS] if self.base else []
+
+    def _encode(self, spool_id: str, owner: Mapping[str, Any], spool: _Readable, after: int, dead: list[str]) -> bytes:
+        records = spool.after(after, MAX_PAGE_BYTES - HEAD_BYTES)
+        head = {
+            "spool": spool_id,
+            "served_by": self.spool_id,
+            **owner,
+            "oldest": records.oldest,
+            "newest": records.newest,
+            "clock": self.clock(),
+            "dead_spools": dead,
+        }
+        return json.dumps(head).encode()[:-1] + b', "records": [' + b",".join(records.lines) + b"]}"

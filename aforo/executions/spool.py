@@ -1,0 +1,173 @@
+"""Spool: a ring of numbered execution records on disk, written by a thread of the worker's main process.
+
+Numbers start at 1. A record keeps its number, and a number is never used twice, so every reader can count the records
+that it missed. The oldest records leave the spool when it is full. Reading changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aforo.executions.segment import Segment
+
+logger = logging.getLogger(__name__)
+MAX_RECORDS = 100_000
+MAX_BYTES = 64 << 20
+#: Records leave the disk in pieces of this share of the spool.
+SEGMENTS = 8
+#: Start of each line. The number follows.
+_NUMBER = b'{"number":'
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Encoded records with consecutive or increasing numbers, and the numbers that the spool held at that moment.
+
+    `newest` is 0, and `oldest` is 1, before the first record.
+    """
+
+    oldest: int
+    newest: int
+    lines: Sequence[bytes]
+
+
+class Spool:
+    """The records of one main process. `folder` is None if they can be kept in memory only.
+
+    `on_lost` receives the number of records that left the spool before any reader had them. `on_disk_error` is called
+    each time a file cannot be written. Then the records stay in memory until the next file can be created.
+    """
+
+    def __init__(
+        self,
+        folder: Path | None,
+        *,
+        max_records: int = MAX_RECORDS,
+        max_bytes: int = MAX_BYTES,
+        on_lost: Callable[[int], None] = lambda _count: None,
+        on_disk_error: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._folder, self._max_records, self._max_bytes = folder, max_records, max_bytes
+        self._on_lost, self._on_disk_error = on_lost, on_disk_error
+        self._waiting: deque[tuple[int, Mapping[str, Any]]] = deque()
+        self._segments: deque[Segment] = deque()
+        self._last_number = self._newest = self._read_up_to = 0
+        self._oldest = 1
+        self._reading_or_writing = threading.Lock()
+        self._numbering = threading.Lock()
+        self._appended = threading.Event()
+
+    def start(self) -> None:
+        """Start the thread that writes. Call this in the main process, after its pool has forked."""
+        threading.Thread(target=self._run, name="execution-spool", daemon=True).start()
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Give the record a number and pass it to the writing thread. This never waits for the disk.
+
+        If the disk has stopped, the oldest of more than `max_records` waiting records is lost.
+        """
+        with self._numbering:
+            self._last_number += 1
+            self._waiting.append((self._last_number, record))
+        if len(self._waiting) > self._max_records:
+            self._waiting.popleft()
+        self._appended.set()
+
+    def write_waiting(self) -> None:
+        """Write all records that wait. The writing thread calls this, and so does the end of the worker."""
+        with self._reading_or_writing:
+            while self._waiting:
+                self._write(*self._waiting.popleft())
+
+    def after(self, number: int, max_bytes: int) -> Slice:
+        """Return the records whose numbers follow `number`, up to `max_bytes`, and at least one if there is one."""
+        with self._reading_or_writing:
+            wanted = max(number + 1, self._oldest)
+            lines = self._lines_from(wanted, max_bytes)
+            if lines:
+                self._read_up_to = max(self._read_up_to, number_of(lines[-1]))
+            return Slice(self._oldest, self._newest, lines)
+
+    def _lines_from(self, wanted: int, max_bytes: int) -> list[bytes]:
+        lines: list[bytes] = []
+        for segment in self._segments:
+            read = segment.lines_from(wanted, max_bytes - sum(map(len, lines)), at_least_one=not lines)
+            lines += read
+            if max(wanted, segment.first) + len(read) < segment.next_number:
+                break
+        return lines
+
+    @property
+    def read_up_to(self) -> int:
+        """Return the highest number that any reader has."""
+        return self._read_up_to
+
+    @property
+    def newest(self) -> int:
+        """Return the number of the record that was written last."""
+        return self._newest
+
+    @property
+    def last_number(self) -> int:
+        """Return the number of the record that was appended last."""
+        return self._last_number
+
+    def _run(self) -> None:
+        while True:
+            self._appended.wait()
+            self._appended.clear()
+            self.write_waiting()
+
+    def _write(self, number: int, record: Mapping[str, Any]) -> None:
+        line = json.dumps({"number": number, **record}, separators=(",", ":")).encode()
+        segment = self._segments[-1] if self._segments else None
+        if segment is None or segment.next_number != number or self._is_full(segment):
+            segment = self._open_segment(number)
+        try:
+            segment.append(line)
+        except OSError:
+            self._report_disk_error()
+            segment = self._open_segment(number, in_memory=True)
+            segment.append(line)
+        self._newest = number
+        self._evict()
+
+    def _is_full(self, segment: Segment) -> bool:
+        return segment.count * SEGMENTS >= self._max_records or segment.size_bytes * SEGMENTS >= self._max_bytes
+
+    def _open_segment(self, first: int, *, in_memory: bool = False) -> Segment:
+        try:
+            segment = Segment(first, None if in_memory else self._folder)
+        except OSError:
+            self._report_disk_error()
+            segment = Segment(first, None)
+        self._segments.append(segment)
+        return segment
+
+    def _report_disk_error(self) -> None:
+        logger.warning("aforo cannot write execution records to %s; they stay in memory", self._folder, exc_info=True)
+        self._on_disk_error()
+
+    def _evict(self) -> None:
+        """Remove the oldest records of a full spool, and count those that no reader had."""
+        while len(self._segments) > 1 and sum(s.size_bytes for s in self._segments) > self._max_bytes:
+            self._segments.popleft().delete()
+        oldest = max(self._segments[0].first, self._newest - self._max_records + 1)
+        while self._segments[0].next_number <= oldest:
+            self._segments.popleft().delete()
+        lost = oldest - max(self._oldest, self._read_up_to + 1)
+        self._oldest = oldest
+        if lost > 0:
+            self._on_lost(lost)
+
+
+def number_of(line: bytes) -> int:
+    """Return the number of an encoded record."""
+    return int(line[len(_NUMBER) : line.index(b",")])

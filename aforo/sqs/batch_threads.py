@@ -1,0 +1,81 @@
+"""Background threads that serve items in batches, immediately and apart for each queue."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+#: the largest batch that SQS accepts
+LARGEST_BATCH = 10
+#: a thread that waited this long for an item ends
+IDLE_SECONDS = 10.0
+
+
+@dataclass(eq=False)
+class _Lane(Generic[Item]):
+    """The waiting items of one key, oldest first, and the threads that serve them."""
+
+    waiting: list[Item] = field(default_factory=list)
+    threads: int = 0
+    idle: int = 0
+
+    def is_empty(self) -> bool:
+        """Return True if no item waits or is being served."""
+        return not self.waiting and self.idle == self.threads
+
+
+class BatchThreads(Generic[Item]):
+    """Serve the items of each key in batches of up to 10, in daemon threads.
+
+    An item is served immediately while fewer than `threads` calls of its key are open. Otherwise the item waits and
+    goes out in the next batch. So slow calls make larger batches, and one key never delays another key. `serve` must
+    not raise.
+    """
+
+    def __init__(self, name: str, serve: Callable[[str, list[Item]], None], threads: int) -> None:
+        self._name, self._serve, self._threads = name, serve, threads
+        self._lanes: dict[str, _Lane[Item]] = {}
+        self._changed = threading.Condition()
+
+    def add(self, key: str, item: Item) -> None:
+        """Serve `item` with other items of `key`."""
+        with self._changed:
+            lane = self._lanes.setdefault(key, _Lane())
+            lane.waiting.append(item)
+            if not lane.idle and lane.threads < self._threads:
+                lane.threads += 1
+                threading.Thread(target=self._run, args=(key, lane), name=self._name, daemon=True).start()
+            self._changed.notify_all()
+
+    def count(self) -> int:
+        """Return the number of items that wait to be served."""
+        with self._changed:
+            return sum(len(lane.waiting) for lane in self._lanes.values())
+
+    def wait_until_empty(self, seconds: float) -> bool:
+        """Wait until every item is served. Return False if that takes longer than `seconds`."""
+        with self._changed:
+            return self._changed.wait_for(lambda: all(lane.is_empty() for lane in self._lanes.values()), seconds)
+
+    def _run(self, key: str, lane: _Lane[Item]) -> None:
+        while batch := self._take(lane):
+            self._serve(key, batch)
+
+    def _take(self, lane: _Lane[Item]) -> list[Item]:
+        """Wait for items and return a batch. Return an empty list if the thread should end."""
+        deadline = time.monotonic() + IDLE_SECONDS
+        with self._changed:
+            lane.idle += 1
+            self._changed.notify_all()
+            while not lane.waiting and (left := deadline - time.monotonic()) > 0:
+                self._changed.wait(left)
+            lane.idle -= 1
+            batch, lane.waiting = lane.waiting[:LARGEST_BATCH], lane.waiting[LARGEST_BATCH:]
+            if not batch:
+                lane.threads -= 1
+                self._changed.notify_all()
+            return batch

@@ -1,0 +1,103 @@
+"""Restart a worker that no longer receives, although it has free slots and nothing reports an error."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psutil
+from celery import Celery
+from celery.signals import worker_ready
+from celery.worker import state
+
+logger = logging.getLogger(__name__)
+#: longer than any receive call with its back-off
+STALL_SECONDS = 60.0
+CHECK_SECONDS = 5.0
+#: how long an idle worker may take to end before its process is replaced
+STOP_SECONDS = 30.0
+
+
+class StallWatch:
+    """Time for which no receive call has returned or failed while slots were free.
+
+    An outage of SQS is no stall, because its receive calls fail.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._results = self._seen_results = 0
+        self._checked_at = self._since = clock()
+
+    def polled(self) -> None:
+        """Note the result of a receive call."""
+        self._results += 1
+
+    def is_stalled(self, has_free_slots: bool) -> bool:
+        """Return True after a minute without a result and with free slots. Call this every CHECK_SECONDS.
+
+        A late check means that the process was stopped. The time before it does not count.
+        """
+        now = self._clock()
+        was_stopped = now - self._checked_at > 3 * CHECK_SECONDS
+        if self._results != self._seen_results or not has_free_slots or was_stopped:
+            self._since = now
+        self._seen_results, self._checked_at = self._results, now
+        return now - self._since >= STALL_SECONDS
+
+
+def watch_for_stalls(app: Celery, stall: StallWatch) -> None:
+    """Watch the workers of `app`. Call this before a worker starts."""
+
+    def start(sender: Any = None, **_signal: Any) -> None:
+        if sender.app is app:
+            threading.Thread(target=_watch, args=(sender, stall), name="stall-watch", daemon=True).start()
+
+    worker_ready.connect(start, weak=False)
+
+
+def has_free_slots(consumer: Any) -> bool:
+    """Return True if the pool could run another message, or does not run one that it has.
+
+    A worker that connects again, and one whose queues were cancelled, has no free slots.
+    """
+    channel = getattr(consumer.task_consumer, "channel", None)
+    active = len(state.active_requests)
+    if channel is None or not channel._consumers or active >= consumer.pool.num_processes:
+        return False
+    return bool(channel.qos.can_consume() or len(state.reserved_requests) > active)
+
+
+def _watch(consumer: Any, stall: StallWatch) -> None:
+    while not stall.is_stalled(has_free_slots(consumer)):
+        time.sleep(CHECK_SECONDS)
+    logger.critical(
+        "no receive call has returned or failed for %d s although slots are free; the worker restarts", STALL_SECONDS
+    )
+    _restart()
+
+
+def _restart() -> None:
+    """Shut down and start the same program again. Running tasks end first.
+
+    A worker whose event loop hangs cannot shut down, so its idle processes are killed.
+    """
+    atexit.register(_start_again)
+    os.kill(os.getpid(), signal.SIGTERM)
+    deadline = time.monotonic() + STOP_SECONDS
+    while state.active_requests or time.monotonic() < deadline:
+        time.sleep(CHECK_SECONDS)
+    for child in psutil.Process().children(recursive=True):
+        child.kill()
+    _start_again()
+
+
+def _start_again() -> None:
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 (our own command line)

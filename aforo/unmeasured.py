@@ -1,0 +1,48 @@
+"""What happens where a worker cannot be measured: one log line, and the worker runs as without the library."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import celery
+
+from aforo import settings
+
+logger = logging.getLogger(__name__)
+#: Celery versions that are measured: from OLDEST to before TOO_NEW.
+OLDEST, TOO_NEW = (5, 3), (6, 0)
+
+
+@contextmanager
+def never_an_outage() -> Iterator[None]:
+    """Context manager that logs an exception in one line instead of raising it.
+
+    With AFORO_STRICT=1, it raises SystemExit instead. Celery's signals catch every Exception, but not SystemExit.
+    """
+    try:
+        yield
+    except Exception as error:
+        reason = str(error).strip().split("\n", 1)[0] or type(error).__name__
+        if settings.is_on(settings.STRICT):
+            raise SystemExit(f"error: aforo; {reason}; set {settings.STRICT.name}=0 to run unmeasured") from error
+        logger.error("aforo cannot measure this worker, which runs unmeasured: %s", reason)
+
+
+def require_known_version() -> None:
+    """Raise ValueError for a Celery whose workers have never been measured."""
+    if not OLDEST <= tuple(celery.VERSION[:2]) < TOO_NEW:
+        known = f"from {OLDEST[0]}.{OLDEST[1]} up to, but not including, {TOO_NEW[0]}.{TOO_NEW[1]}"
+        raise ValueError(f"Celery {celery.__version__} is not one of the known versions, {known}")
+
+
+def instrument_nothing(_app: Any, **_options: Any) -> None:
+    """Stand in for `aforo.instrument` where it cannot be imported."""
+
+
+@contextmanager
+def stage_of_nothing(_name: str) -> Iterator[None]:
+    """Stand in for `aforo.stage` where it cannot be imported."""
+    yield

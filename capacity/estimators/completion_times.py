@@ -1,0 +1,53 @@
+"""X_sat from completion times alone, for a worker whose executions were not recorded (METHOD 1.2, `lag-c`)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from capacity.estimators.interval import SECONDS_PER_MINUTE, Booleans, Floats, Interval
+from capacity.estimators.reason import Reason
+from capacity.estimators.throughput import CapacitySource, NoCapacity, SaturatedThroughput
+
+#: with fewer videos the interval covers far less than 95 % (METHOD 1.2)
+FEWEST_FOR_INTERVAL = 20
+NORMAL_QUANTILE = 1.96
+
+
+def saturated_from_completions(ended_at: Floats, counted: Booleans, slots: int) -> SaturatedThroughput:
+    """Return X_sat = slots / mean(D[i + slots] - D[i]) over the sorted completion times D of a burst.
+
+    Failed videos occupied a slot but are no output: `counted` is true for completed videos. NaN is a video that has not
+    ended. The interval allows for the correlation of neighbouring differences (Newey and West 1987, `slots` lags).
+    """
+    ended = np.isfinite(ended_at)
+    order = np.argsort(ended_at[ended], kind="stable")
+    times, completed = ended_at[ended][order], counted[ended][order]
+    if times.size <= slots:
+        return _unknown(NoCapacity.NO_SECOND_GENERATION, executions=times.size, slots=slots)
+    share = float(completed.mean())
+    lags = times[slots:] - times[:-slots]
+    mean = float(lags.mean())
+    if share == 0 or mean <= 0:
+        return _unknown(NoCapacity.NO_COMPLETED_VIDEO, executions=times.size)
+    rate = SECONDS_PER_MINUTE * slots * share / mean
+    interval = _interval(lags, mean, slots, rate) if times.size >= FEWEST_FOR_INTERVAL else None
+    return SaturatedThroughput(rate, interval, source=CapacitySource.COMPLETION_TIMES)
+
+
+def _unknown(code: NoCapacity, **values: int) -> SaturatedThroughput:
+    return SaturatedThroughput(None, None, Reason(code, values), source=CapacitySource.COMPLETION_TIMES)
+
+
+def _interval(lags: Floats, mean: float, slots: int, rate: float) -> Interval | None:
+    half = NORMAL_QUANTILE * _newey_west_error(lags - mean, slots)
+    return Interval(rate * mean / (mean + half), rate * mean / (mean - half)) if half < mean else None
+
+
+def _newey_west_error(centred: Floats, lags: int) -> float:
+    """Return the standard error of the mean of correlated values, with Bartlett weights."""
+    count = centred.size
+    variance = float(centred @ centred) / count
+    for lag in range(1, min(lags, count - 1) + 1):
+        weight = 1 - lag / (lags + 1)
+        variance += 2 * weight * float(centred[lag:] @ centred[:-lag]) / count
+    return float(np.sqrt(max(variance, 0.0) / count))

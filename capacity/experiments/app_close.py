@@ -1,0 +1,50 @@
+"""Close of a run of an app: its recorded executions are compared with the app's own table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from core.database import Sessions
+from core.models import ExecutionRow, RunRow, VideoRow
+from core.video import FINAL_STATES, Outcome, VideoState
+
+#: outcomes after which no execution of the same message follows
+ENDED = {Outcome.DONE: VideoState.DONE, Outcome.FAILED: VideoState.FAILED}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Final videos without a recorded execution, and videos that the table and the last execution end differently."""
+
+    without_execution: int
+    disagreements: int
+
+
+def close_app_run(sessions: Sessions, run_id: str) -> None:
+    """Store how many final videos of an instrumented run have no execution or another end than in the table.
+
+    Call this after the collector has read every worker.
+    """
+    with sessions.begin() as session:
+        run = session.get_one(RunRow, run_id)
+        if run.executions_missed is None:
+            return
+        compared = compare(session, run_id)
+        # executions that left a full spool may be those that are missing here
+        run.executions_missed = max(run.executions_missed, compared.without_execution)
+        app = {**run.environment["app"], "disagreements": compared.disagreements}
+        run.environment = {**run.environment, "app": app}
+
+
+def compare(session: Session, run_id: str) -> Comparison:
+    """Compare the states of a run's videos with the outcomes of their last executions."""
+    executions = select(ExecutionRow.video_id, ExecutionRow.outcome).where(ExecutionRow.run_id == run_id)
+    outcomes = dict(session.execute(executions.order_by(ExecutionRow.ended_at)).tuples().all())
+    final = (VideoRow.run_id == run_id, VideoRow.state.in_([state.value for state in FINAL_STATES]))
+    ended = session.execute(select(VideoRow.id, VideoRow.state).where(*final)).all()
+    ends = [(state, ENDED.get(Outcome(outcome))) for key, state in ended if (outcome := outcomes.get(key))]
+    known = [(state, end) for state, end in ends if end is not None]
+    return Comparison(len(ended) - len(known), sum(state != end for state, end in known))

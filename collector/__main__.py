@@ -1,0 +1,78 @@
+"""Command line of the collector: `python -m collector serve`, and `import FILE` for workers that nothing can reach."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from pathlib import Path
+
+import click
+from prometheus_client import CollectorRegistry, start_http_server
+
+from collector.executions_file import import_file
+from collector.metrics import CollectorMetrics
+from collector.round import Round
+from collector.table_states import TableStates
+from collector.workers import Workers
+from core import cli, database, logs
+from core.errors import EnvironmentFault
+from core.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+@click.group(epilog="Examples: python -m collector serve; python -m collector import executions.jsonl")
+def main() -> None:
+    """Store the executions of instrumented workers in Aforo's database."""
+    logs.configure()
+
+
+@main.command()
+def serve() -> None:
+    """Read every worker's /executions and an app's table until stopped; serve /metrics on AFORO_COLLECTOR_PORT."""
+    settings = Settings.from_process()
+    registry = CollectorRegistry()
+    sessions = database.open_sessions(database.open_engine(settings.database.url))
+    reading = Round(sessions, CollectorMetrics(registry))
+    workers = Workers(settings.prometheus.url, settings.collector.workers)
+    app = settings.app
+    states = None if app is None or app.videos is None else TableStates(settings, app, sessions)
+    _serve_metrics(settings, registry)
+    stop = _stop_signal()
+    while not stop.wait(settings.collector.interval_seconds):
+        reading.run(workers.addresses())
+        if states is not None:
+            states.run()
+
+
+@main.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+def import_(file: Path) -> None:
+    """Store the records of a worker's executions file (AFORO_EXECUTIONS_FILE). A second import adds nothing."""
+    settings = Settings.from_process()
+    engine = database.open_engine(settings.database.url)
+    database.upgrade_schema(engine)
+    stored = import_file(database.open_sessions(engine), file)
+    click.echo(f"{stored.added} executions stored; {stored.missed} missing in {file}")
+
+
+def _serve_metrics(settings: Settings, registry: CollectorRegistry) -> None:
+    host, port = settings.exporters.host, settings.collector.port
+    try:
+        start_http_server(port, host, registry)
+    except OSError as error:
+        why = f"it cannot be listened on: {error.strerror}"
+        raise EnvironmentFault("collector port", why, "set AFORO_COLLECTOR_PORT", value=f"{host}:{port}") from None
+
+
+def _stop_signal() -> threading.Event:
+    """Return an event that SIGTERM and SIGINT set. The round in progress is finished first."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+if __name__ == "__main__":
+    cli.run(main, "python -m collector")

@@ -1,0 +1,142 @@
+"""Assignment of executions to videos, by the message at the root of their chain.
+
+The first message of a video has the task id that its row holds. Every message that a task sends names this id as its
+root, so that all tasks of a video are found, on whichever worker they run. An execution without such a video waits in
+`other_executions` until the runs that it could belong to are over. It is then work of somebody else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from collector.video_end import finish_videos
+from core.models import ExecutionRow, OtherExecutionRow, RunRow, VideoRow
+from core.run import FINAL_STATUSES
+from core.video import Outcome
+
+#: SQLite accepts 999 parameters in one statement.
+CHUNK = 500
+#: A record of no run is kept this long, in case its run is imported or its clock is wrong.
+KEPT_SECONDS = 3600.0
+#: A run has ended for this long before the unassigned executions of its time count as other work.
+GRACE_SECONDS = 30.0
+UNKNOWN_SLOT = -1
+#: Outcomes of Celery → ours. `Ignore` ends a task that did its work; `Reject` and a revoked task end without it.
+OUTCOMES: Mapping[str, Outcome] = {
+    "succeeded": Outcome.DONE,
+    "ignored": Outcome.DONE,
+    "failed": Outcome.FAILED,
+    "rejected": Outcome.FAILED,
+    "revoked": Outcome.FAILED,
+    "retried": Outcome.RETRIED,
+    "duplicate": Outcome.DUPLICATE,
+    "superseded": Outcome.SUPERSEDED,
+    "lost": Outcome.LOST,
+}
+Record = Mapping[str, Any]
+
+
+def assign(session: Session, spool: str, node: str, records: Sequence[Record]) -> None:
+    """Add the records whose root is a video of ours to its executions. Keep the others apart."""
+    videos = _videos(session, {_root(record) for record in records})
+    for record in records:
+        video = videos.get(_root(record))
+        session.add(_other(spool, node, record) if video is None else _execution(spool, node, record, video))
+    session.flush()
+    finish_videos(session, {video.id for video in videos.values()})
+
+
+def assign_waiting(session: Session, now: float) -> None:
+    """Assign executions whose video is recorded by now. Close those that can belong to no run any more."""
+    joined = select(OtherExecutionRow, VideoRow).join(VideoRow, VideoRow.task_id == OtherExecutionRow.root_id)
+    found = set()
+    for other, video in session.execute(joined):
+        session.add(_execution(other.spool, other.node, other.record or {}, video))
+        session.delete(other)
+        found.add(video.id)
+    session.flush()
+    finish_videos(session, found)
+    _close(session, now)
+
+
+def _close(session: Session, now: float) -> None:
+    """Make what still waits other work of the run of its time. Delete it if there was no run."""
+    waiting = session.scalars(select(OtherExecutionRow).where(OtherExecutionRow.run_id.is_(None))).all()
+    runs = _collected_runs(session, min((other.started_at for other in waiting), default=now))
+    for other in waiting:
+        beside = [run for run in runs if _overlaps(run, other)]
+        if any(run.status not in FINAL_STATUSES or now - (run.finished_at or now) < GRACE_SECONDS for run in beside):
+            continue
+        if beside:
+            other.run_id, other.root_id, other.record = beside[-1].id, None, None
+        elif now - other.ended_at > KEPT_SECONDS:
+            session.delete(other)
+
+
+def _collected_runs(session: Session, since: float) -> Sequence[RunRow]:
+    ended_after = RunRow.finished_at.is_(None) | (RunRow.finished_at >= since)
+    collected = select(RunRow).where(RunRow.executions_missed.is_not(None), ended_after)
+    return session.scalars(collected.order_by(RunRow.created_at)).all()
+
+
+def _overlaps(run: RunRow, other: OtherExecutionRow) -> bool:
+    return run.created_at <= other.ended_at and (run.finished_at is None or other.started_at <= run.finished_at)
+
+
+def _videos(session: Session, roots: Iterable[str]) -> dict[str, VideoRow]:
+    """Return the videos by the task id of their first message."""
+    videos: dict[str, VideoRow] = {}
+    for some in _chunks(sorted(roots)):
+        found = session.scalars(select(VideoRow).where(VideoRow.task_id.in_(some)))
+        videos |= {video.task_id: video for video in found}
+    return videos
+
+
+def _chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(values), CHUNK):
+        yield values[start : start + CHUNK]
+
+
+def _root(record: Record) -> str:
+    return str(record["root_id"] or record["task_id"])
+
+
+def _execution(spool: str, node: str, record: Record, video: VideoRow) -> ExecutionRow:
+    return ExecutionRow(
+        run_id=video.run_id,
+        video_id=video.id,
+        execution_number=0,
+        node=node,
+        worker=spool,
+        spool_number=record["number"],
+        slot=UNKNOWN_SLOT if record["slot"] is None else record["slot"],
+        receive_count=record["receive_count"],
+        started_at=record["started_at"],
+        ended_at=record["ended_at"],
+        outcome=OUTCOMES.get(record["outcome"], Outcome.FAILED),
+        reason=record["reason"],
+        task=record["task"][:255],
+        task_id=record["task_id"][:255],
+        retries=record["retries"],
+        queue_wait_seconds=record["queue_wait_seconds"],
+        cpu_seconds=record["cpu_seconds"],
+        stage_seconds=record["stages"],
+        sent_task_ids=record["sent"],
+    )
+
+
+def _other(spool: str, node: str, record: Record) -> OtherExecutionRow:
+    return OtherExecutionRow(
+        spool=spool,
+        number=record["number"],
+        root_id=_root(record)[:255],
+        record=dict(record),
+        node=node,
+        slot=record["slot"],
+        started_at=record["started_at"],
+        ended_at=record["ended_at"],
+    )

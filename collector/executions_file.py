@@ -1,0 +1,63 @@
+"""File of execution records (AFORO_EXECUTIONS_FILE) of workers that nothing can reach."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from collector.page import InvalidPage, Page, checked
+from collector.store import Source, Stored, store
+from core.database import Sessions
+from core.errors import UsageError
+
+#: Records that are stored in one transaction.
+BATCH = 1000
+
+
+def import_file(sessions: Sessions, path: Path) -> Stored:
+    """Store the records of a file, each once. Raise UsageError with the line of the first invalid record.
+
+    A last line that was cut is ignored. A number that no line has is counted as missed.
+    """
+    added = missed = 0
+    for (spool, node), records in _by_spool(path).items():
+        for start in range(0, len(records), BATCH):
+            some = tuple(records[start : start + BATCH])
+            page = Page(spool, spool, node, 1, records[-1]["number"], time.time(), (), some)
+            with sessions.begin() as session:
+                stored = store(session, page, Source(str(path), time.time()))
+            added, missed = added + stored.added, missed + stored.missed
+    return Stored(added, missed)
+
+
+def _by_spool(path: Path) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    spools: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    for number, record in _records(path):
+        try:
+            checked([record])
+            spools[str(record["spool"])[:32], str(record["node"])].append(record)
+        except (InvalidPage, KeyError) as error:
+            raise _invalid(path, number, str(error)) from error
+    return {key: sorted(records, key=lambda record: int(record["number"])) for key, records in spools.items()}
+
+
+def _records(path: Path) -> Iterator[tuple[int, Any]]:
+    try:
+        *lines, _cut = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise UsageError(
+            "executions file", f"it cannot be read: {error.strerror}", "name the file", value=path
+        ) from None
+    for number, line in enumerate(lines, start=1):
+        try:
+            yield number, json.loads(line)
+        except ValueError as error:
+            raise _invalid(path, number, "it is not JSON") from error
+
+
+def _invalid(path: Path, line: int, why: str) -> UsageError:
+    return UsageError("executions file", f"line {line}: {why}", "give the file that the worker wrote", value=path)

@@ -1,0 +1,96 @@
+"""Storage of a page: its new records, and the position up to which its spool was read.
+
+Both are written in one transaction. A collector that is killed, or restarted, in the middle of a page reads that page
+again, and no record is stored twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import or_, update
+from sqlalchemy.orm import Session
+
+from collector.assignment import assign
+from collector.page import Page
+from core.database import take_turn
+from core.models import RunRow, SpoolRow
+from core.run import FINAL_STATUSES
+
+#: Lock of the transactions of all collectors of one database.
+TURN = 0x61666F72
+NODE_LENGTH = 64
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a page was read, when it was asked for, and the clock of its worker. A file has no clock."""
+
+    address: str
+    asked_at: float
+    clock_offset_seconds: float | None = None
+    round_trip_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What one page added: new records, and records that had left the spool unread."""
+
+    added: int
+    missed: int
+
+
+def position(session: Session, spool: str) -> int:
+    """Return the number up to which `spool` was read, or 0."""
+    row = session.get(SpoolRow, spool)
+    return row.last_number if row else 0
+
+
+def store(session: Session, page: Page, source: Source) -> Stored:
+    """Store the new records of a page and the new position. Call this in a transaction of its own."""
+    take_turn(session, TURN)
+    spool = session.get(SpoolRow, page.spool, with_for_update=True) or _new(session, page.spool)
+    new = [record for record in page.records if record["number"] > spool.last_number]
+    missed = _missed(page, new, spool.last_number)
+    if missed:
+        spool.missed += missed
+        _note_missed(session, missed, new[0]["ended_at"] if new else source.asked_at)
+    assign(session, page.spool, page.node[:NODE_LENGTH], new)
+    spool.last_number = max([spool.last_number, page.oldest - 1, *(record["number"] for record in new)])
+    _describe(spool, page, source)
+    return Stored(len(new), missed)
+
+
+def _new(session: Session, spool_id: str) -> SpoolRow:
+    spool = SpoolRow(id=spool_id, node="", address="", last_number=0, missed=0, read_at=0.0)
+    session.add(spool)
+    return spool
+
+
+def _missed(page: Page, new: Sequence[Mapping[str, Any]], last_number: int) -> int:
+    """Return how many numbers after `last_number` are neither in the page nor still to be read."""
+    first_missing, missed = last_number + 1, 0
+    for record in new:
+        missed += record["number"] - first_missing
+        first_missing = record["number"] + 1
+    return missed + max(0, page.oldest - first_missing)
+
+
+def _note_missed(session: Session, missed: int, before: float) -> None:
+    """Add the missed records to the runs that were active before `before`: they may belong to any of them."""
+    active = or_(RunRow.status.not_in(FINAL_STATUSES), RunRow.finished_at >= before)
+    collected = (RunRow.executions_missed.is_not(None), RunRow.created_at <= before, active)
+    session.execute(update(RunRow).where(*collected).values(executions_missed=RunRow.executions_missed + missed))
+
+
+def _describe(spool: SpoolRow, page: Page, source: Source) -> None:
+    """Update what is known of the spool. The clock is taken from the reading with the shortest round trip."""
+    spool.node, spool.address, spool.read_at = page.node[:NODE_LENGTH], source.address[:255], source.asked_at
+    if spool.last_number >= page.newest:
+        spool.complete_at = source.asked_at
+    shortest = spool.round_trip_seconds
+    if source.round_trip_seconds is not None and (shortest is None or source.round_trip_seconds <= shortest):
+        spool.clock_offset_seconds = source.clock_offset_seconds
+        spool.round_trip_seconds = source.round_trip_seconds

@@ -1,0 +1,159 @@
+"""Final states of an app's videos, read from the app's own table by key until every video is final.
+
+A video that failed may be retried by its app. Its failure is recorded only when no message of it can follow: its
+executions say so, or the queue is empty, or its row has not changed for a long time.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from collector.video_end import final_state
+from core import aws, sqs_queue
+from core.app_file import AppFile
+from core.app_file.injected import InjectedVideo, injected
+from core.app_file.videos_table import TheirVideo, VideosTable
+from core.database import Sessions
+from core.errors import AforoError, first_line
+from core.models import ExecutionRow, RunRow, VideoRow
+from core.results_folder import run_folder
+from core.settings import Settings
+from core.video import FINAL_STATES, VideoState
+
+logger = logging.getLogger(__name__)
+#: Videos of older runs are not looked for any more.
+OLDEST_RUN_SECONDS = 7 * 86_400.0
+#: A failed row that has not changed for this long will not be retried, even if the queue never becomes empty.
+SETTLED_SECONDS = 900.0
+FINAL = tuple(state.value for state in FINAL_STATES)
+
+
+@dataclass
+class TableStates:
+    """Reads the states of one app's open videos. All positions are in the database, so it may be lost at any time."""
+
+    settings: Settings
+    app: AppFile
+    sessions: Sessions
+    _table: VideosTable | None = None
+    _lists: dict[Path, tuple[int, list[InjectedVideo]]] = field(default_factory=dict)
+    _failure: str = ""
+
+    def run(self, now: float | None = None) -> None:
+        """Read every open video once. What does not answer is logged once and read again in the next round."""
+        try:
+            self._read(time.time() if now is None else now)
+        except (AforoError, SQLAlchemyError, BotoCoreError, ClientError) as error:
+            text = first_line(getattr(error, "orig", None) or error)
+            if text != self._failure:
+                logger.warning("the videos of %s are not read: %s", self.app.name, text)
+            self._failure = text
+        else:
+            self._failure = ""
+
+    def _read(self, now: float) -> None:
+        with self.sessions() as session:
+            open_videos = _open_videos(session, self.app.name, now)
+        for run_id, video_ids in open_videos.items():
+            listed = {video.video_id: video for video in self._injected(run_id) if video.row is not None}
+            known = {video_id: listed[video_id] for video_id in video_ids if video_id in listed}
+            if known:
+                found = self._open_table().read([video.row for video in known.values()])
+                self._store(run_id, known, found, now)
+
+    def _store(
+        self, run_id: str, videos: Mapping[str, InjectedVideo], found: Mapping[Any, TheirVideo], now: float
+    ) -> None:
+        with self.sessions.begin() as session:
+            run = session.get_one(RunRow, run_id)
+            for row in session.scalars(select(VideoRow).where(VideoRow.id.in_(list(videos)))):
+                theirs = found.get(videos[row.id].row)
+                if theirs is not None and row.state not in FINAL:
+                    self._update(session, run, row, theirs, inserted_status=videos[row.id].status, now=now)
+
+    def _update(
+        self, session: Session, run: RunRow, row: VideoRow, theirs: TheirVideo, inserted_status: Any, now: float
+    ) -> None:
+        state = self._state(session, row, theirs, inserted_status, now)
+        if state in FINAL_STATES:
+            row.uploaded_at = theirs.uploaded_at or row.uploaded_at
+            if theirs.updated_at is not None and theirs.updated_at > row.uploaded_at:
+                row.updated_at = theirs.updated_at
+            else:
+                row.updated_at = now
+                _count(run, "observed_ends")
+        elif state != row.state:
+            row.updated_at = now
+        row.state = state
+
+    def _state(
+        self, session: Session, row: VideoRow, theirs: TheirVideo, inserted_status: Any, now: float
+    ) -> VideoState:
+        status = self._open_table().section.status
+        if status.is_done(theirs.status):
+            return VideoState.DONE
+        if status.is_failed(theirs.status):
+            stays = self._stays_failed(session, row, theirs, now)
+            return VideoState.FAILED if stays else VideoState.PROCESSING
+        moved = inserted_status is not None and theirs.status != inserted_status
+        return VideoState.PROCESSING if moved or row.state == VideoState.PROCESSING else VideoState.UPLOADED
+
+    def _stays_failed(self, session: Session, row: VideoRow, theirs: TheirVideo, now: float) -> bool:
+        """Return True if no message of a failed video can follow."""
+        executions = _executions(session, row.id)
+        if executions and final_state(row.task_id, executions) is not None:
+            return True
+        changed_at = theirs.updated_at or theirs.uploaded_at or row.uploaded_at
+        return now - changed_at > SETTLED_SECONDS or self._queue_is_empty()
+
+    def _queue_is_empty(self) -> bool:
+        client = aws.client(self.settings, "sqs")
+        url = sqs_queue.find_queue(client, self.app.queue)
+        return sqs_queue.read_attributes(client, url).total == 0
+
+    def _injected(self, run_id: str) -> list[InjectedVideo]:
+        folder = run_folder(self.settings.results.path, run_id)
+        try:
+            size = (folder / "injected.jsonl").stat().st_size
+        except FileNotFoundError:
+            return []
+        known = self._lists.get(folder)
+        if known is None or known[0] != size:
+            known = self._lists[folder] = (size, injected(folder))
+        return known[1]
+
+    def _open_table(self) -> VideosTable:
+        if self._table is None:
+            self._table = VideosTable.open(self.app)
+        return self._table
+
+
+def _open_videos(session: Session, app_name: str, now: float) -> dict[str, list[str]]:
+    """Return the ids of the app's videos that are not final, by run."""
+    newer = select(RunRow).where(RunRow.created_at > now - OLDEST_RUN_SECONDS)
+    runs = [run.id for run in session.scalars(newer) if run.environment.get("app", {}).get("name") == app_name]
+    open_videos = select(VideoRow.run_id, VideoRow.id).where(VideoRow.run_id.in_(runs), VideoRow.state.not_in(FINAL))
+    by_run: dict[str, list[str]] = {}
+    for run_id, video_id in session.execute(open_videos):
+        by_run.setdefault(run_id, []).append(video_id)
+    return by_run
+
+
+def _executions(session: Session, video_id: str) -> Sequence[ExecutionRow]:
+    of_video = select(ExecutionRow).where(ExecutionRow.video_id == video_id).order_by(ExecutionRow.ended_at)
+    return session.scalars(of_video).all()
+
+
+def _count(run: RunRow, name: str) -> None:
+    app = run.environment["app"]
+    run.environment = {**run.environment, "app": {**app, name: app.get(name, 0) + 1}}

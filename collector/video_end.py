@@ -1,0 +1,85 @@
+"""Start and end of a video from its executions.
+
+A video starts with its first execution. It ends when every message of it has ended: its own, and those that its
+executions sent. A retry is a message of the same task id, so it belongs to the same video, whose end is the last one.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from core.models import ExecutionRow, RunRow, VideoRow
+from core.run import END_OF_VIDEO, EndOfVideo
+from core.video import Outcome, VideoState
+
+CHUNK = 500
+#: After one of these, no execution of the message follows unless it is delivered once more.
+FINAL_OUTCOMES = frozenset({Outcome.DONE, Outcome.PART, Outcome.FAILED})
+
+
+def finish_videos(session: Session, video_ids: Iterable[str]) -> None:
+    """Set the start of these videos and, where the run has no other source, their final state."""
+    ordered = sorted(video_ids)
+    for start in range(0, len(ordered), CHUNK):
+        _finish_some(session, ordered[start : start + CHUNK])
+
+
+def _finish_some(session: Session, video_ids: Sequence[str]) -> None:
+    of_video: dict[str, list[ExecutionRow]] = defaultdict(list)
+    of_these = select(ExecutionRow).where(ExecutionRow.video_id.in_(video_ids)).order_by(ExecutionRow.ended_at)
+    for execution in session.scalars(of_these):
+        of_video[execution.video_id].append(execution)
+    videos = session.scalars(select(VideoRow).where(VideoRow.id.in_(video_ids))).all()
+    decided_here = _decided_here(session, {video.run_id for video in videos})
+    for video in videos:
+        executions = of_video[video.id]
+        video.started_at = min(execution.started_at for execution in executions)
+        name_parts(executions)
+        if video.run_id in decided_here:
+            _set_state(video, executions)
+
+
+def _decided_here(session: Session, run_ids: Iterable[str]) -> set[str]:
+    """Return the runs whose videos end by their executions, because no table says more."""
+    runs = session.scalars(select(RunRow).where(RunRow.id.in_(sorted(run_ids))))
+    return {run.id for run in runs if run.environment.get(END_OF_VIDEO) == EndOfVideo.EXECUTIONS}
+
+
+def _set_state(video: VideoRow, executions: Sequence[ExecutionRow]) -> None:
+    state = final_state(video.task_id, executions)
+    last = executions[-1]
+    if state is None:
+        video.state, video.updated_at = VideoState.PROCESSING, executions[0].started_at
+        return
+    video.state, video.updated_at = state, last.ended_at or last.started_at
+    failed = [execution for execution in executions if execution.outcome == Outcome.FAILED]
+    video.reason = (failed[-1].reason or None) if state is VideoState.FAILED and failed else None
+
+
+def name_parts(executions: Sequence[ExecutionRow]) -> None:
+    """Correct the outcomes of all executions of a video but the last one, so that one execution made the video done.
+
+    Their slot time stays. A failed execution whose message was delivered once more is a retried one.
+    """
+    for number, execution in enumerate(executions):
+        later = {other.task_id for other in executions[number + 1 :]}
+        if execution.outcome == Outcome.FAILED and execution.task_id in later:
+            execution.outcome = Outcome.RETRIED
+        elif execution.outcome in {Outcome.DONE, Outcome.PART}:
+            execution.outcome = Outcome.PART if later else Outcome.DONE
+
+
+def final_state(task_id: str, executions: Sequence[ExecutionRow]) -> VideoState | None:
+    """Return the final state of a video whose first message is `task_id`. Return None while a message has not ended.
+
+    `executions` are in the order of their ends. The last execution of a message decides.
+    """
+    outcomes = {str(execution.task_id): execution.outcome for execution in executions}
+    messages = {task_id}.union(*(execution.sent_task_ids or [] for execution in executions))
+    if not all(outcomes.get(message) in FINAL_OUTCOMES for message in messages):
+        return None
+    return VideoState.FAILED if Outcome.FAILED in outcomes.values() else VideoState.DONE

@@ -1,0 +1,37 @@
+"""Addresses of the workers: Prometheus' targets of the job `worker`, and those of AFORO_COLLECTOR_WORKERS."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from core import promql
+from core.errors import EnvironmentFault
+
+#: Workers come and go within seconds in a cluster; a list of targets costs Prometheus nothing.
+REFRESH_SECONDS = 5.0
+#: Jobs of Prometheus whose targets are workers.
+JOBS = ("worker",)
+
+
+class Workers:
+    """The addresses to read, refreshed every few seconds. Without Prometheus, the last known ones stay."""
+
+    def __init__(self, prometheus_url: str, fixed: Sequence[str], clock: Callable[[], float] = time.monotonic) -> None:
+        self._url, self._fixed, self._clock = prometheus_url, tuple(fixed), clock
+        self._found: tuple[str, ...] = ()
+        self._refreshed_at: float | None = None
+
+    def addresses(self) -> tuple[str, ...]:
+        """Return HOST:PORT of every worker, each once."""
+        now = self._clock()
+        if self._refreshed_at is None or now - self._refreshed_at >= REFRESH_SECONDS:
+            self._refreshed_at = now
+            self._refresh()
+        return tuple(dict.fromkeys((*self._found, *self._fixed)))
+
+    def _refresh(self) -> None:
+        try:
+            self._found = tuple(promql.targets(self._url, JOBS))
+        except EnvironmentFault:
+            return

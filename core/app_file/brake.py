@@ -1,0 +1,61 @@
+"""Brake before load is sent to a queue of somebody else: what will happen is printed, and asked once if needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import click
+
+from core import aws, database, sqs_queue
+from core.app_file.sections import AppFile
+from core.app_file.videos_table import VideosTable
+from core.errors import UsageError
+from core.settings import LOOPBACK, Settings
+
+
+@dataclass(frozen=True)
+class Target:
+    """Queue and table of an app, as they are now."""
+
+    settings: Settings
+    app: AppFile
+    queue: sqs_queue.QueueAttributes
+    table: VideosTable | None
+
+    @classmethod
+    def read(cls, settings: Settings, app: AppFile) -> Target:
+        """Read the queue and open the table. Raise an AforoError if one of them does not answer."""
+        client = aws.client(settings, "sqs")
+        queue = sqs_queue.read_attributes(client, sqs_queue.find_queue(client, app.queue))
+        return cls(settings, app, queue, None if app.videos is None else VideosTable.open(app))
+
+    def lines(self, videos: int) -> Iterator[str]:
+        """Yield what will be sent where."""
+        endpoint = self.settings.aws.endpoint_of("sqs") or f"AWS, region {self.settings.aws.region}"
+        account = "".join(urlsplit(self.queue.url).path.split("/")[-2:-1])
+        yield f"app {self.app.name}: {videos} tasks {self.app.task}"
+        yield f"  queue {self.app.queue} at {endpoint}, account {account}: {self.queue.total} messages in it"
+        if self.table is not None:
+            section = self.table.section
+            yield f"  rows into {section.table} at {database.masked(section.url)}: {self.table.count()} there now"
+
+    def doubts(self) -> list[str]:
+        """Return the reasons to ask before sending."""
+        endpoint = self.settings.aws.endpoint_of("sqs")
+        doubts = [] if endpoint and urlsplit(endpoint).hostname in LOOPBACK else ["the queue is not on this machine"]
+        return doubts + ([f"it holds {self.queue.total} messages"] if self.queue.total else [])
+
+
+def confirm(target: Target, videos: int, *, assume_yes: bool) -> None:
+    """Ask once if there is a doubt. Raise UsageError unless the answer is yes, or without anybody to ask."""
+    doubts = "; ".join(target.doubts())
+    if not doubts or assume_yes:
+        return
+    try:
+        agreed = click.confirm(f"{doubts}; send {videos} videos?", err=True)
+    except click.Abort:
+        agreed = False
+    if not agreed:
+        raise UsageError("queue", f"{doubts}; it was not confirmed", "answer y, or give YES=1", value=target.app.queue)

@@ -1,0 +1,36 @@
+"""Environment of the app's own processes: the user's, with `env_file`, and without what is ours."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from aforo import settings
+from core.app_file.sections import AppFile
+from core.run_options import RUN_OPTIONS
+
+#: Celery's command line reads these names. Ours must not change which app it loads.
+OF_CELERY = frozenset({"APP", "CONFIG_MODULE", "LOADER"})
+OF_MAKE = frozenset({"ARGS", "MAKEFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "MFLAGS", "STACK", "WORKERS"})
+
+
+def child_environment(
+    app: AppFile, more: Mapping[str, str] | None = None, inherited: Mapping[str, str] = os.environ
+) -> dict[str, str]:
+    """Return `inherited` without our variables, then the variables of `env_file`, then `more`."""
+    hidden = OF_CELERY | OF_MAKE | RUN_OPTIONS
+    kept = {
+        name: value
+        for name, value in inherited.items()
+        if name not in hidden and not name.startswith(("AFORO_", "SUPERVISOR_"))
+    }
+    return {**kept, **app.environment, **(more or {})}
+
+
+def measured(port: int) -> dict[str, str]:
+    """Return the variables that make a worker on this machine serve its metrics on `port`."""
+    return {
+        settings.INSTRUMENT.name: "1",
+        settings.METRICS_HOST.name: "127.0.0.1",
+        settings.METRICS_PORT.name: str(port),
+    }

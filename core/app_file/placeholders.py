@@ -1,0 +1,46 @@
+"""Placeholders of `aforo.toml`, such as `{path}` and `{row.id}`, and their values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+NAMES = ("n", "uuid", "task_id", "path", "key", "user_id", "run_id", "now")
+ALLOWED = ", ".join(f"{{{name}}}" for name in NAMES) + " and {row.COLUMN}"
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+ROW = "row."
+
+
+def placeholders(value: Any) -> Iterator[str]:
+    """Yield the names of the placeholders in the texts of `value`, at any depth."""
+    if isinstance(value, str):
+        yield from _PLACEHOLDER.findall(value)
+    elif isinstance(value, Mapping):
+        for part in value.values():
+            yield from placeholders(part)
+    elif isinstance(value, (list, tuple)):
+        for part in value:
+            yield from placeholders(part)
+
+
+def is_known(name: str, *, with_row: bool) -> bool:
+    """Return True if a placeholder of this name exists. `with_row` also allows columns of the inserted row."""
+    return name in NAMES or (with_row and name.startswith(ROW) and len(name) > len(ROW))
+
+
+def filled(value: Any, values: Mapping[str, Any]) -> Any:
+    """Return `value` with its placeholders replaced. A text that is one placeholder takes that value's type."""
+    if isinstance(value, str):
+        alone = _PLACEHOLDER.fullmatch(value)
+        if alone:
+            return values[alone[1]]
+        return _PLACEHOLDER.sub(lambda match: str(values[match[1]]), value)
+    if isinstance(value, Mapping):
+        return {key: filled(part, values) for key, part in value.items()}
+    return [filled(part, values) for part in value] if isinstance(value, (list, tuple)) else value
+
+
+def row_values(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of `{row.COLUMN}` for an inserted row."""
+    return {f"{ROW}{column}": value for column, value in row.items()}

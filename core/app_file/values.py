@@ -1,0 +1,216 @@
+"""Checks of single values of `aforo.toml`. Each raises ValueError with what is allowed."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import zoneinfo
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+SUBSTITUTED = ("concurrency", "workers")
+#: drivers of an app's URL → the driver that is installed here
+DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg", "sqlite": "sqlite"}
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+_TASK = re.compile(r"[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*)*")
+_TARGET = re.compile(r"[A-Za-z0-9_.-]+:\d{1,5}(-\d{1,5})?")
+LONGEST_TASK = 255
+#: an app's name is stored where the encoding of our own worker is
+OUR_PROFILES = frozenset({"full", "showcase"})
+
+
+def text(value: Any) -> str:
+    """Accept a text that is not empty."""
+    if not isinstance(value, str) or not value.strip() or not value.isprintable():
+        raise ValueError("a text that is not empty")
+    return value
+
+
+def name(value: Any) -> str:
+    """Accept the name of an app, which becomes a label value and part of file names."""
+    if not isinstance(value, str) or not _NAME.fullmatch(value) or value in OUR_PROFILES:
+        raise ValueError("1 to 32 of a-z, 0-9 and '-', such as mi-app")
+    return value
+
+
+def task_name(value: Any) -> str:
+    """Accept the name of a Celery task."""
+    if not isinstance(value, str) or len(value) > LONGEST_TASK or not _TASK.fullmatch(value):
+        raise ValueError("the name of a task, such as app.tasks.process_video")
+    return value
+
+
+def queue_name(value: Any) -> str:
+    """Accept the name of a standard SQS queue."""
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_-]{1,80}", value):
+        raise ValueError("1 to 80 letters, digits, '-' and '_' (FIFO queues are not supported)")
+    return value
+
+
+def table_name(value: Any) -> str:
+    """Accept `table` or `schema.table`."""
+    if not isinstance(value, str) or not re.fullmatch(r"\w{1,63}(\.\w{1,63})?", value):
+        raise ValueError("the name of a table, or schema.table")
+    return value
+
+
+def boolean(value: Any) -> bool:
+    """Accept true or false."""
+    if not isinstance(value, bool):
+        raise ValueError("true or false")
+    return value
+
+
+def whole(low: int, high: int) -> Callable[[Any], int]:
+    """Return a check for a whole number in a range."""
+
+    def check(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise ValueError(f"a whole number from {low} to {high}")
+        return value
+
+    return check
+
+
+def one_of(*allowed: Any) -> Callable[[Any], Any]:
+    """Return a check for one of these values."""
+
+    def check(value: Any) -> Any:
+        if isinstance(value, bool) or value not in allowed:
+            raise ValueError("one of " + ", ".join(map(str, allowed)))
+        return value
+
+    return check
+
+
+def array(value: Any) -> list[Any]:
+    """Accept a list."""
+    if not isinstance(value, list):
+        raise ValueError('a list, such as ["{row.id}", "{path}"]')
+    return value
+
+
+def table(value: Any) -> dict[str, Any]:
+    """Accept an inline table."""
+    if not isinstance(value, dict):
+        raise ValueError('a table, such as { path = "{path}" }')
+    return value
+
+
+def filled_table(value: Any) -> dict[str, Any]:
+    """Accept an inline table with at least one column."""
+    if not table(value):
+        raise ValueError("a table with at least one column")
+    return dict(value)
+
+
+def status(value: Any) -> dict[str, Any]:
+    """Accept the mapping of a status column."""
+    allowed = '{ column = "state", done = ["done"], failed = ["failed"] }'
+    if not isinstance(value, dict) or set(value) != {"column", "done", "failed"}:
+        raise ValueError(allowed)
+    final = [tuple(value[key]) if isinstance(value[key], list) else () for key in ("done", "failed")]
+    if not isinstance(value["column"], str) or not final[0] or set(final[0]) & set(final[1]):
+        raise ValueError(f"{allowed}; no value may be in both lists")
+    return {"column": value["column"], "done": final[0], "failed": final[1]}
+
+
+def time_zone(value: Any) -> str:
+    """Accept the name of a time zone."""
+    try:
+        zoneinfo.ZoneInfo(text(value))
+    except (ValueError, zoneinfo.ZoneInfoNotFoundError, OSError):
+        raise ValueError("the name of a time zone, such as UTC or America/Bogota") from None
+    return str(value)
+
+
+def targets(value: Any) -> tuple[str, ...]:
+    """Accept addresses of /metrics. A range of ports becomes one address per port."""
+    if not isinstance(value, list) or not all(isinstance(part, str) and _TARGET.fullmatch(part) for part in value):
+        raise ValueError('a list such as ["localhost:9101-9110"]')
+    return tuple(address for part in value for address in _addresses(part))
+
+
+def command(value: Any) -> str:
+    """Accept a command without a shell that contains `{concurrency}` and no `--autoscale`."""
+    words = _words(value)
+    if "{concurrency}" not in value:
+        raise ValueError("a command with {concurrency}, such as celery -A app worker --concurrency={concurrency}")
+    if any(word.startswith("--autoscale") for word in words):
+        raise ValueError("a command without --autoscale, because its number of slots changes during a run")
+    _require_known(value)
+    return str(value)
+
+
+def shell_line(value: Any) -> str:
+    """Accept one shell line in which only `{concurrency}` and `{workers}` are substituted."""
+    line = text(value)
+    _require_known(line)
+    return line
+
+
+def substituted(line: str, concurrency: int, workers: int = 1) -> str:
+    """Return a command or shell line with its two numbers."""
+    return line.replace("{concurrency}", str(concurrency)).replace("{workers}", str(workers))
+
+
+def database_url(url: str, url_from_here: str | None, environment: Mapping[str, str], directory: Path) -> str:
+    """Return the SQLAlchemy URL of the app's database, with the driver that is installed here.
+
+    `url` may be `env:NAME` of the env_file. `url_from_here` replaces host and port, and the password is that of `url`.
+    """
+    full = _parsed(_of_environment(url, environment))
+    if not url.startswith("env:") and full.password:
+        raise ValueError("a literal password is refused; write env:NAME and keep it in env_file")
+    if url_from_here is not None:
+        here = _parsed(url_from_here)
+        if here.password:
+            raise ValueError("url_from_here holds a password; leave it out, that of url is used")
+        full = here.set(username=here.username or full.username, password=full.password)
+    backend = full.get_backend_name()
+    if backend not in DRIVERS:
+        raise ValueError(f"the database {backend} is not supported; postgresql and sqlite are")
+    full = full.set(drivername=DRIVERS[backend])
+    if backend == "sqlite" and full.database and full.database != ":memory:":
+        full = full.set(database=str((directory / full.database).absolute()))
+    return full.render_as_string(hide_password=False)
+
+
+def _of_environment(url: str, environment: Mapping[str, str]) -> str:
+    if not url.startswith("env:"):
+        return url
+    variable = url.removeprefix("env:")
+    if not environment.get(variable):
+        raise ValueError(f"{variable} is not set in app.env_file")
+    return environment[variable]
+
+
+def _parsed(url: str) -> URL:
+    try:
+        return make_url(url)
+    except (ArgumentError, ValueError):
+        raise ValueError("it is no database URL, such as postgresql://user@host/name") from None
+
+
+def _words(value: Any) -> list[str]:
+    try:
+        return shlex.split(text(value))
+    except ValueError:
+        raise ValueError("a command on one line, with closed quotes") from None
+
+
+def _require_known(line: str) -> None:
+    """Raise ValueError for a placeholder other than the two numbers. `${NAME}` belongs to the shell."""
+    unknown = [found for found in re.findall(r"(?<!\$)\{(\w*)\}", line) if found not in SUBSTITUTED]
+    if unknown:
+        raise ValueError(f"a line with {{concurrency}} and {{workers}} only, not {{{unknown[0]}}}")
+
+
+def _addresses(target: str) -> list[str]:
+    host, _, ports = target.rpartition(":")
+    first, _, last = ports.partition("-")
+    return [f"{host}:{port}" for port in range(int(first), int(last or first) + 1)]

@@ -1,0 +1,286 @@
+"""The app's own table of videos: rows inserted through the template, states read by key.
+
+Nothing is updated. Rows are deleted only by `clean --rows`, and only those that a run inserted.
+"""
+
+from __future__ import annotations
+
+import decimal
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Column, Connection, Engine, MetaData, Table, create_engine, delete, func, insert, select
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, NoSuchTableError, SQLAlchemyError, StatementError
+from sqlalchemy.sql.sqltypes import NullType
+from sqlalchemy.types import TypeEngine
+
+from core.app_file.placeholders import filled, placeholders
+from core.app_file.sections import AppFile, VideosSection
+from core.errors import AforoError, EnvironmentFault, UsageError, first_line
+
+KEYS_PER_QUERY = 500
+CONNECT_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class TheirVideo:
+    """State of one row: its status, and its times in epoch seconds. None is a null."""
+
+    status: Any
+    uploaded_at: float | None
+    updated_at: float | None
+
+
+@dataclass(frozen=True)
+class VideosTable:
+    """The table of `[videos]` with its reflected columns."""
+
+    app: AppFile
+    section: VideosSection
+    engine: Engine
+    table: Table
+
+    @classmethod
+    def open(cls, app: AppFile) -> VideosTable:
+        """Reflect the table. Raise an AforoError that names the line for a missing table or column."""
+        section = app.videos
+        assert section is not None  # noqa: S101 (the caller checks it)
+        _require_sqlite_file(app, section.url)
+        engine = _engine(section.url)
+        schema, _, name = section.table.rpartition(".")
+        try:
+            table = Table(name, MetaData(), schema=schema or None, autoload_with=engine, resolve_fks=False)
+        except NoSuchTableError:
+            place = app.place("videos.table")
+            why = "there is no such table in their database"
+            raise UsageError(place, why, "correct that line, or create the table", value=section.table) from None
+        except SQLAlchemyError as error:
+            raise table_fault(app, error, "videos.url") from None
+        opened = cls(app, section, engine, table)
+        opened._require_columns()
+        return opened
+
+    def insert(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Insert and commit one row of the template. Return the row as the database returned it."""
+        try:
+            with self.engine.begin() as connection:
+                return self._insert(connection, values)
+        except SQLAlchemyError as error:
+            raise table_fault(self.app, error, "videos.insert") from None
+
+    def try_insert(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Insert one row and roll it back. Return the row."""
+        try:
+            with self.engine.connect() as connection, connection.begin() as transaction:
+                row = self._insert(connection, values)
+                transaction.rollback()
+                return row
+        except SQLAlchemyError as error:
+            raise table_fault(self.app, error, "videos.insert") from None
+
+    def read(self, keys: Sequence[Any]) -> dict[Any, TheirVideo]:
+        """Return the present state of the rows with these keys. A deleted row is missing. Raise SQLAlchemyError."""
+        names = (self.section.id, self.section.status.column, self.section.uploaded_at, self.section.updated_at)
+        key, status, uploaded, updated = (self._raw(name) for name in names)
+        found: dict[Any, TheirVideo] = {}
+        with self.engine.connect() as connection:
+            for part in batched_keys([self._key(key) for key in keys]):
+                rows = select(key, status, uploaded, updated).where(self.table.c[self.section.id].in_(part))
+                for row in connection.execute(rows):
+                    moments = [self._epoch(value) for value in row[2:]]
+                    found[plain(row[0])] = TheirVideo(plain(row[1]), moments[0], moments[1])
+        return found
+
+    def key(self, text: Any) -> Any:
+        """Return a key as the database returns it."""
+        return plain(self._key(text))
+
+    def keys_of(self, column: str, wanted: Sequence[str]) -> list[Any]:
+        """Return the keys of the rows in which `column` has one of these values."""
+        kind, keys = self.table.c[column].type, []
+        with self.engine.connect() as connection:
+            for part in batched_keys([_as(kind, value) for value in wanted]):
+                rows = select(self._raw(self.section.id)).where(self.table.c[column].in_(part))
+                keys += [plain(key) for key in connection.scalars(rows)]
+        return keys
+
+    def keys_between(self, since: float, until: float) -> list[Any]:
+        """Return the keys of the rows that were uploaded between two epoch times, the first upload first."""
+        uploaded = self._raw(self.section.uploaded_at)
+        with self.engine.connect() as connection:
+            rows = connection.execute(select(self._raw(self.section.id), uploaded)).all()
+        timed = [(moment, plain(key)) for key, value in rows if (moment := self._epoch(value)) is not None]
+        return [key for moment, key in sorted(timed, key=lambda pair: pair[0]) if since <= moment <= until]
+
+    def delete(self, keys: Sequence[Any]) -> int:
+        """Delete the rows with these keys. Return how many there were."""
+        deleted = 0
+        try:
+            with self.engine.begin() as connection:
+                for part in batched_keys([self._key(key) for key in keys]):
+                    statement = delete(self.table).where(self.table.c[self.section.id].in_(part))
+                    deleted += connection.execute(statement).rowcount
+        except SQLAlchemyError as error:
+            raise table_fault(self.app, error, "videos.table") from None
+        return deleted
+
+    def clock_offset_seconds(self) -> float | None:
+        """Return the database's clock minus ours. None on SQLite, which has no clock of its own."""
+        if self.engine.dialect.name == "sqlite":
+            return None
+        with self.engine.connect() as connection:
+            connection.execute(select(func.current_timestamp()))  # the first call also connects
+        with self.engine.connect() as connection:
+            before = time.time()
+            now = connection.scalar(select(func.current_timestamp()))
+            return None if now is None else now.timestamp() - (before + time.time()) / 2
+
+    def count(self) -> int:
+        """Return the number of rows."""
+        with self.engine.connect() as connection:
+            return connection.scalar(select(func.count()).select_from(self.table)) or 0
+
+    def uploaded_at(self, row: Mapping[str, Any]) -> float | None:
+        """Return the upload time in an inserted row, in epoch seconds. None is a null."""
+        return self._epoch(row.get(self.section.uploaded_at))
+
+    def _insert(self, connection: Connection, values: Mapping[str, Any]) -> dict[str, Any]:
+        row = {name: self._coerced(name, template, values) for name, template in self.section.insert.items()}
+        key = connection.execute(insert(self.table).values(row)).inserted_primary_key
+        by_key = zip(self.table.primary_key.columns, key or (), strict=False)
+        where = [column == value for column, value in by_key if value is not None]
+        if self.section.id in row:
+            where = [self.table.c[self.section.id] == row[self.section.id]]
+        if not where:
+            what = self.app.place("videos.id")
+            why = "the key of an inserted row is unknown"
+            raise UsageError(what, why, "give the primary key, or put the key into insert", value=self.section.id)
+        columns = [self._raw(column.name).label(column.name) for column in self.table.columns]
+        return {
+            name: plain(value)
+            for name, value in connection.execute(select(*columns).where(*where)).mappings().one().items()
+        }
+
+    def _coerced(self, name: str, template: Any, values: Mapping[str, Any]) -> Any:
+        """Return the value of a column. A placeholder takes the type of the column."""
+        value = filled(template, values)
+        if not any(placeholders(template)):
+            return _as_time_of(self.table.c[name].type, value, self._zone)
+        if isinstance(value, datetime):
+            return self._moment(name, value)
+        try:
+            return _as(self.table.c[name].type, value)
+        except (ValueError, ArithmeticError):
+            kind = str(self.table.c[name].type)
+            place = self.app.place("videos.insert")
+            raise UsageError(
+                place, f"the column {name} needs {kind}", "correct that value", value=f"{template} = {value}"
+            ) from None
+
+    def _moment(self, name: str, now: datetime) -> Any:
+        kind = _python_type(self.table.c[name].type)
+        if kind is datetime:
+            return _as_time_of(self.table.c[name].type, now, self._zone)
+        if kind in {int, float, decimal.Decimal}:
+            seconds = now.timestamp() * (1000 if self.section.times == "epoch_ms" else 1)
+            return int(seconds) if kind is int else kind(seconds)
+        return now.astimezone(self._zone).replace(tzinfo=None).isoformat(sep=" ")
+
+    def _raw(self, name: str) -> Any:
+        """Return a column for reading. SQLite returns times as text, because apps write them in several forms."""
+        column: Column[Any] = self.table.c[name]
+        is_time = _python_type(column.type) is datetime
+        return func.trim(column).label(name) if self.engine.dialect.name == "sqlite" and is_time else column
+
+    def _epoch(self, value: Any) -> float | None:
+        if value is None:
+            return None
+        if isinstance(value, str):
+            value = datetime.fromisoformat(value) if self.section.times == "timestamp" else float(value)
+        if isinstance(value, datetime):
+            return (value if value.tzinfo else value.replace(tzinfo=self._zone)).timestamp()
+        return float(value) / (1000 if self.section.times == "epoch_ms" else 1)
+
+    @property
+    def _zone(self) -> ZoneInfo:
+        return ZoneInfo(self.section.timezone)
+
+    def _key(self, key: Any) -> Any:
+        return _as(self.table.c[self.section.id].type, key)
+
+    def _require_columns(self) -> None:
+        section = self.section
+        read = {"id": section.id, "uploaded_at": section.uploaded_at, "updated_at": section.updated_at}
+        named = [*read.items(), ("status", section.status.column), *(("insert", name) for name in section.insert)]
+        for key, column in named:
+            if column not in self.table.c:
+                columns = ", ".join(self.table.c.keys())
+                what = self.app.place(f"videos.{key}")
+                raise UsageError(what, f"{section.table} has no such column", f"it has {columns}", value=column)
+
+
+def table_fault(app: AppFile, error: SQLAlchemyError, key: str) -> AforoError:
+    """Return the one-line error for what their database refused, in its own words."""
+    cause = error.orig if isinstance(error, (DBAPIError, StatementError)) and error.orig is not None else error
+    return EnvironmentFault(app.place(key), f"their database says: {first_line(cause)}", "correct that line")
+
+
+def plain(value: Any) -> Any:
+    """Return a database value as JSON can hold it. Numbers, texts, booleans and null keep their type."""
+    if isinstance(value, (bool, int, float, str)) or value is None or isinstance(value, (dict, list)):
+        return value
+    if isinstance(value, decimal.Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    return value if isinstance(value, datetime) else str(value)
+
+
+def batched_keys(keys: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+    """Yield the keys in parts that fit into one query."""
+    for first in range(0, len(keys), KEYS_PER_QUERY):
+        yield tuple(keys[first : first + KEYS_PER_QUERY])
+
+
+def _require_sqlite_file(app: AppFile, url: str) -> None:
+    """Raise UsageError for a missing SQLite file, which SQLite would create."""
+    file = make_url(url).database if url.startswith("sqlite") else None
+    if file and file != ":memory:" and not Path(file).is_file():
+        remedy = "create the app's tables first, or correct that line"
+        raise UsageError(app.place("videos.url"), "there is no such file", remedy, value=file)
+
+
+def _engine(url: str) -> Engine:
+    arguments: dict[str, Any] = {"timeout": 30} if url.startswith("sqlite") else {"connect_timeout": CONNECT_SECONDS}
+    return create_engine(url, connect_args=arguments, pool_pre_ping=True, pool_size=2)
+
+
+def _python_type(kind: TypeEngine[Any]) -> type | None:
+    try:
+        return None if isinstance(kind, NullType) else kind.python_type
+    except NotImplementedError:
+        return None
+
+
+def _as(kind: TypeEngine[Any], value: Any) -> Any:
+    """Return a text as the type of a column; any other value is unchanged. Raise ValueError if it does not fit."""
+    target = _python_type(kind)
+    if target is str and value is not None and not isinstance(value, str):
+        return str(value)
+    if not isinstance(value, str) or target in {str, None}:
+        return value
+    if target is uuid.UUID:
+        return uuid.UUID(value)
+    return target(value) if target in {int, float, decimal.Decimal} else value
+
+
+def _as_time_of(kind: TypeEngine[Any], value: Any, zone: ZoneInfo) -> Any:
+    """Return a moment with or without its zone, as the column stores it."""
+    if not isinstance(value, datetime) or getattr(kind, "timezone", False):
+        return value
+    return (value if value.tzinfo else value.replace(tzinfo=UTC)).astimezone(zone).replace(tzinfo=None)

@@ -1,0 +1,79 @@
+"""Facts of an app from the worker's own interpreter: versions, registered tasks, and early or late acknowledgement."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+from dataclasses import dataclass
+from typing import Any
+
+from core.app_file.child_environment import child_environment
+from core.app_file.sections import AppFile
+from core.errors import first_line
+
+ANSWER_SECONDS = 60
+#: run by the worker's Python, with the name of its Celery app and of the task
+SCRIPT = """
+import json, sys
+facts = {"python": sys.version.split()[0]}
+try:
+    import celery, kombu
+    facts |= {"celery": celery.__version__, "kombu": kombu.__version__}
+    if sys.argv[1]:
+        sys.path.insert(0, "")
+        from celery.app.utils import find_app
+        app = find_app(sys.argv[1])
+        app.loader.import_default_modules()
+        task = app.tasks.get(sys.argv[2])
+        facts["tasks"] = sorted(name for name in app.tasks if not name.startswith("celery."))
+        facts["acks_late"] = None if task is None else bool(task.acks_late)
+except Exception as error:
+    facts["error"] = f"{type(error).__name__}: {error}"
+print("\\n" + json.dumps(facts))
+"""
+
+
+@dataclass(frozen=True)
+class WorkerFacts:
+    """What the worker's interpreter told; None is unknown. `error` is the exception of the app's own import."""
+
+    python: str | None = None
+    celery: str | None = None
+    kombu: str | None = None
+    tasks: tuple[str, ...] | None = None
+    acks_late: bool | None = None
+    error: str | None = None
+
+
+def probe_worker(app: AppFile) -> WorkerFacts:
+    """Import the app in the worker's own interpreter. Everything is unknown where that is not on this machine."""
+    if app.worker.python is None:
+        return WorkerFacts()
+    command = [str(app.worker.python), "-c", SCRIPT, celery_app(app) or "", app.task]
+    try:
+        answer = subprocess.run(
+            command,
+            cwd=app.worker.directory,
+            env=child_environment(app),
+            capture_output=True,
+            text=True,
+            timeout=ANSWER_SECONDS,
+            check=False,
+        )
+        facts: dict[str, Any] = json.loads(answer.stdout.strip().splitlines()[-1])
+    except (OSError, subprocess.TimeoutExpired, ValueError, IndexError) as error:
+        return WorkerFacts(error=first_line(error))
+    tasks = facts.pop("tasks", None)
+    return WorkerFacts(**facts, tasks=None if tasks is None else tuple(tasks))
+
+
+def celery_app(app: AppFile) -> str | None:
+    """Return the value of `-A` in the worker's command."""
+    words = shlex.split(app.worker.command or "")
+    for word, following in zip(words, [*words[1:], ""], strict=False):
+        if word in {"-A", "--app"}:
+            return following
+        if word.startswith("--app="):
+            return word.removeprefix("--app=")
+    return None

@@ -1,0 +1,1 @@
+"""What the web service and the worker share."""

@@ -1,0 +1,18 @@
+"""Settings from the environment and `.env`."""
+
+from pathlib import Path
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Settings of the service."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore")
+
+    database_url: str
+    queue_name: str
+    output_folder: Path
+
+
+settings = Settings()

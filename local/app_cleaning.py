@@ -1,0 +1,117 @@
+"""Removal of what runs made in an app's systems: exactly the rows, files and keys that the runs' folders list."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+from botocore.exceptions import BotoCoreError, ClientError
+
+from core import aws
+from core.app_file import AppFile
+from core.app_file.injected import FILE, InjectedVideo, header, injected
+from core.app_file.videos_table import VideosTable
+from core.aws import aws_fault
+from core.errors import UsageError
+from core.settings import Settings
+
+CLEANED = ".cleaned"
+
+
+@dataclass(frozen=True)
+class Leftovers:
+    """What the runs of one app left: the lists of their folders, and the videos in them."""
+
+    lists: tuple[Path, ...]
+    videos: tuple[InjectedVideo, ...]
+
+
+def leftovers(settings: Settings, app: AppFile) -> Leftovers:
+    """Return what is listed in the folders of the app's runs."""
+    lists = [file for file in settings.results.path.glob(f"runs/*/{FILE}") if _is_of(file.parent, app)]
+    videos = [video for file in lists for video in injected(file.parent)]
+    return Leftovers(tuple(lists), tuple(videos))
+
+
+def clean_app(settings: Settings, app: AppFile, *, rows: bool, outputs: bool, ask: Callable[[str], bool]) -> str:
+    """Remove rows with their inputs, or outputs, after asking. Return what was removed.
+
+    Raise UsageError if nothing was asked for, or the answer is no.
+    """
+    if not rows and not outputs:
+        remedy = "give ARGS=--rows, ARGS=--outputs or both"
+        raise UsageError("clean", "with APP it removes only what runs made in the app's systems", remedy)
+    left = leftovers(settings, app)
+    files = outputs_of(app, left.videos) if outputs else []
+    if not ask(_question(app, left.videos if rows else (), files)):
+        raise UsageError("clean", "it was not confirmed", "answer y, or give YES=1")
+    removed = [f"{_remove_rows(settings, app, left)}"] if rows else []
+    for file in files:
+        file.unlink(missing_ok=True)
+    return "; ".join([*removed, *([f"{len(files)} outputs"] if outputs else [])])
+
+
+def outputs_of(app: AppFile, videos: Sequence[InjectedVideo]) -> list[Path]:
+    """Return the files that `input.outputs` names for these videos.
+
+    Raise UsageError for a pattern that does not contain the key of the row: it would name files of others.
+    """
+    pattern = app.input.outputs
+    if pattern is None or app.videos is None:
+        raise UsageError(app.place("input.outputs"), "it is missing", "say where the app writes its outputs")
+    key = f"{{row.{app.videos.id}}}"
+    if key not in pattern:
+        why = "it does not contain the key of the row, so it may name files of others"
+        raise UsageError(app.place("input.outputs"), why, f"use {key} in it", value=pattern)
+    names = (pattern.replace(key, glob.escape(str(video.row))) for video in videos if video.row is not None)
+    return [Path(found) for name in names for found in glob.glob(str(app.folder / name))]
+
+
+def _question(app: AppFile, videos: Sequence[InjectedVideo], files: Sequence[Path]) -> str:
+    rows = [video.row for video in videos if video.row is not None]
+    parts = [f"{len(rows)} rows of {app.videos.table}"] if app.videos and rows else []
+    made = [video.made for video in videos if video.made]
+    parts += [f"{len(made)} inputs"] if made else []
+    parts += [f"{len(files)} outputs, such as {files[0]}"] if files else []
+    return f"remove {', '.join(parts) or 'nothing'}"
+
+
+def _remove_rows(settings: Settings, app: AppFile, left: Leftovers) -> str:
+    keys = [video.row for video in left.videos if video.row is not None]
+    rows = VideosTable.open(app).delete(keys) if app.videos and keys else 0
+    made = [video.made for video in left.videos if video.made]
+    for address in made:
+        _remove_input(settings, address)
+    for file in left.lists:
+        file.rename(file.with_name(f"{FILE}{CLEANED}"))
+    return f"{rows} rows, {len(made)} inputs"
+
+
+def _remove_input(settings: Settings, address: str) -> None:
+    if not address.startswith("s3://"):
+        Path(address).unlink(missing_ok=True)
+        return
+    bucket, _, key = address.removeprefix("s3://").partition("/")
+    try:
+        aws.client(settings, "s3").delete_object(Bucket=bucket, Key=key)
+    except (ClientError, BotoCoreError) as error:
+        raise aws_fault(error, "S3") from None
+
+
+def _is_of(folder: Path, app: AppFile) -> bool:
+    """Return True if the run of this folder sent videos to this app."""
+    copies = folder.glob("*.toml")
+    return any(copy.read_text(encoding="utf-8").startswith(header(app.name)) for copy in copies)
+
+
+def asked(question: str, assume_yes: bool) -> bool:
+    """Return the answer to a question; yes without asking if that was given."""
+    if assume_yes:
+        return True
+    try:
+        return click.confirm(question, err=True)
+    except click.Abort:
+        return False

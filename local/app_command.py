@@ -1,0 +1,48 @@
+"""`python -m local.app_command`: become the app's worker, as supervisord's program `worker`.
+
+The process is replaced by the command of aforo.toml, in the app's folder, with the app's environment and none of ours.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+from pathlib import Path
+
+from core.app_file import AppFile
+from core.app_file.child_environment import child_environment, measured
+from core.app_file.values import substituted
+from core.errors import EnvironmentFault
+from core.settings import Settings
+from local.supervisor import MARK
+
+
+def main() -> None:
+    """Start the worker of AFORO_APP_FILE with AFORO_WORKER_CONCURRENCY slots."""
+    settings = Settings.from_process()
+    app = settings.app
+    assert app is not None  # noqa: S101 (`local.app_worker` starts this program for an app only)
+    words = words_of(app, settings.worker.concurrency)
+    metrics = measured(settings.worker.metrics_port) if app.worker.instrument else {}
+    environment = child_environment(app, {**metrics, MARK: os.environ.get(MARK, "")})
+    os.chdir(app.worker.directory)
+    os.execvpe(words[0], words, environment)  # noqa: S606 (the very purpose)
+
+
+def words_of(app: AppFile, concurrency: int) -> list[str]:
+    """Return the command's words. A bare program name is looked for beside `worker.python` first, then on PATH."""
+    first, *others = shlex.split(substituted(str(app.worker.command), concurrency))
+    beside = Path(str(app.worker.python)).with_name(first)
+    if "/" not in first:
+        path = str(beside) if os.access(beside, os.X_OK) else shutil.which(first)
+    else:
+        path = str(app.worker.directory / first)
+    if path is None or not os.access(path, os.X_OK):
+        remedy = f"correct that line, or install it into {beside.parent}"
+        raise EnvironmentFault(app.place("worker.command"), "there is no such program", remedy, value=first)
+    return [path, *others]
+
+
+if __name__ == "__main__":
+    main()

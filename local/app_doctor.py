@@ -1,0 +1,132 @@
+"""`make doctor APP=…`: checks of every line of an aforo.toml. Each problem names its line and a remedy."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+from core import aws, database, sqs_queue
+from core.app_file import AppFile
+from core.app_file.placeholders import placeholders
+from core.app_file.videos_table import VideosTable
+from core.app_file.worker_probe import WorkerFacts, celery_app, probe_worker
+from core.errors import AforoError, EnvironmentFault, UsageError, printable
+from core.queue_contract import Finding, Level
+from core.settings import LOOPBACK, Settings
+from local import supervisor
+from local.app_command import words_of
+from local.app_worker import require_aforo
+
+SHOWN_TASKS = 5
+CONTAINER_LINES = (
+    "AFORO_INSTRUMENT=1",
+    "AFORO_METRICS_HOST=0.0.0.0",
+    "AFORO_METRICS_PORT=9101-9110 and ports 9101-9110:9101-9110",
+)
+
+
+def findings(settings: Settings, app: AppFile, user_id: str | None) -> Iterator[Finding]:
+    """Run all checks, one after the other. A failed check does not stop the next one."""
+    yield Finding(app.path.name, Level.OK, f"{app.name}, every line is known")
+    yield from _worker(app)
+    yield from _queue(settings, app)
+    yield _run("database", lambda: _database(settings, app))
+    yield _run("row", lambda: _row(app, user_id))
+    yield _run("input", lambda: _input(app))
+    yield _run("stack", _stack)
+
+
+def _run(subject: str, check: Callable[[], str]) -> Finding:
+    try:
+        return Finding(subject, Level.OK, check())
+    except AforoError as error:
+        return Finding(subject, Level.ERROR, str(error))
+
+
+def _worker(app: AppFile) -> Iterator[Finding]:
+    if app.worker.command is None:
+        yield Finding("worker", Level.OK, f"started elsewhere by: {app.worker.scale}")
+        if app.worker.instrument:
+            yield Finding("container", Level.OK, f"it needs {'; '.join(CONTAINER_LINES)}")
+        return
+    yield _run("command", lambda: " ".join(words_of(app, 2)))
+    facts = probe_worker(app)
+    yield _run("task", lambda: _task(app, facts))
+    yield _acknowledgement(facts)
+    if app.worker.instrument:
+        yield _run("aforo there", lambda: require_aforo(app))
+    else:
+        why = "the worker is not instrumented: X_sat is from completion times only"
+        yield Finding("aforo there", Level.WARN, why, "pip install aforo there and set instrument = true")
+
+
+def _task(app: AppFile, facts: WorkerFacts) -> str:
+    """Return the versions, and raise an error for an app that cannot be imported or does not know the task."""
+    if facts.error is not None:
+        why = f"it cannot be imported: {printable(facts.error, limit=300)}"
+        remedy = "correct the app, -A or env_file"
+        raise EnvironmentFault(app.place("worker.command"), why, remedy, value=celery_app(app))
+    if facts.tasks is not None and app.task not in facts.tasks:
+        known = ", ".join(facts.tasks[:SHOWN_TASKS]) or "none"
+        raise UsageError(app.place("app.task"), "the app has no such task", f"it has {known}", value=app.task)
+    return f"{app.task}, Celery {facts.celery}, kombu {facts.kombu}, Python {facts.python}"
+
+
+def _acknowledgement(facts: WorkerFacts) -> Finding:
+    if facts.acks_late is None:
+        return Finding("acknowledgement", Level.WARN, "unknown", "Little's law and lost messages stay unknown")
+    when = "after the task (acks_late)" if facts.acks_late else "before the task: SQS does not count running tasks"
+    return Finding("acknowledgement", Level.OK, when)
+
+
+def _queue(settings: Settings, app: AppFile) -> Iterator[Finding]:
+    try:
+        client = aws.client(settings, "sqs")
+        queue = sqs_queue.read_attributes(client, sqs_queue.find_queue(client, app.queue))
+    except AforoError as error:
+        yield Finding("queue", Level.ERROR, str(error))
+        return
+    endpoint = settings.aws.endpoint_of("sqs")
+    is_here = endpoint is not None and urlsplit(endpoint).hostname in LOOPBACK
+    place = endpoint or f"AWS, region {settings.aws.region}"
+    yield Finding("queue", Level.OK if is_here else Level.WARN, f"{app.queue} at {place}", "" if is_here else "sure?")
+    if queue.total:
+        yield Finding("queue, messages", Level.WARN, f"{queue.total} are in it", "they are processed first")
+    if queue.dead_letter_arn is None:
+        why = "no redrive policy: a message that always fails is delivered again and again"
+        yield Finding("queue, redrive policy", Level.WARN, why, "give the queue a dead-letter queue")
+    seconds = queue.visibility_timeout_seconds
+    yield Finding("queue, visibility timeout", Level.OK, f"{seconds} s; a task that takes longer is delivered twice")
+
+
+def _database(settings: Settings, app: AppFile) -> str:
+    if app.videos is None:
+        return "no table; the end of a video comes from its executions"
+    table = VideosTable.open(app)
+    return f"{app.videos.table} at {database.masked(app.videos.url)}: {table.count()} rows"
+
+
+def _row(app: AppFile, user_id: str | None) -> str:
+    """Insert a row of the template and roll it back."""
+    if app.videos is None or app.producer is not None:
+        return "made by the producer" if app.producer else "none"
+    if user_id is None and "user_id" in set(placeholders(app.videos.insert)):
+        raise UsageError("USER_ID", f"{app.path.name} uses {{user_id}}", "give USER_ID, a user of their database")
+    values = {"n": 1, "path": "doctor.mp4", "key": "doctor.mp4", "user_id": user_id, "run_id": "doctor"}
+    values |= {"uuid": str(uuid.uuid4()), "task_id": str(uuid.uuid4()), "now": datetime.now(UTC)}
+    row = VideosTable.open(app).try_insert(values)
+    shown = ", ".join(f"{name}={value}" for name, value in row.items() if value is not None)
+    return printable(f"taken and rolled back: {shown}", limit=300)
+
+
+def _input(app: AppFile) -> str:
+    if app.input.is_s3 or app.input.folder is None:
+        return str(app.input.folder or "Aforo's own folder")
+    seen = f", seen by the worker as {app.input.seen_by_worker_as}" if app.input.seen_by_worker_as else ""
+    return f"{app.input.folder}, {app.input.per_video}{seen}"
+
+
+def _stack() -> str:
+    return "down" if supervisor.processes() is None else "up"

@@ -1,0 +1,189 @@
+"""Start of an app's worker with a number of slots: its command under our supervision, or its `scale` line."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import click
+
+from core import promql
+from core.app_file import AppFile
+from core.app_file.child_environment import child_environment
+from core.app_file.values import substituted
+from core.errors import EnvironmentFault, first_line
+from core.settings import Settings
+from local import configuration, readiness, supervisor
+from local.app_command import words_of
+from local.programs import STATE
+
+LOG = STATE / "log" / "worker.log"
+POLL_SECONDS = 0.5
+#: fails too where a package that measuring needs is missing
+IMPORT = "import aforo, aforo.telemetry.instrument; print(aforo.__version__)"
+#: A worker whose log does not say that it is ready counts as ready after this time.
+QUIET_START_SECONDS = 10.0
+STOP_MARGIN_SECONDS = 40.0
+#: What changes the worker: its code and its settings.
+SOURCES = frozenset({".py", ".toml", ".cfg", ".ini", ".yml", ".yaml", ".env"})
+
+
+def run_app_worker(settings: Settings, app: AppFile, concurrency: int, workers: int) -> None:
+    """Give the app's worker `concurrency` slots, and wait until it consumes."""
+    if app.worker.command is None:
+        _scale(settings, app, concurrency, workers)
+    else:
+        _run_command(settings, app, concurrency)
+
+
+def restore(app: AppFile) -> None:
+    """Run the `restore` line, if there is one."""
+    if app.worker.restore is not None:
+        _run_line(app, "worker.restore", app.worker.restore)
+
+
+def require_aforo(app: AppFile) -> str:
+    """Return the version of aforo in the worker's environment. Raise EnvironmentFault if it is not there."""
+    command = [str(app.worker.python), "-c", IMPORT]
+    answer = subprocess.run(
+        command, cwd=app.worker.directory, env=child_environment(app), capture_output=True, text=True, check=False
+    )
+    if answer.returncode != 0:
+        remedy = f"run `make wheel` and {app.worker.python} -m pip install dist/aforo-*.whl, or set instrument = false"
+        last = (answer.stderr.strip().splitlines() or ["without a message"])[-1]
+        why = f"aforo is not installed there: {first_line(last)}"
+        raise EnvironmentFault(app.place("worker.instrument"), why, remedy, value=app.worker.python)
+    return answer.stdout.strip()
+
+
+def _run_command(settings: Settings, app: AppFile, concurrency: int) -> None:
+    words = words_of(app, concurrency)
+    if app.worker.instrument:
+        require_aforo(app)
+    text = configuration.app_worker_options(app, concurrency)
+    file = configuration.WORKER_OPTIONS
+    process = (supervisor.processes() or {}).get("worker")
+    is_running = process is not None and process.is_running
+    has_changed = not file.exists() or file.read_text() != text
+    if is_running and process and (has_changed or changed_since(app, process.started_at)):
+        click.echo("stopping the worker", err=True)
+        supervisor.stop("worker")
+        is_running = False
+    if not is_running:
+        stop_seconds = app.worker.stop_seconds + STOP_MARGIN_SECONDS
+        readiness.until(lambda: not _is_alive(), "the end of the worker", stop_seconds, LOG)
+        file.write_text(text)
+        click.echo(f"starting the worker in {app.worker.directory}: {' '.join(words)}", err=True)
+        start = LOG.stat().st_size if LOG.exists() else 0
+        supervisor.start("worker")
+        _wait(settings, app, concurrency, 1, start)
+
+
+def _scale(settings: Settings, app: AppFile, concurrency: int, workers: int) -> None:
+    start = LOG.stat().st_size if LOG.exists() else 0
+    _run_line(app, "worker.scale", substituted(str(app.worker.scale), concurrency, workers))
+    _wait(settings, app, concurrency, workers, start)
+
+
+def _run_line(app: AppFile, key: str, line: str) -> None:
+    """Run one shell line of the file in the file's folder. Raise EnvironmentFault with its last output if it fails."""
+    click.echo(f"{key}: {line}", err=True)
+    environment = child_environment(app, {"AFORO_STOP_SECONDS": str(app.worker.stop_seconds)})
+    ended = subprocess.run(
+        ["/bin/sh", "-c", line],  # aforo.toml is code, like a Makefile
+        cwd=app.folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if ended.returncode != 0:
+        last = first_line((ended.stdout.strip().splitlines() or ["without output"])[-1])
+        raise EnvironmentFault(app.place(key), f"it ended with {ended.returncode}: {last}", "correct that line")
+
+
+def _wait(settings: Settings, app: AppFile, concurrency: int, workers: int, log_start: int) -> None:
+    """Wait until the workers consume. Raise EnvironmentFault if they end, or after `ready_seconds`."""
+    deadline = time.monotonic() + app.worker.ready_seconds
+    started = time.monotonic()
+    while not _is_ready(settings, app, (concurrency, workers), time.monotonic() - started, log_start):
+        if app.worker.command is not None and not _is_starting():
+            supervisor.stop("worker")
+            raise EnvironmentFault("worker", f"it ended at its start: {_last_line(log_start)}", f"its log is {LOG}")
+        if time.monotonic() > deadline:
+            raise _not_ready(app)
+        time.sleep(POLL_SECONDS)
+
+
+def _is_ready(settings: Settings, app: AppFile, wanted: tuple[int, int], seconds: float, log_start: int) -> bool:
+    if app.worker.ready is not None:
+        environment = child_environment(app)
+        line = ["/bin/sh", "-c", app.worker.ready]
+        return subprocess.run(line, cwd=app.folder, env=environment, check=False, capture_output=True).returncode == 0
+    if app.worker.instrument:
+        concurrency, workers = wanted
+        return _slots(settings, app) == [concurrency] * workers
+    if app.worker.command is None:
+        return True
+    return "ready." in _log_since(log_start) or (_is_starting() and seconds > QUIET_START_SECONDS)
+
+
+def _slots(settings: Settings, app: AppFile) -> list[int]:
+    """Return the slots of each instrumented worker that answers."""
+    addresses = app.worker.metrics or (f"127.0.0.1:{settings.worker.metrics_port}",)
+    slots = []
+    for host, _, port in (address.rpartition(":") for address in addresses):
+        families = promql.scrape(host, int(port)) or {}
+        slots += [int(sample.value) for sample in families.get("aforo_worker_slots", [])]
+    return slots
+
+
+def _not_ready(app: AppFile) -> EnvironmentFault:
+    if app.worker.ready is not None:
+        why = f"it did not succeed in {app.worker.ready_seconds} s"
+        return EnvironmentFault(app.place("worker.ready"), why, f"correct it, or see {LOG}")
+    why = "aforo is installed but was not loaded" if app.worker.command else "no worker with these slots answers"
+    remedy = "start the worker by Celery's command line or `app.worker_main`, or call `aforo.instrument(app)`"
+    return EnvironmentFault("worker", f"{why} within {app.worker.ready_seconds} s", remedy, value=app.name)
+
+
+def _is_starting() -> bool:
+    """Return True unless supervisord saw the process end, in which case it would start it again and again."""
+    process = (supervisor.processes() or {}).get("worker")
+    return process is not None and process.is_running and process.pid != 0
+
+
+def _is_alive() -> bool:
+    process = (supervisor.processes() or {}).get("worker")
+    return process is not None and process.pid != 0
+
+
+def _log_since(start: int) -> str:
+    if not LOG.exists():
+        return ""
+    with LOG.open("rb") as file:
+        file.seek(min(start, LOG.stat().st_size))
+        return file.read().decode(errors="replace")
+
+
+def _last_line(start: int) -> str:
+    lines = [line for line in _log_since(start).splitlines() if line.strip()]
+    return first_line(lines[-1]) if lines else "without a line in its log"
+
+
+def changed_since(app: AppFile, moment: float) -> bool:
+    """Return True if a file of the app's code or settings was written after `moment`."""
+    for folder, folders, files in os.walk(app.worker.directory):
+        folders[:] = [name for name in folders if not name.startswith(".") and not _is_environment(Path(folder, name))]
+        for name in files:
+            is_source = Path(name).suffix in SOURCES or name.startswith(".env")
+            if is_source and Path(folder, name).stat().st_mtime > moment:
+                return True
+    return False
+
+
+def _is_environment(folder: Path) -> bool:
+    return folder.name in {"node_modules", "__pycache__"} or (folder / "pyvenv.cfg").exists()

@@ -1,0 +1,75 @@
+"""Pairs of Celery and Python on which the library is tested, each in an environment of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from testing.emulator import ROOT
+
+ENVIRONMENTS = ROOT / ".tools/versions"
+PYENV = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A release of Celery with the kombu and billiard of its time, and a version of Python."""
+
+    celery: str
+    kombu: str
+    billiard: str
+    python: str
+
+    @property
+    def name(self) -> str:
+        """Return a name such as `celery-5.3-python-3.10`."""
+        return f"celery-{self.celery.rpartition('.')[0]}-python-{self.python}"
+
+    @property
+    def interpreter(self) -> str | None:
+        """Return the path of this Python on this machine, or None."""
+        if sys.version_info[:2] == tuple(map(int, self.python.split("."))):
+            return sys.executable
+        installed = sorted(PYENV.glob(f"{self.python}.*/bin/python{self.python}"))
+        return str(installed[-1]) if installed else shutil.which(f"python{self.python}")
+
+
+#: What kombu needs for SQS, and the library. kombu 5.2 names a pycurl that has no wheel.
+OTHERS = ("boto3", "pycurl", "urllib3", "prometheus-client", "psutil")
+CELERY_5_7 = ("5.7.0", "5.7.0", "4.3.2")
+PAIRS = (
+    Pair("5.3.6", "5.3.7", "4.2.1", "3.10"),
+    Pair("5.4.0", "5.4.2", "4.2.1", "3.11"),
+    Pair("5.5.3", "5.5.4", "4.2.4", "3.12"),
+    Pair("5.6.3", "5.6.2", "4.2.4", "3.13"),
+    *(Pair(*CELERY_5_7, python) for python in ("3.11", "3.12", "3.13")),
+)
+
+
+def environment(pair: Pair, wheel: Path) -> Path:
+    """Create the environment of `pair` if it is missing, install `wheel` into it, and return its folder."""
+    folder = ENVIRONMENTS / pair.name
+    python = folder / "bin/python"
+    if not (folder / "complete").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        subprocess.run([str(pair.interpreter), "-m", "venv", str(folder)], check=True)
+        pins = (f"celery=={pair.celery}", f"kombu=={pair.kombu}", f"billiard=={pair.billiard}")
+        _pip(python, *pins, *OTHERS)
+        (folder / "complete").touch()
+    _pip(python, "--no-deps", "--force-reinstall", str(wheel))
+    return folder
+
+
+def build_wheel(folder: Path) -> Path:
+    """Build the wheel of the library in `folder` and return its path."""
+    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(folder)]
+    subprocess.run([*command, str(ROOT)], check=True)
+    return next(folder.glob("aforo-*.whl"))
+
+
+def _pip(python: Path, *words: str) -> None:
+    subprocess.run([str(python), "-m", "pip", "install", "-q", *words], check=True)

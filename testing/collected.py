@@ -1,0 +1,27 @@
+"""Executions of an app's worker, stored as the collector stores them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from collector.page import Page
+from collector.store import Source, store
+from core.database import Sessions
+
+#: Fields of a record that the tests of an analysis do not vary.
+FIELDS: Mapping[str, Any] = dict(
+    task="app.process", run=None, retries=0, receive_count=1, outcome="succeeded", reason=None,
+    queue_wait_seconds=0.1, cpu_seconds=1.0, stages={},
+)  # fmt: skip
+
+
+def collect(sessions: Sessions, records: Iterable[Mapping[str, Any]], seconds: float) -> None:
+    """Store records, each with `number`, `task_id`, `root_id`, `slot`, `sent` and `start`; each took `seconds`."""
+    complete = []
+    for record in records:
+        start = record["start"]
+        complete.append({**FIELDS, **record, "started_at": start, "ended_at": start + seconds})
+    page = Page("spool", "spool", "celery@w", 1, complete[-1]["number"], 2000.0, (), tuple(complete))
+    with sessions.begin() as session:
+        store(session, page, Source("w:9101", 2000.0))

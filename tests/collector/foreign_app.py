@@ -1,0 +1,74 @@
+"""An app that is not ours: tasks that send others, are retried, fail, or die. Only the environment instruments it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+
+from celery import Celery, chain, group
+
+import aforo
+import aforo.autoload  # what the entry point of an installed library imports; here the library is only in the path
+
+QUEUE = os.environ["QUEUE_NAME"]
+app = Celery("foreign", broker="sqs://", set_as_current=True)
+app.conf.update(
+    task_default_queue=QUEUE,
+    task_ignore_result=True,
+    task_acks_late=True,
+    worker_prefetch_multiplier=1,
+    worker_enable_remote_control=False,
+    broker_transport_options={"predefined_queues": {QUEUE: {"url": os.environ["QUEUE_URL"]}}, "wait_time_seconds": 1},
+)
+if os.environ.get("HARDEN"):
+    aforo.harden(app)  # ten times as many tasks per second as on kombu's own transport
+
+
+@app.task
+def quick(*_arguments: object) -> None:
+    """Do nothing."""
+
+
+@app.task
+def parent() -> None:
+    """Send two messages, and work for a moment."""
+    with aforo.stage("download"):
+        time.sleep(0.05)
+    quick.delay()
+    quick.delay()
+
+
+@app.task(bind=True, max_retries=1)
+def twice(self: object) -> None:
+    """Succeed at the second attempt."""
+    if self.request.retries == 0:
+        raise self.retry(countdown=0)
+
+
+@app.task
+def failing() -> None:
+    """Fail with a text that must not leave the worker."""
+    raise ValueError("a secret")
+
+
+@app.task
+def burning() -> None:
+    """Use 0.3 s of CPU in a child program."""
+    code = "import time\nwhile time.process_time() < 0.3: pass"
+    subprocess.run(["python3", "-c", code], check=True)
+
+
+@app.task(acks_late=False)
+def dying() -> None:
+    """Kill the process of the task."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def send(kind: str, task_id: str) -> None:
+    """Send the first message of one video, with this task id."""
+    if kind == "chain":
+        chain(quick.si().set(task_id=task_id), group(quick.si(), quick.si())).apply_async()
+    else:
+        app.tasks[f"tests.collector.foreign_app.{kind}"].apply_async(task_id=task_id, args=())

@@ -1,0 +1,203 @@
+"""Each execution of a worker that is not ours is collected into our database once, with its video."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from contextlib import suppress
+
+import pytest
+from sqlalchemy import select
+
+from core.models import ExecutionRow, RunRow, VideoRow
+from core.promql import scrape
+from testing.emulator import KEYS, ROOT
+from testing.polling import until
+from testing.ports import free_port
+from testing.rows import video_row
+
+APP = "tests.collector.foreign_app"
+
+
+class Lab:
+    """A queue, workers of the foreign app on it, and a collector of their executions."""
+
+    def __init__(self, folder, queue, sessions):
+        self.folder, self.queue, self.sessions, self.running = folder, queue, sessions, []
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "AFORO_"))}
+        self.environment = inherited | KEYS | {
+            "PYTHONPATH": str(ROOT),
+            "AWS_ENDPOINT_URL": queue.endpoint_url,
+            "QUEUE_NAME": queue.name,
+            "QUEUE_URL": queue.url,
+            "AFORO_INSTRUMENT": "1",
+            "AFORO_SPOOL_FOLDER": str(folder / "spools"),
+            "AFORO_DATABASE_URL": f"sqlite:///{folder}/aforo.db",
+            "AFORO_PROMETHEUS_URL": f"http://127.0.0.1:{free_port()}",
+            "AFORO_COLLECTOR_INTERVAL_SECONDS": "0.1",
+        }  # fmt: skip
+
+    def start(self, name, *command, **environment):
+        with (self.folder / f"{name}.log").open("ab") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", *command],
+                env=self.environment | environment,
+                cwd=self.folder,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        self.running.append(process)
+        return process
+
+    def worker(self, *options, pool="prefork", slots=2, **environment):
+        """Start a worker. Return its process and the port of its /metrics."""
+        port = free_port()
+        command = ("celery", "-A", APP, "worker", "--pool", pool, "--concurrency", str(slots), *options)
+        process = self.start(f"worker-{port}", *command, AFORO_METRICS_PORT=str(port), **environment)
+        until(lambda: scrape("127.0.0.1", port), "the worker serves its metrics", seconds=60)
+        return process, port
+
+    def collector(self, *worker_ports):
+        """Start a collector. Return its process and the port of its /metrics."""
+        port, addresses = free_port(), ",".join(f"127.0.0.1:{each}" for each in worker_ports)
+        environment = {"AFORO_COLLECTOR_WORKERS": addresses, "AFORO_COLLECTOR_PORT": str(port)}
+        return self.start("collector", "collector", "serve", **environment), port
+
+    def send(self, *kinds):
+        """Record one video for each kind, with the task ids m0, m1, …, and send its first message."""
+        with self.sessions.begin() as session:
+            session.add_all(video_row(id=f"x{n}", task_id=f"m{n}", uploaded_at=100.0) for n in range(len(kinds)))
+        calls = "\n".join(f"send({kind!r}, 'm{n}')" for n, kind in enumerate(kinds))
+        code = f"from {APP} import send\n{calls}"
+        environment = self.environment | {"AFORO_INSTRUMENT": "0"}
+        subprocess.run([sys.executable, "-c", code], env=environment, cwd=self.folder, check=True, timeout=100)
+
+    def executions(self):
+        with self.sessions() as session:
+            return session.scalars(select(ExecutionRow).order_by(ExecutionRow.started_at)).all()
+
+    def states(self):
+        with self.sessions() as session:
+            return dict(session.execute(select(VideoRow.id, VideoRow.state).where(VideoRow.id.like("x%"))).all())
+
+    def stop(self):
+        for process in self.running:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+@pytest.fixture
+def lab(tmp_path, sqs_queue, sessions):
+    opened = Lab(tmp_path, sqs_queue(visibility_timeout_seconds=60), sessions)
+    yield opened
+    opened.stop()
+
+
+def value(port, family, **labels):
+    samples = (scrape("127.0.0.1", port) or {}).get(family, [])
+    return sum(s.value for s in samples if labels.items() <= s.labels.items() and s.value < 1e9)  # no _created
+
+
+KINDS = ("parent", "chain", "twice", "failing", "burning")
+
+
+@pytest.mark.parametrize(("pool", "slots"), [("prefork", 2), ("threads", 2), ("solo", 1)])
+def test_every_execution_of_every_video_is_collected(lab, pool, slots):
+    _, port = lab.worker(pool=pool, slots=slots)
+    lab.collector(port)
+    lab.send(*KINDS)
+    final = {"x0": "done", "x1": "done", "x2": "done", "x3": "failed", "x4": "done"}
+    until(lambda: lab.states() == final, "the end of five videos", seconds=60)
+    of_video = {f"x{n}": [e for e in lab.executions() if e.video_id == f"x{n}"] for n in range(len(KINDS))}
+    assert {video: len(executions) for video, executions in of_video.items()} == {
+        "x0": 3,
+        "x1": 3,
+        "x2": 2,
+        "x3": 1,
+        "x4": 1,
+    }
+    assert [e.outcome for e in of_video["x2"]] == ["retried", "done"]
+    assert [e.retries for e in of_video["x2"]] == [0, 1]
+    parent = of_video["x0"][0]
+    assert parent.stage_seconds["download"] == pytest.approx(0.05, abs=0.05)
+    assert len(parent.sent_task_ids) == 2
+    assert {e.slot for e in lab.executions()} <= set(range(slots))
+    assert all(
+        e.ended_at >= e.started_at and e.queue_wait_seconds >= 0 for e in lab.executions() if e.receive_count == 1
+    )
+    burning = of_video["x4"][0]
+    assert burning.cpu_seconds is None if pool == "threads" else 0.3 <= burning.cpu_seconds < 2
+
+
+def test_a_killed_child_leaves_a_record_of_its_execution(lab):
+    _, port = lab.worker(slots=1)
+    lab.collector(port)
+    lab.send("dying", "quick")
+    until(lambda: len(lab.executions()) == 2, "both executions", seconds=60)
+    killed, next_one = lab.executions()
+    assert (killed.outcome, next_one.outcome) == ("lost", "done")
+    assert (killed.slot, next_one.slot) == (0, 0)  # the replacement has the slot of the killed child
+
+
+@pytest.mark.faults
+def test_with_collector_and_database_gone_no_task_notices_and_each_execution_comes_later_once(lab):
+    _, port = lab.worker(slots=2, HARDEN="1")
+    lab.send(*["quick"] * 300)
+    family = "aforo_worker_tasks"
+    until(lambda: value(port, family, outcome="succeeded") == 300, "all tasks end without a collector", seconds=90)
+    for _ in range(5):  # each collector is killed after a few pages or none
+        collector, _ = lab.collector(port)
+        with suppress(subprocess.TimeoutExpired):
+            collector.wait(timeout=1.2)
+        collector.kill()
+        collector.wait()
+    lab.collector(port)
+    until(lambda: len(lab.executions()) == 300, "the executions", seconds=60)
+    assert Counter(e.video_id for e in lab.executions()) == {f"x{n}": 1 for n in range(300)}
+    assert set(lab.states().values()) == {"done"}
+
+
+@pytest.mark.faults
+def test_a_full_spool_gives_what_it_holds_and_the_rest_is_counted_as_lost(lab):
+    _, port = lab.worker(slots=2, HARDEN="1", AFORO_SPOOL_RECORDS="100")
+    lab.send(*["quick"] * 300)
+    until(lambda: value(port, "aforo_worker_tasks", outcome="succeeded") == 300, "the end of all tasks", seconds=90)
+    until(lambda: value(port, "aforo_worker_executions_lost") == 200, "the lost ones")
+    _, metrics = lab.collector(port)
+    until(lambda: len(lab.executions()) == 100, "the executions that the spool holds", seconds=60)
+    assert value(metrics, "aforo_collector_executions_missed") == 200
+    with lab.sessions() as session:
+        assert session.get(RunRow, "r").executions_missed == 200
+
+
+@pytest.mark.faults
+def test_the_finished_executions_of_a_killed_main_process_come_from_the_other_worker(lab):
+    first, first_port = lab.worker("-n", "first@%h", slots=1, HARDEN="1")
+    lab.send(*["quick"] * 20)
+    until(lambda: value(first_port, "aforo_worker_tasks", outcome="succeeded") == 20, "all tasks", seconds=60)
+    _, second_port = lab.worker("-n", "second@%h", slots=1, HARDEN="1")
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait()
+    lab.collector(first_port, second_port)
+    until(lambda: len(lab.executions()) == 20, "the executions of the dead process", seconds=60)
+    assert {e.node.split("@")[0] for e in lab.executions()} == {"first"}
+
+
+def test_a_worker_that_nothing_can_reach_writes_a_file_that_is_imported_once(lab):
+    path = lab.folder / "executions.jsonl"
+    worker, port = lab.worker(slots=2, HARDEN="1", AFORO_EXECUTIONS_FILE=str(path))
+    lab.send(*["quick"] * 20, "failing")
+    until(lambda: value(port, "aforo_worker_tasks") == 21, "all tasks", seconds=60)
+    worker.terminate()
+    worker.wait(timeout=30)
+    assert "secret" not in path.read_text()
+    for added in (21, 0):
+        command = [sys.executable, "-m", "collector", "import", str(path)]
+        shown = subprocess.run(command, env=lab.environment, cwd=ROOT, capture_output=True, text=True, check=True)
+        assert shown.stdout == f"{added} executions stored; 0 missing in {path}\n"
+    assert Counter(e.outcome for e in lab.executions()) == {"done": 20, "failed": 1}

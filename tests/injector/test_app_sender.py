@@ -1,0 +1,157 @@
+"""Tasks of an app: their row is committed before the message, arguments keep their types, the list is complete."""
+
+import base64
+import json
+import sqlite3
+
+import pytest
+
+from core import database
+from core.app_file import read_app_file
+from core.app_file.injected import injected
+from core.app_file.videos_table import VideosTable
+from core.broker import make_celery
+from core.errors import AforoError
+from core.models import RunRow, VideoRow
+from core.settings import Settings
+from injector.app_inputs import FolderInputs, PlacedInput, place_all
+from injector.app_sender import AppSender
+from injector.senders import NewVideo, Sender
+from testing.rows import run_row
+from tests.core.app_file.conftest import CREATE, team  # noqa: F401 (a fixture)
+
+QUEUE_URL = "http://127.0.0.1:4566/000000000000/videos"
+
+
+class Sqs:
+    """Accepts messages. Counts the rows that the app's table holds when each call arrives."""
+
+    def __init__(self, theirs):
+        self.theirs, self.bodies, self.rows_at_call = theirs, [], []
+
+    def send_message_batch(self, **call):
+        with sqlite3.connect(self.theirs) as connection:
+            self.rows_at_call.append(connection.execute("SELECT count(*) FROM videos").fetchone()[0])
+        self.bodies += [entry["MessageBody"] for entry in call["Entries"]]
+        return {}
+
+
+class Rig:
+    def __init__(self, folder, app, user_id="7"):
+        with sqlite3.connect(folder / "app.db") as connection:
+            connection.execute(CREATE)
+        engine = database.open_engine(f"sqlite:///{folder}/ours.db")
+        database.upgrade_schema(engine)
+        self.sessions, self.sqs, self.folder = database.open_sessions(engine), Sqs(folder / "app.db"), folder / "run"
+        with self.sessions.begin() as session:
+            session.add(run_row(environment={"app": {"name": app.name}}))
+        self.sender = AppSender(
+            app,
+            make_celery(Settings.from_env({}), QUEUE_URL),
+            Sender(self.sqs, QUEUE_URL),
+            self.sessions,
+            self.folder,
+            [PlacedInput(f"/in/{k}.mp4", f"{k}.mp4", f"/host/{k}.mp4") for k in range(12)],
+            user_id,
+            VideosTable.open(app),
+        )
+
+    def send(self, count):
+        return self.sender.record_and_send([NewVideo("r", k, "", 5, "", "mi-app", None, None) for k in range(count)])
+
+    def messages(self):
+        envelopes = [json.loads(base64.b64decode(body)) for body in self.sqs.bodies]
+        return [(e["headers"], json.loads(base64.b64decode(e["body"]))) for e in envelopes]
+
+
+@pytest.fixture
+def rig(tmp_path, team):  # noqa: F811
+    return lambda old="", new="": Rig(tmp_path, read_app_file(team(old, new)))
+
+
+def test_integers_stay_integers_and_each_row_is_committed_before_its_message(rig):
+    sent = rig()
+    task_ids = sent.send(12)
+    assert sent.sqs.rows_at_call == [10, 12]
+    headers, (args, kwargs, _embed) = sent.messages()[0]
+    assert (args, kwargs) == ([1, "/in/0.mp4"], {})
+    assert (headers["task"], headers["id"], headers["root_id"]) == ("app.tasks.process_video", task_ids[0], task_ids[0])
+    assert isinstance(headers["aforo_sent_at"], float)
+
+
+def test_keyword_arguments_and_headers_take_the_same_placeholders(rig):
+    sent = rig(
+        'args = ["{row.id}", "{path}"]',
+        'kwargs = { id = "{row.id}", names = ["{n}-{key}"], keep = true }\nheaders = { tenant = "{user_id}" }',
+    )
+    sent.send(1)
+    headers, (args, kwargs, _embed) = sent.messages()[0]
+    assert (args, kwargs, headers["tenant"]) == ([], {"id": 1, "names": ["1-0.mp4"], "keep": True}, "7")
+
+
+def test_protocol_1_is_a_message_without_task_headers(rig):
+    sent = rig('queue = "videos"', 'queue = "videos"\nprotocol = 1')
+    sent.send(1)
+    headers, body = sent.messages()[0]
+    assert "task" not in headers
+    assert (body["task"], body["args"]) == ("app.tasks.process_video", [1, "/in/0.mp4"])
+
+
+def test_what_a_run_made_is_listed_with_keys_status_and_files(rig):
+    sent = rig()
+    sent.send(2)
+    listed = injected(sent.folder)
+    assert [(video.row, video.status, video.made) for video in listed] == [
+        (1, "uploaded", "/host/0.mp4"),
+        (2, "uploaded", "/host/1.mp4"),
+    ]
+    with sent.sessions() as session:
+        assert {row.id for row in session.query(VideoRow)} == {video.video_id for video in listed}
+        assert session.get_one(RunRow, "r").environment["app"]["upload_offset_seconds"] == pytest.approx(0, abs=2)
+    assert (sent.folder / "aforo.toml").read_text().startswith("# app mi-app, sha256 of the original: ")
+
+
+def test_a_row_that_the_database_refuses_sends_nothing(rig):
+    sent = rig(', owner_id = "{user_id}"', "")
+    with pytest.raises(AforoError, match=r"their database says: NOT NULL constraint failed: videos\.owner_id"):
+        sent.send(1)
+    assert sent.sqs.bodies == []
+
+
+def test_a_producer_makes_row_and_arguments_in_the_apps_own_python(tmp_path, rig, team):  # noqa: F811
+    (tmp_path / "load.py").write_text(
+        "import json, sqlite3, sys\n"
+        "video = json.load(sys.stdin)\n"
+        "db = sqlite3.connect('app.db')\n"
+        "key = db.execute('INSERT INTO videos (title, state, source_path, owner_id) VALUES (?, ?, ?, 1)',\n"
+        "                 ('t', 'new', video['path'])).lastrowid\n"
+        "db.commit()\n"
+        "print(json.dumps({'args': [key], 'kwargs': {'n': video['n']}, 'row': key}))\n"
+    )
+    sent = rig('queue = "videos"', 'queue = "videos"\nproducer = "load.py"')
+    sent.send(2)
+    assert [body[:2] for _, body in sent.messages()] == [[[1], {"n": 1}], [[2], {"n": 2}]]
+    (tmp_path / "load.py").write_text("print('hello')")
+    with pytest.raises(AforoError, match=r"app\.producer .*; its answer is not .*: hello; correct the script"):
+        sent.send(1)
+
+
+@pytest.mark.parametrize(("how", "links"), [("copy", 1), ("link", 3)])
+def test_each_video_has_an_input_of_its_own_that_its_worker_may_delete(tmp_path, team, how, links):  # noqa: F811
+    app = read_app_file(team('folder = "uploads"\nper_video = "copy"', f'folder = "uploads"\nper_video = "{how}"'))
+    (tmp_path / "uploads").mkdir()
+    source = tmp_path / "uploads/source.mp4"
+    source.write_bytes(b"video")
+    placed = place_all(FolderInputs(app, tmp_path / "uploads", source), app, "r", 2)
+    assert [input.path for input in placed] == [f"{tmp_path}/uploads/aforo-r-{n}.mp4" for n in (1, 2)]
+    assert source.stat().st_nlink == links
+    (tmp_path / "uploads/aforo-r-1.mp4").unlink()
+    assert (tmp_path / "uploads/aforo-r-2.mp4").read_bytes() == b"video"
+
+
+def test_a_folder_that_the_worker_sees_elsewhere(tmp_path, team):  # noqa: F811
+    app = read_app_file(team('per_video = "copy"', 'seen_by_worker_as = "/app/uploads"'))
+    source = tmp_path / "uploads/source.mp4"
+    assert FolderInputs(app, tmp_path / "uploads", source).shared() == PlacedInput(
+        "/app/uploads/source.mp4", "source.mp4"
+    )
