@@ -8,6 +8,9 @@
 # replaces each given option by its unexpanded text: $(value SIZE) is that text, and `override` beats the command line.
 # Only given options are exported, because an empty option differs from one that is not set.
 OPTIONS := SIZES MODES REPEATS LEVELS ADAPTIVE ARRIVALS SIZE COUNT CONCURRENCY RATE SHAPE SEED TRACE FILE USER_ID PROFILE RUN_ID WARMUP STACK WORKERS YES ARGS
+# Names of all variables on the command line: `override` below changes their origin. local/check_options.sh refuses those
+# that the verbs do not use, before anything starts.
+COMMAND_LINE := $(foreach v,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(v)))),$(v)))
 GIVEN := $(foreach o,$(OPTIONS),$(if $(filter-out undefined,$(origin $(o))),$(o)))
 $(foreach o,$(GIVEN),$(eval override $(o) := $$(value $(o))))
 export $(GIVEN)
@@ -24,7 +27,7 @@ PY := .venv/bin/python
 RUN := $(if $(COMPOSE),deploy/compose/stack run,$(PY) -m)
 LOCAL := $(if $(COMPOSE),deploy/compose/stack,$(PY) -m local)
 
-.PHONY: help setup setup-dev run-burst run-sustained up down status logs doctor app-file table report document import matrix search compare plan audit \
+.PHONY: help options setup setup-dev run-burst run-sustained up down status logs doctor app-file table report document import matrix search compare plan audit \
         usl clean test test-faults test-compose test-limits lint lint-python lint-prometheus lint-compose lint-kubernetes bundle wheel docs lock
 
 # Lines fit 80 columns: a long text continues under its first line.
@@ -85,7 +88,12 @@ matrix search table report document import compare plan audit usl:
 	@set -f; $(RUN) capacity $@ $$ARGS
 
 ## Stack
-setup: ## Install missing programs (the other verbs do this too)
+options: export GIVEN_OPTIONS := $(COMMAND_LINE)
+options: export VERBS := $(MAKECMDGOALS)
+options:
+	@set -f; local/check_options.sh $$VERBS
+
+setup: options ## Install missing programs (the other verbs do this too)
 	@$(if $(COMPOSE),docker compose version >/dev/null,local/setup.sh run)
 
 up: setup ## Start the stack, or give its worker (with APP=, yours) CONCURRENCY=2 slots
@@ -110,7 +118,7 @@ app-file: setup ## Write a first aforo.toml for your own worker, after five ques
 	@set -f; $(PY) -m local app-file $$ARGS
 
 ## Develop
-setup-dev:
+setup-dev: options
 	@local/setup.sh develop
 
 test: setup-dev ## Run the tests, including those of the native stack
@@ -139,7 +147,7 @@ lint-prometheus: setup-dev
 	@promtool test rules prometheus/tests/*.yml
 	@$(PY) -m grafana check
 
-lint-compose:
+lint-compose: options
 	@if docker compose version >/dev/null 2>&1; then docker compose --profile '*' config --quiet; else echo 'compose file not checked: no docker compose'; fi
 
 lint-kubernetes: setup-dev
@@ -155,6 +163,6 @@ wheel: setup-dev ## Build the library for your own worker into dist/, and print 
 docs: setup-dev ## Generate .env.example, docs/metrics.md, dashboards and Kubernetes rules
 	@$(PY) -m local env-example > .env.example && $(PY) -m core.metrics_page > docs/metrics.md && $(PY) -m grafana && $(PY) deploy/kubernetes/generate.py
 
-lock: ## Update the locked requirements from requirements/*.in (needs uv)
+lock: options ## Update the locked requirements from requirements/*.in (needs uv)
 	@for name in app services dev emulator celery-exporter; do uv pip compile -q --generate-hashes --universal --python-version 3.11 \
 	  --no-emit-index-url --custom-compile-command 'make lock' requirements/$$name.in -o requirements/$$name.txt || exit; done

@@ -5,9 +5,12 @@ An error is one line on standard error and a named exit code.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
+import tempfile
+import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
@@ -17,12 +20,18 @@ from sqlalchemy.exc import DBAPIError
 
 from core.aws import aws_fault
 from core.database import database_fault
-from core.errors import AforoError, ExitCode, UsageError, printable
+from core.errors import AforoError, EnvironmentFault, ExitCode, UsageError, first_line, printable
+from core.passwords import without_passwords
 from core.plain_text import spell_missing_characters
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 def run(command: click.Command, name: str, arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run `command` as program `name` and exit. For an expected error, the user sees no traceback."""
+    """Run `command` as program `name` and exit.
+
+    The user sees no traceback: an unexpected error is a line that names a file with it.
+    """
     spell_missing_characters(sys.stdout, sys.stderr)
     try:
         code = command.main(args=arguments, prog_name=name, standalone_mode=False)
@@ -40,6 +49,12 @@ def run(command: click.Command, name: str, arguments: Sequence[str] | None = Non
         code = _print_error("interrupted; Ctrl-C was pressed; what was recorded is kept", ExitCode.INTERRUPTED)
     except BrokenPipeError:
         code = _leave_closed_pipe()
+    except OSError as error:
+        code = _print_error(str(file_fault(error)), ExitCode.ENVIRONMENT)
+    except MemoryError:
+        code = _print_error("memory; it is exhausted; free some, or analyse fewer runs", ExitCode.ENVIRONMENT)
+    except Exception as error:
+        code = _print_error(_bug_line(error), ExitCode.RUN_FAILED)
     sys.exit(code if isinstance(code, int) else ExitCode.DONE)
 
 
@@ -112,9 +127,29 @@ def _allowed(kind: click.ParamType[Any]) -> tuple[str, str] | None:
     return None
 
 
+def file_fault(error: OSError) -> EnvironmentFault:
+    """Return the one-line error for a failed call of the operating system that no program expected."""
+    what = "file" if error.filename is not None else "operating system"
+    remedy = "free space on that disk" if error.errno in FULL else "check that path and its permissions"
+    why = "it has no space left" if error.errno in FULL else first_line(error.strerror or error)
+    return EnvironmentFault(what, why, remedy, value=error.filename)
+
+
+def _bug_line(error: Exception) -> str:
+    """Write the traceback to a file, and return the line that names it."""
+    traceback_text = without_passwords("".join(traceback.format_exception(error)))
+    cause = without_passwords(first_line(f"{type(error).__name__}: {error}"))
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="aforo-", suffix=".traceback", delete=False) as file:
+            file.write(traceback_text)
+    except OSError:
+        return f"internal error ({cause}); this is a bug of Aforo; report it"
+    return f"internal error ({cause}); this is a bug of Aforo; report it with {file.name}"
+
+
 def usage_line(error: click.ClickException, name: str) -> str:
     """Return a click error in Aforo's error format, on one line."""
-    what = printable(error.format_message().rstrip("."), limit=300)
+    what = without_passwords(printable(error.format_message().rstrip("."), limit=300))
     return f"{what}; the command line was refused; see `{name} --help`"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,14 +11,16 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from alembic.util.exc import CommandError
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, func, inspect, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, NoSuchModuleError
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import NullPool
 
-from core.errors import EnvironmentFault, UsageError, first_line
+from core.errors import EnvironmentFault, UsageError, first_line, printable
+from core.passwords import without_passwords
 
 Sessions = sessionmaker[Session]
 BUSY_TIMEOUT_SECONDS = 70
@@ -60,25 +63,33 @@ def open_sessions(engine: Engine) -> Sessions:
 def upgrade_schema(engine: Engine) -> None:
     """Migrate the schema to the version of this program.
 
-    Raise EnvironmentFault if the migration fails, or for a database of another app, in which our tables would be lost
-    among its own.
+    Raise EnvironmentFault if the migration fails, if a newer Aforo has made the tables, or for a database of another
+    app, in which our tables would be lost among its own.
     """
     configuration = Config()
     configuration.set_main_option("script_location", str(MIGRATIONS))
     with _explained(engine), engine.connect() as connection:
-        _require_ours(connection)
+        _require_ours(connection, configuration, masked(str(engine.url)))
         configuration.attributes["connection"] = connection
         command.upgrade(configuration, "head")
         connection.commit()
 
 
-def _require_ours(connection: Connection) -> None:
-    """Raise EnvironmentFault if the database holds tables, but none of ours."""
+def _require_ours(connection: Connection, configuration: Config, url: str) -> None:
+    """Raise EnvironmentFault unless the database is empty or has tables of a version that this program knows."""
     tables = set(inspect(connection).get_table_names())
+    heads = set(MigrationContext.configure(connection).get_current_heads())
     connection.rollback()
     if tables and "runs" not in tables and tables != {"alembic_version"}:
         why = f"it holds tables of another app ({', '.join(sorted(tables)[:3])})"
-        url = connection.engine.url.render_as_string(hide_password=True)
+        raise EnvironmentFault("AFORO_DATABASE_URL", why, "give Aforo a database of its own", value=url)
+    known = {script.revision for script in ScriptDirectory.from_config(configuration).walk_revisions()}
+    revision = ", ".join(sorted(heads - known))
+    if re.fullmatch(r"\d{4}", revision) and revision > max(known):
+        why = f"a newer Aforo has changed its tables (version {revision}, this one knows {max(known)})"
+        raise EnvironmentFault("AFORO_DATABASE_URL", why, "update Aforo, or set another database", value=url)
+    if revision:
+        why = f"its history is not that of Aforo (alembic version {printable(revision)})"
         raise EnvironmentFault("AFORO_DATABASE_URL", why, "give Aforo a database of its own", value=url)
 
 
@@ -92,11 +103,8 @@ def take_turn(session: Session, key: int) -> None:
 
 
 def masked(url: str) -> str:
-    """Return `url` with its password masked."""
-    try:
-        return make_url(url).render_as_string(hide_password=True)
-    except (ArgumentError, ValueError):
-        return url.rsplit("@", maxsplit=1)[-1]
+    """Return `url` with its password masked, also one among its parameters."""
+    return without_passwords(url)
 
 
 def _url_error(error: Exception, url: str) -> UsageError:
@@ -108,12 +116,7 @@ def _explained(engine: Engine) -> Iterator[None]:
     try:
         yield
     except DatabaseError as error:
-        raise database_fault(error, engine.url.render_as_string(hide_password=True)) from error
-    except CommandError as error:
-        why = f"its history is not that of Aforo: {first_line(error)}"
-        url = engine.url.render_as_string(hide_password=True)
-        remedy = "give Aforo a database of its own, or the version of Aforo that made it"
-        raise EnvironmentFault("AFORO_DATABASE_URL", why, remedy, value=url) from error
+        raise database_fault(error, masked(engine.url.render_as_string(hide_password=True))) from error
 
 
 def _sqlite_engine(url: URL, timeout_seconds: float, pool: dict[str, Any]) -> Engine:

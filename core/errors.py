@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from core.passwords import without_passwords
+
 
 class ExitCode(IntEnum):
     """Exit codes of every program."""
@@ -22,8 +24,8 @@ class AforoError(Exception):
     exit_code = ExitCode.RUN_FAILED
 
     def __init__(self, what: str, why: str, remedy: str, *, value: object = None) -> None:
-        shown = "" if value is None else f" ({printable(value)})"
-        super().__init__(f"{what}{shown}; {why}; {remedy}")
+        shown = "" if value is None else f" ({printable(without_passwords(str(value)))})"
+        super().__init__(without_passwords(f"{what}{shown}; {why}; {remedy}"))
 
 
 class UsageError(AforoError):

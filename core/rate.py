@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from core.errors import UsageError
+from core.plain_number import plain_number
 
 SLOWEST_PER_MINUTE = 0.01
 FASTEST_PER_MINUTE = 60_000.0
@@ -15,7 +16,7 @@ def parse_rate(text: str, or_word: str = "") -> float:
     mentions `or_word`.
     """
     try:
-        rate = float(text)
+        rate = plain_number(text)
     except ValueError:
         rate = float("nan")
     if not SLOWEST_PER_MINUTE <= rate <= FASTEST_PER_MINUTE:

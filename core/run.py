@@ -16,6 +16,8 @@ import psutil
 from aforo.machine import cpu_model, smt
 from core.errors import UsageError
 
+#: most videos of one run
+MOST_VIDEOS = 1_000_000
 LONGEST_RUN_ID = 63
 LEAST_ARRIVALS = 60
 ARRIVALS_PER_SLOT = 10

@@ -15,13 +15,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
-from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
 from core.app_file import AppFile, read_app_file
 from core.errors import UsageError
 from core.language import DEFAULT_LANGUAGE, LANGUAGES, Language
+from core.plain_number import plain_number
+from core.user_files import expanded_path
 
 Parser = Callable[[str], Any]
 Record = TypeVar("Record")
@@ -52,14 +53,18 @@ def _url(value: str) -> str:
     return value
 
 
+def _database_url(value: str) -> str:
+    if re.match(r"sqlite(\+\w+)?:(//)?/?(:memory:|\?|$)", value) or "mode=memory" in value:
+        raise ValueError("a database in a file or on a server: each program would have a memory of its own")
+    return _url(value)
+
+
 def _optional_url(value: str) -> str | None:
     return _url(value) if value else None
 
 
 def _path(value: str) -> Path:
-    if not value or "\0" in value:
-        raise ValueError("a path")
-    return Path(value).expanduser()
+    return expanded_path(value)
 
 
 def _optional_path(value: str) -> Path | None:
@@ -107,9 +112,10 @@ def _profile(value: str) -> str:
 
 def _whole(low: int, high: int) -> Parser:
     def parse(value: str) -> int:
-        if not value.isascii() or not value.isdigit() or not low <= int(value) <= high:
+        digits = value.lstrip("0") or value[-1:]
+        if not (value.isascii() and value.isdigit() and len(digits) <= len(str(high)) and low <= int(digits) <= high):
             raise ValueError(f"a whole number from {low} to {high}")
-        return int(value)
+        return int(digits)
 
     return parse
 
@@ -117,7 +123,7 @@ def _whole(low: int, high: int) -> Parser:
 def _number(low: float, high: float) -> Parser:
     def parse(value: str) -> float:
         try:
-            number = float(value)
+            number = plain_number(value)
         except ValueError:
             number = float("nan")
         if not low <= number <= high:
@@ -133,7 +139,7 @@ def _optional_number(low: float, high: float) -> Callable[[str], float | None]:
 
 
 def _duration(value: str) -> float:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|min|h)", value)
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)\s*(s|min|h)", value, re.ASCII)
     if match is None or not float(match[1]):
         raise ValueError("a duration such as 60s, 5min or 1h")
     return float(match[1]) * _SECONDS[match[2]]
@@ -213,7 +219,7 @@ class Storage:
 class Database:
     """Settings of the database with the runs, videos and executions."""
 
-    url: str = setting("AFORO_DATABASE_URL", "sqlite:///.local/aforo.db", _url, "any SQLAlchemy URL")
+    url: str = setting("AFORO_DATABASE_URL", "sqlite:///.local/aforo.db", _database_url, "any SQLAlchemy URL")
     readonly_url: str | None = setting(
         "AFORO_DATABASE_READONLY_URL",
         "",
@@ -563,15 +569,7 @@ def _value(entry: dataclasses.Field[Any], environment: Mapping[str, str]) -> Any
         return entry.metadata["parse"](raw.strip())
     except ValueError as error:
         name, remedy = entry.metadata["name"], "correct it in the environment or in .env"
-        raise UsageError(name, f"it must be {error}", remedy, value=_without_password(raw)) from None
-
-
-def _without_password(raw: str) -> str:
-    try:
-        password = urlsplit(raw).password
-    except ValueError:
-        password = None
-    return raw.replace(password, "***") if password else raw
+        raise UsageError(name, f"it must be {error}", remedy, value=raw) from None
 
 
 def _with_emulator(settings: Settings) -> Settings:

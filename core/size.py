@@ -8,7 +8,7 @@ from core.errors import UsageError
 
 _UNITS = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 _LABEL_UNITS = ("KB", "MB", "GB")
-_PATTERN = re.compile(r"(?P<number>[+-]?\d+(?:\.\d+)?) ?(?P<unit>[A-Za-z]*)")
+_PATTERN = re.compile(r"(?P<number>[+-]?\d{1,20}(?:\.\d{1,20})?) ?(?P<unit>[A-Za-z]*)", re.ASCII)
 SMALLEST_BYTES = 100_000
 LARGEST_BYTES = 20 * 10**9
 

@@ -15,9 +15,10 @@ from core.errors import UsageError
 from core.ffmpeg.encoding_check import require_encoding
 from core.ffmpeg.profiles import PROFILES, find_profile
 from core.rate import parse_rate
-from core.run import POISSON, Mode, check_run_id
+from core.run import MOST_VIDEOS, POISSON, Mode, check_run_id
 from core.settings import MOST_SLOTS, Settings
-from core.size import parse_size
+from core.size import parse_size, size_label
+from core.user_files import require_file, require_usable_folder
 from injector.app_run import prepare_app_run
 from injector.injection import Injection, Request
 from injector.load_shape import FORMS, arrivals_of_parts, parse_shape, poisson_arrivals, read_trace
@@ -25,8 +26,8 @@ from injector.monitor import follow
 from injector.warm_up import warm_up
 from injector.worker_fleet import read_fleet
 
-MOST_VIDEOS = 1_000_000
 DEFAULT_COUNT = 8
+DEFAULT_SIZE = "50MB"
 DEFAULT_RATE_PER_MINUTE = 10.0
 DEFAULT_SEED = 1
 LONGEST_USER_ID = 64
@@ -46,9 +47,7 @@ Examples:
 
 
 def _file(text: str) -> str:
-    if not text.startswith("s3://") and not Path(text).is_file():
-        raise UsageError("FILE", "there is no such file", "give the path of a video", value=text)
-    return text
+    return text if text.startswith("s3://") else str(require_file("FILE", text, "give the path of a video"))
 
 
 def _user_id(text: str) -> str:
@@ -73,7 +72,9 @@ def _note(text: str) -> str:
     type=WholeNumber(1, MOST_VIDEOS),
     empty_is_value=True,
 )
-@env_option("--size", "SIZE", "Size of each video", default="50MB", type=parse_size, empty_is_value=True)
+@env_option(
+    "--size", "SIZE", "Size of each video", unset=f"default {DEFAULT_SIZE}", type=parse_size, empty_is_value=True
+)
 @env_option(
     "--mode", "MODE", "Send all at once, or at RATE", default="burst", type=click.Choice(MODES), empty_is_value=True
 )
@@ -112,6 +113,7 @@ def main(monitor: bool, check: bool, **options: Any) -> None:
     request = checked_request(settings, **options)
     if settings.app is None and settings.stack != "aws":
         require_encoding(request.profile)
+    require_usable_folder("results folder", settings.results.path, "AFORO_RESULTS_PATH")
     if not check:
         _inject(settings, request, monitor)
 
@@ -142,7 +144,7 @@ def _print_sent(run_id: str, request: Request, seconds: float, log: Path, late_s
     click.echo(f"run {run_id}: {request.count} tasks sent in {seconds:.1f} s{late}; ids in {log}")
 
 
-def checked_request(settings: Settings, *, size: int, yes: bool, **options: Any) -> Request:
+def checked_request(settings: Settings, *, size: int | None, yes: bool, **options: Any) -> Request:
     """Return the request.
 
     Raise UsageError for options that contradict each other or the settings.
@@ -156,8 +158,11 @@ def checked_request(settings: Settings, *, size: int, yes: bool, **options: Any)
         raise UsageError("FILE", "an app's input is placed from a local file", "give a path", value=file)
     if file and file.startswith("s3://") and settings.storage.backend != "s3":
         raise UsageError("FILE", "the storage is the filesystem", "set STORAGE_BACKEND=s3 or give a path", value=file)
+    if file and size is not None:
+        why = "FILE is given too, and has its own size"
+        raise UsageError("SIZE", why, "leave one of them out", value=size_label(size))
     return Request(
-        size_bytes=None if file else size,
+        size_bytes=None if file else size or parse_size(DEFAULT_SIZE),
         mode=mode,
         assume_yes=yes,
         **load,

@@ -275,18 +275,19 @@ def paced(
 
 
 def require_no_other_run(session: Session, run_id: str | None) -> None:
-    """Raise an AforoError if the run id is taken or another run is active.
+    """Raise an AforoError if another run is active or the run id is taken.
 
     A run whose injector is dead is not active, and is ended here.
     """
-    if run_id and session.get(RunRow, run_id) is not None:
-        raise name_taken(run_id)
     active = select(RunRow).where(RunRow.status.not_in([s.value for s in FINAL_STATUSES]))
     for row in session.scalars(active):
         if not row.is_dead(time.time()):
             remedy = "wait for it (`python -m capacity wait`) or stop it with Ctrl-C"
             raise EnvironmentFault("run", "it is active", remedy, value=row.id)
         row.status, row.finished_at = RunStatus.INTERRUPTED, time.time()
+    # second, because two injectors that start in the same second generate the same id
+    if run_id and session.get(RunRow, run_id) is not None:
+        raise name_taken(run_id)
 
 
 def name_taken(run_id: str) -> UsageError:

@@ -100,7 +100,7 @@ def status() -> None:
 @main.command()
 @click.argument("program", default="worker")
 @click.option("--follow", "-f", is_flag=True, help="Print new lines as they come, until Ctrl-C.")
-@click.option("--lines", "-n", type=click.IntRange(1), default=50, show_default=True, help="Number of lines.")
+@click.option("--lines", "-n", type=cli.WholeNumber(1, 10**6), default=50, show_default=True, help="Number of lines.")
 def logs(program: str, follow: bool, lines: int) -> None:
     """Print the end of the log of PROGRAM (default: worker)."""
     logs = {p.name: p.log for p in programs(Settings.from_process())}

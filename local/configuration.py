@@ -33,7 +33,8 @@ def supervisord_environment(settings: Settings, environment: Mapping[str, str]) 
     if settings.app_file is not None:
         fixed["AFORO_APP_FILE"] = str(settings.app_file.absolute())
     fixed |= {"AFORO_PROMETHEUS_URL": settings.prometheus.url, "AFORO_DASHBOARDS": f"dashboards-{settings.lang}"}
-    fixed["AFORO_EVENTS_BROKER"] = settings.events.redis_url or "redis://127.0.0.1:0/0"
+    fixed["CE_BROKER_URL"] = settings.events.redis_url or "redis://127.0.0.1:0/0"
+    fixed["LOGURU_DIAGNOSE"] = "NO"
     return inherited | ports | fixed
 
 

@@ -6,10 +6,13 @@ import dataclasses
 import json
 import resource
 import shutil
+import tempfile
 import urllib.request
+import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
@@ -20,6 +23,8 @@ from core.lost_videos import LOST_VIDEOS, REMEDY
 from core.models import RunRow
 from core.queue_contract import Finding, Level, check_contract
 from core.settings import Settings
+from core.storage import open_storage
+from core.user_files import require_usable_folder
 from local import preflight, supervisor
 from local.programs import STATE, programs
 
@@ -39,6 +44,13 @@ def findings(settings: Settings) -> Iterator[Finding]:
     yield _run("open files", _open_files)
     yield _run("stack", lambda: _stack(settings))
     yield grafana_finding(settings)
+    yield _run(
+        "results folder", lambda: require_usable_folder("results folder", settings.results.path, "AFORO_RESULTS_PATH")
+    )
+    yield _run(
+        "work folder", lambda: require_usable_folder("work folder", settings.worker.work_path, "AFORO_WORKER_WORK_PATH")
+    )
+    yield _run("storage", lambda: _storage(settings))
     yield _run("database", lambda: _database(settings))
     if settings.app_file is not None:
         yield from _collector(settings)
@@ -105,6 +117,23 @@ def grafana_version(url: str) -> str | None:
             return str(json.load(answer)["version"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _storage(settings: Settings) -> str:
+    """Upload, fetch and delete a small object under each prefix, as injector and worker do."""
+    place = f"bucket {settings.storage.bucket}"
+    if settings.storage.backend == "filesystem":
+        place = require_usable_folder("storage folder", settings.storage.path, "UPLOAD_PATH")
+    storage = open_storage(settings)
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "probe")
+        source.write_bytes(b"aforo doctor")
+        for prefix in (settings.storage.upload_prefix, settings.storage.processed_prefix):
+            key = f"{prefix}aforo-doctor-{uuid.uuid4().hex}"
+            storage.upload(source, key)
+            storage.fetch(key, Path(folder, uuid.uuid4().hex))
+            storage.delete(key)
+    return f"{place}: an object was uploaded, fetched and deleted under each prefix"
 
 
 def _collector(settings: Settings) -> Iterator[Finding]:

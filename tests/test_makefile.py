@@ -111,3 +111,88 @@ def test_an_unknown_verb_is_refused_with_the_similar_ones(verb, remedy):
     assert refused.returncode == 2
     assert refused.stderr.startswith(f"error: make ({verb}); there is no such verb; {remedy}")
     assert not Path("x").exists()
+
+
+def ask(tmp_path, *words, **variables):
+    """Run the verbs with programs that only print their words."""
+    text = Path("Makefile").read_text(encoding="utf-8").replace("local/setup.sh", "echo setup")
+    text = re.sub(r"^(PY|RUN|LOCAL) := .*$", r"\1 := echo started", text, flags=re.MULTILINE)
+    makefile = tmp_path / "Makefile"
+    makefile.write_text(text, encoding="utf-8")
+    command = ["make", "-f", str(makefile), *words]
+    return subprocess.run(command, capture_output=True, text=True, env=outside(**variables), check=False)
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (
+            "run-burst size=5MB",
+            "option (size); it is neither an option of `make run-burst` nor a setting; did you mean SIZE?",
+        ),
+        ("run-burst CONCURENCY=4", "did you mean CONCURRENCY?"),
+        ("run-burst COUTN=4", "did you mean COUNT?"),
+        ("run-burst WORKERS=3", "option (WORKERS); only STACK=compose or an APP has several workers"),
+        ("up WORKERS=3 STACK=aws", "option (WORKERS); only STACK=compose or an APP has several workers"),
+        ("run-burst SIZES=5MB", "option (SIZES); `make run-burst` does not use it; leave it out"),
+        ("run-burst MODE=sustained", "option (MODE); it is neither an option"),
+        ("run-burst ARGS=5MB", "option (ARGS); `make run-burst` does not use it"),
+        ("matrix SIZE=5MB", "option (SIZE); `make matrix` does not use it"),
+        ("table COUNT=4", "option (COUNT); `make table` does not use it"),
+        ("test CONCURRENCY=4", "option (CONCURRENCY); `make test` does not use it"),
+        ("run-burst AFORO_WORKER_THREDS=1", "option (AFORO_WORKER_THREDS); it is neither"),
+        ("run-burst 5MB", "verb (5MB); there is none of that name"),
+    ],
+)
+def test_an_unknown_or_useless_option_is_refused_before_anything_starts(tmp_path, words, line):
+    answer = ask(tmp_path, *words.split())
+    assert answer.returncode == 2
+    assert answer.stdout == ""
+    error = answer.stderr.splitlines()[0]
+    assert error.startswith("error: ")
+    assert line in error
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "run-burst SIZE=5MB COUNT=4 CONCURRENCY=2 PROFILE=showcase USER_ID=ana RUN_ID=x WARMUP=1",
+        "run-sustained SIZE=5MB RATE=10",
+        "run-burst STACK=compose WORKERS=3",
+        "run-burst AFORO_WORKER_THREADS=1 AWS_CA_BUNDLE=/ca.pem STORAGE_BACKEND=s3 AWS_S3_BUCKET=b",
+        "up STACK=compose AFORO_COMPOSE_WORKER_CPUS=1 COMPOSE_PROFILES=emulator",
+        "matrix SIZES=5MB MODES=burst REPEATS=2 LEVELS=1 ADAPTIVE=1 ARRIVALS=60 COUNT=4 RATE=auto CONCURRENCY=1,2",
+        "search SIZE=5MB CONCURRENCY=2 ARGS=--refine",
+        "report ARGS=x STACK=compose",
+        "down status logs ARGS=-f",
+        "run-burst APP=../x/aforo.toml WORKERS=2 YES=1 USER_ID=ana",
+        "import APP=../x/aforo.toml SIZE=5MB CONCURRENCY=2 WORKERS=2 RATE=10 ARGS=--ids",
+        "clean APP=../x/aforo.toml YES=1 ARGS=--rows",
+    ],
+)
+def test_the_options_of_a_verb_and_all_settings_are_accepted(tmp_path, words):
+    answer = ask(tmp_path, *words.split())
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert "started" in answer.stdout
+
+
+@pytest.mark.parametrize(("name", "option"), [("size", "SIZE"), ("CONCURENCY", "CONCURRENCY"), ("COUTN", "COUNT")])
+def test_a_misspelt_option_in_the_environment_is_pointed_out(tmp_path, name, option):
+    answer = ask(tmp_path, "run-burst", **{name: "4"})
+    assert answer.stderr == f"note: {name} of the environment is not used; did you mean {option}?\n"
+    assert answer.returncode == 0
+
+
+def test_variables_of_other_programs_in_the_environment_cause_no_note(tmp_path):
+    other = {"FILES": "x", "WORKER_CLASS": "x", "PATHS": "x", "RATES": "x"}
+    assert ask(tmp_path, "run-burst", **other).stderr == ""
+    assert ask(tmp_path, "table", size="5MB").stderr == ""
+
+
+def test_every_verb_of_the_makefile_checks_its_options(tmp_path):
+    verbs = re.findall(r"^([a-z-]+):.* ## ", Path("Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert len(verbs) > 20
+    for verb in sorted({*verbs} - {"help"}):
+        answer = ask(tmp_path, "-k", verb, "NONSENSE=1")
+        assert "error: option (NONSENSE)" in answer.stderr, verb
+        assert "started" not in answer.stdout, verb

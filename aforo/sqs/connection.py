@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 import pycurl
@@ -104,7 +105,8 @@ class _TimedConnection(AsyncHTTPSConnection):
         request = super().getrequest()
         request.on_prepare = self._set_timeouts
         request.validate_cert = bool(self.trusted)
-        request.ca_certs = self.trusted if isinstance(self.trusted, str) else get_cert_path(True)
+        trusted = self.trusted if isinstance(self.trusted, str) else str(get_cert_path(True))
+        request.ca_certs = os.fsencode(trusted)  # pycurl takes a text only if it is ASCII, as in /home/josé it is not
         return request
 
     def _set_timeouts(self, curl: Any) -> None:

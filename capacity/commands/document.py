@@ -13,6 +13,7 @@ from capacity.runs.sessions import open_store, reading
 from core.errors import UsageError
 from core.settings import Settings
 from core.size import parse_size, size_label
+from core.user_files import written
 
 DOCUMENT = Path("capacity-planning/escenario_2_worker_throughput.md")
 
@@ -37,8 +38,10 @@ def document(sizes: str | None, output: Path | None) -> None:
     chosen = analysed if sizes is None else analysed.of_sizes(_labels(sizes))
     if not chosen.rows:
         raise UsageError("document", "no run of that size is recorded", "see `make table`", value=sizes or "")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(render_document(chosen), "utf-8")
+    text = render_document(chosen)
+    with written("document", output, "give another --output"):
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(text, "utf-8")
     click.echo(str(output))
 
 

@@ -26,11 +26,11 @@ from capacity.table.number_format import number
 from capacity.table.phrases import cell_name, plural, validity_text
 from capacity.table.table_text import capacity_text, csv_row, markdown, sources
 from core.app_file import AppFile
-from core.cli import env_option
+from core.cli import WholeNumber, env_option
 from core.errors import AforoError, RunFailed, UsageError
 from core.language import Language, Text
 from core.rate import parse_rate
-from core.run import Mode
+from core.run import MOST_VIDEOS, Mode
 from core.settings import MOST_SLOTS
 from core.size import parse_size
 
@@ -54,9 +54,11 @@ BASES = {
 @env_option("--concurrencies", "CONCURRENCY", "Slots per worker", default="1,2,4")
 @env_option("--levels", "LEVELS", "Add concurrency 8, which the saturation fit needs", is_flag=True, metavar=None)
 @env_option("--modes", "MODES", "Modes of the runs", default="burst,sustained")
-@env_option("--count", "COUNT", "Videos per run", default=24, type=click.IntRange(1))
-@env_option("--arrivals", "ARRIVALS", "Videos per sustained run", type=click.IntRange(1), unset="default COUNT")
-@env_option("--repeats", "REPEATS", "Runs per cell", default=1, type=click.IntRange(1))
+@env_option("--count", "COUNT", "Videos per run", default=24, type=WholeNumber(1, MOST_VIDEOS))
+@env_option(
+    "--arrivals", "ARRIVALS", "Videos per sustained run", unset="default COUNT", type=WholeNumber(1, MOST_VIDEOS)
+)
+@env_option("--repeats", "REPEATS", "Runs per cell", default=1, type=WholeNumber(1, 1000))
 @env_option("--rate", "RATE", "Videos per minute of a sustained run, or auto for 0.8 X_sat", default="10")
 @env_option("--adaptive", "ADAPTIVE", "Stop a burst early, at ±5 % from 12 videos on", is_flag=True, metavar=None)
 @env_option("--warmup", "WARMUP", "Before each run, two unmeasured videos per slot", is_flag=True, metavar=None)

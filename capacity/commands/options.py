@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 import click
 
 from core.cli import env_option
-from core.errors import UsageError
+from core.errors import UsageError, printable
 from core.ffmpeg.profiles import profile_text
 from core.language import LANGUAGES
+from core.plain_number import plain_number
 from core.settings import Settings, declared
 
 #: so that a help text fits 80 columns
@@ -53,14 +54,14 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 
 
 class Finite(click.FloatRange):
-    """A range of numbers without NaN, which `click.FloatRange` accepts."""
+    """A range of numbers in ASCII digits. `click.FloatRange` also accepts `nan` and `1_0`."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Return the number. Fail when it is not finite or outside the range."""
-        number = float(super().convert(value, param, ctx))
-        if not math.isfinite(number):
-            self.fail(f"{value!r} is not a finite number", param, ctx)
-        return number
+        try:
+            return float(super().convert(plain_number(str(value)), param, ctx))
+        except ValueError:
+            self.fail(f"{printable(value)!r} is not a finite number", param, ctx)
 
 
 class Quantity(click.ParamType[float]):

@@ -32,6 +32,7 @@ from capacity.table.cells import fill
 from capacity.table.table_text import markdown
 from core.errors import RunFailed
 from core.language import Language
+from core.user_files import is_folder
 
 
 @click.command(
@@ -63,7 +64,7 @@ def report(
 
     Exit codes: 0 every video is done, 1 some are not, 2 no such run, 4 a goal is missed.
     """
-    if run and Path(run).is_dir():
+    if run and is_folder(run):
         analysis, where = analyse_archive(Path(run)), None
     else:
         launcher = RunLauncher.open(lang)

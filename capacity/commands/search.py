@@ -19,7 +19,7 @@ from capacity.experiments.rate_search import RateSearch, SearchStep, StepResult,
 from capacity.experiments.run_launcher import RunLauncher, RunRequest
 from capacity.table.number_format import number
 from capacity.table.phrases import validity_text
-from core.cli import env_option
+from core.cli import WholeNumber, env_option
 from core.errors import RunFailed
 from core.language import MODE_NAMES, STABILITY_NAMES, Language, Text
 from core.run import Mode
@@ -34,7 +34,7 @@ RESULT = Text(
 
 @click.command(epilog=with_examples("search --size 50MB --concurrency 2", "search --size 5MB --concurrency 4 --refine"))
 @env_option("--size", "SIZE", "Size of the videos", default="50MB")
-@env_option("--concurrency", "CONCURRENCY", "Slots per worker", default=2, type=click.IntRange(1, MOST_SLOTS))
+@env_option("--concurrency", "CONCURRENCY", "Slots per worker", default=2, type=WholeNumber(1, MOST_SLOTS))
 @profile_option
 @yes_option
 @click.option("--refine", is_flag=True, help="Narrow the answer to 5 % by bisection; takes several times as long.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from capacity.commands.options import lang_option, with_examples
+from capacity.commands.options import Finite, lang_option, with_examples
 from capacity.experiments.run_launcher import RunLauncher, no_progress
 from capacity.runs.recorded_run import find_run
 from capacity.runs.sessions import reading
@@ -21,7 +21,11 @@ EARLIER_WORK = Text(
 @click.argument("run_id", required=False)
 @click.option("--queue", "for_queue", is_flag=True, help="Wait until the queue is empty instead, before a run.")
 @click.option(
-    "--stuck-minutes", default=30.0, show_default=True, help="Give up after this time without any finished video."
+    "--stuck-minutes",
+    type=Finite(0.01, 100_000),
+    default=30.0,
+    show_default=True,
+    help="Give up after this time without any finished video.",
 )
 @lang_option
 def wait(run_id: str | None, for_queue: bool, stuck_minutes: float, lang: Language) -> None:

@@ -38,6 +38,7 @@ from core.run import FINAL_STATUSES, Mode, RunStatus, new_run_id
 from core.run_options import RUN_OPTIONS
 from core.settings import PROFILE_NAMES, Settings
 from core.size import parse_size, size_label
+from core.user_files import require_usable_folder
 from core.video import FINAL_STATES, VideoState
 from core.worker_conditions import read_workers
 
@@ -90,8 +91,12 @@ class RunLauncher:
 
     @classmethod
     def open(cls, lang: Language = DEFAULT_LANGUAGE, *, assume_yes: bool = False) -> RunLauncher:
-        """Return a launcher with the settings of this process."""
+        """Return a launcher with the settings of this process.
+
+        Raise EnvironmentFault if the results cannot be written: after the run it would be too late.
+        """
         settings = Settings.from_process()
+        require_usable_folder("results folder", settings.results.path, "AFORO_RESULTS_PATH")
         return cls(settings, open_store(settings), lang, assume_yes)
 
     def run(self, request: RunRequest, progress: Progress) -> ResultRow:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -17,12 +16,14 @@ from capacity.runs.column_reader import Array, position_of, read_columns
 from core.errors import UsageError
 from core.models import ExecutionRow, OtherExecutionRow, RunRow, VideoRow
 from core.run import Mode
+from core.user_files import require_file
 from core.video import FINAL_STATES, Outcome, Reason, Stage, VideoState
 
 STATES = list(VideoState)
 OUTCOMES = list(Outcome)
 #: how many ids of a tasks log identify its run; a burst that stopped early has cancelled some of its videos
 LOOKED_UP_TASKS = 100
+LONGEST_TASK_ID = 256
 #: SQS counts messages approximately; a message sent within this time may not be counted yet
 CONSISTENCY_SECONDS = 60.0
 #: the reasons that the analysis distinguishes
@@ -251,10 +252,11 @@ def _video_counts(states: Array, dead: Booleans) -> VideoCounts:
 
 def _first_tasks(tasks_log: str) -> list[str]:
     """Return the first task ids of the tasks log."""
+    remedy = "give results/worker_tasks_….log"
+    file = require_file("tasks log", tasks_log, remedy)
     try:
-        with open(tasks_log, encoding="utf-8") as lines:
-            return [line.strip() for line in islice(lines, LOOKED_UP_TASKS)]
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(
-            "tasks log", "it cannot be read", "give results/worker_tasks_….log", value=tasks_log
-        ) from error
+        with file.open(encoding="utf-8") as lines:
+            ids = [lines.readline(LONGEST_TASK_ID).strip() for _ in range(LOOKED_UP_TASKS)]
+            return [task_id for task_id in ids if task_id]
+    except UnicodeDecodeError:
+        raise UsageError("tasks log", "it is not text", remedy, value=tasks_log) from None

@@ -1,5 +1,8 @@
 """Errors of programs: one line on standard error and a documented exit code."""
 
+import errno
+import tempfile
+
 import click
 import pytest
 from botocore.exceptions import ClientError, NoCredentialsError
@@ -56,10 +59,37 @@ def test_an_environment_fault_is_one_line_and_exit_code_3(action, line, capsys):
     assert ended(action, capsys) == (f"error: {line}\n", 3)
 
 
-def test_a_bug_of_ours_prints_its_traceback():
-    command = click.Command("main", callback=raising(KeyError("x")))
-    with pytest.raises(KeyError):
-        cli.run(command, "python -m program", [])
+@pytest.mark.parametrize(
+    "error",
+    [KeyError("x"), OverflowError("too large"), RuntimeError("redis://:s3cret@host"), RecursionError(), ValueError("")],
+)
+def test_a_bug_of_ours_is_one_line_that_names_the_file_with_its_traceback(error, capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    line, code = ended(raising(error), capsys)
+    (file,) = tmp_path.iterdir()
+    assert code == 1
+    assert line.startswith(f"error: internal error ({type(error).__name__}")
+    assert line.endswith(f"; this is a bug of Aforo; report it with {file}\n")
+    assert line.count("\n") == 1
+    assert "Traceback" in file.read_text()
+    assert "s3cret" not in line + file.read_text()
+    assert file.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (OSError(errno.EROFS, "Read-only file system", "/r/x"), "file (/r/x); Read-only file system; check that path"),
+        (OSError(errno.ENOSPC, "No space left", "/r/x"), "file (/r/x); it has no space left; free space on that disk"),
+        (OSError(errno.EMFILE, "Too many open files"), "operating system; Too many open files; check that path"),
+        (MemoryError(), "memory; it is exhausted"),
+    ],
+)
+def test_an_error_of_the_system_is_one_line_and_exit_code_3(error, line, capsys):
+    shown, code = ended(raising(error), capsys)
+    assert shown.startswith(f"error: {line}")
+    assert shown.count("\n") == 1
+    assert code == 3
 
 
 def echo_of(**attributes):

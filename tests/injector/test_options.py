@@ -7,7 +7,9 @@ from injector.__main__ import LONGEST_NOTE, checked_request, main
 
 
 def parse(**options):
-    arguments = [f"--{name.replace('_', '-')}={value}" for name, value in {"size": "5MB", **options}.items()]
+    arguments = [
+        f"--{name.replace('_', '-')}={value}" for name, value in {"size": "5MB", **options}.items() if value is not None
+    ]
     parameters = main.make_context("injector", arguments).params
     del parameters["monitor"], parameters["check"]
     return checked_request(Settings.from_env({}), **parameters)
@@ -61,7 +63,13 @@ def test_an_invalid_run_id_is_refused(run_id):
         ({"mode": "sustained", "shape": "saw"}, "^SHAPE .saw.; there is no such shape"),
         ({"mode": "sustained", "trace": "no.csv"}, "^TRACE .no.csv.; it cannot be read"),
         ({"mode": "sustained", "trace": "no.csv", "count": "9"}, "^COUNT .9.; the trace gives the arrivals"),
-        ({"file": "/no/such.mp4"}, "there is no such file"),
+        ({"file": "/no/such.mp4", "size": None}, "there is no such file"),
+        ({"file": "a" * 300, "size": None}, r"^FILE \(a+…\); it cannot be read: File name too long"),
+        ({"file": "README.md", "size": "5MB"}, r"^SIZE \(5MB\); FILE is given too"),
+        ({"file": "README.md", "size": "garbage"}, r"^SIZE \(garbage\); it is not a number"),
+        ({"size": "9" * 400 + "MB"}, "SIZE"),
+        ({"size": "５０MB"}, "SIZE"),
+        ({"mode": "sustained", "rate": "1_0"}, "RATE"),
         ({"file": "s3://bucket/key"}, "the storage is the filesystem"),
     ],
 )

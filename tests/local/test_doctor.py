@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import pytest
+
+from core import aws
 from core.database import open_engine, open_sessions, upgrade_schema
 from core.promql import Sample
 from core.queue_contract import Finding, Level
@@ -13,14 +16,14 @@ from testing.emulator import KEY, REGION
 from testing.rows import run_row
 
 
-def findings_by_subject(queue, monkeypatch, tmp_path, **variables):
-    """Return the findings about the queue by subject."""
+def findings_by_subject(queue, monkeypatch, tmp_path, about="queue", **variables):
+    """Return the findings about the queue, or another subject, by subject."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", KEY)
     environment = {"AWS_ENDPOINT_URL": queue.endpoint_url, "AWS_REGION": REGION, "SQS_QUEUE_NAME": queue.name}
     results = doctor.findings(Settings.from_env(environment | variables))
-    return {finding.subject: finding for finding in results if finding.subject.startswith("queue")}
+    return {finding.subject: finding for finding in results if finding.subject.startswith(about)}
 
 
 def test_every_check_of_a_correct_queue_is_ok(sqs_queue, monkeypatch, tmp_path):
@@ -102,6 +105,36 @@ def test_doctor_reads_the_version_of_a_running_grafana(monkeypatch):
     old = doctor.grafana_finding(Settings.from_env({}))
     assert old.level is Level.WARN
     assert "10" in old.line
+
+
+@pytest.mark.parametrize(
+    ("variables", "subject", "problem"),
+    [
+        ({"STORAGE_BACKEND": "s3", "AWS_S3_BUCKET": "nope"}, "storage", "NoSuchBucket"),
+        ({"UPLOAD_PATH": "/proc/nope"}, "storage", "storage folder (/proc/nope); it cannot be written"),
+        ({"AFORO_RESULTS_PATH": "/dev/null"}, "results folder", "results folder (/dev/null); it cannot be written"),
+        ({"AFORO_WORKER_WORK_PATH": "/proc/nope"}, "work folder", "choose another AFORO_WORKER_WORK_PATH"),
+    ],
+)
+def test_storage_or_a_folder_that_is_not_usable_is_an_error(
+    sqs_queue, monkeypatch, tmp_path, variables, subject, problem
+):
+    (finding,) = findings_by_subject(sqs_queue(60), monkeypatch, tmp_path, about=subject, **variables).values()
+    assert finding.level is Level.ERROR
+    assert problem in finding.detail
+
+
+def test_usable_storage_is_ok_and_left_as_it_was(sqs_queue, monkeypatch, tmp_path):
+    queue = sqs_queue(60)
+    (finding,) = findings_by_subject(queue, monkeypatch, tmp_path, about="storage").values()
+    assert finding.level is Level.OK
+    assert [file for file in (tmp_path / "videos").rglob("*") if file.is_file()] == []
+    s3 = aws.client(Settings.from_env({"AWS_ENDPOINT_URL": queue.endpoint_url, "AWS_REGION": REGION}), "s3")
+    s3.create_bucket(Bucket="usable")
+    usable = {"STORAGE_BACKEND": "s3", "AWS_S3_BUCKET": "usable"}
+    (finding,) = findings_by_subject(queue, monkeypatch, tmp_path, about="storage", **usable).values()
+    assert (finding.level, finding.detail[:14]) == (Level.OK, "bucket usable:")
+    assert "Contents" not in s3.list_objects_v2(Bucket="usable")
 
 
 def test_a_collector_that_reads_no_worker_is_a_warning_with_its_reason(monkeypatch):

@@ -1,0 +1,21 @@
+"""Numbers that a person writes: ASCII digits, with sign, decimal point and exponent. Python accepts more."""
+
+from __future__ import annotations
+
+import math
+import re
+
+LONGEST = 40
+_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?", re.ASCII)
+
+
+def plain_number(text: str) -> float:
+    """Return the finite number in `text`.
+
+    Raise ValueError for anything else: `nan`, `1_000`, digits of other scripts, and more than 40 characters.
+    """
+    text = text.strip()
+    number = float(text) if len(text) <= LONGEST and _NUMBER.fullmatch(text) else math.nan
+    if not math.isfinite(number):
+        raise ValueError("a finite number in digits 0 to 9")
+    return number

@@ -1,0 +1,83 @@
+"""Files and folders that a user names. Each problem with one is an error on one line."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from core.errors import EnvironmentFault, UsageError
+
+#: Table, page and records of a run of 10,000 videos.
+LEAST_FREE_BYTES = 20_000_000
+
+
+def expanded_path(text: str) -> Path:
+    """Return the path with `~` expanded. Raise ValueError if it cannot be one."""
+    if not text or not text.isprintable():
+        raise ValueError("a printable path")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise ValueError("a path whose ~user exists") from None
+
+
+def is_folder(text: str) -> bool:
+    """Return True if `text` is a folder. False also for a text that cannot be a path, or a forbidden folder."""
+    try:
+        return Path(text).is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def require_file(what: str, text: str, remedy: str) -> Path:
+    """Return the path of a regular file that this process may read.
+
+    Raise UsageError if it is anything else: a device or a pipe may be endless.
+    """
+    try:
+        mode = os.stat(text).st_mode
+        if not stat.S_ISREG(mode):
+            raise UsageError(what, "it is not a regular file", remedy, value=text)
+        with open(text, "rb"):
+            return Path(text)
+    except FileNotFoundError:
+        raise UsageError(what, "there is no such file", remedy, value=text) from None
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise UsageError(what, f"it cannot be read: {why}", remedy, value=text) from None
+
+
+@contextmanager
+def written(what: str, path: Path, remedy: str) -> Iterator[None]:
+    """Context manager: raise EnvironmentFault if the block cannot write `path`."""
+    try:
+        yield
+    except OSError as error:
+        why = f"it cannot be written: {error.strerror or error}"
+        raise EnvironmentFault(what, why, remedy, value=path) from error
+
+
+def require_usable_folder(what: str, folder: Path, variable: str, least_free_bytes: int = LEAST_FREE_BYTES) -> str:
+    """Make the folder if it is missing, and return its free space as text.
+
+    Raise EnvironmentFault if files cannot be written there: it is a file, read-only, forbidden or full. A file is
+    written as a test, because free space does not count quotas, and root may write where others may not.
+    """
+    remedy = f"choose another {variable}, or make room and correct its permissions"
+    with written(what, folder, remedy):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".aforo-check-") as probe:
+            probe.write(b"\0" * 65536)
+            probe.flush()
+            os.fsync(probe.fileno())
+        space = os.statvfs(folder)
+    free = space.f_bavail * space.f_frsize
+    if free < least_free_bytes:
+        raise EnvironmentFault(what, f"only {free / 1e6:.0f} MB are free", remedy, value=folder)
+    if space.f_files > 0 and space.f_favail == 0:
+        raise EnvironmentFault(what, "it has no free inode", remedy, value=folder)
+    return f"{folder}, {free / 1e9:.1f} GB free"
