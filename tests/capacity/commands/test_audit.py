@@ -82,7 +82,7 @@ def of_rows(rows):
 def test_our_own_tables_are_read(write, lang):
     cells = fill(measured())
     expected = [("50MB", 1, 1, Mode.BURST, 16, 1, 28.5, 17.9), ("50MB", 2, 2, Mode.BURST, 16, 2, 1236.0, 0.5)]
-    assert of_rows(published_rows(write(csv_text(cells)))) == expected
+    assert of_rows(published_rows(write(csv_text(cells, lang)))) == expected
     table = of_rows(published_rows(write(markdown(cells, lang), "table.md")))
     assert table == [("50 MB", *cell[1:]) for cell in expected]
 

@@ -321,7 +321,7 @@ def test_an_empty_store_gives_a_page_a_table_and_no_document(environment, tmp_pa
         (["plan", "--demand", "30/min", "--runs", "b1,nope"], "no such run is recorded"),
         (["usl", "--runs", "b1,nope"], "no such run is recorded"),
         (["report", "nope"], "no such run is recorded"),
-        (["report", "--tasks-log", "/nope"], "it cannot be read"),
+        (["report", "--tasks-log", "/nope"], "there is no such file"),
         (["document", "--sizes", "7MB"], "no run of that size is recorded"),
         (["document", "--sizes", "7"], "it has no unit"),
         (["matrix", "--concurrencies", "1,x"], "whole numbers of slots"),
