@@ -95,7 +95,9 @@ class MeasuredRun:
             first_videos=saturated.first_videos.value if saturated and saturated.first_videos else None,
             video_megabytes=run.size_bytes / 1e6 if run.size_bytes else None,
             response=_response(recorded),
-            queue_wait=tail((recorded.started_at - recorded.uploaded_at)[recorded.done]),
+            queue_wait=tail(
+                (recorded.started_at - recorded.uploaded_at)[recorded.done], is_sustained=not recorded.is_burst
+            ),
             app=app_name(run.environment),
             x_sat_source=saturated.source.value if saturated and saturated.per_minute else None,
         )
@@ -146,7 +148,8 @@ def _scenario(recorded: RecordedRun) -> throughput.Scenario:
 
 def _response(recorded: RecordedRun) -> Tail:
     seconds, has_open = response_times(recorded.uploaded_at, recorded.updated_at, recorded.done)
-    return tail(seconds, is_lower_bound=has_open or cancelled_videos(recorded)[0] > 0)
+    is_lower_bound = has_open or cancelled_videos(recorded)[0] > 0
+    return tail(seconds, is_lower_bound=is_lower_bound, is_sustained=not recorded.is_burst)
 
 
 def _saturated(recorded: RecordedRun) -> throughput.SaturatedThroughput:

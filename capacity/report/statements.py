@@ -307,6 +307,11 @@ def tail_text(tail: Tail | None, lang: Language) -> str:
     if tail is None or not tail.count:
         return f"p50 {UNKNOWN.to(lang)}"
     parts = (("p50", tail.p50_seconds, tail.p50_interval), ("p95", tail.p95_seconds, tail.p95_interval))
+    if tail.is_correlated:
+        values = " · ".join(f"{name} {bounded(value, tail.is_lower_bound, lang)} s" for name, value, _ in parts)
+        return values + Text(
+            " (sin intervalo: los videos vecinos esperan parecido)", " (no interval: neighbouring videos wait alike)"
+        ).to(lang)
     return " · ".join(
         f"{name} {bounded(value, tail.is_lower_bound, lang)} s (95 % {interval_text(interval, lang)})"
         for name, value, interval in parts

@@ -65,3 +65,21 @@ def test_intervals_of_a_burst_are_wider_than_needed(probability):
         [np.quantile(burst_responses(np.random.default_rng(10_000 + k)), probability) for k in range(200)]
     )
     assert coverage(burst_responses, truth, probability) >= 0.95
+
+
+def sustained_responses(rng, rho, arrivals=100, slots=4):
+    sent = np.cumsum(rng.exponential(1 / (rho * slots), arrivals))
+    service = lognormal(rng, 1.0, 0.3, arrivals)
+    return ggc(sent, service, slots) - sent + service
+
+
+def test_a_busy_queue_gives_no_interval_because_neighbours_wait_alike():
+    tails = [tail(sustained_responses(np.random.default_rng(k), 0.9), is_sustained=True) for k in range(100)]
+    assert sum(measured.is_correlated for measured in tails) >= 90
+    assert all(measured.p95_interval == Interval(-math.inf, math.inf) for measured in tails if measured.is_correlated)
+    assert tails[0].p95_seconds is not None
+
+
+def test_independent_values_keep_their_interval():
+    draws = [np.random.default_rng(k).lognormal(0.0, 0.3, 100) for k in range(200)]
+    assert sum(tail(values, is_sustained=True).is_correlated for values in draws) <= 20
