@@ -41,7 +41,8 @@ Examples:
   python -m injector --count 50 --size 100MB --mode sustained --rate 10 \\
       --monitor
   python -m injector --count 8 --file /videos/mine.mp4
-  python -m injector --count 240 --size 5MB --mode sustained --rate 20 --shape poisson --monitor
+  python -m injector --count 240 --size 5MB --mode sustained --rate 20 \\
+      --shape poisson --monitor
   AFORO_APP_FILE=../proyecto/aforo.toml python -m injector --count 8 --monitor
 """
 
@@ -129,7 +130,7 @@ def _inject(settings: Settings, request: Request, monitor: bool) -> None:
         _print_sent(injection.run_id, request, time.monotonic() - started, log, injection.lateness_seconds())
         if monitor:
             stuck_seconds = math.inf if settings.app is None else settings.app_stuck_seconds
-            follow(injection.sessions, injection.run_id, injection.loss_watch(), stuck_seconds)
+            follow(injection.sessions, injection.run_id, injection.loss_watch(), stuck_seconds, settings.lang)
 
 
 def _prepared(settings: Settings, request: Request) -> Injection:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from core.collected import wait_until_collected
 from core.database import Sessions
 from core.errors import RunFailed
+from core.language import DEFAULT_LANGUAGE, STATE_NAMES, Language, Text
 from core.lost_videos import LossWatch, require_no_loss
 from core.models import RunRow, VideoRow
 from core.run import RunStatus
@@ -26,16 +26,23 @@ from core.video import FINAL_STATES, VideoState
 POLL_SECONDS = 1.0
 #: first warning after this time without a video in processing, then after twice the time, and so on
 FIRST_WARNING_SECONDS = 30.0
+#: so that time left, queue and slots fit 80 columns
+BAR_WIDTH = 16
+TIME_LEFT = Text("quedan", "left")
+ENDED = Text("terminados {}", "{} ended")
+IN_QUEUE = Text("{} en cola", "{} in queue")
+BUSY = Text("slots {}", "slots {}")
 ENDED_EARLY = {RunStatus.INTERRUPTED, RunStatus.FAILED}
 
 
 @dataclass(frozen=True)
 class RunProgress:
-    """Progress of a run: videos by state, the expected number of videos, and the run's status."""
+    """Progress of a run: videos by state, the expected number of videos, the run's status and its slots."""
 
     counts: Mapping[str, int]
     expected: int
     status: str = RunStatus.RUNNING
+    slots: int | None = None
 
     @property
     def ended(self) -> int:
@@ -43,7 +50,13 @@ class RunProgress:
         return sum(self.counts.get(state, 0) for state in FINAL_STATES)
 
 
-def follow(sessions: Sessions, run_id: str, losses: LossWatch | None = None, stuck_seconds: float = math.inf) -> None:
+def follow(
+    sessions: Sessions,
+    run_id: str,
+    losses: LossWatch | None = None,
+    stuck_seconds: float = math.inf,
+    lang: Language = DEFAULT_LANGUAGE,
+) -> None:
     """Show the run's videos by state once per second.
 
     Raise RunFailed if the run ends before all its videos have ended, or if `losses` finds that the queue lost videos. A
@@ -51,7 +64,7 @@ def follow(sessions: Sessions, run_id: str, losses: LossWatch | None = None, stu
     """
     last: Mapping[str, int] = {}
     changed_at = time.monotonic()
-    with Display(run_id) as display:
+    with Display(run_id, lang) as display:
         while True:
             progress = _run_progress(sessions, run_id, display.say)
             if progress is not None:
@@ -90,28 +103,33 @@ class StallWarning:
         elif self._clock() - self._unchanged_since >= self._limit_seconds:
             self._say(
                 f"note: no worker has taken a video for {self._limit_seconds:.0f} s "
-                f"({counts.get(VideoState.UPLOADED, 0)} wait); is one running? see `make status` and `make logs`"
+                f"({counts.get(VideoState.UPLOADED, 0)} wait): it may be down, "
+                "busy with other messages, or rejected by SQS; see `make status` and `make logs`"
             )
             self._limit_seconds *= 2
 
 
 class Display:
-    """A progress bar. Without a terminal, print one line per ten percent."""
+    """A progress bar with queue, busy slots and time left. Without a terminal, print one line per ten percent."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, lang: Language = DEFAULT_LANGUAGE, console: Console | None = None) -> None:
         columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(bar_width=BAR_WIDTH),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
+            TextColumn(TIME_LEFT.to(lang)),
             TimeRemainingColumn(),
+            TextColumn("· {task.description}"),
         )
-        self._name, self._tenth, self._last_note = name, 0, ""
-        self._progress = Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty())
-        self._bar = self._progress.add_task(name, total=None)
+        self._name, self._lang, self._tenth, self._last_note = name, lang, 0, ""
+        console = console or Console(stderr=True)
+        self._progress = Progress(*columns, console=console, disable=not console.is_terminal)
+        self._bar = self._progress.add_task("", total=None)
         self._stall_warning = StallWarning(self.say)
 
     def __enter__(self) -> Display:
+        if not self._progress.disable:
+            self._progress.console.print(self._name, markup=False, highlight=False)
         self._progress.start()
         return self
 
@@ -122,11 +140,12 @@ class Display:
 
     def show(self, progress: RunProgress) -> None:
         """Show the progress of the run."""
-        line = _line(self._name, progress.counts)
+        line = _line(progress, self._lang)
         self._progress.update(self._bar, total=progress.expected, completed=progress.ended, description=line)
         tenth = 10 * progress.ended // progress.expected if progress.expected else 10
         if self._progress.disable and tenth > self._tenth:
-            click.echo(f"{line}: {progress.ended}/{progress.expected} ended", err=True)
+            ended = ENDED.to(self._lang).format(f"{progress.ended}/{progress.expected}")
+            click.echo(" · ".join(filter(None, (f"{self._name}: {ended}", line))), err=True)
         self._tenth = max(tenth, self._tenth)
         self._stall_warning.update(progress.counts)
 
@@ -147,7 +166,7 @@ def _run_progress(sessions: Sessions, run_id: str, say: Callable[[str], None]) -
             session.execute(update(RunRow).where(RunRow.id == run_id).values(heartbeat_at=time.time()))
             run = session.get_one(RunRow, run_id)
             counts = {row.state: row.videos for row in session.execute(by_state)}
-            return RunProgress(counts, run.count, run.status)
+            return RunProgress(counts, run.count, run.status, run.slots)
     except SQLAlchemyError as error:
         say(f"note: the database does not answer ({type(error).__name__}); the videos continue")
         return None
@@ -159,6 +178,15 @@ def _interrupt(sessions: Sessions, run_id: str) -> None:
         session.execute(update(RunRow).where(RunRow.id == run_id).values(values))
 
 
-def _line(name: str, counts: Mapping[str, int]) -> str:
-    shown = (VideoState.UPLOADED, VideoState.PROCESSING, VideoState.FAILED)
-    return " · ".join([name, *(f"{counts[state]} {state}" for state in shown if counts.get(state))])
+def _line(progress: RunProgress, lang: Language) -> str:
+    """Return the videos in the queue, the busy slots, and the failed videos."""
+    waiting, busy, failed = (
+        progress.counts.get(state, 0) for state in (VideoState.UPLOADED, VideoState.PROCESSING, VideoState.FAILED)
+    )
+    slots = "" if progress.slots is None else f"/{progress.slots}"
+    parts = (
+        (waiting, IN_QUEUE.to(lang).format(waiting)),
+        (busy, BUSY.to(lang).format(f"{busy}{slots}")),
+        (failed, f"{failed} {STATE_NAMES[VideoState.FAILED].to(lang)}"),
+    )
+    return " · ".join(text for count, text in parts if count)

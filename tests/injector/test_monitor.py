@@ -1,4 +1,7 @@
+from io import StringIO
+
 import pytest
+from rich.console import Console
 from sqlalchemy import update
 
 from core import lost_videos
@@ -34,7 +37,7 @@ def settle(sessions, **values):
 def test_the_monitor_ends_with_the_last_video_and_prints_lines_without_a_terminal(sessions, capsys):
     settle(sessions)
     follow(sessions, "r", NO_LOSS)
-    assert capsys.readouterr().err == "r: 2/2 ended\n"
+    assert capsys.readouterr().err == "r: terminados 2/2\n"
 
 
 def test_the_monitor_ends_when_the_run_was_ended(sessions):
@@ -71,7 +74,7 @@ def test_an_unreachable_database_is_a_note_and_is_waited_for(sessions, monkeypat
 
     assert monitor._run_progress(Flaky(), "r", notes.append) is None
     assert notes == ["note: the database does not answer (OperationalError); the videos continue"]
-    assert monitor._run_progress(sessions, "r", notes.append) == RunProgress({"done": 2}, 2, "running")
+    assert monitor._run_progress(sessions, "r", notes.append) == RunProgress({"done": 2}, 2, "running", 1)
 
 
 def test_a_stall_is_reported_after_half_a_minute_and_then_at_growing_intervals():
@@ -79,9 +82,8 @@ def test_a_stall_is_reported_after_half_a_minute_and_then_at_growing_intervals()
     stall_warning = StallWarning(notes.append, clock=lambda: now[0])
     for now[0] in range(200):
         stall_warning.update({"uploaded": 8})
-    assert [line.split(" for ")[1] for line in notes] == [
-        f"{seconds} s (8 wait); is one running? see `make status` and `make logs`" for seconds in (30, 60, 120)
-    ]
+    why = "it may be down, busy with other messages, or rejected by SQS; see `make status` and `make logs`"
+    assert [line.split(" for ")[1] for line in notes] == [f"{seconds} s (8 wait): {why}" for seconds in (30, 60, 120)]
 
 
 def test_a_long_video_is_no_stall():
@@ -96,7 +98,20 @@ def test_one_line_is_printed_per_ten_percent(capsys):
     with Display("r") as display:
         for done in (0, 1, 2, 3, 30):
             display.show(RunProgress({"done": done, "uploaded": 30 - done}, 30))
-    assert capsys.readouterr().err == "r · 27 uploaded: 3/30 ended\nr: 30/30 ended\n"
+    assert capsys.readouterr().err == "r: terminados 3/30 · 27 en cola\nr: terminados 30/30\n"
+
+
+def test_on_80_columns_the_progress_line_has_bar_time_left_queue_and_busy_slots():
+    console = Console(file=StringIO(), force_terminal=True, width=80, color_system=None)
+    counts = {"done": 12, "uploaded": 980, "processing": 4, "failed": 4}
+    with Display("20261127-051550-sustained-100mb-c4", "en", console) as display:
+        display.show(RunProgress(counts, 1000, slots=4))
+    name, *_, last = console.file.getvalue().replace("\r", "\n").splitlines()
+    assert name == "20261127-051550-sustained-100mb-c4"
+    lines = [line for line in console.file.getvalue().split("\n") if "980 in queue" in line]
+    assert lines, last
+    assert "16/1000" in lines[-1] and " left -:--:--" in lines[-1]
+    assert lines[-1].rstrip().endswith("980 in queue · slots 4/4 · 4 failed")
 
 
 def test_a_stalled_run_is_reported_on_the_terminal(capsys, monkeypatch):
