@@ -27,7 +27,7 @@ POLL_SECONDS = 1.0
 #: first warning after this time without a video in processing, then after twice the time, and so on
 FIRST_WARNING_SECONDS = 30.0
 #: so that time left, queue and slots fit 80 columns
-BAR_WIDTH = 16
+BAR_WIDTH = 8
 TIME_LEFT = Text("quedan", "left")
 ENDED = Text("terminados {}", "{} ended")
 IN_QUEUE = Text("{} en cola", "{} in queue")

@@ -104,14 +104,14 @@ def test_one_line_is_printed_per_ten_percent(capsys):
 def test_on_80_columns_the_progress_line_has_bar_time_left_queue_and_busy_slots():
     console = Console(file=StringIO(), force_terminal=True, width=80, color_system=None)
     counts = {"done": 12, "uploaded": 980, "processing": 4, "failed": 4}
-    with Display("20261127-051550-sustained-100mb-c4", "en", console) as display:
+    with Display("20261127-051550-sustained-100mb-c4", "es", console) as display:
         display.show(RunProgress(counts, 1000, slots=4))
     name, *_, last = console.file.getvalue().replace("\r", "\n").splitlines()
     assert name == "20261127-051550-sustained-100mb-c4"
-    lines = [line for line in console.file.getvalue().split("\n") if "980 in queue" in line]
+    lines = [line for line in console.file.getvalue().split("\n") if "980 en cola" in line]
     assert lines, last
-    assert "16/1000" in lines[-1] and " left -:--:--" in lines[-1]
-    assert lines[-1].rstrip().endswith("980 in queue · slots 4/4 · 4 failed")
+    assert "16/1000" in lines[-1] and "quedan -:--:--" in lines[-1]
+    assert lines[-1].rstrip().endswith("980 en cola · slots 4/4 · 4 fallidos")
 
 
 def test_a_stalled_run_is_reported_on_the_terminal(capsys, monkeypatch):
