@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import click
 
 from capacity.analysis.load_and_analyse import analyse_runs
+from capacity.commands.goals import WritableFile
 from capacity.commands.options import Finite, json_option, lang_option, run_ids, with_examples
 from capacity.commands.rendering import print_json
 from capacity.estimators.comparison import (
@@ -23,6 +25,8 @@ from capacity.estimators.comparison import (
     not_comparable,
 )
 from capacity.estimators.reason import Reason
+from capacity.report.comparison_page import Sides, render_comparison
+from capacity.report.goal_files import write_file
 from capacity.report.messages import sentence
 from capacity.runs.conditions import Conditions
 from capacity.runs.result_row import ResultRow
@@ -49,6 +53,7 @@ MORE_RUNS = Text("haga {} pruebas más por lado", "run {} more per side")
         "compare RUN_A1,RUN_A2,RUN_A3 RUN_B1,RUN_B2,RUN_B3",
         "compare A B --margin 0.03",
         "compare A1,A2 B1,B2 --allow ffmpeg",
+        "compare A1,A2 B1,B2 --page comparison.html",
     )
 )
 @click.argument("a", metavar="RUN[,RUN…]")
@@ -62,10 +67,20 @@ MORE_RUNS = Text("haga {} pruebas más por lado", "run {} more per side")
     help=f"Condition that may differ between the sides, such as ffmpeg; repeatable: {', '.join(sorted(CONDITIONS))}.",
 )
 @click.option("--run-deviation", type=Finite(0), help="Standard deviation of ln X_sat of 5 or more runs.")
+@click.option(
+    "--page", type=WritableFile(dir_okay=False), help="Write both sides, and what differs in their conditions, as HTML."
+)
 @json_option
 @lang_option
 def compare(
-    a: str, b: str, margin: float, allowed: tuple[str, ...], run_deviation: float | None, as_json: bool, lang: Language
+    a: str,
+    b: str,
+    margin: float,
+    allowed: tuple[str, ...],
+    run_deviation: float | None,
+    page: Path | None,
+    as_json: bool,
+    lang: Language,
 ) -> None:
     """Compare X_sat of the runs A with that of the runs B.
 
@@ -75,7 +90,11 @@ def compare(
     Exit codes: 0 B is not slower, 1 slower, inconclusive or not comparable, 2 wrong input.
     """
     _require_conditions(allowed)
-    comparison = _compare(_sides(a, b), margin, run_deviation, allowed)
+    sides = _rows(_sides(a, b))
+    comparison = _compare(sides, margin, run_deviation, allowed)
+    if page is not None:
+        conditions = [_conditions(side[0]) for side in sides]
+        write_file(page, render_comparison(sides, conditions, _verdict(comparison, lang), lang))
     if as_json:
         print_json({"comparison": comparison}, lang)
     else:
@@ -97,12 +116,14 @@ def _require_conditions(names: Sequence[str]) -> None:
         raise UsageError("--allow", "there is no such condition", allowed, value=", ".join(unknown))
 
 
-def _compare(
-    sides: tuple[Sequence[str], Sequence[str]], margin: float, run_deviation: float | None, allowed: Sequence[str]
-) -> Comparison:
+def _rows(sides: tuple[Sequence[str], Sequence[str]]) -> Sides:
     settings = Settings.from_process()
     with reading(open_store(settings)) as session:
-        rows = [[run.row for run in analyse_runs(session, settings, side)] for side in sides]
+        a, b = ([run.row for run in analyse_runs(session, settings, side)] for side in sides)
+    return a, b
+
+
+def _compare(rows: Sides, margin: float, run_deviation: float | None, allowed: Sequence[str]) -> Comparison:
     reason = _reason_against(rows, allowed)
     if reason is not None:
         return not_comparable(reason)
