@@ -370,7 +370,7 @@ def _injector_options(request: RunRequest) -> list[str]:
     options += ["--note", request.note, "--concurrency", str(request.concurrency), "--yes"]
     if request.rate_per_minute is not None:
         options += ["--rate", f"{request.rate_per_minute:.4f}"]
-    if request.profile is not None and is_profile(request.profile):
+    if is_profile(request.profile):
         options += ["--profile", request.profile]
     if request.warmup:
         options += ["--warmup"]

@@ -15,7 +15,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from core.errors import UsageError, first_line
 
@@ -124,7 +124,7 @@ def recorded_name(text: str) -> str:
     return read_profile(Path(text)).name if text.endswith(".toml") else text
 
 
-def is_profile(text: str | None) -> bool:
+def is_profile(text: str | None) -> TypeGuard[str]:
     """Return True if `text` is the name of a profile or the path of a TOML file, and not the name of an app."""
     return text is not None and (text in PROFILES or text.endswith(".toml"))
 
