@@ -61,7 +61,7 @@ END_OF_VIDEO = "end_of_video"
 
 
 class EndOfVideo(StrEnum):
-    """What says that a video of a foreign app has ended."""
+    """Source that tells when a video of an app other than our reference worker has ended."""
 
     TABLE = "table"  # the app's own table of videos
     EXECUTIONS = "executions"  # the recorded executions, for an app without such a table

@@ -35,9 +35,9 @@ Words = Mapping[str, Word]
 
 
 def named(names: Mapping[str, Text], colors: Mapping[str, str]) -> Words:
-    """Return the shared names with their colours, by label value.
+    """Return the name and the colour of each label value in `colors`.
 
-    The label values are in lower case, as the exporter writes them.
+    The names are those of core/language.py. The keys are in lower case, as the exporter writes them.
     """
     return {value.lower(): Word(names[value], color) for value, color in colors.items()}
 

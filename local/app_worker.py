@@ -31,7 +31,10 @@ SOURCES = frozenset({".py", ".toml", ".cfg", ".ini", ".yml", ".yaml", ".env"})
 
 
 def run_app_worker(settings: Settings, app: AppFile, concurrency: int, workers: int) -> None:
-    """Give the app's worker `concurrency` slots, and wait until it consumes."""
+    """Start the app's worker with `concurrency` slots, and wait until it consumes.
+
+    An app without a start command gets `workers` workers by its `scale` line.
+    """
     if app.worker.command is None:
         _scale(settings, app, concurrency, workers)
     else:

@@ -33,7 +33,7 @@ CALIBRATION_SECONDS = (0.0685, 0.0878)
 
 @dataclass(frozen=True)
 class Load:
-    """Load of a simulated run. `utilisation` is the share of the capacity that arrives; None for a burst."""
+    """Load of a simulated run. `utilisation` is arrival rate / capacity; None for a burst."""
 
     slots: int
     service_seconds: float

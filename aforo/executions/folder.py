@@ -29,7 +29,7 @@ KEPT_SECONDS = 24 * 3600.0
 
 @dataclass(frozen=True)
 class DeadSpool:
-    """The spool of a main process that has died. `owner` is what that process wrote of itself."""
+    """Spool of a main process that has died. `owner` is what that process wrote into its lock file."""
 
     id: str
     owner: Mapping[str, Any]

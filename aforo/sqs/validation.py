@@ -81,8 +81,8 @@ class InvalidMessage(Exception):
 def read_call(body: object, largest_body_bytes: int = LARGEST_BODY_BYTES, allows_compression: bool = False) -> Call:
     """Return the call in a Celery message. Raise InvalidMessage if the message is malformed.
 
-    The message is JSON of protocol 2, in kombu's envelope for SQS. Everything is checked before Celery's own decoders
-    run. Nothing is decompressed or unpickled here.
+    The body is a message of Celery's task protocol 2 as JSON, in the envelope that kombu puts around it for SQS.
+    Everything is checked before Celery's own decoders run. Nothing is decompressed or unpickled here.
     """
     _require(isinstance(body, str), InvalidReason.BAD_ENVELOPE)
     _require(len(str(body).encode("utf-8", "replace")) <= largest_body_bytes, InvalidReason.TOO_LARGE)

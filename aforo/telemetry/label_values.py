@@ -58,7 +58,7 @@ VALUES: Mapping[str, Values] = {
     "memory_limit_bytes": "the memory limit of the container, or `none`",
     "place": ("work", "storage"),
     "pool": ("prefork", "threads", "solo", "unknown"),
-    "profile": "profiles of `worker/media/profiles.py`",
+    "profile": "profiles of `core/ffmpeg/profiles.py`",
     "python": "the version of Python",
     "resource": ("cpu", "io", "memory"),
     "share": ("some", "full"),

@@ -62,7 +62,10 @@ class AnalysedRuns:
 
     @property
     def best(self) -> RunAnalysis | None:
-        """Return the best burst of the size that was measured most recently."""
+        """Return the burst of `best_of_sizes` whose size has the most recent run with a known X_sat.
+
+        Return None if no run has one.
+        """
         best = {run.row.size_label: run for run in self.best_of_sizes}
         newest = [run.row.size_label for run in self.runs if run.row.x_sat_per_minute]
         return next((best[size] for size in reversed(newest) if size in best), None)

@@ -36,7 +36,7 @@ AWS_DELAY_SECONDS = 15.0
 class RunAnalysis(MeasuredRun):
     """A measured run with the results that need resource samples and comparable runs.
 
-    `offered` is None for a burst.
+    `offered` is the measured rate and lateness of the injector; None for a burst.
     """
 
     resources: Resources

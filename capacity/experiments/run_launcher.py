@@ -31,12 +31,13 @@ from core.collected import wait_until_collected
 from core.cpu_calibration import calibration_seconds
 from core.database import Sessions
 from core.errors import AforoError, EnvironmentFault, RunFailed
+from core.ffmpeg.profiles import is_profile
 from core.language import DEFAULT_LANGUAGE, Language
 from core.lost_videos import LossWatch, look_at, require_no_loss
 from core.models import RunRow, VideoRow
 from core.run import FINAL_STATUSES, Mode, RunStatus, new_run_id
 from core.run_options import RUN_OPTIONS
-from core.settings import PROFILE_NAMES, Settings
+from core.settings import Settings
 from core.size import parse_size, size_label
 from core.user_files import require_usable_folder
 from core.video import FINAL_STATES, VideoState
@@ -325,7 +326,7 @@ class RunLauncher:
 
     def _set_concurrency(self, request: RunRequest) -> None:
         if self.settings.stack == "native" or self.settings.app is not None:
-            profile = {"PROFILE": request.profile} if request.profile in PROFILE_NAMES else {}
+            profile = {"PROFILE": request.profile} if is_profile(request.profile) else {}
             _run_program({"CONCURRENCY": str(request.concurrency), **profile}, "local", "up")
         else:
             self._require_concurrency(request.concurrency)
@@ -369,7 +370,7 @@ def _injector_options(request: RunRequest) -> list[str]:
     options += ["--note", request.note, "--concurrency", str(request.concurrency), "--yes"]
     if request.rate_per_minute is not None:
         options += ["--rate", f"{request.rate_per_minute:.4f}"]
-    if request.profile in PROFILE_NAMES:
+    if is_profile(request.profile):
         options += ["--profile", request.profile]
     if request.warmup:
         options += ["--warmup"]

@@ -79,9 +79,9 @@ def store_verdicts(session: Session, run: RunAnalysis) -> None:
 
 
 def archive_run(session: Session, settings: Settings, run: RunAnalysis) -> int:
-    """Archive a finished run. Return the number of videos written.
+    """Archive a run whose status is final. Return the number of videos written.
 
-    While some of the run's videos are open, every call writes the files again.
+    Videos of an interrupted run may still end later. Until all have ended, every call writes the files again.
     """
     folder, written = run_folder(settings.results.path, run.row.run_id), 0
     if run.row.status in FINAL_STATUSES and not is_archived(folder):

@@ -120,7 +120,7 @@ def input_guard(container: str) -> list[str]:
 
 
 def container_of(source: Path) -> str:
-    """Return the demuxer for the file's first bytes.
+    """Return the name of ffmpeg's demuxer for the file, recognised by its first bytes.
 
     Raise VideoFailed if the file is empty, truncated or not a media file.
     """

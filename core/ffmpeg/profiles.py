@@ -15,7 +15,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from core.errors import UsageError, first_line
 
@@ -117,8 +117,16 @@ def find_profile(text: str) -> Profile:
 
 
 def recorded_name(text: str) -> str:
-    """Return the name under which a run with `PROFILE=text` is recorded. Raise UsageError."""
-    return find_profile(text).name
+    """Return the name under which a run with `PROFILE=text` is recorded. A run of an app has the app's name.
+
+    Raise UsageError for a file that is no valid profile.
+    """
+    return read_profile(Path(text)).name if text.endswith(".toml") else text
+
+
+def is_profile(text: str | None) -> TypeGuard[str]:
+    """Return True if `text` is the name of a profile or the path of a TOML file, and not the name of an app."""
+    return text is not None and (text in PROFILES or text.endswith(".toml"))
 
 
 def profile_text(text: str) -> str:

@@ -6,7 +6,7 @@ import pytest
 from core.errors import UsageError
 from core.ffmpeg.filter_graphs import transcode_command
 from core.ffmpeg.probe import probe
-from core.ffmpeg.profiles import PROFILES, Filter, Profile, find_profile, profile_named
+from core.ffmpeg.profiles import PROFILES, Filter, Profile, find_profile, is_profile, profile_named, recorded_name
 from core.settings import PROFILE_NAMES
 from testing import clips
 
@@ -168,3 +168,9 @@ def test_the_package_future_is_never_imported():
     program = f"import sys, worker.task, injector.__main__; print({names})"
     seen = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert seen == "['ffmpeg']\n"
+
+
+def test_a_run_of_an_app_is_recorded_by_its_name_which_is_no_profile_to_pass_on(tmp_path):
+    path = own(tmp_path)
+    assert [recorded_name(text) for text in ("own-app", "hevc", path)] == ["own-app", "hevc", find_profile(path).name]
+    assert [is_profile(text) for text in ("own-app", "hevc", path, None)] == [False, True, True, False]
