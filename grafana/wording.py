@@ -249,6 +249,7 @@ REASONS: Words = {
         "storage_unavailable": Text("almacén sin respuesta", "storage unavailable"),
         "ffmpeg_signal": Text("ffmpeg, por una señal", "ffmpeg, by a signal"),
         "ffmpeg_error": Text("error de ffmpeg", "ffmpeg error"),
+        "encoder_sessions": Text("sin sesiones de codificación", "out of encoder sessions"),
         "worker_lost": Text("worker perdido", "worker lost"),
         "dead_lettered": Text("mensaje muerto", "dead-lettered"),
         "internal": Text("error interno", "internal error"),

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import select
 
 from core.database import open_engine, open_sessions, upgrade_schema
-from core.errors import EnvironmentFault, UsageError
+from core.errors import EnvironmentFault
 from core.ffmpeg.profiles import PROFILES
 from core.models import RunRow
 from core.run import Mode
@@ -90,7 +90,7 @@ def test_only_one_of_several_simultaneous_injectors_runs(settings, url, sessions
 
 def test_a_refused_second_run_does_not_end_the_run_of_that_name(settings, sessions):
     with prepared("r", settings, sessions).recorded():
-        with pytest.raises(UsageError, match=r"^RUN_ID \(r\); a run of that name is recorded"):
+        with pytest.raises(EnvironmentFault, match=r"^run \(r\); it is active"):
             enter(prepared("r", settings, sessions))
         assert statuses(sessions) == {"r": "preparing"}
         assert not (settings.results.path / "runs/r").exists()

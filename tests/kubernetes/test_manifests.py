@@ -108,7 +108,7 @@ def test_dns_of_the_cluster_is_reachable():
 def test_job_names_are_those_of_the_prometheus_configuration():
     scraped = yaml.safe_load((ROOT / "prometheus/prometheus.yml").read_text(encoding="utf-8"))["scrape_configs"]
     names = {d["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/name"] for d in DEPLOYMENTS}
-    assert names == {job["job_name"] for job in scraped} - {"celery-exporter", "prometheus"}
+    assert names == {job["job_name"] for job in scraped} - {"celery-exporter", "collector", "prometheus"}
     (endpoint,) = the("PodMonitor", "aforo")["spec"]["podMetricsEndpoints"]
     assert all(pod(d)["containers"][0]["ports"][0]["name"] == endpoint["port"] for d in DEPLOYMENTS)
 
