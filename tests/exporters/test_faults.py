@@ -24,7 +24,7 @@ from tests.exporters.watches import values, watching
 
 pytestmark = pytest.mark.postgresql
 T0 = 1_790_000_000.0
-DONE = 'aforo_videos{queue="videos",state="done"}'
+DONE = 'aforo_videos{queue="aforo-videos",state="done"}'
 WORKS = 'aforo_exporter_collector_success{collector="db"} 1.0'
 FAILS = 'aforo_exporter_collector_success{collector="db"} 0.0'
 FIGURES = ("aforo_run", "aforo_video")
