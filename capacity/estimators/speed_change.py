@@ -15,7 +15,7 @@ FEWEST_VIDEOS = 8
 
 @dataclass(frozen=True, slots=True)
 class SpeedChange:
-    """Mean CPU seconds per video of the second half over those of the first, with a 99 % interval."""
+    """Mean CPU seconds per video in a run's second half / that in its first half, with a 99 % interval."""
 
     ratio: float
     interval: Interval
