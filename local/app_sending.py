@@ -1,4 +1,4 @@
-"""`make doctor APP=… ARGS=--send`: one small video from end to end, or the line that is wrong."""
+"""`make doctor APP=… ARGS=--send`: send one small video through the app, and name the key of aforo.toml to check."""
 
 from __future__ import annotations
 

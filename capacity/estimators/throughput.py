@@ -90,7 +90,7 @@ class SlotCycles:
 
 @dataclass(frozen=True, slots=True)
 class SaturatedThroughput:
-    """X_sat in videos per minute, with its interval; `per_minute` is None where `reason` says why.
+    """X_sat in videos per minute, with its interval; `per_minute` is None if unknown; `reason` then says why.
 
     The 95 % interval is of this run. It does not include differences between runs.
     """
