@@ -138,3 +138,8 @@ def test_the_images_are_targets_of_the_dockerfile():
     targets = {line.split()[-1] for line in (ROOT / "Dockerfile").read_text().splitlines() if line.startswith("FROM")}
     used = {pod(d)["containers"][0]["image"].removeprefix("aforo-") for d in DEPLOYMENTS}
     assert used <= targets
+
+
+def test_workers_are_never_removed_because_sqs_does_not_answer():
+    fallback = the("ScaledObject", "worker")["spec"]["fallback"]
+    assert fallback["behavior"] == "currentReplicasIfHigher"

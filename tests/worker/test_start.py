@@ -13,6 +13,7 @@ from core.settings import Settings
 from core.storage import StorageUnavailable
 from worker import __main__ as program
 from worker import app
+from worker.outage_log import OutageLog
 
 
 def logged(caplog):
@@ -39,7 +40,7 @@ def test_a_failed_storage_cleanup_is_counted_and_the_worker_starts(monkeypatch, 
 
     monkeypatch.setattr(app, "open_storage", lambda _settings: Storage())
     registry = CollectorRegistry()
-    parts = app.WorkerApp(None, registry, WorkerMetrics(registry), None, "url")
+    parts = app.WorkerApp(None, registry, WorkerMetrics(registry), None, "url", OutageLog())
     app.clean_up(parts, Settings.from_env({"AFORO_WORKER_WORK_PATH": str(tmp_path)}))
     assert registry.get_sample_value("aforo_worker_handled_errors_total", {"operation": "clean_up"}) == 1
     assert logged(caplog) == ["could not abort abandoned uploads: storage; it is away; " + StorageUnavailable.remedy]
@@ -54,9 +55,9 @@ def test_a_heartbeat_that_the_database_refuses_is_counted_and_the_worker_goes_on
     monkeypatch.setattr(app, "_claims", lambda _settings, forks: Claims())
     monkeypatch.setattr(app, "worker_ready", SimpleNamespace(connect=lambda start, weak: starts.append(start)))
     registry = CollectorRegistry()
-    parts = app.WorkerApp(None, registry, WorkerMetrics(registry), None, "url")
+    parts = app.WorkerApp(None, registry, WorkerMetrics(registry), None, "url", OutageLog())
     app.write_heartbeats(parts, Settings.from_env({}))
     starts[0](SimpleNamespace(hub=SimpleNamespace(call_repeatedly=lambda *timer: timers.append(timer))))
     assert registry.get_sample_value("aforo_worker_handled_errors_total", {"operation": "write_heartbeat"}) == 1
     assert len(timers) == 1
-    assert "no heartbeat written" in caplog.text
+    assert "without heartbeats" in caplog.text
