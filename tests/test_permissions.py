@@ -13,6 +13,7 @@ ACTIONS = {
     "get_queue_attributes": "GetQueueAttributes",
     "receive_message": "ReceiveMessage",
     "delete_message": "DeleteMessage",
+    "delete_message_batch": "DeleteMessage",
     "change_message_visibility": "ChangeMessageVisibility",
     "change_message_visibility_batch": "ChangeMessageVisibility",
     "send_message": "SendMessage",
@@ -58,7 +59,8 @@ def test_a_role_is_allowed_every_call_of_its_program(role):
 
 
 def test_the_calls_of_the_transport_are_covered():
-    expected = {"change_message_visibility", "delete_message", "get_queue_attributes", "get_queue_url", "send_message"}
+    queue = {"get_queue_attributes", "get_queue_url", "send_message_batch"}
+    expected = queue | {"change_message_visibility", "delete_message", "delete_message_batch"}
     assert expected <= calls(["aforo/sqs/*.py"])
     assert calls(["aforo/sqs/*.py"]) & ACTIONS.keys() <= calls(SOURCES["worker"])
 
