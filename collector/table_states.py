@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,16 @@ OLDEST_RUN_SECONDS = 7 * 86_400.0
 #: A failed row that has not changed for this long will not be retried, even if the queue never becomes empty.
 SETTLED_SECONDS = 900.0
 FINAL = tuple(state.value for state in FINAL_STATES)
+
+
+@dataclass(frozen=True)
+class _RunUpdate:
+    """What the videos of one run share while they are updated. The queue is read once, for the first failed video."""
+
+    session: Session
+    run: RunRow
+    now: float
+    queue_is_empty: Callable[[], bool]
 
 
 @dataclass
@@ -78,46 +89,33 @@ class TableStates:
         self, run_id: str, videos: Mapping[str, InjectedVideo], found: Mapping[Any, TheirVideo], now: float
     ) -> None:
         with self.sessions.begin() as session:
-            run = session.get_one(RunRow, run_id)
+            run_update = _RunUpdate(session, session.get_one(RunRow, run_id), now, cache(self._queue_is_empty))
             for row in session.scalars(select(VideoRow).where(VideoRow.id.in_(list(videos)))):
                 theirs = found.get(videos[row.id].row)
                 if theirs is not None and row.state not in FINAL:
-                    self._update(session, run, row, theirs, inserted_status=videos[row.id].status, now=now)
+                    self._update(run_update, row, theirs, inserted_status=videos[row.id].status)
 
-    def _update(
-        self, session: Session, run: RunRow, row: VideoRow, theirs: TheirVideo, inserted_status: Any, now: float
-    ) -> None:
-        state = self._state(session, row, theirs, inserted_status, now)
+    def _update(self, run_update: _RunUpdate, row: VideoRow, theirs: TheirVideo, inserted_status: Any) -> None:
+        state = self._state(run_update, row, theirs, inserted_status)
         if state in FINAL_STATES:
             row.uploaded_at = theirs.uploaded_at or row.uploaded_at
             if theirs.updated_at is not None and theirs.updated_at > row.uploaded_at:
                 row.updated_at = theirs.updated_at
             else:
-                row.updated_at = now
-                _count(run, "observed_ends")
+                row.updated_at = run_update.now
+                _count(run_update.run, "observed_ends")
         elif state != row.state:
-            row.updated_at = now
+            row.updated_at = run_update.now
         row.state = state
 
-    def _state(
-        self, session: Session, row: VideoRow, theirs: TheirVideo, inserted_status: Any, now: float
-    ) -> VideoState:
+    def _state(self, run_update: _RunUpdate, row: VideoRow, theirs: TheirVideo, inserted_status: Any) -> VideoState:
         status = self._open_table().section.status
         if status.is_done(theirs.status):
             return VideoState.DONE
         if status.is_failed(theirs.status):
-            stays = self._stays_failed(session, row, theirs, now)
-            return VideoState.FAILED if stays else VideoState.PROCESSING
+            return VideoState.FAILED if _stays_failed(run_update, row, theirs) else VideoState.PROCESSING
         moved = inserted_status is not None and theirs.status != inserted_status
         return VideoState.PROCESSING if moved or row.state == VideoState.PROCESSING else VideoState.UPLOADED
-
-    def _stays_failed(self, session: Session, row: VideoRow, theirs: TheirVideo, now: float) -> bool:
-        """Return True if no message of a failed video can follow."""
-        executions = _executions(session, row.id)
-        if executions and final_state(row.task_id, executions) is not None:
-            return True
-        changed_at = theirs.updated_at or theirs.uploaded_at or row.uploaded_at
-        return now - changed_at > SETTLED_SECONDS or self._queue_is_empty()
 
     def _queue_is_empty(self) -> bool:
         client = aws.client(self.settings, "sqs")
@@ -150,6 +148,15 @@ def _open_videos(session: Session, app_name: str, now: float) -> dict[str, list[
     for run_id, video_id in session.execute(open_videos):
         by_run.setdefault(run_id, []).append(video_id)
     return by_run
+
+
+def _stays_failed(run_update: _RunUpdate, row: VideoRow, theirs: TheirVideo) -> bool:
+    """Return True if no message of a failed video can follow."""
+    executions = _executions(run_update.session, row.id)
+    if executions and final_state(row.task_id, executions) is not None:
+        return True
+    changed_at = theirs.updated_at or theirs.uploaded_at or row.uploaded_at
+    return run_update.now - changed_at > SETTLED_SECONDS or run_update.queue_is_empty()
 
 
 def _executions(session: Session, video_id: str) -> Sequence[ExecutionRow]:
