@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 from collector.video_end import final_state
 from core import aws, sqs_queue
 from core.app_file import AppFile
-from core.app_file.injected import InjectedVideo, injected
+from core.app_file.injected import FILE, InjectedVideo, injected
 from core.app_file.videos_table import TheirVideo, VideosTable
 from core.database import Sessions
 from core.errors import AforoError, first_line
@@ -60,7 +60,7 @@ class TableStates:
     app: AppFile
     sessions: Sessions
     _table: VideosTable | None = None
-    _lists: dict[Path, tuple[int, list[InjectedVideo]]] = field(default_factory=dict)
+    _lists: dict[Path, tuple[int, dict[str, InjectedVideo]]] = field(default_factory=dict)  # size of the file, videos
     _failure: str = ""
 
     def run(self, now: float | None = None) -> None:
@@ -79,7 +79,7 @@ class TableStates:
         with self.sessions() as session:
             open_videos = _open_videos(session, self.app.name, now)
         for run_id, video_ids in open_videos.items():
-            listed = {video.video_id: video for video in self._injected(run_id) if video.row is not None}
+            listed = self._injected(run_id)
             known = {video_id: listed[video_id] for video_id in video_ids if video_id in listed}
             if known:
                 found = self._open_table().read([video.row for video in known.values()])
@@ -122,15 +122,17 @@ class TableStates:
         url = sqs_queue.find_queue(client, self.app.queue)
         return sqs_queue.read_attributes(client, url).total == 0
 
-    def _injected(self, run_id: str) -> list[InjectedVideo]:
+    def _injected(self, run_id: str) -> dict[str, InjectedVideo]:
+        """Return the videos of the run that have a row in the app's table, by id."""
         folder = run_folder(self.settings.results.path, run_id)
         try:
-            size = (folder / "injected.jsonl").stat().st_size
+            size = (folder / FILE).stat().st_size
         except FileNotFoundError:
-            return []
+            return {}
         known = self._lists.get(folder)
         if known is None or known[0] != size:
-            known = self._lists[folder] = (size, injected(folder))
+            with_row = {video.video_id: video for video in injected(folder) if video.row is not None}
+            known = self._lists[folder] = (size, with_row)
         return known[1]
 
     def _open_table(self) -> VideosTable:
