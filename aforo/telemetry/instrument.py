@@ -147,29 +147,24 @@ def _instrument(
 
 def _require_known_pool(pool: Any) -> None:
     """Raise ValueError for a pool whose tasks cannot be counted, such as gevent."""
-    implementation = concurrency.get_implementation(pool) if pool else None
-    if implementation and POOL_MODULES.isdisjoint(parent.__module__ for parent in implementation.__mro__):
-        raise ValueError(f"the pool {implementation.__module__} is none of prefork, threads and solo")
+    modules = _modules(pool)
+    if modules and POOL_MODULES.isdisjoint(modules):
+        raise ValueError(f"the pool {modules[0]} is none of prefork, threads and solo")
 
 
 def _require_fork(app: Celery, pool: Any) -> None:
     """Raise ValueError for a pool of processes that inherit nothing from the main process, so not its event channel."""
-    if not _is_in(pool, "celery.concurrency.prefork"):
+    if "celery.concurrency.prefork" not in _modules(pool):
         return
     methods = (app.conf.get("worker_pool_start_method") or "fork", get_start_method() or "fork")
     if any(method != "fork" for method in methods):
         raise ValueError("children of the pool are spawned, not forked (worker_pool_start_method)")
 
 
-def _has_threads(pool: Any) -> bool:
-    """Return True for a pool whose tasks share one process."""
-    return _is_in(pool, "celery.concurrency.thread")
-
-
-def _is_in(pool: Any, module: str) -> bool:
-    """Return True if `pool`, a class or a name of it, is derived from the pool in `module`."""
+def _modules(pool: Any) -> tuple[str, ...]:
+    """Return the module of `pool`, a class or a name of it, then those of the classes from which it is derived."""
     implementation = concurrency.get_implementation(pool) if pool else None
-    return implementation is not None and module in {parent.__module__ for parent in implementation.__mro__}
+    return tuple(parent.__module__ for parent in implementation.__mro__) if implementation else ()
 
 
 def _count_tasks(app: Celery, worker_metrics: WorkerMetrics, pool: Any) -> None:
@@ -219,7 +214,8 @@ def _stamp(headers: dict[str, Any] | None = None, **_signal: Any) -> None:
 
 
 def _follow_deliveries(app: Celery, pool: Any) -> None:
-    cpu_seconds = None if _has_threads(pool) else used_cpu_seconds
+    shares_process = "celery.concurrency.thread" in _modules(pool)
+    cpu_seconds = None if shares_process else used_cpu_seconds
     deliveries = Deliveries(event_channel.send, cpu_seconds=cpu_seconds)
 
     def begin(task: Any = None, **_signal: Any) -> None:
