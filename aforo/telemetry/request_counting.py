@@ -7,7 +7,7 @@ not changed, so the counts are exact with events off.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from billiard.einfo import ExceptionWithTraceback
@@ -95,17 +95,13 @@ class CountedRequest(Request):
         self._is_over = True
         seconds = None if self._started_at is None else self._seconds or time.monotonic() - self._started_at
         with cpu_counted(self.metrics.telemetry_cpu):
-            counted_outcome = self.metrics.ended(self.task.name, outcome, seconds, self._delivery())
+            facts = getattr(self, "_request_dict", None) or {}
+            delivery = delivery_key(self._pid, self.id, facts.get("properties"))
+            counted_outcome = self.metrics.ended(self.task.name, outcome, seconds, delivery)
             if self.metrics.recorder is not None and seconds is not None:
-                delivery, identity = self._delivery(), self._identity()
-                self.metrics.recorder.ended(delivery, identity, counted_outcome, reason, self._accepted_at)
+                self.metrics.recorder.ended(delivery, self._identity(facts), counted_outcome, reason, self._accepted_at)
 
-    def _delivery(self) -> str:
-        facts = getattr(self, "_request_dict", None) or {}
-        return delivery_key(self._pid, self.id, facts.get("properties"))
-
-    def _identity(self) -> Identity:
-        facts = getattr(self, "_request_dict", None) or {}
+    def _identity(self, facts: Mapping[str, Any]) -> Identity:
         return Identity(
             task=self.name,
             task_id=self.id,
