@@ -130,9 +130,9 @@ class PollingChannel(TimedChannel):
         """
         self._polling[queue] = time.monotonic()
         if self._answer_time(queue).is_known:
-            self._call(queue, self._receive_now, queue)
+            self._call(queue, self._receive_now)
         else:
-            self._call(queue, self._probe, queue)
+            self._call(queue, self._probe)
 
     def _receive_now(self, queue: str) -> None:
         self._get_bulk_async(queue, callback=promise(self._loop1, (queue,)))
@@ -149,14 +149,14 @@ class PollingChannel(TimedChannel):
             self._loop1(queue)
         elif queue in self._active_queues:
             self._polling[queue] = time.monotonic()
-            self._call(queue, self._receive_now, queue)
+            self._call(queue, self._receive_now)
         else:
             self._polling.pop(queue, None)
 
-    def _call(self, queue: str, send: Callable[[str], None], *args: Any) -> None:
+    def _call(self, queue: str, send: Callable[[str], None]) -> None:
         """Send a call. An error before anything is sent, such as expired credentials, is a failed poll."""
         try:
-            send(*args)
+            send(queue)
         except Exception as error:
             is_of_aws = isinstance(error, (BotoCoreError, ClientError))
             result = PollResult.DENIED if is_of_aws else PollResult.ERROR
