@@ -17,8 +17,7 @@ def require_ffmpeg() -> None:
     """Raise EnvironmentFault unless ffmpeg and ffprobe run, are recent enough and have the encoders."""
     for program in ("ffmpeg", "ffprobe"):
         _require_version(program)
-    lines = [line.split() for line in _output("ffmpeg", "-encoders").splitlines()]
-    available = {words[1] for words in lines if len(words) > 1}
+    available = _names("-encoders")
     for encoder in ENCODERS:
         if encoder not in available:
             raise EnvironmentFault("ffmpeg", f"it has no {encoder} encoder", "install Debian's or Ubuntu's own ffmpeg")
@@ -27,8 +26,13 @@ def require_ffmpeg() -> None:
 @lru_cache(maxsize=64)
 def has_filter(name: str) -> bool:
     """Return True if this ffmpeg has the filter."""
-    lines = [line.split() for line in _output("ffmpeg", "-filters").splitlines()]
-    return any(len(words) > 1 and words[1] == name for words in lines)
+    return name in _names("-filters")
+
+
+def _names(option: str) -> set[str]:
+    """Return the names in a list that ffmpeg prints: the second word of each line."""
+    lines = [line.split() for line in _output("ffmpeg", option).splitlines()]
+    return {words[1] for words in lines if len(words) > 1}
 
 
 def _require_version(program: str) -> None:
