@@ -7,19 +7,18 @@ root, so that all tasks of a video are found, on whichever worker they run. An e
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from collector.video_end import finish_videos
+from core.database import batched_keys
 from core.models import ExecutionRow, OtherExecutionRow, RunRow, VideoRow
 from core.run import FINAL_STATUSES
 from core.video import Outcome
 
-#: SQLite accepts 999 parameters in one statement.
-CHUNK = 500
 #: A record of no run is kept this long, in case its run is imported or its clock is wrong.
 KEPT_SECONDS = 3600.0
 #: A run has ended for this long before the unassigned executions of its time count as other work.
@@ -90,15 +89,10 @@ def _overlaps(run: RunRow, other: OtherExecutionRow) -> bool:
 def _videos(session: Session, roots: Iterable[str]) -> dict[str, VideoRow]:
     """Return the videos by the task id of their first message."""
     videos: dict[str, VideoRow] = {}
-    for some in _chunks(sorted(roots)):
+    for some in batched_keys(sorted(roots)):
         found = session.scalars(select(VideoRow).where(VideoRow.task_id.in_(some)))
         videos |= {video.task_id: video for video in found}
     return videos
-
-
-def _chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(values), CHUNK):
-        yield values[start : start + CHUNK]
 
 
 def _root(record: Record) -> str:

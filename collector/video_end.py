@@ -12,20 +12,19 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from core.database import batched_keys
 from core.models import ExecutionRow, RunRow, VideoRow
 from core.run import END_OF_VIDEO, EndOfVideo
 from core.video import Outcome, VideoState
 
-CHUNK = 500
 #: After one of these, no execution of the message follows unless it is delivered once more.
 FINAL_OUTCOMES = frozenset({Outcome.DONE, Outcome.PART, Outcome.FAILED})
 
 
 def finish_videos(session: Session, video_ids: Iterable[str]) -> None:
     """Set the start of these videos and, where the run has no other source, their final state."""
-    ordered = sorted(video_ids)
-    for start in range(0, len(ordered), CHUNK):
-        _finish_some(session, ordered[start : start + CHUNK])
+    for some in batched_keys(sorted(video_ids)):
+        _finish_some(session, some)
 
 
 def _finish_some(session: Session, video_ids: Sequence[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,8 @@ BUSY_TIMEOUT_SECONDS = 70
 BRIEF_TIMEOUT_SECONDS = 5
 #: Schemes of PostgreSQL URLs without a driver.
 POSTGRESQL = frozenset({"postgresql", "postgres"})
+#: SQLite accepts 999 parameters in one statement.
+KEYS_PER_QUERY = 500
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 
@@ -58,6 +60,12 @@ def parse_url(url: str) -> URL:
 def open_sessions(engine: Engine) -> Sessions:
     """Return a session factory. Write in one transaction: `with sessions.begin() as session`."""
     return sessionmaker(engine, expire_on_commit=False)
+
+
+def batched_keys(keys: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+    """Yield the keys in parts that fit into one query."""
+    for first in range(0, len(keys), KEYS_PER_QUERY):
+        yield tuple(keys[first : first + KEYS_PER_QUERY])
 
 
 def upgrade_schema(engine: Engine) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import decimal
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,9 +23,9 @@ from sqlalchemy.types import TypeEngine
 
 from core.app_file.placeholders import filled, placeholders
 from core.app_file.sections import AppFile, VideosSection
+from core.database import batched_keys
 from core.errors import AforoError, EnvironmentFault, UsageError, first_line
 
-KEYS_PER_QUERY = 500
 CONNECT_SECONDS = 5
 
 
@@ -242,12 +242,6 @@ def plain(value: Any) -> Any:
     if isinstance(value, decimal.Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     return value if isinstance(value, datetime) else str(value)
-
-
-def batched_keys(keys: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
-    """Yield the keys in parts that fit into one query."""
-    for first in range(0, len(keys), KEYS_PER_QUERY):
-        yield tuple(keys[first : first + KEYS_PER_QUERY])
 
 
 def _require_sqlite_file(app: AppFile, url: str) -> None:
