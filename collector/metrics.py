@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry
 
+from aforo.telemetry.catalogue import counter, gauge
 from core.metrics import CATALOGUE
 
 
@@ -22,20 +23,10 @@ class CollectorMetrics:
     """What the collector has read, missed and failed to read."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.workers = _gauge("aforo_collector_workers", registry)
-        self.executions = _counter("aforo_collector_executions_total", registry)
-        self.missed = _counter("aforo_collector_executions_missed_total", registry)
-        self.errors = _counter("aforo_collector_errors_total", registry)
-        self.last_success = _gauge("aforo_collector_last_success_timestamp_seconds", registry)
+        self.workers = gauge("aforo_collector_workers", registry, CATALOGUE)
+        self.executions = counter("aforo_collector_executions_total", registry, CATALOGUE)
+        self.missed = counter("aforo_collector_executions_missed_total", registry, CATALOGUE)
+        self.errors = counter("aforo_collector_errors_total", registry, CATALOGUE)
+        self.last_success = gauge("aforo_collector_last_success_timestamp_seconds", registry, CATALOGUE)
         for reason in Reason:
             self.errors.labels(reason.value)
-
-
-def _counter(name: str, registry: CollectorRegistry) -> Counter:
-    metric = CATALOGUE[name]
-    return Counter(metric.name, metric.help, metric.labels, registry=registry)
-
-
-def _gauge(name: str, registry: CollectorRegistry) -> Gauge:
-    metric = CATALOGUE[name]
-    return Gauge(metric.name, metric.help, metric.labels, registry=registry)

@@ -6,6 +6,7 @@ and `histogram` register a metric by its name. `family` returns a metric family 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -182,21 +183,21 @@ NODE = (
 METRICS: dict[str, Metric] = {metric.name: metric for metric in (*WORKER, *NODE)}
 
 
-def counter(name: str, registry: CollectorRegistry) -> Counter:
-    """Register the counter `name`."""
-    metric = _of_kind(name, C)
+def counter(name: str, registry: CollectorRegistry, metrics: Mapping[str, Metric] = METRICS) -> Counter:
+    """Register the counter `name` of a catalogue."""
+    metric = _of_kind(name, C, metrics)
     return Counter(metric.name, metric.help, metric.labels, registry=registry)
 
 
-def gauge(name: str, registry: CollectorRegistry) -> Gauge:
-    """Register the gauge `name`."""
-    metric = _of_kind(name, G)
+def gauge(name: str, registry: CollectorRegistry, metrics: Mapping[str, Metric] = METRICS) -> Gauge:
+    """Register the gauge `name` of a catalogue."""
+    metric = _of_kind(name, G, metrics)
     return Gauge(metric.name, metric.help, metric.labels, registry=registry)
 
 
 def histogram(name: str, registry: CollectorRegistry) -> Histogram:
     """Register the histogram `name` with its buckets."""
-    metric = _of_kind(name, H)
+    metric = _of_kind(name, H, METRICS)
     return Histogram(metric.name, metric.help, metric.labels, buckets=metric.buckets, registry=registry)
 
 
@@ -212,8 +213,8 @@ def empty_family(metric: Metric) -> GaugeMetricFamily | CounterMetricFamily:
     return GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)
 
 
-def _of_kind(name: str, kind: Kind) -> Metric:
-    metric = METRICS[name]
+def _of_kind(name: str, kind: Kind, metrics: Mapping[str, Metric]) -> Metric:
+    metric = metrics[name]
     if metric.kind is not kind:
         raise TypeError(f"{name} is a {metric.kind}, not a {kind}")
     return metric
