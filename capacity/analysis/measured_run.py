@@ -154,7 +154,7 @@ def _response(recorded: RecordedRun) -> Tail:
 
 def _saturated(recorded: RecordedRun, cycles: throughput.SlotCycles) -> throughput.SaturatedThroughput:
     """Return X_sat from the executions. A foreign worker without any recorded one has the ends of its videos only."""
-    if app_name(recorded.run.environment) is not None and not recorded.executions.started_at.size:
+    if recorded.has_only_ends:
         return saturated_from_completions(recorded.updated_at, recorded.done, recorded.run.slots)
     run, is_warm = recorded.run, bool(recorded.run.environment.get("is_warm"))
     return throughput.saturated_throughput(
@@ -171,7 +171,7 @@ def _stability(recorded: RecordedRun, cycles: throughput.SlotCycles) -> Stabilit
     shape = recorded.run.environment.get(SHAPE)
     if recorded.is_burst or not has_constant_rate(shape):
         return None
-    if app_name(recorded.run.environment) is not None and not recorded.executions.started_at.size:
+    if recorded.has_only_ends:
         return judge_backlog(recorded.uploaded_at, recorded.updated_at, recorded.run.slots)
     return judge_stability(
         recorded.uploaded_at,

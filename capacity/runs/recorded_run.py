@@ -15,7 +15,7 @@ from capacity.estimators.slots import Executions
 from capacity.runs.column_reader import Array, position_of, read_columns
 from core.errors import UsageError
 from core.models import ExecutionRow, OtherExecutionRow, RunRow, VideoRow
-from core.run import Mode
+from core.run import Mode, app_name
 from core.user_files import require_file
 from core.video import FINAL_STATES, Outcome, Reason, Stage, VideoState
 
@@ -96,6 +96,11 @@ class RecordedRun:
     def is_burst(self) -> bool:
         """Return True if all videos were sent at once."""
         return self.run.mode == Mode.BURST
+
+    @property
+    def has_only_ends(self) -> bool:
+        """Return True if only the ends of an app's videos are known, because no execution was recorded."""
+        return app_name(self.run.environment) is not None and not self.executions.started_at.size
 
     @property
     def failed(self) -> int:
