@@ -125,10 +125,15 @@ def find_run(session: Session, run_id: str | None, tasks_log: str | None = None)
 
 
 def load_run(session: Session, run: RunRow) -> RecordedRun:
-    """Read every video and execution of `run`."""
-    videos = select(*(_column(VideoRow, name) for name in VIDEO_COLUMNS)).where(VideoRow.run_id == run.id)
-    recorded = assemble(run, read_columns(session, videos), read_columns(session, _executions(session, run)))
+    """Read every video and execution of `run`, and the work of other runs during it."""
+    recorded = load_own_records(session, run)
     return replace(recorded, other_work=_other_work(session, recorded))
+
+
+def load_own_records(session: Session, run: RunRow) -> RecordedRun:
+    """Read every video and execution of `run`. The work of other runs stays unknown."""
+    videos = select(*(_column(VideoRow, name) for name in VIDEO_COLUMNS)).where(VideoRow.run_id == run.id)
+    return assemble(run, read_columns(session, videos), read_columns(session, _executions(session, run)))
 
 
 def _other_work(session: Session, recorded: RecordedRun) -> OtherWork:
