@@ -112,7 +112,7 @@ def measure(recorded: RecordedRun, figures: ScenarioFigures = UNKNOWN_FIGURES) -
         figures=figures,
         scenario=_scenario(recorded),
         cycles=cycles,
-        saturated=_saturated(recorded) if recorded.is_burst else None,
+        saturated=_saturated(recorded, cycles) if recorded.is_burst else None,
         service=throughput.service_statistics(executions.started_at, executions.ended_at),
         stability=_stability(recorded, cycles),
     )
@@ -152,12 +152,14 @@ def _response(recorded: RecordedRun) -> Tail:
     return tail(seconds, is_lower_bound=is_lower_bound, is_sustained=not recorded.is_burst)
 
 
-def _saturated(recorded: RecordedRun) -> throughput.SaturatedThroughput:
+def _saturated(recorded: RecordedRun, cycles: throughput.SlotCycles) -> throughput.SaturatedThroughput:
     """Return X_sat from the executions. A foreign worker without any recorded one has the ends of its videos only."""
-    if app_name(recorded.run.environment) is not None and not recorded.executions.started_at.size:
+    if recorded.has_only_ends:
         return saturated_from_completions(recorded.updated_at, recorded.done, recorded.run.slots)
     run, is_warm = recorded.run, bool(recorded.run.environment.get("is_warm"))
-    return throughput.saturated_throughput(recorded.executions, run.slots, run.concurrency, is_warm=is_warm)
+    return throughput.saturated_throughput(
+        recorded.executions, run.slots, run.concurrency, is_warm=is_warm, cycles=cycles
+    )
 
 
 def _stored_validity(recorded: RecordedRun) -> Validity:
@@ -169,7 +171,7 @@ def _stability(recorded: RecordedRun, cycles: throughput.SlotCycles) -> Stabilit
     shape = recorded.run.environment.get(SHAPE)
     if recorded.is_burst or not has_constant_rate(shape):
         return None
-    if app_name(recorded.run.environment) is not None and not recorded.executions.started_at.size:
+    if recorded.has_only_ends:
         return judge_backlog(recorded.uploaded_at, recorded.updated_at, recorded.run.slots)
     return judge_stability(
         recorded.uploaded_at,

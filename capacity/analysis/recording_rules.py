@@ -10,7 +10,7 @@ from types import MappingProxyType
 from sqlalchemy.orm import Session
 
 from capacity.analysis.measured_run import UNKNOWN_FIGURES, ScenarioFigures, measure
-from capacity.runs.recorded_run import load_run
+from capacity.runs.recorded_run import load_own_records
 from core import promql
 from core.errors import EnvironmentFault
 from core.models import RunRow
@@ -36,10 +36,10 @@ def wait_settled(session: Session, run: RunRow, prometheus_url: str) -> None:
     age_seconds = time.time() - (run.finished_at or 0.0)
     if age_seconds > LATEST_SETTLING_SECONDS or _query_figures(prometheus_url) is None:
         return
-    measured, deadline = measure(load_run(session, run)), time.monotonic() + SETTLE_SECONDS
+    row, deadline = measure(load_own_records(session, run)).unjudged_row, time.monotonic() + SETTLE_SECONDS
     while time.monotonic() < deadline:
         figures = read_figures(prometheus_url).get(run.id, UNKNOWN_FIGURES)
-        if replace(measured, figures=figures).row.agrees:
+        if replace(row, x_per_minute=figures.x_per_minute, s_seconds=figures.s_seconds).agrees:
             return
         time.sleep(1)
 

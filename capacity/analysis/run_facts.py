@@ -65,7 +65,7 @@ def recorded_facts(
         is_finished=row.status == RunStatus.FINISHED,
         failed_videos=row.failed,
         includes_cold_start=saturated is not None and saturated.first_videos is FirstVideos.INCLUDED,
-        from_completion_times=row.app is not None and not recorded.executions.started_at.size,
+        from_completion_times=recorded.has_only_ends,
         upload_offset_seconds=_upload_offset(recorded),
         observed_ends=recorded.run.environment.get("app", {}).get("observed_ends", 0),
         table_disagreements=recorded.run.environment.get("app", {}).get("disagreements", 0),

@@ -14,7 +14,7 @@ from enum import StrEnum
 import numpy as np
 from scipy import stats
 
-from capacity.estimators.interval import Floats, Interval
+from capacity.estimators.interval import Floats, Interval, welch_interval
 from capacity.estimators.reason import Reason
 
 MARGIN = 0.05
@@ -135,7 +135,5 @@ def _judged(ratio: float, interval: Interval, margin: float) -> Comparison:
 
 def _welch_ratio(log_a: Floats, log_b: Floats) -> tuple[float, Interval]:
     difference = float(log_b.mean() - log_a.mean())
-    if log_a.var() + log_b.var() == 0:
-        return math.exp(difference), Interval(math.exp(difference), math.exp(difference))
-    ends = stats.ttest_ind(log_b, log_a, equal_var=False).confidence_interval(0.95)
-    return math.exp(difference), Interval(math.exp(float(ends.low)), math.exp(float(ends.high)))
+    ends = welch_interval(log_b, log_a)
+    return math.exp(difference), Interval(math.exp(ends.low), math.exp(ends.high))

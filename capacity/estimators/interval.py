@@ -32,6 +32,15 @@ def t_half_width(values: Floats, confidence: float = 0.95) -> float:
     return float(quantile * values.std(ddof=1) / np.sqrt(values.size))
 
 
+def welch_interval(values: Floats, others: Floats, confidence: float = 0.95) -> Interval:
+    """Return Welch's t interval of mean(values) - mean(others). It is a point if neither side varies."""
+    if values.var() + others.var() == 0:
+        difference = float(values.mean() - others.mean())
+        return Interval(difference, difference)
+    ends = stats.ttest_ind(values, others, equal_var=False).confidence_interval(confidence)
+    return Interval(float(ends.low), float(ends.high))
+
+
 @lru_cache  # runs of a matrix have the same count, and scipy takes 2 ms
 def quantile_ranks(count: int, probability: float, confidence: float = 0.95) -> tuple[int | None, int | None]:
     """Return the 1-based ranks of the two sorted values that enclose a quantile.

@@ -79,7 +79,10 @@ def check_littles_law(
 
 
 def videos_present(arrived_at: Floats, left_at: Floats, moments: Floats) -> Floats:
-    """Return the number of videos that have arrived and not left at each moment."""
+    """Return the number of videos that have arrived and not left at each moment.
+
+    NaN is a time that has not happened.
+    """
     arrived = np.searchsorted(np.sort(arrived_at), moments, side="right")
     left = np.searchsorted(np.sort(left_at), moments, side="right")
     return (arrived - left).astype(np.float64)

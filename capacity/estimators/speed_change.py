@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scipy import stats
-
-from capacity.estimators.interval import Floats, Interval
+from capacity.estimators.interval import Floats, Interval, welch_interval
 
 CONFIDENCE = 0.99
 #: fewer videos leave an interval too wide for any change
@@ -34,8 +32,6 @@ def speed_change(cpu_seconds: Floats) -> SpeedChange | None:
     first, second = cpu_seconds[:half], cpu_seconds[-half:]
     if cpu_seconds.size < FEWEST_VIDEOS or first.mean() <= 0:
         return None
-    ratio = float(second.mean() / first.mean())
-    if first.var() + second.var() == 0:
-        return SpeedChange(ratio, Interval(ratio, ratio))
-    ends = stats.ttest_ind(second, first, equal_var=False).confidence_interval(CONFIDENCE)
-    return SpeedChange(ratio, Interval(*(1 + float(end / first.mean()) for end in (ends.low, ends.high))))
+    ends = welch_interval(second, first, CONFIDENCE)
+    interval = Interval(*(1 + float(end / first.mean()) for end in (ends.low, ends.high)))
+    return SpeedChange(float(second.mean() / first.mean()), interval)

@@ -10,6 +10,7 @@ import numpy as np
 from scipy import stats
 
 from capacity.estimators.interval import SECONDS_PER_MINUTE, Floats, Interval
+from capacity.estimators.littles_law import videos_present
 from core.run import fewest_arrivals
 
 GROWTH_TOLERANCE = 0.05
@@ -83,7 +84,7 @@ def judge_stability(
         return _unjudged(arrivals.size, slots)
     start, end = judged_window(arrivals, float(service.mean()))
     times = np.linspace(start, end, SAMPLE_POINTS)
-    growth = growth_ratio(times, waiting_videos(uploaded_at, started_at, times), rate)
+    growth = growth_ratio(times, videos_present(uploaded_at, started_at, times), rate)
     rho, interval = utilisation(rate, cycles, slots)
     _, of_work = utilisation(rate, service, slots)
     cv = math.hypot(arrival_cv, float(cycles.std(ddof=1) / cycles.mean()))  # the variances of a queue's steps add up
@@ -113,7 +114,7 @@ def judge_backlog(uploaded_at: Floats, ended_at: Floats, slots: int) -> Stabilit
         return unjudged
     start, end = judged_window(arrivals, 0.0)
     times = np.linspace(start, end, SAMPLE_POINTS)
-    growth = growth_ratio(times, waiting_videos(uploaded_at, ended_at, times), rate)
+    growth = growth_ratio(times, videos_present(uploaded_at, ended_at, times), rate)
     long_enough = arrivals.size >= fewest_arrivals(slots)
     verdict = Stability.UNSTABLE if growth > GROWTH_TOLERANCE else Stability.INCONCLUSIVE
     if growth <= BACKLOG_TOLERANCE and long_enough:
@@ -132,14 +133,6 @@ def classify(growth: float, utilisation_interval: Interval) -> Stability:
     if (growth > GROWTH_TOLERANCE and utilisation_interval.high >= 1) or utilisation_interval.low > 1:
         return Stability.UNSTABLE
     return Stability.INCONCLUSIVE
-
-
-def waiting_videos(uploaded_at: Floats, started_at: Floats, times: Floats) -> Floats:
-    """Count the videos that were uploaded but not started at each of `times`."""
-    uploaded = np.sort(uploaded_at[np.isfinite(uploaded_at)])
-    started = np.sort(started_at[np.isfinite(started_at)])
-    waiting = np.searchsorted(uploaded, times, side="right") - np.searchsorted(started, times, side="right")
-    return waiting.astype(np.float64)
 
 
 def growth_ratio(times: Floats, queue: Floats, rate_per_second: float) -> float:

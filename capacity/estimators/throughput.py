@@ -166,13 +166,19 @@ def slot_cycles(executions: Executions, slots: int, slots_per_worker: int | None
 
 
 def saturated_throughput(
-    executions: Executions, slots: int, slots_per_worker: int | None = None, *, is_warm: bool = False
+    executions: Executions,
+    slots: int,
+    slots_per_worker: int | None = None,
+    *,
+    is_warm: bool = False,
+    cycles: SlotCycles | None = None,
 ) -> SaturatedThroughput:
     """Return X_sat from executions; the method is that of `saturated_throughput_of_cycles`.
 
-    X_sat is refused if a declared slot never worked, or stopped. That is for runs in which messages waited.
+    X_sat is refused if a declared slot never worked, or stopped. That is for runs in which messages waited. `cycles`
+    are the slot cycles of these executions, if the caller has them already.
     """
-    cycles = slot_cycles(executions, slots, slots_per_worker)
+    cycles = cycles or slot_cycles(executions, slots, slots_per_worker)
     working = working_slots(executions, slots, slots_per_worker or slots)
     saturated = saturated_throughput_of_cycles(cycles, slots, is_warm=is_warm)
     if working == slots or saturated.per_minute is None or cycles.cycle_seconds.size < FEWEST_GENERATIONS * slots:

@@ -22,7 +22,7 @@ from capacity.analysis.load_and_analyse import load_and_analyse
 from capacity.experiments.app_close import close_app_run
 from capacity.experiments.early_stop import QueuedVideos, knows_enough
 from capacity.report.written_files import write_results
-from capacity.runs.recorded_run import find_run, load_run, unfinished_since
+from capacity.runs.recorded_run import find_run, load_own_records, unfinished_since
 from capacity.runs.result_row import ResultRow
 from capacity.runs.sessions import open_store, reading
 from core import aws, sqs_queue
@@ -289,7 +289,7 @@ class RunLauncher:
 
     def _knows_enough(self, run_id: str) -> bool:
         with reading(self.sessions) as session:
-            recorded = load_run(session, find_run(session, run_id))
+            recorded = load_own_records(session, find_run(session, run_id))
             until = unfinished_since(session, run_id)
         return knows_enough(recorded.executions, recorded.run.slots, until)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from capacity.analysis.run_analysis import RunAnalysis
 from capacity.estimators.interval import Floats, Integers
-from capacity.estimators.stability import waiting_videos
+from capacity.estimators.littles_law import videos_present
 from capacity.report.charts import Axis, Frame, draw, legend, thinned
 from capacity.report.scalability_curves import Curve, Point
 from capacity.runs.resource_samples import BUSY_MODES, Resources
@@ -91,7 +91,7 @@ def _stage_legend(lang: Language) -> str:
 def queue_chart(run: RunAnalysis, start: float, end: float, lang: Language) -> str:
     """Draw the number of waiting videos, from the run's records."""
     times = np.linspace(start, end, 300)
-    waiting = waiting_videos(run.recorded.uploaded_at, run.recorded.started_at, times)
+    waiting = videos_present(run.recorded.uploaded_at, run.recorded.started_at, times)
     frame = Frame(Axis(0, end - start, "s"), Axis(0, max(1.0, 1.05 * float(waiting.max()))), 110)
     shapes = [frame.area(times - start, waiting, "violet"), frame.line(times - start, waiting, "violet")]
     return draw(frame, Text("Videos en espera", "Videos waiting").to(lang), shapes)

@@ -15,7 +15,7 @@ from capacity.estimators.slots import Executions
 from capacity.runs.column_reader import Array, position_of, read_columns
 from core.errors import UsageError
 from core.models import ExecutionRow, OtherExecutionRow, RunRow, VideoRow
-from core.run import Mode
+from core.run import Mode, app_name
 from core.user_files import require_file
 from core.video import FINAL_STATES, Outcome, Reason, Stage, VideoState
 
@@ -98,6 +98,11 @@ class RecordedRun:
         return self.run.mode == Mode.BURST
 
     @property
+    def has_only_ends(self) -> bool:
+        """Return True if only the ends of an app's videos are known, because no execution was recorded."""
+        return app_name(self.run.environment) is not None and not self.executions.started_at.size
+
+    @property
     def failed(self) -> int:
         """Return the number of videos that ended without a result, including dead-lettered ones."""
         return self.video_counts.failed + self.video_counts.dead_lettered
@@ -120,10 +125,15 @@ def find_run(session: Session, run_id: str | None, tasks_log: str | None = None)
 
 
 def load_run(session: Session, run: RunRow) -> RecordedRun:
-    """Read every video and execution of `run`."""
-    videos = select(*(_column(VideoRow, name) for name in VIDEO_COLUMNS)).where(VideoRow.run_id == run.id)
-    recorded = assemble(run, read_columns(session, videos), read_columns(session, _executions(session, run)))
+    """Read every video and execution of `run`, and the work of other runs during it."""
+    recorded = load_own_records(session, run)
     return replace(recorded, other_work=_other_work(session, recorded))
+
+
+def load_own_records(session: Session, run: RunRow) -> RecordedRun:
+    """Read every video and execution of `run`. The work of other runs stays unknown."""
+    videos = select(*(_column(VideoRow, name) for name in VIDEO_COLUMNS)).where(VideoRow.run_id == run.id)
+    return assemble(run, read_columns(session, videos), read_columns(session, _executions(session, run)))
 
 
 def _other_work(session: Session, recorded: RecordedRun) -> OtherWork:

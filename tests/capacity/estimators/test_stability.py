@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from capacity.estimators.interval import Interval
+from capacity.estimators.littles_law import videos_present
 from capacity.estimators.queue_simulation import ggc, lognormal
 from capacity.estimators.stability import (
     Stability,
@@ -11,7 +12,6 @@ from capacity.estimators.stability import (
     judge_stability,
     judged_window,
     offered_rate,
-    waiting_videos,
 )
 from capacity.estimators.throughput import Executions, slot_cycles
 
@@ -169,7 +169,7 @@ def test_no_number_of_arrivals_suffices_at_full_utilisation():
 
 
 def test_waiting_counts_uploaded_but_not_started():
-    waiting = waiting_videos(np.array([0.0, 1.0, 2.0]), np.array([0.5, np.nan, 5.0]), np.array([0.0, 1.0, 2.0, 9.0]))
+    waiting = videos_present(np.array([0.0, 1.0, 2.0]), np.array([0.5, np.nan, 5.0]), np.array([0.0, 1.0, 2.0, 9.0]))
     assert waiting == pytest.approx([1, 1, 2, 1])
 
 
