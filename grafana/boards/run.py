@@ -16,6 +16,7 @@ from grafana.wording import (
     RUN_STATES,
     STAGES,
     STATES,
+    STATUS_NUMBERS,
     VALIDITIES,
     YELLOW,
 )
@@ -43,8 +44,9 @@ def _while(status: str) -> str:
 
 def _state() -> str:
     """Return the query for the number of the run's state, as in wording.RUN_STATES."""
-    codes = {"preparing": 1, "running": 2, "finished": 3, "interrupted": 5, "failed": 6}
-    numbered = " or ".join(f"{code} * {_of_run('aforo_run_status', status=name)}" for name, code in codes.items())
+    numbered = " or ".join(
+        f"{code} * {_of_run('aforo_run_status', status=name)}" for name, code in STATUS_NUMBERS.items()
+    )
     failed = _of_run("aforo_run_videos", state="failed")
     return f"4 * (({_of_run('aforo_run_status', status='finished')} == 1) and on () ({failed} > 0)) or {numbered}"
 
