@@ -122,6 +122,8 @@ RUN_STATES: Words = {
     "5": STATUSES["interrupted"],
     "6": STATUSES["failed"],
 }
+#: The numbers of those that are a status. 4 is computed.
+STATUS_NUMBERS = {"preparing": 1, "running": 2, "finished": 3, "interrupted": 5, "failed": 6}
 VALIDITIES: Words = {
     "valid": Word(Text("fiable", "valid"), GREEN),
     "indicative": Word(Text("orientativa", "indicative"), ORANGE),

@@ -23,6 +23,7 @@ from capacity.report.statements import (
     missing_capacity,
     reservations,
 )
+from capacity.runs.result_row import ResultRow
 from capacity.table.cells import RUNS_FOR_INTERVAL, TableCell
 from capacity.table.number_format import UNKNOWN, interval_text, number
 from capacity.table.phrases import plural, spaced
@@ -58,16 +59,13 @@ def next_step(run: RunAnalysis) -> Reason:
     if validity.is_invalid:
         return Reason(NextStep.REPEAT_RUN)
     if run.stability is not None:
-        return _next_rate(run)
+        return _next_rate(run, run.stability)
     if TOO_FEW & set(validity.reasons):
         return Reason(NextStep.MORE_VIDEOS, {"videos_needed": VIDEOS_PER_SLOT * run.row.slots})
     return advice(run.bottleneck.cause).next_step
 
 
-def _next_rate(run: RunAnalysis) -> Reason:
-    verdict = run.stability
-    if verdict is None:
-        return Reason(NextStep.NOTHING)
+def _next_rate(run: RunAnalysis, verdict: StabilityVerdict) -> Reason:
     needed, is_unstable = verdict.arrivals_needed, verdict.verdict is Stability.UNSTABLE
     if needed is not None and verdict.arrivals < needed and not is_unstable:
         return Reason(NextStep.MORE_ARRIVALS, {"arrivals_needed": needed})
@@ -114,7 +112,7 @@ def _run_headline(run: RunAnalysis, lang: Language) -> str:
     if run.row.validity.is_invalid or verdict is None:
         return headline(run.row, lang, missing_capacity(run))
     if verdict.verdict is Stability.INCONCLUSIVE:
-        return _undecided(run, lang)
+        return _undecided(run.row, verdict, lang)
     return headline(run.row, lang) + ("" if verdict.long_enough else _few_arrivals(verdict, lang))
 
 
@@ -126,11 +124,8 @@ def _few_arrivals(verdict: StabilityVerdict, lang: Language) -> str:
     ).to(lang)
 
 
-def _undecided(run: RunAnalysis, lang: Language) -> str:
+def _undecided(row: ResultRow, verdict: StabilityVerdict, lang: Language) -> str:
     """Return the headline of an inconclusive run: what is known, and how many arrivals a verdict takes."""
-    verdict, row = run.stability, run.row
-    if verdict is None:
-        return ""
     rate, size, slots = number(row.rate_per_minute, lang, 1), spaced(row.size_label), plural(row.slots, "slot", "slots")
     rho, needed = interval_text(verdict.utilisation_interval, lang), verdict.arrivals_needed or UNKNOWN.to(lang)
     done = number(row.x, lang)

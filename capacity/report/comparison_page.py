@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from markupsafe import Markup
-
 from capacity.estimators.tails import Tail
-from capacity.report.page import STYLE
-from capacity.report.template_loader import template
+from capacity.report.template_loader import render_html
 from capacity.runs.result_row import ResultRow
 from capacity.table.number_format import UNKNOWN, bounded, number, unbroken
 from capacity.table.phrases import cell_name, validity_text
@@ -27,12 +24,9 @@ def render_comparison(sides: Sides, conditions: Sequence[Mapping[str, Any]], ver
     `conditions` has one mapping per side, from the name of a condition to its value in the first run of the side.
     """
     rows = list(_condition_rows(conditions, lang))
-    return template(
-        "comparison.html.j2"
-    ).render(
-        lang=lang,
-        t=lambda es, en: es if lang == "es" else en,
-        style=Markup(STYLE.read_text(encoding="utf-8")),  # noqa: S704 (our own file)
+    return render_html(
+        "comparison.html.j2",
+        lang,
         verdict=unbroken(verdict),
         cells=[" + ".join(dict.fromkeys(cell_name(row, lang) for row in side)) for side in sides],
         figures=list(_figure_rows(sides, lang)),

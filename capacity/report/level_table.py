@@ -11,7 +11,7 @@ from capacity.estimators.interval import Interval
 from capacity.estimators.usl import efficiency
 from capacity.report.scalability_curves import Curve, Point
 from capacity.sizing.workers import cost_per_thousand
-from capacity.table.number_format import number, percent
+from capacity.table.number_format import interval_text, number, percent
 from capacity.table.phrases import spaced
 from core.language import Language, Text
 from core.size import label_bytes
@@ -50,10 +50,10 @@ def gain(fewer: Point, more: Point) -> Gain:
     The interval adds the variances of both logarithms, because the runs of the levels are independent.
     """
     factor, ratio = more.slots / fewer.slots, more.capacity / fewer.capacity
-    halves = [_half_width(point) for point in (fewer, more)]
-    if any(half is None or not math.isfinite(half) for half in halves):
+    halves = [half for point in (fewer, more) if (half := _half_width(point)) is not None]
+    if len(halves) < 2:
         return Gain(factor, ratio, None, between_runs=False)
-    half = math.hypot(*(half for half in halves if half is not None))
+    half = math.hypot(*halves)
     interval = Interval(ratio * math.exp(-half), ratio * math.exp(half))
     return Gain(factor, ratio, interval, fewer.between_runs and more.between_runs)
 
@@ -89,15 +89,13 @@ def _half_width(point: Point) -> float | None:
 
 def _capacity(point: Point, lang: Language) -> str:
     rate = number(point.capacity, lang)
-    if point.interval is None:
-        return rate
-    return f"{rate} [{number(point.interval.low, lang)}, {number(point.interval.high, lang)}]"
+    return rate if point.interval is None else f"{rate} {interval_text(point.interval, lang)}"
 
 
 def _gain(step: Gain, lang: Language) -> str:
     ratio = f"×{number(step.ratio, lang)}"
     if step.interval is not None:
-        ratio += f" [{number(step.interval.low, lang)}, {number(step.interval.high, lang)}]"
+        ratio += f" {interval_text(step.interval, lang)}"
     slots = Text(f"con ×{step.slots_factor:.3g} slots", f"with ×{step.slots_factor:.3g} slots").to(lang)
     return f"{ratio} {slots}" + ("" if step.between_runs else f" ({INDICATIVE.to(lang)})")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
@@ -26,15 +25,14 @@ from capacity.report.statements import (
     machine,
     reservations,
 )
-from capacity.report.template_loader import template
+from capacity.report.template_loader import render_html
 from capacity.table.cells import TableCell
 from capacity.table.number_format import number, unbroken
 from capacity.table.phrases import cell_name, spaced, validity_text
-from capacity.table.table_text import HEADER, cells_of
+from capacity.table.table_text import cells_of, column_names
 from core.language import CAUSE_NAMES, VALIDITY_NAMES, Language, Text
 
 VALIDITY_CLASSES = {Level.VALID: "good", Level.INDICATIVE: "warn", Level.INVALID: "bad"}
-STYLE = Path(__file__).with_name("style.css")
 
 
 def render_page(analysed: AnalysedRuns, lang: Language, price_per_hour: float | None = None) -> str:
@@ -42,12 +40,8 @@ def render_page(analysed: AnalysedRuns, lang: Language, price_per_hour: float | 
 
     With the price of a worker, the table of the levels has the cost per 1,000 videos.
     """
-    return template("page.html.j2").render(
-        lang=lang,
-        t=lambda es, en: es if lang == "es" else en,
-        style=Markup(STYLE.read_text(encoding="utf-8")),  # noqa: S704 (our own file)
-        page=_unbroken(_page(analysed, lang, price_per_hour)) if analysed.rows else None,
-    )
+    page = _unbroken(_page(analysed, lang, price_per_hour)) if analysed.rows else None
+    return render_html("page.html.j2", lang, page=page)
 
 
 def _page(analysed: AnalysedRuns, lang: Language, price_per_hour: float | None) -> dict[str, Any]:
@@ -86,7 +80,7 @@ def _svg(*charts: str) -> Markup:
 
 def _table_names(lang: Language) -> list[str]:
     """Return the columns of the scenario's table, with the validity before the notes."""
-    *names, notes = (name.strip() for name in HEADER.to(lang).strip("|").split("|"))
+    *names, notes = column_names(lang)
     return [*names, Text("Validez", "Validity").to(lang), notes]
 
 

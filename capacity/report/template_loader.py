@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, select_autoescape
+from markupsafe import Markup
 
 from capacity.report.messages import sentence
 from capacity.table.number_format import number, percent
@@ -24,11 +26,22 @@ FILTERS: dict[str, Callable[..., str]] = {
     "reason": lambda reason: sentence(reason, LANG),
 }
 FOLDER = Path(__file__).with_name("templates")
+STYLE = Path(__file__).with_name("style.css")
 
 
 def template(name: str) -> Template:
     """Return a template of the folder `templates`."""
     return _environment().get_template(name)
+
+
+def render_html(name: str, lang: Language, **values: Any) -> str:
+    """Return an HTML page with our style, in the language `lang`."""
+    return template(name).render(
+        lang=lang,
+        t=lambda es, en: es if lang == "es" else en,
+        style=Markup(STYLE.read_text(encoding="utf-8")),  # noqa: S704 (our own file)
+        **values,
+    )
 
 
 @cache

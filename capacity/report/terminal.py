@@ -11,7 +11,7 @@ from capacity.report.answer import run_answer
 from capacity.report.statements import facts, limit_check
 from capacity.table.cells import TableCell, fill
 from capacity.table.number_format import unbroken
-from capacity.table.table_text import HEADER, cells_of, markdown
+from capacity.table.table_text import cells_of, column_names, markdown
 from core.language import Language
 
 WIDEST = 118
@@ -44,8 +44,8 @@ def aligned(named: list[tuple[str, str]], width: int) -> list[str]:
 def _row(cells: list[TableCell], lang: Language, width: int) -> str:
     if width == WIDEST:
         return markdown(cells, lang)
-    names = [name.strip() for name in HEADER.to(lang).strip("|").split("|")]
-    return "\n".join([*aligned(list(zip(names, cells_of(cells[0], lang), strict=True)), width), ""])
+    named = zip(column_names(lang), cells_of(cells[0], lang), strict=True)
+    return "\n".join([*aligned(list(named), width), ""])
 
 
 def _wrapped(text: str, width: int, indent: str = "") -> list[str]:

@@ -31,6 +31,11 @@ CSV_COLUMNS = (
 )  # fmt: skip
 
 
+def column_names(lang: Language) -> list[str]:
+    """Return the names of the scenario's columns."""
+    return [name.strip() for name in HEADER.to(lang).strip("|").split("|")]
+
+
 def cells_of(cell: TableCell, lang: Language) -> tuple[str, ...]:
     """Return the scenario's columns of a cell."""
     return (

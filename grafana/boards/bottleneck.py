@@ -9,7 +9,7 @@ from core.language import Text, same
 from core.promql import summed_over_machines
 from grafana.board import Board, Row
 from grafana.boards.choices import CORES, HERE, INSTANCE, OF_QUEUE, QUEUE, VIDEOS_PER_MINUTE, numbered
-from grafana.panel import Kind, Panel, Query, series, stat
+from grafana.panel import Query, series, stat
 from grafana.wording import (
     BLUE,
     BOTTLENECK_NUMBERS,
@@ -72,15 +72,15 @@ BOTTLENECK = Board(
         Row(
             Text("¿Qué está al límite?", "What is at its limit?"),
             (
-                Panel(
-                    Kind.STAT,
+                stat(
                     Text("Veredicto de la última prueba", "Verdict of the last run"),
                     Text(
                         "¿Qué limitó la última prueba con informe de la cola elegida? Las demás cifras son de ahora.",
                         "What limited the last reported run of the chosen queue? The other figures are of now.",
                     ),
-                    (Query(numbered(VERDICT, "verdict", BOTTLENECKS)),),
+                    numbered(VERDICT, "verdict", BOTTLENECKS),
                     "none",
+                    legend="",
                     width=6,
                     minimum=None,
                     value_words=BOTTLENECK_NUMBERS,

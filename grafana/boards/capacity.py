@@ -158,8 +158,7 @@ AVERAGED = Text(
 )
 NO_ANSWER = Text("aún sin respuesta", "no answer yet")
 ANSWER = (
-    Panel(
-        Kind.STAT,
+    stat(
         Text("Capacidad: X_sat", "Capacity: X_sat"),
         Text(
             "¿Cuántos videos por minuto puede hacer, y con qué concurrencia? La mejor celda de cada tamaño. "
@@ -167,13 +166,9 @@ ANSWER = (
             "How many videos per minute can it do, and at which concurrency? The best cell of each size. "
             f"{AVERAGED.en}",
         ),
-        (
-            Query(
-                spaced(best_cell()),
-                Text("{{size}} con concurrencia {{concurrency}}", "{{size}} at concurrency {{concurrency}}"),
-            ),
-        ),
+        spaced(best_cell()),
         VIDEOS_PER_MINUTE,
+        legend=Text("{{size}} con concurrencia {{concurrency}}", "{{size}} at concurrency {{concurrency}}"),
         width=7,
         decimals=1,
         empty=NO_ANSWER,
@@ -196,22 +191,21 @@ ANSWER = (
         empty=NO_ANSWER,
         is_named=True,
     ),
-    Panel(
-        Kind.STAT,
+    stat(
         Text("La limita", "Limited by"),
         Text(
             "¿Qué impide ir más rápido en esa celda? El veredicto más frecuente de sus pruebas.",
             "What keeps that cell from going faster? The most frequent verdict of its runs.",
         ),
-        (Query(spaced(numbered(of_best_cell(bottleneck_of_cell()), "bottleneck", BOTTLENECKS)), "{{size}}"),),
+        spaced(numbered(of_best_cell(bottleneck_of_cell()), "bottleneck", BOTTLENECKS)),
         "none",
+        legend="{{size}}",
         width=6,
         minimum=None,
         empty=NO_ANSWER,
         value_words=BOTTLENECK_NUMBERS,
     ),
-    Panel(
-        Kind.STAT,
+    stat(
         Text("Confianza", "Trust"),
         Text(
             "¿Cuánto vale esa respuesta? Orientativa: ninguna prueba de la celda es fiable. Las columnas Confianza y "
@@ -219,12 +213,9 @@ ANSWER = (
             "How good is that answer? Indicative: no run of the cell is valid. The columns Trust and Reason below say "
             "why.",
         ),
-        (
-            Query(
-                spaced(f"{of_best_cell(validity_of_cell())} or on (size) max by (size) ({invalid_runs()})"), "{{size}}"
-            ),
-        ),
+        spaced(f"{of_best_cell(validity_of_cell())} or on (size) max by (size) ({invalid_runs()})"),
         "none",
+        legend="{{size}}",
         width=6,
         minimum=None,
         empty=NO_ANSWER,

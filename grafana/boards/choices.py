@@ -28,9 +28,8 @@ INSTANCE = Variable(
 )
 OF_QUEUE = '{queue=~"$queue"}'
 HERE = 'instance=~"$instance"'
-#: Only our alerts, because a shared Prometheus has others too.
-FIRING = 'ALERTS{alertstate="firing", product="aforo"}'
-#: An alert of a queue counts on the boards of that queue. An alert without a queue counts everywhere.
+#: Only our alerts, because a shared Prometheus has others too. An alert of a queue counts on the boards of that queue.
+#: An alert without a queue counts everywhere.
 FIRING_HERE = 'ALERTS{alertstate="firing", product="aforo", queue=~"$queue|"}'
 
 VIDEOS_PER_MINUTE = same("videos/min")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from core.language import Language, Text, same
 from grafana.board import Board, Row, Variable
 from grafana.boards.choices import NO_RUN, NONE_KNOWN, OF_QUEUE, SECONDS, VIDEOS_PER_MINUTE, of_queue_readers
-from grafana.panel import DASH, Kind, Panel, Query, bars, heat, series, stat
+from grafana.panel import DASH, Query, bars, heat, series, stat
 from grafana.wording import (
     BLUE,
     GREEN,
@@ -16,6 +16,7 @@ from grafana.wording import (
     RUN_STATES,
     STAGES,
     STATES,
+    STATUS_NUMBERS,
     VALIDITIES,
     YELLOW,
 )
@@ -43,8 +44,9 @@ def _while(status: str) -> str:
 
 def _state() -> str:
     """Return the query for the number of the run's state, as in wording.RUN_STATES."""
-    codes = {"preparing": 1, "running": 2, "finished": 3, "interrupted": 5, "failed": 6}
-    numbered = " or ".join(f"{code} * {_of_run('aforo_run_status', status=name)}" for name, code in codes.items())
+    numbered = " or ".join(
+        f"{code} * {_of_run('aforo_run_status', status=name)}" for name, code in STATUS_NUMBERS.items()
+    )
     failed = _of_run("aforo_run_videos", state="failed")
     return f"4 * (({_of_run('aforo_run_status', status='finished')} == 1) and on () ({failed} > 0)) or {numbered}"
 
@@ -150,15 +152,15 @@ RUN = Board(
                     width=3,
                     thresholds=((None, GREEN), (0.0001, YELLOW), (0.05, RED)),
                 ),
-                Panel(
-                    Kind.STAT,
+                stat(
                     Text("Confianza", "Trust"),
                     Text(
                         "¿Vale el resultado? El informe guarda el veredicto y sus motivos.",
                         "Is the result good? The report stores the verdict and its reasons.",
                     ),
-                    (Query(_validity()),),
+                    _validity(),
                     "none",
+                    legend="",
                     width=3,
                     minimum=None,
                     value_words=VALIDITY_STATES,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from grafana.wording import STATUS_NUMBERS
+
 CHOSEN = 'size=~"$size", mode=~"$mode", app=~"$app", queue=~"$queue"'
 #: Labels of a run that the tables show.
 LABELS = ("size", "concurrency", "mode")
@@ -32,8 +34,12 @@ def verdict(kind: str) -> str:
     Each query has its own label, because joined frames must not share labels. The query has no range selector. After a
     second report, a range would contain both verdicts.
     """
+    return f"max by (run_id, {kind}) ({_stored_verdict(kind)})"
+
+
+def _stored_verdict(kind: str) -> str:
     stored = f'run_id_kind_verdict:aforo_run_verdict:max{{kind="{kind}"}}'
-    return f'max by (run_id, {kind}) (label_replace({stored}, "{kind}", "$1", "verdict", "(.+)"))'
+    return f'label_replace({stored}, "{kind}", "$1", "verdict", "(.+)")'
 
 
 VALIDITY = "max by (run_id, validity, reasons) (aforo_run_validity_info)"
@@ -44,8 +50,7 @@ def state() -> str:
 
     Five minutes may contain several statuses of a run, and the first of the `or` wins.
     """
-    codes = {"failed": 6, "interrupted": 5, "finished": 3, "running": 2, "preparing": 1}
-    numbered = [f"{code} * {last(_status(status))}" for status, code in codes.items()]
+    numbered = [f"{code} * {last(_status(status))}" for status, code in reversed(STATUS_NUMBERS.items())]
     some_failed = f"4 * ({last(_status('finished'))} and on (run_id) ({last(FAILED)} > 0))"
     return " or ".join((*numbered[:2], some_failed, *numbered[2:]))
 
@@ -103,11 +108,9 @@ def invalid_runs() -> str:
 
 def bottleneck_of_cell() -> str:
     """Return the query for the most frequent bottleneck of each cell's valid and indicative bursts, as a label."""
-    stored = 'run_id_kind_verdict:aforo_run_verdict:max{kind="bottleneck"}'
-    found = f'label_replace({stored}, "bottleneck", "$1", "verdict", "(.+)")'
-    usable = f"({bursts('valid')} or {bursts('indicative')})"
+    stored, usable = _stored_verdict("bottleneck"), f"({bursts('valid')} or {bursts('indicative')})"
     counted = (
-        f"count by (size, concurrency, bottleneck) ({found} * on (run_id) group_left (size, concurrency) {usable})"
+        f"count by (size, concurrency, bottleneck) ({stored} * on (run_id) group_left (size, concurrency) {usable})"
     )
     return f"topk by (size, concurrency) (1, {counted})"
 

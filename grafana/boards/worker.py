@@ -41,15 +41,25 @@ FAILED = 'outcome=~"failed|lost"'
 RETURNED = 'outcome=~"succeeded|duplicate"'
 
 
-def _rate(counter: str, by: str = "") -> str:
-    over = f" by ({by})" if by else ""
-    return f"sum{over} (rate({counter}{{{HERE}}}[$__rate_interval]))"
+def _rate(counter: str, by: str = "", only: str = "") -> str:
+    return _sum(f"rate({_here(counter, only)}[$__rate_interval])", by)
 
 
-def _mean(histogram: str, by: str = "") -> str:
-    over = f" by ({by})" if by else ""
-    total, count = (f"sum{over} (increase({histogram}_{part}{{{HERE}}}[$__range]))" for part in ("sum", "count"))
-    return f"{total} / ({count} > 0)"
+def _increase(counter: str, by: str = "", only: str = "") -> str:
+    return _sum(f"increase({_here(counter, only)}[$__range])", by)
+
+
+def _here(counter: str, only: str) -> str:
+    """Return the selector of the chosen workers. `only` is a further matcher, such as FAILED."""
+    return f"{counter}{{{', '.join(filter(None, (HERE, only)))}}}"
+
+
+def _sum(vector: str, by: str) -> str:
+    return f"sum{f' by ({by})' if by else ''} ({vector})"
+
+
+def _mean(histogram: str) -> str:
+    return f"{_increase(f'{histogram}_sum')} / ({_increase(f'{histogram}_count')} > 0)"
 
 
 def _nonzero_rate(counter: str, by: str) -> str:
@@ -79,19 +89,13 @@ def _quantile(share: float, histogram: str, by: str = "") -> str:
     Comparing with 0 removes the NaN of a minute in which nothing ended.
     """
     labels = ", ".join(filter(None, ("le", by)))
-    return f"histogram_quantile({share}, sum by ({labels}) (rate({histogram}_bucket{{{HERE}}}[$__rate_interval]))) >= 0"
+    return f"histogram_quantile({share}, {_rate(f'{histogram}_bucket', labels)}) >= 0"
 
 
 def _failed_share() -> str:
     """Return the query for the share of failed tasks in the last minute, by task."""
-    ended = _rate("aforo_worker_tasks_total", "task")
-    failed = ended.replace(HERE, f"{HERE}, {FAILED}")
-    return f"{failed} / ({ended} > 0)"
-
-
-def _increase(counter: str, by: str = "") -> str:
-    over = f" by ({by})" if by else ""
-    return f"sum{over} (increase({counter}{{{HERE}}}[$__range]))"
+    tasks = "aforo_worker_tasks_total"
+    return f"{_rate(tasks, 'task', FAILED)} / ({_rate(tasks, 'task')} > 0)"
 
 
 NO_VIDEO = Text("aún sin videos", "no video yet")
@@ -154,7 +158,7 @@ WORKER = Board(
                         "¿Qué parte de las tareas del rango mostrado falló o se perdió?",
                         "What share of the tasks in the range shown failed or was lost?",
                     ),
-                    f"({_increase('aforo_worker_tasks_total').replace(HERE, f'{HERE}, {FAILED}')} or vector(0))"
+                    f"({_increase('aforo_worker_tasks_total', only=FAILED)} or vector(0))"
                     f" / ({_increase('aforo_worker_tasks_total')} > 0)",
                     "percentunit",
                     width=3,
@@ -211,7 +215,7 @@ WORKER = Board(
                 series(
                     Text("Tareas por desenlace", "Tasks by outcome"),
                     Text("¿Cuántas acaban por minuto y cómo?", "How many end per minute, and how?"),
-                    (Query(f"60 * {_nonzero_rate('aforo_worker_tasks_total', 'outcome')}", "{{outcome}}"),),
+                    (Query(_per_minute("aforo_worker_tasks_total", "outcome"), "{{outcome}}"),),
                     TASKS_PER_MINUTE,
                     stacked=True,
                     words=TASK_ENDS,
@@ -467,7 +471,7 @@ WORKER = Board(
                             PURPLE,
                         ),
                         Query(
-                            _increase("aforo_worker_tasks_total").replace(HERE, f"{HERE}, {RETURNED}"),
+                            _increase("aforo_worker_tasks_total", only=RETURNED),
                             Text("logradas", "succeeded"),
                             GREEN,
                         ),
