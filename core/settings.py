@@ -20,6 +20,7 @@ from dotenv import dotenv_values
 
 from core.app_file import AppFile, read_app_file
 from core.errors import UsageError
+from core.ffmpeg.profiles import PROFILES
 from core.language import DEFAULT_LANGUAGE, LANGUAGES, Language
 from core.plain_number import plain_number
 from core.user_files import expanded_path
@@ -30,8 +31,7 @@ EMULATOR_URL = "http://127.0.0.1:4566"
 MOST_SLOTS = 512
 #: names of this machine for itself
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-#: the encodings of a video, defined in worker.media.profiles
-PROFILE_NAMES = ("full", "showcase", "hevc", "av1", "nvenc")
+PROFILE_NAMES = tuple(PROFILES)
 _SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 
 
