@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
@@ -522,6 +523,11 @@ class Settings:
         if "DATABASE_URL" in environment and "AFORO_DATABASE_URL" not in environment:
             _note_other_database()
         return cls.from_env(environment)
+
+
+def is_local(url: str | None) -> bool:
+    """Return True if the host of `url` is a name of this machine for itself."""
+    return urlsplit(url or "").hostname in LOOPBACK
 
 
 def declared() -> list[dict[str, str]]:

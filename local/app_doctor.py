@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from urllib.parse import urlsplit
 
 from core import aws, database, sqs_queue
 from core.app_file import AppFile
@@ -14,7 +13,7 @@ from core.app_file.videos_table import VideosTable
 from core.app_file.worker_probe import WorkerFacts, celery_app, probe_worker
 from core.errors import AforoError, EnvironmentFault, UsageError, printable
 from core.queue_contract import Finding, Level
-from core.settings import LOOPBACK, Settings
+from core.settings import Settings, is_local
 from local import supervisor
 from local.app_command import words_of
 from local.app_worker import require_aforo
@@ -92,7 +91,7 @@ def _queue(settings: Settings, app: AppFile) -> Iterator[Finding]:
         yield Finding("queue", Level.ERROR, str(error))
         return
     endpoint = settings.aws.endpoint_of("sqs")
-    is_here = endpoint is not None and urlsplit(endpoint).hostname in LOOPBACK
+    is_here = is_local(endpoint)
     place = endpoint or f"AWS, region {settings.aws.region}"
     yield Finding("queue", Level.OK if is_here else Level.WARN, f"{app.queue} at {place}", "" if is_here else "sure?")
     if queue.total:

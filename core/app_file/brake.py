@@ -15,7 +15,7 @@ from core import aws, database, sqs_queue
 from core.app_file.sections import AppFile
 from core.app_file.videos_table import VideosTable
 from core.errors import UsageError
-from core.settings import LOOPBACK, Settings
+from core.settings import Settings, is_local
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Target:
     def doubts(self) -> list[str]:
         """Return the reasons to ask before sending."""
         endpoint = self.settings.aws.endpoint_of("sqs")
-        doubts = [] if endpoint and urlsplit(endpoint).hostname in LOOPBACK else ["the queue is not on this machine"]
+        doubts = [] if is_local(endpoint) else ["the queue is not on this machine"]
         return doubts + ([f"it holds {self.queue.total} messages"] if self.queue.total else [])
 
 
