@@ -1,9 +1,10 @@
-"""Environment of the app's own processes: the user's, with `env_file`, and without what is ours."""
+"""Programs of the app: their environment is the user's, with `env_file`, and without what is ours."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import subprocess
+from collections.abc import Mapping, Sequence
 
 from aforo import settings
 from core.app_file.sections import AppFile
@@ -25,6 +26,25 @@ def child_environment(
         if name not in hidden and not name.startswith(("AFORO_", "SUPERVISOR_"))
     }
     return {**kept, **app.environment, **(more or {})}
+
+
+def run_as_worker(
+    app: AppFile, command: Sequence[str], *, text: str | None = None, timeout_seconds: float | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a program in the folder and the environment of the worker, with `text` as its standard input.
+
+    Raise OSError or subprocess.TimeoutExpired.
+    """
+    return subprocess.run(
+        command,
+        input=text,
+        cwd=app.worker.directory,
+        env=child_environment(app),
+        capture_output=True,
+        text=True,
+        timeout=timeout_seconds,
+        check=False,
+    )
 
 
 def measured(port: int) -> dict[str, str]:
