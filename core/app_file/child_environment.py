@@ -8,18 +8,18 @@ from collections.abc import Mapping, Sequence
 
 from aforo import settings
 from core.app_file.sections import AppFile
-from core.run_options import RUN_OPTIONS
+from core.run_options import MAKE_VARIABLES, RUN_OPTIONS
 
 #: Celery's command line reads these names. Ours must not change which app it loads.
 OF_CELERY = frozenset({"APP", "CONFIG_MODULE", "LOADER"})
-OF_MAKE = frozenset({"ARGS", "MAKEFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "MFLAGS", "STACK", "WORKERS"})
+OF_STACK = frozenset({"STACK", "WORKERS"})
 
 
 def child_environment(
     app: AppFile, more: Mapping[str, str] | None = None, inherited: Mapping[str, str] = os.environ
 ) -> dict[str, str]:
     """Return `inherited` without our variables, then the variables of `env_file`, then `more`."""
-    hidden = OF_CELERY | OF_MAKE | RUN_OPTIONS
+    hidden = OF_CELERY | OF_STACK | MAKE_VARIABLES | RUN_OPTIONS
     kept = {
         name: value
         for name, value in inherited.items()
