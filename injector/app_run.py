@@ -11,7 +11,7 @@ from typing import Any
 from core import aws, database, sqs_queue
 from core.app_file import AppFile
 from core.app_file.brake import Target, confirm
-from core.app_file.placeholders import placeholders
+from core.app_file.placeholders import placeholders, video_values
 from core.app_file.videos_table import VideosTable
 from core.app_file.worker_probe import WorkerFacts, probe_worker
 from core.broker import make_celery
@@ -22,7 +22,7 @@ from core.run import END_OF_VIDEO, EndOfVideo, Host, new_run_id
 from core.settings import Settings
 from core.size import size_label
 from injector.app_inputs import PlacedInput, place_all, place_source
-from injector.app_sender import AppSender, placeholder_values
+from injector.app_sender import AppSender
 from injector.injection import Injection, Request, Source, input_media, require_no_other_run, run_row
 from injector.senders import Sender
 from injector.worker_fleet import WorkerFleet, read_app_fleet
@@ -158,8 +158,7 @@ def _try_row(app: AppFile, table: VideosTable | None, request: Request) -> None:
     """Insert a row and roll it back, so that a refused one is known before anything is sent."""
     if table is None or app.producer is not None:
         return
-    example = PlacedInput(f"{'x' * 40}.mp4", "x.mp4")
-    table.try_insert(placeholder_values(0, str(uuid.uuid4()), example, "trial", request.user_id))
+    table.try_insert(video_values(1, str(uuid.uuid4()), f"{'x' * 40}.mp4", "x.mp4", "trial", request.user_id))
 
 
 def _require_an_end(app: AppFile) -> None:

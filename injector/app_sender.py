@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,7 @@ from celery import Celery
 
 from core.app_file import AppFile
 from core.app_file.injected import InjectedVideo, append, header
-from core.app_file.placeholders import filled, row_values
+from core.app_file.placeholders import filled, row_values, video_values
 from core.app_file.videos_table import VideosTable
 from core.database import Sessions
 from core.video import VideoState
@@ -68,16 +66,17 @@ class AppSender:
         placed = self.inputs[video.sequence]
         now = time.time()
         row = own_row(video, now) | {"source_key": placed.made or placed.path}
-        values = placeholder_values(video.sequence, str(row["task_id"]), placed, video.run_id, self.user_id)
+        task_id = str(row["task_id"])
+        values = video_values(video.sequence + 1, task_id, placed.path, placed.key, video.run_id, self.user_id)
         args, kwargs, key, status, uploaded_at = self._arguments(values)
         if uploaded_at is not None:
             row |= {"uploaded_at": uploaded_at, "updated_at": uploaded_at}
             self.upload_offset_seconds = max(self.upload_offset_seconds, uploaded_at - now, key=abs)
-        made = InjectedVideo(str(row["id"]), str(row["task_id"]), key, status, placed.made)
+        made = InjectedVideo(str(row["id"]), task_id, key, status, placed.made)
         append(self.folder, [made])  # at once: a row that is inserted and not listed could never be removed
         message = TaskMessage(
             name=self.app.task,
-            task_id=made.task_id,
+            task_id=task_id,
             queue_url=self.sender.queue_url,
             args=args,
             kwargs=kwargs,
@@ -99,19 +98,3 @@ class AppSender:
             return args, kwargs, None, None, None
         section = self.table.section
         return args, kwargs, row[section.id], row[section.status.column], self.table.uploaded_at(row)
-
-
-def placeholder_values(
-    sequence: int, task_id: str, placed: PlacedInput, run_id: str, user_id: str | None
-) -> dict[str, Any]:
-    """Return the value of each placeholder of one video."""
-    return {
-        "n": sequence + 1,
-        "uuid": str(uuid.uuid4()),
-        "task_id": task_id,
-        "path": placed.path,
-        "key": placed.key,
-        "user_id": user_id,
-        "run_id": run_id,
-        "now": datetime.now(UTC),
-    }
