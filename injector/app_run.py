@@ -56,7 +56,6 @@ def prepare_app_run(settings: Settings, app: AppFile, request: Request, say: Say
         sessions=sessions,
         folder=run_folder(settings.results.path, run_id),
         inputs=placed,
-        user_id=request.user_id,
         table=target.table,
     )
     return Injection(settings, request, run_id, source, sessions, maker, row)

@@ -15,7 +15,6 @@ from core.app_file.injected import InjectedVideo, append, header
 from core.app_file.placeholders import filled, row_values, video_values
 from core.app_file.videos_table import VideosTable
 from core.database import Sessions
-from core.video import VideoState
 from injector.app_inputs import PlacedInput
 from injector.producer import produce
 from injector.senders import Batch, NewVideo, Sender, TaskMessage, encode_batch, own_row
@@ -35,7 +34,6 @@ class AppSender:
     sessions: Sessions
     folder: Path
     inputs: Sequence[PlacedInput]
-    user_id: str | None
     table: VideosTable | None
     upload_offset_seconds: float = 0.0
 
@@ -47,7 +45,7 @@ class AppSender:
         self._copy_app_file()
         prepared = [self._prepare(video) for video in videos]
         facts = {"upload_offset_seconds": self.upload_offset_seconds}
-        return Batch([row for _, row, _ in prepared], [message for _, _, message in prepared], facts)
+        return Batch([row for row, _ in prepared], [message for _, message in prepared], facts)
 
     def encode(self, batch: Batch) -> dict[str, str]:
         """Return the message bodies, keyed by video id."""
@@ -61,13 +59,13 @@ class AppSender:
             first_line = f"{header(self.app.name)}sha256 of the original: {self.app.sha256}\n"
             copy.write_text(first_line + self.app.redacted, encoding="utf-8")
 
-    def _prepare(self, video: NewVideo) -> tuple[InjectedVideo, dict[str, object], TaskMessage]:
-        """Insert the app's row of one video. Return what was made, our row, and the message."""
+    def _prepare(self, video: NewVideo) -> tuple[dict[str, object], TaskMessage]:
+        """Insert the app's row of one video, and list it. Return our row and the message."""
         placed = self.inputs[video.sequence]
         now = time.time()
         row = own_row(video, now) | {"source_key": placed.made or placed.path}
         task_id = str(row["task_id"])
-        values = video_values(video.sequence + 1, task_id, placed.path, placed.key, video.run_id, self.user_id)
+        values = video_values(video.sequence + 1, task_id, placed.path, placed.key, video.run_id, video.user_id)
         args, kwargs, key, status, uploaded_at = self._arguments(values)
         if uploaded_at is not None:
             row |= {"uploaded_at": uploaded_at, "updated_at": uploaded_at}
@@ -84,7 +82,7 @@ class AppSender:
             protocol=self.app.protocol,
             priority=self.app.priority or 0,
         )
-        return made, row | {"state": VideoState.UPLOADED}, message
+        return row, message
 
     def _arguments(self, values: dict[str, Any]) -> tuple[list[Any], dict[str, Any], Any, Any, float | None]:
         """Insert the row. Return args, kwargs, its key, its status, and its upload time if it has one."""
