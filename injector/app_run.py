@@ -15,7 +15,6 @@ from core.app_file.placeholders import placeholders, video_values
 from core.app_file.videos_table import VideosTable
 from core.app_file.worker_probe import WorkerFacts, probe_worker
 from core.broker import make_celery
-from core.database import Sessions
 from core.errors import UsageError
 from core.results_folder import run_folder
 from core.run import END_OF_VIDEO, EndOfVideo, Host, new_run_id
@@ -23,7 +22,7 @@ from core.settings import Settings
 from core.size import size_label
 from injector.app_inputs import PlacedInput, place_all, place_source
 from injector.app_sender import AppSender
-from injector.injection import Injection, Request, Source, input_media, require_no_other_run, run_row
+from injector.injection import Injection, Request, Source, input_media, open_store, run_row
 from injector.senders import Sender
 from injector.worker_fleet import WorkerFleet, read_app_fleet
 
@@ -37,7 +36,8 @@ def prepare_app_run(settings: Settings, app: AppFile, request: Request, say: Say
     """
     _require_an_end(app)
     _require_user_id(app, request)
-    sessions = _open_store(settings, app, request)
+    require_other_database(settings, app)
+    sessions = open_store(settings, request)
     fleet = read_app_fleet(settings, app, request.concurrency, request.workers)
     target = Target.read(settings, app)
     _try_row(app, target.table, request)
@@ -47,7 +47,7 @@ def prepare_app_run(settings: Settings, app: AppFile, request: Request, say: Say
     run_id, source, placed = _place_inputs(settings, app, request, fleet, say)
     request = dataclasses.replace(request, profile=dataclasses.replace(request.profile, name=app.name))
     row = run_row(settings, run_id, request, source, fleet)
-    row.environment |= _environment(settings, app, target, fleet) | {"is_warm": request.warmup}
+    row.environment |= _environment(settings, app, target, fleet)
     row.executions_missed = 0 if fleet.is_measured else None
     maker = AppSender(
         app=app,
@@ -59,17 +59,6 @@ def prepare_app_run(settings: Settings, app: AppFile, request: Request, say: Say
         table=target.table,
     )
     return Injection(settings, request, run_id, source, sessions, maker, row)
-
-
-def _open_store(settings: Settings, app: AppFile, request: Request) -> Sessions:
-    """Return sessions on our own database. Raise an AforoError if it is the app's, or if another run is active."""
-    require_other_database(settings, app)
-    engine = database.open_engine(settings.database.url)
-    database.upgrade_schema(engine)
-    sessions = database.open_sessions(engine)
-    with sessions.begin() as session:
-        require_no_other_run(session, request.run_id)
-    return sessions
 
 
 def _place_inputs(

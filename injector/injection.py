@@ -113,11 +113,7 @@ class Injection:
 
         If this raises an AforoError, only the input remains on disk.
         """
-        engine = database.open_engine(settings.database.url)
-        database.upgrade_schema(engine)
-        sessions = database.open_sessions(engine)
-        with sessions.begin() as session:  # `recorded` checks again, because making the input takes time
-            require_no_other_run(session, request.run_id)
+        sessions = open_store(settings, request)
         client = aws.client(settings, "sqs")
         url = sqs_queue.find_queue(client, settings.queue.name)
         fleet = read_fleet(settings)
@@ -132,7 +128,6 @@ class Injection:
         row.environment |= {
             "messages_before": queue.total,
             "dead_letters_before": sqs_queue.dead_letter_depth(client, queue),
-            "is_warm": request.warmup,
             **({} if request.profile.name in PROFILES else {"profile": request.profile.to_dict()}),
         }
         maker = VideoSender(make_celery(settings, url), Sender(client, url), sessions)
@@ -274,6 +269,16 @@ def paced(
         sent = batch.stop
 
 
+def open_store(settings: Settings, request: Request) -> Sessions:
+    """Return sessions on our own database, with the present schema. Raise an AforoError if another run is active."""
+    engine = database.open_engine(settings.database.url)
+    database.upgrade_schema(engine)
+    sessions = database.open_sessions(engine)
+    with sessions.begin() as session:  # `recorded` checks again, because making the input takes time
+        require_no_other_run(session, request.run_id)
+    return sessions
+
+
 def require_no_other_run(session: Session, run_id: str | None) -> None:
     """Raise an AforoError if another run is active or the run id is taken.
 
@@ -378,7 +383,7 @@ def run_row(settings: Settings, run_id: str, request: Request, source: Source, f
         created_at=time.time(),
         heartbeat_at=time.time(),
         note=request.note,
-        environment=_environment(settings, fleet) | _shape(request),
+        environment=_environment(settings, fleet) | {"is_warm": request.warmup} | _shape(request),
     )
 
 
