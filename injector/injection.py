@@ -144,7 +144,7 @@ class Injection:
         try:
             yield
         except BaseException as error:
-            self.end(status_after(error))
+            self.end(RunStatus.INTERRUPTED if isinstance(error, KeyboardInterrupt) else RunStatus.FAILED)
             raise
         finally:
             self._write_run_file()
@@ -220,11 +220,6 @@ class Injection:
             write_run_file(self.settings.results.path, self.run_id, facts)
 
 
-def status_after(error: BaseException) -> RunStatus:
-    """Return the status of a run that ended with the exception `error`."""
-    return RunStatus.INTERRUPTED if isinstance(error, KeyboardInterrupt) else RunStatus.FAILED
-
-
 def print_leftovers(messages: int, say: Callable[[str], None]) -> None:
     """Print a note if the queue holds messages of earlier work."""
     if messages:
@@ -292,12 +287,7 @@ def require_no_other_run(session: Session, run_id: str | None) -> None:
         row.status, row.finished_at = RunStatus.INTERRUPTED, time.time()
     # second, because two injectors that start in the same second generate the same id
     if run_id and session.get(RunRow, run_id) is not None:
-        raise name_taken(run_id)
-
-
-def name_taken(run_id: str) -> UsageError:
-    """Return the error for a run id that another run already has."""
-    return UsageError("RUN_ID", "a run of that name is recorded", "choose another or leave it out", value=run_id)
+        raise UsageError("RUN_ID", "a run of that name is recorded", "choose another or leave it out", value=run_id)
 
 
 def store_source(settings: Settings, request: Request, say: Callable[[str], None]) -> Source:
