@@ -47,12 +47,12 @@ def prepare_app_run(settings: Settings, app: AppFile, request: Request, say: Say
     run_id, source, placed = _place_inputs(settings, app, request, fleet, say)
     request = dataclasses.replace(request, profile=dataclasses.replace(request.profile, name=app.name))
     row = run_row(settings, run_id, request, source, fleet)
-    row.environment |= _environment(settings, app, target, fleet)
+    row.environment |= _environment(app, target, fleet)
     row.executions_missed = 0 if fleet.is_measured else None
     maker = AppSender(
         app=app,
         celery=make_celery(settings, target.queue.url),
-        sender=Sender(aws.client(settings, "sqs"), target.queue.url),
+        sender=Sender(target.client, target.queue.url),
         sessions=sessions,
         folder=run_folder(settings.results.path, run_id),
         inputs=placed,
@@ -76,14 +76,14 @@ def _place_inputs(
     return run_id, Source(placed[0].path, media.size_bytes, media.sha256, media.duration_seconds, origin), placed
 
 
-def _environment(settings: Settings, app: AppFile, target: Target, fleet: WorkerFleet) -> dict[str, Any]:
+def _environment(app: AppFile, target: Target, fleet: WorkerFleet) -> dict[str, Any]:
     """Return the conditions that only a run of an app has, or has in another way."""
     worker = probe_worker(app)
     environment: dict[str, Any] = {
         "app": app_facts(app, target.table, fleet) | {"acks_late": worker.acks_late},
         END_OF_VIDEO: EndOfVideo.TABLE if target.table else EndOfVideo.EXECUTIONS,
         "messages_before": target.queue.total,
-        "dead_letters_before": sqs_queue.dead_letter_depth(aws.client(settings, "sqs"), target.queue),
+        "dead_letters_before": sqs_queue.dead_letter_depth(target.client, target.queue),
     }
     if app.worker.command is None:
         environment["canary_before_seconds"] = None  # the workers may run on another machine

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import click
@@ -17,6 +18,9 @@ from core.app_file.videos_table import VideosTable
 from core.errors import UsageError
 from core.settings import Settings, is_local
 
+if TYPE_CHECKING:
+    from types_boto3_sqs.client import SQSClient
+
 
 @dataclass(frozen=True)
 class Target:
@@ -24,6 +28,7 @@ class Target:
 
     settings: Settings
     app: AppFile
+    client: SQSClient
     queue: sqs_queue.QueueAttributes
     table: VideosTable | None
 
@@ -32,7 +37,7 @@ class Target:
         """Read the queue and open the table. Raise an AforoError if one of them does not answer."""
         client = aws.client(settings, "sqs")
         queue = sqs_queue.read_attributes(client, sqs_queue.find_queue(client, app.queue))
-        return cls(settings, app, queue, None if app.videos is None else VideosTable.open(app))
+        return cls(settings, app, client, queue, None if app.videos is None else VideosTable.open(app))
 
     def lines(self, videos: int) -> Iterator[str]:
         """Yield what will be sent where."""
