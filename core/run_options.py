@@ -22,3 +22,5 @@ RUN_OPTIONS = frozenset(
     }
     | {"SIZES", "MODES", "REPEATS", "LEVELS", "ADAPTIVE", "ARRIVALS"}
 )
+#: Further variables that `make` exports to its recipes.
+MAKE_VARIABLES = frozenset({"ARGS", "MAKEFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "MFLAGS"})

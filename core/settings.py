@@ -15,11 +15,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
 from core.app_file import AppFile, read_app_file
+from core.app_file.values import queue_name
 from core.errors import UsageError
+from core.ffmpeg.profiles import PROFILES
 from core.language import DEFAULT_LANGUAGE, LANGUAGES, Language
 from core.plain_number import plain_number
 from core.user_files import expanded_path
@@ -30,20 +33,13 @@ EMULATOR_URL = "http://127.0.0.1:4566"
 MOST_SLOTS = 512
 #: names of this machine for itself
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-#: the encodings of a video, defined in worker.media.profiles
-PROFILE_NAMES = ("full", "showcase", "hevc", "av1", "nvenc")
+PROFILE_NAMES = tuple(PROFILES)
 _SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 
 
 def _text(value: str) -> str:
     if not value or not value.isprintable():
         raise ValueError("printable text that is not empty")
-    return value
-
-
-def _queue_name(value: str) -> str:
-    if not 1 <= len(value) <= 80 or not all(c.isascii() and (c.isalnum() or c in "-_") for c in value):
-        raise ValueError("1 to 80 letters, digits, '-' and '_' (FIFO queues are not supported)")
     return value
 
 
@@ -74,7 +70,7 @@ def _optional_path(value: str) -> Path | None:
 def _queue_patterns(value: str) -> tuple[str, ...]:
     patterns = tuple(part.strip() for part in value.split(",") if part.strip())
     for pattern in patterns:
-        _queue_name(pattern.removesuffix("*"))
+        queue_name(pattern.removesuffix("*"))
     return patterns
 
 
@@ -182,7 +178,7 @@ class Aws:
 class Queue:
     """Settings of the SQS queue. The worker checks at start that the queue meets them."""
 
-    name: str = setting("SQS_QUEUE_NAME", "aforo-videos", _queue_name, "queue that carries the tasks")
+    name: str = setting("SQS_QUEUE_NAME", "aforo-videos", queue_name, "queue that carries the tasks")
     visibility_timeout_seconds: int = setting(
         "AFORO_QUEUE_VISIBILITY_TIMEOUT_SECONDS",
         "60",
@@ -527,6 +523,11 @@ class Settings:
         if "DATABASE_URL" in environment and "AFORO_DATABASE_URL" not in environment:
             _note_other_database()
         return cls.from_env(environment)
+
+
+def is_local(url: str | None) -> bool:
+    """Return True if the host of `url` is a name of this machine for itself."""
+    return urlsplit(url or "").hostname in LOOPBACK
 
 
 def declared() -> list[dict[str, str]]:

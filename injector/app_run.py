@@ -11,19 +11,18 @@ from typing import Any
 from core import aws, database, sqs_queue
 from core.app_file import AppFile
 from core.app_file.brake import Target, confirm
-from core.app_file.placeholders import placeholders
+from core.app_file.placeholders import placeholders, video_values
 from core.app_file.videos_table import VideosTable
 from core.app_file.worker_probe import WorkerFacts, probe_worker
 from core.broker import make_celery
-from core.database import Sessions
 from core.errors import UsageError
 from core.results_folder import run_folder
 from core.run import END_OF_VIDEO, EndOfVideo, Host, new_run_id
 from core.settings import Settings
 from core.size import size_label
 from injector.app_inputs import PlacedInput, place_all, place_source
-from injector.app_sender import AppSender, placeholder_values
-from injector.injection import Injection, Request, Source, input_media, require_no_other_run, run_row
+from injector.app_sender import AppSender
+from injector.injection import Injection, Request, Source, input_media, open_store, run_row
 from injector.senders import Sender
 from injector.worker_fleet import WorkerFleet, read_app_fleet
 
@@ -37,7 +36,8 @@ def prepare_app_run(settings: Settings, app: AppFile, request: Request, say: Say
     """
     _require_an_end(app)
     _require_user_id(app, request)
-    sessions = _open_store(settings, app, request)
+    require_other_database(settings, app)
+    sessions = open_store(settings, request)
     fleet = read_app_fleet(settings, app, request.concurrency, request.workers)
     target = Target.read(settings, app)
     _try_row(app, target.table, request)
@@ -47,30 +47,18 @@ def prepare_app_run(settings: Settings, app: AppFile, request: Request, say: Say
     run_id, source, placed = _place_inputs(settings, app, request, fleet, say)
     request = dataclasses.replace(request, profile=dataclasses.replace(request.profile, name=app.name))
     row = run_row(settings, run_id, request, source, fleet)
-    row.environment |= _environment(settings, app, target, fleet) | {"is_warm": request.warmup}
+    row.environment |= _environment(app, target, fleet)
     row.executions_missed = 0 if fleet.is_measured else None
     maker = AppSender(
         app=app,
         celery=make_celery(settings, target.queue.url),
-        sender=Sender(aws.client(settings, "sqs"), target.queue.url),
+        sender=Sender(target.client, target.queue.url),
         sessions=sessions,
         folder=run_folder(settings.results.path, run_id),
         inputs=placed,
-        user_id=request.user_id,
         table=target.table,
     )
     return Injection(settings, request, run_id, source, sessions, maker, row)
-
-
-def _open_store(settings: Settings, app: AppFile, request: Request) -> Sessions:
-    """Return sessions on our own database. Raise an AforoError if it is the app's, or if another run is active."""
-    require_other_database(settings, app)
-    engine = database.open_engine(settings.database.url)
-    database.upgrade_schema(engine)
-    sessions = database.open_sessions(engine)
-    with sessions.begin() as session:
-        require_no_other_run(session, request.run_id)
-    return sessions
 
 
 def _place_inputs(
@@ -88,14 +76,14 @@ def _place_inputs(
     return run_id, Source(placed[0].path, media.size_bytes, media.sha256, media.duration_seconds, origin), placed
 
 
-def _environment(settings: Settings, app: AppFile, target: Target, fleet: WorkerFleet) -> dict[str, Any]:
+def _environment(app: AppFile, target: Target, fleet: WorkerFleet) -> dict[str, Any]:
     """Return the conditions that only a run of an app has, or has in another way."""
     worker = probe_worker(app)
     environment: dict[str, Any] = {
         "app": app_facts(app, target.table, fleet) | {"acks_late": worker.acks_late},
         END_OF_VIDEO: EndOfVideo.TABLE if target.table else EndOfVideo.EXECUTIONS,
         "messages_before": target.queue.total,
-        "dead_letters_before": sqs_queue.dead_letter_depth(aws.client(settings, "sqs"), target.queue),
+        "dead_letters_before": sqs_queue.dead_letter_depth(target.client, target.queue),
     }
     if app.worker.command is None:
         environment["canary_before_seconds"] = None  # the workers may run on another machine
@@ -158,8 +146,7 @@ def _try_row(app: AppFile, table: VideosTable | None, request: Request) -> None:
     """Insert a row and roll it back, so that a refused one is known before anything is sent."""
     if table is None or app.producer is not None:
         return
-    example = PlacedInput(f"{'x' * 40}.mp4", "x.mp4")
-    table.try_insert(placeholder_values(0, str(uuid.uuid4()), example, "trial", request.user_id))
+    table.try_insert(video_values(1, str(uuid.uuid4()), f"{'x' * 40}.mp4", "x.mp4", "trial", request.user_id))
 
 
 def _require_an_end(app: AppFile) -> None:

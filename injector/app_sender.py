@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +12,9 @@ from celery import Celery
 
 from core.app_file import AppFile
 from core.app_file.injected import InjectedVideo, append, header
-from core.app_file.placeholders import filled, row_values
+from core.app_file.placeholders import filled, row_values, video_values
 from core.app_file.videos_table import VideosTable
 from core.database import Sessions
-from core.video import VideoState
 from injector.app_inputs import PlacedInput
 from injector.producer import produce
 from injector.senders import Batch, NewVideo, Sender, TaskMessage, encode_batch, own_row
@@ -37,7 +34,6 @@ class AppSender:
     sessions: Sessions
     folder: Path
     inputs: Sequence[PlacedInput]
-    user_id: str | None
     table: VideosTable | None
     upload_offset_seconds: float = 0.0
 
@@ -49,7 +45,7 @@ class AppSender:
         self._copy_app_file()
         prepared = [self._prepare(video) for video in videos]
         facts = {"upload_offset_seconds": self.upload_offset_seconds}
-        return Batch([row for _, row, _ in prepared], [message for _, _, message in prepared], facts)
+        return Batch([row for row, _ in prepared], [message for _, message in prepared], facts)
 
     def encode(self, batch: Batch) -> dict[str, str]:
         """Return the message bodies, keyed by video id."""
@@ -63,21 +59,22 @@ class AppSender:
             first_line = f"{header(self.app.name)}sha256 of the original: {self.app.sha256}\n"
             copy.write_text(first_line + self.app.redacted, encoding="utf-8")
 
-    def _prepare(self, video: NewVideo) -> tuple[InjectedVideo, dict[str, object], TaskMessage]:
-        """Insert the app's row of one video. Return what was made, our row, and the message."""
+    def _prepare(self, video: NewVideo) -> tuple[dict[str, object], TaskMessage]:
+        """Insert the app's row of one video, and list it. Return our row and the message."""
         placed = self.inputs[video.sequence]
         now = time.time()
         row = own_row(video, now) | {"source_key": placed.made or placed.path}
-        values = placeholder_values(video.sequence, str(row["task_id"]), placed, video.run_id, self.user_id)
+        task_id = str(row["task_id"])
+        values = video_values(video.sequence + 1, task_id, placed.path, placed.key, video.run_id, video.user_id)
         args, kwargs, key, status, uploaded_at = self._arguments(values)
         if uploaded_at is not None:
             row |= {"uploaded_at": uploaded_at, "updated_at": uploaded_at}
             self.upload_offset_seconds = max(self.upload_offset_seconds, uploaded_at - now, key=abs)
-        made = InjectedVideo(str(row["id"]), str(row["task_id"]), key, status, placed.made)
+        made = InjectedVideo(str(row["id"]), task_id, key, status, placed.made)
         append(self.folder, [made])  # at once: a row that is inserted and not listed could never be removed
         message = TaskMessage(
             name=self.app.task,
-            task_id=made.task_id,
+            task_id=task_id,
             queue_url=self.sender.queue_url,
             args=args,
             kwargs=kwargs,
@@ -85,7 +82,7 @@ class AppSender:
             protocol=self.app.protocol,
             priority=self.app.priority or 0,
         )
-        return made, row | {"state": VideoState.UPLOADED}, message
+        return row, message
 
     def _arguments(self, values: dict[str, Any]) -> tuple[list[Any], dict[str, Any], Any, Any, float | None]:
         """Insert the row. Return args, kwargs, its key, its status, and its upload time if it has one."""
@@ -99,19 +96,3 @@ class AppSender:
             return args, kwargs, None, None, None
         section = self.table.section
         return args, kwargs, row[section.id], row[section.status.column], self.table.uploaded_at(row)
-
-
-def placeholder_values(
-    sequence: int, task_id: str, placed: PlacedInput, run_id: str, user_id: str | None
-) -> dict[str, Any]:
-    """Return the value of each placeholder of one video."""
-    return {
-        "n": sequence + 1,
-        "uuid": str(uuid.uuid4()),
-        "task_id": task_id,
-        "path": placed.path,
-        "key": placed.key,
-        "user_id": user_id,
-        "run_id": run_id,
-        "now": datetime.now(UTC),
-    }

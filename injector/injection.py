@@ -113,11 +113,7 @@ class Injection:
 
         If this raises an AforoError, only the input remains on disk.
         """
-        engine = database.open_engine(settings.database.url)
-        database.upgrade_schema(engine)
-        sessions = database.open_sessions(engine)
-        with sessions.begin() as session:  # `recorded` checks again, because making the input takes time
-            require_no_other_run(session, request.run_id)
+        sessions = open_store(settings, request)
         client = aws.client(settings, "sqs")
         url = sqs_queue.find_queue(client, settings.queue.name)
         fleet = read_fleet(settings)
@@ -132,7 +128,6 @@ class Injection:
         row.environment |= {
             "messages_before": queue.total,
             "dead_letters_before": sqs_queue.dead_letter_depth(client, queue),
-            "is_warm": request.warmup,
             **({} if request.profile.name in PROFILES else {"profile": request.profile.to_dict()}),
         }
         maker = VideoSender(make_celery(settings, url), Sender(client, url), sessions)
@@ -149,7 +144,7 @@ class Injection:
         try:
             yield
         except BaseException as error:
-            self.end(status_after(error))
+            self.end(RunStatus.INTERRUPTED if isinstance(error, KeyboardInterrupt) else RunStatus.FAILED)
             raise
         finally:
             self._write_run_file()
@@ -225,11 +220,6 @@ class Injection:
             write_run_file(self.settings.results.path, self.run_id, facts)
 
 
-def status_after(error: BaseException) -> RunStatus:
-    """Return the status of a run that ended with the exception `error`."""
-    return RunStatus.INTERRUPTED if isinstance(error, KeyboardInterrupt) else RunStatus.FAILED
-
-
 def print_leftovers(messages: int, say: Callable[[str], None]) -> None:
     """Print a note if the queue holds messages of earlier work."""
     if messages:
@@ -274,6 +264,16 @@ def paced(
         sent = batch.stop
 
 
+def open_store(settings: Settings, request: Request) -> Sessions:
+    """Return sessions on our own database, with the present schema. Raise an AforoError if another run is active."""
+    engine = database.open_engine(settings.database.url)
+    database.upgrade_schema(engine)
+    sessions = database.open_sessions(engine)
+    with sessions.begin() as session:  # `recorded` checks again, because making the input takes time
+        require_no_other_run(session, request.run_id)
+    return sessions
+
+
 def require_no_other_run(session: Session, run_id: str | None) -> None:
     """Raise an AforoError if another run is active or the run id is taken.
 
@@ -287,12 +287,7 @@ def require_no_other_run(session: Session, run_id: str | None) -> None:
         row.status, row.finished_at = RunStatus.INTERRUPTED, time.time()
     # second, because two injectors that start in the same second generate the same id
     if run_id and session.get(RunRow, run_id) is not None:
-        raise name_taken(run_id)
-
-
-def name_taken(run_id: str) -> UsageError:
-    """Return the error for a run id that another run already has."""
-    return UsageError("RUN_ID", "a run of that name is recorded", "choose another or leave it out", value=run_id)
+        raise UsageError("RUN_ID", "a run of that name is recorded", "choose another or leave it out", value=run_id)
 
 
 def store_source(settings: Settings, request: Request, say: Callable[[str], None]) -> Source:
@@ -378,7 +373,7 @@ def run_row(settings: Settings, run_id: str, request: Request, source: Source, f
         created_at=time.time(),
         heartbeat_at=time.time(),
         note=request.note,
-        environment=_environment(settings, fleet) | _shape(request),
+        environment=_environment(settings, fleet) | {"is_warm": request.warmup} | _shape(request),
     )
 
 

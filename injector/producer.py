@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.app_file import AppFile
-from core.app_file.child_environment import child_environment
+from core.app_file.child_environment import run_as_worker
 from core.errors import EnvironmentFault, first_line
 
 ANSWER_SECONDS = 60
@@ -30,18 +30,9 @@ def produce(app: AppFile, video: Mapping[str, Any]) -> Produced:
     The answer is `{"args": […], "kwargs": {…}, "row": KEY}`. Raise EnvironmentFault if the script fails or answers
     something else.
     """
-    python = str(app.worker.python or "python3")
+    command = [str(app.worker.python or "python3"), str(app.producer)]
     try:
-        ended = subprocess.run(
-            [python, str(app.producer)],
-            input=json.dumps(video),
-            cwd=app.worker.directory,
-            env=child_environment(app),
-            capture_output=True,
-            text=True,
-            timeout=ANSWER_SECONDS,
-            check=False,
-        )
+        ended = run_as_worker(app, command, text=json.dumps(video), timeout_seconds=ANSWER_SECONDS)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise _fault(app, first_line(error)) from None
     if ended.returncode != 0:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
-from urllib.parse import urlsplit
 
 from core import aws, database, sqs_queue
 from core.app_file import AppFile
-from core.app_file.placeholders import placeholders
+from core.app_file.placeholders import placeholders, video_values
 from core.app_file.videos_table import VideosTable
 from core.app_file.worker_probe import WorkerFacts, celery_app, probe_worker
 from core.errors import AforoError, EnvironmentFault, UsageError, printable
 from core.queue_contract import Finding, Level
-from core.settings import LOOPBACK, Settings
+from core.settings import Settings, is_local
 from local import supervisor
 from local.app_command import words_of
 from local.app_worker import require_aforo
@@ -92,7 +90,7 @@ def _queue(settings: Settings, app: AppFile) -> Iterator[Finding]:
         yield Finding("queue", Level.ERROR, str(error))
         return
     endpoint = settings.aws.endpoint_of("sqs")
-    is_here = endpoint is not None and urlsplit(endpoint).hostname in LOOPBACK
+    is_here = is_local(endpoint)
     place = endpoint or f"AWS, region {settings.aws.region}"
     yield Finding("queue", Level.OK if is_here else Level.WARN, f"{app.queue} at {place}", "" if is_here else "sure?")
     if queue.total:
@@ -117,8 +115,7 @@ def _row(app: AppFile, user_id: str | None) -> str:
         return "made by the producer" if app.producer else "none"
     if user_id is None and "user_id" in set(placeholders(app.videos.insert)):
         raise UsageError("USER_ID", f"{app.path.name} uses {{user_id}}", "give USER_ID, a user of their database")
-    values = {"n": 1, "path": "doctor.mp4", "key": "doctor.mp4", "user_id": user_id, "run_id": "doctor"}
-    values |= {"uuid": str(uuid.uuid4()), "task_id": str(uuid.uuid4()), "now": datetime.now(UTC)}
+    values = video_values(1, str(uuid.uuid4()), "doctor.mp4", "doctor.mp4", "doctor", user_id)
     row = VideosTable.open(app).try_insert(values)
     shown = ", ".join(f"{name}={value}" for name, value in row.items() if value is not None)
     return printable(f"taken and rolled back: {shown}", limit=300)

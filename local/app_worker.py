@@ -11,7 +11,7 @@ import click
 
 from core import promql
 from core.app_file import AppFile
-from core.app_file.child_environment import child_environment
+from core.app_file.child_environment import child_environment, run_as_worker
 from core.app_file.values import substituted
 from core.errors import EnvironmentFault, first_line
 from core.settings import Settings
@@ -49,10 +49,7 @@ def restore(app: AppFile) -> None:
 
 def require_aforo(app: AppFile) -> str:
     """Return the version of aforo in the worker's environment. Raise EnvironmentFault if it is not there."""
-    command = [str(app.worker.python), "-c", IMPORT]
-    answer = subprocess.run(
-        command, cwd=app.worker.directory, env=child_environment(app), capture_output=True, text=True, check=False
-    )
+    answer = run_as_worker(app, [str(app.worker.python), "-c", IMPORT])
     if answer.returncode != 0:
         remedy = f"run `make wheel` and {app.worker.python} -m pip install dist/aforo-*.whl, or set instrument = false"
         last = (answer.stderr.strip().splitlines() or ["without a message"])[-1]

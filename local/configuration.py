@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from core.app_file import AppFile
-from core.run_options import RUN_OPTIONS
+from core.run_options import MAKE_VARIABLES, RUN_OPTIONS
 from core.settings import Plan, Settings
 from local.programs import STATE, Program, programs
 
@@ -20,12 +20,12 @@ WORKER_OPTIONS = STATE / "worker.env"
 PROMETHEUS_CONFIG = STATE / "prometheus.yml"
 FINGERPRINT = STATE / "run" / "settings.sha256"
 #: Variables of make that a program of the stack must not inherit.
-MAKE_VARIABLES = RUN_OPTIONS | {"ARGS", "MAKEFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "MFLAGS"}
+NOT_INHERITED = RUN_OPTIONS | MAKE_VARIABLES
 
 
 def supervisord_environment(settings: Settings, environment: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of supervisord: `environment`, the ports, and the folder of our Python."""
-    inherited = {name: value for name, value in environment.items() if name not in MAKE_VARIABLES}
+    inherited = {name: value for name, value in environment.items() if name not in NOT_INHERITED}
     optional = ("emulator", "events", "prometheus", "celery-exporter", "grafana")
     ports = {_port_name(name): "0" for name in optional} | {_port_name(p.name): str(p.port) for p in programs(settings)}
     fixed = {"AFORO_BIN": str(Path(sys.executable).parent)}

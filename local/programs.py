@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from core.settings import LOOPBACK, Settings
+from core.settings import Settings, is_local
 
 STATE = Path(".local")
 #: port of a program that listens on none
@@ -46,13 +46,13 @@ def programs(settings: Settings) -> list[Program]:
 
 def _foundations(settings: Settings) -> list[Program]:
     result = []
-    if settings.stack == "native" and _is_here(settings.aws.endpoint_url):  # with an app: its own endpoint
+    if settings.stack == "native" and is_local(settings.aws.endpoint_url):  # with an app: its own endpoint
         port = _port(settings.aws.endpoint_url, 4566)
         result.append(Program("emulator", port, "AWS_ENDPOINT_URL", "", scraped=False))
-    if _is_here(settings.events.redis_url):
+    if is_local(settings.events.redis_url):
         port = _port(settings.events.redis_url, 6379)
         result.append(Program("events", port, "AFORO_EVENTS_REDIS_URL", "", scraped=False))
-    if _is_here(settings.prometheus.url):
+    if is_local(settings.prometheus.url):
         page = LIVE_PAGE if settings.lang == "es" else f"{LIVE_PAGE}?lang={settings.lang}"
         result.append(
             Program("prometheus", _port(settings.prometheus.url, 80), "AFORO_PROMETHEUS_URL", page, scraped=False)
@@ -71,7 +71,7 @@ def _observers(settings: Settings) -> list[Program]:
         result.append(
             Program("celery-exporter", settings.prometheus.celery_exporter_port, "AFORO_CELERY_EXPORTER_PORT")
         )
-    if shutil.which("grafana") and Path("grafana/provisioning").is_dir() and _is_here(settings.prometheus.grafana_url):
+    if shutil.which("grafana") and Path("grafana/provisioning").is_dir() and is_local(settings.prometheus.grafana_url):
         port = _port(settings.prometheus.grafana_url, 3000)
         result.append(Program("grafana", port, "AFORO_GRAFANA_URL", "/d/aforo-capacity", scraped=False))
     return result
@@ -87,10 +87,6 @@ def _worker(settings: Settings) -> list[Program]:
     if app.worker.instrument:
         return [Program("worker", port, "AFORO_WORKER_METRICS_PORT", scraped=not app.worker.metrics)]
     return [Program("worker", NO_PORT, "", "", scraped=False)]
-
-
-def _is_here(url: str | None) -> bool:
-    return urlsplit(url or "").hostname in LOOPBACK
 
 
 def _port(url: str | None, default: int) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import click
@@ -15,7 +16,10 @@ from core import aws, database, sqs_queue
 from core.app_file.sections import AppFile
 from core.app_file.videos_table import VideosTable
 from core.errors import UsageError
-from core.settings import LOOPBACK, Settings
+from core.settings import Settings, is_local
+
+if TYPE_CHECKING:
+    from types_boto3_sqs.client import SQSClient
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,7 @@ class Target:
 
     settings: Settings
     app: AppFile
+    client: SQSClient
     queue: sqs_queue.QueueAttributes
     table: VideosTable | None
 
@@ -32,7 +37,7 @@ class Target:
         """Read the queue and open the table. Raise an AforoError if one of them does not answer."""
         client = aws.client(settings, "sqs")
         queue = sqs_queue.read_attributes(client, sqs_queue.find_queue(client, app.queue))
-        return cls(settings, app, queue, None if app.videos is None else VideosTable.open(app))
+        return cls(settings, app, client, queue, None if app.videos is None else VideosTable.open(app))
 
     def lines(self, videos: int) -> Iterator[str]:
         """Yield what will be sent where."""
@@ -47,7 +52,7 @@ class Target:
     def doubts(self) -> list[str]:
         """Return the reasons to ask before sending."""
         endpoint = self.settings.aws.endpoint_of("sqs")
-        doubts = [] if endpoint and urlsplit(endpoint).hostname in LOOPBACK else ["the queue is not on this machine"]
+        doubts = [] if is_local(endpoint) else ["the queue is not on this machine"]
         return doubts + ([f"it holds {self.queue.total} messages"] if self.queue.total else [])
 
 

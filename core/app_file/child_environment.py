@@ -1,30 +1,50 @@
-"""Environment of the app's own processes: the user's, with `env_file`, and without what is ours."""
+"""Programs of the app: their environment is the user's, with `env_file`, and without what is ours."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import subprocess
+from collections.abc import Mapping, Sequence
 
 from aforo import settings
 from core.app_file.sections import AppFile
-from core.run_options import RUN_OPTIONS
+from core.run_options import MAKE_VARIABLES, RUN_OPTIONS
 
 #: Celery's command line reads these names. Ours must not change which app it loads.
 OF_CELERY = frozenset({"APP", "CONFIG_MODULE", "LOADER"})
-OF_MAKE = frozenset({"ARGS", "MAKEFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "MFLAGS", "STACK", "WORKERS"})
+OF_STACK = frozenset({"STACK", "WORKERS"})
 
 
 def child_environment(
     app: AppFile, more: Mapping[str, str] | None = None, inherited: Mapping[str, str] = os.environ
 ) -> dict[str, str]:
     """Return `inherited` without our variables, then the variables of `env_file`, then `more`."""
-    hidden = OF_CELERY | OF_MAKE | RUN_OPTIONS
+    hidden = OF_CELERY | OF_STACK | MAKE_VARIABLES | RUN_OPTIONS
     kept = {
         name: value
         for name, value in inherited.items()
         if name not in hidden and not name.startswith(("AFORO_", "SUPERVISOR_"))
     }
     return {**kept, **app.environment, **(more or {})}
+
+
+def run_as_worker(
+    app: AppFile, command: Sequence[str], *, text: str | None = None, timeout_seconds: float | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a program in the folder and the environment of the worker, with `text` as its standard input.
+
+    Raise OSError or subprocess.TimeoutExpired.
+    """
+    return subprocess.run(
+        command,
+        input=text,
+        cwd=app.worker.directory,
+        env=child_environment(app),
+        capture_output=True,
+        text=True,
+        timeout=timeout_seconds,
+        check=False,
+    )
 
 
 def measured(port: int) -> dict[str, str]:

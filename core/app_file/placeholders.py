@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 NAMES = ("n", "uuid", "task_id", "path", "key", "user_id", "run_id", "now")
@@ -45,6 +47,20 @@ def filled(value: Any, values: Mapping[str, Any]) -> Any:
     if isinstance(value, Mapping):
         return {key: filled(part, values) for key, part in value.items()}
     return [filled(part, values) for part in value] if isinstance(value, (list, tuple)) else value
+
+
+def video_values(n: int, task_id: str, path: str, key: str, run_id: str, user_id: str | None) -> dict[str, Any]:
+    """Return the values of NAMES for the video with number `n`, from 1."""
+    return {
+        "n": n,
+        "uuid": str(uuid.uuid4()),
+        "task_id": task_id,
+        "path": path,
+        "key": key,
+        "user_id": user_id,
+        "run_id": run_id,
+        "now": datetime.now(UTC),
+    }
 
 
 def row_values(row: Mapping[str, Any]) -> dict[str, Any]:

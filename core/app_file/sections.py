@@ -17,15 +17,15 @@ class WorkerSection:
     """How the worker is started: by `command` under our supervision, or elsewhere by `scale`."""
 
     directory: Path
-    python: Path | None = None
-    command: str | None = None
-    instrument: bool = True
-    scale: str | None = None
-    ready: str | None = None
-    restore: str | None = None
-    ready_seconds: int = 120
-    stop_seconds: int = 1800
-    metrics: tuple[str, ...] = ()
+    python: Path | None
+    command: str | None
+    instrument: bool
+    scale: str | None
+    ready: str | None
+    restore: str | None
+    ready_seconds: int
+    stop_seconds: int
+    metrics: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -56,18 +56,18 @@ class VideosSection:
     uploaded_at: str
     updated_at: str
     insert: Mapping[str, Any]
-    times: str = "timestamp"
-    timezone: str = "UTC"
+    times: str
+    timezone: str
 
 
 @dataclass(frozen=True)
 class InputSection:
     """Where the input videos are placed. `folder` is a path or an `s3://bucket/prefix`."""
 
-    folder: str | None = None
-    seen_by_worker_as: str | None = None
-    per_video: str = "shared"
-    outputs: str | None = None
+    folder: str | None
+    seen_by_worker_as: str | None
+    per_video: str
+    outputs: str | None
 
     @property
     def is_s3(self) -> bool:
@@ -86,18 +86,18 @@ class AppFile:
     queue: str
     worker: WorkerSection
     input: InputSection
-    args: tuple[Any, ...] = ()
-    kwargs: Mapping[str, Any] = field(default_factory=dict)
-    headers: Mapping[str, Any] = field(default_factory=dict)
-    protocol: int = 2
-    priority: int | None = None
-    version: str = "git"
-    producer: Path | None = None
-    env_file: Path | None = None
-    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
-    videos: VideosSection | None = None
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    headers: Mapping[str, Any]
+    protocol: int
+    priority: int | None
+    version: str
+    producer: Path | None
+    env_file: Path | None
+    environment: Mapping[str, str] = field(repr=False)
+    videos: VideosSection | None
     #: line of each `section.key` in the file, for error messages
-    lines: Mapping[str, int] = field(default_factory=dict, repr=False)
+    lines: Mapping[str, int] = field(repr=False)
 
     @property
     def folder(self) -> Path:

@@ -8,7 +8,7 @@ import subprocess
 from dataclasses import dataclass
 from typing import Any
 
-from core.app_file.child_environment import child_environment
+from core.app_file.child_environment import run_as_worker
 from core.app_file.sections import AppFile
 from core.errors import first_line
 
@@ -58,15 +58,7 @@ def probe_worker(app: AppFile) -> WorkerFacts:
         return WorkerFacts()
     command = [str(app.worker.python), "-c", SCRIPT, celery_app(app) or "", app.task]
     try:
-        answer = subprocess.run(
-            command,
-            cwd=app.worker.directory,
-            env=child_environment(app),
-            capture_output=True,
-            text=True,
-            timeout=ANSWER_SECONDS,
-            check=False,
-        )
+        answer = run_as_worker(app, command, timeout_seconds=ANSWER_SECONDS)
         facts: dict[str, Any] = json.loads(answer.stdout.strip().splitlines()[-1])
     except (OSError, subprocess.TimeoutExpired, ValueError, IndexError) as error:
         return WorkerFacts(error=first_line(error))

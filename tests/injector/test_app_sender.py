@@ -43,6 +43,7 @@ class Rig:
             connection.execute(CREATE)
         engine = database.open_engine(f"sqlite:///{folder}/ours.db")
         database.upgrade_schema(engine)
+        self.user_id = user_id
         self.sessions, self.sqs, self.folder = database.open_sessions(engine), Sqs(folder / "app.db"), folder / "run"
         with self.sessions.begin() as session:
             session.add(run_row(environment={"app": {"name": app.name}}))
@@ -53,12 +54,11 @@ class Rig:
             self.sessions,
             self.folder,
             [PlacedInput(f"/in/{k}.mp4", f"{k}.mp4", f"/host/{k}.mp4") for k in range(12)],
-            user_id,
             VideosTable.open(app),
         )
 
     def send(self, count):
-        videos = [NewVideo("r", k, "", 5, "", "mi-app", None, None) for k in range(count)]
+        videos = [NewVideo("r", k, "", 5, "", "mi-app", self.user_id, None) for k in range(count)]
         return send_videos(self.sender, videos)
 
     def messages(self):

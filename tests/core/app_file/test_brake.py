@@ -18,7 +18,7 @@ URL = "http://127.0.0.1:4566/123456789012/videos"
 def target(team):
     def make(endpoint="http://127.0.0.1:4566", messages=0):
         settings = dataclasses.replace(Settings.from_env({}), aws=Aws(endpoint_url=endpoint))
-        return Target(settings, read_app_file(team()), QueueAttributes(URL, messages, 0, 0, 30, None, None), None)
+        return Target(settings, read_app_file(team()), None, QueueAttributes(URL, messages, 0, 0, 30, None, None), None)
 
     return make
 
