@@ -39,6 +39,12 @@ def label_bytes(label: str) -> int:
     return round(float(label[:-2]) * _UNITS[label[-2:].lower()])
 
 
+def is_size_label(label: str) -> bool:
+    """Return True for a text that `size_label` can return."""
+    number, unit = label[:-2], label[-2:]
+    return unit in _LABEL_UNITS and re.fullmatch(r"\d{1,12}(\.\d{1,15})?", number, re.ASCII) is not None
+
+
 def _unit_bytes(unit: str, text: str) -> int:
     if not unit:
         raise UsageError("SIZE", "it has no unit", f"did you mean {text.strip()}MB or {text.strip()}MiB?", value=text)

@@ -33,15 +33,17 @@ def is_folder(text: str) -> bool:
         return False
 
 
-def require_file(what: str, text: str, remedy: str) -> Path:
-    """Return the path of a regular file that this process may read.
+def require_file(what: str, text: str, remedy: str, most_bytes: int | None = None) -> Path:
+    """Return the path of a regular file that this process may read, of at most `most_bytes`.
 
     Raise UsageError if it is anything else: a device or a pipe may be endless.
     """
     try:
-        mode = os.stat(text).st_mode
-        if not stat.S_ISREG(mode):
+        status = os.stat(text)
+        if not stat.S_ISREG(status.st_mode):
             raise UsageError(what, "it is not a regular file", remedy, value=text)
+        if most_bytes is not None and status.st_size > most_bytes:
+            raise UsageError(what, f"it is larger than {most_bytes / 1e6:,.0f} MB", remedy, value=text)
         with open(text, "rb"):
             return Path(text)
     except FileNotFoundError:
@@ -49,6 +51,16 @@ def require_file(what: str, text: str, remedy: str) -> Path:
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise UsageError(what, f"it cannot be read: {why}", remedy, value=text) from None
+
+
+def read_text(what: str, path: Path, remedy: str, most_bytes: int) -> str:
+    """Return the content of a regular UTF-8 file. Raise UsageError if it is anything else, or too large."""
+    try:
+        return require_file(what, str(path), remedy, most_bytes).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise UsageError(what, "it is not text in UTF-8", remedy, value=path) from None
+    except OSError as error:
+        raise UsageError(what, f"it cannot be read: {error.strerror}", remedy, value=path) from None
 
 
 @contextmanager

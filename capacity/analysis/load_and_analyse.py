@@ -17,10 +17,11 @@ from capacity.analysis.measured_run import UNKNOWN_FIGURES, MeasuredRun, Scenari
 from capacity.analysis.recording_rules import FiguresByRun, read_figures
 from capacity.analysis.run_analysis import RunAnalysis, analyse
 from capacity.analysis.run_windows import run_window
+from capacity.runs.archive_reader import archived_figures, read_archive, read_resource_file
 from capacity.runs.recorded_run import RecordedRun, find_run, load_run
 from capacity.runs.resource_samples import Resources, read_resources
 from capacity.runs.result_row import ResultRow
-from capacity.runs.run_files import archived_figures, is_archived, read_archive, read_resource_file
+from capacity.runs.run_files import is_archived
 from capacity.runs.sessions import open_store, reading
 from capacity.table.cells import fill
 from core import promql

@@ -5,7 +5,6 @@ This is the verdicts in the run's row, the archives, row.json, the table and the
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from capacity.report.page import render_page
 from capacity.report.statements import kept_up
 from capacity.report.to_json import row_to_json
 from capacity.runs.recorded_run import unfinished_since
-from capacity.runs.run_files import is_archived, write_archive
+from capacity.runs.run_files import is_archived, replace_json, write_archive
 from capacity.runs.sessions import reading
 from capacity.table.table_text import csv_text, markdown, sources
 from core.database import Sessions
@@ -90,7 +89,7 @@ def archive_run(session: Session, settings: Settings, run: RunAnalysis) -> int:
         write_archive(session, row, run.resources, folder, is_settled=_is_settled(session, run), other_work=other_work)
         written = run.row.count
     if folder.exists():
-        (folder / "row.json").write_text(json.dumps(row_to_json(run.row, "en"), indent=2) + "\n", "utf-8")
+        replace_json(folder / "row.json", row_to_json(run.row, "en"))
     return written
 
 

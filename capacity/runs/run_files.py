@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +17,9 @@ import numpy as np
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from capacity.runs.column_reader import UNKNOWN_WORD, Array, open_rows
-from capacity.runs.recorded_run import (
-    EXECUTION_COLUMNS,
-    VIDEO_COLUMNS,
-    VOCABULARIES,
-    OtherWork,
-    RecordedRun,
-    assemble,
-)
+from capacity.runs.column_reader import open_rows
+from capacity.runs.recorded_run import OtherWork
 from capacity.runs.resource_samples import Resources
-from core.errors import UsageError
 from core.models import ExecutionRow, RunRow, VideoRow
 
 EXECUTIONS_FILE = "executions.csv"
@@ -44,7 +36,7 @@ def is_archived(folder: Path) -> bool:
 
     Archives of an older version have `attempts.csv` instead of `executions.csv`, and are read too.
     """
-    names = ("run.json", "videos.csv", _executions_file(folder).name, "resources.csv")
+    names = ("run.json", "videos.csv", executions_file(folder).name, "resources.csv")
     return all((folder / name).exists() for name in names) and not (folder / OPEN).exists()
 
 
@@ -67,7 +59,7 @@ def write_archive(
     facts = {column.name: getattr(run, column.name) for column in RunRow.__table__.columns}
     if other_work is not None:
         facts["environment"] = {**run.environment, "other_work": asdict(other_work)}
-    _replace(folder / "run.json", [json.dumps(facts, indent=2, ensure_ascii=False) + "\n"])
+    replace_json(folder / "run.json", facts)
     videos = {c.name: c for c in VideoRow.__table__.columns if c.name not in LEFT_OUT}
     _write_rows(folder / "videos.csv", session, list(videos), select(*videos.values()).where(VideoRow.run_id == run.id))
     executions = {c.name: c for c in ExecutionRow.__table__.columns if c.name != "run_id"}
@@ -81,43 +73,10 @@ def write_archive(
         (folder / OPEN).unlink()
 
 
-def read_archive(folder: Path) -> tuple[RecordedRun, Resources]:
-    """Return a run and its resource samples from its archive files.
-
-    Raise UsageError when a file is missing or damaged.
-    """
-    try:
-        run = RunRow(**json.loads((folder / "run.json").read_text(encoding="utf-8")))
-        videos = _columns(folder / "videos.csv", VIDEO_COLUMNS)
-        executions = _columns(_executions_file(folder), EXECUTION_COLUMNS)
-        other = run.environment.get("other_work")
-        recorded = replace(assemble(run, videos, executions), other_work=OtherWork(**other) if other else None)
-        return recorded, read_resource_file(folder / "resources.csv")
-    except (OSError, ValueError, KeyError, TypeError, StopIteration) as error:
-        why = getattr(error, "strerror", None) or str(error) or "a file is cut short"
-        raise UsageError("run folder", why, "give results/runs/RUN_ID as `report` wrote it", value=folder) from error
-
-
-def _executions_file(folder: Path) -> Path:
+def executions_file(folder: Path) -> Path:
+    """Return the file with the executions of an archive, under its name in this version or in an older one."""
     old = folder / OLD_EXECUTIONS_FILE
     return old if old.exists() and not (folder / EXECUTIONS_FILE).exists() else folder / EXECUTIONS_FILE
-
-
-def archived_figures(folder: Path) -> tuple[float | None, float | None]:
-    """Return X and S of the recording rules as stored by the run's last report. None is unknown."""
-    try:
-        row = json.loads((folder / "row.json").read_text(encoding="utf-8"))
-        return row["x_per_minute"], row["s_seconds"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None, None
-
-
-def read_resource_file(path: Path) -> Resources:
-    """Return the samples of a `resources.csv`. An empty cell is unknown."""
-    rows = _rows(path)
-    names = next(rows)
-    values = np.array([[_number(cell) for cell in row] for row in rows], dtype=np.float64).reshape(-1, len(names))
-    return Resources(values[:, 0], {name: values[:, i] for i, name in enumerate(names) if i})
 
 
 def _write_rows(path: Path, session: Session, names: Sequence[str], statement: Select[Any]) -> None:
@@ -140,44 +99,8 @@ def _write_table(path: Path, names: Sequence[str], rows: Iterable[Sequence[Any]]
     partial.replace(path)
 
 
-def _replace(path: Path, lines: Iterable[str]) -> None:
+def replace_json(path: Path, content: object) -> None:
+    """Write a JSON file so that a full disk or a killed process leaves the old one, and never half a file."""
     partial = path.with_suffix(".part")
-    partial.write_text("".join(lines), encoding="utf-8")
+    partial.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     partial.replace(path)
-
-
-def _columns(path: Path, columns: Sequence[str]) -> list[Array]:
-    rows = _rows(path)
-    names = next(rows)
-    cells = dict(zip(names, zip(*rows, strict=True), strict=False))
-    if "node" in cells:
-        # old archives have no worker, and their slots are process ids
-        workers = cells.get("worker", cells["node"])
-        cells["worker"] = tuple(worker or node for worker, node in zip(workers, cells["node"], strict=True))
-    missing = [name for name in columns if name not in {*names, "worker"}]
-    if missing:
-        raise ValueError(f"{path.name} has no column {', '.join(missing)}")
-    return [_as_numbers(name, cells.get(name, ())) for name in columns]
-
-
-def _as_numbers(name: str, cells: Sequence[Any]) -> Array:
-    """Return a column of an archive file in the form of the database query.
-
-    Words become positions in a vocabulary, and names of workers become numbers.
-    """
-    if name == "worker":
-        numbers = {worker: number for number, worker in enumerate(sorted(set(cells)))}
-        return np.array([numbers[worker] for worker in cells], dtype=np.float64)
-    if name in VOCABULARIES:
-        positions = {str(word): position for position, word in enumerate(VOCABULARIES[name])}
-        return np.array([positions.get(word, UNKNOWN_WORD) for word in cells], dtype=np.float64)
-    return np.array([_number(cell) for cell in cells], dtype=np.float64)
-
-
-def _number(cell: str) -> float:
-    return float(cell) if cell else float("nan")
-
-
-def _rows(path: Path) -> Iterator[list[str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        yield from csv.reader(file)

@@ -11,9 +11,10 @@ from capacity.estimators.throughput import NoCapacity
 from capacity.report.answer import answer
 from capacity.report.statements import conservation, headline
 from capacity.report.terminal import render_terminal
+from capacity.runs.archive_reader import read_archive
 from capacity.runs.recorded_run import load_run
 from capacity.runs.resource_samples import Resources
-from capacity.runs.run_files import read_archive, write_archive
+from capacity.runs.run_files import write_archive
 from capacity.runs.sessions import reading
 from core.models import ExecutionRow, RunRow
 from core.run import RunStatus

@@ -8,9 +8,10 @@ from sqlalchemy import select
 from capacity.analysis.load_and_analyse import load_and_analyse
 from capacity.analysis.measured_run import measure
 from capacity.report.written_files import write_results
+from capacity.runs.archive_reader import read_archive
 from capacity.runs.recorded_run import load_run
 from capacity.runs.resource_samples import Resources
-from capacity.runs.run_files import is_archived, read_archive, write_archive
+from capacity.runs.run_files import is_archived, write_archive
 from capacity.runs.sessions import reading
 from core.errors import UsageError
 from core.models import ExecutionRow, RunRow
