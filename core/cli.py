@@ -42,7 +42,7 @@ def run(command: click.Command, name: str, arguments: Sequence[str] | None = Non
     except AforoError as error:
         code = _print_error(str(error), error.exit_code)
     except DBAPIError as error:  # not handled closer to its cause; an unexpected error of another library is a bug
-        code = _print_error(str(database_fault(error)), ExitCode.ENVIRONMENT)
+        code = _print_error(str(database_fault(error.orig)), ExitCode.ENVIRONMENT)
     except (BotoCoreError, ClientError) as error:
         code = _print_error(str(aws_fault(error)), ExitCode.ENVIRONMENT)
     except (click.Abort, KeyboardInterrupt):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, func, inspect, select
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, NoSuchModuleError
+from sqlalchemy.engine import URL, ExceptionContext, make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import NullPool
 
@@ -30,6 +31,7 @@ BRIEF_TIMEOUT_SECONDS = 5
 POSTGRESQL = frozenset({"postgresql", "postgres"})
 #: SQLite accepts 999 parameters in one statement.
 KEYS_PER_QUERY = 500
+SQLITE_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 
@@ -42,11 +44,35 @@ def open_engine(url: str, *, forks: bool = False) -> Engine:
     try:
         pool: dict[str, Any] = {"poolclass": NullPool} if forks else {}
         if parsed.get_backend_name() == "sqlite":
-            return _sqlite_engine(parsed, BRIEF_TIMEOUT_SECONDS if forks else BUSY_TIMEOUT_SECONDS, pool)
-        pool = pool or {"pool_pre_ping": True, "pool_size": 4}
-        return create_engine(_with_driver(parsed), connect_args=_timeouts(parsed), **pool)
+            engine = _sqlite_engine(parsed, BRIEF_TIMEOUT_SECONDS if forks else BUSY_TIMEOUT_SECONDS, pool)
+        else:
+            pool = pool or {"pool_pre_ping": True, "pool_size": 4}
+            engine = create_engine(_with_driver(parsed), connect_args=_timeouts(parsed), **pool)
+        event.listen(engine, "handle_error", partial(_note_url, masked(str(parsed))))
+        return engine
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
         raise _url_error(error, url) from None
+
+
+def require_sound(url: str) -> str:
+    """Return the masked URL. Raise EnvironmentFault if it names a SQLite file that is damaged, or no regular file.
+
+    Only a check of every page finds some damages before a program meets them. A missing file is made later.
+    """
+    parsed, shown = parse_url(url), masked(url)
+    file = Path(parsed.database or "")
+    if parsed.get_backend_name() != "sqlite" or not file.exists():
+        return shown
+    if not file.is_file():
+        raise EnvironmentFault("database", "it is not a regular file", "set another AFORO_DATABASE_URL", value=shown)
+    try:
+        with closing(sqlite3.connect(file, timeout=BRIEF_TIMEOUT_SECONDS)) as connection:
+            (answer,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.Error as error:
+        raise database_fault(error, shown) from error
+    if answer != "ok":
+        raise _damaged(answer, shown)
+    return shown
 
 
 def parse_url(url: str) -> URL:
@@ -124,7 +150,7 @@ def _explained(engine: Engine) -> Iterator[None]:
     try:
         yield
     except DatabaseError as error:
-        raise database_fault(error, masked(engine.url.render_as_string(hide_password=True))) from error
+        raise database_fault(error.orig) from error
 
 
 def _sqlite_engine(url: URL, timeout_seconds: float, pool: dict[str, Any]) -> Engine:
@@ -177,9 +203,31 @@ def _timeouts(url: URL) -> dict[str, Any]:
     return {"connect_timeout": 5, **keepalives}
 
 
-def database_fault(error: DBAPIError, url: str | None = None) -> EnvironmentFault:
-    """Return the one-line error for a failed call of the database at `url`.
+def database_fault(cause: BaseException | None, url: str | None = None) -> EnvironmentFault:
+    """Return the one-line error for an error of the database's driver.
 
-    The password in `url` must be masked.
+    `url` names the database, with its password masked. Without it, a note of the driver's error does.
     """
-    return EnvironmentFault("database", first_line(error.orig), "check AFORO_DATABASE_URL and the server", value=url)
+    url = url or next(iter(getattr(cause, "__notes__", ())), None)
+    if getattr(cause, "sqlite_errorcode", 0) & 0xFF in SQLITE_DAMAGED:
+        return _damaged(cause, url)
+    return EnvironmentFault("database", first_line(cause), "check AFORO_DATABASE_URL and the server", value=url)
+
+
+@contextmanager
+def driver_errors(connection: Connection) -> Iterator[None]:
+    """Context manager for work with the driver's own cursor: raise EnvironmentFault for an error of the driver."""
+    try:
+        yield
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise database_fault(error, masked(str(connection.engine.url))) from error
+
+
+def _damaged(cause: object, url: str | None) -> EnvironmentFault:
+    remedy = "restore it from a copy, or move it away, and a new one is made"
+    return EnvironmentFault("database", f"the file is damaged ({first_line(cause)})", remedy, value=url)
+
+
+def _note_url(url: str, context: ExceptionContext) -> None:
+    """Add the database's URL to an error of its driver, which the program's last handler prints."""
+    context.original_exception.add_note(url)

@@ -153,8 +153,9 @@ def _collector(settings: Settings) -> Iterator[Finding]:
 
 
 def _database(settings: Settings) -> str:
+    url = database.require_sound(settings.database.url)
     database.upgrade_schema(database.open_engine(settings.database.url))
-    return database.masked(settings.database.url)
+    return url
 
 
 def _queue(settings: Settings) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from functools import partial
 
 import click
 
+from core import database
 from core.errors import UsageError
 from core.settings import Settings
 from local import configuration, preflight, readiness, supervisor
@@ -47,6 +48,7 @@ def up(settings: Settings, options: WorkerOptions) -> None:
     if settings.stack == "compose":
         raise UsageError("STACK", "this starts the native stack", "use `make up STACK=compose`", value=settings.stack)
     preflight.check_scrapes(settings)
+    database.require_sound(settings.database.url)
     with _lock():
         _restart_if_settings_changed(settings)
         if supervisor.processes() is None:

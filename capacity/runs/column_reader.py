@@ -15,6 +15,8 @@ import numpy.typing as npt
 from sqlalchemy import ColumnElement, Select, case
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from core.database import driver_errors
+
 CHUNK_ROWS = 20_000
 UNKNOWN_WORD = -1
 
@@ -34,13 +36,13 @@ def read_columns(session: Session, statement: Select[Any]) -> list[Array]:
 def open_rows(session: Session, statement: Select[Any]) -> Iterator[Any]:
     """Open the database driver's own cursor on `statement`.
 
-    On PostgreSQL it is a server-side cursor, whose rows arrive in chunks.
+    On PostgreSQL it is a server-side cursor, whose rows arrive in chunks. Raise EnvironmentFault if the driver fails.
     """
     connection = session.connection()
     text = str(statement.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True}))
     options = {"name": "aforo_rows"} if connection.dialect.name == "postgresql" else {}
     driver: Any = connection.connection.driver_connection
-    with closing(driver.cursor(**options)) as cursor:
+    with driver_errors(connection), closing(driver.cursor(**options)) as cursor:
         cursor.execute(text)
         yield cursor
 

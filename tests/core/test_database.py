@@ -1,13 +1,20 @@
 import multiprocessing
+import os
+import re
+import sqlite3
+from contextlib import closing
 
+import click
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import text
+from sqlalchemy import select, text
 
-from core.database import open_engine, open_sessions, upgrade_schema
+from capacity.runs.column_reader import read_columns
+from core import cli
+from core.database import open_engine, open_sessions, require_sound, upgrade_schema
 from core.errors import EnvironmentFault, UsageError
-from core.models import Base
+from core.models import Base, RunRow
 
 
 def _increment(url, times):
@@ -41,7 +48,7 @@ def test_the_migrations_create_the_tables_of_the_models(tmp_path):
 
 def test_a_file_that_is_not_a_database_is_one_line(tmp_path):
     (tmp_path / "a.db").write_bytes(b"not a database" * 1000)
-    with pytest.raises(EnvironmentFault, match="file is not a database; check AFORO_DATABASE_URL"):
+    with pytest.raises(EnvironmentFault, match="the file is damaged \\(file is not a database\\); restore it"):
         upgrade_schema(open_engine(f"sqlite:///{tmp_path}/a.db"))
 
 
@@ -73,7 +80,7 @@ def test_tables_of_a_newer_version_or_another_application_are_refused_and_left_a
 
 def test_a_damaged_file_is_one_line_that_names_it(tmp_path):
     (tmp_path / "x.db").write_bytes(b"not a database" * 1000)
-    with pytest.raises(EnvironmentFault, match=rf"^database \(sqlite:///{tmp_path}/x.db\); file is not a database"):
+    with pytest.raises(EnvironmentFault, match=rf"^database \(sqlite:///{tmp_path}/x.db\); the file is damaged"):
         upgrade_schema(open_engine(f"sqlite:///{tmp_path}/x.db"))
 
 
@@ -87,3 +94,49 @@ def test_a_database_of_another_app_is_refused_in_one_line_and_stays_as_it_was(tm
         upgrade_schema(engine)
     with engine.begin() as connection:
         assert connection.exec_driver_sql("SELECT name FROM sqlite_master").scalars().all() == ["users"]
+
+
+@pytest.fixture
+def half_damaged(tmp_path):
+    """Return the URL of a database whose version is readable, and whose table of runs is not."""
+    file = tmp_path / "x.db"
+    engine = open_engine(f"sqlite:///{file}")
+    upgrade_schema(engine)
+    engine.dispose()
+    with closing(sqlite3.connect(file)) as connection:
+        (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'runs'").fetchone()
+        (page,) = connection.execute("PRAGMA page_size").fetchone()
+    with file.open("r+b") as content:
+        content.seek((root - 1) * page)
+        content.write(b"\x63" * page)
+    return f"sqlite:///{file}"
+
+
+DAMAGED = r"^database \(sqlite:///.*/x\.db\); the file is damaged \(.*malformed.*\); restore it"
+
+
+def test_a_file_with_a_damaged_page_is_found_before_anything_starts(half_damaged, tmp_path):
+    with pytest.raises(EnvironmentFault, match=r"^database \(sqlite:///.*/x\.db\); the file is damaged"):
+        require_sound(half_damaged)
+    require_sound(f"sqlite:///{tmp_path}/missing.db")
+    assert not (tmp_path / "missing.db").exists()
+    os.mkfifo(tmp_path / "pipe.db")
+    with pytest.raises(EnvironmentFault, match=r"^database \(.*pipe.*\); it is not a regular file"):
+        require_sound(f"sqlite:///{tmp_path}/pipe.db")
+
+
+def test_a_damage_that_is_met_in_the_work_names_the_file(half_damaged, capsys):
+    @click.command()
+    def read():
+        with open_sessions(open_engine(half_damaged))() as session:
+            session.scalars(select(RunRow)).all()
+
+    with pytest.raises(SystemExit) as ended:
+        cli.run(read, "read", [])
+    assert ended.value.code == 3
+    assert re.match(DAMAGED.replace("^", "^error: "), capsys.readouterr().err)
+
+
+def test_a_damage_that_the_driver_meets_names_the_file(half_damaged):
+    with open_sessions(open_engine(half_damaged))() as session, pytest.raises(EnvironmentFault, match=DAMAGED):
+        read_columns(session, select(RunRow.finished_at))
