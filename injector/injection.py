@@ -199,7 +199,7 @@ class Injection:
         """
         with self.sessions.begin() as session:
             database.take_turn(session, START_LOCK)
-            require_no_other_run(session, self.run_id)
+            require_no_other_run(session, self.run_id, is_generated=self.request.run_id is None)
             session.add(self.row)
 
     def end(self, status: RunStatus) -> None:
@@ -274,10 +274,10 @@ def open_store(settings: Settings, request: Request) -> Sessions:
     return sessions
 
 
-def require_no_other_run(session: Session, run_id: str | None) -> None:
+def require_no_other_run(session: Session, run_id: str | None, *, is_generated: bool = False) -> None:
     """Raise an AforoError if another run is active or the run id is taken.
 
-    A run whose injector is dead is not active, and is ended here.
+    A run whose injector is dead is not active, and is ended here. The error names RUN_ID only if the user gave it.
     """
     active = select(RunRow).where(RunRow.status.not_in([s.value for s in FINAL_STATUSES]))
     for row in session.scalars(active):
@@ -287,6 +287,8 @@ def require_no_other_run(session: Session, run_id: str | None) -> None:
         row.status, row.finished_at = RunStatus.INTERRUPTED, time.time()
     # second, because two injectors that start in the same second generate the same id
     if run_id and session.get(RunRow, run_id) is not None:
+        if is_generated:
+            raise EnvironmentFault("run", "another one has begun in the same second", "run it again", value=run_id)
         raise UsageError("RUN_ID", "a run of that name is recorded", "choose another or leave it out", value=run_id)
 
 

@@ -16,6 +16,7 @@ from core.errors import ExitCode, UsageError
 from core.ffmpeg.profiles import PROFILES, profile_text
 from core.queue_contract import Level
 from core.settings import MOST_SLOTS, Settings
+from core.slots_on_cores import many_slots_note, usable_cores
 from local import app_doctor, app_worker, env_example, stack, supervisor
 from local import doctor as checks
 from local.app_cleaning import asked, clean_app
@@ -60,6 +61,8 @@ def up(concurrency: int | None, profile: str | None, workers: int) -> None:
     app = settings.app
     if app is not None and app.worker.command and workers != 1:
         raise UsageError("WORKERS", "worker.command starts one worker", "use scale for several", value=workers)
+    if app is None and (note := many_slots_note(options.concurrency, usable_cores())):
+        click.echo(f"note: {note}", err=True)
     stack.up(settings, options)
     pages = [f"{p.name} {p.url}" for p in programs(settings) if p.name in {"prometheus", "grafana"}]
     whose = "a worker" if app is None else f"{workers} worker{'s' * (workers > 1)} of {app.name}"

@@ -153,6 +153,14 @@ def test_an_unknown_or_useless_option_is_refused_before_anything_starts(tmp_path
     assert line in error
 
 
+@pytest.mark.parametrize("name", ["a b=3", "run-burst x=1", "-x y=1", "=3"])
+def test_a_name_with_a_blank_is_refused_before_anything_starts(tmp_path, name):
+    answer = ask(tmp_path, "run-burst", name)
+    assert answer.returncode == 2
+    assert "started" not in answer.stdout
+    assert re.search(r"^(error: |make: |Usage: )", answer.stderr)
+
+
 @pytest.mark.parametrize(
     "words",
     [

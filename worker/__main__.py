@@ -18,6 +18,7 @@ from core.ffmpeg.requirement import require_ffmpeg
 from core.ffmpeg.sandbox import missing_protections
 from core.queue_contract import Finding, Level, require_contract
 from core.settings import MOST_SLOTS, Settings
+from core.slots_on_cores import many_slots_note, usable_cores
 from worker import app, cleanup, shutdown
 
 logger = logging.getLogger(__name__)
@@ -94,6 +95,8 @@ def _prepare(settings: Settings) -> IO[str]:
     wait_for("queue", lambda: sqs_queue.find_queue(client, settings.queue.name))
     warn(require_contract(client, settings), settings.queue.name)
     engine = database.open_engine(settings.database.url, forks=True)
+    if note := many_slots_note(worker.concurrency, usable_cores()):
+        logger.warning("%s", note)
     wait_for("database", lambda: database.upgrade_schema(engine))
     return lock
 

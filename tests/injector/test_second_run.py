@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from threading import Barrier
 
@@ -12,7 +13,7 @@ import pytest
 from sqlalchemy import select
 
 from core.database import open_engine, open_sessions, upgrade_schema
-from core.errors import EnvironmentFault
+from core.errors import AforoError, EnvironmentFault, UsageError
 from core.ffmpeg.profiles import PROFILES
 from core.models import RunRow
 from core.run import Mode
@@ -86,6 +87,38 @@ def test_only_one_of_several_simultaneous_injectors_runs(settings, url, sessions
         results = list(pool.map(enter, names))
     assert sorted(results) == ["it is active"] * 3 + ["runs"]
     assert statuses(sessions) == {names[results.index("runs")]: "preparing"}
+
+
+def test_a_loser_that_gave_no_name_is_never_told_of_run_id(settings, url, sessions):
+    """Two `make run-burst` of the same second generate the same id."""
+    start = Barrier(2, timeout=60)
+
+    def run(_number):
+        engine = open_engine(url)
+        start.wait()
+        try:
+            with prepared("20261127-100000-burst-1mb-c2", settings, open_sessions(engine)).recorded():
+                return "runs"
+        except AforoError as refusal:
+            return str(refusal)
+        finally:
+            engine.dispose()
+
+    with ThreadPoolExecutor(2) as pool:
+        results = sorted(pool.map(run, range(2)), reverse=True)
+    assert results[0] == "runs"
+    assert "RUN_ID" not in results[1]
+    assert results[1].startswith("run (20261127-100000-burst-1mb-c2); ")
+
+
+def test_a_taken_name_is_told_to_the_one_that_gave_it_alone(settings, sessions):
+    with sessions.begin() as session:
+        session.add(preparing("r", status="finished"))
+    with pytest.raises(EnvironmentFault, match=r"^run \(r\); another one has begun in the same second; run it again$"):
+        enter(prepared("r", settings, sessions))
+    given = Injection(settings, replace(REQUEST, run_id="r"), "r", SOURCE, sessions, None, preparing("r"))
+    with pytest.raises(UsageError, match=r"^RUN_ID \(r\); a run of that name is recorded"):
+        enter(given)
 
 
 def test_a_refused_second_run_does_not_end_the_run_of_that_name(settings, sessions):
