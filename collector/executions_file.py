@@ -13,9 +13,12 @@ from collector.page import InvalidPage, Page, checked
 from collector.store import Source, Stored, store
 from core.database import Sessions
 from core.errors import UsageError
+from core.user_files import read_text
 
 #: Records that are stored in one transaction.
 BATCH = 1000
+#: ten times the largest spool
+MOST_BYTES = 1_000_000_000
 
 
 def import_file(sessions: Sessions, path: Path) -> Stored:
@@ -46,16 +49,12 @@ def _by_spool(path: Path) -> dict[tuple[str, str], list[dict[str, Any]]]:
 
 
 def _records(path: Path) -> Iterator[tuple[int, Any]]:
-    try:
-        *lines, _cut = path.read_bytes().split(b"\n")
-    except OSError as error:
-        raise UsageError(
-            "executions file", f"it cannot be read: {error.strerror}", "name the file", value=path
-        ) from None
+    remedy = "give the file that the worker wrote"
+    *lines, _cut = read_text("executions file", path, remedy, MOST_BYTES).split("\n")
     for number, line in enumerate(lines, start=1):
         try:
             yield number, json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise _invalid(path, number, "it is not JSON") from error
 
 

@@ -73,6 +73,24 @@ def written(what: str, path: Path, remedy: str) -> Iterator[None]:
         raise EnvironmentFault(what, why, remedy, value=path) from error
 
 
+def require_writable(what: str, path: Path, remedy: str, *, make_folder: bool = False) -> None:
+    """Raise an AforoError if the file cannot be written. The file stays as it is.
+
+    With `make_folder`, a missing folder is made.
+
+    A program calls this before its work. A write to a pipe would wait, and a device is no file.
+    """
+    with written(what, path, remedy):
+        if path.exists() and not path.is_file():
+            raise UsageError(what, "it is not a regular file", remedy, value=path)
+        if make_folder:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            path.open("ab").close()
+        else:
+            tempfile.TemporaryFile(dir=path.parent).close()
+
+
 def require_usable_folder(what: str, folder: Path, variable: str, least_free_bytes: int = LEAST_FREE_BYTES) -> str:
     """Make the folder if it is missing, and return its free space as text.
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from core.errors import UsageError
+from core.user_files import is_folder, written
 from grafana.dashboard_files import FOLDERS
 from grafana.series_names import PROMETHEUS
 
@@ -35,10 +37,24 @@ In a Prometheus that has other targets too:
 - With two installations of Aforo in one Prometheus, each dashboard shows runs and workers of both.
 """
 
+#: names in the folder of a bundle
+BUNDLED = frozenset({"rules", "alerts", "docs", "README.md", *(f"dashboards-{lang}" for lang in FOLDERS)})
+
 
 def write(folder: Path, runbook: str = RUNBOOK) -> list[Path]:
-    """Replace `folder` by the bundle and return the bundle's files. The alerts link to `runbook`."""
+    """Replace `folder` by the bundle and return the bundle's files. The alerts link to `runbook`.
+
+    Raise UsageError if the folder holds anything but an earlier bundle, because it would be deleted.
+    """
+    names = {path.name for path in folder.iterdir()} if is_folder(str(folder)) else set()
+    if names - BUNDLED:
+        raise UsageError("bundle", "it holds other files", "give a new or empty folder", value=folder)
     shutil.rmtree(folder, ignore_errors=True)
+    with written("bundle", folder, "give another folder"):
+        return _write(folder, runbook)
+
+
+def _write(folder: Path, runbook: str) -> list[Path]:
     for source in (PROMETHEUS / "rules", PROMETHEUS / "alerts"):
         _copy(source, folder / source.name, "*.yml")
     for lang, source in FOLDERS.items():

@@ -16,9 +16,12 @@ from pathlib import Path
 from core.errors import UsageError
 from core.rate import parse_rate
 from core.run import POISSON
+from core.user_files import read_text
 
 SECONDS_PER_MINUTE = 60.0
 MOST_TIMES = 1_000_000
+MOST_TRACE_BYTES = 200_000_000
+TRACE_REMEDY = "give a CSV whose first column holds seconds or ISO 8601 times"
 #: share of the window that a spike lasts, in its middle
 SPIKE_SHARE = 0.1
 FORMS = "poisson, ramp:5-30, steps:5,10,20 or spike:5-60, with rates in videos per minute"
@@ -128,10 +131,10 @@ def read_trace(path: Path) -> Trace:
 
     The first arrival is the start of the run. Raise UsageError for a file that is no such trace.
     """
+    text = read_text("TRACE", path, TRACE_REMEDY, MOST_TRACE_BYTES)
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            words = [row[0].strip() for row in csv.reader(file) if row and row[0].strip()]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        words = [row[0].strip() for row in csv.reader(text.splitlines()) if row and row[0].strip()]
+    except csv.Error as error:
         raise _no_trace(path, f"it cannot be read: {error}") from None
     if words and _seconds(words[0]) is None:
         del words[0]  # the header
@@ -161,4 +164,4 @@ def _seconds(word: str) -> float | None:
 
 
 def _no_trace(path: Path, why: str) -> UsageError:
-    return UsageError("TRACE", why, "give a CSV whose first column holds seconds or ISO 8601 times", value=path)
+    return UsageError("TRACE", why, TRACE_REMEDY, value=path)

@@ -59,8 +59,11 @@ class ExportFile:
                 self._done += 1
 
     def _write(self, line: bytes) -> None:
-        """Append the line in one call, so that several workers may share the file."""
-        file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        """Append the line in one call, so that several workers may share the file.
+
+        A pipe that nothing reads is an error, and is not waited for.
+        """
+        file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
         try:
             if os.write(file, line) != len(line):
                 raise OSError("the disk is full")

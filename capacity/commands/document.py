@@ -13,16 +13,17 @@ from capacity.runs.sessions import open_store, reading
 from core.errors import UsageError
 from core.settings import Settings
 from core.size import parse_size, size_label
-from core.user_files import written
+from core.user_files import require_writable, written
 
 DOCUMENT = Path("capacity-planning/escenario_2_worker_throughput.md")
+REMEDY = "give another --output"
 
 
 @click.command(epilog=with_examples("document", "document --sizes 50MB,100MB"))
 @click.option("--sizes", help="Only these sizes.  [default: all measured sizes]")
 @click.option(
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(path_type=Path),
     help=f"The file.  [default: {DOCUMENT}; with an app, {DOCUMENT.name} beside its aforo.toml]",
 )
 def document(sizes: str | None, output: Path | None) -> None:
@@ -33,14 +34,14 @@ def document(sizes: str | None, output: Path | None) -> None:
     settings = Settings.from_process()
     app = settings.app
     output = output or (DOCUMENT if app is None else app.folder / DOCUMENT.name)
+    require_writable("document", output, REMEDY, make_folder=True)
     with reading(open_store(settings)) as session:
         analysed = load_and_analyse(session, settings)
     chosen = analysed if sizes is None else analysed.of_sizes(_labels(sizes))
     if not chosen.rows:
         raise UsageError("document", "no run of that size is recorded", "see `make table`", value=sizes or "")
     text = render_document(chosen)
-    with written("document", output, "give another --output"):
-        output.parent.mkdir(parents=True, exist_ok=True)
+    with written("document", output, REMEDY):
         output.write_text(text, "utf-8")
     click.echo(str(output))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,9 @@ import click
 from capacity.commands.options import Command
 from capacity.diagnosis.goals import Condition, Figure, GoalResult, Outcome, judge, parse_condition
 from capacity.report.goal_files import junit_xml, shown_value, summary, write_file
-from core.errors import GoalMissed, UsageError
+from core.errors import GoalMissed
 from core.language import Language
+from core.user_files import require_writable
 
 
 class ConditionType(click.ParamType[Condition]):
@@ -31,11 +31,9 @@ class WritableFile(click.Path):
     """Type of an option: the path of a file that can be written. It is checked before a run starts."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        """Return the path. Raise UsageError if its folder does not exist or is not writable."""
+        """Return the path. Raise an AforoError if the file cannot be written."""
         path = Path(str(super().convert(value, param, ctx)))
-        if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
-            name = param.opts[0] if param else "file"
-            raise UsageError(name, "it cannot be written", "give a path in an existing folder", value=path)
+        require_writable(param.opts[0] if param else "file", path, "give another path")
         return path
 
 
@@ -63,7 +61,7 @@ class Goals:
 
 def goal_options(command: Command) -> Command:
     """Add the options of `Goals` to a verb. They reach it as `fail_if`, `junit` and `summary`."""
-    path = WritableFile(dir_okay=False)
+    path = WritableFile()
     for option in (
         click.option("--summary", type=path, help="Append a Markdown summary, for example to $GITHUB_STEP_SUMMARY."),
         click.option("--junit", type=path, help="Write the outcome of --fail-if as JUnit XML."),

@@ -19,8 +19,11 @@ from core.errors import UsageError
 from core.rate import parse_rate
 from core.settings import MOST_SLOTS, Settings
 from core.size import parse_size
+from core.user_files import read_text
 
 TASK_ID = "{task_id}"
+#: two million task ids
+MOST_ID_BYTES = 100_000_000
 
 
 def _moment(text: str) -> float:
@@ -79,9 +82,9 @@ def _sources(tasks_log: Path | None, ids: Path | None, since: float | None, unti
     """Return how the keys are found. Raise UsageError unless exactly one way is given."""
     ways: list[Source] = []
     if tasks_log is not None:
-        ways.append(lambda table: table.keys_of(_task_column(table.app), _lines(tasks_log)))
+        ways.append(lambda table: table.keys_of(_task_column(table.app), id_lines(tasks_log)))
     if ids is not None:
-        ways.append(lambda _table: _lines(ids))
+        ways.append(lambda _table: id_lines(ids))
     if since is not None and until is not None:
         ways.append(lambda table: table.keys_between(since, until))
     if len(ways) != 1:
@@ -106,10 +109,7 @@ def _task_column(app: AppFile) -> str:
     return column
 
 
-def _lines(file: Path) -> list[str]:
-    try:
-        lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "it is not text"
-        raise UsageError("import", why, "give a text file with one id per line", value=file) from None
-    return [line for line in lines if line]
+def id_lines(file: Path) -> list[str]:
+    """Return the ids in a text file, one per line. Raise UsageError for any other file, and for over 100 MB."""
+    text = read_text("import", file, "give a text file with one id per line", MOST_ID_BYTES)
+    return [line for each in text.splitlines() if (line := each.strip())]

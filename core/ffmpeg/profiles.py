@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from core.errors import UsageError, first_line
+from core.user_files import read_text
 
 #: Length of the intro card, and of the outro card.
 CARD_SECONDS = 2.0
@@ -138,14 +139,7 @@ def profile_text(text: str) -> str:
 def read_profile(path: Path) -> Profile:
     """Return the profile in a TOML file. Raise UsageError for the first thing that is wrong in it."""
     try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST_FILE_BYTES + 1) if path.is_file() else b""
-        if not path.is_file() or len(content) > LARGEST_FILE_BYTES:
-            raise _invalid(path, f"it is no file of at most {LARGEST_FILE_BYTES} bytes", "give a TOML file")
-        values = tomllib.loads(content.decode("utf-8"))
-    except OSError as error:
-        reason = error.strerror or first_line(error)
-        raise _invalid(path, f"it cannot be read: {reason}", "give the path of a TOML file") from error
+        values = tomllib.loads(read_text("PROFILE", path, "give the path of a TOML file", LARGEST_FILE_BYTES))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _invalid(path, f"it is no TOML: {first_line(error)}", "see profiles in docs/operating.md") from error
     return _own_profile(path, values)

@@ -16,9 +16,10 @@ from tests.prometheus.promtools import PROMTOOLS
 
 
 def test_the_bundle_holds_every_rule_alert_and_dashboard_and_a_readme(tmp_path):
-    (tmp_path / "left-over.json").write_text("{}")
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules/left-over.yml").write_text("{}")
     files = {path.relative_to(tmp_path).as_posix() for path in write(tmp_path)}
-    assert "left-over.json" not in files
+    assert "rules/left-over.yml" not in files
     assert {"README.md", "docs/runbook.md", "docs/metrics.md", "alerts/runs.yml", "rules/runs.yml"} <= files
     assert len([name for name in files if name.startswith("dashboards-es/")]) == 5
     uids = [json.loads((tmp_path / name).read_text())["uid"] for name in files if name.startswith("dashboards-en/")]

@@ -10,7 +10,7 @@ from capacity.__main__ import main
 from capacity.diagnosis.goals import Figure
 from capacity.table.cell_figures import cell_figures
 from capacity.table.cells import fill
-from core.errors import ExitCode, GoalMissed, UsageError
+from core.errors import AforoError, ExitCode, GoalMissed
 from tests.capacity.result_rows import invalid_row, row
 from tests.capacity.store import burst, record_bursts
 
@@ -56,7 +56,7 @@ def test_goodput_is_the_share_of_videos_within_the_goal(report):
 
 @pytest.mark.parametrize("words", [("--fail-if", "speed<2"), ("--junit", "/nope/x.xml"), ("--summary", "/nope/x.md")])
 def test_wrong_goals_are_refused_before_anything_is_done(report, words):
-    assert isinstance(report(*words).exception, UsageError)
+    assert isinstance(report(*words).exception, AforoError)
 
 
 def test_the_figures_of_an_invalid_cell_are_unknown_and_its_counts_are_not():
