@@ -8,8 +8,9 @@ import threading
 from pathlib import Path
 
 import click
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry
 
+from aforo.telemetry import server
 from collector.executions_file import import_file
 from collector.metrics import CollectorMetrics
 from collector.round import Round
@@ -60,7 +61,7 @@ def import_(file: Path) -> None:
 def _serve_metrics(settings: Settings, registry: CollectorRegistry) -> None:
     host, port = settings.exporters.host, settings.collector.port
     try:
-        start_http_server(port, host, registry)
+        server.serve(registry, host, [port])
     except OSError as error:
         why = f"it cannot be listened on: {error.strerror}"
         raise EnvironmentFault("collector port", why, "set AFORO_COLLECTOR_PORT", value=f"{host}:{port}") from None

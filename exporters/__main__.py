@@ -9,6 +9,7 @@ from contextlib import closing
 
 import click
 
+from aforo.telemetry.host_check import only_for_this_machine
 from core import cli, logs
 from core.settings import Settings
 from exporters.db.reader import open_database
@@ -65,7 +66,7 @@ def _serve(
         configured = server.configuration(settings.exporters, listener)
         thread.start()
         try:
-            server.serve(application, configured)
+            server.serve(only_for_this_machine(application, settings.exporters.host), configured)
         finally:
             stop.set()
 

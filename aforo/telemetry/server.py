@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
@@ -11,6 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, make_wsgi_app
 from prometheus_client.exposition import ThreadingWSGIServer
 
 from aforo.telemetry.cpu_time import cpu_counted
+from aforo.telemetry.host_check import only_for_this_machine
 
 #: Limits for scrapes: connections at a time, and seconds that a silent one stays open.
 MAX_CONNECTIONS = 8
@@ -21,12 +23,13 @@ def serve(
     registry: CollectorRegistry,
     host: str,
     ports: Sequence[int],
-    telemetry_cpu: Counter,
+    telemetry_cpu: Counter | None = None,
     executions: Callable[..., Any] | None = None,
 ) -> int:
     """Serve /metrics on the first free port and return that port. Raise OSError if no port is free.
 
-    `executions` is the WSGI page of /executions. Without it, that path is not found.
+    `telemetry_cpu` counts the CPU time of its threads. `executions` is the WSGI page of /executions; without it, that
+    path is not found. On a loopback address, a request that names another machine is refused.
     """
     wsgi_app = make_wsgi_app(registry, disable_compression=True)
 
@@ -36,7 +39,7 @@ def serve(
             return (executions or _not_found)(environ, start_response)
         return wsgi_app(environ | {"HTTP_ACCEPT": "text/plain"}, start_response)
 
-    server = _bind(host, ports, answer)
+    server = _bind(host, ports, only_for_this_machine(answer, host))
     server.telemetry_cpu = telemetry_cpu
     threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
     return int(server.server_port)
@@ -45,7 +48,7 @@ def serve(
 class MetricsServer(ThreadingWSGIServer):
     """Server with one thread per connection. After MAX_CONNECTIONS, further connections wait."""
 
-    telemetry_cpu: Counter
+    telemetry_cpu: Counter | None = None
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self._free = threading.BoundedSemaphore(MAX_CONNECTIONS)
@@ -63,7 +66,7 @@ class MetricsServer(ThreadingWSGIServer):
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Answer one connection and count the CPU time of its thread."""
         try:
-            with cpu_counted(self.telemetry_cpu):
+            with cpu_counted(self.telemetry_cpu) if self.telemetry_cpu else nullcontext():
                 super().process_request_thread(request, client_address)
         finally:
             self._free.release()

@@ -21,7 +21,7 @@ from core.errors import EnvironmentFault, UsageError
 from core.settings import Exporters
 
 if TYPE_CHECKING:
-    from exporters.http.application import Application
+    from aforo.telemetry.host_check import WsgiApp
 
 THREADS = 8
 #: Time limit for the TLS handshake, and for request line and headers.
@@ -43,7 +43,7 @@ def listen(settings: Exporters, port: int, port_setting: str) -> socket.socket:
         raise EnvironmentFault("exporter port", _why(error), f"set {port_setting}", value=shown) from None
 
 
-def serve(application: Application, config: Config) -> None:
+def serve(application: WsgiApp, config: Config) -> None:
     """Serve requests on the configured socket until SIGTERM or SIGINT."""
     asyncio.run(_serve(application, config))
 
@@ -66,7 +66,7 @@ def configuration(settings: Exporters, listener: socket.socket) -> Config:
     return config
 
 
-async def _serve(application: Application, config: Config) -> None:
+async def _serve(application: WsgiApp, config: Config) -> None:
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     loop.set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="scrape"))
     for number in (signal.SIGTERM, signal.SIGINT):
