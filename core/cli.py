@@ -5,7 +5,6 @@ An error is one line on standard error and a named exit code.
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 import sys
@@ -20,11 +19,9 @@ from sqlalchemy.exc import DBAPIError
 
 from core.aws import aws_fault
 from core.database import database_fault
-from core.errors import AforoError, EnvironmentFault, ExitCode, UsageError, first_line, printable
+from core.errors import FULL, AforoError, EnvironmentFault, ExitCode, UsageError, first_line, printable
 from core.passwords import without_passwords
 from core.plain_text import spell_missing_characters
-
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 def run(command: click.Command, name: str, arguments: Sequence[str] | None = None) -> NoReturn:

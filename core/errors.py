@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 from enum import IntEnum
 
 from core.passwords import without_passwords
+
+#: error numbers of a disk without space or inodes, or of a quota
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class ExitCode(IntEnum):

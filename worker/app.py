@@ -198,8 +198,6 @@ def _one_per_process(settings: Settings, worker_metrics: WorkerMetrics) -> Calla
 
 
 def _task_context(settings: Settings, worker_metrics: WorkerMetrics, worker: WorkerProcess) -> task.TaskContext:
-    work_path = settings.worker.work_path.resolve() / str(os.getpid())
-    work_path.mkdir(parents=True, exist_ok=True)
     process = WorkerProcess.this()
     return task.TaskContext(
         slot=lambda: Slot(process, worker, slot_number()),
@@ -207,7 +205,7 @@ def _task_context(settings: Settings, worker_metrics: WorkerMetrics, worker: Wor
         storage=open_storage(settings),
         transcoder=Transcoder.from_settings(settings.worker),
         heartbeat=_heartbeat(settings, worker_metrics),
-        work_path=work_path,
+        work_path=settings.worker.work_path.resolve() / str(os.getpid()),
     )
 
 

@@ -20,6 +20,7 @@ from celery.exceptions import Reject, SoftTimeLimitExceeded
 from aforo.sqs import ReceivedMessage, VisibilityHeartbeat
 from aforo.telemetry.task_result import record_result
 from core import storage
+from core.errors import FULL
 from core.ffmpeg.profiles import Profile, profile_named
 from core.storage import Storage
 from core.video import PASSING_REASONS, TASK_NAME, Outcome, Reason, Stage, VideoFailed, VideoState
@@ -179,6 +180,8 @@ class Execution:
             return error
         if isinstance(error, storage.StorageError):
             return VideoFailed(_STORAGE_REASONS.get(type(error), Reason.STORAGE_UNAVAILABLE), error.detail)
+        if isinstance(error, OSError) and error.errno in FULL:  # of the work folder: bytes, inodes or a quota
+            return VideoFailed(Reason.DISK_FULL, f"{error.strerror}: {error.filename}")
         if isinstance(error, SoftTimeLimitExceeded):
             return VideoFailed(Reason.TIMEOUT, "the task hung")
         logger.exception("video %s", self.claim.video_id)
@@ -187,6 +190,7 @@ class Execution:
     def _work(self) -> None:
         context, claim, timer = self.context, self.claim, self.timer
         self._delete_earlier_outputs()
+        context.work_path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=context.work_path, prefix="video-") as folder:
             source, target = Path(folder, "in.bin"), Path(folder, "out.mp4")
             with timer(Stage.FETCH):

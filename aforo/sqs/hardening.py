@@ -11,6 +11,7 @@ from kombu import transport as kombu_transport
 from aforo.sqs.observer import Observer, SilentObserver
 from aforo.sqs.slots import keep_slots
 from aforo.sqs.stall import StallWatch, watch_for_stalls
+from aforo.sqs.stopped_slots import watch_for_stopped_slots
 from aforo.sqs.timer_holds import LONGEST_INVISIBLE_SECONDS
 from aforo.sqs.validation import MessagePolicy
 
@@ -49,6 +50,7 @@ def harden(app: Celery, observer: Observer | None = None, policy: MessagePolicy 
     _require_support(app, hardening.policy)
     keep_slots(app)
     watch_for_stalls(app, hardening.stall)
+    watch_for_stopped_slots(app, hardening.observer)
     app.conf.broker_url = register() + (app.conf.broker_url or "").partition("://")[2]
     app.conf.broker_read_url = app.conf.broker_write_url = app.conf.broker_url
     app.conf.broker_transport_options = {**app.conf.broker_transport_options, OPTION: hardening}

@@ -89,6 +89,9 @@ class Observer(Protocol):
     def visibility_extended(self, result: ExtensionResult) -> None:
         """Handle the result of a heartbeat tick."""
 
+    def stopped_slots(self, count: int, replaced: int) -> None:
+        """Handle the number of slots whose process is stopped, and how many of them are replaced now."""
+
 
 class SilentObserver:
     """An observer that counts nothing."""
@@ -107,3 +110,6 @@ class SilentObserver:
 
     def visibility_extended(self, result: ExtensionResult) -> None:
         """Do nothing with the result of a heartbeat tick."""
+
+    def stopped_slots(self, count: int, replaced: int) -> None:
+        """Do nothing with the number of stopped slots."""

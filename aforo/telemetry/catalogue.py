@@ -130,6 +130,12 @@ WORKER = (
         C,
         "Execution records that left the full spool unread, or that the executions file did not take.",
     ),
+    Metric(
+        "aforo_worker_slots_stopped",
+        G,
+        "Slots whose process was stopped by a signal (SIGSTOP) and runs nothing. After 30 s it is replaced.",
+    ),
+    Metric("aforo_worker_slots_replaced_total", C, "Slot processes that were killed because they stayed stopped."),
     Metric("aforo_worker_pending_deletes", G, "Finished messages whose delete is being retried."),
     Metric(
         "aforo_worker_handled_errors_total",

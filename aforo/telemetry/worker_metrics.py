@@ -53,6 +53,8 @@ class WorkerMetrics:
         self.invalid_messages = catalogue.counter("aforo_worker_invalid_messages_total", registry)
         self.slots = catalogue.gauge("aforo_worker_slots", registry)
         self.slots_busy = catalogue.gauge("aforo_worker_slots_busy", registry)
+        self.slots_stopped = catalogue.gauge("aforo_worker_slots_stopped", registry)
+        self.slots_replaced = catalogue.counter("aforo_worker_slots_replaced_total", registry)
         self.started_at = catalogue.gauge("aforo_worker_started_timestamp_seconds", registry)
         self.telemetry_cpu = catalogue.counter("aforo_worker_telemetry_cpu_seconds_total", registry)
         self.events_lost = catalogue.counter("aforo_worker_telemetry_events_lost_total", registry)
@@ -76,6 +78,7 @@ class WorkerMetrics:
             "polled": self._count_poll,
             "invalid_message": lambda event: self.invalid_messages.labels(event["reason"]).inc(),
             "pending_deletes": lambda event: self.deletes_pending.set(event["count"]),
+            "stopped_slots": self._count_stopped_slots,
             "handled_error": lambda event: self.handled_errors.labels(event["operation"]).inc(),
             "visibility_extended": lambda event: self.extensions.labels(event["result"]).inc(),
         }
@@ -147,6 +150,10 @@ class WorkerMetrics:
         """Set the number of finished messages whose delete is being retried (observer of aforo.sqs)."""
         self._send("pending_deletes", count=count)
 
+    def stopped_slots(self, count: int, replaced: int) -> None:
+        """Set the number of stopped slots, and count those that are replaced (observer of aforo.sqs)."""
+        self._send("stopped_slots", count=count, replaced=replaced)
+
     def handled_error(self, operation: str) -> None:
         """Count one error that was logged and ignored (observer of aforo.sqs)."""
         self._send("handled_error", operation=str(operation))
@@ -215,6 +222,10 @@ class WorkerMetrics:
         if event.get("max_rss_bytes", 0) > self._max_rss_bytes:
             self._max_rss_bytes = event["max_rss_bytes"]
             self.max_rss.set(self._max_rss_bytes)
+
+    def _count_stopped_slots(self, event: Event) -> None:
+        self.slots_stopped.set(event["count"])
+        self.slots_replaced.inc(event["replaced"])
 
     def _count_poll(self, event: Event) -> None:
         self.polls.labels(event["result"]).inc()

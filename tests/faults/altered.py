@@ -14,6 +14,7 @@ from typing import Any
 from boto3.s3.transfer import TransferConfig
 
 import worker.__main__ as program
+from aforo.sqs import hardening, stopped_slots
 from core import aws, cli, database, ports, storage
 from core.settings import Settings
 from worker import app, claims, cleanup, task
@@ -64,6 +65,8 @@ ALTERATIONS: dict[str, Callable[[], None]] = {
     "brief_s3_wait": _set(aws, "client_options", lambda _seconds=15, usual=aws.client_options: usual(1)),
     "hang_before_deadline": _set(app, "HANG_SECONDS", -2),
     "hard_limit_before_deadline": _limit_hard_before_the_deadline,
+    "replaces_stopped_slots_soon": _set(stopped_slots, "STOPPED_SECONDS", 3.0),
+    "no_replacement_of_stopped_slots": _set(hardening, "watch_for_stopped_slots", _nothing),
     "small_parts": _set(storage, "_TRANSFER", TransferConfig(SMALL_PART_BYTES, 1, SMALL_PART_BYTES)),
     "aborts_young_uploads": _set(cleanup, "ABANDONED_SECONDS", 0),
 }

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -26,12 +26,12 @@ GROUPED_FFMPEG = '#!/bin/sh\ncase "$*" in *-progress*) echo $$ > {group}/cgroup.
 
 @pytest.fixture
 def disk(tmp_path):
-    """Return a function that mounts a file system of a given size."""
+    """Return a function that mounts a file system of a given size, or with room for a number of files."""
     folder = tmp_path / "small"
 
-    def mount(size_bytes: int) -> Path:
+    def mount(size_bytes: int, most_files: int = 0) -> Path:
         folder.mkdir()
-        size = f"size={size_bytes}"
+        size = f"size={size_bytes},nr_inodes={most_files}"
         if subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(folder)], check=False).returncode:
             pytest.skip("this user may not mount")
         return folder
@@ -200,6 +200,28 @@ def test_a_disk_too_small_for_the_output_fails_the_video_in_ffmpeg_and_leaves_no
         until(lambda: not it.leftovers(), "the temporary files are deleted")
         it.send(it.store(clips(1)))
         it.await_states(failed_disk_full=1, done=1)
+        it.check()
+        assert worker.is_alive()
+
+
+@pytest.mark.parametrize("is_child_new", [False, True])
+def test_a_disk_without_inodes_fails_the_video_and_works_again_when_it_has_some(is_child_new, rig, clips, disk):
+    work = disk(100_000_000, most_files=20)
+    with rig(AFORO_WORKER_WORK_PATH=str(work), AFORO_WORKER_MAX_EXECUTIONS="1") as it:
+        worker = it.start().await_ready()
+        if not is_child_new:  # the folder of the task process is there already
+            it.send(it.store(clips(1)), run_id="first")
+            it.await_states(done=1)
+        for number in range(20):
+            with suppress(OSError):
+                (work / f"filler-{number}").touch()
+        (video,) = it.send(it.store(clips(1)), run_id="none")
+        it.await_states(failed_disk_full=1, **({} if is_child_new else {"done": 1}))
+        assert it.outcomes(video) == ["failed"]
+        for filler in work.glob("filler-*"):
+            filler.unlink()
+        it.send(it.store(clips(1)), run_id="next")
+        it.await_states(failed_disk_full=1, done=1 if is_child_new else 2)
         it.check()
         assert worker.is_alive()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 
 import psutil
 import pytest
@@ -53,6 +54,49 @@ def test_the_replacement_of_a_killed_task_process_is_the_same_slot_of_the_same_w
         assert (lost.slot, done.slot) == (0, 0)
         assert lost.worker == done.worker
         assert lost.worker.split("|")[1] == str(worker.process.pid)
+
+
+@pytest.mark.parametrize("is_busy", [False, True])
+def test_a_stopped_task_process_is_reported_and_its_slot_works_again(is_busy, rig, clips):
+    with rig(slow=is_busy, AFORO_QUEUE_VISIBILITY_TIMEOUT_SECONDS="20") as it:
+        worker = it.start(concurrency=2, altered="replaces_stopped_slots_soon").await_ready()
+        if is_busy:
+            it.send(it.store(clips(4)), run_id="first")
+            child = it.task_process(it.await_running())
+        else:
+            child = worker.children()[0]
+        child.suspend()
+        until(lambda: worker.count("aforo_worker_slots_stopped") == 1, "the stopped slot is reported")
+        it.send(it.store(clips(1)), count=6)
+        until(lambda: worker.count("aforo_worker_slots_replaced_total") == 1, "the slot is replaced")
+        it.await_states(done=6 + is_busy, seconds=60)
+        until(lambda: worker.count("aforo_worker_slots_stopped") == 0, "no slot is stopped")
+        assert not child.is_running()
+        assert f"the process {child.pid} of a slot was stopped (SIGSTOP)" in worker.log_text()
+        assert {execution.slot for execution in it.executions() if execution.outcome == "done"} == {0, 1}
+        it.check()
+
+
+def test_control_without_the_watch_a_stopped_task_process_keeps_its_task_and_its_slot(rig, clips):
+    with rig(AFORO_QUEUE_VISIBILITY_TIMEOUT_SECONDS="60") as it:
+        worker = it.start(concurrency=1, altered="no_replacement_of_stopped_slots").await_ready()
+        (child,) = worker.children()
+        child.suspend()
+        it.send(it.store(clips(1)))
+        time.sleep(8)  # the protected worker had replaced it after 3 s
+        assert it.states() == {"uploaded": 1}
+        assert child.is_running()
+        child.resume()
+        it.await_states(done=1)
+
+
+def test_a_long_task_is_no_stopped_one(rig, clips):
+    with rig(slow=True) as it:
+        worker = it.start(altered="replaces_stopped_slots_soon").await_ready()
+        it.send(it.store(clips(10)))
+        it.await_states(done=1)
+        assert worker.count("aforo_worker_slots_replaced_total") == 0
+        assert it.outcomes() == ["done"]
 
 
 @pytest.mark.parametrize(("pool", "slots"), [("prefork", 4), ("threads", 4), ("solo", 1)])

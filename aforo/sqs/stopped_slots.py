@@ -1,0 +1,98 @@
+"""Replace the process of a slot that a signal has stopped (SIGSTOP), and that nothing continues.
+
+Celery does not notice such a process. It sends the process a task that never starts, and the worker has a slot less.
+The kernel says which process is stopped, so a task that merely takes long, such as ffmpeg for hours, is never taken for
+one. A process under a debugger counts as running.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import psutil
+from celery import Celery
+from celery.signals import worker_ready
+
+from aforo.sqs.observer import Observer
+
+logger = logging.getLogger(__name__)
+#: longer than a person stops a process to look at it
+STOPPED_SECONDS = 30.0
+CHECK_SECONDS = 2.0
+
+
+class StoppedSlots:
+    """The slot processes that are stopped, each with the time of the first check that saw it so."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._since: dict[psutil.Process, float] = {}
+        self._checked_at = clock()
+
+    def __len__(self) -> int:
+        return len(self._since)
+
+    def check(self, stopped: Iterable[psutil.Process]) -> list[psutil.Process]:
+        """Return the processes that were stopped at every check of the last STOPPED_SECONDS.
+
+        Call this every CHECK_SECONDS. A late check means that this process was stopped too, as by Ctrl-Z. The time
+        before it does not count.
+        """
+        now = self._clock()
+        known = self._since if now - self._checked_at <= 3 * CHECK_SECONDS else {}
+        self._since = {process: known.get(process, now) for process in stopped}
+        self._checked_at = now
+        return [process for process, since in self._since.items() if now - since >= STOPPED_SECONDS]
+
+
+def watch_for_stopped_slots(app: Celery, observer: Observer) -> None:
+    """Watch the slot processes of the workers of `app`. Call this before a worker starts.
+
+    The observer gets the number of stopped slots when it changes, and each replacement.
+    """
+
+    def start(sender: Any = None, **_signal: Any) -> None:
+        if sender.app is app:
+            threading.Thread(target=_watch, args=(sender, observer), name="stopped-slots", daemon=True).start()
+
+    worker_ready.connect(start, weak=False)
+
+
+def _watch(consumer: Any, observer: Observer) -> None:
+    slots = StoppedSlots()
+    while True:
+        before = len(slots)
+        long_stopped = slots.check(list(_stopped(consumer)))
+        for process in long_stopped:
+            _replace(process)
+        if len(slots) != before or long_stopped:
+            observer.stopped_slots(len(slots), len(long_stopped))
+        time.sleep(CHECK_SECONDS)
+
+
+def _stopped(consumer: Any) -> Iterable[psutil.Process]:
+    """Yield the slot processes that are stopped now. A pool of threads has none."""
+    for pid in consumer.pool.info.get("processes", ()) if consumer.pool else ():
+        try:
+            process = psutil.Process(pid)
+            if process.status() == psutil.STATUS_STOPPED:
+                yield process
+        except psutil.Error:  # it has just ended, and Celery replaces it
+            continue
+
+
+def _replace(process: psutil.Process) -> None:
+    """Kill a stopped process. Celery starts another one, and the message of its task returns to the queue."""
+    logger.error(
+        "the process %d of a slot was stopped (SIGSTOP) for %.0f s; it is killed, and another one takes its place",
+        process.pid,
+        STOPPED_SECONDS,
+    )
+    try:
+        process.kill()
+    except psutil.NoSuchProcess:  # somebody was faster
+        logger.info("the process %d has ended", process.pid)
