@@ -1,4 +1,4 @@
-"""Contradictions between the rows of a published result table: slots, sizes, and burst against sustained."""
+"""Which rows of a published result table contradict each other? Checks across slots, sizes and modes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ Key = Callable[[PublishedRow], Hashable]
 
 
 def contradictions(rows: Sequence[PublishedRow]) -> Found:
-    """Yield position and reason of each suspicious pattern between rows."""
+    """Yield the position of each row that contradicts another row of the table, with the reason.
+
+    One example is a row with four times the slots, the same X and a much shorter S.
+    """
     complete = [position for position, row in enumerate(rows) if _is_complete(row)]
     for ladder in _groups(rows, complete, lambda row: row.ladder).values():
         ladder.sort(key=lambda position: rows[position].slots)
