@@ -1,4 +1,4 @@
-"""Options of each kind of panel, built with the typed builders of Grafana's SDK."""
+"""Options of each kind of panel in Grafana's JSON, built with the typed builders of Grafana's SDK."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ LONGEST_LABEL = 60
 
 
 def panel_model(panel: Panel, lang: Language) -> dashboard.Panel:
-    """Return Grafana's panel with type and options, without queries, title and position."""
+    """Return a panel in Grafana's format with its type and options.
+
+    Queries, title and position are added later.
+    """
     return _series(panel, lang) if panel.kind is Kind.SERIES else _MODELS[panel.kind](panel)
 
 

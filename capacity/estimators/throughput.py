@@ -155,7 +155,7 @@ def scenario_sustained(
 
 
 def slot_cycles(executions: Executions, slots: int, slots_per_worker: int | None = None) -> SlotCycles:
-    """Return the slot cycle of each execution: service time plus idle time of its slot while videos waited.
+    """Return the slot cycle of each execution: service time plus idle time of its slot while work waited.
 
     `slots_per_worker` is by default all `slots`. The last execution of a slot has no next one, so it gets the mean idle
     time of the others (0 if there are none).

@@ -1,1 +1,1 @@
-"""The scenario's table: the choice of the runs for each cell, and the table as text."""
+"""Result table of the scenario: which runs fill each cell, and the table as text."""

@@ -1,4 +1,4 @@
-"""Dashboard Run: progress, results and stage times of one run."""
+"""Dashboard *Run*: progress, results and stage times of one run."""
 
 from __future__ import annotations
 
