@@ -35,7 +35,7 @@ def main(context: click.Context) -> None:
 
 @main.command()
 def check() -> None:
-    """Check that the dashboards' JSON files are up to date and valid, and that promtool accepts each query."""
+    """Check that the dashboards' JSON is up to date and valid, and that promtool accepts every query."""
     lines = list(_problems())
     for line in lines:
         click.echo(line)

@@ -26,7 +26,10 @@ CLEANED = ".cleaned"
 
 @dataclass(frozen=True)
 class Leftovers:
-    """What the runs of one app left in its systems: the run's list files, and the videos in them."""
+    """What the runs of one app left in its systems.
+
+    `lists` are the files in which the runs recorded what they made. `videos` are the videos in these files.
+    """
 
     lists: tuple[Path, ...]
     videos: tuple[InjectedVideo, ...]
@@ -111,7 +114,10 @@ def _is_of(folder: Path, app: AppFile) -> bool:
 
 
 def asked(question: str, assume_yes: bool) -> bool:
-    """Ask the user a yes-no question, and return True for yes. With `assume_yes`, do not ask."""
+    """Ask the user a yes-no question, and return True for yes.
+
+    With `assume_yes`, return True without asking.
+    """
     if assume_yes:
         return True
     try:

@@ -24,9 +24,10 @@ NOT_INHERITED = RUN_OPTIONS | MAKE_VARIABLES
 
 
 def supervisord_environment(settings: Settings, environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment variables for supervisord, which all programs of the stack inherit.
+    """Return the environment variables of supervisord, which all programs of the stack inherit.
 
-    They are `environment` without options of single runs, the port of each program, and the folder of our Python.
+    They are those in `environment` (without options of single runs), the port of each program, and the folder of our
+    Python.
     """
     inherited = {name: value for name, value in environment.items() if name not in NOT_INHERITED}
     optional = ("emulator", "events", "prometheus", "celery-exporter", "grafana")

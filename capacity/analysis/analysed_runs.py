@@ -70,9 +70,10 @@ class AnalysedRuns:
 
     @property
     def best(self) -> RunAnalysis | None:
-        """Return the run that answers for all sizes, or None if no run has a known X_sat.
+        """Return the run that gives a report's answer, or None if no run has a known X_sat.
 
-        Each size has one run in `best_of_sizes`. The size is chosen that was measured most recently.
+        X_sat is the throughput with every slot busy. The run is that of `best_of_sizes` for the size measured most
+        recently.
         """
         best = {run.row.size_label: run for run in self.best_of_sizes}
         newest = [run.row.size_label for run in self.runs if run.row.x_sat_per_minute]

@@ -34,7 +34,8 @@ CRITERION_STAGES: Mapping[str, tuple[Stage, ...]] = {
 class VideoCost:
     """Mean stage seconds and ffmpeg CPU seconds of one video in a run, with the run's slots and X_sat.
 
-    `capacity_per_minute` is X_sat in videos per minute. An unknown number of seconds is NaN.
+    `capacity_per_minute` is X_sat, the throughput with every slot busy, in videos per minute. An unknown number of
+    seconds is NaN.
     """
 
     slots: int

@@ -101,9 +101,10 @@ class CellEvidence:
         return sum(seconds) / self.service_seconds if seconds and self.service_seconds else None
 
     def loss_explained_by(self, stage: str) -> float | None:
-        """Return the share (1 is 100 %) of the lost throughput that the slowdown of `stage` explains.
+        """Return how much of the lost throughput the slowdown of `stage` explains; 1 is all of it.
 
-        The lost throughput is 1 - efficiency, against slots that work as fast as one slot alone. None is unknown.
+        Throughput is lost where several slots process fewer videos each than one slot alone. The loss is 1 -
+        `efficiency`. None is unknown.
         """
         share, slowdown = self.share(stage), self.stage_slowdown.get(stage)
         if share is None or not slowdown or self.efficiency is None or self.efficiency >= 1:
@@ -164,9 +165,10 @@ class BottleneckVerdict:
 def find_bottleneck(cell: CellEvidence) -> BottleneckVerdict:
     """Return which cause limits the throughput of a cell, with its confidence.
 
-    The cause with the most criteria that hold wins. If no cause has two of them, a resource wins that is clearly the
-    busiest. Otherwise the cause is UNCLEAR. Confidence is lowered to medium if an unrelated cause is supported too,
-    unless a criterion decides alone.
+    The cause with the highest confidence wins. High confidence needs three criteria that hold, or one that is
+    sufficient alone. Medium confidence needs two. If no cause has two, a resource wins that is clearly the busiest.
+    Otherwise the cause is UNCLEAR. An unrelated cause that is also supported lowers high confidence to medium, unless a
+    sufficient criterion decides and the other confidence is lower.
     """
     criteria = {cause: _vetoes(cause, cell) or criteria_of(cell) for cause, criteria_of in _CRITERIA.items()}
     judged = (_judge(cause, tests) for cause, tests in criteria.items())

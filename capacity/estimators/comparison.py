@@ -60,11 +60,11 @@ class Comparison:
 
 
 def compare_runs(a: Sequence[float], b: Sequence[float], margin: float = MARGIN) -> Comparison:
-    """Compare X_sat of the runs of A and B. Both sequences are in videos per minute.
+    """Compare X_sat (the throughput with every slot busy) of several runs of A and of B.
 
-    The test is Welch's t test on the logarithms, and needs at least two runs per side. Runs should be interleaved (A B
-    B A). The ratio B / A passes if its whole interval is above 1 - `margin`. It fails if its interval is below 1 and
-    the ratio is below 1 - `margin`.
+    `a` and `b` are in videos per minute. The test is Welch's t test on the logarithms, and needs at least two runs per
+    side. Runs should be interleaved (A B B A). The ratio B / A passes if its whole interval is above 1 - `margin`. It
+    fails if its interval is below 1 and the ratio is below 1 - `margin`.
     """
     if min(len(a), len(b)) < FEWEST_RUNS or min(*a, *b) <= 0:
         return not_comparable(Reason(NotComparable.TOO_FEW_RUNS, {"runs_per_side_needed": FEWEST_RUNS}), EXTRA_RUNS)
@@ -86,17 +86,20 @@ class SingleRun:
 
     @property
     def variance(self) -> float:
-        """Return the variance of ln X_sat that the spread of the service times causes. NaN is unknown."""
+        """Return the variance of ln X_sat that follows from the spread of the service times. NaN is unknown.
+
+        X_sat is the throughput with every slot busy.
+        """
         return self.cv**2 / self.videos if self.cv is not None and self.videos else math.nan
 
 
 def compare_single_runs(
     a: SingleRun, b: SingleRun, *, run_deviation: float | None, margin: float = MARGIN
 ) -> Comparison:
-    """Compare X_sat of one run of A with that of one run of B.
+    """Compare X_sat (the throughput with every slot busy) of one run of A with that of one run of B.
 
     `run_deviation` is the standard deviation of ln X_sat between at least five earlier runs. The variance of ln(B / A)
-    is twice its square, plus the variance of each run from the spread of its videos.
+    is twice the square of that deviation, plus the variance of each run from the spread of its videos.
     """
     if run_deviation is None:
         return not_comparable(Reason(NotComparable.NO_HISTORY, {"history_runs_needed": HISTORY_RUNS}), EXTRA_RUNS)
@@ -110,9 +113,9 @@ def compare_single_runs(
 
 
 def judge_ratio(ratio: float, interval: Interval, margin: float = MARGIN) -> Gate:
-    """Return whether the ratio B / A of X_sat passes, fails or is inconclusive, given its 95 % interval.
+    """Return whether system B passes, given the ratio B / A of their throughputs and its 95 % interval.
 
-    `margin` is the loss that is accepted: 0.05 accepts 5 %.
+    The outcome is pass, fail or inconclusive. `margin` is the loss that is accepted: 0.05 accepts 5 %.
     """
     if interval.low > 1 - margin:
         return Gate.PASS
@@ -132,9 +135,9 @@ def not_comparable(reason: Reason, extra_runs: int = 0) -> Comparison:
 def different_conditions(
     a: Mapping[str, object], b: Mapping[str, object], allowed: Collection[str] = ()
 ) -> Reason | None:
-    """Return the conditions, such as the ffmpeg version, that differ between A and B, or None.
+    """Return which conditions, such as the ffmpeg version, differ between A and B. None if none does.
 
-    Conditions whose names are in `allowed` may differ.
+    `a` and `b` map the name of a condition to its value. Conditions whose names are in `allowed` may differ.
     """
     names = sorted(name for name in a.keys() | b.keys() if name not in allowed and a.get(name) != b.get(name))
     if not names:

@@ -1,4 +1,4 @@
-"""X_sat of a burst from the completion times of its videos alone.
+"""X_sat (throughput with every slot busy) of a burst from the completion times of its videos alone.
 
 This is for a worker that records no executions. The method is `lag-c`.
 """

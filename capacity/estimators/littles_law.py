@@ -44,8 +44,8 @@ NO_READINGS = QueueReadings(np.empty(0), np.empty(0))
 class LittleCheck:
     """Mean number of videos present in a run: as the queue counted it, and as the recorded times imply it.
 
-    `mismatch` is implied_mean / counted_mean - 1 over the whole run. `excess` is the same with the recorded videos
-    counted only at the moments of the readings. The agreement follows from `excess`, and `limit` is the largest excess
+    `mismatch` is implied_mean / counted_mean - 1, over the whole run. `excess` compares with the queue's count the
+    recorded number of videos at the same moments. `agreement` follows from `excess`. `limit` is the largest `excess`
     that is accepted.
     """
 
@@ -104,10 +104,11 @@ def implied_mean(arrived_at: Floats, left_at: Floats, window_start: float, windo
 
 
 def largest_delay_excess(arrived_at: Floats, left_at: Floats, moments: Floats, delay_seconds: float) -> float:
-    """Return the largest excess that a queue shows only because it counts up to `delay_seconds` late.
+    """Return the largest mismatch between queue and records that only the delay of the counters explains.
 
-    The excess is |recorded / counted - 1| of the mean number of videos present. Arrivals, departures or both may be
-    late. The result is smaller for longer runs and for longer response times.
+    The queue may count arrivals, departures or both up to `delay_seconds` late. The mismatch is |recorded / counted -
+    1|, of the mean number of videos present. It is smaller for longer runs and longer response times. `arrived_at` and
+    `left_at` have one time per video, in seconds. `moments` are the times at which the queue was read.
     """
     recorded = float(videos_present(arrived_at, left_at, moments).mean())
     late = [
@@ -118,9 +119,10 @@ def largest_delay_excess(arrived_at: Floats, left_at: Floats, moments: Floats, d
 
 
 def judge_excess(excess: float, delay_excess: float) -> Agreement:
-    """Return the agreement for an excess: ok up to 5 %, warn up to 10 %, else invalid.
+    """Return whether queue and records agree: ok up to 5 % difference, warn up to 10 %, else invalid.
 
-    An excess up to `delay_excess` is ok too, because the delay of the queue's counters explains it.
+    `excess` is the relative difference. It is also ok up to `delay_excess`, the difference that the delay of the
+    queue's counters explains.
     """
     if not np.isfinite(excess):
         return Agreement.UNKNOWN

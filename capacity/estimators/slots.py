@@ -63,10 +63,10 @@ def successors(finished: Executions, slots: int, slots_per_worker: int) -> Integ
 
 
 def working_slots(executions: Executions, slots: int, slots_per_worker: int) -> int:
-    """Return how many slots worked until the last start. Return all `slots` if they are not known.
+    """Return how many slots worked until the last execution started. Return `slots` if that is unknown.
 
-    A slot has stopped if it stayed free while the message of the last start waited, for longer than the mean service
-    time plus the longest gap.
+    A slot has stopped if it stayed free while the message of the last execution waited, for longer than the mean
+    service time plus the longest gap.
     """
     finished = executions.finished()
     slot = known_slots(finished, slots_per_worker)
@@ -84,8 +84,8 @@ def working_slots(executions: Executions, slots: int, slots_per_worker: int) -> 
 def known_slots(finished: Executions, slots_per_worker: int) -> Integers | None:
     """Return the slot code of each execution, or None if the recorded codes do not identify slots.
 
-    They do not if a worker has more codes than slots, because processes were replaced or threads were counted. They
-    also do not if one code has several executions at a time.
+    Codes do not identify slots if a worker has more codes than slots, or if executions with one code overlap in time.
+    Process ids and thread ids may be such codes.
     """
     if finished.slot is None or not finished.slot.size:
         return None

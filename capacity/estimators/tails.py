@@ -1,4 +1,4 @@
-"""How long do the slowest videos take? Percentiles of times, and the share of videos within a goal."""
+"""Median and 95th percentile of response times and queue waits, and the share of videos within a goal."""
 
 from __future__ import annotations
 

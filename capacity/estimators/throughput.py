@@ -32,7 +32,7 @@ CLOCK_RESOLUTION_RATIO = 0.001
 
 
 class NoCapacity(StrEnum):
-    """Codes of the reasons why X_sat is unknown."""
+    """Codes of the reasons why X_sat, the throughput with every slot busy, is unknown."""
 
     NO_SECOND_GENERATION = "no_second_generation"
     NO_COMPLETED_VIDEO = "no_completed_video"
@@ -48,14 +48,17 @@ class NoCapacity(StrEnum):
 
 
 class CapacitySource(StrEnum):
-    """Kinds of records from which X_sat can be computed."""
+    """Kinds of records from which X_sat, the throughput with every slot busy, can be computed."""
 
     SLOTS = "slots"  # start and end of every execution
     COMPLETION_TIMES = "completion_times"  # ends of the videos alone; the worker was not instrumented
 
 
 class FirstVideos(StrEnum):
-    """Whether X_sat includes the first video of each slot, which a cold start makes slower."""
+    """Whether X_sat includes the first video of each slot, which a cold start makes slower.
+
+    X_sat is the throughput with every slot busy.
+    """
 
     LEFT_OUT = "left_out"
     INCLUDED = "included"
@@ -186,8 +189,9 @@ def saturated_throughput(
 ) -> SaturatedThroughput:
     """Compute X_sat from executions, but leave it unknown if a slot never worked or stopped early.
 
-    Use it for runs in which messages waited all the time. The formula is in `saturated_throughput_of_cycles`. `cycles`
-    are the slot cycles of these executions, if the caller has them already.
+    X_sat is the throughput with every slot busy. Use it for runs in which messages waited all the time. The formula is
+    in `saturated_throughput_of_cycles`. `slots` is the number of slots of all workers. `cycles` are the slot cycles of
+    these executions, if the caller has them already.
     """
     cycles = cycles or slot_cycles(executions, slots, slots_per_worker)
     working = working_slots(executions, slots, slots_per_worker or slots)
@@ -201,12 +205,12 @@ def saturated_throughput(
 
 
 def saturated_throughput_of_cycles(cycles: SlotCycles, slots: int, *, is_warm: bool = False) -> SaturatedThroughput:
-    """Compute X_sat = slots / mean slot cycle per completed video, with its t interval.
+    """Compute X_sat, the throughput with every slot busy: slots / mean slot cycle per completed video.
 
     The last `slots` executions ran while other slots had no work left. They are left out if there are at least three
     executions per slot. The first execution of each slot may include a cold start. It is left out if there are at least
-    four per slot, unless the slots are warm. X_sat is unknown if there are no more executions than slots, or if the
-    records are impossible.
+    four per slot, unless the slots are warm (`is_warm`). X_sat has a t interval. It is unknown if there are no more
+    executions than slots, or if the records are impossible.
     """
     count = cycles.cycle_seconds.size
     if count <= slots:
@@ -222,9 +226,9 @@ def saturated_throughput_of_cycles(cycles: SlotCycles, slots: int, *, is_warm: b
 
 
 def filling_efficiency(scenario_per_minute: float, saturated_per_minute: float | None) -> float:
-    """Return X / X_sat: how much of the full throughput a burst with this number of videos shows.
+    """Return X / X_sat: the throughput of a burst relative to the throughput with every slot busy.
 
-    Below 0.9 the burst has too few videos, because slots are idle at its end.
+    Below 0.9 the burst has too few videos, because slots are idle for much of it.
     """
     return scenario_per_minute / saturated_per_minute if saturated_per_minute else float("nan")
 

@@ -42,9 +42,9 @@ class Usl:
 
     @property
     def peak(self) -> float | None:
-        """Return the number of slots with the highest throughput, not rounded.
+        """Return the number of slots at which the law predicts the highest throughput, not rounded.
 
-        Return None if the throughput never falls.
+        Return None if the predicted throughput never falls.
         """
         if self.kappa == 0:
             return None

@@ -39,9 +39,9 @@ BATCH_MESSAGES = 10
 def knows_enough(executions: Executions, slots: int, unfinished_since: float | None) -> bool:
     """Return True if a running burst may stop, because its X_sat is known precisely enough.
 
-    `unfinished_since` is the start of the earliest execution that still runs. Only executions that started before it
-    are used, without the first of each slot. These are the ones that X_sat is computed from if the burst stops now,
-    because those in flight still end.
+    X_sat is the throughput with every slot busy. `unfinished_since` is the start of the earliest execution that still
+    runs. Only executions that started before it are used, without the first of each slot. If the burst stops now, X_sat
+    is computed from these executions, because those that still run will end.
     """
     cycles = slot_cycles(executions, slots)
     before = executions.finished().started_at < (math.inf if unfinished_since is None else unfinished_since)
@@ -60,16 +60,19 @@ def may_stop(cycle_seconds: Floats, minimum: int = MINIMUM_VIDEOS, target: float
 
 
 def finished_prefix(cycle_seconds: Floats) -> Floats:
-    """Return the slot cycles before the first unfinished one (NaN), in start order.
+    """Return the slot cycles before the first unfinished one (NaN). The array is in start order.
 
-    Using all finished cycles would favour short cycles.
+    Later finished cycles are not used, because the short ones among them finish first.
     """
     unfinished = np.flatnonzero(np.isnan(cycle_seconds))
     return cycle_seconds[: unfinished[0]] if unfinished.size else cycle_seconds
 
 
 def precision(cycle_seconds: Floats) -> float:
-    """Return half of the width of the mean's 95 % interval, divided by the mean. NaN below two values."""
+    """Return the relative half width of the 95 % interval of the mean of these slot cycles.
+
+    It is half of the interval's width divided by the mean: 0.05 is ±5 %. NaN below two cycles.
+    """
     return t_half_width(cycle_seconds) / float(cycle_seconds.mean()) if cycle_seconds.size > 1 else float("nan")
 
 

@@ -79,7 +79,7 @@ class PlannedRun:
     repeat: int
 
     def note(self, plan: MatrixPlan) -> str:
-        """Return the note that is stored with the run, by which a resumed matrix finds it."""
+        """Return the note that is stored with the run, so that a resumed matrix finds the run again."""
         return f"matrix {plan.name} {self.size} c{self.concurrency} {self.mode} #{self.repeat}"
 
     def label(self, plan: MatrixPlan) -> Text:

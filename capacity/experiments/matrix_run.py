@@ -33,9 +33,9 @@ FAILURES_IN_A_ROW = 2
 
 
 class NoRate(EnvironmentFault):
-    """Error: the rate of a sustained run should follow from X_sat of a burst, which is unknown.
+    """Error: a sustained run has no rate, because X_sat of a burst, from which it follows, is unknown.
 
-    It does not mean that a program or the queue failed.
+    X_sat is the throughput with every slot busy. The error does not mean that a program or the queue failed.
     """
 
 

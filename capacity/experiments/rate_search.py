@@ -31,7 +31,8 @@ class SearchStep:
 class StepResult:
     """Result of one run of a rate search, with its validity and its duration `cost_seconds`.
 
-    `trial` is the run that was carried out. Only a burst has `slots` and `capacity_per_minute`, which is X_sat.
+    `trial` is the run that was carried out. Only a burst has `slots` and `capacity_per_minute`. The latter is X_sat,
+    the throughput with every slot busy.
     """
 
     trial: SearchStep
@@ -76,9 +77,10 @@ class RateSearch:
 def next_step(search: RateSearch) -> SearchStep | None:
     """Return the next run of the search, or None if the search has ended.
 
-    The first run is a burst. Then come rates from 95 % of its X_sat down in steps of 5 % of X_sat, until one is stable.
-    With `refine`, rates between the highest stable and the lowest unstable one follow, until these are within 5 %. An
-    invalid run is repeated once. An inconclusive run is repeated with twice the videos.
+    The first run is a burst. It gives X_sat, the throughput with every slot busy. Then come sustained runs at 95 % of
+    X_sat, 90 % and so on, until one is stable. With `refine`, rates between the highest stable and the lowest unstable
+    one follow, until these are within 5 %. An invalid run is repeated once. An inconclusive run is repeated with twice
+    the videos.
     """
     if search.failed:
         return None
@@ -95,8 +97,8 @@ def next_step(search: RateSearch) -> SearchStep | None:
 def advance(search: RateSearch, result: StepResult) -> RateSearch:
     """Return the state of the search after a run with this result.
 
-    A burst without X_sat ends the search. So does a run that is invalid twice. A rate that is inconclusive twice counts
-    as not stable.
+    A burst without X_sat (the throughput with every slot busy) ends the search. So does a run that is invalid twice. A
+    rate that is inconclusive twice counts as not stable.
     """
     is_repeated = bool(search.results) and search.results[-1].validity.is_invalid
     search = replace(search, results=(*search.results, result))

@@ -58,8 +58,9 @@ class MeasurementFailed(AforoError):
 class RunRequest:
     """Options of a run to carry out.
 
-    `count` is the number of videos. `note` is stored with the run. With `adaptive`, a burst stops as soon as X_sat is
-    known precisely enough. A profile of None is the injector's default.
+    `concurrency` is the number of slots of each worker, `count` the number of videos. `note` is stored with the run.
+    With `adaptive`, a burst stops as soon as its throughput is known precisely enough. A profile of None is the
+    injector's default.
     """
 
     size: str
@@ -93,9 +94,10 @@ class RunLauncher:
 
     @classmethod
     def open(cls, lang: Language = DEFAULT_LANGUAGE, *, assume_yes: bool = False) -> RunLauncher:
-        """Return a launcher for the settings of this process. With `assume_yes`, it does not ask the user.
+        """Return a launcher for the settings of this process.
 
-        Raise EnvironmentFault if the results folder is not writable, because after a run it would be too late.
+        With `assume_yes`, the user is not asked before videos are sent to an app's queue. Raise EnvironmentFault if the
+        results folder is not writable, because after a run it would be too late.
         """
         settings = Settings.from_process()
         require_usable_folder("results folder", settings.results.path, "AFORO_RESULTS_PATH")
@@ -133,7 +135,7 @@ class RunLauncher:
         """Wait until every video of the run is final. Then close the run.
 
         Raise MeasurementFailed if no video ends for `stuck_seconds`, and RunFailed if the queue loses videos. With
-        `adaptive`, cancel the queued videos as soon as X_sat is known precisely enough.
+        `adaptive`, cancel the queued videos as soon as the throughput is known precisely enough.
         """
         last, changed_at = -1, time.monotonic()
         losses: LossWatch | None = None

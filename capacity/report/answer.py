@@ -38,7 +38,10 @@ VIDEOS_PER_SLOT = 5
 
 
 def answer(analysed: AnalysedRuns, lang: Language) -> list[str]:
-    """Return the answer of a report on all runs in four sentences, or in one if no X_sat is known."""
+    """Return the first lines of a report on all runs: capacity, trust, limit and next step.
+
+    These are four sentences, or one sentence if no capacity is known.
+    """
     best = analysed.best
     if best is None:
         return [_no_capacity(analysed, lang)]
@@ -46,7 +49,7 @@ def answer(analysed: AnalysedRuns, lang: Language) -> list[str]:
 
 
 def run_answer(run: RunAnalysis, lang: Language) -> list[str]:
-    """Return the answer of a report on one run in four sentences."""
+    """Return the first lines of a report on one run in four sentences: result, trust, limit and next step."""
     return [_run_headline(run, lang), *_support(run, None, lang)]
 
 

@@ -39,10 +39,10 @@ NOTE = Text(
 
 @dataclass(frozen=True)
 class Gain:
-    """Gain in X_sat from one number of slots to the next one.
+    """Gain in X_sat, the throughput with every slot busy, from one number of slots to the next one.
 
-    `ratio` is X_sat divided by that with fewer slots. Its 95 % interval is None unless both have one. `slots_factor` is
-    the same ratio of the slots.
+    `ratio` is X_sat divided by the X_sat with fewer slots. Its 95 % interval is None unless both have one.
+    `slots_factor` is the number of slots divided by the fewer slots.
     """
 
     slots_factor: float
@@ -52,9 +52,9 @@ class Gain:
 
 
 def gain(fewer: Point, more: Point) -> Gain:
-    """Return the gain in X_sat from the point with fewer slots to that with more.
+    """Return the gain in X_sat, the throughput with every slot busy, between two numbers of slots.
 
-    The interval adds the variances of both logarithms, because the runs of the two are independent.
+    The interval adds the variances of both logarithms, because the runs of the two points are independent.
     """
     factor, ratio = more.slots / fewer.slots, more.capacity / fewer.capacity
     halves = [half for point in (fewer, more) if (half := _half_width(point)) is not None]
@@ -66,7 +66,7 @@ def gain(fewer: Point, more: Point) -> Gain:
 
 
 def names(lang: Language, price_per_hour: float | None) -> list[str]:
-    """Return the headings of the table. There is a column for the cost if a price is given."""
+    """Return the headings of the table's columns. There is a column for the cost if a price is given."""
     return [name.to(lang) for name in (*NAMES, *([] if price_per_hour is None else [COST]))]
 
 

@@ -516,7 +516,7 @@ class _Template(Formatter):
     """
 
     def format_field(self, value: Any, format_spec: str) -> str:
-        """Format one value of a sentence: a percentage, the noun that agrees with a number, or plain text."""
+        """Format one value inside a sentence, by its format: percentage, plural of a noun, or plain text."""
         if "|" in format_spec:
             one, many = format_spec.split("|")
             return one if value in {1, "1"} else many

@@ -27,9 +27,10 @@ from core.run import Mode
 
 @dataclass(frozen=True)
 class Point:
-    """X_sat at one number of slots: `capacity` in videos per minute, with its 95 % interval.
+    """X_sat (throughput with every slot busy) at one number of slots, averaged over its runs.
 
-    `capacities` has X_sat of each run behind it. With `between_runs`, the interval includes differences between runs.
+    `capacity` is X_sat in videos per minute, with its 95 % interval. `capacities` has X_sat of each run. With
+    `between_runs`, the interval includes differences between runs.
     """
 
     slots: int
@@ -59,7 +60,7 @@ class Curve:
 
     @property
     def levels(self) -> Levels:
-        """Return the points in the form in which a law is fitted to them.
+        """Return the points as the input of the fit of the scalability law.
 
         They have standard errors if they were measured in several runs.
         """
@@ -67,10 +68,11 @@ class Curve:
 
 
 def capacity_levels(capacities: Sequence[tuple[int, Sequence[float]]]) -> Levels:
-    """Return one point per number of slots, to fit a law to: the geometric mean of X_sat over its runs.
+    """Return the input of the fit of the scalability law: one point per number of slots.
 
-    `capacities` pairs a number of slots with X_sat of each run. Standard errors come from the differences between runs,
-    pooled over all points. The interval of a single run lacks those differences, so it is not used.
+    `capacities` pairs each number of slots with X_sat (throughput with every slot busy) of each of its runs. A point is
+    the geometric mean of these. Its standard error comes from the differences between runs, pooled over all points. The
+    interval of a single run lacks those differences, so it is not used.
     """
     logs = [np.log(each) for _, each in capacities]
     n, x = np.array([float(slots) for slots, _ in capacities]), np.array([np.exp(each.mean()) for each in logs])
@@ -80,7 +82,10 @@ def capacity_levels(capacities: Sequence[tuple[int, Sequence[float]]]) -> Levels
 
 
 def curves(analysed: AnalysedRuns) -> list[Curve]:
-    """Return one scalability curve per video size with a known X_sat, in the order of the result table."""
+    """Return one scalability curve per video size, in the order of the result table.
+
+    Sizes without a known X_sat (throughput with every slot busy) have no curve.
+    """
     bursts = [
         cell for cell in analysed.cells if cell.key.mode == Mode.BURST and cell.x_sat and not cell.validity.is_invalid
     ]

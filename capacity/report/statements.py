@@ -80,7 +80,10 @@ def _judged(statement: str, validity: Validity, lang: Language) -> str:
 
 
 def best_sentence(analysed: AnalysedRuns, run: RunAnalysis, lang: Language) -> str:
-    """Return one sentence with X_sat of the run's cell, which is the mean over the runs of the cell."""
+    """Return one sentence with the capacity of the run's cell: X_sat, the mean over the cell's runs.
+
+    X_sat is the throughput with every slot busy.
+    """
     cell = analysed.cell_of(run)
     rows = (cell.x_sat_runs if cell else ()) or (run.row,)
     if cell is None or len(rows) == 1:
@@ -101,9 +104,9 @@ def _mean_capacity(cell: TableCell, run: RunAnalysis, lang: Language) -> str:
 
 
 def missing_capacity(run: RunAnalysis) -> Reason | None:
-    """Return the reason why X_sat of a burst is unknown.
+    """Return the reason why X_sat (the throughput with every slot busy) of a burst is unknown.
 
-    Return None if it is known, and for a sustained run, which has none.
+    Return None if it is known, and for a sustained run, which has no X_sat.
     """
     return run.saturated.reason if run.saturated else None
 
@@ -111,7 +114,7 @@ def missing_capacity(run: RunAnalysis) -> Reason | None:
 def headline(row: ResultRow, lang: Language, missing: Reason | None = None) -> str:
     """Return the result of a run in one sentence, with its validity.
 
-    `missing` is the reason why X_sat is unknown.
+    `missing` is the reason why X_sat, the throughput with every slot busy, is unknown.
     """
     if row.validity.is_invalid:
         judged = validity_text(row.validity, lang)
@@ -178,7 +181,7 @@ def advice_text(run: RunAnalysis, lang: Language) -> str | None:
 
 
 def limit_parts(run: RunAnalysis) -> tuple[Text, Text, Text]:
-    """Return three texts about what limits the run: the cause, the confidence and the evidence.
+    """Return the cause, the confidence and the evidence of what limits the run, as three texts.
 
     A stable sustained run is limited by its offered rate.
     """
@@ -322,7 +325,10 @@ def tail_text(tail: Tail | None, lang: Language) -> str:
 
 
 def limit_check(run: RunAnalysis, lang: Language) -> Iterator[NamedStatement]:
-    """Yield the name and the text of how to test the bottleneck verdict. An invalid run has none."""
+    """Yield what to try in order to test the bottleneck verdict, as a name and a text.
+
+    An invalid run has no verdict to test.
+    """
     check = None if run.row.validity.is_invalid else advice_text(run, lang)
     if check is not None:
         yield Text("comprobar límite", "test the limit"), check
@@ -384,7 +390,10 @@ def _injector_machine(environment: Mapping[str, Any], unknown: str) -> str:
 
 
 def reservations(run: RunAnalysis, lang: Language) -> str:
-    """Return the data-quality warnings of the run as text, or the sentence that there are none."""
+    """Return the data-quality warnings of the run as text, or the sentence that there are none.
+
+    They tell how far the figures of the run can be trusted.
+    """
     if not run.warnings:
         return Text("Sin reservas sobre la medición.", "No reservations about the measurement.").to(lang)
     reasons = "; ".join(sentence(warning.evidence, lang) for warning in run.warnings)

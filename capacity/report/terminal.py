@@ -20,7 +20,7 @@ NARROWEST = 40
 
 
 def output_width() -> int:
-    """Return the width in characters for lines on standard output, from the terminal, within limits."""
+    """Return how many characters wide lines on standard output may be: the terminal's width, within limits."""
     columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDEST
     return min(WIDEST, max(NARROWEST, columns))
 
@@ -37,7 +37,7 @@ def render_terminal(run: RunAnalysis, lang: Language, width: int = WIDEST) -> st
 
 
 def aligned(named: list[tuple[str, str]], width: int) -> list[str]:
-    """Return lines with a name and its value. Values start in one column and are wrapped there."""
+    """Return one line per name and value, with all values in one column. Long values are wrapped there."""
     column = max(len(name) for name, _ in named)
     return [line for name, value in named for line in _fact(name, value, column, width)]
 

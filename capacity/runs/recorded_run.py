@@ -59,7 +59,7 @@ class VideoCounts:
 
 @dataclass(frozen=True)
 class OtherWork:
-    """Work of other runs on the same nodes during a run: executions, and the slot seconds they took."""
+    """Work of other runs on the same nodes at the time of a run: number of executions, and slot seconds."""
 
     executions: int
     seconds: float
@@ -134,7 +134,7 @@ def load_run(session: Session, run: RunRow) -> RecordedRun:
 
 
 def load_own_records(session: Session, run: RunRow) -> RecordedRun:
-    """Read every video and execution of a run. The work of other runs stays unknown."""
+    """Read every video and execution of a run, but not what other runs did at the same time."""
     videos = select(*(_column(VideoRow, name) for name in VIDEO_COLUMNS)).where(VideoRow.run_id == run.id)
     return assemble(run, read_columns(session, videos), read_columns(session, _executions(session, run)))
 

@@ -61,28 +61,28 @@ class Resources:
         return Resources(self.times[inside], {key: values[inside] for key, values in self.samples.items()})
 
     def increase(self, key: str) -> float | None:
-        """Return by how much a counter grew from its first to its last sample. None below two samples.
+        """Return by how much the counter `key` grew from its first to its last sample.
 
-        A restart of the counter at 0 does not reduce the result.
+        Keys are such as `disk.read`. A restart of the counter at 0 does not reduce the result. None below two samples.
         """
         values = self._known(key)
         return float(np.diff(values).clip(min=0).sum()) if values.size > 1 else None
 
     def rate(self, key: str) -> float | None:
-        """Return the mean increase of a counter per second. None is unknown."""
+        """Return the mean increase per second of the counter `key`, such as `disk.read`. None is unknown."""
         increase = self.increase(key)
         finite = self.times[np.isfinite(self.samples[key])] if increase is not None else self.times[:0]
         return None if increase is None or finite[-1] <= finite[0] else increase / float(finite[-1] - finite[0])
 
     def latest(self, key: str) -> float | None:
-        """Return the last known sample of a gauge. None is unknown."""
+        """Return the last known sample of the gauge `key`, such as `cores`. None is unknown."""
         values = self._known(key)
         return float(values[-1]) if values.size else None
 
     def rates(self, key: str) -> Floats:
-        """Return the increase of a counter per second, for each step between two samples.
+        """Return the increase per second of the counter `key`, between each sample and the one before.
 
-        The first value is NaN, and so are unknown values.
+        Keys are such as `disk.read`. The first value is NaN. Unknown values are NaN too.
         """
         values = self.samples.get(key, np.full(self.times.size, np.nan))
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -136,9 +136,9 @@ class Resources:
         return max(0.0, busy - our_cores) / cores
 
     def span(self, key: str) -> tuple[float, float] | None:
-        """Return the times of the first and the last known sample of a key, in epoch seconds.
+        """Return the times of the first and the last known sample of the metric `key`, in epoch seconds.
 
-        Return None when fewer than two are known.
+        Return None when fewer than two samples are known.
         """
         values = self.samples.get(key, np.full(self.times.size, np.nan))
         known = self.times[np.isfinite(values)]

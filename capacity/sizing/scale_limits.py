@@ -100,7 +100,8 @@ def requests_per_video(service_seconds: float, assumptions: ScaleAssumptions) ->
 def idle_requests_per_minute(assumptions: ScaleAssumptions) -> float:
     """Return how many SQS requests per minute one idle worker makes: empty polls and dead-letter checks.
 
-    A poll waits for a message as long as it may. A worker whose slots are all busy does not poll.
+    Each poll waits for the whole long-poll time. A worker whose slots are all busy does not poll, so it makes fewer
+    requests.
     """
     checks = DEAD_LETTER_CHECKS_PER_TIMEOUT * SECONDS_PER_MINUTE / assumptions.visibility_timeout_seconds
     return SECONDS_PER_MINUTE / assumptions.long_poll_seconds + REQUESTS_PER_DEAD_LETTER_CHECK * checks

@@ -12,9 +12,9 @@ from capacity.runs.result_row import ResultRow
 class AveragedRuns:
     """Runs of one cell, chosen for its averages.
 
-    `runs` are averaged for X and S. They have the same number of videos, because X and S depend on it. `x_sat_runs` are
-    averaged for X_sat, which does not depend on it, so they include shorter runs. `left_out` is the number of unused
-    runs.
+    `runs` are averaged for X (videos per minute) and S (mean response time). They have the same number of videos,
+    because X and S depend on it. `x_sat_runs` are averaged for X_sat, the throughput with every slot busy. It does not
+    depend on the number, so shorter runs are included. `left_out` is the number of unused runs.
     """
 
     runs: tuple[ResultRow, ...]

@@ -92,7 +92,7 @@ class TableCell:
 
     @property
     def x_sat_interval(self) -> Interval | None:
-        """Return the 95 % interval of X_sat, in videos per minute.
+        """Return the 95 % interval of X_sat (the throughput with every slot busy), in videos per minute.
 
         With three runs or more, it includes the variation between runs. With one run, it is the interval of that run.
         With two runs or none, it is None.
@@ -104,7 +104,10 @@ class TableCell:
 
     @property
     def is_between_runs(self) -> bool:
-        """Return True if the interval of X_sat includes the variation between runs."""
+        """Return True if the interval of X_sat includes the variation between runs.
+
+        X_sat is the throughput with every slot busy.
+        """
         return len(self.x_sat_runs) >= RUNS_FOR_INTERVAL
 
     def _capacities(self) -> list[float]:

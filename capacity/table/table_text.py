@@ -120,7 +120,7 @@ def csv_row(cell: TableCell) -> dict[str, object]:
 
 
 def capacity_text(rate: float | None, interval: Interval | None, lang: Language) -> str:
-    """Format X_sat with its interval, such as `8.22 [7.70–8.80]`."""
+    """Format X_sat, the throughput with every slot busy, with its interval: `8.22 [7.70–8.80]`."""
     bounds = "" if interval is None else f" [{number(interval.low, lang)}–{number(interval.high, lang)}]"
     return number(rate, lang) + bounds
 

@@ -44,10 +44,10 @@ NONE_KNOWN = Text("ninguno conocido", "none known")
 
 
 def numbered(expression: str, label: str, names: Iterable[str]) -> str:
-    """Return the PromQL query that turns a value of `label` into its position in `names`.
+    """Return a PromQL query for the position in `names` of the label's value, instead of the value.
 
-    A panel shows the number as a word. Unlike a label, a number that is absent is shown in grey, with a text that says
-    so.
+    `expression` gives series with the label `label`. The panel shows the position as a word. A panel can say that a
+    number is absent, but for an absent label it would show an empty tile.
     """
     numbers = (f'label_replace(vector({number}), "{label}", "{name}", "", "")' for number, name in enumerate(names))
     return f"0 * ({expression}) + on ({label}) group_left () ({' or '.join(numbers)})"

@@ -28,9 +28,9 @@ X = last("run_id:aforo_run_videos_per_minute:ratio")
 
 
 def capacity(bound: str) -> str:
-    """Return the PromQL query for X_sat of each run, or for one end of its interval.
+    """Return the PromQL query for X_sat of each run (`estimate`), or one end of its interval.
 
-    `bound` is the label value: `estimate` for X_sat itself.
+    `bound` is `estimate`, `lower` or `upper`. X_sat is the throughput with every slot busy.
     """
     return last(f'run_id_bound:aforo_run_capacity_videos_per_minute:max{{bound="{bound}"}}')
 
@@ -92,12 +92,18 @@ def by_cell(figure: str) -> str:
 
 
 def best_cell() -> str:
-    """Return the PromQL query that gives, for each size, the cell with the greatest X_sat."""
+    """Return the PromQL query that gives, for each size, the cell with the greatest X_sat.
+
+    X_sat is the throughput with every slot busy.
+    """
     return f"topk by (size) (1, {by_cell(capacity('estimate'))})"
 
 
 def of_best_cell(expression: str) -> str:
-    """Restrict a PromQL query of cells to the cell with the greatest X_sat of each size."""
+    """Restrict a PromQL query of cells to the cell with the greatest X_sat of each video size.
+
+    `expression` is a query whose series have the labels of a cell. X_sat is the throughput with every slot busy.
+    """
     return f"({expression}) and on (size, concurrency) ({best_cell()})"
 
 
@@ -112,7 +118,7 @@ def validity_of_cell() -> str:
 
 
 def invalid_runs() -> str:
-    """Return the PromQL query for those chosen runs that are invalid. The value of each is 0."""
+    """Return the PromQL query for the invalid runs among those chosen on the dashboard. Each value is 0."""
     return f'0 * ({FACTS} and on (run_id) aforo_run_validity_info{{validity="invalid"}})'
 
 
@@ -129,10 +135,13 @@ def bottleneck_of_cell() -> str:
 
 
 def spaced(expression: str) -> str:
-    """Add to a PromQL query that its label `size` has a space: `50 MB`."""
+    """Return the PromQL query `expression` with a space in its label `size`: `50 MB` instead of `50MB`."""
     return f'label_replace({expression}, "size", "$1 $2", "size", "([0-9.]+)([KMG]B)")'
 
 
 def as_cell(expression: str) -> str:
-    """Add to a PromQL query the label `cell`, which joins size and concurrency to name a bar or a row."""
+    """Return the PromQL query `expression` with a new label `cell`, made of size and concurrency.
+
+    The label names a bar or a row, such as `50 MB · 2`.
+    """
     return f'label_join({spaced(expression)}, "cell", " · ", "size", "concurrency")'
