@@ -1,4 +1,4 @@
-"""When did a run happen? Its whole time window, and the part in which every slot was busy."""
+"""Time windows of a run in epoch seconds: the whole run, and the part in which every slot was busy."""
 
 from __future__ import annotations
 

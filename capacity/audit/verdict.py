@@ -18,7 +18,7 @@ from capacity.estimators.reason import Reason
 
 
 class Plausibility(StrEnum):
-    """Verdicts of the audit on a row of a published table."""
+    """Verdicts of the audit on a row of a published table. They are ok, suspicious and impossible."""
 
     OK = "ok"
     SUSPICIOUS = "suspicious"

@@ -51,7 +51,7 @@ class Quantity(StrEnum):
 
 
 class Relation(StrEnum):
-    """How a measured value is compared with its limit."""
+    """How a measured value is compared with its limit, such as *at least*."""
 
     AT_LEAST = "at_least"
     AT_MOST = "at_most"

@@ -154,7 +154,7 @@ def quality_warnings(facts: RunFacts) -> tuple[QualityWarning, ...]:
 
 
 def is_valid(warnings: tuple[QualityWarning, ...]) -> bool:
-    """Return True if none of the warnings makes the run invalid."""
+    """Return True if none of these data-quality warnings makes the run invalid."""
     return all(warning.severity is not Severity.INVALID for warning in warnings)
 
 

@@ -35,7 +35,7 @@ class NextStep(StrEnum):
 
 
 class Disproof(StrEnum):
-    """Codes of the results of a next step that disprove the bottleneck verdict."""
+    """Codes of results that disprove a bottleneck verdict after the user has tried the next step."""
 
     LITTLE_GAIN = "little_gain"
     SAME_CPU_WORK = "same_cpu_work"

@@ -22,7 +22,7 @@ class Level(StrEnum):
 
     @property
     def rank(self) -> int:
-        """Return the position of this level: 0 is the best."""
+        """Return the position of this level of validity. 0 is the best."""
         return list(Level).index(self)
 
 

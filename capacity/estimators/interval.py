@@ -25,7 +25,10 @@ class Interval:
 
 
 def t_half_width(values: Floats, confidence: float = 0.95) -> float:
-    """Return half of the width of the two-sided t interval of the mean. It is NaN below two values."""
+    """Return half of the width of the two-sided t interval of the mean of the values.
+
+    It is NaN below two values.
+    """
     if values.size < 2:
         return float("nan")
     quantile = stats.t.ppf(0.5 + confidence / 2, values.size - 1)

@@ -22,7 +22,10 @@ class SpeedChange:
     interval: Interval
 
     def exceeds(self, tolerance: float) -> bool:
-        """Return True if the whole interval is further than `tolerance` from 1; 0.05 is 5 %."""
+        """Return True if the speed surely changed by more than `tolerance`; 0.05 is 5 %.
+
+        That is the case if the whole interval of the ratio is further than `tolerance` from 1.
+        """
         return self.interval.low > 1 + tolerance or self.interval.high < 1 - tolerance
 
 

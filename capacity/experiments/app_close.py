@@ -19,8 +19,8 @@ ENDED = {Outcome.DONE: VideoState.DONE, Outcome.FAILED: VideoState.FAILED}
 class Comparison:
     """How well an app's table of videos agrees with the recorded executions of a run.
 
-    `without_execution` counts final videos without a recorded execution that ended them. `disagreements` counts videos
-    that are done in one source and failed in the other.
+    `without_execution` counts final videos for which no recorded execution says how they ended. `disagreements` counts
+    videos that are done in one source and failed in the other.
     """
 
     without_execution: int

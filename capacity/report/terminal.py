@@ -20,7 +20,7 @@ NARROWEST = 40
 
 
 def output_width() -> int:
-    """Return how many characters wide lines on standard output may be: the terminal's width, within limits."""
+    """Return the width of lines on standard output in characters: the terminal's width, within limits."""
     columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDEST
     return min(WIDEST, max(NARROWEST, columns))
 

@@ -1,4 +1,4 @@
-"""Conditions of a run, such as versions and machines. Only runs with equal ones are compared."""
+"""Conditions of a run, such as versions and machines. Only runs with equal conditions are compared."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ class FleetDifferences:
 
 
 def fleet_differences(environment: Mapping[str, Any]) -> FleetDifferences:
-    """Compare the workers of a run with each other, and each with itself at the end of the run.
+    """Compare the workers of a run with each other, and their conditions at its start with those at its end.
 
     `environment` is the column of that name in the run's database row.
     """
@@ -36,7 +36,7 @@ def node_name(record: Mapping[str, Any]) -> str:
 
 
 def differing(records: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return the conditions that are not the same for all workers: the name, and the value per node."""
+    """Return the conditions that are not the same for all workers: by name, the value on each node."""
     names = sorted({name for record in records for name in record} - IDENTITY)
     values = {name: [record.get(name) for record in records] for name in names}
     return {name: _by_node(records, each) for name, each in values.items() if len(set(each)) > 1}

@@ -1,4 +1,4 @@
-"""Import a test that a team made with its own scripts: record rows of its table as a run of ours."""
+"""Import a test that a team made with its own scripts: rows of its table become a run in our database."""
 
 from __future__ import annotations
 

@@ -151,7 +151,7 @@ class Resources:
         return sum(finite) if finite else None
 
     def steal_ratios(self) -> tuple[float | None, float | None]:
-        """Return the share of the CPU that the hypervisor took away: on average, and in the worst 30 s.
+        """Return which share of the CPU the hypervisor took away (steal): on average, and in the worst 30 s.
 
         1 is 100 %, and None is unknown.
         """

@@ -69,14 +69,14 @@ class ResultRow:
 
     @property
     def x(self) -> float | None:
-        """Return X in videos per minute: that of Prometheus, or that of the database if it is unknown."""
+        """Return X, the throughput in videos per minute, from Prometheus, or else from the database."""
         return self.x_database if self.x_per_minute is None else self.x_per_minute
 
     @property
     def s(self) -> float | None:
-        """Return S, the mean response time in seconds: that of Prometheus, or that of the database.
+        """Return S, the mean response time in seconds, from Prometheus, or else from the database.
 
-        While videos are unfinished, S is that of the database. Prometheus averages finished videos only, so it gives no
+        While videos are unfinished, S comes from the database. Prometheus averages finished videos only, so it gives no
         lower bound of S.
         """
         return self.s_database if self.s_seconds is None or self.s_is_lower_bound else self.s_seconds

@@ -25,8 +25,9 @@ class AveragedRuns:
 def averaged_runs(rows: Sequence[ResultRow]) -> AveragedRuns:
     """Choose the runs of a cell to average, from all its runs.
 
-    Valid complete runs are preferred, then indicative complete ones. They must have the conditions of the newest run
-    with the most videos. If the cell has only incomplete or invalid runs, that run is used alone.
+    Valid complete runs are preferred, then indicative complete ones. Only those are averaged that have the same
+    conditions as the reference run, which is the newest of those with the most videos. If the cell has only incomplete
+    or invalid runs, the reference run is used alone.
     """
     best = min(_quality(row) for row in rows)
     equals = by_age(row for row in rows if _quality(row) == best)
