@@ -28,9 +28,10 @@ class Printed:
 
     @classmethod
     def parse(cls, text: str) -> Printed:
-        """Parse a printed number. It stands for half a unit of its last digit on either side.
+        """Parse a printed number, and determine which values would have been printed like it.
 
-        `9.05` stands for 9.045 to 9.055. `≥ 9.05` has no upper end. Raise ValueError for any other text.
+        These lie up to half a unit of its last digit away: `9.05` stands for 9.045 to 9.055. `≥ 9.05` has no upper end.
+        Raise ValueError for any other text.
         """
         digits = text.strip()
         is_bound = digits.startswith("≥")

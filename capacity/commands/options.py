@@ -92,7 +92,7 @@ class Quantity(click.ParamType[float]):
 
 
 def run_ids(text: str) -> list[str]:
-    """Split `A,B,…` into run ids. Raise UsageError if there is no id, or one twice."""
+    """Split `A,B,…` into run ids. Raise UsageError if there is none, or if one occurs twice."""
     ids = [part.strip() for part in text.split(",") if part.strip()]
     if not ids or len(set(ids)) < len(ids):
         raise UsageError("runs", "it must be different ids separated by commas", "see `make table`", value=text)

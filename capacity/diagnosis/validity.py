@@ -42,7 +42,7 @@ class Validity:
 def judge_validity(warnings: Iterable[QualityWarning]) -> Validity:
     """Return the validity of a run that has these data-quality warnings.
 
-    The reasons of an invalid run are only those that make it invalid.
+    The reasons of an invalid run are only the warnings that make it invalid.
     """
     by_severity: dict[Severity, list[str]] = {severity: [] for severity in Severity}
     for warning in warnings:

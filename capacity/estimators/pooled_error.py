@@ -22,10 +22,9 @@ class PooledError:
 def pooled_error(x: Floats, deviations: Floats, runs: Floats) -> PooledError | None:
     """Estimate the standard error of each mean throughput in `x`, one per number of slots.
 
-    `deviations` are the standard deviations between the `runs` of each level, relative to its x. A few runs estimate
-    them badly, so one relative deviation is assumed for all levels. It is pooled with the degrees of freedom (runs -
-    1). A level with one run adds none. Return None if there are fewer than two degrees of freedom, or if all runs are
-    equal.
+    `runs` is the number of runs behind each mean. `deviations` is the standard deviation between these runs, divided by
+    x. A few runs estimate it badly, so the same relative deviation is assumed for all means: that pooled over all of
+    them, with runs - 1 as weights. Return None if these weights add up to less than two, or if all runs are equal.
     """
     dof = np.maximum(runs - 1, 0)
     total = int(dof.sum())

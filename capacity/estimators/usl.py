@@ -27,7 +27,7 @@ EXTRAPOLATION = 2.0
 
 
 class FitRefusal(StrEnum):
-    """Codes of the reasons why the law must not be used on some measurements."""
+    """Codes of the reasons why the Universal Scalability Law must not be used for some measurements."""
 
     TOO_FEW_LEVELS = "too_few_levels"
     SUPERLINEAR = "superlinear"
@@ -36,13 +36,13 @@ class FitRefusal(StrEnum):
 
 
 class FitCaution(StrEnum):
-    """Codes of the warnings about a fit that may be used."""
+    """Codes of the warnings about a fit of the Universal Scalability Law that may still be used."""
 
     LOOSE_FIT = "loose_fit"
 
 
 class PeakRefusal(StrEnum):
-    """Codes of the reasons not to quote the peak of a law that may itself be used."""
+    """Codes of the reasons not to quote the peak of a fitted scalability law that may itself be used."""
 
     NO_PEAK = "no_peak"
     EXTRAPOLATED = "extrapolated"
@@ -71,9 +71,10 @@ class Levels:
 
 @dataclass(frozen=True, slots=True)
 class UslIntervals:
-    """5-95 % bootstrap intervals of the law's coefficients, of its peak, and of X at the peak.
+    """5-95 % bootstrap intervals of a fitted scalability law: coefficients, peak, and X at the peak.
 
-    `scale` is lambda. The upper ends of the last two are infinite if some bootstrap draws have no peak.
+    `scale` is the coefficient lambda. The upper ends of the peak and of X at the peak are infinite if some bootstrap
+    draws have no peak.
     """
 
     scale: Interval
@@ -86,7 +87,7 @@ class UslIntervals:
 
 @dataclass(frozen=True, slots=True)
 class UslFit:
-    """A fitted law, its quality, and the reasons against using it.
+    """A fitted Universal Scalability Law, its quality, and the reasons against using it.
 
     `unusable` is the reason why the law must not be used on these measurements. `peak_reason` is the reason why its
     peak must not be quoted. `caution` is a warning about a law that may be used. Each is None when there is no such
@@ -107,11 +108,11 @@ class UslFit:
 def fit_usl(
     levels: Levels, *, weighted: bool = True, cores: int | None = None, seed: int = 0, draws: int = DRAWS
 ) -> UslFit:
-    """Fit the law to measured levels, and decide whether the law and its peak may be used.
+    """Fit the Universal Scalability Law to measured levels, and decide whether it may be used.
 
     Points are weighted by 1/se if there are standard errors, else by 1/x. `weighted=False` reproduces the fits of R's
     `usl`. `cores` is the number of cores of the machine, or None when unknown. Without a level above `cores`, the peak
-    is an extrapolation. `draws` is the number of bootstrap draws.
+    of the law is an extrapolation. `draws` is the number of bootstrap draws.
     """
     if levels.distinct < FEWEST_LEVELS:
         return _no_fit(levels)

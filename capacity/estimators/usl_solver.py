@@ -26,11 +26,11 @@ class Usl:
     kappa: float
 
     def throughput(self, n: float) -> float:
-        """Return X(n), the throughput that the law predicts at `n` slots."""
+        """Return X(n), the throughput that the scalability law predicts at `n` slots."""
         return self.scale * n / (1 + self.sigma * (n - 1) + self.kappa * n * (n - 1))
 
     def concurrency(self, throughput: float) -> float | None:
-        """Return the fewest slots at which the law reaches `throughput`. Return None if it never does.
+        """Return the fewest slots at which the scalability law predicts this throughput. None if it never does.
 
         The root is written without a difference of close numbers, so the formula also holds for kappa = 0.
         """
@@ -42,7 +42,7 @@ class Usl:
 
     @property
     def peak(self) -> float | None:
-        """Return the number of slots at which the law predicts the highest throughput, not rounded.
+        """Return the number of slots at which the scalability law predicts the highest throughput, not rounded.
 
         Return None if the predicted throughput never falls.
         """
@@ -52,12 +52,12 @@ class Usl:
 
     @property
     def limit(self) -> float | None:
-        """Return scale / sigma, the throughput that contention alone would allow. None if sigma is 0."""
+        """Return the throughput that contention alone would allow: scale / sigma. None if sigma is 0."""
         return self.scale / self.sigma if self.sigma > 0 else None
 
 
 def fit_coefficients(n: Floats, x: Floats, weights: Floats) -> Usl:
-    """Fit the law to points by weighted least squares, and return its coefficients.
+    """Fit the Universal Scalability Law to points by weighted least squares. Return its coefficients.
 
     `n` (slots), `x` (throughput) and `weights` have one entry per point. The solver starts from the linearised law and
     from a grid, and the best fit is taken. A coefficient whose effect on the largest level cannot be measured is set to
@@ -100,7 +100,7 @@ def _best(n: Floats, x: Floats, weights: Floats, starts: Floats, upper: Floats) 
 
 
 def least_squares(n: Floats, x: Floats, weights: Floats, starts: Floats, upper: Floats) -> tuple[Floats, Floats]:
-    """Fit the law to many data sets at once. Return the parameters and the weighted sums of squares.
+    """Fit the scalability law to many data sets at once. Return parameters and weighted sums of squares.
 
     `x` has the shape (fits, points). `starts` and the parameters have the shape (fits, 3). The method is
     Levenberg-Marquardt steps projected on the bounds from 0 to `upper`. A coefficient at a bound stays there while the
@@ -128,9 +128,10 @@ def least_squares(n: Floats, x: Floats, weights: Floats, starts: Floats, upper: 
 
 
 def linearise(n: Floats, x: Floats, weights: Floats, parameters: Floats) -> tuple[Floats, Floats]:
-    """Return the weighted residuals of the law (fits, points) and their Jacobian (fits, points, 3).
+    """Return the weighted residuals of the scalability law (fits, points) and their Jacobian.
 
-    `parameters` has one row (scale, sigma, kappa) per fit. `n`, `x` and `weights` are the points.
+    `parameters` has one row (scale, sigma, kappa) per fit. `n` (slots), `x` (throughput) and `weights` are the points.
+    The Jacobian has the shape (fits, points, 3).
     """
     scale, sigma, kappa = (parameters[:, i, None] for i in range(3))
     below = _denominator(n, sigma, kappa)

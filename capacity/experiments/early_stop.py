@@ -85,7 +85,7 @@ class QueuedVideos:
     sessions: Sessions
 
     def cancel(self, run_ids: Collection[str]) -> int:
-        """Delete the queued videos of these runs: their messages and their rows. Return how many there were.
+        """Cancel the queued videos of these runs: delete their messages and rows. Return how many there were.
 
         Messages of other runs stay hidden until the end. If they became visible after each batch, they would be
         received again and again, until SQS moves them to the dead-letter queue.

@@ -47,8 +47,9 @@ class StepResult:
 class RateSearch:
     """State of a rate search, with the results so far. Rates are in videos per minute.
 
-    `stable_per_minute` is the highest rate that was stable, `unstable_per_minute` the lowest that was not. With
-    `refine`, the search goes on between them. `failed` is true if no answer is possible.
+    `capacity_per_minute` is X_sat, the throughput with every slot busy. `stable_per_minute` is the highest rate that
+    was stable, `unstable_per_minute` the lowest that was not. With `refine`, the search goes on between them. `failed`
+    is true if no answer is possible.
     """
 
     refine: bool = False

@@ -1,4 +1,4 @@
-"""HTML page of the report: answer, table, limits, saturation, and every run with its evidence."""
+"""HTML page of the report: the answer, the result table, what limits, the scalability, and every run."""
 
 from __future__ import annotations
 

@@ -11,9 +11,9 @@ from core.worker_conditions import IDENTITY
 
 @dataclass(frozen=True)
 class FleetDifferences:
-    """Conditions in which the workers of a run differed, or which changed during the run.
+    """Conditions in which the workers of a run differed from each other, or which changed during the run.
 
-    `mixed` has the value of each node by the name of the condition. `changed` has names of conditions.
+    `mixed` maps the name of a condition to its value on each node. `changed` has the names of conditions.
     """
 
     mixed: Mapping[str, Mapping[str, Any]]
@@ -21,7 +21,7 @@ class FleetDifferences:
 
 
 def fleet_differences(environment: Mapping[str, Any]) -> FleetDifferences:
-    """Compare the workers of a run with each other, and their conditions at its start with those at its end.
+    """Compare the workers of a run with each other, and the workers at its end with those at its start.
 
     `environment` is the column of that name in the run's database row.
     """

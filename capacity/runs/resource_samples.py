@@ -96,8 +96,8 @@ class Resources:
     def clock_offset(self) -> float | None:
         """Return the largest difference between the clock of a worker and that of Prometheus, in seconds.
 
-        Clocks that are ahead and clocks that are behind are each represented by their smallest value over time, because
-        a slow scrape adds its own delay. None is unknown.
+        For clocks that are ahead, and for clocks that are behind, the smallest value over time counts, because a slow
+        scrape adds its own delay. None is unknown.
         """
         offsets = [self._known(key) for key in ("clock_ahead", "clock_behind")]
         smallest = [float(values.min()) for values in offsets if values.size]

@@ -43,7 +43,8 @@ class CellKey:
 class TableCell:
     """One row of the result table: a cell, and the runs that its figures are averaged over.
 
-    `runs` are averaged for X and S, `x_sat_runs` for X_sat. `left_out` is the number of unused runs.
+    `runs` are averaged for X and S. `x_sat_runs` are averaged for X_sat, the throughput with every slot busy.
+    `left_out` is the number of unused runs.
     """
 
     key: CellKey
@@ -78,7 +79,7 @@ class TableCell:
 
     @property
     def count(self) -> int:
-        """Return the number of videos of each averaged run."""
+        """Return the number of videos of one averaged run of the cell. All of them have the same."""
         return self.runs[0].count
 
     @property
@@ -123,7 +124,7 @@ def fill(rows: Iterable[ResultRow]) -> list[TableCell]:
 
 
 def key_of(row: ResultRow) -> CellKey:
-    """Return the key of the cell to which a run belongs."""
+    """Return what identifies the cell to which a run belongs."""
     size = row.size_label
     rate = row.rate_per_minute or 0.0
     shape = row.conditions.shape or ""
