@@ -30,7 +30,7 @@ class Usl:
         return self.scale * n / (1 + self.sigma * (n - 1) + self.kappa * n * (n - 1))
 
     def concurrency(self, throughput: float) -> float | None:
-        """Return the fewest slots at which the scalability law predicts this throughput. None if it never does.
+        """Return the fewest slots for which the scalability law predicts this throughput, or None.
 
         The root is written without a difference of close numbers, so the formula also holds for kappa = 0.
         """
@@ -42,9 +42,9 @@ class Usl:
 
     @property
     def peak(self) -> float | None:
-        """Return the number of slots at which the scalability law predicts the highest throughput, not rounded.
+        """Return the number of slots for which the scalability law predicts the highest throughput.
 
-        Return None if the predicted throughput never falls.
+        The number is not rounded. Return None if the predicted throughput never falls.
         """
         if self.kappa == 0:
             return None
