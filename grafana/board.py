@@ -35,7 +35,7 @@ class Variable:
 
 @dataclass(frozen=True)
 class Row:
-    """Panels of a dashboard below one heading, placed from left to right. A full line is continued below."""
+    """Panels of a dashboard below one heading, placed from left to right in as many lines as they need."""
 
     title: Text
     panels: tuple[Panel, ...]

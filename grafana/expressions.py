@@ -46,7 +46,7 @@ def panels(board: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def variables_of(text: str) -> set[str]:
-    """Return the names of the dashboard variables in a PromQL query, without Grafana's own (`__…`)."""
+    """Return the names of the dashboard's variables in a PromQL query, without Grafana's own (`__…`)."""
     return {name for name in _names(text) if not name.startswith("__")}
 
 

@@ -25,7 +25,7 @@ from core.video import Outcome, Stage, VideoState
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """Name and colour of a label value on the dashboards. '' is no colour of its own."""
+    """Name and colour of a label value on the dashboards. An empty colour leaves the choice to the panel."""
 
     text: Text
     color: str = ""

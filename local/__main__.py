@@ -1,4 +1,4 @@
-"""Entry point of `python -m local VERB`: start, stop and check the native stack on this machine."""
+"""Entry point of `python -m local VERB`: start, stop and check Aforo's programs on this machine."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ def main() -> None:
     "--workers", "WORKERS", "Workers of an app that `scale` starts", default=1, type=cli.WholeNumber(1, 1000)
 )
 def up(concurrency: int | None, profile: str | None, workers: int) -> None:
-    """Start the programs that are down, set the worker's slots, and wait until all of them answer.
+    """Start the programs that are down, set the worker's slots, and wait until Prometheus reads each one.
 
-    All answer when Prometheus scrapes them. With AFORO_APP_FILE, start the app's worker instead of ours.
+    With AFORO_APP_FILE, start the app's worker instead of ours.
     """
     settings = Settings.from_process()
     options = dataclasses.replace(worker_options(settings, concurrency, profile), workers=workers)
@@ -186,9 +186,9 @@ def video_folders(settings: Settings) -> list[Path]:
 
 
 def worker_options(settings: Settings, concurrency: int | None, profile: str | None) -> stack.WorkerOptions:
-    """Return the options with which to start the worker. Omitted ones come from the settings.
+    """Return the options with which to start the worker. Options that are None come from the settings.
 
-    An encoding profile from a file of the user is stored with each run. The worker then keeps its default profile.
+    An encoding profile from a file of the user is stored with each run, so the worker keeps its default profile.
     """
     slots = concurrency or settings.worker.concurrency
     chosen = profile or settings.profile

@@ -33,7 +33,7 @@ SOURCES = frozenset({".py", ".toml", ".cfg", ".ini", ".yml", ".yaml", ".env"})
 def run_app_worker(settings: Settings, app: AppFile, concurrency: int, workers: int) -> None:
     """Start the app's worker with `concurrency` slots, and wait until it takes messages.
 
-    A worker that already runs with the same code and settings is left alone. If aforo.toml has no command, its `scale`
+    A worker that already runs with the same code and settings keeps running. If aforo.toml has no command, its `scale`
     line starts `workers` workers.
     """
     if app.worker.command is None:

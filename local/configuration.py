@@ -1,4 +1,4 @@
-"""Write the configuration of the native stack's programs: environment, worker options, Prometheus."""
+"""Configuration of Aforo's programs on this machine: environment, worker options and Prometheus."""
 
 from __future__ import annotations
 

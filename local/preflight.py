@@ -54,7 +54,7 @@ def check_ports(required: Iterable[Program]) -> None:
 
 
 def check_scrapes(settings: Settings) -> None:
-    """Raise UsageError if exporters are set to TLS or a password and our own Prometheus would scrape them.
+    """Raise UsageError if our own Prometheus would collect metrics from exporters with TLS or a password.
 
     Our Prometheus supports neither.
     """

@@ -1,4 +1,4 @@
-"""Which programs does the native stack have? Each has a port, and a setting for that port."""
+"""Programs of Aforo on this machine, each with its port and the setting for that port."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LIVE_PAGE = "/consoles/index.html"
 
 @dataclass(frozen=True)
 class Program:
-    """One program that supervisord runs. Its port is in the setting `variable`.
+    """One program that supervisord runs on this machine. `variable` is the setting of its port.
 
     `path` is its page for a browser. `scraped` is true if Prometheus collects metrics from it.
     """

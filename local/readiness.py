@@ -1,4 +1,4 @@
-"""Wait until a program of the native stack is ready.
+"""Wait until one of Aforo's programs on this machine is ready.
 
 A timeout error names the program and shows the end of its log.
 """
@@ -42,7 +42,7 @@ def listens(port: int) -> bool:
 
 
 def worker_slots(program: Program) -> int | None:
-    """Return how many slots the worker has, from its metrics. None while it does not answer."""
+    """Return how many slots the worker program has, read from its metrics. None while it does not answer."""
     families = promql.scrape("127.0.0.1", program.port) or {}
     slots = families.get("aforo_worker_slots")
     return int(slots[0].value) if slots else None

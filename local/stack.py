@@ -40,9 +40,9 @@ class WorkerOptions:
 
 
 def up(settings: Settings, options: WorkerOptions) -> None:
-    """Start all programs with `settings`, and the worker with `options`. Wait until they are ready.
+    """Start Aforo's programs with `settings`, and the worker with `options`. Wait until they are ready.
 
-    Programs that already run with the same settings are left alone.
+    Programs that already run with the same settings and options keep running.
     """
     if settings.stack == "compose":
         raise UsageError("STACK", "this starts the native stack", "use `make up STACK=compose`", value=settings.stack)
@@ -60,9 +60,9 @@ def up(settings: Settings, options: WorkerOptions) -> None:
 
 
 def down(settings: Settings) -> int:
-    """Stop all programs, the worker first.
+    """Stop all programs of this machine's stack, the worker first.
 
-    Return how many processes of an earlier, dead stack were ended instead.
+    If supervisord does not run, end the processes that it left, and return their number. Otherwise return 0.
     """
     with _lock():
         return _stop(settings)

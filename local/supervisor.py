@@ -1,4 +1,7 @@
-"""Control the native stack's programs through supervisord, and end processes that a dead one left."""
+"""Control Aforo's programs on this machine through supervisord.
+
+It also ends processes that a dead supervisord left running.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +55,7 @@ class Process:
 
 
 def processes() -> dict[str, Process] | None:
-    """Return the state of each program under supervisord, by the program's name.
+    """Return the state of each program that supervisord runs, by the name of the program.
 
     Return None if the supervisord of this checkout does not run. Raise Stopping while it shuts down.
     """
@@ -103,7 +106,7 @@ def shut_down() -> None:
 
 
 def orphans() -> list[psutil.Process]:
-    """Return all processes that belong to the stack of this checkout of the repository.
+    """Return all processes that the programs of this checkout of the repository left or still run.
 
     They are found by MARK in their environment, or by their working directory. Pid files can be stale, so they are not
     used.

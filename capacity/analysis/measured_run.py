@@ -54,8 +54,8 @@ class MeasuredRun:
     def row(self) -> ResultRow:
         """Return the result row of the run, with its validity.
 
-        The validity is the worse one of two: that from the run's records, and that stored by the last report on the
-        run.
+        Two validities are combined, and the worse one counts: that from the run's records, and that which the run's
+        last report stored.
         """
         recorded = judge_validity(quality_warnings(self.facts))
         return replace(self.unjudged_row, validity=combined([recorded, _stored_validity(self.recorded)]))

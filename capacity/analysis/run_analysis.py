@@ -54,7 +54,7 @@ class RunAnalysis(MeasuredRun):
 
     @property
     def conservation(self) -> Conservation:
-        """Return whether each video of the run is accounted for: it is final once, or has a message."""
+        """Return the check whether each video of the run is accounted for: it is final once, or has a message."""
         return conservation(self.recorded)
 
 

@@ -108,7 +108,7 @@ def with_conditions(
 
 
 def conservation(recorded: RecordedRun) -> Conservation:
-    """Return whether each video of the run is accounted for: it is final once, or has a message."""
+    """Check whether each video of the run is accounted for: it is final once, or has a message."""
     counts, counted = recorded.video_counts, recorded.run.environment.get("messages")
     messages = MessageCounts(counted["in_queue"], counted["dead_lettered"]) if counted else None
     return Conservation(

@@ -59,8 +59,8 @@ class Line:
     def parse(self, column: str, parse: Callable[[str], Value], allowed: str) -> Value:
         """Return the cell of a column, converted by the function `parse`.
 
-        Raise UsageError with the line number if `parse` raises ValueError. `allowed` is the error's text on allowed
-        values.
+        If `parse` raises ValueError, raise UsageError with the line number. `allowed` says in the error which values
+        are allowed.
         """
         text = self.cells.get(column, "")
         try:
@@ -71,7 +71,8 @@ class Line:
     def convert(self, column: str, text: str, parse: Callable[[str], Value], allowed: str) -> Value | None:
         """Return `text`, converted by the function `parse`, or None if it is empty.
 
-        Raise UsageError with the line number and the column if `parse` raises ValueError.
+        If `parse` raises ValueError, raise UsageError with the line number and the column. `allowed` says in the error
+        which values are allowed.
         """
         try:
             return parse(text) if text else None

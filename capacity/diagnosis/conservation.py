@@ -15,9 +15,9 @@ class MessageCounts:
 
 @dataclass(frozen=True, slots=True)
 class Conservation:
-    """Whether all videos of a run are accounted for: each one is final once, or has a message.
+    """Check of a run: each video must be final once, or have a message in a queue.
 
-    `lost_messages` is the number of videos without either, or None if it is unknown. `repeated` and `lost` count
+    `lost_messages` is the number of videos that are neither, or None if it is unknown. `repeated` and `lost` count
     executions whose work another execution had to do again.
     """
 

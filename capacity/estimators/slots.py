@@ -84,8 +84,8 @@ def working_slots(executions: Executions, slots: int, slots_per_worker: int) -> 
 def known_slots(finished: Executions, slots_per_worker: int) -> Integers | None:
     """Return the slot code of each execution, or None if the recorded codes do not identify slots.
 
-    Codes do not identify slots if a worker has more codes than slots, or if executions with one code overlap in time.
-    Process ids and thread ids may be such codes.
+    Codes do not identify slots if a worker has more codes than slots, such as process ids after a restart. They also do
+    not if all slots of a worker have the same code.
     """
     if finished.slot is None or not finished.slot.size:
         return None

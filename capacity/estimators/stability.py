@@ -1,4 +1,4 @@
-"""Could the workers sustain the rate of a run? Its stability, and the rate really offered."""
+"""Could the workers sustain the rate of a run? Stability of the queue, and the rate really sent."""
 
 from __future__ import annotations
 

@@ -34,11 +34,11 @@ class Tail:
 
 
 def tail(seconds: Floats, *, is_lower_bound: bool = False, is_sustained: bool = False) -> Tail:
-    """Return the median and the 95th percentile of the finite values, in seconds.
+    """Return the median and the 95th percentile of the finite values, in seconds, with their intervals.
 
-    The intervals assume independent values. In a burst, they are wider than needed. In a busy sustained run, values in
-    the order of upload depend on their neighbours and the intervals would be far too narrow. They are then left unknown
-    (docs/method.md, "Tails").
+    The intervals assume independent values. In a burst, they are wider than needed. In a busy sustained run,
+    neighbouring videos have similar times, and the intervals would be far too narrow. They are then left unknown
+    (docs/method.md, "Tails"). `seconds` is in the order of upload.
     """
     known = seconds[np.isfinite(seconds)]
     if not known.size:

@@ -129,9 +129,10 @@ def forecast(demand: Demand, slots: int) -> QueueForecast:
 
 
 def make_plan(demand: Demand, seed: int = 0) -> WorkerPlan:
-    """Find the fewest slots, and their workers, that keep utilisation and queue wait within the demand.
+    """Find the fewest slots with which utilisation and queue wait keep within the limits of the demand.
 
-    The waits are those of a simulation, or of the formula where the system is too large to simulate.
+    The plan also has the number of workers for these slots. The waits are those of a simulation, or of the formula
+    where the system is too large to simulate.
     """
     slots = _fewest_slots(demand, seed)
     simulated = simulate(demand, slots, seed)

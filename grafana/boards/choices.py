@@ -44,10 +44,10 @@ NONE_KNOWN = Text("ninguno conocido", "none known")
 
 
 def numbered(expression: str, label: str, names: Iterable[str]) -> str:
-    """Return a PromQL query for the position in `names` of the label's value, instead of the value.
+    """Return a PromQL query whose values are positions in `names`: that of each series' label `label`.
 
-    `expression` gives series with the label `label`. The panel shows the position as a word. A panel can say that a
-    number is absent, but for an absent label it would show an empty tile.
+    A panel shows the position as a word. If the value is absent, the panel says so. With the label itself, the panel
+    would then be an empty tile.
     """
     numbers = (f'label_replace(vector({number}), "{label}", "{name}", "", "")' for number, name in enumerate(names))
     return f"0 * ({expression}) + on ({label}) group_left () ({' or '.join(numbers)})"

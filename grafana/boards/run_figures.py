@@ -38,8 +38,9 @@ def capacity(bound: str) -> str:
 def verdict(kind: str) -> str:
     """Return the PromQL query for the current verdict of each run, as the value of a label named `kind`.
 
-    Each kind of verdict has its own label, because a table that joins queries must not have a label twice. The query
-    looks at one moment only, because a time range would contain the verdicts of two reports.
+    `kind` is the kind of verdict, such as `bottleneck`. Each kind has its own label, because a table that joins queries
+    must not have a label twice. The query looks at one moment only, because a time range would contain the verdicts of
+    two reports.
     """
     return f"max by (run_id, {kind}) ({_stored_verdict(kind)})"
 
@@ -55,7 +56,7 @@ VALIDITY = "max by (run_id, validity, reasons) (aforo_run_validity_info)"
 def state() -> str:
     """Return the PromQL query for the state of each run, as a number of wording.RUN_STATES.
 
-    Five minutes may contain several statuses of a run. The first one in the query's chain of `or` wins.
+    A run may have several statuses within 5 minutes. The status that comes first in the query wins.
     """
     numbered = [f"{code} * {last(_status(status))}" for status, code in reversed(STATUS_NUMBERS.items())]
     some_failed = f"4 * ({last(_status('finished'))} and on (run_id) ({last(FAILED)} > 0))"
@@ -82,8 +83,8 @@ def bursts(validity: str) -> str:
 def by_cell(figure: str) -> str:
     """Return the PromQL query for the mean of `figure` over the best runs of each cell.
 
-    The best runs are the valid complete bursts. A cell without one has the mean of its indicative ones. An invalid run
-    is never part of it.
+    `figure` is a query with one value per run. The best runs are the valid complete bursts. A cell without one has the
+    mean of its indicative ones. An invalid run is never part of it.
     """
     return " or ".join(
         f"avg by (size, concurrency) ({figure} * on (run_id) group_right () {bursts(validity)})"
