@@ -167,7 +167,10 @@ def _variable(variable: Variable, lang: Language) -> dashboard.VariableModel:
 
 
 def _pattern(variable: Variable) -> str:
-    """Return the pattern that takes value and text from a series. Grafana writes the labels in alphabetical order."""
+    """Return the pattern that takes value and text from a series.
+
+    Grafana writes the labels in alphabetical order.
+    """
     value = f'{variable.name}="(?<value>[^"]+)"'
     return f'/{variable.shown_label}="(?<text>[^"]+)", ?{value}/' if variable.shown_label else f"/{value}/"
 

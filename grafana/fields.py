@@ -81,7 +81,10 @@ def _color(panel: Panel) -> dashboard.FieldColor | None:
 
 
 def _label_as_name(panel: Panel) -> str | None:
-    """Return the name of a bar from its label. Grafana omits the name of the only bar unless it is configured."""
+    """Return the name of a bar from its label.
+
+    Grafana omits the name of the only bar unless it is configured.
+    """
     if panel.kind is not Kind.BARS or len(panel.queries) > 1:
         return None
     label = ONE_LABEL.fullmatch(str(panel.queries[0].legend))

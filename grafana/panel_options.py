@@ -122,7 +122,10 @@ def _last(calculation: str = "lastNotNull") -> common.ReduceDataOptions:
 
 
 def _text_size(pixels: float = 34) -> common.VizTextDisplayOptions:
-    """Return one text size for all tiles. Grafana would fit each text to its tile, the longest being the smallest."""
+    """Return one text size for all tiles.
+
+    Grafana would fit each text to its tile, the longest being the smallest.
+    """
     return common.VizTextDisplayOptions().value_size(pixels).title_size(12)
 
 

@@ -81,7 +81,10 @@ def _observers(settings: Settings) -> list[Program]:
 
 
 def _worker(settings: Settings) -> list[Program]:
-    """Return the worker of this stack: ours, or that of an app. None if the app's worker is somewhere else."""
+    """Return the worker of this stack: ours, or that of an app.
+
+    Return nothing if the app's worker is somewhere else.
+    """
     app, port = settings.app, settings.worker.metrics_port
     if app is None:
         return [Program("worker", port, "AFORO_WORKER_METRICS_PORT")]

@@ -136,7 +136,10 @@ def _start_programs(settings: Settings, options: WorkerOptions) -> None:
 
 
 def _own_programs(settings: Settings) -> list[Program]:
-    """Return the programs of this stack, without an emulator that an app already runs itself at its endpoint."""
+    """Return the programs that this stack starts itself.
+
+    An emulator is left out if the app already runs one at its endpoint.
+    """
     every = programs(settings)
     emulator = next((program for program in every if program.name == "emulator"), None)
     if settings.app_file is None or emulator is None or _is_running("emulator"):

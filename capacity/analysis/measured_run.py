@@ -157,7 +157,7 @@ def _response(recorded: RecordedRun) -> Tail:
 
 
 def _saturated(recorded: RecordedRun, cycles: throughput.SlotCycles) -> throughput.SaturatedThroughput:
-    """Return X_sat from the executions. A foreign worker without any recorded one has the ends of its videos only."""
+    """Return X_sat from the executions, or from the ends of the videos if no execution was recorded."""
     if recorded.has_only_ends:
         return saturated_from_completions(recorded.updated_at, recorded.done, recorded.run.slots)
     run, is_warm = recorded.run, bool(recorded.run.environment.get("is_warm"))

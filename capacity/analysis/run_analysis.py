@@ -85,7 +85,10 @@ def analyse(
 
 
 def _bottleneck(measured: MeasuredRun, resources: Resources, comparable: Sequence[VideoCost]) -> BottleneckVerdict:
-    """Return the verdict on the bottleneck. It is unclear if the rate changed: the means then mix calm and overload."""
+    """Return the verdict on the bottleneck, which is unclear if the rate of the run changed.
+
+    The means would then mix calm and overload.
+    """
     if not has_constant_rate(measured.recorded.run.environment.get(SHAPE)):
         return BottleneckVerdict(Cause.UNCLEAR, Confidence.LOW, (), ())
     return find_bottleneck(cell_evidence(measured, resources, comparable))

@@ -160,7 +160,7 @@ def _other_executions(recorded: RecordedRun, cycles: SlotCycles) -> int:
 
 
 def _skewed_stamps(recorded: RecordedRun) -> int:
-    """Count the videos that start or end before their upload, and the executions that end before their start.
+    """Count the videos that start or end before their upload, and executions that end before they start.
 
     A video has these times in this order on every clock that is right. The order of different executions is no
     evidence: it depends on slots, and those of killed, added or threaded workers differ from the declared ones.

@@ -168,9 +168,10 @@ def _faster_than_burst(row: PublishedRow, burst: PublishedRow) -> Reason | None:
 
 
 def _s_is_the_interval(rows: Sequence[PublishedRow], complete: list[int]) -> Found:
-    """Yield every complete row if S = 60 / X to the printed digit in all of them, in a burst of several videos too.
+    """Yield every complete row if S = 60 / X to the printed digit in all of them.
 
-    60 / X is the interval between two ends. It was then computed from X, not measured on a video.
+    One of them must be a burst of several videos. 60 / X is the interval between two ends. S was then computed from X,
+    not measured on a video.
     """
     several = [p for p in complete if rows[p].mode is Mode.BURST and rows[p].count != 1]
     if not several or len(complete) < INTERVAL_ROWS or not all(_equals_interval(rows[p]) for p in complete):

@@ -96,7 +96,10 @@ def matrix(
 
 
 def _of_app(app: AppFile | None, options: dict[str, Any]) -> dict[str, Any]:
-    """Return the options for an app that is not ours. Raise UsageError for one that would change its queue."""
+    """Return the options for an app that is not ours.
+
+    Raise UsageError for an option that would change the app's queue.
+    """
     if app is None:
         return options
     if options["adaptive"]:

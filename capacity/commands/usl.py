@@ -152,7 +152,10 @@ def read_levels(file: Path) -> Levels:
 
 
 def _pooled(n: Floats, x: Floats, se: Floats, runs: Floats) -> Levels:
-    """Return the levels with errors that are pooled over them, or without errors if they have too few runs."""
+    """Return the levels with standard errors that are pooled over them.
+
+    They have no standard errors if there are too few runs.
+    """
     pooled = pooled_error(x, se * np.sqrt(runs) / x, runs)
     return Levels(n, x) if pooled is None else Levels(n, x, pooled.se, pooled.dof)
 

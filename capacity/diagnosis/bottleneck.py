@@ -184,7 +184,10 @@ def find_bottleneck(cell: CellEvidence) -> BottleneckVerdict:
 
 
 def _vetoes(cause: Cause, cell: CellEvidence) -> list[Criterion]:
-    """Return the failed criterion of a cause that would cap the gain from twice the slots, where they gain 50 %."""
+    """Return the failed criterion of a cause that twice the slots disprove by a gain of 50 %.
+
+    That cause would cap the gain. The list is empty for other causes.
+    """
     small_gain = below(Measurement(Quantity.GAIN_FROM_HERE, cell.gain_from_here), 0.50)
     return [small_gain] if cause not in _MORE_SLOTS_HELP and small_gain.holds is False else []
 

@@ -189,7 +189,10 @@ def _steal(facts: RunFacts) -> Iterator[QualityWarning]:
 
 
 def _calibration(facts: RunFacts) -> Iterator[QualityWarning]:
-    """Check for a calibration that became slower. It ran outside the run, so it says nothing certain about the run."""
+    """Check for a CPU calibration that became slower.
+
+    It ran outside the run, so it says nothing certain about the run.
+    """
     before, after = facts.calibration_before_seconds, facts.calibration_after_seconds
     pairs = (
         (Problem.CALIBRATION_CHANGED, before, after),
@@ -211,7 +214,10 @@ def _clock(facts: RunFacts) -> Iterator[QualityWarning]:
 
 
 def _fleet(facts: RunFacts) -> Iterator[QualityWarning]:
-    """Check that the workers were alike and stayed as they were. The figures of a mixed fleet hold for that fleet."""
+    """Check that the workers were alike and stayed as they were.
+
+    The figures of a mixed fleet hold for that fleet.
+    """
     if facts.mixed_conditions:
         mixed = {name: dict(values) for name, values in facts.mixed_conditions.items()}
         yield QualityWarning(Problem.MIXED_FLEET, Severity.WARNING, Reason(Problem.MIXED_FLEET, {"conditions": mixed}))

@@ -274,7 +274,10 @@ def _treatment(count: int, slots: int, is_warm: bool) -> FirstVideos:
 
 
 def _possible(saturated: SaturatedThroughput, cycles: SlotCycles, used: Booleans, slots: int) -> SaturatedThroughput:
-    """Refuse an X_sat above 60 * slots / mean service time of the same executions, its largest possible value."""
+    """Refuse an X_sat above its largest possible value: 60 * slots / mean service time.
+
+    The mean is over the same executions.
+    """
     if saturated.per_minute is None:
         return saturated
     service = float(cycles.service_seconds[used].mean()) / float(cycles.counted[used].mean())

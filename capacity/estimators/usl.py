@@ -167,7 +167,10 @@ def reason_against_peak(levels: Levels, model: Usl, intervals: UslIntervals, cor
 
 
 def _poor_fit(levels: Levels, model: Usl, weighted: bool) -> Reason | None:
-    """Compare the residuals with 10 % of X, or of the largest X in a fit that gives all points the same weight."""
+    """Return a reason if a residual is above 10 % of X.
+
+    In a fit that gives all points the same weight, it is 10 % of the largest X.
+    """
     relative = _relative_residuals(levels, model)
     shares = relative if weighted else relative * levels.x / levels.x.max()
     worst = int(np.argmax(shares))
@@ -177,8 +180,9 @@ def _poor_fit(levels: Levels, model: Usl, weighted: bool) -> Reason | None:
 
 
 def _beyond_errors(levels: Levels, se: Floats, model: Usl) -> Reason | None:
-    """Test the sum of squared residuals over errors: chi-square, or F where the errors are estimates themselves.
+    """Return a reason if the residuals are larger than the standard errors of the points explain.
 
+    The test is chi-square on the sum of squared residuals over errors, or F where the errors are estimates themselves.
     A coefficient at its bound of 0 was not fitted, so it takes no degree of freedom.
     """
     squares = float((((_fitted(levels, model) - levels.x) / se) ** 2).sum())
@@ -228,7 +232,7 @@ def _residual_errors(levels: Levels, model: Usl, weights: Floats) -> tuple[float
 
 
 def _noise(levels: Levels, rse: float, weighted: bool, seed: int, draws: int) -> Floats:
-    """Return random errors of x, one row per draw: normal with the standard errors, or with that of the residuals.
+    """Return random normal errors of x, one row per draw, from standard errors or from the residuals.
 
     An error that was estimated with few degrees of freedom varies itself. Each draw then has another one, so that the
     errors have Student's t distribution.

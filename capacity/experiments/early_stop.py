@@ -151,7 +151,7 @@ class QueuedVideos:
 
 
 def _after_cancelling(run: RunRow, uploaded_at: float) -> dict[str, Any]:
-    """Return the environment of the run with the requested count and the mean upload time of cancelled videos.
+    """Return the run's environment with the requested count and the mean upload time of cancelled videos.
 
     S of an interrupted run needs the upload times: its cancelled videos have waited, too.
     """

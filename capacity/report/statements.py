@@ -459,7 +459,10 @@ def _stages(run: RunAnalysis, lang: Language) -> str:
 
 
 def _rest(parts: Decomposition, lang: Language) -> str:
-    """Return the time that no stage covers. A stage total above the service time is a difference of clocks."""
+    """Return the time that no stage covers.
+
+    A stage total above the service time is a difference of clocks.
+    """
     if parts.fully_measured and parts.other_seconds < 0:
         seconds = number(-parts.other_seconds, lang, 3)
         return Text(

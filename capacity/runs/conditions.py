@@ -117,7 +117,10 @@ def _of_workers(workers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _joined(workers: Sequence[Mapping[str, Any]], name: str, convert: Callable[[Any], Any]) -> Any:
-    """Return the converted value that all workers have. Join different values; any unknown value makes it unknown."""
+    """Return the converted value that all workers have, or their different values joined.
+
+    Any unknown value makes the result unknown.
+    """
     texts = [worker.get(name, UNKNOWN) for worker in workers]
     if not texts or UNKNOWN in texts:
         return None

@@ -140,7 +140,10 @@ def load_own_records(session: Session, run: RunRow) -> RecordedRun:
 
 
 def _other_work(session: Session, recorded: RecordedRun) -> OtherWork:
-    """Return the executions of other runs that ended on the run's nodes between its first upload and its last end."""
+    """Return the executions of other runs on the run's nodes.
+
+    They ended between the run's first upload and its last end.
+    """
     run, ends = recorded.run, recorded.executions.ended_at
     if not recorded.uploaded_at.size or not ends.size:
         return OtherWork(0, 0.0)

@@ -172,7 +172,10 @@ def _simulated_arrivals(demand: Demand, slots: int) -> int:
 
 
 def _arrival_times(demand: Demand, arrivals: int, rng: np.random.Generator) -> Floats:
-    """Return the arrival times in seconds: batches with gamma-distributed gaps, or at even intervals for a CV of 0."""
+    """Return the arrival times in seconds, of batches with gamma-distributed gaps.
+
+    With a CV of 0, the batches come at even intervals.
+    """
     batches = math.ceil(arrivals / demand.batch)
     gap = SECONDS_PER_MINUTE * demand.batch / demand.per_minute
     shape = 1 / demand.arrival_cv**2 if demand.arrival_cv > 0 else math.inf
