@@ -167,8 +167,8 @@ def find_bottleneck(cell: CellEvidence) -> BottleneckVerdict:
 
     The cause with the highest confidence wins. High confidence needs three criteria that hold, or one that is
     sufficient alone. Medium confidence needs two. If no cause has two, a resource wins that is clearly the busiest.
-    Otherwise the cause is UNCLEAR. An unrelated cause that is also supported lowers high confidence to medium, unless a
-    sufficient criterion decides and the other confidence is lower.
+    Otherwise the cause is UNCLEAR. If an unrelated cause is supported too, high confidence becomes medium. It stays
+    high if a sufficient criterion holds and the unrelated cause has only medium confidence.
     """
     criteria = {cause: _vetoes(cause, cell) or criteria_of(cell) for cause, criteria_of in _CRITERIA.items()}
     judged = (_judge(cause, tests) for cause, tests in criteria.items())

@@ -46,9 +46,9 @@ class NotComparable(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Outcome of the comparison of two sides, each one run or several.
+    """Outcome of comparing X_sat, the throughput with every slot busy, of the runs A and B.
 
-    `ratio` is X_sat of B divided by that of A, with its 95 % interval. Both are None if the runs must not be compared.
+    `ratio` is X_sat of B divided by X_sat of A, with its 95 % interval. Both are None if the runs must not be compared.
     `reason` then says why. `extra_runs_per_side` is how many runs to add if the outcome is not certain.
     """
 

@@ -1,6 +1,6 @@
 """X_sat (throughput with every slot busy) of a burst from the completion times of its videos alone.
 
-This is for a worker that records no executions. The method is `lag-c`.
+This is for a worker that records no executions.
 """
 
 from __future__ import annotations

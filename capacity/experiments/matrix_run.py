@@ -33,7 +33,7 @@ FAILURES_IN_A_ROW = 2
 
 
 class NoRate(EnvironmentFault):
-    """Error: a sustained run has no rate, because X_sat of a burst, from which it follows, is unknown.
+    """Error: the rate of a sustained run is unknown, because the burst before it gave no valid X_sat.
 
     X_sat is the throughput with every slot busy. The error does not mean that a program or the queue failed.
     """

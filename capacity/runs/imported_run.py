@@ -26,7 +26,7 @@ NOTE = "imported"
 class ImportRequest:
     """What an app's table cannot tell about a test to import: video size, slots, workers and rate.
 
-    `concurrency` is the number of slots per worker. `rate_per_minute` is None for a burst.
+    `concurrency` is the number of slots of each worker. `rate_per_minute` (videos) is None for a burst.
     """
 
     size_bytes: int

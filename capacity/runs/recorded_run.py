@@ -70,8 +70,9 @@ class RecordedRun:
     """The records of a run: its database row, its videos, and its executions without duplicates.
 
     Times are epoch seconds, with one entry per video. A time that has not happened is NaN. `is_part`, `stage_seconds`
-    and `ffmpeg_cpu_seconds` have one entry per execution, in the order of `executions`. `oom_kills` counts the
-    executions whose ffmpeg was killed because memory ran out.
+    and `ffmpeg_cpu_seconds` have one entry per execution, in the order of `executions`. `is_part` marks the executions
+    of a video with several tasks, except that of its last task. `oom_kills` counts the executions whose ffmpeg was
+    killed because memory ran out.
     """
 
     run: RunRow

@@ -44,10 +44,10 @@ NONE_KNOWN = Text("ninguno conocido", "none known")
 
 
 def numbered(expression: str, label: str, names: Iterable[str]) -> str:
-    """Return a PromQL query whose values are positions in `names`: that of each series' label `label`.
+    """Return a PromQL query that gives a number for each value of `label`: its position in `names`.
 
-    A panel shows the position as a word. If the value is absent, the panel says so. With the label itself, the panel
-    would then be an empty tile.
+    `expression` is the query that returns series with this label. A panel shows the number as a word, and says so if
+    there is no number. If it showed the label, it would then be an empty tile.
     """
     numbers = (f'label_replace(vector({number}), "{label}", "{name}", "", "")' for number, name in enumerate(names))
     return f"0 * ({expression}) + on ({label}) group_left () ({' or '.join(numbers)})"
