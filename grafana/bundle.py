@@ -1,4 +1,4 @@
-"""Bundle of rules, alerts and dashboards for an existing Prometheus and Grafana."""
+"""Write a bundle of rules, alerts and dashboards for a Prometheus and a Grafana that exist already."""
 
 from __future__ import annotations
 
@@ -42,9 +42,10 @@ BUNDLED = frozenset({"rules", "alerts", "docs", "README.md", *(f"dashboards-{lan
 
 
 def write(folder: Path, runbook: str = RUNBOOK) -> list[Path]:
-    """Replace `folder` by the bundle and return the bundle's files. The alerts link to `runbook`.
+    """Write the bundle of rules, alerts and dashboards into a folder. Return its files.
 
-    Raise UsageError if the folder holds anything but an earlier bundle, because it would be deleted.
+    An earlier bundle in the folder is replaced. Raise UsageError if the folder holds anything else, because it would be
+    deleted. `runbook` is the URL to which the alerts link.
     """
     names = {path.name for path in folder.iterdir()} if is_folder(str(folder)) else set()
     if names - BUNDLED:

@@ -1,7 +1,7 @@
-"""Archive of a run: files in `results/runs/<run_id>/`, from which its analysis can be repeated.
+"""Archive of a run: the files in `results/runs/<run_id>/`, from which its analysis can be repeated.
 
-`run.json` holds the run's row. `videos.csv` and `executions.csv` hold its records. `resources.csv` holds the resource
-samples.
+`run.json` is the run's database row. `videos.csv` and `executions.csv` are its records. `resources.csv` has the samples
+of CPU, disk, network and queue.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LEFT_OUT = frozenset({"run_id", "source_sha256", "profile", "user_id", "owner", 
 
 
 def is_archived(folder: Path) -> bool:
-    """Return True if the archive is complete and final.
+    """Return True if the folder has all files of a run's archive, and the run can no longer change.
 
     Archives of an older version have `attempts.csv` instead of `executions.csv`, and are read too.
     """
@@ -49,10 +49,10 @@ def write_archive(
     is_settled: bool = True,
     other_work: OtherWork | None = None,
 ) -> None:
-    """Write the archive of a run as recorded now.
+    """Write the archive of a run from what is recorded now. Each file is replaced atomically.
 
-    The archive is final if the run `is_settled`. Each file is replaced atomically. `other_work` is stored with the
-    run, because it comes from the rows of other runs.
+    If the run `is_settled`, the archive is marked as final. `other_work` is stored in it, because it comes from the
+    rows of other runs.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / OPEN).touch()
