@@ -41,7 +41,7 @@ class Database:
     @property
     def place(self) -> str:
         """Return the database URL without its password, for error messages."""
-        return self.engine.url.render_as_string(hide_password=True)
+        return masked(str(self.engine.url))
 
     @contextmanager
     def snapshot(self, timeout_seconds: float) -> Iterator[Reader]:

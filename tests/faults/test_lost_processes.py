@@ -61,7 +61,7 @@ def test_a_stopped_task_process_is_reported_and_its_slot_works_again(is_busy, ri
     with rig(slow=is_busy, AFORO_QUEUE_VISIBILITY_TIMEOUT_SECONDS="20") as it:
         worker = it.start(concurrency=2, altered="replaces_stopped_slots_soon").await_ready()
         if is_busy:
-            it.send(it.store(clips(4)), run_id="first")
+            it.send(it.store(clips(4), "uploads/long.mp4"), run_id="first")
             child = it.task_process(it.await_running())
         else:
             child = worker.children()[0]
