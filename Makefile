@@ -28,7 +28,7 @@ RUN := $(if $(COMPOSE),deploy/compose/stack run,$(PY) -m)
 LOCAL := $(if $(COMPOSE),deploy/compose/stack,$(PY) -m local)
 
 .PHONY: help options setup setup-dev run-burst run-sustained up down status logs doctor app-file table report document import matrix search compare plan audit \
-        usl clean test test-faults test-compose test-limits lint lint-python lint-prometheus lint-compose lint-kubernetes bundle wheel docs lock
+        usl clean test test-faults test-compose test-limits fuzz lint lint-python lint-prometheus lint-compose lint-kubernetes bundle wheel docs lock
 
 # Lines fit 80 columns: a long text continues under its first line.
 WRAP = function show(name, text, words, line, n, i) { n = split(text, words, " "); \
@@ -122,7 +122,7 @@ setup-dev: options
 	@local/setup.sh develop
 
 test: setup-dev ## Run the tests, including those of the native stack
-	@.venv/bin/pytest -q -m 'not faults and not compose and not limits and not versions'
+	@.venv/bin/pytest -q -m 'not faults and not compose and not limits and not versions and not fuzz'
 
 test-faults: setup-dev ## Inject faults into real processes
 	@.venv/bin/pytest -q -m faults
@@ -135,6 +135,9 @@ test-versions: setup-dev ## Test the library beside each supported Celery and Py
 
 test-limits: setup-dev ## Test the bottleneck verdicts on injected limits (minutes, root)
 	@.venv/bin/pytest -q -m limits
+
+fuzz: setup-dev ## Give random input to everything that reads what others wrote (minutes) [ARGS=--hypothesis-seed=N]
+	@set -f; .venv/bin/pytest -q -m fuzz $$ARGS
 
 lint: lint-python lint-prometheus lint-compose lint-kubernetes ## Check style, types, imports, rules, alerts, dashboards, compose file, manifests
 

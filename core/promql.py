@@ -6,7 +6,8 @@ import json
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,15 +46,17 @@ def summed_over_machines(metric: str, *labels: str) -> str:
 
 def query(base_url: str, expression: str) -> list[Sample]:
     """Return the current samples of `expression`. Raise EnvironmentFault if Prometheus does not answer."""
-    result = _request(base_url, "query", {"query": expression})
-    return [Sample(series["metric"], float(series["value"][1])) for series in result]
+    with _readable_answer(base_url):
+        result = _request(base_url, "query", {"query": expression})
+        return [Sample(dict(series["metric"]), float(series["value"][1])) for series in result]
 
 
 def query_range(base_url: str, expression: str, start: float, end: float, step_seconds: float) -> list[Series]:
     """Return the series of `expression` from `start` to `end`. Raise EnvironmentFault as `query` does."""
     window = {"query": expression, "start": start, "end": end, "step": step_seconds}
-    result = _request(base_url, "query_range", window)
-    return [Series(each["metric"], tuple((float(t), float(v)) for t, v in each["values"])) for each in result]
+    with _readable_answer(base_url):
+        result = _request(base_url, "query_range", window)
+        return [Series(dict(each["metric"]), tuple((float(t), float(v)) for t, v in each["values"])) for each in result]
 
 
 def single(base_url: str, expression: str) -> float | None:
@@ -70,31 +73,43 @@ def single(base_url: str, expression: str) -> float | None:
 
 def targets(base_url: str, jobs: Collection[str]) -> list[str]:
     """Return HOST:PORT of every target of these jobs. Raise EnvironmentFault as `query` does."""
-    active = _request(base_url, "targets", {"state": "active"}, "activeTargets")
-    addresses = (urllib.parse.urlsplit(each["scrapeUrl"]).netloc for each in active if each["scrapePool"] in jobs)
-    return sorted(set(addresses))
+    with _readable_answer(base_url):
+        active = _request(base_url, "targets", {"state": "active"}, "activeTargets")
+        urls = [str(each["scrapeUrl"]) for each in active if each["scrapePool"] in jobs]
+        return sorted({urllib.parse.urlsplit(url).netloc for url in urls})
 
 
 def scrape(host: str, port: int) -> dict[str, list[Sample]] | None:
-    """Return the samples of a program's /metrics by family. Return None if the program does not answer."""
+    """Return the samples of a program's /metrics by family. Return None if no program answers with metrics."""
     try:
         text = _read(f"http://{host}:{port}/metrics").decode()
-    except OSError:
+        families = list(text_string_to_metric_families(text))
+    except (OSError, ValueError, LookupError, AttributeError):  # the parser has no error of its own
         return None
-    families = text_string_to_metric_families(text)
     return {f.name: [Sample(dict(s.labels), s.value) for s in f.samples] for f in families}
 
 
 def _request(base_url: str, endpoint: str, parameters: dict[str, Any], key: str = "result") -> list[dict[str, Any]]:
     url = f"{base_url}/api/v1/{endpoint}?" + urllib.parse.urlencode(parameters)
     try:
-        result: list[dict[str, Any]] = json.loads(_read(url))["data"][key]
+        content = _read(url)
     except urllib.error.HTTPError as error:
         remedy = "look at the expression and at Prometheus' log"
         raise EnvironmentFault("Prometheus", f"it rejects a query: {error}", remedy, value=base_url) from error
     except (OSError, ValueError) as error:
         raise EnvironmentFault("Prometheus", str(error), "start the stack with `make up`", value=base_url) from error
+    result: list[dict[str, Any]] = json.loads(content)["data"][key]
     return result
+
+
+@contextmanager
+def _readable_answer(base_url: str) -> Iterator[None]:
+    """Context manager: raise EnvironmentFault if the block cannot read the answer. Another server may have sent it."""
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError) as error:
+        remedy = "see what answers there, and AFORO_PROMETHEUS_URL"
+        raise EnvironmentFault("Prometheus", "its answer is none of Prometheus", remedy, value=base_url) from error
 
 
 def _read(url: str) -> bytes:

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 
 from core.ffmpeg.failure_reasons import require_success
 from core.ffmpeg.sandbox import Limits, run_sandboxed
+from core.plain_number import plain_number
 from core.video import Reason, VideoFailed
 
 PROBE_SECONDS = 60.0
@@ -46,7 +47,8 @@ _STILL_CODECS = frozenset({"mjpeg", "png"})
 #: A video stream shorter than this share of the longest one is a cover or a preview.
 _SHORT_RATIO = 0.5
 _INTERLACED = frozenset({"tt", "bb", "tb", "bt"})  # DV, too, has two fields; ffprobe states no field order for it
-_CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
+_RATE = re.compile(r"(\d{1,12})/(\d{1,12})", re.ASCII)
+_CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -196,7 +198,7 @@ def _media_facts(container: str, probed: dict[str, Any]) -> MediaFacts:
         container=container,
         duration_seconds=_file_seconds(container, probed.get("format", {})),
         video_seconds=_stream_seconds(picture),
-        frames=int(picture["nb_frames"]) if picture.get("nb_frames", "").isdigit() else None,
+        frames=int(text) if (text := picture.get("nb_frames", "")).isascii() and text.isdigit() else None,
         frames_per_second=float(rate) if rate else None,
         width=int(picture.get("width", 0)),
         height=int(picture.get("height", 0)),
@@ -238,10 +240,11 @@ def _has_disposition(stream: dict[str, Any], *names: str) -> bool:
 
 def _stream_seconds(stream: dict[str, Any]) -> float | None:
     """Return the length of a stream. Matroska's tag DURATION, as ffmpeg writes it, is the end of the stream."""
-    if (seconds := _seconds(stream.get("duration"))) is not None:
-        return seconds
+    seconds = _seconds(stream.get("duration"))
     end = _clock_seconds(stream.get("tags", {}).get("DURATION"))
-    return None if end is None else end - (_seconds(stream.get("start_time")) or 0.0)
+    if seconds is None and end is not None:
+        seconds = end - (_seconds(stream.get("start_time")) or 0.0)
+    return None if seconds is None or seconds < 0 else seconds
 
 
 def _file_seconds(container: str, file: dict[str, Any]) -> float | None:
@@ -261,7 +264,11 @@ def _decodable(facts: MediaFacts) -> MediaFacts:
 
 
 def _seconds(text: str | None) -> float | None:
-    return None if text is None or text == "N/A" else float(text)
+    """Return the finite seconds in a text of ffprobe, or None. It writes N/A for unknown."""
+    try:
+        return plain_number(text or "")
+    except ValueError:
+        return None
 
 
 def _clock_seconds(text: str | None) -> float | None:
@@ -271,7 +278,6 @@ def _clock_seconds(text: str | None) -> float | None:
 
 
 def _fraction(text: str | None) -> Fraction | None:
-    try:
-        return Fraction(text or "0")
-    except (ValueError, ZeroDivisionError):  # ffprobe writes 0/0 for unknown
-        return None
+    """Return a rate such as `30000/1001`, or None. ffprobe writes 0/0 for unknown."""
+    match = _RATE.fullmatch(text or "")
+    return Fraction(int(match[1]), int(match[2])) if match and int(match[2]) else None

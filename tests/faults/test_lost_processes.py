@@ -70,6 +70,8 @@ def test_a_stopped_task_process_is_reported_and_its_slot_works_again(is_busy, ri
         it.send(it.store(clips(1)), count=6)
         until(lambda: worker.count("aforo_worker_slots_replaced_total") == 1, "the slot is replaced")
         it.await_states(done=6 + is_busy, seconds=60)
+        it.send(it.store(clips(1)), count=6, run_id="after")
+        it.await_states(done=12 + is_busy, seconds=60)
         until(lambda: worker.count("aforo_worker_slots_stopped") == 0, "no slot is stopped")
         assert not child.is_running()
         assert f"the process {child.pid} of a slot was stopped (SIGSTOP)" in worker.log_text()

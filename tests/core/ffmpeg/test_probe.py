@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from core.ffmpeg.probe import Color, container_of, input_guard, probe
+from core.ffmpeg.probe import Color, _media_facts, container_of, input_guard, probe
 from core.video import Reason, VideoFailed
 from testing import clips
 
@@ -209,3 +209,28 @@ def test_interlacing_and_colours_are_read(tmp_path):
     assert probe(clips.interlaced(tmp_path / "a.mp4"), clips.LIMITS).is_interlaced
     facts = probe(clips.high_dynamic_range(tmp_path / "a.mov", "arib-std-b67"), clips.LIMITS)
     assert (facts.is_interlaced, facts.color) == (False, Color("tv", "bt2020nc", "arib-std-b67", "bt2020"))
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        *(("duration", "inf"), ("duration", "x"), ("duration", "1e400"), ("nb_frames", "²"), ("nb_frames", "٣")),
+        *(("duration", "-5"), ("start_time", "9" * 30)),
+        *(("avg_frame_rate", "1e400"), ("avg_frame_rate", "-1/3"), ("avg_frame_rate", "1/0"), ("start_time", "nan")),
+    ],
+)
+def test_a_text_of_ffprobe_that_is_no_number_is_unknown(field, text):
+    """`make fuzz` found these."""
+    stream = {"index": 0, "codec_type": "video", "codec_name": "h264", "width": 64, "height": 36}
+    stream |= {"duration": "2.0", "nb_frames": "50", "avg_frame_rate": "25/1"} | {field: text}
+    facts = _media_facts("mov", {"format": {"duration": "2.0"}, "streams": [stream]})
+    names = {"duration": "video_seconds", "nb_frames": "frames", "avg_frame_rate": "frames_per_second"}
+    assert field == "start_time" or getattr(facts, names[field]) is None
+    assert facts.duration_seconds == 2.0
+
+
+def test_a_stream_that_ends_before_it_starts_has_no_known_length():
+    """`make fuzz` found that no stream was left."""
+    stream = {"index": 0, "codec_type": "video", "codec_name": "h264", "width": 64, "height": 36}
+    stream |= {"start_time": "999999", "tags": {"DURATION": "00:00:12.500"}}
+    assert _media_facts("matroska", {"streams": [stream]}).video_seconds is None
