@@ -28,7 +28,7 @@ RUN := $(if $(COMPOSE),deploy/compose/stack run,$(PY) -m)
 LOCAL := $(if $(COMPOSE),deploy/compose/stack,$(PY) -m local)
 
 .PHONY: help options setup setup-dev run-burst run-sustained up down status logs doctor app-file table report document import matrix search compare plan audit \
-        usl clean test test-faults test-compose test-limits fuzz lint lint-python lint-prometheus lint-compose lint-kubernetes bundle wheel docs lock
+        usl clean test test-faults test-compose test-limits fuzz lint lint-python lint-prometheus lint-compose lint-kubernetes bundle wheel sbom advisories docs lock
 
 # Lines fit 80 columns: a long text continues under its first line.
 WRAP = function show(name, text, words, line, n, i) { n = split(text, words, " "); \
@@ -163,9 +163,17 @@ wheel: setup-dev ## Build the library for your own worker into dist/, and print 
 	@rm -f dist/aforo-*.whl && $(PY) -m pip wheel -q --no-deps --no-build-isolation -w dist . && \
 	  for file in $$PWD/dist/aforo-*.whl; do echo "pip install '$$file[sqs,events]'"; done
 
+sbom: options ## Write a bill of materials (CycloneDX) of each lock file into dist/sbom/
+	@local/setup.sh sbom && mkdir -p dist/sbom && for name in app services emulator celery-exporter dev; do \
+	  .tools/sbom/bin/cyclonedx-py requirements requirements/$$name.txt --spec-version 1.6 --output-reproducible \
+	    --output-format JSON --output-file dist/sbom/$$name.cdx.json || exit; echo "dist/sbom/$$name.cdx.json"; done
+
+advisories: setup-dev ## Compare the locked packages with a checkout of the PyPA advisory-database: ARGS=FOLDER
+	@set -f; $(PY) -m testing.advisories $$ARGS
+
 docs: setup-dev ## Generate .env.example, docs/metrics.md, dashboards and Kubernetes rules
 	@$(PY) -m local env-example > .env.example && $(PY) -m core.metrics_page > docs/metrics.md && $(PY) -m grafana && $(PY) deploy/kubernetes/generate.py
 
 lock: options ## Update the locked requirements from requirements/*.in (needs uv)
-	@for name in app services dev emulator celery-exporter; do uv pip compile -q --generate-hashes --universal --python-version 3.11 \
+	@for name in app services dev emulator celery-exporter sbom; do uv pip compile -q --generate-hashes --universal --python-version 3.11 \
 	  --no-emit-index-url --custom-compile-command 'make lock' requirements/$$name.in -o requirements/$$name.txt || exit; done

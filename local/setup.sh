@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Install missing programs and print a line per step. `setup.sh run` installs what a run needs, `setup.sh develop` also
-# what lint and tests need. Without missing programs it takes 50 ms. .local/setup.log has the output of the installers.
+# what lint and tests need, `setup.sh sbom` what `make sbom` needs. Without missing programs it takes 50 ms.
+# .local/setup.log has the output of the installers.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 log=$PWD/.local/setup.log
@@ -73,6 +74,12 @@ install_environment() { # FOLDER LOCK WHAT
   cp "$2" "$1/.$(basename "$2")"
 }
 
+install_sbom_tool() { # no run and no test needs it
+  mkdir -p .local .tools
+  python=$(find_python)
+  install_environment .tools/sbom requirements/sbom.txt "the tool that writes bills of materials"
+}
+
 main() {
   mkdir -p .local .tools
   exec 9>.local/setup.lock
@@ -91,4 +98,4 @@ main() {
   install_environment .tools/celery-exporter requirements/celery-exporter.txt "celery-exporter"
 }
 
-main "${1:-run}"
+if [ "${1:-}" = sbom ]; then install_sbom_tool; else main "${1:-run}"; fi
