@@ -53,11 +53,10 @@ help: ## Show all verbs
 #: YES = 1 does not ask
 #: ARGS = further words for the program
 
-# The verb is data, as the options are.
-export MAKE_VERB := $(value MAKECMDGOALS)
+# The verbs are data, as the options are.
+export VERBS := $(value MAKECMDGOALS)
 .DEFAULT:
-	@similar=$$(awk -F: '/^[a-z-]+:.*## / && index($$1, ENVIRON["MAKE_VERB"]) == 1 {printf "%smake %s", n++ ? ", " : "", $$1}' $(firstword $(MAKEFILE_LIST))); \
-	  printf 'error: make (%s); there is no such verb; use %s\n' "$$MAKE_VERB" "$${similar:-one of \`make help\`}" >&2; exit 2
+	@set -f; local/check_options.sh $$VERBS
 
 ## Measure
 run-burst: setup ## Measure a burst: SIZE=50MB COUNT=8 CONCURRENCY=2 [FILE= PROFILE= USER_ID= WARMUP=1]
@@ -89,7 +88,6 @@ matrix search table report document import compare plan audit usl:
 
 ## Stack
 options: export GIVEN_OPTIONS := $(COMMAND_LINE)
-options: export VERBS := $(MAKECMDGOALS)
 options:
 	@set -f; local/check_options.sh $$VERBS
 

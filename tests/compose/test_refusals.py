@@ -14,7 +14,9 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "deploy/compose/stack"
 ANSWERS = "exit 0"
 #: the console's check of the settings runs on this machine
-CHECK = f'case "$*" in *core.check_settings) PYTHONPATH={ROOT} exec {sys.executable} -m core.check_settings ;; esac'
+CHECK = f"""
+for word; do case $word in WORKERS=*) export "${{word?}}" ;; esac; done
+case "$*" in *"core.compose_stack check") PYTHONPATH={ROOT} exec {sys.executable} -m core.compose_stack check ;; esac"""
 
 
 @pytest.fixture
