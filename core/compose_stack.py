@@ -12,6 +12,7 @@ import click
 
 from core import cli, promql
 from core.errors import EnvironmentFault, UsageError
+from core.ffmpeg.profiles import profile_text
 from core.settings import MOST_SLOTS, Settings
 
 MOST_WORKERS = 100
@@ -38,7 +39,8 @@ workers_option = _worker_option("--workers", "WORKERS", "Worker containers", MOS
 @main.command(epilog="Example: WORKERS=3 python -m core.compose_stack check")
 @slots_option
 @workers_option
-def check(**_validated: int | None) -> None:
+@cli.env_option("--profile", "PROFILE", "Encoding of the videos", unset="then AFORO_WORKER_PROFILE", type=profile_text)
+def check(**_validated: object) -> None:
     """Validate the options of the workers and all settings. Exit with code 2 if one is invalid."""
     require_open_exporters(Settings.from_process())
 

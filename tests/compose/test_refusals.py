@@ -63,6 +63,13 @@ def test_an_invalid_number_is_an_error_with_name_and_value(stack, options):
     assert refused.stderr.startswith(f"error: {name} ({value}); it must be a whole number; give 1 to ")
 
 
+@pytest.mark.parametrize("profile", ["nothing", "nothing.toml"])
+def test_a_profile_that_is_none_is_an_error_before_anything_starts(stack, profile):
+    refused = stack("up", PROFILE=profile)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr.startswith(f"error: PROFILE ({profile}); ")
+
+
 @pytest.mark.parametrize("name", ["AFORO_EXPORTER_TLS_CERTIFICATE", "AFORO_EXPORTER_AUTH_FILE"])
 def test_exporters_with_tls_or_a_password_are_an_error(stack, tmp_path, name):
     refused = stack("up", **{name: "/some/file"})
