@@ -53,7 +53,7 @@ class Database:
 
 @dataclass(frozen=True)
 class Reader:
-    """Executes the statements of `sql/` in one transaction and returns typed rows."""
+    """Executes the statements of `statements.sql` in one transaction and returns typed rows."""
 
     connection: Connection
     table: VideosTable

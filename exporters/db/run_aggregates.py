@@ -21,7 +21,7 @@ OWN_APP = "aforo"
 
 
 class Run(NamedTuple):
-    """One row of `runs_newest.sql` and the run's app. The fields have the order of the columns."""
+    """One row of the statement `runs_newest` and the run's app. The fields have the order of the columns."""
 
     id: str
     status: str

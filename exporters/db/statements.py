@@ -1,4 +1,4 @@
-"""SQL statements of `sql/`, with the table and column names of the user's own table filled in."""
+"""The SQL statements of `statements.sql`, with the names of the user's own table and columns filled in."""
 
 from __future__ import annotations
 
@@ -79,13 +79,14 @@ class VideosTable:
 
 
 def load_all(table: VideosTable, dialect: str) -> dict[str, TextClause]:
-    """Return the statements of `sql/` by file stem, for this videos table and SQL dialect.
+    """Return the statements of `statements.sql` by name, for this videos table and SQL dialect.
 
     The dialect is `sqlite` or `postgresql`.
     """
     names = _names(table, dialect)
-    sources = [file for file in files("exporters.db").joinpath("sql").iterdir() if file.name.endswith(".sql")]
-    return {file.name.removesuffix(".sql"): _statement(file.read_text("utf-8"), names) for file in sources}
+    source = files("exporters.db").joinpath("statements.sql").read_text("utf-8")
+    _, *named = re.split(r"(?m)^-- name: (\w+)\n", source)
+    return {name: _statement(body, names) for name, body in zip(named[::2], named[1::2], strict=True)}
 
 
 def _statement(source: str, names: dict[str, str]) -> TextClause:

@@ -17,7 +17,10 @@ from core.video import Outcome, Stage, VideoState
 
 
 class Video(NamedTuple):
-    """One row of `videos_*.sql`. The fields have the order of its columns. `state` is one of VideoState."""
+    """One row of the statements `videos_changed` and `videos_live`. The fields have the order of the columns.
+
+    `state` is one of VideoState.
+    """
 
     id: str
     run_id: str
@@ -32,7 +35,7 @@ class Video(NamedTuple):
 class Group(NamedTuple):
     """Videos of one state and failure reason. Sums are in seconds.
 
-    The fields have the order of the columns of `videos_of_run.sql`.
+    The fields have the order of the columns of the statement `videos_of_run`.
     """
 
     state: str
