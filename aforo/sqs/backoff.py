@@ -1,4 +1,4 @@
-"""Exponential back-off with a random part, for polls, deletes and redeliveries."""
+"""Exponential back-off with random jitter, for retries of polls and deletes and for redeliveries."""
 
 from __future__ import annotations
 
