@@ -74,7 +74,7 @@ def env_option(
 
 
 class EnvironmentOption(click.Option):
-    """Click option that an environment variable can also set. An invalid value is a UsageError with its name.
+    """Click option that an environment variable can also set. The error for an invalid value names both.
 
     With `empty_is_value`, an empty variable is a value to check. Otherwise an empty variable counts as unset.
     """

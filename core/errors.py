@@ -19,7 +19,7 @@ class ExitCode(IntEnum):
 
 
 class AforoError(Exception):
-    """Error shown as one line: the problem with its value, the reason and the remedy."""
+    """Base class of errors that the user sees as one line: what is wrong, its value, why, and what to do."""
 
     exit_code = ExitCode.RUN_FAILED
 
@@ -45,7 +45,7 @@ class RunFailed(AforoError):
 
 
 class GoalMissed(AforoError):
-    """Error for a result that does not meet a goal of the user, or of which that is unknown."""
+    """Error for a result that misses a goal of the user, or that cannot be compared with the goal."""
 
     exit_code = ExitCode.GOAL_MISSED
 

@@ -57,7 +57,7 @@ class Target:
 
 
 def confirm(target: Target, videos: int, *, assume_yes: bool) -> None:
-    """Ask the user for confirmation if the queue is not local or not empty. `assume_yes` skips the question.
+    """Ask the user for confirmation if the queue is not local or not empty, unless `assume_yes` is set.
 
     Raise UsageError if the answer is not yes, or if there is no terminal to ask on.
     """

@@ -39,15 +39,15 @@ def append(folder: Path, videos: Iterable[InjectedVideo]) -> None:
 
 
 def header(app_name: str) -> str:
-    """Return the first characters of the copy of aforo.toml in a run's folder.
+    """Return the first characters of the copy of aforo.toml that a run keeps in its folder.
 
-    They name the app, so that `clean` can find the runs of an app.
+    They name the app. `clean` recognises the runs of an app by them.
     """
     return f"# app {app_name}, "
 
 
 def injected(folder: Path) -> list[InjectedVideo]:
-    """Return the videos that the run with this folder has sent. A last line still being written is ignored."""
+    """Return the videos that the run with this folder has sent. Ignore a last line still being written."""
     try:
         lines = (folder / FILE).read_text(encoding="utf-8").splitlines(keepends=True)
     except FileNotFoundError:

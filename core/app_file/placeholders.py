@@ -50,7 +50,7 @@ def filled(value: Any, values: Mapping[str, Any]) -> Any:
 
 
 def video_values(n: int, task_id: str, path: str, key: str, run_id: str, user_id: str | None) -> dict[str, Any]:
-    """Return the placeholder values of one video, by placeholder name. `n` is its number in the run, from 1."""
+    """Return the placeholder values of one video, by placeholder name. `n` is its number, from 1."""
     return {
         "n": n,
         "uuid": str(uuid.uuid4()),

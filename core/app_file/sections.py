@@ -68,7 +68,7 @@ class VideosSection:
 
 @dataclass(frozen=True)
 class InputSection:
-    """Section `[input]` of aforo.toml: where the input videos are placed, and where the app writes outputs.
+    """Section `[input]` of aforo.toml: where input videos are placed, and where the app writes outputs.
 
     `folder` is a path or an `s3://bucket/prefix`.
     """

@@ -168,9 +168,10 @@ def database_url(url: str, url_from_here: str | None, environment: Mapping[str, 
     """Return the complete SQLAlchemy URL of the app's database, from two keys of `aforo.toml`.
 
     `url` is the URL that the app uses. `env:NAME` stands for the value of the variable NAME in `environment`.
-    `url_from_here` is given if this machine reaches the database by another address. It replaces `url`, except for the
-    password. The driver in the result is the one that Aforo has installed. A relative SQLite path starts in
-    `directory`. Raise ValueError for an invalid URL, a literal password or an unsupported database.
+    `url_from_here` is given if this machine reaches the database at another address. The result is then `url_from_here`
+    with the password of `url`, and with its user name if `url_from_here` has none. The result names the driver that
+    Aforo has installed. A relative SQLite path starts in `directory`. Raise ValueError for an invalid URL, a literal
+    password or an unsupported database.
     """
     full = _parsed(_of_environment(url, environment))
     if not url.startswith("env:") and full.password:

@@ -251,9 +251,10 @@ def table_fault(app: AppFile, error: SQLAlchemyError, key: str) -> AforoError:
 
 
 def plain(value: Any) -> Any:
-    """Convert a database value to one that JSON can hold.
+    """Convert a database value to a plain Python value.
 
-    Numbers, texts, booleans and NULL keep their type. Every other value becomes text.
+    A Decimal becomes an int or a float. Numbers, texts, booleans, NULL, times and JSON values stay as they are. Every
+    other value becomes text.
     """
     if isinstance(value, (bool, int, float, str)) or value is None or isinstance(value, (dict, list)):
         return value
