@@ -9,7 +9,7 @@ from aforo import __version__
 
 @click.group(epilog="Example: python -m aforo version")
 def main() -> None:
-    """Command group of `python -m aforo`. Its subcommands do the work."""
+    """Commands of the Aforo library, for the machine on which a worker runs."""
 
 
 @main.command()

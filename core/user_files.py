@@ -68,10 +68,11 @@ def written(what: str, path: Path, remedy: str) -> Iterator[None]:
 
 
 def require_usable_folder(what: str, folder: Path, variable: str, least_free_bytes: int = LEAST_FREE_BYTES) -> str:
-    """Create the folder if it is missing, and check that files can be written. Return its free space as text.
+    """Create the folder if it is missing, check that files can be written, and return its free space.
 
-    Raise EnvironmentFault if it is a file, read-only, forbidden or full. A test file is written, because the free space
-    does not consider quotas, and root may write where others may not.
+    `what` and `variable` name the folder and its setting in the error. Raise EnvironmentFault if it is a file,
+    read-only, forbidden or full. A test file is written, because the free space does not consider quotas, and root may
+    write where others may not.
     """
     remedy = f"choose another {variable}, or make room and correct its permissions"
     with written(what, folder, remedy):

@@ -125,7 +125,7 @@ def watch_dead_letters(parts: WorkerApp, settings: Settings) -> None:
 
 
 def write_heartbeats(parts: WorkerApp, settings: Settings) -> None:
-    """Start to write this worker's heartbeat row at intervals, so that other workers know that it is alive.
+    """Start to write this worker's heartbeat row at intervals, to tell other workers that it is alive.
 
     On shutdown, a worker reads these rows to know whether it is the last one.
     """

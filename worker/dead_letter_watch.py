@@ -63,7 +63,10 @@ class DeadLetterWatch:
         threading.Thread(target=self._watch, args=(pause_seconds,), name="dead-letters", daemon=True).start()
 
     def check(self) -> None:
-        """Read the dead-letter queue once and fail the videos of new messages. After an error, the next check retries."""
+        """Read the dead-letter queue once and fail the videos of new messages.
+
+        After an error, the next check reads the same messages again.
+        """
         try:
             self._check()
         except DATABASE_AWAY as error:

@@ -10,11 +10,11 @@ from core.video import PAYLOAD_VERSION
 
 
 def check_payload(call: Call) -> InvalidReason | None:
-    """Return None if the call is the video task with a valid payload and no option of Celery, else a reason.
+    """Return why the worker must not run this task call, or None if the call is valid.
 
-    The payload must have the version that this worker supports. Options are harmful: a time limit would kill a child, a
-    callback would run another call, an eta would hold the message, and an expired message would leave its video without
-    a final state.
+    Valid are calls of the video task with a payload of the version that this worker supports, and without options of
+    Celery. Options are harmful: a time limit would kill a child, a callback would run another call, an eta would hold
+    the message, and an expired message would leave its video without a final state.
     """
     if call.options:
         return InvalidReason.UNEXPECTED_OPTION

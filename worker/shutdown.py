@@ -16,7 +16,7 @@ from celery.signals import worker_shutting_down
 
 
 def limit(seconds: float) -> None:
-    """Make each shutdown of this worker give its running tasks at most `seconds`. Call this before it starts."""
+    """Give running tasks at most `seconds` in each shutdown of this worker. Call this before it starts."""
 
     def begin(how: str = "", **_signal: object) -> None:
         if how == "Warm":

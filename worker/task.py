@@ -57,7 +57,7 @@ class ReturnedToQueue(Reject):
 
 @dataclass
 class TaskContext:
-    """What the video task needs in one process: database writes, storage, transcoder, heartbeat and folder.
+    """What the video task needs in one process: database, storage, transcoder, heartbeat and work folder.
 
     `slot()` returns the slot of the calling thread. Create a context after the fork, because clients and database
     engines do not survive a fork.
@@ -155,7 +155,7 @@ def _profile(claim: Claim) -> Profile:
 
 @dataclass
 class Execution:
-    """One execution of the video task, from its claim to its outcome. Each outcome is recorded in the database."""
+    """One execution of the video task, from its claim to its outcome, which is recorded in the database."""
 
     context: TaskContext
     claim: Claim

@@ -25,7 +25,7 @@ RESIDENT_BYTES, RESIDENT_PER_THREAD_BYTES = 300 * MIB, 40 * MIB
 
 @dataclass(frozen=True)
 class HostLimits:
-    """Cores and memory in bytes that all slots of a worker share: its container's limits, or the machine's."""
+    """Cores and memory that all slots of a worker share: the limits of its container, or the machine's."""
 
     cores: float
     memory_bytes: int
