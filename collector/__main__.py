@@ -1,4 +1,7 @@
-"""Command line of the collector: `python -m collector serve`, and `import FILE` for workers that nothing can reach."""
+"""Command line of the collector: `python -m collector serve|import FILE`.
+
+`import` is for the files of workers that nothing can reach.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Prometheus exporters for the database and for SQS.
+"""Prometheus exporters: one serves the runs and videos in the database, the other the SQS queues.
 
 A scrape runs through these modules in this order.
 
-1. `http.server` and `http.application` receive `GET /metrics`.
-2. `exposition` calls `fetch` of each source and adds the self-metrics. `faults` gives the reason of a failure.
-3. `db.source` reads the database in a `time_limited_call`. `sqs.source` answers from the last poll.
+1. `http.server` and `http.application` receive `GET /metrics`. 2. `exposition` calls `fetch` of each source and adds
+the self-metrics. `faults` gives the reason of a failure. 3. `db.source` reads the database in a `time_limited_call`.
+`sqs.source` answers from the last poll.
 """

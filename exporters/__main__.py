@@ -1,4 +1,4 @@
-"""Command line of the exporters: `python -m exporters sqs|db` serves one source on /metrics."""
+"""Command line of the exporters: `python -m exporters sqs|db` serves one of them on /metrics."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SWITCH_SECONDS = 0.0005
 def main() -> None:
     """Serve metrics for Prometheus until stopped.
 
-    A failing source shows as a metric, not as a failed scrape.
+    A source that fails is reported by a metric, and the scrape still succeeds.
     """
     logs.configure()
 

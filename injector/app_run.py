@@ -30,7 +30,7 @@ Say = Callable[[str], None]
 
 
 def prepare_app_run(settings: Settings, app: AppFile, request: Request, say: Say) -> Injection:
-    """Check the app's queue, table and worker, ask the user to confirm if needed, and place the input files.
+    """Check the app's queue, table and worker, and place the input files. Ask the user first if needed.
 
     If this raises an AforoError, no row was inserted and no task was sent. Only input files remain.
     """
@@ -93,7 +93,7 @@ def _environment(app: AppFile, target: Target, fleet: WorkerFleet) -> dict[str, 
 
 
 def require_other_database(settings: Settings, app: AppFile) -> None:
-    """Raise UsageError if Aforo's database is the app's own, because our tables would appear among its tables."""
+    """Raise UsageError if Aforo's database is the app's own. Our tables would appear among its tables."""
     if app.videos is None:
         return
     ours, theirs = (database.parse_url(url) for url in (settings.database.url, app.videos.url))

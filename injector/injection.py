@@ -86,9 +86,9 @@ class Request:
 
 @dataclass(frozen=True)
 class Source:
-    """Input file that all videos of the run have: storage key, size in bytes, SHA-256 and length in seconds.
+    """Input file of all videos of the run: storage key, size in bytes, SHA-256 and length in seconds.
 
-    `origin` says where it came from.
+    `origin` is the path of the user's own file, or says that the file was generated.
     """
 
     key: str
@@ -331,7 +331,7 @@ def _existing(folder: Path) -> Path:
 
 
 def input_media(settings: Settings, request: Request, say: Callable[[str], None]) -> MediaFile:
-    """Return the input video as a local file: the user's own file, or a generated one of the requested size.
+    """Return the input video as a local file: the user's own file, or a generated one of the right size.
 
     The user's file is checked. A generated file is kept and used again.
     """

@@ -137,9 +137,9 @@ def _seconds_until(part: Part, seconds: float, videos: float) -> float:
 
 
 def read_trace(path: Path) -> Trace:
-    """Read recorded arrivals from the first column of a CSV file: seconds, or ISO 8601. A header is allowed.
+    """Read recorded arrivals from the first column of a CSV file: seconds, or ISO 8601 times.
 
-    The first arrival is the start of the run. Raise UsageError for a file without such times.
+    A header is allowed. The first arrival is the start of the run. Raise UsageError for a file without such times.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:

@@ -29,7 +29,7 @@ HEARTBEAT_INTERVAL_SECONDS = 10.0
 
 
 class BatchMaker(Protocol):
-    """Interface to what creates the rows and messages of videos, for our own task or for an app under test."""
+    """Interface to what creates the rows and messages of videos, for our own task or an app under test."""
 
     @property
     def sender(self) -> Sender:

@@ -36,7 +36,7 @@ RETRY_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class NewVideo:
-    """A video that is to be sent. `intended_at` is its scheduled time in epoch seconds, or None in a burst."""
+    """A video to be sent. `intended_at` is its scheduled time in epoch seconds, or None in a burst."""
 
     run_id: str
     sequence: int
