@@ -39,10 +39,10 @@ def require_known_version() -> None:
 
 
 def instrument_nothing(_app: Any, **_options: Any) -> None:
-    """Replacement for `aforo.instrument` where that cannot be imported. It does nothing."""
+    """Do nothing. This replaces `aforo.instrument` where that cannot be imported."""
 
 
 @contextmanager
 def stage_of_nothing(_name: str) -> Iterator[None]:
-    """Replacement for `aforo.stage` where that cannot be imported. The block runs unmeasured."""
+    """Run the block unmeasured. This replaces `aforo.stage` where that cannot be imported."""
     yield

@@ -1,1 +1,1 @@
-"""Collector: read the execution records of instrumented workers over HTTP and store them in the database."""
+"""Collector: read execution records of instrumented workers over HTTP and store them in the database."""

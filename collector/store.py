@@ -39,7 +39,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Stored:
-    """What storing one page changed: records added, and records missed because their spool had dropped them."""
+    """What storing one page changed: records added, and records missed because the worker dropped them."""
 
     added: int
     missed: int

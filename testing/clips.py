@@ -71,7 +71,10 @@ def cut(source: Path, ratio: float) -> Path:
 
 
 def overwrite(source: Path, at: float, count: int = 400) -> Path:
-    """Write a damaged copy of a file: `count` bytes are overwritten from the share `at` (0 to 1) of its length."""
+    """Write a damaged copy of a file and return its path.
+
+    `count` bytes are overwritten, starting at the share `at` (0 to 1) of its length.
+    """
     content = bytearray(source.read_bytes())
     start = round(len(content) * at)
     content[start : start + count] = bytes((37 * i + 11) % 256 for i in range(count))

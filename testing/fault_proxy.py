@@ -25,7 +25,7 @@ Answer = tuple[int, bytes, dict[str, str]]
 
 @dataclass(frozen=True)
 class Fault:
-    """Fault that the proxy applies to a request. `kind` is one of these:
+    """Fault that the proxy applies to a request. `kind` is one of the kinds in the list.
 
     - status: answer `status` with `code`
     - content: answer `status` with `content`

@@ -89,7 +89,7 @@ def register(app: Celery, context: Callable[[], TaskContext], outages: OutageLog
 
     @app.task(name=TASK_NAME, bind=True, shared=False, throws=(VideoFailed,))
     def process_video(self: Task, video_id: str, run_id: str, version: int) -> None:
-        """The Celery task: process one delivery of a video.
+        """Process one delivery of a video. This is the Celery task.
 
         `version` is the version of the payload, which was checked before delivery.
         """

@@ -75,22 +75,22 @@ class Observer(Protocol):
     """
 
     def polled(self, result: PollResult) -> None:
-        """Called after each receive call to SQS, with its result."""
+        """Receive the result of a receive call to SQS, after each call."""
 
     def invalid_message(self, reason: InvalidReason) -> None:
-        """Called for each message that is not delivered to Celery, with the reason."""
+        """Receive the reason why a message was not delivered to Celery, for each such message."""
 
     def pending_deletes(self, count: int) -> None:
-        """Called when the number of pending deletes changes. `count` is that number.
+        """Receive the number of pending deletes, each time it may have changed.
 
         A pending delete is a finished message whose delete failed and is being retried.
         """
 
     def handled_error(self, operation: Operation) -> None:
-        """Called after an error was logged and ignored. `operation` is what the transport was doing."""
+        """Receive what the transport was doing when it logged and ignored an error, for each such error."""
 
     def visibility_extended(self, result: ExtensionResult) -> None:
-        """Called after each tick of the visibility heartbeat, with its result."""
+        """Receive the result of a tick of the visibility heartbeat, after each tick."""
 
 
 class SilentObserver:

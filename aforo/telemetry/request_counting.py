@@ -56,14 +56,14 @@ class CountedRequest(Request):
             cls.on_success = _counting_success(cls.on_success)
 
     def on_accepted(self, pid: int, time_accepted: float) -> None:
-        """Called by Celery when a slot starts the task: count the start."""
+        """Count the start of the task. Celery calls this when a slot starts the task."""
         self._pid, self._started_at, self._accepted_at = pid, time.monotonic(), time.time()
         with cpu_counted(self.metrics.telemetry_cpu):
             self.metrics.started(self.task.name)
         super().on_accepted(pid, time_accepted)  # it may revoke the task immediately
 
     def on_failure(self, exc_info: Any, *args: Any, **options: Any) -> Any:
-        """Called by Celery when the task raised an exception: count the end.
+        """Count the end of the task. Celery calls this when the task raised an exception.
 
         The end is counted whatever Celery then does with the message.
         """
@@ -74,7 +74,7 @@ class CountedRequest(Request):
             self.count_failure(error.exc if isinstance(error, ExceptionWithTraceback) else error)
 
     def on_timeout(self, soft: bool, timeout: float) -> None:
-        """Called by Celery when the task exceeded its time limit: count the end at the hard limit only."""
+        """Count the end of the task at the hard time limit. Celery calls this at the soft limit too."""
         super().on_timeout(soft, timeout)
         if not soft:
             self.count_failure(TimeLimitExceeded(timeout))

@@ -1,4 +1,4 @@
-"""Read-only access to the database: snapshots, and typed queries on a snapshot, each with a time limit."""
+"""Read-only access to the database: snapshots, and typed queries on them, each with a time limit."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class Reader:
         return self._videos(self._streamed("videos_live", since=since, final=self.table.final))
 
     def live_videos_of(self, run_id: str, since: float) -> Iterator[Video]:
-        """Yield those videos of one run that are not final, or became final at `since` (epoch seconds) or later."""
+        """Yield the videos of one run that are not final, or became final at `since` (epoch seconds) or later."""
         return self._videos(self._rows("videos_live_of_run", run_id=run_id, since=since, final=self.table.final))
 
     def groups_of(self, run_id: str, window_end: float) -> list[Group]:

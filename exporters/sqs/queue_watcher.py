@@ -55,10 +55,10 @@ class Reading:
 
 @dataclass
 class QueueWatcher:
-    """Finds SQS queues by name or prefix, and reads their attributes. Only one thread may call its methods.
+    """Finds SQS queues by name or prefix, and reads their attributes.
 
-    The depth of a dead-letter queue is a value of its source queue. A dead-letter queue has no consumer, so it is not
-    watched itself.
+    Only one thread may call its methods. The depth of a dead-letter queue is a value of its source queue. A dead-letter
+    queue has no consumer, so it is not watched itself.
     """
 
     client: SQSClient
