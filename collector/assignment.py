@@ -56,7 +56,8 @@ def assign(session: Session, spool: str, node: str, records: Sequence[Record]) -
 def assign_waiting(session: Session, now: float) -> None:
     """Assign stored executions whose video has been recorded since.
 
-    Finish those that can no longer belong to any run. `now` is in epoch seconds.
+    When the runs of its time are over, an execution without a video counts as other work of its run, or is deleted
+    without a run. `now` is in epoch seconds.
     """
     joined = select(OtherExecutionRow, VideoRow).join(VideoRow, VideoRow.task_id == OtherExecutionRow.root_id)
     found = set()

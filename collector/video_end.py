@@ -41,7 +41,7 @@ def _finish_some(session: Session, video_ids: Sequence[str]) -> None:
     for video in videos:
         executions = of_video[video.id]
         video.started_at = min(execution.started_at for execution in executions)
-        name_parts(executions)
+        correct_outcomes(executions)
         if video.run_id in decided_here:
             _set_state(video, executions)
 
@@ -63,7 +63,7 @@ def _set_state(video: VideoRow, executions: Sequence[ExecutionRow]) -> None:
     video.reason = (failed[-1].reason or None) if state is VideoState.FAILED and failed else None
 
 
-def name_parts(executions: Sequence[ExecutionRow]) -> None:
+def correct_outcomes(executions: Sequence[ExecutionRow]) -> None:
     """Correct the outcomes of a video's executions, so that exactly one of them made the video done.
 
     `executions` are in the order of their ends. An earlier one that succeeded gets the outcome `part`. A failed one
@@ -80,8 +80,8 @@ def name_parts(executions: Sequence[ExecutionRow]) -> None:
 def final_state(task_id: str, executions: Sequence[ExecutionRow]) -> VideoState | None:
     """Return the final state of a video, or None while one of its messages has not ended.
 
-    `task_id` is its first message. `executions` are in the order of their ends. The last execution of a message
-    decides.
+    `task_id` is the task id of its first message. `executions` are in the order of their ends. The last execution of a
+    message decides.
     """
     outcomes = {str(execution.task_id): execution.outcome for execution in executions}
     messages = {task_id}.union(*(execution.sent_task_ids or [] for execution in executions))

@@ -50,7 +50,7 @@ def has_constant_rate(shape: str | None) -> bool:
 
 
 class RunStatus(StrEnum):
-    """Status of a run. The last three values are final."""
+    """Status of a run. A run that is finished, interrupted or failed never changes its status."""
 
     PREPARING = "preparing"
     RUNNING = "running"
@@ -114,8 +114,7 @@ WARM_UP = "warm-up"
 def fewest_arrivals(slots: int) -> int:
     """Return how many videos a sustained run needs at least, so that its stability can be judged.
 
-    It needs 60, or more if ten service times on all slots take more. Near full load far more are needed, as the verdict
-    says.
+    It needs 60, or more than ten per slot if that is more. Near full load far more are needed, as the verdict says.
     """
     return max(LEAST_ARRIVALS, ARRIVALS_PER_SLOT * slots + 1)
 

@@ -2,7 +2,7 @@
 
 A scrape runs through these modules in this order.
 
-1. `http.server` and `http.application` receive `GET /metrics`. 2. `exposition` calls `fetch` of each source and adds
-the self-metrics. `faults` gives the reason of a failure. 3. `db.source` reads the database in a `time_limited_call`.
-`sqs.source` answers from the last poll.
+1. `http.server` and `http.application` receive `GET /metrics`.
+2. `exposition` calls `fetch` of each source and adds the self-metrics. `faults` gives the reason of a failure.
+3. `db.source` reads the database in a `time_limited_call`. `sqs.source` answers from the last poll.
 """

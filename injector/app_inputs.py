@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class PlacedInput:
     """Input file of a video, at the path and key under which the app's worker sees it.
 
-    `made` is the address of a file that was created for this video alone. It is None for a shared file.
+    `made` is the address of a file that was created for this video alone. It is None for a file that all videos share.
     """
 
     path: str

@@ -177,7 +177,10 @@ class Injection:
         return LossWatch(look, queue.visibility_timeout_seconds)
 
     def lateness_seconds(self) -> float | None:
-        """Return how many seconds a video of this run was sent too late at most. Return None for a burst."""
+        """Return the largest delay in seconds between scheduled and actual upload of a video of this run.
+
+        Return None for a burst.
+        """
         late = select(func.max(VideoRow.uploaded_at - VideoRow.intended_at)).where(VideoRow.run_id == self.run_id)
         with self.sessions() as session:
             return session.scalar(late)

@@ -57,9 +57,9 @@ class SentBatch:
 class ParallelSender:
     """Context manager that sends batches of tasks with several SQS calls at once.
 
-    The rows of a batch are committed before its call and marked as sent after it. Then `on_sent` gets the task ids. At
-    the end of the block, it waits for the running calls and marks their rows, also after an exception. From then on, no
-    failed call is repeated.
+    The rows of a batch are committed before its SQS call and marked as sent after it. Then `on_sent` gets the task ids.
+    At the end of the block, the sender waits for the running calls and marks their rows, also after an exception. From
+    then on, no failed call is repeated.
     """
 
     def __init__(self, maker: BatchMaker, run_id: str, on_sent: Callable[[list[str]], None]) -> None:

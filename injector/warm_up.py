@@ -20,7 +20,8 @@ LONGEST_COUNT_SECONDS = 60.0
 def warm_up(request: Request, slots: int, prepare: Callable[[Request], Injection], say: Callable[[str], None]) -> None:
     """Send videos of the requested size as a separate run, and wait until all have ended.
 
-    The run appears in no table of results. `prepare` prepares a run, and `say` prints a note.
+    The run appears in no table of results. `slots` determines the number of videos. `prepare` prepares a run, and `say`
+    prints a note.
     """
     count = VIDEOS_PER_SLOT * slots
     say(f"warm-up: {count} videos")

@@ -59,9 +59,9 @@ def enter(group: Path, pid: int) -> None:
 
 @contextmanager
 def slow_disk(folder: Path, bytes_per_second: int) -> Iterator[Path]:
-    """Context manager: mount a disk at `folder` that reads and writes at a limited rate, without cache.
+    """Context manager: mount a new disk below `folder` whose reads and writes have a limited rate.
 
-    The limit applies to this process and to its new children.
+    Yield the mount point. Writes are synchronous. The limit applies to this process and to its new children.
     """
     image, mount_point = folder / "disk.img", folder / "disk"
     with image.open("wb") as file:

@@ -20,9 +20,10 @@ def b64(data: bytes | str) -> str:
 
 
 def envelope(name: str = "x", seconds: float = 0.0, **changes: Any) -> dict[str, Any]:
-    """Return a valid task message in the envelope that kombu sends to SQS.
+    """Return a valid message of the test task, in the envelope that kombu sends to SQS.
 
-    `changes` alter it: `headers__eta=1` sets the header `eta`, and `body=…` sets the field `body`.
+    `name` and `seconds` are the arguments of the task. `changes` alter the message: `headers__eta=1` sets the header
+    `eta`, and `body=…` sets the field `body`.
     """
     task_id = str(uuid.uuid4())
     message: dict[str, Any] = {
@@ -53,7 +54,10 @@ def without(name: str) -> dict[str, Any]:
 
 
 def send_task(queue: TestQueue, name: str, seconds: float = 0.0, countdown: float | None = None) -> None:
-    """Send one valid task `name` to a test queue. It runs `seconds`, and is due after `countdown` seconds."""
+    """Send one valid message of the test task to a test queue.
+
+    `name` and `seconds` are the arguments of the task. With `countdown`, the task is due after so many seconds.
+    """
     eta = None if countdown is None else (datetime.now(UTC) + timedelta(seconds=countdown)).isoformat()
     changes = {"properties__delivery_info__routing_key": queue.name, "headers__eta": eta}
     send_body(queue, _encoded(envelope(name, seconds, **changes)))

@@ -73,7 +73,7 @@ def wait_for(what: str, check: Callable[[], object], seconds: float = START_SECO
 
 
 def warn(findings: Iterable[Finding], queue_name: str) -> None:
-    """Log those findings about the queue that do not prevent the worker from starting."""
+    """Log the problems of the queue and the machine that do not prevent the worker from starting."""
     for finding in findings:
         if finding.level is not Level.OK:
             logger.warning("queue %s, %s: %s; %s", queue_name, finding.subject, finding.detail, finding.remedy)

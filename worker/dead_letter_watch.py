@@ -42,8 +42,9 @@ REREAD_SECONDS = 300.0
 class DeadLetterWatch:
     """Fails the videos of the messages in the dead-letter queue, in a thread of the worker's main process.
 
-    `queue_url` is the dead-letter queue. `delete_outputs` deletes the outputs of the failed videos. The database is
-    never open while this process forks, because a child that inherits an open SQLite file shares its locks.
+    `queue_url` is the worker's queue, whose redrive policy names the dead-letter queue. `delete_outputs` deletes the
+    outputs of the failed videos. The database is never open while this process forks, because a child that inherits an
+    open SQLite file shares its locks.
     """
 
     client: SQSClient
@@ -65,7 +66,7 @@ class DeadLetterWatch:
     def check(self) -> None:
         """Read the dead-letter queue once and fail the videos of new messages.
 
-        After an error, the next check reads the same messages again.
+        An error is logged and counted. The next check tries again.
         """
         try:
             self._check()

@@ -1,4 +1,7 @@
-"""Check the payload of the video task before delivery, and read the ids in dead-lettered messages."""
+"""Check the payload of the video task before delivery, and read the ids in dead-lettered messages.
+
+The payload is the arguments of the task: video id, run id and version.
+"""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Recording:
     def start(self, node: str) -> ExecutionsPage:
         """Start the threads that write execution records, and return the worker's page /executions.
 
-        `node` is the worker's host name, which the page shows. Call this after the pool has forked.
+        `node` is the worker's Celery name, such as `celery@host`. Call this after the pool has forked.
         """
         owner, spool_id = {"node": node}, secrets.token_hex(8)
         base = Path(settings.read(settings.SPOOL_FOLDER) or folder.default_base())

@@ -75,22 +75,22 @@ class Observer(Protocol):
     """
 
     def polled(self, result: PollResult) -> None:
-        """Receive the result of a receive call to SQS, after each call."""
+        """Handle the result of one receive call to SQS. The transport calls this after each one."""
 
     def invalid_message(self, reason: InvalidReason) -> None:
-        """Receive the reason why a message was not delivered to Celery, for each such message."""
+        """Handle the reason why one message is invalid. The transport calls this for each invalid message."""
 
     def pending_deletes(self, count: int) -> None:
-        """Receive the number of pending deletes, each time it may have changed.
+        """Handle the current number of pending deletes. The transport calls this when it may have changed.
 
         A pending delete is a finished message whose delete failed and is being retried.
         """
 
     def handled_error(self, operation: Operation) -> None:
-        """Receive what the transport was doing when it logged and ignored an error, for each such error."""
+        """Handle the operation in which the transport logged and ignored an error, once for each error."""
 
     def visibility_extended(self, result: ExtensionResult) -> None:
-        """Receive the result of a tick of the visibility heartbeat, after each tick."""
+        """Handle the result of one tick of the visibility heartbeat. It is called after each tick."""
 
 
 class SilentObserver:

@@ -68,9 +68,10 @@ def watch_for_stalls(app: Celery, stall: StallWatch) -> None:
 
 
 def has_free_slots(consumer: Any) -> bool:
-    """Return True if a slot is idle although the worker may receive a message for it or already holds one.
+    """Return True if a slot of the worker is idle and the worker should be receiving a message for it.
 
-    Return False for a worker that is reconnecting or whose queues were cancelled, because it receives nothing.
+    Return True also if the worker holds a message that it does not start although a slot is idle. Return False for a
+    worker that is reconnecting or whose queues were cancelled, because it receives nothing.
     """
     channel = getattr(consumer.task_consumer, "channel", None)
     active = len(state.active_requests)

@@ -161,7 +161,7 @@ def _options(fields: dict[str, Any]) -> frozenset[str]:
 def is_storable(text: object) -> bool:
     """Return True for a text of up to 255 characters that logs and databases can store.
 
-    They cannot store a lone surrogate, which JSON can contain, nor the character NUL.
+    Databases cannot store the character NUL, nor a lone surrogate, which JSON can contain.
     """
     if not isinstance(text, str) or not 0 < len(text) <= 255 or "\0" in text:
         return False

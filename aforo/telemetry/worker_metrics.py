@@ -81,7 +81,7 @@ class WorkerMetrics:
         }
 
     def open_channel(self) -> EventChannel:
-        """Open the channel on which child processes send their events. Call this before the pool forks."""
+        """Open the channel on which child processes send telemetry events. Call this before the pool forks."""
         self.channel = EventChannel(self.handle)
         return self.channel
 

@@ -55,7 +55,7 @@ def run_as_worker(
 
 
 def measured(port: int) -> dict[str, str]:
-    """Return the environment variables that make a local worker serve its metrics on `port`."""
+    """Return the environment variables that make a worker on this machine serve its metrics on `port`."""
     return {
         settings.INSTRUMENT.name: "1",
         settings.METRICS_HOST.name: "127.0.0.1",

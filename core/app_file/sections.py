@@ -14,9 +14,10 @@ _PASSWORD = re.compile(r"(?<=://)([^:/@\s\"']*):[^@/\s\"']+@")
 
 @dataclass(frozen=True)
 class WorkerSection:
-    """Section `[worker]` of aforo.toml: how to start the app's worker.
+    """Section `[worker]` of aforo.toml: how to start the app's worker with a given number of slots.
 
-    Aforo starts it by `command` and supervises it, or a shell line `scale` changes a worker that runs elsewhere.
+    Aforo starts and supervises the worker by `command`. For a worker elsewhere, it runs the shell line `scale`, which
+    sets the slots. Times are in seconds.
     """
 
     directory: Path

@@ -60,12 +60,12 @@ class Color:
 
     @property
     def is_high_dynamic_range(self) -> bool:
-        """Return True for high dynamic range: the transfer functions HLG and PQ of ITU-R BT.2100."""
+        """Return True if the video has high dynamic range: transfer function HLG or PQ (ITU-R BT.2100)."""
         return self.transfer in {"arib-std-b67", "smpte2084"}
 
     @property
     def is_wide(self) -> bool:
-        """Return True for colours beyond BT.709: high dynamic range, or BT.2020 in standard dynamic range."""
+        """Return True if the colours go beyond BT.709: high dynamic range, or BT.2020 in standard range."""
         return self.is_high_dynamic_range or "bt2020" in {self.primaries, (self.matrix or "").removesuffix("nc")}
 
 
@@ -112,7 +112,10 @@ def probe(source: Path, limits: Limits) -> MediaFacts:
 
 
 def input_guard(container: str) -> list[str]:
-    """Return ffmpeg input options that allow only one demuxer, local files and the listed decoders."""
+    """Return ffmpeg input options that allow only one demuxer, local files and the accepted decoders.
+
+    `container` is the name of the demuxer.
+    """
     return [
         *("-protocol_whitelist", "file,pipe", "-format_whitelist", container, "-codec_whitelist", ",".join(DECODERS)),
         *("-max_pixels", str(MAX_PIXELS), "-max_streams", str(MAX_STREAMS), "-f", container),

@@ -40,7 +40,7 @@ class RunText:
     _cache: dict[str, RenderedRun] = field(default_factory=dict)
 
     def render(self, aggregates: RunAggregates, now: float) -> str:
-        """Return the text of the metrics of all runs at the epoch time `now`.
+        """Return the text of the metrics `aforo_run_*` of all tracked runs at the epoch time `now`.
 
         This empties `aggregates.changed_runs`, because all changes are then in the text.
         """

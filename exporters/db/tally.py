@@ -32,7 +32,7 @@ class Video(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Number and sums, in seconds, of the videos with one state and failure reason.
+    """Videos with one state and failure reason: their number, and the sums of their times in seconds.
 
     The fields have the order of the columns of `videos_of_run.sql`.
     """
@@ -51,7 +51,7 @@ class Group(NamedTuple):
 
 @dataclass
 class Tally:
-    """Numbers and sums over the videos of one run, or of several runs.
+    """Counts of videos by state and reason, and sums of their times in seconds, for one or several runs.
 
     `window_end` is the end of a sustained run's test window in epoch seconds. It is infinite for a burst.
     """
@@ -73,7 +73,7 @@ class Tally:
         return self.states[VideoState.DONE] + self.states[VideoState.FAILED]
 
     def add(self, group: Group) -> None:
-        """Add the videos of a group to the numbers and sums."""
+        """Add the videos of a group to the counts and sums."""
         self.states[group.state] += group.videos
         self.first_upload = smaller(self.first_upload, group.first_upload)
         self.max_lateness = larger(self.max_lateness, group.max_lateness)
@@ -83,7 +83,7 @@ class Tally:
             self.reasons[group.reason] += group.videos
 
     def add_video(self, video: Video) -> None:
-        """Add one video to the numbers and sums."""
+        """Add one video to the counts and sums."""
         self.add(group_of(video, self.window_end))
 
     def move(self, old: str, new: str) -> None:
