@@ -18,7 +18,7 @@ GONE_SECONDS = 30.0
 
 
 def wait_until_collected(sessions: Sessions, run_id: str, timeout_seconds: float = TIMEOUT_SECONDS) -> bool:
-    """Wait until the collector has read each worker up to the newest execution it has now.
+    """Wait until the collector has read every execution that the workers have recorded by now.
 
     Return False if that takes longer than the timeout. Return True at once for a run whose executions do not come from
     the collector.

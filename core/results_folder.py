@@ -14,7 +14,10 @@ def run_folder(results: Path, run_id: str) -> Path:
 
 
 def archived_runs(results: Path) -> list[Path]:
-    """Return the folders of all runs that have a `run.json`, oldest first."""
+    """Return the folders of all archived runs, oldest first.
+
+    A run is archived as soon as its folder has a `run.json`.
+    """
     return sorted(file.parent for file in (results / "runs").glob("*/run.json"))
 
 

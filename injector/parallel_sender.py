@@ -29,7 +29,10 @@ HEARTBEAT_INTERVAL_SECONDS = 10.0
 
 
 class BatchMaker(Protocol):
-    """Interface to what creates the rows and messages of videos, for our own task or an app under test."""
+    """Interface of the objects that create the rows and messages of videos.
+
+    One class does so for the task of our reference worker, another for the task of an app under test.
+    """
 
     @property
     def sender(self) -> Sender:

@@ -84,7 +84,10 @@ class FaultProxy:
         self._server.server_close()
 
     def inject(self, fault: Fault, action: str = ALL) -> None:
-        """Apply the fault to all later requests for `action`, by default to all requests."""
+        """Apply the fault to all later requests for `action`, an SQS action or an HTTP method.
+
+        By default, apply it to all requests.
+        """
         self.faults[action] = fault
 
     def heal(self) -> float:
@@ -96,11 +99,17 @@ class FaultProxy:
         return time.monotonic()
 
     def count(self, action: str, since: float = 0.0) -> int:
-        """Return how many requests for `action` have arrived since the time `since`."""
+        """Return how many requests for `action` have arrived since `since`, a time that `heal` returned.
+
+        `action` is an SQS action or an HTTP method.
+        """
         return sum(1 for at, name in list(self.seen) if name == action and at >= since)
 
     def fault_for(self, action: str) -> Fault | None:
-        """Return the fault that applies to a request for `action`, or None."""
+        """Return the fault that applies to a request, or None.
+
+        `action` is the SQS action of the request, or its HTTP method.
+        """
         return self.faults.get(action) or self.faults.get(ALL)
 
     def hang(self) -> None:

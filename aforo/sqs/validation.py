@@ -55,7 +55,7 @@ class MessagePolicy:
     check: Callable[[Call], InvalidReason | None] = accept_any
 
     def invalid_reason(self, body: object) -> InvalidReason | None:
-        """Return why this body of an SQS message is invalid, or None if the app accepts it."""
+        """Return why this policy does not accept the body of an SQS message, or None if it accepts the body."""
         try:
             self.accept(body)
         except InvalidMessage as invalid:
@@ -63,7 +63,10 @@ class MessagePolicy:
         return None
 
     def accept(self, body: object) -> Call:
-        """Return the task call in this body of an SQS message. Raise InvalidMessage if it is not accepted."""
+        """Check the body of an SQS message by this policy, and return the task call in it.
+
+        Raise InvalidMessage if the policy does not accept the body.
+        """
         call = read_call(body, self.largest_body_bytes, self.allows_compression)
         _require(self.tasks is None or call.task in self.tasks, InvalidReason.UNKNOWN_TASK)
         if (reason := self.check(call)) is not None:

@@ -124,7 +124,10 @@ class RunAggregates:
                 self._mark_changed(execution.run_id)
 
     def set_lost(self, counts: Iterable[tuple[str, str, int]]) -> None:
-        """Replace the numbers of executions without an end. Each item is a run, an outcome and a number."""
+        """Set the counts of executions that have no end because their process died.
+
+        Each item of `counts` is a run id, an outcome and a number of executions.
+        """
         lost: defaultdict[str, Counter[str]] = defaultdict(Counter)
         for run_id, outcome, count in counts:
             lost[run_id][outcome] = count
