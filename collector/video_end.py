@@ -25,7 +25,7 @@ FINAL_OUTCOMES = frozenset({Outcome.DONE, Outcome.PART, Outcome.FAILED})
 def finish_videos(session: Session, video_ids: Iterable[str]) -> None:
     """Set the start of these videos from their executions.
 
-    Set also their state, unless the app's own table decides it.
+    Also set their state, unless the app's own table decides it.
     """
     for some in batched_keys(sorted(video_ids)):
         _finish_some(session, some)

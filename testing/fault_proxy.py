@@ -91,7 +91,7 @@ class FaultProxy:
         self.faults[action] = fault
 
     def heal(self) -> float:
-        """Remove all faults. Return the current time, for `count`.
+        """Remove all faults. Return the current time, which `count` takes as `since`.
 
         Requests that hang already continue to hang.
         """

@@ -81,7 +81,10 @@ class IncrementalCount:
 
 
 def difference(current: RunAggregates, recounted: RunAggregates) -> int:
-    """Return how many videos have another state in the second sums. Both sums are of the same moment."""
+    """Return how many videos have another state in `recounted` than in `current`.
+
+    Both are sums of the same moment, so a difference is an error in `current`.
+    """
     one, other = current.all_videos.states, recounted.all_videos.states
     more = sum((one - other).values())
     fewer = sum((other - one).values())
