@@ -62,7 +62,7 @@ class Address:
 
 
 class Round:
-    """Reads the execution records of all workers and stores them.
+    """Read the execution records of all workers and store them.
 
     The database holds all reading positions. So nothing is lost if this object is lost.
     """

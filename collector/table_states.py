@@ -51,7 +51,7 @@ class _RunUpdate:
 
 @dataclass
 class TableStates:
-    """Reads the states of one app's open videos from the app's own table, and records them in Aforo's.
+    """Read the states of one app's open videos from the app's own table, and record them in Aforo's.
 
     All reading positions are in the database. So nothing is lost if this object is lost.
     """

@@ -47,7 +47,7 @@ class Look:
 
 
 class LossWatch:
-    """Decides whether the queue has lost the open videos of a run.
+    """Decide whether the queue has lost the open videos of a run.
 
     They are lost if for `silence_seconds` some videos were open, none ended, the queue held no message, no message was
     dead-lettered, and no running execution held a claim. `look` returns the current counts, or None while SQS or the

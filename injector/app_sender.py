@@ -25,7 +25,7 @@ from injector.senders import Batch, NewVideo, Sender, TaskMessage, encode_batch,
 
 @dataclass
 class AppSender:
-    """Creates the rows and task messages of one run of the app under test.
+    """Create the rows and task messages of one run of the app under test.
 
     `inputs` has the input file of each video. `upload_offset_seconds` is the largest difference between the upload time
     in an inserted row and our clock at the insert. If it is too large, the analysis does not report S.

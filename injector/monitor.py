@@ -90,7 +90,7 @@ def follow(
 
 
 class StallWarning:
-    """Prints a warning when the videos of a run make no progress, because no worker processes them."""
+    """Print a warning when the videos of a run make no progress, because no worker processes them."""
 
     def __init__(self, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._say, self._clock = say, clock

@@ -50,7 +50,7 @@ class NewVideo:
 
 @dataclass(frozen=True)
 class Sender:
-    """Sends encoded task messages to one SQS queue."""
+    """Send encoded task messages to one SQS queue."""
 
     client: SQSClient
     queue_url: str
@@ -126,7 +126,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class VideoSender:
-    """Creates the rows and messages of one run of our reference worker's own task."""
+    """Create the rows and messages of one run of our reference worker's own task."""
 
     app: Celery
     sender: Sender

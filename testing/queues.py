@@ -56,7 +56,7 @@ def _reason(message: dict[str, Any]) -> str:
 
 @dataclass
 class QueueFactory:
-    """Creates SQS queues with unique names for tests."""
+    """Create SQS queues with unique names for tests."""
 
     endpoint_url: str
     numbers: Any = field(default_factory=lambda: itertools.count(1))

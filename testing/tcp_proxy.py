@@ -107,7 +107,7 @@ class TcpProxy:
 
 
 class Sender:
-    """Remembers which side of a connection sent the last bytes, to recognise the start of a request.
+    """Remember which side of a connection sent the last bytes, to recognise the start of a request.
 
     A request begins when the client sends after the server did.
     """

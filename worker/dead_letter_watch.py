@@ -40,7 +40,7 @@ REREAD_SECONDS = 300.0
 
 @dataclass
 class DeadLetterWatch:
-    """Fails the videos of the messages in the dead-letter queue, in a thread of the worker's main process.
+    """Fail the videos of the messages in the dead-letter queue, in a thread of the worker's main process.
 
     `queue_url` is the worker's queue, whose redrive policy names the dead-letter queue. `delete_outputs` deletes the
     outputs of the failed videos. The database is never open while this process forks, because a child that inherits an

@@ -47,7 +47,7 @@ class _Move:
 
 @dataclass
 class DeadLetterQueue:
-    """Moves invalid messages to the dead-letter queue that the redrive policy of their queue names."""
+    """Move invalid messages to the dead-letter queue that the redrive policy of their queue names."""
 
     client_of: ClientOf
     delete: Callable[[ReceivedMessage], None]

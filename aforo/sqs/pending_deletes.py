@@ -52,7 +52,7 @@ class _Queue:
 
 
 class PendingDeletes:
-    """Deletes each finished message immediately, and retries failed deletes in batches.
+    """Delete each finished message immediately, and retry failed deletes in batches.
 
     Background threads call SQS, because the event loop must not wait for SQS. Any thread may call the methods. A
     waiting retry does not delay a new delete. After `close`, `delete` calls SQS in the calling thread.

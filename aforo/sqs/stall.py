@@ -26,7 +26,7 @@ STOP_SECONDS = 30.0
 
 
 class StallWatch:
-    """Detects a stall: for a minute, no receive call has returned or failed although slots were free.
+    """Detect a stall: for a minute, no receive call has returned or failed although slots were free.
 
     An outage of SQS is no stall, because its receive calls fail.
     """

@@ -36,7 +36,7 @@ class _Hold:
 
 
 class TimerHolds:
-    """Makes each delayed message invisible until its task is due, and for one more visibility timeout.
+    """Make each delayed message invisible until its task is due, and for one more visibility timeout.
 
     If the worker is lost, SQS delivers the message again after that time. `usual_timeout_seconds` is used while the
     visibility timeout of a queue cannot be read. A background thread makes the calls to SQS and retries them.

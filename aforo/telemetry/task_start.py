@@ -22,7 +22,7 @@ RUN_ID = "aforo_run_id"
 
 
 class Deliveries:
-    """Sends a telemetry event at the start and at the end of each task of this process.
+    """Send a telemetry event at the start and at the end of each task of this process.
 
     The events carry the number of the task's slot. `cpu_seconds` is a function that returns the CPU time of this
     process and its ended children. It is None for a pool of threads, whose tasks share one process.

@@ -56,7 +56,7 @@ class Database:
 
 @dataclass(frozen=True)
 class Reader:
-    """Runs the queries in `sql/` on one snapshot of the database, and returns typed rows."""
+    """Run the queries in `sql/` on one snapshot of the database, and return typed rows."""
 
     connection: Connection
     table: VideosTable

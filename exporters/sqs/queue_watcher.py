@@ -55,7 +55,7 @@ class Reading:
 
 @dataclass
 class QueueWatcher:
-    """Finds SQS queues by name or prefix, and reads their attributes.
+    """Find SQS queues by name or prefix, and read their attributes.
 
     Only one thread may call its methods. The depth of a dead-letter queue is a value of its source queue. A dead-letter
     queue has no consumer, so it is not watched itself.

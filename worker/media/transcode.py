@@ -66,7 +66,7 @@ class TranscodeResult:
 
 @dataclass(frozen=True)
 class Transcoder:
-    """Probes and transcodes videos with the resource limits and ffmpeg threads of one slot."""
+    """Probe and transcode videos with the resource limits and ffmpeg threads of one slot."""
 
     limits: Limits
     threads: int
