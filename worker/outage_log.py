@@ -1,4 +1,4 @@
-"""Log an unavailable database with one line per minute, for all processes of a worker together."""
+"""Log a failing database with one line per minute, for all processes of a worker together."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _STATE = struct.Struct("dQ")  # monotonic time of the last line, number of error
 
 
 class OutageLog:
-    """Log of database outages that all processes of a worker share. Create it before the pool forks.
+    """Log of database failures that all processes of a worker share. Create it before the pool forks.
 
     The time of the last line is in shared memory. Two slots that fail at the same moment may both write a line.
     """
@@ -31,7 +31,7 @@ class OutageLog:
         _STATE.pack_into(self._state, 0, -PAUSE_SECONDS, 0)
 
     def note(self, consequence: str, error: Exception) -> None:
-        """Log a database error and its consequence. If the last line is less than a minute old, only count it."""
+        """Log a database error and its consequence. Write at most one line per minute."""
         written_at, more = _STATE.unpack_from(self._state)
         now = self._clock()
         if now - written_at < PAUSE_SECONDS:
@@ -40,18 +40,18 @@ class OutageLog:
         _STATE.pack_into(self._state, 0, now, 0)
         others = f" ({more} more errors since the last line)" if more else ""
         first_line = str(error).strip().split("\n", 1)[0]
-        logger.warning("the database is away%s; %s: %s", others, consequence, first_line)
+        logger.warning("the database fails%s; %s: %s", others, consequence, first_line)
 
 
 class RejectedTasks(logging.Filter):
     """Logging filter that shortens Celery's lines about rejected tasks, which have long tracebacks.
 
-    If the database was unavailable, the line is dropped, because the outage log has it. Otherwise only the traceback is
+    If the database failed, the line is dropped, because the outage log has it. Otherwise only the traceback is
     removed, because the task rejected the message on purpose.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return False for the log line of a task rejected because of the database, which drops that line.
+        """Return False for the log line of a task rejected because the database failed. This drops the line.
 
         Remove the traceback from the line of every other rejected task.
         """
