@@ -30,7 +30,7 @@ class Channel(FinishingChannel):
         self._timer_holds = TimerHolds(self.short_client, self.visibility_timeout, self._hardening.observer)
 
     def close(self) -> None:
-        """Close the channel, and stop keeping the messages with a countdown invisible."""
+        """Close the channel. From now on, no message whose task Celery delays is kept invisible."""
         self._timer_holds.close()
         super().close()
 

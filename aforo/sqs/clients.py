@@ -15,7 +15,7 @@ USUAL = Config(connect_timeout=3, read_timeout=15, retries={"mode": "standard", 
 
 
 class TimedChannel(SQS.Channel):
-    """kombu's SQS channel, with boto3 clients that time out after seconds and a configurable endpoint."""
+    """kombu's SQS channel, with short timeouts for its boto3 clients and a configurable endpoint."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self._short_clients: dict[str, tuple[Any, Any]] = {}  # queue -> kombu's client, its short copy

@@ -70,7 +70,10 @@ class DeadLetterQueue:
             self._moves.add(message.queue_url, _Move(message, body, reason))
 
     def close(self) -> None:
-        """Finish the waiting moves. Messages not moved within a few seconds stay in their queue."""
+        """Finish the waiting moves to the dead-letter queue.
+
+        Messages that are not moved within a few seconds stay in their queue.
+        """
         self._moves.wait_until_empty(CLOSE_SECONDS)
 
     def _move(self, _url: str, moves: list[_Move]) -> None:

@@ -79,7 +79,11 @@ class FinishingChannel(PollingChannel):
         self._wake()
 
     def close(self) -> None:
-        """Close the channel. First finish the waiting moves and deletes, and retry failed deletes once more."""
+        """Close the channel after finishing its work in the background.
+
+        That work is the waiting moves to the dead-letter queue, the waiting deletes, and one retry of each failed
+        delete.
+        """
         if not self.closed:
             self._dead_letters.close()
             self._deletes.close()

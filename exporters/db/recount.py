@@ -14,7 +14,7 @@ from exporters.db.run_aggregates import RunAggregates
 
 @dataclass
 class IncrementalCount:
-    """Sums over all runs and videos, and the time up to which they include the database.
+    """Sums over all runs and videos, with the time up to which they include all changes of rows.
 
     That time, `read_at`, is in epoch seconds of the exporter's clock.
     """
