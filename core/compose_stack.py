@@ -60,7 +60,7 @@ def ready(concurrency: int | None, workers: int) -> None:
 
 
 def require_open_exporters(settings: Settings) -> None:
-    """Raise UsageError if the settings give the exporters TLS or a password.
+    """Raise UsageError if the settings demand TLS or a password for the exporters' /metrics.
 
     The Prometheus of the compose stack supports neither.
     """
