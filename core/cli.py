@@ -63,8 +63,8 @@ def env_option(
 ) -> Callable[[Any], Any]:
     """Return a click option `flag` that the environment variable `variable` can also set.
 
-    The help of the option ends in `[env: VARIABLE, default 8]`, or in `default none`. `unset` replaces the default in the
-    help if another setting determines the default. `attributes` are passed to click.
+    The help of the option ends in `[env: VARIABLE, default 8]`, or in `default none`. `unset` replaces the default
+    if another setting determines it. `attributes` are passed to click.
     """
     if default is None and not attributes.get("is_flag"):
         unset = unset or "default none"
