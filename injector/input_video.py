@@ -1,8 +1,8 @@
-"""Input videos of an exact size: real MP4 files with a moving picture and sound.
+"""Generate input videos of an exact size: real MP4 files with a moving picture and sound.
 
-Each size is made once. A segment, a few seconds of noisy test picture, is encoded. Then the segment is repeated without
-encoding until the file almost has the size. A `free` box at the end, smaller than a picture, fills the file to the
-exact byte. So 100 MB take seconds, not minutes.
+Each size is generated once. A segment, a few seconds of noisy test picture, is encoded. Then the segment is repeated
+without encoding until the file almost has the size. A `free` box at the end, smaller than a picture, fills the file to
+the exact byte. So 100 MB take seconds, not minutes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import fcntl
 import hashlib
 import json
 import shutil
-import stat
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +24,7 @@ from core.ffmpeg.progress import Progress
 from core.ffmpeg.sandbox import Limits, run_sandboxed
 from core.size import LARGEST_BYTES, size_label
 from core.storage import describe
+from core.user_files import require_file
 from core.video import VideoFailed
 
 #: The deadline only ends an ffmpeg that hangs: copying 20 GB takes minutes. Files may exceed the largest SIZE a little.
@@ -45,7 +45,7 @@ OnProgress = Callable[[float], None]
 
 @dataclass(frozen=True)
 class Recipe:
-    """Picture size and bit rates of a video, in bit/s."""
+    """Parameters of a generated video: picture size in pixels, and bit rates in bit/s."""
 
     width: int
     height: int
@@ -54,7 +54,7 @@ class Recipe:
 
     @property
     def rate(self) -> int:
-        """Return the bit rate of the whole file, in bit/s."""
+        """Return the bit rate of the whole generated file, in bit/s."""
         return self.video_rate + self.audio_rate
 
 
@@ -68,7 +68,10 @@ RECIPES = (
 
 @dataclass(frozen=True)
 class MediaFile:
-    """A probed local video. `duration_seconds` is None if the container does not state the duration."""
+    """A local video file with its size in bytes and SHA-256.
+
+    `duration_seconds` is None if the container does not state the duration.
+    """
 
     path: Path
     size_bytes: int
@@ -77,15 +80,15 @@ class MediaFile:
 
 
 def recipe_for(size_bytes: int) -> Recipe:
-    """Return the recipe for a video of this size."""
+    """Return the picture size and bit rates for a generated video of `size_bytes`."""
     return next(recipe for smallest_bytes, recipe in RECIPES if size_bytes >= smallest_bytes)
 
 
 def make_video(size_bytes: int, folder: Path, say: Say, on_progress: OnProgress = lambda _: None) -> MediaFile:
-    """Return a video of exactly `size_bytes` from `folder`. Make the video if it is missing.
+    """Return a video of exactly `size_bytes` in `folder`. Generate it if it is missing.
 
-    A lock lets one process at a time make videos. Raise EnvironmentFault when ffmpeg is missing or fails, the disk
-    is too small or the folder cannot be written.
+    A lock lets one process at a time generate videos. Raise EnvironmentFault if ffmpeg is missing or fails, the disk is
+    too small or the folder cannot be written.
     """
     recipe = recipe_for(size_bytes)
     path = folder / f"{size_bytes}-{_fingerprint(recipe)}.mp4"
@@ -101,11 +104,13 @@ def make_video(size_bytes: int, folder: Path, say: Say, on_progress: OnProgress 
 
 
 def inspect_file(path: Path) -> MediaFile:
-    """Return size, SHA-256 and length of a user's file.
+    """Return size, SHA-256 and length of a user's own video file.
 
-    Raise UsageError unless the worker would accept the file.
+    Raise UsageError for a file that the worker would not accept.
     """
-    _require_file(path)
+    remedy = "give the path of a video"
+    if require_file("FILE", str(path), remedy).stat().st_size == 0:
+        raise UsageError("FILE", "it is empty", remedy, value=path)
     try:
         facts = probe(path.absolute(), LIMITS)
     except VideoFailed as failure:
@@ -113,26 +118,6 @@ def inspect_file(path: Path) -> MediaFile:
         raise UsageError("FILE", why, "give an MP4, MKV, AVI or TS video", value=path) from failure
     stored = describe(path, path.name)
     return MediaFile(path, stored.size_bytes, stored.sha256, facts.duration_seconds)
-
-
-def _require_file(path: Path) -> None:
-    """Raise UsageError unless `path` is a regular, readable file that is not empty."""
-    try:
-        why = _reason_to_refuse(path)
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        why = f"it cannot be read: {getattr(error, 'strerror', None) or error}"
-    if why:
-        raise UsageError("FILE", why, "give the path of a video", value=path)
-
-
-def _reason_to_refuse(path: Path) -> str | None:
-    mode = path.stat().st_mode
-    if stat.S_ISDIR(mode):
-        return "it is a directory"
-    if not stat.S_ISREG(mode):
-        return "it is not a regular file"
-    with path.open("rb") as file:
-        return None if file.read(1) else "it is empty"
 
 
 def _make(size_bytes: int, recipe: Recipe, path: Path, on_progress: OnProgress) -> MediaFile:

@@ -29,10 +29,16 @@ RETRY_SECONDS = 1.0
 
 @click.command(epilog="Example: python -m worker --concurrency 4")
 @click.option(
-    "--concurrency", type=click.IntRange(1, MOST_SLOTS), help="Slots [env: AFORO_WORKER_CONCURRENCY, default 2]."
+    "--concurrency", type=cli.WholeNumber(1, MOST_SLOTS), help="Slots [env: AFORO_WORKER_CONCURRENCY, default 2]."
 )
-@click.option("--pool", type=click.Choice(["prefork", "threads", "solo"]), default="prefork", show_default=True)
-@click.option("--loglevel", default="INFO", show_default=True)
+@click.option(
+    "--pool",
+    type=click.Choice(["prefork", "threads", "solo"]),
+    default="prefork",
+    show_default=True,
+    help="What a slot is: a process, a thread, or the worker itself.",
+)
+@click.option("--loglevel", default="INFO", show_default=True, help="Least severe level that is logged.")
 def main(concurrency: int | None, pool: str, loglevel: str) -> None:
     """Run a worker that processes videos from SQS until SIGTERM or Ctrl-C."""
     logs.configure(loglevel)
@@ -55,7 +61,10 @@ def main(concurrency: int | None, pool: str, loglevel: str) -> None:
 
 
 def wait_for(what: str, check: Callable[[], object], seconds: float = START_SECONDS) -> None:
-    """Repeat a check until it passes. If it still fails after `seconds`, raise its EnvironmentFault."""
+    """Call `check` repeatedly until it does not raise. After `seconds`, raise its EnvironmentFault.
+
+    `what` names the thing that is waited for in the log.
+    """
     deadline, is_logged = time.monotonic() + seconds, False
     while True:
         try:
@@ -71,7 +80,7 @@ def wait_for(what: str, check: Callable[[], object], seconds: float = START_SECO
 
 
 def warn(findings: Iterable[Finding], queue_name: str) -> None:
-    """Log non-fatal problems with the queue or the host."""
+    """Log the problems of the queue and the machine that do not prevent the worker from starting."""
     for finding in findings:
         if finding.level is not Level.OK:
             logger.warning("queue %s, %s: %s; %s", queue_name, finding.subject, finding.detail, finding.remedy)
