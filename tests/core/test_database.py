@@ -121,7 +121,7 @@ def test_a_file_with_a_damaged_page_is_found_before_anything_starts(half_damaged
     require_sound(f"sqlite:///{tmp_path}/missing.db")
     assert not (tmp_path / "missing.db").exists()
     os.mkfifo(tmp_path / "pipe.db")
-    with pytest.raises(EnvironmentFault, match=r"^database \(.*pipe.*\); it is not a regular file"):
+    with pytest.raises(EnvironmentFault, match=r"^database \(sqlite:.*\); it is not a regular file"):
         require_sound(f"sqlite:///{tmp_path}/pipe.db")
 
 
