@@ -19,7 +19,7 @@ from testing.native_stack import copied_stack
 from testing.polling import until
 from testing.ports import free_port
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(460)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 PASSWORD = "hunter2"
 #: a name of this machine that the settings do not take for it, so that the stack starts no Redis of its own
 OTHER_HOST = "127.0.0.2"
