@@ -67,7 +67,8 @@ is_installed() { # FOLDER LOCK: true if the environment was installed from this 
 install_environment() { # FOLDER LOCK WHAT
   is_installed "$1" "$2" && return
   echo "installing $3 into $1"
-  "$1/bin/python" -c '' 2>/dev/null || "$python" -m venv --clear "$1" >>"$log" 2>&1 ||
+  # an installation that was interrupted leaves an environment without pip
+  "$1/bin/python" -c 'import pip' 2>/dev/null || "$python" -m venv --clear "$1" >>"$log" 2>&1 ||
     fault "virtual environment ($1); Python could not make it, see .local/setup.log; install python3-venv"
   PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 "$1/bin/python" -m pip install -q --require-hashes --only-binary :all: \
     -r "$2" >>"$log" 2>&1 </dev/null || fault "Python packages ($2); pip failed, see .local/setup.log; check the network"

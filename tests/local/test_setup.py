@@ -89,3 +89,16 @@ def test_a_python_that_is_too_old_is_an_error(machine):
     refused = machine.setup()
     assert refused.stderr.startswith("error: Python (none of 3.11 or newer found);")
     assert refused.returncode == 3
+
+
+def test_an_environment_whose_installation_was_interrupted_is_made_again(machine):
+    for name in ("ffmpeg", "ffprobe", "prometheus", "promtool", "redis-server"):
+        (machine.bin / name).symlink_to("/bin/true")
+    (machine.folder / "requirements").mkdir()
+    for lock in ("app", "emulator", "celery-exporter"):
+        (machine.folder / f"requirements/{lock}.txt").write_text("", encoding="utf-8")
+    environment = machine.folder / ".venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
+    assert not (environment / "bin/pip").exists()
+    machine.setup()
+    assert (environment / "bin/pip").exists()
