@@ -1,4 +1,4 @@
-"""Why ffmpeg or ffprobe failed on a video: map each way in which they can end to one failure reason."""
+"""Find the failure reason of a video from the way in which ffmpeg or ffprobe ended."""
 
 from __future__ import annotations
 

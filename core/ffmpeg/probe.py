@@ -51,7 +51,7 @@ _CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 
 @dataclass(frozen=True)
 class Color:
-    """Colour description of a video stream, in ffprobe's names. None means that the file states none."""
+    """Colour description of a video stream, in ffprobe's names. None means: not stated in the file."""
 
     range: str | None = None
     matrix: str | None = None
@@ -71,7 +71,7 @@ class Color:
 
 @dataclass(frozen=True)
 class MediaFacts:
-    """Properties of a video file, as ffprobe reads them. None means that the container does not state it.
+    """Properties of a video file, as ffprobe reads them. A property that the file does not state is None.
 
     `duration_seconds` is the length of the longest stream, `video_seconds` that of the video stream. `frames` is the
     number of pictures. `video_index` and `audio_index` are the numbers of the chosen streams. `audio_codec` is
