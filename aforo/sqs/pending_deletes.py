@@ -1,7 +1,7 @@
 """Delete finished messages from SQS, and retry deletes that failed.
 
-Defect: kombu tries a delete once, for up to five minutes. If the delete fails, SQS delivers the message again and the
-finished task runs a second time.
+This module corrects a defect: kombu tries a delete once, for up to five minutes. If the delete fails, SQS delivers the
+message again and the finished task runs a second time.
 """
 
 from __future__ import annotations

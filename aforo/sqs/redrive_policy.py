@@ -1,4 +1,4 @@
-"""Redrive policy of an SQS queue: its dead-letter queue, and the receives before a message goes there."""
+"""Redrive policy of an SQS queue: its dead-letter queue, and the receives after which a message moves."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class RedrivePolicy:
-    """Redrive policy of a queue: ARN of its dead-letter queue, and receives before a message moves there."""
+    """Redrive policy of a queue: ARN of its dead-letter queue, and receives after which a message moves."""
 
     dead_letter_arn: str
     max_receive_count: int

@@ -141,7 +141,7 @@ class ForwardingDispatcher:
 
 
 class ForwardedEvents(Events):
-    """Replacement for Celery's `app.events`, so that events are sent to Redis instead of the broker."""
+    """Replacement for Celery's `app.events`, with which events go to Redis instead of the broker."""
 
     def __init__(self, forwarder: Forwarder | None, app: Celery | None = None) -> None:
         super().__init__(app=app)
