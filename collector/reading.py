@@ -19,7 +19,7 @@ class Unreachable(Exception):
 class NotRecorded(Exception):
     """Error for a worker that answers but records no executions.
 
-    It is our reference worker, or it exports metrics only.
+    Such a worker is our reference worker, or exports metrics only.
     """
 
 
