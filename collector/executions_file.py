@@ -1,4 +1,4 @@
-"""Import a file of execution records (AFORO_EXECUTIONS_FILE) from workers that nothing can reach."""
+"""Import a worker's executions file (AFORO_EXECUTIONS_FILE), if no collector can reach the worker."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class _Move:
     reason: InvalidReason
 
     def entry(self, number: int) -> dict[str, Any]:
-        """Return the message to move as entry `number` of a SendMessageBatch call."""
+        """Return the SendMessageBatch entry that sends this message. `number` becomes the entry's id."""
         note = {"aforo_reason": {"DataType": "String", "StringValue": self.reason.value}}
         return {"Id": str(number), "MessageBody": self.body, "MessageAttributes": note}
 

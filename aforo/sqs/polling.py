@@ -52,7 +52,7 @@ class PollingChannel(TimedChannel):
 
     @property
     def requested_attributes(self) -> dict[str, list[str]]:
-        """Return the message attributes to request from SQS, by the parameter of the receive call.
+        """Return which message attributes to request from SQS, for each parameter of the receive call.
 
         They always include the send time, from which queue wait is measured. The transport option
         `fetch_message_attributes` adds names, as a list of system attributes or as a dict by parameter.

@@ -1,6 +1,6 @@
 """Allowed label values of the metrics that the library exports.
 
-Each label has a closed list of values, or a text that names what limits its values.
+For each label, this module has the closed list of its values, or a text that says what limits the values.
 """
 
 from __future__ import annotations
