@@ -73,7 +73,7 @@ class Round:
         self._failing: dict[str, str] = {}
 
     def run(self, addresses: Iterable[str], now: float | None = None) -> None:
-        """Read the workers at `addresses` once, then assign stored executions that still have no video."""
+        """Read the workers at `addresses` once, then find the videos of stored executions that have none yet."""
         wanted = list(addresses)
         with ThreadPoolExecutor(THREADS, thread_name_prefix="read") as threads:
             recorded = [each for each in threads.map(self._try_to_read, wanted) if each]

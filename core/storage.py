@@ -54,7 +54,7 @@ class AccessDenied(StorageError):
 
 
 class StorageUnavailable(StorageError):
-    """Error for a storage that did not answer, or not completely. A retry may succeed."""
+    """Error for a storage that did not answer, or whose answer was incomplete. A retry may succeed."""
 
 
 class StorageFull(StorageError):

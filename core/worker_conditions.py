@@ -41,7 +41,7 @@ def read_workers(settings: Settings) -> list[WorkerRecord]:
 def record_of_page(families: Mapping[str, Sequence[promql.Sample]]) -> WorkerRecord | None:
     """Return the condition record of the worker whose /metrics samples are `families`.
 
-    Return None if they have no worker with slots. Empty labels are left out, as Prometheus does.
+    Return None if the samples show no worker with slots. Empty labels are left out, as Prometheus does.
     """
     slots = next((int(sample.value) for sample in families.get(SLOTS, ())), 0)
     if not slots:

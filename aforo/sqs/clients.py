@@ -1,4 +1,4 @@
-"""boto3 clients for SQS with timeouts of a few seconds, so that a slow SQS does not block the worker."""
+"""boto3 clients for SQS with short timeouts, so that a slow SQS does not block the worker."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ class Observer(Protocol):
         """Handle the reason why one message is invalid. The transport calls this for each invalid message."""
 
     def pending_deletes(self, count: int) -> None:
-        """Handle the current number of pending deletes. The transport calls this when it may have changed.
+        """Handle the current number of pending deletes. Called when that number may have changed.
 
         A pending delete is a finished message whose delete failed and is being retried.
         """

@@ -50,7 +50,7 @@ class TimerHolds:
         self._calls = DueThread("timer-holds", self._extend)
 
     def hold(self, message: ReceivedMessage, delay_seconds: float) -> None:
-        """Keep this message invisible in SQS, because its task starts only after `delay_seconds`."""
+        """Keep this message invisible in SQS until its task starts, which is after `delay_seconds`."""
         self._calls.schedule(_Hold(message, time.monotonic() + delay_seconds), 0)
 
     def close(self) -> None:

@@ -60,7 +60,7 @@ class Deliveries:
         )
 
     def end(self, request: Any) -> None:
-        """Send the event `slot_free`: the time at which the task's slot became free, and the CPU seconds used."""
+        """Send the event `slot_free`: when the task's slot became free, and the CPU seconds of the task."""
         facts = {}
         if self._cpu_seconds is not None and self._cpu_at_start is not None:
             facts["cpu_seconds"] = round(self._cpu_seconds() - self._cpu_at_start, 6)

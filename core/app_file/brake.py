@@ -61,7 +61,7 @@ class Target:
 
 
 def confirm(target: Target, videos: int, *, assume_yes: bool) -> None:
-    """Ask the user to confirm the sending if the target has doubts, such as a queue that holds messages.
+    """Ask the user to confirm the sending, unless the queue is empty and on this machine.
 
     With `assume_yes`, do not ask. Raise UsageError if the answer is not yes, or if there is no terminal to ask on.
     """

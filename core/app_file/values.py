@@ -27,7 +27,7 @@ OUR_PROFILES = frozenset({"full", "showcase"})
 
 
 def text(value: Any) -> str:
-    """Check a text: it must not be empty."""
+    """Check that the value is a text and not empty."""
     if not isinstance(value, str) or not value.strip() or not value.isprintable():
         raise ValueError("a text that is not empty")
     return value
@@ -105,7 +105,7 @@ def table(value: Any) -> dict[str, Any]:
 
 
 def filled_table(value: Any) -> dict[str, Any]:
-    """Check that the value is an inline table of TOML with at least one column."""
+    """Check the inline table of column values: it must have at least one column."""
     if not table(value):
         raise ValueError("a table with at least one column")
     return dict(value)
@@ -142,7 +142,7 @@ def targets(value: Any) -> tuple[str, ...]:
 
 
 def command(value: Any) -> str:
-    """Check a command that starts a worker without a shell.
+    """Check the command that starts the worker. It is run without a shell.
 
     It must contain `{concurrency}` and must not contain `--autoscale`.
     """
@@ -156,7 +156,7 @@ def command(value: Any) -> str:
 
 
 def shell_line(value: Any) -> str:
-    """Check a shell line. Its only placeholders are `{concurrency}` and `{workers}`."""
+    """Check a shell line. The only placeholders allowed in it are `{concurrency}` and `{workers}`."""
     line = text(value)
     _require_known(line)
     return line

@@ -1,6 +1,6 @@
 """The app's own database table of videos: insert rows for a run, and read the states of its videos.
 
-Aforo updates no row. It deletes rows only in `clean --rows`, and only those that a run inserted.
+Aforo never updates a row. It deletes rows only in `clean --rows`, and only rows that a run inserted.
 """
 
 from __future__ import annotations

@@ -142,7 +142,7 @@ class Reader:
         return [(row[0], row[1], tuple(row[2:])) for row in self._rows("executions_of_run", run_id=run_id)]
 
     def lost_executions(self) -> list[tuple[str, str, int]]:
-        """Count executions that have an outcome but no end, because their process died: run, outcome, number."""
+        """Return how many executions have no end because their process died, as (run, outcome, number)."""
         return [(run_id, outcome, count) for run_id, outcome, count in self._rows("executions_lost")]
 
     def oldest_waiting(self, runs: list[str]) -> float | None:
