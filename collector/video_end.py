@@ -22,9 +22,9 @@ FINAL_OUTCOMES = frozenset({Outcome.DONE, Outcome.PART, Outcome.FAILED})
 
 
 def finish_videos(session: Session, video_ids: Iterable[str]) -> None:
-    """Set the start time of each of these videos from its executions, and correct their outcomes.
+    """Set the start time of each video from its executions, and correct the outcomes of these executions.
 
-    Set the state of the video too, unless that is read from the app's own table.
+    Set the state of the video too, unless the state is read from the app's own table.
     """
     for some in batched_keys(sorted(video_ids)):
         _finish_some(session, some)

@@ -87,7 +87,10 @@ class LossWatch:
 
 
 def look_at(client: SQSClient, queue_url: str, sessions: Sessions, run_id: str) -> Look | None:
-    """Count messages, open videos and unexpired claims of a run. Return None if a source does not answer."""
+    """Count the messages, open videos and unexpired claims of a run.
+
+    Return None if SQS or the database does not answer.
+    """
     try:
         messages, dead_letters = _count_messages(client, queue_url)
         return Look(messages, dead_letters, *_count_videos(sessions, run_id))

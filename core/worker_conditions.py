@@ -24,8 +24,8 @@ WorkerRecord = dict[str, Any]
 def read_workers(settings: Settings) -> list[WorkerRecord]:
     """Return the condition records of the running workers, or an empty list if no worker can be found.
 
-    The only worker of the native stack is read from its own /metrics, which show a restart at once. All others are read
-    from Prometheus.
+    The only worker of the native stack is read from its own /metrics, which show a restart at once. If it does not
+    answer, and in other stacks, the workers are read from Prometheus.
     """
     if settings.stack == "native":
         families = promql.scrape(settings.worker.metrics_host, settings.worker.metrics_port)

@@ -65,9 +65,9 @@ class FinishingChannel(PollingChannel):
     def basic_reject(self, delivery_tag: str, requeue: bool = False) -> None:
         """Reject a message without ever raising, then receive a message for the slot that became free.
 
-        With `requeue`, the message returns to its queue. Without it, the message is deleted if its queue has neither a
-        redrive policy nor a back-off policy. This method corrects a defect: before version 5.7, kombu never deletes
-        such a message, so SQS delivers it until it expires.
+        With `requeue`, the message returns to its queue. Without it, the message is deleted, except if its queue has a
+        redrive policy or the app has a back-off policy for its task. SQS then delivers it again. This method corrects a
+        defect: before version 5.7, kombu never deletes such a message, so SQS delivers it until it expires.
         """
         try:
             if not requeue and not self.qos.has_backoff_policy(delivery_tag):

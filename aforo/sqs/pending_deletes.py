@@ -78,7 +78,7 @@ class PendingDeletes:
             self._new.add(message.queue_url, message)
 
     def delete_if_finished(self, message: ReceivedMessage) -> bool:
-        """Return True if the task of this redelivered message has already finished, and delete the message.
+        """Return True if the task of this redelivered message has already finished. Then delete the message.
 
         SQS delivers a finished message again if its delete failed or came too late. The receipt handle of the earlier
         delivery may no longer delete the message, so the new one is used.

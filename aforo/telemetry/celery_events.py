@@ -154,7 +154,7 @@ class ForwardedEvents(Events):
 
 
 def forward_events(app: Celery, forwarder: Forwarder | None) -> None:
-    """Send the Celery events of `app` through `forwarder`, or drop them without a forwarder.
+    """Send the Celery events of `app` through `forwarder`. If `forwarder` is None, drop them.
 
     The events never go to the broker of `app`, because SQS cannot transport them.
     """

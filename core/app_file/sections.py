@@ -133,6 +133,6 @@ class AppFile:
         return _PASSWORD.sub(r"\1:***@", self.text)
 
     def place(self, key: str) -> str:
-        """Return the file name and line of the key `section.key`, to begin an error message."""
+        """Return the file name and line of the key `section.key`, with which an error message begins."""
         line = self.lines.get(key)
         return f"{self.path.name}{f', line {line}' if line else ''}: {key}"

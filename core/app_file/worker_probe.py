@@ -42,7 +42,7 @@ class WorkerFacts:
     """Facts about the app under test, from the Python of its worker. A fact that is unknown is None.
 
     `acks_late` is True if the task's message is acknowledged after the task ran. `error` is the text of the exception
-    that importing the app raised, or None if the import succeeded.
+    that importing the app raised, or None if no exception was seen.
     """
 
     python: str | None = None

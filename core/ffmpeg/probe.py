@@ -1,8 +1,8 @@
 """Read the properties of an untrusted video file without running a risky ffmpeg demuxer.
 
 ffmpeg guesses formats from content, and some formats (playlists, concat scripts) open other files or never end. So this
-module recognises the container by the first bytes of the file, from a short list. A sandboxed ffprobe, which may use
-only that demuxer, then reads the streams.
+module recognises the container by the first bytes of the file, from a short list. Then a sandboxed ffprobe reads the
+streams. It may use only the demuxer of the recognised container.
 """
 
 from __future__ import annotations

@@ -256,7 +256,7 @@ class _Supervisor:
     def wait(self) -> tuple[Ending, struct_rusage]:
         """Wait until the sandboxed program ends. Return how it ended and its resource usage.
 
-        Also set the return code of its Popen object.
+        Also set the return code of the program's Popen object.
         """
         ending = Ending.EXITED
         with selectors.DefaultSelector() as selector:

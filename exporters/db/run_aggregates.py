@@ -68,7 +68,7 @@ class Run(NamedTuple):
 class OpenVideo(NamedTuple):
     """How the sums count one video that is not final: its run, state and upload time.
 
-    When the video changes, these values are subtracted from the sums.
+    When the video changes, it is subtracted from the sums as it was counted, and then added in its new state.
     """
 
     run_id: str

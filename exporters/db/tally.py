@@ -140,7 +140,10 @@ class ExecutionTally:
     sums: list[float | None] = field(default_factory=lambda: [None] * (len(Stage) + 1))
 
     def add(self, outcome: str, executions: int, sums: tuple[float | None, ...]) -> None:
-        """Add a number of executions with one outcome, and the sums of their stage seconds and CPU seconds."""
+        """Add a number of executions with one outcome.
+
+        `sums` are the sums of their stage seconds and CPU seconds. They are added only if the outcome is done.
+        """
         self.outcomes[outcome] += executions
         if outcome == Outcome.DONE:
             self.sums = [total(before, more) for before, more in zip(self.sums, sums, strict=True)]
