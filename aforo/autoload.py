@@ -23,7 +23,7 @@ def instrument_worker(instance: Any = None, **_signal: Any) -> None:
 
 @click.command("aforo")
 def command() -> None:
-    """The command `celery aforo`: print which metrics Aforo exports for a worker, and where."""
+    """Print which metrics Aforo exports for a worker, and where."""
     from aforo.telemetry.catalogue import NODE, WORKER  # noqa: PLC0415 (Celery imports this module for every command)
 
     state = "on" if settings.is_on(settings.INSTRUMENT) else f"off, set {settings.INSTRUMENT.name}=1"
