@@ -102,7 +102,7 @@ def upgrade_schema(engine: Engine) -> None:
     """Migrate the database schema to the version of this program.
 
     Raise EnvironmentFault if the migration fails, if a newer Aforo has migrated the database already, or if the
-    database belongs to another app. Our tables would be lost among the tables of that app.
+    database belongs to another app. Aforo does not create its tables among those of another app.
     """
     configuration = Config()
     configuration.set_main_option("script_location", str(MIGRATIONS))
@@ -142,7 +142,7 @@ def take_turn(session: Session, key: int) -> None:
 
 
 def masked(url: str) -> str:
-    """Return the database URL with its password masked, also a password among the URL's parameters."""
+    """Return the database URL with its password masked, even if a parameter of the URL holds the password."""
     return without_passwords(url)
 
 
@@ -211,7 +211,8 @@ def _timeouts(url: URL) -> dict[str, Any]:
 def database_fault(cause: BaseException | None, url: str | None = None) -> EnvironmentFault:
     """Return the one-line error for an error of the database's driver.
 
-    `url` names the database, with its password masked. Without it, a note of the driver's error does.
+    `url` is printed in the error, so its password must already be masked. Without `url`, the one that `open_engine` has
+    noted in the driver's error is printed.
     """
     url = url or next(iter(getattr(cause, "__notes__", ())), None)
     if getattr(cause, "sqlite_errorcode", 0) & 0xFF in SQLITE_DAMAGED:
