@@ -6,6 +6,7 @@ This installs every package into the checkout, which takes minutes.
 import os
 import shutil
 import subprocess
+import tempfile
 import threading
 import time
 from contextlib import contextmanager
@@ -62,17 +63,24 @@ def command_lines_watched():
         thread.join()
 
 
+@pytest.fixture
+def short_folder():
+    """Return a folder whose path leaves room for that of a socket in it, which has at most 107 bytes."""
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="a") as folder:
+        yield Path(folder)
+
+
 def files_with_password(folder):
     """Return the files under the folder that hold PASSWORD, without what was copied or installed."""
     made = [path for name in (".local", "results") for path in (folder / name).rglob("*")]
     return [path for path in made if path.is_file() and PASSWORD.encode() in path.read_bytes()]
 
 
-def test_a_checkout_with_blank_and_accent_is_set_up_and_measures_and_shows_no_password(tmp_path):
+def test_a_checkout_with_blank_and_accent_is_set_up_and_measures_and_shows_no_password(tmp_path, short_folder):
     for program in ("prometheus", "redis-server", "ffmpeg"):
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not installed; `make setup` installs it")
-    folder = tmp_path / "josé con espacio" / "aforo"
+    folder = short_folder / "josé con espacio" / "aforo"
     folder.mkdir(parents=True)
     stack = copied_stack(folder)
     (folder / ".tools").unlink()  # the installed tools of this repository
