@@ -100,9 +100,9 @@ def test_a_checkout_with_blank_and_accent_is_set_up_and_measures_and_shows_no_pa
             make("run-burst", "SIZE=0.5MB", "COUNT=2", "CONCURRENCY=1")
             metrics = scrape("127.0.0.1", int(environment["AFORO_WORKER_METRICS_PORT"]))
             assert metrics["aforo_worker_slots"][0].value == 1
-            assert "2 " in make("table")
+            assert "| 500 KB | 1 |" in make("table")
             exporter = int(environment["AFORO_CELERY_EXPORTER_PORT"])
-            until(lambda: "celery_task_succeeded_total" in (scrape("127.0.0.1", exporter) or {}), "the events arrive")
+            until(lambda: "celery_task_succeeded" in (scrape("127.0.0.1", exporter) or {}), "the events arrive")
         finally:
             subprocess.run(["make", "down"], cwd=folder, env=environment, capture_output=True, check=False)
     assert seen == set()
