@@ -9,7 +9,7 @@ one. A run that failed, because a program of it did, is no result: it is printed
 
 Exit code 0 if the claim holds, 1 if more runs ended invalid than claimed, or if runs are missing.
 
-    .venv/bin/python -m benchmarks.honest_real_runs --runs 40 --results FOLDER [--seed 1] [--prefix nice --prefix -n5]
+    .venv/bin/python -m benchmarks.honest_real_runs --runs 40 --results FOLDER [--seed 1] [--prefix 'nice -n5']
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -113,7 +114,7 @@ class Laboratory:
 
     def record(self, key: str, options: dict[str, str], entry: dict[str, Any]) -> dict[str, Any]:
         """Run one run and add its line to the results. Return the line."""
-        run_id = f"honest-{key}-{int(time.time())}"
+        run_id = f"honest-{key}-{int(time.time())}".lower()
         load_before, report = self.measure(run_id, options)
         flags = {flag["name"]: f"{flag['severity']}: {flag['evidence']['text']}" for flag in report["flags"]}
         line = entry | {
@@ -140,9 +141,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=40)
     parser.add_argument("--results", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument(
-        "--prefix", action="append", default=[], metavar="WORD", help="word before each run's command; repeatable"
-    )
+    parser.add_argument("--prefix", type=shlex.split, default=[], help="words before the command of each run")
     arguments = parser.parse_args()
     exit_on_sigterm()
     folder = arguments.results.resolve()
