@@ -49,6 +49,8 @@ class Trend(StrEnum):
 
     WORSE = "worse"
     NOT_WORSE = "not_worse"
+    #: a loss of the allowed size would not be seen yet, because of the spread or because of too few runs since a change
+    UNCLEAR = "unclear"
     TOO_FEW_RUNS = "too_few_runs"
 
 
@@ -104,8 +106,10 @@ class Series:
         """Return whether the newest change is a loss of more than `margin`."""
         if self.changes is None:
             return Trend.TOO_FEW_RUNS
-        newest = self.changes[-1:]
-        return Trend.WORSE if any(self.measure.loss(c.factor) > margin for c in newest) else Trend.NOT_WORSE
+        if self.changes and self.measure.loss(self.changes[-1].factor) > margin:
+            return Trend.WORSE
+        is_visible = self.visible_ratio is not None and self.visible_ratio <= margin
+        return Trend.NOT_WORSE if is_visible else Trend.UNCLEAR
 
 
 @dataclass(frozen=True)
