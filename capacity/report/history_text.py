@@ -67,7 +67,7 @@ def change_text(measure: Measure, change: LevelChange, lang: Language) -> str:
     there = Text(f"difieren ahí: {different}", f"different there: {different}") if different else NO_DIFFERENCE
     name, first, second = NAMES[measure].to(lang), *levels
     return Text(
-        f"{name}: {'subió' if rose else 'bajó'} {amount} desde {since}, de {first} a {second} {unit}; {there.es}",
+        f"{name}: {'subió' if rose else 'bajó'} un {amount} desde {since}, de {first} a {second} {unit}; {there.es}",
         f"{name}: {'rose' if rose else 'fell'} by {amount} since {since}, from {first} to {second} {unit}; {there.en}",
     ).to(lang)
 

@@ -55,7 +55,7 @@ def test_the_sentence_says_since_when_by_how_much_and_what_differs(record, histo
 def test_a_spanish_sentence_says_that_nothing_recorded_differs(record, history):
     record([*QUICK, *SLOW])
     text = plain(history("--lang", "es").output)
-    assert "X_sat: bajó 16.5 % [" in text
+    assert "X_sat: bajó un 16.5 % [" in text
     assert "desde c1-day-06 (2026-11-06 00:00 UTC), de 11.76 a 9.83 videos/min" in text
     assert "ninguna condición registrada difiere ahí" in text
 
