@@ -30,9 +30,15 @@ from core.language import Language
 from core.rate import parse_rate
 from core.run import Mode
 from core.settings import MOST_SLOTS, Settings
-from core.size import parse_size
+from core.size import parse_size, size_label
 
 MOST_LOSS = 0.5
+MOST_WORKERS = 1000
+
+
+def _label(text: str) -> str:
+    """Return the size as the runs store it. Raise UsageError for anything else."""
+    return size_label(parse_size(text))
 
 
 @click.command(
@@ -44,13 +50,16 @@ MOST_LOSS = 0.5
     )
 )
 @click.argument("run", required=False, metavar="[RUN_ID]")
-@env_option("--size", "SIZE", "Runs with this size", unset="default all", type=parse_size)
+@env_option("--size", "SIZE", "Runs with this size", unset="default all", type=_label)
 @env_option(
     "--concurrency",
     "CONCURRENCY",
     "Runs with these slots per worker",
     unset="default all",
     type=WholeNumber(1, MOST_SLOTS),
+)
+@env_option(
+    "--workers", "WORKERS", "Runs with this many workers", unset="default all", type=WholeNumber(1, MOST_WORKERS)
 )
 @env_option("--rate", "RATE", "Sustained runs at this rate per minute", unset="default all", type=parse_rate)
 @click.option("--mode", type=click.Choice([mode.value for mode in Mode]), help="Runs of this mode, default both.")
@@ -118,7 +127,7 @@ def _load(run_id: str | None, since: str | None, cell: dict[str, Any]) -> list[C
 def _selection(session: Session, run_id: str | None, since: str | None, cell: dict[str, Any]) -> RunSelection:
     moment = None if since is None else _moment(session, since)
     if run_id is None:
-        return RunSelection(cell["size"], cell["mode"], cell["concurrency"], cell["rate"], moment)
+        return RunSelection(cell["size"], cell["mode"], cell["concurrency"], cell["workers"], cell["rate"], moment)
     return RunSelection.like(find_run(session, run_id), moment)
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from core.models import RunRow
 from core.run import RunStatus
-from core.size import label_bytes
 
 #: runs that may still change
 OPEN = frozenset({RunStatus.PREPARING, RunStatus.RUNNING})
@@ -16,23 +15,25 @@ OPEN = frozenset({RunStatus.PREPARING, RunStatus.RUNNING})
 class RunSelection:
     """Which ended runs to take. None takes all. `since` is a time in seconds since the epoch."""
 
-    size_bytes: int | None = None
+    size_label: str | None = None
     mode: str | None = None
     concurrency: int | None = None
+    nodes: int | None = None
     rate_per_minute: float | None = None
     since: float | None = None
 
     @classmethod
     def like(cls, run: RunRow, since: float | None = None) -> RunSelection:
-        """Return the selection of the runs with the size, mode, slots and rate of a run."""
-        return cls(label_bytes(run.size_label), run.mode, run.concurrency, run.rate_per_minute, since)
+        """Return the selection of the runs with the size, mode, slots, workers and rate of a run."""
+        return cls(run.size_label, run.mode, run.concurrency, run.nodes, run.rate_per_minute, since)
 
     def has(self, run: RunRow) -> bool:
         """Return True if the run has ended and is selected."""
         pairs = (
-            (self.size_bytes, label_bytes(run.size_label)),
+            (self.size_label, run.size_label),
             (self.mode, run.mode),
             (self.concurrency, run.concurrency),
+            (self.nodes, run.nodes),
             (self.rate_per_minute, run.rate_per_minute),
         )
         is_alike = all(wanted is None or wanted == value for wanted, value in pairs)
