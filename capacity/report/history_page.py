@@ -40,7 +40,7 @@ def _shown(history: CellHistory, lang: Language) -> dict[str, Any]:
         "answer": unbroken(first),
         "others": [unbroken(sentence) for sentence in others],
         "charts": Markup("").join(Markup(_chart(history, series, lang)) for series in history.series),  # noqa: S704
-        "rows": [[unbroken(cell) for cell in row] for row in table_rows(history, lang)],
+        "rows": [[unbroken(cell) or "—" for cell in row] for row in table_rows(history, lang)],
     }
 
 
@@ -52,7 +52,7 @@ def _chart(history: CellHistory, series: Series, lang: Language) -> str:
     marks = [mark for row in history.rows for mark in _marks(frame, series.measure, row, places[row.run_id], lang)]
     unit, name = UNITS[series.measure], NAMES[series.measure]
     title = Text(f"{name.es} ({unit}) por prueba, en orden de fecha", f"{name.en} ({unit}) per run, in order of date")
-    levels = dict.fromkeys(row.validity.level for row in history.rows)
+    levels = dict.fromkeys(row.validity.level for row in history.rows if _is_on_axis(frame, series.measure, row))
     names = [(COLOURS[level], VALIDITY_NAMES[level].to(lang)) for level in levels]
     changed = [("red", Text("cambio", "change").to(lang))] if series.changes else []
     return draw(frame, title.to(lang), lines, marks) + legend([*names, *changed])
@@ -93,9 +93,15 @@ def _changes(frame: Frame, series: Series, places: dict[str, int]) -> Iterator[s
 def _marks(frame: Frame, measure: Measure, row: ResultRow, place: int, lang: Language) -> Iterator[str]:
     """Yield the interval and the point of a run; nothing where the figure is unknown or off the axis."""
     value, colour = measure.value_of(row), COLOURS[row.validity.level]
-    if value is None or not frame.y.low <= value <= frame.y.high:
+    if value is None or not _is_on_axis(frame, measure, row):
         return
     if measure is Measure.X_SAT and row.x_sat_interval is not None:
         yield frame.whisker(place, row.x_sat_interval.low, row.x_sat_interval.high, colour)
     title = f"{row.run_id}, {date(row)} UTC: {number(value, lang)} {UNITS[measure]}"
     yield frame.dot(place, value, colour, title)
+
+
+def _is_on_axis(frame: Frame, measure: Measure, row: ResultRow) -> bool:
+    """Return True if the figure of a run is known and within the axis, which an invalid run may not be."""
+    value = measure.value_of(row)
+    return value is not None and frame.y.low <= value <= frame.y.high
