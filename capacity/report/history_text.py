@@ -41,7 +41,8 @@ def heading(history: CellHistory, lang: Language) -> str:
     words += [Text("caliente", "warm").to(lang)] if key.is_warm else []
     count = Text(plural(len(rows), "prueba", "pruebas"), plural(len(rows), "run", "runs")).to(lang)
     invalid = len(history.invalid)
-    left_out = Text(f", {invalid} no válidas sin usar", f", {invalid} invalid not used").to(lang) if invalid else ""
+    unused = Text(plural(invalid, "no válida", "no válidas") + " sin usar", f"{invalid} invalid not used").to(lang)
+    left_out = f", {unused}" if invalid else ""
     dates = " – ".join(dict.fromkeys(date(row)[:10] for row in (rows[0], rows[-1])))
     return f"{cell_name(rows[-1], lang)} ({', '.join(words)}): {count}{left_out}, {dates}"
 
@@ -102,9 +103,7 @@ def _run_lines(history: CellHistory, lang: Language, width: int) -> Iterator[str
     names = [column.to(lang) for column in COLUMNS]
     rows = [names, *table_rows(history, lang)]
     widths = [max(len(row[k]) for row in rows) for k in range(len(names) - 1)]
-    starts = {
-        change.after.run_id: NAMES[series.measure] for series in history.series for change in series.changes or ()
-    }
+    starts = {change.after.run_id for series in history.series for change in series.changes or ()}
     yield ""
     for row, run in zip(rows, [None, *history.rows], strict=True):
         if run is not None and run.run_id in starts:
@@ -129,7 +128,7 @@ def _table_row(place: int, row: ResultRow, before: ResultRow | None, lang: Langu
 def _too_few(series: Series, lang: Language) -> str:
     count, name = len(series.runs), NAMES[series.measure].to(lang)
     return Text(
-        f"{name}: {plural(count, 'prueba', 'pruebas')}, muy pocas para ver un cambio; hacen falta {FEWEST_RUNS}",
+        f"{name}: {plural(count, 'prueba', 'pruebas')}; para ver un cambio hacen falta {FEWEST_RUNS}",
         f"{name}: {plural(count, 'run', 'runs')}, too few to see a change; {FEWEST_RUNS} are needed",
     ).to(lang)
 
