@@ -18,7 +18,7 @@ import argparse
 import itertools
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,8 +35,8 @@ SHARED_VARIANCE, WITHIN_VARIANCE = 0.9, 0.5
 CLEAR_LOSS = 4.0
 #: runs up to which the gate is asked after each run
 NIGHTS = 40
-#: histories of --quick
-QUICK = 60
+#: histories per line and longest history of --quick
+QUICK, QUICK_RUNS = 40, 10
 #: detection that docs/method.md states: runs, CV, loss, place of the change, and the least share of histories
 DETECTION = (
     (4, 0.02, 0.2, "middle", 0.90),
@@ -86,21 +86,22 @@ def main() -> int:
     rng = np.random.default_rng(1)
     print(f"{count} histories per line, beyond {standard_errors:g} standard errors a claim does not hold")
     failed = 0
-    for claim in itertools.chain(
-        false_alarms(rng, count), nightly(rng, count), detection(rng, count), drift(rng, count)
-    ):
+    counts = [runs for runs in COUNTS if runs <= QUICK_RUNS or not arguments.quick]
+    parts = [false_alarms(rng, count, counts), detection(rng, count, counts)]
+    parts += [] if arguments.quick else [nightly(rng, count), drift(rng, count)]
+    for claim in itertools.chain(*parts):
         print(claim.line(standard_errors), flush=True)
         failed += not claim.holds(standard_errors)
     return int(failed > 0)
 
 
-def false_alarms(rng: np.random.Generator, count: int) -> Iterator[Claim]:
+def false_alarms(rng: np.random.Generator, count: int, counts: Sequence[int]) -> Iterator[Claim]:
     """Yield how many histories without a change show one."""
-    for runs, shape in itertools.product(COUNTS, SHAPES):
+    for runs, shape in itertools.product(counts, SHAPES):
         found = [analysed(rng, runs, 0.02, shape=shape, measures=2) for _ in range(count // (1 + runs // 50))]
         hits = sum(any(series.changes for series in history) for history in found)
         yield Claim(f"false alarms, {runs} runs, {shape}", 0, 0.05, hits, len(found))
-    for runs in COUNTS:
+    for runs in counts:
         hits = sum(is_worse(analysed(rng, runs, 0.02)[0]) for _ in range(count // (1 + runs // 50)))
         yield Claim(
             f"false alarms of --fail-if-worse 5%, {runs} runs, CV 2 %", 0, 0.005, hits, count // (1 + runs // 50)
@@ -123,10 +124,12 @@ def fails_once(deviations: Floats, cv: float) -> bool:
     return any(series is not None and is_worse(series) for series in found)
 
 
-def detection(rng: np.random.Generator, count: int) -> Iterator[Claim]:
+def detection(rng: np.random.Generator, count: int, counts: Sequence[int]) -> Iterator[Claim]:
     """Yield how many histories with a loss show it in X_sat, and how often its place and its interval are right."""
     claims = {case[:4]: case[4] for case in DETECTION}
-    for runs, cv, loss, place in itertools.product(COUNTS[:-1], (0.02, 0.05), (0.1, 0.2), ("middle", "newest")):
+    for runs, cv, loss, place in itertools.product(
+        (runs for runs in counts if runs < 100), (0.02, 0.05), (0.1, 0.2), ("middle", "newest")
+    ):
         index = runs // 2 if place == "middle" else runs - (3 if runs >= RUNS_FOR_PARTS_OF_THREE else 2)
         series = [analysed(rng, runs, cv, loss=loss, index=index)[0] for _ in range(reduced(count, runs))]
         hits = sum(is_worse(one) for one in series)

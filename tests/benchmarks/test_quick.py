@@ -77,9 +77,5 @@ def test_the_claims_about_false_alarms_hold_in_few_runs() -> None:
     assert "DOES NOT HOLD" not in run("honest_runs")
 
 
-def test_the_intervals_of_the_scalability_law_have_the_coverage_that_the_documentation_states() -> None:
-    assert "OUTSIDE" not in run("usl_coverage")
-
-
 def test_the_claims_about_change_points_hold_in_few_histories() -> None:
     assert "DOES NOT HOLD" not in run("change_points")
