@@ -6,6 +6,7 @@ deploy/compose/stack runs this program in the console container.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -18,6 +19,7 @@ from core.settings import MOST_SLOTS, Settings
 MOST_WORKERS = 100
 READY_SECONDS = 60
 POLL_SECONDS = 0.5
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 @click.group()
@@ -25,7 +27,7 @@ def main() -> None:
     """Validate the settings of the compose stack, or wait until it is ready."""
 
 
-def _worker_option(flag: str, variable: str, text: str, most: int, **attributes: Any) -> Any:
+def _worker_option(flag: str, variable: str, text: str, most: int, **attributes: Any) -> Decorator:
     whole = cli.WholeNumber(1, most)
     return cli.env_option(flag, variable, text, type=whole, empty_is_value=True, **attributes)
 
