@@ -112,7 +112,7 @@ def history(
 
 
 def _load(run_id: str | None, since: str | None, cell: dict[str, Any]) -> list[CellHistory]:
-    """Return the histories of the selected cells. Raise UsageError if no run is selected."""
+    """Return the histories of the selected cells. Raise UsageError if they have no usable run."""
     settings = Settings.from_process()
     with reading(open_store(settings)) as session:
         selection = _selection(session, run_id, since, cell)
@@ -120,7 +120,8 @@ def _load(run_id: str | None, since: str | None, cell: dict[str, Any]) -> list[C
         rows = [analysis.row for analysis in analyse_runs(session, settings, ids)]
     found = [one for one in histories(rows) if run_id is None or any(row.run_id == run_id for row in one.rows)]
     if not found:
-        raise UsageError("history", "no ended run with a known figure is selected", "see `make table` for the runs")
+        why = "every selected run is invalid or has no figure" if ids else "no ended run is selected"
+        raise UsageError("history", why, "see `make table` for the runs")
     return found
 
 

@@ -150,6 +150,14 @@ def test_wrong_input_is_refused(record, history, words):
     assert isinstance(history(*words).exception, UsageError)
 
 
+def test_a_selection_of_invalid_runs_says_so(record, history, sessions):
+    record(QUICK[:1])
+    with sessions.begin() as session:
+        slow_down(session, "c1-day-01")
+    assert "every selected run is invalid or has no figure" in str(history().exception)
+    assert "no ended run is selected" in str(history("--concurrency", "7").exception)
+
+
 @pytest.mark.parametrize("margin", ["5", "0.05", "60%", "-1%", "5 percent"])
 def test_a_margin_is_a_percentage(history, margin):
     shown = history("--fail-if-worse", margin)
