@@ -18,6 +18,7 @@ RUN_OPTIONS = frozenset(
         "CONCURRENCY",
         "RUN_ID",
         "WARMUP",
+        "WORKERS",
         "YES",
     }
     | {"SIZES", "MODES", "REPEATS", "LEVELS", "ADAPTIVE", "ARRIVALS"}

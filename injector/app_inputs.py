@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -117,8 +117,11 @@ def place_source(app: AppFile, default_folder: Path, media: Path, name: str, s3:
     return FolderInputs(app, folder, target)
 
 
-def place_all(inputs: Inputs, app: AppFile, run_id: str, count: int) -> list[PlacedInput]:
-    """Return the inputs of a run's videos. With `per_video`, make one for each before anything is sent."""
+def place_all(inputs: Sequence[Inputs], app: AppFile, run_id: str) -> list[PlacedInput]:
+    """Return the inputs of a run's videos, one entry of `inputs` per video.
+
+    With `per_video`, make one for each video before anything is sent.
+    """
     if app.input.per_video == "shared":
-        return [inputs.shared()] * count
-    return [inputs.own(f"aforo-{run_id}-{number}.mp4") for number in range(1, count + 1)]
+        return [each.shared() for each in inputs]
+    return [each.own(f"aforo-{run_id}-{number}.mp4") for number, each in enumerate(inputs, start=1)]

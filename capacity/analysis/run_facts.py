@@ -162,7 +162,13 @@ def _skewed_stamps(recorded: RecordedRun) -> int:
 
 
 def _counted_cpu_seconds(recorded: RecordedRun) -> Floats:
-    """Return ffmpeg's CPU seconds of each counted execution in start order; unknown values are left out."""
+    """Return ffmpeg's CPU seconds of each counted execution in start order; unknown values are left out.
+
+    In a run of several sizes they are relative to the mean of their size, so that only the same file is compared.
+    """
     by_start = np.argsort(recorded.executions.started_at, kind="stable")
-    seconds = recorded.ffmpeg_cpu_seconds[by_start][recorded.executions.counted[by_start]]
-    return seconds[np.isfinite(seconds)]
+    chosen = by_start[recorded.executions.counted[by_start] & np.isfinite(recorded.ffmpeg_cpu_seconds[by_start])]
+    seconds, sizes = recorded.ffmpeg_cpu_seconds[chosen], recorded.source_bytes[chosen]
+    for size in np.unique(sizes[np.isfinite(sizes)]):
+        seconds[sizes == size] /= seconds[sizes == size].mean()
+    return seconds

@@ -29,6 +29,7 @@ from capacity.runs.recorded_run import (
 from capacity.runs.resource_samples import Resources
 from core.errors import UsageError
 from core.models import ExecutionRow, RunRow, VideoRow
+from core.size_mix import is_mix
 
 EXECUTIONS_FILE = "executions.csv"
 #: the name of the file in old archives
@@ -71,11 +72,12 @@ def write_archive(
     videos = {c.name: c for c in VideoRow.__table__.columns if c.name not in LEFT_OUT}
     _write_rows(folder / "videos.csv", session, list(videos), select(*videos.values()).where(VideoRow.run_id == run.id))
     executions = {c.name: c for c in ExecutionRow.__table__.columns if c.name != "run_id"}
-    uploaded = select(VideoRow.uploaded_at, *executions.values()).outerjoin(
-        VideoRow, VideoRow.id == ExecutionRow.video_id
-    )
-    names = ["uploaded_at", *executions]
-    _write_rows(folder / EXECUTIONS_FILE, session, names, uploaded.where(ExecutionRow.run_id == run.id))
+    of_video: dict[str, Any] = {"uploaded_at": VideoRow.uploaded_at}
+    if is_mix(run.size_label):
+        of_video["source_bytes"] = VideoRow.source_bytes
+    joined = select(*of_video.values(), *executions.values()).outerjoin(VideoRow, VideoRow.id == ExecutionRow.video_id)
+    names = [*of_video, *executions]
+    _write_rows(folder / EXECUTIONS_FILE, session, names, joined.where(ExecutionRow.run_id == run.id))
     _write_resources(folder / "resources.csv", resources)
     if is_settled:
         (folder / OPEN).unlink()
@@ -89,7 +91,8 @@ def read_archive(folder: Path) -> tuple[RecordedRun, Resources]:
     try:
         run = RunRow(**json.loads((folder / "run.json").read_text(encoding="utf-8")))
         videos = _columns(folder / "videos.csv", VIDEO_COLUMNS)
-        executions = _columns(_executions_file(folder), EXECUTION_COLUMNS)
+        optional = frozenset() if is_mix(run.size_label) else frozenset({"source_bytes"})
+        executions = _columns(_executions_file(folder), EXECUTION_COLUMNS, optional)
         other = run.environment.get("other_work")
         recorded = replace(assemble(run, videos, executions), other_work=OtherWork(**other) if other else None)
         return recorded, read_resource_file(folder / "resources.csv")
@@ -146,7 +149,8 @@ def _replace(path: Path, lines: Iterable[str]) -> None:
     partial.replace(path)
 
 
-def _columns(path: Path, columns: Sequence[str]) -> list[Array]:
+def _columns(path: Path, columns: Sequence[str], optional: frozenset[str] = frozenset()) -> list[Array]:
+    """Return the named columns of an archive file. An optional one that is not there is unknown in every row."""
     rows = _rows(path)
     names = next(rows)
     cells = dict(zip(names, zip(*rows, strict=True), strict=False))
@@ -154,7 +158,9 @@ def _columns(path: Path, columns: Sequence[str]) -> list[Array]:
         # old archives have no worker, and their slots are process ids
         workers = cells.get("worker", cells["node"])
         cells["worker"] = tuple(worker or node for worker, node in zip(workers, cells["node"], strict=True))
-    missing = [name for name in columns if name not in {*names, "worker"}]
+    for name in optional - cells.keys():
+        cells[name] = ("",) * len(next(iter(cells.values()), ()))
+    missing = [name for name in columns if name not in {*names, *optional, "worker"}]
     if missing:
         raise ValueError(f"{path.name} has no column {', '.join(missing)}")
     return [_as_numbers(name, cells.get(name, ())) for name in columns]

@@ -11,7 +11,7 @@ from core.run_options import RUN_OPTIONS
 
 def test_the_makefile_exports_every_run_option_but_the_mode_which_its_verbs_set():
     (line,) = re.findall(r"(?m)^OPTIONS := (.+)$", Path("Makefile").read_text(encoding="utf-8"))
-    assert set(line.split()) == RUN_OPTIONS - {"MODE"} | {"STACK", "WORKERS", "ARGS"}
+    assert set(line.split()) == RUN_OPTIONS - {"MODE"} | {"STACK", "ARGS"}
 
 
 def test_the_compose_stack_passes_every_run_option_but_the_files_which_it_mounts():

@@ -17,12 +17,13 @@ from core.ffmpeg.profiles import PROFILES
 from core.models import RunRow
 from core.run import Mode
 from core.settings import Settings
-from injector.injection import Injection, Request, Source
+from injector.injection import Injection, Request
+from injector.run_inputs import RunInputs, Source
 from testing import postgresql
 from testing.rows import run_row
 
-REQUEST = Request(1, 10**6, Mode.BURST, None, None, None, PROFILES["full"], None, "")
-SOURCE = Source("uploads/a.mp4", 10**6, "", None, "generated 1MB")
+REQUEST = Request(1, None, Mode.BURST, None, None, None, PROFILES["full"], None, "")
+INPUTS = RunInputs((Source("uploads/a.mp4", 10**6, "", None, "generated 1MB"),), [0])
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ def preparing(run_id, **changes):
 
 def prepared(run_id, settings, sessions):
     """Return a prepared run. When it was prepared, no other run was active."""
-    return Injection(settings, REQUEST, run_id, SOURCE, sessions, None, preparing(run_id))
+    return Injection(settings, REQUEST, run_id, INPUTS, sessions, None, preparing(run_id))
 
 
 def statuses(sessions):
