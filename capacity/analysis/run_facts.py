@@ -45,6 +45,7 @@ def recorded_facts(
         cycle_seconds=cycles.cycle_seconds,
         settled_cycle_seconds=cycles.cycle_seconds[: -row.slots][~cycles.is_first[: -row.slots]],
         service_mean_seconds=row.service_mean_seconds,
+        service_cv=None if row.x_sat_per_minute is None else row.service_cv,
         calibration_before_seconds=recorded.run.environment.get("canary_before_seconds"),
         # the key keeps the old name of the CPU calibration, so that old runs can be read
         calibration_after_seconds=recorded.run.environment.get("canary_after_seconds"),
