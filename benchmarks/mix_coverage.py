@@ -93,12 +93,13 @@ def main(repetitions: int, standard_errors: float) -> int:
     print("ratio    CV  slots  videos  claimed  coverage    bias")
     for case in cases():
         claim, (coverage, bias) = CLAIMS[case.ratio], measured(case, repetitions, rng)
-        is_outside = claim is not None and coverage < claim - standard_errors * np.sqrt(claim * (1 - claim) / repetitions)
+        is_outside = claim is not None and coverage < claim - standard_errors * np.sqrt(
+            claim * (1 - claim) / repetitions
+        )
         outside += is_outside
         claimed, mark = "-" if claim is None else f"{claim:.2f}", "  OUTSIDE" if is_outside else ""
-        print(
-            f"{case.ratio:5}  {case.cv:.2f}  {case.slots:5}  {case.videos:6}  {claimed:>7}  {coverage:8.3f}  {bias:+.3f}{mark}"
-        )
+        where = f"{case.ratio:5}  {case.cv:.2f}  {case.slots:5}  {case.videos:6}"
+        print(f"{where}  {claimed:>7}  {coverage:8.3f}  {bias:+.3f}{mark}")
     return outside
 
 

@@ -138,8 +138,14 @@ def ask(tmp_path, *words, **variables):
         ("run-burst MODE=sustained", "option (MODE); it is neither an option"),
         ("run-burst ARGS=5MB", "option (ARGS); `make run-burst` does not use it"),
         ("matrix SIZE=5MB", "option (SIZE); `make matrix` does not use it"),
-        ("search SHAPE=poisson", "option (SHAPE); the highest stable rate is the same for every load shape; leave it out,"),
-        ("matrix TRACE=t.csv", "option (TRACE); a trace has the arrivals of one run, not those of every rate; leave it"),
+        (
+            "search SHAPE=poisson",
+            "option (SHAPE); the highest stable rate is the same for every load shape; leave it out,",
+        ),
+        (
+            "matrix TRACE=t.csv",
+            "option (TRACE); a trace has the arrivals of one run, not those of every rate; leave it",
+        ),
         ("matrix WORKERS=1,2", "option (WORKERS); only STACK=compose or an APP has several workers"),
         ("table COUNT=4", "option (COUNT); `make table` does not use it"),
         ("test CONCURRENCY=4", "option (CONCURRENCY); `make test` does not use it"),

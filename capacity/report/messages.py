@@ -215,7 +215,8 @@ PROBLEMS: Mapping[Problem, Text] = {
     Problem.UNEVEN_SERVICE: Text(
         "el coeficiente de variación del tiempo de servicio es {cv}: el intervalo de X_sat solo se ha comprobado hasta "
         "{limit}",
-        "the coefficient of variation of the service time is {cv}: the interval of X_sat was verified up to {limit} only",
+        "the coefficient of variation of the service time is {cv}: the interval of X_sat was verified up to {limit} "
+        "only",
     ),
     Problem.COMPLETION_TIMES: Text(
         "X_sat solo por tiempos de finalización: slots, etapas y CPU desconocidos; con `pip install` de aforo en el "

@@ -80,7 +80,10 @@ def test_the_plan_has_a_run_of_each_number_of_workers(environment, monkeypatch):
         (("--workers", "1,,2"), "WORKERS (1,,2); it must be whole numbers of workers"),
         (("--shape", "poisson"), "SHAPE (poisson); a burst sends all at once; leave it out, or add sustained to MODES"),
         (("--modes", "sustained", "--shape", "saw"), "SHAPE (saw); there is no such shape"),
-        (("--modes", "sustained", "--shape", "ramp:5-30", "--rate", "9"), "RATE (9); SHAPE gives the rates; leave it out"),
+        (
+            ("--modes", "sustained", "--shape", "ramp:5-30", "--rate", "9"),
+            "RATE (9); SHAPE gives the rates; leave it out",
+        ),
         (("--modes", "sustained", "--shape", "ramp:5-30", "--rate", "auto"), "RATE (auto); SHAPE gives the rates"),
         (("--seed", "3"), "SEED (3); only SHAPE=poisson and a mix of sizes are random; leave it out"),
         (("--sizes", "5MB:3+10MB:2"), "COUNT (12); the weights of 5MB:3+10MB:2 need a multiple of 5; give 10 or 15"),

@@ -112,7 +112,9 @@ def test_three_workers_are_predicted_with_their_slots():
 def test_another_shape_or_seed_is_another_matrix_and_each_repeat_has_another_seed():
     poisson = replace(PLAN, shape="poisson")
     assert len({PLAN.name, poisson.name, replace(poisson, seed=2).name}) == 3
-    seeds = [poisson.seed_of(PlannedRun("5MB", 2, mode, repeat)) for mode in ("burst", "sustained") for repeat in (1, 2)]
+    seeds = [
+        poisson.seed_of(PlannedRun("5MB", 2, mode, repeat)) for mode in ("burst", "sustained") for repeat in (1, 2)
+    ]
     assert seeds == [None, None, 1, 2]
     assert PLAN.seed_of(PlannedRun("5MB:3+10MB:1", 2, "burst", 2)) == 2
 

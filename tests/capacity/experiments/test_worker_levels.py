@@ -18,16 +18,30 @@ def settings(stack="native", app=None):
 
 def team(**changes):
     worker = dict(command=None, scale="./scale {concurrency} {workers}", restore=None, instrument=True) | changes
-    return SimpleNamespace(name="team", worker=SimpleNamespace(**worker), place=lambda key: f"aforo.toml, line 9: {key}")
+    return SimpleNamespace(
+        name="team", worker=SimpleNamespace(**worker), place=lambda key: f"aforo.toml, line 9: {key}"
+    )
 
 
 @pytest.mark.parametrize(
     ("stack", "app", "line"),
     [
         ("native", None, "WORKERS (1,2); the native stack has one worker; leave it out, or add STACK=compose"),
-        ("aws", None, "WORKERS (1,2); Aforo does not start workers on other machines; leave it out: those that run are"),
-        ("native", team(command="celery"), "WORKERS (1,2); worker.command starts one worker; use worker.scale for several"),
-        ("native", team(scale="./up {concurrency}"), "WORKERS (1,2); aforo.toml, line 9: worker.scale has no {workers}; "),
+        (
+            "aws",
+            None,
+            "WORKERS (1,2); Aforo does not start workers on other machines; leave it out: those that run are",
+        ),
+        (
+            "native",
+            team(command="celery"),
+            "WORKERS (1,2); worker.command starts one worker; use worker.scale for several",
+        ),
+        (
+            "native",
+            team(scale="./up {concurrency}"),
+            "WORKERS (1,2); aforo.toml, line 9: worker.scale has no {workers}; ",
+        ),
     ],
 )
 def test_a_number_of_workers_that_cannot_be_set_is_refused_in_one_line(stack, app, line):
