@@ -1,4 +1,4 @@
-"""One log line per minute while the database is away, from all processes of a worker."""
+"""One log line per minute while the database fails, from all processes of a worker."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class OutageLog:
         _STATE.pack_into(self._state, 0, now, 0)
         others = f" ({more} more errors since the last line)" if more else ""
         first_line = str(error).strip().split("\n", 1)[0]
-        logger.warning("the database is away%s; %s: %s", others, consequence, first_line)
+        logger.warning("the database fails%s; %s: %s", others, consequence, first_line)
 
 
 class RejectedTasks(logging.Filter):

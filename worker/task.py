@@ -107,7 +107,7 @@ def _unexpected_errors_rejected(outages: OutageLog) -> Iterator[None]:
         raise
     except DATABASE_AWAY as error:
         outages.note("each delivery returns to the queue", error)
-        raise Reject("the database is away", requeue=True) from error
+        raise Reject("the database failed", requeue=True) from error
     except Exception as error:
         logger.exception("a delivery failed; its message returns to the queue")
         raise Reject(str(error), requeue=True) from error

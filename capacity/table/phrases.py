@@ -1,4 +1,4 @@
-"""Short phrases shared by table and report: a count with its noun, a size, a cell."""
+"""Short phrases that table and report share: a validity, a count with its noun, a size, a cell."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from core.size_mix import JOINT
 
 
 def validity_text(validity: Validity, lang: Language) -> str:
-    """Return the level with its reasons: `indicative (few videos, failed videos)`."""
+    """Return a validity with its reasons, such as `indicative (few videos, failed videos)`."""
     reasons = ", ".join(VALIDITY_REASON_NAMES[reason].to(lang) for reason in validity.reasons)
     return VALIDITY_NAMES[validity.level].to(lang) + (f" ({reasons})" if reasons else "")
 
 
 def plural(count: int, one: str, many: str) -> str:
-    """Return the count with its noun: `1 slot`, `2 slots`."""
+    """Return a count with the right form of its noun: `1 slot`, `2 slots`."""
     return f"{count} {one if count == 1 else many}"
 
 
 def spaced(size_label: str) -> str:
-    """Return `5 MB` for `5MB`, and `5 MB:3 + 9 MB:1` for the mix `5MB:3+9MB:1`."""
+    """Insert spaces into the label of a size: `5MB` becomes `5 MB`, `5MB:3+9MB:1` becomes `5 MB:3 + 9 MB:1`."""
     return f" {JOINT} ".join(re.sub(r"(?<=\d)(?=[KMG]B)", " ", size) for size in size_label.split(JOINT))
 
 
 def cell_name(row: ResultRow, lang: Language) -> str:
-    """Return the cell of a run as the report names it: `5 MB · c=2 · Sustained 10/min`."""
+    """Return the name of a run's cell for the report, such as `5 MB · c=2 · Sustained 10/min`."""
     rate = "" if row.rate_per_minute is None else f" {number(row.rate_per_minute, lang, 0)}/min"
     shape = f" {row.conditions.shape}" if row.conditions.shape else ""
     nodes = Text(f" · {row.nodes} nodos", f" · {row.nodes} nodes").to(lang) if row.nodes > 1 else ""
