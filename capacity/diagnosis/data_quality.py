@@ -111,7 +111,7 @@ class RunFacts:
     #: without the first of each slot, which may include a cold start, and the last, of an emptying machine
     settled_cycle_seconds: Floats = field(default_factory=lambda: np.empty(0))
     service_mean_seconds: float | None = None
-    #: coefficient of variation of the service times behind an X_sat; None without one
+    #: coefficient of variation of the service times behind an X_sat, within one size of a mix; None without an X_sat
     service_cv: float | None = None
     steal_mean_ratio: float | None = None
     steal_worst_window_ratio: float | None = None
@@ -340,7 +340,7 @@ def _completeness(facts: RunFacts) -> Iterator[QualityWarning]:
 
 
 def _spread(facts: RunFacts) -> Iterator[QualityWarning]:
-    """Check that the service times are as even as the claim on X_sat's interval assumes. A mix of sizes may not be."""
+    """Check that the service times are as even as the claim on X_sat's interval assumes."""
     if facts.service_cv is not None and facts.service_cv > SERVICE_CV_LIMIT:
         yield _warning(Problem.UNEVEN_SERVICE, False, cv=facts.service_cv, limit=SERVICE_CV_LIMIT)
 

@@ -54,6 +54,12 @@ def test_a_large_video_that_costs_more_cpu_is_no_change_of_the_machine(mixed):
     assert names(load(mixed)) & {Problem.MACHINE_SPEED, Problem.SPEED_CHANGED} == set()
 
 
+def test_the_differences_between_the_sizes_are_not_those_of_one_size(mixed):
+    measured = measure(load(mixed))
+    assert measured.row.service_cv == pytest.approx(0.354, abs=0.001)
+    assert measured.facts.service_cv == pytest.approx(0, abs=1e-9)
+
+
 def test_a_machine_that_becomes_slower_is_seen_through_the_mix(mixed):
     with mixed.begin() as session:
         for execution in session.query(ExecutionRow).filter(ExecutionRow.video_id > "r1-v1"):
