@@ -19,6 +19,8 @@ from core.errors import UsageError
 #: most videos of one run
 MOST_VIDEOS = 1_000_000
 LONGEST_RUN_ID = 63
+#: longest size in a run's id; that of a mix may be longer
+LONGEST_SIZE = 20
 LEAST_ARRIVALS = 60
 ARRIVALS_PER_SLOT = 10
 #: Longest interval between heartbeats of a run while its injector, or a program that waits for the run, is alive.
@@ -130,7 +132,7 @@ def new_run_id(
     Several workers are named too: `-c2-w3` are three workers with two slots each.
     """
     moment = (now or datetime.now(UTC)).strftime("%Y%m%d-%H%M%S")
-    size = re.sub(r"[^a-z0-9.]", "", size_label.lower())
+    size = re.sub(r"[^a-z0-9.]+", "-", size_label.lower().replace(":", "x"))[:LONGEST_SIZE].rstrip("-.")
     workers = f"-w{nodes}" if nodes > 1 else ""
     cell = f"{moment}-{mode}-{size}-c{concurrency}{workers}"
     return cell if app is None else f"{cell}-{app}"[:LONGEST_RUN_ID].rstrip("-.")

@@ -1,5 +1,7 @@
 """Growth of X_sat with the number of workers in the answer, and cells of several workers in table and curves."""
 
+import pytest
+
 from capacity.analysis.analysed_runs import AnalysedRuns
 from capacity.estimators.interval import Interval
 from capacity.report.level_table import rows
@@ -45,7 +47,7 @@ def test_sizes_and_unequal_workers_are_not_mixed():
 def test_runs_of_one_and_two_workers_are_two_cells_curves_and_names():
     one, two = on(1, 10.0), on(2, 19.0)
     cells = fill([one, two])
-    assert [(csv_row(cell)["nodes"], cell.x_sat) for cell in cells] == [(1, 10.0), (2, 19.0)]
+    assert [(csv_row(cell)["nodes"], cell.x_sat) for cell in cells] == [(1, pytest.approx(10)), (2, pytest.approx(19))]
     assert sources(cells, "en") == "- 5 MB, c=2, Burst: w1c2\n- 5 MB, c=2, 2 nodes, Burst: w2c2\n"
     assert [cell_name(each, "en") for each in (one, two)] == ["5 MB · c=2 · Burst", "5 MB · c=2 · 2 nodes · Burst"]
     drawn = curves(analysed(one, two))
