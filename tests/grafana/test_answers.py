@@ -337,7 +337,8 @@ def test_several_nodes_are_a_cell_of_their_own_and_no_bar_among_those_of_one_nod
     series = {
         **cell(6, "valid", concurrency="2"),
         **cell(15, "valid", concurrency="2×3"),
-        **{f'{x}{{run_id="valid-2-6"}}': "5x60", f'{x}{{run_id="valid-2×3-15"}}': "14x60"},
+        f'{x}{{run_id="valid-2-6"}}': "5x60",
+        f'{x}{{run_id="valid-2×3-15"}}': "14x60",
     }
     three = '{size="50 MB",concurrency="2×3"}'
     answers(series, [(best, {three: 15}), (mean, {'{size="50 MB",concurrency="2"}': 5})])
