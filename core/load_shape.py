@@ -15,7 +15,10 @@ FORMS = "poisson, ramp:5-30, steps:5,10,20 or spike:5-60, with rates in videos p
 
 @dataclass(frozen=True)
 class Part:
-    """A share of the window in which the rate goes linearly from `first` to `last`, in videos per minute."""
+    """Part of a load shape: during a share (0 to 1) of the window, the rate changes linearly.
+
+    It goes from `first` to `last`, in videos per minute.
+    """
 
     share: float
     first: float
@@ -23,25 +26,25 @@ class Part:
 
     @property
     def mean(self) -> float:
-        """Return the mean rate, in videos per minute."""
+        """Return the mean rate during this part, in videos per minute."""
         return (self.first + self.last) / 2
 
 
 @dataclass(frozen=True)
 class LoadShape:
-    """A shape by its name in SHAPE. Without parts, the arrivals are random at a constant rate."""
+    """Load shape that the option SHAPE names. Without parts, the arrivals are random at a constant rate."""
 
     name: str
     parts: tuple[Part, ...] = ()
 
     @property
     def mean_rate_per_minute(self) -> float | None:
-        """Return the mean rate of the parts, or None if RATE gives the rate."""
+        """Return the mean rate of the whole shape, or None if the option RATE gives the rate."""
         return sum(part.share * part.mean for part in self.parts) if self.parts else None
 
 
 def parse_shape(text: str) -> LoadShape:
-    """Return the shape that `text` names. Raise UsageError for anything but FORMS."""
+    """Parse the value of the option SHAPE. Raise UsageError for anything but the forms in FORMS."""
     kind, _, rates = text.partition(":")
     if text == POISSON:
         return LoadShape(text)
