@@ -23,7 +23,7 @@ RUNS_FOR_INTERVAL = 3
 
 @dataclass(frozen=True, order=True)
 class CellKey:
-    """What identifies a cell: size, slots, mode and app, and for sustained runs the rate and load shape."""
+    """What identifies a cell: size, slots, nodes, mode and app, and for sustained runs the rate and load shape."""
 
     size_bytes: int
     size_label: str
