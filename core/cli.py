@@ -63,10 +63,12 @@ def env_option(
 ) -> Callable[[Any], Any]:
     """Return a click option `flag` that the environment variable `variable` can also set.
 
-    The help of the option ends in `[env: VARIABLE, default 8]`. `unset` is shown instead of the default if another
-    setting determines the default. `attributes` are passed to click.
+    The help of the option ends in `[env: VARIABLE, default 8]`, or in `default none`. `unset` replaces the default
+    if another setting determines it. `attributes` are passed to click.
     """
-    if default is not None:
+    if default is None and not attributes.get("is_flag"):
+        unset = unset or "default none"
+    elif default is not None:
         unset, attributes = unset or f"default {default}", {"default": default, **attributes}
     names = ", ".join(filter(None, [variable, unset]))
     attributes = {"cls": EnvironmentOption, "metavar": _metavar(variable, attributes), **attributes}
@@ -107,6 +109,17 @@ class WholeNumber(click.IntRange):
         if isinstance(value, str) and not (value.isascii() and value.isdigit()):
             self.fail(f"{value!r} is not a whole number", param, ctx)
         return int(super().convert(value, param, ctx))
+
+
+def whole_numbers(name: str, text: str, things: str, most: int) -> tuple[int, ...]:
+    """Parse a list such as `1,2,4` into its numbers, each once. Raise UsageError unless all are in 1 to `most`.
+
+    `name` is the option, and `things` says what is counted, for the error message.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isascii() and part.isdigit() and 1 <= int(part[:9]) <= most for part in parts):
+        raise UsageError(name, f"it must be whole numbers of {things}, 1 to {most}", "give 1,2,4", value=text)
+    return tuple(dict.fromkeys(int(part) for part in parts))
 
 
 def _metavar(variable: str, attributes: dict[str, Any]) -> str | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from capacity.commands.load_options import whole_numbers, worker_levels
+from capacity.commands.load_options import worker_levels
 from capacity.experiments.matrix_plan import MatrixPlan
+from core.cli import whole_numbers
 from core.errors import UsageError
 from core.load_shape import parse_shape
 from core.rate import parse_rate
