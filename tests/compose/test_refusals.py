@@ -17,7 +17,7 @@ ANSWERS = "exit 0"
 CHECK = f"""
 for word; do case $word in WORKERS=*) export "${{word?}}" ;; esac; done
 case "$*" in *"core.compose_stack check"*)
-  PYTHONPATH={ROOT} exec {sys.executable} -m core.compose_stack "${{*##* }}" ;;
+  PYTHONPATH={ROOT} exec {sys.executable} -m core.compose_stack "$word" ;;
 esac"""
 
 
