@@ -40,17 +40,17 @@ help: ## Show all verbs
 	  /^#: /{option[++n] = substr($$0, 4)} END{print "\nOptions"; for (k = 1; k <= n; k++) {split(option[k], o, " = "); show(o[1], o[2])}}' \
 	  $(firstword $(MAKEFILE_LIST))
 
-#: SIZE, COUNT = size (50MB) and number (8) of the videos
+#: SIZE, COUNT = size (50MB) and number (8) of the videos; 50MB:3+100MB:1 is a mix by weight
 #: CONCURRENCY = slots of the worker (2)
 #: RATE = videos per minute of a sustained run (10)
-#: SHAPE, SEED = poisson (seed 1), ramp:5-30, steps:5,10,20 or spike:5-60 per minute
+#: SHAPE, SEED = poisson (seed 1, also of a mix), ramp:5-30, steps:5,10,20 or spike:5-60 per minute
 #: TRACE = send at the times of this CSV
 #: FILE, USER_ID = your own input file; user id stored with the videos
 #: PROFILE = encoding: full, showcase, hevc, av1, nvenc or path.toml
 #: RUN_ID, WARMUP = id of the run (generated); 1 sends unmeasured videos first
 #: NOTE = a remark that is stored with the run
 #: APP = your own worker, in place of ours: path/aforo.toml, see docs/your-own-worker.md
-#: STACK, WORKERS = native, compose or aws; number of workers (1)
+#: STACK, WORKERS = native, compose or aws; number of workers (1); of a matrix or search 1,2,3
 #: YES = 1 does not ask
 #: ARGS = further words for the program
 
@@ -68,8 +68,8 @@ run-sustained: setup ## Measure a fixed rate: SIZE=100MB COUNT=50 RATE=10 CONCUR
 	@MODE=sustained $(RUN) injector --check && $(LOCAL) up && $(RUN) capacity wait --queue
 	@MODE=sustained $(RUN) injector --monitor && $(RUN) capacity wait && $(RUN) capacity report
 
-matrix: setup ## Measure a matrix: SIZES=50MB,100MB CONCURRENCY=1,2,4 [COUNT= RATE=auto LEVELS=1 ADAPTIVE=1 WARMUP=1]
-search: setup ## Find the highest sustainable rate: SIZE=50MB CONCURRENCY=2
+matrix: setup ## Measure a matrix: SIZES=50MB,100MB CONCURRENCY=1,2,4 [COUNT= RATE=auto SHAPE= WORKERS=1,2 LEVELS=1 ADAPTIVE=1 WARMUP=1]
+search: setup ## Find the highest sustainable rate: SIZE=50MB CONCURRENCY=2 [WORKERS=1,2]
 
 ## Analyse
 table: setup ## Print the result table of all runs

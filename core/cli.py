@@ -109,6 +109,17 @@ class WholeNumber(click.IntRange):
         return int(super().convert(value, param, ctx))
 
 
+def whole_numbers(name: str, text: str, things: str, most: int) -> tuple[int, ...]:
+    """Parse a list such as `1,2,4` into its numbers, each once. Raise UsageError unless all are in 1 to `most`.
+
+    `name` is the option, and `things` says what is counted, for the error message.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isascii() and part.isdigit() and 1 <= int(part[:9]) <= most for part in parts):
+        raise UsageError(name, f"it must be whole numbers of {things}, 1 to {most}", "give 1,2,4", value=text)
+    return tuple(dict.fromkeys(int(part) for part in parts))
+
+
 def _metavar(variable: str, attributes: dict[str, Any]) -> str | None:
     """Return the placeholder of a value in the help, or None where click has its own (choice, flag)."""
     return None if attributes.get("is_flag") or isinstance(attributes.get("type"), click.Choice) else variable

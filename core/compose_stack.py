@@ -47,6 +47,15 @@ def check(**_validated: object) -> None:
     require_open_exporters(Settings.from_process())
 
 
+@main.command(epilog="Example: WORKERS=1,2,3 CONCURRENCY=2 python -m core.compose_stack check-levels")
+@cli.env_option("--concurrency", "CONCURRENCY", "Slots of each worker, such as 1,2,4", default="2", empty_is_value=True)
+@cli.env_option("--workers", "WORKERS", "Worker containers, such as 1,2,3", default="1", empty_is_value=True)
+def check_levels(concurrency: str, workers: str) -> None:
+    """Validate the lists of a matrix or search before its first run. Exit with code 2 if one is invalid."""
+    cli.whole_numbers("CONCURRENCY", concurrency, "slots", MOST_SLOTS)
+    cli.whole_numbers("WORKERS", workers, "workers", MOST_WORKERS)
+
+
 @main.command(epilog="Example: WORKERS=3 CONCURRENCY=2 python -m core.compose_stack ready")
 @slots_option
 @workers_option

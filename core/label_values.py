@@ -26,7 +26,7 @@ VALUES: dict[str, Values] = {
     "app": "the app whose worker processed the run: that of its aforo.toml, or `aforo` for the reference worker",
     "bound": ("estimate", "lower", "upper"),
     "collector": ("db", "sqs", "waiting"),
-    "concurrency": "slots of one node, as requested",
+    "concurrency": "slots of one node, as requested; `2×3` are three nodes with at most two slots each",
     "exporter": ("db", "sqs"),
     "mode": _of(Mode),
     "operation": "SQS API operations this exporter uses",

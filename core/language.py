@@ -110,6 +110,7 @@ VALIDITY_REASON_NAMES: Mapping[str, Text] = {
     "interrupted": Text("prueba no terminada", "run not finished"),
     "failed_videos": Text("videos fallidos", "failed videos"),
     "cold_start": Text("puede incluir el arranque en frío", "may include a cold start"),
+    "uneven_service": Text("videos muy desiguales", "very unequal videos"),
     "completion_times": Text("solo por tiempos de finalización", "from completion times only"),
     "upload_times": Text("uploaded_at no es la hora de subida", "uploaded_at is not the time of the upload"),
     "table_disagrees": Text("tabla y ejecuciones no coinciden", "table and executions disagree"),

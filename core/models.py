@@ -26,7 +26,8 @@ class RunRow(Base):
     id: Mapped[str] = mapped_column(String(63), primary_key=True)
     status: Mapped[str] = mapped_column(String(16))
     mode: Mapped[str] = mapped_column(String(16))
-    size_label: Mapped[str] = mapped_column(String(16))
+    #: SQLite keeps the length of the first migration, which it does not enforce.
+    size_label: Mapped[str] = mapped_column(String(64).with_variant(String(16), "sqlite"))
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     count: Mapped[int] = mapped_column(Integer)
     #: Slots per node, nodes, and all slots, as the workers report them at the start of the run.

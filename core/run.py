@@ -19,6 +19,8 @@ from core.errors import UsageError
 #: most videos of one run
 MOST_VIDEOS = 1_000_000
 LONGEST_RUN_ID = 63
+#: longest size in a run's id; that of a mix may be longer
+LONGEST_SIZE = 20
 LEAST_ARRIVALS = 60
 ARRIVALS_PER_SLOT = 10
 #: Longest interval between heartbeats of a run while its injector, or a program that waits for the run, is alive.
@@ -35,8 +37,10 @@ class Mode(StrEnum):
 
 #: Key of `runs.environment` for the load shape of a sustained run. Runs at equal intervals have none.
 SHAPE = "shape"
-#: key of `runs.environment` for the seed of random arrivals
+#: key of `runs.environment` for the seed of random arrivals and of the order of a mix
 SEED = "seed"
+#: key of `runs.environment` for the weight and the file of each size of a mix; runs of one size have none
+MIX = "mix"
 #: the shape of random arrivals at a constant rate
 POISSON = "poisson"
 
@@ -121,15 +125,23 @@ def fewest_arrivals(slots: int) -> int:
 
 
 def new_run_id(
-    mode: Mode, size_label: str, concurrency: int, app: str | None = None, now: datetime | None = None
+    mode: Mode,
+    size_label: str,
+    concurrency: int,
+    app: str | None = None,
+    *,
+    nodes: int = 1,
+    now: datetime | None = None,
 ) -> str:
     """Return a new run id such as `20261124-051233-burst-50mb-c2`, which sorts by time.
 
-    The name of an app under test follows at the end.
+    Several workers are named too: `-c2-w3` are three workers with two slots each. The name of an app under test follows
+    at the end.
     """
     moment = (now or datetime.now(UTC)).strftime("%Y%m%d-%H%M%S")
-    size = re.sub(r"[^a-z0-9.]", "", size_label.lower())
-    cell = f"{moment}-{mode}-{size}-c{concurrency}"
+    size = re.sub(r"[^a-z0-9.]+", "-", size_label.lower().replace(":", "x"))[:LONGEST_SIZE].rstrip("-.")
+    workers = f"-w{nodes}" if nodes > 1 else ""
+    cell = f"{moment}-{mode}-{size}-c{concurrency}{workers}"
     return cell if app is None else f"{cell}-{app}"[:LONGEST_RUN_ID].rstrip("-.")
 
 

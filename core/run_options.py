@@ -19,6 +19,7 @@ RUN_OPTIONS = frozenset(
         "RUN_ID",
         "NOTE",
         "WARMUP",
+        "WORKERS",
         "YES",
     }
     | {"SIZES", "MODES", "REPEATS", "LEVELS", "ADAPTIVE", "ARRIVALS"}

@@ -31,6 +31,8 @@ Parser = Callable[[str], Any]
 Record = TypeVar("Record")
 EMULATOR_URL = "http://127.0.0.1:4566"
 MOST_SLOTS = 512
+#: most workers of one run
+MOST_WORKERS = 1000
 #: names of this machine for itself
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 PROFILE_NAMES = tuple(PROFILES)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core import promql
+from core.app_file import AppFile
 from core.errors import EnvironmentFault
 from core.settings import Settings
 
@@ -36,6 +37,19 @@ def read_workers(settings: Settings) -> list[WorkerRecord]:
         return records_in_prometheus(settings.prometheus.url)
     except EnvironmentFault:
         return []
+
+
+def app_addresses(settings: Settings, app: AppFile) -> list[tuple[str, int]]:
+    """Return host and port at which the instrumented workers of an app answer."""
+    if not app.worker.metrics:
+        return [(settings.worker.metrics_host, settings.worker.metrics_port)]
+    return [(host, int(port)) for host, _, port in (address.rpartition(":") for address in app.worker.metrics)]
+
+
+def app_slots(settings: Settings, app: AppFile) -> list[int]:
+    """Return the slots of each instrumented worker of an app that answers now."""
+    pages = [promql.scrape(host, port) or {} for host, port in app_addresses(settings, app)]
+    return [int(sample.value) for page in pages for sample in page.get(SLOTS, [])]
 
 
 def record_of_page(families: Mapping[str, Sequence[promql.Sample]]) -> WorkerRecord | None:

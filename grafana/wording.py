@@ -165,6 +165,7 @@ VALIDITY_REASONS: dict[str, Text] = {
     "upload_times": Text("horas de subida inciertas", "uncertain upload times"),
     "speed_changed": Text("la velocidad cambió", "the speed changed"),
     "cold_start": Text("arranque en frío", "cold start"),
+    "uneven_service": Text("videos muy desiguales", "very unequal videos"),
 }
 #: The reasons as the metric has them: separated by commas. A cell names the first and says that there are more.
 VALIDITY_WORDS: Words = {

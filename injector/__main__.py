@@ -14,14 +14,15 @@ from core.cli import WholeNumber, env_option
 from core.errors import UsageError
 from core.ffmpeg.encoding_check import require_encoding
 from core.ffmpeg.profiles import PROFILES, find_profile
+from core.load_shape import FORMS, parse_shape
 from core.rate import parse_rate
 from core.run import MOST_VIDEOS, POISSON, Mode, check_run_id
-from core.settings import MOST_SLOTS, Settings
-from core.size import parse_size, size_label
+from core.settings import MOST_SLOTS, MOST_WORKERS, Settings
+from core.size_mix import DEFAULT_SEED, MOST_SEED, SizeMix, parse_sizes
 from core.user_files import require_file, require_usable_folder
 from injector.app_run import prepare_app_run
+from injector.arrivals import arrivals_of_parts, poisson_arrivals, read_trace
 from injector.injection import Injection, Request
-from injector.load_shape import FORMS, arrivals_of_parts, parse_shape, poisson_arrivals, read_trace
 from injector.monitor import follow
 from injector.warm_up import warm_up
 from injector.worker_fleet import read_fleet
@@ -29,7 +30,6 @@ from injector.worker_fleet import read_fleet
 DEFAULT_COUNT = 8
 DEFAULT_SIZE = "50MB"
 DEFAULT_RATE_PER_MINUTE = 10.0
-DEFAULT_SEED = 1
 LONGEST_USER_ID = 64
 #: length of the column `runs.note`
 LONGEST_NOTE = 256
@@ -43,6 +43,7 @@ Examples:
   python -m injector --count 8 --file /videos/mine.mp4
   python -m injector --count 240 --size 5MB --mode sustained --rate 20 \\
       --shape poisson --monitor
+  python -m injector --count 24 --size 50MB:3+100MB:1 --monitor
   AFORO_APP_FILE=../proyecto/aforo.toml python -m injector --count 8 --monitor
 """
 
@@ -74,14 +75,25 @@ def _note(text: str) -> str:
     empty_is_value=True,
 )
 @env_option(
-    "--size", "SIZE", "Size of each video", unset=f"default {DEFAULT_SIZE}", type=parse_size, empty_is_value=True
+    "--size",
+    "SIZE",
+    "Size of each video, or a mix by weight such as 50MB:3+100MB:1",
+    unset=f"default {DEFAULT_SIZE}",
+    type=parse_sizes,
+    empty_is_value=True,
 )
 @env_option(
     "--mode", "MODE", "Send all at once, or at RATE", default="burst", type=click.Choice(MODES), empty_is_value=True
 )
 @env_option("--rate", "RATE", "Videos per minute of a sustained run", unset="default 10", type=parse_rate)
 @env_option("--shape", "SHAPE", f"Load shape of a sustained run: {FORMS}", unset="default equal intervals")
-@env_option("--seed", "SEED", "Seed of SHAPE=poisson", unset="default 1", type=WholeNumber(0, 2**32 - 1))
+@env_option(
+    "--seed",
+    "SEED",
+    "Seed of SHAPE=poisson and of the order of a mix",
+    unset=f"default {DEFAULT_SEED}",
+    type=WholeNumber(0, MOST_SEED),
+)
 @env_option("--trace", "TRACE", "Send at the times in the first column of this CSV")
 @env_option("--file", "FILE", "Your own video instead of SIZE: a path or s3://bucket/key", type=_file)
 @env_option("--user-id", "USER_ID", "User id stored with the videos", type=_user_id)
@@ -102,7 +114,7 @@ def _note(text: str) -> str:
     unset="then AFORO_WORKER_CONCURRENCY",
     type=WholeNumber(1, MOST_SLOTS),
 )
-@env_option("--workers", "WORKERS", "Workers of an app", default=1, type=WholeNumber(1, 1000))
+@env_option("--workers", "WORKERS", "Workers of an app", default=1, type=WholeNumber(1, MOST_WORKERS))
 @env_option("--yes", "YES", "Send to an app's queue without asking", is_flag=True, metavar=None)
 @env_option("--note", "NOTE", "A remark stored with the run", default="", unset="default none", type=_note)
 @click.option("--monitor", is_flag=True, help="Show live progress until every video has ended.")
@@ -145,13 +157,15 @@ def _print_sent(run_id: str, request: Request, seconds: float, log: Path, late_s
     click.echo(f"run {run_id}: {request.count} tasks sent in {seconds:.1f} s{late}; ids in {log}")
 
 
-def checked_request(settings: Settings, *, size: int | None, yes: bool, **options: Any) -> Request:
+def checked_request(settings: Settings, *, size: SizeMix | None, yes: bool, **options: Any) -> Request:
     """Check the command-line options of one injection and return them as a Request.
 
     Raise UsageError for options that contradict each other or the settings.
     """
     mode, file = Mode(options.pop("mode")), options["file"]
-    load = _load(mode, **{name: options.pop(name) for name in ("count", "rate", "shape", "seed", "trace")})
+    sizes = None if file else size or parse_sizes(DEFAULT_SIZE)
+    is_mixed = sizes is not None and len(sizes.shares) > 1
+    load = _load(mode, is_mixed, **{name: options.pop(name) for name in ("count", "rate", "shape", "seed", "trace")})
     app = settings.app
     if app is not None and options["profile"]:
         raise UsageError("PROFILE", "the encoding is the app's own", "leave it out with APP", value=options["profile"])
@@ -160,10 +174,11 @@ def checked_request(settings: Settings, *, size: int | None, yes: bool, **option
     if file and file.startswith("s3://") and settings.storage.backend != "s3":
         raise UsageError("FILE", "the storage is the filesystem", "set STORAGE_BACKEND=s3 or give a path", value=file)
     if file and size is not None:
-        why = "FILE is given too, and has its own size"
-        raise UsageError("SIZE", why, "leave one of them out", value=size_label(size))
+        raise UsageError("SIZE", "FILE is given too, and has its own size", "leave one of them out", value=size.label)
+    if sizes is not None:
+        sizes.require_exact(load["count"])
     return Request(
-        size_bytes=None if file else size or parse_size(DEFAULT_SIZE),
+        sizes=sizes,
         mode=mode,
         assume_yes=yes,
         **load,
@@ -176,22 +191,31 @@ def checked_request(settings: Settings, *, size: int | None, yes: bool, **option
 
 
 def _load(
-    mode: Mode, *, count: int | None, rate: float | None, shape: str | None, seed: int | None, trace: str | None
+    mode: Mode,
+    is_mixed: bool,
+    *,
+    count: int | None,
+    rate: float | None,
+    shape: str | None,
+    seed: int | None,
+    trace: str | None,
 ) -> dict[str, Any]:
     """Return the fields of the request that say how many videos are sent, and when."""
-    given = {"RATE": rate, "SHAPE": shape, "SEED": seed, "TRACE": trace}
+    if seed is not None and shape != POISSON and not is_mixed:
+        _refuse({"SEED": seed}, "only SHAPE=poisson and a mix of sizes are random", "leave it out")
+    used = {"seed": DEFAULT_SEED if seed is None else seed} if is_mixed or shape == POISSON else {}
     if mode == Mode.BURST:
+        given = {"RATE": rate, "SHAPE": shape, "TRACE": trace}
         _refuse(given, "a burst sends all at once", "leave it out or use MODE=sustained")
-        return {"count": count or DEFAULT_COUNT, "rate_per_minute": None}
+        return {"count": count or DEFAULT_COUNT, "rate_per_minute": None, **used}
     if trace is not None:
-        del given["TRACE"]
-        _refuse({**given, "COUNT": count}, "the trace gives the arrivals", "leave it out with TRACE")
+        given = {"RATE": rate, "SHAPE": shape, "COUNT": count}
+        _refuse(given, "the trace gives the arrivals", "leave it out with TRACE")
         replayed = read_trace(Path(trace))
         arrivals, per_minute = replayed.arrivals, replayed.rate_per_minute
-        return {"count": len(arrivals), "rate_per_minute": per_minute, "shape": replayed.name, "arrivals": arrivals}
-    if seed is not None and shape != POISSON:
-        _refuse({"SEED": seed}, "only SHAPE=poisson is random", "leave it out")
-    return _shaped(count or DEFAULT_COUNT, rate, shape, DEFAULT_SEED if seed is None else seed)
+        times = {"count": len(arrivals), "rate_per_minute": per_minute, "shape": replayed.name, "arrivals": arrivals}
+        return {**times, **used}
+    return {**_shaped(count or DEFAULT_COUNT, rate, shape, used.get("seed", DEFAULT_SEED)), **used}
 
 
 def _shaped(count: int, rate: float | None, shape: str | None, seed: int) -> dict[str, Any]:
@@ -200,8 +224,7 @@ def _shaped(count: int, rate: float | None, shape: str | None, seed: int) -> dic
         return load
     parsed = parse_shape(shape)
     if parsed.mean_rate_per_minute is None:
-        arrivals = poisson_arrivals(count, load["rate_per_minute"], seed)
-        return {**load, "shape": shape, "seed": seed, "arrivals": arrivals}
+        return {**load, "shape": shape, "arrivals": poisson_arrivals(count, load["rate_per_minute"], seed)}
     _refuse({"RATE": rate}, "SHAPE gives the rates", "leave it out")
     arrivals = arrivals_of_parts(parsed.parts, count)
     return {**load, "rate_per_minute": parsed.mean_rate_per_minute, "shape": shape, "arrivals": arrivals}

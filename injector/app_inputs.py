@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -130,11 +130,11 @@ def place_source(app: AppFile, default_folder: Path, media: Path, name: str, s3:
     return FolderInputs(app, folder, target)
 
 
-def place_all(inputs: Inputs, app: AppFile, run_id: str, count: int) -> list[PlacedInput]:
-    """Return the input file of each of the `count` videos of a run.
+def place_all(inputs: Sequence[Inputs], app: AppFile, run_id: str) -> list[PlacedInput]:
+    """Return the placed input file of each video of a run. `inputs` has the inputs of each video's size.
 
     If `aforo.toml` demands one file per video, all files are created here, before anything is sent.
     """
     if app.input.per_video == "shared":
-        return [inputs.shared()] * count
-    return [inputs.own(f"aforo-{run_id}-{number}.mp4") for number in range(1, count + 1)]
+        return [each.shared() for each in inputs]
+    return [each.own(f"aforo-{run_id}-{number}.mp4") for number, each in enumerate(inputs, start=1)]

@@ -20,9 +20,11 @@ from core.results_folder import run_folder
 from core.run import END_OF_VIDEO, EndOfVideo, Host, new_run_id
 from core.settings import Settings
 from core.size import size_label
-from injector.app_inputs import PlacedInput, place_all, place_source
+from injector.app_inputs import Inputs, PlacedInput, place_all, place_source
 from injector.app_sender import AppSender
-from injector.injection import Injection, Request, Source, input_media, open_store, run_row
+from injector.injection import Injection, Request, input_media, open_store, run_row
+from injector.input_video import MediaFile
+from injector.run_inputs import RunInputs, Source
 from injector.senders import Sender
 from injector.worker_fleet import WorkerFleet, read_app_fleet
 
@@ -44,9 +46,9 @@ def prepare_app_run(settings: Settings, app: AppFile, request: Request, say: Say
     for line in target.lines(request.count):
         say(line)
     confirm(target, request.count, assume_yes=request.assume_yes)
-    run_id, source, placed = _place_inputs(settings, app, request, fleet, say)
+    run_id, inputs, placed = _place_inputs(settings, app, request, fleet, say)
     request = dataclasses.replace(request, profile=dataclasses.replace(request.profile, name=app.name))
-    row = run_row(settings, run_id, request, source, fleet)
+    row = run_row(settings, run_id, request, inputs, fleet)
     row.environment |= _environment(app, target, fleet)
     row.executions_missed = 0 if fleet.is_measured else None
     maker = AppSender(
@@ -58,22 +60,37 @@ def prepare_app_run(settings: Settings, app: AppFile, request: Request, say: Say
         inputs=placed,
         table=target.table,
     )
-    return Injection(settings, request, run_id, source, sessions, maker, row)
+    return Injection(settings, request, run_id, inputs, sessions, maker, row)
 
 
 def _place_inputs(
     settings: Settings, app: AppFile, request: Request, fleet: WorkerFleet, say: Say
-) -> tuple[str, Source, list[PlacedInput]]:
-    """Make or check the input, and put it where the app expects it. Return run id, source and inputs."""
-    media = input_media(settings, request, say)
-    label = size_label(media.size_bytes)
-    run_id = request.run_id or new_run_id(request.mode, label, fleet.slots_per_node, app.name)
+) -> tuple[str, RunInputs, list[PlacedInput]]:
+    """Make or check the inputs, and put them where the app expects them. Return run id, files and placed inputs."""
+    files = input_media(settings, request, say)
+    stored = [_place_file(settings, app, media) for media in files]
+    order = request.order()
+    sources = tuple(
+        Source(
+            inputs.shared().path,
+            media.size_bytes,
+            media.sha256,
+            media.duration_seconds,
+            request.file or f"generated {size_label(media.size_bytes)}",
+        )
+        for media, inputs in zip(files, stored, strict=True)
+    )
+    run_inputs = RunInputs(sources, order, request.sizes)
+    run_id = request.run_id or new_run_id(
+        request.mode, run_inputs.label, fleet.slots_per_node, app.name, nodes=fleet.nodes
+    )
+    return run_id, run_inputs, place_all([stored[position] for position in order], app, run_id)
+
+
+def _place_file(settings: Settings, app: AppFile, media: MediaFile) -> Inputs:
+    folder = settings.storage.path / settings.storage.upload_prefix
     name = f"aforo-{media.sha256[:16]}.mp4"
-    default_folder = settings.storage.path / settings.storage.upload_prefix
-    inputs = place_source(app, default_folder, media.path, name, lambda: aws.client(settings, "s3"))
-    placed = place_all(inputs, app, run_id, request.count)
-    origin = request.file or f"generated {label}"
-    return run_id, Source(placed[0].path, media.size_bytes, media.sha256, media.duration_seconds, origin), placed
+    return place_source(app, folder, media.path, name, lambda: aws.client(settings, "s3"))
 
 
 def _environment(app: AppFile, target: Target, fleet: WorkerFleet) -> dict[str, Any]:

@@ -38,9 +38,11 @@ from core.run import (
 )
 from core.settings import Settings
 from core.size import size_label
+from core.size_mix import DEFAULT_SEED, SizeMix
 from core.storage import ObjectMissing, Storage, describe, open_storage
 from injector.input_video import MediaFile, inspect_file, make_video
 from injector.parallel_sender import BatchMaker, ParallelSender
+from injector.run_inputs import RunInputs, Source
 from injector.schedule import Schedule
 from injector.senders import BATCH_SIZE, NewVideo, Sender, VideoSender, write_tasks_log
 from injector.worker_fleet import WorkerFleet, read_fleet
@@ -57,7 +59,8 @@ class Request:
     """Validated command-line options of one injection: which videos are sent, how many, and when."""
 
     count: int
-    size_bytes: int | None
+    #: None for the user's own file
+    sizes: SizeMix | None
     mode: Mode
     #: mean rate of a sustained run
     rate_per_minute: float | None
@@ -73,29 +76,22 @@ class Request:
     assume_yes: bool = False
     #: process videos before the run, so that the slots are warm
     warmup: bool = False
-    #: load shape, the seed of its random arrivals, and its arrivals in seconds after the start
+    #: load shape, and its arrivals in seconds after the start
     shape: str | None = None
-    seed: int | None = None
     arrivals: Sequence[float] | None = None
+    #: of random arrivals and of the order of a mix; None if nothing is random
+    seed: int | None = None
 
     @property
     def schedule(self) -> Schedule:
         """Return the times at which the videos are sent."""
         return Schedule(self.count, self.rate_per_minute, self.arrivals)
 
-
-@dataclass(frozen=True)
-class Source:
-    """Input file of all videos of the run: storage key, size in bytes, SHA-256 and length in seconds.
-
-    `origin` is the path of the user's own file, or says that the file was generated.
-    """
-
-    key: str
-    size_bytes: int
-    sha256: str
-    seconds: float | None
-    origin: str
+    def order(self) -> list[int]:
+        """Return for each video the position of its input file among those of the run."""
+        if self.sizes is None:
+            return [0] * self.count
+        return self.sizes.positions(self.count, DEFAULT_SEED if self.seed is None else self.seed)
 
 
 @dataclass(frozen=True)
@@ -105,7 +101,7 @@ class Injection:
     settings: Settings
     request: Request
     run_id: str
-    source: Source
+    inputs: RunInputs
     sessions: Sessions
     maker: BatchMaker
     row: RunRow
@@ -121,20 +117,20 @@ class Injection:
         url = sqs_queue.find_queue(client, settings.queue.name)
         fleet = read_fleet(settings)
         print_too_few_arrivals(request, fleet.slots, say)
-        source = store_source(settings, request, say)
-        run_id = request.run_id or new_run_id(request.mode, size_label(source.size_bytes), fleet.slots_per_node)
+        inputs = store_inputs(settings, request, say)
+        run_id = request.run_id or new_run_id(request.mode, inputs.label, fleet.slots_per_node, nodes=fleet.nodes)
         queue = sqs_queue.read_attributes(client, url)
         print_leftovers(queue.total, say)
         if (retention := check_retention(queue)).level is not Level.OK:
             say(f"warning: queue {settings.queue.name}, {retention.line}")
-        row = run_row(settings, run_id, request, source, fleet)
+        row = run_row(settings, run_id, request, inputs, fleet)
         row.environment |= {
             "messages_before": queue.total,
             "dead_letters_before": sqs_queue.dead_letter_depth(client, queue),
             **({} if request.profile.name in PROFILES else {"profile": request.profile.to_dict()}),
         }
         maker = VideoSender(make_celery(settings, url), Sender(client, url), sessions)
-        return cls(settings, request, run_id, source, sessions, maker, row)
+        return cls(settings, request, run_id, inputs, sessions, maker, row)
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
@@ -186,7 +182,7 @@ class Injection:
             return session.scalar(late)
 
     def _video(self, sequence: int, intended_at: float | None) -> NewVideo:
-        source, request = self.source, self.request
+        source, request = self.inputs.of_video(sequence), self.request
         return NewVideo(
             run_id=self.run_id,
             sequence=sequence,
@@ -299,26 +295,34 @@ def require_no_other_run(session: Session, run_id: str | None, *, is_generated: 
         raise UsageError("RUN_ID", "a run of that name is recorded", "choose another or leave it out", value=run_id)
 
 
-def store_source(settings: Settings, request: Request, say: Callable[[str], None]) -> Source:
-    """Create the input video, or check the user's own file, and upload it to the storage."""
+def store_inputs(settings: Settings, request: Request, say: Callable[[str], None]) -> RunInputs:
+    """Create a video of each size, or check the user's own file, and upload them to the storage."""
     storage = open_storage(settings)
     if request.file and request.file.startswith("s3://"):
-        return _remote_source(settings, storage, request.file)
-    media = input_media(settings, request, say)
-    require_space(settings, request, media.size_bytes)
+        return RunInputs((_remote_source(settings, storage, request.file),), request.order())
+    files = input_media(settings, request, say)
+    order = request.order()
+    require_space(settings, request, sum(files[position].size_bytes for position in order))
+    return RunInputs(tuple(_stored(settings, storage, media, request.file) for media in files), order, request.sizes)
+
+
+def _stored(settings: Settings, storage: Storage, media: MediaFile, file: str | None) -> Source:
     stored = describe(media.path, f"{settings.storage.upload_prefix}{media.sha256[:16]}.mp4")
     if not storage.exists(stored.key):
         storage.upload(media.path, stored.key)
-    origin = request.file or f"generated {size_label(stored.size_bytes)}"
+    origin = file or f"generated {size_label(stored.size_bytes)}"
     return Source(stored.key, stored.size_bytes, stored.sha256, media.duration_seconds, origin)
 
 
-def require_space(settings: Settings, request: Request, size_bytes: int) -> None:
-    """Raise EnvironmentFault if the storage folder has no space for the outputs of all videos of the run."""
+def require_space(settings: Settings, request: Request, input_bytes: int) -> None:
+    """Raise EnvironmentFault if the storage folder has no space for the outputs of all videos of the run.
+
+    `input_bytes` is the sum of the sizes of the videos.
+    """
     if settings.storage.backend != "filesystem" or request.profile.name != "full":
         return
     free_bytes = shutil.disk_usage(_existing(settings.storage.path)).free
-    needed_bytes = round(request.count * size_bytes * SMALLEST_OUTPUT_RATIO)
+    needed_bytes = round(input_bytes * SMALLEST_OUTPUT_RATIO)
     if needed_bytes > free_bytes:
         raise EnvironmentFault(
             "disk",
@@ -336,15 +340,15 @@ def _existing(folder: Path) -> Path:
     return next(path for path in (folder, *folder.absolute().parents) if path.exists())
 
 
-def input_media(settings: Settings, request: Request, say: Callable[[str], None]) -> MediaFile:
-    """Return the input video as a local file: the user's own file, or a generated one of the right size.
+def input_media(settings: Settings, request: Request, say: Callable[[str], None]) -> list[MediaFile]:
+    """Return the input videos as local files: the user's own file, or a generated file of each size.
 
     The user's file is checked. A generated file is kept and used again.
     """
-    if request.file:
-        return inspect_file(Path(request.file))
-    assert request.size_bytes is not None  # noqa: S101 (a request names a file or a size)
-    return make_video(request.size_bytes, settings.storage.path / "media", say)
+    if request.sizes is None:
+        return [inspect_file(Path(str(request.file)))]
+    folder = settings.storage.path / "media"
+    return [make_video(share.size_bytes, folder, say) for share in request.sizes.shares]
 
 
 def _remote_source(settings: Settings, storage: Storage, url: str) -> Source:
@@ -363,14 +367,14 @@ def _remote_source(settings: Settings, storage: Storage, url: str) -> Source:
     return Source(key, stored.size_bytes, stored.sha256, media.duration_seconds, url)
 
 
-def run_row(settings: Settings, run_id: str, request: Request, source: Source, fleet: WorkerFleet) -> RunRow:
+def run_row(settings: Settings, run_id: str, request: Request, inputs: RunInputs, fleet: WorkerFleet) -> RunRow:
     """Return the database row of a run that has not started."""
     return RunRow(
         id=run_id,
         status=RunStatus.PREPARING,
         mode=request.mode,
-        size_label=size_label(source.size_bytes),
-        size_bytes=source.size_bytes,
+        size_label=inputs.label,
+        size_bytes=inputs.mean_bytes,
         count=request.count,
         concurrency=fleet.slots_per_node,
         nodes=fleet.nodes,
@@ -378,19 +382,19 @@ def run_row(settings: Settings, run_id: str, request: Request, source: Source, f
         profile=request.profile.name,
         rate_per_minute=request.rate_per_minute,
         window_seconds=request.schedule.window_seconds,
-        source=source.origin,
-        source_sha256=source.sha256,
-        source_seconds=source.seconds,
+        source=inputs.origin,
+        source_sha256=inputs.sha256,
+        source_seconds=inputs.mean_seconds,
         user_id=request.user_id,
         created_at=time.time(),
         heartbeat_at=time.time(),
         note=request.note,
-        environment=_environment(settings, fleet) | {"is_warm": request.warmup} | _shape(request),
+        environment=_environment(settings, fleet) | {"is_warm": request.warmup} | _shape(request) | inputs.as_json(),
     )
 
 
 def _shape(request: Request) -> dict[str, Any]:
-    """Return the load shape as stored in the run's row. Videos at equal intervals store none."""
+    """Return load shape and seed as stored in the run's row. Videos of one size at equal intervals store none."""
     return {key: value for key, value in ((SHAPE, request.shape), (SEED, request.seed)) if value is not None}
 
 

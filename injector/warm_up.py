@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from core import sqs_queue
 from core.run import WARM_UP, Mode, RunStatus
+from core.size_mix import SizeMix, SizeShare
 from injector.injection import Injection, Request
 from injector.monitor import follow
 
@@ -27,13 +28,21 @@ def warm_up(request: Request, slots: int, prepare: Callable[[Request], Injection
     say(f"warm-up: {count} videos")
     run_id = time.strftime(f"{WARM_UP}-%Y%m%d-%H%M%S", time.gmtime())
     videos = dataclasses.replace(request, mode=Mode.BURST, count=count, rate_per_minute=None, warmup=False)
-    videos = dataclasses.replace(videos, shape=None, seed=None, arrivals=None)
+    videos = dataclasses.replace(videos, shape=None, seed=None, arrivals=None, sizes=_commonest(request.sizes))
     injection = prepare(dataclasses.replace(videos, run_id=run_id, note=WARM_UP))
     with injection.recorded():
         injection.send()
         follow(injection.sessions, run_id, injection.loss_watch())
         injection.end(RunStatus.FINISHED)
     _await_empty_queue(injection)
+
+
+def _commonest(sizes: SizeMix | None) -> SizeMix | None:
+    """Return the size with the largest weight, because the slots are too few videos for the shares of a mix."""
+    if sizes is None:
+        return None
+    share = max(sizes.shares, key=lambda share: share.weight)
+    return SizeMix((SizeShare(share.size_bytes),))
 
 
 def _await_empty_queue(injection: Injection) -> None:

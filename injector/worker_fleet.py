@@ -9,7 +9,7 @@ from core import promql
 from core.app_file import AppFile
 from core.errors import EnvironmentFault
 from core.settings import Settings
-from core.worker_conditions import WorkerRecord, record_of_page, records_in_prometheus
+from core.worker_conditions import WorkerRecord, app_addresses, record_of_page, records_in_prometheus
 
 VERSIONS = ("version", "python", "celery", "kombu", "ffmpeg")
 BANDWIDTH_LIMIT = "aforo_node_bandwidth_limit_bytes_per_second"
@@ -67,7 +67,7 @@ def read_app_fleet(settings: Settings, app: AppFile, concurrency: int, workers: 
     declared = WorkerFleet(workers, workers * concurrency, is_measured=False)
     if not app.worker.instrument:
         return declared
-    fleets = [fleet for address in _addresses(settings, app) if (fleet := _scraped(*address)) is not None]
+    fleets = [fleet for address in app_addresses(settings, app) if (fleet := _scraped(*address)) is not None]
     if not fleets:
         why = "no instrumented worker answers"
         remedy = "start it with `make up APP=…`, or set worker.instrument = false"
@@ -79,12 +79,6 @@ def read_app_fleet(settings: Settings, app: AppFile, concurrency: int, workers: 
         raise EnvironmentFault("worker", why, remedy, value=app.name)
     records = tuple(record for fleet in fleets for record in fleet.workers)
     return WorkerFleet(len(fleets), slots, records, fleets[0].bandwidth_limits)
-
-
-def _addresses(settings: Settings, app: AppFile) -> list[tuple[str, int]]:
-    if not app.worker.metrics:
-        return [(settings.worker.metrics_host, settings.worker.metrics_port)]
-    return [(host, int(port)) for host, _, port in (address.rpartition(":") for address in app.worker.metrics)]
 
 
 def _local_worker(settings: Settings) -> WorkerFleet | None:

@@ -15,7 +15,7 @@ from core import cli
 from core.errors import ExitCode, UsageError
 from core.ffmpeg.profiles import PROFILES, profile_text
 from core.queue_contract import Level
-from core.settings import MOST_SLOTS, Settings
+from core.settings import MOST_SLOTS, MOST_WORKERS, Settings
 from core.slots_on_cores import many_slots_note, usable_cores
 from local import app_doctor, app_worker, env_example, stack, supervisor
 from local import doctor as checks
@@ -49,7 +49,7 @@ def main() -> None:
     empty_is_value=True,
 )
 @cli.env_option(
-    "--workers", "WORKERS", "Workers of an app that `scale` starts", default=1, type=cli.WholeNumber(1, 1000)
+    "--workers", "WORKERS", "Workers of an app that `scale` starts", default=1, type=cli.WholeNumber(1, MOST_WORKERS)
 )
 def up(concurrency: int | None, profile: str | None, workers: int) -> None:
     """Start the programs that are down, set the worker's slots, and wait until Prometheus reads each one.

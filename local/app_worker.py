@@ -9,12 +9,12 @@ from pathlib import Path
 
 import click
 
-from core import promql
 from core.app_file import AppFile
 from core.app_file.child_environment import child_environment, run_as_worker
 from core.app_file.values import substituted
 from core.errors import EnvironmentFault, first_line
 from core.settings import Settings
+from core.worker_conditions import app_slots
 from local import configuration, readiness, supervisor
 from local.app_command import words_of
 from local.programs import STATE
@@ -135,20 +135,10 @@ def _is_ready(settings: Settings, app: AppFile, wanted: tuple[int, int], seconds
         return subprocess.run(line, cwd=app.folder, env=environment, check=False, capture_output=True).returncode == 0
     if app.worker.instrument:
         concurrency, workers = wanted
-        return _slots(settings, app) == [concurrency] * workers
+        return app_slots(settings, app) == [concurrency] * workers
     if app.worker.command is None:
         return True
     return "ready." in _log_since(log_start) or (_is_starting() and seconds > QUIET_START_SECONDS)
-
-
-def _slots(settings: Settings, app: AppFile) -> list[int]:
-    """Return the slots of each instrumented worker that answers."""
-    addresses = app.worker.metrics or (f"127.0.0.1:{settings.worker.metrics_port}",)
-    slots = []
-    for host, _, port in (address.rpartition(":") for address in addresses):
-        families = promql.scrape(host, int(port)) or {}
-        slots += [int(sample.value) for sample in families.get("aforo_worker_slots", [])]
-    return slots
 
 
 def _not_ready(app: AppFile) -> EnvironmentFault:

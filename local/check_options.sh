@@ -6,13 +6,13 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 RUN="SIZE COUNT RATE SHAPE SEED TRACE CONCURRENCY FILE USER_ID PROFILE RUN_ID NOTE WARMUP STACK WORKERS APP YES"
-MATRIX="SIZES MODES REPEATS LEVELS ADAPTIVE ARRIVALS COUNT RATE CONCURRENCY USER_ID PROFILE WARMUP STACK WORKERS APP YES ARGS"
+MATRIX="SIZES MODES REPEATS LEVELS ADAPTIVE ARRIVALS COUNT RATE SHAPE SEED CONCURRENCY USER_ID PROFILE WARMUP STACK WORKERS APP YES ARGS"
 
 options_of() { # options_of VERB: print its options
   case $1 in
     run-burst | run-sustained) echo "$RUN" ;;
     matrix) echo "$MATRIX" ;;
-    search) echo "SIZE CONCURRENCY USER_ID PROFILE STACK WORKERS APP YES ARGS" ;;
+    search) echo "SIZE SEED CONCURRENCY USER_ID PROFILE STACK WORKERS APP YES ARGS" ;;
     history) echo "SIZE CONCURRENCY RATE WORKERS STACK APP ARGS" ;;
     import) echo "SIZE CONCURRENCY RATE WORKERS STACK APP ARGS" ;;
     up) echo "CONCURRENCY PROFILE STACK WORKERS APP" ;;
@@ -97,6 +97,12 @@ check_name() { # check_name NAME: of the command line
     return
   fi
   is_setting "$1" && return
+  case "$1 $verbs" in
+    "SHAPE search") refuse SHAPE "the highest stable rate is the same for every load shape" \
+      "leave it out, then measure that rate by \`make run-sustained SHAPE=…\`" ;;
+    "TRACE matrix" | "TRACE search") refuse TRACE "a trace has the arrivals of one run, not those of every rate" \
+      "leave it out, or use \`make run-sustained\`" ;;
+  esac
   guess=$(similar "$1" "$allowed" 4)
   if is_among "$1" "$RUN $MATRIX"; then
     refuse "$1" "\`make $verbs\` does not use it" "leave it out; it uses ${allowed:-no option}"

@@ -16,7 +16,7 @@ from core.errors import AforoError, EnvironmentFault, ExitCode, UsageError
 from core.ffmpeg.profiles import read_profile
 from core.user_files import require_writable
 from grafana import bundle
-from injector.load_shape import read_trace
+from injector.arrivals import read_trace
 from testing.polling import until
 
 READERS = {

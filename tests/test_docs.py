@@ -11,7 +11,7 @@ import pytest
 
 import injector.__main__ as injector
 from core.run import Mode
-from core.size import parse_size
+from core.size_mix import parse_sizes
 
 ROOT = Path(__file__).parents[1]
 GENERATED = {Path("docs/metrics.md"), Path("docs/json.md")}
@@ -108,7 +108,7 @@ def test_the_commands_of_the_scenario_and_their_make_targets_mean_the_same_run(
     assert from_script == parsed(["--monitor"], make_environment(verb), monkeypatch)
     request, is_monitored = from_script
     assert is_monitored
-    assert (request.count, request.size_bytes, request.mode) == (count, parse_size(size), mode)
+    assert (request.count, request.sizes, request.mode) == (count, parse_sizes(size), mode)
     assert request.rate_per_minute == rate
 
 

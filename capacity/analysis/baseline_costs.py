@@ -77,8 +77,13 @@ def usual_calibration_seconds(run: RunRow, others: Iterable[RunRow]) -> float | 
 
 
 def _are_comparable(row: ResultRow, other: ResultRow) -> bool:
+    """Return True if `other` is a burst that differs from the run in its slots per node only.
+
+    Slots of another machine share no resource with those of this one, so a gain from them rules no resource out.
+    """
     is_finished_burst = other.mode == Mode.BURST and other.status == RunStatus.FINISHED
-    return is_finished_burst and other.size_label == row.size_label and other.conditions == row.conditions
+    has_same_videos = other.size_label == row.size_label and other.conditions == row.conditions
+    return is_finished_burst and has_same_videos and other.nodes == row.nodes
 
 
 def _host(run: RunRow) -> tuple[object, ...]:

@@ -50,15 +50,6 @@ def wait_settled(session: Session, run: RunRow, prometheus_url: str) -> None:
         time.sleep(1)
 
 
-def slots_per_node(prometheus_url: str) -> int | None:
-    """Return the number of slots that every worker node has, as Prometheus knows it.
-
-    Return None if the nodes have different numbers of slots, or if there is no node.
-    """
-    slots = {int(sample.value) for sample in promql.query(prometheus_url, "aforo_worker_slots > 0")}
-    return slots.pop() if len(slots) == 1 else None
-
-
 def _query_figures(prometheus_url: str) -> dict[str, ScenarioFigures] | None:
     try:
         answers = {name: promql.query(prometheus_url, rule) for name, rule in RULES.items()}

@@ -30,6 +30,7 @@ from capacity.runs.recorded_run import RecordedRun
 from capacity.runs.resource_samples import Resources
 from capacity.runs.result_row import ResultRow
 from core.run import FINAL_STATUSES, RunStatus
+from core.size_mix import is_mix
 from core.video import Outcome
 
 #: other work in the slots, as a share of the run's own, that changes X and S by more than their precision
@@ -51,6 +52,7 @@ def recorded_facts(
         cycle_seconds=cycles.cycle_seconds,
         settled_cycle_seconds=cycles.cycle_seconds[: -row.slots][~cycles.is_first[: -row.slots]],
         service_mean_seconds=row.service_mean_seconds,
+        service_cv=None if row.x_sat_per_minute is None else _service_cv(recorded, row),
         calibration_before_seconds=recorded.run.environment.get("canary_before_seconds"),
         # the key keeps the old name of the CPU calibration, so that old runs can be read
         calibration_after_seconds=recorded.run.environment.get("canary_after_seconds"),
@@ -170,8 +172,29 @@ def _skewed_stamps(recorded: RecordedRun) -> int:
     return reversed_times(recorded.uploaded_at, began) + reversed_times(executions.started_at, executions.ended_at)
 
 
+def _service_cv(recorded: RecordedRun, row: ResultRow) -> float | None:
+    """Return the coefficient of variation of the service times, in a run of several sizes within one size.
+
+    The shares of a mix are exact, so the differences between its sizes add nothing to the variance of X_sat.
+    """
+    if not is_mix(row.size_label):
+        return row.service_cv
+    executions, sizes = recorded.executions, recorded.source_bytes
+    seconds = executions.ended_at - executions.started_at
+    kinds = np.unique(sizes[np.isfinite(sizes)])
+    residuals = np.concatenate([seconds[sizes == size] - seconds[sizes == size].mean() for size in kinds])
+    freedom = residuals.size - kinds.size
+    return float(np.sqrt((residuals**2).sum() / freedom) / seconds.mean()) if freedom > 0 else None
+
+
 def _counted_cpu_seconds(recorded: RecordedRun) -> Floats:
-    """Return ffmpeg's CPU seconds of each counted execution in start order; unknown values are left out."""
+    """Return ffmpeg's CPU seconds of each counted execution in start order; unknown values are left out.
+
+    In a run of several sizes they are relative to the mean of their size, so that only the same file is compared.
+    """
     by_start = np.argsort(recorded.executions.started_at, kind="stable")
-    seconds = recorded.ffmpeg_cpu_seconds[by_start][recorded.executions.counted[by_start]]
-    return seconds[np.isfinite(seconds)]
+    chosen = by_start[recorded.executions.counted[by_start] & np.isfinite(recorded.ffmpeg_cpu_seconds[by_start])]
+    seconds, sizes = recorded.ffmpeg_cpu_seconds[chosen], recorded.source_bytes[chosen]
+    for size in np.unique(sizes[np.isfinite(sizes)]):
+        seconds[sizes == size] /= seconds[sizes == size].mean()
+    return seconds

@@ -36,7 +36,7 @@ from core.errors import ExitCode, UsageError
 from core.language import Language, Text
 from core.settings import Settings
 
-ROW_CONDITIONS = ("mode", "slots")
+ROW_CONDITIONS = ("mode", "slots", "nodes")
 CONDITIONS = (*(field.name for field in fields(Conditions)), *ROW_CONDITIONS)
 VERDICTS = {
     Gate.PASS: Text("B no es más lento que A", "B is not slower than A"),

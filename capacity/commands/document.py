@@ -12,7 +12,7 @@ from capacity.report.document import render_document
 from capacity.runs.sessions import open_store, reading
 from core.errors import UsageError
 from core.settings import Settings
-from core.size import parse_size, size_label
+from core.size_mix import parse_sizes
 from core.user_files import require_writable, written
 
 DOCUMENT = Path("capacity-planning/escenario_2_worker_throughput.md")
@@ -47,4 +47,4 @@ def document(sizes: str | None, output: Path | None) -> None:
 
 
 def _labels(sizes: str) -> set[str]:
-    return {size_label(parse_size(part)) for part in sizes.split(",")}
+    return {parse_sizes(part).label for part in sizes.split(",")}

@@ -29,16 +29,15 @@ from core.errors import CapacityLost, GoalMissed, UsageError
 from core.language import Language
 from core.rate import parse_rate
 from core.run import Mode
-from core.settings import MOST_SLOTS, Settings
-from core.size import parse_size, size_label
+from core.settings import MOST_SLOTS, MOST_WORKERS, Settings
+from core.size_mix import parse_sizes
 
 MOST_LOSS = 0.5
-MOST_WORKERS = 1000
 
 
 def _label(text: str) -> str:
     """Return the size as the runs store it. Raise UsageError for anything else."""
-    return size_label(parse_size(text))
+    return parse_sizes(text).label
 
 
 @click.command(

@@ -9,14 +9,17 @@ from typing import Any
 import click
 
 from capacity.commands.goals import Goals, goal_options, goals_as_json, require_met
+from capacity.commands.load_options import seed_option, workers_option
+from capacity.commands.matrix_options import matrix_plan
 from capacity.commands.options import json_option, lang_option, profile_option, with_examples, yes_option
 from capacity.commands.progress import progress_bar
 from capacity.commands.rendering import print_json
 from capacity.diagnosis.goals import Condition
 from capacity.diagnosis.validity import Level
-from capacity.experiments.matrix_plan import Basis, MatrixPlan, PlannedRun, Prediction, ordered_runs
+from capacity.experiments.matrix_plan import Basis, PlannedRun, Prediction, ordered_runs
 from capacity.experiments.matrix_run import MatrixRun
 from capacity.experiments.run_launcher import RunLauncher
+from capacity.experiments.worker_levels import require_settable
 from capacity.report.answer import answer
 from capacity.report.goal_files import goal_table
 from capacity.runs.result_row import ResultRow
@@ -29,12 +32,11 @@ from core.app_file import AppFile
 from core.cli import WholeNumber, env_option
 from core.errors import AforoError, RunFailed, UsageError
 from core.language import Language, Text
-from core.rate import parse_rate
+from core.load_shape import FORMS
 from core.run import MOST_VIDEOS, Mode
-from core.settings import MOST_SLOTS
-from core.size import parse_size
 
-FOURTH_LEVEL = 8
+#: so that the columns of a plan with short names stay where they are
+LABEL_WIDTH = 24
 BASES = {
     Basis.MEASURED: Text("según lo medido aquí", "by what was measured here"),
     Basis.SCALED: Text("estimado a partir de otras celdas", "estimated from other cells"),
@@ -48,10 +50,13 @@ BASES = {
         "matrix --plan-only",
         "matrix --sizes 5MB,10MB --concurrencies 1,2,4 --count 16 --rate auto",
         "matrix --sizes 50MB --modes burst --levels --repeats 3 --count 100 --adaptive",
+        "matrix --sizes 50MB --concurrencies 2 --workers 1,2,3",
+        "matrix --sizes 50MB,50MB:3+100MB:1 --concurrencies 2 --shape poisson",
     )
 )
-@env_option("--sizes", "SIZES", "Sizes of the videos", default="50MB,100MB")
+@env_option("--sizes", "SIZES", "Sizes of the videos; 50MB:3+100MB:1 is a mix by weight", default="50MB,100MB")
 @env_option("--concurrencies", "CONCURRENCY", "Slots per worker", default="1,2,4")
+@workers_option
 @env_option("--levels", "LEVELS", "Add concurrency 8, which the saturation fit needs", is_flag=True, metavar=None)
 @env_option("--modes", "MODES", "Modes of the runs", default="burst,sustained")
 @env_option("--count", "COUNT", "Videos per run", default=24, type=WholeNumber(1, MOST_VIDEOS))
@@ -59,7 +64,9 @@ BASES = {
     "--arrivals", "ARRIVALS", "Videos per sustained run", unset="default COUNT", type=WholeNumber(1, MOST_VIDEOS)
 )
 @env_option("--repeats", "REPEATS", "Runs per cell", default=1, type=WholeNumber(1, 1000))
-@env_option("--rate", "RATE", "Videos per minute of a sustained run, or auto for 0.8 X_sat", default="10")
+@env_option("--rate", "RATE", "Videos per minute of a sustained run, or auto for 0.8 X_sat", unset="default 10")
+@env_option("--shape", "SHAPE", f"Load shape of the sustained runs: {FORMS}", unset="default equal intervals")
+@seed_option
 @env_option("--adaptive", "ADAPTIVE", "Stop a burst early, at ±5 % from 12 videos on", is_flag=True, metavar=None)
 @env_option("--warmup", "WARMUP", "Before each run, two unmeasured videos per slot", is_flag=True, metavar=None)
 @profile_option
@@ -79,15 +86,16 @@ def matrix(
     lang: Language,
     **options: Any,
 ) -> None:
-    """Measure every combination of size, concurrency and mode, and print their table.
+    """Measure every combination of size, concurrency, number of workers and mode, and print their table.
 
-    After an interruption, the same command continues with the next run. With more sizes, slots, modes or repeats, it
-    carries out only the new runs. A failed run is reported and skipped. Run the command again to retry it.
+    After an interruption, the same command continues with the next run. With more sizes, slots, workers, modes or
+    repeats, it carries out only the new runs. A failed run is reported and skipped. Run the command again to retry it.
 
     Exit codes: 0 every cell is measured, 1 some are not, 2 wrong input, 4 a goal is missed.
     """
     launcher = RunLauncher.open(lang, assume_yes=yes)
-    matrix_run = MatrixRun(launcher, _plan(**_of_app(launcher.settings.app, options)))
+    matrix_run = MatrixRun(launcher, matrix_plan(**_of_app(launcher.settings.app, options)))
+    require_settable(launcher.settings, matrix_run.plan.workers)
     if plan_only:
         _print_plan(matrix_run, as_json, lang)
     else:
@@ -152,7 +160,8 @@ def _fail_unless_measured(matrix_run: MatrixRun) -> None:
 def _outlook(matrix_run: MatrixRun, lang: Language) -> str:
     """Return the plan as text: every run in order, with its id or its predicted duration."""
     plan, runs, eta = matrix_run.plan, ordered_runs(matrix_run.plan), _eta(matrix_run.remaining_time(), lang)
-    lines = [f"  {planned.label(plan).to(lang):<24} {_prospect(matrix_run, planned, lang)}" for planned in runs]
+    width = max(LABEL_WIDTH, *(len(planned.label(plan).to(lang)) for planned in runs))
+    lines = [f"  {planned.label(plan).to(lang):<{width}} {_prospect(matrix_run, planned, lang)}" for planned in runs]
     done = len(matrix_run.rows)
     es = f"{plural(len(runs), 'prueba', 'pruebas')}, {plural(done, 'hecha', 'hechas')}"
     head = Text(
@@ -203,39 +212,3 @@ def _now(matrix_run: MatrixRun, lang: Language) -> str:
     planned = next(iter(matrix_run.remaining()), None)
     label = planned.label(matrix_run.plan).to(lang) if planned else ""
     return f"{label} · {_eta(matrix_run.remaining_time(), lang)}"
-
-
-def _plan(*, sizes: str, concurrencies: str, levels: bool, modes: str, rate: str, **options: Any) -> MatrixPlan:
-    slots = _concurrencies(concurrencies)
-    return MatrixPlan(
-        sizes=_sizes(sizes),
-        concurrencies=(*slots, FOURTH_LEVEL) if levels and FOURTH_LEVEL not in slots else slots,
-        modes=_modes(modes),
-        rate_per_minute=_rate(rate),
-        **options,
-    )
-
-
-def _sizes(text: str) -> tuple[str, ...]:
-    sizes = tuple(part.strip() for part in text.split(","))
-    for size in sizes:
-        parse_size(size)
-    return tuple(dict.fromkeys(sizes))
-
-
-def _concurrencies(text: str) -> tuple[int, ...]:
-    parts = [part.strip() for part in text.split(",")]
-    if not all(p.isascii() and p.isdigit() and 1 <= int(p[:9]) <= MOST_SLOTS for p in parts):
-        raise UsageError("CONCURRENCY", "it must be whole numbers of slots", "give 1,2,4", value=text)
-    return tuple(dict.fromkeys(int(p) for p in parts))
-
-
-def _modes(text: str) -> tuple[str, ...]:
-    modes = tuple(part.strip() for part in text.split(","))
-    if not set(modes) <= {m.value for m in Mode}:
-        raise UsageError("MODES", "there are burst and sustained", "give burst,sustained", value=text)
-    return tuple(dict.fromkeys(modes))
-
-
-def _rate(text: str) -> float | None:
-    return None if text == "auto" else parse_rate(text, or_word="auto")

@@ -35,6 +35,8 @@ AUTOCORRELATION_VIDEOS = 30
 AUTOCORRELATION_P_VALUE = 0.001
 TREND_LIMIT = 0.10
 TREND_P_VALUE = 0.01
+#: largest coefficient of variation of the service time for which the coverage of X_sat's interval is claimed
+SERVICE_CV_LIMIT = 0.6
 
 
 class Severity(StrEnum):
@@ -78,6 +80,7 @@ class Problem(StrEnum):
     INTERRUPTED = "interrupted"
     FAILED_VIDEOS = "failed_videos"
     COLD_START = "cold_start"
+    UNEVEN_SERVICE = "uneven_service"
     COMPLETION_TIMES = "completion_times"
     UPLOAD_TIMES = "upload_times"
     OBSERVED_ENDS = "observed_ends"
@@ -109,6 +112,8 @@ class RunFacts:
     #: without the first of each slot, which may include a cold start, and the last, of an emptying machine
     settled_cycle_seconds: Floats = field(default_factory=lambda: np.empty(0))
     service_mean_seconds: float | None = None
+    #: coefficient of variation of the service times behind an X_sat, within one size of a mix; None without an X_sat
+    service_cv: float | None = None
     steal_mean_ratio: float | None = None
     steal_worst_window_ratio: float | None = None
     calibration_before_seconds: float | None = None
@@ -335,6 +340,12 @@ def _completeness(facts: RunFacts) -> Iterator[QualityWarning]:
         yield _warning(Problem.COLD_START, False, videos=videos, slots=facts.slots, videos_needed=needed)
 
 
+def _spread(facts: RunFacts) -> Iterator[QualityWarning]:
+    """Check that the service times are as even as the claim on X_sat's interval assumes."""
+    if facts.service_cv is not None and facts.service_cv > SERVICE_CV_LIMIT:
+        yield _warning(Problem.UNEVEN_SERVICE, False, cv=facts.service_cv, limit=SERVICE_CV_LIMIT)
+
+
 def _app(facts: RunFacts) -> Iterator[QualityWarning]:
     """Check what an app that is not ours tells of its videos."""
     if facts.from_completion_times:
@@ -366,6 +377,7 @@ _CHECKS = (
     _little,
     _size,
     _sequence,
+    _spread,
     _executions,
     _conservation,
     _completeness,

@@ -8,12 +8,13 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import product
 
 from capacity.estimators.interval import SECONDS_PER_MINUTE
 from core.ffmpeg.profiles import recorded_name
 from core.language import MODE_NAMES, Text
-from core.run import Mode
-from core.size import label_bytes, parse_size
+from core.run import POISSON, Mode
+from core.size_mix import DEFAULT_SEED, is_mix, mean_label_bytes, parse_sizes
 
 #: share of a burst's X_sat that a sustained run offers; it leaves a fifth of the capacity free (docs/method.md)
 AUTOMATIC_SHARE = 0.8
@@ -37,10 +38,11 @@ class Basis(StrEnum):
 
 @dataclass(frozen=True)
 class MatrixPlan:
-    """Options of a matrix: measure every size × concurrency × mode, each `repeats` times.
+    """Options of a matrix: measure every size × concurrency × number of workers × mode, each `repeats` times.
 
     `count` is the number of videos of a run, `arrivals` that of a sustained run if different. A rate of None means 80 %
-    of the X_sat that a burst measured. With `adaptive`, bursts stop early.
+    of the X_sat that a burst measured. With `adaptive`, bursts stop early. A number of workers of None means the
+    workers that run.
     """
 
     sizes: tuple[str, ...]
@@ -53,6 +55,11 @@ class MatrixPlan:
     arrivals: int | None = None
     profile: str = "full"
     warmup: bool = False
+    workers: tuple[int | None, ...] = (None,)
+    #: load shape of the sustained runs; None is equal intervals
+    shape: str | None = None
+    #: of the first repeat; each further repeat has the next one
+    seed: int = DEFAULT_SEED
 
     @property
     def name(self) -> str:
@@ -62,7 +69,13 @@ class MatrixPlan:
         """
         how = [self.count, self.arrivals, self.rate_per_minute, self.adaptive, recorded_name(self.profile)]
         how += ["warm-up"] if self.warmup else []
+        how += [self.shape, self.seed] if self.shape or self.seed != DEFAULT_SEED else []
         return hashlib.sha256(json.dumps(how).encode()).hexdigest()[:8]
+
+    def seed_of(self, run: PlannedRun) -> int | None:
+        """Return the seed of a run, or None if nothing in it is random. Each repeat has another one."""
+        is_random = is_mix(run.size) or (self.shape == POISSON and run.mode == Mode.SUSTAINED)
+        return self.seed + run.repeat - 1 if is_random else None
 
     def videos(self, mode: str) -> int:
         """Return the number of videos to send in one run of this mode."""
@@ -77,16 +90,19 @@ class PlannedRun:
     concurrency: int
     mode: str
     repeat: int
+    workers: int | None = None
 
     def note(self, plan: MatrixPlan) -> str:
         """Return the note that is stored with the run, so that a resumed matrix finds the run again."""
-        return f"matrix {plan.name} {self.size} c{self.concurrency} {self.mode} #{self.repeat}"
+        workers = f" w{self.workers}" if self.workers and self.workers > 1 else ""
+        return f"matrix {plan.name} {self.size} c{self.concurrency}{workers} {self.mode} #{self.repeat}"
 
     def label(self, plan: MatrixPlan) -> Text:
         """Return a short name of the run for the user, such as `50MB c=2 burst #1`."""
         which = f" #{self.repeat}" if plan.repeats > 1 else ""
         mode = MODE_NAMES[self.mode]
-        cell = f"{self.size} c={self.concurrency}"
+        workers = "" if self.workers is None else f" workers={self.workers}"
+        cell = f"{self.size} c={self.concurrency}{workers}"
         return Text(f"{cell} {mode.es}{which}", f"{cell} {mode.en}{which}")
 
 
@@ -109,7 +125,8 @@ def ordered_runs(plan: MatrixPlan) -> list[PlannedRun]:
     runs: list[PlannedRun] = []
     for repeat in range(1, plan.repeats + 1):
         for modes in _phases(plan):
-            cells = [PlannedRun(s, c, m, repeat) for s in plan.sizes for c in plan.concurrencies for m in modes]
+            levels = product(plan.sizes, plan.workers, plan.concurrencies, modes)
+            cells = [PlannedRun(s, c, m, repeat, w) for s, w, c, m in levels]
             shuffled.shuffle(cells)
             runs += cells
     return runs
@@ -120,8 +137,9 @@ def predict(plan: MatrixPlan, run: PlannedRun, services: Services, cores: int) -
 
     `services` has the mean service seconds measured so far, by size and slots. An early stop is not predicted.
     """
-    service, basis = _service(parse_size(run.size), run.concurrency, services, cores)
-    between = service / run.concurrency
+    slots = run.concurrency * (run.workers or 1)
+    service, basis = _service(parse_sizes(run.size).mean_bytes, slots, services, cores)
+    between = service / slots
     if run.mode == Mode.SUSTAINED:
         offered = (
             between / AUTOMATIC_SHARE if plan.rate_per_minute is None else SECONDS_PER_MINUTE / plan.rate_per_minute
@@ -142,7 +160,7 @@ def measured_services(measured: Iterable[tuple[str, int, float | None]]) -> dict
 
     A later value replaces an earlier one of the same size and slots.
     """
-    return {(label_bytes(size), slots): seconds for size, slots, seconds in measured if seconds is not None}
+    return {(mean_label_bytes(size), slots): seconds for size, slots, seconds in measured if seconds is not None}
 
 
 def _service(size_bytes: int, slots: int, services: Services, cores: int) -> tuple[float, Basis]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import select
 
@@ -26,7 +26,7 @@ from core.errors import AforoError, EnvironmentFault, RunFailed
 from core.ffmpeg.profiles import recorded_name
 from core.models import RunRow
 from core.run import Mode, RunStatus
-from core.size import parse_size, size_label
+from core.size_mix import parse_sizes
 
 #: this many failed runs in a row mean that the stack is broken, not the cell
 FAILURES_IN_A_ROW = 2
@@ -110,6 +110,9 @@ class MatrixRun:
             adaptive=plan.adaptive and burst,
             profile=plan.profile,
             warmup=plan.warmup,
+            workers=planned.workers,
+            shape=None if burst else plan.shape,
+            seed=plan.seed_of(planned),
         )
 
     def _automatic_rate(self, planned: PlannedRun) -> float:
@@ -118,8 +121,7 @@ class MatrixRun:
         The first repeat of a cell gets 0.8 × the X_sat of the cell's burst. Further repeats get the rate of the first,
         so that repeats are comparable.
         """
-        cell = (planned.size, planned.concurrency, planned.mode)
-        same = [run for run in self.rows if (run.size, run.concurrency, run.mode) == cell]
+        same = [run for run in self.rows if replace(run, repeat=planned.repeat) == planned]
         if same and (rate := self.rows[same[0]].rate_per_minute):
             return rate
         burst = self._burst_of(planned) if Mode.BURST in self.plan.modes else self._earlier_burst(planned)
@@ -129,16 +131,20 @@ class MatrixRun:
         return AUTOMATIC_SHARE * burst.x_sat_per_minute
 
     def _burst_of(self, planned: PlannedRun) -> ResultRow | None:
-        return self.rows.get(PlannedRun(planned.size, planned.concurrency, Mode.BURST.value, planned.repeat))
+        return self.rows.get(replace(planned, mode=Mode.BURST.value))
 
     def _earlier_burst(self, planned: PlannedRun) -> ResultRow | None:
         """Return the newest complete burst of the cell, for a plan that has no bursts itself."""
-        cell = size_label(parse_size(planned.size)), planned.concurrency, recorded_name(self.plan.profile)
+        cell = parse_sizes(planned.size).label, planned.concurrency, recorded_name(self.plan.profile)
         usable = (row for row in reversed(self._others) if row.is_complete and not row.validity.is_invalid)
         complete = (row for row in usable if row.x_sat_per_minute)
-        return next((r for r in complete if (r.size_label, r.concurrency, r.conditions.profile) == cell), None)
+        of_cell = (r for r in complete if (r.size_label, r.concurrency, r.conditions.profile) == cell)
+        return next((r for r in of_cell if planned.workers in {None, r.nodes}), None)
 
     def _newest_run(self, planned: PlannedRun) -> str | None:
+        """Return the newest run of an earlier call for the planned one, with its number of workers."""
         newest = select(RunRow.id).where(RunRow.note == planned.note(self.plan)).order_by(RunRow.created_at.desc())
+        if planned.workers is not None:
+            newest = newest.where(RunRow.nodes == planned.workers)
         with reading(self.launcher.sessions) as session:
             return session.scalars(newest.limit(1)).first()

@@ -53,6 +53,8 @@ class RateSearch:
     """
 
     refine: bool = False
+    #: the number of videos of each step is a multiple of it, so that a mix of sizes has its exact shares
+    period: int = 1
     capacity_per_minute: float | None = None
     stable_per_minute: float | None = None
     unstable_per_minute: float | None = None
@@ -62,7 +64,11 @@ class RateSearch:
     @property
     def arrivals(self) -> int:
         """Return how many videos a sustained run of the search sends, enough for a verdict on its stability."""
-        return max(SUSTAINED_ARRIVALS, fewest_arrivals(self.results[0].slots))
+        return self.multiple(max(SUSTAINED_ARRIVALS, fewest_arrivals(self.results[0].slots)))
+
+    def multiple(self, videos: int) -> int:
+        """Return the smallest multiple of the period that is at least `videos`."""
+        return -(-videos // self.period) * self.period
 
     @property
     def cost_seconds(self) -> float:
@@ -88,7 +94,7 @@ def next_step(search: RateSearch) -> SearchStep | None:
     if search.results and search.results[-1].validity.is_invalid:
         return search.results[-1].trial
     if search.capacity_per_minute is None:
-        return SearchStep(Mode.BURST, BURST_VIDEOS)
+        return SearchStep(Mode.BURST, search.multiple(BURST_VIDEOS))
     if (prolonged := _prolonged(search)) is not None:
         return prolonged
     rate = _next_rate(search, search.capacity_per_minute)

@@ -21,6 +21,7 @@ from capacity.analysis.analysed_runs import AnalysedRuns
 from capacity.analysis.load_and_analyse import load_and_analyse
 from capacity.experiments.app_close import close_app_run
 from capacity.experiments.early_stop import QueuedVideos, knows_enough
+from capacity.experiments.worker_levels import WorkerLevel, level_of_app, require_up
 from capacity.report.written_files import write_results
 from capacity.runs.recorded_run import find_run, load_own_records, unfinished_since
 from capacity.runs.result_row import ResultRow
@@ -35,10 +36,10 @@ from core.ffmpeg.profiles import is_profile
 from core.language import DEFAULT_LANGUAGE, Language
 from core.lost_videos import LossWatch, look_at, require_no_loss
 from core.models import RunRow, VideoRow
-from core.run import FINAL_STATUSES, Mode, RunStatus, new_run_id
+from core.run import FINAL_STATUSES, Mode, RunStatus, has_constant_rate, new_run_id
 from core.run_options import RUN_OPTIONS
 from core.settings import Settings
-from core.size import parse_size, size_label
+from core.size_mix import parse_sizes
 from core.user_files import require_usable_folder
 from core.video import FINAL_STATES, VideoState
 from core.worker_conditions import read_workers
@@ -60,7 +61,7 @@ class RunRequest:
 
     `concurrency` is the number of slots of each worker, `count` the number of videos. `note` is stored with the run.
     With `adaptive`, a burst stops as soon as its throughput is known precisely enough. A profile of None is the
-    injector's default.
+    injector's default. A number of workers of None means the workers that run.
     """
 
     size: str
@@ -72,6 +73,10 @@ class RunRequest:
     adaptive: bool = False
     profile: str | None = None
     warmup: bool = False
+    workers: int | None = None
+    shape: str | None = None
+    #: of random arrivals and of the order of a mix
+    seed: int | None = None
 
 
 #: called with the number of finished and of expected videos
@@ -91,6 +96,8 @@ class RunLauncher:
     lang: Language = DEFAULT_LANGUAGE
     #: send to an app's queue without asking
     assume_yes: bool = False
+    #: workers of an app before the first run, if `restore` can start them again
+    level_before: WorkerLevel | None = None
 
     @classmethod
     def open(cls, lang: Language = DEFAULT_LANGUAGE, *, assume_yes: bool = False) -> RunLauncher:
@@ -101,7 +108,8 @@ class RunLauncher:
         """
         settings = Settings.from_process()
         require_usable_folder("results folder", settings.results.path, "AFORO_RESULTS_PATH")
-        return cls(settings, open_store(settings), lang, assume_yes)
+        before = None if settings.app is None else level_of_app(settings, settings.app)
+        return cls(settings, open_store(settings), lang, assume_yes, before)
 
     def run(self, request: RunRequest, progress: Progress) -> ResultRow:
         """Carry out one run and return its result row.
@@ -109,7 +117,7 @@ class RunLauncher:
         Set the concurrency of the workers, wait for an empty queue, send the videos, and wait until the last one is
         final.
         """
-        self._set_concurrency(request)
+        self._set_workers(request)
         self.wait_for_empty_queue()
         self._confirm_once(request.count)
         run_id = self._inject(request, progress)
@@ -199,9 +207,14 @@ class RunLauncher:
             time.sleep(POLL_SECONDS)
 
     def restore(self) -> None:
-        """Bring an app's workers back to their usual state after the last run, as its aforo.toml says."""
-        if self.settings.app is not None:
+        """Bring an app's workers back to their state before the first run: by `worker.restore`, else `worker.scale`."""
+        app, before = self.settings.app, self.level_before
+        if app is None:
+            return
+        if before is None:
             _run_program({}, "local", "restore")
+        elif level_of_app(self.settings, app) != before:
+            _run_program({"CONCURRENCY": str(before.concurrency), "WORKERS": str(before.workers)}, "local", "up")
 
     def _wait_for_app_queue(self) -> None:
         """Wait until an app's queue is empty, or no longer becomes emptier: the rest is work of somebody else.
@@ -331,26 +344,20 @@ class RunLauncher:
             both = {**run.environment.get("workers", {}), **({"end": workers} if workers else {})}
             run.environment = {**run.environment, **calibration, "workers": both}
 
-    def _set_concurrency(self, request: RunRequest) -> None:
+    def _set_workers(self, request: RunRequest) -> None:
+        """Start the requested workers, or check that they are up where this program cannot start them."""
         if self.settings.stack == "native" or self.settings.app is not None:
             profile = {"PROFILE": request.profile} if is_profile(request.profile) else {}
-            _run_program({"CONCURRENCY": str(request.concurrency), **profile}, "local", "up")
+            workers = {} if request.workers is None else {"WORKERS": str(request.workers)}
+            _run_program({"CONCURRENCY": str(request.concurrency), **workers, **profile}, "local", "up")
         else:
-            self._require_concurrency(request.concurrency)
-
-    def _require_concurrency(self, concurrency: int) -> None:
-        slots = recording_rules.slots_per_node(self.settings.prometheus.url)
-        if slots != concurrency:
-            remedy = f"restart them with --concurrency {concurrency}"
-            if self.settings.stack == "compose":
-                remedy = f"run `make up STACK=compose CONCURRENCY={concurrency}`, then this again"
-            raise EnvironmentFault("worker", f"its nodes have {slots} slots", remedy, value=self.settings.stack)
+            require_up(self.settings, request.concurrency, request.workers)
 
     def _inject(self, request: RunRequest, progress: Progress) -> str:
         """Run the injector as a user would, and show its progress. Return the id of the run."""
         app = self.settings.app
-        size = size_label(parse_size(request.size))
-        run_id = new_run_id(request.mode, size, request.concurrency, None if app is None else app.name)
+        name, nodes = None if app is None else app.name, request.workers or 1
+        run_id = new_run_id(request.mode, parse_sizes(request.size).label, request.concurrency, name, nodes=nodes)
         with tempfile.TemporaryFile("w+") as stderr:
             injector = subprocess.Popen(_command("injector", *_injector_options(request), "--run-id", run_id),
                                         env=_environment({}), stdout=subprocess.DEVNULL, stderr=stderr)  # fmt: skip
@@ -375,7 +382,13 @@ class RunLauncher:
 def _injector_options(request: RunRequest) -> list[str]:
     options = ["--count", str(request.count), "--size", request.size, "--mode", request.mode.value]
     options += ["--note", request.note, "--concurrency", str(request.concurrency), "--yes"]
-    if request.rate_per_minute is not None:
+    if request.workers is not None:
+        options += ["--workers", str(request.workers)]
+    if request.shape is not None:
+        options += ["--shape", request.shape]
+    if request.seed is not None:
+        options += ["--seed", str(request.seed)]
+    if request.rate_per_minute is not None and has_constant_rate(request.shape):
         options += ["--rate", f"{request.rate_per_minute:.4f}"]
     if is_profile(request.profile):
         options += ["--profile", request.profile]

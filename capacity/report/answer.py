@@ -23,6 +23,7 @@ from capacity.report.statements import (
     missing_capacity,
     reservations,
 )
+from capacity.report.worker_growth import growth_text, worker_growths
 from capacity.runs.result_row import ResultRow
 from capacity.table.cells import RUNS_FOR_INTERVAL, TableCell
 from capacity.table.number_format import UNKNOWN, interval_text, number
@@ -40,12 +41,15 @@ VIDEOS_PER_SLOT = 5
 def answer(analysed: AnalysedRuns, lang: Language) -> list[str]:
     """Return the first lines of a report on all runs: capacity, trust, limit and next step.
 
-    These are four sentences, or one sentence if no capacity is known.
+    These are four sentences, or one sentence if no capacity is known. More sentences say how X_sat grew with the
+    number of workers, where several were measured.
     """
     best = analysed.best
     if best is None:
         return [_no_capacity(analysed, lang)]
-    return [best_sentence(analysed, best, lang), *_support(best, analysed.cell_of(best), lang)]
+    support = _support(best, analysed.cell_of(best), lang)
+    growth = (growth_text(each, lang) for each in worker_growths(analysed))
+    return [best_sentence(analysed, best, lang), *support, *growth]
 
 
 def run_answer(run: RunAnalysis, lang: Language) -> list[str]:

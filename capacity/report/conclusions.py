@@ -21,6 +21,7 @@ from capacity.report.statements import kept_up, limit_parts
 from capacity.table.cells import RUNS_FOR_INTERVAL, TableCell
 from core.language import Language
 from core.run import Mode, has_constant_rate
+from core.size_mix import is_mix
 
 LANG: Language = "es"
 #: below this share of X_sat, a burst spends much of its time filling and draining the slots
@@ -56,7 +57,7 @@ def unknowns(analysed: AnalysedRuns) -> Iterator[Conclusion]:
     yield from _of_few_runs(analysed.cells)
     for curve in curves(analysed):
         if curve.fit.unusable is not None:
-            yield Conclusion("no_fit", {"size": curve.size_label, "reason": curve.fit.unusable})
+            yield Conclusion("no_fit", {"size": curve.name(LANG), "reason": curve.fit.unusable})
     yield from _of_runs(analysed.newest_per_cell)
     yield Conclusion("other_conditions")
 
@@ -70,9 +71,9 @@ def _of_few_runs(cells: Sequence[TableCell]) -> Iterator[Conclusion]:
 
 def _of_curve(curve: Curve) -> Iterator[Conclusion]:
     best = max(curve.points, key=lambda point: point.capacity)
-    yield Conclusion("best_capacity", {"size": curve.size_label, "best": best})
+    yield Conclusion("best_capacity", {"size": curve.name(LANG), "best": best})
     for fewer, more in pairwise(curve.points):
-        values = {"size": curve.size_label, "fewer": fewer, "more": more, "ratio": more.capacity / fewer.capacity}
+        values = {"size": curve.name(LANG), "fewer": fewer, "more": more, "ratio": more.capacity / fewer.capacity}
         yield Conclusion(f"gain_{_gain(fewer, more)}", values | {"needed": RUNS_FOR_INTERVAL})
 
 
@@ -88,7 +89,7 @@ def _gain(fewer: Point, more: Point) -> str:
 
 
 def _of_sizes(sizes: Sequence[Curve]) -> Iterator[Conclusion]:
-    for smaller, larger in pairwise(sizes):
+    for smaller, larger in pairwise(curve for curve in sizes if curve.nodes == 1 and not is_mix(curve.size_label)):
         common = {point.slots: point for point in smaller.points}
         pairs = [(common[point.slots], point) for point in larger.points if point.slots in common]
         if pairs:

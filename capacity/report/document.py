@@ -17,6 +17,7 @@ from capacity.report import conclusions, scalability_curves
 from capacity.report.messages import sentence
 from capacity.report.statements import CONSERVATION_NAMES, advice_text, best_sentence, limit_parts, machine
 from capacity.report.template_loader import template
+from capacity.report.worker_growth import growth_text, worker_growths
 from capacity.table.cells import TableCell
 from capacity.table.number_format import UNKNOWN, interval_text, number, percent
 from capacity.table.phrases import cell_name, spaced
@@ -53,7 +54,8 @@ def render_document(analysed: AnalysedRuns) -> str:
         table=markdown(cells, LANG),
         sources=sources(cells, LANG),
         capacities=[_capacity(cell, run) for cell, run in analysed.analysed_cells],
-        saturation=[f"**{spaced(c.size_label)}.** {' '.join(scalability_curves.statements(c, LANG))}" for c in curves],
+        growths=[growth_text(growth, LANG) for growth in worker_growths(analysed)],
+        saturation=[f"**{c.name(LANG)}.** {' '.join(scalability_curves.statements(c, LANG))}" for c in curves],
         verdicts=[(_name(run), *(text.to(LANG) for text in limit_parts(run))) for run in runs],
         next_steps=_next_steps(runs),
         findings=[_findings(run) for run in runs],

@@ -12,7 +12,6 @@ from capacity.estimators.littles_law import videos_present
 from capacity.report.charts import Axis, Frame, draw, legend, thinned
 from capacity.report.scalability_curves import Curve, Point
 from capacity.runs.resource_samples import BUSY_MODES, Resources
-from capacity.table.phrases import spaced
 from capacity.table.table_text import capacity_text
 from core.language import STAGE_NAMES, Language, Text
 from core.video import Stage
@@ -42,7 +41,7 @@ def throughput_chart(curves: Sequence[Curve], lang: Language) -> str:
     shapes, marks, names = [], [], []
     for curve, colour in zip(curves, CURVE_COLOURS * len(curves), strict=False):
         shapes.append(_law(frame, curve, most, colour))
-        names.append((colour, spaced(curve.size_label)))
+        names.append((colour, curve.name(lang)))
         for point in curve.points:
             if point.interval is not None:
                 marks.append(frame.whisker(point.slots, point.interval.low, point.interval.high, colour))

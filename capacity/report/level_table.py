@@ -17,7 +17,7 @@ from capacity.sizing.workers import cost_per_thousand
 from capacity.table.number_format import interval_text, number, percent
 from capacity.table.phrases import spaced
 from core.language import Language, Text
-from core.size import label_bytes
+from core.size_mix import mean_label_bytes
 
 NAMES = (
     Text("Tamaño", "Size"),
@@ -81,13 +81,18 @@ def rows(curves: Sequence[Curve], lang: Language, price_per_hour: float | None) 
         for point, share, step in zip(curve.points, shares, gains, strict=True):
             cells = (
                 spaced(curve.size_label),
-                str(point.slots),
+                _slots(point),
                 _capacity(point, lang),
-                number(point.capacity * label_bytes(curve.size_label) / 1e6, lang, 0),
+                number(point.capacity * mean_label_bytes(curve.size_label) / 1e6, lang, 0),
                 "—" if step is None else _gain(step, lang),
                 percent(share, lang, 0),
             )
             yield cells if price_per_hour is None else (*cells, _cost(point, price_per_hour, lang))
+
+
+def _slots(point: Point) -> str:
+    """Return the slots, and how several nodes share them: `6 (3 × 2)`."""
+    return str(point.slots) if point.nodes == 1 else f"{point.slots} ({point.nodes} × {point.slots / point.nodes:g})"
 
 
 def _half_width(point: Point) -> float | None:

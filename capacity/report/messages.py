@@ -212,6 +212,12 @@ PROBLEMS: Mapping[Problem, Text] = {
         "{videos} videos on {slots} {slots:slot|slots}: X_sat includes the first video of each slot, perhaps with a "
         "cold start; with {videos_needed} it would be left out",
     ),
+    Problem.UNEVEN_SERVICE: Text(
+        "el coeficiente de variación del tiempo de servicio es {cv}: el intervalo de X_sat solo se ha comprobado hasta "
+        "{limit}",
+        "the coefficient of variation of the service time is {cv}: the interval of X_sat was verified up to {limit} "
+        "only",
+    ),
     Problem.COMPLETION_TIMES: Text(
         "X_sat solo por tiempos de finalización: slots, etapas y CPU desconocidos; con `pip install` de aforo en el "
         "worker e instrument = true se miden",

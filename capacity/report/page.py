@@ -28,7 +28,7 @@ from capacity.report.statements import (
 from capacity.report.template_loader import render_html
 from capacity.table.cells import TableCell
 from capacity.table.number_format import number, unbroken
-from capacity.table.phrases import cell_name, spaced, validity_text
+from capacity.table.phrases import cell_name, validity_text
 from capacity.table.table_text import cells_of, column_names
 from core.language import CAUSE_NAMES, VALIDITY_NAMES, Language, Text
 
@@ -59,7 +59,7 @@ def _page(analysed: AnalysedRuns, lang: Language, price_per_hour: float | None) 
         "level_names": level_table.names(lang, price_per_hour),
         "level_note": level_table.NOTE.to(lang),
         "levels": list(level_table.rows(curves, lang, price_per_hour)),
-        "saturation": [(spaced(c.size_label), " ".join(scalability_curves.statements(c, lang))) for c in curves],
+        "saturation": [(c.name(lang), " ".join(scalability_curves.statements(c, lang))) for c in curves],
         "saturation_chart": _svg(figures.throughput_chart(curves, lang)) if curves else "",
         "runs": [_run(run, lang) for run in drawn],
     }

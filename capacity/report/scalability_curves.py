@@ -1,4 +1,4 @@
-"""Scalability of each video size: X_sat against the number of slots, and the law fitted to it.
+"""Scalability of each video size and number of nodes: X_sat against the number of slots, and the law fitted to it.
 
 X_sat is the throughput with every slot busy.
 """
@@ -21,6 +21,7 @@ from capacity.estimators.usl import Levels, UslFit, efficiency, fit_usl
 from capacity.report.messages import sentence
 from capacity.table.cells import TableCell
 from capacity.table.number_format import interval_text, number, percent, significant
+from capacity.table.phrases import spaced
 from core.language import Language, Text
 from core.run import Mode
 
@@ -44,7 +45,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Curve:
-    """Scalability curve of one video size: its points, in order of their number of slots.
+    """Scalability curve of one video size on `nodes` nodes: its points, in order of their number of slots.
 
     `cores` is the machine's number of cores, or None when unknown.
     """
@@ -52,6 +53,12 @@ class Curve:
     size_label: str
     points: tuple[Point, ...]
     cores: int | None = None
+    nodes: int = 1
+
+    def name(self, lang: Language) -> str:
+        """Return the size, and the number of nodes if there are several: `5 MB, 3 nodes`."""
+        nodes = Text(f", {self.nodes} nodos", f", {self.nodes} nodes").to(lang) if self.nodes > 1 else ""
+        return f"{spaced(self.size_label)}{nodes}"
 
     @cached_property
     def fit(self) -> UslFit:
@@ -82,14 +89,21 @@ def capacity_levels(capacities: Sequence[tuple[int, Sequence[float]]]) -> Levels
 
 
 def curves(analysed: AnalysedRuns) -> list[Curve]:
-    """Return one scalability curve per video size, in the order of the result table.
+    """Return one scalability curve per video size and number of nodes, in the order of the result table.
 
     Sizes without a known X_sat (throughput with every slot busy) have no curve.
     """
-    bursts = [
-        cell for cell in analysed.cells if cell.key.mode == Mode.BURST and cell.x_sat and not cell.validity.is_invalid
+    by_curve = lambda cell: (cell.key.size_bytes, cell.key.size_label, cell.key.nodes)  # noqa: E731
+    return [
+        _curve(key[1], key[2], list(cells))
+        for key, cells in groupby(sorted(capacities(analysed), key=by_curve), by_curve)
     ]
-    return [_curve(label, list(cells)) for label, cells in groupby(bursts, key=lambda cell: cell.key.size_label)]
+
+
+def capacities(analysed: AnalysedRuns) -> list[TableCell]:
+    """Return the burst cells with an X_sat that is not invalid, in the order of the table."""
+    bursts = (cell for cell in analysed.cells if cell.key.mode == Mode.BURST)
+    return [cell for cell in bursts if cell.x_sat and not cell.validity.is_invalid]
 
 
 def statements(curve: Curve, lang: Language) -> Iterator[str]:
@@ -119,10 +133,10 @@ def bound_text(bound: ScalingBound, lang: Language) -> str:
     return Text(f"{slope} hasta n = {knee}; después, {ceiling}", f"{slope} up to n = {knee}; then {ceiling}").to(lang)
 
 
-def _curve(label: str, cells: Sequence[TableCell]) -> Curve:
+def _curve(label: str, nodes: int, cells: Sequence[TableCell]) -> Curve:
     points = tuple(_points(cells))
     cores = {run.cpu_count for cell in cells for run in cell.x_sat_runs}
-    return Curve(label, points, cores.pop() if len(cores) == 1 else None)
+    return Curve(label, points, cores.pop() if len(cores) == 1 else None, nodes)
 
 
 def _points(cells: Iterable[TableCell]) -> Iterator[Point]:

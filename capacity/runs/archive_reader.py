@@ -34,6 +34,7 @@ from capacity.runs.run_files import executions_file
 from core.errors import UsageError, printable
 from core.models import RunRow
 from core.plain_number import plain_number
+from core.size_mix import is_mix
 from core.user_files import require_file
 
 #: an archive of 200,000 videos has 80 MB
@@ -55,8 +56,9 @@ def read_archive(folder: Path) -> tuple[RecordedRun, Resources]:
     """
     fields = read_run_fields(folder / "run.json")
     run = RunRow(**fields)
-    videos = _Table.read(folder / "videos.csv").columns(VIDEO_COLUMNS, NEVER_EMPTY["videos"])
-    executions = _Table.read(executions_file(folder)).columns(EXECUTION_COLUMNS, NEVER_EMPTY["executions"])
+    optional = frozenset({"worker"}) if is_mix(run.size_label) else frozenset({"worker", "source_bytes"})
+    videos = _Table.read(folder / "videos.csv").columns(VIDEO_COLUMNS, NEVER_EMPTY["videos"], optional)
+    executions = _Table.read(executions_file(folder)).columns(EXECUTION_COLUMNS, NEVER_EMPTY["executions"], optional)
     other = run.environment.get("other_work")
     recorded = replace(assemble(run, videos, executions), other_work=OtherWork(**other) if other else None)
     return recorded, read_resource_file(folder / "resources.csv")
@@ -105,9 +107,12 @@ class _Table:
         columns = list(zip(*rows, strict=True)) or [()] * len(names)
         return cls(path, names, dict(zip(names, columns, strict=True)))
 
-    def columns(self, wanted: Sequence[str], never_empty: frozenset[str]) -> list[Array]:
-        """Return the columns in the form of the database query. Words become positions in a vocabulary."""
-        missing = [name for name in wanted if name not in self.cells and name != "worker"]
+    def columns(self, wanted: Sequence[str], never_empty: frozenset[str], optional: frozenset[str]) -> list[Array]:
+        """Return the columns in the form of the database query. Words become positions in a vocabulary.
+
+        An `optional` column that is missing, as in old archives, is unknown in every row.
+        """
+        missing = [name for name in wanted if name not in self.cells and name not in optional]
         if missing:
             raise UsageError(str(self.path), f"it has no column {', '.join(missing)}", REMEDY)
         return [self._column(name, is_required=name in never_empty) for name in wanted]
@@ -115,6 +120,8 @@ class _Table:
     def _column(self, name: str, *, is_required: bool) -> Array:
         if name == "worker":
             return self._workers()
+        if name not in self.cells:
+            return np.full(len(next(iter(self.cells.values()))), np.nan)
         if name in VOCABULARIES:
             return self._words(name)
         low, high = RANGES.get(name, (0, LATEST_TIME))

@@ -79,7 +79,7 @@ def _run(app: AppFile, found: Mapping[Any, TheirVideo], request: ImportRequest) 
     facts |= {"queue": app.queue, "started_by": app.worker.command or app.worker.scale, "instrumented": False}
     window = None if request.rate_per_minute is None else len(found) * 60.0 / request.rate_per_minute
     return RunRow(
-        id=new_run_id(request.mode, label, request.concurrency, f"{app.name}-{NOTE}"),
+        id=new_run_id(request.mode, label, request.concurrency, f"{app.name}-{NOTE}", nodes=request.workers),
         status=RunStatus.FINISHED,
         mode=request.mode,
         size_label=label,

@@ -16,6 +16,7 @@ from capacity.runs.column_reader import Array, position_of, read_columns
 from core.errors import UsageError
 from core.models import ExecutionRow, OtherExecutionRow, RunRow, VideoRow
 from core.run import Mode, app_name
+from core.size_mix import is_mix
 from core.user_files import require_file
 from core.video import FINAL_STATES, Outcome, Reason, Stage, VideoState
 
@@ -30,7 +31,12 @@ CONSISTENCY_SECONDS = 60.0
 REASONS = [Reason.DEAD_LETTERED, Reason.OOM]
 VIDEO_COLUMNS = ("intended_at", "uploaded_at", "sent_at", "started_at", "updated_at", "state", "reason")
 STAGE_COLUMNS = tuple(f"{name}_seconds" for name in (*Stage, "ffmpeg_cpu"))
-EXECUTION_COLUMNS = ("outcome", "reason", "worker", "slot", "uploaded_at", "started_at", "ended_at", *STAGE_COLUMNS)
+EXECUTION_COLUMNS = (
+    *("outcome", "reason", "worker", "slot", "uploaded_at", "source_bytes", "started_at", "ended_at"),
+    *STAGE_COLUMNS,
+)
+#: columns of the execution's video
+OF_VIDEO = frozenset({"uploaded_at", "source_bytes"})
 #: the words of a column by their position; any other word is -1
 VOCABULARIES: Mapping[str, Sequence[str]] = {"state": STATES, "reason": REASONS, "outcome": OUTCOMES}
 #: above any process or thread id, so that worker and slot combine into one number
@@ -69,10 +75,10 @@ class OtherWork:
 class RecordedRun:
     """The records of a run: its database row, its videos, and its executions without duplicates.
 
-    Times are epoch seconds, with one entry per video. A time that has not happened is NaN. `is_part`, `stage_seconds`
-    and `ffmpeg_cpu_seconds` have one entry per execution, in the order of `executions`. `is_part` marks the executions
-    of a video with several tasks, except that of its last task. `oom_kills` counts the executions whose ffmpeg was
-    killed because memory ran out.
+    Times are epoch seconds, with one entry per video. A time that has not happened is NaN. `is_part`, `stage_seconds`,
+    `ffmpeg_cpu_seconds` and `source_bytes` have one entry per execution, in the order of `executions`. `is_part` marks
+    the executions of a video with several tasks, except that of its last task. `oom_kills` counts the executions whose
+    ffmpeg was killed because memory ran out.
     """
 
     run: RunRow
@@ -93,6 +99,8 @@ class RecordedRun:
     is_part: Booleans
     stage_seconds: Mapping[str, Floats]
     ffmpeg_cpu_seconds: Floats
+    #: size of the execution's video in a run of several sizes; NaN in a run of one size
+    source_bytes: Floats
     #: None if unknown: the archive is of a version that did not look for it
     other_work: OtherWork | None = None
 
@@ -171,16 +179,19 @@ def _times(table: type[ExecutionRow | OtherExecutionRow]) -> Select[Any]:
 def _executions(session: Session, run: RunRow) -> Select[Any]:
     """Return the query of a run's executions.
 
-    For a burst the query needs no upload times, which saves a join. Executions that the collector read are joined with
-    their videos: what an app's table says of a video is its result, whatever its task returned.
+    For a burst of one size the query needs no columns of the videos, which saves a join. Executions that the collector
+    read are joined with their videos: what an app's table says of a video is its result, whatever its task returned.
     """
     name = func.coalesce(ExecutionRow.worker, ExecutionRow.node)
     names = session.scalars(select(name).where(ExecutionRow.run_id == run.id).distinct()).all()
     worker = position_of(name, sorted(names)) if names else null()
     columns = {name: worker if name == "worker" else _column(ExecutionRow, name) for name in EXECUTION_COLUMNS}
+    has_one_size = not is_mix(run.size_label)
+    if has_one_size:
+        columns["source_bytes"] = null()
     if run.executions_missed is not None:
         columns |= _collected_columns()
-    elif run.mode == Mode.BURST:
+    elif run.mode == Mode.BURST and has_one_size:
         return select(*(columns | {"uploaded_at": null()}).values()).where(ExecutionRow.run_id == run.id)
     joined = select(*columns.values()).outerjoin(VideoRow, VideoRow.id == ExecutionRow.video_id)
     return joined.where(ExecutionRow.run_id == run.id)
@@ -200,7 +211,7 @@ def _collected_columns() -> dict[str, Any]:
 def _column(table: type[VideoRow | ExecutionRow], name: str) -> Any:
     if name in VOCABULARIES:
         return position_of(getattr(table, name), VOCABULARIES[name])
-    return VideoRow.uploaded_at if name == "uploaded_at" else getattr(table, name)
+    return getattr(VideoRow if name in OF_VIDEO else table, name)
 
 
 def unfinished_since(session: Session, run_id: str) -> float | None:
@@ -215,7 +226,8 @@ def assemble(run: RunRow, videos: Sequence[Array], executions: Sequence[Array]) 
     `videos` are in the order of VIDEO_COLUMNS, `executions` in that of EXECUTION_COLUMNS.
     """
     intended, uploaded, sent, started, updated, states, reasons = videos
-    outcomes, execution_reasons, workers, slots, execution_uploaded, execution_started, ended, *spent = executions
+    outcomes, execution_reasons, workers, slots, *times_and_sizes = executions
+    execution_uploaded, source_bytes, execution_started, ended, *spent = times_and_sizes
     final = np.isin(states, [STATES.index(state) for state in FINAL_STATES])
     work = np.isfinite(ended) & (outcomes != OUTCOMES.index(Outcome.DUPLICATE))
     stages = {name: values[work] for name, values in zip((*Stage, "ffmpeg_cpu"), spent, strict=True)}
@@ -242,6 +254,7 @@ def assemble(run: RunRow, videos: Sequence[Array], executions: Sequence[Array]) 
         is_part=outcomes[work] == OUTCOMES.index(Outcome.PART),
         stage_seconds={stage.value: stages[stage] for stage in Stage},
         ffmpeg_cpu_seconds=stages["ffmpeg_cpu"],
+        source_bytes=source_bytes[work],
     )
 
 

@@ -21,6 +21,7 @@ from capacity.runs.column_reader import open_rows
 from capacity.runs.recorded_run import OtherWork
 from capacity.runs.resource_samples import Resources
 from core.models import ExecutionRow, RunRow, VideoRow
+from core.size_mix import is_mix
 
 EXECUTIONS_FILE = "executions.csv"
 #: the name of the file in old archives
@@ -63,11 +64,12 @@ def write_archive(
     videos = {c.name: c for c in VideoRow.__table__.columns if c.name not in LEFT_OUT}
     _write_rows(folder / "videos.csv", session, list(videos), select(*videos.values()).where(VideoRow.run_id == run.id))
     executions = {c.name: c for c in ExecutionRow.__table__.columns if c.name != "run_id"}
-    uploaded = select(VideoRow.uploaded_at, *executions.values()).outerjoin(
-        VideoRow, VideoRow.id == ExecutionRow.video_id
-    )
-    names = ["uploaded_at", *executions]
-    _write_rows(folder / EXECUTIONS_FILE, session, names, uploaded.where(ExecutionRow.run_id == run.id))
+    of_video: dict[str, Any] = {"uploaded_at": VideoRow.uploaded_at}
+    if is_mix(run.size_label):
+        of_video["source_bytes"] = VideoRow.source_bytes
+    joined = select(*of_video.values(), *executions.values()).outerjoin(VideoRow, VideoRow.id == ExecutionRow.video_id)
+    names = [*of_video, *executions]
+    _write_rows(folder / EXECUTIONS_FILE, session, names, joined.where(ExecutionRow.run_id == run.id))
     _write_resources(folder / "resources.csv", resources)
     if is_settled:
         (folder / OPEN).unlink()

@@ -15,7 +15,7 @@ from capacity.diagnosis.validity import Validity, combined
 from capacity.estimators.interval import Interval, t_half_width
 from capacity.runs.result_row import ResultRow
 from capacity.table.averaged_runs import AveragedRuns, averaged_runs, by_age
-from core.size import label_bytes
+from core.size_mix import mean_label_bytes
 
 #: fewest runs for an interval between runs; two runs give one too wide to be of use (docs/method.md)
 RUNS_FOR_INTERVAL = 3
@@ -23,7 +23,7 @@ RUNS_FOR_INTERVAL = 3
 
 @dataclass(frozen=True, order=True)
 class CellKey:
-    """What identifies a cell: size, slots, mode and app, and for sustained runs the rate and load shape."""
+    """What identifies a cell: size, slots, nodes, mode and app, and for sustained runs the rate and load shape."""
 
     size_bytes: int
     size_label: str
@@ -128,7 +128,8 @@ def key_of(row: ResultRow) -> CellKey:
     size = row.size_label
     rate = row.rate_per_minute or 0.0
     shape = row.conditions.shape or ""
-    return CellKey(label_bytes(size), size, row.mode, rate, row.concurrency, row.nodes, row.slots, row.app or "", shape)
+    place = (row.concurrency, row.nodes, row.slots, row.app or "", shape)
+    return CellKey(mean_label_bytes(size), size, row.mode, rate, *place)
 
 
 def _cell(key: CellKey, averaged: AveragedRuns) -> TableCell:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from capacity.diagnosis.validity import Validity
 from capacity.runs.result_row import ResultRow
 from capacity.table.number_format import number
-from core.language import VALIDITY_NAMES, VALIDITY_REASON_NAMES, Language
+from core.language import VALIDITY_NAMES, VALIDITY_REASON_NAMES, Language, Text
+from core.size_mix import JOINT
 
 
 def validity_text(validity: Validity, lang: Language) -> str:
@@ -20,12 +23,13 @@ def plural(count: int, one: str, many: str) -> str:
 
 
 def spaced(size_label: str) -> str:
-    """Insert a space into the label of a size: `5MB` becomes `5 MB`."""
-    return f"{size_label[:-2]} {size_label[-2:]}"
+    """Insert spaces into the label of a size: `5MB` becomes `5 MB`, `5MB:3+9MB:1` becomes `5 MB:3 + 9 MB:1`."""
+    return f" {JOINT} ".join(re.sub(r"(?<=\d)(?=[KMG]B)", " ", size) for size in size_label.split(JOINT))
 
 
 def cell_name(row: ResultRow, lang: Language) -> str:
     """Return the name of a run's cell for the report, such as `5 MB · c=2 · Sustained 10/min`."""
     rate = "" if row.rate_per_minute is None else f" {number(row.rate_per_minute, lang, 0)}/min"
     shape = f" {row.conditions.shape}" if row.conditions.shape else ""
-    return f"{spaced(row.size_label)} · c={row.concurrency_text} · {row.mode.capitalize()}{rate}{shape}"
+    nodes = Text(f" · {row.nodes} nodos", f" · {row.nodes} nodes").to(lang) if row.nodes > 1 else ""
+    return f"{spaced(row.size_label)} · c={row.concurrency_text}{nodes} · {row.mode.capitalize()}{rate}{shape}"

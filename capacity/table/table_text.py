@@ -132,7 +132,8 @@ def _source(cell: TableCell, lang: Language) -> str:
         capacity_ids = ", ".join(run.run_id for run in cell.x_sat_runs)
         ids += Text(f"; X_sat de {capacity_ids}", f"; X_sat of {capacity_ids}").to(lang)
     left = Text(f" (sin usar: {cell.left_out})", f" (not used: {cell.left_out})").to(lang) if cell.left_out else ""
-    return f"{size}, c={slots}, {mode}: {ids}{left}"
+    nodes = Text(f", {cell.key.nodes} nodos", f", {cell.key.nodes} nodes").to(lang) if cell.key.nodes > 1 else ""
+    return f"{size}, c={slots}{nodes}, {mode}: {ids}{left}"
 
 
 def _joined(values: Iterable[str | None]) -> str | None:

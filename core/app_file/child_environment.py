@@ -15,7 +15,7 @@ from core.run_options import MAKE_VARIABLES, RUN_OPTIONS
 
 #: Celery's command line reads these names. Ours must not change which app it loads.
 OF_CELERY = frozenset({"APP", "CONFIG_MODULE", "LOADER"})
-OF_STACK = frozenset({"STACK", "WORKERS"})
+OF_STACK = frozenset({"STACK"})
 
 
 def child_environment(

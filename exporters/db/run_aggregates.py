@@ -31,6 +31,7 @@ class Run(NamedTuple):
     mode: str
     size_label: str
     concurrency: int
+    nodes: int
     slots: int
     profile: str
     expected: int
@@ -48,6 +49,11 @@ class Run(NamedTuple):
     validity: str | None
     validity_reasons: str | list[str] | None
     app: str = OWN_APP
+
+    @property
+    def concurrency_text(self) -> str:
+        """Return the slots of one node, or `2×3` for three nodes with two slots each: another cell of the table."""
+        return str(self.concurrency) if self.nodes == 1 else f"{self.concurrency}×{self.nodes}"
 
     @property
     def sort_key(self) -> tuple[float, str]:

@@ -16,8 +16,10 @@ from grafana.boards.choices import (
     numbered,
 )
 from grafana.boards.run_figures import (
+    CHOSEN,
     FACTS,
     FAILED,
+    ONE_NODE,
     VALIDITY,
     X,
     as_cell,
@@ -330,10 +332,10 @@ SCALES = (
     chart(
         Text("X según la concurrencia", "X by concurrency"),
         Text(
-            f"¿Crece X con la concurrencia en cada tamaño? {AVERAGED.es}",
-            f"Does X grow with concurrency at each size? {AVERAGED.en}",
+            f"¿Crece X con la concurrencia de un nodo en cada tamaño? {AVERAGED.es}",
+            f"Does X grow with the concurrency of one node at each size? {AVERAGED.en}",
         ),
-        (Query(spaced(by_cell(X))),),
+        (Query(spaced(by_cell(X, f"{CHOSEN}, {ONE_NODE}"))),),
         VIDEOS_PER_MINUTE,
         width=12,
         decimals=2,

@@ -70,24 +70,28 @@ def _status(status: str) -> str:
     return f'aforo_run_status{{status="{status}"}}'
 
 
-def bursts(validity: str) -> str:
+#: `2×3` are three nodes with two slots each.
+ONE_NODE = 'concurrency!~".*×.*"'
+
+
+def bursts(validity: str, chosen: str = CHOSEN) -> str:
     """Return the PromQL query for the complete bursts with this validity (`valid` or `indicative`).
 
-    The result has the labels of a run.
+    The result has the labels of a run. `chosen` are the label matchers of the runs.
     """
-    facts = last(f'aforo_run_info{{{CHOSEN}, mode="burst"}}', *LABELS)
+    facts = last(f'aforo_run_info{{{chosen}, mode="burst"}}', *LABELS)
     complete = last("run_id:aforo_run_complete:bool")
     return f'({facts} and on (run_id) {complete} and on (run_id) aforo_run_validity_info{{validity="{validity}"}})'
 
 
-def by_cell(figure: str) -> str:
+def by_cell(figure: str, chosen: str = CHOSEN) -> str:
     """Return the PromQL query for the mean of `figure` over the best runs of each cell.
 
     `figure` is a query with one value per run. The best runs are the valid complete bursts. A cell without one has the
     mean of its indicative ones. An invalid run is never part of it.
     """
     return " or ".join(
-        f"avg by (size, concurrency) ({figure} * on (run_id) group_right () {bursts(validity)})"
+        f"avg by (size, concurrency) ({figure} * on (run_id) group_right () {bursts(validity, chosen)})"
         for validity in ("valid", "indicative")
     )
 

@@ -68,6 +68,10 @@ def test_the_interval_of_x_sat_has_the_coverage_that_the_documentation_states() 
     assert "0 of 72 lines outside the claim" in run("interval_coverage")
 
 
+def test_the_interval_of_a_mix_has_the_coverage_that_the_documentation_states() -> None:
+    assert "0 of 44 lines outside the claim" in run("mix_coverage")
+
+
 def test_the_waits_of_a_plan_are_as_accurate_as_the_documentation_states() -> None:
     lines = run("plan_accuracy").splitlines()
     assert [line.split()[0] for line in lines[3:]] == ["Poisson", "paced", "batches"]

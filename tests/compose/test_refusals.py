@@ -16,7 +16,9 @@ ANSWERS = "exit 0"
 #: the console's check of the settings runs on this machine
 CHECK = f"""
 for word; do case $word in WORKERS=*) export "${{word?}}" ;; esac; done
-case "$*" in *"core.compose_stack check") PYTHONPATH={ROOT} exec {sys.executable} -m core.compose_stack check ;; esac"""
+case "$*" in *"core.compose_stack check"*)
+  PYTHONPATH={ROOT} exec {sys.executable} -m core.compose_stack "$word" ;;
+esac"""
 
 
 @pytest.fixture
@@ -61,6 +63,37 @@ def test_an_invalid_number_is_an_error_with_name_and_value(stack, options):
     ((name, value),) = options.items()
     assert refused.returncode == 2
     assert refused.stderr.startswith(f"error: {name} ({value}); it must be a whole number; give 1 to ")
+
+
+@pytest.mark.parametrize("verb", ["matrix", "search"])
+@pytest.mark.parametrize(
+    ("options", "things"),
+    [
+        ({"WORKERS": "1,0"}, "workers, 1 to 100"),
+        ({"WORKERS": "1,x"}, "workers, 1 to 100"),
+        ({"WORKERS": ""}, "workers, 1 to 100"),
+        ({"CONCURRENCY": "2,999"}, "slots, 1 to 512"),
+    ],
+)
+def test_an_invalid_list_of_a_matrix_or_search_is_an_error_before_its_first_run(stack, verb, options, things):
+    refused = stack("run", "capacity", verb, **options)
+    ((name, value),) = options.items()
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr == f"error: {name} ({value}); it must be whole numbers of {things}; give 1,2,4\n"
+
+
+def test_each_number_of_workers_is_a_call_of_its_own_and_the_first_number_comes_back(stack, tmp_path):
+    script = f"""
+case "$*" in *"ps --quiet worker") echo one; echo two ;; esac
+case "$*" in *" up "*) echo "up $WORKERS" >>{tmp_path}/calls ;; esac
+case "$*" in *capacity*) echo "$* $CONCURRENCY" | sed 's/.*env WORKERS/WORKERS/' >>{tmp_path}/calls ;; esac
+exit 0"""
+    ended = stack("run", "capacity", "matrix", docker=script, WORKERS="1,3", CONCURRENCY="1,2")
+    assert ended.returncode == 0, ended.stderr
+    calls = (tmp_path / "calls").read_text().splitlines()
+    assert [call for call in calls if call.startswith("up")] == ["up 1", "up 1", "up 3", "up 3", "up 2"]
+    runs = [(call.split()[0], call.split()[-1]) for call in calls if "capacity" in call]
+    assert runs == [("WORKERS=1", "1"), ("WORKERS=1", "2"), ("WORKERS=3", "1"), ("WORKERS=3", "2")]
 
 
 @pytest.mark.parametrize("profile", ["nothing", "nothing.toml"])

@@ -13,7 +13,7 @@ from core.run_options import RUN_OPTIONS
 
 def test_the_makefile_exports_every_run_option_but_the_mode_which_its_verbs_set():
     (line,) = re.findall(r"(?m)^OPTIONS := (.+)$", Path("Makefile").read_text(encoding="utf-8"))
-    assert set(line.split()) == RUN_OPTIONS - {"MODE"} | {"STACK", "WORKERS", "ARGS"}
+    assert set(line.split()) == RUN_OPTIONS - {"MODE"} | {"STACK", "ARGS"}
 
 
 def test_the_console_of_the_compose_stack_gets_every_run_option():
@@ -25,4 +25,4 @@ def test_the_check_of_the_command_line_knows_every_run_option():
     text = Path("local/check_options.sh").read_text(encoding="utf-8")
     lists = re.findall(r'(?m)^(?:RUN|MATRIX)="(.+)"$', text)
     assert len(lists) == 2
-    assert set(" ".join(lists).split()) == RUN_OPTIONS - {"MODE"} | {"STACK", "WORKERS", "APP", "ARGS"}
+    assert set(" ".join(lists).split()) == RUN_OPTIONS - {"MODE"} | {"STACK", "APP", "ARGS"}

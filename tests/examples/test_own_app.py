@@ -254,3 +254,20 @@ def test_two_workers_elsewhere_are_scaled_measured_together_and_restored(team, t
     assert (row["app"], row["nodes"], row["concurrency"], row["done"]) == ("own-scaled", 2, 1, 6)
     assert row["x_sat_source"] == "slots"
     assert not list(team.folder.glob("*.pid"))
+
+
+def test_a_matrix_measures_each_number_of_workers_and_ends_with_the_first(team, table, scaled):
+    text = scaled.read_text()
+    path = team.folder / "levels.toml"
+    path.write_text(text.replace('restore = "./scale.sh 0 0"\n', "").replace("own-scaled", "own-levels"))
+    options = {"AFORO_APP_FILE": str(path), "YES": "1"}
+    assert team.run("local", "up", CONCURRENCY="1", WORKERS="2", **options).returncode == 0
+    levels = ("--sizes", "1MB", "--concurrencies", "1", "--workers", "1,2", "--modes", "burst", "--count", "6")
+    shown = team.run("capacity", "matrix", *levels, "--json", "--lang", "en", **options)
+    assert shown.returncode == 0, shown.stderr
+    rows = json.loads(shown.stdout)["rows"]
+    assert [(row["nodes"], row["concurrency"], row["done"]) for row in rows] == [(1, 1, 6), (2, 1, 6)]
+    assert "-c1-w2-own-levels" in rows[1]["runs"]
+    assert len(list(team.folder.glob("*.pid"))) == 2, "the matrix began with two workers"
+    again = team.run("capacity", "matrix", *levels, "--plan-only", "--json", **options)
+    assert json.loads(again.stdout)["left"] == []

@@ -92,3 +92,15 @@ def fill(store: Store) -> None:
     with store.engine.begin() as connection:
         for table, rows in ((RunRow, runs), (VideoRow, videos), (ExecutionRow, executions)):
             connection.execute(insert(table), rows)
+
+
+def test_a_run_on_several_nodes_is_another_cell_than_one_of_a_node(store: Store) -> None:
+    store.run("one", T0, 1, concurrency=2, nodes=1, slots=2)
+    store.run("three", T0, 1, concurrency=2, nodes=3, slots=6)
+    cells = {
+        line.split('run_id="')[1].split('"')[0]: line
+        for line in exposition(store).splitlines()
+        if line.startswith("aforo_run_info{")
+    }
+    assert 'concurrency="2"' in cells["one"]
+    assert 'concurrency="2×3"' in cells["three"]

@@ -24,12 +24,13 @@ from capacity.runs.archived_values import read_run_fields
 from core import promql
 from core.errors import AforoError, EnvironmentFault
 from core.ffmpeg.probe import _media_facts, container_of
+from core.load_shape import parse_shape
 from core.passwords import without_passwords
 from core.plain_number import plain_number
 from core.settings import Settings, declared
 from core.size import parse_size
 from core.video import TASK_NAME, VideoFailed
-from injector.load_shape import parse_shape, read_trace
+from injector.arrivals import read_trace
 from testing.messages import MALFORMED, b64, envelope
 from worker.payload import check_payload, video_and_task_of
 

@@ -331,6 +331,19 @@ def test_the_answer_is_the_best_cell_of_valid_runs_and_says_what_limits_it(answe
     )
 
 
+def test_several_nodes_are_a_cell_of_their_own_and_no_bar_among_those_of_one_node(answers):
+    (best,), (mean,) = (queries("aforo-capacity", title) for title in ("Capacity: X_sat", "X by concurrency"))
+    x = "run_id:aforo_run_videos_per_minute:ratio"
+    series = {
+        **cell(6, "valid", concurrency="2"),
+        **cell(15, "valid", concurrency="2×3"),
+        f'{x}{{run_id="valid-2-6"}}': "5x60",
+        f'{x}{{run_id="valid-2×3-15"}}': "14x60",
+    }
+    three = '{size="50 MB",concurrency="2×3"}'
+    answers(series, [(best, {three: 15}), (mean, {'{size="50 MB",concurrency="2"}': 5})])
+
+
 def test_an_indicative_cell_answers_only_where_no_valid_one_does_and_an_invalid_one_never(answers):
     (best,), (trust,) = (queries("aforo-capacity", title) for title in ("Capacity: X_sat", "Trust"))
     answers(

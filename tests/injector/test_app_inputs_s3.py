@@ -27,7 +27,7 @@ def test_objects_are_placed_under_the_prefix(s3, team, tmp_path, how, objects): 
     app = read_app_file(team(lines, f'folder = "s3://their-uploads/in"\nper_video = "{how}"'))
     media = tmp_path / "a.mp4"
     media.write_bytes(b"video")
-    placed = place_all(place_source(app, tmp_path, media, "a.mp4", lambda: s3), app, "r", 2)
+    placed = place_all([place_source(app, tmp_path, media, "a.mp4", lambda: s3)] * 2, app, "r")
     found = s3.list_objects_v2(Bucket="their-uploads")["Contents"]
     assert len(found) == objects
     assert {item["Size"] for item in found} == {5}

@@ -165,7 +165,7 @@ def test_each_video_has_an_input_of_its_own_that_its_worker_may_delete(tmp_path,
     (tmp_path / "uploads").mkdir()
     source = tmp_path / "uploads/source.mp4"
     source.write_bytes(b"video")
-    placed = place_all(FolderInputs(app, tmp_path / "uploads", source), app, "r", 2)
+    placed = place_all([FolderInputs(app, tmp_path / "uploads", source)] * 2, app, "r")
     assert [input.path for input in placed] == [f"{tmp_path}/uploads/aforo-r-{n}.mp4" for n in (1, 2)]
     assert source.stat().st_nlink == links
     (tmp_path / "uploads/aforo-r-1.mp4").unlink()

@@ -18,6 +18,7 @@ from core.errors import EnvironmentFault
 from core.ffmpeg.profiles import PROFILES
 from core.run import Mode
 from core.settings import Settings
+from core.size_mix import parse_sizes
 from injector import injection
 from injector.injection import Request, print_too_few_arrivals, require_space
 from testing.emulator import KEY, REGION, ROOT
@@ -145,20 +146,20 @@ def test_a_missing_object_is_a_one_line_error(injector):
 
 
 def test_a_disk_without_room_for_the_outputs_is_an_error_before_the_first_send(tmp_path, monkeypatch):
-    request = Request(100, 10**9, Mode.BURST, None, None, None, PROFILES["full"], None, "")
+    request = Request(100, parse_sizes("1GB"), Mode.BURST, None, None, None, PROFILES["full"], None, "")
     monkeypatch.setattr(injection.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**12, 0, 19 * 10**9))
     settings = Settings.from_env({"UPLOAD_PATH": str(tmp_path)})
     with pytest.raises(EnvironmentFault, match=r"^disk \(19GB free\); the outputs of 100 videos need 20GB or more"):
-        require_space(settings, request, 10**9)
-    require_space(settings, request, 10**8)
+        require_space(settings, request, 100 * 10**9)
+    require_space(settings, request, 100 * 10**8)
 
 
 def test_the_disk_of_a_storage_folder_that_does_not_exist_yet_is_checked(tmp_path):
     request = Request(10**6, None, Mode.BURST, None, "x.mp4", None, PROFILES["full"], None, "")
     settings = Settings.from_env({"UPLOAD_PATH": str(tmp_path / "not/yet")})
-    require_space(settings, request, 1)
+    require_space(settings, request, 10**6)
     with pytest.raises(EnvironmentFault, match=r"^disk \("):
-        require_space(settings, request, 10**15)
+        require_space(settings, request, 10**21)
 
 
 @pytest.mark.parametrize(
@@ -172,9 +173,7 @@ def test_the_disk_of_a_storage_folder_that_does_not_exist_yet_is_checked(tmp_pat
 )
 def test_a_sustained_run_with_too_few_videos_says_how_many_a_verdict_needs(mode, count, slots, needed):
     said = []
-    print_too_few_arrivals(
-        Request(count, 10**6, mode, 10.0, None, None, PROFILES["full"], None, ""), slots, said.append
-    )
+    print_too_few_arrivals(Request(count, None, mode, 10.0, None, None, PROFILES["full"], None, ""), slots, said.append)
     assert [line.split(" needs ")[1].split(" videos")[0] for line in said] == ([] if needed is None else [str(needed)])
 
 

@@ -27,6 +27,14 @@ def test_a_shape_gives_the_arrivals_and_the_mean_rate():
     assert poisson.schedule.window_seconds == 120.0
 
 
+def test_a_mix_has_its_exact_shares_in_an_order_of_its_seed():
+    first, other = (parse(size="50MB:3+100MB:1", count="24", seed=seed) for seed in (None, "2"))
+    assert (first.order().count(0), first.order().count(1), first.seed) == (18, 6, 1)
+    assert first.order() != other.order()
+    poisson = parse(mode="sustained", size="5MB:3+9MB:1", count="8", shape="poisson", seed="7")
+    assert (poisson.seed, len(poisson.arrivals), sorted(poisson.order())) == (7, 8, [0] * 6 + [1] * 2)
+
+
 def test_a_trace_gives_the_number_of_videos_and_their_mean_rate(tmp_path):
     (tmp_path / "t.csv").write_text("seconds\n0\n10\n20\n60\n")
     replayed = parse(mode="sustained", trace=tmp_path / "t.csv")
@@ -59,7 +67,7 @@ def test_an_invalid_run_id_is_refused(run_id):
         ({"rate": "10"}, "^RATE .10.; a burst sends all at once"),
         ({"shape": "poisson"}, "^SHAPE .*a burst sends all at once"),
         ({"mode": "sustained", "shape": "ramp:5-30", "rate": "9"}, "^RATE .9.; SHAPE gives the rates"),
-        ({"mode": "sustained", "shape": "ramp:5-30", "seed": "3"}, "^SEED .3.; only SHAPE=poisson is random"),
+        ({"mode": "sustained", "shape": "ramp:5-30", "seed": "3"}, "^SEED .3.; only SHAPE=poisson and a mix"),
         ({"mode": "sustained", "shape": "saw"}, "^SHAPE .saw.; there is no such shape"),
         ({"mode": "sustained", "trace": "no.csv"}, "^TRACE .no.csv.; it cannot be read"),
         ({"mode": "sustained", "trace": "no.csv", "count": "9"}, "^COUNT .9.; the trace gives the arrivals"),
@@ -68,6 +76,9 @@ def test_an_invalid_run_id_is_refused(run_id):
         ({"file": "README.md", "size": "5MB"}, r"^SIZE \(5MB\); FILE is given too"),
         ({"file": "README.md", "size": "garbage"}, r"^SIZE \(garbage\); it is not a number"),
         ({"size": "9" * 400 + "MB"}, "SIZE"),
+        ({"size": "5MB:3+9MB:1", "count": "9"}, "^COUNT .9.; the weights .* need a multiple of 4; give 8 or 12"),
+        ({"size": "5MB:3+9MB:1", "file": "README.md", "count": "8"}, "^SIZE .5MB:3[+]9MB:1.; FILE is given too"),
+        ({"seed": "3"}, "^SEED .3.; only SHAPE=poisson and a mix of sizes are random"),
         ({"size": "５０MB"}, "SIZE"),
         ({"mode": "sustained", "rate": "1_0"}, "RATE"),
         ({"file": "s3://bucket/key"}, "the storage is the filesystem"),

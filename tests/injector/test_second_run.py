@@ -18,12 +18,13 @@ from core.ffmpeg.profiles import PROFILES
 from core.models import RunRow
 from core.run import Mode
 from core.settings import Settings
-from injector.injection import Injection, Request, Source
+from injector.injection import Injection, Request
+from injector.run_inputs import RunInputs, Source
 from testing import postgresql
 from testing.rows import run_row
 
-REQUEST = Request(1, 10**6, Mode.BURST, None, None, None, PROFILES["full"], None, "")
-SOURCE = Source("uploads/a.mp4", 10**6, "", None, "generated 1MB")
+REQUEST = Request(1, None, Mode.BURST, None, None, None, PROFILES["full"], None, "")
+INPUTS = RunInputs((Source("uploads/a.mp4", 10**6, "", None, "generated 1MB"),), [0])
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def preparing(run_id, **changes):
 
 def prepared(run_id, settings, sessions):
     """Return a prepared run. When it was prepared, no other run was active."""
-    return Injection(settings, REQUEST, run_id, SOURCE, sessions, None, preparing(run_id))
+    return Injection(settings, REQUEST, run_id, INPUTS, sessions, None, preparing(run_id))
 
 
 def statuses(sessions):
@@ -116,7 +117,7 @@ def test_a_taken_name_is_told_to_the_one_that_gave_it_alone(settings, sessions):
         session.add(preparing("r", status="finished"))
     with pytest.raises(EnvironmentFault, match=r"^run \(r\); another one has begun in the same second; run it again$"):
         enter(prepared("r", settings, sessions))
-    given = Injection(settings, replace(REQUEST, run_id="r"), "r", SOURCE, sessions, None, preparing("r"))
+    given = Injection(settings, replace(REQUEST, run_id="r"), "r", INPUTS, sessions, None, preparing("r"))
     with pytest.raises(UsageError, match=r"^RUN_ID \(r\); a run of that name is recorded"):
         enter(given)
 

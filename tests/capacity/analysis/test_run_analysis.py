@@ -301,6 +301,7 @@ def test_comparable_runs_are_finished_bursts_nearest_first():
         row(mode=Mode.SUSTAINED),
         row(status=RunStatus.INTERRUPTED),
         row(size_label="10MB"),
+        row(nodes=2, slots=4),
         *(row(conditions=conditions) for conditions in ELSEWHERE),
     ],
 )

@@ -3,10 +3,12 @@
 import json
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from capacity.__main__ import main
 from capacity.experiments.matrix_plan import MatrixPlan, PlannedRun
+from core.errors import UsageError
 from core.models import RunRow
 from core.run import RunStatus
 from tests.capacity.store import burst, record_bursts, slow_down
@@ -59,3 +61,42 @@ def test_the_profile_option_names_another_matrix(environment, sessions):
     assert (plan["plan"]["profile"], len(plan["left"])) == ("showcase", 4)
     by_environment = ask(environment | {"PROFILE": "showcase"}, "--plan-only", "--json")
     assert json.loads(by_environment.stdout)["plan"] == plan["plan"]
+
+
+def test_the_plan_has_a_run_of_each_number_of_workers(environment, monkeypatch):
+    monkeypatch.setattr("capacity.commands.matrix.require_settable", lambda *_: None)
+    shown = ask(environment, "--plan-only", "--json", "--workers", "1,2")
+    left = json.loads(shown.stdout)["left"]
+    assert sorted((run["workers"], run["concurrency"], run["repeat"]) for run in left) == [
+        (workers, slots, repeat) for workers in (1, 2) for slots in (1, 2) for repeat in (1, 2)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("--workers", "1,2"), "WORKERS (1,2); the native stack has one worker"),
+        (("--workers", "0"), "WORKERS (0); it must be whole numbers of workers, 1 to 1000; give 1,2,4"),
+        (("--workers", "1,,2"), "WORKERS (1,,2); it must be whole numbers of workers"),
+        (("--shape", "poisson"), "SHAPE (poisson); a burst sends all at once; leave it out, or add sustained to MODES"),
+        (("--modes", "sustained", "--shape", "saw"), "SHAPE (saw); there is no such shape"),
+        (
+            ("--modes", "sustained", "--shape", "ramp:5-30", "--rate", "9"),
+            "RATE (9); SHAPE gives the rates; leave it out",
+        ),
+        (("--modes", "sustained", "--shape", "ramp:5-30", "--rate", "auto"), "RATE (auto); SHAPE gives the rates"),
+        (("--seed", "3"), "SEED (3); only SHAPE=poisson and a mix of sizes are random; leave it out"),
+        (("--sizes", "5MB:3+10MB:2"), "COUNT (12); the weights of 5MB:3+10MB:2 need a multiple of 5; give 10 or 15"),
+        (("--sizes", "5MB:3+10MB:1", "--adaptive"), "ADAPTIVE (5MB:3+10MB:1); a burst that stops early would not have"),
+    ],
+)
+def test_wrong_levels_shapes_and_mixes_are_one_line(environment, arguments, line):
+    with pytest.raises(UsageError) as refusal:
+        ask(environment, *arguments)
+    assert str(refusal.value).startswith(line)
+
+
+def test_a_shape_with_rates_gives_the_mean_rate_and_equal_mixes_are_one_cell(environment):
+    arguments = ("--modes", "sustained", "--shape", "ramp:6-18", "--sizes", "5MB:3+10MB:1,10MB:2+5MB:6")
+    plan = json.loads(ask(environment, "--plan-only", "--json", *arguments).stdout)["plan"]
+    assert (plan["rate_per_minute"], plan["shape"], plan["sizes"]) == (12.0, "ramp:6-18", ["5MB:3+10MB:1"])

@@ -36,6 +36,7 @@ def test_a_run_without_measured_conditions_raises_no_warning():
         ({"skewed_stamps": 1}, "clock_skew", Severity.INVALID),
         ({"other_cpu_ratio": 0.06}, "other_processes", Severity.INVALID),
         ({"ffmpeg_cpu_seconds": np.array([5.55, 5.8, 6.1, 7.96])}, "machine_speed", Severity.WARNING),
+        ({"service_cv": 0.61}, "uneven_service", Severity.WARNING),
         ({"duplicate_deliveries": 1}, "duplicates", Severity.INVALID),
         ({"unfinished_videos": 1}, "unfinished", Severity.WARNING),
         ({"generator_limited": True}, "generator_limited", Severity.INVALID),
@@ -53,6 +54,7 @@ def test_each_condition_raises_its_warning(facts, name, severity):
 @pytest.mark.parametrize(
     "facts",
     [
+        {"service_cv": 0.6},
         {"steal_mean_ratio": 0.019, "steal_worst_window_ratio": 0.19},
         {"calibration_before_seconds": 0.072, "calibration_after_seconds": 0.068, "calibration_usual_seconds": 0.09},
         {"calibration_before_seconds": 2.0, "calibration_after_seconds": 2.19, "calibration_usual_seconds": 1.85},

@@ -92,3 +92,33 @@ def test_a_file_smaller_than_any_generated_video_has_a_service_time_too():
 
 def test_runs_with_and_without_a_warm_up_are_different_matrix_runs():
     assert replace(PLAN, warmup=True).name != PLAN.name
+
+
+def test_each_number_of_workers_is_a_cell_and_one_worker_resumes_the_runs_of_before():
+    several = replace(PLAN, workers=(1, 2, 3))
+    notes = [run.note(several) for run in ordered_runs(several)]
+    assert len(set(notes)) == 3 * len(ordered_runs(PLAN))
+    assert {run.note(PLAN) for run in ordered_runs(PLAN)} < set(notes)
+    three = PlannedRun("5MB", 2, "burst", 1, 3)
+    assert three.note(several).endswith(" 5MB c2 w3 burst #1")
+    assert three.label(several).en == "5MB c=2 workers=3 burst #1"
+
+
+def test_three_workers_are_predicted_with_their_slots():
+    three = PlannedRun("5MB", 2, "burst", 1, 3)
+    assert predict(PLAN, three, {(5_000_000, 6): 6.0}, 2).seconds == 16 * 1 + 6 + OVERHEAD_SECONDS
+
+
+def test_another_shape_or_seed_is_another_matrix_and_each_repeat_has_another_seed():
+    poisson = replace(PLAN, shape="poisson")
+    assert len({PLAN.name, poisson.name, replace(poisson, seed=2).name}) == 3
+    seeds = [
+        poisson.seed_of(PlannedRun("5MB", 2, mode, repeat)) for mode in ("burst", "sustained") for repeat in (1, 2)
+    ]
+    assert seeds == [None, None, 1, 2]
+    assert PLAN.seed_of(PlannedRun("5MB:3+10MB:1", 2, "burst", 2)) == 2
+
+
+def test_a_mix_is_predicted_by_its_mean_size():
+    mix = PlannedRun("5MB:3+10MB:1", 2, "burst", 1)
+    assert predict(PLAN, mix, {(6_250_000, 2): 6.0}, 2).basis is Basis.MEASURED

@@ -7,6 +7,7 @@ from capacity.experiments.matrix_plan import Basis, MatrixPlan, ordered_runs
 from capacity.experiments.matrix_run import MatrixRun
 from capacity.experiments.run_launcher import MeasurementFailed, no_progress
 from core.errors import AforoError, RunFailed
+from core.models import RunRow
 from tests.capacity.result_rows import row
 from tests.capacity.store import burst, record_bursts
 
@@ -135,3 +136,37 @@ def test_a_burst_of_another_cell_or_profile_gives_no_rate(earlier, other):
     assert {str(fault) for fault in results} == {
         "RATE (auto); no valid burst of this cell has an X_sat; use more COUNT, measure bursts too, or give a rate"
     }
+
+
+def test_every_number_of_workers_is_requested_and_takes_its_rate_from_its_own_burst():
+    launcher = FakeLauncher()
+    matrix_run, _ = carry_out(launcher, MatrixPlan(("5MB",), (2,), ("burst", "sustained"), 16, 1, None, workers=(1, 2)))
+    assert sorted((test.workers, test.mode.value) for test in launcher.requests) == [
+        (1, "burst"), (1, "sustained"), (2, "burst"), (2, "sustained"),
+    ]  # fmt: skip
+    rates = {run.workers: row.rate_per_minute for run, row in matrix_run.rows.items() if run.mode == "sustained"}
+    bursts = {run.workers: row.x_sat_per_minute for run, row in matrix_run.rows.items() if run.mode == "burst"}
+    assert rates == {workers: pytest.approx(0.8 * x_sat) for workers, x_sat in bursts.items()}
+
+
+def test_a_shape_reaches_the_sustained_runs_with_another_seed_in_each_repeat():
+    launcher = FakeLauncher()
+    plan = MatrixPlan(("5MB",), (2,), ("burst", "sustained"), 16, 2, 10.0, shape="poisson", seed=5)
+    carry_out(launcher, plan)
+    assert sorted((t.mode.value, t.shape or "", t.seed or 0) for t in launcher.requests) == [
+        ("burst", "", 0), ("burst", "", 0), ("sustained", "poisson", 5), ("sustained", "poisson", 6),
+    ]  # fmt: skip
+
+
+def test_runs_of_another_number_of_workers_are_not_resumed(sessions):
+    plan = MatrixPlan(("5MB",), (2,), ("burst",), 12, 1, 10.0, workers=(1,))
+    run, *times = burst(2, 12, 5.0, 1e9, "b2")
+    run.note, run.nodes = ordered_runs(plan)[0].note(plan), 2
+    record_bursts(sessions, [(run, *times)])
+    launcher = FakeLauncher()
+    launcher.sessions = sessions
+    matrix_run = MatrixRun(launcher, plan)
+    assert matrix_run._newest_run(ordered_runs(plan)[0]) is None
+    with sessions.begin() as session:
+        session.get_one(RunRow, "b2").nodes = 1
+    assert matrix_run._newest_run(ordered_runs(plan)[0]) == "b2"

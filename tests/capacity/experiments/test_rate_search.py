@@ -125,3 +125,14 @@ def test_an_indicative_step_makes_the_answer_indicative():
     few = Validity(Level.INDICATIVE, ("few_videos",))
     search = advance(RateSearch(), StepResult(next_step(RateSearch()), 60.0, capacity_per_minute=10.0, validity=few))
     assert search.validity == few
+
+
+def test_the_steps_of_a_mix_have_its_exact_shares():
+    search = RateSearch(period=7)
+    burst = next_step(search)
+    assert burst.videos == 28
+    search = advance(search, StepResult(burst, 180.0, capacity_per_minute=10.0))
+    sustained = next_step(search)
+    assert sustained.videos == 126
+    doubtful = advance(search, StepResult(sustained, 60.0, verdict=Stability.INCONCLUSIVE))
+    assert next_step(doubtful).videos == 252

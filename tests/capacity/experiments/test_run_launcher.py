@@ -31,6 +31,15 @@ def test_a_warm_up_is_asked_of_the_injector():
     assert _injector_options(RunRequest("5MB", 2, Mode.BURST, 16, warmup=True))[-1] == "--warmup"
 
 
+def test_the_injector_gets_workers_shape_and_seed_and_no_rate_that_the_shape_gives():
+    poisson = RunRequest("5MB", 2, Mode.SUSTAINED, 16, 10.0, workers=3, shape="poisson", seed=4)
+    assert _injector_options(poisson)[-8:] == [
+        "--workers", "3", "--shape", "poisson", "--seed", "4", "--rate", "10.0000",
+    ]  # fmt: skip
+    ramp = RunRequest("5MB", 2, Mode.SUSTAINED, 16, 12.0, shape="ramp:6-18")
+    assert _injector_options(ramp)[-2:] == ["--shape", "ramp:6-18"]
+
+
 def test_run_options_of_the_caller_do_not_reach_the_programs(monkeypatch):
     monkeypatch.setenv("PROFILE", "showcase")
     monkeypatch.setenv("SIZE", "50MB")

@@ -1,6 +1,6 @@
-"""Load shapes: how the videos of a sustained run are spread over its window.
+"""Arrivals of a sustained run with a load shape or a trace: the send times of its videos.
 
-A shape yields the arrivals: the send times in seconds after the start of the run, ascending.
+They are in seconds after the start of the run, ascending.
 """
 
 from __future__ import annotations
@@ -14,48 +14,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from core.errors import UsageError
-from core.rate import parse_rate
-from core.run import POISSON
+from core.load_shape import Part
 from core.user_files import read_text
 
 SECONDS_PER_MINUTE = 60.0
 MOST_TIMES = 1_000_000
 MOST_TRACE_BYTES = 200_000_000
 TRACE_REMEDY = "give a CSV whose first column holds seconds or ISO 8601 times"
-#: share of the window that a spike lasts, in its middle
-SPIKE_SHARE = 0.1
-FORMS = "poisson, ramp:5-30, steps:5,10,20 or spike:5-60, with rates in videos per minute"
 Arrivals = tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class Part:
-    """Part of a load shape: during a share (0 to 1) of the window, the rate changes linearly.
-
-    It goes from `first` to `last`, in videos per minute.
-    """
-
-    share: float
-    first: float
-    last: float
-
-    @property
-    def mean(self) -> float:
-        """Return the mean rate during this part, in videos per minute."""
-        return (self.first + self.last) / 2
-
-
-@dataclass(frozen=True)
-class LoadShape:
-    """Load shape that the option SHAPE names. Without parts, the arrivals are random at a constant rate."""
-
-    name: str
-    parts: tuple[Part, ...] = ()
-
-    @property
-    def mean_rate_per_minute(self) -> float | None:
-        """Return the mean rate of the whole shape, or None if the option RATE gives the rate."""
-        return sum(part.share * part.mean for part in self.parts) if self.parts else None
 
 
 @dataclass(frozen=True)
@@ -75,31 +41,6 @@ class Trace:
         It is the number of gaps between arrivals, divided by the time from the first to the last.
         """
         return SECONDS_PER_MINUTE * (len(self.arrivals) - 1) / self.arrivals[-1]
-
-
-def parse_shape(text: str) -> LoadShape:
-    """Parse the value of the option SHAPE. Raise UsageError for anything but the forms in FORMS."""
-    kind, _, rates = text.partition(":")
-    if text == POISSON:
-        return LoadShape(text)
-    if kind == "steps":
-        steps = [_rate(word, text) for word in rates.split(",")]
-        return LoadShape(text, tuple(Part(1 / len(steps), rate, rate) for rate in steps))
-    first, _, last = rates.partition("-")
-    if kind == "ramp":
-        return LoadShape(text, (Part(1.0, _rate(first, text), _rate(last, text)),))
-    if kind == "spike":
-        base, peak = _rate(first, text), _rate(last, text)
-        calm = Part((1 - SPIKE_SHARE) / 2, base, base)
-        return LoadShape(text, (calm, Part(SPIKE_SHARE, peak, peak), calm))
-    raise UsageError("SHAPE", "there is no such shape", f"give {FORMS}", value=text)
-
-
-def _rate(word: str, text: str) -> float:
-    try:
-        return parse_rate(word)
-    except UsageError:
-        raise UsageError("SHAPE", f"{word or 'an empty word'} is no rate", f"give {FORMS}", value=text) from None
 
 
 def poisson_arrivals(count: int, rate_per_minute: float, seed: int) -> Arrivals:

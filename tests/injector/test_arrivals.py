@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from core.errors import UsageError
-from injector.load_shape import arrivals_of_parts, parse_shape, poisson_arrivals, read_trace
+from core.load_shape import parse_shape
+from injector.arrivals import arrivals_of_parts, poisson_arrivals, read_trace
 from injector.schedule import Schedule
 
 

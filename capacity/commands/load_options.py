@@ -1,0 +1,23 @@
+"""Options that matrix and search share: the numbers of workers, and the seed."""
+
+from __future__ import annotations
+
+from core.cli import WholeNumber, env_option, whole_numbers
+from core.settings import MOST_WORKERS
+from core.size_mix import DEFAULT_SEED, MOST_SEED
+
+workers_option = env_option(
+    "--workers", "WORKERS", "Numbers of workers, such as 1,2,3; each is measured", unset="default those that run"
+)
+seed_option = env_option(
+    "--seed",
+    "SEED",
+    "Seed of SHAPE=poisson and of the order of a mix",
+    unset=f"default {DEFAULT_SEED}",
+    type=WholeNumber(0, MOST_SEED),
+)
+
+
+def worker_levels(text: str | None) -> tuple[int | None, ...]:
+    """Return the numbers of workers in `text`, each once. None stands for the workers that run."""
+    return (None,) if text is None else whole_numbers("WORKERS", text, "workers", MOST_WORKERS)

@@ -1,0 +1,76 @@
+"""Numbers of workers of a matrix or search: whether they can be set, whether they are up, and those at its start."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from core.app_file import AppFile
+from core.errors import EnvironmentFault, UsageError
+from core.settings import Settings
+from core.worker_conditions import app_slots, records_in_prometheus
+
+
+@dataclass(frozen=True)
+class WorkerLevel:
+    """A number of workers with the same number of slots."""
+
+    workers: int
+    concurrency: int
+
+
+def require_settable(settings: Settings, workers: Sequence[int | None]) -> None:
+    """Raise UsageError if Aforo cannot start these numbers of workers. None means those that run."""
+    wanted = ",".join(str(number) for number in workers if number is not None)
+    if not wanted or wanted == "1":
+        return
+    app = settings.app
+    if app is not None:
+        _require_scale(app, wanted)
+    elif settings.stack == "native":
+        raise UsageError(
+            "WORKERS", "the native stack has one worker", "leave it out, or add STACK=compose", value=wanted
+        )
+    elif settings.stack == "aws":
+        why = "Aforo does not start workers on other machines"
+        raise UsageError("WORKERS", why, "leave it out: those that run are measured", value=wanted)
+
+
+def require_up(settings: Settings, concurrency: int, workers: int | None) -> None:
+    """Raise EnvironmentFault unless the workers that Prometheus scrapes have these slots and this number."""
+    slots = sorted(record["slots"] for record in records_in_prometheus(settings.prometheus.url))
+    if slots and slots == [concurrency] * (workers or len(slots)):
+        return
+    remedy = f"restart them with --concurrency {concurrency}"
+    if settings.stack == "compose":
+        number = "" if workers is None else f" WORKERS={workers}"
+        remedy = f"run `make up STACK=compose CONCURRENCY={concurrency}{number}`, then this again"
+    raise EnvironmentFault("worker", f"{_described(slots)}", remedy, value=settings.stack)
+
+
+def level_of_app(settings: Settings, app: AppFile) -> WorkerLevel | None:
+    """Return the workers of an app that its `scale` line can set again later.
+
+    Return None if another line of aforo.toml restores them, if none answers, or if their slots differ.
+    """
+    if app.worker.scale is None or app.worker.restore is not None or not app.worker.instrument:
+        return None
+    slots = app_slots(settings, app)
+    return WorkerLevel(len(slots), slots[0]) if len(set(slots)) == 1 else None
+
+
+def _require_scale(app: AppFile, wanted: str) -> None:
+    if app.worker.command is not None:
+        why = "worker.command starts one worker"
+        raise UsageError("WORKERS", why, "use worker.scale for several", value=wanted)
+    if "{workers}" not in str(app.worker.scale):
+        why = f"{app.place('worker.scale')} has no {{workers}}"
+        raise UsageError("WORKERS", why, "write {workers} where that line takes their number", value=wanted)
+
+
+def _described(slots: Sequence[int]) -> str:
+    """Return how many workers are up, and their slots: `2 workers are up with 1 and 4 slots`."""
+    if not slots:
+        return "none is up"
+    each = " and ".join(str(number) for number in sorted(set(slots)))
+    return f"{len(slots)} {'is' if len(slots) == 1 else 'are'} up, with {each} slots"

@@ -1,0 +1,82 @@
+"""Input files of a run: one for all its videos, or one for each size of a mix."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from core.run import MIX
+from core.size import size_label
+from core.size_mix import SizeMix
+
+
+@dataclass(frozen=True)
+class Source:
+    """One stored input file. `seconds` is None if the container does not state the duration."""
+
+    key: str
+    size_bytes: int
+    sha256: str
+    seconds: float | None
+    origin: str
+
+
+@dataclass(frozen=True)
+class RunInputs:
+    """Input files of a run, and the position of each video's file among them.
+
+    `sizes` names the size of each file in a mix. It is None where the user gave a file.
+    """
+
+    sources: tuple[Source, ...]
+    order: Sequence[int]
+    sizes: SizeMix | None = None
+
+    def of_video(self, sequence: int) -> Source:
+        """Return the input file of video `sequence`, from 0."""
+        return self.sources[self.order[sequence]]
+
+    @property
+    def label(self) -> str:
+        """Return the size under which the run is found: `50MB`, or `50MB:3+100MB:1` for a mix."""
+        return size_label(self.sources[0].size_bytes) if self.sizes is None else self.sizes.label
+
+    @property
+    def mean_bytes(self) -> int:
+        """Return the mean size of the videos, in bytes."""
+        return self.sources[0].size_bytes if self.sizes is None else self.sizes.mean_bytes
+
+    @property
+    def mean_seconds(self) -> float | None:
+        """Return the mean duration of the videos, or None if that of a file is unknown."""
+        known = [source.seconds for source in self.sources if source.seconds is not None]
+        if len(known) < len(self.sources):
+            return None
+        return known[0] if len(known) == 1 else sum(known[position] for position in self.order) / len(self.order)
+
+    @property
+    def sha256(self) -> str:
+        """Return the digest of the file. Of a mix, return a digest that another file or weight changes."""
+        if len(self.sources) == 1:
+            return self.sources[0].sha256
+        text = " ".join([self.label, *(source.sha256 for source in self.sources)])
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def origin(self) -> str:
+        """Return where the videos come from, such as `generated 50MB`."""
+        return self.sources[0].origin if len(self.sources) == 1 else f"generated {self.label}"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the files of a mix as stored in the run's row. A single file is in the row's columns."""
+        if self.sizes is None or len(self.sources) == 1:
+            return {}
+        pairs = zip(self.sizes.shares, self.sources, strict=True)
+        return {
+            MIX: [
+                {"weight": share.weight, "bytes": source.size_bytes, "sha256": source.sha256, "seconds": source.seconds}
+                for share, source in pairs
+            ]
+        }
