@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import random
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from core.errors import UsageError
-from core.size import label_bytes, parse_size, size_label
+from core.size import is_size_label, label_bytes, parse_size, size_label
 
 #: between the sizes of a mix in its label
 JOINT = "+"
@@ -91,6 +92,13 @@ def one_spelling(text: str) -> str:
     """Return a checked size as it was given, and a mix by its label, so that equal mixes have equal texts."""
     sizes = parse_sizes(text)
     return sizes.label if len(sizes.shares) > 1 else text.strip()
+
+
+def is_sizes_label(label: str) -> bool:
+    """Return True for a text that can be the `label` of sizes: `50MB`, or `50MB:3+100MB:1`."""
+    if not is_mix(label):
+        return is_size_label(label)
+    return all(is_size_label(size) and re.fullmatch("[1-9][0-9]{0,2}", weight) for size, weight in _words(label))
 
 
 def is_mix(label: str) -> bool:

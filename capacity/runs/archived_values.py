@@ -17,7 +17,7 @@ from core.lost_videos import LOST_VIDEOS
 from core.models import RunRow
 from core.plain_number import plain_number
 from core.run import MOST_VIDEOS, SEED, SHAPE, Mode, RunStatus
-from core.size import is_size_label
+from core.size_mix import is_sizes_label
 from core.user_files import read_text
 
 REMEDY = "give results/runs/RUN_ID as `report` wrote it"
@@ -80,7 +80,9 @@ RECORDS = Values(
 TEXTS = Values(
     "a list of texts", lambda value: isinstance(value, list) and all(isinstance(each, str) for each in value)
 )
-SIZE_LABEL = Values("a size such as 50MB", lambda value: isinstance(value, str) and is_size_label(value))
+SIZE_LABEL = Values(
+    "a size such as 50MB or 50MB:3+100MB:1", lambda value: isinstance(value, str) and is_sizes_label(value)
+)
 
 #: columns of `runs` by name
 RUN_FIELDS: Mapping[str, Values] = {
