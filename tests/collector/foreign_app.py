@@ -60,6 +60,17 @@ def burning() -> None:
     subprocess.run(["python3", "-c", code], check=True)
 
 
+@app.task
+def transcoding() -> None:
+    """Run programs with the names of ffprobe and ffmpeg, two of them at the same time, and another one."""
+    subprocess.run(["./ffprobe", "0.1"], check=True)
+    with aforo.stage("upload"):
+        started = [subprocess.Popen(["./ffmpeg", "0.3"]), subprocess.Popen("./ffmpeg 0.3", shell=True)]  # noqa: S602
+        for program in started:
+            program.communicate()
+        subprocess.run(["sleep", "0.1"], check=True)
+
+
 @app.task(acks_late=False)
 def dying() -> None:
     """Kill the process of the task."""

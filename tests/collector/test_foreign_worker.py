@@ -201,3 +201,20 @@ def test_a_worker_that_nothing_can_reach_writes_a_file_that_is_imported_once(lab
         shown = subprocess.run(command, env=lab.environment, cwd=ROOT, capture_output=True, text=True, check=True)
         assert shown.stdout == f"{added} executions stored; 0 missing in {path}\n"
     assert Counter(e.outcome for e in lab.executions()) == {"done": 20, "failed": 1}
+
+
+@pytest.mark.parametrize(("pool", "slots"), [("prefork", 2), ("threads", 2)])
+def test_the_time_in_ffmpeg_and_ffprobe_is_a_stage_without_a_change_of_the_app(lab, pool, slots):
+    for name in ("ffmpeg", "ffprobe"):
+        (lab.folder / name).write_text('#!/bin/sh\nsleep "$1"\n')
+        (lab.folder / name).chmod(0o755)
+    _, port = lab.worker(pool=pool, slots=slots)
+    lab.collector(port)
+    lab.send("transcoding")
+    until(lab.executions, "the execution", seconds=60)
+    (execution,) = lab.executions()
+    assert execution.outcome == "done"
+    assert execution.probe_seconds >= 0.1
+    assert execution.transcode_seconds >= 0.3  # two at the same time count once
+    assert execution.publish_seconds >= 0.1  # the stage around them has the rest
+    assert sum(execution.stage_seconds.values()) <= execution.ended_at - execution.started_at
