@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
-from prometheus_client import CollectorRegistry, Counter, make_wsgi_app
+from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.exposition import ThreadingWSGIServer
 
 from aforo.telemetry.cpu_time import cpu_counted
+from aforo.telemetry.exposition import Exposition
 
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 #: Limits for scrapes: connections at a time, and seconds that a silent one stays open.
 MAX_CONNECTIONS = 8
 IDLE_SECONDS = 3.0
@@ -28,13 +30,15 @@ def serve(
 
     `executions` is the WSGI page of /executions. Without it, that path is not found.
     """
-    wsgi_app = make_wsgi_app(registry, disable_compression=True)
+    exposition = Exposition(registry)
 
     def answer(environ: dict[str, Any], start_response: Any) -> Any:
         """Answer in the text format, because OpenMetrics and compression would double the cost of a scrape."""
         if environ.get("PATH_INFO") == "/executions":
             return (executions or _not_found)(environ, start_response)
-        return wsgi_app(environ | {"HTTP_ACCEPT": "text/plain"}, start_response)
+        body = exposition.render()
+        start_response("200 OK", [("Content-Type", CONTENT_TYPE), ("Content-Length", str(len(body)))])
+        return [body]
 
     server = _bind(host, ports, answer)
     server.telemetry_cpu = telemetry_cpu
