@@ -32,7 +32,10 @@ ROUND_SECONDS = 1.0
 
 
 def disk_limits(folder: Path) -> Limits:
-    """Return the rates of writing a file in `folder` with fsync and reading it without the page cache."""
+    """Measure how fast a file in `folder` can be written (with fsync) and read, in bytes/s.
+
+    The read bypasses the page cache.
+    """
     file = folder / f"ceiling-{uuid.uuid4().hex}"
     try:
         written, seconds = _write(file)
@@ -44,9 +47,9 @@ def disk_limits(folder: Path) -> Limits:
 
 
 def object_limits(client: S3Client, bucket: str, prefix: str) -> Limits:
-    """Return the rates of four parallel PUTs and of four parallel GETs.
+    """Measure the S3 bandwidth of four parallel PUTs and of four parallel GETs, in bytes/s.
 
-    The object size grows until bandwidth, not latency, determines the time.
+    The object size grows until bandwidth, not latency, determines the time. The objects are stored below `prefix`.
     """
     names = [f"{prefix}ceiling-{uuid.uuid4().hex}" for _ in range(PARALLEL_OBJECTS)]
 

@@ -1,7 +1,7 @@
-"""Bandwidth limits of the reference worker's disk and storage, measured before any work.
+"""Measure the bandwidth limits of disk and storage when the reference worker starts, before any work.
 
-The analysis compares the traffic of a run with these limits. A worker measures the limits when it starts, at most once
-a day per disk and bucket. A limit that cannot be measured is omitted.
+The analysis compares the traffic of a run with these limits. They are measured at most once a day per disk and bucket.
+A limit that cannot be measured is left out.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ VALID_SECONDS = 24 * 3600.0
 
 
 def bandwidth_limits(settings: Settings) -> Limits:
-    """Return the measured bandwidth limits in bytes/s per resource.
+    """Return the bandwidth limits in bytes/s by resource, such as disk writes. Measure them if needed.
 
     The result is cached for a day per disk and bucket.
     """

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from capacity.report.page import STYLE
+from capacity.report.template_loader import STYLE
 
 LEAST_CONTRAST = 4.5
 TEXT_COLOURS = ("ink", "soft", "red", "amber", "green")
