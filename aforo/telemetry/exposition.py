@@ -10,7 +10,6 @@ import math
 
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.samples import Sample
-from prometheus_client.utils import floatToGoString
 
 #: More texts than a worker's metrics have; a collector with ever new labels fills no memory.
 MAX_TEXTS = 10_000
@@ -55,7 +54,9 @@ class Exposition:
 
 
 def _value(value: float) -> str:
-    return f"{float(value)!r}\n" if math.isfinite(value) else f"{floatToGoString(value)}\n"
+    if math.isfinite(value):
+        return f"{float(value)!r}\n"
+    return "NaN\n" if math.isnan(value) else "+Inf\n" if value > 0 else "-Inf\n"
 
 
 def _escaped(value: str) -> str:

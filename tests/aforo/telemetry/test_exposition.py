@@ -28,7 +28,7 @@ class Odd:
 
     def collect(self):
         gauge = GaugeMetricFamily("odd", 'a "help" with \\ and\na line', labels=["path", "a"])
-        for number, value in enumerate((0.1, 1e300, -math.inf, 12345678901234.0, 7)):
+        for number, value in enumerate((0.1, 1e300, -math.inf, math.inf, 12345678901234.0, 7)):
             gauge.add_metric([f'C:\\x "{number}"\n', "é"], value)
         yield gauge
         yield CounterMetricFamily("odd_things", "Things.", value=3)
