@@ -53,7 +53,7 @@ def search(
     """
     parse_size(size)
     launcher = RunLauncher.open(lang, assume_yes=yes)
-    cell = (size, concurrency, profile)
+    cell = (size, concurrency, profile if launcher.settings.app is None else None)
     try:
         result = _search(RateSearch(refine=refine), lambda step: _run(launcher, step, cell, lang), lang)
     finally:
@@ -106,7 +106,7 @@ def _fail_without_rate(result: RateSearch, size: str) -> None:
         raise RunFailed("search", why, "look at the runs' reports", value=size)
 
 
-def _run(launcher: RunLauncher, step: SearchStep, cell: tuple[str, int, str], lang: Language) -> StepResult:
+def _run(launcher: RunLauncher, step: SearchStep, cell: tuple[str, int, str | None], lang: Language) -> StepResult:
     started = time.monotonic()
     size, concurrency, profile = cell
     request = RunRequest(

@@ -1,6 +1,8 @@
 """Every verb of the analysis on the runs of an app that is not ours, beside a run of the reference worker."""
 
 import json
+import sys
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -8,6 +10,7 @@ from sqlalchemy import select, update
 
 from capacity.__main__ import main
 from capacity.runs.run_files import write_archive
+from core.errors import RunFailed
 from core.models import ExecutionRow, RunRow
 from core.run import Mode
 from core.settings import Settings
@@ -118,6 +121,26 @@ def test_the_document_stands_beside_the_file_and_repeats_with_it(verb, tmp_path)
     assert "mi-app, versión desconocida, tarea `app.process`, cola `videos`" in text
     assert "make matrix APP=ruta/aforo.toml SIZES=5MB CONCURRENCY=1,2,4" in text
     assert "make document APP=ruta/aforo.toml\n" in text
+
+
+def test_a_search_leaves_the_encoding_to_the_app_and_restores_its_workers(store, monkeypatch):
+    calls = []
+
+    class Launcher:
+        settings = SimpleNamespace(app=SimpleNamespace(name="mi-app"))
+
+        def run(self, request, _progress):
+            calls.append((request.size, request.concurrency, request.mode, request.profile))
+            raise RunFailed("run", "the worker is gone", "start it")
+
+        def restore(self):
+            calls.append("restored")
+
+    search = sys.modules["capacity.commands.search"]  # the package holds the command of the same name
+    monkeypatch.setattr(search.RunLauncher, "open", lambda *_args, **_options: Launcher())
+    shown = CliRunner().invoke(main, ["search", "--size", "1MB", "--concurrency", "2"], env={"AFORO_LANG": "en"})
+    assert isinstance(shown.exception, RunFailed)
+    assert calls == [("1MB", 2, Mode.BURST, None), "restored"]
 
 
 def test_900_of_1000_executions_lost_stand_in_table_and_report(store):
