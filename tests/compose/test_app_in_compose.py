@@ -59,9 +59,9 @@ def team(tmp_path, gateway):
     file = folder / "aforo.compose.toml"
     file.write_text(file.read_text().replace("9101-9110", f"{first}-{first + 3}"))
     own = {"COMPOSE_PROJECT_NAME": f"own-app-{os.getpid()}", "METRICS_PORTS": f"{first}-{first + 3}"}
-    stand_in = ["docker", "image", "inspect", "lab/python:3.11"]
-    if subprocess.run(stand_in, capture_output=True, check=False).returncode == 0:
-        own |= {"BASE_IMAGE": "lab/python:3.11", "BUILD_NETWORK": "host"}
+    base = os.environ.get("BASE_IMAGE", "lab/python:3.11")  # a stand-in where no image registry is reached
+    if subprocess.run(["docker", "image", "inspect", base], capture_output=True, check=False).returncode == 0:
+        own |= {"BASE_IMAGE": base, "BUILD_NETWORK": "host"}
     with emulator.running_emulator(str(emulator.program()), host=gateway) as endpoint:
         settings = (APP / ".env.example").read_text().replace("http://127.0.0.1:4566", endpoint)
         (folder / ".env").write_text(settings + "".join(f"{name}={value}\n" for name, value in own.items()))
