@@ -175,5 +175,5 @@ docs: setup-dev ## Generate .env.example, docs/metrics.md, dashboards and Kubern
 	@$(PY) -m local env-example > .env.example && $(PY) -m core.metrics_page > docs/metrics.md && $(PY) -m grafana && $(PY) deploy/kubernetes/generate.py
 
 lock: options ## Update the locked requirements from requirements/*.in (needs uv)
-	@for name in app services dev emulator celery-exporter sbom; do uv pip compile -q --generate-hashes --universal --python-version 3.11 \
+	@for name in app services dev emulator celery-exporter sbom mysql; do uv pip compile -q --generate-hashes --universal --python-version 3.11 \
 	  --no-emit-index-url --custom-compile-command 'make lock' requirements/$$name.in -o requirements/$$name.txt || exit; done

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 #: A memory limit of this size or more is no limit: cgroup v1 writes the largest page count.
@@ -60,10 +60,11 @@ class Cgroup:
 
         Return an empty list under cgroup v1, which has no such file.
         """
-        return lines_of(next(self._groups(self.v2, "")) / f"{resource}.pressure")
+        return lines_of(self._groups(self.v2, "")[0] / f"{resource}.pressure")
 
-    def _groups(self, root: Path, controller: str) -> Iterator[Path]:
-        """Yield this process's cgroup and its ancestors up to `root`.
+    @lru_cache(maxsize=16)  # noqa: B019 (few values, and a process stays in its cgroup)
+    def _groups(self, root: Path, controller: str) -> tuple[Path, ...]:
+        """Return this process's cgroup and its ancestors up to `root`.
 
         A container often sees its own cgroup as the root.
         """
@@ -71,7 +72,7 @@ class Cgroup:
         own = next((path for _, names, path in lines if controller in names.split(",")), "/")
         here = root / own.strip("/")
         inside = [group for group in (here, *here.parents) if group.is_relative_to(root)]
-        yield from inside if here.is_dir() else [root]
+        return tuple(inside) if here.is_dir() else (root,)
 
 
 def lines_of(file: Path) -> list[str]:

@@ -18,7 +18,7 @@ from collector.video_end import finish_videos
 from core.database import batched_keys
 from core.models import ExecutionRow, OtherExecutionRow, RunRow, VideoRow
 from core.run import FINAL_STATUSES
-from core.video import Outcome
+from core.video import Outcome, Stage
 
 #: A record of no run is kept this long, in case its run is imported or its clock is wrong.
 KEPT_SECONDS = 3600.0
@@ -36,6 +36,11 @@ OUTCOMES: Mapping[str, Outcome] = {
     "duplicate": Outcome.DUPLICATE,
     "superseded": Outcome.SUPERSEDED,
     "lost": Outcome.LOST,
+}
+#: Other names that apps give to our stages.
+STAGE_OF_NAME: Mapping[str, Stage] = {stage.value: stage for stage in Stage} | {
+    "download": Stage.FETCH,
+    "upload": Stage.PUBLISH,
 }
 Record = Mapping[str, Any]
 
@@ -128,7 +133,18 @@ def _execution(spool: str, node: str, record: Record, video: VideoRow) -> Execut
         cpu_seconds=record["cpu_seconds"],
         stage_seconds=record["stages"],
         sent_task_ids=record["sent"],
+        **_known_stages(record["stages"]),
     )
+
+
+def _known_stages(stages: Mapping[str, float]) -> dict[str, float]:
+    """Return the columns of the stages that the report knows. Stages that the task named otherwise have none."""
+    columns: dict[str, float] = {}
+    for name, seconds in stages.items():
+        if name in STAGE_OF_NAME:
+            column = f"{STAGE_OF_NAME[name]}_seconds"
+            columns[column] = columns.get(column, 0.0) + seconds
+    return columns
 
 
 def _other(spool: str, node: str, record: Record) -> OtherExecutionRow:

@@ -20,7 +20,12 @@ Recording rules (`prometheus/rules/`) build on these, named `level:metric:operat
 never 0. Metrics of celery-exporter and Prometheus that our dashboards read are in `grafana/series_names.py`.
 """
 SECTIONS = (
-    ("Worker", "each worker (`python -m worker`, port AFORO_WORKER_METRICS_PORT)", metrics.WORKER),
+    (
+        "Worker",
+        "each worker (`python -m worker`, port AFORO_WORKER_METRICS_PORT); our Prometheus configuration adds the label "
+        "`app`, the name in aforo.toml, to the `_info` metrics of workers and machines",
+        metrics.WORKER,
+    ),
     ("Machine of a worker", "each worker, read at each scrape", metrics.NODE),
     ("Queues", "the SQS exporter (`python -m exporters sqs`, port AFORO_EXPORTER_SQS_PORT)", metrics.SQS),
     (

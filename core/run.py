@@ -65,6 +65,8 @@ class RunStatus(StrEnum):
 
 #: Key of `runs.environment` for an EndOfVideo. Runs of the reference worker have none: its worker writes the states.
 END_OF_VIDEO = "end_of_video"
+#: Version of an app whose commit could not be read.
+UNKNOWN_VERSION = "unknown"
 
 
 class EndOfVideo(StrEnum):

@@ -17,7 +17,8 @@ from core.settings import Settings
 INFO, SLOTS = "aforo_worker_info", "aforo_worker_slots"
 #: Names in a record that tell workers apart and are no conditions; `instance` is the worker's address in Prometheus.
 IDENTITY = frozenset({"worker", "instance"})
-PROMETHEUS_LABELS = frozenset({"job", "__name__"})
+#: Labels of a sample that Prometheus adds. `app` is the name of the app, which a run records by itself.
+PROMETHEUS_LABELS = frozenset({"job", "app", "__name__"})
 
 WorkerRecord = dict[str, Any]
 

@@ -17,7 +17,7 @@ from core.app_file.worker_probe import WorkerFacts, probe_worker
 from core.broker import make_celery
 from core.errors import UsageError
 from core.results_folder import run_folder
-from core.run import END_OF_VIDEO, EndOfVideo, Host, new_run_id
+from core.run import END_OF_VIDEO, UNKNOWN_VERSION, EndOfVideo, Host, new_run_id
 from core.settings import Settings
 from core.size import size_label
 from injector.app_inputs import Inputs, PlacedInput, place_all, place_source
@@ -161,7 +161,7 @@ def app_version(app: AppFile) -> str:
             [*git, "status", "--porcelain", "-uno", "."], capture_output=True, text=True, check=True
         )
     except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+        return UNKNOWN_VERSION
     return commit.stdout.strip() + ("-changed" if changed.stdout.strip() else "")
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import uuid
 from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
 
 from core import aws, database, sqs_queue
 from core.app_file import AppFile
@@ -90,7 +92,7 @@ def _queue(settings: Settings, app: AppFile) -> Iterator[Finding]:
         client = aws.client(settings, "sqs")
         queue = sqs_queue.read_attributes(client, sqs_queue.find_queue(client, app.queue))
     except AforoError as error:
-        yield Finding("queue", Level.ERROR, str(error))
+        yield _no_queue(settings, error)
         return
     endpoint = settings.aws.endpoint_of("sqs")
     is_here = is_local(endpoint)
@@ -103,6 +105,20 @@ def _queue(settings: Settings, app: AppFile) -> Iterator[Finding]:
         yield Finding("queue, redrive policy", Level.WARN, why, "give the queue a dead-letter queue")
     seconds = queue.visibility_timeout_seconds
     yield Finding("queue, visibility timeout", Level.OK, f"{seconds} s; a task that takes longer is delivered twice")
+
+
+def _no_queue(settings: Settings, error: AforoError) -> Finding:
+    """Return the finding for a queue that could not be read. Aforo's emulator runs only while its stack is up."""
+    endpoint = settings.aws.endpoint_of("sqs") or ""
+    if settings.stack == "native" and is_local(endpoint) and not _listens(endpoint):
+        return Finding("queue", Level.WARN, f"nothing listens at {endpoint} yet", "`make up APP=…` starts an emulator")
+    return Finding("queue", Level.ERROR, str(error))
+
+
+def _listens(url: str) -> bool:
+    place = urlsplit(url)
+    with socket.socket() as probe:
+        return probe.connect_ex((place.hostname, place.port or 80)) == 0
 
 
 def _database(settings: Settings, app: AppFile) -> str:

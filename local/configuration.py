@@ -21,6 +21,8 @@ PROMETHEUS_CONFIG = STATE / "prometheus.yml"
 FINGERPRINT = STATE / "run" / "settings.sha256"
 #: Variables of make that a program of the stack must not inherit.
 NOT_INHERITED = RUN_OPTIONS | MAKE_VARIABLES
+#: The label `app` that Prometheus gives to the reference worker.
+OF_REFERENCE_WORKER = "replacement: aforo"
 
 
 def supervisord_environment(settings: Settings, environment: Mapping[str, str]) -> dict[str, str]:
@@ -81,7 +83,7 @@ def fingerprint(settings: Settings, environment: Mapping[str, str]) -> str:
     wanted = [program.name for program in programs(settings)]
     worker = dataclasses.replace(settings.worker, concurrency=1, profile="full", threads=0)
     app = settings.app
-    supervised = [] if app is None else [app.worker.stop_seconds, app.worker.metrics, app.worker.instrument]
+    supervised = [] if app is None else [app.name, app.worker.stop_seconds, app.worker.metrics, app.worker.instrument]
     shown = repr(supervised) + repr(
         dataclasses.replace(settings, worker=worker, plan=Plan(), run_profile="", promtools=())
     )
@@ -89,36 +91,38 @@ def fingerprint(settings: Settings, environment: Mapping[str, str]) -> str:
 
 
 def write_prometheus_config(
-    scraped: Iterable[Program], workers: Sequence[str] = (), source: Path = Path("prometheus/prometheus.yml")
+    scraped: Iterable[Program], app: AppFile | None = None, source: Path = Path("prometheus/prometheus.yml")
 ) -> None:
     """Write Prometheus' configuration for this machine, made from the file `source`.
 
-    `workers` are addresses of an app's workers that run outside this stack.
+    `app` is the app whose workers are scraped in place of the reference worker.
     """
     text = source.read_text(encoding="utf-8")
-    PROMETHEUS_CONFIG.write_text(prometheus_config(text, scraped, source.parent.resolve(), workers), encoding="utf-8")
+    PROMETHEUS_CONFIG.write_text(prometheus_config(text, scraped, source.parent.resolve(), app), encoding="utf-8")
 
 
-def prometheus_config(source: str, scraped: Iterable[Program], folder: Path, workers: Sequence[str] = ()) -> str:
+def prometheus_config(source: str, scraped: Iterable[Program], folder: Path, app: AppFile | None = None) -> str:
     """Return the text of Prometheus' configuration for this machine, made from the text `source`.
 
     Each job gets its port. Jobs of programs that do not run are removed. The paths of rule files begin with `folder`.
-    `workers` are addresses of an app's workers that run outside this stack.
+    The job `worker` gets the name of `app`, and the addresses of its workers if it has `worker.metrics`.
     """
     ports = {program.name: program.port for program in scraped if program.scraped or program.name == "prometheus"}
+    targets = {name: [f"127.0.0.1:{port}"] for name, port in ports.items()}
+    if app is not None and app.worker.metrics:
+        targets["worker"] = list(app.worker.metrics)
     head, *jobs = re.split(r"(?m)^(?=  - job_name: )", source)
-    blocks = [_with_port(job, ports[_job(job)]) for job in jobs if _job(job) in ports]
-    if workers:
-        blocks.append(f"  - job_name: worker\n    static_configs: [{{targets: {json.dumps(list(workers))}}}]\n")
-    return re.sub(r"(?m)^  - (rules|alerts)/", rf"  - {folder}/\1/", head) + "".join(blocks)
+    blocks = [_with_targets(job, targets[_job(job)]) for job in jobs if _job(job) in targets]
+    config = re.sub(r"(?m)^  - (rules|alerts)/", rf"  - {folder}/\1/", head) + "".join(blocks)
+    return config if app is None else config.replace(OF_REFERENCE_WORKER, f"replacement: {json.dumps(app.name)}")
 
 
 def _job(block: str) -> str:
     return block.split("job_name:", 1)[1].split("\n", 1)[0].strip()
 
 
-def _with_port(block: str, port: int) -> str:
-    return re.sub(r"127\.0\.0\.1:\d+", f"127.0.0.1:{port}", block)
+def _with_targets(block: str, addresses: Sequence[str]) -> str:
+    return re.sub(r"targets: \[.*?\]", lambda _: f"targets: {json.dumps(addresses)}", block)
 
 
 def _port_name(program: str) -> str:

@@ -115,8 +115,7 @@ def _launch(settings: Settings) -> None:
     supervisor.launch(configuration.supervisord_environment(settings, os.environ))
     configuration.FINGERPRINT.write_text(configuration.fingerprint(settings, os.environ))
     STOP_SECONDS.write_text(str(configuration.worker_stop_seconds(settings)))
-    app = settings.app
-    configuration.write_prometheus_config(programs(settings), () if app is None else app.worker.metrics)
+    configuration.write_prometheus_config(programs(settings), settings.app)
 
 
 def _start_foundations(settings: Settings) -> None:

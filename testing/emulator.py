@@ -32,13 +32,13 @@ def program() -> str | None:
 
 
 @contextmanager
-def running_emulator(command: str) -> Iterator[str]:
+def running_emulator(command: str, host: str = "127.0.0.1") -> Iterator[str]:
     """Context manager: run the SQS and S3 emulator in a temporary folder. Yield its endpoint URL."""
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="emulator-") as folder:
         environment = os.environ | {
             "GATEWAY_PORT": str(port),
-            "BIND_HOST": "127.0.0.1",
+            "BIND_HOST": host,
             "SERVICES": "sqs,s3",
             "DOCKER_HOST": "unix:///nonexistent",
             "IOT_MTLS_ENABLED": "0",
@@ -48,7 +48,7 @@ def running_emulator(command: str) -> Iterator[str]:
         }
         with (Path(folder) / "log").open("w") as log:
             process = subprocess.Popen([command], env=environment, cwd=folder, stdout=log, stderr=log)
-        url = f"http://127.0.0.1:{port}"
+        url = f"http://{host}:{port}"
         try:
             until(lambda: _answers(url), f"{command} answers")
             yield url

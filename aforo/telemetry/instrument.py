@@ -27,8 +27,10 @@ from prometheus_client import CollectorRegistry
 from aforo import settings
 from aforo.executions.page import ExecutionsPage
 from aforo.executions.recording import Recording
+from aforo.stored_limits import stored_limits
 from aforo.telemetry import event_channel
 from aforo.telemetry.celery_events import Forwarder, forward_events
+from aforo.telemetry.child_programs import follow_child_programs
 from aforo.telemetry.label_values import Operation
 from aforo.telemetry.node import NodeCollector, slot_pids
 from aforo.telemetry.request_counting import counted
@@ -134,13 +136,14 @@ def _instrument(
         forwarder = Forwarder(events_redis_url, registry, worker_metrics.telemetry_cpu)
         forward_events(app, forwarder)
     connect(app, worker_metrics)
+    follow_child_programs()
     recording = Recording(
         worker_metrics.executions_lost.inc, lambda: worker_metrics.handled_error(Operation.WRITE_EXECUTION)
     )
     worker_metrics.recorder = recording.recorder
 
     def node(consumer: Any) -> NodeCollector:
-        return NodeCollector(places, slot_pids(consumer))
+        return NodeCollector(places, slot_pids(consumer), stored_limits())
 
     serve_when_ready(app, worker_metrics, registry, address, node, forwarder=forwarder, recording=recording)
 

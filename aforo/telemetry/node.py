@@ -9,6 +9,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -146,9 +147,11 @@ def _free_space(places: Mapping[str, Path]) -> Metric:
 
 def _device(folder: Path) -> str:
     """Return the block device that holds `folder`, or '' for an overlay or a network filesystem."""
-    if not folder.exists():
-        return ""
-    number = folder.stat().st_dev
+    return _device_name(folder.stat().st_dev) if folder.exists() else ""
+
+
+@lru_cache(maxsize=16)
+def _device_name(number: int) -> str:
     device = Path(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}")
     return device.resolve().name if device.exists() else ""
 

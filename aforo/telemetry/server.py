@@ -8,12 +8,14 @@ from contextlib import nullcontext
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
-from prometheus_client import CollectorRegistry, Counter, make_wsgi_app
+from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.exposition import ThreadingWSGIServer
 
 from aforo.telemetry.cpu_time import cpu_counted
+from aforo.telemetry.exposition import Exposition
 from aforo.telemetry.host_check import only_for_this_machine
 
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 #: Limits for scrapes: connections at a time, and seconds that a silent one stays open.
 MAX_CONNECTIONS = 8
 IDLE_SECONDS = 3.0
@@ -32,7 +34,7 @@ def serve(
     The CPU seconds of the server's threads are added to `telemetry_cpu`. On a loopback address, a request that names
     another machine is refused.
     """
-    wsgi_app = make_wsgi_app(registry, disable_compression=True)
+    exposition = Exposition(registry)
 
     def answer(environ: dict[str, Any], start_response: Any) -> Any:
         """Answer a request for /metrics in Prometheus' text format (WSGI).
@@ -41,7 +43,9 @@ def serve(
         """
         if environ.get("PATH_INFO") == "/executions":
             return (executions or _not_found)(environ, start_response)
-        return wsgi_app(environ | {"HTTP_ACCEPT": "text/plain"}, start_response)
+        body = exposition.render()
+        start_response("200 OK", [("Content-Type", CONTENT_TYPE), ("Content-Length", str(len(body)))])
+        return [body]
 
     server = _bind(host, ports, only_for_this_machine(answer, host))
     server.telemetry_cpu = telemetry_cpu

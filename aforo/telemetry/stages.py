@@ -30,7 +30,16 @@ def stage(name: str) -> Iterator[None]:
         yield
     finally:
         whole_seconds = time.perf_counter() - start
-        seconds = round(whole_seconds - _inner.seconds, 6)
+        _send(name, max(0.0, whole_seconds - _inner.seconds))
         _inner.seconds = outer_seconds + whole_seconds
-        task = current_task.name if current_task else ""
-        event_channel.send("stage", delivery=current_delivery(), task=task, stage=name, seconds=seconds)
+
+
+def record_stage(name: str, seconds: float) -> None:
+    """Record a stage of the running task that has just ended, after `seconds`. The stage around it loses that time."""
+    _inner.seconds = getattr(_inner, "seconds", 0.0) + seconds
+    _send(name, seconds)
+
+
+def _send(name: str, seconds: float) -> None:
+    task = current_task.name if current_task else ""
+    event_channel.send("stage", delivery=current_delivery(), task=task, stage=name, seconds=round(seconds, 6))

@@ -93,9 +93,11 @@ def _disk_utilisation(busy: Resources) -> float | None:
 def _network_utilisation(busy: Resources) -> float | None:
     """Return the utilisation of the busier direction, upload or download, of the storage.
 
-    The two directions do not share a channel.
+    The two directions do not share a channel. The bytes are those of the videos, or all bytes of the machine's network
+    for an app that counts none.
     """
-    used = [_ratio(busy.rate(f"videos.{way}"), busy.latest(f"ceiling.network_{way}")) for way in ("in", "out")]
+    traffic = "videos" if busy.rate("videos.in") else "network"
+    used = [_ratio(busy.rate(f"{traffic}.{way}"), busy.latest(f"ceiling.network_{way}")) for way in ("in", "out")]
     return max((ratio for ratio in used if ratio is not None), default=None)
 
 

@@ -103,6 +103,7 @@ class MeasuredRun:
                 (recorded.started_at - recorded.uploaded_at)[recorded.done], is_sustained=not recorded.is_burst
             ),
             app=app_name(run.environment),
+            missed_executions=run.executions_missed or 0,
             x_sat_source=saturated.source.value if saturated and saturated.per_minute else None,
         )
 

@@ -78,7 +78,13 @@ def search(
     levels = worker_levels(workers)
     launcher = RunLauncher.open(lang, assume_yes=yes)
     require_settable(launcher.settings, levels)
-    first = SearchedCell(size, concurrency, None, profile, DEFAULT_SEED if seed is None else seed)
+    first = SearchedCell(
+        size,
+        concurrency,
+        None,
+        profile if launcher.settings.app is None else None,
+        DEFAULT_SEED if seed is None else seed,
+    )
     cells = [replace(first, workers=number) for number in levels]
     try:
         results = {cell: _search(launcher, cell, refine, lang) for cell in cells}
@@ -96,7 +102,10 @@ def search(
 def _print(results: Mapping[SearchedCell, RateSearch], judged: list[GoalResult], as_json: bool, lang: Language) -> None:
     if as_json:
         print_json(_as_json(results, judged), lang)
-    else:
+    """Size, slots and workers whose highest rate is searched.
+
+    Without `workers`, those that run are used. An app has no `profile`.
+    """
         click.echo("\n".join(_summaries(results, lang)))
 
 

@@ -35,7 +35,7 @@ def decompose(uploaded_at: Floats, started_at: Floats, ended_at: Floats, stages:
     """Split the mean response time into queue wait, the mean of each stage, and the rest.
 
     All arrays have one entry per video, in seconds. Only videos with upload, start and end are used. NaN in a stage
-    counts as 0 s.
+    counts as 0 s. A stage with NaN only is unknown: its mean is NaN, and its time is part of the rest.
     """
     complete = np.isfinite(uploaded_at) & np.isfinite(started_at) & np.isfinite(ended_at)
     if not complete.any():
@@ -43,10 +43,14 @@ def decompose(uploaded_at: Floats, started_at: Floats, ended_at: Floats, stages:
         return Decomposition(nan, nan, nan, dict.fromkeys(stages, nan), nan, False)
     wait = float((started_at - uploaded_at)[complete].mean())
     service = float((ended_at - started_at)[complete].mean())
-    means = {name: float(np.nan_to_num(seconds[complete]).mean()) for name, seconds in stages.items()}
-    other = service - sum(means.values())
+    means = {name: _mean_of_known(seconds[complete]) for name, seconds in stages.items()}
+    other = service - sum(mean for mean in means.values() if np.isfinite(mean))
     allowed = max(UNMEASURED_SHARE * service, UNMEASURED_SECONDS)
     return Decomposition(wait + service, wait, service, means, other, abs(other) < allowed)
+
+
+def _mean_of_known(seconds: Floats) -> float:
+    return float(np.nan_to_num(seconds).mean()) if np.isfinite(seconds).any() else float("nan")
 
 
 def reversed_times(earlier: Floats, later: Floats) -> int:

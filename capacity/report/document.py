@@ -23,7 +23,7 @@ from capacity.table.number_format import UNKNOWN, interval_text, number, percent
 from capacity.table.phrases import cell_name, spaced
 from capacity.table.table_text import capacity_text, markdown, sources
 from core.language import STABILITY_NAMES, VALIDITY_NAMES, Language
-from core.run import Mode
+from core.run import UNKNOWN_VERSION, Mode
 
 LANG: Language = "es"
 STACKS = {
@@ -63,6 +63,7 @@ def render_document(analysed: AnalysedRuns) -> str:
         conclusions=conclusion_sentences(conclusions.conclusions(analysed)),
         unknowns=conclusion_sentences(conclusions.unknowns(analysed)),
         sizes=",".join(dict.fromkeys(cell.key.size_label for cell in cells)),
+        app_file="APP=ruta/aforo.toml " if any(run.row.app for run in runs) else "",
         slots=",".join(str(c) for c in sorted({cell.key.concurrency for cell in cells})),
     )
 
@@ -107,7 +108,8 @@ def _setup_of(run: RunAnalysis) -> Iterator[tuple[str, str]]:
 def _app_of(app: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Return the app whose worker was measured; nothing for our reference worker."""
     if app:
-        yield "Aplicación", f"{app['name']}, versión {app['version']}, tarea `{app['task']}`, cola `{app['queue']}`"
+        version = "desconocida" if app["version"] == UNKNOWN_VERSION else app["version"]
+        yield "Aplicación", f"{app['name']}, versión {version}, tarea `{app['task']}`, cola `{app['queue']}`"
         yield "Worker", f"`{app['started_by']}`"
         measured = "aforo instalado en el worker: slots y ejecuciones exactos"
         yield "Medición", measured if app["instrumented"] else "sin instrumentar: solo por tiempos de finalización"

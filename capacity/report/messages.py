@@ -22,7 +22,7 @@ from capacity.estimators.reason import Reason
 from capacity.estimators.throughput import NoCapacity
 from capacity.estimators.usl import FitCaution, FitRefusal, PeakRefusal
 from capacity.sizing.scale_limits import SharedPart
-from core.language import CAUSE_NAMES, Language, Text
+from core.language import CAUSE_NAMES, VALIDITY_REASON_NAMES, Language, Text
 
 CONFIDENCE_NAMES: Mapping[Confidence, Text] = {
     Confidence.HIGH: Text("alta", "high"),
@@ -537,7 +537,7 @@ TEMPLATE = _Template()
 def sentence(reason: Reason, lang: Language) -> str:
     """Return the sentence for a reason's code and values, without a full stop."""
     template = SENTENCES[type(reason.code)][reason.code].to(lang)
-    return TEMPLATE.vformat(template, (), {**reason.values, **_derived(reason)})
+    return TEMPLATE.vformat(template, (), {**reason.values, **_derived(reason, lang)})
 
 
 def measurement(measured: Measurement, lang: Language) -> str:
@@ -581,7 +581,7 @@ def _limit(measured: Measurement) -> str:
     return f"{SIGNS[measured.relation]} {limit}"
 
 
-def _derived(reason: Reason) -> Mapping[str, object]:
+def _derived(reason: Reason, lang: Language) -> Mapping[str, object]:
     """Return the values of a reason that a template shows in another form.
 
     Lists are joined in one line, and unknown ratios are left out.
@@ -592,7 +592,7 @@ def _derived(reason: Reason) -> Mapping[str, object]:
     if reason.code in {NoCapacity.IDLE_SLOTS, Problem.IDLE_SLOTS}:
         return {"shown": _rate_of_working_slots(values["working_per_minute"])}
     if reason.code is NotComparable.INVALID_RUN:
-        return {"shown": ", ".join(values["reasons"])}
+        return {"shown": ", ".join(VALIDITY_REASON_NAMES[name].to(lang) for name in values["reasons"])}
     if reason.code is Problem.OTHER_MESSAGES:
         return {"shown": _other_messages(values["messages"], values["executions"])}
     if reason.code is NotComparable.DIFFERENT_CONDITIONS:

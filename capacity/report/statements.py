@@ -60,6 +60,10 @@ BANDWIDTH_LIMITS = {
     "network_in": Text("descarga", "download"),
     "network_out": Text("subida", "upload"),
 }
+UNMEASURED_LIMITS = Text(
+    "desconocido; lo mide `python -m aforo measure-limits` donde corre el worker",
+    "unknown; `python -m aforo measure-limits` where the worker runs measures it",
+)
 CONSERVATION_NAMES = {
     True: Text("se cumple", "holds"),
     False: Text("NO SE CUMPLE", "DOES NOT HOLD"),
@@ -350,7 +354,7 @@ def bandwidth_limits(run: RunAnalysis, lang: Language) -> str:
     measured = run.recorded.run.environment.get("ceilings", {})
     megabytes = {name: measured[key] / 1e6 for key, name in BANDWIDTH_LIMITS.items() if key in measured}
     shown = [f"{name.to(lang)} {significant(value, lang, 3)} MB/s" for name, value in megabytes.items()]
-    return " · ".join(shown) or UNKNOWN.to(lang)
+    return " · ".join(shown) or (UNMEASURED_LIMITS if run.row.app else UNKNOWN).to(lang)
 
 
 def machine(run: RunAnalysis, lang: Language) -> str:

@@ -66,6 +66,8 @@ class ResultRow:
     #: upload to final state, and upload to start; None for a row that did not measure them
     response: Tail | None = None
     queue_wait: Tail | None = None
+    #: executions of an app's worker that nobody read before they left its full spool
+    missed_executions: int = 0
 
     @property
     def x(self) -> float | None:

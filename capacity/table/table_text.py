@@ -202,6 +202,11 @@ def _warnings(row: ResultRow, lang: Language) -> Iterator[Text]:
             plural(row.duplicates, "entrega repetida", "entregas repetidas"),
             plural(row.duplicates, "duplicate delivery", "duplicate deliveries"),
         )
+    if row.missed_executions:
+        yield Text(
+            plural(row.missed_executions, "ejecución perdida", "ejecuciones perdidas"),
+            f"{plural(row.missed_executions, 'execution', 'executions')} lost",
+        )
     if row.agrees is False:
         x, s = number(row.x_database, lang, 3), number(row.s_database, lang, 2)
         yield Text(f"la base de datos da X={x}, S={s}", f"the database says X={x}, S={s}")

@@ -15,9 +15,9 @@ from typing import Any
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from core.app_file.database_dialects import DRIVERS
+
 SUBSTITUTED = ("concurrency", "workers")
-#: drivers of an app's URL → the driver that is installed here
-DRIVERS = {"postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg", "sqlite": "sqlite"}
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _TASK = re.compile(r"[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*)*")
 _TARGET = re.compile(r"[A-Za-z0-9_.-]+:\d{1,5}(-\d{1,5})?")
@@ -186,7 +186,7 @@ def database_url(url: str, url_from_here: str | None, environment: Mapping[str, 
         full = here.set(username=here.username or full.username, password=full.password)
     backend = full.get_backend_name()
     if backend not in DRIVERS:
-        raise ValueError(f"the database {backend} is not supported; postgresql and sqlite are")
+        raise ValueError(f"the database {backend} is not supported; postgresql, mysql and sqlite are")
     full = full.set(drivername=DRIVERS[backend])
     if backend == "sqlite" and full.database and full.database != ":memory:":
         full = full.set(database=str((directory / full.database).absolute()))

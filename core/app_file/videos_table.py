@@ -15,18 +15,17 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Column, Connection, Engine, MetaData, Table, create_engine, delete, func, insert, select
+from sqlalchemy import Connection, Engine, MetaData, Table, delete, func, insert, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, NoSuchTableError, SQLAlchemyError, StatementError
 from sqlalchemy.sql.sqltypes import NullType
 from sqlalchemy.types import TypeEngine
 
+from core.app_file.database_dialects import INSTALL_MYSQL, database_clock, open_engine, readable, writable_moment
 from core.app_file.placeholders import filled, placeholders
 from core.app_file.sections import AppFile, VideosSection
 from core.database import batched_keys
 from core.errors import AforoError, EnvironmentFault, UsageError, first_line
-
-CONNECT_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class VideosTable:
         section = app.videos
         assert section is not None  # noqa: S101 (the caller checks it)
         _require_sqlite_file(app, section.url)
-        engine = _engine(section.url)
+        engine = _engine(app, section.url)
         schema, _, name = section.table.rpartition(".")
         try:
             table = Table(name, MetaData(), schema=schema or None, autoload_with=engine, resolve_fks=False)
@@ -69,6 +68,9 @@ class VideosTable:
             raise UsageError(place, why, "correct that line, or create the table", value=section.table) from None
         except SQLAlchemyError as error:
             raise table_fault(app, error, "videos.url") from None
+        except TypeError as error:  # an option in the URL that the driver does not know
+            why = f"its driver says: {first_line(error)}"
+            raise UsageError(app.place("videos.url"), why, "remove that option from the URL") from None
         opened = cls(app, section, engine, table)
         opened._require_columns()
         return opened
@@ -148,14 +150,10 @@ class VideosTable:
 
         Return None for SQLite, which uses the clock of this machine.
         """
-        if self.engine.dialect.name == "sqlite":
-            return None
-        with self.engine.connect() as connection:
-            connection.execute(select(func.current_timestamp()))  # the first call also connects
-        with self.engine.connect() as connection:
-            before = time.time()
-            now = connection.scalar(select(func.current_timestamp()))
-            return None if now is None else now.timestamp() - (before + time.time()) / 2
+        database_clock(self.engine)  # the first call also connects
+        before = time.time()
+        now = database_clock(self.engine)
+        return None if now is None else now - (before + time.time()) / 2
 
     def count(self) -> int:
         """Return the number of rows in the app's table."""
@@ -177,7 +175,7 @@ class VideosTable:
             what = self.app.place("videos.id")
             why = "the key of an inserted row is unknown"
             raise UsageError(what, why, "give the primary key, or put the key into insert", value=self.section.id)
-        columns = [self._raw(column.name).label(column.name) for column in self.table.columns]
+        columns = [self._raw(column.name) for column in self.table.columns]
         return {
             name: plain(value)
             for name, value in connection.execute(select(*columns).where(*where)).mappings().one().items()
@@ -201,6 +199,8 @@ class VideosTable:
 
     def _moment(self, name: str, now: datetime) -> Any:
         kind = _python_type(self.table.c[name].type)
+        if (written := writable_moment(self.table.c[name], now)) is not None:
+            return written
         if kind is datetime:
             return _as_time_of(self.table.c[name].type, now, self._zone)
         if kind in {int, float, decimal.Decimal}:
@@ -209,10 +209,7 @@ class VideosTable:
         return now.astimezone(self._zone).replace(tzinfo=None).isoformat(sep=" ")
 
     def _raw(self, name: str) -> Any:
-        """Return a column for reading. SQLite returns times as text, because apps write them in several forms."""
-        column: Column[Any] = self.table.c[name]
-        is_time = _python_type(column.type) is datetime
-        return func.trim(column).label(name) if self.engine.dialect.name == "sqlite" and is_time else column
+        return readable(self.engine, self.table.c[name])
 
     def _epoch(self, value: Any) -> float | None:
         if value is None:
@@ -271,9 +268,12 @@ def _require_sqlite_file(app: AppFile, url: str) -> None:
         raise UsageError(app.place("videos.url"), "there is no such file", remedy, value=file)
 
 
-def _engine(url: str) -> Engine:
-    arguments: dict[str, Any] = {"timeout": 30} if url.startswith("sqlite") else {"connect_timeout": CONNECT_SECONDS}
-    return create_engine(url, connect_args=arguments, pool_pre_ping=True, pool_size=2)
+def _engine(app: AppFile, url: str) -> Engine:
+    try:
+        return open_engine(url)
+    except ModuleNotFoundError as error:
+        why = f"the driver {error.name} of their database is not installed"
+        raise EnvironmentFault(app.place("videos.url"), why, INSTALL_MYSQL) from None
 
 
 def _python_type(kind: TypeEngine[Any]) -> type | None:

@@ -8,7 +8,16 @@ from __future__ import annotations
 from core.language import Text, same
 from core.promql import summed_over_machines
 from grafana.board import Board, Row
-from grafana.boards.choices import CORES, HERE, INSTANCE, OF_QUEUE, QUEUE, VIDEOS_PER_MINUTE, numbered
+from grafana.boards.choices import (
+    APP_OF_WORKERS,
+    CORES,
+    HERE,
+    INSTANCE,
+    OF_QUEUE_AND_APP,
+    QUEUE,
+    VIDEOS_PER_MINUTE,
+    numbered,
+)
 from grafana.panel import Query, series, stat
 from grafana.wording import (
     BLUE,
@@ -49,10 +58,10 @@ def _bandwidth_limits(resource: str) -> tuple[Query, ...]:
 VERDICT = (
     'run_id_kind_verdict:aforo_run_verdict:max{kind="bottleneck"} and on (run_id) topk(1, '
     "max by (run_id) (aforo_run_window_start_timestamp_seconds) and on (run_id)"
-    f" aforo_run_info{OF_QUEUE} and on (run_id)"
+    f" aforo_run_info{OF_QUEUE_AND_APP} and on (run_id)"
     ' run_id_kind_verdict:aforo_run_verdict:max{kind="bottleneck"})'
 )
-OF_RUNS_HERE = f"and on (run_id) aforo_run_info{OF_QUEUE}"
+OF_RUNS_HERE = f"and on (run_id) aforo_run_info{OF_QUEUE_AND_APP}"
 
 
 MACHINE_CORES = Query(
@@ -67,7 +76,7 @@ BOTTLENECK = Board(
         "Which resource is at its limit while X stops growing. A machine counts once, however many workers it has.",
     ),
     time_from="now-15m",
-    variables=(QUEUE, INSTANCE),
+    variables=(QUEUE, APP_OF_WORKERS, INSTANCE),
     rows=(
         Row(
             Text("¿Qué está al límite?", "What is at its limit?"),

@@ -18,15 +18,20 @@ QUEUES = (
 )
 QUEUE = Variable("queue", Text("Cola", "Queue"), f"query_result({QUEUES})")
 APP = Variable("app", Text("Aplicación", "App"), "label_values(aforo_run_info, app)", multiple=True)
-#: Workers that read the chosen queue.
+#: Apps of the workers that read the chosen queue. Prometheus adds the label `app` where it scrapes a worker.
+APP_OF_WORKERS = Variable(
+    "app", Text("Aplicación", "App"), 'label_values(aforo_worker_queue_info{queue=~"$queue"}, app)', multiple=True
+)
+#: Workers that read the chosen queue, of the chosen apps. A Prometheus of your own may add no label `app`.
 INSTANCE = Variable(
     "instance",
     same("Worker"),
-    'label_values(aforo_worker_queue_info{queue=~"$queue"}, instance)',
+    'label_values(aforo_worker_queue_info{queue=~"$queue", app=~"$app|"}, instance)',
     multiple=True,
     only_listed=True,
 )
 OF_QUEUE = '{queue=~"$queue"}'
+OF_QUEUE_AND_APP = '{queue=~"$queue", app=~"$app"}'
 HERE = 'instance=~"$instance"'
 #: Only our alerts, because a shared Prometheus has others too. An alert of a queue counts on the boards of that queue.
 #: An alert without a queue counts everywhere.

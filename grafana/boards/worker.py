@@ -5,6 +5,7 @@ from __future__ import annotations
 from core.language import Text, same
 from grafana.board import Board, Row
 from grafana.boards.choices import (
+    APP_OF_WORKERS,
     CALLS_PER_SECOND,
     CORES,
     HERE,
@@ -111,6 +112,7 @@ WORKER = Board(
     time_from="now-15m",
     variables=(
         QUEUE,
+        APP_OF_WORKERS,
         INSTANCE,
     ),
     rows=(

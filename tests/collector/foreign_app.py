@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,8 @@ import aforo
 import aforo.autoload  # what the entry point of an installed library imports; here the library is only in the path
 
 QUEUE = os.environ["QUEUE_NAME"]
+#: URLs of further queues by name
+MORE_QUEUES = json.loads(os.environ.get("MORE_QUEUES", "{}"))
 app = Celery("foreign", broker="sqs://", set_as_current=True)
 app.conf.update(
     task_default_queue=QUEUE,
@@ -20,7 +23,14 @@ app.conf.update(
     task_acks_late=True,
     worker_prefetch_multiplier=1,
     worker_enable_remote_control=False,
-    broker_transport_options={"predefined_queues": {QUEUE: {"url": os.environ["QUEUE_URL"]}}, "wait_time_seconds": 1},
+    broker_transport_options={
+        "predefined_queues": {
+            name: {"url": url} for name, url in ({QUEUE: os.environ["QUEUE_URL"]} | MORE_QUEUES).items()
+        },
+        "wait_time_seconds": 1,
+    },
+    # used with `-B` only
+    beat_schedule={"tick": {"task": "tests.collector.foreign_app.quick", "schedule": 0.2}},
 )
 if os.environ.get("HARDEN"):
     aforo.harden(app)  # ten times as many tasks per second as on kombu's own transport
@@ -60,15 +70,33 @@ def burning() -> None:
     subprocess.run(["python3", "-c", code], check=True)
 
 
+@app.task
+def transcoding() -> None:
+    """Run programs with the names of ffprobe and ffmpeg, two of them at the same time, and another one."""
+    subprocess.run(["./ffprobe", "0.1"], check=True)
+    with aforo.stage("upload"):
+        started = [subprocess.Popen(["./ffmpeg", "0.3"]), subprocess.Popen("./ffmpeg 0.3", shell=True)]  # noqa: S602
+        for program in started:
+            program.communicate()
+        subprocess.run(["sleep", "0.1"], check=True)
+
+
 @app.task(acks_late=False)
 def dying() -> None:
     """Kill the process of the task."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+@app.task
+def slow() -> None:
+    """Keep a slot busy."""
+    time.sleep(1.5)
+
+
 def send(kind: str, task_id: str) -> None:
-    """Send the first message of one video, with this task id."""
+    """Send the first message of one video, with this task id. `kind` may end in `@QUEUE`."""
+    kind, _, queue = kind.partition("@")
     if kind == "chain":
         chain(quick.si().set(task_id=task_id), group(quick.si(), quick.si())).apply_async()
     else:
-        app.tasks[f"tests.collector.foreign_app.{kind}"].apply_async(task_id=task_id, args=())
+        app.tasks[f"tests.collector.foreign_app.{kind}"].apply_async(task_id=task_id, args=(), queue=queue or QUEUE)

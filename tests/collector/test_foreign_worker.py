@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -10,9 +11,9 @@ from collections import Counter
 from contextlib import suppress
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
-from core.models import ExecutionRow, RunRow, VideoRow
+from core.models import ExecutionRow, OtherExecutionRow, RunRow, VideoRow
 from core.promql import scrape
 from testing.emulator import KEYS, ROOT
 from testing.polling import until
@@ -79,6 +80,10 @@ class Lab:
     def executions(self):
         with self.sessions() as session:
             return session.scalars(select(ExecutionRow).order_by(ExecutionRow.started_at)).all()
+
+    def count(self, table):
+        with self.sessions() as session:
+            return session.scalar(select(func.count()).select_from(table))
 
     def states(self):
         with self.sessions() as session:
@@ -201,3 +206,59 @@ def test_a_worker_that_nothing_can_reach_writes_a_file_that_is_imported_once(lab
         shown = subprocess.run(command, env=lab.environment, cwd=ROOT, capture_output=True, text=True, check=True)
         assert shown.stdout == f"{added} executions stored; 0 missing in {path}\n"
     assert Counter(e.outcome for e in lab.executions()) == {"done": 20, "failed": 1}
+
+
+@pytest.mark.parametrize(("pool", "slots"), [("prefork", 2), ("threads", 2)])
+def test_the_time_in_ffmpeg_and_ffprobe_is_a_stage_without_a_change_of_the_app(lab, pool, slots):
+    for name in ("ffmpeg", "ffprobe"):
+        (lab.folder / name).write_text('#!/bin/sh\nsleep "$1"\n')
+        (lab.folder / name).chmod(0o755)
+    _, port = lab.worker(pool=pool, slots=slots)
+    lab.collector(port)
+    lab.send("transcoding")
+    until(lab.executions, "the execution", seconds=60)
+    (execution,) = lab.executions()
+    assert execution.outcome == "done"
+    assert execution.probe_seconds >= 0.1
+    assert execution.transcode_seconds >= 0.3  # two at the same time count once
+    assert execution.publish_seconds >= 0.1  # the stage around them has the rest
+    assert sum(execution.stage_seconds.values()) <= execution.ended_at - execution.started_at
+
+
+def done(lab, count):
+    until(lambda: list(lab.states().values()) == ["done"] * count, f"the end of {count} videos", seconds=60)
+    return Counter(execution.video_id for execution in lab.executions())
+
+
+def test_a_worker_of_three_queues_is_measured_on_all_of_them(lab, sqs_queue):
+    others = {queue.name: queue.url for queue in (sqs_queue(), sqs_queue())}
+    lab.environment["MORE_QUEUES"] = json.dumps(others)
+    names = [lab.queue.name, *others]
+    _, port = lab.worker("-Q", ",".join(names))
+    lab.collector(port)
+    lab.send(*[f"quick@{name}" for name in names])
+    assert done(lab, 3) == {"x0": 1, "x1": 1, "x2": 1}
+    assert {name: value(port, "aforo_worker_queue_info", queue=name) for name in names} == dict.fromkeys(names, 1)
+    assert all(execution.queue_wait_seconds > 0 for execution in lab.executions())
+
+
+def test_the_tasks_of_an_embedded_beat_are_counted_and_are_no_videos(lab):
+    _, port = lab.worker("-B", "-s", str(lab.folder / "schedule"))
+    lab.collector(port)
+    lab.send("quick", "slow")
+    assert done(lab, 2) == {"x0": 1, "x1": 1}
+    ticks = lambda: lab.count(OtherExecutionRow)  # noqa: E731
+    until(lambda: ticks() >= 5, "the executions that beat caused")
+    started, ended = "aforo_worker_tasks_started", "aforo_worker_tasks"
+    until(lambda: value(port, started) == value(port, ended), "each start has ended")
+    assert value(port, "aforo_worker_slots") == 2
+    assert value(port, "aforo_worker_telemetry_events_lost") == 0
+
+
+def test_under_autoscale_the_slots_are_those_of_the_moment_and_each_execution_is_there_once(lab):
+    _, port = lab.worker("--autoscale", "3,1", slots=1)
+    lab.collector(port)
+    lab.send(*["slow"] * 9)
+    until(lambda: value(port, "aforo_worker_slots") == 3, "the pool has grown", seconds=60)
+    assert done(lab, 9) == {f"x{number}": 1 for number in range(9)}
+    assert {execution.slot for execution in lab.executions()} == {0, 1, 2}

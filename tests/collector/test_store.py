@@ -43,6 +43,25 @@ def test_an_execution_is_stored_with_its_video_its_slot_and_its_times(sessions):
     assert video(sessions) == ("done", 101.0, 101.5)
 
 
+def test_a_collector_that_ends_in_the_middle_of_a_page_reads_it_again_and_adds_each_record_once(sessions):
+    whole = page(record(1), record(2), record(3))
+    with pytest.raises(KeyboardInterrupt), sessions.begin() as session:
+        store(session, whole, Source("w:9101", 150.0))
+        session.flush()
+        raise KeyboardInterrupt
+    with sessions() as session:
+        assert position(session, "s") == 0
+    assert add(sessions, whole).added == 3
+    assert [number for _, number, _ in stored(sessions)] == [1, 2, 3]
+
+
+def test_stages_with_our_names_or_their_usual_ones_fill_the_columns_of_the_report(sessions):
+    add(sessions, page(record(1, stages={"download": 1.0, "fetch": 0.5, "transcode": 3.0, "thumbnail": 0.25})))
+    with sessions() as session:
+        row = session.scalars(select(ExecutionRow)).one()
+    assert (row.fetch_seconds, row.transcode_seconds, row.probe_seconds, row.publish_seconds) == (1.5, 3.0, None, None)
+
+
 def test_a_page_that_is_read_again_adds_nothing(sessions):
     first = page(record(1), record(2))
     assert (add(sessions, first).added, add(sessions, first).added) == (2, 0)

@@ -1,8 +1,13 @@
 """Configuration of the programs of the native stack."""
 
 import dataclasses
+import re
 from pathlib import Path
+from types import SimpleNamespace
 
+import yaml
+
+from aforo.telemetry.catalogue import METRICS
 from core.settings import Settings
 from local.configuration import fingerprint, prometheus_config, supervisord_environment, worker_options
 from local.programs import Program, programs
@@ -32,6 +37,36 @@ def test_the_committed_configuration_has_a_job_for_every_scraped_program():
     every = programs(Settings.from_env({}))
     result = prometheus_config(Path("prometheus/prometheus.yml").read_text(encoding="utf-8"), every, Path("/p"))
     assert {f"job_name: {p.name}\n" in result for p in every if p.scraped} == {True}
+
+
+def worker_job(app_name, metrics=()):
+    app = SimpleNamespace(name=app_name, worker=SimpleNamespace(metrics=metrics))
+    text = Path("prometheus/prometheus.yml").read_text(encoding="utf-8")
+    scraped = [] if metrics else [Program("worker", 29101, "X")]
+    (job,) = yaml.safe_load(prometheus_config(text, scraped, Path("/p"), app))["scrape_configs"]
+    return job
+
+
+def test_the_info_metrics_of_an_apps_worker_get_its_name():
+    job = worker_job("my-app")
+    assert job["static_configs"] == [{"targets": ["127.0.0.1:29101"]}]
+    (added,) = job["metric_relabel_configs"]
+    assert (added["target_label"], added["replacement"]) == ("app", "my-app")
+    named = [name for name in METRICS if re.fullmatch(added["regex"], name)]
+    assert named == ["aforo_worker_info", "aforo_worker_queue_info", "aforo_node_info"]
+
+
+def test_workers_elsewhere_are_scraped_at_their_addresses_and_get_the_name_too():
+    job = worker_job("my-app", ("w1:9101", "w2:9101"))
+    assert job["static_configs"] == [{"targets": ["w1:9101", "w2:9101"]}]
+    assert job["metric_relabel_configs"][0]["replacement"] == "my-app"
+
+
+def test_each_committed_configuration_names_the_reference_worker():
+    for name in ("prometheus.yml", "prometheus.compose.yml"):
+        jobs = yaml.safe_load(Path("prometheus", name).read_text(encoding="utf-8"))["scrape_configs"]
+        (added,) = next(job for job in jobs if job["job_name"] == "worker")["metric_relabel_configs"]
+        assert (added["target_label"], added["replacement"]) == ("app", "aforo")
 
 
 def test_a_program_that_a_setting_places_elsewhere_is_not_started():

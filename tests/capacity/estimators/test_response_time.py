@@ -22,5 +22,13 @@ def test_an_unmeasured_stage_shows():
     assert not parts.fully_measured
 
 
+def test_a_stage_that_nobody_measured_is_unknown_and_not_zero():
+    parts = decompose(
+        np.zeros(2), np.zeros(2), np.full(2, 30.0), {"fetch": np.full(2, np.nan), "ffmpeg": np.full(2, 28)}
+    )
+    assert np.isnan(parts.stage_seconds["fetch"])
+    assert (parts.stage_seconds["ffmpeg"], parts.other_seconds) == (28.0, 2.0)
+
+
 def test_nothing_finished_has_no_parts():
     assert np.isnan(decompose(np.zeros(1), np.full(1, np.nan), np.full(1, np.nan), {}).response_seconds)

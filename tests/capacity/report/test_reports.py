@@ -363,7 +363,7 @@ def test_an_invalid_run_is_not_compared(sessions, environment):
         row.environment = {**row.environment, "messages_before": 6 * number}
         record_bursts(sessions, [(row, *times)])
     refused = CliRunner().invoke(main, ["compare", "r0", "r1", "--lang", "en"], env=environment)
-    assert (refused.exit_code, refused.output) == (1, "not comparable: r1 is invalid: other_messages\n")
+    assert (refused.exit_code, refused.output) == (1, "not comparable: r1 is invalid: messages of other runs\n")
 
 
 def test_figures_of_the_last_report_are_used_when_prometheus_has_none(stored, tmp_path):

@@ -5,9 +5,9 @@ import pytest
 
 from capacity.analysis.measured_run import measure
 from capacity.diagnosis.data_quality import Problem, quality_warnings
+from capacity.runs.archive_reader import read_archive
 from capacity.runs.recorded_run import load_run
 from capacity.runs.resource_samples import Resources
-from capacity.runs.archive_reader import read_archive
 from capacity.runs.run_files import write_archive
 from core.models import ExecutionRow, RunRow, VideoRow
 from tests.capacity.store import add_run, run_row

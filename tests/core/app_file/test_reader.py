@@ -56,7 +56,7 @@ def test_the_file_of_the_docs_is_read_with_absolute_paths_and_the_drivers_that_a
         (
             "env:DATABASE_URL",
             "oracle://localhost/db",
-            "the database oracle is not supported; postgresql and sqlite are",
+            "the database oracle is not supported; postgresql, mysql and sqlite are",
         ),
         ('per_video = "copy"', 'per_video = "move"', "it must be one of shared, copy, link"),
         ('python = "python"', 'python = "py"', "worker.python (/"),

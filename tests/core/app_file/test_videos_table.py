@@ -1,14 +1,17 @@
 import datetime
 import sqlite3
+import sys
+import time
 import uuid
 
 import psycopg
 import pytest
+from sqlalchemy.engine import make_url
 
 from core.app_file import read_app_file
 from core.app_file.videos_table import VideosTable
 from core.errors import AforoError
-from testing import postgresql
+from testing import mariadb, postgresql
 from tests.core.app_file.conftest import CREATE
 
 VALUES = {"n": 1, "path": "/in/1.mp4", "user_id": "7"}
@@ -117,3 +120,47 @@ def test_postgresql_with_a_serial_key_an_enum_a_uuid_and_a_zone(team, tmp_path):
         assert (found.status, found.updated_at) == ("done", NOW.timestamp() + 0.5)
         with pytest.raises(AforoError, match="the column owner_id needs UUID; correct that value"):
             videos.insert({**VALUES, "user_id": "me"})
+
+
+@pytest.mark.mysql
+def test_mysql_with_a_generated_key_an_enum_and_both_kinds_of_times(team, tmp_path):
+    pymysql = pytest.importorskip("pymysql", reason="no pymysql: requirements/mysql.txt")
+    if mariadb.binaries() is None:
+        pytest.skip("no MariaDB")
+    with mariadb.running_server(tmp_path / "data", "--default-time-zone=-05:00") as url:
+        server = make_url(url)
+        with pymysql.connect(host=server.host, port=server.port, user=server.username, database="app") as connection:
+            connection.cursor().execute(
+                "CREATE TABLE videos (id INT AUTO_INCREMENT PRIMARY KEY, title VARCHAR(80) NOT NULL, "
+                "state ENUM('uploaded', 'done', 'failed') NOT NULL, source_path TEXT NOT NULL, owner_id INT NOT NULL, "
+                "uploaded_at TIMESTAMP(6) NOT NULL DEFAULT now(6), updated_at DATETIME(6))"
+            )
+            connection.commit()
+            (tmp_path / ".env").write_text(f"DATABASE_URL={url.replace('mysql://', 'mysql+aiomysql://')}\n")
+            videos = VideosTable.open(read_app_file(team()))
+            row = videos.insert(VALUES)
+            assert (row["id"], row["owner_id"], row["state"]) == (1, 7, "uploaded")
+            assert abs(videos.uploaded_at(row) - time.time()) < 60  # the server's zone is hours away
+            assert abs(videos.clock_offset_seconds()) < 1
+            videos.section.insert["uploaded_at"] = "{now}"
+            assert videos.uploaded_at(videos.insert({**VALUES, "now": NOW})) == NOW.timestamp()
+            connection.cursor().execute("UPDATE videos SET state='done', updated_at='2026-11-27 12:00:00.5' WHERE id=1")
+            connection.commit()
+        found = videos.read([1, 2])
+        assert (found[1].status, found[1].updated_at) == ("done", NOW.timestamp() + 0.5)
+        assert (found[2].uploaded_at, found[2].updated_at) == (NOW.timestamp(), None)
+        assert videos.keys_between(NOW.timestamp() - 1, NOW.timestamp() + 1) == [2]
+        videos.section.insert["state"] = "new"
+        with pytest.raises(AforoError, match=r"their database says: .*Data truncated for column 'state'"):
+            videos.insert({**VALUES, "now": NOW})
+        assert videos.delete([1]) == 1
+        assert videos.count() == 1
+
+
+def test_a_missing_driver_is_one_line_with_the_command_that_installs_it(team, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pymysql", None)
+    (tmp_path / ".env").write_text("DATABASE_URL=mysql://u@127.0.0.1/app\n")
+    with pytest.raises(AforoError) as caught:
+        VideosTable.open(read_app_file(team()))
+    message = "the driver pymysql of their database is not installed; run .venv/bin/pip install --require-hashes -r"
+    assert message in str(caught.value)

@@ -1,0 +1,106 @@
+"""Stages of ffmpeg and ffprobe: the time in which a task's child programs ran, without a change of its code."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import Any
+
+from aforo.telemetry import stages
+from aforo.telemetry.task_result import current_delivery
+from aforo.unmeasured import never_an_outage
+
+#: Stage by the beginning of a program's name; names such as `ffmpeg-linux64-v4.2.2` exist.
+STAGE_OF_PROGRAM = {"ffprobe": "probe", "ffmpeg": "transcode"}
+_MARK = "_aforo_delivery"
+
+
+@dataclass
+class _Running:
+    """Programs of the current task of one thread. `stage` is that of the program that started first."""
+
+    delivery: str = ""
+    programs: set[int] = field(default_factory=set)
+    stage: str = ""
+    since: float = 0.0
+
+
+class _OfThread(threading.local):
+    def __init__(self) -> None:
+        self.running = _Running()
+
+
+_of_thread = _OfThread()
+
+
+def follow_child_programs() -> None:
+    """Measure each ffmpeg and ffprobe that a task starts through `subprocess` as a stage of that task.
+
+    Programs that run at the same time count once, from the first start to the last end. The end is when the task learns
+    of it, by `wait`, `poll`, `communicate` or `run`. A second call of this function has no effect.
+    """
+    popen: Any = subprocess.Popen
+    if hasattr(popen, _MARK):
+        return
+    setattr(popen, _MARK, None)
+    popen.__init__ = _started_after(popen.__init__)
+    popen.wait, popen.poll = _ended_after(popen.wait), _ended_after(popen.poll)
+
+
+def _started_after(start: Callable[..., None]) -> Callable[..., None]:
+    @wraps(start)
+    def start_and_note(self: Any, args: Any, *rest: Any, **options: Any) -> None:
+        start(self, args, *rest, **options)
+        with never_an_outage():
+            _note_start(self, args)
+
+    return start_and_note
+
+
+def _ended_after(wait: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(wait)
+    def wait_and_note(self: Any, *args: Any, **options: Any) -> Any:
+        code = wait(self, *args, **options)
+        if code is not None and getattr(self, _MARK) is not None:
+            with never_an_outage():
+                _note_end(self)
+        return code
+
+    return wait_and_note
+
+
+def _note_start(program: Any, args: Any) -> None:
+    stage, delivery = _stage_of(args), current_delivery()
+    if stage is None or not delivery:
+        return
+    running = _of_thread.running
+    if running.delivery != delivery:  # programs of an ended task
+        running = _of_thread.running = _Running(delivery)
+    if not running.programs:
+        running.stage, running.since = stage, time.perf_counter()
+    running.programs.add(id(program))
+    setattr(program, _MARK, delivery)
+
+
+def _note_end(program: Any) -> None:
+    running = _of_thread.running
+    delivery = getattr(program, _MARK)
+    setattr(program, _MARK, None)
+    if running.delivery != delivery or id(program) not in running.programs:
+        return
+    running.programs.remove(id(program))
+    if not running.programs:
+        stages.record_stage(running.stage, time.perf_counter() - running.since)
+
+
+def _stage_of(args: Any) -> str | None:
+    """Return the stage of a command, given as a list of words or as a text for the shell; None for other programs."""
+    first = args if isinstance(args, (str, bytes, os.PathLike)) else next(iter(args), "")
+    words = os.fsdecode(first).split(maxsplit=1) if isinstance(args, (str, bytes)) else [os.fsdecode(first)]
+    name = os.path.basename(words[0]) if words else ""
+    return next((stage for program, stage in STAGE_OF_PROGRAM.items() if name.startswith(program)), None)
