@@ -102,21 +102,21 @@ def search(
 def _print(results: Mapping[SearchedCell, RateSearch], judged: list[GoalResult], as_json: bool, lang: Language) -> None:
     if as_json:
         print_json(_as_json(results, judged), lang)
-    """Size, slots and workers whose highest rate is searched.
-
-    Without `workers`, those that run are used. An app has no `profile`.
-    """
+    else:
         click.echo("\n".join(_summaries(results, lang)))
 
 
 @dataclass(frozen=True)
 class SearchedCell:
-    """Size, slots and workers whose highest rate is searched. Workers of None are those that run."""
+    """Size, slots and workers whose highest rate is searched.
+
+    Without `workers`, those that run are used. An app has no `profile`.
+    """
 
     size: str
     concurrency: int
     workers: int | None
-    profile: str
+    profile: str | None
     #: of the order of a mix
     seed: int
 
