@@ -1,0 +1,92 @@
+"""Aforo in a namespace of the control plane, with the emulator in place of AWS."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from testing.fault_proxy import FaultProxy
+from testing.kubernetes.control_plane import ControlPlane
+from testing.kubernetes.documented_commands import install_commands
+from testing.kubernetes.overlay import Overlay, keys_secret
+from testing.polling import until
+
+NAMESPACE = "aforo"
+
+
+@dataclass
+class Installation:
+    """The installed objects. `proxy` stands between KEDA and the emulator."""
+
+    plane: ControlPlane
+    overlay: Overlay
+    proxy: FaultProxy
+    folder: Path
+    database_url: str
+
+    def change(self, **fields: Any) -> None:
+        """Change fields of the overlay. They take effect with the next `install` or `apply`."""
+        self.overlay = replace(self.overlay, **fields)
+
+    def install(self) -> None:
+        """Run the commands of the documentation."""
+        folder = str(self.overlay.write(self.folder))
+        for words in install_commands(self.database_url, self.database_url, folder):
+            self.plane.kubectl(*words)
+            if words[:2] == ["create", "namespace"]:
+                self.plane.apply(keys_secret(), namespace=NAMESPACE)
+
+    def apply(self) -> None:
+        """Apply the overlay as it is now."""
+        self.plane.kubectl("apply", "-k", str(self.overlay.write(self.folder)))
+
+    def differences(self) -> str:
+        """Return what `kubectl diff` prints: nothing if the cluster is as the overlay says."""
+        answer = self.plane.kubectl("diff", "-k", str(self.folder), check=False)
+        return answer.stdout + answer.stderr
+
+    def expected(self) -> set[tuple[str, str]]:
+        """Return kind and name of every object of the overlay."""
+        built = yaml.safe_load_all(self.plane.kubectl("kustomize", str(self.folder)).stdout)
+        return {(each["kind"], each["metadata"]["name"]) for each in built}
+
+    def created(self) -> set[tuple[str, str]]:
+        """Return kind and name of every object of the overlay that the API server has."""
+        answer = self.plane.kubectl("get", "-k", str(self.folder), "--ignore-not-found", "-o", "json")
+        return {(each["kind"], each["metadata"]["name"]) for each in json.loads(answer.stdout)["items"]}
+
+    def condition(self, name: str, of: str = "scaledobject/worker") -> Mapping[str, str]:
+        """Return a condition of an object, or nothing if it has none of this name."""
+        conditions = self.plane.get(of).get("status", {}).get("conditions", [])
+        return next((each for each in conditions if each["type"] == name), {})
+
+    def await_condition(self, name: str, of: str = "scaledobject/worker", seconds: float = 60.0) -> None:
+        """Wait until a condition of an object is True."""
+        try:
+            until(lambda: self.condition(name, of).get("status") == "True", f"{of} is {name}", seconds, 0.5)
+        except AssertionError as late:
+            raise AssertionError(f"{late}; it says {self.condition(name, of)}") from None
+
+    def replicas(self) -> int:
+        """Return the number of worker pods that the autoscaler wants."""
+        return int(self.plane.get("deployment", "worker")["spec"]["replicas"])
+
+    def await_replicas(self, number: int, seconds: float = 60.0) -> None:
+        """Wait until the autoscaler wants this number of worker pods."""
+        until(lambda: self.replicas() == number, f"{number} replicas; there are {self.replicas()}", seconds, 0.5)
+
+    def worker_pods(self) -> list[Any]:
+        """Return the worker pods that are not being deleted."""
+        pods = self.plane.get("pods", "-l", "app.kubernetes.io/name=worker")["items"]
+        return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+
+    def remove(self) -> None:
+        """Delete the namespace with everything in it."""
+        self.plane.kubectl("delete", "deployment,job,scaledobject", "--all", "-n", NAMESPACE, "--wait=false")
+        self.plane.kubectl("delete", "pods", "--all", "-n", NAMESPACE, "--force", "--grace-period=0")
+        self.plane.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=60s")
