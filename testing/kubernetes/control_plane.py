@@ -27,6 +27,7 @@ from testing.ports import free_port
 
 START_SECONDS = 90.0
 NODES = 4
+NODE_SIZE = {"cpu": "8", "memory": "32Gi", "ephemeral-storage": "100Gi", "pods": "110"}
 EXTERNAL_METRICS = "v1beta1.external.metrics.k8s.io"
 DEFAULT_SYNC_SECONDS = 15
 
@@ -63,9 +64,9 @@ class ControlPlane:
         """Return an object, or a list of objects, as `kubectl get -o json` prints it."""
         return json.loads(self.kubectl("get", *words, "-n", namespace, "-o", "json").stdout)
 
-    def apply(self, *manifests: Mapping[str, Any], namespace: str = "default") -> None:
+    def apply(self, *manifests: Mapping[str, Any]) -> None:
         """Apply manifests."""
-        self.kubectl("apply", "-n", namespace, "-f", "-", stdin=yaml.safe_dump_all(manifests))
+        self.kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(manifests))
 
 
 @contextmanager
@@ -197,6 +198,7 @@ def _nodes() -> list[dict[str, Any]]:
             "apiVersion": "v1",
             "kind": "Node",
             "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name}},
+            "status": {"capacity": NODE_SIZE, "allocatable": NODE_SIZE},
         }
         for name in names
     ]

@@ -107,5 +107,6 @@ def _static_keys() -> list[dict[str, Any]]:
 
 def keys_secret() -> dict[str, Any]:
     """Return the Secret with the emulator's keys for KEDA."""
+    metadata = {"name": "sqs-keys", "namespace": "aforo"}
     data = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": KEY}
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "sqs-keys"}, "stringData": data}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data}

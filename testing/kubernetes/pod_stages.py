@@ -22,8 +22,9 @@ HELD = {"pod-ready": [AWAITED], "pod-complete": [AWAITED, RUNNING], "pod-delete"
 
 def write_stages(file: Path) -> None:
     """Write all stages to `file`."""
-    files = sorted((source(KWOK) / "kustomize/stage").glob("*/fast/*.yaml"))
-    files.append(source(KWOK) / "kustomize/stage/node/heartbeat-with-lease/node-heartbeat-with-lease.yaml")
+    stage = source(KWOK) / "kustomize/stage"
+    folders = ("node/fast", "node/heartbeat-with-lease", "pod/fast")
+    files = [file for folder in folders for file in sorted((stage / folder).glob("*.yaml"))]
     documents = [yaml.safe_load(each.read_text(encoding="utf-8")) for each in files]
     stages = [_with_condition(document) for document in documents if document["kind"] == "Stage"]
     file.write_text(yaml.safe_dump_all(stages), encoding="utf-8")

@@ -11,9 +11,9 @@ from testing import postgresql
 from testing.emulator import KEY, REGION
 from testing.fault_proxy import FaultProxy
 from testing.kubernetes.control_plane import running_control_plane
+from testing.kubernetes.installation import Installation
 from testing.kubernetes.overlay import Overlay
 from testing.kubernetes.programs import build_missing, missing_requirement
-from tests.kubernetes.control_plane.installation import Installation
 
 BUCKET = "aforo-videos"
 #: seconds between two computations of the number of replicas; Kubernetes' default is 15

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from testing.kubernetes.installation import NAMESPACE
 from testing.kubernetes.pod_stages import PROCESS, RUNNING
 from testing.polling import until
-from tests.kubernetes.control_plane.installation import NAMESPACE
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(240)]
 REFUSED = 429
@@ -16,8 +16,7 @@ def test_a_second_worker_is_not_evicted_before_the_first_is_replaced(installatio
     installation.change(has_processes=True)
     installation.install()
     installation.await_condition("Ready")
-    for number in range(12):  # two replicas of six messages each
-        installation.overlay.queue.client.send_message(QueueUrl=installation.overlay.queue.url, MessageBody=str(number))
+    installation.send(2 * installation.planned_queue_length())
     first, second = until(lambda: len(pods := _names(installation)) == 2 and pods, "two pods", 60, 0.5)
     _make_ready(installation, first)
     _make_ready(installation, second)

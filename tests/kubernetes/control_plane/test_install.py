@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from testing.kubernetes.documented_commands import install_commands
+from testing.kubernetes.installation import NAMESPACE
 from testing.kubernetes.overlay import keys_secret
 from testing.polling import until
-from tests.kubernetes.control_plane.installation import NAMESPACE
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(240)]
 
@@ -31,7 +31,7 @@ def test_without_the_secret_the_scaler_is_not_ready_and_names_it(installation):
     commands = list(install_commands(installation.database_url, installation.database_url, folder))
     (create_secret,) = [words for words in commands if "secret" in words]
     installation.plane.kubectl("create", "namespace", NAMESPACE)
-    installation.plane.apply(keys_secret(), namespace=NAMESPACE)
+    installation.plane.apply(keys_secret())
     installation.apply()
     until(lambda: installation.condition("Ready").get("status") == "False", "the ScaledObject is not ready", 60, 0.5)
     events = installation.plane.get("events", "--field-selector", "involvedObject.kind=ScaledObject")["items"]

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import shlex
-import subprocess
-import sys
 import time
 
 import pytest
 
-from testing.emulator import ROOT
 from testing.fault_proxy import Fault
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(360)]
@@ -23,9 +18,9 @@ LONG_ENOUGH_TO_SCALE_DOWN = 30
 def test_replicas_follow_messages_waiting_and_in_flight_and_stay_while_sqs_does_not_answer(installation):
     installation.install()
     installation.await_condition("Ready")
-    planned = MESSAGES // planned_queue_length(installation)
+    planned = MESSAGES // installation.planned_queue_length()
     queue = installation.overlay.queue
-    send(queue, MESSAGES)
+    installation.send(MESSAGES)
     installation.await_replicas(planned)
     assert installation.differences() == ""  # the manifest leaves the number to the autoscaler
 
@@ -40,20 +35,6 @@ def test_replicas_follow_messages_waiting_and_in_flight_and_stay_while_sqs_does_
     installation.proxy.heal()
     queue.client.purge_queue(QueueUrl=queue.url)
     installation.await_replicas(1, seconds=120)
-
-
-def planned_queue_length(installation) -> int:
-    """Return the messages per worker that `capacity plan` prints for the annotation of the installed ScaledObject."""
-    options = installation.plane.get("scaledobject", "worker")["metadata"]["annotations"]["aforo/plan"]
-    command = [sys.executable, "-m", "capacity", "plan", *shlex.split(options), "--json"]
-    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    return int(json.loads(shown.stdout)["keda_queue_length"])
-
-
-def send(queue, count: int) -> None:
-    for first in range(0, count, 10):
-        entries = [{"Id": str(number), "MessageBody": str(number)} for number in range(first, min(first + 10, count))]
-        queue.client.send_message_batch(QueueUrl=queue.url, Entries=entries)
 
 
 def receive(queue, count: int) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from testing.emulator import ROOT
 from testing.fault_proxy import FaultProxy
 from testing.kubernetes.control_plane import ControlPlane
 from testing.kubernetes.documented_commands import install_commands
@@ -39,7 +43,7 @@ class Installation:
         for words in install_commands(self.database_url, self.database_url, folder):
             self.plane.kubectl(*words)
             if words[:2] == ["create", "namespace"]:
-                self.plane.apply(keys_secret(), namespace=NAMESPACE)
+                self.plane.apply(keys_secret())
 
     def apply(self) -> None:
         """Apply the overlay as it is now."""
@@ -79,6 +83,21 @@ class Installation:
     def await_replicas(self, number: int, seconds: float = 60.0) -> None:
         """Wait until the autoscaler wants this number of worker pods."""
         until(lambda: self.replicas() == number, f"{number} replicas; there are {self.replicas()}", seconds, 0.5)
+
+    def planned_queue_length(self) -> int:
+        """Return the messages per worker that `capacity plan` prints for the annotation of the ScaledObject."""
+        options = self.plane.get("scaledobject", "worker")["metadata"]["annotations"]["aforo/plan"]
+        command = [sys.executable, "-m", "capacity", "plan", *shlex.split(options), "--json"]
+        shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        return int(json.loads(shown.stdout)["keda_queue_length"])
+
+    def send(self, count: int) -> None:
+        """Send messages to the queue, which no worker of ours would understand."""
+        queue = self.overlay.queue
+        for first in range(0, count, 10):
+            numbers = range(first, min(first + 10, count))
+            entries = [{"Id": str(number), "MessageBody": str(number)} for number in numbers]
+            queue.client.send_message_batch(QueueUrl=queue.url, Entries=entries)
 
     def worker_pods(self) -> list[Any]:
         """Return the worker pods that are not being deleted."""
