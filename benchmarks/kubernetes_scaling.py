@@ -51,7 +51,7 @@ def main() -> None:
             planned, seconds = measured(installation, arguments.messages)
             wanted.append(seconds[0])
             ready.append(seconds[1])
-            installation.remove()
+            installation.clear()
     print(machine())
     print(f"{arguments.messages} messages, {planned} replicas by the plan")
     print(f"seconds until the autoscaler wants them: {spread(wanted)}")

@@ -38,11 +38,13 @@ class Installation:
         self.overlay = replace(self.overlay, **fields)
 
     def install(self) -> None:
-        """Run the commands of the documentation."""
+        """Run the commands of the documentation. An existing namespace is used again."""
         folder = str(self.overlay.write(self.folder))
         for words in install_commands(self.database_url, self.database_url, folder):
-            self.plane.kubectl(*words)
-            if words[:2] == ["create", "namespace"]:
+            creates_namespace = words[:2] == ["create", "namespace"]
+            if not creates_namespace or not self._has_namespace():
+                self.plane.kubectl(*words)
+            if creates_namespace:
                 self.plane.apply(keys_secret())
 
     def apply(self) -> None:
@@ -104,8 +106,16 @@ class Installation:
         pods = self.plane.get("pods", "-l", "app.kubernetes.io/name=worker")["items"]
         return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
 
-    def remove(self) -> None:
-        """Delete the namespace with everything in it."""
-        self.plane.kubectl("delete", "deployment,job,scaledobject", "--all", "-n", NAMESPACE, "--wait=false")
+    def clear(self) -> None:
+        """Delete what runs, what scales it, and the claims and keys. The namespace and the rest stay."""
+        kinds = "deployment,job,scaledobject,triggerauthentication,poddisruptionbudget,persistentvolumeclaim,secret"
+        self.plane.kubectl("delete", kinds, "--all", "-n", NAMESPACE, "--wait=false")
         self.plane.kubectl("delete", "pods", "--all", "-n", NAMESPACE, "--force", "--grace-period=0")
+        self.plane.kubectl("delete", "scaledobject,persistentvolumeclaim", "--all", "-n", NAMESPACE)
+
+    def delete_namespace(self) -> None:
+        """Delete the namespace with everything in it."""
         self.plane.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=60s")
+
+    def _has_namespace(self) -> bool:
+        return self.plane.kubectl("get", "namespace", NAMESPACE, check=False).returncode == 0

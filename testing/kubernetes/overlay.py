@@ -37,7 +37,7 @@ class Overlay:
     has_processes: bool = False
     #: False keeps the times of the manifest
     has_short_times: bool = True
-    #: tag of the images
+    #: tag of the images of workers and exporters
     tag: str = "1"
     #: variables of the Job, an empty text removes one; None leaves the Job out
     run: Mapping[str, str] | None = None
@@ -57,7 +57,7 @@ class Overlay:
         generator = {"name": "aforo-settings", "namespace": "aforo", "behavior": "merge", "literals": settings}
         return {
             "resources": [os.path.relpath(each, folder.resolve()) for each in resources],
-            "images": [{"name": f"aforo-{name}", "newTag": self.tag} for name in ("worker", "app", "console")],
+            "images": [{"name": f"aforo-{name}", "newTag": self.tag} for name in ("worker", "app")],
             "configMapGenerator": [generator],
             "patches": [{"patch": yaml.safe_dump(patch), **target} for target, patch in self._patches()],
         }

@@ -16,6 +16,8 @@ from testing.kubernetes.overlay import Overlay
 from testing.kubernetes.programs import build_missing, missing_requirement
 
 BUCKET = "aforo-videos"
+#: what the settings of the manifests expect of the queue
+VISIBILITY_SECONDS = 60
 #: seconds between two computations of the number of replicas; Kubernetes' default is 15
 AUTOSCALER_SECONDS = 5
 
@@ -59,7 +61,7 @@ def installation(plane, emulator, sqs_queue, database_url, tmp_path):
         "AFORO_QUEUE_LONG_POLL_SECONDS": "1",
     }
     with FaultProxy(emulator) as proxy:
-        overlay = Overlay(sqs_queue(), proxy.url, settings)
+        overlay = Overlay(sqs_queue(VISIBILITY_SECONDS), proxy.url, settings)
         installed = Installation(plane, overlay, proxy, tmp_path / "my-overlay", database_url)
         yield installed
-        installed.remove()
+        installed.clear()

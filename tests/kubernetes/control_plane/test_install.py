@@ -13,6 +13,7 @@ pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(240)]
 
 
 def test_the_documented_commands_create_every_object_and_a_scaler_that_is_ready(installation):
+    installation.delete_namespace()
     installation.change(run={})
     installation.install()
     assert installation.created() == installation.expected()
@@ -27,6 +28,7 @@ def test_the_documented_commands_create_every_object_and_a_scaler_that_is_ready(
 
 
 def test_without_the_secret_the_scaler_is_not_ready_and_names_it(installation):
+    installation.delete_namespace()
     folder = str(installation.overlay.write(installation.folder))
     commands = list(install_commands(installation.database_url, installation.database_url, folder))
     (create_secret,) = [words for words in commands if "secret" in words]

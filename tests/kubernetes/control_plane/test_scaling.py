@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(360)]
 MESSAGES = 60
 IN_FLIGHT = 30
 #: longer than the overlay's stabilisation window with its polling and the autoscaler's interval
-LONG_ENOUGH_TO_SCALE_DOWN = 30
+LONG_ENOUGH_TO_SCALE_DOWN = 20
 
 
 def test_replicas_follow_messages_waiting_and_in_flight_and_stay_while_sqs_does_not_answer(installation):
