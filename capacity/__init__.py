@@ -1,1 +1,1 @@
-"""Analyse recorded data: the result table, verdicts and the report."""
+"""Analysis of recorded runs, from the raw records to the result table, the verdicts and the report."""

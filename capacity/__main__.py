@@ -1,4 +1,4 @@
-"""`python -m capacity VERB`: analyse recorded runs and carry out tests."""
+"""Entry point of `python -m capacity VERB`: analyse recorded runs, or carry out tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Command line of the dashboards: write their JSON, check it, or write a bundle."""
+"""Entry point of `python -m grafana`: write the dashboards' JSON, check it, or write a bundle."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from grafana.series_names import series_names
 @click.group(invoke_without_command=True)
 @click.pass_context
 def main(context: click.Context) -> None:
-    """Write the dashboards' JSON, always in both languages, and print the files that changed.
+    """Write the JSON files of all dashboards in both languages, and print the files that changed.
 
     The stack gives Grafana the folder of the language AFORO_LANG.
     """
@@ -35,7 +35,7 @@ def main(context: click.Context) -> None:
 
 @main.command()
 def check() -> None:
-    """Check that the committed JSON is up to date and valid, and that promtool accepts every query."""
+    """Check that the dashboards' JSON is up to date and valid, and that promtool accepts every query."""
     lines = list(_problems())
     for line in lines:
         click.echo(line)
@@ -48,7 +48,7 @@ def check() -> None:
 @click.argument("folder", default="dist/aforo-bundle", type=click.Path(path_type=Path))
 @click.option("--runbook", default=bundle.RUNBOOK, show_default=True, help="URL of the alerts' runbook.")
 def pack(folder: Path, runbook: str) -> None:
-    """Write rules, alerts and dashboards to FOLDER (default dist/aforo-bundle) for your own Prometheus."""
+    """Write rules, alerts and dashboards for your own Prometheus and Grafana into FOLDER."""
     files = bundle.write(folder, runbook)
     click.echo(f"{folder}: {len(files)} files; see its README.md for how to use them")
 

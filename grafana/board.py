@@ -1,4 +1,4 @@
-"""Types of a dashboard: rows of panels, variables, and the position of panels on the grid."""
+"""Types that describe a dashboard: its rows of panels, its drop-down lists, and where panels stand."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ GRID_WIDTH = 24
 
 @dataclass(frozen=True)
 class Variable:
-    """A drop-down list with the values of one label.
+    """A drop-down list of a dashboard, from which the user chooses values of one label.
 
     `query` is Grafana's `label_values(metric, label)`, or `query_result(expression)` to choose the order.
     """
@@ -35,7 +35,7 @@ class Variable:
 
 @dataclass(frozen=True)
 class Row:
-    """Panels under one heading, placed from left to right with line breaks."""
+    """Panels of a dashboard below one heading, placed from left to right in as many lines as they need."""
 
     title: Text
     panels: tuple[Panel, ...]
@@ -44,7 +44,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Place:
-    """Position and size of a row heading or a panel, in grid units."""
+    """Position and size of a row heading or a panel on a dashboard, in units of Grafana's grid."""
 
     x: int
     y: int
@@ -54,7 +54,10 @@ class Place:
 
 @dataclass(frozen=True)
 class Board:
-    """One dashboard. Its uid is the stem of its file."""
+    """One dashboard: its title, its rows of panels and its drop-down lists.
+
+    `uid` is Grafana's id of the dashboard, and the name of its file.
+    """
 
     uid: str
     title: Text
@@ -66,7 +69,10 @@ class Board:
 
 
 def placed(board: Board) -> Iterator[tuple[Row | Panel, Place]]:
-    """Yield every row heading and panel with its position. A panel that does not fit starts a new line."""
+    """Yield every row heading and panel of a dashboard with its position.
+
+    A panel that does not fit into a line starts a new one.
+    """
     y = 0
     for row in board.rows:
         yield row, Place(0, y, GRID_WIDTH, 1)

@@ -1,4 +1,4 @@
-"""Bundle of rules, alerts and dashboards for an existing Prometheus and Grafana."""
+"""Write a bundle of rules, alerts and dashboards for a Prometheus and a Grafana that exist already."""
 
 from __future__ import annotations
 
@@ -37,7 +37,10 @@ In a Prometheus that has other targets too:
 
 
 def write(folder: Path, runbook: str = RUNBOOK) -> list[Path]:
-    """Replace `folder` by the bundle and return the bundle's files. The alerts link to `runbook`."""
+    """Write the bundle of rules, alerts and dashboards into a folder. Return its files.
+
+    An existing folder is replaced. `runbook` is the URL to which the alerts link.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     for source in (PROMETHEUS / "rules", PROMETHEUS / "alerts"):
         _copy(source, folder / source.name, "*.yml")

@@ -1,4 +1,4 @@
-"""Checks of a dashboard's JSON against our conventions and the existing metrics."""
+"""Check a dashboard's JSON against our conventions and against the metrics that exist."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ COUNTERS = ("_total", "_bucket", "_sum", "_count")
 
 
 def problems(board: Json, metrics: Collection[str], uids: Collection[str]) -> list[Problem]:
-    """Return the problems of a dashboard's JSON.
+    """Return a text for each problem in the JSON of a dashboard. It is empty if there is none.
 
-    `metrics` and `uids` are the metric names and dashboard uids that the JSON may refer to.
+    `metrics` and `uids` are the metric names and dashboard ids that the JSON may refer to.
     """
     general = [problem for check in CHECKS for problem in check(board)]
     return [*general, *_unknown_metrics(board, metrics), *_broken_links(board, uids)]

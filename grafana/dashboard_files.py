@@ -1,6 +1,6 @@
-"""Files of the generated JSON, in one folder per language.
+"""JSON files of the dashboards, in one folder per language.
 
-Both languages share their uids, and one Grafana must not load a uid twice.
+Both languages use the same dashboard ids (uids), so one Grafana must load only one folder.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ FOLDERS: dict[Language, Path] = {
 
 
 def generate(lang: Language) -> dict[Path, str]:
-    """Return the text of every dashboard in `lang`, by path."""
+    """Return the JSON text of every dashboard in a language, by the path of its file."""
     return {FOLDERS[lang] / f"{board.uid}.json": board_json(board, lang) for board in BOARDS}
 
 
 def stale(lang: Language) -> list[Path]:
-    """Return the files that differ from the generated text.
+    """Return the JSON files of a language that must be written again, because a dashboard has changed.
 
-    Missing files and files without a dashboard count too.
+    Files that are missing, and files without a dashboard, are included.
     """
     generated = generate(lang)
     committed = {path: path.read_text(encoding="utf-8") for path in FOLDERS[lang].glob("*.json")}
@@ -33,7 +33,7 @@ def stale(lang: Language) -> list[Path]:
 
 
 def write_all() -> list[Path]:
-    """Write every dashboard in both languages. Return the files that changed."""
+    """Write the JSON files of all dashboards in both languages. Return the files that changed."""
     changed = []
     for lang in LANGUAGES:
         FOLDERS[lang].mkdir(exist_ok=True)

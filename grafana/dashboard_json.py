@@ -1,7 +1,7 @@
-"""JSON of a dashboard for Grafana's file provisioning.
+"""Turn a dashboard into the JSON that Grafana loads from a file.
 
-The JSON has the classic v1 schema, version 39. Grafana 10 reads this schema. Newer versions migrate it when they
-load it. The SDK recommends the v2 schema, but file provisioning reads v2 neither before 12.1 nor in 13.0.
+The JSON has the classic v1 schema, version 39. Grafana 10 reads this schema. Newer versions migrate it when they load
+it. The SDK recommends the v2 schema, but file provisioning reads v2 neither before 12.1 nor in 13.0.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ WITHOUT_AXIS = frozenset({Kind.STAT, Kind.BARS, Kind.HEAT, Kind.CHART})
 
 
 def board_json(board: Board, lang: Language) -> str:
-    """Return the dashboard as JSON. Equal boards give equal text."""
+    """Return a dashboard as JSON text, with its titles in `lang`. Equal dashboards give equal text."""
     return _encoded(_dashboard(board, lang))
 
 
@@ -167,7 +167,10 @@ def _variable(variable: Variable, lang: Language) -> dashboard.VariableModel:
 
 
 def _pattern(variable: Variable) -> str:
-    """Return the pattern that takes value and text from a series. Grafana writes the labels in alphabetical order."""
+    """Return the pattern that takes value and text from a series.
+
+    Grafana writes the labels in alphabetical order.
+    """
     value = f'{variable.name}="(?<value>[^"]+)"'
     return f'/{variable.shown_label}="(?<text>[^"]+)", ?{value}/' if variable.shown_label else f"/{value}/"
 

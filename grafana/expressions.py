@@ -1,4 +1,4 @@
-"""PromQL expressions of a dashboard's JSON: their macros and variables, and the metrics they read."""
+"""Find the PromQL queries in a dashboard's JSON, with their variables and the metrics they read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ VARIABLE = re.compile(r"\$(?:\{([A-Za-z_]\w*)(?::\w+)?\}|([A-Za-z_]\w*))")
 
 @dataclass(frozen=True)
 class Expression:
-    """One query of a panel."""
+    """One PromQL query of a dashboard's JSON, and the panel in which it stands."""
 
     board: str
     panel: str
@@ -32,7 +32,7 @@ class Expression:
 
 
 def expressions(board: Mapping[str, Any]) -> Iterator[Expression]:
-    """Yield every query of a dashboard's JSON."""
+    """Yield every PromQL query in a dashboard's JSON."""
     for panel in panels(board):
         says_why = bool(panel.get("fieldConfig", {}).get("defaults", {}).get("noValue"))
         for target in panel.get("targets", []):
@@ -41,23 +41,26 @@ def expressions(board: Mapping[str, Any]) -> Iterator[Expression]:
 
 
 def panels(board: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the panels of a dashboard's JSON, without row headings."""
+    """Return the panels in a dashboard's JSON, without row headings."""
     return [panel for panel in board.get("panels", []) if panel["type"] != "row"]
 
 
 def variables_of(text: str) -> set[str]:
-    """Return the names of the template variables in `text`, without Grafana's own (`__…`)."""
+    """Return the names of the dashboard's variables in a PromQL query, without Grafana's own (`__…`)."""
     return {name for name in _names(text) if not name.startswith("__")}
 
 
 def filled(text: str, values: Mapping[str, str] | None = None) -> str:
-    """Return `text` with Grafana's macros and variables replaced. A variable without a value becomes `.+`."""
+    """Return a PromQL query with Grafana's macros and the dashboard's variables replaced.
+
+    `values` has the values of variables. A variable without a value becomes `.+`.
+    """
     replacements = MACROS | dict(values or {})
     return VARIABLE.sub(lambda match: replacements.get(match[1] or match[2], ".+"), text)
 
 
 def metric_names(text: str) -> set[str]:
-    """Return the metrics that the expression `text` reads. Raise ValueError if `text` is not PromQL."""
+    """Return the names of the metrics that a PromQL query reads. Raise ValueError if it is not PromQL."""
     return set(_selected(promql.parse(filled(text))))
 
 

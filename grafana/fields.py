@@ -1,4 +1,4 @@
-"""Grafana's field configuration of a panel: units, limits, names and colours of its values."""
+"""Field configuration of a panel in Grafana's JSON: units, limits, names and colours of its values."""
 
 from __future__ import annotations
 
@@ -25,17 +25,20 @@ COLOURED = frozenset({Kind.STAT, Kind.BARS})
 
 
 def in_language(text: Text | str, lang: Language) -> str:
-    """Return `text` in `lang`. A plain string is the same in both languages."""
+    """Return a text in the language `lang`. A plain string is the same in all languages."""
     return text.to(lang) if isinstance(text, Text) else text
 
 
 def ref_id_of(position: int) -> str:
-    """Return Grafana's name of the query at `position`: A for 0, B for 1."""
+    """Return the letter by which Grafana names a panel's query: A for position 0, B for 1."""
     return chr(ord("A") + position)
 
 
 def field_config(panel: Panel, model: dashboard.Panel, lang: Language) -> dashboard.FieldConfigSource:
-    """Return the field configuration of `panel`, added to the options in `model`."""
+    """Return Grafana's field configuration of a panel: units, limits, names and colours.
+
+    It starts from the options that are already in `model`.
+    """
     source = model.field_config or dashboard.FieldConfigSource()
     defaults = source.defaults
     defaults.unit, defaults.decimals = "none" if isinstance(panel.unit, Text) else panel.unit, panel.decimals
@@ -59,7 +62,7 @@ def field_config(panel: Panel, model: dashboard.Panel, lang: Language) -> dashbo
 
 
 def columns(panel: Panel) -> list[tuple[str, Column]]:
-    """Return the columns of a table with the field names that Grafana gives them."""
+    """Return the columns of a table panel, each with the name that Grafana gives to its field."""
     named, position = [], 0
     for column in panel.columns:
         position += bool(column.expr)
@@ -78,7 +81,10 @@ def _color(panel: Panel) -> dashboard.FieldColor | None:
 
 
 def _label_as_name(panel: Panel) -> str | None:
-    """Return the name of a bar from its label. Grafana omits the name of the only bar unless it is configured."""
+    """Return the name of a bar from its label.
+
+    Grafana omits the name of the only bar unless it is configured.
+    """
     if panel.kind is not Kind.BARS or len(panel.queries) > 1:
         return None
     label = ONE_LABEL.fullmatch(str(panel.queries[0].legend))

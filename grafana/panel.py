@@ -1,4 +1,4 @@
-"""Types of a panel: the question that it answers, its queries, its unit and its options."""
+"""Types that describe a panel of a dashboard, and one function for each kind of panel."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DASH = same("–")
 
 
 class Kind(StrEnum):
-    """Panel types that we use, by Grafana's names."""
+    """Kinds of panels that our dashboards use. The values are Grafana's names."""
 
     STAT = "stat"
     SERIES = "timeseries"
@@ -33,7 +33,7 @@ OVER_TIME = frozenset({Kind.SERIES, Kind.HEAT, Kind.STATES})
 
 @dataclass(frozen=True)
 class Query:
-    """One PromQL expression. `legend` is a fixed text or a pattern such as `{{state}}`."""
+    """One PromQL query of a panel. `legend` is a fixed text or a pattern such as `{{state}}`."""
 
     expr: str
     legend: Text | str = ""
@@ -44,7 +44,7 @@ class Query:
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table: a label of the first query, or the value of its own query."""
+    """One column of a table panel: a label of the first query, or the values of the column's own query."""
 
     title: Text
     label: str = ""
@@ -64,10 +64,11 @@ class Column:
 
 @dataclass(frozen=True)
 class Panel:
-    """One panel. `question` becomes its description. `empty` is the text shown when there are no data.
+    """One panel of a dashboard.
 
-    `unit` is one of Grafana's units, or a text. A text is written beside the axis or behind the title, because Grafana
-    would repeat it at every number.
+    `question` is the question that it answers, and becomes its description. `empty` is the text shown when there are no
+    data. `unit` is one of Grafana's units, or a text. A text is written beside the axis or behind the title, because
+    Grafana would repeat it at every number.
     """
 
     kind: Kind
@@ -103,58 +104,69 @@ class Panel:
 
     @property
     def is_instant(self) -> bool:
-        """Return True if the queries are evaluated at the end of the range only."""
+        """Return True if the queries are evaluated only at the end of the dashboard's time range."""
         return self.kind not in OVER_TIME and not self.sparkline
 
     @property
     def unit_text(self) -> Text | None:
-        """Return the unit if it is a text, and None if it is one of Grafana's units."""
+        """Return the unit of the panel if it is a text, and None if it is one of Grafana's units."""
         return self.unit if isinstance(self.unit, Text) else None
 
 
 def stat(title: Text, question: Text, expr: str, unit: Text | str, **more: Any) -> Panel:
-    """Return a panel with one number, at the end of the range.
+    """Return a panel that shows one number, as it is at the end of the dashboard's time range.
 
-    With `sparkline`, `expr` must return one series without labels. NaN fills the times without a value. Without NaN,
-    Grafana would show the last value of a series that ended.
+    With `sparkline=True` in `more`, it shows the recent course too. `expr` must then return one series without labels.
+    NaN fills the times without a value. Without NaN, Grafana would show the last value of a series that ended. `more`
+    has further fields of Panel.
     """
     text = f"({expr}) or vector(NaN)" if more.get("sparkline") else expr
     return Panel(Kind.STAT, title, question, (Query(text, more.pop("legend", title)),), unit, **{"width": 4, **more})
 
 
 def series(title: Text, question: Text, queries: tuple[Query, ...], unit: Text | str, **more: Any) -> Panel:
-    """Return a panel with lines over time."""
+    """Return a panel with one line over time per series. `more` has further fields of Panel."""
     return Panel(Kind.SERIES, title, question, queries, unit, **more)
 
 
 def states(title: Text, question: Text, queries: tuple[Query, ...], value_words: Words, **more: Any) -> Panel:
-    """Return a panel with one horizontal band per series over time. The colour shows the value."""
+    """Return a panel with one horizontal band over time per series. Its colour shows the value.
+
+    `value_words` has the word and the colour of each value. `more` has further fields of Panel.
+    """
     return Panel(Kind.STATES, title, question, queries, "none", value_words=value_words, **more)
 
 
 def bars(title: Text, question: Text, queries: tuple[Query, ...], unit: Text | str, **more: Any) -> Panel:
-    """Return a panel with one horizontal bar per series, at the end of the range."""
+    """Return a panel with one horizontal bar per series, for the end of the dashboard's time range.
+
+    `more` has further fields of Panel.
+    """
     return Panel(Kind.BARS, title, question, queries, unit, **more)
 
 
 def heat(title: Text, question: Text, buckets: str, unit: Text, **more: Any) -> Panel:
-    """Return a heat map of a distribution over time. `buckets` is an expression `sum by (le) (...)`."""
+    """Return a panel with a heat map: how a distribution of values changes over time.
+
+    `buckets` is a PromQL query of the form `sum by (le) (...)`. `more` has further fields of Panel.
+    """
     return Panel(Kind.HEAT, title, question, (Query(buckets, "{{le}}"),), unit, **more)
 
 
 def chart(title: Text, question: Text, queries: tuple[Query, ...], unit: Text | str, **more: Any) -> Panel:
-    """Return a bar chart over categories.
+    """Return a panel with one bar per category, such as a video size.
 
-    The first text column of the result of `transformations` names the bars.
+    The categories are the first text column in the result of `transformations`, a field of Panel that is given in
+    `more`.
     """
     return Panel(Kind.CHART, title, question, queries, unit, **more)
 
 
 def table(title: Text, question: Text, facts: str, key: str, columns: tuple[Column, ...], **more: Any) -> Panel:
-    """Return a table with one row per value of the label `key`.
+    """Return a panel with a table that has one row per value of the label `key`, such as a run id.
 
-    The first columns are labels of the series of `facts`. Each other column has the values of its own expression,
-    joined by `key`, for the rows of `facts` only.
+    The first columns are labels of the series that the query `facts` returns. Each other column has the values of its
+    own query, joined by `key`, for the rows of `facts` only. `more` has further fields of Panel.
     """
     chosen = f"and on ({key}) ({facts})"
     queries = (Query(facts), *(Query(f"({column.expr}) {chosen}") for column in columns if column.expr))

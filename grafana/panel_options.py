@@ -1,4 +1,4 @@
-"""Options of each kind of panel, built with the typed builders of Grafana's SDK."""
+"""Options of each kind of panel in Grafana's JSON, built with the typed builders of Grafana's SDK."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ LONGEST_LABEL = 60
 
 
 def panel_model(panel: Panel, lang: Language) -> dashboard.Panel:
-    """Return Grafana's panel with type and options, without queries, title and position."""
+    """Return a panel in Grafana's format with its type and options.
+
+    Queries, title and position are added later.
+    """
     return _series(panel, lang) if panel.kind is Kind.SERIES else _MODELS[panel.kind](panel)
 
 
@@ -119,7 +122,10 @@ def _last(calculation: str = "lastNotNull") -> common.ReduceDataOptions:
 
 
 def _text_size(pixels: float = 34) -> common.VizTextDisplayOptions:
-    """Return one text size for all tiles. Grafana would fit each text to its tile, the longest being the smallest."""
+    """Return one text size for all tiles.
+
+    Grafana would fit each text to its tile, the longest being the smallest.
+    """
     return common.VizTextDisplayOptions().value_size(pixels).title_size(12)
 
 

@@ -1,4 +1,4 @@
-"""Check of PromQL expressions with promtool, of one or several Prometheus versions."""
+"""Check PromQL queries with promtool, of one or several Prometheus versions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from grafana.expressions import filled
 
 
 def promtools(further: Iterable[str] = ()) -> list[str]:
-    """Return the system's promtool and the promtools in `further`.
+    """Return the paths of the promtool on PATH and of those in `further`.
 
     `further` comes from the setting AFORO_PROMTOOLS.
     """
@@ -22,7 +22,10 @@ def promtools(further: Iterable[str] = ()) -> list[str]:
 
 
 def promtool_errors(promtool: str, texts: Iterable[str]) -> str:
-    """Return promtool's errors on these expressions. Return '' if promtool accepts all of them."""
+    """Return what a promtool says against these PromQL queries, or '' if it accepts all of them.
+
+    `promtool` is the path of the program.
+    """
     rules = [{"record": f"expression:{number}", "expr": filled(text)} for number, text in enumerate(sorted(set(texts)))]
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "expressions.yml")

@@ -1,4 +1,4 @@
-"""Names of all series that dashboards, rules and alerts may read, by their source."""
+"""Names of all time series that dashboards, rules and alerts may read, by their source."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ OF_CELERY_EXPORTER = frozenset({"celery_task_started_total", "celery_task_succee
 
 
 def series_names() -> set[str]:
-    """Return the names of all series that may exist."""
+    """Return the names of all time series that may exist in Prometheus."""
     ours = {name for metric in CATALOGUE.values() for name in series_of(metric)}
     return ours | {rule["record"] for rule in rules("rules")} | OF_PROMETHEUS | OF_CELERY_EXPORTER
 
 
 def series_of(metric: Metric) -> tuple[str, ...]:
-    """Return the series names that a metric family has in Prometheus."""
+    """Return the names under which Prometheus stores one metric. A histogram has three."""
     if metric.kind is Kind.HISTOGRAM:
         return tuple(f"{metric.name}_{part}" for part in ("bucket", "sum", "count"))
     return (metric.name,)
 
 
 def rules(folder: str) -> list[dict[str, Any]]:
-    """Return the rules in a folder such as `prometheus/rules` or `prometheus/alerts`."""
+    """Read the recording or alerting rules in `rules` or `alerts`, folders of `prometheus/`."""
     files = sorted((PROMETHEUS / folder).glob("*.yml"))
     groups = [group for file in files for group in yaml.safe_load(file.read_text(encoding="utf-8"))["groups"]]
     return [rule for group in groups for rule in group["rules"]]

@@ -1,4 +1,4 @@
-"""Names and colours of label values on the dashboards, in both languages.
+"""Names and colours of label values, such as run states, on the dashboards, in both languages.
 
 One outcome has the same colour everywhere.
 """
@@ -25,7 +25,7 @@ from core.video import Outcome, Stage, VideoState
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """Name and colour of a label value. Without a colour, the value has the colour of its place."""
+    """Name and colour of a label value on the dashboards. An empty colour leaves the choice to the panel."""
 
     text: Text
     color: str = ""
@@ -35,9 +35,9 @@ Words = Mapping[str, Word]
 
 
 def named(names: Mapping[str, Text], colors: Mapping[str, str]) -> Words:
-    """Return the name and the colour of each label value in `colors`.
+    """Return name and colour of each label value that is a key of `colors`.
 
-    The names are those of core/language.py. The keys are in lower case, as the exporter writes them.
+    The names are those of core/language.py. The keys of the result are in lower case, as the exporter writes them.
     """
     return {value.lower(): Word(names[value], color) for value, color in colors.items()}
 

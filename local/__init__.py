@@ -1,1 +1,1 @@
-"""The native stack: the programs of Aforo under supervisord on this machine, without containers."""
+"""Native stack: all programs of Aforo on this machine, under supervisord and without containers."""

@@ -1,4 +1,4 @@
-"""`python -m local up|down|status|logs|doctor|clean`: the native stack on this machine."""
+"""Entry point of `python -m local VERB`: start, stop and check Aforo's programs on this machine."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ def main() -> None:
     "--workers", "WORKERS", "Workers of an app that `scale` starts", default=1, type=cli.WholeNumber(1, 1000)
 )
 def up(concurrency: int | None, profile: str | None, workers: int) -> None:
-    """Start the programs that are down, set the worker slots, and wait until Prometheus scrapes them.
+    """Start the programs that are down, set the worker's slots, and wait until Prometheus reads each one.
 
-    With AFORO_APP_FILE, start the app's worker instead of ours, which then does not run.
+    With AFORO_APP_FILE, start the app's worker instead of ours.
     """
     settings = Settings.from_process()
     options = dataclasses.replace(worker_options(settings, concurrency, profile), workers=workers)
@@ -68,7 +68,7 @@ def up(concurrency: int | None, profile: str | None, workers: int) -> None:
 
 @main.command(hidden=True)
 def restore() -> None:
-    """Run the `restore` line of aforo.toml, after a matrix."""
+    """Bring an app's workers back to their usual state, by the `restore` line of its aforo.toml."""
     app = Settings.from_process().app
     if app is not None:
         app_worker.restore(app)
@@ -83,7 +83,7 @@ def down() -> None:
 
 @main.command()
 def status() -> None:
-    """Show state, process id, uptime, crashes since the start, and page of each program."""
+    """Show state, process id, uptime, number of crashes, and page of each program."""
     try:
         processes = supervisor.processes()
     except supervisor.Stopping:
@@ -115,7 +115,7 @@ def logs(program: str, follow: bool, lines: int) -> None:
 @click.option("--send", is_flag=True, help="With an app: send one small video from end to end.")
 @cli.env_option("--user-id", "USER_ID", "User id of that video")
 def doctor(send: bool, user_id: str | None) -> None:
-    """Check what a run needs and show a remedy for each problem. Exit code 3 if there is an error.
+    """Check what a run needs, and show a remedy for each problem. Exit code 3 if there is an error.
 
     With AFORO_APP_FILE, check every line of that aforo.toml instead.
     """
@@ -139,9 +139,9 @@ def doctor(send: bool, user_id: str | None) -> None:
 @click.option("--outputs", is_flag=True, help="With an app: remove the outputs of its runs.")
 @cli.env_option("--yes", "YES", "Do not ask before that", is_flag=True, metavar=None)
 def clean(results: bool, videos: bool, rows: bool, outputs: bool, yes: bool) -> None:
-    """Stop all programs and remove their data: database, logs, metrics.
+    """Stop all programs, and remove the database, logs and metrics. Results and videos stay by default.
 
-    Results and videos stay by default. With AFORO_APP_FILE, remove what runs made in the app's systems instead.
+    With AFORO_APP_FILE, remove only what runs left in the app's systems.
     """
     settings = Settings.from_process()
     app = settings.app
@@ -162,7 +162,7 @@ def clean(results: bool, videos: bool, rows: bool, outputs: bool, yes: bool) -> 
 @main.command("app-file")
 @click.argument("folder", type=click.Path(path_type=Path), default=Path())
 def app_file(folder: Path) -> None:
-    """Write a first aforo.toml into FOLDER, the folder of your app, after five questions."""
+    """Ask five questions about your app, and write a first aforo.toml into FOLDER, the app's folder."""
     ask = lambda question, default: str(click.prompt(question, default=default, err=True))  # noqa: E731
     path = write_app_file(folder, ask)
     click.echo(f"{path}; check it with `make doctor APP={path}`")
@@ -175,7 +175,7 @@ def print_env_example() -> None:
 
 
 def video_folders(settings: Settings) -> list[Path]:
-    """Return the folders with input, uploaded and processed videos under UPLOAD_PATH.
+    """Return the folders under UPLOAD_PATH that hold input, uploaded and processed videos.
 
     A storage prefix that leads outside UPLOAD_PATH is skipped.
     """
@@ -186,9 +186,9 @@ def video_folders(settings: Settings) -> list[Path]:
 
 
 def worker_options(settings: Settings, concurrency: int | None, profile: str | None) -> stack.WorkerOptions:
-    """Return the worker options. The settings give the values of omitted options.
+    """Return the options with which to start the worker. Options that are None come from the settings.
 
-    A profile of the user's own is stored with its run, so the worker keeps its default.
+    An encoding profile from a file of the user is stored with each run, so the worker keeps its default profile.
     """
     slots = concurrency or settings.worker.concurrency
     chosen = profile or settings.profile

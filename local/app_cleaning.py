@@ -1,4 +1,7 @@
-"""Removal of the rows, files and keys that runs of an app made, exactly as their folders list them."""
+"""Remove the rows, input files and outputs that runs left in an app's systems, and nothing else.
+
+Each run lists in its results folder what it made.
+"""
 
 from __future__ import annotations
 
@@ -23,23 +26,26 @@ CLEANED = ".cleaned"
 
 @dataclass(frozen=True)
 class Leftovers:
-    """What the runs of one app left: the lists of their folders, and the videos in them."""
+    """What the runs of one app left in its systems.
+
+    `lists` are the files in which the runs recorded what they made. `videos` are the videos in these files.
+    """
 
     lists: tuple[Path, ...]
     videos: tuple[InjectedVideo, ...]
 
 
 def leftovers(settings: Settings, app: AppFile) -> Leftovers:
-    """Return what is listed in the folders of the app's runs."""
+    """Read from the folders of the app's runs which rows and files they left."""
     lists = [file for file in settings.results.path.glob(f"runs/*/{FILE}") if _is_of(file.parent, app)]
     videos = [video for file in lists for video in injected(file.parent)]
     return Leftovers(tuple(lists), tuple(videos))
 
 
 def clean_app(settings: Settings, app: AppFile, *, rows: bool, outputs: bool, ask: Callable[[str], bool]) -> str:
-    """Remove rows with their inputs, or outputs, after asking. Return what was removed.
+    """Remove rows with their inputs, or outputs, or both, after `ask` got a yes. Return what was removed.
 
-    Raise UsageError if nothing was asked for, or the answer is no.
+    Raise UsageError if neither is chosen, or if the answer is no.
     """
     if not rows and not outputs:
         remedy = "give ARGS=--rows, ARGS=--outputs or both"
@@ -55,9 +61,9 @@ def clean_app(settings: Settings, app: AppFile, *, rows: bool, outputs: bool, as
 
 
 def outputs_of(app: AppFile, videos: Sequence[InjectedVideo]) -> list[Path]:
-    """Return the files that `input.outputs` names for these videos.
+    """Return the output files that the app wrote for these videos, by the pattern `input.outputs`.
 
-    Raise UsageError for a pattern that does not contain the key of the row: it would name files of others.
+    Raise UsageError for a pattern without the key of the row, because it could match files of other videos.
     """
     pattern = app.input.outputs
     if pattern is None or app.videos is None:
@@ -108,7 +114,10 @@ def _is_of(folder: Path, app: AppFile) -> bool:
 
 
 def asked(question: str, assume_yes: bool) -> bool:
-    """Return the answer to a question; yes without asking if that was given."""
+    """Ask the user a yes-no question, and return True for yes.
+
+    With `assume_yes`, return True without asking.
+    """
     if assume_yes:
         return True
     try:

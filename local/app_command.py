@@ -1,6 +1,7 @@
-"""`python -m local.app_command`: become the app's worker, as supervisord's program `worker`.
+"""`python -m local.app_command`: start an app's worker in place of this process.
 
-The process is replaced by the command of aforo.toml, in the app's folder, with the app's environment and none of ours.
+supervisord runs it as its program `worker`. The process is replaced by the command of aforo.toml, in the app's folder,
+with the app's environment and none of ours.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from local.supervisor import MARK
 
 
 def main() -> None:
-    """Start the worker of AFORO_APP_FILE with AFORO_WORKER_CONCURRENCY slots."""
+    """Replace this process by the worker of AFORO_APP_FILE, with AFORO_WORKER_CONCURRENCY slots."""
     settings = Settings.from_process()
     app = settings.app
     assert app is not None  # noqa: S101 (`local.app_worker` starts this program for an app only)
@@ -31,9 +32,10 @@ def main() -> None:
 
 
 def words_of(app: AppFile, concurrency: int) -> list[str]:
-    """Return the words of the command.
+    """Return the arguments of the command that starts the app's worker. The first is an absolute path.
 
-    A bare program name is looked for beside `worker.python` first, then on PATH.
+    A program name without a folder is searched beside `worker.python` first, then on PATH. Raise EnvironmentFault if
+    there is no such program.
     """
     first, *others = shlex.split(substituted(str(app.worker.command), concurrency))
     beside = Path(str(app.worker.python)).with_name(first)

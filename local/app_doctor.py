@@ -1,4 +1,4 @@
-"""`make doctor APP=…`: checks of every line of an aforo.toml, each with a remedy."""
+"""`make doctor APP=…`: check every line of an app's aforo.toml, and suggest a remedy for each problem."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ CONTAINER_LINES = (
 
 
 def findings(settings: Settings, app: AppFile, user_id: str | None) -> Iterator[Finding]:
-    """Run all checks, one after the other. A failed check does not stop the next one."""
+    """Check the app's worker, queue, database, row and input. Yield one finding per check.
+
+    A failed check does not stop the next one. `user_id` is the user to whom a test row belongs.
+    """
     yield Finding(app.path.name, Level.OK, f"{app.name}, every line is known")
     yield from _worker(app)
     yield from _queue(settings, app)

@@ -1,6 +1,6 @@
-"""`make app-file`: write a first aforo.toml after five questions.
+"""`make app-file`: ask five questions about an app, and write its first aforo.toml.
 
-The defaults are read from the app's folder.
+The suggested answers are read from the app's folder.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Ask = Callable[[str, str], str]
 
 @dataclass(frozen=True)
 class Found:
-    """What the app's folder tells; an empty text is unknown."""
+    """What the files of an app's folder tell about its worker, queue and tables. '' means unknown."""
 
     folder: Path
     python: str
@@ -50,7 +50,7 @@ class Found:
 
 
 def write_app_file(folder: Path, ask: Ask) -> Path:
-    """Ask, and write `aforo.toml` into the app's folder.
+    """Ask the user five questions, and write aforo.toml into the app's folder. Return its path.
 
     Raise UsageError if the file exists or the folder does not.
     """
@@ -65,7 +65,7 @@ def write_app_file(folder: Path, ask: Ask) -> Path:
 
 
 def answers(found: Found, ask: Ask) -> dict[str, str]:
-    """Return the five answers."""
+    """Ask the five questions, and return the answers by name. `found` gives the suggested answers."""
     return {
         "command": ask("Command that starts your worker", found.command or "celery -A app.main worker"),
         "task": ask("Name of the task", found.tasks[0] if found.tasks else "app.tasks.process_video"),
@@ -76,7 +76,7 @@ def answers(found: Found, ask: Ask) -> dict[str, str]:
 
 
 def read_app(folder: Path) -> Found:
-    """Return what the files of an app tell about its worker."""
+    """Find out from the files in an app's folder how its worker starts, and which tasks and tables it has."""
     env_file = ".env" if (folder / ".env").is_file() else ""
     variables = {k: v or "" for k, v in dotenv_values(folder / env_file).items()} if env_file else {}
     urls = [name for name, value in variables.items() if "DATABASE" in name and "://" in value]
@@ -95,7 +95,7 @@ def read_app(folder: Path) -> Found:
 
 
 def render(found: Found, answer: dict[str, str]) -> str:
-    """Return the commented text of a first aforo.toml."""
+    """Return the text of a first aforo.toml, with comments, from the app's folder and the user's answers."""
     lines = [
         "# The worker under test. `make doctor APP=…` checks each line; docs/your-own-worker.md explains them.",
         "[app]",

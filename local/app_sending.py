@@ -1,4 +1,4 @@
-"""`make doctor APP=… ARGS=--send`: send one small video through the app, and name the key of aforo.toml to check."""
+"""`make doctor APP=… ARGS=--send`: send one small video through an app, and explain a failure."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ ERROR_WORDS = ("raised unexpected", "Received unregistered task", "Error", "Exce
 
 
 def send_one(settings: Settings, app: AppFile) -> None:
-    """Send one video with the injector and follow it to its end.
+    """Send one small video with the injector, and wait until the app has processed it.
 
-    Raise RunFailed with the worker's last error line, or with the state that the video is in.
+    If it is not done, raise RunFailed with the worker's last error line or the video's state, and with the line of
+    aforo.toml to check.
     """
     start = LOG.stat().st_size if LOG.exists() else 0
     wait_seconds = min(WAIT_SECONDS, settings.app_stuck_seconds)

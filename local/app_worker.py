@@ -1,4 +1,4 @@
-"""Start of an app's worker: its command under our supervision, or its `scale` line."""
+"""Start an app's worker: by its command under supervisord, or by the `scale` line of its aforo.toml."""
 
 from __future__ import annotations
 
@@ -31,9 +31,10 @@ SOURCES = frozenset({".py", ".toml", ".cfg", ".ini", ".yml", ".yaml", ".env"})
 
 
 def run_app_worker(settings: Settings, app: AppFile, concurrency: int, workers: int) -> None:
-    """Start the app's worker with `concurrency` slots, and wait until it consumes.
+    """Start the app's worker with `concurrency` slots, and wait until it takes messages.
 
-    An app without a start command gets `workers` workers by its `scale` line.
+    A worker that already runs with the same code and settings keeps running. If aforo.toml has no command, its `scale`
+    line starts `workers` workers.
     """
     if app.worker.command is None:
         _scale(settings, app, concurrency, workers)
@@ -42,13 +43,19 @@ def run_app_worker(settings: Settings, app: AppFile, concurrency: int, workers: 
 
 
 def restore(app: AppFile) -> None:
-    """Run the `restore` line, if there is one."""
+    """Run the `restore` line of the app's aforo.toml, if there is one.
+
+    It brings the app's workers back to their usual state after our runs.
+    """
     if app.worker.restore is not None:
         _run_line(app, "worker.restore", app.worker.restore)
 
 
 def require_aforo(app: AppFile) -> str:
-    """Return the version of aforo in the worker's environment. Raise EnvironmentFault if it is not there."""
+    """Return the version of the package `aforo` in the environment of the app's worker.
+
+    Raise EnvironmentFault if it is not installed there.
+    """
     answer = run_as_worker(app, [str(app.worker.python), "-c", IMPORT])
     if answer.returncode != 0:
         remedy = f"run `make wheel` and {app.worker.python} -m pip install dist/aforo-*.whl, or set instrument = false"
@@ -178,7 +185,7 @@ def _last_line(start: int) -> str:
 
 
 def changed_since(app: AppFile, moment: float) -> bool:
-    """Return True if a file of the app's code or settings was written after `moment`."""
+    """Return True if a file of the app's code or settings was written after `moment` (epoch seconds)."""
     for folder, folders, files in os.walk(app.worker.directory):
         folders[:] = [name for name in folders if not name.startswith(".") and not _is_environment(Path(folder, name))]
         for name in files:

@@ -1,4 +1,4 @@
-"""Configuration of the programs of the native stack: environment, worker options, Prometheus."""
+"""Configuration of Aforo's programs on this machine: environment, worker options and Prometheus."""
 
 from __future__ import annotations
 
@@ -24,7 +24,11 @@ NOT_INHERITED = RUN_OPTIONS | MAKE_VARIABLES
 
 
 def supervisord_environment(settings: Settings, environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of supervisord: `environment`, the ports, and the folder of our Python."""
+    """Return the environment variables of supervisord, which all programs of the stack inherit.
+
+    They are those in `environment` (without options of single runs), the port of each program, and the folder of our
+    Python.
+    """
     inherited = {name: value for name, value in environment.items() if name not in NOT_INHERITED}
     optional = ("emulator", "events", "prometheus", "celery-exporter", "grafana")
     ports = {_port_name(name): "0" for name in optional} | {_port_name(p.name): str(p.port) for p in programs(settings)}
@@ -39,13 +43,16 @@ def supervisord_environment(settings: Settings, environment: Mapping[str, str]) 
 
 
 def worker_stop_seconds(settings: Settings) -> int:
-    """Return how long a worker may take to stop before supervisord kills it."""
+    """Return how many seconds a worker may take to stop before supervisord kills it."""
     app = settings.app
     return settings.worker.shutdown_seconds + 20 if app is None else app.worker.stop_seconds
 
 
 def worker_options(concurrency: int, profile: str, threads: int) -> str:
-    """Return the text of `.local/worker.env`. A change of these options restarts only the worker."""
+    """Return the text of `.local/worker.env`, the options of our worker that may differ between runs.
+
+    When the text changes, only the worker is restarted.
+    """
     options = {
         "AFORO_WORKER_PROGRAM": "worker",
         "AFORO_WORKER_CONCURRENCY": str(concurrency),
@@ -56,15 +63,19 @@ def worker_options(concurrency: int, profile: str, threads: int) -> str:
 
 
 def app_worker_options(app: AppFile, concurrency: int) -> str:
-    """Return the text of `.local/worker.env` for an app's worker. It changes with aforo.toml and its env_file."""
+    """Return the text of `.local/worker.env` for an app's worker.
+
+    It includes a hash of aforo.toml and its env_file. When the text changes, only the worker is restarted.
+    """
     settings_of_app = hashlib.sha256(json.dumps([app.text, dict(app.environment)], sort_keys=True).encode()).hexdigest()
     return f"AFORO_WORKER_PROGRAM=local.app_command\nAFORO_WORKER_CONCURRENCY={concurrency}\n# {settings_of_app[:16]}\n"
 
 
 def fingerprint(settings: Settings, environment: Mapping[str, str]) -> str:
-    """Return a hash of all settings that a running stack cannot change, credentials included.
+    """Return a hash of all settings that cannot change while the stack runs, credentials included.
 
-    A program that is installed or removed counts too, because supervisord gets all ports and the PATH at its start.
+    A program that is installed or removed changes the hash too, because supervisord gets all ports and the PATH at its
+    start.
     """
     keys = {name: value for name, value in environment.items() if name.startswith("AWS_")}
     wanted = [program.name for program in programs(settings)]
@@ -80,18 +91,19 @@ def fingerprint(settings: Settings, environment: Mapping[str, str]) -> str:
 def write_prometheus_config(
     scraped: Iterable[Program], workers: Sequence[str] = (), source: Path = Path("prometheus/prometheus.yml")
 ) -> None:
-    """Write the configuration of Prometheus: absolute rule paths, our ports, only the jobs that run.
+    """Write Prometheus' configuration for this machine, made from the file `source`.
 
-    `workers` are the addresses of an app's workers, if they are not the one of this stack.
+    `workers` are addresses of an app's workers that run outside this stack.
     """
     text = source.read_text(encoding="utf-8")
     PROMETHEUS_CONFIG.write_text(prometheus_config(text, scraped, source.parent.resolve(), workers), encoding="utf-8")
 
 
 def prometheus_config(source: str, scraped: Iterable[Program], folder: Path, workers: Sequence[str] = ()) -> str:
-    """Return the configuration `source`, adapted to this machine.
+    """Return the text of Prometheus' configuration for this machine, made from the text `source`.
 
-    Each job gets its port, jobs that do not run are removed, and rule files are under `folder`.
+    Each job gets its port. Jobs of programs that do not run are removed. The paths of rule files begin with `folder`.
+    `workers` are addresses of an app's workers that run outside this stack.
     """
     ports = {program.name: program.port for program in scraped if program.scraped or program.name == "prometheus"}
     head, *jobs = re.split(r"(?m)^(?=  - job_name: )", source)

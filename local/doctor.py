@@ -1,4 +1,4 @@
-"""`make doctor`: checks of this machine, its stack and its queue. Each check suggests a remedy."""
+"""`make doctor`: check this machine, the stack and the queue, and suggest a remedy for each problem."""
 
 from __future__ import annotations
 
@@ -36,7 +36,10 @@ ANSWER_SECONDS = 3.0
 
 
 def findings(settings: Settings) -> Iterator[Finding]:
-    """Run all checks, one after the other. A failed check does not stop the next check."""
+    """Check tools, disk, stack, storage, database, queue and clock. Yield one finding per check.
+
+    A failed check does not stop the next one.
+    """
     yield _run("tools", preflight.check_tools)
     yield _run("encoders", preflight.check_encoders)
     yield _process_groups()
@@ -95,7 +98,10 @@ def _stack(settings: Settings) -> str:
 
 
 def grafana_finding(settings: Settings) -> Finding:
-    """Return whether Grafana answers, its version and what to do. The stack works without Grafana."""
+    """Check whether Grafana answers, and whether its version is recent enough.
+
+    Its absence is not an error, because the stack works without Grafana.
+    """
     url = settings.prometheus.grafana_url
     version = grafana_version(url) if url else None
     if version is None and shutil.which("grafana") is None:
@@ -111,7 +117,7 @@ def grafana_finding(settings: Settings) -> Finding:
 
 
 def grafana_version(url: str) -> str | None:
-    """Return the version of the Grafana at `url`. Return None if none answers."""
+    """Return the version of the Grafana at `url`, such as `10.4.2`. None if none answers."""
     try:
         with urllib.request.urlopen(f"{url}/api/health", timeout=ANSWER_SECONDS) as answer:  # noqa: S310 (a setting)
             return str(json.load(answer)["version"])

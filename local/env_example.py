@@ -1,4 +1,4 @@
-"""`.env.example`: all settings with meaning and default, generated from their declarations."""
+"""Generate the file `.env.example`: every setting with its meaning and default."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ def render() -> str:
 
 
 def library_variables() -> list[tuple[str, str, str]]:
-    """Return name, default and meaning of the environment variables of the library `aforo`.
+    """Return name, default and meaning of the environment variables that the library `aforo` reads.
 
-    Variables that are also settings of ours are left out.
+    Variables that are also settings of Aforo's own programs are left out.
     """
     ours = {entry["name"] for entry in declared()}
     return [(each.name, each.default, _as_comment(each.meaning)) for each in DECLARATIONS if each.name not in ours]

@@ -1,4 +1,4 @@
-"""Checks of this machine before the stack starts: tools, encoders, ports, disk."""
+"""Check this machine before the stack starts: tools, encoders, ports and disk space."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ LEAST_FREE_BYTES = 1_000_000_000
 
 
 def check_tools() -> str:
-    """Return the required tools. Raise EnvironmentFault naming the package of the first missing tool."""
+    """Return the names of the required tools, if all of them are installed.
+
+    Otherwise raise EnvironmentFault with the package of the first missing tool.
+    """
     for tool, package in PACKAGES.items():
         if shutil.which(tool) is None:
             raise EnvironmentFault(tool, "it is not installed", f"run `make setup`, or apt-get install {package}")
@@ -25,16 +28,16 @@ def check_tools() -> str:
 
 
 def check_encoders() -> str:
-    """Return the required encoders.
+    """Return the names of the required video encoders, if ffmpeg has all of them.
 
-    Raise EnvironmentFault unless ffmpeg runs, is recent enough and has these encoders.
+    Raise EnvironmentFault if one is missing, or if ffmpeg does not run or is too old.
     """
     require_ffmpeg()
     return ", ".join(ENCODERS)
 
 
 def check_ports(required: Iterable[Program]) -> None:
-    """Raise EnvironmentFault for the first port that is configured twice, forbidden or taken."""
+    """Raise EnvironmentFault for the first port that two programs use, or that is forbidden or taken."""
     owners: dict[int, Program] = {}
     for program in required:
         if program.port == NO_PORT:
@@ -51,7 +54,10 @@ def check_ports(required: Iterable[Program]) -> None:
 
 
 def check_scrapes(settings: Settings) -> None:
-    """Raise UsageError for exporters with TLS or a password, which our own Prometheus does not support."""
+    """Raise UsageError if our own Prometheus would collect metrics from exporters with TLS or a password.
+
+    Our Prometheus supports neither.
+    """
     files = {
         "AFORO_EXPORTER_TLS_CERTIFICATE": settings.exporters.tls_certificate,
         "AFORO_EXPORTER_TLS_KEY": settings.exporters.tls_key,
@@ -64,7 +70,7 @@ def check_scrapes(settings: Settings) -> None:
 
 
 def check_disk(folder: str = ".") -> str:
-    """Return the free disk space of `folder`. Raise EnvironmentFault below 1 GB."""
+    """Return the free disk space of a folder as text. Raise EnvironmentFault if it is below 1 GB."""
     free = shutil.disk_usage(folder).free
     if free < LEAST_FREE_BYTES:
         raise EnvironmentFault("disk", f"only {free / 1e6:.0f} MB are free", "free 1 GB or more")

@@ -1,4 +1,4 @@
-"""Programs of the native stack, each with its port and the setting of that port."""
+"""Programs of Aforo on this machine, each with its port and the setting for that port."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ LIVE_PAGE = "/consoles/index.html"
 
 @dataclass(frozen=True)
 class Program:
-    """A program of supervisord.conf. `path` is its page for a browser. `scraped` marks a Prometheus job."""
+    """One program that supervisord runs on this machine. `variable` is the setting of its port.
+
+    `path` is its page for a browser. `scraped` is true if Prometheus collects metrics from it.
+    """
 
     name: str
     port: int
@@ -27,17 +30,17 @@ class Program:
 
     @property
     def url(self) -> str:
-        """Return the URL of the program's page. Return '' if the program has no page."""
+        """Return the URL of the program's page for a browser, or '' if it has no page."""
         return f"http://127.0.0.1:{self.port}{self.path}" if self.path else ""
 
     @property
     def log(self) -> Path:
-        """Return the path of the log file with the program's output."""
+        """Return the path of the log file that has the program's output."""
         return STATE / "log" / f"{self.name}.log"
 
 
 def programs(settings: Settings) -> list[Program]:
-    """Return the programs of this machine in starting order.
+    """Return the programs that run on this machine, in the order in which they are started.
 
     Programs that a setting places on another machine are left out.
     """
@@ -78,7 +81,10 @@ def _observers(settings: Settings) -> list[Program]:
 
 
 def _worker(settings: Settings) -> list[Program]:
-    """Return the worker of this stack: ours, or that of an app. None if the app's worker is somewhere else."""
+    """Return the worker of this stack: ours, or that of an app.
+
+    Return nothing if the app's worker is somewhere else.
+    """
     app, port = settings.app, settings.worker.metrics_port
     if app is None:
         return [Program("worker", port, "AFORO_WORKER_METRICS_PORT")]

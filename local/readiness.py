@@ -1,4 +1,4 @@
-"""Wait until the native stack is ready.
+"""Wait until one of Aforo's programs on this machine is ready.
 
 A timeout error names the program and shows the end of its log.
 """
@@ -21,9 +21,10 @@ LOG_LINES = 8
 
 
 def until(holds: Callable[[], bool], what: str, seconds: float, log: Path) -> None:
-    """Poll until `holds()` is true.
+    """Wait until `holds()` returns True.
 
-    After `seconds`, print the end of `log` and raise EnvironmentFault about `what`.
+    After `seconds`, print the end of the file `log` and raise EnvironmentFault. `what` names in the error what was
+    waited for.
     """
     deadline = time.monotonic() + seconds
     while not holds():
@@ -34,23 +35,24 @@ def until(holds: Callable[[], bool], what: str, seconds: float, log: Path) -> No
 
 
 def listens(port: int) -> bool:
-    """Return True if this machine accepts connections on `port`."""
+    """Return True if a program on this machine accepts connections on `port`."""
     with socket.socket() as probe:
         probe.settimeout(0.5)
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def worker_slots(program: Program) -> int | None:
-    """Return the slots of the worker, from its /metrics. Return None while the worker does not answer."""
+    """Return how many slots the worker program has, read from its metrics. None while it does not answer."""
     families = promql.scrape("127.0.0.1", program.port) or {}
     slots = families.get("aforo_worker_slots")
     return int(slots[0].value) if slots else None
 
 
 def is_scraped(prometheus_url: str, job: str, port: int) -> bool:
-    """Return True if Prometheus has scraped the target of `job` on `port`. Return False while it does not answer.
+    """Return True if Prometheus has collected metrics of `job` from the program on `port`.
 
-    The samples of targets that a stack had before its restart stay for five minutes, so the port is named.
+    Return False if Prometheus does not answer. The port is needed, because samples from before a restart stay for five
+    minutes.
     """
     return promql.single(prometheus_url, f'up{{job="{job}",instance="127.0.0.1:{port}"}}') == 1
 

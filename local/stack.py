@@ -1,4 +1,4 @@
-"""Start and stop of the native stack."""
+"""Start and stop the native stack: all programs of Aforo on this machine."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FOUNDATIONS = frozenset({"emulator", "events", "prometheus", "grafana"})
 
 @dataclass(frozen=True)
 class WorkerOptions:
-    """Options of the worker that may differ from run to run."""
+    """Options of the worker that may differ between runs. `concurrency` is its number of slots."""
 
     concurrency: int
     profile: str
@@ -40,9 +40,9 @@ class WorkerOptions:
 
 
 def up(settings: Settings, options: WorkerOptions) -> None:
-    """Start the stack with `settings` and the worker with `options`.
+    """Start Aforo's programs with `settings`, and the worker with `options`. Wait until they are ready.
 
-    Do nothing if the stack runs with these settings and options already.
+    Programs that already run with the same settings and options keep running.
     """
     if settings.stack == "compose":
         raise UsageError("STACK", "this starts the native stack", "use `make up STACK=compose`", value=settings.stack)
@@ -60,7 +60,10 @@ def up(settings: Settings, options: WorkerOptions) -> None:
 
 
 def down(settings: Settings) -> int:
-    """Stop all programs, the worker first. Return the number of orphaned processes that were ended."""
+    """Stop all programs of this machine's stack, the worker first.
+
+    If supervisord does not run, end the processes that it left, and return their number. Otherwise return 0.
+    """
     with _lock():
         return _stop(settings)
 
@@ -133,7 +136,10 @@ def _start_programs(settings: Settings, options: WorkerOptions) -> None:
 
 
 def _own_programs(settings: Settings) -> list[Program]:
-    """Return the programs of this stack, without an emulator that an app already runs itself at its endpoint."""
+    """Return the programs that this stack starts itself.
+
+    An emulator is left out if the app already runs one at its endpoint.
+    """
     every = programs(settings)
     emulator = next((program for program in every if program.name == "emulator"), None)
     if settings.app_file is None or emulator is None or _is_running("emulator"):

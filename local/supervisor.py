@@ -1,4 +1,7 @@
-"""Client of the native stack's supervisord. It also ends processes that a dead supervisord left."""
+"""Control Aforo's programs on this machine through supervisord.
+
+It also ends processes that a dead supervisord left running.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,10 @@ class Stopping(EnvironmentFault):
 
 @dataclass(frozen=True)
 class Process:
-    """State of a program. `pid` is 0 without a process. `started_at` is in epoch seconds."""
+    """State of one program under supervisord.
+
+    `pid` is 0 without a process. `started_at` is in epoch seconds.
+    """
 
     name: str
     state: str
@@ -49,9 +55,9 @@ class Process:
 
 
 def processes() -> dict[str, Process] | None:
-    """Return the programs by name.
+    """Return the state of each program that supervisord runs, by the name of the program.
 
-    Return None if this checkout's supervisord does not run. Raise Stopping while it shuts down.
+    Return None if the supervisord of this checkout does not run. Raise Stopping while it shuts down.
     """
     if not SOCKET.exists():
         return None
@@ -65,7 +71,7 @@ def processes() -> dict[str, Process] | None:
 
 
 def launch(environment: Mapping[str, str]) -> None:
-    """Start supervisord in the background with `environment`.
+    """Start supervisord in the background with these environment variables.
 
     Raise EnvironmentFault if supervisord does not start.
     """
@@ -81,12 +87,12 @@ def launch(environment: Mapping[str, str]) -> None:
 
 
 def start(name: str) -> None:
-    """Start a program unless it runs. Supervisord starts a program again if it exits immediately."""
+    """Start the program `name`, unless it runs. If it exits immediately, supervisord starts it again."""
     _call_tolerantly("supervisor.startProcess", name, False)
 
 
 def stop(name: str) -> None:
-    """Ask supervisord to stop a program, and do not wait. `processes` shows when the program has stopped."""
+    """Ask supervisord to stop the program `name`, without waiting. `processes` shows when it has stopped."""
     _call_tolerantly("supervisor.stopProcess", name, False)
 
 
@@ -100,17 +106,18 @@ def shut_down() -> None:
 
 
 def orphans() -> list[psutil.Process]:
-    """Return all processes of this checkout's stack, found by MARK or working directory.
+    """Return all processes that the programs of this checkout of the repository left or still run.
 
-    Pid files are not used, because they can be stale.
+    They are found by MARK in their environment, or by their working directory. Pid files can be stale, so they are not
+    used.
     """
     return [p for p in psutil.process_iter() if p.pid != os.getpid() and _is_ours(p)]
 
 
 def end_orphans(timeout_seconds: float = 10) -> int:
-    """End the processes that a dead supervisord left running, by SIGTERM, then SIGKILL.
+    """End the processes that a dead supervisord left running. Return how many there were.
 
-    Return the number of these processes.
+    They get SIGTERM, and after `timeout_seconds` SIGKILL.
     """
     processes = orphans()
     for process in processes:
@@ -123,7 +130,7 @@ def end_orphans(timeout_seconds: float = 10) -> int:
 
 
 def restarts(name: str) -> int:
-    """Return the number of crashes of `name` since supervisord started, from supervisord's log."""
+    """Return how often the program `name` has crashed since supervisord started, from supervisord's log."""
     log = STATE / "log" / "supervisord.log"
     text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
     return text.rpartition("supervisord started")[2].count(f"exited: {name} ")

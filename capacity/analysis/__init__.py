@@ -1,1 +1,1 @@
-"""Analysis of recorded runs."""
+"""Analysis of recorded runs: compute the figures, checks and bottleneck of each run."""

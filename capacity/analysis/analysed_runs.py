@@ -1,4 +1,4 @@
-"""All runs of a report: the rows of all runs, the analyses behind the table, and the table itself."""
+"""Which runs does a report show? The result rows, the analysed runs, and the best run of each size."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from capacity.table.cells import CellKey, TableCell, fill, key_of
 
 @dataclass(frozen=True)
 class AnalysedRuns:
-    """Rows of all runs, oldest first, and the analyses of the table's runs and of the newest runs."""
+    """Runs that a report is about.
+
+    `rows` has the result row of every run, oldest first. `runs` has the full analysis of the runs behind the result
+    table and of the newest runs.
+    """
 
     rows: tuple[ResultRow, ...]
     runs: tuple[RunAnalysis, ...]
@@ -27,13 +31,16 @@ class AnalysedRuns:
 
     @cached_property
     def cells(self) -> list[TableCell]:
-        """Return the cells of the table, each with its best runs."""
+        """Return the cells of the result table, each with the runs that its figures are averaged over.
+
+        A cell is one combination of video size, slots and mode.
+        """
         analysed = {run.row.run_id: run.row for run in self.runs}
         return fill(analysed.get(row.run_id, row) for row in self.rows)
 
     @cached_property
     def analysed_cells(self) -> list[tuple[TableCell, RunAnalysis]]:
-        """Return the table's cells with the newest analysed run of each.
+        """Return pairs of a cell of the result table and the newest analysed run of that cell.
 
         Cells without an analysed run are left out.
         """
@@ -43,15 +50,16 @@ class AnalysedRuns:
 
     @property
     def newest_per_cell(self) -> list[RunAnalysis]:
-        """Return the newest analysed run of each cell, in the table's order."""
+        """Return the newest analysed run of each cell, in the order of the result table."""
         return [run for _, run in self.analysed_cells]
 
     @property
     def best_of_sizes(self) -> list[RunAnalysis]:
-        """Return, per size, a burst of the valid cell with the highest X_sat, in the table's order.
+        """Return one burst run per video size: from the cell with the highest X_sat, in the table's order.
 
-        A size without a valid cell is answered by an indicative one, never by an invalid one. Cells are compared by the
-        means of their runs, because the highest single run is partly luck.
+        X_sat is the throughput with every slot busy. Only valid cells compete. A size without a valid cell is
+        represented by an indicative cell, and never by an invalid one. The X_sat of a cell is the mean of its runs,
+        because the highest single run is partly luck.
         """
         best: dict[str, tuple[tuple[int, float], RunAnalysis]] = {}
         for cell, run in self.analysed_cells:
@@ -62,31 +70,32 @@ class AnalysedRuns:
 
     @property
     def best(self) -> RunAnalysis | None:
-        """Return the burst of `best_of_sizes` whose size has the most recent run with a known X_sat.
+        """Return the run that gives a report's answer, or None if no run has a known X_sat.
 
-        Return None if no run has one.
+        X_sat is the throughput with every slot busy. The run is that of `best_of_sizes` for the size measured most
+        recently.
         """
         best = {run.row.size_label: run for run in self.best_of_sizes}
         newest = [run.row.size_label for run in self.runs if run.row.x_sat_per_minute]
         return next((best[size] for size in reversed(newest) if size in best), None)
 
     def cell_of(self, run: RunAnalysis) -> TableCell | None:
-        """Return the cell whose figures include the run.
+        """Return the cell of the result table whose figures include `run`.
 
-        Return None if the cell uses better runs instead.
+        Return None if the cell does not use `run`, because it has better runs.
         """
         return next((cell for cell in self.cells if run.row in cell.sources), None)
 
     def of_sizes(self, sizes: Collection[str]) -> AnalysedRuns:
-        """Return the runs of these sizes only."""
+        """Return a copy that contains only the runs with these video sizes, such as `5MB`."""
         rows = tuple(row for row in self.rows if row.size_label in sizes)
         return AnalysedRuns(rows, tuple(run for run in self.runs if run.row.size_label in sizes), self.drawn)
 
     def of_cells(self, keys: Collection[CellKey]) -> AnalysedRuns:
-        """Return the runs of these cells only."""
+        """Return a copy that contains only the runs of the cells with these keys."""
         rows = tuple(row for row in self.rows if key_of(row) in keys)
         return AnalysedRuns(rows, tuple(run for run in self.runs if key_of(run.row) in keys), self.drawn)
 
     def run(self, run_id: str) -> RunAnalysis:
-        """Return the analysed run with this id."""
+        """Return the analysis of the run with this id. Raise StopIteration if that run was not analysed."""
         return next(run for run in self.runs if run.row.run_id == run_id)

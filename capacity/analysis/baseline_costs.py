@@ -1,6 +1,6 @@
-"""Select comparable runs, and compute the costs per video by which runs are compared.
+"""What did one video cost in comparable runs? Stage times and CPU seconds to compare a run with.
 
-Comparable runs have the same videos and the same conditions. The nearest in time come first.
+Comparable runs processed the same videos under the same conditions. The nearest in time come first.
 """
 
 from __future__ import annotations
@@ -32,7 +32,11 @@ CRITERION_STAGES: Mapping[str, tuple[Stage, ...]] = {
 
 @dataclass(frozen=True)
 class VideoCost:
-    """Mean costs of one video in a run, by which runs are compared. NaN is unknown."""
+    """Mean stage seconds and ffmpeg CPU seconds of one video in a run, with the run's slots and X_sat.
+
+    `capacity_per_minute` is X_sat, the throughput with every slot busy, in videos per minute. An unknown number of
+    seconds is NaN.
+    """
 
     slots: int
     capacity_per_minute: float | None
@@ -44,7 +48,7 @@ UNMEASURED = VideoCost(1, None, dict.fromkeys(CRITERION_STAGES, float("nan")), f
 
 
 def video_cost(measured: MeasuredRun) -> VideoCost:
-    """Return the mean cost of a video in this run."""
+    """Return the mean seconds per stage and the mean CPU seconds that one video took in this run."""
     recorded, row = measured.recorded, measured.row
     means = {stage: _mean(recorded.stage_seconds[stage]) for stage in Stage}
     stages = {name: _known_sum(means[stage] for stage in parts) for name, parts in CRITERION_STAGES.items()}
@@ -52,15 +56,19 @@ def video_cost(measured: MeasuredRun) -> VideoCost:
 
 
 def comparable_costs(row: ResultRow, others: Iterable[tuple[ResultRow, VideoCost]]) -> list[VideoCost]:
-    """Return the costs of comparable finished bursts, nearest in time first."""
+    """Return the costs of those `others` that are comparable with the run `row`, nearest in time first.
+
+    A comparable run is a finished burst of the same videos under the same conditions.
+    """
     near = [(abs(other.created_at - row.created_at), cost) for other, cost in others if _are_comparable(row, other)]
     return [cost for _, cost in sorted(near, key=lambda pair: pair[0])]
 
 
 def usual_calibration_seconds(run: RunRow, others: Iterable[RunRow]) -> float | None:
-    """Return the median time of the CPU calibrations before the machine's other runs, in seconds.
+    """Return how long the CPU calibration usually takes on the machine of `run`, in seconds.
 
-    Return None when there are too few calibrations.
+    The CPU calibration is a fixed piece of work, timed before each run. The result is the median over the other runs on
+    that machine. It is None with fewer than five of them.
     """
     same_host = [other for other in others if other.id != run.id and _host(other) == _host(run)]
     # the key keeps the old name of the CPU calibration, so that old runs can be read

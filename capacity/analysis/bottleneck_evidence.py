@@ -1,4 +1,4 @@
-"""Evidence for the bottleneck of one run: measurements from the time in which videos were waiting."""
+"""Measurements from which the bottleneck of a run is found, from the time when every slot was busy."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from capacity.runs.resource_samples import BUSY_MODES, Resources
 
 
 def cell_evidence(measured: MeasuredRun, resources: Resources, comparable: Sequence[VideoCost]) -> CellEvidence:
-    """Return the measurements from the time in which every slot was busy. None is unknown.
+    """Return the measurements of a run from which its bottleneck is found. None means unknown.
 
-    The baseline is the nearest comparable run with one slot. A one-slot run would be its own baseline, so its
-    comparisons are unknown.
+    They come from the time in which every slot was busy. Ratios such as slowdowns compare the run with a baseline,
+    which is the nearest run in `comparable` with one slot. They are unknown for a run that has one slot itself.
     """
     recorded, row, ours = measured.recorded, measured.row, video_cost(measured)
     baseline = next((cost for cost in comparable if cost.slots == 1 < row.slots), UNMEASURED)

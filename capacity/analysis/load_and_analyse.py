@@ -1,4 +1,4 @@
-"""Load runs from the database, Prometheus or an archive, and analyse those that the report needs."""
+"""Load runs from the database, Prometheus or an archive, and analyse those that a report shows."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ HELD_VIDEOS = 1_000_000
 
 
 def load_rows(run_ids: Sequence[str] | None = None) -> list[ResultRow]:
-    """Return the rows of the runs with these ids, or of all runs.
+    """Load the result rows of the runs with these ids, or of all runs if `run_ids` is None.
 
-    Given ids keep their order. All runs come oldest first. Raise UsageError for an unknown id.
+    Rows follow the order of `run_ids`, or come oldest first. Raise UsageError for an unknown id.
     """
     settings = Settings.from_process()
     figures = read_figures(settings.prometheus.url)
@@ -54,17 +54,21 @@ def load_rows(run_ids: Sequence[str] | None = None) -> list[ResultRow]:
 
 
 def analyse_runs(session: Session, settings: Settings, run_ids: Sequence[str]) -> list[RunAnalysis]:
-    """Analyse the runs with these ids alone, without comparable runs. Raise UsageError for an unknown id."""
+    """Analyse each of these runs on its own, without comparing it with other runs.
+
+    Raise UsageError for an unknown id.
+    """
     loader = _Loader(session, settings, read_figures(settings.prometheus.url))
     runs = list(session.scalars(select(RunRow)))
     return [loader.analyse(find_run(session, run_id), [], runs) for run_id in run_ids]
 
 
 def runs_of(session: Session, settings: Settings, run_id: str | None = None) -> list[RunRow]:
-    """Return the runs of one worker, oldest first: that of the run `run_id`, else that of the settings.
+    """Return the database rows of all runs that one worker program processed, oldest first.
 
-    Runs of different apps share no table, because their videos are not the same work. Warm-ups are left out, except
-    for `run_id`.
+    The worker program is the one that processed the run `run_id`. Without a `run_id`, it is the one in the settings:
+    the user's app, or else our reference worker. Runs of different apps are never mixed, because their videos are not
+    the same work. Warm-up runs are left out, except `run_id` itself.
     """
     app = settings.app.name if settings.app else None
     if run_id is not None:
@@ -75,7 +79,11 @@ def runs_of(session: Session, settings: Settings, run_id: str | None = None) -> 
 
 
 def load_and_analyse(session: Session, settings: Settings, run_id: str | None = None) -> AnalysedRuns:
-    """Analyse the recorded runs without warm-ups, up to the maximum number. The run `run_id` is always included."""
+    """Load all runs of one worker program, and analyse the most important ones for a report.
+
+    First come `run_id`, then the runs behind the result table, then the newest ones, up to a fixed maximum. Warm-up
+    runs are left out, except `run_id` itself.
+    """
     runs = {run.id: run for run in runs_of(session, settings, run_id)}
     loader = _Loader(session, settings, read_figures(settings.prometheus.url))
     rows, costs = [], []
@@ -89,16 +97,16 @@ def load_and_analyse(session: Session, settings: Settings, run_id: str | None = 
 
 
 def analyse_archive(folder: Path) -> RunAnalysis:
-    """Analyse a run from its archive files alone, without comparable runs."""
+    """Analyse a run from the files in its archive folder. It is not compared with other runs."""
     recorded, resources = read_archive(folder)
     return analyse(measure(recorded), resources)
 
 
 def load_resources(recorded: RecordedRun, settings: Settings) -> Resources:
-    """Return the resource samples of the run's time window from the best source.
+    """Load the CPU, disk, network and queue samples from the time of the run.
 
-    The sources are, in this order, a final archive, Prometheus, and an archive that is not final. Without any
-    source, return no samples.
+    They come from the run's archive if that is final, else from Prometheus, else from an archive that is not final.
+    Without any of these, return no samples.
     """
     folder = run_folder(settings.results.path, recorded.run.id)
     file = folder / "resources.csv"

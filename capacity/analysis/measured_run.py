@@ -1,4 +1,4 @@
-"""Figures of a run from its own records alone, each computed once, and its result row."""
+"""Which figures follow from the records of one run alone? Throughput, times, stability and result row."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ from core.run import POISSON, SHAPE, RunStatus, app_name, has_constant_rate
 
 
 class ScenarioFigures(NamedTuple):
-    """X and S of a run from Prometheus' recording rules. None is unknown."""
+    """X (videos per minute) and S (mean response time) of a run, as Prometheus computed them.
+
+    None means unknown.
+    """
 
     x_per_minute: float | None = None
     s_seconds: float | None = None
@@ -36,7 +39,7 @@ UNKNOWN_FIGURES = ScenarioFigures()
 class MeasuredRun:
     """A recorded run with its throughput, service times and stability.
 
-    `stability` is None for a burst, and for a load shape whose rate changes during the run.
+    `stability` is None for a burst, and for a run whose sending rate changed on purpose.
     """
 
     recorded: RecordedRun
@@ -49,21 +52,22 @@ class MeasuredRun:
 
     @cached_property
     def row(self) -> ResultRow:
-        """Return the result row.
+        """Return the result row of the run, with its validity.
 
-        Its validity is the worse of that by the run's own records and that of the run's last report.
+        Two validities are combined, and the worse one counts: that from the run's records, and that which the run's
+        last report stored.
         """
         recorded = judge_validity(quality_warnings(self.facts))
         return replace(self.unjudged_row, validity=combined([recorded, _stored_validity(self.recorded)]))
 
     @cached_property
     def facts(self) -> RunFacts:
-        """Return the facts that the run's records alone give."""
+        """Return the conditions of the run that can weaken its figures, as far as its own records show them."""
         return recorded_facts(self.recorded, self.unjudged_row, self.cycles, self.saturated)
 
     @cached_property
     def unjudged_row(self) -> ResultRow:
-        """Return the figures of the run, without their validity."""
+        """Return the result row of the run before its validity is judged."""
         recorded, run, saturated = self.recorded, self.recorded.run, self.saturated
         return ResultRow(
             run_id=run.id,
@@ -104,7 +108,7 @@ class MeasuredRun:
 
 
 def measure(recorded: RecordedRun, figures: ScenarioFigures = UNKNOWN_FIGURES) -> MeasuredRun:
-    """Compute the figures of a run. `figures` are X and S of the recording rules."""
+    """Compute the figures of a recorded run. `figures` are its X and S as Prometheus computed them."""
     executions, slots = recorded.executions, recorded.run.slots
     cycles = throughput.slot_cycles(executions, slots, recorded.run.concurrency)
     return MeasuredRun(
@@ -119,10 +123,10 @@ def measure(recorded: RecordedRun, figures: ScenarioFigures = UNKNOWN_FIGURES) -
 
 
 def cancelled_videos(recorded: RecordedRun) -> tuple[int, float]:
-    """Return how many videos were cancelled after an interruption, and the mean of their upload times.
+    """Return how many videos were cancelled because the run was interrupted, and the mean of their upload times.
 
-    The rows of cancelled videos are deleted. Without a recorded upload time, those of a burst were uploaded with its
-    first video. A burst that stopped early on purpose is complete, so it has no cancelled videos.
+    The time is in epoch seconds. The rows of cancelled videos are deleted, so a burst without a recorded time gets the
+    upload time of its first video. A burst that stopped early on purpose is complete, so it has no cancelled videos.
     """
     run = recorded.run
     cancelled = (run.environment.get("asked_count") or run.count) - run.count
@@ -153,7 +157,7 @@ def _response(recorded: RecordedRun) -> Tail:
 
 
 def _saturated(recorded: RecordedRun, cycles: throughput.SlotCycles) -> throughput.SaturatedThroughput:
-    """Return X_sat from the executions. A foreign worker without any recorded one has the ends of its videos only."""
+    """Return X_sat from the executions, or from the ends of the videos if no execution was recorded."""
     if recorded.has_only_ends:
         return saturated_from_completions(recorded.updated_at, recorded.done, recorded.run.slots)
     run, is_warm = recorded.run, bool(recorded.run.environment.get("is_warm"))

@@ -1,4 +1,4 @@
-"""Values of Prometheus' recording rules: X and S per run, slots per node."""
+"""Read what Prometheus' recording rules computed: X and S of each run, and the slots per worker node."""
 
 from __future__ import annotations
 
@@ -27,12 +27,18 @@ FiguresByRun = Mapping[str, ScenarioFigures]
 
 
 def read_figures(prometheus_url: str) -> dict[str, ScenarioFigures]:
-    """Return X and S by run id. The result is empty when Prometheus does not answer."""
+    """Return X (videos per minute) and S (mean response seconds) of every run by run id.
+
+    The result is empty when Prometheus does not answer.
+    """
     return _query_figures(prometheus_url) or {}
 
 
 def wait_settled(session: Session, run: RunRow, prometheus_url: str) -> None:
-    """Wait until the recording rules include the last video of a run that has just finished."""
+    """Wait until Prometheus' X and S of a run that has just finished include its last video.
+
+    Wait 30 s at most. Return immediately for an old run, or if Prometheus does not answer.
+    """
     age_seconds = time.time() - (run.finished_at or 0.0)
     if age_seconds > LATEST_SETTLING_SECONDS or _query_figures(prometheus_url) is None:
         return
@@ -45,9 +51,9 @@ def wait_settled(session: Session, run: RunRow, prometheus_url: str) -> None:
 
 
 def slots_per_node(prometheus_url: str) -> int | None:
-    """Return the number of slots per worker node.
+    """Return the number of slots that every worker node has, as Prometheus knows it.
 
-    Return None when the nodes differ or there is no node.
+    Return None if the nodes have different numbers of slots, or if there is no node.
     """
     slots = {int(sample.value) for sample in promql.query(prometheus_url, "aforo_worker_slots > 0")}
     return slots.pop() if len(slots) == 1 else None

@@ -1,4 +1,4 @@
-"""Analysis of one recorded run: figures, checks, bottleneck and data quality."""
+"""What does one run show? Its figures, bottleneck and data-quality warnings."""
 
 from __future__ import annotations
 
@@ -34,9 +34,10 @@ AWS_DELAY_SECONDS = 15.0
 
 @dataclass(frozen=True)
 class RunAnalysis(MeasuredRun):
-    """A measured run with the results that need resource samples and comparable runs.
+    """A measured run with the results that need resource samples or comparable runs.
 
-    `offered` is the measured rate and lateness of the injector; None for a burst.
+    `parts` are the parts of the mean response time. `little` is the check of Little's law. `offered` is the rate and
+    lateness of the load generator, or None for a burst.
     """
 
     resources: Resources
@@ -48,12 +49,12 @@ class RunAnalysis(MeasuredRun):
 
     @cached_property
     def row(self) -> ResultRow:
-        """Return the result row with the validity by all warnings."""
+        """Return the result row of the run. Its validity follows from all data-quality warnings."""
         return replace(self.unjudged_row, validity=judge_validity(self.warnings))
 
     @property
     def conservation(self) -> Conservation:
-        """Return the sum of the run's videos, messages and executions."""
+        """Return the check whether each video of the run is accounted for: it is final once, or has a message."""
         return conservation(self.recorded)
 
 
@@ -63,9 +64,10 @@ def analyse(
     comparable: Sequence[VideoCost] = (),
     usual_calibration_seconds: float | None = None,
 ) -> RunAnalysis:
-    """Analyse a run.
+    """Find the bottleneck and the data-quality warnings of a run.
 
-    `comparable` are bursts of the same videos with other numbers of slots, nearest in time first.
+    `comparable` are the costs of bursts of the same videos with other numbers of slots, nearest in time first.
+    `usual_calibration_seconds` is how long the CPU calibration usually takes on this machine.
     """
     recorded = measured.recorded
     little, offered = _little(recorded, resources), _offered(recorded)
@@ -83,7 +85,10 @@ def analyse(
 
 
 def _bottleneck(measured: MeasuredRun, resources: Resources, comparable: Sequence[VideoCost]) -> BottleneckVerdict:
-    """Return the verdict on the bottleneck. It is unclear if the rate changed: the means then mix calm and overload."""
+    """Return the verdict on the bottleneck, which is unclear if the rate of the run changed.
+
+    The means would then mix calm and overload.
+    """
     if not has_constant_rate(measured.recorded.run.environment.get(SHAPE)):
         return BottleneckVerdict(Cause.UNCLEAR, Confidence.LOW, (), ())
     return find_bottleneck(cell_evidence(measured, resources, comparable))

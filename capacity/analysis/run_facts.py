@@ -1,4 +1,7 @@
-"""Facts of a run that data-quality warnings are about: from its own records, and from resource samples."""
+"""Collect the conditions of a run that can weaken its figures, such as failed videos or stolen CPU.
+
+`capacity.diagnosis.data_quality` turns them into data-quality warnings.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,10 @@ OTHER_WORK_RATIO = 0.02
 def recorded_facts(
     recorded: RecordedRun, row: ResultRow, cycles: SlotCycles, saturated: SaturatedThroughput | None
 ) -> RunFacts:
-    """Return the facts that the run's records alone give."""
+    """Return the conditions that can weaken the run's figures, as far as its own records show them.
+
+    `cycles` and `saturated` are the run's slot cycles and X_sat. Conditions that need resource samples stay unknown.
+    """
     differences = fleet_differences(recorded.run.environment)
     return RunFacts(
         slots=row.slots,
@@ -80,7 +86,10 @@ def with_conditions(
     offered: OfferedRate | None,
     usual_calibration_seconds: float | None,
 ) -> RunFacts:
-    """Return the facts with those that need resource samples or other runs."""
+    """Return `facts`, completed by the conditions that need resource samples or other runs.
+
+    Among these are stolen CPU, clock offsets and the check of Little's law.
+    """
     window = run_window(recorded)
     during = resources.during(*window)
     steal_mean, steal_worst = during.steal_ratios()
@@ -99,7 +108,7 @@ def with_conditions(
 
 
 def conservation(recorded: RecordedRun) -> Conservation:
-    """Return the sum of the run's videos, messages and executions."""
+    """Check whether each video of the run is accounted for: it is final once, or has a message."""
     counts, counted = recorded.video_counts, recorded.run.environment.get("messages")
     messages = MessageCounts(counted["in_queue"], counted["dead_lettered"]) if counted else None
     return Conservation(
@@ -151,7 +160,7 @@ def _other_executions(recorded: RecordedRun, cycles: SlotCycles) -> int:
 
 
 def _skewed_stamps(recorded: RecordedRun) -> int:
-    """Count the videos that start or end before their upload, and the executions that end before their start.
+    """Count the videos that start or end before their upload, and executions that end before they start.
 
     A video has these times in this order on every clock that is right. The order of different executions is no
     evidence: it depends on slots, and those of killed, added or threaded workers differ from the declared ones.

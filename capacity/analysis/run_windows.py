@@ -1,4 +1,4 @@
-"""Time windows of a recorded run."""
+"""Time windows of a run in epoch seconds: the whole run, and the part in which every slot was busy."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from capacity.runs.recorded_run import RecordedRun
 
 
 def run_window(recorded: RecordedRun) -> tuple[float, float]:
-    """Return the times of the first upload and of the last recorded event."""
+    """Return the times of the run's first upload and of its last recorded event, in epoch seconds."""
     moments = np.concatenate([recorded.uploaded_at, recorded.updated_at, recorded.executions.ended_at])
     finite = moments[np.isfinite(moments)]
     return (float(finite.min()), float(finite.max())) if finite.size else (recorded.run.created_at,) * 2
 
 
 def working_window(recorded: RecordedRun) -> tuple[float, float]:
-    """Return the time window with every slot busy.
+    """Return start and end of the time in which every slot was busy, in epoch seconds.
 
-    The window goes from the first start to the last start, or to the last end in a short run.
+    It goes from the first start of an execution to the last start. In a run with fewer than two executions per slot, it
+    goes to the last end.
     """
     starts, ends = recorded.executions.started_at, recorded.executions.ended_at
     if not starts.size:

@@ -1,1 +1,1 @@
-"""Audit of a published result table: find impossible rows, and rows that need an explanation."""
+"""Audit of a published result table: find rows that are impossible or need an explanation."""

@@ -1,4 +1,4 @@
-"""Contradictions between the rows of a published result table: slots, sizes, and burst against sustained."""
+"""Which rows of a published result table contradict each other? Checks across slots, sizes and modes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ Key = Callable[[PublishedRow], Hashable]
 
 
 def contradictions(rows: Sequence[PublishedRow]) -> Found:
-    """Yield position and reason of each suspicious pattern between rows."""
+    """Yield the position of each row that contradicts another row of the table, with the reason.
+
+    One example is a row with four times the slots, the same X and a much shorter S.
+    """
     complete = [position for position, row in enumerate(rows) if _is_complete(row)]
     for ladder in _groups(rows, complete, lambda row: row.ladder).values():
         ladder.sort(key=lambda position: rows[position].slots)
@@ -165,9 +168,10 @@ def _faster_than_burst(row: PublishedRow, burst: PublishedRow) -> Reason | None:
 
 
 def _s_is_the_interval(rows: Sequence[PublishedRow], complete: list[int]) -> Found:
-    """Yield every complete row if S = 60 / X to the printed digit in all of them, in a burst of several videos too.
+    """Yield every complete row if S = 60 / X to the printed digit in all of them.
 
-    60 / X is the interval between two ends. It was then computed from X, not measured on a video.
+    One of them must be a burst of several videos. 60 / X is the interval between two ends. S was then computed from X,
+    not measured on a video.
     """
     several = [p for p in complete if rows[p].mode is Mode.BURST and rows[p].count != 1]
     if not several or len(complete) < INTERVAL_ROWS or not all(_equals_interval(rows[p]) for p in complete):

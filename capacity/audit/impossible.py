@@ -1,7 +1,8 @@
-"""Impossible rows: identities of times and counts that every published row must satisfy.
+"""Impossible rows of a published table: those that break an identity that holds for every system.
 
-Each printed number may be off by its rounding, half a unit of its last digit. The mean of several runs need not satisfy
-an identity that bounds S from above by 1 / X, because the mean of 1 / X exceeds 1 / mean X.
+An identity relates times and counts, such as S <= 60 N / X. Each printed number may be off by half a unit of its last
+digit. The mean of several runs may break an identity that bounds S from above by 1 / X, because the mean of 1 / X
+exceeds 1 / mean X.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from core.run import Mode
 
 
 class Impossibility(StrEnum):
-    """Identities that a row can break."""
+    """Codes of the identities between X, S, p50, rate and N that a row can break."""
 
     NOT_POSITIVE = "not_positive"
     S_UNDER_INTERVAL = "s_under_interval"
@@ -32,12 +33,15 @@ HOLD_FOR_MEANS = frozenset({Impossibility.NOT_POSITIVE, Impossibility.S_UNDER_IN
 
 
 def impossibilities(row: PublishedRow) -> list[Reason]:
-    """Return every identity that the row breaks, with the arithmetic."""
+    """Return one reason, with the arithmetic, for each identity that the row breaks."""
     return [reason for check in _CHECKS if (reason := check(row)) is not None]
 
 
 def is_certain(row: PublishedRow, reason: Reason) -> bool:
-    """Return True if no set of runs gives this row. A mean of several runs may break some identities by a little."""
+    """Return True if `reason` proves the row impossible, and False if averaging may explain it.
+
+    A row that is the mean of several runs may break some identities by a little.
+    """
     return row.runs == 1 or reason.code in HOLD_FOR_MEANS
 
 

@@ -1,4 +1,4 @@
-"""Rows of a published result table: printed numbers, each with the range that rounds to it."""
+"""A row of a published result table. Each printed number has the range of values that round to it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FULL_PRECISION = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Printed:
-    """A printed number and the range of values that round to it."""
+    """A printed number: its value, and the lowest and highest value that would be printed the same."""
 
     value: float
     low: float
@@ -28,9 +28,10 @@ class Printed:
 
     @classmethod
     def parse(cls, text: str) -> Printed:
-        """Return the number with its rounding range: half a unit of its last digit on either side.
+        """Parse a printed number, and determine which values would have been printed like it.
 
-        `≥ 9.05` has no upper end. Raise ValueError for text that is not such a number.
+        These lie up to half a unit of its last digit away: `9.05` stands for 9.045 to 9.055. `≥ 9.05` has no upper end.
+        Raise ValueError for any other text.
         """
         digits = text.strip()
         is_bound = digits.startswith("≥")
@@ -41,9 +42,11 @@ class Printed:
 
 @dataclass(frozen=True, slots=True)
 class PublishedRow:
-    """One row as published. None marks a blank cell.
+    """One row of a result table as somebody published it. None means a blank cell.
 
-    `concurrency` is the number of slots of one worker. `runs` is the number of runs whose mean the row is.
+    `x` is in videos per minute. `s` and `p50` are the mean and the median response time in seconds. `rate` is the
+    offered videos per minute. `count` is the number of videos of the test. `concurrency` is the number of slots of one
+    worker. The row is the mean of `runs` runs.
     """
 
     size: str
@@ -59,14 +62,14 @@ class PublishedRow:
 
     @property
     def slots(self) -> int:
-        """Return the slots of all workers."""
+        """Return the number of slots of all workers together."""
         return self.concurrency * self.workers
 
     @property
     def makespan_seconds(self) -> float:
-        """Return the longest test duration in seconds that the count and the rounded X allow.
+        """Return the longest duration of the test in seconds that agrees with the row's count and X.
 
-        The duration is infinite when count and X set no limit.
+        It is infinite if the row has no count or no X.
         """
         if self.count is None or self.x is None or self.x.low <= 0:
             return math.inf
@@ -74,10 +77,10 @@ class PublishedRow:
 
     @property
     def all_end_in_test(self) -> bool:
-        """Return True if every video surely ended within 60 N / X seconds.
+        """Return True if it is certain that every video ended within 60 N / X seconds.
 
-        X of a sustained test may count the videos that ended in the sending window of 60 N / rate seconds. Videos that
-        ended later are then in S, but not in X. Only an X above rate (N-1) / N counts all of them.
+        In a sustained test, sending takes 60 N / rate seconds. S includes videos that ended later, but X may leave them
+        out. All videos ended in the test if X is above rate (N-1) / N.
         """
         if self.mode is Mode.BURST:
             return True
@@ -87,7 +90,7 @@ class PublishedRow:
 
     @property
     def size_bytes(self) -> int | None:
-        """Return the file size, or None if it is not written as a number with a byte unit."""
+        """Return the video size in bytes, or None if the text has no number with a byte unit."""
         try:
             return parse_size(self.size)
         except UsageError:
@@ -95,10 +98,7 @@ class PublishedRow:
 
     @property
     def ladder(self) -> tuple[str, Mode]:
-        """Return size and mode in one spelling.
-
-        Rows with the same size and mode differ only in slots or rate.
-        """
+        """Return size and mode in a uniform spelling, to group rows that differ only in slots or rate."""
         return self.size.replace(" ", "").casefold(), self.mode
 
 

@@ -1,4 +1,4 @@
-"""Suspicious rows: patterns that queues seldom show and that need an explanation."""
+"""Suspicious rows of a published table: each looks unlikely on its own, although it is possible."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ KEEPS_UP = 0.95
 
 
 class Oddity(StrEnum):
-    """Patterns that need an explanation."""
+    """Codes of the patterns that are possible but unlikely, so that a row needs an explanation."""
 
     UNKNOWN_NUMBERS = "unknown_numbers"
     ROUNDED_TO_ZERO = "rounded_to_zero"
@@ -32,7 +32,7 @@ class Oddity(StrEnum):
 
 
 def oddities(row: PublishedRow) -> list[Reason]:
-    """Return the suspicious patterns of one row, without comparing it with other rows."""
+    """Return one reason for each unlikely pattern in this row. It is not compared with other rows."""
     return [reason for check in _CHECKS if (reason := check(row)) is not None]
 
 

@@ -1,7 +1,7 @@
-"""Verdict of the audit on each row of a published result table: ok, suspicious or impossible.
+"""Verdict on each row of a published result table: ok, suspicious or impossible.
 
-*Impossible* rows break identities that hold for every system. *Suspicious* rows show patterns that queues seldom show.
-Such a pattern may have an innocent reason.
+An impossible row breaks an identity that holds for every system. A suspicious row shows a pattern that queues seldom
+show, which may have an innocent reason.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from capacity.estimators.reason import Reason
 
 
 class Plausibility(StrEnum):
-    """Verdicts on a row."""
+    """Verdicts of the audit on a row of a published table. They are ok, suspicious and impossible."""
 
     OK = "ok"
     SUSPICIOUS = "suspicious"
@@ -27,14 +27,14 @@ class Plausibility(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Audited:
-    """The verdict on a row with all reasons, the impossible ones first."""
+    """Verdict of the audit on one row, with all its reasons. Reasons that make it impossible come first."""
 
     verdict: Plausibility
     reasons: tuple[Reason, ...]
 
 
 def audit_table(rows: Sequence[PublishedRow]) -> list[Audited]:
-    """Return a verdict per row, from the row itself and from the other rows."""
+    """Return one verdict per row. Each row is checked alone and against the other rows."""
     between: list[list[Reason]] = [[] for _ in rows]
     for position, reason in contradictions(rows):
         between[position].append(reason)

@@ -1,1 +1,1 @@
-"""Command-line verbs, one file each."""
+"""Verbs of the command line `python -m capacity`. Each verb has its own file."""

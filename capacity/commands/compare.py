@@ -82,10 +82,10 @@ def compare(
     as_json: bool,
     lang: Language,
 ) -> None:
-    """Compare X_sat of the runs A with that of the runs B.
+    """Test whether the runs B are slower than the runs A.
 
-    Runs under different conditions are not compared, unless --allow names the condition that was changed on purpose.
-    Within a side the conditions are equal. Invalid runs are not compared.
+    X_sat, the throughput with every slot busy, is compared. The runs must have the same conditions, except those that
+    --allow names because they were changed on purpose. Invalid runs are not compared.
 
     Exit codes: 0 B is not slower, 1 slower, inconclusive or not comparable, 2 wrong input.
     """

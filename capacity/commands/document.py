@@ -1,4 +1,4 @@
-"""`document`: the document of scenario 2."""
+"""`document`: write the Markdown document about worker throughput that scenario 2 asks for."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ DOCUMENT = Path("capacity-planning/escenario_2_worker_throughput.md")
     help=f"The file.  [default: {DOCUMENT}; with an app, {DOCUMENT.name} beside its aforo.toml]",
 )
 def document(sizes: str | None, output: Path | None) -> None:
-    """Write the document of scenario 2, in Spanish, from the measurements.
+    """Write the document of scenario 2 (worker throughput) from the measurements, in Spanish.
 
-    The same data give the same text.
+    The same data always give the same text.
     """
     settings = Settings.from_process()
     app = settings.app

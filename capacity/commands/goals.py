@@ -1,4 +1,4 @@
-"""`--fail-if`, `--junit` and `--summary`: the user's goals as an exit code and as files."""
+"""Options `--fail-if`, `--junit` and `--summary`: the user's goals, judged for continuous integration."""
 
 from __future__ import annotations
 
@@ -18,20 +18,23 @@ from core.language import Language
 
 
 class ConditionType(click.ParamType[Condition]):
-    """Type of an option: a condition such as `x_sat<20`."""
+    """Type of a command-line option whose value is a condition such as `x_sat<20`."""
 
     name = "condition"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Condition:
-        """Return the condition. Raise UsageError for any other text."""
+        """Parse the option's text as a condition. Raise UsageError if it is none."""
         return value if isinstance(value, Condition) else parse_condition(value)
 
 
 class WritableFile(click.Path):
-    """Type of an option: the path of a file that can be written. It is checked before a run starts."""
+    """Type of a command-line option whose value is the path of a file that can be written.
+
+    The path is checked when the option is read, before a run starts.
+    """
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        """Return the path. Raise UsageError if its folder does not exist or is not writable."""
+        """Return the option's path. Raise UsageError if its folder does not exist or is not writable."""
         path = Path(str(super().convert(value, param, ctx)))
         if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
             name = param.opts[0] if param else "file"
@@ -41,20 +44,27 @@ class WritableFile(click.Path):
 
 @dataclass(frozen=True)
 class Goals:
-    """Conditions under which a result fails, and the files for continuous integration."""
+    """Values of the options `--fail-if`, `--junit` and `--summary`.
+
+    `fail_if` has the conditions under which a result fails. The other two are files to write for continuous
+    integration.
+    """
 
     fail_if: tuple[Condition, ...] = ()
     junit: Path | None = None
     summary: Path | None = None
 
     def judge(self, results: Mapping[str, Mapping[str, Figure]]) -> list[GoalResult]:
-        """Judge the conditions on the results, which map their name to their figures."""
+        """Apply the conditions to results. `results` maps the name of a result to its figures by name."""
         return judge(self.fail_if, results)
 
     def write(
         self, verb: str, results: Sequence[GoalResult], answers: Sequence[str], table: str, lang: Language
     ) -> None:
-        """Write the JUnit file, and add to the Markdown summary, where they are asked for."""
+        """Write the JUnit file and append to the Markdown summary, each only if its option was given.
+
+        The summary has the `answers` (sentences), the result `table` in Markdown, and the outcomes of the conditions.
+        """
         if self.junit is not None:
             write_file(self.junit, junit_xml(results, f"aforo.{verb}"))
         if self.summary is not None:
@@ -62,7 +72,10 @@ class Goals:
 
 
 def goal_options(command: Command) -> Command:
-    """Add the options of `Goals` to a verb. They reach it as `fail_if`, `junit` and `summary`."""
+    """Decorate a verb with `--fail-if`, `--junit` and `--summary`.
+
+    The verb gets their values as the arguments of `Goals`.
+    """
     path = WritableFile(dir_okay=False)
     for option in (
         click.option("--summary", type=path, help="Append a Markdown summary, for example to $GITHUB_STEP_SUMMARY."),
@@ -81,7 +94,7 @@ def goal_options(command: Command) -> Command:
 
 
 def require_met(results: Sequence[GoalResult]) -> None:
-    """Raise GoalMissed if a goal was missed, or if that is unknown."""
+    """Raise GoalMissed if a goal was missed, or if the figure of a goal is unknown."""
     missed = [result for result in results if result.fails]
     if missed:
         shown = "; ".join(f"{result.subject}: {result.condition.text} ({_why(result)})" for result in missed)
@@ -89,7 +102,7 @@ def require_met(results: Sequence[GoalResult]) -> None:
 
 
 def goals_as_json(results: Sequence[GoalResult]) -> list[dict[str, object]]:
-    """Return the outcomes as JSON values."""
+    """Return the outcome of each condition as a JSON object."""
     return [
         {"condition": r.condition.text, "subject": r.subject, "outcome": r.outcome.value, "value": r.value}
         for r in results

@@ -1,4 +1,4 @@
-"""`import`: a run that a team made with its own scripts."""
+"""`import`: record a test that a team made with its own scripts as a run."""
 
 from __future__ import annotations
 
@@ -58,10 +58,12 @@ def import_(
     workers: int,
     rate: float | None,
 ) -> None:
-    """Record rows of an app's table as a run, so that `table`, `report` and `document` show it.
+    """Record videos from an app's own table as a run, so that `table`, `report` and `document` show it.
 
-    X and S are exact. X_sat is from completion times. What only the worker knows stays unknown. Exit codes: 0 imported,
-    2 wrong input.
+    X (videos per minute) and S (mean response time) are exact. X_sat is computed from the completion times. Figures
+    that need records of the worker stay unknown.
+
+    Exit codes: 0 imported, 2 wrong input.
     """
     settings = Settings.from_process()
     app = settings.app

@@ -1,4 +1,4 @@
-"""Links to a run's files, dashboards and live page."""
+"""Where can the user look at a run? Its files, dashboards and live page."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ MARGIN_SECONDS = 30.0
 
 
 def links(settings: Settings, run: RunRow, lang: Language) -> str:
-    """Return one line per file or page of a run. Grafana is included only when it runs."""
+    """Return the text with the paths of a run's files and the URLs of its dashboards and live page.
+
+    It says so if Grafana does not run.
+    """
     suffix = file_suffix(app_name(run.environment))
     folder, prometheus = settings.results.path, settings.prometheus
     page = _live_page(prometheus.page or prometheus.url, run.id, lang)

@@ -1,4 +1,4 @@
-"""`matrix`: measure every cell in one run per repeat. An interrupted matrix can be resumed."""
+"""`matrix`: measure all combinations of size, slots and mode. It can be resumed after an interruption."""
 
 from __future__ import annotations
 
@@ -79,10 +79,10 @@ def matrix(
     lang: Language,
     **options: Any,
 ) -> None:
-    """Run every size × concurrency × mode, and print the table of these cells.
+    """Measure every combination of size, concurrency and mode, and print their table.
 
-    After an interruption, the same command continues with the next cell. With more sizes, slots, modes or repeats, it
-    runs only the new ones. A failed cell is reported and skipped. Run the command again to retry it.
+    After an interruption, the same command continues with the next run. With more sizes, slots, modes or repeats, it
+    carries out only the new runs. A failed run is reported and skipped. Run the command again to retry it.
 
     Exit codes: 0 every cell is measured, 1 some are not, 2 wrong input, 4 a goal is missed.
     """
@@ -96,7 +96,10 @@ def matrix(
 
 
 def _of_app(app: AppFile | None, options: dict[str, Any]) -> dict[str, Any]:
-    """Return the options for an app that is not ours. Raise UsageError for one that would change its queue."""
+    """Return the options for an app that is not ours.
+
+    Raise UsageError for an option that would change the app's queue.
+    """
     if app is None:
         return options
     if options["adaptive"]:

@@ -1,4 +1,4 @@
-"""Options that the verbs share."""
+"""Command-line options and option types that several verbs share."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 def setting_option(
     flag: str, variable: str, read: Callable[[Settings], Any], text: str, *, type: Any
 ) -> Callable[[Command], Command]:
-    """Return a click option whose default is a setting from the environment or `.env`.
+    """Return a click option whose default is a setting, read from the environment or `.env`.
 
-    The help text shows the name of the environment variable and the default that the setting declares.
+    `flag` is its name, such as `--lang`. `variable` is the setting's environment variable. `read` takes the value from
+    the settings. The help text is `text` with the variable and its default.
     """
     default = next(entry["default"] for entry in declared() if entry["name"] == variable)
     names = ", ".join(filter(None, [variable, default and f"default {default}"]))
@@ -54,10 +55,13 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 
 
 class Finite(click.FloatRange):
-    """A range of numbers in ASCII digits. `click.FloatRange` also accepts `nan` and `1_0`."""
+    """Type of a command-line option: a finite number in a range, in ASCII digits.
+
+    `click.FloatRange` would also accept `nan` and `1_0`.
+    """
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return the number. Fail when it is not finite or outside the range."""
+        """Return the option's number. Fail if it is not finite or outside the range."""
         try:
             return float(super().convert(plain_number(str(value)), param, ctx))
         except ValueError:
@@ -65,7 +69,7 @@ class Finite(click.FloatRange):
 
 
 class Quantity(click.ParamType[float]):
-    """Type of an option: a positive number with a unit of time.
+    """Type of a command-line option: a rate or a duration.
 
     A rate such as `30/min` becomes videos per minute. A duration such as `60s` becomes seconds.
     """
@@ -76,7 +80,7 @@ class Quantity(click.ParamType[float]):
         self.pattern = re.compile(rf"(\d+(?:\.\d+)?(?:e\d+)?)\s*{'/' if rate else ''}\s*(s|min|h)")
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return videos per minute or seconds. The error for any other value shows an example."""
+        """Return a rate in videos per minute, or a duration in seconds. Fail for any other text."""
         if isinstance(value, float):
             return value
         match = self.pattern.fullmatch(str(value).strip())
@@ -88,7 +92,7 @@ class Quantity(click.ParamType[float]):
 
 
 def run_ids(text: str) -> list[str]:
-    """Return the ids in `A,B,…`. Raise UsageError for an empty list or a repeated id."""
+    """Split `A,B,…` into run ids. Raise UsageError if there is none, or if one occurs twice."""
     ids = [part.strip() for part in text.split(",") if part.strip()]
     if not ids or len(set(ids)) < len(ids):
         raise UsageError("runs", "it must be different ids separated by commas", "see `make table`", value=text)
@@ -96,6 +100,6 @@ def run_ids(text: str) -> list[str]:
 
 
 def with_examples(*examples: str) -> str:
-    """Return the examples as the epilog of a help text. A long one continues on the next line."""
+    """Return example commands as the last part of a help text, wrapped to its width."""
     lines = [wrap(f"python -m capacity {example}", EXAMPLE_WIDTH, break_on_hyphens=False) for example in examples]
     return "\b\nExamples:\n" + "\n".join("  " + " \\\n      ".join(parts) for parts in lines)

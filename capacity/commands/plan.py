@@ -1,4 +1,4 @@
-"""`plan`: workers and slots for a demand, their cost, and the first limit."""
+"""`plan`: how many workers a demand needs, what they cost, and which limit is reached first."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ PLAN_OPTIONS = (
 
 
 def plan_options(command: Command) -> Command:
-    """Add the options whose defaults are settings to the verb `plan`."""
+    """Decorate the verb `plan` with its options whose defaults are settings."""
     for option in reversed(PLAN_OPTIONS):
         command = option(command)
     return command
@@ -90,8 +90,9 @@ def plan_options(command: Command) -> Command:
 def plan(*, price_per_hour: float | None, backlog: int, as_json: bool, lang: Language, **options: Any) -> None:
     """Size the worker layer for a demand, and show which limit is reached first.
 
-    Give the service time, or recorded runs to take it from. The size is that of a simulated queue. Erlang C with the
-    Allen-Cunneen correction is printed beside it, and is the answer only where the system is too large to simulate.
+    Give the service time, or recorded runs to take it from. The number of slots comes from a simulated queue. A formula
+    (Erlang C with the Allen-Cunneen correction) is printed beside it, and is used only where the system is too large to
+    simulate.
 
     Exit codes: 0 planned, 2 wrong input.
     """

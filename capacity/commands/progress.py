@@ -1,4 +1,4 @@
-"""Progress bar for long commands."""
+"""Progress bar on the terminal while a run is carried out."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from capacity.experiments.run_launcher import Progress
 
 @contextmanager
 def progress_bar(description: Callable[[], str]) -> Iterator[Progress]:
-    """Context manager: show a progress bar over the videos of a run. Yield its update function.
+    """Show a progress bar inside a `with` block.
 
-    The text beside the bar is `description()`. The bar appears only on a terminal.
+    The block gets a function that sets the numbers of finished and expected videos. `description()` gives the text
+    beside the bar. Nothing is shown unless standard error is a terminal.
     """
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())

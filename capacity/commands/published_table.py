@@ -1,4 +1,7 @@
-"""Read a published result table: that of a person, the scenario's, or one that Aforo wrote."""
+"""Read the rows of a published result table from a CSV or Markdown file.
+
+The table may be written by a person, stand in the scenario's document, or come from Aforo.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +54,7 @@ _NOTES = {
 
 
 def published_rows(path: Path) -> list[PublishedRow]:
-    """Return the rows of a published table. Raise UsageError for a file that is not such a table."""
+    """Read the rows of a published result table. Raise UsageError for a file that is not such a table."""
     return [_row(line) for line in read_table(path, COLUMNS, most_lines=MOST_ROWS)]
 
 

@@ -1,4 +1,4 @@
-"""Print a result: aligned lines for people, one JSON object for programs."""
+"""Print a result: aligned lines for people, or one JSON object for programs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LabelledValue = tuple[Text, str]
 
 
 def print_facts(title: Text, values: Iterable[LabelledValue], lang: Language, notes: Iterable[Text] = ()) -> None:
-    """Print a title, one aligned line per labelled value, and a dashed line per note."""
+    """Print a title, one aligned line per label with its value, and a dashed line per note."""
     shown = [(label.to(lang), value) for label, value in values]
     width = max((len(label) for label, _ in shown), default=0)
     click.echo(title.to(lang))
@@ -26,8 +26,5 @@ def print_facts(title: Text, values: Iterable[LabelledValue], lang: Language, no
 
 
 def print_json(content: Mapping[str, Any], lang: Language) -> None:
-    """Print one JSON object with the version of its schema.
-
-    `to_json` converts the values.
-    """
+    """Print `content` as one JSON object, with the version of its schema."""
     click.echo(json.dumps({"schema": SCHEMA} | to_json(content, lang), ensure_ascii=False))

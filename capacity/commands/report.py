@@ -1,4 +1,4 @@
-"""`report`: the figures, checks and bottleneck of one run."""
+"""`report`: print the figures, checks and bottleneck of one run, and write its files."""
 
 from __future__ import annotations
 
@@ -60,7 +60,8 @@ def report(
 ) -> None:
     """Report on a run (default: the newest), and write its files, the table and report.html.
 
-    A FOLDER under results/runs/ is analysed without database or Prometheus, and nothing is written.
+    If a FOLDER under results/runs/ is given, its archive is analysed without database or Prometheus, and nothing is
+    written.
 
     Exit codes: 0 every video is done, 1 some are not, 2 no such run, 4 a goal is missed.
     """
@@ -109,7 +110,7 @@ def _analyse_recorded(launcher: RunLauncher, run_id: str | None, tasks_log: str 
 
 
 def analysis_as_json(analysis: RunAnalysis, lang: Language) -> dict[str, object]:
-    """Return the result row and the derived figures of a run as JSON values."""
+    """Return the result row of a run and the figures, checks and advice about it as one JSON object."""
     return row_to_json(analysis.row, lang) | {
         "x_sat_missing": missing_capacity(analysis),
         "service": analysis.service,

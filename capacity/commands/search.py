@@ -1,4 +1,4 @@
-"""`search`: the highest rate that the workers sustain."""
+"""`search`: find the highest rate in videos per minute that the workers can sustain."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ RESULT = Text(
 def search(
     size: str, concurrency: int, profile: str, yes: bool, refine: bool, as_json: bool, lang: Language, **goals: Any
 ) -> None:
-    """Find the highest rate that a sustained run shows to be stable.
+    """Find the highest rate of videos at which the queue stays stable.
 
-    The first run is a burst. Then sustained runs check rates from 95 % of its X_sat downwards. An invalid run is
-    repeated once, and a second one ends the search.
+    The first run is a burst. It gives X_sat, the throughput with every slot busy. Then sustained runs try 95 % of X_sat
+    and lower rates. An invalid run is repeated once. A second invalid run ends the search.
 
     Exit codes: 0 a rate was verified, 1 none was, 2 wrong input, 4 a goal is missed.
     """

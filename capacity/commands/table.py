@@ -1,4 +1,4 @@
-"""`table`: the scenario's table from all runs."""
+"""`table`: print and write the result table in the scenario's format."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ ARCHIVES_KEPT = Text(
 @json_option
 @lang_option
 def table(as_csv: bool, as_json: bool, lang: Language) -> None:
-    """Print the scenario's table from all runs, and write results/table.md and table.csv.
+    """Print the result table of all runs, and write results/table.md and table.csv.
 
-    The figures of a cell are the means of its finished, complete and valid runs. X and S are means over the runs with
-    the most videos. X_sat is the mean over all runs. Other runs fill a cell only if it has no better ones, and the
+    Each row is the mean over the finished, complete and valid runs of one cell. X and S are means over the runs with
+    the most videos. X_sat is the mean over all of its runs. If a cell has no such run, another run fills it, and the
     notes say so.
     """
     launcher = RunLauncher.open(lang)

@@ -1,4 +1,4 @@
-"""Read a small table written by a person or by Aforo, as CSV or Markdown. Errors are one line with the line number."""
+"""Read a small table from a CSV or Markdown file. An error names the line."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The columns of a table, in lower case: required, optional, and those without use.
+    """Columns that a table may have, in lower case: required, optional and ignored ones.
 
     `spellings` maps other spellings of a column to its name.
     """
@@ -39,16 +39,16 @@ class Columns:
     ignored: frozenset[str] = frozenset()
 
     def names(self, header: Sequence[str]) -> list[str]:
-        """Return the column names of a header."""
+        """Return the names of the columns in a header row, with other spellings replaced."""
         lower = [cell.casefold() for cell in header]
         return [self.spellings.get(cell, cell) for cell in lower]
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One data line of a table: its line number, and its stripped cells by column.
+    """One data line of a table: its line number in the file, and its stripped cells by column.
 
-    A missing column reads as ''. With `decimal_comma`, commas in numbers are decimal marks.
+    A column that the table lacks is ''. With `decimal_comma`, commas in numbers are decimal marks.
     """
 
     file: str
@@ -57,7 +57,11 @@ class Line:
     decimal_comma: bool = False
 
     def parse(self, column: str, parse: Callable[[str], Value], allowed: str) -> Value:
-        """Return the parsed cell. Raise UsageError with the line number if the value is not allowed."""
+        """Return the cell of a column, converted by the function `parse`.
+
+        If `parse` raises ValueError, raise UsageError with the line number. `allowed` says in the error which values
+        are allowed.
+        """
         text = self.cells.get(column, "")
         try:
             return parse(text)
@@ -65,23 +69,28 @@ class Line:
             raise self.fault(column, allowed, text) from error
 
     def convert(self, column: str, text: str, parse: Callable[[str], Value], allowed: str) -> Value | None:
-        """Return the parsed text, or None if it is empty. Errors are those of `parse`."""
+        """Return `text`, converted by the function `parse`, or None if it is empty.
+
+        If `parse` raises ValueError, raise UsageError with the line number and the column. `allowed` says in the error
+        which values are allowed.
+        """
         try:
             return parse(text) if text else None
         except ValueError as error:
             raise self.fault(column, allowed, text) from error
 
     def number_in(self, column: str, parse: Callable[[str], Value], allowed: str) -> Value | None:
-        """Return the parsed number of a cell, or None if the cell is empty or says that the number is unknown.
+        """Return the number in a column's cell, or None if the cell is empty or says that it is unknown.
 
-        Raise UsageError if it can be read as two numbers.
+        Raise UsageError if it is not a number, or ambiguous: where commas are decimal marks, `1.063` may be 1063 or
+        1.063. `allowed` says in the error which values are allowed.
         """
         text = SPACE_IN_NUMBER.sub("", self.cells.get(column, ""))
         known = "" if text.casefold() in UNKNOWN else text
         return self.convert(column, self._with_point(column, known), parse, allowed)
 
     def fault(self, column: str, allowed: str, value: object) -> UsageError:
-        """Return the error for a cell of this line."""
+        """Return the error for a wrong value in this line. It says which values the column allows."""
         return UsageError(f"{self.file} line {self.number}", f"{column} must be {allowed}", "correct it", value=value)
 
     def _with_point(self, column: str, text: str) -> str:
@@ -96,10 +105,10 @@ class Line:
 
 
 def read_table(path: Path, columns: Columns, *, most_lines: int) -> list[Line]:
-    """Return the data lines of a table with a header. Blank lines and # comments of a CSV file are skipped.
+    """Read the data lines of a table with a header. Skip blank lines, and # comments of a CSV file.
 
     In a Markdown document, the table is the first one whose header has the required columns. Raise UsageError if the
-    file is not a table, is no regular file, or has more lines than `most_lines`.
+    file is not a table, is not a regular file, or has more lines than `most_lines`.
     """
     text = _text(path).splitlines()
     table = _markdown_table(text, columns) if _is_markdown(text) else _csv_table(path, text)

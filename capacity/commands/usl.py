@@ -1,4 +1,4 @@
-"""`usl`: fit the Universal Scalability Law (USL), or print why it does not apply."""
+"""`usl`: fit the Universal Scalability Law (USL) to measured levels, or say why it does not apply."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MOST_POINTS, MOST_RUNS = 200, 1000
 
 @dataclass(frozen=True, slots=True)
 class FitInput:
-    """The points to fit, and the machine's number of cores if known."""
+    """Points to fit: throughput at several numbers of slots. Also the machine's cores; None means unknown."""
 
     levels: Levels
     cores: int | None = None
@@ -71,9 +71,9 @@ def usl(file: Path | None, runs: str | None, unweighted: bool, as_json: bool, la
 
 
 def fit_as_json(levels: Levels, fit: UslFit) -> dict[str, Any]:
-    """Return the fit as JSON values, with the names that the law uses.
+    """Return the fitted law as a JSON object. Its keys are the law's names, such as `sigma`.
 
-    `n_peak` is not rounded, and null when kappa is 0.
+    `n_peak`, the concurrency with the highest throughput, is not rounded. It is null when kappa is 0.
     """
     model = fit.model
     return {
@@ -136,7 +136,10 @@ def _input(file: Path | None, runs: str | None) -> FitInput:
 
 
 def read_levels(file: Path) -> Levels:
-    """Return the points of a CSV file with header n,x[,se[,runs]]."""
+    """Read the points to fit from a CSV file with the header n,x[,se[,runs]].
+
+    Each line has a concurrency, its throughput, the standard error and the number of runs behind it.
+    """
     lines = read_table(file, COLUMNS, most_lines=MOST_POINTS)
     n = [_number(line, "n", at_least=1) for line in lines]
     x = [_number(line, "x") for line in lines]
@@ -149,7 +152,10 @@ def read_levels(file: Path) -> Levels:
 
 
 def _pooled(n: Floats, x: Floats, se: Floats, runs: Floats) -> Levels:
-    """Return the levels with errors that are pooled over them, or without errors if they have too few runs."""
+    """Return the levels with standard errors that are pooled over them.
+
+    They have no standard errors if there are too few runs.
+    """
     pooled = pooled_error(x, se * np.sqrt(runs) / x, runs)
     return Levels(n, x) if pooled is None else Levels(n, x, pooled.se, pooled.dof)
 
@@ -163,7 +169,7 @@ def _runs(line: Line) -> float:
 
 
 def levels_of_runs(rows: list[ResultRow]) -> FitInput:
-    """Return X_sat against slots as the points to fit, one per number of slots.
+    """Return one point per number of slots: X_sat, the throughput with every slot busy.
 
     The standard errors come from the differences between runs with the same slots.
     """

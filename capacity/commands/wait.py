@@ -29,9 +29,9 @@ EARLIER_WORK = Text(
 )
 @lang_option
 def wait(run_id: str | None, for_queue: bool, stuck_minutes: float, lang: Language) -> None:
-    """Wait until every video of the run (default: the newest) is finished, and close the run.
+    """Wait until every video of a run (default: the newest) is finished, and close the run.
 
-    With --queue, take the queued videos of ended runs out of the queue, and wait until it holds no message.
+    With --queue, wait until the queue holds no message. Queued videos of ended runs are cancelled first.
     """
     launcher = RunLauncher.open(lang)
     if for_queue:

@@ -1,1 +1,1 @@
-"""Diagnosis of a run: its bottleneck, and the quality of its data."""
+"""Diagnosis of a run: which resource limits it, and whether its figures may be used."""

@@ -1,8 +1,8 @@
-"""Bottleneck of a cell: the cause that limits its throughput, the evidence, and the confidence.
+"""What limits the throughput of a cell? The most likely cause, with its evidence and confidence.
 
-Each candidate cause has criteria. The criteria compare the cell with a one-slot baseline and with bandwidth limits
-measured before the run. A criterion that was not measured counts neither for nor against a candidate. A run without
-comparable runs has fewer known criteria, so its verdict is less certain.
+A cell is one combination of video size, slots and mode. Each candidate cause has criteria, which compare measurements
+with limits. Many of them need a run with one slot to compare with. A criterion that was not measured counts neither for
+nor against its cause.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ TRANSFER_STAGES = ("download", "upload")
 
 
 class Cause(StrEnum):
-    """Causes that may limit the throughput of a cell."""
+    """Causes that may limit the throughput of a cell, such as a full CPU. UNCLEAR means none was found."""
 
     SLOTS = "slots"
     CPU = "cpu"
@@ -47,7 +47,7 @@ class Cause(StrEnum):
 
 
 class Confidence(StrEnum):
-    """Confidence of a verdict."""
+    """How sure a bottleneck verdict is."""
 
     HIGH = "high"
     MEDIUM = "medium"
@@ -56,13 +56,13 @@ class Confidence(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CellEvidence:
-    """Measurements of a cell while work was waiting. None is unknown, and a ratio of 1 is 100 %.
+    """Measurements of one run while every slot was busy, from which its bottleneck is found.
 
-    A slowdown factor is a duration divided by the duration with one slot (c = 1). `cpu_utilisation` counts user, nice,
-    system, interrupts and steal, as a share of the cores or the quota. It never counts iowait. `host_idle_ratio` is of
-    the whole machine. Disk and network utilisation are shares of the bandwidth limits measured before the run.
-    `idle_gap_ratio` is the share of a slot's cycle in which the slot was idle while a message waited. `own_oom_kills`
-    counts executions of this run, not other processes.
+    None means unknown, and a ratio of 1 is 100 %. A slowdown factor is a duration divided by the duration with one
+    slot. `cpu_utilisation` is the share of the cores or of the CPU quota that was busy, without iowait.
+    `host_idle_ratio` is of the whole machine. Disk and network utilisation are shares of the bandwidth limits measured
+    before the run. `idle_gap_ratio` is the share of the time that slots were idle while a message waited.
+    `own_oom_kills` counts executions of this run, not other processes.
     """
 
     cores: float | None = None
@@ -93,12 +93,19 @@ class CellEvidence:
     service_seconds: float | None = None
 
     def share(self, *stages: str) -> float | None:
-        """Return the share of the mean service time that these stages take."""
+        """Return the share (1 is 100 %) of the mean service time that these stages take together.
+
+        Stages are `download`, `probe`, `transcode`, `upload` and `db`. None means unknown.
+        """
         seconds = [self.stage_seconds[stage] for stage in stages if stage in self.stage_seconds]
         return sum(seconds) / self.service_seconds if seconds and self.service_seconds else None
 
     def loss_explained_by(self, stage: str) -> float | None:
-        """Return the share of the throughput lost against one slot (1 - efficiency) that a slower stage explains."""
+        """Return how much of the lost throughput the slowdown of `stage` explains; 1 is all of it.
+
+        Throughput is lost where several slots process fewer videos each than one slot alone. The loss is 1 -
+        `efficiency`. None means unknown.
+        """
         share, slowdown = self.share(stage), self.stage_slowdown.get(stage)
         if share is None or not slowdown or self.efficiency is None or self.efficiency >= 1:
             return None
@@ -107,11 +114,14 @@ class CellEvidence:
 
     @property
     def last_gain(self) -> float | None:
-        """Return the gain from doubling the slots from here, else up to here."""
+        """Return the gain in throughput from doubling the slots of this cell; 0.5 is 50 %.
+
+        Where twice the slots were not measured, return the gain from half of the slots to this cell.
+        """
         return self.gain_up_to_here if self.gain_from_here is None else self.gain_from_here
 
     def utilisations(self) -> dict[Cause, float]:
-        """Return the known utilisations of the shared resources."""
+        """Return the utilisation (1 is 100 %) of CPU, disk and network, for those that were measured."""
         pairs = {
             Cause.CPU: self.cpu_utilisation,
             Cause.DISK: self.disk_utilisation,
@@ -120,7 +130,7 @@ class CellEvidence:
         return {cause: value for cause, value in pairs.items() if value is not None}
 
     def utilisation(self, cause: Cause) -> Measurement:
-        """Return the utilisation of a shared resource."""
+        """Return the utilisation of the CPU, the disk or the network as a measurement for a criterion."""
         if cause is Cause.CPU:
             return Measurement(Quantity.CPU_UTILISATION, self.cpu_utilisation, cores=self.cores or None)
         if cause is Cause.DISK:
@@ -130,7 +140,7 @@ class CellEvidence:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A candidate cause with its supporting, contradicting and unknown measurements."""
+    """A cause that may limit a cell, with the measurements for it, against it, and the unknown ones."""
 
     cause: Cause
     confidence: Confidence
@@ -141,7 +151,10 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class BottleneckVerdict:
-    """The primary cause, or UNCLEAR, and all candidates, the best supported first."""
+    """The cause that limits a cell, or UNCLEAR, with its confidence and evidence.
+
+    `candidates` has all causes, the best supported first.
+    """
 
     cause: Cause
     confidence: Confidence
@@ -150,11 +163,12 @@ class BottleneckVerdict:
 
 
 def find_bottleneck(cell: CellEvidence) -> BottleneckVerdict:
-    """Return the verdict on the bottleneck of a cell.
+    """Return which cause limits the throughput of a cell, with its confidence.
 
-    The primary cause is the candidate with the most supporting criteria. Without such a candidate it is a resource
-    that is clearly the busiest, else UNCLEAR. An unrelated cause with as much confidence leaves medium confidence. One
-    with less does so too, unless a sufficient criterion decides.
+    The cause with the highest confidence wins. High confidence needs three criteria that hold, or one that is
+    sufficient alone. Medium confidence needs two. If no cause has two, a resource wins that is clearly the busiest.
+    Otherwise the cause is UNCLEAR. If an unrelated cause is supported too, high confidence becomes medium. It stays
+    high if a sufficient criterion holds and the unrelated cause has only medium confidence.
     """
     criteria = {cause: _vetoes(cause, cell) or criteria_of(cell) for cause, criteria_of in _CRITERIA.items()}
     judged = (_judge(cause, tests) for cause, tests in criteria.items())
@@ -170,7 +184,10 @@ def find_bottleneck(cell: CellEvidence) -> BottleneckVerdict:
 
 
 def _vetoes(cause: Cause, cell: CellEvidence) -> list[Criterion]:
-    """Return the failed criterion of a cause that would cap the gain from twice the slots, where they gain 50 %."""
+    """Return the failed criterion of a cause that twice the slots disprove by a gain of 50 %.
+
+    That cause would cap the gain. The list is empty for other causes.
+    """
     small_gain = below(Measurement(Quantity.GAIN_FROM_HERE, cell.gain_from_here), 0.50)
     return [small_gain] if cause not in _MORE_SLOTS_HELP and small_gain.holds is False else []
 

@@ -1,4 +1,4 @@
-"""Conservation: messages of the queue against rows of the database, so that a lost message is seen."""
+"""Was a message lost? Compares the videos in the database with the messages in the queue."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class MessageCounts:
-    """Messages as SQS counts them: in the queue now, and new in the dead-letter queue since the run started."""
+    """Messages that SQS counts: now in the queue, and new in the dead-letter queue since the run started."""
 
     in_queue: int
     dead_lettered: int
@@ -15,10 +15,10 @@ class MessageCounts:
 
 @dataclass(frozen=True, slots=True)
 class Conservation:
-    """The sum of a run: every video is final once, or has a message.
+    """Check of a run: each video must be final once, or have a message in a queue.
 
-    `lost_messages` is None where the messages were not counted although videos are open. `repeated` and `lost` are
-    executions whose work another execution did again.
+    `lost_messages` is the number of videos that are neither, or None if it is unknown. `repeated` and `lost` count
+    executions whose work another execution had to do again.
     """
 
     requested: int
@@ -29,16 +29,17 @@ class Conservation:
 
     @property
     def holds(self) -> bool | None:
-        """Return True if nothing is missing or done twice; None if that is unknown."""
+        """Return True if no video is missing and no work was done twice. None means unknown."""
         if self.requested != self.injected or self.repeated or self.lost or self.lost_messages:
             return False
         return None if self.lost_messages is None else True
 
 
 def lost_messages(open_videos: int, dead_lettered_videos: int, messages: MessageCounts | None) -> int | None:
-    """Return how many open videos have no message, neither in the queue nor in the dead-letter queue.
+    """Return how many unfinished videos have a message neither in the queue nor in the dead-letter queue.
 
-    `dead_lettered_videos` have a final state, so their messages do not belong to open videos.
+    `dead_lettered_videos` are final, so their messages are not counted for unfinished videos. None means unknown: there
+    are unfinished videos, but messages were not counted.
     """
     if not open_videos:
         return 0

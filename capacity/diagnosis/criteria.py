@@ -1,4 +1,7 @@
-"""Criteria: measured quantities compared with limits. A quantity without a measurement is unknown."""
+"""Criteria for a bottleneck: comparisons of a measured value with a limit, and their combinations.
+
+A criterion whose value was not measured is unknown.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,10 @@ from enum import StrEnum
 
 
 class Quantity(StrEnum):
-    """Measured quantities. A ratio of 1 is 100 %. Slowdown factors are relative to one slot."""
+    """Quantities that a bottleneck criterion can measure. The values end in their units.
+
+    A ratio of 1 is 100 %. A slowdown factor is a duration divided by that with one slot.
+    """
 
     CPU_UTILISATION = "cpu_utilisation_ratio"
     DISK_UTILISATION = "disk_utilisation_ratio"
@@ -45,7 +51,7 @@ class Quantity(StrEnum):
 
 
 class Relation(StrEnum):
-    """Relation of a value to its limit."""
+    """How a measured value is compared with its limit, such as *at least*."""
 
     AT_LEAST = "at_least"
     AT_MOST = "at_most"
@@ -56,9 +62,9 @@ class Relation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """A quantity, its value (None when not measured), and the limit that it is compared with, if any.
+    """A quantity, its measured value (None means unknown), and the limit that the value is compared with.
 
-    `upper_limit` belongs to `between`. `cores` is the number of cores that a CPU utilisation is a share of.
+    `upper_limit` is used only by the relation `between`. `cores` says how many cores a CPU utilisation is a share of.
     """
 
     quantity: Quantity
@@ -71,10 +77,10 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
-    """Measurements compared with limits.
+    """One or more comparisons of measured values with limits.
 
-    `holds` is None when unknown. `sufficient` is true if the criterion makes the verdict certain alone. If the
-    criterion holds, `measurements` are all of its measurements. Otherwise they are only those that fail or are unknown.
+    `holds` is None when unknown. `sufficient` is true if this criterion decides a bottleneck verdict alone.
+    `measurements` are all values of a criterion that holds. Otherwise they are only those that fail or are unknown.
     """
 
     measurements: tuple[Measurement, ...]
@@ -83,41 +89,41 @@ class Criterion:
 
 
 def at_least(measured: Measurement, limit: float) -> Criterion:
-    """Return the criterion value >= limit."""
+    """Return the criterion that the measured value is at least `limit`."""
     return _compare(measured, Relation.AT_LEAST, limit)
 
 
 def at_most(measured: Measurement, limit: float) -> Criterion:
-    """Return the criterion value <= limit."""
+    """Return the criterion that the measured value is at most `limit`."""
     return _compare(measured, Relation.AT_MOST, limit)
 
 
 def above(measured: Measurement, limit: float) -> Criterion:
-    """Return the criterion value > limit."""
+    """Return the criterion that the measured value is greater than `limit`."""
     return _compare(measured, Relation.ABOVE, limit)
 
 
 def below(measured: Measurement, limit: float) -> Criterion:
-    """Return the criterion value < limit."""
+    """Return the criterion that the measured value is less than `limit`."""
     return _compare(measured, Relation.BELOW, limit)
 
 
 def between(measured: Measurement, low: float, high: float) -> Criterion:
-    """Return the criterion low <= value <= high."""
+    """Return the criterion that the measured value lies from `low` to `high`, both included."""
     value = measured.value
     limited = replace(measured, relation=Relation.BETWEEN, limit=low, upper_limit=high)
     return Criterion((limited,), None if value is None else low <= value <= high)
 
 
 def sufficient(criterion: Criterion) -> Criterion:
-    """Return the criterion marked as sufficient. A sufficient criterion makes the verdict certain alone."""
+    """Return a copy of the criterion that decides a bottleneck verdict alone if it holds."""
     return replace(criterion, sufficient=True)
 
 
 def all_of(*criteria: Criterion) -> Criterion:
-    """Return a criterion that holds when all of `criteria` hold, and fails when one of them fails.
+    """Combine criteria by AND: the result fails if one of them fails, and holds if all of them hold.
 
-    Otherwise the criterion is unknown.
+    Otherwise it is unknown.
     """
     states = [criterion.holds for criterion in criteria]
     holds = False if False in states else None if None in states else True
@@ -125,9 +131,9 @@ def all_of(*criteria: Criterion) -> Criterion:
 
 
 def any_of(*criteria: Criterion) -> Criterion:
-    """Return a criterion that holds when any of `criteria` holds, and fails when all of them fail.
+    """Combine criteria by OR: the result holds if one of them holds, and fails if all of them fail.
 
-    Otherwise the criterion is unknown.
+    Otherwise it is unknown.
     """
     states = [criterion.holds for criterion in criteria]
     holds = True if True in states else None if None in states else False
@@ -135,7 +141,7 @@ def any_of(*criteria: Criterion) -> Criterion:
 
 
 def jointly(*criteria: Criterion) -> list[Criterion]:
-    """Return `criteria` changed so that each one holds only when all of them hold."""
+    """Return the same criteria, each of which now holds only if all of them hold."""
     holds = all_of(*criteria).holds
     return [replace(criterion, holds=holds) for criterion in criteria]
 

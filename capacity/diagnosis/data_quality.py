@@ -1,4 +1,4 @@
-"""Data-quality warnings: conditions that make a run invalid or that need a note."""
+"""Which conditions weaken a run? Warnings that call for a note, or that make the run invalid."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ TREND_P_VALUE = 0.01
 
 
 class Severity(StrEnum):
-    """Consequence of a warning for the numbers of its run."""
+    """What a warning means for the figures of its run: use them with a note, or do not use them."""
 
     WARNING = "warning"
     INVALID = "untrustworthy"  # the value in --json, older than the name
 
 
 class Problem(StrEnum):
-    """Conditions that weaken a run."""
+    """Codes of the conditions that weaken a run, such as failed videos or stolen CPU."""
 
     STEAL = "steal"
     # the values with "canary" are those in --json, older than the names
@@ -86,7 +86,7 @@ class Problem(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class QualityWarning:
-    """One condition that weakens a run, with the numbers that show it."""
+    """One condition that weakens a run, its severity, and the numbers that show it."""
 
     name: Problem
     severity: Severity
@@ -95,9 +95,10 @@ class QualityWarning:
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """Measured conditions of a run. None is unknown and causes no warning.
+    """Measured conditions of a run, from which its data-quality warnings follow.
 
-    A ratio of 1 is 100 %. Arrays have one entry per execution, in start order.
+    None means unknown and causes no warning. A ratio of 1 is 100 %. Arrays have one entry per execution, in start
+    order.
     """
 
     slots: int
@@ -149,26 +150,30 @@ class RunFacts:
 
 
 def quality_warnings(facts: RunFacts) -> tuple[QualityWarning, ...]:
-    """Return the data-quality warnings of a run with these facts, in the order of the checks."""
+    """Return one warning for each condition that weakens the run. It is empty for a clean run."""
     return tuple(warning for check in _CHECKS for warning in check(facts))
 
 
 def is_valid(warnings: tuple[QualityWarning, ...]) -> bool:
-    """Return True if no warning makes the run invalid."""
+    """Return True if none of these data-quality warnings makes the run invalid."""
     return all(warning.severity is not Severity.INVALID for warning in warnings)
 
 
 def autocorrelation(values: Floats) -> float:
-    """Return the lag-1 autocorrelation. It is NaN when it is not defined."""
+    """Return how much each value resembles the next one, from -1 to 1 (lag-1 autocorrelation).
+
+    It is NaN for fewer than three values, or if all are equal.
+    """
     centred = values - values.mean() if values.size else values
     variance = float(centred @ centred)
     return float(centred[1:] @ centred[:-1]) / variance if values.size > 2 and variance > 0 else float("nan")
 
 
 def drift(values: Floats) -> tuple[float, float]:
-    """Return the change over a run by a fitted line, relative to the mean, and the p-value of the trend.
+    """Fit a line through the values in order. Return its relative change, and the p-value of its slope.
 
-    The size alone is not enough: at CV 0.3, thirty cycles without a trend change by over 10 % in 60 % of runs.
+    The change is from the first to the last value, divided by the mean. Look at the p-value too: at a coefficient of
+    variation of 0.3, thirty values without a trend change by over 10 % in 60 % of runs.
     """
     if values.size < 3 or values.mean() == 0:
         return float("nan"), float("nan")
@@ -185,7 +190,10 @@ def _steal(facts: RunFacts) -> Iterator[QualityWarning]:
 
 
 def _calibration(facts: RunFacts) -> Iterator[QualityWarning]:
-    """Check for a calibration that became slower. It ran outside the run, so it says nothing certain about the run."""
+    """Check for a CPU calibration that became slower.
+
+    It ran outside the run, so it says nothing certain about the run.
+    """
     before, after = facts.calibration_before_seconds, facts.calibration_after_seconds
     pairs = (
         (Problem.CALIBRATION_CHANGED, before, after),
@@ -207,7 +215,10 @@ def _clock(facts: RunFacts) -> Iterator[QualityWarning]:
 
 
 def _fleet(facts: RunFacts) -> Iterator[QualityWarning]:
-    """Check that the workers were alike and stayed as they were. The figures of a mixed fleet hold for that fleet."""
+    """Check that the workers were alike and stayed as they were.
+
+    The figures of a mixed fleet hold for that fleet.
+    """
     if facts.mixed_conditions:
         mixed = {name: dict(values) for name, values in facts.mixed_conditions.items()}
         yield QualityWarning(Problem.MIXED_FLEET, Severity.WARNING, Reason(Problem.MIXED_FLEET, {"conditions": mixed}))

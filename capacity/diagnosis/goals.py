@@ -1,4 +1,4 @@
-"""Goals of the user: conditions such as `x_sat<20` under which a result fails."""
+"""Did a result meet the user's goals? A goal is missed if a condition such as `x_sat<20` holds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from core.errors import UsageError
 
 
 class Kind(StrEnum):
-    """Kinds of figures, which decide the units of a condition."""
+    """Kinds of figures. The kind decides which units a condition may have."""
 
     NUMBER = "number"
     SECONDS = "seconds"
@@ -54,7 +54,7 @@ NUMBER = re.compile(r"(\d+(?:\.\d+)?)(ms|s|min|h|%)?")
 
 
 class Outcome(StrEnum):
-    """Outcome of one condition on one result. An unknown figure is not a goal that was met."""
+    """Outcome of one condition on one result. A figure that is unknown does not meet its goal."""
 
     MET = "met"
     MISSED = "missed"
@@ -64,7 +64,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A figure of a result: a number in base units, or a word; None is unknown."""
+    """One figure of a result: a number in base units (such as seconds) or a word. None means unknown."""
 
     value: float | str | None
     is_lower_bound: bool = False
@@ -72,7 +72,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A condition under which a result fails, with its text."""
+    """A condition under which a result fails: name of a figure, sign and limit, and the user's text."""
 
     text: str
     name: str
@@ -80,7 +80,7 @@ class Condition:
     limit: float | str
 
     def holds(self, value: float | str) -> bool:
-        """Return True if the value makes the result fail."""
+        """Return True if this value of the figure makes the result fail."""
         if isinstance(value, str) or isinstance(self.limit, str):
             return (value == self.limit) is (self.sign == "=")
         return OPERATORS[self.sign](value, self.limit)
@@ -88,7 +88,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class GoalResult:
-    """Outcome of a condition on the result with the name `subject`."""
+    """Outcome of one condition on one result, whose name (such as a run id) is `subject`."""
 
     condition: Condition
     subject: str
@@ -97,12 +97,12 @@ class GoalResult:
 
     @property
     def fails(self) -> bool:
-        """Return True if the goal was missed, or if that is unknown."""
+        """Return True if the goal was missed, or if its figure is unknown."""
         return self.outcome in {Outcome.MISSED, Outcome.UNKNOWN}
 
 
 def parse_condition(text: str) -> Condition:
-    """Return the condition that a text such as `response_p95>2min` describes. Raise UsageError for any other text."""
+    """Parse a condition such as `response_p95>2min`. Raise UsageError for any other text."""
     match = PATTERN.fullmatch(text)
     if match is None:
         raise UsageError("--fail-if", "it is no condition", "write one such as 'x_sat<20'", value=text)
@@ -113,9 +113,9 @@ def parse_condition(text: str) -> Condition:
 
 
 def judge(conditions: Sequence[Condition], results: Mapping[str, Mapping[str, Figure]]) -> list[GoalResult]:
-    """Judge every condition on every result, which is a mapping of its figures.
+    """Apply every condition to every result. `results` maps the name of a result to its figures by name.
 
-    A condition does not apply to a result without its figure. If it applies to none, it is unknown.
+    A condition does not apply to a result without the figure. If no result has the figure, the outcome is unknown.
     """
     return [judged for condition in conditions for judged in _judge_one(condition, results)]
 

@@ -1,4 +1,4 @@
-"""What to try next for each bottleneck, and which result would prove the verdict wrong."""
+"""What to try against each bottleneck, and which result would disprove the verdict."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LEAST_GAIN_RATIO = 0.25
 
 
 class NextStep(StrEnum):
-    """One thing to try."""
+    """Codes of the things that a user can try next."""
 
     DOUBLE_SLOTS = "double_slots"
     DOUBLE_CORES = "double_cores"
@@ -35,7 +35,7 @@ class NextStep(StrEnum):
 
 
 class Disproof(StrEnum):
-    """A result of the next step that proves the verdict wrong."""
+    """Codes of results that disprove a bottleneck verdict after the user has tried the next step."""
 
     LITTLE_GAIN = "little_gain"
     SAME_CPU_WORK = "same_cpu_work"
@@ -46,14 +46,17 @@ class Disproof(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What to try next, and the result that would prove the verdict wrong; None if there is no verdict."""
+    """What to try against a bottleneck, and which result would disprove the verdict on it.
+
+    `disproof` is None if the bottleneck is unclear.
+    """
 
     next_step: Reason
     disproof: Reason | None
 
 
 def advice(cause: Cause) -> Advice:
-    """Return what to try next for this bottleneck."""
+    """Return what to try against this bottleneck."""
     return _ADVICE[cause]
 
 

@@ -1,4 +1,4 @@
-"""Validity of a result: whether it may be an answer, and the codes of the reasons against it.
+"""May a result be an answer? It is valid, indicative or invalid, with the reasons against it.
 
 A valid result is an answer. An indicative one is an answer only where there is no valid one, and says so. An invalid
 one never is.
@@ -14,7 +14,7 @@ from capacity.diagnosis.data_quality import QualityWarning, Severity
 
 
 class Level(StrEnum):
-    """Levels of validity, the best first."""
+    """Levels of validity. The best is first."""
 
     VALID = "valid"
     INDICATIVE = "indicative"
@@ -22,27 +22,27 @@ class Level(StrEnum):
 
     @property
     def rank(self) -> int:
-        """Return 0 for the best level."""
+        """Return the position of this level of validity. 0 is the best."""
         return list(Level).index(self)
 
 
 @dataclass(frozen=True, slots=True)
 class Validity:
-    """The level of a result, and the codes of the data-quality warnings that lower it."""
+    """Level of validity of a result, with the codes of the data-quality warnings that lowered it."""
 
     level: Level = Level.VALID
     reasons: tuple[str, ...] = ()
 
     @property
     def is_invalid(self) -> bool:
-        """Return True if the result must not be part of an answer."""
+        """Return True if the figures of the result must not be used as an answer."""
         return self.level is Level.INVALID
 
 
 def judge_validity(warnings: Iterable[QualityWarning]) -> Validity:
-    """Return the validity of a run with these warnings.
+    """Return the validity of a run that has these data-quality warnings.
 
-    The reasons are the warnings of the decisive severity, so an invalid run does not list its mere warnings.
+    The reasons of an invalid run are only the warnings that make it invalid.
     """
     by_severity: dict[Severity, list[str]] = {severity: [] for severity in Severity}
     for warning in warnings:
@@ -54,7 +54,7 @@ def judge_validity(warnings: Iterable[QualityWarning]) -> Validity:
 
 
 def combined(validities: Iterable[Validity]) -> Validity:
-    """Return the validity of a figure made of several runs: the worst level, with all its reasons."""
+    """Return the validity of a figure made from several runs: the worst level, with its reasons."""
     members = list(validities)
     worst = max((member.level for member in members), key=lambda level: level.rank, default=Level.VALID)
     reasons = (reason for member in members if member.level is worst for reason in member.reasons)

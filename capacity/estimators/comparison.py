@@ -1,7 +1,7 @@
-"""Comparison of two sets of runs: the test whether B is slower than A.
+"""Is system B slower than system A? A statistical test on X_sat of the runs of both.
 
-The unit of replication is the run, because the videos of one run share the state of its machine. A test per video would
-call equal systems different far too often. The statistic of a run is ln X_sat.
+X_sat is the throughput with every slot busy. One run is one observation, because the videos of a run share the state of
+its machine. A test per video would call equal systems different far too often. The test uses ln X_sat.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ HISTORY_RUNS = 5
 
 
 class Gate(StrEnum):
-    """Outcome of a comparison for continuous integration."""
+    """Outcome of a comparison, from which continuous integration passes or fails."""
 
     PASS = "pass"  # noqa: S105 - a verdict, not a password
     FAIL = "fail"
@@ -33,7 +33,7 @@ class Gate(StrEnum):
 
 
 class NotComparable(StrEnum):
-    """Reasons not to compare runs."""
+    """Codes of the reasons why runs must not be compared."""
 
     TOO_FEW_RUNS = "too_few_runs"
     NO_HISTORY = "no_history"
@@ -46,9 +46,10 @@ class NotComparable(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Result of a comparison: X_sat of B divided by that of A, and the outcome.
+    """Outcome of comparing X_sat, the throughput with every slot busy, of the runs A and B.
 
-    `ratio` has a 95 % interval. It is None when the runs allow none.
+    `ratio` is X_sat of B divided by X_sat of A, with its 95 % interval. Both are None if the runs must not be compared.
+    `reason` then says why. `extra_runs_per_side` is how many runs to add if the outcome is not certain.
     """
 
     gate: Gate
@@ -59,10 +60,11 @@ class Comparison:
 
 
 def compare_runs(a: Sequence[float], b: Sequence[float], margin: float = MARGIN) -> Comparison:
-    """Compare X_sat of at least two runs per side by Welch's t test on the logarithms.
+    """Compare X_sat (the throughput with every slot busy) of several runs of A and of B.
 
-    Runs should be interleaved (A B B A). The outcome is *pass* if the whole interval lies above 1 - margin. It is
-    *fail* if the interval lies under 1 and the ratio under 1 - margin.
+    `a` and `b` are in videos per minute. The test is Welch's t test on the logarithms, and needs at least two runs per
+    side. Runs should be interleaved (A B B A). The ratio B / A passes if its whole interval is above 1 - `margin`. It
+    fails if its interval is below 1 and the ratio is below 1 - `margin`.
     """
     if min(len(a), len(b)) < FEWEST_RUNS or min(*a, *b) <= 0:
         return not_comparable(Reason(NotComparable.TOO_FEW_RUNS, {"runs_per_side_needed": FEWEST_RUNS}), EXTRA_RUNS)
@@ -72,7 +74,10 @@ def compare_runs(a: Sequence[float], b: Sequence[float], margin: float = MARGIN)
 
 @dataclass(frozen=True, slots=True)
 class SingleRun:
-    """X_sat of one run, with the number of its videos and the CV of their service time; a CV of None is unknown."""
+    """One run to compare: X_sat in videos per minute, number of videos, and CV of their service time.
+
+    CV is the coefficient of variation. None means unknown.
+    """
 
     run_id: str
     per_minute: float
@@ -81,16 +86,20 @@ class SingleRun:
 
     @property
     def variance(self) -> float:
-        """Return the variance of ln X_sat from the spread of the videos; NaN if unknown."""
+        """Return the variance of ln X_sat that follows from the spread of the service times. NaN means unknown.
+
+        X_sat is the throughput with every slot busy.
+        """
         return self.cv**2 / self.videos if self.cv is not None and self.videos else math.nan
 
 
 def compare_single_runs(
     a: SingleRun, b: SingleRun, *, run_deviation: float | None, margin: float = MARGIN
 ) -> Comparison:
-    """Compare one run per side, by the run-to-run deviation of ln X_sat over at least five earlier runs.
+    """Compare X_sat (the throughput with every slot busy) of one run of A with that of one run of B.
 
-    The variance of the ratio has the deviation twice, and the spread of the videos of each side.
+    `run_deviation` is the standard deviation of ln X_sat between at least five earlier runs. The variance of ln(B / A)
+    is twice the square of that deviation, plus the variance of each run from the spread of its videos.
     """
     if run_deviation is None:
         return not_comparable(Reason(NotComparable.NO_HISTORY, {"history_runs_needed": HISTORY_RUNS}), EXTRA_RUNS)
@@ -104,7 +113,10 @@ def compare_single_runs(
 
 
 def judge_ratio(ratio: float, interval: Interval, margin: float = MARGIN) -> Gate:
-    """Return the outcome (pass, fail or inconclusive) for a ratio B / A and its interval."""
+    """Return whether system B passes, given the ratio B / A of their throughputs and its 95 % interval.
+
+    The outcome is pass, fail or inconclusive. `margin` is the loss that is accepted: 0.05 accepts 5 %.
+    """
     if interval.low > 1 - margin:
         return Gate.PASS
     if interval.high < 1 and ratio < 1 - margin:
@@ -113,14 +125,20 @@ def judge_ratio(ratio: float, interval: Interval, margin: float = MARGIN) -> Gat
 
 
 def not_comparable(reason: Reason, extra_runs: int = 0) -> Comparison:
-    """Return the result for runs that must not be compared, with the reason."""
+    """Return the outcome for runs that must not be compared, with the reason.
+
+    `extra_runs` is how many runs to add per side before the next comparison.
+    """
     return Comparison(Gate.NOT_COMPARABLE, None, None, reason, extra_runs)
 
 
 def different_conditions(
     a: Mapping[str, object], b: Mapping[str, object], allowed: Collection[str] = ()
 ) -> Reason | None:
-    """Return the conditions of host and configuration that differ and are not allowed to; None without any."""
+    """Return which conditions, such as the ffmpeg version, differ between A and B, or None.
+
+    `a` and `b` map the name of a condition to its value. Conditions whose names are in `allowed` may differ.
+    """
     names = sorted(name for name in a.keys() | b.keys() if name not in allowed and a.get(name) != b.get(name))
     if not names:
         return None

@@ -1,4 +1,7 @@
-"""X_sat from completion times alone (METHOD 1.2, `lag-c`), for a worker without recorded executions."""
+"""X_sat (throughput with every slot busy) of a burst from the completion times of its videos alone.
+
+This is for a worker that records no executions.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,11 @@ NORMAL_QUANTILE = 1.96
 
 
 def saturated_from_completions(ended_at: Floats, counted: Booleans, slots: int) -> SaturatedThroughput:
-    """Return X_sat = slots / mean(D[i + slots] - D[i]) over the sorted completion times D of a burst.
+    """Estimate X_sat = slots / mean(D[i + slots] - D[i]) from the sorted completion times D of a burst.
 
-    Failed videos occupied a slot but are no output: `counted` is true for completed videos. NaN is a video that has not
-    ended. The interval allows for the correlation of neighbouring differences (Newey and West 1987, `slots` lags).
+    X_sat is the throughput with every slot busy. `ended_at` has one time per video in seconds, and NaN for a video that
+    has not ended. `counted` is true for completed videos. Failed ones occupied a slot, but are not counted. The
+    interval allows for the correlation of neighbouring differences (Newey and West 1987, `slots` lags).
     """
     ended = np.isfinite(ended_at)
     order = np.argsort(ended_at[ended], kind="stable")

@@ -1,4 +1,4 @@
-"""Array types, and intervals: of a mean and of a quantile."""
+"""Confidence intervals of a mean, of a difference and of a quantile, and the array types in use."""
 
 from __future__ import annotations
 
@@ -18,14 +18,17 @@ SECONDS_PER_MINUTE = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A closed interval. An end is infinite when the data limit only the other side."""
+    """A closed interval. One end is infinite if the data limit only the other side."""
 
     low: float
     high: float
 
 
 def t_half_width(values: Floats, confidence: float = 0.95) -> float:
-    """Return the half width of the two-sided t interval of the mean. It is NaN under two values."""
+    """Return half of the width of the two-sided t interval of the mean of the values.
+
+    It is NaN below two values.
+    """
     if values.size < 2:
         return float("nan")
     quantile = stats.t.ppf(0.5 + confidence / 2, values.size - 1)
@@ -33,7 +36,10 @@ def t_half_width(values: Floats, confidence: float = 0.95) -> float:
 
 
 def welch_interval(values: Floats, others: Floats, confidence: float = 0.95) -> Interval:
-    """Return Welch's t interval of mean(values) - mean(others). It is a point if neither side varies."""
+    """Return Welch's t interval of the difference mean(values) - mean(others).
+
+    If all values and all others are equal, the interval is the difference alone.
+    """
     if values.var() + others.var() == 0:
         difference = float(values.mean() - others.mean())
         return Interval(difference, difference)
@@ -43,10 +49,11 @@ def welch_interval(values: Floats, others: Floats, confidence: float = 0.95) -> 
 
 @lru_cache  # runs of a matrix have the same count, and scipy takes 2 ms
 def quantile_ranks(count: int, probability: float, confidence: float = 0.95) -> tuple[int | None, int | None]:
-    """Return the 1-based ranks of the two sorted values that enclose a quantile.
+    """Return which two of `count` sorted values enclose a quantile, as ranks from 1.
 
-    A rank is None where no value is extreme enough. Each side misses the quantile with a probability of at most (1 -
-    confidence) / 2. The number of values below the quantile has a binomial distribution, which gives the ranks.
+    `probability` names the quantile: 0.95 is the 95th percentile. A rank is None if `count` is too small for that side.
+    Each side misses the quantile with a probability of at most (1 - confidence) / 2. The ranks follow from the binomial
+    distribution of the number of values below the quantile.
     """
     tail = (1 - confidence) / 2
     below = stats.binom(count, probability)
@@ -58,9 +65,10 @@ def quantile_ranks(count: int, probability: float, confidence: float = 0.95) -> 
 
 
 def quantile_interval(values: Floats, probability: float, confidence: float = 0.95) -> Interval:
-    """Return the distribution-free interval of a quantile.
+    """Return the confidence interval of a quantile, which holds for any distribution of the values.
 
-    An end is infinite when no value is extreme enough.
+    `probability` names the quantile: 0.95 is the 95th percentile. An end is infinite if there are too few values for
+    that side.
     """
     ordered = np.sort(values[np.isfinite(values)])
     low, high = quantile_ranks(ordered.size, probability, confidence)

@@ -1,4 +1,7 @@
-"""Little's law, L = X R, during a run: the counts of the queue against the recorded times."""
+"""Does the queue hold as many videos as the recorded times imply? A check by Little's law.
+
+The law is L = X R: the mean number of videos present is rate times mean time present.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ FEWEST_READINGS = 10
 
 
 class Agreement(StrEnum):
-    """Agreement of two measurements of the same quantity."""
+    """How well the queue's counts agree with the recorded times."""
 
     OK = "ok"
     WARN = "warn"
@@ -25,9 +28,9 @@ class Agreement(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class QueueReadings:
-    """Numbers of messages in the queue, visible plus in flight, and the moments at which the queue was read.
+    """Readings of the queue: `at` are ascending epoch seconds, `messages` the number of messages then.
 
-    The moments ascend. They are epoch seconds.
+    Visible and in-flight messages are both counted.
     """
 
     at: Floats
@@ -39,10 +42,11 @@ NO_READINGS = QueueReadings(np.empty(0), np.empty(0))
 
 @dataclass(frozen=True, slots=True)
 class LittleCheck:
-    """Mean number of videos present: counted by the queue, and implied by the recorded times.
+    """Mean number of videos present in a run: as the queue counted it, and as the recorded times imply it.
 
-    `mismatch` is implied / counted - 1. `excess` is the part of it that is not due to the moments of the readings:
-    recorded / counted - 1, both at these moments. `limit` is the largest excess that is accepted.
+    `mismatch` is implied_mean / counted_mean - 1, over the whole run. `excess` is the same difference, but only at the
+    moments when the queue was read. `agreement` follows from `excess`. `limit` is the largest `excess` that is
+    accepted.
     """
 
     counted_mean: float
@@ -57,10 +61,10 @@ class LittleCheck:
 def check_littles_law(
     readings: QueueReadings, arrived_at: Floats, left_at: Floats, run_end: float, delay_seconds: float
 ) -> LittleCheck:
-    """Compare the readings inside the run with the videos present by the records, from the first reading on.
+    """Compare the number of messages in the queue with the number of videos present by the records.
 
     `arrived_at` and `left_at` have one entry per video, in seconds. `left_at` is NaN for a video that has not ended.
-    The queue may count a message up to `delay_seconds` late.
+    The comparison goes from the first reading to `run_end`. The queue may count a message up to `delay_seconds` late.
     """
     known = np.isfinite(arrived_at)
     arrived, left = arrived_at[known], np.where(np.isfinite(left_at), left_at, np.inf)[known]
@@ -79,9 +83,9 @@ def check_littles_law(
 
 
 def videos_present(arrived_at: Floats, left_at: Floats, moments: Floats) -> Floats:
-    """Return the number of videos that have arrived and not left at each moment.
+    """Return, for each moment, the number of videos that have arrived and have not left.
 
-    NaN is a time that has not happened.
+    All arrays are in seconds. NaN is a time that has not happened.
     """
     arrived = np.searchsorted(np.sort(arrived_at), moments, side="right")
     left = np.searchsorted(np.sort(left_at), moments, side="right")
@@ -89,16 +93,22 @@ def videos_present(arrived_at: Floats, left_at: Floats, moments: Floats) -> Floa
 
 
 def implied_mean(arrived_at: Floats, left_at: Floats, window_start: float, window_end: float) -> float:
-    """Return the time that videos spent inside the window over its length, which is X R; NaN for an empty window."""
+    """Return the mean number of videos present in a time window, from the times of the videos.
+
+    It is the total time that videos spent inside the window, divided by the length of the window. All times are in
+    seconds. It is NaN for an empty window.
+    """
     inside = np.minimum(left_at, window_end) - np.maximum(arrived_at, window_start)
     window = window_end - window_start
     return float(inside.clip(min=0).sum()) / window if window > 0 else float("nan")
 
 
 def largest_delay_excess(arrived_at: Floats, left_at: Floats, moments: Floats, delay_seconds: float) -> float:
-    """Return the largest excess that a perfect run shows if the queue counts up to `delay_seconds` late.
+    """Return the largest mismatch between queue and records that only the delay of the counters explains.
 
-    Arrivals, departures or both are late. The result falls with longer runs and longer response times.
+    The queue may count arrivals, departures or both up to `delay_seconds` late. The mismatch is |recorded / counted -
+    1|, of the mean number of videos present. It is smaller for longer runs and longer response times. `arrived_at` and
+    `left_at` have one time per video, in seconds. `moments` are the times at which the queue was read.
     """
     recorded = float(videos_present(arrived_at, left_at, moments).mean())
     late = [
@@ -109,7 +119,11 @@ def largest_delay_excess(arrived_at: Floats, left_at: Floats, moments: Floats, d
 
 
 def judge_excess(excess: float, delay_excess: float) -> Agreement:
-    """Return ok up to 5 %, warn up to 10 %, invalid beyond; a delay of the queue may raise both limits."""
+    """Return whether queue and records agree: ok up to 5 % difference, warn up to 10 %, else invalid.
+
+    `excess` is the relative difference. It is also ok up to `delay_excess`, the difference that the delay of the
+    queue's counters explains.
+    """
     if not np.isfinite(excess):
         return Agreement.UNKNOWN
     if abs(excess) <= max(OK_EXCESS, delay_excess):

@@ -1,4 +1,4 @@
-"""Standard errors of levels that were measured in a few runs each, pooled over the levels."""
+"""Standard errors of throughputs at several numbers of slots, each measured in only a few runs."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ FEWEST_DOF = 2
 
 @dataclass(frozen=True, slots=True)
 class PooledError:
-    """Standard errors of the levels, and the degrees of freedom behind them."""
+    """Standard error of the throughput at each number of slots, and the degrees of freedom behind them."""
 
     se: Floats
     dof: int
 
 
 def pooled_error(x: Floats, deviations: Floats, runs: Floats) -> PooledError | None:
-    """Return the standard errors of mean throughputs `x`, from the relative deviations between the runs of each level.
+    """Estimate the standard error of each mean throughput in `x`, one per number of slots.
 
-    Three runs give an error that is itself uncertain by half. The deviation between runs is taken to be the same share
-    of X at every level, and its estimates are pooled by their degrees of freedom (runs - 1). A level with one run adds
-    none. Return None if all levels together have fewer than FEWEST_DOF, or if no run differs from another.
+    `runs` is the number of runs behind each mean. `deviations` is the standard deviation between these runs, divided by
+    x. A few runs estimate it badly, so the same relative deviation is assumed for all means: that pooled over all of
+    them, with runs - 1 as weights. Return None if these weights add up to less than two, or if all runs are equal.
     """
     dof = np.maximum(runs - 1, 0)
     total = int(dof.sum())

@@ -1,4 +1,4 @@
-"""Simulated queue with several servers, which checks the sizing formulas."""
+"""Simulation of a queue with several slots, by which workers for a demand are sized."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from capacity.estimators.interval import Floats
 
 
 def ggc(arrivals: Floats, services: Floats, slots: int) -> Floats:
-    """Return the start time of each job of a first-come first-served queue with `slots` servers (G/G/c).
+    """Simulate a first-come first-served queue with `slots` servers (G/G/c). Return each start time.
 
-    `arrivals` must be sorted. Both arrays have one entry per job, in seconds.
+    `arrivals` (sorted) and `services` have one entry per job, in seconds.
     """
     free = [0.0] * slots
     starts = np.empty(arrivals.size)
@@ -24,6 +24,6 @@ def ggc(arrivals: Floats, services: Floats, slots: int) -> Floats:
 
 
 def lognormal(rng: np.random.Generator, mean: float, cv: float, size: int | tuple[int, ...]) -> Floats:
-    """Draw log-normal service times with this mean (seconds) and coefficient of variation."""
+    """Draw random log-normal service times with a mean in seconds and a coefficient of variation `cv`."""
     spread = np.sqrt(np.log1p(cv**2))
     return mean * rng.lognormal(-(spread**2) / 2, spread, size) if cv > 0 else np.full(size, float(mean))

@@ -1,6 +1,6 @@
-"""Reason of a result: a code of a closed enum, and its numbers.
+"""Reason for a missing or doubtful result: a code and its numbers.
 
-`capacity.report.messages` makes the sentence.
+`capacity.report.messages` makes a sentence of it in the user's language.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from enum import StrEnum
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """The reason why a result is missing or doubtful.
+    """Why a result is missing or doubtful: a code, and the numbers for its sentence.
 
-    The names of `values` end in their units. A `_ratio` of 1 means 100 %.
+    The names in `values` end in their units. A `_ratio` of 1 is 100 %.
     """
 
     code: StrEnum

@@ -1,4 +1,4 @@
-"""Response time (upload to final state) split into queue wait, stages, and time that no stage covers."""
+"""Where does the response time (upload to final state) go? Queue wait, stages and the rest."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ CLOCK_RESOLUTION_SECONDS = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Decomposition:
-    """Mean response time = wait + stages + other, in seconds.
+    """Parts of the mean response time, in seconds.
 
-    `fully_measured` is false when `other` hides a stage.
+    Response time is queue wait plus service time. Service time is the sum of the stages plus `other_seconds`, which no
+    stage covers. `fully_measured` is false if that rest is too long to ignore.
     """
 
     response_seconds: float
@@ -31,9 +32,10 @@ class Decomposition:
 
 
 def decompose(uploaded_at: Floats, started_at: Floats, ended_at: Floats, stages: Mapping[str, Floats]) -> Decomposition:
-    """Return the mean of each part, over the videos with upload, start and end times.
+    """Split the mean response time into queue wait, the mean of each stage, and the rest.
 
-    All arrays have one entry per video, in seconds. NaN in a stage counts as 0 s.
+    All arrays have one entry per video, in seconds. Only videos with upload, start and end are used. NaN in a stage
+    counts as 0 s.
     """
     complete = np.isfinite(uploaded_at) & np.isfinite(started_at) & np.isfinite(ended_at)
     if not complete.any():
@@ -48,8 +50,8 @@ def decompose(uploaded_at: Floats, started_at: Floats, ended_at: Floats, stages:
 
 
 def reversed_times(earlier: Floats, later: Floats) -> int:
-    """Count the pairs of times in the wrong order: `later` is the smaller one by more than the clocks' resolution.
+    """Count the pairs in which `later` comes before `earlier` by more than the resolution of the clocks.
 
-    Both arrays are in seconds and have one entry per video or execution. NaN is unknown.
+    Both arrays are in seconds and have one entry per video or execution. NaN means unknown.
     """
     return int(np.count_nonzero(later < earlier - CLOCK_RESOLUTION_SECONDS))

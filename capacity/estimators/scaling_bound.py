@@ -1,4 +1,7 @@
-"""Bound on the throughput from the measured levels alone: linear in the slots, up to a ceiling if one was reached."""
+"""Upper bound on the throughput at any number of slots, from the measured levels alone.
+
+The bound grows in proportion to the slots, up to a ceiling if the measurements reached one.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,9 @@ FLAT_GAIN = 0.10
 
 @dataclass(frozen=True, slots=True)
 class ScalingBound:
-    """The bound X(n) <= min(n `per_slot`, `ceiling`).
+    """Upper bound on the throughput: X(n) <= min(n * per_slot, ceiling), in videos per minute.
 
-    `ceiling` is None if X still grew at the largest level.
+    `n` is the number of slots. `ceiling` is None if X still grew at the most slots measured.
     """
 
     per_slot: float
@@ -24,14 +27,14 @@ class ScalingBound:
 
     @property
     def knee(self) -> float | None:
-        """Return the concurrency at which the ceiling is reached, or None without a ceiling."""
+        """Return the number of slots at which the ceiling is reached, or None without a ceiling."""
         return None if self.ceiling is None else self.ceiling / self.per_slot
 
 
 def scaling_bound(levels: Levels) -> ScalingBound:
-    """Return the bound of a system with a hard ceiling: no slot does more than the best one, none passes the ceiling.
+    """Return the bound: no slot gives more than the best measured one, and X never exceeds the ceiling.
 
-    X of a repeated level is its mean.
+    The ceiling is the highest X, if the last step to more slots brought little. X of a repeated level is its mean.
     """
     n = np.unique(levels.n)
     x = np.array([levels.x[levels.n == level].mean() for level in n])

@@ -1,7 +1,8 @@
-"""Executions of a run, and the slot of each.
+"""Which slot did each execution of a run occupy? Also finds the next execution on the same slot.
 
-A worker that numbers its slots records the number. Old records have process ids, which change when a process is
-replaced. Others have one id for all slots, or thread ids. Only numbers of slots show that a slot never worked.
+A slot is a worker process or thread that runs one task at a time. Some workers record the number of the slot. Others
+record process ids (which change when a process is replaced), thread ids, or one id for all slots. Only numbers of slots
+show that a slot never worked.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from capacity.estimators.interval import Booleans, Floats, Integers
 
 @dataclass(frozen=True, slots=True)
 class Executions:
-    """The executions of a run, in any order: message deliveries that a worker started.
+    """Executions of a run: deliveries of a task that reached a slot. Arrays have one entry each.
 
-    `slot` is any integer code of the slot, unique over all workers, or None when it is unknown. `worker` is a code of
-    its worker; without it, all slots are of one worker. `counted` is true for the execution that completed its video
-    first: failures and duplicates are load but not output.
+    Times are in seconds. `slot` is a code that is unique over all workers, or None when unknown. `worker` is a code of
+    the worker. Without it, all slots belong to one worker. `counted` is true for the execution that completed its video
+    first. Failures and duplicates take slot time, but are not counted.
     """
 
     started_at: Floats
@@ -30,7 +31,7 @@ class Executions:
     worker: Integers | None = None
 
     def finished(self) -> Executions:
-        """Return the executions with start and end times, in start order."""
+        """Return the executions that have start and end times, sorted by start."""
         finite = np.flatnonzero(np.isfinite(self.started_at) & np.isfinite(self.ended_at))
         order = finite[np.lexsort((self.ended_at[finite], self.started_at[finite]))]
         return Executions(
@@ -44,10 +45,10 @@ class Executions:
 
 
 def successors(finished: Executions, slots: int, slots_per_worker: int) -> Integers:
-    """Return, for each execution in start order, the position of its slot's next execution; -1 for none.
+    """Return, for each execution, the position of the next execution on the same slot; -1 for none.
 
-    Where not every declared slot is known, each start is chained to the slot that was free longest: the k-th end frees
-    the slot of the (k + slots)-th start. A slot that never worked then counts as idle.
+    `finished` is sorted by start. If not every slot is known, each start is assigned to the slot that was free longest:
+    the k-th end frees the slot of the (k + slots)-th start. A slot that never worked then counts as idle.
     """
     successor = np.full(finished.started_at.size, -1, dtype=np.int64)
     slot = known_slots(finished, slots_per_worker)
@@ -62,10 +63,10 @@ def successors(finished: Executions, slots: int, slots_per_worker: int) -> Integ
 
 
 def working_slots(executions: Executions, slots: int, slots_per_worker: int) -> int:
-    """Return how many of the declared slots worked until the last start; all where the slots are not known.
+    """Return how many slots worked until the last execution started. Return `slots` if that is unknown.
 
-    A slot has stopped if it was free for over a mean service time, and its longest gap, while the message of the last
-    start waited.
+    A slot has stopped if it stayed free while the message of the last execution waited, for longer than the mean
+    service time plus the longest gap.
     """
     finished = executions.finished()
     slot = known_slots(finished, slots_per_worker)
@@ -81,10 +82,10 @@ def working_slots(executions: Executions, slots: int, slots_per_worker: int) -> 
 
 
 def known_slots(finished: Executions, slots_per_worker: int) -> Integers | None:
-    """Return the slot of each execution in start order, or None if the recorded codes do not identify slots.
+    """Return the slot code of each execution, or None if the recorded codes do not identify slots.
 
-    They do not if a worker has more codes than slots (processes that were replaced, threads), or one code for several
-    executions at a time.
+    Codes do not identify slots if a worker has more codes than slots, such as process ids after a restart. Nor do they
+    if all slots of a worker have the same code.
     """
     if finished.slot is None or not finished.slot.size:
         return None

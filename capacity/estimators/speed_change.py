@@ -1,4 +1,4 @@
-"""Change of the machine's speed during a run, by the CPU seconds that one and the same file costs."""
+"""Did the machine become slower or faster during a run? CPU seconds per video in both halves."""
 
 from __future__ import annotations
 
@@ -13,20 +13,27 @@ FEWEST_VIDEOS = 8
 
 @dataclass(frozen=True, slots=True)
 class SpeedChange:
-    """Mean CPU seconds per video in a run's second half / that in its first half, with a 99 % interval."""
+    """Mean CPU seconds per video in the second half of a run, divided by those in its first half.
+
+    `interval` is the 99 % interval of this ratio.
+    """
 
     ratio: float
     interval: Interval
 
     def exceeds(self, tolerance: float) -> bool:
-        """Return True if the whole interval lies further than `tolerance` from 1."""
+        """Return True if the speed surely changed by more than `tolerance`; 0.05 is 5 %.
+
+        That is the case if the whole interval of the ratio is further than `tolerance` from 1.
+        """
         return self.interval.low > 1 + tolerance or self.interval.high < 1 - tolerance
 
 
 def speed_change(cpu_seconds: Floats) -> SpeedChange | None:
-    """Compare the halves of `cpu_seconds`, one entry per execution in start order; None for too few.
+    """Compare the CPU seconds per video in the two halves of a run. Return None for too few videos.
 
-    The interval is Welch's t interval of the difference of the means, over the mean of the first half.
+    `cpu_seconds` has one entry per execution in start order, all of the same file. The interval is Welch's t interval
+    of the difference of the means, divided by the mean of the first half.
     """
     half = cpu_seconds.size // 2
     first, second = cpu_seconds[:half], cpu_seconds[-half:]

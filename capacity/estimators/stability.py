@@ -1,4 +1,4 @@
-"""Stability of a sustained run, the offered rate and the lateness of the load generator."""
+"""Could the workers sustain the rate of a run? Stability of the queue, and the rate really sent."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SAMPLE_POINTS = 500  # Theil-Sen looks at every pair; more points of a counted q
 
 
 class Stability(StrEnum):
-    """Verdicts on a sustained run."""
+    """Verdicts on a sustained run: the queue stays bounded, grows, or the run is too short to tell."""
 
     STABLE = "STABLE"
     UNSTABLE = "UNSTABLE"
@@ -31,11 +31,11 @@ class Stability(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StabilityVerdict:
-    """Stability verdict with its evidence.
+    """Whether the workers kept up with a sustained run, with the evidence.
 
-    `growth_ratio` is the slope of the number of waiting videos divided by the offered rate. `utilisation` is rho with
-    its one-sided 95 % ends. `not_fetching` is true when the queue grows although the service times alone would leave
-    slots free.
+    `growth_ratio` is the growth of the queue divided by the offered rate: at 0.1 the queue grows by one video for every
+    ten that are sent. `utilisation` is rho, with its one-sided 95 % ends. `arrivals_needed` is how many videos a
+    verdict needs. `not_fetching` is true if the queue grows although the service times alone would leave slots free.
     """
 
     verdict: Stability
@@ -50,7 +50,10 @@ class StabilityVerdict:
 
 @dataclass(frozen=True, slots=True)
 class OfferedRate:
-    """Measured rate of the load generator, and its lateness against the intended times in seconds."""
+    """Rate that the load generator really sent, and its lateness against the intended times.
+
+    `on_target` is true if the rate is as planned. `generator_limited` is true if the generator sent videos too late.
+    """
 
     per_minute: float
     target_per_minute: float
@@ -69,12 +72,12 @@ def judge_stability(
     *,
     arrival_cv: float = 0.0,
 ) -> StabilityVerdict:
-    """Return the verdict on a sustained run.
+    """Judge whether the workers kept up with a sustained run, from the growth of the queue and from rho.
 
     `uploaded_at` and `started_at` have one entry per video, in seconds. `started_at` is the first start, or NaN for a
     video that never started. `service_seconds` and `cycle_seconds` have one entry per finished execution. A cycle is
-    the service time plus the idle time of the slot while a message waited, as `throughput.slot_cycles` returns it.
-    `arrival_cv` is the coefficient of variation of the planned gaps: 0 for equal intervals, 1 for Poisson arrivals.
+    the service time plus the idle time of the slot while a message waited. `arrival_cv` is the coefficient of variation
+    of the planned gaps: 0 for equal intervals, 1 for Poisson arrivals.
     """
     arrivals = np.sort(uploaded_at[np.isfinite(uploaded_at)])
     known = np.isfinite(service_seconds) & np.isfinite(cycle_seconds)
@@ -102,10 +105,11 @@ def judge_stability(
 
 
 def judge_backlog(uploaded_at: Floats, ended_at: Floats, slots: int) -> StabilityVerdict:
-    """Return the verdict on a sustained run of which only uploads and ends of its videos are known.
+    """Judge whether the workers kept up, where only the uploads and ends of the videos are known.
 
-    The growth is that of the videos that have not ended. Utilisation is unknown. An overload of under 5 % grows too
-    slowly to be told from chance, so only a backlog that does not grow at all is stable.
+    The verdict uses the growth of the number of unfinished videos. Utilisation is unknown. An overload of under 5 %
+    grows too slowly to be distinguished from chance, so only a backlog that does not grow at all is stable. Times are
+    in seconds, one per video.
     """
     arrivals = np.sort(uploaded_at[np.isfinite(uploaded_at)])
     rate = _rate_per_second(arrivals)
@@ -123,10 +127,10 @@ def judge_backlog(uploaded_at: Floats, ended_at: Floats, slots: int) -> Stabilit
 
 
 def classify(growth: float, utilisation_interval: Interval) -> Stability:
-    """Return the verdict for a growth ratio and an interval of rho.
+    """Return the verdict for a queue growth ratio and an interval of the utilisation rho.
 
-    A p-value of a trend test would call 20-40 % of stable systems growing, because a queue length is correlated in
-    time. So there is no trend test.
+    There is no trend test. Its p-value would call 20-40 % of stable systems growing, because the length of a queue is
+    correlated in time.
     """
     if growth <= GROWTH_TOLERANCE and utilisation_interval.high < 1:
         return Stability.STABLE
@@ -136,11 +140,11 @@ def classify(growth: float, utilisation_interval: Interval) -> Stability:
 
 
 def growth_ratio(times: Floats, queue: Floats, rate_per_second: float) -> float:
-    """Return the Theil-Sen slope of the queue divided by the offered rate.
+    """Return how fast the queue grows, divided by the offered rate. It is NaN if all times are equal.
 
-    The ratio is NaN if all times are equal. The slope is the median of the slopes between pairs of samples, so it
-    ignores single wrong samples, such as an SQS counter that reads 0 for a moment. Longer series are thinned evenly to
-    a few hundred points.
+    `queue` is the number of waiting videos at each of `times` (seconds). The growth is the Theil-Sen slope, which is
+    the median of the slopes between pairs of samples. It ignores single wrong samples, such as an SQS counter that
+    reads 0 for a moment. Longer series are thinned to a few hundred points.
     """
     step = max(1, math.ceil(times.size / SAMPLE_POINTS))
     times, queue = times[::step], queue[::step]
@@ -150,7 +154,10 @@ def growth_ratio(times: Floats, queue: Floats, rate_per_second: float) -> float:
 
 
 def utilisation(rate_per_second: float, cycle_seconds: Floats, slots: int) -> tuple[float, Interval]:
-    """Return rho = rate x mean slot cycle / slots and its 90 % interval (95 % on each side)."""
+    """Return rho = rate x mean slot cycle / slots, with its 90 % interval (95 % on each side).
+
+    A slot cycle is the service time plus the idle time of the slot while a message waited.
+    """
     rho = rate_per_second * float(cycle_seconds.mean()) / slots
     count = cycle_seconds.size
     if count < 2:
@@ -161,9 +168,10 @@ def utilisation(rate_per_second: float, cycle_seconds: Floats, slots: int) -> tu
 
 
 def arrivals_needed(cv: float, rho: float, slots: int) -> int | None:
-    """Return the number of arrivals that distinguish rho from 1 with 90 % power, at least `fewest_arrivals`.
+    """Return how many videos a run needs to distinguish the utilisation rho from 1 with 90 % power.
 
-    Return None where rho is 1.
+    It is at least `fewest_arrivals`. Return None if rho is 1 or unknown. `cv` is the coefficient of variation of
+    arrivals and slot cycles together.
     """
     if not math.isfinite(cv) or not math.isfinite(rho) or rho == 1:
         return None
@@ -171,10 +179,10 @@ def arrivals_needed(cv: float, rho: float, slots: int) -> int | None:
 
 
 def offered_rate(sent_at: Floats, intended_at: Floats, target_per_minute: float) -> OfferedRate:
-    """Return the offered rate and the lateness.
+    """Compute the rate that was really sent, and how late the videos were sent.
 
-    The rate is on target if it is that of the planned times. Between the first and the last of random
-    arrivals, the rate differs from the requested one. If videos are sent late, the load generator limited the rate.
+    `sent_at` and `intended_at` are in seconds, one per video. The rate is on target if it equals that of the intended
+    times. These may differ from `target_per_minute`, because random arrivals vary.
     """
     interval = SECONDS_PER_MINUTE / target_per_minute
     planned = SECONDS_PER_MINUTE * _rate_per_second(np.sort(intended_at[np.isfinite(intended_at)]))
@@ -193,9 +201,9 @@ def offered_rate(sent_at: Floats, intended_at: Floats, target_per_minute: float)
 
 
 def judged_window(arrivals: Floats, service_mean_seconds: float) -> tuple[float, float]:
-    """Return start and end of the window that is judged.
+    """Return start and end of the part of a run that the stability verdict is about, in seconds.
 
-    The first 20 % of the run or three service times, whichever is longer, are left out.
+    The first 20 % of the run or three service times are left out, whichever is longer.
     """
     first, last = float(arrivals[0]), float(arrivals[-1])
     return min(first + max(0.2 * (last - first), 3 * service_mean_seconds), last), last

@@ -1,4 +1,4 @@
-"""Median and 95th percentile of response time and queue wait, and the share of videos within a goal."""
+"""Median and 95th percentile of response times and queue waits, and the share of videos within a goal."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ CORRELATION_POINT = 1.645
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """Median and 95th percentile in seconds, with distribution-free 95 % intervals; None is unknown.
+    """Median and 95th percentile of response times or queue waits in seconds, with 95 % intervals.
 
-    With `is_lower_bound`, open videos count with the time that they have waited so far, and no upper end is known. With
-    `is_correlated`, neighbouring videos of a sustained run wait alike, and the intervals are unknown.
+    None means unknown. With `is_lower_bound`, unfinished videos count with the time that they have waited so far, so
+    the intervals have no upper end. With `is_correlated`, neighbouring videos have similar times, and the intervals are
+    unknown.
     """
 
     count: int
@@ -33,11 +34,11 @@ class Tail:
 
 
 def tail(seconds: Floats, *, is_lower_bound: bool = False, is_sustained: bool = False) -> Tail:
-    """Return median and 95th percentile of the finite values, each one of the values.
+    """Return the median and the 95th percentile of the finite values, in seconds, with their intervals.
 
-    The intervals are order statistics of independent values. Values of a burst rise from video to video, for which
-    they are wider than needed. Those of a busy sustained run, in the order of upload, would be far too narrow, so they
-    are left out where neighbours correlate (docs/method.md, "Tails").
+    The intervals assume independent values. In a burst, they are wider than needed. In a busy sustained run,
+    neighbouring videos have similar times, and the intervals would be far too narrow. They are then left unknown
+    (docs/method.md, "Tails"). `seconds` is in the order of upload.
     """
     known = seconds[np.isfinite(seconds)]
     if not known.size:
@@ -59,9 +60,10 @@ def _neighbours_correlate(values: Floats) -> bool:
 
 
 def response_times(uploaded_at: Floats, updated_at: Floats, done: Booleans) -> tuple[Floats, bool]:
-    """Return the response times, and True if open videos are among them with the time that they have waited.
+    """Return the response times in seconds, and True if some of them are of unfinished videos.
 
-    All arrays have one entry per video, in seconds. `updated_at` is NaN for an open video. Failed videos are left out.
+    An unfinished video counts with the time that it has waited so far. All arrays have one entry per video, in seconds.
+    `updated_at` is NaN for an unfinished video. Failed videos are left out.
     """
     uploaded = np.isfinite(uploaded_at)
     is_open = uploaded & ~np.isfinite(updated_at)
@@ -72,7 +74,10 @@ def response_times(uploaded_at: Floats, updated_at: Floats, done: Booleans) -> t
 
 @dataclass(frozen=True, slots=True)
 class Goodput:
-    """Videos that were done within a goal, as a share of all videos of the run; the interval is Wilson's at 95 %."""
+    """Number of videos that were done within a time goal, out of all videos of the run.
+
+    `interval` is the 95 % Wilson interval of that share.
+    """
 
     goal_seconds: float
     within: int
@@ -81,14 +86,14 @@ class Goodput:
 
     @property
     def ratio(self) -> float | None:
-        """Return the share of the videos within the goal. None without videos."""
+        """Return the share of the videos that were done within the goal; 1 is 100 %. None without videos."""
         return self.within / self.count if self.count else None
 
 
 def goodput(response_seconds: Floats, count: int, goal_seconds: float) -> Goodput:
-    """Return the share of `count` videos whose response time is at most the goal.
+    """Count how many of `count` videos had a response time of at most the goal.
 
-    `response_seconds` are those of done videos. A failed, lost or open video is not within the goal.
+    `response_seconds` has one entry per done video. A failed, lost or unfinished video is not within the goal.
     """
     within = int(np.count_nonzero(response_seconds <= goal_seconds))
     return Goodput(goal_seconds, within, count, _wilson(within, count))

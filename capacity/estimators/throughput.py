@@ -1,7 +1,7 @@
-"""Throughput: the scenario's X and S, and X_sat (the throughput with every slot busy).
+"""How many videos per minute? X and S of the scenario, and X_sat, the throughput with every slot busy.
 
 All times are seconds on one clock, of any origin. NaN is a time that did not happen or is unknown. A video that was
-delivered twice has one entry in the per-video arrays and two executions, of which at most one is `counted`.
+delivered twice has one entry in the arrays of videos and two executions, of which at most one is `counted`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ CLOCK_RESOLUTION_RATIO = 0.001
 
 
 class NoCapacity(StrEnum):
-    """Reasons for an unknown X_sat."""
+    """Codes of the reasons why X_sat, the throughput with every slot busy, is unknown."""
 
     NO_SECOND_GENERATION = "no_second_generation"
     NO_COMPLETED_VIDEO = "no_completed_video"
@@ -43,19 +43,22 @@ class NoCapacity(StrEnum):
 
     @property
     def is_impossible(self) -> bool:
-        """Return True if the records contradict themselves or the declared slots; such a run is invalid."""
+        """Return True if the records contradict themselves or the number of slots, so that the run is invalid."""
         return self not in {NoCapacity.NO_SECOND_GENERATION, NoCapacity.NO_COMPLETED_VIDEO}
 
 
 class CapacitySource(StrEnum):
-    """Records from which X_sat was computed."""
+    """Kinds of records from which X_sat, the throughput with every slot busy, can be computed."""
 
     SLOTS = "slots"  # start and end of every execution
     COMPLETION_TIMES = "completion_times"  # ends of the videos alone; the worker was not instrumented
 
 
 class FirstVideos(StrEnum):
-    """Treatment of the first video of each slot in X_sat; a cold start makes these videos slower."""
+    """Whether X_sat includes the first video of each slot, which a cold start makes slower.
+
+    X_sat is the throughput with every slot busy.
+    """
 
     LEFT_OUT = "left_out"
     INCLUDED = "included"
@@ -64,9 +67,9 @@ class FirstVideos(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """X and S as the scenario document defines them; NaN is unknown.
+    """X (videos per minute) and S (mean response time in seconds), as the scenario document defines them.
 
-    While videos are unfinished, `response_mean_seconds` is a lower bound of S.
+    NaN means unknown. While videos are unfinished, `response_mean_seconds` is a lower bound of S.
     """
 
     throughput_per_minute: float
@@ -75,10 +78,11 @@ class Scenario:
 
 @dataclass(frozen=True, slots=True)
 class SlotCycles:
-    """Service time plus idle time with work waiting, per execution in start order.
+    """Slot cycles of a run, as arrays with one entry per execution in start order.
 
-    `gap_seconds` is that idle time, NaN for the last execution of a slot. `is_first` marks the first execution of each
-    slot.
+    `cycle_seconds` is the service time plus the idle time of the slot until its next execution, counted while a video
+    waited. `gap_seconds` is that idle time, NaN for the last execution of a slot. `counted` marks executions that
+    completed their video. `is_first` marks the first execution of each slot.
     """
 
     cycle_seconds: Floats
@@ -90,9 +94,10 @@ class SlotCycles:
 
 @dataclass(frozen=True, slots=True)
 class SaturatedThroughput:
-    """X_sat in videos per minute, with its interval; `per_minute` is None if unknown; `reason` then says why.
+    """X_sat, the throughput with every slot busy, in videos per minute, with its 95 % interval.
 
-    The 95 % interval is of this run. It does not include differences between runs.
+    If X_sat is unknown, `per_minute` is None and `reason` says why. The interval does not include differences between
+    runs.
     """
 
     per_minute: float | None
@@ -104,7 +109,11 @@ class SaturatedThroughput:
 
 @dataclass(frozen=True, slots=True)
 class ServiceStatistics:
-    """Moments and quantiles of the service time; `cv` is NaN under two values."""
+    """Number of executions, and mean, spread and percentiles of their service times in seconds.
+
+    `cv` is the coefficient of variation, NaN below two values. `p95_interval` is the 95 % interval of the 95th
+    percentile.
+    """
 
     count: int
     mean_seconds: float
@@ -115,7 +124,11 @@ class ServiceStatistics:
 
 
 def scenario_burst(uploaded_at: Floats, updated_at: Floats, done: Booleans | None = None) -> Scenario:
-    """Return X = done / (last completion - first upload) and S = mean(updated_at - uploaded_at)."""
+    """Return X and S of a burst: X = done / (last completion - first upload), S = mean response time.
+
+    Arrays have one entry per video, in seconds. `done` is True for completed videos. Without it, all ended videos
+    count.
+    """
     completed = _completed(updated_at, done)
     if not completed.any():
         return Scenario(float("nan"), float("nan"))
@@ -131,9 +144,10 @@ def scenario_sustained(
     window_end: float,
     done: Booleans | None = None,
 ) -> Scenario:
-    """Return X over completions inside the window and S over the videos *uploaded* inside it.
+    """Return X and S of a sustained run, in which videos were sent from `window_start` to `window_end`.
 
-    Selecting by completion would drop the slow ones: S would be up to 30 % too low under overload.
+    X counts the videos completed inside this window. S is over the videos *uploaded* inside it. Choosing videos by
+    their completion would drop the slow ones, and S would be up to 30 % too low under overload.
     """
     completed = _completed(updated_at, done)
     inside = completed & (updated_at >= window_start) & (updated_at <= window_end)
@@ -144,10 +158,10 @@ def scenario_sustained(
 
 
 def slot_cycles(executions: Executions, slots: int, slots_per_worker: int | None = None) -> SlotCycles:
-    """Return the slot cycle per execution: service plus idle time of its slot while a video waited.
+    """Return the slot cycle of each execution: service time plus idle time of its slot while work waited.
 
-    `slots_per_worker` is the declared number, by default all `slots`. The last execution of a slot has no successor and
-    takes the mean observed gap (0 when none was observed).
+    `slots_per_worker` is by default all `slots`. The last execution of a slot has no next one, so it gets the mean idle
+    time of the others (0 if there are none).
     """
     finished = executions.finished()
     service = finished.ended_at - finished.started_at
@@ -173,10 +187,11 @@ def saturated_throughput(
     is_warm: bool = False,
     cycles: SlotCycles | None = None,
 ) -> SaturatedThroughput:
-    """Return X_sat from executions; the method is that of `saturated_throughput_of_cycles`.
+    """Compute X_sat from executions, but leave it unknown if a slot never worked or stopped early.
 
-    X_sat is refused if a declared slot never worked, or stopped. That is for runs in which messages waited. `cycles`
-    are the slot cycles of these executions, if the caller has them already.
+    X_sat is the throughput with every slot busy. Use it for runs in which messages waited all the time. The formula is
+    in `saturated_throughput_of_cycles`. `slots` is the number of slots of all workers. `cycles` are the slot cycles of
+    these executions, if the caller has them already.
     """
     cycles = cycles or slot_cycles(executions, slots, slots_per_worker)
     working = working_slots(executions, slots, slots_per_worker or slots)
@@ -190,12 +205,12 @@ def saturated_throughput(
 
 
 def saturated_throughput_of_cycles(cycles: SlotCycles, slots: int, *, is_warm: bool = False) -> SaturatedThroughput:
-    """Return X_sat = slots / mean slot cycle per completed video, with its t interval.
+    """Compute X_sat, the throughput with every slot busy: slots / mean slot cycle per completed video.
 
-    Executions are selected by start rank, which does not depend on their own duration. The last `slots` of them run
-    in an emptying machine and are left out from three generations on. The first of each slot may include a cold start
-    and are left out from four generations on, unless the slots are warm. X_sat is unknown for N <= slots, and refused
-    for records that no slot can have.
+    The last `slots` executions ran while other slots had no work left. They are left out if there are at least three
+    executions per slot. The first execution of each slot may include a cold start. It is left out if there are at least
+    four per slot, unless the slots are warm (`is_warm`). X_sat has a t interval. It is unknown if there are no more
+    executions than slots, or if the records are impossible.
     """
     count = cycles.cycle_seconds.size
     if count <= slots:
@@ -211,15 +226,18 @@ def saturated_throughput_of_cycles(cycles: SlotCycles, slots: int, *, is_warm: b
 
 
 def filling_efficiency(scenario_per_minute: float, saturated_per_minute: float | None) -> float:
-    """Return X / X_sat, the share of X_sat that a burst of this size shows.
+    """Return X / X_sat: the throughput of a burst relative to the throughput with every slot busy.
 
-    Under 0.9 the number of videos is too small.
+    Below 0.9 the burst has too few videos, because slots are idle for much of it.
     """
     return scenario_per_minute / saturated_per_minute if saturated_per_minute else float("nan")
 
 
 def service_statistics(started_at: Floats, ended_at: Floats) -> ServiceStatistics:
-    """Return moments and quantiles of the service time over the executions with start and end."""
+    """Return mean, spread and percentiles of the service time of executions with start and end.
+
+    Both arrays have one entry per execution, in seconds.
+    """
     service = (ended_at - started_at)[np.isfinite(started_at) & np.isfinite(ended_at)]
     if not service.size:
         nan = float("nan")
@@ -256,7 +274,10 @@ def _treatment(count: int, slots: int, is_warm: bool) -> FirstVideos:
 
 
 def _possible(saturated: SaturatedThroughput, cycles: SlotCycles, used: Booleans, slots: int) -> SaturatedThroughput:
-    """Refuse an X_sat above 60 * slots / mean service time of the same executions, its largest possible value."""
+    """Refuse an X_sat above its largest possible value: 60 * slots / mean service time.
+
+    The mean is over the same executions.
+    """
     if saturated.per_minute is None:
         return saturated
     service = float(cycles.service_seconds[used].mean()) / float(cycles.counted[used].mean())

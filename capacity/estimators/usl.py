@@ -1,8 +1,8 @@
-"""Universal Scalability Law (USL): the fit, its bootstrap intervals, and the reasons not to use it.
+"""Fit the Universal Scalability Law (USL) to throughputs, and decide whether the fit may be used.
 
-X(n) = lambda n / (1 + sigma (n-1) + kappa n (n-1)), Gunther 2007. X is in videos per minute, n in slots, lambda is X
-of one slot. Sigma is the contention (serial share), kappa the coherency cost (slots that wait for each other). Bounds
-0 <= sigma, kappa <= 1 as in the R package `usl`.
+X(n) = lambda n / (1 + sigma (n-1) + kappa n (n-1)), Gunther 2007. X is in videos per minute, n in slots, lambda is X of
+one slot. Sigma is the contention (serial share), kappa the coherency cost (slots that wait for each other). Bounds 0 <=
+sigma, kappa <= 1 as in the R package `usl`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ EXTRAPOLATION = 2.0
 
 
 class FitRefusal(StrEnum):
-    """Reasons not to use the law on a data set."""
+    """Codes of the reasons why the Universal Scalability Law must not be used for some measurements."""
 
     TOO_FEW_LEVELS = "too_few_levels"
     SUPERLINEAR = "superlinear"
@@ -36,13 +36,13 @@ class FitRefusal(StrEnum):
 
 
 class FitCaution(StrEnum):
-    """Warnings about a fit that may be used."""
+    """Codes of the warnings about a fit of the Universal Scalability Law that may still be used."""
 
     LOOSE_FIT = "loose_fit"
 
 
 class PeakRefusal(StrEnum):
-    """Reasons not to quote the peak of a fit that may be used."""
+    """Codes of the reasons not to quote the peak of a fitted scalability law that may itself be used."""
 
     NO_PEAK = "no_peak"
     EXTRAPOLATED = "extrapolated"
@@ -52,10 +52,10 @@ class PeakRefusal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Levels:
-    """Points to fit: throughput `x` at concurrency `n`, in any order, with repetitions.
+    """Measured points to which a law is fitted: throughput `x` at `n` slots, in any order.
 
-    `se` has the standard errors of `x`, in the unit of `x`. `se_dof` is the number of degrees of freedom that they were
-    estimated with, or None if they are known exactly.
+    `se` has the standard errors of `x`, in the unit of `x`. `se_dof` is the number of degrees of freedom behind them,
+    or None if they are known exactly. A number of slots may occur several times.
     """
 
     n: Floats
@@ -65,15 +65,16 @@ class Levels:
 
     @property
     def distinct(self) -> int:
-        """Return the number of distinct concurrency levels."""
+        """Return how many different numbers of slots were measured."""
         return int(np.unique(self.n).size)
 
 
 @dataclass(frozen=True, slots=True)
 class UslIntervals:
-    """5-95 % quantiles from the bootstrap.
+    """5-95 % bootstrap intervals of a fitted scalability law: coefficients, peak, and X at the peak.
 
-    The upper ends of the peak and of its throughput are infinite when some draws have no peak.
+    `scale` is the coefficient lambda. The upper ends of the peak and of X at the peak are infinite if some bootstrap
+    draws have no peak.
     """
 
     scale: Interval
@@ -86,11 +87,11 @@ class UslIntervals:
 
 @dataclass(frozen=True, slots=True)
 class UslFit:
-    """A fitted law, its quality, and the reasons not to use it.
+    """A fitted Universal Scalability Law, its quality, and the reasons against using it.
 
-    `unusable` is the reason why the law must not be used on these data. `peak_reason` is the reason why the peak must
-    not be quoted. `caution` is a warning about a law that may be used. Each is None when there is no such reason.
-    Without a fit, the coefficients are NaN and the standard errors and intervals None.
+    `unusable` is the reason why the law must not be used on these measurements. `peak_reason` is the reason why its
+    peak must not be quoted. `caution` is a warning about a law that may be used. Each is None when there is no such
+    reason. Without a fit, the coefficients are NaN, and the standard errors and intervals are None.
     """
 
     model: Usl
@@ -107,10 +108,11 @@ class UslFit:
 def fit_usl(
     levels: Levels, *, weighted: bool = True, cores: int | None = None, seed: int = 0, draws: int = DRAWS
 ) -> UslFit:
-    """Fit the law, bootstrap it, and decide whether the fit and its peak may be used.
+    """Fit the Universal Scalability Law to measured levels, and decide whether it may be used.
 
-    Residuals are weighted by 1/se where given, else by 1/x. `weighted=False` reproduces the fits of R's `usl`. `cores`
-    is the machine's number of cores, or None when unknown. Without a level above `cores`, the peak is an extrapolation.
+    Points are weighted by 1/se if there are standard errors, else by 1/x. `weighted=False` reproduces the fits of R's
+    `usl`. `cores` is the number of cores of the machine, or None when unknown. Without a level above `cores`, the peak
+    of the law is an extrapolation. `draws` is the number of bootstrap draws.
     """
     if levels.distinct < FEWEST_LEVELS:
         return _no_fit(levels)
@@ -133,14 +135,17 @@ def fit_usl(
 
 
 def efficiency(levels: Levels) -> Floats:
-    """Return E(c) = X(c) / (c X(1)) for each point: x / n relative to that of the smallest level."""
+    """Return, for each point, the throughput per slot relative to that at the fewest slots.
+
+    With one slot as the fewest, this is X(n) / (n X(1)).
+    """
     per_slot: Floats = levels.x / levels.n
     relative: Floats = per_slot / per_slot[levels.n == levels.n.min()].mean()
     return relative
 
 
 def reason_against_fit(levels: Levels, model: Usl, *, weighted: bool = True) -> Reason | None:
-    """Return the reason why the USL fit must not be used for these levels, or None."""
+    """Return why the fitted law must not be used for these levels, or None if it may be."""
     best = float(efficiency(levels).max())
     if best > SUPERLINEAR:
         return Reason(FitRefusal.SUPERLINEAR, {"efficiency_ratio": best, "limit_ratio": SUPERLINEAR})
@@ -148,7 +153,7 @@ def reason_against_fit(levels: Levels, model: Usl, *, weighted: bool = True) -> 
 
 
 def reason_against_peak(levels: Levels, model: Usl, intervals: UslIntervals, cores: int | None) -> Reason | None:
-    """Return the reason not to quote the peak of a fit that may be used, or None."""
+    """Return why the peak of a law that may be used must not be quoted, or None if it may be."""
     if model.peak is None:
         return Reason(PeakRefusal.NO_PEAK)
     reach = float(levels.n.max())
@@ -162,7 +167,10 @@ def reason_against_peak(levels: Levels, model: Usl, intervals: UslIntervals, cor
 
 
 def _poor_fit(levels: Levels, model: Usl, weighted: bool) -> Reason | None:
-    """Compare the residuals with 10 % of X, or of the largest X in a fit that gives all points the same weight."""
+    """Return a reason if a residual is above 10 % of X.
+
+    In a fit that gives all points the same weight, it is 10 % of the largest X.
+    """
     relative = _relative_residuals(levels, model)
     shares = relative if weighted else relative * levels.x / levels.x.max()
     worst = int(np.argmax(shares))
@@ -172,8 +180,9 @@ def _poor_fit(levels: Levels, model: Usl, weighted: bool) -> Reason | None:
 
 
 def _beyond_errors(levels: Levels, se: Floats, model: Usl) -> Reason | None:
-    """Test the sum of squared residuals over errors: chi-square, or F where the errors are estimates themselves.
+    """Return a reason if the residuals are larger than the standard errors of the points explain.
 
+    The test is chi-square on the sum of squared residuals over errors, or F where the errors are estimates themselves.
     A coefficient at its bound of 0 was not fitted, so it takes no degree of freedom.
     """
     squares = float((((_fitted(levels, model) - levels.x) / se) ** 2).sum())
@@ -223,7 +232,7 @@ def _residual_errors(levels: Levels, model: Usl, weights: Floats) -> tuple[float
 
 
 def _noise(levels: Levels, rse: float, weighted: bool, seed: int, draws: int) -> Floats:
-    """Return random errors of x, one row per draw: normal with the standard errors, or with that of the residuals.
+    """Return random normal errors of x, one row per draw, from standard errors or from the residuals.
 
     An error that was estimated with few degrees of freedom varies itself. Each draw then has another one, so that the
     errors have Student's t distribution.

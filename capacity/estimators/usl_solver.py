@@ -1,4 +1,7 @@
-"""Coefficients of the USL by bounded least squares, for one data set or thousands of draws at once."""
+"""Solver for the coefficients of the Universal Scalability Law (USL): bounded least squares.
+
+It fits one data set, or thousands of bootstrap draws at once.
+"""
 
 from __future__ import annotations
 
@@ -16,18 +19,18 @@ NEGLIGIBLE_EFFECT = 1e-6  # of the throughput at the largest level: no measureme
 
 @dataclass(frozen=True, slots=True)
 class Usl:
-    """The three coefficients of the law. Throughput, peak and limit follow from them."""
+    """Universal Scalability Law X(n) = scale * n / (1 + sigma (n-1) + kappa n (n-1)), by its coefficients."""
 
     scale: float
     sigma: float
     kappa: float
 
     def throughput(self, n: float) -> float:
-        """Return X(n)."""
+        """Return X(n), the throughput that the scalability law predicts at `n` slots."""
         return self.scale * n / (1 + self.sigma * (n - 1) + self.kappa * n * (n - 1))
 
     def concurrency(self, throughput: float) -> float | None:
-        """Return the smallest n with X(n) = `throughput`. Return None if no n reaches that throughput.
+        """Return the fewest slots for which the scalability law predicts this throughput, or None.
 
         The root is written without a difference of close numbers, so the formula also holds for kappa = 0.
         """
@@ -39,9 +42,9 @@ class Usl:
 
     @property
     def peak(self) -> float | None:
-        """Return the concurrency of the highest throughput, not rounded.
+        """Return the number of slots for which the scalability law predicts the highest throughput.
 
-        Return None when the throughput never falls.
+        The number is not rounded. Return None if the predicted throughput never falls.
         """
         if self.kappa == 0:
             return None
@@ -49,18 +52,16 @@ class Usl:
 
     @property
     def limit(self) -> float | None:
-        """Return lambda / sigma, the throughput that contention alone would allow.
-
-        Return None when sigma is 0.
-        """
+        """Return the throughput that contention alone would allow: scale / sigma. None if sigma is 0."""
         return self.scale / self.sigma if self.sigma > 0 else None
 
 
 def fit_coefficients(n: Floats, x: Floats, weights: Floats) -> Usl:
-    """Return the weighted least-squares coefficients.
+    """Fit the Universal Scalability Law to points by weighted least squares. Return its coefficients.
 
-    `n`, `x` and `weights` have one entry per point. The solver starts from the linearised law and from a grid, and the
-    best fit is taken. A coefficient whose effect on the largest level cannot be measured is set to exactly 0.
+    `n` (slots), `x` (throughput) and `weights` have one entry per point. The solver starts from the linearised law and
+    from a grid, and the best fit is taken. A coefficient whose effect on the largest level cannot be measured is set to
+    exactly 0.
     """
     starts = _starts(n, x, weights)
     upper = np.array([np.inf, 1.0, 1.0])
@@ -99,10 +100,11 @@ def _best(n: Floats, x: Floats, weights: Floats, starts: Floats, upper: Floats) 
 
 
 def least_squares(n: Floats, x: Floats, weights: Floats, starts: Floats, upper: Floats) -> tuple[Floats, Floats]:
-    """Fit many data sets at once by Levenberg-Marquardt steps projected on the bounds.
+    """Fit the scalability law to many data sets at once. Return parameters and weighted sums of squares.
 
-    `x` has shape (fits, points), `starts` (fits, 3). Return the parameters (fits, 3) and the weighted sums of squares.
-    A coefficient at a bound stays there while the gradient points outwards, so that optima on a bound are exact.
+    `x` has the shape (fits, points). `starts` and the parameters have the shape (fits, 3). The method is
+    Levenberg-Marquardt steps projected on the bounds from 0 to `upper`. A coefficient at a bound stays there while the
+    gradient points outwards, so that optima on a bound are exact.
     """
     parameters = np.clip(starts, 0.0, upper)
     damping = np.full(len(parameters), 1e-3)
@@ -126,7 +128,11 @@ def least_squares(n: Floats, x: Floats, weights: Floats, starts: Floats, upper: 
 
 
 def linearise(n: Floats, x: Floats, weights: Floats, parameters: Floats) -> tuple[Floats, Floats]:
-    """Return weighted residuals (fits, points) and their Jacobian (fits, points, 3)."""
+    """Return the weighted residuals of the scalability law (fits, points) and their Jacobian.
+
+    `parameters` has one row (scale, sigma, kappa) per fit. `n` (slots), `x` (throughput) and `weights` are the points.
+    The Jacobian has the shape (fits, points, 3).
+    """
     scale, sigma, kappa = (parameters[:, i, None] for i in range(3))
     below = _denominator(n, sigma, kappa)
     shape = n / below

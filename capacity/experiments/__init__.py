@@ -1,1 +1,1 @@
-"""Experiments that run tests themselves: matrix, rate search, early stop."""
+"""Experiments that carry out runs themselves: the matrix, the rate search, and the early stop."""

@@ -1,4 +1,4 @@
-"""Close of a run of an app: its recorded executions are compared with the app's own table."""
+"""Close a run of an app: compare its recorded executions with the app's own table of videos."""
 
 from __future__ import annotations
 
@@ -17,16 +17,20 @@ ENDED = {Outcome.DONE: VideoState.DONE, Outcome.FAILED: VideoState.FAILED}
 
 @dataclass(frozen=True)
 class Comparison:
-    """Final videos without an execution, and those that table and last execution end differently."""
+    """How well an app's table of videos agrees with the recorded executions of a run.
+
+    `without_execution` counts final videos for which no recorded execution says how they ended. `disagreements` counts
+    videos that are done in one source and failed in the other.
+    """
 
     without_execution: int
     disagreements: int
 
 
 def close_app_run(sessions: Sessions, run_id: str) -> None:
-    """Store how many final videos have no execution, or another end than in the table.
+    """Compare an app's table with the recorded executions of a run, and store the differences in the run.
 
-    Call this after the collector has read every worker.
+    Call this after the collector has read the executions of every worker.
     """
     with sessions.begin() as session:
         run = session.get_one(RunRow, run_id)
@@ -40,7 +44,7 @@ def close_app_run(sessions: Sessions, run_id: str) -> None:
 
 
 def compare(session: Session, run_id: str) -> Comparison:
-    """Compare the states of a run's videos with the outcomes of their last executions."""
+    """Compare the final state of each video of a run with the outcome of its last execution."""
     executions = select(ExecutionRow.video_id, ExecutionRow.outcome).where(ExecutionRow.run_id == run_id)
     outcomes = dict(session.execute(executions.order_by(ExecutionRow.ended_at)).tuples().all())
     final = (VideoRow.run_id == run_id, VideoRow.state.in_([state.value for state in FINAL_STATES]))

@@ -1,8 +1,8 @@
-"""Early stop of a burst: the precision that allows a stop, and cancelling the queued videos.
+"""Early stop of a burst: detect that X_sat is known precisely enough, and cancel the queued videos.
 
-A burst may stop early when its X_sat is known precisely enough. Then the queued videos are cancelled. A video is
-cancelled only while this process holds its message and no worker has claimed it. Therefore the sum injected = done +
-failed + waiting + in flight + dead-lettered holds at every moment (docs/adr/0031).
+X_sat is the throughput with every slot busy. A video is cancelled only while this process holds its message and no
+worker has claimed it. Therefore the sum injected = done + failed + waiting + in flight + dead-lettered holds at every
+moment (docs/adr/0031).
 """
 
 from __future__ import annotations
@@ -39,8 +39,9 @@ BATCH_MESSAGES = 10
 def knows_enough(executions: Executions, slots: int, unfinished_since: float | None) -> bool:
     """Return True if a running burst may stop, because its X_sat is known precisely enough.
 
-    The decision uses only the executions that started before the first unfinished execution, without the first of each
-    slot. These are the ones that X_sat is computed from if the burst stops now, because those in flight still end.
+    X_sat is the throughput with every slot busy. `unfinished_since` is the start of the earliest execution that still
+    runs. Only executions that started before it are used, without the first of each slot. If the burst stops now, X_sat
+    is computed from these executions, because those that still run will end.
     """
     cycles = slot_cycles(executions, slots)
     before = executions.finished().started_at < (math.inf if unfinished_since is None else unfinished_since)
@@ -49,44 +50,45 @@ def knows_enough(executions: Executions, slots: int, unfinished_since: float | N
 
 
 def may_stop(cycle_seconds: Floats, minimum: int = MINIMUM_VIDEOS, target: float = TARGET_PRECISION) -> bool:
-    """Return True if the mean slot cycle is known precisely enough to stop.
+    """Return True if there are enough slot cycles, and their mean is known precisely enough.
 
-    The videos in flight still finish after the stop, and are counted.
+    `cycle_seconds` are in start order, NaN if unfinished. `minimum` is the number of cycles needed. `target` is the
+    largest relative half width of the mean's 95 % interval.
     """
     prefix = finished_prefix(cycle_seconds)
     return prefix.size >= minimum and precision(prefix) <= target
 
 
 def finished_prefix(cycle_seconds: Floats) -> Floats:
-    """Return the slot cycles before the first unfinished cycle (NaN), in start order.
+    """Return the slot cycles before the first unfinished one (NaN). The array is in start order.
 
-    A selection of all finished cycles would favour short cycles.
+    Later finished cycles are not used, because the short ones among them finish first.
     """
     unfinished = np.flatnonzero(np.isnan(cycle_seconds))
     return cycle_seconds[: unfinished[0]] if unfinished.size else cycle_seconds
 
 
 def precision(cycle_seconds: Floats) -> float:
-    """Return the relative half width of the 95 % interval of the mean slot cycle.
+    """Return the relative half width of the 95 % interval of the mean of these slot cycles.
 
-    The half width is NaN below two cycles.
+    It is half of the interval's width divided by the mean: 0.05 is ±5 %. NaN below two cycles.
     """
     return t_half_width(cycle_seconds) / float(cycle_seconds.mean()) if cycle_seconds.size > 1 else float("nan")
 
 
 @dataclass(frozen=True)
 class QueuedVideos:
-    """The queued videos of one queue."""
+    """Videos that wait in an SQS queue, and can be cancelled there."""
 
     client: SQSClient
     queue_url: str
     sessions: Sessions
 
     def cancel(self, run_ids: Collection[str]) -> int:
-        """Delete the queued videos of these runs and their messages. Return the number of videos.
+        """Cancel the queued videos of these runs: delete their messages and rows. Return how many there were.
 
-        Messages of other runs become visible only at the end. If they became visible after each batch, they would be
-        received again and again until SQS moves them to the dead-letter queue.
+        Messages of other runs stay hidden until the end. If they became visible after each batch, they would be
+        received again and again, until SQS moves them to the dead-letter queue.
         """
         total = fruitless = 0
         others: list[str] = []
@@ -149,7 +151,7 @@ class QueuedVideos:
 
 
 def _after_cancelling(run: RunRow, uploaded_at: float) -> dict[str, Any]:
-    """Return the environment of the run with the requested count and the mean upload time of cancelled videos.
+    """Return the run's environment with the requested count and the mean upload time of cancelled videos.
 
     S of an interrupted run needs the upload times: its cancelled videos have waited, too.
     """
@@ -160,9 +162,9 @@ def _after_cancelling(run: RunRow, uploaded_at: float) -> dict[str, Any]:
 
 
 def video_of(body: str) -> tuple[str, str]:
-    """Return the video id and run id of a message that the injector sent.
+    """Return the video id and the run id in the body of a Celery message that the injector sent.
 
-    For any other message both are empty strings.
+    Both are empty strings if the message is a different one.
     """
     try:
         envelope = json.loads(base64.b64decode(body))

@@ -1,4 +1,4 @@
-"""Plan of a matrix run: its runs, their order, and their predicted durations."""
+"""Plan of a matrix: which runs it needs, in which order, and how long they will take."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Services = Mapping[tuple[int, int], float]
 
 
 class Basis(StrEnum):
-    """What a predicted duration is based on, the most certain basis first."""
+    """What a predicted duration is based on. The most certain basis is first."""
 
     MEASURED = "measured"
     SCALED = "scaled"
@@ -37,9 +37,10 @@ class Basis(StrEnum):
 
 @dataclass(frozen=True)
 class MatrixPlan:
-    """The options of a matrix run: every size × concurrency × mode, `repeats` times.
+    """Options of a matrix: measure every size × concurrency × mode, each `repeats` times.
 
-    A rate of None means 0.8 × the X_sat of the burst.
+    `count` is the number of videos of a run, `arrivals` that of a sustained run if different. A rate of None means 80 %
+    of the X_sat that a burst measured. With `adaptive`, bursts stop early.
     """
 
     sizes: tuple[str, ...]
@@ -57,20 +58,20 @@ class MatrixPlan:
     def name(self) -> str:
         """Return a short hash of the options that define how a cell is measured.
 
-        A matrix run with the same name resumes the earlier one. More cells or repeats do not change the name.
+        A matrix with the same name resumes the earlier one. More cells or repeats do not change the name.
         """
         how = [self.count, self.arrivals, self.rate_per_minute, self.adaptive, recorded_name(self.profile)]
         how += ["warm-up"] if self.warmup else []
         return hashlib.sha256(json.dumps(how).encode()).hexdigest()[:8]
 
     def videos(self, mode: str) -> int:
-        """Return the number of videos of one run in this mode."""
+        """Return the number of videos to send in one run of this mode."""
         return self.arrivals if mode == Mode.SUSTAINED and self.arrivals else self.count
 
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One run of a plan: a cell and the number of its repeat."""
+    """One run of a matrix: the cell (size, slots per worker, mode) and the number of the repeat."""
 
     size: str
     concurrency: int
@@ -78,11 +79,11 @@ class PlannedRun:
     repeat: int
 
     def note(self, plan: MatrixPlan) -> str:
-        """Return the note that is stored with the run. A resumed matrix run finds its runs by the note."""
+        """Return the note that is stored with the run, so that a resumed matrix finds the run again."""
         return f"matrix {plan.name} {self.size} c{self.concurrency} {self.mode} #{self.repeat}"
 
     def label(self, plan: MatrixPlan) -> Text:
-        """Return the name by which the user sees the run."""
+        """Return a short name of the run for the user, such as `50MB c=2 burst #1`."""
         which = f" #{self.repeat}" if plan.repeats > 1 else ""
         mode = MODE_NAMES[self.mode]
         cell = f"{self.size} c={self.concurrency}"
@@ -91,18 +92,18 @@ class PlannedRun:
 
 @dataclass(frozen=True)
 class Prediction:
-    """A predicted duration and its basis."""
+    """A predicted duration in seconds, and what it is based on."""
 
     seconds: float
     basis: Basis
 
 
 def ordered_runs(plan: MatrixPlan) -> list[PlannedRun]:
-    """Return the runs of the plan in the order in which they are carried out.
+    """Return all runs of a matrix in the order in which they are carried out.
 
-    All cells of one repeat come before the next repeat. Within a repeat the order is random, but bursts come before the
-    runs whose rate needs the X_sat of a burst. Interleaving prevents that a slow drift of the machine looks like a
-    difference between cells. The plan's name is the seed, so a resumed matrix keeps its order.
+    All cells of one repeat come before the next repeat. Within a repeat the order is random, so that a slow drift of
+    the machine does not look like a difference between cells. Bursts come first if a rate needs their X_sat. The plan's
+    name is the random seed, so a resumed matrix keeps its order.
     """
     shuffled = random.Random(plan.name)  # noqa: S311 (an order, not a secret)
     runs: list[PlannedRun] = []
@@ -115,7 +116,10 @@ def ordered_runs(plan: MatrixPlan) -> list[PlannedRun]:
 
 
 def predict(plan: MatrixPlan, run: PlannedRun, services: Services, cores: int) -> Prediction:
-    """Return the predicted duration of a run, with its overhead. An early stop is not predicted."""
+    """Predict the duration of a run, with the overhead of starting and ending it.
+
+    `services` has the mean service seconds measured so far, by size and slots. An early stop is not predicted.
+    """
     service, basis = _service(parse_size(run.size), run.concurrency, services, cores)
     between = service / run.concurrency
     if run.mode == Mode.SUSTAINED:
@@ -127,16 +131,16 @@ def predict(plan: MatrixPlan, run: PlannedRun, services: Services, cores: int) -
 
 
 def total(predictions: Sequence[Prediction]) -> Prediction:
-    """Return the sum of the predicted durations, and the least certain basis among them."""
+    """Add up predicted durations. The result has the least certain basis among them."""
     order = list(Basis)
     worst = max((order.index(p.basis) for p in predictions), default=0)
     return Prediction(sum(p.seconds for p in predictions), order[worst])
 
 
 def measured_services(measured: Iterable[tuple[str, int, float | None]]) -> dict[tuple[int, int], float]:
-    """Return service times by cell, from size label, slots and mean seconds.
+    """Index service times by size in bytes and slots. `measured` has size label, slots and mean seconds.
 
-    A later value of the same cell replaces an earlier value.
+    A later value replaces an earlier one of the same size and slots.
     """
     return {(label_bytes(size), slots): seconds for size, slots, seconds in measured if seconds is not None}
 

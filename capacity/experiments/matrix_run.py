@@ -1,4 +1,4 @@
-"""Matrix run: carry out a plan, resume after an interruption, continue after a failed run."""
+"""Carry out the runs of a matrix. Resume after an interruption, and go on after a failed run."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ FAILURES_IN_A_ROW = 2
 
 
 class NoRate(EnvironmentFault):
-    """Error: the automatic rate of a run is unknown, because it needs an unknown X_sat.
+    """Error: the rate of a sustained run is unknown, because the burst before it gave no valid X_sat.
 
-    The programs and the queue did not fail.
+    X_sat is the throughput with every slot busy. The error does not mean that a program or the queue failed.
     """
 
 
 @dataclass
 class MatrixRun:
-    """A plan, the rows of its finished runs, and the errors of its failed runs."""
+    """A matrix being carried out: its plan, rows of its finished runs, and errors of its failed runs."""
 
     launcher: RunLauncher
     plan: MatrixPlan
@@ -50,7 +50,7 @@ class MatrixRun:
     _others: list[ResultRow] = field(default_factory=list)
 
     def resume(self) -> None:
-        """Load the runs of an earlier call, after waiting for a run that is still in progress."""
+        """Load the runs of an earlier call of this matrix. Wait first for a run that is still in progress."""
         for planned in ordered_runs(self.plan):
             run_id = self._newest_run(planned)
             if run_id is not None and self.launcher.adopt(run_id):
@@ -58,30 +58,30 @@ class MatrixRun:
         self.load_finished()
 
     def load_finished(self) -> None:
-        """Load the finished runs of an earlier call. Do not wait for runs in progress."""
+        """Load the finished runs of an earlier call of this matrix. Do not wait for a run in progress."""
         self._others = load_rows()
         finished = {row.run_id: row for row in self._others if row.status == RunStatus.FINISHED}
         newest = {planned: self._newest_run(planned) for planned in ordered_runs(self.plan)}
         self.rows = {planned: finished[run_id] for planned, run_id in newest.items() if run_id in finished}
 
     def remaining(self) -> list[PlannedRun]:
-        """Return the runs that are still to be carried out, in order."""
+        """Return the runs that have neither finished nor failed, in the order of the plan."""
         return [run for run in ordered_runs(self.plan) if run not in self.rows and run not in self.errors]
 
     def predict(self, planned: PlannedRun) -> Prediction:
-        """Return the predicted duration of a run, from the service times measured on this machine so far."""
+        """Predict the duration of one run from the service times measured on this machine so far."""
         rows = [*self._others, *self.rows.values()]
         services = measured_services((row.size_label, row.slots, row.service_mean_seconds) for row in rows)
         return predict(self.plan, planned, services, os.cpu_count() or 1)
 
     def remaining_time(self) -> Prediction:
-        """Return the predicted duration of all remaining runs."""
+        """Return the predicted duration of all remaining runs together."""
         return total([self.predict(planned) for planned in self.remaining()])
 
     def run(self, progress: Progress, on_result: Callable[[PlannedRun, ResultRow | AforoError], None]) -> None:
-        """Carry out the remaining runs, and report each result.
+        """Carry out the remaining runs. Call `on_result` with the result row or the error of each.
 
-        Raise RunFailed after several failures in a row.
+        Raise RunFailed after two failed runs in a row, because then the stack is broken.
         """
         in_a_row = 0
         for planned in self.remaining():

@@ -1,4 +1,4 @@
-"""Search for the highest sustainable rate: choose the next run. The caller carries out each run."""
+"""Which run comes next in a search for the highest sustainable rate? The caller carries it out."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ REFINE_RATIO = 1.05
 
 @dataclass(frozen=True, slots=True)
 class SearchStep:
-    """One run of a search. A rate of None means a burst."""
+    """One run of a rate search, to be carried out. A rate of None means a burst."""
 
     kind: Mode
     videos: int
@@ -29,7 +29,11 @@ class SearchStep:
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """Result, validity and duration of a step. `capacity_per_minute` is X_sat, and only a burst has it and `slots`."""
+    """Result of one run of a rate search, with its validity and its duration `cost_seconds`.
+
+    `trial` is the run that was carried out. Only a burst has `slots` and `capacity_per_minute`. The latter is X_sat,
+    the throughput with every slot busy.
+    """
 
     trial: SearchStep
     cost_seconds: float
@@ -41,7 +45,12 @@ class StepResult:
 
 @dataclass(frozen=True, slots=True)
 class RateSearch:
-    """State of a rate search: the steps, the highest stable rate, and the lowest rate not stable."""
+    """State of a rate search, with the results so far. Rates are in videos per minute.
+
+    `capacity_per_minute` is X_sat, the throughput with every slot busy. `stable_per_minute` is the highest rate that
+    was stable, `unstable_per_minute` the lowest that was not. With `refine`, the search goes on between them. `failed`
+    is true if no answer is possible.
+    """
 
     refine: bool = False
     capacity_per_minute: float | None = None
@@ -52,27 +61,27 @@ class RateSearch:
 
     @property
     def arrivals(self) -> int:
-        """Return the videos of a sustained step: enough for a verdict on the slots of the burst."""
+        """Return how many videos a sustained run of the search sends, enough for a verdict on its stability."""
         return max(SUSTAINED_ARRIVALS, fewest_arrivals(self.results[0].slots))
 
     @property
     def cost_seconds(self) -> float:
-        """Return the duration of all steps."""
+        """Return how long all runs of the search took together, in seconds."""
         return sum(result.cost_seconds for result in self.results)
 
     @property
     def validity(self) -> Validity:
-        """Return the worst validity of the results that the answer is made of; invalid ones are not used."""
+        """Return the worst validity among the runs that the answer is made of. Invalid runs are not used."""
         return combined(result.validity for result in self.results if not result.validity.is_invalid)
 
 
 def next_step(search: RateSearch) -> SearchStep | None:
-    """Return the next step of the search. Return None when the search has ended.
+    """Return the next run of the search, or None if the search has ended.
 
-    A step with an invalid result is repeated once.
-    The first step is a burst. Then come rates from 0.95 of its X_sat down in steps of 0.05 until one run is stable.
-    With `refine`, geometric bisection follows between the highest stable and the lowest unstable rate, until they are
-    within 5 %.
+    The first run is a burst. It gives X_sat, the throughput with every slot busy. Then come sustained runs at 95 % of
+    X_sat, 90 % and so on, until one is stable. With `refine`, rates between the highest stable and the lowest unstable
+    one follow, until these are within 5 %. An invalid run is repeated once. An inconclusive run is repeated with twice
+    the videos.
     """
     if search.failed:
         return None
@@ -87,10 +96,10 @@ def next_step(search: RateSearch) -> SearchStep | None:
 
 
 def advance(search: RateSearch, result: StepResult) -> RateSearch:
-    """Return the state of the search after a step with this result.
+    """Return the state of the search after a run with this result.
 
-    A burst without X_sat ends the search, and so does a second invalid result of one step. A second INCONCLUSIVE at one
-    rate counts as not stable.
+    A burst without X_sat (the throughput with every slot busy) ends the search. So does a run that is invalid twice. A
+    rate that is inconclusive twice counts as not stable.
     """
     is_repeated = bool(search.results) and search.results[-1].validity.is_invalid
     search = replace(search, results=(*search.results, result))

@@ -1,4 +1,4 @@
-"""Carry out one run with the command-line programs that a user would run. Return its result row."""
+"""Carry out one run with the same command-line programs that a user would run."""
 
 from __future__ import annotations
 
@@ -56,9 +56,11 @@ class MeasurementFailed(AforoError):
 
 @dataclass(frozen=True)
 class RunRequest:
-    """A run to carry out.
+    """Options of a run to carry out.
 
-    `note` is stored with the run. A profile of None is the injector's default.
+    `concurrency` is the number of slots of each worker, `count` the number of videos. `note` is stored with the run.
+    With `adaptive`, a burst stops as soon as its throughput is known precisely enough. A profile of None is the
+    injector's default.
     """
 
     size: str
@@ -77,12 +79,12 @@ Progress = Callable[[int, int], None]
 
 
 def no_progress(_finished: int, _expected: int) -> None:
-    """Do nothing with the progress of a run."""
+    """Ignore the progress of a run, for callers that do not show it."""
 
 
 @dataclass(frozen=True)
 class RunLauncher:
-    """Launcher of runs on the configured stack of queue, database and workers."""
+    """Carries out runs on the queue, the database and the workers that the settings name."""
 
     settings: Settings
     sessions: Sessions
@@ -92,19 +94,20 @@ class RunLauncher:
 
     @classmethod
     def open(cls, lang: Language = DEFAULT_LANGUAGE, *, assume_yes: bool = False) -> RunLauncher:
-        """Return a launcher with the settings of this process.
+        """Return a launcher for the settings of this process.
 
-        Raise EnvironmentFault if the results cannot be written: after the run it would be too late.
+        With `assume_yes`, the user is not asked before videos are sent to an app's queue. Raise EnvironmentFault if the
+        results folder is not writable, because after a run it would be too late.
         """
         settings = Settings.from_process()
         require_usable_folder("results folder", settings.results.path, "AFORO_RESULTS_PATH")
         return cls(settings, open_store(settings), lang, assume_yes)
 
     def run(self, request: RunRequest, progress: Progress) -> ResultRow:
-        """Carry out one run and return its row.
+        """Carry out one run and return its result row.
 
-        The steps are to set the concurrency, wait for an empty queue, inject the videos, and wait for the last
-        video.
+        Set the concurrency of the workers, wait for an empty queue, send the videos, and wait until the last one is
+        final.
         """
         self._set_concurrency(request)
         self.wait_for_empty_queue()
@@ -114,13 +117,13 @@ class RunLauncher:
         return self.row(run_id)
 
     def row(self, run_id: str) -> ResultRow:
-        """Return the final row of a finished run. Store its verdicts, and write table and report."""
+        """Return the result row of a finished run. Store its verdicts, and write table and report."""
         with reading(self.sessions) as session:
             recording_rules.wait_settled(session, find_run(session, run_id), self.settings.prometheus.url)
         return self.analyse(run_id).run(run_id).row
 
     def analyse(self, run_id: str | None = None) -> AnalysedRuns:
-        """Analyse the recorded runs, always including `run_id`. Store verdicts, and write table and report."""
+        """Analyse the recorded runs, including `run_id`. Store their verdicts, and write table and report."""
         with reading(self.sessions) as session:
             analysed = load_and_analyse(session, self.settings, run_id)
         write_results(self.sessions, self.settings, analysed, self.lang)
@@ -129,10 +132,10 @@ class RunLauncher:
     def wait(
         self, run_id: str, progress: Progress, stuck_seconds: float = STUCK_SECONDS, *, adaptive: bool = False
     ) -> None:
-        """Wait until every video of the run is finished, and close the run.
+        """Wait until every video of the run is final. Then close the run.
 
-        Raise MeasurementFailed if the run makes no progress, and RunFailed if the queue loses videos. With `adaptive`,
-        cancel the queued videos as soon as the capacity is known precisely enough.
+        Raise MeasurementFailed if no video ends for `stuck_seconds`, and RunFailed if the queue loses videos. With
+        `adaptive`, cancel the queued videos as soon as the throughput is known precisely enough.
         """
         last, changed_at = -1, time.monotonic()
         losses: LossWatch | None = None
@@ -160,9 +163,9 @@ class RunLauncher:
             time.sleep(POLL_SECONDS)
 
     def adopt(self, run_id: str) -> bool:
-        """Return True if the run of an earlier call can be used.
+        """Return True if a run of an earlier call finished, or can still finish by waiting for it.
 
-        Close a run whose injector died while sending.
+        Wait while its injector is sending. If the injector died while sending, mark the run as interrupted.
         """
         while True:
             with reading(self.sessions) as session:
@@ -178,7 +181,10 @@ class RunLauncher:
             time.sleep(POLL_SECONDS)
 
     def wait_for_empty_queue(self, stuck_seconds: float = STUCK_SECONDS) -> None:
-        """Cancel the queued videos of interrupted runs, and wait until the queue holds no message."""
+        """Cancel the queued videos of interrupted and failed runs, and wait until the queue has no message.
+
+        In an app's queue nothing is cancelled. The wait ends there when no more messages leave it.
+        """
         self._close_dead_runs()
         if self.settings.app is not None:
             return self._wait_for_app_queue()
@@ -193,7 +199,7 @@ class RunLauncher:
             time.sleep(POLL_SECONDS)
 
     def restore(self) -> None:
-        """Give an app's workers the state that its `restore` line says, after the last run."""
+        """Bring an app's workers back to their usual state after the last run, as its aforo.toml says."""
         if self.settings.app is not None:
             _run_program({}, "local", "restore")
 
@@ -215,9 +221,10 @@ class RunLauncher:
             self.__dict__["is_confirmed"] = True
 
     def count_messages(self, run_id: str) -> None:
-        """Store how many messages SQS has, if videos of the run are open; they stay uncounted without SQS.
+        """Store with the run how many messages SQS has, if some of its videos are unfinished.
 
-        The messages are counted before the rows are read again, because a video ends before its message is deleted.
+        Nothing is stored if SQS does not answer, or for an app. Messages are counted before videos are read again,
+        because a video ends before its message is deleted.
         """
         if self.settings.app is not None:
             return  # its task may be acknowledged before it runs: a missing message is then no lost video
@@ -238,7 +245,7 @@ class RunLauncher:
 
     @cached_property
     def queued_videos(self) -> QueuedVideos:
-        """Return the queued videos of the configured queue."""
+        """Return access to the videos that wait in the configured queue."""
         client = aws.client(self.settings, "sqs")
         return QueuedVideos(client, sqs_queue.find_queue(client, self.settings.queue.name), self.sessions)
 
@@ -280,7 +287,7 @@ class RunLauncher:
             self.queued_videos.cancel(run_ids)
 
     def messages(self) -> int:
-        """Return the number of messages in the queue, as SQS counts them approximately."""
+        """Return the approximate number of messages in the queue, as SQS reports it."""
         return sqs_queue.read_attributes(self.queued_videos.client, self.queued_videos.queue_url).total
 
     def _dead_letters(self) -> int:

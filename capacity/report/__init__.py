@@ -1,1 +1,1 @@
-"""Reports: text for the terminal, one HTML file that opens offline, the scenario's document."""
+"""Reports on runs: text for the terminal, one HTML file that opens offline, and scenario 2's document."""

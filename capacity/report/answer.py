@@ -1,6 +1,6 @@
-"""First lines of a report: the answer, how sure it is, what limits, and what to do next.
+"""First lines of a report: the answer, how sure it is, what limits it, and what to do next.
 
-Page and terminal begin with the same lines.
+The HTML page and the terminal begin with the same lines.
 """
 
 from __future__ import annotations
@@ -38,7 +38,10 @@ VIDEOS_PER_SLOT = 5
 
 
 def answer(analysed: AnalysedRuns, lang: Language) -> list[str]:
-    """Return the answer of all runs in four sentences. Return one sentence if no capacity is known."""
+    """Return the first lines of a report on all runs: capacity, trust, limit and next step.
+
+    These are four sentences, or one sentence if no capacity is known.
+    """
     best = analysed.best
     if best is None:
         return [_no_capacity(analysed, lang)]
@@ -46,14 +49,14 @@ def answer(analysed: AnalysedRuns, lang: Language) -> list[str]:
 
 
 def run_answer(run: RunAnalysis, lang: Language) -> list[str]:
-    """Return the answer of one run in four sentences."""
+    """Return the first lines of a report on one run in four sentences: result, trust, limit and next step."""
     return [_run_headline(run, lang), *_support(run, None, lang)]
 
 
 def next_step(run: RunAnalysis) -> Reason:
-    """Return the one thing to do next.
+    """Return the code of the one thing that the user should do next.
 
-    A run that is no answer is repeated first. Then the bottleneck decides.
+    A run whose figures must not be used as an answer is repeated first. Otherwise the bottleneck decides.
     """
     validity = run.row.validity
     if validity.is_invalid:

@@ -1,7 +1,7 @@
-"""Charts as inline SVG that stretches to any width.
+"""Draw charts as inline SVG that stretches to any width.
 
-Labels are HTML, so that they have the same size on a phone. Colours are CSS variables of the page, so one chart fits
-the light theme, the dark theme and print (docs/adr/0030).
+Labels are HTML, so that they have the same size on a phone. Colours are CSS variables of the page, so that one chart
+fits the light theme, the dark theme and print (docs/adr/0030).
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ TICKS = 5
 
 @dataclass(frozen=True)
 class Axis:
-    """A linear axis. Its last label shows the unit."""
+    """A linear axis of a chart, from `low` to `high`. Its last label shows the unit."""
 
     low: float
     high: float
     unit: str = ""
 
     def share(self, value: float) -> float:
-        """Return the position of a value: 0 at the low end, 1 at the high end."""
+        """Return where a value is on the axis: 0 at the low end, 1 at the high end."""
         return (value - self.low) / (self.high - self.low) if self.high > self.low else 0.0
 
     def ticks(self) -> list[float]:
-        """Return a few round values within the range."""
+        """Return a few round values on the axis, to be labelled."""
         step = _round_step((self.high - self.low) / TICKS)
         first = np.ceil(self.low / step - 1e-9) * step
         return [float(v) + 0.0 for v in np.arange(first, self.high + step * 1e-6, step)]  # + 0.0: no "-0"
@@ -39,18 +39,18 @@ class Axis:
 
 @dataclass(frozen=True)
 class Frame:
-    """The plotting area of one chart. `pixels` is its height in CSS pixels."""
+    """The plotting area of one chart, with its two axes. `pixels` is its height in CSS pixels."""
 
     x: Axis
     y: Axis
     pixels: int = 180
 
     def point(self, x: float, y: float) -> str:
-        """Return SVG coordinates of a value pair."""
+        """Return the SVG coordinates of the point (x, y) as `left,top`."""
         return f"{WIDTH * self.x.share(x):.1f},{HEIGHT * (1 - self.y.share(y)):.2f}"
 
     def line(self, xs: Floats, ys: Floats, colour: str, dashed: bool = False) -> str:
-        """Return a line through the points. It has a gap at each NaN."""
+        """Return the SVG of a line through the points. NaN makes a gap."""
         style = ' stroke-dasharray="6 5"' if dashed else ""
         return "".join(
             f'<polyline points="{" ".join(self.point(x, y) for x, y in piece)}" stroke="var(--{colour})"{style}/>'
@@ -58,7 +58,7 @@ class Frame:
         )
 
     def area(self, xs: Floats, ys: Floats, colour: str) -> str:
-        """Return the filled area under a line through the points."""
+        """Return the SVG of the filled area below a line through the points."""
         return "".join(
             f'<polygon points="{self.point(piece[0][0], self.y.low)} '
             f'{" ".join(self.point(x, y) for x, y in piece)} {self.point(piece[-1][0], self.y.low)}" '
@@ -67,7 +67,10 @@ class Frame:
         )
 
     def box(self, x0: float, x1: float, y0: float, y1: float, colour: str, title: str = "") -> str:
-        """Return a filled rectangle, wide enough to be seen."""
+        """Return the SVG of a filled rectangle from (x0, y0) to (x1, y1). It is never too thin to be seen.
+
+        `title` is its tooltip.
+        """
         left, right = WIDTH * self.x.share(x0), WIDTH * self.x.share(x1)
         top, bottom = HEIGHT * (1 - self.y.share(y1)), HEIGHT * (1 - self.y.share(y0))
         tooltip = f"<title>{escape(title)}</title>" if title else ""
@@ -77,7 +80,7 @@ class Frame:
         )
 
     def whisker(self, x: float, low: float, high: float, colour: str) -> str:
-        """Return an interval as a vertical line with two caps.
+        """Return the HTML of an interval: a vertical line at x from `low` to `high`, with two caps.
 
         An end outside the axis has an arrow in place of its cap. Caps and arrows are HTML, so that they keep their size
         when the chart stretches.
@@ -91,16 +94,20 @@ class Frame:
         return f'<i class="whisker{cuts}" style="{place}"></i>'
 
     def dot(self, x: float, y: float, colour: str, title: str) -> str:
-        """Return a point. It is HTML, so that it stays round when the chart stretches."""
+        """Return the HTML of a dot at (x, y). As HTML, it stays round when the chart stretches.
+
+        `title` is its tooltip.
+        """
         left, bottom = 100 * self.x.share(x), 100 * self.y.share(y)
         place = f"left:{left:.2f}%;bottom:{bottom:.2f}%;background:var(--{colour})"
         return f'<i class="dot" style="{place}" title="{escape(title)}"></i>'
 
 
 def draw(frame: Frame, name: str, shapes: Iterable[str], dots: Iterable[str] = (), names: Sequence[str] = ()) -> str:
-    """Return a chart as HTML.
+    """Return a chart as HTML: the axes of `frame`, the SVG `shapes` and the HTML `dots`.
 
-    If `names` are given, they label rows of equal height from the top, instead of the values of the y axis.
+    `name` is its heading. If `names` are given, they label rows of equal height from the top, instead of the values of
+    the y axis.
     """
     grid = "".join(f'<line class="grid" {_across(frame, y)}/>' for y in ([] if names else frame.y.ticks()))
     return (
@@ -112,13 +119,13 @@ def draw(frame: Frame, name: str, shapes: Iterable[str], dots: Iterable[str] = (
 
 
 def legend(entries: Sequence[tuple[str, str]]) -> str:
-    """Return colour swatches with their names."""
+    """Return the HTML of a chart's legend. Each entry is a colour and its meaning."""
     items = (f'<li><i style="background:var(--{colour})"></i>{escape(name)}</li>' for colour, name in entries)
     return f'<ul class="legend">{"".join(items)}</ul>'
 
 
 def thinned(xs: Floats, ys: Floats, points: int = 400) -> tuple[Floats, Floats]:
-    """Return at most `points` points, evenly spaced, including the last."""
+    """Reduce a curve to at most `points` points, evenly spaced, including the last one."""
     if xs.size <= points:
         return xs, ys
     chosen = np.linspace(0, xs.size - 1, points).astype(np.int64)

@@ -1,4 +1,4 @@
-"""HTML page of a comparison: the verdict, the figures of both sides, and their conditions side by side."""
+"""HTML page of a comparison of runs A and B: verdict, figures and conditions side by side."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Read = Callable[[ResultRow, Language], str]
 
 
 def render_comparison(sides: Sides, conditions: Sequence[Mapping[str, Any]], verdict: str, lang: Language) -> str:
-    """Return the page of a comparison.
+    """Return the HTML page of a comparison of two sides, each one run or several.
 
     `conditions` has one mapping per side, from the name of a condition to its value in the first run of the side.
     """

@@ -1,6 +1,7 @@
-"""Conclusions that the measurements support, and open questions: codes with their values.
+"""Conclusions that the measurements support, and questions that they leave open.
 
-The sentence of each code stands in templates/conclusiones.es.md.j2, as a macro of the same name.
+Each one is a code with its values. The sentence of a code stands in templates/conclusiones.es.md.j2, as a macro of the
+same name.
 """
 
 from __future__ import annotations
@@ -28,16 +29,16 @@ FILLED_SHARE = 0.9
 
 @dataclass(frozen=True)
 class Conclusion:
-    """A code and the values of its sentence."""
+    """A conclusion or an open question: the code of its sentence, and the values in the sentence."""
 
     code: str
     values: dict[str, Any] = field(default_factory=dict)
 
 
 def conclusions(analysed: AnalysedRuns) -> Iterator[Conclusion]:
-    """Yield the conclusions that intervals and verdicts support.
+    """Yield the conclusions that the intervals and verdicts of the runs support.
 
-    There are conclusions per size, between sizes, per rate, and per bottleneck.
+    They are about each size, pairs of sizes, each sustained rate, and each bottleneck.
     """
     sizes = curves(analysed)
     for curve in sizes:
@@ -51,7 +52,7 @@ def conclusions(analysed: AnalysedRuns) -> Iterator[Conclusion]:
 
 
 def unknowns(analysed: AnalysedRuns) -> Iterator[Conclusion]:
-    """Yield the questions that the measurements do not answer."""
+    """Yield the questions that the measurements leave open, such as a cell with only one run."""
     yield from _of_few_runs(analysed.cells)
     for curve in curves(analysed):
         if curve.fit.unusable is not None:

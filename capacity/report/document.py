@@ -1,4 +1,4 @@
-"""The user's document of scenario 2, in Spanish, from the measurements alone.
+"""Document about worker throughput that scenario 2 asks for, in Spanish, from the measurements alone.
 
 Its prose stands in templates/escenario_2.es.md.j2 and templates/conclusiones.es.md.j2.
 """
@@ -41,7 +41,7 @@ PROFILES = {
 
 
 def render_document(analysed: AnalysedRuns) -> str:
-    """Return the document as Markdown. The same runs always give the same text."""
+    """Return the document of scenario 2 as Markdown. The same runs always give the same text."""
     cells, runs, curves = analysed.cells, analysed.newest_per_cell, scalability_curves.curves(analysed)
     return template("escenario_2.es.md.j2").render(
         run_count=sum(len(cell.sources) for cell in cells),
@@ -63,7 +63,7 @@ def render_document(analysed: AnalysedRuns) -> str:
 
 
 def conclusion_sentences(found: Iterable[conclusions.Conclusion]) -> list[str]:
-    """Return the Spanish sentence of each conclusion."""
+    """Return the Spanish sentence of each conclusion or open question in `found`."""
     macros: Any = template("conclusiones.es.md.j2").module
     return [getattr(macros, conclusion.code)(conclusion.values) for conclusion in found]
 

@@ -1,4 +1,4 @@
-"""Charts of the report: select the data of each chart, and draw it."""
+"""Charts of the report: select the data of each chart, and draw it as HTML."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ STAGE_COLOURS = {
 
 
 def throughput_chart(curves: Sequence[Curve], lang: Language) -> str:
-    """Draw X_sat with its intervals against slots.
+    """Draw X_sat, the throughput with every slot busy, with its intervals against the number of slots.
 
-    Each size has one colour. The scalability law is drawn if it applies.
+    Each video size has one colour. The fitted scalability law is drawn if it applies.
     """
     most = max(cell.slots for curve in curves for cell in curve.points)
     top = max(max(cell.capacity, _upper(cell)) for curve in curves for cell in curve.points)
@@ -63,9 +63,9 @@ def _law(frame: Frame, curve: Curve, most: int, colour: str) -> str:
 
 
 def timeline(run: RunAnalysis, start: float, end: float, lang: Language) -> str:
-    """Draw the stages of each execution per slot.
+    """Draw which stage each slot worked on at each time, from `start` to `end` (epoch seconds).
 
-    If there are too many executions, draw the busy share per slot instead.
+    If there are too many executions, draw the busy share of each slot instead. Return '' if the slots are unknown.
     """
     executions = run.recorded.executions
     if executions.slot is None or not executions.started_at.size:
@@ -89,7 +89,10 @@ def _stage_legend(lang: Language) -> str:
 
 
 def queue_chart(run: RunAnalysis, start: float, end: float, lang: Language) -> str:
-    """Draw the number of waiting videos, from the run's records."""
+    """Draw the number of waiting videos over time, from `start` to `end` (epoch seconds).
+
+    It comes from the recorded upload and start times, not from SQS.
+    """
     times = np.linspace(start, end, 300)
     waiting = videos_present(run.recorded.uploaded_at, run.recorded.started_at, times)
     frame = Frame(Axis(0, end - start, "s"), Axis(0, max(1.0, 1.05 * float(waiting.max()))), 110)
@@ -98,7 +101,7 @@ def queue_chart(run: RunAnalysis, start: float, end: float, lang: Language) -> s
 
 
 def resource_charts(run: RunAnalysis, start: float, end: float, lang: Language) -> str:
-    """Draw CPU, pressure (PSI) and disk over the run. A resource without samples has no chart."""
+    """Draw CPU, pressure (PSI) and disk over the run. A resource without samples gets no chart."""
     resources = run.resources.during(start, end)
     cores = resources.latest("cores")
     x = resources.times - start
@@ -119,7 +122,7 @@ def resource_charts(run: RunAnalysis, start: float, end: float, lang: Language) 
 
 
 def service_chart(run: RunAnalysis, lang: Language) -> str:
-    """Draw the distribution of service times."""
+    """Draw how the service times of a run are distributed."""
     executions = run.recorded.executions
     service = (executions.ended_at - executions.started_at)[executions.counted]
     if not service.size:
@@ -135,7 +138,7 @@ def service_chart(run: RunAnalysis, lang: Language) -> str:
 
 
 def stage_chart(run: RunAnalysis, lang: Language) -> str:
-    """Draw the mean seconds per stage."""
+    """Draw how many seconds each stage took on average."""
     means = {name: seconds for name, seconds in run.parts.stage_seconds.items() if seconds > 0}
     if not means:
         return ""

@@ -1,4 +1,4 @@
-"""Outcome of the user's goals as JUnit XML and as a Markdown summary, for continuous integration."""
+"""Write the outcome of the user's goals as JUnit XML and Markdown, for continuous integration."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HEADER = Text("| Falla si | Prueba | Valor | Resultado |", "| Fails if | Run | V
 
 
 def shown_value(result: GoalResult, lang: Language) -> str:
-    """Return the measured value in the unit of its figure."""
+    """Return the measured value behind a goal's outcome as text, with its unit."""
     if result.outcome is Outcome.NOT_APPLICABLE:
         return "—"
     if isinstance(result.value, str):
@@ -35,7 +35,7 @@ def shown_value(result: GoalResult, lang: Language) -> str:
 
 
 def goal_table(results: Sequence[GoalResult], lang: Language) -> str:
-    """Return the outcomes as a Markdown table."""
+    """Return a Markdown table with one row per goal: condition, run, measured value and outcome."""
     lines = [
         f"| `{result.condition.text}` | {result.subject} | {shown_value(result, lang)} | "
         f"{OUTCOMES[result.outcome].to(lang)} |"
@@ -45,7 +45,7 @@ def goal_table(results: Sequence[GoalResult], lang: Language) -> str:
 
 
 def summary(answers: Sequence[str], table: str, results: Sequence[GoalResult], lang: Language) -> str:
-    """Return the Markdown summary: the answer, the result table, and the outcomes of the goals."""
+    """Return a Markdown summary: the sentences of the answer, the result table, and the goals' outcomes."""
     heading, *others = [*answers, ""]
     goals = goal_table(results, lang) if results else ""
     parts = [f"### {heading}", *(line for line in others if line), table.strip(), goals]
@@ -53,9 +53,10 @@ def summary(answers: Sequence[str], table: str, results: Sequence[GoalResult], l
 
 
 def junit_xml(results: Sequence[GoalResult], suite: str) -> str:
-    """Return one test case per condition and result.
+    """Return the goals' outcomes as JUnit XML, with one test case per condition and result.
 
-    A missed goal is a failure, an unknown figure an error, and a goal that does not apply is skipped.
+    `suite` is the name of the test suite. A missed goal is a failure, an unknown figure an error, and a goal that does
+    not apply is skipped.
     """
     count = {outcome: sum(result.outcome is outcome for result in results) for outcome in Outcome}
     attributes = (
@@ -68,7 +69,7 @@ def junit_xml(results: Sequence[GoalResult], suite: str) -> str:
 
 
 def write_file(path: Path, text: str, *, append: bool = False) -> None:
-    """Write a file for continuous integration. Raise UsageError if that is not possible."""
+    """Write or append a text to a file. Raise UsageError if that is not possible."""
     try:
         with path.open("a" if append else "w", encoding="utf-8") as file:
             file.write(text)

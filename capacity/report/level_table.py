@@ -1,4 +1,7 @@
-"""Table of the levels of concurrency: X_sat of each size and number of slots, and the gain of each step."""
+"""Table of X_sat per video size and number of slots, with the gain of each step to more slots.
+
+X_sat is the throughput with every slot busy.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,11 @@ NOTE = Text(
 
 @dataclass(frozen=True)
 class Gain:
-    """X_sat of a level divided by that of the previous level, with a 95 % interval where both levels have one."""
+    """Gain in X_sat, the throughput with every slot busy, from one number of slots to the next one.
+
+    `ratio` is X_sat divided by the X_sat with fewer slots. Its 95 % interval is None unless both have one.
+    `slots_factor` is the number of slots divided by the fewer slots.
+    """
 
     slots_factor: float
     ratio: float
@@ -45,9 +52,9 @@ class Gain:
 
 
 def gain(fewer: Point, more: Point) -> Gain:
-    """Return the gain of the step between two levels.
+    """Return the gain in X_sat, the throughput with every slot busy, between two numbers of slots.
 
-    The interval adds the variances of both logarithms, because the runs of the levels are independent.
+    The interval adds the variances of both logarithms, because the runs of the two points are independent.
     """
     factor, ratio = more.slots / fewer.slots, more.capacity / fewer.capacity
     halves = [half for point in (fewer, more) if (half := _half_width(point)) is not None]
@@ -59,12 +66,15 @@ def gain(fewer: Point, more: Point) -> Gain:
 
 
 def names(lang: Language, price_per_hour: float | None) -> list[str]:
-    """Return the names of the columns. The cost has one where a price is given."""
+    """Return the headings of the table's columns. There is a column for the cost if a price is given."""
     return [name.to(lang) for name in (*NAMES, *([] if price_per_hour is None else [COST]))]
 
 
 def rows(curves: Sequence[Curve], lang: Language, price_per_hour: float | None) -> Iterator[tuple[str, ...]]:
-    """Yield one row per size and number of slots. The price is that of one worker for an hour."""
+    """Yield the cells of each table row, one row per video size and number of slots.
+
+    `price_per_hour` is the price of one worker. Without a price, the table has no cost.
+    """
     for curve in curves:
         shares = efficiency(curve.levels).tolist()
         gains = [None, *(gain(fewer, more) for fewer, more in pairwise(curve.points))]

@@ -516,7 +516,7 @@ class _Template(Formatter):
     """
 
     def format_field(self, value: Any, format_spec: str) -> str:
-        """Return one field as text."""
+        """Format one value inside a sentence, by its format: percentage, plural of a noun, or plain text."""
         if "|" in format_spec:
             one, many = format_spec.split("|")
             return one if value in {1, "1"} else many
@@ -529,13 +529,13 @@ TEMPLATE = _Template()
 
 
 def sentence(reason: Reason, lang: Language) -> str:
-    """Return the sentence of a reason, without a full stop."""
+    """Return the sentence for a reason's code and values, without a full stop."""
     template = SENTENCES[type(reason.code)][reason.code].to(lang)
     return TEMPLATE.vformat(template, (), {**reason.values, **_derived(reason)})
 
 
 def measurement(measured: Measurement, lang: Language) -> str:
-    """Return a measured quantity with its limit: `CPU busy 97 % of 2 cores (≥ 90 %)`."""
+    """Return a measured quantity with its limit as text, such as `CPU busy 97 % of 2 cores (≥ 90 %)`."""
     value = "…" if measured.value is None else in_its_unit(measured.quantity, measured.value)
     cores = TEMPLATE.format(OF_CORES.to(lang), cores=measured.cores) if measured.cores else ""
     shown = TEMPLATE.format(QUANTITIES[measured.quantity].to(lang), value=value, of_cores=cores)
@@ -545,21 +545,24 @@ def measurement(measured: Measurement, lang: Language) -> str:
 
 
 def in_its_unit(quantity: Quantity, value: float) -> str:
-    """Return a value as text in the unit of its quantity: a percentage, a factor or a number."""
+    """Format the value of a measured quantity in its unit: a percentage, a factor or a number."""
     if quantity.endswith("_ratio"):
         return f"{100 * value:.3g} %"
     return f"×{value:.2f}" if quantity.endswith("_factor") else f"{value:.3g}"
 
 
 def bottleneck_line(verdict: BottleneckVerdict, lang: Language) -> str:
-    """Return a bottleneck verdict as one line: `CPU (high): CPU busy 97 % of 2 cores (≥ 90 %); …`."""
+    """Return a bottleneck with its confidence and evidence as one line of text.
+
+    An example is `CPU (high): CPU busy 97 % of 2 cores (≥ 90 %); …`.
+    """
     evidence = measurements(verdict.evidence, lang) or NOTHING_MEASURED.to(lang)
     confidence = "" if verdict.cause is Cause.UNCLEAR else f" ({CONFIDENCE_NAMES[verdict.confidence].to(lang)})"
     return f"{CAUSE_NAMES[verdict.cause].to(lang)}{confidence}: {evidence}"
 
 
 def measurements(measured: tuple[Measurement, ...], lang: Language) -> str:
-    """Return the measurements as one line of text."""
+    """Return several measured quantities with their limits as one line of text."""
     return "; ".join(measurement(one, lang) for one in measured)
 
 

@@ -1,4 +1,4 @@
-"""HTML page of the report: answer, table, limits, saturation, and every run with its evidence."""
+"""HTML page of the report: the answer, the result table, what limits, the scalability, and every run."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ VALIDITY_CLASSES = {Level.VALID: "good", Level.INDICATIVE: "warn", Level.INVALID
 
 
 def render_page(analysed: AnalysedRuns, lang: Language, price_per_hour: float | None = None) -> str:
-    """Return the whole report as one HTML document.
+    """Return the whole report on the analysed runs as one HTML document.
 
-    With the price of a worker, the table of the levels has the cost per 1,000 videos.
+    With the price of one worker, it has the cost per 1,000 videos.
     """
     page = _unbroken(_page(analysed, lang, price_per_hour)) if analysed.rows else None
     return render_html("page.html.j2", lang, page=page)

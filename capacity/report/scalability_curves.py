@@ -1,4 +1,7 @@
-"""Scalability curve per video size: its points, the fitted law, and the sentences about it."""
+"""Scalability of each video size: X_sat against the number of slots, and the law fitted to it.
+
+X_sat is the throughput with every slot busy.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +27,10 @@ from core.run import Mode
 
 @dataclass(frozen=True)
 class Point:
-    """The capacity of one cell, and X_sat of each of its runs.
+    """X_sat (throughput with every slot busy) at one number of slots, averaged over its runs.
 
-    With `between_runs` the interval includes differences between runs.
+    `capacity` is X_sat in videos per minute, with its 95 % interval. `capacities` has X_sat of each run. With
+    `between_runs`, the interval includes differences between runs.
     """
 
     slots: int
@@ -40,7 +44,10 @@ class Point:
 
 @dataclass(frozen=True)
 class Curve:
-    """The points of one size in order of slots, and the law fitted to them."""
+    """Scalability curve of one video size: its points, in order of their number of slots.
+
+    `cores` is the machine's number of cores, or None when unknown.
+    """
 
     size_label: str
     points: tuple[Point, ...]
@@ -48,20 +55,24 @@ class Curve:
 
     @cached_property
     def fit(self) -> UslFit:
-        """Return the law with the reasons not to use it."""
+        """Return the scalability law (USL) fitted to the points, with any reasons not to use it."""
         return fit_usl(self.levels, cores=self.cores)
 
     @property
     def levels(self) -> Levels:
-        """Return the points for the fit, with standard errors if they were measured in several runs."""
+        """Return the points as the input of the fit of the scalability law.
+
+        They have standard errors if they were measured in several runs.
+        """
         return capacity_levels([(point.slots, point.capacities) for point in self.points])
 
 
 def capacity_levels(capacities: Sequence[tuple[int, Sequence[float]]]) -> Levels:
-    """Return one point per pair of slots and X_sat of its runs: their geometric mean, with its standard error.
+    """Return the input of the fit of the scalability law: one point per number of slots.
 
-    Errors are the differences between runs, pooled over the levels. The interval of a single run is no such error,
-    because it lacks those differences.
+    `capacities` pairs each number of slots with X_sat (throughput with every slot busy) of each of its runs. A point is
+    the geometric mean of these. Its standard error comes from the differences between runs, pooled over all points. The
+    interval of a single run lacks those differences, so it is not used.
     """
     logs = [np.log(each) for _, each in capacities]
     n, x = np.array([float(slots) for slots, _ in capacities]), np.array([np.exp(each.mean()) for each in logs])
@@ -71,7 +82,10 @@ def capacity_levels(capacities: Sequence[tuple[int, Sequence[float]]]) -> Levels
 
 
 def curves(analysed: AnalysedRuns) -> list[Curve]:
-    """Return a curve per size with a known capacity, in the order of the table."""
+    """Return one scalability curve per video size, in the order of the result table.
+
+    Sizes without a known X_sat (throughput with every slot busy) have no curve.
+    """
     bursts = [
         cell for cell in analysed.cells if cell.key.mode == Mode.BURST and cell.x_sat and not cell.validity.is_invalid
     ]
@@ -79,7 +93,7 @@ def curves(analysed: AnalysedRuns) -> list[Curve]:
 
 
 def statements(curve: Curve, lang: Language) -> Iterator[str]:
-    """Yield the sentences about a curve: its efficiency, then its fit or the reason for no fit."""
+    """Yield sentences about a curve: its efficiency per slot, then the fitted law or why there is none."""
     alone = efficiency(curve.levels)
     pairs = zip(curve.points, alone.tolist(), strict=True)
     shown = ", ".join(f"c={point.slots} {percent(share, lang, 0)}" for point, share in pairs)
@@ -95,7 +109,7 @@ def statements(curve: Curve, lang: Language) -> Iterator[str]:
 
 
 def bound_text(bound: ScalingBound, lang: Language) -> str:
-    """Return the bound of a system with a hard ceiling, and its knee."""
+    """Return the upper bound on the throughput as text, such as `X(n) ≤ 4.1·n up to n = 2.0; then 8.2`."""
     slope = f"X(n) ≤ {significant(bound.per_slot, lang)}·n"
     if bound.ceiling is None or bound.knee is None:
         return Text(

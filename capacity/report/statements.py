@@ -1,6 +1,6 @@
-"""Sentences of the report: the answer, and the checks of a run.
+"""Sentences of the report about a run: its answer, its bottleneck and its checks.
 
-Page, terminal and document use the same sentences.
+The HTML page, the terminal and the document use the same sentences.
 """
 
 from __future__ import annotations
@@ -80,7 +80,10 @@ def _judged(statement: str, validity: Validity, lang: Language) -> str:
 
 
 def best_sentence(analysed: AnalysedRuns, run: RunAnalysis, lang: Language) -> str:
-    """Return one sentence with the capacity of the run's cell, which is the mean over its runs."""
+    """Return one sentence with the capacity of the run's cell: X_sat, the mean over the cell's runs.
+
+    X_sat is the throughput with every slot busy.
+    """
     cell = analysed.cell_of(run)
     rows = (cell.x_sat_runs if cell else ()) or (run.row,)
     if cell is None or len(rows) == 1:
@@ -101,15 +104,18 @@ def _mean_capacity(cell: TableCell, run: RunAnalysis, lang: Language) -> str:
 
 
 def missing_capacity(run: RunAnalysis) -> Reason | None:
-    """Return the reason why a burst has no X_sat.
+    """Return the reason why X_sat (the throughput with every slot busy) of a burst is unknown.
 
-    Return None if the burst has one, and for a sustained run.
+    Return None if it is known, and for a sustained run, which has no X_sat.
     """
     return run.saturated.reason if run.saturated else None
 
 
 def headline(row: ResultRow, lang: Language, missing: Reason | None = None) -> str:
-    """Return the result of a run in one sentence, with its validity; `missing` is the reason for an unknown X_sat."""
+    """Return the result of a run in one sentence, with its validity.
+
+    `missing` is the reason why X_sat, the throughput with every slot busy, is unknown.
+    """
     if row.validity.is_invalid:
         judged = validity_text(row.validity, lang)
         return Text(
@@ -149,20 +155,20 @@ def _result(row: ResultRow, lang: Language, missing: Reason | None) -> str:
 
 
 def limit(run: RunAnalysis, lang: Language) -> str:
-    """Return the bottleneck of the run, with confidence and evidence, as a sentence."""
+    """Return a sentence that names the bottleneck of the run, with its confidence and evidence."""
     return f"{Text('Límite', 'Limit').to(lang)}: {limit_line(run, lang)}."
 
 
 def limit_line(run: RunAnalysis, lang: Language) -> str:
-    """Return cause, confidence and evidence of the bottleneck as one line."""
+    """Return the bottleneck of the run, its confidence and its evidence as one line of text."""
     name, _, evidence = (text.to(lang) for text in limit_parts(run))
     return f"{name}: {evidence}" if kept_up(run) else bottleneck_line(run.bottleneck, lang)
 
 
 def advice_text(run: RunAnalysis, lang: Language) -> str | None:
-    """Return what to try next against the bottleneck, and which result would prove it wrong.
+    """Return what to try against the bottleneck, and which result would prove the verdict wrong.
 
-    None for a stable sustained run: its limit is the offered rate.
+    Return None for a stable sustained run, whose limit is the offered rate.
     """
     if kept_up(run):
         return None
@@ -175,9 +181,9 @@ def advice_text(run: RunAnalysis, lang: Language) -> str | None:
 
 
 def limit_parts(run: RunAnalysis) -> tuple[Text, Text, Text]:
-    """Return cause, confidence and evidence of the bottleneck.
+    """Return the cause, the confidence and the evidence of what limits the run, as three texts.
 
-    The limit of a stable sustained run is its offered rate.
+    A stable sustained run is limited by its offered rate.
     """
     verdict = run.bottleneck
     if kept_up(run) and run.stability is not None:
@@ -191,12 +197,12 @@ def limit_parts(run: RunAnalysis) -> tuple[Text, Text, Text]:
 
 
 def kept_up(run: RunAnalysis) -> bool:
-    """Return True if the workers kept up with the offered rate. The rate was then the limit."""
+    """Return True if a sustained run was stable: the workers kept up with the offered rate."""
     return run.stability is not None and run.stability.verdict is Stability.STABLE
 
 
 def conservation(run: RunAnalysis, lang: Language) -> str:
-    """Return the sum of the videos by state. Every injected video must appear once in it."""
+    """Return the number of videos by state as text, and whether every injected video appears once."""
     c = run.recorded.video_counts
     es = (
         f"{plural(run.row.count, 'pedido', 'pedidos')}, {plural(c.injected, 'inyectado', 'inyectados')} = "
@@ -225,7 +231,7 @@ def _losses(sums: Conservation, lang: Language) -> str:
 
 
 def littles_law(run: RunAnalysis, lang: Language) -> str:
-    """Return how far the recorded times agree with the counters of the queue (Little's law)."""
+    """Return how far the recorded times agree with the counters of the queue, as text (Little's law)."""
     check = run.little
     if check.agreement is Agreement.UNKNOWN:
         return Text(
@@ -244,7 +250,7 @@ def littles_law(run: RunAnalysis, lang: Language) -> str:
 
 
 def stability(run: RunAnalysis, lang: Language) -> str:
-    """Return the stability verdict with its numbers. Where there is none, say why."""
+    """Return the verdict on a sustained run with its numbers as text, or why there is no verdict."""
     verdict = run.stability
     if verdict is None and not run.recorded.is_burst:
         return Text(
@@ -273,7 +279,7 @@ def _tension(verdict: StabilityVerdict) -> Text | None:
 
 
 def facts(run: RunAnalysis, lang: Language) -> Iterator[NamedStatement]:
-    """Yield each check of a run: its name, and its value with the unit."""
+    """Yield the name and the text of each figure and check of a run, for a list."""
     row = run.row
     yield Text("validez", "validity"), validity_text(row.validity, lang)
     yield Text("X del escenario", "scenario's X"), f"{number(row.x, lang)} videos/min ({_agreement(run, lang)})"
@@ -303,7 +309,7 @@ def facts(run: RunAnalysis, lang: Language) -> Iterator[NamedStatement]:
 
 
 def tail_text(tail: Tail | None, lang: Language) -> str:
-    """Return median and 95th percentile with their intervals, with ≥ while videos are open."""
+    """Return median and 95th percentile with their intervals as text, with ≥ while videos are unfinished."""
     if tail is None or not tail.count:
         return f"p50 {UNKNOWN.to(lang)}"
     parts = (("p50", tail.p50_seconds, tail.p50_interval), ("p95", tail.p95_seconds, tail.p95_interval))
@@ -319,14 +325,17 @@ def tail_text(tail: Tail | None, lang: Language) -> str:
 
 
 def limit_check(run: RunAnalysis, lang: Language) -> Iterator[NamedStatement]:
-    """Yield how to test the bottleneck. An invalid run has none to test."""
+    """Yield what to try in order to test the bottleneck verdict, as a name and a text.
+
+    An invalid run has no verdict to test.
+    """
     check = None if run.row.validity.is_invalid else advice_text(run, lang)
     if check is not None:
         yield Text("comprobar límite", "test the limit"), check
 
 
 def goodput_text(reached: Goodput, lang: Language) -> str:
-    """Return the share of the videos that were done within the goal."""
+    """Return the share of the videos that were done within the user's time goal, as text."""
     share, bounds = percent(reached.ratio, lang), reached.interval
     interval = f"[{percent(bounds.low, lang)}, {percent(bounds.high, lang)}]"
     seconds, counts = number(reached.goal_seconds, lang, 1), f"{reached.within}/{reached.count}"
@@ -337,7 +346,7 @@ def goodput_text(reached: Goodput, lang: Language) -> str:
 
 
 def bandwidth_limits(run: RunAnalysis, lang: Language) -> str:
-    """Return the bandwidth limits of disk and storage that were measured before the run."""
+    """Return the highest rates of disk and storage, as the workers measured them, as text."""
     measured = run.recorded.run.environment.get("ceilings", {})
     megabytes = {name: measured[key] / 1e6 for key, name in BANDWIDTH_LIMITS.items() if key in measured}
     shown = [f"{name.to(lang)} {significant(value, lang, 3)} MB/s" for name, value in megabytes.items()]
@@ -345,9 +354,9 @@ def bandwidth_limits(run: RunAnalysis, lang: Language) -> str:
 
 
 def machine(run: RunAnalysis, lang: Language) -> str:
-    """Return the machines of the workers and their ffmpeg, which must be quoted with the figures of a run.
+    """Return the text that names the workers' machines and their ffmpeg, to be quoted with the figures.
 
-    Runs from before the workers published their conditions have the machine of the injector.
+    In runs of older versions, the machine is that of the injector.
     """
     conditions, environment, unknown = run.row.conditions, run.recorded.run.environment, UNKNOWN.to(lang)
     if workers_at_start(environment) is None:
@@ -381,7 +390,10 @@ def _injector_machine(environment: Mapping[str, Any], unknown: str) -> str:
 
 
 def reservations(run: RunAnalysis, lang: Language) -> str:
-    """Return the data-quality warnings of the run, or the sentence that there are none."""
+    """Return the data-quality warnings of the run as text, or the sentence that there are none.
+
+    They tell how far the figures of the run can be trusted.
+    """
     if not run.warnings:
         return Text("Sin reservas sobre la medición.", "No reservations about the measurement.").to(lang)
     reasons = "; ".join(sentence(warning.evidence, lang) for warning in run.warnings)
@@ -447,7 +459,10 @@ def _stages(run: RunAnalysis, lang: Language) -> str:
 
 
 def _rest(parts: Decomposition, lang: Language) -> str:
-    """Return the time that no stage covers. A stage total above the service time is a difference of clocks."""
+    """Return the time that no stage covers.
+
+    A stage total above the service time is a difference of clocks.
+    """
     if parts.fully_measured and parts.other_seconds < 0:
         seconds = number(-parts.other_seconds, lang, 3)
         return Text(

@@ -1,4 +1,4 @@
-"""Jinja templates of page and document. HTML is escaped automatically."""
+"""Load and render the Jinja templates of the HTML pages and the document."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ STYLE = Path(__file__).with_name("style.css")
 
 
 def template(name: str) -> Template:
-    """Return a template of the folder `templates`."""
+    """Load a Jinja template from the folder `templates`. HTML in its values is escaped."""
     return _environment().get_template(name)
 
 
 def render_html(name: str, lang: Language, **values: Any) -> str:
-    """Return an HTML page with our style, in the language `lang`."""
+    """Render an HTML page from a template, with our style sheet, in the language `lang`."""
     return template(name).render(
         lang=lang,
         t=lambda es, en: es if lang == "es" else en,

@@ -1,4 +1,4 @@
-"""Report of one run for the terminal: the answer, the row of the table, all figures and checks."""
+"""Report on one run for the terminal: the answer, its row of the table, all figures and checks."""
 
 from __future__ import annotations
 
@@ -20,15 +20,16 @@ NARROWEST = 40
 
 
 def output_width() -> int:
-    """Return the width of lines on standard output: that of the terminal, within limits; without one, the limit."""
+    """Return the width of lines on standard output in characters: the terminal's width, within limits."""
     columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else WIDEST
     return min(WIDEST, max(NARROWEST, columns))
 
 
 def render_terminal(run: RunAnalysis, lang: Language, width: int = WIDEST) -> str:
-    """Return the report of one run as text, in lines of at most `width` characters.
+    """Return the report on one run as text, in lines of at most `width` characters.
 
-    The row of the table is Markdown to be copied. Where it does not fit a narrow terminal, its columns are lines.
+    The row of the table is Markdown to be copied. Where it does not fit a narrow terminal, each of its columns is a
+    line.
     """
     named = [(name.to(lang), value) for name, value in (*facts(run, lang), *limit_check(run, lang))]
     answers = [line for text in run_answer(run, lang) for line in _wrapped(text, width, "  ")]
@@ -36,7 +37,7 @@ def render_terminal(run: RunAnalysis, lang: Language, width: int = WIDEST) -> st
 
 
 def aligned(named: list[tuple[str, str]], width: int) -> list[str]:
-    """Return one line per name and value, wrapped beside the longest name."""
+    """Return one line per name and value, with all values in one column. Long values are wrapped there."""
     column = max(len(name) for name, _ in named)
     return [line for name, value in named for line in _fact(name, value, column, width)]
 

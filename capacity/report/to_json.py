@@ -1,4 +1,4 @@
-"""Results as JSON values. docs/json.md describes the schema."""
+"""Convert results to JSON values. docs/json.md describes the schema."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ KEYS: Mapping[type, Mapping[str, str]] = {
 
 
 def row_to_json(row: ResultRow, lang: Language) -> dict[str, Any]:
-    """Return a result row as JSON values; its validity is a level and a list of codes."""
+    """Return a result row as a JSON object. Its validity is a level and a list of codes."""
     validity = {"validity": row.validity.level.value, "validity_reasons": list(row.validity.reasons)}
     return {**_fields(row, lang), **validity, "s_is_lower_bound": row.s_is_lower_bound}
 
 
 def to_json(value: Any, lang: Language) -> Any:
-    """Return a result as JSON values.
+    """Convert any result to JSON values.
 
-    Reasons and measurements get a text. Enums become their values. NaN and infinity become null.
+    A reason or a measurement also gets its text. An enum becomes its value. NaN and infinity become null.
     """
     if isinstance(value, Reason):
         return {"code": value.code.value, **to_json(value.values, lang), "text": sentence(value, lang)}

@@ -1,7 +1,4 @@
-"""Write what a report leaves behind.
-
-This is the verdicts in the run's row, the archives, row.json, the table and the page.
-"""
+"""Write what a report leaves behind: verdicts, archives, row.json, table and HTML page."""
 
 from __future__ import annotations
 
@@ -35,7 +32,7 @@ LARGEST_ARCHIVED_RUN = 200_000
 
 
 def write_results(sessions: Sessions, settings: Settings, analysed: AnalysedRuns, lang: Language) -> None:
-    """Store the verdicts of the analysed runs, archive finished runs, and write table and page."""
+    """Store the verdicts of the analysed runs, archive finished runs, and write the table and the page."""
     with sessions.begin() as session:
         for run in analysed.runs:
             store_verdicts(session, run)
@@ -48,12 +45,18 @@ def write_results(sessions: Sessions, settings: Settings, analysed: AnalysedRuns
 
 
 def file_suffix(app: str | None) -> str:
-    """Return what the names of an app's table and page end in, so that they never replace ours."""
+    """Return the ending for names of table and page, so that an app's files do not replace ours.
+
+    It has the name of the app, and is empty without an app.
+    """
     return "" if app is None else f"-{app}"
 
 
 def write_pages(folder: Path, analysed: AnalysedRuns, lang: Language, price_per_hour: float | None) -> None:
-    """Write table.md, table.csv and report.html, with the app's name in theirs."""
+    """Write table.md, table.csv and report.html into the folder. An app's name is in the file names.
+
+    With the price of one worker, the report has the cost per 1,000 videos.
+    """
     suffix = file_suffix(analysed.app)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"table{suffix}.md").write_text(
@@ -64,7 +67,7 @@ def write_pages(folder: Path, analysed: AnalysedRuns, lang: Language, price_per_
 
 
 def store_verdicts(session: Session, run: RunAnalysis) -> None:
-    """Write the verdicts on a run into its row. The database exporter reads the verdicts there."""
+    """Write the verdicts on a run into its database row, where the database exporter reads them."""
     interval = run.row.x_sat_interval
     values = {
         "capacity_per_minute": run.row.x_sat_per_minute,
@@ -79,9 +82,10 @@ def store_verdicts(session: Session, run: RunAnalysis) -> None:
 
 
 def archive_run(session: Session, settings: Settings, run: RunAnalysis) -> int:
-    """Archive a run whose status is final. Return the number of videos written.
+    """Write the archive of a run that has ended, unless it is final already. Return its number of videos.
 
-    Videos of an interrupted run may still end later. Until all have ended, every call writes the files again.
+    Return 0 if no archive was written. Videos of an interrupted run may still end later. Until all have ended, every
+    call writes the files again.
     """
     folder, written = run_folder(settings.results.path, run.row.run_id), 0
     if run.row.status in FINAL_STATUSES and not is_archived(folder):

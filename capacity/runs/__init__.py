@@ -1,1 +1,1 @@
-"""Recorded runs: database, archive, resource samples, result row."""
+"""Recorded runs: read them from the database or their archives, with their resource samples."""

@@ -1,7 +1,7 @@
-"""Query results as arrays, read in chunks. A million rows never exist as Python objects.
+"""Read a database query as numeric arrays, so that a million rows never exist as Python objects.
 
-The rows come from the driver's own cursor and hold only numbers. A word is represented by its position in a vocabulary.
-numpy reads a chunk in one call, ten times as fast as through SQLAlchemy's rows (benchmarks/report_million.py).
+The rows come from the driver's own cursor and hold only numbers. A word is represented by its position in a list of
+words. numpy reads a chunk in one call, ten times as fast as through SQLAlchemy's rows (benchmarks/report_million.py).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Array = npt.NDArray[np.float64]
 
 
 def read_columns(session: Session, statement: Select[Any]) -> list[Array]:
-    """Return one array per column of `statement`. Columns must be numeric, and null becomes NaN."""
+    """Run a query, and return one array per column. Columns must be numeric. Null becomes NaN."""
     width = len(statement.selected_columns)
     with open_rows(session, statement) as cursor:
         chunks = [np.array(rows, dtype=np.float64) for rows in iter(lambda: cursor.fetchmany(CHUNK_ROWS), [])]
@@ -32,7 +32,7 @@ def read_columns(session: Session, statement: Select[Any]) -> list[Array]:
 
 @contextmanager
 def open_rows(session: Session, statement: Select[Any]) -> Iterator[Any]:
-    """Open the database driver's own cursor on `statement`.
+    """Run a query with the database driver's own cursor, inside a `with` block that gets the cursor.
 
     On PostgreSQL it is a server-side cursor, whose rows arrive in chunks.
     """
@@ -48,7 +48,7 @@ def open_rows(session: Session, statement: Select[Any]) -> Iterator[Any]:
 def position_of(
     column: InstrumentedAttribute[Any] | ColumnElement[Any], vocabulary: Sequence[str]
 ) -> ColumnElement[Any]:
-    """Return the SQL expression for a word's position in `vocabulary`.
+    """Return an SQL expression that turns a word of `column` into its position in `vocabulary`.
 
     The position is -1 for null and for any other word.
     """

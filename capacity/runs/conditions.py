@@ -1,4 +1,4 @@
-"""Conditions of a run. Only runs under equal conditions are averaged or compared."""
+"""Conditions of a run, such as versions and machines. Only runs with equal conditions are compared."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ FROM_LABELS = (
 
 @dataclass(frozen=True)
 class Conditions:
-    """The video, its processing and the machines of the workers. None is unknown.
+    """Facts that must be equal before two runs are compared: video, encoding, machines and versions.
 
-    The name of a machine is left out, because a container has another one in each run. Where workers differ, a value
-    is the text of all their values, joined by ` + `.
+    None means unknown. The name of a machine is left out, because a container has another one in each run. Where
+    workers differ, a value is the text of all their values, joined by ` + `.
     """
 
     profile: str = "full"
@@ -59,9 +59,10 @@ class Conditions:
 
     @classmethod
     def of(cls, profile: str, source_sha256: str, environment: Mapping[str, Any]) -> Conditions:
-        """Return the conditions of a run from the columns of its row.
+        """Return the conditions of a run from three columns of its database row.
 
-        Runs from before the workers published their conditions have those of the injector's machine.
+        `environment` has the facts that were recorded at the start. In runs of older versions it has no workers. The
+        machine is then that of the injector.
         """
         app = environment.get("app", {})
         known = cls(
@@ -80,13 +81,16 @@ class Conditions:
 
 
 def workers_at_start(environment: Mapping[str, Any]) -> Sequence[Mapping[str, Any]] | None:
-    """Return the records of the workers at the start of a run, or None for a run that recorded none."""
+    """Return the facts about each worker at the start of a run. None if the run did not record them."""
     records: Sequence[Mapping[str, Any]] | None = environment.get("workers", {}).get("start")
     return records
 
 
 def has_smt(environment: Mapping[str, Any]) -> bool:
-    """Return True if two logical cores of a worker's machine share a physical one; False where it is unknown."""
+    """Return True if a worker's machine has two logical cores per physical core (SMT).
+
+    False also means unknown.
+    """
     workers = workers_at_start(environment)
     if workers is None:
         return bool(environment.get("host", {}).get("smt"))
@@ -113,7 +117,10 @@ def _of_workers(workers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _joined(workers: Sequence[Mapping[str, Any]], name: str, convert: Callable[[Any], Any]) -> Any:
-    """Return the converted value that all workers have. Join different values; any unknown value makes it unknown."""
+    """Return the converted value that all workers have, or their different values joined.
+
+    Any unknown value makes the result unknown.
+    """
     texts = [worker.get(name, UNKNOWN) for worker in workers]
     if not texts or UNKNOWN in texts:
         return None

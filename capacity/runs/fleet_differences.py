@@ -1,4 +1,4 @@
-"""Differences between the workers of a run, and between their start and their end. Pure."""
+"""Differences between the workers of a run, and changes of the workers during the run."""
 
 from __future__ import annotations
 
@@ -11,35 +11,42 @@ from core.worker_conditions import IDENTITY
 
 @dataclass(frozen=True)
 class FleetDifferences:
-    """Conditions in which the workers of a run differed, with the value of each node, and those that changed."""
+    """Conditions in which the workers of a run differed from each other, or which changed during the run.
+
+    `mixed` maps the name of a condition to its value on each node. `changed` has the names of conditions.
+    """
 
     mixed: Mapping[str, Mapping[str, Any]]
     changed: tuple[str, ...]
 
 
 def fleet_differences(environment: Mapping[str, Any]) -> FleetDifferences:
-    """Return how the workers of a run differed from each other, and from their start to their end."""
+    """Compare the workers of a run with each other, and the workers at its end with those at its start.
+
+    `environment` is the column of that name in the run's database row.
+    """
     workers = environment.get("workers", {})
     start, end = workers.get("start", []), workers.get("end", [])
     return FleetDifferences(differing(start), changed(start, end))
 
 
 def node_name(record: Mapping[str, Any]) -> str:
-    """Return the name of the worker's node; without one, its address in Prometheus."""
+    """Return the name of a worker's node, or its address in Prometheus if it has no name."""
     return str(record.get("worker", "")).rsplit("|", 2)[0] or str(record.get("instance", ""))
 
 
 def differing(records: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return the conditions in which workers differ: the value of each node by the condition's name."""
+    """Return the conditions that are not the same for all workers: by name, the value on each node."""
     names = sorted({name for record in records for name in record} - IDENTITY)
     values = {name: [record.get(name) for record in records] for name in names}
     return {name: _by_node(records, each) for name, each in values.items() if len(set(each)) > 1}
 
 
 def changed(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Return the names of the conditions that changed. A worker that was restarted alike is no change.
+    """Return the names of the conditions that differ between start and end of a run.
 
-    `workers` means that their number changed. Return nothing if one of the two is unknown.
+    A worker that was restarted with the same conditions did not change. The name `workers` means that their number
+    changed. The result is empty if start or end is unknown.
     """
     if not before or not after:
         return ()

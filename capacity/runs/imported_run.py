@@ -1,4 +1,4 @@
-"""Import of a run that a team made with its own scripts: rows of its table become a run of ours."""
+"""Import a test that a team made with its own scripts: rows of its table become a run in our database."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ NOTE = "imported"
 
 @dataclass(frozen=True)
 class ImportRequest:
-    """What the rows do not tell: the cell that was measured. `rate_per_minute` is None for a burst."""
+    """What an app's table cannot tell about a test to import: video size, slots, workers and rate.
+
+    `concurrency` is the number of slots of each worker. `rate_per_minute` (videos) is None for a burst.
+    """
 
     size_bytes: int
     concurrency: int
@@ -33,14 +36,14 @@ class ImportRequest:
 
     @property
     def mode(self) -> Mode:
-        """Return the mode of the run."""
+        """Return whether the test was a burst (it has no rate) or sustained."""
         return Mode.BURST if self.rate_per_minute is None else Mode.SUSTAINED
 
 
 def import_run(sessions: Sessions, app: AppFile, keys: Sequence[Any], request: ImportRequest) -> str:
-    """Record the rows with these keys as a finished run. Return its id.
+    """Record the rows of an app's table that have these keys as a finished run. Return the id of the run.
 
-    Raise UsageError if there is no such row, or a row without an upload time.
+    Raise UsageError if a row is missing, has no upload time, or was imported before.
     """
     found = VideosTable.open(app).read(keys)
     missing = [key for key in keys if key not in found]

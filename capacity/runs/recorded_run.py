@@ -1,4 +1,4 @@
-"""A recorded run, read from the database in two queries as numeric arrays."""
+"""Read a recorded run from the database, as numeric arrays of its videos and executions."""
 
 from __future__ import annotations
 
@@ -39,7 +39,10 @@ MOST_IDS = 1 << 47
 
 @dataclass(frozen=True)
 class VideoCounts:
-    """Number of videos of a run by state. The states must add up to `injected`."""
+    """Number of videos of a run by state. The states must add up to `injected`.
+
+    `failed` does not include the dead-lettered videos.
+    """
 
     injected: int
     done: int
@@ -50,13 +53,13 @@ class VideoCounts:
 
     @property
     def open(self) -> int:
-        """Return the number of videos without a final state."""
+        """Return the number of videos that are not yet done or failed."""
         return self.waiting + self.in_flight
 
 
 @dataclass(frozen=True)
 class OtherWork:
-    """Executions of other runs on the same nodes during a run, and their slot time within it."""
+    """Work of other runs on the same nodes at the time of a run: number of executions, and slot seconds."""
 
     executions: int
     seconds: float
@@ -64,11 +67,12 @@ class OtherWork:
 
 @dataclass(frozen=True)
 class RecordedRun:
-    """A recorded run: its row, its videos, and its executions without duplicates.
+    """The records of a run: its database row, its videos, and its executions without duplicates.
 
-    Arrays of videos have one entry per video. A time that has not happened is NaN. `stage_seconds` and
-    `ffmpeg_cpu_seconds` have one entry per execution, in the order of `executions`, and so has `is_part`.
-    `oom_kills` counts the executions whose ffmpeg was killed because memory ran out.
+    Times are epoch seconds, with one entry per video. A time that has not happened is NaN. `is_part`, `stage_seconds`
+    and `ffmpeg_cpu_seconds` have one entry per execution, in the order of `executions`. `is_part` marks the executions
+    of a video with several tasks, except that of its last task. `oom_kills` counts the executions whose ffmpeg was
+    killed because memory ran out.
     """
 
     run: RunRow
@@ -94,24 +98,24 @@ class RecordedRun:
 
     @property
     def is_burst(self) -> bool:
-        """Return True if all videos were sent at once."""
+        """Return True if all videos of the run were sent at once."""
         return self.run.mode == Mode.BURST
 
     @property
     def has_only_ends(self) -> bool:
-        """Return True if only the ends of an app's videos are known, because no execution was recorded."""
+        """Return True if an app processed the run, and no execution was recorded. Only ends are known."""
         return app_name(self.run.environment) is not None and not self.executions.started_at.size
 
     @property
     def failed(self) -> int:
-        """Return the number of videos that ended without a result, including dead-lettered ones."""
+        """Return the number of videos that failed, including the dead-lettered ones."""
         return self.video_counts.failed + self.video_counts.dead_lettered
 
 
 def find_run(session: Session, run_id: str | None, tasks_log: str | None = None) -> RunRow:
-    """Return the run with this id or with this tasks log, else the newest run.
+    """Find a run in the database by its id or by its tasks log. Without both, return the newest run.
 
-    Raise UsageError when there is no such run.
+    A tasks log is a file with the task ids of a run. Raise UsageError when there is no such run.
     """
     query = select(RunRow).order_by(RunRow.created_at.desc())
     if run_id:
@@ -125,19 +129,22 @@ def find_run(session: Session, run_id: str | None, tasks_log: str | None = None)
 
 
 def load_run(session: Session, run: RunRow) -> RecordedRun:
-    """Read every video and execution of `run`, and the work of other runs during it."""
+    """Read every video and execution of a run, and how much work other runs caused during it."""
     recorded = load_own_records(session, run)
     return replace(recorded, other_work=_other_work(session, recorded))
 
 
 def load_own_records(session: Session, run: RunRow) -> RecordedRun:
-    """Read every video and execution of `run`. The work of other runs stays unknown."""
+    """Read every video and execution of a run, but not what other runs did at the same time."""
     videos = select(*(_column(VideoRow, name) for name in VIDEO_COLUMNS)).where(VideoRow.run_id == run.id)
     return assemble(run, read_columns(session, videos), read_columns(session, _executions(session, run)))
 
 
 def _other_work(session: Session, recorded: RecordedRun) -> OtherWork:
-    """Return the executions of other runs that ended on the run's nodes between its first upload and its last end."""
+    """Return the executions of other runs on the run's nodes.
+
+    They ended between the run's first upload and its last end.
+    """
     run, ends = recorded.run, recorded.executions.ended_at
     if not recorded.uploaded_at.size or not ends.size:
         return OtherWork(0, 0.0)
@@ -197,13 +204,16 @@ def _column(table: type[VideoRow | ExecutionRow], name: str) -> Any:
 
 
 def unfinished_since(session: Session, run_id: str) -> float | None:
-    """Return the start of the earliest execution that is still running. Return None if none runs."""
+    """Return the start (epoch seconds) of the earliest execution that still runs. None if none runs."""
     open_executions = (ExecutionRow.run_id == run_id, ExecutionRow.ended_at.is_(None), ExecutionRow.outcome.is_(None))
     return session.scalar(select(func.min(ExecutionRow.started_at)).where(*open_executions))
 
 
 def assemble(run: RunRow, videos: Sequence[Array], executions: Sequence[Array]) -> RecordedRun:
-    """Build the recorded run from columns in the order of VIDEO_COLUMNS and EXECUTION_COLUMNS."""
+    """Build a recorded run from its database row and columns.
+
+    `videos` are in the order of VIDEO_COLUMNS, `executions` in that of EXECUTION_COLUMNS.
+    """
     intended, uploaded, sent, started, updated, states, reasons = videos
     outcomes, execution_reasons, workers, slots, execution_uploaded, execution_started, ended, *spent = executions
     final = np.isin(states, [STATES.index(state) for state in FINAL_STATES])

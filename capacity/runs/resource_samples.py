@@ -1,4 +1,4 @@
-"""Prometheus' samples of the machines and the queue during a run. A missing sample is unknown."""
+"""How busy were the machines and the queue during a run? Samples of Prometheus over time."""
 
 from __future__ import annotations
 
@@ -47,42 +47,42 @@ GAUGES = {
 
 @dataclass(frozen=True)
 class Resources:
-    """Resource samples of a run's time window on one time axis. A missing sample is NaN.
+    """Samples of CPU, disk, network and queue during a run, on one time axis.
 
-    The keys have the form `family.label`.
+    `times` are epoch seconds. The keys of `samples` are `family.label`, such as `disk.read`. A missing sample is NaN.
     """
 
     times: Floats
     samples: dict[str, Floats] = field(default_factory=dict)
 
     def during(self, start: float, end: float) -> Resources:
-        """Return the samples from start to end."""
+        """Return only the samples from start to end, both in epoch seconds."""
         inside = (self.times >= start) & (self.times <= end)
         return Resources(self.times[inside], {key: values[inside] for key, values in self.samples.items()})
 
     def increase(self, key: str) -> float | None:
-        """Return a counter's increase over all samples. Return None below two samples.
+        """Return by how much the counter `key` grew from its first to its last sample.
 
-        A counter that starts again at 0 does not reduce the increase.
+        Keys are such as `disk.read`. A restart of the counter at 0 does not reduce the result. None below two samples.
         """
         values = self._known(key)
         return float(np.diff(values).clip(min=0).sum()) if values.size > 1 else None
 
     def rate(self, key: str) -> float | None:
-        """Return a counter's mean increase per second. Return None when unknown."""
+        """Return the mean increase per second of the counter `key`, such as `disk.read`. None means unknown."""
         increase = self.increase(key)
         finite = self.times[np.isfinite(self.samples[key])] if increase is not None else self.times[:0]
         return None if increase is None or finite[-1] <= finite[0] else increase / float(finite[-1] - finite[0])
 
     def latest(self, key: str) -> float | None:
-        """Return the last known value of a gauge. Return None when unknown."""
+        """Return the last known sample of the gauge `key`, such as `cores`. None means unknown."""
         values = self._known(key)
         return float(values[-1]) if values.size else None
 
     def rates(self, key: str) -> Floats:
-        """Return a counter's increase per second between adjacent samples.
+        """Return the increase per second of the counter `key`, between each sample and the one before.
 
-        The first value and unknown values are NaN.
+        Keys are such as `disk.read`. The first value is NaN. Unknown values are NaN too.
         """
         values = self.samples.get(key, np.full(self.times.size, np.nan))
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -90,22 +90,24 @@ class Resources:
         return np.concatenate([np.full(min(1, self.times.size), np.nan), steps])
 
     def cores(self) -> float | None:
-        """Return the number of cores that the workers may use: their CPU quota, else the machine's cores."""
+        """Return how many CPU cores the workers may use: their quota, or without one the machine's cores."""
         return self.latest("quota") or self.latest("cores")
 
     def clock_offset(self) -> float | None:
-        """Return the largest clock offset between a worker and Prometheus, in seconds.
+        """Return the largest difference between the clock of a worker and that of Prometheus, in seconds.
 
-        Each side counts with its smallest offset, because a slow scrape adds its own delay.
+        A slow scrape adds its own delay to a reading, so the smallest reading over time is taken, separately for clocks
+        that are ahead and for clocks that are behind. None means unknown.
         """
         offsets = [self._known(key) for key in ("clock_ahead", "clock_behind")]
         smallest = [float(values.min()) for values in offsets if values.size]
         return max(smallest, key=abs, default=None)
 
     def queue_readings(self, start: float, end: float) -> QueueReadings:
-        """Return each reading of the queue from start to end once, by the time at which the exporter read it.
+        """Return the numbers of messages in the queue from start to end, with the times of the readings.
 
-        Several samples may repeat one reading. Samples without that time, of earlier versions, are left out.
+        The time is when the exporter read the queue. A reading that several samples repeat is returned once. Samples of
+        older versions have no such time, and are left out. All times are epoch seconds.
         """
         unknown = np.full(self.times.size, np.nan)
         at, messages = (self.samples.get(key, unknown) for key in ("messages_read_at", "messages"))
@@ -114,11 +116,11 @@ class Resources:
         return QueueReadings(moments, messages[known][first])
 
     def other_cpu_ratio(self, start: float, end: float, started_at: Floats, ended_at: Floats) -> float | None:
-        """Return the share of the machine's CPU that other processes used from start to end; None when unknown.
+        """Return the share of the machine's CPU that processes other than our tasks used. None means unknown.
 
-        `started_at` and `ended_at` are those of the workers' executions. The workers' counter shows the CPU of an
-        execution only when ffmpeg has ended. So their CPU per slot second is that of the executions that ended between
-        the counter's first and last sample, and both sides are compared over the samples of the machine.
+        `started_at` and `ended_at` are those of the run's executions. All times are epoch seconds. The CPU of an
+        execution is counted only when its ffmpeg ends. So the tasks' CPU per slot second comes from the executions that
+        ended between the first and the last sample of that counter.
         """
         within, until_counted = self.during(start, end), self.during(start, end + AFTERMATH_SECONDS)
         cores, busy, span = within.latest("cores"), within.cpu_rate(BUSY_MODES - {"steal"}), within.span("cpu.user")
@@ -134,19 +136,25 @@ class Resources:
         return max(0.0, busy - our_cores) / cores
 
     def span(self, key: str) -> tuple[float, float] | None:
-        """Return the times of the first and the last known sample; None when fewer than two are known."""
+        """Return the times of the first and the last known sample of the metric `key`, in epoch seconds.
+
+        Return None when fewer than two samples are known.
+        """
         values = self.samples.get(key, np.full(self.times.size, np.nan))
         known = self.times[np.isfinite(values)]
         return (float(known[0]), float(known[-1])) if known.size > 1 else None
 
     def cpu_rate(self, modes: frozenset[str]) -> float | None:
-        """Return the mean number of cores that are busy in these CPU modes. Return None when unknown."""
+        """Return how many cores were busy on average in these CPU modes, such as `user`. None means unknown."""
         rates = [self.rate(key) for key in self.samples if key.startswith("cpu.") and key[4:] in modes]
         finite = [rate for rate in rates if rate is not None]
         return sum(finite) if finite else None
 
     def steal_ratios(self) -> tuple[float | None, float | None]:
-        """Return the share of CPU time that the hypervisor took: the mean, and in the worst 30 s."""
+        """Return which share of the CPU the hypervisor took away (steal): on average, and in the worst 30 s.
+
+        1 is 100 %, and None means unknown.
+        """
         cores, stolen = self.latest("cores"), self.samples.get("cpu.steal")
         if not cores or stolen is None or self.rate("cpu.steal") is None:
             return None, None
@@ -166,9 +174,9 @@ class Resources:
 
 
 def read_resources(query: RangeQuery, start: float, end: float) -> Resources:
-    """Read the samples of a time window and of the seconds after the window.
+    """Read the resource samples of a run from Prometheus, and those of the seconds after it.
 
-    `query` is called with expression, start, end and step, and returns the series.
+    `query` runs a range query. It gets expression, start, end and step (seconds), and returns the series.
     """
     times = sample_times(start, end)
     step = float(times[1] - times[0])
@@ -180,7 +188,10 @@ def read_resources(query: RangeQuery, start: float, end: float) -> Resources:
 
 
 def sample_times(start: float, end: float) -> Floats:
-    """Return evenly spaced times from start to exactly `AFTERMATH_SECONDS` after the end, 1 s or more apart."""
+    """Return the times at which to sample a run, in epoch seconds.
+
+    They are evenly spaced, 1 s or more apart, from start to `AFTERMATH_SECONDS` after the end.
+    """
     seconds = end + AFTERMATH_SECONDS - start
     step = max(1.0, (end - start) / SAMPLE_POINTS)
     return np.linspace(start, end + AFTERMATH_SECONDS, int(seconds // step) + 1)

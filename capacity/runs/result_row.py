@@ -1,4 +1,4 @@
-"""Result row of a run: the scenario's figures, then the figures that support them."""
+"""Result row of a run: X and S as the scenario asks for them, and the figures that support them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ AGREEMENT_RATIO = 0.001
 
 @dataclass(frozen=True)
 class ResultRow:
-    """Figures of one run. None is unknown. `x_per_minute` and `s_seconds` come from the recording rules."""
+    """Figures of one run, as the result table and the report show them. None means unknown.
+
+    X is in videos per minute, S is the mean response time in seconds. `x_per_minute` and `s_seconds` were computed by
+    Prometheus' recording rules, `x_database` and `s_database` from the database.
+    """
 
     run_id: str
     status: str
@@ -65,50 +69,51 @@ class ResultRow:
 
     @property
     def x(self) -> float | None:
-        """Return X of the recording rules, else of the database."""
+        """Return X, the throughput in videos per minute, from Prometheus, or else from the database."""
         return self.x_database if self.x_per_minute is None else self.x_per_minute
 
     @property
     def s(self) -> float | None:
-        """Return S of the recording rules, else of the database.
+        """Return S, the mean response time in seconds, from Prometheus, or else from the database.
 
-        The rules average finished videos only, so they give no lower bound of S.
+        While videos are unfinished, S comes from the database. Prometheus averages finished videos only, so it gives no
+        lower bound of S.
         """
         return self.s_database if self.s_seconds is None or self.s_is_lower_bound else self.s_seconds
 
     @property
     def megabytes_per_minute(self) -> float | None:
-        """Return the input data that X stands for, in megabytes per minute."""
+        """Return how many megabytes of input video the run processed per minute. None means unknown."""
         return None if self.x is None or self.video_megabytes is None else self.x * self.video_megabytes
 
     @property
     def s_is_lower_bound(self) -> bool:
-        """Return True if some videos have not ended; each counts with the time that it has waited so far."""
+        """Return True if some videos have not ended, so that S is at least the stated value."""
         return self.unfinished > 0
 
     @property
     def concurrency_text(self) -> str:
-        """Return the slots of one node, or `2+5` for nodes with different slots."""
+        """Return the slots of one node as text: `2`, or `2+5` for nodes with different slots."""
         different = len(set(self.worker_slots)) > 1
         return "+".join(map(str, self.worker_slots)) if different else str(self.concurrency)
 
     @property
     def cpu_count(self) -> int | None:
-        """Return the number of cores of each machine; None where they differ or are unknown."""
+        """Return the number of CPU cores of each machine. None if machines differ or are unknown."""
         return self.conditions.cpu_count if isinstance(self.conditions.cpu_count, int) else None
 
     @property
     def is_complete(self) -> bool:
-        """Return True if the run is complete and its figures are consistent.
+        """Return True if the run finished, every video is done exactly once, and its figures agree.
 
-        The run finished, every video is done exactly once, and Prometheus does not contradict the figures.
+        Figures agree unless Prometheus and database contradict each other.
         """
         finished = self.status == RunStatus.FINISHED and self.done == self.count
         return finished and not self.failed and not self.duplicates and self.agrees is not False
 
     @property
     def agrees(self) -> bool | None:
-        """Return True if Prometheus and database agree to 0.1 %; None when one of them is unknown."""
+        """Return True if Prometheus and database give the same X and S to 0.1 %. None means unknown."""
         pairs = [(self.x_per_minute, self.x_database)]
         if not self.s_is_lower_bound:
             pairs.append((self.s_seconds, self.s_database))

@@ -1,7 +1,7 @@
-"""Archive of a run: files in `results/runs/<run_id>/`, from which its analysis can be repeated.
+"""Archive of a run: the files in `results/runs/<run_id>/`, from which its analysis can be repeated.
 
-`run.json` holds the run's row. `videos.csv` and `executions.csv` hold its records. `resources.csv` holds the resource
-samples.
+`run.json` is the run's database row. `videos.csv` and `executions.csv` are its records. `resources.csv` has the samples
+of CPU, disk, network and queue.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ LEFT_OUT = frozenset({"run_id", "source_sha256", "profile", "user_id", "owner", 
 
 
 def is_archived(folder: Path) -> bool:
-    """Return True if the archive is complete and final.
+    """Return True if the folder has all files of a run's archive, and the run can no longer change.
 
     Archives of an older version have `attempts.csv` instead of `executions.csv`, and are read too.
     """
@@ -57,10 +57,10 @@ def write_archive(
     is_settled: bool = True,
     other_work: OtherWork | None = None,
 ) -> None:
-    """Write the archive of a run as recorded now.
+    """Write the archive of a run from what is recorded now. Each file is replaced atomically.
 
-    The archive is final if the run `is_settled`. Each file is replaced atomically. `other_work` is stored with the
-    run, because it comes from the rows of other runs.
+    If the run `is_settled`, the archive is marked as final. `other_work` is stored in it, because it comes from the
+    rows of other runs.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / OPEN).touch()
@@ -82,10 +82,7 @@ def write_archive(
 
 
 def read_archive(folder: Path) -> tuple[RecordedRun, Resources]:
-    """Return a run and its resource samples from its archive files.
-
-    Raise UsageError when a file is missing or damaged.
-    """
+    """Read a run and its resource samples from its archive. Raise UsageError for a bad or missing file."""
     try:
         run = RunRow(**json.loads((folder / "run.json").read_text(encoding="utf-8")))
         videos = _columns(folder / "videos.csv", VIDEO_COLUMNS)
@@ -104,7 +101,10 @@ def _executions_file(folder: Path) -> Path:
 
 
 def archived_figures(folder: Path) -> tuple[float | None, float | None]:
-    """Return X and S of the recording rules as stored by the run's last report. None is unknown."""
+    """Return Prometheus' X (videos per minute) and S (seconds) from the archive. None means unknown.
+
+    The run's last report stored them in `row.json`.
+    """
     try:
         row = json.loads((folder / "row.json").read_text(encoding="utf-8"))
         return row["x_per_minute"], row["s_seconds"]
@@ -113,7 +113,7 @@ def archived_figures(folder: Path) -> tuple[float | None, float | None]:
 
 
 def read_resource_file(path: Path) -> Resources:
-    """Return the samples of a `resources.csv`. An empty cell is unknown."""
+    """Read the samples of CPU, disk, network and queue from a `resources.csv`. An empty cell is unknown."""
     rows = _rows(path)
     names = next(rows)
     values = np.array([[_number(cell) for cell in row] for row in rows], dtype=np.float64).reshape(-1, len(names))

@@ -1,4 +1,4 @@
-"""Sessions on the database of recorded runs."""
+"""Open sessions on the database in which runs are recorded."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from core.settings import Settings
 
 
 def open_store(settings: Settings) -> Sessions:
-    """Return a session factory for the settings' database, after updating its schema."""
+    """Return a factory of sessions on the database of the settings. Update the database's schema first."""
     engine = open_engine(settings.database.url)
     upgrade_schema(engine)
     return open_sessions(engine)
@@ -20,7 +20,10 @@ def open_store(settings: Settings) -> Sessions:
 
 @contextmanager
 def reading(sessions: Sessions) -> Iterator[Session]:
-    """Open a session without a write lock, because seconds of analysis must not delay the workers' writes."""
+    """Open a read-only session inside a `with` block.
+
+    It takes no write lock, because an analysis takes seconds and must not delay the workers' writes.
+    """
     with sessions() as session:
         session.connection(execution_options={"read_only": True})
         yield session

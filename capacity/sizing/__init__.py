@@ -1,1 +1,1 @@
-"""Sizing: workers for a demand, and the limits of the parts that all workers share."""
+"""Sizing: how many workers a demand needs, and which shared parts would be overloaded."""

@@ -1,6 +1,6 @@
-"""Limits to growth: the load on each part that all workers share, against the limit of that part.
+"""Which part that all workers share is overloaded first when the demand grows? SQS, S3 and others.
 
-A limit is a published quota, or an assumption.
+A limit is a published quota, or an assumption of ours.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ S3_WRITES_PER_SECOND = 3_500  # AWS: PUT per prefix
 
 
 class SharedPart(StrEnum):
-    """Parts that all workers share. Each value names the unit in which load and limit are given."""
+    """Parts that all workers share. Each value ends in the unit of its load and limit."""
 
     SQS_IN_FLIGHT = "sqs_messages_in_flight"
     S3_READS = "s3_reads_per_second_per_prefix"
@@ -29,7 +29,7 @@ class SharedPart(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ScaleAssumptions:
-    """Figures that depend on the installation. The defaults are assumptions, not measurements."""
+    """Figures of the installation from which loads are computed. The defaults are assumptions."""
 
     prefetch_per_slot: int = 1
     series_per_worker: int = 300
@@ -41,15 +41,19 @@ class ScaleAssumptions:
 
     @property
     def visibility_extension_seconds(self) -> float:
-        """Return the mean time between two extensions: a third of the timeout, shortened by 0 to 10 % at random."""
+        """Return the mean time between two extensions of a message's visibility, in seconds.
+
+        It is a third of the visibility timeout, shortened by 0 to 10 % at random.
+        """
         return self.visibility_timeout_seconds / 3 * 0.95
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """One shared part: its load, its limit, and the demand per minute at which load and limit are equal.
+    """Load and limit of one part that all workers share.
 
-    `assumed` marks a limit that is an estimate of ours, not a published quota.
+    `breaks_at_per_minute` is the demand in videos per minute at which the load reaches the limit. `assumed` marks a
+    limit that is an estimate of ours, not a published quota.
     """
 
     part: SharedPart
@@ -67,9 +71,9 @@ class Limit:
 def scale_limits(
     per_minute: float, slots: int, slots_per_worker: int, assumptions: ScaleAssumptions
 ) -> tuple[Limit, ...]:
-    """Return the limits of the shared parts at this demand, the one reached first at the top.
+    """Return load and limit of each shared part at this demand. The part nearest to its limit is first.
 
-    Loads grow in proportion to the demand.
+    `per_minute` is the demand in videos per minute, `slots` the number of slots of all workers.
     """
     workers = slots / slots_per_worker
     per_second = per_minute / SECONDS_PER_MINUTE
@@ -89,17 +93,15 @@ def scale_limits(
 
 
 def requests_per_video(service_seconds: float, assumptions: ScaleAssumptions) -> float:
-    """Return the SQS requests per video.
-
-    They are one send, one receive, one delete, and the visibility extensions.
-    """
+    """Return how many SQS requests one video needs: send, receive, delete, and visibility extensions."""
     return 3 + service_seconds // assumptions.visibility_extension_seconds
 
 
 def idle_requests_per_minute(assumptions: ScaleAssumptions) -> float:
-    """Return the most SQS requests per minute of one worker without videos: empty polls and dead-letter checks.
+    """Return how many SQS requests per minute one idle worker makes: empty polls and dead-letter checks.
 
-    A poll waits for a message as long as it may. A worker whose slots are all busy does not poll, so it makes fewer.
+    Each poll waits for the whole long-poll time. A worker whose slots are all busy does not poll, so it makes fewer
+    requests.
     """
     checks = DEAD_LETTER_CHECKS_PER_TIMEOUT * SECONDS_PER_MINUTE / assumptions.visibility_timeout_seconds
     return SECONDS_PER_MINUTE / assumptions.long_poll_seconds + REQUESTS_PER_DEAD_LETTER_CHECK * checks

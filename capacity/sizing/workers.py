@@ -1,4 +1,4 @@
-"""Workers for a demand, by simulation of its queue. A queueing formula is printed beside it as a check."""
+"""How many workers does a demand need? By simulation of its queue, with a formula as a check."""
 
 from __future__ import annotations
 
@@ -23,11 +23,13 @@ WARM_UP_SHARE = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """Demand: videos per minute, the queue wait that 95 % of them must not exceed, and the service time.
+    """What is asked of the workers, and how long a video takes.
 
-    `service_seconds` is measured at the operating concurrency, not with one slot. `arrival_cv` is 1 for real users
-    (Poisson arrivals) and 0 for paced ones. Videos arrive in batches of `batch`, all of a batch at once, and
-    `arrival_cv` is then that of the batches.
+    `per_minute` is in videos per minute. 95 % of the videos must wait at most `wait_p95_seconds` in the queue.
+    `service_seconds` is measured at the operating concurrency, not with one slot. `arrival_cv`, the coefficient of
+    variation of the gaps between arrivals, is 1 for real users (Poisson arrivals) and 0 for paced ones. Videos arrive
+    in batches of `batch`, all of a batch at once. The gaps are then those between batches. `max_utilisation` is the
+    highest share of busy slots.
     """
 
     per_minute: float
@@ -42,18 +44,21 @@ class Demand:
 
     @property
     def load(self) -> float:
-        """Return the offered load in erlangs: rate × service time, the mean number of busy slots."""
+        """Return the mean number of busy slots that the demand needs (erlangs): rate × service time."""
         return self.per_minute / SECONDS_PER_MINUTE * self.service_seconds
 
     @property
     def arrival_dispersion(self) -> float:
-        """Return the variance of the arrivals in a long time over their mean: B cv² for batches of B videos."""
+        """Return the variance of the number of arrivals in a long time, divided by its mean.
+
+        It is B cv² for batches of B videos.
+        """
         return self.batch * self.arrival_cv**2
 
 
 @dataclass(frozen=True, slots=True)
 class QueueForecast:
-    """Utilisation and queue waits for a demand with `slots` slots, by formula."""
+    """Utilisation and queue waits for a demand and a number of slots, by a queueing formula."""
 
     slots: int
     utilisation: float
@@ -64,7 +69,10 @@ class QueueForecast:
 
 @dataclass(frozen=True, slots=True)
 class SimulatedQueue:
-    """Queue waits from simulated arrivals with gamma-distributed gaps and log-normal service times."""
+    """Queue waits for a demand and a number of slots, by simulation.
+
+    Gaps between the simulated arrivals have a gamma distribution, service times a log-normal one.
+    """
 
     arrivals: int
     wait_mean_seconds: float
@@ -73,9 +81,10 @@ class SimulatedQueue:
 
 @dataclass(frozen=True, slots=True)
 class WorkerPlan:
-    """Slots and workers for a demand.
+    """Number of slots and workers for a demand, with the expected queue waits.
 
-    `simulated` is None when the system is too large to simulate.
+    `workers` includes the spare ones. `simulated` is None when the system is too large to simulate. `keda_queue_length`
+    is a setting for the autoscaler KEDA.
     """
 
     demand: Demand
@@ -89,10 +98,10 @@ class WorkerPlan:
 
 
 def erlang_c(slots: int, load: float) -> float:
-    """Return the probability that an arrival waits in M/M/c (Erlang C).
+    """Return the probability that an arrival has to wait in a queue with `slots` servers (Erlang C).
 
-    The probability is 1 when the load is not under the number of slots. The Erlang B recursion B_k = a B / (k + a B)
-    neither overflows nor underflows.
+    The queue is M/M/c. `load` is the mean number of busy servers. If it is not below `slots`, the probability is 1. The
+    Erlang B recursion B_k = a B / (k + a B) neither overflows nor underflows.
     """
     if load >= slots:
         return 1.0
@@ -103,9 +112,9 @@ def erlang_c(slots: int, load: float) -> float:
 
 
 def forecast(demand: Demand, slots: int) -> QueueForecast:
-    """Return utilisation and queue waits by the Allen-Cunneen approximation for G/G/c.
+    """Compute utilisation and queue waits for a number of slots by the Allen-Cunneen formula (G/G/c).
 
-    Waits are infinite if the offered load reaches the number of slots.
+    Waits are infinite if the load reaches the number of slots.
     """
     load = demand.load
     waiting = erlang_c(slots, load)
@@ -120,9 +129,10 @@ def forecast(demand: Demand, slots: int) -> QueueForecast:
 
 
 def make_plan(demand: Demand, seed: int = 0) -> WorkerPlan:
-    """Return the plan with the fewest slots that keep utilisation and queue wait within their limits.
+    """Find the fewest slots with which utilisation and queue wait keep within the limits of the demand.
 
-    The waits are those of a simulation, or of the formula where the system is too large to simulate.
+    The plan also has the number of workers for these slots. The waits are those of a simulation, or of the formula
+    where the system is too large to simulate.
     """
     slots = _fewest_slots(demand, seed)
     simulated = simulate(demand, slots, seed)
@@ -142,9 +152,9 @@ def make_plan(demand: Demand, seed: int = 0) -> WorkerPlan:
 def simulate(
     demand: Demand, slots: int, seed: int = 0, least_arrivals: int = SIMULATED_ARRIVALS
 ) -> SimulatedQueue | None:
-    """Return the queue waits of a simulated queue.
+    """Simulate the queue of a demand with a number of slots, and return its waits.
 
-    Return None when a steady state would need too many arrivals.
+    Return None if the slots are too few, or if a steady state would need too many arrivals.
     """
     arrivals = max(least_arrivals, _simulated_arrivals(demand, slots))
     if arrivals > SIMULATED_MOST or demand.load >= slots:
@@ -162,7 +172,10 @@ def _simulated_arrivals(demand: Demand, slots: int) -> int:
 
 
 def _arrival_times(demand: Demand, arrivals: int, rng: np.random.Generator) -> Floats:
-    """Return the arrival times in seconds: batches with gamma-distributed gaps, or at even intervals for a CV of 0."""
+    """Return the arrival times in seconds, of batches with gamma-distributed gaps.
+
+    With a CV of 0, the batches come at even intervals.
+    """
     batches = math.ceil(arrivals / demand.batch)
     gap = SECONDS_PER_MINUTE * demand.batch / demand.per_minute
     shape = 1 / demand.arrival_cv**2 if demand.arrival_cv > 0 else math.inf
@@ -172,28 +185,32 @@ def _arrival_times(demand: Demand, arrivals: int, rng: np.random.Generator) -> F
 
 
 def worker_capacity(demand: Demand) -> float:
-    """Return the videos per minute that one worker processes with all slots busy."""
+    """Return how many videos per minute one worker processes with all its slots busy."""
     return SECONDS_PER_MINUTE * demand.slots_per_worker / demand.service_seconds
 
 
 def keda_queue_length(demand: Demand, *, with_in_flight: bool = True) -> int:
-    """Return KEDA's aws-sqs `queueLength` per worker that keeps the queue wait within the demand.
+    """Return KEDA's setting `queueLength`: messages per worker that keep the queue wait within the demand.
 
-    c is the number of slots per worker, W the queue wait, and S the service time. KEDA counts visible and in-flight
-    messages, so the length is c (W/S + 1). With `scaleOnInFlight` false, KEDA counts only visible messages, so it is c
-    W/S.
+    It is for KEDA's aws-sqs scaler. c is the number of slots per worker, W the allowed queue wait, and S the service
+    time. KEDA counts visible and in-flight messages, so the length is c (W/S + 1). With `scaleOnInFlight` false, KEDA
+    counts only visible messages, so it is c W/S.
     """
     per_slot = demand.wait_p95_seconds / demand.service_seconds + (1 if with_in_flight else 0)
     return max(1, math.floor(demand.slots_per_worker * per_slot + 1e-9))
 
 
 def cost_per_thousand(price_per_hour: float, worker_per_minute: float, utilisation: float = 1.0) -> float:
-    """Return the cost of 1,000 videos, in the currency of the worker's price per hour."""
+    """Return the cost of 1,000 videos, in the currency of `price_per_hour`, the price of one worker.
+
+    `worker_per_minute` is the videos per minute of one worker with all slots busy. `utilisation` is the share of its
+    slots that is busy.
+    """
     return 1000 * price_per_hour / (60 * worker_per_minute * utilisation)
 
 
 def drain_minutes(backlog: float, capacity_per_minute: float, arriving_per_minute: float) -> float:
-    """Return the minutes to drain a backlog while videos keep arriving.
+    """Return how many minutes it takes to drain a backlog of videos while others keep arriving.
 
     The result is infinite without spare capacity.
     """

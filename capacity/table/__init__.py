@@ -1,1 +1,1 @@
-"""The scenario's table: the choice of the runs for each cell, and the table as text."""
+"""Result table: the choice of the runs for each cell, and the table as text in the scenario's format."""

@@ -1,4 +1,4 @@
-"""Choice of the runs of a cell that are averaged."""
+"""Choose the runs of a cell that are averaged for its row of the result table."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from capacity.runs.result_row import ResultRow
 
 @dataclass(frozen=True)
 class AveragedRuns:
-    """The runs averaged for X and S, the runs averaged for X_sat, and the number of unused runs.
+    """Runs of one cell, chosen for its averages.
 
-    X and S depend on the number of videos, so their runs have the same number of videos. X_sat does not depend on it,
-    so its runs include shorter ones.
+    `runs` are averaged for X (videos per minute) and S (mean response time). They have the same number of videos,
+    because X and S depend on it. `x_sat_runs` are averaged for X_sat, the throughput with every slot busy. It does not
+    depend on the number, so shorter runs are included. `left_out` is the number of unused runs.
     """
 
     runs: tuple[ResultRow, ...]
@@ -22,10 +23,11 @@ class AveragedRuns:
 
 
 def averaged_runs(rows: Sequence[ResultRow]) -> AveragedRuns:
-    """Return the runs to average: those of the best quality class with the reference run's conditions.
+    """Choose the runs of a cell to average, from all its runs.
 
-    The reference run is the newest of those with the most videos. Incomplete and invalid runs are not averaged: their
-    class is represented by the reference run alone.
+    Valid complete runs are preferred, then indicative complete ones. Only those are averaged that have the same
+    conditions as the reference run, which is the newest of those with the most videos. If the cell has only incomplete
+    or invalid runs, the reference run is used alone.
     """
     best = min(_quality(row) for row in rows)
     equals = by_age(row for row in rows if _quality(row) == best)
@@ -52,5 +54,5 @@ def _quality(row: ResultRow) -> int:
 
 
 def by_age(rows: Iterable[ResultRow]) -> tuple[ResultRow, ...]:
-    """Return the runs, oldest first."""
+    """Sort runs by the time at which they were created, oldest first."""
     return tuple(sorted(rows, key=lambda row: (row.created_at, row.run_id)))

@@ -1,4 +1,4 @@
-"""Figures of a cell that a goal of the user can name."""
+"""Figures of a cell that a goal such as `--fail-if 'x_sat<20'` can name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from core.run import Mode
 
 
 def cell_figures(cell: TableCell) -> dict[str, Figure]:
-    """Return the figures of a cell by name.
+    """Return the figures of a cell by the names that goals use, such as `x_sat` or `response_p95`.
 
     Percentiles are those of the worst run, and counts are sums. The measured figures of an invalid cell are unknown. A
     burst has no `stable`, and a sustained run no `x_sat`.

@@ -1,4 +1,7 @@
-"""Cells of the scenario's table, and the figures of each cell from its averaged runs."""
+"""Cells of the result table, and the figures of each cell, averaged over its runs.
+
+A cell is one combination of video size, slots and mode.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ RUNS_FOR_INTERVAL = 3
 
 @dataclass(frozen=True, order=True)
 class CellKey:
-    """One combination of the matrix: size × slots × mode, and the rate and load shape of a sustained run."""
+    """What identifies a cell: size, slots, mode and app, and for sustained runs the rate and load shape."""
 
     size_bytes: int
     size_label: str
@@ -38,7 +41,11 @@ class CellKey:
 
 @dataclass(frozen=True)
 class TableCell:
-    """A cell with its averaged runs. The fields are those of `AveragedRuns`."""
+    """One row of the result table: a cell, and the runs that its figures are averaged over.
+
+    `runs` are averaged for X and S. `x_sat_runs` are averaged for X_sat, the throughput with every slot busy.
+    `left_out` is the number of unused runs.
+    """
 
     key: CellKey
     runs: tuple[ResultRow, ...]
@@ -57,36 +64,39 @@ class TableCell:
 
     @property
     def x(self) -> float | None:
-        """Return the scenario's X in videos per minute, the mean of the averaged runs."""
+        """Return X of the cell in videos per minute: the mean of its averaged runs. None means unknown."""
         return _mean(run.x for run in self.runs)
 
     @property
     def s(self) -> float | None:
-        """Return the scenario's S in seconds, the mean of the averaged runs."""
+        """Return S of the cell, the mean response time in seconds, averaged over its runs. None means unknown."""
         return _mean(run.s for run in self.runs)
 
     @property
     def s_is_lower_bound(self) -> bool:
-        """Return True if videos of a run have not ended."""
+        """Return True if some videos have not ended, so that S is at least the stated value."""
         return any(run.s_is_lower_bound for run in self.runs)
 
     @property
     def count(self) -> int:
-        """Return the number of videos per run."""
+        """Return the number of videos of one averaged run of the cell. All of them have the same."""
         return self.runs[0].count
 
     @property
     def x_sat(self) -> float | None:
-        """Return X_sat, the geometric mean over the cell's runs."""
+        """Return X_sat of the cell in videos per minute: the geometric mean over its runs.
+
+        X_sat is the throughput with every slot busy. None means unknown.
+        """
         capacities = self._capacities()
         return math.exp(float(np.mean(np.log(capacities)))) if capacities else None
 
     @property
     def x_sat_interval(self) -> Interval | None:
-        """Return the 95 % interval of X_sat.
+        """Return the 95 % interval of X_sat (the throughput with every slot busy), in videos per minute.
 
-        With three runs or more, the interval includes the variation between runs. With one run, it is the interval of
-        that run. With two runs or none, it is None.
+        With three runs or more, it includes the variation between runs. With one run, it is the interval of that run.
+        With two runs or none, it is None.
         """
         if self.is_between_runs:
             half = t_half_width(np.log(self._capacities()))
@@ -95,7 +105,10 @@ class TableCell:
 
     @property
     def is_between_runs(self) -> bool:
-        """Return True if the interval includes the variation between runs."""
+        """Return True if the interval of X_sat includes the variation between runs.
+
+        X_sat is the throughput with every slot busy.
+        """
         return len(self.x_sat_runs) >= RUNS_FOR_INTERVAL
 
     def _capacities(self) -> list[float]:
@@ -103,7 +116,7 @@ class TableCell:
 
 
 def fill(rows: Iterable[ResultRow]) -> list[TableCell]:
-    """Return the table's cells in the scenario's order."""
+    """Group the runs into cells, and return the cells of the result table in the scenario's order."""
     cells: dict[CellKey, list[ResultRow]] = {}
     for row in rows:
         cells.setdefault(key_of(row), []).append(row)
@@ -111,7 +124,7 @@ def fill(rows: Iterable[ResultRow]) -> list[TableCell]:
 
 
 def key_of(row: ResultRow) -> CellKey:
-    """Return the key of the cell that a run belongs to."""
+    """Return what identifies the cell to which a run belongs."""
     size = row.size_label
     rate = row.rate_per_minute or 0.0
     shape = row.conditions.shape or ""

@@ -1,6 +1,6 @@
-"""Numbers, intervals and percentages as text in the language of a result.
+"""Format numbers, intervals and percentages as text in the language of a result.
 
-Both languages use the decimal point, so that a cell can be pasted into any program.
+Both languages use the decimal point, so that a number can be pasted into any program.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ UNBOUNDED = Text("sin límite", "no limit")
 
 
 def number(value: float | None, lang: Language, digits: int = 2) -> str:
-    """Return a number as text, with `digits` decimals and a space between thousands.
+    """Format a number with `digits` decimals and a space between thousands.
 
-    None and NaN give the text for unknown, never 0.
+    None and NaN give the word for unknown, never 0.
     """
     if value is None or math.isnan(value):
         return UNKNOWN.to(lang)
@@ -34,20 +34,17 @@ def number(value: float | None, lang: Language, digits: int = 2) -> str:
 
 
 def unbroken(text: str) -> str:
-    """Return the text with no-break spaces inside numbers, before their units, and after signs such as ≥."""
+    """Return the text so that no line break can occur inside a number, before its unit, or after `≥`."""
     return _BREAKS.sub("\N{NO-BREAK SPACE}", text)
 
 
 def bounded(value: float | None, is_lower_bound: bool, lang: Language, digits: int = 2) -> str:
-    """Return a number, with ≥ if it is a lower bound."""
+    """Format a number with `digits` decimals, and with `≥` in front if it is a lower bound."""
     return f"{'≥ ' if is_lower_bound and value is not None else ''}{number(value, lang, digits)}"
 
 
 def significant(value: float | None, lang: Language, digits: int = 4) -> str:
-    """Return a number as text with `digits` significant digits.
-
-    Use this for quantities that span orders of magnitude.
-    """
+    """Format a number with `digits` significant digits, for quantities that span orders of magnitude."""
     if value is None or not math.isfinite(value):
         return number(value, lang)
     rounded = float(f"{value:.{digits}g}")
@@ -55,14 +52,14 @@ def significant(value: float | None, lang: Language, digits: int = 4) -> str:
 
 
 def interval_text(interval: Interval | None, lang: Language, digits: int = 2) -> str:
-    """Return `[low, high]`, or the text for unknown."""
+    """Format an interval as `[low, high]`. None gives the word for unknown."""
     if interval is None:
         return UNKNOWN.to(lang)
     return f"[{number(interval.low, lang, digits)}, {number(interval.high, lang, digits)}]"
 
 
 def percent(ratio: float | None, lang: Language, digits: int = 1) -> str:
-    """Return a ratio as the text of a percentage."""
+    """Format a ratio as a percentage: 0.5 gives `50.0 %`."""
     if ratio is None or not math.isfinite(ratio):
         return number(ratio, lang)
     return f"{round(100 * ratio, digits) + 0.0:.{digits}f} %"  # + 0.0: no "-0.0 %"

@@ -1,4 +1,4 @@
-"""The table as text: Markdown in the scenario's columns, CSV with every figure and the run ids."""
+"""Result table as text: Markdown in the scenario's columns, or CSV with every figure and the run ids."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ CSV_COLUMNS = (
 
 
 def column_names(lang: Language) -> list[str]:
-    """Return the names of the scenario's columns."""
+    """Return the names of the scenario's columns, in the language of the result."""
     return [name.strip() for name in HEADER.to(lang).strip("|").split("|")]
 
 
 def cells_of(cell: TableCell, lang: Language) -> tuple[str, ...]:
-    """Return the scenario's columns of a cell."""
+    """Return one row of the Markdown table: the texts of the scenario's columns for a cell."""
     return (
         spaced(cell.key.size_label),
         cell.runs[0].concurrency_text,
@@ -49,13 +49,13 @@ def cells_of(cell: TableCell, lang: Language) -> tuple[str, ...]:
 
 
 def markdown(cells: Sequence[TableCell], lang: Language) -> str:
-    """Return the table as Markdown."""
+    """Return the result table as Markdown, with one row per cell."""
     lines = ["| " + " | ".join(cells_of(cell, lang)) + " |" for cell in cells]
     return "\n".join([HEADER.to(lang), RULE, *lines]) + "\n"
 
 
 def sources(cells: Sequence[TableCell], lang: Language) -> str:
-    """Return one line per cell with the ids of its runs.
+    """Return one line per cell with the ids of the runs behind its figures.
 
     The runs of X_sat are listed separately if they differ from those of X and S.
     """
@@ -63,7 +63,7 @@ def sources(cells: Sequence[TableCell], lang: Language) -> str:
 
 
 def csv_text(cells: Sequence[TableCell], lang: Language) -> str:
-    """Return the table as CSV for a spreadsheet with the settings of the language.
+    """Return the result table as CSV, for a spreadsheet with the settings of the language.
 
     In Spanish, numbers have a decimal comma and columns are separated by semicolons (docs/adr/0087). An unknown value
     is empty, and run ids are separated by spaces.
@@ -81,7 +81,7 @@ def _csv_value(value: object, lang: Language) -> object:
 
 
 def csv_row(cell: TableCell) -> dict[str, object]:
-    """Return every figure of a cell by CSV column. None is unknown."""
+    """Return every figure of a cell, by the name of its CSV column. None means unknown."""
     newest, interval, figures = cell.runs[-1], cell.x_sat_interval, cell_figures(cell)
     return {
         "size": cell.key.size_label,
@@ -120,7 +120,7 @@ def csv_row(cell: TableCell) -> dict[str, object]:
 
 
 def capacity_text(rate: float | None, interval: Interval | None, lang: Language) -> str:
-    """Return X_sat with its interval as `8.22 [7.70–8.80]`."""
+    """Format X_sat, the throughput with every slot busy, with its interval: `8.22 [7.70–8.80]`."""
     bounds = "" if interval is None else f" [{number(interval.low, lang)}–{number(interval.high, lang)}]"
     return number(rate, lang) + bounds
 

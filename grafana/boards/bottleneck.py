@@ -1,4 +1,4 @@
-"""Dashboard Bottleneck: the use of each resource relative to its measured limit, and throughput.
+"""Dashboard *Bottleneck*: how busy each resource is relative to its measured limit, and throughput.
 
 All panels have one time axis.
 """

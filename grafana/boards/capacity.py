@@ -1,4 +1,4 @@
-"""Dashboard Capacity: the answer, and X (throughput) and X_sat of each run by size, concurrency and mode."""
+"""Dashboard *Capacity*: the answer, and throughput X and X_sat of each run by size, slots and mode."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Variables and selectors that several dashboards share.
+"""Drop-down lists that several dashboards share, and label selectors for the chosen values.
 
 Links between dashboards keep the chosen values.
 """
@@ -44,14 +44,15 @@ NONE_KNOWN = Text("ninguno conocido", "none known")
 
 
 def numbered(expression: str, label: str, names: Iterable[str]) -> str:
-    """Return the query for the position of the value of `label` among `names`, for a tile with words.
+    """Return a PromQL query that gives a number for each value of `label`: its position in `names`.
 
-    A tile with a number shows an absent value in grey and says so. A tile with a name would be an empty block.
+    `expression` is the query that returns series with this label. A panel shows the number as a word. Where
+    no series exists, it shows a word for "unknown", which a panel of the label could not.
     """
     numbers = (f'label_replace(vector({number}), "{label}", "{name}", "", "")' for number, name in enumerate(names))
     return f"0 * ({expression}) + on ({label}) group_left () ({' or '.join(numbers)})"
 
 
 def of_queue_readers(metric: str) -> str:
-    """Return the expression of a worker metric, only for the workers that read the chosen queue."""
+    """Return the PromQL query of a worker metric, for only those workers that read the chosen queue."""
     return f"({metric} and on (job, instance) aforo_worker_queue_info{OF_QUEUE})"

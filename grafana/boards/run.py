@@ -1,4 +1,4 @@
-"""Dashboard Run: progress, results and stage times of one run."""
+"""Dashboard *Run*: progress, results and stage times of one run."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ VALIDITY_STATES = {str(number): word for number, word in enumerate(VALIDITIES.va
 
 
 def _stage_names(lang: Language) -> str:
-    """Return the query for the stages in the shown range, each with its name in `lang` as the label `name`."""
+    """Return the query for the stages in the shown range. The label `name` has their name in `lang`."""
     shown = "count by (stage) (last_over_time(aforo_worker_stage_seconds_count[$__range]))"
     named = f'label_replace({shown}, "name", "$1", "stage", "(.+)")'
     for stage, word in STAGES.items():

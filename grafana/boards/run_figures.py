@@ -1,4 +1,7 @@
-"""PromQL of figures of many runs and of cells, for the dashboard Capacity."""
+"""PromQL queries for the dashboard *Capacity*: figures of runs, and of cells averaged over runs.
+
+A cell is one combination of video size and concurrency.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,11 @@ LABELS = ("size", "concurrency", "mode")
 
 
 def last(metric: str, *labels: str) -> str:
-    """Return the query for the last value of `metric` per run, in the 5 minutes before the range ends.
+    """Return the PromQL query for the last value of `metric` of each run, with these labels.
 
-    The exporter exposes the newest runs all the time, so 5 minutes contain every run. A query over the whole range
-    would take seconds, because a day has 86,400 samples of each series.
+    It looks back 5 minutes from the end of the dashboard's time range. The exporter exposes the newest runs all the
+    time, so 5 minutes contain every run. A query over the whole range would take seconds, because a day has 86,400
+    samples of each series.
     """
     by = ", ".join(("run_id", *labels))
     return f"max by ({by}) (last_over_time({metric}[5m]))"
@@ -24,15 +28,19 @@ X = last("run_id:aforo_run_videos_per_minute:ratio")
 
 
 def capacity(bound: str) -> str:
-    """Return the query for X_sat, or a bound of its interval, of each run."""
+    """Return the PromQL query for X_sat of each run (`estimate`), or one end of its interval.
+
+    `bound` is `estimate`, `lower` or `upper`. X_sat is the throughput with every slot busy.
+    """
     return last(f'run_id_bound:aforo_run_capacity_videos_per_minute:max{{bound="{bound}"}}')
 
 
 def verdict(kind: str) -> str:
-    """Return the query for the current verdicts, with the verdict in a label named `kind`.
+    """Return the PromQL query for the current verdict of each run, as the value of a label named `kind`.
 
-    Each query has its own label, because joined frames must not share labels. The query has no range selector. After a
-    second report, a range would contain both verdicts.
+    `kind` is the kind of verdict, such as `bottleneck`. Each kind has its own label, because a table that joins queries
+    must not have a label twice. The query looks at one moment only, because a time range would contain the verdicts of
+    two reports.
     """
     return f"max by (run_id, {kind}) ({_stored_verdict(kind)})"
 
@@ -46,9 +54,9 @@ VALIDITY = "max by (run_id, validity, reasons) (aforo_run_validity_info)"
 
 
 def state() -> str:
-    """Return the query for the number of each run's state, as in wording.RUN_STATES.
+    """Return the PromQL query for the state of each run, as a number of wording.RUN_STATES.
 
-    Five minutes may contain several statuses of a run, and the first of the `or` wins.
+    A run may have several statuses within 5 minutes. The status that comes first in the query wins.
     """
     numbered = [f"{code} * {last(_status(status))}" for status, code in reversed(STATUS_NUMBERS.items())]
     some_failed = f"4 * ({last(_status('finished'))} and on (run_id) ({last(FAILED)} > 0))"
@@ -63,17 +71,20 @@ def _status(status: str) -> str:
 
 
 def bursts(validity: str) -> str:
-    """Return the query for the complete bursts of one validity, with the labels of a run."""
+    """Return the PromQL query for the complete bursts with this validity (`valid` or `indicative`).
+
+    The result has the labels of a run.
+    """
     facts = last(f'aforo_run_info{{{CHOSEN}, mode="burst"}}', *LABELS)
     complete = last("run_id:aforo_run_complete:bool")
     return f'({facts} and on (run_id) {complete} and on (run_id) aforo_run_validity_info{{validity="{validity}"}})'
 
 
 def by_cell(figure: str) -> str:
-    """Return the query for the mean of `figure` over the best runs of each cell.
+    """Return the PromQL query for the mean of `figure` over the best runs of each cell.
 
-    Those are the valid complete bursts. A cell without one has the mean of its indicative ones. An invalid run is
-    never part of it.
+    `figure` is a query with one value per run. The best runs are the valid complete bursts. A cell without one has the
+    mean of its indicative ones. An invalid run is never part of it.
     """
     return " or ".join(
         f"avg by (size, concurrency) ({figure} * on (run_id) group_right () {bursts(validity)})"
@@ -82,17 +93,23 @@ def by_cell(figure: str) -> str:
 
 
 def best_cell() -> str:
-    """Return the query for the X_sat of the cell with the greatest X_sat, one per size."""
+    """Return the PromQL query that gives, for each size, the cell with the greatest X_sat.
+
+    X_sat is the throughput with every slot busy.
+    """
     return f"topk by (size) (1, {by_cell(capacity('estimate'))})"
 
 
 def of_best_cell(expression: str) -> str:
-    """Return `expression`, which has the labels of a cell, for the cell with the greatest X_sat of each size."""
+    """Restrict a PromQL query of cells to the cell with the greatest X_sat of each video size.
+
+    `expression` is a query whose series have the labels of a cell. X_sat is the throughput with every slot busy.
+    """
     return f"({expression}) and on (size, concurrency) ({best_cell()})"
 
 
 def validity_of_cell() -> str:
-    """Return the query for the validity of each cell's mean, as in wording.VALIDITY_NUMBERS."""
+    """Return the PromQL query for the validity of each cell, as a number of wording.VALIDITY_NUMBERS."""
     measured = f"0 * {capacity('estimate')}"
     usable = (
         f"{number} + max by (size, concurrency) ({measured} * on (run_id) group_right () {bursts(validity)})"
@@ -102,12 +119,15 @@ def validity_of_cell() -> str:
 
 
 def invalid_runs() -> str:
-    """Return the query for the chosen runs that must not be part of an answer, each with the value 0."""
+    """Return the PromQL query for the invalid runs among those chosen on the dashboard. Each value is 0."""
     return f'0 * ({FACTS} and on (run_id) aforo_run_validity_info{{validity="invalid"}})'
 
 
 def bottleneck_of_cell() -> str:
-    """Return the query for the most frequent bottleneck of each cell's valid and indicative bursts, as a label."""
+    """Return the PromQL query for the most frequent bottleneck of each cell, as a label.
+
+    It counts the valid and the indicative bursts of the cell.
+    """
     stored, usable = _stored_verdict("bottleneck"), f"({bursts('valid')} or {bursts('indicative')})"
     counted = (
         f"count by (size, concurrency, bottleneck) ({stored} * on (run_id) group_left (size, concurrency) {usable})"
@@ -116,10 +136,13 @@ def bottleneck_of_cell() -> str:
 
 
 def spaced(expression: str) -> str:
-    """Return `expression` with its sizes written as the table writes them: 50 MB."""
+    """Return the PromQL query `expression` with a space in its label `size`: `50 MB` instead of `50MB`."""
     return f'label_replace({expression}, "size", "$1 $2", "size", "([0-9.]+)([KMG]B)")'
 
 
 def as_cell(expression: str) -> str:
-    """Return `expression` with size and concurrency in the one label `cell`, which names a bar or a row."""
+    """Return the PromQL query `expression` with a new label `cell`, made of size and concurrency.
+
+    The label names a bar or a row, such as `50 MB · 2`.
+    """
     return f'label_join({spaced(expression)}, "cell", " · ", "size", "concurrency")'

@@ -1,4 +1,4 @@
-"""Dashboard Stack health: state of targets, exporters and rules, and the cost of measuring."""
+"""Dashboard *Stack health*: state of scrape targets, exporters and rules, and the cost of measuring."""
 
 from __future__ import annotations
 

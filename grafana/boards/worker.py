@@ -1,4 +1,4 @@
-"""Dashboard Worker: rate, errors and duration by task and by stage, ffmpeg, slots, and SQS polling."""
+"""Dashboard *Worker*: rate, errors and duration by task and by stage, ffmpeg, slots, and SQS polling."""
 
 from __future__ import annotations
 

@@ -132,7 +132,7 @@ def test_after_a_long_database_lock_the_message_returns_and_the_video_is_done(ri
         (video,) = it.send(it.store(clips(2)))
         it.await_running()
         with locked(it.folder / "aforo.db"):
-            until(lambda: "its message returns to the queue" in worker.log_text(), "the result could not be written")
+            until(lambda: "delivery returns to the queue" in worker.log_text(), "the result could not be written")
         assert "database is locked" in worker.log_text()
         it.await_states(done=1)
         assert it.outcomes(video)[0] == "lost"
@@ -158,7 +158,7 @@ def test_an_unexpected_error_returns_the_message(rig, clips):
         with sqlite3.connect(it.folder / "aforo.db") as database:
             database.execute("ALTER TABLE videos RENAME TO hidden")
         worker = it.start().await_ready()
-        until(lambda: "its message returns to the queue" in worker.log_text(), "a failed delivery is logged")
+        until(lambda: "delivery returns to the queue" in worker.log_text(), "a failed delivery is logged")
         with sqlite3.connect(it.folder / "aforo.db") as database:
             database.execute("ALTER TABLE hidden RENAME TO videos")
         it.await_states(done=1)

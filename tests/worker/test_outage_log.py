@@ -1,4 +1,4 @@
-"""While the database is away, the worker logs one line per minute, without a traceback."""
+"""While the database fails, the worker logs one line per minute, without a traceback."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def test_the_errors_of_two_minutes_are_two_lines(outages, clock, caplog):
         reject(outages)
         clock.now += 1.0
     assert [(record.getMessage().partition(": (")[0], record.exc_info) for record in caplog.records] == [
-        ("the database is away; each delivery returns to the queue", None),
-        ("the database is away (59 more errors since the last line); each delivery returns to the queue", None),
+        ("the database fails; each delivery returns to the queue", None),
+        ("the database fails (59 more errors since the last line); each delivery returns to the queue", None),
     ]
     assert "\n" not in caplog.records[0].getMessage()
 
