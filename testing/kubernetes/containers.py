@@ -21,7 +21,10 @@ def command_of(container: Mapping[str, Any], default: list[str]) -> list[str]:
 
 
 def environment_of(plane: ControlPlane, container: Mapping[str, Any], folder: Path) -> dict[str, str]:
-    """Return the variables of a container. Paths in its volumes become folders below `folder`."""
+    """Return the variables of a container. Paths in its volumes become folders below `folder`.
+
+    Only TMPDIR moves with the volume at /tmp, because files of the test may be there too.
+    """
     variables: dict[str, str] = {}
     for source in container.get("envFrom", []):
         variables |= plane.get("configmap", source["configMapRef"]["name"])["data"]
@@ -29,8 +32,8 @@ def environment_of(plane: ControlPlane, container: Mapping[str, Any], folder: Pa
     mounts = {mount["mountPath"]: folder / mount["name"] for mount in container.get("volumeMounts", [])}
     for mounted in mounts.values():
         mounted.mkdir(exist_ok=True)
-    moved = {name: _moved(value, mounts) for name, value in variables.items()}
-    return moved | ({"TMPDIR": str(mounts[TEMPORARY])} if TEMPORARY in mounts else {})
+    temporary = {"TMPDIR": str(mounts.pop(TEMPORARY))} if TEMPORARY in mounts else {}
+    return {name: _moved(value, mounts) for name, value in variables.items()} | temporary
 
 
 def _value(plane: ControlPlane, variable: Mapping[str, Any]) -> str:

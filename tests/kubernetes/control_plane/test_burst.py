@@ -60,7 +60,8 @@ def running(installation, tmp_path):
 
 def test_nothing_is_lost_while_workers_come_and_go_and_a_new_image_rolls_out(installation, running, tmp_path):
     with running(VIDEOS) as (workers, runs):
-        until(lambda: len(workers.ready()) >= SEVERAL, "several workers", 90, 0.2)
+        until(lambda: len(workers.ready()) >= SEVERAL or runs.failures, "several workers", 90, 0.2)
+        assert runs.failures == {}
         installation.change(tag="2")
         installation.apply()
         until(lambda: {each.image for each in workers.ready()} == {"aforo-worker:2"}, "new workers only", 120, 0.2)
