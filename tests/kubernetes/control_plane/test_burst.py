@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(420)]
 CLIP_SECONDS = 8
 VIDEOS = 36
 #: workers that are ready before the new image is applied, of the six that the plan asks for
-SEVERAL = 4
+SEVERAL = 3
 RUN = "kubernetes-burst"
 
 
