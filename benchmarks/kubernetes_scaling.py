@@ -62,19 +62,15 @@ def measured(installation: Installation, messages: int) -> tuple[int, tuple[floa
     """Install and send. Return the planned replicas, and the seconds until they are wanted and until they are ready."""
     installation.install()
     installation.await_condition("Ready", seconds=120)
-    installation.await_condition("Available", "deployment/worker")
+    until(lambda: installation.ready_pods() == 1, "one worker pod is ready", 60, 0.5)
     planned = -(-messages // installation.planned_queue_length())
     time.sleep(random.uniform(0, POLLING_SECONDS))
     installation.send(messages)
     sent_at = time.monotonic()
     installation.await_replicas(planned, seconds=120)
     wanted = time.monotonic() - sent_at
-    until(lambda: _ready(installation) == planned, f"{planned} ready pods", 60, 0.5)
+    until(lambda: installation.ready_pods() == planned, f"{planned} ready pods", 60, 0.5)
     return planned, (wanted, time.monotonic() - sent_at)
-
-
-def _ready(installation: Installation) -> int:
-    return int(installation.plane.get("deployment", "worker")["status"].get("readyReplicas", 0))
 
 
 if __name__ == "__main__":

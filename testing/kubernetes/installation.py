@@ -101,10 +101,18 @@ class Installation:
             entries = [{"Id": str(number), "MessageBody": str(number)} for number in numbers]
             queue.client.send_message_batch(QueueUrl=queue.url, Entries=entries)
 
-    def worker_pods(self) -> list[Any]:
-        """Return the worker pods that are not being deleted."""
-        pods = self.plane.get("pods", "-l", "app.kubernetes.io/name=worker")["items"]
+    def pods(self, name: str = "worker") -> list[Any]:
+        """Return the pods with this name label that are not being deleted."""
+        pods = self.plane.get("pods", "-l", f"app.kubernetes.io/name={name}")["items"]
         return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+
+    def ready_pods(self, name: str = "worker") -> int:
+        """Return the number of ready pods with this name label.
+
+        The status of a Deployment can miss a pod that kwok makes ready in the moment of its creation.
+        """
+        conditions = [each for pod in self.pods(name) for each in pod["status"].get("conditions", [])]
+        return sum(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
     def clear(self) -> None:
         """Delete what runs, what scales it, and the claims and keys. The namespace and the rest stay."""

@@ -30,7 +30,7 @@ def test_a_second_worker_is_not_evicted_before_the_first_is_replaced(installatio
 
 
 def _names(installation):
-    return [pod["metadata"]["name"] for pod in installation.worker_pods()]
+    return [pod["metadata"]["name"] for pod in installation.pods()]
 
 
 def _make_ready(installation, pod):

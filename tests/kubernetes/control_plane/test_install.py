@@ -20,8 +20,8 @@ def test_the_documented_commands_create_every_object_and_a_scaler_that_is_ready(
     kinds = {kind for kind, _ in installation.created()}
     assert {"NetworkPolicy", "PodMonitor", "PrometheusRule", "PodDisruptionBudget", "Job", "ScaledObject"} <= kinds
     installation.await_condition("Ready")
-    for deployment in ("worker", "sqs-exporter", "db-exporter"):
-        installation.await_condition("Available", f"deployment/{deployment}")
+    names = ("worker", "sqs-exporter", "db-exporter")
+    until(lambda: [installation.ready_pods(name) for name in names] == [1, 1, 1], "one pod of each is ready", 60, 0.5)
     # the namespace rejects a pod that is not restricted enough, and the Job reports it
     until(lambda: installation.plane.get("job", "run")["status"].get("active") == 1, "the Job has its pod")
     assert installation.differences() == ""
