@@ -1,6 +1,6 @@
 """Sums over the videos and executions of each run, kept in memory. Each change of a row counts once.
 
-`recount` passes the rows to this module. docs/adr/0008 explains why the sums are correct.
+`incremental_count` passes the rows to this module. docs/adr/0008 explains why the totals are correct.
 """
 
 from __future__ import annotations
@@ -66,7 +66,10 @@ class Run(NamedTuple):
 
 
 class OpenVideo(NamedTuple):
-    """What the sums contain of a video that is not final. Its next change subtracts these values."""
+    """One video that is not final, as it was last counted in the totals of its run.
+
+    When the video changes, it is subtracted from these totals as it was counted, and then added in its new state.
+    """
 
     run_id: str
     state: str
@@ -100,7 +103,7 @@ class RunAggregates:
     _summed_by_database: set[str] = field(default_factory=set)
 
     def apply_videos(self, videos: Iterable[Video], since: float) -> None:
-        """Add changed rows of videos to the sums. Each change counts once, even if a row is passed twice.
+        """Add changed rows of videos to the totals. Each change counts once, even if a row is passed twice.
 
         `since` is the lower limit of updated_at in the query that returned the rows.
         """
@@ -116,7 +119,7 @@ class RunAggregates:
                 self._count_video(video)
 
     def apply_executions(self, executions: Iterable[Execution]) -> None:
-        """Add ended executions of tracked runs to the sums. Each counts once, even if it is passed twice."""
+        """Add ended executions of tracked runs to the totals. Each counts once, even if it is passed twice."""
         for execution in executions:
             if execution.id not in self._counted_executions and execution.run_id in self.executions:
                 self._counted_executions[execution.id] = execution.ended_at
@@ -124,7 +127,7 @@ class RunAggregates:
                 self._mark_changed(execution.run_id)
 
     def set_lost(self, counts: Iterable[tuple[str, str, int]]) -> None:
-        """Set the counts of executions that have no end because their process died.
+        """Replace the counts of executions that have no end because their process died.
 
         Each item of `counts` is a run id, an outcome and a number of executions.
         """
@@ -137,14 +140,21 @@ class RunAggregates:
                 self.changed_runs.add(run_id)
 
     def set_processing(self, ids: set[str]) -> None:
-        """Set the videos with these ids to the state processing, and all other open videos to uploaded."""
+        """Count open videos with these ids as processing, and all other open videos as uploaded.
+
+        Only the totals in memory change. The database is not written.
+        """
         for video_id in self._processing - ids:
             self._change_state(video_id, VideoState.UPLOADED)
         for video_id in ids & self._open.keys():
             self._change_state(video_id, VideoState.PROCESSING)
 
     def update_runs(self, newest: list[Run], limit: int, since: float) -> None:
-        """Start to track new runs, add the oldest tracked runs beyond `limit` to the rest, drop deleted runs."""
+        """Adapt the tracked runs to the list `newest`, the newest runs in the database, at most `limit`.
+
+        Start to track new runs, add tracked runs that are no longer among the newest to the rest, and drop runs that
+        were deleted. `since` is the epoch time from which the caller then reads changed rows.
+        """
         counted_until = self._oldest_tracked()
         last = newest[-1].sort_key if len(newest) == limit else (-math.inf, "")
         for run_id in self.runs.keys() - {run.id for run in newest}:
@@ -165,10 +175,10 @@ class RunAggregates:
         self.executions[run.id] = ExecutionTally()
 
     def replace(self, run_id: str, groups: Iterable[Group], live: Iterable[Video]) -> None:
-        """Replace the sums of a run by sums (`groups`) that the database has just computed.
+        """Replace the totals of a run by totals (`groups`) that the database has just computed.
 
-        `live` are the rows of the run that may still change or that the next query may return again. They are
-        remembered.
+        `live` are those rows of the run that may still change or that the next query may return again. They are
+        remembered as counted.
         """
         for video_id in list(self._open_of.get(run_id, ())):
             self._close(video_id)
@@ -193,7 +203,7 @@ class RunAggregates:
         self._counted_executions.update({execution.id: execution.ended_at for execution in recent})
 
     def remember(self, live: Iterable[Video]) -> None:
-        """Remember these rows as counted, because the sums already include them."""
+        """Remember these rows as counted, because the totals already include them."""
         for video in live:
             if video.state in FINAL_STATES:
                 self._final[video.id] = (video.state, video.updated_at)
@@ -220,12 +230,12 @@ class RunAggregates:
 
     @property
     def open_runs(self) -> list[str]:
-        """Return the ids of all runs that have videos which are not final."""
+        """Return the ids of all runs that have at least one video which is not final."""
         return list(self._open_of)
 
     @property
     def all_videos(self) -> Tally:
-        """Return the sums over the videos of all runs."""
+        """Return the totals over the videos of all runs."""
         whole = Tally()
         for tally in (self.rest, *self.tallies.values()):
             whole.absorb(tally)
@@ -238,7 +248,7 @@ class RunAggregates:
 
     @property
     def oldest_waiting(self) -> float | None:
-        """Return the epoch time of the oldest waiting video's upload, or None if no video waits."""
+        """Return the epoch time at which the oldest waiting video was uploaded, or None if no video waits."""
         while self._waiting and not self._waits(self._waiting[0][1]):
             heapq.heappop(self._waiting)
         return self._waiting[0][0] if self._waiting else None
@@ -268,7 +278,7 @@ class RunAggregates:
         self.changed_runs.add(run_id)
 
     def _mark_for_recount(self, video: Video) -> None:
-        """Mark the run of a row whose earlier contribution to the sums is not known.
+        """Mark the run of a row whose earlier contribution to the totals is not known.
 
         Such a row is a final row that changed, or a row with an old timestamp.
         """
