@@ -65,6 +65,7 @@ def test_nothing_is_lost_while_workers_come_and_go_and_a_new_image_rolls_out(ins
         installation.change(tag="2")
         installation.apply()
         until(lambda: {each.image for each in workers.ready()} == {"aforo-worker:2"}, "new workers only", 120, 0.2)
+        assert workers.failures == {}
         await_the_job(installation, runs)
         assert installation.differences() == ""
         installation.await_replicas(1)
