@@ -16,7 +16,7 @@ from capacity.estimators.interval import Floats
 from capacity.estimators.littles_law import LittleCheck
 from capacity.estimators.reason import Reason
 from capacity.estimators.response_time import reversed_times
-from capacity.estimators.slots import working_slots
+from capacity.estimators.slots import most_workers_at_once, working_slots
 from capacity.estimators.stability import OfferedRate
 from capacity.estimators.throughput import (
     FEWEST_GENERATIONS,
@@ -48,7 +48,7 @@ def recorded_facts(
     return RunFacts(
         slots=row.slots,
         mixed_conditions=differences.mixed,
-        changed_conditions=differences.changed,
+        changed_conditions=differences.changed or _more_workers(recorded),
         cycle_seconds=cycles.cycle_seconds,
         settled_cycle_seconds=cycles.cycle_seconds[: -row.slots][~cycles.is_first[: -row.slots]],
         service_mean_seconds=row.service_mean_seconds,
@@ -120,6 +120,15 @@ def conservation(recorded: RecordedRun) -> Conservation:
         repeated=recorded.outcomes[Outcome.SUPERSEDED],
         lost=recorded.outcomes[Outcome.LOST],
     )
+
+
+def _more_workers(recorded: RecordedRun) -> tuple[str, ...]:
+    """Return `workers` if more of them worked at the same time than there were at the start.
+
+    Autoscaled workers can be gone again at the end, so that their number is that of the start.
+    """
+    at_start = len(recorded.run.environment.get("workers", {}).get("start", ()))
+    return ("workers",) if at_start and most_workers_at_once(recorded.executions) > at_start else ()
 
 
 def _impossible(recorded: RecordedRun, cycles: SlotCycles, saturated: SaturatedThroughput | None) -> Reason | None:

@@ -81,6 +81,21 @@ def working_slots(executions: Executions, slots: int, slots_per_worker: int) -> 
     return min(slots, int((finished.started_at[-1] - free_at <= patience).sum()))
 
 
+def most_workers_at_once(executions: Executions) -> int:
+    """Return how many workers worked at the same time at most; 0 if the workers are not known.
+
+    A worker works from its first start to its last end. A worker that begins after another has ended replaces it.
+    """
+    finished = executions.finished()
+    if finished.worker is None:
+        return 0
+    chosen = [finished.worker == one for one in np.unique(finished.worker)]
+    begun_at = np.sort([finished.started_at[each].min() for each in chosen])
+    ended_at = np.sort([finished.ended_at[each].max() for each in chosen])
+    ended_before = np.searchsorted(ended_at, begun_at, side="right")
+    return int((np.arange(1, begun_at.size + 1) - ended_before).max(initial=0))
+
+
 def known_slots(finished: Executions, slots_per_worker: int) -> Integers | None:
     """Return the slot code of each execution, or None if the recorded codes do not identify slots.
 

@@ -34,12 +34,11 @@ from testing.polling import until
 from testing.ports import free_port
 from testing.queues import TestQueue
 from testing.rows import run_row
+from testing.slow_ffmpeg import slow_ffmpeg
 
 VISIBILITY_SECONDS = 4
 LONG_POLL_SECONDS = 1
 READY = " ready."
-#: real ffmpeg that reads its input at its own speed: a video of ten seconds takes ten seconds and almost no CPU
-SLOW_FFMPEG = '#!/bin/sh\ncase "$*" in *-progress*) exec {real} -re "$@";; esac\nexec {real} "$@"\n'
 
 
 @dataclass
@@ -267,21 +266,12 @@ def new_rig(folder: Path, queue: TestQueue, *, slow: bool = False, **variables: 
         **variables,
     }
     if slow:
-        environment["PATH"] = f"{_slow_ffmpeg(folder)}:{os.environ['PATH']}"
+        environment["PATH"] = f"{slow_ffmpeg(folder)}:{os.environ['PATH']}"
     rig = Rig(folder, queue, environment)
     try:
         yield rig
     finally:
         rig.end()
-
-
-def _slow_ffmpeg(folder: Path) -> Path:
-    real = subprocess.run(["which", "ffmpeg"], capture_output=True, text=True, check=True).stdout.strip()
-    programs = folder / "bin"
-    programs.mkdir()
-    (programs / "ffmpeg").write_text(SLOW_FFMPEG.format(real=real))
-    (programs / "ffmpeg").chmod(0o755)
-    return programs
 
 
 def _run(run_id: str, count: int, stored: StoredObject) -> RunRow:

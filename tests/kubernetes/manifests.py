@@ -8,16 +8,19 @@ from typing import Any
 import yaml
 
 FOLDER = Path(__file__).parents[2] / "deploy/kubernetes"
+#: the Job of one run, which an overlay applies together with the rest
+RUN_FOLDER = FOLDER / "run"
 
 Manifest = dict[str, Any]
 
 
-def kustomization() -> Manifest:
-    return yaml.safe_load((FOLDER / "kustomization.yaml").read_text(encoding="utf-8"))
+def kustomization(folder: Path = FOLDER) -> Manifest:
+    return yaml.safe_load((folder / "kustomization.yaml").read_text(encoding="utf-8"))
 
 
 def manifests(kind: str | None = None) -> list[Manifest]:
-    files = (FOLDER / name for name in kustomization()["resources"] if name.endswith(".yaml"))
+    folders = (FOLDER, RUN_FOLDER)
+    files = (each / name for each in folders for name in kustomization(each)["resources"] if name.endswith(".yaml"))
     documents = [document for file in files for document in yaml.safe_load_all(file.read_text(encoding="utf-8"))]
     each = [m for document in documents for m in (document["items"] if document["kind"] == "List" else [document])]
     return [m for m in each if kind in {None, m["kind"]}]

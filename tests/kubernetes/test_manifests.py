@@ -10,6 +10,7 @@ import runpy
 import shlex
 import subprocess
 import sys
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -19,6 +20,7 @@ from tests.kubernetes.manifests import FOLDER, label, manifests, settings, the
 
 ROOT = FOLDER.parents[1]
 DEPLOYMENTS = manifests("Deployment")
+JOBS = manifests("Job")
 
 
 def pod(deployment):
@@ -54,20 +56,25 @@ def test_a_worker_has_time_to_finish_before_it_is_killed():
     assert grace >= int(settings()["AFORO_WORKER_SHUTDOWN_SECONDS"]) + 30
 
 
-@pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=label)
-def test_a_pod_has_the_least_privileges(deployment):
-    of_pod, (container,) = pod(deployment)["securityContext"], pod(deployment)["containers"]
+@pytest.mark.parametrize("owner", [*DEPLOYMENTS, *JOBS], ids=label)
+def test_a_pod_has_the_least_privileges(owner):
+    of_pod, (container,) = pod(owner)["securityContext"], pod(owner)["containers"]
     assert of_pod["runAsNonRoot"] is True
     assert of_pod["runAsUser"] == 10001
     assert of_pod["seccompProfile"] == {"type": "RuntimeDefault"}
-    assert pod(deployment)["automountServiceAccountToken"] is False
+    assert pod(owner)["automountServiceAccountToken"] is False
     assert container["securityContext"] == {
         "allowPrivilegeEscalation": False,
         "readOnlyRootFilesystem": True,
         "capabilities": {"drop": ["ALL"]},
     }
-    assert {"livenessProbe", "resources"} <= container.keys()
     assert "memory" in container["resources"]["limits"]
+
+
+@pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=label)
+def test_a_pod_that_hangs_is_restarted(deployment):
+    (container,) = pod(deployment)["containers"]
+    assert "livenessProbe" in container
 
 
 def test_ports_are_those_of_the_settings_and_open_to_prometheus_only():
@@ -93,6 +100,33 @@ def test_exporters_connect_as_the_read_only_user():
         "db-exporter": "AFORO_DATABASE_READONLY_URL",
     }
     assert secrets == {name: {"name": "aforo-database", "key": key} for name, key in keys.items()}
+
+
+def test_the_job_writes_with_the_url_of_the_owner_and_its_options_are_valid():
+    (container,) = pod(the("Job", "run"))["containers"]
+    assert container["envFrom"] == [{"configMapRef": {"name": "aforo-settings"}}]
+    secret, *options = container["env"]
+    assert secret["valueFrom"]["secretKeyRef"] == {"name": "aforo-database", "key": "AFORO_DATABASE_URL"}
+    environment = settings() | {option["name"]: option["value"] for option in options}
+    assert Settings.from_env(environment | {"AFORO_DATABASE_URL": "postgresql://aforo@db/aforo"})
+    mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
+    assert mounts[environment["AFORO_RESULTS_PATH"]] == "results"
+    assert pod(the("Job", "run"))["volumes"][0] == {
+        "name": "results",
+        "persistentVolumeClaim": {"claimName": "results"},
+    }
+
+
+def test_only_the_run_reaches_prometheus():
+    policy = the("NetworkPolicy", "run")["spec"]
+    assert policy["podSelector"] == {"matchLabels": the("Job", "run")["spec"]["template"]["metadata"]["labels"]}
+    (option,) = [
+        each for each in pod(the("Job", "run"))["containers"][0]["env"] if each["name"].endswith("PROMETHEUS_URL")
+    ]
+    address = urlsplit(option["value"])
+    ((peer,), (port,)) = policy["egress"][0]["to"], policy["egress"][0]["ports"]
+    namespace = peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"]
+    assert (address.hostname.partition(".")[2], address.port) == (namespace, port["port"])
 
 
 def test_dns_of_the_cluster_is_reachable():
@@ -136,7 +170,7 @@ def test_every_dashboard_is_included():
 
 def test_the_images_are_targets_of_the_dockerfile():
     targets = {line.split()[-1] for line in (ROOT / "Dockerfile").read_text().splitlines() if line.startswith("FROM")}
-    used = {pod(d)["containers"][0]["image"].removeprefix("aforo-") for d in DEPLOYMENTS}
+    used = {pod(owner)["containers"][0]["image"].removeprefix("aforo-") for owner in (*DEPLOYMENTS, *JOBS)}
     assert used <= targets
 
 

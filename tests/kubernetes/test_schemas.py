@@ -18,7 +18,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from tests.kubernetes.manifests import FOLDER, kustomization, label, manifests, the
+from tests.kubernetes.manifests import FOLDER, RUN_FOLDER, kustomization, label, manifests, the
 
 SCHEMAS = Path(__file__).parent / "schemas"
 VERSIONS = ("1.29", "1.34")
@@ -54,9 +54,10 @@ def test_a_trigger_without_metadata_is_an_error():
         check(wrong)
 
 
-def test_the_kustomization_lists_every_manifest():
-    written = {file.name for file in FOLDER.glob("*.yaml")} - {"kustomization.yaml"}
-    assert written == {name for name in kustomization()["resources"] if name.endswith(".yaml")}
+@pytest.mark.parametrize("folder", [FOLDER, RUN_FOLDER], ids=lambda folder: folder.name)
+def test_the_kustomization_lists_every_manifest(folder):
+    written = {file.name for file in folder.glob("*.yaml")} - {"kustomization.yaml"}
+    assert written == {name for name in kustomization(folder)["resources"] if name.endswith(".yaml")}
 
 
 def build(folder):

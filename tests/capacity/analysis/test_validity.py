@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sqlalchemy import select
 
 from capacity.analysis.load_and_analyse import load_and_analyse
 from capacity.analysis.measured_run import ScenarioFigures, measure
@@ -44,6 +45,17 @@ def test_a_burst_without_flags_is_valid_and_says_that_the_first_videos_are_left_
     run = analysed(sessions)
     assert reasons(run) == (Level.VALID, ())
     assert "without the first video of each slot" in " ".join(render_terminal(run, "en").split())
+
+
+@pytest.mark.parametrize(("at_start", "reasons_seen"), [(1, ("changed_fleet",)), (2, ()), (0, ())])
+def test_workers_that_came_and_went_between_start_and_end_make_a_run_invalid(sessions, at_start, reasons_seen):
+    alike = [{"worker": f"n{k}|1|s", "slots": 1} for k in range(at_start)]
+    environment = {"workers": {"start": alike, "end": alike}}
+    record(sessions, np.repeat(4.1 * np.arange(8), 2), 4.0, 2, [0, 1] * 8, environment=environment, concurrency=1)
+    with sessions.begin() as session:
+        for execution in session.scalars(select(ExecutionRow)):
+            execution.worker = f"n{execution.slot}|1|s"
+    assert analysed(sessions).row.validity.reasons == reasons_seen
 
 
 def test_between_three_and_four_videos_per_slot_a_cold_start_makes_the_run_indicative(sessions):

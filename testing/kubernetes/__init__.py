@@ -1,0 +1,1 @@
+"""A real Kubernetes control plane with KEDA on this machine, without containers."""

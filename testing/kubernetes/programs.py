@@ -1,0 +1,113 @@
+"""Programs of the control plane, built from their Go modules into .tools/kubernetes/ when they are missing."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from testing.emulator import ROOT
+
+CACHE = ROOT / ".tools/kubernetes"
+
+
+@dataclass(frozen=True)
+class GoModule:
+    """A Go module at one version, and the package of each program to build from it. Packages are relative to it."""
+
+    path: str
+    version: str
+    programs: Mapping[str, str]
+
+    @property
+    def folder(self) -> Path:
+        """Return the folder of the built programs."""
+        return CACHE / f"{self.path.replace('/', '-')}@{self.version}"
+
+    def package(self, program: str) -> str:
+        """Return the import path of a program's package."""
+        return f"{self.path}/{self.programs[program]}".rstrip("/")
+
+    def missing(self) -> list[str]:
+        """Return the programs that are not built yet."""
+        return [program for program in self.programs if not (self.folder / program).exists()]
+
+
+ETCD = GoModule("go.etcd.io/etcd/server/v3", "v3.6.4", {"etcd": ""})
+KUBERNETES = GoModule(
+    "k8s.io/kubernetes",
+    "v1.34.4",
+    {name: f"cmd/{name}" for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")},
+)
+KEDA = GoModule("github.com/kedacore/keda/v2", "v2.21.0", {name: f"cmd/{name}" for name in ("operator", "adapter")})
+KWOK = GoModule("sigs.k8s.io/kwok", "v0.8.0", {"kwok": "cmd/kwok"})
+MODULES = (ETCD, KUBERNETES, KEDA, KWOK)
+#: the source of the operator's CRDs; the operator itself is not run
+PROMETHEUS_OPERATOR = GoModule("github.com/prometheus-operator/prometheus-operator", "v0.85.0", {})
+
+
+def missing_requirement() -> str | None:
+    """Return the reason why the control plane cannot run on this machine, or None if it can."""
+    needed = {"go": "it builds the control plane", "openssl": "it makes the certificates"}
+    return next((f"there is no {name}: {why}" for name, why in needed.items() if shutil.which(name) is None), None)
+
+
+def program(name: str) -> str:
+    """Return the path of a program, such as `kubectl`."""
+    module = next(module for module in MODULES if name in module.programs)
+    return str(module.folder / name)
+
+
+def build_missing() -> None:
+    """Build the programs that are missing. From nothing it takes about half an hour on two cores."""
+    for module in MODULES:
+        if missing := module.missing():
+            _build(module, missing)
+
+
+def source(module: GoModule) -> Path:
+    """Return the folder of the module's source, which Go downloads into its cache once."""
+    shown = _go("mod", "download", "-json", f"{module.path}@{module.version}", folder=ROOT)
+    return Path(json.loads(shown)["Dir"])
+
+
+def _build(module: GoModule, programs: list[str]) -> None:
+    print(f"building {', '.join(programs)} {module.version}: minutes, once", file=sys.stderr)
+    build = CACHE / "build" / module.folder.name
+    build.mkdir(parents=True, exist_ok=True)
+    module.folder.mkdir(exist_ok=True)
+    (build / "go.mod").write_text(_module_file(module), encoding="utf-8")
+    imports = "\n".join(f'import _ "{module.package(name)}"' for name in programs)
+    (build / "tools.go").write_text(f"//go:build tools\n\npackage build\n\n{imports}\n", encoding="utf-8")
+    _go("mod", "tidy", folder=build)
+    # the API server does not start without a version
+    libraries = ("component-base", "client-go/pkg")
+    variables = [f"-X k8s.io/{library}/version.gitVersion={module.version}" for library in libraries]
+    for name in programs:
+        target = str(module.folder / name)
+        _go("build", "-ldflags", " ".join(variables), "-o", target, module.package(name), folder=build)
+    shutil.rmtree(build)
+
+
+def _module_file(module: GoModule) -> str:
+    """Return the go.mod of a module that requires `module`, with the replacements that `module` itself needs."""
+    text = (source(module) / "go.mod").read_text(encoding="utf-8")
+    version = re.search(r"^go .*$", text, re.MULTILINE)
+    assert version is not None
+    # Kubernetes publishes the libraries of its folder staging/ as v0.MINOR.PATCH
+    staging = module.version.replace("v1.", "v0.", 1)
+    libraries = re.findall(r"^\s*(?:replace )?(\S+) => \./staging/", text, re.MULTILINE)
+    others = re.findall(r"^replace \S+(?: \S+)? => [^.\s].*$", text, re.MULTILINE)
+    replaced = [f"replace {library} => {library} {staging}" for library in libraries]
+    lines = ["module build", version[0], f"require {module.path} {module.version}", *replaced, *others]
+    return "\n".join(lines) + "\n"
+
+
+def _go(*words: str, folder: Path) -> str:
+    answer = subprocess.run(["go", *words], cwd=folder, stdout=subprocess.PIPE, text=True, check=True)
+    return answer.stdout

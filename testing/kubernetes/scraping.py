@@ -1,0 +1,40 @@
+"""Prometheus that scrapes the workers in place of the pods, as the PodMonitor tells the operator's Prometheus to do."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import yaml
+
+from testing.emulator import ROOT
+from testing.polling import until
+from testing.ports import free_port, is_open
+
+
+@contextmanager
+def running_prometheus(folder: Path, targets_file: Path) -> Iterator[str]:
+    """Run Prometheus with Aforo's rules. `targets_file` has the addresses of the workers. Yield its URL."""
+    folder.mkdir()
+    configuration = {
+        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+        "rule_files": [str(ROOT / "prometheus/rules/*.yml")],
+        "scrape_configs": [
+            {"job_name": "worker", "file_sd_configs": [{"files": [str(targets_file)], "refresh_interval": "1s"}]}
+        ],
+    }
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(configuration), encoding="utf-8")
+    port = free_port()
+    options = [f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
+    # a worker that has gone is seen as gone after this time
+    options += [f"--web.listen-address=127.0.0.1:{port}", "--query.lookback-delta=15s"]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(["prometheus", *options], stdout=log, stderr=log)
+    try:
+        until(lambda: is_open(port), "Prometheus listens")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.wait()
