@@ -1,7 +1,7 @@
 """Measurement of Celery workers: `instrument(app)`, `stage(name)`, and `harden(app)` for Amazon SQS.
 
-Each function is imported when it is first used, so `import aforo` needs no other package. With a Celery or Python that
-the telemetry does not know, `instrument` and `stage` log one line and do nothing.
+Each function is imported when it is first used, so `import aforo` needs no other package. With a version of Celery or
+Python that Aforo has not been tested with, `instrument` and `stage` log one line and do nothing.
 """
 
 from __future__ import annotations

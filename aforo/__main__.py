@@ -1,4 +1,4 @@
-"""`python -m aforo`: commands for the machine of a worker."""
+"""`python -m aforo`: command line of the library, for the machine on which a worker runs."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from aforo import __version__
 
 @click.group(epilog="Example: python -m aforo version")
 def main() -> None:
-    """Commands of the Aforo library."""
+    """Commands of the Aforo library, for the machine on which a worker runs."""
 
 
 @main.command()
 def version() -> None:
-    """Print the version of the library."""
+    """Print the version of the installed Aforo library."""
     click.echo(__version__)
 
 

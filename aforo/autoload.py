@@ -1,8 +1,8 @@
-"""Entry point `celery.commands`: Celery imports this module when its command line starts.
+"""Instrument Celery workers without a change of the app's code, and add the command `celery aforo`.
 
-The import happens before Celery loads the app. With AFORO_INSTRUMENT=1, this module instruments the app of each worker
-that starts. Importing this module loads only one other module of the library, `aforo.settings`. The command `celery
-aforo` prints what is measured.
+This module is an entry point of the group `celery.commands`. Celery therefore imports it when its command line starts,
+before it loads the app. With AFORO_INSTRUMENT=1, this module instruments the app of each worker that starts. To keep
+other Celery commands fast, it imports only `aforo.settings` of this library.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from aforo import __version__, settings
 
 
 def instrument_worker(instance: Any = None, **_signal: Any) -> None:
-    """Instrument the app of a Celery worker that is starting."""
+    """Handle Celery's signal of a starting worker: instrument the app of that worker (`instance`)."""
     aforo.instrument(instance.app)  # imports the telemetry: only a measured worker loads it
 
 

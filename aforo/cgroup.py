@@ -1,4 +1,4 @@
-"""Limits of this process's cgroup: CPU quota and memory, in cgroup v1 and v2."""
+"""Linux cgroup of this process: its limits of CPU and memory, and its pressure, in cgroup v1 and v2."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ NO_LIMIT_BYTES = 1 << 60
 
 @dataclass(frozen=True)
 class CpuQuota:
-    """A CPU quota in cores, and what its cgroup counted: periods, throttled periods, and throttled seconds."""
+    """CPU quota of a cgroup in cores, and the kernel's counters of how often the quota took effect.
+
+    The counters are scheduler periods, periods in which processes were stopped, and seconds for which they were
+    stopped.
+    """
 
     cores: float
     periods: int
@@ -22,7 +26,10 @@ class CpuQuota:
 
 @dataclass(frozen=True)
 class Cgroup:
-    """The cgroup of this process. Its limits are the tightest of its own and those of its ancestors."""
+    """The Linux cgroup of this process.
+
+    A limit applies to all descendants, so each limit here is the tightest of this cgroup and its ancestors.
+    """
 
     v2: Path = Path("/sys/fs/cgroup")
     v1_cpu: Path = Path("/sys/fs/cgroup/cpu")
@@ -30,7 +37,7 @@ class Cgroup:
     own: Path = Path("/proc/self/cgroup")
 
     def cpu_quota(self) -> CpuQuota | None:
-        """Return the tightest CPU quota, or None without a quota."""
+        """Return the tightest CPU quota of this cgroup and its ancestors, or None if none of them has one."""
         groups = [(group, 1e-6) for group in self._groups(self.v2, "")]
         groups += [(group, 1e-9) for group in self._groups(self.v1_cpu, "cpu")]
         limited = [(cores, group, unit) for group, unit in groups if (cores := _quota_cores(group)) is not None]
@@ -42,14 +49,17 @@ class Cgroup:
         return CpuQuota(cores, counts.get("nr_periods", 0), counts.get("nr_throttled", 0), throttled * unit)
 
     def memory_limit_bytes(self) -> int | None:
-        """Return the tightest memory limit, or None without a limit."""
+        """Return the tightest memory limit of this cgroup and its ancestors, or None if none of them has one."""
         files = [group / "memory.max" for group in self._groups(self.v2, "")]
         files += [group / "memory.limit_in_bytes" for group in self._groups(self.v1_memory, "memory")]
         limits = [int(line) for file in files for line in lines_of(file) if line != "max"]
         return min((limit for limit in limits if limit < NO_LIMIT_BYTES), default=None)
 
     def pressure(self, resource: str) -> list[str]:
-        """Return the lines of this cgroup's pressure file for `resource`, or none (cgroup v1)."""
+        """Return the lines of the kernel's pressure file (PSI) of this cgroup for `resource`, such as `cpu`.
+
+        Return an empty list under cgroup v1, which has no such file.
+        """
         return lines_of(next(self._groups(self.v2, "")) / f"{resource}.pressure")
 
     def _groups(self, root: Path, controller: str) -> Iterator[Path]:
@@ -65,7 +75,7 @@ class Cgroup:
 
 
 def lines_of(file: Path) -> list[str]:
-    """Return the lines of a kernel file, or none if it cannot be read."""
+    """Return the lines of a kernel file such as /proc/stat. Return an empty list if it cannot be read."""
     try:
         return file.read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -1,6 +1,6 @@
-"""`aforo-instrument COMMAND…`: run a command with AFORO_INSTRUMENT=1.
+"""`aforo-instrument COMMAND…`: run a command so that the Celery workers it starts export metrics.
 
-The variable makes every Celery worker that the command starts export metrics.
+The command gets AFORO_INSTRUMENT=1 in its environment. `aforo.autoload` reads that variable.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ NOT_FOUND, NOT_EXECUTABLE = 127, 126  # as a shell ends
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Replace this process by the user's command. Exit with an error if that command cannot be started."""
+    """Set AFORO_INSTRUMENT=1 and replace this process by the command in `arguments`.
+
+    Exit with a one-line error if that command cannot be started.
+    """
     command = list(sys.argv[1:] if arguments is None else arguments)
     if not command or command[0].startswith("-"):
         print(USAGE, file=sys.stderr)

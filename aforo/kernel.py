@@ -11,7 +11,10 @@ _VMSTAT = Path("/proc/vmstat")
 
 @lru_cache(maxsize=1)
 def boot_id() -> str | None:
-    """Return the boot id, which all containers of a machine share. Return None without /proc."""
+    """Return the kernel's boot id, which all containers of a machine share and which each boot changes.
+
+    Return None without /proc.
+    """
     try:
         return _BOOT_ID.read_text(encoding="ascii").strip()
     except OSError:

@@ -1,4 +1,4 @@
-"""Machine of this process: CPU model, instance type and simultaneous multithreading. No call leaves the machine."""
+"""CPU model, EC2 instance type and simultaneous multithreading of this machine, from local files only."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ EC2_VENDOR = "Amazon EC2"
 
 
 def cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """Return the CPU model.
+    """Return the CPU model of this machine.
 
-    An arm64 kernel writes no model name, so its model is implementer and part, with the core's name where it is known.
+    An arm64 kernel writes no model name. The model is then the codes of implementer and part, with the core's name
+    where it is known.
     """
     pairs = [(name.strip(), value.strip()) for name, _, value in (line.partition(":") for line in lines_of(cpuinfo))]
     implementers = [value for name, value in pairs if name == "CPU implementer"]
@@ -41,7 +42,10 @@ def instance_type(dmi: Path = Path("/sys/class/dmi/id")) -> str:
 
 
 def smt(active: Path = Path("/sys/devices/system/cpu/smt/active")) -> bool | None:
-    """Return True if two logical cores share a physical one. Return None if it is unknown."""
+    """Return True if simultaneous multithreading is on: two logical cores share a physical one.
+
+    Return None if it is unknown.
+    """
     lines = lines_of(active)
     return lines[0].strip() == "1" if lines else None
 

@@ -1,4 +1,4 @@
-"""Identity of a process of a worker, which clock changes and reused pids do not affect."""
+"""Identify a worker's process so that a reused pid or a changed clock cannot cause a mix-up."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _GONE = {b"Z", b"X"}
 
 @dataclass(frozen=True)
 class WorkerProcess:
-    """One process of a worker: node name, pid, and the start time.
+    """Identity of one process of a worker: host name, pid and start time.
 
-    The start time tells two processes with the same pid apart.
+    The start time differs between two processes that had the same pid.
     """
 
     node: str
@@ -27,26 +27,32 @@ class WorkerProcess:
 
     @classmethod
     def this(cls) -> WorkerProcess:
-        """Return the calling process."""
+        """Return the identity of the calling process."""
         return cls(platform.node(), os.getpid(), start_of(os.getpid()) or "")
 
     @property
     def owner(self) -> str:
-        """Return the text that names this process in claims, in executions and in the table of workers."""
+        """Return the identity as text, `node|pid|start`.
+
+        Claims, executions and the table of workers name a process by this text.
+        """
         return f"{self.node}|{self.pid}|{self.start}"
 
 
 def may_live(owner: str) -> bool:
-    """Return True if the process that owns a claim is on another node or alive."""
+    """Return False if the process named by `owner` (`node|pid|start`) has certainly ended.
+
+    A process of another node cannot be checked, so the answer for it is True.
+    """
     node, pid, start = owner.rsplit("|", 2)
     return node != platform.node() or start_of(int(pid)) == start
 
 
 def start_of(pid: int) -> str | None:
-    """Return a process's start time, unaffected by clock changes. Return None for a dead process.
+    """Return the start time of process `pid` as text to compare, or None if no such process is alive.
 
-    Linux counts the start time in ticks since boot. psutil adds the boot time, which changes with the clock. Other
-    kernels store the start time as an epoch time.
+    On Linux the text is the boot id and the kernel's ticks since boot, which a change of the clock does not affect.
+    psutil's start time is used on other systems only, because on Linux it changes with the clock.
     """
     boot = boot_id()
     if boot is None:

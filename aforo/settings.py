@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Declaration:
-    """Declaration of one environment variable."""
+    """Name, default and description of one environment variable that the library reads."""
 
     name: str
     default: str
@@ -54,17 +54,20 @@ DECLARATIONS = (
 
 
 def read(declaration: Declaration, environ: Mapping[str, str] = os.environ) -> str:
-    """Return the value of a variable, or its default if the variable is unset or empty."""
+    """Return the value of an environment variable, or its default if the variable is unset or empty."""
     return environ.get(declaration.name, "").strip() or declaration.default
 
 
 def is_on(declaration: Declaration, environ: Mapping[str, str] = os.environ) -> bool:
-    """Return True unless the value is empty, 0, false, no or off."""
+    """Return True if an on/off environment variable is on: its value is not empty, 0, false, no or off."""
     return read(declaration, environ).lower() not in {"", "0", "false", "no", "off"}
 
 
 def whole(declaration: Declaration, environ: Mapping[str, str] = os.environ) -> int:
-    """Return the value of a variable that is a whole number above 0. Raise ValueError for any other text."""
+    """Return the value of an environment variable that must be a whole number above 0.
+
+    Raise ValueError for any other text.
+    """
     text = read(declaration, environ)
     if not text.isascii() or not text.isdigit() or int(text) == 0:
         raise ValueError(f"{declaration.name} ({text}) is not a whole number above 0")
@@ -72,7 +75,7 @@ def whole(declaration: Declaration, environ: Mapping[str, str] = os.environ) -> 
 
 
 def port_range(text: str) -> range:
-    """Return the ports of a text such as `9101` or `9101-9110`. Raise ValueError for any other text."""
+    """Return the ports named by a text such as `9101` or `9101-9110`. Raise ValueError for any other text."""
     first, _, last = text.partition("-")
     try:
         ports = range(int(first), int(last or first) + 1)

@@ -1,4 +1,4 @@
-"""What happens where a worker cannot be measured: one log line, and the worker runs as without the library."""
+"""What happens if a worker cannot be measured: one log line, and the worker runs without measurement."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ def never_an_outage() -> Iterator[None]:
 
 
 def require_known_version() -> None:
-    """Raise ValueError for a Celery whose workers have never been measured."""
+    """Raise ValueError if Aforo has not been tested with the installed version of Celery."""
     if not OLDEST <= tuple(celery.VERSION[:2]) < TOO_NEW:
         known = f"from {OLDEST[0]}.{OLDEST[1]} up to, but not including, {TOO_NEW[0]}.{TOO_NEW[1]}"
         raise ValueError(f"Celery {celery.__version__} is not one of the known versions, {known}")
 
 
 def instrument_nothing(_app: Any, **_options: Any) -> None:
-    """Stand in for `aforo.instrument` where it cannot be imported."""
+    """Do nothing. This replaces `aforo.instrument` where that cannot be imported."""
 
 
 @contextmanager
 def stage_of_nothing(_name: str) -> Iterator[None]:
-    """Stand in for `aforo.stage` where it cannot be imported."""
+    """Run the block unmeasured. This replaces `aforo.stage` where that cannot be imported."""
     yield

@@ -1,1 +1,1 @@
-"""Reads the executions of instrumented workers over HTTP and stores them in Aforo's database."""
+"""Collector: read execution records of instrumented workers over HTTP and store them in the database."""

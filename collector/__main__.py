@@ -1,4 +1,7 @@
-"""Command line of the collector: `python -m collector serve`, and `import FILE` for workers that nothing can reach."""
+"""Command line of the collector: `python -m collector serve|import FILE`.
+
+`import` is for the files of workers that nothing can reach.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,11 @@ def main() -> None:
 
 @main.command()
 def serve() -> None:
-    """Read every worker's /executions and an app's table until stopped; serve /metrics on AFORO_COLLECTOR_PORT."""
+    """Read and store the executions of all workers until stopped.
+
+    They are read from every worker's /executions. The states of an app's videos are read from the app's own table. The
+    port of /metrics is AFORO_COLLECTOR_PORT.
+    """
     settings = Settings.from_process()
     registry = CollectorRegistry()
     sessions = database.open_sessions(database.open_engine(settings.database.url))
@@ -49,7 +56,10 @@ def serve() -> None:
 @main.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
 def import_(file: Path) -> None:
-    """Store the records of a worker's executions file (AFORO_EXECUTIONS_FILE). A second import adds nothing."""
+    """Store the executions in a worker's executions file.
+
+    The worker writes that file if AFORO_EXECUTIONS_FILE is set. A second import of the same file adds nothing.
+    """
     settings = Settings.from_process()
     engine = database.open_engine(settings.database.url)
     database.upgrade_schema(engine)

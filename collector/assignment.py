@@ -1,8 +1,9 @@
-"""Assignment of executions to videos, by the message at the root of their chain.
+"""Find out to which video each execution belongs, by the first message of its chain of tasks.
 
-The first message of a video has the task id that its row holds. Every message that a task sends names this id as its
-root, so that all tasks of a video are found, on whichever worker they run. An execution without such a video waits in
-`other_executions` until the runs that it could belong to are over. It is then work of somebody else.
+The first message of a video has the task id that the video's row holds. Every message that a task sends names this id
+as its root. So all executions of a video are recognised, on whichever worker they run. An execution without such a
+video waits in the table `other_executions` until the runs that it could belong to are over. It is then work that
+belongs to no run.
 """
 
 from __future__ import annotations
@@ -40,7 +41,10 @@ Record = Mapping[str, Any]
 
 
 def assign(session: Session, spool: str, node: str, records: Sequence[Record]) -> None:
-    """Add the records whose root is a video of ours to its executions. Keep the others apart."""
+    """Store new execution records of one spool, each with the video to which it belongs.
+
+    Records that belong to no known video are stored in the table `other_executions`. `node` is the worker's name.
+    """
     videos = _videos(session, {_root(record) for record in records})
     for record in records:
         video = videos.get(_root(record))
@@ -50,7 +54,11 @@ def assign(session: Session, spool: str, node: str, records: Sequence[Record]) -
 
 
 def assign_waiting(session: Session, now: float) -> None:
-    """Assign executions whose video is recorded by now. Close those that can belong to no run any more."""
+    """Assign stored executions whose video has been recorded since.
+
+    When the runs of its time are over, an execution without a video counts as other work of its run, or is deleted
+    without a run. `now` is in epoch seconds.
+    """
     joined = select(OtherExecutionRow, VideoRow).join(VideoRow, VideoRow.task_id == OtherExecutionRow.root_id)
     found = set()
     for other, video in session.execute(joined):

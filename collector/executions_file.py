@@ -1,4 +1,4 @@
-"""File of execution records (AFORO_EXECUTIONS_FILE) of workers that nothing can reach."""
+"""Import a file of execution records (AFORO_EXECUTIONS_FILE) from workers that nothing can reach."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ BATCH = 1000
 
 
 def import_file(sessions: Sessions, path: Path) -> Stored:
-    """Store the records of a file, each once. Raise UsageError with the line of the first invalid record.
+    """Store the execution records of a file, each once. Return how many were added and missed.
 
-    A last line that was cut is ignored. A number that no line has is counted as missed.
+    A record is missed if the file has no line with its number. A last line that was cut is ignored. Raise UsageError
+    with the line number of the first invalid record.
     """
     added = missed = 0
     for (spool, node), records in _by_spool(path).items():

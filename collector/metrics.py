@@ -1,4 +1,4 @@
-"""Metrics of the collector."""
+"""Metrics of the collector about its own work."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from core.metrics import CATALOGUE
 
 
 class Reason(StrEnum):
-    """Reason why a worker's executions were not read or stored."""
+    """Why a worker's executions were not read or stored, as a label value."""
 
     UNREACHABLE = "unreachable"
     INVALID = "invalid"
@@ -20,7 +20,7 @@ class Reason(StrEnum):
 
 
 class CollectorMetrics:
-    """What the collector has read, missed and failed to read."""
+    """Metrics of the collector: workers read, executions stored and missed, errors, and last success."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.workers = gauge("aforo_collector_workers", registry, CATALOGUE)

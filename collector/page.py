@@ -1,4 +1,4 @@
-"""One page of execution records, as a worker answers `/executions` or as a line of its executions file says."""
+"""Parse a page of execution records: the JSON that a worker answers to `/executions`."""
 
 from __future__ import annotations
 
@@ -31,15 +31,16 @@ _FIELDS: Mapping[str, tuple[type, ...]] = {
 
 
 class InvalidPage(Exception):
-    """The answer is not a page of execution records."""
+    """Error for an answer of a worker that is not a page of execution records."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """Records with increasing numbers. `oldest` and `newest` are what the spool held at that moment.
+    """One page of execution records of one spool, with increasing numbers.
 
-    `served_by` is the spool of the worker that answered. It differs from `spool` for a dead process.
-    `clock` is the answering worker's time in epoch seconds.
+    `oldest` and `newest` are the first and last number that the spool held at that moment. `served_by` is the own spool
+    of the worker that answered. It differs from `spool` if that belongs to a dead process. `clock` is the answering
+    worker's time in epoch seconds.
     """
 
     spool: str
@@ -53,7 +54,10 @@ class Page:
 
 
 def parse(body: bytes) -> Page:
-    """Return the page in `body`. Raise InvalidPage for anything else."""
+    """Parse the body of a worker's answer as a page of execution records.
+
+    Raise InvalidPage for anything else.
+    """
     try:
         answer = json.loads(body)
         return Page(
@@ -71,7 +75,10 @@ def parse(body: bytes) -> Page:
 
 
 def checked(records: list[Any]) -> tuple[Mapping[str, Any], ...]:
-    """Return the records. Raise InvalidPage unless each has every field and their numbers increase."""
+    """Return the execution records unchanged if they are valid.
+
+    Raise InvalidPage unless each has every field and their numbers increase.
+    """
     last = 0
     for record in records:
         for name, kinds in _FIELDS.items():

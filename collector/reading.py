@@ -1,4 +1,4 @@
-"""HTTP client of `/executions`."""
+"""HTTP client that reads a worker's page `/executions`."""
 
 from __future__ import annotations
 
@@ -13,16 +13,19 @@ TIMEOUT_SECONDS = 3.0
 
 
 class Unreachable(Exception):
-    """The worker does not answer."""
+    """Error for a worker that does not answer."""
 
 
 class NotRecorded(Exception):
-    """The worker answers, but it records no executions: it is Aforo's own, or only its metrics are exported."""
+    """Error for a worker that answers but records no executions.
+
+    It is our reference worker, or it exports metrics only.
+    """
 
 
 @dataclass(frozen=True)
 class Reading:
-    """One answer of a worker, when it was asked for, and how long the answer took."""
+    """Answer of a worker: its page, the time of the request, and how long the answer took."""
 
     page: Page
     asked_at: float
@@ -30,12 +33,15 @@ class Reading:
 
     @property
     def clock_offset_seconds(self) -> float:
-        """Return the worker's clock minus ours. Its error is at most half of the round trip."""
+        """Return how many seconds the worker's clock is ahead of ours.
+
+        The error is at most half of the time that the answer took.
+        """
         return self.page.clock - (self.asked_at + self.round_trip_seconds / 2)
 
 
 def read(address: str, spool: str, after: int) -> Reading:
-    """Ask the worker at HOST:PORT for the records of `spool` whose numbers follow `after`.
+    """Request the execution records of `spool` after number `after` from the worker at HOST:PORT.
 
     Raise Unreachable, NotRecorded or InvalidPage.
     """

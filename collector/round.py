@@ -1,7 +1,7 @@
-"""One round: read every worker up to its newest record, and store what was read.
+"""One round of the collector: read every worker up to its newest record, and store the records.
 
-A worker, a network or a database that does not answer ends the reading of that worker for this round. Its records stay
-in its spool, and the next round reads on from the stored position.
+If a worker, the network or the database does not answer, the reading of that worker ends for this round. Its records
+stay in its spool, and the next round continues at the stored position.
 """
 
 from __future__ import annotations
@@ -33,20 +33,27 @@ MAX_PAGES = 200
 
 
 class Balanced(Exception):
-    """Behind one address are several workers in turn, so that none of them can be read completely."""
+    """Error for an address at which several workers answer in turn, such as a load balancer.
+
+    None of them can be read completely.
+    """
 
 
 @dataclass
 class Address:
-    """What is known of one address: the spools that answered there, in the order of their first answers."""
+    """The spools that have answered at one worker's address, in the order of their first answers.
+
+    `read_dead` are the spools of dead processes that were read there.
+    """
 
     spools: list[str] = field(default_factory=list)
     read_dead: set[str] = field(default_factory=set)
 
     def answered(self, spool: str) -> None:
-        """Record which spool answered. Raise Balanced if another one has answered since it did before.
+        """Record that this spool answered at the address. Raise Balanced if workers answer there in turn.
 
-        A restart changes the spool, but never back to an earlier one.
+        A restarted worker has a new spool, but an earlier spool never answers again. If one does, there are several
+        workers.
         """
         if spool in self.spools[:-1]:
             raise Balanced("several workers answer in turn; name each worker's own address")
@@ -55,7 +62,10 @@ class Address:
 
 
 class Round:
-    """Reads and stores. The database holds all positions, so that this object may be lost at any time."""
+    """Read the execution records of all workers and store them.
+
+    The database holds all reading positions. So nothing is lost if this object is lost.
+    """
 
     def __init__(self, sessions: Sessions, metrics: CollectorMetrics, read_page: Read = read) -> None:
         self._sessions, self._metrics, self._read = sessions, metrics, read_page
@@ -63,7 +73,7 @@ class Round:
         self._failing: dict[str, str] = {}
 
     def run(self, addresses: Iterable[str], now: float | None = None) -> None:
-        """Read the workers at `addresses`, and assign what waits."""
+        """Read the workers at `addresses` once, then assign stored executions that still have no video."""
         wanted = list(addresses)
         with ThreadPoolExecutor(THREADS, thread_name_prefix="read") as threads:
             recorded = [each for each in threads.map(self._try_to_read, wanted) if each]

@@ -1,7 +1,7 @@
-"""Storage of a page: its new records, and the position up to which its spool was read.
+"""Store a page of execution records together with the position up to which its spool was read.
 
-Both are written in one transaction. A collector that is killed, or restarted, in the middle of a page reads that page
-again, and no record is stored twice.
+Both are written in one transaction. A collector that is killed in the middle of a page reads that page again, and no
+record is stored twice.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ NODE_LENGTH = 64
 
 @dataclass(frozen=True)
 class Source:
-    """Where a page was read, when it was asked for, and the clock of its worker. A file has no clock."""
+    """Where a page of records was read: worker address, time of the request, and the worker's clock.
+
+    Times are in epoch seconds. A file has no clock.
+    """
 
     address: str
     asked_at: float
@@ -36,20 +39,20 @@ class Source:
 
 @dataclass(frozen=True)
 class Stored:
-    """What one page added: new records, and records that had left the spool unread."""
+    """What storing one page changed: records added, and records missed because the worker dropped them."""
 
     added: int
     missed: int
 
 
 def position(session: Session, spool: str) -> int:
-    """Return the number up to which `spool` was read, or 0."""
+    """Return the number of the last record that was read from `spool`, or 0."""
     row = session.get(SpoolRow, spool)
     return row.last_number if row else 0
 
 
 def store(session: Session, page: Page, source: Source) -> Stored:
-    """Store the new records of a page and the new position. Call this in a transaction of its own."""
+    """Store the new records of a page and the new reading position. Call this in its own transaction."""
     take_turn(session, TURN)
     spool = session.get(SpoolRow, page.spool, with_for_update=True) or _new(session, page.spool)
     new = [record for record in page.records if record["number"] > spool.last_number]

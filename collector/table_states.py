@@ -1,7 +1,7 @@
-"""Final states of an app's videos, read from the app's own table by key until every video is final.
+"""Read the final states of an app's videos from the app's own table, until every video is final.
 
-A video that failed may be retried by its app. Its failure is recorded only when no message of it can follow: its
-executions say so, or the queue is empty, or its row has not changed for a long time.
+An app may retry a failed video. So a failure is recorded only when no message of the video can follow: its executions
+show that, or the queue is empty, or its row has not changed for a long time.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ class _RunUpdate:
 
 @dataclass
 class TableStates:
-    """Reads the states of one app's open videos.
+    """Read the states of one app's open videos from the app's own table, and record them in Aforo's.
 
-    All positions are in the database, so this object may be lost at any time.
+    All reading positions are in the database. So nothing is lost if this object is lost.
     """
 
     settings: Settings
@@ -64,7 +64,10 @@ class TableStates:
     _failure: str = ""
 
     def run(self, now: float | None = None) -> None:
-        """Read every open video once. What does not answer is logged once and read again in the next round."""
+        """Read the state of every open video once.
+
+        A table or queue that does not answer is logged once and read again in the next round.
+        """
         try:
             self._read(time.time() if now is None else now)
         except (AforoError, SQLAlchemyError, BotoCoreError, ClientError) as error:

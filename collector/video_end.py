@@ -1,7 +1,8 @@
-"""Start and end of a video from its executions.
+"""Determine the start, the end and the final state of a video from its executions.
 
-A video starts with its first execution. It ends when every message of it has ended: its own, and those that its
-executions sent. A retry is a message of the same task id, so it belongs to the same video, whose end is the last one.
+A video starts with its first execution. It ends when every message of it has ended: its first message, and those that
+its executions sent. A retry is a message with the same task id, so it belongs to the same video, whose end is the last
+one.
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ FINAL_OUTCOMES = frozenset({Outcome.DONE, Outcome.PART, Outcome.FAILED})
 
 
 def finish_videos(session: Session, video_ids: Iterable[str]) -> None:
-    """Set the start of these videos and, where the run has no other source, their final state."""
+    """Set the start of these videos from their executions.
+
+    Also set their state, unless the app's own table decides it.
+    """
     for some in batched_keys(sorted(video_ids)):
         _finish_some(session, some)
 
@@ -37,7 +41,7 @@ def _finish_some(session: Session, video_ids: Sequence[str]) -> None:
     for video in videos:
         executions = of_video[video.id]
         video.started_at = min(execution.started_at for execution in executions)
-        name_parts(executions)
+        correct_outcomes(executions)
         if video.run_id in decided_here:
             _set_state(video, executions)
 
@@ -59,10 +63,11 @@ def _set_state(video: VideoRow, executions: Sequence[ExecutionRow]) -> None:
     video.reason = (failed[-1].reason or None) if state is VideoState.FAILED and failed else None
 
 
-def name_parts(executions: Sequence[ExecutionRow]) -> None:
-    """Correct the outcomes of all executions of a video but the last one, so that one execution made the video done.
+def correct_outcomes(executions: Sequence[ExecutionRow]) -> None:
+    """Correct the outcomes of a video's executions, so that exactly one of them made the video done.
 
-    Their slot time stays. A failed execution whose message was delivered once more is a retried one.
+    `executions` are in the order of their ends. An earlier one that succeeded gets the outcome `part`. A failed one
+    whose message was delivered again gets the outcome `retried`. Their slot times do not change.
     """
     for number, execution in enumerate(executions):
         later = {other.task_id for other in executions[number + 1 :]}
@@ -73,9 +78,10 @@ def name_parts(executions: Sequence[ExecutionRow]) -> None:
 
 
 def final_state(task_id: str, executions: Sequence[ExecutionRow]) -> VideoState | None:
-    """Return the final state of a video whose first message is `task_id`. Return None while a message has not ended.
+    """Return the final state of a video, or None while one of its messages has not ended.
 
-    `executions` are in the order of their ends. The last execution of a message decides.
+    `task_id` is the task id of its first message. `executions` are in the order of their ends. The last execution of a
+    message decides.
     """
     outcomes = {str(execution.task_id): execution.outcome for execution in executions}
     messages = {task_id}.union(*(execution.sent_task_ids or [] for execution in executions))

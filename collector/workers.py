@@ -1,4 +1,7 @@
-"""Addresses of the workers: Prometheus' targets of the job `worker`, and those of AFORO_COLLECTOR_WORKERS."""
+"""Which worker addresses the collector reads: from Prometheus and from AFORO_COLLECTOR_WORKERS.
+
+Prometheus provides the targets of its job `worker`.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,10 @@ JOBS = ("worker",)
 
 
 class Workers:
-    """The addresses to read, refreshed every few seconds. Without Prometheus, the last known ones stay."""
+    """The worker addresses to read, refreshed every few seconds.
+
+    While Prometheus does not answer, the last known addresses stay.
+    """
 
     def __init__(self, prometheus_url: str, fixed: Sequence[str], clock: Callable[[], float] = time.monotonic) -> None:
         self._url, self._fixed, self._clock = prometheus_url, tuple(fixed), clock

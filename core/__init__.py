@@ -1,4 +1,4 @@
-"""Code shared by all programs. Of this repository's packages, `core` imports only `aforo`."""
+"""Code shared by all programs of this repository. It imports only `aforo`, none of the other packages."""
 
 import aforo
 

@@ -1,6 +1,6 @@
-"""boto3 clients with short timeouts and few retries.
+"""boto3 clients for SQS and S3 with short timeouts and few retries.
 
-In the native stack, the clients use the credentials of the emulator.
+In the native stack they use the credentials of the local AWS emulator.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ def client(settings: Settings, service: Literal["sqs"], read_timeout_seconds: fl
 @overload
 def client(settings: Settings, service: Literal["s3"], read_timeout_seconds: float = ...) -> S3Client: ...
 def client(settings: Settings, service: Literal["sqs", "s3"], read_timeout_seconds: float = 15) -> Any:
-    """Return a client of the AWS service `service`.
+    """Return a boto3 client of the AWS service `service`.
 
-    Create the client in the process that uses the client, because a client does not survive a fork. Raise
-    EnvironmentFault if AWS_* or the files under ~/.aws are invalid.
+    Create the client in the process that uses it, because it does not survive a fork. Raise EnvironmentFault if AWS_*
+    variables or the files under ~/.aws are invalid.
     """
     config = Config(**client_options(read_timeout_seconds))
     try:
@@ -43,7 +43,7 @@ def client(settings: Settings, service: Literal["sqs", "s3"], read_timeout_secon
 
 
 def client_options(read_timeout_seconds: float = 15) -> dict[str, Any]:
-    """Return client options whose timeouts end a call within a minute.
+    """Return options for a boto3 client with which no call takes longer than a minute.
 
     botocore's defaults are 60 s, with five attempts.
     """
@@ -52,9 +52,9 @@ def client_options(read_timeout_seconds: float = 15) -> dict[str, Any]:
 
 
 def credentials(settings: Settings) -> dict[str, str]:
-    """Return the credentials of the native stack's emulator.
+    """Return the credentials of the native stack's AWS emulator, as arguments for boto3.
 
-    Return an empty dict in other stacks, with an app that is not ours, or if boto3 finds credentials.
+    Return an empty dict in other stacks, with an app that is not ours, or if boto3 finds credentials itself.
     """
     if settings.stack != "native" or settings.app_file is not None or boto3.Session().get_credentials() is not None:
         return {}
@@ -62,7 +62,7 @@ def credentials(settings: Settings) -> dict[str, str]:
 
 
 def aws_fault(error: Exception, service: str = "AWS", endpoint: str | None = None) -> EnvironmentFault:
-    """Return the one-line error for a failed call of the AWS service `service`."""
+    """Return the one-line error for a failed call to the AWS service `service`."""
     why = error.response["Error"]["Code"] if isinstance(error, ClientError) else first_line(error)
     return EnvironmentFault(
         service,

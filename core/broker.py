@@ -1,4 +1,4 @@
-"""The Celery application of all programs: one queue, JSON only."""
+"""The Celery application that all programs use: one SQS queue, JSON messages only."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from core.settings import Settings
 
 
 def make_celery(settings: Settings, queue_url: str, **options: Any) -> Celery:
-    """Return a Celery application for the queue at `queue_url`. `options` are passed to `Celery`.
+    """Return the Celery application for the queue at `queue_url`. `options` are passed to `Celery`.
 
-    With `predefined_queues` Celery does not list or create queues, so an IAM policy for one queue is enough.
+    With `predefined_queues`, Celery does not list or create queues. An IAM policy for one queue is then enough.
     """
     app = Celery("aforo", broker="sqs://", **options)
     app.conf.update(
@@ -39,7 +39,7 @@ def make_celery(settings: Settings, queue_url: str, **options: Any) -> Celery:
 
 
 def transport_options(settings: Settings, queue_url: str) -> dict[str, Any]:
-    """Return the SQS options of kombu: one predefined queue, short timeouts."""
+    """Return kombu's transport options for SQS: one predefined queue and short timeouts."""
     predefined = {"url": queue_url, "region": settings.aws.region}
     keys = aws.credentials(settings)
     if keys:

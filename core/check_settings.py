@@ -19,7 +19,7 @@ def main() -> None:
 
 
 def check_compose_exporters(settings: Settings) -> None:
-    """Raise UsageError if the settings give the exporters TLS or a password.
+    """Raise UsageError if the settings demand TLS or a password for the exporters' /metrics.
 
     The Prometheus of the compose stack supports neither.
     """

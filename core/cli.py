@@ -1,4 +1,4 @@
-"""Run a click command with Aforo's error format.
+"""Command lines of all programs: options that a variable can also set, and errors on one line.
 
 An error is one line on standard error and a named exit code.
 """
@@ -28,9 +28,9 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 def run(command: click.Command, name: str, arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run `command` as program `name` and exit.
+    """Run the click command `command` as the program `name`, and exit.
 
-    The user sees no traceback: an unexpected error is a line that names a file with it.
+    The user sees no traceback. An unexpected error is one line that names a file with the traceback.
     """
     spell_missing_characters(sys.stdout, sys.stderr)
     try:
@@ -61,9 +61,9 @@ def run(command: click.Command, name: str, arguments: Sequence[str] | None = Non
 def env_option(
     flag: str, variable: str, text: str, *, default: Any = None, unset: str = "", **attributes: Any
 ) -> Callable[[Any], Any]:
-    """Return a command-line option that the environment variable `variable` can also set.
+    """Return a click option `flag` that the environment variable `variable` can also set.
 
-    The help of the option ends in `[env: VARIABLE, default 8]`. `unset` replaces the default in the help if another
+    The help of the option ends in `[env: VARIABLE, default 8]`. `unset` is shown instead of the default if another
     setting determines the default. `attributes` are passed to click.
     """
     if default is not None:
@@ -74,7 +74,7 @@ def env_option(
 
 
 class EnvironmentOption(click.Option):
-    """Option that raises a UsageError naming its environment variable for an invalid value.
+    """Click option that an environment variable can also set. The error for an invalid value names both.
 
     With `empty_is_value`, an empty variable is a value to check. Otherwise an empty variable counts as unset.
     """
@@ -84,11 +84,11 @@ class EnvironmentOption(click.Option):
         super().__init__(*arguments, **attributes)
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
-        """Return the value of the variable, or None if the variable counts as unset."""
+        """Return the value of the option's environment variable, or None if the variable counts as unset."""
         return os.environ.get(str(self.envvar)) if self.empty_is_value else super().resolve_envvar_value(ctx)
 
     def type_cast_value(self, ctx: click.Context, value: Any) -> Any:
-        """Return the converted value. Raise UsageError if the option's type does not allow the value."""
+        """Convert the option's value to its type. Raise UsageError if the type does not allow the value."""
         try:
             return super().type_cast_value(ctx, value)
         except click.BadParameter as error:
@@ -97,13 +97,13 @@ class EnvironmentOption(click.Option):
 
 
 class WholeNumber(click.IntRange):
-    """A range of whole numbers in ASCII digits.
+    """Click type for whole numbers in a range, written in ASCII digits.
 
     `click.IntRange` also accepts `1_000` and digits of other scripts.
     """
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Return the number. Fail if the text contains anything but digits."""
+        """Convert a text to a whole number. Fail if the text contains anything but digits."""
         if isinstance(value, str) and not (value.isascii() and value.isdigit()):
             self.fail(f"{value!r} is not a whole number", param, ctx)
         return int(super().convert(value, param, ctx))
@@ -128,7 +128,7 @@ def _allowed(kind: click.ParamType[Any]) -> tuple[str, str] | None:
 
 
 def file_fault(error: OSError) -> EnvironmentFault:
-    """Return the one-line error for a failed call of the operating system that no program expected."""
+    """Return the one-line error for an operating system error (OSError) that no program handled."""
     what = "file" if error.filename is not None else "operating system"
     remedy = "free space on that disk" if error.errno in FULL else "check that path and its permissions"
     why = "it has no space left" if error.errno in FULL else first_line(error.strerror or error)
@@ -148,7 +148,7 @@ def _bug_line(error: Exception) -> str:
 
 
 def usage_line(error: click.ClickException, name: str) -> str:
-    """Return a click error in Aforo's error format, on one line."""
+    """Return an error of click as one line in Aforo's error format."""
     what = without_passwords(printable(error.format_message().rstrip("."), limit=300))
     return f"{what}; the command line was refused; see `{name} --help`"
 

@@ -1,4 +1,4 @@
-"""Whether the collector has stored every execution of a run."""
+"""Wait until the collector has stored every execution of a run."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ GONE_SECONDS = 30.0
 
 
 def wait_until_collected(sessions: Sessions, run_id: str, timeout_seconds: float = TIMEOUT_SECONDS) -> bool:
-    """Wait until each worker was read up to the newest execution of this moment. Return False if one was not.
+    """Wait until the collector has read every execution that the workers have recorded by now.
 
-    A run whose executions do not come from the collector needs no waiting.
+    Return False if that takes longer than the timeout. Return True at once for a run whose executions do not come from
+    the collector.
     """
     since, deadline = time.time(), time.monotonic() + timeout_seconds
     while True:

@@ -1,6 +1,6 @@
-"""CPU calibration: a fixed reference workload, timed before and after a run.
+"""CPU calibration: time a fixed piece of CPU work before and after a run.
 
-Different timings show that the CPU speed has changed.
+Different timings mean that the speed of the CPU has changed.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ PAUSE_SECONDS = 0.5
 
 
 def calibration_seconds() -> float:
-    """Return the shortest timing of the reference workload on one core, of three repeats with pauses.
+    """Return the seconds that the fixed CPU work takes on one core: the shortest of three timings.
 
-    With one repeat, 11 of 23 neighbouring pairs on an idle machine differed by over 5 %.
+    With one timing, 11 of 23 consecutive pairs on an idle machine differed by over 5 %.
     """
     return min(_repeat_seconds(after_pause=bool(number)) for number in range(REPEATS))
 

@@ -1,4 +1,7 @@
-"""Database engines, sessions and migrations. SQLite is configured for many processes."""
+"""Database connections of all programs: engines, sessions, schema migration and errors.
+
+SQLite is configured for use by many processes.
+"""
 
 from __future__ import annotations
 
@@ -34,9 +37,10 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 
 
 def open_engine(url: str, *, forks: bool = False) -> Engine:
-    """Return an engine for `url`. Raise UsageError for an invalid URL.
+    """Return an SQLAlchemy engine for the database at `url`. Raise UsageError for an invalid URL.
 
-    With `forks`, no connection is pooled, because a child process that inherits one can corrupt a SQLite file.
+    Set `forks` if the process forks children. No connection is then pooled, because a child that inherits one can
+    corrupt a SQLite file.
     """
     parsed = parse_url(url)
     try:
@@ -50,7 +54,7 @@ def open_engine(url: str, *, forks: bool = False) -> Engine:
 
 
 def parse_url(url: str) -> URL:
-    """Return the parts of `url`. Raise UsageError for an invalid URL."""
+    """Parse the database URL `url`. Raise UsageError if it is invalid."""
     try:
         return make_url(url)
     except (ArgumentError, ValueError) as error:  # ValueError: the port is not a number
@@ -58,21 +62,21 @@ def parse_url(url: str) -> URL:
 
 
 def open_sessions(engine: Engine) -> Sessions:
-    """Return a session factory. Write in one transaction: `with sessions.begin() as session`."""
+    """Return a factory of database sessions. Write in one transaction: `with sessions.begin() as session`."""
     return sessionmaker(engine, expire_on_commit=False)
 
 
 def batched_keys(keys: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
-    """Yield the keys in parts that fit into one query."""
+    """Split row keys into batches, each small enough for the parameters of one SQL query."""
     for first in range(0, len(keys), KEYS_PER_QUERY):
         yield tuple(keys[first : first + KEYS_PER_QUERY])
 
 
 def upgrade_schema(engine: Engine) -> None:
-    """Migrate the schema to the version of this program.
+    """Migrate the database schema to the version of this program.
 
-    Raise EnvironmentFault if the migration fails, if a newer Aforo has made the tables, or for a database of another
-    app, in which our tables would be lost among its own.
+    Raise EnvironmentFault if the migration fails, if a newer Aforo has migrated the database already, or if the
+    database belongs to another app. Our tables would be lost among the tables of that app.
     """
     configuration = Config()
     configuration.set_main_option("script_location", str(MIGRATIONS))
@@ -102,16 +106,17 @@ def _require_ours(connection: Connection, configuration: Config, url: str) -> No
 
 
 def take_turn(session: Session, key: int) -> None:
-    """Wait for the lock `key`, and hold it until the end of the transaction.
+    """Wait for the database lock `key`, and hold it until the end of the transaction.
 
-    On SQLite, transactions that may write never overlap, so no lock is needed. See docs/adr/0004.
+    Two transactions with the same key then never overlap. On SQLite, transactions that may write never overlap, so no
+    lock is needed. See docs/adr/0004.
     """
     if session.get_bind().dialect.name == "postgresql":
         session.execute(select(func.pg_advisory_xact_lock(key)))
 
 
 def masked(url: str) -> str:
-    """Return `url` with its password masked, also one among its parameters."""
+    """Return the database URL with its password masked, also a password among the URL's parameters."""
     return without_passwords(url)
 
 
@@ -178,8 +183,8 @@ def _timeouts(url: URL) -> dict[str, Any]:
 
 
 def database_fault(error: DBAPIError, url: str | None = None) -> EnvironmentFault:
-    """Return the one-line error for a failed call of the database at `url`.
+    """Return the one-line error for a failed statement of the database at `url`.
 
-    The password in `url` must be masked.
+    The caller masks the password in `url`.
     """
     return EnvironmentFault("database", first_line(error.orig), "check AFORO_DATABASE_URL and the server", value=url)

@@ -1,4 +1,4 @@
-"""The error classes of all programs. Each error is shown to the user as one line."""
+"""Error classes of all programs. The user sees each error as one line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from core.passwords import without_passwords
 
 
 class ExitCode(IntEnum):
-    """Exit codes of every program."""
+    """Exit codes of all programs."""
 
     DONE = 0
     RUN_FAILED = 1
@@ -19,7 +19,7 @@ class ExitCode(IntEnum):
 
 
 class AforoError(Exception):
-    """Error shown as one line: the problem with its value, the reason and the remedy."""
+    """Base class of errors that the user sees as one line: what is wrong, its value, why, and what to do."""
 
     exit_code = ExitCode.RUN_FAILED
 
@@ -29,34 +29,34 @@ class AforoError(Exception):
 
 
 class UsageError(AforoError):
-    """Error: invalid input, that is an option, an argument or a setting."""
+    """Error for invalid input: an option, an argument, a file of the user or a setting."""
 
     exit_code = ExitCode.USAGE
 
 
 class EnvironmentFault(AforoError):
-    """Error: the machine, a service or its configuration does not meet a requirement."""
+    """Error for a machine, a service or its configuration that does not meet a requirement."""
 
     exit_code = ExitCode.ENVIRONMENT
 
 
 class RunFailed(AforoError):
-    """Error: a run did not end successfully."""
+    """Error for a run that did not end successfully."""
 
 
 class GoalMissed(AforoError):
-    """Error: a result does not meet a goal of the user, or that is unknown."""
+    """Error for a result that misses a goal of the user, or that cannot be compared with the goal."""
 
     exit_code = ExitCode.GOAL_MISSED
 
 
 def printable(value: object, limit: int = 80) -> str:
-    """Return the value on one line of at most `limit` characters, with control characters escaped."""
+    """Return a value as text on one line of at most `limit` characters, with control characters escaped."""
     text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value))
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def first_line(error: object) -> str:
-    """Return the first line of a library's error text, without its full stop."""
+    """Return the first line of a library's error text, without the full stop at its end."""
     line = str(error).strip().split("\n", 1)[0].rstrip(".")
     return printable(line, limit=300) or type(error).__name__

@@ -1,7 +1,7 @@
-"""Label values of every metric.
+"""Allowed label values of every metric of Aforo.
 
 Each label has a closed list of values, or a text that names what limits its values. `docs/metrics.md` shows them. The
-label values of a worker's own metrics come from the library (aforo.telemetry.label_values).
+library declares the label values of a worker's own metrics (aforo.telemetry.label_values).
 """
 
 from __future__ import annotations
@@ -62,6 +62,6 @@ OF_FAMILY: dict[tuple[str, str], Values] = {
 
 
 def values_of(family: str, label: str) -> Values:
-    """Return the values that `label` may have in `family`. Raise KeyError if no values are declared."""
+    """Return the values that `label` of the metric `family` may have. Raise KeyError if none are declared."""
     declared = OF_FAMILY.get((family, label))
     return VALUES[label] if declared is None else declared

@@ -1,4 +1,4 @@
-"""The two languages of the results, and the shared names of verdicts, causes, states and stages."""
+"""Spanish and English texts of the results: names of verdicts, causes, states and stages."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ DEFAULT_LANGUAGE: Language = "es"
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """One sentence in both languages."""
+    """A text in both languages, Spanish and English."""
 
     es: str
     en: str
 
     def to(self, lang: Language) -> str:
-        """Return the sentence in the language `lang`."""
+        """Return the text in the language `lang`."""
         return self.es if lang == "es" else self.en
 
 
 def same(word: str) -> Text:
-    """Return a text that is the same in both languages."""
+    """Return a Text that reads `word` in both languages."""
     return Text(word, word)
 
 

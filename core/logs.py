@@ -10,10 +10,10 @@ _SECRET = re.compile(r"(?<=://)([^/:@\s]*):[^/@\s]*(?=@)|(?<=[Ss]ecret[Kk]ey=)\S
 
 
 class SecretScrubber(logging.Filter):
-    """Filter that masks passwords in URLs and AWS keys."""
+    """Logging filter that masks passwords in URLs and AWS keys."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Mask secrets in the formatted message. Always return True, so that the record is logged."""
+        """Mask secrets in the formatted message of a log record. Always return True, so that it is logged."""
         record.msg, record.args = scrub(record.getMessage()), ()
         return True
 
@@ -24,7 +24,7 @@ def scrub(text: str) -> str:
 
 
 def configure(level: str = "INFO") -> None:
-    """Write log lines to standard error, with UTC time, level and logger name."""
+    """Set up logging of this program: lines on standard error with UTC time, level and logger name."""
     handler = logging.StreamHandler()
     handler.addFilter(SecretScrubber())
     formatter = logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s")

@@ -1,6 +1,6 @@
-"""Videos lost by the queue: their messages no longer exist, and no worker works on them.
+"""Detect videos that the queue has lost: their messages no longer exist, and no worker works on them.
 
-An emulator that restarts loses its messages. So does a queue that is deleted or purged, or whose retention period is
+An emulator loses its messages when it restarts. So does a queue that is deleted or purged, or whose retention period is
 shorter than the run.
 """
 
@@ -38,7 +38,7 @@ REMEDY = (
 
 @dataclass(frozen=True)
 class Look:
-    """Numbers at one moment: messages in the queue and in its dead-letter queue, open videos, live claims."""
+    """Counts of one run at one moment: messages, dead-lettered messages, open videos and valid claims."""
 
     messages: int
     dead_letters: int
@@ -49,9 +49,9 @@ class Look:
 class LossWatch:
     """Decide whether the queue has lost the open videos of a run.
 
-    The videos are lost if for `silence_seconds` some were open, none ended, the queue held no message, no message was
-    dead-lettered, and no live execution held a claim. `look` returns None while a source does not answer, which proves
-    nothing. Messages of other senders in the queue prevent a decision.
+    They are lost if for `silence_seconds` some videos were open, none ended, the queue held no message, no message was
+    dead-lettered, and no running execution held a claim. `look` returns the current counts, or None while SQS or the
+    database does not answer, which proves nothing. Messages of other senders in the queue prevent a decision.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class LossWatch:
         self._open_videos = 0
 
     def lost_videos(self) -> int:
-        """Return the number of lost videos, or 0 while none are known to be lost."""
+        """Return the number of videos that the queue has lost, or 0 as long as no loss is certain."""
         now = self._clock()
         if now < self._next_at:
             return 0
@@ -86,7 +86,7 @@ class LossWatch:
 
 
 def look_at(client: SQSClient, queue_url: str, sessions: Sessions, run_id: str) -> Look | None:
-    """Return the present numbers of a run. Return None if SQS or the database does not answer."""
+    """Count messages, open videos and valid claims of a run now. Return None if a source does not answer."""
     try:
         messages, dead_letters = _count_messages(client, queue_url)
         return Look(messages, dead_letters, *_count_videos(sessions, run_id))
@@ -95,7 +95,7 @@ def look_at(client: SQSClient, queue_url: str, sessions: Sessions, run_id: str) 
 
 
 def require_no_loss(watch: LossWatch, sessions: Sessions, run_id: str) -> None:
-    """Record the loss of videos in the run and raise RunFailed, if the watch found one."""
+    """Raise RunFailed if the watch detects lost videos, after recording their number in the run."""
     if not (lost := watch.lost_videos()):
         return
     with sessions.begin() as session:

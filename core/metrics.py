@@ -1,8 +1,8 @@
-"""The metric catalogue: every metric of Aforo with kind, help, labels, unit and buckets.
+"""Catalogue of every metric of Aforo, with kind, help, labels, unit and buckets.
 
 Each metric is declared once. The library (aforo.telemetry.catalogue) declares the metrics of a worker and its machine.
-This module declares the other metrics. `docs/metrics.md` is generated from the catalogue, and a test compares
-dashboards, rules and alerts with the catalogue.
+This module declares the other metrics and joins both. `docs/metrics.md` is generated from the catalogue, and a test
+compares dashboards, rules and alerts with the catalogue.
 """
 
 from __future__ import annotations
@@ -171,8 +171,8 @@ CATALOGUE: dict[str, Metric] = {m.name: m for m in (*WORKER, *NODE, *SQS, *RUN, 
 
 
 def family(name: str) -> GaugeMetricFamily | CounterMetricFamily:
-    """Return the family `name` of the catalogue without samples.
+    """Return the metric family `name` of the catalogue without samples.
 
-    A collector computes the samples during the scrape.
+    A collector adds the samples during the scrape.
     """
     return empty_family(CATALOGUE[name])

@@ -49,12 +49,12 @@ UNITS = (
 
 
 def render() -> str:
-    """Return the text of docs/metrics.md."""
+    """Return the text of docs/metrics.md, the page that lists all metrics."""
     return "\n".join([HEAD, *(line for section in SECTIONS for line in _section(*section))])
 
 
 def unit_of(metric: Metric) -> str:
-    """Return the unit of a metric, from the suffix of its name."""
+    """Return the unit of a metric, such as `seconds`, from the suffix of its name."""
     name = metric.name.removesuffix("_total")
     return next((unit for end, unit in UNITS if name.endswith(end)), "number")
 

@@ -1,4 +1,4 @@
-"""The tables of Aforo: runs, videos, executions, workers, and what the collector has read.
+"""Tables of Aforo's database: runs, videos, executions, workers, and how far the collector has read.
 
 Times are UTC seconds since the epoch in double precision (resolution 0.25 µs today) on every database. Differences and
 sums are therefore equal in SQLite, PostgreSQL, Python and Prometheus. See docs/adr/0003.
@@ -15,11 +15,11 @@ from core.run import is_heartbeat_overdue
 
 
 class Base(DeclarativeBase):
-    """Base class of the tables. Alembic compares its metadata with the migrated schema."""
+    """SQLAlchemy base class of the tables. A test compares its metadata with the migrated schema."""
 
 
 class RunRow(Base):
-    """One run: its parameters, the workers that processed it, and its environment."""
+    """One run: its parameters, the workers that processed it, its conditions and its latest verdicts."""
 
     __tablename__ = "runs"
 
@@ -67,15 +67,18 @@ class RunRow(Base):
     __table_args__ = (Index("runs_created_at", "created_at"),)
 
     def is_dead(self, now: float) -> bool:
-        """Return True if the injector died during the run.
+        """Return True if the injector of this run has died, judged by its last heartbeat.
 
-        A paced injector writes its heartbeat each time it sends a message.
+        `now` is in epoch seconds. An injector that sends at a rate writes a heartbeat with each message.
         """
         return is_heartbeat_overdue(self.heartbeat_at or self.created_at, self.rate_per_minute, now)
 
 
 class VideoRow(Base):
-    """One video of a run. `execution_number` is the fencing token of the video's state changes."""
+    """One video of a run: its state, times and sizes.
+
+    `execution_number` is its fencing token: an execution with an older number can no longer change the state.
+    """
 
     __tablename__ = "videos"
 
@@ -175,7 +178,7 @@ class WorkerRow(Base):
 
 
 class SpoolRow(Base):
-    """How far the collector has read the execution records of one main process of a worker."""
+    """How far the collector has read one spool: the execution records of one worker's main process."""
 
     __tablename__ = "spools"
 
@@ -196,10 +199,10 @@ class SpoolRow(Base):
 
 
 class OtherExecutionRow(Base):
-    """One execution that belongs to no video of ours.
+    """One execution whose task is not known to be a video of a run.
 
-    While `run_id` is null, its video may still be recorded, so `record` holds everything. After the end of the runs
-    that it could belong to, the row is deleted or keeps only its times as other work of a run.
+    While `run_id` is null, its video may still be recorded, so `record` keeps the whole execution record. After the end
+    of the runs that it could belong to, the row is deleted, or keeps only its times as other work during a run.
     """
 
     __tablename__ = "other_executions"

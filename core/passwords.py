@@ -1,4 +1,4 @@
-"""Hide passwords in texts that a user or a log file sees."""
+"""Mask passwords in texts that a user or a log file sees."""
 
 from __future__ import annotations
 

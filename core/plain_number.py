@@ -1,4 +1,7 @@
-"""Numbers that a person writes: ASCII digits, with sign, decimal point and exponent. Python accepts more."""
+"""Parse numbers that a person writes: ASCII digits with sign, decimal point and exponent.
+
+Python's own `float` accepts more, such as `nan` and `1_000`.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?", re.AS
 
 
 def plain_number(text: str) -> float:
-    """Return the finite number in `text`.
+    """Parse the finite number in `text`.
 
     Raise ValueError for anything else: `nan`, `1_000`, digits of other scripts, and more than 40 characters.
     """

@@ -1,4 +1,7 @@
-"""Output in an encoding without some of our characters: they are spelled in ASCII instead of ending in a traceback."""
+"""Output on terminals whose encoding lacks some characters, such as `×`.
+
+Such a character is spelled in ASCII. Python alone would end in a traceback.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ SPELLINGS = {
 
 
 def spell_missing_characters(*streams: TextIO) -> None:
-    """Let the streams write every text, whatever their encoding."""
+    """Make the streams write every text: spell characters missing in their encoding in ASCII."""
     codecs.register_error(HANDLER, _spelled)
     for stream in streams:
         if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":

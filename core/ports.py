@@ -1,4 +1,4 @@
-"""Check which process uses a TCP port of this machine."""
+"""Check that a TCP port of this machine is free, and name the process that uses it otherwise."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from core.errors import EnvironmentFault
 
 
 def require_free(host: str, port: int, owner: str, variable: str) -> None:
-    """Raise EnvironmentFault if the program `owner` cannot listen on `port`.
+    """Raise EnvironmentFault if the program named `owner` cannot listen on `port`.
 
-    The error names the process that uses the port and the setting `variable`.
+    The error names the process that uses the port, and the setting `variable` that changes the port.
     """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

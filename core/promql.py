@@ -1,4 +1,4 @@
-"""Client of the Prometheus API and of /metrics pages."""
+"""Client for Prometheus: PromQL queries through its API, and samples of /metrics pages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TIMEOUT_SECONDS = 5
 
 @dataclass(frozen=True)
 class Sample:
-    """Latest value of one series."""
+    """One value of one Prometheus series, with its labels."""
 
     labels: dict[str, str]
     value: float
@@ -27,16 +27,16 @@ class Sample:
 
 @dataclass(frozen=True)
 class Series:
-    """One series over time: pairs of epoch seconds and value."""
+    """One Prometheus series over time, with its labels: pairs of epoch seconds and value."""
 
     labels: dict[str, str]
     points: tuple[tuple[float, float], ...]
 
 
 def summed_over_machines(metric: str, *labels: str) -> str:
-    """Return the expression of a machine metric, summed over machines by `labels`.
+    """Return a PromQL expression that sums a machine's metric over all machines, grouped by `labels`.
 
-    Workers on the same machine report the same value of `metric`. Each machine counts once.
+    Workers on the same machine all report the same value of `metric`. The expression counts each machine once.
     """
     by = f"by ({', '.join(labels)}) " if labels else ""
     per_host = ", ".join((*labels, "host"))
@@ -44,20 +44,26 @@ def summed_over_machines(metric: str, *labels: str) -> str:
 
 
 def query(base_url: str, expression: str) -> list[Sample]:
-    """Return the current samples of `expression`. Raise EnvironmentFault if Prometheus does not answer."""
+    """Evaluate a PromQL expression now and return its samples.
+
+    Raise EnvironmentFault if Prometheus does not answer or rejects the expression.
+    """
     result = _request(base_url, "query", {"query": expression})
     return [Sample(series["metric"], float(series["value"][1])) for series in result]
 
 
 def query_range(base_url: str, expression: str, start: float, end: float, step_seconds: float) -> list[Series]:
-    """Return the series of `expression` from `start` to `end`. Raise EnvironmentFault as `query` does."""
+    """Evaluate a PromQL expression from `start` to `end` (epoch seconds) and return its series.
+
+    Raise EnvironmentFault if Prometheus does not answer or rejects the expression.
+    """
     window = {"query": expression, "start": start, "end": end, "step": step_seconds}
     result = _request(base_url, "query_range", window)
     return [Series(each["metric"], tuple((float(t), float(v)) for t, v in each["values"])) for each in result]
 
 
 def single(base_url: str, expression: str) -> float | None:
-    """Return the only sample of `expression`.
+    """Evaluate a PromQL expression now and return the value of its only sample.
 
     Return None if there is not exactly one sample, or if Prometheus does not answer.
     """
@@ -69,14 +75,17 @@ def single(base_url: str, expression: str) -> float | None:
 
 
 def targets(base_url: str, jobs: Collection[str]) -> list[str]:
-    """Return HOST:PORT of every target of these jobs. Raise EnvironmentFault as `query` does."""
+    """Return HOST:PORT of every address that Prometheus scrapes for these jobs.
+
+    Raise EnvironmentFault if Prometheus does not answer.
+    """
     active = _request(base_url, "targets", {"state": "active"}, "activeTargets")
     addresses = (urllib.parse.urlsplit(each["scrapeUrl"]).netloc for each in active if each["scrapePool"] in jobs)
     return sorted(set(addresses))
 
 
 def scrape(host: str, port: int) -> dict[str, list[Sample]] | None:
-    """Return the samples of a program's /metrics by family. Return None if the program does not answer."""
+    """Read a program's /metrics page and return its samples by metric. Return None if it does not answer."""
     try:
         text = _read(f"http://{host}:{port}/metrics").decode()
     except OSError:

@@ -1,6 +1,6 @@
-"""Requirements on the SQS queue.
+"""Requirements on the SQS queue, such as its visibility timeout and its dead-letter queue.
 
-The worker checks the requirements before it receives a message. `make doctor` shows the results.
+The worker checks them before it receives a message. `make doctor` shows the results.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SHORTEST_RETENTION_SECONDS = 24 * 3600
 
 
 class Level(StrEnum):
-    """Severity of a finding. A worker does not start if a finding is an error."""
+    """Severity of a finding about the queue. A worker does not start if one is an error."""
 
     OK = "ok"
     WARN = "warn"
@@ -36,7 +36,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """Result of one check. A finding that is not ok has a remedy."""
+    """Result of checking one requirement on the queue. A finding that is not ok has a remedy."""
 
     subject: str
     level: Level
@@ -45,12 +45,12 @@ class Finding:
 
     @property
     def line(self) -> str:
-        """Return detail and remedy on one line."""
+        """Return the finding's detail and remedy as one line of text."""
         return "; ".join(filter(None, (self.detail, self.remedy)))
 
 
 def require_contract(client: SQSClient, settings: Settings) -> tuple[Finding, ...]:
-    """Return all findings. Raise EnvironmentFault for the first error."""
+    """Check all requirements on the queue and return the findings. Raise EnvironmentFault for an error."""
     findings = check_contract(client, settings)
     for finding in findings:
         if finding.level is Level.ERROR:
@@ -59,7 +59,7 @@ def require_contract(client: SQSClient, settings: Settings) -> tuple[Finding, ..
 
 
 def check_contract(client: SQSClient, settings: Settings) -> tuple[Finding, ...]:
-    """Return one finding per requirement.
+    """Check all requirements on the queue and return one finding for each.
 
     Raise EnvironmentFault if the queue does not exist or SQS does not answer.
     """
@@ -117,7 +117,7 @@ def _dead_letter_queue(client: SQSClient, arn: str, retention_seconds: int) -> F
 
 
 def check_retention(queue: QueueAttributes) -> Finding:
-    """Return the finding about the time after which the queue deletes a message."""
+    """Check the retention period of the queue: the age at which SQS deletes a message."""
     subject, seconds = "retention period", queue.retention_seconds
     if seconds is None:
         return Finding(subject, Level.OK, "its retention period is unknown")

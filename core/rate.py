@@ -1,4 +1,4 @@
-"""Rates from the command line, in videos per minute."""
+"""Parse rates given on the command line, in videos per minute."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ FASTEST_PER_MINUTE = 60_000.0
 
 
 def parse_rate(text: str, or_word: str = "") -> float:
-    """Return the rate in `text`, in videos per minute. Raise UsageError for an invalid rate.
+    """Parse a rate in videos per minute. Raise UsageError for any text but a number in the allowed range.
 
-    A rate is a number within the allowed range. `or_word` is another word that the caller accepts. The error text
-    mentions `or_word`.
+    `or_word` is a word that the caller accepts instead of a rate. The error text mentions it.
     """
     try:
         rate = plain_number(text)

@@ -1,4 +1,4 @@
-"""Layout of the results folder: one folder per run, and the logs of task ids."""
+"""Layout of the results folder: one folder per run, and the log files of task ids."""
 
 from __future__ import annotations
 
@@ -9,17 +9,20 @@ from pathlib import Path
 
 
 def run_folder(results: Path, run_id: str) -> Path:
-    """Return the folder for the files of a run."""
+    """Return the folder that holds the files of the run `run_id`."""
     return results / "runs" / run_id
 
 
 def archived_runs(results: Path) -> list[Path]:
-    """Return the folders of archived runs, oldest first."""
+    """Return the folders of all archived runs, oldest first.
+
+    A run is archived as soon as its folder has a `run.json`.
+    """
     return sorted(file.parent for file in (results / "runs").glob("*/run.json"))
 
 
 def write_run_file(results: Path, run_id: str, facts: Mapping[str, object]) -> Path:
-    """Write `results/runs/<run_id>/run.json`. Return the folder of the run."""
+    """Write the facts of a run to `results/runs/<run_id>/run.json`. Return the folder of the run."""
     folder = run_folder(results, run_id)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "run.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -27,6 +30,6 @@ def write_run_file(results: Path, run_id: str, facts: Mapping[str, object]) -> P
 
 
 def new_tasks_log(results: Path) -> Path:
-    """Return the path of a new log of task ids, with the file name that the scenario requires."""
+    """Return the path for a new log of the task ids that a run sends. The scenario requires its file name."""
     results.mkdir(parents=True, exist_ok=True)
     return results / f"worker_tasks_{datetime.now(UTC):%Y%m%d_%H%M%S}.log"

@@ -1,4 +1,4 @@
-"""A run: one test of one cell (size × concurrency × mode)."""
+"""Terms of a run, one test of one cell (size × concurrency × mode): mode, status, id and heartbeat."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RUN_ID_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
 class Mode(StrEnum):
-    """Arrival pattern of the videos: all at once, or at a fixed rate."""
+    """How the videos of a run arrive: all at once (burst), or over time (sustained)."""
 
     BURST = "burst"
     SUSTAINED = "sustained"
@@ -42,12 +42,15 @@ POISSON = "poisson"
 
 
 def has_constant_rate(shape: str | None) -> bool:
-    """Return True if the expected rate is the same in the whole run, so that its stability can be judged."""
+    """Return True if videos arrive at the same expected rate during the whole run.
+
+    Only then can the stability of the run be judged. `shape` is the name of its load shape.
+    """
     return shape in {None, POISSON}
 
 
 class RunStatus(StrEnum):
-    """Status of a run. The last three values are final."""
+    """Status of a run. A run that is finished, interrupted or failed never changes its status."""
 
     PREPARING = "preparing"
     RUNNING = "running"
@@ -61,14 +64,17 @@ END_OF_VIDEO = "end_of_video"
 
 
 class EndOfVideo(StrEnum):
-    """Source that tells when a video of an app other than our reference worker has ended."""
+    """Where Aforo reads that a video of a user's own app has ended."""
 
     TABLE = "table"  # the app's own table of videos
     EXECUTIONS = "executions"  # the recorded executions, for an app without such a table
 
 
 def app_name(environment: Mapping[str, Any]) -> str | None:
-    """Return the app whose worker processed a run with this recorded environment. None means our reference worker."""
+    """Return the name of the app that a run tested, from the run's recorded environment.
+
+    None means our reference worker.
+    """
     name = environment.get("app", {}).get("name")
     return None if name is None else str(name)
 
@@ -78,7 +84,7 @@ FINAL_STATUSES = frozenset({RunStatus.FINISHED, RunStatus.INTERRUPTED, RunStatus
 
 @dataclass(frozen=True)
 class Host:
-    """The machine on which a program runs, recorded with every result."""
+    """A machine on which a program runs: name, CPU and memory. It is recorded with every result."""
 
     name: str
     system: str
@@ -90,7 +96,7 @@ class Host:
 
     @classmethod
     def this(cls) -> Host:
-        """Return the machine of this process."""
+        """Return the facts of the machine on which this process runs."""
         return cls(
             name=platform.node(),
             system=platform.platform(),
@@ -106,10 +112,9 @@ WARM_UP = "warm-up"
 
 
 def fewest_arrivals(slots: int) -> int:
-    """Return the fewest arrivals of a sustained run whose stability can be judged.
+    """Return how many videos a sustained run needs at least, so that its stability can be judged.
 
-    They are 60, or more where ten service times on all slots need more. Near full load far more are needed, as the
-    verdict says.
+    It needs 60, or more than ten per slot if that is more. Near full load far more are needed, as the verdict says.
     """
     return max(LEAST_ARRIVALS, ARRIVALS_PER_SLOT * slots + 1)
 
@@ -117,7 +122,10 @@ def fewest_arrivals(slots: int) -> int:
 def new_run_id(
     mode: Mode, size_label: str, concurrency: int, app: str | None = None, now: datetime | None = None
 ) -> str:
-    """Return a readable, sortable id such as `20261124-051233-burst-50mb-c2`, followed by the name of an app."""
+    """Return a new run id such as `20261124-051233-burst-50mb-c2`, which sorts by time.
+
+    The name of an app under test follows at the end.
+    """
     moment = (now or datetime.now(UTC)).strftime("%Y%m%d-%H%M%S")
     size = re.sub(r"[^a-z0-9.]", "", size_label.lower())
     cell = f"{moment}-{mode}-{size}-c{concurrency}"
@@ -125,16 +133,17 @@ def new_run_id(
 
 
 def is_heartbeat_overdue(heartbeat_at: float, rate_per_minute: float | None, now: float) -> bool:
-    """Return True if the last heartbeat is so old that the injector must have died.
+    """Return True if a run's last heartbeat is so old that its injector must have died.
 
-    A paced injector writes a heartbeat each time it sends a message.
+    Times are epoch seconds. An injector that sends at a rate writes a heartbeat with each message, so a low rate allows
+    a longer gap.
     """
     gap_seconds = 0.0 if rate_per_minute is None else 60 / rate_per_minute
     return now - heartbeat_at > max(HEARTBEAT_SECONDS, 2 * gap_seconds)
 
 
 def check_run_id(run_id: str) -> str:
-    """Return `run_id` if it is a safe folder name and label value. Raise UsageError otherwise."""
+    """Return `run_id` unchanged if it is safe as a folder name and label value, else raise UsageError."""
     if not RUN_ID_PATTERN.fullmatch(run_id) or ".." in run_id:
         raise UsageError(
             "run id",

@@ -1,6 +1,6 @@
-"""Options of `make` that describe one run.
+"""Names of the `make` options that describe one run, such as its size and number of videos.
 
-The programs of a stack must not inherit these options, because the programs run longer than one run.
+The programs of a stack must not inherit these options, because they run longer than one run.
 """
 
 RUN_OPTIONS = frozenset(

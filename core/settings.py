@@ -1,7 +1,7 @@
-"""All settings of the programs: name, default, meaning and allowed values.
+"""All settings of Aforo's programs: name, default, meaning and allowed values.
 
-Each program calls `Settings.from_process()` once. `.env.example` is generated from this file. The library reads a few
-settings in the process of another application. Those are in `aforo/settings.py`.
+Each program calls `Settings.from_process()` once. `.env.example` is generated from this file. The library also runs in
+other people's applications. The settings that it reads there are in `aforo/settings.py`.
 """
 
 from __future__ import annotations
@@ -163,7 +163,10 @@ def _programs(value: str) -> tuple[str, ...]:
 
 
 def setting(name: str, default: str, parse: Parser, meaning: str) -> Any:
-    """Declare one environment variable as a dataclass field."""
+    """Declare one setting: a dataclass field that is read from the environment variable `name`.
+
+    `parse` checks and converts the text of the variable. `meaning` is its description for `.env.example`.
+    """
     metadata = {"name": name, "default": default, "parse": parse, "meaning": meaning}
     return field(default_factory=lambda: parse(default), metadata=metadata)
 
@@ -187,13 +190,13 @@ class Aws:
     )
 
     def endpoint_of(self, service: str) -> str | None:
-        """Return the endpoint of the AWS service `service`. None means real AWS."""
+        """Return the URL of the AWS service `service`, such as that of a local emulator. None means real AWS."""
         return (self.s3_endpoint_url if service == "s3" else None) or self.endpoint_url
 
 
 @dataclass(frozen=True)
 class Queue:
-    """Settings of the SQS queue. The worker checks at start that the queue meets them."""
+    """Settings of the SQS queue. The worker checks at its start that the real queue agrees with them."""
 
     name: str = setting("SQS_QUEUE_NAME", "aforo-videos", queue_name, "queue that carries the tasks")
     visibility_timeout_seconds: int = setting(
@@ -217,7 +220,7 @@ class Queue:
 
 @dataclass(frozen=True)
 class Storage:
-    """Settings of the storage of input and output videos."""
+    """Settings of the storage of input and output videos: a folder or an S3 bucket."""
 
     backend: str = setting(
         "STORAGE_BACKEND", "filesystem", _choice("filesystem", "s3"), "kind of storage: filesystem or s3"
@@ -243,13 +246,13 @@ class Database:
 
     @property
     def reading_url(self) -> str:
-        """Return the database URL of the exporters."""
+        """Return the database URL for the exporters, which only read."""
         return self.readonly_url or self.url
 
 
 @dataclass(frozen=True)
 class Worker:
-    """Settings of the worker and its ffmpeg."""
+    """Settings of our reference worker and its ffmpeg."""
 
     concurrency: int = setting(
         "AFORO_WORKER_CONCURRENCY", "2", _whole(1, MOST_SLOTS), "slots (processes) of one worker node"
@@ -383,7 +386,7 @@ class Exporters:
 
 @dataclass(frozen=True)
 class Collector:
-    """The collector of executions from instrumented workers."""
+    """Settings of the collector, which reads execution records from instrumented workers."""
 
     port: int = setting("AFORO_COLLECTOR_PORT", "9104", _PORT, "port of the metrics of `python -m collector serve`")
     workers: tuple[str, ...] = setting(
@@ -446,14 +449,14 @@ class Prometheus:
 
 @dataclass(frozen=True)
 class Results:
-    """Settings of the files that a run leaves behind."""
+    """Settings of the files that a run writes for the user."""
 
     path: Path = setting("AFORO_RESULTS_PATH", "results", _path, "folder of logs, runs, table and report")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Settings with the defaults of `make plan`."""
+    """Settings with the default values of `make plan`."""
 
     wait_p95_seconds: float = setting(
         "AFORO_PLAN_WAIT_P95", "60s", _duration, "queue wait that 95 % of the videos stay below"
@@ -483,7 +486,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Settings:
-    """All settings of one process, validated."""
+    """All settings of one program, validated."""
 
     aws: Aws = field(default_factory=Aws)
     queue: Queue = field(default_factory=Queue)
@@ -529,17 +532,20 @@ class Settings:
 
     @property
     def profile(self) -> str:
-        """Return the encoding profile of the next run."""
+        """Return the encoding profile that the setting PROFILE selects for the next run."""
         return self.run_profile or self.worker.profile
 
     @property
     def app(self) -> AppFile | None:
-        """Return the app under test. None means our reference worker. Raise UsageError for a wrong aforo.toml."""
+        """Return the app under test, read from its aforo.toml. None means our reference worker.
+
+        Raise UsageError for an invalid aforo.toml.
+        """
         return None if self.app_file is None else read_app_file(self.app_file)
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str]) -> Settings:
-        """Return the settings in `environment`. Raise UsageError for the first invalid variable."""
+        """Read the settings from `environment`. Raise UsageError for the first invalid variable."""
         settings = _read(cls, environment)
         if settings.app_file is not None and settings.stack == "compose":
             why = "containers of ours see neither the app's folder nor its Docker"
@@ -550,10 +556,10 @@ class Settings:
 
     @classmethod
     def from_process(cls, dotenv: Path = Path(".env")) -> Settings:
-        """Return the settings of this process: from its environment, and else from `.env`.
+        """Read the settings of this process from its environment variables, else from the file `.env`.
 
-        Export the AWS_* variables of `.env` for boto3. With an app, its aforo.toml and its env_file give the queue and
-        all AWS_* variables, so that injector and worker use the same queue.
+        The AWS_* variables of `.env` are also exported to this process, for boto3. With an app under test, the queue
+        and all AWS_* variables come from its aforo.toml and env_file, so that injector and worker use the same queue.
         """
         filed = {k: v for k, v in dotenv_values(dotenv, encoding="utf-8-sig").items() if v is not None}
         app_file = os.environ.get("AFORO_APP_FILE", filed.get("AFORO_APP_FILE", "")).strip()
@@ -569,12 +575,12 @@ class Settings:
 
 
 def is_local(url: str | None) -> bool:
-    """Return True if the host of `url` is a name of this machine for itself."""
+    """Return True if the host of `url` is this machine, such as `localhost`. None (real AWS) is not local."""
     return urlsplit(url or "").hostname in LOOPBACK
 
 
 def declared() -> list[dict[str, str]]:
-    """Return name, default and meaning of every setting, in the order of declaration."""
+    """Return name, default and meaning of every setting, for `.env.example`."""
     fields = [f for f in dataclasses.fields(Settings) if f.metadata]
     for group in dataclasses.fields(Settings):
         if not group.metadata:

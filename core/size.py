@@ -1,4 +1,4 @@
-"""File sizes from the command line: `50MB` is 50,000,000 bytes, `50MiB` is 52,428,800."""
+"""Parse and write file sizes: `50MB` is 50,000,000 bytes, `50MiB` is 52,428,800."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ LARGEST_BYTES = 20 * 10**9
 
 
 def parse_size(text: str) -> int:
-    """Return the size in `text`, in bytes. Raise UsageError unless it is a number with a byte unit."""
+    """Parse a file size given on the command line and return its bytes.
+
+    Raise UsageError unless it is a number with a byte unit, such as `50MB`.
+    """
     match = _PATTERN.fullmatch(text.strip())
     if not text.strip():
         raise UsageError("SIZE", "it is empty", "give a size such as 50MB", value="")
@@ -25,16 +28,16 @@ def parse_size(text: str) -> int:
 
 
 def size_label(size_bytes: int) -> str:
-    """Return a size with three significant digits and a decimal unit, such as `50MB` or `7.3MB`."""
+    """Write a file size with up to three significant digits and a decimal unit: `50MB` or `7.3MB`."""
     numbers = {unit: float(f"{size_bytes / _UNITS[unit.lower()]:.3g}") for unit in _LABEL_UNITS}
     unit = next((unit for unit, number in numbers.items() if number < 1000), _LABEL_UNITS[-1])
     return f"{numbers[unit]:.15g}{unit}"
 
 
 def label_bytes(label: str) -> int:
-    """Return the number of bytes that a size label means.
+    """Return the bytes that a size label such as `50MB` means.
 
-    A user's own file may be outside the limits of `parse_size`.
+    Unlike `parse_size`, it has no limits, because a user's own file may have any size.
     """
     return round(float(label[:-2]) * _UNITS[label[-2:].lower()])
 

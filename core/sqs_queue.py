@@ -1,4 +1,4 @@
-"""URL and attributes of an SQS queue and of its dead-letter queue."""
+"""Read the URL and the attributes of an SQS queue and of its dead-letter queue."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class QueueAttributes:
-    """Attributes of a queue.
+    """Attributes of an SQS queue. SQS's counts of messages are approximate.
 
-    Without a redrive policy, `max_receive_count` and `dead_letter_arn` are None. SQS counts messages approximately.
-    `long_poll_seconds` is 0 for a queue without long polling.
+    `max_receive_count` and `dead_letter_arn` are None without a redrive policy. `long_poll_seconds` is 0 for a queue
+    without long polling.
     """
 
     url: str
@@ -35,7 +35,7 @@ class QueueAttributes:
 
     @property
     def total(self) -> int:
-        """Return the approximate number of all messages in the queue."""
+        """Return the approximate number of all messages in the queue: visible, invisible and delayed."""
         return self.visible + self.in_flight + self.delayed
 
 
@@ -62,7 +62,7 @@ def read_attributes(client: SQSClient, url: str) -> QueueAttributes:
 
 
 def queue_attributes(client: SQSClient, url: str) -> QueueAttributes:
-    """Return the attributes of the queue at `url`. Errors of boto3 are not caught."""
+    """Return the attributes of the queue at `url`. Errors of boto3 are passed on unchanged."""
     answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"]).get("Attributes", {})
     raw = {str(name): value for name, value in answer.items()}
     redrive = RedrivePolicy.of(raw)

@@ -1,4 +1,4 @@
-"""Storage of videos in a folder or an S3 bucket, with one interface.
+"""Storage of videos: one interface to a folder or an S3 bucket.
 
 A key is a relative path such as `uploads/50mb.mp4`. A partial object is never visible under its final key.
 """
@@ -34,7 +34,7 @@ PART_SUFFIX = ".part"
 
 
 class StorageError(EnvironmentFault):
-    """Error of a storage call. `detail` is the message of the operating system or of S3."""
+    """Base class of storage errors. `detail` is the message of the operating system or of S3."""
 
     remedy = "check STORAGE_BACKEND and what it needs, and try again"
 
@@ -44,28 +44,28 @@ class StorageError(EnvironmentFault):
 
 
 class ObjectMissing(StorageError):
-    """Error: no object has this key."""
+    """Error for a key under which the storage has no object."""
 
 
 class AccessDenied(StorageError):
-    """Error: the storage denied access."""
+    """Error for a key that this program may not read or write in the storage."""
 
     remedy = "check the credentials and their policy, or the permissions of UPLOAD_PATH"
 
 
 class StorageUnavailable(StorageError):
-    """Error: the storage did not answer, or answered only partly. A retry may succeed."""
+    """Error for a storage that did not answer, or not completely. A retry may succeed."""
 
 
 class StorageFull(StorageError):
-    """Error: the storage has no space left."""
+    """Error for a storage without free space."""
 
     remedy = "free some, or set UPLOAD_PATH"
 
 
 @dataclass(frozen=True)
 class StoredObject:
-    """A complete object: its size in bytes and the SHA-256 of its content, in hex."""
+    """Description of a complete object in the storage: size in bytes, and SHA-256 of its content in hex."""
 
     key: str
     size_bytes: int
@@ -73,33 +73,36 @@ class StoredObject:
 
 
 class Storage(Protocol):
-    """The storage operations that the worker and the injector use."""
+    """Interface to the storage of videos, as the worker and the injector use it."""
 
     def fetch(self, key: str, target: Path) -> StoredObject:
-        """Copy the object to the local file `target`. On failure, raise a StorageError and leave no file."""
+        """Copy the object `key` to the local file `target`. On failure, raise StorageError and leave no file."""
 
     def upload(self, source: Path, key: str) -> StoredObject:
-        """Copy the local file to `key` atomically. Raise a StorageError on failure."""
+        """Store the local file `source` under `key`, all of it or nothing. Raise a StorageError on failure."""
 
     def exists(self, key: str) -> bool:
-        """Return True if `key` has a complete object that this program may read."""
+        """Return True if the storage has a complete object `key` that this program may read."""
 
     def delete(self, key: str) -> None:
-        """Delete the object, if it exists, and the unfinished uploads of its key."""
+        """Delete the object `key`, if it exists, and the unfinished uploads of that key."""
 
     def abort_uploads(self, prefix: str, older_than_seconds: float) -> int:
-        """Delete the unfinished uploads under `prefix` older than this age. Return their number."""
+        """Delete unfinished uploads whose keys start with `prefix` and that are older than this age.
+
+        Return the number of deleted uploads.
+        """
 
 
 def open_storage(settings: Settings) -> Storage:
-    """Return the storage that the settings select."""
+    """Return the storage (folder or S3 bucket) that the settings select."""
     if settings.storage.backend == "s3":
         return S3Storage(aws.client(settings, "s3", read_timeout_seconds=30), settings.storage.bucket)
     return DirectoryStorage(settings.storage.path)
 
 
 def check_key(key: str) -> str:
-    """Return `key` if it stays inside the storage. Raise AccessDenied otherwise."""
+    """Return `key` unchanged if it stays inside the storage. Raise AccessDenied for a key such as `../x`."""
     parts = key.split("/")
     bad = not key or len(key) > 1024 or not key.isprintable() or "\\" in key or key.startswith(("-", "/"))
     if bad or any(part in {"", ".", ".."} for part in parts):
@@ -109,19 +112,22 @@ def check_key(key: str) -> str:
 
 @dataclass(frozen=True)
 class DirectoryStorage:
-    """Objects as files under the folder `root`. An upload is write, fsync, rename."""
+    """Storage in the folder `root`: each object is a file.
+
+    An upload writes a hidden file, flushes it to disk (fsync) and renames it.
+    """
 
     root: Path
 
     def fetch(self, key: str, target: Path) -> StoredObject:
-        """Copy the file to `target`. Deny symbolic links."""
+        """Copy the file of the object to the local file `target`. A symbolic link raises AccessDenied."""
         with _translated_os_errors(target):
             descriptor = os.open(self._path(key), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
             with os.fdopen(descriptor, "rb") as source, target.open("xb") as sink:
                 return _copy(source, sink, key)
 
     def upload(self, source: Path, key: str) -> StoredObject:
-        """Copy to a hidden file in the final folder, then rename it."""
+        """Copy the local file `source` to a hidden file in the final folder, then rename it to `key`."""
         final = self._path(key)
         partial = final.with_name(f".{final.name}.{uuid.uuid4().hex}{PART_SUFFIX}")
         with _translated_os_errors(partial):
@@ -135,17 +141,17 @@ class DirectoryStorage:
         return stored
 
     def exists(self, key: str) -> bool:
-        """Return True if `key` is a regular file."""
+        """Return True if the storage folder has a regular file at `key`."""
         return self._path(key).is_file()
 
     def delete(self, key: str) -> None:
-        """Delete the file and its partial copies."""
+        """Delete the file at `key` and the hidden files of unfinished uploads to it."""
         final = self._path(key)
         for file in (final, *final.parent.glob(f".{glob.escape(final.name)}.*{PART_SUFFIX}")):
             file.unlink(missing_ok=True)
 
     def abort_uploads(self, prefix: str, older_than_seconds: float) -> int:
-        """Delete old partial copies."""
+        """Delete hidden files of unfinished uploads below `prefix` older than this age. Return their number."""
         oldest = time.time() - older_than_seconds
         old = [part for part in (self.root / prefix).rglob(f".*{PART_SUFFIX}") if part.stat().st_mtime < oldest]
         for part in old:
@@ -162,7 +168,7 @@ class DirectoryStorage:
 
 @dataclass(frozen=True)
 class S3Storage:
-    """Objects of one bucket.
+    """Storage in one S3 bucket.
 
     An upload is verified by a checksum and becomes visible only when it is complete.
     """
@@ -171,9 +177,9 @@ class S3Storage:
     bucket: str
 
     def fetch(self, key: str, target: Path) -> StoredObject:
-        """Download one version of the object in parallel ranges, each with its checksum.
+        """Download the object to the local file `target` in parallel ranges, each verified by a checksum.
 
-        s3transfer pins the version by its ETag.
+        s3transfer requests all ranges with the same ETag, so they belong to one version of the object.
         """
         with _translated_s3_errors(target):
             extra = {"ChecksumMode": "ENABLED"}
@@ -181,16 +187,16 @@ class S3Storage:
         return describe(target, key)
 
     def upload(self, source: Path, key: str) -> StoredObject:
-        """Upload the file. An interrupted upload leaves no object."""
+        """Upload the local file `source` to the bucket under `key`. An interrupted upload leaves no object."""
         with _translated_s3_errors(None):
             extra = {"ChecksumAlgorithm": "SHA256", "ContentType": "video/mp4"}
             self.client.upload_file(str(source), self.bucket, check_key(key), Config=_TRANSFER, ExtraArgs=extra)
         return describe(source, key)
 
     def exists(self, key: str) -> bool:
-        """Return True if the object exists, by a HEAD request.
+        """Return True if the bucket has the object, by a HEAD request.
 
-        A 403 also returns False: S3 answers 403 for a missing object if listing the bucket is not allowed.
+        Return False also for status 403, which S3 sends for a missing object if listing the bucket is not allowed.
         """
         checked = check_key(key)
         try:
@@ -201,13 +207,16 @@ class S3Storage:
         return True
 
     def delete(self, key: str) -> None:
-        """Delete the object and abort the unfinished uploads of its key."""
+        """Delete the object from the bucket, and abort the unfinished uploads of its key."""
         with _translated_s3_errors(None):
             self.client.delete_object(Bucket=self.bucket, Key=check_key(key))
             self._abort_uploads(key, older_than_seconds=0)
 
     def abort_uploads(self, prefix: str, older_than_seconds: float) -> int:
-        """Abort old multipart uploads. They are invisible, but cost money."""
+        """Abort unfinished multipart uploads below `prefix` that are older than this age. Return their number.
+
+        They are invisible, but cost money.
+        """
         with _translated_s3_errors(None):
             return self._abort_uploads(prefix, older_than_seconds)
 
@@ -226,7 +235,7 @@ _DENIED_CODES = frozenset({"401", "403", "AccessDenied", "Forbidden", "InvalidAc
 
 
 def describe(file: Path, key: str) -> StoredObject:
-    """Return the stored object `key` that has the size and SHA-256 of a local file."""
+    """Return size and SHA-256 of a local file, as the StoredObject that it becomes under `key`."""
     with file.open("rb") as source:
         digest = hashlib.file_digest(source, "sha256").hexdigest()
     return StoredObject(key, file.stat().st_size, digest)

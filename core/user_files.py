@@ -1,4 +1,4 @@
-"""Files and folders that a user names. Each problem with one is an error on one line."""
+"""Check files and folders that a user names. Each problem is a one-line error."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LEAST_FREE_BYTES = 20_000_000
 
 
 def expanded_path(text: str) -> Path:
-    """Return the path with `~` expanded. Raise ValueError if it cannot be one."""
+    """Return the path in `text` with `~` expanded. Raise ValueError for a text that cannot be a path."""
     if not text or not text.isprintable():
         raise ValueError("a printable path")
     try:
@@ -26,7 +26,10 @@ def expanded_path(text: str) -> Path:
 
 
 def is_folder(text: str) -> bool:
-    """Return True if `text` is a folder. False also for a text that cannot be a path, or a forbidden folder."""
+    """Return True if `text` is the path of a folder.
+
+    Return False also for a text that cannot be a path, and for a folder that this process may not see.
+    """
     try:
         return Path(text).is_dir()
     except (OSError, ValueError):
@@ -34,9 +37,9 @@ def is_folder(text: str) -> bool:
 
 
 def require_file(what: str, text: str, remedy: str) -> Path:
-    """Return the path of a regular file that this process may read.
+    """Return the path of a regular file that this process may read. `what` names it in error messages.
 
-    Raise UsageError if it is anything else: a device or a pipe may be endless.
+    Raise UsageError if it is anything else. A device or a pipe is rejected, because it may be endless.
     """
     try:
         mode = os.stat(text).st_mode
@@ -53,7 +56,10 @@ def require_file(what: str, text: str, remedy: str) -> Path:
 
 @contextmanager
 def written(what: str, path: Path, remedy: str) -> Iterator[None]:
-    """Context manager: raise EnvironmentFault if the block cannot write `path`."""
+    """Context manager: raise EnvironmentFault if the block fails to write the file `path`.
+
+    `what` names the file in the error, and `remedy` says what to do.
+    """
     try:
         yield
     except OSError as error:
@@ -62,10 +68,11 @@ def written(what: str, path: Path, remedy: str) -> Iterator[None]:
 
 
 def require_usable_folder(what: str, folder: Path, variable: str, least_free_bytes: int = LEAST_FREE_BYTES) -> str:
-    """Make the folder if it is missing, and return its free space as text.
+    """Create the folder if it is missing, check that files can be written, and return its free space.
 
-    Raise EnvironmentFault if files cannot be written there: it is a file, read-only, forbidden or full. A file is
-    written as a test, because free space does not count quotas, and root may write where others may not.
+    `what` and `variable` name the folder and its setting in the error. Raise EnvironmentFault if it is a file,
+    read-only, forbidden or full. A test file is written, because the free space does not consider quotas, and root may
+    write where others may not.
     """
     remedy = f"choose another {variable}, or make room and correct its permissions"
     with written(what, folder, remedy):

@@ -1,4 +1,4 @@
-"""States of a video, outcomes of an execution, and the payload of the video task."""
+"""Terms of a video: its states, the outcomes and stages of an execution, and the task's payload."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class VideoState(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Return True if no later event may change this state."""
+        """Return True for `done` and `failed`, after which a video's state never changes."""
         return self in FINAL_STATES
 
 
@@ -27,7 +27,7 @@ FINAL_STATES = frozenset({VideoState.DONE, VideoState.FAILED})
 
 
 class Outcome(StrEnum):
-    """Outcome of one execution (one delivery of a task)."""
+    """How one execution (one delivery of a task) ended."""
 
     DONE = "done"  # this execution made the video done
     FAILED = "failed"  # this execution made the video failed
@@ -39,7 +39,7 @@ class Outcome(StrEnum):
 
 
 class Stage(StrEnum):
-    """The timed steps of a task, in order."""
+    """Timed steps of the video task, in the order in which they run."""
 
     CLAIM = "claim"
     FETCH = "fetch"
@@ -50,7 +50,7 @@ class Stage(StrEnum):
 
 
 class Reason(StrEnum):
-    """Reason why a video failed. Every metric, row and report uses this closed list."""
+    """Why a video failed. Every metric, row and report uses this closed list."""
 
     NOT_MEDIA = "not_media"
     EMPTY = "empty"
@@ -92,7 +92,7 @@ PASSING_REASONS = frozenset(
 class VideoFailed(Exception):
     """Error for a video that cannot be processed. `reason` is counted, `detail` is only logged.
 
-    `used` is ffmpeg's resource usage up to the failure, keyed by the columns of the executions table.
+    `used` is ffmpeg's resource usage before the failure, by column of the executions table.
     """
 
     def __init__(self, reason: Reason, detail: str = "") -> None:
@@ -107,12 +107,12 @@ class VideoFailed(Exception):
 
 @dataclass(frozen=True)
 class Payload:
-    """Payload of a task message. It has only ids. The parameters of the work are in the database."""
+    """Arguments of the video task's message: ids only. The parameters of the work are in the database."""
 
     video_id: str
     run_id: str
     version: int = PAYLOAD_VERSION
 
     def as_kwargs(self) -> dict[str, str | int]:
-        """Return the keyword arguments of the Celery task."""
+        """Return the payload as keyword arguments of the Celery task."""
         return {"video_id": self.video_id, "run_id": self.run_id, "version": self.version}

@@ -1,7 +1,7 @@
-"""Conditions of the workers of a run: one record per worker, read at the start and at the end of the run.
+"""Read the conditions of the running workers, one record per worker, at the start and end of a run.
 
-A record has the labels of `aforo_worker_info` as text, and the worker's `slots` as a number. An empty list means that
-no worker answered, so the conditions are unknown.
+A record has the labels of the metric `aforo_worker_info` as text, and the worker's `slots` as a number. An empty list
+means that no worker answered, so the conditions are unknown.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ WorkerRecord = dict[str, Any]
 
 
 def read_workers(settings: Settings) -> list[WorkerRecord]:
-    """Return the records of the running workers, or none if neither the local worker nor Prometheus answers.
+    """Return the condition records of the running workers, or an empty list if no worker can be found.
 
-    The only worker of the native stack is read from its own /metrics, which show a restart at once.
+    The only worker of the native stack is read from its own /metrics, which show a restart at once. All others are read
+    from Prometheus.
     """
     if settings.stack == "native":
         families = promql.scrape(settings.worker.metrics_host, settings.worker.metrics_port)
@@ -38,9 +39,9 @@ def read_workers(settings: Settings) -> list[WorkerRecord]:
 
 
 def record_of_page(families: Mapping[str, Sequence[promql.Sample]]) -> WorkerRecord | None:
-    """Return the record of the worker with this /metrics, or None if no worker with slots answers there.
+    """Return the condition record of the worker whose /metrics samples are `families`.
 
-    Empty labels are left out, as Prometheus does.
+    Return None if they have no worker with slots. Empty labels are left out, as Prometheus does.
     """
     slots = next((int(sample.value) for sample in families.get(SLOTS, ())), 0)
     if not slots:
@@ -50,7 +51,10 @@ def record_of_page(families: Mapping[str, Sequence[promql.Sample]]) -> WorkerRec
 
 
 def records_in_prometheus(url: str) -> list[WorkerRecord]:
-    """Return the records of the workers that Prometheus scrapes. Raise EnvironmentFault if it does not answer."""
+    """Return the condition records of all workers that Prometheus scrapes.
+
+    Raise EnvironmentFault if Prometheus does not answer.
+    """
     info = {_target(sample): sample.labels for sample in promql.query(url, INFO)}
     with_slots = promql.query(url, f"{SLOTS} > 0")
     labels = ((sample, sample.labels | info.get(_target(sample), {})) for sample in with_slots)

@@ -1,4 +1,4 @@
-"""Prometheus exporters for the database and for SQS.
+"""Prometheus exporters: one serves the runs and videos in the database, the other the SQS queues.
 
 A scrape runs through these modules in this order.
 

@@ -1,4 +1,4 @@
-"""Command line of the exporters: `python -m exporters sqs|db` serves one source on /metrics."""
+"""Command line of the exporters: `python -m exporters sqs|db` serves one of them on /metrics."""
 
 from __future__ import annotations
 
@@ -28,14 +28,17 @@ SWITCH_SECONDS = 0.0005
 def main() -> None:
     """Serve metrics for Prometheus until stopped.
 
-    A failing source shows as a metric, not as a failed scrape.
+    A source that fails is reported by a metric, and the scrape still succeeds.
     """
     logs.configure()
 
 
 @main.command()
 def db() -> None:
-    """Serve exact values of the newest runs and sums over all runs (port AFORO_EXPORTER_DB_PORT)."""
+    """Serve metrics of the runs and videos in the database.
+
+    The newest runs have exact values of their own. All other runs are summed. The port is AFORO_EXPORTER_DB_PORT.
+    """
     settings = Settings.from_process()
     table = VideosTable.of(settings.exporters)
     database = open_database(settings.database.reading_url, table)
@@ -46,7 +49,10 @@ def db() -> None:
 
 @main.command()
 def sqs() -> None:
-    """Serve the SQS queues that AFORO_EXPORTER_QUEUES names (port AFORO_EXPORTER_SQS_PORT)."""
+    """Serve metrics of the SQS queues.
+
+    AFORO_EXPORTER_QUEUES names the queues. The port is AFORO_EXPORTER_SQS_PORT.
+    """
     settings = Settings.from_process()
     sqs_sources = open_sources(settings)
     port = settings.exporters.sqs_port

@@ -1,6 +1,6 @@
-"""Exposition of an exporter: the metric families of its sources, and its self-metrics.
+"""Build the /metrics page of an exporter: the metrics of its sources, and metrics about the exporter.
 
-The self-metrics give the result of each collection.
+The latter say whether each collection succeeded, how long it took and why it failed.
 """
 
 from __future__ import annotations
@@ -25,39 +25,42 @@ Clock = Callable[[], float]
 
 
 class Families(list[Metric]):
-    """A list of families that prometheus_client's encoders accept as a registry."""
+    """List of metric families that prometheus_client can encode as if it were a registry."""
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the families."""
+        """Yield the metric families of this list. prometheus_client calls this."""
         return iter(self)
 
 
 def to_text(families: Iterable[Metric]) -> str:
-    """Return families in Prometheus' text format. Gauges have the same lines in OpenMetrics."""
+    """Return metric families in Prometheus' text format. Gauges have the same lines in OpenMetrics."""
     return generate_latest(Families(families)).decode()
 
 
 @dataclass(frozen=True)
 class Collected:
-    """Result of one collection: families, and the text of gauge families that are already rendered."""
+    """Result of one collection: metric families, and the text of gauges that are rendered already."""
 
     families: list[Metric] = field(default_factory=list)
     text: str = ""
 
 
 class Source(Protocol):
-    """A data source. `name` is the value of the label `collector`."""
+    """Interface of a source of metrics, such as the database or SQS."""
 
     @property
     def name(self) -> str:
-        """Return the source's name."""
+        """Return the name of the source, which is the value of the label `collector`."""
 
     def fetch(self, timeout_seconds: float) -> Collected:
-        """Return all families of the source. Raise an error if that takes longer than `timeout_seconds`."""
+        """Return all metric families of the source. Raise an error after `timeout_seconds`."""
 
 
 class Incomplete(Exception):
-    """Error of a collection that returned only a part of the families. `__cause__` is the original error."""
+    """Error of a collection that returned only some of its metric families, which it carries.
+
+    `__cause__` is the original error.
+    """
 
     def __init__(self, collected: Collected, cause: BaseException) -> None:
         super().__init__(str(cause))
@@ -66,7 +69,7 @@ class Incomplete(Exception):
 
 @dataclass
 class Health:
-    """Results of the collections of one source. Times are in epoch seconds."""
+    """Success and failures of the collections from one source. Times are in epoch seconds."""
 
     succeeded: bool = False
     duration_seconds: float | None = None
@@ -75,11 +78,11 @@ class Health:
     errors: Counter[str] = field(default_factory=lambda: Counter({str(fault): 0 for fault in Fault}))
 
     def record_success(self, moment: float, duration_seconds: float) -> None:
-        """Record a successful collection."""
+        """Record a successful collection from the source that ended at `moment` (epoch seconds)."""
         self.succeeded, self.last_success, self.duration_seconds = True, moment, duration_seconds
 
     def record_failure(self, error: BaseException, duration_seconds: float) -> None:
-        """Count a failed collection by reason. Log only the first of consecutive failures."""
+        """Count a failed collection from the source by reason. Log only the first of consecutive failures."""
         if self.succeeded or not self.errors.total():
             log.warning("collection failed: %s: %s", type(error).__name__, error)
         self.succeeded, self.duration_seconds = False, duration_seconds
@@ -88,7 +91,7 @@ class Health:
 
 @dataclass
 class Exposition:
-    """All families of one exporter. A failed source does not affect the other sources."""
+    """The /metrics page of one exporter. A source that fails does not affect the other sources."""
 
     exporter: str
     sources: list[Source]
@@ -96,7 +99,11 @@ class Exposition:
     healths: dict[str, Health] = field(default_factory=dict)
 
     def render(self, encode: Callable[[Families], bytes], timeout_seconds: float = math.inf) -> bytes:
-        """Fetch every source, then encode the families. No family is truncated."""
+        """Fetch the metrics of every source and return the encoded /metrics page.
+
+        `encode` is the encoder of the requested format. A source that takes longer than `timeout_seconds` counts as
+        failed.
+        """
         results = [self._fetch(source, timeout_seconds) for source in self.sources]
         families = Families(metric for result in results for metric in result.families)
         families.extend(self_families(self.exporter, self.healths))
@@ -118,7 +125,7 @@ class Exposition:
 
 
 def self_families(exporter: str, healths: dict[str, Health]) -> Iterator[Metric]:
-    """Yield the self-metrics of the exporter."""
+    """Yield the metrics about the exporter itself: success, duration and errors of each source."""
     info = family("aforo_exporter_info")
     info.add_metric([VERSION, exporter], 1)
     yield info
@@ -133,7 +140,7 @@ def self_families(exporter: str, healths: dict[str, Health]) -> Iterator[Metric]
 
 
 def gauge_family(name: str, value: float | None, labels: Iterable[str] = ()) -> Metric:
-    """Return the family `name` with one sample, or without samples if the value is unknown."""
+    """Return the gauge `name` with one sample, or without a sample if the value is None (unknown)."""
     gauge = family(name)
     if value is not None:
         gauge.add_metric(list(labels), value)

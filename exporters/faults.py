@@ -1,7 +1,4 @@
-"""Reasons of failed collections, and the errors that each reason stands for.
-
-The reasons are the fixed set of values of the label `reason`.
-"""
+"""Why a collection or poll failed: the values of the label `reason`, and the errors behind each one."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 
 class Fault(StrEnum):
-    """Reason of a failed collection or of a failed poll."""
+    """Reason why a collection or a poll failed, as a label value."""
 
     STARTING = "starting"
     TIMEOUT = "timeout"
@@ -32,7 +29,7 @@ class Fault(StrEnum):
 
 
 class SourceNotReady(Exception):
-    """The first full count or poll has not finished, so there are no values yet."""
+    """Error of a source that has no values yet, because its first full count or poll has not finished."""
 
 
 _AWS_CODES = (
@@ -50,7 +47,7 @@ _SQLSTATES = (
 
 
 def fault_of(error: BaseException) -> Fault:
-    """Return the reason that matches `error`."""
+    """Return the reason, as a label value, for which this error stands."""
     if isinstance(error, SourceNotReady):
         return Fault.STARTING
     if isinstance(error, TimeoutError | ConnectTimeoutError | ReadTimeoutError):

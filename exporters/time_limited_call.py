@@ -12,10 +12,10 @@ T = TypeVar("T")
 
 
 class TimeLimitedCall(Generic[T]):
-    """Runs one blocking call at a time, each in a daemon thread.
+    """A blocking function that callers can wait for with a time limit. One call runs at a time.
 
-    Callers that arrive during a call share its result and its time limit. An executor's thread would keep the program
-    from exiting while a database hangs.
+    Callers that arrive during a call share its result and its time limit. Each call has a daemon thread of its own. A
+    thread of an executor would keep the program from exiting while a database hangs.
     """
 
     def __init__(self, function: Callable[[], T], name: str) -> None:
@@ -24,7 +24,7 @@ class TimeLimitedCall(Generic[T]):
         self._started_at = 0.0
 
     def result(self, timeout_seconds: float) -> T:
-        """Return the result of the call, or raise its error.
+        """Start the call, or join the running one. Return its result or raise its error.
 
         Raise TimeoutError `timeout_seconds` after the call started.
         """

@@ -1,1 +1,1 @@
-"""Injector: sends a burst of real videos, or real videos at a fixed rate."""
+"""Injector: create the videos of a run and send their tasks to the queue, all at once or over time."""

@@ -1,4 +1,4 @@
-"""`python -m injector`: send a burst of real videos to the queue, or videos at a fixed rate."""
+"""`python -m injector`: send the videos of one run to the queue, all at once or over time."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def _print_sent(run_id: str, request: Request, seconds: float, log: Path, late_s
 
 
 def checked_request(settings: Settings, *, size: int | None, yes: bool, **options: Any) -> Request:
-    """Return the request.
+    """Check the command-line options of one injection and return them as a Request.
 
     Raise UsageError for options that contradict each other or the settings.
     """

@@ -1,4 +1,7 @@
-"""Input files of an app's videos: one for all, or a copy or link per video, in a folder or in S3."""
+"""Place the input files of an app's videos in a folder or in S3.
+
+All videos share one file, or each video gets a copy or a hard link of it.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PlacedInput:
-    """One input as the worker sees it. `made` is its address if it was made for one video alone."""
+    """Input file of a video, at the path and key under which the app's worker sees it.
+
+    `made` is the address of a file that was created for this video alone. It is None for a file that all videos share.
+    """
 
     path: str
     key: str
@@ -30,18 +36,21 @@ class PlacedInput:
 
 @dataclass(frozen=True)
 class FolderInputs:
-    """Inputs in a folder that the worker may see under another path."""
+    """Input files in a local folder, which the app's worker may see under another path."""
 
     app: AppFile
     folder: Path
     source: Path
 
     def shared(self) -> PlacedInput:
-        """Return the input that all videos share."""
+        """Return the input file that all videos of the run share."""
         return self._seen(self.source, made=None)
 
     def own(self, name: str) -> PlacedInput:
-        """Make the input of one video by copy or hard link. Raise EnvironmentFault if the folder refuses it."""
+        """Create the input file `name` for one video, as a copy or hard link of the shared file.
+
+        Raise EnvironmentFault if the folder does not allow it.
+        """
         target = self.folder / name
         try:
             (os.link if self.app.input.per_video == "link" else shutil.copyfile)(self.source, target)
@@ -60,7 +69,7 @@ class FolderInputs:
 
 @dataclass(frozen=True)
 class BucketInputs:
-    """Inputs under a prefix of a bucket. Copies are made by S3 itself."""
+    """Input files below a prefix of an S3 bucket. S3 itself makes the copies."""
 
     app: AppFile
     client: S3Client
@@ -69,11 +78,14 @@ class BucketInputs:
     source_key: str
 
     def shared(self) -> PlacedInput:
-        """Return the input that all videos share."""
+        """Return the input object that all videos of the run share."""
         return PlacedInput(f"s3://{self.bucket}/{self.source_key}", self.source_key)
 
     def own(self, name: str) -> PlacedInput:
-        """Copy the input to a key of one video. Raise EnvironmentFault if S3 refuses it."""
+        """Create the input object `name` for one video, as a copy of the shared object.
+
+        Raise EnvironmentFault if S3 rejects the copy.
+        """
         key = f"{self.prefix}{name}"
         try:
             self.client.copy({"Bucket": self.bucket, "Key": self.source_key}, self.bucket, key)
@@ -89,9 +101,10 @@ Inputs = FolderInputs | BucketInputs
 
 
 def place_source(app: AppFile, default_folder: Path, media: Path, name: str, s3: Callable[[], S3Client]) -> Inputs:
-    """Put the run's input where the app expects it, unless it is there. `name` is its file name there.
+    """Copy the video file `media` to where the app expects its inputs, unless it is there already.
 
-    Raise EnvironmentFault if the folder or the bucket cannot be written.
+    `name` is its file name there. The place is the folder or bucket of `aforo.toml`, or else `default_folder`. Raise
+    EnvironmentFault if it cannot be written.
     """
     if app.input.is_s3:
         bucket, _, prefix = str(app.input.folder).removeprefix("s3://").partition("/")
@@ -118,7 +131,10 @@ def place_source(app: AppFile, default_folder: Path, media: Path, name: str, s3:
 
 
 def place_all(inputs: Inputs, app: AppFile, run_id: str, count: int) -> list[PlacedInput]:
-    """Return the inputs of a run's videos. With `per_video`, make one for each before anything is sent."""
+    """Return the input file of each of the `count` videos of a run.
+
+    If `aforo.toml` demands one file per video, all files are created here, before anything is sent.
+    """
     if app.input.per_video == "shared":
         return [inputs.shared()] * count
     return [inputs.own(f"aforo-{run_id}-{number}.mp4") for number in range(1, count + 1)]

@@ -1,4 +1,4 @@
-"""Preparation of a run of an app that is not ours. All checks precede its first row."""
+"""Prepare a run of the app under test. Everything is checked before the first row is inserted."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ Say = Callable[[str], None]
 
 
 def prepare_app_run(settings: Settings, app: AppFile, request: Request, say: Say) -> Injection:
-    """Check the app's queue, table and worker, ask if needed, and place its inputs.
+    """Check the app's queue, table and worker, and place the input files. Ask the user first if needed.
 
-    If that raises an AforoError, no row was inserted and no task was sent. Only inputs remain on disk.
+    If this raises an AforoError, no row was inserted and no task was sent. Only input files remain.
     """
     _require_an_end(app)
     _require_user_id(app, request)
@@ -93,7 +93,7 @@ def _environment(app: AppFile, target: Target, fleet: WorkerFleet) -> dict[str, 
 
 
 def require_other_database(settings: Settings, app: AppFile) -> None:
-    """Raise UsageError if our tables would appear among theirs."""
+    """Raise UsageError if Aforo's database is the app's own, which would mix the tables of both."""
     if app.videos is None:
         return
     ours, theirs = (database.parse_url(url) for url in (settings.database.url, app.videos.url))
@@ -104,7 +104,10 @@ def require_other_database(settings: Settings, app: AppFile) -> None:
 
 
 def declared_conditions(worker: WorkerFacts, slots: int) -> dict[str, Any]:
-    """Return the known conditions of a worker on this machine that is not instrumented."""
+    """Return what is known of a local worker without instrumentation: its versions, slots and machine.
+
+    They are stored as the conditions of the run.
+    """
     host = Host.this()
     versions = {name: getattr(worker, name) for name in ("python", "celery", "kombu")}
     machine = {"cpu_model": host.cpu_model, "cores": str(host.cpu_count), "memory_bytes": str(host.memory_bytes)}
@@ -112,7 +115,7 @@ def declared_conditions(worker: WorkerFacts, slots: int) -> dict[str, Any]:
 
 
 def app_facts(app: AppFile, table: VideosTable | None, fleet: WorkerFleet) -> dict[str, Any]:
-    """Return what the run stores about the app."""
+    """Return the facts about the app under test that a run records, such as name, version and queue."""
     offset = None if table is None else table.clock_offset_seconds()
     return {
         "name": app.name,
@@ -128,7 +131,10 @@ def app_facts(app: AppFile, table: VideosTable | None, fleet: WorkerFleet) -> di
 
 
 def app_version(app: AppFile) -> str:
-    """Return the app's version. `git` is the commit of its folder, marked if files were changed."""
+    """Return the app's version as given in `aforo.toml`.
+
+    `git` stands for the commit of the app's folder. It is marked if files were changed since.
+    """
     if app.version != "git":
         return app.version
     git = ["git", "-C", str(app.worker.directory)]

@@ -1,4 +1,7 @@
-"""Sender of an app's own tasks: their row is committed, ours is recorded, then the message is sent."""
+"""Create the rows and task messages of an app's videos.
+
+For each video, the row in the app's table is committed first. Then our own row is recorded, then the message is sent.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +25,10 @@ from injector.senders import Batch, NewVideo, Sender, TaskMessage, encode_batch,
 
 @dataclass
 class AppSender:
-    """Make the rows and messages of one run of an app. `inputs` has one entry per video.
+    """Create the rows and task messages of one run of the app under test.
 
-    `upload_offset_seconds` is the largest difference between the upload time in an inserted row and our clock at the
-    insert. The analysis refuses S if it is too large.
+    `inputs` has the input file of each video. `upload_offset_seconds` is the largest difference between the upload time
+    in an inserted row and our clock at the insert. If it is too large, the analysis does not report S.
     """
 
     app: AppFile
@@ -38,9 +41,9 @@ class AppSender:
     upload_offset_seconds: float = 0.0
 
     def make(self, videos: Sequence[NewVideo]) -> Batch:
-        """Insert the app's rows of `videos` and return their batch.
+        """Insert the rows of these videos into the app's table, and return their batch of messages.
 
-        Raise an AforoError when the app's database or the producer refuses a row.
+        Raise an AforoError if the app's database or its producer script rejects a row.
         """
         self._copy_app_file()
         prepared = [self._prepare(video) for video in videos]
@@ -48,7 +51,7 @@ class AppSender:
         return Batch([row for row, _ in prepared], [message for _, message in prepared], facts)
 
     def encode(self, batch: Batch) -> dict[str, str]:
-        """Return the message bodies, keyed by video id."""
+        """Return the SQS message bodies of a batch, by video id."""
         return encode_batch(self.celery, batch)
 
     def _copy_app_file(self) -> None:

@@ -1,4 +1,4 @@
-"""One injection: record the run, store its input, send its videos on schedule."""
+"""One injection: record a run, store its input video, and send its tasks at the scheduled times."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ Video = TypeVar("Video")
 
 @dataclass(frozen=True)
 class Request:
-    """The validated options of one injection."""
+    """Validated command-line options of one injection: which videos are sent, how many, and when."""
 
     count: int
     size_bytes: int | None
@@ -80,13 +80,16 @@ class Request:
 
     @property
     def schedule(self) -> Schedule:
-        """Return the schedule of the sends."""
+        """Return the times at which the videos are sent."""
         return Schedule(self.count, self.rate_per_minute, self.arrivals)
 
 
 @dataclass(frozen=True)
 class Source:
-    """The input file of every video of the run."""
+    """Input file of all videos of the run: storage key, size in bytes, SHA-256 and length in seconds.
+
+    `origin` is the path of the user's own file, or says that the file was generated.
+    """
 
     key: str
     size_bytes: int
@@ -97,7 +100,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Injection:
-    """A prepared run: its input is checked and stored, and no task has been sent."""
+    """A run that is ready to start: its input video is stored, and no task has been sent."""
 
     settings: Settings
     request: Request
@@ -109,9 +112,9 @@ class Injection:
 
     @classmethod
     def prepare(cls, settings: Settings, request: Request, say: Callable[[str], None]) -> Injection:
-        """Check the queue and the workers, and make the input.
+        """Check the queue and the workers, create the input video, and return the prepared run.
 
-        If this raises an AforoError, only the input remains on disk.
+        If this raises an AforoError, only the input video remains on disk. `say` prints a note for the user.
         """
         sessions = open_store(settings, request)
         client = aws.client(settings, "sqs")
@@ -135,7 +138,7 @@ class Injection:
 
     @contextmanager
     def recorded(self) -> Iterator[None]:
-        """Context manager: record the run at the start, and its status at the end of the `with` block.
+        """Context manager: record the run in the database when the block starts, and its status when it ends.
 
         An exception ends the run as interrupted (Ctrl-C) or as failed. Raise an AforoError, and change no run, if
         another run has started in the meantime.
@@ -150,7 +153,7 @@ class Injection:
             self._write_run_file()
 
     def send(self) -> Path:
-        """Send every video at its scheduled time. Return the path of the log of task ids."""
+        """Send the task of every video at its scheduled time. Return the path of the log of task ids."""
         log = new_tasks_log(self.settings.results.path)
         started_at = time.time()
         self._set(status=RunStatus.RUNNING, started_at=started_at, heartbeat_at=started_at, tasks_log=str(log))
@@ -163,9 +166,9 @@ class Injection:
         return log
 
     def loss_watch(self) -> LossWatch | None:
-        """Return a watch for videos of this run that the queue loses.
+        """Return a watch that detects when the queue loses videos of this run.
 
-        Return None for a foreign app: it has no claims, and may acknowledge a message before its work.
+        Return None for an app under test. It has no claims, and may acknowledge a message before the work is done.
         """
         if self.settings.app is not None:
             return None
@@ -174,7 +177,10 @@ class Injection:
         return LossWatch(look, queue.visibility_timeout_seconds)
 
     def lateness_seconds(self) -> float | None:
-        """Return the largest delay between schedule and send, in seconds. Return None for a burst."""
+        """Return the largest delay in seconds between scheduled and actual upload of a video of this run.
+
+        Return None for a burst.
+        """
         late = select(func.max(VideoRow.uploaded_at - VideoRow.intended_at)).where(VideoRow.run_id == self.run_id)
         with self.sessions() as session:
             return session.scalar(late)
@@ -203,7 +209,7 @@ class Injection:
             session.add(self.row)
 
     def end(self, status: RunStatus) -> None:
-        """Set the final status of the run unless it has one."""
+        """Record the final status of the run, unless it has one already."""
         open_run = (RunRow.id == self.run_id, RunRow.status.not_in([s.value for s in FINAL_STATUSES]))
         with self.sessions.begin() as session:
             session.execute(update(RunRow).where(*open_run).values(status=status, finished_at=time.time()))
@@ -221,7 +227,7 @@ class Injection:
 
 
 def print_leftovers(messages: int, say: Callable[[str], None]) -> None:
-    """Print a note if the queue holds messages of earlier work."""
+    """Print a note if the queue already holds messages before the run starts."""
     if messages:
         say(
             f"note: about {messages} messages of earlier work are in the queue, so X and S will be invalid; "
@@ -230,7 +236,7 @@ def print_leftovers(messages: int, say: Callable[[str], None]) -> None:
 
 
 def print_too_few_arrivals(request: Request, slots: int, say: Callable[[str], None]) -> None:
-    """Print a note if there will be no verdict on the stability of a sustained run."""
+    """Print a note if a sustained run has too few videos for a verdict on its stability."""
     needed = fewest_arrivals(slots)
     if not has_constant_rate(request.shape):
         say(f"note: the rate of {request.shape} changes during the run, so its stability is not judged")
@@ -247,10 +253,10 @@ def paced(
     make: Callable[[int, float | None], Video],
     rest: Callable[[float], None],
 ) -> Iterator[list[Video]]:
-    """Yield the videos that are due by the schedule. A late send does not delay the next video.
+    """Yield batches of the videos that are due by the schedule. A late send does not delay later videos.
 
-    The schedule starts at `started_at`, in epoch seconds, not at the first call. `rest` waits at most the
-    seconds that it is given.
+    The schedule starts at `started_at`, in epoch seconds. `make` creates a video from its number and its intended send
+    time. `rest` is called with the seconds to wait, and may return earlier.
     """
     started, sent = time.monotonic() - (time.time() - started_at), 0
     while sent < schedule.count:
@@ -265,7 +271,7 @@ def paced(
 
 
 def open_store(settings: Settings, request: Request) -> Sessions:
-    """Return sessions on our own database, with the present schema. Raise an AforoError if another run is active."""
+    """Open Aforo's own database and migrate its schema. Raise an AforoError if another run is active."""
     engine = database.open_engine(settings.database.url)
     database.upgrade_schema(engine)
     sessions = database.open_sessions(engine)
@@ -275,9 +281,9 @@ def open_store(settings: Settings, request: Request) -> Sessions:
 
 
 def require_no_other_run(session: Session, run_id: str | None) -> None:
-    """Raise an AforoError if another run is active or the run id is taken.
+    """Raise an AforoError if another run is active, or if a run with this id exists already.
 
-    A run whose injector is dead is not active, and is ended here.
+    A run whose injector has died is not active. Its final status is written here.
     """
     active = select(RunRow).where(RunRow.status.not_in([s.value for s in FINAL_STATUSES]))
     for row in session.scalars(active):
@@ -291,7 +297,7 @@ def require_no_other_run(session: Session, run_id: str | None) -> None:
 
 
 def store_source(settings: Settings, request: Request, say: Callable[[str], None]) -> Source:
-    """Make the input video, or probe the user's own file, and upload it to the storage."""
+    """Create the input video, or check the user's own file, and upload it to the storage."""
     storage = open_storage(settings)
     if request.file and request.file.startswith("s3://"):
         return _remote_source(settings, storage, request.file)
@@ -305,7 +311,7 @@ def store_source(settings: Settings, request: Request, say: Callable[[str], None
 
 
 def require_space(settings: Settings, request: Request, size_bytes: int) -> None:
-    """Raise EnvironmentFault if the disk has no space for the outputs of the whole run."""
+    """Raise EnvironmentFault if the storage folder has no space for the outputs of all videos of the run."""
     if settings.storage.backend != "filesystem" or request.profile.name != "full":
         return
     free_bytes = shutil.disk_usage(_existing(settings.storage.path)).free
@@ -328,7 +334,10 @@ def _existing(folder: Path) -> Path:
 
 
 def input_media(settings: Settings, request: Request, say: Callable[[str], None]) -> MediaFile:
-    """Return the user's own file after a check, or the video of the requested size, made once."""
+    """Return the input video as a local file: the user's own file, or a generated one of the right size.
+
+    The user's file is checked. A generated file is kept and used again.
+    """
     if request.file:
         return inspect_file(Path(request.file))
     assert request.size_bytes is not None  # noqa: S101 (a request names a file or a size)
@@ -352,7 +361,7 @@ def _remote_source(settings: Settings, storage: Storage, url: str) -> Source:
 
 
 def run_row(settings: Settings, run_id: str, request: Request, source: Source, fleet: WorkerFleet) -> RunRow:
-    """Return the row of a run that has not started."""
+    """Return the database row of a run that has not started."""
     return RunRow(
         id=run_id,
         status=RunStatus.PREPARING,

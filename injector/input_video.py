@@ -1,8 +1,8 @@
-"""Input videos of an exact size: real MP4 files with a moving picture and sound.
+"""Generate input videos of an exact size: real MP4 files with a moving picture and sound.
 
-Each size is made once. A segment, a few seconds of noisy test picture, is encoded. Then the segment is repeated without
-encoding until the file almost has the size. A `free` box at the end, smaller than a picture, fills the file to the
-exact byte. So 100 MB take seconds, not minutes.
+Each size is generated once. A segment, a few seconds of noisy test picture, is encoded. Then the segment is repeated
+without encoding until the file almost has the size. A `free` box at the end, smaller than a picture, fills the file to
+the exact byte. So 100 MB take seconds, not minutes.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ OnProgress = Callable[[float], None]
 
 @dataclass(frozen=True)
 class Recipe:
-    """Picture size and bit rates of a video, in bit/s."""
+    """Parameters of a generated video: picture size in pixels, and bit rates in bit/s."""
 
     width: int
     height: int
@@ -54,7 +54,7 @@ class Recipe:
 
     @property
     def rate(self) -> int:
-        """Return the bit rate of the whole file, in bit/s."""
+        """Return the bit rate of the whole generated file, in bit/s."""
         return self.video_rate + self.audio_rate
 
 
@@ -68,7 +68,10 @@ RECIPES = (
 
 @dataclass(frozen=True)
 class MediaFile:
-    """A probed local video. `duration_seconds` is None if the container does not state the duration."""
+    """A local video file with its size in bytes and SHA-256.
+
+    `duration_seconds` is None if the container does not state the duration.
+    """
 
     path: Path
     size_bytes: int
@@ -77,15 +80,15 @@ class MediaFile:
 
 
 def recipe_for(size_bytes: int) -> Recipe:
-    """Return the recipe for a video of this size."""
+    """Return the picture size and bit rates for a generated video of `size_bytes`."""
     return next(recipe for smallest_bytes, recipe in RECIPES if size_bytes >= smallest_bytes)
 
 
 def make_video(size_bytes: int, folder: Path, say: Say, on_progress: OnProgress = lambda _: None) -> MediaFile:
-    """Return a video of exactly `size_bytes` from `folder`. Make the video if it is missing.
+    """Return a video of exactly `size_bytes` in `folder`. Generate it if it is missing.
 
-    A lock lets one process at a time make videos. Raise EnvironmentFault when ffmpeg is missing or fails, the disk
-    is too small or the folder cannot be written.
+    A lock lets one process at a time generate videos. Raise EnvironmentFault if ffmpeg is missing or fails, the disk is
+    too small or the folder cannot be written.
     """
     recipe = recipe_for(size_bytes)
     path = folder / f"{size_bytes}-{_fingerprint(recipe)}.mp4"
@@ -101,9 +104,9 @@ def make_video(size_bytes: int, folder: Path, say: Say, on_progress: OnProgress 
 
 
 def inspect_file(path: Path) -> MediaFile:
-    """Return size, SHA-256 and length of a user's file.
+    """Return size, SHA-256 and length of a user's own video file.
 
-    Raise UsageError unless the worker would accept the file.
+    Raise UsageError for a file that the worker would not accept.
     """
     _require_file(path)
     try:

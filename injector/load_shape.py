@@ -1,6 +1,6 @@
-"""Load shapes: how the arrivals of a sustained run are spread over its window.
+"""Load shapes: how the videos of a sustained run are spread over its window.
 
-All arrivals are in seconds after the start of the run, ascending.
+A shape yields the arrivals: the send times in seconds after the start of the run, ascending.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ Arrivals = tuple[float, ...]
 
 @dataclass(frozen=True)
 class Part:
-    """A share of the window in which the rate goes linearly from `first` to `last`, in videos per minute."""
+    """Part of a load shape: during a share (0 to 1) of the window, the rate changes linearly.
+
+    It goes from `first` to `last`, in videos per minute.
+    """
 
     share: float
     first: float
@@ -35,38 +38,44 @@ class Part:
 
     @property
     def mean(self) -> float:
-        """Return the mean rate, in videos per minute."""
+        """Return the mean rate during this part, in videos per minute."""
         return (self.first + self.last) / 2
 
 
 @dataclass(frozen=True)
 class LoadShape:
-    """A shape by its name in SHAPE. Without parts, the arrivals are random at a constant rate."""
+    """Load shape that the option SHAPE names. Without parts, the arrivals are random at a constant rate."""
 
     name: str
     parts: tuple[Part, ...] = ()
 
     @property
     def mean_rate_per_minute(self) -> float | None:
-        """Return the mean rate of the parts, or None if RATE gives the rate."""
+        """Return the mean rate of the whole shape, or None if the option RATE gives the rate."""
         return sum(part.share * part.mean for part in self.parts) if self.parts else None
 
 
 @dataclass(frozen=True)
 class Trace:
-    """Recorded arrivals. The name holds a digest of their times, so that two traces are two shapes."""
+    """Recorded arrivals, to be repeated by a run.
+
+    `name` holds a digest of the times, so two traces never count as the same load shape.
+    """
 
     name: str
     arrivals: Arrivals
 
     @property
     def rate_per_minute(self) -> float:
-        """Return the mean rate, in videos per minute: the gaps between the arrivals over their span."""
+        """Return the mean rate of the recorded arrivals, in videos per minute.
+
+        It is the number of gaps between arrivals, divided by the time from the first to the last.
+        """
         return SECONDS_PER_MINUTE * (len(self.arrivals) - 1) / self.arrivals[-1]
 
 
 def parse_shape(text: str) -> LoadShape:
-    """Return the shape that `text` names. Raise UsageError for anything but FORMS."""
+    """Parse the value of the option SHAPE. Raise UsageError for anything but the forms in FORMS."""
     kind, _, rates = text.partition(":")
     if text == POISSON:
         return LoadShape(text)
@@ -91,17 +100,21 @@ def _rate(word: str, text: str) -> float:
 
 
 def poisson_arrivals(count: int, rate_per_minute: float, seed: int) -> Arrivals:
-    """Return the arrivals of a Poisson process of which `count` fall in a window of count/rate.
+    """Return `count` random arrivals, in seconds after the start, as a Poisson process yields them.
 
-    Given their number, they are independent and uniform (Ross, Introduction to Probability Models, theorem 5.2). So the
-    offered rate of the run is exactly the requested one, and the gaps have a coefficient of variation near 1.
+    The window is count/rate. Given their number, the arrivals of a Poisson process are independent and uniform (Ross,
+    Introduction to Probability Models, theorem 5.2). So the offered rate of the run is exactly the requested one, and
+    the gaps have a coefficient of variation near 1. `seed` makes the result reproducible.
     """
     window, uniform = count * SECONDS_PER_MINUTE / rate_per_minute, random.Random(seed)  # noqa: S311
     return tuple(sorted(uniform.random() * window for _ in range(count)))
 
 
 def arrivals_of_parts(parts: tuple[Part, ...], count: int) -> Arrivals:
-    """Return the times at which the integral of the rate reaches 0, 1, …, count - 1."""
+    """Return `count` arrivals, in seconds after the start, that follow the rate of these parts.
+
+    An arrival is due whenever the integral of the rate reaches 0, 1, …, count - 1.
+    """
     mean = sum(part.share * part.mean for part in parts)
     arrivals: list[float] = []
     window, before, started = count * SECONDS_PER_MINUTE / mean, 0.0, 0.0
@@ -124,9 +137,9 @@ def _seconds_until(part: Part, seconds: float, videos: float) -> float:
 
 
 def read_trace(path: Path) -> Trace:
-    """Return the arrivals of a CSV file whose first column holds times: seconds, or ISO 8601. A header is allowed.
+    """Read recorded arrivals from the first column of a CSV file: seconds, or ISO 8601 times.
 
-    The first arrival is the start of the run. Raise UsageError for a file that is no such trace.
+    A header is allowed. The first arrival is the start of the run. Raise UsageError for a file without such times.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:

@@ -1,4 +1,4 @@
-"""Live progress of a run in the terminal until every video has ended."""
+"""Show the progress of a run in the terminal until every video has ended."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ ENDED_EARLY = {RunStatus.INTERRUPTED, RunStatus.FAILED}
 
 @dataclass(frozen=True)
 class RunProgress:
-    """Progress of a run: videos by state, the expected number of videos, the run's status and its slots."""
+    """Progress of a run at one moment: videos by state, expected videos, status of the run and slots."""
 
     counts: Mapping[str, int]
     expected: int
@@ -57,10 +57,11 @@ def follow(
     stuck_seconds: float = math.inf,
     lang: Language = DEFAULT_LANGUAGE,
 ) -> None:
-    """Show the run's videos by state once per second.
+    """Show the videos of a run by state once per second, until all have ended.
 
-    Raise RunFailed if the run ends before all its videos have ended, or if `losses` finds that the queue lost videos. A
-    run without any change for `stuck_seconds` is closed as interrupted: its app never ends the remaining videos.
+    Raise RunFailed if the run ends before all its videos have ended, or if `losses` detects that the queue lost videos.
+    If nothing changes for `stuck_seconds`, record the run as interrupted, because its app will not end the remaining
+    videos.
     """
     last: Mapping[str, int] = {}
     changed_at = time.monotonic()
@@ -89,7 +90,7 @@ def follow(
 
 
 class StallWarning:
-    """Warn when no worker processes the videos of a run."""
+    """Print a warning when the videos of a run make no progress, because no worker processes them."""
 
     def __init__(self, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._say, self._clock = say, clock
@@ -97,7 +98,7 @@ class StallWarning:
         self._unchanged_since, self._limit_seconds = clock(), FIRST_WARNING_SECONDS
 
     def update(self, counts: Mapping[str, int]) -> None:
-        """Warn if the counts of videos by state have not changed within the time limit."""
+        """Take the current counts of videos by state. Warn if they have not changed within the time limit."""
         if counts != self._last or counts.get(VideoState.PROCESSING):
             self._last, self._unchanged_since, self._limit_seconds = counts, self._clock(), FIRST_WARNING_SECONDS
         elif self._clock() - self._unchanged_since >= self._limit_seconds:
@@ -110,7 +111,10 @@ class StallWarning:
 
 
 class Display:
-    """A progress bar with queue, busy slots and time left. Without a terminal, print one line per ten percent."""
+    """Progress bar of a run, with queue, busy slots and time left.
+
+    Without a terminal, it prints one line per ten percent.
+    """
 
     def __init__(self, name: str, lang: Language = DEFAULT_LANGUAGE, console: Console | None = None) -> None:
         columns = (
@@ -139,7 +143,7 @@ class Display:
         self._progress.stop()
 
     def show(self, progress: RunProgress) -> None:
-        """Show the progress of the run."""
+        """Update the progress bar with the current progress of the run."""
         line = _line(progress, self._lang)
         self._progress.update(self._bar, total=progress.expected, completed=progress.ended, description=line)
         tenth = 10 * progress.ended // progress.expected if progress.expected else 10
@@ -150,7 +154,7 @@ class Display:
         self._stall_warning.update(progress.counts)
 
     def say(self, line: str) -> None:
-        """Print a note above the bar, unless it repeats the previous note."""
+        """Print a line above the progress bar, unless it repeats the previous line."""
         if line != self._last_note:
             self._last_note = line
             self._progress.console.print(line, markup=False, soft_wrap=True)

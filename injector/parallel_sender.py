@@ -1,7 +1,7 @@
-"""Several batches at once: commit the rows of a batch, send it in a thread, and confirm its rows when SQS accepted it.
+"""Send batches of tasks to SQS in parallel, and record each batch in the database before and after.
 
-A call to SQS takes 10 to 20 ms, so one connection sends at most 10 messages per round trip. The database is written by
-the caller's thread alone, because SQLite has one writer at a time.
+A call to SQS takes 10 to 20 ms, so one connection sends at most 10 messages per round trip. The calls run in threads.
+The calling thread alone writes to the database, because SQLite has one writer at a time.
 """
 
 from __future__ import annotations
@@ -29,36 +29,40 @@ HEARTBEAT_INTERVAL_SECONDS = 10.0
 
 
 class BatchMaker(Protocol):
-    """What makes the rows and messages of the videos: our own task's, or those of an app."""
+    """Interface of the objects that create the rows and messages of videos.
+
+    One class does so for the task of our reference worker, another for the task of an app under test.
+    """
 
     @property
     def sender(self) -> Sender:
-        """Return the sender to the queue."""
+        """Return the sender that puts the messages into the queue."""
 
     @property
     def sessions(self) -> Sessions:
-        """Return the sessions of our database."""
+        """Return the factory of sessions on Aforo's own database."""
 
     def make(self, videos: Sequence[NewVideo]) -> Batch:
-        """Return the batch of `videos`. Write nothing to our database."""
+        """Create the batch for these videos: their rows and messages. Write nothing to Aforo's own database."""
 
     def encode(self, batch: Batch) -> dict[str, str]:
-        """Return the message bodies, keyed by video id, with the present time as the time of the send."""
+        """Return the SQS message bodies of a batch, by video id. They contain the current time as send time."""
 
 
 @dataclass(frozen=True)
 class SentBatch:
-    """A batch that SQS accepted at `sent_at`, in epoch seconds."""
+    """A batch of tasks that SQS has accepted, at `sent_at` in epoch seconds."""
 
     batch: Batch
     sent_at: float
 
 
 class ParallelSender:
-    """Record and send batches. `on_sent` gets the task ids of each batch after its rows are confirmed.
+    """Context manager that sends batches of tasks with several SQS calls at once.
 
-    As a context manager, wait at the end for the calls that are under way and confirm them, also after an exception.
-    Then no call is repeated.
+    The rows of a batch are committed before its SQS call and marked as sent after it. Then `on_sent` gets the task ids.
+    At the end of the block, the sender waits for the running calls and marks their rows, also after an exception. From
+    then on, no failed call is repeated.
     """
 
     def __init__(self, maker: BatchMaker, run_id: str, on_sent: Callable[[list[str]], None]) -> None:
@@ -79,9 +83,9 @@ class ParallelSender:
             raise error
 
     def send(self, videos: Sequence[NewVideo]) -> None:
-        """Commit the rows of up to ten videos, then send them. Wait while MOST_CALLS calls are under way.
+        """Commit the rows of up to ten videos, then send their tasks in a thread.
 
-        Raise an AforoError when an earlier batch has failed.
+        Wait while MOST_CALLS calls are running. Raise an AforoError if an earlier batch has failed.
         """
         while len(self._calls) >= MOST_CALLS:
             self.rest(None)
@@ -93,9 +97,9 @@ class ParallelSender:
             raise error
 
     def rest(self, seconds: float | None) -> None:
-        """Wait until a batch is sent, at most `seconds`, and confirm it. Write the heartbeat of the run when it is due.
+        """Wait at most `seconds` for a running SQS call to end, and mark its rows as sent.
 
-        Raise an AforoError when a batch has failed.
+        Write the heartbeat of the run when it is due. Raise an AforoError if a batch has failed.
         """
         if self._calls:
             wait(self._calls, seconds, FIRST_COMPLETED)
@@ -147,9 +151,9 @@ class ParallelSender:
 
 
 def send_videos(maker: BatchMaker, videos: Sequence[NewVideo]) -> list[str]:
-    """Record and send videos of one run as fast as possible. Return their task ids, in the order of their sends.
+    """Record and send these videos of one run as fast as possible. Return their task ids in send order.
 
-    Raise an AforoError when a database refuses a row, or SQS refuses the tasks.
+    Raise an AforoError if a database rejects a row, or SQS rejects the tasks.
     """
     task_ids: list[str] = []
     with ParallelSender(maker, videos[0].run_id, task_ids.extend) as sender:

@@ -1,4 +1,7 @@
-"""Script of a team that makes row and arguments of a video, where a template cannot."""
+"""Run the app's own script that creates the row and the task arguments of a video.
+
+An app uses such a script where the template in `aforo.toml` is not enough.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ ANSWER_SECONDS = 60
 
 @dataclass(frozen=True)
 class Produced:
-    """Arguments of one task, and the key of the row that the script inserted."""
+    """Answer of the app's script for one video: task arguments, and the key of the row that it inserted."""
 
     args: list[Any]
     kwargs: dict[str, Any]
@@ -25,7 +28,7 @@ class Produced:
 
 
 def produce(app: AppFile, video: Mapping[str, Any]) -> Produced:
-    """Run the script with one video as JSON on its standard input, and read its answer.
+    """Run the app's script with one video as JSON on its standard input, and parse its answer.
 
     The answer is `{"args": […], "kwargs": {…}, "row": KEY}`. Raise EnvironmentFault if the script fails or answers
     something else.

@@ -1,4 +1,4 @@
-"""Schedule of a run: send times in seconds since the start of the run."""
+"""Schedule of a run: when each video is sent, in seconds after the start of the run."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ ROUNDING_SECONDS = 1e-9
 
 @dataclass(frozen=True)
 class Schedule:
-    """Schedule of `count` arrivals.
+    """Send times of the `count` videos of a run.
 
-    Without a rate all videos arrive at once. Otherwise one video arrives every 60/rate seconds after the start, or at
-    the times `arrivals`, in seconds after the start and ascending, whose mean rate is `rate_per_minute`.
+    Without a rate, all videos are sent at once. With a rate, one video is sent every 60/rate seconds. If `arrivals` is
+    given, the videos are sent at these times (seconds after the start, ascending), whose mean rate is
+    `rate_per_minute`.
     """
 
     count: int
@@ -24,21 +25,24 @@ class Schedule:
     arrivals: Sequence[float] | None = None
 
     def intended_seconds(self, sequence: int) -> float:
-        """Return the send time of video `sequence` (from 0), in seconds after the start."""
+        """Return when video `sequence` (from 0) should be sent, in seconds after the start of the run."""
         if self.arrivals is not None:
             return self.arrivals[sequence]
         return 0.0 if self.rate_per_minute is None else sequence * SECONDS_PER_MINUTE / self.rate_per_minute
 
     @property
     def window_seconds(self) -> float | None:
-        """Return the length of the test window, count/rate.
+        """Return the length of the test window in seconds, which is count/rate.
 
         Return None for a burst, whose window ends with its last video.
         """
         return None if self.rate_per_minute is None else self.count * SECONDS_PER_MINUTE / self.rate_per_minute
 
     def due(self, sent: int, elapsed_seconds: float) -> int:
-        """Return the number of unsent videos that are due `elapsed_seconds` after the start."""
+        """Return how many further videos should have been sent `elapsed_seconds` after the start.
+
+        `sent` is the number of videos that were sent already.
+        """
         if self.rate_per_minute is None:
             return self.count - sent
         if self.arrivals is not None:

@@ -1,4 +1,4 @@
-"""Rows and messages of tasks, and the SQS call that sends ten of them.
+"""Create the rows and messages of tasks, and send up to ten messages in one SQS call.
 
 The rows are an outbox. A row exists before its task is sent, and `sent_at` stays empty until SQS has confirmed the
 task. So a failed send can be repeated. If a task is sent twice, the worker ends the second delivery as a duplicate.
@@ -36,7 +36,7 @@ RETRY_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class NewVideo:
-    """A video to inject. `intended_at` is in epoch seconds. It is None in a burst."""
+    """A video to be sent. `intended_at` is its scheduled time in epoch seconds, or None in a burst."""
 
     run_id: str
     sequence: int
@@ -50,7 +50,7 @@ class NewVideo:
 
 @dataclass(frozen=True)
 class Sender:
-    """Send encoded tasks to one queue."""
+    """Send encoded task messages to one SQS queue."""
 
     client: SQSClient
     queue_url: str
@@ -87,9 +87,9 @@ class Sender:
 
 @dataclass(frozen=True)
 class TaskMessage:
-    """One task to send.
+    """A Celery task to send as a message, before it is encoded.
 
-    `headers` are added to those of Celery. `protocol` is the version of Celery's message.
+    `headers` are added to those of Celery. `protocol` is the version of Celery's message format.
     """
 
     name: str
@@ -104,7 +104,10 @@ class TaskMessage:
 
 @dataclass(frozen=True)
 class Batch:
-    """Up to ten videos: their rows in our table, their messages in the same order, and facts to store about the app."""
+    """Up to ten videos to send: their rows in our table, and their task messages in the same order.
+
+    `app_facts` are facts about the app under test, stored with the run.
+    """
 
     rows: list[dict[str, object]]
     messages: list[TaskMessage]
@@ -112,30 +115,30 @@ class Batch:
 
     @property
     def video_ids(self) -> list[str]:
-        """Return the ids of the videos."""
+        """Return the ids of the videos in this batch, in order."""
         return [str(row["id"]) for row in self.rows]
 
     @property
     def task_ids(self) -> list[str]:
-        """Return the ids of the tasks."""
+        """Return the task ids of the messages in this batch, in order."""
         return [message.task_id for message in self.messages]
 
 
 @dataclass(frozen=True)
 class VideoSender:
-    """Make the rows and messages of one run of our own task."""
+    """Create the rows and messages of one run of our reference worker's own task."""
 
     app: Celery
     sender: Sender
     sessions: Sessions
 
     def make(self, videos: Sequence[NewVideo]) -> Batch:
-        """Return the batch of `videos`, each with the present time as its upload."""
+        """Create the rows and messages of these videos. The current time is their upload time."""
         rows = [own_row(video, time.time()) for video in videos]
         return Batch(rows, [self._message(row) for row in rows])
 
     def encode(self, batch: Batch) -> dict[str, str]:
-        """Return the message bodies, keyed by video id."""
+        """Return the SQS message bodies of a batch, by video id."""
         return encode_batch(self.app, batch)
 
     def _message(self, row: dict[str, object]) -> TaskMessage:
@@ -144,15 +147,15 @@ class VideoSender:
 
 
 def encode_batch(app: Celery, batch: Batch) -> dict[str, str]:
-    """Return the message bodies of a batch, keyed by video id."""
+    """Return the SQS message bodies of a batch, by video id. `app` is the Celery application."""
     pairs = zip(batch.video_ids, batch.messages, strict=True)
     return {video_id: encode_task(app, message) for video_id, message in pairs}
 
 
 def encode_task(app: Celery, task: TaskMessage) -> str:
-    """Return the SQS message body that kombu would send for this task, as JSON in base64.
+    """Return the SQS message body that kombu would send for this task: JSON in base64.
 
-    A header holds the send time, because kombu before 5.5 does not request that of SQS.
+    A header holds the send time, because kombu before 5.5 does not request that from SQS.
     """
     encode = app.amqp.as_task_v2 if task.protocol == 2 else app.amqp.as_task_v1
     message = encode(task.task_id, task.name, args=list(task.args), kwargs=dict(task.kwargs))
@@ -176,12 +179,12 @@ def encode_task(app: Celery, task: TaskMessage) -> str:
 
 
 def write_tasks_log(lines: Iterable[str], file: object) -> None:
-    """Append task ids to the log, one per line. The scenario requires this format."""
+    """Append task ids to the open log file, one per line, as the scenario requires."""
     print(*lines, sep="\n", file=file, flush=True)  # type: ignore[call-overload]
 
 
 def own_row(video: NewVideo, now: float) -> dict[str, object]:
-    """Return the columns of a new video in our table, with fresh ids."""
+    """Return the column values of a new video in Aforo's table, with new ids. `now` is its upload time."""
     return {
         "id": uuid.uuid4().hex,
         "run_id": video.run_id,

@@ -1,4 +1,4 @@
-"""Warm-up: videos before the measured run, so that its first videos meet no cold start."""
+"""Warm-up: process a few videos before the measured run, so that no slot starts cold."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ LONGEST_COUNT_SECONDS = 60.0
 
 
 def warm_up(request: Request, slots: int, prepare: Callable[[Request], Injection], say: Callable[[str], None]) -> None:
-    """Process videos of the requested size as a run of its own, which no table shows, and wait until they ended."""
+    """Send videos of the requested size as a separate run, and wait until all have ended.
+
+    The run appears in no table of results. `slots` determines the number of videos. `prepare` prepares a run, and `say`
+    prints a note.
+    """
     count = VIDEOS_PER_SLOT * slots
     say(f"warm-up: {count} videos")
     run_id = time.strftime(f"{WARM_UP}-%Y%m%d-%H%M%S", time.gmtime())

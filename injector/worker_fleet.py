@@ -1,7 +1,4 @@
-"""Worker fleet: the running workers and their slots.
-
-The values come from Prometheus, or from the local worker's /metrics.
-"""
+"""Find the running workers and their slots, from Prometheus or from the local worker's /metrics."""
 
 from __future__ import annotations
 
@@ -20,9 +17,10 @@ BANDWIDTH_LIMIT = "aforo_node_bandwidth_limit_bytes_per_second"
 
 @dataclass(frozen=True)
 class WorkerFleet:
-    """Nodes of the workers, the sum of their slots, the record of each worker, and their measured bandwidth limits.
+    """The running workers: number of machines, sum of slots, and one record of conditions per worker.
 
-    The records are those of `core.worker_conditions`. The bandwidth limits are in bytes/s, keyed by resource.
+    The records are those of `core.worker_conditions`. `bandwidth_limits` are the measured limits in bytes/s, by
+    resource.
     """
 
     nodes: int
@@ -34,18 +32,21 @@ class WorkerFleet:
 
     @property
     def slots_per_node(self) -> int:
-        """Return the slots of one node, which the scenario calls concurrency. Of different nodes, it is the largest."""
+        """Return the number of slots of one node, which the scenario calls concurrency.
+
+        If nodes differ, it is the largest number.
+        """
         return max((int(worker["slots"]) for worker in self.workers), default=self.slots // self.nodes)
 
     @property
     def versions(self) -> dict[str, str]:
-        """Return the versions of the workers' programs. Different versions are joined by ` + `."""
+        """Return the versions of the workers' programs, by program. Different versions are joined by ` + `."""
         values = {name: sorted({str(worker[name]) for worker in self.workers if name in worker}) for name in VERSIONS}
         return {name: " + ".join(each) for name, each in values.items() if each}
 
 
 def read_fleet(settings: Settings) -> WorkerFleet:
-    """Return the workers that are up. Raise EnvironmentFault if no worker is up."""
+    """Return the workers that are running. Raise EnvironmentFault if there is none."""
     local = _local_worker(settings)
     if local is not None:
         return local
@@ -58,10 +59,10 @@ def read_fleet(settings: Settings) -> WorkerFleet:
 
 
 def read_app_fleet(settings: Settings, app: AppFile, concurrency: int, workers: int) -> WorkerFleet:
-    """Return the workers of an app that is not ours.
+    """Return the running workers of the app under test.
 
-    Workers that are not instrumented have the slots that were requested. Raise EnvironmentFault if instrumented workers
-    have other slots, or if there is none.
+    `concurrency` and `workers` are the expected slots per worker and number of workers. They are used for workers
+    without instrumentation. Raise EnvironmentFault if instrumented workers have other slots, or if there are none.
     """
     declared = WorkerFleet(workers, workers * concurrency, is_measured=False)
     if not app.worker.instrument:

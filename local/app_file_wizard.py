@@ -36,7 +36,7 @@ Ask = Callable[[str, str], str]
 
 @dataclass(frozen=True)
 class Found:
-    """What the files of an app's folder tell about its worker, queue and tables. '' is unknown."""
+    """What the files of an app's folder tell about its worker, queue and tables. '' means unknown."""
 
     folder: Path
     python: str

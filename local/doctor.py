@@ -100,7 +100,7 @@ def _stack(settings: Settings) -> str:
 def grafana_finding(settings: Settings) -> Finding:
     """Check whether Grafana answers, and whether its version is recent enough.
 
-    Its absence is no error, because the stack works without Grafana.
+    Its absence is not an error, because the stack works without Grafana.
     """
     url = settings.prometheus.grafana_url
     version = grafana_version(url) if url else None

@@ -1,4 +1,1 @@
-"""Create the queue, the bucket, the tables and the read-only database user of a stack.
-
-The programs of the stack start afterwards.
-"""
+"""Create what a stack needs before its programs start: queue, bucket, tables, read-only database user."""

@@ -1,4 +1,4 @@
-"""`python -m provision`: create the missing resources of a stack.
+"""`python -m provision`: create the missing queue, bucket, tables and database user of a stack.
 
 The service `resources` of docker-compose.yml runs this command.
 """
@@ -14,7 +14,7 @@ from provision.resources import create_resources
 
 @click.command()
 def main() -> None:
-    """Create queue, bucket, tables and the read-only database user if missing.
+    """Create the queue, the bucket, the tables and the read-only database user that are missing.
 
     On real AWS, the queue must exist already.
     """

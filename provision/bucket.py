@@ -1,4 +1,4 @@
-"""The S3 bucket, which only the storage `s3` needs."""
+"""Create the S3 bucket for videos. Only the storage `s3` needs it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ EXISTS = frozenset({"BucketAlreadyOwnedByYou", "BucketAlreadyExists"})
 
 
 def ensure_bucket(settings: Settings) -> None:
-    """Create the bucket if it is missing and the storage is s3.
+    """Create the S3 bucket if it is missing and the setting of the storage is `s3`.
 
     Raise EnvironmentFault if S3 rejects the request.
     """

@@ -1,4 +1,4 @@
-"""The SQS queue and its dead-letter queue, created according to the queue contract."""
+"""Create the SQS queue and its dead-letter queue, with the attributes that the worker requires."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RETENTION_SECONDS = 14 * 24 * 3600
 
 
 def ensure_queue(client: SQSClient, settings: Queue) -> str:
-    """Return the URL of the queue. If the queue is missing, create it and its dead-letter queue."""
+    """Return the URL of the SQS queue. If it is missing, create it and its dead-letter queue."""
     try:
         return find_queue(client, settings.name)
     except EnvironmentFault as fault:

@@ -1,4 +1,4 @@
-"""The read-only database user of the exporters, on PostgreSQL."""
+"""Create the read-only database user for the exporters, on PostgreSQL."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ COMMENT = "Made by Aforo for its exporters, which read only."
 
 
 def ensure_readonly_user(settings: Settings) -> None:
-    """Let the user of AFORO_DATABASE_READONLY_URL read our tables.
+    """Make sure that the user in AFORO_DATABASE_READONLY_URL can read Aforo's tables.
 
-    On PostgreSQL, create that user if it is missing. Raise EnvironmentFault if the user cannot be created
-    or cannot read.
+    On PostgreSQL, create that user if it is missing, with the right to read only. Raise EnvironmentFault if the user
+    cannot be created or cannot read.
     """
     owner, reader = make_url(settings.database.url), make_url(settings.database.reading_url)
     is_separate_user = owner.get_backend_name() in POSTGRESQL and reader.username not in {None, owner.username}

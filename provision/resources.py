@@ -1,4 +1,4 @@
-"""All resources of a stack, in the order in which they are created."""
+"""Create all resources of a stack, in the right order."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from provision.tables import ensure_tables
 
 
 def create_resources(settings: Settings) -> None:
-    """Create the missing resources. On real AWS, raise EnvironmentFault for a missing queue instead."""
+    """Create the missing queue, bucket, tables and read-only user of a stack.
+
+    On real AWS, a missing queue is not created: raise EnvironmentFault.
+    """
     client = aws.client(settings, "sqs")
     if settings.stack != "aws" and settings.aws.endpoint_url:
         ensure_queue(client, settings.queue)
@@ -22,6 +25,9 @@ def create_resources(settings: Settings) -> None:
 
 
 def create_own_resources(settings: Settings) -> None:
-    """Create what is in our database only, for an app whose queue and bucket are its own."""
+    """Create only the resources in Aforo's own database: tables and read-only user.
+
+    This is for an app under test, which has its own queue and bucket.
+    """
     ensure_tables(settings)
     ensure_readonly_user(settings)

@@ -1,4 +1,4 @@
-"""Tables of our database."""
+"""Create or migrate the tables of Aforo's database."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from core.settings import Settings
 
 
 def ensure_tables(settings: Settings) -> None:
-    """Migrate the schema to the version of this program.
+    """Create or migrate the tables of Aforo's database to the version of this program.
 
     Raise EnvironmentFault if the database rejects the migration.
     """

@@ -1,1 +1,1 @@
-"""Test kit for tests and benchmarks: polling, ports, services, fakes, proxies and limits."""
+"""Tools for tests and benchmarks: polling, ports, services, fakes, proxies and imposed limits."""

@@ -12,7 +12,10 @@ from capacity.estimators.interval import Floats, Integers
 
 @dataclass(frozen=True, slots=True)
 class SimulatedBurst:
-    """Times of a burst sent at t = 0, per video in start order."""
+    """Result of a simulated burst: start, end and slot of each video, in the order of their starts.
+
+    Times are in seconds after all videos were sent.
+    """
 
     started_at: Floats
     ended_at: Floats
@@ -26,7 +29,7 @@ def burst(
     poll_gaps: Floats | None = None,
     contention: float = 0.0,
 ) -> SimulatedBurst:
-    """Simulate a burst of `services.size` videos on `slots` slots.
+    """Simulate a burst of videos with these service times (seconds) on `slots` slots.
 
     Each slot starts after its start lag and is idle for one poll gap before every further video. `contention` sigma
     slows all running videos to 1 / (1 + sigma (busy - 1)) of their speed. Lags have one entry per slot, gaps one per

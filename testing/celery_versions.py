@@ -1,4 +1,4 @@
-"""Pairs of Celery and Python on which the library is tested, each in an environment of its own."""
+"""Pairs of Celery and Python versions with which the library is tested, each in its own environment."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PYENV = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
 
 @dataclass(frozen=True)
 class Pair:
-    """A release of Celery with the kombu and billiard of its time, and a version of Python."""
+    """A version of Celery, with the kombu and billiard of its time, and a version of Python."""
 
     celery: str
     kombu: str
@@ -26,12 +26,12 @@ class Pair:
 
     @property
     def name(self) -> str:
-        """Return a name such as `celery-5.3-python-3.10`."""
+        """Return the name of the pair, such as `celery-5.3-python-3.10`."""
         return f"celery-{self.celery.rpartition('.')[0]}-python-{self.python}"
 
     @property
     def interpreter(self) -> str | None:
-        """Return the path of this Python on this machine, or None."""
+        """Return the path of this version of Python on this machine, or None if it is not installed."""
         if sys.version_info[:2] == tuple(map(int, self.python.split("."))):
             return sys.executable
         installed = sorted(PYENV.glob(f"{self.python}.*/bin/python{self.python}"))
@@ -51,7 +51,7 @@ PAIRS = (
 
 
 def environment(pair: Pair, wheel: Path) -> Path:
-    """Create the environment of `pair` if it is missing, install `wheel` into it, and return its folder."""
+    """Create the virtual environment of a version pair if missing, and install `wheel`. Return its folder."""
     folder = ENVIRONMENTS / pair.name
     python = folder / "bin/python"
     if not (folder / "complete").exists():
@@ -65,7 +65,7 @@ def environment(pair: Pair, wheel: Path) -> Path:
 
 
 def build_wheel(folder: Path) -> Path:
-    """Build the wheel of the library in `folder` and return its path."""
+    """Build the wheel of the library `aforo` in `folder` and return its path."""
     command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(folder)]
     subprocess.run([*command, str(ROOT)], check=True)
     return next(folder.glob("aforo-*.whl"))

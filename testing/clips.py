@@ -1,4 +1,4 @@
-"""Small real videos for the tests, encoded by the ffmpeg under test."""
+"""Generate small real videos for the tests, with the installed ffmpeg."""
 
 import subprocess
 from pathlib import Path
@@ -16,18 +16,21 @@ KEY = "76a6c65c5ea762046bd749a2e632ccbb"
 
 
 def make(path: Path, *arguments: str) -> Path:
-    """Run ffmpeg with `arguments`. The output file is `path`."""
+    """Run ffmpeg with `arguments` so that it writes the file `path`. Return `path`."""
     subprocess.run(["ffmpeg", "-nostdin", "-y", "-v", "error", *arguments, str(path)], check=True)
     return path
 
 
 def good_mp4(folder: Path) -> Path:
-    """Encode an MP4 of two seconds: 50 pictures, H.264 and AAC, index at the front."""
+    """Generate an MP4 of two seconds: 50 pictures, H.264 and AAC, index at the front. Return its path."""
     return make(folder / "good.mp4", *PICTURE, *SOUND, *H264, *AAC, "-movflags", "+faststart")
 
 
 def with_apac(folder: Path, *second_sound: str) -> Path:
-    """Encode a QuickTime file whose first sound is `apac`, which no ffmpeg can decode. Return its path."""
+    """Generate a QuickTime file whose first audio stream is `apac`, which no ffmpeg can decode.
+
+    `second_sound` are ffmpeg options for a second audio stream. Return the path of the file.
+    """
     plain = make(folder / "plain.mov", *PICTURE, *SOUND, *second_sound, *_maps(bool(second_sound)), *H264, *AAC)
     apac = folder / "apac.mov"
     # the three names of the codec in the sample entry, and the box that states AAC a second time
@@ -40,21 +43,27 @@ def _maps(has_second_sound: bool) -> tuple[str, ...]:
 
 
 def interlaced(path: Path, size: str = "720x576", *codec: str) -> Path:
-    """Encode one second of 25 interlaced pictures per second, whose two fields differ. Return the path."""
+    """Generate one second of interlaced video, 25 pictures per second whose two fields differ.
+
+    Return the path of the file.
+    """
     fields = ("-f", "lavfi", "-i", f"testsrc2=size={size}:rate=50:duration=1", "-vf", "tinterlace=interleave_top")
     flags = ("-flags", "+ildct+ilme", "-top", "1")
     return make(path, *fields, *flags, *(codec or (*H264, "-x264opts", "tff=1")))
 
 
 def high_dynamic_range(path: Path, transfer: str, *picture: str) -> Path:
-    """Encode HEVC of 10 bits in BT.2020 with this transfer function, as phones do. Return the path."""
+    """Generate a 10-bit HEVC video in BT.2020 with the transfer function `transfer`, as phones record it.
+
+    Return the path of the file.
+    """
     tags = ("-color_primaries", "bt2020", "-color_trc", transfer, "-colorspace", "bt2020nc", "-color_range", "tv")
     codec = ("-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none", "-pix_fmt", "yuv420p10le")
     return make(path, *(picture or PICTURE), *codec, *tags)
 
 
 def cut(source: Path, ratio: float) -> Path:
-    """Write a copy of a file that ends at `ratio` of its length. Return the path of the copy."""
+    """Write a truncated copy of a file, with the first `ratio` (0 to 1) of its bytes. Return its path."""
     content = source.read_bytes()
     target = source.with_name(f"cut-{source.name}")
     target.write_bytes(content[: round(len(content) * ratio)])
@@ -62,7 +71,10 @@ def cut(source: Path, ratio: float) -> Path:
 
 
 def overwrite(source: Path, at: float, count: int = 400) -> Path:
-    """Write a copy of a file with `count` bytes overwritten, from the share `at` of its length (0 to 1)."""
+    """Write a damaged copy of a file and return its path.
+
+    `count` bytes are overwritten, starting at the share `at` (0 to 1) of its length.
+    """
     content = bytearray(source.read_bytes())
     start = round(len(content) * at)
     content[start : start + count] = bytes((37 * i + 11) % 256 for i in range(count))
@@ -72,7 +84,7 @@ def overwrite(source: Path, at: float, count: int = 400) -> Path:
 
 
 def put_fake_ffmpeg(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put a shell script named ffmpeg in the first folder of PATH."""
+    """Make the test run the shell script `script` instead of ffmpeg, by a folder in front of PATH."""
     fake = folder / "ffmpeg"
     fake.write_text(f"#!/bin/sh\n{script}\n")
     fake.chmod(0o755)

@@ -1,4 +1,4 @@
-"""Executions of an app's worker, stored as the collector stores them."""
+"""Store execution records of an app's worker as the collector does, without a worker."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ FIELDS: Mapping[str, Any] = dict(
 
 
 def collect(sessions: Sessions, records: Iterable[Mapping[str, Any]], seconds: float) -> None:
-    """Store records, each with `number`, `task_id`, `root_id`, `slot`, `sent` and `start`; each took `seconds`."""
+    """Store execution records as the collector does. Each execution took `seconds`.
+
+    A record has `number`, `task_id`, `root_id`, `slot`, `sent` and `start`. The other fields are filled in.
+    """
     complete = []
     for record in records:
         start = record["start"]

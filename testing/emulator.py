@@ -1,4 +1,4 @@
-"""An SQS and S3 emulator on this machine."""
+"""Run an emulator of SQS and S3 on this machine for tests."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ KEYS = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": KEY, "AWS_DEFAULT_REG
 
 
 def program() -> str | None:
-    """Return the path of the emulator that `make setup` installed, else of the emulator in PATH."""
+    """Return the path of the SQS and S3 emulator: the one that `make setup` installed, or one in PATH."""
     installed = ROOT / ".tools/emulator/bin/ministack"
     return str(installed) if installed.exists() else shutil.which("ministack")
 
 
 @contextmanager
 def running_emulator(command: str) -> Iterator[str]:
-    """Context manager: run the emulator in a temporary folder. Yield its endpoint URL."""
+    """Context manager: run the SQS and S3 emulator in a temporary folder. Yield its endpoint URL."""
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="emulator-") as folder:
         environment = os.environ | {
@@ -58,7 +58,7 @@ def running_emulator(command: str) -> Iterator[str]:
 
 
 def sqs_client(endpoint_url: str) -> Any:
-    """Return an SQS client with short timeouts and no retries."""
+    """Return a boto3 SQS client for the emulator, with short timeouts and no retries."""
     config = Config(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 1})
     return boto3.client(
         "sqs",

@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Call:
-    """One recorded call of the client, with its result or its exception."""
+    """One recorded call of the fake SQS client, with its result or its exception."""
 
     operation: str
     options: dict[str, Any]
@@ -17,9 +17,9 @@ class Call:
 
 
 class FakeSqs:
-    """Fake SQS client. Each call returns or raises the next item of `results`.
+    """Fake SQS client that records calls. Each call returns or raises the next item of `results`.
 
-    The last item is used for all later calls. `by_queue` overrides `results`.
+    The last item is used for all later calls. `by_queue` overrides `results` for single queues.
     """
 
     def __init__(self, *results: Any, **by_queue: list[Any]) -> None:
@@ -39,7 +39,7 @@ class FakeSqs:
 
     @property
     def deleted(self) -> list[str]:
-        """Return the receipt handles of the deleted messages."""
+        """Return the receipt handles of all messages that were deleted with this client."""
         return [handle for call in list(self.calls) for handle in _deleted_by(call)]
 
 

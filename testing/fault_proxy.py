@@ -1,4 +1,4 @@
-"""A proxy between a worker and SQS or S3 that injects faults.
+"""HTTP proxy between a worker and SQS or S3 that injects faults.
 
 A fault applies to one SQS action, to one HTTP method, or to all requests.
 """
@@ -25,7 +25,7 @@ Answer = tuple[int, bytes, dict[str, str]]
 
 @dataclass(frozen=True)
 class Fault:
-    """The fault applied to a request.
+    """Fault that the proxy applies to a request. `kind` is one of the kinds in the list.
 
     - status: answer `status` with `code`
     - content: answer `status` with `content`
@@ -49,7 +49,7 @@ class Fault:
 
 @dataclass
 class FaultProxy:
-    """HTTP proxy to `upstream`. `inject` and `heal` change the faults while the proxy runs."""
+    """HTTP proxy to `upstream`. `inject` and `heal` set and remove faults while the proxy runs."""
 
     upstream: str
     port: int = 0
@@ -74,7 +74,7 @@ class FaultProxy:
 
     @property
     def url(self) -> str:
-        """Return the URL of the proxy."""
+        """Return the URL at which this proxy accepts requests."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def close(self) -> None:
@@ -84,11 +84,14 @@ class FaultProxy:
         self._server.server_close()
 
     def inject(self, fault: Fault, action: str = ALL) -> None:
-        """Apply the fault to all later requests for `action`."""
+        """Apply the fault to all later requests for `action`, an SQS action or an HTTP method.
+
+        By default, apply it to all requests.
+        """
         self.faults[action] = fault
 
     def heal(self) -> float:
-        """Forward all later requests. Return the current time.
+        """Remove all faults. Return the current time, which `count` takes as `since`.
 
         Requests that hang already continue to hang.
         """
@@ -96,15 +99,21 @@ class FaultProxy:
         return time.monotonic()
 
     def count(self, action: str, since: float = 0.0) -> int:
-        """Return the number of requests for `action` that have arrived since the given time."""
+        """Return how many requests for `action` have arrived since `since`, a time that `heal` returned.
+
+        `action` is an SQS action or an HTTP method.
+        """
         return sum(1 for at, name in list(self.seen) if name == action and at >= since)
 
     def fault_for(self, action: str) -> Fault | None:
-        """Return the fault that applies to a request for `action`."""
+        """Return the fault that applies to a request, or None.
+
+        `action` is the SQS action of the request, or its HTTP method.
+        """
         return self.faults.get(action) or self.faults.get(ALL)
 
     def hang(self) -> None:
-        """Hold a request without an answer until the proxy stops."""
+        """Hold a request of a client without answering it, until the proxy is closed."""
         self._healed.wait(LONGEST_HANG_SECONDS)
 
 

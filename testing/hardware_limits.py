@@ -1,4 +1,4 @@
-"""Limits on running processes: a CPU quota and a slow disk. Both need root and cgroup v1."""
+"""Limit the CPU or the disk of running processes, for tests. Both need root and cgroup v1."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DISK_BYTES = 512 << 20
 
 
 def missing_requirement() -> str | None:
-    """Return the reason why limits cannot be set on this machine, or None if they can."""
+    """Return why CPU and disk cannot be limited on this machine, or None if they can."""
     if os.geteuid() != 0:
         return "only root can limit a disk and the CPU"
     if not (CPU / "cpu.cfs_quota_us").exists() and not (CPU / "cgroup.procs").exists():
@@ -27,7 +27,10 @@ def missing_requirement() -> str | None:
 
 @contextmanager
 def cpu_quota(cores: float) -> Iterator[Path]:
-    """Create a cgroup with a quota of `cores`. `enter` puts processes into the cgroup."""
+    """Context manager: create a cgroup with a CPU quota of `cores`, and yield its folder.
+
+    `enter` puts processes into it.
+    """
     with _cgroup(CPU) as group:
         (group / "cpu.cfs_period_us").write_text(str(PERIOD_MICROSECONDS))
         (group / "cpu.cfs_quota_us").write_text(str(round(cores * PERIOD_MICROSECONDS)))
@@ -36,7 +39,7 @@ def cpu_quota(cores: float) -> Iterator[Path]:
 
 @contextmanager
 def busy_cores() -> Iterator[None]:
-    """Keep every core busy with processes of others."""
+    """Context manager: keep every core busy with other processes."""
     loop = [sys.executable, "-c", "while True: pass"]
     neighbours = [subprocess.Popen(loop) for _ in range(os.cpu_count() or 1)]
     try:
@@ -48,7 +51,7 @@ def busy_cores() -> Iterator[None]:
 
 
 def enter(group: Path, pid: int) -> None:
-    """Put a process and its descendants into the cgroup. Their later children are in the cgroup too."""
+    """Move the process `pid` and its descendants into the cgroup. Their later children are in it too."""
     process = psutil.Process(pid)
     for each in (process, *process.children(recursive=True)):
         (group / "cgroup.procs").write_text(str(each.pid))
@@ -56,9 +59,9 @@ def enter(group: Path, pid: int) -> None:
 
 @contextmanager
 def slow_disk(folder: Path, bytes_per_second: int) -> Iterator[Path]:
-    """Mount a disk without write cache, and limit the rate of its reads and writes.
+    """Context manager: mount a new disk below `folder` whose reads and writes have a limited rate.
 
-    The limit applies to this process and to its new children.
+    Yield the mount point. Writes are synchronous. The limit applies to this process and to its new children.
     """
     image, mount_point = folder / "disk.img", folder / "disk"
     with image.open("wb") as file:

@@ -1,6 +1,6 @@
-"""Twelve cells whose bottleneck is known, because a limit is imposed on it.
+"""Twelve test cases in which an imposed limit makes one known resource the bottleneck.
 
-The real programs run each cell, and `report` diagnoses it.
+The real programs run each case, and the verdict of `report` is compared with the known bottleneck.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ Limit = Callable[[Stack], AbstractContextManager[tuple[dict[str, str], Callable[
 
 @dataclass(frozen=True)
 class Case:
-    """A cell under an imposed limit.
+    """One test case: a limit that is imposed, and the bottleneck (`label`) that `report` should name.
 
-    The run with `slots` slots is diagnosed alone, and with a comparable run with another number of slots.
+    The run with `slots` slots is judged alone, and again with a comparable run with `comparable_slots` slots.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The diagnosis of one run in the output of `report --json`."""
+    """Bottleneck that `report --json` names for one run."""
 
     cause: Cause
     confidence: str
@@ -65,7 +65,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """A case with two verdicts: from the files of its run alone, and with the comparable run."""
+    """Result of a test case: the verdict on its run alone, and the verdict with the comparable run."""
 
     case: Case
     alone: Verdict
@@ -73,9 +73,9 @@ class Diagnosis:
 
 
 def diagnose(case: Case, base: Stack) -> Diagnosis:
-    """Run the cell and a comparable cell under the limit. Return the verdicts.
+    """Run a test case and its comparable run under the limit, and return both verdicts.
 
-    The runs use a separate database.
+    The runs use a separate database in the stack `base`.
     """
     with case.limit(base) as (settings, limit_worker):
         database = {"AFORO_DATABASE_URL": f"sqlite:///{base.folder}/.local/{case.name}.db"}

@@ -1,7 +1,4 @@
-"""Test messages and functions that send them.
-
-The messages are valid, as from a Celery producer, or malformed.
-"""
+"""Create task messages, valid as from a Celery producer or malformed, and send them to a test queue."""
 
 from __future__ import annotations
 
@@ -23,9 +20,10 @@ def b64(data: bytes | str) -> str:
 
 
 def envelope(name: str = "x", seconds: float = 0.0, **changes: Any) -> dict[str, Any]:
-    """Return kombu's envelope of a valid task message.
+    """Return a valid message of the test task, in the envelope that kombu sends to SQS.
 
-    `headers__eta=1` sets the header `eta`. `body=…` sets the field `body`.
+    `name` and `seconds` are the arguments of the task. `changes` alter the message: `headers__eta=1` sets the header
+    `eta`, and `body=…` sets the field `body`.
     """
     task_id = str(uuid.uuid4())
     message: dict[str, Any] = {
@@ -56,14 +54,17 @@ def without(name: str) -> dict[str, Any]:
 
 
 def send_task(queue: TestQueue, name: str, seconds: float = 0.0, countdown: float | None = None) -> None:
-    """Send one valid task, which is due after `countdown` seconds."""
+    """Send one valid message of the test task to a test queue.
+
+    `name` and `seconds` are the arguments of the task. With `countdown`, the task is due after so many seconds.
+    """
     eta = None if countdown is None else (datetime.now(UTC) + timedelta(seconds=countdown)).isoformat()
     changes = {"properties__delivery_info__routing_key": queue.name, "headers__eta": eta}
     send_body(queue, _encoded(envelope(name, seconds, **changes)))
 
 
 def send_body(queue: TestQueue, body: str) -> None:
-    """Send a raw message."""
+    """Send a message with this body to a test queue, whether it is valid or not."""
     queue.client.send_message(QueueUrl=queue.url, MessageBody=body)
 
 
@@ -72,7 +73,7 @@ def _encoded(message: dict[str, Any]) -> str:
 
 
 def zip_bomb(size_bytes: int = 100_000_000) -> str:
-    """Return a small message that becomes `size_bytes` large when kombu decompresses it."""
+    """Return a small message that grows to `size_bytes` when kombu decompresses it."""
     bomb = b64(gzip.compress(b"0" * size_bytes, 9))
     return _encoded(envelope(body=bomb, headers__compression="application/x-gzip"))
 

@@ -1,4 +1,4 @@
-"""A native stack in a copy of the source tree, on free ports, separate from a running stack."""
+"""Run Aforo's native stack in a copy of the source tree, on free ports, beside a running stack."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ PORTS = {
 
 @dataclass(frozen=True)
 class Stack:
-    """A native stack: its folder, and the environment of its programs."""
+    """A native stack for tests: its folder, and the environment variables of its programs."""
 
     folder: Path
     environment: dict[str, str]
 
     def run(self, *arguments: str, **options: str) -> subprocess.CompletedProcess[str]:
-        """Run `python -m …` in the stack. `options` are the options that `make` would pass."""
+        """Run `python -m ARGUMENTS` in the stack's folder. `options` are options as `make` passes them."""
         command = [str(ROOT / ".venv/bin/python"), "-m", *arguments]
         environment = self.environment | options
         return subprocess.run(
@@ -39,14 +39,14 @@ class Stack:
         )
 
     def pid(self, program: str) -> int:
-        """Return the pid of a program of the stack; the worker's is that of its main process."""
+        """Return the process id of a program of the stack. For the worker, it is that of the main process."""
         socket_url = f"unix://{self.folder}/.local/run/supervisor.sock"
         command = [str(ROOT / ".venv/bin/supervisorctl"), "-s", socket_url, "pid", program]
         return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
 def copied_stack(folder: Path) -> Stack:
-    """Copy the source tree to `folder` and choose free ports. Start nothing."""
+    """Copy the source tree to `folder` and choose free ports for a native stack. Start nothing."""
     files = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
     )

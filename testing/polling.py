@@ -1,4 +1,4 @@
-"""Polling until a condition is true, in tests and benchmarks."""
+"""Wait in tests and benchmarks until a condition is true."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 def until(condition: Callable[[], T], what: str, seconds: float = 30.0, every: float = 0.05) -> T:
-    """Poll `condition()` until its value is true, and return that value.
+    """Call `condition()` every `every` seconds until its value is true, and return that value.
 
     After `seconds`, raise AssertionError with the text `what`.
     """
@@ -23,7 +23,7 @@ def until(condition: Callable[[], T], what: str, seconds: float = 30.0, every: f
 
 
 def seconds_until(condition: Callable[[], object], what: str, seconds: float = 120.0, every: float = 0.05) -> float:
-    """Wait for `condition()` as `until` does. Return the elapsed seconds."""
+    """Wait until `condition()` is true, as `until` does. Return the seconds that it took."""
     started = time.monotonic()
     until(condition, what, seconds, every)
     return time.monotonic() - started

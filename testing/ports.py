@@ -1,4 +1,4 @@
-"""TCP ports on the loopback interface."""
+"""Find free TCP ports on the loopback interface, and test whether a port is in use."""
 
 from __future__ import annotations
 

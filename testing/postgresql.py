@@ -1,4 +1,4 @@
-"""A PostgreSQL server in a temporary folder."""
+"""Run a PostgreSQL server in a temporary folder for tests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ def binaries() -> Path | None:
 
 @contextmanager
 def running_server(folder: Path, more: str = "") -> Iterator[str]:
-    """Run a server with its data in `folder`. Yield the URL of its database `postgres`."""
+    """Context manager: run PostgreSQL with its data in `folder`. Yield the URL of its database `postgres`.
+
+    `more` are additional options of the server.
+    """
     tools = binaries()
     assert tools is not None
     _let_postgres_in(folder)

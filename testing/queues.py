@@ -1,4 +1,4 @@
-"""Queues for tests, each with a unique name and a separate dead-letter queue."""
+"""SQS queues for tests, each with a unique name and its own dead-letter queue."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from testing.polling import until
 
 @dataclass(frozen=True)
 class TestQueue:
-    """A queue with its dead-letter queue."""
+    """An SQS queue of a test, with its dead-letter queue."""
 
     __test__ = False
 
@@ -26,7 +26,7 @@ class TestQueue:
     endpoint_url: str
 
     def counts(self) -> dict[str, int]:
-        """Return the numbers of visible, in-flight and dead-lettered messages."""
+        """Return the numbers of visible, in-flight and dead-lettered messages of the queue."""
         counts = self._read(self.url)
         counts["dead"] = self._read(self.dead_letter_url)["visible"] if self.dead_letter_url else 0
         return counts
@@ -56,7 +56,7 @@ def _reason(message: dict[str, Any]) -> str:
 
 @dataclass
 class QueueFactory:
-    """Factory of queues with unique names."""
+    """Create SQS queues with unique names for tests."""
 
     endpoint_url: str
     numbers: Any = field(default_factory=lambda: itertools.count(1))
@@ -76,7 +76,7 @@ class QueueFactory:
 
 
 def take(queue) -> str:
-    """Receive and delete the only message of a queue. Return its body."""
+    """Receive the only message of a queue, delete it and return its body."""
     messages = until(
         lambda: queue.client.receive_message(QueueUrl=queue.url, VisibilityTimeout=30).get("Messages"), "a message"
     )

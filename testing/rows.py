@@ -1,4 +1,4 @@
-"""Database rows of a small run for tests and benchmarks. A caller can change each field."""
+"""Database rows of a small run, for tests and benchmarks. A caller can change each column."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ VIDEO = dict(
 
 
 def run_row(**changes: Any) -> RunRow:
-    """Return the row of a running burst run with one video and one slot."""
+    """Return the row of a running burst with one video and one slot. `changes` replace column values."""
     return RunRow(**RUN | changes)
 
 
 def video_row(**changes: Any) -> VideoRow:
-    """Return the row of an uploaded video of the run `r`."""
+    """Return the row of an uploaded video of the run with id `r`. `changes` replace column values."""
     return VideoRow(**VIDEO | changes)

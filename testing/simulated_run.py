@@ -1,7 +1,8 @@
-"""Simulated runs without any fault, as records, resource samples and queue readings, for the real analysis.
+"""Simulate runs without any fault, with all data that the real analysis reads.
 
-Host: one core per slot, no other load. Service times are independent and log-normal. The first video of each slot is
-slower. The exporter reads the queue as `exporters.sqs` does, and Prometheus scrapes every second.
+The data are rows, resource samples and queue readings. The simulated host has one core per slot and no other load.
+Service times are independent and log-normal. The first video of each slot is slower. The exporter reads the queue as
+`exporters.sqs` does, and Prometheus scrapes every second.
 """
 
 from __future__ import annotations
@@ -33,7 +34,11 @@ CALIBRATION_SECONDS = (0.0685, 0.0878)
 
 @dataclass(frozen=True)
 class Load:
-    """Load of a simulated run. `utilisation` is arrival rate / capacity; None for a burst."""
+    """Load of a simulated run, with times in seconds.
+
+    `service_cv` and `cpu_cv` are coefficients of variation. `utilisation` is arrival rate / capacity, or None for a
+    burst.
+    """
 
     slots: int
     service_seconds: float
@@ -44,26 +49,26 @@ class Load:
 
     @property
     def rate_per_minute(self) -> float | None:
-        """Return the offered rate; None for a burst."""
+        """Return the offered rate in videos per minute, or None for a burst."""
         return None if self.utilisation is None else 60 * self.utilisation * self.slots / self.service_seconds
 
     @property
     def count(self) -> int:
-        """Return the number of videos for about `seconds`, at least two per slot."""
+        """Return the number of videos that keep the run busy for about `seconds`, at least two per slot."""
         share = 1.0 if self.utilisation is None else self.utilisation
         return max(2 * self.slots, round(share * self.slots * self.seconds / self.service_seconds))
 
 
 @dataclass(frozen=True)
 class SimulatedRun:
-    """A run as recorded, its resource samples, readings of the queue included."""
+    """Result of a simulation: the run as the database records it, and its resource and queue samples."""
 
     recorded: RecordedRun
     resources: Resources
 
 
 def simulate(rng: np.random.Generator, load: Load) -> SimulatedRun:
-    """Simulate a run of this load."""
+    """Simulate a run with this load. `rng` is the source of randomness."""
     intended = np.arange(load.count) * (0.0 if load.rate_per_minute is None else 60 / load.rate_per_minute)
     late = rng.uniform(0.001, 0.01, load.count)
     uploaded = CREATED_AT + intended + (np.cumsum(late) / 3 if load.utilisation is None else late)

@@ -1,4 +1,4 @@
-"""A write lock on a SQLite file."""
+"""Hold the write lock of a SQLite file, so that other writers have to wait."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def locked(database):
-    """Hold the write lock of a SQLite file during the `with` block."""
+    """Context manager: hold the write lock of the SQLite file `database`."""
     connection = sqlite3.connect(database, isolation_level=None)
     connection.execute("BEGIN EXCLUSIVE")
     try:

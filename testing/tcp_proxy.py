@@ -1,4 +1,4 @@
-"""A TCP proxy with latency, limited bandwidth, stalls and broken connections."""
+"""TCP proxy for tests, with latency, limited bandwidth, stalls and broken connections."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ CHUNK_BYTES = 65536
 
 
 class TcpProxy:
-    """TCP proxy to `host:port`. `delay_seconds`, `hold` and `cut` also affect open connections.
+    """TCP proxy to `host:port`, whose connections can be slowed, stalled and broken.
 
     Every request waits `delay_seconds`. All connections share `bytes_per_second` per direction. None means no limit.
-    With `only_back`, the limit is on answers alone.
+    With `only_back`, the limit applies to answers only. `delay_seconds`, `hold` and `cut` also affect open connections.
     """
 
     def __init__(
@@ -50,15 +50,15 @@ class TcpProxy:
         return int(self._server.sockets[0].getsockname()[1])
 
     def hold(self) -> None:
-        """Forward nothing until `release`, like a server that hangs."""
+        """Stop forwarding bytes until `release` is called, like a server that hangs."""
         self._loop.call_soon_threadsafe(self._flowing.clear)
 
     def release(self) -> None:
-        """Forward the held bytes, and all later bytes."""
+        """Continue after `hold`: forward the held bytes and all later bytes."""
         self._loop.call_soon_threadsafe(self._flowing.set)
 
     def cut(self) -> None:
-        """Abort every open connection, and each new one until `restore`, like a server that is down."""
+        """Abort every open connection, and each new one until `restore` is called, like a server that is down."""
 
         async def abort() -> None:
             self._cut = True
@@ -68,7 +68,7 @@ class TcpProxy:
         self._do(abort())
 
     def restore(self) -> None:
-        """Accept connections again."""
+        """Accept connections again, after `cut`."""
         self._cut = False
 
     def _do(self, work: Any) -> Any:
@@ -107,16 +107,16 @@ class TcpProxy:
 
 
 class Sender:
-    """Direction of the last bytes on a connection.
+    """Remember which side of a connection sent the last bytes, to recognise the start of a request.
 
-    A request begins when the client starts to send after the server.
+    A request begins when the client sends after the server did.
     """
 
     def __init__(self) -> None:
         self._current = "back"
 
     def begins_request(self, direction: str) -> bool:
-        """Return True if this chunk begins a request."""
+        """Return True if bytes in this direction begin a new request of the client."""
         begins = direction == "there" != self._current
         self._current = direction
         return begins

@@ -1,1 +1,1 @@
-"""The instrumented Celery worker."""
+"""Our reference worker: a Celery worker that transcodes videos and measures itself."""

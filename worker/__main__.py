@@ -54,7 +54,10 @@ def main(concurrency: int | None, pool: str, loglevel: str) -> None:
 
 
 def wait_for(what: str, check: Callable[[], object], seconds: float = START_SECONDS) -> None:
-    """Repeat a check until it passes. If it still fails after `seconds`, raise its EnvironmentFault."""
+    """Call `check` repeatedly until it does not raise. After `seconds`, raise its EnvironmentFault.
+
+    `what` names the thing that is waited for in the log.
+    """
     deadline, is_logged = time.monotonic() + seconds, False
     while True:
         try:
@@ -70,7 +73,7 @@ def wait_for(what: str, check: Callable[[], object], seconds: float = START_SECO
 
 
 def warn(findings: Iterable[Finding], queue_name: str) -> None:
-    """Log non-fatal problems with the queue or the host."""
+    """Log the problems of the queue and the machine that do not prevent the worker from starting."""
     for finding in findings:
         if finding.level is not Level.OK:
             logger.warning("queue %s, %s: %s; %s", queue_name, finding.subject, finding.detail, finding.remedy)

@@ -1,4 +1,4 @@
-"""Creation of the Celery application with its task, transport, metrics and events."""
+"""Build the worker's Celery application: its task, SQS transport, metrics and background threads."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ CHECKS_PER_TIMEOUT = 4
 
 @dataclass(frozen=True)
 class WorkerApp:
-    """The Celery application, and the parts that the main process starts with it."""
+    """The worker's Celery application with its metrics, event forwarder, queue URL and outage log."""
 
     celery: Celery
     registry: CollectorRegistry
@@ -60,7 +60,7 @@ class WorkerApp:
 
 
 def create_app(settings: Settings) -> WorkerApp:
-    """Create the application for the queue in `settings`.
+    """Build the worker's Celery application for the queue in `settings`.
 
     Raise EnvironmentFault if the queue does not exist.
     """
@@ -91,7 +91,7 @@ def _harden(app: Celery, worker_metrics: WorkerMetrics) -> None:
 
 
 def serve_metrics(parts: WorkerApp, settings: Settings) -> None:
-    """Serve /metrics from the main process, and start the event thread, after the pool has forked."""
+    """Serve /metrics and start the forwarding of Celery events, in the main process after the pool forked."""
     worker, limits = settings.worker, bandwidth_limits(settings)
     places = {"work": worker.work_path, "storage": settings.storage.path}
     instrument.serve_when_ready(
@@ -110,9 +110,9 @@ def serve_metrics(parts: WorkerApp, settings: Settings) -> None:
 
 
 def watch_dead_letters(parts: WorkerApp, settings: Settings) -> None:
-    """Start the dead-letter watch in a thread.
+    """Start the thread that fails the videos of dead-lettered messages.
 
-    The event loop must not wait for SQS, the storage or the database.
+    It is a thread because the event loop must not wait for SQS, the storage or the database.
     """
     delete_outputs = partial(cleanup.delete_outputs, open_storage(settings))
     client = aws.client(settings, "sqs", read_timeout_seconds=5)
@@ -125,9 +125,9 @@ def watch_dead_letters(parts: WorkerApp, settings: Settings) -> None:
 
 
 def write_heartbeats(parts: WorkerApp, settings: Settings) -> None:
-    """Write a heartbeat row at intervals, so that other workers know that this worker is alive.
+    """Start to write this worker's heartbeat row at intervals, to tell other workers that it is alive.
 
-    On shutdown, a worker thereby detects whether it is the last one.
+    On shutdown, a worker reads these rows to know whether it is the last one.
     """
     claims, worker = _claims(settings, forks=True), WorkerProcess.this()
 
@@ -146,7 +146,7 @@ def write_heartbeats(parts: WorkerApp, settings: Settings) -> None:
 
 
 def clean_up(parts: WorkerApp, settings: Settings) -> None:
-    """Delete the work files and the unfinished uploads that an earlier worker left.
+    """Delete the work files and the unfinished uploads that an earlier, killed worker left.
 
     The unfinished uploads remain if the storage does not allow deletes.
     """
@@ -160,7 +160,7 @@ def clean_up(parts: WorkerApp, settings: Settings) -> None:
 
 
 def clean_up_after_dead_slots(settings: Settings) -> None:
-    """Delete the files of a killed task process when its replacement starts."""
+    """Delete the work files of a killed prefork child when its replacement starts."""
 
     def clean_up(**_signal: object) -> None:
         cleanup.clean_up_dead_slots(settings.worker.work_path)
@@ -169,7 +169,10 @@ def clean_up_after_dead_slots(settings: Settings) -> None:
 
 
 def leave(settings: Settings) -> None:
-    """Free this worker's claims and remove its heartbeat row. The last worker interrupts the open runs."""
+    """Free the claims of this worker and delete its heartbeat row, on shutdown.
+
+    The last worker also marks the runs with open videos as interrupted.
+    """
     claims = _claims(settings, forks=True)
     claims.release_dead_claims()
     if claims.remove_worker(WorkerProcess.this()):

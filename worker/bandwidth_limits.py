@@ -1,7 +1,7 @@
-"""Bandwidth limits of disk and storage, measured before any work.
+"""Measure the bandwidth limits of disk and storage when a worker starts, before any work.
 
-The analysis compares the traffic of a run with these limits. A worker measures the limits when it starts, at most once
-a day per disk and bucket. A limit that cannot be measured is omitted.
+The analysis compares the traffic of a run with these limits. They are measured at most once a day per disk and bucket.
+A limit that cannot be measured is left out.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ ROUND_SECONDS = 1.0
 
 
 def bandwidth_limits(settings: Settings) -> Limits:
-    """Return the measured bandwidth limits in bytes/s per resource.
+    """Return the bandwidth limits in bytes/s by resource, such as disk writes. Measure them if needed.
 
     The result is cached for a day per disk and bucket.
     """
@@ -74,7 +74,10 @@ def _measure(settings: Settings) -> Limits:
 
 
 def disk_limits(folder: Path) -> Limits:
-    """Return the rates of writing a file in `folder` with fsync and reading it without the page cache."""
+    """Measure how fast a file in `folder` can be written (with fsync) and read, in bytes/s.
+
+    The read bypasses the page cache.
+    """
     file = folder / f"ceiling-{uuid.uuid4().hex}"
     try:
         written, seconds = _write(file)
@@ -86,9 +89,9 @@ def disk_limits(folder: Path) -> Limits:
 
 
 def object_limits(client: S3Client, bucket: str, prefix: str) -> Limits:
-    """Return the rates of four parallel PUTs and of four parallel GETs.
+    """Measure the S3 bandwidth of four parallel PUTs and of four parallel GETs, in bytes/s.
 
-    The object size grows until bandwidth, not latency, determines the time.
+    The object size grows until bandwidth, not latency, determines the time. The objects are stored below `prefix`.
     """
     names = [f"{prefix}ceiling-{uuid.uuid4().hex}" for _ in range(PARALLEL_OBJECTS)]
 

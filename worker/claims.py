@@ -29,7 +29,7 @@ _UNOWNED = {"owner": None, "lease_until": None}
 
 
 class ClaimDenied(StrEnum):
-    """Reasons for denying a claim."""
+    """Why a claim on a video was denied."""
 
     FINAL = "final"  # the video has its final state
     HELD = "held"  # another live execution holds the claim
@@ -39,9 +39,9 @@ class ClaimDenied(StrEnum):
 
 @dataclass(frozen=True)
 class Claim:
-    """The right to work on a video.
+    """A claim: one execution's right to work on a video, with the facts that the work needs.
 
-    `execution` is the fencing token. `row` is the row id of the execution.
+    `execution_number` is the fencing token. `row` is the id of the execution's row in the database.
     """
 
     video_id: str
@@ -66,9 +66,9 @@ class _Ending:
     started: float = field(default_factory=time.perf_counter)
 
     def columns(self) -> dict[str, Any]:
-        """Return the column values of the execution.
+        """Return the column values to write when the execution ends.
 
-        `finish_seconds` cannot include the commit that stores it.
+        `finish_seconds` is the time since the end began, without the commit that stores it.
         """
         finish_seconds = time.perf_counter() - self.started
         return self.measured | {"reason": self.reason, "ended_at": self.at, "finish_seconds": finish_seconds}
@@ -76,7 +76,7 @@ class _Ending:
 
 @dataclass(frozen=True)
 class Claims:
-    """The worker's database writes: claims, executions, final states and worker heartbeats."""
+    """All database writes of a worker: claims, executions, final states and worker heartbeats."""
 
     sessions: Sessions
     lease_seconds: float
@@ -84,9 +84,10 @@ class Claims:
     processed_prefix: str
 
     def claim(self, video_id: str, slot: Slot, receive_count: int | None, started_at: float) -> Claim | ClaimDenied:
-        """Claim the video for `slot`, or return the reason why the claim is denied.
+        """Try to claim the video for `slot`. Return the claim, or the reason why it is denied.
 
-        A denied delivery is also recorded.
+        `started_at` is the start of the execution in epoch seconds. An execution row is written also for a denied
+        claim.
         """
         with self.sessions.begin() as session:
             video = session.get(VideoRow, video_id, with_for_update=True)
@@ -111,9 +112,9 @@ class Claims:
     def finish(
         self, claim: Claim, state: VideoState, measured: dict[str, Any], reason: Reason | None = None
     ) -> Outcome:
-        """Write the final state of the video, unless the claim was lost.
+        """End the execution and write the final state of its video, unless the execution has lost its claim.
 
-        Return the outcome of this execution.
+        `measured` has the column values of the execution. Return the outcome of the execution.
         """
         ending = _Ending(measured, reason)
         values: dict[str, Any] = {"state": state, "reason": reason, "updated_at": ending.at, **_UNOWNED}
@@ -126,9 +127,9 @@ class Claims:
         return outcome
 
     def release(self, claim: Claim, reason: Reason, measured: dict[str, Any]) -> Outcome:
-        """End this execution and free its claim for the next delivery.
+        """End the execution and free its claim, so that the next delivery can process the video.
 
-        After the last allowed execution, fail the video instead.
+        If this was the last allowed execution, the video fails with `reason`. Return the outcome of the execution.
         """
         if claim.execution_number >= self.max_executions:
             return self.finish(claim, VideoState.FAILED, measured, reason)
@@ -140,16 +141,16 @@ class Claims:
         return outcome
 
     def output_key(self, run_id: str, video_id: str, execution: int) -> str:
-        """Return the output key of an execution.
+        """Return the storage key for the output of one execution of a video.
 
         Each execution has its own key, so that a stale worker cannot overwrite the output of the final execution.
         """
         return f"{self.processed_prefix}{run_id}/{video_id}.{execution}.mp4"
 
     def fail_dead_lettered(self, video_id: str, task_id: str) -> tuple[str, ...] | None:
-        """Fail the video of a dead-lettered message. Return the output keys of its executions.
+        """Fail the video of a dead-lettered message. Return the output keys of its executions, to be deleted.
 
-        The caller deletes these outputs. While a live execution holds the claim, change nothing and return None.
+        While a running execution holds the claim on the video, change nothing and return None.
         """
         with self.sessions.begin() as session:
             video = session.get(VideoRow, video_id, with_for_update=True)
@@ -164,7 +165,7 @@ class Claims:
             )
 
     def release_dead_claims(self) -> int:
-        """Free the claims of this node's dead processes. Return their number.
+        """Free the claims that dead processes of this machine still hold. Return the number of claims.
 
         Without this, the next delivery of each video would wait until the lease expires.
         """
@@ -178,12 +179,12 @@ class Claims:
         return len(dead)
 
     def write_heartbeat(self, worker: WorkerProcess) -> None:
-        """Record that this worker is alive."""
+        """Store the current time as this worker's last heartbeat, so that other workers know that it is alive."""
         with self.sessions.begin() as session:
             session.merge(WorkerRow(owner=worker.owner, seen_at=time.time()))
 
     def remove_worker(self, worker: WorkerProcess) -> bool:
-        """Delete the rows of this worker and of silent workers. Return True if no live worker is left.
+        """Delete the heartbeat rows of this worker and of dead workers. Return True if no worker is left.
 
         The deletion and the check are two transactions. If several workers stop together, the last one to check sees
         that all rows are deleted.
@@ -195,7 +196,7 @@ class Claims:
             return not any(may_live(owner) for owner in session.scalars(select(WorkerRow.owner)))
 
     def interrupt_runs(self) -> int:
-        """Mark the runs with open videos as interrupted. Return their number.
+        """Mark all runs that have open videos as interrupted. Return the number of runs.
 
         Only the last worker that stops calls this method.
         """

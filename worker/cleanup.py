@@ -1,4 +1,4 @@
-"""Cleanup after a killed worker: its processes, its files, and outputs of outdated executions."""
+"""Clean up after a killed worker: its processes, its work files, and outputs that no video uses."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ OURS = frozenset({"ffmpeg", "ffprobe"})
 
 
 def take_work_folder(folder: Path) -> IO[str]:
-    """Lock the folder for this worker while the returned file is open.
+    """Lock the work folder for this worker. The lock lasts while the returned file is open.
 
     Raise EnvironmentFault if another worker holds the lock.
     """
@@ -47,7 +47,7 @@ def take_work_folder(folder: Path) -> IO[str]:
 
 
 def clean_up_work_folder(folder: Path) -> None:
-    """Kill the processes of a killed worker and delete its files.
+    """Kill the ffmpeg processes of a killed worker and delete its files in the work folder.
 
     The calling worker must hold the lock of the folder.
     """
@@ -60,7 +60,7 @@ def clean_up_work_folder(folder: Path) -> None:
 
 
 def delete_outputs(storage: Storage, keys: Iterable[str]) -> None:
-    """Delete the outputs of executions that can no longer become final.
+    """Delete these stored outputs, which belong to executions that can no longer become final.
 
     An error is counted and not raised, because the storage may forbid deletes.
     """
@@ -73,16 +73,16 @@ def delete_outputs(storage: Storage, keys: Iterable[str]) -> None:
 
 
 def clean_up_dead_slots(folder: Path) -> None:
-    """Delete the temporary files of killed slots. Each slot has a folder named after its pid."""
+    """Delete the work files of killed slots. Each slot has a subfolder named after its process id."""
     for leftover in folder.iterdir():
         if leftover.name.isdigit() and not psutil.pid_exists(int(leftover.name)):
             _remove(leftover)
 
 
 def end_orphans(folder: Path) -> int:
-    """Kill each ffmpeg that works in the folder. Return the number of killed processes.
+    """Kill each ffmpeg that still works in this folder. Return the number of killed processes.
 
-    On a machine with setpriv, no ffmpeg outlives its worker.
+    On a machine with setpriv there is none, because no ffmpeg outlives its worker.
     """
     argument_start, ended = f"file:{folder.resolve()}{os.sep}", 0
     for process in psutil.process_iter(["name", "cmdline"]):

@@ -1,7 +1,7 @@
 """Dead-letter watch: fail the videos whose messages are in the dead-letter queue.
 
-The transport moves invalid messages to the dead-letter queue. SQS moves messages there after too many receives. The
-watch reads the queue, so it handles both kinds. Dead-lettered messages stay in the queue for people to examine.
+The transport moves invalid messages there, and SQS moves messages there after too many receives. The watch reads that
+queue, so it handles both. The messages stay there for people to examine.
 """
 
 from __future__ import annotations
@@ -40,10 +40,11 @@ REREAD_SECONDS = 300.0
 
 @dataclass
 class DeadLetterWatch:
-    """Thread that checks the dead-letter queue.
+    """Fail the videos of the messages in the dead-letter queue, in a thread of the worker's main process.
 
-    `delete_outputs` deletes the outputs of failed videos. The database is never open while this process forks, because
-    a child that inherits an open SQLite file shares its locks.
+    `queue_url` is the worker's queue, whose redrive policy names the dead-letter queue. `delete_outputs` deletes the
+    outputs of the failed videos. The database is never open while this process forks, because a child that inherits an
+    open SQLite file shares its locks.
     """
 
     client: SQSClient
@@ -57,13 +58,16 @@ class DeadLetterWatch:
     _database: threading.Lock = field(default_factory=threading.Lock)
 
     def start(self, pause_seconds: float) -> None:
-        """Check the queue every `pause_seconds` until this process ends."""
+        """Start the thread that checks the dead-letter queue every `pause_seconds`."""
         release = self._database.release
         os.register_at_fork(before=self._database.acquire, after_in_parent=release, after_in_child=release)
         threading.Thread(target=self._watch, args=(pause_seconds,), name="dead-letters", daemon=True).start()
 
     def check(self) -> None:
-        """Fail the videos of new dead-lettered messages. After an error, the next check retries."""
+        """Read the dead-letter queue once and fail the videos of new messages.
+
+        An error is logged and counted. The next check tries again.
+        """
         try:
             self._check()
         except DATABASE_AWAY as error:

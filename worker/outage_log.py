@@ -1,4 +1,4 @@
-"""One log line per minute while the database fails, from all processes of a worker."""
+"""Log a failing database with one line per minute, for all processes of a worker together."""
 
 from __future__ import annotations
 
@@ -20,10 +20,9 @@ _STATE = struct.Struct("dQ")  # monotonic time of the last line, number of error
 
 
 class OutageLog:
-    """Log the errors of a database that is away. Create it before the pool forks.
+    """Log of database failures that all processes of a worker share. Create it before the pool forks.
 
-    The slots are processes, so the time of the last line is in shared memory. Two slots that fail at the same moment
-    may both write a line.
+    The time of the last line is in shared memory. Two slots that fail at the same moment may both write a line.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -32,7 +31,7 @@ class OutageLog:
         _STATE.pack_into(self._state, 0, -PAUSE_SECONDS, 0)
 
     def note(self, consequence: str, error: Exception) -> None:
-        """Log an error and its consequence, or only count it if the last line is less than a minute old."""
+        """Log a database error and its consequence. Write at most one line per minute."""
         written_at, more = _STATE.unpack_from(self._state)
         now = self._clock()
         if now - written_at < PAUSE_SECONDS:
@@ -45,14 +44,17 @@ class OutageLog:
 
 
 class RejectedTasks(logging.Filter):
-    """Filter for Celery's log lines of rejected tasks, each of which has a traceback.
+    """Logging filter that shortens Celery's lines about rejected tasks, which have long tracebacks.
 
-    A task that the database rejected is in the outage log. The other ones need no traceback: the task raised Reject
-    itself.
+    If the database failed, the line is dropped, because the outage log has it. Otherwise only the traceback is
+    removed, because the task rejected the message on purpose.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return False for a rejection by the database. Remove the traceback of every other rejection."""
+        """Return False for the log line of a task rejected because the database failed. This drops the line.
+
+        Remove the traceback from the line of every other rejected task.
+        """
         error = record.exc_info[1] if record.exc_info else None
         if not isinstance(error, Reject):
             return True

@@ -1,4 +1,7 @@
-"""The payload of the video task: check before delivery, and parsing of dead-lettered messages."""
+"""Check the payload of the video task before delivery, and read the ids in dead-lettered messages.
+
+The payload is the arguments of the task: video id, run id and version.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,11 @@ from core.video import PAYLOAD_VERSION
 
 
 def check_payload(call: Call) -> InvalidReason | None:
-    """Accept only payloads of the video task, in the version that this worker supports, and no option of Celery.
+    """Return why the worker must not run this task call, or None if the call is valid.
 
-    A time limit would kill a child, a callback would run another call, an eta would hold the message, and an expired
-    message would leave its video without a final state.
+    Valid are calls of the video task with a payload of the version that this worker supports, and without options of
+    Celery. Options are harmful: a time limit would kill a child, a callback would run another call, an eta would hold
+    the message, and an expired message would leave its video without a final state.
     """
     if call.options:
         return InvalidReason.UNEXPECTED_OPTION
@@ -25,9 +29,9 @@ def check_payload(call: Call) -> InvalidReason | None:
 
 
 def video_and_task_of(body: str) -> tuple[str, str] | None:
-    """Return the video id and the task id of a message, even if the rest of the message is malformed.
+    """Return the video id and the task id in the body of a message, even if the rest of it is malformed.
 
-    Return None if the message does not contain them, or if no database could contain them.
+    Return None if the body has no such ids, or ids that a database cannot store.
     """
     try:
         envelope = json.loads(json_text(body))

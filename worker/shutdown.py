@@ -1,8 +1,8 @@
-"""Shutdown on SIGTERM, with a time limit for the running tasks.
+"""Shut down a worker on SIGTERM, with a time limit for its running tasks.
 
-The worker receives no new messages. Running tasks get time to end. Then every other message returns to the queue.
-Celery's warm shutdown waits without limit. Its soft shutdown sleeps in a signal handler, where no finished task can be
-acknowledged. So the worker starts a warm shutdown, which a timer turns into a cold shutdown. The cold shutdown returns
+The worker receives no new messages. Running tasks may end within the limit. Then every other message returns to the
+queue. Celery's warm shutdown waits without limit. Its soft shutdown sleeps in a signal handler, where no finished task
+can be acknowledged. So the worker starts a warm shutdown, and a timer turns it into a cold shutdown, which returns
 every message.
 """
 
@@ -16,7 +16,7 @@ from celery.signals import worker_shutting_down
 
 
 def limit(seconds: float) -> None:
-    """Limit a warm shutdown to `seconds`. Call this before the worker starts."""
+    """Give running tasks at most `seconds` in each shutdown of this worker. Call this before it starts."""
 
     def begin(how: str = "", **_signal: object) -> None:
         if how == "Warm":

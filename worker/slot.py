@@ -1,4 +1,4 @@
-"""Slot: one place of a worker, which runs one task at a time."""
+"""Identity of a slot: one process or thread of a worker, which runs one task at a time."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from aforo.process_identity import WorkerProcess
 
 @dataclass(frozen=True)
 class Slot:
-    """One place of a worker: its process, the worker's main process, and the slot's number.
+    """One slot of a worker: its own process, the worker's main process, and the slot's number.
 
-    The number is that of `aforo.telemetry.slot_number`. The replacement of a dead child has the number of that child.
+    `number` comes from `aforo.telemetry.slot_number`. The replacement of a dead child process gets the number of that
+    child.
     """
 
     process: WorkerProcess

@@ -1,7 +1,4 @@
-"""Stage durations of one execution, for the database.
-
-Each duration is also sent to the metrics as a telemetry event.
-"""
+"""Measure the stages of one execution, for the database and as telemetry events for the metrics."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ from core.video import Stage
 
 
 class StageTimer:
-    """Sum of the seconds of each stage of one execution."""
+    """Seconds spent in each stage of one execution."""
 
     def __init__(self) -> None:
         self.seconds: dict[Stage, float] = {}
@@ -30,5 +27,5 @@ class StageTimer:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
 
     def columns(self) -> dict[str, float]:
-        """Return the seconds, keyed by the columns of the executions table."""
+        """Return the seconds of each stage, by column of the executions table."""
         return {f"{name}_seconds": seconds for name, seconds in self.seconds.items()}

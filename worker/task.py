@@ -41,9 +41,9 @@ _STORAGE_REASONS: dict[type[storage.StorageError], Reason] = {
 
 
 class ReturnedToQueue(Reject):
-    """Exception that ends a delivery and returns its message to the queue.
+    """Exception that ends an execution and returns its message to the queue.
 
-    The metrics count the delivery under `outcome`.
+    The metrics count the execution under `outcome`.
     """
 
     def __init__(self, outcome: str, why: str = "") -> None:
@@ -57,9 +57,10 @@ class ReturnedToQueue(Reject):
 
 @dataclass
 class TaskContext:
-    """Dependencies of the task in one process. `slot()` returns the slot of the calling thread.
+    """What the video task needs in one process: database, storage, transcoder, heartbeat and work folder.
 
-    Create a context after the fork, because clients and engines do not survive a fork.
+    `slot()` returns the slot of the calling thread. Create a context after the fork, because clients and database
+    engines do not survive a fork.
     """
 
     slot: Callable[[], Slot]
@@ -70,9 +71,9 @@ class TaskContext:
     work_path: Path
 
     def delete_outputs(self, run_id: str, video_id: str, executions: Iterable[int]) -> None:
-        """Delete the outputs of executions that can no longer give their video its final state.
+        """Delete the outputs, also partial ones, of executions that can no longer decide their video's state.
 
-        Partial outputs are deleted too.
+        `executions` are execution numbers of the video.
         """
         cleanup.delete_outputs(
             self.storage, (self.claims.output_key(run_id, video_id, number) for number in executions)
@@ -80,15 +81,18 @@ class TaskContext:
 
 
 def register(app: Celery, context: Callable[[], TaskContext], outages: OutageLog) -> None:
-    """Add the video task to `app`. `context()` returns the task context of the calling process.
+    """Add the video task to the Celery application. `context()` returns the task context of this process.
 
-    The task raises VideoFailed when the video has its final state, and Celery then deletes the message. Every other
-    error becomes a Reject, which returns the message to the queue.
+    The task raises VideoFailed after it has failed the video, and Celery then deletes the message. Every other error
+    becomes a Reject, which returns the message to the queue.
     """
 
     @app.task(name=TASK_NAME, bind=True, shared=False, throws=(VideoFailed,))
     def process_video(self: Task, video_id: str, run_id: str, version: int) -> None:
-        """Process one delivery of a video. `version` is for people and programs that read the queue."""
+        """Process one delivery of a video. This is the Celery task.
+
+        `version` is the version of the payload, which was checked before delivery.
+        """
         started_at = time.time()
         with _unexpected_errors_rejected(outages):
             message = ReceivedMessage.from_request(self.request)
@@ -151,7 +155,7 @@ def _profile(claim: Claim) -> Profile:
 
 @dataclass
 class Execution:
-    """The work on one claim. Every way in which `run` can end is recorded in the database."""
+    """One execution of the video task, from its claim to its outcome, which is recorded in the database."""
 
     context: TaskContext
     claim: Claim
@@ -161,9 +165,9 @@ class Execution:
     output_bytes: int = 0
 
     def run(self) -> dict[str, Any]:
-        """Run the stages and return the task result.
+        """Run the stages of the execution and return the result of the Celery task.
 
-        Raise VideoFailed if the failure is final. Raise Reject if the message returns to the queue.
+        Raise VideoFailed if the video has failed for good. Raise Reject if the message returns to the queue.
         """
         try:
             self._work()

@@ -1,1 +1,4 @@
-"""Records of a worker's executions: assembled in its main process, kept in a spool, read over HTTP."""
+"""Execution records of a worker: one record for each task that a slot ran.
+
+The worker's main process assembles the records, keeps them on disk (the spool) and serves them over HTTP.
+"""

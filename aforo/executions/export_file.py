@@ -1,4 +1,4 @@
-"""File of execution records, for a worker that nothing can reach: one JSON line per record."""
+"""File of execution records, one JSON line each, for a worker that no collector can reach over HTTP."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ CAPACITY = 100_000
 
 
 class ExportFile:
-    """Append records to a file in a thread. `on_lost` is called for each record that the file does not get."""
+    """File to which a background thread appends execution records.
+
+    `on_lost` is called once for each record that could not be written.
+    """
 
     def __init__(self, path: Path, head: Mapping[str, Any], on_lost: Callable[[], None]) -> None:
         self._path, self._head, self._on_lost = path, head, on_lost
@@ -27,15 +30,18 @@ class ExportFile:
 
     @property
     def is_written(self) -> bool:
-        """Return True if no record waits for the disk."""
+        """Return True if no record waits to be written to the file."""
         return self._done == self._number
 
     def start(self) -> None:
-        """Start the thread that writes. Call this in the main process."""
+        """Start the thread that writes records to the file. Call this in the main process of the worker."""
         threading.Thread(target=self._run, name="executions-file", daemon=True).start()
 
     def append(self, record: Mapping[str, Any]) -> None:
-        """Pass the record to the writing thread without waiting."""
+        """Hand one execution record to the writing thread, without waiting for the disk.
+
+        A record that finds 100,000 others waiting is dropped and counted as lost.
+        """
         try:
             with self._numbering:
                 self._number += 1

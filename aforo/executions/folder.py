@@ -1,6 +1,7 @@
-"""Folder of the spools of a machine: one folder per main process, locked while that process lives.
+"""Folders of the spools (execution records on disk) of this machine's workers.
 
-A spool whose process has died stays here for a day. The other workers of the same user serve it under its own id.
+Each worker's main process has one folder in the base folder. It holds a file lock there while it lives. The folder of a
+dead process stays for a day, so that the other workers of the same user can serve its records.
 """
 
 from __future__ import annotations
@@ -29,14 +30,20 @@ KEPT_SECONDS = 24 * 3600.0
 
 @dataclass(frozen=True)
 class DeadSpool:
-    """Spool of a main process that has died. `owner` is what that process wrote into its lock file."""
+    """Execution records on disk of a worker's main process that has died.
+
+    `id` is the name of the folder. `owner` is the JSON object that the dead process wrote into its lock file.
+    """
 
     id: str
     owner: Mapping[str, Any]
     path: Path
 
     def after(self, number: int, max_bytes: int) -> Slice:
-        """Return the records whose numbers follow `number`, up to `max_bytes`, and at least one if there is one."""
+        """Return the records of the dead worker whose numbers are above `number`, oldest first.
+
+        The encoded records have at most `max_bytes` together, but the first one is always returned.
+        """
         files = sorted(self.path.glob(f"*{SUFFIX}"))
         firsts = [_first(file) for file in files]
         newest = next((numbers[-1] for file in reversed(files) if (numbers := _numbers(file))), 0)
@@ -49,14 +56,15 @@ class DeadSpool:
 
 
 def default_base() -> Path:
-    """Return the folder in the machine's folder for temporary files that belongs to this user."""
+    """Return the default folder for this user's spools, below the machine's folder for temporary files."""
     return Path(tempfile.gettempdir()) / f"aforo-executions-{os.geteuid()}"
 
 
 def claim(base: Path, spool_id: str, owner: Mapping[str, Any]) -> Path | None:
-    """Create and lock the folder of this process's spool. Return None if `base` cannot be used.
+    """Create, lock and return the folder `spool_id` below `base`, for this process's execution records.
 
-    The lock ends with the process, however it ends. Children do not inherit it.
+    Return None if `base` cannot be used. `owner` is written into the lock file. The kernel releases the lock when this
+    process ends, even if it is killed. Forked children do not hold the lock.
     """
     try:
         _require_private(base)
@@ -73,7 +81,10 @@ def claim(base: Path, spool_id: str, owner: Mapping[str, Any]) -> Path | None:
 
 
 def dead_spools(base: Path, own_id: str) -> list[DeadSpool]:
-    """Return the spools whose processes have died, the newest first."""
+    """Return the spools below `base` whose processes have died, the most recently changed first.
+
+    `own_id` is the spool of the calling process, which is left out.
+    """
     found = []
     with suppress(OSError):
         for folder in sorted(base.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True):

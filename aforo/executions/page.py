@@ -1,8 +1,8 @@
-"""WSGI page `/executions?spool=ID&after=N`: the records of a spool whose numbers follow N, in JSON.
+"""WSGI page `/executions?spool=ID&after=N`: JSON with the execution records whose numbers are above N.
 
-The answer names the spool, its owner, its oldest and newest number, and the spool of the worker that answers. It lists
-the spools of dead processes that this worker serves too. Asked with an unknown id, the worker answers with its own
-spool, from the oldest record.
+The page also has the id and owner of the spool, the oldest and newest number that it holds, the id of the answering
+worker's own spool, and the ids of the spools of dead processes that this worker serves. If the requested id is unknown,
+the page has the worker's own spool from its oldest record on.
 """
 
 from __future__ import annotations
@@ -27,11 +27,15 @@ READER_SECONDS = 5.0
 
 class _Readable(Protocol):
     def after(self, number: int, max_bytes: int) -> Slice:
-        """Return the records whose numbers follow `number`."""
+        """Return the execution records whose numbers are above `number`, up to `max_bytes` together."""
 
 
 class ExecutionsPage:
-    """The page of one worker. `base` is the folder of all spools of this user, or None without one."""
+    """WSGI application that serves the page /executions of one worker.
+
+    `base` is the folder with the spools of all workers of this user. It is None if this worker keeps its records in
+    memory only.
+    """
 
     def __init__(
         self,
@@ -46,7 +50,7 @@ class ExecutionsPage:
 
     @property
     def has_reader(self) -> bool:
-        """Return True if somebody has read this page in the last seconds."""
+        """Return True if a client has requested /executions in the last 5 seconds."""
         return time.monotonic() - self._read_at < READER_SECONDS
 
     def __call__(self, environ: Mapping[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

@@ -1,4 +1,7 @@
-"""Execution record: what is known of one delivery that ran, without arguments, results or exception texts."""
+"""Assemble the record of each execution: its times, slot, stages and outcome.
+
+A record never contains arguments, results or exception texts of a task.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,10 @@ MAX_SENT = 1000
 
 @dataclass(frozen=True)
 class Identity:
-    """What the main process knows of a delivery from its message. `run` is the value of our injector's header."""
+    """Facts of one delivery that the worker's main process reads from the message.
+
+    `run` is the run id in the header that Aforo's injector writes.
+    """
 
     task: str
     task_id: str
@@ -44,10 +50,10 @@ class _Running:
 
 
 class Recorder:
-    """Assemble one record per execution from the events of its process and from its end.
+    """Assemble one execution record per delivery from the telemetry events of its task and from its end.
 
-    The events of a delivery carry its key (aforo.telemetry.task_result.delivery_key). `keep` receives each complete
-    record.
+    Each event carries the key of its delivery (aforo.telemetry.task_result.delivery_key). `keep` is called with each
+    complete record.
     """
 
     def __init__(self, keep: Callable[[Mapping[str, Any]], None], clock: Callable[[], float] = time.time) -> None:
@@ -61,15 +67,16 @@ class Recorder:
         }
 
     def observe(self, event: Mapping[str, Any]) -> None:
-        """Take over what a telemetry event says of a delivery. Other events are ignored."""
+        """Add the facts of one telemetry event to the record of its delivery. Ignore events of other kinds."""
         handler = self._handlers.get(event["kind"])
         if handler is not None and event.get("delivery"):
             handler(self._of(event["delivery"]), event)
 
     def ended(self, delivery: str, identity: Identity, outcome: str, reason: str | None, accepted_at: float) -> None:
-        """Complete the record of a delivery.
+        """Complete the record of the delivery with the key `delivery`, and pass the record to `keep`.
 
-        A killed process has sent no end, which is then now. `accepted_at` replaces a start that was lost.
+        The process of the task sends the times of start and end. If the start was not received, `accepted_at` (epoch
+        seconds) is used. If the end was not received, because the process was killed, the current time is used.
         """
         running = self._running.pop(delivery, None) or _Running()
         self._keep(

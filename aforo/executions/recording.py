@@ -1,4 +1,4 @@
-"""Recording of a worker's executions, in its main process: recorder, spool, executions file and page."""
+"""Recording of a worker's executions in its main process, from telemetry events to disk and HTTP page."""
 
 from __future__ import annotations
 
@@ -22,7 +22,11 @@ END_SECONDS = 3.0
 
 
 class Recording:
-    """The records of one worker. `on_lost` receives the number of records that nobody can read any more."""
+    """Recording of the executions of one worker, from telemetry events to disk and HTTP page.
+
+    `on_lost` receives the number of records that were lost before anything read them. `on_disk_error` is called each
+    time the spool cannot write a file.
+    """
 
     def __init__(self, on_lost: Callable[[int], None], on_disk_error: Callable[[], None]) -> None:
         self.recorder = Recorder(self._keep)
@@ -32,7 +36,10 @@ class Recording:
         self._file: ExportFile | None = None
 
     def start(self, node: str) -> ExecutionsPage:
-        """Start the writing threads of the worker `node`, and return its page. Call this after the pool has forked."""
+        """Start the threads that write execution records, and return the worker's page /executions.
+
+        `node` is the worker's Celery name, such as `celery@host`. Call this after the pool has forked.
+        """
         owner, spool_id = {"node": node}, secrets.token_hex(8)
         base = Path(settings.read(settings.SPOOL_FOLDER) or folder.default_base())
         own_folder = folder.claim(base, spool_id, owner)

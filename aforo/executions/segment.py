@@ -1,4 +1,4 @@
-"""Segment: consecutive execution records in one file, or in memory."""
+"""Segment: a file of consecutive execution records. It is in memory if no folder can be used."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ SUFFIX = ".jsonl"
 
 
 class Segment:
-    """Records with the numbers from `first` on, one JSON line each. `folder` is None for a segment in memory.
+    """Consecutive execution records, one JSON line each, in one file.
 
-    Each line is in the file when `append` returns, so a killed process loses no written record.
+    `first` is the number of the first record. If `folder` is None, the lines are kept in memory. `append` returns after
+    the line is in the file, so a killed process loses no appended record.
     """
 
     def __init__(self, first: int, folder: Path | None) -> None:
@@ -27,16 +28,16 @@ class Segment:
 
     @property
     def count(self) -> int:
-        """Return the number of records."""
+        """Return the number of records in this segment."""
         return len(self._starts)
 
     @property
     def next_number(self) -> int:
-        """Return the number that follows the last record."""
+        """Return the number that the next appended record will have."""
         return self.first + self.count
 
     def append(self, line: bytes) -> None:
-        """Write one line. Raise OSError if the disk does not take all of it."""
+        """Write one encoded record to the segment. Raise OSError if the disk takes only part of it or none."""
         self._file.seek(self.size_bytes)
         if self._file.write(line + b"\n") != len(line) + 1:
             self._file.truncate(self.size_bytes)
@@ -45,7 +46,10 @@ class Segment:
         self.size_bytes += len(line) + 1
 
     def lines_from(self, number: int, max_bytes: int, *, at_least_one: bool) -> list[bytes]:
-        """Return the lines of the records from `number` on, up to `max_bytes`."""
+        """Return the encoded records of this segment from record `number` on, up to `max_bytes` together.
+
+        With `at_least_one`, the first record is returned even if it is larger.
+        """
         begin = max(0, number - self.first)
         if begin >= self.count:
             return []
@@ -58,7 +62,7 @@ class Segment:
         return (self._file.read(ends[fitting - 1] - self._starts[begin]) or b"").splitlines()
 
     def delete(self) -> None:
-        """Close and delete the file."""
+        """Close the segment's file and delete it from the disk."""
         self._file.close()
         if self._path is not None:
             self._path.unlink(missing_ok=True)

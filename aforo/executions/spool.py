@@ -1,7 +1,7 @@
-"""Spool: a ring of numbered execution records on disk, written by a thread of the worker's main process.
+"""Spool: the latest execution records of a worker, numbered and on disk, for collectors to read.
 
 Numbers start at 1. A record keeps its number, and a number is never used twice, so every reader can count the records
-that it missed. The oldest records leave the spool when it is full. Reading changes nothing.
+that it missed. When the spool is full, the oldest records are deleted. Reading deletes nothing.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ _NUMBER = b'{"number":'
 
 @dataclass(frozen=True)
 class Slice:
-    """Encoded records with consecutive or increasing numbers, and the numbers that the spool held at that moment.
+    """Part of a spool that was read at once: encoded records in the order of their numbers.
 
-    `newest` is 0, and `oldest` is 1, before the first record.
+    `oldest` and `newest` are the numbers of the first and last record that the whole spool held at that moment. Before
+    the first record, `oldest` is 1 and `newest` is 0.
     """
 
     oldest: int
@@ -39,10 +40,11 @@ class Slice:
 
 
 class Spool:
-    """The records of one main process. `folder` is None if they can be kept in memory only.
+    """Numbered execution records of one worker's main process, in files of the folder `folder`.
 
-    `on_lost` receives the number of records that left the spool before any reader had them. `on_disk_error` is called
-    each time a file cannot be written. Then the records stay in memory until the next file can be created.
+    If `folder` is None, the records are kept in memory. `on_lost` receives the number of records that were deleted or
+    dropped before any reader had them. `on_disk_error` is called each time a file cannot be written. The records then
+    stay in memory until a file can be created again.
     """
 
     def __init__(
@@ -65,13 +67,13 @@ class Spool:
         self._appended = threading.Event()
 
     def start(self) -> None:
-        """Start the thread that writes. Call this in the main process, after its pool has forked."""
+        """Start the thread that writes records to disk. Call this in the main process, after the pool forked."""
         threading.Thread(target=self._run, name="execution-spool", daemon=True).start()
 
     def append(self, record: Mapping[str, Any]) -> None:
-        """Give the record a number and pass it to the writing thread. This never waits for the disk.
+        """Give the execution record a number and hand it to the writing thread. This never waits for the disk.
 
-        If the disk has stopped, the oldest of more than `max_records` waiting records is lost.
+        At most `max_records` records wait for the disk. One more drops the oldest of them, which counts as lost.
         """
         with self._numbering:
             self._last_number += 1
@@ -81,13 +83,16 @@ class Spool:
         self._appended.set()
 
     def write_waiting(self) -> None:
-        """Write all records that wait. The writing thread calls this, and so does the end of the worker."""
+        """Write all waiting records to disk. The writing thread calls this."""
         with self._reading_or_writing:
             while self._waiting:
                 self._write(*self._waiting.popleft())
 
     def after(self, number: int, max_bytes: int) -> Slice:
-        """Return the records whose numbers follow `number`, up to `max_bytes`, and at least one if there is one."""
+        """Return the records whose numbers are above `number`, oldest first.
+
+        The encoded records have at most `max_bytes` together, but the first one is always returned.
+        """
         with self._reading_or_writing:
             wanted = max(number + 1, self._oldest)
             lines = self._lines_from(wanted, max_bytes)
@@ -106,17 +111,17 @@ class Spool:
 
     @property
     def read_up_to(self) -> int:
-        """Return the highest number that any reader has."""
+        """Return the highest record number that any reader has received."""
         return self._read_up_to
 
     @property
     def newest(self) -> int:
-        """Return the number of the record that was written last."""
+        """Return the number of the record that was last written to disk, or 0 before the first."""
         return self._newest
 
     @property
     def last_number(self) -> int:
-        """Return the number of the record that was appended last."""
+        """Return the number of the record that was last appended. It may still wait for the disk."""
         return self._last_number
 
     def _run(self) -> None:
@@ -169,5 +174,5 @@ class Spool:
 
 
 def number_of(line: bytes) -> int:
-    """Return the number of an encoded record."""
+    """Return the number of an execution record, read from its encoded JSON line."""
     return int(line[len(_NUMBER) : line.index(b",")])

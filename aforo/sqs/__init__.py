@@ -1,7 +1,7 @@
-"""A hardened SQS transport for any Celery app: `harden(app)`.
+"""A hardened SQS transport for any Celery app, `harden(app)`: it survives failures and bad messages.
 
 Names are imported on first use, so that `import aforo.sqs` needs neither boto3 nor pycurl. In a docstring, "Defect:"
-describes the method of kombu that our method replaces.
+describes the behaviour of kombu that our code replaces.
 """
 
 from __future__ import annotations

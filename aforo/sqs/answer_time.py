@@ -1,4 +1,4 @@
-"""How long a receive call of one queue may wait for its answer."""
+"""Timeout of the receive calls to one queue, adapted to how fast SQS answers."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ LONGEST_CALL_SECONDS = 13
 
 
 class AnswerTime:
-    """The timeout of the next answer of one queue, from the answers before.
+    """Timeout of the next receive call to one queue, derived from the calls before.
 
-    It doubles with each answer that does not come, so that slow answers are taken. Messages in an answer that nobody
-    takes are lost deliveries. It is short again after an answer that came soon.
+    The messages of an answer that arrives after the timeout are lost until SQS delivers them again. So the timeout
+    doubles after each call that timed out, and returns to its first value after a fast answer.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -27,22 +27,31 @@ class AnswerTime:
         self.is_known = True
 
     def long_poll_seconds(self, longest_seconds: int) -> int:
-        """Return the long-poll time that leaves room for a slow answer."""
+        """Return the time for which SQS may wait for messages: `longest_seconds`, or less if SQS is slow.
+
+        Long poll and timeout together must not exceed the longest call.
+        """
         return max(0, min(longest_seconds, int(LONGEST_CALL_SECONDS - self.timeout_seconds)))
 
     def sent(self, wait_seconds: float) -> None:
-        """Note a receive call with this long-poll time."""
+        """Record that a receive call was sent now. `wait_seconds` is its long-poll time."""
         self._sent_at, self._wait_seconds = self._clock(), wait_seconds
 
     def answered(self, has_messages: bool) -> None:
-        """Note the answer. An empty answer comes after the long poll, one with messages at any time."""
+        """Record that SQS answered the receive call, and reset the timeout if the answer was fast.
+
+        An answer without messages comes after the full long poll, one with messages at any time.
+        """
         self.is_known = True
         lasted_seconds = self._clock() - self._sent_at
         if lasted_seconds - (0 if has_messages else self._wait_seconds) < ANSWER_TIMEOUT_SECONDS:
             self.timeout_seconds = float(ANSWER_TIMEOUT_SECONDS)
 
     def failed(self, is_timeout: bool) -> None:
-        """Note a failed call. After a timeout it is not known whether SQS answers at all."""
+        """Record that the receive call failed, and double the timeout if the failure was a timeout.
+
+        After a timeout it is unknown whether SQS answers at all.
+        """
         self.is_known = not is_timeout
         if is_timeout:
             self.timeout_seconds = min(2 * self.timeout_seconds, LONGEST_ANSWER_SECONDS)

@@ -1,4 +1,4 @@
-"""Exponential back-off with a random part, for polls, deletes and redeliveries."""
+"""Exponential back-off with random jitter, for retries of polls and deletes and for redeliveries."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ MOST_DOUBLINGS = 20
 
 
 def backoff_seconds(doublings: int, first_seconds: float, longest_seconds: float, jitter: float | None = None) -> float:
-    """Return the pause before the next attempt, in seconds.
+    """Return the pause before the next attempt, in seconds. It doubles `doublings` times.
 
-    The pause doubles from `first_seconds` up to `longest_seconds`. The lower half of the pause is fixed, and a random
-    part of the upper half is added. `jitter`, from 0 to 1, replaces the random number.
+    The pause starts at `first_seconds` and does not exceed `longest_seconds`. The lower half of it is fixed, and a
+    random part of the upper half is added. `jitter`, from 0 to 1, replaces the random number.
     """
     share = random.random() if jitter is None else jitter  # noqa: S311 (it spreads calls and hides nothing)
     limit = min(longest_seconds, first_seconds * 2.0 ** min(doublings, MOST_DOUBLINGS))

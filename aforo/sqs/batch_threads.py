@@ -1,4 +1,4 @@
-"""Background threads that serve items in batches, immediately and apart for each queue."""
+"""Background threads that process items in batches, separately for each key such as a queue."""
 
 from __future__ import annotations
 
@@ -24,16 +24,15 @@ class _Lane(Generic[Item]):
     idle: int = 0
 
     def is_empty(self) -> bool:
-        """Return True if no item waits or is being served."""
+        """Return True if no item of this key waits or is being processed."""
         return not self.waiting and self.idle == self.threads
 
 
 class BatchThreads(Generic[Item]):
-    """Serve the items of each key in batches of up to 10, in daemon threads.
+    """Call `serve` with batches of up to 10 items that have the same key, in daemon threads.
 
-    An item is served immediately while fewer than `threads` calls of its key are open. Otherwise the item waits and
-    goes out in the next batch. So slow calls make larger batches, and one key never delays another key. `serve` must
-    not raise.
+    An item is passed immediately while fewer than `threads` calls for its key are running. Otherwise the item waits for
+    the next batch. So slow calls make larger batches, and one key never delays another key. `serve` must not raise.
     """
 
     def __init__(self, name: str, serve: Callable[[str, list[Item]], None], threads: int) -> None:
@@ -42,7 +41,7 @@ class BatchThreads(Generic[Item]):
         self._changed = threading.Condition()
 
     def add(self, key: str, item: Item) -> None:
-        """Serve `item` with other items of `key`."""
+        """Process `item` in the background, in one batch with other items of `key` if calls are slow."""
         with self._changed:
             lane = self._lanes.setdefault(key, _Lane())
             lane.waiting.append(item)
@@ -52,12 +51,12 @@ class BatchThreads(Generic[Item]):
             self._changed.notify_all()
 
     def count(self) -> int:
-        """Return the number of items that wait to be served."""
+        """Return the number of items, of all keys, that wait to be processed."""
         with self._changed:
             return sum(len(lane.waiting) for lane in self._lanes.values())
 
     def wait_until_empty(self, seconds: float) -> bool:
-        """Wait until every item is served. Return False if that takes longer than `seconds`."""
+        """Wait until every item is processed. Return False if that takes longer than `seconds`."""
         with self._changed:
             return self._changed.wait_for(lambda: all(lane.is_empty() for lane in self._lanes.values()), seconds)
 

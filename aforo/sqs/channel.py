@@ -1,7 +1,7 @@
-"""The hardened channel: kombu's SQS channel, which survives SQS failures and malformed messages.
+"""The hardened channel: kombu's SQS channel, extended to survive SQS failures and malformed messages.
 
-The channel covers the event loop of the prefork, threads and solo pools. Under eventlet and gevent, kombu receives
-through other code, which this module does not change. Each override names the defect of kombu 5.7.0 that it fixes.
+It works with the event loop of the prefork, threads and solo pools. Under eventlet and gevent, kombu receives through
+other code, which this module does not change. Each overriding method names the defect of kombu 5.7.0 that it corrects.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ logger = logging.getLogger(__name__)
 
 
 class Channel(FinishingChannel):
-    """Channel that delivers each valid message to Celery once and dead-letters invalid messages."""
+    """SQS channel that delivers each valid message to Celery once, and dead-letters invalid messages."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._timer_holds = TimerHolds(self.short_client, self.visibility_timeout, self._hardening.observer)
 
     def close(self) -> None:
-        """End the holds, then close as the finishing channel does."""
+        """Close the channel. From now on, no message whose task Celery delays is kept invisible."""
         self._timer_holds.close()
         super().close()
 
@@ -62,7 +62,7 @@ class Channel(FinishingChannel):
         Defect: kombu counts the messages of a worker by receipt handle. If SQS repeats an answer, kombu therefore
         starts one task more than there are slots.
         """
-        return message.receipt_handle in self.qos._delivered or self._deletes.delete_again(message)
+        return message.receipt_handle in self.qos._delivered or self._deletes.delete_if_finished(message)
 
     def _deliver_entry(self, message: ReceivedMessage, qname: str, entry: dict[str, Any]) -> None:
         """Hand one message to Celery, or dead-letter the message if it is invalid.
@@ -100,9 +100,10 @@ class Channel(FinishingChannel):
             self.undeliverable(message.receipt_handle)
 
     def undeliverable(self, delivery_tag: str) -> None:
-        """Forget a message for which Celery raised. The redrive policy allows a few more deliveries.
+        """Stop tracking a message for which Celery raised an error. SQS delivers the message again later.
 
-        The error may be one of Celery or of the message, so the message is not dead-lettered at once.
+        The cause may be Celery or the message, so the message is not dead-lettered at once. The redrive policy limits
+        the number of deliveries.
         """
         self._hardening.observer.invalid_message(InvalidReason.UNDELIVERABLE)
         self.qos.ack(delivery_tag)
@@ -110,6 +111,6 @@ class Channel(FinishingChannel):
 
 
 class Transport(SQS.Transport):
-    """kombu's SQS transport with the hardened channel."""
+    """kombu's SQS transport with the hardened channel, as Celery uses it."""
 
     Channel = Channel

@@ -1,4 +1,4 @@
-"""boto3 clients with timeouts of a few seconds, because most of their calls run in the event loop."""
+"""boto3 clients for SQS with timeouts of a few seconds, so that a slow SQS does not block the worker."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ USUAL = Config(connect_timeout=3, read_timeout=15, retries={"mode": "standard", 
 
 
 class TimedChannel(SQS.Channel):
-    """kombu's channel with timeouts of a few seconds and a configurable endpoint."""
+    """kombu's SQS channel, with short timeouts for its boto3 clients and a configurable endpoint."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self._short_clients: dict[str, tuple[Any, Any]] = {}  # queue -> kombu's client, its short copy
@@ -23,10 +23,10 @@ class TimedChannel(SQS.Channel):
 
     @property
     def endpoint_url(self) -> str | None:
-        """Return the endpoint of the broker URL or of the option `endpoint_url`.
+        """Return the URL of the SQS endpoint, from the broker URL or the transport option `endpoint_url`.
 
-        None means that boto3 chooses the endpoint. Defect: without a host in the URL, kombu uses its default host,
-        `localhost`, as the endpoint.
+        None lets boto3 choose the endpoint. Defect: without a host in the broker URL, kombu uses `localhost` as the
+        endpoint.
         """
         host, port = self.conninfo.hostname, self.conninfo.port
         is_named = host not in {None, "localhost"} or port is not None
@@ -34,7 +34,7 @@ class TimedChannel(SQS.Channel):
         return endpoint
 
     def short_client(self, queue: str) -> Any:
-        """Return a client for the event loop. A call takes at most 5 s and is not retried."""
+        """Return a boto3 SQS client for use in the event loop. Each call takes at most 5 s and is not retried."""
         if self.predefined_queues and self.transport_options.get("sts_role_arn"):
             return self._short_copy(queue, self.sqs(queue=queue))
         if queue not in self._short_clients:
@@ -65,7 +65,10 @@ class TimedChannel(SQS.Channel):
     def new_sqs_client(
         self, region: str, access_key_id: str, secret_access_key: str, session_token: str | None = None
     ) -> Any:
-        """Return a client whose calls end within a minute, unless the app sets `client-config`."""
+        """Return a boto3 SQS client whose calls end within a minute.
+
+        The app's transport option `client-config` overrides these timeouts.
+        """
         return self._new_boto_client("sqs", region, access_key_id, secret_access_key, session_token)
 
     def _new_boto_client(
@@ -93,9 +96,9 @@ class TimedChannel(SQS.Channel):
 
     @staticmethod
     def generate_sts_session_token(role_arn: str, token_expiry_seconds: int) -> Any:
-        """Return an STS session token.
+        """Request temporary AWS credentials for the role `role_arn`, with a short timeout.
 
-        kombu requests the token in the event loop, with botocore's timeouts.
+        Defect: kombu makes this request in the event loop with botocore's long timeouts.
         """
         client = boto3.client("sts", config=SHORT)
         answer = client.assume_role(RoleArn=role_arn, RoleSessionName="Celery", DurationSeconds=token_expiry_seconds)

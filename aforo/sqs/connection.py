@@ -1,4 +1,4 @@
-"""Receive calls to SQS. Each call ends with messages, or with the reason why there are none."""
+"""Receive calls to SQS over curl. Each call returns messages, or the reason why there are none."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _DENIED = ("AccessDenied", "Expired", "InvalidClientTokenId", "Signature", "Unre
 
 
 class FailedPoll(dict[str, Any]):
-    """Result of a failed receive call: no messages, and the reason.
+    """Result of a receive call that failed. It holds the reason instead of messages.
 
-    The class is a dict, because kombu reads the result as an SQS answer.
+    The class is a dict without entries, because kombu reads the result as an SQS answer.
     """
 
     def __init__(self, result: PollResult, detail: str) -> None:
@@ -36,7 +36,10 @@ class FailedPoll(dict[str, Any]):
 
 
 class PollConnection(AsyncSQSConnection):
-    """Polling connection that never raises into the event loop and limits the time of each call."""
+    """HTTP connection for receive calls, which limits the time of each call and passes on no exception.
+
+    An exception in the event loop would end the worker.
+    """
 
     def receive_message(
         self,
@@ -47,16 +50,20 @@ class PollConnection(AsyncSQSConnection):
         attributes: dict[str, list[str]],
         callback: Any,
     ) -> Any:
-        """Receive messages. curl's timeout is the long-poll time plus the time for the answer.
+        """Receive up to `number_messages` messages, and pass them (or a FailedPoll) to `callback`.
 
-        `attributes` maps the parameters of the call to the names of the requested attributes.
+        The call times out after `wait_time_seconds` (long poll) plus `answer_timeout_seconds`. `attributes` maps a
+        parameter of the SQS call to the names of the attributes that it requests.
         """
         params = {"MaxNumberOfMessages": number_messages, "WaitTimeSeconds": wait_time_seconds, **attributes}
         timeout_seconds = wait_time_seconds + answer_timeout_seconds
         return self._call("ReceiveMessage", queue_url, params, timeout_seconds, callback)
 
     def probe(self, queue_url: str, timeout_seconds: float, callback: Any) -> Any:
-        """Call SQS without receiving anything. The result is a FailedPoll if no answer comes."""
+        """Test whether SQS answers, by a call that receives no message.
+
+        `callback` gets the answer, or a FailedPoll if no answer comes within `timeout_seconds`.
+        """
         params = {"AttributeNames": ["QueueArn"]}
         return self._call("GetQueueAttributes", queue_url, params, timeout_seconds, callback)
 
@@ -98,9 +105,10 @@ class _TimedConnection(AsyncHTTPSConnection):
     trusted: bool | str = True
 
     def getrequest(self) -> Any:
-        """Return the request, with curl's timeouts and with the certificates that boto3 trusts.
+        """Return the HTTP request with curl's timeouts, and with the CA certificates that boto3 trusts.
 
-        Defect: kombu uses botocore's own certificates, whatever AWS_CA_BUNDLE, `ca_bundle` and the client say.
+        Defect: kombu always uses botocore's own certificates, even if AWS_CA_BUNDLE, the setting `ca_bundle` or the
+        client names other ones.
         """
         request = super().getrequest()
         request.on_prepare = self._set_timeouts

@@ -1,7 +1,7 @@
-"""Move invalid messages to the dead-letter queue, with the reason.
+"""Move invalid messages to the dead-letter queue, with the reason as an attribute.
 
-The moves run in a background thread, so that many invalid messages do not delay the valid ones behind them. The redrive
-policy is also read in the worker's event loop, so all calls have short timeouts.
+The moves run in a background thread, so that many invalid messages do not delay the valid ones behind them. All calls
+have short timeouts, because the redrive policy is also read in the worker's event loop.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ class _Move:
     reason: InvalidReason
 
     def entry(self, number: int) -> dict[str, Any]:
-        """Return the message as an entry of a batch."""
+        """Return the message to move as entry `number` of a SendMessageBatch call."""
         note = {"aforo_reason": {"DataType": "String", "StringValue": self.reason.value}}
         return {"Id": str(number), "MessageBody": self.body, "MessageAttributes": note}
 
 
 @dataclass
 class DeadLetterQueue:
-    """Dead-letter queues named by the redrive policies of the consumed queues."""
+    """Move invalid messages to the dead-letter queue that the redrive policy of their queue names."""
 
     client_of: ClientOf
     delete: Callable[[ReceivedMessage], None]
@@ -59,10 +59,10 @@ class DeadLetterQueue:
         self._moves = BatchThreads("dead-letters", self._move, threads=1)
 
     def move(self, message: ReceivedMessage, body: str, reason: InvalidReason) -> None:
-        """Move the message soon. Without a dead-letter queue, leave the message in its queue.
+        """Move an invalid message to the dead-letter queue, in the background.
 
-        Defect: kombu acknowledges a message that it cannot decode. The message is lost even if the queue has a redrive
-        policy.
+        Without a dead-letter queue, the message stays in its queue. Defect: kombu acknowledges a message that it cannot
+        decode. SQS then deletes the message, even if its queue has a redrive policy.
         """
         if self._moves.count() >= MOST_WAITING:
             self.observer.handled_error(Operation.DEAD_LETTER)
@@ -70,7 +70,10 @@ class DeadLetterQueue:
             self._moves.add(message.queue_url, _Move(message, body, reason))
 
     def close(self) -> None:
-        """End the moves that wait. Messages that are not moved within a few seconds stay in their queue."""
+        """Finish the waiting moves to the dead-letter queue.
+
+        Messages that are not moved within a few seconds stay in their queue.
+        """
         self._moves.wait_until_empty(CLOSE_SECONDS)
 
     def _move(self, _url: str, moves: list[_Move]) -> None:
@@ -103,9 +106,9 @@ class DeadLetterQueue:
         logger.warning("could not dead-letter a message (%s)%s, SQS will redeliver it: %s", reason, others, error)
 
     def is_configured_for(self, message: ReceivedMessage) -> bool:
-        """Return True if SQS moves the messages of this queue to a dead-letter queue.
+        """Return True if the queue of this message has a dead-letter queue.
 
-        Also return True if the redrive policy cannot be read, so that the caller does not delete the message.
+        Return True also if the redrive policy cannot be read, so that the caller does not delete the message.
         """
         try:
             return self._target(message) is not None

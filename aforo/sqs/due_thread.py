@@ -1,4 +1,4 @@
-"""A background thread that processes each item at its due time."""
+"""Background thread that processes each item at its scheduled time."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ Item = TypeVar("Item", bound=Hashable)
 class DueThread(Generic[Item]):
     """Call `serve` with each scheduled item at its due time, in one daemon thread.
 
-    The thread runs while items are scheduled. `serve` must not raise. It returns the seconds until the item is due
-    again, or None to drop the item.
+    The thread runs while items are scheduled. `serve` must not raise. It returns the seconds after which it wants the
+    item again, or None if the item is finished.
     """
 
     def __init__(self, name: str, serve: Callable[[Item], float | None]) -> None:
@@ -26,7 +26,7 @@ class DueThread(Generic[Item]):
         self._thread: threading.Thread | None = None
 
     def schedule(self, item: Item, seconds: float) -> None:
-        """Serve `item` after `seconds`. This replaces the earlier schedule of `item`."""
+        """Process `item` after `seconds`. This replaces an earlier schedule of the same item."""
         with self._changed:
             self._due[item] = time.monotonic() + seconds
             if self._thread is None:
@@ -35,7 +35,7 @@ class DueThread(Generic[Item]):
             self._changed.notify()
 
     def cancel(self, item: Item) -> None:
-        """Remove `item` from the schedule. If `item` is being served now, it is not scheduled again."""
+        """Remove `item` from the schedule. If the item is being processed now, it is not scheduled again."""
         with self._changed:
             self._due.pop(item, None)
             if self._in_service is item:

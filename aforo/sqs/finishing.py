@@ -1,4 +1,4 @@
-"""Acknowledge, reject or return the messages that the worker has received."""
+"""Acknowledge and reject received messages, and return them to the queue, without blocking the worker."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ logger = logging.getLogger(__name__)
 
 
 class QoS(SQS.QoS):
-    """Messages that the worker has received and not finished. kombu names this class QoS."""
+    """Messages that the worker has received and not finished. kombu gives this class its name."""
 
     def apply_backoff_policy(
         self, routing_key: str, delivery_tag: str, backoff_policy: Any, backoff_tasks: Any
     ) -> None:
-        """Make a rejected message visible after the pause of the app's back-off policy.
+        """Make a rejected message visible again after the pause that the app's back-off policy defines.
 
-        Defect: if SQS rejects the visibility change, kombu raises into the event loop. If SQS does not answer, kombu
-        blocks the event loop for botocore's timeouts.
+        Defect: if SQS rejects the visibility change, kombu raises an error in the event loop. If SQS does not answer,
+        kombu blocks the event loop until botocore's timeouts end.
         """
         task, receives = self.extract_task_name_and_number_of_retries(delivery_tag)
         pause_seconds = backoff_policy.get(receives) if task in backoff_tasks else None
@@ -35,13 +35,13 @@ class QoS(SQS.QoS):
             self.channel._make_visible(self.channel._message_of(delivery_tag), pause_seconds)
 
     def has_backoff_policy(self, delivery_tag: str) -> bool:
-        """Return True if the app's back-off policy retries the task of this message."""
+        """Return True if the app's back-off policy applies to the task of this message."""
         _, message, tasks, policy = self._extract_backoff_policy_configuration_and_message(delivery_tag)
         return bool(message and policy and (message.headers or {}).get("task") in (tasks or ()))
 
 
 class FinishingChannel(PollingChannel):
-    """Channel whose acknowledgements and rejections neither raise nor block for long."""
+    """SQS channel on which acknowledging or rejecting a message neither raises nor blocks for long."""
 
     QoS = QoS
 
@@ -51,10 +51,9 @@ class FinishingChannel(PollingChannel):
         self._dead_letters = DeadLetterQueue(self.short_client, self._deletes.delete, self._hardening.observer)
 
     def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:
-        """Delete a finished message, then poll for the slot that became free.
+        """Delete a message whose task has finished, then receive a message for the slot that became free.
 
-        Defect: a failed delete raises into the event loop. With botocore's timeouts it blocks the event loop for
-        minutes.
+        Defect: in kombu, a failed delete raises an error in the event loop, or blocks it for minutes.
         """
         message = self._message_of(delivery_tag)
         if message is not None:
@@ -63,10 +62,11 @@ class FinishingChannel(PollingChannel):
         self._wake()
 
     def basic_reject(self, delivery_tag: str, requeue: bool = False) -> None:
-        """Reject a message as kombu 5.7 does but without raising, then poll for the slot that became free.
+        """Reject a message without ever raising, then receive a message for the slot that became free.
 
-        A message rejected without `requeue` is deleted if its queue has neither a redrive policy nor a back-off policy.
-        Defect: before 5.7, kombu never deletes such a message, so it is delivered until it expires.
+        With `requeue`, the message returns to its queue. Without it, the message is deleted if its queue has neither a
+        redrive policy nor a back-off policy. Defect: before version 5.7, kombu never deletes such a message, so SQS
+        delivers it until it expires.
         """
         try:
             if not requeue and not self.qos.has_backoff_policy(delivery_tag):
@@ -79,7 +79,11 @@ class FinishingChannel(PollingChannel):
         self._wake()
 
     def close(self) -> None:
-        """End the moves and deletes that wait, retry the failed deletes once more, then close as kombu does."""
+        """Close the channel after finishing its work in the background.
+
+        That work is the waiting moves to the dead-letter queue, the waiting deletes, and one retry of each failed
+        delete.
+        """
         if not self.closed:
             self._dead_letters.close()
             self._deletes.close()

@@ -23,14 +23,14 @@ OPTION = "aforo"
 
 
 class UnsupportedApp(ValueError):
-    """Error for an app that the transport cannot serve. Its one-line text gives reason and remedy."""
+    """Error for an app that cannot use the hardened transport. Its text is one line: reason and remedy."""
 
 
 class Hardening:
-    """The observer, the message policy and the stall watch of one app.
+    """Settings of the hardened transport for one app: its observer, message policy and stall watch.
 
-    kombu's connection pools compare transport options by their `repr`. This class keeps the default `repr`, so two apps
-    never share a connection.
+    The object is passed to kombu as a transport option. kombu's connection pools compare options by their `repr`. This
+    class keeps the default `repr`, which differs for each object, so two apps never share a connection.
     """
 
     def __init__(self, observer: Observer | None = None, policy: MessagePolicy | None = None) -> None:
@@ -40,9 +40,10 @@ class Hardening:
 
 
 def harden(app: Celery, observer: Observer | None = None, policy: MessagePolicy | None = None) -> None:
-    """Make `app`, whose broker is SQS, use the hardened transport. Call this after configuring the app.
+    """Make a Celery app with an SQS broker use the hardened transport.
 
-    Without `policy`, every message that Celery can deliver is accepted. Raise UnsupportedApp for an app that the
+    Call this after configuring the app. `observer` is called for each transport event. `policy` decides which messages
+    are valid. Without it, every message that Celery can deliver is valid. Raise UnsupportedApp for an app that the
     transport cannot serve.
     """
     hardening = Hardening(observer, policy)
@@ -55,7 +56,7 @@ def harden(app: Celery, observer: Observer | None = None, policy: MessagePolicy 
 
 
 def register() -> str:
-    """Register the transport with kombu. Return the prefix of its broker URLs."""
+    """Register the hardened transport with kombu. Return the scheme of broker URLs that select it."""
     kombu_transport.TRANSPORT_ALIASES[SCHEME] = "aforo.sqs.channel:Transport"
     return f"{SCHEME}://"
 

@@ -1,4 +1,4 @@
-"""A received SQS message, as used by the transport and the tasks."""
+"""A received SQS message, in the form that the transport and the tasks share."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class ReceivedMessage:
-    """One delivery of a message. Each delivery of the same message has its own receipt handle.
+    """One delivery of an SQS message. Each delivery of the same message has its own receipt handle.
 
-    `queue` is kombu's name of the queue. In a task, `queue` is the last part of the queue URL. `sent_at` is in epoch
-    seconds, or None if SQS did not return the attribute SentTimestamp.
+    `queue` is kombu's name of the queue. If the object was made in a task, `queue` is the last part of the queue URL.
+    `sent_at` is in epoch seconds, or None if SQS did not return the attribute SentTimestamp.
     """
 
     queue: str
@@ -23,12 +23,15 @@ class ReceivedMessage:
 
     @property
     def id(self) -> str:
-        """Return the id that all deliveries of the message share. Without one, each delivery is a message."""
+        """Return the SQS message id, which all deliveries of a message share.
+
+        If SQS returned no id, return the receipt handle, which only this delivery has.
+        """
         return self.message_id or self.receipt_handle
 
     @classmethod
     def from_sqs(cls, entry: dict[str, Any], queue: str, queue_url: str) -> ReceivedMessage:
-        """Create the message from one entry of the answer to a receive call."""
+        """Create the object from one message (`entry`) in SQS's answer to a receive call."""
         attributes = entry.get("Attributes") or {}
         sent = attributes.get("SentTimestamp")
         return cls(
@@ -42,10 +45,10 @@ class ReceivedMessage:
 
     @classmethod
     def from_kombu(cls, message: Any, queue_names: dict[str, str]) -> ReceivedMessage | None:
-        """Convert kombu's message. Return None if the message did not come from SQS.
+        """Create the object from kombu's message. Return None if that message did not come from SQS.
 
-        `queue_names` maps kombu's names of the queues to their URLs. The routing key is not used, because it is the
-        queue name that the sender wrote.
+        `queue_names` maps kombu's names of the queues to their URLs. The routing key of the message is not used,
+        because its sender may have written any name there.
         """
         url = message.delivery_info.get("sqs_queue")
         if url is None or not message.delivery_info.get("sqs_message"):
@@ -55,7 +58,7 @@ class ReceivedMessage:
 
     @classmethod
     def from_request(cls, request: Any) -> ReceivedMessage | None:
-        """Convert a running task's `self.request`. Return None if the task's broker is not SQS."""
+        """Create the object from the `self.request` of a running task. Return None if the broker is not SQS."""
         info = (request.properties or {}).get("delivery_info") or {}
         if not info.get("sqs_message"):
             return None

@@ -1,6 +1,6 @@
-"""The observer interface of a hardened app.
+"""Interface through which an app learns of the events of the hardened SQS transport, to count them.
 
-The observer receives every poll, invalid message, pending delete and handled error.
+The events are receive calls, invalid messages, pending deletes, handled errors and heartbeat ticks.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from typing import Protocol
 
 
 class Label(str, Enum):  # not enum.StrEnum: the library runs on Python 3.10
-    """Base class of the closed sets of label values. `str(member)` is the label value."""
+    """Base class of enumerations whose members are metric label values. `str(member)` is the label value."""
 
     __str__ = str.__str__
 
 
 class PollResult(Label):
-    """Result of a receive call."""
+    """Result of a receive call to SQS, as a metric label value."""
 
     MESSAGES = "messages"
     EMPTY = "empty"
@@ -27,7 +27,7 @@ class PollResult(Label):
 
 
 class InvalidReason(Label):
-    """Reason for not delivering a message to Celery.
+    """Why a message is invalid and is not delivered to Celery.
 
     The dead-lettered message carries the reason in its attribute `aforo_reason`.
     """
@@ -47,7 +47,7 @@ class InvalidReason(Label):
 
 
 class Operation(Label):
-    """Operation of the transport. The label of an error that was logged and ignored."""
+    """What the SQS transport was doing when an error was logged and ignored, as a metric label value."""
 
     DELETE = "delete"  # the delete is retried
     DEAD_LETTER = "dead_letter"  # SQS delivers the message again
@@ -57,9 +57,9 @@ class Operation(Label):
 
 
 class ExtensionResult(Label):
-    """Result of one heartbeat tick: the worse of two results.
+    """Result of one visibility heartbeat tick, as a metric label value.
 
-    One result is that of extending the visibility, the other is that of renewing the lease.
+    A tick extends the visibility of a message and renews the lease of its video. The worse of both results counts.
     """
 
     OK = "ok"
@@ -70,40 +70,43 @@ class ExtensionResult(Label):
 class Observer(Protocol):
     """Callbacks for the transport events that an app may want to count.
 
-    Background threads also call these methods. In a forked child, the visibility heartbeat calls the child's own copy
-    of the observer.
+    The methods are also called from background threads. In a prefork child, the visibility heartbeat calls the child's
+    own copy of the observer.
     """
 
     def polled(self, result: PollResult) -> None:
-        """Handle the result of a receive call."""
+        """Handle the result of one receive call to SQS. The transport calls this after each one."""
 
     def invalid_message(self, reason: InvalidReason) -> None:
-        """Handle the reason for not delivering a message to Celery."""
+        """Handle the reason why one message is invalid. The transport calls this for each invalid message."""
 
     def pending_deletes(self, count: int) -> None:
-        """Handle the number of finished messages whose delete is being retried."""
+        """Handle the current number of pending deletes. The transport calls this when it may have changed.
+
+        A pending delete is a finished message whose delete failed and is being retried.
+        """
 
     def handled_error(self, operation: Operation) -> None:
-        """Handle the operation of an error that was logged and ignored."""
+        """Handle the operation in which the transport logged and ignored an error, once for each error."""
 
     def visibility_extended(self, result: ExtensionResult) -> None:
-        """Handle the result of a heartbeat tick."""
+        """Handle the result of one tick of the visibility heartbeat. It is called after each tick."""
 
 
 class SilentObserver:
-    """An observer that counts nothing."""
+    """Observer of the SQS transport that does nothing, for an app that counts no events."""
 
     def polled(self, result: PollResult) -> None:
-        """Do nothing with the result of a receive call."""
+        """Ignore the result of a receive call."""
 
     def invalid_message(self, reason: InvalidReason) -> None:
-        """Do nothing with the reason of an invalid message."""
+        """Ignore the reason of an invalid message."""
 
     def pending_deletes(self, count: int) -> None:
-        """Do nothing with the number of pending deletes."""
+        """Ignore the number of pending deletes."""
 
     def handled_error(self, operation: Operation) -> None:
-        """Do nothing with the operation of a handled error."""
+        """Ignore the operation of a handled error."""
 
     def visibility_extended(self, result: ExtensionResult) -> None:
-        """Do nothing with the result of a heartbeat tick."""
+        """Ignore the result of a heartbeat tick."""

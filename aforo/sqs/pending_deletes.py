@@ -1,6 +1,7 @@
-"""Delete finished messages, and retry failed deletes.
+"""Delete finished messages from SQS, and retry deletes that failed.
 
-Defect: kombu tries a delete once, for up to five minutes. If the delete fails, the finished task runs again.
+Defect: kombu tries a delete once, for up to five minutes. If the delete fails, SQS delivers the message again and the
+finished task runs a second time.
 """
 
 from __future__ import annotations
@@ -44,17 +45,17 @@ class _Queue:
             del self.pending[message.id]
 
     def pause_seconds(self) -> float | None:
-        """Return the pause before the next retry, or None without pending deletes."""
+        """Return the seconds until the next retry of this queue's failed deletes, or None if there are none."""
         if not self.pending:
             return None
         return backoff_seconds(self.failures, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS) if self.failures else 0.0
 
 
 class PendingDeletes:
-    """Delete each finished message immediately, and retry failed deletes in batches at the same time.
+    """Delete each finished message immediately, and retry failed deletes in batches.
 
-    All calls are in background threads, because the event loop must not wait for SQS. Any thread may call the methods.
-    A retry that waits does not delay a new delete. After `close`, each delete is one call of the caller.
+    Background threads call SQS, because the event loop must not wait for SQS. Any thread may call the methods. A
+    waiting retry does not delay a new delete. After `close`, `delete` calls SQS in the calling thread.
     """
 
     def __init__(self, client_of: ClientOf, observer: Observer | None = None) -> None:
@@ -67,7 +68,7 @@ class PendingDeletes:
         self._retries = DueThread("pending-deletes", self._retry)
 
     def delete(self, message: ReceivedMessage) -> None:
-        """Delete a finished message."""
+        """Delete a message whose task has finished, in the background. If that fails, retry it later."""
         with self._lock:
             _remember(self._finished, message.id, message.receipt_handle, MOST_REMEMBERED)
             is_closed = self._is_closed
@@ -76,11 +77,11 @@ class PendingDeletes:
         else:
             self._new.add(message.queue_url, message)
 
-    def delete_again(self, message: ReceivedMessage) -> bool:
-        """Return True if the task of this message is finished. Delete the message by its new receipt handle.
+    def delete_if_finished(self, message: ReceivedMessage) -> bool:
+        """Return True if the task of this redelivered message has already finished, and delete the message.
 
-        SQS delivers a finished message again if its delete failed or came too late. The earlier receipt handle may then
-        not delete the message, so it is dropped.
+        SQS delivers a finished message again if its delete failed or came too late. The receipt handle of the earlier
+        delivery may no longer delete the message, so the new one is used.
         """
         with self._lock:
             newest = self._finished.get(message.id)
@@ -91,7 +92,10 @@ class PendingDeletes:
         return True
 
     def close(self) -> None:
-        """End the open deletes and retry each pending one once, for a few seconds. Stop at the first failed retry."""
+        """Finish the running deletes and retry the failed ones once, for at most 5 seconds.
+
+        The retries of a queue stop at the first that fails. Then SQS delivers the remaining messages again.
+        """
         deadline = time.monotonic() + CLOSE_SECONDS
         with self._lock:
             self._is_closed = True

@@ -1,4 +1,4 @@
-"""Polling: the times of the receive calls, and the pauses after failed receive calls."""
+"""When a worker calls SQS for messages: at once for a free slot, and after a pause when calls fail."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SYSTEM_ATTRIBUTES = {"ApproximateReceiveCount", "SentTimestamp"}
 
 
 class PollingChannel(TimedChannel):
-    """Channel that polls as soon as a slot is free, and backs off after failed polls."""
+    """SQS channel that receives as soon as a slot is free, and pauses between failed receive calls."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self._failures: Counter[str] = Counter()  # queue -> failed polls in a row
@@ -44,18 +44,18 @@ class PollingChannel(TimedChannel):
 
     @property
     def wait_time_seconds(self) -> int:
-        """Return the long-poll time in seconds, limited so that a poll without an answer ends soon.
+        """Return the long-poll time of a receive call: how many seconds SQS may wait for a message.
 
-        After a network outage, such a poll must end within 15 s of the return of the network.
+        It is limited so that a call which lost its connection ends within 15 s of the network's return.
         """
         return min(LONGEST_POLL_SECONDS, int(super().wait_time_seconds))
 
     @property
     def requested_attributes(self) -> dict[str, list[str]]:
-        """Return the attributes to request by the parameters of the call.
+        """Return the message attributes to request from SQS, by the parameter of the receive call.
 
-        They include the send time, from which queue wait is measured. The option `fetch_message_attributes` may add
-        names, as a list of system attributes or as a dict.
+        They always include the send time, from which queue wait is measured. The transport option
+        `fetch_message_attributes` adds names, as a list of system attributes or as a dict by parameter.
         """
         option = self.transport_options.get("fetch_message_attributes") or []
         names = option if isinstance(option, dict) else {SYSTEM: [option] if isinstance(option, str) else option}
@@ -64,7 +64,7 @@ class PollingChannel(TimedChannel):
         return {SYSTEM: system, "AttributeNames": system} | ({"MessageAttributeNames": own} if own else {})
 
     def asynsqs(self, queue: str | None = None) -> Any:
-        """Return the PollConnection of a queue."""
+        """Return the HTTP connection (PollConnection) for the receive calls of `queue`."""
         stock = super().asynsqs(queue)
         if isinstance(stock, PollConnection):
             return stock
@@ -76,15 +76,15 @@ class PollingChannel(TimedChannel):
         return connection
 
     def basic_qos(self, *args: Any, **options: Any) -> None:
-        """Set the prefetch window, and poll for slots that the new window adds."""
+        """Set how many unfinished messages the worker may hold, and receive for the slots that this adds."""
         super().basic_qos(*args, **options)
         self._wake()
 
     def basic_cancel(self, consumer_tag: str) -> None:
-        """Stop consuming, and wait for the open receive call to end.
+        """Stop consuming, and wait until the running receive call ends.
 
-        kombu then returns the messages of the channel to the queue. Defect: kombu leaves the receive call open in SQS,
-        which delivers the next message to that call. The message stays invisible for the visibility timeout.
+        Messages of that call are then returned to the queue. Defect: kombu leaves the call open in SQS. SQS delivers
+        the next message to it, and that message stays invisible for the visibility timeout.
         """
         super().basic_cancel(consumer_tag)
         self._await_open_polls()

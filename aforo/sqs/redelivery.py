@@ -1,4 +1,4 @@
-"""Return a message to its queue, and recognise the errors that a retry cannot fix.
+"""Return a message to its queue, and recognise the SQS errors that no retry can solve.
 
 The calls to SQS run in the worker's event loop, so they have short timeouts and do not raise.
 """
@@ -26,15 +26,16 @@ ClientOf = Callable[[str], Any]
 
 
 def redelivery_seconds(receive_count: int, first_seconds: float, jitter: float | None = None) -> int:
-    """Return the time in seconds for which a returned message stays invisible.
+    """Return the seconds for which a message that returns to its queue stays invisible.
 
-    The time doubles with each delivery. Half of the time is random.
+    The time is `first_seconds` after the first delivery and doubles with each further one. Half of it is random.
+    `jitter`, from 0 to 1, replaces the random number.
     """
     return math.ceil(backoff_seconds(receive_count - 1, first_seconds, LONGEST_REDELIVERY_SECONDS, jitter))
 
 
 def make_visible(client_of: ClientOf, message: ReceivedMessage, delay_seconds: int, observer: Observer) -> None:
-    """Make the message visible after a delay.
+    """Return a message to its queue, so that SQS delivers it again after `delay_seconds`.
 
     If SQS rejects the call, the message becomes visible when its visibility timeout ends.
     """
@@ -48,10 +49,13 @@ def make_visible(client_of: ClientOf, message: ReceivedMessage, delay_seconds: i
 
 
 def is_permanent(error: Exception) -> bool:
-    """Return True if SQS will reject every further call for this message."""
+    """Return True if this error of SQS means that every retry for the same message will fail too."""
     return isinstance(error, ClientError) and error.response["Error"]["Code"].rpartition(".")[2] in _PERMANENT
 
 
 def batch_error(entry: dict[str, Any], operation: str) -> ClientError:
-    """Return the error of a failed entry of a batch, as the call for one message would raise it."""
+    """Return the error of one failed entry in SQS's answer to a batch call.
+
+    It is the ClientError that the call for a single message would have raised.
+    """
     return ClientError({"Error": {"Code": entry.get("Code", ""), "Message": entry.get("Message", "")}}, operation)

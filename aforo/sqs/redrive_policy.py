@@ -1,4 +1,4 @@
-"""Redrive policy of a queue: the dead-letter queue, and the receives after which SQS moves a message to it."""
+"""Redrive policy of an SQS queue: its dead-letter queue, and the receives before a message goes there."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class RedrivePolicy:
-    """Redrive policy of a queue."""
+    """Redrive policy of a queue: ARN of its dead-letter queue, and receives before a message moves there."""
 
     dead_letter_arn: str
     max_receive_count: int
 
     @classmethod
     def of(cls, attributes: Mapping[Any, str]) -> RedrivePolicy | None:
-        """Return the policy in the attributes of a queue. Return None if the policy is missing or incomplete."""
+        """Read the redrive policy from the attributes of a queue. Return None if it is missing or incomplete."""
         policy = json.loads(attributes.get("RedrivePolicy") or "{}")
         arn, count = policy.get("deadLetterTargetArn"), policy.get("maxReceiveCount")
         return None if arn is None or count is None else cls(arn, int(count))

@@ -1,4 +1,4 @@
-"""Keep every slot of the pool, whatever Celery raises while it hands a task to the pool."""
+"""Free a slot again when Celery fails to start the task for which it took the slot."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ logger = logging.getLogger(__name__)
 def keep_slots(app: Celery) -> None:
     """Free the slot of each task of `app` that Celery cannot start. Call this before a worker starts.
 
-    Defect: Celery takes a slot, then prepares the task. If the preparation raises, the slot is never free again. A
-    worker without free slots runs on and consumes nothing.
+    Defect: Celery takes a slot, then prepares the task. If the preparation raises, the slot stays taken. A worker
+    without free slots keeps running but consumes nothing.
     """
 
     def guard(instance: Any = None, **_signal: Any) -> None:

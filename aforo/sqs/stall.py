@@ -1,4 +1,4 @@
-"""Restart a worker that no longer receives, although it has free slots and nothing reports an error."""
+"""Restart a worker that has free slots but no longer receives messages, although no error is reported."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ STOP_SECONDS = 30.0
 
 
 class StallWatch:
-    """Time for which no receive call has returned or failed while slots were free.
+    """Detect a stall: for a minute, no receive call has returned or failed although slots were free.
 
     An outage of SQS is no stall, because its receive calls fail.
     """
@@ -37,13 +37,14 @@ class StallWatch:
         self._checked_at = self._since = clock()
 
     def polled(self) -> None:
-        """Note the result of a receive call."""
+        """Record that a receive call has returned or failed, so the worker is not stalled."""
         self._results += 1
 
     def is_stalled(self, has_free_slots: bool) -> bool:
-        """Return True after a minute without a result and with free slots. Call this every CHECK_SECONDS.
+        """Return True after a minute with free slots in which no receive call returned or failed.
 
-        A late check means that the process was stopped. The time before it does not count.
+        Call this every CHECK_SECONDS. If the call comes much later, the process was suspended, and the minute starts
+        again.
         """
         now = self._clock()
         was_stopped = now - self._checked_at > 3 * CHECK_SECONDS
@@ -54,7 +55,10 @@ class StallWatch:
 
 
 def watch_for_stalls(app: Celery, stall: StallWatch) -> None:
-    """Watch the workers of `app`. Call this before a worker starts."""
+    """Start a thread in each worker of `app` that restarts the worker when `stall` reports a stall.
+
+    Call this before a worker starts.
+    """
 
     def start(sender: Any = None, **_signal: Any) -> None:
         if sender.app is app:
@@ -64,9 +68,10 @@ def watch_for_stalls(app: Celery, stall: StallWatch) -> None:
 
 
 def has_free_slots(consumer: Any) -> bool:
-    """Return True if the pool could run another message, or does not run one that it has.
+    """Return True if a slot of the worker is idle and the worker should be receiving a message for it.
 
-    A worker that connects again, and one whose queues were cancelled, has no free slots.
+    Return True also if the worker holds a message that it does not start although a slot is idle. Return False for a
+    worker that is reconnecting or whose queues were cancelled, because it receives nothing.
     """
     channel = getattr(consumer.task_consumer, "channel", None)
     active = len(state.active_requests)

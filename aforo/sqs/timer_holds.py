@@ -1,4 +1,4 @@
-"""Keep messages invisible that Celery's own timer holds, for a countdown or an eta.
+"""Keep messages invisible while Celery delays their tasks (options `countdown` and `eta`).
 
 Defect: Celery holds such a message in the worker. SQS delivers it again after each visibility timeout, so its task runs
 several times, or its message is dead-lettered before the task runs.
@@ -36,10 +36,10 @@ class _Hold:
 
 
 class TimerHolds:
-    """Make each held message invisible until its task is due, and for one more visibility timeout.
+    """Make each delayed message invisible until its task is due, and for one more visibility timeout.
 
-    If the worker is lost, the message is delivered again after that time. `usual_timeout_seconds` is used while the
-    visibility timeout of a queue cannot be read. The calls run in a background thread, which retries them.
+    If the worker is lost, SQS delivers the message again after that time. `usual_timeout_seconds` is used while the
+    visibility timeout of a queue cannot be read. A background thread makes the calls to SQS and retries them.
     """
 
     def __init__(self, client_of: ClientOf, usual_timeout_seconds: float, observer: Observer) -> None:
@@ -49,11 +49,11 @@ class TimerHolds:
         self._calls = DueThread("timer-holds", self._extend)
 
     def hold(self, message: ReceivedMessage, delay_seconds: float) -> None:
-        """Keep a message invisible whose task is due after `delay_seconds`."""
+        """Keep a message invisible whose task starts only after `delay_seconds`."""
         self._calls.schedule(_Hold(message, time.monotonic() + delay_seconds), 0)
 
     def close(self) -> None:
-        """Make no further call: a worker that shuts down returns the messages that it holds."""
+        """Make no further calls to SQS. A worker that shuts down returns its delayed messages to the queue."""
         self._is_closed = True
 
     def _extend(self, hold: _Hold) -> float | None:

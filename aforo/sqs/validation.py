@@ -1,4 +1,4 @@
-"""Check a message before Celery decodes it.
+"""Check a message before Celery decodes it, so that a malformed one cannot harm the worker.
 
 Without this check, five kinds of malformed message end the worker, and two kinds are lost.
 """
@@ -22,9 +22,10 @@ LARGEST_BODY_BYTES = 1024 * 1024
 
 @dataclass(frozen=True)
 class Call:
-    """The task and the arguments of a message, and the names of the options that the message sets.
+    """Task call in a message: task name, arguments, and the names of the options that the message sets.
 
-    An option is one of `OPTIONS`. A compressed message has no arguments here, because it is not decompressed.
+    Only options in `OPTIONS` are listed. The arguments of a compressed message are missing, because it is not
+    decompressed.
     """
 
     task: str
@@ -35,17 +36,17 @@ class Call:
 
 
 def accept_any(_call: Call) -> InvalidReason | None:
-    """Accept every call."""
+    """Default check of a message policy: accept every task call."""
     return None
 
 
 @dataclass(frozen=True)
 class MessagePolicy:
-    """The messages that an app accepts, beyond those that would end its worker.
+    """Rules for the messages that an app accepts, besides those that protect the worker.
 
-    By default an app accepts every other message that Celery accepts. `tasks` limits the tasks; None means any task,
-    and Celery handles unknown ones. Without `allows_compression`, nothing is decompressed. `check` is a check of the
-    call.
+    `tasks` lists the accepted task names; None accepts any name, and Celery handles unknown ones. Without
+    `allows_compression`, compressed messages are invalid. `check` gets the task call and returns a reason to reject it,
+    or None.
     """
 
     tasks: Container[str] | None = None
@@ -54,7 +55,7 @@ class MessagePolicy:
     check: Callable[[Call], InvalidReason | None] = accept_any
 
     def invalid_reason(self, body: object) -> InvalidReason | None:
-        """Return the reason for not accepting this SQS body, or None if the app accepts the body."""
+        """Return why this policy does not accept the body of an SQS message, or None if it accepts the body."""
         try:
             self.accept(body)
         except InvalidMessage as invalid:
@@ -62,7 +63,10 @@ class MessagePolicy:
         return None
 
     def accept(self, body: object) -> Call:
-        """Return the call in this SQS body. Raise InvalidMessage if the app does not accept the body."""
+        """Check the body of an SQS message by this policy, and return the task call in it.
+
+        Raise InvalidMessage if the policy does not accept the body.
+        """
         call = read_call(body, self.largest_body_bytes, self.allows_compression)
         _require(self.tasks is None or call.task in self.tasks, InvalidReason.UNKNOWN_TASK)
         if (reason := self.check(call)) is not None:
@@ -71,7 +75,7 @@ class MessagePolicy:
 
 
 class InvalidMessage(Exception):
-    """Error for a body that must not reach Celery."""
+    """Error for the body of an SQS message that must not be delivered to Celery."""
 
     def __init__(self, reason: InvalidReason) -> None:
         super().__init__(reason)
@@ -79,10 +83,10 @@ class InvalidMessage(Exception):
 
 
 def read_call(body: object, largest_body_bytes: int = LARGEST_BODY_BYTES, allows_compression: bool = False) -> Call:
-    """Return the call in a Celery message. Raise InvalidMessage if the message is malformed.
+    """Parse the task call in the body of an SQS message. Raise InvalidMessage if the body is malformed.
 
-    The body is a message of Celery's task protocol 2 as JSON, in the envelope that kombu puts around it for SQS.
-    Everything is checked before Celery's own decoders run. Nothing is decompressed or unpickled here.
+    The body is Celery's task protocol 2 as JSON, in the envelope that kombu puts around it for SQS. Everything is
+    checked before Celery's own decoders run. Nothing is decompressed or unpickled here.
     """
     _require(isinstance(body, str), InvalidReason.BAD_ENVELOPE)
     _require(len(str(body).encode("utf-8", "replace")) <= largest_body_bytes, InvalidReason.TOO_LARGE)
@@ -107,9 +111,9 @@ def _require(holds: bool, reason: InvalidReason) -> None:
 
 
 def json_text(body: str) -> str:
-    """Return the JSON text of a body. Raise InvalidMessage if the body cannot be decoded.
+    """Return the JSON text in the body of an SQS message, which kombu encodes as base64 by default.
 
-    By default, kombu encodes the body as base64.
+    Raise InvalidMessage if the body cannot be decoded.
     """
     return body if body.lstrip().startswith(("{", "[")) else decode_base64(body)
 
@@ -160,7 +164,7 @@ def _options(fields: dict[str, Any]) -> frozenset[str]:
 def is_storable(text: object) -> bool:
     """Return True for a text of up to 255 characters that logs and databases can store.
 
-    They cannot store a lone surrogate, which JSON can contain, nor the character NUL.
+    Databases cannot store the character NUL, nor a lone surrogate, which JSON can contain.
     """
     if not isinstance(text, str) or not 0 < len(text) <= 255 or "\0" in text:
         return False

@@ -1,4 +1,4 @@
-"""The visibility heartbeat: keep a message invisible, and its lease valid, while its task runs."""
+"""Visibility heartbeat: keep a message invisible and its video's lease valid while the task runs."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ _WORST_FIRST = (ExtensionResult.GONE, ExtensionResult.FAILED, ExtensionResult.OK
 
 
 class VisibilityHeartbeat:
-    """Keep a message invisible while a `with` block runs, by a tick every third of the timeout.
+    """Context manager that keeps a message invisible in SQS while its `with` block runs.
 
-    Each tick extends the visibility and calls `renew`. `renew` renews the lease of the message and returns False if the
-    lease is lost. `client` is an SQS client with short timeouts. The observer gets the worse result of each tick. No
-    failure reaches the task.
+    A thread ticks every third of the visibility timeout. Each tick extends the visibility and calls `renew`, which
+    renews the lease of the video and returns False if the lease is lost. The ticks end when the lease is lost. `client`
+    is an SQS client with short timeouts. The observer gets the worse of both results. No failure reaches the task.
 
-    After an outage longer than the visibility timeout, SQS delivers the message again. The ticks then go on and renew
-    the lease, so the second delivery detects that the work is in progress. From then on the observer gets only the
-    failures of the lease. The ticks end when the lease is lost.
+    After an outage longer than the visibility timeout, SQS delivers the message a second time. The ticks still renew
+    the lease, so the second delivery detects that the work is in progress. From then on, only failures of the lease are
+    reported to the observer.
     """
 
     def __init__(
@@ -67,16 +67,13 @@ class VisibilityHeartbeat:
             self._in_tick.release()
 
     def interval_seconds(self) -> float:
-        """Return the seconds until the next tick.
-
-        The interval is a third of the visibility timeout, shortened by a random 0 to 10 %.
-        """
+        """Return the seconds until the next tick: a third of the visibility timeout, minus a random 0 to 10 %."""
         return self._timeout_seconds / 3 * random.uniform(0.9, 1)  # noqa: S311 (it spreads the calls)
 
     def tick(self) -> bool:
-        """Renew the lease, then extend the visibility. Return False after the last tick.
+        """Renew the lease, then extend the visibility of the message. Return False if this was the last tick.
 
-        The lease is renewed first, because SQS may not answer.
+        The lease comes first, because a call to SQS may block until its timeout.
         """
         with self._in_tick:
             if self._has_left:

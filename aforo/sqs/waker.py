@@ -1,4 +1,7 @@
-"""End the wait of kombu's event loop for its next socket event."""
+"""Wake kombu's event loop from another thread.
+
+The loop otherwise continues only when a socket has data or a timer is due.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ class _Waker:
         hub.on_close.add(self._close)
 
     def wake(self) -> None:
-        """Make the event loop go on. Any thread may call this method."""
+        """Make the event loop continue now. Any thread may call this method."""
         try:
             os.write(self._writing, b"x")
         except (BlockingIOError, OSError):  # the loop is awake, or has ended
@@ -40,7 +43,7 @@ _WAKERS: WeakKeyDictionary[Any, _Waker] = WeakKeyDictionary()
 
 
 def waker_of(hub: Any) -> _Waker:
-    """Return the waker of an event loop, of this process."""
+    """Return the object that wakes the event loop `hub` of this process. Create it on the first call."""
     if hub not in _WAKERS:
         _WAKERS[hub] = _Waker(hub)
     return _WAKERS[hub]

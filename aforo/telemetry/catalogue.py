@@ -1,4 +1,4 @@
-"""The library's part of the metric catalogue: the metrics of each worker and its machine.
+"""Declarations of the metrics that a worker exports about itself and its machine.
 
 Each metric is declared once, with kind, help, labels and buckets. Nothing is registered on import. `counter`, `gauge`
 and `histogram` register a metric by its name. `family` returns a metric family for a collector.
@@ -15,7 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 
 class Kind(str, Enum):
-    """Prometheus metric types that Aforo uses."""
+    """Types of Prometheus metrics that Aforo uses."""
 
     COUNTER = "counter"
     GAUGE = "gauge"
@@ -26,7 +26,7 @@ class Kind(str, Enum):
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric family. `buckets` are upper bounds in the metric's unit."""
+    """Declaration of one metric. `buckets` are the upper bounds of a histogram, in the metric's unit."""
 
     name: str
     kind: Kind
@@ -184,30 +184,30 @@ METRICS: dict[str, Metric] = {metric.name: metric for metric in (*WORKER, *NODE)
 
 
 def counter(name: str, registry: CollectorRegistry, metrics: Mapping[str, Metric] = METRICS) -> Counter:
-    """Register the counter `name` of a catalogue."""
+    """Create the declared counter `name`, register it in `registry` and return it."""
     metric = _of_kind(name, C, metrics)
     return Counter(metric.name, metric.help, metric.labels, registry=registry)
 
 
 def gauge(name: str, registry: CollectorRegistry, metrics: Mapping[str, Metric] = METRICS) -> Gauge:
-    """Register the gauge `name` of a catalogue."""
+    """Create the declared gauge `name`, register it in `registry` and return it."""
     metric = _of_kind(name, G, metrics)
     return Gauge(metric.name, metric.help, metric.labels, registry=registry)
 
 
 def histogram(name: str, registry: CollectorRegistry) -> Histogram:
-    """Register the histogram `name` with its buckets."""
+    """Create the declared histogram `name` with its buckets, register it in `registry` and return it."""
     metric = _of_kind(name, H, METRICS)
     return Histogram(metric.name, metric.help, metric.labels, buckets=metric.buckets, registry=registry)
 
 
 def family(name: str) -> GaugeMetricFamily | CounterMetricFamily:
-    """Return the family `name` without samples, for a collector that computes them during the scrape."""
+    """Return the metric family `name` without samples, for a collector that adds them during the scrape."""
     return empty_family(METRICS[name])
 
 
 def empty_family(metric: Metric) -> GaugeMetricFamily | CounterMetricFamily:
-    """Return the family of a declared counter or gauge without samples."""
+    """Return the Prometheus family of a declared counter or gauge, without samples."""
     if metric.kind is C:
         return CounterMetricFamily(metric.name, metric.help, labels=metric.labels)
     return GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)

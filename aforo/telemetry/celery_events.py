@@ -1,4 +1,7 @@
-"""Celery events for celery-exporter, sent to a small Redis. A lost event never disturbs a task."""
+"""Send a worker's Celery events to a small Redis, where celery-exporter reads them.
+
+Losing an event never disturbs a task.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ _TIMEOUTS = {"socket_timeout": 3, "socket_connect_timeout": 3}
 
 
 class Forwarder:
-    """A bounded queue of events and one thread that sends them.
+    """Bounded queue of Celery events, and one thread that sends them to Redis.
 
     An event that does not fit into the queue, or cannot be sent, is counted as dropped.
     """
@@ -42,11 +45,14 @@ class Forwarder:
         self._clock = 0
 
     def start(self) -> None:
-        """Start the sending thread. Call this in the main process only."""
+        """Start the thread that sends events to Redis. Call this in the worker's main process only."""
         threading.Thread(target=self._run, name="celery-events", daemon=True).start()
 
     def put(self, kind: str, hostname: str, fields: dict[str, Any]) -> None:
-        """Add one event to the queue without waiting."""
+        """Queue one Celery event to be sent to Redis. `kind` is Celery's event type, such as `task-started`.
+
+        This never waits. If the queue is full, the event is counted as dropped.
+        """
         self._clock += 1
         event = Event(kind, hostname=hostname, pid=os.getpid(), clock=self._clock, utcoffset=0, **fields)
         try:
@@ -85,7 +91,10 @@ class Forwarder:
 
 
 class ForwardingDispatcher:
-    """Replacement for Celery's event dispatcher. Without a forwarder, this dispatcher drops the events."""
+    """Replacement for Celery's event dispatcher, which passes events to a Forwarder.
+
+    Without a forwarder, the events are dropped.
+    """
 
     app: Any = None
     connection = None
@@ -106,10 +115,10 @@ class ForwardingDispatcher:
         task_received.connect(self._note_task)  # a weak reference: the connection ends with this dispatcher
 
     def send(self, event: str, blind: bool = False, **fields: Any) -> None:
-        """Pass one event to the forwarder.
+        """Pass one Celery event to the forwarder.
 
-        A received task is named as it is registered. Celery uses the header `shadow`, which can differ in each message,
-        and celery-exporter would create a series for each name.
+        An event of a received task gets the registered name of the task. Celery would use the message header `shadow`,
+        which can differ in each message. celery-exporter would then create a series for each name.
         """
         if self._forwarder is None:
             return
@@ -132,7 +141,7 @@ class ForwardingDispatcher:
 
 
 class ForwardedEvents(Events):
-    """Replacement for `app.events` that uses the forwarding dispatcher."""
+    """Replacement for Celery's `app.events`, so that events are sent to Redis instead of the broker."""
 
     def __init__(self, forwarder: Forwarder | None, app: Celery | None = None) -> None:
         super().__init__(app=app)
@@ -140,12 +149,12 @@ class ForwardedEvents(Events):
 
     @property
     def Dispatcher(self) -> partial[ForwardingDispatcher]:  # noqa: N802 (Celery's name)
-        """Return the factory of event dispatchers."""
+        """Return the function with which Celery creates its event dispatchers."""
         return partial(ForwardingDispatcher, self._forwarder)
 
 
 def forward_events(app: Celery, forwarder: Forwarder | None) -> None:
-    """Send the Celery events of `app` through `forwarder`. Without a forwarder, drop the events.
+    """Send the Celery events of `app` through `forwarder`, or drop them without a forwarder.
 
     The events never go to the broker of `app`, because SQS cannot transport them.
     """

@@ -1,4 +1,4 @@
-"""CPU time of a block of code, added to a counter."""
+"""Count the CPU time of a block of code."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from prometheus_client import Counter
 
 @contextmanager
 def cpu_counted(counter: Counter) -> Iterator[None]:
-    """Add the CPU seconds that this thread uses in the `with` block to `counter`."""
+    """Context manager: add the CPU seconds that this thread uses in the block to `counter`."""
     start = time.thread_time()
     try:
         yield

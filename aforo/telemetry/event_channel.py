@@ -1,4 +1,4 @@
-"""Telemetry events: measurements that the process of a task sends to the metrics in the main process.
+"""Telemetry events: facts that the process of a task sends to the worker's main process for metrics.
 
 In the main process (threads, solo) an event is handled immediately. A prefork child sends the event as one datagram on
 a socket pair that was opened before the fork. A datagram arrives completely or not at all, even if the child is killed.
@@ -30,9 +30,9 @@ Event = dict[str, Any]
 
 
 class EventChannel:
-    """Channel that carries events to `handle` in the process that opened the channel.
+    """Channel for telemetry events, from the processes of the tasks to the process that opened it.
 
-    Open the channel before the pool forks.
+    `handle` is called there with each event. Open the channel before the pool forks.
     """
 
     def __init__(self, handle: Callable[[Event], None]) -> None:
@@ -43,13 +43,13 @@ class EventChannel:
         self._handling = threading.Lock()
 
     def start(self) -> None:
-        """Start the thread that reads the children's events. Call this in the main process."""
+        """Start the thread that receives the events of child processes. Call this in the main process."""
         threading.Thread(target=self._read, name="telemetry-events", daemon=True).start()
 
     def send(self, event: Event) -> None:
-        """Send the event without ever raising.
+        """Send a telemetry event to the main process. This never raises.
 
-        If the event cannot be sent, the next event carries the number of lost events.
+        If the event cannot be sent within a second, it is lost. The next event carries the number of lost events.
         """
         if os.getpid() == self._home:
             self._handle_safely(event)
@@ -65,7 +65,7 @@ class EventChannel:
             self._lost += 1
 
     def drain(self) -> None:
-        """Handle every event that has arrived. Call this in the main process."""
+        """Handle every telemetry event that has arrived. Call this in the main process."""
         with self._handling:
             while (datagram := self._receive()) is not None:
                 self._decode(datagram)
@@ -106,17 +106,17 @@ _channel: EventChannel | None = None
 
 
 def use(channel: EventChannel | None) -> None:
-    """Make `send` use `channel`, in this process and in the processes forked from it."""
+    """Make the function `send` use `channel`, in this process and in the processes forked from it."""
     global _channel  # noqa: PLW0603 (a stage timer in a task body has no other way to the channel of its worker)
     _channel = channel
 
 
 def send(kind: str, **facts: Any) -> None:
-    """Send an event to the worker's metrics. Without instrumentation, do nothing."""
+    """Send a telemetry event of type `kind` to the worker's metrics. Without instrumentation, do nothing."""
     if _channel is not None:
         _channel.send({"kind": kind, **facts})
 
 
 def handled_error(operation: Operation) -> None:
-    """Count an error that was logged and ignored."""
+    """Count an error that was logged and ignored. `operation` is what the worker was doing."""
     send("handled_error", operation=operation.value)

@@ -1,4 +1,4 @@
-"""Version of the ffmpeg that a worker's tasks would run."""
+"""Version of the ffmpeg that the tasks of this worker would run."""
 
 from __future__ import annotations
 

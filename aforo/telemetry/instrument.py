@@ -1,10 +1,10 @@
-"""Instrumentation of a Celery app: exact metrics under prefork, threads and solo, without a database.
+"""Entry point of instrumentation: make the workers of a Celery app measure themselves.
 
     import aforo
     aforo.instrument(app)
 
-If an app cannot be measured, one line is logged and the worker runs without metrics. With AFORO_STRICT=1, the worker
-ends instead.
+No database is needed. The metrics are exact under the prefork, threads and solo pools. If an app cannot be measured,
+one line is logged and the worker runs without metrics. With AFORO_STRICT=1, the worker ends instead.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def instrument(
 
 
 def connect(app: Celery, worker_metrics: WorkerMetrics) -> None:
-    """Count the tasks that workers of `app` run in `worker_metrics`. Call this before the workers start."""
+    """Make the workers of `app` count their tasks in `worker_metrics`. Call this before the workers start."""
     _connected[app] = worker_metrics
     before_task_publish.connect(_stamp, weak=False)
 
@@ -102,11 +102,11 @@ def serve_when_ready(
     forwarder: Forwarder | None = None,
     recording: Recording | None = None,
 ) -> None:
-    """Serve /metrics, and start `forwarder` and `recording`, in the main process after its pool has forked.
+    """Make the workers of `app` serve /metrics. Each one starts its server after its pool has forked.
 
     `address` is a host and the ports to try. `node` creates the collector of the machine's metrics from Celery's
-    consumer. `facts` are conditions of the worker that only the app knows (`worker_conditions`). With `recording`,
-    /executions is served too.
+    consumer. `facts` are conditions of the worker that only the app knows (see `worker_conditions`). `forwarder` sends
+    Celery events to Redis. With `recording`, executions are recorded and /executions is served too.
     """
 
     def start(sender: Any = None, **_signal: Any) -> None:

@@ -1,4 +1,4 @@
-"""Label values of the library's metrics.
+"""Allowed label values of the metrics that the library exports.
 
 Each label has a closed list of values, or a text that names what limits its values.
 """
@@ -14,9 +14,9 @@ Values = tuple[str, ...] | str
 
 
 class Operation(Label):
-    """Operation of a task or its worker during which an error was logged and ignored.
+    """What a task or its worker was doing when an error was logged and ignored.
 
-    The operation is a label value of aforo_worker_handled_errors_total, as are the operations of the SQS transport.
+    It is a label value of aforo_worker_handled_errors_total, as are the operations of the SQS transport.
     """
 
     WATCH_DEAD_LETTERS = "watch_dead_letters"  # reading the dead-letter queue failed: the next check retries

@@ -1,6 +1,6 @@
-"""Metrics of the machine and its container, read at each scrape.
+"""Metrics of the worker's machine and its container, read at each scrape.
 
-The metrics cover CPU with steal, pressure (PSI), throttling, disk and network.
+They cover CPU with steal, memory, pressure (PSI), throttling, disk and network.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ _COUNTED_ELSEWHERE = {"guest", "guest_nice"}
 
 
 class NodeCollector(Collector):
-    """Collector of the NODE metrics. A metric without a source on this machine is absent, never 0."""
+    """Prometheus collector of the metrics of the worker's machine and container.
+
+    A metric that this machine cannot provide is absent, never 0.
+    """
 
     def __init__(
         self,
@@ -41,7 +44,7 @@ class NodeCollector(Collector):
         self._host = _host()
 
     def collect(self) -> Iterator[Metric]:
-        """Read every source once and yield its metrics."""
+        """Read every source of machine metrics once, and yield the metrics. Prometheus' client calls this."""
         yield _pair("aforo_node_info", (self._host, 1))
         yield from _cpu()
         yield from _memory()
@@ -74,9 +77,9 @@ class NodeCollector(Collector):
 
 
 def slot_pids(consumer: Any) -> Callable[[], Sequence[int]]:
-    """Return a function that lists the pids of a worker's slot processes.
+    """Return a function that lists the process ids of a worker's slots (prefork children).
 
-    The list is empty for a pool of threads.
+    Its list is empty for a pool of threads. `consumer` is Celery's consumer of the worker.
     """
     return lambda: consumer.pool.info.get("processes", ()) if consumer.pool else ()
 

@@ -1,4 +1,4 @@
-"""A subclass of Celery's `Request` that counts the start and the end of each delivery exactly once.
+"""Count the start and the end of each delivery exactly once, by a subclass of Celery's `Request`.
 
 A `Request` is a task that the worker has received. The counting runs in the main process. Celery's event dispatcher is
 not changed, so the counts are exact with events off.
@@ -33,10 +33,10 @@ OUTCOMES: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
 
 
 class CountedRequest(Request):
-    """Received task that counts its start and its end in `metrics`.
+    """Received task (Celery's `Request`) that counts its start and its end in `metrics`.
 
-    The label is the name under which the task is registered. Celery's `name` may come from the header `shadow`, which
-    can differ in each message.
+    The metrics are labelled with the registered name of the task. Celery's `name` may come from the message header
+    `shadow`, which can differ in each message.
     """
 
     metrics: ClassVar[WorkerMetrics]
@@ -56,14 +56,17 @@ class CountedRequest(Request):
             cls.on_success = _counting_success(cls.on_success)
 
     def on_accepted(self, pid: int, time_accepted: float) -> None:
-        """Count the start of the task."""
+        """Count the start of the task. Celery calls this when a slot starts the task."""
         self._pid, self._started_at, self._accepted_at = pid, time.monotonic(), time.time()
         with cpu_counted(self.metrics.telemetry_cpu):
             self.metrics.started(self.task.name)
         super().on_accepted(pid, time_accepted)  # it may revoke the task immediately
 
     def on_failure(self, exc_info: Any, *args: Any, **options: Any) -> Any:
-        """Count the end of a task that raised an exception, whatever Celery does with the message."""
+        """Count the end of the task. Celery calls this when the task raised an exception.
+
+        The end is counted whatever Celery then does with the message.
+        """
         try:
             return super().on_failure(exc_info, *args, **options)
         finally:
@@ -71,7 +74,7 @@ class CountedRequest(Request):
             self.count_failure(error.exc if isinstance(error, ExceptionWithTraceback) else error)
 
     def on_timeout(self, soft: bool, timeout: float) -> None:
-        """Count the end of a task that exceeded the hard time limit."""
+        """Count the end of the task at the hard time limit. Celery calls this at the soft limit too."""
         super().on_timeout(soft, timeout)
         if not soft:
             self.count_failure(TimeLimitExceeded(timeout))
@@ -81,7 +84,7 @@ class CountedRequest(Request):
         self.count_end("revoked")
 
     def count_failure(self, error: BaseException) -> None:
-        """Count the end of the task by `error`, and the reason if the task failed."""
+        """Count the end of a task that raised `error`, and the failure reason if its outcome is `failed`."""
         outcome = "lost" if self._returns_to_queue(error) else outcome_of(error)
         reason = reason_of(error) if outcome == "failed" else None
         if reason and not self._is_over:
@@ -89,7 +92,7 @@ class CountedRequest(Request):
         self.count_end(outcome, reason)
 
     def count_end(self, outcome: str, reason: str | None = None) -> None:
-        """Count the end of the task, and record its execution, unless the end has already been counted."""
+        """Count the end of the task and record its execution, unless its end has already been counted."""
         if self._is_over:
             return
         self._is_over = True
@@ -116,14 +119,14 @@ class CountedRequest(Request):
 
 
 def counted(base: type[Any], worker_metrics: WorkerMetrics) -> type[Any]:
-    """Return a subclass of `base`, a task's request class, that counts in `worker_metrics`."""
+    """Return a subclass of `base` (the request class of a Celery task) that counts in `worker_metrics`."""
     return type("CountedRequest", (CountedRequest, base), {"metrics": worker_metrics})
 
 
 def outcome_of(error: BaseException) -> str:
-    """Return the outcome of a task that raised this exception.
+    """Return the outcome label of a task that raised this exception, such as `failed` or `retried`.
 
-    Celery's exception `Reject` may carry the outcome in its attribute `outcome`.
+    A task can choose another outcome: it raises Celery's `Reject` with an attribute `outcome`.
     """
     declared = str(getattr(error, "outcome", ""))
     if isinstance(error, Reject) and declared in DECLARED_OUTCOMES:
@@ -132,10 +135,10 @@ def outcome_of(error: BaseException) -> str:
 
 
 def reason_of(error: BaseException) -> str:
-    """Return the failure reason of an exception.
+    """Return the failure reason of a task that raised this exception, as a label value.
 
-    The reason is the exception's attribute `reason` if it is one of FAILURE_REASONS. Otherwise it is `timeout` or
-    `internal`.
+    The reason is the exception's attribute `reason` if it is one of FAILURE_REASONS. Otherwise it is `timeout` for the
+    hard time limit, and `internal` for every other exception.
     """
     if isinstance(error, TimeLimitExceeded):
         return "timeout"

@@ -1,4 +1,4 @@
-"""Send time of SQS messages: kombu requests the attribute SentTimestamp only if it is told to."""
+"""Make SQS return the send time of each message, which kombu does not request by default."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CONNECTION = "kombu.asynchronous.aws.sqs.connection:AsyncSQSConnection"
 
 
 def request_send_time(app: Celery) -> None:
-    """Make kombu request SentTimestamp from SQS.
+    """Make the workers of `app` request the attribute SentTimestamp of each message from SQS.
 
     Do nothing if the app sets the requested attributes itself, or if its broker is not SQS.
     """

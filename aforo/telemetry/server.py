@@ -1,4 +1,4 @@
-"""HTTP server of /metrics and /executions. Its threads count their own CPU time."""
+"""HTTP server of a worker's pages /metrics and /executions. Its threads count their own CPU time."""
 
 from __future__ import annotations
 
@@ -24,14 +24,18 @@ def serve(
     telemetry_cpu: Counter,
     executions: Callable[..., Any] | None = None,
 ) -> int:
-    """Serve /metrics on the first free port and return that port. Raise OSError if no port is free.
+    """Start the HTTP server of /metrics on the first free port of `ports`, and return that port.
 
-    `executions` is the WSGI page of /executions. Without it, that path is not found.
+    Raise OSError if no port is free. `executions` is the WSGI page of /executions. Without it, that path answers 404.
+    The CPU seconds of the server's threads are added to `telemetry_cpu`.
     """
     wsgi_app = make_wsgi_app(registry, disable_compression=True)
 
     def answer(environ: dict[str, Any], start_response: Any) -> Any:
-        """Answer in the text format, because OpenMetrics and compression would double the cost of a scrape."""
+        """Answer a request for /metrics in Prometheus' text format (WSGI).
+
+        The formats OpenMetrics and gzip would double the cost of a scrape.
+        """
         if environ.get("PATH_INFO") == "/executions":
             return (executions or _not_found)(environ, start_response)
         return wsgi_app(environ | {"HTTP_ACCEPT": "text/plain"}, start_response)
@@ -43,7 +47,7 @@ def serve(
 
 
 class MetricsServer(ThreadingWSGIServer):
-    """Server with one thread per connection. After MAX_CONNECTIONS, further connections wait."""
+    """HTTP server with one thread per connection, up to MAX_CONNECTIONS. Further connections wait."""
 
     telemetry_cpu: Counter
 
@@ -52,7 +56,7 @@ class MetricsServer(ThreadingWSGIServer):
         super().__init__(*args, **options)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Wait until fewer than MAX_CONNECTIONS threads run, then start a thread for this connection."""
+        """Start a thread for this connection, as soon as fewer than MAX_CONNECTIONS threads run."""
         self._free.acquire()
         try:
             super().process_request(request, client_address)
@@ -61,7 +65,7 @@ class MetricsServer(ThreadingWSGIServer):
             raise
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Answer one connection and count the CPU time of its thread."""
+        """Answer the requests of one connection, and count the CPU time of this thread."""
         try:
             with cpu_counted(self.telemetry_cpu):
                 super().process_request_thread(request, client_address)
@@ -73,12 +77,12 @@ class MetricsServer(ThreadingWSGIServer):
 
 
 class SilentHandler(WSGIRequestHandler):
-    """Request handler with a timeout and without an access log."""
+    """HTTP request handler with a timeout and without an access log."""
 
     timeout = IDLE_SECONDS
 
     def log_message(self, *_args: Any) -> None:
-        """Log nothing, because there is no access log."""
+        """Write no access log: ignore the line that the standard handler would print for a request."""
 
 
 def _not_found(_environ: dict[str, Any], start_response: Any) -> list[bytes]:

@@ -1,4 +1,4 @@
-"""Number of a slot, which stays the same when a child process is replaced."""
+"""Number of the slot that runs a task. A replaced child process keeps the number of its slot."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from billiard.process import current_process
 
 
 class ThreadNumbers:
-    """Numbers of the threads that run tasks, from 0. A new thread takes the lowest number that no live thread has."""
+    """Slot numbers of the threads of a thread pool, from 0.
+
+    A new thread takes the lowest number that no live thread has.
+    """
 
     def __init__(self) -> None:
         self._threads: dict[int, threading.Thread] = {}
         self._own, self._lock = threading.local(), threading.Lock()
 
     def own(self) -> int:
-        """Return the number of the calling thread."""
+        """Return the slot number of the calling thread. Assign one on the first call."""
         if not hasattr(self._own, "number"):
             with self._lock:
                 self._own.number = next(number for number in itertools.count() if self._is_free(number))

@@ -1,4 +1,4 @@
-"""Stages of a task: named steps with measured durations."""
+"""Stages of a task: named steps whose durations are measured."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ _inner = threading.local()
 
 @contextmanager
 def stage(name: str) -> Iterator[None]:
-    """Measure the `with` block as a stage of the running task, also if the block raises.
+    """Context manager: measure the duration of the block as the stage `name` of the running task.
 
-    A stage inside another one has its time to itself, so the stages of a task add up to no more than its duration.
-    `name` becomes a label value. Use a fixed word such as `download`, never the name of a video.
+    A block that raises is measured too. The time of a stage inside another one counts only for the inner one, so the
+    stages of a task add up to no more than its duration. `name` becomes a label value. Use a fixed word such as
+    `download`, never the name of a video.
     """
     start, outer_seconds = time.perf_counter(), getattr(_inner, "seconds", 0.0)
     _inner.seconds = 0.0

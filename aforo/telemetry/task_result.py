@@ -1,4 +1,4 @@
-"""Result of the running task: an outcome other than `succeeded`, and measurements of its video."""
+"""Result that a running task reports: an outcome other than `succeeded`, and figures of its video."""
 
 from __future__ import annotations
 
@@ -11,28 +11,29 @@ from aforo.telemetry import event_channel
 
 
 def record_result(outcome: str = "", **measurements: Any) -> None:
-    """Send the result of the running task. Call this as the last step of the task.
+    """Report the outcome and measurements of the running task. Call this as the last step of the task.
 
-    `outcome` (one of DECLARED_OUTCOMES) replaces `succeeded` if the task returns. If the child is killed before the
-    task ends, the outcome is `lost` instead. `measurements` are counted when they arrive. They are `bytes` by
-    direction, and `speed`, `cpu_seconds`, `cores` and `max_rss_bytes` of ffmpeg.
+    `outcome` (one of DECLARED_OUTCOMES) replaces `succeeded` if the task returns. If the child process is killed before
+    the task ends, the outcome is `lost` instead. `measurements` are counted when they arrive: `bytes` by direction, and
+    `speed`, `cpu_seconds`, `cores` and `max_rss_bytes` of ffmpeg.
     """
     event_channel.send("result", delivery=current_delivery(), outcome=outcome, **measurements)
 
 
 def current_delivery() -> str:
-    """Return the key of the delivery that runs in this thread, or '' outside of a task."""
+    """Return the delivery key of the task that runs in this thread, or '' outside of a task."""
     return delivery_of(current_task.request) if current_task else ""
 
 
 def delivery_of(request: Any) -> str:
-    """Return the key of a delivery that runs in this process. `request` is Celery's `task.request`."""
+    """Return the delivery key of a task that runs in this process. `request` is Celery's `task.request`."""
     return delivery_key(os.getpid(), request.id, request.properties)
 
 
 def delivery_key(pid: int, task_id: str, properties: dict[str, Any] | None) -> str:
-    """Return the key of one delivery of a task in one process.
+    """Return the delivery key: a text that identifies one delivery of a task to one process.
 
-    The task id is not enough, because two deliveries of a task may run at the same time.
+    The task id is not enough, because two deliveries of a task may run at the same time. `properties` are those of the
+    message.
     """
     return f"{pid} {(properties or {}).get('delivery_tag') or task_id}"

@@ -1,6 +1,6 @@
-"""Measurements at the start and the end of a task: its slot, its receive count, and its times.
+"""Telemetry events at the start and at the end of a task: its slot, receive count and times.
 
-The main process derives the queue wait of the message and the idle time of the slot from them.
+From them the main process computes the queue wait of the message and the idle time of the slot.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ RUN_ID = "aforo_run_id"
 
 
 class Deliveries:
-    """Send the start and the end of each task of this process, with the number of its slot.
+    """Send a telemetry event at the start and at the end of each task of this process.
 
-    `cpu_seconds` returns the CPU time of this process and its ended children. It is None for a pool of threads, whose
-    tasks share one process.
+    The events carry the number of the task's slot. `cpu_seconds` is a function that returns the CPU time of this
+    process and its ended children. It is None for a pool of threads, whose tasks share one process.
     """
 
     def __init__(
@@ -39,9 +39,10 @@ class Deliveries:
         self._cpu_at_start: float | None = None
 
     def begin(self, task: str, request: Any) -> None:
-        """Send the delivery event of a task that starts now. `request` is Celery's `task.request`.
+        """Send the event `delivery` for a task that starts now. `request` is Celery's `task.request`.
 
-        `ready_at` is left out for a redelivery and where the send time is unknown.
+        The event has the time `ready_at` from which the queue wait counts. It is left out for a redelivery and if the
+        send time is unknown.
         """
         message = ReceivedMessage.from_request(request)
         receive_count = message.receive_count if message else 1
@@ -59,14 +60,14 @@ class Deliveries:
         )
 
     def end(self, request: Any) -> None:
-        """Send the time from which the slot of this task is free, and the CPU time that the task used."""
+        """Send the event `slot_free`: the time at which the task's slot became free, and the CPU seconds used."""
         facts = {}
         if self._cpu_seconds is not None and self._cpu_at_start is not None:
             facts["cpu_seconds"] = round(self._cpu_seconds() - self._cpu_at_start, 6)
         self._send("slot_free", delivery=delivery_of(request), slot=self._slot(), at=self._clock(), **facts)
 
     def sent(self, request: Any, task_id: str) -> None:
-        """Send the id of a message that the task of `request` sent."""
+        """Send the event `message_sent`: while running, the task of `request` sent a message with `task_id`."""
         self._send("message_sent", delivery=delivery_of(request), task_id=task_id)
 
 

@@ -1,4 +1,4 @@
-"""Conditions of a worker: its machine, limits, programs and settings, as the labels of `aforo_worker_info`."""
+"""Conditions of a worker as labels of `aforo_worker_info`: machine, limits, programs and settings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ POOLS = {"prefork": "prefork", "thread": "threads", "solo": "solo"}
 
 
 def worker_conditions(app: Any, pool: Any, facts: Mapping[str, str]) -> dict[str, str]:
-    """Return the conditions of the worker whose main process is this one.
+    """Return the conditions of this worker as label values. Call this in its main process.
 
     `pool` is the worker's Celery pool. `facts` are `profile`, `threads_setting` and `threads` of an app that knows
     them. A value that cannot be known is `unknown`.

@@ -1,4 +1,4 @@
-"""Metrics of a worker, and the events that change them.
+"""Metrics of a worker, and how telemetry events change them.
 
 All metrics are in the main process. No data is lost when a child dies, and memory does not grow with the number of
 children.
@@ -25,9 +25,9 @@ MAX_PENDING_OUTCOMES = 1000
 
 
 class WorkerMetrics:
-    """The metrics of one worker, and the observer of its SQS transport.
+    """All metrics of one worker about its tasks, slots and SQS transport.
 
-    Any thread or child process may call the methods.
+    The object may also be the observer of `aforo.harden`. Any thread or child process may call the methods.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -81,12 +81,12 @@ class WorkerMetrics:
         }
 
     def open_channel(self) -> EventChannel:
-        """Open the channel on which child processes send their events. Call this before the pool forks."""
+        """Open the channel on which child processes send telemetry events. Call this before the pool forks."""
         self.channel = EventChannel(self.handle)
         return self.channel
 
     def initialise_tasks(self, tasks: Iterable[str]) -> None:
-        """Initialise the counters of an app's tasks to 0.
+        """Set the counters of these task names to 0, so that Prometheus sees their first increment.
 
         `increase()` misses a counter whose first sample is 1.
         """
@@ -96,27 +96,27 @@ class WorkerMetrics:
                 self._initialise_task(task)
 
     def initialise_transport(self) -> None:
-        """Initialise the counters of the hardened SQS transport to 0."""
+        """Set the counters of the hardened SQS transport to 0, so that Prometheus sees their first increment."""
         _initialise(self.handled_errors, "aforo_worker_handled_errors_total", "operation")
         _initialise(self.polls, "aforo_worker_polls_total", "result")
         _initialise(self.invalid_messages, "aforo_worker_invalid_messages_total", "reason")
         _initialise(self.extensions, "aforo_worker_visibility_extensions_total", "result")
 
     def initialise_videos(self) -> None:
-        """Initialise the byte counters to 0, for an app whose task records the bytes of its videos."""
+        """Set the counters of read and written video bytes to 0. For apps whose task records these bytes."""
         _initialise(self.video_bytes, "aforo_worker_video_bytes_total", "direction")
 
     def started(self, task: str) -> None:
-        """Count the start of a task."""
+        """Count the start of an execution of the task named `task`."""
         self._initialise_task(task)
         self.tasks_started.labels(task).inc()
         self.slots_busy.inc()
 
     def ended(self, task: str, outcome: str, seconds: float | None, delivery: str = "") -> str:
-        """Count the end of a task, `seconds` after its start. `seconds` is None if the task never started.
+        """Count the end of an execution of the task named `task`, and return the counted outcome.
 
-        Return the outcome that was counted. The outcome that the task recorded for `delivery` replaces `succeeded`. The
-        task sent that event before its end, so the event is already in the channel.
+        `seconds` is its duration, or None if it never started. If the task recorded an outcome for this delivery key,
+        that outcome replaces `succeeded`. The task sent it before its end, so the event is already in the channel.
         """
         if self.channel is not None:
             self.channel.drain()
@@ -132,15 +132,15 @@ class WorkerMetrics:
         return outcome
 
     def failed(self, task: str, reason: str) -> None:
-        """Count the reason of a failed task."""
+        """Count a failed execution of the task named `task` by its reason."""
         self.failures.labels(task, reason).inc()
 
     def polled(self, result: str) -> None:
-        """Count one receive call (observer of aforo.sqs)."""
+        """Count one receive call to SQS by its result (observer of aforo.sqs)."""
         self._send("polled", result=result)
 
     def invalid_message(self, reason: str) -> None:
-        """Count one invalid message (observer of aforo.sqs)."""
+        """Count one invalid message by its reason (observer of aforo.sqs)."""
         self._send("invalid_message", reason=reason)
 
     def pending_deletes(self, count: int) -> None:
@@ -148,15 +148,15 @@ class WorkerMetrics:
         self._send("pending_deletes", count=count)
 
     def handled_error(self, operation: str) -> None:
-        """Count one error that was logged and ignored (observer of aforo.sqs)."""
+        """Count one error that was logged and ignored, by operation (observer of aforo.sqs)."""
         self._send("handled_error", operation=str(operation))
 
     def visibility_extended(self, result: str) -> None:
-        """Count one visibility heartbeat (observer of aforo.sqs)."""
+        """Count one tick of the visibility heartbeat by its result (observer of aforo.sqs)."""
         self._send("visibility_extended", result=result)
 
     def handle(self, event: Event) -> None:
-        """Count one telemetry event (aforo.telemetry.event_channel)."""
+        """Update the metrics for one telemetry event (see aforo.telemetry.event_channel)."""
         with cpu_counted(self.telemetry_cpu):
             self.events_lost.inc(event.get("lost", 0))
             self._handlers[event["kind"]](event)

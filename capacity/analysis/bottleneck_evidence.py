@@ -17,7 +17,7 @@ from capacity.runs.resource_samples import BUSY_MODES, Resources
 
 
 def cell_evidence(measured: MeasuredRun, resources: Resources, comparable: Sequence[VideoCost]) -> CellEvidence:
-    """Return the measurements of a run from which its bottleneck is found. None is unknown.
+    """Return the measurements of a run from which its bottleneck is found. None means unknown.
 
     They come from the time in which every slot was busy. Ratios such as slowdowns compare the run with a baseline,
     which is the nearest run in `comparable` with one slot. They are unknown for a run that has one slot itself.

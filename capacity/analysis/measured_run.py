@@ -25,7 +25,7 @@ from core.run import POISSON, SHAPE, RunStatus, app_name, has_constant_rate
 class ScenarioFigures(NamedTuple):
     """X (videos per minute) and S (mean response time) of a run, as Prometheus computed them.
 
-    None is unknown.
+    None means unknown.
     """
 
     x_per_minute: float | None = None
@@ -123,7 +123,7 @@ def measure(recorded: RecordedRun, figures: ScenarioFigures = UNKNOWN_FIGURES) -
 
 
 def cancelled_videos(recorded: RecordedRun) -> tuple[int, float]:
-    """Return how many videos were cancelled because the run was interrupted, and their mean upload time.
+    """Return how many videos were cancelled because the run was interrupted, and the mean of their upload times.
 
     The time is in epoch seconds. The rows of cancelled videos are deleted, so a burst without a recorded time gets the
     upload time of its first video. A burst that stopped early on purpose is complete, so it has no cancelled videos.

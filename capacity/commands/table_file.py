@@ -82,7 +82,8 @@ class Line:
     def number_in(self, column: str, parse: Callable[[str], Value], allowed: str) -> Value | None:
         """Return the number in a column's cell, or None if the cell is empty or says that it is unknown.
 
-        Raise UsageError if it is no number, or can be read as two, such as `1.063` where commas are decimal marks.
+        Raise UsageError if it is not a number, or ambiguous: where commas are decimal marks, `1.063` may be 1063 or
+        1.063. `allowed` says in the error which values are allowed.
         """
         text = SPACE_IN_NUMBER.sub("", self.cells.get(column, ""))
         known = "" if text.casefold() in UNKNOWN else text
@@ -107,7 +108,7 @@ def read_table(path: Path, columns: Columns, *, most_lines: int) -> list[Line]:
     """Read the data lines of a table with a header. Skip blank lines, and # comments of a CSV file.
 
     In a Markdown document, the table is the first one whose header has the required columns. Raise UsageError if the
-    file is not a table, is no regular file, or has more lines than `most_lines`.
+    file is not a table, is not a regular file, or has more lines than `most_lines`.
     """
     text = _text(path).splitlines()
     table = _markdown_table(text, columns) if _is_markdown(text) else _csv_table(path, text)

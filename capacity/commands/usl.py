@@ -32,7 +32,7 @@ MOST_POINTS, MOST_RUNS = 200, 1000
 
 @dataclass(frozen=True, slots=True)
 class FitInput:
-    """Points to fit: throughput at several numbers of slots. Also the machine's cores; None is unknown."""
+    """Points to fit: throughput at several numbers of slots. Also the machine's cores; None means unknown."""
 
     levels: Levels
     cores: int | None = None

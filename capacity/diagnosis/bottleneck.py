@@ -58,11 +58,11 @@ class Confidence(StrEnum):
 class CellEvidence:
     """Measurements of one run while every slot was busy, from which its bottleneck is found.
 
-    None is unknown, and a ratio of 1 is 100 %. A slowdown factor is a duration divided by the duration with one slot.
-    `cpu_utilisation` is the share of the cores or of the CPU quota that was busy, without iowait. `host_idle_ratio` is
-    of the whole machine. Disk and network utilisation are shares of the bandwidth limits measured before the run.
-    `idle_gap_ratio` is the share of the time that slots were idle while a message waited. `own_oom_kills` counts
-    executions of this run, not other processes.
+    None means unknown, and a ratio of 1 is 100 %. A slowdown factor is a duration divided by the duration with one
+    slot. `cpu_utilisation` is the share of the cores or of the CPU quota that was busy, without iowait.
+    `host_idle_ratio` is of the whole machine. Disk and network utilisation are shares of the bandwidth limits measured
+    before the run. `idle_gap_ratio` is the share of the time that slots were idle while a message waited.
+    `own_oom_kills` counts executions of this run, not other processes.
     """
 
     cores: float | None = None
@@ -95,7 +95,7 @@ class CellEvidence:
     def share(self, *stages: str) -> float | None:
         """Return the share (1 is 100 %) of the mean service time that these stages take together.
 
-        Stages are `download`, `probe`, `transcode`, `upload` and `db`. None is unknown.
+        Stages are `download`, `probe`, `transcode`, `upload` and `db`. None means unknown.
         """
         seconds = [self.stage_seconds[stage] for stage in stages if stage in self.stage_seconds]
         return sum(seconds) / self.service_seconds if seconds and self.service_seconds else None
@@ -104,7 +104,7 @@ class CellEvidence:
         """Return how much of the lost throughput the slowdown of `stage` explains; 1 is all of it.
 
         Throughput is lost where several slots process fewer videos each than one slot alone. The loss is 1 -
-        `efficiency`. None is unknown.
+        `efficiency`. None means unknown.
         """
         share, slowdown = self.share(stage), self.stage_slowdown.get(stage)
         if share is None or not slowdown or self.efficiency is None or self.efficiency >= 1:

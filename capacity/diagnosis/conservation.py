@@ -29,7 +29,7 @@ class Conservation:
 
     @property
     def holds(self) -> bool | None:
-        """Return True if no video is missing and no work was done twice. None is unknown."""
+        """Return True if no video is missing and no work was done twice. None means unknown."""
         if self.requested != self.injected or self.repeated or self.lost or self.lost_messages:
             return False
         return None if self.lost_messages is None else True
@@ -38,7 +38,7 @@ class Conservation:
 def lost_messages(open_videos: int, dead_lettered_videos: int, messages: MessageCounts | None) -> int | None:
     """Return how many unfinished videos have a message neither in the queue nor in the dead-letter queue.
 
-    `dead_lettered_videos` are final, so their messages are not counted for unfinished videos. None is unknown: there
+    `dead_lettered_videos` are final, so their messages are not counted for unfinished videos. None means unknown: there
     are unfinished videos, but messages were not counted.
     """
     if not open_videos:

@@ -62,7 +62,7 @@ class Relation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """A quantity, its measured value (None is unknown), and the limit that the value is compared with.
+    """A quantity, its measured value (None means unknown), and the limit that the value is compared with.
 
     `upper_limit` is used only by the relation `between`. `cores` says how many cores a CPU utilisation is a share of.
     """

@@ -97,7 +97,8 @@ class QualityWarning:
 class RunFacts:
     """Measured conditions of a run, from which its data-quality warnings follow.
 
-    None is unknown and causes no warning. A ratio of 1 is 100 %. Arrays have one entry per execution, in start order.
+    None means unknown and causes no warning. A ratio of 1 is 100 %. Arrays have one entry per execution, in start
+    order.
     """
 
     slots: int

@@ -64,7 +64,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One figure of a result: a number in base units (such as seconds) or a word. None is unknown."""
+    """One figure of a result: a number in base units (such as seconds) or a word. None means unknown."""
 
     value: float | str | None
     is_lower_bound: bool = False

@@ -76,7 +76,7 @@ def compare_runs(a: Sequence[float], b: Sequence[float], margin: float = MARGIN)
 class SingleRun:
     """One run to compare: X_sat in videos per minute, number of videos, and CV of their service time.
 
-    CV is the coefficient of variation. None is unknown.
+    CV is the coefficient of variation. None means unknown.
     """
 
     run_id: str
@@ -86,7 +86,7 @@ class SingleRun:
 
     @property
     def variance(self) -> float:
-        """Return the variance of ln X_sat that follows from the spread of the service times. NaN is unknown.
+        """Return the variance of ln X_sat that follows from the spread of the service times. NaN means unknown.
 
         X_sat is the throughput with every slot busy.
         """
@@ -135,7 +135,7 @@ def not_comparable(reason: Reason, extra_runs: int = 0) -> Comparison:
 def different_conditions(
     a: Mapping[str, object], b: Mapping[str, object], allowed: Collection[str] = ()
 ) -> Reason | None:
-    """Return which conditions, such as the ffmpeg version, differ between A and B. None if none does.
+    """Return which conditions, such as the ffmpeg version, differ between A and B, or None.
 
     `a` and `b` map the name of a condition to its value. Conditions whose names are in `allowed` may differ.
     """

@@ -44,9 +44,9 @@ NO_READINGS = QueueReadings(np.empty(0), np.empty(0))
 class LittleCheck:
     """Mean number of videos present in a run: as the queue counted it, and as the recorded times imply it.
 
-    `mismatch` is implied_mean / counted_mean - 1, over the whole run. `excess` compares with the queue's count the
-    recorded number of videos at the same moments. `agreement` follows from `excess`. `limit` is the largest `excess`
-    that is accepted.
+    `mismatch` is implied_mean / counted_mean - 1, over the whole run. `excess` is the same difference, but only at the
+    moments when the queue was read. `agreement` follows from `excess`. `limit` is the largest `excess` that is
+    accepted.
     """
 
     counted_mean: float

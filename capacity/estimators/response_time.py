@@ -52,6 +52,6 @@ def decompose(uploaded_at: Floats, started_at: Floats, ended_at: Floats, stages:
 def reversed_times(earlier: Floats, later: Floats) -> int:
     """Count the pairs in which `later` comes before `earlier` by more than the resolution of the clocks.
 
-    Both arrays are in seconds and have one entry per video or execution. NaN is unknown.
+    Both arrays are in seconds and have one entry per video or execution. NaN means unknown.
     """
     return int(np.count_nonzero(later < earlier - CLOCK_RESOLUTION_SECONDS))

@@ -20,7 +20,7 @@ class Executions:
 
     Times are in seconds. `slot` is a code that is unique over all workers, or None when unknown. `worker` is a code of
     the worker. Without it, all slots belong to one worker. `counted` is true for the execution that completed its video
-    first. Failures and duplicates take slot time, but are no output.
+    first. Failures and duplicates take slot time, but are not counted.
     """
 
     started_at: Floats
@@ -84,8 +84,8 @@ def working_slots(executions: Executions, slots: int, slots_per_worker: int) -> 
 def known_slots(finished: Executions, slots_per_worker: int) -> Integers | None:
     """Return the slot code of each execution, or None if the recorded codes do not identify slots.
 
-    Codes do not identify slots if a worker has more codes than slots, such as process ids after a restart. They also do
-    not if all slots of a worker have the same code.
+    Codes do not identify slots if a worker has more codes than slots, such as process ids after a restart. Nor do they
+    if all slots of a worker have the same code.
     """
     if finished.slot is None or not finished.slot.size:
         return None

@@ -19,8 +19,8 @@ CORRELATION_POINT = 1.645
 class Tail:
     """Median and 95th percentile of response times or queue waits in seconds, with 95 % intervals.
 
-    None is unknown. With `is_lower_bound`, unfinished videos count with the time that they have waited so far, so the
-    intervals have no upper end. With `is_correlated`, neighbouring videos have similar times, and the intervals are
+    None means unknown. With `is_lower_bound`, unfinished videos count with the time that they have waited so far, so
+    the intervals have no upper end. With `is_correlated`, neighbouring videos have similar times, and the intervals are
     unknown.
     """
 

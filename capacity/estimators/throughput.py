@@ -69,7 +69,7 @@ class FirstVideos(StrEnum):
 class Scenario:
     """X (videos per minute) and S (mean response time in seconds), as the scenario document defines them.
 
-    NaN is unknown. While videos are unfinished, `response_mean_seconds` is a lower bound of S.
+    NaN means unknown. While videos are unfinished, `response_mean_seconds` is a lower bound of S.
     """
 
     throughput_per_minute: float

@@ -56,7 +56,7 @@ def run_answer(run: RunAnalysis, lang: Language) -> list[str]:
 def next_step(run: RunAnalysis) -> Reason:
     """Return the code of the one thing that the user should do next.
 
-    A run whose figures are no answer is repeated first. Otherwise the bottleneck decides.
+    A run whose figures must not be used as an answer is repeated first. Otherwise the bottleneck decides.
     """
     validity = run.row.validity
     if validity.is_invalid:

@@ -53,7 +53,7 @@ def file_suffix(app: str | None) -> str:
 
 
 def write_pages(folder: Path, analysed: AnalysedRuns, lang: Language, price_per_hour: float | None) -> None:
-    """Write table.md, table.csv and report.html into the folder. With an app, its name is in theirs.
+    """Write table.md, table.csv and report.html into the folder. An app's name is in the file names.
 
     With the price of one worker, the report has the cost per 1,000 videos.
     """

@@ -45,7 +45,7 @@ def differing(records: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]
 def changed(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     """Return the names of the conditions that differ between start and end of a run.
 
-    A worker that was restarted with the same conditions is no change. The name `workers` means that their number
+    A worker that was restarted with the same conditions did not change. The name `workers` means that their number
     changed. The result is empty if start or end is unknown.
     """
     if not before or not after:

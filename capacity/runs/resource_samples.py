@@ -69,13 +69,13 @@ class Resources:
         return float(np.diff(values).clip(min=0).sum()) if values.size > 1 else None
 
     def rate(self, key: str) -> float | None:
-        """Return the mean increase per second of the counter `key`, such as `disk.read`. None is unknown."""
+        """Return the mean increase per second of the counter `key`, such as `disk.read`. None means unknown."""
         increase = self.increase(key)
         finite = self.times[np.isfinite(self.samples[key])] if increase is not None else self.times[:0]
         return None if increase is None or finite[-1] <= finite[0] else increase / float(finite[-1] - finite[0])
 
     def latest(self, key: str) -> float | None:
-        """Return the last known sample of the gauge `key`, such as `cores`. None is unknown."""
+        """Return the last known sample of the gauge `key`, such as `cores`. None means unknown."""
         values = self._known(key)
         return float(values[-1]) if values.size else None
 
@@ -96,8 +96,8 @@ class Resources:
     def clock_offset(self) -> float | None:
         """Return the largest difference between the clock of a worker and that of Prometheus, in seconds.
 
-        For clocks that are ahead, and for clocks that are behind, the smallest value over time counts, because a slow
-        scrape adds its own delay. None is unknown.
+        A slow scrape adds its own delay to a reading, so the smallest reading over time is taken, separately for clocks
+        that are ahead and for clocks that are behind. None means unknown.
         """
         offsets = [self._known(key) for key in ("clock_ahead", "clock_behind")]
         smallest = [float(values.min()) for values in offsets if values.size]
@@ -116,7 +116,7 @@ class Resources:
         return QueueReadings(moments, messages[known][first])
 
     def other_cpu_ratio(self, start: float, end: float, started_at: Floats, ended_at: Floats) -> float | None:
-        """Return the share of the machine's CPU that processes other than our tasks used. None is unknown.
+        """Return the share of the machine's CPU that processes other than our tasks used. None means unknown.
 
         `started_at` and `ended_at` are those of the run's executions. All times are epoch seconds. The CPU of an
         execution is counted only when its ffmpeg ends. So the tasks' CPU per slot second comes from the executions that
@@ -145,7 +145,7 @@ class Resources:
         return (float(known[0]), float(known[-1])) if known.size > 1 else None
 
     def cpu_rate(self, modes: frozenset[str]) -> float | None:
-        """Return how many cores were busy on average in these CPU modes, such as `user`. None is unknown."""
+        """Return how many cores were busy on average in these CPU modes, such as `user`. None means unknown."""
         rates = [self.rate(key) for key in self.samples if key.startswith("cpu.") and key[4:] in modes]
         finite = [rate for rate in rates if rate is not None]
         return sum(finite) if finite else None
@@ -153,7 +153,7 @@ class Resources:
     def steal_ratios(self) -> tuple[float | None, float | None]:
         """Return which share of the CPU the hypervisor took away (steal): on average, and in the worst 30 s.
 
-        1 is 100 %, and None is unknown.
+        1 is 100 %, and None means unknown.
         """
         cores, stolen = self.latest("cores"), self.samples.get("cpu.steal")
         if not cores or stolen is None or self.rate("cpu.steal") is None:

@@ -16,7 +16,7 @@ AGREEMENT_RATIO = 0.001
 
 @dataclass(frozen=True)
 class ResultRow:
-    """Figures of one run, as the result table and the report show them. None is unknown.
+    """Figures of one run, as the result table and the report show them. None means unknown.
 
     X is in videos per minute, S is the mean response time in seconds. `x_per_minute` and `s_seconds` were computed by
     Prometheus' recording rules, `x_database` and `s_database` from the database.
@@ -83,7 +83,7 @@ class ResultRow:
 
     @property
     def megabytes_per_minute(self) -> float | None:
-        """Return how many megabytes of input video the run processed per minute. None is unknown."""
+        """Return how many megabytes of input video the run processed per minute. None means unknown."""
         return None if self.x is None or self.video_megabytes is None else self.x * self.video_megabytes
 
     @property
@@ -113,7 +113,7 @@ class ResultRow:
 
     @property
     def agrees(self) -> bool | None:
-        """Return True if Prometheus and database give the same X and S to 0.1 %. None is unknown."""
+        """Return True if Prometheus and database give the same X and S to 0.1 %. None means unknown."""
         pairs = [(self.x_per_minute, self.x_database)]
         if not self.s_is_lower_bound:
             pairs.append((self.s_seconds, self.s_database))

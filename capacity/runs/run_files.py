@@ -101,7 +101,7 @@ def _executions_file(folder: Path) -> Path:
 
 
 def archived_figures(folder: Path) -> tuple[float | None, float | None]:
-    """Return Prometheus' X (videos per minute) and S (seconds) from the archive. None is unknown.
+    """Return Prometheus' X (videos per minute) and S (seconds) from the archive. None means unknown.
 
     The run's last report stored them in `row.json`.
     """

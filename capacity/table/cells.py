@@ -64,12 +64,12 @@ class TableCell:
 
     @property
     def x(self) -> float | None:
-        """Return X of the cell in videos per minute: the mean of its averaged runs. None is unknown."""
+        """Return X of the cell in videos per minute: the mean of its averaged runs. None means unknown."""
         return _mean(run.x for run in self.runs)
 
     @property
     def s(self) -> float | None:
-        """Return S of the cell, the mean response time in seconds, averaged over its runs. None is unknown."""
+        """Return S of the cell, the mean response time in seconds, averaged over its runs. None means unknown."""
         return _mean(run.s for run in self.runs)
 
     @property
@@ -86,7 +86,7 @@ class TableCell:
     def x_sat(self) -> float | None:
         """Return X_sat of the cell in videos per minute: the geometric mean over its runs.
 
-        X_sat is the throughput with every slot busy. None is unknown.
+        X_sat is the throughput with every slot busy. None means unknown.
         """
         capacities = self._capacities()
         return math.exp(float(np.mean(np.log(capacities)))) if capacities else None

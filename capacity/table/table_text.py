@@ -81,7 +81,7 @@ def _csv_value(value: object, lang: Language) -> object:
 
 
 def csv_row(cell: TableCell) -> dict[str, object]:
-    """Return every figure of a cell, by the name of its CSV column. None is unknown."""
+    """Return every figure of a cell, by the name of its CSV column. None means unknown."""
     newest, interval, figures = cell.runs[-1], cell.x_sat_interval, cell_figures(cell)
     return {
         "size": cell.key.size_label,

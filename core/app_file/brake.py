@@ -1,6 +1,6 @@
-"""Brake before load is sent to a queue of somebody else.
+"""Confirmation before videos are sent to a queue that may be in production use.
 
-What will be sent where is printed. The user confirms once if there is a doubt.
+Queue, account and table are printed first. The user confirms once if the queue is not local or not empty.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Target:
-    """Queue and table of an app, as they are now."""
+    """The queue, and the table if there is one, to which the videos of a test of this app will go."""
 
     settings: Settings
     app: AppFile
@@ -34,13 +34,13 @@ class Target:
 
     @classmethod
     def read(cls, settings: Settings, app: AppFile) -> Target:
-        """Read the queue and open the table. Raise an AforoError if one of them does not answer."""
+        """Read the app's queue and open its table of videos. Raise an AforoError if one does not answer."""
         client = aws.client(settings, "sqs")
         queue = sqs_queue.read_attributes(client, sqs_queue.find_queue(client, app.queue))
         return cls(settings, app, client, queue, None if app.videos is None else VideosTable.open(app))
 
     def lines(self, videos: int) -> Iterator[str]:
-        """Yield what will be sent where."""
+        """Yield the lines to print before sending: how many tasks go to which queue and table."""
         endpoint = self.settings.aws.endpoint_of("sqs") or f"AWS, region {self.settings.aws.region}"
         account = "".join(urlsplit(self.queue.url).path.split("/")[-2:-1])
         yield f"app {self.app.name}: {videos} tasks {self.app.task}"
@@ -50,14 +50,17 @@ class Target:
             yield f"  rows into {section.table} at {database.masked(section.url)}: {self.table.count()} there now"
 
     def doubts(self) -> list[str]:
-        """Return the reasons to ask before sending."""
+        """Return the reasons to ask the user before sending: the queue is not local, or it holds messages."""
         endpoint = self.settings.aws.endpoint_of("sqs")
         doubts = [] if is_local(endpoint) else ["the queue is not on this machine"]
         return doubts + ([f"it holds {self.queue.total} messages"] if self.queue.total else [])
 
 
 def confirm(target: Target, videos: int, *, assume_yes: bool) -> None:
-    """Ask once if there is a doubt. Raise UsageError unless the answer is yes, or without anybody to ask."""
+    """Ask the user for confirmation if the queue is not local or not empty, unless `assume_yes` is set.
+
+    Raise UsageError if the answer is not yes, or if there is no terminal to ask on.
+    """
     doubts = "; ".join(target.doubts())
     if not doubts or assume_yes:
         return

@@ -1,4 +1,7 @@
-"""Programs of the app: their environment is the user's, with `env_file`, and without what is ours."""
+"""Environment variables of the programs of the app under test, such as its worker.
+
+They are the user's variables and those of the app's `env_file`, without the variables of Aforo itself.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,10 @@ OF_STACK = frozenset({"STACK", "WORKERS"})
 def child_environment(
     app: AppFile, more: Mapping[str, str] | None = None, inherited: Mapping[str, str] = os.environ
 ) -> dict[str, str]:
-    """Return `inherited` without our variables, then the variables of `env_file`, then `more`."""
+    """Return the environment variables for a program of the app under test.
+
+    They are `inherited` without the variables of Aforo, then the variables of `env_file`, then `more`. Later ones win.
+    """
     hidden = OF_CELERY | OF_STACK | MAKE_VARIABLES | RUN_OPTIONS
     kept = {
         name: value
@@ -31,9 +37,10 @@ def child_environment(
 def run_as_worker(
     app: AppFile, command: Sequence[str], *, text: str | None = None, timeout_seconds: float | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program in the folder and the environment of the worker, with `text` as its standard input.
+    """Run a program as the app's worker would: in its folder and with its environment variables.
 
-    Raise OSError or subprocess.TimeoutExpired.
+    `text` is the program's standard input. Return its exit code and output. Raise OSError if it cannot be started, and
+    subprocess.TimeoutExpired.
     """
     return subprocess.run(
         command,
@@ -48,7 +55,7 @@ def run_as_worker(
 
 
 def measured(port: int) -> dict[str, str]:
-    """Return the variables that make a worker on this machine serve its metrics on `port`."""
+    """Return the environment variables that make a worker on this machine serve its metrics on `port`."""
     return {
         settings.INSTRUMENT.name: "1",
         settings.METRICS_HOST.name: "127.0.0.1",

@@ -1,7 +1,7 @@
-"""List of what a run made in the app's systems: `injected.jsonl`, one line per video.
+"""`injected.jsonl`: what one run created in the systems of the app under test, one line per video.
 
-A line is written before the video's message is sent, so that the list is complete after a crash. The end of a video is
-read by the key in it, and `clean` deletes only what it lists.
+A line is written before the video's message is sent, so the list is complete even after a crash. The state of a video
+is read by the row key in its line. `clean` deletes only what the list contains.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ FILE = "injected.jsonl"
 
 @dataclass(frozen=True)
 class InjectedVideo:
-    """One video of a run.
+    """One video that a run sent to the app under test.
 
-    `row` is the key of the inserted row, None without a table. `made` is a file or an s3:// address that was created
-    for this video alone.
+    `row` is the key of the inserted row, or None without a table. `status` is the status in that row. `made` is a file
+    or an s3:// address that was created for this video alone.
     """
 
     video_id: str
@@ -31,7 +31,7 @@ class InjectedVideo:
 
 
 def append(folder: Path, videos: Iterable[InjectedVideo]) -> None:
-    """Add videos to the list of a run."""
+    """Add videos to the `injected.jsonl` in the run folder `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     lines = [json.dumps(asdict(video), ensure_ascii=False) + "\n" for video in videos]
     with (folder / FILE).open("a", encoding="utf-8") as file:
@@ -39,12 +39,15 @@ def append(folder: Path, videos: Iterable[InjectedVideo]) -> None:
 
 
 def header(app_name: str) -> str:
-    """Return the beginning of the copy of aforo.toml in a run's folder. It names the app of the list."""
+    """Return the first characters of the copy of aforo.toml that a run keeps in its folder.
+
+    They name the app. `clean` recognises the runs of an app by them.
+    """
     return f"# app {app_name}, "
 
 
 def injected(folder: Path) -> list[InjectedVideo]:
-    """Return the videos of the run with this folder. A last line that is being written is left out."""
+    """Return the videos that the run with this folder has sent. Ignore a last line still being written."""
     try:
         lines = (folder / FILE).read_text(encoding="utf-8").splitlines(keepends=True)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Line numbers of the keys of a TOML text, for error messages."""
+"""Line numbers of the keys in a TOML text, so that error messages can name the line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ _KEY = re.compile(r"\s*(?:\"([^\"]+)\"|([A-Za-z0-9_-]+))\s*[.=]")
 
 
 def key_lines(text: str) -> dict[str, int]:
-    """Return the line, from 1, of each `table`, each `table.key` and each key outside a table."""
+    """Return the line number, from 1, of each table and key in a TOML text.
+
+    The result has one entry for each `table`, each `table.key` and each key outside a table.
+    """
     lines: dict[str, int] = {}
     table = ""
     for number, line in enumerate(text.splitlines(), 1):

@@ -1,4 +1,4 @@
-"""Placeholders of `aforo.toml`, such as `{path}` and `{row.id}`, and their values."""
+"""Placeholders of `aforo.toml`, such as `{path}` and `{row.id}`: their names, and filling them in."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROW = "row."
 
 
 def placeholders(value: Any) -> Iterator[str]:
-    """Yield the names of the placeholders in the texts of `value`, at any depth."""
+    """Yield the names of the placeholders in `value`, also inside its lists and tables."""
     if isinstance(value, str):
         yield from _PLACEHOLDER.findall(value)
     elif isinstance(value, Mapping):
@@ -27,17 +27,17 @@ def placeholders(value: Any) -> Iterator[str]:
 
 
 def is_known(name: str, *, with_row: bool) -> bool:
-    """Return True if a placeholder of this name exists.
+    """Return True if `aforo.toml` may use a placeholder of this name.
 
-    `with_row` also allows columns of the inserted row.
+    With `with_row`, the names `row.COLUMN` (columns of the inserted row) are allowed too.
     """
     return name in NAMES or (with_row and name.startswith(ROW) and len(name) > len(ROW))
 
 
 def filled(value: Any, values: Mapping[str, Any]) -> Any:
-    """Return `value` with its placeholders replaced.
+    """Return `value` with its placeholders replaced by `values`, also inside its lists and tables.
 
-    A text that is one placeholder takes the type of its value.
+    A text that consists of one placeholder only is replaced by the value itself, which keeps its type.
     """
     if isinstance(value, str):
         alone = _PLACEHOLDER.fullmatch(value)
@@ -50,7 +50,7 @@ def filled(value: Any, values: Mapping[str, Any]) -> Any:
 
 
 def video_values(n: int, task_id: str, path: str, key: str, run_id: str, user_id: str | None) -> dict[str, Any]:
-    """Return the values of NAMES for the video with number `n`, from 1."""
+    """Return the placeholder values of one video, by placeholder name. `n` is its number, from 1."""
     return {
         "n": n,
         "uuid": str(uuid.uuid4()),
@@ -64,5 +64,5 @@ def video_values(n: int, task_id: str, path: str, key: str, run_id: str, user_id
 
 
 def row_values(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of `{row.COLUMN}` for an inserted row."""
+    """Return the placeholder values of an inserted database row, by names such as `row.id`."""
     return {f"{ROW}{column}": value for column, value in row.items()}

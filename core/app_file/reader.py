@@ -1,4 +1,4 @@
-"""Reader of `aforo.toml`. A wrong line is a UsageError with line, key, value and what is allowed."""
+"""Reader of `aforo.toml`. An invalid line is a UsageError with line, key, value and what is allowed."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ REQUIRED = object()
 
 @functools.cache
 def read_app_file(path: Path) -> AppFile:
-    """Return the checked file.
+    """Read and check the `aforo.toml` at `path`.
 
-    Raise UsageError for the first wrong line, and EnvironmentFault if the file cannot be read.
+    Raise UsageError for the first invalid line, and EnvironmentFault if the file cannot be read.
     """
     path = path.expanduser().absolute()
     _require_safe(path)

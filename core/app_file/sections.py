@@ -1,4 +1,4 @@
-"""Sections of `aforo.toml` as checked records. Paths are absolute."""
+"""Content of `aforo.toml` as checked dataclasses, one per section. Paths are absolute."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ _PASSWORD = re.compile(r"(?<=://)([^:/@\s\"']*):[^@/\s\"']+@")
 
 @dataclass(frozen=True)
 class WorkerSection:
-    """How the worker is started: by `command` under our supervision, or elsewhere by `scale`."""
+    """Section `[worker]` of aforo.toml: how to start the app's worker with a given number of slots.
+
+    Aforo starts and supervises the worker by `command`. For a worker elsewhere, it runs the shell line `scale`, which
+    sets the slots. Times are in seconds.
+    """
 
     directory: Path
     python: Path | None
@@ -30,24 +34,27 @@ class WorkerSection:
 
 @dataclass(frozen=True)
 class StatusMapping:
-    """Column with a video's status, and its values that are final."""
+    """Which column of the app's table has a video's status, and which values mean done and failed."""
 
     column: str
     done: tuple[Any, ...]
     failed: tuple[Any, ...]
 
     def is_done(self, value: Any) -> bool:
-        """Return True if `value` means a completed video."""
+        """Return True if the status `value` means that the video was completed."""
         return value in self.done or str(value) in self.done
 
     def is_failed(self, value: Any) -> bool:
-        """Return True if `value` means a failed video."""
+        """Return True if the status `value` means that the video failed."""
         return value in self.failed or str(value) in self.failed
 
 
 @dataclass(frozen=True)
 class VideosSection:
-    """The app's own table of videos. `url` is resolved, so it may hold a password."""
+    """Section `[videos]` of aforo.toml: the app's own database table of videos, and its columns.
+
+    `url` is the complete database URL, so it may hold a password. `insert` has the value of each column of a new row.
+    """
 
     url: str = field(repr=False)
     table: str
@@ -62,7 +69,10 @@ class VideosSection:
 
 @dataclass(frozen=True)
 class InputSection:
-    """Where the input videos are placed. `folder` is a path or an `s3://bucket/prefix`."""
+    """Section `[input]` of aforo.toml: where input videos are placed, and where the app writes outputs.
+
+    `folder` is a path or an `s3://bucket/prefix`.
+    """
 
     folder: str | None
     seen_by_worker_as: str | None
@@ -71,13 +81,16 @@ class InputSection:
 
     @property
     def is_s3(self) -> bool:
-        """Return True if the input goes to a bucket."""
+        """Return True if the input videos are placed in an S3 bucket."""
         return bool(self.folder) and str(self.folder).startswith("s3://")
 
 
 @dataclass(frozen=True)
 class AppFile:
-    """A checked `aforo.toml`. `environment` holds the variables of `env_file`, with the app's secrets."""
+    """A checked `aforo.toml`: the description of an app under test.
+
+    `environment` holds the variables of the app's `env_file`, including its secrets.
+    """
 
     path: Path
     text: str = field(repr=False)
@@ -101,25 +114,25 @@ class AppFile:
 
     @property
     def folder(self) -> Path:
-        """Return the folder of the file, to which its paths are relative."""
+        """Return the folder that contains the aforo.toml. Relative paths in the file start there."""
         return self.path.parent
 
     @property
     def aws_variables(self) -> dict[str, str]:
-        """Return the AWS variables of `env_file`."""
+        """Return the variables of `env_file` whose names start with AWS_."""
         return {name: value for name, value in self.environment.items() if name.startswith("AWS_")}
 
     @property
     def sha256(self) -> str:
-        """Return the digest of the file's text."""
+        """Return the SHA-256 of the text of the aforo.toml, in hex."""
         return hashlib.sha256(self.text.encode()).hexdigest()
 
     @property
     def redacted(self) -> str:
-        """Return the file's text without the passwords in its URLs."""
+        """Return the text of the aforo.toml with the passwords in its URLs masked."""
         return _PASSWORD.sub(r"\1:***@", self.text)
 
     def place(self, key: str) -> str:
-        """Return file and line of `section.key`, for an error message."""
+        """Return the file name and line of the key `section.key`, to begin an error message."""
         line = self.lines.get(key)
         return f"{self.path.name}{f', line {line}' if line else ''}: {key}"

@@ -1,4 +1,7 @@
-"""Checks of single values of `aforo.toml`. Each raises ValueError with what is allowed."""
+"""Checks of single values of `aforo.toml`.
+
+Each check returns the value, converted where needed, or raises ValueError with what is allowed.
+"""
 
 from __future__ import annotations
 
@@ -24,49 +27,49 @@ OUR_PROFILES = frozenset({"full", "showcase"})
 
 
 def text(value: Any) -> str:
-    """Accept a text that is not empty."""
+    """Check a text: it must not be empty."""
     if not isinstance(value, str) or not value.strip() or not value.isprintable():
         raise ValueError("a text that is not empty")
     return value
 
 
 def name(value: Any) -> str:
-    """Accept the name of an app, which becomes a label value and part of file names."""
+    """Check the name of an app: it must be usable as a label value and in file names."""
     if not isinstance(value, str) or not _NAME.fullmatch(value) or value in OUR_PROFILES:
         raise ValueError("1 to 32 of a-z, 0-9 and '-', such as mi-app")
     return value
 
 
 def task_name(value: Any) -> str:
-    """Accept the name of a Celery task."""
+    """Check the name of a Celery task."""
     if not isinstance(value, str) or len(value) > LONGEST_TASK or not _TASK.fullmatch(value):
         raise ValueError("the name of a task, such as app.tasks.process_video")
     return value
 
 
 def queue_name(value: Any) -> str:
-    """Accept the name of a standard SQS queue."""
+    """Check the name of an SQS queue. Only standard queues are allowed, no FIFO queues."""
     if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_-]{1,80}", value):
         raise ValueError("1 to 80 letters, digits, '-' and '_' (FIFO queues are not supported)")
     return value
 
 
 def table_name(value: Any) -> str:
-    """Accept `table` or `schema.table`."""
+    """Check the name of a database table: `table` or `schema.table`."""
     if not isinstance(value, str) or not re.fullmatch(r"\w{1,63}(\.\w{1,63})?", value):
         raise ValueError("the name of a table, or schema.table")
     return value
 
 
 def boolean(value: Any) -> bool:
-    """Accept true or false."""
+    """Check that the value is true or false."""
     if not isinstance(value, bool):
         raise ValueError("true or false")
     return value
 
 
 def whole(low: int, high: int) -> Callable[[Any], int]:
-    """Return a check for a whole number in a range."""
+    """Return a check for whole numbers from `low` to `high`."""
 
     def check(value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
@@ -77,7 +80,7 @@ def whole(low: int, high: int) -> Callable[[Any], int]:
 
 
 def one_of(*allowed: Any) -> Callable[[Any], Any]:
-    """Return a check for one of these values."""
+    """Return a check that allows only these values."""
 
     def check(value: Any) -> Any:
         if isinstance(value, bool) or value not in allowed:
@@ -88,28 +91,28 @@ def one_of(*allowed: Any) -> Callable[[Any], Any]:
 
 
 def array(value: Any) -> list[Any]:
-    """Accept a list."""
+    """Check that the value is a list."""
     if not isinstance(value, list):
         raise ValueError('a list, such as ["{row.id}", "{path}"]')
     return value
 
 
 def table(value: Any) -> dict[str, Any]:
-    """Accept an inline table."""
+    """Check that the value is an inline table of TOML, such as `{id = 1}`."""
     if not isinstance(value, dict):
         raise ValueError('a table, such as { path = "{path}" }')
     return value
 
 
 def filled_table(value: Any) -> dict[str, Any]:
-    """Accept an inline table with at least one column."""
+    """Check that the value is an inline table of TOML with at least one column."""
     if not table(value):
         raise ValueError("a table with at least one column")
     return dict(value)
 
 
 def status(value: Any) -> dict[str, Any]:
-    """Accept the mapping of a status column."""
+    """Check the inline table that names the status column and its final values."""
     allowed = '{ column = "state", done = ["done"], failed = ["failed"] }'
     if not isinstance(value, dict) or set(value) != {"column", "done", "failed"}:
         raise ValueError(allowed)
@@ -120,7 +123,7 @@ def status(value: Any) -> dict[str, Any]:
 
 
 def time_zone(value: Any) -> str:
-    """Accept the name of a time zone."""
+    """Check the name of a time zone, such as `America/Bogota`."""
     try:
         zoneinfo.ZoneInfo(text(value))
     except (ValueError, zoneinfo.ZoneInfoNotFoundError, OSError):
@@ -129,14 +132,17 @@ def time_zone(value: Any) -> str:
 
 
 def targets(value: Any) -> tuple[str, ...]:
-    """Accept addresses of /metrics. A range of ports becomes one address per port."""
+    """Return the addresses of the workers' /metrics pages. A range of ports becomes one address per port."""
     if not isinstance(value, list) or not all(isinstance(part, str) and _TARGET.fullmatch(part) for part in value):
         raise ValueError('a list such as ["localhost:9101-9110"]')
     return tuple(address for part in value for address in _addresses(part))
 
 
 def command(value: Any) -> str:
-    """Accept a command without a shell that contains `{concurrency}` and no `--autoscale`."""
+    """Check a command that starts a worker without a shell.
+
+    It must contain `{concurrency}` and must not contain `--autoscale`.
+    """
     words = _words(value)
     if "{concurrency}" not in value:
         raise ValueError("a command with {concurrency}, such as celery -A app worker --concurrency={concurrency}")
@@ -147,21 +153,25 @@ def command(value: Any) -> str:
 
 
 def shell_line(value: Any) -> str:
-    """Accept one shell line in which only `{concurrency}` and `{workers}` are substituted."""
+    """Check a shell line. Its only placeholders are `{concurrency}` and `{workers}`."""
     line = text(value)
     _require_known(line)
     return line
 
 
 def substituted(line: str, concurrency: int, workers: int = 1) -> str:
-    """Return a command or shell line with its two numbers."""
+    """Return a command or shell line with `{concurrency}` and `{workers}` replaced by these numbers."""
     return line.replace("{concurrency}", str(concurrency)).replace("{workers}", str(workers))
 
 
 def database_url(url: str, url_from_here: str | None, environment: Mapping[str, str], directory: Path) -> str:
-    """Return the SQLAlchemy URL of the app's database, with the driver that is installed here.
+    """Return the complete SQLAlchemy URL of the app's database, from two keys of `aforo.toml`.
 
-    `url` may be `env:NAME` of the env_file. `url_from_here` replaces host and port, and the password is that of `url`.
+    `url` is the URL that the app uses. `env:NAME` stands for the value of the variable NAME in `environment`.
+    `url_from_here` is given if this machine reaches the database at another address. The result is then `url_from_here`
+    with the password of `url`, and with its user name if `url_from_here` has none. The result names the driver that
+    Aforo has installed. A relative SQLite path starts in `directory`. Raise ValueError for an invalid URL, a literal
+    password or an unsupported database.
     """
     full = _parsed(_of_environment(url, environment))
     if not url.startswith("env:") and full.password:

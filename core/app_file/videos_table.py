@@ -1,6 +1,6 @@
-"""The app's own table of videos: rows inserted through the template, states read by key.
+"""The app's own database table of videos: insert rows for a run, and read the states of its videos.
 
-Nothing is updated. Rows are deleted only by `clean --rows`, and only those that a run inserted.
+Aforo updates no row. It deletes rows only in `clean --rows`, and only those that a run inserted.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ CONNECT_SECONDS = 5
 
 @dataclass(frozen=True)
 class TheirVideo:
-    """State of one row: its status, and its times in epoch seconds. None is a null."""
+    """State of one row of the app's table: its status, and its times in epoch seconds. None means NULL."""
 
     status: Any
     uploaded_at: float | None
@@ -40,7 +40,10 @@ class TheirVideo:
 
 @dataclass(frozen=True)
 class VideosTable:
-    """The table of `[videos]` with its reflected columns."""
+    """Access to the app's own table of videos, as section `[videos]` of `aforo.toml` describes it.
+
+    The columns are read from the database.
+    """
 
     app: AppFile
     section: VideosSection
@@ -49,7 +52,10 @@ class VideosTable:
 
     @classmethod
     def open(cls, app: AppFile) -> VideosTable:
-        """Reflect the table. Raise an AforoError that names the line for a missing table or column."""
+        """Connect to the app's database and read the columns of its table of videos.
+
+        Raise an AforoError if the table or a column is missing. The error names the line of aforo.toml.
+        """
         section = app.videos
         assert section is not None  # noqa: S101 (the caller checks it)
         _require_sqlite_file(app, section.url)
@@ -68,7 +74,10 @@ class VideosTable:
         return opened
 
     def insert(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Insert and commit one row of the template. Return the row as the database returned it."""
+        """Insert and commit one row for a video. Return the row as the database stored it.
+
+        The columns come from `insert` in aforo.toml, with its placeholders replaced by `values`.
+        """
         try:
             with self.engine.begin() as connection:
                 return self._insert(connection, values)
@@ -76,7 +85,7 @@ class VideosTable:
             raise table_fault(self.app, error, "videos.insert") from None
 
     def try_insert(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Insert one row and roll it back. Return the row."""
+        """Insert one row as a test and roll it back. Return the row as the database would store it."""
         try:
             with self.engine.connect() as connection, connection.begin() as transaction:
                 row = self._insert(connection, values)
@@ -86,9 +95,9 @@ class VideosTable:
             raise table_fault(self.app, error, "videos.insert") from None
 
     def read(self, keys: Sequence[Any]) -> dict[Any, TheirVideo]:
-        """Return the present state of the rows with these keys.
+        """Return the current state of the rows with these keys, by key.
 
-        A deleted row is missing. Raise SQLAlchemyError if the database does not answer.
+        A deleted row is missing in the result. Raise SQLAlchemyError if the database does not answer.
         """
         names = (self.section.id, self.section.status.column, self.section.uploaded_at, self.section.updated_at)
         key, status, uploaded, updated = (self._raw(name) for name in names)
@@ -102,11 +111,11 @@ class VideosTable:
         return found
 
     def key(self, text: Any) -> Any:
-        """Return a key as the database returns it."""
+        """Convert a row key from text to the type in which the database returns it."""
         return plain(self._key(text))
 
     def keys_of(self, column: str, wanted: Sequence[str]) -> list[Any]:
-        """Return the keys of the rows in which `column` has one of these values."""
+        """Return the keys of the rows in which `column` has one of the `wanted` values."""
         kind, keys = self.table.c[column].type, []
         with self.engine.connect() as connection:
             for part in batched_keys([_as(kind, value) for value in wanted]):
@@ -115,7 +124,7 @@ class VideosTable:
         return keys
 
     def keys_between(self, since: float, until: float) -> list[Any]:
-        """Return the keys of the rows that were uploaded between two epoch times, the first upload first."""
+        """Return the keys of the rows uploaded between two epoch times, in the order of upload."""
         uploaded = self._raw(self.section.uploaded_at)
         with self.engine.connect() as connection:
             rows = connection.execute(select(self._raw(self.section.id), uploaded)).all()
@@ -123,7 +132,7 @@ class VideosTable:
         return [key for moment, key in sorted(timed, key=lambda pair: pair[0]) if since <= moment <= until]
 
     def delete(self, keys: Sequence[Any]) -> int:
-        """Delete the rows with these keys. Return how many there were."""
+        """Delete the rows with these keys. Return the number of deleted rows."""
         deleted = 0
         try:
             with self.engine.begin() as connection:
@@ -135,7 +144,10 @@ class VideosTable:
         return deleted
 
     def clock_offset_seconds(self) -> float | None:
-        """Return the database's clock minus ours. None on SQLite, which has no clock of its own."""
+        """Return how many seconds the database's clock is ahead of ours.
+
+        Return None for SQLite, which has no clock of its own.
+        """
         if self.engine.dialect.name == "sqlite":
             return None
         with self.engine.connect() as connection:
@@ -146,12 +158,12 @@ class VideosTable:
             return None if now is None else now.timestamp() - (before + time.time()) / 2
 
     def count(self) -> int:
-        """Return the number of rows."""
+        """Return the number of rows in the app's table."""
         with self.engine.connect() as connection:
             return connection.scalar(select(func.count()).select_from(self.table)) or 0
 
     def uploaded_at(self, row: Mapping[str, Any]) -> float | None:
-        """Return the upload time in an inserted row, in epoch seconds. None is a null."""
+        """Return the upload time of an inserted row in epoch seconds, or None for NULL."""
         return self._epoch(row.get(self.section.uploaded_at))
 
     def _insert(self, connection: Connection, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -230,13 +242,20 @@ class VideosTable:
 
 
 def table_fault(app: AppFile, error: SQLAlchemyError, key: str) -> AforoError:
-    """Return the one-line error for what their database refused, in its own words."""
+    """Return the one-line error for a failed statement on the app's table, with the database's own text.
+
+    `key` is the key of aforo.toml that the error names.
+    """
     cause = error.orig if isinstance(error, (DBAPIError, StatementError)) and error.orig is not None else error
     return EnvironmentFault(app.place(key), f"their database says: {first_line(cause)}", "correct that line")
 
 
 def plain(value: Any) -> Any:
-    """Return a database value as JSON can hold it. Numbers, texts, booleans and null keep their type."""
+    """Convert a database value to a plain Python value.
+
+    A Decimal becomes an int or a float. Numbers, texts, booleans, NULL, times and JSON values stay as they are. Every
+    other value becomes text.
+    """
     if isinstance(value, (bool, int, float, str)) or value is None or isinstance(value, (dict, list)):
         return value
     if isinstance(value, decimal.Decimal):

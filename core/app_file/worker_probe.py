@@ -1,4 +1,4 @@
-"""Facts of an app from its own interpreter: versions, registered tasks, early or late acknowledgement."""
+"""Inspect the app under test in its own Python: versions, registered tasks, time of acknowledgement."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ print("\\n" + json.dumps(facts))
 
 @dataclass(frozen=True)
 class WorkerFacts:
-    """Facts from the worker's interpreter. None is unknown.
+    """Facts about the app under test, from its own Python. None means unknown.
 
-    `error` is the exception of the app's own import.
+    `acks_late` is True if the task is acknowledged after it ran. `error` is the exception raised by importing the app.
     """
 
     python: str | None = None
@@ -50,9 +50,9 @@ class WorkerFacts:
 
 
 def probe_worker(app: AppFile) -> WorkerFacts:
-    """Import the app in the worker's own interpreter.
+    """Import the app in the worker's own Python and return what was learned about it.
 
-    All facts are unknown where that interpreter is not on this machine.
+    All facts are unknown if that Python is not on this machine.
     """
     if app.worker.python is None:
         return WorkerFacts()
@@ -67,7 +67,7 @@ def probe_worker(app: AppFile) -> WorkerFacts:
 
 
 def celery_app(app: AppFile) -> str | None:
-    """Return the value of `-A` in the worker's command."""
+    """Return the Celery app that the worker's command names after `-A`, or None."""
     words = shlex.split(app.worker.command or "")
     for word, following in zip(words, [*words[1:], ""], strict=False):
         if word in {"-A", "--app"}:

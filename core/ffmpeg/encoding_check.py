@@ -1,4 +1,4 @@
-"""Check that this machine can encode with a profile, by encoding five generated pictures."""
+"""Check that this machine can encode with a profile, by a test that encodes five generated pictures."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ _MISSING = ("Unknown encoder", "Cannot load", "No capable devices", "No NVENC ca
 
 
 def require_encoding(profile: Profile) -> None:
-    """Raise EnvironmentFault if this ffmpeg or machine lacks the encoder, UsageError if ffmpeg rejects an option."""
+    """Raise an error unless this machine can encode with `profile`.
+
+    Raise EnvironmentFault if ffmpeg or the machine lacks the encoder, and UsageError if ffmpeg rejects an option of the
+    profile.
+    """
     finished = run_sandboxed(trial_command(profile), _LIMITS)
     if finished.succeeded:
         return

@@ -1,7 +1,4 @@
-"""Failure reasons of ffmpeg and ffprobe.
-
-Every way in which these programs can end is mapped to the closed list of reasons.
-"""
+"""Why ffmpeg or ffprobe failed on a video: map each way in which they can end to one failure reason."""
 
 from __future__ import annotations
 
@@ -60,13 +57,13 @@ _SIGNALS = {signal.SIGXFSZ: Reason.TOO_LARGE, signal.SIGXCPU: Reason.TIMEOUT}
 
 
 def require_success(finished: Finished) -> None:
-    """Raise VideoFailed with the failure reason unless the program exited with status 0."""
+    """Raise VideoFailed with the failure reason unless ffmpeg or ffprobe exited with status 0."""
     if not finished.succeeded:
         raise VideoFailed(reason_of(finished), _detail(finished))
 
 
 def reason_of(finished: Finished) -> Reason:
-    """Return the reason for a program that did not succeed."""
+    """Return the failure reason of a video for which ffmpeg or ffprobe did not succeed."""
     reason = _stated_reason(finished)
     return Reason.OOM if finished.memory_exhausted and reason in _REASONS_WITHOUT_MEMORY else reason
 

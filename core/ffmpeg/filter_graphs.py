@@ -1,6 +1,7 @@
-"""Filter graphs of the profiles, built with ffmpeg-python, which returns the command line.
+"""Command lines of ffmpeg for each profile, with the filter graphs that they need.
 
-ffmpeg-python never runs anything here. The sandbox runs the command (docs/adr/0086-ffmpeg-python-builds-the-graphs.md).
+ffmpeg-python builds the command line and runs nothing. The sandbox runs the command
+(docs/adr/0086-ffmpeg-python-builds-the-graphs.md).
 """
 
 from __future__ import annotations
@@ -48,9 +49,9 @@ _CARD_RATE, _LARGEST_CARD_RATE = 25, 60
 
 
 def transcode_command(source: Path, target: Path, profile: Profile, media: MediaFacts, threads: int) -> list[str]:
-    """Return the ffmpeg argv. With `-xerror` and `explode`, ffmpeg fails on damaged input.
+    """Return ffmpeg's command line that encodes `source` into `target` with this profile.
 
-    Without these options, ffmpeg skips the damaged parts.
+    Its options `-xerror` and `explode` make ffmpeg fail on damaged input. Without them, ffmpeg skips the damaged parts.
     """
     guard = input_guard(media.container)
     options = dict(zip(map(_key, guard[::2]), guard[1::2], strict=True))
@@ -64,7 +65,10 @@ def transcode_command(source: Path, target: Path, profile: Profile, media: Media
 
 
 def trial_command(profile: Profile) -> list[str]:
-    """Return the argv that encodes five generated pictures with this profile and writes no file."""
+    """Return ffmpeg's command line that encodes five generated pictures with this profile.
+
+    It writes no file. It is used to test whether the profile works on this machine.
+    """
     source = ffmpeg.input("testsrc2=size=320x240:rate=25:duration=0.2", f="lavfi")
     media = MediaFacts("lavfi", 0.2, 0.2, 5, 25.0, 320, 240, "yuv420p", "rawvideo", None)
     stream = picture(source["0"], profile, media)
@@ -74,7 +78,10 @@ def trial_command(profile: Profile) -> list[str]:
 
 
 def picture(source: Stream, profile: Profile, media: MediaFacts) -> Stream:
-    """Return the picture of the output: progressive, in BT.709 if the source is beyond it, and 4:2:0 in 8 bits."""
+    """Return the filter graph of the output's picture, without its sound.
+
+    The picture is progressive, 4:2:0 with 8 bits, and in BT.709 if the colours of the source go beyond that.
+    """
     film = source
     if media.is_interlaced:  # pictures that their decoder calls progressive pass unchanged
         film = film.filter("bwdif", mode="send_frame", deint="interlaced")

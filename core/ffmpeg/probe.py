@@ -1,8 +1,8 @@
-"""Guarded probe of a video.
+"""Read the properties of an untrusted video file without running a risky ffmpeg demuxer.
 
-The container is identified from the first bytes of the file. The streams are read by a sandboxed ffprobe. ffmpeg
-guesses formats from content, and some formats (playlists, concat scripts) open other files or never end. So this module
-chooses the container from a short list, and ffmpeg may use only that demuxer.
+ffmpeg guesses formats from content, and some formats (playlists, concat scripts) open other files or never end. So this
+module recognises the container by the first bytes of the file, from a short list. A sandboxed ffprobe, which may use
+only that demuxer, then reads the streams.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 
 @dataclass(frozen=True)
 class Color:
-    """Colour description of a video stream, in ffprobe's names. None is not stated."""
+    """Colour description of a video stream, in ffprobe's names. None means that the file states none."""
 
     range: str | None = None
     matrix: str | None = None
@@ -60,18 +60,18 @@ class Color:
 
     @property
     def is_high_dynamic_range(self) -> bool:
-        """Return True for HLG and PQ, the transfer functions of HLG and HDR10 video (ITU-R BT.2100)."""
+        """Return True if the video has high dynamic range: transfer function HLG or PQ (ITU-R BT.2100)."""
         return self.transfer in {"arib-std-b67", "smpte2084"}
 
     @property
     def is_wide(self) -> bool:
-        """Return True for colours beyond BT.709: high dynamic range, or BT.2020 in standard dynamic range."""
+        """Return True if the colours go beyond BT.709: high dynamic range, or BT.2020 in standard range."""
         return self.is_high_dynamic_range or "bt2020" in {self.primaries, (self.matrix or "").removesuffix("nc")}
 
 
 @dataclass(frozen=True)
 class MediaFacts:
-    """Properties of a video file. A property that the container does not state is None.
+    """Properties of a video file, as ffprobe reads them. None means that the container does not state it.
 
     `duration_seconds` is the length of the longest stream, `video_seconds` that of the video stream. `frames` is the
     number of pictures. `video_index` and `audio_index` are the numbers of the chosen streams. `audio_codec` is
@@ -100,7 +100,7 @@ class MediaFacts:
 
 
 def probe(source: Path, limits: Limits) -> MediaFacts:
-    """Return the properties of a local file. Raise VideoFailed unless the file is an accepted video."""
+    """Return the properties of a local video file. Raise VideoFailed if it is not an accepted video."""
     container = container_of(source)
     argv = ["ffprobe", "-hide_banner", "-v", "error", *input_guard(container), "-show_entries", _ENTRIES]
     deadline_seconds = min(PROBE_SECONDS, limits.deadline_seconds)
@@ -112,7 +112,10 @@ def probe(source: Path, limits: Limits) -> MediaFacts:
 
 
 def input_guard(container: str) -> list[str]:
-    """Return input options that restrict ffmpeg to one demuxer, local files and the listed decoders."""
+    """Return ffmpeg input options that allow only one demuxer, local files and the accepted decoders.
+
+    `container` is the name of the demuxer.
+    """
     return [
         *("-protocol_whitelist", "file,pipe", "-format_whitelist", container, "-codec_whitelist", ",".join(DECODERS)),
         *("-max_pixels", str(MAX_PIXELS), "-max_streams", str(MAX_STREAMS), "-f", container),

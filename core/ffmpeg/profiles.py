@@ -1,9 +1,9 @@
-"""Profiles: how a video is encoded. Five have a name, and a TOML file describes one of your own.
+"""Encoding profiles: codec, preset, quality and filters. Five have a name; users can write their own.
 
-The H.264 profiles encode with x264's `veryfast` preset, as on-demand transcoding services do. The preset needs about
-half the CPU of the default `medium` at the same quality setting. Its files are about 10 % larger. A run records the
-profile's name, so results of different presets are never mixed. A new preset needs a new name. The name of a profile
-of your own ends with a digest of its content.
+A user's own profile is a TOML file. The H.264 profiles encode with x264's `veryfast` preset, as on-demand transcoding
+services do. The preset needs about half the CPU of the default `medium` at the same quality setting. Its files are
+about 10 % larger. A run records the profile's name, so results of different presets are never mixed. A new preset needs
+a new name. The recorded name of a user's own profile ends with a digest of its content.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _BIT_RATE = re.compile(r"[1-9][0-9]{0,6}[kM]")
 
 @dataclass(frozen=True)
 class Filter:
-    """One ffmpeg filter with its options."""
+    """One ffmpeg video filter of a profile, with its options."""
 
     name: str
     options: Mapping[str, str | int | float]
@@ -52,10 +52,11 @@ class Filter:
 
 @dataclass(frozen=True)
 class Profile:
-    """An encoding. It has either a `crf` (constant quality) or a `bitrate`.
+    """Encoding profile: how ffmpeg encodes a video.
 
-    Without filters, the picture is fitted into 720p. `longest_seconds` limits the film; None is no limit. A profile
-    with cards shows 1280 × 720 with a watermark, between an intro and an outro. `audio_bitrate` None is no sound.
+    The quality is given by `crf` (constant quality) or by `bitrate`. Without filters, the picture is scaled to fit
+    720p. `longest_seconds` limits how much of the source is encoded; None means all. `has_cards` means 1280 × 720
+    pixels with a watermark, and a still picture before and after the film. `audio_bitrate` None means no sound.
     """
 
     name: str
@@ -75,21 +76,21 @@ class Profile:
 
     @property
     def encoder(self) -> str:
-        """Return ffmpeg's name of the video encoder."""
+        """Return ffmpeg's name of the video encoder, such as `libx264`."""
         return ENCODERS[self.codec]
 
     def expected_seconds(self, source_seconds: float) -> float:
-        """Return the length of the output for a source of this length."""
+        """Return the length in seconds of the output for a source of `source_seconds`."""
         film = source_seconds if self.longest_seconds is None else min(source_seconds, self.longest_seconds)
         return film + (2 * CARD_SECONDS if self.has_cards else 0.0)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the profile as JSON values, as `from_dict` reads them."""
+        """Return the profile as JSON values. `from_dict` reads them."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Profile:
-        """Return the profile that `to_dict` wrote."""
+        """Return the profile from the JSON values that `to_dict` returned."""
         return cls(**{**values, "filters": tuple(Filter(**each) for each in values["filters"])})
 
 
@@ -112,31 +113,35 @@ def profile_named(name: str) -> Profile:
 
 
 def find_profile(text: str) -> Profile:
-    """Return the profile of `PROFILE=text`: a name, or the path of a TOML file. Raise UsageError."""
+    """Return the profile for the value of PROFILE: a profile name, or the path of a TOML file.
+
+    Raise UsageError if it is neither.
+    """
     return read_profile(Path(text)) if text.endswith(".toml") else profile_named(text)
 
 
 def recorded_name(text: str) -> str:
-    """Return the name under which a run with `PROFILE=text` is recorded. A run of an app has the app's name.
+    """Return the profile name that a run records for the value of PROFILE.
 
-    Raise UsageError for a file that is no valid profile.
+    It is a profile name, a file's name with digest, or the name of an app. Raise UsageError for a file that is no valid
+    profile.
     """
     return read_profile(Path(text)).name if text.endswith(".toml") else text
 
 
 def is_profile(text: str | None) -> TypeGuard[str]:
-    """Return True if `text` is the name of a profile or the path of a TOML file, and not the name of an app."""
+    """Return True if `text` is a profile name or the path of a TOML file. False means the name of an app."""
     return text is not None and (text in PROFILES or text.endswith(".toml"))
 
 
 def profile_text(text: str) -> str:
-    """Return `text` unchanged if it names a profile or a valid file. Raise UsageError otherwise."""
+    """Check the value of PROFILE and return it unchanged. Raise UsageError if it names no valid profile."""
     find_profile(text)
     return text
 
 
 def read_profile(path: Path) -> Profile:
-    """Return the profile in a TOML file. Raise UsageError for the first thing that is wrong in it."""
+    """Read a user's own profile from a TOML file. Raise UsageError for the first invalid entry."""
     try:
         with path.open("rb") as file:
             content = file.read(LARGEST_FILE_BYTES + 1) if path.is_file() else b""

@@ -1,17 +1,20 @@
-"""ffmpeg's progress report, parsed from the output of `-progress pipe:1`."""
+"""Progress of a running ffmpeg, parsed from the output of its option `-progress pipe:1`."""
 
 from __future__ import annotations
 
 
 class Progress:
-    """The latest value of each `key=value` line. ffmpeg writes about twenty of these lines every 0.5 s."""
+    """Latest progress values of a running ffmpeg.
+
+    ffmpeg writes about twenty `key=value` lines every 0.5 s. The last value of each key is kept.
+    """
 
     def __init__(self) -> None:
         self._values: dict[str, str] = {}
         self._incomplete_line = b""
 
     def feed(self, chunk: bytes) -> None:
-        """Parse the next piece of ffmpeg's standard output."""
+        """Parse the next piece of ffmpeg's standard output, which may end within a line."""
         *lines, self._incomplete_line = (self._incomplete_line + chunk).split(b"\n")
         for line in lines:
             key, _, value = line.decode("ascii", "replace").partition("=")
@@ -19,17 +22,20 @@ class Progress:
 
     @property
     def mark(self) -> tuple[str | None, ...]:
-        """Return the values that change while ffmpeg advances: pictures, time and bytes of the output."""
+        """Return the values that change as long as ffmpeg advances: pictures, time and bytes of the output.
+
+        Two equal results in a row mean that ffmpeg did not advance between them.
+        """
         return tuple(self._values.get(key) for key in ("frame", "out_time_us", "total_size"))
 
     @property
     def pictures_seen(self) -> int:
-        """Return the number of decoded pictures: encoded plus dropped, minus duplicated ones."""
+        """Return the number of pictures that ffmpeg has decoded: encoded plus dropped, minus duplicated ones."""
         return self._count("frame") + self._count("drop_frames") - self._count("dup_frames")
 
     @property
     def bytes_written(self) -> int:
-        """Return the current size of the output, or 0 while ffmpeg does not report a size."""
+        """Return the current size of ffmpeg's output in bytes, or 0 while ffmpeg does not report a size."""
         return self._count("total_size")
 
     def _count(self, key: str) -> int:

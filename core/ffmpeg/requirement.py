@@ -1,4 +1,4 @@
-"""Requirements on ffmpeg: a recent version with the encoders of Aforo's profiles."""
+"""Check that ffmpeg and ffprobe are installed, recent enough, and have the encoders of the profiles."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def require_ffmpeg() -> None:
 
 @lru_cache(maxsize=64)
 def has_filter(name: str) -> bool:
-    """Return True if this ffmpeg has the filter."""
+    """Return True if the installed ffmpeg has the filter `name`."""
     return name in _names("-filters")
 
 

@@ -53,7 +53,7 @@ RAISING_SIGNALS = frozenset({signal.SIGINT, signal.SIGUSR1})
 
 
 class Ending(StrEnum):
-    """How a sandboxed program ended."""
+    """How a sandboxed program ended, for example by itself, by a signal or at its deadline."""
 
     EXITED = "exited"
     SIGNALLED = "signalled"  # by another process, the kernel or a resource limit
@@ -64,10 +64,10 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True)
 class Limits:
-    """Resource limits of one program.
+    """Limits for one sandboxed program: seconds, memory, size of files and of standard output in bytes.
 
-    Without `stall_seconds`, the program may make no progress until the deadline. CPU time is limited to the deadline
-    times the number of cores. The CPU limit works even while this process is stopped.
+    If `stall_seconds` is None, the program may run without progress until the deadline. CPU time is limited to the
+    deadline times the number of cores. The kernel enforces that limit even while this process is stopped.
     """
 
     deadline_seconds: float
@@ -79,10 +79,10 @@ class Limits:
 
 @dataclass(frozen=True)
 class Finished:
-    """Result of a program and its resource usage from wait4.
+    """Result of a sandboxed program: how it ended, its output, and its resource usage from wait4.
 
-    A negative `returncode` is the number of the signal that ended the program. Bytes are counted in the block layer. A
-    read from the page cache is not counted.
+    A negative `returncode` is the number of the signal that ended the program. Bytes are counted in the block layer, so
+    a read from the page cache is not counted.
     """
 
     ending: Ending
@@ -112,12 +112,12 @@ def run_sandboxed(
     *,
     on_stdout: Callable[[bytes], None] | None = None,
 ) -> Finished:
-    """Run `argv` until the program ends or exceeds a limit. On return, its process group is dead.
+    """Run the command `argv` in the sandbox until it ends or exceeds a limit, and return its result.
 
-    The program is stalled when `progress()` returns the same value for `stall_seconds`. `on_stdout` receives each chunk
-    of standard output. Without `on_stdout`, the output is stored, up to `limits.stdout_bytes`. Raise EnvironmentFault
-    if the program is not installed. An exception from outside (soft time limit, Ctrl-C) is raised again after the
-    program is killed.
+    On return, the program and its children are dead. The program counts as stalled when `progress()` returns the same
+    value for `stall_seconds`. `on_stdout` receives each chunk of standard output. Without `on_stdout`, the output is
+    stored, up to `limits.stdout_bytes`. Raise EnvironmentFault if the program is not installed. An exception from
+    outside (soft time limit, Ctrl-C) is raised again after the program is killed.
     """
     command, oom_kills, started = _command(argv, limits), vmstat().get("oom_kill", 0), time.monotonic()
     with _child(command) as process:
@@ -139,7 +139,7 @@ def run_sandboxed(
 
 
 def missing_protections() -> tuple[str, ...]:
-    """Return the protections that this machine lacks. A Linux with util-linux lacks none."""
+    """Return the sandbox protections that this machine lacks. A Linux with util-linux lacks none."""
     missing = []
     if shutil.which("setpriv") is None:
         missing.append("ffmpeg outlives a killed worker (there is no setpriv)")
@@ -253,7 +253,10 @@ class _Supervisor:
         self._started = self._advanced = time.monotonic()
 
     def wait(self) -> tuple[Ending, struct_rusage]:
-        """Return how the child ended and its resource usage. Set the return code of the process object."""
+        """Wait until the sandboxed program ends. Return how it ended and its resource usage.
+
+        Also set the return code of its Popen object.
+        """
         ending = Ending.EXITED
         with selectors.DefaultSelector() as selector:
             for pipe in _pipes(self._process):

@@ -1,4 +1,4 @@
-"""Database exporter: exact per-run values, updated by reading only changed rows (docs/adr/0008).
+"""Database exporter: exact values per run, updated by reading only changed rows (docs/adr/0008).
 
 1. `source` reads the changed rows on each scrape, and runs full counts in the background.
 2. `reader` executes the statements of `sql/`, which `statements` adapts to the user's own table.

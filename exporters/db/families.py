@@ -1,4 +1,4 @@
-"""Metric families of the aggregates. An unknown value is absent, never 0."""
+"""Convert the sums over runs and videos to metric families. An unknown value is absent, never 0."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ Samples = dict[tuple[str, ...], float | None]
 
 
 def samples_of_run(run: Run, tally: Tally, executions: ExecutionTally, now: float, queue: str) -> Samples:
-    """Return the values of the `aforo_run_*` families of one run.
+    """Return the values of the metrics `aforo_run_*` of one run, from its sums.
 
-    `now` (epoch seconds) decides whether the test window of a sustained run has ended. `queue` carries the tasks.
+    `now` (epoch seconds) decides whether the test window of a sustained run has ended. `queue` is the name of the queue
+    that carries the tasks.
     """
     return {
         **_facts(run, queue),
@@ -34,7 +35,7 @@ def samples_of_run(run: Run, tally: Tally, executions: ExecutionTally, now: floa
 
 
 def families_of_run(run_id: str, samples: Samples) -> list[Metric]:
-    """Return the `aforo_run_*` families of one run."""
+    """Return the metric families `aforo_run_*` of one run, from the values of `samples_of_run`."""
     families: dict[str, Any] = {metric.name: metrics.family(metric.name) for metric in metrics.RUN}
     for (name, *labels), value in samples.items():
         if value is not None:
@@ -43,7 +44,7 @@ def families_of_run(run_id: str, samples: Samples) -> list[Metric]:
 
 
 def database_families(aggregates: RunAggregates, queue: str) -> list[Metric]:
-    """Return the families over all videos and runs. `queue` carries the tasks of the videos."""
+    """Return the metric families over all videos and runs. `queue` is the queue that carries their tasks."""
     videos, runs, total = metrics.family("aforo_videos"), metrics.family("aforo_runs"), aggregates.all_videos
     for state in dict.fromkeys([*VideoState, *total.states]):
         videos.add_metric([queue, state], total.states[state])
@@ -61,7 +62,7 @@ def database_families(aggregates: RunAggregates, queue: str) -> list[Metric]:
 
 
 def window(run: Run, tally: Tally, now: float) -> tuple[float | None, float | None]:
-    """Return start and end of a run's test window in epoch seconds, each None while unknown.
+    """Return the start and the end of a run's test window in epoch seconds. None means not known yet.
 
     The window of a burst goes from the first upload to the last completion. It is known when every expected video is
     final. The window of a sustained run is its schedule.

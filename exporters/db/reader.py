@@ -1,4 +1,4 @@
-"""Read-only snapshots of the database, and the queries on a snapshot. Each query has a time limit."""
+"""Read-only access to the database: snapshots, and typed queries on them, each with a time limit."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _ROWS_AT_ONCE = 10_000
 
 @dataclass(frozen=True)
 class Database:
-    """One database, of which snapshots can be opened."""
+    """A database of runs and videos from which consistent snapshots can be read."""
 
     engine: Engine
     table: VideosTable
@@ -40,12 +40,15 @@ class Database:
 
     @property
     def place(self) -> str:
-        """Return the database URL without its password, for error messages."""
+        """Return the database URL without its password, to name the database in error messages."""
         return self.engine.url.render_as_string(hide_password=True)
 
     @contextmanager
     def snapshot(self, timeout_seconds: float) -> Iterator[Reader]:
-        """Yield a reader of one database snapshot. Each statement is limited to `timeout_seconds`."""
+        """Context manager: yield a Reader whose queries all see the database at one moment.
+
+        Each query is limited to `timeout_seconds`.
+        """
         with self.engine.connect() as connection:
             _limit(connection, timeout_seconds)
             yield Reader(connection, self.table, self.statements, self.apps)
@@ -53,7 +56,7 @@ class Database:
 
 @dataclass(frozen=True)
 class Reader:
-    """Executes the statements of `sql/` in one transaction and returns typed rows."""
+    """Run the queries in `sql/` on one snapshot of the database, and return typed rows."""
 
     connection: Connection
     table: VideosTable
@@ -61,7 +64,7 @@ class Reader:
     apps: dict[str, str]
 
     def newest_runs(self, limit: int) -> list[Run]:
-        """Return the newest runs, newest first. Return no runs if the videos table has no run_id."""
+        """Return the newest runs, newest first. Return none if the videos table has no column `run_id`."""
         if not self.table.has_runs:
             return []
         rows = self._rows("runs_newest", limit=limit)
@@ -76,62 +79,71 @@ class Reader:
         return {key: app_name(found or {}) or OWN_APP for key, found in environments.items()}
 
     def has_active_run(self, now: float) -> bool:
-        """Return True if a run of any app is active. A run whose injector died is not."""
+        """Return True if any run is active, of our worker or of an app. A run whose injector died is not.
+
+        `now` is in epoch seconds.
+        """
         if not self.table.has_runs:
             return False
         rows = self._rows("runs_active", ended=sorted(FINAL_STATUSES))
         return any(not is_heartbeat_overdue(heartbeat_at, rate, now) for heartbeat_at, rate in rows)
 
     def statuses_of_rest(self, runs: Iterable[str]) -> list[tuple[str, int]]:
-        """Return the number of all runs except `runs`, by status."""
+        """Return how many runs have each status, leaving out the runs with the ids `runs`."""
         rows = self._rows("runs_rest", runs=list(runs)) if self.table.has_runs else ()
         return [(status, count) for status, count in rows]
 
     def changed_videos(self, since: float) -> Iterator[Video]:
-        """Yield the videos that changed at `since` (epoch seconds) or later."""
+        """Yield the videos whose row changed at `since` (epoch seconds) or later."""
         return self._videos(self._rows("videos_changed", since=since))
 
     def live_videos(self, since: float) -> Iterator[Video]:
-        """Yield videos that are not final, or became final at `since` or later."""
+        """Yield the videos that are not final, or that became final at `since` (epoch seconds) or later."""
         return self._videos(self._streamed("videos_live", since=since, final=self.table.final))
 
     def live_videos_of(self, run_id: str, since: float) -> Iterator[Video]:
-        """Yield one run's videos that are not final, or became final at `since` or later."""
+        """Yield the videos of one run that are not final, or became final at `since` (epoch seconds) or later."""
         return self._videos(self._rows("videos_live_of_run", run_id=run_id, since=since, final=self.table.final))
 
     def groups_of(self, run_id: str, window_end: float) -> list[Group]:
-        """Return one run's videos, grouped by state and reason."""
+        """Return the sums over the videos of one run, by state and failure reason.
+
+        `window_end` is the end of the test window in epoch seconds, for the count of videos within it.
+        """
         return self._groups("videos_of_run", run_id=run_id, window_end=window_end)
 
     def groups_of_rest(self, runs: Iterable[str]) -> list[Group]:
-        """Return the videos of all runs except `runs`, grouped by state."""
+        """Return the sums over the videos of all runs except `runs`, by state."""
         return self._groups("videos_rest", runs=list(runs))
 
     def processing(self, runs: list[str]) -> set[str]:
-        """Return the ids of those videos of `runs` that are in the state processing."""
+        """Return the ids of those videos of `runs` that are in the state `processing`."""
         if not runs:
             return set()
         states = self.table.named(VideoState.PROCESSING)
         return {str(row[0]) for row in self._rows("videos_processing", runs=runs, processing=states)}
 
     def changed_executions(self, since: float) -> list[Execution]:
-        """Return executions that ended at `since` or later."""
+        """Return the executions that ended at `since` (epoch seconds) or later."""
         return [_execution(row) for row in self._rows("executions_changed", since=since)]
 
     def recent_executions_of(self, run_id: str, since: float) -> list[Execution]:
-        """Return the executions of one run that ended at `since` or later."""
+        """Return the executions of one run that ended at `since` (epoch seconds) or later."""
         return [_execution(row) for row in self._rows("executions_recent_of_run", run_id=run_id, since=since)]
 
     def executions_of(self, run_id: str) -> list[tuple[str, int, tuple[float | None, ...]]]:
-        """Return one run's ended executions: outcome, number, and sums of the stage and CPU seconds."""
+        """Return the ended executions of one run by outcome: the outcome, their number, and their sums.
+
+        The sums are the seconds of each stage and the CPU seconds of ffmpeg.
+        """
         return [(row[0], row[1], tuple(row[2:])) for row in self._rows("executions_of_run", run_id=run_id)]
 
     def lost_executions(self) -> list[tuple[str, str, int]]:
-        """Return run, outcome and number of the executions that have an outcome but no end."""
+        """Count executions that have an outcome but no end, because their process died: run, outcome, number."""
         return [(run_id, outcome, count) for run_id, outcome, count in self._rows("executions_lost")]
 
     def oldest_waiting(self, runs: list[str]) -> float | None:
-        """Return the send time of the oldest waiting task of `runs`. Return None if no task waits."""
+        """Return the epoch time at which the oldest waiting task of `runs` was sent, or None if no task waits."""
         if not runs:
             return None
         states = self.table.named(VideoState.UPLOADED)
@@ -157,9 +169,9 @@ class Reader:
 
 
 def open_database(url: str, table: VideosTable) -> Database:
-    """Return the read-only database at `url`.
+    """Return the database at `url` for reading. Raise UsageError unless it is SQLite or PostgreSQL.
 
-    Raise UsageError unless `url` is SQLite or PostgreSQL.
+    `table` describes its table of videos.
     """
     parsed = parse_url(url)
     backend = parsed.get_backend_name()

@@ -1,4 +1,4 @@
-"""Count all rows of the database once, then read only its changed rows.
+"""Count all rows of the database once, and afterwards only the rows that have changed.
 
 docs/adr/0008 explains why the counts stay correct.
 """
@@ -14,9 +14,9 @@ from exporters.db.run_aggregates import RunAggregates
 
 @dataclass
 class IncrementalCount:
-    """Aggregates, and the time up to which the database has been read.
+    """Sums over all runs and videos, with the time up to which they include all changes of rows.
 
-    The time is in epoch seconds of the exporter's clock.
+    That time, `read_at`, is in epoch seconds of the exporter's clock.
     """
 
     runs: int
@@ -27,11 +27,11 @@ class IncrementalCount:
 
     @property
     def since(self) -> float:
-        """Return the oldest updated_at of a row that may have been committed after the last reading."""
+        """Return the epoch time from which rows must be read again, because they may have been committed late."""
         return self.read_at - self.overlap_seconds
 
     def build(self, reader: Reader) -> None:
-        """Do the full count. The snapshot of `reader` must have been opened after the time `read_at`."""
+        """Count all rows of the database. The snapshot of `reader` must be newer than the time `read_at`."""
         for run in reader.newest_runs(self.runs):
             self.aggregates.track(run)
         tracked = list(self.aggregates.runs)
@@ -46,7 +46,10 @@ class IncrementalCount:
         self._read_unstamped(reader)
 
     def refresh(self, reader: Reader, now: float) -> None:
-        """Read the changed rows. `now` is a time before the snapshot of `reader` was opened."""
+        """Add the rows that have changed since the last reading to the sums.
+
+        `now` is an epoch time before the snapshot of `reader` was opened.
+        """
         since = self.since
         self.aggregates.update_runs(reader.newest_runs(self.runs), self.runs, since)
         changed = list(reader.changed_videos(since))
@@ -78,7 +81,10 @@ class IncrementalCount:
 
 
 def difference(current: RunAggregates, recounted: RunAggregates) -> int:
-    """Return the number of videos whose state differs between two aggregates of the same time."""
+    """Return how many videos have another state in `recounted` than in `current`.
+
+    Both are sums of the same moment, so a difference is an error in `current`.
+    """
     one, other = current.all_videos.states, recounted.all_videos.states
     more = sum((one - other).values())
     fewer = sum((other - one).values())

@@ -1,4 +1,4 @@
-"""Sums per run in memory. Each change of a row is counted exactly once.
+"""Sums over the videos and executions of each run, kept in memory. Each change of a row counts once.
 
 `recount` passes the rows to this module. docs/adr/0008 explains why the sums are correct.
 """
@@ -21,7 +21,10 @@ OWN_APP = "aforo"
 
 
 class Run(NamedTuple):
-    """One row of `runs_newest.sql` and the run's app. The fields have the order of the columns."""
+    """One run as the statement `runs_newest.sql` returns it, with the name of its app.
+
+    The fields have the order of the columns.
+    """
 
     id: str
     status: str
@@ -48,14 +51,14 @@ class Run(NamedTuple):
 
     @property
     def sort_key(self) -> tuple[float, str]:
-        """Return the sort key of runs, newest last."""
+        """Return the key by which runs are sorted, newest last."""
         return self.created_at, self.id
 
     @property
     def window_end(self) -> float:
-        """Return the end of a sustained run's schedule, in epoch seconds.
+        """Return the epoch time at which the schedule of a sustained run ends.
 
-        The end is infinite for a burst, and for a run that has not started.
+        It is infinite for a burst, and for a run that has not started.
         """
         if self.mode == Mode.BURST or self.started_at is None or self.window_seconds is None:
             return math.inf
@@ -63,7 +66,7 @@ class Run(NamedTuple):
 
 
 class OpenVideo(NamedTuple):
-    """Fields of a video that is not final: the values that its next change replaces."""
+    """What the sums contain of a video that is not final. Its next change subtracts these values."""
 
     run_id: str
     state: str
@@ -72,9 +75,9 @@ class OpenVideo(NamedTuple):
 
 @dataclass
 class RunAggregates:
-    """Sums of each tracked run, sums of all other runs together, and the rows that may still change.
+    """Sums of each of the newest runs (the tracked runs), and sums of all other runs together (the rest).
 
-    The tracked runs are the newest ones.
+    The rows that may still change are remembered, so that each change counts once.
     """
 
     runs: dict[str, Run] = field(default_factory=dict)
@@ -97,7 +100,7 @@ class RunAggregates:
     _summed_by_database: set[str] = field(default_factory=set)
 
     def apply_videos(self, videos: Iterable[Video], since: float) -> None:
-        """Apply changed rows of videos to the sums. Each change counts once.
+        """Add changed rows of videos to the sums. Each change counts once, even if a row is passed twice.
 
         `since` is the lower limit of updated_at in the query that returned the rows.
         """
@@ -113,7 +116,7 @@ class RunAggregates:
                 self._count_video(video)
 
     def apply_executions(self, executions: Iterable[Execution]) -> None:
-        """Apply ended executions of tracked runs to the sums. Each execution counts once."""
+        """Add ended executions of tracked runs to the sums. Each counts once, even if it is passed twice."""
         for execution in executions:
             if execution.id not in self._counted_executions and execution.run_id in self.executions:
                 self._counted_executions[execution.id] = execution.ended_at
@@ -121,7 +124,10 @@ class RunAggregates:
                 self._mark_changed(execution.run_id)
 
     def set_lost(self, counts: Iterable[tuple[str, str, int]]) -> None:
-        """Replace the counts of executions without an end, by run and outcome."""
+        """Set the counts of executions that have no end because their process died.
+
+        Each item of `counts` is a run id, an outcome and a number of executions.
+        """
         lost: defaultdict[str, Counter[str]] = defaultdict(Counter)
         for run_id, outcome, count in counts:
             lost[run_id][outcome] = count
@@ -131,14 +137,14 @@ class RunAggregates:
                 self.changed_runs.add(run_id)
 
     def set_processing(self, ids: set[str]) -> None:
-        """Set the state of these videos to processing, and of all other open videos to uploaded."""
+        """Set the videos with these ids to the state processing, and all other open videos to uploaded."""
         for video_id in self._processing - ids:
             self._change_state(video_id, VideoState.UPLOADED)
         for video_id in ids & self._open.keys():
             self._change_state(video_id, VideoState.PROCESSING)
 
     def update_runs(self, newest: list[Run], limit: int, since: float) -> None:
-        """Track new runs, move the oldest tracked runs beyond `limit` to the rest, and drop deleted runs."""
+        """Start to track new runs, add the oldest tracked runs beyond `limit` to the rest, drop deleted runs."""
         counted_until = self._oldest_tracked()
         last = newest[-1].sort_key if len(newest) == limit else (-math.inf, "")
         for run_id in self.runs.keys() - {run.id for run in newest}:
@@ -153,15 +159,16 @@ class RunAggregates:
                 self.needs_full_count = True
 
     def track(self, run: Run) -> None:
-        """Start exact sums for `run`, from 0."""
+        """Start to keep separate sums for `run`, from 0."""
         self.runs[run.id] = run
         self.tallies[run.id] = Tally(run.window_end)
         self.executions[run.id] = ExecutionTally()
 
     def replace(self, run_id: str, groups: Iterable[Group], live: Iterable[Video]) -> None:
-        """Replace the sums and the remembered rows of a run with values that the database has just returned.
+        """Replace the sums of a run by sums (`groups`) that the database has just computed.
 
-        The remembered rows are those that may still change or that the next query may return again.
+        `live` are the rows of the run that may still change or that the next query may return again. They are
+        remembered.
         """
         for video_id in list(self._open_of.get(run_id, ())):
             self._close(video_id)
@@ -176,7 +183,7 @@ class RunAggregates:
     def replace_executions(
         self, run_id: str, sums: Iterable[tuple[str, int, tuple[float | None, ...]]], recent: Iterable[Execution]
     ) -> None:
-        """Replace the execution sums of a run with those of the database.
+        """Replace the execution sums of a run by those that the database has just computed.
 
         The next query may return the `recent` executions again, so they are remembered as counted.
         """
@@ -186,7 +193,7 @@ class RunAggregates:
         self._counted_executions.update({execution.id: execution.ended_at for execution in recent})
 
     def remember(self, live: Iterable[Video]) -> None:
-        """Record rows as known, because the sums already include them."""
+        """Remember these rows as counted, because the sums already include them."""
         for video in live:
             if video.state in FINAL_STATES:
                 self._final[video.id] = (video.state, video.updated_at)
@@ -194,7 +201,7 @@ class RunAggregates:
                 self._add_open(video)
 
     def prune(self, since: float) -> None:
-        """Drop the remembered rows that are final and older than `since` (epoch seconds).
+        """Forget the remembered rows that are final and older than `since` (epoch seconds).
 
         The next query returns such a row only if the row changes again.
         """
@@ -205,20 +212,20 @@ class RunAggregates:
 
     @property
     def due(self) -> set[str]:
-        """Return the runs that the database must sum again.
+        """Return the ids of the runs whose sums the database must compute again.
 
-        A run is due if it is marked for a recount, or if it has ended and changed after its last sum.
+        These are the runs marked for a recount, and ended runs that changed after their last recount.
         """
         return self.runs_to_recount | {run_id for run_id in self.runs if self._has_just_ended(run_id)}
 
     @property
     def open_runs(self) -> list[str]:
-        """Return the runs with videos that are not final, including runs that are not tracked."""
+        """Return the ids of all runs that have videos which are not final."""
         return list(self._open_of)
 
     @property
     def all_videos(self) -> Tally:
-        """Return the sums over all videos."""
+        """Return the sums over the videos of all runs."""
         whole = Tally()
         for tally in (self.rest, *self.tallies.values()):
             whole.absorb(tally)
@@ -226,12 +233,12 @@ class RunAggregates:
 
     @property
     def statuses(self) -> Counter[str]:
-        """Return the number of runs by status."""
+        """Return the number of runs by status, over all runs."""
         return self.rest_statuses + Counter(run.status for run in self.runs.values())
 
     @property
     def oldest_waiting(self) -> float | None:
-        """Return the upload time of the oldest waiting video. Return None if no video waits."""
+        """Return the epoch time of the oldest waiting video's upload, or None if no video waits."""
         while self._waiting and not self._waits(self._waiting[0][1]):
             heapq.heappop(self._waiting)
         return self._waiting[0][0] if self._waiting else None

@@ -1,7 +1,7 @@
-"""Cached text of the per-run families.
+"""Text of the metrics `aforo_run_*`, rendered once and cached until a run changes.
 
-200 runs have 5,000 lines, of which about 30 change between two scrapes. All these families are gauges. The lines of
-a gauge are the same in the text format and in OpenMetrics.
+200 runs have 5,000 lines, of which about 30 change between two scrapes. All these metrics are gauges. The lines of a
+gauge are the same in the text format and in OpenMetrics.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ HEADERS = {
 
 
 class RenderedRun(NamedTuple):
-    """The rendered lines of one run by family, and the values from which they were rendered."""
+    """Cached metric lines of one run, by metric, and the values from which they were rendered."""
 
     run: Run
     window: tuple[float | None, float | None]
@@ -33,14 +33,17 @@ class RenderedRun(NamedTuple):
 
 @dataclass
 class RunText:
-    """Renders the `aforo_run_*` families and caches each run's lines until the run changes."""
+    """Render the metrics `aforo_run_*` as text, and cache the lines of each run until it changes."""
 
     #: Queue that carries the tasks, for the label of the runs.
     queue: str = ""
     _cache: dict[str, RenderedRun] = field(default_factory=dict)
 
     def render(self, aggregates: RunAggregates, now: float) -> str:
-        """Return all families as text, and empty `aggregates.changed_runs`."""
+        """Return the text of the metrics `aforo_run_*` of all tracked runs at the epoch time `now`.
+
+        This empties `aggregates.changed_runs`, because all changes are then in the text.
+        """
         changed, aggregates.changed_runs = aggregates.changed_runs, set()
         self._cache = {run_id: self._of_run(aggregates, run_id, run_id in changed, now) for run_id in aggregates.runs}
         return "".join(self._blocks())
@@ -64,5 +67,5 @@ class RunText:
 
 
 def sample_lines(family: Metric) -> str:
-    """Return a family's lines without its header."""
+    """Return the metric lines of a family without its HELP and TYPE lines."""
     return "".join(line for line in to_text([family]).splitlines(keepends=True) if not line.startswith("#"))

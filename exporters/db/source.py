@@ -1,7 +1,4 @@
-"""The database as a source of metrics.
-
-Each scrape reads the changed rows. A background thread repeats the full count.
-"""
+"""Metrics from the database: each scrape reads the changed rows, a background thread counts all rows."""
 
 from __future__ import annotations
 
@@ -35,7 +32,7 @@ REPEAT_SECONDS = 15.0
 
 @dataclass
 class DatabaseSource:
-    """Source of the database exporter. `fetch` refreshes the counts and returns them as metric families."""
+    """The database as a source of metrics. `fetch` updates the sums and returns them as metric families."""
 
     database: Database
     settings: Exporters
@@ -58,7 +55,7 @@ class DatabaseSource:
         self._run_text = RunText(self.queue)
 
     def fetch(self, timeout_seconds: float = math.inf) -> Collected:
-        """Return the families of the database.
+        """Read the changed rows within the time limit, and return the metric families of the database.
 
         If the database fails or is too slow, raise Incomplete with the last result, if that is at most `REPEAT_SECONDS`
         old. Otherwise raise the database's error, or TimeoutError.
@@ -72,7 +69,7 @@ class DatabaseSource:
             raise Incomplete(last[1], error) from error
 
     def refresh(self) -> Collected:
-        """Read the changed rows and return the families."""
+        """Read the changed rows without a time limit, and return the metric families of the database."""
         if self._count is None and self._candidate is None:
             raise self._failure or SourceNotReady("the first full count has not finished")
         now = self.clock()
@@ -89,7 +86,7 @@ class DatabaseSource:
         return collected
 
     def build(self) -> None:
-        """Do a full count, which replaces the current count at the next refresh.
+        """Count all rows. The next refresh replaces the current sums by this result.
 
         Raise the database's error if the count fails.
         """
@@ -99,7 +96,7 @@ class DatabaseSource:
         self._candidate = count
 
     def keep_building(self, stop: threading.Event, monotonic: Callable[[], float] = time.monotonic) -> None:
-        """Repeat the full count until `stop` is set, using at most `BUILD_SHARE` of the time."""
+        """Count all rows again and again until `stop` is set, using at most `BUILD_SHARE` of the time."""
         while not stop.is_set():
             started = monotonic()
             try:

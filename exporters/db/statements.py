@@ -1,4 +1,4 @@
-"""SQL statements of `sql/`, with the table and column names of the user's own table filled in."""
+"""SQL statements of `sql/`, adapted to the names of tables and columns in the user's own database."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ _TIMES = {
 
 @dataclass(frozen=True)
 class VideosTable:
-    """The videos table: its name, and the names of its columns and states.
+    """Names in the user's table of videos: the table, its columns, and the values of its state column.
 
-    `columns` has the table's column names by ours. `states` has our states by the table's.
+    `columns` maps our column names to the table's. `states` maps the table's states to ours.
     """
 
     table: str
@@ -52,7 +52,7 @@ class VideosTable:
 
     @classmethod
     def of(cls, settings: Exporters) -> VideosTable:
-        """Return the videos table that the settings describe. Raise UsageError naming an invalid setting."""
+        """Return the table that the exporter's settings describe. Raise UsageError for an invalid setting."""
         table = ".".join(_quoted(part, "AFORO_EXPORTER_VIDEOS_TABLE") for part in settings.videos_table.split("."))
         columns = {**{name: name for name in COLUMNS}, **_known_columns(settings.videos_columns)}
         if not columns["run_id"]:
@@ -61,27 +61,27 @@ class VideosTable:
 
     @property
     def has_runs(self) -> bool:
-        """Return True if videos have a run_id, so that the tables `runs` and `executions` exist too."""
+        """Return True if videos have a `run_id`. The tables `runs` and `executions` then exist too."""
         return bool(self.columns["run_id"])
 
     @property
     def final(self) -> list[str]:
-        """Return the table's own names of the final states."""
+        """Return the values with which the table names final states."""
         return self.named(*FINAL_STATES)
 
     def named(self, *states: VideoState) -> list[str]:
-        """Return the table's own names of `states`, which are given by our names."""
+        """Return the values with which the table names these states of ours."""
         return [theirs for theirs, ours in self.states.items() if ours in states]
 
     def state(self, theirs: str | None) -> str:
-        """Return our name of a state, given by the table's own name."""
+        """Return our name for a value of the table's state column, or `other` for an unknown value."""
         return self.states.get(theirs or "", OTHER)
 
 
 def load_all(table: VideosTable, dialect: str) -> dict[str, TextClause]:
-    """Return the statements of `sql/` by file stem, for this videos table and SQL dialect.
+    """Return all SQL statements of `sql/`, by file name without suffix, adapted to this videos table.
 
-    The dialect is `sqlite` or `postgresql`.
+    `dialect` is `sqlite` or `postgresql`.
     """
     names = _names(table, dialect)
     sources = [file for file in files("exporters.db").joinpath("sql").iterdir() if file.name.endswith(".sql")]

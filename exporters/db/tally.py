@@ -1,9 +1,8 @@
-"""Exact sums over videos and executions.
+"""Exact sums over videos and executions, from single rows and from sums of the database.
 
-The sums are built from single rows and from groups that the database has summed. Moments are UTC epoch seconds as
-doubles. From 2004 to 2038 such a double is a multiple of 2**-22 s, and so is the difference of two moments. A sum of
-such differences below 2**31 s (68 years) therefore needs no rounding. Order and grouping make no difference.
-Adding row by row here and SUM() in the database give the same bits (docs/adr/0008).
+Moments are UTC epoch seconds as doubles. From 2004 to 2038 such a double is a multiple of 2**-22 s, and so is the
+difference of two moments. A sum of such differences below 2**31 s (68 years) therefore needs no rounding. Order and
+grouping make no difference. Adding row by row here and SUM() in the database give the same bits (docs/adr/0008).
 """
 
 from __future__ import annotations
@@ -17,7 +16,10 @@ from core.video import Outcome, Stage, VideoState
 
 
 class Video(NamedTuple):
-    """One row of `videos_*.sql`. The fields have the order of its columns. `state` is one of VideoState."""
+    """One video as the statements `videos_*.sql` return it. The fields have the order of the columns.
+
+    `state` is one of VideoState.
+    """
 
     id: str
     run_id: str
@@ -30,7 +32,7 @@ class Video(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Videos of one state and failure reason. Sums are in seconds.
+    """Videos with one state and failure reason: their number, and the sums of their times in seconds.
 
     The fields have the order of the columns of `videos_of_run.sql`.
     """
@@ -49,9 +51,9 @@ class Group(NamedTuple):
 
 @dataclass
 class Tally:
-    """Sums over videos.
+    """Counts of videos by state and reason, and sums of their times in seconds, for one or several runs.
 
-    `window_end` is the end of a sustained run's test window. It is infinite for a burst.
+    `window_end` is the end of a sustained run's test window in epoch seconds. It is infinite for a burst.
     """
 
     window_end: float = math.inf
@@ -67,11 +69,11 @@ class Tally:
 
     @property
     def final(self) -> int:
-        """Return the number of videos in a final state."""
+        """Return the number of videos that are done or failed."""
         return self.states[VideoState.DONE] + self.states[VideoState.FAILED]
 
     def add(self, group: Group) -> None:
-        """Add a group of videos."""
+        """Add the videos of a group to the counts and sums."""
         self.states[group.state] += group.videos
         self.first_upload = smaller(self.first_upload, group.first_upload)
         self.max_lateness = larger(self.max_lateness, group.max_lateness)
@@ -85,12 +87,12 @@ class Tally:
         self.add(group_of(video, self.window_end))
 
     def move(self, old: str, new: str) -> None:
-        """Move one video from one state to another. Neither state is final."""
+        """Count one video under the state `new` instead of `old`. Neither state is final."""
         self.states[old] -= 1
         self.states[new] += 1
 
     def absorb(self, other: Tally) -> None:
-        """Add the videos of another tally."""
+        """Add the videos of another tally to this one."""
         for (
             state,
             count,
@@ -114,7 +116,7 @@ class Tally:
 
 
 class Execution(NamedTuple):
-    """One ended execution.
+    """One ended execution, as the database returns it.
 
     `sums` has the stage seconds in the order of Stage, then ffmpeg's CPU seconds.
     """
@@ -128,7 +130,7 @@ class Execution(NamedTuple):
 
 @dataclass
 class ExecutionTally:
-    """Executions of one run by outcome, and the sums of stage and CPU seconds of the done executions.
+    """Executions of one run by outcome, and the sums of stage and CPU seconds of those with outcome done.
 
     `lost` counts the executions that have an outcome but no end.
     """
@@ -138,14 +140,14 @@ class ExecutionTally:
     sums: list[float | None] = field(default_factory=lambda: [None] * (len(Stage) + 1))
 
     def add(self, outcome: str, executions: int, sums: tuple[float | None, ...]) -> None:
-        """Add executions with one outcome and the sums of their stage seconds and CPU seconds."""
+        """Add a number of executions with one outcome, and the sums of their stage seconds and CPU seconds."""
         self.outcomes[outcome] += executions
         if outcome == Outcome.DONE:
             self.sums = [total(before, more) for before, more in zip(self.sums, sums, strict=True)]
 
 
 def group_of(video: Video, window_end: float) -> Group:
-    """Return a group that holds only this video."""
+    """Return the Group that holds only this video. `window_end` is in epoch seconds."""
     up, start, end = video.uploaded_at, video.started_at, video.updated_at
     wait, service = (None, None) if start is None else (start - up, end - start)
     lateness = None if video.intended_at is None else up - video.intended_at

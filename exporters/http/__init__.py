@@ -1,4 +1,4 @@
-"""HTTP side of the exporters.
+"""HTTP server of the exporters.
 
 `server` accepts connections. `application` answers /metrics, /healthz and /.
 """

@@ -1,4 +1,4 @@
-"""WSGI application of an exporter: /metrics, /healthz and a landing page, GET only."""
+"""WSGI application of an exporter: answers GET requests for /metrics, /healthz and a landing page."""
 
 from __future__ import annotations
 
@@ -37,7 +37,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class Application:
-    """The WSGI application. `credentials` is `user:password`, or None without basic authentication."""
+    """WSGI application of one exporter.
+
+    `credentials` is `user:password` for basic authentication, or None without it.
+    """
 
     exposition: Exposition
     credentials: bytes | None = None
@@ -82,7 +85,7 @@ class Application:
 
 
 def collection_timeout_seconds(scrape_timeout: str) -> float:
-    """Return the time limit of a collection, from the scrape timeout header of Prometheus.
+    """Return the time limit of a collection, from the header in which Prometheus sends its scrape timeout.
 
     The limit is infinite without that header.
     """
@@ -103,7 +106,7 @@ def landing_page(exporter: str) -> bytes:
 
 
 def read_credentials(file: Path | None) -> bytes | None:
-    """Return the `user:password` line of `file`, or None without a file.
+    """Read the line `user:password` for basic authentication from `file`. Return None without a file.
 
     Raise UsageError for any other content.
     """

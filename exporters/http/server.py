@@ -32,9 +32,9 @@ HEADER_BYTES = 16 * 1024
 
 
 def listen(settings: Exporters, port: int, port_setting: str) -> socket.socket:
-    """Return a listening socket.
+    """Return a listening socket on `port`.
 
-    Raise EnvironmentFault naming `port_setting` if the port is not available.
+    Raise EnvironmentFault that names the setting `port_setting` if the port is not available.
     """
     try:
         return socket.create_server((settings.host, port), family=_family(settings.host), backlog=128)
@@ -49,7 +49,7 @@ def serve(application: Application, config: Config) -> None:
 
 
 def configuration(settings: Exporters, listener: socket.socket) -> Config:
-    """Return Hypercorn's configuration, which owns the socket.
+    """Return the configuration of the HTTP server Hypercorn. The configuration owns the socket.
 
     Raise UsageError if only one of TLS certificate and key is set.
     """

@@ -1,4 +1,4 @@
-"""Check for an active run in our database, of any app and on any queue."""
+"""Find out from Aforo's database whether any run is active, of our worker or of an app."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class ActiveRuns:
-    """Active runs of our database. While it does not answer, no run counts as active."""
+    """Reader of the active runs in Aforo's database. While it does not answer, no run counts as active."""
 
     database: Database
     timeout_seconds: float
@@ -24,7 +24,7 @@ class ActiveRuns:
         self._call = TimeLimitedCall(self._read, "active runs")
 
     def exist(self) -> bool:
-        """Return True if a run is active."""
+        """Return True if any run is active now."""
         try:
             return self._call.result(self.timeout_seconds)
         except Exception as error:  # the collector of the oldest message reports the database's state

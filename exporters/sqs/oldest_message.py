@@ -1,4 +1,7 @@
-"""Send time of the oldest waiting message, read from our database. SQS has no attribute for it."""
+"""Metric of the time at which the oldest waiting message was sent, read from Aforo's database.
+
+SQS has no attribute for it.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +20,9 @@ RUNS = 20
 
 @dataclass
 class OldestMessage:
-    """Source of the send time of the oldest waiting message.
+    """Source of the metric with the send time of the oldest waiting message.
 
-    Each SQS poll reads the database. A scrape returns the last values from memory.
+    Each SQS poll reads the database. A scrape returns the last value from memory.
     """
 
     database: Database
@@ -34,14 +37,14 @@ class OldestMessage:
 
     @property
     def queue(self) -> str:
-        """Return the queue whose messages are in our database."""
+        """Return the name of the queue whose messages are in Aforo's database."""
         return self.settings.queue.name
 
     def poll(self, *, is_queue_empty: bool = False) -> None:
-        """Read the newest runs and their oldest waiting video. `fetch` raises the error of a failed read.
+        """Read the send time of the oldest waiting message from the database.
 
-        Videos of an interrupted run or a purged queue stay in the state uploaded. So if the queue is empty,
-        no video counts as waiting.
+        Videos of an interrupted run or a purged queue stay in the state uploaded. So with `is_queue_empty`, no video
+        counts as waiting. If the read fails, `fetch` raises its error.
         """
         try:
             sent_at = self._call.result(self.settings.exporters.timeout_seconds)
@@ -52,7 +55,7 @@ class OldestMessage:
         self._was_polled = True
 
     def fetch(self, timeout_seconds: float = math.inf) -> Collected:
-        """Return the family of the oldest message. Raise the error of the last poll if that poll failed."""
+        """Return the metric of the oldest message from memory. Raise the error of the last poll if it failed."""
         if not self._was_polled:
             raise SourceNotReady("the database has not been read yet")
         if self._failure is not None:

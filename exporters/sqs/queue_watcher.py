@@ -1,4 +1,4 @@
-"""Discovery of the watched queues, and concurrent reading of their attributes."""
+"""Find the SQS queues to watch, and read the attributes of all of them at the same time."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ DISCOVERY_SECONDS = 60.0
 
 @dataclass
 class CallCounter:
-    """Counter of the HTTP requests of a client. Retries count too, because AWS charges each request."""
+    """Counter of HTTP requests to SQS. Retries count too, because AWS charges each request."""
 
     calls: Counter[str] = field(default_factory=Counter)
 
     def attach(self, client: SQSClient) -> None:
-        """Count the requests of this client from now on."""
+        """Count the HTTP requests of this boto3 client from now on."""
         client.meta.events.register("before-send.sqs", self._count)
 
     def _count(self, event_name: str, **_: Any) -> None:
@@ -41,7 +41,7 @@ class CallCounter:
 
 @dataclass(frozen=True)
 class Reading:
-    """One reading of all watched queues: attributes, DLQ depth and errors, each by queue name."""
+    """Result of reading all watched queues once: attributes, dead-letter depth and errors, by queue name."""
 
     facts: dict[str, QueueAttributes]
     dead_letters: dict[str, int]
@@ -49,16 +49,16 @@ class Reading:
 
     @property
     def is_busy(self) -> bool:
-        """Return True if any queue holds a message."""
+        """Return True if any of the queues holds a message."""
         return any(facts.total for facts in self.facts.values())
 
 
 @dataclass
 class QueueWatcher:
-    """Discover queues by name or prefix, and read their attributes. Only one thread may call its methods.
+    """Find SQS queues by name or prefix, and read their attributes.
 
-    The depth of a dead-letter queue is a value of its source queue. A dead-letter queue has no consumer, so it is not
-    watched itself.
+    Only one thread may call its methods. The depth of a dead-letter queue is a value of its source queue. A dead-letter
+    queue has no consumer, so it is not watched itself.
     """
 
     client: SQSClient
@@ -72,7 +72,7 @@ class QueueWatcher:
     _dead_letter_arns: dict[str, str | None] = field(default_factory=dict)
 
     def read(self) -> Reading:
-        """Read every queue once, and each dead-letter queue once."""
+        """Read the attributes of every watched queue and of every dead-letter queue once."""
         list_failures = self._discover()
         names = self._names()
         facts, failures = self._read_all(names, self._facts)
@@ -86,7 +86,7 @@ class QueueWatcher:
         return Reading(self._without_dead_letter_queues(facts), dead_letters, failures)
 
     def close(self) -> None:
-        """Cancel the calls that have not started, so that the program waits only for the calls in progress."""
+        """Cancel the calls to SQS that have not started, so that the program ends soon."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _names(self) -> list[str]:

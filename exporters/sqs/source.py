@@ -1,7 +1,4 @@
-"""SQS queues as a source of metrics.
-
-A background thread polls the queues, more often while there is work.
-"""
+"""Metrics from SQS: a background thread polls the queues, more often while there is work."""
 
 from __future__ import annotations
 
@@ -43,7 +40,7 @@ MOST_EXPECTED_QUEUES = 20
 
 @dataclass
 class QueueSource:
-    """Source that holds the last reading of every watched queue."""
+    """Source of the queue metrics. It holds the last reading of every watched queue."""
 
     watcher: QueueWatcher
     counter: CallCounter
@@ -71,7 +68,7 @@ class QueueSource:
         return facts is not None and facts.total == 0
 
     def poll(self) -> None:
-        """Read every queue. `fetch` raises the error of a failed poll."""
+        """Read every watched queue once. If that fails, the next `fetch` raises the error."""
         self._history.append((self.clock(), self.counter.calls.total()))
         try:
             reading = self.watcher.read()
@@ -86,7 +83,7 @@ class QueueSource:
         self._polled_at = self.clock()
 
     def fetch(self, timeout_seconds: float = math.inf) -> Collected:
-        """Return the families from memory.
+        """Return the metric families of the queues from the last reading in memory.
 
         Raise Incomplete if a queue did not answer or the reading is too old.
         """
@@ -142,7 +139,7 @@ class QueueSource:
 
 @dataclass
 class SqsSources:
-    """Both sources of the SQS exporter, and the poll schedule that the sources share."""
+    """Both sources of the SQS exporter (queues and oldest message), and the schedule of their polls."""
 
     queues: QueueSource
     oldest_message: OldestMessage
@@ -152,17 +149,17 @@ class SqsSources:
 
     @property
     def all(self) -> list[Source]:
-        """Return the sources, in the order of the exposition."""
+        """Return both sources, in the order in which the /metrics page has them."""
         return [self.queues, self.oldest_message]
 
     def keep_polling(self, stop: threading.Event) -> None:
-        """Poll until `stop` is set, more often while there are messages, and most often during a run."""
+        """Poll until `stop` is set: more often while the queues hold messages, most often during a run."""
         while not stop.is_set():
             self.poll()
             self._wait(stop)
 
     def poll(self) -> None:
-        """Read SQS, then the database. If SQS reports an empty queue, no video counts as waiting."""
+        """Read the queues, then the database. If SQS reports an empty queue, no video counts as waiting."""
         self.queues.poll()
         self.oldest_message.poll(is_queue_empty=self.queues.is_empty(self.oldest_message.queue))
 
@@ -182,7 +179,7 @@ class SqsSources:
 
 
 def open_sources(settings: Settings) -> SqsSources:
-    """Return the sources for the queues in the settings."""
+    """Return the sources for the SQS queues that the settings name."""
     client = aws.client(settings, "sqs", read_timeout_seconds=READ_TIMEOUT_SECONDS)
     counter = CallCounter()
     counter.attach(client)

@@ -46,8 +46,8 @@ NONE_KNOWN = Text("ninguno conocido", "none known")
 def numbered(expression: str, label: str, names: Iterable[str]) -> str:
     """Return a PromQL query that gives a number for each value of `label`: its position in `names`.
 
-    `expression` is the query that returns series with this label. A panel shows the number as a word, and says so if
-    there is no number. If it showed the label, it would then be an empty tile.
+    `expression` is the query that returns series with this label. A panel shows the number as a word. Where
+    no series exists, it shows a word for "unknown", which a panel of the label could not.
     """
     numbers = (f'label_replace(vector({number}), "{label}", "{name}", "", "")' for number, name in enumerate(names))
     return f"0 * ({expression}) + on ({label}) group_left () ({' or '.join(numbers)})"

@@ -1,1 +1,1 @@
-"""Transcoding of a video: profiles and the verified transcode."""
+"""Transcoding in the worker: number of threads, the run of ffmpeg, and verification of its output."""

@@ -1,4 +1,4 @@
-"""Thread budget: how many threads the ffmpeg of one slot gets, from CPU and memory.
+"""How many threads the ffmpeg of one slot may use, from the CPU and memory available to it.
 
 The memory figures are upper bounds of what ffmpeg 5.1 used for H.264 from 1080p to 2160p with 1 to 32 threads, on a
 machine on which each of its threads reserves address space of its own (up to 8 per core, so 512 on 64 cores). Measured
@@ -25,14 +25,14 @@ RESIDENT_BYTES, RESIDENT_PER_THREAD_BYTES = 300 * MIB, 40 * MIB
 
 @dataclass(frozen=True)
 class HostLimits:
-    """Cores and memory that all slots of a worker share: those of its container, if it has limits."""
+    """Cores and memory that all slots of a worker share: the limits of its container, or the machine's."""
 
     cores: float
     memory_bytes: int
 
     @classmethod
     def this(cls, cgroup: Cgroup | None = None) -> HostLimits:
-        """Return the limits of this process's container, else the cores and the memory of the machine."""
+        """Return the cores and memory of this process's container, or of the machine if it has no limits."""
         cgroup = cgroup or Cgroup()
         quota, memory_limit = cgroup.cpu_quota(), cgroup.memory_limit_bytes()
         cores, memory_bytes = float(_usable_cores()), psutil.virtual_memory().total
@@ -40,9 +40,10 @@ class HostLimits:
 
 
 def thread_budget(worker: settings.Worker, limits: HostLimits | None = None) -> int:
-    """Return the threads of one ffmpeg: AFORO_WORKER_THREADS, else the slot's share of the cores.
+    """Return the number of threads for one ffmpeg.
 
-    The share is never more than the memory limit of one ffmpeg and the slot's share of the memory allow.
+    It is the setting AFORO_WORKER_THREADS, or else the slot's share of the cores. The share is reduced if so many
+    threads need more memory than one ffmpeg or one slot may use.
     """
     if worker.threads:
         return worker.threads

@@ -35,27 +35,27 @@ TOLERATED_LOST_RATIO = 0.02
 
 @dataclass(frozen=True)
 class TranscodeResult:
-    """A verified output and the resource usage of ffmpeg."""
+    """Result of a successful transcode: the verified output, and the resource usage of ffmpeg."""
 
     media: MediaFacts
     finished: Finished
 
     @property
     def speed(self) -> float:
-        """Return the speed: seconds of output video per second of ffmpeg's running time."""
+        """Return the transcoding speed: seconds of output video per second of ffmpeg's running time."""
         return (self.media.duration_seconds or 0.0) / self.finished.wall_seconds
 
     @property
     def cores_used(self) -> float:
-        """Return the mean number of busy cores: CPU seconds per second of ffmpeg's running time."""
+        """Return the mean number of cores that ffmpeg kept busy: CPU seconds per second of its running time."""
         return self.finished.cpu_seconds / self.finished.wall_seconds
 
     def columns(self) -> dict[str, float]:
-        """Return the resource usage, keyed by the columns of the executions table."""
+        """Return ffmpeg's resource usage by column of the executions table."""
         return _usage(self.finished)
 
     def report(self) -> dict[str, float | int]:
-        """Return the values that are sent to the worker's metrics."""
+        """Return ffmpeg's resource usage under the names that the worker's metrics use."""
         return {
             "speed": round(self.speed, 4),
             "cpu_seconds": round(self.finished.cpu_seconds, 4),
@@ -66,32 +66,32 @@ class TranscodeResult:
 
 @dataclass(frozen=True)
 class Transcoder:
-    """ffmpeg with the limits and the thread count of one slot."""
+    """Probe and transcode videos with the resource limits and ffmpeg threads of one slot."""
 
     limits: Limits
     threads: int
 
     @classmethod
     def from_settings(cls, worker: settings.Worker) -> Transcoder:
-        """Return the transcoder of one slot."""
+        """Return the transcoder of one slot with the limits and threads that the settings define."""
         limits = Limits(worker.deadline_seconds, worker.stall_seconds, worker.ffmpeg_memory_mib << 20)
         return cls(limits, thread_budget(worker))
 
     def probe(self, source: Path) -> MediaFacts:
-        """Return the properties of a local file. Raise VideoFailed unless the file is an accepted video."""
+        """Return the properties of a local video file. Raise VideoFailed if it is not an accepted video."""
         return guarded_probe.probe(source, self.limits)
 
     def transcode(self, source: Path, target: Path, profile: Profile, media: MediaFacts) -> TranscodeResult:
-        """Transcode `source` to `target` with this slot's threads and limits."""
+        """Transcode the file `source` to `target` with this slot's threads and limits, and verify the output."""
         return transcode(source, target, profile, media, threads=self.threads, limits=self.limits)
 
 
 def transcode(
     source: Path, target: Path, profile: Profile, media: MediaFacts, *, threads: int, limits: Limits
 ) -> TranscodeResult:
-    """Transcode `source` to `target`. Delete `target` unless its verification succeeded.
+    """Transcode the file `source` to `target` and verify the output. On failure, delete `target`.
 
-    `media` holds the properties of `source`. Raise VideoFailed with the reason when ffmpeg fails, is killed, or its
+    `media` holds the properties of `source`. Raise VideoFailed with the reason if ffmpeg fails or is killed, or if its
     output is shorter than the source.
     """
     _require_sound(profile, media)
@@ -135,9 +135,9 @@ def _usage_on_failure(finished: Finished) -> Iterator[None]:
 
 
 def require_whole(source: MediaFacts, output: MediaFacts, progress: Progress, profile: Profile) -> None:
-    """Raise VideoFailed(truncated) unless the output is complete.
+    """Raise VideoFailed(truncated) unless the transcoded output is complete.
 
-    A complete output is as long as the source, and every picture of the source was decoded.
+    The output is complete if it is as long as the profile demands and ffmpeg decoded every picture of the source.
     """
     if profile.keeps_audio and source.has_audio and not output.has_audio:
         raise VideoFailed(Reason.CORRUPT, "the sound is missing from the output")

@@ -146,10 +146,10 @@ def test_a_finished_message_that_is_delivered_again_is_deleted_by_its_new_receip
     deletes._retries.schedule = lambda *_retry: None
     deletes.delete(again("old"))
     until(lambda: counts.pending == [1], "the delete failed")
-    assert deletes.delete_again(again("new"))
+    assert deletes.delete_if_finished(again("new"))
     until(lambda: sqs.deleted == ["new"], "it is deleted")
     until(lambda: counts.pending[-1] == 0, "the stale receipt handle is dropped")
-    assert not deletes.delete_again(again("other", "other"))
+    assert not deletes.delete_if_finished(again("other", "other"))
 
 
 def test_a_repeated_answer_causes_no_further_delete():
@@ -157,7 +157,7 @@ def test_a_repeated_answer_causes_no_further_delete():
     deletes = deletes_of(sqs)
     deletes.delete(again("a"))
     until(lambda: sqs.deleted == ["a"], "it is deleted")
-    assert deletes.delete_again(again("a"))
+    assert deletes.delete_if_finished(again("a"))
     deletes.close()
     assert len(sqs.calls) == 1
 
