@@ -26,7 +26,7 @@ URL, LABELS, FILE = "AFORO_REMOTE_WRITE_URL", "AFORO_PROMETHEUS_LABELS", "AFORO_
 #: Labels that some series have already. Prometheus keeps theirs, so an external label of that name would be lost.
 TAKEN_LABELS = frozenset(
     {"job", "instance", "alertname", "alertstate", "severity", "product", "le", "quantile"}
-    | {label for metric in CATALOGUE for label in metric.labels}
+    | {label for metric in CATALOGUE.values() for label in metric.labels}
 )
 #: Answers to a write that no repetition will turn into a success.
 REMEDIES = {
