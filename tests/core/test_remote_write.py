@@ -36,7 +36,7 @@ def central_store():
         status, requests = 204, []
 
         def do_POST(self):
-            self.requests.append(dict(self.headers))
+            self.requests.append(self.headers)
             self.rfile.read(int(self.headers["Content-Length"]))
             self.send_response(self.status)
             self.end_headers()
