@@ -7,7 +7,7 @@
 # By default make expands a value given on its command line, so that SIZE='$(shell rm -rf x)' would run. The `eval`
 # replaces each given option by its unexpanded text: $(value SIZE) is that text, and `override` beats the command line.
 # Only given options are exported, because an empty option differs from one that is not set.
-OPTIONS := SIZES MODES REPEATS LEVELS ADAPTIVE ARRIVALS SIZE COUNT CONCURRENCY RATE SHAPE SEED TRACE FILE USER_ID PROFILE RUN_ID WARMUP STACK WORKERS YES ARGS
+OPTIONS := SIZES MODES REPEATS LEVELS ADAPTIVE ARRIVALS SIZE COUNT CONCURRENCY RATE SHAPE SEED TRACE FILE USER_ID PROFILE RUN_ID NOTE WARMUP STACK WORKERS YES ARGS
 # Names of all variables on the command line: `override` below changes their origin. local/check_options.sh refuses those
 # that the verbs do not use, before anything starts.
 COMMAND_LINE := $(foreach v,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(v)))),$(v)))
@@ -48,16 +48,16 @@ help: ## Show all verbs
 #: FILE, USER_ID = your own input file; user id stored with the videos
 #: PROFILE = encoding: full, showcase, hevc, av1, nvenc or path.toml
 #: RUN_ID, WARMUP = id of the run (generated); 1 sends unmeasured videos first
+#: NOTE = a remark that is stored with the run
 #: APP = your own worker, in place of ours: path/aforo.toml, see docs/your-own-worker.md
 #: STACK, WORKERS = native, compose or aws; number of workers (1)
 #: YES = 1 does not ask
 #: ARGS = further words for the program
 
-# The verb is data, as the options are.
-export MAKE_VERB := $(value MAKECMDGOALS)
+# The verbs are data, as the options are.
+export VERBS := $(value MAKECMDGOALS)
 .DEFAULT:
-	@similar=$$(awk -F: '/^[a-z-]+:.*## / && index($$1, ENVIRON["MAKE_VERB"]) == 1 {printf "%smake %s", n++ ? ", " : "", $$1}' $(firstword $(MAKEFILE_LIST))); \
-	  printf 'error: make (%s); there is no such verb; use %s\n' "$$MAKE_VERB" "$${similar:-one of \`make help\`}" >&2; exit 2
+	@set -f; local/check_options.sh $$VERBS
 
 ## Measure
 run-burst: setup ## Measure a burst: SIZE=50MB COUNT=8 CONCURRENCY=2 [FILE= PROFILE= USER_ID= WARMUP=1]
@@ -89,7 +89,6 @@ matrix search table report document import compare plan audit usl:
 
 ## Stack
 options: export GIVEN_OPTIONS := $(COMMAND_LINE)
-options: export VERBS := $(MAKECMDGOALS)
 options:
 	@set -f; local/check_options.sh $$VERBS
 

@@ -63,10 +63,12 @@ def env_option(
 ) -> Callable[[Any], Any]:
     """Return a click option `flag` that the environment variable `variable` can also set.
 
-    The help of the option ends in `[env: VARIABLE, default 8]`. `unset` is shown instead of the default if another
-    setting determines the default. `attributes` are passed to click.
+    The help of the option ends in `[env: VARIABLE, default 8]`, or in `default none`. `unset` replaces the default
+    if another setting determines it. `attributes` are passed to click.
     """
-    if default is not None:
+    if default is None and not attributes.get("is_flag"):
+        unset = unset or "default none"
+    elif default is not None:
         unset, attributes = unset or f"default {default}", {"default": default, **attributes}
     names = ", ".join(filter(None, [variable, unset]))
     attributes = {"cls": EnvironmentOption, "metavar": _metavar(variable, attributes), **attributes}

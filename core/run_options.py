@@ -17,6 +17,7 @@ RUN_OPTIONS = frozenset(
         "PROFILE",
         "CONCURRENCY",
         "RUN_ID",
+        "NOTE",
         "WARMUP",
         "YES",
     }

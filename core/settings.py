@@ -562,15 +562,13 @@ class Settings:
         and all AWS_* variables come from its aforo.toml and env_file, so that injector and worker use the same queue.
         """
         filed = {k: v for k, v in dotenv_values(dotenv, encoding="utf-8-sig").items() if v is not None}
-        app_file = os.environ.get("AFORO_APP_FILE", filed.get("AFORO_APP_FILE", "")).strip()
-        if app_file:
-            return cls.from_env(_environment_of_app(read_app_file(Path(app_file)), filed))
-        for name, value in filed.items():
-            if name.startswith("AWS_"):
-                os.environ.setdefault(name, value)
         environment = {**filed, **os.environ}
-        if "DATABASE_URL" in environment and "AFORO_DATABASE_URL" not in environment:
+        app_file = environment.get("AFORO_APP_FILE", "").strip()
+        if app_file:
+            environment = _environment_of_app(read_app_file(Path(app_file)), filed, os.environ)
+        elif "DATABASE_URL" in environment and "AFORO_DATABASE_URL" not in environment:
             _note_other_database()
+        _export_for_boto3(environment)
         return cls.from_env(environment)
 
 
@@ -588,15 +586,22 @@ def declared() -> list[dict[str, str]]:
     return [{key: f.metadata[key] for key in ("name", "default", "meaning")} for f in fields]
 
 
-def _environment_of_app(app: AppFile, filed: Mapping[str, str]) -> dict[str, str]:
-    """Return our variables with the queue and the AWS_* variables of the app. Export these for boto3.
+def _environment_of_app(app: AppFile, filed: Mapping[str, str], process: Mapping[str, str]) -> dict[str, str]:
+    """Return our variables with the queue and the AWS_* variables of the app.
 
-    `filed` is our `.env`, whose AWS_* variables name our own emulator or account.
+    `filed` is our `.env`, whose AWS_* variables name our own emulator or account. `process` is the environment.
     """
-    os.environ.update(app.aws_variables)
-    region = {"AWS_REGION": os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION", "")}
     ours = {name: value for name, value in filed.items() if not name.startswith("AWS_")}
-    return {**ours, **os.environ, **({} if not region["AWS_REGION"] else region), "SQS_QUEUE_NAME": app.queue}
+    merged = {**ours, **process, **app.aws_variables, "SQS_QUEUE_NAME": app.queue}
+    region = merged.get("AWS_REGION") or merged.get("AWS_DEFAULT_REGION")
+    return {**merged, "AWS_REGION": region} if region else merged
+
+
+def _export_for_boto3(environment: Mapping[str, str]) -> None:
+    """Set the AWS_* variables in this process, where boto3 reads them. It knows more of them than our settings."""
+    for name, value in environment.items():
+        if name.startswith("AWS_"):
+            os.environ[name] = value
 
 
 @functools.cache

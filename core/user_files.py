@@ -44,7 +44,8 @@ def require_file(what: str, text: str, remedy: str) -> Path:
     try:
         mode = os.stat(text).st_mode
         if not stat.S_ISREG(mode):
-            raise UsageError(what, "it is not a regular file", remedy, value=text)
+            why = "it is a directory" if stat.S_ISDIR(mode) else "it is not a regular file"
+            raise UsageError(what, why, remedy, value=text)
         with open(text, "rb"):
             return Path(text)
     except FileNotFoundError:

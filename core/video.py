@@ -41,12 +41,12 @@ class Outcome(StrEnum):
 class Stage(StrEnum):
     """Timed steps of the video task, in the order in which they run."""
 
-    CLAIM = "claim"
-    FETCH = "fetch"
-    PROBE = "probe"
-    TRANSCODE = "transcode"
-    PUBLISH = "publish"
-    FINISH = "finish"
+    CLAIM = "claim"  # make this execution the only one that works on the video
+    FETCH = "fetch"  # copy the input file to this machine
+    PROBE = "probe"  # read the properties of the input with ffprobe
+    TRANSCODE = "transcode"  # encode the output with ffmpeg
+    PUBLISH = "publish"  # store the output file; docs/adr/0073 tells why it is not called so
+    FINISH = "finish"  # write the final state of the video
 
 
 class Reason(StrEnum):

@@ -104,7 +104,7 @@ def _note(text: str) -> str:
 )
 @env_option("--workers", "WORKERS", "Workers of an app", default=1, type=WholeNumber(1, 1000))
 @env_option("--yes", "YES", "Send to an app's queue without asking", is_flag=True, metavar=None)
-@click.option("--note", default="", type=_note, metavar="TEXT", help="A remark stored with the run.")
+@env_option("--note", "NOTE", "A remark stored with the run", default="", unset="default none", type=_note)
 @click.option("--monitor", is_flag=True, help="Show live progress until every video has ended.")
 @click.option("--check", is_flag=True, help="Check the options and inject nothing.")
 def main(monitor: bool, check: bool, **options: Any) -> None:

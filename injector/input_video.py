@@ -11,7 +11,6 @@ import fcntl
 import hashlib
 import json
 import shutil
-import stat
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +24,7 @@ from core.ffmpeg.progress import Progress
 from core.ffmpeg.sandbox import Limits, run_sandboxed
 from core.size import LARGEST_BYTES, size_label
 from core.storage import describe
+from core.user_files import require_file
 from core.video import VideoFailed
 
 #: The deadline only ends an ffmpeg that hangs: copying 20 GB takes minutes. Files may exceed the largest SIZE a little.
@@ -108,7 +108,9 @@ def inspect_file(path: Path) -> MediaFile:
 
     Raise UsageError for a file that the worker would not accept.
     """
-    _require_file(path)
+    remedy = "give the path of a video"
+    if require_file("FILE", str(path), remedy).stat().st_size == 0:
+        raise UsageError("FILE", "it is empty", remedy, value=path)
     try:
         facts = probe(path.absolute(), LIMITS)
     except VideoFailed as failure:
@@ -116,26 +118,6 @@ def inspect_file(path: Path) -> MediaFile:
         raise UsageError("FILE", why, "give an MP4, MKV, AVI or TS video", value=path) from failure
     stored = describe(path, path.name)
     return MediaFile(path, stored.size_bytes, stored.sha256, facts.duration_seconds)
-
-
-def _require_file(path: Path) -> None:
-    """Raise UsageError unless `path` is a regular, readable file that is not empty."""
-    try:
-        why = _reason_to_refuse(path)
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        why = f"it cannot be read: {getattr(error, 'strerror', None) or error}"
-    if why:
-        raise UsageError("FILE", why, "give the path of a video", value=path)
-
-
-def _reason_to_refuse(path: Path) -> str | None:
-    mode = path.stat().st_mode
-    if stat.S_ISDIR(mode):
-        return "it is a directory"
-    if not stat.S_ISREG(mode):
-        return "it is not a regular file"
-    with path.open("rb") as file:
-        return None if file.read(1) else "it is empty"
 
 
 def _make(size_bytes: int, recipe: Recipe, path: Path, on_progress: OnProgress) -> MediaFile:

@@ -74,14 +74,14 @@ def restore() -> None:
         app_worker.restore(app)
 
 
-@main.command()
+@main.command(epilog="Example: python -m local down")
 def down() -> None:
     """Stop all programs, the worker first. Data and results stay."""
     orphans = stack.down(Settings.from_process())
     click.echo(f"down; stopped {orphans} orphaned processes of an earlier stack" if orphans else "down")
 
 
-@main.command()
+@main.command(epilog="Example: python -m local status")
 def status() -> None:
     """Show state, process id, uptime, number of crashes, and page of each program."""
     try:
@@ -97,7 +97,7 @@ def status() -> None:
         click.echo(_row(program, processes[program.name]))
 
 
-@main.command()
+@main.command(epilog="Example: python -m local logs prometheus --follow")
 @click.argument("program", default="worker")
 @click.option("--follow", "-f", is_flag=True, help="Print new lines as they come, until Ctrl-C.")
 @click.option("--lines", "-n", type=cli.WholeNumber(1, 10**6), default=50, show_default=True, help="Number of lines.")
@@ -111,7 +111,7 @@ def logs(program: str, follow: bool, lines: int) -> None:
     os.execvp("tail", command)  # noqa: S606, S607
 
 
-@main.command()
+@main.command(epilog="Example: python -m local doctor")
 @click.option("--send", is_flag=True, help="With an app: send one small video from end to end.")
 @cli.env_option("--user-id", "USER_ID", "User id of that video")
 def doctor(send: bool, user_id: str | None) -> None:
@@ -132,7 +132,7 @@ def doctor(send: bool, user_id: str | None) -> None:
     sys.exit(ExitCode.ENVIRONMENT if Level.ERROR in levels else ExitCode.DONE)
 
 
-@main.command()
+@main.command(epilog="Example: python -m local clean --results")
 @click.option("--results", is_flag=True, help="Remove results/ too: runs, table and report.")
 @click.option("--videos", is_flag=True, help="Remove the videos of runs under UPLOAD_PATH too.")
 @click.option("--rows", is_flag=True, help="With an app: remove the rows and inputs that its runs made, nothing else.")
@@ -159,7 +159,7 @@ def clean(results: bool, videos: bool, rows: bool, outputs: bool, yes: bool) -> 
     click.echo("clean" + "".join(f"; {folder}/ is kept" for folder in remaining))
 
 
-@main.command("app-file")
+@main.command("app-file", epilog="Example: python -m local app-file path/of/your/app")
 @click.argument("folder", type=click.Path(path_type=Path), default=Path())
 def app_file(folder: Path) -> None:
     """Ask five questions about your app, and write a first aforo.toml into FOLDER, the app's folder."""

@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-RUN="SIZE COUNT RATE SHAPE SEED TRACE CONCURRENCY FILE USER_ID PROFILE RUN_ID WARMUP STACK WORKERS APP YES"
+RUN="SIZE COUNT RATE SHAPE SEED TRACE CONCURRENCY FILE USER_ID PROFILE RUN_ID NOTE WARMUP STACK WORKERS APP YES"
 MATRIX="SIZES MODES REPEATS LEVELS ADAPTIVE ARRIVALS COUNT RATE CONCURRENCY USER_ID PROFILE WARMUP STACK WORKERS APP YES ARGS"
 
 options_of() { # options_of VERB: print its options
@@ -38,6 +38,17 @@ fault() { # fault WHAT NAME WHY REMEDY
 refuse() { fault option "$@"; }
 
 is_verb() { [[ $1 =~ ^[a-z][a-z-]*$ ]] && grep -qE "^([a-z-]+ )*$1( [a-z-]+)*:" Makefile; }
+
+verbs_that_begin_with() {
+  awk -F: -v start="$1" '/^[a-z-]+:.*## / && index($1, start) == 1 {printf "%smake %s", n++ ? ", " : "", $1}' Makefile
+}
+
+check_verb() { # check_verb WORD
+  local similar
+  is_verb "$1" && return
+  similar=$([[ ! $1 =~ ^[a-z-]+$ ]] || verbs_that_begin_with "$1")
+  fault verb "$1" "there is none of that name" "${similar:+use $similar; }write an option as NAME=value, see \`make help\`"
+}
 
 is_among() { [[ " $2 " == *" $1 "* ]]; }
 
@@ -107,9 +118,7 @@ note_environment() { # an unused option in the environment is not an error, but 
 
 verbs="$*"
 allowed=
-for verb in "$@"; do
-  is_verb "$verb" || fault verb "$verb" "there is none of that name" "write an option as NAME=value, see \`make help\`"
-done
+for verb in "$@"; do check_verb "$verb"; done
 for verb in "$@"; do allowed+="${allowed:+ }$(options_of "$verb")"; done
 for name in $GIVEN_OPTIONS; do check_name "$name"; done
 case " $verbs " in *" run-burst "* | *" run-sustained "* | *" matrix "* | *" search "* | *" up "*) note_environment ;; esac

@@ -12,7 +12,7 @@ from core.settings import Settings
 from provision.resources import create_resources
 
 
-@click.command()
+@click.command(epilog="Example: python -m provision")
 def main() -> None:
     """Create the queue, the bucket, the tables and the read-only database user that are missing.
 

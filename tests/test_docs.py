@@ -16,6 +16,9 @@ from core.size import parse_size
 ROOT = Path(__file__).parents[1]
 GENERATED = {Path("docs/metrics.md"), Path("docs/json.md")}
 COLUMNS = 100
+SETTING = r"\bAFORO_[A-Z0-9_]*[A-Z0-9]\b"
+#: a message attribute and a database user
+NO_METRICS = {"aforo_reason", "aforo_reader"}
 #: command lines of the scenario: videos, size, mode and videos per minute
 SCENARIO = [(100, "50MB", Mode.BURST, None), (50, "100MB", Mode.BURST, None), (50, "100MB", Mode.SUSTAINED, 10.0)]
 
@@ -88,6 +91,11 @@ def test_decision_records_have_one_form_and_are_in_the_index(path: Path) -> None
     assert f"]({path.name})" in text_of(Path("docs/adr/README.md"))
 
 
+def test_the_index_lists_decision_records_in_the_order_of_their_numbers() -> None:
+    numbers = [int(number) for number in re.findall(r"(?m)^\| \[(\d+)\]", text_of(Path("docs/adr/README.md")))]
+    assert numbers == sorted(set(numbers))
+
+
 @pytest.mark.parametrize("number", range(len(SCENARIO)))
 def test_the_commands_of_the_scenario_and_their_make_targets_mean_the_same_run(
     number: int, monkeypatch: pytest.MonkeyPatch
@@ -135,6 +143,23 @@ def parsed(arguments: list[str], environment: dict[str, str], monkeypatch: pytes
         patch.setattr(injector, "_inject", lambda settings, request, monitor: requests.append((request, monitor)))
         injector.main(arguments, standalone_mode=False)
     return requests[0]
+
+
+@pytest.mark.parametrize("path", [path for path in WRITTEN if path.name != "CHANGELOG.md"], ids=str)
+def test_every_setting_that_a_page_names_exists(path: Path) -> None:
+    files = [".env.example", "docker-compose.yml", "Makefile", "local/app_worker.py"]
+    files += [str(file.relative_to(ROOT)) for file in (ROOT / "tests/faults").glob("*.py")]
+    known = set(re.findall(SETTING, "".join(text_of(Path(file)) for file in files)))
+    assert set(re.findall(SETTING, text_of(path))) - known == set()
+
+
+@pytest.mark.parametrize("path", [path for path in WRITTEN if path.name != "CHANGELOG.md"], ids=str)
+def test_every_metric_and_recording_rule_that_a_page_names_exists(path: Path) -> None:
+    rules = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "prometheus/rules").glob("*.yml"))
+    known = set(re.findall(r"[a-z0-9_:]*aforo_[a-z0-9_:]+", text_of(Path("docs/metrics.md")) + rules))
+    named = re.findall(r"`((?:[a-z_]+:)?aforo_[a-z0-9_:]+)`", text_of(path))
+    bases = {re.sub(r"_(bucket|sum|count)$", "", name) for name in named}
+    assert bases - known - NO_METRICS == set()
 
 
 @pytest.mark.parametrize("path", WRITTEN, ids=str)

@@ -9,8 +9,8 @@ from local.env_example import COMPOSE, render
 
 SHOWN = Path(".env.example").read_text(encoding="utf-8")
 COMPOSE_FILE = re.sub(r"(?m)^\s*#.*", "", Path("docker-compose.yml").read_text(encoding="utf-8"))
-#: read by boto3 itself
-OF_OTHERS = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
+#: read by boto3 itself, and an option of a run
+NO_SETTINGS = {"CONCURRENCY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"}
 
 
 def test_it_is_up_to_date():
@@ -27,7 +27,7 @@ def test_it_names_every_variable_of_the_library():
 
 
 def test_it_names_every_variable_of_the_compose_file():
-    assert set(re.findall(r"\$\{(\w+)", COMPOSE_FILE)) - OF_OTHERS <= set(re.findall(r"(?m)^#(\w+)=", SHOWN))
+    assert set(re.findall(r"\$\{(\w+)", COMPOSE_FILE)) - NO_SETTINGS <= set(re.findall(r"(?m)^#(\w+)=", SHOWN))
 
 
 def test_its_compose_variables_have_the_defaults_of_the_compose_file():

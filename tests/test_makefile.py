@@ -103,13 +103,17 @@ def test_the_help_fits_80_columns():
 
 
 @pytest.mark.parametrize(
-    ("verb", "remedy"),
-    [("run", "use make run-burst, make run-sustained\n"), ("$(shell touch x)", "use one of `make help`\n")],
+    ("verb", "word", "remedy"),
+    [
+        ("run", "run", "use make run-burst, make run-sustained; write an option"),
+        ("$(shell touch x)", "$(shell", "write an option as NAME=value, see `make help`\n"),
+        ("table flx", "flx", "write an option as NAME=value, see `make help`\n"),
+    ],
 )
-def test_an_unknown_verb_is_refused_with_the_similar_ones(verb, remedy):
+def test_an_unknown_verb_is_refused_with_the_similar_ones(verb, word, remedy):
     refused = subprocess.run(["make", verb], capture_output=True, text=True, check=False)
     assert refused.returncode == 2
-    assert refused.stderr.startswith(f"error: make ({verb}); there is no such verb; {remedy}")
+    assert refused.stderr.startswith(f"error: verb ({word}); there is none of that name; {remedy}")
     assert not Path("x").exists()
 
 

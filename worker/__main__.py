@@ -28,10 +28,16 @@ RETRY_SECONDS = 1.0
 
 @click.command(epilog="Example: python -m worker --concurrency 4")
 @click.option(
-    "--concurrency", type=click.IntRange(1, MOST_SLOTS), help="Slots [env: AFORO_WORKER_CONCURRENCY, default 2]."
+    "--concurrency", type=cli.WholeNumber(1, MOST_SLOTS), help="Slots [env: AFORO_WORKER_CONCURRENCY, default 2]."
 )
-@click.option("--pool", type=click.Choice(["prefork", "threads", "solo"]), default="prefork", show_default=True)
-@click.option("--loglevel", default="INFO", show_default=True)
+@click.option(
+    "--pool",
+    type=click.Choice(["prefork", "threads", "solo"]),
+    default="prefork",
+    show_default=True,
+    help="What a slot is: a process, a thread, or the worker itself.",
+)
+@click.option("--loglevel", default="INFO", show_default=True, help="Least severe level that is logged.")
 def main(concurrency: int | None, pool: str, loglevel: str) -> None:
     """Run a worker that processes videos from SQS until SIGTERM or Ctrl-C."""
     logs.configure(loglevel)

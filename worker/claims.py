@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, or_, select, true, update
+from sqlalchemy import ColumnElement, SQLColumnExpression, delete, func, or_, select, true, update
 from sqlalchemy.orm import Session
 
 from aforo.process_identity import WorkerProcess, may_live
@@ -213,7 +213,7 @@ class Claims:
         with self.sessions.begin() as session:
             return int(session.execute(interrupted).rowcount)  # type: ignore[attr-defined]
 
-    def _is_of_queue(self, queue: ColumnElement[str | None]) -> ColumnElement[bool]:
+    def _is_of_queue(self, queue: SQLColumnExpression[str | None]) -> ColumnElement[bool]:
         """Return the condition that the column `queue` names this worker's queue, or none."""
         return true() if self.queue is None else or_(queue.is_(None), queue == self.queue)
 

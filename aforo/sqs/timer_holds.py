@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import math
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 
 from aforo.sqs.backoff import backoff_seconds
@@ -77,8 +76,11 @@ class TimerHolds:
         """Return the visibility timeout of the message's queue, which is read every few minutes."""
         seconds, read_at = self._timeouts.get(message.queue_url, (self._usual_seconds, -math.inf))
         if time.monotonic() - read_at > REREAD_SECONDS:
-            with suppress(Exception):
+            try:
                 seconds = self._read_timeout(message)
+            except Exception as error:  # also a client that cannot be created: the last known timeout is used
+                self._observer.handled_error(Operation.EXTEND_VISIBILITY)
+                logger.warning("could not read the visibility timeout of a queue, so used %g s: %s", seconds, error)
             self._timeouts[message.queue_url] = seconds, time.monotonic()
         return seconds
 

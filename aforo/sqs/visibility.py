@@ -7,7 +7,6 @@ import os
 import random
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from functools import lru_cache
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -117,10 +116,17 @@ def _tick(heartbeat: VisibilityHeartbeat) -> float | None:
         goes_on = heartbeat.tick()
     except Exception:
         logger.exception("a tick of the visibility heartbeat failed")
-        with suppress(Exception):
-            heartbeat.observer.handled_error(Operation.EXTEND_VISIBILITY)
+        _count_failed_tick(heartbeat.observer)
         goes_on = True
     return heartbeat.interval_seconds() if goes_on else None
+
+
+def _count_failed_tick(observer: Observer) -> None:
+    """Count a tick that raised. An observer is code of the app, so it may raise anything, again and again."""
+    try:
+        observer.handled_error(Operation.EXTEND_VISIBILITY)
+    except Exception:
+        logger.exception("the observer could not count a failed tick of the visibility heartbeat")
 
 
 @lru_cache(maxsize=1)

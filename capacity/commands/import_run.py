@@ -19,6 +19,7 @@ from core.errors import UsageError
 from core.rate import parse_rate
 from core.settings import MOST_SLOTS, Settings
 from core.size import parse_size
+from core.user_files import require_file
 
 TASK_ID = "{task_id}"
 
@@ -109,9 +110,9 @@ def _task_column(app: AppFile) -> str:
 
 
 def _lines(file: Path) -> list[str]:
+    remedy = "give a text file with one id per line"
     try:
-        lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "it is not text"
-        raise UsageError("import", why, "give a text file with one id per line", value=file) from None
-    return [line for line in lines if line]
+        text = require_file("import", str(file), remedy).read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise UsageError("import", "it is not text", remedy, value=file) from None
+    return [line.strip() for line in text.splitlines() if line.strip()]

@@ -32,6 +32,7 @@ from capacity.sizing.scale_limits import (
 )
 from capacity.sizing.workers import Demand, WorkerPlan, cost_per_thousand, drain_minutes, make_plan, worker_capacity
 from capacity.table.number_format import number, percent
+from core.cli import WholeNumber
 from core.errors import UsageError
 from core.language import Language, Text
 from core.settings import Settings
@@ -53,11 +54,11 @@ PLAN_OPTIONS = (
     setting_option("--max-utilisation", "AFORO_PLAN_MAX_UTILISATION", lambda s: s.plan.max_utilisation,
                    "Highest share of busy slots", type=Finite(0.05, 0.99)),
     setting_option("--spare-workers", "AFORO_PLAN_SPARE_WORKERS", lambda s: s.plan.spare_workers,
-                   "Extra workers, so that one may fail", type=click.IntRange(0)),
+                   "Extra workers, so that one may fail", type=WholeNumber(0)),
     setting_option("--price-per-hour", "AFORO_PLAN_PRICE_PER_HOUR", lambda s: s.plan.price_per_hour,
                    "Price of one worker, for the cost per 1,000 videos", type=Finite(0)),
     setting_option("--backlog", "AFORO_PLAN_BACKLOG", lambda s: s.plan.backlog,
-                   "Videos already in the queue, for the time to drain them", type=click.IntRange(0)),
+                   "Videos already in the queue, for the time to drain them", type=WholeNumber(0)),
 )  # fmt: skip
 
 
@@ -80,9 +81,9 @@ def plan_options(command: Command) -> Command:
 @click.option("--service", type=Quantity("duration", rate=False), help="Service time at this concurrency.")
 @click.option("--cv", type=Finite(0, 5), help=f"Coefficient of variation of the service time.  [default: {DEFAULT_CV}]")
 @click.option("--runs", metavar="RUN,RUN…", help="Take service time, CV and concurrency from recorded runs.")
-@click.option("--concurrency", type=click.IntRange(1), help=f"Slots per worker.  [default: {DEFAULT_SLOTS}]")
+@click.option("--concurrency", type=WholeNumber(1), help=f"Slots per worker.  [default: {DEFAULT_SLOTS}]")
 @click.option(
-    "--batch", type=click.IntRange(1, MOST_BATCH), default=1, show_default=True, help="Videos that arrive at once."
+    "--batch", type=WholeNumber(1, MOST_BATCH), default=1, show_default=True, help="Videos that arrive at once."
 )
 @plan_options
 @json_option

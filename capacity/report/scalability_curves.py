@@ -36,10 +36,10 @@ class Point:
     slots: int
     capacity: float
     interval: Interval | None
+    capacities: tuple[float, ...]
     between_runs: bool = False
     is_valid: bool = True
     nodes: int = 1
-    capacities: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -133,10 +133,10 @@ def _points(cells: Iterable[TableCell]) -> Iterator[Point]:
             cell.runs[0].slots,
             cell.x_sat or 0.0,
             cell.x_sat_interval,
+            capacities,
             cell.is_between_runs,
             is_valid,
             cell.key.nodes,
-            capacities,
         )
 
 

@@ -1,17 +1,18 @@
 """Database exporter: exact values per run, updated by reading only changed rows (docs/adr/0008).
 
 1. `source` reads the changed rows on each scrape, and runs full counts in the background.
-2. `reader` executes the statements of `sql/`, which `statements` adapts to the user's own table.
-3. `recount` feeds the rows into `run_aggregates`, whose sums are the tallies of `tally`.
+2. `reader` executes the statements of `statements.sql`, which `statements` adapts to the user's own table.
+3. `incremental_count` feeds the rows into `run_aggregates`, whose sums are the tallies of `tally`.
 4. `families` turns the aggregates into metric families. `run_text` caches their text per run.
 
-Each metric family comes from these statements of `sql/`, which a method of `Reader` executes:
+Each metric family comes from these statements, which a method of `Reader` executes:
 
-| `sql/*.sql`                | method of `Reader`     | metric families                                             |
+| statement                  | method of `Reader`     | metric families                                             |
 |----------------------------|------------------------|-------------------------------------------------------------|
 | `runs_newest`              | `newest_runs`          | `aforo_run_info`, `_status`, `_expected_videos`,            |
 |                            |                        | `_offered_videos_per_second`, `_verdict`,                   |
 |                            |                        | `_capacity_videos_per_minute`, `aforo_runs`                 |
+| `runs_environment`         | `newest_runs`          | label `app` of `aforo_run_info`                             |
 | `runs_rest`                | `statuses_of_rest`     | `aforo_runs`                                                |
 | `videos_changed`           | `changed_videos`       | those of `videos_of_run` and `videos_rest` (changed rows)   |
 | `videos_live`              | `live_videos`          | the same, and `aforo_videos_oldest_waiting_timestamp_seconds` |
@@ -26,5 +27,6 @@ Each metric family comes from these statements of `sql/`, which a method of `Rea
 | `executions_of_run`        | `executions_of`        | `aforo_run_executions`, `_total_stage_seconds`,             |
 |                            |                        | `_total_ffmpeg_cpu_seconds`                                 |
 | `executions_lost`          | `lost_executions`      | `aforo_run_executions`                                      |
+| `runs_active`              | `has_active_run`       | none: an active run lets the SQS exporter poll faster       |
 | `waiting_oldest`           | `oldest_waiting`       | the oldest message of the SQS exporter                      |
 """

@@ -21,7 +21,7 @@ OWN_APP = "aforo"
 
 
 class Run(NamedTuple):
-    """One run as the statement `runs_newest.sql` returns it, with the name of its app.
+    """One run as the statement `runs_newest` returns it, with the name of its app.
 
     The fields have the order of the columns.
     """

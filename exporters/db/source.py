@@ -14,8 +14,8 @@ from prometheus_client.core import Metric
 from core.metrics import family
 from core.settings import Exporters
 from exporters.db.families import database_families
+from exporters.db.incremental_count import IncrementalCount, difference
 from exporters.db.reader import Database
-from exporters.db.recount import IncrementalCount, difference
 from exporters.db.run_text import RunText
 from exporters.exposition import Clock, Collected, Incomplete, gauge_family
 from exporters.faults import SourceNotReady

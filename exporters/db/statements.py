@@ -1,4 +1,4 @@
-"""SQL statements of `sql/`, adapted to the names of tables and columns in the user's own database."""
+"""SQL statements of `statements.sql`, adapted to the names of tables and columns in the user's own database."""
 
 from __future__ import annotations
 
@@ -79,13 +79,14 @@ class VideosTable:
 
 
 def load_all(table: VideosTable, dialect: str) -> dict[str, TextClause]:
-    """Return all SQL statements of `sql/`, by file name without suffix, adapted to this videos table.
+    """Return all SQL statements of `statements.sql`, by name, adapted to this videos table.
 
     `dialect` is `sqlite` or `postgresql`.
     """
     names = _names(table, dialect)
-    sources = [file for file in files("exporters.db").joinpath("sql").iterdir() if file.name.endswith(".sql")]
-    return {file.name.removesuffix(".sql"): _statement(file.read_text("utf-8"), names) for file in sources}
+    source = files("exporters.db").joinpath("statements.sql").read_text("utf-8")
+    _, *named = re.split(r"(?m)^-- name: (\w+)\n", source)
+    return {name: _statement(body, names) for name, body in zip(named[::2], named[1::2], strict=True)}
 
 
 def _statement(source: str, names: dict[str, str]) -> TextClause:

@@ -16,9 +16,9 @@ from core.video import Outcome, Stage, VideoState
 
 
 class Video(NamedTuple):
-    """One video as the statements `videos_*.sql` return it. The fields have the order of the columns.
+    """One video as the statements `videos_changed` and `videos_live` return it.
 
-    `state` is one of VideoState.
+    The fields have the order of the columns. `state` is one of VideoState.
     """
 
     id: str
@@ -34,7 +34,7 @@ class Video(NamedTuple):
 class Group(NamedTuple):
     """Videos with one state and failure reason: their number, and the sums of their times in seconds.
 
-    The fields have the order of the columns of `videos_of_run.sql`.
+    The fields have the order of the columns of the statement `videos_of_run`.
     """
 
     state: str

@@ -16,10 +16,10 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "deploy/compose/stack"
 ANSWERS = "exit 0"
 #: the console's check of the settings runs on this machine
-CHECK = (
-    'case "$*" in *core.check_settings | *core.remote_write) for module in "$@"; do :; done; '
-    f'PYTHONPATH={ROOT} exec {sys.executable} -m "$module" ;; esac'
-)
+CHECK = f"""
+for word; do case $word in WORKERS=*) export "${{word?}}" ;; esac; done
+case "$*" in *"core.compose_stack check") PYTHONPATH={ROOT} exec {sys.executable} -m core.compose_stack check ;;
+*core.remote_write) PYTHONPATH={ROOT} exec {sys.executable} -m core.remote_write ;; esac"""
 
 
 @pytest.fixture
@@ -90,6 +90,13 @@ def test_an_invalid_number_is_an_error_with_name_and_value(stack, options):
     ((name, value),) = options.items()
     assert refused.returncode == 2
     assert refused.stderr.startswith(f"error: {name} ({value}); it must be a whole number; give 1 to ")
+
+
+@pytest.mark.parametrize("profile", ["nothing", "nothing.toml"])
+def test_a_profile_that_is_none_is_an_error_before_anything_starts(stack, profile):
+    refused = stack("up", PROFILE=profile)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr.startswith(f"error: PROFILE ({profile}); ")
 
 
 @pytest.mark.parametrize("name", ["AFORO_EXPORTER_TLS_CERTIFICATE", "AFORO_EXPORTER_AUTH_FILE"])

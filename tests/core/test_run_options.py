@@ -1,10 +1,12 @@
-"""The options of one run are listed in three places, which must name the same options.
+"""The options of one run are listed in four places, which must name the same options.
 
-The Makefile and deploy/compose/stack cannot import the list in `core/run_options.py`.
+The Makefile, docker-compose.yml and local/check_options.sh cannot import the list in `core/run_options.py`.
 """
 
 import re
 from pathlib import Path
+
+import yaml
 
 from core.run_options import RUN_OPTIONS
 
@@ -14,7 +16,13 @@ def test_the_makefile_exports_every_run_option_but_the_mode_which_its_verbs_set(
     assert set(line.split()) == RUN_OPTIONS - {"MODE"} | {"STACK", "WORKERS", "ARGS"}
 
 
-def test_the_compose_stack_passes_every_run_option_but_the_files_which_it_mounts():
-    text = Path("deploy/compose/stack").read_text(encoding="utf-8")
-    (words,) = re.findall(r"(?m)^RUN_OPTIONS=\(([^)]+)\)$", text)
-    assert set(words.split()) == RUN_OPTIONS - {"FILE", "TRACE"}
+def test_the_console_of_the_compose_stack_gets_every_run_option():
+    compose = yaml.safe_load(Path("docker-compose.yml").read_text(encoding="utf-8"))
+    assert compose["x-run-options"] == dict.fromkeys(RUN_OPTIONS)
+
+
+def test_the_check_of_the_command_line_knows_every_run_option():
+    text = Path("local/check_options.sh").read_text(encoding="utf-8")
+    lists = re.findall(r'(?m)^(?:RUN|MATRIX)="(.+)"$', text)
+    assert len(lists) == 2
+    assert set(" ".join(lists).split()) == RUN_OPTIONS - {"MODE"} | {"STACK", "WORKERS", "APP", "ARGS"}

@@ -1,4 +1,5 @@
 import re
+from types import SimpleNamespace
 
 import pytest
 
@@ -60,6 +61,22 @@ def test_the_settings_of_a_plan_and_the_language_come_from_the_dotenv_file_too(t
     settings = Settings.from_process(file)
     assert (settings.lang, settings.plan.wait_p95_seconds, settings.plan.price_per_hour) == ("en", 300.0, 0.17)
     assert (settings.promtools, settings.profile) == (("/a/promtool", "/b/promtool"), "showcase")
+
+
+def test_aws_variables_of_an_app_replace_those_of_the_dotenv_file_and_of_the_process():
+    app = SimpleNamespace(
+        aws_variables={"AWS_ENDPOINT_URL": "http://app:1", "AWS_DEFAULT_REGION": "eu-west-1"}, queue="q"
+    )
+    ours = {"AWS_ENDPOINT_URL": "http://ours:4566", "AWS_SECRET_ACCESS_KEY": "ours", "AFORO_LANG": "en"}
+    read = module._environment_of_app(app, ours, {"AWS_ENDPOINT_URL": "http://process:1", "AWS_PROFILE": "me"})
+    assert read == {
+        "AFORO_LANG": "en",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_ENDPOINT_URL": "http://app:1",
+        "AWS_PROFILE": "me",
+        "AWS_REGION": "eu-west-1",
+        "SQS_QUEUE_NAME": "q",
+    }
 
 
 @pytest.mark.parametrize("text", ["", "60", "0s", "-1s", "1d"])

@@ -209,7 +209,7 @@ def test_a_path_that_is_no_readable_file_is_a_one_line_error(tmp_path):
         tmp_path: "it is a directory",
         tmp_path / "pipe": "it is not a regular file",
         tmp_path / "loop": "it cannot be read: Too many levels of symbolic links",
-        tmp_path / "missing": "it cannot be read: No such file or directory",
+        tmp_path / "missing": "there is no such file",
         tmp_path / ("a" * 300): "it cannot be read: File name too long",
         tmp_path / "a\0b": "it cannot be read: embedded null byte",
     }

@@ -19,7 +19,8 @@ def kustomization() -> Manifest:
 def manifests(kind: str | None = None) -> list[Manifest]:
     files = (FOLDER / name for name in kustomization()["resources"] if name.endswith(".yaml"))
     documents = [document for file in files for document in yaml.safe_load_all(file.read_text(encoding="utf-8"))]
-    return [m for m in documents if kind in {None, m["kind"]}]
+    each = [m for document in documents for m in (document["items"] if document["kind"] == "List" else [document])]
+    return [m for m in each if kind in {None, m["kind"]}]
 
 
 def the(kind: str, name: str) -> Manifest:

@@ -32,8 +32,8 @@ def timeouts(sqs):
     return [call.options["VisibilityTimeout"] for call in sqs.calls if call.operation == "change_message_visibility"]
 
 
-def holds_of(sqs):
-    return TimerHolds(lambda _queue: sqs, 600.0, SilentObserver())
+def holds_of(sqs, observer=None):
+    return TimerHolds(lambda _queue: sqs, 600.0, observer or SilentObserver())
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,19 @@ def test_a_message_is_invisible_until_it_is_due_and_for_one_more_timeout(answer,
     sqs = FakeSqs(answer, {})
     holds_of(sqs).hold(MESSAGE, delay_seconds)
     until(lambda: timeouts(sqs) == [expected], "it is invisible")
+
+
+def test_a_visibility_timeout_that_cannot_be_read_is_a_handled_error():
+    handled = []
+
+    class Counting(SilentObserver):
+        def handled_error(self, operation):
+            handled.append(str(operation))
+
+    sqs = FakeSqs(error("AccessDenied"), {})
+    holds_of(sqs, Counting()).hold(MESSAGE, 95)
+    until(lambda: timeouts(sqs) == [695], "it is invisible")
+    assert handled == ["extend_visibility"]
 
 
 def test_a_failed_call_is_repeated_unless_the_message_is_gone(monkeypatch):

@@ -81,3 +81,15 @@ def test_an_observer_that_raises_is_counted_and_the_ticks_go_on():
     results = Broken()
     assert 18 <= _tick(VisibilityHeartbeat(FakeSqs({}), MESSAGE, 60, observer=results)) <= 20
     assert results.handled == ["extend_visibility"]
+
+
+def test_an_observer_that_cannot_count_either_does_not_end_the_ticks(caplog):
+    class Broken(Results):
+        def visibility_extended(self, result):
+            raise RuntimeError(result)
+
+        def handled_error(self, operation):
+            raise RuntimeError("the observer is broken")
+
+    assert 18 <= _tick(VisibilityHeartbeat(FakeSqs({}), MESSAGE, 60, observer=Broken())) <= 20
+    assert "the observer could not count a failed tick" in caplog.text

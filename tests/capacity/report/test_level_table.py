@@ -10,8 +10,8 @@ from capacity.report.figures import throughput_chart
 from capacity.report.level_table import gain, names, rows
 from capacity.report.scalability_curves import Curve, Point, statements
 
-ONE = Point(1, 10.0, Interval(9.0, 100 / 9), between_runs=True, capacities=(10.0,))
-TWO = Point(2, 18.0, Interval(16.0, 20.25), between_runs=True, capacities=(18.0,))
+ONE = Point(1, 10.0, Interval(9.0, 100 / 9), (10.0,), between_runs=True)
+TWO = Point(2, 18.0, Interval(16.0, 20.25), (18.0,), between_runs=True)
 
 
 def test_the_gain_of_a_doubling_has_the_variance_of_both_levels():
@@ -24,7 +24,7 @@ def test_the_gain_of_a_doubling_has_the_variance_of_both_levels():
 
 @pytest.mark.parametrize("interval", [None, Interval(9.0, math.inf), Interval(0.0, 20.0)])
 def test_without_both_intervals_the_gain_has_none(interval):
-    assert gain(Point(1, 10.0, interval), TWO).interval is None
+    assert gain(Point(1, 10.0, interval, (10.0,)), TWO).interval is None
 
 
 def test_the_table_has_a_row_per_level_and_the_cost_where_a_price_is_given():
@@ -37,12 +37,12 @@ def test_the_table_has_a_row_per_level_and_the_cost_where_a_price_is_given():
 
 
 def test_the_cost_counts_the_workers_of_the_level():
-    point = Point(4, 10.0, None, nodes=2)
+    point = Point(4, 10.0, None, (10.0,), nodes=2)
     assert next(rows([Curve("50MB", (point,), None)], "es", 0.6))[-1] == "2.000"
 
 
 def test_a_gain_within_single_runs_is_marked_as_indicative():
-    points = (Point(1, 10.0, Interval(9.0, 11.0)), Point(2, 18.0, Interval(17.0, 19.0)))
+    points = (Point(1, 10.0, Interval(9.0, 11.0), (10.0,)), Point(2, 18.0, Interval(17.0, 19.0), (18.0,)))
     *_, last = rows([Curve("50MB", points, None)], "en", None)
     assert last[4].endswith("with ×2 slots (indicative)")
 
@@ -69,6 +69,6 @@ def test_an_interval_that_leaves_the_axis_has_no_cap(low, high, classes, place):
 
 
 def test_the_chart_cuts_an_interval_over_twice_the_capacity_and_names_its_ends():
-    chart = throughput_chart([Curve("50MB", (Point(1, 20.0, Interval(9.33, 99.0)),), None)], "es")
+    chart = throughput_chart([Curve("50MB", (Point(1, 20.0, Interval(9.33, 99.0), (20.0,)),), None)], "es")
     assert "whisker cut-high" in chart
     assert 'title="20.00 [9.33–99.00]/min"' in chart
