@@ -1,11 +1,13 @@
 """The Terraform module gives each role the calls of docs/operating.md, and makes a queue that the worker accepts.
 
-Only a parser of HCL has seen the module. No AWS account has.
+Only parsers of HCL have seen the module: python-hcl2, and `terraform fmt` where it is installed. No AWS account has.
 """
 
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 
 import pytest
 from botocore.session import Session
@@ -127,3 +129,10 @@ def test_the_worker_accepts_a_queue_with_the_attributes_of_the_module(emulator):
     assert len(findings) >= 6
     assert [finding.line for finding in findings if finding.level is not Level.OK] == []
     assert dead["message_retention_seconds"] == RETENTION_SECONDS
+
+
+def test_terraform_reads_the_module_and_would_format_nothing():
+    if shutil.which("terraform") is None:
+        pytest.skip("terraform is not installed")
+    done = subprocess.run(["terraform", "fmt", "-check", "-diff", FOLDER], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
