@@ -1,4 +1,4 @@
-"""Linux cgroup of this process: its limits of CPU and memory, and its pressure, in cgroup v1 and v2."""
+"""Linux cgroup of this process: its CPU limit, memory limit and pressure (PSI), in cgroup v1 and v2."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ NO_LIMIT_BYTES = 1 << 60
 class CpuQuota:
     """CPU quota of a cgroup in cores, and the kernel's counters of how often the quota took effect.
 
-    The counters are scheduler periods, periods in which processes were stopped, and seconds for which they were
-    stopped.
+    `periods` counts the scheduler periods, and `throttled_periods` those in which the quota stopped processes.
+    `throttled_seconds` is the time for which processes were stopped in all.
     """
 
     cores: float

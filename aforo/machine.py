@@ -22,8 +22,8 @@ EC2_VENDOR = "Amazon EC2"
 def cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     """Return the CPU model of this machine.
 
-    An arm64 kernel writes no model name. The model is then the codes of implementer and part, with the core's name
-    where it is known.
+    An arm64 kernel reports no model name. The result is then the codes of the CPU's implementer and part, and the name
+    of the core if it is known.
     """
     pairs = [(name.strip(), value.strip()) for name, _, value in (line.partition(":") for line in lines_of(cpuinfo))]
     implementers = [value for name, value in pairs if name == "CPU implementer"]

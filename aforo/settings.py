@@ -59,7 +59,7 @@ def read(declaration: Declaration, environ: Mapping[str, str] = os.environ) -> s
 
 
 def is_on(declaration: Declaration, environ: Mapping[str, str] = os.environ) -> bool:
-    """Return True if an on/off environment variable is on: its value is not empty, 0, false, no or off."""
+    """Return True if an on/off environment variable is on. Off is written 0, false, no, off or empty."""
     return read(declaration, environ).lower() not in {"", "0", "false", "no", "off"}
 
 

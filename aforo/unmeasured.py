@@ -39,10 +39,10 @@ def require_known_version() -> None:
 
 
 def instrument_nothing(_app: Any, **_options: Any) -> None:
-    """Do nothing. This replaces `aforo.instrument` where that cannot be imported."""
+    """Do nothing. This replaces `aforo.instrument` if the real function cannot be imported."""
 
 
 @contextmanager
 def stage_of_nothing(_name: str) -> Iterator[None]:
-    """Run the block unmeasured. This replaces `aforo.stage` where that cannot be imported."""
+    """Run the block unmeasured. This replaces `aforo.stage` if the real function cannot be imported."""
     yield

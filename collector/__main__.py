@@ -1,6 +1,6 @@
 """Command line of the collector: `python -m collector serve|import FILE`.
 
-`import` is for the files of workers that nothing can reach.
+`import` reads the executions file of a worker that the collector cannot reach over HTTP.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def main() -> None:
 def serve() -> None:
     """Read and store the executions of all workers until stopped.
 
-    They are read from every worker's /executions. The states of an app's videos are read from the app's own table. The
-    port of /metrics is AFORO_COLLECTOR_PORT.
+    The executions are read from the page /executions of every worker. The states of an app's videos are read from the
+    app's own table. The port of /metrics is AFORO_COLLECTOR_PORT.
     """
     settings = Settings.from_process()
     registry = CollectorRegistry()

@@ -1,9 +1,9 @@
 """Find out to which video each execution belongs, by the first message of its chain of tasks.
 
-The first message of a video has the task id that the video's row holds. Every message that a task sends names this id
+The first message of a video has the task id that the video's row holds. Every message that a task sends carries this id
 as its root. So all executions of a video are recognised, on whichever worker they run. An execution without such a
-video waits in the table `other_executions` until the runs that it could belong to are over. It is then work that
-belongs to no run.
+video waits in the table `other_executions` until the runs that it could belong to are over. From then on it counts as
+other work, not as part of any video.
 """
 
 from __future__ import annotations
@@ -54,10 +54,10 @@ def assign(session: Session, spool: str, node: str, records: Sequence[Record]) -
 
 
 def assign_waiting(session: Session, now: float) -> None:
-    """Assign stored executions whose video has been recorded since.
+    """Assign stored executions whose video has been recorded in the meantime. `now` is in epoch seconds.
 
-    When the runs of its time are over, an execution without a video counts as other work of its run, or is deleted
-    without a run. `now` is in epoch seconds.
+    An execution that still has no video is closed when the runs during which it ran are over. It then counts as other
+    work during the latest of these runs. If it ran during no run, it is deleted after a while.
     """
     joined = select(OtherExecutionRow, VideoRow).join(VideoRow, VideoRow.task_id == OtherExecutionRow.root_id)
     found = set()

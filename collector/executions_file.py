@@ -1,4 +1,4 @@
-"""Import a file of execution records (AFORO_EXECUTIONS_FILE) from workers that nothing can reach."""
+"""Import a worker's executions file (AFORO_EXECUTIONS_FILE), if no collector can reach the worker."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BATCH = 1000
 def import_file(sessions: Sessions, path: Path) -> Stored:
     """Store the execution records of a file, each once. Return how many were added and missed.
 
-    A record is missed if the file has no line with its number. A last line that was cut is ignored. Raise UsageError
+    A record counts as missed if its number is not in the file. An incomplete last line is ignored. Raise UsageError
     with the line number of the first invalid record.
     """
     added = missed = 0

@@ -39,8 +39,8 @@ class Page:
     """One page of execution records of one spool, with increasing numbers.
 
     `oldest` and `newest` are the first and last number that the spool held at that moment. `served_by` is the own spool
-    of the worker that answered. It differs from `spool` if that belongs to a dead process. `clock` is the answering
-    worker's time in epoch seconds.
+    of the worker that answered. It differs from `spool` if `spool` belongs to a dead process. `dead_spools` lists all
+    spools of dead processes that this worker serves. `clock` is the answering worker's time in epoch seconds.
     """
 
     spool: str

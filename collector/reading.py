@@ -19,7 +19,7 @@ class Unreachable(Exception):
 class NotRecorded(Exception):
     """Error for a worker that answers but records no executions.
 
-    It is our reference worker, or it exports metrics only.
+    Such a worker is our reference worker, or exports metrics only.
     """
 
 
@@ -35,7 +35,7 @@ class Reading:
     def clock_offset_seconds(self) -> float:
         """Return how many seconds the worker's clock is ahead of ours.
 
-        The error is at most half of the time that the answer took.
+        The result is wrong by at most half of the time that the answer took.
         """
         return self.page.clock - (self.asked_at + self.round_trip_seconds / 2)
 

@@ -1,7 +1,7 @@
 """One round of the collector: read every worker up to its newest record, and store the records.
 
-If a worker, the network or the database does not answer, the reading of that worker ends for this round. Its records
-stay in its spool, and the next round continues at the stored position.
+If a worker, the network or the database does not answer, the reading of that worker ends for this round. The worker's
+unread records stay in its spool, and the next round continues at the stored position.
 """
 
 from __future__ import annotations
@@ -43,17 +43,17 @@ class Balanced(Exception):
 class Address:
     """The spools that have answered at one worker's address, in the order of their first answers.
 
-    `read_dead` are the spools of dead processes that were read there.
+    `read_dead` are the spools of dead processes that were read at this address.
     """
 
     spools: list[str] = field(default_factory=list)
     read_dead: set[str] = field(default_factory=set)
 
     def answered(self, spool: str) -> None:
-        """Record that this spool answered at the address. Raise Balanced if workers answer there in turn.
+        """Record that this spool answered at the address. Raise Balanced if several workers answer there.
 
-        A restarted worker has a new spool, but an earlier spool never answers again. If one does, there are several
-        workers.
+        A worker that restarts has a new spool, and its old spool no longer answers. So if an earlier spool answers once
+        more, the address belongs to several workers.
         """
         if spool in self.spools[:-1]:
             raise Balanced("several workers answer in turn; name each worker's own address")
@@ -64,7 +64,7 @@ class Address:
 class Round:
     """Read the execution records of all workers and store them.
 
-    The database holds all reading positions. So nothing is lost if this object is lost.
+    The database holds all reading positions, so a new object continues where the last one stopped.
     """
 
     def __init__(self, sessions: Sessions, metrics: CollectorMetrics, read_page: Read = read) -> None:
@@ -73,7 +73,7 @@ class Round:
         self._failing: dict[str, str] = {}
 
     def run(self, addresses: Iterable[str], now: float | None = None) -> None:
-        """Read the workers at `addresses` once, then assign stored executions that still have no video."""
+        """Read the workers at `addresses` once, then find the videos of stored executions that have none yet."""
         wanted = list(addresses)
         with ThreadPoolExecutor(THREADS, thread_name_prefix="read") as threads:
             recorded = [each for each in threads.map(self._try_to_read, wanted) if each]

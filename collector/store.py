@@ -1,7 +1,7 @@
 """Store a page of execution records together with the position up to which its spool was read.
 
-Both are written in one transaction. A collector that is killed in the middle of a page reads that page again, and no
-record is stored twice.
+Records and position are written in one transaction. A collector that is killed in the middle of a page reads that page
+again, and no record is stored twice.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ NODE_LENGTH = 64
 
 @dataclass(frozen=True)
 class Source:
-    """Where a page of records was read: worker address, time of the request, and the worker's clock.
+    """Where and when a page of records was read, and how far the worker's clock is ahead of ours.
 
-    Times are in epoch seconds. A file has no clock.
+    `address` is that of the worker, and `asked_at` the time of the request in epoch seconds. The clock offset and the
+    round trip are None for records from a file.
     """
 
     address: str

@@ -1,7 +1,7 @@
 """Read the final states of an app's videos from the app's own table, until every video is final.
 
-An app may retry a failed video. So a failure is recorded only when no message of the video can follow: its executions
-show that, or the queue is empty, or its row has not changed for a long time.
+An app may retry a failed video. So a failure is recorded only when no further message of the video can follow. That is
+known from the video's executions, from an empty queue, or from a row that has not changed for a long time.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ class _RunUpdate:
 
 @dataclass
 class TableStates:
-    """Read the states of one app's open videos from the app's own table, and record them in Aforo's.
+    """Read the states of an app's open videos from the app's own table, and record them in Aforo's table.
 
-    All reading positions are in the database. So nothing is lost if this object is lost.
+    Aforo's database holds all that has been read, so a new object continues where the last one stopped.
     """
 
     settings: Settings

@@ -1,8 +1,7 @@
 """Determine the start, the end and the final state of a video from its executions.
 
 A video starts with its first execution. It ends when every message of it has ended: its first message, and those that
-its executions sent. A retry is a message with the same task id, so it belongs to the same video, whose end is the last
-one.
+its executions sent. A retry is a message with the same task id, so it belongs to the same video.
 """
 
 from __future__ import annotations
@@ -23,9 +22,9 @@ FINAL_OUTCOMES = frozenset({Outcome.DONE, Outcome.PART, Outcome.FAILED})
 
 
 def finish_videos(session: Session, video_ids: Iterable[str]) -> None:
-    """Set the start of these videos from their executions.
+    """Set the start time of each video from its executions, and correct the outcomes of these executions.
 
-    Also set their state, unless the app's own table decides it.
+    Set the state of the video too, unless the state is read from the app's own table.
     """
     for some in batched_keys(sorted(video_ids)):
         _finish_some(session, some)
@@ -64,10 +63,11 @@ def _set_state(video: VideoRow, executions: Sequence[ExecutionRow]) -> None:
 
 
 def correct_outcomes(executions: Sequence[ExecutionRow]) -> None:
-    """Correct the outcomes of a video's executions, so that exactly one of them made the video done.
+    """Correct the outcomes of a video's executions, so that at most one of them counts as done.
 
-    `executions` are in the order of their ends. An earlier one that succeeded gets the outcome `part`. A failed one
-    whose message was delivered again gets the outcome `retried`. Their slot times do not change.
+    `executions` are in the order of their ends. A successful execution that others follow gets the outcome `part`. A
+    failed execution whose message was delivered again gets the outcome `retried`. The times of the executions do not
+    change.
     """
     for number, execution in enumerate(executions):
         later = {other.task_id for other in executions[number + 1 :]}
@@ -80,8 +80,8 @@ def correct_outcomes(executions: Sequence[ExecutionRow]) -> None:
 def final_state(task_id: str, executions: Sequence[ExecutionRow]) -> VideoState | None:
     """Return the final state of a video, or None while one of its messages has not ended.
 
-    `task_id` is the task id of its first message. `executions` are in the order of their ends. The last execution of a
-    message decides.
+    `task_id` is the task id of the video's first message. `executions` are in the order of their ends. The video is
+    failed if the last execution of any of its messages failed, else done.
     """
     outcomes = {str(execution.task_id): execution.outcome for execution in executions}
     messages = {task_id}.union(*(execution.sent_task_ids or [] for execution in executions))

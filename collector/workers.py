@@ -20,7 +20,7 @@ JOBS = ("worker",)
 class Workers:
     """The worker addresses to read, refreshed every few seconds.
 
-    While Prometheus does not answer, the last known addresses stay.
+    While Prometheus does not answer, the last known addresses are kept.
     """
 
     def __init__(self, prometheus_url: str, fixed: Sequence[str], clock: Callable[[], float] = time.monotonic) -> None:

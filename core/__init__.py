@@ -1,4 +1,7 @@
-"""Code shared by all programs of this repository. It imports only `aforo`, none of the other packages."""
+"""Code shared by all programs of this repository.
+
+Of the repository's packages, it imports only `aforo`, the library.
+"""
 
 import aforo
 

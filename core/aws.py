@@ -1,6 +1,6 @@
 """boto3 clients for SQS and S3 with short timeouts and few retries.
 
-In the native stack they use the credentials of the local AWS emulator.
+In the native stack, the clients use the credentials of the local AWS emulator.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def client(settings: Settings, service: Literal["sqs", "s3"], read_timeout_secon
 def client_options(read_timeout_seconds: float = 15) -> dict[str, Any]:
     """Return options for a boto3 client with which no call takes longer than a minute.
 
-    botocore's defaults are 60 s, with five attempts.
+    With botocore's defaults, a call can take five minutes: five attempts with a timeout of 60 s.
     """
     retries = {"mode": "standard", "total_max_attempts": 3}
     return {"connect_timeout": 3, "read_timeout": read_timeout_seconds, "retries": retries}
@@ -54,7 +54,7 @@ def client_options(read_timeout_seconds: float = 15) -> dict[str, Any]:
 def credentials(settings: Settings) -> dict[str, str]:
     """Return the credentials of the native stack's AWS emulator, as arguments for boto3.
 
-    Return an empty dict in other stacks, with an app that is not ours, or if boto3 finds credentials itself.
+    Return an empty dict in other stacks, for an app under test, or if boto3 finds credentials itself.
     """
     if settings.stack != "native" or settings.app_file is not None or boto3.Session().get_credentials() is not None:
         return {}

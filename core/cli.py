@@ -1,4 +1,4 @@
-"""Command lines of all programs: options that a variable can also set, and errors on one line.
+"""Command lines of all programs: options that environment variables can also set, and error output.
 
 An error is one line on standard error and a named exit code.
 """
@@ -76,9 +76,10 @@ def env_option(
 
 
 class EnvironmentOption(click.Option):
-    """Click option that an environment variable can also set. The error for an invalid value names both.
+    """Click option that an environment variable can also set.
 
-    With `empty_is_value`, an empty variable is a value to check. Otherwise an empty variable counts as unset.
+    The error for an invalid value names the option and the variable. With `empty_is_value`, an empty variable is a
+    value to check. Otherwise an empty variable counts as unset.
     """
 
     def __init__(self, *arguments: Any, empty_is_value: bool = False, **attributes: Any) -> None:
@@ -101,7 +102,7 @@ class EnvironmentOption(click.Option):
 class WholeNumber(click.IntRange):
     """Click type for whole numbers in a range, written in ASCII digits.
 
-    `click.IntRange` also accepts `1_000` and digits of other scripts.
+    It rejects `1_000` and digits of other scripts, which `click.IntRange` accepts.
     """
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:

@@ -19,7 +19,7 @@ PAUSE_SECONDS = 0.5
 def calibration_seconds() -> float:
     """Return the seconds that the fixed CPU work takes on one core: the shortest of three timings.
 
-    With one timing, 11 of 23 consecutive pairs on an idle machine differed by over 5 %.
+    A single timing varies too much: on an idle machine, 11 of 23 pairs of consecutive timings differed by over 5 %.
     """
     return min(_repeat_seconds(after_pause=bool(number)) for number in range(REPEATS))
 

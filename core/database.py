@@ -76,7 +76,7 @@ def upgrade_schema(engine: Engine) -> None:
     """Migrate the database schema to the version of this program.
 
     Raise EnvironmentFault if the migration fails, if a newer Aforo has migrated the database already, or if the
-    database belongs to another app. Our tables would be lost among the tables of that app.
+    database belongs to another app. Aforo does not create its tables among those of another app.
     """
     configuration = Config()
     configuration.set_main_option("script_location", str(MIGRATIONS))
@@ -116,7 +116,7 @@ def take_turn(session: Session, key: int) -> None:
 
 
 def masked(url: str) -> str:
-    """Return the database URL with its password masked, also a password among the URL's parameters."""
+    """Return the database URL with its password masked, even if a parameter of the URL holds the password."""
     return without_passwords(url)
 
 
@@ -185,6 +185,6 @@ def _timeouts(url: URL) -> dict[str, Any]:
 def database_fault(error: DBAPIError, url: str | None = None) -> EnvironmentFault:
     """Return the one-line error for a failed statement of the database at `url`.
 
-    The caller masks the password in `url`.
+    `url` is printed in the error, so its password must already be masked.
     """
     return EnvironmentFault("database", first_line(error.orig), "check AFORO_DATABASE_URL and the server", value=url)

@@ -1,7 +1,7 @@
-"""Allowed label values of every metric of Aforo.
+"""Allowed label values of every metric of Aforo, as `docs/metrics.md` shows them.
 
-Each label has a closed list of values, or a text that names what limits its values. `docs/metrics.md` shows them. The
-library declares the label values of a worker's own metrics (aforo.telemetry.label_values).
+For each label, this module has the closed list of its values, or a text that says what limits the values. The library
+declares the label values of a worker's own metrics (aforo.telemetry.label_values).
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ REMEDY = (
 
 @dataclass(frozen=True)
 class Look:
-    """Counts of one run at one moment: messages, dead-lettered messages, open videos and valid claims."""
+    """Counts of one run at one moment: messages, dead-lettered messages, open videos and unexpired claims."""
 
     messages: int
     dead_letters: int
@@ -49,9 +49,10 @@ class Look:
 class LossWatch:
     """Decide whether the queue has lost the open videos of a run.
 
-    They are lost if for `silence_seconds` some videos were open, none ended, the queue held no message, no message was
-    dead-lettered, and no running execution held a claim. `look` returns the current counts, or None while SQS or the
-    database does not answer, which proves nothing. Messages of other senders in the queue prevent a decision.
+    They are lost if all of this was true for `silence_seconds`: some videos were open, none ended, the queue held no
+    message, no message was dead-lettered, and no running execution held a claim. So no loss is found while the queue
+    holds messages of other senders. The function `look` returns the current counts, or None while SQS or the database
+    does not answer. After a None, the time starts again.
     """
 
     def __init__(
@@ -86,7 +87,10 @@ class LossWatch:
 
 
 def look_at(client: SQSClient, queue_url: str, sessions: Sessions, run_id: str) -> Look | None:
-    """Count messages, open videos and valid claims of a run now. Return None if a source does not answer."""
+    """Count the messages, open videos and unexpired claims of a run.
+
+    Return None if SQS or the database does not answer.
+    """
     try:
         messages, dead_letters = _count_messages(client, queue_url)
         return Look(messages, dead_letters, *_count_videos(sessions, run_id))
@@ -95,7 +99,7 @@ def look_at(client: SQSClient, queue_url: str, sessions: Sessions, run_id: str) 
 
 
 def require_no_loss(watch: LossWatch, sessions: Sessions, run_id: str) -> None:
-    """Raise RunFailed if the watch detects lost videos, after recording their number in the run."""
+    """Raise RunFailed if `watch` detects lost videos. Before that, record their number in the run's row."""
     if not (lost := watch.lost_videos()):
         return
     with sessions.begin() as session:

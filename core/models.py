@@ -203,8 +203,9 @@ class SpoolRow(Base):
 class OtherExecutionRow(Base):
     """One execution whose task is not known to be a video of a run.
 
-    While `run_id` is null, its video may still be recorded, so `record` keeps the whole execution record. After the end
-    of the runs that it could belong to, the row is deleted, or keeps only its times as other work during a run.
+    While `run_id` is null, the video may still be recorded, so `record` keeps the whole execution record. If no video
+    is recorded soon after the run during which the execution ran, the execution counts as other work: `run_id` is then
+    set and only the times are kept. If the execution ran during no run, the row is deleted after a while.
     """
 
     __tablename__ = "other_executions"

@@ -15,7 +15,8 @@ _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?", re.AS
 def plain_number(text: str) -> float:
     """Parse the finite number in `text`.
 
-    Raise ValueError for anything else: `nan`, `1_000`, digits of other scripts, and more than 40 characters.
+    Raise ValueError for anything else, such as `nan`, `1_000`, digits of other scripts, or a text of over 40
+    characters.
     """
     text = text.strip()
     number = float(text) if len(text) <= LONGEST and _NUMBER.fullmatch(text) else math.nan

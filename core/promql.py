@@ -27,7 +27,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Series:
-    """One Prometheus series over time, with its labels: pairs of epoch seconds and value."""
+    """One Prometheus series over time: its labels, and pairs of epoch seconds and value."""
 
     labels: dict[str, str]
     points: tuple[tuple[float, float], ...]

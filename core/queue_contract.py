@@ -27,7 +27,7 @@ SHORTEST_RETENTION_SECONDS = 24 * 3600
 
 
 class Level(StrEnum):
-    """Severity of a finding about the queue. A worker does not start if one is an error."""
+    """Severity of a finding about the queue. A worker does not start if any finding is an error."""
 
     OK = "ok"
     WARN = "warn"
@@ -50,7 +50,10 @@ class Finding:
 
 
 def require_contract(client: SQSClient, settings: Settings) -> tuple[Finding, ...]:
-    """Check all requirements on the queue and return the findings. Raise EnvironmentFault for an error."""
+    """Check all requirements on the queue and return the findings.
+
+    Raise EnvironmentFault if a finding is an error.
+    """
     findings = check_contract(client, settings)
     for finding in findings:
         if finding.level is Level.ERROR:

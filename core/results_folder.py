@@ -30,6 +30,9 @@ def write_run_file(results: Path, run_id: str, facts: Mapping[str, object]) -> P
 
 
 def new_tasks_log(results: Path) -> Path:
-    """Return the path for a new log of the task ids that a run sends. The scenario requires its file name."""
+    """Return the path for a new log of the task ids that a run sends.
+
+    The scenario prescribes the file name.
+    """
     results.mkdir(parents=True, exist_ok=True)
     return results / f"worker_tasks_{datetime.now(UTC):%Y%m%d_%H%M%S}.log"

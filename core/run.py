@@ -121,9 +121,10 @@ WARM_UP = "warm-up"
 
 
 def fewest_arrivals(slots: int) -> int:
-    """Return how many videos a sustained run needs at least, so that its stability can be judged.
+    """Return the smallest number of videos with which the stability of a sustained run can be judged.
 
-    It needs 60, or more than ten per slot if that is more. Near full load far more are needed, as the verdict says.
+    It is max(60, 10 · slots + 1). Near full load more are needed. The run's stability verdict holds that number in its
+    field `arrivals_needed`.
     """
     return max(LEAST_ARRIVALS, ARRIVALS_PER_SLOT * slots + 1)
 

@@ -532,7 +532,7 @@ class Settings:
 
     @property
     def profile(self) -> str:
-        """Return the encoding profile that the setting PROFILE selects for the next run."""
+        """Return the encoding profile of the next run: a profile name, or the path of a TOML file."""
         return self.run_profile or self.worker.profile
 
     @property

@@ -54,7 +54,7 @@ class AccessDenied(StorageError):
 
 
 class StorageUnavailable(StorageError):
-    """Error for a storage that did not answer, or not completely. A retry may succeed."""
+    """Error for a storage that did not answer, or whose answer was incomplete. A retry may succeed."""
 
 
 class StorageFull(StorageError):
@@ -127,7 +127,7 @@ class DirectoryStorage:
                 return _copy(source, sink, key)
 
     def upload(self, source: Path, key: str) -> StoredObject:
-        """Copy the local file `source` to a hidden file in the final folder, then rename it to `key`."""
+        """Copy the local file `source` to a hidden file in the final folder, then rename that file to `key`."""
         final = self._path(key)
         partial = final.with_name(f".{final.name}.{uuid.uuid4().hex}{PART_SUFFIX}")
         with _translated_os_errors(partial):
@@ -215,7 +215,7 @@ class S3Storage:
     def abort_uploads(self, prefix: str, older_than_seconds: float) -> int:
         """Abort unfinished multipart uploads below `prefix` that are older than this age. Return their number.
 
-        They are invisible, but cost money.
+        Unfinished uploads are not visible as objects, but AWS charges for their storage.
         """
         with _translated_s3_errors(None):
             return self._abort_uploads(prefix, older_than_seconds)

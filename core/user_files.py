@@ -71,9 +71,9 @@ def written(what: str, path: Path, remedy: str) -> Iterator[None]:
 def require_usable_folder(what: str, folder: Path, variable: str, least_free_bytes: int = LEAST_FREE_BYTES) -> str:
     """Create the folder if it is missing, check that files can be written, and return its free space.
 
-    `what` and `variable` name the folder and its setting in the error. Raise EnvironmentFault if it is a file,
-    read-only, forbidden or full. A test file is written, because the free space does not consider quotas, and root may
-    write where others may not.
+    The error names the folder by `what` and its setting by `variable`. Raise EnvironmentFault if the folder is a file,
+    read-only, forbidden or full. The check writes a test file, because the reported free space ignores quotas, and the
+    permission bits do not apply to root. The result is a text such as `/data, 12.3 GB free`.
     """
     remedy = f"choose another {variable}, or make room and correct its permissions"
     with written(what, folder, remedy):

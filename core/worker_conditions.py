@@ -25,8 +25,8 @@ WorkerRecord = dict[str, Any]
 def read_workers(settings: Settings) -> list[WorkerRecord]:
     """Return the condition records of the running workers, or an empty list if no worker can be found.
 
-    The only worker of the native stack is read from its own /metrics, which show a restart at once. All others are read
-    from Prometheus.
+    The only worker of the native stack is read from its own /metrics, which show a restart at once. If it does not
+    answer, and in other stacks, the workers are read from Prometheus.
     """
     if settings.stack == "native":
         families = promql.scrape(settings.worker.metrics_host, settings.worker.metrics_port)
@@ -42,7 +42,7 @@ def read_workers(settings: Settings) -> list[WorkerRecord]:
 def record_of_page(families: Mapping[str, Sequence[promql.Sample]]) -> WorkerRecord | None:
     """Return the condition record of the worker whose /metrics samples are `families`.
 
-    Return None if they have no worker with slots. Empty labels are left out, as Prometheus does.
+    Return None if the samples show no worker with slots. Empty labels are left out, as Prometheus does.
     """
     slots = next((int(sample.value) for sample in families.get(SLOTS, ())), 0)
     if not slots:

@@ -37,7 +37,8 @@ def main() -> None:
 def db() -> None:
     """Serve metrics of the runs and videos in the database.
 
-    The newest runs have exact values of their own. All other runs are summed. The port is AFORO_EXPORTER_DB_PORT.
+    Each of the newest runs has metrics with exact values. All older runs are counted together. The port is
+    AFORO_EXPORTER_DB_PORT.
     """
     settings = Settings.from_process()
     table = VideosTable.of(settings.exporters)

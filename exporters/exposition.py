@@ -1,6 +1,6 @@
 """Build the /metrics page of an exporter: the metrics of its sources, and metrics about the exporter.
 
-The latter say whether each collection succeeded, how long it took and why it failed.
+The metrics about the exporter say whether each collection succeeded, how long it took and why it failed.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Source(Protocol):
 
 
 class Incomplete(Exception):
-    """Error of a collection that returned only some of its metric families, which it carries.
+    """Error of a collection that returned only some of its metrics, or old ones. It carries these metrics.
 
     `__cause__` is the original error.
     """

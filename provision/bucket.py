@@ -1,4 +1,4 @@
-"""Create the S3 bucket for videos. Only the storage `s3` needs it."""
+"""Create the S3 bucket for videos, which is needed only if the storage is S3."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ EXISTS = frozenset({"BucketAlreadyOwnedByYou", "BucketAlreadyExists"})
 
 
 def ensure_bucket(settings: Settings) -> None:
-    """Create the S3 bucket if it is missing and the setting of the storage is `s3`.
+    """Create the S3 bucket if it is missing. Do nothing unless the settings select S3 as the storage.
 
     Raise EnvironmentFault if S3 rejects the request.
     """

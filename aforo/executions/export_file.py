@@ -40,7 +40,7 @@ class ExportFile:
     def append(self, record: Mapping[str, Any]) -> None:
         """Hand one execution record to the writing thread, without waiting for the disk.
 
-        A record that finds 100,000 others waiting is dropped and counted as lost.
+        If 100,000 records are already waiting, this one is dropped and counted as lost.
         """
         try:
             with self._numbering:

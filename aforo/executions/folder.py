@@ -1,7 +1,7 @@
 """Folders of the spools (execution records on disk) of this machine's workers.
 
-Each worker's main process has one folder in the base folder. It holds a file lock there while it lives. The folder of a
-dead process stays for a day, so that the other workers of the same user can serve its records.
+Each worker's main process has one folder in the base folder, and holds a file lock there while it lives. The folder of
+a dead process stays for a day, so that the other workers of the same user can serve its records.
 """
 
 from __future__ import annotations

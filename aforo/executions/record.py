@@ -50,7 +50,7 @@ class _Running:
 
 
 class Recorder:
-    """Assemble one execution record per delivery from the telemetry events of its task and from its end.
+    """Assemble one execution record per delivery of a task, from telemetry events and the end of the task.
 
     Each event carries the key of its delivery (aforo.telemetry.task_result.delivery_key). `keep` is called with each
     complete record.

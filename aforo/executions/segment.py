@@ -1,4 +1,4 @@
-"""Segment: a file of consecutive execution records. It is in memory if no folder can be used."""
+"""Segment: a file of consecutive execution records. Without a usable folder, it is kept in memory."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Segment:
         return self.first + self.count
 
     def append(self, line: bytes) -> None:
-        """Write one encoded record to the segment. Raise OSError if the disk takes only part of it or none."""
+        """Write one encoded record to the segment. Raise OSError if the disk does not take all of it."""
         self._file.seek(self.size_bytes)
         if self._file.write(line + b"\n") != len(line) + 1:
             self._file.truncate(self.size_bytes)
@@ -48,7 +48,7 @@ class Segment:
     def lines_from(self, number: int, max_bytes: int, *, at_least_one: bool) -> list[bytes]:
         """Return the encoded records of this segment from record `number` on, up to `max_bytes` together.
 
-        With `at_least_one`, the first record is returned even if it is larger.
+        With `at_least_one`, the first record is returned even if it alone exceeds `max_bytes`.
         """
         begin = max(0, number - self.first)
         if begin >= self.count:

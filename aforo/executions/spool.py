@@ -73,7 +73,7 @@ class Spool:
     def append(self, record: Mapping[str, Any]) -> None:
         """Give the execution record a number and hand it to the writing thread. This never waits for the disk.
 
-        At most `max_records` records wait for the disk. One more drops the oldest of them, which counts as lost.
+        If `max_records` records are already waiting for the disk, the oldest of them is dropped and counted as lost.
         """
         with self._numbering:
             self._last_number += 1

@@ -29,7 +29,7 @@ class AnswerTime:
     def long_poll_seconds(self, longest_seconds: int) -> int:
         """Return the time for which SQS may wait for messages: `longest_seconds`, or less if SQS is slow.
 
-        Long poll and timeout together must not exceed the longest call.
+        Long poll and timeout together must not exceed the constant LONGEST_CALL_SECONDS.
         """
         return max(0, min(longest_seconds, int(LONGEST_CALL_SECONDS - self.timeout_seconds)))
 
@@ -40,7 +40,8 @@ class AnswerTime:
     def answered(self, has_messages: bool) -> None:
         """Record that SQS answered the receive call, and reset the timeout if the answer was fast.
 
-        An answer without messages comes after the full long poll, one with messages at any time.
+        An answer without messages normally comes after the full long poll, so only the time beyond the long poll
+        counts. An answer with messages can come at any time.
         """
         self.is_known = True
         lasted_seconds = self._clock() - self._sent_at
@@ -48,9 +49,9 @@ class AnswerTime:
             self.timeout_seconds = float(ANSWER_TIMEOUT_SECONDS)
 
     def failed(self, is_timeout: bool) -> None:
-        """Record that the receive call failed, and double the timeout if the failure was a timeout.
+        """Record that the receive call failed. If it timed out, double the timeout of the next call.
 
-        After a timeout it is unknown whether SQS answers at all.
+        After a timeout, `is_known` is False: the caller should first test whether SQS answers at all.
         """
         self.is_known = not is_timeout
         if is_timeout:

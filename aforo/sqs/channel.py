@@ -30,7 +30,7 @@ class Channel(FinishingChannel):
         self._timer_holds = TimerHolds(self.short_client, self.visibility_timeout, self._hardening.observer)
 
     def close(self) -> None:
-        """Close the channel. From now on, no message whose task Celery delays is kept invisible."""
+        """Close the channel. It no longer keeps messages invisible whose tasks Celery delays."""
         self._timer_holds.close()
         super().close()
 
@@ -59,15 +59,16 @@ class Channel(FinishingChannel):
     def _is_duplicate(self, message: ReceivedMessage) -> bool:
         """Return True if this worker is already processing this delivery, or has finished its message.
 
-        Defect: kombu counts the messages of a worker by receipt handle. If SQS repeats an answer, kombu therefore
-        starts one task more than there are slots.
+        This method corrects a defect: kombu counts the messages of a worker by receipt handle. If SQS repeats an
+        answer, kombu therefore starts one task more than there are slots.
         """
         return message.receipt_handle in self.qos._delivered or self._deletes.delete_if_finished(message)
 
     def _deliver_entry(self, message: ReceivedMessage, qname: str, entry: dict[str, Any]) -> None:
         """Hand one message to Celery, or dead-letter the message if it is invalid.
 
-        Defect: an exception that kombu or Celery raises here for a malformed message ends the worker.
+        This method corrects a defect: an exception that kombu or Celery raises here for a malformed message ends the
+        worker.
         """
         body = entry["Body"]
         try:

@@ -1,4 +1,4 @@
-"""boto3 clients for SQS with timeouts of a few seconds, so that a slow SQS does not block the worker."""
+"""boto3 clients for SQS with short timeouts, so that a slow SQS does not block the worker."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class TimedChannel(SQS.Channel):
     def endpoint_url(self) -> str | None:
         """Return the URL of the SQS endpoint, from the broker URL or the transport option `endpoint_url`.
 
-        None lets boto3 choose the endpoint. Defect: without a host in the broker URL, kombu uses `localhost` as the
-        endpoint.
+        None lets boto3 choose the endpoint. This method corrects a defect: without a host in the broker URL, kombu uses
+        `localhost` as the endpoint.
         """
         host, port = self.conninfo.hostname, self.conninfo.port
         is_named = host not in {None, "localhost"} or port is not None
@@ -82,7 +82,7 @@ class TimedChannel(SQS.Channel):
     ) -> Any:
         """Return a client of any service.
 
-        Defect: kombu uses botocore's defaults, a timeout of 60 s and five attempts.
+        This method corrects a defect: kombu uses botocore's defaults, a timeout of 60 s and five attempts.
         """
         of_app = Config(**(self.transport_options.get("client-config") or {}))
         session: Any = boto3.Session(
@@ -98,7 +98,7 @@ class TimedChannel(SQS.Channel):
     def generate_sts_session_token(role_arn: str, token_expiry_seconds: int) -> Any:
         """Request temporary AWS credentials for the role `role_arn`, with a short timeout.
 
-        Defect: kombu makes this request in the event loop with botocore's long timeouts.
+        This method corrects a defect: kombu makes this request in the event loop with botocore's long timeouts.
         """
         client = boto3.client("sts", config=SHORT)
         answer = client.assume_role(RoleArn=role_arn, RoleSessionName="Celery", DurationSeconds=token_expiry_seconds)

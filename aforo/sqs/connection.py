@@ -70,8 +70,8 @@ class PollConnection(AsyncSQSConnection):
     def _call(self, operation: str, queue_url: str, params: dict[str, Any], timeout_seconds: float, call: Any) -> Any:
         """Send one call by curl, signed as boto3 signs it.
 
-        Defect: kombu accepts timeouts for connecting and for the request but does not pass them to curl. An endpoint
-        that does not answer blocks the worker without limit.
+        This method corrects a defect: kombu accepts timeouts for connecting and for the request but does not pass them
+        to curl. An endpoint that does not answer blocks the worker without limit.
         """
         callback = call or promise()
         client = self.sqs_connection
@@ -85,8 +85,9 @@ class PollConnection(AsyncSQSConnection):
     def _read(self, operation: str, response: Any) -> dict[str, Any]:
         """Return the parsed answer, or a FailedPoll for every answer that is not one of SQS.
 
-        Defect: for 5xx, 408 and 599, kombu returns a list, on which kombu's channel calls `.get`. For any other status,
-        kombu raises an exception. Both end the worker. An answer of a proxy or a captive portal ends it too.
+        This method corrects a defect: for 5xx, 408 and 599, kombu returns a list, on which kombu's channel calls
+        `.get`. For any other status, kombu raises an exception. Both end the worker. An answer of a proxy or a captive
+        portal ends it too.
         """
         if response.status != self.STATUS_CODE_OK:
             return _failed_poll(response)
@@ -107,8 +108,8 @@ class _TimedConnection(AsyncHTTPSConnection):
     def getrequest(self) -> Any:
         """Return the HTTP request with curl's timeouts, and with the CA certificates that boto3 trusts.
 
-        Defect: kombu always uses botocore's own certificates, even if AWS_CA_BUNDLE, the setting `ca_bundle` or the
-        client names other ones.
+        This method corrects a defect: kombu always uses botocore's own certificates, even if AWS_CA_BUNDLE, the setting
+        `ca_bundle` or the client names other ones.
         """
         request = super().getrequest()
         request.on_prepare = self._set_timeouts

@@ -40,14 +40,14 @@ class _Move:
     reason: InvalidReason
 
     def entry(self, number: int) -> dict[str, Any]:
-        """Return the message to move as entry `number` of a SendMessageBatch call."""
+        """Return the SendMessageBatch entry that sends this message. `number` becomes the entry's id."""
         note = {"aforo_reason": {"DataType": "String", "StringValue": self.reason.value}}
         return {"Id": str(number), "MessageBody": self.body, "MessageAttributes": note}
 
 
 @dataclass
 class DeadLetterQueue:
-    """Move invalid messages to the dead-letter queue that the redrive policy of their queue names."""
+    """Move each invalid message to the dead-letter queue that its own queue's redrive policy names."""
 
     client_of: ClientOf
     delete: Callable[[ReceivedMessage], None]
@@ -61,8 +61,8 @@ class DeadLetterQueue:
     def move(self, message: ReceivedMessage, body: str, reason: InvalidReason) -> None:
         """Move an invalid message to the dead-letter queue, in the background.
 
-        Without a dead-letter queue, the message stays in its queue. Defect: kombu acknowledges a message that it cannot
-        decode. SQS then deletes the message, even if its queue has a redrive policy.
+        Without a dead-letter queue, the message stays in its queue. This method corrects a defect: kombu acknowledges a
+        message that it cannot decode. SQS then deletes the message, even if its queue has a redrive policy.
         """
         if self._moves.count() >= MOST_WAITING:
             self.observer.handled_error(Operation.DEAD_LETTER)

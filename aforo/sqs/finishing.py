@@ -19,15 +19,15 @@ logger = logging.getLogger(__name__)
 
 
 class QoS(SQS.QoS):
-    """Messages that the worker has received and not finished. kombu gives this class its name."""
+    """Messages that the worker has received but not finished. The name of the class is kombu's."""
 
     def apply_backoff_policy(
         self, routing_key: str, delivery_tag: str, backoff_policy: Any, backoff_tasks: Any
     ) -> None:
         """Make a rejected message visible again after the pause that the app's back-off policy defines.
 
-        Defect: if SQS rejects the visibility change, kombu raises an error in the event loop. If SQS does not answer,
-        kombu blocks the event loop until botocore's timeouts end.
+        This method corrects a defect: if SQS rejects the visibility change, kombu raises an error in the event loop. If
+        SQS does not answer, kombu blocks the event loop until botocore's timeouts end.
         """
         task, receives = self.extract_task_name_and_number_of_retries(delivery_tag)
         pause_seconds = backoff_policy.get(receives) if task in backoff_tasks else None
@@ -53,7 +53,8 @@ class FinishingChannel(PollingChannel):
     def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:
         """Delete a message whose task has finished, then receive a message for the slot that became free.
 
-        Defect: in kombu, a failed delete raises an error in the event loop, or blocks it for minutes.
+        This method corrects a defect: in kombu, a failed delete raises an error in the event loop, or blocks it for
+        minutes.
         """
         message = self._message_of(delivery_tag)
         if message is not None:
@@ -64,9 +65,9 @@ class FinishingChannel(PollingChannel):
     def basic_reject(self, delivery_tag: str, requeue: bool = False) -> None:
         """Reject a message without ever raising, then receive a message for the slot that became free.
 
-        With `requeue`, the message returns to its queue. Without it, the message is deleted if its queue has neither a
-        redrive policy nor a back-off policy. Defect: before version 5.7, kombu never deletes such a message, so SQS
-        delivers it until it expires.
+        With `requeue`, the message returns to its queue. Without it, the message is deleted, except if its queue has a
+        redrive policy or the app has a back-off policy for its task. SQS then delivers it again. This method corrects a
+        defect: before version 5.7, kombu never deletes such a message, so SQS delivers it until it expires.
         """
         try:
             if not requeue and not self.qos.has_backoff_policy(delivery_tag):
@@ -92,7 +93,8 @@ class FinishingChannel(PollingChannel):
     def _delete_rejected_message(self, delivery_tag: str) -> None:
         """Delete a rejected message, unless its queue has a redrive policy.
 
-        Defect: kombu reads the policy with botocore's timeouts, which can block the event loop for five minutes.
+        This method corrects a defect: kombu reads the policy with botocore's timeouts, which can block the event loop
+        for five minutes.
         """
         message = self._message_of(delivery_tag)
         if message is not None and not self._dead_letters.is_configured_for(message):
@@ -103,8 +105,8 @@ class FinishingChannel(PollingChannel):
 
         While this consumer shuts down, the message becomes visible immediately. Otherwise it becomes visible after a
         pause. The pause doubles with every delivery, so that a message that fails quickly does not use up its receives.
-        Defect: kombu pauses for the same time after every failure. kombu uses the queue name that the sender wrote, and
-        raises if SQS rejects the call.
+        This method corrects a defect: kombu pauses for the same time after every failure. kombu uses the queue name
+        that the sender wrote, and raises if SQS rejects the call.
         """
         received = ReceivedMessage.from_kombu(message, self._queue_cache)  # kombu has dropped its tag already
         if received is None:

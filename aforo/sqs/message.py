@@ -1,4 +1,4 @@
-"""A received SQS message, in the form that the transport and the tasks share."""
+"""A received SQS message, in the one form that both the transport and the tasks use."""
 
 from __future__ import annotations
 

@@ -59,7 +59,8 @@ class Operation(Label):
 class ExtensionResult(Label):
     """Result of one visibility heartbeat tick, as a metric label value.
 
-    A tick extends the visibility of a message and renews the lease of its video. The worse of both results counts.
+    A tick extends the visibility of a message and renews the lease of its video. The tick's result is the worse of
+    these two results.
     """
 
     OK = "ok"
@@ -81,7 +82,7 @@ class Observer(Protocol):
         """Handle the reason why one message is invalid. The transport calls this for each invalid message."""
 
     def pending_deletes(self, count: int) -> None:
-        """Handle the current number of pending deletes. The transport calls this when it may have changed.
+        """Handle the current number of pending deletes. Called when that number may have changed.
 
         A pending delete is a finished message whose delete failed and is being retried.
         """
@@ -90,7 +91,7 @@ class Observer(Protocol):
         """Handle the operation in which the transport logged and ignored an error, once for each error."""
 
     def visibility_extended(self, result: ExtensionResult) -> None:
-        """Handle the result of one tick of the visibility heartbeat. It is called after each tick."""
+        """Handle the result of one tick of the visibility heartbeat. The heartbeat calls this after each tick."""
 
 
 class SilentObserver:

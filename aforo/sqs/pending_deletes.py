@@ -1,7 +1,7 @@
 """Delete finished messages from SQS, and retry deletes that failed.
 
-Defect: kombu tries a delete once, for up to five minutes. If the delete fails, SQS delivers the message again and the
-finished task runs a second time.
+This module corrects a defect: kombu tries a delete once, for up to five minutes. If the delete fails, SQS delivers the
+message again and the finished task runs a second time.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class PendingDeletes:
             self._new.add(message.queue_url, message)
 
     def delete_if_finished(self, message: ReceivedMessage) -> bool:
-        """Return True if the task of this redelivered message has already finished, and delete the message.
+        """Return True if the task of this redelivered message has already finished. Then delete the message.
 
         SQS delivers a finished message again if its delete failed or came too late. The receipt handle of the earlier
         delivery may no longer delete the message, so the new one is used.

@@ -46,13 +46,13 @@ class PollingChannel(TimedChannel):
     def wait_time_seconds(self) -> int:
         """Return the long-poll time of a receive call: how many seconds SQS may wait for a message.
 
-        It is limited so that a call which lost its connection ends within 15 s of the network's return.
+        The time is limited, so that the worker receives again at most 15 s after a lost network is back.
         """
         return min(LONGEST_POLL_SECONDS, int(super().wait_time_seconds))
 
     @property
     def requested_attributes(self) -> dict[str, list[str]]:
-        """Return the message attributes to request from SQS, by the parameter of the receive call.
+        """Return which message attributes to request from SQS, for each parameter of the receive call.
 
         They always include the send time, from which queue wait is measured. The transport option
         `fetch_message_attributes` adds names, as a list of system attributes or as a dict by parameter.
@@ -83,8 +83,8 @@ class PollingChannel(TimedChannel):
     def basic_cancel(self, consumer_tag: str) -> None:
         """Stop consuming, and wait until the running receive call ends.
 
-        Messages of that call are then returned to the queue. Defect: kombu leaves the call open in SQS. SQS delivers
-        the next message to it, and that message stays invisible for the visibility timeout.
+        Messages of that call are then returned to the queue. This method corrects a defect: kombu leaves the call open
+        in SQS. SQS delivers the next message to it, and that message stays invisible for the visibility timeout.
         """
         super().basic_cancel(consumer_tag)
         self._await_open_polls()
@@ -92,8 +92,9 @@ class PollingChannel(TimedChannel):
     def _schedule_queue(self, queue: str) -> None:
         """Poll if a slot is free. Otherwise park the queue until a slot is free.
 
-        The queue is parked before the check, so that an acknowledgement in another thread is not missed. Defect: while
-        the prefetch window is full, kombu checks once per `polling_interval`, which adds 1 s to each slot cycle.
+        The queue is parked before the check, so that an acknowledgement in another thread is not missed. This method
+        corrects a defect: while the prefetch window is full, kombu checks once per `polling_interval`, which adds 1 s
+        to each slot cycle.
         """
         if queue in self._polling or queue not in self._active_queues:
             return
@@ -116,8 +117,9 @@ class PollingChannel(TimedChannel):
     def _schedule_now(self, queue: str) -> None:
         """Schedule a poll for the next iteration of the event loop.
 
-        Defect: kombu's hub runs its `call_soon` calls, then its timers, then polls its sockets. A call that a timer or
-        a `call_soon` call schedules waits up to 1 s for the next socket event. The waker ends that wait.
+        This method corrects a defect: kombu's hub runs its `call_soon` calls, then its timers, then polls its sockets.
+        A call that a timer or a `call_soon` call schedules waits up to 1 s for the next socket event. The waker ends
+        that wait.
         """
         self.hub.call_soon(self._schedule_queue, queue)
         waker_of(self.hub).wake()

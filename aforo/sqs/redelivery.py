@@ -28,8 +28,8 @@ ClientOf = Callable[[str], Any]
 def redelivery_seconds(receive_count: int, first_seconds: float, jitter: float | None = None) -> int:
     """Return the seconds for which a message that returns to its queue stays invisible.
 
-    The time is `first_seconds` after the first delivery and doubles with each further one. Half of it is random.
-    `jitter`, from 0 to 1, replaces the random number.
+    The time starts from `first_seconds` after the first delivery and doubles with each further delivery, up to a limit.
+    Up to half of it is randomly taken off. `jitter`, from 0 to 1, replaces the random number.
     """
     return math.ceil(backoff_seconds(receive_count - 1, first_seconds, LONGEST_REDELIVERY_SECONDS, jitter))
 

@@ -1,4 +1,7 @@
-"""Redrive policy of an SQS queue: its dead-letter queue, and the receives before a message goes there."""
+"""Redrive policy of an SQS queue.
+
+It names the dead-letter queue, and the number of receives after which SQS moves a message there.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class RedrivePolicy:
-    """Redrive policy of a queue: ARN of its dead-letter queue, and receives before a message moves there."""
+    """Redrive policy of an SQS queue.
+
+    It has the ARN of the dead-letter queue, and the number of receives after which SQS moves a message there.
+    """
 
     dead_letter_arn: str
     max_receive_count: int

@@ -1,4 +1,4 @@
-"""Free a slot again when Celery fails to start the task for which it took the slot."""
+"""Free a slot that Celery has taken for a task but cannot use, because starting the task failed."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ logger = logging.getLogger(__name__)
 def keep_slots(app: Celery) -> None:
     """Free the slot of each task of `app` that Celery cannot start. Call this before a worker starts.
 
-    Defect: Celery takes a slot, then prepares the task. If the preparation raises, the slot stays taken. A worker
-    without free slots keeps running but consumes nothing.
+    This function corrects a defect: Celery takes a slot, then prepares the task. If the preparation raises, the slot
+    stays taken. A worker without free slots keeps running but consumes nothing.
     """
 
     def guard(instance: Any = None, **_signal: Any) -> None:

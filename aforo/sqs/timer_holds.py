@@ -1,7 +1,7 @@
 """Keep messages invisible while Celery delays their tasks (options `countdown` and `eta`).
 
-Defect: Celery holds such a message in the worker. SQS delivers it again after each visibility timeout, so its task runs
-several times, or its message is dead-lettered before the task runs.
+This module corrects a defect: Celery holds such a message in the worker. SQS delivers it again after each visibility
+timeout, so its task runs several times, or its message is dead-lettered before the task runs.
 """
 
 from __future__ import annotations
@@ -37,8 +37,9 @@ class _Hold:
 class TimerHolds:
     """Make each delayed message invisible until its task is due, and for one more visibility timeout.
 
-    If the worker is lost, SQS delivers the message again after that time. `usual_timeout_seconds` is used while the
-    visibility timeout of a queue cannot be read. A background thread makes the calls to SQS and retries them.
+    If the worker is lost, SQS delivers the message again when the message becomes visible. `usual_timeout_seconds` is
+    used while the visibility timeout of a queue cannot be read. A background thread makes the calls to SQS and retries
+    them.
     """
 
     def __init__(self, client_of: ClientOf, usual_timeout_seconds: float, observer: Observer) -> None:
@@ -48,11 +49,11 @@ class TimerHolds:
         self._calls = DueThread("timer-holds", self._extend)
 
     def hold(self, message: ReceivedMessage, delay_seconds: float) -> None:
-        """Keep a message invisible whose task starts only after `delay_seconds`."""
+        """Keep this message invisible in SQS until its task starts, which is after `delay_seconds`."""
         self._calls.schedule(_Hold(message, time.monotonic() + delay_seconds), 0)
 
     def close(self) -> None:
-        """Make no further calls to SQS. A worker that shuts down returns its delayed messages to the queue."""
+        """Stop making calls to SQS. A worker that shuts down returns its delayed messages to their queue."""
         self._is_closed = True
 
     def _extend(self, hold: _Hold) -> float | None:

@@ -42,9 +42,9 @@ def accept_any(_call: Call) -> InvalidReason | None:
 
 @dataclass(frozen=True)
 class MessagePolicy:
-    """Rules for the messages that an app accepts, besides those that protect the worker.
+    """Rules for the messages that an app accepts, in addition to the checks that protect the worker.
 
-    `tasks` lists the accepted task names; None accepts any name, and Celery handles unknown ones. Without
+    `tasks` lists the accepted task names. If it is None, any name is accepted and Celery handles unknown ones. Without
     `allows_compression`, compressed messages are invalid. `check` gets the task call and returns a reason to reject it,
     or None.
     """

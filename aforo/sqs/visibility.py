@@ -30,9 +30,10 @@ _WORST_FIRST = (ExtensionResult.GONE, ExtensionResult.FAILED, ExtensionResult.OK
 class VisibilityHeartbeat:
     """Context manager that keeps a message invisible in SQS while its `with` block runs.
 
-    A thread ticks every third of the visibility timeout. Each tick extends the visibility and calls `renew`, which
-    renews the lease of the video and returns False if the lease is lost. The ticks end when the lease is lost. `client`
-    is an SQS client with short timeouts. The observer gets the worse of both results. No failure reaches the task.
+    A thread ticks every third of the visibility timeout. Each tick extends the visibility and calls `renew`. That
+    function renews the lease of the video and returns False if the lease is lost. The ticks end when the lease is lost.
+    `client` is an SQS client with short timeouts. `observer` gets the worse of the two results of each tick. No failure
+    reaches the task.
 
     After an outage longer than the visibility timeout, SQS delivers the message a second time. The ticks still renew
     the lease, so the second delivery detects that the work is in progress. From then on, only failures of the lease are

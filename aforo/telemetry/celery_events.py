@@ -141,7 +141,7 @@ class ForwardingDispatcher:
 
 
 class ForwardedEvents(Events):
-    """Replacement for Celery's `app.events`, so that events are sent to Redis instead of the broker."""
+    """Replacement for Celery's `app.events`, with which events go to Redis instead of the broker."""
 
     def __init__(self, forwarder: Forwarder | None, app: Celery | None = None) -> None:
         super().__init__(app=app)
@@ -154,7 +154,7 @@ class ForwardedEvents(Events):
 
 
 def forward_events(app: Celery, forwarder: Forwarder | None) -> None:
-    """Send the Celery events of `app` through `forwarder`, or drop them without a forwarder.
+    """Send the Celery events of `app` through `forwarder`. If `forwarder` is None, drop them.
 
     The events never go to the broker of `app`, because SQS cannot transport them.
     """

@@ -32,7 +32,7 @@ Event = dict[str, Any]
 class EventChannel:
     """Channel for telemetry events, from the processes of the tasks to the process that opened it.
 
-    `handle` is called there with each event. Open the channel before the pool forks.
+    In the opening process, `handle` is called with each event. Open the channel before the pool forks.
     """
 
     def __init__(self, handle: Callable[[Event], None]) -> None:

@@ -59,8 +59,8 @@ def instrument(
     Call this where `app` is created. A second call has no effect. `port`, `host` and `events_redis_url` default to the
     variables of aforo.settings. `places` maps label words to folders whose free space is measured. With
     `events_redis_url`, Celery's events are sent to that Redis for celery-exporter. Nothing is started in a process that
-    only sends tasks. Return the metrics, which may be the observer of `aforo.harden(app, …)`, or None if `app` cannot
-    be measured.
+    only sends tasks. Return the metrics, or None if `app` cannot be measured. Pass them to `aforo.harden` as `observer`
+    to count the events of the SQS transport too.
     """
     with never_an_outage():
         if app not in _connected:

@@ -1,6 +1,6 @@
 """Allowed label values of the metrics that the library exports.
 
-Each label has a closed list of values, or a text that names what limits its values.
+For each label, this module has the closed list of its values, or a text that says what limits the values.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ Values = tuple[str, ...] | str
 class Operation(Label):
     """What a task or its worker was doing when an error was logged and ignored.
 
-    It is a label value of aforo_worker_handled_errors_total, as are the operations of the SQS transport.
+    It is a value of the label `operation` of aforo_worker_handled_errors_total. The SQS transport adds its own
+    operations.
     """
 
     WATCH_DEAD_LETTERS = "watch_dead_letters"  # reading the dead-letter queue failed: the next check retries

@@ -1,6 +1,6 @@
 """Metrics of the worker's machine and its container, read at each scrape.
 
-They cover CPU with steal, memory, pressure (PSI), throttling, disk and network.
+They cover CPU time (also the time that the hypervisor took away), memory, pressure (PSI), throttling, disk and network.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ class CountedRequest(Request):
     def on_failure(self, exc_info: Any, *args: Any, **options: Any) -> Any:
         """Count the end of the task. Celery calls this when the task raised an exception.
 
-        The end is counted whatever Celery then does with the message.
+        The end is counted whether Celery then acknowledges, rejects or returns the message.
         """
         try:
             return super().on_failure(exc_info, *args, **options)
@@ -74,7 +74,10 @@ class CountedRequest(Request):
             self.count_failure(error.exc if isinstance(error, ExceptionWithTraceback) else error)
 
     def on_timeout(self, soft: bool, timeout: float) -> None:
-        """Count the end of the task at the hard time limit. Celery calls this at the soft limit too."""
+        """Count the end of the task if it reached its hard time limit. At the soft limit, count nothing.
+
+        Celery calls this at both limits, with `soft` True at the soft limit.
+        """
         super().on_timeout(soft, timeout)
         if not soft:
             self.count_failure(TimeLimitExceeded(timeout))

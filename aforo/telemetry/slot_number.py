@@ -1,4 +1,4 @@
-"""Number of the slot that runs a task. A replaced child process keeps the number of its slot."""
+"""Number of the slot that runs a task. A child process takes over the number of the one it replaces."""
 
 from __future__ import annotations
 

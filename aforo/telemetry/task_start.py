@@ -41,8 +41,8 @@ class Deliveries:
     def begin(self, task: str, request: Any) -> None:
         """Send the event `delivery` for a task that starts now. `request` is Celery's `task.request`.
 
-        The event has the time `ready_at` from which the queue wait counts. It is left out for a redelivery and if the
-        send time is unknown.
+        The event has the time `ready_at` from which the queue wait counts. For a redelivery, or if the send time is
+        unknown, `ready_at` is left out.
         """
         message = ReceivedMessage.from_request(request)
         receive_count = message.receive_count if message else 1
@@ -60,7 +60,7 @@ class Deliveries:
         )
 
     def end(self, request: Any) -> None:
-        """Send the event `slot_free`: the time at which the task's slot became free, and the CPU seconds used."""
+        """Send the event `slot_free`: when the task's slot became free, and the CPU seconds of the task."""
         facts = {}
         if self._cpu_seconds is not None and self._cpu_at_start is not None:
             facts["cpu_seconds"] = round(self._cpu_seconds() - self._cpu_at_start, 6)

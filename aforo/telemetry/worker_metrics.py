@@ -27,7 +27,8 @@ MAX_PENDING_OUTCOMES = 1000
 class WorkerMetrics:
     """All metrics of one worker about its tasks, slots and SQS transport.
 
-    The object may also be the observer of `aforo.harden`. Any thread or child process may call the methods.
+    Pass the object to `aforo.harden` as `observer` to count the events of the SQS transport. Any thread or child
+    process may call the methods.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -86,9 +87,10 @@ class WorkerMetrics:
         return self.channel
 
     def initialise_tasks(self, tasks: Iterable[str]) -> None:
-        """Set the counters of these task names to 0, so that Prometheus sees their first increment.
+        """Create the counters of these task names with the value 0, unless there are too many names.
 
-        `increase()` misses a counter whose first sample is 1.
+        Without a first sample of 0, Prometheus' `increase()` misses the first count. A counter that exists is not
+        reset.
         """
         own = sorted(task for task in tasks if not task.startswith("celery."))
         if len(own) <= MAX_INITIAL_TASKS:
@@ -96,14 +98,17 @@ class WorkerMetrics:
                 self._initialise_task(task)
 
     def initialise_transport(self) -> None:
-        """Set the counters of the hardened SQS transport to 0, so that Prometheus sees their first increment."""
+        """Create the counters of the hardened SQS transport with 0, so that Prometheus sees their first count."""
         _initialise(self.handled_errors, "aforo_worker_handled_errors_total", "operation")
         _initialise(self.polls, "aforo_worker_polls_total", "result")
         _initialise(self.invalid_messages, "aforo_worker_invalid_messages_total", "reason")
         _initialise(self.extensions, "aforo_worker_visibility_extensions_total", "result")
 
     def initialise_videos(self) -> None:
-        """Set the counters of read and written video bytes to 0. For apps whose task records these bytes."""
+        """Create the counters of read and written video bytes with the value 0.
+
+        Call this for an app whose tasks record these bytes.
+        """
         _initialise(self.video_bytes, "aforo_worker_video_bytes_total", "direction")
 
     def started(self, task: str) -> None:
@@ -115,8 +120,9 @@ class WorkerMetrics:
     def ended(self, task: str, outcome: str, seconds: float | None, delivery: str = "") -> str:
         """Count the end of an execution of the task named `task`, and return the counted outcome.
 
-        `seconds` is its duration, or None if it never started. If the task recorded an outcome for this delivery key,
-        that outcome replaces `succeeded`. The task sent it before its end, so the event is already in the channel.
+        `seconds` is the execution's duration, or None if it never started. If the task recorded an outcome for this
+        delivery key, that outcome replaces `succeeded`. The event with that outcome was sent before the task ended, so
+        it is already in the channel.
         """
         if self.channel is not None:
             self.channel.drain()

@@ -1,6 +1,7 @@
-"""Confirmation before videos are sent to a queue that may be in production use.
+"""Ask the user for confirmation before videos are sent to a queue that may be in production use.
 
-Queue, account and table are printed first. The user confirms once if the queue is not local or not empty.
+The queue, its account and the app's table are printed first. The user has to confirm once if the queue is not on this
+machine, or if the queue already holds messages.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Target:
-    """The queue, and the table if there is one, to which the videos of a test of this app will go."""
+    """The queue to which a test of an app sends tasks, and the app's table of videos if there is one."""
 
     settings: Settings
     app: AppFile
@@ -34,7 +35,7 @@ class Target:
 
     @classmethod
     def read(cls, settings: Settings, app: AppFile) -> Target:
-        """Read the app's queue and open its table of videos. Raise an AforoError if one does not answer."""
+        """Read the queue of `app`, and open the app's table if it has one. Raise an AforoError on failure."""
         client = aws.client(settings, "sqs")
         queue = sqs_queue.read_attributes(client, sqs_queue.find_queue(client, app.queue))
         return cls(settings, app, client, queue, None if app.videos is None else VideosTable.open(app))
@@ -50,16 +51,19 @@ class Target:
             yield f"  rows into {section.table} at {database.masked(section.url)}: {self.table.count()} there now"
 
     def doubts(self) -> list[str]:
-        """Return the reasons to ask the user before sending: the queue is not local, or it holds messages."""
+        """Return why the user must confirm the sending: the queue is not on this machine, or holds messages.
+
+        The list is empty if no confirmation is needed.
+        """
         endpoint = self.settings.aws.endpoint_of("sqs")
         doubts = [] if is_local(endpoint) else ["the queue is not on this machine"]
         return doubts + ([f"it holds {self.queue.total} messages"] if self.queue.total else [])
 
 
 def confirm(target: Target, videos: int, *, assume_yes: bool) -> None:
-    """Ask the user for confirmation if the queue is not local or not empty, unless `assume_yes` is set.
+    """Ask the user to confirm the sending, unless the queue is empty and on this machine.
 
-    Raise UsageError if the answer is not yes, or if there is no terminal to ask on.
+    With `assume_yes`, do not ask. Raise UsageError if the answer is not yes, or if there is no terminal to ask on.
     """
     doubts = "; ".join(target.doubts())
     if not doubts or assume_yes:

@@ -1,7 +1,8 @@
 """`injected.jsonl`: what one run created in the systems of the app under test, one line per video.
 
-A line is written before the video's message is sent, so the list is complete even after a crash. The state of a video
-is read by the row key in its line. `clean` deletes only what the list contains.
+A line is written before the video's message is sent, so the list is complete even after a crash. Each line holds the
+key of the video's database row, by which Aforo later reads the video's state. `clean` deletes only what the list
+contains.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ FILE = "injected.jsonl"
 class InjectedVideo:
     """One video that a run sent to the app under test.
 
-    `row` is the key of the inserted row, or None without a table. `status` is the status in that row. `made` is a file
-    or an s3:// address that was created for this video alone.
+    `row` is the key of the inserted database row, and `status` is the status that was inserted. Both are None if the
+    app has no table. `made` is a file or an s3:// address that was created for this video alone.
     """
 
     video_id: str
@@ -39,15 +40,15 @@ def append(folder: Path, videos: Iterable[InjectedVideo]) -> None:
 
 
 def header(app_name: str) -> str:
-    """Return the first characters of the copy of aforo.toml that a run keeps in its folder.
+    """Return the beginning of the comment line that a run writes above its copy of the app's aforo.toml.
 
-    They name the app. `clean` recognises the runs of an app by them.
+    The line names the app. `clean` finds the runs of an app by this line.
     """
     return f"# app {app_name}, "
 
 
 def injected(folder: Path) -> list[InjectedVideo]:
-    """Return the videos that the run with this folder has sent. Ignore a last line still being written."""
+    """Return the videos that `injected.jsonl` in the run folder `folder` lists. Ignore an incomplete line."""
     try:
         lines = (folder / FILE).read_text(encoding="utf-8").splitlines(keepends=True)
     except FileNotFoundError:

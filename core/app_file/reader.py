@@ -1,4 +1,4 @@
-"""Reader of `aforo.toml`. An invalid line is a UsageError with line, key, value and what is allowed."""
+"""Reader of `aforo.toml`. The error for an invalid line names line, key, value and what is allowed."""
 
 from __future__ import annotations
 

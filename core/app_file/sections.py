@@ -16,8 +16,8 @@ _PASSWORD = re.compile(r"(?<=://)([^:/@\s\"']*):[^@/\s\"']+@")
 class WorkerSection:
     """Section `[worker]` of aforo.toml: how to start the app's worker with a given number of slots.
 
-    Aforo starts and supervises the worker by `command`. For a worker elsewhere, it runs the shell line `scale`, which
-    sets the slots. Times are in seconds.
+    If `command` is set, Aforo starts the worker with this command and supervises it. If the worker runs elsewhere,
+    Aforo sets its number of slots with the shell line `scale`. Times are in seconds.
     """
 
     directory: Path
@@ -53,7 +53,7 @@ class StatusMapping:
 class VideosSection:
     """Section `[videos]` of aforo.toml: the app's own database table of videos, and its columns.
 
-    `url` is the complete database URL, so it may hold a password. `insert` has the value of each column of a new row.
+    `url` is the complete database URL, so it may hold a password. `insert` maps each column of a new row to its value.
     """
 
     url: str = field(repr=False)
@@ -71,7 +71,7 @@ class VideosSection:
 class InputSection:
     """Section `[input]` of aforo.toml: where input videos are placed, and where the app writes outputs.
 
-    `folder` is a path or an `s3://bucket/prefix`.
+    `folder` is the path of a folder or an `s3://bucket/prefix`.
     """
 
     folder: str | None
@@ -114,7 +114,7 @@ class AppFile:
 
     @property
     def folder(self) -> Path:
-        """Return the folder that contains the aforo.toml. Relative paths in the file start there."""
+        """Return the folder that contains the aforo.toml. Paths in the file are relative to this folder."""
         return self.path.parent
 
     @property
@@ -133,6 +133,6 @@ class AppFile:
         return _PASSWORD.sub(r"\1:***@", self.text)
 
     def place(self, key: str) -> str:
-        """Return the file name and line of the key `section.key`, to begin an error message."""
+        """Return the file name and line of the key `section.key`, with which an error message begins."""
         line = self.lines.get(key)
         return f"{self.path.name}{f', line {line}' if line else ''}: {key}"

@@ -27,7 +27,7 @@ OUR_PROFILES = frozenset({"full", "showcase"})
 
 
 def text(value: Any) -> str:
-    """Check a text: it must not be empty."""
+    """Check that the value is a text and not empty."""
     if not isinstance(value, str) or not value.strip() or not value.isprintable():
         raise ValueError("a text that is not empty")
     return value
@@ -105,14 +105,14 @@ def table(value: Any) -> dict[str, Any]:
 
 
 def filled_table(value: Any) -> dict[str, Any]:
-    """Check that the value is an inline table of TOML with at least one column."""
+    """Check the inline table of column values: it must have at least one column."""
     if not table(value):
         raise ValueError("a table with at least one column")
     return dict(value)
 
 
 def status(value: Any) -> dict[str, Any]:
-    """Check the inline table that names the status column and its final values."""
+    """Check the inline table that names the status column and the column's values for final states."""
     allowed = '{ column = "state", done = ["done"], failed = ["failed"] }'
     if not isinstance(value, dict) or set(value) != {"column", "done", "failed"}:
         raise ValueError(allowed)
@@ -132,14 +132,17 @@ def time_zone(value: Any) -> str:
 
 
 def targets(value: Any) -> tuple[str, ...]:
-    """Return the addresses of the workers' /metrics pages. A range of ports becomes one address per port."""
+    """Return the addresses of the workers' /metrics pages, from a list such as `["host:9101-9103"]`.
+
+    A range of ports becomes one address per port.
+    """
     if not isinstance(value, list) or not all(isinstance(part, str) and _TARGET.fullmatch(part) for part in value):
         raise ValueError('a list such as ["localhost:9101-9110"]')
     return tuple(address for part in value for address in _addresses(part))
 
 
 def command(value: Any) -> str:
-    """Check a command that starts a worker without a shell.
+    """Check the command that starts the worker. It is run without a shell.
 
     It must contain `{concurrency}` and must not contain `--autoscale`.
     """
@@ -153,7 +156,7 @@ def command(value: Any) -> str:
 
 
 def shell_line(value: Any) -> str:
-    """Check a shell line. Its only placeholders are `{concurrency}` and `{workers}`."""
+    """Check a shell line. The only placeholders allowed in it are `{concurrency}` and `{workers}`."""
     line = text(value)
     _require_known(line)
     return line
@@ -169,9 +172,9 @@ def database_url(url: str, url_from_here: str | None, environment: Mapping[str, 
 
     `url` is the URL that the app uses. `env:NAME` stands for the value of the variable NAME in `environment`.
     `url_from_here` is given if this machine reaches the database at another address. The result is then `url_from_here`
-    with the password of `url`, and with its user name if `url_from_here` has none. The result names the driver that
-    Aforo has installed. A relative SQLite path starts in `directory`. Raise ValueError for an invalid URL, a literal
-    password or an unsupported database.
+    with the password of `url`. It also takes the user name of `url` if `url_from_here` has none. The result names the
+    database driver that Aforo has installed. A relative SQLite path starts in `directory`. Raise ValueError for an
+    invalid URL, a literal password or an unsupported database.
     """
     full = _parsed(_of_environment(url, environment))
     if not url.startswith("env:") and full.password:

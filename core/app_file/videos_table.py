@@ -1,6 +1,6 @@
 """The app's own database table of videos: insert rows for a run, and read the states of its videos.
 
-Aforo updates no row. It deletes rows only in `clean --rows`, and only those that a run inserted.
+Aforo never updates a row. It deletes rows only in `clean --rows`, and only rows that a run inserted.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ CONNECT_SECONDS = 5
 
 @dataclass(frozen=True)
 class TheirVideo:
-    """State of one row of the app's table: its status, and its times in epoch seconds. None means NULL."""
+    """State of one row of the app's table: its status, and its times in epoch seconds. NULL is None."""
 
     status: Any
     uploaded_at: float | None
@@ -42,7 +42,7 @@ class TheirVideo:
 class VideosTable:
     """Access to the app's own table of videos, as section `[videos]` of `aforo.toml` describes it.
 
-    The columns are read from the database.
+    The names and types of the columns are read from the database.
     """
 
     app: AppFile
@@ -146,7 +146,7 @@ class VideosTable:
     def clock_offset_seconds(self) -> float | None:
         """Return how many seconds the database's clock is ahead of ours.
 
-        Return None for SQLite, which has no clock of its own.
+        Return None for SQLite, which uses the clock of this machine.
         """
         if self.engine.dialect.name == "sqlite":
             return None

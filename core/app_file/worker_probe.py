@@ -1,4 +1,7 @@
-"""Inspect the app under test in its own Python: versions, registered tasks, time of acknowledgement."""
+"""Find out what the Python of the app's worker has: versions, registered tasks, acknowledgement mode.
+
+A short program that runs in that Python imports the app and prints these facts.
+"""
 
 from __future__ import annotations
 
@@ -36,9 +39,10 @@ print("\\n" + json.dumps(facts))
 
 @dataclass(frozen=True)
 class WorkerFacts:
-    """Facts about the app under test, from its own Python. None means unknown.
+    """Facts about the app under test, from the Python of its worker. A fact that is unknown is None.
 
-    `acks_late` is True if the task is acknowledged after it ran. `error` is the exception raised by importing the app.
+    `acks_late` is True if the task's message is acknowledged after the task ran. `error` is the text of the exception
+    that importing the app raised, or None if no exception was seen.
     """
 
     python: str | None = None
@@ -67,7 +71,7 @@ def probe_worker(app: AppFile) -> WorkerFacts:
 
 
 def celery_app(app: AppFile) -> str | None:
-    """Return the Celery app that the worker's command names after `-A`, or None."""
+    """Return the name of the Celery app that the worker's command has after `-A`, or None."""
     words = shlex.split(app.worker.command or "")
     for word, following in zip(words, [*words[1:], ""], strict=False):
         if word in {"-A", "--app"}:

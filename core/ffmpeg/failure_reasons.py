@@ -1,4 +1,4 @@
-"""Why ffmpeg or ffprobe failed on a video: map each way in which they can end to one failure reason."""
+"""Find the failure reason of a video from the way in which ffmpeg or ffprobe ended."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def require_success(finished: Finished) -> None:
 
 
 def reason_of(finished: Finished) -> Reason:
-    """Return the failure reason of a video for which ffmpeg or ffprobe did not succeed."""
+    """Return the failure reason of a video on which ffmpeg or ffprobe failed."""
     reason = _stated_reason(finished)
     return Reason.OOM if finished.memory_exhausted and reason in _REASONS_WITHOUT_MEMORY else reason
 

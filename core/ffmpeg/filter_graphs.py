@@ -78,9 +78,10 @@ def trial_command(profile: Profile) -> list[str]:
 
 
 def picture(source: Stream, profile: Profile, media: MediaFacts) -> Stream:
-    """Return the filter graph of the output's picture, without its sound.
+    """Add the profile's filters to the picture of `source`, and return the resulting ffmpeg stream.
 
-    The picture is progressive, 4:2:0 with 8 bits, and in BT.709 if the colours of the source go beyond that.
+    The sound is not included. The resulting picture is progressive and 4:2:0 with 8 bits. Colours that go beyond BT.709
+    are converted to it.
     """
     film = source
     if media.is_interlaced:  # pictures that their decoder calls progressive pass unchanged

@@ -1,8 +1,8 @@
 """Read the properties of an untrusted video file without running a risky ffmpeg demuxer.
 
 ffmpeg guesses formats from content, and some formats (playlists, concat scripts) open other files or never end. So this
-module recognises the container by the first bytes of the file, from a short list. A sandboxed ffprobe, which may use
-only that demuxer, then reads the streams.
+module recognises the container by the first bytes of the file, from a short list. Then a sandboxed ffprobe reads the
+streams. It may use only the demuxer of the recognised container.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 
 @dataclass(frozen=True)
 class Color:
-    """Colour description of a video stream, in ffprobe's names. None means that the file states none."""
+    """Colour description of a video stream, in ffprobe's names. None means: not stated in the file."""
 
     range: str | None = None
     matrix: str | None = None
@@ -71,7 +71,7 @@ class Color:
 
 @dataclass(frozen=True)
 class MediaFacts:
-    """Properties of a video file, as ffprobe reads them. None means that the container does not state it.
+    """Properties of a video file, as ffprobe reads them. A property that the file does not state is None.
 
     `duration_seconds` is the length of the longest stream, `video_seconds` that of the video stream. `frames` is the
     number of pictures. `video_index` and `audio_index` are the numbers of the chosen streams. `audio_codec` is

@@ -55,8 +55,9 @@ class Profile:
     """Encoding profile: how ffmpeg encodes a video.
 
     The quality is given by `crf` (constant quality) or by `bitrate`. Without filters, the picture is scaled to fit
-    720p. `longest_seconds` limits how much of the source is encoded; None means all. `has_cards` means 1280 × 720
-    pixels with a watermark, and a still picture before and after the film. `audio_bitrate` None means no sound.
+    720p. `longest_seconds` limits how much of the source is encoded; None means all. With `has_cards`, the output has
+    1280 × 720 pixels, a watermark, and a still picture before and after the film. If `audio_bitrate` is None, the
+    output has no sound.
     """
 
     name: str

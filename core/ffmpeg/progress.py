@@ -30,7 +30,10 @@ class Progress:
 
     @property
     def pictures_seen(self) -> int:
-        """Return the number of pictures that ffmpeg has decoded: encoded plus dropped, minus duplicated ones."""
+        """Return the number of pictures that ffmpeg has decoded.
+
+        It is the number of encoded plus dropped minus duplicated pictures.
+        """
         return self._count("frame") + self._count("drop_frames") - self._count("dup_frames")
 
     @property

@@ -66,8 +66,9 @@ class Ending(StrEnum):
 class Limits:
     """Limits for one sandboxed program: seconds, memory, size of files and of standard output in bytes.
 
-    If `stall_seconds` is None, the program may run without progress until the deadline. CPU time is limited to the
-    deadline times the number of cores. The kernel enforces that limit even while this process is stopped.
+    The program is killed after `deadline_seconds`, or after `stall_seconds` without progress (None means no such
+    limit). CPU time is limited to the deadline times the number of cores. The kernel enforces that limit even while
+    this process is stopped.
     """
 
     deadline_seconds: float
@@ -255,7 +256,7 @@ class _Supervisor:
     def wait(self) -> tuple[Ending, struct_rusage]:
         """Wait until the sandboxed program ends. Return how it ended and its resource usage.
 
-        Also set the return code of its Popen object.
+        Also set the return code of the program's Popen object.
         """
         ending = Ending.EXITED
         with selectors.DefaultSelector() as selector:

@@ -35,7 +35,7 @@ def samples_of_run(run: Run, tally: Tally, executions: ExecutionTally, now: floa
 
 
 def families_of_run(run_id: str, samples: Samples) -> list[Metric]:
-    """Return the metric families `aforo_run_*` of one run, from the values of `samples_of_run`."""
+    """Return the metric families `aforo_run_*` of one run, with the values from `samples_of_run`."""
     families: dict[str, Any] = {metric.name: metrics.family(metric.name) for metric in metrics.RUN}
     for (name, *labels), value in samples.items():
         if value is not None:
@@ -64,8 +64,8 @@ def database_families(aggregates: RunAggregates, queue: str) -> list[Metric]:
 def window(run: Run, tally: Tally, now: float) -> tuple[float | None, float | None]:
     """Return the start and the end of a run's test window in epoch seconds. None means not known yet.
 
-    The window of a burst goes from the first upload to the last completion. It is known when every expected video is
-    final. The window of a sustained run is its schedule.
+    The window of a burst goes from the first upload to the last completion, and its end is known when every expected
+    video is final. The window of a sustained run goes from its start to the end of its schedule.
     """
     if run.mode == Mode.BURST:
         return tally.first_upload, tally.last_done if tally.final >= run.expected else None

@@ -14,9 +14,9 @@ from exporters.db.run_aggregates import RunAggregates
 
 @dataclass
 class IncrementalCount:
-    """Sums over all runs and videos, with the time up to which they include all changes of rows.
+    """Sums over all runs and videos, and the time `read_at` up to which they include every changed row.
 
-    That time, `read_at`, is in epoch seconds of the exporter's clock.
+    `read_at` is in epoch seconds of the exporter's clock.
     """
 
     runs: int
@@ -31,7 +31,7 @@ class IncrementalCount:
         return self.read_at - self.overlap_seconds
 
     def build(self, reader: Reader) -> None:
-        """Count all rows of the database. The snapshot of `reader` must be newer than the time `read_at`."""
+        """Count all rows of the database. The snapshot of `reader` must have been opened after `read_at`."""
         for run in reader.newest_runs(self.runs):
             self.aggregates.track(run)
         tracked = list(self.aggregates.runs)
@@ -48,7 +48,7 @@ class IncrementalCount:
     def refresh(self, reader: Reader, now: float) -> None:
         """Add the rows that have changed since the last reading to the sums.
 
-        `now` is an epoch time before the snapshot of `reader` was opened.
+        `now` is an epoch time before the snapshot of `reader` was opened. It becomes the new `read_at`.
         """
         since = self.since
         self.aggregates.update_runs(reader.newest_runs(self.runs), self.runs, since)
@@ -81,9 +81,9 @@ class IncrementalCount:
 
 
 def difference(current: RunAggregates, recounted: RunAggregates) -> int:
-    """Return how many videos have another state in `recounted` than in `current`.
+    """Return how many videos `current` counts under another state than `recounted` does.
 
-    Both are sums of the same moment, so a difference is an error in `current`.
+    Both hold sums of the same moment, and `recounted` is a full count. So a difference is an error in `current`.
     """
     one, other = current.all_videos.states, recounted.all_videos.states
     more = sum((one - other).values())

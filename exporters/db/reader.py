@@ -64,7 +64,10 @@ class Reader:
     origins: dict[str, tuple[str, str]]
 
     def newest_runs(self, limit: int) -> list[Run]:
-        """Return the newest runs, newest first. Return none if the videos table has no column `run_id`."""
+        """Return up to `limit` of the newest runs, newest first.
+
+        Return an empty list if the videos table has no column `run_id`.
+        """
         if not self.table.has_runs:
             return []
         rows = self._rows("runs_newest", limit=limit)
@@ -85,9 +88,9 @@ class Reader:
         }
 
     def has_active_run(self, now: float) -> bool:
-        """Return True if any run is active, of our worker or of an app. A run whose injector died is not.
+        """Return True if any run is active, whether it tests our worker or an app.
 
-        `now` is in epoch seconds.
+        A run is not active if its injector has died, judged by its last heartbeat. `now` is in epoch seconds.
         """
         if not self.table.has_runs:
             return False
@@ -95,7 +98,7 @@ class Reader:
         return any(not is_heartbeat_overdue(heartbeat_at, rate, now) for heartbeat_at, rate in rows)
 
     def statuses_of_rest(self, runs: Iterable[str]) -> list[tuple[str, int]]:
-        """Return how many runs have each status, leaving out the runs with the ids `runs`."""
+        """Return pairs of a run status and the number of runs that have it, without the runs with ids `runs`."""
         rows = self._rows("runs_rest", runs=list(runs)) if self.table.has_runs else ()
         return [(status, count) for status, count in rows]
 
@@ -123,7 +126,7 @@ class Reader:
         return self._groups("videos_rest", runs=list(runs))
 
     def processing(self, runs: list[str]) -> set[str]:
-        """Return the ids of those videos of `runs` that are in the state `processing`."""
+        """Return the ids of the videos of these runs that are in the state `processing`."""
         if not runs:
             return set()
         states = self.table.named(VideoState.PROCESSING)
@@ -145,7 +148,7 @@ class Reader:
         return [(row[0], row[1], tuple(row[2:])) for row in self._rows("executions_of_run", run_id=run_id)]
 
     def lost_executions(self) -> list[tuple[str, str, int]]:
-        """Count executions that have an outcome but no end, because their process died: run, outcome, number."""
+        """Return how many executions have no end because their process died, as (run, outcome, number)."""
         return [(run_id, outcome, count) for run_id, outcome, count in self._rows("executions_lost")]
 
     def oldest_waiting(self, runs: list[str]) -> float | None:
@@ -177,7 +180,7 @@ class Reader:
 def open_database(url: str, table: VideosTable) -> Database:
     """Return the database at `url` for reading. Raise UsageError unless it is SQLite or PostgreSQL.
 
-    `table` describes its table of videos.
+    `table` describes the database's table of videos.
     """
     parsed = parse_url(url)
     backend = parsed.get_backend_name()

@@ -68,7 +68,10 @@ class Run(NamedTuple):
 
 
 class OpenVideo(NamedTuple):
-    """What the sums contain of a video that is not final. Its next change subtracts these values."""
+    """How the sums count one video that is not final: its run, state and upload time.
+
+    When the video changes, it is subtracted from the sums as it was counted, and then added in its new state.
+    """
 
     run_id: str
     state: str
@@ -126,7 +129,7 @@ class RunAggregates:
                 self._mark_changed(execution.run_id)
 
     def set_lost(self, counts: Iterable[tuple[str, str, int]]) -> None:
-        """Set the counts of executions that have no end because their process died.
+        """Replace the counts of executions that have no end because their process died.
 
         Each item of `counts` is a run id, an outcome and a number of executions.
         """
@@ -139,14 +142,21 @@ class RunAggregates:
                 self.changed_runs.add(run_id)
 
     def set_processing(self, ids: set[str]) -> None:
-        """Set the videos with these ids to the state processing, and all other open videos to uploaded."""
+        """Count open videos with these ids as processing, and all other open videos as uploaded.
+
+        Only the sums in memory change. The database is not written.
+        """
         for video_id in self._processing - ids:
             self._change_state(video_id, VideoState.UPLOADED)
         for video_id in ids & self._open.keys():
             self._change_state(video_id, VideoState.PROCESSING)
 
     def update_runs(self, newest: list[Run], limit: int, since: float) -> None:
-        """Start to track new runs, add the oldest tracked runs beyond `limit` to the rest, drop deleted runs."""
+        """Adapt the tracked runs to the list `newest`, the newest runs in the database, at most `limit`.
+
+        Start to track new runs, add tracked runs that are no longer among the newest to the rest, and drop runs that
+        were deleted. `since` is the epoch time from which the caller then reads changed rows.
+        """
         counted_until = self._oldest_tracked()
         last = newest[-1].sort_key if len(newest) == limit else (-math.inf, "")
         for run_id in self.runs.keys() - {run.id for run in newest}:
@@ -169,8 +179,8 @@ class RunAggregates:
     def replace(self, run_id: str, groups: Iterable[Group], live: Iterable[Video]) -> None:
         """Replace the sums of a run by sums (`groups`) that the database has just computed.
 
-        `live` are the rows of the run that may still change or that the next query may return again. They are
-        remembered.
+        `live` are those rows of the run that may still change or that the next query may return again. They are
+        remembered as counted.
         """
         for video_id in list(self._open_of.get(run_id, ())):
             self._close(video_id)
@@ -222,7 +232,7 @@ class RunAggregates:
 
     @property
     def open_runs(self) -> list[str]:
-        """Return the ids of all runs that have videos which are not final."""
+        """Return the ids of all runs that have at least one video which is not final."""
         return list(self._open_of)
 
     @property
@@ -240,7 +250,7 @@ class RunAggregates:
 
     @property
     def oldest_waiting(self) -> float | None:
-        """Return the epoch time of the oldest waiting video's upload, or None if no video waits."""
+        """Return the epoch time at which the oldest waiting video was uploaded, or None if no video waits."""
         while self._waiting and not self._waits(self._waiting[0][1]):
             heapq.heappop(self._waiting)
         return self._waiting[0][0] if self._waiting else None

@@ -52,7 +52,10 @@ class VideosTable:
 
     @classmethod
     def of(cls, settings: Exporters) -> VideosTable:
-        """Return the table that the exporter's settings describe. Raise UsageError for an invalid setting."""
+        """Return the names of the videos table as the exporter's settings give them.
+
+        Raise UsageError for an invalid setting.
+        """
         table = ".".join(_quoted(part, "AFORO_EXPORTER_VIDEOS_TABLE") for part in settings.videos_table.split("."))
         columns = {**{name: name for name in COLUMNS}, **_known_columns(settings.videos_columns)}
         if not columns["run_id"]:
@@ -66,11 +69,11 @@ class VideosTable:
 
     @property
     def final(self) -> list[str]:
-        """Return the values with which the table names final states."""
+        """Return the values that the table's state column has for final states."""
         return self.named(*FINAL_STATES)
 
     def named(self, *states: VideoState) -> list[str]:
-        """Return the values with which the table names these states of ours."""
+        """Return the values that the table's state column has for these states of ours."""
         return [theirs for theirs, ours in self.states.items() if ours in states]
 
     def state(self, theirs: str | None) -> str:

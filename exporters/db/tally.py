@@ -130,9 +130,9 @@ class Execution(NamedTuple):
 
 @dataclass
 class ExecutionTally:
-    """Executions of one run by outcome, and the sums of stage and CPU seconds of those with outcome done.
+    """Executions of one run by outcome, and sums of the stage and CPU seconds of those that ended as done.
 
-    `lost` counts the executions that have an outcome but no end.
+    `lost` counts, by outcome, the executions that have no end because their process died.
     """
 
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -140,7 +140,10 @@ class ExecutionTally:
     sums: list[float | None] = field(default_factory=lambda: [None] * (len(Stage) + 1))
 
     def add(self, outcome: str, executions: int, sums: tuple[float | None, ...]) -> None:
-        """Add a number of executions with one outcome, and the sums of their stage seconds and CPU seconds."""
+        """Add a number of executions with one outcome.
+
+        `sums` are the sums of their stage seconds and CPU seconds. They are added only if the outcome is done.
+        """
         self.outcomes[outcome] += executions
         if outcome == Outcome.DONE:
             self.sums = [total(before, more) for before, more in zip(self.sums, sums, strict=True)]
@@ -156,15 +159,15 @@ def group_of(video: Video, window_end: float) -> Group:
 
 
 def smaller(one: float | None, other: float | None) -> float | None:
-    """Return the smaller of two numbers. An unknown number (None) is ignored."""
+    """Return the smaller of two numbers. If one is unknown (None), return the other."""
     return other if one is None else one if other is None else min(one, other)
 
 
 def larger(one: float | None, other: float | None) -> float | None:
-    """Return the larger of two numbers. An unknown number (None) is ignored."""
+    """Return the larger of two numbers. If one is unknown (None), return the other."""
     return other if one is None else one if other is None else max(one, other)
 
 
 def total(one: float | None, other: float | None) -> float | None:
-    """Return the sum of two numbers. An unknown number is ignored. Return None if both are unknown."""
+    """Return the sum of two numbers. If one is unknown (None), return the other; None if both are unknown."""
     return other if one is None else one if other is None else one + other

@@ -1,4 +1,4 @@
-"""Find out from Aforo's database whether any run is active, of our worker or of an app."""
+"""Find out from Aforo's database whether any run is active, whether it tests our worker or an app."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class ActiveRuns:
-    """Reader of the active runs in Aforo's database. While it does not answer, no run counts as active."""
+    """Reader of the active runs in Aforo's database.
+
+    While the database does not answer, no run counts as active.
+    """
 
     database: Database
     timeout_seconds: float

@@ -1,6 +1,6 @@
 """Metric of the time at which the oldest waiting message was sent, read from Aforo's database.
 
-SQS has no attribute for it.
+SQS itself does not report this time.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class OldestMessage:
     def poll(self, *, is_queue_empty: bool = False) -> None:
         """Read the send time of the oldest waiting message from the database.
 
-        Videos of an interrupted run or a purged queue stay in the state uploaded. So with `is_queue_empty`, no video
-        counts as waiting. If the read fails, `fetch` raises its error.
+        With `is_queue_empty`, report no waiting message. Videos of an interrupted run or a purged queue would otherwise
+        count as waiting, because they stay in the state uploaded. If the read fails, the next `fetch` raises its error.
         """
         try:
             sent_at = self._call.result(self.settings.exporters.timeout_seconds)

@@ -57,8 +57,8 @@ class Reading:
 class QueueWatcher:
     """Find SQS queues by name or prefix, and read their attributes.
 
-    Only one thread may call its methods. The depth of a dead-letter queue is a value of its source queue. A dead-letter
-    queue has no consumer, so it is not watched itself.
+    Only one thread may call its methods. A dead-letter queue is not watched itself. Its depth is read as a value of the
+    queue whose messages it gets.
     """
 
     client: SQSClient

@@ -159,7 +159,10 @@ class SqsSources:
             self._wait(stop)
 
     def poll(self) -> None:
-        """Read the queues, then the database. If SQS reports an empty queue, no video counts as waiting."""
+        """Read the queues, then the send time of the oldest waiting message from the database.
+
+        If SQS reports an empty queue, no video of that queue counts as waiting.
+        """
         self.queues.poll()
         self.oldest_message.poll(is_queue_empty=self.queues.is_empty(self.oldest_message.queue))
 
