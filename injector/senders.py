@@ -126,7 +126,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class VideoSender:
-    """Create the rows and messages of one run of our reference worker's own task."""
+    """Create the rows of a run's videos, and the messages that ask our reference worker to process them."""
 
     app: Celery
     sender: Sender

@@ -1,4 +1,4 @@
-"""Pairs of Celery and Python versions with which the library is tested, each in its own environment."""
+"""Pairs of Celery and Python versions with which the package `aforo` is tested, each in its own environment."""
 
 from __future__ import annotations
 

@@ -54,8 +54,8 @@ class MeasuredRun:
     def row(self) -> ResultRow:
         """Return the result row of the run, with its validity.
 
-        Two validities are combined, and the worse one counts: that from the run's records, and that which the run's
-        last report stored.
+        The validity is the worse of two: the one computed now from the run's records, and the one that the last report
+        on the run stored in the database.
         """
         recorded = judge_validity(quality_warnings(self.facts))
         return replace(self.unjudged_row, validity=combined([recorded, _stored_validity(self.recorded)]))

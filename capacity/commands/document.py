@@ -1,4 +1,4 @@
-"""`document`: write the Markdown document about worker throughput that scenario 2 asks for."""
+"""`document`: write the Markdown document with tables and conclusions that the scenario asks for."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DOCUMENT = Path("capacity-planning/escenario_2_worker_throughput.md")
     help=f"The file.  [default: {DOCUMENT}; with an app, {DOCUMENT.name} beside its aforo.toml]",
 )
 def document(sizes: str | None, output: Path | None) -> None:
-    """Write the document of scenario 2 (worker throughput) from the measurements, in Spanish.
+    """Write the document that the scenario asks for (tables and conclusions), in Spanish.
 
     The same data always give the same text.
     """

@@ -119,10 +119,10 @@ def largest_delay_excess(arrived_at: Floats, left_at: Floats, moments: Floats, d
 
 
 def judge_excess(excess: float, delay_excess: float) -> Agreement:
-    """Return whether queue and records agree: ok up to 5 % difference, warn up to 10 %, else invalid.
+    """Return whether the queue's counts agree with the records: ok up to 5 %, warn up to 10 %, else invalid.
 
-    `excess` is the relative difference. It is also ok up to `delay_excess`, the difference that the delay of the
-    queue's counters explains.
+    `excess` is by how much the recorded mean number of videos present differs from the counted mean, divided by the
+    counted mean. A difference of up to `delay_excess` is ok too, because late counters of the queue explain it.
     """
     if not np.isfinite(excess):
         return Agreement.UNKNOWN

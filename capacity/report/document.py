@@ -1,4 +1,4 @@
-"""Document about worker throughput that scenario 2 asks for, in Spanish, from the measurements alone.
+"""Document with the tables and conclusions that the scenario asks for, in Spanish, from the measurements.
 
 Its prose stands in templates/escenario_2.es.md.j2 and templates/conclusiones.es.md.j2.
 """
@@ -41,7 +41,10 @@ PROFILES = {
 
 
 def render_document(analysed: AnalysedRuns) -> str:
-    """Return the document of scenario 2 as Markdown. The same runs always give the same text."""
+    """Return the document that the scenario asks for (tables and conclusions) as Markdown in Spanish.
+
+    The same runs always give the same text.
+    """
     cells, runs, curves = analysed.cells, analysed.newest_per_cell, scalability_curves.curves(analysed)
     return template("escenario_2.es.md.j2").render(
         run_count=sum(len(cell.sources) for cell in cells),

@@ -25,9 +25,11 @@ class AveragedRuns:
 def averaged_runs(rows: Sequence[ResultRow]) -> AveragedRuns:
     """Choose the runs of a cell to average, from all its runs.
 
-    Valid complete runs are preferred, then indicative complete ones. Only those are averaged that have the same
-    conditions as the reference run, which is the newest of those with the most videos. If the cell has only incomplete
-    or invalid runs, the reference run is used alone.
+    1. The candidates are the valid runs in which every video is done, or else the indicative ones.
+    2. The reference run is the candidate with the most videos, the newest if several have as many.
+    3. The candidates with the conditions of the reference run are averaged.
+
+    A cell without such candidates has only runs that are incomplete or invalid. One of them is used alone.
     """
     best = min(_quality(row) for row in rows)
     equals = by_age(row for row in rows if _quality(row) == best)

@@ -1,6 +1,6 @@
 """Sums over the videos and executions of each run, kept in memory. Each change of a row counts once.
 
-`recount` passes the rows to this module. docs/adr/0008 explains why the sums are correct.
+`incremental_count` passes the rows to this module. docs/adr/0008 explains why the totals are correct.
 """
 
 from __future__ import annotations
@@ -68,9 +68,9 @@ class Run(NamedTuple):
 
 
 class OpenVideo(NamedTuple):
-    """How the sums count one video that is not final: its run, state and upload time.
+    """One video that is not final, as it was last counted in the totals of its run.
 
-    When the video changes, it is subtracted from the sums as it was counted, and then added in its new state.
+    When the video changes, it is subtracted from these totals as it was counted, and then added in its new state.
     """
 
     run_id: str
@@ -105,7 +105,7 @@ class RunAggregates:
     _summed_by_database: set[str] = field(default_factory=set)
 
     def apply_videos(self, videos: Iterable[Video], since: float) -> None:
-        """Add changed rows of videos to the sums. Each change counts once, even if a row is passed twice.
+        """Add changed rows of videos to the totals. Each change counts once, even if a row is passed twice.
 
         `since` is the lower limit of updated_at in the query that returned the rows.
         """
@@ -121,7 +121,7 @@ class RunAggregates:
                 self._count_video(video)
 
     def apply_executions(self, executions: Iterable[Execution]) -> None:
-        """Add ended executions of tracked runs to the sums. Each counts once, even if it is passed twice."""
+        """Add ended executions of tracked runs to the totals. Each counts once, even if it is passed twice."""
         for execution in executions:
             if execution.id not in self._counted_executions and execution.run_id in self.executions:
                 self._counted_executions[execution.id] = execution.ended_at
@@ -144,7 +144,7 @@ class RunAggregates:
     def set_processing(self, ids: set[str]) -> None:
         """Count open videos with these ids as processing, and all other open videos as uploaded.
 
-        Only the sums in memory change. The database is not written.
+        Only the totals in memory change. The database is not written.
         """
         for video_id in self._processing - ids:
             self._change_state(video_id, VideoState.UPLOADED)
@@ -177,7 +177,7 @@ class RunAggregates:
         self.executions[run.id] = ExecutionTally()
 
     def replace(self, run_id: str, groups: Iterable[Group], live: Iterable[Video]) -> None:
-        """Replace the sums of a run by sums (`groups`) that the database has just computed.
+        """Replace the totals of a run by totals (`groups`) that the database has just computed.
 
         `live` are those rows of the run that may still change or that the next query may return again. They are
         remembered as counted.
@@ -205,7 +205,7 @@ class RunAggregates:
         self._counted_executions.update({execution.id: execution.ended_at for execution in recent})
 
     def remember(self, live: Iterable[Video]) -> None:
-        """Remember these rows as counted, because the sums already include them."""
+        """Remember these rows as counted, because the totals already include them."""
         for video in live:
             if video.state in FINAL_STATES:
                 self._final[video.id] = (video.state, video.updated_at)
@@ -237,7 +237,7 @@ class RunAggregates:
 
     @property
     def all_videos(self) -> Tally:
-        """Return the sums over the videos of all runs."""
+        """Return the totals over the videos of all runs."""
         whole = Tally()
         for tally in (self.rest, *self.tallies.values()):
             whole.absorb(tally)
@@ -280,7 +280,7 @@ class RunAggregates:
         self.changed_runs.add(run_id)
 
     def _mark_for_recount(self, video: Video) -> None:
-        """Mark the run of a row whose earlier contribution to the sums is not known.
+        """Mark the run of a row whose earlier contribution to the totals is not known.
 
         Such a row is a final row that changed, or a row with an old timestamp.
         """

@@ -71,7 +71,7 @@ def test_the_same_rows_are_imported_once(theirs, monkeypatch):
         ((), "the rows are not named; give --tasks-log, --ids, or --from and --to"),
         (("--from", "2026-11-27T11:00"), "the rows are not named"),
         (("--from", "noon", "--to", "noon"), "it is not a time"),
-        (("--ids", "none.txt"), "No such file or directory"),
+        (("--ids", "none.txt"), "there is no such file"),
         (("--from", "2020-01-01", "--to", "2020-01-02"), "no row was found"),
     ],
 )
