@@ -176,6 +176,8 @@ class WorkerRow(Base):
 
     owner: Mapped[str] = mapped_column(String(128), primary_key=True)
     seen_at: Mapped[float] = mapped_column(Double)
+    #: Queue that the worker reads. Null in rows of workers from before this column.
+    queue: Mapped[str | None] = mapped_column(String(80))
 
 
 class SpoolRow(Base):

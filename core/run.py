@@ -85,6 +85,15 @@ def app_name(environment: Mapping[str, Any]) -> str | None:
     return None if name is None else str(name)
 
 
+def queue_of_run(environment: Mapping[str, Any]) -> str | None:
+    """Return the name of the queue that carried a run's tasks, from the run's recorded environment.
+
+    None means that the queue was not recorded, which runs of earlier versions did not do.
+    """
+    name = environment.get("queue") or environment.get("app", {}).get("queue")
+    return None if name is None else str(name)
+
+
 FINAL_STATUSES = frozenset({RunStatus.FINISHED, RunStatus.INTERRUPTED, RunStatus.FAILED})
 
 

@@ -51,6 +51,23 @@ def _url(value: str) -> str:
     return value
 
 
+def _optional_http_url(value: str) -> str | None:
+    if not value:
+        return None
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not value.isprintable() or " " in value:
+        raise ValueError("a URL such as https://metrics.example/api/v1/write")
+    if not re.fullmatch(r"[^:\[]+(:\d{1,5})?|\[.*\](:\d{1,5})?", parts.netloc.rpartition("@")[2]):
+        raise ValueError("a URL whose port is a number")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("a URL without user and password, which have settings of their own")
+    return value
+
+
+def _optional_text(value: str) -> str:
+    return _text(value) if value else ""
+
+
 def _database_url(value: str) -> str:
     if re.match(r"sqlite(\+\w+)?:(//)?/?(:memory:|\?|$)", value) or "mode=memory" in value:
         raise ValueError("a database in a file or on a server: each program would have a memory of its own")
@@ -404,6 +421,32 @@ class Prometheus:
         "URL of it in a browser, if different; empty means the above",
     )
     celery_exporter_port: int = setting("AFORO_CELERY_EXPORTER_PORT", "9808", _PORT, "port of celery-exporter")
+    labels: Mapping[str, str] = setting(
+        "AFORO_PROMETHEUS_LABELS",
+        "",
+        _pairs,
+        "name=value labels that this stack's Prometheus adds to all that it sends, such as team=video,site=madrid; "
+        "they keep the stacks of a central store apart",
+    )
+    remote_write_url: str | None = setting(
+        "AFORO_REMOTE_WRITE_URL",
+        "",
+        _optional_http_url,
+        "URL of a central store (Prometheus, Mimir, Thanos) to which this stack's Prometheus also sends every sample; "
+        "empty sends none",
+    )
+    remote_write_user: str = setting(
+        "AFORO_REMOTE_WRITE_USER",
+        "",
+        _optional_text,
+        "user of the central store; empty means that the credentials are a bearer token, or that it needs none",
+    )
+    remote_write_credentials_file: Path | None = setting(
+        "AFORO_REMOTE_WRITE_CREDENTIALS_FILE", "", _optional_path, "file with the password of that user, or the token"
+    )
+    remote_write_tenant: str = setting(
+        "AFORO_REMOTE_WRITE_TENANT", "", _optional_text, "tenant of the central store (its header X-Scope-OrgID)"
+    )
 
 
 @dataclass(frozen=True)

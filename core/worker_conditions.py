@@ -6,6 +6,7 @@ means that no worker answered, so the conditions are unknown.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from core.app_file import AppFile
 from core.errors import EnvironmentFault
 from core.settings import Settings
 
-INFO, SLOTS = "aforo_worker_info", "aforo_worker_slots"
+INFO, SLOTS, QUEUES = "aforo_worker_info", "aforo_worker_slots", "aforo_worker_queue_info"
 #: Names in a record that tell workers apart and are no conditions; `instance` is the worker's address in Prometheus.
 IDENTITY = frozenset({"worker", "instance"})
 #: Labels of a sample that Prometheus adds. `app` is the name of the app, which a run records by itself.
@@ -35,7 +36,7 @@ def read_workers(settings: Settings) -> list[WorkerRecord]:
         if record is not None:
             return [record]
     try:
-        return records_in_prometheus(settings.prometheus.url)
+        return records_in_prometheus(settings.prometheus.url, settings.queue.name)
     except EnvironmentFault:
         return []
 
@@ -65,18 +66,27 @@ def record_of_page(families: Mapping[str, Sequence[promql.Sample]]) -> WorkerRec
     return {name: value for name, value in labels.items() if value} | {"slots": slots}
 
 
-def records_in_prometheus(url: str) -> list[WorkerRecord]:
-    """Return the condition records of all workers that Prometheus scrapes.
+def records_in_prometheus(url: str, queue: str) -> list[WorkerRecord]:
+    """Return the condition records of all workers of a queue that Prometheus scrapes.
 
     Raise EnvironmentFault if Prometheus does not answer.
     """
     info = {_target(sample): sample.labels for sample in promql.query(url, INFO)}
-    with_slots = promql.query(url, f"{SLOTS} > 0")
+    with_slots = promql.query(url, of_queue(f"{SLOTS} > 0", queue))
     labels = ((sample, sample.labels | info.get(_target(sample), {})) for sample in with_slots)
     return [
         {name: value for name, value in known.items() if name not in PROMETHEUS_LABELS} | {"slots": int(sample.value)}
         for sample, known in labels
     ]
+
+
+def of_queue(expression: str, queue: str) -> str:
+    """Return a PromQL expression without the series of workers that read only queues other than `queue`.
+
+    A worker whose queues are unknown is kept.
+    """
+    reads = f"{QUEUES}{{queue={json.dumps(queue)}}}"
+    return f"({expression} unless on (job, instance) ({QUEUES} unless on (job, instance) {reads}))"
 
 
 def _target(sample: promql.Sample) -> tuple[str | None, str | None]:

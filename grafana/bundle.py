@@ -35,6 +35,19 @@ In a Prometheus that has other targets too:
 - Stack health shows the chosen Prometheus (*Prometheus*: the job under which it scrapes itself). Its rules, series,
   memory and CPU are those of all its targets, not only of ours. If it does not scrape itself, the panels say so.
 - With two installations of Aforo in one Prometheus, each dashboard shows runs and workers of both.
+
+## Mimir, Thanos and Amazon Managed Prometheus
+`central/aforo.yml` has all rules and alerts in one file, because Mimir accepts a name of a file only once. Load it for
+one team at a time: the rules aggregate by run, queue and machine and drop every other label.
+
+- Mimir: `mimirtool rules load --id=TEAM aforo-bundle/central/aforo.yml`. The namespace is `aforo`. One tenant per team.
+- Amazon Managed Prometheus: `aws amp create-rule-groups-namespace --name aforo --data fileb://aforo-bundle/central/aforo.yml
+  --workspace-id …`. One workspace per team.
+- Thanos: `thanos rule --rule-file=aforo-bundle/central/aforo.yml --label='team="TEAM"' --query=…`, one ruler per team,
+  with a query node that has only the stores of that team.
+
+A stack that sends with `AFORO_REMOTE_WRITE_URL` evaluates these rules itself and sends their results with its own
+labels. For such stacks the central store needs no rules.
 """
 
 #: names in the folder of a bundle
@@ -64,8 +77,20 @@ def _write(folder: Path, runbook: str) -> list[Path]:
         _copy(DOCS, folder / "docs", page)
     for file in (folder / "alerts").glob("*.yml"):
         file.write_text(file.read_text(encoding="utf-8").replace(f"{RUNBOOK}#", f"{runbook}#"), encoding="utf-8")
+    _write_central(folder)
     (folder / "README.md").write_text(README.format(runbook=runbook), encoding="utf-8")
     return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _write_central(folder: Path) -> None:
+    """Write `central/aforo.yml`: all rules and alerts of the bundle as the groups of one file.
+
+    `mimirtool` takes the name of a file as its namespace, and refuses a second file of the same name.
+    """
+    files = [*sorted((folder / "rules").glob("*.yml")), *sorted((folder / "alerts").glob("*.yml"))]
+    groups = (file.read_text(encoding="utf-8").partition("\ngroups:\n")[2] for file in files)
+    (folder / "central").mkdir()
+    (folder / "central" / "aforo.yml").write_text("groups:\n" + "".join(groups), encoding="utf-8")
 
 
 def _copy(source: Path, target: Path, pattern: str) -> None:

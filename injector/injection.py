@@ -35,6 +35,7 @@ from core.run import (
     fewest_arrivals,
     has_constant_rate,
     new_run_id,
+    queue_of_run,
 )
 from core.settings import Settings
 from core.size import size_label
@@ -195,13 +196,14 @@ class Injection:
         )
 
     def _record(self) -> None:
-        """Insert the run unless another run is active, in one transaction.
+        """Insert the run unless another run is active on its queue, in one transaction.
 
         Therefore only one of two injectors that start at the same time succeeds.
         """
         with self.sessions.begin() as session:
             database.take_turn(session, START_LOCK)
-            require_no_other_run(session, self.run_id, is_generated=self.request.run_id is None)
+            is_generated = self.request.run_id is None
+            require_no_other_run(session, self.run_id, self.settings.queue.name, is_generated=is_generated)
             session.add(self.row)
 
     def end(self, status: RunStatus) -> None:
@@ -272,19 +274,21 @@ def open_store(settings: Settings, request: Request) -> Sessions:
     database.upgrade_schema(engine)
     sessions = database.open_sessions(engine)
     with sessions.begin() as session:  # `recorded` checks again, because making the input takes time
-        require_no_other_run(session, request.run_id)
+        require_no_other_run(session, request.run_id, settings.queue.name)
     return sessions
 
 
-def require_no_other_run(session: Session, run_id: str | None, *, is_generated: bool = False) -> None:
-    """Raise an AforoError if another run is active, or if a run with this id exists already.
+def require_no_other_run(session: Session, run_id: str | None, queue: str, *, is_generated: bool = False) -> None:
+    """Raise an AforoError if another run is active on `queue`, or if a run with this id exists already.
 
-    A run whose injector has died is not active. Its final status is written here. The error names RUN_ID only if the
-    user gave the id.
+    Runs of other queues have workers of their own. A run of an unknown queue may be on this one. A run whose injector
+    has died is not active. Its final status is written here. The error names RUN_ID only if the user gave the id.
     """
     active = select(RunRow).where(RunRow.status.not_in([s.value for s in FINAL_STATUSES]))
     for row in session.scalars(active):
         if not row.is_dead(time.time()):
+            if queue_of_run(row.environment or {}) not in {None, queue}:
+                continue
             remedy = "wait for it (`python -m capacity wait`) or stop it with Ctrl-C"
             raise EnvironmentFault("run", "it is active", remedy, value=row.id)
         row.status, row.finished_at = RunStatus.INTERRUPTED, time.time()
@@ -406,6 +410,7 @@ def _environment(settings: Settings, fleet: WorkerFleet) -> dict[str, Any]:
     return {
         "host": dataclasses.asdict(Host.this()),
         "stack": settings.stack,
+        "queue": settings.queue.name,
         "storage": settings.storage.backend,
         "ceilings": fleet.bandwidth_limits,
         "canary_before_seconds": calibration_seconds() if settings.stack != "aws" else None,

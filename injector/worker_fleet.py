@@ -9,7 +9,7 @@ from core import promql
 from core.app_file import AppFile
 from core.errors import EnvironmentFault
 from core.settings import Settings
-from core.worker_conditions import WorkerRecord, app_addresses, record_of_page, records_in_prometheus
+from core.worker_conditions import WorkerRecord, app_addresses, of_queue, record_of_page, records_in_prometheus
 
 VERSIONS = ("version", "python", "celery", "kombu", "ffmpeg")
 BANDWIDTH_LIMIT = "aforo_node_bandwidth_limit_bytes_per_second"
@@ -50,10 +50,13 @@ def read_fleet(settings: Settings) -> WorkerFleet:
     local = _local_worker(settings)
     if local is not None:
         return local
-    workers = records_in_prometheus(settings.prometheus.url)
+    queue = settings.queue.name
+    workers = records_in_prometheus(settings.prometheus.url, queue)
     if not workers:
-        raise EnvironmentFault("worker", "none is running", "start one with `make up`")
-    limits = promql.query(settings.prometheus.url, promql.summed_over_machines(BANDWIDTH_LIMIT, "resource"))
+        raise EnvironmentFault("worker", "none of this queue is running", "start one with `make up`", value=queue)
+    limits = promql.query(
+        settings.prometheus.url, promql.summed_over_machines(of_queue(BANDWIDTH_LIMIT, queue), "resource")
+    )
     slots = sum(int(worker["slots"]) for worker in workers)
     return WorkerFleet(len(workers), slots, tuple(workers), _by_resource(limits))
 

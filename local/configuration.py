@@ -12,8 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from core.app_file import AppFile
+from core.remote_write import with_remote_write
 from core.run_options import MAKE_VARIABLES, RUN_OPTIONS
-from core.settings import Plan, Settings
+from core.settings import Plan, Prometheus, Settings
 from local.programs import STATE, Program, programs
 
 WORKER_OPTIONS = STATE / "worker.env"
@@ -91,14 +92,18 @@ def fingerprint(settings: Settings, environment: Mapping[str, str]) -> str:
 
 
 def write_prometheus_config(
-    scraped: Iterable[Program], app: AppFile | None = None, source: Path = Path("prometheus/prometheus.yml")
+    scraped: Iterable[Program],
+    prometheus: Prometheus,
+    app: AppFile | None = None,
+    source: Path = Path("prometheus/prometheus.yml"),
 ) -> None:
     """Write Prometheus' configuration for this machine, made from the file `source`.
 
-    `app` is the app whose workers are scraped in place of the reference worker.
+    `prometheus` has the labels and the central store of the settings. `app` is the app whose workers are scraped in
+    place of the reference worker.
     """
-    text = source.read_text(encoding="utf-8")
-    PROMETHEUS_CONFIG.write_text(prometheus_config(text, scraped, source.parent.resolve(), app), encoding="utf-8")
+    text = prometheus_config(source.read_text(encoding="utf-8"), scraped, source.parent.resolve(), app)
+    PROMETHEUS_CONFIG.write_text(with_remote_write(text, prometheus), encoding="utf-8")
 
 
 def prometheus_config(source: str, scraped: Iterable[Program], folder: Path, app: AppFile | None = None) -> str:

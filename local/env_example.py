@@ -25,6 +25,11 @@ COMPOSE = (
     ("AFORO_COMPOSE_PROMETHEUS_PORT", "9490", "port of Prometheus on 127.0.0.1"),
     ("AFORO_COMPOSE_GRAFANA_PORT", "3000", "port of Grafana on 127.0.0.1"),
     ("AFORO_COMPOSE_ALERTMANAGER_PORT", "9493", "port of Alertmanager on 127.0.0.1"),
+    (
+        "AFORO_COMPOSE_PROMETHEUS_FOLDER",
+        "./prometheus",
+        "configuration of Prometheus; `up` makes one for labels or a central store",
+    ),
     ("AFORO_POSTGRES_PASSWORD", "aforo", "password of the stack's PostgreSQL; set it before the first `up`"),
     (
         "AFORO_POSTGRES_READER_PASSWORD",

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from core import ports
 from core.errors import EnvironmentFault, UsageError
 from core.ffmpeg.requirement import ENCODERS, require_ffmpeg
+from core.remote_write import check_remote_write
 from core.settings import Settings
 from local.programs import NO_PORT, Program, programs
 
@@ -67,6 +68,18 @@ def check_scrapes(settings: Settings) -> None:
         if file is not None and any(program.name == "prometheus" for program in programs(settings)):
             why = "this stack's Prometheus scrapes exporters without it"
             raise UsageError(name, why, "leave it empty, or set AFORO_PROMETHEUS_URL to your own", value=file)
+
+
+def check_central_store(settings: Settings) -> None:
+    """Raise UsageError for wrong settings of the central store, or if they have no effect.
+
+    They are settings of our own Prometheus, which runs only where AFORO_PROMETHEUS_URL names this machine.
+    """
+    check_remote_write(settings.prometheus)
+    url = settings.prometheus.remote_write_url
+    if url is not None and not any(program.name == "prometheus" for program in programs(settings)):
+        why = "this stack starts no Prometheus that could send"
+        raise UsageError("AFORO_REMOTE_WRITE_URL", why, "set remote_write in that Prometheus yourself", value=url)
 
 
 def check_disk(folder: str = ".") -> str:

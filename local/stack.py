@@ -13,6 +13,7 @@ import click
 
 from core import database
 from core.errors import UsageError
+from core.remote_write import require_receiver
 from core.settings import Settings
 from local import configuration, preflight, readiness, supervisor
 from local.app_worker import run_app_worker
@@ -48,6 +49,7 @@ def up(settings: Settings, options: WorkerOptions) -> None:
     if settings.stack == "compose":
         raise UsageError("STACK", "this starts the native stack", "use `make up STACK=compose`", value=settings.stack)
     preflight.check_scrapes(settings)
+    preflight.check_central_store(settings)
     database.require_sound(settings.database.url)
     with _lock():
         _restart_if_settings_changed(settings)
@@ -111,11 +113,12 @@ def _launch(settings: Settings) -> None:
     preflight.check_encoders()
     preflight.check_disk()
     preflight.check_ports(_own_programs(settings))
+    require_receiver(settings.prometheus)
     click.echo("starting the stack", err=True)
     supervisor.launch(configuration.supervisord_environment(settings, os.environ))
     configuration.FINGERPRINT.write_text(configuration.fingerprint(settings, os.environ))
     STOP_SECONDS.write_text(str(configuration.worker_stop_seconds(settings)))
-    configuration.write_prometheus_config(programs(settings), settings.app)
+    configuration.write_prometheus_config(programs(settings), settings.prometheus, settings.app)
 
 
 def _start_foundations(settings: Settings) -> None:

@@ -182,7 +182,9 @@ def leave(settings: Settings) -> None:
 def _claims(settings: Settings, *, forks: bool = False) -> Claims:
     sessions = database.open_sessions(database.open_engine(settings.database.url, forks=forks))
     lease = float(settings.queue.visibility_timeout_seconds)
-    return Claims(sessions, lease, settings.worker.max_executions, settings.storage.processed_prefix)
+    return Claims(
+        sessions, lease, settings.worker.max_executions, settings.storage.processed_prefix, settings.queue.name
+    )
 
 
 def _one_per_process(settings: Settings, worker_metrics: WorkerMetrics) -> Callable[[], task.TaskContext]:

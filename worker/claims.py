@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import ColumnElement, SQLColumnExpression, delete, func, or_, select, true, update
 from sqlalchemy.orm import Session
 
 from aforo.process_identity import WorkerProcess, may_live
@@ -82,6 +82,8 @@ class Claims:
     lease_seconds: float
     max_executions: int
     processed_prefix: str
+    #: queue of this worker; None if all runs and workers of the database count
+    queue: str | None = None
 
     def claim(self, video_id: str, slot: Slot, receive_count: int | None, started_at: float) -> Claim | ClaimDenied:
         """Try to claim the video for `slot`. Return the claim, or the reason why it is denied.
@@ -181,7 +183,7 @@ class Claims:
     def write_heartbeat(self, worker: WorkerProcess) -> None:
         """Store the current time as this worker's last heartbeat, so that other workers know that it is alive."""
         with self.sessions.begin() as session:
-            session.merge(WorkerRow(owner=worker.owner, seen_at=time.time()))
+            session.merge(WorkerRow(owner=worker.owner, seen_at=time.time(), queue=self.queue))
 
     def remove_worker(self, worker: WorkerProcess) -> bool:
         """Delete the heartbeat rows of this worker and of dead workers. Return True if no worker is left.
@@ -193,7 +195,8 @@ class Claims:
         with self.sessions.begin() as session:
             session.execute(delete(WorkerRow).where((WorkerRow.owner == worker.owner) | (WorkerRow.seen_at < oldest)))
         with self.sessions.begin() as session:
-            return not any(may_live(owner) for owner in session.scalars(select(WorkerRow.owner)))
+            remaining = select(WorkerRow.owner).where(self._is_of_queue(WorkerRow.queue))
+            return not any(may_live(owner) for owner in session.scalars(remaining))
 
     def interrupt_runs(self) -> int:
         """Mark all runs that have open videos as interrupted. Return the number of runs.
@@ -203,10 +206,16 @@ class Claims:
         ended = select(func.count()).where(
             VideoRow.run_id == RunRow.id, VideoRow.state.in_([state.value for state in FINAL_STATES])
         )
-        open_runs = (RunRow.status == RunStatus.RUNNING, ended.scalar_subquery() < RunRow.count)
+        queue = RunRow.environment["queue"].as_string()
+        is_open = (RunRow.status == RunStatus.RUNNING, ended.scalar_subquery() < RunRow.count)
+        open_runs = (*is_open, self._is_of_queue(queue))
         interrupted = update(RunRow).where(*open_runs).values(status=RunStatus.INTERRUPTED, finished_at=time.time())
         with self.sessions.begin() as session:
             return int(session.execute(interrupted).rowcount)  # type: ignore[attr-defined]
+
+    def _is_of_queue(self, queue: SQLColumnExpression[str | None]) -> ColumnElement[bool]:
+        """Return the condition that the column `queue` names this worker's queue, or none."""
+        return true() if self.queue is None else or_(queue.is_(None), queue == self.queue)
 
     def _denial(self, video: VideoRow) -> ClaimDenied | None:
         if VideoState(video.state).is_final:

@@ -25,7 +25,7 @@ from capacity.report.goal_files import goal_table
 from capacity.report.statements import goodput_text, kept_up, missing_capacity
 from capacity.report.terminal import output_width, render_terminal
 from capacity.report.to_json import row_to_json, to_json
-from capacity.runs.recorded_run import find_run
+from capacity.runs.recorded_run import find_run, newest_run_id
 from capacity.runs.sessions import reading
 from capacity.table.cell_figures import cell_figures
 from capacity.table.cells import fill
@@ -98,12 +98,13 @@ def _judge(goals: Goals, analysis: RunAnalysis, reached: Goodput | None, lang: L
 
 
 def _analyse_recorded(launcher: RunLauncher, run_id: str | None, tasks_log: str | None) -> RunAnalysis:
-    """Analyse the run with this id or with this tasks log, else the newest run.
+    """Analyse the run with this id or with this tasks log, else the newest run of this queue.
 
     Wait first until the figures of the run are final.
     """
     with reading(launcher.sessions) as session:
-        recorded = find_run(session, run_id, tasks_log)
+        newest = None if tasks_log else newest_run_id(session, launcher.settings.queue.name)
+        recorded = find_run(session, run_id or newest, tasks_log)
         recording_rules.wait_settled(session, recorded, launcher.settings.prometheus.url)
     launcher.count_messages(recorded.id)
     return launcher.analyse(recorded.id).run(recorded.id)

@@ -6,7 +6,7 @@ import click
 
 from capacity.commands.options import Finite, lang_option, with_examples
 from capacity.experiments.run_launcher import RunLauncher, no_progress
-from capacity.runs.recorded_run import find_run
+from capacity.runs.recorded_run import find_run, newest_run_id
 from capacity.runs.sessions import reading
 from core.errors import UsageError
 from core.language import Language, Text
@@ -29,7 +29,7 @@ EARLIER_WORK = Text(
 )
 @lang_option
 def wait(run_id: str | None, for_queue: bool, stuck_minutes: float, lang: Language) -> None:
-    """Wait until every video of a run (default: the newest) is finished, and close the run.
+    """Wait until every video of a run (default: the newest of this queue) is finished, and close the run.
 
     With --queue, wait until the queue holds no message. Queued videos of ended runs are cancelled first.
     """
@@ -37,7 +37,8 @@ def wait(run_id: str | None, for_queue: bool, stuck_minutes: float, lang: Langua
     if for_queue:
         return _empty_queue(launcher, run_id, stuck_minutes, lang)
     with reading(launcher.sessions) as session:
-        existing_id = find_run(session, run_id).id
+        newest = newest_run_id(session, launcher.settings.queue.name)
+        existing_id = find_run(session, run_id or newest).id
     return launcher.wait(existing_id, no_progress, stuck_minutes * 60)
 
 

@@ -38,7 +38,7 @@ def require_settable(settings: Settings, workers: Sequence[int | None]) -> None:
 
 def require_up(settings: Settings, concurrency: int, workers: int | None) -> None:
     """Raise EnvironmentFault unless the workers that Prometheus scrapes have these slots and this number."""
-    slots = sorted(record["slots"] for record in records_in_prometheus(settings.prometheus.url))
+    slots = sorted(record["slots"] for record in records_in_prometheus(settings.prometheus.url, settings.queue.name))
     if slots and slots == [concurrency] * (workers or len(slots)):
         return
     remedy = f"restart them with --concurrency {concurrency}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Select, case, func, null, select
+from sqlalchemy import Select, case, func, null, or_, select
 from sqlalchemy.orm import Session
 
 from capacity.estimators.interval import Booleans, Floats, Integers
@@ -118,6 +118,13 @@ class RecordedRun:
     def failed(self) -> int:
         """Return the number of videos that failed, including the dead-lettered ones."""
         return self.video_counts.failed + self.video_counts.dead_lettered
+
+
+def newest_run_id(session: Session, queue: str) -> str | None:
+    """Return the id of the newest run of `queue`, or None without one. A run of an unknown queue may be of this one."""
+    recorded = RunRow.environment["queue"].as_string()
+    of_queue = select(RunRow.id).where(or_(recorded.is_(None), recorded == queue))
+    return session.scalars(of_queue.order_by(RunRow.created_at.desc()).limit(1)).first()
 
 
 def find_run(session: Session, run_id: str | None, tasks_log: str | None = None) -> RunRow:

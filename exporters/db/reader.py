@@ -16,7 +16,7 @@ from sqlalchemy.engine import URL
 
 from core.database import POSTGRESQL, masked, open_engine, parse_url
 from core.errors import UsageError
-from core.run import FINAL_STATUSES, app_name, is_heartbeat_overdue
+from core.run import FINAL_STATUSES, app_name, is_heartbeat_overdue, queue_of_run
 from core.video import VideoState
 from exporters.db.run_aggregates import OWN_APP, Run
 from exporters.db.statements import VideosTable, load_all
@@ -35,8 +35,8 @@ class Database:
     engine: Engine
     table: VideosTable
     statements: dict[str, TextClause]
-    #: App of each run that was read. A run never changes its app.
-    apps: dict[str, str] = field(default_factory=dict)
+    #: App and queue of each run that was read. A run never changes them.
+    origins: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     @property
     def place(self) -> str:
@@ -51,7 +51,7 @@ class Database:
         """
         with self.engine.connect() as connection:
             _limit(connection, timeout_seconds)
-            yield Reader(connection, self.table, self.statements, self.apps)
+            yield Reader(connection, self.table, self.statements, self.origins)
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Reader:
     connection: Connection
     table: VideosTable
     statements: dict[str, TextClause]
-    apps: dict[str, str]
+    origins: dict[str, tuple[str, str]]
 
     def newest_runs(self, limit: int) -> list[Run]:
         """Return up to `limit` of the newest runs, newest first.
@@ -71,15 +71,21 @@ class Reader:
         if not self.table.has_runs:
             return []
         rows = self._rows("runs_newest", limit=limit)
-        if unknown := [row[0] for row in rows if row[0] not in self.apps]:
-            self.apps.update(self._apps_of(unknown))
-        return [Run._make((*row, self.apps[row[0]])) for row in rows]
+        if unknown := [row[0] for row in rows if row[0] not in self.origins]:
+            self.origins.update(self._origins_of(unknown))
+        return [Run._make((*row, *self.origins[row[0]])) for row in rows]
 
-    def _apps_of(self, runs: list[str]) -> dict[str, str]:
-        """Return the app of each run. SQLite returns a JSON column as text, PostgreSQL as a dictionary."""
+    def _origins_of(self, runs: list[str]) -> dict[str, tuple[str, str]]:
+        """Return app and queue of each run, and '' for a queue that was not recorded.
+
+        SQLite returns a JSON column as text, PostgreSQL as a dictionary.
+        """
         rows = self._rows("runs_environment", runs=runs)
         environments = {key: json.loads(found) if isinstance(found, str) else found for key, found in rows}
-        return {key: app_name(found or {}) or OWN_APP for key, found in environments.items()}
+        return {
+            key: (app_name(found or {}) or OWN_APP, queue_of_run(found or {}) or "")
+            for key, found in environments.items()
+        }
 
     def has_active_run(self, now: float) -> bool:
         """Return True if any run is active, whether it tests our worker or an app.

@@ -49,6 +49,8 @@ class Run(NamedTuple):
     validity: str | None
     validity_reasons: str | list[str] | None
     app: str = OWN_APP
+    #: Queue that carried the tasks, '' if it was not recorded.
+    queue: str = ""
 
     @property
     def concurrency_text(self) -> str:

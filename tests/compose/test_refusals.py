@@ -10,14 +10,17 @@ from pathlib import Path
 
 import pytest
 
+from testing.ports import free_port
+
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "deploy/compose/stack"
 ANSWERS = "exit 0"
 #: the console's check of the settings runs on this machine
 CHECK = f"""
 for word; do case $word in WORKERS=*) export "${{word?}}" ;; esac; done
-case "$*" in *"core.compose_stack check"*)
-  PYTHONPATH={ROOT} exec {sys.executable} -m core.compose_stack "$word" ;;
+case "$*" in
+*"core.compose_stack check"*) PYTHONPATH={ROOT} exec {sys.executable} -m core.compose_stack "$word" ;;
+*core.remote_write) PYTHONPATH={ROOT} exec {sys.executable} -m core.remote_write ;;
 esac"""
 
 
@@ -55,6 +58,32 @@ def test_a_problem_of_the_machine_is_one_line(stack, docker, line):
     assert refused.returncode == 3
     assert line in refused.stderr
     assert refused.stderr.count("error: ") == 1
+
+
+def test_a_central_store_that_does_not_answer_is_one_line_and_starts_nothing(stack, tmp_path):
+    shutil.copytree(ROOT / "prometheus", tmp_path / "prometheus")
+    given = {"AFORO_REMOTE_WRITE_URL": f"http://127.0.0.1:{free_port()}/w", "AFORO_PROMETHEUS_LABELS": "team=video"}
+    refused = stack("up", docker=f'case "$*" in *" up "*) touch {tmp_path}/started;; esac', **given)
+    assert refused.returncode == 3
+    assert refused.stderr.count("error: AFORO_REMOTE_WRITE_URL (http://127.0.0.1:") == 1
+    assert not (tmp_path / "started").exists()
+
+
+def test_labels_and_the_password_reach_prometheus_by_a_folder_of_its_own(stack, tmp_path):
+    """The name of the folder changes with its content, so that compose replaces Prometheus."""
+    shutil.copytree(ROOT / "prometheus", tmp_path / "prometheus")
+    (tmp_path / "secret").write_text("s3cret")
+    note = f'case "$*" in *" up "*) echo "$AFORO_COMPOSE_PROMETHEUS_FOLDER" >>{tmp_path}/folders; exit 1;; esac'
+    for team in ("video", "video", "audio"):
+        stack("up", docker=note, AFORO_PROMETHEUS_LABELS=f"team={team}", AFORO_REMOTE_WRITE_CREDENTIALS_FILE="secret")
+    first, second, third = (tmp_path / "folders").read_text().split()
+    assert first == second != third
+    text = (tmp_path / third / "prometheus.compose.yml").read_text()
+    assert 'external_labels: {"team": "audio"}' in text
+    assert (tmp_path / third / "remote-write-credentials").read_text() == "s3cret"
+    assert (tmp_path / third / "rules").is_dir()
+    assert (tmp_path / ".local/compose").stat().st_mode & 0o077 == 0
+    assert not (tmp_path / first).exists()
 
 
 @pytest.mark.parametrize("options", [{"WORKERS": "0"}, {"WORKERS": "x"}, {"WORKERS": ""}, {"CONCURRENCY": "999"}])

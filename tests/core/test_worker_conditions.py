@@ -23,7 +23,10 @@ def prometheus():
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
                 expression = parse_qs(urlsplit(self.path).query)["query"][0]
-                result = [{"metric": labels, "value": [0, str(value)]} for labels, value in samples[expression]]
+                result = [
+                    {"metric": labels, "value": [0, str(value)]}
+                    for labels, value in samples[expression.partition(" unless ")[0].lstrip("(")]
+                ]
                 self.send_response(200)
                 self.end_headers()
                 self.wfile.write(json.dumps({"data": {"result": result}}).encode())
@@ -64,7 +67,7 @@ TWO = {
 
 
 def test_each_worker_in_prometheus_has_its_own_slots_and_conditions(prometheus):
-    assert records_in_prometheus(prometheus(TWO)) == [
+    assert records_in_prometheus(prometheus(TWO), "videos") == [
         {"instance": "a:9101", "worker": "n1|7|s", "ffmpeg": "5.1", "slots": 2},
         {"instance": "b:9101", "worker": "n2|7|s", "ffmpeg": "7.0", "slots": 5},
     ]

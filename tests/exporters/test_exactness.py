@@ -71,3 +71,16 @@ def test_a_burst_without_videos_has_no_window(store: Store) -> None:
     values = exporter.samples()
     assert values['aforo_run_videos{run_id="a",state="done"}'] == 0
     assert not [name for name in values if name.startswith("aforo_run_window")]
+
+
+def test_each_run_has_the_label_of_its_own_queue_and_else_that_of_the_exporter(store: Store) -> None:
+    exporter = Exporter(store)
+    store.run("audio", T0, count=1, environment={"queue": "audio-files"})
+    store.run("app", T0, count=1, environment={"app": {"name": "a", "queue": "app-queue"}})
+    store.run("old", T0, count=1)
+    exporter.now = T0 + 1
+    infos = [series for series in exporter.samples() if series.startswith("aforo_run_info")]
+    queues = {run: next(s for s in infos if f'run_id="{run}"' in s) for run in ("audio", "app", "old")}
+    assert 'queue="audio-files"' in queues["audio"]
+    assert 'queue="app-queue"' in queues["app"]
+    assert "audio-files" not in queues["old"]

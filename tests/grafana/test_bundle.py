@@ -55,3 +55,25 @@ def test_prometheus_accepts_the_bundle_installed_as_its_readme_describes(tmp_pat
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("rules found") == 8
+
+
+def test_the_central_file_has_every_rule_and_alert_within_the_limits_of_mimir(tmp_path):
+    """mimirtool reads unknown keys and a repeated namespace as errors. Mimir's limits are its defaults."""
+    write(tmp_path)
+    read = yaml.safe_load((tmp_path / "central/aforo.yml").read_text())
+    names = [group["name"] for group in read["groups"]]
+    assert read.keys() == {"groups"}
+    assert (len(names), len(names) <= 70) == (len(set(names)), True)
+    assert max(len(group["rules"]) for group in read["groups"]) <= 20
+    separate = [*tmp_path.glob("rules/*.yml"), *tmp_path.glob("alerts/*.yml")]
+    groups = [group for file in separate for group in yaml.safe_load(file.read_text())["groups"]]
+    assert sorted(groups, key=str) == sorted(read["groups"], key=str)
+
+
+def test_promtool_accepts_the_central_file(tmp_path):
+    if not PROMTOOLS:
+        pytest.skip("promtool is not installed (Debian: apt-get install prometheus)")
+    write(tmp_path)
+    command = [PROMTOOLS[0], "check", "rules", "--lint=all", "--lint-fatal", "central/aforo.yml"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -141,6 +141,21 @@ def test_a_run_between_two_slow_sends_is_active_and_a_dead_one_is_ended(settings
     assert statuses(sessions) == {"slow": "interrupted", "r": "preparing"}
 
 
+def test_a_run_of_another_queue_starts_and_one_of_an_unknown_queue_is_in_the_way(settings, sessions):
+    with sessions.begin() as session:
+        session.add(preparing("other", environment={"queue": "other-videos"}))
+    enter(prepared("r", settings, sessions))
+    with sessions.begin() as session:
+        session.get_one(RunRow, "r").status = "finished"
+        session.get_one(RunRow, "other").environment = {"queue": settings.queue.name}
+    with pytest.raises(EnvironmentFault, match=r"^run \(other\); it is active"):
+        enter(prepared("s", settings, sessions))
+    with sessions.begin() as session:
+        session.get_one(RunRow, "other").environment = {}
+    with pytest.raises(EnvironmentFault, match=r"^run \(other\); it is active"):
+        enter(prepared("s", settings, sessions))
+
+
 def enter(run):
     with run.recorded():
         pass

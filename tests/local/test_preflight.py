@@ -72,6 +72,14 @@ def test_exporters_with_tls_or_a_password_are_an_error(name):
     preflight.check_scrapes(Settings.from_env({}))
 
 
+def test_a_central_store_without_a_prometheus_of_our_own_is_an_error():
+    given = {"AFORO_REMOTE_WRITE_URL": "https://m.example/w", "AFORO_PROMETHEUS_LABELS": "team=video"}
+    preflight.check_central_store(Settings.from_env(given))
+    with pytest.raises(UsageError) as refusal:
+        preflight.check_central_store(Settings.from_env(given | {"AFORO_PROMETHEUS_URL": "https://p.example"}))
+    assert str(refusal.value).startswith("AFORO_REMOTE_WRITE_URL (https://m.example/w); this stack starts no Prom")
+
+
 def test_a_full_disk_is_an_error(monkeypatch):
     monkeypatch.setattr(preflight, "LEAST_FREE_BYTES", 1 << 62)
     with pytest.raises(EnvironmentFault, match=r"^disk; only \d+ MB are free"):

@@ -1,3 +1,4 @@
+import dataclasses
 import time
 
 import pytest
@@ -157,6 +158,27 @@ def test_only_the_last_worker_to_stop_is_the_last(claims):
     claims.write_heartbeat(DEAD_HERE)
     assert not claims.remove_worker(WorkerProcess.this())
     assert claims.remove_worker(ELSEWHERE)
+
+
+def of_queue(claims, queue):
+    return dataclasses.replace(claims, queue=queue)
+
+
+def test_workers_of_another_queue_do_not_keep_the_last_one_of_a_queue_from_being_the_last(claims):
+    audio, video = of_queue(claims, "audio"), of_queue(claims, "video")
+    audio.write_heartbeat(ELSEWHERE)
+    video.write_heartbeat(WorkerProcess.this())
+    assert video.remove_worker(WorkerProcess.this())
+    claims.write_heartbeat(WorkerProcess.this())  # a worker from before the column has no queue
+    assert not audio.remove_worker(ELSEWHERE)
+
+
+@pytest.mark.parametrize(("recorded", "interrupted"), [("video", 1), (None, 1), ("audio", 0)])
+def test_the_last_worker_of_a_queue_interrupts_the_runs_of_this_queue_only(claims, recorded, interrupted):
+    claim(claims)
+    with claims.sessions.begin() as session:
+        session.execute(update(RunRow).values(environment={} if recorded is None else {"queue": recorded}))
+    assert of_queue(claims, "video").interrupt_runs() == interrupted
 
 
 def test_a_worker_without_recent_heartbeat_does_not_count(claims):
