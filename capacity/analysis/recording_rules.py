@@ -37,7 +37,7 @@ def read_figures(prometheus_url: str) -> dict[str, ScenarioFigures]:
 def wait_settled(session: Session, run: RunRow, prometheus_url: str) -> None:
     """Wait until Prometheus' X and S of a run that has just finished include its last video.
 
-    Wait 30 s at most. Return immediately for an old run, or if Prometheus does not answer.
+    Wait 30 s at most. Return immediately if the run ended long ago, or if Prometheus does not answer.
     """
     age_seconds = time.time() - (run.finished_at or 0.0)
     if age_seconds > LATEST_SETTLING_SECONDS or _query_figures(prometheus_url) is None:
@@ -51,7 +51,7 @@ def wait_settled(session: Session, run: RunRow, prometheus_url: str) -> None:
 
 
 def slots_per_node(prometheus_url: str) -> int | None:
-    """Return the number of slots that every worker node has, as Prometheus knows it.
+    """Return the number of slots of each worker node, as Prometheus scraped it.
 
     Return None if the nodes have different numbers of slots, or if there is no node.
     """

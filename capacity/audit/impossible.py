@@ -1,8 +1,8 @@
 """Impossible rows of a published table: those that break an identity that holds for every system.
 
-An identity relates times and counts, such as S <= 60 N / X. Each printed number may be off by half a unit of its last
-digit. The mean of several runs may break an identity that bounds S from above by 1 / X, because the mean of 1 / X
-exceeds 1 / mean X.
+An identity is an equation or inequality between times and counts, such as S <= 60 N / X. Each printed number may be off
+by half a unit of its last digit. The mean of several runs may break an identity that bounds S from above by 1 / X,
+because the mean of 1 / X exceeds 1 / mean X.
 """
 
 from __future__ import annotations

@@ -38,9 +38,10 @@ VIDEOS_PER_SLOT = 5
 
 
 def answer(analysed: AnalysedRuns, lang: Language) -> list[str]:
-    """Return the first lines of a report on all runs: capacity, trust, limit and next step.
+    """Return the first lines of a report on all runs, as four sentences.
 
-    These are four sentences, or one sentence if no capacity is known.
+    They say how many videos per minute the workers can process, how sure that is, what limits it, and what to do next.
+    If no capacity is known, one sentence says so.
     """
     best = analysed.best
     if best is None:
@@ -49,7 +50,10 @@ def answer(analysed: AnalysedRuns, lang: Language) -> list[str]:
 
 
 def run_answer(run: RunAnalysis, lang: Language) -> list[str]:
-    """Return the first lines of a report on one run in four sentences: result, trust, limit and next step."""
+    """Return the first lines of a report on one run, as four sentences.
+
+    They say the result, how sure it is, what limits it, and what to do next.
+    """
     return [_run_headline(run, lang), *_support(run, None, lang)]
 
 
