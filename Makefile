@@ -27,7 +27,7 @@ PY := .venv/bin/python
 RUN := $(if $(COMPOSE),deploy/compose/stack run,$(PY) -m)
 LOCAL := $(if $(COMPOSE),deploy/compose/stack,$(PY) -m local)
 
-.PHONY: help options setup setup-dev run-burst run-sustained up down status logs doctor app-file table report document import matrix search compare plan audit \
+.PHONY: help options setup setup-dev run-burst run-sustained up down status logs doctor app-file table report document import matrix search compare history plan audit \
         usl clean test test-faults test-compose test-limits lint lint-python lint-prometheus lint-compose lint-kubernetes bundle wheel docs lock
 
 # Lines fit 80 columns: a long text continues under its first line.
@@ -77,6 +77,7 @@ report: setup ## Print the row of a run: ARGS=RUN_ID, or ARGS='--tasks-log FILE'
 document: setup ## Write the scenario's document: capacity-planning/escenario_2_worker_throughput.md
 import: setup ## Make a run of your own scripts a row: APP=… SIZE= CONCURRENCY= ARGS='--tasks-log FILE' (or --ids, --from --to)
 compare: setup ## Test if B is slower than A: ARGS='RUN_A1,RUN_A2 RUN_B1,RUN_B2'
+history: setup ## Find since which run the capacity changed: [SIZE= CONCURRENCY= RATE=] ARGS='--fail-if-worse 5%'
 plan: setup ## Size the workers for a demand: ARGS='--demand 30/min'
 audit: setup ## Check a published table for contradictions: ARGS=table.csv
 usl: setup ## Fit throughput against concurrency: ARGS=levels.csv (columns n,x[,se])
@@ -84,7 +85,7 @@ usl: setup ## Fit throughput against concurrency: ARGS=levels.csv (columns n,x[,
 import-executions: setup ## Store the executions of a worker that nothing can reach: ARGS=its AFORO_EXECUTIONS_FILE
 	@set -f; $(PY) -m collector import $$ARGS
 
-matrix search table report document import compare plan audit usl:
+matrix search table report document import compare history plan audit usl:
 	@set -f; $(RUN) capacity $@ $$ARGS
 
 ## Stack

@@ -7,6 +7,7 @@ import click
 from capacity.commands.audit import audit
 from capacity.commands.compare import compare
 from capacity.commands.document import document
+from capacity.commands.history import history
 from capacity.commands.import_run import import_
 from capacity.commands.matrix import matrix
 from capacity.commands.plan import plan
@@ -23,7 +24,7 @@ def main() -> None:
     """Analyse runs: throughput with its uncertainty, bottleneck, table and report."""
 
 
-for verb in (audit, compare, document, import_, matrix, plan, report, search, table, usl, wait):
+for verb in (audit, compare, document, history, import_, matrix, plan, report, search, table, usl, wait):
     main.add_command(verb)
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ class ExitCode(IntEnum):
     USAGE = 2
     ENVIRONMENT = 3
     GOAL_MISSED = 4
+    CAPACITY_LOST = 5
     INTERRUPTED = 130
 
 
@@ -48,6 +49,12 @@ class GoalMissed(AforoError):
     """Error for a result that misses a goal of the user, or that cannot be compared with the goal."""
 
     exit_code = ExitCode.GOAL_MISSED
+
+
+class CapacityLost(AforoError):
+    """Error: the newest runs of a cell are worse than those before them, by more than the user allows."""
+
+    exit_code = ExitCode.CAPACITY_LOST
 
 
 def printable(value: object, limit: int = 80) -> str:

@@ -13,6 +13,7 @@ options_of() { # options_of VERB: print its options
     run-burst | run-sustained) echo "$RUN" ;;
     matrix) echo "$MATRIX" ;;
     search) echo "SIZE CONCURRENCY USER_ID PROFILE STACK WORKERS APP YES ARGS" ;;
+    history) echo "SIZE CONCURRENCY RATE WORKERS STACK APP ARGS" ;;
     import) echo "SIZE CONCURRENCY RATE WORKERS STACK APP ARGS" ;;
     up) echo "CONCURRENCY PROFILE STACK WORKERS APP" ;;
     doctor) echo "USER_ID STACK APP ARGS" ;;

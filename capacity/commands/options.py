@@ -68,6 +68,22 @@ class Finite(click.FloatRange):
             self.fail(f"{printable(value)!r} is not a finite number", param, ctx)
 
 
+class Percentage(click.ParamType[float]):
+    """Type of an option: a percentage such as `5%`, from 0 % to `most`. It becomes a ratio of 1."""
+
+    name = "percentage"
+
+    def __init__(self, most: float) -> None:
+        self.most = most
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the ratio. Fail for any other text, and for a number without `%`, which may mean either."""
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", str(value).strip(), re.ASCII)
+        if match is None or float(match[1]) > 100 * self.most:
+            self.fail(f"{printable(value)!r} is not a percentage from 0% to {self.most:.0%}, such as 5%", param, ctx)
+        return float(match[1]) / 100
+
+
 class Quantity(click.ParamType[float]):
     """Type of a command-line option: a rate or a duration.
 

@@ -31,7 +31,7 @@ def render_terminal(run: RunAnalysis, lang: Language, width: int = WIDEST) -> st
     The result row is a Markdown table to be copied. If the terminal is too narrow for it, each column is a line.
     """
     named = [(name.to(lang), value) for name, value in (*facts(run, lang), *limit_check(run, lang))]
-    answers = [line for text in run_answer(run, lang) for line in _wrapped(text, width, "  ")]
+    answers = [line for text in run_answer(run, lang) for line in wrapped(text, width, "  ")]
     return "\n".join([*answers, "", _row(fill([run.row]), lang, width), *aligned(named, width)])
 
 
@@ -48,12 +48,12 @@ def _row(cells: list[TableCell], lang: Language, width: int) -> str:
     return "\n".join([*aligned(list(named), width), ""])
 
 
-def _wrapped(text: str, width: int, indent: str = "") -> list[str]:
-    """Return the text in lines that do not end between a number and its unit."""
+def wrapped(text: str, width: int, indent: str = "") -> list[str]:
+    """Return the text in lines of at most `width` that do not end between a number and its unit."""
     lines = wrap(unbroken(text), width, subsequent_indent=indent, break_on_hyphens=False)
     return [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines]
 
 
 def _fact(name: str, value: str, column: int, width: int) -> list[str]:
-    lines = _wrapped(value, width - column - 4) or [""]
+    lines = wrapped(value, width - column - 4) or [""]
     return [f"  {label:<{column}}  {line}" for label, line in zip([name] + [""] * len(lines), lines, strict=False)]

@@ -75,3 +75,7 @@ def test_the_waits_of_a_plan_are_as_accurate_as_the_documentation_states() -> No
 
 def test_the_claims_about_false_alarms_hold_in_few_runs() -> None:
     assert "DOES NOT HOLD" not in run("honest_runs")
+
+
+def test_the_claims_about_change_points_hold_in_few_histories() -> None:
+    assert "DOES NOT HOLD" not in run("change_points")

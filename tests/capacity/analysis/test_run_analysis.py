@@ -227,6 +227,21 @@ def test_littles_law_is_unknown_for_a_burst_that_stopped_early(recorded):
     assert (analysis.little.agreement, analysis.warnings) == ("unknown", ())
 
 
+@pytest.mark.parametrize("facts", [{"acks_late": False}, {"acks_late": None}, {}])
+def test_littles_law_is_unknown_for_an_app_that_acknowledges_early_or_may(recorded, facts):
+    """SQS does not count running tasks then: on one slot it shows one message too few, which is no fault."""
+    recorded.run.environment = recorded.run.environment | {"app": {"name": "x", "instrumented": False, **facts}}
+    analysis = analyse(measure(recorded), with_readings(recorded, share=0.5))
+    assert analysis.little.agreement == "unknown"
+    assert "littles_law" not in [warning.name for warning in analysis.warnings]
+    assert analysis.row.validity.level != "invalid"
+
+
+def test_littles_law_is_checked_for_an_app_that_acknowledges_late(recorded):
+    recorded.run.environment = recorded.run.environment | {"app": {"name": "x", "acks_late": True}}
+    assert analyse(measure(recorded), with_readings(recorded, share=0.5)).little.agreement == "invalid"
+
+
 def test_the_limit_is_wider_where_the_counters_of_aws_may_be_late(recorded):
     recorded.run.environment = recorded.run.environment | {"stack": "aws"}
     assert analyse(measure(recorded), with_readings(recorded)).little.limit > 0.5

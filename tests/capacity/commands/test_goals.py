@@ -7,7 +7,11 @@ import pytest
 from click.testing import CliRunner
 
 from capacity.__main__ import main
+from capacity.commands import search as search_module
 from capacity.diagnosis.goals import Figure
+from capacity.diagnosis.validity import Level, Validity
+from capacity.estimators.stability import Stability
+from capacity.experiments.rate_search import StepResult
 from capacity.table.cell_figures import cell_figures
 from capacity.table.cells import fill
 from core.errors import ExitCode, GoalMissed, UsageError
@@ -77,3 +81,30 @@ def test_a_cell_is_stable_if_every_run_is(verdicts, stable):
     ]
     (cell,) = fill(rows)
     assert cell_figures(cell)["stable"] == Figure(stable)
+
+
+@pytest.fixture
+def search(monkeypatch, environment, sessions):
+    """Return `search` of a system with X_sat 10/min that sustains every rate; its sustained runs have `validity`."""
+
+    def invoke(*words, validity=Validity()):  # noqa: B008 (it is frozen)
+        def measured(_launcher, step, *_):
+            if step.rate_per_minute is None:
+                return StepResult(step, 60.0, capacity_per_minute=10.0)
+            return StepResult(step, 60.0, verdict=Stability.STABLE, validity=validity)
+
+        monkeypatch.setattr(search_module, "_run", measured)
+        return CliRunner().invoke(main, ["search", "--lang", "en", *words], env=environment)
+
+    return invoke
+
+
+def test_a_search_fails_only_if_its_answer_misses_a_goal(search):
+    assert search("--fail-if", "rate<9", "--fail-if", "x_sat<10", "--fail-if", "stable=no").exit_code == 0
+    missed = search("--fail-if", "rate<10")
+    assert isinstance(missed.exception, GoalMissed)
+    assert "rate<10 (9.5" in str(missed.exception)
+
+
+def test_an_invalid_search_has_no_answer_that_could_meet_a_goal(search):
+    assert search("--fail-if", "rate<5", validity=Validity(Level.INVALID, ("littles_law",))).exit_code != 0

@@ -1,0 +1,205 @@
+"""Measure the false alarms and the detection of `capacity history` on simulated histories, claimed against measured.
+
+A history has two series, ln X_sat and minus ln of the mean service time, which share nine tenths of their variance. The
+spread is that between runs, as a coefficient of variation (CV). Half of its variance comes from within the runs, whose
+standard errors are known. A change falls in the middle of the history, or before its newest three runs (under six
+runs: two). `outliers` are 5 % of the runs, 5 standard deviations slower. `t3` is Student's t of 3 degrees of freedom.
+`drift` is a first-order autocorrelation of 0.5 between neighbouring runs, for which no claim is made.
+
+Exit code 1 if a measured figure does not hold what is claimed.
+
+    PYTHONPATH=. .venv/bin/python benchmarks/change_points.py [--histories 2000]
+    PYTHONPATH=. .venv/bin/python benchmarks/change_points.py --quick
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import math
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from capacity.estimators.change_points import FEWEST_RUNS, RUNS_FOR_PARTS_OF_THREE, Segmentation, change_points
+from capacity.estimators.interval import Floats
+
+COUNTS = (4, 5, 6, 8, 10, 15, 20, 40, 100)
+SHAPES = ("normal", "t3", "outliers")
+#: loss that the gate of the simulation allows
+MARGIN = 0.05
+SHARED_VARIANCE, WITHIN_VARIANCE = 0.9, 0.5
+#: losses of so many standard deviations between runs have a claim on their place
+CLEAR_LOSS = 4.0
+#: runs up to which the gate is asked after each run
+NIGHTS = 40
+#: histories per line and longest history of --quick
+QUICK, QUICK_RUNS = 40, 10
+#: detection that docs/method.md states: runs, CV, loss, place of the change, and the least share of histories
+DETECTION = (
+    (4, 0.02, 0.2, "middle", 0.90),
+    (6, 0.02, 0.1, "middle", 0.90),
+    (6, 0.02, 0.2, "middle", 0.99),
+    (6, 0.05, 0.2, "middle", 0.85),
+    (10, 0.02, 0.1, "newest", 0.90),
+    (10, 0.05, 0.2, "newest", 0.90),
+    (20, 0.02, 0.1, "newest", 0.95),
+    (20, 0.05, 0.1, "middle", 0.60),
+    (20, 0.05, 0.2, "newest", 0.95),
+    (40, 0.05, 0.1, "middle", 0.90),
+)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claimed bound of a share, and the measured share. A `least` and `most` of 0 and 1 claim nothing."""
+
+    text: str
+    least: float
+    most: float
+    hits: int
+    of: int
+
+    def holds(self, standard_errors: float) -> bool:
+        """Return True if the share is within the claim, or misses it by fewer standard errors of the simulation."""
+        bound = self.least or self.most
+        error = standard_errors * math.sqrt(bound * (1 - bound) / max(1, self.of))
+        return self.least - error <= self.hits / max(1, self.of) <= self.most + error
+
+    def line(self, standard_errors: float) -> str:
+        """Return the claim beside the measured share."""
+        bound = f"at least {self.least:.0%}" if self.least else f"at most {self.most:.1%}"
+        bound = "no claim" if (self.least, self.most) == (0, 1) else f"claimed {bound}"
+        share = f"measured {self.hits / max(1, self.of):.1%} ({self.hits} of {self.of})"
+        return f"  {self.text:<62} {bound:<22} {share}{'' if self.holds(standard_errors) else '  DOES NOT HOLD'}"
+
+
+def main() -> int:
+    """Simulate and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--histories", type=int, default=2000)
+    parser.add_argument("--quick", action="store_true")
+    arguments = parser.parse_args()
+    count, standard_errors = (QUICK, 4.0) if arguments.quick else (arguments.histories, 2.0)
+    rng = np.random.default_rng(1)
+    print(f"{count} histories per line, beyond {standard_errors:g} standard errors a claim does not hold")
+    failed = 0
+    counts = [runs for runs in COUNTS if runs <= QUICK_RUNS or not arguments.quick]
+    parts = [false_alarms(rng, count, counts), detection(rng, count, counts)]
+    parts += [] if arguments.quick else [nightly(rng, count), drift(rng, count)]
+    for claim in itertools.chain(*parts):
+        print(claim.line(standard_errors), flush=True)
+        failed += not claim.holds(standard_errors)
+    return int(failed > 0)
+
+
+def false_alarms(rng: np.random.Generator, count: int, counts: Sequence[int]) -> Iterator[Claim]:
+    """Yield how many histories without a change show one."""
+    for runs, shape in itertools.product(counts, SHAPES):
+        found = [analysed(rng, runs, 0.02, shape=shape, measures=2) for _ in range(count // (1 + runs // 50))]
+        hits = sum(any(series.changes for series in history) for history in found)
+        yield Claim(f"false alarms, {runs} runs, {shape}", 0, 0.05, hits, len(found))
+    for runs in counts:
+        hits = sum(is_worse(analysed(rng, runs, 0.02)[0]) for _ in range(count // (1 + runs // 50)))
+        yield Claim(
+            f"false alarms of --fail-if-worse 5%, {runs} runs, CV 2 %", 0, 0.005, hits, count // (1 + runs // 50)
+        )
+
+
+def nightly(rng: np.random.Generator, count: int) -> Iterator[Claim]:
+    """Yield in how many histories without a change the gate fails at least once, asked after each of 40 runs."""
+    histories = math.ceil(count / 5)
+    for cv in (0.02, 0.03):
+        hits = sum(fails_once(cv * rng.standard_normal(NIGHTS), cv) for _ in range(histories))
+        yield Claim(f"--fail-if-worse 5% fails once in {NIGHTS} nights, CV {cv:.0%}", 0, 0.05, hits, histories)
+
+
+def fails_once(deviations: Floats, cv: float) -> bool:
+    """Return True if the gate fails in any beginning of the history."""
+    errors = np.full(deviations.size, cv * math.sqrt(WITHIN_VARIANCE))
+    beginnings = (slice(runs) for runs in range(FEWEST_RUNS, deviations.size + 1))
+    found = (change_points(40 * np.exp(deviations[part]), errors[part]) for part in beginnings)
+    return any(series is not None and is_worse(series) for series in found)
+
+
+def detection(rng: np.random.Generator, count: int, counts: Sequence[int]) -> Iterator[Claim]:
+    """Yield how many histories with a loss show it in X_sat, and how often its place and its interval are right."""
+    claims = {case[:4]: case[4] for case in DETECTION}
+    for runs, cv, loss, place in itertools.product(
+        (runs for runs in counts if runs < 100), (0.02, 0.05), (0.1, 0.2), ("middle", "newest")
+    ):
+        index = runs // 2 if place == "middle" else runs - (3 if runs >= RUNS_FOR_PARTS_OF_THREE else 2)
+        series = [analysed(rng, runs, cv, loss=loss, index=index)[0] for _ in range(reduced(count, runs))]
+        hits = sum(is_worse(one) for one in series)
+        least = claims.get((runs, cv, loss, place), 0.0)
+        text = f"loss of {loss:.0%} seen, {runs} runs, CV {cv:.0%}, {place}"
+        yield Claim(text, least, 1, hits, len(series))
+        only = [one.changes[0] for one in series if len(one.changes) == 1]
+        if len(only) > len(series) / 2:
+            near = sum(abs(change.index - index) <= 1 for change in only)
+            covered = sum(change.interval.low <= 1 - loss <= change.interval.high for change in only)
+            least = 0.95 if loss >= CLEAR_LOSS * cv else 0
+            yield Claim("  … at most one run beside its place", least, 1, near, len(only))
+            yield Claim("  … in the interval", 0.95, 1, covered, len(only))
+
+
+def drift(rng: np.random.Generator, count: int) -> Iterator[Claim]:
+    """Yield the false alarms where neighbouring runs are alike, for which no claim is made."""
+    for runs in (10, 20, 40):
+        series = [analysed(rng, runs, 0.02, shape="drift")[0] for _ in range(reduced(count, runs))]
+        changed, worse = sum(bool(one.changes) for one in series), sum(is_worse(one) for one in series)
+        yield Claim(f"X_sat changes, {runs} runs, drift", 0, 1, changed, len(series))
+        yield Claim(f"--fail-if-worse 5%, {runs} runs, drift, CV 2 %", 0, 1, worse, len(series))
+
+
+def reduced(count: int, runs: int) -> int:
+    """Return the number of simulated histories of `runs` runs, fewer of long ones, whose permutations take longer."""
+    return math.ceil(count / (1 + (runs / 20) ** 2))
+
+
+def is_worse(series: Segmentation) -> bool:
+    """Return True if the newest change is a loss of more than MARGIN."""
+    return bool(series.changes) and series.changes[-1].factor < 1 - MARGIN
+
+
+def analysed(
+    rng: np.random.Generator,
+    runs: int,
+    cv: float,
+    *,
+    shape: str = "normal",
+    loss: float = 0.0,
+    index: int = 0,
+    measures: int = 1,
+) -> list[Segmentation]:
+    """Return the changes of X_sat, and with two `measures` of the service rate, with a loss from `index` on."""
+    shared = deviations(rng, runs, shape)
+    errors = np.full(runs, cv * math.sqrt(WITHIN_VARIANCE))
+    found = []
+    for _ in range(measures):
+        own = rng.standard_normal(runs)
+        logs = cv * (math.sqrt(SHARED_VARIANCE) * shared + math.sqrt(1 - SHARED_VARIANCE) * own)
+        logs[index:] += math.log(1 - loss)
+        series = change_points(40 * np.exp(logs), errors)
+        assert series is not None
+        found.append(series)
+    return found
+
+
+def deviations(rng: np.random.Generator, runs: int, shape: str) -> Floats:
+    """Return one deviation per run with the standard deviation 1, outliers apart."""
+    noise = rng.standard_normal(runs)
+    if shape == "t3":
+        return np.asarray(rng.standard_t(3, runs) / math.sqrt(3))
+    if shape == "outliers":
+        return np.asarray(noise - 5 * (rng.random(runs) < 0.05))
+    if shape == "drift":
+        for k in range(1, runs):
+            noise[k] = 0.5 * noise[k - 1] + math.sqrt(0.75) * noise[k]
+    return noise
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,173 @@
+"""Histories of cells: the runs of each cell in time order, and since which run its capacity changed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+
+from capacity.estimators.change_points import FEWEST_RUNS, Change, Segmentation, change_points
+from capacity.estimators.interval import Interval
+from capacity.runs.result_row import ResultRow
+from capacity.table.averaged_runs import by_age
+from capacity.table.cells import CellKey, key_of
+
+#: half width of a 95 % interval in standard errors
+STANDARD_ERRORS = 1.96
+
+
+class Measure(StrEnum):
+    """Figures that a history follows."""
+
+    X_SAT = "x_sat_per_minute"
+    SERVICE = "service_mean_seconds"
+
+    def value_of(self, row: ResultRow) -> float | None:
+        """Return the figure of a run. None is unknown."""
+        return row.x_sat_per_minute if self is Measure.X_SAT else row.service_mean_seconds
+
+    def error_of(self, row: ResultRow) -> float:
+        """Return the relative standard error of the figure within the run, NaN if unknown."""
+        if self is Measure.SERVICE:
+            return row.service_cv / math.sqrt(row.done) if row.service_cv is not None and row.done else math.nan
+        interval = row.x_sat_interval
+        if interval is None or not 0 < interval.low <= interval.high < math.inf:
+            return math.nan
+        return math.log(interval.high / interval.low) / (2 * STANDARD_ERRORS)
+
+    def loss(self, factor: float) -> float:
+        """Return how much worse the figure is after a change by `factor`: 0.1 is 10 % less X_sat or more seconds."""
+        return 1 - factor if self is Measure.X_SAT else factor - 1
+
+
+class Trend(StrEnum):
+    """Newest change of a history, judged by the loss that the user allows."""
+
+    WORSE = "worse"
+    NOT_WORSE = "not_worse"
+    #: a loss of the allowed size would not be seen yet, because of the spread or because of too few runs since a change
+    UNCLEAR = "unclear"
+    TOO_FEW_RUNS = "too_few_runs"
+
+
+@dataclass(frozen=True, order=True)
+class HistoryKey:
+    """A cell, and what else is chosen for a run and not found on the machine. Empty texts are unknown."""
+
+    cell: CellKey
+    profile: str
+    stack: str
+    storage: str
+    is_warm: bool
+
+
+@dataclass(frozen=True)
+class LevelChange:
+    """A change of a figure between two neighbouring runs.
+
+    `factor` is the mean of the runs since then, over that of the runs before, back to the change before it.
+    `conditions` has, per name, the two values that differ between the two runs.
+    """
+
+    before: ResultRow
+    after: ResultRow
+    from_level: float
+    to_level: float
+    factor: float
+    interval: Interval
+    conditions: Mapping[str, tuple[Any, Any]]
+
+
+@dataclass(frozen=True)
+class Series:
+    """One figure of a history in time order, without runs where it is unknown.
+
+    `changes` is None with too few runs to find any.
+    """
+
+    measure: Measure
+    runs: tuple[ResultRow, ...]
+    changes: tuple[LevelChange, ...] | None
+    #: geometric mean of the runs since the newest change, None with too few runs
+    level: float | None
+    #: loss that would probably be seen after two or three more runs, None with too few
+    visible_ratio: float | None
+
+    @property
+    def runs_missing(self) -> int:
+        """Return how many more runs are needed to find a change."""
+        return max(0, FEWEST_RUNS - len(self.runs))
+
+    def trend(self, margin: float) -> Trend:
+        """Return whether the newest change is a loss of more than `margin`."""
+        if self.changes is None:
+            return Trend.TOO_FEW_RUNS
+        if self.changes and self.measure.loss(self.changes[-1].factor) > margin:
+            return Trend.WORSE
+        is_visible = self.visible_ratio is not None and self.visible_ratio <= margin
+        return Trend.NOT_WORSE if is_visible else Trend.UNCLEAR
+
+
+@dataclass(frozen=True)
+class CellHistory:
+    """The runs of a cell in time order. Invalid runs are in `rows` only, so that they can be shown."""
+
+    key: HistoryKey
+    rows: tuple[ResultRow, ...]
+    series: tuple[Series, ...]
+
+    @property
+    def judged(self) -> Series:
+        """Return the series that decides whether the cell became worse: X_sat, or where it is unknown, the service."""
+        return self.series[0]
+
+    @property
+    def invalid(self) -> tuple[ResultRow, ...]:
+        """Return the runs that are left out because they are invalid."""
+        return tuple(row for row in self.rows if row.validity.is_invalid)
+
+
+def histories(rows: Iterable[ResultRow]) -> list[CellHistory]:
+    """Return the history of each cell, in the order of the table. A cell without a known figure has none."""
+    cells: dict[HistoryKey, list[ResultRow]] = {}
+    for row in rows:
+        cells.setdefault(_key(row), []).append(row)
+    found = (_history(key, by_age(members)) for key, members in sorted(cells.items()))
+    return [history for history in found if history.series]
+
+
+def differences(before: ResultRow, after: ResultRow) -> dict[str, tuple[Any, Any]]:
+    """Return the conditions in which two runs differ, with both values by the name of the condition."""
+    a, b = asdict(before.conditions), asdict(after.conditions)
+    return {name: (a[name], b[name]) for name in a if a[name] != b[name]}
+
+
+def _key(row: ResultRow) -> HistoryKey:
+    conditions = row.conditions
+    stack, storage = conditions.stack or "", conditions.storage or ""
+    return HistoryKey(key_of(row), conditions.profile, stack, storage, conditions.is_warm)
+
+
+def _history(key: HistoryKey, rows: tuple[ResultRow, ...]) -> CellHistory:
+    usable = [row for row in rows if not row.validity.is_invalid]
+    series = (_series(measure, [row for row in usable if measure.value_of(row)]) for measure in Measure)
+    return CellHistory(key, rows, tuple(one for one in series if one.runs))
+
+
+def _series(measure: Measure, runs: Sequence[ResultRow]) -> Series:
+    values = np.array([measure.value_of(row) for row in runs], dtype=np.float64)
+    found = change_points(values, np.array([measure.error_of(row) for row in runs]))
+    if found is None:
+        return Series(measure, tuple(runs), None, None, None)
+    changes = (_level_change(runs, found, number, change) for number, change in enumerate(found.changes))
+    return Series(measure, tuple(runs), tuple(changes), found.levels[-1], found.visible_ratio)
+
+
+def _level_change(runs: Sequence[ResultRow], found: Segmentation, number: int, change: Change) -> LevelChange:
+    before, after = runs[change.index - 1], runs[change.index]
+    levels = found.levels[number], found.levels[number + 1]
+    return LevelChange(before, after, *levels, change.factor, change.interval, differences(before, after))

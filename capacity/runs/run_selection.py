@@ -1,0 +1,40 @@
+"""Selection of recorded runs by their cell and their date."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core.models import RunRow
+from core.run import RunStatus
+
+#: runs that may still change
+OPEN = frozenset({RunStatus.PREPARING, RunStatus.RUNNING})
+
+
+@dataclass(frozen=True)
+class RunSelection:
+    """Which ended runs to take. None takes all. `since` is a time in seconds since the epoch."""
+
+    size_label: str | None = None
+    mode: str | None = None
+    concurrency: int | None = None
+    nodes: int | None = None
+    rate_per_minute: float | None = None
+    since: float | None = None
+
+    @classmethod
+    def like(cls, run: RunRow, since: float | None = None) -> RunSelection:
+        """Return the selection of the runs with the size, mode, slots, workers and rate of a run."""
+        return cls(run.size_label, run.mode, run.concurrency, run.nodes, run.rate_per_minute, since)
+
+    def has(self, run: RunRow) -> bool:
+        """Return True if the run has ended and is selected."""
+        pairs = (
+            (self.size_label, run.size_label),
+            (self.mode, run.mode),
+            (self.concurrency, run.concurrency),
+            (self.nodes, run.nodes),
+            (self.rate_per_minute, run.rate_per_minute),
+        )
+        is_alike = all(wanted is None or wanted == value for wanted, value in pairs)
+        return is_alike and run.status not in OPEN and (self.since is None or run.created_at >= self.since)
