@@ -87,7 +87,7 @@ def with_conditions(
     offered: OfferedRate | None,
     usual_calibration_seconds: float | None,
 ) -> RunFacts:
-    """Return a copy of `facts` that also has those from resource samples and from other runs.
+    """Return a copy of `facts`, with the facts from resource samples and from other runs added.
 
     Examples of the added facts are stolen CPU, clock offsets and the check of Little's law.
     """

@@ -80,7 +80,7 @@ class PublishedRow:
         """Return True if it is certain that every video ended within 60 N / X seconds.
 
         That is always so in a burst. In a sustained test, videos may end after the last one was sent. S includes these
-        videos, but X may leave them out. None was left out if X is above rate (N-1) / N.
+        videos, but X may leave them out. No video was left out if X is above rate (N-1) / N.
         """
         if self.mode is Mode.BURST:
             return True

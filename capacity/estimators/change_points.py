@@ -115,7 +115,7 @@ class _Series:
         return float(np.quantile(maxima, 1 - FALSE_ALARMS))
 
     def without_weak(self, bounds: list[int]) -> list[int]:
-        """Return `bounds` without those at which the two parts next to them do not differ enough.
+        """Return `bounds` without the positions at which the level does not change enough.
 
         `bounds` are the positions where parts of the history start and end. The weakest one is removed first.
         """

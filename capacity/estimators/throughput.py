@@ -1,7 +1,8 @@
 """How many videos per minute? X and S of the scenario, and X_sat, the throughput with every slot busy.
 
 All times are seconds on one clock, of any origin. NaN is a time that did not happen or is unknown. A video that was
-delivered twice has one entry in the arrays of videos and two executions, of which at most one is `counted`.
+delivered twice has one entry in the arrays of videos and two executions, of which at most one is `counted`: it
+completed the video.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ class Resources:
     def clock_offset(self) -> float | None:
         """Return the largest difference between the clock of a worker and that of Prometheus, in seconds.
 
-        A slow scrape adds its own delay to a reading, so the smallest reading over time is taken, separately for clocks
+        A slow scrape adds its own delay to a reading. So the smallest reading over time is taken, separately for clocks
         that are ahead and for clocks that are behind. None means unknown.
         """
         offsets = [self._known(key) for key in ("clock_ahead", "clock_behind")]
