@@ -55,11 +55,11 @@ class AnalysedRuns:
 
     @property
     def best_of_sizes(self) -> list[RunAnalysis]:
-        """Return one burst run per video size: from the cell with the highest X_sat, in the table's order.
+        """Return one burst run per video size, in the order of the result table.
 
-        X_sat is the throughput with every slot busy. Only valid cells compete. A size without a valid cell is
-        represented by an indicative cell, and never by an invalid one. The X_sat of a cell is the mean of its runs,
-        because the highest single run is partly luck.
+        The run is of the cell with the highest X_sat, which is the throughput with every slot busy. Only valid cells
+        are compared. If a size has none, its indicative cells are compared. Invalid cells are never used. The X_sat of
+        a cell is the mean of its runs, because the highest single run is partly luck.
         """
         best: dict[str, tuple[tuple[int, float], RunAnalysis]] = {}
         for cell, run in self.analysed_cells:
@@ -72,8 +72,8 @@ class AnalysedRuns:
     def best(self) -> RunAnalysis | None:
         """Return the run that gives a report's answer, or None if no run has a known X_sat.
 
-        X_sat is the throughput with every slot busy. The run is that of `best_of_sizes` for the size measured most
-        recently.
+        X_sat is the throughput with every slot busy. Of the runs in `best_of_sizes`, the one with the most recently
+        measured size is returned.
         """
         best = {run.row.size_label: run for run in self.best_of_sizes}
         newest = [run.row.size_label for run in self.runs if run.row.x_sat_per_minute]
@@ -87,12 +87,12 @@ class AnalysedRuns:
         return next((cell for cell in self.cells if run.row in cell.sources), None)
 
     def of_sizes(self, sizes: Collection[str]) -> AnalysedRuns:
-        """Return a copy that contains only the runs with these video sizes, such as `5MB`."""
+        """Return only the analysed runs with these video sizes, such as `5MB`, as a new AnalysedRuns."""
         rows = tuple(row for row in self.rows if row.size_label in sizes)
         return AnalysedRuns(rows, tuple(run for run in self.runs if run.row.size_label in sizes), self.drawn)
 
     def of_cells(self, keys: Collection[CellKey]) -> AnalysedRuns:
-        """Return a copy that contains only the runs of the cells with these keys."""
+        """Return only the analysed runs of the cells with these keys, as a new AnalysedRuns."""
         rows = tuple(row for row in self.rows if key_of(row) in keys)
         return AnalysedRuns(rows, tuple(run for run in self.runs if key_of(run.row) in keys), self.drawn)
 

@@ -56,7 +56,7 @@ def video_cost(measured: MeasuredRun) -> VideoCost:
 
 
 def comparable_costs(row: ResultRow, others: Iterable[tuple[ResultRow, VideoCost]]) -> list[VideoCost]:
-    """Return the costs of those `others` that are comparable with the run `row`, nearest in time first.
+    """Return the costs of the runs in `others` that are comparable with `row`, nearest in time first.
 
     A comparable run is a finished burst of the same videos under the same conditions.
     """

@@ -1,4 +1,7 @@
-"""Measurements from which the bottleneck of a run is found, from the time when every slot was busy."""
+"""Collect the measurements that show the bottleneck of a run.
+
+They are taken from the time in which every slot was busy.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +20,11 @@ from capacity.runs.resource_samples import BUSY_MODES, Resources
 
 
 def cell_evidence(measured: MeasuredRun, resources: Resources, comparable: Sequence[VideoCost]) -> CellEvidence:
-    """Return the measurements of a run from which its bottleneck is found. None means unknown.
+    """Return the measurements that show the bottleneck of a run, such as how busy the CPU was.
 
-    They come from the time in which every slot was busy. Ratios such as slowdowns compare the run with a baseline,
-    which is the nearest run in `comparable` with one slot. They are unknown for a run that has one slot itself.
+    They are taken from the time in which every slot was busy. A measurement that is unknown is None. Ratios such as
+    slowdown factors compare the run with a baseline, which is the first run with one slot in `comparable` (nearest in
+    time first). Such ratios are unknown for a run that has one slot itself.
     """
     recorded, row, ours = measured.recorded, measured.row, video_cost(measured)
     baseline = next((cost for cost in comparable if cost.slots == 1 < row.slots), UNMEASURED)

@@ -1,4 +1,7 @@
-"""Histories of cells: the runs of each cell in time order, and since which run its capacity changed."""
+"""History of each cell: its runs in time order, and the runs at which its throughput changed.
+
+A cell is one combination of video size, slots and mode.
+"""
 
 from __future__ import annotations
 
@@ -21,17 +24,20 @@ STANDARD_ERRORS = 1.96
 
 
 class Measure(StrEnum):
-    """Figures that a history follows."""
+    """Figures of a run whose changes a history detects: X_sat and mean service time.
+
+    X_sat is the throughput with every slot busy.
+    """
 
     X_SAT = "x_sat_per_minute"
     SERVICE = "service_mean_seconds"
 
     def value_of(self, row: ResultRow) -> float | None:
-        """Return the figure of a run. None is unknown."""
+        """Return the value that this figure has in a run. None means unknown."""
         return row.x_sat_per_minute if self is Measure.X_SAT else row.service_mean_seconds
 
     def error_of(self, row: ResultRow) -> float:
-        """Return the relative standard error of the figure within the run, NaN if unknown."""
+        """Return the standard error of this figure in one run, divided by the figure. NaN means unknown."""
         if self is Measure.SERVICE:
             return row.service_cv / math.sqrt(row.done) if row.service_cv is not None and row.done else math.nan
         interval = row.x_sat_interval
@@ -40,12 +46,15 @@ class Measure(StrEnum):
         return math.log(interval.high / interval.low) / (2 * STANDARD_ERRORS)
 
     def loss(self, factor: float) -> float:
-        """Return how much worse the figure is after a change by `factor`: 0.1 is 10 % less X_sat or more seconds."""
+        """Return how much worse this figure is after it was multiplied by `factor`.
+
+        0.1 is 10 % less X_sat, or a 10 % longer service time. A negative result is an improvement.
+        """
         return 1 - factor if self is Measure.X_SAT else factor - 1
 
 
 class Trend(StrEnum):
-    """Newest change of a history, judged by the loss that the user allows."""
+    """Verdict on whether the newest change of a figure is a loss larger than the user allows."""
 
     WORSE = "worse"
     NOT_WORSE = "not_worse"
@@ -56,7 +65,10 @@ class Trend(StrEnum):
 
 @dataclass(frozen=True, order=True)
 class HistoryKey:
-    """A cell, and what else is chosen for a run and not found on the machine. Empty texts are unknown."""
+    """What identifies a history: the cell, and the options that the user chose for its runs.
+
+    These are the encoding profile, the stack, the storage and the warm-up. An option that is unknown is an empty text.
+    """
 
     cell: CellKey
     profile: str
@@ -67,10 +79,11 @@ class HistoryKey:
 
 @dataclass(frozen=True)
 class LevelChange:
-    """A change of a figure between two neighbouring runs.
+    """A change of a figure in a history: the last run before it, the first run after it, and its size.
 
-    `factor` is the mean of the runs since then, over that of the runs before, back to the change before it.
-    `conditions` has, per name, the two values that differ between the two runs.
+    Changes divide a history into parts. `from_level` and `to_level` are the geometric means of the figure in the part
+    before the change and in the part after it. `factor` is `to_level` / `from_level`, with its interval. `conditions`
+    maps each condition that differs between the two runs to both values.
     """
 
     before: ResultRow
@@ -84,9 +97,9 @@ class LevelChange:
 
 @dataclass(frozen=True)
 class Series:
-    """One figure of a history in time order, without runs where it is unknown.
+    """One figure of a cell over time: the runs in which it is known, oldest first, and its changes.
 
-    `changes` is None with too few runs to find any.
+    `changes` is None if there are too few runs to detect a change.
     """
 
     measure: Measure
@@ -99,11 +112,11 @@ class Series:
 
     @property
     def runs_missing(self) -> int:
-        """Return how many more runs are needed to find a change."""
+        """Return how many more runs are needed before a change of this figure can be detected."""
         return max(0, FEWEST_RUNS - len(self.runs))
 
     def trend(self, margin: float) -> Trend:
-        """Return whether the newest change is a loss of more than `margin`."""
+        """Return the verdict on whether the newest change is a loss of more than `margin`; 0.05 is 5 %."""
         if self.changes is None:
             return Trend.TOO_FEW_RUNS
         if self.changes and self.measure.loss(self.changes[-1].factor) > margin:
@@ -114,7 +127,10 @@ class Series:
 
 @dataclass(frozen=True)
 class CellHistory:
-    """The runs of a cell in time order. Invalid runs are in `rows` only, so that they can be shown."""
+    """All runs of a cell in time order, and the series of each figure over these runs.
+
+    `rows` has every run. `series` leaves out the invalid runs.
+    """
 
     key: HistoryKey
     rows: tuple[ResultRow, ...]
@@ -122,17 +138,23 @@ class CellHistory:
 
     @property
     def judged(self) -> Series:
-        """Return the series that decides whether the cell became worse: X_sat, or where it is unknown, the service."""
+        """Return the series that decides whether the cell became worse.
+
+        It is that of X_sat (throughput with every slot busy), or of the mean service time if no X_sat is known.
+        """
         return self.series[0]
 
     @property
     def invalid(self) -> tuple[ResultRow, ...]:
-        """Return the runs that are left out because they are invalid."""
+        """Return the invalid runs of the cell, which no series includes."""
         return tuple(row for row in self.rows if row.validity.is_invalid)
 
 
 def histories(rows: Iterable[ResultRow]) -> list[CellHistory]:
-    """Return the history of each cell, in the order of the table. A cell without a known figure has none."""
+    """Return the history of each cell of these runs, in the order of the result table.
+
+    A cell has no history if neither its X_sat nor its service time is known in a run that is not invalid.
+    """
     cells: dict[HistoryKey, list[ResultRow]] = {}
     for row in rows:
         cells.setdefault(_key(row), []).append(row)
@@ -141,7 +163,7 @@ def histories(rows: Iterable[ResultRow]) -> list[CellHistory]:
 
 
 def differences(before: ResultRow, after: ResultRow) -> dict[str, tuple[Any, Any]]:
-    """Return the conditions in which two runs differ, with both values by the name of the condition."""
+    """Return the conditions that differ between two runs: each name, with the value in both runs."""
     a, b = asdict(before.conditions), asdict(after.conditions)
     return {name: (a[name], b[name]) for name in a if a[name] != b[name]}
 

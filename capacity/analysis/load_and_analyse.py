@@ -106,8 +106,13 @@ def analyse_archive(folder: Path) -> RunAnalysis:
 def load_resources(recorded: RecordedRun, settings: Settings) -> Resources:
     """Load the CPU, disk, network and queue samples from the time of the run.
 
-    They come from the run's archive if that is final, else from Prometheus, else from an archive that is not final.
-    Without any of these, return no samples.
+    The first of these sources that exists is used:
+
+    1. the archive of the run, if it is final: no record of the run can change any more,
+    2. Prometheus,
+    3. an archive that is not final.
+
+    Without any of them, return no samples.
     """
     folder = run_folder(settings.results.path, recorded.run.id)
     file = folder / "resources.csv"

@@ -25,7 +25,7 @@ from core.run import POISSON, SHAPE, RunStatus, app_name, has_constant_rate
 class ScenarioFigures(NamedTuple):
     """X (videos per minute) and S (mean response time) of a run, as Prometheus computed them.
 
-    None means unknown.
+    A figure that Prometheus does not have is None.
     """
 
     x_per_minute: float | None = None
@@ -62,12 +62,15 @@ class MeasuredRun:
 
     @cached_property
     def facts(self) -> RunFacts:
-        """Return the conditions of the run that can weaken its figures, as far as its own records show them."""
+        """Return the facts about the run that can weaken its figures, such as failed videos.
+
+        Facts that the records of the run do not show stay unknown.
+        """
         return recorded_facts(self.recorded, self.unjudged_row, self.cycles, self.saturated)
 
     @cached_property
     def unjudged_row(self) -> ResultRow:
-        """Return the result row of the run before its validity is judged."""
+        """Return the result row of the run without its validity, which is judged from this row."""
         recorded, run, saturated = self.recorded, self.recorded.run, self.saturated
         return ResultRow(
             run_id=run.id,
@@ -124,7 +127,7 @@ def measure(recorded: RecordedRun, figures: ScenarioFigures = UNKNOWN_FIGURES) -
 
 
 def cancelled_videos(recorded: RecordedRun) -> tuple[int, float]:
-    """Return how many videos were cancelled because the run was interrupted, and the mean of their upload times.
+    """Return how many videos of an interrupted or failed run were cancelled, and their mean upload time.
 
     The time is in epoch seconds. The rows of cancelled videos are deleted, so a burst without a recorded time gets the
     upload time of its first video. A burst that stopped early on purpose is complete, so it has no cancelled videos.

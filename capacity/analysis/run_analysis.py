@@ -36,8 +36,8 @@ AWS_DELAY_SECONDS = 15.0
 class RunAnalysis(MeasuredRun):
     """A measured run with the results that need resource samples or comparable runs.
 
-    `parts` are the parts of the mean response time. `little` is the check of Little's law. `offered` is the rate and
-    lateness of the load generator, or None for a burst.
+    `parts` are the parts of the mean response time. `little` is the check of Little's law. `offered` is the rate
+    and the lateness of the injector, or None for a burst.
     """
 
     resources: Resources
@@ -54,7 +54,7 @@ class RunAnalysis(MeasuredRun):
 
     @property
     def conservation(self) -> Conservation:
-        """Return the check whether each video of the run is accounted for: it is final once, or has a message."""
+        """Return the check that no video of the run is lost: each is done or failed, or has a message."""
         return conservation(self.recorded)
 
 

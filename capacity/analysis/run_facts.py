@@ -1,4 +1,4 @@
-"""Collect the conditions of a run that can weaken its figures, such as failed videos or stolen CPU.
+"""Collect the facts about a run that can weaken its figures, such as failed videos or stolen CPU.
 
 `capacity.diagnosis.data_quality` turns them into data-quality warnings.
 """
@@ -40,9 +40,10 @@ OTHER_WORK_RATIO = 0.02
 def recorded_facts(
     recorded: RecordedRun, row: ResultRow, cycles: SlotCycles, saturated: SaturatedThroughput | None
 ) -> RunFacts:
-    """Return the conditions that can weaken the run's figures, as far as its own records show them.
+    """Return the facts about a run that can weaken its figures, such as failed videos.
 
-    `cycles` and `saturated` are the run's slot cycles and X_sat. Conditions that need resource samples stay unknown.
+    `cycles` and `saturated` are the run's slot cycles and X_sat. Facts that need resource samples or other runs stay
+    unknown.
     """
     differences = fleet_differences(recorded.run.environment)
     return RunFacts(
@@ -88,9 +89,9 @@ def with_conditions(
     offered: OfferedRate | None,
     usual_calibration_seconds: float | None,
 ) -> RunFacts:
-    """Return `facts`, completed by the conditions that need resource samples or other runs.
+    """Return a copy of `facts`, with the facts from resource samples and from other runs added.
 
-    Among these are stolen CPU, clock offsets and the check of Little's law.
+    Examples of the added facts are stolen CPU, clock offsets and the check of Little's law.
     """
     window = run_window(recorded)
     during = resources.during(*window)
@@ -110,7 +111,10 @@ def with_conditions(
 
 
 def conservation(recorded: RecordedRun) -> Conservation:
-    """Check whether each video of the run is accounted for: it is final once, or has a message."""
+    """Check that no video of the run is lost: each is done or failed, or has a message in a queue.
+
+    Also count the executions whose work was repeated or lost.
+    """
     counts, counted = recorded.video_counts, recorded.run.environment.get("messages")
     messages = MessageCounts(counted["in_queue"], counted["dead_lettered"]) if counted else None
     return Conservation(

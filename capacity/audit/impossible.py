@@ -1,8 +1,8 @@
-"""Impossible rows of a published table: those that break an identity that holds for every system.
+"""Impossible rows of a published table. They break an identity that holds for every system.
 
-An identity relates times and counts, such as S <= 60 N / X. Each printed number may be off by half a unit of its last
-digit. The mean of several runs may break an identity that bounds S from above by 1 / X, because the mean of 1 / X
-exceeds 1 / mean X.
+An identity is an equation or inequality between times and counts, such as S <= 60 N / X. Each printed number may be off
+by half a unit of its last digit. The mean of several runs may break an identity that bounds S from above by 1 / X,
+because the mean of 1 / X exceeds 1 / mean X.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from core.run import Mode
 
 
 class Impossibility(StrEnum):
-    """Codes of the identities between X, S, p50, rate and N that a row can break."""
+    """Codes of the identities (equations or inequalities) that a row can break, such as S <= 60 N / X."""
 
     NOT_POSITIVE = "not_positive"
     S_UNDER_INTERVAL = "s_under_interval"
@@ -33,7 +33,7 @@ HOLD_FOR_MEANS = frozenset({Impossibility.NOT_POSITIVE, Impossibility.S_UNDER_IN
 
 
 def impossibilities(row: PublishedRow) -> list[Reason]:
-    """Return one reason, with the arithmetic, for each identity that the row breaks."""
+    """Return one reason, with its arithmetic, for each identity (such as S <= 60 N / X) that a row breaks."""
     return [reason for check in _CHECKS if (reason := check(row)) is not None]
 
 

@@ -42,7 +42,7 @@ class Printed:
 
 @dataclass(frozen=True, slots=True)
 class PublishedRow:
-    """One row of a result table as somebody published it. None means a blank cell.
+    """One row of a result table as somebody published it. A field whose cell is blank is None.
 
     `x` is in videos per minute. `s` and `p50` are the mean and the median response time in seconds. `rate` is the
     offered videos per minute. `count` is the number of videos of the test. `concurrency` is the number of slots of one
@@ -79,8 +79,8 @@ class PublishedRow:
     def all_end_in_test(self) -> bool:
         """Return True if it is certain that every video ended within 60 N / X seconds.
 
-        In a sustained test, sending takes 60 N / rate seconds. S includes videos that ended later, but X may leave them
-        out. All videos ended in the test if X is above rate (N-1) / N.
+        That is always so in a burst. In a sustained test, videos may end after the last one was sent. S includes these
+        videos, but X may leave them out. No video was left out if X is above rate (N-1) / N.
         """
         if self.mode is Mode.BURST:
             return True

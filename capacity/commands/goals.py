@@ -23,7 +23,7 @@ class ConditionType(click.ParamType[Condition]):
     name = "condition"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Condition:
-        """Parse the option's text as a condition. Raise UsageError if it is none."""
+        """Parse the option's text as a condition. Raise UsageError if it is not a condition."""
         return value if isinstance(value, Condition) else parse_condition(value)
 
 
@@ -53,7 +53,10 @@ class Goals:
     summary: Path | None = None
 
     def judge(self, results: Mapping[str, Mapping[str, Figure]]) -> list[GoalResult]:
-        """Apply the conditions to results. `results` maps the name of a result to its figures by name."""
+        """Return the outcome of each `--fail-if` condition on each result.
+
+        `results` maps the name of a result to its figures by name.
+        """
         return judge(self.fail_if, results)
 
     def write(
@@ -72,7 +75,7 @@ class Goals:
 def goal_options(command: Command) -> Command:
     """Decorate a verb with `--fail-if`, `--junit` and `--summary`.
 
-    The verb gets their values as the arguments of `Goals`.
+    The verb gets their values as keyword arguments, which are the fields of `Goals`.
     """
     path = WritableFile()
     for option in (

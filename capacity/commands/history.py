@@ -1,4 +1,4 @@
-"""`history`: since which run the capacity of a cell changed, and an exit code if it became worse."""
+"""`history`: show since which run the throughput of a cell changed, and fail on request after a loss."""
 
 from __future__ import annotations
 
@@ -87,8 +87,9 @@ def history(
 ) -> None:
     """Say since which run X_sat and the mean service time of each cell changed, and what differs there.
 
-    Without options all cells are shown, with RUN_ID the cell of that run. Invalid runs are shown and not used. A cell
-    needs four runs, and small changes need more. A loss counts by X_sat, and where it is unknown by the service time.
+    X_sat is the throughput with every slot busy. Without options, all cells are shown. With RUN_ID, the cell of that
+    run is shown. Invalid runs are shown but not used. A change is detected from four runs on, and small changes need
+    more runs. Whether a cell became worse is judged by X_sat, or by the service time if X_sat is unknown.
 
     Exit codes: 0 no cell became worse, 2 wrong input or no such run, 4 unknown with --fail-if-unknown, 5 worse.
     """

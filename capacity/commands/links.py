@@ -20,7 +20,7 @@ MARGIN_SECONDS = 30.0
 def links(settings: Settings, run: RunRow, lang: Language) -> str:
     """Return the text with the paths of a run's files and the URLs of its dashboards and live page.
 
-    It says so if Grafana does not run.
+    If Grafana does not run, the text says so instead of the URLs of the dashboards.
     """
     suffix = file_suffix(app_name(run.environment))
     folder, prometheus = settings.results.path, settings.prometheus

@@ -69,7 +69,10 @@ class Finite(click.FloatRange):
 
 
 class Percentage(click.ParamType[float]):
-    """Type of an option: a percentage such as `5%`, from 0 % to `most`. It becomes a ratio of 1."""
+    """Type of a command-line option: a percentage such as `5%`, which becomes the ratio 0.05.
+
+    Values from 0 to the ratio `most` are allowed.
+    """
 
     name = "percentage"
 
@@ -77,7 +80,10 @@ class Percentage(click.ParamType[float]):
         self.most = most
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return the ratio. Fail for any other text, and for a number without `%`, which may mean either."""
+        """Return the percentage as a ratio. Fail for any other text.
+
+        A number without `%` is rejected, because it can mean a percentage or a ratio.
+        """
         match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", str(value).strip(), re.ASCII)
         if match is None or float(match[1]) > 100 * self.most:
             self.fail(f"{printable(value)!r} is not a percentage from 0% to {self.most:.0%}, such as 5%", param, ctx)

@@ -1,6 +1,6 @@
 """Read the rows of a published result table from a CSV or Markdown file.
 
-The table may be written by a person, stand in the scenario's document, or come from Aforo.
+A person wrote the table, or it is part of the scenario's document, or Aforo wrote it.
 """
 
 from __future__ import annotations

@@ -15,7 +15,10 @@ LabelledValue = tuple[Text, str]
 
 
 def print_facts(title: Text, values: Iterable[LabelledValue], lang: Language, notes: Iterable[Text] = ()) -> None:
-    """Print a title, one aligned line per label with its value, and a dashed line per note."""
+    """Print a title, then a line for each label with its value, then a line `- NOTE` for each note.
+
+    All values start in the same column.
+    """
     shown = [(label.to(lang), value) for label, value in values]
     width = max((len(label) for label, _ in shown), default=0)
     click.echo(title.to(lang))

@@ -31,9 +31,9 @@ ARCHIVES_KEPT = Text(
 def table(as_csv: bool, as_json: bool, lang: Language) -> None:
     """Print the result table of all runs, and write results/table.md and table.csv.
 
-    Each row is the mean over the finished, complete and valid runs of one cell. X and S are means over the runs with
-    the most videos. X_sat is the mean over all of its runs. If a cell has no such run, another run fills it, and the
-    notes say so.
+    Each row is the mean over the valid runs of one cell that finished with every video done exactly once. X and S are
+    means over the runs with the most videos. X_sat is the mean over all of its runs. If a cell has no such run, another
+    run fills it, and the notes say so.
     """
     launcher = RunLauncher.open(lang)
     cells = launcher.analyse().cells

@@ -32,7 +32,10 @@ MOST_POINTS, MOST_RUNS = 200, 1000
 
 @dataclass(frozen=True, slots=True)
 class FitInput:
-    """Points to fit: throughput at several numbers of slots. Also the machine's cores; None means unknown."""
+    """Input of a scalability-law fit: throughput at several numbers of slots, and the machine's cores.
+
+    `cores` is None if it is unknown.
+    """
 
     levels: Levels
     cores: int | None = None
@@ -57,8 +60,9 @@ def usl(file: Path | None, runs: str | None, unweighted: bool, as_json: bool, la
     throughput, the standard error of the throughput, and the number of runs behind it. Errors from a few runs are
     pooled over the levels. Lines may come in any order, and a level may be repeated.
 
-    Points are weighted by 1/se if given, else by 1/x. Intervals are 5-95 % of a bootstrap. With fewer than four levels
-    there is a bound, and no law. If the law does not apply, the reason is printed with the coefficients.
+    Points are weighted by 1/se if given, else by 1/x. Intervals are 5-95 % of a bootstrap. With fewer than four levels,
+    no law is fitted, and only an upper bound is printed. If the law does not apply, the reason is printed with the
+    coefficients.
 
     Exit codes: 0 the fit or the reason against it is printed, 2 wrong input, 3 FILE cannot be read.
     """
@@ -169,9 +173,10 @@ def _runs(line: Line) -> float:
 
 
 def levels_of_runs(rows: list[ResultRow]) -> FitInput:
-    """Return one point per number of slots: X_sat, the throughput with every slot busy.
+    """Return the input of a scalability-law fit: for each number of slots, the X_sat of its runs.
 
-    The standard errors come from the differences between runs with the same slots.
+    X_sat is the throughput with every slot busy. The standard errors come from the differences between runs with the
+    same slots.
     """
     capacities: dict[int, list[float]] = {}
     for row in rows:

@@ -29,9 +29,10 @@ EARLIER_WORK = Text(
 )
 @lang_option
 def wait(run_id: str | None, for_queue: bool, stuck_minutes: float, lang: Language) -> None:
-    """Wait until every video of a run (default: the newest of this queue) is finished, and close the run.
+    """Wait until every video of a run (default: the newest of this queue) is finished.
 
-    With --queue, wait until the queue holds no message. Queued videos of ended runs are cancelled first.
+    Then store the workers' conditions at the end of the run. With --queue, wait instead until the queue holds no
+    message. Queued videos of ended runs are cancelled first.
     """
     launcher = RunLauncher.open(lang)
     if for_queue:

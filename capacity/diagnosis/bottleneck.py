@@ -58,11 +58,11 @@ class Confidence(StrEnum):
 class CellEvidence:
     """Measurements of one run while every slot was busy, from which its bottleneck is found.
 
-    None means unknown, and a ratio of 1 is 100 %. A slowdown factor is a duration divided by the duration with one
-    slot. `cpu_utilisation` is the share of the cores or of the CPU quota that was busy, without iowait.
-    `host_idle_ratio` is of the whole machine. Disk and network utilisation are shares of the bandwidth limits measured
-    before the run. `idle_gap_ratio` is the share of the time that slots were idle while a message waited.
-    `own_oom_kills` counts executions of this run, not other processes.
+    A measurement that is unknown is None. A ratio of 1 is 100 %. A slowdown factor is a duration divided by the
+    duration with one slot. `cpu_utilisation` is the share of the cores or of the CPU quota that was busy, without
+    iowait. `host_idle_ratio` is the idle share of all cores of the machine. Disk and network utilisation are shares of
+    the bandwidth limits measured before the run. `idle_gap_ratio` is the share of the time that slots were idle while a
+    message waited. `own_oom_kills` counts the executions of this run whose ffmpeg was killed because memory ran out.
     """
 
     cores: float | None = None
@@ -166,8 +166,8 @@ def find_bottleneck(cell: CellEvidence) -> BottleneckVerdict:
     """Return which cause limits the throughput of a cell, with its confidence.
 
     The cause with the highest confidence wins. High confidence needs three criteria that hold, or one that is
-    sufficient alone. Medium confidence needs two. If no cause has two, a resource wins that is clearly the busiest.
-    Otherwise the cause is UNCLEAR. If an unrelated cause is supported too, high confidence becomes medium. It stays
+    sufficient alone. Medium confidence needs two. If no cause has two, the resource that is clearly the busiest
+    wins, or else the cause is UNCLEAR. If an unrelated cause is supported too, high confidence becomes medium. It stays
     high if a sufficient criterion holds and the unrelated cause has only medium confidence.
     """
     criteria = {cause: _vetoes(cause, cell) or criteria_of(cell) for cause, criteria_of in _CRITERIA.items()}

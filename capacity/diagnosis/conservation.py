@@ -15,10 +15,10 @@ class MessageCounts:
 
 @dataclass(frozen=True, slots=True)
 class Conservation:
-    """Check of a run: each video must be final once, or have a message in a queue.
+    """Check that no video of a run is lost: each must be done or failed, or have a message in a queue.
 
-    `lost_messages` is the number of videos that are neither, or None if it is unknown. `repeated` and `lost` count
-    executions whose work another execution had to do again.
+    `lost_messages` counts the unfinished videos without a message. It is None if unknown. `repeated` counts executions
+    whose work another execution did too. `lost` counts executions whose process died before it recorded an outcome.
     """
 
     requested: int
@@ -38,8 +38,9 @@ class Conservation:
 def lost_messages(open_videos: int, dead_lettered_videos: int, messages: MessageCounts | None) -> int | None:
     """Return how many unfinished videos have a message neither in the queue nor in the dead-letter queue.
 
-    `dead_lettered_videos` are final, so their messages are not counted for unfinished videos. None means unknown: there
-    are unfinished videos, but messages were not counted.
+    `open_videos` is the number of unfinished videos. `dead_lettered_videos` is the number of videos that have already
+    failed because SQS dead-lettered their messages. These messages are not counted for unfinished videos. Return None
+    if there are unfinished videos but `messages` is None.
     """
     if not open_videos:
         return 0

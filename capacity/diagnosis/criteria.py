@@ -80,7 +80,7 @@ class Criterion:
     """One or more comparisons of measured values with limits.
 
     `holds` is None when unknown. `sufficient` is true if this criterion decides a bottleneck verdict alone.
-    `measurements` are all values of a criterion that holds. Otherwise they are only those that fail or are unknown.
+    If the criterion holds, `measurements` has all its values. Otherwise it has only those that fail or are unknown.
     """
 
     measurements: tuple[Measurement, ...]
@@ -116,7 +116,7 @@ def between(measured: Measurement, low: float, high: float) -> Criterion:
 
 
 def sufficient(criterion: Criterion) -> Criterion:
-    """Return a copy of the criterion that decides a bottleneck verdict alone if it holds."""
+    """Return a copy of the criterion, marked so that it decides a bottleneck verdict alone if it holds."""
     return replace(criterion, sufficient=True)
 
 
@@ -141,7 +141,7 @@ def any_of(*criteria: Criterion) -> Criterion:
 
 
 def jointly(*criteria: Criterion) -> list[Criterion]:
-    """Return the same criteria, each of which now holds only if all of them hold."""
+    """Return a copy of each criterion. Each copy holds only if all of the criteria hold."""
     holds = all_of(*criteria).holds
     return [replace(criterion, holds=holds) for criterion in criteria]
 

@@ -1,4 +1,4 @@
-"""Which conditions weaken a run? Warnings that call for a note, or that make the run invalid."""
+"""Which facts weaken a run? Warnings that call for a note, or that make the run invalid."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Severity(StrEnum):
 
 
 class Problem(StrEnum):
-    """Codes of the conditions that weaken a run, such as failed videos or stolen CPU."""
+    """Codes of the problems that weaken a run, such as failed videos or stolen CPU."""
 
     STEAL = "steal"
     # the values with "canary" are those in --json, older than the names
@@ -89,7 +89,7 @@ class Problem(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class QualityWarning:
-    """One condition that weakens a run, its severity, and the numbers that show it."""
+    """Data-quality warning: a problem that weakens a run, its severity, and the numbers that show it."""
 
     name: Problem
     severity: Severity
@@ -98,10 +98,10 @@ class QualityWarning:
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """Measured conditions of a run, from which its data-quality warnings follow.
+    """Facts about a run, from which its data-quality warnings follow.
 
-    None means unknown and causes no warning. A ratio of 1 is 100 %. Arrays have one entry per execution, in start
-    order.
+    A fact that is unknown is None and causes no warning. A ratio of 1 is 100 %. Arrays have one entry per execution, in
+    start order.
     """
 
     slots: int
@@ -155,7 +155,7 @@ class RunFacts:
 
 
 def quality_warnings(facts: RunFacts) -> tuple[QualityWarning, ...]:
-    """Return one warning for each condition that weakens the run. It is empty for a clean run."""
+    """Return one warning for each problem that weakens the run. Without a problem there is none."""
     return tuple(warning for check in _CHECKS for warning in check(facts))
 
 
@@ -177,8 +177,9 @@ def autocorrelation(values: Floats) -> float:
 def drift(values: Floats) -> tuple[float, float]:
     """Fit a line through the values in order. Return its relative change, and the p-value of its slope.
 
-    The change is from the first to the last value, divided by the mean. Look at the p-value too: at a coefficient of
-    variation of 0.3, thirty values without a trend change by over 10 % in 60 % of runs.
+    The relative change is the rise of the line over all values, divided by their mean. The change alone proves no
+    trend: of series of thirty values without a trend, with a coefficient of variation of 0.3, 60 % show a change of
+    over 10 %. The p-value tells chance from trend.
     """
     if values.size < 3 or values.mean() == 0:
         return float("nan"), float("nan")

@@ -1,7 +1,7 @@
 """May a result be an answer? It is valid, indicative or invalid, with the reasons against it.
 
-A valid result is an answer. An indicative one is an answer only where there is no valid one, and says so. An invalid
-one never is.
+A valid result is an answer. An indicative result is an answer only where there is no valid one, and the
+answer says so. An invalid result is never an answer.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Change points in a history of runs: where the level of a figure changed, and by which factor.
+"""Detect at which runs of a history the level of a figure changed, and by which factor.
 
-The method is circular binary segmentation (Olshen et al. 2004) on the logarithms. It compares each part of the history
-with the rest by a t statistic, and takes the largest. Its limit is the quantile of the same maximum over histories
-without a change, found by simulation, so that many comparisons raise no alarm. See docs/adr/0089.
+The method is circular binary segmentation (Olshen et al. 2004) on the logarithms of the values. Each part of the
+history is compared with the rest by a t statistic. The part with the largest statistic has another level if that
+statistic exceeds a limit. The limit comes from simulated histories without a change, of which only a small share exceed
+it. So many comparisons do not cause many false alarms. See docs/adr/0089.
 """
 
 from __future__ import annotations
@@ -35,9 +36,11 @@ POWER = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change of the level: the index of the first run after it, and the factor with its interval.
+    """A change of the level of a figure in a history: where it is, and by which factor.
 
-    The interval holds for all comparisons of the two parts together, so it never contains 1.
+    `index` is the position of the first run after the change. `factor` is the level after the change divided by the
+    level before it. `interval` is the interval of `factor`. It is widened for the number of comparisons, and never
+    contains 1.
     """
 
     index: int
@@ -47,10 +50,11 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Segmentation:
-    """The changes of a history in time order, and the level (geometric mean) of each part between them.
+    """The changes of a history in time order, which divide it into parts, and the level of each part.
 
-    `visible_ratio` is the loss that three (under six runs: two) more runs of the last part would show in 80 % of
-    histories. None means that the last part has too few runs to show any.
+    A level is the geometric mean of the values in a part. `visible_ratio` is the smallest loss in the newest three runs
+    (two in a history of under six runs) that is detected with a probability of 80 %. It is None if the last part has
+    too few runs.
     """
 
     changes: tuple[Change, ...]
@@ -59,10 +63,11 @@ class Segmentation:
 
 
 def change_points(values: Floats, errors: Floats) -> Segmentation | None:
-    """Return the changes in a series of positive values in time order; None under FEWEST_RUNS.
+    """Return the changes of a figure over runs, or None for fewer than four runs.
 
-    `errors` are the relative standard errors of the values within their runs, NaN where unknown. The spread between
-    runs is taken to be at least their mean, so that few runs that are alike by chance look no better than they are.
+    `values` has the positive value of the figure in each run, in time order. `errors` has its standard error in that
+    run divided by the value, or NaN where unknown. The spread between runs is assumed to be no smaller than the root
+    mean square of `errors`. So a few runs that are alike by chance do not look more precise than they are.
     """
     if values.size < FEWEST_RUNS:
         return None
@@ -85,7 +90,7 @@ class _Series:
     shortest: int
 
     def boundaries(self, start: int, end: int) -> Iterator[int]:
-        """Yield the indices within [start, end) at which the level changes, in ascending order."""
+        """Yield the positions from `start` to before `end` at which the level changes, in ascending order."""
         logs = self.logs[start:end]
         if logs.size < 2 * self.shortest:
             return
@@ -110,7 +115,10 @@ class _Series:
         return float(np.quantile(maxima, 1 - FALSE_ALARMS))
 
     def without_weak(self, bounds: list[int]) -> list[int]:
-        """Remove the boundaries at which the two neighbouring parts alone show no change, the weakest first."""
+        """Return `bounds` without the positions at which the level does not change enough.
+
+        `bounds` are the positions where parts of the history start and end. The weakest one is removed first.
+        """
         while len(bounds) > 2:
             inner = list(zip(bounds, bounds[1:], bounds[2:], strict=False))
             margins = [self._margin(*three) for three in inner]
@@ -126,7 +134,7 @@ class _Series:
         return abs(difference) - half
 
     def change(self, start: int, middle: int, end: int) -> Change:
-        """Return the change in `middle`, between the parts [start, middle) and [middle, end)."""
+        """Return the change of the level from the runs [start, middle) to the runs [middle, end)."""
         difference, half = self._difference(start, middle, end)
         ends = Interval(math.exp(difference - half), math.exp(difference + half))
         return Change(middle, math.exp(difference), ends)
@@ -140,7 +148,11 @@ class _Series:
         return float(after.mean() - before.mean()), _limit(end - start, self.shortest) * error
 
     def visible_ratio(self, bounds: list[int]) -> float | None:
-        """Return the loss in the newest runs that would be found with a probability of POWER."""
+        """Return the smallest loss in the newest runs that is detected with a probability of 80 %.
+
+        `bounds` are the positions where parts of the history start and end. Return None if the last part has too few
+        runs.
+        """
         count = bounds[-1] - bounds[-2]
         if count < 2 * self.shortest:
             return None

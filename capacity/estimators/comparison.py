@@ -24,7 +24,7 @@ HISTORY_RUNS = 5
 
 
 class Gate(StrEnum):
-    """Outcome of a comparison, from which continuous integration passes or fails."""
+    """Outcomes of comparing system B with system A, for continuous integration to pass or fail."""
 
     PASS = "pass"  # noqa: S105 - a verdict, not a password
     FAIL = "fail"
@@ -76,7 +76,7 @@ def compare_runs(a: Sequence[float], b: Sequence[float], margin: float = MARGIN)
 class SingleRun:
     """One run to compare: X_sat in videos per minute, number of videos, and CV of their service time.
 
-    CV is the coefficient of variation. None means unknown.
+    CV is the coefficient of variation. `cv` is None if it is unknown.
     """
 
     run_id: str
@@ -86,9 +86,9 @@ class SingleRun:
 
     @property
     def variance(self) -> float:
-        """Return the variance of ln X_sat that follows from the spread of the service times. NaN means unknown.
+        """Return the variance of ln X_sat that follows from the spread of the service times.
 
-        X_sat is the throughput with every slot busy.
+        X_sat is the throughput with every slot busy. NaN means unknown.
         """
         return self.cv**2 / self.videos if self.cv is not None and self.videos else math.nan
 
@@ -99,7 +99,7 @@ def compare_single_runs(
     """Compare X_sat (the throughput with every slot busy) of one run of A with that of one run of B.
 
     `run_deviation` is the standard deviation of ln X_sat between at least five earlier runs. The variance of ln(B / A)
-    is twice the square of that deviation, plus the variance of each run from the spread of its videos.
+    is twice the square of that deviation, plus the variance of each run that follows from the spread of its videos.
     """
     if run_deviation is None:
         return not_comparable(Reason(NotComparable.NO_HISTORY, {"history_runs_needed": HISTORY_RUNS}), EXTRA_RUNS)

@@ -1,4 +1,4 @@
-"""X_sat (throughput with every slot busy) of a burst from the completion times of its videos alone.
+"""Estimate X_sat (throughput with every slot busy) of a burst from the ends of its videos alone.
 
 This is for a worker that records no executions.
 """
@@ -20,8 +20,8 @@ def saturated_from_completions(ended_at: Floats, counted: Booleans, slots: int) 
     """Estimate X_sat = slots / mean(D[i + slots] - D[i]) from the sorted completion times D of a burst.
 
     X_sat is the throughput with every slot busy. `ended_at` has one time per video in seconds, and NaN for a video that
-    has not ended. `counted` is true for completed videos. Failed ones occupied a slot, but are not counted. The
-    interval allows for the correlation of neighbouring differences (Newey and West 1987, `slots` lags).
+    has not ended. `counted` is true for completed videos. A failed video occupied a slot too, but does not count for
+    X_sat. The interval allows for the correlation of neighbouring differences (Newey and West 1987, `slots` lags).
     """
     ended = np.isfinite(ended_at)
     order = np.argsort(ended_at[ended], kind="stable")

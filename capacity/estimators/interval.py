@@ -38,7 +38,7 @@ def t_half_width(values: Floats, confidence: float = 0.95) -> float:
 def welch_interval(values: Floats, others: Floats, confidence: float = 0.95) -> Interval:
     """Return Welch's t interval of the difference mean(values) - mean(others).
 
-    If all values and all others are equal, the interval is the difference alone.
+    If neither `values` nor `others` vary, both ends of the interval are that difference.
     """
     if values.var() + others.var() == 0:
         difference = float(values.mean() - others.mean())

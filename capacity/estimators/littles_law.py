@@ -104,11 +104,12 @@ def implied_mean(arrived_at: Floats, left_at: Floats, window_start: float, windo
 
 
 def largest_delay_excess(arrived_at: Floats, left_at: Floats, moments: Floats, delay_seconds: float) -> float:
-    """Return the largest mismatch between queue and records that only the delay of the counters explains.
+    """Return the largest relative error of the queue's counts that their delay alone can cause.
 
-    The queue may count arrivals, departures or both up to `delay_seconds` late. The mismatch is |recorded / counted -
-    1|, of the mean number of videos present. It is smaller for longer runs and longer response times. `arrived_at` and
-    `left_at` have one time per video, in seconds. `moments` are the times at which the queue was read.
+    The queue may count arrivals, departures or both up to `delay_seconds` late. The error is |recorded / counted - 1|.
+    Both are the mean number of videos present: `recorded` by the recorded times, `counted` as a late queue would count
+    them. The error is smaller for longer runs and longer response times. `arrived_at` and `left_at` have one time per
+    video, in seconds. `moments` are the times at which the queue was read.
     """
     recorded = float(videos_present(arrived_at, left_at, moments).mean())
     late = [
@@ -119,7 +120,7 @@ def largest_delay_excess(arrived_at: Floats, left_at: Floats, moments: Floats, d
 
 
 def judge_excess(excess: float, delay_excess: float) -> Agreement:
-    """Return whether the queue's counts agree with the records: ok up to 5 %, warn up to 10 %, else invalid.
+    """Return whether the queue's counts agree with the records: ok to 5 %, warn to 10 %, else invalid.
 
     `excess` is by how much the recorded mean number of videos present differs from the counted mean, divided by the
     counted mean. A difference of up to `delay_excess` is ok too, because late counters of the queue explain it.

@@ -1,8 +1,8 @@
 """Which slot did each execution of a run occupy? Also finds the next execution on the same slot.
 
 A slot is a worker process or thread that runs one task at a time. Some workers record the number of the slot. Others
-record process ids (which change when a process is replaced), thread ids, or one id for all slots. Only numbers of slots
-show that a slot never worked.
+record process ids (which change when a process is replaced), thread ids, or one id for all slots. Only recorded slot
+numbers can show that a slot never worked.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from capacity.estimators.interval import Booleans, Floats, Integers
 
 @dataclass(frozen=True, slots=True)
 class Executions:
-    """Executions of a run: deliveries of a task that reached a slot. Arrays have one entry each.
+    """Executions of a run: deliveries of a task that reached a slot.
+
+    Each array has one entry per execution.
 
     Times are in seconds. `slot` is a code that is unique over all workers, or None when unknown. `worker` is a code of
     the worker. Without it, all slots belong to one worker. `counted` is true for the execution that completed its video
@@ -47,8 +49,8 @@ class Executions:
 def successors(finished: Executions, slots: int, slots_per_worker: int) -> Integers:
     """Return, for each execution, the position of the next execution on the same slot; -1 for none.
 
-    `finished` is sorted by start. If not every slot is known, each start is assigned to the slot that was free longest:
-    the k-th end frees the slot of the (k + slots)-th start. A slot that never worked then counts as idle.
+    `finished` is sorted by start. If not every slot is known, each execution is assigned to the slot that was free
+    longest: the k-th end frees the slot of the (k + slots)-th start. A slot that never worked then adds idle time.
     """
     successor = np.full(finished.started_at.size, -1, dtype=np.int64)
     slot = known_slots(finished, slots_per_worker)
@@ -63,10 +65,11 @@ def successors(finished: Executions, slots: int, slots_per_worker: int) -> Integ
 
 
 def working_slots(executions: Executions, slots: int, slots_per_worker: int) -> int:
-    """Return how many slots worked until the last execution started. Return `slots` if that is unknown.
+    """Return how many slots were still working when the last execution started.
 
-    A slot has stopped if it stayed free while the message of the last execution waited, for longer than the mean
-    service time plus the longest gap.
+    A slot had stopped if it was free too long while the message of the last execution waited. Too long is more than the
+    mean service time plus the longest idle time between two executions on one slot. Return `slots` if the slots of the
+    executions are unknown.
     """
     finished = executions.finished()
     slot = known_slots(finished, slots_per_worker)

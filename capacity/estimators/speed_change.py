@@ -13,7 +13,7 @@ FEWEST_VIDEOS = 8
 
 @dataclass(frozen=True, slots=True)
 class SpeedChange:
-    """Mean CPU seconds per video in the second half of a run, divided by those in its first half.
+    """Mean CPU seconds per video in the second half of a run, divided by the mean in its first half.
 
     `interval` is the 99 % interval of this ratio.
     """

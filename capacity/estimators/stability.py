@@ -34,8 +34,9 @@ class StabilityVerdict:
     """Whether the workers kept up with a sustained run, with the evidence.
 
     `growth_ratio` is the growth of the queue divided by the offered rate: at 0.1 the queue grows by one video for every
-    ten that are sent. `utilisation` is rho, with its one-sided 95 % ends. `arrivals_needed` is how many videos a
-    verdict needs. `not_fetching` is true if the queue grows although the service times alone would leave slots free.
+    ten that are sent. `utilisation` is rho. `utilisation_interval` is its 90 % interval: each end is a one-sided 95 %
+    limit. `arrivals_needed` is how many videos a verdict needs. `not_fetching` is true if the queue grows although the
+    service times alone would leave slots free.
     """
 
     verdict: Stability
@@ -50,9 +51,10 @@ class StabilityVerdict:
 
 @dataclass(frozen=True, slots=True)
 class OfferedRate:
-    """Rate that the load generator really sent, and its lateness against the intended times.
+    """Rate at which the injector really sent videos, and how late it sent them.
 
-    `on_target` is true if the rate is as planned. `generator_limited` is true if the generator sent videos too late.
+    `on_target` is true if the rate is as planned. `generator_limited` is true if the injector was too slow for the
+    intended times.
     """
 
     per_minute: float
@@ -77,7 +79,7 @@ def judge_stability(
     `uploaded_at` and `started_at` have one entry per video, in seconds. `started_at` is the first start, or NaN for a
     video that never started. `service_seconds` and `cycle_seconds` have one entry per finished execution. A cycle is
     the service time plus the idle time of the slot while a message waited. `arrival_cv` is the coefficient of variation
-    of the planned gaps: 0 for equal intervals, 1 for Poisson arrivals.
+    of the planned times between two videos: 0 for equal intervals, 1 for Poisson arrivals.
     """
     arrivals = np.sort(uploaded_at[np.isfinite(uploaded_at)])
     known = np.isfinite(service_seconds) & np.isfinite(cycle_seconds)
@@ -105,11 +107,11 @@ def judge_stability(
 
 
 def judge_backlog(uploaded_at: Floats, ended_at: Floats, slots: int) -> StabilityVerdict:
-    """Judge whether the workers kept up, where only the uploads and ends of the videos are known.
+    """Judge whether the workers kept up with a sustained run, if no start of a video is known.
 
-    The verdict uses the growth of the number of unfinished videos. Utilisation is unknown. An overload of under 5 %
-    grows too slowly to be distinguished from chance, so only a backlog that does not grow at all is stable. Times are
-    in seconds, one per video.
+    The verdict follows from the growth of the backlog, which is the number of unfinished videos. Utilisation is
+    unknown. At an overload of under 5 %, the backlog grows too slowly to be distinguished from chance. So the verdict
+    is stable only if the backlog does not grow at all. Times are in seconds, one per video.
     """
     arrivals = np.sort(uploaded_at[np.isfinite(uploaded_at)])
     rate = _rate_per_second(arrivals)
@@ -170,8 +172,8 @@ def utilisation(rate_per_second: float, cycle_seconds: Floats, slots: int) -> tu
 def arrivals_needed(cv: float, rho: float, slots: int) -> int | None:
     """Return how many videos a run needs to distinguish the utilisation rho from 1 with 90 % power.
 
-    It is at least `fewest_arrivals`. Return None if rho is 1 or unknown. `cv` is the coefficient of variation of
-    arrivals and slot cycles together.
+    It is never less than `core.run.fewest_arrivals(slots)`, the minimum for any run. Return None if rho is 1 or
+    unknown. `cv` is the coefficient of variation of arrivals and slot cycles together.
     """
     if not math.isfinite(cv) or not math.isfinite(rho) or rho == 1:
         return None

@@ -19,9 +19,9 @@ CORRELATION_POINT = 1.645
 class Tail:
     """Median and 95th percentile of response times or queue waits in seconds, with 95 % intervals.
 
-    None means unknown. With `is_lower_bound`, unfinished videos count with the time that they have waited so far, so
-    the intervals have no upper end. With `is_correlated`, neighbouring videos have similar times, and the intervals are
-    unknown.
+    A percentile is None if there are no times. With `is_lower_bound`, unfinished videos count with the time that they
+    have waited so far, so the intervals have no upper end. With `is_correlated`, neighbouring videos have similar
+    times, and the intervals are unknown.
     """
 
     count: int
@@ -74,9 +74,9 @@ def response_times(uploaded_at: Floats, updated_at: Floats, done: Booleans) -> t
 
 @dataclass(frozen=True, slots=True)
 class Goodput:
-    """Number of videos that were done within a time goal, out of all videos of the run.
+    """Share of the videos of a run that were done within a time goal: `within` out of `count`.
 
-    `interval` is the 95 % Wilson interval of that share.
+    `interval` is the 95 % Wilson interval of the share.
     """
 
     goal_seconds: float

@@ -1,7 +1,8 @@
 """How many videos per minute? X and S of the scenario, and X_sat, the throughput with every slot busy.
 
 All times are seconds on one clock, of any origin. NaN is a time that did not happen or is unknown. A video that was
-delivered twice has one entry in the arrays of videos and two executions, of which at most one is `counted`.
+delivered twice has one entry in the arrays of videos and two executions, of which at most one is `counted`: it
+completed the video.
 """
 
 from __future__ import annotations
@@ -43,7 +44,10 @@ class NoCapacity(StrEnum):
 
     @property
     def is_impossible(self) -> bool:
-        """Return True if the records contradict themselves or the number of slots, so that the run is invalid."""
+        """Return True if this reason makes the run invalid: its records are impossible.
+
+        They contradict each other or the number of slots.
+        """
         return self not in {NoCapacity.NO_SECOND_GENERATION, NoCapacity.NO_COMPLETED_VIDEO}
 
 
@@ -190,8 +194,9 @@ def saturated_throughput(
     """Compute X_sat from executions, but leave it unknown if a slot never worked or stopped early.
 
     X_sat is the throughput with every slot busy. Use it for runs in which messages waited all the time. The formula is
-    in `saturated_throughput_of_cycles`. `slots` is the number of slots of all workers. `cycles` are the slot cycles of
-    these executions, if the caller has them already.
+    in `saturated_throughput_of_cycles`. `slots` is the number of slots of all workers. `is_warm` says that the slots
+    had processed warm-up videos before the run. `cycles` are the slot cycles of these executions, if the caller has
+    them already.
     """
     cycles = cycles or slot_cycles(executions, slots, slots_per_worker)
     working = working_slots(executions, slots, slots_per_worker or slots)
@@ -209,8 +214,8 @@ def saturated_throughput_of_cycles(cycles: SlotCycles, slots: int, *, is_warm: b
 
     The last `slots` executions ran while other slots had no work left. They are left out if there are at least three
     executions per slot. The first execution of each slot may include a cold start. It is left out if there are at least
-    four per slot, unless the slots are warm (`is_warm`). X_sat has a t interval. It is unknown if there are no more
-    executions than slots, or if the records are impossible.
+    four per slot, unless the slots processed warm-up videos before the run (`is_warm`). X_sat has a t interval. It is
+    unknown if there are no more executions than slots, or if the records are impossible.
     """
     count = cycles.cycle_seconds.size
     if count <= slots:

@@ -42,7 +42,10 @@ class FitCaution(StrEnum):
 
 
 class PeakRefusal(StrEnum):
-    """Codes of the reasons not to quote the peak of a fitted scalability law that may itself be used."""
+    """Codes of the reasons why the peak of a fitted scalability law must not be quoted.
+
+    The rest of the law may still be used.
+    """
 
     NO_PEAK = "no_peak"
     EXTRAPOLATED = "extrapolated"
@@ -145,7 +148,7 @@ def efficiency(levels: Levels) -> Floats:
 
 
 def reason_against_fit(levels: Levels, model: Usl, *, weighted: bool = True) -> Reason | None:
-    """Return why the fitted law must not be used for these levels, or None if it may be."""
+    """Return why the fitted law must not be used for these levels, or None if it may be used."""
     best = float(efficiency(levels).max())
     if best > SUPERLINEAR:
         return Reason(FitRefusal.SUPERLINEAR, {"efficiency_ratio": best, "limit_ratio": SUPERLINEAR})
@@ -153,7 +156,7 @@ def reason_against_fit(levels: Levels, model: Usl, *, weighted: bool = True) -> 
 
 
 def reason_against_peak(levels: Levels, model: Usl, intervals: UslIntervals, cores: int | None) -> Reason | None:
-    """Return why the peak of a law that may be used must not be quoted, or None if it may be."""
+    """Return why the peak of the fitted law must not be quoted, or None if it may be quoted."""
     if model.peak is None:
         return Reason(PeakRefusal.NO_PEAK)
     reach = float(levels.n.max())

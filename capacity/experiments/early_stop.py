@@ -39,9 +39,9 @@ BATCH_MESSAGES = 10
 def knows_enough(executions: Executions, slots: int, unfinished_since: float | None) -> bool:
     """Return True if a running burst may stop, because its X_sat is known precisely enough.
 
-    X_sat is the throughput with every slot busy. `unfinished_since` is the start of the earliest execution that still
-    runs. Only executions that started before it are used, without the first of each slot. If the burst stops now, X_sat
-    is computed from these executions, because those that still run will end.
+    X_sat is the throughput with every slot busy. `unfinished_since` is the start of the earliest execution that is
+    still running, or None. Only executions that started before it are used, without the first one of each slot. X_sat
+    would be computed from the same executions if the burst stopped now.
     """
     cycles = slot_cycles(executions, slots)
     before = executions.finished().started_at < (math.inf if unfinished_since is None else unfinished_since)
@@ -87,8 +87,8 @@ class QueuedVideos:
     def cancel(self, run_ids: Collection[str]) -> int:
         """Cancel the queued videos of these runs: delete their messages and rows. Return how many there were.
 
-        Messages of other runs stay hidden until the end. If they became visible after each batch, they would be
-        received again and again, until SQS moves them to the dead-letter queue.
+        Received messages of other runs stay hidden until all queued videos are cancelled. If they became visible after
+        each batch, they would be received again and again, until SQS moves them to the dead-letter queue.
         """
         total = fruitless = 0
         others: list[str] = []
@@ -164,7 +164,7 @@ def _after_cancelling(run: RunRow, uploaded_at: float) -> dict[str, Any]:
 def video_of(body: str) -> tuple[str, str]:
     """Return the video id and the run id in the body of a Celery message that the injector sent.
 
-    Both are empty strings if the message is a different one.
+    Both are empty strings if the injector did not send the message.
     """
     try:
         envelope = json.loads(base64.b64decode(body))

@@ -41,8 +41,8 @@ class MatrixPlan:
     """Options of a matrix: measure every size × concurrency × number of workers × mode, each `repeats` times.
 
     `count` is the number of videos of a run, `arrivals` that of a sustained run if different. A rate of None means 80 %
-    of the X_sat that a burst measured. With `adaptive`, bursts stop early. A number of workers of None means the
-    workers that run.
+    of the X_sat that a burst measured. With `adaptive`, a burst stops as soon as its X_sat is known precisely enough. A
+    number of workers of None means the workers that run.
     """
 
     sizes: tuple[str, ...]
@@ -135,7 +135,8 @@ def ordered_runs(plan: MatrixPlan) -> list[PlannedRun]:
 def predict(plan: MatrixPlan, run: PlannedRun, services: Services, cores: int) -> Prediction:
     """Predict the duration of a run, with the overhead of starting and ending it.
 
-    `services` has the mean service seconds measured so far, by size and slots. An early stop is not predicted.
+    `services` has the mean service seconds measured so far, by size and slots. `cores` is the number of CPU cores, from
+    which a service time is guessed if nothing was measured. An early stop is not predicted.
     """
     slots = run.concurrency * (run.workers or 1)
     service, basis = _service(parse_sizes(run.size).mean_bytes, slots, services, cores)
@@ -156,9 +157,10 @@ def total(predictions: Sequence[Prediction]) -> Prediction:
 
 
 def measured_services(measured: Iterable[tuple[str, int, float | None]]) -> dict[tuple[int, int], float]:
-    """Index service times by size in bytes and slots. `measured` has size label, slots and mean seconds.
+    """Return the mean service seconds by size in bytes and slots.
 
-    A later value replaces an earlier one of the same size and slots.
+    `measured` has tuples of size label, slots and mean service seconds. Unknown seconds are left out. A later value
+    replaces an earlier one of the same size and slots.
     """
     return {(mean_label_bytes(size), slots): seconds for size, slots, seconds in measured if seconds is not None}
 

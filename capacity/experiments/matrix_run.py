@@ -50,7 +50,7 @@ class MatrixRun:
     _others: list[ResultRow] = field(default_factory=list)
 
     def resume(self) -> None:
-        """Load the runs of an earlier call of this matrix. Wait first for a run that is still in progress."""
+        """Load the finished runs of this matrix. Wait first for a run of it that is still in progress."""
         for planned in ordered_runs(self.plan):
             run_id = self._newest_run(planned)
             if run_id is not None and self.launcher.adopt(run_id):
@@ -58,7 +58,7 @@ class MatrixRun:
         self.load_finished()
 
     def load_finished(self) -> None:
-        """Load the finished runs of an earlier call of this matrix. Do not wait for a run in progress."""
+        """Load the finished runs of this matrix. Do not wait for a run in progress."""
         self._others = load_rows()
         finished = {row.run_id: row for row in self._others if row.status == RunStatus.FINISHED}
         newest = {planned: self._newest_run(planned) for planned in ordered_runs(self.plan)}

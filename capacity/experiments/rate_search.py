@@ -48,8 +48,8 @@ class RateSearch:
     """State of a rate search, with the results so far. Rates are in videos per minute.
 
     `capacity_per_minute` is X_sat, the throughput with every slot busy. `stable_per_minute` is the highest rate that
-    was stable, `unstable_per_minute` the lowest that was not. With `refine`, the search goes on between them. `failed`
-    is true if no answer is possible.
+    was stable, `unstable_per_minute` the lowest that was not. With `refine`, the search goes on between these two
+    rates. `failed` is true if no answer is possible.
     """
 
     refine: bool = False
@@ -77,7 +77,7 @@ class RateSearch:
 
     @property
     def validity(self) -> Validity:
-        """Return the worst validity among the runs that the answer is made of. Invalid runs are not used."""
+        """Return the validity of the answer: the worst validity among the runs that are not invalid."""
         return combined(result.validity for result in self.results if not result.validity.is_invalid)
 
 

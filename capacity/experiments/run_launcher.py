@@ -140,10 +140,11 @@ class RunLauncher:
     def wait(
         self, run_id: str, progress: Progress, stuck_seconds: float = STUCK_SECONDS, *, adaptive: bool = False
     ) -> None:
-        """Wait until every video of the run is final. Then close the run.
+        """Wait until every video of the run is done or failed.
 
-        Raise MeasurementFailed if no video ends for `stuck_seconds`, and RunFailed if the queue loses videos. With
-        `adaptive`, cancel the queued videos as soon as the throughput is known precisely enough.
+        Then store the conditions of the workers at the end of the run. Raise MeasurementFailed if no video ends for
+        `stuck_seconds`, and RunFailed if the queue loses videos. With `adaptive`, cancel the queued videos as soon as
+        the throughput is known precisely enough.
         """
         last, changed_at = -1, time.monotonic()
         losses: LossWatch | None = None
@@ -171,9 +172,9 @@ class RunLauncher:
             time.sleep(POLL_SECONDS)
 
     def adopt(self, run_id: str) -> bool:
-        """Return True if a run of an earlier call finished, or can still finish by waiting for it.
+        """Return True if a run that an earlier program started has finished, or can still finish.
 
-        Wait while its injector is sending. If the injector died while sending, mark the run as interrupted.
+        Wait while the injector of the run is sending. If the injector died while sending, mark the run as interrupted.
         """
         while True:
             with reading(self.sessions) as session:
@@ -191,7 +192,7 @@ class RunLauncher:
     def wait_for_empty_queue(self, stuck_seconds: float = STUCK_SECONDS) -> None:
         """Cancel the queued videos of interrupted and failed runs, and wait until the queue has no message.
 
-        In an app's queue nothing is cancelled. The wait ends there when no more messages leave it.
+        In an app's queue nothing is cancelled, and the wait also ends when no more messages leave the queue.
         """
         self._close_dead_runs()
         if self.settings.app is not None:

@@ -1,1 +1,1 @@
-"""Reports on runs: text for the terminal, one HTML file that opens offline, and the scenario's document."""
+"""Reports on runs: terminal text, one HTML file that opens offline, and the scenario's document."""

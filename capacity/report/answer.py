@@ -39,10 +39,11 @@ VIDEOS_PER_SLOT = 5
 
 
 def answer(analysed: AnalysedRuns, lang: Language) -> list[str]:
-    """Return the first lines of a report on all runs: capacity, trust, limit and next step.
+    """Return the first lines of a report on all runs, as four sentences.
 
-    These are four sentences, or one sentence if no capacity is known. More sentences say how X_sat grew with the
-    number of workers, where several were measured.
+    They say how many videos per minute the workers can process, how sure that is, what limits it, and what to do next.
+    If no capacity is known, one sentence says so.
+    Further sentences say how X_sat grew with the number of workers, where several were measured.
     """
     best = analysed.best
     if best is None:
@@ -53,7 +54,10 @@ def answer(analysed: AnalysedRuns, lang: Language) -> list[str]:
 
 
 def run_answer(run: RunAnalysis, lang: Language) -> list[str]:
-    """Return the first lines of a report on one run in four sentences: result, trust, limit and next step."""
+    """Return the first lines of a report on one run, as four sentences.
+
+    They say the result, how sure it is, what limits it, and what to do next.
+    """
     return [_run_headline(run, lang), *_support(run, None, lang)]
 
 

@@ -1,4 +1,4 @@
-"""Document with the tables and conclusions that the scenario asks for, in Spanish, from the measurements.
+"""Document with the tables and conclusions that the scenario asks for, in Spanish, made from the runs.
 
 Its prose stands in templates/escenario_2.es.md.j2 and templates/conclusiones.es.md.j2.
 """

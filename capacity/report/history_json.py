@@ -1,4 +1,4 @@
-"""Histories of cells as JSON values. docs/json.md describes the keys."""
+"""Convert the histories of cells to JSON values. docs/json.md describes the keys."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from core.language import Language
 
 
 def history_as_json(one: CellHistory, margin: float | None, lang: Language) -> dict[str, Any]:
-    """Return a history for `print_json`. Its trend is judged by the loss `margin`, and None without one."""
+    """Return the history of a cell as a JSON object.
+
+    `margin` is the largest loss that the user allows; 0.05 is 5 %. Without it, the key `trend` is null.
+    """
     key = one.key
     return {
         "cell": key.cell,

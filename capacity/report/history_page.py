@@ -1,4 +1,4 @@
-"""HTML page of histories: per cell the answer, a chart of each figure over its runs, and the table of the runs."""
+"""HTML page with the history of each cell: its changes, a chart of each figure, and its runs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HEADROOM = 0.12
 
 
 def render_history(histories: Sequence[CellHistory], lang: Language) -> str:
-    """Return the page of the histories."""
+    """Return the HTML page with the histories of these cells."""
     return render_html(
         "history.html.j2",
         lang,

@@ -1,4 +1,4 @@
-"""Sentences and table of a cell's history, in the user's language."""
+"""Sentences and table about the history of a cell, in the user's language."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ NO_DIFFERENCE = Text("ninguna condición registrada difiere ahí", "no recorded 
 
 
 def heading(history: CellHistory, lang: Language) -> str:
-    """Return the cell with what was chosen for its runs, the number of runs, and their dates."""
+    """Return the heading of a history: the cell, the options of its runs, their number and their dates."""
     rows, key = history.rows, history.key
     words = [word for word in (key.profile, key.stack, key.storage) if word]
     words += [Text("caliente", "warm").to(lang)] if key.is_warm else []
@@ -48,7 +48,10 @@ def heading(history: CellHistory, lang: Language) -> str:
 
 
 def sentences(series: Series, lang: Language) -> list[str]:
-    """Return one sentence per change, the newest first, or the one that says why there is none."""
+    """Return one sentence per change of a figure, newest first.
+
+    Without a change, return one sentence that says so, or how many runs are needed.
+    """
     if series.changes is None:
         return [_too_few(series, lang)]
     if not series.changes:
@@ -57,7 +60,10 @@ def sentences(series: Series, lang: Language) -> list[str]:
 
 
 def change_text(measure: Measure, change: LevelChange, lang: Language) -> str:
-    """Return since which run and date a figure changed, by how much, and which conditions differ there."""
+    """Return a sentence on a change of a figure: since which run, by how much, and what else changed.
+
+    What else changed are the conditions that differ between the runs before and after the change.
+    """
     low, high = (percent(abs(end - 1), lang) for end in (change.interval.low, change.interval.high))
     rose, unit = change.factor > 1, UNITS[measure]
     bounds = f"[{low}, {high}]" if rose else f"[{high}, {low}]"
@@ -74,19 +80,22 @@ def change_text(measure: Measure, change: LevelChange, lang: Language) -> str:
 
 
 def conditions_text(conditions: Mapping[str, tuple[Any, Any]], lang: Language) -> str:
-    """Return the conditions that differ, each with its two values: `ffmpeg 5.1 → 7.0`."""
+    """Return the conditions that differ between two runs as text, such as `ffmpeg 5.1 → 7.0`."""
     return ", ".join(f"{name} {_value(a, lang)} → {_value(b, lang)}" for name, (a, b) in conditions.items())
 
 
 def table_rows(history: CellHistory, lang: Language) -> list[tuple[str, ...]]:
-    """Return one row per run in time order, for the columns COLUMNS."""
+    """Return the rows of a history's table, one per run in time order."""
     previous: list[ResultRow | None] = [None, *history.rows[:-1]]
     pairs = enumerate(zip(history.rows, previous, strict=True), 1)
     return [_table_row(place, row, before, lang) for place, (row, before) in pairs]
 
 
 def terminal_text(history: CellHistory, lang: Language, *, with_runs: bool, width: int = WIDEST) -> str:
-    """Return a history as text in lines of at most `width` characters; `with_runs` adds a line per run."""
+    """Return the history of a cell as text, in lines of at most `width` characters.
+
+    `with_runs` adds a table with one row per run.
+    """
     lines = list(wrapped(heading(history, lang), width, "  "))
     for series in history.series:
         for sentence in sentences(series, lang):
@@ -95,7 +104,7 @@ def terminal_text(history: CellHistory, lang: Language, *, with_runs: bool, widt
 
 
 def date(row: ResultRow) -> str:
-    """Return the start of a run in UTC: `2026-11-20 14:02`."""
+    """Return the time in UTC at which a run was created, such as `2026-11-20 14:02`."""
     return datetime.fromtimestamp(row.created_at, UTC).strftime("%Y-%m-%d %H:%M")
 
 

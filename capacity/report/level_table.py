@@ -42,7 +42,7 @@ class Gain:
     """Gain in X_sat, the throughput with every slot busy, from one number of slots to the next one.
 
     `ratio` is X_sat divided by the X_sat with fewer slots. Its 95 % interval is None unless both have one.
-    `slots_factor` is the number of slots divided by the fewer slots.
+    `slots_factor` is the higher number of slots divided by the lower one.
     """
 
     slots_factor: float
@@ -54,7 +54,7 @@ class Gain:
 def gain(fewer: Point, more: Point) -> Gain:
     """Return the gain in X_sat, the throughput with every slot busy, between two numbers of slots.
 
-    The interval adds the variances of both logarithms, because the runs of the two points are independent.
+    The interval adds the variances of ln X_sat of both points, because their runs are independent.
     """
     factor, ratio = more.slots / fewer.slots, more.capacity / fewer.capacity
     halves = [half for point in (fewer, more) if (half := _half_width(point)) is not None]
@@ -66,7 +66,7 @@ def gain(fewer: Point, more: Point) -> Gain:
 
 
 def names(lang: Language, price_per_hour: float | None) -> list[str]:
-    """Return the headings of the table's columns. There is a column for the cost if a price is given."""
+    """Return the column headings of the X_sat table. There is a column for the cost if a price is given."""
     return [name.to(lang) for name in (*NAMES, *([] if price_per_hour is None else [COST]))]
 
 

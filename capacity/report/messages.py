@@ -1,7 +1,8 @@
 """Sentences in the user's language, made from the codes and numbers that the formulas return.
 
 A template is a format string over the values of a `Reason`. Two forms with a bar between them, as in
-`{count:video|videos}`, are the noun that agrees with the number.
+`{count:video|videos}`, stand for
+the form of the noun that agrees with the number.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""HTML page of the report: the answer, the result table, what limits, the scalability, and every run."""
+"""HTML page of the report: the answer, the result table, the bottlenecks, the scalability, every run."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ def _judged(statement: str, validity: Validity, lang: Language) -> str:
 
 
 def best_sentence(analysed: AnalysedRuns, run: RunAnalysis, lang: Language) -> str:
-    """Return one sentence with the capacity of the run's cell: X_sat, the mean over the cell's runs.
+    """Return one sentence that states X_sat of the run's cell, the mean over the runs of that cell.
 
     X_sat is the throughput with every slot busy.
     """
@@ -206,7 +206,7 @@ def kept_up(run: RunAnalysis) -> bool:
 
 
 def conservation(run: RunAnalysis, lang: Language) -> str:
-    """Return the number of videos by state as text, and whether every injected video appears once."""
+    """Return the number of videos by state as text, and whether no video is lost or processed twice."""
     c = run.recorded.video_counts
     es = (
         f"{plural(run.row.count, 'pedido', 'pedidos')}, {plural(c.injected, 'inyectado', 'inyectados')} = "

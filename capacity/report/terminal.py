@@ -1,4 +1,4 @@
-"""Report on one run for the terminal: the answer, its row of the table, all figures and checks."""
+"""Report on one run for the terminal: the answer, the result row, all figures and all checks."""
 
 from __future__ import annotations
 
@@ -28,8 +28,7 @@ def output_width() -> int:
 def render_terminal(run: RunAnalysis, lang: Language, width: int = WIDEST) -> str:
     """Return the report on one run as text, in lines of at most `width` characters.
 
-    The row of the table is Markdown to be copied. Where it does not fit a narrow terminal, each of its columns is a
-    line.
+    The result row is a Markdown table to be copied. If the terminal is too narrow for it, each column is a line.
     """
     named = [(name.to(lang), value) for name, value in (*facts(run, lang), *limit_check(run, lang))]
     answers = [line for text in run_answer(run, lang) for line in wrapped(text, width, "  ")]

@@ -44,9 +44,9 @@ def write_results(sessions: Sessions, settings: Settings, analysed: AnalysedRuns
 
 
 def file_suffix(app: str | None) -> str:
-    """Return the ending for names of table and page, so that an app's files do not replace ours.
+    """Return what is added to the names of the table and page files: `-APP`, or nothing without an app.
 
-    It has the name of the app, and is empty without an app.
+    So the files on an app do not replace those on our reference worker.
     """
     return "" if app is None else f"-{app}"
 
@@ -81,10 +81,10 @@ def store_verdicts(session: Session, run: RunAnalysis) -> None:
 
 
 def archive_run(session: Session, settings: Settings, run: RunAnalysis) -> int:
-    """Write the archive of a run that has ended, unless it is final already. Return its number of videos.
+    """Write the archive of a run that has ended. Return how many videos were written.
 
-    Return 0 if no archive was written. Videos of an interrupted run may still end later. Until all have ended, every
-    call writes the files again.
+    Videos of an interrupted run can end later. Until all have ended, every call writes the archive again. After that
+    the archive is final, and is not written again. Return 0 if nothing was archived.
     """
     folder, written = run_folder(settings.results.path, run.row.run_id), 0
     if run.row.status in FINAL_STATUSES and not is_archived(folder):

@@ -21,8 +21,8 @@ FROM_LABELS = (
 class Conditions:
     """Facts that must be equal before two runs are compared: video, encoding, machines and versions.
 
-    None means unknown. The name of a machine is left out, because a container has another one in each run. Where
-    workers differ, a value is the text of all their values, joined by ` + `.
+    A condition that is unknown is None. The name of a machine is left out, because a container has a new name in each
+    run. Where workers differ, a value is the text of all their values, joined by ` + `.
     """
 
     profile: str = "full"

@@ -36,7 +36,7 @@ def node_name(record: Mapping[str, Any]) -> str:
 
 
 def differing(records: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return the conditions that are not the same for all workers: by name, the value on each node."""
+    """Return each condition that differs between the workers, with its value on each node."""
     names = sorted({name for record in records for name in record} - IDENTITY)
     values = {name: [record.get(name) for record in records] for name in names}
     return {name: _by_node(records, each) for name, each in values.items() if len(set(each)) > 1}

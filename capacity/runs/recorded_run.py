@@ -45,9 +45,9 @@ MOST_IDS = 1 << 47
 
 @dataclass(frozen=True)
 class VideoCounts:
-    """Number of videos of a run by state. The states must add up to `injected`.
+    """Number of videos of a run by state.
 
-    `failed` does not include the dead-lettered videos.
+    The numbers of all states must add up to `injected`. `failed` does not include the dead-lettered videos.
     """
 
     injected: int
@@ -76,9 +76,9 @@ class RecordedRun:
     """The records of a run: its database row, its videos, and its executions without duplicates.
 
     Times are epoch seconds, with one entry per video. A time that has not happened is NaN. `is_part`, `stage_seconds`,
-    `ffmpeg_cpu_seconds` and `source_bytes` have one entry per execution, in the order of `executions`. `is_part` marks
-    the executions of a video with several tasks, except that of its last task. `oom_kills` counts the executions whose
-    ffmpeg was killed because memory ran out.
+    `ffmpeg_cpu_seconds` and `source_bytes` have one entry per execution, in the order of `executions`. `is_part` is
+    true for an execution that ended one of several tasks of a video, and not the last one. `oom_kills` counts the
+    executions whose ffmpeg was killed because memory ran out.
     """
 
     run: RunRow
@@ -111,7 +111,10 @@ class RecordedRun:
 
     @property
     def has_only_ends(self) -> bool:
-        """Return True if an app processed the run, and no execution was recorded. Only ends are known."""
+        """Return True if an app processed the run, and no execution was recorded.
+
+        Of each video, only the upload and the end are known then.
+        """
         return app_name(self.run.environment) is not None and not self.executions.started_at.size
 
     @property
@@ -144,7 +147,7 @@ def find_run(session: Session, run_id: str | None, tasks_log: str | None = None)
 
 
 def load_run(session: Session, run: RunRow) -> RecordedRun:
-    """Read every video and execution of a run, and how much work other runs caused during it."""
+    """Read every video and execution of a run, and how much work its nodes did for other runs meanwhile."""
     recorded = load_own_records(session, run)
     return replace(recorded, other_work=_other_work(session, recorded))
 

@@ -96,7 +96,7 @@ class Resources:
     def clock_offset(self) -> float | None:
         """Return the largest difference between the clock of a worker and that of Prometheus, in seconds.
 
-        A slow scrape adds its own delay to a reading, so the smallest reading over time is taken, separately for clocks
+        A slow scrape adds its own delay to a reading. So the smallest reading over time is taken, separately for clocks
         that are ahead and for clocks that are behind. None means unknown.
         """
         offsets = [self._known(key) for key in ("clock_ahead", "clock_behind")]
@@ -118,9 +118,9 @@ class Resources:
     def other_cpu_ratio(self, start: float, end: float, started_at: Floats, ended_at: Floats) -> float | None:
         """Return the share of the machine's CPU that processes other than our tasks used. None means unknown.
 
-        `started_at` and `ended_at` are those of the run's executions. All times are epoch seconds. The CPU of an
-        execution is counted only when its ffmpeg ends. So the tasks' CPU per slot second comes from the executions that
-        ended between the first and the last sample of that counter.
+        `started_at` and `ended_at` are the times of the run's executions. All times are epoch seconds. A counter of the
+        worker adds the CPU time of an execution only when its ffmpeg ends. So the tasks' CPU per slot second comes from
+        the executions that ended between the first and the last sample of that counter.
         """
         within, until_counted = self.during(start, end), self.during(start, end + AFTERMATH_SECONDS)
         cores, busy, span = within.latest("cores"), within.cpu_rate(BUSY_MODES - {"steal"}), within.span("cpu.user")
@@ -174,7 +174,7 @@ class Resources:
 
 
 def read_resources(query: RangeQuery, start: float, end: float) -> Resources:
-    """Read the resource samples of a run from Prometheus, and those of the seconds after it.
+    """Read the resource samples from Prometheus, from the start of a run to some seconds after its end.
 
     `query` runs a range query. It gets expression, start, end and step (seconds), and returns the series.
     """

@@ -16,10 +16,10 @@ AGREEMENT_RATIO = 0.001
 
 @dataclass(frozen=True)
 class ResultRow:
-    """Figures of one run, as the result table and the report show them. None means unknown.
+    """Figures of one run, as the result table and the report show them.
 
-    X is in videos per minute, S is the mean response time in seconds. `x_per_minute` and `s_seconds` were computed by
-    Prometheus' recording rules, `x_database` and `s_database` from the database.
+    A figure that is unknown is None. X is in videos per minute, S is the mean response time in seconds. `x_per_minute`
+    and `s_seconds` were computed by Prometheus' recording rules, `x_database` and `s_database` from the database.
     """
 
     run_id: str

@@ -52,8 +52,8 @@ def write_archive(
 ) -> None:
     """Write the archive of a run from what is recorded now. Each file is replaced atomically.
 
-    If the run `is_settled`, the archive is marked as final. `other_work` is stored in it, because it comes from the
-    rows of other runs.
+    `is_settled` says that no record of the run can change any more. The archive is then marked as final. `other_work`
+    is stored in the archive, because it comes from the rows of other runs.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / OPEN).touch()

@@ -1,4 +1,4 @@
-"""Selection of recorded runs by their cell and their date."""
+"""Select recorded runs by size, mode, slots, workers, rate and date."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ OPEN = frozenset({RunStatus.PREPARING, RunStatus.RUNNING})
 
 @dataclass(frozen=True)
 class RunSelection:
-    """Which ended runs to take. None takes all. `since` is a time in seconds since the epoch."""
+    """Filter for recorded runs that have ended. A field that is None does not filter.
+
+    Runs that were created before `since` (epoch seconds) are left out.
+    """
 
     size_label: str | None = None
     mode: str | None = None
@@ -24,11 +27,14 @@ class RunSelection:
 
     @classmethod
     def like(cls, run: RunRow, since: float | None = None) -> RunSelection:
-        """Return the selection of the runs with the size, mode, slots, workers and rate of a run."""
+        """Return a filter for runs with the same size, mode, slots, workers and rate as `run`.
+
+        Runs that were created before `since` (epoch seconds) are left out.
+        """
         return cls(run.size_label, run.mode, run.concurrency, run.nodes, run.rate_per_minute, since)
 
     def has(self, run: RunRow) -> bool:
-        """Return True if the run has ended and is selected."""
+        """Return True if the run has ended and matches this filter."""
         pairs = (
             (self.size_label, run.size_label),
             (self.mode, run.mode),

@@ -12,7 +12,7 @@ from core.settings import Settings
 
 
 def open_store(settings: Settings) -> Sessions:
-    """Return a factory of sessions on the database of the settings. Update the database's schema first."""
+    """Update the schema of the database that the settings name. Return a factory of sessions on it."""
     engine = open_engine(settings.database.url)
     upgrade_schema(engine)
     return open_sessions(engine)

@@ -64,7 +64,7 @@ class TableCell:
 
     @property
     def x(self) -> float | None:
-        """Return X of the cell in videos per minute: the mean of its averaged runs. None means unknown."""
+        """Return X of the cell in videos per minute, averaged over its runs. None means unknown."""
         return _mean(run.x for run in self.runs)
 
     @property
@@ -79,7 +79,7 @@ class TableCell:
 
     @property
     def count(self) -> int:
-        """Return the number of videos of one averaged run of the cell. All of them have the same."""
+        """Return the number of videos per run of the cell. It is the same for all runs averaged for X and S."""
         return self.runs[0].count
 
     @property
