@@ -78,9 +78,9 @@ def require_open_exporters(settings: Settings) -> None:
 
 
 def wait_for_scrapes(settings: Settings, workers: int, slots: int, seconds: float) -> None:
-    """Poll until Prometheus scrapes all targets, and `workers` workers with `slots` slots each.
+    """Wait until Prometheus scrapes all targets, among them `workers` workers with `slots` slots each.
 
-    Raise EnvironmentFault after `seconds`.
+    Raise EnvironmentFault if that takes longer than `seconds`.
     """
     all_up = 'min(up) == 1 and count(up{job="worker"})'
     expression = f"{all_up} == {workers} and count(aforo_worker_slots == {slots}) == {workers}"

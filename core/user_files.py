@@ -37,9 +37,10 @@ def is_folder(text: str) -> bool:
 
 
 def require_file(what: str, text: str, remedy: str) -> Path:
-    """Return the path of a regular file that this process may read. `what` names it in error messages.
+    """Return the path in `text` if it is a regular file that this process may read.
 
-    Raise UsageError if it is anything else. A device or a pipe is rejected, because it may be endless.
+    `what` names the file in error messages. Raise UsageError if the path is anything else. A device or a pipe is
+    rejected, because it may be endless.
     """
     try:
         mode = os.stat(text).st_mode
