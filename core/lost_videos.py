@@ -90,7 +90,7 @@ class LossWatch:
 
 
 def look_at(client: SQSClient, queue_url: str, sessions: Sessions, run_id: str) -> Look | None:
-    """Count the messages in the queue, and the open videos and unexpired claims of a run.
+    """Count the messages in the queue and the DLQ, and the open videos and unexpired claims of a run.
 
     Return None if SQS or the database does not answer.
     """

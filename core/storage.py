@@ -48,7 +48,7 @@ class ObjectMissing(StorageError):
 
 
 class AccessDenied(StorageError):
-    """Error for a key that this program may not read or write in the storage."""
+    """Error for a key that this program is not allowed to read or write in the storage."""
 
     remedy = "check the credentials and their policy, or the permissions of UPLOAD_PATH"
 
@@ -82,7 +82,7 @@ class Storage(Protocol):
         """Store the local file `source` under `key`, all of it or nothing. Raise a StorageError on failure."""
 
     def exists(self, key: str) -> bool:
-        """Return True if the storage has a complete object `key` that this program may read."""
+        """Return True if the storage has a complete object `key` that this program is allowed to read."""
 
     def delete(self, key: str) -> None:
         """Delete the object `key`, if it exists, and the unfinished uploads of that key."""

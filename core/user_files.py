@@ -28,7 +28,8 @@ def expanded_path(text: str) -> Path:
 def is_folder(text: str) -> bool:
     """Return True if `text` is the path of a folder.
 
-    Return False also for a text that cannot be a path, and for a folder that this process may not see.
+    Return False also for a text that cannot be a path, and for a folder that is hidden from this process by
+    permissions.
     """
     try:
         return Path(text).is_dir()
@@ -37,10 +38,10 @@ def is_folder(text: str) -> bool:
 
 
 def require_file(what: str, text: str, remedy: str) -> Path:
-    """Return the path in `text` if it is a regular file that this process may read.
+    """Return the path in `text` if it is a regular file that this process is allowed to read.
 
     `what` names the file in error messages. Raise UsageError if the path is anything else. A device or a pipe is
-    rejected, because it may be endless.
+    rejected, because it can be endless.
     """
     try:
         mode = os.stat(text).st_mode

@@ -174,13 +174,13 @@ def substituted(line: str, concurrency: int, workers: int = 1) -> str:
 
 
 def database_url(url: str, url_from_here: str | None, environment: Mapping[str, str], directory: Path) -> str:
-    """Return the complete SQLAlchemy URL of the app's database, from two keys of `aforo.toml`.
+    """Return the complete SQLAlchemy URL of the app's database.
 
-    `url` is the URL that the app uses. `env:NAME` stands for the value of the variable NAME in `environment`.
-    `url_from_here` is given if this machine reaches the database at another address. The result is then `url_from_here`
-    with the password of `url`. It also takes the user name of `url` if `url_from_here` has none. The result names the
-    database driver that Aforo has installed. A relative SQLite path starts in `directory`. Raise ValueError for an
-    invalid URL, a literal password or an unsupported database.
+    `url` and `url_from_here` are the values of two keys of `aforo.toml`. `url` is the URL that the app uses, or
+    `env:NAME` if the variable NAME in `environment` holds it. `url_from_here` is given if this machine reaches the
+    database at another address. It holds no password, so the password of `url` is added. If it has no user name, that
+    of `url` is added too. A relative SQLite path starts in `directory`. The result names the database driver that Aforo
+    has installed. Raise ValueError for an invalid URL, a literal password or an unsupported database.
     """
     full = _parsed(_of_environment(url, environment))
     if not url.startswith("env:") and full.password:
