@@ -135,9 +135,9 @@ def place_source(app: AppFile, default_folder: Path, media: Path, name: str, s3:
 
 
 def place_all(inputs: Inputs, app: AppFile, run_id: str, count: int) -> list[PlacedInput]:
-    """Return the input file of each of the `count` videos of a run.
+    """Return the input files of all `count` videos of a run, one per video.
 
-    If `aforo.toml` demands one file per video, all files are created here, before anything is sent.
+    If `aforo.toml` demands a file of its own for each video, this function creates all of them before anything is sent.
     """
     if app.input.per_video == "shared":
         return [inputs.shared()] * count

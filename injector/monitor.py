@@ -46,7 +46,7 @@ class RunProgress:
 
     @property
     def ended(self) -> int:
-        """Return the number of videos that are done or failed."""
+        """Return the number of videos of the run that are done or failed."""
         return sum(self.counts.get(state, 0) for state in FINAL_STATES)
 
 
