@@ -160,10 +160,7 @@ def clean_up(parts: WorkerApp, settings: Settings) -> None:
 
 
 def clean_up_after_dead_slots(settings: Settings) -> None:
-    """Make each new child process of the pool delete the work files of killed child processes.
-
-    It does so when it starts.
-    """
+    """Make each new child process of the pool first delete the work files of killed child processes."""
 
     def clean_up(**_signal: object) -> None:
         cleanup.clean_up_dead_slots(settings.worker.work_path)

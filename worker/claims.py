@@ -66,7 +66,7 @@ class _Ending:
     started: float = field(default_factory=time.perf_counter)
 
     def columns(self) -> dict[str, Any]:
-        """Return the values for the columns of the execution's row when the execution ends.
+        """Return the column values that an execution's row gets when the execution ends.
 
         `finish_seconds` is the time that ending the execution has taken so far. The commit that stores it is not
         included.

@@ -62,7 +62,7 @@ def clean_up_work_folder(folder: Path) -> None:
 def delete_outputs(storage: Storage, keys: Iterable[str]) -> None:
     """Delete these stored outputs of executions that can no longer complete their video.
 
-    An error is logged and counted, and not raised, because the storage may forbid deletes.
+    An error is logged and counted, but not raised, because some storages forbid deletes.
     """
     for key in keys:
         try:
