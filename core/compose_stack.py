@@ -1,6 +1,7 @@
-"""`python -m core.compose_stack check|ready`: validate the settings of the compose stack, and wait until it is ready.
+"""`python -m core.compose_stack check|ready`: validate the compose stack's settings, or wait for it.
 
-deploy/compose/stack runs this program in the console container.
+`check` validates the settings. `ready` waits until Prometheus scrapes all programs of the stack. The script
+deploy/compose/stack runs both in the console container.
 """
 
 from __future__ import annotations
